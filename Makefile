@@ -1,0 +1,40 @@
+# Everything runs from .venv, made from the lock on first use with python3's own venv and pip.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test check run format golden lock clean
+
+demo: $(READY)  ## one rotation from command to receipt, in the terminal
+	$(BIN)/python -m sandbox.demo $(ARGS)
+
+test: $(READY)  ## every test, on two processes
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: $(READY)  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+run: $(READY)  ## the bot, with the settings of the environment and .env
+	$(BIN)/python -m bot
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: $(READY)  ## write the cards' golden files again, to be read in the diff
+	$(BIN)/python -m pytest tests/handlers --update-golden
+
+lock:  ## pin every dependency again (needs uv); the lock holds hashes and no URL
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --extra dev pyproject.toml -o requirements.lock --custom-compile-command "make lock" --upgrade
+
+$(READY): requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Keyturn needs Python 3.11 or newer; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $(READY)
+
+clean:
+	rm -rf .venv var
