@@ -1,0 +1,61 @@
+"""Who asks a gateway, and whether it is allowed to."""
+
+import re
+import secrets
+from fnmatch import fnmatchcase
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.aisix.errors import GatewayError
+from sandbox.aisix.snapshot import Snapshot
+from sandbox.aisix.store import CallerKey, Environment
+
+REQUEST_ID = re.compile(r"[\x21-\x7e]{1,256}")
+KEY_STATES = {"expired": "api_key_expired", "disabled": "api_key_disabled"}
+
+
+def token_of(request: web.Request) -> str:
+    return request.headers.get("x-api-key") or request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+
+
+def authenticate(environment: Environment, token: str) -> CallerKey:
+    caller = environment.callers.get(token)
+    if caller is None:
+        raise GatewayError(401, "invalid_api_key", "invalid API key")
+    if caller.state != "active":
+        raise GatewayError(401, "invalid_api_key", f"the API key is {caller.state}", KEY_STATES[caller.state])
+    return caller
+
+
+def may_use(caller: CallerKey, alias: str) -> bool:
+    """An empty list allows nothing; globs are fine; what is denied wins."""
+    denied = any(fnmatchcase(alias, pattern) for pattern in caller.denied)
+    return not denied and any(fnmatchcase(alias, pattern) for pattern in caller.allowed)
+
+
+def check_may_use(caller: CallerKey, alias: str) -> None:
+    if not may_use(caller, alias):
+        raise GatewayError(403, "permission_denied", f'the API key may not use "{alias}"')
+
+
+def request_id_of(request: web.Request) -> str:
+    """The caller's own id if it is fit to be one."""
+    own = request.headers.get("x-aisix-request-id", "")
+    return own if REQUEST_ID.fullmatch(own) else secrets.token_hex(16)
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("model"), str):
+        raise GatewayError(400, "invalid_request_error", "the body needs a model")
+    return body
+
+
+def visible_aliases(snapshot: Snapshot, caller: CallerKey) -> list[str]:
+    """What `GET /v1/models` lists: wildcard aliases are hidden."""
+    aliases = [str(model["display_name"]) for model in snapshot.tables["models"].values()]
+    return [alias for alias in aliases if "*" not in alias and may_use(caller, alias)]

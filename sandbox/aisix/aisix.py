@@ -1,0 +1,99 @@
+"""An AISIX on the loopback: control plane, gateways, provider."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from secrets import token_hex
+from typing import Any, Self
+
+from sandbox.aisix.balancer import Balancer
+from sandbox.aisix.control_plane import Call, ControlPlane
+from sandbox.aisix.proxy import GatewayCall
+from sandbox.aisix.pulse import Event
+from sandbox.aisix.serving import Server
+from sandbox.aisix.store import Environment
+from sandbox.aisix.switches import Switches
+from sandbox.aisix.world import World
+
+
+class Aisix(World):
+    """A whole AISIX that refuses what the real one refuses; `async with` starts and stops it."""
+
+    def __init__(
+        self, switches: Switches | None = None, environments: Mapping[str, int] | None = None, port: int = 0
+    ) -> None:
+        super().__init__(switches or Switches(), environments or {"production": 1})
+        self.control_plane = ControlPlane(self.store, self.switches, self.pulse)
+        self.faults = self.control_plane.faults
+        self.admin_token, self.read_token = f"at-{token_hex(12)}", f"at-{token_hex(12)}"
+        self.control_plane.tokens = {self.admin_token: {"read", "write"}, self.read_token: {"read"}}
+        self._balancers = {env: Balancer(replicas) for env, replicas in self._replicas.items()}
+        self._server = Server(port)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        await self._server.start(self.control_plane.app())
+        await asyncio.gather(*(part.start() for part in self._parts()))
+
+    async def stop(self) -> None:
+        self.faults.clear()
+        await asyncio.gather(self._server.stop(), *(part.stop() for part in self._parts()))
+
+    def _parts(self) -> list[Any]:
+        return [*self._balancers.values(), *self.all_replicas()]
+
+    @property
+    def api_url(self) -> str:
+        return f"{self._server.url}/api"
+
+    def gateway_url(self, environment: str) -> str:
+        return self._balancers[self.environment(environment).id].url
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call of the control plane, in the order in which they ended."""
+        return self.control_plane.calls
+
+    @property
+    def gateway_calls(self) -> list[GatewayCall]:
+        """Every request that a gateway answered, by time."""
+        calls = [call for replica in self.all_replicas() for call in replica.proxy.calls]
+        return sorted(calls, key=lambda call: call.at)
+
+    def revoke(self, token: str) -> None:
+        """An owner revokes an admin token; calls with it are refused from now on."""
+        self.control_plane.tokens.pop(token, None)
+
+    def settings(self) -> dict[str, str]:
+        """What points a bot here."""
+        gateways = {env.id: self._gateway(env) for env in self.store.environments.values()}
+        return {
+            "AISIX_CLOUD_API": self.api_url,
+            "AISIX_ADMIN_TOKEN": self.admin_token,
+            "AISIX_GATEWAYS": json.dumps(gateways),
+        }
+
+    def _gateway(self, environment: Environment) -> dict[str, Any]:
+        known = {"url": self.gateway_url(environment.id), "caller_key": self.caller_key(environment.id)}
+        status = [replica.status_url for replica in self.replicas(environment.id)]
+        told = {"status_urls": status} if self.switches.status_urls else {}
+        return known | told | ({"probes": environment.probes} if environment.probes else {})
+
+    def on_change(self, callback: Callable[[Event], None]) -> None:
+        """Hear of every event."""
+        self.pulse.listen(callback)
+
+    async def until(
+        self,
+        condition: Callable[[], object],
+        timeout: float = 10,  # noqa: ASYNC109 - a limit for people who wait, told with what they waited for
+        what: str = "a condition",
+    ) -> None:
+        """Wait until *condition* holds; fail with *what* it was."""
+        await self.pulse.until(condition, timeout, what)

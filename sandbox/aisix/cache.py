@@ -1,0 +1,38 @@
+"""The gateways' response cache: an answer from it says nothing about any key."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sandbox.aisix.dispatch import Request, Served
+from sandbox.aisix.store import Environment
+
+EXACT = {"x-aisix-cache": "hit", "x-aisix-cache-layer": "exact"}
+SEMANTIC = {"x-aisix-cache": "hit", "x-aisix-cache-layer": "semantic", "x-aisix-cache-similarity": "0.98"}
+
+
+async def through_cache(
+    environment: Environment, request: Request, scope: str, control: str, ask: Callable[[], Awaitable[Served]]
+) -> Served:
+    """Answer from the cache or ask; *scope* is the caller, whose answers nobody else gets."""
+    if not environment.cache or request.endpoint != "chat" or request.body.get("stream"):
+        return await ask()
+    key = (scope, request.alias, _prompt_key(environment, request))
+    if "no-cache" not in control and key in environment.answers:
+        return _hit(environment, environment.answers[key])
+    served = await ask()
+    if "no-store" not in control:
+        environment.answers[key] = served.body
+    served.headers["x-aisix-cache"] = "bypass" if "no-cache" in control else "miss"
+    return served
+
+
+def _hit(environment: Environment, body: dict[str, Any]) -> Served:
+    return Served(dict(body), dict(SEMANTIC if environment.cache == "semantic" else EXACT))
+
+
+def _prompt_key(environment: Environment, request: Request) -> str:
+    """A semantic cache does not see a nonce."""
+    if environment.cache != "semantic":
+        return json.dumps(request.body, sort_keys=True)
+    return " ".join(word for word in request.prompt.split() if word.isalpha())

@@ -1,0 +1,257 @@
+"""The Cloud Admin API over HTTP: tokens, faults, latency and the record of calls."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiohttp import web
+
+from sandbox.aisix import envelopes
+from sandbox.aisix.faults import Faults
+from sandbox.aisix.pulse import Pulse
+from sandbox.aisix.resources import Conflict, Forbidden, NotThere, Resources
+from sandbox.aisix.rows import Fields, Model, PassthroughRoute, ProviderKey
+from sandbox.aisix.schema import Invalid
+from sandbox.aisix.store import Environment, Store
+from sandbox.aisix.switches import Switches
+from sandbox.aisix.views import Views
+
+Scope = Literal["read", "write"]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+STATUS = {NotThere: 404, Conflict: 409, Forbidden: 403}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the control plane; `status` is None where the caller got no answer."""
+
+    method: str
+    path: str
+    body: Any
+    status: int | None
+    at: float
+    took: float
+
+
+class ControlPlane:
+    """The API's routes over the store."""
+
+    def __init__(self, store: Store, switches: Switches, pulse: Pulse) -> None:
+        self._store, self._switches, self._pulse = store, switches, pulse
+        self._resources, self._views = Resources(store, switches), Views(store, switches)
+        self.faults = Faults()
+        self.tokens: dict[str, set[Scope]] = {}
+        self.calls: list[Call] = []
+        self.under_way = 0
+        self.most_under_way = 0
+
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[self._recorded, self._as_planned, self._answered, self._authorized])
+        for method, path, handler in self._routes():
+            app.router.add_route(method, f"/api{path}", handler)
+        return app
+
+    def _routes(self) -> list[tuple[str, str, Handler]]:
+        key, environment = "/provider_keys/{id}", "/environments/{environment}"
+        model, route = f"{environment}/models/{{id}}", f"{environment}/passthrough_routes/{{id}}"
+        return [
+            ("GET", "/environments", self.list_environments),
+            ("GET", "/budgets", self.list_budgets),
+            ("GET", "/provider_keys", self.list_keys),
+            ("POST", "/provider_keys", self.create_key),
+            ("GET", key, self.read_key),
+            ("PATCH", key, self.edit_key),
+            ("DELETE", key, self.delete_key),
+            ("GET", f"{environment}/models", self.list_models),
+            ("POST", f"{environment}/models", self.create_model),
+            ("GET", model, self.read_model),
+            ("PATCH", model, self.edit_model),
+            ("DELETE", model, self.delete_model),
+            ("GET", f"{environment}/passthrough_routes", self.list_routes),
+            ("GET", route, self.read_route),
+            ("PATCH", route, self.edit_route),
+            ("GET", f"{environment}/cache_policies", self.list_policies),
+        ]
+
+    # What every call passes through, outermost first.
+
+    @web.middleware
+    async def _recorded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        began, body = time.time(), await _body_or_text(request)
+        self._enter()
+        response: web.StreamResponse | None = None
+        try:
+            response = await handler(request)
+        finally:
+            self.under_way -= 1
+            gone = request.transport is None or request.transport.is_closing()
+            status = None if response is None or gone else response.status
+            self._record(request, body, status, began)
+        return response
+
+    def _enter(self) -> None:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+
+    def _record(self, request: web.Request, body: Any, status: int | None, began: float) -> None:
+        shown = body if self._switches.raw_bodies else _redacted(body)
+        call = Call(request.method, request.path, shown, status, began, time.time() - began)
+        self.calls.append(call)
+        self._pulse.beat("call", call)
+
+    @web.middleware
+    async def _as_planned(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._switches.latency:
+            await asyncio.sleep(self._switches.latency)
+        return await self.faults.serve(request, lambda: handler(request))
+
+    @web.middleware
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Invalid as invalid:
+            return envelopes.error(self._switches.validation_status, str(invalid), self._switches)
+        except (NotThere, Conflict, Forbidden) as refused:
+            return envelopes.error(STATUS[type(refused)], str(refused), self._switches)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as missing:
+            return envelopes.error(missing.status, missing.reason, self._switches)
+
+    @web.middleware
+    async def _authorized(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        scopes = self.tokens.get(token.strip())
+        if scheme != "Bearer" or scopes is None:
+            return envelopes.error(401, "invalid or revoked token", self._switches)
+        needed: Scope = "read" if request.method == "GET" else "write"
+        if needed not in scopes:
+            return envelopes.error(403, f"the token lacks the scope '{needed}'", self._switches)
+        return await handler(request)
+
+    # Organization level.
+
+    async def list_environments(self, request: web.Request) -> web.Response:
+        rows = [self._views.environment(environment) for environment in self._store.environments.values()]
+        return envelopes.listing(request, rows, self._switches)
+
+    async def list_budgets(self, request: web.Request) -> web.Response:
+        self._offered(offered=self._switches.has_budgets)
+        return self._listing(request, "budgets")
+
+    async def list_keys(self, request: web.Request) -> web.Response:
+        return self._listing(request, "provider_keys")
+
+    async def create_key(self, request: web.Request) -> web.Response:
+        key = self._resources.create_key(await _object(request))
+        return envelopes.created(self._views.row(key), key.singular, self._switches)
+
+    async def read_key(self, request: web.Request) -> web.Response:
+        self._single()
+        return web.json_response(self._views.row(self._key(request)))
+
+    async def edit_key(self, request: web.Request) -> web.Response:
+        key = self._key(request)
+        self._resources.edit_key(key, await _object(request))
+        return web.json_response(self._views.row(key))
+
+    async def delete_key(self, request: web.Request) -> web.Response:
+        self._resources.delete_key(self._key(request))
+        return envelopes.deleted(self._switches)
+
+    # Environment level.
+
+    async def list_models(self, request: web.Request) -> web.Response:
+        return self._listing(request, "models", self._environment(request))
+
+    async def create_model(self, request: web.Request) -> web.Response:
+        model = self._resources.create_model(self._environment(request), await _object(request))
+        return envelopes.created(self._views.row(model), model.singular, self._switches)
+
+    async def read_model(self, request: web.Request) -> web.Response:
+        self._single()
+        return web.json_response(self._views.row(self._model(request)))
+
+    async def edit_model(self, request: web.Request) -> web.Response:
+        model = self._model(request)
+        self._resources.edit_model(self._environment(request), model, await _object(request))
+        return web.json_response(self._views.row(model))
+
+    async def delete_model(self, request: web.Request) -> web.Response:
+        self._resources.delete(self._model(request))
+        return envelopes.deleted(self._switches)
+
+    async def list_routes(self, request: web.Request) -> web.Response:
+        self._offered(offered=self._switches.has_passthrough_routes)
+        return self._listing(request, "passthrough_routes", self._environment(request))
+
+    async def read_route(self, request: web.Request) -> web.Response:
+        self._single()
+        return web.json_response(self._views.row(self._route(request)))
+
+    async def edit_route(self, request: web.Request) -> web.Response:
+        route = self._route(request)
+        self._resources.edit_route(self._environment(request), route, await _object(request))
+        return web.json_response(self._views.row(route))
+
+    async def list_policies(self, request: web.Request) -> web.Response:
+        self._offered(offered=self._switches.has_cache_policies)
+        return self._listing(request, "cache_policies", self._environment(request))
+
+    def _listing(self, request: web.Request, table: str, environment: Environment | None = None) -> web.Response:
+        rows = self._store.table(table).values()
+        chosen = [row for row in rows if environment is None or row.environment_id == environment.id]
+        return envelopes.listing(request, [self._views.row(row) for row in chosen], self._switches)
+
+    def _environment(self, request: web.Request) -> Environment:
+        return self._resources.environment(request.match_info["environment"])
+
+    def _key(self, request: web.Request) -> ProviderKey:
+        key = self._resources.find("provider_keys", request.match_info["id"])
+        assert isinstance(key, ProviderKey)
+        return key
+
+    def _model(self, request: web.Request) -> Model:
+        model = self._resources.find("models", request.match_info["id"], self._environment(request))
+        assert isinstance(model, Model)
+        return model
+
+    def _route(self, request: web.Request) -> PassthroughRoute:
+        self._offered(offered=self._switches.has_passthrough_routes)
+        route = self._resources.find("passthrough_routes", request.match_info["id"], self._environment(request))
+        assert isinstance(route, PassthroughRoute)
+        return route
+
+    def _offered(self, *, offered: bool) -> None:
+        if not offered:
+            raise NotThere("not found")
+
+    def _single(self) -> None:
+        """Some tenants may only list."""
+        if self._switches.single_get == 404:  # noqa: PLR2004 - the switch names the status
+            raise NotThere("not found")
+        if self._switches.single_get == 405:  # noqa: PLR2004 - the same
+            raise web.HTTPMethodNotAllowed("GET", ["PATCH", "DELETE"])
+
+
+async def _object(request: web.Request) -> Fields:
+    try:
+        body = await request.json()
+    except ValueError:
+        raise Invalid("the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise Invalid("the body is not an object")
+    return body
+
+
+async def _body_or_text(request: web.Request) -> Any:
+    if not request.can_read_body:
+        return None
+    try:
+        return await request.json()
+    except ValueError:
+        return await request.text()
+
+
+def _redacted(body: Any) -> Any:
+    return body | {"api_key": "***"} if isinstance(body, dict) and "api_key" in body else body

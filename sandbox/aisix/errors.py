@@ -1,0 +1,104 @@
+"""What a gateway answers when it does not answer: facts section 6.3."""
+
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.aisix.upstream import Refused
+
+
+class GatewayError(Exception):
+    """An error on its way to the caller. `reached` tells that the provider was asked."""
+
+    def __init__(self, status: int, kind: str, message: str, code: str | None = None, *, reached: bool = False) -> None:
+        super().__init__(message)
+        self.status, self.kind, self.message, self.code = status, kind, message, code
+        self.reached = reached
+        self.retry_after: int | None = None
+        self.hides = False
+        """Routing goes on to the next target without a word."""
+
+    def response(self, *, anthropic: bool) -> web.Response:
+        headers = {"Retry-After": str(self.retry_after)} if self.retry_after is not None else None
+        body = self._anthropic() if anthropic else self._openai()
+        return web.json_response(body, status=self.status, headers=headers)
+
+    def _openai(self) -> dict[str, Any]:
+        error = {"message": self.message, "type": self.kind}
+        return {"error": error | ({"code": self.code} if self.code else {})}
+
+    def _anthropic(self) -> dict[str, Any]:
+        """Anthropic's envelope tells the status in words, and nothing of where the error came from."""
+        return {
+            "type": "error",
+            "error": {"type": ANTHROPIC.get(self.status, "api_error"), "message": self.message},
+        }
+
+
+ANTHROPIC = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
+    "rate_limit": (429, "rate_limit_exceeded", "Rate limit exceeded.", None),
+    "budget": (429, "billing_error", "The budget is used up.", "budget_exceeded"),
+    "guardrail": (422, "content_filter", "Blocked by a guardrail.", None),
+    "too_large": (413, "invalid_request_error", "The request is too large.", None),
+    "ip": (403, "permission_denied", "This address may not use the model.", "ip_restricted"),
+    "not_implemented": (501, "not_implemented", "This endpoint is not offered.", None),
+    "transport": (502, "transport_error", "The upstream could not be reached.", None),
+    "server": (502, "upstream_error", "The upstream failed.", None),
+}
+"""What an environment's gateways may be told to answer, by the word used in `Environment.refusals`."""
+
+
+def refusal(word: str) -> GatewayError:
+    status, kind, message, code = REFUSALS[word]
+    error = GatewayError(status, kind, message, code)
+    if status == 429:  # noqa: PLR2004 - the status of "too many requests"
+        error.retry_after = 1
+    return error
+
+
+def unknown_key(alias: str, key: str) -> GatewayError:
+    message = f'model "{alias}" references unknown provider_key_id "{key}"'
+    error = GatewayError(400, "invalid_request_error", message)
+    error.hides = True
+    return error
+
+
+def unknown_model(alias: str) -> GatewayError:
+    return GatewayError(404, "model_not_found", f'model "{alias}" not found')
+
+
+def malformed_secret() -> GatewayError:
+    return GatewayError(401, "authentication_error", "the provider key is malformed")
+
+
+def exchange_refused() -> GatewayError:
+    return GatewayError(500, "config_error", "the token exchange with the identity provider was refused")
+
+
+def no_candidates(wait: float) -> GatewayError:
+    error = GatewayError(503, "all_candidates_unavailable", "every target is unavailable")
+    error.retry_after = max(1, round(wait))
+    return error
+
+
+def from_upstream(refused: Refused, adapter: str) -> GatewayError:
+    """Translate the provider's refusal; 4xx messages are forwarded nearly verbatim, 5xx are masked."""
+    match refused.status, adapter:
+        case 401, "bedrock":
+            return GatewayError(403, "upstream_error", "upstream authentication failed", reached=True)
+        case ((401 | 403), _):
+            return GatewayError(refused.status, "upstream_error", refused.message, refused.code, reached=True)
+        case status, _ if status < 500:  # noqa: PLR2004 - the provider's own fault begins here
+            return GatewayError(status, "upstream_error", refused.message, refused.code, reached=True)
+    return GatewayError(502, "upstream_error", "the upstream answered with an error", reached=True)

@@ -1,0 +1,141 @@
+"""The caller-facing side of a gateway replica."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.aisix import admission
+from sandbox.aisix.cache import through_cache
+from sandbox.aisix.dispatch import Dispatcher, Request, Served
+from sandbox.aisix.errors import GatewayError, refusal, unknown_model
+from sandbox.aisix.pulse import Pulse
+from sandbox.aisix.snapshot import Snapshot
+from sandbox.aisix.store import Environment
+
+ENDPOINTS = {
+    "/v1/chat/completions": "chat",
+    "/v1/embeddings": "embeddings",
+    "/v1/rerank": "rerank",
+    "/v1/responses": "responses",
+    "/v1/messages": "messages",
+    "/v1/messages/count_tokens": "count_tokens",
+}
+
+
+@dataclass
+class GatewayCall:
+    """One request that a gateway answered."""
+
+    environment: str
+    replica: int
+    path: str
+    request_id: str
+    caller: str
+    """`probe`, `app`, or the empty string for a key that nobody has."""
+
+    alias: str = ""
+    status: int = 200
+    type: str | None = None
+    key_id: str | None = None
+    """The provider key of the answer; None for an error or a cached answer."""
+
+    headers: dict[str, str] | None = None
+    at: float = 0.0
+
+
+class Proxy:
+    """Answers callers for one replica."""
+
+    def __init__(self, number: int, environment: Environment, dispatcher: Dispatcher, pulse: Pulse) -> None:
+        self.number, self.environment, self.dispatcher, self._pulse = number, environment, dispatcher, pulse
+        self.calls: list[GatewayCall] = []
+
+    async def handle(self, request: web.Request, snapshot: Snapshot) -> web.Response:
+        """Answer from *snapshot*, the configuration in force when the request came."""
+        if request.path in ("/livez", "/readyz"):
+            return web.json_response({"status": "ok"})
+        call = self._call(request)
+        response = await self._answer(request, snapshot, call)
+        response.headers["x-aisix-request-id"] = call.request_id
+        response.headers["Server"] = self.dispatcher.switches.server
+        return response
+
+    async def _answer(self, request: web.Request, snapshot: Snapshot, call: GatewayCall) -> web.Response:
+        try:
+            if (request.method, request.path) == ("GET", "/v1/models"):
+                return self._models(request, snapshot)
+            served = await self._complete(request, snapshot, call)
+        except GatewayError as error:
+            self._record(call, error.status, type=error.kind)
+            return error.response(anthropic=request.path.startswith("/v1/messages"))
+        self._record(call, 200, key_id=served.key_id, headers=served.headers)
+        return web.json_response(served.body, headers=served.headers)
+
+    def _models(self, request: web.Request, snapshot: Snapshot) -> web.Response:
+        caller = admission.authenticate(self.environment, admission.token_of(request))
+        aliases = admission.visible_aliases(snapshot, caller)
+        return web.json_response({"object": "list", "data": [{"id": alias, "object": "model"} for alias in aliases]})
+
+    async def _complete(self, request: web.Request, snapshot: Snapshot, call: GatewayCall) -> Served:
+        token = admission.token_of(request)
+        caller = admission.authenticate(self.environment, token)
+        if request.method != "POST" or request.path not in ENDPOINTS:
+            raise GatewayError(404, "invalid_request_error", "no such endpoint")
+        body = await admission.body_of(request)
+        call.alias = body["model"]
+        admission.check_may_use(caller, call.alias)
+        self._refuse(call.alias)
+        asked = Request(snapshot, ENDPOINTS[request.path], call.alias, body)
+        served = await self._serve(asked, token, request.headers.get("Cache-Control", ""))
+        return _as_the_caller_knows_it(served, asked, call.request_id)
+
+    def _refuse(self, alias: str) -> None:
+        word = self.environment.refusals.get(alias) or self.environment.refusals.get("*")
+        if word:
+            raise refusal(word)
+
+    async def _serve(self, asked: Request, token: str, control: str) -> Served:
+        model_id = asked.snapshot.find(asked.alias)
+        if model_id is None:
+            raise unknown_model(asked.alias)
+        if asked.endpoint == "count_tokens":
+            return _count_tokens(asked, model_id)
+        control = "" if self.dispatcher.switches.cache_ignores_no_cache else control
+        return await through_cache(
+            self.environment, asked, token, control, lambda: self.dispatcher.serve(asked, model_id)
+        )
+
+    def _call(self, request: web.Request) -> GatewayCall:
+        known = self.environment.callers.get(admission.token_of(request))
+        request_id = admission.request_id_of(request)
+        name = known.name if known else ""
+        return GatewayCall(self.environment.name, self.number, request.path, request_id, name)
+
+    def _record(self, call: GatewayCall, status: int, **found: Any) -> None:
+        call.status, call.at = status, time.time()
+        for name, value in found.items():
+            setattr(call, name, value)
+        self.calls.append(call)
+        self._pulse.beat("request", call)
+
+
+def _as_the_caller_knows_it(served: Served, asked: Request, request_id: str) -> Served:
+    """The answer carries the caller's alias, so it does not tell the target."""
+    served.body = {
+        **served.body,
+        "id": secrets.token_hex(8),
+        "model": asked.alias,
+        "created": int(time.time()),
+    }
+    if asked.endpoint == "chat":
+        served.headers["x-aisix-call-id"] = request_id
+    return served
+
+
+def _count_tokens(asked: Request, model_id: str) -> Served:
+    if asked.snapshot.tables["models"][model_id].get("provider") != "anthropic":
+        raise GatewayError(400, "invalid_request_error", "only Anthropic models count tokens")
+    return Served({"input_tokens": 8})

@@ -1,0 +1,160 @@
+"""One gateway replica: it follows the control plane's log and answers on two ports."""
+
+import asyncio
+import time
+from collections.abc import Collection
+
+from aiohttp import web
+
+from sandbox.aisix.dispatch import Dispatcher
+from sandbox.aisix.proxy import Proxy
+from sandbox.aisix.pulse import Pulse
+from sandbox.aisix.serving import Server, drop, stop_all
+from sandbox.aisix.snapshot import Projection
+from sandbox.aisix.status import Status
+from sandbox.aisix.store import Change, Environment
+
+DEFAULT_LAG = 0.02
+
+
+class Replica:
+    """A gateway process. Its knobs may be turned while it runs."""
+
+    def __init__(self, number: int, environment: Environment, dispatcher: Dispatcher, pulse: Pulse) -> None:
+        self.environment, self.dispatcher, self._pulse = environment, dispatcher, pulse
+        self.projection = Projection(self._rejects)
+        self.proxy = Proxy(number, environment, dispatcher, pulse)
+        self.metrics_available = True
+        self.status_available = True
+        self._down = False
+        self._lag: float | None = DEFAULT_LAG
+        self._reject_rows: set[str] = set()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._proxy_server, self._status_server = Server(), Server()
+
+    @property
+    def url(self) -> str:
+        return self._proxy_server.url
+
+    @property
+    def status_url(self) -> str:
+        return self._status_server.url
+
+    @property
+    def lag(self) -> float | None:
+        """Seconds from a write to its effect here; None cuts the replica off from the control plane."""
+        return self._lag
+
+    @lag.setter
+    def lag(self, seconds: float | None) -> None:
+        self._lag = seconds
+        self._turned()
+
+    @property
+    def down(self) -> bool:
+        """A replica that is down drops every connection and takes no change; the balancer leaves it out."""
+        return self._down
+
+    @down.setter
+    def down(self, value: bool) -> None:
+        self._down = value
+        self._turned()
+
+    @property
+    def reject_rows(self) -> set[str]:
+        """Ids of rows not taken, `new keys`, or a table such as `models`. Setting it tries rejected rows again."""
+        return self._reject_rows
+
+    @reject_rows.setter
+    def reject_rows(self, rows: Collection[str]) -> None:
+        self._reject_rows = set(rows)
+        self.projection.retry()
+        self._turned()
+
+    @property
+    def cut_off(self) -> bool:
+        return self._lag is None
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether every change has been looked at here, be it taken or rejected."""
+        return self.projection.position == len(self.environment.log)
+
+    def forget_cooldowns(self) -> None:
+        """As if the thirty seconds were over."""
+        self.dispatcher.cooldowns.clear()
+
+    def served_with(self, key_id: str) -> int:
+        """How many requests this replica sent with the key, by its own counters."""
+        return self.dispatcher.metrics.served_with(key_id)
+
+    async def start(self) -> None:
+        await self._proxy_server.start(self._app())
+        await self._status_server.start(Status(self, self.dispatcher).app())
+        self._task = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await stop_all(self._proxy_server, self._status_server)
+
+    def wake(self) -> None:
+        """There may be something to take."""
+        self._wake.set()
+
+    def catch_up(self) -> None:
+        """Take everything at once, whatever the lag; a replica that is cut off stays behind."""
+        if self._connected():
+            self._take(self.environment.log[self.projection.position :])
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer a caller; the balancer calls this, too."""
+        if self._down:
+            return drop(request)
+        return await self.proxy.handle(request, self.projection.snapshot)
+
+    def _app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        return app
+
+    def _turned(self) -> None:
+        self._wake.set()
+        self._pulse.beat("replica", self)
+
+    def _connected(self) -> bool:
+        return self._lag is not None and not self._down
+
+    def _rejects(self, change: Change, *, new: bool) -> bool:
+        named = {change.id, change.table} & self._reject_rows
+        return bool(named) or (new and change.table == "provider_keys" and "new keys" in self._reject_rows)
+
+    async def _follow(self) -> None:
+        while True:
+            self._wake.clear()
+            self._take(self._due())
+            try:
+                async with asyncio.timeout(self._next_in()):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _due(self) -> list[Change]:
+        if self._lag is None or self._down:
+            return []
+        limit = time.monotonic() - self._lag
+        return [change for change in self.environment.log[self.projection.position :] if change.at <= limit]
+
+    def _next_in(self) -> float | None:
+        if self._lag is None or self._down or self.up_to_date:
+            return None
+        oldest = self.environment.log[self.projection.position]
+        return max(0.001, oldest.at + self._lag - time.monotonic())
+
+    def _take(self, changes: list[Change]) -> None:
+        if changes:
+            self.projection.apply(changes)
+            self.dispatcher.metrics.took(self.projection.snapshot.revision, len(self.projection.rejected))
+            self._pulse.beat("projected", self)

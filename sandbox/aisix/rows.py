@@ -1,0 +1,107 @@
+"""The resources of the control plane."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+Fields = dict[str, Any]
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def stamp() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+@dataclass(eq=False)
+class Row:
+    """One resource. `fields` is replaced by every write, never changed in place: snapshots share it."""
+
+    fields: Fields
+    id: str = field(default_factory=new_id)
+    environment_id: str = ""
+    created_at: str = field(default_factory=stamp)
+    updated_at: str = field(default_factory=stamp)
+
+    table: ClassVar[str] = ""
+    singular: ClassVar[str] = ""
+
+    @property
+    def display_name(self) -> str:
+        return str(self.fields["display_name"])
+
+    @property
+    def provider_key_id(self) -> str | None:
+        return self.fields.get("provider_key_id")
+
+
+class ProviderKey(Row):
+    """An upstream credential with its settings, shared by the whole organization."""
+
+    table = "provider_keys"
+    singular = "provider_key"
+
+    @property
+    def secret(self) -> str:
+        return str(self.fields["api_key"])
+
+    @property
+    def provider(self) -> str:
+        return str(self.fields["provider"])
+
+    @property
+    def allowed_environments(self) -> list[str]:
+        return list(self.fields.get("allowed_environments", []))
+
+
+class Model(Row):
+    """An alias of an environment; only direct and embedding models hold a key."""
+
+    table = "models"
+    singular = "model"
+
+    @property
+    def kind(self) -> str:
+        return str(self.fields["kind"])
+
+
+class PassthroughRoute(Row):
+    """A path of the gateway that forwards to a provider with a key injected."""
+
+    table = "passthrough_routes"
+    singular = "passthrough_route"
+
+
+class CachePolicy(Row):
+    """How answers are cached; a semantic one needs an embedding model."""
+
+    table = "cache_policies"
+    singular = "cache_policy"
+
+
+class Budget(Row):
+    """A spending limit; one scoped to a provider key does not follow a rotation."""
+
+    table = "budgets"
+    singular = "budget"
+
+
+MODEL_REFERENCES = ("model", "target", "embedding_model", "default")
+"""Fields that name another model, wherever they stand in a virtual model or a policy."""
+
+
+def model_references(value: Any) -> Iterator[str]:
+    """Every model that *value* names, at any depth."""
+    if isinstance(value, list):
+        for item in value:
+            yield from model_references(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name in MODEL_REFERENCES and isinstance(item, str):
+                yield item
+            else:
+                yield from model_references(item)

@@ -1,0 +1,45 @@
+"""A listening socket on the loopback."""
+
+import asyncio
+import socket
+
+from aiohttp import web
+
+LOOPBACK = "127.0.0.1"
+PATIENCE = 0.2
+"""Seconds that a stop waits for requests under way; some of them hang on purpose."""
+
+
+class Server:
+    """One application on one port, which is its own from the start."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self._port}"
+
+    async def start(self, app: web.Application) -> None:
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE)
+        await self._runner.setup()
+        listener = socket.create_server((LOOPBACK, self._port), backlog=1024)
+        self._port = listener.getsockname()[1]
+        await web.SockSite(self._runner, listener).start()
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+
+async def stop_all(*servers: Server) -> None:
+    await asyncio.gather(*(server.stop() for server in servers))
+
+
+def drop(request: web.Request) -> web.Response:
+    """Close the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

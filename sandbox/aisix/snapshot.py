@@ -1,0 +1,119 @@
+"""What one gateway replica holds of the configuration, and how it takes changes."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, Protocol
+
+from sandbox.aisix.rows import Fields
+from sandbox.aisix.store import Change
+
+TABLES = ("provider_keys", "models", "passthrough_routes", "cache_policies")
+
+
+def _empty() -> Mapping[str, Mapping[str, Fields]]:
+    return {table: {} for table in TABLES}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An atomic state of the configuration: a request reads one and keeps it to its end."""
+
+    tables: Mapping[str, Mapping[str, Fields]] = field(default_factory=_empty)
+    revision: int = 0
+    apply_seq: int = 0
+    applied_at: str | None = None
+
+    @cached_property
+    def _aliases(self) -> dict[str, str]:
+        return {model["display_name"]: row for row, model in self.tables["models"].items()}
+
+    def find(self, alias: str) -> str | None:
+        """The id of the model that answers to *alias*: its own name first, then a wildcard's."""
+        exact = self._aliases.get(alias)
+        if exact is not None:
+            return exact
+        return next((row for name, row in self._aliases.items() if "*" in name and fnmatchcase(alias, name)), None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {table: len(rows) for table, rows in self.tables.items()}
+
+    @cached_property
+    def config_hash(self) -> str:
+        """The same on every replica that holds the same documents."""
+        return hashlib.sha256(json.dumps(self.tables, sort_keys=True).encode()).hexdigest()[:16]
+
+    def taking(self, changes: Iterable[Change], revision: int) -> "Snapshot":
+        """Apply *changes* to a copy; its sequence moves only if a document did."""
+        tables = {table: dict(rows) for table, rows in self.tables.items()}
+        moved = [_put(tables[change.table], change) for change in changes]
+        if not any(moved):
+            return replace(self, revision=revision)
+        return Snapshot(tables, revision, self.apply_seq + 1, datetime.now(UTC).isoformat())
+
+
+def _put(rows: dict[str, Fields], change: Change) -> bool:
+    before = rows.get(change.id)
+    if change.fields is None:
+        rows.pop(change.id, None)
+    else:
+        rows[change.id] = change.fields
+    return before != change.fields
+
+
+class Rejects(Protocol):
+    """Whether a change is refused; `new` says that the row has not been here before."""
+
+    def __call__(self, change: Change, *, new: bool) -> bool: ...
+
+
+@dataclass
+class Projection:
+    """Takes changes in revision order; a rejected row leaves the last good one in force, silently."""
+
+    rejects: Rejects
+
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    rejected: dict[str, Change] = field(default_factory=dict)
+    position: int = 0
+
+    def apply(self, changes: list[Change]) -> None:
+        if not changes:
+            return
+        self.position += len(changes)
+        taken = [change for change in changes if self._takes(change)]
+        self.snapshot = self.snapshot.taking(taken, max(changes[-1].revision, self.snapshot.revision))
+
+    def retry(self) -> None:
+        """Try the rejected rows again, as a full reload does."""
+        waiting = list(self.rejected.values())
+        taken = [change for change in waiting if self._takes(change)]
+        if taken:
+            self.snapshot = self.snapshot.taking(taken, self.snapshot.revision)
+
+    def _takes(self, change: Change) -> bool:
+        self.rejected.pop(change.id, None)
+        new = change.id not in self.snapshot.tables[change.table]
+        if change.fields is None or not self.rejects(change, new=new):
+            return True
+        self.rejected[change.id] = change
+        return False
+
+    def rejections(self) -> list[dict[str, Any]]:
+        """What `/status/config` lists as rejected."""
+        return [self._rejection(change) for change in self.rejected.values()]
+
+    def _rejection(self, change: Change) -> dict[str, Any]:
+        held = change.id in self.snapshot.tables[change.table]
+        return {
+            "kind": change.table.removesuffix("s"),
+            "id": change.id,
+            "revision": change.revision,
+            "reason": "does not match the schema of this gateway",
+            "serving": "last_known_good" if held else "none",
+        }

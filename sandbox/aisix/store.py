@@ -1,0 +1,117 @@
+"""The control plane's truth, and the log from which gateways take it."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.aisix.pulse import Pulse
+from sandbox.aisix.rows import (
+    Budget,
+    CachePolicy,
+    Fields,
+    Model,
+    PassthroughRoute,
+    ProviderKey,
+    Row,
+    new_id,
+    stamp,
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row from *revision* on; `fields` is None once it is gone, or hidden from the environment."""
+
+    revision: int
+    table: str
+    id: str
+    fields: Fields | None
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(eq=False)
+class CallerKey:
+    """What a caller presents to a gateway, and the aliases it may use."""
+
+    token: str
+    name: str
+    allowed: list[str]
+    denied: list[str] = field(default_factory=list)
+    state: str = "active"
+    """`active`, `expired` or `disabled`."""
+
+
+@dataclass(eq=False)
+class Environment:
+    """An environment, its change log, and the knobs that its gateways share."""
+
+    name: str
+    id: str = field(default_factory=new_id)
+    log: list[Change] = field(default_factory=list)
+    callers: dict[str, CallerKey] = field(default_factory=dict)
+    probes: dict[str, str] = field(default_factory=dict)
+    """Goes into `AISIX_GATEWAYS` as it is."""
+
+    cache: bool | str = False
+    """`True`: exact matches are answered from the cache; `"semantic"`: similar prompts are, too."""
+
+    answers: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
+    """Alias (or `*`) to what its gateways refuse: see `errors.REFUSALS`."""
+
+
+class Store:
+    """Keeps every row and appends every write to the log of each environment that may see it."""
+
+    def __init__(self, environments: Iterable[Environment], pulse: Pulse) -> None:
+        self.environments = {environment.id: environment for environment in environments}
+        self.provider_keys: dict[str, ProviderKey] = {}
+        self.models: dict[str, Model] = {}
+        self.passthrough_routes: dict[str, PassthroughRoute] = {}
+        self.cache_policies: dict[str, CachePolicy] = {}
+        self.budgets: dict[str, Budget] = {}
+        self.revision = 0
+        self.pulse = pulse
+
+    def table(self, name: str) -> dict[str, Any]:
+        rows: dict[str, Any] = getattr(self, name)
+        return rows
+
+    def add(self, row: Row) -> None:
+        self.table(row.table)[row.id] = row
+        self._log(row, hidden=set())
+
+    def edit(self, row: Row, changes: Fields) -> None:
+        """Write *changes* over the row's fields."""
+        before = self._seen_in(row)
+        row.fields = row.fields | changes
+        row.updated_at = stamp()
+        self._log(row, hidden=before - self._seen_in(row))
+
+    def remove(self, row: Row) -> None:
+        del self.table(row.table)[row.id]
+        self._append(row, hidden=self._seen_in(row), seen=set())
+
+    def references(self, key: ProviderKey) -> list[Row]:
+        """What still holds *key*."""
+        holders: list[Row] = [*self.models.values(), *self.passthrough_routes.values()]
+        return [row for row in holders if row.provider_key_id == key.id]
+
+    def models_of(self, environment_id: str) -> list[Model]:
+        return [model for model in self.models.values() if model.environment_id == environment_id]
+
+    def _seen_in(self, row: Row) -> set[str]:
+        seen = row.allowed_environments if isinstance(row, ProviderKey) else [row.environment_id]
+        return set(seen) & self.environments.keys()
+
+    def _log(self, row: Row, hidden: set[str]) -> None:
+        self._append(row, hidden, self._seen_in(row))
+
+    def _append(self, row: Row, hidden: set[str], seen: set[str]) -> None:
+        self.revision += 1
+        for environment_id in hidden | seen:
+            fields = row.fields if environment_id in seen else None
+            change = Change(self.revision, row.table, row.id, fields)
+            self.environments[environment_id].log.append(change)
+        self.pulse.beat("row", row)

@@ -1,0 +1,64 @@
+"""Every answer of the real service that no public text settles, as a switch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass
+class Switches:
+    """How this AISIX behaves, also while it runs. The defaults are the nastiest plausible answers."""
+
+    list_envelope: Literal["array", "data", "items"] = "data"
+    paging: Literal["none", "cursor", "page"] = "none"
+    page_size: int = 50
+    create_status: Literal[200, 201] = 201
+    create_answer: Literal["top", "data", "provider_key"] = "top"
+    """Where the created row, and so its id, is found in the answer; `provider_key` is the kind of the row."""
+
+    delete_status: Literal[200, 204] = 204
+    validation_status: Literal[400, 422] = 422
+    error_envelope: Literal["error", "error_msg", "message"] = "error"
+    single_get: Literal["ok", 404, 405] = "ok"
+    latency: float = 0.0
+    """Seconds added to every control plane call."""
+
+    duplicate_display_name: Literal["409", "allow"] = "allow"
+    patch_api_key: Literal["ignore", "reject"] = "ignore"
+    delete_referenced: Literal["allow", "409"] = "allow"
+    key_not_allowed: Literal["refuse", "accept"] = "refuse"
+    """What becomes of a model that is pointed to a key its environment may not use."""
+
+    provider_mismatch: Literal["accept", "refuse"] = "accept"
+    model_create: bool = True
+    has_passthrough_routes: bool = True
+    has_cache_policies: bool = True
+    has_budgets: bool = True
+    base_url_field: Literal["api_base", "base_url"] = "api_base"
+    references: Literal["id", "name"] = "id"
+    """How a model names other models."""
+
+    model_key_reference: Literal["provider_key_id", "provider_key"] = "provider_key_id"
+    """`provider_key`: a model shows its key's display name, and no id."""
+
+    extra_key_fields: bool = False
+    """A key carries a field that no fact sheet knows of and that a create refuses."""
+
+    raw_bodies: bool = False
+    """Recorded calls keep `api_key` as it was sent."""
+
+    status_urls: bool = True
+    """Whether `settings()` tells the status addresses of the replicas."""
+
+    gateway_version: str = "0.10.0"
+    token_cache_bug: bool = False
+    """As before v0.5.0: a token minted for a model is used on, whatever key the model has since."""
+
+    cache_ignores_no_cache: bool = False
+    cooldown: float = 30.0
+    upstream_timeout: float = 1.0
+    """Seconds a gateway waits for its upstream; the real 60 would be too long to watch."""
+
+    @property
+    def server(self) -> str:
+        """What the gateways call themselves."""
+        return "AISIX/0.4.2" if self.token_cache_bug else f"AISIX/{self.gateway_version}"

@@ -1,0 +1,177 @@
+"""The provider behind the gateways: it knows which secrets are good."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Behaviour = int | Literal["ok", "slow", "garbage", "hang", "unreachable", "no_money"]
+
+ENDPOINTS = {"rerank": {"rerank"}, "embedding": {"embeddings"}}
+"""What a model of a special kind answers to; every other one answers whatever it is asked."""
+
+
+class Refused(Exception):  # noqa: N818 - a provider's refusal is an answer
+    """The provider answered with an error status."""
+
+    def __init__(self, status: int, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code = status, message, code
+
+
+class Garbage(Exception):  # noqa: N818 - the same
+    """The provider answered with something that is not an answer."""
+
+
+@dataclass
+class Account:
+    """What the provider makes of one secret."""
+
+    behaviour: Behaviour = "ok"
+    requires: dict[str, Any] = field(default_factory=dict)
+    models: set[str] | None = None
+
+
+@dataclass(frozen=True)
+class UpstreamCall:
+    """One request as it leaves a gateway."""
+
+    secret: str
+    model: str
+    endpoint: str
+    key: Mapping[str, Any]
+
+
+class Upstream:
+    """In-process stand-in for every provider; unknown secrets are refused with 401."""
+
+    def __init__(self) -> None:
+        self.slow_seconds = 0.5
+        self.calls: list[UpstreamCall] = []
+        self.kinds: dict[str, str] = {}
+        """Upstream model to `embedding` or `rerank`; absent ones are chat models."""
+        self._accounts: dict[str, Account] = {}
+
+    def accept(self, secret: str, requires: Mapping[str, Any] | None = None) -> None:
+        """Take *secret*, if the key's settings in *requires* (such as `api_base`) are as given."""
+        self._accounts[secret] = Account(requires=dict(requires or {}))
+
+    def refuse(self, secret: str, status: int = 401) -> None:
+        self.set(secret, status)
+
+    def set(self, secret: str, behaviour: Behaviour) -> None:
+        self._accounts.setdefault(secret, Account()).behaviour = behaviour
+
+    def models_for(self, secret: str, models: Collection[str]) -> None:
+        """The account of *secret* has only *models*."""
+        self._accounts.setdefault(secret, Account()).models = set(models)
+
+    def accepts(self, secret: str) -> bool:
+        """Whether a token exchange or a signature made with *secret* succeeds."""
+        account = self._accounts.get(secret)
+        return account is not None and account.behaviour not in (401, 403)
+
+    def answered(self, secret: str) -> int:
+        """How many calls came with *secret*."""
+        return sum(call.secret == secret for call in self.calls)
+
+    async def answer(self, call: UpstreamCall) -> dict[str, Any]:
+        self.calls.append(call)
+        account = self._accounts.get(call.secret, Account(behaviour=401))
+        await self._behave(account.behaviour, call)
+        _check_settings(account, call)
+        self._check_model(account, call)
+        return _BODIES[call.endpoint](call.model)
+
+    async def _behave(self, behaviour: Behaviour, call: UpstreamCall) -> None:
+        match behaviour:
+            case "slow":
+                await asyncio.sleep(self.slow_seconds)
+            case "hang":
+                await asyncio.Event().wait()
+            case "garbage":
+                raise Garbage
+            case "unreachable":
+                raise ConnectionError("connection refused")
+            case int() | "no_money":
+                raise _refusal(behaviour, call.secret)
+            case "ok":
+                pass
+
+    def _check_model(self, account: Account, call: UpstreamCall) -> None:
+        if account.models is not None and call.model not in account.models:
+            message = f"The model `{call.model}` does not exist or you do not have access to it."
+            raise Refused(404, message, "model_not_found")
+        if call.endpoint not in ENDPOINTS.get(self.kinds.get(call.model, "chat"), _BODIES):
+            raise Refused(400, f"{call.model} does not support {call.endpoint}.", "unsupported_endpoint")
+
+
+def _check_settings(account: Account, call: UpstreamCall) -> None:
+    wrong = [name for name, value in account.requires.items() if call.key.get(name) != value]
+    if wrong:
+        raise Refused(400, f"This account expects other settings: {', '.join(wrong)}.", "invalid_request")
+
+
+def masked(secret: str) -> str:
+    """As OpenAI prints a key it refuses: part of it shows."""
+    third = len(secret) // 3
+    return f"{secret[: min(8, third)]}{'*' * 8}{secret[-min(4, third) or len(secret) :]}"
+
+
+def _refusal(behaviour: int | str, secret: str) -> Refused:
+    match behaviour:
+        case 401:
+            return Refused(401, f"Incorrect API key provided: {masked(secret)}.", "invalid_api_key")
+        case 403:
+            return Refused(403, f"Key {masked(secret)} may not use this.", "permission_denied")
+        case 429:
+            return Refused(429, "Rate limit reached.", "rate_limit_exceeded")
+        case "no_money":
+            return Refused(429, "You exceeded your current quota.", "insufficient_quota")
+        case _:
+            return Refused(int(behaviour), f"The provider failed, key {masked(secret)}.")
+
+
+def _usage() -> dict[str, int]:
+    return {"prompt_tokens": 8, "completion_tokens": 1, "total_tokens": 9}
+
+
+def _chat(model: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": "ok"}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {"object": "chat.completion", "model": model, "choices": [choice], "usage": _usage()}
+
+
+def _embeddings(model: str) -> dict[str, Any]:
+    vector = {"object": "embedding", "index": 0, "embedding": [0.1, 0.2, 0.3]}
+    return {"object": "list", "model": model, "data": [vector], "usage": _usage()}
+
+
+def _rerank(model: str) -> dict[str, Any]:
+    return {"model": model, "results": [{"index": 0, "relevance_score": 0.9}]}
+
+
+def _responses(model: str) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": "ok"}]
+    output = [{"type": "message", "role": "assistant", "content": content}]
+    return {"object": "response", "model": model, "status": "completed", "output": output}
+
+
+def _messages(model: str) -> dict[str, Any]:
+    content = [{"type": "text", "text": "ok"}]
+    return {
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+        "stop_reason": "end_turn",
+    }
+
+
+_BODIES = {
+    "chat": _chat,
+    "embeddings": _embeddings,
+    "rerank": _rerank,
+    "responses": _responses,
+    "messages": _messages,
+}

@@ -1,0 +1,155 @@
+"""Callers: the applications whose requests a rotation must not fail."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple, Self
+
+import httpx
+
+Endpoint = Literal["chat", "embeddings"]
+PATIENCE = 10.0
+"""Seconds after which a caller gives up on an answer."""
+
+
+class Failure(NamedTuple):
+    """A request that did not get its answer; status 0 where there was none at all."""
+
+    time: float
+    alias: str
+    status: int
+    type: str
+
+
+class Caller:
+    """Sends steady traffic for one alias, whatever becomes of it, as applications do."""
+
+    def __init__(self, url: str, caller_key: str, alias: str, rate: float = 10, endpoint: Endpoint = "chat") -> None:
+        self.alias, self._interval, self._endpoint = alias, 1 / rate, endpoint
+        self.ok = 0
+        self.failures: list[Failure] = []
+        self._times: list[float] = []
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._beat: asyncio.Task[None] | None = None
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers={"Authorization": f"Bearer {caller_key}"},
+            timeout=PATIENCE,
+            trust_env=False,
+        )
+
+    @property
+    def sent(self) -> int:
+        return len(self._times)
+
+    @property
+    def failed(self) -> int:
+        return len(self.failures)
+
+    def sent_between(self, start: float, end: float) -> int:
+        return sum(start <= moment <= end for moment in self._times)
+
+    def failed_between(self, start: float, end: float) -> int:
+        """How many requests sent from *start* to *end* (as `time.time()` tells them) failed."""
+        return sum(start <= failure.time <= end for failure in self.failures)
+
+    async def start(self) -> None:
+        self._beat = asyncio.create_task(self._keep_sending())
+
+    async def stop(self) -> None:
+        """Send no more, and wait for the answers that are under way."""
+        if self._beat is not None:
+            self._beat.cancel()
+            await asyncio.wait([self._beat])
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._http.aclose()
+
+    async def _keep_sending(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            self._spawn()
+            due = max(due + self._interval, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    def _spawn(self) -> None:
+        self._times.append(time.time())
+        task = asyncio.create_task(self._send(self._times[-1]))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _send(self, began: float) -> None:
+        try:
+            response = await self._http.post(self._path, json=self._body())
+        except httpx.HTTPError as error:
+            self.failures.append(Failure(began, self.alias, 0, type(error).__name__))
+            return
+        if response.is_success:
+            self.ok += 1
+        else:
+            self.failures.append(Failure(began, self.alias, response.status_code, _type_of(response)))
+
+    @property
+    def _path(self) -> str:
+        return "/v1/embeddings" if self._endpoint == "embeddings" else "/v1/chat/completions"
+
+    def _body(self) -> dict[str, Any]:
+        text = f"request {self.sent}"
+        if self._endpoint == "embeddings":
+            return {"model": self.alias, "input": text}
+        return {"model": self.alias, "messages": [{"role": "user", "content": text}]}
+
+
+def _type_of(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["type"])
+    except (ValueError, LookupError, TypeError):
+        return "unreadable"
+
+
+class Callers:
+    """Several callers, with their figures summed."""
+
+    def __init__(self, callers: Iterable[Caller]) -> None:
+        self.callers = list(callers)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        await asyncio.gather(*(caller.start() for caller in self.callers))
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(caller.stop() for caller in self.callers))
+
+    @property
+    def sent(self) -> int:
+        return sum(caller.sent for caller in self.callers)
+
+    @property
+    def ok(self) -> int:
+        return sum(caller.ok for caller in self.callers)
+
+    @property
+    def failed(self) -> int:
+        return sum(caller.failed for caller in self.callers)
+
+    @property
+    def failures(self) -> list[Failure]:
+        return sorted(failure for caller in self.callers for failure in caller.failures)
+
+    def sent_between(self, start: float, end: float) -> int:
+        return sum(caller.sent_between(start, end) for caller in self.callers)
+
+    def failed_between(self, start: float, end: float) -> int:
+        return sum(caller.failed_between(start, end) for caller in self.callers)
+
+    def failures_by_type(self) -> Counter[tuple[int, str]]:
+        """How many failures of each status and type."""
+        return Counter((failure.status, failure.type) for failure in self.failures)
