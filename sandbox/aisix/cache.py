@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sandbox.aisix.dispatch import Request, Served
+from sandbox.aisix.direct import Request, Served
 from sandbox.aisix.store import Environment
 
 EXACT = {"x-aisix-cache": "hit", "x-aisix-cache-layer": "exact"}

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.aisix.upstream import Refused
+from sandbox.aisix.upstream import Garbage, Misfit, Refused
 
 
 class GatewayError(Exception):
@@ -102,3 +102,17 @@ def from_upstream(refused: Refused, adapter: str) -> GatewayError:
         case status, _ if status < 500:  # noqa: PLR2004 - the provider's own fault begins here
             return GatewayError(status, "upstream_error", refused.message, refused.code, reached=True)
     return GatewayError(502, "upstream_error", "the upstream answered with an error", reached=True)
+
+
+FAILURES: dict[type[BaseException], tuple[int, str, str]] = {
+    Misfit: (400, "invalid_request_error", "the upstream expects another base URL or header"),
+    TimeoutError: (504, "timeout", "the upstream did not answer in time"),
+    Garbage: (502, "upstream_decode_error", "the answer of the upstream cannot be read"),
+    ConnectionError: (502, "transport_error", "the upstream cannot be reached"),
+}
+"""What becomes of a request that the provider did not answer in words."""
+
+
+def from_failure(failure: BaseException) -> GatewayError:
+    status, kind, message = FAILURES[type(failure)]
+    return GatewayError(status, kind, message, reached=True)

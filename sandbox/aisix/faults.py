@@ -74,7 +74,7 @@ class Faults:
         self._plan(method, part, times, act)
 
     def hang(self, method: str, part: str, times: int | None = 1, *, after_effect: bool = False) -> None:
-        """Never answer, until `release`."""
+        """Answer nothing until `release`; without *after_effect* the call then takes effect, late."""
 
         async def act(_: web.Request, serve: Serve) -> web.StreamResponse:
             answer = await serve() if after_effect else None

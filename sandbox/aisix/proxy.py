@@ -9,9 +9,11 @@ from aiohttp import web
 
 from sandbox.aisix import admission
 from sandbox.aisix.cache import through_cache
-from sandbox.aisix.dispatch import Dispatcher, Request, Served
+from sandbox.aisix.direct import Request, Served
+from sandbox.aisix.dispatch import Dispatcher
 from sandbox.aisix.errors import GatewayError, refusal, unknown_model
 from sandbox.aisix.pulse import Pulse
+from sandbox.aisix.rows import Fields
 from sandbox.aisix.snapshot import Snapshot
 from sandbox.aisix.store import Environment
 
@@ -82,6 +84,9 @@ class Proxy:
     async def _complete(self, request: web.Request, snapshot: Snapshot, call: GatewayCall) -> Served:
         token = admission.token_of(request)
         caller = admission.authenticate(self.environment, token)
+        route = snapshot.route(request.path)
+        if route is not None:
+            return await self._pass_through(request, snapshot, route)
         if request.method != "POST" or request.path not in ENDPOINTS:
             raise GatewayError(404, "invalid_request_error", "no such endpoint")
         body = await admission.body_of(request)
@@ -91,6 +96,10 @@ class Proxy:
         asked = Request(snapshot, ENDPOINTS[request.path], call.alias, body)
         served = await self._serve(asked, token, request.headers.get("Cache-Control", ""))
         return _as_the_caller_knows_it(served, asked, call.request_id)
+
+    async def _pass_through(self, request: web.Request, snapshot: Snapshot, route: Fields) -> Served:
+        model = (await admission.body_of(request))["model"] if request.can_read_body else ""
+        return await self.dispatcher.direct.pass_through(snapshot, route, model)
 
     def _refuse(self, alias: str) -> None:
         word = self.environment.refusals.get(alias) or self.environment.refusals.get("*")

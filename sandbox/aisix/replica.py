@@ -70,6 +70,7 @@ class Replica:
     def reject_rows(self, rows: Collection[str]) -> None:
         self._reject_rows = set(rows)
         self.projection.retry()
+        self._took()
         self._turned()
 
     @property
@@ -156,5 +157,8 @@ class Replica:
     def _take(self, changes: list[Change]) -> None:
         if changes:
             self.projection.apply(changes)
-            self.dispatcher.metrics.took(self.projection.snapshot.revision, len(self.projection.rejected))
+            self._took()
             self._pulse.beat("projected", self)
+
+    def _took(self) -> None:
+        self.dispatcher.metrics.took(self.projection.snapshot.revision, len(self.projection.rejected))

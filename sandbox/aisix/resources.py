@@ -10,15 +10,15 @@ from sandbox.aisix.store import Environment, Store
 from sandbox.aisix.switches import Switches
 
 
-class NotThere(Exception):  # noqa: N818 - an answer
+class NotThere(Exception):
     """No such resource: 404."""
 
 
-class Conflict(Exception):  # noqa: N818 - an answer
+class Conflict(Exception):
     """Something else is in the way: 409."""
 
 
-class Forbidden(Exception):  # noqa: N818 - an answer
+class Forbidden(Exception):
     """Not on this tenant: 403."""
 
 

@@ -103,7 +103,7 @@ REQUIRED_OF_MODEL = {
 }
 
 
-class Invalid(Exception):  # noqa: N818 - what it says of the body
+class Invalid(Exception):
     """The body does not fit; the message names the field."""
 
 

@@ -32,12 +32,21 @@ class Snapshot:
     def _aliases(self) -> dict[str, str]:
         return {model["display_name"]: row for row, model in self.tables["models"].items()}
 
+    @cached_property
+    def _wildcards(self) -> list[str]:
+        return [name for name in self._aliases if "*" in name]
+
     def find(self, alias: str) -> str | None:
         """The id of the model that answers to *alias*: its own name first, then a wildcard's."""
         exact = self._aliases.get(alias)
         if exact is not None:
             return exact
-        return next((row for name, row in self._aliases.items() if "*" in name and fnmatchcase(alias, name)), None)
+        return next((self._aliases[name] for name in self._wildcards if fnmatchcase(alias, name)), None)
+
+    def route(self, path: str) -> Fields | None:
+        """Find the passthrough route that *path* lies under."""
+        routes = self.tables["passthrough_routes"].values()
+        return next((route for route in routes if path.startswith(route["path"])), None)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ ENDPOINTS = {"rerank": {"rerank"}, "embedding": {"embeddings"}}
 """What a model of a special kind answers to; every other one answers whatever it is asked."""
 
 
-class Refused(Exception):  # noqa: N818 - a provider's refusal is an answer
+class Refused(Exception):
     """The provider answered with an error status."""
 
     def __init__(self, status: int, message: str, code: str | None = None) -> None:
@@ -19,7 +19,11 @@ class Refused(Exception):  # noqa: N818 - a provider's refusal is an answer
         self.status, self.message, self.code = status, message, code
 
 
-class Garbage(Exception):  # noqa: N818 - the same
+class Misfit(Exception):
+    """The request does not have the shape that this account expects: a setting of the key is missing."""
+
+
+class Garbage(Exception):
     """The provider answered with something that is not an answer."""
 
 
@@ -109,7 +113,7 @@ class Upstream:
 def _check_settings(account: Account, call: UpstreamCall) -> None:
     wrong = [name for name, value in account.requires.items() if call.key.get(name) != value]
     if wrong:
-        raise Refused(400, f"This account expects other settings: {', '.join(wrong)}.", "invalid_request")
+        raise Misfit(", ".join(wrong))
 
 
 def masked(secret: str) -> str:

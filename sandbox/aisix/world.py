@@ -20,7 +20,7 @@ THROW_AWAY = "keyturn-*"
 
 
 class World:
-    """Environments with their gateways, and the rows of the control plane.
+    """Environments (each with its number of replicas, and an id if one is given) and the control plane's rows.
 
     Helpers write to the store directly; with `settled` every connected replica has the change at once.
     """

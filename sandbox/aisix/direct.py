@@ -1,0 +1,135 @@
+"""How a replica asks the provider behind a direct model."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.aisix import bridge, errors
+from sandbox.aisix.errors import GatewayError
+from sandbox.aisix.rows import Fields
+from sandbox.aisix.snapshot import Snapshot
+from sandbox.aisix.switches import Switches
+from sandbox.aisix.telemetry import Cooldowns, Metrics
+from sandbox.aisix.upstream import Refused, Upstream, UpstreamCall
+
+TOKEN_LIFE = 59 * 60.0
+"""Seconds for which a minted token is good."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a caller asked, with the configuration that was in force when it did."""
+
+    snapshot: Snapshot
+    endpoint: str
+    alias: str
+    body: Mapping[str, Any]
+    is_fallback: bool = False
+
+    @property
+    def prompt(self) -> str:
+        return str(self.body.get("messages") or self.body.get("input") or self.body.get("query") or "")
+
+
+@dataclass
+class Served:
+    """An answer, and the headers that tell where it came from."""
+
+    body: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+    key_id: str | None = None
+
+
+class Direct:
+    """One replica's connection to the providers, with its counters and cooldowns."""
+
+    def __init__(self, upstream: Upstream, switches: Switches) -> None:
+        self._upstream, self._switches = upstream, switches
+        self.metrics, self.cooldowns = Metrics(), Cooldowns()
+        self._tokens: dict[str, tuple[str, float]] = {}
+
+    async def serve(self, request: Request, model_id: str, model: Fields) -> Served:
+        key_id = model.get("provider_key_id", "")
+        key = request.snapshot.tables["provider_keys"].get(key_id)
+        labels = _labels(request, model_id, model, key)
+        try:
+            if key is None:
+                raise errors.unknown_key(model["display_name"], key_id)
+            body = await self._ask(request, model_id, model, key)
+        except GatewayError as error:
+            self._note(labels, error.status, reached=error.reached)
+            raise
+        self._note(labels, 200, reached=True)
+        return Served(body, key_id=key_id)
+
+    def _note(self, labels: dict[str, str], status: int, *, reached: bool) -> None:
+        outcome = "success" if status < 400 else "failure"  # noqa: PLR2004 - where failures begin
+        labels = labels | {"status": str(status), "outcome": outcome}
+        self.metrics.count_request(labels)
+        if reached:
+            cooled = self.cooldowns.note(labels["model_id"], status, self._switches.cooldown)
+            self.metrics.count_deployment(labels, cooled=cooled)
+
+    async def _ask(self, request: Request, model_id: str, model: Fields, key: Fields) -> dict[str, Any]:
+        adapter = bridge.adapter_of(key)
+        bridge.check_offers(adapter, request.endpoint)
+        secret = self._credential(model_id, adapter, key["api_key"])
+        call = UpstreamCall(secret, _upstream_model(request, model), request.endpoint, key)
+        limit = min(model.get("timeout") or self._switches.upstream_timeout, self._switches.upstream_timeout)
+        return await self._send(call, adapter, limit)
+
+    async def _send(self, call: UpstreamCall, adapter: str, limit: float) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(limit):
+                return await self._upstream.answer(call)
+        except Refused as refused:
+            raise errors.from_upstream(refused, adapter) from refused
+        except tuple(errors.FAILURES) as failure:
+            raise errors.from_failure(failure) from failure
+
+    def _credential(self, model_id: str, adapter: str, secret: str) -> str:
+        """The secret whose token goes upstream: with the token cache bug, maybe an earlier one."""
+        minted, until = self._tokens.get(model_id, ("", 0.0))
+        if self._switches.token_cache_bug and minted and time.monotonic() < until:
+            return minted
+        if bridge.needs_exchange(adapter, secret):
+            if not self._upstream.accepts(secret):
+                raise errors.exchange_refused()
+            self._tokens[model_id] = (secret, time.monotonic() + TOKEN_LIFE)
+        return secret
+
+    async def pass_through(self, snapshot: Snapshot, route: Fields, model: str) -> Served:
+        """Forward a request with the route's key injected; no model's counter sees it."""
+        key_id = route["provider_key_id"]
+        key = snapshot.tables["provider_keys"].get(key_id)
+        if key is None:
+            raise errors.unknown_key(route["display_name"], key_id)
+        adapter = bridge.adapter_of(key)
+        call = UpstreamCall(key["api_key"], model, "chat", key)
+        return Served(await self._send(call, adapter, self._switches.upstream_timeout), key_id=key_id)
+
+
+def _upstream_model(request: Request, model: Fields) -> str:
+    """A wildcard alias passes on what the caller's name has in place of the star."""
+    pattern = str(model["display_name"])
+    if "*" not in pattern:
+        return str(model["model_name"])
+    before, _, after = pattern.partition("*")
+    matched = request.alias[len(before) : len(request.alias) - len(after)]
+    return str(model.get("model_name", "*")).replace("*", matched)
+
+
+def _labels(request: Request, model_id: str, model: Fields, key: Fields | None) -> dict[str, str]:
+    """An unknown key has no labels: there is no row to take them from."""
+    return {
+        "model": str(model["display_name"]),
+        "model_id": model_id,
+        "requested_model": request.alias,
+        "provider": str(model.get("provider", "")),
+        "provider_key_id": str(model["provider_key_id"]) if key else "",
+        "provider_key_name": str(key["display_name"]) if key else "",
+        "endpoint": request.endpoint,
+        "is_fallback": str(request.is_fallback).lower(),
+    }
