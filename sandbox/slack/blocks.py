@@ -1,0 +1,206 @@
+"""What Slack takes as a block, one entry a type."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sandbox.slack.checks import (
+    Check,
+    Json,
+    anything,
+    at_least_one_of,
+    boolean,
+    choice,
+    integer,
+    many,
+    nullable,
+    number,
+    problem,
+    shape,
+    string,
+    typed,
+)
+from sandbox.slack.elements import (
+    BUTTON,
+    IDENTIFIER,
+    IMAGE_ELEMENT,
+    IN_ACTIONS,
+    IN_CONTEXT,
+    IN_INPUT,
+    IN_SECTION,
+    URL,
+    distinct_actions,
+    plain,
+    text,
+)
+
+BLOCK_ID: dict[str, Check] = {"block_id": IDENTIFIER}
+
+
+def block(required: dict[str, Check], optional: dict[str, Check] | None = None, *rules: Check) -> Check:
+    """Check a block: any of them may carry a block_id."""
+    return shape(required, {**BLOCK_ID, **(optional or {})}, *rules)
+
+
+STYLE = shape({}, dict.fromkeys(("bold", "italic", "strike", "code", "underline"), boolean))
+STYLED: dict[str, Check] = {"style": STYLE}
+INLINE = typed(
+    "rich text element",
+    {
+        "text": shape({"text": string(40_000)}, STYLED),
+        "link": shape({"url": URL}, {**STYLED, "text": string(40_000), "unsafe": boolean}),
+        "emoji": shape({"name": string(255)}, {**STYLED, "unicode": string(255)}),
+        "user": shape({"user_id": IDENTIFIER}, STYLED),
+        "usergroup": shape({"usergroup_id": IDENTIFIER}, STYLED),
+        "channel": shape({"channel_id": IDENTIFIER}, STYLED),
+        "broadcast": shape({"range": choice("here", "channel", "everyone")}),
+        "color": shape({"value": string(255)}),
+        "date": shape(
+            {"timestamp": integer(0, 9_999_999_999), "format": string(255)},
+            {**STYLED, "url": URL, "fallback": string(255)},
+        ),
+    },
+)
+INLINES: dict[str, Check] = {"elements": many(INLINE, 1000)}
+BORDER: dict[str, Check] = {"border": integer(0, 1)}
+SECTION_OF_RICH_TEXT = shape(INLINES)
+RICH_TEXT_PART = typed(
+    "rich text",
+    {
+        "rich_text_section": SECTION_OF_RICH_TEXT,
+        "rich_text_quote": shape(INLINES, BORDER),
+        "rich_text_preformatted": shape(INLINES, {**BORDER, "language": string(255)}),
+        "rich_text_list": shape(
+            {"elements": many(SECTION_OF_RICH_TEXT, 1000), "style": choice("bullet", "ordered")},
+            {**BORDER, "indent": integer(0, 8), "offset": integer(0, 10_000)},
+        ),
+    },
+)
+RICH_TEXT = typed("rich text", {"rich_text": block({"elements": many(RICH_TEXT_PART, 1000)})})
+CELL = typed(
+    "table cell",
+    {
+        "raw_text": shape({"text": string(10_000)}),
+        "raw_number": shape({"value": number}, {"text": string(10_000)}),
+        "rich_text": RICH_TEXT,
+    },
+)
+COLUMN = shape({}, {"align": choice("left", "center", "right"), "is_wrapped": boolean})
+TASK: dict[str, Check] = {
+    "task_id": IDENTIFIER,
+    "title": string(3000),
+    "status": choice("pending", "in_progress", "complete", "error"),
+}
+SOURCE = typed("source", {"url": shape({"url": URL, "text": string(3000)})})
+TASK_MORE: dict[str, Check] = {"details": RICH_TEXT, "output": RICH_TEXT, "sources": many(SOURCE, 50)}
+
+
+def _task(value: Any, at: str) -> Iterator[str]:
+    """Check a task; inside a plan it may leave out its type and status."""
+    status = {"status": TASK["status"]}
+    required = {name: check for name, check in TASK.items() if name != "status"}
+    yield from block(required, {**TASK_MORE, **status})(value, at)
+
+
+def _picture(value: Json, at: str) -> Iterator[str]:
+    if ("image_url" in value) == ("slack_file" in value):
+        yield problem(at, "must have either image_url or slack_file")
+
+
+CARD_PARTS: dict[str, Check] = {
+    "hero_image": IMAGE_ELEMENT,
+    "icon": IMAGE_ELEMENT,
+    "slack_icon": anything,
+    "title": text(150),
+    "subtitle": text(150),
+    "body": text(200),
+    "actions": many(typed("element", {"button": BUTTON}), 3),
+}
+CARD = block({}, CARD_PARTS, at_least_one_of("hero_image", "title", "actions", "body"))
+FEEDBACK = shape({}, dict.fromkeys(("action_id", "positive_button", "negative_button", "icon", "text"), anything))
+
+BLOCKS: dict[str, Check] = {
+    "actions": block({"elements": many(typed("element", IN_ACTIONS), 25)}, {}, distinct_actions),
+    "alert": block({"text": text(200)}, {"level": choice("default", "info", "warning", "error", "success")}),
+    "card": CARD,
+    "carousel": block({"elements": many(typed("block", {"card": CARD}), 10)}),
+    "context": block({"elements": many(typed("element", IN_CONTEXT), 10)}),
+    "context_actions": block(
+        {"elements": many(typed("element", {"feedback_buttons": FEEDBACK, "icon_button": FEEDBACK}), 5)}
+    ),
+    "divider": block({}),
+    "header": block({"text": plain(150)}, {"level": integer(1, 4)}),
+    "image": block(
+        {"alt_text": string(2000)}, {"image_url": URL, "slack_file": anything, "title": plain(2000)}, _picture
+    ),
+    "input": block(
+        {"label": plain(2000), "element": typed("element", IN_INPUT)},
+        {"hint": plain(2000), "optional": boolean, "dispatch_action": boolean},
+    ),
+    "markdown": block({"text": string(12_000)}),
+    "plan": block({"title": string(3000)}, {"tasks": many(_task, 50)}),
+    "rich_text": RICH_TEXT,
+    "section": block(
+        {},
+        {
+            "text": text(3000),
+            "fields": many(text(2000), 10),
+            "accessory": typed("element", IN_SECTION),
+            "expand": boolean,
+        },
+        at_least_one_of("text", "fields"),
+    ),
+    "table": block({"rows": many(many(CELL, 20), 100)}, {"column_settings": many(nullable(COLUMN), 20)}),
+    "task_card": block(TASK, TASK_MORE),
+    "video": block(
+        {"alt_text": string(2000), "title": plain(199), "thumbnail_url": URL, "video_url": URL},
+        {
+            "author_name": string(49),
+            "description": plain(200),
+            "provider_icon_url": URL,
+            "provider_name": string(255),
+            "title_url": URL,
+        },
+    ),
+}
+DATA_CELL = typed(
+    "table cell",
+    {
+        "raw_text": shape({"text": string(20_000)}),
+        "raw_number": shape({"value": number, "text": string(255)}),
+        "rich_text": RICH_TEXT,
+    },
+)
+BLOCKS["data_table"] = block(
+    {"caption": string(3000), "rows": many(many(DATA_CELL, 20), 201, 2)},
+    {"page_size": integer(1, 100), "row_header_column_index": integer(0, 19)},
+)
+IN_MODAL = frozenset(BLOCKS) & {
+    *("actions", "alert", "card", "context", "divider", "header"),
+    *("image", "input", "rich_text", "section", "video"),
+}
+IN_MESSAGE = frozenset(BLOCKS) - {"alert"}
+IN_HOME = frozenset(BLOCKS) - {"alert", "task_card", "plan", "markdown", "context_actions"}
+IN_CONTAINER = IN_MESSAGE - {"table", "data_table", "input", "carousel"}
+
+
+def container() -> Check:
+    """Check a container; its children are ordinary blocks, one level deep."""
+    children = {kind: BLOCKS[kind] for kind in IN_CONTAINER}
+    return block(
+        {"child_blocks": many(typed("block", children), 10)},
+        {
+            "title": plain(150),
+            "rich_text_title": RICH_TEXT,
+            "subtitle": text(150),
+            "width": choice("narrow", "standard", "wide", "full"),
+            "icon": IMAGE_ELEMENT,
+            "is_collapsible": boolean,
+            "default_collapsed": boolean,
+            "has_header_divider": boolean,
+        },
+        at_least_one_of("title", "rich_text_title"),
+    )
+
+
+BLOCKS["container"] = container()
+IN_MESSAGE |= {"container"}

@@ -1,0 +1,51 @@
+"""Bad days of the Web API, asked for in advance."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Fault:
+    """One way of answering badly, for the next *times* calls of *method* (`*` is any)."""
+
+    kind: str
+    method: str
+    times: int
+    status: int = 200
+    retry_after: int = 1
+    error: str | None = None
+    after_effect: bool = False
+
+
+class Faults:
+    """What to do to calls that are yet to come; the oldest matching fault is used first."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+
+    def rate_limit(self, method: str = "*", retry_after: int = 1, times: int = 1) -> None:
+        """Answer 429 with Retry-After."""
+        self._waiting.append(Fault("rate_limit", method, times, status=429, retry_after=retry_after))
+
+    def fail(self, method: str = "*", status: int = 500, times: int = 1, error: str | None = None) -> None:
+        """Answer *status* or, with *error*, 200 and `ok: false`."""
+        self._waiting.append(Fault("fail", method, times, status=200 if error else status, error=error))
+
+    def hang(self, method: str = "*", times: int = 1) -> None:
+        """Take the call and never answer; it has no effect."""
+        self._waiting.append(Fault("hang", method, times))
+
+    def drop(self, method: str = "*", times: int = 1, *, after_effect: bool = False) -> None:
+        """Close the connection instead of answering, before or after the effect."""
+        self._waiting.append(Fault("drop", method, times, after_effect=after_effect))
+
+    def clear(self) -> None:
+        """Have good days again."""
+        self._waiting.clear()
+
+    def take(self, method: str) -> Fault | None:
+        """Use up the first fault that is meant for *method*."""
+        for fault in self._waiting:
+            if fault.method in ("*", method) and fault.times > 0:
+                fault.times -= 1
+                return fault
+        return None

@@ -1,0 +1,40 @@
+"""Who am I, and where do I connect."""
+
+from typing import Any
+
+from sandbox.slack.methods.table import Args, Method
+from sandbox.slack.payloads import DOMAIN
+from sandbox.slack.refusal import Refusal
+from sandbox.slack.site import Site
+from sandbox.slack.world import BOT_ID, BOT_USER, HOME
+
+Json = dict[str, Any]
+
+
+def api_test(_site: Site, args: Args) -> Json:
+    if args.get("error"):
+        raise Refusal(args.get("error"), args=args.given)
+    return {"args": args.given}
+
+
+def auth_test(site: Site, _args: Args) -> Json:
+    return {
+        "url": f"https://{DOMAIN}.slack.com/",
+        "team": "Sandbox",
+        "team_id": HOME,
+        "user": site.world.users[BOT_USER].name,
+        "user_id": BOT_USER,
+        "bot_id": BOT_ID,
+        "is_enterprise_install": False,
+    }
+
+
+def connections_open(site: Site, _args: Args) -> Json:
+    return {"url": f"{site.base_url.replace('http', 'ws', 1)}/link?ticket={site.links.give('app')}"}
+
+
+BASICS = {
+    "api.test": Method(api_test, "none"),
+    "auth.test": Method(auth_test),
+    "apps.connections.open": Method(connections_open, "app"),
+}

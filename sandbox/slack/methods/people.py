@@ -1,0 +1,114 @@
+"""People, their groups, and the channels they meet in."""
+
+from typing import Any
+
+from sandbox.slack.methods.table import Args, Method
+from sandbox.slack.refusal import Refusal
+from sandbox.slack.site import Site
+from sandbox.slack.world import HOME, Channel, Group, User
+
+Json = dict[str, Any]
+
+
+def users_info(site: Site, args: Args) -> Json:
+    user = site.world.users.get(args.need("user"))
+    if user is None:
+        raise Refusal("user_not_found")
+    return {"user": _user(user)}
+
+
+def groups_list(site: Site, args: Args) -> Json:
+    _paid(site)
+    groups = [_group(group) for group in site.world.groups.values()]
+    if args.flag("include_users"):
+        for shown in groups:
+            shown["users"] = list(site.world.groups[shown["id"]].members)
+    return {"usergroups": groups}
+
+
+def group_members(site: Site, args: Args) -> Json:
+    _paid(site)
+    group = site.world.groups.get(args.need("usergroup"))
+    if group is None:
+        raise Refusal("no_such_subteam")
+    return {"users": list(group.members)}
+
+
+def conversations_info(site: Site, args: Args) -> Json:
+    channel = site.world.channels.get(args.need("channel"))
+    if channel is None:
+        raise Refusal("channel_not_found")
+    return {"channel": _channel(channel)}
+
+
+def conversations_open(site: Site, args: Args) -> Json:
+    person = args.need("users")
+    if person not in site.world.users:
+        raise Refusal("user_not_found")
+    return {"channel": {"id": site.world.direct_channel(person).id}}
+
+
+def _paid(site: Site) -> None:
+    if not site.switches.plan_has_groups:
+        raise Refusal("plan_upgrade_required")
+
+
+def _user(user: User) -> Json:
+    names = {"real_name": user.name.title(), "display_name": user.name}
+    return {
+        "id": user.id,
+        "team_id": user.team,
+        "name": user.name,
+        "real_name": names["real_name"],
+        "profile": names,
+        "deleted": user.deleted,
+        "is_bot": user.bot,
+        "is_app_user": False,
+        "is_stranger": user.stranger,
+        "is_restricted": user.guest or user.single_channel_guest,
+        "is_ultra_restricted": user.single_channel_guest,
+        "is_admin": False,
+        "is_owner": False,
+        "tz": "UTC",
+    }
+
+
+def _group(group: Group) -> Json:
+    return {
+        "id": group.id,
+        "team_id": HOME,
+        "is_usergroup": True,
+        "is_external": False,
+        "name": group.name,
+        "handle": group.name,
+        "description": "",
+        "date_delete": 0,
+        "user_count": len(group.members),
+    }
+
+
+def _channel(channel: Channel) -> Json:
+    direct = channel.person is not None
+    return {
+        "id": channel.id,
+        "name": channel.name,
+        "is_channel": not direct,
+        "is_im": direct,
+        "is_private": direct,
+        "is_member": channel.bot_in,
+        "is_archived": channel.archived,
+        "is_shared": channel.shared,
+        "is_ext_shared": channel.shared,
+        "is_org_shared": False,
+        "num_members": len(channel.members),
+        "context_team_id": HOME,
+    } | ({"user": channel.person} if direct else {})
+
+
+PEOPLE = {
+    "users.info": Method(users_info),
+    "usergroups.list": Method(groups_list),
+    "usergroups.users.list": Method(group_members),
+    "conversations.info": Method(conversations_info),
+    "conversations.open": Method(conversations_open),
+}

@@ -1,0 +1,60 @@
+"""Views: open, push, update, publish."""
+
+from typing import Any
+
+from sandbox.slack.methods.table import Args, Method
+from sandbox.slack.refusal import Refusal
+from sandbox.slack.site import Site
+from sandbox.slack.tickets import Spent
+
+Json = dict[str, Any]
+
+
+def open_view(site: Site, args: Args) -> Json:
+    view, person = _view(args), _triggered(site, args)
+    return _shown(site, person, site.views.open(person, view))
+
+
+def push_view(site: Site, args: Args) -> Json:
+    view, person = _view(args), _triggered(site, args)
+    return _shown(site, person, site.views.push(person, view))
+
+
+def update_view(site: Site, args: Args) -> Json:
+    person, view = site.views.find(args.get("view_id") or None, args.get("external_id") or None)
+    return _shown(site, person, site.views.update(view, _view(args), args.get("hash") or None))
+
+
+def publish_view(site: Site, args: Args) -> Json:
+    person = args.need("user_id")
+    if person not in site.world.users:
+        raise Refusal("user_not_found")
+    view = site.views.publish(person, _view(args))
+    site.changes.announce("home", {"user": person, "view": view})
+    return {"view": view}
+
+
+def _view(args: Args) -> Any:
+    args.need("view")
+    return args.structure("view", "invalid_arguments")
+
+
+def _triggered(site: Site, args: Args) -> str:
+    """Whose action this answers; a trigger is used up even if the view is then refused."""
+    try:
+        return site.triggers.take(args.get("trigger_id")).person
+    except Spent as spent:
+        raise Refusal(spent.error) from None
+
+
+def _shown(site: Site, person: str, view: Json) -> Json:
+    site.changes.announce("modal", {"user": person, "view": view})
+    return {"view": view}
+
+
+SCREENS = {
+    "views.open": Method(open_view),
+    "views.push": Method(push_view),
+    "views.update": Method(update_view),
+    "views.publish": Method(publish_view),
+}

@@ -1,0 +1,133 @@
+"""What Slack sends to an app, field by field."""
+
+import html
+import json
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.slack import forms
+from sandbox.slack.site import Site
+from sandbox.slack.world import APP_ID, HOME, Channel, Message, User
+
+Json = dict[str, Any]
+
+TOKEN = "sandbox-verification-token"
+DOMAIN = "sandbox"
+
+
+@dataclass
+class Place:
+    """Where a person presses something: a message, something only they see, or a view."""
+
+    blocks: list[Json]
+    values: forms.Values
+    parts: Json
+    channel: str | None = None
+    message_ts: str | None = None
+    view: Json | None = None
+    more: Json = field(default_factory=dict)
+
+
+def command(site: Site, user: User, channel: Channel, name: str, text: str) -> Json:
+    """A slash command, as form fields."""
+    return {
+        "token": TOKEN,
+        "team_id": user.team,
+        "team_domain": DOMAIN,
+        "channel_id": channel.id,
+        "channel_name": channel.name,
+        "user_id": user.id,
+        "user_name": user.name,
+        "command": name,
+        "text": html.escape(text, quote=False) if site.switches.escape_commands else text,
+        "api_app_id": APP_ID,
+        "is_enterprise_install": "false",
+        "response_url": response_url(site, user, channel.id),
+        "trigger_id": site.triggers.give(user.id),
+    }
+
+
+def response_url(site: Site, user: User, channel: str | None, message_ts: str | None = None) -> str:
+    """A new address at which an app may answer this person."""
+    return f"{site.base_url}/actions/{HOME}/{site.response_urls.give(user.id, channel, message_ts)}"
+
+
+def in_message(site: Site, user: User, message: Message) -> Place:
+    """A message that everyone in a channel sees."""
+    container = _container(message.channel, message.ts, message.thread_ts, is_ephemeral=False)
+    parts = {"container": container, "message": message.payload(), "channel": _channel(site, message.channel)}
+    return _with_state(site, user, Place(message.blocks, {}, parts, message.channel, message.ts))
+
+
+def in_ephemeral(site: Site, user: User, shown: Json) -> Place:
+    """A message that only this person sees; Slack does not send its contents along."""
+    container = _container(shown["channel"], shown["ts"], shown["thread_ts"], is_ephemeral=True)
+    parts = {"container": container, "channel": _channel(site, shown["channel"])}
+    return _with_state(site, user, Place(shown["blocks"], {}, parts, shown["channel"], shown["ts"]))
+
+
+def in_view(view: Json) -> Place:
+    """A modal or a home tab."""
+    values: forms.Values = view["state"]["values"]
+    return Place(view["blocks"], values, {"container": {"type": "view", "view_id": view["id"]}}, view=view)
+
+
+def interaction(kind: str, user: User, place: Place, **more: Any) -> Json:
+    """What every interaction says, and *more*."""
+    shown = {"view": deepcopy(place.view)} if place.view else {}
+    return {
+        "type": kind,
+        "token": TOKEN,
+        "api_app_id": APP_ID,
+        "team": {"id": HOME, "domain": DOMAIN},
+        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team},
+        "enterprise": None,
+        "is_enterprise_install": False,
+        **deepcopy(place.parts),
+        **shown,
+        **more,
+    }
+
+
+def press(site: Site, user: User, place: Place, action: Json) -> Json:
+    """A button pressed or an option chosen."""
+    more: Json = {"actions": [action | {"action_ts": site.world.next_ts()}]}
+    if place.view is None:
+        more["state"] = {"values": deepcopy(place.values)}
+        more["response_url"] = response_url(site, user, place.channel, place.message_ts)
+    return interaction("block_actions", user, place, trigger_id=site.triggers.give(user.id), **more)
+
+
+def submission(site: Site, user: User, view: Json) -> Json:
+    """A form sent."""
+    place = Place([], {}, {}, view=view)
+    trigger = site.triggers.give(user.id)
+    return interaction("view_submission", user, place, trigger_id=trigger, response_urls=[])
+
+
+def closing(user: User, view: Json, *, cleared: bool) -> Json:
+    """A form put away without sending it."""
+    return interaction("view_closed", user, Place([], {}, {}, view=view), is_cleared=cleared)
+
+
+def form_fields(kind: str, payload: Json) -> dict[str, str]:
+    """The payload as the form fields of an HTTP request."""
+    return payload if kind == "slash_commands" else {"payload": json.dumps(payload)}
+
+
+def _container(channel: str | None, ts: str, thread_ts: str | None, *, is_ephemeral: bool) -> Json:
+    container = {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": is_ephemeral}
+    return container | ({"thread_ts": thread_ts} if thread_ts else {})
+
+
+def _channel(site: Site, channel_id: str | None) -> Json | None:
+    channel = site.world.channels.get(channel_id or "")
+    return {"id": channel.id, "name": channel.name} if channel else None
+
+
+def _with_state(site: Site, user: User, place: Place) -> Place:
+    """What this person has chosen in this message so far."""
+    known = site.selections.get((user.id, place.message_ts or ""))
+    place.values = site.selections[(user.id, place.message_ts or "")] = forms.fresh(place.blocks, known)
+    return place

@@ -1,0 +1,272 @@
+"""A person at the keyboard: what they can do in Slack, and what they alone see."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.slack import forms, payloads, reading
+from sandbox.slack.answers import show_command_answer, take_submission_answer
+from sandbox.slack.delivery import Ack
+from sandbox.slack.elements import check_options
+from sandbox.slack.payloads import Place
+from sandbox.slack.site import Site
+from sandbox.slack.world import Message, User
+
+Json = dict[str, Any]
+Where = Message | Json | None
+Deliver = Callable[[str, Json], Awaitable[Ack]]
+
+
+@dataclass
+class Answer:
+    """What came back to a slash command; `text` and `blocks` are the acknowledgement's body, if any."""
+
+    text: str = ""
+    blocks: list[Json] = field(default_factory=list)
+    error: str | None = None
+    payload: Json = field(default_factory=dict)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether nobody acknowledged within three seconds."""
+        return self.error == "operation_timeout"
+
+
+@dataclass
+class Press:
+    """A button pressed: the dialog that asked first, and what became of it."""
+
+    button: str
+    confirm: dict[str, str] | None = None
+    sent: bool = False
+    error: str | None = None
+    payload: Json = field(default_factory=dict)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether nobody acknowledged within three seconds."""
+        return self.error == "operation_timeout"
+
+
+@dataclass
+class Submission:
+    """A form sent: what is wrong at which block, or that the form is gone."""
+
+    errors: dict[str, str] = field(default_factory=dict)
+    closed: bool = False
+    error: str | None = None
+    payload: Json = field(default_factory=dict)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether nobody acknowledged within three seconds."""
+        return self.error == "operation_timeout"
+
+
+class Person:
+    """Acts as one user; what they have on screen outlives this object."""
+
+    def __init__(self, site: Site, user: User, deliver: Deliver) -> None:
+        self.user = user
+        self.id = user.id
+        self._site = site
+        self._deliver = deliver
+
+    @property
+    def modal(self) -> Json | None:
+        """The view on top of this person's stack."""
+        stack = self._site.views.stack(self.id)
+        return stack[-1] if stack else None
+
+    @property
+    def home(self) -> Json | None:
+        """This person's home tab of the app."""
+        return self._site.views.homes.get(self.id)
+
+    @property
+    def ephemerals(self) -> list[Json]:
+        """Everything that only this person has seen, newest last."""
+        return self._site.ephemerals.setdefault(self.id, [])
+
+    async def command(self, text: str = "", channel: str = "C_OPS", command: str = "/rotate-key") -> Answer:
+        """Type a slash command and wait for its acknowledgement."""
+        place = self._site.world.channels[channel]
+        if self.id not in place.members:
+            raise ValueError(f"{self.id} is not in {channel} and cannot type there.")
+        payload = payloads.command(self._site, self.user, place, command, text)
+        typed = {"user": self.id, "command": command, "text": text, "channel": channel}
+        self._site.changes.announce("command", typed)
+        ack = await self._deliver("slash_commands", payload)
+        answer = Answer(error=ack.error, payload=payload)
+        if ack.error:
+            self._trouble(f'{command} failed with the error "{ack.error}"', channel)
+        else:
+            answer.text, answer.blocks = show_command_answer(self._site, self.user, typed, ack.body)
+        return answer
+
+    async def click(
+        self, label: str, where: Where = None, *, confirm: bool = True, value: str | None = None, stale: bool = False
+    ) -> Press:
+        """Press a button by its words, in a message, something only they see, or the open modal.
+
+        *confirm* false answers the dialog with no; *value* tells twins apart; *stale* also finds a button of
+        an earlier version of the message, as a client that is behind would show it.
+        """
+        place = self._place(where)
+        block, element = _button(_versions(place, where, stale=stale), label, value)
+        press = Press(label, _dialog(element))
+        if press.confirm and not confirm:
+            return press
+        what = {"user": self.id, "button": label, "where": where, "confirm": press.confirm}
+        self._site.changes.announce("click", what)
+        action = {"type": "button", "text": element["text"]} | _ids(block, element)
+        if "value" in element:
+            action["value"] = element["value"]
+        return await self._send(press, place, action)
+
+    async def type_ahead(self, query: str, action_id: str | None = None, where: Where = None) -> list[tuple[str, str]]:
+        """Type into an external select and read the options it shows."""
+        place = self._place(where)
+        block, element = _external(place.blocks, action_id)
+        return [(o["text"]["text"], o["value"]) for o in await self._suggested(place, block, element, query)]
+
+    async def choose(self, text: str, where: Where = None, action_id: str | None = None) -> Press:
+        """Pick an option by its words; outside of an input block the app hears of it at once."""
+        place = self._place(where)
+        block, element, option = await self._picked(place, text, action_id)
+        forms.put(place.values, block, element, option) if element["type"] != "overflow" else None
+        press = Press(text, _dialog(element))
+        if block["type"] == "input" and not block.get("dispatch_action"):
+            return press
+        self._site.changes.announce("choose", {"user": self.id, "option": text, "where": where})
+        action = {"type": element["type"], "selected_option": option} | _ids(block, element)
+        return await self._send(press, place, action)
+
+    async def fill(self, values: dict[str, Any]) -> None:
+        """Type into the fields of the open modal, each named by its label, block_id or action_id."""
+        place = self._place(None)
+        for name, value in values.items():
+            block, element = forms.field_named(place.blocks, name)
+            forms.put(place.values, block, element, await self._typed(place, block, element, value))
+        self._site.changes.announce("fill", {"user": self.id, "fields": list(values)})
+
+    async def submit(self, values: dict[str, Any] | None = None) -> Submission:
+        """Fill in the open modal and send it; ValueError where Slack's client would not send it."""
+        await self.fill(values or {})
+        view = self._open_view()
+        forms.check(view["blocks"], view["state"]["values"])
+        payload = payloads.submission(self._site, self.user, view)
+        self._site.changes.announce("submit", {"user": self.id, "view": view})
+        ack = await self._deliver("interactive", payload)
+        sent = Submission(error=ack.error, payload=payload)
+        if ack.error is None:
+            sent.errors, sent.error = take_submission_answer(self._site, self.id, view["id"], ack.body)
+        if sent.error:
+            self._trouble("We had some trouble connecting. Try again?", None)
+        sent.closed = all(each["id"] != payload["view"]["id"] for each in self._site.views.stack(self.id))
+        return sent
+
+    async def close_modal(self, *, whole_stack: bool = False) -> None:
+        """Put the open modal away; the app hears of it if it asked to."""
+        view = self._open_view()
+        stack = self._site.views.stack(self.id)
+        gone = list(reversed(stack)) if whole_stack or view["clear_on_close"] else [view]
+        self._site.views.stacks[self.id] = [each for each in stack if each not in gone]
+        self._site.changes.announce("modal_closed", {"user": self.id, "view": view})
+        for each in gone:
+            if each["notify_on_close"]:
+                await self._deliver("interactive", payloads.closing(self.user, each, cleared=whole_stack))
+
+    def _open_view(self) -> Json:
+        if self.modal is None:
+            raise LookupError(f"{self.id} has no modal open.")
+        return self.modal
+
+    def _place(self, where: Where) -> Place:
+        if isinstance(where, Message):
+            return payloads.in_message(self._site, self.user, where)
+        if where is not None and "ts" in where:
+            return payloads.in_ephemeral(self._site, self.user, where)
+        return payloads.in_view(where or self._open_view())
+
+    async def _send(self, press: Press, place: Place, action: Json) -> Press:
+        press.payload = payloads.press(self._site, self.user, place, action)
+        press.sent = True
+        ack = await self._deliver("interactive", press.payload)
+        press.error = ack.error
+        if ack.error:
+            self._trouble(f'This action failed with the error "{ack.error}"', place.channel)
+        return press
+
+    def _trouble(self, text: str, channel: str | None) -> None:
+        self._site.whisper(self.id, text, channel=channel)
+
+    async def _typed(self, place: Place, block: Json, element: Json, value: Any) -> Any:
+        if forms.key(element) == "selected_option":
+            return await self._option(place, block, element, value) if value else None
+        if forms.key(element) == "selected_options":
+            return [await self._option(place, block, element, each) for each in value]
+        return value or None
+
+    async def _picked(self, place: Place, text: str, action_id: str | None) -> tuple[Json, Json, Json]:
+        """The first select, or the one meant, that offers these words."""
+        tried: list[str] = []
+        for block, element in reading.elements(place.blocks):
+            if element["type"] == "button" or action_id not in (None, element["action_id"]):
+                continue
+            try:
+                return block, element, await self._option(place, block, element, text)
+            except LookupError as error:
+                tried.append(str(error))
+        raise LookupError(" ".join(tried) or "There is nothing to choose from here.")
+
+    async def _option(self, place: Place, block: Json, element: Json, text: str) -> Json:
+        if element["type"].endswith("external_select"):
+            return forms.option_named(text, await self._suggested(place, block, element, text))
+        return forms.option_named(text, forms.options(element))
+
+    async def _suggested(self, place: Place, block: Json, element: Json, query: str) -> list[Json]:
+        if len(query) < element.get("min_query_length", 3):
+            return []
+        ids = {"action_id": element["action_id"], "block_id": block["block_id"], "value": query}
+        ack = await self._deliver("interactive", payloads.interaction("block_suggestion", self.user, place, **ids))
+        problems = [ack.error] if ack.error else check_options(ack.body)
+        if problems:
+            self._site.complain(f"Type-ahead {query!r} shows nothing: {'; '.join(problems)}")
+            return []
+        return forms.options(ack.body)
+
+
+def _button(versions: list[list[Json]], label: str, value: str | None) -> tuple[Json, Json]:
+    for blocks in versions:
+        found = [(b, e) for b, e in reading.buttons(blocks) if reading.caption(e) == label]
+        found = [(b, e) for b, e in found if value is None or e.get("value") == value]
+        if len(found) > 1:
+            raise LookupError(
+                f"{len(found)} buttons say {label!r}; name a value of {[e.get('value') for _, e in found]}."
+            )
+        if found:
+            return found[0]
+    there = [reading.caption(element) for _block, element in reading.buttons(versions[0])]
+    raise LookupError(f"There is no button {label!r}; there are {there}.")
+
+
+def _versions(place: Place, where: Where, *, stale: bool) -> list[list[Json]]:
+    earlier = [blocks for _text, blocks in reversed(where.edits)] if stale and isinstance(where, Message) else []
+    return [place.blocks, *earlier]
+
+
+def _external(blocks: list[Json], action_id: str | None) -> tuple[Json, Json]:
+    for block, element in reading.elements(blocks):
+        if element["type"].endswith("external_select") and action_id in (None, element["action_id"]):
+            return block, element
+    raise LookupError(f"There is no external select {action_id or ''} here.")
+
+
+def _ids(block: Json, element: Json) -> Json:
+    return {"action_id": element["action_id"], "block_id": block["block_id"]}
+
+
+def _dialog(element: Json) -> dict[str, str] | None:
+    dialog = element.get("confirm")
+    return {part: dialog[part]["text"] for part in ("title", "text", "confirm", "deny")} if dialog else None

@@ -1,0 +1,127 @@
+"""Blocks as a person sees them: words, and things to press."""
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
+
+Json = dict[str, Any]
+
+_SPECIAL = re.compile(r"<(?P<target>[^<>|]*)(?:\|(?P<label>[^<>]*))?>")
+_CODE = re.compile(r"```(.+?)```|`([^`\n]+)`", re.DOTALL)
+_MARKS = re.compile(r"(?<![\w`])([*_~])(?=\S)(.+?)(?<=\S)\1(?![\w`])")
+_INLINE = {
+    "user": ("@", "user_id", ""),
+    "usergroup": ("@", "usergroup_id", ""),
+    "channel": ("#", "channel_id", ""),
+    "broadcast": ("@", "range", ""),
+    "emoji": (":", "name", ":"),
+}
+_SHOWN_IN = ("title", "subtitle", "body", "text", "label", "hint", "caption", "alt_text")
+_HELD_IN = ("child_blocks", "elements", "fields", "actions", "tasks", "details", "output", "accessory", "element")
+
+
+def spoken(text: str) -> str:
+    """Read mrkdwn as Slack shows it: links by their label, dates by their fallback, no marks."""
+    without_code, codes = text, []
+    for found in _CODE.finditer(text):
+        codes.append(found[1] or found[2])
+        without_code = without_code.replace(found[0], f"\0{len(codes) - 1}\0", 1)
+    shown = _MARKS.sub(r"\2", _SPECIAL.sub(_special, without_code))
+    for index, code in enumerate(codes):
+        shown = shown.replace(f"\0{index}\0", _SPECIAL.sub(_special, code))
+    return html.unescape(shown)
+
+
+def _special(found: re.Match[str]) -> str:
+    target, label = found["target"], found["label"]
+    if label is not None:
+        return label
+    if target.startswith(("@", "#")):
+        return target if target.startswith("@") else f"#{target[1:]}"
+    if target.startswith("!"):
+        return f"@{target[1:].rsplit('^', 1)[-1]}"
+    return target.removeprefix("mailto:")
+
+
+def plain(blocks: list[Json]) -> str:
+    """Everything readable in these blocks, a line for each part; a table row is one line."""
+    return "\n".join(line for block in blocks for line in _lines(block) if line)
+
+
+def _lines(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, list):
+        for each in part:
+            yield from _lines(each)
+    elif isinstance(part, dict):
+        yield from _of(part)
+
+
+def _of(part: Json) -> Iterator[str]:
+    kind = part.get("type")
+    if kind in ("table", "data_table"):
+        yield from _lines(part.get("caption"))
+        yield from ("  ".join(row) for row in cells(part))
+    elif kind == "rich_text":
+        yield rich_text(part)
+    elif kind in ("mrkdwn", "markdown"):
+        yield spoken(part["text"])
+    elif kind == "plain_text":
+        yield part["text"]
+    else:
+        for name in (*_SHOWN_IN, *_HELD_IN):
+            yield from _lines(part.get(name))
+        yield from _form_text(part)
+
+
+def _form_text(part: Json) -> Iterator[str]:
+    """Read what a form element shows before anything is typed."""
+    yield from _lines(part.get("placeholder"))
+    yield from _lines(part.get("initial_value"))
+    yield from _lines((part.get("initial_option") or {}).get("text"))
+
+
+def rich_text(part: Json) -> str:
+    """Read a rich_text block or one of its parts; list items and sections stand on lines of their own."""
+    own_lines = part.get("type") in ("rich_text", "rich_text_list")
+    pieces = [rich_text(each) if "elements" in each else _inline(each) for each in part["elements"]]
+    return ("\n" if own_lines else "").join(pieces)
+
+
+def _inline(element: Json) -> str:
+    shown = _INLINE.get(element.get("type", ""))
+    if shown:
+        return f"{shown[0]}{element[shown[1]]}{shown[2]}"
+    return str(element.get("text") or element.get("fallback") or element.get("timestamp") or element.get("url", ""))
+
+
+def cells(table: Json) -> list[list[str]]:
+    """Read a table's rows as text."""
+    return [[_cell(cell) for cell in row] for row in table["rows"]]
+
+
+def _cell(cell: Json) -> str:
+    if cell.get("type") == "rich_text":
+        return rich_text(cell)
+    return str(cell.get("text", cell.get("value", "")))
+
+
+def elements(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
+    """Everything a person can press, pick or fill in, each with the block it stands in."""
+    for block in blocks:
+        held = [*block.get("elements", []), *block.get("actions", []), block.get("accessory"), block.get("element")]
+        yield from ((block, element) for element in held if isinstance(element, dict) and "action_id" in element)
+        yield from elements(block.get("child_blocks", []))
+
+
+def buttons(blocks: list[Json]) -> list[tuple[Json, Json]]:
+    """Every button, in the order in which it is shown, with its block."""
+    return [(block, element) for block, element in elements(blocks) if element.get("type") == "button"]
+
+
+def caption(element: Json) -> str:
+    """The words on a button."""
+    text: str = element["text"]["text"]
+    return text

@@ -1,0 +1,20 @@
+"""Slack's way of saying no."""
+
+from typing import Any
+
+
+class Refusal(Exception):
+    """A call that Slack does not do; *error* is Slack's word, *messages* say where it hurts."""
+
+    def __init__(self, error: str, messages: list[str] | None = None, **more: Any) -> None:
+        super().__init__(f"{error}: {'; '.join(messages or [])}".removesuffix(": "))
+        self.error = error
+        self.messages = messages or []
+        self.more = more
+
+    def answer(self) -> dict[str, Any]:
+        """The body that Slack sends."""
+        body: dict[str, Any] = {"ok": False, "error": self.error, **self.more}
+        if self.messages:
+            body["response_metadata"] = {"messages": self.messages}
+        return body

@@ -1,0 +1,127 @@
+"""One running workspace: what its parts share."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.slack import limits
+from sandbox.slack.changes import Changes
+from sandbox.slack.refusal import Refusal
+from sandbox.slack.switches import Switches
+from sandbox.slack.tickets import (
+    LINK_WORDS,
+    RESPONSE_URL_SECONDS,
+    RESPONSE_URL_USES,
+    RESPONSE_URL_WORDS,
+    TRIGGER_SECONDS,
+    TRIGGER_WORDS,
+    Tickets,
+)
+from sandbox.slack.views import Views
+from sandbox.slack.world import BOT_USER, Channel, Message, World
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Site:
+    """The workspace with the tickets it hands out and the people who watch it."""
+
+    world: World
+    changes: Changes
+    switches: Switches
+    base_url: str = ""
+    complaints: list[str] = field(default_factory=list)
+    """What Slack would have refused without a Web API answer to say so."""
+
+    def __post_init__(self) -> None:
+        now = self.world.now
+        self.views = Views(self.world)
+        self.triggers = Tickets(TRIGGER_WORDS, TRIGGER_SECONDS, 1, now, prefix="13345224609.738474920.")
+        self.response_urls = Tickets(RESPONSE_URL_WORDS, RESPONSE_URL_SECONDS, RESPONSE_URL_USES, now)
+        self.links = Tickets(LINK_WORDS, 30.0, 1, now)
+        self.ephemerals: dict[str, list[Json]] = {}
+        self.selections: dict[tuple[str, str], Json] = {}
+
+    def speak(self, channel: Channel, user: str, text: str, blocks: list[Json], **more: Any) -> Message:
+        """Put a message in a channel, for everyone there."""
+        ts = self.world.next_ts()
+        message = Message(channel.id, ts, user, text, self.world.named(blocks), **more)
+        self.world.say(message)
+        self.changes.announce("message", message)
+        return message
+
+    def rewrite(self, message: Message, text: str, blocks: list[Json]) -> None:
+        """Change what a message says."""
+        message.edit(text, self.world.named(blocks))
+        self.changes.announce("edit", message)
+
+    def remove(self, message: Message) -> None:
+        """Take a message away."""
+        self.world.unsay(message)
+        self.changes.announce("delete", message)
+
+    def whisper(self, person: str, text: str, blocks: list[Json] | None = None, **where: str | None) -> Json:
+        """Show something to one person only."""
+        shown = {
+            "text": text,
+            "blocks": self.world.named(blocks or []),
+            "channel": where.get("channel"),
+            "thread_ts": where.get("thread_ts"),
+            "ts": self.world.next_ts(),
+            "user": person,
+        }
+        self.ephemerals.setdefault(person, []).append(shown)
+        self.changes.announce("ephemeral", shown)
+        return shown
+
+    def complain(self, what: str) -> None:
+        """Note something that an app should not have sent."""
+        self.complaints.append(what)
+        self.changes.wake()
+
+    def respond(self, ticket_name: str, answer: Json) -> None:
+        """Do what was posted to a response_url."""
+        ticket = self.response_urls.take(ticket_name)
+        where = {"channel": ticket.channel, "thread_ts": answer.get("thread_ts")}
+        if answer.get("delete_original"):
+            return self._unshow(ticket.person, ticket.message_ts)
+        text, blocks = checked_content(answer)
+        if answer.get("replace_original") and self._reshow(ticket.person, ticket.message_ts, text, blocks):
+            return None
+        if answer.get("response_type") == "in_channel" and ticket.channel:
+            channel = self.world.channels[ticket.channel]
+            self.speak(channel, BOT_USER, text, blocks, thread_ts=answer.get("thread_ts"))
+            return None
+        shown = self.whisper(ticket.person, text, blocks, **where)
+        ticket.message_ts = ticket.message_ts or shown["ts"]
+        return None
+
+    def _unshow(self, person: str, ts: str | None) -> None:
+        kept = self.ephemerals.get(person, [])
+        self.ephemerals[person] = [each for each in kept if each["ts"] != ts]
+        for message in [m for m in self.world.said if m.ts == ts]:
+            self.remove(message)
+        self.changes.wake()
+
+    def _reshow(self, person: str, ts: str | None, text: str, blocks: list[Json]) -> bool:
+        for each in self.ephemerals.get(person, []):
+            if each["ts"] == ts:
+                each |= {"text": text, "blocks": self.world.named(blocks)}
+                self.changes.announce("ephemeral", each)
+                return True
+        for message in [m for m in self.world.said if m.ts == ts]:
+            self.rewrite(message, text, blocks)
+            return True
+        return False
+
+
+def checked_content(answer: Json, most: int = limits.MESSAGE_TEXT) -> tuple[str, list[Json]]:
+    """The text and blocks of a message, or a refusal."""
+    text, blocks = answer.get("text") or "", answer.get("blocks") or []
+    if not text and not blocks:
+        raise Refusal("no_text")
+    if problems := limits.check_message(blocks):
+        raise Refusal("invalid_blocks", problems)
+    if len(text) > most:
+        raise Refusal("msg_too_long")
+    return text, blocks

@@ -1,0 +1,72 @@
+"""Things that Slack hands out and takes back a limited number of times, for a limited time."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+TRIGGER_SECONDS = 3.0
+RESPONSE_URL_SECONDS = 30 * 60.0
+RESPONSE_URL_USES = 5
+
+
+class Spent(Exception):
+    """A ticket that is not taken; *error* is Slack's word for why."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@dataclass
+class Ticket:
+    """One hand-out: to whom, where, and how often it was used."""
+
+    person: str
+    until: float
+    channel: str | None = None
+    message_ts: str | None = None
+    uses: int = 0
+
+
+@dataclass
+class Words:
+    """What Slack says about a ticket it will not take."""
+
+    unknown: str
+    late: str
+    used: str
+
+
+TRIGGER_WORDS = Words("invalid_trigger_id", "expired_trigger_id", "exchanged_trigger_id")
+RESPONSE_URL_WORDS = Words("invalid_url", "expired_url", "used_url")
+LINK_WORDS = Words("unknown_ticket", "expired_ticket", "used_ticket")
+
+
+@dataclass
+class Tickets:
+    """Every ticket of one sort."""
+
+    words: Words
+    seconds: float
+    uses: int
+    now: Callable[[], float]
+    prefix: str = ""
+    given: dict[str, Ticket] = field(default_factory=dict)
+
+    def give(self, person: str, channel: str | None = None, message_ts: str | None = None) -> str:
+        """Hand out a new one."""
+        name = f"{self.prefix}{secrets.token_hex(12)}"
+        self.given[name] = Ticket(person, self.now() + self.seconds, channel, message_ts)
+        return name
+
+    def take(self, name: str) -> Ticket:
+        """Use one up, or raise with Slack's word for why not."""
+        ticket = self.given.get(name)
+        if ticket is None:
+            raise Spent(self.words.unknown)
+        if ticket.uses >= self.uses:
+            raise Spent(self.words.used)
+        if self.now() > ticket.until:
+            raise Spent(self.words.late)
+        ticket.uses += 1
+        return ticket

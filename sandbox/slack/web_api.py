@@ -1,0 +1,150 @@
+"""The Web API's door: who calls, what they may, and how badly the day goes."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.slack.faults import Fault, Faults
+from sandbox.slack.methods import METHODS, Args
+from sandbox.slack.refusal import Refusal
+from sandbox.slack.site import Site
+from sandbox.slack.tickets import Spent
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Call:
+    """One call that came in; `status` is 0 while it has no answer, and stays so if it never gets one."""
+
+    method: str
+    args: Json
+    at: float
+    status: int = 0
+    error: str | None = None
+
+
+@dataclass
+class WebApi:
+    """Answers `/api/<method>` and the response_urls."""
+
+    site: Site
+    bot_token: str
+    app_token: str
+    faults: Faults = field(default_factory=Faults)
+    calls: list[Call] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._released = asyncio.Event()
+
+    async def call(self, request: web.Request) -> web.StreamResponse:
+        """Answer one call of a method."""
+        method, given = request.match_info["method"], await _read(request)
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or given.pop("token", "")
+        given.pop("token", None)
+        call = self._recorded(method, given)
+        fault = self.faults.take(method) or self._too_many(method)
+        if fault and not fault.after_effect:
+            return await self._misbehave(fault, call, request)
+        answer = self._answer(method, token, Args(given))
+        if fault:
+            return await self._misbehave(fault, call, request)
+        return self._sent(call, web.json_response(answer), answer.get("error"))
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Answer a post to a response_url."""
+        given = await _read(request)
+        call = self._recorded("response_url", given)
+        if fault := self.faults.take("response_url"):
+            return await self._misbehave(fault, call, request)
+        try:
+            self.site.respond(request.match_info["ticket"], given)
+        except Spent as spent:
+            refused = web.json_response({"ok": False, "error": spent.error}, status=404)
+            return self._sent(call, refused, spent.error)
+        except Refusal as refusal:
+            return self._sent(call, web.json_response(refusal.answer(), status=400), refusal.error)
+        return self._sent(call, web.Response(text="ok"))
+
+    def release(self) -> None:
+        """Let go of the calls that hang."""
+        self._released.set()
+
+    def _recorded(self, method: str, given: Json) -> Call:
+        call = Call(method, given, self.site.world.now())
+        self.calls.append(call)
+        return call
+
+    def _sent(self, call: Call, answer: web.Response, error: str | None = None) -> web.Response:
+        call.status, call.error = answer.status, error
+        self.site.changes.wake()
+        return answer
+
+    def _answer(self, method: str, token: str, args: Args) -> Json:
+        try:
+            return {"ok": True, **self._run(method, token, args)}
+        except Refusal as refusal:
+            return refusal.answer()
+
+    def _run(self, name: str, token: str, args: Args) -> Json:
+        method = METHODS.get(name)
+        if method is None:
+            raise Refusal("unknown_method", req_method=name)
+        if method.token != "none":
+            self._check_token(token, method.token)
+        return method.run(self.site, args)
+
+    def _check_token(self, token: str, wanted: str) -> None:
+        if not token:
+            raise Refusal("not_authed")
+        kinds = {self.bot_token: "bot", self.app_token: "app"}
+        if token not in kinds:
+            raise Refusal("invalid_auth")
+        if kinds[token] != wanted:
+            raise Refusal("not_allowed_token_type")
+
+    def _too_many(self, method: str) -> Fault | None:
+        since = self.site.world.now() - 60
+        answered = [c for c in self.calls if c.method == method and c.at > since and c.status == web.HTTPOk.status_code]
+        if len(answered) < self.site.switches.per_minute.get(method, len(answered) + 1):
+            return None
+        return Fault("rate_limit", method, 1, status=429, retry_after=max(1, round(answered[0].at - since)))
+
+    async def _misbehave(self, fault: Fault, call: Call, request: web.Request) -> web.StreamResponse:
+        match fault.kind:
+            case "hang":
+                self.site.changes.wake()
+                await self._released.wait()
+                return web.Response(status=503)
+            case "drop":
+                self.site.changes.wake()
+                if request.transport:
+                    request.transport.abort()
+                return web.Response()
+            case "rate_limit":
+                late = {"Retry-After": str(fault.retry_after)}
+                answer = web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=late)
+                return self._sent(call, answer, "ratelimited")
+            case _:
+                return self._sent(call, _failure(fault), fault.error)
+
+
+def _failure(fault: Fault) -> web.Response:
+    if fault.error:
+        return web.json_response({"ok": False, "error": fault.error})
+    return web.Response(status=fault.status, text="<html>Something went wrong</html>", content_type="text/html")
+
+
+async def _read(request: web.Request) -> Json:
+    """The arguments, from the query and a JSON or form body."""
+    given: Json = dict(request.query)
+    if request.content_type == "application/json":
+        try:
+            body = json.loads(await request.text() or "{}")
+        except ValueError:
+            body = {}
+        return given | (body if isinstance(body, dict) else {})
+    return given | dict(await request.post())

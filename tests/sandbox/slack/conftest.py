@@ -1,0 +1,80 @@
+"""A sandbox Slack with a small real Bolt app connected to it, in either mode."""
+
+import contextlib
+
+import pytest
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from sandbox.slack import Slack
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+async def slack():
+    async with Slack() as slack:
+        yield slack
+
+
+@pytest.fixture
+def client(slack):
+    return AsyncWebClient(slack.bot_token, base_url=slack.api_url)
+
+
+@pytest.fixture(params=["socket", "http"])
+async def both(request):
+    """A Slack in each of the two modes."""
+    async with Slack(mode=request.param) as slack:
+        yield slack
+
+
+@pytest.fixture
+def bolt():
+    """Make a Bolt app for a Slack."""
+
+    def make(slack):
+        client = AsyncWebClient(slack.bot_token, base_url=slack.api_url)
+        return AsyncApp(token=slack.bot_token, signing_secret=slack.signing_secret, client=client)
+
+    return make
+
+
+@pytest.fixture
+def connected():
+    """Make an app reachable for a Slack until the block ends."""
+
+    def connect(slack, app):
+        return socket_mode(slack, app) if slack.mode == "socket" else http_mode(slack, app)
+
+    return connect
+
+
+@contextlib.asynccontextmanager
+async def socket_mode(slack, app):
+    before = slack.sockets
+    handler = AsyncSocketModeHandler(app, slack.app_token)
+    await handler.connect_async()
+    await slack.until(lambda: slack.sockets > before)
+    try:
+        yield
+    finally:
+        await handler.close_async()
+
+
+@contextlib.asynccontextmanager
+async def http_mode(slack, app):
+    runner = web.AppRunner(app.web_app("/slack/events"), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    slack.events_url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+    try:
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,280 @@
+"""A person and a real Bolt app meet in the sandbox, in both modes."""
+
+import asyncio
+
+import pytest
+
+FORM = {
+    "type": "modal",
+    "callback_id": "secret",
+    "title": {"type": "plain_text", "text": "New secret"},
+    "submit": {"type": "plain_text", "text": "Create"},
+    "notify_on_close": True,
+    "blocks": [
+        {
+            "type": "input",
+            "block_id": "secret",
+            "label": {"type": "plain_text", "text": "Secret"},
+            "element": {"type": "plain_text_input", "action_id": "value", "max_length": 20, "min_length": 3},
+        },
+        {
+            "type": "input",
+            "block_id": "key",
+            "optional": True,
+            "label": {"type": "plain_text", "text": "Provider key"},
+            "element": {"type": "external_select", "action_id": "key", "min_query_length": 2},
+        },
+    ],
+}
+CARD = [
+    {"type": "section", "text": {"type": "mrkdwn", "text": "Rotate `OpenAI production`"}},
+    {
+        "type": "actions",
+        "elements": [
+            {"type": "button", "action_id": "enter", "value": "r1", "text": {"type": "plain_text", "text": "Enter"}},
+            {
+                "type": "button",
+                "action_id": "delete",
+                "value": "r1",
+                "text": {"type": "plain_text", "text": "Delete"},
+                "confirm": {
+                    "title": {"type": "plain_text", "text": "Delete?"},
+                    "text": {"type": "plain_text", "text": "It is gone for good."},
+                    "confirm": {"type": "plain_text", "text": "Delete"},
+                    "deny": {"type": "plain_text", "text": "Not yet"},
+                },
+            },
+        ],
+    },
+]
+
+
+@pytest.fixture
+async def desk(both, bolt, connected):
+    """The Slack, a Bolt app that does a little of everything, and what the app heard."""
+    app, heard = bolt(both), []
+
+    @app.command("/rotate-key")
+    async def command(ack, command, client):
+        await ack()
+        heard.append(command)
+        await client.chat_postMessage(channel=command["channel_id"], text=command["text"], blocks=CARD)
+
+    @app.command("/hello")
+    async def hello(ack, command):
+        await ack(f"Hello {command['user_id']}")
+
+    @app.action("enter")
+    async def enter(ack, body, client):
+        await ack()
+        heard.append(body)
+        await client.views_open(trigger_id=body["trigger_id"], view=FORM)
+
+    @app.action("delete")
+    async def delete(ack, body, respond):
+        await ack()
+        heard.append(body)
+        await respond("Only you see that it is deleted.")
+
+    @app.options("key")
+    async def options(ack, payload):
+        names = [name for name in ("OpenAI production", "OpenAI staging") if payload["value"] in name]
+        await ack(options=[{"text": {"type": "plain_text", "text": n}, "value": n.lower()} for n in names])
+
+    @app.view("secret")
+    async def secret(ack, view, body, client):
+        heard.append(body)
+        if view["state"]["values"]["secret"]["value"]["value"] == "wrong":
+            await ack(response_action="errors", errors={"secret": "That is wrong."})
+            return
+        await ack()
+
+    @app.view_closed("secret")
+    async def closed(ack, body):
+        await ack()
+        heard.append(body)
+
+    async with connected(both, app):
+        yield both, heard
+
+
+async def start(slack):
+    await slack.person("U_REQUESTER").command("OpenAI production")
+    [card] = await slack.until(lambda: slack.messages("C_OPS"))
+    return slack.person("U_REQUESTER"), card
+
+
+async def open_form(slack):
+    person, card = await start(slack)
+    await person.click("Enter", card)
+    await slack.until(lambda: person.modal)
+    return person, card
+
+
+async def test_a_command_leads_to_a_card_in_the_channel(desk):
+    slack, heard = desk
+
+    person, card = await start(slack)
+
+    assert card.buttons == ["Enter", "Delete"]
+    assert "Rotate OpenAI production" in card.plain
+    assert heard[0]["text"] == "OpenAI production"
+    assert heard[0]["channel_name"] == "ops"
+    assert person.ephemerals == []
+
+
+async def test_a_command_may_be_answered_in_its_acknowledgement(desk):
+    slack, _ = desk
+
+    answer = await slack.person("U_MEMBER").command(command="/hello")
+
+    assert answer.text == "Hello U_MEMBER"
+    assert slack.person("U_MEMBER").ephemerals[-1]["text"] == "Hello U_MEMBER"
+    assert slack.person("U_APPROVER").ephemerals == []
+
+
+async def test_a_click_carries_the_message_and_a_trigger_that_opens_a_modal(desk):
+    slack, heard = desk
+
+    person, card = await open_form(slack)
+
+    body = heard[-1]
+    assert body["message"]["ts"] == body["container"]["message_ts"] == card.ts
+    assert body["actions"][0]["value"] == "r1"
+    assert body["channel"] == {"id": "C_OPS", "name": "ops"}
+    assert person.modal["callback_id"] == "secret"
+
+
+async def test_a_confirm_dialog_is_read_and_may_be_dismissed(desk):
+    slack, heard = desk
+    person, card = await start(slack)
+
+    press = await person.click("Delete", card, confirm=False)
+
+    assert press.confirm["text"] == "It is gone for good."
+    assert not press.sent
+    assert len(heard) == 1
+
+
+async def test_an_answer_to_the_response_url_is_for_one_person(desk):
+    slack, _ = desk
+    person, card = await start(slack)
+
+    await person.click("Delete", card)
+
+    said = await slack.until(lambda: person.ephemerals)
+    assert said[-1]["text"] == "Only you see that it is deleted."
+    assert said[-1]["channel"] == "C_OPS"
+
+
+async def test_an_error_at_a_field_keeps_the_form_open(desk):
+    slack, _ = desk
+    person, _ = await open_form(slack)
+
+    result = await person.submit({"Secret": "wrong"})
+
+    assert result.errors == {"secret": "That is wrong."}
+    assert not result.closed
+    assert person.modal is not None
+
+
+async def test_a_good_submission_closes_the_form(desk):
+    slack, heard = desk
+    person, _ = await open_form(slack)
+
+    result = await person.submit({"Secret": "sk-right", "Provider key": "OpenAI staging"})
+
+    assert result.closed
+    assert person.modal is None
+    values = heard[-1]["view"]["state"]["values"]
+    assert values["secret"]["value"] == {"type": "plain_text_input", "value": "sk-right"}
+    assert values["key"]["key"]["selected_option"]["value"] == "openai staging"
+
+
+async def test_slacks_client_checks_a_form_before_it_is_sent(desk):
+    slack, heard = desk
+    person, _ = await open_form(slack)
+    before = len(heard)
+
+    with pytest.raises(ValueError, match="at most 20"):
+        await person.submit({"Secret": "x" * 21})
+    with pytest.raises(ValueError, match="at least 3"):
+        await person.submit({"Secret": "x"})
+    with pytest.raises(ValueError, match="required"):
+        await person.submit({"Secret": ""})
+    with pytest.raises(LookupError, match="Provider key"):
+        await person.submit({"Nothing": "x"})
+    assert len(heard) == before
+
+
+async def test_type_ahead_begins_at_the_least_length(desk):
+    slack, _ = desk
+    person, _ = await open_form(slack)
+
+    assert await person.type_ahead("O") == []
+    assert await person.type_ahead("Open") == [
+        ("OpenAI production", "openai production"),
+        ("OpenAI staging", "openai staging"),
+    ]
+
+
+async def test_closing_a_form_is_told_to_an_app_that_asked(desk):
+    slack, heard = desk
+    person, _ = await open_form(slack)
+
+    await person.close_modal()
+
+    await slack.until(lambda: heard[-1]["type"] == "view_closed", what="the app to hear of it")
+    assert person.modal is None
+
+
+async def test_a_payload_may_arrive_twice(desk):
+    slack, heard = desk
+    slack.deliver_twice = True
+
+    await slack.person("U_REQUESTER").command("twice")
+
+    await slack.until(lambda: len(slack.messages("C_OPS")) == 2)
+    assert [each["text"] for each in heard] == ["twice", "twice"]
+
+
+async def test_clicks_on_a_stale_card_are_possible(desk):
+    slack, heard = desk
+    person, card = await start(slack)
+    slack.site.rewrite(card, "done", [])
+
+    with pytest.raises(LookupError, match=r"there are \[\]"):
+        await person.click("Delete", card)
+    await person.click("Delete", card, stale=True)
+
+    assert heard[-1]["message"]["text"] == "done"
+
+
+async def test_an_unheard_command_times_out_for_the_person(both, bolt, connected):
+    both.ack_within = 0.05
+    app = bolt(both)
+
+    @app.command("/rotate-key")
+    async def never(ack):
+        await asyncio.sleep(0.3)
+        await ack()
+
+    async with connected(both, app):
+        answer = await both.person("U_REQUESTER").command("x")
+
+    assert answer.timed_out
+    assert "operation_timeout" in both.person("U_REQUESTER").ephemerals[-1]["text"]
+
+
+async def test_with_no_app_there_a_command_fails_at_once(both):
+    answer = await both.person("U_REQUESTER").command("x")
+
+    assert answer.error == "dispatch_failed"
+    assert not answer.timed_out
+
+
+async def test_the_settings_point_a_bot_here(both):
+    own = {"socket": "SLACK_APP_TOKEN", "http": "SLACK_SIGNING_SECRET"}[both.mode]
+
+    assert set(both.settings()) == {"SLACK_API_URL", "SLACK_BOT_TOKEN", own}
+    assert both.settings()["SLACK_API_URL"].endswith("/api/")
