@@ -1,7 +1,7 @@
 """A local AISIX over real sockets: it refuses what the real service refuses."""
 
 from sandbox.aisix.aisix import Aisix
-from sandbox.aisix.control_plane import Call
+from sandbox.aisix.gate import Call
 from sandbox.aisix.proxy import GatewayCall
 from sandbox.aisix.pulse import Event
 from sandbox.aisix.replica import Replica

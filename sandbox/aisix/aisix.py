@@ -7,7 +7,8 @@ from secrets import token_hex
 from typing import Any, Self
 
 from sandbox.aisix.balancer import Balancer
-from sandbox.aisix.control_plane import Call, ControlPlane
+from sandbox.aisix.control_plane import ControlPlane
+from sandbox.aisix.gate import Call
 from sandbox.aisix.proxy import GatewayCall
 from sandbox.aisix.pulse import Event
 from sandbox.aisix.serving import Server
@@ -20,13 +21,20 @@ class Aisix(World):
     """A whole AISIX that refuses what the real one refuses; `async with` starts and stops it."""
 
     def __init__(
-        self, switches: Switches | None = None, environments: Mapping[str, int] | None = None, port: int = 0
+        self,
+        switches: Switches | None = None,
+        environments: Mapping[str, int] | None = None,
+        *,
+        ids: Mapping[str, str] | None = None,
+        port: int = 0,
     ) -> None:
-        super().__init__(switches or Switches(), environments or {"production": 1})
+        """Take names of environments with their number of replicas; *ids* gives some of them a known id."""
+        super().__init__(switches or Switches(), environments or {"production": 1}, ids or {})
         self.control_plane = ControlPlane(self.store, self.switches, self.pulse)
-        self.faults = self.control_plane.faults
+        self.gate = self.control_plane.gate
+        self.faults = self.gate.faults
         self.admin_token, self.read_token = f"at-{token_hex(12)}", f"at-{token_hex(12)}"
-        self.control_plane.tokens = {self.admin_token: {"read", "write"}, self.read_token: {"read"}}
+        self.gate.tokens = {self.admin_token: {"read", "write"}, self.read_token: {"read"}}
         self._balancers = {env: Balancer(replicas) for env, replicas in self._replicas.items()}
         self._server = Server(port)
 
@@ -58,7 +66,12 @@ class Aisix(World):
     @property
     def calls(self) -> list[Call]:
         """Every call of the control plane, in the order in which they ended."""
-        return self.control_plane.calls
+        return self.gate.calls
+
+    @property
+    def most_calls_at_once(self) -> int:
+        """The highest number of control plane calls under way at the same time."""
+        return self.gate.most_under_way
 
     @property
     def gateway_calls(self) -> list[GatewayCall]:
@@ -68,7 +81,7 @@ class Aisix(World):
 
     def revoke(self, token: str) -> None:
         """An owner revokes an admin token; calls with it are refused from now on."""
-        self.control_plane.tokens.pop(token, None)
+        self.gate.tokens.pop(token, None)
 
     def settings(self) -> dict[str, str]:
         """What points a bot here."""

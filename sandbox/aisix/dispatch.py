@@ -20,9 +20,13 @@ class Dispatcher:
     """One replica's way from aliases to providers: direct models, routing, semantic routing, ensembles."""
 
     def __init__(self, upstream: Upstream, switches: Switches) -> None:
-        self.switches = switches
+        self.switches, self._upstream = switches, upstream
         self.direct = Direct(upstream, switches)
         self._turns = count()
+
+    def forget(self) -> None:
+        """Lose what only memory holds: counters, cooldowns, minted tokens."""
+        self.direct = Direct(self._upstream, self.switches)
 
     @property
     def metrics(self) -> Metrics:

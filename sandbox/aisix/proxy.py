@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -112,10 +112,25 @@ class Proxy:
             raise unknown_model(asked.alias)
         if asked.endpoint == "count_tokens":
             return _count_tokens(asked, model_id)
+        if not await self._cache_works(asked):
+            return await self.dispatcher.serve(asked, model_id)
         control = "" if self.dispatcher.switches.cache_ignores_no_cache else control
         return await through_cache(
             self.environment, asked, token, control, lambda: self.dispatcher.serve(asked, model_id)
         )
+
+    async def _cache_works(self, asked: Request) -> bool:
+        """A semantic cache whose embedding model fails just stops matching."""
+        if self.environment.cache != "semantic" or asked.endpoint != "chat":
+            return True
+        policies = asked.snapshot.tables["cache_policies"].values()
+        embedding = replace(asked, endpoint="embeddings", body={"input": asked.prompt})
+        try:
+            for policy in policies:
+                await self.dispatcher.serve(embedding, policy["semantic"]["embedding_model"])
+        except GatewayError:
+            return False
+        return True
 
     def _call(self, request: web.Request) -> GatewayCall:
         known = self.environment.callers.get(admission.token_of(request))

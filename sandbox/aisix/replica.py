@@ -25,6 +25,9 @@ class Replica:
         self.projection = Projection(self._rejects)
         self.proxy = Proxy(number, environment, dispatcher, pulse)
         self.metrics_available = True
+        self.partially_compatible: list[dict[str, str]] = []
+        """What `/status/config` lists as taken without fields that this gateway does not know."""
+
         self.status_available = True
         self._down = False
         self._lag: float | None = DEFAULT_LAG
@@ -81,6 +84,13 @@ class Replica:
     def up_to_date(self) -> bool:
         """Whether every change has been looked at here, be it taken or rejected."""
         return self.projection.position == len(self.environment.log)
+
+    def restart(self) -> None:
+        """Start again from the snapshot on disk: the counters are back at zero."""
+        self.dispatcher.forget()
+        self.projection.reload()
+        self._took()
+        self._turned()
 
     def forget_cooldowns(self) -> None:
         """As if the thirty seconds were over."""

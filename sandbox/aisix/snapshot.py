@@ -98,6 +98,10 @@ class Projection:
         taken = [change for change in changes if self._takes(change)]
         self.snapshot = self.snapshot.taking(taken, max(changes[-1].revision, self.snapshot.revision))
 
+    def reload(self) -> None:
+        """Begin anew with the configuration that was in force."""
+        self.snapshot = replace(self.snapshot, apply_seq=1)
+
     def retry(self) -> None:
         """Try the rejected rows again, as a full reload does."""
         waiting = list(self.rejected.values())

@@ -18,6 +18,7 @@ class Shown(Protocol):
 
     projection: Projection
     metrics_available: bool
+    partially_compatible: list[dict[str, str]]
     status_available: bool
 
     @property
@@ -67,7 +68,7 @@ class Status:
             "last_reload": {"at": snapshot.applied_at, "result": "success"} if snapshot.apply_seq else None,
             "last_failure": None if connected else {"reason": "no connection to the control plane"},
             "rejected": projection.rejections(),
-            "partially_compatible": [],
+            "partially_compatible": self._replica.partially_compatible,
         }
         return web.json_response(body)
 

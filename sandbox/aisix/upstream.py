@@ -70,6 +70,9 @@ class Upstream:
         """The account of *secret* has only *models*."""
         self._accounts.setdefault(secret, Account()).models = set(models)
 
+    def knows(self, secret: str) -> bool:
+        return secret in self._accounts
+
     def accepts(self, secret: str) -> bool:
         """Whether a token exchange or a signature made with *secret* succeeds."""
         account = self._accounts.get(secret)

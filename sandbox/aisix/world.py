@@ -8,7 +8,7 @@ from sandbox.aisix.building import fields_of
 from sandbox.aisix.dispatch import Dispatcher
 from sandbox.aisix.pulse import Pulse
 from sandbox.aisix.replica import Replica
-from sandbox.aisix.rows import Budget, CachePolicy, Model, PassthroughRoute, ProviderKey, Row
+from sandbox.aisix.rows import Budget, CachePolicy, Model, PassthroughRoute, ProviderKey, Row, new_id
 from sandbox.aisix.store import CallerKey, Environment, Store
 from sandbox.aisix.switches import Switches
 from sandbox.aisix.upstream import Upstream
@@ -20,14 +20,14 @@ THROW_AWAY = "keyturn-*"
 
 
 class World:
-    """Environments (each with its number of replicas, and an id if one is given) and the control plane's rows.
+    """Environments with their gateways, and the rows of the control plane.
 
     Helpers write to the store directly; with `settled` every connected replica has the change at once.
     """
 
-    def __init__(self, switches: Switches, environments: Mapping[str, int]) -> None:
+    def __init__(self, switches: Switches, environments: Mapping[str, int], ids: Mapping[str, str]) -> None:
         self.switches, self.pulse, self.upstream = switches, Pulse(), Upstream()
-        self.store = Store([Environment(name) for name in environments], self.pulse)
+        self.store = Store([Environment(name, ids.get(name) or new_id()) for name in environments], self.pulse)
         self._replicas = {
             environment.id: [self._replica(number, environment) for number in range(environments[environment.name])]
             for environment in self.store.environments.values()
@@ -79,7 +79,7 @@ class World:
         environments: list[str] | None = None,
         **settings: Any,
     ) -> ProviderKey:
-        """Add a key whose secret the provider accepts; allowed everywhere if nothing is said."""
+        """Add a key whose secret the provider accepts unless it was told otherwise; allowed everywhere if nothing is said."""
         settled = settings.pop("settled", True)
         names = [env.name for env in self.store.environments.values()] if environments is None else environments
         fields = {
@@ -88,7 +88,8 @@ class World:
             "api_key": secret,
             "allowed_environments": [self.environment(name).id for name in names],
         }
-        self.upstream.accept(secret)
+        if not self.upstream.knows(secret):
+            self.upstream.accept(secret)
         return self._add(ProviderKey(fields | settings), settled=settled)
 
     def add_model(

@@ -37,7 +37,9 @@ class Tenant:
         body = {"provider_key_id": key if isinstance(key, str) else key.id}
         return await self.api.patch(self.path(model), json=body)
 
-    async def ask(self, alias: str = "chat-large", path: str = "/v1/chat/completions", **options: Any) -> httpx.Response:
+    async def ask(
+        self, alias: str = "chat-large", path: str = "/v1/chat/completions", **options: Any
+    ) -> httpx.Response:
         url, token = options.pop("url", self.aisix.gateway_url("production")), options.pop("token", None)
         if url not in self.gateways:
             self.gateways[url] = await self.open_client(url)

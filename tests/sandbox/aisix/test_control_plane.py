@@ -153,7 +153,11 @@ async def test_models_of_every_kind_are_created_and_deleted(tenant):
         {"display_name": "keyturn-1", **direct},
         {"display_name": "emb", "kind": "embedding", "embedding": {"dimensions": 3}, **direct},
         {"display_name": "any", "kind": "routing", "routing": {"targets": [{"model": tenant.model.id}]}},
-        {"display_name": "vote", "kind": "ensemble", "ensemble": {"panel": [{"model": "chat-large"}], "judge": {"model": "emb"}}},
+        {
+            "display_name": "vote",
+            "kind": "ensemble",
+            "ensemble": {"panel": [{"model": "chat-large"}], "judge": {"model": "emb"}},
+        },
         {"display_name": "smart", "kind": "semantic", "semantic": {"embedding_model": "emb", "default": "any"}},
     ]
     for body in bodies:

@@ -21,7 +21,9 @@ def new_key(tenant, **fields):
     }
 
 
-@pytest.mark.parametrize(("envelope", "read"), [("array", lambda b: b), ("data", lambda b: b["data"]), ("items", lambda b: b["items"])])
+@pytest.mark.parametrize(
+    ("envelope", "read"), [("array", lambda b: b), ("data", lambda b: b["data"]), ("items", lambda b: b["items"])]
+)
 async def test_a_list_comes_in_each_envelope(tenant, envelope, read):
     turn(tenant, list_envelope=envelope)
 
@@ -77,7 +79,11 @@ async def test_a_delete_may_answer_200(tenant):
 
 @pytest.mark.parametrize(
     ("envelope", "read"),
-    [("error", lambda b: b["error"]["message"]), ("error_msg", lambda b: b["error_msg"]), ("message", lambda b: b["message"])],
+    [
+        ("error", lambda b: b["error"]["message"]),
+        ("error_msg", lambda b: b["error_msg"]),
+        ("message", lambda b: b["message"]),
+    ],
 )
 async def test_an_error_comes_in_each_envelope(tenant, envelope, read):
     turn(tenant, error_envelope=envelope, validation_status=400)

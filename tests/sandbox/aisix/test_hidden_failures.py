@@ -1,0 +1,214 @@
+"""Traps: green lights that say nothing about the key behind a model."""
+
+import json
+
+import pytest
+
+BAD = "sk-bad-0123456789"
+NO_CACHE = {"Cache-Control": "no-cache, no-store"}
+
+
+@pytest.fixture
+def bad_key(tenant):
+    key = tenant.aisix.add_key("bad", secret=BAD)
+    tenant.aisix.upstream.refuse(BAD)
+    return key
+
+
+@pytest.fixture
+def bad(tenant, bad_key):
+    return tenant.aisix.add_model("production", "broken", key=bad_key)
+
+
+def add(tenant, name, kind, **settings):
+    return tenant.aisix.add_model("production", name, kind=kind, **settings)
+
+
+def one_replica(tenant):
+    tenant.aisix.replicas("production")[1].down = True
+
+
+async def test_routing_shows_a_refused_key_once_and_then_avoids_it(tenant, bad):
+    one_replica(tenant)
+    add(tenant, "any", "routing", targets=[bad, tenant.model], strategy="failover")
+
+    assert await tenant.failure("any") == (401, "upstream_error", "invalid_api_key")
+    hidden = await tenant.ask("any")
+    assert hidden.status_code == 200
+    assert hidden.headers["x-aisix-served-by"] == "chat-large"
+    assert (await tenant.failure("broken"))[0] == 401
+
+
+async def test_routing_hides_a_refused_key_at_once_if_it_falls_back_from_401(tenant, bad):
+    add(tenant, "any", "routing", targets=[bad, tenant.model], strategy="failover", fallback_on_statuses=[401])
+
+    assert (await tenant.ask("any")).headers["x-aisix-served-by"] == "chat-large"
+    metrics = (await tenant.status("/metrics")).text + (await tenant.status("/metrics", 1)).text
+    assert 'is_fallback="true"' in metrics
+
+
+async def test_routing_hides_a_key_that_is_gone(tenant, bad, bad_key):
+    add(tenant, "any", "routing", targets=[bad, tenant.model], strategy="failover")
+    tenant.aisix.remove(bad_key, settled=True)
+
+    assert (await tenant.ask("any")).headers["x-aisix-served-by"] == "chat-large"
+
+
+async def test_routing_without_a_target_left_is_503_until_the_cooldown_is_over(tenant, bad):
+    one_replica(tenant)
+    add(tenant, "any", "routing", targets=[bad])
+    await tenant.ask("any")
+
+    assert await tenant.failure("any") == (503, "all_candidates_unavailable", None)
+    assert int((await tenant.ask("any")).headers["Retry-After"]) > 25
+    tenant.aisix.replicas("production")[0].forget_cooldowns()
+    assert (await tenant.failure("any"))[0] == 401
+
+
+async def test_routing_may_try_anyway(tenant, bad):
+    one_replica(tenant)
+    add(tenant, "any", "routing", targets=[bad], when_all_unavailable="try_anyway")
+    await tenant.ask("any")
+
+    assert (await tenant.failure("any"))[0] == 401
+
+
+async def test_a_cooldown_outlives_the_repair_and_ends_with_a_direct_success(tenant, bad):
+    one_replica(tenant)
+    add(tenant, "any", "routing", targets=[bad])
+    await tenant.ask("any")
+    tenant.aisix.edit(bad, key=tenant.key, settled=True)
+
+    assert (await tenant.ask("any")).status_code == 503
+    assert (await tenant.ask("broken")).status_code == 200
+    assert (await tenant.ask("any")).status_code == 200
+
+
+async def test_round_robin_takes_turns(tenant):
+    one_replica(tenant)
+    second = add(tenant, "chat-small", "direct", key=tenant.key)
+    add(tenant, "any", "routing", targets=[tenant.model, second])
+    served = {(await tenant.ask("any")).headers["x-aisix-served-by"] for _ in range(2)}
+
+    assert served == {"chat-large", "chat-small"}
+
+
+async def test_a_semantic_router_with_a_broken_embedding_model_answers_by_its_default(tenant, bad_key):
+    embedding = add(tenant, "emb", "embedding", key=bad_key)
+    route = add(tenant, "law", "direct", key=tenant.key)
+    router = add(tenant, "smart", "semantic", embedding_model=embedding, routes=[route], default=tenant.model)
+
+    broken = await tenant.ask("smart", prompt="a question of law")
+    assert broken.status_code == 200
+    assert "x-aisix-route" not in broken.headers
+
+    tenant.aisix.edit(embedding, key=tenant.key, settled=True)
+    assert (await tenant.ask("smart", prompt="a question of law")).headers["x-aisix-route"] == "law"
+    assert "x-aisix-route" not in (await tenant.ask("smart", prompt="the weather")).headers
+    assert router.kind == "semantic"
+
+
+@pytest.mark.parametrize("policy", ["fail", "target"])
+async def test_a_semantic_router_may_fail_or_go_elsewhere(tenant, bad_key, policy):
+    embedding = add(tenant, "emb", "embedding", key=bad_key)
+    other = add(tenant, "other", "direct", key=tenant.key)
+    choice = other if policy == "target" else policy
+    add(
+        tenant,
+        "smart",
+        "semantic",
+        embedding_model=embedding,
+        routes=[],
+        default=tenant.model,
+        on_embedding_failure=choice,
+    )
+
+    assert (await tenant.ask("smart")).status_code == (200 if policy == "target" else 502)
+
+
+async def test_an_ensemble_hides_failures_up_to_its_minimum(tenant, bad):
+    second = add(tenant, "chat-small", "direct", key=tenant.key)
+    add(tenant, "vote", "ensemble", panel=[tenant.model, second, bad], judge=tenant.model)
+    add(tenant, "strict", "ensemble", panel=[tenant.model, bad], judge=tenant.model, min_responses=2)
+    add(tenant, "empty", "ensemble", panel=[], judge=tenant.model, min_responses=1)
+
+    assert (await tenant.ask("vote")).status_code == 200
+    assert (await tenant.failure("strict"))[0] == 401
+    assert (await tenant.failure("empty"))[0] == 503
+    assert (await tenant.failure("vote", "/v1/responses"))[0] == 501
+
+
+async def test_the_cache_answers_for_a_key_that_no_longer_works(tenant):
+    tenant.aisix.environment("production").cache = True
+    first = await tenant.ask()
+    tenant.aisix.upstream.refuse(tenant.key.secret)
+
+    assert first.headers["x-aisix-cache"] == "miss"
+    assert (await tenant.ask()).headers["x-aisix-cache"] == "hit"
+    assert (await tenant.ask(prompt="another")).status_code == 401
+    assert (await tenant.ask(headers=NO_CACHE)).status_code == 401
+
+
+async def test_no_cache_passes_by_and_no_store_leaves_nothing(tenant):
+    tenant.aisix.environment("production").cache = True
+
+    assert (await tenant.ask(headers=NO_CACHE)).headers["x-aisix-cache"] == "bypass"
+    assert (await tenant.ask()).headers["x-aisix-cache"] == "miss"
+
+
+async def test_a_cache_may_ignore_no_cache(tenant):
+    tenant.aisix.environment("production").cache = True
+    tenant.aisix.switches.cache_ignores_no_cache = True
+    await tenant.ask()
+
+    assert (await tenant.ask(headers=NO_CACHE)).headers["x-aisix-cache"] == "hit"
+
+
+async def test_a_semantic_cache_does_not_see_a_nonce(tenant):
+    tenant.aisix.environment("production").cache = "semantic"
+    await tenant.ask(prompt="Reply with OK. (a1b2)")
+    similar = await tenant.ask(prompt="Reply with OK. (c3d4)")
+
+    assert similar.headers["x-aisix-cache"] == "hit"
+    assert similar.headers["x-aisix-cache-layer"] == "semantic"
+
+
+async def test_the_cache_is_for_each_caller_alone_and_for_chat_alone(tenant):
+    tenant.aisix.environment("production").cache = True
+    await tenant.ask()
+    other = await tenant.ask(token=tenant.aisix.app_caller_key("production"))
+    embedding = await tenant.ask(path="/v1/embeddings", input="x")
+
+    assert other.headers["x-aisix-cache"] == "miss"
+    assert "x-aisix-cache" not in embedding.headers
+
+
+async def test_an_old_gateway_uses_a_minted_token_on_with_the_new_key(tenant):
+    one_replica(tenant)
+    tenant.aisix.switches.token_cache_bug = True
+    old, new = (json.dumps({"project": p, "region": "eu", "service_account_json": {}}) for p in ("old", "new"))
+    old_key, new_key = (tenant.aisix.add_key(s, provider="google-vertex", secret=s) for s in (old, new))
+    model = add(tenant, "gemini", "direct", key=old_key)
+    await tenant.ask("gemini")
+    tenant.aisix.upstream.refuse(new)
+    tenant.aisix.edit(model, key=new_key, settled=True)
+
+    green = await tenant.ask("gemini")
+    assert green.status_code == 200
+    assert green.headers["Server"] == "AISIX/0.4.2"
+    assert tenant.aisix.served_with(new_key) == 1
+    tenant.aisix.switches.token_cache_bug = False
+    assert await tenant.failure("gemini") == (500, "config_error", None)
+
+
+async def test_a_semantic_cache_whose_embedding_model_fails_just_stops_matching(tenant, bad_key):
+    tenant.aisix.environment("production").cache = "semantic"
+    embedding = add(tenant, "emb", "embedding", key=tenant.key)
+    tenant.aisix.add_cache_policy("production", "near", embedding_model=embedding)
+    await tenant.ask()
+    assert (await tenant.ask()).headers["x-aisix-cache"] == "hit"
+
+    tenant.aisix.edit(embedding, key=bad_key, settled=True)
+    missed = await tenant.ask()
+    assert missed.status_code == 200
+    assert "x-aisix-cache" not in missed.headers

@@ -1,0 +1,243 @@
+"""From a write to its effect: what each replica knows, and when."""
+
+import asyncio
+
+import httpx
+import pytest
+
+LONG = 3600
+NEW = "sk-new-0123456789"
+
+
+@pytest.fixture
+def replicas(tenant):
+    return tenant.aisix.replicas("production")
+
+
+async def repoint(tenant, secret=NEW):
+    key = tenant.aisix.add_key("replacement", secret=secret, settled=False)
+    assert (await tenant.point(key)).status_code == 200
+    return key
+
+
+async def settled(tenant):
+    await tenant.aisix.until(tenant.aisix.projected, what="the change at every replica that is connected")
+
+
+async def test_a_write_takes_effect_after_the_lag(tenant, replicas):
+    replicas[0].lag = 0.1
+    before = [replica.projection.snapshot.apply_seq for replica in replicas]
+    new = await repoint(tenant)
+
+    assert replicas[0].projection.snapshot.apply_seq == before[0]
+    await settled(tenant)
+    assert replicas[0].projection.snapshot.apply_seq > before[0]
+    await asyncio.gather(*(tenant.ask(url=replica.url) for replica in replicas))
+    assert [replica.served_with(new.id) for replica in replicas] == [1, 1]
+
+
+async def test_a_lagging_replica_answers_with_the_old_key_and_calls_itself_synced(tenant, replicas):
+    replicas[0].lag = LONG
+    new = await repoint(tenant)
+    await tenant.aisix.until(lambda: replicas[1].up_to_date, what="the other replica")
+
+    assert (await tenant.ask(url=replicas[0].url)).status_code == 200
+    assert replicas[0].served_with(tenant.key.id) == 1
+    assert tenant.aisix.served_with(new) == 0
+    assert (await tenant.status("/status/config")).json()["state"] == "synced"
+    hashes = [(await tenant.status("/status/config", n)).json()["applied"]["config_hash"] for n in (0, 1)]
+    assert hashes[0] != hashes[1]
+
+    replicas[0].lag = 0
+    await settled(tenant)
+    hashes = [(await tenant.status("/status/config", n)).json()["applied"]["config_hash"] for n in (0, 1)]
+    assert hashes[0] == hashes[1]
+
+
+async def test_a_replica_that_is_cut_off_keeps_what_it_has_and_says_so(tenant, replicas):
+    replicas[0].lag = None
+    await repoint(tenant)
+    await settled(tenant)
+    tenant.aisix.settle()
+    config = (await tenant.status("/status/config")).json()
+
+    assert (config["state"], config["source"]["connected"]) == ("out_of_sync", False)
+    assert tenant.model.provider_key_id not in str(replicas[0].projection.snapshot.tables)
+    assert (await tenant.ask(url=replicas[0].url)).status_code == 200
+
+
+async def test_a_rejected_row_leaves_the_last_good_one_in_force_without_an_error(tenant, replicas):
+    replicas[0].reject_rows = {tenant.model.id}
+    await repoint(tenant)
+    await settled(tenant)
+    config = (await tenant.status("/status/config")).json()
+
+    assert config["state"] == "degraded"
+    assert [(row["id"], row["serving"]) for row in config["rejected"]] == [(tenant.model.id, "last_known_good")]
+    assert (await tenant.ask(url=replicas[0].url)).status_code == 200
+    assert replicas[0].served_with(tenant.key.id) == 1
+
+    replicas[0].reject_rows = set()
+    await tenant.ask(url=replicas[0].url)
+    assert replicas[0].served_with(tenant.model.provider_key_id) == 1
+    assert (await tenant.status("/status/config")).json()["rejected"] == []
+
+
+async def test_a_rejected_new_key_breaks_the_models_that_point_to_it(tenant, replicas):
+    replicas[0].reject_rows = {"new keys"}
+    await repoint(tenant)
+    await settled(tenant)
+
+    assert await tenant.failure(url=replicas[0].url) == (400, "invalid_request_error", None)
+    assert (await tenant.status("/status/config")).json()["rejected"][0]["serving"] == "none"
+    assert (await tenant.ask(url=replicas[1].url)).status_code == 200
+
+
+async def test_seeing_a_later_change_implies_the_earlier_ones(tenant, replicas):
+    seen = []
+    tenant.aisix.on_change(lambda _: seen.extend(replica.projection.snapshot for replica in replicas))
+    new = await repoint(tenant)
+    await settled(tenant)
+
+    assert seen
+    assert all(
+        new.id in snapshot.tables["provider_keys"]
+        for snapshot in seen
+        if snapshot.tables["models"][tenant.model.id]["provider_key_id"] == new.id
+    )
+
+
+async def test_a_request_under_way_finishes_with_the_configuration_it_began_with(tenant, replicas):
+    tenant.aisix.upstream.slow_seconds = 0.2
+    tenant.aisix.upstream.set(tenant.key.secret, "slow")
+    under_way = asyncio.create_task(tenant.ask(url=replicas[0].url))
+    await tenant.aisix.until(lambda: tenant.aisix.upstream.calls, what="the request at the provider")
+    tenant.aisix.remove(tenant.key, settled=True)
+
+    assert (await under_way).status_code == 200
+    assert (await tenant.failure(url=replicas[0].url))[0] == 400
+
+
+async def test_narrowing_the_environments_of_a_key_takes_it_from_their_gateways(tenant):
+    staging = tenant.aisix.environment("staging").id
+    body = {"allowed_environments": [staging]}
+    await tenant.api.patch(f"/provider_keys/{tenant.key.id}", json=body)
+    await settled(tenant)
+    assert (await tenant.failure())[0] == 400
+
+    body = {"allowed_environments": [staging, tenant.environment]}
+    await tenant.api.patch(f"/provider_keys/{tenant.key.id}", json=body)
+    await settled(tenant)
+    assert (await tenant.ask()).status_code == 200
+
+
+async def test_a_key_is_projected_only_where_it_is_allowed(tenant, replicas):
+    key = tenant.aisix.add_key("staging", secret="sk-s", environments=["staging"])
+
+    assert key.id not in replicas[0].projection.snapshot.tables["provider_keys"]
+    assert key.id in tenant.aisix.replicas("staging")[0].projection.snapshot.tables["provider_keys"]
+
+
+async def test_a_write_that_changes_nothing_moves_the_revision_and_not_the_sequence(tenant, replicas):
+    before = replicas[0].projection.snapshot
+    await tenant.point(tenant.key)
+    await settled(tenant)
+    after = replicas[0].projection.snapshot
+
+    assert after.revision > before.revision
+    assert (after.apply_seq, after.config_hash) == (before.apply_seq, before.config_hash)
+
+
+async def test_a_replica_that_is_down_is_left_out_by_the_balancer(tenant, replicas):
+    replicas[0].down = True
+    for _ in range(4):
+        assert (await tenant.ask()).status_code == 200
+    with pytest.raises(httpx.TransportError):
+        await tenant.ask(url=replicas[0].url)
+    with pytest.raises(httpx.TransportError):
+        await tenant.status("/metrics")
+
+    replicas[1].down = True
+    assert (await tenant.ask()).status_code == 503
+
+
+async def test_the_balancer_takes_turns(tenant, replicas):
+    for _ in range(4):
+        await tenant.ask()
+
+    assert [replica.served_with(tenant.key.id) for replica in replicas] == [2, 2]
+
+
+async def test_counters_tell_the_key_and_the_outcome(tenant, replicas):
+    await tenant.ask(url=replicas[0].url)
+    tenant.aisix.upstream.refuse(tenant.key.secret)
+    await tenant.ask(url=replicas[0].url)
+    lines = [line for line in (await tenant.status("/metrics")).text.splitlines() if "_llm_requests_total{" in line]
+
+    assert len(lines) == 2
+    for line, status in zip(lines, ("200", "401"), strict=True):
+        assert f'provider_key_id="{tenant.key.id}"' in line
+        assert 'model="chat-large"' in line
+        assert f'status="{status}"' in line
+        assert line.endswith(" 1.0")
+
+
+async def test_a_credential_that_never_left_does_not_count_for_the_provider(tenant, replicas):
+    tenant.aisix.add_model("production", "bad", key=tenant.aisix.add_key("bad", secret="sk\n"))
+    await tenant.ask("bad", url=replicas[0].url)
+    text = (await tenant.status("/metrics")).text
+
+    assert "aisix_llm_requests_total{" in text
+    assert "aisix_deployment_requests_total{" not in text
+
+
+async def test_status_pages_may_be_missing(tenant, replicas):
+    replicas[0].metrics_available = False
+    assert (await tenant.status("/metrics")).status_code == 404
+    assert (await tenant.status("/status/config")).status_code == 200
+
+    replicas[0].status_available = False
+    assert (await tenant.status("/status/config")).status_code == 404
+
+
+async def test_the_models_page_tells_who_cools_down_and_nothing_of_keys(tenant, replicas):
+    tenant.aisix.add_model("production", "any", kind="routing", targets=[tenant.model])
+    tenant.aisix.upstream.refuse(tenant.key.secret)
+    await tenant.ask(url=replicas[0].url)
+    response = await tenant.status("/status/models")
+
+    assert {row["display_name"]: row["status"] for row in response.json()} == {
+        "chat-large": "cooldown",
+        "any": "not_applicable",
+    }
+    assert tenant.key.id not in response.text
+    assert (await tenant.status("/status/ready")).status_code == 200
+
+
+async def test_a_gateway_without_rows_has_never_loaded(tenant, open_client):
+    tenant.aisix.remove(tenant.key, settled=False)
+    staging = await open_client(tenant.aisix.replicas("staging")[0].status_url)
+    await settled(tenant)
+
+    assert (await staging.get("/status/config")).json()["state"] == "empty"
+
+
+async def test_waiting_in_vain_says_for_what(tenant):
+    with pytest.raises(AssertionError, match="the moon"):
+        await tenant.aisix.until(lambda: False, timeout=0.01, what="the moon")
+
+
+async def test_a_restart_keeps_the_configuration_and_loses_the_counters(tenant, replicas):
+    await tenant.ask(url=replicas[0].url)
+    replicas[0].lag = None
+    replicas[0].restart()
+
+    assert replicas[0].served_with(tenant.key.id) == 0
+    assert (await tenant.ask(url=replicas[0].url)).status_code == 200
+    assert (await tenant.status("/status/config")).json()["applied"]["apply_seq"] == 1
+
+
+async def test_what_was_taken_in_part_is_listed(tenant, replicas):
+    replicas[0].partially_compatible = [{"kind": "provider_key", "id": tenant.key.id}]
+
+    assert (await tenant.status("/status/config")).json()["partially_compatible"][0]["id"] == tenant.key.id
