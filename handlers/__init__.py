@@ -1,0 +1,28 @@
+"""Slack: commands, buttons and forms come in, cards go out. Nothing here decides about a rotation."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.context.async_context import AsyncBoltContext
+
+from handlers import actions, commands, modals
+from handlers.views.modal import PICKER, SECRET_FORM, VALUE
+
+
+def register(app: AsyncApp, **lent: Any) -> None:
+    """Register every listener; what is *lent* reaches a listener as the argument of that name."""
+
+    @app.use
+    async def lend(context: AsyncBoltContext, next: Callable[[], Awaitable[None]]) -> None:  # noqa: A002 - Bolt's name
+        context.update(lent)
+        await next()
+
+    app.command(commands.COMMAND)(commands.rotate_key)
+    for action, listener in actions.LISTENERS.items():
+        app.action(action.name.lower())(listener)
+    for action_id, listener in actions.MENUS.items():
+        app.action(action_id)(listener)
+    app.options(VALUE)(modals.find_keys)
+    app.view(PICKER)(modals.pick_key)
+    app.view(SECRET_FORM)(modals.give_secret)

@@ -1,7 +1,6 @@
 """The resources of the control plane."""
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -92,16 +91,3 @@ class Budget(Row):
 
 MODEL_REFERENCES = ("model", "target", "embedding_model", "default")
 """Fields that name another model, wherever they stand in a virtual model or a policy."""
-
-
-def model_references(value: Any) -> Iterator[str]:
-    """Every model that *value* names, at any depth."""
-    if isinstance(value, list):
-        for item in value:
-            yield from model_references(item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name in MODEL_REFERENCES and isinstance(item, str):
-                yield item
-            else:
-                yield from model_references(item)

@@ -79,7 +79,7 @@ class World:
         environments: list[str] | None = None,
         **settings: Any,
     ) -> ProviderKey:
-        """Add a key whose secret the provider accepts unless it was told otherwise; allowed everywhere if nothing is said."""
+        """Add a key, allowed everywhere if nothing is said; the provider accepts its secret unless told otherwise."""
         settled = settings.pop("settled", True)
         names = [env.name for env in self.store.environments.values()] if environments is None else environments
         fields = {

@@ -1,7 +1,8 @@
 """A local Slack: a server on a real socket that refuses what Slack refuses."""
 
 from sandbox.slack.limits import check_message, check_options, check_view
-from sandbox.slack.person import Answer, Person, Press, Submission
+from sandbox.slack.person import Person
+from sandbox.slack.results import Answer, Press, Submission
 from sandbox.slack.server import Slack
 from sandbox.slack.web_api import Call
 from sandbox.slack.world import Channel, Group, Message, User

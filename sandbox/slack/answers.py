@@ -4,14 +4,14 @@ from typing import Any
 
 from sandbox.slack.refusal import Refusal
 from sandbox.slack.site import Site, checked_content
-from sandbox.slack.world import BOT_USER, User
+from sandbox.slack.world import BOT_USER
 
 Json = dict[str, Any]
 Outcome = tuple[dict[str, str], str | None]
 
 
-def show_command_answer(site: Site, user: User, typed: Json, body: Any) -> tuple[str, list[Json]]:
-    """Show the answer to a slash command; `in_channel` publishes what was typed as well."""
+def show_command_answer(site: Site, typed: Json, body: Any) -> tuple[str, list[Json]]:
+    """Show the answer to the command that was *typed*; `in_channel` publishes the command as well."""
     if not body:
         return "", []
     answer = body if isinstance(body, dict) else {"text": str(body)}
@@ -21,11 +21,12 @@ def show_command_answer(site: Site, user: User, typed: Json, body: Any) -> tuple
         site.complain(f"The answer to {typed['command']} was refused: {refusal}")
         return "", []
     if answer.get("response_type") == "in_channel":
-        channel = site.world.channels[typed["channel"]]
-        site.speak(channel, user.id, f"{typed['command']} {typed['text']}".strip(), [])
+        channel = site.world.channels[typed["channel_id"]]
+        site.speak(channel, typed["user_id"], f"{typed['command']} {typed['text']}".strip(), [])
         site.speak(channel, BOT_USER, text, blocks)
     else:
-        site.whisper(user.id, text, blocks, channel=typed["channel"])
+        shown = site.whisper(typed["user_id"], text, blocks, channel=typed["channel_id"])
+        site.original(typed["response_url"], shown["ts"])
     return text, blocks
 
 

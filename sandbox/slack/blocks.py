@@ -95,10 +95,8 @@ TASK_MORE: dict[str, Check] = {"details": RICH_TEXT, "output": RICH_TEXT, "sourc
 
 
 def _task(value: Any, at: str) -> Iterator[str]:
-    """Check a task; inside a plan it may leave out its type and status."""
-    status = {"status": TASK["status"]}
-    required = {name: check for name, check in TASK.items() if name != "status"}
-    yield from block(required, {**TASK_MORE, **status})(value, at)
+    """Check a task of a plan, which is a task_card that need not say so."""
+    yield from block(TASK, TASK_MORE)(value, at)
 
 
 def _picture(value: Json, at: str) -> Iterator[str]:
@@ -128,7 +126,7 @@ BLOCKS: dict[str, Check] = {
         {"elements": many(typed("element", {"feedback_buttons": FEEDBACK, "icon_button": FEEDBACK}), 5)}
     ),
     "divider": block({}),
-    "header": block({"text": plain(150)}, {"level": integer(1, 4)}),
+    "header": block({"text": plain(150)}),
     "image": block(
         {"alt_text": string(2000)}, {"image_url": URL, "slack_file": anything, "title": plain(2000)}, _picture
     ),

@@ -55,8 +55,9 @@ def response_url(site: Site, user: User, channel: str | None, message_ts: str | 
 
 def in_message(site: Site, user: User, message: Message) -> Place:
     """A message that everyone in a channel sees."""
-    container = _container(message.channel, message.ts, message.thread_ts, is_ephemeral=False)
-    parts = {"container": container, "message": message.payload(), "channel": _channel(site, message.channel)}
+    shown = site.world.shown(message)
+    container = _container(message.channel, message.ts, shown.get("thread_ts"), is_ephemeral=False)
+    parts = {"container": container, "message": shown, "channel": _channel(site, message.channel)}
     return _with_state(site, user, Place(message.blocks, {}, parts, message.channel, message.ts))
 
 

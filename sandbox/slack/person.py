@@ -1,66 +1,20 @@
 """A person at the keyboard: what they can do in Slack, and what they alone see."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.slack import forms, payloads, reading
+from sandbox.slack import finding, forms, payloads, reading
 from sandbox.slack.answers import show_command_answer, take_submission_answer
 from sandbox.slack.delivery import Ack
 from sandbox.slack.elements import check_options
 from sandbox.slack.payloads import Place
+from sandbox.slack.results import Answer, Press, Submission
 from sandbox.slack.site import Site
-from sandbox.slack.world import Message, User
+from sandbox.slack.world import Channel, Message, User
 
 Json = dict[str, Any]
 Where = Message | Json | None
 Deliver = Callable[[str, Json], Awaitable[Ack]]
-
-
-@dataclass
-class Answer:
-    """What came back to a slash command; `text` and `blocks` are the acknowledgement's body, if any."""
-
-    text: str = ""
-    blocks: list[Json] = field(default_factory=list)
-    error: str | None = None
-    payload: Json = field(default_factory=dict)
-
-    @property
-    def timed_out(self) -> bool:
-        """Whether nobody acknowledged within three seconds."""
-        return self.error == "operation_timeout"
-
-
-@dataclass
-class Press:
-    """A button pressed: the dialog that asked first, and what became of it."""
-
-    button: str
-    confirm: dict[str, str] | None = None
-    sent: bool = False
-    error: str | None = None
-    payload: Json = field(default_factory=dict)
-
-    @property
-    def timed_out(self) -> bool:
-        """Whether nobody acknowledged within three seconds."""
-        return self.error == "operation_timeout"
-
-
-@dataclass
-class Submission:
-    """A form sent: what is wrong at which block, or that the form is gone."""
-
-    errors: dict[str, str] = field(default_factory=dict)
-    closed: bool = False
-    error: str | None = None
-    payload: Json = field(default_factory=dict)
-
-    @property
-    def timed_out(self) -> bool:
-        """Whether nobody acknowledged within three seconds."""
-        return self.error == "operation_timeout"
 
 
 class Person:
@@ -90,18 +44,15 @@ class Person:
 
     async def command(self, text: str = "", channel: str = "C_OPS", command: str = "/rotate-key") -> Answer:
         """Type a slash command and wait for its acknowledgement."""
-        place = self._site.world.channels[channel]
-        if self.id not in place.members:
-            raise ValueError(f"{self.id} is not in {channel} and cannot type there.")
-        payload = payloads.command(self._site, self.user, place, command, text)
-        typed = {"user": self.id, "command": command, "text": text, "channel": channel}
-        self._site.changes.announce("command", typed)
+        payload = payloads.command(self._site, self.user, self._channel(channel), command, text)
+        said = {"user": self.id, "command": command, "text": text, "channel": channel}
+        self._site.changes.announce("command", said)
         ack = await self._deliver("slash_commands", payload)
         answer = Answer(error=ack.error, payload=payload)
         if ack.error:
             self._trouble(f'{command} failed with the error "{ack.error}"', channel)
         else:
-            answer.text, answer.blocks = show_command_answer(self._site, self.user, typed, ack.body)
+            answer.text, answer.blocks = show_command_answer(self._site, payload, ack.body)
         return answer
 
     async def click(
@@ -113,13 +64,14 @@ class Person:
         an earlier version of the message, as a client that is behind would show it.
         """
         place = self._place(where)
-        block, element = _button(_versions(place, where, stale=stale), label, value)
-        press = Press(label, _dialog(element))
+        earlier = [blocks for _text, blocks in reversed(where.edits)] if stale and isinstance(where, Message) else []
+        block, element = finding.button([place.blocks, *earlier], label, value)
+        press = Press(button=label, confirm=finding.dialog(element))
         if press.confirm and not confirm:
             return press
         what = {"user": self.id, "button": label, "where": where, "confirm": press.confirm}
         self._site.changes.announce("click", what)
-        action = {"type": "button", "text": element["text"]} | _ids(block, element)
+        action = {"type": "button", "text": element["text"]} | finding.ids(block, element)
         if "value" in element:
             action["value"] = element["value"]
         return await self._send(press, place, action)
@@ -127,19 +79,20 @@ class Person:
     async def type_ahead(self, query: str, action_id: str | None = None, where: Where = None) -> list[tuple[str, str]]:
         """Type into an external select and read the options it shows."""
         place = self._place(where)
-        block, element = _external(place.blocks, action_id)
+        block, element = finding.external(place.blocks, action_id)
         return [(o["text"]["text"], o["value"]) for o in await self._suggested(place, block, element, query)]
 
     async def choose(self, text: str, where: Where = None, action_id: str | None = None) -> Press:
         """Pick an option by its words; outside of an input block the app hears of it at once."""
         place = self._place(where)
         block, element, option = await self._picked(place, text, action_id)
-        forms.put(place.values, block, element, option) if element["type"] != "overflow" else None
-        press = Press(text, _dialog(element))
+        if element["type"] != "overflow":
+            forms.put(place.values, block, element, option)
+        press = Press(button=text, confirm=finding.dialog(element))
         if block["type"] == "input" and not block.get("dispatch_action"):
             return press
         self._site.changes.announce("choose", {"user": self.id, "option": text, "where": where})
-        action = {"type": element["type"], "selected_option": option} | _ids(block, element)
+        action = {"type": element["type"], "selected_option": option} | finding.ids(block, element)
         return await self._send(press, place, action)
 
     async def fill(self, values: dict[str, Any]) -> None:
@@ -154,6 +107,8 @@ class Person:
         """Fill in the open modal and send it; ValueError where Slack's client would not send it."""
         await self.fill(values or {})
         view = self._open_view()
+        if not view["submit"]:
+            raise LookupError("This modal has no button to send it.")
         forms.check(view["blocks"], view["state"]["values"])
         payload = payloads.submission(self._site, self.user, view)
         self._site.changes.announce("submit", {"user": self.id, "view": view})
@@ -177,6 +132,15 @@ class Person:
             if each["notify_on_close"]:
                 await self._deliver("interactive", payloads.closing(self.user, each, cleared=whole_stack))
 
+    def _channel(self, channel_id: str) -> Channel:
+        """A channel that this person sees; their own direct messages are always there."""
+        if channel_id == f"D_{self.id}":
+            return self._site.world.direct_channel(self.id)
+        channel = self._site.world.channels.get(channel_id)
+        if channel is None or self.id not in channel.members:
+            raise LookupError(f"{self.id} is in no channel {channel_id}.")
+        return channel
+
     def _open_view(self) -> Json:
         if self.modal is None:
             raise LookupError(f"{self.id} has no modal open.")
@@ -184,6 +148,9 @@ class Person:
 
     def _place(self, where: Where) -> Place:
         if isinstance(where, Message):
+            self._channel(where.channel)
+            if where.deleted:
+                raise LookupError("That message is gone.")
             return payloads.in_message(self._site, self.user, where)
         if where is not None and "ts" in where:
             return payloads.in_ephemeral(self._site, self.user, where)
@@ -235,38 +202,3 @@ class Person:
             self._site.complain(f"Type-ahead {query!r} shows nothing: {'; '.join(problems)}")
             return []
         return forms.options(ack.body)
-
-
-def _button(versions: list[list[Json]], label: str, value: str | None) -> tuple[Json, Json]:
-    for blocks in versions:
-        found = [(b, e) for b, e in reading.buttons(blocks) if reading.caption(e) == label]
-        found = [(b, e) for b, e in found if value is None or e.get("value") == value]
-        if len(found) > 1:
-            raise LookupError(
-                f"{len(found)} buttons say {label!r}; name a value of {[e.get('value') for _, e in found]}."
-            )
-        if found:
-            return found[0]
-    there = [reading.caption(element) for _block, element in reading.buttons(versions[0])]
-    raise LookupError(f"There is no button {label!r}; there are {there}.")
-
-
-def _versions(place: Place, where: Where, *, stale: bool) -> list[list[Json]]:
-    earlier = [blocks for _text, blocks in reversed(where.edits)] if stale and isinstance(where, Message) else []
-    return [place.blocks, *earlier]
-
-
-def _external(blocks: list[Json], action_id: str | None) -> tuple[Json, Json]:
-    for block, element in reading.elements(blocks):
-        if element["type"].endswith("external_select") and action_id in (None, element["action_id"]):
-            return block, element
-    raise LookupError(f"There is no external select {action_id or ''} here.")
-
-
-def _ids(block: Json, element: Json) -> Json:
-    return {"action_id": element["action_id"], "block_id": block["block_id"]}
-
-
-def _dialog(element: Json) -> dict[str, str] | None:
-    dialog = element.get("confirm")
-    return {part: dialog[part]["text"] for part in ("title", "text", "confirm", "deny")} if dialog else None

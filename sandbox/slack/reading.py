@@ -2,12 +2,13 @@
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Json = dict[str, Any]
 
 _SPECIAL = re.compile(r"<(?P<target>[^<>|]*)(?:\|(?P<label>[^<>]*))?>")
+_MENTION = re.compile(r"([@#])([A-Z][A-Z0-9_]+)")
 _CODE = re.compile(r"```(.+?)```|`([^`\n]+)`", re.DOTALL)
 _MARKS = re.compile(r"(?<![\w`])([*_~])(?=\S)(.+?)(?<=\S)\1(?![\w`])")
 _INLINE = {
@@ -42,6 +43,11 @@ def _special(found: re.Match[str]) -> str:
     if target.startswith("!"):
         return f"@{target[1:].rsplit('^', 1)[-1]}"
     return target.removeprefix("mailto:")
+
+
+def named(text: str, names: Mapping[str, str]) -> str:
+    """Call people, groups and channels by their names where they are mentioned."""
+    return _MENTION.sub(lambda found: found[1] + names.get(found[2], found[2]), text)
 
 
 def plain(blocks: list[Json]) -> str:

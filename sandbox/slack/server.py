@@ -40,6 +40,7 @@ class Slack(Workspace):
         app.router.add_route("*", "/api/{method}", self._web_api.call)
         app.router.add_post("/actions/{team}/{ticket}", self._web_api.respond)
         app.router.add_get("/link", self._sockets.accept)
+        app.on_shutdown.append(self._sockets.hang_up)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
@@ -49,7 +50,6 @@ class Slack(Workspace):
     async def stop(self) -> None:
         """Hang up on everyone and stop listening."""
         self._web_api.release()
-        await self.disconnect("link_disabled")
         await self._posts.close()
         if self._runner:
             await self._runner.cleanup()
@@ -104,6 +104,7 @@ class Slack(Workspace):
         carrier = self._sockets if self.mode == "socket" else self._posts
         times = 2 if self.deliver_twice else 1
         self.payloads.extend({"type": kind, "payload": payload} for _ in range(times))
+        self.site.changes.wake()
         acks = await asyncio.gather(*(carrier.carry(kind, payload) for _ in range(times)))
         self.site.changes.wake()
         return acks[0]

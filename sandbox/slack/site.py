@@ -45,7 +45,7 @@ class Site:
     def speak(self, channel: Channel, user: str, text: str, blocks: list[Json], **more: Any) -> Message:
         """Put a message in a channel, for everyone there."""
         ts = self.world.next_ts()
-        message = Message(channel.id, ts, user, text, self.world.named(blocks), **more)
+        message = Message(channel.id, ts, user, text, self.world.named(blocks), names=self.world.names, **more)
         self.world.say(message)
         self.changes.announce("message", message)
         return message
@@ -95,6 +95,10 @@ class Site:
         shown = self.whisper(ticket.person, text, blocks, **where)
         ticket.message_ts = ticket.message_ts or shown["ts"]
         return None
+
+    def original(self, response_url: str, ts: str) -> None:
+        """Let `replace_original` and `delete_original` at this address mean what stands at *ts*."""
+        self.response_urls.given[response_url.rsplit("/", 1)[-1]].message_ts = ts
 
     def _unshow(self, person: str, ts: str | None) -> None:
         kept = self.ephemerals.get(person, [])

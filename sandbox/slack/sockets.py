@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,9 @@ from sandbox.slack.world import APP_ID
 Json = dict[str, Any]
 
 MOST_SOCKETS = 10
+
+CLOSE_SECONDS = 0.5
+"""How long an app may take to hang up after being told to."""
 
 
 class Sockets:
@@ -33,7 +37,7 @@ class Sockets:
             self._site.links.take(request.query.get("ticket", ""))
         except Spent as spent:
             return web.Response(status=401, text=spent.error)
-        socket = web.WebSocketResponse(heartbeat=20)
+        socket = web.WebSocketResponse(heartbeat=20, timeout=CLOSE_SECONDS)
         await socket.prepare(request)
         if len(self.open) >= MOST_SOCKETS:
             await _dismiss(socket, "too_many_websockets")
@@ -61,8 +65,11 @@ class Sockets:
 
     async def disconnect(self, reason: str) -> None:
         """Ask every app to connect anew, and hang up."""
-        for socket in list(self.open):
-            await _dismiss(socket, reason)
+        await asyncio.gather(*(_dismiss(socket, reason) for socket in self.open))
+
+    async def hang_up(self, _app: web.Application) -> None:
+        """Close every socket without a word, as a server that goes away does."""
+        await asyncio.gather(*(socket.close() for socket in self.open))
 
     def _next(self) -> web.WebSocketResponse | None:
         usable = [socket for socket in self.open if not socket.closed]
@@ -102,5 +109,6 @@ def _hello(connections: int) -> Json:
 
 
 async def _dismiss(socket: web.WebSocketResponse, reason: str) -> None:
-    await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}})
+    with suppress(ConnectionError):
+        await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}})
     await socket.close()

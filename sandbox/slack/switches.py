@@ -31,5 +31,8 @@ class Switches:
     per_minute: dict[str, int] = field(default_factory=dict)
     """Answers a method gives within a minute before it says 429; empty: nobody counts."""
 
+    scopes: frozenset[str] | None = None
+    """What the app was granted: methods beyond it answer `missing_scope`; None: everything."""
+
     now: Callable[[], float] = time.time
     """The clock of time stamps, tickets and signatures."""

@@ -72,6 +72,7 @@ class WebApi:
     def release(self) -> None:
         """Let go of the calls that hang."""
         self._released.set()
+        self._released = asyncio.Event()
 
     def _recorded(self, method: str, given: Json) -> Call:
         call = Call(method, given, self.site.world.now())
@@ -95,6 +96,7 @@ class WebApi:
             raise Refusal("unknown_method", req_method=name)
         if method.token != "none":
             self._check_token(token, method.token)
+        self._check_scope(method.scopes)
         return method.run(self.site, args)
 
     def _check_token(self, token: str, wanted: str) -> None:
@@ -106,10 +108,18 @@ class WebApi:
         if kinds[token] != wanted:
             raise Refusal("not_allowed_token_type")
 
+    def _check_scope(self, enough: tuple[str, ...]) -> None:
+        granted = self.site.switches.scopes
+        if enough and granted is not None and granted.isdisjoint(enough):
+            raise Refusal("missing_scope", needed=",".join(enough), provided=",".join(sorted(granted)))
+
     def _too_many(self, method: str) -> Fault | None:
+        most = self.site.switches.per_minute.get(method)
+        if most is None:
+            return None
         since = self.site.world.now() - 60
         answered = [c for c in self.calls if c.method == method and c.at > since and c.status == web.HTTPOk.status_code]
-        if len(answered) < self.site.switches.per_minute.get(method, len(answered) + 1):
+        if len(answered) < most:
             return None
         return Fault("rate_limit", method, 1, status=429, retry_after=max(1, round(answered[0].at - since)))
 

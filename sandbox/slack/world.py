@@ -3,7 +3,7 @@
 import itertools
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +69,8 @@ class Message:
     metadata: Json | None = None
     edits: list[tuple[str, Blocks]] = field(default_factory=list)
     deleted: bool = False
+    names: Callable[[], Mapping[str, str]] = field(default=dict, repr=False, compare=False)
+    """What the ids of people, groups and channels are called."""
 
     @property
     def buttons(self) -> list[str]:
@@ -78,7 +80,8 @@ class Message:
     @property
     def plain(self) -> str:
         """Everything a person can read in it."""
-        return reading.plain(self.blocks) if self.blocks else reading.spoken(self.text)
+        shown = reading.plain(self.blocks) if self.blocks else reading.spoken(self.text)
+        return reading.named(shown, self.names())
 
     def edit(self, text: str, blocks: Blocks) -> None:
         """Say something else from now on."""
@@ -140,6 +143,10 @@ class World:
         held = [*block.get("elements", []), *block.get("actions", []), block.get("accessory"), block.get("element")]
         return [element for element in held if element and element["type"] != "image"]
 
+    def names(self) -> dict[str, str]:
+        """What everyone and everything with an id is called."""
+        return {each.id: each.name for table in (self.users, self.channels, self.groups) for each in table.values()}
+
     def find(self, channel: str, ts: str) -> Message | None:
         """The message at *ts*, unless it was deleted or never was."""
         return next((m for m in self.said if m.channel == channel and m.ts == ts), None)
@@ -148,6 +155,11 @@ class World:
         """Put a message where everyone in its channel can see it."""
         self.said.append(message)
         return message
+
+    def shown(self, message: Message) -> Json:
+        """A message as payloads show it; one with replies names its own thread."""
+        replies = sum(m.thread_ts == message.ts and m.channel == message.channel for m in self.said)
+        return message.payload() | ({"thread_ts": message.ts, "reply_count": replies} if replies else {})
 
     def unsay(self, message: Message) -> None:
         """Take a message away for everyone."""

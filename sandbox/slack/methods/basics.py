@@ -34,7 +34,7 @@ def connections_open(site: Site, _args: Args) -> Json:
 
 
 BASICS = {
-    "api.test": Method(api_test, "none"),
+    "api.test": Method(api_test, token="none"),
     "auth.test": Method(auth_test),
-    "apps.connections.open": Method(connections_open, "app"),
+    "apps.connections.open": Method(connections_open, token="app"),
 }

@@ -110,10 +110,11 @@ def _content(args: Args, most: int) -> tuple[str, list[Json]]:
     return checked_content({"text": args.get("text"), "blocks": blocks}, most)
 
 
+WRITING = ("chat:write",)
 CHAT = {
-    "chat.postMessage": Method(post_message),
-    "chat.update": Method(update),
-    "chat.postEphemeral": Method(post_ephemeral),
-    "chat.delete": Method(delete),
+    "chat.postMessage": Method(post_message, WRITING),
+    "chat.update": Method(update, WRITING),
+    "chat.postEphemeral": Method(post_ephemeral, WRITING),
+    "chat.delete": Method(delete, WRITING),
     "chat.getPermalink": Method(get_permalink),
 }

@@ -106,9 +106,9 @@ def _channel(channel: Channel) -> Json:
 
 
 PEOPLE = {
-    "users.info": Method(users_info),
-    "usergroups.list": Method(groups_list),
-    "usergroups.users.list": Method(group_members),
-    "conversations.info": Method(conversations_info),
-    "conversations.open": Method(conversations_open),
+    "users.info": Method(users_info, ("users:read",)),
+    "usergroups.list": Method(groups_list, ("usergroups:read",)),
+    "usergroups.users.list": Method(group_members, ("usergroups:read",)),
+    "conversations.info": Method(conversations_info, ("channels:read", "groups:read", "im:read")),
+    "conversations.open": Method(conversations_open, ("im:write", "mpim:write")),
 }

@@ -45,7 +45,10 @@ class Args:
 
 @dataclass(frozen=True)
 class Method:
-    """What runs, and which token it asks for."""
+    """What runs, and which scope and token it asks for."""
 
     run: Callable[[Site, Args], Json]
+    scopes: tuple[str, ...] = ()
+    """Scopes of which one is enough; none are asked for when empty."""
+
     token: Literal["bot", "app", "none"] = "bot"

@@ -209,11 +209,13 @@ async def test_passthrough_routes_cache_policies_and_budgets_are_listed_and_rout
     policies = (await tenant.api.get(f"{here}/cache_policies")).json()["data"]
     budgets = (await tenant.api.get("/budgets")).json()["data"]
     patched = await tenant.api.patch(f"{here}/passthrough_routes/{route.id}", json={"provider_key_id": new.id})
+    read = await tenant.api.get(f"{here}/passthrough_routes/{route.id}")
 
     assert routes[0]["provider_key_id"] == tenant.key.id
     assert policies[0]["semantic"]["embedding_model"] == tenant.model.id
     assert budgets[0]["provider_key_id"] == tenant.key.id
     assert patched.status_code == 200
+    assert read.json()["provider_key_id"] == new.id
     assert route.provider_key_id == new.id
 
 

@@ -1,0 +1,357 @@
+"""Reads the settings, builds the real things, and runs them: the one module of `bot` that knows `handlers`."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import click
+import structlog
+from aiohttp import web
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import check, logs
+from bot.control_plane import ControlPlane
+from bot.embedded import embedded_server
+from bot.engine import Engine
+from bot.errors import Unanswerable
+from bot.gateway import Gateways
+from bot.http import make_site
+from bot.jobs import Jobs
+from bot.service import RotationService, Rules
+from bot.settings import Settings, WrongSettings, read_settings
+from bot.steps.common import Limits, World
+from bot.store import Store
+from bot.worker import QuietWorker, Work
+from handlers import register
+from handlers.announcer import SlackAnnouncer
+from handlers.answers import Answers
+from handlers.background import Background
+from handlers.http import add_slack
+from handlers.people import SlackDirectory
+from handlers.socket import Socket, refusal
+
+log = structlog.get_logger("keyturn")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What both halves of Keyturn are made of."""
+
+    settings: Settings
+    store: Store
+    queue: RedisQueue
+    jobs: Jobs
+    world: World
+    slack: AsyncWebClient
+    announcer: SlackAnnouncer
+    rules: Rules
+    team: dict[str, Any]
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Parts]:
+    """Build and open everything that both halves need, and close it again."""
+    async with AsyncExitStack() as stack:
+        url = settings.redis_url or await stack.enter_async_context(embedded_server(settings.keyturn_data))
+        slack = await stack.enter_async_context(slack_client(settings))
+        team = await who_am_i(slack)
+        store = Store(await stack.enter_async_context(_redis(url, settings.redis_timeout.total_seconds())))
+        await store.ping()
+        queue = RedisQueue(await stack.enter_async_context(_redis(url, None)), name="keyturn")
+        rules = rules_of(settings)
+        announcer = SlackAnnouncer(
+            slack,
+            store,
+            team_url=str(team.get("url", "")),
+            approvers=rules.approvers,
+            edits_per_minute=settings.slack_edits_per_minute,
+        )
+        yield Parts(
+            settings=settings,
+            store=store,
+            queue=queue,
+            jobs=Jobs(queue),
+            world=await _world(stack, settings, now),
+            slack=slack,
+            announcer=announcer,
+            rules=rules,
+            team=team,
+        )
+
+
+@asynccontextmanager
+async def _redis(url: str | None, seconds: float | None) -> AsyncIterator[Redis]:
+    """Connect; without a time-out for the queue, whose reads wait for work."""
+    redis = Redis.from_url(str(url), socket_timeout=seconds, decode_responses=seconds is not None)
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+
+
+async def _world(stack: AsyncExitStack, settings: Settings, now: Callable[[], datetime]) -> World:
+    control_plane = await stack.enter_async_context(control_plane_of(settings))
+    gateways = await stack.enter_async_context(gateways_of(settings, now))
+    return World(control_plane=control_plane, gateways=gateways, limits=limits_of(settings), now=now)
+
+
+def control_plane_of(settings: Settings) -> ControlPlane:
+    """Return the client of the control plane."""
+    return ControlPlane(
+        settings.aisix_cloud_api,
+        settings.aisix_admin_token,
+        timeout=settings.control_plane_timeout.total_seconds(),
+        concurrency=settings.control_plane_concurrency,
+        attempts=settings.control_plane_attempts,
+    )
+
+
+def gateways_of(settings: Settings, now: Callable[[], datetime]) -> Gateways:
+    """Return the client of the gateways."""
+    return Gateways(
+        settings.aisix_gateways,
+        timeout=settings.probe_timeout.total_seconds(),
+        concurrency=settings.probe_concurrency,
+        now=now,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the settings that the steps go by."""
+    return Limits(
+        concurrency=settings.control_plane_concurrency,
+        probes=settings.probes,
+        create_grace=settings.create_grace,
+        read_back=settings.read_back,
+        projection=settings.projection_timeout,
+        settle=settings.settle,
+        verify=settings.verify_timeout,
+        soak=settings.soak,
+        patience=settings.patience,
+        secret_expiry=settings.secret_expiry,
+        approval_reminder=settings.approval_reminder,
+        approval_expiry=settings.approval_expiry,
+    )
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return the settings that say who may do what."""
+    return Rules(
+        requesters=settings.requesters,
+        approvers=settings.approvers,
+        approvals_required=settings.approvals_required,
+        self_approval=settings.self_approval,
+    )
+
+
+@asynccontextmanager
+async def slack_client(settings: Settings) -> AsyncIterator[AsyncWebClient]:
+    """Open one session for all calls to Slack: a new one for each would spend the three seconds on handshakes."""
+    timeout = aiohttp.ClientTimeout(total=settings.slack_timeout.total_seconds())
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        yield AsyncWebClient(
+            token=settings.slack_bot_token.get_secret_value(),
+            base_url=settings.slack_api_url,
+            session=session,
+            logger=logs.library_logger("slack_sdk.keyturn"),
+            retry_handlers=[],
+        )
+
+
+async def who_am_i(slack: AsyncWebClient) -> dict[str, Any]:
+    """Ask Slack who the bot token belongs to, or end with a sentence."""
+    try:
+        return dict((await slack.auth_test()).data)  # type: ignore[arg-type]
+    except SlackApiError as error:
+        reason = error.response.get("error")
+        raise WrongSettings(
+            f"SLACK_BOT_TOKEN is wrong: Slack says {reason}. It should be a bot token, xoxb-…."
+        ) from None
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise WrongSettings(
+            f"SLACK_API_URL does not answer ({type(error).__name__}): it should be https://slack.com/api/, "
+            "and this machine has to reach it."
+        ) from None
+
+
+@asynccontextmanager
+async def worker(built: Parts) -> AsyncIterator[None]:
+    """Run the worker half."""
+    settings = built.settings
+    engine = Engine(built.store, built.jobs, built.world, lease=settings.lease)
+    work = Work(built.store, built.jobs, engine, built.announcer, built.world)
+    runner = QuietWorker(
+        built.queue, work, concurrency=2 * settings.worker_concurrency, sweep_every=settings.sweep_interval
+    )
+    task = asyncio.create_task(runner.start())
+    try:
+        yield
+    finally:
+        runner.event.set()
+        await asyncio.wait([task], timeout=settings.shutdown_grace.total_seconds())
+
+
+@asynccontextmanager
+async def front(built: Parts) -> AsyncIterator[None]:
+    """Run the half that people talk to: Socket Mode, or HTTP."""
+    background = Background()
+    app = bolt_app(built, background)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(background.finish, built.settings.shutdown_grace.total_seconds())
+        socket = await stack.enter_async_context(_socket(app, built)) if built.settings.slack_app_token else None
+        if built.settings.port is not None:
+            await stack.enter_async_context(_site(built, app, socket))
+        yield
+
+
+def bolt_app(built: Parts, background: Background) -> AsyncApp:
+    """Return the Bolt app with every listener; its own signature check is off because it logs bodies."""
+    app = AsyncApp(
+        client=built.slack,
+        logger=logs.library_logger("slack_bolt.keyturn"),
+        request_verification_enabled=False,
+        signing_secret="checked in handlers.http",  # noqa: S106 - Bolt wants one, even unused
+    )
+    service = RotationService(
+        store=built.store,
+        jobs=built.jobs,
+        control_plane=built.world.control_plane,
+        directory=SlackDirectory(built.slack, str(built.team["team_id"]), str(built.team.get("enterprise_id") or "")),
+        rules=built.rules,
+        gateways=built.world.gateways.environments,
+        now=built.world.now,
+    )
+    answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
+    register(app, rotations=service, announcer=built.announcer, answers=answers, background=background)
+    return app
+
+
+@asynccontextmanager
+async def _socket(app: AsyncApp, built: Parts) -> AsyncIterator[Socket]:
+    token = (built.settings.slack_app_token or SecretStr("")).get_secret_value()
+    if reason := await refusal(built.slack, token):
+        raise WrongSettings(
+            f"SLACK_APP_TOKEN is wrong: Slack says {reason}. It should be an app-level token with "
+            "connections:write, xapp-…."
+        )
+    socket = Socket(app, token)
+    await socket.open()
+    try:
+        yield socket
+    finally:
+        await socket.close()
+
+
+@asynccontextmanager
+async def _site(built: Parts, app: AsyncApp | None, socket: Socket | None) -> AsyncIterator[None]:
+    """Serve HTTP: health and figures always, Slack's events in HTTP mode."""
+    settings = built.settings
+    site = make_site(lambda: _missing(built.store, socket), settings.http_body_limit)
+    if app is not None and settings.http_mode and settings.slack_signing_secret:
+        add_slack(site, app, settings.slack_signing_secret.get_secret_value())
+    runner = web.AppRunner(site, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, port=settings.port, shutdown_timeout=1).start()
+    log.info("serving", port=runner.addresses[0][1] if runner.addresses else settings.port)
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _missing(store: Store, socket: Socket | None) -> str | None:
+    """Say what stands between this process and its work."""
+    try:
+        await store.ping()
+    except Unanswerable as away:
+        return str(away)
+    if socket is not None and not await socket.is_open():
+        return "Slack is not connected."
+    return None
+
+
+async def run(settings: Settings, *halves: Callable[[Parts], Any]) -> None:
+    """Run *halves* until told to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        built = await stack.enter_async_context(parts(settings))
+        for half in halves:
+            await stack.enter_async_context(half(built))
+        log.info("ready", team=built.team.get("team"), mode="http" if settings.http_mode else "socket")
+        await stop.wait()
+        log.info("stopping")
+
+
+def _start(*halves: Callable[[Parts], Any], shared: bool = False) -> None:
+    settings = read_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    if shared and settings.redis_url is None:
+        raise WrongSettings("REDIS_URL is missing: web and worker are two processes and have to share one, redis://….")
+    asyncio.run(run(settings, *halves))
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Keyturn rotates an AI gateway's upstream credential from Slack, without an outage.
+
+    Without a command it runs everything in one process.
+    """
+    if context.invoked_subcommand is None:
+        _start(worker, front)
+
+
+@main.command("web")
+def run_web() -> None:
+    """Run the half that people talk to; needs REDIS_URL, and a worker beside it."""
+    _start(front, shared=True)
+
+
+@main.command("worker")
+def run_worker() -> None:
+    """Run the half that moves rotations; any number of them can share one REDIS_URL."""
+    _start(worker, shared=True)
+
+
+@main.command("check")
+def run_check() -> None:
+    """Try the settings against Slack, the control plane, the gateways and Redis; exit status 0 or 1."""
+    settings = read_settings()
+    logs.configure("error", settings.log_format)
+    sys.exit(0 if asyncio.run(check_all(settings)) else 1)
+
+
+async def check_all(settings: Settings) -> bool:
+    """Print one line for each thing tried; return whether all of it works."""
+    async with AsyncExitStack() as stack:
+        slack = await stack.enter_async_context(slack_client(settings))
+        world = await _world(stack, settings, utc_now)
+        return await check.report(
+            settings, world, who=lambda: who_am_i(slack), socket=lambda token: refusal(slack, token)
+        )
+
+
+if __name__ == "__main__":
+    try:
+        main(prog_name="python -m bot")
+    except WrongSettings as wrong:
+        click.echo(f"Keyturn cannot start. {wrong}", err=True)
+        sys.exit(1)

@@ -1,0 +1,213 @@
+"""AISIX Cloud's Admin API, as far as a rotation needs it. The only module that speaks to the control plane."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Self
+
+import httpx
+import stamina
+from pydantic import SecretStr
+
+from bot import reading
+from bot.errors import ApiError, NotFound, Uncertain, Unsupported
+from bot.metrics import calls
+from bot.plan import Inventory, Model, ProviderKey
+from bot.reading import Json
+from bot.waiting import retry_after
+
+MAX_PAGES = 1000
+NOT_OFFERED = frozenset({404, 405, 501})
+REFUSALS = {
+    400: "AISIX refused the request as malformed (400).",
+    401: "AISIX does not accept the admin token (401): check AISIX_ADMIN_TOKEN.",
+    403: "AISIX says that the admin token may not do this (403): it needs the read and the write scope.",
+    409: "AISIX says that this conflicts with something there (409).",
+    413: "AISIX says that this is too large (413).",
+    422: "AISIX refused the request as malformed (422).",
+}
+
+
+class ControlPlane:
+    """One tenant's control plane. Every method raises `ApiError`, or `Uncertain` when nobody knows."""
+
+    def __init__(self, base_url: str, token: SecretStr, *, timeout: float, concurrency: int, attempts: int) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=base_url.rstrip("/"),
+            headers={"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"},
+            timeout=timeout,
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+        )
+        self._turn = asyncio.Semaphore(concurrency)
+        self._attempts = attempts
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def inventory(self) -> Inventory:
+        """Read everything that can refer to a provider key, in every environment of the tenant."""
+        environments, keys, budgets = await asyncio.gather(
+            self._list("/environments"), self._list("/provider_keys"), self._optional("/budgets")
+        )
+        read = [reading.environment(row) for row in environments]
+        parts = await asyncio.gather(*(self._environment(e.id) for e in read))
+        return Inventory(
+            environments=tuple(read),
+            keys=tuple(reading.provider_key(row) for row in keys),
+            models=tuple(model for models, _ in parts for model in models),
+            routes=tuple(route for _, routes in parts for route in routes),
+            budgeted_keys=reading.budgeted_keys(budgets),
+        )
+
+    async def _environment(self, env: str) -> tuple[list[Model], list[Any]]:
+        models, policies, routes = await asyncio.gather(
+            self._list(f"/environments/{env}/models"),
+            self._optional(f"/environments/{env}/cache_policies"),
+            self._optional(f"/environments/{env}/passthrough_routes"),
+        )
+        read = [reading.model(row, env) for row in models]
+        read += [reading.cache_policy(row, env) for row in policies]
+        return read, [reading.passthrough_route(row, env) for row in routes]
+
+    async def keys(self) -> tuple[ProviderKey, ...]:
+        """List the provider keys."""
+        return tuple(reading.provider_key(row) for row in await self._list("/provider_keys"))
+
+    async def create_key(
+        self, old: ProviderKey, name: str, environments: Iterable[str], secret: SecretStr
+    ) -> str | None:
+        """Create the replacement of *old* and return its id, or None when the answer does not hold it.
+
+        Sent once: a second try could make a second key. `Uncertain` means that a look at `keys` has to tell.
+        A setting that this API does not know is left out and asked for no more; the comparison afterwards finds it.
+        """
+        body = reading.clone(old, name=name, environments=environments)
+        try:
+            return await self._create(body, secret)
+        except ApiError as error:
+            known = {k: v for k, v in body.items() if k in reading.CLONED or k not in old.settings}
+            if error.status not in (400, 422) or known == body:
+                raise
+        return await self._create(known, secret)
+
+    async def _create(self, body: Json, secret: SecretStr) -> str | None:
+        sent = {**body, "api_key": secret.get_secret_value()}
+        on = _wait_if_it_never_arrived
+        async for attempt in stamina.retry_context(on=on, attempts=self._attempts, timeout=None):
+            with attempt:
+                answer = await self._once("POST", "/provider_keys", sent)
+                return reading.identity(reading.single(answer))
+        raise AssertionError("stamina always returns or raises")
+
+    async def allow_key(self, key: ProviderKey, environments: Iterable[str]) -> None:
+        """Allow *key* in *environments* as well."""
+        allowed = sorted({*key.allowed_environments, *environments})
+        await self._again("PATCH", f"/provider_keys/{key.id}", {"allowed_environments": allowed})
+
+    async def point(self, model: str, environment: str, key_id: str) -> None:
+        """Point a model at a provider key; pointing it there twice is harmless."""
+        path = f"/environments/{environment}/models/{model}"
+        await self._again("PATCH", path, {"provider_key_id": key_id})
+
+    async def delete_key(self, key_id: str) -> None:
+        """Delete a provider key for good."""
+        with suppress(NotFound):  # an earlier try got through and its answer was lost
+            await self._again("DELETE", f"/provider_keys/{key_id}")
+
+    async def _list(self, path: str) -> list[Json]:
+        """Read every page of a list."""
+        found: list[Json] = []
+        query: Json | None = {}
+        page = 1
+        while query is not None and page <= MAX_PAGES:
+            body = await self._again("GET", path, query=query)
+            batch = reading.rows(body)
+            if batch is None:
+                raise Uncertain(f"AISIX answered {path} with something that is no list.")
+            found += batch
+            query = reading.next_page(body, page, len(found)) if batch else None
+            page += 1
+        return found
+
+    async def _optional(self, path: str) -> list[Json]:
+        """Read a list that not every tenant has."""
+        try:
+            return await self._list(path)
+        except (NotFound, Unsupported):
+            return []
+
+    async def _again(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Any:
+        """Send what is safe to repeat, up to the set number of times; `Retry-After` is honoured."""
+        async for attempt in stamina.retry_context(on=_wait_for, attempts=self._attempts, timeout=None):
+            with attempt:
+                return await self._once(method, path, body, query)
+        raise AssertionError("stamina always returns or raises")
+
+    async def _once(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Any:
+        """Send once; the body of an answer never gets into an error, it could repeat a secret."""
+        async with self._turn:
+            response = await self._exchange(method, path, body, query)
+        calls("control_plane", method, response.status_code)
+        return _decipher(response, method, path)
+
+    async def _exchange(self, method: str, path: str, body: Json | None, query: Json | None) -> httpx.Response:
+        try:
+            return await self._http.request(method, path, json=body, params=query or None)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            calls("control_plane", method, "unreachable")
+            raise Uncertain("AISIX does not answer (no connection).", arrived=False) from None
+        except httpx.TimeoutException:
+            calls("control_plane", method, "time-out")
+            raise Uncertain("AISIX does not answer (time-out).") from None
+        except httpx.TransportError:
+            calls("control_plane", method, "broken")
+            raise Uncertain("AISIX broke off its answer.") from None
+
+
+def _decipher(response: httpx.Response, method: str, path: str) -> Any:
+    """Turn a response into its content, or into the one error that says how to react."""
+    status = response.status_code
+    if response.is_success:
+        return _content(response, method, path)
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        raise Uncertain(
+            "AISIX limits the rate (429).",
+            status,
+            retry_after(response.headers.get("Retry-After")),
+            arrived=False,
+        )
+    if status in NOT_OFFERED:
+        raise (NotFound if status == httpx.codes.NOT_FOUND else Unsupported)(f"AISIX has no {path}.", status)
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise Uncertain(f"AISIX had an error ({status}).", status, retry_after(response.headers.get("Retry-After")))
+    raise ApiError(REFUSALS.get(status, f"AISIX refused the request ({status})."), status)
+
+
+def _content(response: httpx.Response, method: str, path: str) -> Any:
+    try:
+        return response.json() if response.content.strip() else {}
+    except ValueError:
+        if method == "GET":
+            raise Uncertain(f"AISIX answered {path} with something that is not JSON.") from None
+        return {}  # done, says the status; what was done is read back anyway
+
+
+LONGEST_WAIT = 20.0
+"""Seconds; a server that asks for more is given it by the rotation, not inside a call."""
+
+
+def _wait_for(error: Exception) -> bool | float:
+    """Decide whether a call that is safe to repeat is repeated, and after how many seconds."""
+    if not isinstance(error, Uncertain):
+        return False
+    if error.retry_after is None:
+        return True
+    return error.retry_after if error.retry_after <= LONGEST_WAIT else False
+
+
+def _wait_if_it_never_arrived(error: Exception) -> bool | float:
+    """Decide the same for a call that must not happen twice: only one that certainly did not happen is repeated."""
+    return isinstance(error, Uncertain) and not error.arrived and _wait_for(error)

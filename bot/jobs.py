@@ -1,0 +1,45 @@
+"""Work for later or for another process, on SAQ. A job is only a hint: the record says what there is to do."""
+
+import math
+from datetime import datetime
+
+from saq import Queue
+
+from bot.rotation import Rotation
+
+ADVANCE = "advance"
+ANNOUNCE = "announce"
+LONGEST_JOB = 300
+"""Seconds after which SAQ takes a job for stuck; the record makes a second run harmless."""
+
+
+class Jobs:
+    """Hands hints to whichever worker is free."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def advance(self, rotation: Rotation, *, at: datetime | None = None, again: str = "") -> None:
+        """Have *rotation* moved on, now or *at* a time; *again* lets a hint be given that was given before."""
+        await self._enqueue(ADVANCE, rotation, at, again)
+
+    async def announce(self, rotation: Rotation, *, at: datetime | None = None, again: str = "") -> None:
+        """Have people shown what is recorded of *rotation*."""
+        await self._enqueue(ANNOUNCE, rotation, at, again)
+
+    async def hint(self, rotation: Rotation) -> None:
+        """Have *rotation* shown and moved on."""
+        await self.announce(rotation)
+        await self.advance(rotation)
+
+    async def _enqueue(self, what: str, rotation: Rotation, at: datetime | None, again: str) -> None:
+        """Enqueue once for each version: while the same hint waits, SAQ refuses it."""
+        await self._queue.enqueue(
+            what,
+            key=f"{what}:{rotation.id}:{rotation.version}{again}{'@' if at else ''}",
+            rotation_id=rotation.id,
+            scheduled=math.ceil(at.timestamp()) if at else 0,
+            timeout=LONGEST_JOB,
+            retries=3,
+            ttl=1,
+        )

@@ -1,0 +1,72 @@
+"""Logs: one line an event, and nothing in it that a person has typed.
+
+Slack's libraries write whole request bodies, the new secret included, into their log: on a bad signature at INFO,
+for every frame at DEBUG (facts/slack.md 2.1). So of their records only the place is kept, never the text, and
+their level is pinned whatever `LOG_LEVEL` says. Tracebacks never show local variables.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+PINNED = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "saq", "asyncio", "stamina", "redis")
+TALKATIVE = ("slack_bolt", "slack_sdk")
+
+
+class WhereOnly(logging.Filter):
+    """Replaces the text of a record of Slack's libraries by the place it came from."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every record; take the text, the arguments and the traceback's text out of Slack's."""
+        if record.name.startswith(TALKATIVE):
+            kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else "message"
+            record.msg = f"{kind} at {record.module}:{record.lineno} (text left out: it can hold a request's body)"
+            record.args, record.exc_info, record.exc_text = (), None, None
+        return True
+
+
+def configure(level: str, style: str) -> None:
+    """Set up structlog and the standard library's logging for this process."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, *_rendering(style)],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    _configure_libraries([*shared, structlog.stdlib.add_logger_name], style)
+
+
+def _rendering(style: str) -> list[Any]:
+    if style == "console":
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+
+
+def _configure_libraries(shared: list[Any], style: str) -> None:
+    """Send what libraries log through the same rendering, from WARNING up."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(WhereOnly())
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove, *_rendering(style)])
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    for name in PINNED:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def library_logger(name: str) -> logging.Logger:
+    """Return a logger to hand to Bolt and the Slack SDK: Bolt copies the root's level once, and never looks again."""
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.WARNING)
+    return logger

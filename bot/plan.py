@@ -1,0 +1,324 @@
+"""What uses a provider key, and what will be done about it. Pure: an inventory goes in, a plan comes out."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from bot.errors import AmbiguousKey, UnknownKey
+from bot.frozen import Frozen
+
+
+class ProviderKey(Frozen):
+    """A provider key as the control plane shows it: everything but the secret."""
+
+    id: str
+    display_name: str
+    provider: str = ""
+    allowed_environments: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+    """Every other field that is not made by the server, as it was read."""
+
+    @property
+    def base_url(self) -> str:
+        """Where the key's requests go; empty for a catalogue provider that has its own."""
+        return str(self.settings.get("api_base") or self.settings.get("base_url") or "")
+
+    @property
+    def adapter(self) -> str:
+        """The protocol adapter of a bring-your-own upstream; empty when the catalogue sets it."""
+        return str(self.settings.get("adapter") or "")
+
+    def is_meant_by(self, reference: str | None) -> bool:
+        """Tell whether *reference* (an id, or a name: tenants differ) points at this key."""
+        return reference is not None and reference in (self.id, self.display_name)
+
+
+class Environment(Frozen):
+    """One environment of the tenant."""
+
+    id: str
+    name: str
+
+
+class Model(Frozen):
+    """A model of any kind; `refers_to` are the ids or aliases of the models behind it."""
+
+    id: str
+    environment: str
+    alias: str
+    kind: str = "direct"
+    upstream: str = ""
+    provider_key: str | None = None
+    refers_to: tuple[tuple[str, str], ...] = ()
+    """(role, id or alias) pairs: `("target", …)`, `("embedding model", …)`."""
+
+
+class PassthroughRoute(Frozen):
+    """A route that injects a provider key's credential without a model."""
+
+    id: str
+    environment: str
+    name: str
+    provider_key: str | None = None
+
+
+class Inventory(Frozen):
+    """All that the control plane shows at one moment."""
+
+    environments: tuple[Environment, ...]
+    keys: tuple[ProviderKey, ...]
+    models: tuple[Model, ...]
+    routes: tuple[PassthroughRoute, ...] = ()
+    budgeted_keys: tuple[str, ...] = ()
+    """Provider keys that a budget is set on."""
+
+    def key(self, key_id: str | None) -> ProviderKey | None:
+        """Return the provider key of that id, if it exists."""
+        return next((key for key in self.keys if key.id == key_id), None)
+
+    def environment_name(self, environment_id: str) -> str:
+        """Return what people call that environment."""
+        return next((e.name for e in self.environments if e.id == environment_id), environment_id)
+
+
+class AffectedModel(Frozen):
+    """A model that uses the old key."""
+
+    id: str
+    environment: str
+    environment_name: str
+    alias: str
+    kind: str
+    upstream: str
+
+    @property
+    def label(self) -> str:
+        """Name it in a sentence."""
+        return f"`{self.alias}` in {self.environment_name}"
+
+
+class Dependent(Frozen):
+    """A dependent alias: it reaches an affected model, and needs no change itself."""
+
+    alias: str
+    environment_name: str
+    role: str
+
+
+class Plan(Frozen):
+    """What was shown is what runs."""
+
+    old_key: ProviderKey
+    models: tuple[AffectedModel, ...]
+    dependents: tuple[Dependent, ...] = ()
+    routes: tuple[str, ...] = ()
+    """Passthrough routes that hold the old key, as people name them."""
+
+    environments: dict[str, str] = {}
+    """Name by id, of every environment that an affected model lives in."""
+
+    warnings: tuple[str, ...] = ()
+    old_key_gone: bool = False
+    """Somebody else deleted the old key, and people have been told."""
+
+    unverifiable: tuple[str, ...] = ()
+    """Ids of environments with affected models and no gateway in the settings."""
+
+
+def find_key(inventory: Inventory, asked: str) -> ProviderKey:
+    """Return the one key of that id or name, the case aside; raise `UnknownKey` or `AmbiguousKey`."""
+    by_id = inventory.key(asked)
+    if by_id is not None:
+        return by_id
+    exact = [key for key in inventory.keys if key.display_name == asked]
+    matches = exact or [key for key in inventory.keys if key.display_name.casefold() == asked.casefold()]
+    if len(matches) > 1:
+        raise AmbiguousKey(asked, tuple((key.display_name, key.id) for key in matches))
+    if not matches:
+        raise UnknownKey(asked, nearest_names(inventory, asked))
+    return matches[0]
+
+
+def nearest_names(inventory: Inventory, asked: str) -> tuple[str, ...]:
+    """Return up to three names that are close to *asked*."""
+    names = {key.display_name.casefold(): key.display_name for key in inventory.keys}
+    return tuple(names[near] for near in get_close_matches(asked.casefold(), names, n=3, cutoff=0.4))
+
+
+def search(inventory: Inventory, typed: str, limit: int = 100) -> tuple[ProviderKey, ...]:
+    """Return the keys whose name, id or provider holds *typed*, in the order of their names."""
+    wanted = typed.casefold().strip()
+    hits = [k for k in inventory.keys if wanted in f"{k.display_name} {k.id} {k.provider}".casefold()]
+    return tuple(sorted(hits, key=lambda key: key.display_name.casefold())[:limit])
+
+
+def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str]) -> Plan:
+    """Find every model in every environment that uses *old_key*, and all that reaches one of them."""
+    direct = [model for model in inventory.models if old_key.is_meant_by(model.provider_key)]
+    models = tuple(sorted((affected(inventory, model) for model in direct), key=_reading_order))
+    routes = tuple(
+        f"`{route.name}` in {inventory.environment_name(route.environment)}"
+        for route in inventory.routes
+        if old_key.is_meant_by(route.provider_key)
+    )
+    environments = {model.environment: model.environment_name for model in models}
+    known = set(gateways)
+    plan = Plan(
+        old_key=old_key,
+        models=models,
+        dependents=dependents(inventory, direct),
+        routes=routes,
+        environments=environments,
+        unverifiable=tuple(env for env in environments if env not in known),
+    )
+    return plan.but(warnings=tuple(warnings(plan, inventory)))
+
+
+def affected(inventory: Inventory, model: Model) -> AffectedModel:
+    """Name what the card and the steps need of *model*."""
+    return AffectedModel(
+        id=model.id,
+        environment=model.environment,
+        environment_name=inventory.environment_name(model.environment),
+        alias=model.alias,
+        kind=model.kind,
+        upstream=model.upstream,
+    )
+
+
+def _reading_order(model: AffectedModel) -> tuple[str, str, str]:
+    return (model.environment_name, model.alias, model.id)
+
+
+def dependents(inventory: Inventory, direct: Iterable[Model]) -> tuple[Dependent, ...]:
+    """Follow references to a fixpoint: a router of a router of an affected model is dependent too."""
+    reached = {(model.environment, name) for model in direct for name in (model.id, model.alias)}
+    found: dict[str, Dependent] = {}
+    grew = True
+    while grew:
+        grew = False
+        for model in inventory.models:
+            role = _reaching_role(model, reached)
+            if role is None or model.id in found or (model.environment, model.id) in reached:
+                continue
+            found[model.id] = _dependent(inventory, model, role)
+            reached |= {(model.environment, model.id), (model.environment, model.alias)}
+            grew = True
+    return tuple(sorted(found.values(), key=lambda d: (d.environment_name, d.alias)))
+
+
+def _reaching_role(model: Model, reached: set[tuple[str, str]]) -> str | None:
+    return next((role for role, ref in model.refers_to if (model.environment, ref) in reached), None)
+
+
+ROLES: Mapping[str, str] = {
+    "target": "{kind}",
+    "panel": "ensemble, in its panel",
+    "judge": "ensemble, as its judge",
+    "route": "semantic router, by a route",
+    "default": "semantic router, by its default",
+    "embedding model": "{kind}, by its embedding model",
+}
+"""How a dependent alias reaches an affected model, by the place where it names it."""
+
+
+def _dependent(inventory: Inventory, model: Model, role: str) -> Dependent:
+    kind = {"semantic": "semantic router"}.get(model.kind, model.kind)
+    return Dependent(
+        alias=model.alias,
+        environment_name=inventory.environment_name(model.environment),
+        role=ROLES.get(role, "{kind}").format(kind=kind),
+    )
+
+
+def warnings(plan: Plan, inventory: Inventory) -> Iterable[str]:
+    """Say in words what the person should know before giving a secret."""
+    if not plan.models:
+        yield "No model uses this key."
+    for environment in plan.unverifiable:
+        yield (
+            f"`{plan.environments[environment]}` has no gateway in the settings: its "
+            f"{count(plan, environment)} cannot be verified, so the old key will not be offered for deletion."
+        )
+    for environment, name in plan.environments.items():
+        if plan.old_key.allowed_environments and environment not in plan.old_key.allowed_environments:
+            yield (
+                f"The old key is not allowed in `{name}`, but {count(plan, environment)} there use it: "
+                "callers of those may be failing already. The replacement will be allowed there."
+            )
+    for route in plan.routes:
+        yield (
+            f"The passthrough route {route} holds this key. I do not move routes: "
+            "point it at the replacement yourself before the old key can be deleted."
+        )
+    if plan.old_key.id in inventory.budgeted_keys:
+        yield "A budget is set on this key. It does not follow: set one on the replacement."
+
+
+def count(plan: Plan, environment: str) -> str:
+    """Say how many affected models one environment has."""
+    return plural(sum(model.environment == environment for model in plan.models), "model")
+
+
+def plural(number: int, noun: str) -> str:
+    """Say *number* with its noun: "1 model", "12 models", "2 aliases"."""
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('s') else 's'}"
+
+
+class Changes(Frozen):
+    """How the control plane differs from the plan: sentences to show, and the plan that fits the world now."""
+
+    sentences: tuple[str, ...] = ()
+    plan: Plan
+
+
+def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Iterable[str]) -> Changes:
+    """Compare the world with the plan; *ours* are the keys that this rotation may have put models on.
+
+    A planned model that uses a key this rotation does not know has been taken over by someone: it leaves the plan.
+    A model that is on the old key and was never shown joins it, but only after a person has seen it.
+    """
+    now = {model.id: model for model in inventory.models}
+    old = inventory.key(plan.old_key.id) or plan.old_key
+    mine = {name for key_id in ours if (key := inventory.key(key_id)) for name in (key.id, key.display_name)}
+    fresh = make_plan(inventory, old, gateways)
+    planned = {model.id for model in plan.models}
+    sentences = [f"{m.label} was bound to the old key by someone." for m in fresh.models if m.id not in planned]
+    gone = inventory.key(plan.old_key.id) is None
+    if gone and not plan.old_key_gone:
+        sentences.append("The old key no longer exists: someone deleted it.")
+    kept = []
+    for model in plan.models:
+        reference = now[model.id].provider_key if model.id in now else None
+        if model.id not in now:
+            sentences.append(f"{model.label} no longer exists.")
+        elif old.is_meant_by(reference) or reference in mine:
+            kept.append(model)
+        else:
+            sentences.append(f"{model.label} uses a key that this rotation does not know: someone changed it.")
+    joined = [model for model in fresh.models if model.id not in planned]
+    models = tuple(sorted([*kept, *joined], key=_reading_order))
+    environments = {model.environment: model.environment_name for model in models}
+    known = set(gateways)
+    return Changes(
+        sentences=tuple(sentences),
+        plan=plan.but(
+            models=models,
+            environments=environments,
+            routes=fresh.routes,
+            old_key_gone=gone,
+            unverifiable=tuple(env for env in environments if env not in known),
+        ),
+    )
+
+
+def users_of(inventory: Inventory, key: ProviderKey) -> tuple[str, ...]:
+    """Name every model and passthrough route, in any environment, that refers to *key*."""
+    name = inventory.environment_name
+    models = [f"`{m.alias}` in {name(m.environment)}" for m in inventory.models if key.is_meant_by(m.provider_key)]
+    routes = [
+        f"passthrough route `{r.name}` in {name(r.environment)}"
+        for r in inventory.routes
+        if key.is_meant_by(r.provider_key)
+    ]
+    return (*models, *routes)

@@ -1,0 +1,124 @@
+"""Who may do what, and when. Pure: ladders of sentences; a button asks `allowed`, a click calls the `check_`."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from bot.errors import NotAllowed, StopKind, WrongState
+from bot.frozen import Frozen
+from bot.rotation import MEANING, Rotation, State, Track
+
+
+class Action(StrEnum):
+    """What a person can press; the value is what the button says."""
+
+    ENTER_SECRET = "Enter new secret"  # noqa: S105 - a label
+    CANCEL = "Cancel"
+    TRY_AGAIN = "Try again"
+    ANOTHER_SECRET = "Another secret"  # noqa: S105 - a label
+    ROLL_BACK = "Roll back"
+    DELETE_OLD_KEY = "Delete old key"
+
+
+class Person(Frozen):
+    """What Slack says of a member."""
+
+    id: str
+    team: str = ""
+    guest: bool = False
+    bot: bool = False
+    deactivated: bool = False
+    stranger: bool = False
+
+
+class Standing(Frozen):
+    """A person, and what the settings make of them at this moment."""
+
+    person: Person
+    may_request: bool = False
+    approver: bool = False
+
+
+OFFERS: Mapping[StopKind, tuple[Action, ...]] = {
+    StopKind.REJECTED: (Action.ANOTHER_SECRET, Action.TRY_AGAIN, Action.ROLL_BACK),
+    StopKind.REFUSED: (Action.ANOTHER_SECRET, Action.ROLL_BACK),
+    StopKind.DIFFERENCE: (Action.TRY_AGAIN, Action.ROLL_BACK),
+    StopKind.PROJECTION: (Action.TRY_AGAIN, Action.ROLL_BACK),
+    StopKind.UNVERIFIED: (Action.TRY_AGAIN, Action.ANOTHER_SECRET, Action.ROLL_BACK),
+    StopKind.DRIFT: (Action.TRY_AGAIN, Action.ROLL_BACK),
+    StopKind.TROUBLE: (Action.TRY_AGAIN, Action.ROLL_BACK),
+}
+"""What a stop offers, by its kind."""
+
+IN_STATE: Mapping[State, tuple[Action, ...]] = {
+    State.AWAITING_SECRET: (Action.ENTER_SECRET, Action.CANCEL),
+    State.RUNNING: (Action.ROLL_BACK,),
+    State.BLOCKED: (),
+    State.AWAITING_APPROVAL: (Action.DELETE_OLD_KEY, Action.ROLL_BACK),
+    State.ROLLING_BACK: (),
+    State.COMPLETED: (),
+    State.ROLLED_BACK: (),
+    State.CANCELLED: (),
+}
+"""What each state offers; a block offers what its kind does."""
+
+
+def offered(rotation: Rotation) -> tuple[Action, ...]:
+    """Return what can be pressed on *rotation* now."""
+    if rotation.state is State.BLOCKED and rotation.stop:
+        offers = OFFERS[rotation.stop.kind]
+        if rotation.track is Track.BACK:  # it is being rolled back already: go on, or give up the way back
+            return tuple(a for a in offers if a is not Action.ROLL_BACK) or (Action.TRY_AGAIN,)
+        return offers
+    if rotation.state is State.RUNNING and (rotation.track is Track.WITHDRAW or rotation.approvals):
+        return ()
+    return IN_STATE[rotation.state]
+
+
+def check_offered(rotation: Rotation, action: Action) -> None:
+    """Refuse what *rotation* does not offer now."""
+    if action not in offered(rotation):
+        raise WrongState(f"“{action.value}” no longer applies: this rotation is {MEANING[rotation.state]}.")
+
+
+def check_member(person: Person) -> None:
+    """Refuse everybody who is not a full member of this workspace."""
+    if person.bot:
+        raise NotAllowed("Only people can use Keyturn.")
+    if person.deactivated:
+        raise NotAllowed("This account is deactivated.")
+    if person.stranger:
+        raise NotAllowed("Only members of this workspace can use Keyturn; you are from another one.")
+    if person.guest:
+        raise NotAllowed("Guests cannot use Keyturn. Ask a full member of this workspace.")
+
+
+def check_may_request(standing: Standing) -> None:
+    """Refuse whoever may not ask for a rotation."""
+    check_member(standing.person)
+    if not standing.may_request:
+        raise NotAllowed("You may not rotate keys: the settings (REQUESTERS) do not name you.")
+
+
+def check_may_give_secret(rotation: Rotation, standing: Standing) -> None:
+    """Refuse everybody but the requester: who pastes the secret is who asked."""
+    check_may_request(standing)
+    if standing.person.id != rotation.requested_by:
+        raise NotAllowed(f"Only <@{rotation.requested_by}>, who asked for this rotation, can give the secret.")
+
+
+def check_may_steer(rotation: Rotation, standing: Standing) -> None:
+    """Refuse whoever is neither the requester nor an approver."""
+    check_member(standing.person)
+    if standing.person.id != rotation.requested_by and not standing.approver:
+        raise NotAllowed(f"Only <@{rotation.requested_by}> or an approver can do this.")
+
+
+def check_may_approve(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:
+    """Refuse whoever may not release the delete."""
+    check_member(standing.person)
+    mine = standing.person.id == rotation.requested_by
+    if not standing.approver or (mine and not self_approval):
+        other = "" if self_approval else f" other than <@{rotation.requested_by}>"
+        raise NotAllowed(f"Only an approver{other} can do this.")
+    if any(approval.by == standing.person.id for approval in rotation.approvals):
+        raise WrongState("You have approved this already; another approver is needed.")

@@ -1,0 +1,258 @@
+"""Read what the control plane answers. Its schema is not public, so every guess lives here. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from bot.plan import Environment, Model, PassthroughRoute, ProviderKey
+
+Json = dict[str, Any]
+
+ENVELOPES = ("data", "items", "list", "results")
+NAMED_ENVELOPES = (
+    "environments",
+    "provider_keys",
+    "models",
+    "passthrough_routes",
+    "cache_policies",
+    "budgets",
+)
+CURSORS = ("next_cursor", "next_page_token", "cursor", "next")
+
+
+def rows(body: Any) -> list[Json] | None:
+    """Return the rows of a list answer whatever its envelope; None when it is no list at all."""
+    if isinstance(body, list):
+        return [row for row in body if isinstance(row, dict)]
+    if not isinstance(body, dict):
+        return None
+    for name in (*ENVELOPES, *NAMED_ENVELOPES):
+        if name in body:
+            inner = body[name]
+            return rows(inner) if inner is not None else []
+    return None
+
+
+def next_page(body: Any, page: int, seen: int) -> Json | None:
+    """Return the query of the page after this one, or None when this was the last."""
+    if not isinstance(body, dict):
+        return None
+    places = [p for p in (body, body.get("pagination"), body.get("meta"), body.get("page_info")) if isinstance(p, dict)]
+    for place in places:
+        token = next((place[name] for name in CURSORS if isinstance(place.get(name), str) and place[name]), None)
+        if token:
+            return _query_of(token) or {"cursor": token}
+        if isinstance(place.get("next"), int):
+            return {"page": place["next"]}
+        total = place.get("total", place.get("total_count"))
+        if isinstance(total, int) and seen < total and rows(body):
+            return {"page": page + 1}
+        if place.get("has_more") is True and rows(body):
+            return {"page": page + 1}
+    return None
+
+
+def _query_of(link: str) -> Json | None:
+    """Read the query of a `next` that is a link rather than a cursor."""
+    if "?" not in link:
+        return None
+    return dict(part.split("=", 1) for part in link.split("?", 1)[1].split("&") if "=" in part)
+
+
+def single(body: Any) -> Json:
+    """Return the object of an answer that is about one thing, wherever it is nested."""
+    if not isinstance(body, dict):
+        return {}
+    if isinstance(body.get("id"), str):
+        return body
+    for name in ("data", "item", "result", "provider_key", "model"):
+        if isinstance(body.get(name), dict):
+            return single(body[name])
+    return body
+
+
+def identity(row: Json) -> str | None:
+    """Return the id of a row."""
+    found = next((row[name] for name in ("id", "uuid", "provider_key_id", "model_id") if row.get(name)), None)
+    return None if found is None else str(found)
+
+
+def name_of(row: Json) -> str:
+    """Return what people call a row; its id when it has no name."""
+    found = next((row[name] for name in ("display_name", "name", "alias") if row.get(name)), None)
+    return str(found or identity(row) or "")
+
+
+def environment(row: Json) -> Environment:
+    """Read one environment."""
+    return Environment(id=identity(row) or "", name=name_of(row))
+
+
+SECRET_FIELDS = re.compile(r"(api_?key|secret|credential)", re.IGNORECASE)
+SERVER_MADE = re.compile(
+    r"^(id|uuid|name|display_name|telemetry_tags|cost|status|state|usage|version|etag|revision|organization|org|"
+    r"tenant|object|type|links|_links|.*_at|.*_by|.*_count|org(anization)?_id|tenant_id|"
+    r".*(fingerprint|mask|hint|last4|last_four|preview|digest|hash).*|in_use|models|environments|owner|owner_id)$"
+)
+OWN_PLACES = frozenset({"provider", "allowed_environments", "allowed_environment_ids"})
+
+
+def provider_key(row: Json) -> ProviderKey:
+    """Read one provider key; whatever looks like a secret or is made by the server is left out."""
+    settings = {
+        name: value
+        for name, value in row.items()
+        if value not in (None, "", [], {})
+        and name not in OWN_PLACES
+        and not SECRET_FIELDS.search(name)
+        and not SERVER_MADE.match(name)
+    }
+    allowed = row.get("allowed_environments", row.get("allowed_environment_ids")) or ()
+    return ProviderKey(
+        id=identity(row) or "",
+        display_name=name_of(row),
+        provider=str(row.get("provider") or ""),
+        allowed_environments=tuple(_reference(item) or "" for item in allowed),
+        settings=settings,
+    )
+
+
+def model(row: Json, environment_id: str) -> Model:
+    """Read one model of any kind."""
+    return Model(
+        id=identity(row) or "",
+        environment=environment_id,
+        alias=name_of(row),
+        kind=_kind(row),
+        upstream=str(row.get("model_name") or row.get("upstream_model") or ""),
+        provider_key=key_reference(row),
+        refers_to=tuple(dict.fromkeys(references(row))),
+    )
+
+
+def key_reference(row: Json) -> str | None:
+    """Return the id or the name by which a row refers to a provider key."""
+    for name in ("provider_key_id", "provider_key", "provider_key_name"):
+        if row.get(name):
+            return _reference(row[name])
+    return None
+
+
+def _reference(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return identity(value) or name_of(value) or None
+    return str(value) if value else None
+
+
+def _kind(row: Json) -> str:
+    if isinstance(row.get("kind"), str):
+        return str(row["kind"])
+    return next((kind for kind in ("routing", "ensemble", "semantic", "embedding") if row.get(kind)), "direct")
+
+
+SECTIONS = ("routing", "ensemble", "semantic")
+ROLE_OF_FIELD = {
+    "targets": "target",
+    "panel": "panel",
+    "judge": "judge",
+    "routes": "route",
+    "default": "default",
+    "embedding": "embedding model",
+    "on_embedding": "default",
+}
+"""The role that a field's beginning gives to what is named under it."""
+
+
+def references(row: Json) -> Iterator[tuple[str, str]]:
+    """Yield (role, id or alias) of every model that a model or a cache policy names."""
+    for place in (row, *(row[section] for section in SECTIONS if isinstance(row.get(section), dict))):
+        for field, value in place.items():
+            role = _role(field)
+            if role and not (field == "on_embedding_failure" and isinstance(value, str)):
+                yield from ((role, name) for name in _names(value))
+
+
+def _role(field: str) -> str | None:
+    return next((role for start, role in ROLE_OF_FIELD.items() if field.startswith(start)), None)
+
+
+REFERRING = re.compile(r"^(model|target|embedding_model|judge|default|alias|display_name|id|name)(_id|_ref|_name)?$")
+
+
+def _names(value: Any) -> Iterator[str]:
+    """Yield every string under *value* that can be the name or id of a model."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for field, inner in value.items():
+            if REFERRING.match(field) or isinstance(inner, dict | list):
+                yield from _names(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _names(inner)
+
+
+def cache_policy(row: Json, environment_id: str) -> Model:
+    """Read a cache policy as a dependent alias: its semantic part can name an embedding model."""
+    return model({**row, "kind": "semantic cache policy"}, environment_id).but(provider_key=None)
+
+
+def passthrough_route(row: Json, environment_id: str) -> PassthroughRoute:
+    """Read one passthrough route; the credential can stand at its top or in a section."""
+    sections = (row, *(value for value in row.values() if isinstance(value, dict)))
+    reference = next((found for section in sections if (found := key_reference(section))), None)
+    return PassthroughRoute(
+        id=identity(row) or "", environment=environment_id, name=name_of(row), provider_key=reference
+    )
+
+
+def budgeted_keys(budgets: Iterable[Json]) -> tuple[str, ...]:
+    """Return the provider keys that a budget is set on."""
+    return tuple(reference for row in budgets if (reference := _budget_key(row)))
+
+
+def _budget_key(row: Json) -> str | None:
+    if row.get("scope") == "provider_key" or row.get("scope_type") == "provider_key":
+        return _reference(row.get("scope_id") or row.get("target_id") or row.get("provider_key_id"))
+    return key_reference(row)
+
+
+def clone(old: ProviderKey, *, name: str, environments: Iterable[str]) -> Json:
+    """Return the body that creates a replacement of *old*: every setting of it, and a place for the secret."""
+    return {
+        **old.settings,
+        "provider": old.provider,
+        "display_name": name,
+        "allowed_environments": sorted({*old.allowed_environments, *environments}),
+    }
+
+
+CLONED = frozenset(
+    {
+        "api_base",
+        "base_url",
+        "adapter",
+        "request",
+        "response",
+        "strip_headers",
+        "tls",
+        "pk_label",
+        "byo_label",
+    }
+)
+"""The settings that the API is known or expected to accept; others are tried, and left out if refused."""
+
+
+def difference(old: ProviderKey, new: ProviderKey) -> str | None:
+    """Return the name of the first setting in which the replacement differs from the old key."""
+    if old.provider != new.provider:
+        return "provider"
+    names = sorted({*old.settings, *new.settings})
+    return next((n for n in names if not _alike(old.settings.get(n), new.settings.get(n))), None)
+
+
+def _alike(old: Any, new: Any) -> bool:
+    """Compare two settings; a default that the server spells out in one of two sections is no difference."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(_alike(old.get(name), new.get(name)) for name in {*old, *new})
+    return bool(old == new)

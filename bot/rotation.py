@@ -1,0 +1,213 @@
+"""The record of a rotation: a value, a table of states, and the few verbs that make the next value."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from bot.errors import StopKind, WrongState
+from bot.evidence import Evidence
+from bot.frozen import Frozen
+from bot.plan import AffectedModel, Plan, ProviderKey, plural
+
+
+class State(StrEnum):
+    """Who has the next move. Steps come and go; states do not."""
+
+    AWAITING_SECRET = "AWAITING_SECRET"  # noqa: S105 - a state's name
+    RUNNING = "RUNNING"
+    BLOCKED = "BLOCKED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    ROLLING_BACK = "ROLLING_BACK"
+    COMPLETED = "COMPLETED"
+    ROLLED_BACK = "ROLLED_BACK"
+    CANCELLED = "CANCELLED"
+
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.AWAITING_SECRET: frozenset({State.RUNNING, State.CANCELLED}),
+    State.RUNNING: frozenset(
+        {State.AWAITING_SECRET, State.AWAITING_APPROVAL, State.BLOCKED, State.ROLLING_BACK, State.COMPLETED}
+    ),
+    State.BLOCKED: frozenset({State.RUNNING, State.AWAITING_SECRET, State.ROLLING_BACK}),
+    State.AWAITING_APPROVAL: frozenset({State.RUNNING, State.ROLLING_BACK}),
+    State.ROLLING_BACK: frozenset({State.ROLLED_BACK, State.BLOCKED}),
+    State.COMPLETED: frozenset(),
+    State.ROLLED_BACK: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+"""Where each state may go. The README's diagram is made from this."""
+
+TERMINAL = frozenset(state for state, exits in TRANSITIONS.items() if not exits)
+
+MEANING: Mapping[State, str] = {
+    State.AWAITING_SECRET: "waiting for the new secret",
+    State.RUNNING: "running",
+    State.BLOCKED: "stopped",
+    State.AWAITING_APPROVAL: "waiting for an approver",
+    State.ROLLING_BACK: "rolling back",
+    State.COMPLETED: "old key deleted",
+    State.ROLLED_BACK: "rolled back",
+    State.CANCELLED: "cancelled",
+}
+"""What each state is called where people read it."""
+
+
+class Track(StrEnum):
+    """Which tuple of steps the bot is on."""
+
+    FORWARD = "forward"
+    BACK = "back"
+    WITHDRAW = "withdraw"
+    """Take a refused replacement back, then wait for another secret."""
+
+
+class Replacement(Frozen):
+    """The key that comes. The name is recorded before it is asked for, so that a lost answer can be found again."""
+
+    name: str
+    asked_at: datetime
+    key_id: str | None = None
+    refusal: str | None = None
+    """Why the control plane refused to create it, if it did."""
+
+
+class Finding(Frozen):
+    """What this rotation did to one model and saw of it."""
+
+    baseline: Evidence | None = None
+    moved_at: datetime | None = None
+    latest: Evidence | None = None
+    passes: int = 0
+    """Successful probes in a row since the model was moved."""
+
+    failing_since: datetime | None = None
+
+
+class Approval(Frozen):
+    """Who pressed **Delete old key**, and when."""
+
+    by: str
+    at: datetime
+
+
+class Stop(Frozen):
+    """Why a rotation is blocked."""
+
+    kind: StopKind
+    headline: str
+    sentence: str
+    step: str
+    resume: str
+    at: datetime
+
+
+class Rotation(Frozen):
+    """One replacement of one provider key, from impact to receipt. Holds no secret, ever."""
+
+    schema_version: int = 1
+    id: str
+    version: int = 0
+    state: State = State.AWAITING_SECRET
+    track: Track = Track.FORWARD
+    team: str
+    channel: str
+    requested_by: str
+    requested_at: datetime
+    plan: Plan
+    attempt: int = 0
+    """How many secrets have been given so far."""
+
+    replacement: Replacement | None = None
+    names: tuple[str, ...] = ()
+    """Every display name that this rotation has asked a key by: what is found under one of them is its own."""
+
+    made: tuple[str, ...] = ()
+    """Every key id that it has been given; all but the replacement are removed in the end."""
+
+    done: tuple[str, ...] = ()
+    findings: dict[str, Finding] = {}
+    approvals: tuple[Approval, ...] = ()
+    approvals_required: int = 1
+    stop: Stop | None = None
+    note: str | None = None
+    """One sentence on what is going on right now, or what went before this state."""
+
+    retry_at: datetime | None = None
+    step_since: datetime | None = None
+    trouble_since: datetime | None = None
+    started_at: datetime | None = None
+    verified_at: datetime | None = None
+    secret_asked_at: datetime | None = None
+    """Since when another secret is waited for; absent: since the card was asked for."""
+
+    asked_at: datetime | None = None
+    """Since when an approval is waited for."""
+
+    reminded_at: datetime | None = None
+    deleted_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    left_alone: tuple[str, ...] = ()
+    """What a roll back did not touch, and why."""
+
+    def to(self, state: State) -> Self:
+        """Move to *state*, or refuse."""
+        if state not in TRANSITIONS[self.state]:
+            raise WrongState(f"This rotation is {MEANING[self.state]}; that button belongs to an earlier moment.")
+        stop = self.stop if state is State.BLOCKED else None
+        return self.but(state=state, stop=stop, note=None, retry_at=None, step_since=None, trouble_since=None)
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nobody has a next move."""
+        return self.state in TERMINAL
+
+    @property
+    def waits_for_bot(self) -> bool:
+        """Tell whether the next move is the bot's."""
+        return self.state in (State.RUNNING, State.ROLLING_BACK)
+
+    @property
+    def replacement_id(self) -> str | None:
+        """Return the id of the replacement key once it exists."""
+        return self.replacement.key_id if self.replacement else None
+
+    @property
+    def tag(self) -> str:
+        """Return what marks this attempt in a display name: the rotation's id, and which secret it is."""
+        return self.id if self.attempt == 0 else f"{self.id}-{self.attempt + 1}"
+
+    def own_keys(self, keys: Iterable[ProviderKey]) -> tuple[ProviderKey, ...]:
+        """Return those of *keys* that this rotation made, also one whose creation was never answered."""
+        return tuple(key for key in keys if key.id in self.made or key.display_name in self.names)
+
+    def finding(self, model: AffectedModel) -> Finding:
+        """Return what is known of *model*; empty when nothing is."""
+        return self.findings.get(model.id, Finding())
+
+    def learn(self, findings: Mapping[str, Finding]) -> Self:
+        """Return this rotation knowing *findings* as well."""
+        return self.but(findings={**self.findings, **findings})
+
+    @property
+    def moved(self) -> tuple[AffectedModel, ...]:
+        """Return the models that this rotation has moved to the replacement."""
+        return tuple(model for model in self.plan.models if self.finding(model).moved_at)
+
+    @property
+    def extent(self) -> str:
+        """Say how much is affected: "12 models in 2 environments"."""
+        models = plural(len(self.plan.models), "model")
+        return f"{models} in {plural(len(self.plan.environments), 'environment')}"
+
+
+def was_failing_before(finding: Finding) -> bool:
+    """Tell whether a model fails now just as it failed on the old key: not this rotation's doing.
+
+    A refused credential is never excused: the old key may have been refused as well, the new one has to work.
+    """
+    before, now = finding.baseline, finding.latest
+    if before is None or now is None or before.passed or now.passed:
+        return False
+    return before.signature == now.signature and not now.blames_credential

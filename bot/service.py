@@ -1,0 +1,363 @@
+"""What people can ask of Keyturn, one method a verb. Each checks who asks, records the move, and hints at the work."""
+
+import asyncio
+import re
+import secrets as random
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+from pydantic import SecretStr
+
+from bot import secret as shape
+from bot.control_plane import ControlPlane
+from bot.errors import ApiError, BadSecret, Refused, Unanswerable, Uncertain, WrongState
+from bot.frozen import Frozen
+from bot.jobs import Jobs
+from bot.plan import Inventory, ProviderKey, find_key, make_plan, search
+from bot.policy import (
+    Action,
+    Person,
+    Standing,
+    check_may_approve,
+    check_may_give_secret,
+    check_may_request,
+    check_may_steer,
+    check_offered,
+)
+from bot.rotation import Approval, Replacement, Rotation, State, Track
+from bot.steps import rewound
+from bot.store import Conflict, Store, Taken
+
+log = structlog.get_logger("keyturn.service")
+
+ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+"""Without the characters that people confuse."""
+
+OWN_SUFFIX = re.compile(r" \(\d{4}-\d\d-\d\d r[0-9a-z]+(-\d+)?\)$")
+"""What an earlier rotation added to a display name."""
+
+
+WITHDRAWAL_LOOKS = 15
+"""Tenths of a second; a form has to be answered within three seconds."""
+
+
+class Directory(Protocol):
+    """What Slack knows of people. Raises `Unanswerable` when it cannot tell."""
+
+    async def person(self, user_id: str) -> Person:
+        """Return what is known of a member."""
+
+    async def members(self, group_id: str) -> frozenset[str]:
+        """Return the members of a user group, as they are at this moment."""
+
+
+class Rules(Frozen):
+    """Who may do what, as the settings say it."""
+
+    requesters: frozenset[str] | None
+    approvers: frozenset[str]
+    approvals_required: int = 1
+    self_approval: bool = False
+
+
+class LooksLikeSecret(Refused):
+    """Text that looks like a secret was typed where everybody's client keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "That looks like a secret, so I did not use it, and I have not repeated it. Slack has seen it: "
+            "treat it as exposed and revoke it. Then `/rotate-key NAME`."
+        )
+
+
+class RotationService:
+    """The verbs. All of them raise `Refused` with one sentence for the person who asked."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators of every verb, given once in __main__
+        self,
+        *,
+        store: Store,
+        jobs: Jobs,
+        control_plane: ControlPlane,
+        directory: Directory,
+        rules: Rules,
+        gateways: frozenset[str],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._control_plane = control_plane
+        self._directory = directory
+        self._rules = rules
+        self._gateways = gateways
+        self._now = now
+
+    @property
+    def rules(self) -> Rules:
+        """Return who may do what."""
+        return self._rules
+
+    # --- looking ---
+
+    async def check_may_request(self, person_id: str) -> None:
+        """Refuse a person who may not ask for rotations."""
+        check_may_request(await self._standing(person_id))
+
+    async def keys_like(self, typed: str) -> tuple[ProviderKey, ...]:
+        """Return the provider keys that *typed* may mean."""
+        try:
+            keys = await self._control_plane.keys()
+        except ApiError as error:
+            raise _away(error) from error
+        return search(Inventory(environments=(), keys=keys, models=()), typed)
+
+    async def load(self, rotation_id: str) -> Rotation:
+        """Return a rotation, or refuse."""
+        rotation = await self._store.load(rotation_id)
+        if rotation is None:
+            raise WrongState("I do not know this rotation any more.")
+        return rotation
+
+    async def under_way(self) -> list[Rotation]:
+        """Return what is under way, oldest first."""
+        return await self._store.under_way()
+
+    async def history(self, most: int = 10) -> list[Rotation]:
+        """Return the last rotations, newest first."""
+        return await self._store.recent(most)
+
+    # --- asking ---
+
+    async def start(self, asked: str, *, by: str, team: str, channel: str) -> Rotation:
+        """Plan the rotation of the key called *asked* and wait for its secret; nothing is changed yet."""
+        if shape.is_surely_secret(asked):
+            raise LooksLikeSecret
+        await self.check_may_request(by)
+        inventory = await self._inventory()
+        key = self._find(inventory, asked)
+        plan = make_plan(inventory, key, self._gateways)
+        rotation = Rotation(
+            id="r" + "".join(random.choice(ALPHABET) for _ in range(6)),
+            team=team,
+            channel=channel,
+            requested_by=by,
+            requested_at=self._now(),
+            plan=plan,
+            approvals_required=self._rules.approvals_required,
+        )
+        return await self._record(rotation, by, "asked")
+
+    async def other_rotation(self, rotation: Rotation) -> Rotation | None:
+        """Return another rotation of the same key that is further on, if there is one."""
+        holder = await self._store.holder(rotation.plan.old_key.id)
+        return await self._store.load(holder) if holder and holder != rotation.id else None
+
+    def _find(self, inventory: Inventory, asked: str) -> ProviderKey:
+        """Find the key; text that names none and looks like a secret is not repeated."""
+        try:
+            return find_key(inventory, asked)
+        except Refused:
+            if shape.may_be_secret(asked):
+                raise LooksLikeSecret from None
+            raise
+
+    async def _inventory(self) -> Inventory:
+        try:
+            return await self._control_plane.inventory()
+        except ApiError as error:
+            raise _away(error) from error
+
+    # --- the secret ---
+
+    async def offer_secret_form(self, rotation_id: str, *, by: str) -> Rotation:
+        """Say whether *by* may give the secret now."""
+        rotation = await self.load(rotation_id)
+        check_may_give_secret(rotation, await self._standing(by))
+        check_offered(rotation, Action.ENTER_SECRET)
+        return rotation
+
+    def proposed_name(self, rotation: Rotation) -> str:
+        """Propose a display name for the replacement: the old one, with the date and this attempt's tag."""
+        base = OWN_SUFFIX.sub("", rotation.plan.old_key.display_name)
+        return f"{base} ({self._now():%Y-%m-%d} {rotation.tag})"
+
+    async def accept_secret(self, rotation_id: str, pasted: str, name: str, *, by: str) -> tuple[Rotation, SecretStr]:
+        """Check the secret and record that a replacement is about to be asked for; one submission wins."""
+        await self._wait_for_withdrawal(rotation_id)
+        rotation = await self.offer_secret_form(rotation_id, by=by)
+        checked = shape.checked(pasted, rotation.plan.old_key)
+        name = self._unique(rotation, name)
+        await self._refuse_second(rotation)
+        begun = rotation.to(State.RUNNING).but(
+            replacement=Replacement(name=name, asked_at=self._now()),
+            names=(*rotation.names, name),
+            attempt=rotation.attempt + 1,
+            started_at=rotation.started_at or self._now(),
+        )
+        return await self._save(begun, by, "gave a secret"), checked
+
+    async def _wait_for_withdrawal(self, rotation_id: str) -> None:
+        """Give a refused secret a moment to be taken back: its form can be filled faster than that."""
+        for _ in range(WITHDRAWAL_LOOKS):
+            rotation = await self.load(rotation_id)
+            if rotation.track is not Track.WITHDRAW or rotation.state is not State.RUNNING:
+                return
+            await asyncio.sleep(0.1)
+        raise WrongState("The refused secret is still being taken back. Press again in a few seconds.")
+
+    def _unique(self, rotation: Rotation, name: str) -> str:
+        """Return *name* carrying this attempt's tag, by which the key is found again if an answer is lost."""
+        wanted = " ".join(name.split()) or self.proposed_name(rotation)
+        if shape.is_surely_secret(wanted):
+            raise BadSecret("This looks like a secret, and a name is shown to everyone.", field="name")
+        return (
+            wanted
+            if rotation.tag in wanted.replace("(", " ").replace(")", " ").split()
+            else f"{wanted} ({rotation.tag})"
+        )
+
+    async def _refuse_second(self, rotation: Rotation) -> None:
+        if await self.other_rotation(rotation):
+            raise WrongState("Another rotation of this key is under way. Finish that one first.")
+
+    async def create_replacement(self, rotation: Rotation, secret: SecretStr) -> None:
+        """Ask the control plane for the replacement, once; what became of it is recorded, the secret is not."""
+        assert rotation.replacement is not None
+        plan, wanted = rotation.plan, rotation.replacement
+        await self._jobs.announce(rotation)
+        try:
+            key_id = await self._control_plane.create_key(plan.old_key, wanted.name, plan.environments, secret)
+        except Uncertain as trouble:
+            log.warning("create_uncertain", rotation=rotation.id, why=str(trouble))
+        except ApiError as refusal:
+            sentence = f"The replacement was not created. {refusal}"
+            await self._record_creation(rotation, wanted.but(refusal=sentence))
+        else:
+            if key_id:
+                await self._record_creation(rotation, wanted.but(key_id=key_id))
+        await self._jobs.advance(rotation, again="+created")
+
+    async def _record_creation(self, rotation: Rotation, outcome: Replacement) -> None:
+        """Record what became of the replacement, unless the rotation has found out by itself or gone on without it."""
+        current = await self.load(rotation.id)
+        while current.replacement and current.replacement.name == outcome.name and not current.replacement.key_id:
+            made = (*current.made, outcome.key_id) if outcome.key_id else current.made
+            with suppress(Conflict):
+                saved = await self._store.save(
+                    current.but(replacement=outcome, made=made), _event("keyturn", "created"), at=self._now()
+                )
+                await self._jobs.hint(saved)
+                return
+            current = await self.load(rotation.id)
+        if outcome.key_id and current.replacement_id != outcome.key_id:
+            await self._control_plane.delete_key(outcome.key_id)  # too late: nobody waits for it any more
+
+    # --- steering ---
+
+    async def cancel(self, rotation_id: str, *, by: str) -> Rotation:
+        """Give up before anything was changed."""
+        rotation = await self._steerable(rotation_id, Action.CANCEL, by)
+        cancelled = rotation.to(State.CANCELLED).but(ended_at=self._now(), ended_by=by)
+        return await self._save(cancelled, by, "cancelled")
+
+    async def withdraw(self, rotation: Rotation, reason: str) -> None:
+        """Give up a rotation that could not even be shown."""
+        cancelled = rotation.to(State.CANCELLED).but(ended_at=self._now(), note=reason)
+        saved = await self._store.save(cancelled, _event("keyturn", "cancelled", reason), at=self._now())
+        await self._store.was_shown(saved)
+
+    async def try_again(self, rotation_id: str, *, by: str) -> Rotation:
+        """Go on from where the stop says, looking at everything anew."""
+        rotation = await self._steerable(rotation_id, Action.TRY_AGAIN, by)
+        assert rotation.stop is not None
+        onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
+        fresh = rewound(_forget_probes(rotation), rotation.stop.resume)
+        return await self._save(fresh.to(onward), by, "tried again")
+
+    async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
+        """Take the refused replacement back; when callers are on the old key again, wait for another secret."""
+        rotation = await self.load(rotation_id)
+        check_may_give_secret(rotation, await self._standing(by))
+        check_offered(rotation, Action.ANOTHER_SECRET)
+        taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=())
+        return await self._save(taking_back, by, "wants to give another secret")
+
+    async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
+        """Point every model that was moved back at the old key."""
+        rotation = await self._steerable(rotation_id, Action.ROLL_BACK, by)
+        back = _forget_probes(rotation).to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
+        return await self._save(back, by, "rolled back")
+
+    async def approve(self, rotation_id: str, *, by: str) -> Rotation:
+        """Release the delete, if *by* is an approver at this moment and enough have approved."""
+        rotation = await self.load(rotation_id)
+        standing = await self._standing(by)
+        check_may_approve(rotation, standing, self_approval=self._rules.self_approval)
+        check_offered(rotation, Action.DELETE_OLD_KEY)
+        approvals = (*rotation.approvals, Approval(by=by, at=self._now()))
+        approved = rotation.but(approvals=approvals)
+        if len(approvals) >= rotation.approvals_required:
+            approved = approved.to(State.RUNNING)
+        return await self._save(approved, by, "approved")
+
+    async def _steerable(self, rotation_id: str, action: Action, by: str) -> Rotation:
+        rotation = await self.load(rotation_id)
+        check_may_steer(rotation, await self._standing(by))
+        check_offered(rotation, action)
+        return rotation
+
+    # --- people and records ---
+
+    async def _standing(self, person_id: str) -> Standing:
+        person = await self._directory.person(person_id)
+        requesters = self._rules.requesters
+        return Standing(
+            person=person,
+            may_request=requesters is None or await self._is_among(person_id, requesters),
+            approver=await self._is_among(person_id, self._rules.approvers),
+        )
+
+    async def _is_among(self, person_id: str, ids: frozenset[str]) -> bool:
+        if person_id in ids:
+            return True
+        for group in sorted(i for i in ids if i.startswith("S")):
+            if person_id in await self._directory.members(group):
+                return True
+        return False
+
+    async def _save(self, rotation: Rotation, by: str, what: str) -> Rotation:
+        try:
+            return await self._record(rotation, by, what)
+        except Taken:
+            raise WrongState("Another rotation of this key is under way. Finish that one first.") from None
+
+    async def _record(self, rotation: Rotation, by: str, what: str) -> Rotation:
+        """Record first; then have it shown and moved on."""
+        saved = await self._store.save(rotation, _event(by, what), at=self._now())
+        log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
+        if saved.version > 1:  # the first is shown by whoever asked, who has to hear if it cannot be
+            await self._jobs.announce(saved)
+        await self._jobs.advance(saved)
+        return saved
+
+
+def _forget_probes(rotation: Rotation) -> Rotation:
+    """Keep the baseline and the moves; what was seen since has to be seen again."""
+    return rotation.but(
+        findings={id_: f.but(latest=None, passes=0, failing_since=None) for id_, f in rotation.findings.items()}
+    )
+
+
+def _away(error: ApiError) -> Refused:
+    if isinstance(error, Uncertain):
+        return Unanswerable(
+            f"{error} Nothing was changed. Try again in a minute; if it stays, see `python -m bot check`."
+        )
+    return Unanswerable(f"{error} Nothing was changed. See `python -m bot check`.")
+
+
+def _event(by: str, what: str, why: str = "") -> dict[str, str]:
+    return {"by": by, "what": what, "why": why}

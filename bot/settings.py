@@ -1,0 +1,196 @@
+"""The settings, read once from the environment and `.env`. Nothing outside `__main__` and `app` sees them whole."""
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.gateway import GatewaySettings
+
+Ids = Annotated[frozenset[str], NoDecode]
+
+
+def _seconds(value: Any) -> Any:
+    """Read a bare number as seconds; anything else is left for ISO 8601."""
+    with suppress(ValueError):
+        return float(value) if isinstance(value, str) else value
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
+SLACK_ID = re.compile(r"[UWS][A-Z0-9_]{1,}")
+
+
+class WrongSettings(Exception):
+    """One sentence that names the setting and says what it should look like."""
+
+
+class Settings(BaseSettings):
+    """Every setting; the README's table says the same, and a test holds the two together."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
+
+    slack_bot_token: SecretStr = Field(description="the bot token: xoxb-…")
+    slack_app_token: SecretStr | None = Field(None, description="the app-level token for Socket Mode: xapp-…")
+    slack_signing_secret: SecretStr | None = Field(None, description="the signing secret, for HTTP mode")
+    port: int | None = Field(None, ge=0, le=65535, description="a port number, for HTTP: 3000")
+    slack_api_url: str = Field("https://slack.com/api/", description="where Slack's Web API is: https://…/")
+    slack_timeout: Duration = Field(
+        timedelta(seconds=10),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how long one call to Slack may take",
+    )
+    slack_edits_per_minute: int = Field(45, ge=2, description="a number: edits of messages a minute, of Slack's 50")
+
+    aisix_cloud_api: str = Field(description="the control plane's address, ending in /api: https://cp.example.com/api")
+    aisix_admin_token: SecretStr = Field(description="an admin token with read and write scope")
+    aisix_gateways: dict[str, GatewaySettings] = Field(
+        {}, description='JSON: {"<environment id>": {"url": "https://…", "caller_key": "…"}}'
+    )
+    control_plane_timeout: Duration = Field(
+        timedelta(seconds=10), description="seconds (30) or an ISO 8601 duration (PT30S): one call to AISIX Cloud"
+    )
+    control_plane_concurrency: int = Field(16, ge=1, description="a number: calls to AISIX Cloud at a time")
+    control_plane_attempts: int = Field(4, ge=1, description="a number: tries of a call that is safe to repeat")
+    create_grace: Duration = Field(
+        timedelta(seconds=30),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how long a lost answer is looked for",
+    )
+    read_back: Duration = Field(
+        timedelta(seconds=10),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how long AISIX may show an old reading",
+    )
+    patience: Duration = Field(
+        timedelta(minutes=10),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how long trouble is retried before a stop",
+    )
+
+    probes: int = Field(3, ge=1, description="a number: good answers in a row that each model has to give")
+    probe_timeout: Duration = Field(
+        timedelta(seconds=30), description="seconds (30) or an ISO 8601 duration (PT30S): one live request"
+    )
+    probe_concurrency: int = Field(8, ge=1, description="a number: live requests at a time")
+    projection_timeout: Duration = Field(
+        timedelta(seconds=120), description="seconds (30) or an ISO 8601 duration (PT30S): how long a change may take"
+    )
+    settle: Duration = Field(
+        timedelta(seconds=5),
+        description="seconds (30) or an ISO 8601 duration (PT30S): from the last move to the first proof",
+    )
+    verify_timeout: Duration = Field(
+        timedelta(seconds=120),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how long unclear answers are retried",
+    )
+    soak: Duration = Field(
+        timedelta(0), description="seconds (30) or an ISO 8601 duration (PT30S): from verified to asking for approval"
+    )
+
+    redis_url: str | None = Field(None, description="redis://… or unix://…; absent: an embedded server")
+    redis_timeout: Duration = Field(
+        timedelta(seconds=2), description="seconds (30) or an ISO 8601 duration (PT30S): one call to Redis"
+    )
+    keyturn_data: Path = Field(Path("./var"), description="a folder, for the embedded server's data")
+
+    requesters: Ids | None = Field(None, description="user ids (U…) and user-group ids (S…), with commas between them")
+    approvers: Ids = Field(description="user ids (U…) and user-group ids (S…), with commas between them")
+    approvals_required: int = Field(1, ge=1, description="a number: how many approvers have to agree")
+    self_approval: bool = Field(False, description="true or false: whether a requester may approve")
+    secret_expiry: Duration = Field(
+        timedelta(days=1),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how long a card waits for its secret",
+    )
+    approval_reminder: Duration = Field(
+        timedelta(hours=4), description="seconds (30) or an ISO 8601 duration (PT30S): between reminders to approve"
+    )
+    approval_expiry: Duration = Field(
+        timedelta(days=3), description="seconds (30) or an ISO 8601 duration (PT30S): until evidence is gathered anew"
+    )
+
+    worker_concurrency: int = Field(10, ge=1, description="a number: rotations that one worker moves at a time")
+    sweep_interval: int = Field(5, ge=1, le=30, description="seconds (1 to 30): between looks for forgotten work")
+    lease: Duration = Field(
+        timedelta(seconds=15),
+        description="seconds (30) or an ISO 8601 duration (PT30S): until a dead worker's rotation is taken over",
+    )
+    http_body_limit: int = Field(1_000_000, ge=10_000, description="bytes that a request from Slack may have")
+    shutdown_grace: Duration = Field(
+        timedelta(seconds=5),
+        description="seconds (30) or an ISO 8601 duration (PT30S): for what has begun when told to stop",
+    )
+    log_level: str = Field(
+        "info", pattern="(?i)^(debug|info|warning|error)$", description="debug, info, warning or error"
+    )
+    log_format: str = Field("json", pattern="^(json|console)$", description="json or console")
+
+    @field_validator("requesters", "approvers", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        ids = [part.strip() for part in value.split(",") if part.strip()]
+        if not ids or not all(SLACK_ID.fullmatch(i) for i in ids):
+            raise ValueError("ids")
+        return frozenset(ids)
+
+    @field_validator("aisix_cloud_api", "slack_api_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if not re.match(r"https?://[^/\s]+", value):
+            raise ValueError("address")
+        return value
+
+    @field_validator("slack_api_url")
+    @classmethod
+    def _ends_in_slash(cls, value: str) -> str:
+        return value if value.endswith("/") else value + "/"
+
+    @field_validator("aisix_gateways", mode="before")
+    @classmethod
+    def _is_object(cls, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _has_a_mode(self) -> Self:
+        if self.slack_app_token or (self.slack_signing_secret and self.port is not None):
+            return self
+        raise ValueError(
+            "SLACK_APP_TOKEN is missing: set it (xapp-…) for Socket Mode, "
+            "or SLACK_SIGNING_SECRET and PORT for HTTP mode."
+        )
+
+    @property
+    def http_mode(self) -> bool:
+        """Tell whether Slack calls us instead of us calling Slack."""
+        return self.slack_app_token is None
+
+
+def read_settings(**given: Any) -> Settings:
+    """Read the settings, or raise `WrongSettings` with one sentence that names the first wrong one."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise WrongSettings(_sentence(error.errors(include_input=False, include_context=False)[0])) from None
+    except ValueError as error:  # pydantic-settings could not read a JSON value
+        name = re.search(r'field "(\w+)"', str(error))
+        raise WrongSettings(_should_be(name.group(1) if name else "", "is wrong")) from None
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    place = problem["loc"]
+    if not place:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    what = "is missing" if problem["type"] == "missing" and len(place) == 1 else "is wrong"
+    within = ".".join(str(part) for part in place[1:])
+    return _should_be(str(place[0]), what, within)
+
+
+def _should_be(name: str, what: str, within: str = "") -> str:
+    field = Settings.model_fields.get(name.lower())
+    looks = field.description if field else "something else"
+    where = f" (at {within})" if within else ""
+    return f"{name.upper()} {what}{where}: it should be {looks}."

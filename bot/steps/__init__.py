@@ -1,0 +1,53 @@
+"""The order of the work. The engine, the checklist and the diagram in the README read these tuples."""
+
+from collections.abc import Mapping
+
+from bot.rotation import Rotation, State, Track
+from bot.steps.back import point_back, verify_back
+from bot.steps.common import Step
+from bot.steps.live import baseline, project, soak, verify
+from bot.steps.models import cut_over
+from bot.steps.old_key import delete_old_key, recheck
+from bot.steps.replacement import remove_replacement, replace, tidy
+
+FORWARD = (
+    Step("replace", "Replacement created", "creating the replacement", replace),
+    Step("baseline", "Baseline", "asking every model on the old key", baseline),
+    Step("cut-over", "Models moved", "moving models", cut_over),
+    Step("project", "Gateways have the change", "waiting for the gateways", project),
+    Step("verify", "Verified live", "verifying with live requests", verify),
+    Step("tidy", "Nothing left over", "removing what is not needed", tidy),
+    Step("soak", "Soaked", "soaking", soak),
+    Step("recheck", "Looked at once more", "looking at everything once more", recheck, gated=True),
+    Step("delete", "Old key deleted", "deleting the old key", delete_old_key, gated=True),
+)
+BACK = (
+    Step("point-back", "Models pointed back", "pointing models back", point_back),
+    Step("verify-back", "Verified on the old key", "verifying on the old key", verify_back),
+    Step("remove", "Replacement removed", "removing the replacement", remove_replacement),
+)
+WITHDRAW = (BACK[0], BACK[2])
+"""What **Another secret** does first: callers are back on the old key before anything is typed."""
+
+TRACKS: Mapping[Track, tuple[tuple[Step, ...], State]] = {
+    Track.FORWARD: (FORWARD, State.COMPLETED),
+    Track.BACK: (BACK, State.ROLLED_BACK),
+    Track.WITHDRAW: (WITHDRAW, State.AWAITING_SECRET),
+}
+
+
+def steps_of(rotation: Rotation) -> tuple[Step, ...]:
+    """Return the steps of the track that *rotation* is on."""
+    return TRACKS[rotation.track][0]
+
+
+def next_step(rotation: Rotation) -> Step | None:
+    """Return the first step that is not done; None when the track is at its end."""
+    return next((step for step in steps_of(rotation) if step.name not in rotation.done), None)
+
+
+def rewound(rotation: Rotation, to: str) -> Rotation:
+    """Return *rotation* with the step *to* and all after it undone, and the approval of what was seen void."""
+    names = [step.name for step in steps_of(rotation)]
+    kept = names[: names.index(to)] if to in names else []
+    return rotation.but(done=tuple(n for n in rotation.done if n in kept), approvals=())

@@ -1,0 +1,69 @@
+"""Steps of the way back to the old key."""
+
+from bot.errors import Blocked, StopKind
+from bot.plan import Inventory, plural
+from bot.rotation import Finding, Rotation
+from bot.steps.common import (
+    POLL,
+    Done,
+    Outcome,
+    Wait,
+    World,
+    askable,
+    listing,
+    models_on,
+    noted,
+    point,
+    probe_each,
+    waited,
+)
+
+
+async def point_back(rotation: Rotation, world: World) -> Outcome:
+    """Point back at the old key every planned model that is where this rotation put it; leave the others alone."""
+    inventory = await world.control_plane.inventory()
+    ours = rotation.own_keys(inventory.keys)
+    there = models_on(inventory, ours)
+    left = [model for model in rotation.plan.models if model.id in there]
+    old = rotation.plan.old_key
+    if left and inventory.key(old.id) is None:
+        sentence = "There is no way back: the old key no longer exists. Only a working secret helps the callers now."
+        raise Blocked(StopKind.REFUSED, "the old key is gone", sentence)
+    if not left:
+        return Done(_say_left_alone(rotation, inventory))
+    outcome = await point(rotation, left, old.id, world)
+    return Wait(outcome.rotation, f"{plural(len(left), 'model')} to point back")
+
+
+def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
+    """Name the planned models that someone else has put elsewhere."""
+    models = {model.id: model for model in inventory.models}
+    old = rotation.plan.old_key
+    kept = [
+        f"{m.label} uses a key that this rotation does not know; I left it alone."
+        for m in rotation.plan.models
+        if m.id in models and not old.is_meant_by(models[m.id].provider_key)
+    ]
+    return rotation.but(left_alone=tuple(dict.fromkeys((*rotation.left_alone, *kept))))
+
+
+async def verify_back(rotation: Rotation, world: World) -> Outcome:
+    """Ask every model that was pointed back, until it answers as it did before the rotation."""
+    todo = [m for m in askable(rotation, world) if rotation.finding(m).moved_at]
+    rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
+    left = [m for m in todo if not _answers_as_before(rotation.finding(m))]
+    if not left:
+        return Done(rotation)
+    if waited(rotation, world) > world.limits.projection:
+        evidence = rotation.finding(left[0]).latest
+        reason = evidence.reason if evidence else "no answer yet"
+        sentence = f"Pointed back at the old key, but {listing(m.label for m in left)} does not answer: {reason}."
+        raise Blocked(StopKind.TROUBLE, "a model does not answer on the old key", sentence, after=rotation)
+    return Wait(rotation, f"{plural(len(left), 'model')} to go", POLL)
+
+
+def _answers_as_before(finding: Finding) -> bool:
+    if finding.latest is None:
+        return False
+    before = finding.baseline.signature if finding.baseline and not finding.baseline.passed else None
+    return finding.latest.passed or finding.latest.skipped or finding.latest.signature == before

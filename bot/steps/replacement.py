@@ -1,0 +1,92 @@
+"""Steps that bring the replacement key about, and take away what is not wanted of it."""
+
+from collections.abc import Iterable
+
+from bot.errors import Blocked, StopKind
+from bot.plan import Inventory, ProviderKey, users_of
+from bot.reading import difference
+from bot.rotation import Rotation
+from bot.steps.common import POLL, Ask, Done, Outcome, Wait, World, listing
+
+
+async def replace(rotation: Rotation, world: World) -> Outcome:
+    """Find the replacement key that was asked for, and hold it against the old one."""
+    keys = await world.control_plane.keys()
+    key = _the_replacement(rotation, keys)
+    if key is None:
+        return _missing_replacement(rotation, world)
+    rotation = _adopt(rotation, key)
+    old = next((k for k in keys if k.id == rotation.plan.old_key.id), rotation.plan.old_key)
+    _refuse_difference(rotation, old, key)
+    missing = set(rotation.plan.environments) - set(key.allowed_environments)
+    if key.allowed_environments and missing:
+        await world.control_plane.allow_key(key, missing)
+        return Wait(rotation, "Allowing the replacement in every affected environment.", POLL)
+    return Done(rotation)
+
+
+def _the_replacement(rotation: Rotation, keys: Iterable[ProviderKey]) -> ProviderKey | None:
+    wanted = rotation.replacement
+    assert wanted is not None, "a rotation runs forward only once a replacement has been asked for"
+    if wanted.key_id:
+        return next((key for key in keys if key.id == wanted.key_id), None)
+    return next((key for key in keys if key.display_name == wanted.name), None)
+
+
+def _adopt(rotation: Rotation, key: ProviderKey) -> Rotation:
+    assert rotation.replacement is not None
+    made = tuple(dict.fromkeys((*rotation.made, key.id)))
+    return rotation.but(replacement=rotation.replacement.but(key_id=key.id), made=made)
+
+
+def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
+    wanted = rotation.replacement
+    assert wanted is not None
+    if wanted.refusal:
+        raise Blocked(StopKind.REFUSED, "the replacement was not created", wanted.refusal)
+    if wanted.key_id:
+        raise Blocked(
+            StopKind.REFUSED,
+            "the replacement is gone",
+            "The replacement key no longer exists: someone deleted it.",
+        )
+    if world.now() - wanted.asked_at < world.limits.create_grace:
+        return Wait(rotation, "I could not find out whether the key was created; looking again.", POLL)
+    return Ask(rotation, "The replacement key was not created, and the secret is not kept: please give it once more.")
+
+
+def _refuse_difference(rotation: Rotation, old: ProviderKey, key: ProviderKey) -> None:
+    field = difference(old, key)
+    if field is not None:
+        raise Blocked(
+            StopKind.DIFFERENCE,
+            "the replacement is not like the old key",
+            f"The replacement differs from the old key in `{field}`. Make them alike in AISIX, then try again.",
+            after=rotation,
+        )
+
+
+async def tidy(rotation: Rotation, world: World) -> Outcome:
+    """Remove refused replacements that are still there, unless something uses them."""
+    inventory = await world.control_plane.inventory()
+    spare = [key for key in rotation.own_keys(inventory.keys) if key.id != rotation.replacement_id]
+    return Done(await _remove(rotation, spare, inventory, world))
+
+
+async def _remove(rotation: Rotation, keys: list[ProviderKey], inventory: Inventory, world: World) -> Rotation:
+    """Delete *keys* of this rotation's own making; one that is in use stays, and is said."""
+    kept = list(rotation.left_alone)
+    for key in keys:
+        assert key.id != rotation.plan.old_key.id
+        users = users_of(inventory, key)
+        if users:
+            kept.append(f"Key `{key.id}` of this rotation stays: {listing(users)} uses it.")
+        else:
+            await world.control_plane.delete_key(key.id)
+    return rotation.but(left_alone=tuple(dict.fromkeys(kept)))
+
+
+async def remove_replacement(rotation: Rotation, world: World) -> Outcome:
+    """Remove every key that this rotation made, unless something uses it."""
+    inventory = await world.control_plane.inventory()
+    return Done(await _remove(rotation, list(rotation.own_keys(inventory.keys)), inventory, world))

@@ -1,0 +1,201 @@
+"""Rotations in Redis or Valkey: compare-and-swap, an event log, and what of them has been shown.
+
+One script writes a record, appends its event, and keeps the lists that follow from it, so that all of it or none
+of it happens. Nothing newer than Redis 7.0 is used.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockError, RedisError
+
+from bot.errors import Unanswerable, WrongState
+from bot.metrics import STATES
+from bot.rotation import Rotation, State
+
+PREFIX = "keyturn:"
+
+SAVE = """
+local record, events, open, unshown, all, claim = unpack(KEYS)
+local new, expected, event, id, version, holds, over, created = unpack(ARGV)
+local old = redis.call('GET', record)
+if old == new then return 'OK' end
+local is = old and tostring(cjson.decode(old).version) or ''
+if is ~= expected then return 'CONFLICT' end
+local holder = redis.call('GET', claim)
+if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end
+if holds == '1' then redis.call('SET', claim, id) end
+if over == '1' then
+  redis.call('SREM', open, id)
+  if holder == id then redis.call('DEL', claim) end
+else
+  redis.call('SADD', open, id)
+end
+redis.call('SET', record, new)
+redis.call('RPUSH', events, event)
+redis.call('ZADD', unshown, version, id)
+redis.call('ZADD', all, created, id)
+return 'OK'
+"""
+
+SHOWN = """
+local unshown, id, version = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local wanted = redis.call('ZSCORE', unshown, id)
+if wanted and tonumber(wanted) <= version then redis.call('ZREM', unshown, id) end
+"""
+
+
+class Conflict(WrongState):
+    """Somebody else changed the rotation first."""
+
+
+class Taken(WrongState):
+    """Another rotation of the same provider key is under way; `holder` is its id."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__("Another rotation of this key is under way.")
+        self.holder = holder
+
+
+@asynccontextmanager
+async def answering() -> AsyncIterator[None]:
+    """Turn Redis being away into one sentence."""
+    try:
+        yield
+    except LockError:
+        raise
+    except (RedisError, OSError) as error:
+        raise Unanswerable(
+            "Keyturn's store (Redis) does not answer, so nothing was changed. Try again in a minute."
+        ) from error
+
+
+class Store:
+    """The records of all rotations. Every method raises `Unanswerable` when Redis is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # redis-py types every answer as "now or later"
+        self._save = redis.register_script(SAVE)
+        self._shown = redis.register_script(SHOWN)
+
+    async def ping(self) -> None:
+        """Raise `Unanswerable` unless Redis answers."""
+        async with answering():
+            await self._redis.ping()
+
+    async def load(self, rotation_id: str) -> Rotation | None:
+        """Return the rotation as it is recorded now."""
+        async with answering():
+            stored = await self._redis.get(PREFIX + "rotation:" + rotation_id)
+        return Rotation.model_validate_json(stored) if stored else None
+
+    async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
+        """Record *rotation* as the next version and *event* with it; raise `Conflict` or `Taken`."""
+        saved = rotation.but(version=rotation.version + 1)
+        name = PREFIX + "{}"
+        async with answering():
+            answer = await self._save(
+                keys=[
+                    name.format("rotation:" + saved.id),
+                    name.format("events:" + saved.id),
+                    name.format("open"),
+                    name.format("unshown"),
+                    name.format("all"),
+                    name.format("active:" + saved.plan.old_key.id),
+                ],
+                args=[
+                    saved.model_dump_json(),
+                    str(rotation.version) if rotation.version else "",
+                    json.dumps({**event, "at": at.isoformat(), "version": saved.version}),
+                    saved.id,
+                    saved.version,
+                    int(_holds_key(saved)),
+                    int(saved.is_over),
+                    saved.requested_at.timestamp(),
+                ],
+            )
+        self._judge(str(answer), saved)
+        return saved
+
+    @staticmethod
+    def _judge(answer: str, saved: Rotation) -> None:
+        if answer.startswith("TAKEN"):
+            raise Taken(answer.split()[1])
+        if answer != "OK":
+            raise Conflict("Someone else just changed this rotation. Look at its card again.")
+        STATES.labels(saved.state.value).inc()
+
+    async def events(self, rotation_id: str) -> list[dict[str, Any]]:
+        """Return everything that happened to a rotation, oldest first."""
+        async with answering():
+            stored = await self._redis.lrange(PREFIX + "events:" + rotation_id, 0, -1)
+        return [json.loads(event) for event in stored]
+
+    async def under_way(self) -> list[Rotation]:
+        """Return every rotation that is not over, oldest first."""
+        async with answering():
+            ids = await self._redis.smembers(PREFIX + "open")
+        return sorted(await self._load_all(ids), key=lambda rotation: rotation.requested_at)
+
+    async def recent(self, most: int) -> list[Rotation]:
+        """Return the last rotations, newest first."""
+        async with answering():
+            ids = await self._redis.zrevrange(PREFIX + "all", 0, most - 1)
+        return await self._load_all(ids)
+
+    async def _load_all(self, ids: Any) -> list[Rotation]:
+        if not ids:
+            return []
+        async with answering():
+            stored = await self._redis.mget([PREFIX + "rotation:" + rotation_id for rotation_id in ids])
+        return [Rotation.model_validate_json(record) for record in stored if record]
+
+    async def holder(self, key_id: str) -> str | None:
+        """Return the id of the rotation that has the provider key in hand."""
+        async with answering():
+            found = await self._redis.get(PREFIX + "active:" + key_id)
+        return str(found) if found else None
+
+    def lease(self, rotation_id: str, seconds: float) -> Lock:
+        """Return the lock under which one process at a time works on a rotation."""
+        lock: Lock = self._redis.lock(PREFIX + "lease:" + rotation_id, timeout=seconds, sleep=0.05)
+        return lock
+
+    async def messages(self, rotation_id: str) -> dict[str, str]:
+        """Return where a rotation is shown, and what of it has been shown there."""
+        async with answering():
+            return dict(await self._redis.hgetall(PREFIX + "shown:" + rotation_id))
+
+    async def remember_message(self, rotation_id: str, fields: Mapping[str, str]) -> None:
+        """Remember what has been shown."""
+        async with answering():
+            await self._redis.hset(PREFIX + "shown:" + rotation_id, mapping=dict(fields))
+
+    async def was_shown(self, rotation: Rotation) -> None:
+        """Note that people see this version, or a later one."""
+        async with answering():
+            await self._shown(keys=[PREFIX + "unshown"], args=[rotation.id, rotation.version])
+
+    async def unshown(self) -> list[str]:
+        """Return the rotations of which people see an older version than is recorded."""
+        async with answering():
+            return [str(rotation_id) for rotation_id in await self._redis.zrange(PREFIX + "unshown", 0, -1)]
+
+    async def edits_this_minute(self, minute: int) -> int:
+        """Count one edit of a message against the workspace's budget; return how many there are this minute."""
+        name = f"{PREFIX}edits:{minute}"
+        async with answering():
+            count, _ = await self._redis.pipeline().incr(name).expire(name, 120).execute()
+        return int(count)
+
+
+def _holds_key(rotation: Rotation) -> bool:
+    """Tell whether *rotation* has its provider key in hand: from the first secret on, until it is over."""
+    if rotation.is_over:
+        return False
+    return rotation.attempt > 0 or rotation.state is not State.AWAITING_SECRET

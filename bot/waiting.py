@@ -1,0 +1,16 @@
+"""Reading how long a server asks to be left alone."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+
+def retry_after(header: str | None) -> float | None:
+    """Return `Retry-After` in seconds; a server may say it as a number or as a date."""
+    if not header:
+        return None
+    with suppress(ValueError):
+        return max(0.0, float(header))
+    with suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    return None

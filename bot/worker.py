@@ -1,0 +1,98 @@
+"""The worker: SAQ runs the hints, and a sweep finds what was forgotten."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+from saq import Queue, Worker
+
+from bot.engine import Engine, due_at
+from bot.errors import Unanswerable
+from bot.jobs import ADVANCE, ANNOUNCE, Jobs
+from bot.rotation import Rotation
+from bot.steps.common import World
+from bot.store import Store
+
+log = structlog.get_logger("keyturn.worker")
+
+
+class Announcer(Protocol):
+    """Shows people what is recorded. A message is a projection of the record; nothing is read back out of it."""
+
+    async def show(self, rotation: Rotation) -> timedelta | None:
+        """Bring what people see up to *rotation*; return how long to wait if not all of it could be shown yet."""
+
+
+class Work:
+    """What jobs do."""
+
+    def __init__(self, store: Store, jobs: Jobs, engine: Engine, announcer: Announcer, world: World) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._engine = engine
+        self._announcer = announcer
+        self._world = world
+
+    async def advance(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
+        """Move a rotation on."""
+        await self._engine.advance(rotation_id)
+
+    async def announce(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
+        """Show a rotation as it is now; what has to wait is a job for later."""
+        rotation = await self._store.load(rotation_id)
+        if rotation is None:
+            return
+        wait = await self._announcer.show(rotation)
+        if wait is None:
+            await self._store.was_shown(rotation)
+        else:
+            await self._jobs.announce(rotation, at=self._world.now() + wait)
+
+    async def sweep(self) -> None:
+        """Hint again at everything whose time has come and that nobody may be looking at."""
+        now = self._world.now()
+        tick = f"~{int(now.timestamp())}"
+        for rotation in await self._store.under_way():
+            due = due_at(rotation, self._world.limits)
+            if due is not None and due <= now:
+                await self._jobs.advance(rotation, again=tick)
+        await self._announce_forgotten(now, tick)
+
+    async def _announce_forgotten(self, now: datetime, tick: str) -> None:
+        for rotation_id in await self._store.unshown():
+            rotation = await self._store.load(rotation_id)
+            if rotation is not None:
+                await self._jobs.announce(rotation, again=tick)
+        log.debug("swept", at=now.isoformat())
+
+
+class QuietWorker(Worker[Any]):
+    """SAQ's worker without its signal handlers (the process has its own), and with our sweep beside SAQ's."""
+
+    SIGNALS: list[Any] = []
+
+    def __init__(self, queue: Queue, work: Work, *, concurrency: int, sweep_every: int) -> None:
+        super().__init__(
+            queue,
+            functions=[(ADVANCE, work.advance), (ANNOUNCE, work.announce)],
+            concurrency=concurrency,
+            timers={"sweep": 20, "schedule": 1, "worker_info": 10, "abort": 5},
+            shutdown_grace_period_s=1,
+        )
+        self._work = work
+        self._sweep_every = sweep_every
+
+    async def upkeep(self) -> Any:
+        """Add the sweep to SAQ's own upkeep."""
+        tasks = await super().upkeep()
+        return [*tasks, asyncio.create_task(self._keep_sweeping())]
+
+    async def _keep_sweeping(self) -> None:
+        while not self.event.is_set():
+            try:
+                await self._work.sweep()
+            except Unanswerable as away:
+                log.warning("sweep_failed", why=str(away))
+            await asyncio.sleep(self._sweep_every)

@@ -1,0 +1,98 @@
+"""The buttons of a card. Each carries a rotation's id and nothing else; the record decides what it does."""
+
+from typing import Any
+
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import Unanswerable
+from bot.policy import Action
+from bot.rotation import Rotation
+from bot.service import RotationService
+from handlers.announcer import SlackAnnouncer
+from handlers.answers import Answers
+from handlers.commands import start
+from handlers.errors import CHOOSE_KEY, answered
+from handlers.views.modal import secret_form
+
+Json = dict[str, Any]
+
+
+@answered
+async def enter_secret(
+    ack: AsyncAck, action: Json, body: Json, client: AsyncWebClient, rotations: RotationService, answers: Answers
+) -> None:
+    await ack()
+    rotation = await rotations.offer_secret_form(action["value"], by=body["user"]["id"])
+    await open_secret_form(client, body["trigger_id"], rotation, rotations)
+
+
+@answered
+async def another_secret(
+    ack: AsyncAck, action: Json, body: Json, client: AsyncWebClient, rotations: RotationService, answers: Answers
+) -> None:
+    await ack()
+    rotation = await rotations.another_secret(action["value"], by=body["user"]["id"])
+    await open_secret_form(client, body["trigger_id"], rotation, rotations)
+
+
+async def open_secret_form(
+    client: AsyncWebClient, trigger_id: str, rotation: Rotation, rotations: RotationService
+) -> None:
+    """Open the private form."""
+    try:
+        await client.views_open(trigger_id=trigger_id, view=secret_form(rotation, rotations.proposed_name(rotation)))
+    except SlackApiError:
+        raise Unanswerable("Slack was too slow to open the form. Press “Enter new secret” once more.") from None
+
+
+@answered
+async def cancel(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
+    await ack()
+    await rotations.cancel(action["value"], by=body["user"]["id"])
+
+
+@answered
+async def try_again(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
+    await ack()
+    await rotations.try_again(action["value"], by=body["user"]["id"])
+
+
+@answered
+async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
+    await ack()
+    await rotations.roll_back(action["value"], by=body["user"]["id"])
+
+
+@answered
+async def delete_old_key(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
+    await ack()
+    await rotations.approve(action["value"], by=body["user"]["id"])
+
+
+@answered
+async def choose_key(
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    rotations: RotationService,
+    announcer: SlackAnnouncer,
+    answers: Answers,
+) -> None:
+    await ack()
+    key_id = action["selected_option"]["value"]
+    await start(key_id, body["user"]["id"], body["team"]["id"], body["channel"]["id"], rotations, announcer)
+
+
+LISTENERS = {
+    Action.ENTER_SECRET: enter_secret,
+    Action.CANCEL: cancel,
+    Action.TRY_AGAIN: try_again,
+    Action.ANOTHER_SECRET: another_secret,
+    Action.ROLL_BACK: roll_back,
+    Action.DELETE_OLD_KEY: delete_old_key,
+}
+"""One listener a button; total, and a test holds it so."""
+
+MENUS = {CHOOSE_KEY: choose_key}

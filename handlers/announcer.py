@@ -1,0 +1,224 @@
+"""Shows rotations in Slack. Every message is a projection of the record; nothing is read back out of Slack."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import structlog
+from redis.exceptions import LockError
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import Refused
+from bot.metrics import calls
+from bot.rotation import Rotation, State
+from bot.store import Store
+from handlers.views.card import card, unlisted
+from handlers.views.thread import checklist, listing, milestones
+
+log = structlog.get_logger("keyturn.announcer")
+
+LOST = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+CLOSED = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
+PROGRESS_EVERY = 3.0
+"""Seconds between two edits that show nothing but progress."""
+
+RESERVED = 0.3
+"""The part of the minute's edits that progress leaves to changes of state."""
+
+
+class Later(Exception):
+    """Not all could be shown yet; try again after *seconds*."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+class CannotPost(Refused):
+    """The card cannot be posted in this channel."""
+
+
+class SlackAnnouncer:
+    """Brings a card and its thread up to the record: posts what is missing, edits what differs."""
+
+    def __init__(
+        self, client: AsyncWebClient, store: Store, *, team_url: str, approvers: frozenset[str], edits_per_minute: int
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._team_url = team_url
+        self._approvers = " ".join(mention(who) for who in sorted(approvers))
+        self._budget = edits_per_minute
+
+    async def show(self, rotation: Rotation) -> timedelta | None:
+        """Show *rotation*; return how long to wait if Slack does not take all of it now."""
+        lock = self._store.lease("show:" + rotation.id, 60)
+        if not await lock.acquire(blocking_timeout=5):
+            return timedelta(seconds=1)
+        try:
+            await self._show(rotation)
+        except Later as later:
+            return timedelta(seconds=later.seconds)
+        except CannotPost as closed:
+            log.warning("not_shown", rotation=rotation.id, why=str(closed))
+        finally:
+            await _release(lock)
+        return None
+
+    async def first(self, rotation: Rotation) -> None:
+        """Post the card of a new rotation, or raise `CannotPost`: nobody would see the progress."""
+        try:
+            await self._show(rotation)
+        except Later:
+            raise CannotPost("Slack does not take my messages at the moment. Try again in a minute.") from None
+        await self._store.was_shown(rotation)
+
+    async def link(self, rotation: Rotation) -> str:
+        """Return a link to the card of *rotation*; empty if it has none yet."""
+        shown = await self._store.messages(rotation.id)
+        return self._permalink(shown["channel"], shown["card"]) if "card" in shown else ""
+
+    def _permalink(self, channel: str, ts: str) -> str:
+        return f"{self._team_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
+
+    async def _show(self, rotation: Rotation) -> None:
+        shown = await self._store.messages(rotation.id)
+        if int(shown.get("version", 0)) > rotation.version:
+            return
+        urgent = shown.get("gist") != _gist(rotation)
+        await self._bring("card", card(rotation, await self._others(rotation)), rotation, shown, urgent=urgent)
+        await self._once("listing", rotation, shown)
+        if rotation.attempt:
+            await self._bring("checklist", checklist(rotation), rotation, shown, urgent=urgent)
+        for key, content in milestones(rotation, self._approvers):
+            if key not in shown:
+                await self._post(key, content, rotation, shown)
+        await self._remember(rotation, shown, {"version": str(rotation.version), "gist": _gist(rotation)})
+
+    async def _others(self, rotation: Rotation) -> tuple[str, ...]:
+        """Return links to other rotations of the same key: while it can still be decided not to begin."""
+        if rotation.state is not State.AWAITING_SECRET:
+            return ()
+        key = rotation.plan.old_key.id
+        others = [r for r in await self._store.under_way() if r.plan.old_key.id == key and r.id != rotation.id]
+        links = [await self.link(other) for other in others[:3]]
+        return tuple(
+            f"<{link}|asked for by> <@{other.requested_by}>" for other, link in zip(others, links, strict=False) if link
+        )
+
+    async def _once(self, key: str, rotation: Rotation, shown: dict[str, str]) -> None:
+        rows = unlisted(rotation)
+        if rows and key not in shown:
+            await self._post(key, listing(rows), rotation, shown)
+
+    async def _bring(
+        self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str], *, urgent: bool
+    ) -> None:
+        """Post or edit the message *key* so that it shows *content*."""
+        digest = _digest(content)
+        if key not in shown:
+            await self._post(key, content, rotation, shown)
+        elif shown.get(key + ":digest") != digest:
+            await self._edit(key, content, rotation, shown, urgent=urgent)
+        await self._remember(rotation, shown, {key + ":digest": digest})
+
+    async def _post(self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str]) -> None:
+        place = {"channel": rotation.channel}
+        if key != "card":
+            place["thread_ts"] = shown["card"]
+        answer = await self._call("chat.postMessage", self._client.chat_postMessage, **place, **content)
+        found = {key: str(answer["ts"])}
+        if key == "card":
+            found["channel"] = str(answer["channel"])
+        await self._remember(rotation, shown, found)
+
+    async def _edit(
+        self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str], *, urgent: bool
+    ) -> None:
+        if not urgent:
+            _pace(shown.get(key + ":at"))
+        await self._spend(urgent=urgent)
+        try:
+            await self._call(
+                "chat.update", self._client.chat_update, channel=shown["channel"], ts=shown[key], **content
+            )
+        except MessageLost:
+            await self._post(key, content, rotation, shown)
+        await self._remember(rotation, shown, {key + ":at": f"{time.time():.3f}"})
+
+    async def _spend(self, *, urgent: bool) -> None:
+        """Take one edit from the workspace's budget for this minute, or wait for the next."""
+        now = time.time()
+        used = await self._store.edits_this_minute(int(now // 60))
+        if used > self._budget * (1 if urgent else 1 - RESERVED):
+            raise Later(60 - now % 60 + 0.1)
+
+    async def _remember(self, rotation: Rotation, shown: dict[str, str], fields: dict[str, str]) -> None:
+        if any(shown.get(name) != value for name, value in fields.items()):
+            shown.update(fields)
+            await self._store.remember_message(rotation.id, fields)
+
+    async def _call(self, method: str, call: Any, **arguments: Any) -> Any:
+        """Call Slack; a refusal becomes the one exception that says how to react."""
+        try:
+            answer = await call(**arguments)
+        except SlackApiError as error:
+            reason = str(error.response.get("error"))
+            calls("slack", method, reason)
+            raise _reaction(reason, error) from None
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            calls("slack", method, "unreachable")
+            raise Later(5) from None
+        calls("slack", method, "ok")
+        return answer
+
+
+class MessageLost(Exception):
+    """Somebody deleted the message."""
+
+
+def _reaction(reason: str, error: SlackApiError) -> Exception:
+    if reason in LOST:
+        return MessageLost()
+    if reason in CLOSED:
+        return CannotPost(
+            "I am not in this channel, so nobody would see the progress. `/invite @keyturn`, then again."
+            if reason != "is_archived"
+            else "This channel is archived, so nobody would see the progress. Use another one."
+        )
+    if error.response.status_code == 429 or reason == "ratelimited":  # noqa: PLR2004 - too many requests
+        return Later(float(error.response.headers.get("Retry-After", 1)) + 0.1)
+    log.warning("slack_refused", reason=reason)
+    return Later(15)
+
+
+def _pace(last: str | None) -> None:
+    left = float(last or 0) + PROGRESS_EVERY - time.time()
+    if left > 0:
+        raise Later(left)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _gist(rotation: Rotation) -> str:
+    """Name what people must see at once: everything about a rotation but the progress within a step."""
+    return f"{rotation.state}/{rotation.track}/{','.join(rotation.done)}/{len(rotation.approvals)}"
+
+
+def mention(who: str) -> str:
+    """Mention a person or a user group."""
+    return f"<!subteam^{who}>" if who.startswith("S") else f"<@{who}>"
+
+
+async def _release(lock: Any) -> None:
+    try:
+        await lock.release()
+    except LockError:
+        log.warning("show_lease_lost")

@@ -1,0 +1,64 @@
+"""Answers to one person, that nobody else sees."""
+
+from typing import Any, NamedTuple, Self
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+log = structlog.get_logger("keyturn.answers")
+
+UNREACHABLE = (SlackApiError, aiohttp.ClientError, TimeoutError, OSError)
+
+
+class Asker(NamedTuple):
+    """Who typed or clicked, and where an answer reaches only them."""
+
+    person: str
+    channel: str = ""
+    response_url: str = ""
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Self:
+        """Read it from a payload: commands and clicks name it differently."""
+        user, channel = body.get("user") or {}, body.get("channel") or {}
+        return cls(
+            person=body.get("user_id") or user.get("id", ""),
+            channel=body.get("channel_id") or channel.get("id", ""),
+            response_url=body.get("response_url") or "",
+        )
+
+
+class Answers:
+    """Says something to the person who typed or clicked, by the first of the ways that works."""
+
+    def __init__(self, client: AsyncWebClient, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+
+    async def tell(self, asker: Asker, text: str, *, blocks: list[Any] | None = None) -> None:
+        """Tell *asker*. A response URL works anywhere; without one it is a message only they see, or a direct one."""
+        person, channel, url = asker
+        content = {"text": text, "blocks": blocks} if blocks else {"text": text}
+        if url and await self._respond(url, content):
+            return
+        if channel and await self._try(self._client.chat_postEphemeral, channel=channel, user=person, **content):
+            return
+        if not await self._try(self._client.chat_postMessage, channel=person, **content):
+            log.warning("answer_lost", person=person, channel=channel)
+
+    async def _respond(self, url: str, content: dict[str, Any]) -> bool:
+        webhook = AsyncWebhookClient(url, timeout=int(self._timeout), logger=self._client._logger)  # noqa: SLF001
+        answer = await self._try(
+            webhook.send_dict, body={**content, "response_type": "ephemeral", "replace_original": False}
+        )
+        return answer is not None and answer.status_code == 200  # noqa: PLR2004 - OK
+
+    @staticmethod
+    async def _try(call: Any, **arguments: Any) -> Any:
+        try:
+            return await call(**arguments)
+        except UNREACHABLE:
+            return None

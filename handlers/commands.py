@@ -1,0 +1,105 @@
+"""`/rotate-key`: the picker, a key by name, what is under way, what was, and help."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import Unanswerable
+from bot.rotation import MEANING, Rotation
+from bot.service import RotationService
+from handlers.announcer import CannotPost, SlackAnnouncer
+from handlers.answers import Answers, Asker
+from handlers.errors import answered
+from handlers.views.blocks import code, shortened, when
+from handlers.views.modal import picker
+
+COMMAND = "/rotate-key"
+
+HELP = """*Keyturn* rotates a provider key without an outage.
+• `/rotate-key` lets you choose a provider key
+• `/rotate-key NAME-OR-ID` shows what uses it; nothing changes until the secret is given
+• `/rotate-key status` lists what is under way
+• `/rotate-key history` lists the last rotations
+Never type a secret into a command: the card's *Enter new secret* button opens a private form."""
+
+Json = dict[str, Any]
+
+
+@answered
+async def rotate_key(
+    ack: AsyncAck,
+    command: Json,
+    body: Json,
+    client: AsyncWebClient,
+    rotations: RotationService,
+    announcer: SlackAnnouncer,
+    answers: Answers,
+) -> None:
+    await ack()
+    asked = " ".join((command.get("text") or "").split())
+    if not asked:
+        await open_picker(client, command)
+    elif asked.casefold() in WORDS:
+        text = await WORDS[asked.casefold()](rotations, announcer)
+        await answers.tell(Asker.of(body), text)
+    else:
+        await start(asked, command["user_id"], command["team_id"], command["channel_id"], rotations, announcer)
+
+
+async def open_picker(client: AsyncWebClient, command: Json) -> None:
+    """Open the picker at once: the trigger lasts three seconds, and the control plane may need longer."""
+    try:
+        await client.views_open(trigger_id=command["trigger_id"], view=picker(command["channel_id"]))
+    except SlackApiError:
+        raise Unanswerable("Slack was too slow to open the form. Try again, or type `/rotate-key NAME`.") from None
+
+
+async def start(
+    asked: str, by: str, team: str, channel: str, rotations: RotationService, announcer: SlackAnnouncer
+) -> None:
+    """Plan a rotation and show it to the channel; one that cannot be shown is given up."""
+    rotation = await rotations.start(asked, by=by, team=team, channel=channel)
+    try:
+        await announcer.first(rotation)
+    except CannotPost as closed:
+        await rotations.withdraw(rotation, "The card could not be posted.")
+        raise closed from None
+
+
+async def status(rotations: RotationService, announcer: SlackAnnouncer) -> str:
+    """List what is under way."""
+    return await _list("Under way:", await rotations.under_way(), announcer) or "Nothing is under way."
+
+
+async def history(rotations: RotationService, announcer: SlackAnnouncer) -> str:
+    """List the last rotations."""
+    return await _list("The last rotations:", await rotations.history(), announcer) or "There was none yet."
+
+
+async def usage(*_: object) -> str:
+    """Say what the command can do."""
+    return HELP
+
+
+WORDS: dict[str, Callable[[RotationService, SlackAnnouncer], Awaitable[str]]] = {
+    "status": status,
+    "history": history,
+    "help": usage,
+}
+
+
+async def _list(title: str, rotations: list[Rotation], announcer: SlackAnnouncer) -> str:
+    lines = [await _line(rotation, announcer) for rotation in rotations]
+    return shortened("\n".join([title, *lines]), 3800) if lines else ""
+
+
+async def _line(rotation: Rotation, announcer: SlackAnnouncer) -> str:
+    name, link = code(rotation.plan.old_key.display_name), await announcer.link(rotation)
+    place = f"<{link}|open>" if link else "not shown yet"
+    return (
+        f"• {name}: {MEANING[rotation.state]}, asked for by <@{rotation.requested_by}>, "
+        f"{when(rotation.requested_at)} ({place})"
+    )

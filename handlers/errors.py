@@ -1,0 +1,73 @@
+"""The only place where an exception meets a person."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+import structlog
+
+from bot.errors import AmbiguousKey, KeyturnError, UnknownKey
+from handlers.answers import Asker
+from handlers.views.blocks import Block, code, plain, section, visible
+
+log = structlog.get_logger("keyturn.errors")
+
+CHOOSE_KEY = "choose_key"
+
+Listener = Callable[..., Awaitable[None]]
+
+
+def explain(error: Exception) -> tuple[str, list[Block] | None]:
+    """Return the sentence, and the blocks if there is something to press, that answer the person."""
+    match error:
+        case UnknownKey():
+            return _unknown(error), None
+        case AmbiguousKey():
+            return _ambiguous(error)
+        case KeyturnError():
+            return str(error), None
+        case _:
+            reference = secrets.token_hex(4)
+            log.error("listener_failed", reference=reference, kind=type(error).__name__, exc_info=_without_text(error))
+            return f"Keyturn made a mistake here, and nothing was done. The log has it under `{reference}`.", None
+
+
+def _without_text(error: Exception) -> Any:
+    """Keep where it happened; an exception's own text can hold what somebody typed."""
+    return (type(error), RuntimeError("text left out"), error.__traceback__)
+
+
+def _unknown(error: UnknownKey) -> str:
+    asked = f"I know no provider key {code(error.asked)}."
+    if not error.nearest:
+        return f"{asked} `/rotate-key` alone shows a list to choose from."
+    return f"{asked} Did you mean {' or '.join(code(name) for name in error.nearest)}?"
+
+
+def _ambiguous(error: AmbiguousKey) -> tuple[str, list[Block]]:
+    text = f"{len(error.choices)} provider keys are called {code(error.asked)}. Which one?"
+    options = [
+        {"text": plain(visible(name, 75)), "value": key_id[:150], "description": plain(visible(key_id, 75))}
+        for name, key_id in error.choices[:100]
+    ]
+    menu = {"type": "static_select", "action_id": CHOOSE_KEY, "placeholder": plain("Which key"), "options": options}
+    return text, [section(text), {"type": "actions", "elements": [menu]}]
+
+
+def answered(listener: Listener) -> Listener:
+    """Answer the person who typed or clicked when *listener* raises.
+
+    It has to be caught here: Bolt takes an acknowledgement back when a listener raises after it.
+    """
+
+    @wraps(listener)
+    async def answering(**lent: Any) -> None:
+        try:
+            await listener(**lent)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the person hears of it
+            text, blocks = explain(error)
+            answers, body = lent["answers"], lent["body"]
+            await answers.tell(Asker.of(body), text, blocks=blocks)
+
+    return answering

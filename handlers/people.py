@@ -1,0 +1,69 @@
+"""What Slack knows of people. Asked at each click, so that a person removed a second ago is out."""
+
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import NotAllowed, Unanswerable
+from bot.metrics import calls
+from bot.policy import Person
+
+UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class SlackDirectory:
+    """People and user groups; `Unanswerable` when Slack cannot tell, so that nobody gets in on a guess."""
+
+    def __init__(self, client: AsyncWebClient, team: str, enterprise: str = "") -> None:
+        self._client = client
+        self._home = {team, enterprise} - {""}
+
+    async def person(self, user_id: str) -> Person:
+        """Return what Slack says of a member."""
+        try:
+            answer = await self._client.users_info(user=user_id)
+        except SlackApiError as error:
+            raise self._unanswerable(error) from None
+        except UNREACHABLE:
+            raise _away() from None
+        calls("slack", "users.info", "ok")
+        return self._read(answer["user"])
+
+    def _read(self, user: dict[str, Any]) -> Person:
+        team = str(user.get("team_id") or "")
+        enterprise = str((user.get("enterprise_user") or {}).get("enterprise_id") or "")
+        at_home = not team or bool({team, enterprise} & self._home)
+        return Person(
+            id=str(user["id"]),
+            team=team,
+            guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
+            bot=bool(user.get("is_bot")),
+            deactivated=bool(user.get("deleted")),
+            stranger=bool(user.get("is_stranger")) or not at_home,
+        )
+
+    @staticmethod
+    def _unanswerable(error: SlackApiError) -> Exception:
+        calls("slack", "users.info", str(error.response.get("error")))
+        if error.response.get("error") in ("user_not_found", "user_not_visible"):
+            return NotAllowed("Only members of this workspace can use Keyturn; I cannot find you in it.")
+        return _away()
+
+    async def members(self, group_id: str) -> frozenset[str]:
+        """Return who is in a user group at this moment."""
+        try:
+            answer = await self._client.usergroups_users_list(usergroup=group_id)
+        except (SlackApiError, *UNREACHABLE):
+            calls("slack", "usergroups.users.list", "failed")
+            raise Unanswerable(
+                "Slack does not tell me who is in the user group that decides this, so nothing was done. "
+                "Try again in a minute; if it stays, see `python -m bot check`."
+            ) from None
+        calls("slack", "usergroups.users.list", "ok")
+        return frozenset(answer.get("users") or ())
+
+
+def _away() -> Unanswerable:
+    return Unanswerable("Slack does not tell me who you are, so nothing was done. Try again in a minute.")

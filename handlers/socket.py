@@ -1,0 +1,63 @@
+"""Socket Mode: a connection that is kept, and an end with a sentence where it can never be had."""
+
+import asyncio
+from contextlib import suppress
+
+import aiohttp
+import structlog
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+log = structlog.get_logger("keyturn.socket")
+
+WATCH_EVERY = 2.0
+"""Seconds between looks at the connection."""
+
+GIVE_UP_ADDRESS_AFTER = 3
+"""Looks without a connection, after which its one-time address is thrown away: the SDK would try it for ever."""
+
+
+async def refusal(client: AsyncWebClient, app_token: str) -> str | None:
+    """Ask for a socket once; return why Slack refuses it. The SDK itself would ask for ever."""
+    try:
+        await client.apps_connections_open(app_token=app_token)
+    except SlackApiError as error:
+        return str(error.response.get("error"))
+    return None
+
+
+class Socket:
+    """The Socket Mode connection of one process."""
+
+    def __init__(self, app: AsyncApp, app_token: str) -> None:
+        self._handler = AsyncSocketModeHandler(app, app_token, logger=app.logger, web_client=app.client)
+        self._watch: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect, and keep connected."""
+        await self._handler.connect_async()  # type: ignore[no-untyped-call]
+        self._watch = asyncio.get_running_loop().create_task(self._keep())
+
+    async def is_open(self) -> bool:
+        """Tell whether Slack can reach us."""
+        return bool(await self._handler.client.is_connected())
+
+    async def close(self) -> None:
+        """Disconnect for good."""
+        if self._watch:
+            self._watch.cancel()
+        with suppress(aiohttp.ClientError, OSError):
+            await self._handler.close_async()  # type: ignore[no-untyped-call]
+        await self._handler.client.aiohttp_client_session.close()
+
+    async def _keep(self) -> None:
+        missed = 0
+        while True:
+            await asyncio.sleep(WATCH_EVERY)
+            missed = 0 if await self.is_open() else missed + 1
+            if missed == GIVE_UP_ADDRESS_AFTER:
+                log.warning("socket_stuck", seconds=WATCH_EVERY * missed)
+                self._handler.client.wss_uri = None
+                missed = 0

@@ -1,0 +1,1 @@
+"""What people see, made from a rotation alone. Pure: the same record gives the same blocks."""

@@ -1,0 +1,115 @@
+"""Small builders of Block Kit, and Slack's limits (facts: docs.slack.dev/block-kit), each in one place."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+Block = dict[str, Any]
+
+SECTION_MOST = 3000
+TEXT_MOST = 3900
+"""Characters of a message's `text`; chat.update refuses more than 4,000."""
+
+TABLE_ROWS = 100
+TABLE_CHARACTERS = 9000
+"""Slack allows 10,000 in all the cells of a message; the header and surprises have the rest."""
+
+CELL_MOST = 120
+NAME_MOST = 80
+
+INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+"""Control characters and marks that turn the direction of writing: a name has no use for them."""
+
+
+def shortened(text: str, most: int) -> str:
+    """Cut *text* to *most* characters, saying so."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def visible(name: str, most: int = NAME_MOST) -> str:
+    """Return a name from outside without what cannot be seen, on one line."""
+    return shortened(" ".join(INVISIBLE.sub(" ", name).split()), most) or "–"
+
+
+def escaped(text: str) -> str:
+    """Make *text* mean itself in mrkdwn: `<!channel>` pings nobody."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def code(name: str, most: int = NAME_MOST) -> str:
+    """Show a name from outside in code style."""
+    return f"`{escaped(visible(name, most).replace('`', 'ˋ'))}`"
+
+
+def sentence(text: str, most: int = 1500) -> str:
+    """Show a sentence of ours that holds names from outside."""
+    return escaped(shortened(INVISIBLE.sub(" ", text), most))
+
+
+def when(moment: datetime) -> str:
+    """Show a time on each reader's own clock."""
+    fallback = f"{moment:%Y-%m-%d %H:%M} UTC"
+    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def section(text: str) -> Block:
+    """A paragraph."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": _fitting(text)}}
+
+
+def context(*texts: str) -> Block:
+    """Small print."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": _fitting(text)} for text in texts[:10]]}
+
+
+def _fitting(text: str) -> str:
+    """Cut to what a section holds, at the end of a line where there is one."""
+    if len(text) <= SECTION_MOST:
+        return text or " "
+    cut = text[: SECTION_MOST - 2]
+    return (cut.rsplit("\n", 1)[0] if "\n" in cut else cut) + "\n…"
+
+
+def actions(elements: Sequence[Block]) -> list[Block]:
+    """A row of buttons; nothing where there are none."""
+    return [{"type": "actions", "elements": list(elements)}] if elements else []
+
+
+def button(label: str, action_id: str, value: str, *, style: str | None = None, confirm: Block | None = None) -> Block:
+    """A button; *style* is `primary` or `danger`."""
+    block: Block = {"type": "button", "text": plain(label), "action_id": action_id, "value": value}
+    return block | ({"style": style} if style else {}) | ({"confirm": confirm} if confirm else {})
+
+
+def confirm(title: str, text: str, yes: str, no: str, *, dangerous: bool = False) -> Block:
+    """A dialog before a button counts."""
+    dialog = {"title": plain(title), "text": plain(shortened(text, 300)), "confirm": plain(yes), "deny": plain(no)}
+    return dialog | ({"style": "danger"} if dangerous else {})
+
+
+def plain(text: str) -> Block:
+    """Text that is shown as it is."""
+    return {"type": "plain_text", "text": text}
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> tuple[Block, int]:
+    """A table of as many *rows* as Slack holds, and how many those are."""
+    shown = [_row(header)]
+    used = sum(map(len, header))
+    for row in rows:
+        cells = [visible(cell, CELL_MOST) for cell in row]
+        used += sum(map(len, cells))
+        if len(shown) >= TABLE_ROWS or used > TABLE_CHARACTERS:
+            break
+        shown.append(_row(cells))
+    return {"type": "table", "rows": shown}, len(shown) - 1
+
+
+def _row(cells: Sequence[str]) -> list[Block]:
+    return [{"type": "raw_text", "text": cell} for cell in cells]
+
+
+def message(text: str, blocks: list[Block]) -> dict[str, Any]:
+    """A message whose `text` says the same for notifications and screen readers."""
+    return {"text": shortened(text, TEXT_MOST), "blocks": blocks}

@@ -1,0 +1,103 @@
+"""The forms: which key, and the new secret."""
+
+from bot.plan import ProviderKey
+from bot.rotation import Rotation
+from bot.secret import family
+from handlers.views.blocks import Block, code, context, plain, section, shortened, visible
+
+PICKER = "picker"
+SECRET_FORM = "secret_form"  # noqa: S105 - a name
+KEY, SECRET, REST, NAME = "key", "secret", "rest", "name"
+VALUE = "value"
+"""The action id of every field; the block id says which it is."""
+
+FIELD_MOST = 3000
+NAME_FIELD_MOST = 200
+
+
+def picker(channel: str) -> Block:
+    """Ask which provider key to rotate."""
+    return {
+        "type": "modal",
+        "callback_id": PICKER,
+        "private_metadata": channel,
+        "title": plain("Rotate a key"),
+        "submit": plain("Show what uses it"),
+        "close": plain("Cancel"),
+        "blocks": [
+            {
+                "type": "input",
+                "block_id": KEY,
+                "label": plain("Provider key"),
+                "hint": plain("Nothing changes yet: the channel sees which models use this key."),
+                "element": {
+                    "type": "external_select",
+                    "action_id": VALUE,
+                    "min_query_length": 0,
+                    "placeholder": plain("Type a part of its name"),
+                },
+            }
+        ],
+    }
+
+
+def option(key: ProviderKey) -> Block:
+    """One provider key in the type-ahead menu."""
+    return {
+        "text": plain(visible(key.display_name, 75)),
+        "value": shortened(key.id, 150),
+        "description": plain(visible(f"{key.provider} · {key.id}", 75)),
+    }
+
+
+SHAPES = {
+    "bedrock": "The JSON document with access_key_id, secret_access_key and region.",
+    "vertex": "The JSON document with project, region and service_account_json.",
+    "azure": "The resource key, or the JSON document with tenant_id, client_id and client_secret.",
+}
+
+
+def secret_form(rotation: Rotation, proposed_name: str) -> Block:
+    """Ask for the new secret. The form never carries a value: not the old one, not what was typed."""
+    key = rotation.plan.old_key
+    shape = SHAPES.get(family(key) or "", "One word; line breaks at its end are dropped.")
+    return {
+        "type": "modal",
+        "callback_id": SECRET_FORM,
+        "private_metadata": rotation.id,
+        "title": plain("New secret"),
+        "submit": plain("Create replacement"),
+        "close": plain("Cancel"),
+        "blocks": [
+            section(f"For {code(key.display_name)}"),
+            {
+                "type": "section",
+                "text": plain("⚠ Slack does not hide what you type here. Make sure that nobody sees your screen."),
+            },
+            _input(SECRET, "New secret", shape, multiline=True),
+            _input(REST, "Rest of a long document (optional)", f"What did not fit into {FIELD_MOST:,} characters.",
+                   multiline=True, optional=True),
+            _input(NAME, "Name of the replacement", "Everyone can see it.", initial=proposed_name),
+            context(
+                "It goes to AISIX once, straight from this form. Keyturn does not keep it, log it, or show it again. "
+                "Slack passes it on."
+            ),
+        ],
+    }  # fmt: skip
+
+
+def _input(
+    block_id: str, label: str, hint: str, *, multiline: bool = False, optional: bool = False, initial: str = ""
+) -> Block:
+    element: Block = {"type": "plain_text_input", "action_id": VALUE, "multiline": multiline}
+    element["max_length"] = FIELD_MOST if multiline else NAME_FIELD_MOST
+    if initial:
+        element["initial_value"] = shortened(initial, NAME_FIELD_MOST)
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain(label),
+        "hint": plain(hint),
+        "optional": optional,
+        "element": element,
+    }

@@ -1,0 +1,43 @@
+"""Finding on a screen what a person means by its words."""
+
+from typing import Any
+
+from sandbox.slack import reading
+
+Json = dict[str, Any]
+Found = tuple[Json, Json]
+"""An element, after the block that it stands in."""
+
+
+def button(versions: list[list[Json]], label: str, value: str | None) -> Found:
+    """The button with these words in the first version that has it; *value* tells twins apart."""
+    for blocks in versions:
+        found = [(b, e) for b, e in reading.buttons(blocks) if reading.caption(e) == label]
+        found = [(b, e) for b, e in found if value is None or e.get("value") == value]
+        if len(found) > 1:
+            raise LookupError(
+                f"{len(found)} buttons say {label!r}; name a value of {[e.get('value') for _, e in found]}."
+            )
+        if found:
+            return found[0]
+    there = [reading.caption(element) for _block, element in reading.buttons(versions[0])]
+    raise LookupError(f"There is no button {label!r}; there are {there}.")
+
+
+def external(blocks: list[Json], action_id: str | None) -> Found:
+    """The external select, or the one of several that has this action_id."""
+    for block, element in reading.elements(blocks):
+        if element["type"].endswith("external_select") and action_id in (None, element["action_id"]):
+            return block, element
+    raise LookupError(f"There is no external select {action_id or ''} here.")
+
+
+def ids(block: Json, element: Json) -> Json:
+    """How an action names its element."""
+    return {"action_id": element["action_id"], "block_id": block["block_id"]}
+
+
+def dialog(element: Json) -> dict[str, str] | None:
+    """The words of an element's confirm dialog, if it asks first."""
+    dialog = element.get("confirm")
+    return {part: dialog[part]["text"] for part in ("title", "text", "confirm", "deny")} if dialog else None

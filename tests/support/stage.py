@@ -1,0 +1,171 @@
+"""The stage of the stories: a Slack, an AISIX, a Valkey, and the bot between them, over real sockets."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.__main__ import Parts, front, parts, worker
+from bot.rotation import Rotation, State
+from bot.settings import Settings
+from sandbox.aisix import Aisix, Switches
+from sandbox.slack import Message, Slack
+
+OLD_SECRET = "sk-old-0123456789abcdef"
+NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
+WRONG_SECRET = "sk-bad-WRONGCANARY9876543210"
+KEY = "OpenAI production"
+
+QUICK = {
+    "SETTLE": "0.3",
+    "PROJECTION_TIMEOUT": "5",
+    "VERIFY_TIMEOUT": "3",
+    "CREATE_GRACE": "1",
+    "READ_BACK": "1",
+    "PATIENCE": "5",
+    "CONTROL_PLANE_TIMEOUT": "2",
+    "PROBE_TIMEOUT": "2",
+    "SLACK_EDITS_PER_MINUTE": "100000",
+    "SWEEP_INTERVAL": "1",
+    "LEASE": "3",
+    "APPROVERS": "S_APPROVERS",
+    "LOG_LEVEL": "debug",
+}
+"""Waits as short as the sandbox is fast."""
+
+
+@dataclass
+class Stage:
+    """Everything that a story acts on and looks at."""
+
+    slack: Slack
+    aisix: Aisix
+    redis_url: str
+    overrides: dict[str, str] = field(default_factory=dict)
+    built: Parts | None = None
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The settings as a process would get them."""
+        found = {
+            **QUICK,
+            "REDIS_URL": self.redis_url,
+            **self.slack.settings(),
+            **self.aisix.settings(),
+            **self.overrides,
+        }
+        return {name: str(value) for name, value in found.items()}
+
+    @asynccontextmanager
+    async def bot(self) -> AsyncIterator[Parts]:
+        """Run the bot in this process, all of it."""
+        async with AsyncExitStack() as stack:
+            with environment(self.environ):
+                settings = Settings(_env_file=None)
+            self.built = await stack.enter_async_context(parts(settings))
+            await stack.enter_async_context(worker(self.built))
+            await stack.enter_async_context(front(self.built))
+            yield self.built
+
+    # --- what people do ---
+
+    async def ask(self, text: str = KEY, who: str = "U_REQUESTER") -> Message:
+        """Have *who* ask for a rotation and return its card."""
+        before = len(self.slack.messages("C_OPS"))
+        await self.slack.person(who).command(text, channel="C_OPS")
+        await self.slack.until(lambda: len(self.slack.messages("C_OPS")) > before, what="the card")
+        return self.slack.messages("C_OPS")[-1]
+
+    async def press(self, button: str, card: Message, who: str = "U_REQUESTER", **more: Any) -> Any:
+        """Have *who* press a button of *card*, once it is there."""
+        await self.slack.until(lambda: button in card.buttons, what=f"the button {button}; the card says {card.plain}")
+        return await self.slack.person(who).click(button, card, **more)
+
+    async def give(
+        self, card: Message, secret: str = NEW_SECRET, button: str = "Enter new secret", **fields: str
+    ) -> Any:
+        """Have the requester give *secret* in the form."""
+        person = self.slack.person("U_REQUESTER")
+        await self.press(button, card)
+        await self.slack.until(lambda: person.modal, what="the form")
+        return await person.submit({"secret": secret, **fields})
+
+    async def says(self, card: Message, words: str, timeout: float = 20) -> Message:
+        """Wait until *card* says *words*."""
+        await self.slack.until(lambda: words in card.plain, timeout=timeout, what=f"{words!r} on the card")
+        return card
+
+    def thread(self, card: Message) -> str:
+        """Return all that the thread says."""
+        return "\n".join(reply.plain for reply in self.slack.thread(card))
+
+    async def thread_says(self, card: Message, words: str, timeout: float = 20) -> None:
+        """Wait until the thread says *words*."""
+        await self.slack.until(lambda: words in self.thread(card), timeout=timeout, what=f"{words!r} in the thread")
+
+    async def told(self, who: str, words: str) -> str:
+        """Wait until only *who* has been told *words*."""
+        person = self.slack.person(who)
+        await self.slack.until(
+            lambda: any(words in said["text"] for said in person.ephemerals), what=f"{words!r} to {who}"
+        )
+        return person.ephemerals[-1]["text"]
+
+    # --- what there is ---
+
+    async def record(self) -> Rotation:
+        """Return the newest rotation as it is recorded."""
+        assert self.built is not None
+        return (await self.built.store.recent(1))[0]
+
+    async def state(self) -> State:
+        """Return the newest rotation's state."""
+        return (await self.record()).state
+
+    def key_named(self, part: str) -> Any:
+        """Return the provider key whose name holds *part*."""
+        return next(key for key in self.aisix.provider_keys.values() if part in key.display_name)
+
+    def keys_in_use(self) -> set[str]:
+        """Return the ids of the keys that models refer to."""
+        return {m.provider_key_id for m in self.aisix.models.values() if m.provider_key_id}
+
+
+@asynccontextmanager
+async def stage_of(redis_url: str, *, mode: str = "socket", switches: Switches | None = None) -> AsyncIterator[Stage]:
+    """Set a stage with one key behind three models in two environments, and a router over them."""
+    async with (
+        Slack(mode=mode) as slack,
+        Aisix(switches=switches or Switches(), environments={"production": 2, "staging": 1}) as aisix,
+    ):
+        populate(aisix)
+        yield Stage(slack, aisix, redis_url)
+
+
+def populate(aisix: Aisix) -> None:
+    """The world most stories begin in."""
+    key = aisix.add_key(KEY, provider="openai", secret=OLD_SECRET, environments=["production", "staging"])
+    other = aisix.add_key("Other key", provider="openai", secret="sk-other-0123456789abc", environments=["production"])
+    chat = aisix.add_model("production", "chat-large", key=key, upstream="gpt-4o")
+    aisix.add_model("production", "support-embed", key=key, upstream="text-embedding-3-small", kind="embedding")
+    aisix.add_model("staging", "chat-large", key=key, upstream="gpt-4o")
+    aisix.add_model("production", "unrelated", key=other, upstream="gpt-4o")
+    aisix.add_model("production", "chat-any", kind="routing", targets=[chat])
+    aisix.upstream.accept(NEW_SECRET)
+
+
+class environment:
+    """Replace the environment for as long as settings are read."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._before = dict(os.environ)
+        os.environ.clear()
+        os.environ.update(self._values)
+
+    def __exit__(self, *_: object) -> None:
+        os.environ.clear()
+        os.environ.update(self._before)
