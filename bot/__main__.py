@@ -232,7 +232,9 @@ def bolt_app(built: Parts, background: Background) -> AsyncApp:
         store=built.store,
         jobs=built.jobs,
         control_plane=built.world.control_plane,
-        directory=SlackDirectory(built.slack, str(built.team["team_id"]), str(built.team.get("enterprise_id") or "")),
+        directory=SlackDirectory(
+            built.slack, str(built.team.get("team_id") or ""), str(built.team.get("enterprise_id") or "")
+        ),
         rules=built.rules,
         gateways=built.world.gateways.environments,
         now=built.world.now,
@@ -265,9 +267,9 @@ async def _site(built: Parts, app: AsyncApp | None, socket: Socket | None) -> As
     site = make_site(lambda: _missing(built.store, socket), settings.http_body_limit)
     if app is not None and settings.http_mode and settings.slack_signing_secret:
         add_slack(site, app, settings.slack_signing_secret.get_secret_value())
-    runner = web.AppRunner(site, access_log=None)
+    runner = web.AppRunner(site, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    await web.TCPSite(runner, port=settings.port, shutdown_timeout=1).start()
+    await web.TCPSite(runner, port=settings.port).start()
     log.info("serving", port=runner.addresses[0][1] if runner.addresses else settings.port)
     try:
         yield

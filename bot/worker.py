@@ -79,7 +79,7 @@ class QuietWorker(Worker[Any]):
             functions=[(ADVANCE, work.advance), (ANNOUNCE, work.announce)],
             concurrency=concurrency,
             timers={"sweep": 20, "schedule": 1, "worker_info": 10, "abort": 5},
-            shutdown_grace_period_s=1,
+            shutdown_grace_period_s=0,  # a step that is cut off is safe to run again
         )
         self._work = work
         self._sweep_every = sweep_every

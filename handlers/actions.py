@@ -11,7 +11,7 @@ from bot.policy import Action
 from bot.rotation import Rotation
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
-from handlers.answers import Answers
+from handlers.answers import Answers, team_of
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.views.modal import secret_form
@@ -82,7 +82,7 @@ async def choose_key(
 ) -> None:
     await ack()
     key_id = action["selected_option"]["value"]
-    await start(key_id, body["user"]["id"], body["team"]["id"], body["channel"]["id"], rotations, announcer)
+    await start(key_id, body["user"]["id"], team_of(body), body["channel"]["id"], rotations, announcer)
 
 
 LISTENERS = {

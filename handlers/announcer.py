@@ -134,7 +134,7 @@ class SlackAnnouncer:
         answer = await self._call("chat.postMessage", self._client.chat_postMessage, **place, **content)
         found = {key: str(answer["ts"])}
         if key == "card":
-            found["channel"] = str(answer["channel"])
+            found["channel"] = str(answer.get("channel") or rotation.channel)
         await self._remember(rotation, shown, found)
 
     async def _edit(

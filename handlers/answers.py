@@ -31,6 +31,11 @@ class Asker(NamedTuple):
         )
 
 
+def team_of(body: dict[str, Any]) -> str:
+    """Return the workspace that a payload comes from; an organization's can leave it to the person."""
+    return str((body.get("team") or {}).get("id") or (body.get("user") or {}).get("team_id") or "")
+
+
 class Answers:
     """Says something to the person who typed or clicked, by the first of the ways that works."""
 

@@ -46,7 +46,7 @@ async def rotate_key(
         text = await WORDS[asked.casefold()](rotations, announcer)
         await answers.tell(Asker.of(body), text)
     else:
-        await start(asked, command["user_id"], command["team_id"], command["channel_id"], rotations, announcer)
+        await start(asked, command["user_id"], command.get("team_id", ""), command["channel_id"], rotations, announcer)
 
 
 async def open_picker(client: AsyncWebClient, command: Json) -> None:

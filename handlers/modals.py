@@ -7,7 +7,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from bot.errors import BadSecret, Refused
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
-from handlers.answers import Answers, Asker
+from handlers.answers import Answers, Asker, team_of
 from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
@@ -38,7 +38,7 @@ async def pick_key(
     picked = view["state"]["values"][KEY][VALUE]["selected_option"]["value"]
     channel = view["private_metadata"]
     try:
-        await start(picked, body["user"]["id"], body["team"]["id"], channel, rotations, announcer)
+        await start(picked, body["user"]["id"], team_of(body), channel, rotations, announcer)
     except Refused as refusal:
         text, blocks = explain(refusal)
         await answers.tell(Asker(body["user"]["id"], channel), text, blocks=blocks)

@@ -1,6 +1,7 @@
 """A person at the keyboard: what they can do in Slack, and what they alone see."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from sandbox.slack import finding, forms, payloads, reading
@@ -188,15 +189,23 @@ class Person:
         raise LookupError(" ".join(tried) or "There is nothing to choose from here.")
 
     async def _option(self, place: Place, block: Json, element: Json, text: str) -> Json:
-        if element["type"].endswith("external_select"):
-            return forms.option_named(text, await self._suggested(place, block, element, text))
-        return forms.option_named(text, forms.options(element))
+        if not element["type"].endswith("external_select"):
+            return forms.option_named(text, forms.options(element))
+        shown = self._site.offered.get((self.id, block["block_id"], element["action_id"]), [])
+        with suppress(LookupError):
+            return forms.option_named(text, shown)
+        return forms.option_named(text, await self._suggested(place, block, element, text))
 
     async def _suggested(self, place: Place, block: Json, element: Json, query: str) -> list[Json]:
         if len(query) < element.get("min_query_length", 3):
             return []
         ids = {"action_id": element["action_id"], "block_id": block["block_id"], "value": query}
         ack = await self._deliver("interactive", payloads.interaction("block_suggestion", self.user, place, **ids))
+        shown = self._site.offered[self.id, block["block_id"], element["action_id"]] = self._readable(query, ack)
+        return shown
+
+    def _readable(self, query: str, ack: Ack) -> list[Json]:
+        """The options of an answer to a type-ahead; none of them if Slack could not show them all."""
         problems = [ack.error] if ack.error else check_options(ack.body)
         if problems:
             self._site.complain(f"Type-ahead {query!r} shows nothing: {'; '.join(problems)}")

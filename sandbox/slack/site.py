@@ -41,6 +41,7 @@ class Site:
         self.links = Tickets(LINK_WORDS, 30.0, 1, now)
         self.ephemerals: dict[str, list[Json]] = {}
         self.selections: dict[tuple[str, str], Json] = {}
+        self.offered: dict[tuple[str, str, str], list[Json]] = {}
 
     def speak(self, channel: Channel, user: str, text: str, blocks: list[Json], **more: Any) -> Message:
         """Put a message in a channel, for everyone there."""

@@ -1,22 +1,95 @@
 """The whole of it, from `/rotate-key` to the receipt."""
 
+import pytest
+
 from bot.rotation import State
-from tests.support.stage import KEY, Stage
+from tests.support.stage import KEY, Stage, stage_of
 
 
-async def test_a_rotation_goes_from_the_command_to_the_deleted_key(stage: Stage) -> None:
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_a_rotation_goes_from_the_command_to_the_deleted_key(redis_url: str, mode: str) -> None:
+    async with stage_of(redis_url, mode=mode) as stage, stage.bot():
+        old = stage.key_named(KEY)
+        card = await stage.ask()
+        assert "3 models in 2 environments use this key; 1 more alias depends on them." in card.plain
+        assert "Nothing has changed yet. Next: @requester gives the new secret." in card.plain
+
+        await stage.give(card)
+        await stage.press("Delete old key", card, who="U_APPROVER")
+        await stage.says(card, "old key deleted")
+        await stage.thread_says(card, "Receipt")
+
+        assert old.id not in stage.aisix.provider_keys
+        assert old.id not in stage.keys_in_use()
+        assert await stage.state() is State.COMPLETED
+        assert "The old credential still works at the provider until it is revoked there." in stage.thread(card)
+
+
+async def test_each_milestone_is_told_once(stage: Stage) -> None:
     card = await stage.ask()
-    old = stage.key_named(KEY)
-
-    assert "3 models in 2 environments use this key; 1 more alias depends on them." in card.plain
-
     await stage.give(card)
     await stage.press("Delete old key", card, who="U_APPROVER")
-    await stage.says(card, "old key deleted")
     await stage.thread_says(card, "Receipt")
 
-    assert old.id not in stage.aisix.provider_keys
-    assert await stage.state() is State.COMPLETED
-    assert old.id not in stage.keys_in_use()
-    print(card.plain)
-    print(stage.thread(card))
+    said = stage.thread(card)
+    for words in (
+        "created, with the settings",
+        "3 of 3 models moved",
+        "Verified with live",
+        "Approval wanted",
+        "deleted, approved",
+    ):
+        assert said.count(words) == 1, words
+
+
+async def test_the_replacement_has_every_setting_of_the_old_key(stage: Stage) -> None:
+    settings = {"api_base": "https://llm.example.com/v1", "adapter": "openai", "strip_headers": ["cookie"]}
+    tls = {"ca_cert": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "verify": True}
+    overrides = {"default_headers": {"x-team": "search"}}
+    old = stage.aisix.add_key(
+        "Own upstream",
+        provider="byo",
+        secret="sk-own-0123456789",
+        environments=["production"],
+        request=overrides,
+        tls=tls,
+        **settings,
+    )
+    stage.aisix.add_model("production", "own-chat", key=old, upstream="llama-3")
+
+    card = await stage.ask("Own upstream")
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+
+    created = next(call for call in stage.aisix.calls if call.method == "POST")
+    assert {**settings, "request": overrides, "tls": tls}.items() <= created.body.items()
+
+
+async def test_a_key_is_rotated_by_its_id(stage: Stage) -> None:
+    card = await stage.ask(stage.key_named(KEY).id)
+
+    assert KEY in card.plain
+
+
+async def test_a_second_rotation_of_one_key_is_linked_and_cannot_go_on(stage: Stage) -> None:
+    first = await stage.ask()
+    second = await stage.ask(who="U_REQUESTER")
+    assert "Another rotation of this key is under way" in second.plain
+    assert f"p{first.ts.replace('.', '')}" in str(second.blocks)
+    await stage.give(first)
+    await stage.says(first, "waiting for an approver")
+
+    result = await stage.give(second)
+
+    assert "Another rotation of this key is under way" in " ".join(result.errors.values())
+    assert len([call for call in stage.aisix.calls if call.method == "POST"]) == 1
+
+
+async def test_a_rotation_can_be_cancelled_before_anything_has_changed(stage: Stage) -> None:
+    card = await stage.ask()
+    await stage.press("Cancel", card)
+    await stage.says(card, "cancelled")
+
+    assert await stage.state() is State.CANCELLED
+    assert card.buttons == []
+    assert all(call.method == "GET" for call in stage.aisix.calls)

@@ -1,6 +1,7 @@
 """The stage of the stories: a Slack, an AISIX, a Valkey, and the bot between them, over real sockets."""
 
 import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -140,7 +141,19 @@ async def stage_of(redis_url: str, *, mode: str = "socket", switches: Switches |
         Aisix(switches=switches or Switches(), environments={"production": 2, "staging": 1}) as aisix,
     ):
         populate(aisix)
-        yield Stage(slack, aisix, redis_url)
+        stage = Stage(slack, aisix, redis_url)
+        if mode == "http":
+            port = free_port()
+            slack.events_url = f"http://127.0.0.1:{port}/slack/events"
+            stage.overrides["PORT"] = str(port)
+        yield stage
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def populate(aisix: Aisix) -> None:

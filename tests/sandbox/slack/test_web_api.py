@@ -102,7 +102,7 @@ async def test_a_message_is_posted_edited_and_deleted(slack, client):
 async def test_a_message_that_slack_refuses(slack, client, args, error):
     slack.add_channel("C_OLD", "old", archived=True)
 
-    assert await refused(client.chat_postMessage(**args)) == error
+    assert await refused(client.api_call("chat.postMessage", json=args)) == error
     assert slack.messages(args["channel"]) == []
 
 

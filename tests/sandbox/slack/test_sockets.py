@@ -1,0 +1,150 @@
+"""Socket Mode as an app sees it."""
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+from slack_sdk.web.async_client import AsyncWebClient
+
+
+@pytest.fixture
+async def http():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def plug(slack, http):
+    """Open a socket as an app does, and read its hello."""
+
+    async def connect():
+        client = AsyncWebClient(base_url=slack.api_url)
+        answer = await client.apps_connections_open(app_token=slack.app_token)
+        socket = await http.ws_connect(answer["url"])
+        return socket, await socket.receive_json()
+
+    return connect
+
+
+async def answered(socket, payload=None):
+    """Acknowledge the next envelope."""
+    envelope = await socket.receive_json()
+    body = {"payload": payload} if payload else {}
+    await socket.send_json({"envelope_id": envelope["envelope_id"], **body})
+    return envelope
+
+
+async def test_a_connection_begins_with_hello(slack, plug):
+    _socket, hello = await plug()
+
+    assert hello["type"] == "hello"
+    assert hello["num_connections"] == slack.sockets == 1
+
+
+async def test_a_ticket_opens_one_socket(slack, http):
+    client = AsyncWebClient(base_url=slack.api_url)
+    url = (await client.apps_connections_open(app_token=slack.app_token))["url"]
+    await http.ws_connect(url)
+
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await http.ws_connect(url)
+
+
+async def test_an_envelope_goes_to_exactly_one_of_the_sockets(slack, plug):
+    sockets = [(await plug())[0] for _ in range(3)]
+    heard = []
+
+    async def listen(number, socket):
+        async for frame in socket:
+            envelope = json.loads(frame.data)
+            heard.append((number, envelope["payload"]["text"]))
+            await socket.send_json({"envelope_id": envelope["envelope_id"]})
+
+    listening = [asyncio.create_task(listen(*each)) for each in enumerate(sockets)]
+    for number in range(6):
+        await slack.person("U_MEMBER").command(str(number))
+    for task in listening:
+        task.cancel()
+
+    assert [text for _, text in heard] == ["0", "1", "2", "3", "4", "5"]
+    assert sorted(number for number, _ in heard) == [0, 0, 1, 1, 2, 2]
+
+
+async def test_an_envelope_has_the_shape_that_slack_gives_it(slack, plug):
+    socket, _ = await plug()
+
+    envelope, answer = await asyncio.gather(answered(socket, {"text": "hi"}), slack.person("U_MEMBER").command("x"))
+
+    assert envelope["type"] == "slash_commands"
+    assert envelope["accepts_response_payload"] is True
+    assert answer.text == "hi"
+    assert slack.payloads == [{"type": "slash_commands", "payload": envelope["payload"]}]
+
+
+async def test_an_eleventh_socket_is_sent_away(slack, plug):
+    for _ in range(10):
+        await plug()
+
+    _socket, said = await plug()
+
+    assert (said["type"], said["reason"]) == ("disconnect", "too_many_websockets")
+    assert slack.sockets == 10
+
+
+async def test_a_late_acknowledgement_is_no_acknowledgement(slack, plug):
+    socket, _ = await plug()
+    slack.ack_within = 0.05
+
+    answer = await slack.person("U_MEMBER").command("x")
+    await answered(socket, {"text": "too late"})
+    await socket.send_str("nonsense")
+    await slack.until(lambda: slack.complaints, what="the frames to be read")
+
+    assert answer.timed_out
+    assert [each["text"] for each in slack.person("U_MEMBER").ephemerals] == [
+        '/rotate-key failed with the error "operation_timeout"'
+    ]
+
+
+async def test_a_socket_that_is_gone_gets_nothing(slack, plug):
+    gone, _ = await plug()
+    there, _ = await plug()
+    await gone.close()
+    await slack.until(lambda: slack.sockets == 1)
+
+    for _ in range(2):
+        await asyncio.gather(answered(there), slack.person("U_MEMBER").command("x"))
+
+
+async def test_pings_are_answered(plug):
+    socket, _ = await plug()
+
+    await socket.ping(b"sdk-ping-pong:1")
+    socket._autoping = False  # noqa: SLF001 - aiohttp's client hides pongs otherwise
+
+    frame = await socket.receive(timeout=2)
+    assert frame.type == aiohttp.WSMsgType.PONG
+
+
+async def test_a_bolt_app_comes_back_after_a_refresh(slack, bolt, connected):
+    app = bolt(slack)
+
+    @app.command("/rotate-key")
+    async def command(ack):
+        await ack("here")
+
+    async with connected(slack, app):
+        opened = [call.method for call in slack.calls].count("apps.connections.open")
+        await slack.disconnect()
+        await slack.until(lambda: [c.method for c in slack.calls].count("apps.connections.open") > opened)
+        await slack.until(lambda: slack.sockets == 1)
+
+        assert (await slack.person("U_MEMBER").command("x")).text == "here"
+
+
+async def test_stopping_does_not_wait_for_an_app_that_hangs(slack, plug):
+    await plug()
+
+    async with asyncio.timeout(3):
+        await slack.stop()

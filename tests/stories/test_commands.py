@@ -1,0 +1,140 @@
+"""What `/rotate-key` answers, and to whom."""
+
+import pytest
+
+from tests.support.stage import KEY, Stage
+
+
+async def test_the_bare_command_opens_a_picker_whose_choice_posts_the_card(stage: Stage) -> None:
+    person = stage.slack.person("U_REQUESTER")
+    await person.command("")
+    await stage.slack.until(lambda: person.modal, what="the picker")
+
+    found = [text for text, _ in await person.type_ahead("production")]
+    await person.choose(KEY)
+    await person.submit({})
+    await stage.slack.until(lambda: stage.slack.messages("C_OPS"), what="the card")
+
+    assert found == [KEY]
+    assert KEY in stage.slack.messages("C_OPS")[-1].plain
+
+
+async def test_an_unknown_name_answers_only_the_person_with_the_nearest_names(stage: Stage) -> None:
+    await stage.slack.person("U_REQUESTER").command("opnai prodction")
+
+    said = await stage.told("U_REQUESTER", "I know no provider key")
+
+    assert f"Did you mean `{KEY}`" in said
+    assert stage.slack.messages("C_OPS") == []
+
+
+async def test_an_ambiguous_name_offers_the_choice(stage: Stage) -> None:
+    twin = stage.aisix.add_key(KEY, provider="openai", secret="sk-twin-0123456789", environments=["staging"])
+    person = stage.slack.person("U_REQUESTER")
+    await person.command(KEY)
+    await stage.told("U_REQUESTER", "2 provider keys are called")
+
+    menu = person.ephemerals[-1]["blocks"][1]["elements"][0]
+
+    assert twin.id in [option["value"] for option in menu["options"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sk-proj-abcdefghijklmnop0123456789", f"{KEY} sk-ant-abcdefghijklmnop0123456789", "A1b2C3d4E5f6G7h8J9k0L1m2N3p4"],
+)
+async def test_text_that_looks_like_a_secret_is_refused_without_repeating_it(stage: Stage, text: str) -> None:
+    await stage.slack.person("U_REQUESTER").command(text)
+
+    said = await stage.told("U_REQUESTER", "That looks like a secret")
+
+    assert "revoke it" in said
+    assert text.split()[-1][:10] not in str([call.args for call in stage.slack.calls])
+
+
+async def test_where_the_bot_is_not_in_the_channel_the_person_is_told_to_invite_it(stage: Stage) -> None:
+    await stage.slack.person("U_REQUESTER").command(KEY, channel="C_ELSEWHERE")
+
+    said = await stage.told("U_REQUESTER", "I am not in this channel")
+
+    assert "/invite @keyturn" in said
+    assert await stage.built.store.under_way() == []
+
+
+@pytest.mark.parametrize(
+    ("who", "words"),
+    [("U_GUEST", "Guests cannot use Keyturn."), ("U_STRANGER", "Only members of this workspace can use Keyturn")],
+)
+async def test_guests_and_members_of_other_workspaces_are_told_no(stage: Stage, who: str, words: str) -> None:
+    await stage.slack.person(who).command(KEY)
+
+    await stage.told(who, words)
+
+    assert stage.slack.messages("C_OPS") == []
+
+
+async def test_whoever_is_not_among_the_requesters_is_told_no(bare_stage: Stage) -> None:
+    bare_stage.overrides["REQUESTERS"] = "U_REQUESTER"
+    async with bare_stage.bot():
+        await bare_stage.slack.person("U_MEMBER").command(KEY)
+
+        await bare_stage.told("U_MEMBER", "You may not rotate keys")
+
+
+async def test_status_lists_what_is_under_way_with_links_and_history_the_last_ones(stage: Stage) -> None:
+    person = stage.slack.person("U_REQUESTER")
+    await person.command("status")
+    await stage.told("U_REQUESTER", "Nothing is under way.")
+    card = await stage.ask()
+    link = f"archives/C_OPS/p{card.ts.replace('.', '')}|open"
+
+    await person.command("status")
+    assert link in await stage.told("U_REQUESTER", "Under way:")
+    await stage.press("Cancel", card)
+    await stage.says(card, "cancelled")
+    await person.command("history")
+    assert "cancelled" in await stage.told("U_REQUESTER", "The last rotations:")
+
+
+async def test_help_says_what_there_is(stage: Stage) -> None:
+    await stage.slack.person("U_MEMBER").command("help")
+
+    said = await stage.told("U_MEMBER", "rotates a provider key without an outage")
+
+    assert all(word in said for word in ("status", "history", "NAME-OR-ID"))
+
+
+async def test_a_slow_control_plane_delays_the_card_but_not_the_acknowledgement(stage: Stage) -> None:
+    stage.aisix.switches.latency = 1.0
+
+    answer = await stage.slack.person("U_REQUESTER").command(KEY)
+
+    assert not answer.timed_out
+    assert stage.slack.messages("C_OPS") == []
+    await stage.slack.until(lambda: stage.slack.messages("C_OPS"), what="the card")
+
+
+async def test_a_control_plane_that_is_away_is_said_in_one_sentence(bare_stage: Stage) -> None:
+    bare_stage.overrides |= {"CONTROL_PLANE_ATTEMPTS": "1"}
+    async with bare_stage.bot():
+        bare_stage.aisix.faults.drop("GET", "/provider_keys", times=100)
+        await bare_stage.slack.person("U_REQUESTER").command(KEY)
+
+        said = await bare_stage.told("U_REQUESTER", "AISIX")
+
+        assert "Nothing was changed. Try again in a minute; if it stays, see `python -m bot check`." in said
+
+
+async def test_a_display_name_can_neither_ping_nor_format(stage: Stage) -> None:
+    nasty = "<!channel> *bold* `tick` \u202eevil"
+    key = stage.aisix.add_key(nasty, provider="openai", secret="sk-nasty-0123456789", environments=["production"])
+    stage.aisix.add_model("production", "<!here> <@U_MEMBER>", key=key, upstream="<http://x|y>")
+
+    card = await stage.ask(key.id)
+
+    formatted = [block["text"]["text"] for block in card.blocks if block["type"] == "section"]
+    formatted += [e["text"] for block in card.blocks if block["type"] == "context" for e in block["elements"]]
+    assert "<!" not in "".join([card.text, *formatted]).replace("<!date", "")
+    assert "<@U_MEMBER>" not in card.text
+    assert "<!channel>" not in card.text
+    assert "\u202e" not in card.text + str(card.blocks)
