@@ -16,7 +16,11 @@ from bot.plan import Inventory, Model, ProviderKey
 from bot.reading import Json
 from bot.waiting import retry_after
 
-MAX_PAGES = 1000
+ONE_PAGE = 2
+"""The number of the next page after one was read."""
+
+MOST_PAGES = 1000
+PAGE_SIZES = frozenset({10, 20, 25, 30, 50, 100, 200, 250, 500, 1000})
 NOT_OFFERED = frozenset({404, 405, 501})
 REFUSALS = {
     400: "AISIX refused the request as malformed (400).",
@@ -118,18 +122,34 @@ class ControlPlane:
             await self._again("DELETE", f"/provider_keys/{key_id}")
 
     async def _list(self, path: str) -> list[Json]:
-        """Read every page of a list."""
-        found: list[Json] = []
+        """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""
+        found: dict[str, Json] = {}
         query: Json | None = {}
+        body: Any = None
         page = 1
-        while query is not None and page <= MAX_PAGES:
+        while query is not None:
             body = await self._again("GET", path, query=query)
-            batch = reading.rows(body)
-            if batch is None:
-                raise Uncertain(f"AISIX answered {path} with something that is no list.")
-            found += batch
+            batch = _identified(body, path)
+            if query and not batch.keys() - found.keys():
+                raise Uncertain(f"AISIX does not let me read {path} to its end.")
+            found |= batch
             query = reading.next_page(body, page, len(found)) if batch else None
             page += 1
+        if page == ONE_PAGE and len(found) in PAGE_SIZES and not reading.says_how_it_goes_on(body):
+            found |= await self._silent_second_page(path)
+        return list(found.values())
+
+    async def _silent_second_page(self, path: str) -> dict[str, Json]:
+        """Ask for more where a list is exactly as long as a page and says nothing: it may have been cut off."""
+        found: dict[str, Json] = {}
+        for page in range(2, MOST_PAGES):
+            try:
+                batch = _identified(await self._again("GET", path, query={"page": page}), path)
+            except ApiError:
+                break
+            if not batch.keys() - found.keys():
+                break
+            found |= batch
         return found
 
     async def _optional(self, path: str) -> list[Json]:
@@ -186,13 +206,23 @@ def _decipher(response: httpx.Response, method: str, path: str) -> Any:
     raise ApiError(REFUSALS.get(status, f"AISIX refused the request ({status})."), status)
 
 
+def _identified(body: Any, path: str) -> dict[str, Json]:
+    """Return the rows of a list by their ids."""
+    rows = reading.rows(body)
+    if rows is None:
+        raise Uncertain(f"AISIX answered {path} with something that is no list.")
+    return {reading.identity(row) or f"row {number}": row for number, row in enumerate(rows)}
+
+
 def _content(response: httpx.Response, method: str, path: str) -> Any:
     try:
-        return response.json() if response.content.strip() else {}
+        body = response.json() if response.content.strip() else {}
     except ValueError:
         if method == "GET":
             raise Uncertain(f"AISIX answered {path} with something that is not JSON.") from None
         return {}  # done, says the status; what was done is read back anyway
+    link = response.links.get("next", {}).get("url")
+    return {"data": body, "next": link} if link and isinstance(body, list) else body
 
 
 LONGEST_WAIT = 20.0

@@ -18,6 +18,8 @@ NAMED_ENVELOPES = (
     "budgets",
 )
 CURSORS = ("next_cursor", "next_page_token", "cursor", "next")
+SIGNS = frozenset({*CURSORS, "total", "total_count", "has_more", "has_next", "next_page", "total_pages", "pages"})
+"""A list that carries one of these says itself whether there is more."""
 
 
 def rows(body: Any) -> list[Json] | None:
@@ -35,21 +37,35 @@ def rows(body: Any) -> list[Json] | None:
 
 def next_page(body: Any, page: int, seen: int) -> Json | None:
     """Return the query of the page after this one, or None when this was the last."""
-    if not isinstance(body, dict):
-        return None
-    places = [p for p in (body, body.get("pagination"), body.get("meta"), body.get("page_info")) if isinstance(p, dict)]
-    for place in places:
+    for place in _paging(body):
         token = next((place[name] for name in CURSORS if isinstance(place.get(name), str) and place[name]), None)
         if token:
             return _query_of(token) or {"cursor": token}
-        if isinstance(place.get("next"), int):
-            return {"page": place["next"]}
-        total = place.get("total", place.get("total_count"))
-        if isinstance(total, int) and seen < total and rows(body):
-            return {"page": page + 1}
-        if place.get("has_more") is True and rows(body):
-            return {"page": page + 1}
+        number = next((place[n] for n in ("next", "next_page") if type(place.get(n)) is int), None)
+        if number is not None:
+            return {"page": number}
+        if _has_more(place, page, seen):
+            return {"offset": seen} if "offset" in place else {"page": page + 1}
     return None
+
+
+def _paging(body: Any) -> list[Json]:
+    """Return the places where a list may say how it goes on."""
+    if not isinstance(body, dict):
+        return []
+    places = (body, *(body.get(name) for name in ("pagination", "meta", "page_info", "paging", "links")))
+    return [place for place in places if isinstance(place, dict)]
+
+
+def _has_more(place: Json, page: int, seen: int) -> bool:
+    total = next((place[n] for n in ("total", "total_count") if type(place.get(n)) is int), 0)
+    pages = next((place[n] for n in ("total_pages", "pages") if type(place.get(n)) is int), 0)
+    return total > seen or pages > page or place.get("has_more") is True or place.get("has_next") is True
+
+
+def says_how_it_goes_on(body: Any) -> bool:
+    """Tell whether a list carries any sign of paging; one that carries none may still be a first page."""
+    return any(SIGNS & place.keys() for place in _paging(body))
 
 
 def _query_of(link: str) -> Json | None:

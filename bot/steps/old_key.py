@@ -92,7 +92,7 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
     inventory = await world.control_plane.inventory()
     old = rotation.plan.old_key
     if inventory.key(old.id) is None:
-        return Done(rotation.but(deleted_at=rotation.deleted_at or world.now()))
+        return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
     assert old.id != rotation.replacement_id
     _refuse_reference(rotation, inventory, world)
     try:
@@ -105,3 +105,12 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
             StopKind.TROUBLE, "the old key could not be deleted", sentence, resume="recheck", after=rotation
         ) from error
     return Wait(rotation, "reading back that the old key is gone")
+
+
+def _warned(rotation: Rotation, inventory: Inventory) -> Rotation:
+    """Say it if something was bound to the old key in the very moment of its end: that can be mended at once."""
+    orphans = users_of(inventory, rotation.plan.old_key)
+    if not orphans:
+        return rotation
+    warning = f"{listing(orphans)} refers to the deleted key and fails: point it at the replacement now."
+    return rotation.but(left_alone=(*rotation.left_alone, warning))

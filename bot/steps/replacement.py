@@ -15,6 +15,8 @@ async def replace(rotation: Rotation, world: World) -> Outcome:
     key = _the_replacement(rotation, keys)
     if key is None:
         return _missing_replacement(rotation, world)
+    if key.id == rotation.plan.old_key.id:
+        raise Blocked(StopKind.REFUSED, "there is no replacement", "AISIX answered with the old key itself.")
     rotation = _adopt(rotation, key)
     old = next((k for k in keys if k.id == rotation.plan.old_key.id), rotation.plan.old_key)
     _refuse_difference(rotation, old, key)

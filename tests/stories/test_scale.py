@@ -1,0 +1,79 @@
+"""Many models: the speed of the cut-over, and few enough calls to Slack."""
+
+import time
+
+from tests.support.stage import KEY, Stage
+
+
+def add_models(stage: Stage, environment: str, many: int) -> None:
+    key = stage.key_named(KEY)
+    for number in range(many):
+        stage.aisix.add_model(environment, f"model-{number:03}", key=key, upstream="gpt-4o")
+
+
+async def test_100_models_in_two_environments_take_less_than_a_quarter_of_one_after_another(stage: Stage) -> None:
+    add_models(stage, "production", 48)
+    add_models(stage, "staging", 49)
+    card = await stage.ask()
+    latency = stage.aisix.switches.latency = 0.05
+    began = time.monotonic()
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver", timeout=30)
+    whole = time.monotonic() - began
+
+    moves = [call for call in stage.aisix.calls if call.method == "PATCH"]
+    took = moves[-1].at - moves[0].at
+    assert len(moves) == 100
+    print(
+        f"cut-over {took:.2f} s, from the secret to the approver {whole:.2f} s, one after another {100 * latency:.1f} s"
+    )
+    assert took < 100 * latency / 4
+
+
+async def test_500_models_are_all_on_the_card_or_in_the_thread_within_40_calls_to_slack(stage: Stage) -> None:
+    add_models(stage, "production", 500)
+    card = await stage.ask()
+    assert "503 models in 2 environments" in card.plain
+    await stage.give(card)
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.thread_says(card, "Receipt", timeout=60)
+
+    everything = card.plain + stage.thread(card)
+    assert all(f"model-{number:03}" in everything for number in range(500))
+    messages = [call for call in stage.slack.calls if call.method.startswith("chat.")]
+    print(len(messages), "calls")
+    assert len(messages) <= 40
+
+
+async def test_edits_stay_within_the_budget_and_the_last_state_arrives(bare_stage: Stage) -> None:
+    bare_stage.overrides["SLACK_EDITS_PER_MINUTE"] = "20"
+    async with bare_stage.bot():
+        card = await bare_stage.ask()
+        await bare_stage.give(card)
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+        await bare_stage.says(card, "old key deleted", timeout=80)
+
+        edits = [call for call in bare_stage.slack.calls if call.method == "chat.update"]
+        assert len(edits) <= 22
+
+
+async def test_slack_asking_to_wait_delays_the_card_and_nothing_else(stage: Stage) -> None:
+    card = await stage.ask()
+    stage.slack.faults.rate_limit("chat.update", retry_after=1, times=2)
+    await stage.give(card)
+
+    await stage.says(card, "waiting for an approver")
+
+
+async def test_a_card_that_a_person_deleted_is_posted_again(stage: Stage) -> None:
+    card = await stage.ask()
+    stage.slack.site.remove(card)
+    rotation = await stage.record()
+    await stage.built.store.save(rotation.but(note="Look again."), {}, at=rotation.requested_at)
+
+    again = await stage.slack.until(
+        lambda: [m for m in stage.slack.messages("C_OPS") if "Look again" in m.plain], what="it"
+    )
+
+    await stage.press("Cancel", again[0])
+    await stage.says(again[0], "cancelled")

@@ -1,0 +1,66 @@
+"""The README says what is true: every setting, button, command, dependency and state."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bot.policy import Action
+from bot.rotation import TRANSITIONS, State
+from bot.settings import Settings
+from handlers.commands import WORDS
+
+README = Path("README.md").read_text()
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+
+
+def packages() -> list[str]:
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    return [re.split(r"[\[<>=]", line)[0] for line in wanted]
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_in_the_readme(name: str) -> None:
+    assert f"| `{name.upper()}` |" in README
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_button_is_in_the_readme(action: Action) -> None:
+    assert f"| **{action.value}** |" in README
+
+
+@pytest.mark.parametrize("word", ["status", "history", "help"])
+def test_every_command_is_in_the_readme(word: str) -> None:
+    assert f"`/rotate-key {word}`" in README
+    assert word in WORDS
+
+
+@pytest.mark.parametrize("package", packages())
+def test_every_dependency_has_its_reason_in_the_readme(package: str) -> None:
+    table = README.split("## Dependencies")[1].split("\n## ")[0]
+
+    assert re.search(rf"\b{re.escape(package)}\b", table)
+
+
+def test_the_diagram_of_states_is_the_one_that_the_table_gives() -> None:
+    assert diagram() in README, f"put this between the marks:\n{diagram()}"
+
+
+def diagram() -> str:
+    """Draw the table of states for GitHub."""
+    lines = [f"    {state} --> {exit_}" for state in State for exit_ in sorted(TRANSITIONS[state])]
+    return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> AWAITING_SECRET", *lines, "```"])
+
+
+def test_the_lock_holds_hashes_and_no_address() -> None:
+    lock = Path("requirements.lock").read_text()
+
+    assert "://" not in lock
+    assert lock.count("--hash=sha256:") > lock.count("==")
+
+
+def test_the_project_is_apache_licensed_and_wants_python_3_11() -> None:
+    assert PROJECT["license"] == "Apache-2.0"
+    assert PROJECT["requires-python"] == ">=3.11"
+    assert "Apache-2.0" in README
