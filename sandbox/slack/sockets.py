@@ -77,8 +77,8 @@ class Sockets:
         return usable[self._turn % len(usable)] if usable else None
 
     async def _serve(self, socket: web.WebSocketResponse) -> None:
-        await socket.send_json(_hello(len(self.open) + 1))
         self.open.append(socket)
+        await socket.send_json(_hello(len(self.open)))
         self._site.changes.announce("socket", len(self.open))
         try:
             async for frame in socket:

@@ -83,13 +83,12 @@ async def test_an_envelope_has_the_shape_that_slack_gives_it(slack, plug):
 
 
 async def test_an_eleventh_socket_is_sent_away(slack, plug):
-    for _ in range(10):
-        await plug()
+    kept = [await plug() for _ in range(10)]
 
     _socket, said = await plug()
 
     assert (said["type"], said["reason"]) == ("disconnect", "too_many_websockets")
-    assert slack.sockets == 10
+    assert slack.sockets == len(kept) == 10
 
 
 async def test_a_late_acknowledgement_is_no_acknowledgement(slack, plug):

@@ -49,11 +49,7 @@ CARD = [
 ]
 
 
-@pytest.fixture
-async def desk(both, bolt, connected):
-    """The Slack, a Bolt app that does a little of everything, and what the app heard."""
-    app, heard = bolt(both), []
-
+def listen_to_messages(app, heard):
     @app.command("/rotate-key")
     async def command(ack, command, client):
         await ack()
@@ -76,6 +72,8 @@ async def desk(both, bolt, connected):
         heard.append(body)
         await respond("Only you see that it is deleted.")
 
+
+def listen_to_forms(app, heard):
     @app.options("key")
     async def options(ack, payload):
         names = [name for name in ("OpenAI production", "OpenAI staging") if payload["value"] in name]
@@ -84,16 +82,21 @@ async def desk(both, bolt, connected):
     @app.view("secret")
     async def secret(ack, view, body, client):
         heard.append(body)
-        if view["state"]["values"]["secret"]["value"]["value"] == "wrong":
-            await ack(response_action="errors", errors={"secret": "That is wrong."})
-            return
-        await ack()
+        wrong = view["state"]["values"]["secret"]["value"]["value"] == "wrong"
+        await (ack(response_action="errors", errors={"secret": "That is wrong."}) if wrong else ack())
 
     @app.view_closed("secret")
     async def closed(ack, body):
         await ack()
         heard.append(body)
 
+
+@pytest.fixture
+async def desk(both, bolt, connected):
+    """The Slack, a Bolt app that does a little of everything, and what the app heard."""
+    app, heard = bolt(both), []
+    listen_to_messages(app, heard)
+    listen_to_forms(app, heard)
     async with connected(both, app):
         yield both, heard
 
