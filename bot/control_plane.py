@@ -54,7 +54,7 @@ class ControlPlane:
     async def inventory(self) -> Inventory:
         """Read everything that can refer to a provider key, in every environment of the tenant."""
         environments, keys, budgets = await asyncio.gather(
-            self._list("/environments"), self._list("/provider_keys"), self._optional("/budgets")
+            self._list("/environments"), self._list("/provider_keys"), self._for_information("/budgets")
         )
         read = [reading.environment(row) for row in environments]
         parts = await asyncio.gather(*(self._environment(e.id) for e in read))
@@ -69,7 +69,7 @@ class ControlPlane:
     async def _environment(self, env: str) -> tuple[list[Model], list[Any]]:
         models, policies, routes = await asyncio.gather(
             self._list(f"/environments/{env}/models"),
-            self._optional(f"/environments/{env}/cache_policies"),
+            self._for_information(f"/environments/{env}/cache_policies"),
             self._optional(f"/environments/{env}/passthrough_routes"),
         )
         read = [reading.model(row, env) for row in models]
@@ -121,14 +121,14 @@ class ControlPlane:
         with suppress(NotFound):  # an earlier try got through and its answer was lost
             await self._again("DELETE", f"/provider_keys/{key_id}")
 
-    async def _list(self, path: str) -> list[Json]:
+    async def _list(self, path: str, attempts: int | None = None) -> list[Json]:
         """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""
         found: dict[str, Json] = {}
         query: Json | None = {}
         body: Any = None
         page = 1
         while query is not None:
-            body = await self._again("GET", path, query=query)
+            body = await self._again("GET", path, query=query, attempts=attempts)
             batch = _identified(body, path)
             if query and not batch.keys() - found.keys():
                 raise Uncertain(f"AISIX does not let me read {path} to its end.")
@@ -152,16 +152,31 @@ class ControlPlane:
             found |= batch
         return found
 
+    async def _for_information(self, path: str) -> list[Json]:
+        """Read a list that only adds to what the card says: where it is not to be had, it says less."""
+        try:
+            return await self._list(path, attempts=1)
+        except ApiError:
+            return []
+
     async def _optional(self, path: str) -> list[Json]:
-        """Read a list that not every tenant has."""
+        """Read a list that not every tenant has; one that is there and refused could hide a reference."""
         try:
             return await self._list(path)
         except (NotFound, Unsupported):
             return []
 
-    async def _again(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Any:
+    async def _again(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        query: Json | None = None,
+        attempts: int | None = None,
+    ) -> Any:
         """Send what is safe to repeat, up to the set number of times; `Retry-After` is honoured."""
-        async for attempt in stamina.retry_context(on=_wait_for, attempts=self._attempts, timeout=None):
+        tries = attempts or self._attempts
+        async for attempt in stamina.retry_context(on=_wait_for, attempts=tries, timeout=None):
             with attempt:
                 return await self._once(method, path, body, query)
         raise AssertionError("stamina always returns or raises")

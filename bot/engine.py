@@ -87,7 +87,9 @@ def finished(rotation: Rotation, now: datetime) -> Rotation:
     after = rotation.to(TRACKS[rotation.track][1])
     if rotation.track is not Track.WITHDRAW:
         return after.but(ended_at=now)
-    return after.but(track=Track.FORWARD, done=(), findings={}, replacement=None, verified_at=None, asked_at=now)
+    return after.but(
+        track=Track.FORWARD, done=(), findings={}, replacement=None, left_alone=(), verified_at=None, asked_at=now
+    )
 
 
 async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         timedelta(seconds=120), description="seconds (30) or an ISO 8601 duration (PT30S): how long a change may take"
     )
     settle: Duration = Field(
-        timedelta(seconds=5),
+        timedelta(seconds=2),
         description="seconds (30) or an ISO 8601 duration (PT30S): from the last move to the first proof",
     )
     verify_timeout: Duration = Field(

@@ -32,11 +32,12 @@ RESERVED = 0.3
 
 
 class Later(Exception):
-    """Not all could be shown yet; try again after *seconds*."""
+    """Not all could be shown yet; try again after *seconds*, and not before if Slack *insists*."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, insists: bool = False) -> None:
         super().__init__()
         self.seconds = seconds
+        self.insists = insists
 
 
 class CannotPost(Refused):
@@ -63,6 +64,8 @@ class SlackAnnouncer:
         try:
             await self._show(rotation)
         except Later as later:
+            if later.insists:
+                await self._store.remember_message(rotation.id, {"later": f"{time.time() + later.seconds:.3f}"})
             return timedelta(seconds=later.seconds)
         except CannotPost as closed:
             log.warning("not_shown", rotation=rotation.id, why=str(closed))
@@ -90,6 +93,8 @@ class SlackAnnouncer:
         shown = await self._store.messages(rotation.id)
         if int(shown.get("version", 0)) > rotation.version:
             return
+        if (wait := float(shown.get("later", 0)) - time.time()) > 0:
+            raise Later(wait)
         urgent = shown.get("gist") != _gist(rotation)
         await self._bring("card", card(rotation, await self._others(rotation)), rotation, shown, urgent=urgent)
         await self._once("listing", rotation, shown)
@@ -192,7 +197,7 @@ def _reaction(reason: str, error: SlackApiError) -> Exception:
             else "This channel is archived, so nobody would see the progress. Use another one."
         )
     if error.response.status_code == 429 or reason == "ratelimited":  # noqa: PLR2004 - too many requests
-        return Later(float(error.response.headers.get("Retry-After", 1)) + 0.1)
+        return Later(float(error.response.headers.get("Retry-After", 1)) + 0.1, insists=True)
     log.warning("slack_refused", reason=reason)
     return Later(15)
 

@@ -1,6 +1,6 @@
 """HTTP mode: Slack's requests at one address. The signature is checked here, because Bolt's check logs the body."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
@@ -19,7 +19,7 @@ def add_slack(site: web.Application, app: AsyncApp, signing_secret: str) -> None
         body = await request.text()
         if not _is_signed(verifier, body, request):
             return web.Response(status=401, text="The signature is wrong or too old.\n")
-        headers: dict[str, str | Sequence[str]] = dict(request.headers)
+        headers: Any = dict(request.headers)
         answer = await app.async_dispatch(AsyncBoltRequest(body=body, query=request.query_string, headers=headers))
         return await to_aiohttp_response(answer)
 

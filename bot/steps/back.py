@@ -2,7 +2,7 @@
 
 from bot.errors import Blocked, StopKind
 from bot.plan import Inventory, plural
-from bot.rotation import Finding, Rotation
+from bot.rotation import Finding, Rotation, Track
 from bot.steps.common import (
     POLL,
     Done,
@@ -26,7 +26,10 @@ async def point_back(rotation: Rotation, world: World) -> Outcome:
     there = models_on(inventory, ours)
     left = [model for model in rotation.plan.models if model.id in there]
     old = rotation.plan.old_key
-    if left and inventory.key(old.id) is None:
+    gone = inventory.key(old.id) is None
+    if gone and rotation.track is Track.WITHDRAW:  # callers are best served by the next secret, not by waiting
+        return Done(rotation.but(plan=rotation.plan.but(old_key_gone=True)))
+    if left and gone:
         sentence = "There is no way back: the old key no longer exists. Only a working secret helps the callers now."
         raise Blocked(StopKind.REFUSED, "the old key is gone", sentence)
     if not left:

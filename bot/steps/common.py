@@ -124,7 +124,8 @@ async def point(rotation: Rotation, models: list[AffectedModel], key_id: str, wo
     moved = {m.id: rotation.finding(m).but(moved_at=now) for m, error in results if error is None}
     rotation = rotation.learn(moved) if key_id == rotation.replacement_id else rotation
     _raise_refusal(rotation, results)
-    return Wait(rotation, f"{len(rotation.moved)} of {len(rotation.plan.models)}")
+    progress = f"{len(rotation.moved)} of {len(rotation.plan.models)}"
+    return Wait(rotation, progress, timedelta(0) if moved else POLL)
 
 
 def _raise_refusal(rotation: Rotation, results: list[tuple[AffectedModel, Exception | None]]) -> None:

@@ -1,5 +1,7 @@
 """Steps that end the old key: the last look, and the delete."""
 
+from datetime import timedelta
+
 from bot.errors import ApiError, Blocked, StopKind, Uncertain
 from bot.plan import AffectedModel, Inventory, drift, users_of
 from bot.rotation import Finding, Rotation, was_failing_before
@@ -17,6 +19,9 @@ from bot.steps.common import (
     refuse_drift,
     refuse_rejected,
 )
+
+READ_BACK = timedelta(milliseconds=200)
+"""Between a delete and the look whether the key is gone, and from one such look to the next."""
 
 
 async def recheck(rotation: Rotation, world: World) -> Outcome:
@@ -104,7 +109,7 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
         raise Blocked(
             StopKind.TROUBLE, "the old key could not be deleted", sentence, resume="recheck", after=rotation
         ) from error
-    return Wait(rotation, "reading back that the old key is gone")
+    return Wait(rotation, "reading back that the old key is gone", READ_BACK)
 
 
 def _warned(rotation: Rotation, inventory: Inventory) -> Rotation:

@@ -100,6 +100,8 @@ def _awaiting_secret(rotation: Rotation) -> str:
     requester = f"<@{rotation.requested_by}>"
     if rotation.note:
         return f"{sentence(rotation.note)} No model is moved. Next: {requester} gives the new secret."
+    if rotation.attempt and rotation.plan.old_key_gone:
+        return f"The old key is gone, so callers fail until a working secret is given. Next: {requester} gives it."
     if rotation.attempt:
         return (
             "The refused secret is taken back and every model is on the old key. "

@@ -49,7 +49,7 @@ async def test_text_that_looks_like_a_secret_is_refused_without_repeating_it(sta
     said = await stage.told("U_REQUESTER", "That looks like a secret")
 
     assert "revoke it" in said
-    assert text.split()[-1][:10] not in str([call.args for call in stage.slack.calls])
+    assert text.rsplit(maxsplit=1)[-1][:10] not in str([call.args for call in stage.slack.calls])
 
 
 async def test_where_the_bot_is_not_in_the_channel_the_person_is_told_to_invite_it(stage: Stage) -> None:
@@ -138,3 +138,12 @@ async def test_a_display_name_can_neither_ping_nor_format(stage: Stage) -> None:
     assert "<@U_MEMBER>" not in card.text
     assert "<!channel>" not in card.text
     assert "\u202e" not in card.text + str(card.blocks)
+
+
+async def test_a_name_that_slack_sends_escaped_is_found(stage: Stage) -> None:
+    stage.aisix.add_key("R&D <eu>", provider="openai", secret="sk-rnd-0123456789", environments=["production"])
+    stage.slack.escape_commands = True
+
+    card = await stage.ask("R&D <eu>")
+
+    assert "Rotate R&D <eu>" in card.plain

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,17 @@ OLD_SECRET = "sk-old-0123456789abcdef"
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
 WRONG_SECRET = "sk-bad-WRONGCANARY9876543210"
 KEY = "OpenAI production"
+
+BOT_FAULTS = (
+    "invalid_",
+    "msg_too_long",
+    "no_text",
+    "view_too_large",
+    "missing_scope",
+    "unknown_method",
+    "expired_trigger",
+)
+"""What Slack answers when it is the bot that did something wrong."""
 
 QUICK = {
     "SETTLE": "0.3",
@@ -62,7 +73,7 @@ class Stage:
     async def bot(self) -> AsyncIterator[Parts]:
         """Run the bot in this process, all of it."""
         async with AsyncExitStack() as stack:
-            with environment(self.environ):
+            with Environment(self.environ):
                 settings = Settings(_env_file=None)
             self.built = await stack.enter_async_context(parts(settings))
             await stack.enter_async_context(worker(self.built))
@@ -147,6 +158,8 @@ async def stage_of(redis_url: str, *, mode: str = "socket", switches: Switches |
             slack.events_url = f"http://127.0.0.1:{port}/slack/events"
             stage.overrides["PORT"] = str(port)
         yield stage
+        assert slack.complaints == []
+        assert [(c.method, c.error) for c in slack.calls if str(c.error).startswith(BOT_FAULTS)] == []
 
 
 def free_port() -> int:
@@ -168,7 +181,7 @@ def populate(aisix: Aisix) -> None:
     aisix.upstream.accept(NEW_SECRET)
 
 
-class environment:
+class Environment:
     """Replace the environment for as long as settings are read."""
 
     def __init__(self, values: dict[str, str]) -> None:
