@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check run format golden lock clean
+.PHONY: demo test check bench run format golden lock clean
 
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
@@ -15,6 +15,9 @@ check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: $(READY)  ## how fast the cut-over is, beside a loop of single calls and the limit
+	PYTHONPATH=. $(BIN)/python tests/bench.py
 
 run: $(READY)  ## the bot, with the settings of the environment and .env
 	$(BIN)/python -m bot
