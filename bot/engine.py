@@ -88,7 +88,14 @@ def finished(rotation: Rotation, now: datetime) -> Rotation:
     if rotation.track is not Track.WITHDRAW:
         return after.but(ended_at=now)
     return after.but(
-        track=Track.FORWARD, done=(), findings={}, replacement=None, left_alone=(), verified_at=None, asked_at=now
+        track=Track.FORWARD,
+        done=(),
+        findings={},
+        replacement=None,
+        left_alone=(),
+        verified_at=None,
+        asked_at=None,
+        secret_asked_at=now,
     )
 
 

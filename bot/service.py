@@ -275,20 +275,20 @@ class RotationService:
         assert rotation.stop is not None
         onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
         fresh = rewound(_forget_probes(rotation), rotation.stop.resume)
-        return await self._save(fresh.to(onward), by, "tried again")
+        return await self._save(fresh.to(onward).but(ended_by=None), by, "tried again")
 
     async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
         """Take the refused replacement back; when callers are on the old key again, wait for another secret."""
         rotation = await self.load(rotation_id)
         check_may_give_secret(rotation, await self._standing(by))
         check_offered(rotation, Action.ANOTHER_SECRET)
-        taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=())
+        taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=(), ended_by=None)
         return await self._save(taking_back, by, "wants to give another secret")
 
     async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
         """Point every model that was moved back at the old key."""
         rotation = await self._steerable(rotation_id, Action.ROLL_BACK, by)
-        back = _forget_probes(rotation).to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
+        back = rotation.to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
         return await self._save(back, by, "rolled back")
 
     async def approve(self, rotation_id: str, *, by: str) -> Rotation:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bot.rotation import Rotation, State, Track
-from bot.steps.back import point_back, verify_back
+from bot.steps.back import point_back, settle_back, verify_back
 from bot.steps.common import Step
 from bot.steps.live import baseline, project, soak, verify
 from bot.steps.models import cut_over
@@ -23,10 +23,11 @@ FORWARD = (
 )
 BACK = (
     Step("point-back", "Models pointed back", "pointing models back", point_back),
+    Step("settle-back", "Gateways have the change", "waiting for the gateways", settle_back),
     Step("verify-back", "Verified on the old key", "verifying on the old key", verify_back),
     Step("remove", "Replacement removed", "removing the replacement", remove_replacement),
 )
-WITHDRAW = (BACK[0], BACK[2])
+WITHDRAW = tuple(step for step in BACK if step.name != "verify-back")
 """What **Another secret** does first: callers are back on the old key before anything is typed."""
 
 TRACKS: Mapping[Track, tuple[tuple[Step, ...], State]] = {

@@ -1,5 +1,7 @@
 """Steps of the way back to the old key."""
 
+from datetime import timedelta
+
 from bot.errors import Blocked, StopKind
 from bot.plan import Inventory, plural
 from bot.rotation import Finding, Rotation, Track
@@ -31,7 +33,8 @@ async def point_back(rotation: Rotation, world: World) -> Outcome:
         return Done(rotation.but(plan=rotation.plan.but(old_key_gone=True)))
     if left and gone:
         sentence = "There is no way back: the old key no longer exists. Only a working secret helps the callers now."
-        raise Blocked(StopKind.REFUSED, "the old key is gone", sentence)
+        after = rotation.but(plan=rotation.plan.but(old_key_gone=True))
+        raise Blocked(StopKind.REFUSED, "the old key is gone", sentence, after=after)
     if not left:
         return Done(_say_left_alone(rotation, inventory))
     outcome = await point(rotation, left, old.id, world)
@@ -48,6 +51,16 @@ def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
         if m.id in models and not old.is_meant_by(models[m.id].provider_key)
     ]
     return rotation.but(left_alone=tuple(dict.fromkeys((*rotation.left_alone, *kept))))
+
+
+async def settle_back(rotation: Rotation, world: World) -> Outcome:
+    """Let every replica take the way back before the replacement goes; one that never served is not waited for."""
+    served = any(f.latest and f.latest.passed for f in rotation.findings.values())
+    left = world.limits.settle - waited(rotation, world)
+    if served and left > timedelta(0):
+        return Wait(rotation, "letting the change settle on every replica", min(left, POLL))
+    forgotten = {id_: f.but(latest=None, passes=0, failing_since=None) for id_, f in rotation.findings.items()}
+    return Done(rotation.learn(forgotten))
 
 
 async def verify_back(rotation: Rotation, world: World) -> Outcome:

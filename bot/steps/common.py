@@ -85,8 +85,11 @@ SLICE = 1.0
 POLL = timedelta(seconds=1)
 
 
-def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> None:
-    """Stop if the world is not as it was shown; the card then shows it as it is, and **Try again** takes it so."""
+def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rotation:
+    """Return *rotation* with the plan as it stands now, or stop if that is not what was shown.
+
+    The card then shows the world as it is, and **Try again** takes it so.
+    """
     ours = [key.id for key in rotation.own_keys(inventory.keys)]
     changes = drift(rotation.plan, inventory, ours, world.gateways.environments)
     if changes.sentences:
@@ -97,6 +100,7 @@ def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> None
             resume="replace",
             after=rotation.but(plan=changes.plan),
         )
+    return rotation.but(plan=changes.plan)
 
 
 def existing(inventory: Inventory, key_id: str | None, sentence: str) -> ProviderKey:
@@ -178,9 +182,9 @@ def waited(rotation: Rotation, world: World) -> timedelta:
     return world.now() - (rotation.step_since or world.now())
 
 
-def refuse_rejected(rotation: Rotation) -> None:
+def refuse_rejected(rotation: Rotation, models: Iterable[AffectedModel]) -> None:
     """Stop at the first model whose upstream refuses the new secret."""
-    rejected = [m for m in rotation.plan.models if _is_rejected(rotation.finding(m))]
+    rejected = [m for m in models if _is_rejected(rotation.finding(m))]
     if rejected:
         evidence = rotation.finding(rejected[0]).latest
         assert evidence is not None

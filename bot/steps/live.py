@@ -41,19 +41,26 @@ async def project(rotation: Rotation, world: World) -> Outcome:
     """Wait until every model answers through its gateway from the changed configuration."""
     todo = [m for m in askable(rotation, world) if not _has_projected(rotation.finding(m))]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
-    refuse_rejected(rotation)
+    late = waited(rotation, world) > world.limits.projection
+    refuse_rejected(rotation, [m for m in rotation.plan.models if late or not _echoes_old_key(rotation.finding(m))])
     left = [m for m in todo if not _has_projected(rotation.finding(m))]
     if not left:
         return _settle(rotation, world)
-    if waited(rotation, world) > world.limits.projection:
-        _block_on_projection(rotation, left, world)
+    if late:
+        _block_on_projection(rotation, left)
     return Wait(rotation, f"{plural(len(left), 'model')} not there yet", POLL)
 
 
 def _has_projected(finding: Finding) -> bool:
-    if finding.latest is None:
+    if finding.latest is None or _echoes_old_key(finding):
         return False
     return finding.latest.verdict is not Verdict.PROJECTION or was_failing_before(finding)
+
+
+def _echoes_old_key(finding: Finding) -> bool:
+    """Tell whether a refusal may still be that of the key the model was on before: it must not blame the new secret."""
+    before, now = finding.baseline, finding.latest
+    return bool(before and now and now.blames_credential and before.signature == now.signature)
 
 
 def _settle(rotation: Rotation, world: World) -> Outcome:
@@ -62,19 +69,27 @@ def _settle(rotation: Rotation, world: World) -> Outcome:
     left = newest + world.limits.settle - world.now()
     if left > timedelta(0):
         return Wait(rotation, "letting the change settle on every replica", min(left, POLL))
-    return Done(rotation)
+    return Done(rotation.learn({id_: f.but(passes=0) for id_, f in rotation.findings.items()}))
 
 
-def _block_on_projection(rotation: Rotation, left: list[AffectedModel], world: World) -> None:
-    finding = rotation.finding(left[0])
-    reason = finding.latest.reason if finding.latest else "no answer yet"
+def _block_on_projection(rotation: Rotation, left: list[AffectedModel]) -> None:
     raise Blocked(
         StopKind.PROJECTION,
         "the gateway has not taken the change",
-        f"{listing(m.label for m in left)}: {reason}, for {int(world.limits.projection.total_seconds())} s now. "
+        f"{listing(m.label for m in left)}: {_reason(rotation, left[0])}. "
         "This says nothing against the new secret: look at Resource Projection in AISIX first.",
         after=rotation,
     )
+
+
+def _reason(rotation: Rotation, model: AffectedModel) -> str:
+    """Say what a model answered last, and since when it has not answered well."""
+    finding = rotation.finding(model)
+    if finding.latest is None:
+        return "no answer yet"
+    if finding.failing_since is None:
+        return finding.latest.reason
+    return f"{finding.latest.reason}, for {int((finding.latest.at - finding.failing_since).total_seconds())} s now"
 
 
 async def verify(rotation: Rotation, world: World) -> Outcome:
@@ -82,7 +97,7 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
     _refuse_unverifiable(rotation, world)
     todo = [m for m in askable(rotation, world) if not _is_verified(rotation.finding(m), world)]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
-    refuse_rejected(rotation)
+    refuse_rejected(rotation, rotation.plan.models)
     left = [m for m in todo if not _is_verified(rotation.finding(m), world)]
     if not left:
         return Done(rotation.but(verified_at=world.now()))
@@ -124,12 +139,14 @@ def _refuse_unverifiable(rotation: Rotation, world: World) -> None:
 
 
 def _block_on_unverified(rotation: Rotation, left: list[AffectedModel]) -> None:
-    finding = rotation.finding(left[0])
-    reason = finding.latest.reason if finding.latest else "no answer yet"
+    behind = [m for m in left if (e := rotation.finding(m).latest) and e.verdict is Verdict.PROJECTION]
+    if behind:
+        _block_on_projection(rotation, behind)
     raise Blocked(
         StopKind.UNVERIFIED,
         "the new secret is not proved",
-        f"{listing(m.label for m in left)} gave no answer that says anything about the new secret: {reason}.",
+        f"{listing(m.label for m in left)} gave no answer that says anything about the new secret: "
+        f"{_reason(rotation, left[0])}.",
         after=rotation,
     )
 

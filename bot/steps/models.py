@@ -11,7 +11,7 @@ from bot.steps.common import POLL, Done, Outcome, Wait, World, existing, listing
 async def cut_over(rotation: Rotation, world: World) -> Outcome:
     """Point every affected model at the replacement, then read back that each is there."""
     inventory = await world.control_plane.inventory()
-    refuse_drift(rotation, inventory, world)
+    rotation = refuse_drift(rotation, inventory, world)
     key = existing(inventory, rotation.replacement_id, "The replacement key no longer exists: someone deleted it.")
     there = models_on(inventory, [key])
     moved = _mark_moved(rotation, there, world.now())

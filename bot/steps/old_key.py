@@ -32,7 +32,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
     failing = [m for m in todo if (e := rotation.finding(m).latest) and not e.passed]
     if failing:
-        refuse_rejected(rotation)
+        refuse_rejected(rotation, failing)
         _block_on_recheck(rotation, failing)
     left = [m for m in todo if not _asked_since_approval(rotation, m)]
     return Wait(rotation, f"{len(left)} to go") if left else Done(rotation)
@@ -74,7 +74,7 @@ def _refuse_reference(rotation: Rotation, inventory: Inventory, world: World) ->
             resume="replace",
             after=_forget_moves(rotation.but(plan=changes.plan), inventory),
         )
-    refuse_drift(rotation, inventory, world)
+    rotation = refuse_drift(rotation, inventory, world)
     key = existing(inventory, rotation.replacement_id, "The replacement key no longer exists: someone deleted it.")
     there = models_on(inventory, [key])
     astray = [m.label for m in rotation.plan.models if m.id not in there]

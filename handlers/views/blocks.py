@@ -15,6 +15,12 @@ TABLE_ROWS = 100
 TABLE_CHARACTERS = 9000
 """Slack allows 10,000 in all the cells of a message; the header and surprises have the rest."""
 
+MESSAGE_MOST = 10_000
+"""Characters in all blocks of a message together. Slack documents no such limit and refuses about 12,000
+(`msg_blocks_too_long`, slackapi/bolt-js#2509), counting more than the text."""
+
+SMALL_PRINT_MOST = 1000
+
 CELL_MOST = 120
 NAME_MOST = 80
 
@@ -42,9 +48,13 @@ def code(name: str, most: int = NAME_MOST) -> str:
     return f"`{escaped(visible(name, most).replace('`', 'ˋ'))}`"
 
 
-def sentence(text: str, most: int = 1500) -> str:
-    """Show a sentence of ours that holds names from outside."""
-    return escaped(shortened(INVISIBLE.sub(" ", text), most))
+def sentence(text: str, most: int = 1200) -> str:
+    """Show a sentence of ours that holds names from outside; what it is cut to never ends inside a name's marks."""
+    shown = escaped(INVISIBLE.sub(" ", text))
+    if len(shown) <= most:
+        return shown
+    cut = re.sub(r"&[a-z]*$", "", shown[: most - 2])
+    return cut + ("`…" if cut.count("`") % 2 else "…")
 
 
 def when(moment: datetime) -> str:
@@ -55,19 +65,20 @@ def when(moment: datetime) -> str:
 
 def section(text: str) -> Block:
     """A paragraph."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": _fitting(text)}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": _fitting(text, SECTION_MOST)}}
 
 
 def context(*texts: str) -> Block:
     """Small print."""
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": _fitting(text)} for text in texts[:10]]}
+    elements = [{"type": "mrkdwn", "text": _fitting(text, SMALL_PRINT_MOST)} for text in texts[:10]]
+    return {"type": "context", "elements": elements}
 
 
-def _fitting(text: str) -> str:
-    """Cut to what a section holds, at the end of a line where there is one."""
-    if len(text) <= SECTION_MOST:
+def _fitting(text: str, most: int) -> str:
+    """Cut to *most* characters, at the end of a line where there is one."""
+    if len(text) <= most:
         return text or " "
-    cut = text[: SECTION_MOST - 2]
+    cut = text[: most - 2]
     return (cut.rsplit("\n", 1)[0] if "\n" in cut else cut) + "\n…"
 
 
@@ -93,14 +104,26 @@ def plain(text: str) -> Block:
     return {"type": "plain_text", "text": text}
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> tuple[Block, int]:
-    """A table of as many *rows* as Slack holds, and how many those are."""
+def weight(blocks: Iterable[Block]) -> int:
+    """Count the characters of all that *blocks* show."""
+    return sum(map(_weight, blocks))
+
+
+def _weight(part: Any) -> int:
+    if isinstance(part, dict):
+        return sum(len(value) if name == "text" and isinstance(value, str) else _weight(value)
+                   for name, value in part.items())  # fmt: skip
+    return sum(map(_weight, part)) if isinstance(part, list) else 0
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], most: int = TABLE_CHARACTERS) -> tuple[Block, int]:
+    """A table of as many *rows* as Slack holds within *most* characters, and how many those are."""
     shown = [_row(header)]
     used = sum(map(len, header))
     for row in rows:
         cells = [visible(cell, CELL_MOST) for cell in row]
         used += sum(map(len, cells))
-        if len(shown) >= TABLE_ROWS or used > TABLE_CHARACTERS:
+        if len(shown) >= TABLE_ROWS or used > most:
             break
         shown.append(_row(cells))
     return {"type": "table", "rows": shown}, len(shown) - 1

@@ -67,7 +67,7 @@ def _key_facts(rotation: Rotation) -> str:
 def _people(rotation: Rotation) -> str:
     asked = f"asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}"
     given = [f"approved by <@{a.by}>, {when(a.at)}" for a in rotation.approvals]
-    ended = [f"by <@{rotation.ended_by}>"] if rotation.ended_by else []
+    ended = [f"by <@{rotation.ended_by}>"] if rotation.ended_by and rotation.is_over else []
     closed = [f"ended {when(rotation.ended_at)}"] if rotation.ended_at else []
     return " · ".join([asked, *given, *closed, *ended])
 

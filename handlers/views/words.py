@@ -145,6 +145,8 @@ def consequence(rotation: Rotation) -> str:
     """Say what a stop means for callers now."""
     assert rotation.stop is not None
     moved = rotation.moved
+    if rotation.plan.old_key_gone:
+        return "The old key is gone; what is on the replacement stays there."
     if rotation.track is Track.BACK:
         return "Both keys are still there; some models may not be back on the old key yet."
     if not moved:

@@ -36,6 +36,7 @@ async def test_another_secret_takes_the_refused_one_back_first_and_leaves_no_key
     assert old.id not in stage.aisix.provider_keys
     assert len(stage.aisix.provider_keys) == 2  # the other key, and one replacement
     assert "2 secrets given" in stage.thread(card)
+    assert stage.thread(card).count("Approval wanted") == 1
 
 
 async def test_after_another_secret_callers_are_on_the_old_key_until_it_is_given(stage: Stage) -> None:

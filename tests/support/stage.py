@@ -91,7 +91,7 @@ class Stage:
 
     async def press(self, button: str, card: Message, who: str = "U_REQUESTER", **more: Any) -> Any:
         """Have *who* press a button of *card*, once it is there."""
-        await self.slack.until(lambda: button in card.buttons, what=f"the button {button}; the card says {card.plain}")
+        await self.slack.until(lambda: button in card.buttons, timeout=30, what=f"the button {button}; the card says {card.plain}")
         return await self.slack.person(who).click(button, card, **more)
 
     async def give(
