@@ -1,0 +1,410 @@
+"""What uses a key, what reaches that, and what has changed since it was shown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import AmbiguousKey, UnknownKey
+from bot.plan import Model, PassthroughRoute, dependents, drift, find_key, make_plan, plural, search, users_of
+from tests.bot.values import inventory, key, model
+
+OLD = key(allowed_environments=("prod", "stag"))
+OTHER = key("pk_other", "Another key")
+NEW = key("pk_new", "OpenAI production (2026-11-23 rabc123)")
+BOTH = ("prod", "stag")
+
+
+def direct(id_: str, environment: str = "prod", on: str | None = "pk_old", **fields) -> Model:
+    return model(id_, environment, provider_key=on, **fields)
+
+
+def virtual(id_: str, *references: tuple[str, str], kind: str = "routing", environment: str = "prod") -> Model:
+    return model(id_, environment, kind=kind, refers_to=references)
+
+
+def plan_of(*models: Model, old=OLD, gateways=BOTH, **fields):
+    return make_plan(inventory(models, [old, OTHER], **fields), old, gateways)
+
+
+# --- affected models ---
+
+
+def test_models_in_every_environment_are_affected_also_where_the_key_is_not_allowed():
+    plan = plan_of(direct("a"), direct("b", "stag"), old=key(allowed_environments=("prod",)))
+
+    assert [m.id for m in plan.models] == ["a", "b"]
+    assert plan.environments == {"prod": "production", "stag": "staging"}
+
+
+@pytest.mark.parametrize("reference", ["pk_old", "OpenAI production"])
+def test_a_model_may_name_its_key_by_id_or_by_name(reference):
+    assert [m.id for m in plan_of(direct("a", on=reference)).models] == ["a"]
+
+
+@pytest.mark.parametrize("reference", [None, "", "pk_other", "pk_ol", "openai production", "OpenAI"])
+def test_another_key_no_key_and_a_name_that_is_only_alike_are_not_affected(reference):
+    assert plan_of(direct("a", on=reference)).models == ()
+
+
+def test_models_are_shown_in_the_order_of_environment_and_alias():
+    plan = plan_of(direct("3", "stag", alias="a"), direct("2", alias="b"), direct("1", alias="a"))
+
+    assert [m.label for m in plan.models] == ["`a` in production", "`b` in production", "`a` in staging"]
+
+
+def test_a_model_of_an_environment_without_a_name_is_shown_by_its_id():
+    assert plan_of(direct("a", "nowhere")).models[0].environment_name == "nowhere"
+
+
+# --- dependent aliases ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "words"),
+    [
+        ("routing", "target", "routing"),
+        ("ensemble", "panel", "ensemble, in its panel"),
+        ("ensemble", "judge", "ensemble, as its judge"),
+        ("semantic", "route", "semantic router, by a route"),
+        ("semantic", "default", "semantic router, by its default"),
+        ("semantic", "embedding model", "semantic router, by its embedding model"),
+        ("semantic cache policy", "embedding model", "semantic cache policy, by its embedding model"),
+    ],
+)
+@pytest.mark.parametrize("reference", ["a", "alias-a"])
+def test_an_alias_that_names_an_affected_model_depends_on_it(kind, role, words, reference):
+    plan = plan_of(direct("a"), virtual("v", (role, reference), kind=kind))
+
+    assert [(d.alias, d.environment_name, d.role) for d in plan.dependents] == [("alias-v", "production", words)]
+
+
+def test_dependence_is_followed_through_routers_of_routers():
+    top = virtual("x", ("panel", "y"), kind="ensemble")
+    plan = plan_of(top, virtual("y", ("route", "alias-z"), kind="semantic"), virtual("z", ("target", "a")), direct("a"))
+
+    assert [d.alias for d in plan.dependents] == ["alias-x", "alias-y", "alias-z"]
+
+
+def test_a_cycle_ends():
+    plan = plan_of(direct("a"), virtual("x", ("target", "y")), virtual("y", ("target", "x"), ("target", "a")))
+
+    assert [d.alias for d in plan.dependents] == ["alias-x", "alias-y"]
+
+
+def test_a_cycle_apart_from_affected_models_is_not_dependent():
+    plan = plan_of(direct("a"), virtual("x", ("target", "y")), virtual("y", ("target", "x")), virtual("z"))
+
+    assert plan.dependents == ()
+
+
+def test_the_same_alias_in_another_environment_is_another_alias():
+    plan = plan_of(direct("a", alias="chat"), virtual("x", ("target", "chat"), environment="stag"))
+
+    assert plan.dependents == ()
+
+
+def test_an_affected_model_is_not_its_own_dependent():
+    assert plan_of(direct("a", refers_to=(("default", "a"),))).dependents == ()
+
+
+# --- warnings ---
+
+
+@pytest.mark.parametrize(
+    ("models", "fields", "expected"),
+    [
+        ((), {}, ["No model uses this key."]),
+        ((direct("a"),), {}, []),
+        (
+            (direct("a"), direct("b")),
+            {"gateways": ("stag",)},
+            ["`production` has no gateway in the settings: its 2 models cannot be verified"],
+        ),
+        (
+            (direct("a", "stag"),),
+            {"old": key(allowed_environments=("prod",))},
+            ["The old key is not allowed in `staging`, but 1 model there use it"],
+        ),
+        ((direct("a", "stag"),), {"old": key(allowed_environments=())}, []),
+        ((direct("a"),), {"budgeted_keys": ("pk_old",)}, ["A budget is set on this key."]),
+        ((direct("a"),), {"budgeted_keys": ("pk_other",)}, []),
+        (
+            (direct("a"),),
+            {"routes": (PassthroughRoute(id="r", environment="stag", name="raw", provider_key="pk_old"),)},
+            ["The passthrough route `raw` in staging holds this key."],
+        ),
+        (
+            (direct("a"),),
+            {"routes": (PassthroughRoute(id="r", environment="stag", name="raw", provider_key="pk_other"),)},
+            [],
+        ),
+    ],
+)
+def test_what_a_person_should_know_first_is_said_in_words(models, fields, expected):
+    warnings = plan_of(*models, **fields).warnings
+
+    assert len(warnings) == len(expected)
+    assert all(sentence in warning for sentence, warning in zip(expected, warnings, strict=True))
+
+
+def test_environments_without_a_gateway_are_unverifiable():
+    assert plan_of(direct("a"), direct("b", "stag"), gateways=("prod",)).unverifiable == ("stag",)
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [(0, "model", "0 models"), (1, "model", "1 model"), (1200, "model", "1,200 models"), (2, "alias", "2 aliases")],
+)
+def test_numbers_are_said_with_their_noun(number, noun, words):
+    assert plural(number, noun) == words
+
+
+# --- drift ---
+
+
+SHOWN = (direct("a"), direct("b", "stag"))
+
+
+def drift_to(*models: Model, keys=(OLD, NEW, OTHER), ours=("pk_new",), **fields):
+    return drift(plan_of(*SHOWN), inventory(models, keys, **fields), ours, BOTH)
+
+
+def test_an_unchanged_world_has_not_drifted():
+    changes = drift_to(*SHOWN)
+
+    assert changes.sentences == ()
+    assert changes.plan.models == plan_of(*SHOWN).models
+
+
+@pytest.mark.parametrize("reference", ["pk_new", NEW.display_name])
+def test_models_on_a_key_of_this_rotation_have_not_drifted(reference):
+    assert drift_to(direct("a", on=reference), SHOWN[1]).sentences == ()
+
+
+def test_a_model_that_joined_the_old_key_is_named_and_joins_the_plan():
+    changes = drift_to(*SHOWN, direct("c"))
+
+    assert changes.sentences == ("`alias-c` in production was bound to the old key by someone.",)
+    assert [m.id for m in changes.plan.models] == ["a", "c", "b"]
+
+
+def test_a_model_that_is_gone_is_named_and_leaves_the_plan():
+    changes = drift_to(SHOWN[0])
+
+    assert changes.sentences == ("`alias-b` in staging no longer exists.",)
+    assert changes.plan.environments == {"prod": "production"}
+
+
+@pytest.mark.parametrize("reference", ["pk_other", None, "pk_unheard_of"])
+def test_a_model_on_a_foreign_key_is_named_and_leaves_the_plan(reference):
+    changes = drift_to(direct("a", on=reference), SHOWN[1])
+
+    assert changes.sentences == (
+        "`alias-a` in production uses a key that this rotation does not know: someone changed it.",
+    )
+    assert [m.id for m in changes.plan.models] == ["b"]
+
+
+def test_a_key_that_only_says_it_is_ours_is_foreign_once_it_is_gone():
+    assert len(drift_to(direct("a", on="pk_new"), SHOWN[1], keys=(OLD, OTHER)).sentences) == 1
+
+
+def test_an_old_key_that_is_gone_is_said_once():
+    first = drift_to(*SHOWN, keys=(NEW, OTHER))
+    second = drift(first.plan, inventory(SHOWN, [NEW, OTHER]), ("pk_new",), BOTH)
+
+    assert first.sentences == ("The old key no longer exists: someone deleted it.",)
+    assert first.plan.old_key_gone
+    assert second.sentences == ()
+
+
+def test_an_old_key_that_was_renamed_still_means_its_models():
+    renamed = OLD.but(display_name="Renamed")
+
+    assert drift_to(direct("a", on="Renamed"), SHOWN[1], keys=(renamed, NEW)).sentences == ()
+
+
+def test_drift_taken_as_shown_is_no_drift_any_more():
+    world = inventory((direct("c"), direct("a", on="pk_other")), (OLD, NEW, OTHER))
+    once = drift(plan_of(*SHOWN), world, ("pk_new",), BOTH)
+
+    assert once.sentences != ()
+    assert drift(once.plan, world, ("pk_new",), BOTH).sentences == ()
+
+
+def test_routes_and_unverifiable_environments_are_those_of_now():
+    route = PassthroughRoute(id="r", environment="prod", name="raw", provider_key="pk_old")
+    changes = drift(plan_of(*SHOWN), inventory(SHOWN, [OLD], routes=(route,)), (), ("prod",))
+
+    assert changes.plan.routes == ("`raw` in production",)
+    assert changes.plan.unverifiable == ("stag",)
+
+
+def test_everything_that_refers_to_a_key_is_named():
+    route = PassthroughRoute(id="r", environment="stag", name="raw", provider_key=OLD.display_name)
+    seen = inventory((*SHOWN, direct("c", on="pk_other"), virtual("v", ("target", "a"))), [OLD], routes=(route,))
+
+    assert users_of(seen, OLD) == (
+        "`alias-a` in production",
+        "`alias-b` in staging",
+        "passthrough route `raw` in staging",
+    )
+
+
+# --- finding a key ---
+
+
+KEYS = inventory(
+    (),
+    [
+        key("pk_1", "OpenAI production"),
+        key("pk_2", "OpenAI staging"),
+        key("pk_3", "twin"),
+        key("pk_4", "twin"),
+        key("pk_5", "Case"),
+        key("pk_6", "CASE"),
+        key("pk_7", "pk_1"),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("pk_1", "pk_1"),
+        ("OpenAI production", "pk_1"),
+        ("openai PRODUCTION", "pk_1"),
+        ("Case", "pk_5"),
+        ("CASE", "pk_6"),
+    ],
+)
+def test_a_key_is_found_by_id_first_then_by_exact_name_then_the_case_aside(asked, found):
+    assert find_key(KEYS, asked).id == found
+
+
+@pytest.mark.parametrize(("asked", "choices"), [("twin", {"pk_3", "pk_4"}), ("case", {"pk_5", "pk_6"})])
+def test_an_ambiguous_name_carries_the_choices(asked, choices):
+    with pytest.raises(AmbiguousKey) as refusal:
+        find_key(KEYS, asked)
+
+    assert {id_ for _, id_ in refusal.value.choices} == choices
+    assert asked in str(refusal.value)
+
+
+def test_an_unknown_name_carries_the_nearest_ones():
+    with pytest.raises(UnknownKey) as refusal:
+        find_key(KEYS, "opnai produktion")
+
+    assert refusal.value.nearest[0] == "OpenAI production"
+    assert len(refusal.value.nearest) <= 3
+
+
+@pytest.mark.parametrize("asked", ["", "zzzzzzzzzz"])
+def test_a_name_that_is_near_to_none_has_no_nearest(asked):
+    with pytest.raises(UnknownKey) as refusal:
+        find_key(KEYS, asked)
+
+    assert refusal.value.nearest == ()
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("staging", ["pk_2"]),
+        (" OPENAI ", ["pk_5", "pk_6", "pk_1", "pk_2", "pk_7", "pk_3", "pk_4"]),
+        ("pk_6", ["pk_6"]),
+        ("nothing", []),
+    ],
+)
+def test_a_search_finds_by_name_id_and_provider_in_the_order_of_names(typed, found):
+    assert [k.id for k in search(KEYS, typed)] == found
+
+
+def test_a_search_returns_no_more_than_it_may():
+    assert len(search(KEYS, "", limit=2)) == 2
+
+
+# --- rules that hold for every world ---
+
+
+environments = st.sampled_from(["prod", "stag", "third"])
+ids = st.sampled_from([f"m{n}" for n in range(8)])
+references = st.lists(
+    st.tuples(st.sampled_from(["target", "panel", "judge", "route", "default", "embedding model"]), ids), max_size=3
+)
+keys = st.sampled_from([None, "", "pk_old", OLD.display_name, "pk_other", "pk_gone"])
+
+
+@st.composite
+def worlds(draw):
+    chosen = draw(st.lists(ids, unique=True, max_size=8))
+    return [
+        Model(
+            id=id_,
+            environment=draw(environments),
+            alias=draw(st.sampled_from(["x", "y", id_])),
+            provider_key=draw(keys),
+            refers_to=tuple(draw(references)),
+        )
+        for id_ in chosen
+    ]
+
+
+@given(worlds(), st.sets(environments))
+def test_every_model_that_refers_to_the_key_is_affected_and_no_other(models, gateways):
+    plan = plan_of(*models, gateways=gateways)
+
+    assert {m.id for m in plan.models} == {m.id for m in models if m.provider_key in ("pk_old", OLD.display_name)}
+    assert set(plan.environments) == {m.environment for m in plan.models}
+    assert set(plan.unverifiable) == set(plan.environments) - gateways
+
+
+def closure(models: list[Model]) -> set[str]:
+    """The dependents, the slow way: add whatever names a member until nothing is added."""
+    members = {m.id: m for m in models if m.provider_key in ("pk_old", OLD.display_name)}
+    affected = set(members)
+    while True:
+        names = {(m.environment, name) for m in members.values() for name in (m.id, m.alias)}
+        more = {m.id: m for m in models if any((m.environment, ref) in names for _, ref in m.refers_to)}
+        if more.keys() <= members.keys():
+            return members.keys() - affected
+        members |= more
+
+
+@given(worlds())
+def test_dependents_are_exactly_what_reaches_an_affected_model(models):
+    by_id = {m.id: m for m in models}
+    expected = sorted((by_id[id_].alias, by_id[id_].environment) for id_ in closure(models))
+    names = {"prod": "production", "stag": "staging"}
+
+    found = sorted((d.alias, d.environment_name) for d in plan_of(*models).dependents)
+    assert found == sorted((alias, names.get(env, env)) for alias, env in expected)
+
+
+@given(worlds(), st.randoms(use_true_random=False))
+def test_dependents_do_not_hang_on_the_order_of_the_models(models, random):
+    shuffled = list(models)
+    random.shuffle(shuffled)
+    one, other = plan_of(*models), plan_of(*shuffled)
+
+    assert one.models == other.models
+    assert sorted((d.environment_name, d.alias) for d in one.dependents) == sorted(
+        (d.environment_name, d.alias) for d in other.dependents
+    )
+
+
+@given(worlds())
+def test_nothing_that_is_left_out_names_a_dependent_or_affected_model(models):
+    direct_ones = [m for m in models if OLD.is_meant_by(m.provider_key)]
+    found = closure(models)
+    more = dependents(inventory(models), direct_ones + [m for m in models if m.id in found])
+
+    assert more == ()
+
+
+@given(worlds(), worlds())
+def test_drift_taken_as_it_is_shown_settles_at_once(before, after):
+    world = inventory(after, [OLD, NEW])
+    once = drift(plan_of(*before), world, ("pk_new",), BOTH)
+
+    assert drift(once.plan, world, ("pk_new",), BOTH).sentences == ()

@@ -1,0 +1,214 @@
+"""Who may do what, and when: one table, every cell filled in."""
+
+import pytest
+
+from bot.errors import KeyturnError, NotAllowed, StopKind, WrongState
+from bot.policy import (
+    IN_STATE,
+    OFFERS,
+    Action,
+    Person,
+    Standing,
+    check_may_approve,
+    check_may_give_secret,
+    check_may_request,
+    check_may_steer,
+    check_member,
+    check_offered,
+    offered,
+)
+from bot.rotation import TERMINAL, Rotation, State, Track
+from tests.bot.values import approval, rotation, running, stopped
+
+S = State
+A = Action
+
+PEOPLE = {
+    "requester": Standing(person=Person(id="U_REQUESTER"), may_request=True),
+    "approver": Standing(person=Person(id="U_APPROVER"), approver=True),
+    "both": Standing(person=Person(id="U_REQUESTER"), may_request=True, approver=True),
+    "colleague": Standing(person=Person(id="U_COLLEAGUE"), may_request=True),
+    "bystander": Standing(person=Person(id="U_BYSTANDER")),
+    "stranger": Standing(person=Person(id="U_S", stranger=True), may_request=True, approver=True),
+    "guest": Standing(person=Person(id="U_G", guest=True), may_request=True, approver=True),
+    "bot": Standing(person=Person(id="U_B", bot=True), may_request=True, approver=True),
+    "deactivated": Standing(person=Person(id="U_REQUESTER", deactivated=True), may_request=True, approver=True),
+}
+
+WHO = {
+    A.ENTER_SECRET: {"requester", "both"},
+    A.ANOTHER_SECRET: {"requester", "both"},
+    A.CANCEL: {"requester", "approver", "both"},
+    A.TRY_AGAIN: {"requester", "approver", "both"},
+    A.ROLL_BACK: {"requester", "approver", "both"},
+    A.DELETE_OLD_KEY: {"approver"},
+}
+"""Who may press what, the state aside and without self-approval."""
+
+MOMENTS: dict[str, Rotation] = {
+    "AWAITING_SECRET": rotation(S.AWAITING_SECRET),
+    "RUNNING": running(),
+    "RUNNING, approved": running(approvals=(approval(),)),
+    "RUNNING, withdrawing": running(track=Track.WITHDRAW),
+    "AWAITING_APPROVAL": running().but(state=S.AWAITING_APPROVAL),
+    "ROLLING_BACK": running(track=Track.BACK).but(state=S.ROLLING_BACK),
+    "COMPLETED": running().but(state=S.COMPLETED),
+    "ROLLED_BACK": running().but(state=S.ROLLED_BACK),
+    "CANCELLED": rotation(S.CANCELLED),
+    **{f"BLOCKED, {kind}": stopped(kind) for kind in StopKind},
+    **{f"BLOCKED, {kind}, on the way back": stopped(kind, track=Track.BACK) for kind in StopKind},
+}
+
+TABLE = """
+                                          Enter  Cancel  Try  Another  Roll  Delete
+AWAITING_SECRET                             x      x      .     .       .      .
+RUNNING                                     .      .      .     .       x      .
+RUNNING, approved                           .      .      .     .       .      .
+RUNNING, withdrawing                        .      .      .     .       .      .
+AWAITING_APPROVAL                           .      .      .     .       x      x
+ROLLING_BACK                                .      .      .     .       .      .
+COMPLETED                                   .      .      .     .       .      .
+ROLLED_BACK                                 .      .      .     .       .      .
+CANCELLED                                   .      .      .     .       .      .
+BLOCKED, rejected                           .      .      x     x       x      .
+BLOCKED, refused                            .      .      .     x       x      .
+BLOCKED, difference                         .      .      x     .       x      .
+BLOCKED, projection                         .      .      x     .       x      .
+BLOCKED, unverified                         .      .      x     x       x      .
+BLOCKED, drift                              .      .      x     .       x      .
+BLOCKED, trouble                            .      .      x     .       x      .
+BLOCKED, rejected, on the way back          .      .      x     x       .      .
+BLOCKED, refused, on the way back           .      .      .     x       .      .
+BLOCKED, difference, on the way back        .      .      x     .       .      .
+BLOCKED, projection, on the way back        .      .      x     .       .      .
+BLOCKED, unverified, on the way back        .      .      x     x       .      .
+BLOCKED, drift, on the way back             .      .      x     .       .      .
+BLOCKED, trouble, on the way back           .      .      x     .       .      .
+"""
+"""What each moment offers."""
+
+COLUMNS = (A.ENTER_SECRET, A.CANCEL, A.TRY_AGAIN, A.ANOTHER_SECRET, A.ROLL_BACK, A.DELETE_OLD_KEY)
+
+
+def offers_of(line: str) -> tuple[str, set[Action]]:
+    *words, enter, cancel, again, another, back, delete = line.split()
+    marks = (enter, cancel, again, another, back, delete)
+    return " ".join(words), {action for action, mark in zip(COLUMNS, marks, strict=True) if mark == "x"}
+
+
+OFFERED = dict(offers_of(line) for line in TABLE.strip("\n").splitlines()[1:])
+
+
+def test_the_table_has_a_line_for_every_moment_and_a_column_for_every_action():
+    assert OFFERED.keys() == MOMENTS.keys()
+    assert set(COLUMNS) == set(WHO) == set(Action)
+    assert {moment.state for moment in MOMENTS.values()} == set(State)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_each_moment_offers_what_the_table_says(moment):
+    assert set(offered(MOMENTS[moment])) == OFFERED[moment]
+
+
+def press(action: Action, record: Rotation, who: Standing, *, self_approval: bool = False) -> None:
+    """What the service asks of the policy when a person presses a button."""
+    if action in (A.ENTER_SECRET, A.ANOTHER_SECRET):
+        check_may_give_secret(record, who)
+    elif action is A.DELETE_OLD_KEY:
+        check_may_approve(record, who, self_approval=self_approval)
+    else:
+        check_may_steer(record, who)
+    check_offered(record, action)
+
+
+def outcome(action: Action, record: Rotation, who: str, *, self_approval: bool = False) -> str:
+    try:
+        press(action, record, PEOPLE[who], self_approval=self_approval)
+    except NotAllowed:
+        return "not allowed"
+    except WrongState:
+        return "too late"
+    return "done"
+
+
+@pytest.mark.parametrize("self_approval", [False, True])
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_press_does_what_the_tables_say(moment, who, action, self_approval):
+    may = who in WHO[action] or (self_approval and who == "both" and action is A.DELETE_OLD_KEY)
+    expected = "not allowed" if not may else "done" if action in OFFERED[moment] else "too late"
+
+    assert outcome(action, MOMENTS[moment], who, self_approval=self_approval) == expected
+
+
+def test_every_kind_of_stop_has_offers_and_each_lets_a_person_go_on():
+    assert set(OFFERS) == set(StopKind)
+    assert all(OFFERS.values())
+
+
+def test_every_state_says_what_it_offers_and_an_end_offers_nothing():
+    assert set(IN_STATE) == set(State)
+    assert all(IN_STATE[state] == () for state in TERMINAL)
+
+
+def test_every_action_is_offered_somewhere():
+    assert set.union(*OFFERED.values()) == set(Action)
+
+
+def test_nobody_is_left_without_a_way_on_in_a_block():
+    blocked = [name for name in MOMENTS if name.startswith("BLOCKED")]
+
+    assert all(OFFERED[name] for name in blocked)
+
+
+@pytest.mark.parametrize("who", ["stranger", "guest", "bot", "deactivated"])
+def test_whoever_is_not_a_full_member_hears_why(who):
+    sentences = set()
+    for check in (check_member, lambda person: check_may_request(PEOPLE[who])):
+        with pytest.raises(NotAllowed) as refusal:
+            check(PEOPLE[who].person)
+        sentences.add(str(refusal.value))
+
+    assert len(sentences) == 1
+
+
+def test_each_refusal_of_a_person_is_a_sentence_of_its_own():
+    sentences = set()
+    for who in ("stranger", "guest", "bot", "deactivated", "bystander"):
+        with pytest.raises(NotAllowed) as refusal:
+            check_may_request(PEOPLE[who])
+        sentences.add(str(refusal.value))
+
+    assert len(sentences) == 5
+    assert all(sentence.endswith(".") for sentence in sentences)
+
+
+def test_the_settings_may_let_only_some_ask():
+    check_may_request(PEOPLE["requester"])
+    with pytest.raises(NotAllowed, match="REQUESTERS"):
+        check_may_request(PEOPLE["approver"])
+
+
+def test_one_approver_approves_once():
+    record = MOMENTS["AWAITING_APPROVAL"].but(approvals=(approval(),), approvals_required=2)
+
+    with pytest.raises(WrongState, match="another approver"):
+        check_may_approve(record, PEOPLE["approver"], self_approval=False)
+    second = Standing(person=Person(id="U_SECOND"), approver=True)
+    check_may_approve(record, second, self_approval=False)
+
+
+def test_a_requester_who_is_an_approver_hears_who_else_has_to():
+    with pytest.raises(NotAllowed, match="other than <@U_REQUESTER>"):
+        check_may_approve(MOMENTS["AWAITING_APPROVAL"], PEOPLE["both"], self_approval=False)
+
+
+def test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button():
+    with pytest.raises(WrongState, match=r"“Delete old key”.*old key deleted"):
+        check_offered(MOMENTS["COMPLETED"], A.DELETE_OLD_KEY)
+
+
+def test_every_refusal_is_an_error_that_people_are_told():
+    assert issubclass(NotAllowed, KeyturnError)
+    assert issubclass(WrongState, KeyturnError)

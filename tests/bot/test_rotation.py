@@ -1,0 +1,190 @@
+"""The record of a rotation: its table of states, its verbs, and its way through JSON."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import StopKind, WrongState
+from bot.evidence import Evidence, Verdict
+from bot.rotation import (
+    MEANING,
+    TERMINAL,
+    TRANSITIONS,
+    Approval,
+    Finding,
+    Replacement,
+    Rotation,
+    State,
+    Stop,
+    Track,
+    was_failing_before,
+)
+from tests.bot.values import NOW, affected, key, later, rotation, stopped
+
+ALLOWED = {(before, after) for before, exits in TRANSITIONS.items() for after in exits}
+
+
+def test_every_state_has_exits_and_a_meaning():
+    assert set(TRANSITIONS) == set(MEANING) == set(State)
+    assert all(MEANING.values())
+
+
+def test_the_ends_are_ends():
+    assert {State.COMPLETED, State.ROLLED_BACK, State.CANCELLED} == TERMINAL
+
+
+def test_every_state_is_reached_from_the_first_one_and_reaches_an_end():
+    def reached(start: State) -> set[State]:
+        found, frontier = {start}, [start]
+        while frontier:
+            frontier = [after for state in frontier for after in TRANSITIONS[state] if after not in found]
+            found |= set(frontier)
+        return found
+
+    assert reached(State.AWAITING_SECRET) == set(State)
+    assert all(reached(state) & TERMINAL for state in State)
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(State, State)))
+def test_a_rotation_moves_where_the_table_lets_it_and_nowhere_else(before, after):
+    record = rotation(before)
+    if (before, after) in ALLOWED:
+        assert record.to(after).state is after
+    else:
+        with pytest.raises(WrongState, match=MEANING[before]):
+            record.to(after)
+
+
+def test_nothing_deletes_without_an_approval_being_awaited():
+    assert {before for before, after in ALLOWED if after is State.COMPLETED} == {State.RUNNING}
+    assert State.COMPLETED not in TRANSITIONS[State.ROLLING_BACK]
+
+
+def test_a_move_forgets_what_belonged_to_the_state_before():
+    before = rotation(State.RUNNING, note="n", retry_at=NOW, step_since=NOW, trouble_since=NOW)
+    after = before.to(State.AWAITING_APPROVAL)
+
+    assert (after.note, after.retry_at, after.step_since, after.trouble_since) == (None, None, None, None)
+
+
+def test_only_a_block_keeps_its_stop():
+    assert stopped().to(State.RUNNING).stop is None
+    assert rotation(State.RUNNING, stop=stopped().stop).to(State.BLOCKED).stop is not None
+
+
+@pytest.mark.parametrize("state", State)
+def test_who_has_the_next_move(state):
+    record = rotation(state)
+
+    assert record.is_over == (state in TERMINAL)
+    assert record.waits_for_bot == (state in (State.RUNNING, State.ROLLING_BACK))
+
+
+def test_each_secret_has_its_own_tag():
+    tags = [rotation(attempt=attempt).tag for attempt in range(4)]
+
+    assert tags == ["rabc123", "rabc123-2", "rabc123-3", "rabc123-4"]
+
+
+def test_a_rotation_knows_its_keys_by_id_and_by_a_name_it_asked_for():
+    record = rotation(made=("pk_1",), names=("asked",))
+    keys = [key("pk_1", "x"), key("pk_2", "asked"), key("pk_3", "OpenAI production"), key("asked", "pk_1")]
+
+    assert [k.id for k in record.own_keys(keys)] == ["pk_1", "pk_2"]
+
+
+def test_what_is_learnt_is_added():
+    record = rotation().learn({"m1": Finding(passes=1)}).learn({"m2": Finding(moved_at=NOW)})
+
+    assert record.finding(affected("m1")).passes == 1
+    assert record.finding(affected("m3")) == Finding()
+    assert record.moved == ()
+    assert record.learn({"m1": Finding(moved_at=NOW)}).moved == record.plan.models
+
+
+def test_a_rotation_says_its_extent():
+    assert rotation().extent == "1 model in 1 environment"
+
+
+def saw(verdict: Verdict, signature: str, *, blames: bool = False) -> Evidence:
+    return Evidence(verdict=verdict, reason="r", at=NOW, signature=signature, blames_credential=blames)
+
+
+GOOD, BAD = saw(Verdict.LIKELY, "200"), saw(Verdict.INCONCLUSIVE, "502")
+REFUSED = saw(Verdict.REJECTED, "401", blames=True)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "latest", "excused"),
+    [
+        (None, BAD, False),
+        (BAD, None, False),
+        (GOOD, BAD, False),
+        (BAD, GOOD, False),
+        (BAD, BAD, True),
+        (BAD, saw(Verdict.INCONCLUSIVE, "504"), False),
+        (REFUSED, REFUSED, False),
+        (saw(Verdict.REJECTED, "404"), saw(Verdict.REJECTED, "404"), True),
+    ],
+)
+def test_a_model_is_excused_only_if_it_failed_the_same_way_before(baseline, latest, excused):
+    assert was_failing_before(Finding(baseline=baseline, latest=latest)) is excused
+
+
+# --- through JSON ---
+
+
+moments = st.integers(0, 10**6).map(later)
+texts = st.text(max_size=12)
+evidences = st.builds(
+    Evidence,
+    verdict=st.sampled_from(Verdict),
+    reason=texts,
+    at=moments,
+    signature=texts,
+    blames_credential=st.booleans(),
+)
+findings = st.builds(
+    Finding,
+    baseline=st.none() | evidences,
+    moved_at=st.none() | moments,
+    latest=st.none() | evidences,
+    passes=st.integers(0, 9),
+)
+rotations = st.builds(
+    lambda **fields: rotation(**fields),
+    state=st.sampled_from(State),
+    version=st.integers(0, 99),
+    track=st.sampled_from(Track),
+    replacement=st.none() | st.builds(Replacement, name=texts, asked_at=moments, key_id=st.none() | texts),
+    done=st.lists(texts, max_size=3).map(tuple),
+    findings=st.dictionaries(texts, findings, max_size=2),
+    approvals=st.lists(st.builds(Approval, by=texts, at=moments), max_size=2).map(tuple),
+    stop=st.none()
+    | st.builds(
+        Stop, kind=st.sampled_from(StopKind), headline=texts, sentence=texts, step=texts, resume=texts, at=moments
+    ),
+    note=st.none() | texts,
+    retry_at=st.none() | moments,
+    left_alone=st.lists(texts, max_size=2).map(tuple),
+)
+
+
+@given(rotations)
+def test_a_record_comes_back_from_json_as_it_was(record):
+    assert Rotation.model_validate_json(record.model_dump_json()) == record
+
+
+def test_a_field_of_a_newer_version_is_let_be():
+    stored = rotation().model_dump(mode="json") | {"tomorrow": 1}
+
+    assert Rotation.model_validate(stored) == rotation()
+
+
+def test_no_field_of_a_record_is_made_for_a_secret():
+    schema = str(Rotation.model_json_schema()).casefold()
+
+    assert "password" not in schema
+    assert "secretstr" not in schema

@@ -1,0 +1,70 @@
+"""Values that the tests of the core begin with: the plainest record, and the shortest way to another one."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.errors import StopKind
+from bot.plan import AffectedModel, Environment, Inventory, Model, Plan, ProviderKey
+from bot.rotation import Approval, Replacement, Rotation, State, Stop
+from bot.steps.common import Limits
+
+NOW = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
+SECRET = "sk-CANARY-0123456789abcdefghij"
+
+
+def later(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def key(id_: str = "pk_old", name: str = "OpenAI production", **fields: Any) -> ProviderKey:
+    return ProviderKey(id=id_, display_name=name, **{"provider": "openai"} | fields)
+
+
+def model(id_: str, environment: str = "prod", **fields: Any) -> Model:
+    return Model(id=id_, environment=environment, **{"alias": f"alias-{id_}"} | fields)
+
+
+def inventory(models: Iterable[Model], keys: Iterable[ProviderKey] = (), **fields: Any) -> Inventory:
+    environments = (Environment(id="prod", name="production"), Environment(id="stag", name="staging"))
+    return Inventory(environments=environments, keys=tuple(keys) or (key(),), models=tuple(models), **fields)
+
+
+def affected(id_: str = "m1", environment: str = "prod", **fields: Any) -> AffectedModel:
+    made = {"alias": f"alias-{id_}", "environment_name": environment, "kind": "direct", "upstream": "gpt-4o"}
+    return AffectedModel(id=id_, environment=environment, **made | fields)
+
+
+def rotation(state: State = State.AWAITING_SECRET, **fields: Any) -> Rotation:
+    made = {
+        "id": "rabc123",
+        "team": "T1",
+        "channel": "C_OPS",
+        "requested_by": "U_REQUESTER",
+        "requested_at": NOW,
+        "plan": Plan(old_key=key(), models=(affected(),), environments={"prod": "production"}),
+    }
+    return Rotation(state=state, **made | fields)
+
+
+def running(**fields: Any) -> Rotation:
+    replacement = Replacement(name="OpenAI production (rabc123)", asked_at=NOW, key_id="pk_new")
+    return rotation(State.RUNNING, **{"replacement": replacement, "attempt": 1} | fields)
+
+
+def stopped(kind: StopKind = StopKind.TROUBLE, **fields: Any) -> Rotation:
+    stop = Stop(kind=kind, headline="it stopped", sentence="It stopped.", step="verify", resume="project", at=NOW)
+    return running(**fields).but(state=State.BLOCKED, stop=stop)
+
+
+def approval(by: str = "U_APPROVER", seconds: float = 0) -> Approval:
+    return Approval(by=by, at=later(seconds))
+
+
+def limits(**fields: Any) -> Limits:
+    durations = {
+        "create_grace": 30, "read_back": 10, "projection": 120, "settle": 2, "verify": 120, "soak": 0,
+        "patience": 600, "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200,
+    }  # fmt: skip
+    seconds = {name: timedelta(seconds=fields.get(name, value)) for name, value in durations.items()}
+    return Limits(concurrency=fields.get("concurrency", 4), probes=fields.get("probes", 3), **seconds)
