@@ -154,7 +154,7 @@ findings = st.builds(
     passes=st.integers(0, 9),
 )
 rotations = st.builds(
-    lambda **fields: rotation(**fields),
+    rotation,
     state=st.sampled_from(State),
     version=st.integers(0, 99),
     track=st.sampled_from(Track),

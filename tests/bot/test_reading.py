@@ -1,0 +1,359 @@
+"""Reading answers whose shape no public text settles."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.plan import Environment
+from bot.reading import (
+    budgeted_keys,
+    cache_policy,
+    clone,
+    difference,
+    environment,
+    identity,
+    model,
+    name_of,
+    next_page,
+    passthrough_route,
+    provider_key,
+    references,
+    rows,
+    says_how_it_goes_on,
+    single,
+)
+from tests.bot.values import key
+
+ROWS = [{"id": "1"}, {"id": "2"}]
+
+# --- lists ---
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (ROWS, ROWS),
+        ([], []),
+        *(({name: ROWS}, ROWS) for name in ("data", "items", "list", "results", "provider_keys", "models")),
+        ({"environments": ROWS, "total": 2}, ROWS),
+        ({"data": {"items": ROWS}}, ROWS),
+        ({"data": None}, []),
+        ({"data": []}, []),
+        ([{"id": "1"}, "no row", None, 3], [{"id": "1"}]),
+        ({}, None),
+        ({"error": {"message": "no"}}, None),
+        ({"data": "text"}, None),
+        ("text", None),
+        (None, None),
+        (3, None),
+    ],
+)
+def test_rows_are_found_in_every_envelope_and_only_there(body, expected):
+    assert rows(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "page", "seen", "query"),
+    [
+        (ROWS, 1, 2, None),
+        ({"data": ROWS}, 1, 2, None),
+        ({"data": ROWS, "next_cursor": "c2"}, 1, 2, {"cursor": "c2"}),
+        ({"data": ROWS, "next_cursor": None, "has_more": False}, 1, 2, None),
+        ({"data": ROWS, "next_cursor": ""}, 1, 2, None),
+        ({"data": ROWS, "next_page_token": "t"}, 1, 2, {"cursor": "t"}),
+        ({"data": ROWS, "next": "https://cp/api/models?page=2&size=50"}, 1, 2, {"page": "2", "size": "50"}),
+        ({"data": ROWS, "links": {"next": "/models?cursor=c9"}}, 1, 2, {"cursor": "c9"}),
+        ({"data": ROWS, "next": 2}, 1, 2, {"page": 2}),
+        ({"data": ROWS, "next_page": 3}, 2, 4, {"page": 3}),
+        ({"data": ROWS, "next_page": None, "total": 4}, 2, 4, None),
+        ({"data": ROWS, "total": 4}, 1, 2, {"page": 2}),
+        ({"data": ROWS, "total": 4, "page": 2}, 2, 4, None),
+        ({"items": ROWS, "total_count": 3}, 1, 2, {"page": 2}),
+        ({"items": ROWS, "total": 4, "offset": 0}, 1, 2, {"offset": 2}),
+        ({"data": ROWS, "pagination": {"total_pages": 2}}, 1, 2, {"page": 2}),
+        ({"data": ROWS, "meta": {"pages": 1}}, 1, 2, None),
+        ({"data": ROWS, "page_info": {"has_next": True}}, 1, 2, {"page": 2}),
+        ({"data": ROWS, "has_more": True}, 3, 6, {"page": 4}),
+    ],
+)
+def test_the_next_page_is_asked_for_as_the_list_says(body, page, seen, query):
+    assert next_page(body, page, seen) == query
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (ROWS, False),
+        ({"data": ROWS}, False),
+        ({"data": ROWS, "total": 2}, True),
+        ({"data": ROWS, "next_cursor": None}, True),
+        ({"data": ROWS, "meta": {"has_more": False}}, True),
+    ],
+)
+def test_a_list_says_whether_it_pages(body, says):
+    assert says_how_it_goes_on(body) is says
+
+
+# --- one row ---
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "pk"},
+        {"data": {"id": "pk"}},
+        {"provider_key": {"id": "pk"}},
+        {"data": {"provider_key": {"id": "pk"}}},
+        {"result": {"uuid": "pk"}},
+        {"id": "pk", "data": {"id": "other"}},
+    ],
+)
+def test_the_id_is_found_wherever_the_row_is_nested(body):
+    assert identity(single(body)) == "pk"
+
+
+@pytest.mark.parametrize("body", [{}, [], None, "text", {"data": []}, {"data": {}}])
+def test_an_answer_without_an_id_has_none(body):
+    assert identity(single(body)) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [({"display_name": "a", "name": "b", "id": "1"}, "a"), ({"name": "b"}, "b"), ({"id": 7}, "7"), ({}, "")],
+)
+def test_a_row_is_called_by_its_best_name(row, name):
+    assert name_of(row) == name
+
+
+def test_an_environment_is_read():
+    assert environment({"id": "e1", "name": "production"}) == Environment(id="e1", name="production")
+
+
+# --- provider keys ---
+
+
+SHOWN = {
+    "id": "pk_old",
+    "display_name": "OpenAI production",
+    "provider": "openai",
+    "allowed_environments": ["prod"],
+    "api_base": "https://x/v1",
+    "adapter": "openai",
+    "request": {"default_headers": {"x-a": "1"}},
+    "strip_headers": ["cookie"],
+    "tls": {"verify": False},
+}
+
+
+def test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not():
+    made = {
+        "created_at": "2026", "updated_by": "U", "telemetry_tags": {}, "cost": 1, "version": 3, "model_count": 2,
+        "organization_id": "o", "status": "active", "key_fingerprint": "ab12", "secret_last4": "cdef",
+        "api_key": "***", "credential": "x", "masked": "sk-…",
+    }  # fmt: skip
+    read = provider_key(SHOWN | made)
+
+    assert set(read.settings) == {"api_base", "adapter", "request", "strip_headers", "tls"}
+    assert (read.base_url, read.adapter) == ("https://x/v1", "openai")
+
+
+@pytest.mark.parametrize(
+    "allowed", [["prod"], [{"id": "prod", "name": "production"}], [{"id": "prod"}]], ids=["id", "object", "bare object"]
+)
+@pytest.mark.parametrize("field", ["allowed_environments", "allowed_environment_ids"])
+def test_allowed_environments_are_read_however_they_are_written(field, allowed):
+    assert provider_key({"id": "pk", field: allowed}).allowed_environments == ("prod",)
+
+
+def test_a_clone_has_every_setting_and_is_allowed_where_it_is_needed():
+    body = clone(provider_key(SHOWN), name="new", environments=["stag", "prod"])
+
+    assert body == {
+        **{name: SHOWN[name] for name in ("provider", "api_base", "adapter", "request", "strip_headers", "tls")},
+        "display_name": "new",
+        "allowed_environments": ["prod", "stag"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({}, None),
+        ({"provider": "azure"}, "provider"),
+        ({"api_base": "https://x/v1/"}, "api_base"),
+        ({"api_base": None}, "api_base"),
+        ({"tls": {"verify": False, "ca_cert": None}}, None),
+        ({"tls": {"verify": True}}, "tls"),
+        ({"request": {"default_headers": {"x-a": "2"}}}, "request"),
+        ({"strip_headers": ["cookie", "x-api-key"]}, "strip_headers"),
+        ({"new_thing": 1}, "new_thing"),
+        ({"id": "pk_new", "display_name": "other", "created_at": "2027", "allowed_environments": ["stag"]}, None),
+    ],
+)
+def test_a_difference_is_named_and_what_has_to_differ_is_none(change, named):
+    assert difference(provider_key(SHOWN), provider_key(SHOWN | change)) == named
+
+
+# --- models ---
+
+
+@pytest.mark.parametrize(
+    ("row", "reference"),
+    [
+        ({"provider_key_id": "pk"}, "pk"),
+        ({"provider_key": "by name"}, "by name"),
+        ({"provider_key": {"id": "pk", "display_name": "n"}}, "pk"),
+        ({"provider_key": {"display_name": "n"}}, "n"),
+        ({"provider_key_name": "n"}, "n"),
+        ({"provider_key_id": None, "provider_key": "n"}, "n"),
+        ({"provider_key_id": ""}, None),
+        ({}, None),
+    ],
+)
+def test_a_model_refers_to_its_key_however_it_is_written(row, reference):
+    assert model({"id": "m"} | row, "prod").provider_key == reference
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"kind": "semantic"}, "semantic"),
+        ({"routing": {"targets": [{}]}}, "routing"),
+        ({"ensemble": {"panel": [{}]}}, "ensemble"),
+        ({"embedding": {"dimensions": 3}}, "embedding"),
+        ({"embedding": None}, "direct"),
+        ({}, "direct"),
+    ],
+)
+def test_a_kind_is_read_or_seen_by_its_section(row, kind):
+    assert model({"id": "m"} | row, "prod").kind == kind
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"routing": {"strategy": "failover", "targets": [{"model": "a"}, {"model": "b"}]}}, {("target", "a"), ("target", "b")}),
+        ({"routing": {"targets": [{"model_id": "a", "weight": 3, "priority": 1}]}}, {("target", "a")}),
+        ({"routing": {"targets": ["a"]}}, {("target", "a")}),
+        ({"routing": {"targets": [{"model": {"id": "a"}}]}}, {("target", "a")}),
+        ({"ensemble": {"panel": [{"model": "a"}], "judge": {"model": "b"}}}, {("panel", "a"), ("judge", "b")}),
+        ({"ensemble": {"judge_model_id": "b"}}, {("judge", "b")}),
+        ({"semantic": {"embedding_model": "e"}}, {("embedding model", "e")}),
+        ({"semantic": {"embedding_model_id": "e"}}, {("embedding model", "e")}),
+        ({"semantic": {"default": "d"}}, {("default", "d")}),
+        ({"semantic": {"default": {"target": "d"}}}, {("default", "d")}),
+        ({"semantic": {"on_embedding_failure": {"target": "f"}}}, {("default", "f")}),
+        ({"semantic": {"on_embedding_failure": "default"}}, set()),
+        ({"semantic": {"on_embedding_failure": "fail", "match": {"threshold": 1}}}, set()),
+        ({"targets": [{"model": "a"}]}, {("target", "a")}),
+        ({"model_name": "gpt-4o", "provider_key_id": "pk", "display_name": "x"}, set()),
+    ],
+)  # fmt: skip
+def test_references_are_read_with_their_role(row, expected):
+    assert set(references(row)) == expected
+
+
+def test_a_route_of_a_semantic_router_refers_to_its_target():
+    row = {"semantic": {"routes": [{"name": "sports", "target": "r", "examples": ["football"]}]}}
+
+    assert ("route", "r") in set(references(row))
+
+
+def test_a_cache_policy_is_a_dependent_alias_and_holds_no_key():
+    read = cache_policy({"id": "c", "display_name": "near", "semantic": {"embedding_model": "e"}}, "prod")
+
+    assert (read.alias, read.kind, read.provider_key) == ("near", "semantic cache policy", None)
+    assert read.refers_to == (("embedding model", "e"),)
+
+
+@pytest.mark.parametrize(
+    "row", [{"provider_key_id": "pk"}, {"credential": {"provider_key_id": "pk"}}, {"auth": {"provider_key": "pk"}}]
+)
+def test_a_route_holds_its_key_at_the_top_or_in_a_section(row):
+    assert passthrough_route({"id": "r", "display_name": "raw"} | row, "prod").provider_key == "pk"
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"scope": "provider_key", "scope_id": "pk"}, ("pk",)),
+        ({"scope": "provider_key", "provider_key_id": "pk"}, ("pk",)),
+        ({"scope_type": "provider_key", "target_id": "pk"}, ("pk",)),
+        ({"provider_key_id": "pk"}, ("pk",)),
+        ({"scope": "environment", "scope_id": "prod"}, ()),
+        ({"scope": "provider_key"}, ()),
+    ],
+)
+def test_a_budget_names_the_key_it_is_set_on(row, expected):
+    assert budgeted_keys([row]) == expected
+
+
+# --- rules that hold for every answer ---
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10)
+FIELDS = (
+    "id", "data", "items", "display_name", "provider", "allowed_environments", "provider_key_id", "provider_key",
+    "kind", "routing", "ensemble", "semantic", "embedding", "targets", "panel", "judge", "routes", "default",
+    "embedding_model", "on_embedding_failure", "model", "api_base", "api_key", "secret_hint", "next", "total",
+    "pagination", "links",
+)  # fmt: skip
+fields = st.sampled_from(FIELDS) | st.text(max_size=6)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(fields, inner, max_size=4),
+    max_leaves=15,
+)
+objects = st.dictionaries(fields, anything, max_size=5)
+
+
+@given(anything)
+def test_no_answer_breaks_the_reading_of_lists_and_rows(body):
+    found = rows(body)
+    assert found is None or all(isinstance(row, dict) for row in found)
+    assert isinstance(single(body), dict)
+    identity(single(body))
+    says_how_it_goes_on(body)
+
+
+@given(anything, st.integers(1, 9), st.integers(0, 99))
+def test_no_answer_breaks_the_reading_of_pages(body, page, seen):
+    query = next_page(body, page, seen)
+
+    assert query is None or (isinstance(query, dict) and query)
+
+
+@given(objects)
+def test_no_row_breaks_the_reading_of_a_model(row):
+    for read in (model(row, "prod"), cache_policy(row, "prod")):
+        assert all(role and isinstance(ref, str) for role, ref in read.refers_to)
+    passthrough_route(row, "prod")
+    budgeted_keys([row])
+
+
+SAFE_ALLOWED = st.none() | st.lists(st.text(max_size=5) | st.none() | st.dictionaries(fields, scalars), max_size=3)
+
+
+@given(objects, SAFE_ALLOWED)
+def test_no_row_breaks_the_reading_of_a_key(row, allowed):
+    read = provider_key(row | {"allowed_environments": allowed})
+
+    assert difference(read, read) is None
+
+
+secretive = st.sampled_from(["api_key", "apiKey", "secret", "client_secret", "secret_hint", "credentials", "API_KEY_2"])
+
+
+@given(st.dictionaries(secretive, st.text(min_size=1), min_size=1), st.dictionaries(fields, scalars, max_size=4))
+def test_a_clone_never_holds_a_field_that_looks_like_a_secret(secrets, others):
+    body = clone(provider_key(others | {"allowed_environments": []} | secrets), name="n", environments=())
+
+    assert not body.keys() & secrets.keys()
+
+
+@given(st.dictionaries(st.text(max_size=8), scalars, max_size=4), st.lists(st.text(min_size=1, max_size=4), max_size=3))
+def test_a_clone_carries_the_name_and_the_environments_whatever_the_settings(settings, environments):
+    body = clone(key(settings=settings), name="n", environments=environments)
+
+    assert (body["display_name"], body["provider"]) == ("n", "openai")
+    assert body["allowed_environments"] == sorted(set(environments))
