@@ -232,7 +232,7 @@ def test_a_kind_is_read_or_seen_by_its_section(row, kind):
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ({"routing": {"strategy": "failover", "targets": [{"model": "a"}, {"model": "b"}]}}, {("target", "a"), ("target", "b")}),
+        ({"routing": {"targets": [{"model": "a"}, {"model": "b"}]}}, {("target", "a"), ("target", "b")}),
         ({"routing": {"targets": [{"model_id": "a", "weight": 3, "priority": 1}]}}, {("target", "a")}),
         ({"routing": {"targets": ["a"]}}, {("target", "a")}),
         ({"routing": {"targets": [{"model": {"id": "a"}}]}}, {("target", "a")}),

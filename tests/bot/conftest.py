@@ -1,0 +1,78 @@
+"""A running AISIX with one key behind models in two environments, and the bot's two clients for it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, TypeAdapter
+
+from bot.control_plane import ControlPlane
+from bot.gateway import Gateways, GatewaySettings
+from bot.plan import AffectedModel
+from sandbox.aisix import Aisix, Model, ProviderKey, Switches
+from tests.bot.values import NOW
+
+OLD_SECRET = "sk-old-0123456789abcdef"
+
+
+class Tenant:
+    """An AISIX and what speaks to it."""
+
+    def __init__(self, aisix: Aisix, stack: AsyncExitStack) -> None:
+        self.aisix = aisix
+        self._stack = stack
+        self.key: ProviderKey = aisix.add_key(
+            "OpenAI production", secret=OLD_SECRET, api_base="https://api.openai.com/v1", strip_headers=["cookie"]
+        )
+        self.chat: Model = aisix.add_model("production", "chat-large", key=self.key)
+
+    async def control_plane(self, **given: Any) -> ControlPlane:
+        options = {"timeout": 2, "concurrency": 4, "attempts": 3} | given
+        url, token = options.pop("url", self.aisix.api_url), options.pop("token", self.aisix.admin_token)
+        return await self._stack.enter_async_context(ControlPlane(url, SecretStr(token), **options))
+
+    async def gateways(self, probes: dict[str, str] | None = None, **given: Any) -> Gateways:
+        settings = TypeAdapter(dict[str, GatewaySettings]).validate_json(self.aisix.settings()["AISIX_GATEWAYS"])
+        settings = {
+            env: GatewaySettings(
+                url=given.get("url", one.url),
+                caller_key=SecretStr(given.get("caller_key", one.caller_key.get_secret_value())),
+                probes=one.probes | (probes or {}),
+            )
+            for env, one in settings.items()
+        }
+        options = {name: given[name] for name in ("timeout", "concurrency") if name in given}
+        made = Gateways(settings, **{"timeout": 2, "concurrency": 4} | options, now=lambda: NOW)
+        return await self._stack.enter_async_context(made)
+
+    @property
+    def environment(self) -> str:
+        return self.aisix.environment("production").id
+
+    def affected(self, model: Model | None = None, **changes: Any) -> AffectedModel:
+        row = model or self.chat
+        shown = {
+            "id": row.id,
+            "environment": row.environment_id,
+            "environment_name": "production",
+            "alias": row.display_name,
+            "kind": row.kind,
+            "upstream": "gpt-4o",
+        }
+        return AffectedModel(**shown | changes)
+
+    def calls(self, method: str, part: str = "") -> list[Any]:
+        return [call for call in self.aisix.calls if call.method == method and part in call.path]
+
+
+@pytest.fixture
+async def switches() -> Switches:
+    return Switches()
+
+
+@pytest.fixture
+async def tenant(switches: Switches) -> AsyncIterator[Tenant]:
+    aisix = Aisix(switches=switches, environments={"production": 1, "staging": 1})
+    async with aisix, AsyncExitStack() as stack:
+        yield Tenant(aisix, stack)

@@ -1,0 +1,78 @@
+"""Who may know whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PURE = ("rotation", "plan", "policy", "evidence", "errors", "secret", "reading", "frozen")
+IO = {"httpx", "redis", "aiohttp", "slack_bolt", "slack_sdk", "asyncio", "saq", "socket", "structlog", "requests"}
+
+
+def files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, wherever it does so."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "an import says the whole way"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+def roots(path: Path) -> set[str]:
+    return {module.split(".")[0] for module in imports(path)}
+
+
+@pytest.mark.parametrize("path", [p for p in files("bot") if name(p) != "bot/__main__.py"], ids=name)
+def test_bot_knows_nothing_of_slack_or_its_handlers(path):
+    assert not {root for root in roots(path) if root == "handlers" or root.startswith("slack")}
+
+
+@pytest.mark.parametrize("path", files("bot", "handlers"), ids=name)
+def test_the_bot_never_knows_the_sandbox_or_the_tests(path):
+    assert not roots(path) & {"sandbox", "tests"}
+
+
+@pytest.mark.parametrize("path", files("sandbox"), ids=name)
+def test_the_sandbox_knows_nothing_of_the_bot(path):
+    assert not roots(path) & {"bot", "handlers", "tests"}
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_core_does_no_io(module):
+    assert not roots(ROOT / "bot" / f"{module}.py") & IO
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_core_knows_only_the_core(module):
+    ours = {m.split(".")[1] for m in imports(ROOT / "bot" / f"{module}.py") if m.startswith("bot.")}
+
+    assert ours <= {*PURE}
+
+
+@pytest.mark.parametrize(
+    ("library", "modules"),
+    [
+        ("httpx", {"bot/control_plane.py", "bot/gateway.py", "bot/check.py"}),
+        ("saq", {"bot/jobs.py", "bot/worker.py", "bot/__main__.py"}),
+    ],
+)  # fmt: skip
+def test_each_outside_world_is_met_in_few_places(library, modules):
+    assert {name(path) for path in files("bot", "handlers") if library in roots(path)} <= modules
+
+
+def test_there_are_files_to_look_at():
+    assert len(files("bot")) > 20
+    assert len(files("handlers")) > 5
+    assert len(files("sandbox")) > 20

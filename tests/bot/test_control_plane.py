@@ -1,0 +1,523 @@
+"""The client of the control plane, against one that answers in every way the real one might."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import product
+
+import pytest
+import stamina
+from aiohttp import web
+from pydantic import SecretStr
+
+from bot.control_plane import ControlPlane
+from bot.errors import ApiError, NotFound, Uncertain, Unsupported
+from bot.plan import ProviderKey, make_plan
+from sandbox.aisix import Switches
+from tests.bot.values import SECRET
+
+CANARY = SecretStr(SECRET)
+
+
+@pytest.fixture(autouse=True)
+def no_backoff() -> Iterator[None]:
+    """Repeat at once, as often as the client would."""
+    with stamina.set_testing(True, attempts=99, cap=True):
+        yield
+
+
+def old_key(seen) -> ProviderKey:
+    return next(key for key in seen.keys if key.display_name == "OpenAI production")
+
+
+def populate(tenant) -> None:
+    """A model of every kind over two environments, and all else that can hold a key."""
+    aisix = tenant.aisix
+    embed = aisix.add_model("production", "embed", key=tenant.key, kind="embedding")
+    aisix.add_model("staging", "chat-large", key=tenant.key)
+    router = aisix.add_model("production", "any", kind="routing", targets=[tenant.chat])
+    aisix.add_model("production", "vote", kind="ensemble", panel=[tenant.chat], judge=router)
+    aisix.add_model("production", "smart", kind="semantic", embedding_model=embed, routes=[router], default=router)
+    aisix.add_passthrough("staging", "raw", key=tenant.key)
+    aisix.add_cache_policy("production", "near", embedding_model=embed)
+    aisix.add_budget("cap", key=tenant.key)
+
+
+DEPENDENT = ["any", "near", "smart", "vote"]
+
+
+async def plan_seen(tenant, **options):
+    seen = await (await tenant.control_plane(**options)).inventory()
+    return make_plan(seen, old_key(seen), [e.id for e in seen.environments])
+
+
+# --- one world, however it is told ---
+
+
+ENVELOPES, PAGING = ("array", "data", "items"), ("none", "cursor", "page")
+SHAPES = [
+    *(Switches(list_envelope=e, paging=p, page_size=2) for e, p in product(ENVELOPES, PAGING)),
+    Switches(references="name"),
+    Switches(references="name", list_envelope="array"),
+    Switches(base_url_field="base_url"),
+    Switches(single_get=404),
+    Switches(single_get=405),
+    Switches(error_envelope="message"),
+    Switches(error_envelope="error_msg"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("switches", SHAPES, ids=range(len(SHAPES)))
+async def test_the_same_world_is_read_whatever_its_shape(tenant):
+    populate(tenant)
+    plan = await plan_seen(tenant)
+
+    assert [(m.alias, m.environment_name, m.kind) for m in plan.models] == [
+        ("chat-large", "production", "direct"),
+        ("embed", "production", "embedding"),
+        ("chat-large", "staging", "direct"),
+    ]
+    assert [d.alias for d in plan.dependents] == DEPENDENT
+    assert plan.routes == ("`raw` in staging",)
+    assert plan.old_key.base_url == "https://api.openai.com/v1"
+    assert len(plan.warnings) == 2
+
+
+@pytest.mark.parametrize("switches", [Switches(model_key_reference="provider_key")])
+async def test_models_that_name_their_key_by_its_name_are_found(tenant):
+    populate(tenant)
+    plan = await plan_seen(tenant)
+
+    assert len(plan.models) == 3
+    assert [d.alias for d in plan.dependents] == DEPENDENT
+    assert plan.routes == ("`raw` in staging",)
+
+
+@pytest.mark.parametrize(
+    ("switches", "missing"),
+    [
+        (Switches(has_passthrough_routes=False), "routes"),
+        (Switches(has_cache_policies=False), "policies"),
+        (Switches(has_budgets=False), "budgets"),
+    ],
+)
+async def test_a_list_that_a_tenant_does_not_have_is_empty(tenant, missing):
+    populate(tenant)
+    plan = await plan_seen(tenant)
+
+    assert (plan.routes == ()) == (missing == "routes")
+    assert ("near" in [d.alias for d in plan.dependents]) == (missing != "policies")
+    assert any("budget" in w for w in plan.warnings) == (missing != "budgets")
+    assert len(plan.models) == 3
+
+
+@pytest.mark.parametrize("part", ["/budgets", "/cache_policies"])
+async def test_what_only_adds_to_the_card_may_fail(tenant, part):
+    populate(tenant)
+    tenant.aisix.faults.fail("GET", part, times=None)
+
+    assert len((await plan_seen(tenant)).models) == 3
+
+
+@pytest.mark.parametrize("part", ["/environments", "/provider_keys", "/models", "/passthrough_routes"])
+@pytest.mark.parametrize("status", [403, 500])
+async def test_what_could_hide_a_reference_may_not_fail(tenant, part, status):
+    populate(tenant)
+    tenant.aisix.faults.fail("GET", part, status=status, times=None)
+
+    with pytest.raises(BaseException) as failure:
+        await plan_seen(tenant, attempts=1)
+
+    assert isinstance(failure.value, ApiError)
+    assert isinstance(failure.value, Uncertain) == (status == 500)
+
+
+@pytest.mark.parametrize(("switches", "count"), [(Switches(paging="page", page_size=7), 30), (Switches(), 120)])
+async def test_every_page_of_every_environment_is_read(tenant, count):
+    for number in range(count):
+        tenant.aisix.add_model("staging", f"m-{number}", key=tenant.key, settled=False)
+
+    assert len((await plan_seen(tenant)).models) == count + 1
+
+
+# --- creating ---
+
+
+CREATES = [
+    replace(Switches(), create_status=status, create_answer=place)
+    for status, place in product((200, 201), ("top", "data", "provider_key"))
+]
+
+
+@pytest.mark.parametrize("switches", CREATES, ids=range(len(CREATES)))
+async def test_the_id_of_a_created_key_is_found_wherever_it_is(tenant):
+    client = await tenant.control_plane()
+    made = await client.create_key(old_key(await client.inventory()), "new", [tenant.environment], CANARY)
+
+    assert tenant.aisix.provider_keys[made].secret == SECRET
+
+
+@pytest.mark.parametrize("switches", [Switches(), Switches(base_url_field="base_url")], ids=["api_base", "base_url"])
+async def test_a_replacement_has_every_setting_of_the_old_key(tenant):
+    settings = {"request": {"default_headers": {"x-team": "a"}}, "tls": {"verify": False}, "adapter": "openai"}
+    tenant.aisix.edit(tenant.key, **settings, settled=True)
+    client = await tenant.control_plane()
+    made = await client.create_key(old_key(await client.inventory()), "new", [tenant.environment], CANARY)
+    fields = tenant.aisix.provider_keys[made].fields
+
+    assert {name: fields[name] for name in settings} == settings
+    assert fields["api_base"] == "https://api.openai.com/v1"
+    assert fields["strip_headers"] == ["cookie"]
+    assert set(fields["allowed_environments"]) == {e.id for e in tenant.aisix.store.environments.values()}
+
+
+@pytest.mark.parametrize("switches", [Switches(extra_key_fields=True, validation_status=s) for s in (400, 422)])
+async def test_a_setting_that_the_api_does_not_take_is_left_out(tenant):
+    client = await tenant.control_plane()
+    made = await client.create_key(old_key(await client.inventory()), "new", [tenant.environment], CANARY)
+
+    assert made in tenant.aisix.provider_keys
+    assert len(tenant.calls("POST")) == 2
+    assert len(tenant.aisix.provider_keys) == 2
+
+
+@pytest.mark.parametrize("switches", [Switches(validation_status=s) for s in (400, 422)])
+async def test_a_refused_key_is_refused_once_and_for_good(tenant):
+    client = await tenant.control_plane()
+    with pytest.raises(ApiError) as refusal:
+        await client.create_key(old_key(await client.inventory()), "new", ["nowhere"], CANARY)
+
+    assert not isinstance(refusal.value, Uncertain)
+    assert len(tenant.calls("POST")) == 1
+
+
+@pytest.mark.parametrize("switches", [Switches(duplicate_display_name="409")])
+async def test_a_name_that_is_taken_is_a_conflict(tenant):
+    client = await tenant.control_plane()
+    with pytest.raises(ApiError) as refusal:
+        await client.create_key(old_key(await client.inventory()), "OpenAI production", [], CANARY)
+
+    assert refusal.value.status == 409
+
+
+async def created(tenant, **options):
+    client = await tenant.control_plane(**options)
+    old = old_key(await client.inventory())
+    return await client.create_key(old, "new", [tenant.environment], CANARY)
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
+@pytest.mark.parametrize("fault", ["drop", "fail", "hang"])
+async def test_a_key_is_asked_for_once_when_the_answer_is_lost(tenant, fault, after_effect):
+    getattr(tenant.aisix.faults, fault)("POST", "/provider_keys", after_effect=after_effect, times=None)
+
+    with pytest.raises(Uncertain) as trouble:
+        await created(tenant, timeout=0.2)
+
+    assert trouble.value.arrived
+    tenant.aisix.faults.clear()
+    await tenant.aisix.until(lambda: tenant.calls("POST"), what="the call to end")
+    assert len(tenant.calls("POST")) == 1
+
+
+async def test_a_key_is_asked_for_again_when_the_rate_was_limited(tenant):
+    tenant.aisix.faults.rate_limit("POST", "/provider_keys", retry_after=0.01, times=2)
+
+    assert await created(tenant) in tenant.aisix.provider_keys
+    assert [call.status for call in tenant.calls("POST")] == [429, 429, 201]
+
+
+async def test_a_rate_limit_that_asks_for_too_long_is_handed_on(tenant):
+    tenant.aisix.faults.rate_limit("POST", "/provider_keys", retry_after=600)
+
+    with pytest.raises(Uncertain) as trouble:
+        await created(tenant)
+    assert trouble.value.retry_after == 600
+    assert not trouble.value.arrived
+
+
+async def test_an_answer_that_is_no_json_is_a_key_without_a_known_id(tenant):
+    tenant.aisix.faults.garbage("POST", "/provider_keys")
+
+    assert await created(tenant) is None
+    assert len(tenant.aisix.provider_keys) == 2
+
+
+# --- pointing, allowing, deleting ---
+
+
+@pytest.mark.parametrize("fault", ["drop", "fail", "garbage", "rate_limit"])
+async def test_pointing_is_repeated_until_it_is_done(tenant, fault):
+    options = {"retry_after": 0.01} if fault == "rate_limit" else {}
+    getattr(tenant.aisix.faults, fault)("PATCH", "/models/", **options)
+    new = tenant.aisix.add_key("new", secret=SECRET)
+    await (await tenant.control_plane()).point(tenant.chat.id, tenant.environment, new.id)
+
+    assert tenant.chat.provider_key_id == new.id
+
+
+async def test_a_model_that_may_not_be_pointed_there_is_refused(tenant):
+    elsewhere = tenant.aisix.add_key("staging only", secret=SECRET, environments=["staging"])
+    client = await tenant.control_plane()
+
+    with pytest.raises(ApiError) as refusal:
+        await client.point(tenant.chat.id, tenant.environment, elsewhere.id)
+    assert not isinstance(refusal.value, Uncertain)
+    assert len(tenant.calls("PATCH")) == 1
+
+
+async def test_a_model_that_is_gone_is_not_found(tenant):
+    with pytest.raises(NotFound):
+        await (await tenant.control_plane()).point("nobody", tenant.environment, tenant.key.id)
+
+
+async def test_allowing_a_key_keeps_what_it_was_allowed(tenant):
+    narrow = tenant.aisix.add_key("narrow", secret=SECRET, environments=["staging"])
+    client = await tenant.control_plane()
+    seen = next(key for key in await client.keys() if key.id == narrow.id)
+    await client.allow_key(seen, [tenant.environment])
+
+    assert set(narrow.allowed_environments) == {tenant.environment, tenant.aisix.environment("staging").id}
+
+
+@pytest.mark.parametrize("switches", [Switches(delete_status=status) for status in (200, 204)])
+async def test_a_key_is_deleted_and_deleting_it_twice_is_no_error(tenant):
+    spare = tenant.aisix.add_key("spare", secret=SECRET)
+    client = await tenant.control_plane()
+    await client.delete_key(spare.id)
+    await client.delete_key(spare.id)
+
+    assert spare.id not in tenant.aisix.provider_keys
+
+
+@pytest.mark.parametrize("fault", ["drop", "fail", "garbage"])
+async def test_a_lost_answer_to_delete_is_not_an_error(tenant, fault):
+    spare = tenant.aisix.add_key("spare", secret=SECRET)
+    getattr(tenant.aisix.faults, fault)("DELETE", "/provider_keys", after_effect=True)
+    await (await tenant.control_plane()).delete_key(spare.id)
+
+    assert spare.id not in tenant.aisix.provider_keys
+
+
+@pytest.mark.parametrize("switches", [Switches(delete_referenced="409")])
+async def test_a_key_in_use_that_is_not_deleted_is_a_conflict(tenant):
+    with pytest.raises(ApiError) as refusal:
+        await (await tenant.control_plane()).delete_key(tenant.key.id)
+    assert refusal.value.status == 409
+    assert tenant.key.id in tenant.aisix.provider_keys
+
+
+# --- trouble ---
+
+
+@pytest.mark.parametrize("fault", ["drop", "fail", "garbage", "rate_limit"])
+async def test_a_list_is_asked_for_again_and_only_so_often(tenant, fault):
+    options = {"retry_after": 0.01} if fault == "rate_limit" else {}
+    getattr(tenant.aisix.faults, fault)("GET", "/provider_keys", times=2, **options)
+    client = await tenant.control_plane(attempts=3)
+    assert len(await client.keys()) == 1
+    assert len(tenant.calls("GET", "/provider_keys")) == 3
+
+    getattr(tenant.aisix.faults, fault)("GET", "/provider_keys", times=None, **options)
+    with pytest.raises(Uncertain):
+        await client.keys()
+    assert len(tenant.calls("GET", "/provider_keys")) == 6
+
+
+async def test_a_wait_that_the_server_asks_for_is_waited(tenant):
+    tenant.aisix.faults.rate_limit("GET", "/provider_keys", retry_after=0.3)
+    with stamina.set_testing(False):
+        await (await tenant.control_plane()).keys()
+    first, second = tenant.calls("GET", "/provider_keys")
+
+    assert second.at - first.at >= 0.29
+
+
+async def test_a_call_that_takes_too_long_is_given_up(tenant):
+    tenant.aisix.faults.hang("GET", "/provider_keys")
+
+    with pytest.raises(Uncertain, match="time-out"):
+        await (await tenant.control_plane(timeout=0.1, attempts=1)).keys()
+
+
+async def test_a_control_plane_that_is_not_there_had_no_effect(tenant):
+    client = await tenant.control_plane(url="http://127.0.0.1:9/api", attempts=1)
+
+    with pytest.raises(Uncertain, match="no connection") as trouble:
+        await client.keys()
+    assert not trouble.value.arrived
+
+
+async def test_a_wrong_token_names_its_setting(tenant):
+    with pytest.raises(ApiError, match="AISIX_ADMIN_TOKEN") as refusal:
+        await (await tenant.control_plane(token="nonsense")).keys()
+    assert refusal.value.status == 401
+    assert len(tenant.aisix.calls) == 1
+
+
+async def test_a_token_that_may_only_read_is_told_so(tenant):
+    client = await tenant.control_plane(token=tenant.aisix.read_token)
+    assert len(await client.keys()) == 1
+
+    with pytest.raises(ApiError, match="read and the write scope") as refusal:
+        await client.delete_key(tenant.key.id)
+    assert refusal.value.status == 403
+
+
+@pytest.mark.parametrize("switches", [Switches(latency=0.02)])
+@pytest.mark.parametrize("width", [1, 3])
+async def test_no_more_calls_are_under_way_than_the_settings_say(tenant, width):
+    populate(tenant)
+    await (await tenant.control_plane(concurrency=width)).inventory()
+
+    assert tenant.aisix.most_calls_at_once <= width
+
+
+@pytest.mark.parametrize("switches", [Switches(latency=0.02)])
+async def test_the_inventory_is_read_side_by_side(tenant):
+    await (await tenant.control_plane(concurrency=8)).inventory()
+
+    assert tenant.aisix.most_calls_at_once > 2
+
+
+# --- servers that only a test would write ---
+
+
+Answer = Callable[[web.Request], web.Response]
+
+
+@asynccontextmanager
+async def serving(answer: Answer, **options) -> AsyncIterator[ControlPlane]:
+    """A control plane that gives *answer* to everything, and a client for it."""
+
+    async def handle(request: web.Request) -> web.Response:
+        return answer(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
+    try:
+        settings = {"timeout": 2, "concurrency": 2, "attempts": 1} | options
+        async with ControlPlane(url, SecretStr("t"), **settings) as made:
+            yield made
+    finally:
+        await runner.cleanup()
+
+
+def rows(first: int, last: int) -> list[dict[str, str]]:
+    return [{"id": f"pk{n}", "display_name": f"key {n}"} for n in range(first, last)]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 418, 422, 429, 500, 501, 503])
+async def test_no_error_holds_the_secret_or_a_word_of_the_answer(status):
+    def echo(request: web.Request) -> web.Response:
+        text = json.dumps({"error": {"message": f"bad key {SECRET} in parrot"}})
+        return web.Response(text=text, status=status, content_type="application/json")
+
+    old = ProviderKey(id="pk", display_name="old", provider="openai")
+    async with serving(echo) as client:
+        with pytest.raises(ApiError) as failure:
+            await client.create_key(old, "new", [], CANARY)
+    told = f"{failure.value!r} {failure.value} {vars(failure.value)} {failure.value.__cause__!r}"
+
+    assert failure.value.status == status
+    assert SECRET not in told
+    assert "parrot" not in told
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (404, NotFound),
+        (405, Unsupported),
+        (501, Unsupported),
+        (400, ApiError),
+        (409, ApiError),
+        (429, Uncertain),
+        (500, Uncertain),
+        (503, Uncertain),
+    ],
+)
+async def test_each_status_has_the_error_that_says_how_to_react(status, kind):
+    async with serving(lambda _: web.Response(status=status)) as client:
+        with pytest.raises(ApiError) as failure:
+            await client.keys()
+
+    assert type(failure.value) is kind
+
+
+@pytest.mark.parametrize("body", ["{}", '{"error": "no"}', '"text"', "3", "null", ""])
+async def test_an_answer_that_is_no_list_is_not_an_empty_one(body):
+    async with serving(lambda _: web.Response(text=body, content_type="application/json")) as client:
+        with pytest.raises(Uncertain):
+            await client.keys()
+
+
+@pytest.mark.parametrize("size", [10, 20, 25, 50, 100])
+async def test_a_list_as_long_as_a_page_that_says_nothing_is_read_on(size):
+    def page(request: web.Request) -> web.Response:
+        number = int(request.query.get("page", 1))
+        return web.json_response(rows((number - 1) * size, min(number * size, size + 3)))
+
+    async with serving(page) as client:
+        assert len(await client.keys()) == size + 3
+
+
+async def test_a_server_that_ignores_the_page_is_soon_believed():
+    asked = []
+
+    def same(request: web.Request) -> web.Response:
+        asked.append(request.query_string)
+        return web.json_response(rows(0, 50))
+
+    async with serving(same) as client:
+        assert len(await client.keys()) == 50
+    assert len(asked) <= 3
+
+
+async def test_a_list_that_does_not_come_to_its_end_is_not_believed():
+    def endless(_: web.Request) -> web.Response:
+        return web.json_response({"data": rows(0, 2), "next_cursor": "again"})
+
+    async with serving(endless) as client:
+        with pytest.raises(Uncertain, match="to its end"):
+            await client.keys()
+
+
+async def test_a_link_header_is_followed():
+    def page(request: web.Request) -> web.Response:
+        if request.query.get("cursor") == "two":
+            return web.json_response(rows(2, 3))
+        link = f'<{request.url.with_query(cursor="two")}>; rel="next"'
+        return web.json_response(rows(0, 2), headers={"Link": link})
+
+    async with serving(page) as client:
+        assert [key.id for key in await client.keys()] == ["pk0", "pk1", "pk2"]
+
+
+async def test_a_row_that_is_on_two_pages_is_read_once():
+    def page(request: web.Request) -> web.Response:
+        if "cursor" in request.query:
+            return web.json_response({"data": rows(1, 3)})
+        return web.json_response({"data": rows(0, 2), "next_cursor": "c"})
+
+    async with serving(page) as client:
+        assert [key.id for key in await client.keys()] == ["pk0", "pk1", "pk2"]
+
+
+async def test_the_token_is_sent_and_nothing_is_cached_between_calls():
+    seen = []
+
+    def note(request: web.Request) -> web.Response:
+        seen.append(request.headers["Authorization"])
+        return web.json_response([])
+
+    async with serving(note) as client:
+        await client.keys()
+        await client.keys()
+    assert seen == ["Bearer t", "Bearer t"]

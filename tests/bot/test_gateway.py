@@ -1,0 +1,248 @@
+"""Probes through the sandbox's gateways: where they go, what they carry, and what comes of the answers."""
+
+import json
+
+import pytest
+
+from bot.evidence import Verdict
+from bot.gateway import ENDPOINTS, Probe, probe_for
+from sandbox.aisix import Switches
+from tests.bot.values import affected
+
+VERTEX = json.dumps({"project": "p", "region": "eu", "service_account_json": {"client_email": "x"}})
+
+
+async def probe(tenant, model=None, probes=None, **options):
+    gateways = await tenant.gateways(probes, **options)
+    return await gateways.probe(tenant.affected(model), "rabc123")
+
+
+# --- where a probe goes ---
+
+
+@pytest.mark.parametrize(
+    ("alias", "kind", "probes", "expected"),
+    [
+        ("chat", "direct", {}, Probe(endpoint="chat", name="chat")),
+        ("emb", "embedding", {}, Probe(endpoint="embeddings", name="emb")),
+        ("chat", "direct", {"chat": "responses"}, Probe(endpoint="responses", name="chat")),
+        ("chat", "direct", {"other": "responses"}, Probe(endpoint="chat", name="chat")),
+        ("emb", "embedding", {"emb": "chat"}, Probe(endpoint="chat", name="emb")),
+        ("chat", "direct", {"chat": "skip"}, None),
+        ("openai/*", "direct", {"openai/*": "skip"}, None),
+        ("openai/*", "direct", {}, Probe(endpoint="chat", name="")),
+        ("openai/*", "direct", {"openai/*": "openai/gpt-4o"}, Probe(endpoint="chat", name="openai/gpt-4o")),
+        ("openai/*", "direct", {"openai/*": "embeddings"}, Probe(endpoint="embeddings", name="")),
+        ("openai/*", "direct", {"openai/*": "rerank openai/r"}, Probe(endpoint="rerank", name="openai/r")),
+        ("openai/*", "direct", {"openai/*": "rerank:openai/r"}, Probe(endpoint="rerank", name="openai/r")),
+        ("openai/*", "direct", {"openai/*": "openai/r rerank"}, Probe(endpoint="rerank", name="openai/r")),
+        ("openai/*", "direct", {"openai/gpt-4o": "chat"}, Probe(endpoint="chat", name="openai/gpt-4o")),
+        ("openai/*", "embedding", {"openai/e": "embeddings"}, Probe(endpoint="embeddings", name="openai/e")),
+        ("openai/*", "direct", {"anthropic/x": "chat"}, Probe(endpoint="chat", name="")),
+    ],
+)
+def test_each_model_is_asked_where_it_can_answer(alias, kind, probes, expected):
+    assert probe_for(affected(alias=alias, kind=kind), probes) == expected
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_every_endpoint_is_answered_and_passes(tenant, endpoint):
+    upstream = {"rerank": "rerank", "embeddings": "embedding"}.get(endpoint, "direct")
+    model = tenant.aisix.add_model("production", "subject", key=tenant.key, kind=upstream)
+    found = await probe(tenant, model, {"subject": endpoint})
+
+    assert (found.verdict, found.signature) == (Verdict.LIKELY, "200")
+    assert [call.path for call in tenant.aisix.gateway_calls] == [ENDPOINTS[endpoint][0]]
+
+
+async def test_an_embedding_model_is_asked_for_an_embedding_unbidden(tenant):
+    model = tenant.aisix.add_model("production", "embed", key=tenant.key, kind="embedding")
+
+    assert (await probe(tenant, model)).passed
+
+
+async def test_a_model_that_is_skipped_is_not_asked(tenant):
+    assert (await probe(tenant, probes={"chat-large": "skip"})).skipped
+    assert tenant.aisix.gateway_calls == []
+
+
+async def test_a_wildcard_alias_is_asked_under_a_concrete_name(tenant):
+    model = tenant.aisix.add_model("production", "openai/*", key=tenant.key)
+
+    assert (await probe(tenant, model)).passed
+    assert tenant.aisix.gateway_calls[-1].alias == "openai/gpt-4o-mini"
+
+
+async def test_a_wildcard_alias_without_a_concrete_name_is_not_asked(tenant):
+    model = tenant.aisix.add_model("production", "openai/*", key=tenant.key)
+    tenant.aisix.environment("production").probes.clear()
+    gateways = await tenant.gateways()
+    found = await gateways.probe(tenant.affected(model), "rabc123")
+
+    assert gateways.lacks_a_name(tenant.affected(model))
+    assert not gateways.lacks_a_name(tenant.affected())
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "openai/*" in found.reason
+    assert tenant.aisix.gateway_calls == []
+
+
+# --- what a probe carries ---
+
+
+async def test_every_probe_has_a_request_id_of_its_own_that_names_the_rotation(tenant):
+    gateways = await tenant.gateways()
+    for _ in range(3):
+        await gateways.probe(tenant.affected(), "rabc123")
+    ids = [call.request_id for call in tenant.aisix.gateway_calls]
+
+    assert len(set(ids)) == 3
+    assert all(id_.startswith("rot-rabc123-") for id_ in ids)
+    assert {call.caller for call in tenant.aisix.gateway_calls} == {"probe"}
+
+
+@pytest.mark.parametrize("cache", [True, "semantic"])
+async def test_a_probe_passes_by_the_cache_and_leaves_nothing_in_it(tenant, cache):
+    tenant.aisix.environment("production").cache = cache
+    gateways = await tenant.gateways()
+    found = [await gateways.probe(tenant.affected(), "rabc123") for _ in range(2)]
+
+    assert all(evidence.passed for evidence in found)
+    assert len(tenant.aisix.upstream.calls) == 2
+    assert tenant.aisix.environment("production").answers == {}
+
+
+@pytest.mark.parametrize("switches", [Switches(cache_ignores_no_cache=True)])
+async def test_an_answer_from_a_cache_that_listens_to_nobody_is_invalid(tenant):
+    tenant.aisix.environment("production").cache = "semantic"
+    gateways = await tenant.gateways()
+    found = [(await gateways.probe(tenant.affected(), "rabc123")).verdict for _ in range(2)]
+
+    assert found == [Verdict.LIKELY, Verdict.INVALID]
+
+
+@pytest.mark.parametrize("switches", [Switches(cache_ignores_no_cache=True)])
+async def test_a_nonce_keeps_an_exact_cache_from_answering(tenant):
+    tenant.aisix.environment("production").cache = True
+    gateways = await tenant.gateways()
+
+    assert all([(await gateways.probe(tenant.affected(), "rabc123")).passed for _ in range(2)])
+
+
+async def test_an_answer_by_another_target_is_invalid(tenant):
+    router = tenant.aisix.add_model("production", "any", kind="routing", targets=[tenant.chat])
+
+    assert (await probe(tenant, router)).verdict is Verdict.INVALID
+
+
+# --- what comes back ---
+
+
+async def test_a_refused_caller_key_does_not_blame_the_credential(tenant):
+    found = await probe(tenant, caller_key="nonsense")
+
+    assert (found.verdict, found.blames_credential) == (Verdict.INCONCLUSIVE, False)
+    assert found.signature == "401 invalid_api_key"
+
+
+async def test_a_malformed_secret_blames_the_credential(tenant):
+    tenant.aisix.edit(tenant.key, api_key="sk-with\nnewline", settled=True)
+    found = await probe(tenant)
+
+    assert (found.verdict, found.blames_credential) == (Verdict.REJECTED, True)
+    assert found.signature == "401 authentication_error"
+    assert tenant.aisix.upstream.calls == []
+
+
+async def test_a_secret_that_the_upstream_refuses_blames_the_credential(tenant):
+    tenant.aisix.upstream.refuse(tenant.key.secret)
+    found = await probe(tenant)
+
+    assert (found.verdict, found.blames_credential) == (Verdict.REJECTED, True)
+    assert found.signature == "401 upstream_error invalid_api_key"
+    assert tenant.key.secret[:6] not in found.model_dump_json()
+
+
+async def test_a_refused_token_exchange_blames_the_credential_although_it_looks_like_a_fault(tenant):
+    key = tenant.aisix.add_key("vertex", provider="google-vertex", secret=VERTEX)
+    tenant.aisix.upstream.refuse(VERTEX)
+    found = await probe(tenant, tenant.aisix.add_model("production", "subject", key=key))
+
+    assert (found.verdict, found.blames_credential, found.signature) == (Verdict.REJECTED, True, "500 config_error")
+
+
+async def test_an_unknown_provider_key_is_a_change_that_has_not_come(tenant):
+    tenant.aisix.remove(tenant.key, settled=True)
+    found = await probe(tenant)
+
+    assert (found.verdict, found.signature) == (Verdict.PROJECTION, "400 invalid_request_error")
+
+
+async def test_an_unknown_alias_is_a_change_that_has_not_come(tenant):
+    tenant.aisix.remove(tenant.chat, settled=True)
+
+    assert (await probe(tenant)).verdict is Verdict.PROJECTION
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "verdict"),
+    [
+        (403, Verdict.REJECTED),
+        (429, Verdict.INCONCLUSIVE),
+        ("no_money", Verdict.REJECTED),
+        (500, Verdict.INCONCLUSIVE),
+        ("unreachable", Verdict.INCONCLUSIVE),
+        ("garbage", Verdict.INCONCLUSIVE),
+    ],
+)
+async def test_each_failure_of_the_upstream_has_its_verdict(tenant, behaviour, verdict):
+    tenant.aisix.upstream.set(tenant.key.secret, behaviour)
+
+    assert (await probe(tenant)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "word", ["rate_limit", "budget", "guardrail", "too_large", "ip", "not_implemented", "transport", "server"]
+)
+async def test_a_refusal_of_the_gateway_says_nothing_about_the_credential(tenant, word):
+    tenant.aisix.environment("production").refusals["chat-large"] = word
+    found = await probe(tenant)
+
+    assert (found.verdict, found.blames_credential) == (Verdict.INCONCLUSIVE, False)
+
+
+@pytest.mark.parametrize("endpoint", ["embeddings", "rerank", "responses"])
+async def test_an_endpoint_that_the_model_does_not_offer_points_to_the_setting(tenant, endpoint):
+    key = tenant.aisix.add_key("anthropic", provider="anthropic", secret="sk-ant")
+    found = await probe(tenant, tenant.aisix.add_model("production", "subject", key=key), {"subject": endpoint})
+
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "`probes`" in found.reason
+
+
+async def test_a_gateway_that_takes_too_long_is_inconclusive(tenant):
+    tenant.aisix.upstream.set(tenant.key.secret, "hang")
+    found = await probe(tenant, timeout=0.1)
+
+    assert (found.verdict, found.signature) == (Verdict.INCONCLUSIVE, "time-out")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://[", "nonsense", ""])
+async def test_a_gateway_that_is_not_there_is_inconclusive(tenant, url):
+    assert (await probe(tenant, url=url)).verdict is Verdict.INCONCLUSIVE
+
+
+async def test_a_gateway_address_may_end_in_a_slash(tenant):
+    assert (await probe(tenant, url=tenant.aisix.gateway_url("production") + "/")).passed
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 200), ("nonsense", 401)])
+async def test_the_caller_key_is_tried_without_a_model(tenant, token, status):
+    gateways = await (tenant.gateways(caller_key=token) if token else tenant.gateways())
+
+    assert await gateways.caller_key_works(tenant.environment) == status
+
+
+async def test_gateways_know_their_environments(tenant):
+    gateways = await tenant.gateways()
+
+    assert gateways.environments == set(tenant.aisix.store.environments)

@@ -1,0 +1,202 @@
+"""The settings: every mistake ends in one sentence that names it, and no secret is ever printed."""
+
+import json
+import os
+from datetime import timedelta
+
+import pytest
+
+from bot.settings import Settings, WrongSettings, read_settings
+
+BOT, APP, SIGNING = "xoxb-CANARY-bot", "xapp-CANARY-app", "CANARYsigning"
+ADMIN, CALLER = "at-CANARY-admin", "ck-CANARY-caller"
+GATEWAYS = {"env-1": {"url": "https://gw.example", "caller_key": CALLER}}
+
+GOOD = {
+    "SLACK_BOT_TOKEN": BOT,
+    "SLACK_APP_TOKEN": APP,
+    "SLACK_SIGNING_SECRET": SIGNING,
+    "AISIX_CLOUD_API": "https://cp.example/api",
+    "AISIX_ADMIN_TOKEN": ADMIN,
+    "AISIX_GATEWAYS": json.dumps(GATEWAYS),
+    "APPROVERS": "U123,S456",
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_around(monkeypatch):
+    for name in [*os.environ]:
+        if name.lower() in Settings.model_fields:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def read(monkeypatch):
+    def read_with(**changes: str | None) -> Settings:
+        for name, value in (GOOD | changes).items():
+            if value is not None:
+                monkeypatch.setenv(name, value)
+        return read_settings(_env_file=None)
+
+    return read_with
+
+
+def sentence(read, **changes: str | None) -> str:
+    with pytest.raises(WrongSettings) as wrong:
+        read(**changes)
+    assert "CANARY" not in f"{wrong.value} {wrong.value!r} {wrong.value.__cause__!r}"
+    return str(wrong.value)
+
+
+def test_the_settings_of_the_contract_are_enough(read):
+    settings = read()
+
+    assert settings.approvers == {"U123", "S456"}
+    assert settings.requesters is None
+    assert settings.aisix_gateways["env-1"].url == "https://gw.example"
+    assert (settings.approvals_required, settings.self_approval, settings.http_mode) == (1, False, False)
+
+
+@pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "AISIX_CLOUD_API", "AISIX_ADMIN_TOKEN", "APPROVERS"])
+@pytest.mark.parametrize("how", [None, ""])
+def test_a_setting_that_is_missing_or_empty_is_named(read, name, how):
+    said = sentence(read, **{name: how})
+
+    assert said.startswith(f"{name} is missing: it should be ")
+
+
+DURATIONS = [
+    "SLACK_TIMEOUT", "CONTROL_PLANE_TIMEOUT", "CREATE_GRACE", "READ_BACK", "PATIENCE", "PROBE_TIMEOUT",
+    "PROJECTION_TIMEOUT", "SETTLE", "VERIFY_TIMEOUT", "SOAK", "REDIS_TIMEOUT", "SECRET_EXPIRY", "APPROVAL_REMINDER",
+    "APPROVAL_EXPIRY", "LEASE", "SHUTDOWN_GRACE",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "many"),
+        ("PORT", "-1"),
+        ("PORT", "70000"),
+        ("SLACK_API_URL", "slack.com/api"),
+        ("SLACK_EDITS_PER_MINUTE", "1"),
+        ("AISIX_CLOUD_API", "cp.example/api"),
+        ("AISIX_CLOUD_API", "https://"),
+        ("AISIX_GATEWAYS", "{"),
+        ("AISIX_GATEWAYS", "[]"),
+        ("AISIX_GATEWAYS", '"text"'),
+        ("AISIX_GATEWAYS", '{"env": "https://gw"}'),
+        ("AISIX_GATEWAYS", '{"env": {"url": "https://gw"}}'),
+        ("AISIX_GATEWAYS", '{"env": {"caller_key": "ck-CANARY"}}'),
+        ("AISIX_GATEWAYS", '{"env": {"url": "https://gw", "caller_key": 5}}'),
+        ("AISIX_GATEWAYS", '{"env": {"url": "https://gw", "caller_key": "ck-CANARY", "probes": ["x"]}}'),
+        ("CONTROL_PLANE_CONCURRENCY", "0"),
+        ("CONTROL_PLANE_ATTEMPTS", "0"),
+        ("PROBES", "0"),
+        ("PROBE_CONCURRENCY", "none"),
+        ("APPROVERS", "alice"),
+        ("APPROVERS", "U123, <@U456>"),
+        ("APPROVERS", ","),
+        ("REQUESTERS", "everybody"),
+        ("APPROVALS_REQUIRED", "0"),
+        ("APPROVALS_REQUIRED", "two"),
+        ("SELF_APPROVAL", "maybe"),
+        ("WORKER_CONCURRENCY", "0"),
+        ("SWEEP_INTERVAL", "0"),
+        ("SWEEP_INTERVAL", "31"),
+        ("HTTP_BODY_LIMIT", "10"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        *((name, value) for name in DURATIONS for value in ("soon", "-1", "-PT1S")),
+    ],
+)  # fmt: skip
+def test_a_setting_that_is_wrong_is_named_with_what_it_should_be(read, name, value):
+    said = sentence(read, **{name: value})
+
+    assert said.startswith(f"{name} is wrong")
+    assert "it should be " in said
+    assert said.endswith(".")
+    assert "\n" not in said
+
+
+def test_a_wrong_gateway_is_named_with_its_place(read):
+    said = sentence(read, AISIX_GATEWAYS='{"env-7": {"url": "https://gw"}}')
+
+    assert "env-7.caller_key" in said
+
+
+@pytest.mark.parametrize("name", DURATIONS)
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("90", 90), ("0.5", 0.5), ("PT1M30S", 90), ("P1D", 86_400), ("PT2H", 7200)]
+)
+def test_durations_are_seconds_or_iso_8601(read, name, value, seconds):
+    assert getattr(read(**{name: value}), name.lower()) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("value", "ids"), [("U1", {"U1"}), (" U1 , S2,", {"U1", "S2"}), ("W9,U1", {"W9", "U1"}), ("S_TEAM", {"S_TEAM"})]
+)
+def test_people_are_ids_with_commas_between_them(read, value, ids):
+    settings = read(APPROVERS=value, REQUESTERS=value)
+
+    assert settings.approvers == settings.requesters == ids
+
+
+def test_a_gateway_may_have_status_addresses_and_probes(read):
+    one = GATEWAYS["env-1"] | {"status_urls": ["http://r:9090"], "probes": {"emb": "embeddings"}}
+    gateway = read(AISIX_GATEWAYS=json.dumps({"env-1": one})).aisix_gateways["env-1"]
+
+    assert gateway.status_urls == ("http://r:9090",)
+    assert gateway.probes == {"emb": "embeddings"}
+    assert gateway.caller_key.get_secret_value() == CALLER
+
+
+def test_no_gateways_at_all_is_a_choice(read):
+    assert read(AISIX_GATEWAYS=None).aisix_gateways == {}
+
+
+@pytest.mark.parametrize(
+    ("app", "signing", "port", "http"),
+    [
+        (APP, None, None, False),
+        (APP, SIGNING, "3000", False),
+        (None, SIGNING, "3000", True),
+        (None, SIGNING, "0", True),
+    ],
+)
+def test_socket_mode_wins_over_http_mode(read, app, signing, port, http):
+    assert read(SLACK_APP_TOKEN=app, SLACK_SIGNING_SECRET=signing, PORT=port).http_mode is http
+
+
+@pytest.mark.parametrize(
+    ("signing", "port"), [(None, None), (SIGNING, None), (None, "3000"), ("", "3000"), (SIGNING, "")]
+)
+def test_one_of_the_modes_is_needed(read, signing, port):
+    said = sentence(read, SLACK_APP_TOKEN=None, SLACK_SIGNING_SECRET=signing, PORT=port)
+
+    assert said.startswith("SLACK_APP_TOKEN is missing")
+    assert "SLACK_SIGNING_SECRET and PORT" in said
+
+
+def test_no_secret_is_printed(read):
+    settings = read()
+
+    for printed in (repr(settings), str(settings), repr(settings.aisix_gateways), f"{settings.model_dump()}"):
+        assert "CANARY" not in printed
+
+
+def test_an_address_of_slack_ends_in_a_slash(read):
+    assert read(SLACK_API_URL="http://127.0.0.1:1/api").slack_api_url == "http://127.0.0.1:1/api/"
+
+
+def test_every_setting_says_what_it_should_look_like():
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_setting_that_nobody_knows_is_let_be(read):
+    assert read(KEYTURN_NONSENSE="1")
+
+
+@pytest.mark.parametrize("value", ["DEBUG", "debug", "Warning"])
+def test_a_log_level_is_read_whatever_its_case(read, value):
+    assert read(LOG_LEVEL=value).log_level == value
