@@ -1,0 +1,52 @@
+"""The bot as a process of its own, with its settings from the environment, as in production."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+PROJECT = Path(__file__).parent.parent
+PATIENCE = 5.0
+"""Seconds between asking the bot to end and ending it."""
+
+HANDED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
+"""What the bot gets of this process's environment: no proxy, and no setting of a real Keyturn."""
+
+
+@asynccontextmanager
+async def bot_process(settings: Mapping[str, str], folder: Path, log: Path) -> AsyncIterator[Process]:
+    """Run `python -m bot` in *folder*, where no `.env` lies, with its output in *log*; stop it at the end."""
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot"),
+            cwd=folder,
+            env=environment(settings, folder),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        await _stop(process)
+
+
+def environment(settings: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return all that the bot finds in its environment; its embedded Valkey keeps its data in *folder*."""
+    kept = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    return {**kept, "PYTHONPATH": str(PROJECT), "KEYTURN_DATA": str(folder / "data"), "LOG_FORMAT": "json", **settings}
+
+
+async def _stop(process: Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,108 @@
+"""A small company on a sandbox AISIX and Slack: what the demo acts on, and what `python -m sandbox` serves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
+
+from sandbox.aisix import Aisix, Model, ProviderKey, Switches
+from sandbox.caller import Caller, Callers, Endpoint
+from sandbox.slack import Slack
+
+KEY = "OpenAI production"
+OLD_SECRET = "sk-sandbox-old-4f1c9a7d2e8b"
+GOOD_SECRET = "sk-sandbox-new-b83e05d6a17c"
+WRONG_SECRET = "sk-sandbox-old-account-91d0c2"
+SECRETS = (OLD_SECRET, GOOD_SECRET, WRONG_SECRET)
+
+REPLICAS = {"production": 2, "staging": 1}
+LAG = 0.1
+"""Seconds until a gateway has a change: enough to be seen, as with the real one."""
+
+CALLS_PER_SECOND, MOST_CALLS_PER_SECOND = 5.0, 60.0
+"""What one alias is asked, and all of them together: the sandbox shares one process with the callers."""
+
+AFFECTED = (
+    ("production", "chat-large", "gpt-4o"),
+    ("production", "chat-small", "gpt-4o-mini"),
+    ("production", "support-embed", "text-embedding-3-small"),
+    ("staging", "chat-large", "gpt-4o"),
+    ("staging", "support-embed", "text-embedding-3-small"),
+)
+"""The models behind the key that is rotated; there can be more, with numbers."""
+
+FEWEST = 3
+"""The first three of them hold up the routing alias and the semantic router."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """Where people talk, what their applications call, and the key whose turn has come."""
+
+    slack: Slack
+    aisix: Aisix
+    key: ProviderKey
+    models: tuple[Model, ...]
+    """The affected models."""
+
+    dependents: tuple[Model, ...]
+    """The aliases that reach them."""
+
+    def settings(self) -> dict[str, str]:
+        """Return what points a bot here."""
+        return {**self.slack.settings(), **self.aisix.settings(), "APPROVERS": "S_APPROVERS"}
+
+    def environment_of(self, model: Model) -> str:
+        return self.aisix.environment(model.environment_id).name
+
+    def callers(self) -> Callers:
+        """Return an application for every alias that the rotation may touch."""
+        aliases = (*self.models, *self.dependents)
+        rate = min(CALLS_PER_SECOND, MOST_CALLS_PER_SECOND / len(aliases))
+        return Callers(self._caller(model, rate) for model in aliases)
+
+    def _caller(self, model: Model, rate: float) -> Caller:
+        here = model.environment_id
+        endpoint: Endpoint = "embeddings" if model.kind == "embedding" else "chat"
+        return Caller(self.aisix.gateway_url(here), self.aisix.app_caller_key(here), model.display_name, rate, endpoint)
+
+
+@asynccontextmanager
+async def company(models: int = len(AFFECTED), latency: float = 0.005) -> AsyncIterator[Company]:
+    """Open for business, with *models* behind the key and *latency* seconds added to each control plane call."""
+    aisix = Aisix(switches=Switches(latency=latency), environments=REPLICAS)
+    async with Slack() as slack, aisix:
+        for replica in aisix.all_replicas():
+            replica.lag = LAG
+        aisix.upstream.accept(GOOD_SECRET)
+        yield furnished(slack, aisix, models)
+
+
+def furnished(slack: Slack, aisix: Aisix, count: int) -> Company:
+    """Fill the control plane as if people had done so over the years."""
+    key = aisix.add_key(KEY, secret=OLD_SECRET, provider="openai", api_base="https://api.openai.com/v1")
+    other = aisix.add_key(
+        "Anthropic", secret="sk-ant-sandbox-5520c1", provider="anthropic", environments=["production"]
+    )
+    models = tuple(_affected(aisix, key, *row) for row in rows(count))
+    large, small, embed = models[:FEWEST]
+    claude = aisix.add_model("production", "claude", key=other, upstream="claude-sonnet-4-5")
+    dependents = (
+        aisix.add_model("production", "chat-any", kind="routing", targets=[large, claude]),
+        aisix.add_model(
+            "production", "support", kind="semantic", embedding_model=embed, routes=[small, claude], default=large
+        ),
+    )
+    return Company(slack, aisix, key, models, dependents)
+
+
+def _affected(aisix: Aisix, key: ProviderKey, environment: str, alias: str, upstream: str) -> Model:
+    kind = "embedding" if "embed" in alias else "direct"
+    return aisix.add_model(environment, alias, key=key, kind=kind, upstream=upstream)
+
+
+def rows(count: int) -> list[tuple[str, str, str]]:
+    """Return *count* models to make: the known ones first, then numbered ones in turn in each environment."""
+    environments = islice(cycle(REPLICAS), max(0, count - len(AFFECTED)))
+    more = [(environment, f"team-{number:03d}", "gpt-4o-mini") for number, environment in enumerate(environments, 1)]
+    return [*AFFECTED[:count], *more]

@@ -1,0 +1,102 @@
+"""Block Kit drawn for a terminal. Pure: blocks in, renderables out."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from sandbox.slack.reading import cells, named, plain, spoken
+
+Json = dict[str, Any]
+Names = Mapping[str, str]
+
+MARKED = re.compile(r"\*((?:`[^`\n]*`|[^*`\n])+)\*|`([^`\n]+)`")
+BUTTONS = {"primary": "bold green", "danger": "bold red"}
+FIELD = 56
+"""Characters of a form's field that are drawn."""
+
+
+def words(mrkdwn: str, names: Names, style: str = "") -> Text:
+    """Read mrkdwn: bold, code, mentions by name, dates by their fallback."""
+    text, end = Text(style=style), 0
+    for found in MARKED.finditer(mrkdwn):
+        text.append(_said(mrkdwn[end : found.start()], names))
+        bold, code = found.groups()
+        text.append_text(words(bold, names, "bold") if bold else Text(spoken(f"`{code}`"), "cyan"))
+        end = found.end()
+    return text.append(_said(mrkdwn[end:], names))
+
+
+def _said(mrkdwn: str, names: Names) -> str:
+    return named(spoken(mrkdwn), names)
+
+
+def drawn(blocks: list[Json], names: Names) -> Group:
+    """Draw a message from top to bottom; buttons stand apart, as they do in Slack."""
+    return Group(*(part for block in blocks for part in _block(block, names)))
+
+
+def _block(block: Json, names: Names) -> Iterator[RenderableType]:
+    match block["type"]:
+        case "section":
+            yield words(block["text"]["text"], names)
+        case "context":
+            yield from (words(element["text"], names, "dim") for element in block["elements"])
+        case "table":
+            yield Padding(table(cells(block)), (1, 0))
+        case "actions":
+            yield Padding(buttons(block["elements"]), (1, 0, 0, 0))
+        case _:
+            yield Text(plain([block]))
+
+
+def table(rows: list[list[str]]) -> Table:
+    """Draw a table whose last column gives way when it is narrow."""
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for number, header in enumerate(rows[0]):
+        last = number == len(rows[0]) - 1
+        shown.add_column(header, overflow="fold", no_wrap=not last, ratio=1 if last else None)
+    for row in rows[1:]:
+        shown.add_row(*map(Text, row))
+    return shown
+
+
+def buttons(elements: list[Json]) -> Text:
+    """Draw a row of buttons."""
+    return Text("  ").join(button(e["text"]["text"], e.get("style")) for e in elements if e["type"] == "button")
+
+
+def button(label: str, style: str | None = None) -> Text:
+    """Draw one button."""
+    return Text(f"[ {label} ]", BUTTONS.get(style or "", "bold"))
+
+
+def form(view: Json, secrets: tuple[str, ...], names: Names) -> Group:
+    """Draw a modal as it is sent, with every secret masked."""
+    values = view["state"]["values"]
+    parts: list[RenderableType] = []
+    for block in view["blocks"]:
+        parts += _field(block, values, secrets) if block["type"] == "input" else _block(block, names)
+    sides = Text("  ").join([button(view["close"]["text"]), button(view["submit"]["text"], "primary")])
+    return Group(*parts, Padding(sides, (1, 0, 0, 0)))
+
+
+def _field(block: Json, values: Json, secrets: tuple[str, ...]) -> list[RenderableType]:
+    value = values.get(block["block_id"], {}).get(block["element"]["action_id"], {}).get("value") or ""
+    shown = masked(value, secrets)
+    label = Text(block["label"]["text"], "bold")
+    if not value:
+        return [label.append("  left empty", "not bold dim")]
+    note = "  masked here; Slack itself shows it" if shown != value else ""
+    return [label, Text.assemble("[ ", (f"{shown[:FIELD]:<32}", "cyan"), " ]", (note, "dim"))]
+
+
+def masked(text: str, secrets: tuple[str, ...]) -> str:
+    """Put dots in the place of every secret."""
+    for secret in secrets:
+        text = text.replace(secret, "•" * len(secret))
+    return text

@@ -1,0 +1,138 @@
+"""Turns what happens in the sandbox's Slack into what the terminal shows. It knows blocks, and nothing of the bot."""
+
+from typing import Any
+
+from sandbox import drawing
+from sandbox.slack import Message, Slack
+from sandbox.terminal import Terminal
+
+Json = dict[str, Any]
+
+STOPPED = "■"
+SAID = ("✔", STOPPED)
+LISTED = (*SAID, "◔", "·")
+"""The marks of a checklist, those first that are worth a line; what is under way stands on the card as well."""
+
+AT_WORK = "◑"
+"""The mark of a card while nobody has to act: its edits are one line each."""
+
+LONG = 7
+"""Lines from which on a reply is drawn in a frame."""
+
+
+class Narrator:
+    """Watches a Slack and tells it: the card when someone new has the next move, of the checklist only what is new."""
+
+    def __init__(self, slack: Slack, terminal: Terminal, secrets: tuple[str, ...]) -> None:
+        self._slack, self._terminal, self._secrets = slack, terminal, secrets
+        self._told: dict[str, set[str]] = {}
+        """By message, what has been told of it."""
+        slack.on_change(self._hear)
+
+    def _hear(self, kind: str, what: Any) -> None:
+        tell = getattr(self, f"_{kind}", None)
+        if tell is not None:
+            tell(what)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return self._slack.site.world.names()
+
+    def _who(self, user: str) -> str:
+        return f"@{self._names.get(user, user)}"
+
+    # --- what people do ---
+
+    def _command(self, what: Json) -> None:
+        typed = f"{what['command']} {what['text']}".strip()
+        self._terminal.line(self._who(what["user"]), drawing.masked(typed, self._secrets))
+
+    def _click(self, what: Json) -> None:
+        pressed = drawing.words("presses ", {}) + drawing.button(what["button"])
+        self._terminal.line(self._who(what["user"]), pressed)
+        if asked := what["confirm"]:
+            answers = drawing.button(asked["deny"]) + "  " + drawing.button(asked["confirm"], "danger")
+            text = drawing.words(f"{asked['text']}\n\n", {}) + answers
+            self._terminal.panel(text, asked["title"], STOPPED, small=True)
+
+    def _submit(self, what: Json) -> None:
+        view = what["view"]
+        form = drawing.form(view, self._secrets, self._names)
+        title = f"{view['title']['text']} (a form that only {self._who(what['user'])} sees)"
+        self._terminal.panel(form, title, small=True)
+
+    def _ephemeral(self, what: Json) -> None:
+        text = drawing.words(what["text"], self._names)
+        self._terminal.line("keyturn", drawing.words(f"to {self._who(what['user'])} only: ", {}, "dim") + text, "dim")
+
+    # --- what the app says ---
+
+    def _message(self, message: Message) -> None:
+        if message.thread_ts is None:
+            return self._card(message)
+        if _is_checklist(message):
+            self._checklist(message)
+        elif message.plain.count("\n") >= LONG:
+            self._terminal.panel(drawing.drawn(message.blocks, self._names), "in the thread", "●")
+        else:
+            self._terminal.line("thread", drawing.words(_source(message), self._names), "dim")
+        return None
+
+    def _edit(self, message: Message) -> None:
+        if message.thread_ts is None:
+            self._card(message)
+        elif _is_checklist(message):
+            self._checklist(message)
+
+    def _card(self, card: Message) -> None:
+        """Show a card whole when it first asks for a certain move, later in two lines, and while at work in one."""
+        headline, mark = _headline(card), card.plain[:1]
+        if self._new(card, mark) and mark != AT_WORK:
+            self._terminal.panel(drawing.drawn(card.blocks, self._names), f"#{self._channel(card)}", mark)
+        elif self._new(card, headline):
+            self._terminal.line("card", f"{mark} {headline}", "dim")
+            self._next_move(card, mark)
+        self._new(card, headline)
+
+    def _next_move(self, card: Message, mark: str) -> None:
+        said = [block["text"]["text"] for block in card.blocks if block["type"] == "section"][-1]
+        if mark != AT_WORK and self._new(card, said):
+            self._terminal.line("", drawing.words(said, self._names, "dim"))
+            self._terminal.line("", drawing.buttons(_elements(card)))
+
+    def _checklist(self, message: Message) -> None:
+        before = _source_of(message.edits[-1]).splitlines() if message.edits else []
+        for line in _source(message).splitlines():
+            if line.startswith(SAID) and line not in before:
+                self._terminal.line("thread", drawing.words(line, self._names), "dim")
+
+    def _new(self, message: Message, what: str) -> bool:
+        told = self._told.setdefault(message.ts, set())
+        fresh = what not in told
+        told.add(what)
+        return fresh
+
+    def _channel(self, message: Message) -> str:
+        return self._slack.channels[message.channel].name
+
+
+def _is_checklist(message: Message) -> bool:
+    return all(line.startswith(LISTED) for line in _source(message).splitlines())
+
+
+def _source(message: Message) -> str:
+    return _source_of((message.text, message.blocks))
+
+
+def _source_of(version: tuple[str, list[Json]]) -> str:
+    text, blocks = version
+    return "\n".join(block["text"]["text"] for block in blocks if block["type"] == "section") or text
+
+
+def _elements(message: Message) -> list[Json]:
+    return [element for block in message.blocks if block["type"] == "actions" for element in block["elements"]]
+
+
+def _headline(card: Message) -> str:
+    """Return what a card says beside its name, in its first line."""
+    return card.plain.split("\n")[0].split("   ")[-1]
