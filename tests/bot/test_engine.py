@@ -1,0 +1,366 @@
+"""Moving a rotation one notch, with a clock that the test holds and steps that do no I/O."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+import bot.steps
+from bot.engine import due_at, finished, move
+from bot.errors import ApiError, Blocked, NotFound, StopKind, Uncertain, Unsupported
+from bot.evidence import Evidence, Verdict
+from bot.rotation import TERMINAL, Finding, Rotation, State, Track
+from bot.steps import BACK, FORWARD, TRACKS, WITHDRAW, next_step, rewound, steps_of
+from bot.steps.common import Ask, Done, Outcome, Step, Wait, World
+from bot.steps.old_key import delete_old_key
+from tests.bot.values import NOW, approval, later, limits, rotation, running, stopped
+
+Run = Callable[[Rotation, World], Awaitable[Outcome]]
+HOUR, DAY = 3600, 86_400
+
+
+def world(seconds: float = 0, **given: Any) -> World:
+    """A world with a clock, and with nothing that could be called."""
+    nothing: Any = object()
+    return World(control_plane=nothing, gateways=nothing, limits=limits(**given), now=lambda: later(seconds))
+
+
+@pytest.fixture
+def only_step(monkeypatch) -> Callable[..., None]:
+    """Make one step the whole way forward."""
+
+    def install(run: Run, *, gated: bool = False, track: Track = Track.FORWARD) -> None:
+        way = (Step("only", "Only", "doing the only thing", run, gated=gated),)
+        monkeypatch.setattr(bot.steps, "TRACKS", {**TRACKS, track: (way, TRACKS[track][1])})
+
+    return install
+
+
+def giving(outcome: Callable[[Rotation], Outcome]) -> Run:
+    async def run(moving: Rotation, _: World) -> Outcome:
+        return outcome(moving)
+
+    return run
+
+
+def raising(error: Exception) -> Run:
+    async def run(_: Rotation, __: World) -> Outcome:
+        raise error
+
+    return run
+
+
+# --- when a rotation is due ---
+
+
+def awaiting_approval(**fields: Any) -> Rotation:
+    return running(**{"asked_at": NOW} | fields).but(state=State.AWAITING_APPROVAL)
+
+
+@pytest.mark.parametrize(
+    ("record", "seconds"),
+    [
+        (rotation(State.RUNNING), 0),
+        (rotation(State.RUNNING, retry_at=later(7)), 7),
+        (rotation(State.ROLLING_BACK), 0),
+        (rotation(State.ROLLING_BACK, retry_at=later(7)), 7),
+        (rotation(State.AWAITING_SECRET), DAY),
+        (rotation(State.AWAITING_SECRET, secret_asked_at=later(100)), DAY + 100),
+        (awaiting_approval(), 4 * HOUR),
+        (awaiting_approval(reminded_at=later(4 * HOUR)), 8 * HOUR),
+        (awaiting_approval(reminded_at=later(71 * HOUR)), 72 * HOUR),
+        (stopped(), None),
+        *((rotation(state), None) for state in TERMINAL),
+    ],
+)
+def test_each_state_says_when_the_bot_has_to_look_again(record, seconds):
+    due: datetime | None = due_at(record, limits())
+
+    assert due == (None if seconds is None else later(seconds))
+
+
+@pytest.mark.parametrize(
+    ("record", "seconds"),
+    [
+        (stopped(), 10**7),
+        *((rotation(state), 10**7) for state in TERMINAL),
+        (rotation(), DAY - 1),
+        (awaiting_approval(), 4 * HOUR - 1),
+        (rotation(State.RUNNING, retry_at=later(7)), 6.9),
+    ],
+)
+async def test_a_rotation_that_is_not_due_is_let_be(record, seconds):
+    assert await move(record, world(seconds)) is record
+
+
+# --- waiting for people ---
+
+
+async def test_a_secret_that_nobody_gives_ends_the_rotation():
+    after = await move(rotation(), world(DAY))
+
+    assert (after.state, after.ended_at) == (State.CANCELLED, later(DAY))
+    assert "nothing was changed" in (after.note or "")
+
+
+async def test_an_approval_is_reminded_of_and_stays_wanted():
+    after = await move(awaiting_approval(), world(4 * HOUR))
+
+    assert (after.state, after.reminded_at) == (State.AWAITING_APPROVAL, later(4 * HOUR))
+    assert await move(after, world(5 * HOUR)) is after
+    assert (await move(after, world(8 * HOUR))).reminded_at == later(8 * HOUR)
+
+
+async def test_an_approval_that_does_not_come_is_asked_for_anew_on_fresh_evidence():
+    seen = Evidence(verdict=Verdict.LIKELY, reason="answered", at=NOW)
+    findings = {"m1": Finding(baseline=seen, moved_at=NOW, latest=seen, passes=3)}
+    before = awaiting_approval(
+        findings=findings,
+        approvals=(approval(),),
+        approvals_required=2,
+        done=("replace", "baseline", "cut-over", "project", "verify", "tidy", "soak"),
+    )
+    after = await move(before, world(72 * HOUR))
+
+    assert (after.state, after.done, after.approvals) == (State.RUNNING, ("replace", "baseline", "cut-over"), ())
+    assert after.findings["m1"] == Finding(baseline=seen, moved_at=NOW)
+    assert (after.asked_at, after.reminded_at) == (None, None)
+
+
+# --- gates ---
+
+
+@pytest.mark.parametrize(("given", "required"), [(0, 1), (1, 2), (0, 2)])
+async def test_a_gated_step_waits_for_enough_approvals(only_step, given, required):
+    only_step(raising(AssertionError("it ran")), gated=True)
+    approvals = tuple(approval(f"U{n}") for n in range(given))
+    after = await move(running(approvals=approvals, approvals_required=required), world(5))
+
+    assert (after.state, after.asked_at) == (State.AWAITING_APPROVAL, later(5))
+    assert after.approvals == approvals
+
+
+async def test_a_gated_step_runs_once_it_is_approved(only_step):
+    only_step(giving(Done), gated=True)
+
+    assert (await move(running(approvals=(approval(),)), world())).done == ("only",)
+
+
+# --- what steps return ---
+
+
+async def test_a_step_that_is_done_is_recorded_and_its_troubles_forgotten(only_step):
+    only_step(giving(Done))
+    after = await move(running(note="n", trouble_since=NOW, step_since=NOW), world(9))
+
+    assert after.done == ("only",)
+    assert (after.note, after.retry_at, after.step_since, after.trouble_since) == (None, None, None, None)
+
+
+async def test_a_step_that_waits_says_why_and_until_when(only_step):
+    only_step(giving(lambda r: Wait(r, "not yet", timedelta(seconds=3))))
+    after = await move(running(), world(9))
+
+    assert (after.state, after.note, after.retry_at, after.done) == (State.RUNNING, "not yet", later(12), ())
+    assert after.step_since == later(9)
+    assert (await move(after, world(12))).step_since == later(9)
+
+
+async def test_a_step_that_asks_hands_the_move_to_the_requester(only_step):
+    only_step(giving(lambda r: Ask(r, "once more, please")))
+    after = await move(running(done=("replace",)), world(9))
+
+    assert (after.state, after.note) == (State.AWAITING_SECRET, "once more, please")
+    assert (after.replacement, after.done, after.secret_asked_at) == (None, (), later(9))
+
+
+async def test_the_end_of_the_way_is_the_end_of_the_rotation(only_step):
+    only_step(raising(AssertionError("it ran again")))
+    after = await move(running(done=("only",)), world(9))
+
+    assert (after.state, after.ended_at) == (State.COMPLETED, later(9))
+
+
+def test_the_way_back_ends_rolled_back_and_a_withdrawal_begins_anew():
+    back = finished(rotation(State.ROLLING_BACK, track=Track.BACK), NOW)
+    again = finished(running(track=Track.WITHDRAW, done=("point-back",), findings={"m1": Finding(passes=1)}), NOW)
+
+    assert (back.state, back.ended_at) == (State.ROLLED_BACK, NOW)
+    assert (again.state, again.track, again.ended_at) == (State.AWAITING_SECRET, Track.FORWARD, None)
+    assert (again.done, again.findings, again.replacement) == ((), {}, None)
+
+
+async def test_a_withdrawn_secret_has_as_long_as_the_first_one_had():
+    again = finished(running(track=Track.WITHDRAW), later(5 * DAY))
+
+    assert await move(again, world(5 * DAY + 1)) == again
+
+
+# --- what steps raise ---
+
+
+async def test_a_block_stops_with_its_sentence_and_what_was_learnt(only_step):
+    learnt = running(findings={"m1": Finding(passes=2)})
+    only_step(raising(Blocked(StopKind.REJECTED, "refused", "It was refused.", resume="project", after=learnt)))
+    after = await move(running(), world(9))
+    stop = after.stop
+
+    assert after.state is State.BLOCKED
+    assert after.findings == learnt.findings
+    assert stop is not None
+    assert (stop.kind, stop.headline, stop.sentence) == (StopKind.REJECTED, "refused", "It was refused.")
+    assert (stop.step, stop.resume, stop.at) == ("only", "project", later(9))
+
+
+async def test_a_block_that_names_no_step_resumes_where_it_stopped(only_step):
+    only_step(raising(Blocked(StopKind.DRIFT, "h", "S.")))
+    stop = (await move(running(), world())).stop
+
+    assert stop is not None
+    assert stop.resume == "only"
+
+
+@pytest.mark.parametrize("error", [ApiError("AISIX refused (403).", 403), NotFound("Gone."), Unsupported("No such.")])
+async def test_a_refusal_of_the_control_plane_stops_at_once_in_its_words(only_step, error):
+    only_step(raising(error))
+    after = await move(running(), world())
+
+    assert after.stop is not None
+    assert (after.stop.kind, after.stop.sentence) == (StopKind.TROUBLE, str(error))
+
+
+@pytest.mark.parametrize(
+    ("lasted", "asked", "wait"), [(0, None, 1), (0.2, None, 1), (8, None, 8), (300, None, 30), (0, 7, 7), (8, 3, 8)]
+)
+async def test_trouble_is_tried_again_after_as_long_as_it_has_lasted(only_step, lasted, asked, wait):
+    only_step(raising(Uncertain("AISIX had an error (500).", 500, asked)))
+    after = await move(running(trouble_since=NOW), world(lasted))
+
+    assert (after.state, after.trouble_since) == (State.RUNNING, NOW)
+    assert after.retry_at == later(lasted + wait)
+    assert after.note == "AISIX had an error (500). Trying again."
+
+
+async def test_trouble_that_stays_stops_the_rotation(only_step):
+    only_step(raising(Uncertain("AISIX does not answer.")))
+    after = await move(running(trouble_since=NOW), world(601))
+
+    assert after.stop is not None
+    assert (after.stop.kind, after.stop.sentence) == (
+        StopKind.TROUBLE,
+        "AISIX does not answer. I have tried for 10 minutes.",
+    )
+
+
+async def test_patience_begins_anew_once_a_step_gets_through(only_step):
+    only_step(giving(lambda r: Wait(r, "going on")))
+
+    assert (await move(running(trouble_since=NOW), world(500))).trouble_since is None
+
+
+class Unforeseen(Exception):
+    """What nobody thought of."""
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.ROLLING_BACK])
+async def test_a_fault_of_ours_stops_with_a_reference_and_without_its_text(only_step, capsys, state):
+    track = Track.FORWARD if state is State.RUNNING else Track.BACK
+    only_step(raising(Unforeseen("CANARY text")), track=track)
+    after = await move(running(track=track).but(state=state), world())
+
+    assert after.stop is not None
+    assert (after.state, after.stop.kind) == (State.BLOCKED, StopKind.TROUBLE)
+    assert "CANARY" not in after.model_dump_json()
+    reference = after.stop.sentence.split("`")[1]
+    assert reference in capsys.readouterr().out
+
+
+async def test_a_broken_promise_inside_a_step_stops_too(only_step):
+    only_step(raising(AssertionError()))
+
+    assert (await move(running(), world())).state is State.BLOCKED
+
+
+# --- the order of the work ---
+
+
+def test_the_tracks_are_told_for_every_track_and_end_where_the_states_allow():
+    assert set(TRACKS) == set(Track)
+    assert {track: end for track, (_, end) in TRACKS.items()} == {
+        Track.FORWARD: State.COMPLETED,
+        Track.BACK: State.ROLLED_BACK,
+        Track.WITHDRAW: State.AWAITING_SECRET,
+    }
+
+
+@pytest.mark.parametrize("way", [FORWARD, BACK, WITHDRAW], ids=["forward", "back", "withdraw"])
+def test_every_step_has_a_name_of_its_own_and_words(way):
+    assert len({step.name for step in way}) == len(way)
+    assert all(step.name and step.title and step.doing for step in way)
+
+
+IRREVERSIBLE = {"delete"}
+"""Steps whose effect nothing can take back."""
+
+
+def test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look():
+    names = [step.name for step in FORWARD]
+    gated = {step.name for step in FORWARD if step.gated}
+
+    assert gated == IRREVERSIBLE | {"recheck"}
+    assert names.index("delete") == names.index("recheck") + 1
+    assert [step.name for step in FORWARD if step.run is delete_old_key] == ["delete"]
+
+
+def test_the_old_key_is_deleted_on_no_other_way():
+    assert not any(step.run is delete_old_key for step in (*BACK, *WITHDRAW))
+
+
+def test_the_models_are_verified_before_anyone_is_asked():
+    names = [step.name for step in FORWARD]
+    first_gate = next(i for i, step in enumerate(FORWARD) if step.gated)
+
+    assert names.index("cut-over") < names.index("project") < names.index("verify") < first_gate
+    assert names.index("replace") < names.index("baseline") < names.index("cut-over")
+
+
+def test_nothing_on_the_way_back_waits_for_an_approval():
+    assert not any(step.gated for step in (*BACK, *WITHDRAW))
+
+
+def test_the_replacement_goes_only_after_the_models_are_back():
+    for way in (BACK, WITHDRAW):
+        names = [step.name for step in way]
+        assert names.index("point-back") < names.index("remove")
+
+
+@pytest.mark.parametrize("track", Track)
+def test_the_next_step_is_the_first_that_is_not_done(track):
+    way = TRACKS[track][0]
+    for count, step in enumerate(way):
+        done = tuple(s.name for s in way[:count])
+        assert next_step(running(track=track, done=done)) is step
+    assert next_step(running(track=track, done=tuple(s.name for s in way))) is None
+    assert steps_of(running(track=track)) == way
+
+
+@pytest.mark.parametrize(("to", "kept"), [(step.name, count) for count, step in enumerate(FORWARD)])
+def test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval(to, kept):
+    names = tuple(step.name for step in FORWARD)
+    after = rewound(running(done=names, approvals=(approval(),)), to)
+
+    assert after.done == names[:kept]
+    assert after.approvals == ()
+
+
+@pytest.mark.parametrize("unknown", ["", "nonsense", "point-back"])
+def test_rewinding_to_a_step_that_is_not_on_the_way_begins_at_its_start(unknown):
+    assert rewound(running(done=("replace", "baseline")), unknown).done == ()
+
+
+def test_a_rewound_rotation_needs_its_approval_again():
+    everything = tuple(step.name for step in FORWARD)
+
+    for step in FORWARD:
+        assert rewound(running(done=everything, approvals=(approval(),)), step.name).approvals == ()

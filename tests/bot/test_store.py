@@ -1,0 +1,271 @@
+"""Records in a real Valkey: the swap, the claim on a key, the log, and what has been shown."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.errors import Unanswerable, WrongState
+from bot.plan import Plan
+from bot.rotation import State
+from bot.store import Conflict, Store, Taken
+from tests.bot.values import NOW, key, later, rotation
+
+EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis) -> Store:
+    return Store(redis)
+
+
+async def save(store: Store, record, event=EVENT, seconds: float = 0):
+    return await store.save(record, event, at=later(seconds))
+
+
+async def begun(store: Store, id_: str = "r1", **fields):
+    """A rotation that has its key in hand."""
+    first = await save(store, rotation(id=id_, **fields))
+    return await save(store, first.to(State.RUNNING).but(attempt=1))
+
+
+# --- compare and swap ---
+
+
+async def test_a_saved_rotation_is_loaded_as_it_was(store):
+    saved = await save(store, rotation())
+
+    assert saved.version == 1
+    assert await store.load("rabc123") == saved
+
+
+async def test_a_rotation_that_does_not_exist_is_none(store):
+    assert await store.load("nobody") is None
+
+
+async def test_the_loser_of_a_swap_is_told_and_changes_nothing(store):
+    first = await save(store, rotation())
+    winner = await save(store, first.to(State.CANCELLED))
+
+    with pytest.raises(Conflict) as lost:
+        await save(store, first.but(note="mine"))
+    assert isinstance(lost.value, WrongState)
+    assert await store.load("rabc123") == winner
+    assert len(await store.events("rabc123")) == 2
+
+
+async def test_of_many_at_once_exactly_one_wins(store):
+    first = await save(store, rotation())
+    tries = [save(store, first.but(note=f"try {n}")) for n in range(20)]
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+
+    assert sum(not isinstance(o, Exception) for o in outcomes) == 1
+    assert sum(isinstance(o, Conflict) for o in outcomes) == 19
+    assert len(await store.events("rabc123")) == 2
+
+
+async def test_a_new_rotation_does_not_overwrite_one_of_the_same_id(store):
+    await save(store, rotation())
+
+    with pytest.raises(Conflict):
+        await save(store, rotation(channel="C_OTHER"))
+
+
+async def test_a_rotation_that_is_gone_is_not_brought_back(store, redis):
+    first = await save(store, rotation())
+    await redis.flushall()
+
+    with pytest.raises(Conflict):
+        await save(store, first.but(note="again"))
+
+
+async def test_the_same_write_again_is_fine_and_is_logged_once(store):
+    """An answer that was lost makes the client write again; nothing has gone wrong then."""
+    first = await save(store, rotation())
+    once = await save(store, first.but(note="n"))
+    again = await save(store, first.but(note="n"))
+
+    assert once == again
+    assert len(await store.events("rabc123")) == 2
+
+
+# --- claims on a key ---
+
+
+async def test_a_rotation_that_only_waits_for_its_secret_claims_nothing(store):
+    await save(store, rotation(id="r1"))
+    await save(store, rotation(id="r2"))
+
+    assert await store.holder("pk_old") is None
+
+
+async def test_a_key_is_in_the_hand_of_one_rotation(store):
+    await begun(store, "r1")
+    second = await save(store, rotation(id="r2"))
+
+    with pytest.raises(Taken) as taken:
+        await save(store, second.to(State.RUNNING).but(attempt=1))
+    assert taken.value.holder == "r1"
+    assert await store.holder("pk_old") == "r1"
+    assert (await store.load("r2")) == second
+
+
+async def test_a_rotation_that_waits_for_another_secret_keeps_its_key(store):
+    record = await begun(store)
+    await save(store, record.to(State.AWAITING_SECRET))
+
+    assert await store.holder("pk_old") == "r1"
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [State.COMPLETED],
+        [State.ROLLING_BACK, State.ROLLED_BACK],
+        [State.AWAITING_SECRET, State.CANCELLED],
+    ],
+)
+async def test_an_end_lets_the_key_go(store, ends):
+    record = await begun(store)
+    for state in ends:
+        record = await save(store, record.to(state))
+    second = await begun(store, "r2")
+
+    assert await store.holder("pk_old") == second.id
+
+
+async def test_the_end_of_another_rotation_does_not_let_the_key_go(store):
+    await begun(store, "r1")
+    second = await save(store, rotation(id="r2"))
+    await save(store, second.to(State.CANCELLED))
+
+    assert await store.holder("pk_old") == "r1"
+
+
+async def test_another_key_is_another_claim(store):
+    await begun(store, "r1")
+    await begun(store, "r2", plan=Plan(old_key=key("pk_other", "Other"), models=()))
+
+    assert (await store.holder("pk_old"), await store.holder("pk_other")) == ("r1", "r2")
+
+
+# --- the log and the lists ---
+
+
+async def test_the_log_tells_everything_in_its_order(store):
+    first = await save(store, rotation())
+    await save(store, first.to(State.CANCELLED), {"by": "U2", "what": "cancelled", "why": "w"}, seconds=5)
+
+    assert await store.events("rabc123") == [
+        {"by": "U_REQUESTER", "what": "asked", "why": "", "at": NOW.isoformat(), "version": 1},
+        {"by": "U2", "what": "cancelled", "why": "w", "at": later(5).isoformat(), "version": 2},
+    ]
+    assert await store.events("nobody") == []
+
+
+async def test_what_is_under_way_is_listed_oldest_first_until_it_is_over(store):
+    young = await save(store, rotation(id="young", requested_at=later(9)))
+    old = await save(store, rotation(id="old", requested_at=NOW))
+    assert await store.under_way() == [old, young]
+
+    await save(store, old.to(State.CANCELLED))
+    assert await store.under_way() == [young]
+
+
+async def test_the_last_rotations_are_listed_newest_first(store):
+    for number in range(5):
+        await save(store, rotation(id=f"r{number}", requested_at=later(number)))
+
+    assert [r.id for r in await store.recent(3)] == ["r4", "r3", "r2"]
+
+
+async def test_an_empty_store_lists_nothing(store):
+    assert (await store.under_way(), await store.recent(5), await store.unshown()) == ([], [], [])
+
+
+# --- what people see ---
+
+
+async def test_every_version_has_to_be_shown_and_a_later_one_does_for_an_earlier(store):
+    first = await save(store, rotation())
+    second = await save(store, first.but(note="n"))
+    assert await store.unshown() == ["rabc123"]
+
+    await store.was_shown(first)
+    assert await store.unshown() == ["rabc123"]
+    await store.was_shown(second)
+    assert await store.unshown() == []
+
+
+async def test_showing_is_not_forgotten_when_something_newer_comes(store):
+    first = await save(store, rotation())
+    await store.was_shown(first)
+    await save(store, first.but(note="n"))
+
+    assert await store.unshown() == ["rabc123"]
+
+
+async def test_messages_are_remembered_field_by_field(store):
+    await store.remember_message("r1", {"card": "1.2", "channel": "C"})
+    await store.remember_message("r1", {"card": "3.4"})
+
+    assert await store.messages("r1") == {"card": "3.4", "channel": "C"}
+    assert await store.messages("r2") == {}
+
+
+async def test_edits_are_counted_by_the_minute(store):
+    assert [await store.edits_this_minute(7) for _ in range(3)] == [1, 2, 3]
+    assert await store.edits_this_minute(8) == 1
+
+
+async def test_only_one_process_holds_a_lease(store):
+    mine, other = store.lease("r1", 5), store.lease("r1", 5)
+
+    assert await mine.acquire(blocking=False)
+    assert not await other.acquire(blocking=False)
+    await mine.release()
+    assert await other.acquire(blocking=False)
+
+
+# --- Redis away ---
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda s: s.ping(),
+        lambda s: s.load("r"),
+        lambda s: s.save(rotation(), EVENT, at=NOW),
+        lambda s: s.events("r"),
+        lambda s: s.under_way(),
+        lambda s: s.recent(3),
+        lambda s: s.holder("pk"),
+        lambda s: s.messages("r"),
+        lambda s: s.remember_message("r", {"a": "b"}),
+        lambda s: s.was_shown(rotation()),
+        lambda s: s.unshown(),
+        lambda s: s.edits_this_minute(1),
+    ],
+    ids=["ping", "load", "save", "events", "under_way", "recent", "holder", "messages", "remember", "was_shown",
+         "unshown", "edits"],
+)  # fmt: skip
+async def test_redis_away_is_one_sentence(ask):
+    async with Redis.from_url("redis://127.0.0.1:9", decode_responses=True, retry=None) as nobody:
+        with pytest.raises(Unanswerable, match=r"store \(Redis\) does not answer"):
+            await ask(Store(nobody))
+
+
+async def test_a_redis_that_refuses_is_one_sentence(store, redis):
+    await redis.set("keyturn:open", "not a set")
+
+    with pytest.raises(Unanswerable):
+        await store.under_way()
+    with pytest.raises(Unanswerable):
+        await save(store, rotation())
