@@ -1,0 +1,221 @@
+"""Socket Mode and HTTP mode, one process and several, and what the bot says of its own health."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bot.embedded import embedded_server
+from tests.support.process import answer_of, bot_process, ran, until_answer
+from tests.support.stage import KEY, Stage, free_port, stage_of
+
+BODY = "command=%2Frotate-key&text=help&user_id=U_REQUESTER&channel_id=C_OPS&team_id=T_HOME"
+
+
+@pytest.fixture
+async def http_stage(redis_url: str) -> AsyncIterator[Stage]:
+    """The stage with the bot on it, in HTTP mode."""
+    async with stage_of(redis_url, mode="http") as stage, stage.bot():
+        yield stage
+
+
+def signed(stage: Stage, body: bytes, stamp: str) -> dict[str, str]:
+    digest = hmac.new(stage.slack.signing_secret.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
+    return {
+        "X-Slack-Request-Timestamp": stamp,
+        "X-Slack-Signature": f"v0={digest}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+
+
+async def posted(stage: Stage, body: bytes, headers: dict[str, str]) -> int:
+    async with aiohttp.ClientSession() as http, http.post(stage.slack.events_url, data=body, headers=headers) as answer:
+        return answer.status
+
+
+def port_of(stage: Stage) -> str:
+    """Give the bot a port, and return its address."""
+    stage.overrides["PORT"] = str(free_port())
+    return f"http://127.0.0.1:{stage.overrides['PORT']}"
+
+
+async def rotated(stage: Stage) -> None:
+    """Go through one whole rotation, each effect once."""
+    old = stage.key_named(KEY)
+    card = await stage.ask()
+    await stage.give(card)
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.thread_says(card, "Receipt")
+    assert old.id not in stage.aisix.provider_keys
+
+
+# --- HTTP mode ---
+
+
+@pytest.mark.parametrize("fault", ["bad", "stale"])
+async def test_a_request_that_slack_did_not_sign_just_now_is_refused_and_not_acted_on(
+    http_stage: Stage, fault: str
+) -> None:
+    http_stage.slack.signing_fault = fault
+
+    answer = await http_stage.slack.person("U_REQUESTER").command(KEY)
+
+    assert answer.error == "http_client_error"
+    assert http_stage.slack.messages("C_OPS") == []
+    assert http_stage.aisix.calls == []
+
+
+@pytest.mark.parametrize(
+    "stamp", ["", "soon", "1e9", "-1", "٣", "9" * 400, f"{time.time() - 600:.0f}", f"{time.time() + 600:.0f}"]
+)
+async def test_a_time_stamp_that_is_no_recent_number_gets_401(http_stage: Stage, stamp: str) -> None:
+    assert await posted(http_stage, BODY.encode(), signed(http_stage, BODY.encode(), stamp)) == 401
+
+
+async def test_a_request_without_a_signature_gets_401(http_stage: Stage) -> None:
+    assert await posted(http_stage, BODY.encode(), {}) == 401
+
+
+async def test_a_body_that_is_no_text_gets_401_and_no_traceback(http_stage: Stage) -> None:
+    headers = signed(http_stage, b"", str(int(time.time())))
+
+    assert await posted(http_stage, b"\xff\xfe", headers) == 401
+    assert await posted(http_stage, b"a", headers | {"Content-Type": "text/plain; charset=nonsense"}) == 401
+
+
+async def test_a_well_signed_request_is_served(http_stage: Stage) -> None:
+    assert await posted(http_stage, BODY.encode(), signed(http_stage, BODY.encode(), str(int(time.time())))) == 200
+
+
+async def test_a_body_over_the_limit_gets_413(redis_url: str) -> None:
+    async with stage_of(redis_url, mode="http") as stage:
+        stage.overrides["HTTP_BODY_LIMIT"] = "10000"
+        async with stage.bot():
+            long = b"text=" + b"x" * 10_000
+            assert await posted(stage, long, signed(stage, long, str(int(time.time())))) == 413
+            assert await posted(stage, BODY.encode(), signed(stage, BODY.encode(), str(int(time.time())))) == 200
+
+
+# --- health ---
+
+
+async def test_a_bot_that_can_work_says_so_and_shows_its_figures(bare_stage: Stage) -> None:
+    url = port_of(bare_stage)
+    async with bare_stage.bot():
+        await bare_stage.ask()
+
+        assert await answer_of(f"{url}/healthz") == (200, "alive\n")
+        assert await answer_of(f"{url}/readyz") == (200, "ready\n")
+        status, figures = await answer_of(f"{url}/metrics")
+
+    assert status == 200
+    assert 'keyturn_rotations_total{state="AWAITING_SECRET"}' in figures
+    assert 'keyturn_calls_total{outcome="200",service="control_plane",verb="GET"}' in figures
+
+
+async def test_without_redis_it_lives_and_is_not_ready_and_says_why(bare_stage: Stage, tmp_path: Path) -> None:
+    url = port_of(bare_stage)
+    async with embedded_server(tmp_path) as redis:
+        bare_stage.redis_url = redis
+        bot = bot_process(bare_stage.environ, tmp_path)
+        await bot.__aenter__()
+    try:
+        said = await until_answer(f"{url}/readyz", 503)
+
+        assert said == "Keyturn's store (Redis) does not answer, so nothing was changed. Try again in a minute.\n"
+        assert (await answer_of(f"{url}/healthz"))[0] == 200
+        await bare_stage.slack.person("U_REQUESTER").command(KEY)
+        await bare_stage.told("U_REQUESTER", "store (Redis) does not answer")
+    finally:
+        await bot.__aexit__(None, None, None)
+
+
+async def test_without_its_socket_it_is_not_ready_and_says_why(bare_stage: Stage) -> None:
+    url = port_of(bare_stage)
+    async with bare_stage.bot():
+        bare_stage.slack.faults.fail("apps.connections.open", times=1000)
+        await bare_stage.slack.disconnect()
+
+        assert await until_answer(f"{url}/readyz", 503) == "Slack is not connected.\n"
+
+
+async def test_the_socket_comes_back_after_slack_hangs_up(stage: Stage) -> None:
+    opened = len([call for call in stage.slack.calls if call.method == "apps.connections.open"])
+    await stage.slack.disconnect()
+    await stage.slack.until(
+        lambda: len([c for c in stage.slack.calls if c.method == "apps.connections.open"]) > opened, what="a new socket"
+    )
+    await stage.slack.until(lambda: stage.slack.sockets == 1, what="one socket")
+
+    card = await stage.ask()
+
+    assert KEY in card.plain
+
+
+# --- several processes ---
+
+
+async def test_web_and_worker_are_two_processes_that_complete_a_rotation(bare_stage: Stage, tmp_path: Path) -> None:
+    environ = bare_stage.environ
+    async with bot_process(environ, tmp_path, "web"), bot_process(environ, tmp_path, "worker"):
+        await rotated(bare_stage)
+
+
+async def test_the_worker_needs_no_socket_and_the_web_half_moves_nothing(bare_stage: Stage, tmp_path: Path) -> None:
+    environ = bare_stage.environ
+    async with bot_process(environ, tmp_path, "web"):
+        card = await bare_stage.ask()
+        await bare_stage.give(card)
+        async with bot_process(environ, tmp_path, "worker"):
+            assert bare_stage.slack.sockets == 1
+            await bare_stage.says(card, "waiting for an approver")
+
+
+@pytest.mark.parametrize("half", ["web", "worker"])
+async def test_a_half_without_a_shared_redis_ends_with_one_sentence(
+    bare_stage: Stage, tmp_path: Path, half: str
+) -> None:
+    environ = bare_stage.environ
+    del environ["REDIS_URL"]
+
+    status, said = await ran(environ, tmp_path, half)
+
+    assert status == 1
+    assert said == (
+        "Keyturn cannot start. REDIS_URL is missing: web and worker are two processes and have to share one, redis://…."
+    )
+
+
+async def test_two_bots_on_one_redis_do_everything_once(bare_stage: Stage, tmp_path: Path) -> None:
+    environ = bare_stage.environ
+    async with bot_process(environ, tmp_path), bot_process(environ, tmp_path):
+        assert bare_stage.slack.sockets == 2
+        await rotated(bare_stage)
+
+    changes = [(c.method, c.path) for c in bare_stage.aisix.calls if c.method != "GET" and "/models" not in c.path]
+    moves = [c.path for c in bare_stage.aisix.calls if c.method == "PATCH" and "/models/" in c.path]
+    card, said = bare_stage.slack.messages("C_OPS"), [m.plain for m in bare_stage.slack.thread(_only(bare_stage))]
+    assert [method for method, _ in changes] == ["POST", "DELETE"]
+    assert len(moves) == len(set(moves))
+    assert len(card) == 1
+    assert len(said) == len({text.split()[0] + text[-30:] for text in said})
+
+
+def _only(stage: Stage):
+    (card,) = stage.slack.messages("C_OPS")
+    return card
+
+
+async def test_a_second_bot_on_the_same_data_ends_with_one_sentence(bare_stage: Stage, tmp_path: Path) -> None:
+    environ = bare_stage.environ | {"KEYTURN_DATA": str(tmp_path / "data")}
+    del environ["REDIS_URL"]
+    async with bot_process(environ, tmp_path):
+        status, said = await ran(environ, tmp_path)
+
+    assert status == 1
+    assert said.startswith("Keyturn cannot start. KEYTURN_DATA is in use: another Keyturn runs on")
+    assert "\n" not in said

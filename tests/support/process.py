@@ -1,0 +1,158 @@
+"""The bot as a process of its own, and what is seen of it from outside."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+ROOT = Path(__file__).parents[2]
+READY = re.compile(r'"event": "ready"|\bready\b')
+
+
+class BotProcess:
+    """`python -m bot` with *environ* for its settings, begun in *folder*."""
+
+    def __init__(self, environ: Mapping[str, str], folder: Path, *command: str) -> None:
+        self.folder = folder
+        self.lines: list[str] = []
+        self._command = command
+        self._environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ}
+        self._news = asyncio.Event()
+
+    @property
+    def output(self) -> str:
+        """All that it has printed."""
+        return "\n".join(self.lines)
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What it has logged as JSON."""
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    async def start(self) -> "BotProcess":
+        """Begin, and read what it prints from now on."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot",
+            *self._command,
+            cwd=self.folder,
+            env=self._environ,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def _read(self) -> None:
+        assert self._process.stdout
+        async for line in self._process.stdout:
+            self.lines.append(line.decode().rstrip("\n"))
+            self._news.set()
+
+    async def until(self, condition: Callable[[], object], timeout: float = 15, what: str = "") -> None:
+        """Wait until *condition* holds of what it has printed."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not condition():
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"Waited {timeout} s for {what}. It printed:\n{self.output}") from None
+
+    async def ready(self) -> "BotProcess":
+        """Wait until it says that it is ready."""
+        await self.until(lambda: READY.search(self.output), what="the bot to be ready")
+        return self
+
+    def kill(self) -> None:
+        """`kill -9`, if it still runs."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def killed(self) -> None:
+        """`kill -9`, and see it gone."""
+        self.kill()
+        await self.ended()
+
+    async def terminated(self) -> tuple[int, float]:
+        """Tell it to stop; return its exit status, and the seconds it took."""
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        return await self.ended(), time.monotonic() - began
+
+    async def ended(self, timeout: float = 15) -> int:
+        """Wait until it has ended; return its exit status."""
+        try:
+            async with asyncio.timeout(timeout):
+                status = await self._process.wait()
+                await self._reader
+        except TimeoutError:
+            raise AssertionError(f"It has not ended within {timeout} s. It printed:\n{self.output}") from None
+        return status
+
+
+@asynccontextmanager
+async def bot_process(environ: Mapping[str, str], folder: Path, *command: str) -> AsyncIterator[BotProcess]:
+    """Run the bot until it is ready, and see it gone in the end."""
+    bot = await BotProcess(environ, folder, *command).start()
+    try:
+        yield await bot.ready()
+    finally:
+        await bot.killed()
+
+
+async def ran(environ: Mapping[str, str], folder: Path, *command: str, timeout: float = 15) -> tuple[int, str]:
+    """Run the bot to its own end; return its exit status and all it printed."""
+    bot = await BotProcess(environ, folder, *command).start()
+    try:
+        return await bot.ended(timeout), bot.output
+    finally:
+        await bot.killed()
+
+
+async def gone(pid: int, timeout: float = 5) -> None:
+    """Wait until the process *pid*, which is nobody's child here, has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(handle, ended.set)
+    try:
+        await asyncio.wait_for(ended.wait(), timeout)
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
+async def answer_of(url: str) -> tuple[int, str]:
+    """GET *url*; return the status and the text."""
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        return response.status, await response.text()
+
+
+async def until_answer(url: str, status: int, timeout: float = 10) -> str:
+    """Wait until *url* answers with *status*; return the text."""
+    async with asyncio.timeout(timeout):
+        while True:
+            with suppress(aiohttp.ClientError):
+                found, text = await answer_of(url)
+                if found == status:
+                    return text
+            await asyncio.sleep(0.02)  # another process changes; nothing here could wake us
