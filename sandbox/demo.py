@@ -72,7 +72,7 @@ class Demo:
                 if gone.done()
                 else f"The demo hangs: it is not at its end after {WHOLE:g} s."
             )
-        except (TimeoutError, RuntimeError) as error:
+        except (TimeoutError, RuntimeError, AssertionError) as error:
             raise Failed(str(error)) from None
         finally:
             told.cancel()

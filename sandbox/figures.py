@@ -30,6 +30,11 @@ class Window:
         self._aisix.on_change(self._look)
 
     @property
+    def open(self) -> bool:
+        """Whether callers are on a refused secret at this moment."""
+        return self.start is not None and self.end is None
+
+    @property
     def seconds(self) -> float:
         """How long it was; 0 if it never was."""
         return self.end - self.start if self.start and self.end else 0.0
@@ -45,7 +50,7 @@ class Window:
         self._refused |= {key.id for key in self._aisix.provider_keys.values() if not self._accepts(key.secret)}
         if self._exposed():
             self.start, self.end = self.start or event.at, None
-        elif self.start and self.end is None:
+        elif self.open:
             self.end = event.at
 
     def _accepts(self, secret: str) -> bool:

@@ -27,6 +27,9 @@ class Narrator:
         self._slack, self._terminal, self._secrets = slack, terminal, secrets
         self._told: dict[str, set[str]] = {}
         """By message, what has been told of it."""
+        self._headlines: dict[str, str] = {}
+        """By card, what its first line said last."""
+
         slack.on_change(self._hear)
 
     def _hear(self, kind: str, what: Any) -> None:
@@ -89,10 +92,10 @@ class Narrator:
         headline, mark = _headline(card), card.plain[:1]
         if self._new(card, mark) and mark != AT_WORK:
             self._terminal.panel(drawing.drawn(card.blocks, self._names), f"#{self._channel(card)}", mark)
-        elif self._new(card, headline):
+        elif headline != self._headlines.get(card.ts):
             self._terminal.line("card", f"{mark} {headline}", "dim")
             self._next_move(card, mark)
-        self._new(card, headline)
+        self._headlines[card.ts] = headline
 
     def _next_move(self, card: Message, mark: str) -> None:
         said = [block["text"]["text"] for block in card.blocks if block["type"] == "section"][-1]

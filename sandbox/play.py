@@ -63,6 +63,7 @@ class Play:
         await self._press("Another secret", card)
         await self._until(lambda: not any(key.secret == WRONG_SECRET for key in keys.values()), "the refused key to go")
         await self._there("Enter new secret", card)
+        await self._company.aisix.until(lambda: not self._window.open, PATIENCE, "every gateway on the old key again")
         took = f"They are on the old key again, after {self._window.seconds:.1f} s."
         self._terminal.line("callers", took if self._window.start else UNTOUCHED, "dim")
         await self._submit(GOOD_SECRET)

@@ -1,0 +1,103 @@
+"""The demo from outside: what it prints, how it ends, and that it keeps its secrets to itself."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+import pytest
+
+from sandbox.company import SECRETS
+
+PROJECT = Path(__file__).parents[2]
+
+
+async def started(*arguments: str, **environ: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *arguments, cwd=PROJECT, env={**os.environ, **environ}, stdout=PIPE, stderr=STDOUT
+    )
+
+
+async def told(process: asyncio.subprocess.Process) -> str:
+    printed, _ = await process.communicate()
+    return printed.decode()
+
+
+@pytest.fixture(scope="module")
+def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[int | None, str, str]:
+    """One demo for all claims: its exit status, what it printed, and the bot's log."""
+    log = tmp_path_factory.mktemp("demo") / "bot.log"
+
+    async def run() -> tuple[int | None, str]:
+        demo = await started("sandbox.demo", "--plain", "--log", str(log), http_proxy="http://127.0.0.1:9")
+        return await told(demo), demo.returncode
+
+    printed, status = asyncio.run(run())
+    return status, printed, log.read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "@requester  /rotate-key OpenAI production",
+        "5 models in 2 environments use this key",
+        "masked here; Slack itself shows it",
+        "stopped: the new secret was refused",
+        "to @requester only: Only an approver other than @requester can do this.",
+        "[ Not yet ]  [ Delete ]",
+        "Receipt",
+        "outside of it",
+        "✔ The old key is gone.",
+        "✔ All 5 affected models are on the replacement.",
+        "✔ No other key of the rotation is left over.",
+        "✔ No request failed outside the window of the wrong secret.",
+    ],
+)
+def test_the_demo_ends_well_and_tells_the_whole_story(demonstrated: tuple[int | None, str, str], words: str) -> None:
+    status, printed, _log = demonstrated
+
+    assert status == 0, printed
+    assert words in printed
+
+
+def test_no_secret_is_in_the_output_or_in_the_bots_log(demonstrated: tuple[int | None, str, str]) -> None:
+    _status, printed, log = demonstrated
+
+    assert '"event": "ready"' in log
+    assert [secret for secret in SECRETS if secret in printed or secret in log] == []
+
+
+async def test_a_demo_that_fails_says_so_in_a_sentence_with_the_bots_log(tmp_path: Path) -> None:
+    broken = tmp_path / "bot"
+    broken.mkdir()
+    (broken / "__main__.py").write_text("raise SystemExit('this bot cannot start')")
+    runner = tmp_path / "run.py"
+    runner.write_text(
+        "import sandbox.bot_process, sandbox.demo, pathlib\n"
+        f"sandbox.bot_process.PROJECT = pathlib.Path({str(tmp_path)!r})\n"
+        "sandbox.demo.main(['--plain'])\n"
+    )
+    demo = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(runner)), env={**os.environ, "PYTHONPATH": str(PROJECT)}, stdout=PIPE, stderr=STDOUT
+    )
+
+    printed = await told(demo)
+
+    assert demo.returncode == 1
+    assert "The bot ended by itself, with exit status 1." in printed
+    assert "this bot cannot start" in printed
+
+
+async def test_the_sandbox_prints_the_settings_for_a_bot_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+    sandbox = await started("sandbox", "--env", str(tmp_path / "env"), PYTHONUNBUFFERED="1")
+    assert sandbox.stdout is not None
+    first = (await sandbox.stdout.readline()).decode()
+    while b"Ctrl-C" not in await sandbox.stdout.readline():
+        pass
+    sandbox.send_signal(signal.SIGINT)
+
+    assert first.startswith("export SLACK_API_URL='http://127.0.0.1:")
+    assert await sandbox.wait() == 0
+    assert "AISIX_GATEWAYS='{" in (tmp_path / "env").read_text()
