@@ -1,19 +1,24 @@
 """Moving a rotation one notch, with a clock that the test holds and steps that do no I/O."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
 
 import bot.steps
-from bot.engine import due_at, finished, move
+from bot.engine import Engine, due_at, finished, move
 from bot.errors import ApiError, Blocked, NotFound, StopKind, Uncertain, Unsupported
 from bot.evidence import Evidence, Verdict
+from bot.jobs import Jobs
 from bot.rotation import TERMINAL, Finding, Rotation, State, Track
 from bot.steps import BACK, FORWARD, TRACKS, WITHDRAW, next_step, rewound, steps_of
 from bot.steps.common import Ask, Done, Outcome, Step, Wait, World
 from bot.steps.old_key import delete_old_key
+from bot.store import Store
 from tests.bot.values import NOW, approval, later, limits, rotation, running, stopped
 
 Run = Callable[[Rotation, World], Awaitable[Outcome]]
@@ -364,3 +369,116 @@ def test_a_rewound_rotation_needs_its_approval_again():
 
     for step in FORWARD:
         assert rewound(running(done=everything, approvals=(approval(),)), step.name).approvals == ()
+
+
+# --- stored rotations ---
+
+
+EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
+
+
+class Desk:
+    """An engine over a real store and a real queue."""
+
+    def __init__(self, redis: Redis, queue: RedisQueue) -> None:
+        self.store, self.queue = Store(redis), queue
+        self.engine = self.another(world())
+
+    def another(self, at: World) -> Engine:
+        return Engine(self.store, Jobs(self.queue), at, lease=timedelta(seconds=0.2))
+
+    async def put(self, record: Rotation) -> Rotation:
+        return await self.store.save(record, EVENT, at=NOW)
+
+    async def now(self) -> Rotation:
+        found = await self.store.load("rabc123")
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+async def desk(redis_url: str) -> AsyncIterator[Desk]:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis, Redis.from_url(redis_url) as plain:
+        yield Desk(redis, RedisQueue(plain, name="keyturn"))
+
+
+async def test_a_rotation_is_moved_to_its_end_and_each_notch_is_logged(desk, only_step):
+    only_step(giving(Done))
+    await desk.put(running())
+    await desk.engine.advance("rabc123")
+
+    assert (await desk.now()).state is State.COMPLETED
+    assert [event["why"] for event in await desk.store.events("rabc123")] == ["", "only", ""]
+
+
+async def test_a_rotation_that_waits_for_a_person_is_let_be(desk):
+    saved = await desk.put(stopped())
+    await desk.engine.advance("rabc123")
+
+    assert await desk.now() == saved
+
+
+async def test_a_hint_to_a_rotation_that_is_not_there_does_nothing(desk):
+    await desk.engine.advance("nobody")
+
+    assert await desk.store.under_way() == []
+
+
+async def test_a_rotation_in_other_hands_is_let_be(desk, only_step):
+    only_step(raising(AssertionError("it ran twice")))
+    saved = await desk.put(running())
+    lock = desk.store.lease("rabc123", 30)
+    await lock.acquire()
+    await desk.engine.advance("rabc123")
+
+    assert await desk.now() == saved
+    await lock.release()
+
+
+async def test_a_lease_is_given_back(desk, only_step):
+    only_step(giving(Done))
+    await desk.put(running())
+    await desk.engine.advance("rabc123")
+
+    assert await desk.store.lease("rabc123", 5).acquire(blocking=False)
+
+
+async def test_a_step_runs_once_however_many_workers_are_hinted(desk, only_step):
+    ran = []
+
+    async def run(moving: Rotation, _: World) -> Outcome:
+        ran.append(moving.version)
+        return Done(moving)
+
+    only_step(run)
+    await desk.put(running())
+    workers = [desk.another(world()) for _ in range(4)]
+    await asyncio.gather(*(worker.advance("rabc123") for worker in workers))
+
+    assert ran == [1]
+    assert (await desk.now()).state is State.COMPLETED
+
+
+async def test_a_person_who_was_faster_than_a_step_wins(desk, only_step):
+    async def run(moving: Rotation, _: World) -> Outcome:
+        await desk.put(moving.but(step_since=None).to(State.BLOCKED).but(note="a person"))
+        return Done(moving)
+
+    only_step(run)
+    await desk.put(running())
+    await desk.engine.advance("rabc123")
+    found = await desk.now()
+
+    assert (found.state, found.note, found.done) == (State.BLOCKED, "a person", ())
+
+
+async def test_a_long_wait_is_handed_to_a_job_for_later(desk, only_step):
+    only_step(giving(lambda r: Wait(r, "not yet", timedelta(seconds=60))))
+    await desk.put(running())
+    await desk.engine.advance("rabc123")
+    found = await desk.now()
+    job = await desk.queue.job(f"advance:rabc123:{found.version}@")
+
+    assert found.note == "not yet"
+    assert job is not None
+    assert job.scheduled == later(60).timestamp()

@@ -119,6 +119,32 @@ def test_a_setting_that_is_wrong_is_named_with_what_it_should_be(read, name, val
     assert "\n" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", 0),
+        ("PORT", 65_535),
+        ("SLACK_EDITS_PER_MINUTE", 2),
+        ("CONTROL_PLANE_CONCURRENCY", 1),
+        ("CONTROL_PLANE_ATTEMPTS", 1),
+        ("PROBES", 1),
+        ("PROBE_CONCURRENCY", 1),
+        ("APPROVALS_REQUIRED", 1),
+        ("WORKER_CONCURRENCY", 1),
+        ("SWEEP_INTERVAL", 1),
+        ("SWEEP_INTERVAL", 30),
+        ("HTTP_BODY_LIMIT", 10_000),
+    ],
+)
+def test_a_figure_at_its_bound_is_taken(read, name, value):
+    assert getattr(read(**{name: str(value)}), name.lower()) == value
+
+
+@pytest.mark.parametrize("name", ["SOAK", "SETTLE"])
+def test_a_wait_may_be_none(read, name):
+    assert getattr(read(**{name: "0"}), name.lower()) == timedelta(0)
+
+
 def test_a_wrong_gateway_is_named_with_its_place(read):
     said = sentence(read, AISIX_GATEWAYS='{"env-7": {"url": "https://gw"}}')
 
@@ -200,3 +226,19 @@ def test_a_setting_that_nobody_knows_is_let_be(read):
 @pytest.mark.parametrize("value", ["DEBUG", "debug", "Warning"])
 def test_a_log_level_is_read_whatever_its_case(read, value):
     assert read(LOG_LEVEL=value).log_level == value
+
+
+def test_settings_are_read_from_a_file_and_the_environment_wins(monkeypatch, tmp_path):
+    lines = [f"{name}='{value}'" for name, value in GOOD.items()]
+    (tmp_path / ".env").write_text("\n".join([*lines, "PROBES=5", "LOG_LEVEL=error"]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROBES", "7")
+    settings = read_settings()
+
+    assert (settings.probes, settings.log_level) == (7, "error")
+    assert settings.aisix_gateways["env-1"].caller_key.get_secret_value() == CALLER
+
+
+@pytest.mark.parametrize("value", ["1e20", "inf", "nan"])
+def test_a_duration_beyond_all_bounds_is_refused(read, value):
+    assert sentence(read, SOAK=value).startswith("SOAK is wrong")
