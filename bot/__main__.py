@@ -1,12 +1,14 @@
 """Reads the settings, builds the real things, and runs them: the one module of `bot` that knows `handlers`."""
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -39,7 +41,7 @@ from handlers.answers import Answers
 from handlers.background import Background
 from handlers.http import add_slack
 from handlers.people import SlackDirectory
-from handlers.socket import Socket, refusal
+from handlers.socket import Socket
 
 log = structlog.get_logger("keyturn")
 
@@ -72,7 +74,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
         slack = await stack.enter_async_context(slack_client(settings))
         team = await who_am_i(slack)
         store = Store(await stack.enter_async_context(_redis(url, settings.redis_timeout.total_seconds())))
-        await store.ping()
+        await _reach(store)
         queue = RedisQueue(await stack.enter_async_context(_redis(url, None)), name="keyturn")
         rules = rules_of(settings)
         announcer = SlackAnnouncer(
@@ -98,11 +100,23 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
 @asynccontextmanager
 async def _redis(url: str | None, seconds: float | None) -> AsyncIterator[Redis]:
     """Connect; without a time-out for the queue, whose reads wait for work."""
-    redis = Redis.from_url(str(url), socket_timeout=seconds, decode_responses=seconds is not None)
+    try:
+        redis = Redis.from_url(str(url), socket_timeout=seconds, decode_responses=seconds is not None)
+    except ValueError:  # its text repeats the address, and the password in it
+        raise WrongSettings("REDIS_URL is wrong: it should be redis://… or unix://….") from None
     try:
         yield redis
     finally:
         await redis.aclose()
+
+
+async def _reach(store: Store) -> None:
+    """See that the store answers, or end with a sentence."""
+    try:
+        await store.ping()
+    except Unanswerable as away:
+        reason = type(away.__cause__).__name__
+        raise WrongSettings(f"REDIS_URL does not answer ({reason}): it should be that of a running Redis.") from None
 
 
 async def _world(stack: AsyncExitStack, settings: Settings, now: Callable[[], datetime]) -> World:
@@ -176,13 +190,30 @@ async def slack_client(settings: Settings) -> AsyncIterator[AsyncWebClient]:
 
 async def who_am_i(slack: AsyncWebClient) -> dict[str, Any]:
     """Ask Slack who the bot token belongs to, or end with a sentence."""
-    try:
+    with _asking_slack("SLACK_BOT_TOKEN", "a bot token, xoxb-…"):
         return dict((await slack.auth_test()).data)  # type: ignore[arg-type]
+
+
+async def try_socket(slack: AsyncWebClient, app_token: str) -> None:
+    """Ask for a socket once, or end with a sentence: the SDK itself would ask for ever."""
+    with _asking_slack("SLACK_APP_TOKEN", "an app-level token with connections:write, xapp-…"):
+        await slack.apps_connections_open(app_token=app_token)
+
+
+@contextmanager
+def _asking_slack(setting: str, looks: str) -> Iterator[None]:
+    """Turn Slack's no, or its silence, into the sentence to end with."""
+    try:
+        yield
     except SlackApiError as error:
+        status = getattr(error.response, "status_code", None)
+        if status != HTTPStatus.OK:
+            sentence = (
+                f"Slack is not well (it answers {status}), so {setting} could not be tried. Try again in a minute."
+            )
+            raise WrongSettings(sentence) from None
         reason = error.response.get("error")
-        raise WrongSettings(
-            f"SLACK_BOT_TOKEN is wrong: Slack says {reason}. It should be a bot token, xoxb-…."
-        ) from None
+        raise WrongSettings(f"{setting} is wrong: Slack says {reason}. It should be {looks}.") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise WrongSettings(
             f"SLACK_API_URL does not answer ({type(error).__name__}): it should be https://slack.com/api/, "
@@ -220,8 +251,14 @@ async def front(built: Parts) -> AsyncIterator[None]:
         yield
 
 
+BOLT_READS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
+"""What Bolt takes from the environment by itself; the last two make it forget the bot token."""
+
+
 def bolt_app(built: Parts, background: Background) -> AsyncApp:
     """Return the Bolt app with every listener; its own signature check is off because it logs bodies."""
+    for name in BOLT_READS:
+        os.environ.pop(name, None)
     app = AsyncApp(
         client=built.slack,
         logger=logs.library_logger("slack_bolt.keyturn"),
@@ -247,11 +284,7 @@ def bolt_app(built: Parts, background: Background) -> AsyncApp:
 @asynccontextmanager
 async def _socket(app: AsyncApp, built: Parts) -> AsyncIterator[Socket]:
     token = (built.settings.slack_app_token or SecretStr("")).get_secret_value()
-    if reason := await refusal(built.slack, token):
-        raise WrongSettings(
-            f"SLACK_APP_TOKEN is wrong: Slack says {reason}. It should be an app-level token with "
-            "connections:write, xapp-…."
-        )
+    await try_socket(built.slack, token)
     socket = Socket(app, token)
     await socket.open()
     try:
@@ -269,12 +302,19 @@ async def _site(built: Parts, app: AsyncApp | None, socket: Socket | None) -> As
         add_slack(site, app, settings.slack_signing_secret.get_secret_value())
     runner = web.AppRunner(site, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    await web.TCPSite(runner, port=settings.port).start()
-    log.info("serving", port=runner.addresses[0][1] if runner.addresses else settings.port)
     try:
+        await _listen(runner, settings)
         yield
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+    try:
+        await web.TCPSite(runner, port=settings.port).start()
+    except OSError as error:
+        raise WrongSettings(f"PORT cannot be listened on ({error.strerror}): it should be one that is free.") from None
+    log.info("serving", port=runner.addresses[0][1])
 
 
 async def _missing(store: Store, socket: Socket | None) -> str | None:
@@ -347,7 +387,7 @@ async def check_all(settings: Settings) -> bool:
         slack = await stack.enter_async_context(slack_client(settings))
         world = await _world(stack, settings, utc_now)
         return await check.report(
-            settings, world, who=lambda: who_am_i(slack), socket=lambda token: refusal(slack, token)
+            settings, world, who=lambda: who_am_i(slack), socket=lambda token: try_socket(slack, token)
         )
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
 
 import click
 import httpx
+from pydantic import SecretStr
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from bot.errors import ApiError
 from bot.settings import Settings, WrongSettings
@@ -17,11 +20,23 @@ Finding = str
 """What was found in good order; what is not is raised as `Wrong`."""
 
 
+TOKEN_REFUSED = (401, 403)
+
+
 class Wrong(Exception):
     """One sentence that names the setting and what to do."""
 
 
-Try = Callable[[], Awaitable[Finding]]
+WITHIN = 20.0
+"""Seconds for each thing tried."""
+
+
+class Try(NamedTuple):
+    """One thing to try; where it gives no answer at all, *setting* is the one to look at."""
+
+    name: str
+    setting: str
+    ask: Callable[[], Awaitable[Finding]]
 
 
 async def report(
@@ -29,31 +44,32 @@ async def report(
     world: World,
     *,
     who: Callable[[], Awaitable[dict[str, Any]]],
-    socket: Callable[[str], Awaitable[str | None]],
+    socket: Callable[[str], Awaitable[None]],
 ) -> bool:
     """Print a line for each thing tried; return whether all are well."""
-    tries: list[tuple[str, Try]] = [
-        ("Slack", lambda: _slack(who)),
-        *([("Slack socket", lambda: _socket(settings, socket))] if settings.slack_app_token else []),
-        ("AISIX Cloud", lambda: _control_plane(world)),
+    app_token = settings.slack_app_token
+    tries = [
+        Try("Slack", "SLACK_API_URL", lambda: _slack(who)),
+        *([Try("Slack socket", "SLACK_API_URL", lambda: _socket(app_token, socket))] if app_token else []),
+        Try("AISIX Cloud", "AISIX_CLOUD_API", lambda: _control_plane(world)),
         *_gateways(settings, world),
-        ("Redis", lambda: _redis(settings)),
+        Try("Redis", "REDIS_URL", lambda: _redis(settings)),
     ]
-    results = [await _tried(name, attempt) for name, attempt in tries]
-    return all(results)
+    async with asyncio.TaskGroup() as group:
+        results = [group.create_task(_tried(each)) for each in tries]
+        for result in results:
+            click.echo((await result)[1])
+    return all(well for well, _ in (result.result() for result in results))
 
 
-async def _tried(name: str, attempt: Try) -> bool:
+async def _tried(what: Try) -> tuple[bool, str]:
     try:
-        async with asyncio.timeout(20):
-            click.echo(f"ok     {name}: {await attempt()}")
+        async with asyncio.timeout(WITHIN):
+            return True, f"ok     {what.name}: {await what.ask()}"
     except TimeoutError:
-        click.echo(f"WRONG  {name}: no answer within 20 s.")
-    except (Wrong, WrongSettings, ApiError) as wrong:
-        click.echo(f"WRONG  {name}: {wrong}")
-    else:
-        return True
-    return False
+        return False, f"WRONG  {what.name}: {what.setting} gives no answer within {WITHIN:.0f} s."
+    except (Wrong, WrongSettings) as wrong:
+        return False, f"WRONG  {what.name}: {wrong}"
 
 
 async def _slack(who: Callable[[], Awaitable[dict[str, Any]]]) -> Finding:
@@ -61,66 +77,87 @@ async def _slack(who: Callable[[], Awaitable[dict[str, Any]]]) -> Finding:
     return f"bot {team.get('user')} in workspace {team.get('team')}."
 
 
-async def _socket(settings: Settings, ask: Callable[[str], Awaitable[str | None]]) -> Finding:
-    assert settings.slack_app_token is not None
-    reason = await ask(settings.slack_app_token.get_secret_value())
-    if reason:
-        raise Wrong(f"SLACK_APP_TOKEN is refused ({reason}): make an app-level token with connections:write.")
+async def _socket(app_token: SecretStr, ask: Callable[[str], Awaitable[None]]) -> Finding:
+    await ask(app_token.get_secret_value())
     return "a socket can be opened."
 
 
 async def _control_plane(world: World) -> Finding:
-    inventory = await world.control_plane.inventory()
+    try:
+        inventory = await world.control_plane.inventory()
+    except ApiError as error:
+        setting = "AISIX_ADMIN_TOKEN" if error.status in TOKEN_REFUSED else "AISIX_CLOUD_API"
+        raise Wrong(f"{setting} does not work. {error}") from None
     return (
         f"{len(inventory.environments)} environments, {len(inventory.keys)} provider keys, "
         f"{len(inventory.models)} models. The read scope works; the write scope cannot be tried harmlessly."
     )
 
 
-def _gateways(settings: Settings, world: World) -> Iterator[tuple[str, Try]]:
+def _gateways(settings: Settings, world: World) -> Iterator[Try]:
     for environment, gateway in settings.aisix_gateways.items():
-        yield f"gateway of {environment}", lambda e=environment: _gateway(e, world)  # type: ignore[misc]
+        yield Try(f"gateway of {environment}", "AISIX_GATEWAYS", partial(_gateway, environment, world))
         for url in gateway.status_urls:
-            yield f"status of {environment}", lambda u=url: _status(u)  # type: ignore[misc]
+            yield Try(f"status of {environment}", "AISIX_GATEWAYS", partial(_status, url))
 
 
 async def _gateway(environment: str, world: World) -> Finding:
     try:
         status = await world.gateways.caller_key_works(environment)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Wrong(f"no answer from the url in AISIX_GATEWAYS ({type(error).__name__}).") from None
-    if status in (401, 403):
+    if status in TOKEN_REFUSED:
         raise Wrong(f"the caller_key in AISIX_GATEWAYS is refused ({status}): make a caller key for the probes.")
     if status != httpx.codes.OK:
         raise Wrong(f"GET /v1/models answers {status}: is the url in AISIX_GATEWAYS that of a gateway?")
-    known = {e.id for e in (await world.control_plane.inventory()).environments}
-    if environment not in known:
+    if not await _is_known(environment, world):
         raise Wrong("AISIX Cloud has no environment of that id: AISIX_GATEWAYS is keyed by environment id.")
     return "the caller key works."
+
+
+async def _is_known(environment: str, world: World) -> bool:
+    """Tell whether there is such an environment; that AISIX Cloud does not answer is a line of its own."""
+    try:
+        return environment in {known.id for known in (await world.control_plane.inventory()).environments}
+    except ApiError:
+        return True
 
 
 async def _status(url: str) -> Finding:
     try:
         async with httpx.AsyncClient(timeout=10) as http:
             response = await http.get(url.rstrip("/") + "/status/config")
-    except httpx.HTTPError as error:
-        raise Wrong(f"no answer from the status url ({type(error).__name__}).") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Wrong(f"no answer from a status_url in AISIX_GATEWAYS ({type(error).__name__}).") from None
     if response.status_code != httpx.codes.OK:
-        raise Wrong(f"GET /status/config answers {response.status_code}.")
+        raise Wrong(f"GET /status/config answers {response.status_code}: is that a status_url in AISIX_GATEWAYS?")
     return "the status address answers."
 
 
 async def _redis(settings: Settings) -> Finding:
     if settings.redis_url is None:
         return f"REDIS_URL is absent, so an embedded server keeps its data in {settings.keyturn_data}."
-    redis: Any = Redis.from_url(settings.redis_url, socket_timeout=settings.redis_timeout.total_seconds())
     try:
-        await redis.ping()
-        policy = (await redis.config_get("maxmemory-policy")).get("maxmemory-policy", "noeviction")
+        policy = await _eviction(settings.redis_url, settings.redis_timeout.total_seconds())
     except (RedisError, OSError, ValueError) as error:
         raise Wrong(f"REDIS_URL does not answer ({type(error).__name__}).") from None
+    if policy not in ("noeviction", None):
+        raise Wrong(
+            f"the maxmemory-policy of the server at REDIS_URL is {policy}, so it could drop a rotation under way: "
+            "make it noeviction."
+        )
+    return (
+        "it answers." if policy else "it answers, but does not show its maxmemory-policy: make sure it is noeviction."
+    )
+
+
+async def _eviction(url: str, seconds: float) -> str | None:
+    """Return what the server does when its memory is full; a managed one may not say."""
+    redis: Any = Redis.from_url(url, socket_timeout=seconds, decode_responses=True)
+    try:
+        await redis.ping()
+        with suppress(ResponseError):
+            return str((await redis.config_get("maxmemory-policy")).get("maxmemory-policy", "noeviction"))
+        return None
     finally:
         await redis.aclose()
-    if policy not in ("noeviction", b"noeviction"):
-        raise Wrong("maxmemory-policy is not noeviction: Redis could drop a rotation under way.")
-    return "it answers."

@@ -46,7 +46,8 @@ def configure(level: str, style: str) -> None:
 
 def _rendering(style: str) -> list[Any]:
     if style == "console":
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        plain = structlog.dev.plain_traceback  # with rich installed it would show local variables
+        return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
 
 

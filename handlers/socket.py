@@ -1,4 +1,4 @@
-"""Socket Mode: a connection that is kept, and an end with a sentence where it can never be had."""
+"""Socket Mode: a connection that is kept."""
 
 import asyncio
 from contextlib import suppress
@@ -7,8 +7,6 @@ import aiohttp
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
 log = structlog.get_logger("keyturn.socket")
 
@@ -17,15 +15,6 @@ WATCH_EVERY = 2.0
 
 GIVE_UP_ADDRESS_AFTER = 3
 """Looks without a connection, after which its one-time address is thrown away: the SDK would try it for ever."""
-
-
-async def refusal(client: AsyncWebClient, app_token: str) -> str | None:
-    """Ask for a socket once; return why Slack refuses it. The SDK itself would ask for ever."""
-    try:
-        await client.apps_connections_open(app_token=app_token)
-    except SlackApiError as error:
-        return str(error.response.get("error"))
-    return None
 
 
 class Socket:

@@ -1,0 +1,224 @@
+"""What is wrong with the settings is said in one sentence that names the setting, and never hangs."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.support.process import bot_process, ran
+from tests.support.stage import KEY, Stage, free_port
+
+
+def nobody() -> str:
+    """Return an address where nobody listens."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+def gateways(stage: Stage, **changes: Any) -> str:
+    """Return the setting with *changes* to the gateway of production."""
+    known = json.loads(stage.aisix.settings()["AISIX_GATEWAYS"])
+    known[stage.aisix.environment("production").id] |= changes
+    return json.dumps(known)
+
+
+def unknown_environment(stage: Stage) -> str:
+    known = json.loads(stage.aisix.settings()["AISIX_GATEWAYS"])
+    return json.dumps({"no-such-id": known[stage.aisix.environment("production").id]})
+
+
+def secrets_of(environ: dict[str, str]) -> list[str]:
+    keys = [gateway["caller_key"] for gateway in json.loads(environ["AISIX_GATEWAYS"]).values()]
+    return [environ["SLACK_BOT_TOKEN"], environ["SLACK_APP_TOKEN"], environ["AISIX_ADMIN_TOKEN"], *keys]
+
+
+async def checked(stage: Stage, folder: Path) -> tuple[int, list[str]]:
+    """Run the check; return its status and its lines, none of which holds a secret."""
+    status, said = await ran(stage.environ, folder, "check", timeout=10)
+    assert not [secret for secret in secrets_of(stage.environ) if secret in said]
+    assert "Traceback" not in said
+    return status, said.splitlines()
+
+
+def wrong(lines: list[str]) -> list[str]:
+    assert all(line.startswith(("ok     ", "WRONG  ")) for line in lines), lines
+    return [line.removeprefix("WRONG  ") for line in lines if line.startswith("WRONG")]
+
+
+async def test_with_everything_well_there_is_a_good_line_for_each_and_status_0(
+    bare_stage: Stage, tmp_path: Path
+) -> None:
+    status, lines = await checked(bare_stage, tmp_path)
+
+    production, staging = (bare_stage.aisix.environment(name).id for name in ("production", "staging"))
+    assert status == 0
+    assert wrong(lines) == []
+    assert [line.split(":")[0].removeprefix("ok     ") for line in lines] == [
+        "Slack",
+        "Slack socket",
+        "AISIX Cloud",
+        f"gateway of {production}",
+        f"status of {production}",
+        f"status of {production}",
+        f"gateway of {staging}",
+        f"status of {staging}",
+        "Redis",
+    ]
+    assert "the write scope cannot be tried harmlessly" in lines[2]
+    assert all(call.method == "GET" for call in bare_stage.aisix.calls), "a check changes nothing"
+
+
+async def test_a_token_that_may_only_read_is_enough_for_the_check(bare_stage: Stage, tmp_path: Path) -> None:
+    bare_stage.overrides["AISIX_ADMIN_TOKEN"] = bare_stage.aisix.read_token
+
+    assert (await checked(bare_stage, tmp_path))[0] == 0
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "SLACK_BOT_TOKEN": ("xoxb-wrong", "Slack: SLACK_BOT_TOKEN is wrong: Slack says invalid_auth."),
+    "SLACK_APP_TOKEN": ("xapp-wrong", "Slack socket: SLACK_APP_TOKEN is wrong: Slack says invalid_auth."),
+    "AISIX_ADMIN_TOKEN": ("at-wrong", "AISIX Cloud: AISIX_ADMIN_TOKEN does not work."),
+    "AISIX_CLOUD_API": (lambda _: nobody() + "/api", "AISIX Cloud: AISIX_CLOUD_API does not work."),
+    "AISIX_CLOUD_API without /api": (
+        lambda stage: stage.aisix.api_url.removesuffix("/api"),
+        "AISIX Cloud: AISIX_CLOUD_API does not work.",
+    ),
+    "AISIX_GATEWAYS url": (
+        lambda stage: gateways(stage, url=nobody()),
+        "no answer from the url in AISIX_GATEWAYS (ConnectError).",
+    ),
+    "AISIX_GATEWAYS caller_key": (
+        lambda stage: gateways(stage, caller_key="ck-wrong"),
+        "the caller_key in AISIX_GATEWAYS is refused (401)",
+    ),
+    "AISIX_GATEWAYS status_urls": (
+        lambda stage: gateways(stage, status_urls=[nobody()]),
+        "no answer from a status_url in AISIX_GATEWAYS (ConnectError).",
+    ),
+    "AISIX_GATEWAYS id": (unknown_environment, "AISIX Cloud has no environment of that id: AISIX_GATEWAYS is keyed"),
+    "REDIS_URL": (lambda _: nobody().replace("http", "redis"), "Redis: REDIS_URL does not answer (ConnectionError)."),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+async def test_what_is_wrong_is_named_and_the_rest_is_still_tried(bare_stage: Stage, tmp_path: Path, case: str) -> None:
+    value, sentence = WRONG[case]
+    bare_stage.overrides[case.partition(" ")[0]] = value(bare_stage) if callable(value) else value
+
+    status, lines = await checked(bare_stage, tmp_path)
+
+    assert status == 1
+    assert len(wrong(lines)) == 1, lines
+    assert sentence in wrong(lines)[0]
+    bare_stage.slack.calls.clear()  # that Slack refused one of them is what this is about
+
+
+async def test_a_slack_that_never_answers_the_socket_does_not_hang_the_check(bare_stage: Stage, tmp_path: Path) -> None:
+    bare_stage.overrides["SLACK_TIMEOUT"] = "0.5"
+    bare_stage.slack.faults.hang("apps.connections.open")
+
+    status, lines = await checked(bare_stage, tmp_path)
+
+    assert status == 1
+    assert wrong(lines)[0].startswith("Slack socket: SLACK_API_URL does not answer (TimeoutError)")
+
+
+@pytest.fixture
+def forgetful(redis_url: str) -> Iterator[None]:
+    """A Redis that may drop what it was given."""
+    with Redis.from_url(redis_url) as redis:
+        redis.config_set("maxmemory-policy", "allkeys-lru")
+        yield
+        redis.config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.mark.usefixtures("forgetful")
+async def test_a_redis_that_may_drop_a_rotation_is_wrong(bare_stage: Stage, tmp_path: Path) -> None:
+    status, lines = await checked(bare_stage, tmp_path)
+
+    assert status == 1
+    (line,) = wrong(lines)
+    assert line.startswith("Redis: the maxmemory-policy of the server at REDIS_URL is allkeys-lru, so it could drop")
+
+
+# --- at the start ---
+
+
+def without(name: str, stage: Stage) -> dict[str, str]:
+    return {key: value for key, value in stage.environ.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    "name", ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "AISIX_CLOUD_API", "AISIX_ADMIN_TOKEN", "APPROVERS"]
+)
+async def test_a_missing_setting_ends_the_start_with_one_sentence(bare_stage: Stage, tmp_path: Path, name: str) -> None:
+    status, said = await ran(without(name, bare_stage), tmp_path)
+
+    assert status == 1
+    assert said.startswith(f"Keyturn cannot start. {name} is missing")
+    assert "\n" not in said
+
+
+AT_START: dict[str, tuple[Any, str]] = {
+    "SLACK_BOT_TOKEN": ("xoxb-wrong", "SLACK_BOT_TOKEN is wrong: Slack says invalid_auth. It should be a bot token"),
+    "SLACK_APP_TOKEN": ("xapp-wrong", "SLACK_APP_TOKEN is wrong: Slack says invalid_auth. It should be an app-level"),
+    "SLACK_API_URL": (lambda _: nobody(), "SLACK_API_URL does not answer (ClientConnectorError): it should be"),
+    "REDIS_URL": (lambda _: nobody().replace("http", "redis"), "REDIS_URL does not answer (ConnectionError)"),
+    "REDIS_URL without a scheme": ("localhost:6379", "REDIS_URL is wrong: it should be redis://… or unix://…."),
+    "PORT": (lambda stage: stage.slack.api_url.split(":")[2].split("/")[0], "PORT cannot be listened on"),
+    "AISIX_GATEWAYS": ("{", "AISIX_GATEWAYS is wrong: it should be JSON:"),
+}
+
+
+@pytest.mark.parametrize("case", AT_START)
+async def test_a_wrong_setting_ends_the_start_with_one_sentence_and_does_not_hang(
+    bare_stage: Stage, tmp_path: Path, case: str
+) -> None:
+    value, sentence = AT_START[case]
+    bare_stage.overrides[case.partition(" ")[0]] = value(bare_stage) if callable(value) else value
+    began = time.monotonic()
+
+    status, said = await ran(bare_stage.environ, tmp_path)
+
+    end = said.splitlines()[-1]
+    assert status == 1
+    assert end.startswith(f"Keyturn cannot start. {sentence}")
+    assert "Traceback" not in said
+    assert not [secret for secret in (bare_stage.slack.bot_token, bare_stage.aisix.admin_token) if secret in said]
+    assert time.monotonic() - began < 10
+    bare_stage.slack.calls.clear()  # that Slack refused one of them is what this is about
+
+
+async def test_a_slack_in_trouble_is_not_called_a_wrong_token(bare_stage: Stage, tmp_path: Path) -> None:
+    bare_stage.slack.faults.rate_limit("auth.test")
+
+    status, said = await ran(bare_stage.environ, tmp_path)
+
+    assert status == 1
+    assert said == (
+        "Keyturn cannot start. Slack is not well (it answers 429), so SLACK_BOT_TOKEN could not be tried. "
+        "Try again in a minute."
+    )
+
+
+async def test_a_control_plane_that_is_away_does_not_stop_the_start(bare_stage: Stage, tmp_path: Path) -> None:
+    bare_stage.overrides |= {"AISIX_CLOUD_API": nobody() + "/api", "CONTROL_PLANE_ATTEMPTS": "1"}
+    async with bot_process(bare_stage.environ, tmp_path):
+        await bare_stage.slack.person("U_REQUESTER").command(KEY)
+
+        assert "AISIX" in await bare_stage.told("U_REQUESTER", "does not answer")
+
+
+async def test_what_bolt_would_read_from_the_environment_by_itself_changes_nothing(
+    bare_stage: Stage, tmp_path: Path
+) -> None:
+    environ = bare_stage.environ | {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "x", "SLACK_SIGNING_SECRET": "y"}
+    async with bot_process(environ, tmp_path) as bot:
+        card = await bare_stage.ask()
+        warnings = [event for event in bot.events if event["level"] in ("warning", "error")]
+
+    assert KEY in card.plain
+    assert warnings == []

@@ -1,0 +1,348 @@
+"""What a person types into the form reaches one call to the control plane, and nothing else: no log at any level."""
+
+import base64
+import io
+import json
+import logging
+import sys
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import web
+from redis.asyncio import Redis
+
+from bot import logs
+from bot.embedded import embedded_server
+from bot.errors import BadSecret
+from bot.service import RotationService
+from tests.support.process import BotProcess, answer_of, bot_process
+from tests.support.stage import Stage, free_port, stage_of
+
+CANARY = 'sk-Zq7"vK\\w2Hx!pLm9&Rt4<Yc6>eB/u3'
+WRONG = 'sk-Gd5"nT\\b8Js!fXk2&Wy7<Qa9>hV/r6'
+OWN_LOGGERS = ("slack_bolt", "slack_sdk")
+
+
+def forms_of(secret: str) -> set[str]:
+    """Return all that would give *secret* away: every part of 8 characters, as it is and as it may be written."""
+    parts = {secret[i : i + 8] for i in range(3, len(secret) - 7)}
+    written = {form for part in parts for form in (part, json.dumps(part)[1:-1], urllib.parse.quote_plus(part))}
+    written |= {repr(part)[1:-1] for part in parts} | {json.dumps(json.dumps(part)[1:-1])[1:-1] for part in parts}
+    written |= {part.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for part in parts}
+    encoded = {base64.b64encode(secret.encode()[i:])[:12].decode() for i in range(len(secret) - 9)}
+    return written | encoded
+
+
+def refuse_canary(text: str, where: str) -> None:
+    """Fail if *text* holds a part of either secret."""
+    found = sorted(form for secret in (CANARY, WRONG) for form in forms_of(secret) if form in text)
+    assert not found, f"{where} holds {found[:3]}"
+
+
+def test_the_canary_is_found_in_every_form_it_could_take() -> None:
+    for secret in (CANARY, WRONG):
+        for text in (
+            secret,
+            secret[5:13],
+            json.dumps({"a": secret}),
+            json.dumps(json.dumps({"a": secret})),
+            repr({"a": secret}),
+            urllib.parse.urlencode({"payload": json.dumps({"a": secret})}),
+            base64.b64encode(f"x{secret}y".encode()).decode(),
+        ):
+            with pytest.raises(AssertionError):
+                refuse_canary(text, "this")
+
+
+# --- each hazard of Slack's libraries, with their loggers forced open ---
+
+
+class Log:
+    """What is logged, and what it says came from Slack's libraries."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    def came_from(self, module: str) -> bool:
+        """Tell whether a record of *module* is there, without its text."""
+        return f" at {module}:" in self.text
+
+    def open_all(self) -> None:
+        """Take the first line of defence away: have Slack's libraries log everything."""
+        for name in (*logging.root.manager.loggerDict, *OWN_LOGGERS):
+            if name.startswith(OWN_LOGGERS):
+                logging.getLogger(name).setLevel(logging.DEBUG)
+
+
+@pytest.fixture(params=["json", "console"])
+def log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+    """Logging as the bot sets it up for `LOG_LEVEL=debug`."""
+    made, before = Log(), (list(logging.root.handlers), logging.root.level)
+    levels = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict}
+    monkeypatch.setattr(sys, "stdout", made.stream)
+    logs.configure("debug", request.param)
+    yield made
+    structlog.reset_defaults()
+    logging.root.handlers, logging.root.level = before
+    for name in list(logging.root.manager.loggerDict):
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+
+
+async def opened_form(stage: Stage) -> Any:
+    card = await stage.ask()
+    person = stage.slack.person("U_REQUESTER")
+    await stage.press("Enter new secret", card)
+    await stage.slack.until(lambda: person.modal, what="the form")
+    return person
+
+
+@pytest.mark.parametrize("fault", ["bad", "stale"])
+async def test_a_bad_signature_or_a_wrong_clock_logs_no_body(redis_url: str, log: Log, fault: str) -> None:
+    async with stage_of(redis_url, mode="http") as stage, stage.bot():
+        person = await opened_form(stage)
+        log.open_all()
+        stage.slack.signing_fault = fault
+        await person.submit({"secret": CANARY})
+
+    assert "signature_refused" in log.text
+    refuse_canary(log.text, "the log")
+
+
+async def test_an_exception_in_a_listener_logs_its_place_and_not_its_text(
+    stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: object, rotation_id: str, pasted: str, name: str, *, by: str) -> None:
+        raise ValueError(f"bad value {pasted}") from KeyError(pasted)
+
+    monkeypatch.setattr(RotationService, "accept_secret", fail)
+    person = await opened_form(stage)
+    log.open_all()
+
+    sent = await person.submit({"secret": CANARY})
+
+    assert "Keyturn made a mistake here" in sent.errors["secret"]
+    assert "listener_failed" in log.text
+    assert "test_logging.py" in log.text, "the place is kept"
+    refuse_canary(log.text, "the log")
+    refuse_canary(str(sent.errors), "the form")
+
+
+async def test_an_exception_that_reaches_bolt_logs_neither_text_nor_traceback(
+    stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: object, typed: str) -> None:
+        raise ValueError(f"bad value {CANARY}")
+
+    monkeypatch.setattr(RotationService, "keys_like", fail)
+    stage.slack.ack_within = 0.3
+    person = stage.slack.person("U_REQUESTER")
+    await person.command("")
+    await stage.slack.until(lambda: person.modal, what="the picker")
+
+    await person.type_ahead("open")
+    stage.slack.complaints.clear()  # that the menu stays empty is what this fault is about
+
+    assert "ValueError at " in log.text
+    refuse_canary(log.text, "the log")
+
+
+async def test_frames_of_the_socket_are_not_logged(stage: Stage, log: Log) -> None:
+    person = await opened_form(stage)
+    log.open_all()
+
+    await person.submit({"secret": CANARY})
+
+    assert log.came_from("__init__"), "the SDK's Socket Mode client has logged its frames"
+    refuse_canary(log.text, "the log")
+
+
+async def test_answers_to_forms_are_not_logged(stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.secret.checked", _repeat)
+    person = await opened_form(stage)
+    log.open_all()
+
+    sent = await person.submit({"secret": CANARY})
+
+    assert CANARY in sent.errors["secret"], "even if an answer repeated the secret"
+    assert log.came_from("asyncio_runner")
+    refuse_canary(log.text, "the log")
+
+
+def _repeat(pasted: str, key: object) -> None:
+    raise BadSecret(f"{pasted} is wrong")
+
+
+async def test_calls_of_the_web_api_and_their_answers_are_not_logged(stage: Stage, log: Log) -> None:
+    await stage.ask()
+    log.open_all()
+    assert stage.built
+
+    await stage.built.slack.chat_postMessage(channel="C_OPS", text=CANARY)
+
+    assert log.text.count("at async_internal_utils:") >= 2
+    refuse_canary(log.text, "the log")
+
+
+async def test_a_response_url_is_not_logged(stage: Stage, log: Log) -> None:
+    log.open_all()
+    answer = await stage.slack.person("U_REQUESTER").command("help")
+    await stage.told("U_REQUESTER", "rotates a provider key")
+
+    assert log.came_from("async_client")
+    assert answer.payload["response_url"] not in log.text
+    assert answer.payload["trigger_id"] not in log.text
+
+
+async def test_slacks_libraries_are_pinned_whatever_the_level_of_the_log_is(bare_stage: Stage, log: Log) -> None:
+    async with bare_stage.bot():
+        person = await opened_form(bare_stage)
+        await person.submit({"secret": CANARY})
+        levels = {
+            name: logging.getLogger(name).getEffectiveLevel()
+            for name in logging.root.manager.loggerDict
+            if name.startswith(logs.PINNED)
+        }
+
+    assert {name for name, level in levels.items() if level < logging.WARNING} == set()
+    refuse_canary(log.text, "the log")
+
+
+def test_tracebacks_show_no_local_variables(log: Log) -> None:
+    def fail(secret: str) -> None:
+        raise ValueError("wrong")
+
+    try:
+        fail(CANARY)
+    except ValueError as error:
+        structlog.get_logger("keyturn").error("failed", exc_info=error)
+        logging.getLogger("some.library").exception("failed")
+
+    assert log.text.count("in fail") == 2
+    refuse_canary(log.text, "the log")
+
+
+async def test_a_listener_that_fails_right_after_its_acknowledgement_does_not_time_the_person_out(
+    stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: object, rotation_id: str, *, by: str) -> None:
+        raise RuntimeError(CANARY)
+
+    monkeypatch.setattr(RotationService, "cancel", fail)
+    card = await stage.ask()
+
+    pressed = await stage.press("Cancel", card)
+
+    assert pressed.error is None
+    await stage.told("U_REQUESTER", "Keyturn made a mistake here")
+    refuse_canary(log.text, "the log")
+
+
+# --- a whole rotation, as a process, and every place that it leaves a trace in ---
+
+
+def echo_the_request(stage: Stage) -> None:
+    """Have the control plane refuse the next creation and repeat what it was sent, secret and all."""
+
+    async def act(request: web.Request, _: object) -> web.Response:
+        sent = await request.json()
+        return web.json_response({"error": {"message": f"invalid api_key {sent['api_key']}", "body": sent}}, status=409)
+
+    stage.aisix.faults._plan("POST", "/provider_keys", 1, act)  # noqa: SLF001 - a fault of this story alone
+
+
+async def tell_the_story(stage: Stage) -> None:
+    """A mistake at the field, a wrong secret, a refusal that repeats it, a lost answer, and the end."""
+    card = await stage.ask()
+    await stage.give(card, f"{CANARY} {WRONG}")
+    await stage.slack.person("U_REQUESTER").submit({"secret": WRONG})
+    await stage.says(card, "stopped: the new secret was refused")
+    echo_the_request(stage)
+    await stage.give(card, CANARY, button="Another secret")
+    await stage.says(card, "stopped: the replacement was not created")
+    stage.aisix.faults.drop("POST", "/provider_keys", after_effect=True)
+    await stage.give(card, CANARY, button="Another secret")
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.thread_says(card, "Receipt")
+
+
+@pytest.mark.parametrize(("mode", "style"), [("socket", "json"), ("http", "console")])
+async def test_a_whole_rotation_leaves_the_secret_nowhere(tmp_path: Path, mode: str, style: str) -> None:
+    async with embedded_server(tmp_path / "valkey") as redis_url, stage_of(redis_url, mode=mode) as stage:
+        stage.aisix.switches.raw_bodies = True
+        stage.aisix.upstream.accept(CANARY)
+        stage.overrides |= {"LOG_FORMAT": style, "LOG_LEVEL": "debug"}
+        stage.overrides.setdefault("PORT", str(free_port()))
+        async with bot_process(stage.environ, tmp_path) as bot:
+            await tell_the_story(stage)
+            await refuse_in_process(bot, stage)
+            await refuse_in_redis(redis_url, tmp_path / "valkey")
+            await bot.terminated()
+        refuse_canary(bot.output, "the log")
+        refuse_in_calls(stage)
+
+
+async def refuse_in_process(bot: BotProcess, stage: Stage) -> None:
+    for name, text in told_by_the_system(bot.pid).items():
+        refuse_canary(text, f"the process's {name}")
+    status, figures = await answer_of(f"http://127.0.0.1:{stage.environ['PORT']}/metrics")
+    assert status == 200
+    refuse_canary(figures, "/metrics")
+
+
+def told_by_the_system(pid: int) -> dict[str, str]:
+    """Return what anyone on the machine may see of a process; empty where the system does not say."""
+    files = [Path(f"/proc/{pid}") / name for name in ("cmdline", "environ")]
+    return {file.name: file.read_text() for file in files if file.exists()}
+
+
+async def refuse_in_redis(url: str, folder: Path) -> None:
+    """Look at every key there is, and at the file that has every write there ever was."""
+    async with Redis.from_url(url) as redis:
+        dumped = [(key, await _value(redis, key)) async for key in redis.scan_iter()]
+    written = ever_written(folder)
+    assert any(b"keyturn:rotation:" in key for key, _ in dumped)
+    assert b"keyturn:rotation:" in written
+    refuse_canary(repr(dumped).replace("\\\\", "\\"), "Redis")
+    refuse_canary(written.decode(errors="replace"), "Redis's file")
+
+
+def ever_written(folder: Path) -> bytes:
+    """Return the server's log of every write."""
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+async def _value(redis: Any, key: bytes) -> object:
+    match (await redis.type(key)).decode():
+        case "string":
+            return await redis.get(key)
+        case "hash":
+            return await redis.hgetall(key)
+        case "list":
+            return await redis.lrange(key, 0, -1)
+        case "set":
+            return await redis.smembers(key)
+        case "zset":
+            return await redis.zrange(key, 0, -1, withscores=True)
+        case "stream":
+            return await redis.xrange(key)
+        case kind:
+            raise AssertionError(f"{key!r} is a {kind}, which nobody looks into here")
+
+
+def refuse_in_calls(stage: Stage) -> None:
+    for call in stage.slack.calls:
+        refuse_canary(json.dumps(call.args, ensure_ascii=False), f"a call of {call.method}")
+        refuse_canary(json.dumps(call.args), f"a call of {call.method}")
+    holding = [call for call in stage.aisix.calls if "sk-" in str(call.body)]
+    assert {(call.method, call.path) for call in holding} == {("POST", "/api/provider_keys")}
+    for call in stage.aisix.calls:
+        if call not in holding:
+            refuse_canary(f"{call.path} {call.body}", f"{call.method} {call.path}")
