@@ -87,8 +87,8 @@ def conclude(terminal: Terminal, counted: Figures, window: Window, found: list[C
     terminal.scene("What the callers saw")
     terminal.say(f"  {counted.sent:>6,}  requests sent, through every affected alias in every environment")
     terminal.say(f"  {counted.failed:>6,}  failed")
-    length = f"{window.seconds:.1f} s long" if window.start else "which never opened: no model was moved to it"
-    terminal.say(f"  {counted.inside:>6,}  of them inside the window of the wrong secret, {length}")
+    length = f"{window.seconds:.1f} s" if window.start else "no model was moved to it"
+    terminal.say(f"  {counted.inside:>6,}  of them inside the window of the wrong secret ({length})")
     terminal.say(f"  {counted.outside:>6,}  outside of it")
     terminal.say()
     for check in found:
@@ -113,7 +113,8 @@ async def demo(terminal: Terminal, folder: Path, log: Path, *, models: int, late
             found = await Demo(there, there.callers(), bot, terminal).run()
             if stay:
                 stays(terminal, there, bot.pid, log)
-                await asyncio.Event().wait()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
     return all(check.holds for check in found)
 
 

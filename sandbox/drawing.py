@@ -19,6 +19,9 @@ BUTTONS = {"primary": "bold green", "danger": "bold red"}
 FIELD = 56
 """Characters of a form's field that are drawn."""
 
+MOST_ROWS = 12
+"""Rows of a table that are drawn; Slack shows them all."""
+
 
 def words(mrkdwn: str, names: Names, style: str = "") -> Text:
     """Read mrkdwn: bold, code, mentions by name, dates by their fallback."""
@@ -60,8 +63,10 @@ def table(rows: list[list[str]]) -> Table:
     for number, header in enumerate(rows[0]):
         last = number == len(rows[0]) - 1
         shown.add_column(header, overflow="fold", no_wrap=not last, ratio=1 if last else None)
-    for row in rows[1:]:
+    for row in rows[1 : MOST_ROWS + 1]:
         shown.add_row(*map(Text, row))
+    if (left := len(rows) - 1 - MOST_ROWS) > 0:
+        shown.add_row(Text(f"… {left} more", "dim"))
     return shown
 
 

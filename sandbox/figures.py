@@ -20,12 +20,13 @@ class Check(NamedTuple):
 
 
 class Window:
-    """Watches from when to when any model, in the control plane or at a gateway, had a secret that is refused."""
+    """Watches for how long any affected model, saved or at a gateway, has a secret that the provider refuses."""
 
     def __init__(self, company: Company) -> None:
         self.start: float | None = None
         self.end: float | None = None
         self._aisix = company.aisix
+        self._watched = [model.id for model in company.models]
         self._refused: set[str] = set()
         self._aisix.on_change(self._look)
 
@@ -47,22 +48,20 @@ class Window:
     def _look(self, event: Event) -> None:
         if event.kind not in ("row", "projected"):
             return
-        self._refused |= {key.id for key in self._aisix.provider_keys.values() if not self._accepts(key.secret)}
+        accepts = self._aisix.upstream.accepts
+        self._refused |= {key.id for key in self._aisix.provider_keys.values() if not accepts(key.secret)}
         if self._exposed():
             self.start, self.end = self.start or event.at, None
         elif self.open:
             self.end = event.at
 
-    def _accepts(self, secret: str) -> bool:
-        return self._aisix.upstream.accepts(secret)
-
     def _exposed(self) -> bool:
-        if not self._refused:
-            return False
-        saved = (model.fields for model in self._aisix.models.values())
-        snapshots = (replica.projection.snapshot for replica in self._aisix.all_replicas())
-        served = (fields for snapshot in snapshots for fields in snapshot.tables["models"].values())
-        return any(fields.get("provider_key_id") in self._refused for each in (saved, served) for fields in each)
+        """Look at the affected models only: a rehearsal's throw-away models have no callers."""
+        saved = self._aisix.models
+        snapshots = [replica.projection.snapshot.tables["models"] for replica in self._aisix.all_replicas()]
+        fields = [saved[id_].fields for id_ in self._watched if id_ in saved]
+        fields += [models[id_] for models in snapshots for id_ in self._watched if id_ in models]
+        return any(each.get("provider_key_id") in self._refused for each in fields)
 
 
 class Figures(NamedTuple):

@@ -107,7 +107,7 @@ class Narrator:
         before = _source_of(message.edits[-1]).splitlines() if message.edits else []
         for line in _source(message).splitlines():
             if line.startswith(SAID) and line not in before:
-                self._terminal.line("thread", drawing.words(line, self._names), "dim")
+                self._terminal.line("checklist", drawing.words(line, self._names), "dim")
 
     def _new(self, message: Message, what: str) -> bool:
         told = self._told.setdefault(message.ts, set())

@@ -94,10 +94,23 @@ async def test_the_sandbox_prints_the_settings_for_a_bot_and_ends_at_ctrl_c(tmp_
     sandbox = await started("sandbox", "--env", str(tmp_path / "env"), PYTHONUNBUFFERED="1")
     assert sandbox.stdout is not None
     first = (await sandbox.stdout.readline()).decode()
-    while b"Ctrl-C" not in await sandbox.stdout.readline():
-        pass
+    while b"Ctrl-C" not in (line := await sandbox.stdout.readline()):
+        assert line, "it ended before it had said all"
     sandbox.send_signal(signal.SIGINT)
 
     assert first.startswith("export SLACK_API_URL='http://127.0.0.1:")
     assert await sandbox.wait() == 0
     assert "AISIX_GATEWAYS='{" in (tmp_path / "env").read_text()
+
+
+async def test_a_demo_that_stays_says_how_to_use_it_and_ends_well_at_ctrl_c() -> None:
+    demo = await started("sandbox.demo", "--plain", "--stay", PYTHONUNBUFFERED="1")
+    assert demo.stdout is not None
+    printed = b""
+    while b"export APPROVERS" not in printed:
+        printed += (line := await demo.stdout.readline())
+        assert line, printed.decode()
+    demo.send_signal(signal.SIGINT)
+
+    assert await demo.wait() == 0
+    assert b"To try a bot of your own" in printed
