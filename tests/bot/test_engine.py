@@ -408,7 +408,11 @@ async def test_a_rotation_is_moved_to_its_end_and_each_notch_is_logged(desk, onl
     await desk.engine.advance("rabc123")
 
     assert (await desk.now()).state is State.COMPLETED
-    assert [event["why"] for event in await desk.store.events("rabc123")] == ["", "only", ""]
+    assert [(event["what"], event["why"]) for event in await desk.store.events("rabc123")] == [
+        ("asked", ""),
+        ("step", "only"),
+        ("RUNNING -> COMPLETED", ""),
+    ]
 
 
 async def test_a_rotation_that_waits_for_a_person_is_let_be(desk):
@@ -480,5 +484,6 @@ async def test_a_long_wait_is_handed_to_a_job_for_later(desk, only_step):
     job = await desk.queue.job(f"advance:rabc123:{found.version}@")
 
     assert found.note == "not yet"
+    assert (await desk.store.events("rabc123"))[-1]["why"] == "not yet"
     assert job is not None
     assert job.scheduled == later(60).timestamp()

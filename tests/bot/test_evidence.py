@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.evidence import Answer, Verdict, evidence, judge, skipped
+from bot.evidence import BY_TYPE, Answer, Verdict, evidence, judge, skipped
 from bot.gateway import KNOWN_CODES, KNOWN_TYPES, read_answer
 from tests.bot.values import NOW
 
@@ -85,6 +85,11 @@ def test_a_status_alone_has_a_verdict_too(status, verdict):
     assert judge(Answer(status=status), alias="chat")[0] is verdict
 
 
+def test_every_answer_that_has_a_reason_of_its_own_is_a_row_of_the_table():
+    assert set(BY_TYPE) == {(status, type_) for status, type_, *_ in TABLE} & set(BY_TYPE)
+    assert all(judge(Answer(status=s, type=t), alias="chat") == own for (s, t), own in BY_TYPE.items())
+
+
 def test_the_three_401s_are_told_apart():
     kinds = ("invalid_api_key", "authentication_error", "upstream_error")
 
@@ -137,6 +142,7 @@ def test_a_model_that_is_not_probed_has_not_passed():
 
     assert found.skipped
     assert not found.passed
+    assert not found.blames_credential
 
 
 # --- reading an answer ---
