@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
+import hypothesis
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
@@ -12,6 +13,11 @@ from bot.gateway import Gateways, GatewaySettings
 from bot.plan import AffectedModel
 from sandbox.aisix import Aisix, Model, ProviderKey, Switches
 from tests.bot.values import NOW
+
+hypothesis.settings.register_profile(
+    "keyturn", deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("keyturn")  # a busy machine is no fault of a test
 
 OLD_SECRET = "sk-old-0123456789abcdef"
 
