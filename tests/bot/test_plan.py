@@ -56,6 +56,21 @@ def test_a_model_of_an_environment_without_a_name_is_shown_by_its_id():
     assert plan_of(direct("a", "nowhere")).models[0].environment_name == "nowhere"
 
 
+@pytest.mark.parametrize(
+    ("settings", "base_url", "adapter"),
+    [
+        ({"api_base": "https://a"}, "https://a", ""),
+        ({"base_url": "https://b", "adapter": "vertex"}, "https://b", "vertex"),
+        ({"api_base": "", "adapter": None}, "", ""),
+        ({}, "", ""),
+    ],
+)
+def test_a_key_shows_its_address_and_adapter_whatever_the_field_is_called(settings, base_url, adapter):
+    shown = key(settings=settings)
+
+    assert (shown.base_url, shown.adapter) == (base_url, adapter)
+
+
 # --- dependent aliases ---
 
 
