@@ -1,0 +1,145 @@
+"""The manifest is what the code needs, neither more nor less, and within Slack's limits."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from handlers import register
+from handlers.commands import COMMAND
+
+ROOT = Path(__file__).parents[2]
+MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
+
+SCOPES: Mapping[str, str | None] = {
+    "auth_test": None,
+    "apps_connections_open": None,  # connections:write, of the app-level token
+    "chat_postEphemeral": "chat:write",
+    "chat_postMessage": "chat:write",
+    "chat_update": "chat:write",
+    "users_info": "users:read",
+    "usergroups_users_list": "usergroups:read",
+    "views_open": None,
+}
+"""The scope of each Web API method that the bot may call; a new call has to be entered here."""
+
+METHODS = {name for name in vars(AsyncWebClient) if "_" in name and not name.startswith("_") and name != "api_call"}
+
+
+class Registered(AsyncApp):
+    """Keeps what is registered, and registers nothing."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, str]] = []
+
+    def use(self, *args: Any, **_: Any) -> Any:
+        return args[0]
+
+    def _keep(self, kind: str, name: str) -> Any:
+        self.found.append((kind, name))
+        return lambda listener: listener
+
+    def command(self, name: str) -> Any:
+        return self._keep("command", name)
+
+    def action(self, name: str) -> Any:
+        return self._keep("action", name)
+
+    def options(self, name: str) -> Any:
+        return self._keep("options", name)
+
+    def view(self, name: str) -> Any:
+        return self._keep("view", name)
+
+
+def registered() -> list[tuple[str, str]]:
+    app = Registered()
+    register(app)
+    return app.found
+
+
+def called() -> set[str]:
+    """Return the Web API methods that the code of the bot names."""
+    files = [*(ROOT / "handlers").rglob("*.py"), *(ROOT / "bot").rglob("*.py")]
+    return {name for file in files for name in _attributes(ast.parse(file.read_text(encoding="utf-8")))} & METHODS
+
+
+def _attributes(tree: ast.AST) -> Iterator[str]:
+    return (node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+
+
+def test_the_commands_are_those_that_are_registered() -> None:
+    declared = [command["command"] for command in MANIFEST["features"]["slash_commands"]]
+
+    assert declared == [name for kind, name in registered() if kind == "command"] == [COMMAND]
+
+
+def test_interactivity_is_on_because_there_are_buttons_forms_and_menus() -> None:
+    assert {"action", "options", "view"} <= {kind for kind, _ in registered()}
+    assert MANIFEST["settings"]["interactivity"]["is_enabled"] is True
+
+
+def test_no_events_are_asked_for_because_none_are_listened_to() -> None:
+    assert "event_subscriptions" not in MANIFEST["settings"]
+    assert {kind for kind, _ in registered()} <= {"action", "command", "options", "view"}
+
+
+def test_every_method_that_is_called_is_known_with_its_scope() -> None:
+    assert called() <= SCOPES.keys()
+    assert {"chat_postMessage", "chat_update", "views_open", "users_info"} <= called()
+
+
+def test_the_scopes_are_those_of_the_methods_and_no_more() -> None:
+    needed = {scope for method in called() if (scope := SCOPES[method])} | {"commands"}
+
+    assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == needed
+    assert "user" not in MANIFEST["oauth_config"]["scopes"]
+
+
+def test_the_command_escapes_and_shows_how_it_is_used() -> None:
+    command = MANIFEST["features"]["slash_commands"][0]
+
+    assert command["should_escape"] is True
+    assert all(word in command["usage_hint"] for word in ("NAME-OR-ID", "status", "history", "help"))
+    assert "url" not in command
+
+
+def test_socket_mode_is_on_and_what_is_not_used_is_off() -> None:
+    settings = MANIFEST["settings"]
+
+    assert settings["socket_mode_enabled"] is True
+    assert settings["org_deploy_enabled"] is False
+    assert settings["token_rotation_enabled"] is False
+    assert MANIFEST["features"]["app_home"]["home_tab_enabled"] is False
+    assert MANIFEST["features"]["bot_user"] == {"display_name": "keyturn", "always_online": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        (MANIFEST["display_information"]["name"], 35),
+        (MANIFEST["display_information"]["description"], 140),
+        (MANIFEST["features"]["bot_user"]["display_name"], 80),
+        (COMMAND, 32),
+        (MANIFEST["features"]["slash_commands"][0]["description"], 2000),
+        (MANIFEST["features"]["slash_commands"][0]["usage_hint"], 1000),
+    ],
+)
+def test_its_words_are_within_slacks_limits(text: str, most: int) -> None:
+    assert 1 <= len(text) <= most
+
+
+def test_it_holds_nothing_that_slack_does_not_know() -> None:
+    assert MANIFEST.keys() == {"display_information", "features", "oauth_config", "settings"}
+    assert MANIFEST["features"].keys() == {"app_home", "bot_user", "slash_commands"}
+    assert MANIFEST["settings"].keys() == {
+        "interactivity",
+        "org_deploy_enabled",
+        "socket_mode_enabled",
+        "token_rotation_enabled",
+    }
