@@ -63,9 +63,9 @@ def when(moment: datetime) -> str:
     return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
-def section(text: str) -> Block:
+def section(text: str, most: int = SECTION_MOST) -> Block:
     """A paragraph."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": _fitting(text, SECTION_MOST)}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": _fitting(text, most)}}
 
 
 def context(*texts: str) -> Block:

@@ -1,11 +1,12 @@
 """The one message that shows a rotation. It renders every state, for the first post and for each edit."""
 
-from collections.abc import Iterator
-
+from bot.plan import AffectedModel, plural
 from bot.policy import Action, offered
-from bot.rotation import Rotation, State
+from bot.rotation import Rotation, State, Track
 from handlers.views import words
 from handlers.views.blocks import (
+    MESSAGE_MOST,
+    TABLE_CHARACTERS,
     Block,
     actions,
     button,
@@ -18,38 +19,77 @@ from handlers.views.blocks import (
     sentence,
     table,
     visible,
+    weight,
     when,
 )
 
 Row = tuple[str, ...]
 
+WARNINGS_MOST = 1500
+NEXT_MOST = 2200
+"""With these, the names at their longest leave the table some room."""
+
 
 def card(rotation: Rotation, others: tuple[str, ...] = ()) -> dict[str, object]:
     """Render *rotation*; *others* are links to further rotations of the same key."""
-    blocks = [
-        section(f"{words.MARKS[rotation.state]} *Rotate {_name(rotation)}*   {sentence(words.headline(rotation))}"),
+    before, after = _before(rotation), _after(rotation, others)
+    models, _ = _models(rotation, _room(before, after))
+    return message(plain_card(rotation, others), [*before, *models, *after])
+
+
+def _before(rotation: Rotation) -> list[Block]:
+    """State first, then the facts."""
+    headline = sentence(words.headline(rotation), 300)
+    return [
+        section(f"{words.MARKS[rotation.state]} *Rotate {_name(rotation)}*   {headline}"),
         context(_key_facts(rotation), _people(rotation)),
-        section(words.impact(rotation.plan)),
-        *_models(rotation),
+        section(words.impact(rotation)),
+    ]
+
+
+def _after(rotation: Rotation, others: tuple[str, ...]) -> list[Block]:
+    """What else to know, the next move, and what to press."""
+    warned = "\n".join(f"▲ {warning}" for warning in warnings(rotation, others))
+    return [
         *_dependents(rotation),
-        *(section(f"▲ {warning}") for warning in warnings(rotation, others)),
-        section(words.next_move(rotation)),
+        *([section(warned, WARNINGS_MOST)] if warned else []),
+        section(words.next_move(rotation), NEXT_MOST),
         *actions([_button(action, rotation) for action in offered(rotation)]),
     ]
-    return message(plain_card(rotation, others), blocks)
+
+
+def _room(before: list[Block], after: list[Block]) -> int:
+    """Return the characters that the table may have."""
+    return min(MESSAGE_MOST - weight([*before, *after]), TABLE_CHARACTERS) - SPARE
+
+
+SPARE = 700
+"""Characters kept for what stands under the table."""
 
 
 def plain_card(rotation: Rotation, others: tuple[str, ...] = ()) -> str:
     """Say the whole card in plain sentences, the most important first."""
     name = escaped(visible(rotation.plan.old_key.display_name))
     parts = [
-        f"Rotate {name}: {sentence(words.headline(rotation))}.",
+        f"Rotate {name}: {sentence(words.headline(rotation), 300)}.",
         words.next_move(rotation).replace("\n", " "),
-        words.impact(rotation.plan),
+        words.impact(rotation),
         *warnings(rotation, others),
-        *(": ".join(map(sentence, row[:3])) for row in _rows(rotation)[:20]),
+        _plain_models(rotation),
     ]
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
+
+
+def _plain_models(rotation: Rotation, most: int = 20) -> str:
+    """Name the first of the models, with their verdicts once there are any."""
+    verdicts = "Verdict" in _header(rotation)
+    named = [
+        f"{escaped(visible(m.alias))} in {escaped(visible(m.environment_name))}"
+        + (f": {words.verdict(rotation.finding(m))}" if verdicts else "")
+        for m in _in_order(rotation)[:most]
+    ]
+    more = len(rotation.plan.models) - len(named)
+    return f"{'; '.join(named)}{f'; and {more:,} more' if more else ''}." if named else ""
 
 
 def _name(rotation: Rotation) -> str:
@@ -58,64 +98,104 @@ def _name(rotation: Rotation) -> str:
 
 def _key_facts(rotation: Rotation) -> str:
     key = rotation.plan.old_key
-    facts = [code(key.provider or "provider unknown"), code(key.base_url) if key.base_url else "", code(key.id)]
     adapter = f"adapter {code(key.adapter)}" if key.adapter else ""
     allowed = ", ".join(code(rotation.plan.environments.get(env, env)) for env in key.allowed_environments[:10])
-    return " · ".join(filter(None, [*facts, adapter, f"allowed in {allowed}" if allowed else ""]))
+    facts = [
+        code(key.provider or "provider unknown"),
+        code(key.base_url) if key.base_url else "",
+        code(key.id),
+        adapter,
+        f"allowed in {allowed}" if allowed else "",
+        f"replacement {code(replacement)}" if (replacement := _replacement(rotation)) else "",
+    ]
+    return " · ".join(filter(None, facts))
+
+
+def _replacement(rotation: Rotation) -> str | None:
+    return None if rotation.state is State.ROLLED_BACK else rotation.replacement_id
+
+
+ENDED = {State.ROLLING_BACK: "roll back asked for", State.ROLLED_BACK: "rolled back", State.CANCELLED: "cancelled"}
+"""What the person did who ended a rotation."""
 
 
 def _people(rotation: Rotation) -> str:
     asked = f"asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}"
     given = [f"approved by <@{a.by}>, {when(a.at)}" for a in rotation.approvals]
-    ended = [f"by <@{rotation.ended_by}>"] if rotation.ended_by and rotation.is_over else []
+    who = rotation.ended_by if rotation.state in ENDED else None
+    ended = [f"{ENDED[rotation.state]} by <@{who}>"] if who else []
     closed = [f"ended {when(rotation.ended_at)}"] if rotation.ended_at else []
-    return " · ".join([asked, *given, *closed, *ended])
+    return " · ".join([asked, *given, *ended, *closed])
 
 
-def _models(rotation: Rotation) -> Iterator[Block]:
-    rows = _rows(rotation)
-    if not rows:
-        return
-    block, shown = table(_header(rotation), rows)
-    yield block
-    if shown < len(rows):
-        yield context(f"and {len(rows) - shown} more models, listed in the thread")
+def _models(rotation: Rotation, room: int) -> tuple[list[Block], int]:
+    """Return the table with what stands under it, and how many models it shows."""
+    header, models = _header(rotation), _in_order(rotation)
+    if not models:
+        return [], 0
+    block, shown = table(header, [_row(m, header, rotation) for m in models], room)
+    small = [_left_out(models[shown:], header, rotation), _legend(rotation)]
+    return [block, *([context(*filter(None, small))] if any(small) else [])], shown
+
+
+def _legend(rotation: Rotation) -> str:
+    """Explain the verdicts to whoever deletes on the strength of them."""
+    return words.legend(rotation) if rotation.state is State.AWAITING_APPROVAL else ""
+
+
+def _left_out(models: list[AffectedModel], header: Row, rotation: Rotation) -> str:
+    """Say what the table has no room for; those that need a look are never among them unless there are too many."""
+    if not models:
+        return ""
+    more = f"and {plural(len(models), 'more model')}"
+    if "Verdict" in header:
+        return f"{more}: {words.counted(words.verdict(rotation.finding(m)) for m in models)}"
+    return f"{more}; the thread lists all"
 
 
 SHOWS_WHY = frozenset({State.BLOCKED, State.AWAITING_APPROVAL, State.COMPLETED})
+IMPACT: Row = ("Alias", "Environment", "Kind", "Upstream model")
 
 
 def _header(rotation: Rotation) -> Row:
-    if not rotation.moved:
-        return ("Alias", "Environment", "Kind", "Upstream model")
+    """Choose the columns; on the way back a verdict on the replacement has nothing to say any more."""
+    back = rotation.track is not Track.FORWARD and rotation.state is not State.BLOCKED
+    if not rotation.moved or back:
+        return IMPACT
     if rotation.state in SHOWS_WHY:
         return ("Alias", "Environment", "Verdict", "Why")
-    return ("Alias", "Environment", "Kind", "Upstream model", "Verdict")
+    return (*IMPACT, "Verdict")
 
 
-def _rows(rotation: Rotation) -> list[Row]:
-    """One row a model; those that need a look come first once there is something to look at."""
-    header = _header(rotation)
-    rows = []
-    for model in rotation.plan.models:
-        finding = rotation.finding(model)
-        cells = {
-            "Alias": model.alias,
-            "Environment": model.environment_name,
-            "Kind": model.kind,
-            "Upstream model": model.upstream,
-            "Verdict": words.verdict(finding),
-            "Why": words.why(finding),
-        }
-        rows.append(tuple(cells[column] for column in header))
-    return rows
+FINE = frozenset({"likely", "proved", "moved", "–"})
+
+
+def _in_order(rotation: Rotation) -> list[AffectedModel]:
+    """Return the models; those that need a look come first once there is something to look at."""
+    models = rotation.plan.models
+    if "Verdict" not in _header(rotation):
+        return list(models)
+    return sorted(models, key=lambda m: words.verdict(rotation.finding(m)) in FINE)
+
+
+def _row(model: AffectedModel, header: Row, rotation: Rotation) -> Row:
+    finding = rotation.finding(model)
+    cells = {
+        "Alias": model.alias,
+        "Environment": model.environment_name,
+        "Kind": model.kind,
+        "Upstream model": model.upstream,
+        "Verdict": words.verdict(finding),
+        "Why": words.why(finding),
+    }
+    return tuple(cells[column] for column in header)
 
 
 def unlisted(rotation: Rotation) -> list[Row]:
-    """Return the rows that the card's first table could not hold: they are listed in the thread."""
-    rows: list[Row] = [(m.alias, m.environment_name, m.kind, m.upstream) for m in rotation.plan.models]
-    _, shown = table(("Alias", "Environment", "Kind", "Upstream model"), rows)
-    return rows[shown:]
+    """Return all models where the card has no room for some: the thread then lists them."""
+    _, shown = _models(rotation, _room(_before(rotation), _after(rotation, ())))
+    models = rotation.plan.models
+    return [_row(m, IMPACT, rotation) for m in models] if shown < len(models) else []
 
 
 def _dependents(rotation: Rotation) -> list[Block]:
@@ -126,8 +206,10 @@ def warnings(rotation: Rotation, others: tuple[str, ...]) -> list[str]:
     """Return what to know beforehand; once it is under way, the stops and verdicts say it."""
     if rotation.state is not State.AWAITING_SECRET:
         return []
+    said = words.impact(rotation)
+    planned = [sentence(warning, 600) for warning in rotation.plan.warnings if warning != said]
     under_way = [f"Another rotation of this key is under way: {link}. Only one can go on." for link in others]
-    return [*(sentence(warning) for warning in rotation.plan.warnings), *under_way]
+    return [*under_way, *planned]
 
 
 STYLES = {Action.ENTER_SECRET: "primary", Action.ANOTHER_SECRET: "primary", Action.DELETE_OLD_KEY: "danger"}
@@ -142,10 +224,24 @@ def _button(action: Action, rotation: Rotation) -> Block:
 
 def _confirm(action: Action, rotation: Rotation) -> Block | None:
     if action is Action.DELETE_OLD_KEY:
-        name = visible(rotation.plan.old_key.display_name, 60)
-        text = f"“{name}” is gone for good; there is no way back to it. Everything will be looked at once more before."
-        return confirm("Delete the old key?", text, "Delete", "Not yet", dangerous=True)
+        return confirm("Delete the old key?", _delete_text(rotation), "Delete", "Not yet", dangerous=True)
     if action is Action.ROLL_BACK:
-        text = "Every model that this rotation moved goes back to the old key, and the replacement is removed."
-        return confirm("Roll back?", text, "Roll back", "Not now")
+        return confirm("Roll back?", _roll_back_text(rotation), "Roll back", "Not now")
     return None
+
+
+def _delete_text(rotation: Rotation) -> str:
+    name = visible(rotation.plan.old_key.display_name, 60)
+    missing = rotation.approvals_required - len(rotation.approvals) - 1
+    waits = (
+        f" It happens when {plural(missing, 'more approver')} agree{'s' if missing == 1 else ''}." if missing else ""
+    )
+    gone = f"“{name}” is gone for good; there is no way back to it."
+    return f"{gone} Everything will be looked at once more before it happens.{waits}"
+
+
+def _roll_back_text(rotation: Rotation) -> str:
+    moved = len(rotation.moved)
+    models = f"{plural(moved, 'model')} {'goes' if moved == 1 else 'go'} back to the old key" if moved else ""
+    removed = "The replacement is removed, and this rotation ends." if rotation.made else "This rotation ends."
+    return f"{models or 'No model has been moved'}. {removed}"

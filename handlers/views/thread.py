@@ -1,16 +1,30 @@
 """The thread under a card: one checklist, a short reply at each milestone, the receipt."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from bot.evidence import Verdict
-from bot.plan import plural
-from bot.rotation import Rotation, State, Track
+from bot.plan import AffectedModel, plural
+from bot.rotation import Finding, Rotation, State, Track
 from bot.steps import next_step, steps_of
 from bot.steps.common import Step
 from handlers.views import words
-from handlers.views.blocks import Block, code, context, escaped, message, section, sentence, shortened, visible, when
+from handlers.views.blocks import (
+    MESSAGE_MOST,
+    Block,
+    code,
+    escaped,
+    message,
+    section,
+    sentence,
+    shortened,
+    visible,
+    weight,
+    when,
+)
+from handlers.views.card import Row, unlisted
 
-QUIET = frozenset({"tidy", "soak"})
+QUIET = frozenset({"tidy", "soak", "settle-back"})
 """Steps that are shown only while they go on: mostly there is nothing to do."""
 
 Reply = tuple[str, dict[str, object]]
@@ -20,7 +34,8 @@ Reply = tuple[str, dict[str, object]]
 def checklist(rotation: Rotation) -> dict[str, object]:
     """Render where the rotation is among its steps."""
     lines = list(_lines(rotation))
-    return message(f"Steps of this rotation: {'; '.join(lines)}", [section("\n".join(lines))])
+    state = sentence(words.headline(rotation), 300)
+    return message(f"Steps, {state}: {'; '.join(lines)}", [section("\n".join(lines))])
 
 
 def _lines(rotation: Rotation) -> Iterator[str]:
@@ -39,17 +54,22 @@ def _line(step: Step, current: bool, rotation: Rotation) -> str:  # noqa: FBT001
     if step.name in rotation.done:
         return f"✔ *{step.title}*{f'   {detail}' if detail else ''}"
     if current and rotation.state is State.BLOCKED and rotation.stop:
-        return f"■ *{step.title}*   {sentence(rotation.stop.headline)}"
+        return f"■ *{_doing(step)}*   {sentence(rotation.stop.headline, 300)}"
     if current and rotation.waits_for_bot:
-        return f"◔ *{step.title}*   {sentence(rotation.note or step.doing, 200)}"
+        return f"◔ *{_doing(step)}*{f'   {sentence(rotation.note, 300)}' if rotation.note else ''}"
     return f"· {step.title}"
 
 
+def _doing(step: Step) -> str:
+    return step.doing[:1].upper() + step.doing[1:]
+
+
 def _approval_line(rotation: Rotation) -> str:
-    if len(rotation.approvals) >= rotation.approvals_required:
+    given, wanted = len(rotation.approvals), rotation.approvals_required
+    if given >= wanted:
         return f"✔ *Approval*   {words.approvers(rotation)}"
     if rotation.state is State.AWAITING_APPROVAL:
-        return "◔ *Approval*   wanted"
+        return f"◔ *Waiting for approval*{f'   {given} of {wanted}' if wanted > 1 else ''}"
     return "· Approval"
 
 
@@ -61,7 +81,7 @@ def _detail(step: Step, rotation: Rotation) -> str:
         case "baseline":
             return baseline(rotation)
         case "cut-over":
-            return f"{len(rotation.moved)} of {len(rotation.plan.models)}"
+            return f"{len(rotation.moved):,} of {len(rotation.plan.models):,}" if rotation.plan.models else ""
         case "verify":
             return words.tally(rotation)
         case _:
@@ -73,15 +93,23 @@ def baseline(rotation: Rotation) -> str:
     seen = [(m, f.baseline) for m in rotation.plan.models if (f := rotation.finding(m)).baseline]
     asked = [(m, e) for m, e in seen if e.verdict is not Verdict.SKIPPED]
     failing = [m.alias for m, e in asked if not e.passed]
-    good = f"{len(asked) - len(failing)} of {plural(len(asked), 'model')} answered on the old key"
-    if not failing:
-        return good
-    named = ", ".join(code(alias) for alias in failing[:5])
-    return f"{good}; not before we began: {named}{' and more' if len(failing) > 5 else ''}"  # noqa: PLR2004 - a few
+    left = len(rotation.plan.models) - len(asked)
+    parts = [
+        f"{len(asked) - len(failing):,} of {plural(len(asked), 'model')} answered on the old key" if asked else "",
+        f"{_few(failing)} did not before we began" if failing else "",
+        f"{left:,} not asked" if left else "",
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _few(aliases: list[str], most: int = 5) -> str:
+    more = len(aliases) - most
+    return ", ".join(map(code, aliases[:most])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def milestones(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     """Yield every reply that this record gives cause for, in order; *approvers* are mentions."""
+    yield from listings(rotation)
     yield from _on_the_way(rotation)
     yield from _asking(rotation, approvers)
     yield from _ending(rotation)
@@ -94,14 +122,15 @@ def _on_the_way(rotation: Rotation) -> Iterator[Reply]:
         yield _reply(
             f"created:{attempt}", f"Replacement {key} created, with the settings of the old key. No model uses it yet."
         )
-    if rotation.track is Track.FORWARD and "cut-over" in done:
+    if rotation.track is Track.FORWARD and "cut-over" in done and rotation.plan.models:
         yield _reply(f"moved:{attempt}:{_moved_at(rotation)}", _moved(rotation))
-    if rotation.verified_at and "verify" in done:
+    if rotation.verified_at and "verify" in done and rotation.plan.models:
         text = f"Verified with live requests: {words.tally(rotation)}."
         yield _reply(f"verified:{rotation.verified_at.isoformat()}", text)
     if rotation.state is State.BLOCKED and rotation.stop:
         who = f"<@{rotation.requested_by}>"
-        yield _reply(f"stopped:{rotation.stop.at.isoformat()}", f"{who} Stopped: {words.stopped(rotation)}")
+        text = f"{who} Stopped: {sentence(rotation.stop.headline, 300)}.\n{words.stopped(rotation)}"
+        yield _reply(f"stopped:{rotation.stop.at.isoformat()}", text)
 
 
 def _moved_at(rotation: Rotation) -> str:
@@ -122,7 +151,8 @@ def _moved(rotation: Rotation) -> str:
 def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.asked_at is None:
         return
-    text = f"Approval wanted from {approvers}: *Delete old key* on the card. {words.tally(rotation)}."
+    other = f"not from <@{rotation.requested_by}>, who asked"
+    text = f"Approval wanted from {approvers}, {other}: *Delete old key* on the card. {words.tally(rotation)}."
     yield _reply(f"approval:{rotation.asked_at.isoformat()}", text)
     if rotation.reminded_at and rotation.state is State.AWAITING_APPROVAL:
         text = f"Still waiting for {approvers}: *Delete old key* or *Roll back* on the card."
@@ -134,9 +164,9 @@ def _ending(rotation: Rotation) -> Iterator[Reply]:
         key = code(rotation.plan.old_key.id)
         yield _reply("deleted", f"Old key {key} deleted, approved by {words.approvers(rotation)}.")
     if rotation.state is State.COMPLETED:
-        yield "receipt", receipt(rotation)
+        yield from receipt(rotation)
     if rotation.state is State.ROLLED_BACK:
-        text = f"Rolled back by <@{rotation.ended_by}>: {words.next_move(rotation)}"
+        text = f"Rolled back by <@{rotation.ended_by}>. {words.next_move(rotation)}"
         yield _reply("rolled-back", text)
 
 
@@ -144,12 +174,12 @@ def _reply(key: str, text: str) -> Reply:
     return key, message(text, [section(text)])
 
 
-def receipt(rotation: Rotation) -> dict[str, object]:
-    """Render the record of a rotation that is over."""
+def receipt(rotation: Rotation) -> Iterator[Reply]:
+    """Render the record of a rotation that is over; its last line is never left out."""
     lines = list(_receipt_lines(rotation))
-    models = list(_model_lines(rotation))
-    blocks = [section("*Receipt*\n" + "\n".join(lines)), *chunked(models), section(f"*{words.REVOKE}*")]
-    return message(f"Receipt. {' '.join(lines)} {words.REVOKE}", blocks)
+    head, foot = "*Receipt*\n" + "\n".join(lines), f"*{words.REVOKE}*"
+    text = f"Receipt. {' '.join(lines)} {words.REVOKE}"
+    yield from _parted("receipt", text, [head, *_model_lines(rotation), foot])
 
 
 def _receipt_lines(rotation: Rotation) -> Iterator[str]:
@@ -179,30 +209,83 @@ def duration(seconds: float) -> str:
 
 
 def _model_lines(rotation: Rotation) -> Iterator[str]:
+    """Say it once for all models of which the same is to be said, to the minute."""
+    same: dict[str, list[str]] = {}
     for model in rotation.plan.models:
-        finding = rotation.finding(model)
-        moved = f", moved {when(finding.moved_at)}" if finding.moved_at else ""
-        seen = f", last asked {when(finding.latest.at)}" if finding.latest else ""
-        reason = escaped(shortened(words.why(finding), 200))
-        name = f"{code(model.alias)} in {escaped(visible(model.environment_name))}"
-        yield f"• {name}: *{words.verdict(finding)}*, {reason}{moved}{seen}"
+        same.setdefault(_said(model, rotation.finding(model)), []).append(model.alias)
+    for said, aliases in same.items():
+        yield from _named(f"• {said}: ", aliases)
 
 
-def chunked(lines: list[str], most_blocks: int = 45, most: int = 2800) -> list[Block]:
-    """Put *lines* into as few paragraphs as hold them; what is too much for one message is counted."""
-    paragraphs = [""]
-    for number, line in enumerate(lines):
-        if len(paragraphs[-1]) + len(line) + 1 <= most:
-            paragraphs[-1] += ("\n" if paragraphs[-1] else "") + line
-        elif len(paragraphs) < most_blocks:
-            paragraphs.append(shortened(line, most))
+def _said(model: AffectedModel, finding: Finding) -> str:
+    moved = f", moved {when(_minute(finding.moved_at))}" if finding.moved_at else ""
+    seen = f", last asked {when(_minute(finding.latest.at))}" if finding.latest else ""
+    reason = escaped(shortened(words.why(finding), 200))
+    return f"*{words.verdict(finding)}* in {code(model.environment_name)}, {reason}{moved}{seen}"
+
+
+def _minute(moment: datetime) -> datetime:
+    """Cut to what a reader is shown of a time anyway."""
+    return moment.replace(second=0, microsecond=0)
+
+
+def _named(said: str, names: list[str], most: int = 2500) -> Iterator[str]:
+    """Yield lines of up to *most* characters that say the same of all *names*."""
+    line = said
+    for name in map(code, names):
+        if len(line) + len(name) > most:
+            yield line.removesuffix(", ")
+            line = said
+        line += f"{name}, "
+    yield line.removesuffix(", ")
+
+
+def _parted(key: str, text: str, lines: list[str]) -> Iterator[Reply]:
+    """Put *lines* into paragraphs, and these into as few messages as hold them."""
+    for number, blocks in enumerate(_messages(_paragraphs(lines)), start=1):
+        yield (key, message(text, blocks)) if number == 1 else (f"{key}:{number}", message(_goes_on(key), blocks))
+
+
+def _goes_on(key: str) -> str:
+    return f"The {key} goes on."
+
+
+def _paragraphs(lines: list[str], most: int = 2800) -> list[str]:
+    paragraphs: list[str] = []
+    for line in lines:
+        if paragraphs and len(paragraphs[-1]) + len(line) + 1 <= most:
+            paragraphs[-1] += f"\n{line}"
         else:
-            return [*map(section, paragraphs), context(f"and {len(lines) - number} more")]
-    return [section(paragraph) for paragraph in paragraphs if paragraph]
+            paragraphs.append(line)
+    return paragraphs
 
 
-def listing(rows: list[tuple[str, ...]]) -> dict[str, object]:
-    """Render the models that the card's table could not hold."""
-    lines = [" · ".join((code(row[0]), *(escaped(visible(cell)) for cell in row[1:]))) for row in rows]
-    title = f"{plural(len(rows), 'more model')} that the card has no room for:"
-    return message(f"{title} {', '.join(escaped(visible(row[0])) for row in rows)}", [section(title), *chunked(lines)])
+def _messages(paragraphs: list[str]) -> list[list[Block]]:
+    parts: list[list[Block]] = [[]]
+    for block in map(section, paragraphs):
+        if parts[-1] and weight([*parts[-1], block]) > MESSAGE_MOST:
+            parts.append([])
+        parts[-1].append(block)
+    return parts
+
+
+def listings(rotation: Rotation) -> Iterator[Reply]:
+    """Yield the models where the card has no room for all of them."""
+    rows = unlisted(rotation)
+    if rows:
+        yield from _listed(rows)
+
+
+def listing(rows: list[Row]) -> dict[str, object]:
+    """Render the first message that lists *rows*; most need no second."""
+    return next(content for _, content in _listed(rows))
+
+
+def _listed(rows: list[Row]) -> Iterator[Reply]:
+    same: dict[Row, list[str]] = {}
+    for alias, *said in rows:
+        same.setdefault(tuple(said), []).append(alias)
+    lines = [line for said, names in same.items() for line in _named(f"• {' · '.join(map(code, said))}: ", names)]
+    title = f"All {plural(len(rows), 'model')} that this is about"
+    aliases = ", ".join(escaped(visible(alias)) for alias, *_ in rows)
+    yield from _parted("listing", f"{title}: {aliases}", [f"{title}:", *lines])

@@ -182,7 +182,7 @@ async def test_a_model_that_failed_before_is_not_blamed_on_the_rotation(stage: S
     await stage.says(card, "waiting for an approver")
 
     assert "failed on the old key too, not our doing" in card.plain
-    assert "not before we began: legacy-chat" in stage.thread(card)
+    assert "legacy-chat did not before we began" in stage.thread(card)
 
 
 async def test_a_secret_that_also_fails_where_the_old_one_failed_is_still_refused(stage: Stage) -> None:
