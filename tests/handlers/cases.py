@@ -1,0 +1,265 @@
+"""Every message and form that people get to see, by name: the goldens, the drawings and the limits all read this."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot.errors import AmbiguousKey, StopKind, UnknownKey
+from bot.rotation import Replacement, Rotation
+from bot.secret import checked
+from bot.service import LooksLikeSecret
+from handlers.commands import HELP
+from handlers.errors import explain
+from handlers.views.card import card
+from handlers.views.modal import option, picker, secret_form
+from handlers.views.thread import checklist, milestones
+from tests.handlers import records as r
+
+Json = dict[str, Any]
+Case = Callable[[], Json]
+
+OTHER = ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>",)
+
+# --- stops, with the sentences that the steps raise ---
+
+REFUSED_SECRET = (
+    StopKind.REJECTED,
+    "the new secret was refused",
+    f"`chat-large` in production: {r.REFUSED_401.reason}.",
+)
+STOPS: Mapping[str, Callable[[], Rotation]] = {
+    "rejected": lambda: r.stopped(r.seeing(r.running("verify"), r.REFUSED_401), *REFUSED_SECRET),
+    "rejected-500-models": lambda: r.stopped(
+        r.seeing(r.running("verify", r.plan(r.many(500))), r.REFUSED_401, 321), *REFUSED_SECRET
+    ),
+    "rejected-in-the-rehearsal": lambda: r.stopped(
+        r.running("rehearse"),
+        StopKind.REJECTED,
+        "the new secret was refused",
+        f"In the rehearsal in production: {r.REFUSED_401.reason}.",
+    ),
+    "rehearsal-unclear": lambda: r.stopped(
+        r.running("rehearse"),
+        StopKind.UNVERIFIED,
+        "the rehearsal came to no result",
+        f"In the rehearsal in production: {r.RATE_LIMITED.reason}.",
+    ),
+    "refused": lambda: r.stopped(
+        r.running("replace"),
+        StopKind.REFUSED,
+        "the replacement was not created",
+        "The replacement was not created. AISIX refused the admin token (403): it needs the read and the write scope.",
+    ),
+    "refused-back": lambda: r.stopped(
+        r.going_back(planned=r.plan().but(old_key_gone=True)),
+        StopKind.REFUSED,
+        "the old key is gone",
+        "There is no way back: the old key no longer exists. Only a working secret helps the callers now.",
+    ),
+    "difference": lambda: r.stopped(
+        r.running("replace", replacement=Replacement(name="x", asked_at=r.at(30), key_id="pk_91bc")),
+        StopKind.DIFFERENCE,
+        "the replacement is not like the old key",
+        "The replacement differs from the old key in `api_base`. Make them alike in AISIX, then try again.",
+    ),
+    "projection": lambda: r.stopped(
+        r.seeing(r.running("project"), r.NO_PROJECTION),
+        StopKind.PROJECTION,
+        "the gateway has not taken the change",
+        f"`chat-large` in production: {r.NO_PROJECTION.reason}, for 120 s now. "
+        "This says nothing against the new secret: look at Resource Projection in AISIX first.",
+    ),
+    "unverified": lambda: r.stopped(
+        r.seeing(r.running("verify"), r.RATE_LIMITED),
+        StopKind.UNVERIFIED,
+        "the new secret is not proved",
+        f"`chat-large` in production gave no answer that says anything about the new secret: {r.RATE_LIMITED.reason}.",
+    ),
+    "unverifiable": lambda: r.stopped(
+        r.running("verify", r.plan(gateways=["env_p"])),
+        StopKind.UNVERIFIED,
+        "some models cannot be verified",
+        "`staging` has no gateway in the settings (AISIX_GATEWAYS).",
+    ),
+    "drift": lambda: r.stopped(
+        r.running("cut-over"),
+        StopKind.DRIFT,
+        "someone changed something meanwhile",
+        "`late` in staging was bound to the old key by someone.",
+    ),
+    "drift-at-the-delete": lambda: r.stopped(
+        r.running("recheck", approvals=(r.approval(),)),
+        StopKind.DRIFT,
+        "something uses the old key",
+        "Not deleted: `chat-new` in production refers to the old key. I will not delete it while anything uses it.",
+    ),
+    "trouble": lambda: r.stopped(
+        r.running("cut-over"),
+        StopKind.TROUBLE,
+        "a service does not answer",
+        "AISIX does not answer (no connection). I have tried for 10 minutes.",
+    ),
+    "trouble-back": lambda: r.stopped(
+        r.going_back(("point-back",)),
+        StopKind.TROUBLE,
+        "a model does not answer on the old key",
+        f"Pointed back at the old key, but `chat-large` in production does not answer: {r.RATE_LIMITED.reason}.",
+    ),
+    "rejected-withdraw": lambda: r.stopped(
+        r.withdrawing(),
+        StopKind.TROUBLE,
+        "a service does not answer",
+        "AISIX does not answer (time-out). I have tried for 10 minutes.",
+    ),
+}
+
+HOSTILE_PLAN = r.plan(
+    [r.model(n, alias=r.HOSTILE, upstream=r.HOSTILE) for n in range(1, 4)],
+    r.key(display_name=r.HOSTILE, provider=r.HOSTILE, settings={"api_base": r.HOSTILE, "adapter": r.HOSTILE}),
+)
+LEFT_ALONE = ("`support-embed` in production uses a key that this rotation does not know; I left it alone.",)
+
+ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
+    "awaiting-secret": r.awaiting_secret,
+    "awaiting-secret-no-models": lambda: r.awaiting_secret(r.plan(())),
+    "awaiting-secret-one-model": lambda: r.awaiting_secret(r.plan(r.FEW[:1])),
+    "awaiting-secret-500-models": lambda: r.awaiting_secret(r.plan(r.many(500))),
+    "awaiting-secret-hostile": lambda: r.awaiting_secret(HOSTILE_PLAN),
+    "awaiting-secret-unverifiable": lambda: r.awaiting_secret(r.plan(gateways=["env_p"])),
+    "awaiting-secret-warnings": lambda: r.awaiting_secret(
+        r.plan(old_key=r.key(allowed_environments=("env_p",)), routes=(r.route(),), budgeted_keys=("pk_7f3a",))
+    ),
+    "awaiting-secret-again": lambda: r.awaiting_secret(attempt=1),
+    "awaiting-secret-lost": lambda: r.awaiting_secret(
+        attempt=1, note="The replacement key was not created, and the secret is not kept: please give it once more."
+    ),
+    "running-replace": lambda: r.running("replace"),
+    "running-baseline": lambda: r.running("baseline", note="1 of 3"),
+    "running-rehearse": lambda: r.running("rehearse", note="rehearsing"),
+    "running-cut-over": lambda: r.seeing(r.running("cut-over", note="1 of 3"), r.good(36), moved_at=r.at(34)),
+    "running-project": lambda: r.running("project", note="1 model not there yet"),
+    "running-verify": lambda: r.running("verify", note="2 of 3"),
+    "running-trouble": lambda: r.running(
+        "cut-over", note="AISIX does not answer (no connection). Trying again.", trouble_since=r.at(34)
+    ),
+    "running-soak": lambda: r.running("soak", note="soaking"),
+    "running-recheck": lambda: r.running("recheck", approvals=(r.approval(),)),
+    "running-delete": lambda: r.running(
+        "delete", approvals=(r.approval(),), note="reading back that the old key is gone"
+    ),
+    "running-withdraw": r.withdrawing,
+    "awaiting-approval": r.awaiting_approval,
+    "awaiting-approval-as-before": lambda: r.failed_before(r.awaiting_approval(), 1),
+    "awaiting-approval-skipped": lambda: r.seeing(r.awaiting_approval(), r.SKIPPED, 2),
+    "awaiting-approval-no-models": lambda: r.awaiting_approval(r.plan(())),
+    "awaiting-approval-1-of-2": lambda: r.awaiting_approval(approvals_required=2, approvals=(r.approval(),)),
+    "awaiting-approval-0-of-2": lambda: r.awaiting_approval(approvals_required=2),
+    "awaiting-approval-500-models": lambda: r.failed_before(r.awaiting_approval(r.plan(r.many(500))), 400),
+    "rolling-back": r.going_back,
+    "rolling-back-removing": lambda: r.going_back(("point-back", "verify-back")),
+    "completed": r.completed,
+    "completed-orphan": lambda: r.completed(
+        left_alone=("`late` in production refers to the deleted key and fails: point it at the replacement now.",)
+    ),
+    "completed-500-models": lambda: r.completed(r.plan(r.many(500))),
+    "completed-no-models": lambda: r.completed(r.plan(())),
+    "rolled-back": r.rolled_back,
+    "rolled-back-left-alone": lambda: r.rolled_back(left_alone=LEFT_ALONE),
+    "cancelled": r.cancelled,
+    "cancelled-expired": lambda: r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
+    "cancelled-after-a-refused-secret": lambda: r.cancelled(attempt=1),
+    **{f"stopped-{name}": made for name, made in STOPS.items()},
+}
+"""Every moment at which a card and a checklist are drawn."""
+
+
+# --- what else people see ---
+
+
+def told(rotation: Rotation, part: str) -> Case:
+    """Return the milestone of *rotation* whose key begins with *part*."""
+    return lambda: next(content for key, content in milestones(rotation, r.APPROVERS) if key.startswith(part))
+
+
+def answer(error: Exception) -> Case:
+    def answered() -> Json:
+        text, blocks = explain(error)
+        return {"text": text} | ({"blocks": blocks} if blocks else {})
+
+    return answered
+
+
+def refused(secret: str, provider: str = "openai") -> Exception:
+    try:
+        checked(secret, r.key(provider=provider))
+    except Exception as error:  # noqa: BLE001 - the sentence of whatever it is
+        return error
+    raise AssertionError(secret)
+
+
+MESSAGES: Mapping[str, Case] = {
+    "card-another-linked": lambda: card(r.awaiting_secret(), OTHER),
+    "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
+    "listing-101-models": told(r.awaiting_secret(r.plan(r.many(101))), "listing"),
+    "reply-created": told(r.running("baseline"), "created"),
+    "reply-rehearsed": told(r.running("cut-over"), "rehearsed"),
+    "reply-moved": told(r.running("project"), "moved"),
+    "reply-moved-one": told(r.running("project", r.plan(r.FEW[:1])), "moved"),
+    "reply-verified": told(r.failed_before(r.awaiting_approval(), 1), "verified"),
+    "reply-approval": told(r.awaiting_approval(), "approval"),
+    "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
+    "reply-stopped": told(STOPS["rejected"](), "stopped"),
+    "reply-deleted": told(r.completed(), "deleted"),
+    "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
+    "receipt": told(r.completed(), "receipt"),
+    "receipt-full": told(
+        r.failed_before(
+            r.seeing(
+                r.completed(
+                    attempt=2, approvals=(r.approval(), r.approval(r.SECOND_APPROVER, 302)), left_alone=LEFT_ALONE
+                ),
+                r.SKIPPED,
+                2,
+            ),
+            1,
+        ),
+        "receipt",
+    ),
+    "receipt-no-models": told(r.completed(r.plan(())), "receipt"),
+    "receipt-500-models": told(r.completed(r.plan(r.many(500))), "receipt"),
+    "answer-help": lambda: {"text": HELP},
+    "answer-unknown": answer(UnknownKey("opnai prod", ("OpenAI production", "OpenAI staging"))),
+    "answer-unknown-nothing-near": answer(UnknownKey(r.HOSTILE, ())),
+    "answer-ambiguous": answer(AmbiguousKey(r.NAME, ((r.NAME, "pk_7f3a"), (r.NAME, "pk_22aa")))),
+    "answer-looks-like-secret": answer(LooksLikeSecret()),
+    "answer-bad-secret": answer(refused("one two")),
+    "answer-bad-document": answer(refused('{"project": "p", "region": "r"}', "vertex")),
+}
+VIEWS: Mapping[str, Case] = {
+    "form-picker": lambda: picker("C_OPS"),
+    "form-secret": lambda: secret_form(r.awaiting_secret(), f"{r.NAME} (2026-11-23 r7k2abc)"),
+    "form-secret-vertex": lambda: secret_form(
+        r.awaiting_secret(r.plan(old_key=r.key(provider="vertex"))), "Vertex (x)"
+    ),
+    "form-secret-hostile": lambda: secret_form(r.awaiting_secret(HOSTILE_PLAN), r.HOSTILE * 20),
+}
+OPTIONS: Mapping[str, Case] = {
+    "option": lambda: option(r.key()),
+    "option-hostile": lambda: option(r.key(display_name=r.HOSTILE, provider=r.HOSTILE * 20)),
+}
+
+
+def _card(made: Callable[[], Rotation]) -> Case:
+    return lambda: card(made())
+
+
+def _checklist(made: Callable[[], Rotation]) -> Case:
+    return lambda: checklist(made())
+
+
+CASES: Mapping[str, Case] = {
+    **{f"card-{name}": _card(made) for name, made in ROTATIONS.items()},
+    **{f"checklist-{name}": _checklist(made) for name, made in ROTATIONS.items() if made().attempt},
+    **MESSAGES,
+    **VIEWS,
+    **OPTIONS,
+}

@@ -1,0 +1,205 @@
+"""Records for the cards: real values of `bot.rotation` at fixed times, one function a moment of a rotation."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.errors import StopKind
+from bot.evidence import Evidence, Verdict
+from bot.plan import Environment, Inventory, Model, PassthroughRoute, Plan, ProviderKey, make_plan
+from bot.rotation import Approval, Finding, Replacement, Rotation, State, Stop, Track
+from bot.steps import BACK, FORWARD
+
+ASKED = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
+REQUESTER, APPROVER, SECOND_APPROVER = "U_REQUESTER", "U_APPROVER", "U_MEMBER"
+APPROVERS = "<!subteam^S_APPROVERS>"
+NAME = "OpenAI production"
+PRODUCTION, STAGING = Environment(id="env_p", name="production"), Environment(id="env_s", name="staging")
+GATEWAYS = (PRODUCTION.id, STAGING.id)
+
+REHEARSED = "the new secret works in production and staging; no caller used it yet"
+HOSTILE = "<!channel> <@U_MEMBER> *bold* `tick` & <http://x|y>\u202e\x00\n"
+"""What a name from outside may hold."""
+
+
+def at(seconds: float) -> datetime:
+    """Return the moment that many seconds after the card was asked for."""
+    return ASKED + timedelta(seconds=seconds)
+
+
+# --- the plan ---
+
+
+def key(**changes: Any) -> ProviderKey:
+    return ProviderKey(
+        id="pk_7f3a",
+        display_name=NAME,
+        provider="openai",
+        allowed_environments=GATEWAYS,
+        settings={"api_base": "https://api.openai.com/v1"},
+    ).but(**changes)
+
+
+def model(number: int, **changes: Any) -> Model:
+    environment = PRODUCTION if number % 3 else STAGING
+    made = Model(
+        id=f"m_{number:03}",
+        environment=environment.id,
+        alias=f"chat-{number:03}",
+        upstream="gpt-4o",
+        provider_key="pk_7f3a",
+    )
+    return made.but(**changes)
+
+
+FEW = (
+    model(1, alias="chat-large"),
+    model(2, alias="support-embed", kind="embedding", upstream="text-embedding-3-small"),
+    model(3, alias="chat-large"),
+)
+ROUTERS = (
+    model(7, alias="chat-any", kind="routing", upstream="", provider_key=None, refers_to=(("target", "m_001"),)),
+    model(
+        8,
+        alias="support",
+        kind="semantic",
+        upstream="",
+        provider_key=None,
+        refers_to=(("embedding model", "m_002"),),
+    ),
+)
+
+
+def many(count: int) -> tuple[Model, ...]:
+    return tuple(model(number) for number in range(1, count + 1))
+
+
+def plan(
+    models: Iterable[Model] = (*FEW, *ROUTERS),
+    old_key: ProviderKey | None = None,
+    gateways: Iterable[str] = GATEWAYS,
+    **inventory: Any,
+) -> Plan:
+    """Return what the bot itself would plan for these *models*."""
+    old = old_key or key()
+    seen = Inventory(environments=(PRODUCTION, STAGING), keys=(old,), models=tuple(models), **inventory)
+    return make_plan(seen, old, gateways)
+
+
+def route() -> PassthroughRoute:
+    return PassthroughRoute(id="rt_1", environment=PRODUCTION.id, name="raw", provider_key="pk_7f3a")
+
+
+# --- moments on the way ---
+
+
+def awaiting_secret(planned: Plan | None = None, **changes: Any) -> Rotation:
+    return Rotation(
+        id="r7k2abc",
+        version=1,
+        team="T_HOME",
+        channel="C_OPS",
+        requested_by=REQUESTER,
+        requested_at=ASKED,
+        plan=planned or plan(),
+    ).but(**changes)
+
+
+def running(step: str, planned: Plan | None = None, **changes: Any) -> Rotation:
+    """Return a rotation at *step* on the way forward, with what the steps before it have learnt."""
+    done = _before(step, [s.name for s in FORWARD])
+    rotation = awaiting_secret(planned).but(
+        state=State.RUNNING,
+        attempt=1,
+        started_at=at(30),
+        done=done,
+        replacement=Replacement(
+            name=f"{NAME} (2026-11-23 r7k2abc)", asked_at=at(30), key_id="pk_91bc" if "replace" in done else None
+        ),
+        made=("pk_91bc",) if "replace" in done else (),
+        rehearsal=REHEARSED if "rehearse" in done else None,
+        verified_at=at(40) if "verify" in done else None,
+    )
+    return rotation.learn({m.id: _learnt(done, n) for n, m in enumerate(rotation.plan.models)}).but(**changes)
+
+
+def _before(step: str, names: list[str]) -> tuple[str, ...]:
+    return tuple(names[: names.index(step)] if step in names else names)
+
+
+def _learnt(done: tuple[str, ...], number: int) -> Finding:
+    return Finding(
+        baseline=good(32) if "baseline" in done else None,
+        moved_at=at(34 + number / 100) if "cut-over" in done else None,
+        latest=good(39, "answered 3 times in a row since the change") if "verify" in done else None,
+        passes=3 if "verify" in done else 0,
+    )
+
+
+def good(seconds: float, reason: str = "answered") -> Evidence:
+    return Evidence(verdict=Verdict.LIKELY, reason=reason, at=at(seconds), signature="200")
+
+
+def bad(verdict: Verdict, reason: str, signature: str, seconds: float = 39) -> Evidence:
+    blames = verdict is Verdict.REJECTED and signature.startswith("401")
+    return Evidence(verdict=verdict, reason=reason, at=at(seconds), signature=signature, blames_credential=blames)
+
+
+REFUSED_401 = bad(
+    Verdict.REJECTED,
+    "the upstream refused the credential (401 upstream_error invalid_api_key)",
+    "401 upstream_error invalid_api_key",
+)
+NOT_THERE_404 = bad(Verdict.REJECTED, "the upstream does not offer this model to the credential (404)", "404")
+NO_PROJECTION = bad(Verdict.PROJECTION, "the gateway does not have the provider key (400)", "400")
+RATE_LIMITED = bad(Verdict.INCONCLUSIVE, "the upstream limits the rate (429 upstream_error)", "429 upstream_error")
+CACHED = bad(Verdict.INVALID, "answered from a cache, so the credential was not used (200)", "200")
+SKIPPED = bad(Verdict.SKIPPED, "not probed: the settings say skip", "")
+
+
+def seeing(rotation: Rotation, evidence: Evidence, number: int = 0, **changes: Any) -> Rotation:
+    """Return *rotation* with *evidence* on one of its models."""
+    seen = rotation.plan.models[number]
+    return rotation.learn({seen.id: rotation.finding(seen).but(latest=evidence, passes=0, **changes)})
+
+
+def failed_before(rotation: Rotation, number: int = 0) -> Rotation:
+    return seeing(rotation, NOT_THERE_404, number, baseline=NOT_THERE_404)
+
+
+def stopped(rotation: Rotation, kind: StopKind, headline: str, sentence: str, **changes: Any) -> Rotation:
+    step = next(s.name for s in (*FORWARD, *BACK) if s.name not in rotation.done)
+    stop = Stop(kind=kind, headline=headline, sentence=sentence, step=step, resume=step, at=at(60))
+    return rotation.but(state=State.BLOCKED, stop=stop, **changes)
+
+
+def awaiting_approval(planned: Plan | None = None, **changes: Any) -> Rotation:
+    return running("recheck", planned).but(state=State.AWAITING_APPROVAL, asked_at=at(41), **changes)
+
+
+def approval(by: str = APPROVER, seconds: float = 300) -> Approval:
+    return Approval(by=by, at=at(seconds))
+
+
+def completed(planned: Plan | None = None, **changes: Any) -> Rotation:
+    rotation = running("the end", planned, approvals=(approval(),), asked_at=at(41))
+    return rotation.but(state=State.COMPLETED, deleted_at=at(303), ended_at=at(304)).but(**changes)
+
+
+def going_back(done: tuple[str, ...] = (), planned: Plan | None = None, **changes: Any) -> Rotation:
+    rotation = running("recheck", planned)
+    return rotation.but(state=State.ROLLING_BACK, track=Track.BACK, done=done, ended_by=REQUESTER).but(**changes)
+
+
+def rolled_back(planned: Plan | None = None, **changes: Any) -> Rotation:
+    done = tuple(step.name for step in BACK)
+    return going_back(done, planned).but(state=State.ROLLED_BACK, ended_at=at(120)).but(**changes)
+
+
+def cancelled(**changes: Any) -> Rotation:
+    return awaiting_secret().but(state=State.CANCELLED, ended_at=at(20), ended_by=REQUESTER).but(**changes)
+
+
+def withdrawing(**changes: Any) -> Rotation:
+    rotation = seeing(running("verify"), REFUSED_401)
+    return rotation.but(track=Track.WITHDRAW, done=()).but(**changes)

@@ -1,0 +1,63 @@
+"""Everything that people see, held to its golden file and to Slack's limits."""
+
+import pytest
+
+from bot.rotation import State
+from sandbox.slack import check_message, check_options, check_view
+from sandbox.slack.reading import spoken
+from tests.handlers.cases import CASES, MESSAGES, OPTIONS, ROTATIONS, VIEWS
+from tests.handlers.conftest import GOLDEN, Golden
+from tests.handlers.limits import complaints
+
+SAID = sorted(set(CASES) - set(VIEWS) - set(OPTIONS))
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_what_people_see_is_what_has_been_read(name: str, golden: Golden) -> None:
+    golden(name, CASES[name]())
+
+
+def test_no_golden_file_is_left_over(request: pytest.FixtureRequest) -> None:
+    left = [file for file in GOLDEN.glob("*.json") if file.stem not in CASES]
+    if request.config.getoption("--update-golden"):
+        for file in left:
+            file.unlink()
+    else:
+        assert left == []
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_every_message_is_within_slacks_limits(name: str) -> None:
+    assert complaints(CASES[name]()) == []
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+def test_every_form_is_within_slacks_limits(name: str) -> None:
+    assert check_view(VIEWS[name]()) == []
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_every_option_is_within_slacks_limits(name: str) -> None:
+    assert check_options({"options": [OPTIONS[name]()]}) == []
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_no_sentence_shouts_or_is_left_empty(name: str) -> None:
+    shown = spoken(CASES[name]()["text"])
+
+    assert shown.strip()
+    assert "! " not in shown.replace("<!", "")
+    assert ". ." not in shown
+    assert "  " not in shown.replace("   ", "")
+
+
+def test_every_state_has_a_golden_card() -> None:
+    assert {made().state for made in ROTATIONS.values()} == set(State)
+
+
+def test_a_message_without_blocks_is_an_answer_or_help() -> None:
+    assert all(name.startswith("answer-") for name in MESSAGES if not MESSAGES[name]().get("blocks"))
+
+
+def test_the_checker_itself_would_notice() -> None:
+    assert check_message([{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}])

@@ -1,0 +1,150 @@
+"""Whatever things are called and however many there are, Slack takes the message and nobody is pinged."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.errors import AmbiguousKey, StopKind, UnknownKey
+from bot.plan import Plan
+from bot.rotation import Rotation
+from handlers.errors import explain
+from handlers.views.card import card
+from handlers.views.modal import option, picker, secret_form
+from handlers.views.thread import checklist, milestones
+from sandbox.slack import check_options, check_view
+from tests.handlers import records as r
+from tests.handlers.limits import complaints, strays
+
+NASTY = (
+    "<!channel>",
+    "<!here>",
+    "<@U_MEMBER>",
+    "<!subteam^S1>",
+    "`",
+    "*",
+    "_",
+    "~",
+    "&lt;!here&gt;",
+    "\u202e",
+    "\x00",
+    "\n",
+    ">",
+)
+NAMES = st.one_of(
+    st.text(max_size=40),
+    st.lists(st.sampled_from(NASTY), max_size=12).map("".join),
+    st.sampled_from(["", " ", "<!channel>" * 1000, "&" * 10_000, "`" * 10_000, "x" * 10_000, "\U0001f600" * 5000]),
+)
+COUNTS = st.one_of(st.integers(0, 5), st.sampled_from([99, 100, 101, 600]))
+SENTENCES = st.one_of(st.text(max_size=200), NAMES)
+MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    names = draw(st.lists(NAMES, min_size=1, max_size=4))
+
+    def name(number: int) -> str:
+        return names[number % len(names)]
+
+    models = [
+        r.model(n, alias=name(n), upstream=name(n + 1), kind=draw(st.just(name(n + 2)))) for n in range(draw(COUNTS))
+    ]
+    routers = [
+        r.model(700 + n, alias=name(n), kind="routing", provider_key=None, refers_to=(("target", m.id),))
+        for n, m in enumerate(models[:30])
+    ]
+    old = r.key(
+        display_name=name(0), provider=name(1), settings={"api_base": name(2), "adapter": name(3)}, id="pk_7f3a"
+    )
+    return r.plan([*models, *routers], old, gateways=draw(st.sampled_from([r.GATEWAYS, ()])))
+
+
+def every_moment(plan: Plan, sentence: str) -> list[Rotation]:
+    back = {"left_alone": (sentence, sentence)}
+    stops = [
+        r.stopped(track, kind, sentence, sentence)
+        for kind in StopKind
+        for track in (r.running("verify", plan), r.running("replace", plan), r.going_back(planned=plan))
+    ]
+    return [
+        r.awaiting_secret(plan),
+        r.awaiting_secret(plan, note=sentence),
+        r.running("cut-over", plan, note=sentence, trouble_since=r.at(1)),
+        r.awaiting_approval(plan, approvals_required=3, approvals=(r.approval(),), reminded_at=r.at(50)),
+        r.going_back(planned=plan, note=sentence),
+        r.rolled_back(plan, **back),
+        r.completed(plan, **back),
+        r.cancelled(note=sentence),
+        *stops,
+    ]
+
+
+def everything_said(rotation: Rotation) -> list[dict[str, Any]]:
+    return [card(rotation), checklist(rotation), *(content for _, content in milestones(rotation, r.APPROVERS))]
+
+
+@MANY
+@given(plan=plans(), sentence=SENTENCES)
+def test_every_message_is_taken_and_pings_nobody(plan: Plan, sentence: str) -> None:
+    for rotation in every_moment(plan, sentence):
+        for said in everything_said(rotation):
+            assert complaints(said) == []
+            assert strays(said) == []
+
+
+@MANY
+@given(plan=plans(), name=NAMES)
+def test_every_form_is_taken(plan: Plan, name: str) -> None:
+    assert check_view(secret_form(r.awaiting_secret(plan), name)) == []
+    assert check_options({"options": [option(plan.old_key)]}) == []
+    assert check_view(picker("C_OPS")) == []
+
+
+@MANY
+@given(asked=NAMES, names=st.lists(NAMES, min_size=1, max_size=3))
+def test_every_answer_pings_nobody(asked: str, names: list[str]) -> None:
+    for error in (UnknownKey(asked, tuple(names)), AmbiguousKey(asked, tuple((n, "pk_1") for n in names))):
+        text, blocks = explain(error)
+        said = {"text": text, "blocks": blocks or []}
+        assert complaints(said) == []
+        assert strays(said) == []
+
+
+def test_an_ambiguous_name_offers_at_most_100_choices() -> None:
+    _, blocks = explain(AmbiguousKey("x", tuple(("x", f"pk_{n}") for n in range(300))))
+
+    assert complaints({"text": "x", "blocks": blocks}) == []
+
+
+@pytest.mark.parametrize("count", [1, 100, 101, 600])
+def test_every_model_is_on_the_card_or_in_the_thread(count: int) -> None:
+    rotation = r.awaiting_secret(r.plan(r.many(count)))
+
+    said = str(everything_said(rotation))
+
+    assert all(model.alias in said for model in rotation.plan.models)
+
+
+@pytest.mark.parametrize("count", [1, 100, 600])
+def test_every_model_is_on_the_receipt_and_its_last_line_is_never_left_out(count: int) -> None:
+    said = [content for key, content in milestones(r.completed(r.plan(r.many(count))), "") if key.startswith("receipt")]
+
+    assert all(model.alias in str(said) for model in r.many(count))
+    assert "Deleting it here did not do that." in said[-1]["blocks"][-1]["text"]["text"]
+
+
+def test_the_model_that_needs_a_look_comes_first_however_many_there_are() -> None:
+    rotation = r.failed_before(r.awaiting_approval(r.plan(r.many(600))), 555)
+
+    first = next(block for block in card(rotation)["blocks"] if block["type"] == "table")["rows"][1]
+
+    assert [cell["text"] for cell in first][2] == "as before"
+
+
+def test_milestones_have_a_key_each() -> None:
+    for state in (r.completed(r.plan(r.many(600))), r.awaiting_approval(reminded_at=r.at(9)), r.rolled_back()):
+        keys = [key for key, _ in milestones(state, r.APPROVERS)]
+        assert len(keys) == len(set(keys))

@@ -1,0 +1,144 @@
+"""Nothing is left without words, without a button, or without somebody who listens."""
+
+import pytest
+
+from bot.errors import StopKind
+from bot.policy import IN_STATE, OFFERS, Action, offered
+from bot.rotation import MEANING, Rotation, State, Track
+from bot.steps import TRACKS
+from handlers.actions import LISTENERS, MENUS
+from handlers.errors import CHOOSE_KEY
+from handlers.views import words
+from handlers.views.card import card
+from handlers.views.thread import checklist, milestones
+from sandbox.slack.reading import spoken
+from tests.handlers import records as r
+from tests.handlers.cases import CASES, ROTATIONS, STOPS
+from tests.handlers.test_manifest import registered
+
+MOMENTS = sorted(ROTATIONS)
+
+
+def stop_of(kind: StopKind, rotation: Rotation) -> Rotation:
+    return r.stopped(rotation, kind, "a headline", "A sentence.")
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_a_mark_a_meaning_a_next_move_and_buttons(state: State) -> None:
+    assert len(words.MARKS[state]) == 1
+    assert MEANING[state]
+    assert state in words.NEXT
+    assert state in IN_STATE
+
+
+@pytest.mark.parametrize("kind", StopKind)
+@pytest.mark.parametrize("step", ["replace", "verify"])
+def test_every_stop_says_what_happened_what_it_means_and_what_to_press(kind: StopKind, step: str) -> None:
+    rotation = stop_of(kind, r.running(step))
+    happened, means, asks, *todo = words.next_move(rotation).split("\n")
+
+    assert happened == "A sentence."
+    assert "callers" in means or "keys are" in means
+    assert "<@U_REQUESTER> or an approver" in asks
+    assert [line.split("*")[1] for line in todo] == [action.value for action in OFFERS[kind]]
+
+
+@pytest.mark.parametrize("kind", StopKind)
+def test_every_kind_of_stop_is_in_every_table(kind: StopKind) -> None:
+    assert kind in OFFERS
+    assert kind in words.CONSEQUENCE
+    assert kind in words.ON_TRY_AGAIN
+    assert kind in {made().stop.kind for made in STOPS.values()}
+
+
+@pytest.mark.parametrize("kind", StopKind)
+def test_no_stop_promises_an_old_key_that_is_gone(kind: StopKind) -> None:
+    gone = r.running("verify").but(plan=r.plan().but(old_key_gone=True))
+
+    said = words.next_move(stop_of(kind, gone))
+
+    assert "Both keys" not in said
+    assert "back on the old key" not in said
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_action_has_a_listener_and_a_state_that_offers_it(action: Action) -> None:
+    everywhere = {*IN_STATE.values(), *OFFERS.values()}
+
+    assert action in LISTENERS
+    assert any(action in actions for actions in everywhere)
+    assert ("action", action.name.lower()) in registered()
+
+
+def test_every_listener_has_a_button() -> None:
+    pressed = {
+        element["action_id"]
+        for name in CASES
+        for block in CASES[name]().get("blocks", [])
+        for element in block.get("elements", [])
+        if "action_id" in element
+    }
+
+    assert pressed == {action.name.lower() for action in LISTENERS} | {CHOOSE_KEY}
+    assert set(MENUS) == {CHOOSE_KEY}
+    assert {name for kind, name in registered() if kind == "action"} == pressed
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_a_card_offers_what_the_policy_offers_and_a_button_carries_the_id_alone(name: str) -> None:
+    rotation = ROTATIONS[name]()
+    buttons = [e for block in card(rotation)["blocks"] if block["type"] == "actions" for e in block["elements"]]
+
+    assert [button["text"]["text"] for button in buttons] == [action.value for action in offered(rotation)]
+    assert {button["value"] for button in buttons} <= {rotation.id}
+
+
+@pytest.mark.parametrize("track", Track)
+def test_every_step_has_a_title_and_says_what_it_does(track: Track) -> None:
+    for step in TRACKS[track][0]:
+        assert step.title[:1].isupper()
+        assert step.doing
+        assert not step.doing.endswith(".")
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_the_text_of_a_card_says_the_state_first(name: str) -> None:
+    rotation = ROTATIONS[name]()
+    named, said = spoken(card(rotation)["text"]).split(": ", 1)
+
+    assert named.startswith("Rotate ")
+    assert said.startswith(MEANING[rotation.state])
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_every_message_has_a_text(name: str) -> None:
+    rotation = ROTATIONS[name]()
+
+    said = [card(rotation), checklist(rotation), *(content for _, content in milestones(rotation, r.APPROVERS))]
+
+    assert all(message["text"].strip() and message["blocks"] for message in said)
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_a_card_says_who_has_to_move(name: str) -> None:
+    rotation = ROTATIONS[name]()
+    said = words.next_move(rotation)
+
+    match rotation.state:
+        case State.AWAITING_SECRET | State.BLOCKED | State.AWAITING_APPROVAL | State.COMPLETED:
+            assert "Next" in said
+            assert "<@" in said
+        case State.RUNNING | State.ROLLING_BACK:
+            assert "othing to do for you" in said or "Approved by" in said
+        case _:
+            assert said
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_every_dialog_is_short_and_can_be_left(name: str) -> None:
+    blocks = card(ROTATIONS[name]())["blocks"]
+    dialogs = [e["confirm"] for b in blocks if b["type"] == "actions" for e in b["elements"] if "confirm" in e]
+
+    for dialog in dialogs:
+        assert len(dialog["text"]["text"]) <= 300
+        assert dialog["deny"]["text"].startswith("Not ")
