@@ -70,7 +70,18 @@ async def test_a_request_that_slack_did_not_sign_just_now_is_refused_and_not_act
 
 
 @pytest.mark.parametrize(
-    "stamp", ["", "soon", "1e9", "-1", "٣", "9" * 400, f"{time.time() - 600:.0f}", f"{time.time() + 600:.0f}"]
+    "stamp",
+    ["", "soon", "1e9", "-1", "٣", "9" * 400, f"{time.time() - 600:.0f}", f"{time.time() + 600:.0f}"],
+    ids=[
+        "empty",
+        "word",
+        "float",
+        "negative",
+        "foreign digit",
+        "huge",
+        "old",
+        "of the future",
+    ],  # the same in every run
 )
 async def test_a_time_stamp_that_is_no_recent_number_gets_401(http_stage: Stage, stamp: str) -> None:
     assert await posted(http_stage, BODY.encode(), signed(http_stage, BODY.encode(), stamp)) == 401
