@@ -148,3 +148,12 @@ def test_milestones_have_a_key_each() -> None:
     for state in (r.completed(r.plan(r.many(600))), r.awaiting_approval(reminded_at=r.at(9)), r.rolled_back()):
         keys = [key for key, _ in milestones(state, r.APPROVERS)]
         assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("name", ["x" * 10_000, "<&>" * 3000, "`" * 9999])
+def test_however_long_a_sentence_is_a_stop_still_says_what_to_press(name: str) -> None:
+    blocks = card(r.stopped(r.running("verify"), StopKind.DRIFT, name, f"`{name}` was changed."))["blocks"]
+    said = next(block["text"]["text"] for block in blocks if "Next, for" in str(block.get("text")))
+
+    assert "3 of 3 models are on the replacement." in said
+    assert "ends this rotation" in said
