@@ -83,6 +83,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
             team_url=str(team.get("url", "")),
             approvers=rules.approvers,
             edits_per_minute=settings.slack_edits_per_minute,
+            lease=settings.lease,
         )
         yield Parts(
             settings=settings,

@@ -12,15 +12,13 @@ from pydantic import SecretStr
 from bot import reading
 from bot.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.metrics import calls
+from bot.paging import Next, next_page, rows
 from bot.plan import Inventory, Model, ProviderKey
 from bot.reading import Json
 from bot.waiting import retry_after
 
-ONE_PAGE = 2
-"""The number of the next page after one was read."""
-
 MOST_PAGES = 1000
-PAGE_SIZES = frozenset({10, 20, 25, 30, 50, 100, 200, 250, 500, 1000})
+MALFORMED = frozenset({400, 422})
 NOT_OFFERED = frozenset({404, 405, 501})
 REFUSALS = {
     400: "AISIX refused the request as malformed (400).",
@@ -93,17 +91,20 @@ class ControlPlane:
             return await self._create(body, secret)
         except ApiError as error:
             known = {k: v for k, v in body.items() if k in reading.CLONED or k not in old.settings}
-            if error.status not in (400, 422) or known == body:
+            if error.status not in MALFORMED or known == body:
                 raise
         return await self._create(known, secret)
 
     async def _create(self, body: Json, secret: SecretStr) -> str | None:
-        sent = {**body, "api_key": secret.get_secret_value()}
+        answer = await self._creating("/provider_keys", {**body, "api_key": secret.get_secret_value()})
+        return reading.identity(reading.single(answer))
+
+    async def _creating(self, path: str, body: Json) -> Any:
+        """Send a creation: again only where it certainly had no effect."""
         on = _wait_if_it_never_arrived
         async for attempt in stamina.retry_context(on=on, attempts=self._attempts, timeout=None):
             with attempt:
-                answer = await self._once("POST", "/provider_keys", sent)
-                return reading.identity(reading.single(answer))
+                return await self._once("POST", path, body)
         raise AssertionError("stamina always returns or raises")
 
     async def allow_key(self, key: ProviderKey, environments: Iterable[str]) -> None:
@@ -116,6 +117,23 @@ class ControlPlane:
         path = f"/environments/{environment}/models/{model}"
         await self._again("PATCH", path, {"provider_key_id": key_id})
 
+    async def create_model(self, like: Model, name: str, key_id: str) -> None:
+        """Create a model called *name* on a provider key, with every other setting of the model *like*."""
+        path = f"/environments/{like.environment}/models"
+        body = {**like.settings, "display_name": name, "provider_key_id": key_id}
+        try:
+            await self._creating(path, body)
+        except ApiError as error:
+            if error.status not in MALFORMED:
+                raise
+            known = {k: v for k, v in body.items() if k not in like.settings or k in reading.ESSENTIAL}
+            await self._creating(path, known)
+
+    async def delete_model(self, model: str, environment: str) -> None:
+        """Delete a model."""
+        with suppress(NotFound):
+            await self._again("DELETE", f"/environments/{environment}/models/{model}")
+
     async def delete_key(self, key_id: str) -> None:
         """Delete a provider key for good."""
         with suppress(NotFound):  # an earlier try got through and its answer was lost
@@ -124,33 +142,30 @@ class ControlPlane:
     async def _list(self, path: str, attempts: int | None = None) -> list[Json]:
         """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""
         found: dict[str, Json] = {}
-        query: Json | None = {}
-        body: Any = None
-        page = 1
-        while query is not None:
-            body = await self._again("GET", path, query=query, attempts=attempts)
+        asked = Next({})
+        for page in range(1, MOST_PAGES):
+            body = await self._page(path, asked, attempts)
             batch = _identified(body, path)
-            if query and not batch.keys() - found.keys():
-                raise Uncertain(f"AISIX does not let me read {path} to its end.")
+            fresh = batch.keys() - found.keys()
             found |= batch
-            query = reading.next_page(body, page, len(found)) if batch else None
-            page += 1
-        if page == ONE_PAGE and len(found) in PAGE_SIZES and not reading.says_how_it_goes_on(body):
-            found |= await self._silent_second_page(path)
-        return list(found.values())
+            ahead = next_page(body, page=page, batch=len(batch), seen=len(found))
+            if ahead is None or not (fresh or ahead.sure):
+                return list(found.values())
+            if not fresh:
+                break
+            asked = ahead
+        raise Uncertain(f"AISIX does not let me read {path} to its end.")
 
-    async def _silent_second_page(self, path: str) -> dict[str, Json]:
-        """Ask for more where a list is exactly as long as a page and says nothing: it may have been cut off."""
-        found: dict[str, Json] = {}
-        for page in range(2, MOST_PAGES):
-            try:
-                batch = _identified(await self._again("GET", path, query={"page": page}), path)
-            except ApiError:
-                break
-            if not batch.keys() - found.keys():
-                break
-            found |= batch
-        return found
+    async def _page(self, path: str, page: Next, attempts: int | None) -> Any:
+        """Read one page; one that is only suspected may be refused, but not left unanswered."""
+        try:
+            return await self._again("GET", path, query=page.query, attempts=attempts)
+        except Uncertain:
+            raise
+        except ApiError:
+            if page.sure:
+                raise
+            return []
 
     async def _for_information(self, path: str) -> list[Json]:
         """Read a list that only adds to what the card says: where it is not to be had, it says less."""
@@ -197,7 +212,7 @@ class ControlPlane:
         except httpx.TimeoutException:
             calls("control_plane", method, "time-out")
             raise Uncertain("AISIX does not answer (time-out).") from None
-        except httpx.TransportError:
+        except (httpx.TransportError, httpx.DecodingError):
             calls("control_plane", method, "broken")
             raise Uncertain("AISIX broke off its answer.") from None
 
@@ -216,23 +231,23 @@ def _decipher(response: httpx.Response, method: str, path: str) -> Any:
         )
     if status in NOT_OFFERED:
         raise (NotFound if status == httpx.codes.NOT_FOUND else Unsupported)(f"AISIX has no {path}.", status)
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         raise Uncertain(f"AISIX had an error ({status}).", status, retry_after(response.headers.get("Retry-After")))
     raise ApiError(REFUSALS.get(status, f"AISIX refused the request ({status})."), status)
 
 
 def _identified(body: Any, path: str) -> dict[str, Json]:
     """Return the rows of a list by their ids."""
-    rows = reading.rows(body)
-    if rows is None:
+    listed = rows(body)
+    if listed is None:
         raise Uncertain(f"AISIX answered {path} with something that is no list.")
-    return {reading.identity(row) or f"row {number}": row for number, row in enumerate(rows)}
+    return {reading.identity(row) or f"row {number}": row for number, row in enumerate(listed)}
 
 
 def _content(response: httpx.Response, method: str, path: str) -> Any:
     try:
         body = response.json() if response.content.strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         if method == "GET":
             raise Uncertain(f"AISIX answered {path} with something that is not JSON.") from None
         return {}  # done, says the status; what was done is read back anyway

@@ -2,15 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
-from redis.asyncio.lock import Lock
-from redis.exceptions import LockError
 
-from bot.errors import ApiError, Blocked, StopKind, Unanswerable, Uncertain
+from bot.errors import ApiError, Blocked, StopKind, Uncertain
 from bot.jobs import Jobs
 from bot.metrics import STEPS
 from bot.rotation import Rotation, State, Stop, Track
@@ -93,6 +90,8 @@ def finished(rotation: Rotation, now: datetime) -> Rotation:
         findings={},
         replacement=None,
         left_alone=(),
+        throwaways=(),
+        rehearsal=None,
         verified_at=None,
         asked_at=None,
         secret_asked_at=now,
@@ -146,7 +145,8 @@ def _trouble(rotation: Rotation, trouble: Uncertain, step: Step, world: World) -
         sentence = f"{trouble} I have tried for {minutes} minutes."
         return _stop(rotation, Blocked(StopKind.TROUBLE, "a service does not answer", sentence), step, world)
     wait = min(max(now - since, timedelta(seconds=1)), LONGEST_BACKOFF)
-    wait = max(wait, timedelta(seconds=trouble.retry_after or 0))
+    asked = min(trouble.retry_after or 0, world.limits.patience.total_seconds())
+    wait = max(wait, timedelta(seconds=asked))
     return rotation.but(note=f"{trouble} Trying again.", trouble_since=since, retry_at=now + wait)
 
 
@@ -168,7 +168,7 @@ class Engine:
 
     async def advance(self, rotation_id: str) -> None:
         """Move the rotation on until it waits for time or for a person."""
-        async with self._leased(rotation_id) as mine:
+        async with self._store.leased(rotation_id, self._lease) as mine:
             while mine and await self._notch(rotation_id):
                 pass
 
@@ -197,27 +197,6 @@ class Engine:
             return True
         await self._jobs.advance(rotation, at=due)
         return False
-
-    @asynccontextmanager
-    async def _leased(self, rotation_id: str) -> AsyncIterator[bool]:
-        """Hold the rotation for this process; a dead holder's lease runs out by itself."""
-        lock = self._store.lease(rotation_id, self._lease)
-        if not await lock.acquire(blocking_timeout=self._lease / 2):
-            yield False
-            return
-        keeper = asyncio.create_task(self._keep(lock))
-        try:
-            yield True
-        finally:
-            keeper.cancel()
-            with suppress(LockError, OSError, Unanswerable):
-                await lock.release()
-
-    async def _keep(self, lock: Lock) -> None:
-        while True:
-            await asyncio.sleep(self._lease / 3)
-            with suppress(LockError, OSError):
-                await lock.reacquire()
 
 
 def _event(before: Rotation, after: Rotation) -> dict[str, str]:

@@ -136,40 +136,64 @@ class Gateways:
         probe = probe_for(model, self._settings[model.environment].probes)
         return probe is not None and not probe.name
 
-    async def probe(self, model: AffectedModel, tag: str) -> Evidence:
-        """Send one live request for *model* and say what it proves; *tag* ends up in the request id. Never raises."""
+    def endpoint(self, model: AffectedModel) -> str:
+        """Return the endpoint that *model* is asked at; empty when the settings say `skip`."""
+        probe = probe_for(model, self._settings[model.environment].probes)
+        return probe.endpoint if probe else ""
+
+    async def probe(self, model: AffectedModel, tag: str, *, under: str = "") -> Evidence:
+        """Send one live request for *model* and say what it proves. Never raises.
+
+        *tag* ends up in the request id; a throw-away model that stands for *model* is asked *under* its own name.
+        """
         settings = self._settings[model.environment]
         probe = probe_for(model, settings.probes)
         if probe is None:
             return skipped(self._now())
+        probe = probe.but(name=under or probe.name)
         if not probe.name:
             return _needs_a_name(model, self._now())
         async with self._turn:
             answer = await self._ask(settings, probe, f"rot-{tag}-{secrets.token_hex(4)}")
         calls("gateway", probe.endpoint, answer.status or "no answer")
-        return evidence(answer, alias=model.alias, at=self._now())
+        return evidence(answer, alias=under or model.alias, at=self._now())
 
     async def _ask(self, settings: GatewaySettings, probe: Probe, request_id: str) -> Answer:
         path, body = ENDPOINTS[probe.endpoint]
         try:
             response = await self._http.post(
-                settings.url.rstrip("/") + path,
+                _address(settings, path),
                 json=body(probe.name, request_id),
                 headers=_headers(settings, request_id),
             )
         except httpx.TimeoutException:
             return Answer(trouble="time-out")
+        except httpx.DecodingError:
+            return Answer(trouble="an answer that cannot be decoded")
         except (httpx.TransportError, httpx.InvalidURL):
             return Answer(trouble="no connection")
-        return read_answer(response)
+        answer = read_answer(response)
+        if probe.endpoint == "messages" and answer.status == httpx.codes.UNAUTHORIZED:
+            return await self._told_apart(answer, settings)
+        return answer
+
+    async def _told_apart(self, answer: Answer, settings: GatewaySettings) -> Answer:
+        """Ask whether the caller key works: on `/v1/messages` its refusal looks just like that of the credential."""
+        try:
+            asked = await self._http.get(_address(settings, "/v1/models"), headers=_headers(settings, "keyturn"))
+        except httpx.HTTPError:
+            return Answer(trouble="no connection")
+        return answer.but(type="upstream_error" if asked.is_success else "invalid_api_key")
 
     async def caller_key_works(self, environment: str) -> int:
         """Ask the gateway for its models with the caller key; return the HTTP status. Raises httpx's errors."""
         settings = self._settings[environment]
-        response = await self._http.get(
-            settings.url.rstrip("/") + "/v1/models", headers=_headers(settings, "keyturn-check")
-        )
+        response = await self._http.get(_address(settings, "/v1/models"), headers=_headers(settings, "keyturn-check"))
         return response.status_code
+
+
+def _address(settings: GatewaySettings, path: str) -> str:
+    return settings.url.rstrip("/") + path
 
 
 def _headers(settings: GatewaySettings, request_id: str) -> dict[str, str]:
@@ -199,14 +223,14 @@ def read_answer(response: httpx.Response) -> Answer:
         cache=response.headers.get("x-aisix-cache", "").split("-")[0].strip().lower(),
         served_by=response.headers.get("x-aisix-served-by", ""),
         retry_after=retry_after(response.headers.get("Retry-After")),
-        malformed=not (isinstance(body, dict) and RESULT_FIELDS & body.keys()),
+        malformed=not (isinstance(body, dict) and RESULT_FIELDS & body.keys()) or bool(error),
     )
 
 
 def _json(response: httpx.Response) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -52,6 +52,9 @@ class Model(Frozen):
     refers_to: tuple[tuple[str, str], ...] = ()
     """(role, id or alias) pairs: `("target", …)`, `("embedding model", …)`."""
 
+    settings: dict[str, Any] = {}
+    """Every field that is neither made by the server nor names the model or its key: what a clone is made of."""
+
 
 class PassthroughRoute(Frozen):
     """A route that injects a provider key's credential without a model."""
@@ -251,7 +254,7 @@ def warnings(plan: Plan, inventory: Inventory) -> Iterable[str]:
             f"The passthrough route {route} holds this key. I do not move routes: "
             "point it at the replacement yourself before the old key can be deleted."
         )
-    if plan.old_key.id in inventory.budgeted_keys:
+    if any(plan.old_key.is_meant_by(reference) for reference in inventory.budgeted_keys):
         yield "A budget is set on this key. It does not follow: set one on the replacement."
 
 

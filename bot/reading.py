@@ -8,72 +8,6 @@ from bot.plan import Environment, Model, PassthroughRoute, ProviderKey
 
 Json = dict[str, Any]
 
-ENVELOPES = ("data", "items", "list", "results")
-NAMED_ENVELOPES = (
-    "environments",
-    "provider_keys",
-    "models",
-    "passthrough_routes",
-    "cache_policies",
-    "budgets",
-)
-CURSORS = ("next_cursor", "next_page_token", "cursor", "next")
-SIGNS = frozenset({*CURSORS, "total", "total_count", "has_more", "has_next", "next_page", "total_pages", "pages"})
-"""A list that carries one of these says itself whether there is more."""
-
-
-def rows(body: Any) -> list[Json] | None:
-    """Return the rows of a list answer whatever its envelope; None when it is no list at all."""
-    if isinstance(body, list):
-        return [row for row in body if isinstance(row, dict)]
-    if not isinstance(body, dict):
-        return None
-    for name in (*ENVELOPES, *NAMED_ENVELOPES):
-        if name in body:
-            inner = body[name]
-            return rows(inner) if inner is not None else []
-    return None
-
-
-def next_page(body: Any, page: int, seen: int) -> Json | None:
-    """Return the query of the page after this one, or None when this was the last."""
-    for place in _paging(body):
-        token = next((place[name] for name in CURSORS if isinstance(place.get(name), str) and place[name]), None)
-        if token:
-            return _query_of(token) or {"cursor": token}
-        number = next((place[n] for n in ("next", "next_page") if type(place.get(n)) is int), None)
-        if number is not None:
-            return {"page": number}
-        if _has_more(place, page, seen):
-            return {"offset": seen} if "offset" in place else {"page": page + 1}
-    return None
-
-
-def _paging(body: Any) -> list[Json]:
-    """Return the places where a list may say how it goes on."""
-    if not isinstance(body, dict):
-        return []
-    places = (body, *(body.get(name) for name in ("pagination", "meta", "page_info", "paging", "links")))
-    return [place for place in places if isinstance(place, dict)]
-
-
-def _has_more(place: Json, page: int, seen: int) -> bool:
-    total = next((place[n] for n in ("total", "total_count") if type(place.get(n)) is int), 0)
-    pages = next((place[n] for n in ("total_pages", "pages") if type(place.get(n)) is int), 0)
-    return total > seen or pages > page or place.get("has_more") is True or place.get("has_next") is True
-
-
-def says_how_it_goes_on(body: Any) -> bool:
-    """Tell whether a list carries any sign of paging; one that carries none may still be a first page."""
-    return any(SIGNS & place.keys() for place in _paging(body))
-
-
-def _query_of(link: str) -> Json | None:
-    """Read the query of a `next` that is a link rather than a cursor."""
-    if "?" not in link:
-        return None
-    return dict(part.split("=", 1) for part in link.split("?", 1)[1].split("&") if "=" in part)
-
 
 def single(body: Any) -> Json:
     """Return the object of an answer that is about one thing, wherever it is nested."""
@@ -116,21 +50,44 @@ OWN_PLACES = frozenset({"provider", "allowed_environments", "allowed_environment
 def provider_key(row: Json) -> ProviderKey:
     """Read one provider key; whatever looks like a secret or is made by the server is left out."""
     settings = {
-        name: value
+        name: _without_secrets(value)
         for name, value in row.items()
         if value not in (None, "", [], {})
         and name not in OWN_PLACES
         and not SECRET_FIELDS.search(name)
         and not SERVER_MADE.match(name)
     }
-    allowed = row.get("allowed_environments", row.get("allowed_environment_ids")) or ()
+    allowed = row.get("allowed_environments", row.get("allowed_environment_ids"))
     return ProviderKey(
         id=identity(row) or "",
         display_name=name_of(row),
         provider=str(row.get("provider") or ""),
-        allowed_environments=tuple(_reference(item) or "" for item in allowed),
+        allowed_environments=_environments(allowed),
         settings=settings,
     )
+
+
+def _without_secrets(value: Any) -> Any:
+    """Leave out what looks like a secret in a section as well; headers are settings, whatever they are called."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: inner if name == "default_headers" else _without_secrets(inner)
+        for name, inner in value.items()
+        if not SECRET_FIELDS.search(name)
+    }
+
+
+def _environments(allowed: Any) -> tuple[str, ...]:
+    """Read a list of environments; what is no list restricts nothing that we could copy."""
+    if not isinstance(allowed, list):
+        return ()
+    return tuple(reference for item in allowed if (reference := _reference(item)))
+
+
+_NOT_CLONED = re.compile(SERVER_MADE.pattern + r"|^alias$|^provider_key|^environment|^(allowed_)?environments?(_id)?$")
+ESSENTIAL = frozenset({"kind", "provider", "model_name", "embedding"})
+"""What makes a direct model what it is; other settings are tried, and left out if refused."""
 
 
 def model(row: Json, environment_id: str) -> Model:
@@ -143,6 +100,7 @@ def model(row: Json, environment_id: str) -> Model:
         upstream=str(row.get("model_name") or row.get("upstream_model") or ""),
         provider_key=key_reference(row),
         refers_to=tuple(dict.fromkeys(references(row))),
+        settings={n: v for n, v in row.items() if v is not None and not _NOT_CLONED.match(n)},
     )
 
 
@@ -201,7 +159,7 @@ def _names(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for field, inner in value.items():
-            if REFERRING.match(field) or isinstance(inner, dict | list):
+            if REFERRING.match(field) or isinstance(inner, dict):
                 yield from _names(inner)
     elif isinstance(value, list):
         for inner in value:

@@ -84,6 +84,15 @@ class Finding(Frozen):
     failing_since: datetime | None = None
 
 
+class Throwaway(Frozen):
+    """A model made for the rehearsal, standing for the affected one *sample*; its name is recorded before use."""
+
+    name: str
+    environment: str
+    sample: str
+    finding: Finding = Finding()
+
+
 class Approval(Frozen):
     """Who pressed **Delete old key**, and when."""
 
@@ -127,6 +136,13 @@ class Rotation(Frozen):
 
     done: tuple[str, ...] = ()
     findings: dict[str, Finding] = {}
+    throwaways: tuple[Throwaway, ...] = ()
+    throwaways_used: int = 0
+    """How many names of throw-away models have been used: each is used once."""
+
+    rehearsal: str | None = None
+    """What the rehearsal came to."""
+
     approvals: tuple[Approval, ...] = ()
     approvals_required: int = 1
     stop: Stop | None = None

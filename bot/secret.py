@@ -100,22 +100,33 @@ def _json(text: str) -> Any:
 
 
 KNOWN_SECRET = re.compile(
-    r"(?:\b|_)(?:sk|pk|rk)[-_](?:proj|ant|live|test|or|svcacct|admin)[-_]\S{8,}|\bsk-[A-Za-z0-9_-]{16,}|"
     r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[\w-]{20,}|\bxox[a-z]-\S{8,}|\bxapp-\S{8,}|\bgh[pousr]_\w{16,}|"
-    r"\bhf_\w{16,}|\bgsk_\w{16,}|\bya29\.\S{8,}|\beyJ[\w-]{8,}\.|-----BEGIN|"
-    r"\"?(?:private_key|secret_access_key|client_secret|api_key)\"?\s*[:=]",
+    r"\bya29\.\S{8,}|\beyJ[\w-]{8,}\.|-----BEGIN|"
+    r"(?:private_key|secret_access_key|client_secret|api_key)(?:\"\s*:|\s*=)",
 )
-LONG_RUN = re.compile(r"[A-Za-z0-9+/=_]{20,}")
+PREFIXED = re.compile(r"\b(?:sk|rk|hf|gsk|xai)[-_][\w-]{12,}")
+"""A vendor's prefix and a long rest: a secret, unless the rest is words."""
+
+LONG_RUN = re.compile(r"(?<![A-Za-z0-9+/=])(?<!pk_)(?<!key_)[A-Za-z0-9+/=]{20,}")
 
 
 def is_surely_secret(text: str) -> bool:
-    """Tell whether *text* holds what only a secret begins with."""
-    return KNOWN_SECRET.search(text) is not None
+    """Tell whether *text* holds what only a secret looks like."""
+    return KNOWN_SECRET.search(text) is not None or not all(map(_is_words, PREFIXED.findall(text)))
 
 
 def may_be_secret(text: str) -> bool:
     """Tell whether *text* holds a long run of letters and digits, as secrets do and names do not."""
-    return any(
-        re.search(r"\d", run) and re.search(r"[A-Za-z]", run) and not re.match(r"pk_|key_", run)
-        for run in LONG_RUN.findall(text)
-    )
+    return any(not _is_words(run) and _is_mixed(run) for run in LONG_RUN.findall(text))
+
+
+PART_OF_A_NAME = re.compile(r"[a-z]{1,14}|[A-Z][a-z]{0,13}|[A-Z]{1,8}|\d{1,4}|v\d{1,3}")
+
+
+def _is_words(run: str) -> bool:
+    """Tell whether a run is words and short numbers with marks between them."""
+    return all(PART_OF_A_NAME.fullmatch(part) for part in re.split(r"[-_/+=]", run) if part)
+
+
+def _is_mixed(run: str) -> bool:
+    return any(map(str.isdigit, run)) and any(map(str.isalpha, run))

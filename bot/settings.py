@@ -7,8 +7,17 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.gateway import GatewaySettings
@@ -24,6 +33,27 @@ def _seconds(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
+Limit = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+
+
+def _is_sendable(secret: SecretStr) -> SecretStr:
+    """Refuse a key or token that no header can carry."""
+    value = secret.get_secret_value()
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("header")
+    return secret
+
+
+def _is_address(value: str) -> str:
+    """Refuse what is no http address with a host and a possible port."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("address")
+    return value
+
+
+Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
+Address = Annotated[str, AfterValidator(_is_address)]
 SLACK_ID = re.compile(r"[UWS][A-Z0-9_]{1,}")
 
 
@@ -36,23 +66,25 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
-    slack_bot_token: SecretStr = Field(description="the bot token: xoxb-…")
-    slack_app_token: SecretStr | None = Field(None, description="the app-level token for Socket Mode: xapp-…")
+    slack_bot_token: Token = Field(description="the bot token: xoxb-…")
+    slack_app_token: Token | None = Field(None, description="the app-level token for Socket Mode: xapp-…")
     slack_signing_secret: SecretStr | None = Field(None, description="the signing secret, for HTTP mode")
     port: int | None = Field(None, ge=0, le=65535, description="a port number, for HTTP: 3000")
-    slack_api_url: str = Field("https://slack.com/api/", description="where Slack's Web API is: https://…/")
-    slack_timeout: Duration = Field(
+    slack_api_url: Address = Field("https://slack.com/api/", description="where Slack's Web API is: https://…/")
+    slack_timeout: Limit = Field(
         timedelta(seconds=10),
         description="seconds (30) or an ISO 8601 duration (PT30S): how long one call to Slack may take",
     )
     slack_edits_per_minute: int = Field(45, ge=2, description="a number: edits of messages a minute, of Slack's 50")
 
-    aisix_cloud_api: str = Field(description="the control plane's address, ending in /api: https://cp.example.com/api")
-    aisix_admin_token: SecretStr = Field(description="an admin token with read and write scope")
+    aisix_cloud_api: Address = Field(
+        description="the control plane's address, ending in /api: https://cp.example.com/api"
+    )
+    aisix_admin_token: Token = Field(description="an admin token with read and write scope")
     aisix_gateways: dict[str, GatewaySettings] = Field(
         {}, description='JSON: {"<environment id>": {"url": "https://…", "caller_key": "…"}}'
     )
-    control_plane_timeout: Duration = Field(
+    control_plane_timeout: Limit = Field(
         timedelta(seconds=10), description="seconds (30) or an ISO 8601 duration (PT30S): one call to AISIX Cloud"
     )
     control_plane_concurrency: int = Field(16, ge=1, description="a number: calls to AISIX Cloud at a time")
@@ -71,7 +103,7 @@ class Settings(BaseSettings):
     )
 
     probes: int = Field(3, ge=1, description="a number: good answers in a row that each model has to give")
-    probe_timeout: Duration = Field(
+    probe_timeout: Limit = Field(
         timedelta(seconds=30), description="seconds (30) or an ISO 8601 duration (PT30S): one live request"
     )
     probe_concurrency: int = Field(8, ge=1, description="a number: live requests at a time")
@@ -91,7 +123,7 @@ class Settings(BaseSettings):
     )
 
     redis_url: str | None = Field(None, description="redis://… or unix://…; absent: an embedded server")
-    redis_timeout: Duration = Field(
+    redis_timeout: Limit = Field(
         timedelta(seconds=2), description="seconds (30) or an ISO 8601 duration (PT30S): one call to Redis"
     )
     keyturn_data: Path = Field(Path("./var"), description="a folder, for the embedded server's data")
@@ -100,26 +132,26 @@ class Settings(BaseSettings):
     approvers: Ids = Field(description="user ids (U…) and user-group ids (S…), with commas between them")
     approvals_required: int = Field(1, ge=1, description="a number: how many approvers have to agree")
     self_approval: bool = Field(False, description="true or false: whether a requester may approve")
-    secret_expiry: Duration = Field(
+    secret_expiry: Limit = Field(
         timedelta(days=1),
         description="seconds (30) or an ISO 8601 duration (PT30S): how long a card waits for its secret",
     )
-    approval_reminder: Duration = Field(
+    approval_reminder: Limit = Field(
         timedelta(hours=4), description="seconds (30) or an ISO 8601 duration (PT30S): between reminders to approve"
     )
-    approval_expiry: Duration = Field(
+    approval_expiry: Limit = Field(
         timedelta(days=3), description="seconds (30) or an ISO 8601 duration (PT30S): until evidence is gathered anew"
     )
 
     worker_concurrency: int = Field(10, ge=1, description="a number: rotations that one worker moves at a time")
     sweep_interval: int = Field(5, ge=1, le=30, description="seconds (1 to 30): between looks for forgotten work")
-    lease: Duration = Field(
+    lease: Limit = Field(
         timedelta(seconds=15),
         description="seconds (30) or an ISO 8601 duration (PT30S): until a dead worker's rotation is taken over",
     )
     http_body_limit: int = Field(1_000_000, ge=10_000, description="bytes that a request from Slack may have")
     shutdown_grace: Duration = Field(
-        timedelta(seconds=5),
+        timedelta(seconds=3),
         description="seconds (30) or an ISO 8601 duration (PT30S): for what has begun when told to stop",
     )
     log_level: str = Field(
@@ -137,13 +169,6 @@ class Settings(BaseSettings):
             raise ValueError("ids")
         return frozenset(ids)
 
-    @field_validator("aisix_cloud_api", "slack_api_url")
-    @classmethod
-    def _is_address(cls, value: str) -> str:
-        if not re.match(r"https?://[^/\s]+", value):
-            raise ValueError("address")
-        return value
-
     @field_validator("slack_api_url")
     @classmethod
     def _ends_in_slash(cls, value: str) -> str:
@@ -153,6 +178,14 @@ class Settings(BaseSettings):
     @classmethod
     def _is_object(cls, value: Any) -> Any:
         return json.loads(value) if isinstance(value, str) else value
+
+    @field_validator("aisix_gateways")
+    @classmethod
+    def _are_reachable(cls, gateways: dict[str, GatewaySettings]) -> dict[str, GatewaySettings]:
+        for gateway in gateways.values():
+            _is_address(gateway.url)
+            _is_sendable(gateway.caller_key)
+        return gateways
 
     @model_validator(mode="after")
     def _has_a_mode(self) -> Self:

@@ -4,15 +4,16 @@ One script writes a record, appends its event, and keeps the lists that follow f
 of it happens. Nothing newer than Redis 7.0 is used.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.lock import Lock
-from redis.exceptions import LockError, RedisError
+from redis.exceptions import RedisError
 
 from bot.errors import Unanswerable, WrongState
 from bot.metrics import STATES
@@ -67,8 +68,6 @@ async def answering() -> AsyncIterator[None]:
     """Turn Redis being away into one sentence."""
     try:
         yield
-    except LockError:
-        raise
     except (RedisError, OSError) as error:
         raise Unanswerable(
             "Keyturn's store (Redis) does not answer, so nothing was changed. Try again in a minute."
@@ -161,10 +160,20 @@ class Store:
             found = await self._redis.get(PREFIX + "active:" + key_id)
         return str(found) if found else None
 
-    def lease(self, rotation_id: str, seconds: float) -> Lock:
-        """Return the lock under which one process at a time works on a rotation."""
-        lock: Lock = self._redis.lock(PREFIX + "lease:" + rotation_id, timeout=seconds, sleep=0.05)
-        return lock
+    @asynccontextmanager
+    async def leased(self, name: str, seconds: float) -> AsyncIterator[bool]:
+        """Hold *name* for this process, and yield whether it could be had; a dead holder's lease runs out by itself."""
+        lock: Lock = self._redis.lock(PREFIX + "lease:" + name, timeout=seconds, sleep=0.05)
+        async with answering():
+            mine = await lock.acquire(blocking_timeout=seconds / 2)
+        keeper = asyncio.create_task(_keep(lock, seconds / 3)) if mine else None
+        try:
+            yield mine
+        finally:
+            if keeper is not None:
+                keeper.cancel()
+                with suppress(RedisError, OSError):
+                    await lock.release()
 
     async def messages(self, rotation_id: str) -> dict[str, str]:
         """Return where a rotation is shown, and what of it has been shown there."""
@@ -199,3 +208,11 @@ def _holds_key(rotation: Rotation) -> bool:
     if rotation.is_over:
         return False
     return rotation.attempt > 0 or rotation.state is not State.AWAITING_SECRET
+
+
+async def _keep(lock: Lock, every: float) -> None:
+    """Renew a lease for as long as its holder lives."""
+    while True:
+        await asyncio.sleep(every)
+        with suppress(RedisError, OSError):
+            await lock.reacquire()

@@ -5,11 +5,11 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import structlog
-from redis.exceptions import LockError
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -17,8 +17,9 @@ from bot.errors import Refused
 from bot.metrics import calls
 from bot.rotation import Rotation, State
 from bot.store import Store
-from handlers.views.card import card, unlisted
-from handlers.views.thread import checklist, listing, milestones
+from bot.waiting import retry_after
+from handlers.views.card import card
+from handlers.views.thread import checklist, milestones
 
 log = structlog.get_logger("keyturn.announcer")
 
@@ -29,6 +30,10 @@ PROGRESS_EVERY = 3.0
 
 RESERVED = 0.3
 """The part of the minute's edits that progress leaves to changes of state."""
+
+
+LONGEST_PAUSE = 600.0
+"""Seconds; what a server asks beyond that is not believed."""
 
 
 class Later(Exception):
@@ -48,19 +53,28 @@ class SlackAnnouncer:
     """Brings a card and its thread up to the record: posts what is missing, edits what differs."""
 
     def __init__(
-        self, client: AsyncWebClient, store: Store, *, team_url: str, approvers: frozenset[str], edits_per_minute: int
+        self,
+        client: AsyncWebClient,
+        store: Store,
+        *,
+        team_url: str,
+        approvers: frozenset[str],
+        edits_per_minute: int,
+        lease: timedelta,
     ) -> None:
         self._client = client
         self._store = store
         self._team_url = team_url
         self._approvers = " ".join(mention(who) for who in sorted(approvers))
         self._budget = edits_per_minute
+        self._lease = lease.total_seconds()
 
     async def show(self, rotation: Rotation) -> timedelta | None:
         """Show *rotation*; return how long to wait if Slack does not take all of it now."""
-        lock = self._store.lease("show:" + rotation.id, 60)
-        if not await lock.acquire(blocking_timeout=5):
-            return timedelta(seconds=1)
+        async with self._store.leased("show:" + rotation.id, self._lease) as mine:
+            return await self._try(rotation) if mine else timedelta(seconds=1)
+
+    async def _try(self, rotation: Rotation) -> timedelta | None:
         try:
             await self._show(rotation)
         except Later as later:
@@ -69,8 +83,6 @@ class SlackAnnouncer:
             return timedelta(seconds=later.seconds)
         except CannotPost as closed:
             log.warning("not_shown", rotation=rotation.id, why=str(closed))
-        finally:
-            await _release(lock)
         return None
 
     async def first(self, rotation: Rotation) -> None:
@@ -97,7 +109,6 @@ class SlackAnnouncer:
             raise Later(wait)
         urgent = shown.get("gist") != _gist(rotation)
         await self._bring("card", card(rotation, await self._others(rotation)), rotation, shown, urgent=urgent)
-        await self._once("listing", rotation, shown)
         if rotation.attempt:
             await self._bring("checklist", checklist(rotation), rotation, shown, urgent=urgent)
         for key, content in milestones(rotation, self._approvers):
@@ -115,11 +126,6 @@ class SlackAnnouncer:
         return tuple(
             f"<{link}|asked for by> <@{other.requested_by}>" for other, link in zip(others, links, strict=False) if link
         )
-
-    async def _once(self, key: str, rotation: Rotation, shown: dict[str, str]) -> None:
-        rows = unlisted(rotation)
-        if rows and key not in shown:
-            await self._post(key, listing(rows), rotation, shown)
 
     async def _bring(
         self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str], *, urgent: bool
@@ -173,9 +179,8 @@ class SlackAnnouncer:
         try:
             answer = await call(**arguments)
         except SlackApiError as error:
-            reason = str(error.response.get("error"))
-            calls("slack", method, reason)
-            raise _reaction(reason, error) from None
+            calls("slack", method, reason_of(error))
+            raise _reaction(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError):
             calls("slack", method, "unreachable")
             raise Later(5) from None
@@ -187,7 +192,14 @@ class MessageLost(Exception):
     """Somebody deleted the message."""
 
 
-def _reaction(reason: str, error: SlackApiError) -> Exception:
+def reason_of(error: SlackApiError) -> str:
+    """Return Slack's word for what is wrong; an answer that is no JSON has none."""
+    answer = error.response
+    return str(answer.get("error")) if hasattr(answer, "get") else "unreadable"
+
+
+def _reaction(error: SlackApiError) -> Exception:
+    reason = reason_of(error)
     if reason in LOST:
         return MessageLost()
     if reason in CLOSED:
@@ -196,8 +208,9 @@ def _reaction(reason: str, error: SlackApiError) -> Exception:
             if reason != "is_archived"
             else "This channel is archived, so nobody would see the progress. Use another one."
         )
-    if error.response.status_code == 429 or reason == "ratelimited":  # noqa: PLR2004 - too many requests
-        return Later(float(error.response.headers.get("Retry-After", 1)) + 0.1, insists=True)
+    if reason == "ratelimited" or getattr(error.response, "status_code", 0) == HTTPStatus.TOO_MANY_REQUESTS:
+        asked = retry_after(error.response.headers.get("Retry-After"))
+        return Later(min(asked or 1, LONGEST_PAUSE) + 0.1, insists=True)
     log.warning("slack_refused", reason=reason)
     return Later(15)
 
@@ -220,10 +233,3 @@ def _gist(rotation: Rotation) -> str:
 def mention(who: str) -> str:
     """Mention a person or a user group."""
     return f"<!subteam^{who}>" if who.startswith("S") else f"<@{who}>"
-
-
-async def _release(lock: Any) -> None:
-    try:
-        await lock.release()
-    except LockError:
-        log.warning("show_lease_lost")

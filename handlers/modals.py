@@ -20,8 +20,9 @@ async def find_keys(ack: AsyncAck, options: Json, body: Json, rotations: Rotatio
     try:
         await rotations.check_may_request(body["user"]["id"])
         keys = await rotations.keys_like(str(options.get("value") or ""))
-    except Refused:
-        keys = ()  # the submission says why; a menu has no place for it
+    except Exception as error:  # noqa: BLE001 - a menu has no place for a sentence; the submission says why
+        explain(error)
+        keys = ()
     await ack(options=[option(key) for key in keys])
 
 

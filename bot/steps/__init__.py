@@ -8,11 +8,13 @@ from bot.steps.common import Step
 from bot.steps.live import baseline, project, soak, verify
 from bot.steps.models import cut_over
 from bot.steps.old_key import delete_old_key, recheck
+from bot.steps.rehearsal import rehearse
 from bot.steps.replacement import remove_replacement, replace, tidy
 
 FORWARD = (
     Step("replace", "Replacement created", "creating the replacement", replace),
     Step("baseline", "Baseline", "asking every model on the old key", baseline),
+    Step("rehearse", "Rehearsal", "rehearsing the new secret", rehearse),
     Step("cut-over", "Models moved", "moving models", cut_over),
     Step("project", "Gateways have the change", "waiting for the gateways", project),
     Step("verify", "Verified live", "verifying with live requests", verify),

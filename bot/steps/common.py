@@ -9,7 +9,7 @@ from bot.control_plane import ControlPlane
 from bot.errors import Blocked, KeyturnError, NotFound, StopKind, Uncertain
 from bot.evidence import Evidence, Verdict
 from bot.gateway import Gateways
-from bot.plan import AffectedModel, Inventory, ProviderKey, drift, plural
+from bot.plan import AffectedModel, Inventory, ProviderKey, drift
 from bot.rotation import Finding, Rotation, was_failing_before
 
 
@@ -165,15 +165,16 @@ async def probe_each(rotation: Rotation, models: list[AffectedModel], world: Wor
 def noted(rotation: Rotation, seen: Mapping[str, Evidence], now: datetime) -> Rotation:
     """Count what was seen: passes in a row, and since when a model fails."""
     return rotation.learn(
-        {id_: _counted(rotation.findings.get(id_, Finding()), evidence, now) for id_, evidence in seen.items()}
+        {id_: counted(rotation.findings.get(id_, Finding()), evidence, now) for id_, evidence in seen.items()}
     )
 
 
-def _counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
+def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
+    """Return *finding* with one more piece of evidence."""
     if not evidence.passed:
         return finding.but(latest=evidence, passes=0, failing_since=finding.failing_since or now)
     passes = finding.passes + 1
-    reason = f"answered {plural(passes, 'time')} in a row since the change"
+    reason = "answered once since the change" if passes == 1 else f"answered {passes} times in a row since the change"
     return finding.but(latest=evidence.but(reason=reason), passes=passes, failing_since=None)
 
 

@@ -101,10 +101,10 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
     left = [m for m in todo if not _is_verified(rotation.finding(m), world)]
     if not left:
         return Done(rotation.but(verified_at=world.now()))
-    if waited(rotation, world) > world.limits.verify:
+    failing = any(rotation.finding(m).failing_since for m in left)
+    if failing and waited(rotation, world) > world.limits.verify:
         _block_on_unverified(rotation, left)
     models = len(rotation.plan.models)
-    failing = any(rotation.finding(m).failing_since for m in left)
     return Wait(rotation, f"{models - len(left)} of {models}", POLL if failing else timedelta(0))
 
 

@@ -7,6 +7,7 @@ from bot.plan import Inventory, ProviderKey, users_of
 from bot.reading import difference
 from bot.rotation import Rotation
 from bot.steps.common import POLL, Ask, Done, Outcome, Wait, World, listing
+from bot.steps.rehearsal import remove_throwaways
 
 
 async def replace(rotation: Rotation, world: World) -> Outcome:
@@ -70,7 +71,7 @@ def _refuse_difference(rotation: Rotation, old: ProviderKey, key: ProviderKey) -
 
 async def tidy(rotation: Rotation, world: World) -> Outcome:
     """Remove refused replacements that are still there, unless something uses them."""
-    inventory = await world.control_plane.inventory()
+    inventory = await remove_throwaways(rotation, await world.control_plane.inventory(), world)
     spare = [key for key in rotation.own_keys(inventory.keys) if key.id != rotation.replacement_id]
     return Done(await _remove(rotation, spare, inventory, world))
 
@@ -90,5 +91,5 @@ async def _remove(rotation: Rotation, keys: list[ProviderKey], inventory: Invent
 
 async def remove_replacement(rotation: Rotation, world: World) -> Outcome:
     """Remove every key that this rotation made, unless something uses it."""
-    inventory = await world.control_plane.inventory()
+    inventory = await remove_throwaways(rotation, await world.control_plane.inventory(), world)
     return Done(await _remove(rotation, list(rotation.own_keys(inventory.keys)), inventory, world))

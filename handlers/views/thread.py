@@ -80,6 +80,8 @@ def _detail(step: Step, rotation: Rotation) -> str:
             return f"{code(rotation.replacement_id or '')} has the same settings as the old key"
         case "baseline":
             return baseline(rotation)
+        case "rehearse":
+            return sentence(rotation.rehearsal or "")
         case "cut-over":
             return f"{len(rotation.moved):,} of {len(rotation.plan.models):,}" if rotation.plan.models else ""
         case "verify":
@@ -122,6 +124,8 @@ def _on_the_way(rotation: Rotation) -> Iterator[Reply]:
         yield _reply(
             f"created:{attempt}", f"Replacement {key} created, with the settings of the old key. No model uses it yet."
         )
+    if rotation.track is Track.FORWARD and "rehearse" in done and rotation.rehearsal:
+        yield _reply(f"rehearsed:{attempt}", f"Rehearsal: {sentence(rotation.rehearsal)}.")
     if rotation.track is Track.FORWARD and "cut-over" in done and rotation.plan.models:
         yield _reply(f"moved:{attempt}:{_moved_at(rotation)}", _moved(rotation))
     if rotation.verified_at and "verify" in done and rotation.plan.models:

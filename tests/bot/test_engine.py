@@ -431,12 +431,10 @@ async def test_a_hint_to_a_rotation_that_is_not_there_does_nothing(desk):
 async def test_a_rotation_in_other_hands_is_let_be(desk, only_step):
     only_step(raising(AssertionError("it ran twice")))
     saved = await desk.put(running())
-    lock = desk.store.lease("rabc123", 30)
-    await lock.acquire()
-    await desk.engine.advance("rabc123")
+    async with desk.store.leased("rabc123", 30):
+        await desk.engine.advance("rabc123")
 
     assert await desk.now() == saved
-    await lock.release()
 
 
 async def test_a_lease_is_given_back(desk, only_step):
@@ -444,7 +442,8 @@ async def test_a_lease_is_given_back(desk, only_step):
     await desk.put(running())
     await desk.engine.advance("rabc123")
 
-    assert await desk.store.lease("rabc123", 5).acquire(blocking=False)
+    async with desk.store.leased("rabc123", 0.2) as free:
+        assert free
 
 
 async def test_a_step_runs_once_however_many_workers_are_hinted(desk, only_step):

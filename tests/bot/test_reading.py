@@ -14,85 +14,12 @@ from bot.reading import (
     identity,
     model,
     name_of,
-    next_page,
     passthrough_route,
     provider_key,
     references,
-    rows,
-    says_how_it_goes_on,
     single,
 )
 from tests.bot.values import key
-
-ROWS = [{"id": "1"}, {"id": "2"}]
-
-# --- lists ---
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (ROWS, ROWS),
-        ([], []),
-        *(({name: ROWS}, ROWS) for name in ("data", "items", "list", "results", "provider_keys", "models")),
-        ({"environments": ROWS, "total": 2}, ROWS),
-        ({"data": {"items": ROWS}}, ROWS),
-        ({"data": None}, []),
-        ({"data": []}, []),
-        ([{"id": "1"}, "no row", None, 3], [{"id": "1"}]),
-        ({}, None),
-        ({"error": {"message": "no"}}, None),
-        ({"data": "text"}, None),
-        ("text", None),
-        (None, None),
-        (3, None),
-    ],
-)
-def test_rows_are_found_in_every_envelope_and_only_there(body, expected):
-    assert rows(body) == expected
-
-
-@pytest.mark.parametrize(
-    ("body", "page", "seen", "query"),
-    [
-        (ROWS, 1, 2, None),
-        ({"data": ROWS}, 1, 2, None),
-        ({"data": ROWS, "next_cursor": "c2"}, 1, 2, {"cursor": "c2"}),
-        ({"data": ROWS, "next_cursor": None, "has_more": False}, 1, 2, None),
-        ({"data": ROWS, "next_cursor": ""}, 1, 2, None),
-        ({"data": ROWS, "next_page_token": "t"}, 1, 2, {"cursor": "t"}),
-        ({"data": ROWS, "next": "https://cp/api/models?page=2&size=50"}, 1, 2, {"page": "2", "size": "50"}),
-        ({"data": ROWS, "links": {"next": "/models?cursor=c9"}}, 1, 2, {"cursor": "c9"}),
-        ({"data": ROWS, "next": 2}, 1, 2, {"page": 2}),
-        ({"data": ROWS, "next_page": 3}, 2, 4, {"page": 3}),
-        ({"data": ROWS, "next_page": None, "total": 4}, 2, 4, None),
-        ({"data": ROWS, "total": 4}, 1, 2, {"page": 2}),
-        ({"data": ROWS, "total": 4, "page": 2}, 2, 4, None),
-        ({"items": ROWS, "total_count": 3}, 1, 2, {"page": 2}),
-        ({"items": ROWS, "total": 4, "offset": 0}, 1, 2, {"offset": 2}),
-        ({"data": ROWS, "pagination": {"total_pages": 2}}, 1, 2, {"page": 2}),
-        ({"data": ROWS, "meta": {"pages": 1}}, 1, 2, None),
-        ({"data": ROWS, "page_info": {"has_next": True}}, 1, 2, {"page": 2}),
-        ({"data": ROWS, "has_more": True}, 3, 6, {"page": 4}),
-    ],
-)
-def test_the_next_page_is_asked_for_as_the_list_says(body, page, seen, query):
-    assert next_page(body, page, seen) == query
-
-
-@pytest.mark.parametrize(
-    ("body", "says"),
-    [
-        (ROWS, False),
-        ({"data": ROWS}, False),
-        ({"data": ROWS, "total": 2}, True),
-        ({"data": ROWS, "next_cursor": None}, True),
-        ({"data": ROWS, "meta": {"has_more": False}}, True),
-    ],
-)
-def test_a_list_says_whether_it_pages(body, says):
-    assert says_how_it_goes_on(body) is says
-
 
 # --- one row ---
 
@@ -311,19 +238,9 @@ objects = st.dictionaries(fields, anything, max_size=5)
 
 
 @given(anything)
-def test_no_answer_breaks_the_reading_of_lists_and_rows(body):
-    found = rows(body)
-    assert found is None or all(isinstance(row, dict) for row in found)
+def test_no_answer_breaks_the_reading_of_one_row(body):
     assert isinstance(single(body), dict)
     identity(single(body))
-    says_how_it_goes_on(body)
-
-
-@given(anything, st.integers(1, 9), st.integers(0, 99))
-def test_no_answer_breaks_the_reading_of_pages(body, page, seen):
-    query = next_page(body, page, seen)
-
-    assert query is None or (isinstance(query, dict) and query)
 
 
 @given(objects)

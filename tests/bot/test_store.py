@@ -226,12 +226,10 @@ async def test_edits_are_counted_by_the_minute(store):
 
 
 async def test_only_one_process_holds_a_lease(store):
-    mine, other = store.lease("r1", 5), store.lease("r1", 5)
-
-    assert await mine.acquire(blocking=False)
-    assert not await other.acquire(blocking=False)
-    await mine.release()
-    assert await other.acquire(blocking=False)
+    async with store.leased("r1", 0.4) as mine, store.leased("r1", 0.4) as other:
+        assert (mine, other) == (True, False)
+    async with store.leased("r1", 0.4) as later:
+        assert later
 
 
 # --- Redis away ---

@@ -86,6 +86,7 @@ async def test_status_lists_what_is_under_way_with_links_and_history_the_last_on
     await person.command("status")
     await stage.told("U_REQUESTER", "Nothing is under way.")
     card = await stage.ask()
+    await stage.is_linked()
     link = f"archives/C_OPS/p{card.ts.replace('.', '')}|open"
 
     await person.command("status")

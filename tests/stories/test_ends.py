@@ -46,10 +46,19 @@ async def test_a_budget_on_the_key_is_warned_of(stage: Stage) -> None:
     assert "A budget is set on this key. It does not follow" in card.plain
 
 
-async def test_answers_that_prove_nothing_stop_the_rotation_after_a_while(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("rehearsal", "words"),
+    [(True, "stopped: the rehearsal came to no result"), (False, "stopped: the new secret is not proved")],
+)
+async def test_answers_that_prove_nothing_stop_the_rotation_after_a_while(
+    stage: Stage,
+    rehearsal: bool,  # noqa: FBT001
+    words: str,
+) -> None:
+    stage.aisix.switches.model_create = rehearsal
     stage.aisix.upstream.set(NEW_SECRET, 429)
 
-    card = await begun(stage, "stopped: the new secret is not proved")
+    card = await begun(stage, words)
 
     assert "the upstream limits the rate (429 upstream_error" in card.plain
     assert "Delete old key" not in card.buttons
@@ -143,6 +152,7 @@ async def test_an_old_key_deleted_by_someone_else_is_said_and_the_rest_can_be_fi
 
 
 async def test_with_the_old_key_gone_there_is_no_way_back_but_another_secret_helps(stage: Stage) -> None:
+    stage.aisix.switches.model_create = False
     card = await begun(stage, "stopped: the new secret was refused", WRONG_SECRET)
     stage.aisix.remove(stage.key_named(KEY))
     await stage.press("Roll back", card)

@@ -7,7 +7,7 @@ from tests.support.stage import NEW_SECRET, Stage
 
 
 def creations(stage: Stage) -> list[object]:
-    return [call for call in stage.aisix.calls if call.method == "POST"]
+    return [call for call in stage.aisix.calls if call.method == "POST" and "/provider_keys" in call.path]
 
 
 async def opened(stage: Stage, card, who: str = "U_REQUESTER"):

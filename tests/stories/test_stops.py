@@ -16,13 +16,64 @@ async def stopped(stage: Stage, words: str, secret: str = NEW_SECRET):
     return card
 
 
-async def test_a_wrong_secret_stops_the_rotation_and_says_what_it_means(stage: Stage) -> None:
+async def test_a_wrong_secret_is_caught_in_the_rehearsal_and_costs_no_caller_anything(stage: Stage) -> None:
+    models = set(stage.aisix.models)
     card = await stopped(stage, "stopped: the new secret was refused", WRONG_SECRET)
 
+    assert "In the rehearsal in production" in card.plain
     assert "the upstream refused the credential (401 upstream_error invalid_api_key)" in card.plain
-    assert "on the refused key: their callers are failing now." in card.plain
+    assert "No model has been moved" in card.plain
     assert {"Another secret", "Roll back"} <= set(card.buttons)
     assert WRONG_SECRET[:12] not in card.plain + stage.thread(card)
+    assert set(stage.aisix.models) == models
+    assert stage.key_named(KEY).id in stage.keys_in_use()
+
+
+async def test_where_no_model_can_be_created_a_wrong_secret_stops_the_rotation_after_the_move(redis_url: str) -> None:
+    async with stage_of(redis_url, switches=Switches(model_create=False)) as stage, stage.bot():
+        card = await stopped(stage, "stopped: the new secret was refused", WRONG_SECRET)
+        assert "callers are failing" in card.plain
+        assert "not possible here" in stage.thread(card)
+
+        await stage.give(card, NEW_SECRET, button="Another secret")
+
+        await stage.says(card, "waiting for an approver")
+
+
+async def test_a_secret_of_an_account_without_the_model_is_caught_in_the_rehearsal(stage: Stage) -> None:
+    stage.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o"})
+
+    card = await stopped(stage, "stopped: the new secret was refused")
+
+    assert "the upstream does not offer this model to the credential" in card.plain
+    assert "No model has been moved" in card.plain
+
+
+async def test_no_throw_away_model_outlives_a_rotation_and_no_name_is_used_twice(stage: Stage) -> None:
+    models = set(stage.aisix.models)
+    card = await stopped(stage, "stopped: the new secret was refused", WRONG_SECRET)
+    await stage.press("Try again", card)
+    await stage.slack.until(lambda: stage.thread(card).count("Stopped:") == 2, timeout=20, what="a second stop")
+    await stage.give(card, NEW_SECRET, button="Another secret")
+    await stage.says(card, "waiting for an approver")
+
+    names = [c.body["display_name"] for c in stage.aisix.calls if c.method == "POST" and c.path.endswith("/models")]
+    assert set(stage.aisix.models) == models
+    assert len(names) == len(set(names)) == 9
+    assert all(name.startswith("keyturn-") for name in names)
+
+
+async def test_a_probe_key_that_may_not_use_throw_away_models_is_said(stage: Stage) -> None:
+    for name in ("production", "staging"):
+        environment = stage.aisix.environment(name)
+        token = stage.aisix.caller_key(name)
+        environment.callers[token].allowed[:] = ["chat-large", "support-embed"]
+
+    card = await stage.ask()
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+
+    assert "the probe's caller key may not use keyturn-*" in stage.thread(card)
 
 
 async def test_another_secret_takes_the_refused_one_back_first_and_leaves_no_key_behind(stage: Stage) -> None:
@@ -116,7 +167,12 @@ async def test_try_again_after_drift_goes_on_with_what_the_card_shows_now(stage:
     assert stage.aisix.models[late.id].provider_key_id == (await stage.record()).replacement_id
 
 
-async def test_a_gateway_that_never_takes_the_change_is_not_blamed_on_the_secret(bare_stage: Stage) -> None:
+@pytest.mark.parametrize("rehearsal", [True, False])
+async def test_a_gateway_that_never_takes_the_change_is_not_blamed_on_the_secret(
+    bare_stage: Stage,
+    rehearsal: bool,  # noqa: FBT001
+) -> None:
+    bare_stage.aisix.switches.model_create = rehearsal
     bare_stage.overrides["PROJECTION_TIMEOUT"] = "1"
     async with bare_stage.bot():
         for replica in bare_stage.aisix.replicas("staging"):

@@ -1,5 +1,6 @@
 """The stage of the stories: a Slack, an AISIX, a Valkey, and the bot between them, over real sockets."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -91,7 +92,9 @@ class Stage:
 
     async def press(self, button: str, card: Message, who: str = "U_REQUESTER", **more: Any) -> Any:
         """Have *who* press a button of *card*, once it is there."""
-        await self.slack.until(lambda: button in card.buttons, timeout=30, what=f"the button {button}; the card says {card.plain}")
+        await self.slack.until(
+            lambda: button in card.buttons, timeout=30, what=f"the button {button}; the card says {card.plain}"
+        )
         return await self.slack.person(who).click(button, card, **more)
 
     async def give(
@@ -130,6 +133,13 @@ class Stage:
         """Return the newest rotation as it is recorded."""
         assert self.built is not None
         return (await self.built.store.recent(1))[0]
+
+    async def is_linked(self) -> None:
+        """Wait until the bot knows where it posted the newest card: it remembers that after Slack has shown it."""
+        assert self.built is not None
+        rotation = await self.record()
+        while "card" not in await self.built.store.messages(rotation.id):  # noqa: ASYNC110 - Redis has no event for it
+            await asyncio.sleep(0.01)
 
     async def state(self) -> State:
         """Return the newest rotation's state."""
