@@ -78,6 +78,8 @@ def _detail(step: Step, rotation: Rotation) -> str:
     match step.name:
         case "replace":
             return f"{code(rotation.replacement_id or '')} has the same settings as the old key"
+        case "point-back":
+            return "" if rotation.moved else "none had been moved"
         case "baseline":
             return baseline(rotation)
         case "rehearse":
