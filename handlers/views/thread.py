@@ -1,6 +1,6 @@
 """The thread under a card: one checklist, a short reply at each milestone, the receipt."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from bot.evidence import Verdict
@@ -50,7 +50,7 @@ def _lines(rotation: Rotation) -> Iterator[str]:
 
 
 def _line(step: Step, current: bool, rotation: Rotation) -> str:  # noqa: FBT001 - a column of the line
-    detail = _detail(step, rotation)
+    detail = DETAILS.get(step.name, _nothing)(rotation)
     if step.name in rotation.done:
         return f"✔ *{step.title}*{f'   {detail}' if detail else ''}"
     if current and rotation.state is State.BLOCKED and rotation.stop:
@@ -73,25 +73,6 @@ def _approval_line(rotation: Rotation) -> str:
     return "· Approval"
 
 
-def _detail(step: Step, rotation: Rotation) -> str:
-    """Say what a finished step came to."""
-    match step.name:
-        case "replace":
-            return f"{code(rotation.replacement_id or '')} has the same settings as the old key"
-        case "point-back":
-            return "" if rotation.moved else "none had been moved"
-        case "baseline":
-            return baseline(rotation)
-        case "rehearse":
-            return sentence(rotation.rehearsal or "")
-        case "cut-over":
-            return f"{len(rotation.moved):,} of {len(rotation.plan.models):,}" if rotation.plan.models else ""
-        case "verify":
-            return words.tally(rotation)
-        case _:
-            return ""
-
-
 def baseline(rotation: Rotation) -> str:
     """Say how the models did on the old key."""
     seen = [(m, f.baseline) for m in rotation.plan.models if (f := rotation.finding(m)).baseline]
@@ -109,6 +90,25 @@ def baseline(rotation: Rotation) -> str:
 def _few(aliases: list[str], most: int = 5) -> str:
     more = len(aliases) - most
     return ", ".join(map(code, aliases[:most])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _moved_so_far(rotation: Rotation) -> str:
+    return f"{len(rotation.moved):,} of {len(rotation.plan.models):,}" if rotation.plan.models else ""
+
+
+def _nothing(_: Rotation) -> str:
+    return ""
+
+
+DETAILS: Mapping[str, Callable[[Rotation], str]] = {
+    "replace": lambda rotation: f"{code(rotation.replacement_id or '')} has the same settings as the old key",
+    "baseline": baseline,
+    "rehearse": lambda rotation: sentence(rotation.rehearsal or ""),
+    "cut-over": _moved_so_far,
+    "verify": words.tally,
+    "point-back": lambda rotation: "" if rotation.moved else "none had been moved",
+}
+"""What a finished step came to, by its name; most need no word."""
 
 
 def milestones(rotation: Rotation, approvers: str) -> Iterator[Reply]:
