@@ -120,6 +120,9 @@ class Plan(Frozen):
     environments: dict[str, str] = {}
     """Name by id, of every environment that an affected model lives in."""
 
+    allowed_in: tuple[str, ...] = ()
+    """Names of the environments that the old key is allowed in."""
+
     warnings: tuple[str, ...] = ()
     old_key_gone: bool = False
     """Somebody else deleted the old key, and people have been told."""
@@ -172,6 +175,7 @@ def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str
         dependents=dependents(inventory, direct),
         routes=routes,
         environments=environments,
+        allowed_in=tuple(inventory.environment_name(env) for env in old_key.allowed_environments),
         unverifiable=tuple(env for env in environments if env not in known),
     )
     return plan.but(warnings=tuple(warnings(plan, inventory)))
@@ -281,38 +285,40 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
     A planned model that uses a key this rotation does not know has been taken over by someone: it leaves the plan.
     A model that is on the old key and was never shown joins it, but only after a person has seen it.
     """
-    now = {model.id: model for model in inventory.models}
-    old = inventory.key(plan.old_key.id) or plan.old_key
-    mine = {name for key_id in ours if (key := inventory.key(key_id)) for name in (key.id, key.display_name)}
-    fresh = make_plan(inventory, old, gateways)
+    old = inventory.key(plan.old_key.id)
+    gone = old is None
+    fresh = make_plan(inventory, old or plan.old_key, gateways)
     planned = {model.id for model in plan.models}
-    sentences = [f"{m.label} was bound to the old key by someone." for m in fresh.models if m.id not in planned]
-    gone = inventory.key(plan.old_key.id) is None
-    if gone and not plan.old_key_gone:
-        sentences.append("The old key no longer exists: someone deleted it.")
-    kept = []
-    for model in plan.models:
-        reference = now[model.id].provider_key if model.id in now else None
-        if model.id not in now:
-            sentences.append(f"{model.label} no longer exists.")
-        elif old.is_meant_by(reference) or reference in mine:
-            kept.append(model)
-        else:
-            sentences.append(f"{model.label} uses a key that this rotation does not know: someone changed it.")
     joined = [model for model in fresh.models if model.id not in planned]
+    estranged = dict(_estranged(plan, inventory, [plan.old_key.id, *ours]))
+    kept = [model for model in plan.models if model.id not in estranged]
     models = tuple(sorted([*kept, *joined], key=_reading_order))
     environments = {model.environment: model.environment_name for model in models}
-    known = set(gateways)
     return Changes(
-        sentences=tuple(sentences),
+        sentences=(
+            *(f"{model.label} was bound to the old key by someone." for model in joined),
+            *(["The old key no longer exists: someone deleted it."] if gone and not plan.old_key_gone else []),
+            *estranged.values(),
+        ),
         plan=plan.but(
             models=models,
             environments=environments,
             routes=fresh.routes,
             old_key_gone=gone,
-            unverifiable=tuple(env for env in environments if env not in known),
+            unverifiable=tuple(env for env in environments if env not in set(gateways)),
         ),
     )
+
+
+def _estranged(plan: Plan, inventory: Inventory, ours: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Yield (id, sentence) of each planned model that is gone, or on a key that is neither the old one nor *ours*."""
+    now = {model.id: model for model in inventory.models}
+    keys = [plan.old_key, *(key for key_id in ours if (key := inventory.key(key_id)))]
+    for model in plan.models:
+        if model.id not in now:
+            yield model.id, f"{model.label} no longer exists."
+        elif not any(key.is_meant_by(now[model.id].provider_key) for key in keys):
+            yield model.id, f"{model.label} uses a key that this rotation does not know: someone changed it."
 
 
 def users_of(inventory: Inventory, key: ProviderKey) -> tuple[str, ...]:

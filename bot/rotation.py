@@ -145,6 +145,7 @@ class Rotation(Frozen):
 
     approvals: tuple[Approval, ...] = ()
     approvals_required: int = 1
+    self_approval: bool = False
     stop: Stop | None = None
     note: str | None = None
     """One sentence on what is going on right now, or what went before this state."""

@@ -147,6 +147,7 @@ class RotationService:
             requested_at=self._now(),
             plan=plan,
             approvals_required=self._rules.approvals_required,
+            self_approval=self._rules.self_approval,
         )
         return await self._record(rotation, by, "asked")
 

@@ -99,7 +99,7 @@ def _name(rotation: Rotation) -> str:
 def _key_facts(rotation: Rotation) -> str:
     key = rotation.plan.old_key
     adapter = f"adapter {code(key.adapter)}" if key.adapter else ""
-    allowed = ", ".join(code(rotation.plan.environments.get(env, env)) for env in key.allowed_environments[:10])
+    allowed = ", ".join(map(code, rotation.plan.allowed_in[:10]))
     facts = [
         code(key.provider or "provider unknown"),
         code(key.base_url) if key.base_url else "",

@@ -157,8 +157,8 @@ def _moved(rotation: Rotation) -> str:
 def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.asked_at is None:
         return
-    other = f"not from <@{rotation.requested_by}>, who asked"
-    text = f"Approval wanted from {approvers}, {other}: *Delete old key* on the card. {words.tally(rotation)}."
+    other = "" if rotation.self_approval else f", not from <@{rotation.requested_by}>, who asked"
+    text = f"Approval wanted from {approvers}{other}: *Delete old key* on the card. {words.tally(rotation)}."
     yield _reply(f"approval:{rotation.asked_at.isoformat()}", text)
     if rotation.reminded_at and rotation.state is State.AWAITING_APPROVAL:
         text = f"Still waiting for {approvers}: *Delete old key* or *Roll back* on the card."

@@ -183,10 +183,10 @@ def _awaiting_approval(rotation: Rotation) -> str:
 def _wanted(rotation: Rotation) -> str:
     """Say who is waited for: "an approver other than @requester presses"."""
     missing = rotation.approvals_required - len(rotation.approvals)
-    other = f"other than <@{rotation.requested_by}>"
+    other = "" if rotation.self_approval else f" other than <@{rotation.requested_by}>"
     if rotation.approvals:
-        return f"{plural(missing, 'more approver')} {other} {'presses' if missing == 1 else 'press'}"
-    return f"an approver {other} presses" if missing == 1 else f"{missing} approvers {other} press"
+        return f"{plural(missing, 'more approver')}{other} {'presses' if missing == 1 else 'press'}"
+    return f"an approver{other} presses" if missing == 1 else f"{missing} approvers{other} press"
 
 
 def approvers(rotation: Rotation) -> str:

@@ -89,6 +89,7 @@ async def test_self_approval_works_only_where_the_settings_allow_it(bare_stage: 
     bare_stage.overrides |= {"SELF_APPROVAL": "true", "APPROVERS": "U_REQUESTER"}
     async with bare_stage.bot():
         card = await waiting(bare_stage)
+        assert "Next: an approver presses Delete old key" in card.plain
 
         await bare_stage.press("Delete old key", card)
 
