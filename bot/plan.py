@@ -84,6 +84,10 @@ class Inventory(Frozen):
         return next((e.name for e in self.environments if e.id == environment_id), environment_id)
 
 
+LABEL_MOST = 80
+"""Characters of a name in a sentence: five of them have to fit on a card."""
+
+
 class AffectedModel(Frozen):
     """A model that uses the old key."""
 
@@ -97,7 +101,8 @@ class AffectedModel(Frozen):
     @property
     def label(self) -> str:
         """Name it in a sentence."""
-        return f"`{self.alias}` in {self.environment_name}"
+        alias = self.alias[:LABEL_MOST].replace("`", "'")
+        return f"`{alias}` in {self.environment_name[:LABEL_MOST]}"
 
 
 class Dependent(Frozen):

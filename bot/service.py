@@ -234,8 +234,7 @@ class RotationService:
         except Uncertain as trouble:
             log.warning("create_uncertain", rotation=rotation.id, why=str(trouble))
         except ApiError as refusal:
-            sentence = f"The replacement was not created. {refusal}"
-            await self._record_creation(rotation, wanted.but(refusal=sentence))
+            await self._record_creation(rotation, wanted.but(refusal=str(refusal)))
         else:
             if key_id:
                 await self._record_creation(rotation, wanted.but(key_id=key_id))
