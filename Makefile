@@ -8,8 +8,8 @@ READY := .venv/.ready
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
 
-test: $(READY)  ## every test, on two processes
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+test: $(READY)  ## every test; most of them wait for one another's servers, so five processes suit two cores
+	$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .

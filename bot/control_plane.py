@@ -13,7 +13,7 @@ from bot import reading
 from bot.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.metrics import calls
 from bot.paging import Next, next_page, rows
-from bot.plan import Inventory, Model, ProviderKey
+from bot.plan import Inventory, Model, PassthroughRoute, ProviderKey
 from bot.reading import Json
 from bot.waiting import retry_after
 
@@ -55,24 +55,30 @@ class ControlPlane:
             self._list("/environments"), self._list("/provider_keys"), self._for_information("/budgets")
         )
         read = [reading.environment(row) for row in environments]
-        parts = await asyncio.gather(*(self._environment(e.id) for e in read))
+        found = [reading.provider_key(row) for row in keys]
+        ids = frozenset(key.id for key in found)
+        parts = await asyncio.gather(*(self._environment(e.id, ids) for e in read))
+        routes = [routes for _, routes in parts if routes is not None]
         return Inventory(
             environments=tuple(read),
-            keys=tuple(reading.provider_key(row) for row in keys),
+            keys=tuple(found),
             models=tuple(model for models, _ in parts for model in models),
-            routes=tuple(route for _, routes in parts for route in routes),
+            routes=tuple(route for some in routes for route in some),
+            has_routes=bool(routes),
             budgeted_keys=reading.budgeted_keys(budgets),
         )
 
-    async def _environment(self, env: str) -> tuple[list[Model], list[Any]]:
+    async def _environment(self, env: str, ids: frozenset[str]) -> tuple[list[Model], list[PassthroughRoute] | None]:
         models, policies, routes = await asyncio.gather(
             self._list(f"/environments/{env}/models"),
             self._for_information(f"/environments/{env}/cache_policies"),
             self._optional(f"/environments/{env}/passthrough_routes"),
         )
-        read = [reading.model(row, env) for row in models]
-        read += [reading.cache_policy(row, env) for row in policies]
-        return read, [reading.passthrough_route(row, env) for row in routes]
+        read = [reading.model(row, env).but(mentions=reading.mentions(row, ids)) for row in models]
+        read += [reading.cache_policy(row, env).but(mentions=reading.mentions(row, ids)) for row in policies]
+        if routes is None:
+            return read, None
+        return read, [reading.passthrough_route(row, env).but(mentions=reading.mentions(row, ids)) for row in routes]
 
     async def keys(self) -> tuple[ProviderKey, ...]:
         """List the provider keys."""
@@ -91,6 +97,7 @@ class ControlPlane:
             return await self._create(body, secret)
         except ApiError as error:
             known = {k: v for k, v in body.items() if k in reading.CLONED or k not in old.settings}
+            known["allowed_environments"] = sorted(environments)  # the old key may name one that is gone
             if error.status not in MALFORMED or known == body:
                 raise
         return await self._create(known, secret)
@@ -135,9 +142,9 @@ class ControlPlane:
             await self._again("DELETE", f"/environments/{environment}/models/{model}")
 
     async def delete_key(self, key_id: str) -> None:
-        """Delete a provider key for good."""
+        """Delete a provider key for good; asked once, so that who asks again has looked again."""
         with suppress(NotFound):  # an earlier try got through and its answer was lost
-            await self._again("DELETE", f"/provider_keys/{key_id}")
+            await self._once("DELETE", f"/provider_keys/{key_id}")
 
     async def _list(self, path: str, attempts: int | None = None) -> list[Json]:
         """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""
@@ -147,6 +154,10 @@ class ControlPlane:
             body = await self._page(path, asked, attempts)
             batch = _identified(body, path)
             fresh = batch.keys() - found.keys()
+            if not fresh and not asked.sure and "page" in asked.query:  # the other way of asking for more
+                asked = Next({"offset": len(found)}, sure=False)
+                batch = _identified(await self._page(path, asked, attempts), path)
+                fresh = batch.keys() - found.keys()
             found |= batch
             ahead = next_page(body, page=page, batch=len(batch), seen=len(found))
             if ahead is None or not (fresh or ahead.sure):
@@ -174,12 +185,12 @@ class ControlPlane:
         except ApiError:
             return []
 
-    async def _optional(self, path: str) -> list[Json]:
-        """Read a list that not every tenant has; one that is there and refused could hide a reference."""
+    async def _optional(self, path: str) -> list[Json] | None:
+        """Read a list that not every tenant has (None); one that is there and refused could hide a reference."""
         try:
             return await self._list(path)
         except (NotFound, Unsupported):
-            return []
+            return None
 
     async def _again(
         self,
@@ -241,7 +252,7 @@ def _identified(body: Any, path: str) -> dict[str, Json]:
     listed = rows(body)
     if listed is None:
         raise Uncertain(f"AISIX answered {path} with something that is no list.")
-    return {reading.identity(row) or f"row {number}": row for number, row in enumerate(listed)}
+    return {str(row.get("id") or row.get("uuid") or row.get("model_id") or row): row for row in listed}
 
 
 def _content(response: httpx.Response, method: str, path: str) -> Any:
@@ -252,7 +263,9 @@ def _content(response: httpx.Response, method: str, path: str) -> Any:
             raise Uncertain(f"AISIX answered {path} with something that is not JSON.") from None
         return {}  # done, says the status; what was done is read back anyway
     link = response.links.get("next", {}).get("url")
-    return {"data": body, "next": link} if link and isinstance(body, list) else body
+    if not link:
+        return body
+    return {"data": body, "next": link} if isinstance(body, list) else {"next": link, **body}
 
 
 LONGEST_WAIT = 20.0

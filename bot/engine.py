@@ -101,7 +101,7 @@ def finished(rotation: Rotation, now: datetime) -> Rotation:
 async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
     """Run one step; the only place where a step's exception is caught."""
     try:
-        return _after(await step.run(rotation, world), step, world)
+        return _after(rotation, await step.run(rotation, world), step, world)
     except Blocked as stop:
         return _stop(stop.after or rotation, stop, step, world)
     except Uncertain as trouble:
@@ -112,16 +112,38 @@ async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
         return _surprise(rotation, surprise, step, world)
 
 
-def _after(outcome: Outcome, step: Step, world: World) -> Rotation:
+def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rotation:
     match outcome:
         case Done(after):
             done = tuple(dict.fromkeys((*after.done, step.name)))
-            return after.but(done=done, note=None, retry_at=None, step_since=None, trouble_since=None)
+            return after.but(
+                done=done, note=None, retry_at=None, step_since=None, trouble_since=None, stalled_since=None
+            )
         case Wait(after, reason, retry_in):
-            return after.but(note=reason, retry_at=world.now() + retry_in, trouble_since=None)
+            waiting = after.but(note=reason, retry_at=world.now() + retry_in, trouble_since=None)
+            return _with_an_end(before, waiting, step, world)
         case Ask(after, reason):
             asked = after.to(State.AWAITING_SECRET)
             return asked.but(note=reason, replacement=None, done=(), secret_asked_at=world.now())
+
+
+def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) -> Rotation:
+    """Stop a step that has learnt nothing new for longer than patience lasts: no wait is for ever."""
+    if _learnt(waiting) != _learnt(before):
+        return waiting.but(stalled_since=None)
+    since = before.stalled_since or world.now()
+    if world.now() - since <= world.limits.patience or step.name == "soak":
+        return waiting.but(stalled_since=since)
+    minutes = int(world.limits.patience.total_seconds() // 60)
+    sentence = f"Nothing has changed for {minutes} minutes: {waiting.note}"
+    return _stop(waiting, Blocked(StopKind.TROUBLE, "a step does not get on", sentence), step, world)
+
+
+def _learnt(rotation: Rotation) -> Rotation:
+    """Return what a rotation knows, without what passes by itself."""
+    return rotation.but(
+        note=None, retry_at=None, step_since=None, trouble_since=None, stalled_since=None, delete_sent_at=None
+    )
 
 
 def _stop(rotation: Rotation, stop: Blocked, step: Step, world: World) -> Rotation:

@@ -50,6 +50,8 @@ class Evidence(Frozen):
     at: datetime
     signature: str = ""
     blames_credential: bool = False
+    of_upstream: bool = False
+    """The upstream itself said this of the model: only then can it have been so before as well."""
 
     @property
     def passed(self) -> bool:
@@ -100,6 +102,7 @@ BY_STATUS: Mapping[int, Judgement] = {
 }
 
 CREDENTIAL_STATUSES = frozenset({401, 403, 500})
+LIMITS = frozenset({408, 429})
 NO_CREDIT = "insufficient_quota"
 
 
@@ -143,6 +146,7 @@ def evidence(answer: Answer, *, alias: str, at: datetime) -> Evidence:
         reason=reason if verdict is Verdict.LIKELY else f"{reason} ({answer.signature})",
         at=at,
         signature=answer.signature,
+        of_upstream=answer.type == "upstream_error" and answer.status not in LIMITS,
         blames_credential=rejected and (answer.status in CREDENTIAL_STATUSES or answer.code == NO_CREDIT),
     )
 

@@ -57,8 +57,8 @@ ENDPOINTS: Mapping[str, tuple[str, Callable[[str, str], dict[str, Any]]]] = {
 }
 """The probe's address and body by endpoint; each holds a nonce, so that no cache knows it."""
 
-RESULT_FIELDS = frozenset({"choices", "data", "results", "output", "content", "object", "model"})
-"""One of these is in every answer that a model gives."""
+RESULT_FIELDS = ("choices", "data", "results", "output", "content")
+"""One of these, with something in it, is in every answer that a model gives."""
 
 KNOWN_CODES = frozenset(
     {
@@ -223,8 +223,14 @@ def read_answer(response: httpx.Response) -> Answer:
         cache=response.headers.get("x-aisix-cache", "").split("-")[0].strip().lower(),
         served_by=response.headers.get("x-aisix-served-by", ""),
         retry_after=retry_after(response.headers.get("Retry-After")),
-        malformed=not (isinstance(body, dict) and RESULT_FIELDS & body.keys()) or bool(error),
+        malformed=bool(error) or not _has_result(body),
     )
+
+
+def _has_result(body: Any) -> bool:
+    if not isinstance(body, dict) or body.get("object") == "error":
+        return False
+    return any(isinstance(body.get(name), list) and body[name] for name in RESULT_FIELDS)
 
 
 def _json(response: httpx.Response) -> Any:

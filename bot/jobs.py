@@ -6,6 +6,7 @@ from datetime import datetime
 from saq import Queue
 
 from bot.rotation import Rotation
+from bot.store import answering
 
 ADVANCE = "advance"
 ANNOUNCE = "announce"
@@ -34,12 +35,13 @@ class Jobs:
 
     async def _enqueue(self, what: str, rotation: Rotation, at: datetime | None, again: str) -> None:
         """Enqueue once for each version: while the same hint waits, SAQ refuses it."""
-        await self._queue.enqueue(
-            what,
-            key=f"{what}:{rotation.id}:{rotation.version}{again}{'@' if at else ''}",
-            rotation_id=rotation.id,
-            scheduled=math.ceil(at.timestamp()) if at else 0,
-            timeout=LONGEST_JOB,
-            retries=3,
-            ttl=1,
-        )
+        async with answering():
+            await self._queue.enqueue(
+                what,
+                key=f"{what}:{rotation.id}:{rotation.version}{again}{'@' if at else ''}",
+                rotation_id=rotation.id,
+                scheduled=math.ceil(at.timestamp()) if at else 0,
+                timeout=LONGEST_JOB,
+                retries=3,
+                ttl=1,
+            )

@@ -13,8 +13,10 @@ Json = dict[str, Any]
 
 ENVELOPES = ("data", "items", "list", "results")
 NAMED_ENVELOPES = ("environments", "provider_keys", "models", "passthrough_routes", "cache_policies", "budgets")
-PAGE_SIZES = frozenset({10, 20, 25, 30, 50, 100, 200, 250, 500, 1000})
-"""A list of exactly so many rows that says nothing of paging may be a first page."""
+FULL = 10
+"""A list of so many rows or more, in fives, that says nothing of paging may be a first page."""
+
+MOST_DIGITS = 10
 
 
 class Next(NamedTuple):
@@ -81,7 +83,13 @@ def _query_of(link: str) -> Json:
 
 
 def _number(signs: Json, *names: str) -> int | None:
-    return next((signs[name] for name in names if type(signs.get(name)) is int), None)
+    """Return the first of *names* that is a number, also one written as a string."""
+    found = (str(signs.get(name)) for name in names if type(signs.get(name)) in (int, str))
+    return next((int(text) for text in found if _is_digits(text)), None)
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < MOST_DIGITS
 
 
 def _counted(signs: Json, page: int, seen: int) -> Next | None:
@@ -93,9 +101,12 @@ def _counted(signs: Json, page: int, seen: int) -> Next | None:
 
 
 def _following(signs: Json, page: int, seen: int) -> Json:
-    return {"offset": seen} if "offset" in signs else {"page": page + 1}
+    """Count on from the number that the list gives itself: some begin with zero."""
+    given = _number(signs, "page", "number", "currentpage", "pagenumber")
+    return {"offset": seen} if "offset" in signs else {"page": (page if given is None else given) + 1}
 
 
+TOTALS = frozenset({"total", "totalcount"})
 SETTLED = frozenset({*CURSORS, *TOKENS, "total", "totalcount", "totalpages", "pages", "hasmore", "hasnext", "nextpage"})
 """A list that carries one of these has said already whether there is more."""
 
@@ -103,7 +114,8 @@ SETTLED = frozenset({*CURSORS, *TOKENS, "total", "totalcount", "totalpages", "pa
 def _guessed(signs: Json, page: int, batch: int, seen: int) -> Next | None:
     """Suspect a page that is just as long as pages are of not being the last."""
     size = _number(signs, "limit", "pagesize", "perpage", "size")
-    if SETTLED & signs.keys() or not batch or batch != (size if size is not None else batch):
+    settled = SETTLED - TOTALS if size == batch else SETTLED  # a "total" can be that of the page
+    looks_full = batch == size if size is not None else batch >= FULL and batch % 5 == 0
+    if settled & signs.keys() or not batch or not looks_full:
         return None
-    silent = size is None and batch not in PAGE_SIZES
-    return None if silent else Next(_following(signs, page, seen), sure=False)
+    return Next(_following(signs, page, seen), sure=False)

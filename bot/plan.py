@@ -28,6 +28,12 @@ class ProviderKey(Frozen):
         """The protocol adapter of a bring-your-own upstream; empty when the catalogue sets it."""
         return str(self.settings.get("adapter") or "")
 
+    def is_used_by(self, thing: "Model | PassthroughRoute") -> bool:
+        """Tell whether a model or route is on this key; one that names its key in an unknown way may be."""
+        if thing.provider_key is not None:
+            return self.is_meant_by(thing.provider_key)
+        return self.id in thing.mentions
+
     def is_meant_by(self, reference: str | None) -> bool:
         """Tell whether *reference* (an id, or a name: tenants differ) points at this key."""
         return reference is not None and reference in (self.id, self.display_name)
@@ -52,6 +58,9 @@ class Model(Frozen):
     refers_to: tuple[tuple[str, str], ...] = ()
     """(role, id or alias) pairs: `("target", …)`, `("embedding model", …)`."""
 
+    mentions: tuple[str, ...] = ()
+    """Ids of provider keys that stand anywhere in it."""
+
     settings: dict[str, Any] = {}
     """Every field that is neither made by the server nor names the model or its key: what a clone is made of."""
 
@@ -63,6 +72,7 @@ class PassthroughRoute(Frozen):
     environment: str
     name: str
     provider_key: str | None = None
+    mentions: tuple[str, ...] = ()
 
 
 class Inventory(Frozen):
@@ -72,6 +82,9 @@ class Inventory(Frozen):
     keys: tuple[ProviderKey, ...]
     models: tuple[Model, ...]
     routes: tuple[PassthroughRoute, ...] = ()
+    has_routes: bool = False
+    """Whether this tenant has passthrough routes at all, in any environment."""
+
     budgeted_keys: tuple[str, ...] = ()
     """Provider keys that a budget is set on."""
 
@@ -119,6 +132,9 @@ class Plan(Frozen):
     old_key: ProviderKey
     models: tuple[AffectedModel, ...]
     dependents: tuple[Dependent, ...] = ()
+    has_routes: bool = False
+    """Whether the tenant had passthrough routes when it was shown: they must not go unseen later."""
+
     routes: tuple[str, ...] = ()
     """Passthrough routes that hold the old key, as people name them."""
 
@@ -165,12 +181,12 @@ def search(inventory: Inventory, typed: str, limit: int = 100) -> tuple[Provider
 
 def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str]) -> Plan:
     """Find every model in every environment that uses *old_key*, and all that reaches one of them."""
-    direct = [model for model in inventory.models if old_key.is_meant_by(model.provider_key)]
+    direct = [model for model in inventory.models if old_key.is_used_by(model)]
     models = tuple(sorted((affected(inventory, model) for model in direct), key=_reading_order))
     routes = tuple(
         f"`{route.name}` in {inventory.environment_name(route.environment)}"
         for route in inventory.routes
-        if old_key.is_meant_by(route.provider_key)
+        if old_key.is_used_by(route)
     )
     environments = {model.environment: model.environment_name for model in models}
     known = set(gateways)
@@ -179,6 +195,7 @@ def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str
         models=models,
         dependents=dependents(inventory, direct),
         routes=routes,
+        has_routes=inventory.has_routes,
         environments=environments,
         allowed_in=tuple(inventory.environment_name(env) for env in old_key.allowed_environments),
         unverifiable=tuple(env for env in environments if env not in known),
@@ -322,17 +339,24 @@ def _estranged(plan: Plan, inventory: Inventory, ours: Iterable[str]) -> Iterabl
     for model in plan.models:
         if model.id not in now:
             yield model.id, f"{model.label} no longer exists."
-        elif not any(key.is_meant_by(now[model.id].provider_key) for key in keys):
+        elif not any(key.is_used_by(now[model.id]) for key in keys):
             yield model.id, f"{model.label} uses a key that this rotation does not know: someone changed it."
 
 
 def users_of(inventory: Inventory, key: ProviderKey) -> tuple[str, ...]:
     """Name every model and passthrough route, in any environment, that refers to *key*."""
     name = inventory.environment_name
-    models = [f"`{m.alias}` in {name(m.environment)}" for m in inventory.models if key.is_meant_by(m.provider_key)]
-    routes = [
-        f"passthrough route `{r.name}` in {name(r.environment)}"
-        for r in inventory.routes
-        if key.is_meant_by(r.provider_key)
-    ]
+    models = (f"`{m.alias}` in {name(m.environment)}" for m in inventory.models if _refers(m, key))
+    routes = (f"passthrough route `{r.name}` in {name(r.environment)}" for r in inventory.routes if _refers(r, key))
     return (*models, *routes)
+
+
+def _refers(thing: Model | PassthroughRoute, key: ProviderKey) -> bool:
+    return key.is_meant_by(thing.provider_key) or key.id in thing.mentions
+
+
+def unlisted_environments(plan: Plan, inventory: Inventory, gateways: Iterable[str]) -> tuple[str, ...]:
+    """Name the environments that the key or the settings know and the control plane does not show."""
+    shown = {name for environment in inventory.environments for name in (environment.id, environment.name)}
+    old = inventory.key(plan.old_key.id) or plan.old_key
+    return tuple(sorted({*old.allowed_environments, *gateways} - shown))

@@ -66,7 +66,7 @@ def offered(rotation: Rotation) -> tuple[Action, ...]:
     """Return what can be pressed on *rotation* now."""
     if rotation.state is State.BLOCKED and rotation.stop:
         offers = OFFERS[rotation.stop.kind]
-        if rotation.plan.old_key_gone:  # there is nothing to go back to
+        if rotation.plan.old_key_gone or rotation.delete_asked_at:  # there may be nothing to go back to
             offers = tuple(a for a in offers if a is not Action.ROLL_BACK)
         if rotation.track is Track.BACK:  # it is being rolled back already: go on, or give up the way back
             return tuple(a for a in offers if a is not Action.ROLL_BACK) or (Action.TRY_AGAIN,)

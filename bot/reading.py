@@ -23,8 +23,21 @@ def single(body: Any) -> Json:
 
 def identity(row: Json) -> str | None:
     """Return the id of a row."""
-    found = next((row[name] for name in ("id", "uuid", "provider_key_id", "model_id") if row.get(name)), None)
+    found = next((row[name] for name in ("id", "uuid", "model_id", "provider_key_id") if row.get(name)), None)
     return None if found is None else str(found)
+
+
+def mentions(row: Json, ids: frozenset[str]) -> tuple[str, ...]:
+    """Return those of *ids* that stand anywhere in a row, at any depth and under any name: a reference all the same."""
+    return tuple(sorted(ids & set(_strings(row))))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)
 
 
 def name_of(row: Json) -> str:
@@ -168,7 +181,7 @@ def _names(value: Any) -> Iterator[str]:
 
 def cache_policy(row: Json, environment_id: str) -> Model:
     """Read a cache policy as a dependent alias: its semantic part can name an embedding model."""
-    return model({**row, "kind": "semantic cache policy"}, environment_id).but(provider_key=None)
+    return model({**row, "kind": "semantic cache policy"}, environment_id)
 
 
 def passthrough_route(row: Json, environment_id: str) -> PassthroughRoute:

@@ -153,6 +153,9 @@ class Rotation(Frozen):
     retry_at: datetime | None = None
     step_since: datetime | None = None
     trouble_since: datetime | None = None
+    stalled_since: datetime | None = None
+    """Since when a step has waited without learning anything."""
+
     started_at: datetime | None = None
     verified_at: datetime | None = None
     secret_asked_at: datetime | None = None
@@ -162,6 +165,12 @@ class Rotation(Frozen):
     """Since when an approval is waited for."""
 
     reminded_at: datetime | None = None
+    delete_asked_at: datetime | None = None
+    """Since when the old key may be gone at any moment: from then on there is no way back to it."""
+
+    delete_sent_at: datetime | None = None
+    """When the control plane last said yes to the delete."""
+
     deleted_at: datetime | None = None
     ended_at: datetime | None = None
     ended_by: str | None = None
@@ -173,7 +182,9 @@ class Rotation(Frozen):
         if state not in TRANSITIONS[self.state]:
             raise WrongState(f"This rotation is {MEANING[self.state]}; that button belongs to an earlier moment.")
         stop = self.stop if state is State.BLOCKED else None
-        return self.but(state=state, stop=stop, note=None, retry_at=None, step_since=None, trouble_since=None)
+        return self.but(
+            state=state, stop=stop, note=None, retry_at=None, step_since=None, trouble_since=None, stalled_since=None
+        )
 
     @property
     def is_over(self) -> bool:
@@ -222,9 +233,10 @@ class Rotation(Frozen):
 def was_failing_before(finding: Finding) -> bool:
     """Tell whether a model fails now just as it failed on the old key: not this rotation's doing.
 
-    A refused credential is never excused: the old key may have been refused as well, the new one has to work.
+    Only what the upstream says of the model is excused: an answer that never reached it proves nothing either time,
+    and a refused credential is no excuse, the old key may have been refused as well and the new one has to work.
     """
     before, now = finding.baseline, finding.latest
-    if before is None or now is None or before.passed or now.passed:
+    if before is None or now is None or now.passed or now.blames_credential:
         return False
-    return before.signature == now.signature and not now.blames_credential
+    return before.of_upstream and now.of_upstream and before.signature == now.signature

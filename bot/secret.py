@@ -99,6 +99,16 @@ def _json(text: str) -> Any:
         return None
 
 
+PIECE = 8
+"""Characters of a secret that are already too many to show."""
+
+
+def shares_a_piece(text: str, secret: SecretStr) -> bool:
+    """Tell whether *text* holds a piece of *secret*."""
+    value = secret.get_secret_value()
+    return any(value[i : i + PIECE] in text for i in range(max(1, len(value) - PIECE + 1)))
+
+
 KNOWN_SECRET = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[\w-]{20,}|\bxox[a-z]-\S{8,}|\bxapp-\S{8,}|\bgh[pousr]_\w{16,}|"
     r"\bya29\.\S{8,}|\beyJ[\w-]{8,}\.|-----BEGIN|"

@@ -16,7 +16,7 @@ from bot.control_plane import ControlPlane
 from bot.errors import ApiError, BadSecret, Refused, Unanswerable, Uncertain, WrongState
 from bot.frozen import Frozen
 from bot.jobs import Jobs
-from bot.plan import Inventory, ProviderKey, find_key, make_plan, search
+from bot.plan import Inventory, ProviderKey, find_key, make_plan, search, users_of
 from bot.policy import (
     Action,
     Person,
@@ -42,6 +42,10 @@ OWN_SUFFIX = re.compile(r" \(\d{4}-\d\d-\d\d r[0-9a-z]+(-\d+)?\)$")
 
 WITHDRAWAL_LOOKS = 15
 """Tenths of a second; a form has to be answered within three seconds."""
+
+
+REPLAY_WINDOW = 3600
+"""Seconds in which a click counts once; a captured request is accepted by its signature for 300."""
 
 
 class Directory(Protocol):
@@ -138,6 +142,8 @@ class RotationService:
         await self.check_may_request(by)
         inventory = await self._inventory()
         key = self._find(inventory, asked)
+        if any(key.id in other.made for other in await self._store.under_way()):
+            raise WrongState("This key is the replacement in a rotation that is under way. Finish that one first.")
         plan = make_plan(inventory, key, self._gateways)
         rotation = Rotation(
             id="r" + "".join(random.choice(ALPHABET) for _ in range(6)),
@@ -191,6 +197,8 @@ class RotationService:
         rotation = await self.offer_secret_form(rotation_id, by=by)
         checked = shape.checked(pasted, rotation.plan.old_key)
         name = self._unique(rotation, name)
+        if shape.shares_a_piece(name, checked):
+            raise BadSecret("This holds a piece of the secret, and a name is shown to everyone.", field="name")
         await self._refuse_second(rotation)
         begun = rotation.to(State.RUNNING).but(
             replacement=Replacement(name=name, asked_at=self._now()),
@@ -243,7 +251,7 @@ class RotationService:
     async def _record_creation(self, rotation: Rotation, outcome: Replacement) -> None:
         """Record what became of the replacement, unless the rotation has found out by itself or gone on without it."""
         current = await self.load(rotation.id)
-        while current.replacement and current.replacement.name == outcome.name and not current.replacement.key_id:
+        while _waits_for(current, outcome):
             made = (*current.made, outcome.key_id) if outcome.key_id else current.made
             with suppress(Conflict):
                 saved = await self._store.save(
@@ -253,7 +261,14 @@ class RotationService:
                 return
             current = await self.load(rotation.id)
         if outcome.key_id and current.replacement_id != outcome.key_id:
-            await self._control_plane.delete_key(outcome.key_id)  # too late: nobody waits for it any more
+            await self._remove_unwanted(outcome.key_id)
+
+    async def _remove_unwanted(self, key_id: str) -> None:
+        """Remove a replacement that came too late for anybody to wait for it, unless something uses it."""
+        inventory = await self._control_plane.inventory()
+        key = inventory.key(key_id)
+        if key is not None and not users_of(inventory, key):
+            await self._control_plane.delete_key(key_id)
 
     # --- steering ---
 
@@ -291,13 +306,19 @@ class RotationService:
         back = rotation.to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
         return await self._save(back, by, "rolled back")
 
-    async def approve(self, rotation_id: str, *, by: str) -> Rotation:
-        """Release the delete, if *by* is an approver at this moment and enough have approved."""
+    async def approve(self, rotation_id: str, *, by: str, click: str = "") -> Rotation:
+        """Release the delete, if *by* is an approver at this moment and enough have approved.
+
+        *click* names the very click: delivered once more, it must not answer a later question.
+        """
         rotation = await self.load(rotation_id)
         standing = await self._standing(by)
         check_may_approve(rotation, standing, self_approval=self._rules.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
-        approvals = (*rotation.approvals, Approval(by=by, at=self._now()))
+        if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
+            raise WrongState("This click has counted already.")
+        standing_still = [a for a in rotation.approvals if (await self._standing(a.by)).approver]
+        approvals = (*standing_still, Approval(by=by, at=self._now()))
         approved = rotation.but(approvals=approvals)
         if len(approvals) >= rotation.approvals_required:
             approved = approved.to(State.RUNNING)
@@ -338,9 +359,12 @@ class RotationService:
         """Record first; then have it shown and moved on."""
         saved = await self._store.save(rotation, _event(by, what), at=self._now())
         log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
-        if saved.version > 1:  # the first is shown by whoever asked, who has to hear if it cannot be
-            await self._jobs.announce(saved)
-        await self._jobs.advance(saved)
+        try:
+            if saved.version > 1:  # the first is shown by whoever asked, who has to hear if it cannot be
+                await self._jobs.announce(saved)
+            await self._jobs.advance(saved)
+        except Unanswerable:  # it is recorded all the same, and the sweep finds it
+            log.warning("hint_lost", rotation=saved.id)
         return saved
 
 
@@ -349,6 +373,14 @@ def _forget_probes(rotation: Rotation) -> Rotation:
     return rotation.but(
         findings={id_: f.but(latest=None, passes=0, failing_since=None) for id_, f in rotation.findings.items()}
     )
+
+
+def _waits_for(rotation: Rotation, outcome: Replacement) -> bool:
+    """Tell whether *rotation* still wants to know what became of this replacement."""
+    wanted = rotation.replacement
+    if rotation.is_over or rotation.track is not Track.FORWARD or wanted is None:
+        return False
+    return wanted.name == outcome.name and wanted.key_id is None
 
 
 def _away(error: ApiError) -> Refused:

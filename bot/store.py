@@ -11,13 +11,17 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
+import structlog
+from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.asyncio.lock import Lock
-from redis.exceptions import RedisError
+from redis.exceptions import LockError, RedisError
 
 from bot.errors import Unanswerable, WrongState
 from bot.metrics import STATES
 from bot.rotation import Rotation, State
+
+log = structlog.get_logger("keyturn.store")
 
 PREFIX = "keyturn:"
 
@@ -152,7 +156,7 @@ class Store:
             return []
         async with answering():
             stored = await self._redis.mget([PREFIX + "rotation:" + rotation_id for rotation_id in ids])
-        return [Rotation.model_validate_json(record) for record in stored if record]
+        return [rotation for record in stored if record and (rotation := _readable(record))]
 
     async def holder(self, key_id: str) -> str | None:
         """Return the id of the rotation that has the provider key in hand."""
@@ -166,7 +170,7 @@ class Store:
         lock: Lock = self._redis.lock(PREFIX + "lease:" + name, timeout=seconds, sleep=0.05)
         async with answering():
             mine = await lock.acquire(blocking_timeout=seconds / 2)
-        keeper = asyncio.create_task(_keep(lock, seconds / 3)) if mine else None
+        keeper = asyncio.create_task(_keep(lock, seconds / 3, asyncio.current_task())) if mine else None
         try:
             yield mine
         finally:
@@ -174,6 +178,16 @@ class Store:
                 keeper.cancel()
                 with suppress(RedisError, OSError):
                     await lock.release()
+
+    async def is_leased(self, name: str) -> bool:
+        """Tell whether some process holds *name*."""
+        async with answering():
+            return bool(await self._redis.exists(PREFIX + "lease:" + name))
+
+    async def is_first(self, what: str, seconds: int) -> bool:
+        """Tell whether *what* happens for the first time in *seconds*; the second time it does not count."""
+        async with answering():
+            return bool(await self._redis.set(PREFIX + "once:" + what, "1", nx=True, ex=seconds))
 
     async def messages(self, rotation_id: str) -> dict[str, str]:
         """Return where a rotation is shown, and what of it has been shown there."""
@@ -210,9 +224,24 @@ def _holds_key(rotation: Rotation) -> bool:
     return rotation.attempt > 0 or rotation.state is not State.AWAITING_SECRET
 
 
-async def _keep(lock: Lock, every: float) -> None:
-    """Renew a lease for as long as its holder lives."""
+def _readable(record: str) -> Rotation | None:
+    """Read a record; one that cannot be read must not keep the others from being seen."""
+    try:
+        return Rotation.model_validate_json(record)
+    except ValidationError as error:
+        log.warning("unreadable_record", beginning=record[:60], problems=error.error_count())
+        return None
+
+
+async def _keep(lock: Lock, every: float, holder: asyncio.Task[Any] | None) -> None:
+    """Renew a lease for as long as its holder lives; one that was lost to another process ends what the holder does."""
     while True:
         await asyncio.sleep(every)
-        with suppress(RedisError, OSError):
+        try:
             await lock.reacquire()
+        except LockError:
+            if holder is not None:
+                holder.cancel()
+            return
+        except (RedisError, OSError):
+            continue  # Redis away: nothing is recorded without it, and nobody else can take over

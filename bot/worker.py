@@ -18,6 +18,10 @@ from bot.store import Store
 log = structlog.get_logger("keyturn.worker")
 
 
+TICK = 5
+"""Seconds in which a sweep's hint at one rotation is given once."""
+
+
 class Announcer(Protocol):
     """Shows people what is recorded. A message is a projection of the record; nothing is read back out of it."""
 
@@ -53,17 +57,17 @@ class Work:
     async def sweep(self) -> None:
         """Hint again at everything whose time has come and that nobody may be looking at."""
         now = self._world.now()
-        tick = f"~{int(now.timestamp())}"
+        tick = f"~{int(now.timestamp() // TICK)}"
         for rotation in await self._store.under_way():
             due = due_at(rotation, self._world.limits)
-            if due is not None and due <= now:
+            if due is not None and due <= now and not await self._store.is_leased(rotation.id):
                 await self._jobs.advance(rotation, again=tick)
         await self._announce_forgotten(now, tick)
 
     async def _announce_forgotten(self, now: datetime, tick: str) -> None:
         for rotation_id in await self._store.unshown():
             rotation = await self._store.load(rotation_id)
-            if rotation is not None:
+            if rotation is not None and not await self._store.is_leased("show:" + rotation_id):
                 await self._jobs.announce(rotation, again=tick)
         log.debug("swept", at=now.isoformat())
 
@@ -95,4 +99,6 @@ class QuietWorker(Worker[Any]):
                 await self._work.sweep()
             except Unanswerable as away:
                 log.warning("sweep_failed", why=str(away))
+            except Exception:  # a sweep that died would forget every rotation
+                log.exception("sweep_failed")
             await asyncio.sleep(self._sweep_every)

@@ -68,7 +68,8 @@ async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: Rotation
 @answered
 async def delete_old_key(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
     await ack()
-    await rotations.approve(action["value"], by=body["user"]["id"])
+    click = f"{body.get('trigger_id', '')}/{action.get('action_ts', '')}"
+    await rotations.approve(action["value"], by=body["user"]["id"], click=click)
 
 
 @answered

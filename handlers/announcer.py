@@ -88,7 +88,8 @@ class SlackAnnouncer:
     async def first(self, rotation: Rotation) -> None:
         """Post the card of a new rotation, or raise `CannotPost`: nobody would see the progress."""
         try:
-            await self._show(rotation)
+            async with self._store.leased("show:" + rotation.id, self._lease):
+                await self._show(rotation)
         except Later:
             raise CannotPost("Slack does not take my messages at the moment. Try again in a minute.") from None
         await self._store.was_shown(rotation)

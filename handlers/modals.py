@@ -16,10 +16,13 @@ from handlers.views.modal import KEY, NAME, REST, SECRET, VALUE, option
 Json = dict[str, Any]
 
 
-async def find_keys(ack: AsyncAck, options: Json, body: Json, rotations: RotationService) -> None:
+async def find_keys(
+    ack: AsyncAck, options: Json, body: Json, rotations: RotationService, background: Background
+) -> None:
     try:
         await rotations.check_may_request(body["user"]["id"])
-        keys = await rotations.keys_like(str(options.get("value") or ""))
+        async with background.patience():
+            keys = await rotations.keys_like(str(options.get("value") or ""))
     except Exception as error:  # noqa: BLE001 - a menu has no place for a sentence; the submission says why
         explain(error)
         keys = ()

@@ -1,5 +1,6 @@
 """Steps of the way back to the old key."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from bot.errors import Blocked, StopKind
@@ -38,7 +39,7 @@ async def point_back(rotation: Rotation, world: World) -> Outcome:
     if not left:
         return Done(_say_left_alone(rotation, inventory))
     outcome = await point(rotation, left, old.id, world)
-    return Wait(outcome.rotation, f"{plural(len(left), 'model')} to point back")
+    return replace(outcome, reason=f"{plural(len(left), 'model')} to point back")
 
 
 def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:

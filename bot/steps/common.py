@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.control_plane import ControlPlane
-from bot.errors import Blocked, KeyturnError, NotFound, StopKind, Uncertain
+from bot.errors import Blocked, KeyturnError, StopKind, Uncertain
 from bot.evidence import Evidence, Verdict
 from bot.gateway import Gateways
-from bot.plan import AffectedModel, Inventory, ProviderKey, drift
+from bot.plan import AffectedModel, Inventory, ProviderKey, drift, unlisted_environments
 from bot.rotation import Finding, Rotation, was_failing_before
 
 
@@ -114,10 +114,23 @@ def existing(inventory: Inventory, key_id: str | None, sentence: str) -> Provide
 def models_on(inventory: Inventory, keys: Iterable[ProviderKey]) -> set[str]:
     """Return the ids of the models that refer to one of *keys*."""
     held = list(keys)
-    return {model.id for model in inventory.models if any(key.is_meant_by(model.provider_key) for key in held)}
+    return {model.id for model in inventory.models if any(key.is_used_by(model) for key in held)}
 
 
-async def point(rotation: Rotation, models: list[AffectedModel], key_id: str, world: World) -> Outcome:
+def refuse_unlisted(rotation: Rotation, inventory: Inventory, world: World) -> None:
+    """Stop where a part of the tenant cannot be seen: what is there may use the old key."""
+    hidden = unlisted_environments(rotation.plan, inventory, world.gateways.environments)
+    if hidden:
+        sentence = (
+            f"The old key or AISIX_GATEWAYS names {listing(f'`{name}`' for name in hidden)}, "
+            "and AISIX lists no such environment: a model there may use the old key."
+        )
+        raise Blocked(StopKind.UNVERIFIED, "an environment cannot be seen", sentence, after=rotation)
+    if rotation.plan.has_routes and not inventory.has_routes:
+        raise Uncertain("AISIX does not show the passthrough routes that it had.")
+
+
+async def point(rotation: Rotation, models: list[AffectedModel], key_id: str, world: World) -> Wait:
     """Point as many of *models* as a slice of time allows; what could not be pointed is met again next time."""
 
     async def point_one(model: AffectedModel) -> None:
@@ -129,12 +142,12 @@ async def point(rotation: Rotation, models: list[AffectedModel], key_id: str, wo
     rotation = rotation.learn(moved) if key_id == rotation.replacement_id else rotation
     _raise_refusal(rotation, results)
     progress = f"{len(rotation.moved)} of {len(rotation.plan.models)}"
-    return Wait(rotation, progress, timedelta(0) if moved else POLL)
+    return Wait(rotation, progress, timedelta(0) if any(error is None for _, error in results) else POLL)
 
 
 def _raise_refusal(rotation: Rotation, results: list[tuple[AffectedModel, Exception | None]]) -> None:
     """A refusal stops the rotation; being unable to tell is raised only when nothing at all got through."""
-    errors = [(model, error) for model, error in results if error and not isinstance(error, NotFound)]
+    errors = [(model, error) for model, error in results if error]
     refusals = [pair for pair in errors if not isinstance(pair[1], Uncertain)]
     if refusals:
         model, error = refusals[0]

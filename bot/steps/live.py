@@ -94,12 +94,13 @@ def _reason(rotation: Rotation, model: AffectedModel) -> str:
 
 async def verify(rotation: Rotation, world: World) -> Outcome:
     """Ask every model, several times in a row, and stop at the first refused credential."""
-    _refuse_unverifiable(rotation, world)
+    refuse_unverifiable(rotation, world)
     todo = [m for m in askable(rotation, world) if not _is_verified(rotation.finding(m), world)]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
     refuse_rejected(rotation, rotation.plan.models)
     left = [m for m in todo if not _is_verified(rotation.finding(m), world)]
     if not left:
+        _refuse_unproved(rotation)
         return Done(rotation.but(verified_at=world.now()))
     failing = any(rotation.finding(m).failing_since for m in left)
     if failing and waited(rotation, world) > world.limits.verify:
@@ -119,7 +120,17 @@ def _is_verified(finding: Finding, world: World) -> bool:
     return was_failing_before(finding)
 
 
-def _refuse_unverifiable(rotation: Rotation, world: World) -> None:
+def _refuse_unproved(rotation: Rotation) -> None:
+    """Stop where every model of an environment was failing before: nothing there proves the new secret."""
+    for environment, name in rotation.plan.environments.items():
+        found = [rotation.finding(m).latest for m in rotation.plan.models if m.environment == environment]
+        asked = [evidence for evidence in found if evidence and not evidence.skipped]
+        if asked and not any(evidence.passed for evidence in asked):
+            sentence = f"No model in `{name}` answers, neither before nor now, so nothing proves the new secret there."
+            raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", sentence, after=rotation)
+
+
+def refuse_unverifiable(rotation: Rotation, world: World) -> None:
     """Stop where no probe could ever say anything: the old key is not offered for deletion on a guess."""
     plan = rotation.plan
     blind = [plan.environments[env] for env in plan.environments if env not in world.gateways.environments]

@@ -18,19 +18,21 @@ from bot.steps.common import (
     probe_each,
     refuse_drift,
     refuse_rejected,
+    refuse_unlisted,
 )
+from bot.steps.live import refuse_unverifiable
 
-READ_BACK = timedelta(milliseconds=200)
-"""Between a delete and the look whether the key is gone, and from one such look to the next."""
+READ_BACK = timedelta(milliseconds=300)
+"""From a delete to the look whether the key is gone, and from one such look to the next."""
 
 
 async def recheck(rotation: Rotation, world: World) -> Outcome:
     """Look at everything once more before the old key goes: every environment, and one live request a model."""
+    refuse_unverifiable(rotation, world)
     _refuse_reference(rotation, await world.control_plane.inventory(), world)
-    todo = [m for m in askable(rotation, world) if not _is_excused(rotation.finding(m))]
-    todo = [m for m in todo if not _asked_since_approval(rotation, m)]
+    todo = [m for m in askable(rotation, world) if not _asked_since_approval(rotation, m)]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
-    failing = [m for m in todo if (e := rotation.finding(m).latest) and not e.passed]
+    failing = [m for m in todo if not _is_well(rotation.finding(m))]
     if failing:
         refuse_rejected(rotation, failing)
         _block_on_recheck(rotation, failing)
@@ -38,8 +40,9 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     return Wait(rotation, f"{len(left)} to go") if left else Done(rotation)
 
 
-def _is_excused(finding: Finding) -> bool:
-    return (finding.latest is not None and finding.latest.skipped) or was_failing_before(finding)
+def _is_well(finding: Finding) -> bool:
+    latest = finding.latest
+    return latest is None or latest.passed or latest.skipped or was_failing_before(finding)
 
 
 def _asked_since_approval(rotation: Rotation, model: AffectedModel) -> bool:
@@ -62,6 +65,7 @@ def _block_on_recheck(rotation: Rotation, failing: list[AffectedModel]) -> None:
 
 def _refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> None:
     """Stop if anything, anywhere, refers to the old key, or a planned model is not where this rotation put it."""
+    refuse_unlisted(rotation, inventory, world)
     old = inventory.key(rotation.plan.old_key.id)
     users = users_of(inventory, old) if old else ()
     if users:
@@ -92,7 +96,11 @@ def _forget_moves(rotation: Rotation, inventory: Inventory) -> Rotation:
 
 
 async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
-    """Delete the old key, after one more look that nothing refers to it, and read back that it is gone."""
+    """Delete the old key, after one more look that nothing refers to it, and read back that it is gone.
+
+    That it is about to be asked for is recorded before: an answer that is lost may still come true, so from then on
+    nobody is offered a way back to this key.
+    """
     assert len(rotation.approvals) >= rotation.approvals_required, "a gated step runs approved or not at all"
     inventory = await world.control_plane.inventory()
     old = rotation.plan.old_key
@@ -100,16 +108,25 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
         return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
     assert old.id != rotation.replacement_id
     _refuse_reference(rotation, inventory, world)
+    if rotation.delete_asked_at is None:
+        return Wait(rotation.but(delete_asked_at=world.now()), "deleting the old key")
+    if rotation.delete_sent_at is None or world.now() - rotation.delete_sent_at > world.limits.read_back:
+        await _delete(rotation, world)
+        rotation = rotation.but(delete_sent_at=world.now())
+    return Wait(rotation, "reading back that the old key is gone", READ_BACK)
+
+
+async def _delete(rotation: Rotation, world: World) -> None:
     try:
-        await world.control_plane.delete_key(old.id)
+        await world.control_plane.delete_key(rotation.plan.old_key.id)
     except Uncertain:
         raise
-    except ApiError as error:
+    except ApiError as error:  # a plain no: it certainly did not happen, so the way back is open again
         sentence = f"Not deleted. {error} Something may refer to the old key that I cannot see."
+        after = rotation.but(delete_asked_at=None, delete_sent_at=None)
         raise Blocked(
-            StopKind.TROUBLE, "the old key could not be deleted", sentence, resume="recheck", after=rotation
+            StopKind.TROUBLE, "the old key could not be deleted", sentence, resume="recheck", after=after
         ) from error
-    return Wait(rotation, "reading back that the old key is gone", READ_BACK)
 
 
 def _warned(rotation: Rotation, inventory: Inventory) -> Rotation:

@@ -12,6 +12,9 @@ from bot.steps.rehearsal import remove_throwaways
 
 async def replace(rotation: Rotation, world: World) -> Outcome:
     """Find the replacement key that was asked for, and hold it against the old one."""
+    assert rotation.replacement is not None
+    if rotation.replacement.refusal:
+        raise Blocked(StopKind.REFUSED, "the replacement was not created", rotation.replacement.refusal)
     keys = await world.control_plane.keys()
     key = _the_replacement(rotation, keys)
     if key is None:
@@ -45,8 +48,6 @@ def _adopt(rotation: Rotation, key: ProviderKey) -> Rotation:
 def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
     wanted = rotation.replacement
     assert wanted is not None
-    if wanted.refusal:
-        raise Blocked(StopKind.REFUSED, "the replacement was not created", wanted.refusal)
     if wanted.key_id:
         raise Blocked(
             StopKind.REFUSED,
@@ -91,5 +92,9 @@ async def _remove(rotation: Rotation, keys: list[ProviderKey], inventory: Invent
 
 async def remove_replacement(rotation: Rotation, world: World) -> Outcome:
     """Remove every key that this rotation made, unless something uses it."""
+    wanted = rotation.replacement
+    if wanted and not (wanted.key_id or wanted.refusal) and world.now() - wanted.asked_at < world.limits.create_grace:
+        found = _the_replacement(rotation, await world.control_plane.keys())
+        return Wait(_adopt(rotation, found) if found else rotation, "waiting for the creation to be answered", POLL)
     inventory = await remove_throwaways(rotation, await world.control_plane.inventory(), world)
     return Done(await _remove(rotation, list(rotation.own_keys(inventory.keys)), inventory, world))

@@ -231,6 +231,8 @@ def consequence(rotation: Rotation) -> str:
     assert rotation.stop is not None
     if rotation.plan.old_key_gone:
         return _without_old_key(rotation)
+    if rotation.delete_asked_at:
+        return "The old key may be gone at any moment: AISIX has been asked to delete it. Every model is off it."
     if rotation.track is not Track.FORWARD:
         return "Both keys are still there. Models that are not back on the old key yet may be failing."
     if not rotation.moved:

@@ -183,13 +183,13 @@ async def test_a_setting_that_the_api_does_not_take_is_left_out(tenant):
 
 
 @pytest.mark.parametrize("switches", [Switches(validation_status=s) for s in (400, 422)])
-async def test_a_refused_key_is_refused_once_and_for_good(tenant):
+async def test_a_refused_key_is_tried_once_more_without_what_may_be_unknown_and_then_refused_for_good(tenant):
     client = await tenant.control_plane()
     with pytest.raises(ApiError) as refusal:
         await client.create_key(old_key(await client.inventory()), "new", ["nowhere"], CANARY)
 
     assert not isinstance(refusal.value, Uncertain)
-    assert len(tenant.calls("POST")) == 1
+    assert len(tenant.calls("POST")) == 2
 
 
 @pytest.mark.parametrize("switches", [Switches(duplicate_display_name="409")])
@@ -291,11 +291,17 @@ async def test_a_key_is_deleted_and_deleting_it_twice_is_no_error(tenant):
     assert spare.id not in tenant.aisix.provider_keys
 
 
-@pytest.mark.parametrize("fault", ["drop", "fail", "garbage"])
-async def test_a_lost_answer_to_delete_is_not_an_error(tenant, fault):
+@pytest.mark.parametrize("fault", ["drop", "fail"])
+async def test_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time(tenant, fault):
+    """Who asks again has to have looked again: something may use the key by now."""
     spare = tenant.aisix.add_key("spare", secret=SECRET)
+    client = await tenant.control_plane()
     getattr(tenant.aisix.faults, fault)("DELETE", "/provider_keys", after_effect=True)
-    await (await tenant.control_plane()).delete_key(spare.id)
+    with pytest.raises(Uncertain):
+        await client.delete_key(spare.id)
+    assert [call.method for call in tenant.aisix.calls].count("DELETE") == 1
+
+    await client.delete_key(spare.id)
 
     assert spare.id not in tenant.aisix.provider_keys
 

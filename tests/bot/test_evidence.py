@@ -157,11 +157,11 @@ def response(status: int, body: object = None, **headers: str) -> httpx.Response
 @pytest.mark.parametrize(
     ("body", "malformed"),
     [
-        ({"choices": []}, False),
-        ({"data": []}, False),
-        ({"results": []}, False),
-        ({"output": []}, False),
-        ({"content": []}, False),
+        *(({name: [{}]}, False) for name in ("choices", "data", "results", "output", "content")),
+        ({"choices": []}, True),
+        ({"data": None, "code": 401}, True),
+        ({"object": "error", "data": [{}]}, True),
+        ({"model": "gpt-4o"}, True),
         ({"error": {"message": "but 200"}}, True),
         ({}, True),
         ([], True),

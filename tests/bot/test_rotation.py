@@ -108,11 +108,15 @@ def test_a_rotation_says_its_extent():
     assert rotation().extent == "1 model in 1 environment"
 
 
-def saw(verdict: Verdict, signature: str, *, blames: bool = False) -> Evidence:
-    return Evidence(verdict=verdict, reason="r", at=NOW, signature=signature, blames_credential=blames)
+def saw(verdict: Verdict, signature: str, *, blames: bool = False, upstream: bool = True) -> Evidence:
+    return Evidence(
+        verdict=verdict, reason="r", at=NOW, signature=signature, blames_credential=blames, of_upstream=upstream
+    )
 
 
 GOOD, BAD = saw(Verdict.LIKELY, "200"), saw(Verdict.INCONCLUSIVE, "502")
+NO_CONNECTION = saw(Verdict.INCONCLUSIVE, "no connection", upstream=False)
+CACHED = saw(Verdict.INVALID, "200", upstream=False)
 REFUSED = saw(Verdict.REJECTED, "401", blames=True)
 
 
@@ -127,6 +131,8 @@ REFUSED = saw(Verdict.REJECTED, "401", blames=True)
         (BAD, saw(Verdict.INCONCLUSIVE, "504"), False),
         (REFUSED, REFUSED, False),
         (saw(Verdict.REJECTED, "404"), saw(Verdict.REJECTED, "404"), True),
+        (NO_CONNECTION, NO_CONNECTION, False),
+        (CACHED, CACHED, False),
     ],
 )
 def test_a_model_is_excused_only_if_it_failed_the_same_way_before(baseline, latest, excused):

@@ -150,7 +150,9 @@ REFUSED_401 = bad(
     "the upstream refused the credential (401 upstream_error invalid_api_key)",
     "401 upstream_error invalid_api_key",
 )
-NOT_THERE_404 = bad(Verdict.REJECTED, "the upstream does not offer this model to the credential (404)", "404")
+NOT_THERE_404 = bad(Verdict.REJECTED, "the upstream does not offer this model to the credential (404)", "404").but(
+    of_upstream=True
+)
 NO_PROJECTION = bad(Verdict.PROJECTION, "the gateway does not have the provider key (400)", "400")
 RATE_LIMITED = bad(Verdict.INCONCLUSIVE, "the upstream limits the rate (429 upstream_error)", "429 upstream_error")
 CACHED = bad(Verdict.INVALID, "answered from a cache, so the credential was not used (200)", "200")
