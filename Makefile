@@ -8,7 +8,7 @@ READY := .venv/.ready
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
 
-test: $(READY)  ## every test; most of them wait for one another's servers, so five processes suit two cores
+test: $(READY)  ## every test; they wait more than they work, so five processes suit two cores
 	$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
 check: $(READY)  ## format, lint, types

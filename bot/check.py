@@ -112,7 +112,7 @@ async def _gateway(environment: str, world: World) -> Finding:
         raise Wrong(f"GET /v1/models answers {status}: is the url in AISIX_GATEWAYS that of a gateway?")
     if not await _is_known(environment, world):
         raise Wrong("AISIX Cloud has no environment of that id: AISIX_GATEWAYS is keyed by environment id.")
-    return "the caller key works."
+    return "the caller key works. For the rehearsal it has to be allowed `keyturn-*` too, which cannot be tried here."
 
 
 async def _is_known(environment: str, world: World) -> bool:

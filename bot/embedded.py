@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -111,6 +112,9 @@ async def _end_survivor(data: Path) -> None:
 
 def _is_server(pid: int) -> bool:
     """Tell whether *pid* is still that server and not a process that got its number since."""
+    if sys.platform != "linux":
+        asked = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)  # noqa: S603, S607
+        return b"valkey" in asked.stdout or b"redis" in asked.stdout
     with suppress(OSError):
         return (
             b"valkey" in Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         timedelta(0), description="seconds (30) or an ISO 8601 duration (PT30S): from verified to asking for approval"
     )
 
+    watch: Duration = Field(
+        timedelta(0),
+        description="seconds (30) or an ISO 8601 duration (PT30S): reserved for a watch after the delete, not used yet",
+    )
+
     redis_url: str | None = Field(None, description="redis://… or unix://…; absent: an embedded server")
     redis_timeout: Limit = Field(
         timedelta(seconds=2), description="seconds (30) or an ISO 8601 duration (PT30S): one call to Redis"
