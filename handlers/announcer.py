@@ -25,7 +25,7 @@ log = structlog.get_logger("keyturn.announcer")
 
 LOST = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 CLOSED = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
-PROGRESS_EVERY = 3.0
+PROGRESS_EVERY = 5.0
 """Seconds between two edits that show nothing but progress."""
 
 RESERVED = 0.3

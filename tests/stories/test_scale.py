@@ -23,7 +23,7 @@ async def test_models_are_moved_side_by_side_and_looked_at_by_the_list(stage: St
     assert 12 <= stage.aisix.most_calls_at_once <= 16
 
 
-async def test_500_models_are_all_on_the_card_or_in_the_thread_within_40_calls_to_slack(stage: Stage) -> None:
+async def test_500_models_are_all_on_the_card_or_in_the_thread_within_slacks_limits(stage: Stage) -> None:
     add_models(stage, "production", 500)
     card = await stage.ask()
     assert "503 models in 2 environments" in card.plain
@@ -33,8 +33,9 @@ async def test_500_models_are_all_on_the_card_or_in_the_thread_within_40_calls_t
 
     everything = card.plain + stage.thread(card)
     assert all(f"model-{number:03}" in everything for number in range(500))
-    messages = [call for call in stage.slack.calls if call.method.startswith("chat.")]
-    assert len(messages) <= 40
+    calls = [call.method for call in stage.slack.calls]
+    assert calls.count("chat.update") <= 50  # Slack allows about so many a minute
+    assert calls.count("chat.postMessage") <= 20
 
 
 async def test_edits_stay_within_the_budget_and_the_last_state_arrives(bare_stage: Stage) -> None:

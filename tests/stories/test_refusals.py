@@ -1,0 +1,152 @@
+"""What is refused in passing, each with its sentence."""
+
+import pytest
+
+from bot.errors import BadSecret, Blocked, Unanswerable, WrongState
+from bot.rotation import Replacement
+from bot.service import RotationService, Rules
+from bot.steps.old_key import recheck
+from bot.steps.replacement import replace
+from handlers.people import SlackDirectory
+from tests.support.stage import KEY, NEW_SECRET, Stage
+
+
+def service(stage: Stage) -> RotationService:
+    """The verbs, without the handlers before them."""
+    built = stage.built
+    assert built is not None
+    return RotationService(
+        store=built.store,
+        jobs=built.jobs,
+        control_plane=built.world.control_plane,
+        directory=SlackDirectory(built.slack, "T_HOME"),
+        rules=Rules(requesters=None, approvers=frozenset({"S_APPROVERS"})),
+        gateways=built.world.gateways.environments,
+        now=built.world.now,
+    )
+
+
+async def test_a_rotation_that_is_forgotten_is_said(stage: Stage) -> None:
+    with pytest.raises(WrongState, match="I do not know this rotation any more"):
+        await service(stage).load("rnobody")
+
+
+async def test_the_menu_is_empty_while_aisix_is_away(bare_stage: Stage) -> None:
+    bare_stage.overrides["CONTROL_PLANE_ATTEMPTS"] = "1"
+    async with bare_stage.bot():
+        bare_stage.aisix.faults.drop("GET", "/provider_keys", times=100)
+        with pytest.raises(Unanswerable, match="AISIX"):
+            await service(bare_stage).keys_like("open")
+
+
+async def test_a_secret_typed_as_a_name_is_refused(stage: Stage) -> None:
+    await stage.ask()
+    rotation = await stage.record()
+    with pytest.raises(BadSecret, match="a name is shown to everyone"):
+        await service(stage).accept_secret(rotation.id, NEW_SECRET, "sk-proj-A1b2C3d4E5f6G7h8", by="U_REQUESTER")
+
+
+async def test_a_click_counts_once(stage: Stage) -> None:
+    card = await stage.ask()
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+    rotation = await stage.record()
+    assert await stage.built.store.is_first(f"click:{rotation.id}:t/1", 60)
+
+    with pytest.raises(WrongState, match="This click has counted already"):
+        await service(stage).approve(rotation.id, by="U_APPROVER", click="t/1")
+
+
+async def test_a_form_that_comes_before_the_taking_back_is_over_is_asked_to_wait(bare_stage: Stage) -> None:
+    bare_stage.overrides |= {"PATIENCE": "30", "CONTROL_PLANE_ATTEMPTS": "1"}
+    async with bare_stage.bot():
+        card = await bare_stage.ask()
+        await bare_stage.give(card, "sk-bad-WRONGCANARY9876543210")
+        await bare_stage.says(card, "stopped: the new secret was refused")
+        bare_stage.aisix.faults.fail("GET", "/provider_keys", status=500, times=1000)
+
+        result = await bare_stage.give(card, NEW_SECRET, button="Another secret")
+
+        assert "The refused secret is still being taken back" in str(result.errors)
+
+
+async def test_the_old_key_is_no_replacement_of_itself(stage: Stage) -> None:
+    await stage.ask()
+    rotation = await stage.record()
+    old = stage.key_named(KEY)
+    wanted = Replacement(name=KEY, asked_at=rotation.requested_at, key_id=old.id)
+    with pytest.raises(Blocked, match="AISIX answered with the old key itself"):
+        await replace(rotation.but(replacement=wanted), stage.built.world)
+
+
+async def test_a_replacement_that_is_gone_is_said(stage: Stage) -> None:
+    await stage.ask()
+    rotation = await stage.record()
+    wanted = Replacement(name="gone", asked_at=rotation.requested_at, key_id="gone")
+    with pytest.raises(Blocked, match="The replacement key no longer exists"):
+        await replace(rotation.but(replacement=wanted), stage.built.world)
+
+
+async def test_a_model_that_stays_unclear_at_the_last_look_stops_the_delete(stage: Stage) -> None:
+    card = await stage.ask()
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+    rotation = await stage.record()
+    stage.aisix.upstream.set(NEW_SECRET, 429)
+
+    with pytest.raises(Blocked, match="did not answer well"):
+        await recheck(rotation, stage.built.world)
+
+
+async def test_a_model_that_is_not_on_the_replacement_stops_the_delete(stage: Stage) -> None:
+    card = await stage.ask()
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+    rotation = await stage.record()
+    spare = stage.aisix.add_key("spare", provider="openai", secret=NEW_SECRET, environments=["production", "staging"])
+    model = next(m for m in stage.aisix.models.values() if m.display_name == "support-embed")
+    stage.aisix.edit(model, provider_key_id=spare.id)
+
+    with pytest.raises(Blocked, match="is not on the replacement"):
+        await recheck(rotation.but(made=(*rotation.made, spare.id)), stage.built.world)
+
+
+async def test_a_form_that_slack_does_not_open_is_said(stage: Stage) -> None:
+    card = await stage.ask()
+    stage.slack.faults.fail("views.open", error="internal_error", times=2)
+    await stage.press("Enter new secret", card)
+    await stage.told("U_REQUESTER", "Slack was too slow to open the form.")
+
+    await stage.slack.person("U_REQUESTER").command("")
+
+    await stage.told("U_REQUESTER", "or type `/rotate-key NAME`")
+
+
+async def test_a_card_that_slack_does_not_take_ends_the_rotation_before_it_begins(stage: Stage) -> None:
+    stage.slack.faults.rate_limit("chat.postMessage", retry_after=5, times=1)
+    await stage.slack.person("U_REQUESTER").command(KEY)
+
+    await stage.told("U_REQUESTER", "Slack does not take my messages at the moment.")
+
+    assert await stage.built.store.under_way() == []
+
+
+@pytest.mark.parametrize("fault", ["fail", "drop"])
+async def test_where_slack_does_not_say_who_asks_nothing_is_done(stage: Stage, fault: str) -> None:
+    if fault == "fail":
+        stage.slack.faults.fail("users.info", error="internal_error")
+    else:
+        stage.slack.faults.drop("users.info", times=3)
+    await stage.slack.person("U_REQUESTER").command(KEY)
+
+    await stage.told("U_REQUESTER", "Slack does not tell me who you are")
+
+    assert stage.slack.messages("C_OPS") == []
+
+
+async def test_a_lost_connection_to_slack_delays_the_card(stage: Stage) -> None:
+    card = await stage.ask()
+    stage.slack.faults.drop("chat.update", times=1)
+    await stage.press("Cancel", card)
+
+    await stage.says(card, "cancelled")
