@@ -169,9 +169,7 @@ async def probe_each(rotation: Rotation, models: list[AffectedModel], world: Wor
     async def probe(model: AffectedModel) -> None:
         seen[model.id] = await world.gateways.probe(model, rotation.id)
 
-    for _, error in await each(models, probe, width=world.limits.concurrency):
-        if error:
-            raise error
+    await each(models, probe, width=world.limits.concurrency)
     return seen
 
 

@@ -81,10 +81,7 @@ async def _ask(rotation: Rotation, world: World) -> Outcome:
             evidence = await world.gateways.probe(model, rotation.id, under=throwaway.name)
             answers[throwaway.name] = counted(throwaway.finding, evidence, world.now())
 
-    results = await each([samples[t.sample] for t in open_ones], ask, width=world.limits.concurrency)
-    for _, error in results:
-        if error:
-            raise error
+    await each([samples[t.sample] for t in open_ones], ask, width=world.limits.concurrency)
     throwaways = tuple(t.but(finding=answers.get(t.name, t.finding)) for t in rotation.throwaways)
     return _decide(rotation.but(throwaways=throwaways), world)
 

