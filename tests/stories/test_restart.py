@@ -114,6 +114,29 @@ async def test_killed_in_the_middle_of_the_cut_over(bare_stage: Stage, tmp_path:
     assert theatre.creations == 1
 
 
+@pytest.mark.parametrize(("method", "effect"), [("POST", False), ("POST", True), ("DELETE", False), ("DELETE", True)])
+async def test_killed_in_the_rehearsal_it_leaves_no_throw_away_model_behind(
+    bare_stage: Stage,
+    tmp_path: Path,
+    method: str,
+    effect: bool,  # noqa: FBT001
+) -> None:
+    theatre = theatre_of(bare_stage, tmp_path, "shared")
+    models = set(bare_stage.aisix.models)
+    async with AsyncExitStack() as stack:
+        await theatre.begin(stack)
+        card = await bare_stage.ask()
+        theatre.kill_before(method, "/models", effect=effect, number=1)
+        await bare_stage.give(card)
+        await theatre.bot.ended()
+
+        await theatre.begin(stack)
+        await theatre.end(card)
+
+    theatre.ended_well()
+    assert set(bare_stage.aisix.models) == models
+
+
 async def test_killed_while_it_waits_for_approval(bare_stage: Stage, tmp_path: Path, store: str) -> None:
     theatre = theatre_of(bare_stage, tmp_path, store)
     async with AsyncExitStack() as stack:
