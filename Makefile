@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check bench run format golden lock clean
+.PHONY: demo comparison test check bench run format golden lock clean
 
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
+
+comparison: $(READY)  ## what a wrong secret costs callers: by hand, and by the bot
+	$(BIN)/python -m sandbox.comparison $(ARGS)
 
 test: $(READY)  ## every test; they wait more than they work, so five processes suit two cores
 	$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)

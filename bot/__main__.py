@@ -32,6 +32,7 @@ from bot.http import make_site
 from bot.jobs import Jobs
 from bot.service import RotationService, Rules
 from bot.settings import Settings, WrongSettings, read_settings
+from bot.status import StatusPages
 from bot.steps.common import Limits, World
 from bot.store import Store
 from bot.worker import QuietWorker, Work
@@ -123,7 +124,8 @@ async def _reach(store: Store) -> None:
 async def _world(stack: AsyncExitStack, settings: Settings, now: Callable[[], datetime]) -> World:
     control_plane = await stack.enter_async_context(control_plane_of(settings))
     gateways = await stack.enter_async_context(gateways_of(settings, now))
-    return World(control_plane=control_plane, gateways=gateways, limits=limits_of(settings), now=now)
+    status = await stack.enter_async_context(status_of(settings, now))
+    return World(control_plane=control_plane, gateways=gateways, status=status, limits=limits_of(settings), now=now)
 
 
 def control_plane_of(settings: Settings) -> ControlPlane:
@@ -147,6 +149,11 @@ def gateways_of(settings: Settings, now: Callable[[], datetime]) -> Gateways:
     )
 
 
+def status_of(settings: Settings, now: Callable[[], datetime]) -> StatusPages:
+    """Return the client of the replicas' status addresses."""
+    return StatusPages(settings.aisix_gateways, timeout=settings.status_timeout.total_seconds(), now=now)
+
+
 def limits_of(settings: Settings) -> Limits:
     """Return the settings that the steps go by."""
     return Limits(
@@ -157,7 +164,13 @@ def limits_of(settings: Settings) -> Limits:
         projection=settings.projection_timeout,
         settle=settings.settle,
         verify=settings.verify_timeout,
+        require_proof=settings.require_proof,
+        waves=settings.waves,
+        environment_order=settings.environment_order,
         soak=settings.soak,
+        look_interval=settings.look_interval,
+        evidence_max_age=settings.evidence_max_age,
+        watch=settings.watch,
         patience=settings.patience,
         secret_expiry=settings.secret_expiry,
         approval_reminder=settings.approval_reminder,
@@ -276,6 +289,7 @@ def bolt_app(built: Parts, background: Background) -> AsyncApp:
         rules=built.rules,
         gateways=built.world.gateways.environments,
         now=built.world.now,
+        pepper=built.settings.fingerprint_pepper,
     )
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
     register(app, rotations=service, announcer=built.announcer, answers=answers, background=background)

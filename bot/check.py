@@ -124,14 +124,20 @@ async def _is_known(environment: str, world: World) -> bool:
 
 
 async def _status(url: str) -> Finding:
+    async with httpx.AsyncClient(timeout=10) as http:
+        config, metrics = await _page(http, url, "/status/config"), await _page(http, url, "/metrics")
+    if config.status_code != httpx.codes.OK:
+        raise Wrong(f"GET /status/config answers {config.status_code}: is that a status_url in AISIX_GATEWAYS?")
+    if metrics.status_code != httpx.codes.OK:
+        return f"it answers, but GET /metrics answers {metrics.status_code}: without counters nothing can be proved."
+    return "the status address answers, with counters."
+
+
+async def _page(http: httpx.AsyncClient, url: str, path: str) -> httpx.Response:
     try:
-        async with httpx.AsyncClient(timeout=10) as http:
-            response = await http.get(url.rstrip("/") + "/status/config")
+        return await http.get(url.rstrip("/") + path)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Wrong(f"no answer from a status_url in AISIX_GATEWAYS ({type(error).__name__}).") from None
-    if response.status_code != httpx.codes.OK:
-        raise Wrong(f"GET /status/config answers {response.status_code}: is that a status_url in AISIX_GATEWAYS?")
-    return "the status address answers."
 
 
 async def _redis(settings: Settings) -> Finding:

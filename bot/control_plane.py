@@ -124,10 +124,11 @@ class ControlPlane:
         path = f"/environments/{environment}/models/{model}"
         await self._again("PATCH", path, {"provider_key_id": key_id})
 
-    async def create_model(self, like: Model, name: str, key_id: str) -> None:
-        """Create a model called *name* on a provider key, with every other setting of the model *like*."""
+    async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
+        """Create a model called *name* for *upstream*, on a key, with every other setting of the model *like*."""
         path = f"/environments/{like.environment}/models"
-        body = {**like.settings, "display_name": name, "provider_key_id": key_id}
+        reaches = {"model_name": upstream} if "*" in like.alias else {}
+        body = {**like.settings, **reaches, "display_name": name, "provider_key_id": key_id}
         try:
             await self._creating(path, body)
         except ApiError as error:

@@ -12,7 +12,7 @@ from bot.jobs import Jobs
 from bot.metrics import STEPS
 from bot.rotation import Rotation, State, Stop, Track
 from bot.steps import TRACKS, next_step, rewound
-from bot.steps.common import Ask, Done, Limits, Outcome, Step, Wait, World
+from bot.steps.common import Again, Ask, Done, Limits, Outcome, Step, Wait, World
 from bot.store import Conflict, Store
 
 log = structlog.get_logger("keyturn.engine")
@@ -63,9 +63,8 @@ def _attend(rotation: Rotation, world: World) -> Rotation:
     """Remind of a wanted approval; after its expiry, verify again and ask again."""
     if world.now() < _asked(rotation) + world.limits.approval_expiry:
         return rotation.but(reminded_at=world.now())
-    again = rewound(rotation.to(State.RUNNING), "project")
-    findings = {id_: f.but(latest=None, passes=0, failing_since=None) for id_, f in rotation.findings.items()}
-    return again.but(findings=findings, asked_at=None, reminded_at=None)
+    again = rewound(rotation.to(State.RUNNING), "project").unproved()
+    return again.but(asked_at=None, reminded_at=None)
 
 
 async def _take_step(rotation: Rotation, world: World) -> Rotation:
@@ -89,9 +88,16 @@ def finished(rotation: Rotation, now: datetime) -> Rotation:
         done=(),
         findings={},
         replacement=None,
+        same_secret_checked=False,
         left_alone=(),
         throwaways=(),
         rehearsal=None,
+        barriers=(),
+        wave=0,
+        looks={},
+        tally=None,
+        ledgers={},
+        silences=(),
         verified_at=None,
         asked_at=None,
         secret_asked_at=now,
@@ -119,12 +125,17 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
             return after.but(
                 done=done, note=None, retry_at=None, step_since=None, trouble_since=None, stalled_since=None
             )
+        case Again(after, name, reason):
+            again = rewound(after, name).but(step_since=None, trouble_since=None, stalled_since=None)
+            return again.but(note=reason, retry_at=world.now())
         case Wait(after, reason, retry_in):
             waiting = after.but(note=reason, retry_at=world.now() + retry_in, trouble_since=None)
             return _with_an_end(before, waiting, step, world)
         case Ask(after, reason):
             asked = after.to(State.AWAITING_SECRET)
-            return asked.but(note=reason, replacement=None, done=(), secret_asked_at=world.now())
+            return asked.but(
+                note=reason, replacement=None, same_secret_checked=False, done=(), secret_asked_at=world.now()
+            )
 
 
 def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) -> Rotation:
@@ -132,7 +143,7 @@ def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) 
     if _learnt(waiting) != _learnt(before):
         return waiting.but(stalled_since=None)
     since = before.stalled_since or world.now()
-    if world.now() - since <= world.limits.patience or step.name == "soak":
+    if world.now() - since <= world.limits.patience or step.waits_for_time:
         return waiting.but(stalled_since=since)
     minutes = int(world.limits.patience.total_seconds() // 60)
     sentence = f"Nothing has changed for {minutes} minutes: {waiting.note}"
@@ -228,7 +239,7 @@ def _event(before: Rotation, after: Rotation) -> dict[str, str]:
     return {
         "by": "keyturn",
         "what": "step",
-        "why": after.done[-1] if after.done != before.done else after.note or "",
+        "why": after.done[-1] if len(after.done) > len(before.done) else after.note or "",
     }
 
 

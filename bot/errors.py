@@ -6,7 +6,7 @@ KeyturnError
 │   ├── WrongState       the rotation has moved on meanwhile
 │   ├── UnknownKey       no provider key of that name; carries the nearest names
 │   ├── AmbiguousKey     several provider keys of that name; carries them
-│   ├── BadSecret        a secret of the wrong shape; the sentence goes to the field
+│   ├── BadInput         what was typed into a form cannot be used; the sentence goes to the field
 │   └── Unanswerable     a service that is needed to answer does not answer
 ├── Blocked              the rotation stops until a person decides; the channel is told
 └── ApiError             the control plane said no
@@ -55,8 +55,8 @@ class AmbiguousKey(Refused):
         self.choices = choices
 
 
-class BadSecret(Refused):
-    """The secret has the wrong shape; the sentence never holds a piece of it."""
+class BadInput(Refused):
+    """What was typed into a form cannot be used; the sentence, at *field*, never holds a piece of a secret."""
 
     def __init__(self, sentence: str, *, field: str = "secret") -> None:
         super().__init__(sentence)

@@ -1,12 +1,12 @@
-"""What an answer of a gateway proves. Pure; the table is facts/aisix.md 6.3, the verdicts are design.md 5."""
+"""What everything that was seen of a model proves. Pure; the verdicts are design.md 5, the traps facts/aisix.md 9."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from bot.frozen import Frozen
-
-HTTP_OK = range(200, 300)
+from bot.replica import UNNAMED, WELL, Replica, rise
 
 
 class Verdict(StrEnum):
@@ -21,29 +21,8 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"
 
 
-class Answer(Frozen):
-    """What came back from one probe; the upstream's message is not kept, it can hold a part of a key."""
-
-    status: int | None = None
-    type: str = ""
-    code: str = ""
-    names_unknown_key: bool = False
-    cache: str = ""
-    served_by: str = ""
-    retry_after: float | None = None
-    trouble: str = ""
-    """Why there is no status: "time-out", "no connection", "answer was not JSON"."""
-
-    malformed: bool = False
-
-    @property
-    def signature(self) -> str:
-        """Name the answer without a word of the upstream's: `401 upstream_error invalid_api_key`."""
-        return " ".join(str(part) for part in (self.status, self.type, self.code) if part) or self.trouble
-
-
 class Evidence(Frozen):
-    """A verdict on one answer, with its reason."""
+    """A verdict with its reason, and when it was reached."""
 
     verdict: Verdict
     reason: str
@@ -52,6 +31,9 @@ class Evidence(Frozen):
     blames_credential: bool = False
     of_upstream: bool = False
     """The upstream itself said this of the model: only then can it have been so before as well."""
+
+    gateway: str = ""
+    """What the gateway that answered calls itself, with its version."""
 
     @property
     def passed(self) -> bool:
@@ -65,92 +47,203 @@ class Evidence(Frozen):
 
 
 Judgement = tuple[Verdict, str]
-"""A verdict and the reason for it; a reason that blames the credential belongs to `REJECTED`."""
-
-BY_TYPE: Mapping[tuple[int, str], Judgement] = {
-    (401, "invalid_api_key"): (Verdict.INCONCLUSIVE, "the gateway refused the probe's own caller key"),
-    (403, "permission_denied"): (Verdict.INCONCLUSIVE, "the probe's caller key may not use this alias"),
-    (404, "model_not_found"): (Verdict.PROJECTION, "the gateway does not know the alias"),
-    (401, "authentication_error"): (Verdict.REJECTED, "the secret is malformed; it never left the gateway"),
-    (401, "upstream_error"): (Verdict.REJECTED, "the upstream refused the credential"),
-    (403, "upstream_error"): (Verdict.REJECTED, "the upstream refused the credential's permission"),
-    (404, "upstream_error"): (Verdict.REJECTED, "the upstream does not offer this model to the credential"),
-    (500, "config_error"): (Verdict.REJECTED, "the provider refused to exchange the secret for a token"),
-    (503, "provider_unavailable"): (Verdict.REJECTED, "the key lacks the adapter or provider that it needs"),
-    (400, "invalid_request_error"): (Verdict.REJECTED, "the gateway refused the request's settings"),
-    (429, "upstream_error"): (Verdict.INCONCLUSIVE, "the upstream limits the rate"),
-    (429, "rate_limit_exceeded"): (Verdict.INCONCLUSIVE, "the gateway limits the rate of the probe"),
-    (429, "billing_error"): (Verdict.INCONCLUSIVE, "the gateway's budget is used up"),
-    (422, "content_filter"): (Verdict.INCONCLUSIVE, "a guardrail stopped the probe"),
-    (501, "not_implemented"): (
-        Verdict.INCONCLUSIVE,
-        "the model does not offer this endpoint; set one in `probes`",
-    ),
-    (503, "all_candidates_unavailable"): (Verdict.INCONCLUSIVE, "no target of the alias is available"),
-}
-
-BY_STATUS: Mapping[int, Judgement] = {
-    401: (Verdict.REJECTED, "the credential was refused"),
-    403: (Verdict.REJECTED, "permission was refused"),
-    404: (Verdict.PROJECTION, "the gateway does not know the alias"),
-    408: (Verdict.INCONCLUSIVE, "the upstream did not answer in time"),
-    413: (Verdict.INCONCLUSIVE, "the probe was too large"),
-    422: (Verdict.INCONCLUSIVE, "a rule stopped the probe"),
-    429: (Verdict.INCONCLUSIVE, "the rate is limited"),
-    501: (Verdict.INCONCLUSIVE, "the model does not offer this endpoint; set one in `probes`"),
-    504: (Verdict.INCONCLUSIVE, "the upstream did not answer in time"),
-}
-
-CREDENTIAL_STATUSES = frozenset({401, 403, 500})
-LIMITS = frozenset({408, 429})
-NO_CREDIT = "insufficient_quota"
+"""A verdict and the reason for it."""
 
 
-def judge(answer: Answer, *, alias: str) -> Judgement:
-    """Say what *answer* proves about the model called *alias*."""
-    if answer.status is None:
-        return Verdict.INCONCLUSIVE, f"no answer ({answer.trouble})"
-    if answer.status in HTTP_OK:
-        return _judge_success(answer, alias)
-    if answer.code == NO_CREDIT:
-        return Verdict.REJECTED, "the account behind the credential has no credit left"
-    if answer.names_unknown_key:
-        return Verdict.PROJECTION, "the gateway does not have the provider key"
-    return BY_TYPE.get((answer.status, answer.type)) or _judge_status(answer.status)
+class Sight(Frozen):
+    """Two looks at one replica: when its model's proof began, and now."""
+
+    before: Replica | None
+    now: Replica
+
+    @cached_property
+    def since(self) -> Replica:
+        """Return what it counted between the two."""
+        return rise(self.before, self.now)
+
+    @cached_property
+    def began_anew(self) -> bool:
+        """Tell whether its counters began anew in between: what they showed before that is lost."""
+        before = self.before
+        return before is not None and self.since.counts is not None and self.now.restarted_since(before)
 
 
-def _judge_success(answer: Answer, alias: str) -> Judgement:
-    if answer.cache == "hit":
-        return Verdict.INVALID, "answered from a cache, so the credential was not used"
-    if answer.served_by and answer.served_by != alias:
-        return Verdict.INVALID, "answered by another target, so the credential was not used"
-    if answer.malformed:
-        return Verdict.INCONCLUSIVE, "the answer was not one that a model gives"
-    return Verdict.LIKELY, "answered"
+class Observation(Frozen):
+    """All that was seen of one model since it was pointed at the replacement key."""
+
+    model_id: str
+    replacement_id: str
+    answer: Evidence
+    """The newest answer."""
+
+    passes: int = 0
+    """Good answers in a row, all of them since the earlier looks of `sights`: each has to be in their counters."""
+
+    wanted: int = 1
+    sights: tuple[Sight, ...] = ()
+    """One for each status address in the settings."""
+
+    barrier: str = ""
+    """The throw-away model that was made after the change, where there is one."""
+
+    projected: str = ""
+    """How the change was seen to be everywhere without a status address; empty when it was not."""
+
+    unlisted: bool = False
+    """Probes were answered by a replica whose status address is not in the settings."""
+
+    old_token_until: datetime | None = None
+    """Until when the gateway may go on with a token that it got for the old secret, though it counts the new key."""
 
 
-def _judge_status(status: int) -> Judgement:
-    if status in BY_STATUS:
-        return BY_STATUS[status]
-    if status >= 500:  # noqa: PLR2004 - HTTP's own boundary
-        return Verdict.INCONCLUSIVE, "the upstream or the gateway had an error"
-    return Verdict.INCONCLUSIVE, "the gateway refused the request"
+# --- what speaks against a model ---
+
+FINAL = frozenset({Verdict.REJECTED, Verdict.INVALID, Verdict.PROJECTION})
+"""Answers that need no look at a replica; any other that is not good leaves room for something graver."""
 
 
-def evidence(answer: Answer, *, alias: str, at: datetime) -> Evidence:
-    """Turn *answer* into evidence."""
-    verdict, reason = judge(answer, alias=alias)
-    rejected = verdict is Verdict.REJECTED
-    return Evidence(
-        verdict=verdict,
-        reason=reason if verdict is Verdict.LIKELY else f"{reason} ({answer.signature})",
-        at=at,
-        signature=answer.signature,
-        of_upstream=answer.type == "upstream_error" and answer.status not in LIMITS,
-        blames_credential=rejected and (answer.status in CREDENTIAL_STATUSES or answer.code == NO_CREDIT),
-    )
+def doubt(seen: Observation) -> Judgement | None:
+    """Say what speaks against the model, whatever it answered before; None if nothing does.
+
+    What a replica shows comes before an answer that says nothing: that one could be accepted, this never.
+    """
+    said = None if seen.answer.passed else (seen.answer.verdict, seen.answer.reason)
+    if said and seen.answer.verdict in FINAL:
+        return said
+    shown = (check(sight, seen) for check in CHECKS for sight in seen.sights)
+    return next(filter(None, shown), None) or _stale_token(seen) or said
 
 
-def skipped(at: datetime) -> Evidence:
-    """Say that the settings exempt this model from probes."""
-    return Evidence(verdict=Verdict.SKIPPED, reason="not probed: the settings say skip", at=at)
+def _stale_token(seen: Observation) -> Judgement | None:
+    if seen.old_token_until is None:
+        return None
+    gateway, until = seen.answer.gateway or "the gateway", f"{seen.old_token_until:%H:%M} UTC"
+    return Verdict.INVALID, f"{gateway} may use a token of the old secret until {until}"
+
+
+def _rejects(sight: Sight, seen: Observation) -> Judgement | None:
+    now = sight.now
+    if {seen.model_id, seen.replacement_id} & set(now.rejected):
+        return Verdict.INVALID, f"{now.name} has rejected the change and serves its last good configuration"
+    if now.rejects_more:
+        return Verdict.INVALID, f"{now.name} has rejected rows that it does not name, the change may be among them"
+    return None
+
+
+def _uses_old_key(sight: Sight, seen: Observation) -> Judgement | None:
+    old = sight.since.served(seen.model_id).old
+    return (Verdict.INVALID, f"{sight.now.name} served it {_times(old)} with the old key") if old else None
+
+
+def _lags(sight: Sight, seen: Observation) -> Judgement | None:
+    """Doubt a replica that lists its models, and not the one that came after the change."""
+    listed = sight.now.throwaways
+    if not seen.barrier or listed is None or seen.barrier in listed:
+        return None
+    return Verdict.PROJECTION, f"{sight.now.name} does not have the change yet"
+
+
+def _is_cut_off(sight: Sight, seen: Observation) -> Judgement | None:
+    now = sight.now
+    if _has_barrier(now, seen) or not (now.connected is False or now.state in OUT_OF_TOUCH):
+        return None
+    state = "not connected" if now.connected is False else now.state
+    return Verdict.PROJECTION, f"{now.name} is cut off from the control plane ({state})"
+
+
+CHECKS = (_rejects, _uses_old_key, _lags, _is_cut_off)
+"""What a replica may show against a model, the gravest first."""
+
+OUT_OF_TOUCH = frozenset({"out_of_sync", "never_loaded", "empty"})
+
+
+def _has_barrier(replica: Replica, seen: Observation) -> bool:
+    return bool(seen.barrier) and seen.barrier in (replica.throwaways or ())
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+# --- what speaks for it ---
+
+
+def weigh(seen: Observation) -> Judgement:
+    """Say what everything that was seen of a model proves."""
+    doubted = doubt(seen)
+    if doubted:
+        return doubted
+    if seen.passes < max(1, seen.wanted):
+        return Verdict.INCONCLUSIVE, f"answered {seen.passes} of {seen.wanted} times in a row so far"
+    lacking = next(_lacks(seen), None)
+    if lacking is None:
+        return Verdict.PROVED, _proof(seen)
+    if seen.projected or _is_everywhere(seen):
+        how = seen.projected or "every gateway has the change"
+        return Verdict.LIKELY, f"answered {seen.passes} times in a row; {how}; not proved: {lacking}"
+    return Verdict.INCONCLUSIVE, f"answered, but with which key is unknown: {lacking}"
+
+
+def _lacks(seen: Observation) -> Iterator[str]:
+    """Yield what is missing for a proof."""
+    if not seen.sights:
+        yield "no status address in the settings"
+    for sight in seen.sights:
+        yield from (f"{sight.now.name} {lack}" for lack in _lacks_of(sight, seen) if lack)
+    if seen.unlisted:
+        yield "a replica answers that has no status address in the settings"
+    if _counted(seen) < seen.passes:
+        yield f"the counters show {_counted(seen):,} of {seen.passes:,} answers: what gave the others was not seen"
+
+
+def _lacks_of(sight: Sight, seen: Observation) -> Iterator[str]:
+    """Yield what one replica leaves to be desired, the gravest first; empty words for what is well."""
+    now, since = sight.now, sight.since
+    yield now.trouble
+    yield from _lacks_of_counters(sight, seen)
+    yield "is not connected to the control plane" if now.connected is False else ""
+    if now.state != WELL:
+        yield f"calls itself {now.state}" if now.state else "does not tell its state"
+    yield "rejects rows of its configuration" if now.rejects else ""
+    yield "" if since.served(seen.model_id).new else "was not reached by a probe"
+
+
+def _lacks_of_counters(sight: Sight, seen: Observation) -> Iterator[str]:
+    served, unnamed = sight.since.served(seen.model_id), sight.since.served(UNNAMED)
+    if sight.now.counts is None:
+        yield "shows no counters"
+    elif sight.since.counts is None:
+        yield "showed no counters before"
+    if sight.began_anew:
+        yield "began to count anew, so what it counted before is lost"
+    if sight.now.at < seen.answer.at:
+        yield "was not looked at since the newest answer"
+    if served.blind:
+        yield f"does not say with which key it served it {_times(served.blind)}"
+    if unnamed.old:
+        yield f"used the old key {_times(unnamed.old)} for a model that it does not name"
+
+
+def _counted(seen: Observation) -> int:
+    """Return how many answers with the replacement the counters show, on all replicas."""
+    return sum(sight.since.served(seen.model_id).new for sight in seen.sights)
+
+
+def _is_everywhere(seen: Observation) -> bool:
+    """Tell whether every replica that may have answered was seen to have the change."""
+    if seen.unlisted or not seen.sights:
+        return False
+    if all(_has_barrier(sight.now, seen) for sight in seen.sights):
+        return True
+    reached = all(sight.since.served(seen.model_id).new or _has_barrier(sight.now, seen) for sight in seen.sights)
+    return reached and _counted(seen) >= seen.passes
+
+
+def _proof(seen: Observation) -> str:
+    """Say what the counters showed, and since when all of them have."""
+    served = [sight.since.served(seen.model_id).new for sight in seen.sights]
+    since = max(sight.before.at for sight in seen.sights if sight.before)
+    counted = " + ".join(f"{count:,}" for count in served)
+    where = f"on {len(served)} replicas" if len(served) > 1 else "on the one replica"
+    requests = "request" if served == [1] else "requests"
+    return f"replacement served {counted} {requests} {where}; old key 0 since {since:%H:%M} UTC"

@@ -1,6 +1,7 @@
 """Probes: live requests through a managed gateway, and what came back. The only module that speaks to gateways."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -8,9 +9,10 @@ from fnmatch import fnmatchcase
 from typing import Any, Self
 
 import httpx
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
-from bot.evidence import Answer, Evidence, evidence, skipped
+from bot.answer import Answer, evidence, skipped
+from bot.evidence import Evidence
 from bot.frozen import Frozen
 from bot.metrics import calls
 from bot.plan import AffectedModel
@@ -23,6 +25,9 @@ class GatewaySettings(Frozen):
     url: str
     caller_key: SecretStr
     status_urls: tuple[str, ...] = ()
+    replicas: int = Field(0, ge=0)
+    """How many replicas there are; absent: one for each status address."""
+
     probes: dict[str, str] = {}
     """Probe by alias: an endpoint (`chat`, `embeddings`, …), `skip`, a concrete model name, or `endpoint name`."""
 
@@ -104,6 +109,18 @@ def _concrete(alias: str, probes: Mapping[str, str]) -> str:
     return f"{match[1]} {match[0]}" if match else ""
 
 
+_FRESH = httpx.Limits(max_keepalive_connections=0)
+"""A connection for each probe: a balancer that spreads connections would send all of one to the same replica."""
+
+
+def passed_on(model: AffectedModel, name: str) -> str:
+    """Return the upstream model that a request for *name* reaches through *model*."""
+    before, star, after = model.alias.partition("*")
+    if not star:
+        return model.upstream
+    return (model.upstream or star).replace(star, name[len(before) : len(name) - len(after)])
+
+
 class Gateways:
     """Every environment's gateway; probes go through here, a bounded number at a time."""
 
@@ -118,7 +135,7 @@ class Gateways:
         self._settings = settings
         self._now = now
         self._turn = asyncio.Semaphore(concurrency)
-        self._http = httpx.AsyncClient(timeout=timeout, limits=httpx.Limits(max_connections=concurrency))
+        self._http = httpx.AsyncClient(timeout=timeout, limits=_FRESH)
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,6 +157,11 @@ class Gateways:
         """Return the endpoint that *model* is asked at; empty when the settings say `skip`."""
         probe = probe_for(model, self._settings[model.environment].probes)
         return probe.endpoint if probe else ""
+
+    def upstream(self, model: AffectedModel) -> str:
+        """Return the upstream model that a probe of *model* reaches: a wildcard passes on what stands for its star."""
+        probe = probe_for(model, self._settings[model.environment].probes)
+        return passed_on(model, probe.name) if probe else ""
 
     async def probe(self, model: AffectedModel, tag: str, *, under: str = "") -> Evidence:
         """Send one live request for *model* and say what it proves. Never raises.
@@ -209,6 +231,9 @@ def _needs_a_name(model: AffectedModel, at: datetime) -> Evidence:
     return evidence(answer, alias=model.alias, at=at)
 
 
+VERSION = re.compile(r"AISIX/\d{1,4}(\.\d{1,4}){0,3}")
+
+
 def read_answer(response: httpx.Response) -> Answer:
     """Keep of a response what a verdict needs, and no text of the upstream's."""
     body = _json(response)
@@ -224,6 +249,7 @@ def read_answer(response: httpx.Response) -> Answer:
         served_by=response.headers.get("x-aisix-served-by", ""),
         retry_after=retry_after(response.headers.get("Retry-After")),
         malformed=bool(error) or not _has_result(body),
+        gateway=found.group() if (found := VERSION.match(response.headers.get("Server", ""))) else "",
     )
 
 

@@ -326,6 +326,7 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
             models=models,
             environments=environments,
             routes=fresh.routes,
+            dependents=dependents(inventory, [m for m in inventory.models if m.id in {k.id for k in models}]),
             old_key_gone=gone,
             unverifiable=tuple(env for env in environments if env not in set(gateways)),
         ),

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from bot.errors import NotAllowed, StopKind, WrongState
+from bot.evidence import Verdict
 from bot.frozen import Frozen
-from bot.rotation import MEANING, Rotation, State, Track
+from bot.plan import AffectedModel
+from bot.rotation import MEANING, Rotation, State, Track, was_failing_before
 
 
 class Action(StrEnum):
@@ -16,6 +18,7 @@ class Action(StrEnum):
     TRY_AGAIN = "Try again"
     ANOTHER_SECRET = "Another secret"  # noqa: S105 - a label
     ROLL_BACK = "Roll back"
+    ACCEPT_UNPROVED = "Accept unproved"
     DELETE_OLD_KEY = "Delete old key"
 
 
@@ -43,7 +46,7 @@ OFFERS: Mapping[StopKind, tuple[Action, ...]] = {
     StopKind.REFUSED: (Action.ANOTHER_SECRET, Action.ROLL_BACK),
     StopKind.DIFFERENCE: (Action.TRY_AGAIN, Action.ROLL_BACK),
     StopKind.PROJECTION: (Action.TRY_AGAIN, Action.ROLL_BACK),
-    StopKind.UNVERIFIED: (Action.TRY_AGAIN, Action.ANOTHER_SECRET, Action.ROLL_BACK),
+    StopKind.UNVERIFIED: (Action.TRY_AGAIN, Action.ACCEPT_UNPROVED, Action.ANOTHER_SECRET, Action.ROLL_BACK),
     StopKind.DRIFT: (Action.TRY_AGAIN, Action.ROLL_BACK),
     StopKind.TROUBLE: (Action.TRY_AGAIN, Action.ROLL_BACK),
 }
@@ -66,6 +69,8 @@ def offered(rotation: Rotation) -> tuple[Action, ...]:
     """Return what can be pressed on *rotation* now."""
     if rotation.state is State.BLOCKED and rotation.stop:
         offers = OFFERS[rotation.stop.kind]
+        if rotation.track is not Track.FORWARD or not acceptable(rotation):
+            offers = tuple(a for a in offers if a is not Action.ACCEPT_UNPROVED)
         if rotation.plan.old_key_gone or rotation.delete_asked_at:  # there may be nothing to go back to
             offers = tuple(a for a in offers if a is not Action.ROLL_BACK)
         if rotation.track is Track.BACK:  # it is being rolled back already: go on, or give up the way back
@@ -74,6 +79,19 @@ def offered(rotation: Rotation) -> tuple[Action, ...]:
     if rotation.state is State.RUNNING and (rotation.track is Track.WITHDRAW or rotation.approvals):
         return ()
     return IN_STATE[rotation.state]
+
+
+def acceptable(rotation: Rotation) -> tuple[AffectedModel, ...]:
+    """Return the models that an approver may accept unproved: those of which nothing is known, for or against."""
+    findings = ((model, rotation.finding(model)) for model in rotation.moved)
+    return tuple(
+        model
+        for model, finding in findings
+        if finding.standing
+        and finding.standing.verdict is Verdict.INCONCLUSIVE
+        and not finding.is_accepted
+        and not was_failing_before(finding)
+    )
 
 
 def check_offered(rotation: Rotation, action: Action) -> None:
@@ -115,12 +133,17 @@ def check_may_steer(rotation: Rotation, standing: Standing) -> None:
         raise NotAllowed(f"Only <@{rotation.requested_by}> or an approver can do this.")
 
 
-def check_may_approve(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:
-    """Refuse whoever may not release the delete."""
+def check_may_accept(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:
+    """Refuse whoever may not vouch for this rotation: an approver, and not of what they asked for themselves."""
     check_member(standing.person)
     mine = standing.person.id == rotation.requested_by
     if not standing.approver or (mine and not self_approval):
         other = "" if self_approval else f" other than <@{rotation.requested_by}>"
         raise NotAllowed(f"Only an approver{other} can do this.")
+
+
+def check_may_approve(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:
+    """Refuse whoever may not release the delete."""
+    check_may_accept(rotation, standing, self_approval=self_approval)
     if any(approval.by == standing.person.id for approval in rotation.approvals):
         raise WrongState("You have approved this already; another approver is needed.")

@@ -1,14 +1,17 @@
 """The record of a rotation: a value, a table of states, and the few verbs that make the next value."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
 from bot.errors import StopKind, WrongState
-from bot.evidence import Evidence
+from bot.evidence import Evidence, Verdict
 from bot.frozen import Frozen
 from bot.plan import AffectedModel, Plan, ProviderKey, plural
+from bot.replica import Replica, Served, host_of
 
 
 class State(StrEnum):
@@ -71,33 +74,129 @@ class Replacement(Frozen):
     refusal: str | None = None
     """Why the control plane refused to create it, if it did."""
 
+    fingerprint: str | None = None
+    """The secret's, kept here only until the key's id is known; the store then keeps it by that id."""
+
+
+class Acceptance(Frozen):
+    """An approver's word that a model may stay unproved; it counts for as long as nothing speaks against the model."""
+
+    by: str
+    at: datetime
+    reason: str
+
 
 class Finding(Frozen):
     """What this rotation did to one model and saw of it."""
 
     baseline: Evidence | None = None
+    traffic: int | None = None
+    """Requests of callers that the gateways had counted for it before; None where no counters tell."""
+
     moved_at: datetime | None = None
     latest: Evidence | None = None
+    """The newest answer."""
+
     passes: int = 0
-    """Successful probes in a row since the model was moved."""
+    """Good answers in a row since the model was moved, or since its proof began anew."""
+
+    asked: int = 0
+    """Probes in that time."""
 
     failing_since: datetime | None = None
+    verdict: Evidence | None = None
+    """What everything that was seen of it together proves."""
+
+    accepted: Acceptance | None = None
+
+    @property
+    def unproved(self) -> "Finding":
+        """Return it without what the model answered since it was moved."""
+        return self.but(latest=None, passes=0, asked=0, failing_since=None, verdict=None)
+
+    @property
+    def standing(self) -> Evidence | None:
+        """Return what is known of it now: the verdict on everything, or else on the newest answer."""
+        return self.verdict or self.latest
+
+    @property
+    def is_accepted(self) -> bool:
+        """Tell whether an approver has accepted that what is known of it now proves nothing."""
+        return bool(self.accepted and self.standing and self.standing.verdict is Verdict.INCONCLUSIVE)
 
 
 class Throwaway(Frozen):
-    """A model made for the rehearsal, standing for the affected one *sample*; its name is recorded before use."""
+    """A model that no caller may use, standing for the affected one *sample*; its name is recorded before use."""
 
     name: str
     environment: str
     sample: str
+    created: bool = False
+
     finding: Finding = Finding()
+    answered: int = 0
+    """How often it gave a good answer."""
+
+    everywhere: bool = False
+    """Every replica has been seen to have it."""
 
 
 class Approval(Frozen):
-    """Who pressed **Delete old key**, and when."""
+    """Who pressed **Delete old key**, when, and the digest of what was shown then."""
 
     by: str
     at: datetime
+    digest: str = ""
+
+
+class Void(Frozen):
+    """An approval that did not lead to the delete, because the world was not what the approver had seen."""
+
+    by: tuple[str, ...]
+    at: datetime
+    changes: tuple[str, ...]
+    """A sentence each."""
+
+
+class Tally(Frozen):
+    """Requests of callers for the affected models since they were moved, as the gateways counted them."""
+
+    since: datetime
+    answered: int = 0
+    failed: int = 0
+
+
+class Ledger(Frozen):
+    """Requests for the affected models of one environment: of callers until the looks that count, and of ours since."""
+
+    then: Served = Served()
+    now: Served = Served()
+    probed: Served = Served()
+
+
+class Silence(Frozen):
+    """What one replica has counted on the old key: when a look last found more, and when it was last looked at."""
+
+    url: str
+    environment: str
+    looked_at: datetime
+    heard_at: datetime | None = None
+    count: int = 0
+    """Requests since its counters count; any number above 0 is one too many."""
+
+    @property
+    def name(self) -> str:
+        """Name the replica in a sentence."""
+        return host_of(self.url)
+
+
+class Trouble(Frozen):
+    """Something that went wrong after the delete, or went well again; *about* says with what."""
+
+    at: datetime
+    about: str
+    sentence: str
+    over: bool = False
 
 
 class Stop(Frozen):
@@ -128,6 +227,9 @@ class Rotation(Frozen):
     """How many secrets have been given so far."""
 
     replacement: Replacement | None = None
+    same_secret_checked: bool = False
+    """Whether fingerprints have ruled out that the new secret is the one already in use."""
+
     names: tuple[str, ...] = ()
     """Every display name that this rotation has asked a key by: what is found under one of them is its own."""
 
@@ -142,6 +244,27 @@ class Rotation(Frozen):
 
     rehearsal: str | None = None
     """What the rehearsal came to."""
+
+    no_throwaways: str = ""
+    """Why this tenant can have no throw-away models: no rehearsal, and no barrier."""
+
+    barriers: tuple[Throwaway, ...] = ()
+    """Throw-away models made after an environment's last move: a gateway that has one has everything before it."""
+
+    wave: int = 0
+    """Which wave of the cut-over is in hand, from 0."""
+
+    looks: dict[str, dict[str, Replica]] = {}
+    """By environment and status address, the look at a replica from which on its counters count."""
+
+    tally: Tally | None = None
+    """What callers have met; None where no counters tell."""
+
+    ledgers: dict[str, Ledger] = {}
+    """By environment, what the tally is made of."""
+
+    silences: tuple[Silence, ...] = ()
+    """What each replica has counted on the old key since the last model was moved."""
 
     approvals: tuple[Approval, ...] = ()
     approvals_required: int = 1
@@ -158,6 +281,13 @@ class Rotation(Frozen):
 
     started_at: datetime | None = None
     verified_at: datetime | None = None
+    well_since: datetime | None = None
+    """Since when every model has stayed well; the soak counts from here."""
+
+    look_at: datetime | None = None
+    """When every model is asked again during the soak."""
+
+    voids: tuple[Void, ...] = ()
     secret_asked_at: datetime | None = None
     """Since when another secret is waited for; absent: since the card was asked for."""
 
@@ -172,6 +302,13 @@ class Rotation(Frozen):
     """When the control plane last said yes to the delete."""
 
     deleted_at: datetime | None = None
+    watch_until: datetime | None = None
+    watched: int = 0
+    """How many looks there have been since the delete."""
+
+    troubles: tuple[Trouble, ...] = ()
+    """What went wrong since the delete, in order."""
+
     ended_at: datetime | None = None
     ended_by: str | None = None
     left_alone: tuple[str, ...] = ()
@@ -214,9 +351,18 @@ class Rotation(Frozen):
         """Return what is known of *model*; empty when nothing is."""
         return self.findings.get(model.id, Finding())
 
+    def unproved(self, environments: Iterable[str] | None = None) -> Self:
+        """Return this rotation having forgotten what models answered since they were moved; the moves stay."""
+        there = {m.id for m in self.plan.models if environments is None or m.environment in environments}
+        return self.learn({id_: finding.unproved for id_, finding in self.findings.items() if id_ in there})
+
     def learn(self, findings: Mapping[str, Finding]) -> Self:
         """Return this rotation knowing *findings* as well."""
         return self.but(findings={**self.findings, **findings})
+
+    def barrier(self, environment: str) -> Throwaway | None:
+        """Return the barrier of an environment, if there is one."""
+        return next((barrier for barrier in self.barriers if barrier.environment == environment), None)
 
     @property
     def moved(self) -> tuple[AffectedModel, ...]:
@@ -224,10 +370,26 @@ class Rotation(Frozen):
         return tuple(model for model in self.plan.models if self.finding(model).moved_at)
 
     @property
+    def digest(self) -> str:
+        """Return a digest of what an approver sees: the keys, what reaches them, and the verdict on every model."""
+        shown = (
+            self.plan.old_key.id,
+            self.replacement_id,
+            [(model.model_dump_json(), *_verdict_shown(self.finding(model))) for model in self.plan.models],
+            sorted(dependent.model_dump_json() for dependent in self.plan.dependents),
+            sorted(self.plan.routes),
+        )
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+
+    @property
     def extent(self) -> str:
         """Say how much is affected: "12 models in 2 environments"."""
         models = plural(len(self.plan.models), "model")
         return f"{models} in {plural(len(self.plan.environments), 'environment')}"
+
+
+def _verdict_shown(finding: Finding) -> tuple[str, bool]:
+    return finding.standing.verdict if finding.standing else "", finding.is_accepted
 
 
 def was_failing_before(finding: Finding) -> bool:

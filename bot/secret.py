@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bot.errors import BadSecret
+from bot.errors import BadInput
 from bot.plan import ProviderKey
 
 BEDROCK = "bedrock"
@@ -31,10 +31,10 @@ def family(key: ProviderKey) -> str | None:
 
 
 def checked(pasted: str, key: ProviderKey) -> SecretStr:
-    """Return the secret as it is to be sent, or raise `BadSecret` with a sentence for the field."""
+    """Return the secret as it is to be sent, or raise `BadInput` with a sentence for the field."""
     secret = pasted.strip()
     if not secret:
-        raise BadSecret("This is empty: paste the new secret.")
+        raise BadInput("This is empty: paste the new secret.")
     kind = family(key)
     if kind in (BEDROCK, VERTEX) or (kind == AZURE and secret.startswith("{")):
         _check_document(secret, kind)
@@ -45,23 +45,23 @@ def checked(pasted: str, key: ProviderKey) -> SecretStr:
 
 def _check_plain(secret: str, provider: str) -> None:
     if secret.startswith("{"):
-        raise BadSecret(f"This is a JSON document; a key of {provider} is one word.")
+        raise BadInput(f"This is a JSON document; a key of {provider} is one word.")
     if secret.startswith("-----BEGIN"):
-        raise BadSecret(f"This is a certificate or a private key; a key of {provider} is one word.")
+        raise BadInput(f"This is a certificate or a private key; a key of {provider} is one word.")
     if re.search(r"\s", secret):
         where = "line break" if re.search(r"[\r\n]", secret) else "space"
-        raise BadSecret(f"This has a {where} in the middle; a key of {provider} is one word.")
+        raise BadInput(f"This has a {where} in the middle; a key of {provider} is one word.")
     if secret[0] in "\"'`\u201c\u201d\u2018\u2019":
-        raise BadSecret("This is in quotes: paste the key without them.")
+        raise BadInput("This is in quotes: paste the key without them.")
     if not (secret.isascii() and secret.isprintable()):
-        raise BadSecret("This has a character that no key has, perhaps an invisible one: copy it again.")
+        raise BadInput("This has a character that no key has, perhaps an invisible one: copy it again.")
 
 
 def _check_document(secret: str, kind: str) -> None:
     document = _json(secret)
     name = kind.capitalize()
     if not isinstance(document, dict):
-        raise BadSecret(f"This is not the JSON document that {name} needs: it begins with {{ and ends with }}.")
+        raise BadInput(f"This is not the JSON document that {name} needs: it begins with {{ and ends with }}.")
     for field in REQUIRED[kind]:
         _require(document, field, name)
     if kind == VERTEX:
@@ -70,21 +70,21 @@ def _check_document(secret: str, kind: str) -> None:
 
 def _require(document: dict[str, Any], field: str, name: str) -> None:
     if not isinstance(document.get(field), str) or not document[field].strip():
-        raise BadSecret(f"This is not the JSON document that {name} needs: `{field}` is missing.")
+        raise BadInput(f"This is not the JSON document that {name} needs: `{field}` is missing.")
 
 
 def _check_vertex(document: dict[str, Any]) -> None:
     given = [field for field in ("access_token", "service_account_json") if document.get(field)]
     if len(given) == 2:  # noqa: PLR2004 - both
-        raise BadSecret("Vertex takes `access_token` or `service_account_json`, and this has both.")
+        raise BadInput("Vertex takes `access_token` or `service_account_json`, and this has both.")
     if not given:
-        raise BadSecret("This is not the JSON document that Vertex needs: `service_account_json` is missing.")
+        raise BadInput("This is not the JSON document that Vertex needs: `service_account_json` is missing.")
     account = document.get("service_account_json")
     account = _json(account) if isinstance(account, str) else account
     if account is None and given == ["access_token"]:
         return
     if not isinstance(account, dict):
-        raise BadSecret("The `service_account_json` in this is not a JSON document.")
+        raise BadInput("The `service_account_json` in this is not a JSON document.")
     for field in SERVICE_ACCOUNT:
         _require(account, field, "Vertex's service account")
 

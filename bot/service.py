@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets as random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from bot import secret as shape
 from bot.control_plane import ControlPlane
-from bot.errors import ApiError, BadSecret, Refused, Unanswerable, Uncertain, WrongState
+from bot.errors import ApiError, BadInput, Refused, Unanswerable, Uncertain, WrongState
+from bot.fingerprint import fingerprint_of, is_made_with, is_same
 from bot.frozen import Frozen
 from bot.jobs import Jobs
 from bot.plan import Inventory, ProviderKey, find_key, make_plan, search, users_of
@@ -21,13 +22,15 @@ from bot.policy import (
     Action,
     Person,
     Standing,
+    acceptable,
+    check_may_accept,
     check_may_approve,
     check_may_give_secret,
     check_may_request,
     check_may_steer,
     check_offered,
 )
-from bot.rotation import Approval, Replacement, Rotation, State, Track
+from bot.rotation import Acceptance, Approval, Replacement, Rotation, State, Track
 from bot.steps import rewound
 from bot.store import Conflict, Store, Taken
 
@@ -46,6 +49,9 @@ WITHDRAWAL_LOOKS = 15
 
 REPLAY_WINDOW = 3600
 """Seconds in which a click counts once; a captured request is accepted by its signature for 300."""
+
+
+STEERING_TRIES = 10
 
 
 class Directory(Protocol):
@@ -90,6 +96,7 @@ class RotationService:
         rules: Rules,
         gateways: frozenset[str],
         now: Callable[[], datetime],
+        pepper: SecretStr | None = None,
     ) -> None:
         self._store = store
         self._jobs = jobs
@@ -98,6 +105,7 @@ class RotationService:
         self._rules = rules
         self._gateways = gateways
         self._now = now
+        self._pepper = pepper
 
     @property
     def rules(self) -> Rules:
@@ -142,8 +150,9 @@ class RotationService:
         await self.check_may_request(by)
         inventory = await self._inventory()
         key = self._find(inventory, asked)
-        if any(key.id in other.made for other in await self._store.under_way()):
+        if any(key.id in other.made and not other.deleted_at for other in await self._store.under_way()):
             raise WrongState("This key is the replacement in a rotation that is under way. Finish that one first.")
+        await self._forget_fingerprints(inventory)
         plan = make_plan(inventory, key, self._gateways)
         rotation = Rotation(
             id="r" + "".join(random.choice(ALPHABET) for _ in range(6)),
@@ -161,6 +170,14 @@ class RotationService:
         """Return another rotation of the same key that is further on, if there is one."""
         holder = await self._store.holder(rotation.plan.old_key.id)
         return await self._store.load(holder) if holder and holder != rotation.id else None
+
+    async def _forget_fingerprints(self, inventory: Inventory) -> None:
+        """Forget those of keys that somebody else has deleted, and those of another pepper."""
+        known = await self._store.fingerprints()
+        made = {key_id for other in await self._store.under_way() for key_id in other.made}  # perhaps not listed yet
+        there = {key.id for key in inventory.keys} | made
+        kept = {i for i in there & known.keys() if self._pepper and is_made_with(known[i], self._pepper)}
+        await self._store.forget_fingerprints(known.keys() - kept)
 
     def _find(self, inventory: Inventory, asked: str) -> ProviderKey:
         """Find the key; text that names none and looks like a secret is not repeated."""
@@ -198,15 +215,28 @@ class RotationService:
         checked = shape.checked(pasted, rotation.plan.old_key)
         name = self._unique(rotation, name)
         if shape.shares_a_piece(name, checked):
-            raise BadSecret("This holds a piece of the secret, and a name is shown to everyone.", field="name")
+            raise BadInput("This holds a piece of the secret, and a name is shown to everyone.", field="name")
         await self._refuse_second(rotation)
+        fingerprint = fingerprint_of(checked, rotation.plan.old_key, self._pepper) if self._pepper else None
         begun = rotation.to(State.RUNNING).but(
-            replacement=Replacement(name=name, asked_at=self._now()),
+            replacement=Replacement(name=name, asked_at=self._now(), fingerprint=fingerprint),
+            same_secret_checked=await self._is_another(fingerprint, rotation.plan.old_key),
             names=(*rotation.names, name),
             attempt=rotation.attempt + 1,
             started_at=rotation.started_at or self._now(),
         )
         return await self._save(begun, by, "gave a secret"), checked
+
+    async def _is_another(self, fingerprint: str | None, old: ProviderKey) -> bool:
+        """Tell whether it is certain that the secret is not the one in *old*; refuse the one that is."""
+        known = await self._store.fingerprint(old.id) if fingerprint else None
+        same = is_same(fingerprint, known) if fingerprint and known else None
+        if same:
+            raise BadInput(
+                "This is the secret that is in use already: it would pass every test, and revoking the old one at "
+                "the provider would then stop it too. Make a new one there and paste that."
+            )
+        return same is False
 
     async def _wait_for_withdrawal(self, rotation_id: str) -> None:
         """Give a refused secret a moment to be taken back: its form can be filled faster than that."""
@@ -221,7 +251,7 @@ class RotationService:
         """Return *name* carrying this attempt's tag, by which the key is found again if an answer is lost."""
         wanted = " ".join(name.split()) or self.proposed_name(rotation)
         if shape.is_surely_secret(wanted):
-            raise BadSecret("This looks like a secret, and a name is shown to everyone.", field="name")
+            raise BadInput("This looks like a secret, and a name is shown to everyone.", field="name")
         return (
             wanted
             if rotation.tag in wanted.replace("(", " ").replace(")", " ").split()
@@ -274,9 +304,11 @@ class RotationService:
 
     async def cancel(self, rotation_id: str, *, by: str) -> Rotation:
         """Give up before anything was changed."""
-        rotation = await self._steerable(rotation_id, Action.CANCEL, by)
-        cancelled = rotation.to(State.CANCELLED).but(ended_at=self._now(), ended_by=by)
-        return await self._save(cancelled, by, "cancelled")
+
+        def cancelled(rotation: Rotation) -> Rotation:
+            return rotation.to(State.CANCELLED).but(ended_at=self._now(), ended_by=by)
+
+        return await self._steer(rotation_id, Action.CANCEL, cancelled, by, "cancelled")
 
     async def withdraw(self, rotation: Rotation, reason: str) -> None:
         """Give up a rotation that could not even be shown."""
@@ -286,11 +318,7 @@ class RotationService:
 
     async def try_again(self, rotation_id: str, *, by: str) -> Rotation:
         """Go on from where the stop says, looking at everything anew."""
-        rotation = await self._steerable(rotation_id, Action.TRY_AGAIN, by)
-        assert rotation.stop is not None
-        onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
-        fresh = rewound(_forget_probes(rotation), rotation.stop.resume)
-        return await self._save(fresh.to(onward).but(ended_by=None), by, "tried again")
+        return await self._steer(rotation_id, Action.TRY_AGAIN, _tried_again, by, "tried again")
 
     async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
         """Take the refused replacement back; when callers are on the old key again, wait for another secret."""
@@ -300,11 +328,38 @@ class RotationService:
         taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=(), ended_by=None)
         return await self._save(taking_back, by, "wants to give another secret")
 
+    async def offer_acceptance(self, rotation_id: str, *, by: str) -> Rotation:
+        """Say whether *by* may accept models unproved now."""
+        rotation = await self.load(rotation_id)
+        check_may_accept(rotation, await self._standing(by), self_approval=self._rules.self_approval)
+        check_offered(rotation, Action.ACCEPT_UNPROVED)
+        return rotation
+
+    async def accept_unproved(self, rotation_id: str, models: Iterable[str], reason: str, *, by: str) -> Rotation:
+        """Let *models* (ids) count although nothing proves them, for a *reason* that goes into the receipt."""
+        rotation = await self.offer_acceptance(rotation_id, by=by)
+        reason = " ".join(reason.split())
+        if not reason:
+            raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
+        if shape.is_surely_secret(reason):
+            raise BadInput("This looks like a secret, and the reason is shown to everyone.", field="reason")
+        wanted = set(models)
+        chosen = [model for model in acceptable(rotation) if model.id in wanted]
+        if not chosen or len(chosen) < len(wanted):
+            raise BadInput("Choose among the models that are still unproved.", field="models")
+        word = Acceptance(by=by, at=self._now(), reason=reason)
+        accepted = rotation.learn({m.id: rotation.finding(m).but(accepted=word) for m in chosen})
+        assert rotation.stop is not None
+        onward = rewound(accepted, rotation.stop.step).to(State.RUNNING)
+        return await self._save(onward, by, f"accepted {len(chosen)} unproved: {reason}")
+
     async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
         """Point every model that was moved back at the old key."""
-        rotation = await self._steerable(rotation_id, Action.ROLL_BACK, by)
-        back = rotation.to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
-        return await self._save(back, by, "rolled back")
+
+        def back(rotation: Rotation) -> Rotation:
+            return rotation.to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
+
+        return await self._steer(rotation_id, Action.ROLL_BACK, back, by, "rolled back")
 
     async def approve(self, rotation_id: str, *, by: str, click: str = "") -> Rotation:
         """Release the delete, if *by* is an approver at this moment and enough have approved.
@@ -318,17 +373,23 @@ class RotationService:
         if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
             raise WrongState("This click has counted already.")
         standing_still = [a for a in rotation.approvals if (await self._standing(a.by)).approver]
-        approvals = (*standing_still, Approval(by=by, at=self._now()))
+        approvals = (*standing_still, Approval(by=by, at=self._now(), digest=rotation.digest))
         approved = rotation.but(approvals=approvals)
         if len(approvals) >= rotation.approvals_required:
             approved = approved.to(State.RUNNING)
         return await self._save(approved, by, "approved")
 
-    async def _steerable(self, rotation_id: str, action: Action, by: str) -> Rotation:
-        rotation = await self.load(rotation_id)
-        check_may_steer(rotation, await self._standing(by))
-        check_offered(rotation, action)
-        return rotation
+    async def _steer(
+        self, rotation_id: str, action: Action, change: Callable[[Rotation], Rotation], by: str, what: str
+    ) -> Rotation:
+        """Change a rotation as it is now; a step that is recorded in between is no reason to refuse a person."""
+        for _ in range(STEERING_TRIES):
+            rotation = await self.load(rotation_id)
+            check_may_steer(rotation, await self._standing(by))
+            check_offered(rotation, action)
+            with suppress(Conflict):
+                return await self._save(change(rotation), by, what)
+        raise WrongState("This rotation moves too fast at the moment. Press again.")
 
     # --- people and records ---
 
@@ -368,11 +429,12 @@ class RotationService:
         return saved
 
 
-def _forget_probes(rotation: Rotation) -> Rotation:
-    """Keep the baseline and the moves; what was seen since has to be seen again."""
-    return rotation.but(
-        findings={id_: f.but(latest=None, passes=0, failing_since=None) for id_, f in rotation.findings.items()}
-    )
+def _tried_again(rotation: Rotation) -> Rotation:
+    """Return a stopped rotation at the step where it goes on; what was seen before that step's proof is seen anew."""
+    assert rotation.stop is not None
+    onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
+    fresh = rewound(rotation, rotation.stop.resume).but(no_throwaways="", ended_by=None)
+    return (fresh if "verify" in fresh.done else fresh.unproved()).to(onward)
 
 
 def _waits_for(rotation: Rotation, outcome: Replacement) -> bool:

@@ -52,6 +52,23 @@ def _is_address(value: str) -> str:
     return value
 
 
+def _sizes(value: Any) -> Any:
+    """Read the sizes of the first waves; the rest is always the last."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",")]
+    sizes = tuple(int(part) for part in (parts[:-1] if parts[-1] == "rest" else parts))
+    if not all(size > 0 for size in sizes):
+        raise ValueError("sizes")
+    return sizes
+
+
+def _names(value: Any) -> Any:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+Sizes = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_sizes)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
 Address = Annotated[str, AfterValidator(_is_address)]
 SLACK_ID = re.compile(r"[UWS][A-Z0-9_]{1,}")
@@ -118,13 +135,34 @@ class Settings(BaseSettings):
         timedelta(seconds=120),
         description="seconds (30) or an ISO 8601 duration (PT30S): how long unclear answers are retried",
     )
-    soak: Duration = Field(
-        timedelta(0), description="seconds (30) or an ISO 8601 duration (PT30S): from verified to asking for approval"
+    status_timeout: Limit = Field(
+        timedelta(seconds=5),
+        description="seconds (30) or an ISO 8601 duration (PT30S): one page of a replica's status address",
     )
-
-    watch: Duration = Field(
+    require_proof: bool = Field(
+        False, description="true or false: whether only a model that is proved by the gateways' counters is enough"
+    )
+    waves: Sizes = Field(
+        (1,), description="numbers of models with commas between them, the rest last: 1,10,rest (or only: rest)"
+    )
+    environment_order: Names = Field(
+        (), description="names or ids of environments with commas between them, in the order of the cut-over"
+    )
+    soak: Duration = Field(
         timedelta(0),
-        description="seconds (30) or an ISO 8601 duration (PT30S): reserved for a watch after the delete, not used yet",
+        description="seconds (30) or an ISO 8601 duration (PT30S): how long all must stay well before the approval",
+    )
+    look_interval: Limit = Field(
+        timedelta(seconds=30),
+        description="seconds (30) or an ISO 8601 duration (PT30S): between looks at every model during the soak",
+    )
+    evidence_max_age: Limit = Field(
+        timedelta(days=1),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how old the evidence may be that is approved",
+    )
+    watch: Duration = Field(
+        timedelta(hours=1),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how long it is watched after the delete",
     )
 
     redis_url: str | None = Field(None, description="redis://… or unix://…; absent: an embedded server")
@@ -132,6 +170,11 @@ class Settings(BaseSettings):
         timedelta(seconds=2), description="seconds (30) or an ISO 8601 duration (PT30S): one call to Redis"
     )
     keyturn_data: Path = Field(Path("./var"), description="a folder, for the embedded server's data")
+    fingerprint_pepper: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="at least 16 characters, random and kept secret: with it a secret that is in use is known again",
+    )
 
     requesters: Ids | None = Field(None, description="user ids (U…) and user-group ids (S…), with commas between them")
     approvers: Ids = Field(description="user ids (U…) and user-group ids (S…), with commas between them")
@@ -190,6 +233,8 @@ class Settings(BaseSettings):
         for gateway in gateways.values():
             _is_address(gateway.url)
             _is_sendable(gateway.caller_key)
+            for url in gateway.status_urls:
+                _is_address(url)
         return gateways
 
     @model_validator(mode="after")

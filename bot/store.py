@@ -6,7 +6,7 @@ of it happens. Nothing newer than Redis 7.0 is used.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -26,8 +26,8 @@ log = structlog.get_logger("keyturn.store")
 PREFIX = "keyturn:"
 
 SAVE = """
-local record, events, open, unshown, all, claim = unpack(KEYS)
-local new, expected, event, id, version, holds, over, created = unpack(ARGV)
+local record, events, open, unshown, all, claim, fingerprints = unpack(KEYS)
+local new, expected, event, id, version, holds, over, created, made, fingerprint, gone = unpack(ARGV)
 local old = redis.call('GET', record)
 if old == new then return 'OK' end
 local is = old and tostring(cjson.decode(old).version) or ''
@@ -45,6 +45,8 @@ redis.call('SET', record, new)
 redis.call('RPUSH', events, event)
 redis.call('ZADD', unshown, version, id)
 redis.call('ZADD', all, created, id)
+if made ~= '' and fingerprint ~= '' then redis.call('HSET', fingerprints, made, fingerprint) end
+for _, key in ipairs(cjson.decode(gone)) do redis.call('HDEL', fingerprints, key) end
 return 'OK'
 """
 
@@ -99,7 +101,7 @@ class Store:
 
     async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
         """Record *rotation* as the next version and *event* with it; raise `Conflict` or `Taken`."""
-        saved = rotation.but(version=rotation.version + 1)
+        saved, fingerprint = _handing_over(rotation.but(version=rotation.version + 1))
         name = PREFIX + "{}"
         async with answering():
             answer = await self._save(
@@ -110,6 +112,7 @@ class Store:
                     name.format("unshown"),
                     name.format("all"),
                     name.format("active:" + saved.plan.old_key.id),
+                    name.format("fingerprints"),
                 ],
                 args=[
                     saved.model_dump_json(),
@@ -120,6 +123,9 @@ class Store:
                     int(_holds_key(saved)),
                     int(saved.is_over),
                     saved.requested_at.timestamp(),
+                    saved.replacement_id or "",
+                    fingerprint or "",
+                    json.dumps(_without_a_use(saved)),
                 ],
             )
         self._judge(str(answer), saved)
@@ -163,6 +169,23 @@ class Store:
         async with answering():
             found = await self._redis.get(PREFIX + "active:" + key_id)
         return str(found) if found else None
+
+    async def fingerprint(self, key_id: str) -> str | None:
+        """Return the fingerprint of the secret in a provider key, if a rotation made the key and could tell."""
+        async with answering():
+            found = await self._redis.hget(PREFIX + "fingerprints", key_id)
+        return str(found) if found else None
+
+    async def fingerprints(self) -> dict[str, str]:
+        """Return every fingerprint that is kept, by the id of its provider key."""
+        async with answering():
+            return dict(await self._redis.hgetall(PREFIX + "fingerprints"))
+
+    async def forget_fingerprints(self, key_ids: Iterable[str]) -> None:
+        """Forget the fingerprints of some provider keys."""
+        async with answering():
+            for key_id in key_ids:
+                await self._redis.hdel(PREFIX + "fingerprints", key_id)
 
     @asynccontextmanager
     async def leased(self, name: str, seconds: float) -> AsyncIterator[bool]:
@@ -222,6 +245,21 @@ def _holds_key(rotation: Rotation) -> bool:
     if rotation.is_over:
         return False
     return rotation.attempt > 0 or rotation.state is not State.AWAITING_SECRET
+
+
+def _handing_over(rotation: Rotation) -> tuple[Rotation, str | None]:
+    """Take the fingerprint out of the record once it is known which key it is of, or that there is no such key."""
+    wanted = rotation.replacement
+    if wanted is None or not (wanted.key_id or wanted.refusal or rotation.is_over):
+        return rotation, None
+    return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint
+
+
+def _without_a_use(rotation: Rotation) -> list[str]:
+    """Name the keys that *rotation* has ended, or that it made and does not want: their fingerprints go."""
+    wanted = None if rotation.state is State.ROLLED_BACK else rotation.replacement_id
+    ended = [rotation.plan.old_key.id] if rotation.deleted_at else []
+    return [*(key_id for key_id in rotation.made if key_id != wanted), *ended]
 
 
 def _readable(record: str) -> Rotation | None:

@@ -7,7 +7,7 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from handlers import actions, commands, modals
-from handlers.views.modal import PICKER, SECRET_FORM, VALUE
+from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE
 
 
 def register(app: AsyncApp, **lent: Any) -> None:
@@ -26,3 +26,4 @@ def register(app: AsyncApp, **lent: Any) -> None:
     app.options(VALUE)(modals.find_keys)
     app.view(PICKER)(modals.pick_key)
     app.view(SECRET_FORM)(modals.give_secret)
+    app.view(ACCEPTANCE_FORM)(modals.accept_unproved)

@@ -7,14 +7,14 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import Unanswerable
-from bot.policy import Action
-from bot.rotation import Rotation
+from bot.policy import Action, acceptable
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, team_of
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
-from handlers.views.modal import secret_form
+from handlers.views.blocks import Block
+from handlers.views.modal import acceptance_form, secret_form
 
 Json = dict[str, Any]
 
@@ -25,7 +25,7 @@ async def enter_secret(
 ) -> None:
     await ack()
     rotation = await rotations.offer_secret_form(action["value"], by=body["user"]["id"])
-    await open_secret_form(client, body["trigger_id"], rotation, rotations)
+    await open_form(client, body["trigger_id"], secret_form(rotation, rotations.proposed_name(rotation)))
 
 
 @answered
@@ -34,17 +34,24 @@ async def another_secret(
 ) -> None:
     await ack()
     rotation = await rotations.another_secret(action["value"], by=body["user"]["id"])
-    await open_secret_form(client, body["trigger_id"], rotation, rotations)
+    await open_form(client, body["trigger_id"], secret_form(rotation, rotations.proposed_name(rotation)))
 
 
-async def open_secret_form(
-    client: AsyncWebClient, trigger_id: str, rotation: Rotation, rotations: RotationService
+@answered
+async def accept_unproved(
+    ack: AsyncAck, action: Json, body: Json, client: AsyncWebClient, rotations: RotationService, answers: Answers
 ) -> None:
-    """Open the private form."""
+    await ack()
+    rotation = await rotations.offer_acceptance(action["value"], by=body["user"]["id"])
+    await open_form(client, body["trigger_id"], acceptance_form(rotation, acceptable(rotation)), Action.ACCEPT_UNPROVED)
+
+
+async def open_form(client: AsyncWebClient, trigger_id: str, view: Block, again: Action = Action.ENTER_SECRET) -> None:
+    """Open a private form; if it comes too late, say what to press *again*."""
     try:
-        await client.views_open(trigger_id=trigger_id, view=secret_form(rotation, rotations.proposed_name(rotation)))
+        await client.views_open(trigger_id=trigger_id, view=view)
     except SlackApiError:
-        raise Unanswerable("Slack was too slow to open the form. Press “Enter new secret” once more.") from None
+        raise Unanswerable(f"Slack was too slow to open the form. Press “{again.value}” once more.") from None
 
 
 @answered
@@ -92,6 +99,7 @@ LISTENERS = {
     Action.TRY_AGAIN: try_again,
     Action.ANOTHER_SECRET: another_secret,
     Action.ROLL_BACK: roll_back,
+    Action.ACCEPT_UNPROVED: accept_unproved,
     Action.DELETE_OLD_KEY: delete_old_key,
 }
 """One listener a button; total, and a test holds it so."""

@@ -19,6 +19,7 @@ from bot.rotation import Rotation, State
 from bot.store import Store
 from bot.waiting import retry_after
 from handlers.views.card import card
+from handlers.views.replies import Reply
 from handlers.views.thread import checklist, milestones
 
 log = structlog.get_logger("keyturn.announcer")
@@ -112,9 +113,8 @@ class SlackAnnouncer:
         await self._bring("card", card(rotation, await self._others(rotation)), rotation, shown, urgent=urgent)
         if rotation.attempt:
             await self._bring("checklist", checklist(rotation), rotation, shown, urgent=urgent)
-        for key, content in milestones(rotation, self._approvers):
-            if key not in shown:
-                await self._post(key, content, rotation, shown)
+        for reply in milestones(rotation, self._approvers):
+            await self._tell(reply, rotation, shown, urgent=urgent)
         await self._remember(rotation, shown, {"version": str(rotation.version), "gist": _gist(rotation)})
 
     async def _others(self, rotation: Rotation) -> tuple[str, ...]:
@@ -127,6 +127,16 @@ class SlackAnnouncer:
         return tuple(
             f"<{link}|asked for by> <@{other.requested_by}>" for other, link in zip(others, links, strict=False) if link
         )
+
+    async def _tell(self, reply: Reply, rotation: Rotation, shown: dict[str, str], *, urgent: bool) -> None:
+        """Post a reply that is missing; edit one that has come to another edition."""
+        key, content, edition = reply
+        if key not in shown:
+            await self._post(key, content, rotation, shown)
+        elif shown.get(key + ":edition", "") != edition:
+            await self._edit(key, content, rotation, shown, urgent=urgent)
+        if edition:
+            await self._remember(rotation, shown, {key + ":edition": edition})
 
     async def _bring(
         self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str], *, urgent: bool

@@ -8,13 +8,14 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import Unanswerable
-from bot.rotation import MEANING, Rotation
+from bot.rotation import Rotation
 from bot.service import RotationService
 from handlers.announcer import CannotPost, SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
 from handlers.views.blocks import code, shortened, when
 from handlers.views.modal import picker
+from handlers.views.words import standing
 
 COMMAND = "/rotate-key"
 
@@ -106,6 +107,6 @@ async def _line(rotation: Rotation, announcer: SlackAnnouncer) -> str:
     name, link = code(rotation.plan.old_key.display_name), await announcer.link(rotation)
     place = f"<{link}|open>" if link else "not shown yet"
     return (
-        f"• {name}: {MEANING[rotation.state]}, asked for by <@{rotation.requested_by}>, "
+        f"• {name}: {standing(rotation)}, asked for by <@{rotation.requested_by}>, "
         f"{when(rotation.requested_at)} ({place})"
     )

@@ -1,19 +1,21 @@
-"""What is typed into the forms. The secret passes through `give_secret` and is nowhere else in this package."""
+"""What is typed into the forms. The secret passes through `give_secret`, and is kept nowhere in this package."""
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from bot.errors import BadSecret, Refused
+from bot.errors import BadInput, Refused
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker, team_of
 from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
-from handlers.views.modal import KEY, NAME, REST, SECRET, VALUE, option
+from handlers.views.modal import KEY, MODELS, NAME, REASON, REST, SECRET, VALUE, option
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 async def find_keys(
@@ -53,23 +55,44 @@ async def give_secret(
 ) -> None:
     """Check, record, acknowledge; then create the replacement in this process, which alone has the secret."""
     rotation_id, by = view["private_metadata"], body["user"]["id"]
+    work = rotations.accept_secret(rotation_id, _typed(view, SECRET) + _typed(view, REST), _typed(view, NAME), by=by)
+    taken = await _taken(ack, work, SECRET, late="This took too long, so nothing was created. Press again.")
+    if taken:
+        background.begin(rotations.create_replacement(*taken))
+
+
+async def accept_unproved(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
+    chosen, reason = _chosen(view, MODELS), _typed(view, REASON)
+    work = rotations.accept_unproved(view["private_metadata"], chosen, reason, by=body["user"]["id"])
+    await _taken(ack, work, MODELS, late="This took too long; see the card for whether it was taken, or press again.")
+
+
+async def _taken(ack: AsyncAck, work: Awaitable[T], first: str, *, late: str) -> T | None:
+    """Do what a form asks for and close it; what is wrong is said at its field, or at the *first*."""
     try:
-        async with background.patience():
-            rotation, secret = await rotations.accept_secret(
-                rotation_id, _typed(view, SECRET) + _typed(view, REST), _typed(view, NAME), by=by
-            )
-    except BadSecret as wrong:
-        await ack(response_action="errors", errors={wrong.field: str(wrong)})
-        return
+        async with Background.patience():
+            done = await work
+    except BadInput as wrong:
+        errors = {wrong.field: str(wrong)}
     except TimeoutError:
-        await ack(response_action="errors", errors={SECRET: "This took too long, so nothing was created. Press again."})
-        return
+        errors = {first: late}
     except Exception as error:  # noqa: BLE001 - a form is answered at its field, whatever happened
-        await ack(response_action="errors", errors={SECRET: explain(error)[0]})
-        return
-    await ack(response_action="clear")
-    background.begin(rotations.create_replacement(rotation, secret))
+        errors = {first: explain(error)[0]}
+    else:
+        await ack(response_action="clear")
+        return done
+    await ack(response_action="errors", errors=errors)
+    return None
 
 
 def _typed(view: Json, field: str) -> str:
-    return str(view["state"]["values"].get(field, {}).get(VALUE, {}).get("value") or "")
+    return str(_field(view, field).get("value") or "")
+
+
+def _chosen(view: Json, field: str) -> list[str]:
+    return [option["value"] for option in _field(view, field).get("selected_options") or ()]
+
+
+def _field(view: Json, field: str) -> Json:
+    found: Json = view["state"]["values"].get(field, {}).get(VALUE, {})
+    return found

@@ -13,6 +13,9 @@ Endpoint = Literal["chat", "embeddings"]
 PATIENCE = 10.0
 """Seconds after which a caller gives up on an answer."""
 
+CATCHES_UP = 0.5
+"""Seconds of requests that are sent after all when a busy machine has held them up."""
+
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """The loopback has no TLS, and loading the machine's certificates would cost each caller 20 ms."""
 
@@ -76,7 +79,7 @@ class Caller:
         due = loop.time()
         while True:
             self._spawn()
-            due = max(due + self._interval, loop.time())
+            due = max(due + self._interval, loop.time() - CATCHES_UP)
             await asyncio.sleep(due - loop.time())
 
     def _spawn(self) -> None:
@@ -87,7 +90,8 @@ class Caller:
 
     async def _send(self, began: float) -> None:
         try:
-            response = await self._http.post(self._path, json=self._body())
+            path, body = question(self.alias, self._endpoint, f"request {self.sent}")
+            response = await self._http.post(path, json=body)
         except httpx.HTTPError as error:
             self.failures.append(Failure(began, self.alias, 0, type(error).__name__))
             return
@@ -96,15 +100,12 @@ class Caller:
         else:
             self.failures.append(Failure(began, self.alias, response.status_code, _type_of(response)))
 
-    @property
-    def _path(self) -> str:
-        return "/v1/embeddings" if self._endpoint == "embeddings" else "/v1/chat/completions"
 
-    def _body(self) -> dict[str, Any]:
-        text = f"request {self.sent}"
-        if self._endpoint == "embeddings":
-            return {"model": self.alias, "input": text}
-        return {"model": self.alias, "messages": [{"role": "user", "content": text}]}
+def question(alias: str, endpoint: Endpoint, text: str) -> tuple[str, dict[str, Any]]:
+    """Return the path and the body of a request for *alias*."""
+    if endpoint == "embeddings":
+        return "/v1/embeddings", {"model": alias, "input": text}
+    return "/v1/chat/completions", {"model": alias, "messages": [{"role": "user", "content": text}]}
 
 
 def _type_of(response: httpx.Response) -> str:
@@ -132,6 +133,9 @@ class Callers:
 
     async def stop(self) -> None:
         await asyncio.gather(*(caller.stop() for caller in self.callers))
+
+    def __str__(self) -> str:
+        return f"{self.sent:,} requests sent, {self.failed:,} failed"
 
     @property
     def sent(self) -> int:

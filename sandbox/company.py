@@ -59,12 +59,16 @@ class Company:
         """Return an application for every alias that the rotation may touch."""
         aliases = (*self.models, *self.dependents)
         rate = min(CALLS_PER_SECOND, MOST_CALLS_PER_SECOND / len(aliases))
-        return Callers(self._caller(model, rate) for model in aliases)
+        return Callers(self.caller(model, rate) for model in aliases)
 
-    def _caller(self, model: Model, rate: float) -> Caller:
-        here = model.environment_id
-        endpoint: Endpoint = "embeddings" if model.kind == "embedding" else "chat"
+    def caller(self, model: Model, rate: float) -> Caller:
+        """Return an application that sends *rate* requests a second for one alias."""
+        here, endpoint = model.environment_id, endpoint_of(model)
         return Caller(self.aisix.gateway_url(here), self.aisix.app_caller_key(here), model.display_name, rate, endpoint)
+
+
+def endpoint_of(model: Model) -> Endpoint:
+    return "embeddings" if model.kind == "embedding" else "chat"
 
 
 @asynccontextmanager

@@ -1,36 +1,23 @@
 """One rotation from the command to the receipt, in the terminal, against the sandbox: `make demo`."""
 
 import asyncio
-import signal
 import sys
 import tempfile
 from asyncio.subprocess import Process
-from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from sandbox.bot_process import bot_process
 from sandbox.caller import Callers
 from sandbox.company import AFFECTED, FEWEST, REPLICAS, SECRETS, Company, company
-from sandbox.figures import Check, Figures, Window, checks, figures
 from sandbox.invitation import invitation
+from sandbox.judgement import Beginning, checks, conclude
 from sandbox.narrator import Narrator
 from sandbox.play import Play
+from sandbox.running import bot_of, judged, while_it_runs
 from sandbox.terminal import Terminal
-
-START, WHOLE = 20.0, 120.0
-"""Seconds that the bot has to connect, and that all of it may take."""
-
-BOT_SETTINGS = {"SETTLE": "1", "SLACK_EDITS_PER_MINUTE": "600"}
-"""Waits as short as the sandbox is fast, and the edits that a workspace with nobody else in it has to spare."""
-
-
-class Failed(Exception):
-    """One sentence that says why the demo could not go on."""
 
 
 @dataclass(frozen=True)
@@ -42,57 +29,17 @@ class Demo:
     bot: Process
     terminal: Terminal
 
-    async def run(self) -> list[Check]:
+    async def run(self) -> bool:
         """Play the story and judge its end."""
-        before = set(self.company.aisix.provider_keys)
-        window = Window(self.company)
+        before = Beginning.of(self.company)
         Narrator(self.company.slack, self.terminal, SECRETS)
         async with self.callers:
-            with self.terminal.footer(self._figures):
-                await self._while_the_bot_runs(self._story(window))
-        counted = figures(self.callers, window)
-        found = checks(self.company, before, counted)
-        conclude(self.terminal, counted, window, found)
-        return found
-
-    async def _story(self, window: Window) -> None:
-        slack = self.company.slack
-        await slack.until(lambda: slack.sockets, START, "the bot to connect to Slack")
-        await Play(self.company, self.callers, window, self.terminal).run()
-
-    async def _while_the_bot_runs(self, story: Coroutine[Any, Any, None]) -> None:
-        """Tell *story*; end it with a sentence where the bot ends, or nothing happens any more."""
-        told, gone = asyncio.create_task(story), asyncio.create_task(self.bot.wait())
-        try:
-            await asyncio.wait({told, gone}, timeout=WHOLE, return_when=asyncio.FIRST_COMPLETED)
-            if told.done():
-                return told.result()
-            raise Failed(
-                f"The bot ended by itself, with exit status {gone.result()}."
-                if gone.done()
-                else f"The demo hangs: it is not at its end after {WHOLE:g} s."
-            )
-        except (TimeoutError, RuntimeError, AssertionError) as error:
-            raise Failed(str(error)) from None
-        finally:
-            told.cancel()
-            gone.cancel()
-
-    def _figures(self) -> str:
-        return f"callers: {self.callers.sent:,} requests sent, {self.callers.failed:,} failed"
-
-
-def conclude(terminal: Terminal, counted: Figures, window: Window, found: list[Check]) -> None:
-    """Say what the callers counted, and whether everything is as promised."""
-    terminal.scene("What the callers saw")
-    terminal.say(f"  {counted.sent:>6,}  requests sent, through every affected alias in every environment")
-    terminal.say(f"  {counted.failed:>6,}  failed")
-    length = f"{window.seconds:.1f} s" if window.start else "no model was moved to it"
-    terminal.say(f"  {counted.inside:>6,}  of them inside the window of the wrong secret ({length})")
-    terminal.say(f"  {counted.outside:>6,}  outside of it")
-    terminal.say()
-    for check in found:
-        terminal.say(f"  {'✔' if check.holds else '✗'} {check.sentence}", "" if check.holds else "bold red")
+            with self.terminal.footer(lambda: f"callers: {self.callers}"):
+                play = Play(self.company, self.callers, self.terminal)
+                await while_it_runs(self.bot, self.company, play.run)
+        self.terminal.scene("What the callers saw, through every affected alias in every environment")
+        self.terminal.say(f"  callers: {self.callers}")
+        return conclude(self.terminal, checks(self.company, before, self.callers))
 
 
 def introduce(terminal: Terminal, there: Company) -> None:
@@ -109,13 +56,13 @@ async def demo(terminal: Terminal, folder: Path, log: Path, *, models: int, late
     """Start everything, run it, and stop it; tell whether all is as promised."""
     async with company(models, latency) as there:
         introduce(terminal, there)
-        async with bot_process({**there.settings(), **BOT_SETTINGS}, folder, log) as bot:
-            found = await Demo(there, there.callers(), bot, terminal).run()
+        async with bot_of(there, folder, log) as bot:
+            well = await Demo(there, there.callers(), bot, terminal).run()
             if stay:
                 stays(terminal, there, bot.pid, log)
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
-    return all(check.holds for check in found)
+    return well
 
 
 def stays(terminal: Terminal, there: Company, pid: int, log: Path) -> None:
@@ -126,32 +73,6 @@ def stays(terminal: Terminal, there: Company, pid: int, log: Path) -> None:
         f"end ours with `kill {pid}` (an event goes to one of the connected bots only) and start yours with:"
     )
     terminal.verbatim(invitation(there.settings()))
-
-
-async def until_told_to_stop(work: Coroutine[Any, Any, bool]) -> bool:
-    """Run *work*; SIGTERM ends it as Ctrl-C does, so that the bot is stopped as well."""
-    task = asyncio.ensure_future(work)
-    with suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
-
-
-def judged(terminal: Terminal, log: Path, work: Coroutine[Any, Any, bool]) -> int:
-    """Run *work* and return the exit status; a failure is told with the bot's log."""
-    try:
-        well = asyncio.run(until_told_to_stop(work))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        terminal.say("Ended, and the bot with it.")
-        return 130
-    except Failed as failed:
-        sentence, *story = str(failed).split("\n")
-        terminal.say(f"\n{sentence}", "bold red")
-        terminal.verbatim("\n".join(story))
-        well = False
-    if not well:
-        terminal.scene("The bot's log")
-        terminal.verbatim(log.read_text(errors="replace") if log.exists() else "")
-    return 0 if well else 1
 
 
 @click.command()

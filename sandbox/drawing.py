@@ -58,11 +58,12 @@ def _block(block: Json, names: Names) -> Iterator[RenderableType]:
 
 
 def table(rows: list[list[str]]) -> Table:
-    """Draw a table whose last column gives way when it is narrow."""
+    """Draw a table whose widest column gives way when it is narrow."""
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, header in enumerate(rows[0]):
-        last = number == len(rows[0]) - 1
-        shown.add_column(header, overflow="fold", no_wrap=not last, ratio=1 if last else None)
+        widest = number == widths.index(max(widths))
+        shown.add_column(header, overflow="fold", no_wrap=not widest, ratio=1 if widest else None)
     for row in rows[1 : MOST_ROWS + 1]:
         shown.add_row(*map(Text, row))
     if (left := len(rows) - 1 - MOST_ROWS) > 0:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sandbox import drawing
+from sandbox.people import AT_WORK
 from sandbox.slack import Message, Slack
 from sandbox.terminal import Terminal
 
@@ -12,9 +13,6 @@ STOPPED = "■"
 SAID = ("✔", STOPPED)
 LISTED = (*SAID, "◔", "·")
 """The marks of a checklist, those first that are worth a line; what is under way stands on the card as well."""
-
-AT_WORK = "◑"
-"""The mark of a card while nobody has to act: its edits are one line each."""
 
 LONG = 7
 """Lines from which on a reply is drawn in a frame."""
@@ -86,9 +84,12 @@ class Narrator:
             self._card(message)
         elif _is_checklist(message):
             self._checklist(message)
+        else:
+            for line in _news(message):
+                self._terminal.line("thread", drawing.words(f"now says: {line}", self._names), "dim")
 
     def _card(self, card: Message) -> None:
-        """Show a card whole when it first asks for a certain move, later in two lines, and while at work in one."""
+        """Show a card whole when it first asks for a certain move, later in two lines, while at work in one."""
         headline, mark = _headline(card), card.plain[:1]
         if self._new(card, mark) and mark != AT_WORK:
             self._terminal.panel(drawing.drawn(card.blocks, self._names), f"#{self._channel(card)}", mark)
@@ -101,12 +102,12 @@ class Narrator:
         said = [block["text"]["text"] for block in card.blocks if block["type"] == "section"][-1]
         if mark != AT_WORK and self._new(card, said):
             self._terminal.line("", drawing.words(said, self._names, "dim"))
-            self._terminal.line("", drawing.buttons(_elements(card)))
+            if card.buttons:
+                self._terminal.line("", drawing.buttons(_elements(card)))
 
     def _checklist(self, message: Message) -> None:
-        before = _source_of(message.edits[-1]).splitlines() if message.edits else []
-        for line in _source(message).splitlines():
-            if line.startswith(SAID) and line not in before:
+        for line in _news(message):
+            if line.startswith(SAID):
                 self._terminal.line("checklist", drawing.words(line, self._names), "dim")
 
     def _new(self, message: Message, what: str) -> bool:
@@ -121,6 +122,12 @@ class Narrator:
 
 def _is_checklist(message: Message) -> bool:
     return all(line.startswith(LISTED) for line in _source(message).splitlines())
+
+
+def _news(message: Message) -> list[str]:
+    """Return the lines that the message did not have before its last edit."""
+    before = _source_of(message.edits[-1]).splitlines() if message.edits else []
+    return [line for line in _source(message).splitlines() if line not in before]
 
 
 def _source(message: Message) -> str:

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from bot.rotation import Rotation, State, Track
 from bot.steps.back import point_back, settle_back, verify_back
 from bot.steps.common import Step
-from bot.steps.live import baseline, project, soak, verify
+from bot.steps.live import baseline, verify
 from bot.steps.models import cut_over
 from bot.steps.old_key import delete_old_key, recheck
+from bot.steps.projection import project
 from bot.steps.rehearsal import rehearse
 from bot.steps.replacement import remove_replacement, replace, tidy
+from bot.steps.soak import soak
+from bot.steps.watch import watch
 
 FORWARD = (
     Step("replace", "Replacement created", "creating the replacement", replace),
@@ -19,9 +22,10 @@ FORWARD = (
     Step("project", "Gateways have the change", "waiting for the gateways", project),
     Step("verify", "Verified live", "verifying with live requests", verify),
     Step("tidy", "Nothing left over", "removing what is not needed", tidy),
-    Step("soak", "Soaked", "soaking", soak),
+    Step("soak", "Soaked", "soaking", soak, waits_for_time=True),
     Step("recheck", "Looked at once more", "looking at everything once more", recheck, gated=True),
     Step("delete", "Old key deleted", "deleting the old key", delete_old_key, gated=True),
+    Step("watch", "Watched", "watching after the delete", watch, waits_for_time=True),
 )
 BACK = (
     Step("point-back", "Models pointed back", "pointing models back", point_back),

@@ -60,8 +60,7 @@ async def settle_back(rotation: Rotation, world: World) -> Outcome:
     left = world.limits.settle - waited(rotation, world)
     if served and left > timedelta(0):
         return Wait(rotation, "letting the change settle on every replica", min(left, POLL))
-    forgotten = {id_: f.but(latest=None, passes=0, failing_since=None) for id_, f in rotation.findings.items()}
-    return Done(rotation.learn(forgotten))
+    return Done(rotation.unproved())
 
 
 async def verify_back(rotation: Rotation, world: World) -> Outcome:

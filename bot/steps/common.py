@@ -1,6 +1,7 @@
 """What every step is made of: the world it acts on, what it may return, and the few moves that many share."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,8 +10,11 @@ from bot.control_plane import ControlPlane
 from bot.errors import Blocked, KeyturnError, StopKind, Uncertain
 from bot.evidence import Evidence, Verdict
 from bot.gateway import Gateways
-from bot.plan import AffectedModel, Inventory, ProviderKey, drift, unlisted_environments
-from bot.rotation import Finding, Rotation, was_failing_before
+from bot.plan import AffectedModel, Inventory, ProviderKey, drift, plural, unlisted_environments
+from bot.replica import Served
+from bot.rotation import Finding, Ledger, Rotation, was_failing_before
+from bot.status import StatusPages
+from bot.waves import in_play
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,13 @@ class Limits:
     projection: timedelta
     settle: timedelta
     verify: timedelta
+    require_proof: bool
+    waves: tuple[int, ...]
+    environment_order: tuple[str, ...]
     soak: timedelta
+    look_interval: timedelta
+    evidence_max_age: timedelta
+    watch: timedelta
     patience: timedelta
     secret_expiry: timedelta
     approval_reminder: timedelta
@@ -37,6 +47,7 @@ class World:
 
     control_plane: ControlPlane
     gateways: Gateways
+    status: StatusPages
     limits: Limits
     now: Callable[[], datetime]
 
@@ -65,18 +76,31 @@ class Ask:
     reason: str
 
 
-Outcome = Done | Wait | Ask
+@dataclass(frozen=True)
+class Again:
+    """Go on from the step *name*, with it and all after it undone, for this *reason*; approvals are void."""
+
+    rotation: Rotation
+    name: str
+    reason: str
+
+
+Outcome = Done | Wait | Ask | Again
 
 
 @dataclass(frozen=True)
 class Step:
-    """A named move. *doing* is what the card says while it runs; a gated one waits for an approver first."""
+    """A named move. *doing* is what the card says while it runs; a gated one waits for an approver first.
+
+    One that *waits for time* is not stopped for learning nothing new.
+    """
 
     name: str
     title: str
     doing: str
     run: Callable[[Rotation, World], Awaitable[Outcome]]
     gated: bool = False
+    waits_for_time: bool = False
 
 
 SLICE = 1.0
@@ -162,9 +186,18 @@ def askable(rotation: Rotation, world: World) -> list[AffectedModel]:
     return [model for model in rotation.plan.models if model.environment in world.gateways.environments]
 
 
+def in_hand(rotation: Rotation, world: World) -> tuple[AffectedModel, ...]:
+    """Return the models of the wave in hand and of all before it."""
+    return in_play(rotation, world.limits.environment_order, world.limits.waves)
+
+
 async def probe_each(rotation: Rotation, models: list[AffectedModel], world: World) -> dict[str, Evidence]:
-    """Probe each of *models* once, as many as a slice of time allows."""
+    """Probe each of *models* once, as many as a slice of time allows.
+
+    In another order each time: in step with a balancer that deals in turn, a model would always meet the same replica.
+    """
     seen: dict[str, Evidence] = {}
+    models = random.sample(models, len(models))
 
     async def probe(model: AffectedModel) -> None:
         seen[model.id] = await world.gateways.probe(model, rotation.id)
@@ -174,19 +207,28 @@ async def probe_each(rotation: Rotation, models: list[AffectedModel], world: Wor
 
 
 def noted(rotation: Rotation, seen: Mapping[str, Evidence], now: datetime) -> Rotation:
-    """Count what was seen: passes in a row, and since when a model fails."""
-    return rotation.learn(
-        {id_: counted(rotation.findings.get(id_, Finding()), evidence, now) for id_, evidence in seen.items()}
-    )
+    """Count what was seen: passes in a row, since when a model fails, and which requests were no callers'."""
+    findings = {id_: counted(rotation.findings.get(id_, Finding()), evidence, now) for id_, evidence in seen.items()}
+    ledgers = dict(rotation.ledgers)
+    for model in rotation.plan.models:
+        if model.id in seen:
+            ledger = ledgers.get(model.environment, Ledger())
+            ledgers[model.environment] = ledger.but(probed=_with_probe(ledger.probed, seen[model.id]))
+    return rotation.but(ledgers=ledgers).learn(findings)
+
+
+def _with_probe(probed: Served, evidence: Evidence) -> Served:
+    return probed._replace(new=probed.new + evidence.passed, failed=probed.failed + (not evidence.passed))
 
 
 def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
     """Return *finding* with one more piece of evidence."""
+    asked = finding.but(asked=finding.asked + 1)
     if not evidence.passed:
-        return finding.but(latest=evidence, passes=0, failing_since=finding.failing_since or now)
+        return asked.but(latest=evidence, passes=0, failing_since=finding.failing_since or now)
     passes = finding.passes + 1
     reason = "answered once since the change" if passes == 1 else f"answered {passes} times in a row since the change"
-    return finding.but(latest=evidence.but(reason=reason), passes=passes, failing_since=None)
+    return asked.but(latest=evidence.but(reason=reason), passes=passes, failing_since=None)
 
 
 def waited(rotation: Rotation, world: World) -> timedelta:
@@ -248,3 +290,12 @@ def listing(items: Iterable[str], joint: str = ", ") -> str:
     more = len(named) - MOST_NAMED
     shown = joint.join(named[:MOST_NAMED])
     return f"{shown}{joint}and {more} more" if more > 0 else shown
+
+
+def said(length: timedelta) -> str:
+    """Say a length of time in its largest unit."""
+    seconds = length.total_seconds()
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return plural(round(seconds / size), unit)
+    return f"{seconds:g} s"

@@ -1,24 +1,28 @@
-"""Steps that send live requests: before anything changes, until the change has projected, and to verify it."""
+"""Steps that send live requests: before anything changes, and to verify the models of each wave."""
 
 from datetime import timedelta
 
 from bot.errors import Blocked, StopKind
 from bot.evidence import Verdict
-from bot.plan import AffectedModel, plural
+from bot.plan import AffectedModel
 from bot.rotation import Finding, Rotation, was_failing_before
 from bot.steps.common import (
     POLL,
+    Again,
     Done,
     Outcome,
     Wait,
     World,
     askable,
+    in_hand,
     listing,
     noted,
     probe_each,
     refuse_rejected,
     waited,
 )
+from bot.steps.projection import reason, refuse_projection
+from bot.steps.sight import look, rebased, weighed
 
 
 async def baseline(rotation: Rotation, world: World) -> Outcome:
@@ -30,104 +34,97 @@ async def baseline(rotation: Rotation, world: World) -> Outcome:
     learnt = rotation.learn({id_: rotation.findings.get(id_, Finding()).but(baseline=e) for id_, e in seen.items()})
     if len(seen) < len(todo):
         return Wait(learnt, f"{_with_baseline(learnt)} of {len(rotation.plan.models)}")
-    return Done(learnt)
+    return Done(await _with_traffic(learnt, world))
+
+
+async def _with_traffic(rotation: Rotation, world: World) -> Rotation:
+    """Learn how much each model is asked, where counters tell: the least asked is moved first."""
+    seen = await look(rotation, rotation.plan.environments, world)
+    traffic: dict[str, Finding] = {}
+    for model in rotation.plan.models:
+        counted = [replica for replica in seen.get(model.environment, ()) if replica.counts is not None]
+        if counted:
+            requests = sum(replica.served(model.id).old for replica in counted)
+            traffic[model.id] = rotation.finding(model).but(traffic=requests)
+    return rebased(rotation.learn(traffic), seen)
 
 
 def _with_baseline(rotation: Rotation) -> int:
     return sum(finding.baseline is not None for finding in rotation.findings.values())
 
 
-async def project(rotation: Rotation, world: World) -> Outcome:
-    """Wait until every model answers through its gateway from the changed configuration."""
-    todo = [m for m in askable(rotation, world) if not _has_projected(rotation.finding(m))]
-    rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
-    late = waited(rotation, world) > world.limits.projection
-    refuse_rejected(rotation, [m for m in rotation.plan.models if late or not _echoes_old_key(rotation.finding(m))])
-    left = [m for m in todo if not _has_projected(rotation.finding(m))]
-    if not left:
-        return _settle(rotation, world)
-    if late:
-        _block_on_projection(rotation, left)
-    return Wait(rotation, f"{plural(len(left), 'model')} not there yet", POLL)
-
-
-def _has_projected(finding: Finding) -> bool:
-    if finding.latest is None or _echoes_old_key(finding):
-        return False
-    return finding.latest.verdict is not Verdict.PROJECTION or was_failing_before(finding)
-
-
-def _echoes_old_key(finding: Finding) -> bool:
-    """Tell whether a refusal may still be that of the key the model was on before: it must not blame the new secret."""
-    before, now = finding.baseline, finding.latest
-    return bool(before and now and now.blames_credential and before.signature == now.signature)
-
-
-def _settle(rotation: Rotation, world: World) -> Outcome:
-    """Let stragglers among the replicas catch up: the first answer can come from one that is ahead."""
-    newest = max((f.moved_at for f in rotation.findings.values() if f.moved_at), default=world.now())
-    left = newest + world.limits.settle - world.now()
-    if left > timedelta(0):
-        return Wait(rotation, "letting the change settle on every replica", min(left, POLL))
-    return Done(rotation.learn({id_: f.but(passes=0) for id_, f in rotation.findings.items()}))
-
-
-def _block_on_projection(rotation: Rotation, left: list[AffectedModel]) -> None:
-    raise Blocked(
-        StopKind.PROJECTION,
-        "the gateway has not taken the change",
-        f"{listing(m.label for m in left)}: {_reason(rotation, left[0])}. "
-        "This says nothing against the new secret: look at Resource Projection in AISIX first.",
-        after=rotation,
-    )
-
-
-def _reason(rotation: Rotation, model: AffectedModel) -> str:
-    """Say what a model answered last, and since when it has not answered well."""
-    finding = rotation.finding(model)
-    if finding.latest is None:
-        return "no answer yet"
-    if finding.failing_since is None:
-        return finding.latest.reason
-    return f"{finding.latest.reason}, for {int((finding.latest.at - finding.failing_since).total_seconds())} s now"
-
-
 async def verify(rotation: Rotation, world: World) -> Outcome:
-    """Ask every model, several times in a row, and stop at the first refused credential."""
+    """Ask every model in hand until there is a verdict on it; stop at the first refused credential.
+
+    When a wave is verified, the next one begins.
+    """
     refuse_unverifiable(rotation, world)
-    todo = [m for m in askable(rotation, world) if not _is_verified(rotation.finding(m), world)]
+    play = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
+    todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
-    refuse_rejected(rotation, rotation.plan.models)
+    refuse_rejected(rotation, play)
+    rotation = await weighed(rotation, todo, world)
     left = [m for m in todo if not _is_verified(rotation.finding(m), world)]
     if not left:
-        _refuse_unproved(rotation)
-        return Done(rotation.but(verified_at=world.now()))
-    failing = any(rotation.finding(m).failing_since for m in left)
+        return _verified(rotation, len(play), world)
+    failing = [m for m in left if _is_failing(rotation.finding(m))]
     if failing and waited(rotation, world) > world.limits.verify:
-        _block_on_unverified(rotation, left)
+        _block_on_unverified(rotation, failing)
     models = len(rotation.plan.models)
-    return Wait(rotation, f"{models - len(left)} of {models}", POLL if failing else timedelta(0))
+    return Wait(rotation, f"{len(play) - len(left)} of {models}", POLL if failing else timedelta(0))
+
+
+def _verified(rotation: Rotation, done: int, world: World) -> Outcome:
+    if done < len(askable(rotation, world)):
+        return Again(
+            rotation.but(wave=rotation.wave + 1), "cut-over", f"{done} of {len(rotation.plan.models)} verified"
+        )
+    _refuse_unproved(rotation)
+    return Done(rotation.but(verified_at=world.now(), well_since=world.now(), look_at=None))
+
+
+def _with_better_chances(rotation: Rotation, world: World) -> Rotation:
+    """Ask again, with the next wave, what could not be proved while others of the environment were on the old key."""
+    here = {m.environment for m in in_hand(rotation, world) if rotation.finding(m).latest is None}
+    findings = {m.id: rotation.finding(m) for m in rotation.plan.models if m.environment in here}
+    unsure = {id_: f.unproved for id_, f in findings.items() if f.verdict and f.verdict.verdict is Verdict.LIKELY}
+    return rotation.learn(unsure)
 
 
 def _is_verified(finding: Finding, world: World) -> bool:
     if finding.latest is None:
         return False
-    if finding.latest.skipped or finding.passes >= world.limits.probes:
-        return True
     if finding.latest.verdict is Verdict.INCONCLUSIVE and finding.failing_since:  # it may be passing trouble
         patient = world.now() - finding.failing_since < world.limits.verify / 4
-        return was_failing_before(finding) and not patient
-    return was_failing_before(finding)
+        return finding.is_accepted or (was_failing_before(finding) and not patient)
+    return was_failing_before(finding) or is_enough(finding, world)
+
+
+def is_enough(finding: Finding, world: World) -> bool:
+    """Tell whether the verdict on a model is one that the settings are content with, or an approver is."""
+    verdict = finding.verdict
+    if verdict is None or verdict.skipped or finding.is_accepted:
+        return verdict is not None
+    return verdict.verdict is Verdict.PROVED or (verdict.passed and not world.limits.require_proof)
+
+
+def _is_failing(finding: Finding) -> bool:
+    """Tell whether more of the same will not help a model on."""
+    return finding.failing_since is not None or finding.verdict is not None
 
 
 def _refuse_unproved(rotation: Rotation) -> None:
     """Stop where every model of an environment was failing before: nothing there proves the new secret."""
     for environment, name in rotation.plan.environments.items():
-        found = [rotation.finding(m).latest for m in rotation.plan.models if m.environment == environment]
-        asked = [evidence for evidence in found if evidence and not evidence.skipped]
-        if asked and not any(evidence.passed for evidence in asked):
+        found = [rotation.finding(m) for m in rotation.plan.models if m.environment == environment]
+        asked = [finding for finding in found if finding.latest and not finding.latest.skipped]
+        if asked and not any(finding.is_accepted or _has_passed(finding) for finding in asked):
             sentence = f"No model in `{name}` answers, neither before nor now, so nothing proves the new secret there."
             raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", sentence, after=rotation)
+
+
+def _has_passed(finding: Finding) -> bool:
+    return finding.verdict is not None and finding.verdict.passed
 
 
 def refuse_unverifiable(rotation: Rotation, world: World) -> None:
@@ -150,20 +147,16 @@ def refuse_unverifiable(rotation: Rotation, world: World) -> None:
 
 
 def _block_on_unverified(rotation: Rotation, left: list[AffectedModel]) -> None:
-    behind = [m for m in left if (e := rotation.finding(m).latest) and e.verdict is Verdict.PROJECTION]
-    if behind:
-        _block_on_projection(rotation, behind)
+    stale = [m for m in left if (e := rotation.finding(m).standing) and e.verdict in STALE]
+    if stale:
+        refuse_projection(rotation, f"{listing(m.label for m in stale)}: {reason(rotation, stale[0])}")
     raise Blocked(
         StopKind.UNVERIFIED,
         "the new secret is not proved",
-        f"{listing(m.label for m in left)} gave no answer that says anything about the new secret: "
-        f"{_reason(rotation, left[0])}.",
+        f"{listing(m.label for m in left)}: {reason(rotation, left[0])}.",
         after=rotation,
     )
 
 
-async def soak(rotation: Rotation, world: World) -> Outcome:
-    """Let some time pass before an approver is asked; the last look before the delete asks every model again."""
-    since = rotation.verified_at or world.now()
-    left = since + world.limits.soak - world.now()
-    return Wait(rotation, "soaking", left) if left > timedelta(0) else Done(rotation)
+STALE = frozenset({Verdict.PROJECTION, Verdict.INVALID})
+"""Verdicts that say something of the gateways and their caches, and nothing of the new secret."""

@@ -5,28 +5,60 @@ from datetime import datetime
 from bot.errors import Blocked, StopKind
 from bot.plan import AffectedModel
 from bot.rotation import Rotation
-from bot.steps.common import POLL, Done, Outcome, Wait, World, existing, listing, models_on, point, refuse_drift
+from bot.steps.common import (
+    POLL,
+    Done,
+    Outcome,
+    Wait,
+    World,
+    existing,
+    in_hand,
+    listing,
+    models_on,
+    point,
+    refuse_drift,
+)
 
 
 async def cut_over(rotation: Rotation, world: World) -> Outcome:
-    """Point every affected model at the replacement, then read back that each is there."""
+    """Point every model of the wave in hand at the replacement, then read back that each is there."""
+    _refuse_unprovable(rotation, world)
     inventory = await world.control_plane.inventory()
     rotation = refuse_drift(rotation, inventory, world)
     key = existing(inventory, rotation.replacement_id, "The replacement key no longer exists: someone deleted it.")
     there = models_on(inventory, [key])
     moved = _mark_moved(rotation, there, world.now())
-    left = [model for model in rotation.plan.models if model.id not in there]
+    left = [model for model in in_hand(rotation, world) if model.id not in there]
     if not left:
         return Done(moved)
     returned = [model for model in left if rotation.finding(model).moved_at]
     if returned:
         return _read_back(moved, returned, world)
-    return await point(moved, left, key.id, world)
+    return await point(_without_barriers(moved, left), left, key.id, world)
 
 
 def _mark_moved(rotation: Rotation, there: set[str], at: datetime) -> Rotation:
     fresh = [m for m in rotation.plan.models if m.id in there and not rotation.finding(m).moved_at]
-    return rotation.learn({m.id: rotation.finding(m).but(moved_at=at) for m in fresh})
+    moved = rotation.learn({m.id: rotation.finding(m).but(moved_at=at) for m in fresh})
+    return _without_barriers(moved, fresh)
+
+
+def _without_barriers(rotation: Rotation, moving: list[AffectedModel]) -> Rotation:
+    """Forget the barriers of environments where models move: they speak of what came before them only."""
+    touched = {model.environment for model in moving}
+    return rotation.but(barriers=tuple(b for b in rotation.barriers if b.environment not in touched))
+
+
+def _refuse_unprovable(rotation: Rotation, world: World) -> None:
+    """Stop before anything moves where the settings ask for a proof that cannot be had."""
+    environments = rotation.plan.environments
+    blind = [name for id_, name in environments.items() if not world.status.addresses(id_)]
+    if world.limits.require_proof and blind:
+        sentence = (
+            f"REQUIRE_PROOF is set, and {listing(f'`{name}`' for name in blind)} has no status addresses in "
+            "AISIX_GATEWAYS (`status_urls`): nothing there can be proved."
+        )
+        raise Blocked(StopKind.UNVERIFIED, "the new secret cannot be proved", sentence, after=rotation)
 
 
 def _read_back(rotation: Rotation, returned: list[AffectedModel], world: World) -> Outcome:

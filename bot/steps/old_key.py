@@ -1,66 +1,95 @@
 """Steps that end the old key: the last look, and the delete."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from bot.errors import ApiError, Blocked, StopKind, Uncertain
-from bot.plan import AffectedModel, Inventory, drift, users_of
-from bot.rotation import Finding, Rotation, was_failing_before
+from bot.plan import Dependent, Inventory, dependents, drift, users_of
+from bot.rotation import Finding, Rotation, Void
 from bot.steps.common import (
+    MOST_NAMED,
+    Again,
     Done,
     Outcome,
     Wait,
     World,
-    askable,
     existing,
     listing,
     models_on,
-    noted,
-    probe_each,
     refuse_drift,
     refuse_rejected,
     refuse_unlisted,
+    said,
 )
 from bot.steps.live import refuse_unverifiable
+from bot.steps.projection import reason
+from bot.steps.sight import look_again
+from bot.steps.soak import doubtful, heard
 
 READ_BACK = timedelta(milliseconds=300)
 """From a delete to the look whether the key is gone, and from one such look to the next."""
 
 
 async def recheck(rotation: Rotation, world: World) -> Outcome:
-    """Look at everything once more before the old key goes: every environment, and one live request a model."""
+    """Look at everything once more before the old key goes: every environment, every model, every replica.
+
+    An approval is of what was seen. If the world is not that any more, nothing is deleted: it is verified again, and
+    asked again.
+    """
     refuse_unverifiable(rotation, world)
-    _refuse_reference(rotation, await world.control_plane.inventory(), world)
-    todo = [m for m in askable(rotation, world) if not _asked_since_approval(rotation, m)]
-    rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
-    failing = [m for m in todo if not _is_well(rotation.finding(m))]
-    if failing:
-        refuse_rejected(rotation, failing)
-        _block_on_recheck(rotation, failing)
-    left = [m for m in todo if not _asked_since_approval(rotation, m)]
-    return Wait(rotation, f"{len(left)} to go") if left else Done(rotation)
+    inventory = await world.control_plane.inventory()
+    _refuse_reference(rotation, inventory, world)
+    aged = list(_aged(rotation, world))
+    if aged:
+        return _void(rotation, aged, world)
+    rotation, left = await look_again(rotation, _approved_at(rotation), world)
+    if left:
+        return Wait(rotation, f"{left} to go")
+    refuse_rejected(rotation, doubtful(rotation, world))
+    now = rotation.but(plan=rotation.plan.but(dependents=_dependents(rotation, inventory)))
+    changes = list(_changes(rotation, now, world))
+    return _void(now, changes, world) if changes else Done(now)
 
 
-def _is_well(finding: Finding) -> bool:
-    latest = finding.latest
-    return latest is None or latest.passed or latest.skipped or was_failing_before(finding)
+def _approved_at(rotation: Rotation) -> datetime:
+    return max(approval.at for approval in rotation.approvals)
 
 
-def _asked_since_approval(rotation: Rotation, model: AffectedModel) -> bool:
-    latest = rotation.finding(model).latest
-    approved = max((approval.at for approval in rotation.approvals), default=None)
-    return latest is not None and approved is not None and latest.at > approved
+def _aged(rotation: Rotation, world: World) -> Iterator[str]:
+    """Yield a sentence if an approver has seen evidence that was too old at the click."""
+    oldest = min((f.latest.at for f in rotation.findings.values() if f.latest), default=None)
+    if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:
+        yield f"The evidence was older than {said(world.limits.evidence_max_age)}."
 
 
-def _block_on_recheck(rotation: Rotation, failing: list[AffectedModel]) -> None:
-    evidence = rotation.finding(failing[0]).latest
-    assert evidence is not None
-    raise Blocked(
-        StopKind.UNVERIFIED,
-        "a model stopped answering",
-        f"Not deleted: at the last look {listing(m.label for m in failing)} did not answer well: {evidence.reason}.",
-        resume="project",
-        after=rotation,
-    )
+def _dependents(rotation: Rotation, inventory: Inventory) -> tuple[Dependent, ...]:
+    planned = {model.id for model in rotation.plan.models}
+    return dependents(inventory, [model for model in inventory.models if model.id in planned])
+
+
+def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
+    """Yield a sentence for everything that is not as the approver saw it; nothing if it is all the same."""
+    for model in doubtful(now, world):
+        yield f"{model.label}: {reason(now, model)}."
+    yield from (f"{sentence}." for sentence in heard(now))
+    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)
+    if any(approval.digest != now.digest for approval in now.approvals):
+        yield "What is known of the models is not what the card showed."
+
+
+def _reached_otherwise(before: tuple[Dependent, ...], now: tuple[Dependent, ...]) -> Iterator[str]:
+    for dependent in now:
+        if dependent not in before:
+            yield f"`{dependent.alias}` in {dependent.environment_name} now depends on these models ({dependent.role})."
+    for dependent in before:
+        if dependent not in now:
+            yield f"`{dependent.alias}` in {dependent.environment_name} no longer depends on these models."
+
+
+def _void(rotation: Rotation, changes: list[str], world: World) -> Outcome:
+    """Take back the approvals, and say what changed."""
+    void = Void(by=tuple(a.by for a in rotation.approvals), at=world.now(), changes=tuple(changes[:MOST_NAMED]))
+    return Again(rotation.unproved().but(voids=(*rotation.voids, void)), "project", changes[0])
 
 
 def _refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> None:

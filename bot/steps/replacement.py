@@ -7,7 +7,7 @@ from bot.plan import Inventory, ProviderKey, users_of
 from bot.reading import difference
 from bot.rotation import Rotation
 from bot.steps.common import POLL, Ask, Done, Outcome, Wait, World, listing
-from bot.steps.rehearsal import remove_throwaways
+from bot.steps.throwaways import without_throwaways
 
 
 async def replace(rotation: Rotation, world: World) -> Outcome:
@@ -72,7 +72,7 @@ def _refuse_difference(rotation: Rotation, old: ProviderKey, key: ProviderKey) -
 
 async def tidy(rotation: Rotation, world: World) -> Outcome:
     """Remove refused replacements that are still there, unless something uses them."""
-    inventory = await remove_throwaways(rotation, await world.control_plane.inventory(), world)
+    rotation, inventory = await without_throwaways(rotation, await world.control_plane.inventory(), world)
     spare = [key for key in rotation.own_keys(inventory.keys) if key.id != rotation.replacement_id]
     return Done(await _remove(rotation, spare, inventory, world))
 
@@ -96,5 +96,5 @@ async def remove_replacement(rotation: Rotation, world: World) -> Outcome:
     if wanted and not (wanted.key_id or wanted.refusal) and world.now() - wanted.asked_at < world.limits.create_grace:
         found = _the_replacement(rotation, await world.control_plane.keys())
         return Wait(_adopt(rotation, found) if found else rotation, "waiting for the creation to be answered", POLL)
-    inventory = await remove_throwaways(rotation, await world.control_plane.inventory(), world)
+    rotation, inventory = await without_throwaways(rotation, await world.control_plane.inventory(), world)
     return Done(await _remove(rotation, list(rotation.own_keys(inventory.keys)), inventory, world))

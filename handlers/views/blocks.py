@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 Block = dict[str, Any]
@@ -27,10 +27,18 @@ NAME_MOST = 80
 INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 """Control characters and marks that turn the direction of writing: a name has no use for them."""
 
+HALF = re.compile(r"(<[^<>]*|&[a-z]*)$")
+"""What is left of a mention, a date or an entity that was cut through."""
+
 
 def shortened(text: str, most: int) -> str:
     """Cut *text* to *most* characters, saying so."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def cut(text: str, most: int) -> str:
+    """Cut mrkdwn to *most* characters, and never through a mention, a date or an entity."""
+    return text if len(text) <= most else HALF.sub("", text[: most - 2]) + "…"
 
 
 def visible(name: str, most: int = NAME_MOST) -> str:
@@ -50,17 +58,29 @@ def code(name: str, most: int = NAME_MOST) -> str:
 
 def sentence(text: str, most: int = 1200) -> str:
     """Show a sentence of ours that holds names from outside; what it is cut to never ends inside a name's marks."""
-    shown = escaped(INVISIBLE.sub(" ", text))
+    shown = escaped(" ".join(INVISIBLE.sub(" ", text).split()))
     if len(shown) <= most:
         return shown
-    cut = re.sub(r"&[a-z]*$", "", shown[: most - 2])
-    return cut + ("`…" if cut.count("`") % 2 else "…")
+    kept = HALF.sub("", shown[: most - 2])
+    return kept + ("`…" if kept.count("`") % 2 else "…")
 
 
 def when(moment: datetime) -> str:
     """Show a time on each reader's own clock."""
     fallback = f"{moment:%Y-%m-%d %H:%M} UTC"
     return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def duration(length: timedelta) -> str:
+    """Say a length of time in the two units that matter."""
+    seconds = length.total_seconds()
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
+    if minutes:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{seconds:.1f} s" if seconds % 1 else f"{rest} s"
 
 
 def section(text: str, most: int = SECTION_MOST) -> Block:
@@ -78,8 +98,8 @@ def _fitting(text: str, most: int) -> str:
     """Cut to *most* characters, at the end of a line where there is one."""
     if len(text) <= most:
         return text or " "
-    cut = text[: most - 2]
-    return (cut.rsplit("\n", 1)[0] if "\n" in cut else cut) + "\n…"
+    kept = HALF.sub("", text[: most - 2])
+    return (kept.rsplit("\n", 1)[0] if "\n" in kept else kept) + "\n…"
 
 
 def actions(elements: Sequence[Block]) -> list[Block]:
@@ -135,4 +155,4 @@ def _row(cells: Sequence[str]) -> list[Block]:
 
 def message(text: str, blocks: list[Block]) -> dict[str, Any]:
     """A message whose `text` says the same for notifications and screen readers."""
-    return {"text": shortened(text, TEXT_MOST), "blocks": blocks}
+    return {"text": cut(text, TEXT_MOST), "blocks": blocks}

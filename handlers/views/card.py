@@ -3,7 +3,7 @@
 from bot.plan import AffectedModel, plural
 from bot.policy import Action, offered
 from bot.rotation import Rotation, State, Track
-from handlers.views import words
+from handlers.views import evidence, words
 from handlers.views.blocks import (
     MESSAGE_MOST,
     TABLE_CHARACTERS,
@@ -22,9 +22,11 @@ from handlers.views.blocks import (
     weight,
     when,
 )
+from handlers.views.watch import is_watched
 
 Row = tuple[str, ...]
 
+FACTS_MOST = 1500
 WARNINGS_MOST = 1500
 NEXT_MOST = 2200
 """With these, the names at their longest leave the table some room."""
@@ -41,7 +43,7 @@ def _before(rotation: Rotation) -> list[Block]:
     """State first, then the facts."""
     headline = sentence(words.headline(rotation), 300)
     return [
-        section(f"{words.MARKS[rotation.state]} *Rotate {_name(rotation)}*   {headline}"),
+        section(f"{words.mark(rotation)} *Rotate {_name(rotation)}*   {headline}"),
         context(_key_facts(rotation), _people(rotation)),
         section(words.impact(rotation)),
     ]
@@ -49,10 +51,13 @@ def _before(rotation: Rotation) -> list[Block]:
 
 def _after(rotation: Rotation, others: tuple[str, ...]) -> list[Block]:
     """What else to know, the next move, and what to press."""
+    known = "\n".join(evidence.facts(rotation))
     warned = "\n".join(f"▲ {warning}" for warning in warnings(rotation, others))
     return [
+        *([section(known, FACTS_MOST)] if known else []),
         *_dependents(rotation),
         *([section(warned, WARNINGS_MOST)] if warned else []),
+        *([context(said)] if (said := doubt(rotation)) else []),
         section(words.next_move(rotation), NEXT_MOST),
         *actions([_button(action, rotation) for action in offered(rotation)]),
     ]
@@ -63,8 +68,8 @@ def _room(before: list[Block], after: list[Block]) -> int:
     return min(MESSAGE_MOST - weight([*before, *after]), TABLE_CHARACTERS) - SPARE
 
 
-SPARE = 700
-"""Characters kept for what stands under the table."""
+SPARE = 300
+"""Characters kept for the count of those that the table has no room for."""
 
 
 def plain_card(rotation: Rotation, others: tuple[str, ...] = ()) -> str:
@@ -73,8 +78,10 @@ def plain_card(rotation: Rotation, others: tuple[str, ...] = ()) -> str:
     parts = [
         f"Rotate {name}: {sentence(words.headline(rotation), 300)}.",
         words.next_move(rotation).replace("\n", " "),
+        *evidence.facts(rotation),
         words.impact(rotation),
         *warnings(rotation, others),
+        doubt(rotation),
         _plain_models(rotation),
     ]
     return " ".join(filter(None, parts))
@@ -85,7 +92,7 @@ def _plain_models(rotation: Rotation, most: int = 20) -> str:
     verdicts = "Verdict" in _header(rotation)
     named = [
         f"{escaped(visible(m.alias))} in {escaped(visible(m.environment_name))}"
-        + (f": {words.verdict(rotation.finding(m))}" if verdicts else "")
+        + (f": {evidence.verdict(rotation.finding(m))}" if verdicts else "")
         for m in _in_order(rotation)[:most]
     ]
     more = len(rotation.plan.models) - len(named)
@@ -130,17 +137,18 @@ def _people(rotation: Rotation) -> str:
 
 def _models(rotation: Rotation, room: int) -> tuple[list[Block], int]:
     """Return the table with what stands under it, and how many models it shows."""
-    header, models = _header(rotation), _in_order(rotation)
+    header, models, legend = _header(rotation), _in_order(rotation), _legend(rotation)
     if not models:
         return [], 0
-    block, shown = table(header, [_row(m, header, rotation) for m in models], room)
-    small = [_left_out(models[shown:], header, rotation), _legend(rotation)]
+    block, shown = table(header, [_row(m, header, rotation) for m in models], room - len(legend))
+    small = [_left_out(models[shown:], header, rotation), legend]
     return [block, *([context(*filter(None, small))] if any(small) else [])], shown
 
 
 def _legend(rotation: Rotation) -> str:
     """Explain the verdicts to whoever deletes on the strength of them."""
-    return words.legend(rotation) if rotation.state is State.AWAITING_APPROVAL else ""
+    decided_on = rotation.state in (State.AWAITING_APPROVAL, State.BLOCKED) and "Verdict" in _header(rotation)
+    return evidence.legend(rotation) if decided_on else ""
 
 
 def _left_out(models: list[AffectedModel], header: Row, rotation: Rotation) -> str:
@@ -149,12 +157,13 @@ def _left_out(models: list[AffectedModel], header: Row, rotation: Rotation) -> s
         return ""
     more = f"and {plural(len(models), 'more model')}"
     if "Verdict" in header:
-        return f"{more}: {words.counted(words.verdict(rotation.finding(m)) for m in models)}"
+        return f"{more}: {evidence.counted(evidence.verdict(rotation.finding(m)) for m in models)}"
     return f"{more}; the thread lists all"
 
 
 SHOWS_WHY = frozenset({State.BLOCKED, State.AWAITING_APPROVAL, State.COMPLETED})
 IMPACT: Row = ("Alias", "Environment", "Kind", "Upstream model")
+EVIDENCE: Row = ("Alias", "Environment", "Verdict", "Why", "Last probe")
 
 
 def _header(rotation: Rotation) -> Row:
@@ -162,12 +171,9 @@ def _header(rotation: Rotation) -> Row:
     back = rotation.track is not Track.FORWARD and rotation.state is not State.BLOCKED
     if not rotation.moved or back:
         return IMPACT
-    if rotation.state in SHOWS_WHY:
-        return ("Alias", "Environment", "Verdict", "Why")
+    if rotation.state in SHOWS_WHY or is_watched(rotation):
+        return EVIDENCE
     return (*IMPACT, "Verdict")
-
-
-FINE = frozenset({"likely", "proved", "moved", "–"})
 
 
 def _in_order(rotation: Rotation) -> list[AffectedModel]:
@@ -175,7 +181,7 @@ def _in_order(rotation: Rotation) -> list[AffectedModel]:
     models = rotation.plan.models
     if "Verdict" not in _header(rotation):
         return list(models)
-    return sorted(models, key=lambda m: words.verdict(rotation.finding(m)) in FINE)
+    return sorted(models, key=lambda m: evidence.NEED[evidence.verdict(rotation.finding(m))])
 
 
 def _row(model: AffectedModel, header: Row, rotation: Rotation) -> Row:
@@ -185,8 +191,9 @@ def _row(model: AffectedModel, header: Row, rotation: Rotation) -> Row:
         "Environment": model.environment_name,
         "Kind": model.kind,
         "Upstream model": model.upstream,
-        "Verdict": words.verdict(finding),
-        "Why": words.why(finding),
+        "Verdict": evidence.verdict(finding),
+        "Why": evidence.why(finding),
+        "Last probe": evidence.asked_at(finding),
     }
     return tuple(cells[column] for column in header)
 
@@ -203,13 +210,29 @@ def _dependents(rotation: Rotation) -> list[Block]:
 
 
 def warnings(rotation: Rotation, others: tuple[str, ...]) -> list[str]:
-    """Return what to know beforehand; once it is under way, the stops and verdicts say it."""
+    """Return what to know beforehand; once it is under way, the stops and verdicts say most of it."""
     if rotation.state is not State.AWAITING_SECRET:
-        return []
+        return _unrehearsed(rotation)
     said = words.impact(rotation)
     planned = [sentence(warning, 600) for warning in rotation.plan.warnings if warning != said]
     under_way = [f"Another rotation of this key is under way: {link}. Only one can go on." for link in others]
     return [*under_way, *planned]
+
+
+def _unrehearsed(rotation: Rotation) -> list[str]:
+    """Say that nothing was rehearsed, for as long as it matters."""
+    matters = rotation.state in UNDER_WAY and rotation.track is Track.FORWARD and not rotation.deleted_at
+    said = sentence(evidence.unrehearsed(rotation), 600) if matters else ""
+    return [said] if said else []
+
+
+UNDER_WAY = frozenset({State.RUNNING, State.BLOCKED, State.AWAITING_APPROVAL})
+ASKS_ABOUT_SECRET = frozenset({State.AWAITING_SECRET, State.AWAITING_APPROVAL})
+
+
+def doubt(rotation: Rotation) -> str:
+    """Say what nobody can know of the new secret, where somebody is about to rely on it."""
+    return evidence.in_doubt(rotation) if rotation.state in ASKS_ABOUT_SECRET else ""
 
 
 STYLES = {Action.ENTER_SECRET: "primary", Action.ANOTHER_SECRET: "primary", Action.DELETE_OLD_KEY: "danger"}

@@ -1,18 +1,24 @@
-"""The forms: which key, and the new secret."""
+"""The forms: which key, the new secret, and what an approver vouches for."""
 
-from bot.plan import ProviderKey
+from collections.abc import Sequence
+
+from bot.plan import AffectedModel, ProviderKey, plural
 from bot.rotation import Rotation
 from bot.secret import family
 from handlers.views.blocks import Block, code, context, plain, section, shortened, visible
 
 PICKER = "picker"
 SECRET_FORM = "secret_form"  # noqa: S105 - a name
+ACCEPTANCE_FORM = "acceptance_form"
 KEY, SECRET, REST, NAME = "key", "secret", "rest", "name"
+MODELS, REASON = "models", "reason"
 VALUE = "value"
 """The action id of every field; the block id says which it is."""
 
 FIELD_MOST = 3000
 NAME_FIELD_MOST = 200
+REASON_MOST = 300
+OPTIONS_MOST = 100
 
 
 def picker(channel: str) -> Block:
@@ -74,10 +80,10 @@ def secret_form(rotation: Rotation, proposed_name: str) -> Block:
                 "type": "section",
                 "text": plain("⚠ Slack does not hide what you type here. Make sure that nobody sees your screen."),
             },
-            _input(SECRET, "New secret", shape, multiline=True),
+            _input(SECRET, "New secret", shape, FIELD_MOST),
             _input(REST, "Rest of a long document (optional)", f"What did not fit into {FIELD_MOST:,} characters.",
-                   multiline=True, optional=True),
-            _input(NAME, "Name of the replacement", "Everyone can see it.", initial=proposed_name),
+                   FIELD_MOST, optional=True),
+            _input(NAME, "Name of the replacement", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
             context(
                 "It goes to AISIX once, straight from this form. Keyturn does not keep it, log it, or show it again. "
                 "Slack passes it on."
@@ -86,13 +92,12 @@ def secret_form(rotation: Rotation, proposed_name: str) -> Block:
     }  # fmt: skip
 
 
-def _input(
-    block_id: str, label: str, hint: str, *, multiline: bool = False, optional: bool = False, initial: str = ""
-) -> Block:
-    element: Block = {"type": "plain_text_input", "action_id": VALUE, "multiline": multiline}
-    element["max_length"] = FIELD_MOST if multiline else NAME_FIELD_MOST
+def _input(block_id: str, label: str, hint: str, most: int, *, optional: bool = False, initial: str = "") -> Block:
+    """A field of up to *most* characters; one that holds more than a line shows several."""
+    element: Block = {"type": "plain_text_input", "action_id": VALUE, "multiline": most > NAME_FIELD_MOST}
+    element["max_length"] = most
     if initial:
-        element["initial_value"] = shortened(initial, NAME_FIELD_MOST)
+        element["initial_value"] = shortened(initial, most)
     return {
         "type": "input",
         "block_id": block_id,
@@ -100,4 +105,50 @@ def _input(
         "hint": plain(hint),
         "optional": optional,
         "element": element,
+    }
+
+
+def acceptance_form(rotation: Rotation, models: Sequence[AffectedModel]) -> Block:
+    """Ask an approver which of *models* may stay unproved, and why. None is chosen beforehand."""
+    return {
+        "type": "modal",
+        "callback_id": ACCEPTANCE_FORM,
+        "private_metadata": rotation.id,
+        "title": plain("Accept unproved"),
+        "submit": plain("Accept"),
+        "close": plain("Cancel"),
+        "blocks": [
+            section(
+                f"For {code(rotation.plan.old_key.display_name)}. Nothing proves that these models work on the "
+                "replacement. If one does not, its callers fail, and once the old key is deleted there is no way back."
+            ),
+            _choice(rotation, models),
+            _input(REASON, "Reason", "Everyone can see it: it goes into the receipt, with your name.", REASON_MOST),
+        ],
+    }
+
+
+def _choice(rotation: Rotation, models: Sequence[AffectedModel]) -> Block:
+    left = len(models) - OPTIONS_MOST
+    more = f" {plural(left, 'more model')} can be accepted after these." if left > 0 else ""
+    return {
+        "type": "input",
+        "block_id": MODELS,
+        "label": plain("Models that may stay unproved"),
+        "hint": plain(f"Those left out are verified again.{more}"),
+        "element": {
+            "type": "multi_static_select",
+            "action_id": VALUE,
+            "placeholder": plain("Choose models"),
+            "options": [_candidate(rotation, model) for model in models[:OPTIONS_MOST]],
+        },
+    }
+
+
+def _candidate(rotation: Rotation, model: AffectedModel) -> Block:
+    standing = rotation.finding(model).standing
+    return {
+        "text": plain(visible(f"{model.alias} in {model.environment_name}", 75)),
+        "value": shortened(model.id, 150),
+        "description": plain(visible(standing.reason if standing else "", 75)),
     }

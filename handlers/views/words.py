@@ -1,14 +1,14 @@
 """From a rotation to sentences: what is going on, what it means for callers now, and what to do."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from bot.errors import StopKind
 from bot.evidence import Verdict
 from bot.plan import Plan, plural
-from bot.policy import Action, offered
-from bot.rotation import MEANING, Finding, Rotation, State, Track, was_failing_before
+from bot.policy import Action, acceptable, offered
+from bot.rotation import MEANING, Rotation, State, Track, Void
 from bot.steps import next_step
+from handlers.views import evidence, watch
 from handlers.views.blocks import code, sentence, when
 
 MARKS: Mapping[State, str] = {
@@ -21,7 +21,13 @@ MARKS: Mapping[State, str] = {
     State.ROLLED_BACK: "○",
     State.CANCELLED: "○",
 }
-"""The one mark at the start of a card."""
+"""The one mark at the start of a card, by state."""
+
+
+def mark(rotation: Rotation) -> str:
+    """Return the one mark at the start of a card: once the old key is gone, all is done but watching."""
+    return MARKS[State.COMPLETED if watch.is_watched(rotation) else rotation.state]
+
 
 REVOKE = "The old credential still works at the provider until it is revoked there. Deleting it here did not do that."
 
@@ -36,17 +42,12 @@ ON_TRY_AGAIN: Mapping[StopKind, str] = {
 }
 """What **Try again** is for, by the kind of the stop."""
 
-LEGEND: Mapping[str, str] = {
-    "likely": "answered live requests since the change, not from a cache and not by another model",
-    "as before": "fails as it did on the old key",
-    "not probed": "not asked, because the settings say skip",
-}
-"""What an approver has to know of a verdict before deleting on the strength of it."""
-
 
 def headline(rotation: Rotation) -> str:
     """Say the state in a few words, with the progress while the bot is at work."""
     meaning = MEANING[rotation.state]
+    if watch.is_watched(rotation):
+        return watch.headline(rotation)
     if rotation.state is State.BLOCKED and rotation.stop:
         return f"{meaning}: {rotation.stop.headline}"
     step = next_step(rotation) if rotation.waits_for_bot else None
@@ -54,6 +55,11 @@ def headline(rotation: Rotation) -> str:
         return meaning
     progress = f", {rotation.note}" if rotation.note and rotation.note[:1].isdigit() else ""
     return f"{meaning}: {step.doing}{progress}"
+
+
+def standing(rotation: Rotation) -> str:
+    """Say the state in a word or two, for a list."""
+    return watch.WATCHING if watch.is_watched(rotation) else MEANING[rotation.state]
 
 
 def impact(rotation: Rotation) -> str:
@@ -70,7 +76,7 @@ def impact(rotation: Rotation) -> str:
 
 def _is_replaced(rotation: Rotation) -> bool:
     """Tell whether every model has left the old key for good or until it is rolled back."""
-    return rotation.track is Track.FORWARD and "cut-over" in rotation.done
+    return rotation.track is Track.FORWARD and evidence.all_moved(rotation)
 
 
 def also_reached(plan: Plan, most: int = 20) -> str:
@@ -78,44 +84,6 @@ def also_reached(plan: Plan, most: int = 20) -> str:
     named = ", ".join(f"{code(d.alias)} ({d.role}, {code(d.environment_name)})" for d in plan.dependents[:most])
     more = len(plan.dependents) - most
     return f"Also reached through these: {named}{f', and {more} more' if more > 0 else ''}"
-
-
-def verdict(finding: Finding) -> str:
-    """Say in a word or two what is known of a model."""
-    if finding.latest is None:
-        return "moved" if finding.moved_at else "–"
-    if was_failing_before(finding):
-        return "as before"
-    if finding.latest.verdict is Verdict.SKIPPED:
-        return "not probed"
-    return finding.latest.verdict.value
-
-
-def why(finding: Finding) -> str:
-    """Say why."""
-    if finding.latest is None:
-        return "–"
-    if was_failing_before(finding):
-        return f"failed on the old key too, not our doing: {finding.latest.reason}"
-    if finding.latest.verdict is Verdict.SKIPPED:
-        return "the settings say skip"
-    return finding.latest.reason
-
-
-def tally(rotation: Rotation) -> str:
-    """Count the verdicts: "11 likely · 1 as before"."""
-    return counted(verdict(rotation.finding(model)) for model in rotation.plan.models) or "no model to verify"
-
-
-def counted(words: Iterable[str]) -> str:
-    """Count each of *words*, in the order in which they come up."""
-    return " · ".join(f"{count:,} {word}" for word, count in Counter(words).items())
-
-
-def legend(rotation: Rotation) -> str:
-    """Explain the verdicts that this card shows."""
-    shown = {verdict(rotation.finding(model)) for model in rotation.plan.models}
-    return " · ".join(f"*{word}*: {meaning}" for word, meaning in LEGEND.items() if word in shown)
 
 
 def next_move(rotation: Rotation) -> str:
@@ -141,10 +109,44 @@ def _running(rotation: Rotation) -> str:
     if rotation.track is Track.WITHDRAW:
         return "Every model goes back to the old key first. Nothing to do for you until another secret can be given."
     trouble = _trouble(rotation)
+    if watch.is_watched(rotation):
+        return _watching(rotation, trouble)
     if rotation.approvals:
         return f"{trouble}Approved by {approvers(rotation)}. Looking at everything once more, then the old key goes."
-    soaking = f" An approver is asked {when(rotation.retry_at)}." if _soaks(rotation) and rotation.retry_at else ""
-    return f"{trouble}{_whereabouts(rotation)} Nothing to do for you.{soaking} The thread has the details."
+    said = [_void(rotation), _whereabouts(rotation), "Nothing to do for you.", _soaking(rotation)]
+    return f"{trouble}{' '.join(filter(None, said))} The thread has the details."
+
+
+def _watching(rotation: Rotation, trouble: str) -> str:
+    wrong = watch.wrong_now(rotation)
+    if wrong:
+        return f"{wrong}\n{trouble}{_revoking(rotation)}"
+    until = f"live requests go on {watch.until(rotation)} to see that it stays well"
+    return f"{trouble}Everything is done; {until}. {_revoking(rotation)}"
+
+
+def _revoking(rotation: Rotation) -> str:
+    """Say the last thing to do, and that it has to wait while something is wrong."""
+    wrong = watch.wrong_now(rotation)
+    then = "looks into this first, and revokes it there when all is well" if wrong else "revokes it there"
+    return f"{REVOKE} Next: <@{rotation.requested_by}> {then}."
+
+
+def _void(rotation: Rotation) -> str:
+    """Say why an approval came to nothing, until it is asked for again."""
+    void = _last_void(rotation)
+    return f"Not deleted, though approved: {changed(void)} Verifying again, then asking again." if void else ""
+
+
+def _last_void(rotation: Rotation) -> Void | None:
+    """Return the approval that came to nothing last; it says nothing of a secret that was given since."""
+    since = rotation.secret_asked_at
+    return next((void for void in reversed(rotation.voids) if since is None or void.at > since), None)
+
+
+def changed(void: Void, most: int = 600) -> str:
+    """Say what had changed when somebody approved."""
+    return sentence(" ".join(void.changes), most)
 
 
 def _trouble(rotation: Rotation) -> str:
@@ -153,9 +155,15 @@ def _trouble(rotation: Rotation) -> str:
     return f"{sentence(rotation.note)} This began {when(rotation.trouble_since)}. "
 
 
-def _soaks(rotation: Rotation) -> bool:
+def _soaking(rotation: Rotation) -> str:
     step = next_step(rotation)
-    return step is not None and step.name == "soak"
+    if step is None or step.name != "soak" or rotation.well_since is None:
+        return ""
+    if rotation.note not in (None, step.doing):
+        return f"The soak begins anew ({sentence(rotation.note or '')})."
+    return (
+        f"All has been well since {when(rotation.well_since)}; an approver is asked when that has lasted long enough."
+    )
 
 
 def _whereabouts(rotation: Rotation) -> str:
@@ -173,9 +181,10 @@ def _many_moved(rotation: Rotation) -> str:
 
 def _awaiting_approval(rotation: Rotation) -> str:
     given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
-    found = tally(rotation)
+    void = _last_void(rotation)
+    again = f"Asked again because: {changed(void)}\n" if void else ""
     return (
-        f"{found[:1].upper()}{found[1:]}. {given}Deleting {code(rotation.plan.old_key.id)} cannot be undone. "
+        f"{again}{given}Deleting {code(rotation.plan.old_key.id)} cannot be undone. "
         f"Next: {_wanted(rotation)} *Delete old key* or *Roll back*."
     )
 
@@ -183,10 +192,14 @@ def _awaiting_approval(rotation: Rotation) -> str:
 def _wanted(rotation: Rotation) -> str:
     """Say who is waited for: "an approver other than @requester presses"."""
     missing = rotation.approvals_required - len(rotation.approvals)
-    other = "" if rotation.self_approval else f" other than <@{rotation.requested_by}>"
+    other = _other(rotation)
     if rotation.approvals:
         return f"{plural(missing, 'more approver')}{other} {'presses' if missing == 1 else 'press'}"
     return f"an approver{other} presses" if missing == 1 else f"{missing} approvers{other} press"
+
+
+def _other(rotation: Rotation) -> str:
+    return "" if rotation.self_approval else f" other than <@{rotation.requested_by}>"
 
 
 def approvers(rotation: Rotation) -> str:
@@ -212,6 +225,11 @@ def _purpose(action: Action, rotation: Rotation) -> str:
     match action:
         case Action.TRY_AGAIN:
             return f"*Try again* {ON_TRY_AGAIN[rotation.stop.kind]}"
+        case Action.ACCEPT_UNPROVED:
+            return (
+                f"*Accept unproved* (an approver{_other(rotation)}) goes on although nothing proves "
+                f"{_unproved(rotation)}, with a reason for the receipt"
+            )
         case Action.ANOTHER_SECRET:
             first = "puts every model back on the old key, then asks" if _can_go_back(rotation) else "asks"
             return f"*Another secret* (only <@{rotation.requested_by}>) {first} for a different secret"
@@ -222,6 +240,14 @@ def _purpose(action: Action, rotation: Rotation) -> str:
             return ""
 
 
+def _unproved(rotation: Rotation) -> str:
+    """Name what may be accepted; more than one are named in the form."""
+    models = acceptable(rotation)
+    if len(models) > 1:
+        return plural(len(models), "model")
+    return f"{code(models[0].alias, 40)} in {code(models[0].environment_name, 40)}"
+
+
 def _can_go_back(rotation: Rotation) -> bool:
     return bool(rotation.moved) and not rotation.plan.old_key_gone
 
@@ -229,7 +255,7 @@ def _can_go_back(rotation: Rotation) -> bool:
 def consequence(rotation: Rotation) -> str:
     """Say what a stop means for callers now."""
     assert rotation.stop is not None
-    if rotation.plan.old_key_gone:
+    if rotation.plan.old_key_gone or rotation.deleted_at:
         return _without_old_key(rotation)
     if rotation.delete_asked_at:
         return "The old key may be gone at any moment: AISIX has been asked to delete it. Every model is off it."
@@ -243,7 +269,7 @@ def consequence(rotation: Rotation) -> str:
 def _without_old_key(rotation: Rotation) -> str:
     left = len(rotation.plan.models) - len(rotation.moved)
     if not left:
-        return "Every model is on the replacement and stays there."
+        return "The old key is gone. Every model is on the replacement and stays there."
     return (
         f"{plural(left, 'model')} still {'needs' if left == 1 else 'need'} the deleted key: *callers are failing now*."
     )
@@ -252,9 +278,9 @@ def _without_old_key(rotation: Rotation) -> str:
 def _rejected(rotation: Rotation) -> str:
     """Tell a refused credential, which fails everything on it, from one model that it does not cover."""
     seen = [finding.latest for m in rotation.moved if (finding := rotation.finding(m)).latest]
-    if any(evidence.blames_credential for evidence in seen):
+    if any(answer.blames_credential for answer in seen):
         return "on the refused key: *their callers are failing now*."
-    failing = sum(evidence.verdict is Verdict.REJECTED for evidence in seen)
+    failing = sum(answer.verdict is Verdict.REJECTED for answer in seen)
     return f"on the replacement: *callers of {plural(failing, 'model')} are failing now*. Both keys are still there."
 
 
@@ -280,8 +306,8 @@ def left_alone(rotation: Rotation) -> str:
 
 def _completed(rotation: Rotation) -> str:
     """Say first what fails, then the last thing to do."""
-    todo = f"{REVOKE} Next: <@{rotation.requested_by}> revokes it there."
-    return "\n".join(filter(None, [left_alone(rotation), todo]))
+    said = [left_alone(rotation), watch.wrong_now(rotation), _revoking(rotation)]
+    return "\n".join(filter(None, said))
 
 
 def _rolled_back(rotation: Rotation) -> str:

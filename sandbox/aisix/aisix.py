@@ -3,18 +3,24 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from secrets import token_hex
 from typing import Any, Self
 
-from sandbox.aisix.balancer import Balancer
+from sandbox.aisix.balancer import Balancer, Handle
 from sandbox.aisix.control_plane import ControlPlane
 from sandbox.aisix.gate import Call
 from sandbox.aisix.proxy import GatewayCall
 from sandbox.aisix.pulse import Event
+from sandbox.aisix.replica import Replica
+from sandbox.aisix.rows import ProviderKey
 from sandbox.aisix.serving import Server
 from sandbox.aisix.store import Environment
 from sandbox.aisix.switches import Switches
 from sandbox.aisix.world import World
+
+NOWHERE = "http://127.0.0.1:9"
+"""An address where nobody listens."""
 
 
 class Aisix(World):
@@ -35,7 +41,8 @@ class Aisix(World):
         self.faults = self.gate.faults
         self.admin_token, self.read_token = f"at-{token_hex(12)}", f"at-{token_hex(12)}"
         self.gate.tokens = {self.admin_token: {"read", "write"}, self.read_token: {"read"}}
-        self._balancers = {env: Balancer(replicas) for env, replicas in self._replicas.items()}
+        self._balancers = self._balance(Replica.handle)
+        self._status_balancers = self._balance(lambda replica, request: replica.status.handle(request))
         self._server = Server(port)
 
     async def __aenter__(self) -> Self:
@@ -54,7 +61,10 @@ class Aisix(World):
         await asyncio.gather(self._server.stop(), *(part.stop() for part in self._parts()))
 
     def _parts(self) -> list[Any]:
-        return [*self._balancers.values(), *self.all_replicas()]
+        return [*self._balancers.values(), *self._status_balancers.values(), *self.all_replicas()]
+
+    def _balance(self, handle: Handle) -> dict[str, Balancer]:
+        return {env: Balancer(replicas, self.switches, handle) for env, replicas in self._replicas.items()}
 
     @property
     def api_url(self) -> str:
@@ -94,9 +104,35 @@ class Aisix(World):
 
     def _gateway(self, environment: Environment) -> dict[str, Any]:
         known = {"url": self.gateway_url(environment.id), "caller_key": self.caller_key(environment.id)}
-        status = [replica.status_url for replica in self.replicas(environment.id)]
-        told = {"status_urls": status} if self.switches.status_urls else {}
-        return known | told | ({"probes": environment.probes} if environment.probes else {})
+        told = {
+            "status_urls": self._status_urls(environment) if self.switches.status_urls else [],
+            "replicas": len(self.replicas(environment.id)) if self._tells_replicas else 0,
+            "probes": environment.probes,
+        }
+        return known | {name: value for name, value in told.items() if value}
+
+    @property
+    def _tells_replicas(self) -> bool:
+        chosen = self.switches.tell_replicas
+        return not self.switches.status_urls if chosen is None else chosen
+
+    def _status_urls(self, environment: Environment) -> list[str]:
+        """What an operator wrote down, rightly or wrongly."""
+        own = [replica.status_url for replica in self.replicas(environment.id)]
+        others = (replica.status_url for replica in self.all_replicas() if replica.environment != environment)
+        written = {
+            "own": own,
+            "shared": [self._status_balancers[environment.id].url] * len(own),
+            "foreign": [*own[:-1], *islice(others, 1)],
+            "nowhere": [NOWHERE] * len(own),
+        }
+        return written[self.switches.status_addresses][: self.switches.status_urls_told]
+
+    def bind_before(
+        self, method: str, part: str, *, key: ProviderKey, alias: str = "latecomer", environment: str = "production"
+    ) -> None:
+        """Have a person bind a new model to *key* just before the next such call is served: the worst moment."""
+        self.faults.before(method, part, lambda: self.add_model(environment, alias, key=key))
 
     def on_change(self, callback: Callable[[Event], None]) -> None:
         """Hear of every event."""

@@ -1,19 +1,24 @@
-"""The address that callers know: round robin over the replicas that are up."""
+"""An address for all replicas of an environment: they take turns, as far as they are up."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
 from sandbox.aisix.replica import Replica
-from sandbox.aisix.serving import Server
+from sandbox.aisix.serving import Server, application
+from sandbox.aisix.switches import Switches
+
+Handle = Callable[[Replica, web.Request], Awaitable[web.StreamResponse]]
 
 
 class Balancer:
-    """One environment's load balancer."""
+    """One environment's load balancer, for one of the ports that its replicas have."""
 
-    def __init__(self, replicas: Sequence[Replica]) -> None:
-        self._replicas = replicas
+    def __init__(self, replicas: Sequence[Replica], switches: Switches, handle: Handle) -> None:
+        self._replicas, self._switches, self._handle = replicas, switches, handle
+        self._pinned: WeakKeyDictionary[object, Replica] = WeakKeyDictionary()
         self._turns = count()
         self._server = Server()
 
@@ -22,15 +27,24 @@ class Balancer:
         return self._server.url
 
     async def start(self) -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._pass_on)
-        await self._server.start(app)
+        await self._server.start(application(self._pass_on))
 
     async def stop(self) -> None:
         await self._server.stop()
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        replica = self._of_the_connection(request)
+        return await self._handle(replica, request) if replica else web.Response(status=503, text="no backend")
+
+    def _of_the_connection(self, request: web.Request) -> Replica | None:
+        """A balancer that knows connections only sends all of one to the same replica, even when it has died."""
+        if self._switches.balancing == "requests" or request.transport is None:
+            return self._next()
+        replica = self._pinned.get(request.transport) or self._next()
+        if replica:
+            self._pinned[request.transport] = replica
+        return replica
+
+    def _next(self) -> Replica | None:
         up = [replica for replica in self._replicas if not replica.down]
-        if not up:
-            return web.Response(status=503, text="no backend")
-        return await up[next(self._turns) % len(up)].handle(request)
+        return up[next(self._turns) % len(up)] if up else None

@@ -11,7 +11,7 @@ from sandbox.aisix.errors import GatewayError
 from sandbox.aisix.rows import Fields
 from sandbox.aisix.snapshot import Snapshot
 from sandbox.aisix.switches import Switches
-from sandbox.aisix.telemetry import Cooldowns, Metrics
+from sandbox.aisix.telemetry import UNKNOWN, Cooldowns, Metrics, outcome_of
 from sandbox.aisix.upstream import Refused, Upstream, UpstreamCall
 
 TOKEN_LIFE = 59 * 60.0
@@ -27,6 +27,12 @@ class Request:
     alias: str
     body: Mapping[str, Any]
     is_fallback: bool = False
+
+    @property
+    def requested(self) -> str:
+        """The name of the model that the caller asked for; a wildcard's is its pattern."""
+        model_id = self.snapshot.find(self.alias)
+        return str(self.snapshot.tables["models"][model_id]["display_name"]) if model_id else self.alias
 
     @property
     def prompt(self) -> str:
@@ -47,7 +53,7 @@ class Direct:
 
     def __init__(self, upstream: Upstream, switches: Switches) -> None:
         self._upstream, self._switches = upstream, switches
-        self.metrics, self.cooldowns = Metrics(), Cooldowns()
+        self.metrics, self.cooldowns = Metrics(switches), Cooldowns()
         self._tokens: dict[str, tuple[str, float]] = {}
 
     async def serve(self, request: Request, model_id: str, model: Fields) -> Served:
@@ -65,8 +71,7 @@ class Direct:
         return Served(body, key_id=key_id)
 
     def _note(self, labels: dict[str, str], status: int, *, reached: bool) -> None:
-        outcome = "success" if status < 400 else "failure"  # noqa: PLR2004 - where failures begin
-        labels = labels | {"status": str(status), "outcome": outcome}
+        labels = labels | {"status": str(status), "outcome": outcome_of(status)}
         self.metrics.count_request(labels)
         if reached:
             cooled = self.cooldowns.note(labels["model_id"], status, self._switches.cooldown)
@@ -90,9 +95,9 @@ class Direct:
             raise errors.from_failure(failure) from failure
 
     def _credential(self, model_id: str, adapter: str, secret: str) -> str:
-        """The secret whose token goes upstream: with the token cache bug, maybe an earlier one."""
+        """The secret whose token goes upstream: in gateways before v0.5.0, maybe an earlier one."""
         minted, until = self._tokens.get(model_id, ("", 0.0))
-        if self._switches.token_cache_bug and minted and time.monotonic() < until:
+        if not self._switches.since(0, 5) and minted and time.monotonic() < until:
             return minted
         if bridge.needs_exchange(adapter, secret):
             if not self._upstream.accepts(secret):
@@ -122,14 +127,14 @@ def _upstream_model(request: Request, model: Fields) -> str:
 
 
 def _labels(request: Request, model_id: str, model: Fields, key: Fields | None) -> dict[str, str]:
-    """An unknown key has no labels: there is no row to take them from."""
     return {
         "model": str(model["display_name"]),
         "model_id": model_id,
-        "requested_model": request.alias,
+        "requested_model": request.requested,
         "provider": str(model.get("provider", "")),
-        "provider_key_id": str(model["provider_key_id"]) if key else "",
-        "provider_key_name": str(key["display_name"]) if key else "",
+        "upstream_model": str(model.get("model_name", "")),
+        "provider_key_id": str(model["provider_key_id"]) if key else UNKNOWN,
+        "provider_key_name": str(key["display_name"]) if key else UNKNOWN,
         "endpoint": request.endpoint,
         "is_fallback": str(request.is_fallback).lower(),
     }

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Collection
+from typing import Any
 
 from aiohttp import web
 
 from sandbox.aisix.dispatch import Dispatcher
 from sandbox.aisix.proxy import Proxy
 from sandbox.aisix.pulse import Pulse
-from sandbox.aisix.serving import Server, drop, stop_all
+from sandbox.aisix.serving import Server, application, drop, stop_all
 from sandbox.aisix.snapshot import Projection
 from sandbox.aisix.status import Status
 from sandbox.aisix.store import Change, Environment
@@ -25,10 +26,11 @@ class Replica:
         self.projection = Projection(self._rejects)
         self.proxy = Proxy(number, environment, dispatcher, pulse)
         self.metrics_available = True
-        self.partially_compatible: list[dict[str, str]] = []
+        self.partially_compatible: list[dict[str, Any]] = []
         """What `/status/config` lists as taken without fields that this gateway does not know."""
 
         self.status_available = True
+        self.status = Status(self, dispatcher)
         self._down = False
         self._lag: float | None = DEFAULT_LAG
         self._reject_rows: set[str] = set()
@@ -101,8 +103,8 @@ class Replica:
         return self.dispatcher.metrics.served_with(key_id)
 
     async def start(self) -> None:
-        await self._proxy_server.start(self._app())
-        await self._status_server.start(Status(self, self.dispatcher).app())
+        await self._proxy_server.start(application(self.handle))
+        await self._status_server.start(application(self.status.handle))
         self._task = asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
@@ -125,11 +127,6 @@ class Replica:
         if self._down:
             return drop(request)
         return await self.proxy.handle(request, self.projection.snapshot)
-
-    def _app(self) -> web.Application:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self.handle)
-        return app
 
     def _turned(self) -> None:
         self._wake.set()

@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK = "127.0.0.1"
 PATIENCE = 0.2
 """Seconds that a stop waits for requests under way; some of them hang on purpose."""
@@ -36,6 +38,13 @@ class Server:
 
 async def stop_all(*servers: Server) -> None:
     await asyncio.gather(*(server.stop() for server in servers))
+
+
+def application(handle: Handle) -> web.Application:
+    """Make an application of which *handle* answers everything."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    return app
 
 
 def drop(request: web.Request) -> web.Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 from sandbox.aisix.rows import Fields
 from sandbox.aisix.store import Change
@@ -111,22 +111,11 @@ class Projection:
 
     def _takes(self, change: Change) -> bool:
         self.rejected.pop(change.id, None)
-        new = change.id not in self.snapshot.tables[change.table]
-        if change.fields is None or not self.rejects(change, new=new):
+        if change.fields is None or not self.rejects(change, new=not self.holds(change)):
             return True
         self.rejected[change.id] = change
         return False
 
-    def rejections(self) -> list[dict[str, Any]]:
-        """What `/status/config` lists as rejected."""
-        return [self._rejection(change) for change in self.rejected.values()]
-
-    def _rejection(self, change: Change) -> dict[str, Any]:
-        held = change.id in self.snapshot.tables[change.table]
-        return {
-            "kind": change.table.removesuffix("s"),
-            "id": change.id,
-            "revision": change.revision,
-            "reason": "does not match the schema of this gateway",
-            "serving": "last_known_good" if held else "none",
-        }
+    def holds(self, change: Change) -> bool:
+        """Whether an earlier state of the row is in force."""
+        return change.id in self.snapshot.tables[change.table]

@@ -1,5 +1,7 @@
-"""A replica's status port: unauthenticated, for operators."""
+"""A replica's status port: unauthenticated, for operators. The pages have the shapes of the gateway's own source."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -9,16 +11,21 @@ from sandbox.aisix.dispatch import Dispatcher
 from sandbox.aisix.rows import Fields
 from sandbox.aisix.serving import drop
 from sandbox.aisix.snapshot import Projection
+from sandbox.aisix.store import Change, Environment
 
 VIRTUAL = ("routing", "semantic", "ensemble")
+UNREACHABLE = {"last_error_kind": "fetch", "last_error": "configuration source unreachable"}
+NULLABLE = ("last_failure",)
+"""What stands on `/status/config` as null; anything else without a value is left out."""
 
 
 class Shown(Protocol):
     """What the pages need to know of a replica."""
 
+    environment: Environment
     projection: Projection
     metrics_available: bool
-    partially_compatible: list[dict[str, str]]
+    partially_compatible: list[dict[str, Any]]
     status_available: bool
 
     @property
@@ -34,24 +41,24 @@ class Status:
     def __init__(self, replica: Shown, dispatcher: Dispatcher) -> None:
         self._replica, self._dispatcher = replica, dispatcher
 
-    def app(self) -> web.Application:
-        app = web.Application(middlewares=[self._up])
-        app.router.add_get("/status/config", self.config)
-        app.router.add_get("/status/models", self.models)
-        app.router.add_get("/status/ready", self.ready)
-        app.router.add_get("/metrics", self.metrics)
-        return app
-
-    @web.middleware
-    async def _up(self, request: web.Request, handler: Any) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a page, if this gateway has it."""
         if self._replica.down:
             return drop(request)
-        if not self._replica.status_available and request.path != "/metrics":
+        pages = self._pages()
+        if request.path not in pages:
             raise web.HTTPNotFound
-        response: web.StreamResponse = await handler(request)
-        return response
+        return pages[request.path]()
 
-    async def config(self, _: web.Request) -> web.Response:
+    def _pages(self) -> dict[str, Callable[[], web.Response]]:
+        metrics = {"/metrics": self._metrics} if self._replica.metrics_available else {}
+        since = self._dispatcher.switches.since
+        if not self._replica.status_available or not since(0, 4):
+            return metrics
+        models = {"/status/models": self._models} if since(0, 5) else {}
+        return {"/status/config": self._config, "/status/ready": self._ready, **models, **metrics}
+
+    def _config(self) -> web.Response:
         projection = self._replica.projection
         snapshot, connected = projection.snapshot, not self._replica.cut_off
         applied = {
@@ -65,25 +72,43 @@ class Status:
             "state": self._state(),
             "source": {"type": "etcd", "connected": connected, "observed_revision": snapshot.revision},
             "applied": applied if snapshot.apply_seq else None,
-            "last_reload": {"at": snapshot.applied_at, "result": "success"} if snapshot.apply_seq else None,
-            "last_failure": None if connected else {"reason": "no connection to the control plane"},
-            "rejected": projection.rejections(),
+            "last_reload": {"at": snapshot.applied_at, "successful": connected},
+            "last_failure": None if connected else UNREACHABLE,
+            "rejected": [self._rejection(change) for change in projection.rejected.values()],
             "partially_compatible": self._replica.partially_compatible,
         }
-        return web.json_response(body)
+        return web.json_response({name: value for name, value in body.items() if value is not None or name in NULLABLE})
 
     def _state(self) -> str:
-        """A replica that lags does not know it, so it calls itself synced."""
+        """One that lags or is cut off calls itself synced: it is, with the last that it has heard of."""
         projection = self._replica.projection
-        if self._replica.cut_off:
-            return "out_of_sync"
-        if projection.rejected:
-            return "degraded"
         if not projection.snapshot.apply_seq:
             return "never_loaded"
-        return "synced" if any(projection.snapshot.counts.values()) else "empty"
+        loaded = any(projection.snapshot.counts.values())
+        if projection.rejected:
+            return "degraded" if loaded else "out_of_sync"
+        return "synced" if loaded else "empty"
 
-    async def models(self, _: web.Request) -> web.Response:
+    def _rejection(self, change: Change) -> dict[str, Any]:
+        """The row that serves instead, if there is one, shows in its age only."""
+        age = time.monotonic() - change.at
+        seen = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
+        stale = {"serving_stale_since": seen, "serving_stale_age_seconds": int(age)}
+        return {
+            **self._name(change),
+            "last_error_kind": "schema_failed",
+            "last_error": "does not match the schema of this gateway",
+            "first_seen_at": seen,
+            "last_seen_at": seen,
+            **(stale if self._replica.projection.holds(change) else {}),
+        }
+
+    def _name(self, change: Change) -> dict[str, str]:
+        if self._dispatcher.switches.rejected_rows == "ids":
+            return {"resource_kind": change.table, "resource_id": change.id}
+        return {"key": f"/aisix/{self._replica.environment.id}/{change.table}/{change.id}"}
+
+    def _models(self) -> web.Response:
         models = self._replica.projection.snapshot.tables["models"]
         return web.json_response([self._model(row, model) for row, model in models.items()])
 
@@ -94,7 +119,7 @@ class Status:
         return {
             "id": model_id,
             "display_name": model["display_name"],
-            "kind": model["kind"],
+            "kind": model["kind"] if model["kind"] in VIRTUAL else "direct",
             "status": status,
             "cooldown_until": until,
             "last_checked_at": None,
@@ -102,12 +127,10 @@ class Status:
             "status_reason": "recent failures" if left else None,
         }
 
-    async def ready(self, _: web.Request) -> web.Response:
+    def _ready(self) -> web.Response:
         ready = bool(self._replica.projection.snapshot.apply_seq)
         return web.json_response({"ready": ready}, status=200 if ready else 503)
 
-    async def metrics(self, _: web.Request) -> web.Response:
-        if not self._replica.metrics_available:
-            raise web.HTTPNotFound
+    def _metrics(self) -> web.Response:
         text = self._dispatcher.metrics.text()
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+BEFORE_THE_FIX = "0.4.2"
+"""The last gateways that use a minted token on after its key has changed."""
+
 
 @dataclass
 class Switches:
@@ -49,9 +52,34 @@ class Switches:
     status_urls: bool = True
     """Whether `settings()` tells the status addresses of the replicas."""
 
+    status_urls_told: int | None = None
+    """Of how many replicas an environment's status addresses are told; None: of all."""
+
+    status_addresses: Literal["own", "shared", "foreign", "nowhere"] = "own"
+    """What is told as a replica's address: its own, one that takes turns between the replicas, for the last of them
+    one of another environment's replica, or one where nobody listens."""
+
+    tell_replicas: bool | None = None
+    """Whether `settings()` tells how many replicas there are; None: where it tells no status addresses."""
+
+    balancing: Literal["requests", "connections"] = "requests"
+    """`connections`: all requests of a connection go to the replica that the first of them went to."""
+
+    metric_labels: Literal["names", "full", "no_key"] = "names"
+    """What the counters tell: what the vendor documents (a model by its name alone), ids of models as well, or what
+    is left where an operator has taken the provider key out."""
+
+    lazy_counters: bool = False
+    """As the vendor documents it: a counter is on the page from its first request on, not before."""
+
+    rejected_rows: Literal["ids", "store_key"] = "ids"
+    """How a rejected row is named: by its kind and id, or by its key in the store alone."""
+
     gateway_version: str = "0.10.0"
+    """Before 0.4.0 there is no `/status/config`; before 0.5.0 no `/status/models`, and tokens are cached too long."""
+
     token_cache_bug: bool = False
-    """As before v0.5.0: a token minted for a model is used on, whatever key the model has since."""
+    """As before v0.5.0, which is then the version: a token minted for a model is used on, whatever key it has since."""
 
     cache_ignores_no_cache: bool = False
     cooldown: float = 30.0
@@ -59,6 +87,14 @@ class Switches:
     """Seconds a gateway waits for its upstream; the real 60 would be too long to watch."""
 
     @property
+    def version(self) -> str:
+        return BEFORE_THE_FIX if self.token_cache_bug else self.gateway_version
+
+    @property
     def server(self) -> str:
         """What the gateways call themselves."""
-        return "AISIX/0.4.2" if self.token_cache_bug else f"AISIX/{self.gateway_version}"
+        return f"AISIX/{self.version}"
+
+    def since(self, *version: int) -> bool:
+        """Whether the gateways are of *version* or later."""
+        return tuple(int(part) for part in self.version.split(".")) >= version

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PURE = ("rotation", "plan", "policy", "evidence", "errors", "secret", "reading", "frozen")
+PURE = ("rotation", "plan", "policy", "evidence", "answer", "replica", "errors", "secret", "reading", "frozen", "waves")
 IO = {"httpx", "redis", "aiohttp", "slack_bolt", "slack_sdk", "asyncio", "saq", "socket", "structlog", "requests"}
 
 
@@ -64,7 +64,7 @@ def test_the_core_knows_only_the_core(module):
 @pytest.mark.parametrize(
     ("library", "modules"),
     [
-        ("httpx", {"bot/control_plane.py", "bot/gateway.py", "bot/check.py"}),
+        ("httpx", {"bot/control_plane.py", "bot/gateway.py", "bot/status.py", "bot/check.py"}),
         ("saq", {"bot/jobs.py", "bot/worker.py", "bot/__main__.py"}),
     ],
 )  # fmt: skip

@@ -28,7 +28,9 @@ HOUR, DAY = 3600, 86_400
 def world(seconds: float = 0, **given: Any) -> World:
     """A world with a clock, and with nothing that could be called."""
     nothing: Any = object()
-    return World(control_plane=nothing, gateways=nothing, limits=limits(**given), now=lambda: later(seconds))
+    return World(
+        control_plane=nothing, gateways=nothing, status=nothing, limits=limits(**given), now=lambda: later(seconds)
+    )
 
 
 @pytest.fixture

@@ -1,15 +1,18 @@
-"""What an answer proves, row by row of the fact sheet's table (6.3)."""
+"""What an answer proves, row by row of the fact sheet's table (6.3), and what everything seen of a model does (9)."""
 
 import json
 
 import httpx
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.evidence import BY_TYPE, Answer, Verdict, evidence, judge, skipped
+from bot.answer import BY_TYPE, Answer, evidence, judge, skipped
+from bot.evidence import Observation, Sight, Verdict, doubt, weigh
 from bot.gateway import KNOWN_CODES, KNOWN_TYPES, read_answer
-from tests.bot.values import NOW
+from bot.replica import UNNAMED, Replica, Served
+from tests.bot.values import NOW, later
 
 UNCLEAR, REFUSED, PENDING = Verdict.INCONCLUSIVE, Verdict.REJECTED, Verdict.PROJECTION
 
@@ -111,6 +114,11 @@ def test_an_answer_makes_it_likely(status):
 @pytest.mark.parametrize("cache", ["miss", "bypass", ""])
 def test_an_answer_past_the_cache_counts(cache):
     assert seen(status=200, cache=cache).passed
+
+
+@pytest.mark.parametrize("cache", ["hit", "HIT", "stale", "revalidated", "hit, miss"])
+def test_a_word_of_the_cache_that_may_mean_a_hit_proves_nothing(cache):
+    assert seen(status=200, cache=cache).verdict is Verdict.INVALID
 
 
 def test_a_cache_hit_proves_nothing():
@@ -235,3 +243,442 @@ def test_only_a_2xx_passes_and_only_a_rejection_blames_the_credential(status, ty
 
     assert not found.passed or status in range(200, 300)
     assert not found.blames_credential or found.verdict is REFUSED
+
+
+# --- everything that was seen of a model ---
+
+MODEL, NEW, BARRIER = "m1", "pk_new", "keyturn-rabc123-7"
+PROVED, LIKELY, INVALID = Verdict.PROVED, Verdict.LIKELY, Verdict.INVALID
+
+
+def replica(**fields):
+    """One that is well: it has the barrier, and has answered three times with the replacement by 14:03."""
+    well = {
+        "url": "http://replica-1:9090",
+        "at": later(60),
+        "state": "synced",
+        "connected": True,
+        "throwaways": (BARRIER,),
+        "counts": {MODEL: Served(new=3)},
+        "total": 3,
+    }
+    return Replica(**well | fields)
+
+
+def began(**fields):
+    """The same one when the proof began, at 14:02."""
+    return replica(**{"at": NOW, "counts": {}, "total": 0} | fields)
+
+
+def sight(before=None, **now):
+    return Sight(before=began(**before or {}), now=replica(**now))
+
+
+def observed(*sights, **fields):
+    """A model that has answered three times of three, seen on one replica that is well."""
+    well = {
+        "model_id": MODEL,
+        "replacement_id": NEW,
+        "answer": seen(status=200),
+        "passes": 3,
+        "wanted": 3,
+        "sights": sights or (sight(),),
+        "barrier": BARRIER,
+    }
+    return Observation(**well | fields)
+
+
+def two(**second):
+    return (sight(), sight({"url": "http://replica-2:9090"}, **{"url": "http://replica-2:9090"} | second))
+
+
+def old(count=1, **fields):
+    return {"counts": {MODEL: Served(old=count, new=3)}, "old": count, "total": 3 + count} | fields
+
+
+BLIND = {"counts": None, "total": 0}
+SILENT = {"state": "", "connected": None, "throwaways": None, **BLIND}
+MUTE = Sight(before=None, now=replica(url="http://replica-1:9090", trouble="does not answer in time", **SILENT))
+
+EVERYTHING = {
+    # all is well
+    "one replica": (observed(), PROVED, "served 3 requests on the one replica; old key 0 since 14:02"),
+    "two replicas": (observed(*two(), passes=6), PROVED, "served 3 + 3 requests on 2 replicas"),
+    "no barrier, but counters": (observed(sight(throwaways=()), barrier=""), PROVED, "old key 0"),
+    "pages of before 0.5": (observed(sight(throwaways=None)), PROVED, "old key 0"),
+    "old counts from before": (
+        observed(sight(old(900), counts={MODEL: Served(old=900, new=6)}, old=900, total=906)),
+        PROVED,
+        "served 3 requests on the one replica; old key 0",
+    ),
+    "callers ask as well": (observed(sight(counts={MODEL: Served(new=5000)}, total=5000)), PROVED, "5,000 requests"),
+    "another model on the old key": (
+        observed(sight(counts={MODEL: Served(new=3), "m2": Served(old=9)}, old=9, total=12)),
+        PROVED,
+        "old key 0",
+    ),
+    # the answer
+    "cache hit (G5)": (observed(answer=seen(status=200, cache="hit")), INVALID, "from a cache"),
+    "fallback (G2)": (observed(answer=seen(status=200, served_by="chat-backup")), INVALID, "another target"),
+    "refused": (observed(answer=seen(status=401, type="upstream_error")), REFUSED, "refused the credential"),
+    "unclear": (observed(answer=seen(status=502, type="upstream_error")), UNCLEAR, "error"),
+    "alias unknown": (observed(answer=seen(status=404, type="model_not_found")), PENDING, "does not know the alias"),
+    "skipped": (observed(answer=skipped(NOW)), Verdict.SKIPPED, "settings say skip"),
+    "too few answers": (observed(passes=2), UNCLEAR, "answered 2 of 3 times"),
+    "no answer wanted": (observed(passes=0, wanted=0), UNCLEAR, "answered 0 of 0"),
+    "token of the old secret (G6)": (
+        observed(old_token_until=later(3600), answer=seen(status=200, gateway="AISIX/0.4.2")),
+        INVALID,
+        "AISIX/0.4.2 may use a token of the old secret until 15:02 UTC",
+    ),
+    "token, and a gateway without a name": (observed(old_token_until=later(0)), INVALID, "the gateway may use a token"),
+    # what a replica shows against the model
+    "old key still counted (G1)": (observed(sight(**old(3))), INVALID, "served it 3 times with the old key"),
+    "old key once, on the second": (observed(*two(**old())), INVALID, "replica-2:9090 served it once with the old key"),
+    "old key, though projected": (observed(sight(**old()), projected="everywhere"), INVALID, "once with the old key"),
+    "model's row rejected": (observed(sight(state="degraded", rejects=1, rejected=(MODEL,))), INVALID, "has rejected"),
+    "replacement rejected": (observed(sight(state="degraded", rejects=1, rejected=(NEW,))), INVALID, "last good"),
+    "rejected, though projected": (observed(sight(rejects=1, rejected=(NEW,)), projected="yes"), INVALID, "rejected"),
+    "a row that is not named": (observed(sight(rejects=1, rejects_more=True)), INVALID, "does not name"),
+    "lagging replica (G1)": (observed(*two(throwaways=())), PENDING, "replica-2:9090 does not have the change yet"),
+    "lagging, with an older barrier": (observed(sight(throwaways=("keyturn-rabc123-1",))), PENDING, "does not have"),
+    "lagging, though projected": (observed(sight(throwaways=()), projected="yes"), PENDING, "does not have the change"),
+    "cut off (G18)": (observed(sight(connected=False, throwaways=None)), PENDING, "cut off from the control plane"),
+    "cut off, no barrier": (observed(sight(connected=False), barrier=""), PENDING, "(not connected)"),
+    "out of sync": (observed(sight(state="out_of_sync", throwaways=None)), PENDING, "(out_of_sync)"),
+    "never loaded": (observed(sight(state="never_loaded", connected=None, throwaways=None)), PENDING, "never_loaded"),
+    "graver on the second": (
+        observed(sight(throwaways=()), *two(**old())[1:]),
+        INVALID,
+        "replica-2:9090 served it once with the old key",
+    ),
+    # an answer that says nothing, where a replica says something: it could be accepted
+    "unclear, on the old key": (observed(sight(**old()), answer=seen(status=429)), INVALID, "with the old key"),
+    "unclear, and lagging": (observed(sight(throwaways=()), answer=seen(status=503)), PENDING, "does not have the"),
+    "skipped, on the old key": (observed(sight(**old()), answer=skipped(NOW)), INVALID, "with the old key"),
+    "unclear, with an old token": (observed(answer=seen(status=429), old_token_until=NOW), INVALID, "old secret until"),
+    "refused, and lagging": (
+        observed(sight(throwaways=()), answer=seen(status=401, type="upstream_error")),
+        REFUSED,
+        "refused",
+    ),
+    # what is lacking for a proof
+    "another row rejected": (observed(sight(rejects=1)), LIKELY, "rejects rows of its configuration"),
+    "degraded": (observed(sight(state="degraded")), LIKELY, "calls itself degraded"),
+    "no /status/config": (observed(sight(state="", connected=None)), LIKELY, "does not tell its state"),
+    "cut off, with the barrier": (observed(sight(connected=False)), LIKELY, "not connected to the control plane"),
+    "counters missing": (observed(sight(BLIND, **BLIND)), LIKELY, "shows no counters"),
+    "counters vanished": (observed(sight(**BLIND)), LIKELY, "shows no counters"),
+    "counters came later": (observed(sight(BLIND)), LIKELY, "showed no counters before"),
+    "no look at the beginning": (observed(Sight(before=None, now=replica())), LIKELY, "showed no counters before"),
+    "not reached": (observed(*two(counts={}, total=0)), LIKELY, "replica-2:9090 was not reached by a probe"),
+    "not reached, no barrier": (observed(*two(counts={}, total=0), barrier=""), UNCLEAR, "which key is unknown"),
+    "restart": (
+        observed(sight({"counts": {MODEL: Served(old=90)}, "old": 90, "total": 90})),
+        LIKELY,
+        "began to count anew",
+    ),
+    "restart, then the old key": (
+        observed(sight({"counts": {MODEL: Served(old=90)}, "old": 90, "total": 90}, **old(50))),
+        INVALID,
+        "served it 50 times with the old key",
+    ),
+    "restart, and busy since": (
+        observed(sight({"counts": {MODEL: Served(old=90)}, "old": 90, "total": 90}, **old(50, total=5000))),
+        INVALID,
+        "served it 50 times with the old key",
+    ),
+    "restart, by its start": (observed(sight({"started": 1.0}, started=2.0)), LIKELY, "began to count anew"),
+    "restart, by its configurations": (observed(sight({"apply_seq": 7}, apply_seq=2)), LIKELY, "began to count anew"),
+    "counters without the key": (
+        observed(sight(counts={MODEL: Served(new=3, blind=4)}, total=7)),
+        LIKELY,
+        "does not say with which key it served it 4 times",
+    ),
+    "only counters without the key": (observed(sight(counts={MODEL: Served(blind=3)})), LIKELY, "which key"),
+    "the same, no barrier": (observed(sight(counts={MODEL: Served(blind=3)}), barrier=""), UNCLEAR, "unknown"),
+    "old key through a router": (
+        observed(sight(counts={MODEL: Served(new=3), UNNAMED: Served(old=2)}, old=2, total=5)),
+        LIKELY,
+        "used the old key 2 times for a model that it does not name",
+    ),
+    "looked at before the answer": (observed(sight(at=later(-1))), LIKELY, "not looked at since the newest answer"),
+    "an answer not counted": (observed(passes=4), LIKELY, "the counters show 3 of 4 answers"),
+    "an answer not counted, no barrier": (observed(passes=4, barrier=""), UNCLEAR, "show 3 of 4 answers"),
+    "unlisted replica": (observed(unlisted=True), UNCLEAR, "no status address in the settings"),
+    "unlisted replica, projected": (observed(unlisted=True, projected="answered everywhere"), LIKELY, "no status addr"),
+    # status addresses that tell nothing
+    "status address dead": (observed(MUTE), UNCLEAR, "replica-1:9090 does not answer in time"),
+    "status address dead, projected": (observed(MUTE, projected="everywhere"), LIKELY, "does not answer in time"),
+    "one of two dead": (observed(sight(), MUTE), UNCLEAR, "does not answer in time"),
+    "no addresses, projected": (
+        observed(sights=(), projected="a model made after the change answered everywhere"),
+        LIKELY,
+        "3 times in a row; a model made after the change answered everywhere; not proved: no status address",
+    ),
+    "no addresses, no barrier": (observed(sights=(), barrier=""), UNCLEAR, "no status address in the settings"),
+}
+
+
+@pytest.mark.parametrize(("everything", "verdict", "word"), EVERYTHING.values(), ids=EVERYTHING)
+def test_everything_that_was_seen_has_its_verdict_and_reason(everything, verdict, word):
+    found, reason = weigh(everything)
+
+    assert found is verdict
+    assert word in reason
+
+
+def test_the_table_knows_every_verdict():
+    assert {verdict for _, verdict, _ in EVERYTHING.values()} == set(Verdict)
+
+
+@pytest.mark.parametrize(("everything", "verdict", "word"), EVERYTHING.values(), ids=EVERYTHING)
+def test_a_doubt_is_what_the_verdict_would_be(everything, verdict, word):
+    found = doubt(everything)
+
+    assert found == weigh(everything) if found else verdict in (PROVED, LIKELY, UNCLEAR)
+
+
+def test_a_proof_counts_from_the_latest_of_the_first_looks():
+    later_one = {"url": "http://replica-2:9090", "at": later(600)}
+    proof = weigh(observed(sight(), sight(later_one, url="http://replica-2:9090", at=later(660)), passes=6))
+
+    assert proof == (PROVED, "replacement served 3 + 3 requests on 2 replicas; old key 0 since 14:12 UTC")
+
+
+def test_no_part_of_a_status_address_but_its_host_gets_into_a_reason():
+    url = "http://admin:hunter2@replica-1:9090/inner?token=hunter3#hunter4"
+    for fields in ({"throwaways": ()}, {"rejected": (MODEL,)}, {"trouble": "does not answer", **BLIND}, old()):
+        reason = weigh(observed(sight(**{"url": url} | fields), projected="yes"))[1]
+        assert "replica-1:9090" in reason
+        assert "hunter" not in reason
+
+
+# --- any observation ---
+
+NOT_PASSED = (INVALID, UNCLEAR, PENDING, REFUSED)
+quick = hypothesis.settings(max_examples=3000, database=None)
+NAMES = (MODEL, UNNAMED, BARRIER)
+few = st.sampled_from([0, 0, 0, 1, 3])
+serveds = st.builds(Served, old=few, new=st.sampled_from([0, 1, 3, 3]), failed=few, blind=few)
+clean = st.builds(Served, new=st.integers(3, 9))
+countings = st.dictionaries(st.sampled_from(NAMES), serveds, max_size=3) | st.fixed_dictionaries({MODEL: clean})
+
+
+@st.composite
+def replicas(draw, at=None):
+    counts = draw(st.none() | countings | countings)
+    values = (counts or {}).values()
+    return Replica(
+        url=draw(st.sampled_from(["http://a:9090", "http://b:9090"])),
+        at=at or later(60),
+        trouble=draw(st.sampled_from(["", "", "", "does not answer"])),
+        state=draw(st.sampled_from(["synced"] * 6 + ["degraded", "out_of_sync", "empty", "never_loaded", ""])),
+        connected=draw(st.sampled_from([True, True, None, False])),
+        apply_seq=draw(st.sampled_from([None, 3, 3, 2])),
+        rejects=draw(st.sampled_from([0, 0, 0, 1])),
+        rejected=draw(st.sampled_from([(), (), (), (MODEL,), (NEW,), ("other",)])),
+        rejects_more=draw(st.sampled_from([False] * 5 + [True])),
+        throwaways=draw(st.sampled_from([(BARRIER,), (BARRIER,), (), None])),
+        counts=counts,
+        old=sum(served.old for served in values),
+        total=sum(map(sum, values)) + draw(few),
+        started=draw(st.sampled_from([None, None, 1.0, 2.0])),
+    )
+
+
+@st.composite
+def sights(draw):
+    """Most of the time a replica that counted on since the first look; else any two looks."""
+    now = draw(replicas())
+    begun = now.but(at=NOW, counts={}, old=0, total=0)
+    return Sight(before=draw(st.just(begun) | st.just(begun) | st.none() | replicas(NOW)), now=now)
+
+
+answers = st.builds(
+    Answer,
+    status=st.sampled_from([200] * 6 + [None, 401, 404, 429, 502]),
+    cache=st.sampled_from(["", "", "miss", "hit"]),
+    served_by=st.sampled_from(["", "", "chat", "chat-backup"]),
+    malformed=st.sampled_from([False, False, False, True]),
+)
+sighted = st.lists(sights(), max_size=2)
+well = st.lists(st.just(sight()), min_size=1, max_size=2)
+
+
+@st.composite
+def observations(draw):
+    answer = draw(answers | st.just(Answer(status=200)))
+    found = Observation(
+        model_id=MODEL,
+        replacement_id=NEW,
+        answer=evidence(answer, alias="chat", at=NOW),
+        passes=draw(st.integers(0, 4)),
+        wanted=draw(st.integers(0, 3)),
+        sights=tuple(draw(sighted | well)),
+        barrier=draw(st.sampled_from([BARRIER, BARRIER, ""])),
+        projected=draw(st.sampled_from(["", "", "everywhere"])),
+        unlisted=draw(st.sampled_from([False, False, True])),
+        old_token_until=draw(st.sampled_from([None, None, None, later(600)])),
+    )
+    return answer, found
+
+
+def has_passed(everything):
+    return weigh(everything)[0] in (PROVED, LIKELY)
+
+
+def counted_on_the_old_key(one):
+    """Whether the model's own count rose, or began anew and shows any: said without the code under test."""
+    if one.before is None or one.before.counts is None or one.now.counts is None:
+        return False
+    before, now = one.before.served(MODEL).old, one.now.served(MODEL).old
+    return now > before or (one.now.total < one.before.total and now > 0)
+
+
+def has_not_taken_the_change(one, barrier):
+    listed = one.now.throwaways
+    has_barrier = bool(barrier) and listed is not None and barrier in listed
+    lags = bool(barrier) and listed is not None and barrier not in listed
+    cut_off = one.now.connected is False or one.now.state in ("out_of_sync", "never_loaded", "empty")
+    return lags or (cut_off and not has_barrier) or bool({MODEL, NEW} & set(one.now.rejected)) or one.now.rejects_more
+
+
+many = hypothesis.settings(max_examples=200)
+
+
+@many
+@given(observations())
+def test_no_green_light_that_proves_nothing_passes(case):
+    answer, everything = case
+    nothing = (
+        answer.status != 200
+        or answer.cache == "hit"
+        or answer.served_by not in ("", "chat")
+        or answer.malformed
+        or everything.old_token_until is not None
+        or any(has_not_taken_the_change(one, everything.barrier) for one in everything.sights)
+        or any(map(counted_on_the_old_key, everything.sights))
+        or everything.passes < everything.wanted
+    )
+
+    assert not (nothing and has_passed(everything))
+
+
+@many
+@given(observations())
+def test_a_proof_needs_the_counters_of_every_replica_there_is(case):
+    everything = case[1]
+    if weigh(everything)[0] is not PROVED:
+        return
+
+    assert everything.sights
+    assert not everything.unlisted
+    for one in everything.sights:
+        assert one.before is not None
+        assert one.before.counts is not None
+        assert one.now.served(MODEL).new > one.before.served(MODEL).new
+        assert one.now.served(MODEL).old == one.before.served(MODEL).old
+        assert one.now.served(MODEL).blind == one.before.served(MODEL).blind
+        assert one.now.served(UNNAMED).old == one.before.served(UNNAMED).old
+        assert (one.now.trouble, one.now.state, one.now.rejects) == ("", "synced", 0)
+        assert one.now.connected is not False
+        assert one.now.total >= one.before.total
+    rises = [one.now.served(MODEL).new - one.before.served(MODEL).new for one in everything.sights if one.before]
+    assert sum(rises) >= everything.passes >= 1
+
+
+@many
+@given(observations())
+def test_likely_needs_the_change_to_have_been_seen_everywhere(case):
+    everything = case[1]
+    if weigh(everything)[0] is not LIKELY:
+        return
+
+    has = [BARRIER in (one.now.throwaways or ()) and bool(everything.barrier) for one in everything.sights]
+    rose = [one.since.served(MODEL).new > 0 for one in everything.sights]
+    seen_everywhere = bool(has) and all(a or b for a, b in zip(has, rose, strict=True)) and not everything.unlisted
+    assert everything.projected or seen_everywhere
+
+
+@many
+@given(observations(), sights(), st.integers(0, 2))
+def test_one_replica_more_never_makes_good_what_one_shows_against_a_model(case, one, place):
+    everything = case[1]
+    order = [*everything.sights[:place], one, *everything.sights[place:]]
+    more = everything.but(sights=tuple(order))
+    alone = everything.but(sights=(one,))
+
+    assert not (has_passed(more) and doubt(everything))
+    assert not (has_passed(more) and doubt(alone))
+    assert not (weigh(more)[0] is PROVED and everything.sights and sum(map(rise_of, everything.sights)) == 0)
+
+
+def rise_of(one):
+    return one.since.served(MODEL).new
+
+
+RANK = {PROVED: 2, LIKELY: 1}
+
+
+def with_old(one):
+    more = one.served(MODEL)._replace(old=one.served(MODEL).old + 5)
+    return one.but(counts={**(one.counts or {}), MODEL: more}, old=one.old + 5, total=one.total + 5)
+
+
+AGAINST = {
+    "old key": with_old,
+    "rejected": lambda r: r.but(rejected=(MODEL,)),
+    "rejects": lambda r: r.but(rejects=1),
+    "rejects more": lambda r: r.but(rejects_more=True),
+    "lags": lambda r: r.but(throwaways=()),
+    "not connected": lambda r: r.but(connected=False),
+    "older": lambda r: r.but(at=later(-60)),
+}
+"""What says more against a replica."""
+
+SILENCE = {
+    "degraded": lambda r: r.but(state="degraded"),
+    "no state": lambda r: r.but(state=""),
+    "lists nothing": lambda r: r.but(throwaways=None),
+    "no counters": lambda r: r.but(**BLIND),
+    "no answer": lambda r: r.but(trouble="does not answer", **SILENT),
+}
+"""What says less for it; it may say less against it, too."""
+
+
+def worsened(everything, worsen):
+    first, *others = everything.sights
+    return everything.but(sights=(Sight(before=first.before, now=worsen(first.now)), *others))
+
+
+def rank(everything):
+    return RANK.get(weigh(everything)[0], 0)
+
+
+@pytest.mark.parametrize("worsen", AGAINST.values(), ids=AGAINST)
+@given(case=observations())
+def test_more_against_a_replica_never_makes_a_verdict_better(worsen, case):
+    everything = case[1]
+
+    assert not everything.sights or rank(worsened(everything, worsen)) <= rank(everything)
+
+
+@pytest.mark.parametrize("worsen", SILENCE.values(), ids=SILENCE)
+@given(case=observations())
+def test_less_from_a_replica_never_makes_a_verdict_better_unless_it_hides_a_doubt(worsen, case):
+    everything = case[1]
+
+    assert not everything.sights or doubt(everything) or rank(worsened(everything, worsen)) <= rank(everything)
+
+
+@pytest.mark.parametrize("verdict", [PROVED, LIKELY, *NOT_PASSED])
+def test_the_observations_of_these_tests_reach_every_verdict(verdict):
+    hypothesis.find(observations(), lambda case: weigh(case[1])[0] is verdict, settings=quick)
+
+
+@pytest.mark.parametrize("verdict", [PROVED, LIKELY])
+def test_two_replicas_pass_too(verdict):
+    hypothesis.find(
+        observations(), lambda case: len(case[1].sights) == 2 and weigh(case[1])[0] is verdict, settings=quick
+    )

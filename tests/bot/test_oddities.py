@@ -133,7 +133,7 @@ async def test_a_server_does_not_keep_a_rotation_waiting_longer_than_patience(se
     way = (Step("only", "Only", "doing it", run),)
     monkeypatch.setattr(bot.steps, "TRACKS", {**TRACKS, Track.FORWARD: (way, State.COMPLETED)})
     nothing = object()
-    world = World(control_plane=nothing, gateways=nothing, limits=limits(), now=lambda: NOW)
+    world = World(control_plane=nothing, gateways=nothing, status=nothing, limits=limits(), now=lambda: NOW)
     after = await move(running(), world)
 
     assert after.retry_at <= NOW + limits().patience

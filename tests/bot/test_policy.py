@@ -5,12 +5,15 @@ from itertools import product
 import pytest
 
 from bot.errors import KeyturnError, NotAllowed, StopKind, WrongState
+from bot.evidence import Evidence, Verdict
 from bot.policy import (
     IN_STATE,
     OFFERS,
     Action,
     Person,
     Standing,
+    acceptable,
+    check_may_accept,
     check_may_approve,
     check_may_give_secret,
     check_may_request,
@@ -19,8 +22,8 @@ from bot.policy import (
     check_offered,
     offered,
 )
-from bot.rotation import TERMINAL, Rotation, State, Track
-from tests.bot.values import approval, rotation, running, stopped
+from bot.rotation import TERMINAL, Acceptance, Finding, Rotation, State, Track
+from tests.bot.values import NOW, approval, rotation, running, stopped
 
 S = State
 A = Action
@@ -44,8 +47,12 @@ WHO = {
     A.TRY_AGAIN: {"requester", "approver", "both"},
     A.ROLL_BACK: {"requester", "approver", "both"},
     A.DELETE_OLD_KEY: {"approver"},
+    A.ACCEPT_UNPROVED: {"approver"},
 }
 """Who may press what, the state aside and without self-approval."""
+
+UNCLEAR = Evidence(verdict=Verdict.INCONCLUSIVE, reason="the upstream limits the rate", at=NOW)
+UNPROVED = Finding(moved_at=NOW, latest=UNCLEAR, verdict=UNCLEAR)
 
 MOMENTS: dict[str, Rotation] = {
     "AWAITING_SECRET": rotation(S.AWAITING_SECRET),
@@ -58,43 +65,45 @@ MOMENTS: dict[str, Rotation] = {
     "ROLLED_BACK": running().but(state=S.ROLLED_BACK),
     "CANCELLED": rotation(S.CANCELLED),
     **{f"BLOCKED, {kind}": stopped(kind) for kind in StopKind},
+    "BLOCKED, unverified, with unproved models": stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED}),
     **{f"BLOCKED, {kind}, on the way back": stopped(kind, track=Track.BACK) for kind in StopKind},
 }
 
 TABLE = """
-                                          Enter  Cancel  Try  Another  Roll  Delete
-AWAITING_SECRET                             x      x      .     .       .      .
-RUNNING                                     .      .      .     .       x      .
-RUNNING, approved                           .      .      .     .       .      .
-RUNNING, withdrawing                        .      .      .     .       .      .
-AWAITING_APPROVAL                           .      .      .     .       x      x
-ROLLING_BACK                                .      .      .     .       .      .
-COMPLETED                                   .      .      .     .       .      .
-ROLLED_BACK                                 .      .      .     .       .      .
-CANCELLED                                   .      .      .     .       .      .
-BLOCKED, rejected                           .      .      x     x       x      .
-BLOCKED, refused                            .      .      .     x       x      .
-BLOCKED, difference                         .      .      x     .       x      .
-BLOCKED, projection                         .      .      x     .       x      .
-BLOCKED, unverified                         .      .      x     x       x      .
-BLOCKED, drift                              .      .      x     .       x      .
-BLOCKED, trouble                            .      .      x     .       x      .
-BLOCKED, rejected, on the way back          .      .      x     x       .      .
-BLOCKED, refused, on the way back           .      .      .     x       .      .
-BLOCKED, difference, on the way back        .      .      x     .       .      .
-BLOCKED, projection, on the way back        .      .      x     .       .      .
-BLOCKED, unverified, on the way back        .      .      x     x       .      .
-BLOCKED, drift, on the way back             .      .      x     .       .      .
-BLOCKED, trouble, on the way back           .      .      x     .       .      .
+                                          Enter  Cancel  Try  Another  Roll  Delete  Accept
+AWAITING_SECRET                             x      x      .     .       .      .       .
+RUNNING                                     .      .      .     .       x      .       .
+RUNNING, approved                           .      .      .     .       .      .       .
+RUNNING, withdrawing                        .      .      .     .       .      .       .
+AWAITING_APPROVAL                           .      .      .     .       x      x       .
+ROLLING_BACK                                .      .      .     .       .      .       .
+COMPLETED                                   .      .      .     .       .      .       .
+ROLLED_BACK                                 .      .      .     .       .      .       .
+CANCELLED                                   .      .      .     .       .      .       .
+BLOCKED, rejected                           .      .      x     x       x      .       .
+BLOCKED, refused                            .      .      .     x       x      .       .
+BLOCKED, difference                         .      .      x     .       x      .       .
+BLOCKED, projection                         .      .      x     .       x      .       .
+BLOCKED, unverified                         .      .      x     x       x      .       .
+BLOCKED, unverified, with unproved models    .      .      x     x       x      .       x
+BLOCKED, drift                              .      .      x     .       x      .       .
+BLOCKED, trouble                            .      .      x     .       x      .       .
+BLOCKED, rejected, on the way back          .      .      x     x       .      .       .
+BLOCKED, refused, on the way back           .      .      .     x       .      .       .
+BLOCKED, difference, on the way back        .      .      x     .       .      .       .
+BLOCKED, projection, on the way back        .      .      x     .       .      .       .
+BLOCKED, unverified, on the way back        .      .      x     x       .      .       .
+BLOCKED, drift, on the way back             .      .      x     .       .      .       .
+BLOCKED, trouble, on the way back           .      .      x     .       .      .       .
 """
 """What each moment offers."""
 
-COLUMNS = (A.ENTER_SECRET, A.CANCEL, A.TRY_AGAIN, A.ANOTHER_SECRET, A.ROLL_BACK, A.DELETE_OLD_KEY)
+COLUMNS = (A.ENTER_SECRET, A.CANCEL, A.TRY_AGAIN, A.ANOTHER_SECRET, A.ROLL_BACK, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED)
 
 
 def offers_of(line: str) -> tuple[str, set[Action]]:
-    *words, enter, cancel, again, another, back, delete = line.split()
-    marks = (enter, cancel, again, another, back, delete)
+    *words, enter, cancel, again, another, back, delete, accept = line.split()
+    marks = (enter, cancel, again, another, back, delete, accept)
     return " ".join(words), {action for action, mark in zip(COLUMNS, marks, strict=True) if mark == "x"}
 
 
@@ -118,6 +127,8 @@ def press(action: Action, record: Rotation, who: Standing, *, self_approval: boo
         check_may_give_secret(record, who)
     elif action is A.DELETE_OLD_KEY:
         check_may_approve(record, who, self_approval=self_approval)
+    elif action is A.ACCEPT_UNPROVED:
+        check_may_accept(record, who, self_approval=self_approval)
     else:
         check_may_steer(record, who)
     check_offered(record, action)
@@ -134,7 +145,7 @@ def outcome(action: Action, record: Rotation, who: str, *, self_approval: bool =
 
 
 def expected(action: Action, moment: str, who: str, *, self_approval: bool) -> str:
-    may = who in WHO[action] or (self_approval and who == "both" and action is A.DELETE_OLD_KEY)
+    may = who in WHO[action] or (self_approval and who == "both" and action in (A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED))
     if not may:
         return "not allowed"
     return "done" if action in OFFERED[moment] else "too late"
@@ -221,3 +232,19 @@ def test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button():
 def test_every_refusal_is_an_error_that_people_are_told():
     assert issubclass(NotAllowed, KeyturnError)
     assert issubclass(WrongState, KeyturnError)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_only_a_model_of_which_nothing_is_known_can_be_accepted(verdict):
+    seen = UNCLEAR.but(verdict=verdict)
+    record = stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED.but(latest=seen, verdict=seen)})
+
+    assert bool(acceptable(record)) == (verdict is Verdict.INCONCLUSIVE)
+    assert (A.ACCEPT_UNPROVED in offered(record)) == (verdict is Verdict.INCONCLUSIVE)
+
+
+def test_a_model_is_accepted_once_and_one_that_was_never_moved_not_at_all():
+    word = Acceptance(by="U_APPROVER", at=NOW, reason="tried by hand")
+
+    assert not acceptable(stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED.but(accepted=word)}))
+    assert not acceptable(stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED.but(moved_at=None)}))

@@ -9,7 +9,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from bot import secret as module
-from bot.errors import BadSecret
+from bot.errors import BadInput
 from bot.secret import checked, family, is_surely_secret, may_be_secret
 from tests.bot.values import key
 
@@ -37,7 +37,7 @@ def without(document: dict, field: str) -> dict:
 
 
 def refusal(pasted: str, of=OPENAI_KEY) -> str:
-    with pytest.raises(BadSecret) as caught:
+    with pytest.raises(BadInput) as caught:
         checked(pasted, of)
     assert caught.value.field == "secret"
     return str(caught.value)
@@ -177,7 +177,7 @@ pasted_values = (
 def test_no_sentence_repeats_four_characters_of_the_secret(of, pasted):
     try:
         checked(pasted, of)
-    except BadSecret as refused:
+    except BadInput as refused:
         sentence = str(refused)
     else:
         reject()
@@ -190,7 +190,7 @@ def test_no_sentence_repeats_four_characters_of_the_secret(of, pasted):
 def test_whatever_is_pasted_is_taken_trimmed_or_refused_with_a_sentence(of, pasted):
     try:
         taken = checked(pasted, of).get_secret_value()
-    except BadSecret as refused:
+    except BadInput as refused:
         said = str(refused)
     else:
         said = "This."

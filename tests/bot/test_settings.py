@@ -94,6 +94,7 @@ DURATIONS = [
         ("CONTROL_PLANE_ATTEMPTS", "0"),
         ("PROBES", "0"),
         ("PROBE_CONCURRENCY", "none"),
+        ("FINGERPRINT_PEPPER", "CANARY-15-chars"),
         ("APPROVERS", "alice"),
         ("APPROVERS", "U123, <@U456>"),
         ("APPROVERS", ","),
@@ -217,6 +218,14 @@ def test_an_address_of_slack_ends_in_a_slash(read):
 
 def test_every_setting_says_what_it_should_look_like():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_pepper_is_absent_or_has_16_characters_and_is_not_printed(read):
+    settings = read(FINGERPRINT_PEPPER="CANARY-16-chars!")
+
+    assert settings.fingerprint_pepper.get_secret_value() == "CANARY-16-chars!"
+    assert "CANARY" not in f"{settings!r} {settings.model_dump()}"
+    assert read(FINGERPRINT_PEPPER="").fingerprint_pepper is None
 
 
 def test_a_setting_that_nobody_knows_is_let_be(read):

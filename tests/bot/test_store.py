@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from bot.errors import Unanswerable, WrongState
 from bot.plan import Plan
-from bot.rotation import State
+from bot.rotation import Replacement, State
 from bot.store import Conflict, Store, Taken
 from tests.bot.values import NOW, key, later, rotation
 
@@ -232,6 +232,95 @@ async def test_only_one_process_holds_a_lease(store):
         assert later
 
 
+# --- fingerprints ---
+
+
+def wanted(fingerprint: str | None = "f.new", **fields) -> Replacement:
+    return Replacement(name="OpenAI production (rabc123)", asked_at=NOW, fingerprint=fingerprint, **fields)
+
+
+async def fingerprinted(store: Store, **fields):
+    """A rotation whose replacement was created, with the fingerprint of its secret."""
+    asked = await begun(store, replacement=wanted())
+    return await save(store, asked.but(replacement=wanted(key_id="pk_new"), made=("pk_new",), **fields))
+
+
+async def test_a_fingerprint_stays_in_the_record_until_its_key_is_known(store):
+    asked = await begun(store, replacement=wanted())
+
+    assert (await store.load(asked.id)).replacement.fingerprint == "f.new"
+    assert await store.fingerprints() == {}
+
+
+async def test_with_its_keys_id_a_fingerprint_moves_out_of_the_record(store):
+    saved = await fingerprinted(store)
+
+    assert saved.replacement.fingerprint is None
+    assert await store.load(saved.id) == saved
+    assert await store.fingerprints() == {"pk_new": "f.new"}
+    assert (await store.fingerprint("pk_new"), await store.fingerprint("pk_old")) == ("f.new", None)
+
+
+async def test_a_fingerprint_outlives_what_is_saved_after_it_and_the_end(store):
+    saved = await fingerprinted(store)
+    await save(store, saved.but(note="n").to(State.COMPLETED))
+
+    assert await store.fingerprints() == {"pk_new": "f.new"}
+
+
+async def test_the_loser_of_a_swap_leaves_no_fingerprint(store):
+    asked = await begun(store, replacement=wanted())
+    await save(store, asked.but(note="first"))
+
+    with pytest.raises(Conflict):
+        await save(store, asked.but(replacement=wanted(key_id="pk_new")))
+    assert await store.fingerprints() == {}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"replacement": None},
+        {"replacement": wanted(None, key_id="pk_newer"), "made": ("pk_new", "pk_newer")},
+        {"state": State.ROLLED_BACK},
+    ],
+    ids=["withdrawn", "another", "rolled back"],
+)
+async def test_the_fingerprint_of_a_replacement_that_is_not_wanted_any_more_goes(store, fields):
+    saved = await fingerprinted(store)
+    await save(store, saved.but(**fields))
+
+    assert await store.fingerprints() == {}
+
+
+async def test_the_fingerprint_of_the_old_key_goes_with_the_key(store, redis):
+    await redis.hset("keyturn:fingerprints", mapping={"pk_old": "f.old", "pk_other": "f.other"})
+    saved = await fingerprinted(store)
+    assert await store.fingerprint("pk_old")
+
+    await save(store, saved.but(deleted_at=NOW))
+
+    assert await store.fingerprints() == {"pk_new": "f.new", "pk_other": "f.other"}
+
+
+async def test_a_rotation_that_looks_on_does_not_bring_back_what_a_later_one_has_ended(store):
+    watching = await fingerprinted(store, deleted_at=NOW)
+    await store.forget_fingerprints(["pk_new"])
+
+    await save(store, watching.but(note="watched once more"))
+
+    assert await store.fingerprints() == {}
+
+
+@pytest.mark.parametrize("end", [{"replacement": wanted(refusal="No.")}, {"state": State.ROLLED_BACK}])
+async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(store, end):
+    asked = await begun(store, replacement=wanted())
+    ended = await save(store, asked.but(**end))
+
+    assert ended.replacement.fingerprint is None
+    assert await store.fingerprints() == {}
+
+
 # --- Redis away ---
 
 
@@ -250,9 +339,12 @@ async def test_only_one_process_holds_a_lease(store):
         lambda s: s.was_shown(rotation()),
         lambda s: s.unshown(),
         lambda s: s.edits_this_minute(1),
+        lambda s: s.fingerprint("pk"),
+        lambda s: s.fingerprints(),
+        lambda s: s.forget_fingerprints(["pk"]),
     ],
     ids=["ping", "load", "save", "events", "under_way", "recent", "holder", "messages", "remember", "was_shown",
-         "unshown", "edits"],
+         "unshown", "edits", "fingerprint", "fingerprints", "forget"],
 )  # fmt: skip
 async def test_redis_away_is_one_sentence(ask):
     async with Redis.from_url("redis://127.0.0.1:9", decode_responses=True, retry=None) as nobody:

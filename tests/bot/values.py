@@ -64,7 +64,9 @@ def approval(by: str = "U_APPROVER", seconds: float = 0) -> Approval:
 def limits(**fields: Any) -> Limits:
     durations = {
         "create_grace": 30, "read_back": 10, "projection": 120, "settle": 2, "verify": 120, "soak": 0,
-        "patience": 600, "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200,
+        "patience": 600, "look_interval": 30, "evidence_max_age": 86_400, "watch": 0,
+        "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200,
     }  # fmt: skip
     seconds = {name: timedelta(seconds=fields.get(name, value)) for name, value in durations.items()}
-    return Limits(concurrency=fields.get("concurrency", 4), probes=fields.get("probes", 3), **seconds)
+    others = {"concurrency": 4, "probes": 3, "require_proof": False, "waves": (1,), "environment_order": ()}
+    return Limits(**{name: fields.get(name, value) for name, value in others.items()}, **seconds)

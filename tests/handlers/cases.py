@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bot.errors import AmbiguousKey, StopKind, UnknownKey
+from bot.policy import acceptable
 from bot.rotation import Replacement, Rotation
 from bot.secret import checked
 from bot.service import LooksLikeSecret
 from handlers.commands import HELP
 from handlers.errors import explain
 from handlers.views.card import card
-from handlers.views.modal import option, picker, secret_form
+from handlers.views.modal import acceptance_form, option, picker, secret_form
 from handlers.views.thread import checklist, milestones
 from tests.handlers import records as r
 
@@ -26,6 +27,14 @@ REFUSED_SECRET = (
     "the new secret was refused",
     f"`chat-large` in production: {r.REFUSED_401.reason}.",
 )
+NO_THROWAWAYS = "AISIX refused the admin token (403)."
+
+
+def mixed(rotation: Rotation) -> Rotation:
+    """Return *rotation* with one of each verdict that an approver may see."""
+    return r.accepted(r.seeing(r.failed_before(r.proved(rotation, (0,)), 3), r.SKIPPED, 4), 5)
+
+
 STOPS: Mapping[str, Callable[[], Rotation]] = {
     "rejected": lambda: r.stopped(r.seeing(r.running("verify"), r.REFUSED_401), *REFUSED_SECRET),
     "rejected-500-models": lambda: r.stopped(
@@ -73,6 +82,31 @@ STOPS: Mapping[str, Callable[[], Rotation]] = {
         StopKind.UNVERIFIED,
         "the new secret is not proved",
         f"`chat-large` in production gave no answer that says anything about the new secret: {r.RATE_LIMITED.reason}.",
+    ),
+    "unverified-all": lambda: r.stopped(
+        r.listening(r.accepted(r.proved(r.running("soak"), (0, 1)), 0).but(tally=r.FAILING_CALLERS)),
+        StopKind.UNVERIFIED,
+        "the new secret is not proved",
+        "`support-embed` in production: answered, but with which key is unknown: no status address in the settings.",
+    ),
+    "unverified-500-models": lambda: r.stopped(
+        r.unsure(r.running("soak", r.plan(r.many(500)))),
+        StopKind.UNVERIFIED,
+        "the new secret is not proved",
+        f"`chat-001` in production, and 499 more: {r.RATE_LIMITED.reason}.",
+    ),
+    "in-the-first-wave": lambda: r.stopped(
+        r.in_waves("verify", 0, 1, 0).but(no_throwaways=NO_THROWAWAYS),
+        StopKind.PROJECTION,
+        "the gateway has not taken the change",
+        "`chat-001` in production: replica-2:9090 does not have the change yet. "
+        "This says nothing against the new secret: look at Resource Projection in AISIX first.",
+    ),
+    "a-fault-in-the-watch": lambda: r.stopped(
+        r.watched(),
+        StopKind.TROUBLE,
+        "a fault in Keyturn",
+        "Keyturn itself made a mistake here; the log has it under `00c0ffee`.",
     ),
     "unverifiable": lambda: r.stopped(
         r.running("verify", r.plan(gateways=["env_p"])),
@@ -142,6 +176,21 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
         "cut-over", note="AISIX does not answer (no connection). Trying again.", trouble_since=r.at(34)
     ),
     "running-soak": lambda: r.running("soak", note="soaking"),
+    "running-soak-anew": lambda: r.running("soak", note=f"not well: `chat-large` in production: {r.CACHED.reason}"),
+    "running-no-rehearsal": lambda: r.running("cut-over", no_throwaways=NO_THROWAWAYS),
+    "running-first-wave": lambda: r.in_waves("project", 0, 1, 0),
+    "running-second-wave": lambda: r.in_waves("cut-over", 1, 1, 1).but(note="1 of 12 verified"),
+    "running-second-wave-moved": lambda: r.in_waves("verify", 1, 7, 1).but(note="1 of 12"),
+    "running-last-wave": lambda: r.in_waves("verify", 2, 12, 7).but(note="7 of 12"),
+    "running-after-a-void": lambda: r.running("verify", voids=(r.void(),), asked_at=r.at(41)),
+    "running-after-a-void-and-another-secret": lambda: r.running(
+        "cut-over", voids=(r.void(),), attempt=2, secret_asked_at=r.at(400)
+    ),
+    "running-watch": r.watched,
+    "running-watch-just-begun": lambda: r.watched(watched=0, watch_until=None),
+    "running-watch-trouble": lambda: r.watched(troubles=(r.trouble(), r.trouble(1))),
+    "running-watch-well-again": lambda: r.watched(troubles=(r.trouble(), r.over())),
+    "running-watch-500-models": lambda: r.watched(r.plan(r.many(500))),
     "running-recheck": lambda: r.running("recheck", approvals=(r.approval(),)),
     "running-delete": lambda: r.running(
         "delete", approvals=(r.approval(),), note="reading back that the old key is gone"
@@ -149,11 +198,38 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "running-withdraw": r.withdrawing,
     "awaiting-approval": r.awaiting_approval,
     "awaiting-approval-as-before": lambda: r.failed_before(r.awaiting_approval(), 1),
+    "awaiting-approval-proved": lambda: r.listening(
+        r.proved(r.awaiting_approval(tally=r.CALLERS, asked_at=r.at(640), same_secret_checked=True))
+    ),
+    "awaiting-approval-mixed": lambda: mixed(r.awaiting_approval(r.plan(r.many(9)), tally=r.CALLERS)),
+    "awaiting-approval-heard": lambda: r.listening(r.awaiting_approval(), (None, 300, None)),
+    "awaiting-approval-still-heard": lambda: r.listening(r.awaiting_approval(), (None, 640, 300)),
+    "awaiting-approval-partly-heard": lambda: r.listening(r.awaiting_approval(), (None, None)),
+    "awaiting-approval-callers-fail": lambda: r.listening(r.awaiting_approval(tally=r.FAILING_CALLERS)),
+    "awaiting-approval-no-rehearsal": lambda: r.awaiting_approval(no_throwaways=NO_THROWAWAYS),
+    "awaiting-approval-accepted": lambda: r.accepted(r.proved(r.awaiting_approval()), 1),
+    "awaiting-approval-accepted-hostile": lambda: r.accepted(r.awaiting_approval(), 1, reason=r.HOSTILE * 6),
+    "awaiting-approval-again": lambda: r.awaiting_approval(asked_at=r.at(340), voids=(r.void(),)),
+    "awaiting-approval-again-hostile": lambda: r.awaiting_approval(voids=(r.void(r.HOSTILE * 50),)),
+    "awaiting-approval-everything-500-models": lambda: r.listening(
+        mixed(
+            r.awaiting_approval(
+                r.plan(r.many(500)),
+                tally=r.FAILING_CALLERS,
+                asked_at=r.at(640),
+                voids=(r.void(),),
+                no_throwaways=NO_THROWAWAYS,
+            )
+        ),
+        (None, 300, None),
+    ),
     "awaiting-approval-skipped": lambda: r.seeing(r.awaiting_approval(), r.SKIPPED, 2),
     "awaiting-approval-no-models": lambda: r.awaiting_approval(r.plan(())),
     "awaiting-approval-1-of-2": lambda: r.awaiting_approval(approvals_required=2, approvals=(r.approval(),)),
     "awaiting-approval-0-of-2": lambda: r.awaiting_approval(approvals_required=2),
     "awaiting-approval-500-models": lambda: r.failed_before(r.awaiting_approval(r.plan(r.many(500))), 400),
+    "completed-after-watch": lambda: r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))),
+    "completed-after-watch-troubled": lambda: r.completed_after_watch(troubles=(r.trouble(), r.trouble(1), r.over())),
     "rolling-back": r.going_back,
     "rolling-back-removing": lambda: r.going_back(("point-back", "verify-back")),
     "completed": r.completed,
@@ -177,7 +253,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
 
 def told(rotation: Rotation, part: str) -> Case:
     """Return the milestone of *rotation* whose key begins with *part*."""
-    return lambda: next(content for key, content in milestones(rotation, r.APPROVERS) if key.startswith(part))
+    return lambda: next(reply.content for reply in milestones(rotation, r.APPROVERS) if reply.key.startswith(part))
 
 
 def answer(error: Exception) -> Case:
@@ -186,6 +262,10 @@ def answer(error: Exception) -> Case:
         return {"text": text} | ({"blocks": blocks} if blocks else {})
 
     return answered
+
+
+def form(rotation: Rotation) -> Json:
+    return acceptance_form(rotation, acceptable(rotation))
 
 
 def refused(secret: str, provider: str = "openai") -> Exception:
@@ -226,6 +306,45 @@ MESSAGES: Mapping[str, Case] = {
     ),
     "receipt-no-models": told(r.completed(r.plan(())), "receipt"),
     "receipt-500-models": told(r.completed(r.plan(r.many(500))), "receipt"),
+    "reply-first-wave": told(r.in_waves("cut-over", 1, 1, 1), "wave"),
+    "reply-later-wave": told(r.in_waves("verify", 2, 9, 5), "wave"),
+    "reply-accepted": told(r.accepted(r.running("verify"), 0, 2), "accepted"),
+    "reply-accepted-hostile": told(r.accepted(r.running("verify"), 0, reason=r.HOSTILE * 6), "accepted"),
+    "reply-void": told(r.running("project", voids=(r.void(),)), "void"),
+    "reply-void-two-approvers": told(
+        r.running("project", voids=(r.void(r.HOSTILE, "B.", by=(r.APPROVER, r.SECOND_APPROVER)),)), "void"
+    ),
+    "reply-trouble": told(r.watched(troubles=(r.trouble(),)), "trouble"),
+    "reply-troubles": told(r.watched(troubles=tuple(r.trouble(n % 3, about=f"{n}") for n in range(40))), "trouble"),
+    "reply-well-again": told(r.watched(troubles=(r.over(),)), "well-again"),
+    "receipt-in-watch": told(r.listening(r.proved(r.watched(tally=r.CALLERS))), "receipt"),
+    "receipt-in-watch-troubled": told(r.watched(troubles=(r.trouble(),)), "receipt"),
+    "receipt-after-watch": told(r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))), "receipt"),
+    "receipt-after-troubles": told(
+        r.completed_after_watch(
+            troubles=(r.trouble(), *(r.trouble(1, 930 + n, about=f"{n}") for n in range(25)), r.over())
+        ),
+        "receipt",
+    ),
+    "receipt-everything": told(
+        r.listening(
+            mixed(
+                r.completed_after_watch(
+                    r.plan(r.many(9)),
+                    attempt=2,
+                    asked_at=r.at(640),
+                    tally=r.FAILING_CALLERS,
+                    voids=(r.void(), r.void("The evidence was older than 1 h.", seconds=500)),
+                    no_throwaways=NO_THROWAWAYS,
+                    left_alone=LEFT_ALONE,
+                )
+            ),
+            (None, 300, None),
+        ),
+        "receipt",
+    ),
+    "receipt-watch-stopped": told(STOPS["a-fault-in-the-watch"](), "receipt"),
+    "receipt-accepted-hostile": told(r.accepted(r.completed(), 0, reason=r.HOSTILE * 6), "receipt"),
     "answer-help": lambda: {"text": HELP},
     "answer-unknown": answer(UnknownKey("opnai prod", ("OpenAI production", "OpenAI staging"))),
     "answer-unknown-nothing-near": answer(UnknownKey(r.HOSTILE, ())),
@@ -240,6 +359,9 @@ VIEWS: Mapping[str, Case] = {
     "form-secret-vertex": lambda: secret_form(
         r.awaiting_secret(r.plan(old_key=r.key(provider="vertex"))), "Vertex (x)"
     ),
+    "form-acceptance": lambda: form(r.unsure(r.running("soak"))),
+    "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]()),
+    "form-acceptance-hostile": lambda: form(r.unsure(r.running("soak", HOSTILE_PLAN))),
     "form-secret-hostile": lambda: secret_form(r.awaiting_secret(HOSTILE_PLAN), r.HOSTILE * 20),
 }
 OPTIONS: Mapping[str, Case] = {

@@ -21,10 +21,6 @@ OURS = re.compile(r"<(?:@U_[A-Z]+|!subteam\^S_[A-Z]+|!date\^\d+\^\{date_short_pr
 LINK = re.compile(r"<https://keyturn\.slack\.com/[\w/]+\|asked for by>")
 
 
-CUT = re.compile(r"<(?:@U_|!date|!subteam)[^<>]*…$")
-"""One of ours that the end of a text cut through: it does nothing."""
-
-
 def complaints(message: Json) -> list[str]:
     """Say everything that Slack would refuse in *message*."""
     blocks = message.get("blocks") or []
@@ -51,4 +47,4 @@ def marked(part: Any) -> Iterator[str]:
 def strays(message: Json) -> list[str]:
     """Return the texts with an angle bracket that is not ours: what it begins could ping or link."""
     texts = [message["text"], *marked(message.get("blocks") or [])]
-    return [text for text in texts if re.search("[<>]", CUT.sub("", LINK.sub("", OURS.sub("", text))))]
+    return [text for text in texts if re.search("[<>]", LINK.sub("", OURS.sub("", text)))]

@@ -7,7 +7,21 @@ from typing import Any
 from bot.errors import StopKind
 from bot.evidence import Evidence, Verdict
 from bot.plan import Environment, Inventory, Model, PassthroughRoute, Plan, ProviderKey, make_plan
-from bot.rotation import Approval, Finding, Replacement, Rotation, State, Stop, Track
+from bot.replica import Replica
+from bot.rotation import (
+    Acceptance,
+    Approval,
+    Finding,
+    Replacement,
+    Rotation,
+    Silence,
+    State,
+    Stop,
+    Tally,
+    Track,
+    Trouble,
+    Void,
+)
 from bot.steps import BACK, FORWARD
 
 ASKED = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
@@ -18,6 +32,10 @@ PRODUCTION, STAGING = Environment(id="env_p", name="production"), Environment(id
 GATEWAYS = (PRODUCTION.id, STAGING.id)
 
 REHEARSED = "the new secret works in production and staging; no caller used it yet"
+LIKELY = (
+    "answered 3 times in a row; every gateway has the change; not proved: replica-2:9090 was not reached by a probe"
+)
+PROOF = "replacement served 3 + 3 + 4 requests on 3 replicas; old key 0 since 14:02 UTC"
 HOSTILE = "<!channel> <@U_MEMBER> *bold* `tick` & <http://x|y>\u202e\x00\n"
 """What a name from outside may hold."""
 
@@ -113,14 +131,17 @@ def running(step: str, planned: Plan | None = None, **changes: Any) -> Rotation:
         attempt=1,
         started_at=at(30),
         done=done,
-        replacement=Replacement(
-            name=f"{NAME} (2026-11-23 r7k2abc)", asked_at=at(30), key_id="pk_91bc" if "replace" in done else None
-        ),
+        replacement=replacement().but(key_id="pk_91bc" if "replace" in done else None),
         made=("pk_91bc",) if "replace" in done else (),
         rehearsal=REHEARSED if "rehearse" in done else None,
         verified_at=at(40) if "verify" in done else None,
+        well_since=at(40) if "verify" in done else None,
     )
     return rotation.learn({m.id: _learnt(done, n) for n, m in enumerate(rotation.plan.models)}).but(**changes)
+
+
+def replacement(name: str = f"{NAME} (2026-11-23 r7k2abc)") -> Replacement:
+    return Replacement(name=name, asked_at=at(30), key_id="pk_91bc")
 
 
 def _before(step: str, names: list[str]) -> tuple[str, ...]:
@@ -132,6 +153,7 @@ def _learnt(done: tuple[str, ...], number: int) -> Finding:
         baseline=good(32) if "baseline" in done else None,
         moved_at=at(34 + number / 100) if "cut-over" in done else None,
         latest=good(39, "answered 3 times in a row since the change") if "verify" in done else None,
+        verdict=good(39, LIKELY) if "verify" in done else None,
         passes=3 if "verify" in done else 0,
     )
 
@@ -160,9 +182,11 @@ SKIPPED = bad(Verdict.SKIPPED, "not probed: the settings say skip", "")
 
 
 def seeing(rotation: Rotation, evidence: Evidence, number: int = 0, **changes: Any) -> Rotation:
-    """Return *rotation* with *evidence* on one of its models."""
+    """Return *rotation* with *evidence* on one of its models, and a verdict where there was one."""
     seen = rotation.plan.models[number]
-    return rotation.learn({seen.id: rotation.finding(seen).but(latest=evidence, passes=0, **changes)})
+    judged = rotation.finding(seen).verdict is not None
+    finding = rotation.finding(seen).but(latest=evidence, verdict=evidence if judged else None, passes=0)
+    return rotation.learn({seen.id: finding.but(**changes)})
 
 
 def failed_before(rotation: Rotation, number: int = 0) -> Rotation:
@@ -176,16 +200,99 @@ def stopped(rotation: Rotation, kind: StopKind, headline: str, sentence: str, **
 
 
 def awaiting_approval(planned: Plan | None = None, **changes: Any) -> Rotation:
-    return running("recheck", planned).but(state=State.AWAITING_APPROVAL, asked_at=at(41), **changes)
+    return running("recheck", planned).but(state=State.AWAITING_APPROVAL, asked_at=at(41)).but(**changes)
 
 
 def approval(by: str = APPROVER, seconds: float = 300) -> Approval:
     return Approval(by=by, at=at(seconds))
 
 
+def watched(planned: Plan | None = None, **changes: Any) -> Rotation:
+    """Return a rotation whose old key is gone, in its watch of an hour."""
+    rotation = running("watch", planned, approvals=(approval(),), asked_at=at(41))
+    gone = rotation.but(delete_asked_at=at(302), delete_sent_at=at(302), deleted_at=at(303))
+    return gone.but(watch_until=at(303 + 3600), watched=4).but(**changes)
+
+
 def completed(planned: Plan | None = None, **changes: Any) -> Rotation:
     rotation = running("the end", planned, approvals=(approval(),), asked_at=at(41))
     return rotation.but(state=State.COMPLETED, deleted_at=at(303), ended_at=at(304)).but(**changes)
+
+
+def completed_after_watch(planned: Plan | None = None, **changes: Any) -> Rotation:
+    rotation = watched(planned, watched=11)
+    done = (*rotation.done, "watch")
+    return rotation.but(state=State.COMPLETED, done=done, ended_at=at(303 + 3601)).but(**changes)
+
+
+# --- what the gateways' counters tell ---
+
+REPLICAS = ((PRODUCTION.id, "http://replica-1:9090"), (PRODUCTION.id, "http://replica-2:9090"),
+            (STAGING.id, "http://replica-3:9090"))  # fmt: skip
+CALLERS = Tally(since=at(34), answered=1204)
+FAILING_CALLERS = Tally(since=at(34), answered=1167, failed=37)
+
+
+def proved(rotation: Rotation, but: Iterable[int] = ()) -> Rotation:
+    """Return *rotation* with a proof of every model *but* some."""
+    left = set(but)
+    proof = Evidence(verdict=Verdict.PROVED, reason=PROOF, at=at(39), signature="200")
+    models = [model for number, model in enumerate(rotation.plan.models) if number not in left]
+    return rotation.learn({m.id: rotation.finding(m).but(verdict=proof) for m in models})
+
+
+def listening(rotation: Rotation, heard: Iterable[float | None] = (None, None, None)) -> Rotation:
+    """Return *rotation* with silences on the replicas, each *heard* so many seconds on; the others show no counters."""
+    looks: dict[str, dict[str, Replica]] = {}
+    for environment, url in REPLICAS:
+        looks.setdefault(environment, {})[url] = Replica(url=url, at=at(38))
+    silences = tuple(
+        Silence(url=url, environment=environment, looked_at=at(640), heard_at=None if moment is None else at(moment))
+        for (environment, url), moment in zip(REPLICAS, heard, strict=False)
+    )
+    return rotation.but(looks=looks, silences=silences)
+
+
+def accepted(rotation: Rotation, *numbers: int, reason: str = "the vendor limits us until Monday") -> Rotation:
+    """Return *rotation* with models that an approver has accepted unproved."""
+    word = Acceptance(by=APPROVER, at=at(70), reason=reason)
+    for number in numbers:
+        rotation = seeing(rotation, RATE_LIMITED, number, accepted=word)
+    return rotation
+
+
+def unsure(rotation: Rotation, reason: str | None = None) -> Rotation:
+    """Return *rotation* with nothing that proves any of its models; with a *reason*, every second is accepted."""
+    word = Acceptance(by=APPROVER, at=at(70), reason=reason) if reason else None
+    found = {
+        m.id: rotation.finding(m).but(latest=RATE_LIMITED, verdict=RATE_LIMITED, accepted=word if number % 2 else None)
+        for number, m in enumerate(rotation.plan.models)
+    }
+    return rotation.learn(found)
+
+
+def void(*changes: str, seconds: float = 300, by: tuple[str, ...] = (APPROVER,)) -> Void:
+    return Void(by=by, at=at(seconds), changes=changes or ("`late` in staging was bound to the old key by someone.",))
+
+
+def in_waves(step: str, wave: int, moved: int, verified: int, count: int = 12) -> Rotation:
+    """Return a rotation at *step* of a wave, with so many of its models moved and so many verified."""
+    rotation = proved(running("tidy", plan(many(count))))
+    models = rotation.plan.models
+    rotation = rotation.learn({m.id: rotation.finding(m).unproved for m in models[verified:]})
+    rotation = rotation.learn({m.id: Finding(baseline=good(32)) for m in models[moved:]})
+    done = _before(step, [s.name for s in FORWARD])
+    return rotation.but(done=done, wave=wave, verified_at=None, well_since=None)
+
+
+def trouble(number: int = 0, seconds: float = 900, **changes: Any) -> Trouble:
+    label = f"`{FEW[number].alias}` in production"
+    said = f"{label} does not answer: the upstream refused the credential (401 upstream_error invalid_api_key)"
+    return Trouble(at=at(seconds), about=label, sentence=said).but(**changes)
+
+
+def over(seconds: float = 1200) -> Trouble:
+    return trouble(seconds=seconds, sentence="`chat-large` in production is well again", over=True)
 
 
 def going_back(done: tuple[str, ...] = (), planned: Plan | None = None, **changes: Any) -> Rotation:

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from bot.errors import AmbiguousKey, StopKind, UnknownKey
 from bot.plan import Plan
-from bot.rotation import Rotation
+from bot.rotation import Rotation, State
 from handlers.errors import explain
 from handlers.views.card import card
-from handlers.views.modal import option, picker, secret_form
+from handlers.views.modal import acceptance_form, option, picker, secret_form
 from handlers.views.thread import checklist, milestones
 from sandbox.slack import check_options, check_view
 from tests.handlers import records as r
@@ -78,12 +78,28 @@ def every_moment(plan: Plan, sentence: str) -> list[Rotation]:
         r.rolled_back(plan, **back),
         r.completed(plan, **back),
         r.cancelled(note=sentence),
+        *later_moments(plan, sentence),
         *stops,
     ]
 
 
+def later_moments(plan: Plan, sentence: str) -> list[Rotation]:
+    voids = (r.void(sentence, sentence), r.void(sentence, seconds=400))
+    troubles = tuple(r.trouble(seconds=900 + n, about=f"{n}", sentence=sentence, over=n == 1) for n in range(30))
+    unsure = r.unsure(r.running("soak", plan, voids=voids, no_throwaways=sentence), reason=sentence)
+    heard = r.listening(unsure.but(tally=r.FAILING_CALLERS, replacement=r.replacement(sentence)), (None, 300, None))
+    over = {"deleted_at": r.at(303), "approvals": (r.approval(),), "troubles": troubles, "watched": 3}
+    return [
+        unsure,
+        heard.but(state=State.AWAITING_APPROVAL, asked_at=r.at(641)),
+        r.stopped(heard, StopKind.UNVERIFIED, sentence, sentence),
+        heard.but(**over),
+        heard.but(state=State.COMPLETED, ended_at=r.at(3903), left_alone=(sentence,), **over),
+    ]
+
+
 def everything_said(rotation: Rotation) -> list[dict[str, Any]]:
-    return [card(rotation), checklist(rotation), *(content for _, content in milestones(rotation, r.APPROVERS))]
+    return [card(rotation), checklist(rotation), *(reply.content for reply in milestones(rotation, r.APPROVERS))]
 
 
 @MANY
@@ -99,6 +115,8 @@ def test_every_message_is_taken_and_pings_nobody(plan: Plan, sentence: str) -> N
 @given(plan=plans(), name=NAMES)
 def test_every_form_is_taken(plan: Plan, name: str) -> None:
     assert check_view(secret_form(r.awaiting_secret(plan), name)) == []
+    if plan.models:
+        assert check_view(acceptance_form(r.running("soak", plan), plan.models)) == []
     assert check_options({"options": [option(plan.old_key)]}) == []
     assert check_view(picker("C_OPS")) == []
 
@@ -130,7 +148,8 @@ def test_every_model_is_on_the_card_or_in_the_thread(count: int) -> None:
 
 @pytest.mark.parametrize("count", [1, 100, 600])
 def test_every_model_is_on_the_receipt_and_its_last_line_is_never_left_out(count: int) -> None:
-    said = [content for key, content in milestones(r.completed(r.plan(r.many(count))), "") if key.startswith("receipt")]
+    replies = milestones(r.completed(r.plan(r.many(count))), "")
+    said: list[Any] = [reply.content for reply in replies if reply.key.startswith("receipt")]
 
     assert all(model.alias in str(said) for model in r.many(count))
     assert "Deleting it here did not do that." in said[-1]["blocks"][-1]["text"]["text"]
@@ -146,7 +165,7 @@ def test_the_model_that_needs_a_look_comes_first_however_many_there_are() -> Non
 
 def test_milestones_have_a_key_each() -> None:
     for state in (r.completed(r.plan(r.many(600))), r.awaiting_approval(reminded_at=r.at(9)), r.rolled_back()):
-        keys = [key for key, _ in milestones(state, r.APPROVERS)]
+        keys = [reply.key for reply in milestones(state, r.APPROVERS)]
         assert len(keys) == len(set(keys))
 
 

@@ -1,5 +1,7 @@
 """Nothing is left without words, without a button, or without somebody who listens."""
 
+from typing import Any
+
 import pytest
 
 from bot.errors import StopKind
@@ -40,7 +42,7 @@ def test_every_stop_says_what_happened_what_it_means_and_what_to_press(kind: Sto
     assert happened == "A sentence."
     assert "callers" in means or "keys are" in means
     assert "<@U_REQUESTER> or an approver" in asks
-    assert [line.split("*")[1] for line in todo] == [action.value for action in OFFERS[kind]]
+    assert [line.split("*")[1] for line in todo] == [action.value for action in offered(rotation)]
 
 
 @pytest.mark.parametrize("kind", StopKind)
@@ -107,14 +109,15 @@ def test_the_text_of_a_card_says_the_state_first(name: str) -> None:
     named, said = spoken(card(rotation)["text"]).split(": ", 1)
 
     assert named.startswith("Rotate ")
-    assert said.startswith(MEANING[rotation.state])
+    assert said.startswith(words.standing(rotation))
 
 
 @pytest.mark.parametrize("name", MOMENTS)
 def test_every_message_has_a_text(name: str) -> None:
     rotation = ROTATIONS[name]()
 
-    said = [card(rotation), checklist(rotation), *(content for _, content in milestones(rotation, r.APPROVERS))]
+    replies = [reply.content for reply in milestones(rotation, r.APPROVERS)]
+    said: list[Any] = [card(rotation), checklist(rotation), *replies]
 
     assert all(message["text"].strip() and message["blocks"] for message in said)
 
@@ -128,6 +131,8 @@ def test_a_card_says_who_has_to_move(name: str) -> None:
         case State.AWAITING_SECRET | State.BLOCKED | State.AWAITING_APPROVAL | State.COMPLETED:
             assert "Next" in said
             assert "<@" in said
+        case State.RUNNING if rotation.deleted_at:
+            assert "Next: <@" in said
         case State.RUNNING | State.ROLLING_BACK:
             assert "othing to do for you" in said or "Approved by" in said
         case _:

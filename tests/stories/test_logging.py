@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from bot import logs
 from bot.embedded import embedded_server
-from bot.errors import BadSecret
+from bot.errors import BadInput
 from bot.service import RotationService
 from tests.support.process import BotProcess, answer_of, bot_process
 from tests.support.stage import Stage, free_port, stage_of
@@ -175,7 +175,7 @@ async def test_answers_to_forms_are_not_logged(stage: Stage, log: Log, monkeypat
 
 
 def _repeat(pasted: str, key: object) -> None:
-    raise BadSecret(f"{pasted} is wrong")
+    raise BadInput(f"{pasted} is wrong")
 
 
 async def test_calls_of_the_web_api_and_their_answers_are_not_logged(stage: Stage, log: Log) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from bot.embedded import embedded_server
-from bot.errors import BadSecret, Blocked, Unanswerable, WrongState
-from bot.rotation import Replacement, Rotation, State
+from bot.errors import BadInput, Blocked, Unanswerable, WrongState
+from bot.rotation import Approval, Replacement, Rotation, State
 from bot.service import RotationService, Rules
 from bot.settings import WrongSettings
+from bot.steps.common import Again
 from bot.steps.models import cut_over
 from bot.steps.old_key import recheck
 from bot.steps.replacement import replace
@@ -48,7 +49,7 @@ async def test_the_menu_is_empty_while_aisix_is_away(bare_stage: Stage) -> None:
 async def test_a_secret_typed_as_a_name_is_refused(stage: Stage) -> None:
     await stage.ask()
     rotation = await stage.record()
-    with pytest.raises(BadSecret, match="a name is shown to everyone"):
+    with pytest.raises(BadInput, match="a name is shown to everyone"):
         await service(stage).accept_secret(rotation.id, NEW_SECRET, "sk-proj-A1b2C3d4E5f6G7h8", by="U_REQUESTER")
 
 
@@ -93,15 +94,19 @@ async def test_a_replacement_that_is_gone_is_said(stage: Stage) -> None:
         await replace(rotation.but(replacement=wanted), stage.built.world)
 
 
-async def test_a_model_that_stays_unclear_at_the_last_look_stops_the_delete(stage: Stage) -> None:
+async def test_a_model_that_is_unclear_at_the_last_look_voids_the_approval(stage: Stage) -> None:
     card = await stage.ask()
     await stage.give(card)
     await stage.says(card, "waiting for an approver")
     rotation = await stage.record()
     stage.aisix.upstream.set(NEW_SECRET, 429)
+    approval = Approval(by="U_APPROVER", at=stage.built.world.now(), digest=rotation.digest)
 
-    with pytest.raises(Blocked, match="did not answer well"):
-        await recheck(rotation, stage.built.world)
+    outcome = await recheck(rotation.but(approvals=(approval,)), stage.built.world)
+
+    assert isinstance(outcome, Again)
+    assert outcome.name == "project"
+    assert "chat-large" in outcome.rotation.voids[0].changes[0]
 
 
 async def test_a_model_that_is_not_on_the_replacement_stops_the_delete(stage: Stage) -> None:

@@ -19,7 +19,7 @@ async def test_models_are_moved_side_by_side_and_looked_at_by_the_list(stage: St
 
     calls = [call.method for call in stage.aisix.calls]
     assert calls.count("PATCH") == 100
-    assert calls.count("GET") < 150
+    assert calls.count("GET") < 200  # four waves, a few looks each, nine lists a look
     assert 12 <= stage.aisix.most_calls_at_once <= 16
 
 

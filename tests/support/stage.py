@@ -32,6 +32,7 @@ BOT_FAULTS = (
 
 QUICK = {
     "SETTLE": "0.3",
+    "WATCH": "0",
     "PROJECTION_TIMEOUT": "5",
     "VERIFY_TIMEOUT": "3",
     "CREATE_GRACE": "1",

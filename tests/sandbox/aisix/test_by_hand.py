@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from sandbox.by_hand import ByHand
 from sandbox.caller import Caller, Callers
 
 NEW = "sk-new-0123456789abcdef"
@@ -19,47 +20,69 @@ async def callers(tenant):
         yield callers
 
 
-async def replace(tenant, callers):
-    """Steps one to three; returns the replacement's id once callers have had answers since."""
-    body = {"provider": "openai", "display_name": "new", "api_key": NEW, "allowed_environments": [tenant.environment]}
-    new = (await tenant.api.post("/provider_keys", json=body)).json()["id"]
-    await tenant.point(new)
-    await tenant.aisix.until(tenant.aisix.projected, what="the change at the gateways")
+def by_hand(tenant, **waits):
+    return ByHand(tenant.aisix, tenant.key, [tenant.model], **{"projection": 0.2, "reading": 0.05} | waits)
+
+
+async def more_answers(tenant, callers, count=5):
+    """Wait until callers have had answers since the last change."""
+    await tenant.aisix.until(tenant.aisix.projected, what="the last change at the gateways")
     sent = callers.sent
-    await tenant.aisix.until(lambda: callers.ok + callers.failed > sent + 5, what="answers since")
-    return new
+    await tenant.aisix.until(lambda: callers.ok + callers.failed > sent + count, what="answers since")
 
 
 async def test_with_a_good_secret_no_caller_notices(tenant, callers):
     tenant.aisix.upstream.accept(NEW)
-    new = await replace(tenant, callers)
-    await tenant.api.delete(f"/provider_keys/{tenant.key.id}")
-    await tenant.aisix.until(tenant.aisix.projected, what="the deletion at the gateways")
-    served = tenant.aisix.served_with(new)
-    await tenant.aisix.until(lambda: tenant.aisix.served_with(new) > served + 5, what="answers since")
+    assert await by_hand(tenant).rotate(NEW)
+    await more_answers(tenant, callers)
 
     assert callers.failures == []
+    assert [key.secret for key in tenant.aisix.provider_keys.values()] == [NEW]
 
 
 async def test_with_a_wrong_secret_every_caller_fails_until_the_way_back(tenant, callers):
-    await replace(tenant, callers)
-    assert callers.failed > 0
-    await tenant.point(tenant.key)
-    ok = callers.ok
-    await tenant.aisix.until(lambda: callers.ok > ok, what="answers again")
+    assert not await by_hand(tenant).rotate(NEW)
+    await more_answers(tenant, callers)
+    failed = callers.failed
+    await more_answers(tenant, callers)
 
+    assert callers.failed == failed > 0
     assert {failure.type for failure in callers.failures} == {"upstream_error"}
+    assert tenant.model.provider_key_id == tenant.key.id
+    assert list(tenant.aisix.provider_keys) == [tenant.key.id]
+
+
+async def test_who_does_not_wait_for_projection_takes_the_old_keys_answer_for_the_new_ones(tenant, callers):
+    for replica in tenant.aisix.replicas("production"):
+        replica.lag = 0.5
+    assert await by_hand(tenant, projection=0).rotate(NEW)
+    await tenant.aisix.until(lambda: callers.failed, what="the outage")
+
+    assert tenant.key.id not in tenant.aisix.provider_keys
 
 
 async def test_deleting_while_a_replica_serves_the_last_good_row_is_an_outage(tenant, callers):
     tenant.aisix.upstream.accept(NEW)
     tenant.aisix.replicas("production")[0].reject_rows = {tenant.model.id}
-    await replace(tenant, callers)
-    assert callers.failures == []
-
-    await tenant.api.delete(f"/provider_keys/{tenant.key.id}")
+    assert await by_hand(tenant).rotate(NEW)
     await tenant.aisix.until(lambda: callers.failed, what="the outage")
+
     assert callers.failures[0][2:] == (400, "invalid_request_error")
+
+
+async def test_the_calls_are_those_of_the_documented_loop(tenant):
+    second = tenant.aisix.add_model("staging", "chat-large", key=tenant.key)
+    person = ByHand(tenant.aisix, tenant.key, [tenant.model, second], projection=0.2)
+    tenant.aisix.upstream.accept(NEW)
+    await person.rotate(NEW)
+
+    assert [(call.method, call.path.removeprefix("/api")) for call in tenant.aisix.calls] == [
+        ("POST", "/provider_keys"),
+        ("PATCH", tenant.path()),
+        ("PATCH", tenant.path(second)),
+        ("DELETE", f"/provider_keys/{tenant.key.id}"),
+    ]
+    assert tenant.aisix.calls[0].body["api_base"] == "https://api.openai.com/v1"
 
 
 async def test_the_record_tells_how_many_calls_were_under_way_at_once(tenant):

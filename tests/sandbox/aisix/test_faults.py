@@ -82,6 +82,16 @@ async def test_a_person_acts_just_before_a_call(tenant, faults):
     assert (await tenant.api.get(tenant.path())).json()["provider_key_id"] == other.id
 
 
+async def test_a_person_binds_a_new_model_to_a_key_at_the_worst_moment(tenant):
+    tenant.aisix.bind_before("DELETE", "/provider_keys", key=tenant.key)
+    before = {model.display_name for model in tenant.aisix.models.values()}
+    await tenant.api.delete(f"/provider_keys/{tenant.key.id}")
+    await tenant.aisix.until(tenant.aisix.projected, what="both changes at the gateways")
+
+    assert before == {"chat-large"}
+    assert await tenant.failure("latecomer") == (400, "invalid_request_error", None)
+
+
 async def test_a_callback_may_be_async_and_comes_before_any_fault(tenant, faults):
     seen = []
 

@@ -1,0 +1,146 @@
+"""Looks at the status addresses of gateway replicas. The only module that speaks to them; it never raises.
+
+They are unauthenticated pages for operators (facts/aisix.md 5): `/status/config`, `/status/models`, `/metrics`. An
+address that does not answer, or lacks a page, is something that was found, not an error.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from bot.gateway import GatewaySettings
+from bot.metrics import calls
+from bot.plan import AffectedModel
+from bot.replica import Keys, Replica, is_foreign, read_config, read_counters, read_models
+
+PAGE_MOST = 50_000_000
+"""Bytes of a page; a longer one is not the page of a gateway."""
+
+CONFIG, MODELS, METRICS = "/status/config", "/status/models", "/metrics"
+FRESH = httpx.Limits(max_keepalive_connections=0)
+"""A connection for each page: an address that takes turns between replicas would hide that behind a kept one."""
+
+
+class Asked(NamedTuple):
+    """What one rotation wants to know of a replica."""
+
+    keys: Keys
+    models: tuple[AffectedModel, ...]
+    ids: tuple[str, ...]
+    """Ids of rows that must not be among the rejected."""
+
+    throwaways: str
+    """What the names of this rotation's throw-away models begin with."""
+
+
+class StatusPages:
+    """The status addresses of every environment."""
+
+    def __init__(self, settings: Mapping[str, GatewaySettings], *, timeout: float, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._timeout = timeout
+        self._now = now
+        self._urls = {id_: {bare(url): url for url in one.status_urls} for id_, one in settings.items()}
+        self._times = Counter(url for urls in self._urls.values() for url in urls)
+        self._http = httpx.AsyncClient(timeout=timeout, limits=FRESH)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    def addresses(self, environment: str) -> tuple[str, ...]:
+        """Return the status addresses of an environment, each once, without what may be secret in them."""
+        return tuple(self._urls.get(environment, ()))
+
+    def replicas(self, environment: str) -> int:
+        """Say how many replicas an environment has: by the settings, else one for each status address."""
+        settings = self._settings.get(environment)
+        return max(1, settings.replicas if settings else 0, len(self.addresses(environment)))
+
+    async def look(self, environments: Iterable[str], asked: Asked) -> tuple[Replica, ...]:
+        """Look once at every replica of *environments*, all at the same time."""
+        looks = []
+        for environment in environments:
+            here = asked._replace(models=tuple(m for m in asked.models if m.environment == environment))
+            looks += [self._look(url, where, here) for url, where in self._urls.get(environment, {}).items()]
+        return tuple(await asyncio.gather(*looks))
+
+    async def _look(self, url: str, where: str, asked: Asked) -> Replica:
+        seen = Replica(url=url, at=self._now())
+        if self._times[url] > 1:
+            return seen.but(trouble="is the status address of more than one environment in the settings")
+        config, models, metrics = await asyncio.gather(
+            self._page(where, CONFIG), self._page(where, MODELS), self._page(where, METRICS)
+        )
+        if isinstance(config, str) and isinstance(models, str) and isinstance(metrics, str):
+            return seen.but(trouble=config)
+        return seen.but(**await asyncio.to_thread(_read, config, models, metrics, asked))
+
+    async def _page(self, where: str, path: str) -> bytes | str:
+        """Read one page, or say why there is none."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                status, body = await self._get(where.rstrip("/") + path)
+        except (TimeoutError, httpx.TimeoutException):
+            calls("status", path, "time-out")
+            return "does not answer in time"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+            calls("status", path, "unreachable")
+            return "does not answer"
+        calls("status", path, status)
+        if not httpx.codes.is_success(status):
+            return f"has no {path} ({status})"
+        return body if body is not None else f"has a {path} that is too long"
+
+    async def _get(self, url: str) -> tuple[int, bytes | None]:
+        """Return a page's status and what it says: None where that does not end in time to be believed."""
+        body = bytearray()
+        async with self._http.stream("GET", url) as response:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > PAGE_MOST:
+                    return response.status_code, None
+        return response.status_code, bytes(body)
+
+
+def bare(url: str) -> str:
+    """Return a status address with nothing in it that may be secret: so it may be shown and stored."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.rpartition("@")[2]
+    host = parts.netloc.rpartition("@")[2].lower()
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+def _read(config: bytes | str, models: bytes | str, metrics: bytes | str, asked: Asked) -> dict[str, Any]:
+    """Read the pages that there are."""
+    listed = _json(models)
+    if is_foreign(listed, asked.models):
+        return {"trouble": "lists a model of that name under another id: it is of another environment"}
+    found = read_config(_json(config), asked.ids) | _counters(metrics, asked)
+    return found | {"throwaways": read_models(listed, asked.throwaways)}
+
+
+def _json(page: bytes | str) -> Any:
+    try:
+        return json.loads(page) if isinstance(page, bytes) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _counters(page: bytes | str, asked: Asked) -> dict[str, Any]:
+    if isinstance(page, str):
+        return {}
+    try:
+        return read_counters(page.decode(errors="replace"), asked.keys, asked.models)
+    except ValueError:  # a page that is no metrics page shows no counters
+        return {}

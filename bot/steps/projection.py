@@ -1,0 +1,242 @@
+"""Waiting until the gateways have the change, and knowing it: by a barrier, a throw-away model made after it.
+
+A gateway applies changes in order (facts/aisix.md 5), so a replica that answers for the barrier has everything that was
+written before. It is asked until every replica should have answered, and where status addresses tell, each of them
+has to list it. Where there can be no barrier, each model is waited for, and then as long as the settings say.
+"""
+
+import time
+from datetime import timedelta
+
+from bot.errors import ApiError, Blocked, StopKind, Uncertain
+from bot.evidence import Evidence, Verdict
+from bot.plan import AffectedModel, plural
+from bot.rotation import Finding, Rotation, Throwaway, was_failing_before
+from bot.steps.common import (
+    POLL,
+    SLICE,
+    Done,
+    Outcome,
+    Wait,
+    World,
+    askable,
+    counted,
+    each,
+    in_hand,
+    listing,
+    noted,
+    probe_each,
+    refuse_rejected,
+    waited,
+)
+from bot.steps.sight import Looks, look, rebased, turns
+from bot.steps.throwaways import BARRED, BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
+
+
+async def project(rotation: Rotation, world: World) -> Outcome:
+    """Wait until every gateway of the models in hand has the change, and let the counters count from then on."""
+    environments = _unproved_environments(rotation, world)
+    named = _with_barriers(rotation, environments, world)
+    if named != rotation:
+        return Wait(named, "making sure that every gateway has the change")
+    rotation = await _with_created(rotation, world)
+    rotation = await _ask_barriers(rotation, world)
+    seen = await look(rotation, environments, world)
+    rotation = rotation.but(barriers=tuple(_confirmed(barrier, seen, world) for barrier in rotation.barriers))
+    behind = [barrier for barrier in rotation.barriers if not barrier.everywhere]
+    rotation, left = await _ask_models(rotation, world)
+    if not behind and not left:
+        return _settled(rotation, seen, environments, world)
+    if waited(rotation, world) > world.limits.projection:
+        _stop(rotation, behind, left, seen)
+    return Wait(rotation, _progress(behind, left), timedelta(0) if _gets_on(behind, left) else POLL / 4)
+
+
+def _unproved_environments(rotation: Rotation, world: World) -> list[str]:
+    """Return the environments with models in hand that are not verified yet."""
+    models = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
+    return list(dict.fromkeys(m.environment for m in models if rotation.finding(m).verdict is None))
+
+
+# --- the barriers ---
+
+
+def _with_barriers(rotation: Rotation, environments: list[str], world: World) -> Rotation:
+    """Name a barrier for each environment that can have one and has none, before any of the names is used."""
+    if rotation.no_throwaways:
+        return rotation
+    lacking = [environment for environment in environments if rotation.barrier(environment) is None]
+    chosen = filter(None, (_sample(rotation, environment, world) for environment in lacking))
+    named, barriers = planned(rotation, chosen)
+    return named.but(barriers=(*named.barriers, *barriers)) if barriers else rotation
+
+
+def _sample(rotation: Rotation, environment: str, world: World) -> AffectedModel | None:
+    """Choose what the barrier is like: a model that was well before, or else any that is asked at all."""
+    some = [*samples(rotation, world), *askable_by_name(rotation, world)]
+    return next((model for model in some if model.environment == environment), None)
+
+
+async def _with_created(rotation: Rotation, world: World) -> Rotation:
+    """Create the barriers that are not there yet; a crash may have kept us from noting that one is."""
+    if all(barrier.created for barrier in rotation.barriers):
+        return rotation
+    try:
+        await create_missing(rotation.barriers, await world.control_plane.inventory(), rotation, world)
+    except Uncertain:
+        raise
+    except ApiError as refusal:
+        return rotation.but(barriers=(), no_throwaways=impossible(refusal))
+    return rotation.but(barriers=tuple(barrier.but(created=True) for barrier in rotation.barriers))
+
+
+async def _ask_barriers(rotation: Rotation, world: World) -> Rotation:
+    """Ask each barrier that is not everywhere yet, once for each model it stands for."""
+    models = {model.id: model for model in rotation.plan.models}
+    behind = {b.sample: b for b in rotation.barriers if not b.everywhere}
+    asked: dict[str, Throwaway] = {}
+
+    async def ask(model: AffectedModel) -> None:
+        barrier = asked.get(behind[model.id].name, behind[model.id])
+        evidence = await world.gateways.probe(model, rotation.id, under=barrier.name)
+        asked[barrier.name] = _asked(barrier, evidence, world)
+
+    end = time.monotonic() + SLICE
+    for _ in range(max((_wanted(barrier, world) for barrier in behind.values()), default=0)):
+        await each([models[sample] for sample in behind], ask, width=world.limits.concurrency)
+        if time.monotonic() > end:
+            break
+    if any(_is_barred(barrier) for barrier in asked.values()):
+        return rotation.but(barriers=(), no_throwaways=BARRED_SAID)
+    return rotation.but(barriers=tuple(asked.get(b.name, b) for b in rotation.barriers))
+
+
+def _wanted(barrier: Throwaway, world: World) -> int:
+    """Return how many answers in a row are missing, at most."""
+    every = turns(world.status.replicas(barrier.environment), world.limits.probes)
+    return max(1, every - barrier.finding.passes)
+
+
+def _asked(barrier: Throwaway, evidence: Evidence, world: World) -> Throwaway:
+    """Note an answer: whatever the upstream said, the gateway had the row; only one that lacks it breaks the row."""
+    passes = barrier.finding.passes + _has_row(evidence) if evidence.verdict is not Verdict.PROJECTION else 0
+    finding = counted(barrier.finding, evidence, world.now()).but(passes=passes)
+    return barrier.but(finding=finding, answered=barrier.answered + evidence.passed)
+
+
+def _has_row(evidence: Evidence) -> bool:
+    return evidence.passed or evidence.of_upstream or evidence.verdict is Verdict.REJECTED
+
+
+def _is_barred(barrier: Throwaway) -> bool:
+    latest = barrier.finding.latest
+    return latest is not None and latest.signature.startswith(BARRED)
+
+
+def _confirmed(barrier: Throwaway, seen: Looks, world: World) -> Throwaway:
+    """Tell whether a barrier is everywhere: every replica that lists its models has it, and enough have answered."""
+    replicas = seen.get(barrier.environment, ())
+    listed = [replica for replica in replicas if replica.throwaways is not None]
+    lagging = any(barrier.name not in (replica.throwaways or ()) for replica in listed)
+    expected = world.status.replicas(barrier.environment)
+    all_tell = len(listed) == len(replicas) == expected
+    enough = world.limits.probes if all_tell else turns(expected, world.limits.probes)
+    return barrier.but(everywhere=not lagging and barrier.finding.passes >= enough)
+
+
+# --- the models of environments that can have no barrier ---
+
+
+async def _ask_models(rotation: Rotation, world: World) -> tuple[Rotation, list[AffectedModel]]:
+    """Ask the models in hand that no barrier speaks for; return those that are not there yet."""
+    play = {model.id for model in in_hand(rotation, world)}
+    mine = [m for m in askable(rotation, world) if m.id in play and rotation.barrier(m.environment) is None]
+    todo = [m for m in mine if rotation.finding(m).verdict is None and not _has_projected(rotation.finding(m))]
+    rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
+    late = waited(rotation, world) > world.limits.projection
+    refuse_rejected(rotation, [m for m in todo if late or not _echoes_old_key(rotation.finding(m))])
+    return rotation, [m for m in todo if not _has_projected(rotation.finding(m))]
+
+
+def _has_projected(finding: Finding) -> bool:
+    if finding.latest is None or _echoes_old_key(finding):
+        return False
+    return finding.latest.verdict is not Verdict.PROJECTION or was_failing_before(finding)
+
+
+def _echoes_old_key(finding: Finding) -> bool:
+    """Tell whether a refusal may still be that of the key the model was on before: it must not blame the new secret."""
+    before, now = finding.baseline, finding.latest
+    return bool(before and now and now.blames_credential and before.signature == now.signature)
+
+
+# --- the end of the wait ---
+
+
+def _settled(rotation: Rotation, seen: Looks, environments: list[str], world: World) -> Outcome:
+    """Go on; where not every replica could be seen, let stragglers catch up first."""
+    newest = max((f.moved_at for f in rotation.findings.values() if f.moved_at), default=world.now())
+    left = newest + world.limits.settle - world.now()
+    if left > timedelta(0) and not all(_all_seen(rotation, environment, seen, world) for environment in environments):
+        return Wait(rotation, "letting the change settle on every replica", min(left, POLL))
+    fresh = {m.id: rotation.finding(m).but(passes=0, asked=0) for m in rotation.plan.models if _is_open(rotation, m)}
+    return Done(rebased(rotation.learn(fresh), seen))
+
+
+def _is_open(rotation: Rotation, model: AffectedModel) -> bool:
+    return model.id in rotation.findings and rotation.finding(model).verdict is None
+
+
+def _all_seen(rotation: Rotation, environment: str, seen: Looks, world: World) -> bool:
+    barrier, replicas = rotation.barrier(environment), seen.get(environment, ())
+    if barrier is None or len(replicas) < world.status.replicas(environment):
+        return False
+    return all(barrier.name in (replica.throwaways or ()) for replica in replicas)
+
+
+def _progress(behind: list[Throwaway], left: list[AffectedModel]) -> str:
+    if left:
+        return f"{plural(len(left), 'model')} not there yet"
+    return f"{plural(len(behind), 'environment')} not there yet"
+
+
+def _gets_on(behind: list[Throwaway], left: list[AffectedModel]) -> bool:
+    return not left and all(barrier.finding.passes for barrier in behind)
+
+
+def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel], seen: Looks) -> None:
+    why = [_why_behind(rotation, barrier, seen) for barrier in behind]
+    why += [f"{listing(m.label for m in left)}: {reason(rotation, left[0])}"] if left else []
+    refuse_projection(rotation, listing(why, joint="; "))
+
+
+def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Looks) -> str:
+    where = rotation.plan.environments[barrier.environment]
+    replicas = seen.get(barrier.environment, ())
+    lagging = [r.name for r in replicas if r.throwaways is not None and barrier.name not in r.throwaways]
+    if lagging:
+        return f"in {where} {listing(f'`{name}`' for name in lagging)} does not have it"
+    latest = barrier.finding.latest
+    return f"in {where} a model made after the change: {latest.reason if latest else 'no answer yet'}"
+
+
+def refuse_projection(rotation: Rotation, why: str) -> None:
+    """Stop: the gateways do not have the change, whatever the models answer."""
+    raise Blocked(
+        StopKind.PROJECTION,
+        "the gateway has not taken the change",
+        f"{why}. This says nothing against the new secret: look at Resource Projection in AISIX first.",
+        resume="project",
+        after=rotation.but(barriers=()),
+    )
+
+
+def reason(rotation: Rotation, model: AffectedModel) -> str:
+    """Say what is known of a model, and since when it has not answered well."""
+    finding = rotation.finding(model)
+    if finding.standing is None:
+        return "no answer yet"
+    if finding.failing_since is None or finding.latest is None:
+        return finding.standing.reason
+    seconds = int((finding.latest.at - finding.failing_since).total_seconds())
+    return f"{finding.standing.reason}, for {seconds} s now" if seconds > 0 else finding.standing.reason

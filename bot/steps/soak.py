@@ -1,0 +1,66 @@
+"""Steps that look again at what was verified: the soak, before an approver is asked."""
+
+from collections.abc import Iterator
+
+from bot.plan import AffectedModel
+from bot.rotation import Finding, Rotation, was_failing_before
+from bot.steps.common import POLL, Again, Done, Outcome, Wait, World, listing, refuse_rejected
+from bot.steps.live import is_enough
+from bot.steps.projection import reason, refuse_projection
+from bot.steps.sight import listening_anew, look_again
+
+
+async def soak(rotation: Rotation, world: World) -> Outcome:
+    """See that all stays well for as long as the settings say, the old key's silence included."""
+    since = rotation.well_since or world.now()
+    end = since + world.limits.soak
+    due = rotation.look_at or min(end, since + world.limits.look_interval)
+    if world.now() < due:
+        return Wait(rotation.but(look_at=due), "soaking", due - world.now())
+    rotation, left = await look_again(rotation, due if world.limits.soak else rotation.requested_at, world)
+    if left:
+        return Wait(rotation.but(look_at=due), "soaking")
+    unwell = doubtful(rotation, world)
+    if unwell:
+        return _verified_anew(rotation, unwell)
+    if any(heard(rotation)):
+        return await _listened_anew(rotation, world)
+    if world.now() >= end:
+        return Done(rotation.but(look_at=None))
+    again = min(end, world.now() + world.limits.look_interval)
+    return Wait(rotation.but(look_at=again), "soaking", again - world.now())
+
+
+def _verified_anew(rotation: Rotation, unwell: list[AffectedModel]) -> Outcome:
+    """Go back to the verification for what did not stay well; the soak begins anew after it."""
+    refuse_rejected(rotation, unwell)
+    forgotten = {model.id: rotation.finding(model).unproved for model in unwell}
+    return Again(rotation.learn(forgotten), "verify", f"did not stay well: {reason(rotation, unwell[0])}")
+
+
+async def _listened_anew(rotation: Rotation, world: World) -> Outcome:
+    """Let the soak begin anew: a request under way at the change is counted when it ends. Stop if there are more."""
+    sentences = list(heard(rotation))
+    if world.now() - (rotation.verified_at or world.now()) > world.limits.soak + world.limits.verify:
+        refuse_projection(rotation, listing(sentences, joint="; "))
+    anew = await listening_anew(rotation, world)
+    again = world.now() + POLL
+    return Wait(anew.but(well_since=again, look_at=again), sentences[0], POLL)
+
+
+def doubtful(rotation: Rotation, world: World) -> list[AffectedModel]:
+    """Return the models whose verdict is not good enough any more."""
+    return [model for model in rotation.plan.models if not _is_well(rotation.finding(model), world)]
+
+
+def _is_well(finding: Finding, world: World) -> bool:
+    return finding.latest is None or is_enough(finding, world) or was_failing_before(finding)
+
+
+def heard(rotation: Rotation) -> Iterator[str]:
+    """Yield a sentence for each replica that has counted requests on the old key since nothing should use it."""
+    for silence in rotation.silences:
+        if silence.count:
+            where = rotation.plan.environments.get(silence.environment, silence.environment)
+            many = "1 request" if silence.count == 1 else f"{silence.count:,} requests"
+            yield f"`{silence.name}` in {where} has counted {many} on the old key since the change"

@@ -1,0 +1,92 @@
+"""Throw-away models on the replacement: open to no caller, named after their rotation, each name used once."""
+
+from collections.abc import Iterable, Iterator
+
+from bot.errors import ApiError
+from bot.plan import AffectedModel, Inventory, Model
+from bot.replica import THROWAWAY
+from bot.rotation import Rotation, Throwaway
+from bot.steps.common import World
+
+BARRED = "403 permission_denied"
+"""How the gateway answers where the probe's caller key may not use throw-away models."""
+
+BARRED_SAID = "the probe's caller key may not use `keyturn-*`; allow it that"
+
+
+def prefix(rotation: Rotation) -> str:
+    """Return what the names of this rotation's throw-away models begin with."""
+    return f"{THROWAWAY}{rotation.id}-"
+
+
+def planned(rotation: Rotation, samples: Iterable[AffectedModel]) -> tuple[Rotation, tuple[Throwaway, ...]]:
+    """Name a throw-away model for each of *samples*, and use the names up."""
+    made = tuple(
+        Throwaway(name=f"{prefix(rotation)}{number}", environment=sample.environment, sample=sample.id)
+        for number, sample in enumerate(samples, start=rotation.throwaways_used)
+    )
+    return rotation.but(throwaways_used=rotation.throwaways_used + len(made)), made
+
+
+async def create_missing(
+    throwaways: Iterable[Throwaway], inventory: Inventory, rotation: Rotation, world: World
+) -> None:
+    """Create those of *throwaways* that are not there. Raises `ApiError` where models cannot be created."""
+    there = {model.alias for model in inventory.models}
+    models = {model.id: model for model in inventory.models}
+    samples = {model.id: model for model in rotation.plan.models}
+    for throwaway in throwaways:
+        like = models.get(throwaway.sample)
+        if throwaway.name not in there and like is not None:
+            upstream = world.gateways.upstream(samples[throwaway.sample])
+            await world.control_plane.create_model(like, throwaway.name, str(rotation.replacement_id), upstream)
+
+
+def impossible(refusal: ApiError) -> str:
+    """Say why there can be no throw-away models."""
+    return f"AISIX refuses to create models ({refusal.status})" if refusal.status else str(refusal)
+
+
+async def without_throwaways(rotation: Rotation, inventory: Inventory, world: World) -> tuple[Rotation, Inventory]:
+    """Delete every throw-away model that this rotation made, also those of a crash; return what is left of both."""
+    mine = [model for model in inventory.models if is_throwaway(model, rotation)]
+    for model in mine:
+        await world.control_plane.delete_model(model.id, model.environment)
+    gone = {model.id for model in mine}
+    left = tuple(model for model in inventory.models if model.id not in gone)
+    return rotation.but(barriers=()), inventory.but(models=left)
+
+
+def is_throwaway(model: Model, rotation: Rotation) -> bool:
+    """Tell by its name whether *rotation* made this model."""
+    return model.alias.startswith(prefix(rotation))
+
+
+def samples(rotation: Rotation, world: World) -> Iterator[AffectedModel]:
+    """Yield the models that a throw-away can stand for: those that are asked, and well before we began."""
+    for model in askable_by_name(rotation, world):
+        before = rotation.finding(model).baseline
+        if before is None or before.blames_credential or not before.of_upstream:
+            yield model
+
+
+def askable_by_name(rotation: Rotation, world: World) -> Iterator[AffectedModel]:
+    """Yield the models that are asked at all."""
+    for model in rotation.plan.models:
+        if model.environment not in world.gateways.environments or world.gateways.lacks_a_name(model):
+            continue
+        if world.gateways.endpoint(model):
+            yield model
+
+
+MOST = 10
+"""Throw-away models in one rehearsal; an upstream model beyond that is met by the verification."""
+
+
+def likenesses(rotation: Rotation, world: World) -> list[AffectedModel]:
+    """Return one model for each environment, endpoint and upstream model: what one of them can serve, its like can."""
+    found: dict[tuple[str, str, str], AffectedModel] = {}
+    for model in samples(rotation, world):
+        likeness = (model.environment, world.gateways.endpoint(model), world.gateways.upstream(model))
+        found.setdefault(likeness, model)
+    return list(found.values())[:MOST]

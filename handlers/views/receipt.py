@@ -1,0 +1,89 @@
+"""The receipt: the record of a rotation that stays, posted when the old key is gone and edited when the watch ends."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from bot.plan import AffectedModel, plural
+from bot.rotation import Acceptance, Finding, Rotation
+from handlers.views import evidence, watch, words
+from handlers.views.blocks import code, cut, duration, escaped, sentence, shortened, when
+from handlers.views.replies import Reply, named, parted
+
+
+def receipt(rotation: Rotation) -> Iterator[Reply]:
+    """Render the record of a rotation whose old key is gone; its last line is never left out."""
+    lines = list(_lines(rotation))
+    text = f"Receipt. {cut(' '.join(lines), 3600)} {words.REVOKE}"
+    yield from parted(
+        "receipt", text, ["*Receipt*", *lines, *_model_lines(rotation), f"*{words.REVOKE}*"], _edition(rotation)
+    )
+
+
+def _edition(rotation: Rotation) -> str:
+    """Name what is worth an edit: what each look of the watch counts can wait for its end."""
+    return f"{rotation.state}/{len(rotation.troubles)}"
+
+
+def _lines(rotation: Rotation) -> Iterator[str]:
+    yield from _people(rotation)
+    yield from _times(rotation)
+    yield f"{rotation.extent}: {evidence.tally(rotation)}." if rotation.plan.models else "No model used the key."
+    yield from filter(None, (fact(rotation) for fact in KNOWN))
+    if rotation.attempt > 1:
+        yield f"{plural(rotation.attempt, 'secret')} given; the earlier ones were taken back."
+    if rotation.left_alone:
+        yield words.left_alone(rotation)
+
+
+KNOWN = (evidence.silence, evidence.callers, evidence.soaked, lambda r: sentence(evidence.unrehearsed(r), 600))
+"""What is kept of what the approver was shown."""
+
+
+def _people(rotation: Rotation) -> Iterator[str]:
+    old, new = rotation.plan.old_key, rotation.replacement
+    assert new is not None
+    yield f"Replaced {code(old.display_name)} ({code(old.id)}) by {code(new.name)} ({code(new.key_id or '')})."
+    yield f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
+    for void in rotation.voids:
+        people = ", ".join(f"<@{who}>" for who in void.by)
+        yield f"An approval by {people} came to nothing, {when(void.at)}: {words.changed(void)}"
+    yield "Approved by " + ", ".join(f"<@{a.by}>, {when(a.at)}" for a in rotation.approvals) + "."
+
+
+def _times(rotation: Rotation) -> Iterator[str]:
+    if rotation.deleted_at:
+        yield f"Old key deleted {when(rotation.deleted_at)}."
+    if rotation.started_at and rotation.deleted_at:
+        yield f"From the secret to the delete: {duration(rotation.deleted_at - rotation.started_at)}."
+    yield from watch.result(rotation)
+
+
+def _model_lines(rotation: Rotation) -> Iterator[str]:
+    """Say it once for all models of which the same is to be said, to the minute."""
+    same: dict[str, list[str]] = {}
+    for model in rotation.plan.models:
+        same.setdefault(_said(model, rotation.finding(model)), []).append(model.alias)
+    for said, aliases in same.items():
+        yield from named(f"• {said}: ", aliases)
+
+
+def _said(model: AffectedModel, finding: Finding) -> str:
+    moved = f", moved {when(_minute(finding.moved_at))}" if finding.moved_at else ""
+    seen = f", last asked {when(_minute(finding.latest.at))}" if finding.latest else ""
+    return f"*{evidence.verdict(finding)}* in {code(model.environment_name)}, {_reason(finding)}{moved}{seen}"
+
+
+def _reason(finding: Finding) -> str:
+    if finding.accepted and finding.standing and finding.is_accepted:
+        return f"{vouched(finding.accepted)}, although {escaped(shortened(finding.standing.reason, 200))}"
+    return escaped(shortened(evidence.why(finding), 200))
+
+
+def vouched(word: Acceptance) -> str:
+    """Say who accepted a model unproved, and why."""
+    return f"by <@{word.by}>, {when(word.at)}, because {code(word.reason, 300)}"
+
+
+def _minute(moment: datetime) -> datetime:
+    """Cut to what a reader is shown of a time anyway."""
+    return moment.replace(second=0, microsecond=0)

@@ -1,0 +1,82 @@
+"""The documented procedure as a person with a shell does it: one call after another, then a look at live traffic."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from sandbox.aisix import Aisix, Model, ProviderKey
+from sandbox.caller import NO_CERTIFICATES, question
+from sandbox.company import endpoint_of
+
+PROJECTION = 1.0
+"""Seconds that the person leaves to projection; no call would tell when it is over."""
+
+READING = 3.0
+"""Seconds that a person needs to see a failure, believe it, and go back in the shell's history."""
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """Rotates a key by the letter of the procedure: all models first, live requests after that."""
+
+    aisix: Aisix
+    old: ProviderKey
+    models: Sequence[Model]
+    projection: float = PROJECTION
+    reading: float = READING
+
+    async def rotate(self, secret: str) -> bool:
+        """Move every model to a replacement with *secret*; tell whether that held, or all is as it was before."""
+        new = await self.create(secret)
+        await self.point_all(new)
+        await asyncio.sleep(self.projection)
+        if await self.all_succeed():
+            await self.delete(self.old.id)
+            return True
+        await asyncio.sleep(self.reading)
+        await self.point_all(self.old.id)
+        await self.delete(new)
+        return False
+
+    async def create(self, secret: str) -> str:
+        """Create the replacement, with the same provider and base URL, and copy its id out of the answer."""
+        same = {name: self.old.fields[name] for name in ("provider", "api_base", "adapter") if name in self.old.fields}
+        environments = sorted({model.environment_id for model in self.models})
+        name = f"{self.old.display_name} replacement"
+        body = same | {"display_name": name, "api_key": secret, "allowed_environments": environments}
+        created = await self._administer("POST", "/provider_keys", body)
+        return str(created.json()["id"])
+
+    async def point_all(self, key_id: str) -> None:
+        """Patch one model after the other, as the documented loop does."""
+        for model in self.models:
+            path = f"/environments/{model.environment_id}/models/{model.id}"
+            await self._administer("PATCH", path, {"provider_key_id": key_id})
+
+    async def all_succeed(self) -> bool:
+        """Send one live request a model, and stop at the first failure."""
+        for model in self.models:
+            if not await self._succeeds(model):
+                return False
+        return True
+
+    async def delete(self, key_id: str) -> None:
+        await self._administer("DELETE", f"/provider_keys/{key_id}", None)
+
+    async def _succeeds(self, model: Model) -> bool:
+        here = model.environment_id
+        path, body = question(model.display_name, endpoint_of(model), "is it you?")
+        answer = await _curl("POST", self.aisix.gateway_url(here) + path, self.aisix.caller_key(here), body)
+        return answer.is_success
+
+    async def _administer(self, method: str, path: str, body: Any) -> httpx.Response:
+        return await _curl(method, self.aisix.api_url + path, self.aisix.admin_token, body)
+
+
+async def _curl(method: str, url: str, token: str, body: Any) -> httpx.Response:
+    """Make one call on a connection of its own, as a process does that ends with it."""
+    async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as curl:
+        return await curl.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"})

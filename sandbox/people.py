@@ -1,0 +1,69 @@
+"""A requester and an approver at their keyboards. They act on what they see, once it is there."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from sandbox.company import KEY, Company
+from sandbox.slack import Message, Person
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds after which something is taken for hanging."""
+
+AT_WORK = "◑"
+"""The mark of a card while nobody has to act."""
+
+WATCHING = "watching"
+"""What a card's first line says while all is done and the bot still looks on."""
+
+
+class People:
+    """Each act ends when its result is there; before a click they need *pause* seconds to read."""
+
+    def __init__(self, company: Company, pause: float = 0.0) -> None:
+        self._company, self._pause = company, pause
+        self.requester = company.slack.person("U_REQUESTER")
+        self.approver = company.slack.person("U_APPROVER")
+
+    async def ask(self) -> Message:
+        """Ask for a rotation and return its card."""
+        await self.requester.command(KEY)
+        return await self.until(lambda: self._company.slack.messages("C_OPS")[0], "the card")
+
+    async def press(self, button: str, card: Message, person: Person | None = None) -> None:
+        await self.there(button, card)
+        await asyncio.sleep(self._pause)
+        await (person or self.requester).click(button, card)
+
+    async def give(self, secret: str) -> None:
+        """Fill in the form, once it is there, and send it; what is wrong with it ends the story."""
+        await self.until(lambda: self.requester.modal, "the form")
+        await asyncio.sleep(self._pause)
+        sent = await self.requester.submit({"secret": secret})
+        if problems := [*sent.errors.values(), *filter(None, [sent.error])]:
+            raise RuntimeError(f"The form was not taken: {' '.join(problems)}")
+
+    async def there(self, button: str, card: Message) -> None:
+        await self.until(lambda: button in card.buttons, f"the button {button}; the card says: {card.plain}")
+
+    async def gone(self, secret: str) -> None:
+        """Wait until no key has *secret* any more."""
+        keys = self._company.aisix.provider_keys
+        await self.until(lambda: not any(key.secret == secret for key in keys.values()), "the refused key to go")
+
+    async def ended(self, card: Message, words: str) -> None:
+        """Wait until nobody has a next move, the bot neither, and *words* stand on the card or in its thread."""
+        await self.until(lambda: _is_at_rest(card) and self._says(card, words), words)
+
+    def _says(self, card: Message, words: str) -> bool:
+        return any(words in message.plain for message in (card, *self._company.slack.thread(card)))
+
+    async def until(self, condition: Callable[[], T], what: str) -> T:
+        return await self._company.slack.until(condition, PATIENCE, what)
+
+
+def _is_at_rest(card: Message) -> bool:
+    headline = card.plain.split("\n")[0]
+    return not card.buttons and not headline.startswith(AT_WORK) and WATCHING not in headline

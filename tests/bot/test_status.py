@@ -1,0 +1,509 @@
+"""Looks at the status addresses of the sandbox's replicas, and at servers that are no gateway's, over real sockets."""
+
+import asyncio
+import contextlib
+import gzip
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from bot.evidence import Observation, Sight, Verdict, weigh
+from bot.gateway import GatewaySettings
+from bot.replica import Keys, Served
+from bot.status import Asked, StatusPages, bare
+from sandbox.aisix import Switches
+from sandbox.aisix.serving import Server
+from tests.bot.values import NOW
+
+BARRIER = "keyturn-rabc123-0"
+PREFIX = "keyturn-rabc123-"
+
+
+@pytest.fixture
+async def replacement(tenant):
+    return tenant.aisix.add_key("OpenAI production (rabc123)", secret="sk-new-CANARY0123456789")
+
+
+@contextlib.asynccontextmanager
+async def pages(tenant, **given):
+    """The status pages of the sandbox; `status_urls` gives the addresses of its production instead."""
+    settings = TypeAdapter(dict[str, GatewaySettings]).validate_json(tenant.aisix.settings()["AISIX_GATEWAYS"])
+    if "status_urls" in given:
+        here = settings[tenant.environment]
+        settings[tenant.environment] = here.but(status_urls=given["status_urls"], replicas=given.get("replicas", 0))
+    async with StatusPages(settings, timeout=given.get("timeout", 2), now=lambda: NOW) as made:
+        yield made
+
+
+def asked(tenant, replacement=None, *models):
+    new = {replacement.id, replacement.fields["display_name"]} if replacement else set()
+    wanted = tuple(tenant.affected(model) for model in models or (tenant.chat,))
+    ids = (*(m.id for m in wanted), *([replacement.id] if replacement else []))
+    old = {tenant.key.id, tenant.key.fields["display_name"]}
+    return Asked(Keys(frozenset(old), frozenset(new)), wanted, ids, PREFIX)
+
+
+async def look(tenant, replacement=None, *models, **given):
+    async with pages(tenant, **given) as made:
+        return await made.look([tenant.environment], asked(tenant, replacement, *models))
+
+
+async def one(tenant, *rest, **given):
+    (seen,) = await look(tenant, *rest, **given)
+    return seen
+
+
+def only(tenant):
+    (replica,) = tenant.aisix.replicas("production")
+    return replica
+
+
+async def probe(tenant, times=1, model=None):
+    gateways = await tenant.gateways()
+    return [await gateways.probe(tenant.affected(model), "rabc123") for _ in range(times)]
+
+
+def cut_over(tenant, replacement, *, settled=True):
+    tenant.aisix.edit(tenant.chat, key=replacement, settled=settled)
+    tenant.aisix.add_model("production", BARRIER, key=replacement, settled=settled)
+
+
+async def weighed(tenant, replacement, before, answers, **fields):
+    looks = await look(tenant, replacement)
+    early = {replica.url: replica for replica in before}
+    seen = {
+        "model_id": tenant.chat.id,
+        "replacement_id": replacement.id,
+        "answer": answers[-1],
+        "passes": len(answers),
+        "wanted": len(answers),
+        "sights": tuple(Sight(before=early.get(replica.url), now=replica) for replica in looks),
+        "barrier": BARRIER,
+    }
+    return weigh(Observation(**seen | fields))
+
+
+# --- a whole look ---
+
+
+async def test_a_look_at_a_replica_that_is_well_finds_all_there_is(tenant, replacement):
+    await probe(tenant, 2)
+    cut_over(tenant, replacement)
+    await probe(tenant, 3)
+    seen = await one(tenant, replacement)
+
+    assert (seen.trouble, seen.state, seen.connected, seen.at) == ("", "synced", True, NOW)
+    assert (seen.rejects, seen.rejected, seen.throwaways) == (0, (), (BARRIER,))
+    assert seen.counts == {tenant.chat.id: Served(old=2, new=3)}
+    assert (seen.old, seen.total) == (2, 5)
+    assert seen.apply_seq >= 3
+
+
+@pytest.mark.parametrize("switches", [Switches(metric_labels="full"), Switches(metric_labels="names")])
+async def test_counters_are_read_with_ids_of_models_and_without(tenant, replacement):
+    await probe(tenant, 2)
+
+    assert (await one(tenant, replacement)).counts == {tenant.chat.id: Served(old=2)}
+
+
+@pytest.mark.parametrize("switches", [Switches(metric_labels="no_key")])
+async def test_counters_without_the_key_are_blind(tenant, replacement):
+    await probe(tenant, 2)
+
+    assert (await one(tenant, replacement)).counts == {tenant.chat.id: Served(blind=2)}
+
+
+@pytest.mark.parametrize("switches", [Switches(lazy_counters=True)])
+async def test_counters_that_are_not_on_the_page_yet_are_at_zero(tenant, replacement):
+    seen = await one(tenant, replacement)
+
+    assert (seen.counts, seen.total) == ({}, 0)
+
+
+async def test_a_wildcard_alias_is_counted_for_its_model(tenant, replacement):
+    star = tenant.aisix.add_model("production", "openai/*", key=tenant.key)
+    await probe(tenant, 2, star)
+
+    assert (await one(tenant, replacement, tenant.chat, star)).counts == {star.id: Served(old=2)}
+
+
+async def test_two_environments_with_the_same_alias_are_kept_apart(tenant, replacement):
+    twin = tenant.aisix.add_model("staging", "chat-large", key=tenant.key)
+    await probe(tenant, 2)
+    question = asked(tenant, replacement, tenant.chat, twin)
+    question = question._replace(models=(tenant.affected(), tenant.affected(twin, environment_name="staging")))
+    async with pages(tenant) as made:
+        here, there = await made.look([tenant.environment, twin.environment_id], question)
+
+    assert here.counts == {tenant.chat.id: Served(old=2)}
+    assert there.counts == {}
+
+
+async def test_every_replica_is_looked_at_at_the_same_time(tenant):
+    async with served({"/status/config": hanging, "/status/models": hanging, "/metrics": hanging}) as url:
+        urls = tuple(f"{url}/{n}" for n in range(20))
+        async with asyncio.timeout(5):
+            seen = await look(tenant, status_urls=urls, timeout=0.3)
+
+    assert [replica.trouble for replica in seen] == ["does not answer in time"] * 20
+
+
+async def test_an_environment_without_addresses_has_no_replicas_to_look_at(tenant):
+    async with pages(tenant, status_urls=()) as made:
+        assert await made.look([tenant.environment, "nowhere"], asked(tenant)) == ()
+        assert made.addresses(tenant.environment) == made.addresses("nowhere") == ()
+        assert made.replicas("nowhere") == 1
+
+
+@pytest.mark.parametrize(
+    ("urls", "told", "replicas"), [((), 0, 1), ((), 4, 4), (("http://a", "http://b"), 0, 2), (("http://a",), 3, 3)]
+)
+async def test_there_are_as_many_replicas_as_the_settings_tell_or_show(tenant, urls, told, replicas):
+    async with pages(tenant, status_urls=urls, replicas=told) as made:
+        assert made.replicas(tenant.environment) == replicas
+
+
+# --- pages that are not there ---
+
+
+async def test_a_replica_that_is_down_is_a_finding(tenant):
+    only(tenant).down = True
+    seen = await one(tenant)
+
+    assert seen.trouble == "does not answer"
+    assert (seen.counts, seen.throwaways, seen.state) == (None, None, "")
+
+
+async def test_metrics_that_are_missing_leave_the_rest(tenant):
+    only(tenant).metrics_available = False
+    seen = await one(tenant)
+
+    assert (seen.trouble, seen.state, seen.counts, seen.throwaways) == ("", "synced", None, ())
+
+
+async def test_status_pages_that_are_missing_leave_the_counters(tenant):
+    only(tenant).status_available = False
+    await probe(tenant)
+    seen = await one(tenant)
+
+    assert (seen.trouble, seen.state, seen.throwaways) == ("", "", None)
+    assert seen.counts == {tenant.chat.id: Served(old=1)}
+
+
+async def test_a_replica_that_shows_nothing_says_what_is_missing(tenant):
+    only(tenant).metrics_available = only(tenant).status_available = False
+
+    assert (await one(tenant)).trouble == "has no /status/config (404)"
+
+
+async def test_a_list_of_models_is_heard_though_it_is_all_there_is(tenant):
+    async with served({"/status/models": json_of([])}) as url:
+        seen = await one(tenant, status_urls=(url,))
+
+    assert (seen.trouble, seen.throwaways) == ("", ())
+
+
+# --- servers that are no gateway ---
+
+Page = Callable[[web.Request], object]
+
+
+@contextlib.asynccontextmanager
+async def served(answers: dict[str, Page]) -> AsyncIterator[str]:
+    """A server with these pages, under any address that ends in one of them."""
+    app, server = web.Application(), Server()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        path = next((path for path in answers if request.path.endswith(path)), None)
+        if path is None:
+            raise web.HTTPNotFound
+        return await answers[path](request)
+
+    app.router.add_get("/{path:.*}", answer)
+    await server.start(app)
+    try:
+        yield server.url
+    finally:
+        await server.stop()
+
+
+def body_of(body, **options):
+    async def page(_):
+        return web.Response(body=body, **options)
+
+    return page
+
+
+def json_of(body):
+    async def page(_):
+        return web.json_response(body)
+
+    return page
+
+
+async def hanging(_):
+    await asyncio.Event().wait()
+
+
+async def dripping(request):
+    """A page that never ends, a byte at a time: no single wait is long."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.01)
+    return response
+
+
+async def broken_off(request):
+    response = web.StreamResponse(headers={"Content-Length": "1000"})
+    await response.prepare(request)
+    await response.write(b'{"state": "synced"')
+    request.transport.abort()
+    return response
+
+
+def all_three(page):
+    return dict.fromkeys(("/status/config", "/status/models", "/metrics"), page)
+
+
+GARBAGE = {
+    "empty": body_of(b""),
+    "web page": body_of(b"<html>Sign in</html>", content_type="text/html"),
+    "bytes": body_of(b"\xff\xfe\x00\x80" * 99, content_type="application/octet-stream"),
+    "charset of nobody": body_of(b"up 1\n", headers={"Content-Type": "text/plain; charset=hex"}),
+    "not gzip": body_of(b"{}", headers={"Content-Encoding": "gzip"}),
+    "nested": body_of(b"[" * 100_000),
+    "long number": body_of(b"9" * 5000),
+    "broken off": broken_off,
+    "broken counters": body_of(b'aisix_llm_requests_total{model="chat'),
+    "list of nothing": body_of(b"[null, 1, {}]"),
+    "document": body_of(b'{"state": {}, "source": 3, "rejected": "x", "applied": []}'),
+}
+
+
+@pytest.mark.parametrize("page", GARBAGE.values(), ids=GARBAGE)
+async def test_garbage_is_a_finding_and_no_green_light(tenant, replacement, page):
+    answers = await probe(tenant, 3)
+    async with served(all_three(page)) as url:
+        seen = await one(tenant, replacement, status_urls=(url,))
+
+    assert seen.counts is None
+    assert seen.state == ""
+    assert verdict_on(tenant, seen, answers) in (Verdict.INCONCLUSIVE, Verdict.PROJECTION, Verdict.INVALID)
+
+
+def verdict_on(tenant, seen, answers):
+    sights = (Sight(before=seen, now=seen),)
+    observed = Observation(model_id=tenant.chat.id, replacement_id="new", answer=answers[-1], passes=3, sights=sights)
+    return weigh(observed)[0]
+
+
+@pytest.mark.parametrize("page", [hanging, dripping], ids=["hanging", "dripping"])
+async def test_a_page_that_does_not_end_is_given_up_in_time(tenant, page):
+    async with served(all_three(page)) as url, asyncio.timeout(5):
+        seen = await one(tenant, status_urls=(url,), timeout=0.3)
+
+    assert seen.trouble == "does not answer in time"
+
+
+async def test_one_page_that_hangs_does_not_take_the_others_along(tenant):
+    async with served({"/status/config": hanging, "/metrics": body_of(b"aisix_config_reloads_total 1\n")}) as url:
+        seen = await one(tenant, status_urls=(url,), timeout=0.3)
+
+    assert (seen.trouble, seen.state, seen.counts) == ("", "", {})
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+async def test_a_page_that_is_too_long_is_not_read_to_its_end(tenant, monkeypatch, squeezed):
+    monkeypatch.setattr("bot.status.PAGE_MOST", 1_000)
+    page = b'aisix_llm_requests_total{model="chat-large",provider_key_id="x"} 1\n' * 1000
+    headers = {"Content-Encoding": "gzip"} if squeezed else {}
+    answer = body_of(gzip.compress(page) if squeezed else page, headers=headers)
+    async with served(all_three(answer)) as url:
+        seen = await one(tenant, status_urls=(url,))
+
+    assert (seen.trouble, seen.counts) == ("has a /status/config that is too long", None)
+
+
+async def test_a_redirect_is_not_followed(tenant):
+    followed = []
+
+    async def elsewhere(request):
+        followed.append(request.path)
+        return web.json_response({"state": "synced"})
+
+    async with served({"/elsewhere": elsewhere}) as target:
+
+        async def redirect(_):
+            raise web.HTTPFound(f"{target}/elsewhere")
+
+        async with served(all_three(redirect)) as url:
+            seen = await one(tenant, status_urls=(url,))
+
+    assert seen.trouble == "has no /status/config (302)"
+    assert followed == []
+
+
+@pytest.mark.parametrize("status", [204, 401, 403, 500, 503])
+async def test_a_refused_page_is_a_missing_page(tenant, status):
+    async with served(all_three(body_of(b"", status=status))) as url:
+        seen = await one(tenant, status_urls=(url,))
+
+    assert seen.trouble == (f"has no /status/config ({status})" if status != 204 else "")
+    assert seen.counts is None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9", "http://[", "nonsense", "http://nö.\u2028:1", "http://a:999999", ""]
+)
+async def test_an_address_that_is_none_is_a_finding(tenant, url):
+    assert (await one(tenant, status_urls=(url,))).trouble == "does not answer"
+
+
+async def test_a_password_in_an_address_is_sent_and_never_shown(tenant):
+    asked_with = []
+
+    async def config(request):
+        asked_with.append(request.headers.get("Authorization", ""))
+        return web.json_response({"state": "synced"})
+
+    async with served({"/status/config": config}) as url:
+        known = url.replace("http://", "http://admin:hunter2@")
+        async with pages(tenant, status_urls=(known + "/",)) as made:
+            (seen,) = await made.look([tenant.environment], asked(tenant))
+            assert made.addresses(tenant.environment) == (seen.url,) == (url,)
+
+    assert asked_with[0].startswith("Basic ")
+    assert "hunter2" not in seen.model_dump_json() + seen.name
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://Replica-1:9090/", "http://replica-1:9090"),
+        ("https://u:p@replica-1/Inner/?token=t#f", "https://replica-1/Inner"),
+        ("http://u:p@[hunter", "[hunter"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_an_address_is_stored_without_what_may_be_secret(url, shown):
+    assert bare(url) == shown
+
+
+# --- addresses that are not what they seem ---
+
+
+async def test_an_address_that_is_given_twice_is_one_replica(tenant):
+    url = only(tenant).status_url
+    async with pages(tenant, status_urls=(url, url + "/", url.replace("http", "HTTP"))) as made:
+        assert len(made.addresses(tenant.environment)) == 1
+        assert made.replicas(tenant.environment) == 1
+
+
+async def test_an_address_of_two_environments_says_nothing_of_either(tenant):
+    (staging,) = tenant.aisix.replicas("staging")
+    seen = await one(tenant, status_urls=(staging.status_url,))
+
+    assert "more than one environment" in seen.trouble
+    assert seen.counts is None
+
+
+async def test_an_address_of_another_environment_is_found_out(tenant):
+    tenant.aisix.add_model("staging", "chat-large", key=tenant.key)
+    (staging,) = tenant.aisix.replicas("staging")
+    seen = await one(tenant, status_urls=(staging.status_url.replace("127.0.0.1", "localhost"),))
+
+    assert "another environment" in seen.trouble
+    assert seen.counts is None
+
+
+# --- a look and a verdict ---
+
+
+async def test_three_answers_that_are_counted_are_a_proof(tenant, replacement):
+    await probe(tenant, 2)
+    cut_over(tenant, replacement)
+    before = await look(tenant, replacement)
+    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
+
+    assert verdict is Verdict.PROVED
+    assert "served 3 requests on the one replica" in reason
+
+
+async def test_a_replica_that_lags_is_found_out_though_it_answers(tenant, replacement):
+    before = await look(tenant, replacement)
+    only(tenant).lag = 3600
+    cut_over(tenant, replacement, settled=False)
+    answers = await probe(tenant, 3)
+    unasked = await weighed(tenant, replacement, await look(tenant, replacement), answers)
+
+    assert (await weighed(tenant, replacement, before, answers))[0] is Verdict.INVALID
+    assert unasked[0] is Verdict.PROJECTION
+    assert "does not have the change yet" in unasked[1]
+
+
+async def test_a_rejected_row_is_found_out_though_the_old_key_answers(tenant, replacement):
+    before = await look(tenant, replacement)
+    only(tenant).reject_rows = {tenant.chat.id}
+    cut_over(tenant, replacement)
+    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
+
+    assert verdict is Verdict.INVALID
+    assert "has rejected the change" in reason
+
+
+@pytest.mark.parametrize("switches", [Switches(rejected_rows="store_key"), Switches(rejected_rows="ids")])
+async def test_a_rejected_replacement_is_found_however_it_is_named(tenant, replacement):
+    only(tenant).reject_rows = {tenant.chat.id}
+    cut_over(tenant, replacement)
+    seen = await one(tenant, replacement)
+
+    assert (seen.state, seen.rejects, seen.rejected) == ("degraded", 1, (tenant.chat.id,))
+    assert not seen.rejects_more
+
+
+async def test_a_replica_that_is_cut_off_is_found_out(tenant, replacement):
+    before = await look(tenant, replacement)
+    only(tenant).lag = None
+    cut_over(tenant, replacement, settled=False)
+    answers = await probe(tenant, 3)
+    unasked = await weighed(tenant, replacement, await look(tenant, replacement), answers, barrier="")
+
+    assert (await weighed(tenant, replacement, before, answers, barrier=""))[0] is Verdict.INVALID
+    assert unasked == (Verdict.PROJECTION, f"{before[0].name} is cut off from the control plane (not connected)")
+
+
+async def test_a_restart_between_the_looks_is_no_proof(tenant, replacement):
+    await probe(tenant, 2)
+    cut_over(tenant, replacement)
+    before = await look(tenant, replacement)
+    only(tenant).restart()
+    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
+
+    assert verdict is Verdict.LIKELY
+    assert "began to count anew" in reason
+
+
+async def test_an_answer_that_no_counter_shows_is_no_proof(tenant, replacement):
+    cut_over(tenant, replacement)
+    before = await look(tenant, replacement)
+    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3), passes=5)
+
+    assert verdict is Verdict.LIKELY
+    assert "3 of 5 answers" in reason
+
+
+async def test_the_old_key_through_a_router_is_no_proof(tenant, replacement):
+    late = tenant.aisix.add_model("production", "late", key=tenant.key)
+    router = tenant.aisix.add_model("production", "any", kind="routing", targets=[late])
+    cut_over(tenant, replacement)
+    before = await look(tenant, replacement)
+    await probe(tenant, 1, router)
+    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
+
+    assert verdict is Verdict.LIKELY
+    assert "for a model that it does not name" in reason

@@ -1,0 +1,84 @@
+"""In which order models are moved."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.plan import Plan
+from bot.rotation import Finding, Rotation
+from bot.waves import in_play, waves
+from tests.bot.values import affected, key, running
+
+NAMES = {"e1": "production", "e2": "staging", "e3": "canary"}
+
+
+def planned(models: list[tuple[str, str]], traffic: dict[str, int] | None = None, **fields: object) -> Rotation:
+    """A rotation of models given as (alias, environment), with what is known of their traffic."""
+    made = tuple(affected(f"m-{alias}", env, alias=alias, environment_name=NAMES[env]) for alias, env in models)
+    plan = Plan(old_key=key(), models=made, environments={env: NAMES[env] for _, env in models})
+    findings = {f"m-{alias}": Finding(traffic=count) for alias, count in (traffic or {}).items()}
+    return running(plan=plan, findings=findings, **fields)
+
+
+def aliases(rotation: Rotation, order: tuple[str, ...] = (), sizes: tuple[int, ...] = (1,)) -> list[list[str]]:
+    return [[model.alias for model in wave] for wave in waves(rotation, order, sizes)]
+
+
+def test_the_first_wave_of_an_environment_is_one_model_and_then_the_rest():
+    assert aliases(planned([("a", "e1"), ("b", "e1"), ("c", "e1")])) == [["a"], ["b", "c"]]
+
+
+def test_sizes_are_those_of_the_first_waves_and_what_is_left_comes_last():
+    models = [(letter, "e1") for letter in "abcdefg"]
+
+    assert aliases(planned(models), sizes=(1, 3)) == [["a"], ["b", "c", "d"], ["e", "f", "g"]]
+    assert aliases(planned(models), sizes=()) == [list("abcdefg")]
+    assert aliases(planned(models[:2]), sizes=(1, 3)) == [["a"], ["b"]]
+
+
+def test_environments_go_in_the_order_of_the_settings_by_name_or_id_and_the_others_after_them_by_name():
+    rotation = planned([("p", "e1"), ("s", "e2"), ("c", "e3")])
+
+    assert aliases(rotation) == [["c"], ["p"], ["s"]]
+    assert aliases(rotation, order=("staging", "e1")) == [["s"], ["p"], ["c"]]
+    assert aliases(rotation, order=("nowhere", "production")) == [["p"], ["c"], ["s"]]
+
+
+def test_the_least_asked_model_goes_first_and_one_of_which_nothing_is_known_last():
+    rotation = planned([("a", "e1"), ("b", "e1"), ("c", "e1")], traffic={"a": 900, "c": 2})
+
+    assert aliases(rotation, sizes=(1, 1)) == [["c"], ["a"], ["b"]]
+
+
+def test_where_nothing_was_rehearsed_the_first_wave_is_one_model_whatever_the_settings_say():
+    rotation = planned([("a", "e1"), ("b", "e1")], no_throwaways="AISIX refuses to create models")
+
+    assert aliases(rotation, sizes=()) == [["a"], ["b"]]
+
+
+def test_the_models_in_play_are_those_of_the_wave_in_hand_and_of_all_before_it():
+    rotation = planned([("a", "e1"), ("b", "e1"), ("s", "e2")])
+
+    assert [[m.alias for m in in_play(rotation.but(wave=n), (), (1,))] for n in range(4)] == [
+        ["a"],
+        ["a", "b"],
+        ["a", "b", "s"],
+        ["a", "b", "s"],
+    ]
+
+
+@given(
+    st.lists(st.sampled_from(sorted(NAMES)), max_size=12),
+    st.lists(st.sampled_from(sorted({*NAMES, *NAMES.values()})), max_size=3),
+    st.lists(st.integers(1, 5), max_size=3),
+    st.dictionaries(st.integers(0, 11).map(str), st.integers(0, 9)),
+)
+def test_every_model_is_in_one_wave_with_models_of_its_environment_only(places, order, sizes, traffic):
+    rotation = planned([(str(n), env) for n, env in enumerate(places)])
+    rotation = rotation.learn({f"m-{alias}": Finding(traffic=count) for alias, count in traffic.items()})
+    made = waves(rotation, order, sizes)
+
+    assert sorted(m.id for wave in made for m in wave) == sorted(m.id for m in rotation.plan.models)
+    assert all(len({m.environment for m in wave}) == 1 for wave in made)
+    changes = [wave[0].environment for wave in made]
+    firsts = list(dict.fromkeys(changes))
+    assert changes == sorted(changes, key=firsts.index)

@@ -1,0 +1,118 @@
+"""The addresses that an operator writes down, and the balancers behind some of them."""
+
+import json
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def replicas(tenant):
+    return tenant.aisix.replicas("production")
+
+
+def turn(tenant, **switches):
+    for name, value in switches.items():
+        setattr(tenant.aisix.switches, name, value)
+
+
+def told(tenant, environment="production"):
+    gateways = json.loads(tenant.aisix.settings()["AISIX_GATEWAYS"])
+    return gateways[tenant.aisix.environment(environment).id]
+
+
+async def get(open_client, url, page="/status/config"):
+    return await (await open_client(url)).get(page)
+
+
+async def test_the_balancer_takes_turns(tenant, replicas):
+    for _ in range(4):
+        await tenant.ask()
+
+    assert [replica.served_with(tenant.key.id) for replica in replicas] == [2, 2]
+
+
+async def test_a_balancer_of_connections_keeps_each_at_one_replica(tenant, replicas, open_client):
+    turn(tenant, balancing="connections")
+    for _ in range(4):
+        await tenant.ask()
+    assert sorted(replica.served_with(tenant.key.id) for replica in replicas) == [0, 4]
+
+    tenant.gateways.clear()
+    await tenant.ask()
+    assert sorted(replica.served_with(tenant.key.id) for replica in replicas) == [1, 4]
+
+
+async def test_a_connection_dies_with_its_replica_and_the_next_one_goes_elsewhere(tenant, replicas):
+    turn(tenant, balancing="connections")
+    await tenant.ask()
+    replicas[0].down = True
+
+    with pytest.raises(httpx.TransportError):
+        await tenant.ask()
+    assert (await tenant.ask()).status_code == 200
+    assert replicas[1].served_with(tenant.key.id) == 1
+
+
+async def test_every_replica_has_its_own_status_address(tenant, replicas, open_client):
+    assert told(tenant)["status_urls"] == [replica.status_url for replica in replicas]
+    assert "replicas" not in told(tenant)
+    assert (await get(open_client, told(tenant)["status_urls"][1])).json()["state"] == "synced"
+
+
+async def test_one_status_address_may_take_turns_between_the_replicas(tenant, replicas, open_client):
+    turn(tenant, status_addresses="shared")
+    tenant.aisix.switches.lazy_counters = True
+    await tenant.ask(url=replicas[0].url)
+    first, second = told(tenant)["status_urls"]
+    pages = [await get(open_client, url, "/metrics") for url in (first, second)]
+
+    assert first == second
+    assert ["aisix_llm_requests_total" in page.text for page in pages] == [True, False]
+
+
+async def test_a_shared_status_address_is_there_while_one_replica_is(tenant, replicas, open_client):
+    turn(tenant, status_addresses="shared")
+    replicas[0].down = True
+    statuses = [(await get(open_client, told(tenant)["status_urls"][0])).status_code for _ in range(2)]
+
+    replicas[1].down = True
+    statuses.append((await get(open_client, told(tenant)["status_urls"][0])).status_code)
+    assert statuses == [200, 200, 503]
+
+
+async def test_a_status_address_may_be_that_of_another_environment(tenant, replicas):
+    turn(tenant, status_addresses="foreign")
+    staging = tenant.aisix.replicas("staging")[0]
+
+    assert told(tenant)["status_urls"] == [replicas[0].status_url, staging.status_url]
+    assert told(tenant, "staging")["status_urls"] == [replicas[0].status_url]
+
+
+async def test_nobody_may_listen_at_the_status_addresses(tenant, open_client):
+    turn(tenant, status_addresses="nowhere")
+
+    with pytest.raises(httpx.ConnectError):
+        await get(open_client, told(tenant)["status_urls"][0])
+
+
+async def test_some_replicas_may_be_missing_from_the_list(tenant, replicas):
+    turn(tenant, status_urls_told=1)
+
+    assert told(tenant)["status_urls"] == [replicas[0].status_url]
+    assert "replicas" not in told(tenant)
+
+
+@pytest.mark.parametrize(
+    ("switches", "count"),
+    [
+        ({}, None),
+        ({"status_urls": False}, 2),
+        ({"status_urls": False, "tell_replicas": False}, None),
+        ({"status_urls_told": 1, "tell_replicas": True}, 2),
+    ],
+)
+def test_how_many_replicas_there_are_is_told_where_nothing_else_tells_it(tenant, switches, count):
+    turn(tenant, **switches)
+
+    assert told(tenant).get("replicas") == count

@@ -1,0 +1,242 @@
+"""Once every model is verified: the soak, accepting what stays unproved, and the watch after the delete."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bot.evidence import Verdict
+from bot.rotation import Rotation, State
+from sandbox.aisix import Switches
+from sandbox.caller import Caller, Callers
+from sandbox.slack import Message
+from tests.support.stage import KEY, NEW_SECRET, Stage, stage_of
+
+
+async def waiting(stage: Stage) -> Message:
+    card = await stage.ask()
+    await stage.give(card)
+    return await stage.says(card, "waiting for an approver", timeout=30)
+
+
+async def recorded(stage: Stage, condition: Callable[[Rotation], Any], what: str) -> Rotation:
+    """Wait until the newest record meets *condition*: every save is told to Redis, and to nobody else."""
+
+    async def look() -> Rotation:
+        while not condition(rotation := await stage.record()):
+            await stage.built.store.ping()
+        return rotation
+
+    async with asyncio.timeout(20):
+        return await look()
+    raise AssertionError(what)
+
+
+# --- the soak ---
+
+
+async def test_the_approver_is_asked_only_after_all_stayed_well_for_the_soak(bare_stage: Stage) -> None:
+    bare_stage.overrides |= {"SOAK": "1.5", "LOOK_INTERVAL": "0.5"}
+    async with bare_stage.bot():
+        await waiting(bare_stage)
+
+        rotation = await bare_stage.record()
+        probed = [c for c in bare_stage.aisix.gateway_calls if c.alias == "chat-large" and c.environment == "staging"]
+        assert (rotation.asked_at - rotation.well_since).total_seconds() >= 1.5
+        assert len([call for call in probed if call.at > rotation.verified_at.timestamp()]) >= 3
+
+
+async def test_a_model_that_falters_during_the_soak_lets_it_begin_anew(bare_stage: Stage) -> None:
+    bare_stage.overrides |= {"SOAK": "1.5", "LOOK_INTERVAL": "0.3", "VERIFY_TIMEOUT": "20"}
+    async with bare_stage.bot():
+        card = await bare_stage.ask()
+        await bare_stage.give(card)
+        await recorded(bare_stage, lambda r: "verify" in r.done, "verified")
+        bare_stage.aisix.upstream.set(NEW_SECRET, 429)
+        faltered = await recorded(bare_stage, lambda r: r.note and "did not stay well" in r.note, "faltering")
+        bare_stage.aisix.upstream.accept(NEW_SECRET)
+        await bare_stage.says(card, "waiting for an approver", timeout=30)
+
+        rotation = await bare_stage.record()
+        assert rotation.well_since > faltered.verified_at
+        assert (rotation.asked_at - rotation.well_since).total_seconds() >= 1.4
+
+
+async def test_a_secret_that_is_refused_during_the_soak_stops_the_rotation(bare_stage: Stage) -> None:
+    bare_stage.overrides |= {"SOAK": "30", "LOOK_INTERVAL": "0.3"}
+    async with bare_stage.bot():
+        card = await bare_stage.ask()
+        await bare_stage.give(card)
+        await recorded(bare_stage, lambda r: "verify" in r.done, "verified")
+        bare_stage.aisix.upstream.refuse(NEW_SECRET)
+
+        await bare_stage.says(card, "stopped: the new secret was refused")
+
+
+# --- accepting what stays unproved ---
+
+
+async def unproved(stage: Stage) -> Message:
+    """Stop where nothing shows which key serves: no model can be created, and no status address is told."""
+    card = await stage.ask()
+    await stage.give(card)
+    return await stage.says(card, "stopped: the new secret is not proved", timeout=30)
+
+
+BLIND = {"model_create": False, "status_urls": False}
+
+
+async def test_an_approver_accepts_unproved_models_by_name_and_with_a_reason(redis_url: str) -> None:
+    async with stage_of(redis_url, switches=Switches(**BLIND)) as stage:
+        stage.overrides |= {"VERIFY_TIMEOUT": "0.5", "WAVES": "rest"}
+        async with stage.bot():
+            card = await unproved(stage)
+            while "Delete old key" not in card.buttons:
+                await accept(stage, card, "asked each of them by hand")
+            rotation = await stage.record()
+            assert {f.accepted.reason for f in rotation.findings.values()} == {"asked each of them by hand"}
+
+            await stage.press("Delete old key", card, who="U_APPROVER")
+            await stage.thread_says(card, "Receipt")
+
+            assert "asked each of them by hand" in stage.thread(card)
+
+
+async def accept(stage: Stage, card: Message, reason: str) -> None:
+    """Have the approver accept everything that can be accepted now, and wait for what comes of it."""
+    approver, version = stage.slack.person("U_APPROVER"), (await stage.record()).version
+    await stage.press("Accept unproved", card, who="U_APPROVER")
+    await stage.slack.until(lambda: approver.modal, what="the form")
+    models = [option["text"]["text"] for option in stage_options(approver.modal)]
+    result = await approver.submit({"models": models, "reason": reason})
+    assert not result.errors
+    await recorded(
+        stage,
+        lambda r: r.version > version and r.state in (State.AWAITING_APPROVAL, State.BLOCKED),
+        "the rotation to go on",
+    )
+    await stage.slack.until(
+        lambda: "Delete old key" in card.buttons or "Accept unproved" in card.buttons, what="the next card"
+    )
+
+
+def stage_options(view: Any) -> list[Any]:
+    return next(block["element"]["options"] for block in view["blocks"] if "options" in block.get("element", {}))
+
+
+async def test_the_requester_accepts_nothing(redis_url: str) -> None:
+    async with stage_of(redis_url, switches=Switches(**BLIND)) as stage:
+        stage.overrides["VERIFY_TIMEOUT"] = "0.5"
+        async with stage.bot():
+            card = await unproved(stage)
+            await stage.press("Accept unproved", card)
+
+            await stage.told("U_REQUESTER", "Only an approver other than")
+
+            assert stage.slack.person("U_REQUESTER").modal is None
+
+
+async def test_a_model_that_is_refused_later_does_not_stay_accepted(redis_url: str) -> None:
+    async with stage_of(redis_url, switches=Switches(**BLIND)) as stage:
+        stage.overrides |= {"VERIFY_TIMEOUT": "0.5", "WAVES": "rest"}
+        async with stage.bot():
+            card = await unproved(stage)
+            while "Delete old key" not in card.buttons:
+                await accept(stage, card, "asked each of them by hand")
+            stage.aisix.upstream.refuse(NEW_SECRET)
+            await stage.press("Delete old key", card, who="U_APPROVER")
+
+            await stage.says(card, "stopped: the new secret was refused")
+
+            assert stage.key_named(KEY)
+
+
+# --- the watch ---
+
+
+async def test_after_the_delete_it_is_watched_and_the_receipt_is_updated_at_the_end(bare_stage: Stage) -> None:
+    bare_stage.overrides["WATCH"] = "1.5"
+    async with bare_stage.bot():
+        card = await waiting(bare_stage)
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+        await bare_stage.thread_says(card, "Receipt")
+        watching = await bare_stage.record()
+        assert watching.state is State.RUNNING
+        assert card.buttons == []
+
+        ended = await recorded(bare_stage, lambda r: r.state is State.COMPLETED, "the end")
+
+        assert (ended.ended_at - ended.deleted_at).total_seconds() >= 1.5
+        assert ended.watched >= 2
+        assert ended.troubles == ()
+        await bare_stage.thread_says(card, "nothing went wrong")
+
+
+async def test_a_credential_that_dies_after_the_delete_is_told_with_what_still_helps(bare_stage: Stage) -> None:
+    bare_stage.overrides["WATCH"] = "30"
+    async with bare_stage.bot():
+        card = await waiting(bare_stage)
+        bare_stage.aisix.on_change(lambda event: _refuse_once_deleted(bare_stage, event))
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+
+        rotation = await recorded(bare_stage, lambda r: r.troubles, "trouble")
+
+        assert any("does not answer" in trouble.sentence for trouble in rotation.troubles)
+        await bare_stage.thread_says(card, "There is no way back to the old key")
+
+
+def _refuse_once_deleted(stage: Stage, _: Any) -> None:
+    if not any(key.display_name == KEY for key in stage.aisix.provider_keys.values()):
+        stage.aisix.upstream.refuse(NEW_SECRET)
+
+
+async def test_another_secret_can_be_given_while_the_first_rotation_is_watched(bare_stage: Stage) -> None:
+    bare_stage.overrides["WATCH"] = "60"
+    bare_stage.aisix.upstream.accept("sk-third-0123456789abcdefXYZ")
+    async with bare_stage.bot():
+        card = await waiting(bare_stage)
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+        await bare_stage.thread_says(card, "Receipt")
+        replacement = (await bare_stage.record()).replacement_id
+
+        second = await bare_stage.ask(replacement)
+        await bare_stage.give(second, "sk-third-0123456789abcdefXYZ")
+
+        await bare_stage.says(second, "waiting for an approver", timeout=30)
+
+
+# --- what callers meet ---
+
+
+async def test_the_requests_of_callers_are_counted_apart_from_the_bots_own(stage: Stage) -> None:
+    url, token = stage.aisix.gateway_url("production"), stage.aisix.app_caller_key("production")
+    caller = Caller(url, token, "chat-large", rate=40)
+    async with Callers([caller]):
+        card = await waiting(stage)
+    rotation = await stage.record()
+
+    seen = rotation.tally
+    sent = caller.sent_between(seen.since.timestamp(), rotation.asked_at.timestamp())
+    assert caller.failed == seen.failed == 0
+    assert 0.5 * sent <= seen.answered <= 1.2 * sent + 2
+    assert {v.verdict.verdict for v in rotation.findings.values()} == {Verdict.PROVED}
+    assert "Delete old key" in card.buttons
+
+
+@pytest.mark.parametrize("order", ["staging,production", "production,staging"])
+async def test_environments_are_moved_in_the_order_of_the_settings_each_verified_before_the_next(
+    bare_stage: Stage, order: str
+) -> None:
+    bare_stage.overrides["ENVIRONMENT_ORDER"] = order
+    async with bare_stage.bot():
+        await waiting(bare_stage)
+
+        moves = [c.path.split("/")[3] for c in bare_stage.aisix.calls if c.method == "PATCH" and "/models/" in c.path]
+        names = [bare_stage.aisix.environment(env).name for env in moves]
+        assert list(dict.fromkeys(names)) == order.split(",")
+        rotation = await bare_stage.record()
+        first, second = order.split(",")
+        seen = {m: rotation.finding(m) for m in rotation.plan.models}
+        last_proof = max(f.verdict.at for m, f in seen.items() if m.environment_name == first)
+        assert last_proof < min(f.moved_at for m, f in seen.items() if m.environment_name == second)

@@ -1,0 +1,387 @@
+"""Green lights that prove nothing, one test a trap (facts/aisix.md 9): the verdict is right, and nothing is deleted.
+
+The environment with the trap is production, with two replicas; its models are `chat-large` and `support-embed`.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from bot.evidence import Verdict
+from sandbox.aisix import Switches
+from sandbox.slack import Message
+from tests.support.stage import KEY, NEW_SECRET, OLD_SECRET, Stage, stage_of
+
+
+@asynccontextmanager
+async def trap(redis_url: str, *, overrides: dict[str, str] | None = None, **switches: Any) -> AsyncIterator[Stage]:
+    """Set the stage with *switches* thrown, and the bot on it."""
+    async with stage_of(redis_url, switches=Switches(**switches)) as stage:
+        stage.overrides |= {"PROJECTION_TIMEOUT": "1.5", "VERIFY_TIMEOUT": "1.5", **(overrides or {})}
+        async with stage.bot():
+            yield stage
+
+
+async def run_into(stage: Stage, words: str) -> Message:
+    """Rotate until the card says *words*."""
+    card = await stage.ask()
+    await stage.give(card)
+    return await stage.says(card, words, timeout=30)
+
+
+async def verdicts(stage: Stage) -> dict[tuple[str, str], Verdict]:
+    """Return the verdict on each model that has one, by alias and environment."""
+    rotation = await stage.record()
+    standing = {m: rotation.finding(m).standing for m in rotation.plan.models}
+    return {(m.alias, m.environment_name): seen.verdict for m, seen in standing.items() if seen}
+
+
+def nothing_is_deleted(stage: Stage, card: Message) -> bool:
+    """Tell whether the old key is there, and not even offered for deletion."""
+    return stage.key_named(KEY) is not None and "Delete old key" not in card.buttons
+
+
+def straggler(stage: Stage) -> Any:
+    return stage.aisix.replicas("production")[1]
+
+
+CHAT, EMBED = ("chat-large", "production"), ("support-embed", "production")
+
+
+# --- replicas that do not have the change ---
+
+
+@pytest.mark.parametrize("status_urls", [True, False], ids=["seen at its status address", "met by the barrier"])
+async def test_g1_a_lagging_replica_serves_with_the_old_key(redis_url: str, status_urls: bool) -> None:  # noqa: FBT001
+    async with trap(redis_url, status_urls=status_urls) as stage:
+        card = await stage.ask()
+        stage.aisix.faults.before("PATCH", "/models/", lambda: setattr(straggler(stage), "lag", 60))
+        await stage.give(card)
+        await stage.says(card, "stopped: the gateway has not taken the change", timeout=30)
+
+        assert nothing_is_deleted(stage, card)
+        assert "This says nothing against the new secret" in card.plain
+        assert Verdict.LIKELY not in {v for m, v in (await verdicts(stage)).items() if m in (CHAT, EMBED)}
+
+
+async def test_g1_a_replica_that_catches_up_is_waited_for(redis_url: str) -> None:
+    async with trap(redis_url, overrides={"PROJECTION_TIMEOUT": "10"}) as stage:
+        straggler(stage).lag = 1.0
+
+        await run_into(stage, "waiting for an approver")
+
+        assert set((await verdicts(stage)).values()) == {Verdict.PROVED}
+
+
+@pytest.mark.parametrize("status_urls", [True, False], ids=["seen at its status address", "met by the barrier"])
+async def test_g18_a_replica_that_is_cut_off_from_the_control_plane(redis_url: str, status_urls: bool) -> None:  # noqa: FBT001
+    async with trap(redis_url, status_urls=status_urls) as stage:
+        card = await stage.ask()
+        stage.aisix.faults.before("PATCH", "/models/", lambda: setattr(straggler(stage), "lag", None))
+        await stage.give(card)
+        await stage.says(card, "stopped: the gateway has not taken the change", timeout=30)
+
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_g1_a_replica_that_rejects_the_row_serves_its_last_good_one_without_an_error(redis_url: str) -> None:
+    async with trap(redis_url) as stage:
+        model = next(m for m in stage.aisix.models.values() if m.display_name == "support-embed")
+        straggler(stage).reject_rows = {model.id}
+
+        card = await run_into(stage, "stopped: the gateway has not taken the change")
+
+        assert (await verdicts(stage))[EMBED] is Verdict.INVALID
+        assert "has rejected the change and serves its last good configuration" in card.plain
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_g1_a_replica_that_drops_the_change_and_says_nothing_is_seen_by_its_counters(redis_url: str) -> None:
+    async with trap(redis_url) as stage:
+        model = next(m for m in stage.aisix.models.values() if m.display_name == "support-embed")
+        straggler(stage).reject_rows = {model.id}
+        straggler(stage).status_available = False
+
+        card = await run_into(stage, "stopped: the gateway has not taken the change")
+
+        assert (await verdicts(stage))[EMBED] is Verdict.INVALID
+        assert "with the old key" in card.plain
+        assert nothing_is_deleted(stage, card)
+
+
+# --- answers that somebody else gave ---
+
+
+async def test_g5_an_answer_from_a_cache_is_invalid(redis_url: str) -> None:
+    async with trap(redis_url, cache_ignores_no_cache=True) as stage:
+        stage.aisix.add_cache_policy("production", "similar", embedding_model=_embedding(stage))
+        stage.aisix.environment("production").cache = "semantic"
+
+        card = await run_into(stage, "stopped:")
+
+        assert "answered from a cache, so the credential was not used" in card.plain
+        assert "No model has been moved" in card.plain
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_g5_a_cache_that_begins_to_hit_after_the_rehearsal_is_invalid_too(redis_url: str) -> None:
+    async with trap(redis_url, cache_ignores_no_cache=True) as stage:
+        card = await stage.ask()
+        environment = stage.aisix.environment("production")
+        stage.aisix.faults.before("PATCH", "/models/", lambda: setattr(environment, "cache", "semantic"))
+        await stage.give(card)
+        await stage.says(card, "stopped:", timeout=30)
+
+        assert nothing_is_deleted(stage, card)
+        assert not {Verdict.LIKELY, Verdict.PROVED} & {v for m, v in (await verdicts(stage)).items() if m == CHAT}
+
+
+def _embedding(stage: Stage) -> Any:
+    return next(m for m in stage.aisix.models.values() if m.kind == "embedding")
+
+
+async def test_g2_an_answer_of_a_fallback_is_invalid(redis_url: str) -> None:
+    async with stage_of(redis_url) as stage:
+        backup = next(m for m in stage.aisix.models.values() if m.display_name == "unrelated")
+        chat = next(m for m in stage.aisix.models.values() if m.display_name == "chat-large" and _in(stage, m))
+        stage.aisix.add_model("production", "chat-safe", kind="routing", targets=[backup, chat], strategy="failover")
+        _probe_under(stage, {"chat-large": "chat chat-safe"})
+        stage.overrides |= {"PROJECTION_TIMEOUT": "1.5", "VERIFY_TIMEOUT": "1.5"}
+        async with stage.bot():
+            card = await run_into(stage, "stopped:")
+
+            assert (await verdicts(stage))[CHAT] is Verdict.INVALID
+            assert "answered by another target, so the credential was not used" in card.plain
+            assert nothing_is_deleted(stage, card)
+
+
+def _in(stage: Stage, model: Any) -> bool:
+    return bool(model.environment_id == stage.aisix.environment("production").id)
+
+
+def _probe_under(stage: Stage, probes: dict[str, str]) -> None:
+    gateways = json.loads(stage.aisix.settings()["AISIX_GATEWAYS"])
+    gateways[stage.aisix.environment("production").id]["probes"] = probes
+    stage.overrides["AISIX_GATEWAYS"] = json.dumps(gateways)
+
+
+async def test_g2_and_g8_the_cooldown_of_a_router_does_not_hide_that_a_model_is_refused(redis_url: str) -> None:
+    async with trap(redis_url, model_create=False) as stage:
+        stage.aisix.upstream.models_for(NEW_SECRET, {"text-embedding-3-small"})
+
+        card = await run_into(stage, "stopped: the new secret was refused")
+
+        assert (await verdicts(stage))[CHAT] is Verdict.REJECTED
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_g3_a_semantic_router_that_takes_its_default_route_hides_a_dead_embedding_model(redis_url: str) -> None:
+    async with trap(redis_url) as stage:
+        stage.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o"})
+        chat = next(m for m in stage.aisix.models.values() if m.display_name == "chat-large" and _in(stage, m))
+        stage.aisix.add_model(
+            "production", "support", kind="semantic", embedding_model=_embedding(stage), routes=[chat], default=chat
+        )
+
+        card = await run_into(stage, "stopped: the new secret was refused")
+
+        assert "the upstream does not offer this model to the credential" in card.plain
+        assert "No model has been moved; callers notice nothing." in card.plain
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_g4_an_ensemble_that_needs_one_answer_hides_a_panel_model_that_fails(redis_url: str) -> None:
+    async with trap(redis_url) as stage:
+        key = stage.key_named(KEY)
+        stage.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o", "text-embedding-3-small"})
+        other = next(m for m in stage.aisix.models.values() if m.display_name == "unrelated")
+        panel = stage.aisix.add_model("production", "panel-2", key=key, upstream="gpt-4.1")
+        stage.aisix.add_model(
+            "production", "council", kind="ensemble", panel=[other, panel], judge=other, min_responses=1
+        )
+
+        card = await run_into(stage, "stopped: the new secret was refused")
+
+        assert "the upstream does not offer this model to the credential" in card.plain
+        assert nothing_is_deleted(stage, card)
+
+
+# --- gateways that say one thing and do another ---
+
+VERTEX_OLD = json.dumps({"project": "p", "region": "eu", "access_token": "ya29.old"})
+VERTEX_NEW = json.dumps({"project": "p", "region": "eu", "access_token": "ya29.new"})
+
+
+async def test_g6_an_old_gateway_goes_on_with_a_token_of_the_old_secret(redis_url: str) -> None:
+    async with trap(redis_url, token_cache_bug=True) as stage:
+        key = stage.aisix.add_key("Vertex", provider="google-vertex", secret=VERTEX_OLD, environments=["production"])
+        stage.aisix.add_model("production", "gemini", key=key, upstream="gemini-2.5")
+        stage.aisix.upstream.accept(VERTEX_NEW)
+        card = await stage.ask("Vertex")
+        await stage.give(card, VERTEX_NEW)
+        await stage.says(card, "stopped:", timeout=30)
+
+        assert (await verdicts(stage))["gemini", "production"] is Verdict.INVALID
+        assert "AISIX/0.4.2 may use a token of the old secret until" in card.plain
+        assert "Delete old key" not in card.buttons
+
+
+async def test_counters_that_are_missing_leave_it_likely_by_the_barrier(redis_url: str) -> None:
+    async with trap(redis_url) as stage:
+        for replica in stage.aisix.all_replicas():
+            replica.metrics_available = False
+
+        await run_into(stage, "waiting for an approver")
+
+        assert set((await verdicts(stage)).values()) == {Verdict.LIKELY}
+
+
+@pytest.mark.parametrize("status_urls", [True, False])
+async def test_where_a_proof_is_required_likely_is_not_enough(redis_url: str, status_urls: bool) -> None:  # noqa: FBT001
+    async with trap(redis_url, overrides={"REQUIRE_PROOF": "true"}, status_urls=status_urls) as stage:
+        for replica in stage.aisix.all_replicas():
+            replica.metrics_available = False
+
+        card = await run_into(stage, "stopped:")
+
+        assert "shows no counters" in card.plain or "REQUIRE_PROOF is set" in card.plain
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_where_a_proof_is_required_and_can_be_had_the_rotation_goes_on(redis_url: str) -> None:
+    async with trap(redis_url, overrides={"REQUIRE_PROOF": "true"}) as stage:
+        await run_into(stage, "waiting for an approver")
+
+        assert set((await verdicts(stage)).values()) == {Verdict.PROVED}
+
+
+async def test_a_status_address_that_does_not_answer_is_a_finding_and_no_error(redis_url: str) -> None:
+    async with stage_of(redis_url) as stage:
+        gateways = json.loads(stage.aisix.settings()["AISIX_GATEWAYS"])
+        for port, gateway in enumerate(gateways.values(), start=2):
+            gateway["status_urls"] = [f"http://127.0.0.1:{port}"]
+            gateway["replicas"] = 2
+        stage.overrides["AISIX_GATEWAYS"] = json.dumps(gateways)
+        async with stage.bot():
+            await run_into(stage, "waiting for an approver")
+
+            rotation = await stage.record()
+            reasons = [rotation.finding(m).verdict.reason for m in rotation.plan.models]
+            assert set((await verdicts(stage)).values()) == {Verdict.LIKELY}
+            assert all("does not answer" in reason for reason in reasons)
+
+
+async def test_a_replica_whose_status_address_is_not_told_keeps_it_from_being_proved(redis_url: str) -> None:
+    async with stage_of(redis_url) as stage:
+        gateways = json.loads(stage.aisix.settings()["AISIX_GATEWAYS"])
+        for gateway in gateways.values():
+            gateway["status_urls"] = gateway["status_urls"][:1]
+        stage.overrides["AISIX_GATEWAYS"] = json.dumps(gateways)
+        async with stage.bot():
+            await run_into(stage, "waiting for an approver")
+
+            found = await verdicts(stage)
+            assert found[CHAT] is found[EMBED] is Verdict.LIKELY
+            assert found["chat-large", "staging"] is Verdict.PROVED
+
+
+# --- tenants where little can be seen ---
+
+
+async def test_where_no_model_can_be_created_and_no_counter_be_seen_a_200_proves_nothing(redis_url: str) -> None:
+    async with trap(redis_url, model_create=False, status_urls=False) as stage:
+        card = await run_into(stage, "stopped: the new secret is not proved")
+
+        assert (await verdicts(stage))["chat-large", "production"] is Verdict.INCONCLUSIVE
+        assert "with which key is unknown" in card.plain
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_where_no_model_can_be_created_the_first_wave_is_one_model(redis_url: str) -> None:
+    async with trap(redis_url, overrides={"WAVES": "rest"}, model_create=False) as stage:
+        key = stage.key_named(KEY)
+        for number in range(6):
+            stage.aisix.add_model("production", f"more-{number}", key=key, upstream="gpt-4o")
+        stage.aisix.upstream.refuse(NEW_SECRET)
+
+        card = await run_into(stage, "stopped: the new secret was refused")
+
+        assert "1 of 9 models" in card.plain
+        assert (await stage.record()).no_throwaways
+
+
+# --- between the approver's look and the click ---
+
+
+async def waiting(stage: Stage) -> Message:
+    return await run_into(stage, "waiting for an approver")
+
+
+async def test_g10_a_model_bound_to_the_old_key_at_the_worst_moment_stops_the_delete(stage: Stage) -> None:
+    card = await waiting(stage)
+    key = stage.key_named(KEY)
+    stage.aisix.faults.before(
+        "DELETE",
+        "/provider_keys",
+        lambda: stage.aisix.add_model("staging", "late", key=key, upstream="gpt-4o") and None,
+    )
+    stage.aisix.faults.rate_limit("DELETE", "/provider_keys")
+
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.says(card, "stopped: something uses the old key")
+
+    assert "late in staging" in card.plain
+    assert nothing_is_deleted(stage, card)
+
+
+async def test_a_count_on_the_old_key_after_the_approver_looked_voids_the_approval(stage: Stage) -> None:
+    card = await waiting(stage)
+    key, counted = stage.key_named(KEY), straggler(stage).dispatcher.metrics.requests
+    counted[next(labels for labels in counted if key.id in labels)] += 1
+
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.thread_says(card, "has counted 1 request on the old key since the change")
+
+    assert stage.key_named(KEY)
+    assert (await stage.record()).voids[0].by == ("U_APPROVER",)
+    await stage.says(card, "waiting for an approver")
+
+
+async def test_an_alias_that_reaches_the_models_since_voids_the_approval_and_the_next_one_counts(stage: Stage) -> None:
+    card = await waiting(stage)
+    chat = next(m for m in stage.aisix.models.values() if m.display_name == "chat-large" and _in(stage, m))
+    stage.aisix.add_model("production", "chat-new", kind="routing", targets=[chat])
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.thread_says(card, "chat-new")
+    assert stage.key_named(KEY)
+
+    await stage.press("Delete old key", card, who="U_APPROVER")
+
+    await stage.says(card, "old key deleted")
+
+
+async def test_evidence_that_is_too_old_at_the_click_is_gathered_again(bare_stage: Stage) -> None:
+    bare_stage.overrides["EVIDENCE_MAX_AGE"] = "0.01"
+    async with bare_stage.bot():
+        card = await waiting(bare_stage)
+
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+        await bare_stage.thread_says(card, "The evidence was older than")
+
+        assert bare_stage.key_named(KEY)
+
+
+# --- the world before the rotation ---
+
+
+async def test_a_model_that_failed_before_is_said_and_does_not_block(stage: Stage) -> None:
+    for secret in (OLD_SECRET, NEW_SECRET):
+        stage.aisix.upstream.models_for(secret, {"gpt-4o", "text-embedding-3-small"})
+    stage.aisix.add_model("production", "legacy-chat", key=stage.key_named(KEY), upstream="gpt-3")
+
+    card = await waiting(stage)
+
+    assert "as before" in card.plain
