@@ -125,6 +125,10 @@ class Finding(Frozen):
         return bool(self.accepted and self.standing and self.standing.verdict is Verdict.INCONCLUSIVE)
 
 
+UNKNOWN = Finding()
+"""What is known of a model of which nothing is."""
+
+
 class Throwaway(Frozen):
     """A model that no caller may use, standing for the affected one *sample*; its name is recorded before use."""
 
@@ -284,6 +288,7 @@ class Rotation(Frozen):
     well_since: datetime | None = None
     """Since when every model has stayed well; the soak counts from here."""
 
+    soak_until: datetime | None = None
     look_at: datetime | None = None
     """When every model is asked again during the soak."""
 
@@ -349,7 +354,7 @@ class Rotation(Frozen):
 
     def finding(self, model: AffectedModel) -> Finding:
         """Return what is known of *model*; empty when nothing is."""
-        return self.findings.get(model.id, Finding())
+        return self.findings.get(model.id, UNKNOWN)
 
     def unproved(self, environments: Iterable[str] | None = None) -> Self:
         """Return this rotation having forgotten what models answered since they were moved; the moves stay."""

@@ -237,8 +237,14 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def _gist(rotation: Rotation) -> str:
-    """Name what people must see at once: everything about a rotation but the progress within a step."""
-    return f"{rotation.state}/{rotation.track}/{','.join(rotation.done)}/{len(rotation.approvals)}"
+    """Name what people must see at once: everything about a rotation but the progress within a step or among waves."""
+    waves = set() if rotation.verified_at else WAVE_STEPS
+    done = ",".join(step for step in rotation.done if step not in waves)
+    return f"{rotation.state}/{rotation.track}/{done}/{len(rotation.approvals)}/{len(rotation.voids)}"
+
+
+WAVE_STEPS = frozenset({"cut-over", "project", "verify"})
+"""Steps that come again with every wave."""
 
 
 def mention(who: str) -> str:

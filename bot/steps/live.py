@@ -42,7 +42,7 @@ async def _with_traffic(rotation: Rotation, world: World) -> Rotation:
     seen = await look(rotation, rotation.plan.environments, world)
     traffic: dict[str, Finding] = {}
     for model in rotation.plan.models:
-        counted = [replica for replica in seen.get(model.environment, ()) if replica.counts is not None]
+        counted = [sight.now for sight in seen.get(model.environment, ()) if sight.now.counts is not None]
         if counted:
             requests = sum(replica.served(model.id).old for replica in counted)
             traffic[model.id] = rotation.finding(model).but(traffic=requests)

@@ -29,7 +29,7 @@ from bot.steps.common import (
     refuse_rejected,
     waited,
 )
-from bot.steps.sight import Looks, look, rebased, turns
+from bot.steps.sight import Sights, look, rebased, turns
 from bot.steps.throwaways import BARRED, BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
 
 
@@ -133,9 +133,9 @@ def _is_barred(barrier: Throwaway) -> bool:
     return latest is not None and latest.signature.startswith(BARRED)
 
 
-def _confirmed(barrier: Throwaway, seen: Looks, world: World) -> Throwaway:
+def _confirmed(barrier: Throwaway, seen: Sights, world: World) -> Throwaway:
     """Tell whether a barrier is everywhere: every replica that lists its models has it, and enough have answered."""
-    replicas = seen.get(barrier.environment, ())
+    replicas = [sight.now for sight in seen.get(barrier.environment, ())]
     listed = [replica for replica in replicas if replica.throwaways is not None]
     lagging = any(barrier.name not in (replica.throwaways or ()) for replica in listed)
     expected = world.status.replicas(barrier.environment)
@@ -173,7 +173,7 @@ def _echoes_old_key(finding: Finding) -> bool:
 # --- the end of the wait ---
 
 
-def _settled(rotation: Rotation, seen: Looks, environments: list[str], world: World) -> Outcome:
+def _settled(rotation: Rotation, seen: Sights, environments: list[str], world: World) -> Outcome:
     """Go on; where not every replica could be seen, let stragglers catch up first."""
     newest = max((f.moved_at for f in rotation.findings.values() if f.moved_at), default=world.now())
     left = newest + world.limits.settle - world.now()
@@ -187,8 +187,8 @@ def _is_open(rotation: Rotation, model: AffectedModel) -> bool:
     return model.id in rotation.findings and rotation.finding(model).verdict is None
 
 
-def _all_seen(rotation: Rotation, environment: str, seen: Looks, world: World) -> bool:
-    barrier, replicas = rotation.barrier(environment), seen.get(environment, ())
+def _all_seen(rotation: Rotation, environment: str, seen: Sights, world: World) -> bool:
+    barrier, replicas = rotation.barrier(environment), [sight.now for sight in seen.get(environment, ())]
     if barrier is None or len(replicas) < world.status.replicas(environment):
         return False
     return all(barrier.name in (replica.throwaways or ()) for replica in replicas)
@@ -204,15 +204,15 @@ def _gets_on(behind: list[Throwaway], left: list[AffectedModel]) -> bool:
     return not left and all(barrier.finding.passes for barrier in behind)
 
 
-def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel], seen: Looks) -> None:
+def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel], seen: Sights) -> None:
     why = [_why_behind(rotation, barrier, seen) for barrier in behind]
     why += [f"{listing(m.label for m in left)}: {reason(rotation, left[0])}"] if left else []
     refuse_projection(rotation, listing(why, joint="; "))
 
 
-def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Looks) -> str:
+def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Sights) -> str:
     where = rotation.plan.environments[barrier.environment]
-    replicas = seen.get(barrier.environment, ())
+    replicas = [sight.now for sight in seen.get(barrier.environment, ())]
     lagging = [r.name for r in replicas if r.throwaways is not None and barrier.name not in r.throwaways]
     if lagging:
         return f"in {where} {listing(f'`{name}`' for name in lagging)} does not have it"

@@ -7,23 +7,28 @@ from datetime import datetime, timedelta
 
 from bot.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
 from bot.plan import AffectedModel
-from bot.replica import Keys, Replica, Served, rise
-from bot.rotation import Finding, Ledger, Rotation, Silence, Tally
+from bot.replica import THROWAWAY, Keys, Replica, Served
+from bot.rotation import Finding, Ledger, Rotation, Silence, Tally, Throwaway
 from bot.secret import AZURE, VERTEX, family
 from bot.status import Asked
 from bot.steps.common import World, askable, noted, probe_each
 from bot.steps.throwaways import prefix
 
-Looks = Mapping[str, tuple[Replica, ...]]
-"""By environment, one look at each of its status addresses."""
+Sights = Mapping[str, tuple[Sight, ...]]
+"""By environment, one look at each of its status addresses, beside the look from which its counters count."""
 
 
-async def look(rotation: Rotation, environments: Iterable[str], world: World) -> Looks:
+async def look(rotation: Rotation, environments: Iterable[str], world: World) -> Sights:
     """Look once at every replica of *environments*."""
     wanted = [environment for environment in environments if world.status.addresses(environment)]
     asked = _asked(rotation)
     seen = await asyncio.gather(*(world.status.look([environment], asked) for environment in wanted))
-    return dict(zip(wanted, seen, strict=True))
+    return {environment: _beside(rotation, environment, now) for environment, now in zip(wanted, seen, strict=True)}
+
+
+def _beside(rotation: Rotation, environment: str, seen: Iterable[Replica]) -> tuple[Sight, ...]:
+    before = rotation.looks.get(environment, {})
+    return tuple(Sight(before=before.get(replica.url), now=replica) for replica in seen)
 
 
 def _asked(rotation: Rotation) -> Asked:
@@ -40,62 +45,58 @@ def _asked(rotation: Rotation) -> Asked:
 # --- counters ---
 
 
-def rebased(rotation: Rotation, seen: Looks) -> Rotation:
+def rebased(rotation: Rotation, seen: Sights) -> Rotation:
     """Let the counters of the environments in *seen* count from these looks on."""
     counted = noticed(rotation, seen)
-    looks = {environment: {replica.url: replica for replica in replicas} for environment, replicas in seen.items()}
+    looks = {environment: {sight.now.url: sight.now for sight in sights} for environment, sights in seen.items()}
     ledgers = {e: Ledger(then=ledger.now, now=ledger.now) for e, ledger in counted.ledgers.items() if e in seen}
     fresh = tuple(s.but(count=0) if s.environment in seen else s for s in counted.silences)
     return counted.but(looks={**counted.looks, **looks}, ledgers={**counted.ledgers, **ledgers}, silences=fresh)
 
 
-def noticed(rotation: Rotation, seen: Looks) -> Rotation:
+def noticed(rotation: Rotation, seen: Sights) -> Rotation:
     """Note what callers have met since the looks that count, and what was heard of the old key."""
-    since = rises(rotation, seen)
+    since = {e: [s.since for s in sights if s.since.counts is not None] for e, sights in seen.items()}
     return _silences(_tallied(rotation, since), since)
 
 
-def rises(rotation: Rotation, seen: Looks) -> Looks:
-    """Return what every replica has counted since the looks that count."""
-    return {
-        environment: tuple(rise(rotation.looks.get(environment, {}).get(r.url), r) for r in replicas)
-        for environment, replicas in seen.items()
-    }
+Rises = Mapping[str, list[Replica]]
+"""By environment, what each replica that shows counters has counted."""
 
 
-def _tallied(rotation: Rotation, since: Looks) -> Rotation:
+def _tallied(rotation: Rotation, since: Rises) -> Rotation:
     """Add up the requests of callers; the bot's own are told apart by their number only."""
     began = min((moment for f in rotation.findings.values() if (moment := f.moved_at)), default=None)
-    fresh = {environment: _ledger(rotation, environment, replicas) for environment, replicas in since.items()}
-    ledgers = {**rotation.ledgers, **{environment: ledger for environment, ledger in fresh.items() if ledger}}
-    if began is None or not any(fresh.values()):
+    fresh = {e: _ledger(rotation.ledgers.get(e, Ledger()), replicas) for e, replicas in since.items() if replicas}
+    if began is None or not fresh:
         return rotation
-    answered, failed = sum(one.now.new for one in ledgers.values()), sum(one.now.failed for one in ledgers.values())
+    ledgers = {**rotation.ledgers, **fresh}
+    answered, failed = (sum(getattr(one.now, what) for one in ledgers.values()) for what in ("new", "failed"))
     return rotation.but(ledgers=ledgers, tally=Tally(since=began, answered=answered, failed=failed))
 
 
-def _ledger(rotation: Rotation, environment: str, replicas: tuple[Replica, ...]) -> Ledger | None:
-    """Return what callers met in an environment; None where no counters tell."""
-    counted = [replica for replica in replicas if replica.counts is not None]
-    if not counted:
-        return None
-    ledger = rotation.ledgers.get(environment, Ledger())
-    served = [replica.served(model.id) for replica in counted for model in rotation.plan.models]
+def _ledger(ledger: Ledger, replicas: list[Replica]) -> Ledger:
+    """Add what callers met in an environment; throw-away models have none."""
+    served = [
+        served
+        for replica in replicas
+        for name, served in (replica.counts or {}).items()
+        if not name.startswith(THROWAWAY)
+    ]
     answered = ledger.then.new + max(0, sum(s.new for s in served) - ledger.probed.new)
     failed = ledger.then.failed + max(0, sum(s.failed for s in served) - ledger.probed.failed)
     return ledger.but(now=Served(new=answered, failed=failed))
 
 
-def _silences(rotation: Rotation, since: Looks) -> Rotation:
+def _silences(rotation: Rotation, since: Rises) -> Rotation:
     """Listen to the old key, once nothing is meant to use it any more."""
     if len(rotation.moved) < len(rotation.plan.models):
         return rotation.but(silences=())
     known = {(silence.environment, silence.url): silence for silence in rotation.silences}
     for environment, replicas in since.items():
         for replica in replicas:
-            if replica.counts is not None:
-                before = known.get((environment, replica.url))
-                known[environment, replica.url] = _heard(before, environment, replica)
+            place = (environment, replica.url)
+            known[place] = _heard(known.get(place), environment, replica)
     return rotation.but(silences=tuple(known.values()))
 
 
@@ -123,32 +124,38 @@ async def weighed(rotation: Rotation, models: Iterable[AffectedModel], world: Wo
     judged = {m.id: _judged(rotation, m, seen.get(m.environment, ()), world) for m in answered}
     rotation = rotation.learn(judged)
     anew = {m.environment for m in answered if is_contradicted(judged[m.id])}
-    anew |= {
-        environment for environment, replicas in seen.items() if _lacks_a_beginning(rotation, environment, replicas)
+    anew |= {environment for environment, sights in seen.items() if any(map(_lacks_a_beginning, sights))}
+    return _begun_anew(rotation, {environment: seen[environment] for environment in anew & seen.keys()})
+
+
+def _begun_anew(rotation: Rotation, seen: Sights) -> Rotation:
+    """Let the proofs of the environments in *seen* begin anew: only answers after these looks are in the counters."""
+    here = {m.id: rotation.finding(m) for m in rotation.plan.models if m.environment in seen}
+    fresh = {
+        id_: finding.but(passes=0, asked=0)
+        for id_, finding in here.items()
+        if id_ in rotation.findings and not (finding.verdict and finding.verdict.passed)
     }
-    return rebased(rotation, {environment: seen[environment] for environment in anew & seen.keys()})
+    return rebased(rotation.learn(fresh), seen)
 
 
-def _lacks_a_beginning(rotation: Rotation, environment: str, replicas: Iterable[Replica]) -> bool:
-    """Tell whether a replica shows counters now that it did not show when the proof began."""
-    before = rotation.looks.get(environment, {})
-    return any(
-        replica.counts is not None and (replica.url not in before or before[replica.url].counts is None)
-        for replica in replicas
-    )
+def _lacks_a_beginning(sight: Sight) -> bool:
+    """Tell whether a replica shows counters that it did not show when the proof began, or that began anew since."""
+    return sight.now.counts is not None and (sight.since.counts is None or sight.began_anew)
 
 
-def _judged(rotation: Rotation, model: AffectedModel, replicas: tuple[Replica, ...], world: World) -> Finding:
+def _judged(rotation: Rotation, model: AffectedModel, sights: tuple[Sight, ...], world: World) -> Finding:
     finding = rotation.finding(model)
     assert finding.latest is not None
-    if finding.latest.skipped:
-        return finding.but(verdict=finding.latest)
-    seen = observed(rotation, model, replicas, world)
-    verdict = _evidence(finding.latest, weigh(seen))
-    if _is_too_early(finding, verdict, seen, world):
+    if 0 < finding.passes < world.limits.probes:
         return finding.but(verdict=None)
-    judged = finding.but(verdict=verdict)
-    return judged if verdict.passed else judged.but(failing_since=finding.failing_since or world.now())
+    seen = observed(rotation, model, sights, world)
+    judged = finding.but(verdict=_evidence(finding.latest, weigh(seen)))
+    if _is_too_early(judged, seen, world):
+        return finding.but(verdict=None)
+    assert judged.verdict is not None
+    content = judged.verdict.passed or judged.verdict.skipped
+    return judged if content else judged.but(failing_since=finding.failing_since or world.now())
 
 
 def _evidence(answer: Evidence, judgement: tuple[Verdict, str]) -> Evidence:
@@ -156,28 +163,30 @@ def _evidence(answer: Evidence, judgement: tuple[Verdict, str]) -> Evidence:
     return answer.but(verdict=verdict, reason=reason)
 
 
-def _is_too_early(finding: Finding, verdict: Evidence, seen: Observation, world: World) -> bool:
-    """Tell whether more probes may still make a better verdict."""
-    if finding.passes == 0 or verdict.verdict not in (Verdict.LIKELY, Verdict.INCONCLUSIVE):
+def _is_too_early(finding: Finding, seen: Observation, world: World) -> bool:
+    """Tell whether more probes may still reach a replica that counts, and has not been reached."""
+    if finding.passes == 0 or not finding.verdict or finding.verdict.verdict not in UNDECIDED:
         return False
-    if finding.passes < world.limits.probes:
-        return True
     counted = [sight for sight in seen.sights if sight.now.counts is not None]
     unreached = any(not sight.since.served(seen.model_id).new for sight in counted)
     return unreached and finding.asked < turns(len(seen.sights), world.limits.probes)
 
 
+UNDECIDED = frozenset({Verdict.LIKELY, Verdict.INCONCLUSIVE})
+
+
 def is_contradicted(finding: Finding) -> bool:
-    """Tell whether a model answers well, and a replica shows that this proves nothing."""
+    """Tell whether a model answers well, or is not asked, and a replica shows that this proves nothing."""
     verdict, latest = finding.verdict, finding.latest
-    return bool(verdict and latest and latest.passed and verdict.verdict in (Verdict.INVALID, Verdict.PROJECTION))
+    fine = latest is not None and (latest.passed or latest.skipped)
+    return bool(fine and verdict and verdict.verdict in (Verdict.INVALID, Verdict.PROJECTION))
 
 
-def observed(rotation: Rotation, model: AffectedModel, replicas: tuple[Replica, ...], world: World) -> Observation:
+def observed(rotation: Rotation, model: AffectedModel, sights: tuple[Sight, ...], world: World) -> Observation:
     """Put together all that was seen of a model."""
     finding, environment = rotation.finding(model), model.environment
     assert finding.latest is not None
-    barrier, before = rotation.barrier(environment), rotation.looks.get(environment, {})
+    barrier = rotation.barrier(environment)
     everywhere = barrier is not None and barrier.everywhere
     return Observation(
         model_id=model.id,
@@ -185,10 +194,10 @@ def observed(rotation: Rotation, model: AffectedModel, replicas: tuple[Replica, 
         answer=finding.latest,
         passes=finding.passes,
         wanted=world.limits.probes,
-        sights=tuple(Sight(before=before.get(replica.url), now=replica) for replica in replicas),
+        sights=sights,
         barrier=barrier.name if barrier else "",
         projected=PROJECTED if everywhere else "",
-        unlisted=_has_unlisted(rotation, environment, replicas, world),
+        unlisted=_has_unlisted(barrier, sights, world.status.replicas(environment)),
         old_token_until=_old_token_until(rotation, finding, world),
     )
 
@@ -196,14 +205,13 @@ def observed(rotation: Rotation, model: AffectedModel, replicas: tuple[Replica, 
 PROJECTED = "a model made after the change answered on every replica asked"
 
 
-def _has_unlisted(rotation: Rotation, environment: str, replicas: tuple[Replica, ...], world: World) -> bool:
+def _has_unlisted(barrier: Throwaway | None, sights: tuple[Sight, ...], replicas: int) -> bool:
     """Tell whether some replica has no status address: the barrier has no callers, so every answer is counted."""
-    if world.status.replicas(environment) > len(replicas):
+    if replicas > len(sights):
         return True
-    barrier = rotation.barrier(environment)
-    if barrier is None or any(replica.counts is None for replica in replicas):
+    if barrier is None or any(sight.now.counts is None for sight in sights):
         return False
-    return sum(replica.served(barrier.name).new for replica in replicas) < barrier.answered
+    return sum(sight.now.served(barrier.name).new for sight in sights) < barrier.answered
 
 
 TOKEN_LIFE = timedelta(minutes=60)
@@ -253,13 +261,11 @@ def _asked_after(finding: Finding, moment: datetime) -> bool:
     return finding.latest is not None and finding.latest.at > moment
 
 
-def _doubted(rotation: Rotation, model: AffectedModel, replicas: tuple[Replica, ...], world: World) -> Finding:
+def _doubted(rotation: Rotation, model: AffectedModel, sights: tuple[Sight, ...], world: World) -> Finding:
     """Keep a verdict that nothing speaks against; it is as old as the newest answer."""
     finding = rotation.finding(model)
     assert finding.latest is not None
-    if finding.latest.skipped:
-        return finding
-    against = doubt(observed(rotation, model, replicas, world))
+    against = doubt(observed(rotation, model, sights, world))
     if against:
         return finding.but(verdict=_evidence(finding.latest, against))
     return finding.but(verdict=finding.verdict.but(at=finding.latest.at)) if finding.verdict else finding

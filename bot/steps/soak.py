@@ -15,6 +15,7 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
     since = rotation.well_since or world.now()
     end = since + world.limits.soak
     due = rotation.look_at or min(end, since + world.limits.look_interval)
+    rotation = rotation.but(soak_until=end)
     if world.now() < due:
         return Wait(rotation.but(look_at=due), "soaking", due - world.now())
     rotation, left = await look_again(rotation, due if world.limits.soak else rotation.requested_at, world)

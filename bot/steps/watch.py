@@ -6,11 +6,12 @@ Nothing can be taken back any more. What goes wrong is told, with what still hel
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from bot.errors import ApiError
 from bot.evidence import Evidence
 from bot.plan import users_of
 from bot.rotation import Rotation, Trouble, was_failing_before
 from bot.steps.common import Done, Outcome, Wait, World, noted, probe_each
-from bot.steps.sight import Looks, look, rebased, rises
+from bot.steps.sight import Sights, look, rebased
 from bot.steps.throwaways import likenesses
 
 FIRST = timedelta(seconds=5)
@@ -34,13 +35,20 @@ async def watch(rotation: Rotation, world: World) -> Outcome:
 
 async def _looked(rotation: Rotation, world: World) -> Rotation:
     """Look once at everything, and note what has gone wrong since, or is well again."""
-    inventory = await world.control_plane.inventory()
     asked, answers = await _answers(rotation, world)
     seen = await look(asked, rotation.plan.environments, world)
     wrong = dict(_wrong_answers(asked, answers))
-    wrong |= dict(_wrong_counters(asked, rises(asked, seen)))
-    wrong |= {name: f"{name} refers to the deleted key" for name in users_of(inventory, rotation.plan.old_key)}
+    wrong |= dict(_wrong_counters(asked, seen))
+    wrong |= {name: f"{name} refers to the deleted key" for name in await _orphans(rotation, world)}
     return _told(rebased(asked, seen), wrong, world.now())
+
+
+async def _orphans(rotation: Rotation, world: World) -> tuple[str, ...]:
+    """Name what refers to the deleted key; a control plane that does not answer now is looked at next time."""
+    try:
+        return users_of(await world.control_plane.inventory(), rotation.plan.old_key)
+    except ApiError:
+        return ()
 
 
 async def _answers(rotation: Rotation, world: World) -> tuple[Rotation, dict[str, Evidence]]:
@@ -60,18 +68,18 @@ def _wrong_answers(rotation: Rotation, answers: dict[str, Evidence]) -> Iterator
             yield model.label, f"{model.label} does not answer: {evidence.reason}"
 
 
-def _wrong_counters(rotation: Rotation, since: Looks) -> Iterator[tuple[str, str]]:
-    """Yield what the counters show since the look before: callers that fail, and the deleted key in use."""
-    for environment, replicas in since.items():
-        for replica in replicas:
-            if replica.old:
-                said = f"`{replica.name}` still serves with the deleted key: do not revoke it at the provider yet"
-                yield replica.name, said
+def _wrong_counters(rotation: Rotation, seen: Sights) -> Iterator[tuple[str, str]]:
+    """Yield what the counters show since the look before: the deleted key in use, and callers that fail."""
+    for environment, sights in seen.items():
+        for sight in sights:
+            if sight.since.old:
+                said = f"`{sight.now.name}` still serves with the deleted key: do not revoke it at the provider yet"
+                yield f"`{sight.now.name}`", said
         for model in (m for m in rotation.plan.models if m.environment == environment):
-            served = [replica.served(model.id) for replica in replicas]
+            served = [sight.since.served(model.id) for sight in sights]
             answered, failed = sum(s.new for s in served), sum(s.failed for s in served)
             if failed >= MANY and failed > answered:
-                yield f"callers of {model.label}", f"{failed:,} requests of callers for {model.label} have failed"
+                yield f"what callers ask of {model.label}", f"{failed:,} requests of callers to {model.label} failed"
 
 
 def _told(rotation: Rotation, wrong: dict[str, str], now: datetime) -> Rotation:

@@ -84,7 +84,7 @@ async def test_a_dead_old_key_does_not_make_a_lagging_gateway_blame_the_new_secr
 
     card = await begun(stage, "waiting for an approver")
 
-    assert "3 likely" in card.plain
+    assert "3 proved" in card.plain
 
 
 async def test_a_move_that_was_accepted_and_has_no_effect_is_noticed(stage: Stage) -> None:
