@@ -95,6 +95,9 @@ class Observation(Frozen):
     old_token_until: datetime | None = None
     """Until when the gateway may go on with a token that it got for the old secret, though it counts the new key."""
 
+    hides_tokens: bool = False
+    """Secrets are exchanged for tokens here, and the gateway does not say whether it is one that keeps them too long."""
+
 
 # --- what speaks against a model ---
 
@@ -192,6 +195,8 @@ def _lacks(seen: Observation) -> Iterator[str]:
         yield from (f"{sight.now.name} {lack}" for lack in _lacks_of(sight, seen) if lack)
     if seen.unlisted:
         yield "a replica answers that has no status address in the settings"
+    if seen.hides_tokens:
+        yield "the gateway does not tell its version, and may use a token of the old secret"
     if _counted(seen) < seen.passes:
         yield f"the counters show {_counted(seen):,} of {seen.passes:,} answers: what gave the others was not seen"
 

@@ -123,20 +123,28 @@ async def weighed(rotation: Rotation, models: Iterable[AffectedModel], world: Wo
     rotation = noticed(rotation, seen)
     judged = {m.id: _judged(rotation, m, seen.get(m.environment, ()), world) for m in answered}
     rotation = rotation.learn(judged)
-    anew = {m.environment for m in answered if is_contradicted(judged[m.id])}
-    anew |= {environment for environment, sights in seen.items() if any(map(_lacks_a_beginning, sights))}
-    return _begun_anew(rotation, {environment: seen[environment] for environment in anew & seen.keys()})
+    contradicted = {m.environment for m in answered if is_contradicted(judged[m.id])}
+    lacking = {m.environment for m in answered if _deserves_another_beginning(judged[m.id], m, seen, world)}
+    rotation = _begun_anew(rotation, {e: seen[e] for e in contradicted & seen.keys()}, asked=0)
+    return _begun_anew(rotation, {e: seen[e] for e in lacking - contradicted}, asked=None)
 
 
-def _begun_anew(rotation: Rotation, seen: Sights) -> Rotation:
+def _begun_anew(rotation: Rotation, seen: Sights, *, asked: int | None) -> Rotation:
     """Let the proofs of the environments in *seen* begin anew: only answers after these looks are in the counters."""
     here = {m.id: rotation.finding(m) for m in rotation.plan.models if m.environment in seen}
     fresh = {
-        id_: finding.but(passes=0, asked=0)
+        id_: finding.but(passes=0, asked=finding.asked if asked is None else asked)
         for id_, finding in here.items()
         if id_ in rotation.findings and not (finding.verdict and finding.verdict.passed)
     }
     return rebased(rotation.learn(fresh), seen)
+
+
+def _deserves_another_beginning(finding: Finding, model: AffectedModel, seen: Sights, world: World) -> bool:
+    """Tell whether a proof is to begin anew because of its counters; an address that never keeps still ends that."""
+    sights = seen.get(model.environment, ())
+    early = finding.asked < turns(max(1, len(sights)), world.limits.probes)
+    return early and any(map(_lacks_a_beginning, sights))
 
 
 def _lacks_a_beginning(sight: Sight) -> bool:
@@ -199,6 +207,7 @@ def observed(rotation: Rotation, model: AffectedModel, sights: tuple[Sight, ...]
         projected=PROJECTED if everywhere else "",
         unlisted=_has_unlisted(barrier, sights, world.status.replicas(environment)),
         old_token_until=_old_token_until(rotation, finding, world),
+        hides_tokens=_exchanges(rotation) and not finding.latest.gateway,
     )
 
 
@@ -220,9 +229,14 @@ TOKEN_LIFE = timedelta(minutes=60)
 TOKENS_FOLLOW = (0, 5, 0)
 
 
+def _exchanges(rotation: Rotation) -> bool:
+    """Tell whether the secrets of this key may be exchanged for tokens."""
+    return family(rotation.plan.old_key) in (VERTEX, AZURE)
+
+
 def _old_token_until(rotation: Rotation, finding: Finding, world: World) -> datetime | None:
     """Say until when an old gateway may go on with a token of the old secret, where tokens are what it sends."""
-    if family(rotation.plan.old_key) not in (VERTEX, AZURE) or not finding.moved_at or not finding.latest:
+    if not _exchanges(rotation) or not finding.moved_at or not finding.latest:
         return None
     version = tuple(int(part) for part in finding.latest.gateway.removeprefix("AISIX/").split(".") if part)
     until = finding.moved_at + TOKEN_LIFE

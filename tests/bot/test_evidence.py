@@ -332,6 +332,11 @@ EVERYTHING = {
         "AISIX/0.4.2 may use a token of the old secret until 15:02 UTC",
     ),
     "token, and a gateway without a name": (observed(old_token_until=later(0)), INVALID, "the gateway may use a token"),
+    "a gateway that hides its version, and tokens": (
+        observed(hides_tokens=True),
+        LIKELY,
+        "does not tell its version, and may use a token of the old secret",
+    ),
     # what a replica shows against the model
     "old key still counted (G1)": (observed(sight(**old(3))), INVALID, "served it 3 times with the old key"),
     "old key once, on the second": (observed(*two(**old())), INVALID, "replica-2:9090 served it once with the old key"),

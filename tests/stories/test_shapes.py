@@ -19,6 +19,9 @@ from sandbox.slack import Message, Slack
 from tests.support.stage import KEY, NEW_SECRET, OLD_SECRET, Stage
 
 WAITING = "waiting for an approver"
+QUICK = {"PROJECTION_TIMEOUT": "1.5", "VERIFY_TIMEOUT": "1.5", "PROBES": "12"}
+"""So many probes that even among the requests of applications they reach both replicas, as a proof needs."""
+
 CHAT, SMALL, EMBEDDING = "gpt-4o", "gpt-4o-mini", "text-embedding-3-small"
 
 
@@ -27,7 +30,7 @@ async def shape(redis_url: str, *environments: str, **switches: Any) -> AsyncIte
     """Set a stage with one key, allowed everywhere and used nowhere yet."""
     names = environments or ("production",)
     async with Slack() as slack, Aisix(Switches(**switches), dict.fromkeys(names, 2)) as aisix:
-        stage = Stage(slack, aisix, redis_url, {"PROJECTION_TIMEOUT": "1.5", "VERIFY_TIMEOUT": "1.5"})
+        stage = Stage(slack, aisix, redis_url, dict(QUICK))
         aisix.add_key(KEY, secret=OLD_SECRET)
         aisix.add_key("Other key", secret="sk-other-0123456789abc")
         aisix.upstream.accept(NEW_SECRET)
@@ -124,20 +127,21 @@ def moves(stage: Stage) -> list[str]:
 
 # --- a key that several environments share ---
 
-ORDER = {"ENVIRONMENT_ORDER": "development,staging,production", "WAVES": "1,rest"}
 THREE = ("development", "staging", "production")
 
 
 @asynccontextmanager
-async def shared(redis_url: str, allowed: tuple[str, ...] = THREE, **switches: Any) -> AsyncIterator[Stage]:
+async def shared(
+    redis_url: str, allowed: tuple[str, ...] = THREE, order: str = ",".join(THREE)
+) -> AsyncIterator[Stage]:
     """A key behind two models in each of three environments, whose list of environments was made narrower since."""
-    async with shape(redis_url, *THREE, **switches) as stage:
+    async with shape(redis_url, *THREE) as stage:
         for where in THREE:
             add(stage, "chat", where=where)
             add(stage, "chat-small", SMALL, where=where)
         ids = [stage.aisix.environment(name).id for name in allowed]
         stage.aisix.edit(stage.key_named(KEY), allowed_environments=ids, settled=True)
-        stage.overrides |= ORDER
+        stage.overrides |= {"ENVIRONMENT_ORDER": order, "WAVES": "1,rest"}
         async with stage.bot():
             yield stage
 
@@ -212,20 +216,48 @@ async def test_a_replica_of_the_first_environment_that_lags_keeps_the_later_ones
 async def test_g9_what_is_not_allowed_any_more_cannot_go_back_and_that_is_said_until_somebody_allows_it(
     redis_url: str,
 ) -> None:
-    async with shared(redis_url, allowed=("production",)) as stage:
-        stage.aisix.faults.before("PATCH", "/models/", lambda: stage.aisix.upstream.refuse(NEW_SECRET))
-        card = await run_into(stage, "stopped: the new secret was refused")
+    async with shared(redis_url, allowed=("production",), order="production,development") as stage:
+        old, development = stage.key_named(KEY), stage.aisix.environment("development").id
+        async with asked(stage, "chat"):
+            stage.aisix.faults.before("PATCH", f"{development}/models/", lambda: withdraw_chat(stage))
+            card = await run_into(stage, "stopped: the new secret was refused")
+            assert moves(stage) == ["production", "development"]
 
-        await stage.press("Roll back", card)
-        await stage.says(card, "stopped: a model could not be moved")
-        assert "in development" in card.plain
+            await stage.press("Roll back", card)
+            await stage.says(card, "stopped: a model could not be moved")
+            assert "chat in development" in card.plain
+            assert {m.display_name for m in stage.aisix.models.values() if m.provider_key_id != old.id} == {"chat"}
+
+            stage.aisix.edit(old, allowed_environments=[stage.aisix.environment(name).id for name in THREE])
+            await stage.press("Try again", card)
+            await stage.says(card, "rolled back")
+        assert stage.keys_in_use() == {old.id}
+        assert leftovers(stage) == []
+
+
+def withdraw_chat(stage: Stage) -> None:
+    """Have the provider take one model from the new account, in the middle of the rotation."""
+    stage.aisix.upstream.models_for(NEW_SECRET, {SMALL})
+
+
+async def test_g9_a_replacement_that_loses_an_environment_after_the_proof_voids_the_approval(redis_url: str) -> None:
+    async with shared(redis_url) as stage, asked(stage, "chat"):
+        card = await run_into(stage, WAITING)
+        replacement = stage.key_named("(20")
+        everywhere = replacement.allowed_environments
+        production = stage.aisix.environment("production").id
+        stage.aisix.edit(replacement, allowed_environments=[production], settled=True)
+
+        await stage.press("Delete old key", card, who="U_APPROVER")
+        await stage.says(card, "stopped:")
+        assert "does not have the provider key" in card.plain
         assert nothing_is_deleted(stage, card)
 
-        everywhere = [stage.aisix.environment(name).id for name in THREE]
-        stage.aisix.edit(stage.key_named(KEY), allowed_environments=everywhere)
+        stage.aisix.edit(replacement, allowed_environments=everywhere, settled=True)
         await stage.press("Try again", card)
-        await stage.says(card, "rolled back")
-        assert stage.keys_in_use() == {stage.key_named(KEY).id}
+        await stage.says(card, WAITING, timeout=30)
+        assert await unproved(stage) == {}
+        await approve(stage, card)
 
 
 async def test_an_environment_that_the_key_is_allowed_in_and_not_used_in_is_kept_for_the_replacement(

@@ -385,3 +385,92 @@ async def test_a_model_that_failed_before_is_said_and_does_not_block(stage: Stag
     card = await waiting(stage)
 
     assert "as before" in card.plain
+
+
+# --- status addresses and counters that are not what they seem ---
+
+
+@pytest.mark.parametrize("labels", ["names", "full"])
+@pytest.mark.parametrize("addresses", ["shared", "foreign", "nowhere"])
+async def test_metrics_behind_another_address_prove_nothing(redis_url: str, addresses: str, labels: str) -> None:
+    async with trap(redis_url, status_addresses=addresses, metric_labels=labels) as stage:
+        card = await stage.ask()
+        await stage.give(card)
+        await stage.slack.until(lambda: card.plain[:1] in "◕■", timeout=30, what="an end of the verification")
+
+        found = await verdicts(stage)
+        assert Verdict.PROVED not in {found.get(CHAT), found.get(EMBED)}
+
+
+async def test_metrics_of_another_environment_do_not_hide_a_replica_on_the_old_key(redis_url: str) -> None:
+    async with trap(redis_url, status_addresses="foreign", model_create=False) as stage:
+        model = next(m for m in stage.aisix.models.values() if m.display_name == "support-embed")
+        straggler(stage).reject_rows = {model.id}
+
+        card = await run_into(stage, "stopped:")
+
+        assert not {Verdict.PROVED, Verdict.LIKELY} & {(await verdicts(stage)).get(EMBED)}
+        assert nothing_is_deleted(stage, card)
+
+
+@pytest.mark.parametrize(
+    ("switches", "verdict"),
+    [
+        ({"balancing": "connections"}, Verdict.PROVED),
+        ({"lazy_counters": True}, Verdict.PROVED),
+        ({"metric_labels": "full"}, Verdict.PROVED),
+        ({"metric_labels": "no_key"}, Verdict.LIKELY),
+        ({"gateway_version": "0.4.2"}, Verdict.PROVED),
+        ({"gateway_version": "0.3.1"}, Verdict.LIKELY),
+        ({"status_urls": False}, Verdict.LIKELY),
+        ({"model_create": False}, Verdict.PROVED),
+    ],
+    ids=str,
+)
+async def test_what_a_gateway_shows_decides_between_proved_and_likely(
+    redis_url: str, switches: dict[str, Any], verdict: Verdict
+) -> None:
+    async with trap(redis_url, **switches) as stage:
+        await run_into(stage, "waiting for an approver")
+
+        assert set((await verdicts(stage)).values()) == {verdict}
+
+
+@pytest.mark.parametrize("rows", ["ids", "store_key"])
+async def test_a_replica_that_rejects_the_replacement_itself_is_seen_however_it_names_the_row(
+    redis_url: str, rows: str
+) -> None:
+    async with trap(redis_url, rejected_rows=rows, model_create=False) as stage:
+        model = next(m for m in stage.aisix.models.values() if m.display_name == "support-embed")
+        straggler(stage).reject_rows = {model.id}
+
+        card = await run_into(stage, "stopped: the gateway has not taken the change")
+
+        assert (await verdicts(stage))[EMBED] is Verdict.INVALID
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_a_replica_that_restarts_amid_the_proof_has_to_prove_it_again(redis_url: str) -> None:
+    async with trap(redis_url, overrides={"REQUIRE_PROOF": "true", "VERIFY_TIMEOUT": "10"}) as stage:
+        card = await stage.ask()
+        stage.aisix.faults.before("PATCH", "/models/", lambda: straggler(stage).restart())
+        await stage.give(card)
+        await stage.says(card, "waiting for an approver", timeout=30)
+
+        assert set((await verdicts(stage)).values()) == {Verdict.PROVED}
+
+
+# --- people in a hurry ---
+
+
+async def test_roll_back_counts_however_fast_the_rotation_moves(stage: Stage) -> None:
+    for number in range(40):
+        stage.aisix.add_model("production", f"more-{number}", key=stage.key_named(KEY), upstream="gpt-4o")
+    card = await stage.ask()
+    await stage.give(card)
+
+    await stage.press("Roll back", card)
+
+    await stage.says(card, "rolled back")
+    assert stage.key_named(KEY).id in stage.keys_in_use()
+    assert stage.slack.person("U_REQUESTER").ephemerals == []
