@@ -110,7 +110,7 @@ def evidence(answer: Answer, *, alias: str, at: datetime) -> Evidence:
     rejected = verdict is Verdict.REJECTED
     return Evidence(
         verdict=verdict,
-        reason=reason if verdict is Verdict.LIKELY else f"{reason} ({answer.signature})",
+        reason=reason if verdict is Verdict.LIKELY or answer.trouble else f"{reason} ({answer.signature})",
         at=at,
         signature=answer.signature,
         gateway=answer.gateway,

@@ -141,6 +141,9 @@ class Plan(Frozen):
     environments: dict[str, str] = {}
     """Name by id, of every environment that an affected model lives in."""
 
+    route_environments: tuple[str, ...] = ()
+    """Ids of the environments that those routes are in: the replacement has to be allowed there as well."""
+
     allowed_in: tuple[str, ...] = ()
     """Names of the environments that the old key is allowed in."""
 
@@ -150,6 +153,11 @@ class Plan(Frozen):
 
     unverifiable: tuple[str, ...] = ()
     """Ids of environments with affected models and no gateway in the settings."""
+
+    @property
+    def needed_in(self) -> frozenset[str]:
+        """Return the ids of the environments that the replacement has to be allowed in."""
+        return frozenset({*self.environments, *self.route_environments})
 
 
 def find_key(inventory: Inventory, asked: str) -> ProviderKey:
@@ -189,12 +197,14 @@ def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str
         if old_key.is_used_by(route)
     )
     environments = {model.environment: model.environment_name for model in models}
+    routed = {route.environment for route in inventory.routes if old_key.is_used_by(route)}
     known = set(gateways)
     plan = Plan(
         old_key=old_key,
         models=models,
         dependents=dependents(inventory, direct),
         routes=routes,
+        route_environments=tuple(sorted(routed)),
         has_routes=inventory.has_routes,
         environments=environments,
         allowed_in=tuple(inventory.environment_name(env) for env in old_key.allowed_environments),
@@ -263,7 +273,7 @@ def _dependent(inventory: Inventory, model: Model, role: str) -> Dependent:
 def warnings(plan: Plan, inventory: Inventory) -> Iterable[str]:
     """Say in words what the person should know before giving a secret."""
     if not plan.models:
-        yield "No model uses this key."
+        yield "Nothing here can prove the new secret, as no model uses this key: try it at the provider first."
     for environment in plan.unverifiable:
         yield (
             f"`{plan.environments[environment]}` has no gateway in the settings: its "
@@ -326,6 +336,7 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
             models=models,
             environments=environments,
             routes=fresh.routes,
+            route_environments=fresh.route_environments,
             dependents=dependents(inventory, [m for m in inventory.models if m.id in {k.id for k in models}]),
             old_key_gone=gone,
             unverifiable=tuple(env for env in environments if env not in set(gateways)),

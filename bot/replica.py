@@ -307,6 +307,7 @@ class Names:
         self._ids = {model.id for model in models}
         self._aliases = {model.alias: model.id if often[model.alias] == 1 else UNNAMED for model in models}
         self._wildcards: Sequence[str] = [alias for alias in self._aliases if "*" in alias]
+        self._upstreams = {model.id: model.upstream for model in models if "*" not in model.alias}
 
     def model(self, labels: Mapping[str, str]) -> str | None:
         """Return which model a sample is about; None where it is surely another one."""
@@ -317,7 +318,13 @@ class Names:
         if id_ not in NOT_TOLD:
             return id_ if id_ in self._ids else None
         found = {id_ for name in told if (id_ := self._by_alias(name)) is not None}
-        return found.pop() if len(found) == 1 else UNNAMED
+        one = found.pop() if len(found) == 1 else UNNAMED
+        return UNNAMED if self._is_of_another(one, labels.get("upstream_model")) else one
+
+    def _is_of_another(self, model: str, upstream: str | None) -> bool:
+        """Tell whether another of the models was asked on the way to this one: a cache embeds what chat is asked."""
+        own = self._upstreams.get(model)
+        return own is not None and upstream != own and upstream in self._upstreams.values()
 
     def _by_alias(self, name: str) -> str | None:
         if name in self._aliases:

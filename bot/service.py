@@ -268,7 +268,7 @@ class RotationService:
         plan, wanted = rotation.plan, rotation.replacement
         await self._jobs.announce(rotation)
         try:
-            key_id = await self._control_plane.create_key(plan.old_key, wanted.name, plan.environments, secret)
+            key_id = await self._control_plane.create_key(plan.old_key, wanted.name, plan.needed_in, secret)
         except Uncertain as trouble:
             log.warning("create_uncertain", rotation=rotation.id, why=str(trouble))
         except ApiError as refusal:

@@ -28,17 +28,17 @@ async def point_back(rotation: Rotation, world: World) -> Outcome:
     ours = rotation.own_keys(inventory.keys)
     there = models_on(inventory, ours)
     left = [model for model in rotation.plan.models if model.id in there]
-    old = rotation.plan.old_key
-    gone = inventory.key(old.id) is None
+    old = inventory.key(rotation.plan.old_key.id)
+    gone = old is None
     if gone and rotation.track is Track.WITHDRAW:  # callers are best served by the next secret, not by waiting
         return Done(rotation.but(plan=rotation.plan.but(old_key_gone=True)))
     if left and gone:
         sentence = "There is no way back: the old key no longer exists. Only a working secret helps the callers now."
         after = rotation.but(plan=rotation.plan.but(old_key_gone=True))
         raise Blocked(StopKind.REFUSED, "the old key is gone", sentence, after=after)
-    if not left:
+    if not left or old is None:
         return Done(_say_left_alone(rotation, inventory))
-    outcome = await point(rotation, left, old.id, world)
+    outcome = await point(rotation, left, old, world)
     return replace(outcome, reason=f"{plural(len(left), 'model')} to point back")
 
 

@@ -83,14 +83,6 @@ def _verified(rotation: Rotation, done: int, world: World) -> Outcome:
     return Done(rotation.but(verified_at=world.now(), well_since=world.now(), look_at=None))
 
 
-def _with_better_chances(rotation: Rotation, world: World) -> Rotation:
-    """Ask again, with the next wave, what could not be proved while others of the environment were on the old key."""
-    here = {m.environment for m in in_hand(rotation, world) if rotation.finding(m).latest is None}
-    findings = {m.id: rotation.finding(m) for m in rotation.plan.models if m.environment in here}
-    unsure = {id_: f.unproved for id_, f in findings.items() if f.verdict and f.verdict.verdict is Verdict.LIKELY}
-    return rotation.learn(unsure)
-
-
 def _is_verified(finding: Finding, world: World) -> bool:
     if finding.latest is None:
         return False
@@ -134,16 +126,21 @@ def refuse_unverifiable(rotation: Rotation, world: World) -> None:
     if blind:
         sentence = f"{listing(f'`{name}`' for name in blind)} has no gateway in the settings (AISIX_GATEWAYS)."
         raise Blocked(StopKind.UNVERIFIED, "some models cannot be verified", sentence, after=rotation)
-    nameless = [m.label for m in plan.models if world.gateways.lacks_a_name(m)]
-    if nameless:
-        sentence = f"{listing(nameless)} has a wildcard alias: name a concrete model for it in `probes`."
-        raise Blocked(StopKind.UNVERIFIED, "some models cannot be verified", sentence, after=rotation)
+    refuse_nameless(rotation, world)
     if plan.routes:
         sentence = (
             f"The passthrough route {listing(plan.routes)} still holds the old key. "
             "I do not move routes: point it at the replacement, then try again."
         )
         raise Blocked(StopKind.DRIFT, "a route still uses the old key", sentence, resume="replace", after=rotation)
+
+
+def refuse_nameless(rotation: Rotation, world: World) -> None:
+    """Stop at a wildcard alias that cannot be asked."""
+    nameless = [m.label for m in askable(rotation, world) if world.gateways.lacks_a_name(m)]
+    if nameless:
+        sentence = f"{listing(nameless)} has a wildcard alias: name a concrete model for it in `probes`."
+        raise Blocked(StopKind.UNVERIFIED, "some models cannot be verified", sentence, after=rotation)
 
 
 def _block_on_unverified(rotation: Rotation, left: list[AffectedModel]) -> None:

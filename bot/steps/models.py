@@ -18,6 +18,7 @@ from bot.steps.common import (
     point,
     refuse_drift,
 )
+from bot.steps.live import refuse_nameless
 
 
 async def cut_over(rotation: Rotation, world: World) -> Outcome:
@@ -34,7 +35,7 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     returned = [model for model in left if rotation.finding(model).moved_at]
     if returned:
         return _read_back(moved, returned, world)
-    return await point(_without_barriers(moved, left), left, key.id, world)
+    return await point(_without_barriers(moved, left), left, key, world)
 
 
 def _mark_moved(rotation: Rotation, there: set[str], at: datetime) -> Rotation:
@@ -51,6 +52,7 @@ def _without_barriers(rotation: Rotation, moving: list[AffectedModel]) -> Rotati
 
 def _refuse_unprovable(rotation: Rotation, world: World) -> None:
     """Stop before anything moves where the settings ask for a proof that cannot be had."""
+    refuse_nameless(rotation, world)
     environments = rotation.plan.environments
     blind = [name for id_, name in environments.items() if not world.status.addresses(id_)]
     if world.limits.require_proof and blind:

@@ -42,14 +42,16 @@ async def project(rotation: Rotation, world: World) -> Outcome:
     rotation = await _with_created(rotation, world)
     rotation = await _ask_barriers(rotation, world)
     seen = await look(rotation, environments, world)
-    rotation = rotation.but(barriers=tuple(_confirmed(barrier, seen, world) for barrier in rotation.barriers))
+    looked = (_confirmed(b, seen, world) if b.environment in environments else b for b in rotation.barriers)
+    rotation = rotation.but(barriers=tuple(looked))
     behind = [barrier for barrier in rotation.barriers if not barrier.everywhere]
     rotation, left = await _ask_models(rotation, world)
     if not behind and not left:
         return _settled(rotation, seen, environments, world)
-    if waited(rotation, world) > world.limits.projection:
+    getting_on = not left and not any(_is_stuck(barrier, seen) for barrier in behind)
+    if not getting_on and waited(rotation, world) > world.limits.projection:
         _stop(rotation, behind, left, seen)
-    return Wait(rotation, _progress(behind, left), timedelta(0) if _gets_on(behind, left) else POLL / 4)
+    return Wait(rotation, _progress(behind, left), timedelta(0) if getting_on else POLL / 4)
 
 
 def _unproved_environments(rotation: Rotation, world: World) -> list[str]:
@@ -91,7 +93,7 @@ async def _with_created(rotation: Rotation, world: World) -> Rotation:
 
 
 async def _ask_barriers(rotation: Rotation, world: World) -> Rotation:
-    """Ask each barrier that is not everywhere yet, once for each model it stands for."""
+    """Ask each barrier that is not everywhere yet, as often as it has to answer."""
     models = {model.id: model for model in rotation.plan.models}
     behind = {b.sample: b for b in rotation.barriers if not b.everywhere}
     asked: dict[str, Throwaway] = {}
@@ -121,6 +123,7 @@ def _asked(barrier: Throwaway, evidence: Evidence, world: World) -> Throwaway:
     """Note an answer: whatever the upstream said, the gateway had the row; only one that lacks it breaks the row."""
     passes = barrier.finding.passes + _has_row(evidence) if evidence.verdict is not Verdict.PROJECTION else 0
     finding = counted(barrier.finding, evidence, world.now()).but(passes=passes)
+    finding = finding.but(failing_since=None) if _has_row(evidence) else finding
     return barrier.but(finding=finding, answered=barrier.answered + evidence.passed)
 
 
@@ -137,11 +140,10 @@ def _confirmed(barrier: Throwaway, seen: Sights, world: World) -> Throwaway:
     """Tell whether a barrier is everywhere: every replica that lists its models has it, and enough have answered."""
     replicas = [sight.now for sight in seen.get(barrier.environment, ())]
     listed = [replica for replica in replicas if replica.throwaways is not None]
-    lagging = any(barrier.name not in (replica.throwaways or ()) for replica in listed)
     expected = world.status.replicas(barrier.environment)
     all_tell = len(listed) == len(replicas) == expected
     enough = world.limits.probes if all_tell else turns(expected, world.limits.probes)
-    return barrier.but(everywhere=not lagging and barrier.finding.passes >= enough)
+    return barrier.but(everywhere=not _lagging(barrier, seen) and barrier.finding.passes >= enough)
 
 
 # --- the models of environments that can have no barrier ---
@@ -200,8 +202,16 @@ def _progress(behind: list[Throwaway], left: list[AffectedModel]) -> str:
     return f"{plural(len(behind), 'environment')} not there yet"
 
 
-def _gets_on(behind: list[Throwaway], left: list[AffectedModel]) -> bool:
-    return not left and all(barrier.finding.passes for barrier in behind)
+def _is_stuck(barrier: Throwaway, seen: Sights) -> bool:
+    """Tell whether more answers alone will not help a barrier on: it fails, or a replica lacks it."""
+    finding = barrier.finding
+    return not finding.passes or finding.failing_since is not None or bool(_lagging(barrier, seen))
+
+
+def _lagging(barrier: Throwaway, seen: Sights) -> list[str]:
+    """Name the replicas that list their models, and not this one."""
+    replicas = [sight.now for sight in seen.get(barrier.environment, ())]
+    return [r.name for r in replicas if r.throwaways is not None and barrier.name not in r.throwaways]
 
 
 def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel], seen: Sights) -> None:
@@ -212,8 +222,7 @@ def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel]
 
 def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Sights) -> str:
     where = rotation.plan.environments[barrier.environment]
-    replicas = [sight.now for sight in seen.get(barrier.environment, ())]
-    lagging = [r.name for r in replicas if r.throwaways is not None and barrier.name not in r.throwaways]
+    lagging = _lagging(barrier, seen)
     if lagging:
         return f"in {where} {listing(f'`{name}`' for name in lagging)} does not have it"
     latest = barrier.finding.latest

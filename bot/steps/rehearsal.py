@@ -79,10 +79,10 @@ def _decide(rotation: Rotation, world: World) -> Outcome:
         return _impossible(rotation, BARRED_SAID)
     if not left or any(map(_is_refused, rotation.throwaways)):
         return Wait(rotation.but(rehearsal=_result(rotation)), "removing the throw-away models")
-    if waited(rotation, world) > max(world.limits.projection, world.limits.verify):
+    failing = any(t.finding.failing_since for t in left)
+    if failing and waited(rotation, world) > max(world.limits.projection, world.limits.verify):
         return Wait(rotation.but(rehearsal=FAILED), "removing the throw-away models")
-    waiting = any(t.finding.failing_since for t in left)
-    return Wait(rotation, "rehearsing", POLL / 4 if waiting else timedelta(0))
+    return Wait(rotation, "rehearsing", POLL / 4 if failing else timedelta(0))
 
 
 FAILED = "failed"

@@ -24,7 +24,7 @@ async def replace(rotation: Rotation, world: World) -> Outcome:
     rotation = _adopt(rotation, key)
     old = next((k for k in keys if k.id == rotation.plan.old_key.id), rotation.plan.old_key)
     _refuse_difference(rotation, old, key)
-    missing = set(rotation.plan.environments) - set(key.allowed_environments)
+    missing = set(rotation.plan.needed_in) - set(key.allowed_environments)
     if key.allowed_environments and missing:
         await world.control_plane.allow_key(key, missing)
         return Wait(rotation, "Allowing the replacement in every affected environment.", POLL)

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from bot.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
@@ -107,10 +107,10 @@ def _heard(before: Silence | None, environment: str, replica: Replica) -> Silenc
 
 
 def turns(replicas: int, probes: int) -> int:
-    """Return how many requests reach every one of so many replicas in 99 of 100 cases, dealt at random."""
+    """Return how many requests reach a certain one of so many replicas in 999 of 1,000 cases, dealt at random."""
     if replicas == 1:
         return probes
-    return max(probes, math.ceil(math.log(0.01) / math.log(1 - 1 / replicas)))
+    return max(probes, math.ceil(math.log(0.001) / math.log(1 - 1 / replicas)))
 
 
 # --- verdicts ---
@@ -207,8 +207,13 @@ def observed(rotation: Rotation, model: AffectedModel, sights: tuple[Sight, ...]
         projected=PROJECTED if everywhere else "",
         unlisted=_has_unlisted(barrier, sights, world.status.replicas(environment)),
         old_token_until=_old_token_until(rotation, finding, world),
+        others_remain=any(not rotation.finding(m).moved_at for m in _neighbours(rotation, environment)),
         hides_tokens=_exchanges(rotation) and not finding.latest.gateway,
     )
+
+
+def _neighbours(rotation: Rotation, environment: str) -> Iterator[AffectedModel]:
+    return (model for model in rotation.plan.models if model.environment == environment)
 
 
 PROJECTED = "a model made after the change answered on every replica asked"

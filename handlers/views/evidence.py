@@ -62,7 +62,10 @@ def asked_at(finding: Finding) -> str:
 
 def tally(rotation: Rotation) -> str:
     """Count the verdicts on what was moved: "11 proved · 1 as before"."""
-    return counted(verdict(rotation.finding(model)) for model in rotation.moved) or "no model to verify"
+    return (
+        counted(verdict(rotation.finding(model)) for model in rotation.moved)
+        or "no model to verify: nothing proves the new secret"
+    )
 
 
 def counted(words: Iterable[str]) -> str:

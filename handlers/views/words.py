@@ -161,9 +161,8 @@ def _soaking(rotation: Rotation) -> str:
         return ""
     if rotation.note not in (None, step.doing):
         return f"The soak begins anew ({sentence(rotation.note or '')})."
-    return (
-        f"All has been well since {when(rotation.well_since)}; an approver is asked when that has lasted long enough."
-    )
+    then = when(rotation.soak_until) if rotation.soak_until else "when that has lasted long enough"
+    return f"All has been well since {when(rotation.well_since)}; if it stays so, an approver is asked {then}."
 
 
 def _whereabouts(rotation: Rotation) -> str:

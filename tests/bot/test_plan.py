@@ -128,7 +128,7 @@ def test_an_affected_model_is_not_its_own_dependent():
 @pytest.mark.parametrize(
     ("models", "fields", "expected"),
     [
-        ((), {}, ["No model uses this key."]),
+        ((), {}, ["Nothing here can prove the new secret, as no model uses this key"]),
         ((direct("a"),), {}, []),
         (
             (direct("a"), direct("b")),

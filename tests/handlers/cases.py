@@ -175,8 +175,10 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "running-trouble": lambda: r.running(
         "cut-over", note="AISIX does not answer (no connection). Trying again.", trouble_since=r.at(34)
     ),
-    "running-soak": lambda: r.running("soak", note="soaking"),
-    "running-soak-anew": lambda: r.running("soak", note=f"not well: `chat-large` in production: {r.CACHED.reason}"),
+    "running-soak": lambda: r.running("soak", note="soaking", soak_until=r.at(640)),
+    "running-soak-anew": lambda: r.running(
+        "soak", note="`replica-2:9090` in production has counted 1 request on the old key since the change"
+    ),
     "running-no-rehearsal": lambda: r.running("cut-over", no_throwaways=NO_THROWAWAYS),
     "running-first-wave": lambda: r.in_waves("project", 0, 1, 0),
     "running-second-wave": lambda: r.in_waves("cut-over", 1, 1, 1).but(note="1 of 12 verified"),

@@ -7,6 +7,7 @@ import pytest
 
 from bot.embedded import embedded_server
 from bot.errors import BadInput, Blocked, Unanswerable, WrongState
+from bot.plan import Plan
 from bot.rotation import Approval, Replacement, Rotation, State
 from bot.service import RotationService, Rules
 from bot.settings import WrongSettings
@@ -215,3 +216,23 @@ async def test_a_machine_without_any_server_is_told_to_name_one(
     with pytest.raises(WrongSettings, match="REDIS_URL is missing, and there is no valkey-server here"):
         async with embedded_server(tmp_path / "data"):
             pass
+
+
+async def test_an_approval_of_something_else_than_what_is_known_now_is_void(stage: Stage) -> None:
+    card = await stage.ask()
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+    rotation = await stage.record()
+    seen_otherwise = Approval(
+        by="U_APPROVER", at=stage.built.world.now(), digest=rotation.but(plan=_less(rotation)).digest
+    )
+
+    outcome = await recheck(rotation.but(approvals=(seen_otherwise,)), stage.built.world)
+
+    assert isinstance(outcome, Again)
+    assert outcome.rotation.voids[0].changes == ("What is known of the models is not what the card showed.",)
+    assert outcome.rotation.unproved() == outcome.rotation
+
+
+def _less(rotation: Rotation) -> Plan:
+    return rotation.plan.but(models=rotation.plan.models[1:])
