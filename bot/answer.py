@@ -66,6 +66,14 @@ BY_STATUS: Mapping[int, Judgement] = {
     504: (Verdict.INCONCLUSIVE, "the upstream did not answer in time"),
 }
 
+COUNTED = frozenset(
+    {
+        "authentication_error", "config_error", "provider_unavailable", "timeout", "transport_error",
+        "upstream_decode_error", "upstream_error",
+    }
+)  # fmt: skip
+"""Types of errors that come after the provider key has been chosen."""
+
 CREDENTIAL_STATUSES = frozenset({401, 403, 500})
 LIMITS = frozenset({408, 429})
 NO_CREDIT = "insufficient_quota"
@@ -114,6 +122,7 @@ def evidence(answer: Answer, *, alias: str, at: datetime) -> Evidence:
         at=at,
         signature=answer.signature,
         gateway=answer.gateway,
+        reached=answer.status in HTTP_OK or answer.type in COUNTED,
         of_upstream=answer.type == "upstream_error" and answer.status not in LIMITS,
         blames_credential=rejected and (answer.status in CREDENTIAL_STATUSES or answer.code == NO_CREDIT),
     )

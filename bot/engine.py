@@ -31,13 +31,18 @@ def due_at(rotation: Rotation, limits: Limits) -> datetime | None:
         case State.AWAITING_SECRET:
             return (rotation.secret_asked_at or rotation.requested_at) + limits.secret_expiry
         case State.AWAITING_APPROVAL:
-            return min(_reminder_due(rotation, limits), _asked(rotation) + limits.approval_expiry)
+            return min(_reminder_due(rotation, limits), _expires_at(rotation, limits))
         case _:
             return None
 
 
 def _asked(rotation: Rotation) -> datetime:
     return rotation.asked_at or rotation.requested_at
+
+
+def _expires_at(rotation: Rotation, limits: Limits) -> datetime:
+    """Say when evidence has to be gathered anew: an approval of older evidence would be void."""
+    return _asked(rotation) + min(limits.approval_expiry, limits.evidence_max_age)
 
 
 def _reminder_due(rotation: Rotation, limits: Limits) -> datetime:
@@ -51,7 +56,7 @@ async def move(rotation: Rotation, world: World) -> Rotation:
         return rotation
     match rotation.state:
         case State.AWAITING_SECRET:
-            note = "Nobody gave a secret in time; nothing was changed."
+            note = f"Nobody gave {'another' if rotation.attempt else 'a'} secret in time; no model is moved."
             return rotation.to(State.CANCELLED).but(ended_at=world.now(), note=note)
         case State.AWAITING_APPROVAL:
             return _attend(rotation, world)
@@ -61,10 +66,11 @@ async def move(rotation: Rotation, world: World) -> Rotation:
 
 def _attend(rotation: Rotation, world: World) -> Rotation:
     """Remind of a wanted approval; after its expiry, verify again and ask again."""
-    if world.now() < _asked(rotation) + world.limits.approval_expiry:
+    if world.now() < _expires_at(rotation, world.limits):
         return rotation.but(reminded_at=world.now())
     again = rewound(rotation.to(State.RUNNING), "project").unproved()
-    return again.but(asked_at=None, reminded_at=None)
+    voids = tuple(void.but(over=True) for void in again.voids)
+    return again.but(asked_at=None, reminded_at=None, voids=voids)
 
 
 async def _take_step(rotation: Rotation, world: World) -> Rotation:
@@ -83,25 +89,7 @@ def finished(rotation: Rotation, now: datetime) -> Rotation:
     after = rotation.to(TRACKS[rotation.track][1])
     if rotation.track is not Track.WITHDRAW:
         return after.but(ended_at=now)
-    return after.but(
-        track=Track.FORWARD,
-        done=(),
-        findings={},
-        replacement=None,
-        same_secret_checked=False,
-        left_alone=(),
-        throwaways=(),
-        rehearsal=None,
-        barriers=(),
-        wave=0,
-        looks={},
-        tally=None,
-        ledgers={},
-        silences=(),
-        verified_at=None,
-        asked_at=None,
-        secret_asked_at=now,
-    )
+    return after.without_secret().but(track=Track.FORWARD, secret_asked_at=now)
 
 
 async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
@@ -163,7 +151,7 @@ def _stop(rotation: Rotation, stop: Blocked, step: Step, world: World) -> Rotati
         headline=stop.headline,
         sentence=str(stop),
         step=step.name,
-        resume=stop.resume or step.name,
+        resume=stop.resume or step.resume or step.name,
         at=world.now(),
     )
     return rotation.but(stop=at).to(State.BLOCKED)

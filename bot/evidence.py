@@ -32,6 +32,9 @@ class Evidence(Frozen):
     of_upstream: bool = False
     """The upstream itself said this of the model: only then can it have been so before as well."""
 
+    reached: bool = False
+    """The gateway took the request as far as the provider key, so that its counters have it."""
+
     gateway: str = ""
     """What the gateway that answered calls itself, with its version."""
 
@@ -88,6 +91,9 @@ class Observation(Frozen):
 
     projected: str = ""
     """How the change was seen to be everywhere without a status address; empty when it was not."""
+
+    had_change: bool = False
+    """Every replica was seen to have the change before: one that is cut off since then has it still."""
 
     unlisted: bool = False
     """Probes were answered by a replica whose status address is not in the settings."""
@@ -151,7 +157,7 @@ def _lags(sight: Sight, seen: Observation) -> Judgement | None:
 
 def _is_cut_off(sight: Sight, seen: Observation) -> Judgement | None:
     now = sight.now
-    if _has_barrier(now, seen) or not (now.connected is False or now.state in OUT_OF_TOUCH):
+    if seen.had_change or _has_barrier(now, seen) or not (now.connected is False or now.state in OUT_OF_TOUCH):
         return None
     state = "not connected" if now.connected is False else now.state
     return Verdict.PROJECTION, f"{now.name} is cut off from the control plane ({state})"

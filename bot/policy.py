@@ -66,13 +66,20 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
 
 
 def offered(rotation: Rotation) -> tuple[Action, ...]:
-    """Return what can be pressed on *rotation* now."""
+    """Return what can be pressed on *rotation* now; nothing leads back to a key that may be gone."""
+    barred = set()
+    if rotation.plan.old_key_gone or rotation.delete_asked_at:
+        barred.add(Action.ROLL_BACK)
+    if rotation.delete_asked_at and not rotation.plan.old_key_gone:
+        barred.add(Action.ANOTHER_SECRET)
+    return tuple(action for action in _offers(rotation) if action not in barred)
+
+
+def _offers(rotation: Rotation) -> tuple[Action, ...]:
     if rotation.state is State.BLOCKED and rotation.stop:
         offers = OFFERS[rotation.stop.kind]
         if rotation.track is not Track.FORWARD or not acceptable(rotation):
             offers = tuple(a for a in offers if a is not Action.ACCEPT_UNPROVED)
-        if rotation.plan.old_key_gone or rotation.delete_asked_at:  # there may be nothing to go back to
-            offers = tuple(a for a in offers if a is not Action.ROLL_BACK)
         if rotation.track is Track.BACK:  # it is being rolled back already: go on, or give up the way back
             return tuple(a for a in offers if a is not Action.ROLL_BACK) or (Action.TRY_AGAIN,)
         return offers

@@ -308,6 +308,7 @@ class Names:
         self._aliases = {model.alias: model.id if often[model.alias] == 1 else UNNAMED for model in models}
         self._wildcards: Sequence[str] = [alias for alias in self._aliases if "*" in alias]
         self._upstreams = {model.id: model.upstream for model in models if "*" not in model.alias}
+        self._known = frozenset(self._upstreams.values())
 
     def model(self, labels: Mapping[str, str]) -> str | None:
         """Return which model a sample is about; None where it is surely another one."""
@@ -324,7 +325,7 @@ class Names:
     def _is_of_another(self, model: str, upstream: str | None) -> bool:
         """Tell whether another of the models was asked on the way to this one: a cache embeds what chat is asked."""
         own = self._upstreams.get(model)
-        return own is not None and upstream != own and upstream in self._upstreams.values()
+        return own is not None and upstream != own and upstream in self._known
 
     def _by_alias(self, name: str) -> str | None:
         if name in self._aliases:

@@ -79,11 +79,12 @@ class Replacement(Frozen):
 
 
 class Acceptance(Frozen):
-    """An approver's word that a model may stay unproved; it counts for as long as nothing speaks against the model."""
+    """An approver's word that a model may stay unproved: for a *reason*, and *of* an answer like this one only."""
 
     by: str
     at: datetime
     reason: str
+    of: str = ""
 
 
 class Finding(Frozen):
@@ -122,7 +123,10 @@ class Finding(Frozen):
     @property
     def is_accepted(self) -> bool:
         """Tell whether an approver has accepted that what is known of it now proves nothing."""
-        return bool(self.accepted and self.standing and self.standing.verdict is Verdict.INCONCLUSIVE)
+        known = self.standing
+        if self.accepted is None or known is None:
+            return False
+        return known.verdict is Verdict.INCONCLUSIVE and known.signature == self.accepted.of
 
 
 UNKNOWN = Finding()
@@ -160,6 +164,9 @@ class Void(Frozen):
     at: datetime
     changes: tuple[str, ...]
     """A sentence each."""
+
+    over: bool = False
+    """An approver has been asked for another reason since."""
 
 
 class Tally(Frozen):
@@ -249,8 +256,11 @@ class Rotation(Frozen):
     rehearsal: str | None = None
     """What the rehearsal came to."""
 
+    unrehearsed: str = ""
+    """Why there was no rehearsal."""
+
     no_throwaways: str = ""
-    """Why this tenant can have no throw-away models: no rehearsal, and no barrier."""
+    """Why there can be no throw-away models at the moment, and so no barrier."""
 
     barriers: tuple[Throwaway, ...] = ()
     """Throw-away models made after an environment's last move: a gateway that has one has everything before it."""
@@ -285,6 +295,9 @@ class Rotation(Frozen):
 
     started_at: datetime | None = None
     verified_at: datetime | None = None
+    first_well_at: datetime | None = None
+    """When every model was verified for the first time in this go."""
+
     well_since: datetime | None = None
     """Since when every model has stayed well; the soak counts from here."""
 
@@ -356,10 +369,20 @@ class Rotation(Frozen):
         """Return what is known of *model*; empty when nothing is."""
         return self.findings.get(model.id, UNKNOWN)
 
-    def unproved(self, environments: Iterable[str] | None = None) -> Self:
+    def without_secret(self) -> Self:
+        """Return this rotation as it was before the present secret was given."""
+        fields = type(self).model_fields
+        return self.but(**{name: fields[name].get_default(call_default_factory=True) for name in OF_ONE_SECRET})
+
+    def planned_anew(self, plan: Plan) -> Self:
+        """Return this rotation with *plan*, knowing nothing of models that are not in it any more."""
+        there = {model.id for model in plan.models}
+        return self.but(plan=plan, findings={id_: f for id_, f in self.findings.items() if id_ in there})
+
+    def unproved(self) -> Self:
         """Return this rotation having forgotten what models answered since they were moved; the moves stay."""
-        there = {m.id for m in self.plan.models if environments is None or m.environment in environments}
-        return self.learn({id_: finding.unproved for id_, finding in self.findings.items() if id_ in there})
+        forgotten = {id_: finding.unproved for id_, finding in self.findings.items()}
+        return self.but(findings=forgotten, first_well_at=None)
 
     def learn(self, findings: Mapping[str, Finding]) -> Self:
         """Return this rotation knowing *findings* as well."""
@@ -368,6 +391,11 @@ class Rotation(Frozen):
     def barrier(self, environment: str) -> Throwaway | None:
         """Return the barrier of an environment, if there is one."""
         return next((barrier for barrier in self.barriers if barrier.environment == environment), None)
+
+    @property
+    def moving(self) -> frozenset[str]:
+        """Return the environments where some model is still meant to be on the old key."""
+        return frozenset(m.environment for m in self.plan.models if not self.finding(m).moved_at)
 
     @property
     def moved(self) -> tuple[AffectedModel, ...]:
@@ -391,6 +419,14 @@ class Rotation(Frozen):
         """Say how much is affected: "12 models in 2 environments"."""
         models = plural(len(self.plan.models), "model")
         return f"{models} in {plural(len(self.plan.environments), 'environment')}"
+
+
+OF_ONE_SECRET = (
+    "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "ledgers", "left_alone", "look_at",
+    "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement", "same_secret_checked", "silences",
+    "soak_until", "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
+)  # fmt: skip
+"""What a rotation forgets when its secret is taken back."""
 
 
 def _verdict_shown(finding: Finding) -> tuple[str, bool]:

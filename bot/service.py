@@ -30,7 +30,7 @@ from bot.policy import (
     check_may_steer,
     check_offered,
 )
-from bot.rotation import Acceptance, Approval, Replacement, Rotation, State, Track
+from bot.rotation import Acceptance, Approval, Finding, Replacement, Rotation, State, Track
 from bot.steps import rewound
 from bot.store import Conflict, Store, Taken
 
@@ -347,8 +347,7 @@ class RotationService:
         chosen = [model for model in acceptable(rotation) if model.id in wanted]
         if not chosen or len(chosen) < len(wanted):
             raise BadInput("Choose among the models that are still unproved.", field="models")
-        word = Acceptance(by=by, at=self._now(), reason=reason)
-        accepted = rotation.learn({m.id: rotation.finding(m).but(accepted=word) for m in chosen})
+        accepted = rotation.learn({m.id: _accepted(rotation.finding(m), by, reason, self._now()) for m in chosen})
         assert rotation.stop is not None
         onward = rewound(accepted, rotation.stop.step).to(State.RUNNING)
         return await self._save(onward, by, f"accepted {len(chosen)} unproved: {reason}")
@@ -433,8 +432,13 @@ def _tried_again(rotation: Rotation) -> Rotation:
     """Return a stopped rotation at the step where it goes on; what was seen before that step's proof is seen anew."""
     assert rotation.stop is not None
     onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
-    fresh = rewound(rotation, rotation.stop.resume).but(no_throwaways="", ended_by=None)
+    fresh = rewound(rotation, rotation.stop.resume).but(no_throwaways="")
     return (fresh if "verify" in fresh.done else fresh.unproved()).to(onward)
+
+
+def _accepted(finding: Finding, by: str, reason: str, at: datetime) -> Finding:
+    assert finding.standing is not None
+    return finding.but(accepted=Acceptance(by=by, at=at, reason=reason, of=finding.standing.signature))
 
 
 def _waits_for(rotation: Rotation, outcome: Replacement) -> bool:

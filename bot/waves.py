@@ -14,7 +14,7 @@ def waves(rotation: Rotation, order: Sequence[str], sizes: Sequence[int]) -> tup
     *order* names environments (or their ids) that come first; *sizes* are those of the first waves of each, the rest is
     the last. Where nothing could be rehearsed, the first wave is one model: it stands for the rehearsal.
     """
-    sizes = sizes or ((1,) if rotation.no_throwaways else ())
+    sizes = sizes or ((1,) if rotation.unrehearsed else ())
     environments = sorted(rotation.plan.environments, key=lambda id_: _place(rotation, id_, order))
     return tuple(wave for id_ in environments for wave in _cut(_by_traffic(rotation, id_), sizes))
 

@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import Refused
 from bot.metrics import calls
 from bot.rotation import Rotation, State
+from bot.steps import WAVE_STEPS
 from bot.store import Store
 from bot.waiting import retry_after
 from handlers.views.card import card
@@ -241,10 +242,6 @@ def _gist(rotation: Rotation) -> str:
     waves = set() if rotation.verified_at else WAVE_STEPS
     done = ",".join(step for step in rotation.done if step not in waves)
     return f"{rotation.state}/{rotation.track}/{done}/{len(rotation.approvals)}/{len(rotation.voids)}"
-
-
-WAVE_STEPS = frozenset({"cut-over", "project", "verify"})
-"""Steps that come again with every wave."""
 
 
 def mention(who: str) -> str:

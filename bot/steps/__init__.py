@@ -20,11 +20,11 @@ FORWARD = (
     Step("rehearse", "Rehearsal", "rehearsing the new secret", rehearse),
     Step("cut-over", "Models moved", "moving models", cut_over),
     Step("project", "Gateways have the change", "waiting for the gateways", project),
-    Step("verify", "Verified live", "verifying with live requests", verify),
+    Step("verify", "Verified live", "verifying with live requests", verify, resume="project"),
     Step("tidy", "Nothing left over", "removing what is not needed", tidy),
     Step("soak", "Soaked", "soaking", soak, waits_for_time=True),
     Step("recheck", "Looked at once more", "looking at everything once more", recheck, gated=True),
-    Step("delete", "Old key deleted", "deleting the old key", delete_old_key, gated=True),
+    Step("delete", "Old key deleted", "deleting the old key", delete_old_key, gated=True, resume="recheck"),
     Step("watch", "Watched", "watching after the delete", watch, waits_for_time=True),
 )
 BACK = (
@@ -35,6 +35,9 @@ BACK = (
 )
 WITHDRAW = tuple(step for step in BACK if step.name != "verify-back")
 """What **Another secret** does first: callers are back on the old key before anything is typed."""
+
+WAVE_STEPS = frozenset({"cut-over", "project", "verify"})
+"""Steps that come again with every wave."""
 
 TRACKS: Mapping[Track, tuple[tuple[Step, ...], State]] = {
     Track.FORWARD: (FORWARD, State.COMPLETED),
@@ -57,4 +60,5 @@ def rewound(rotation: Rotation, to: str) -> Rotation:
     """Return *rotation* with the step *to* and all after it undone, and the approval of what was seen void."""
     names = [step.name for step in steps_of(rotation)]
     kept = names[: names.index(to)] if to in names else []
-    return rotation.but(done=tuple(n for n in rotation.done if n in kept), approvals=())
+    approvals = rotation.approvals if rotation.deleted_at else ()  # of a delete that has happened, they stay
+    return rotation.but(done=tuple(n for n in rotation.done if n in kept), approvals=approvals)

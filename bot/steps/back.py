@@ -56,7 +56,8 @@ def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
 
 async def settle_back(rotation: Rotation, world: World) -> Outcome:
     """Let every replica take the way back before the replacement goes; one that never served is not waited for."""
-    served = any(f.latest and f.latest.passed for f in rotation.findings.values())
+    refused = (f.latest is not None and f.latest.blames_credential for f in rotation.findings.values() if f.moved_at)
+    served = not all(refused)
     left = world.limits.settle - waited(rotation, world)
     if served and left > timedelta(0):
         return Wait(rotation, "letting the change settle on every replica", min(left, POLL))

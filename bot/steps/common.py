@@ -92,7 +92,8 @@ Outcome = Done | Wait | Ask | Again
 class Step:
     """A named move. *doing* is what the card says while it runs; a gated one waits for an approver first.
 
-    One that *waits for time* is not stopped for learning nothing new.
+    One that *waits for time* is not stopped for learning nothing new; *resume* names the earlier step where
+    **Try again** begins after a stop.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Step:
     run: Callable[[Rotation, World], Awaitable[Outcome]]
     gated: bool = False
     waits_for_time: bool = False
+    resume: str = ""
 
 
 SLICE = 1.0
@@ -122,9 +124,9 @@ def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rota
             "someone changed something meanwhile",
             listing(changes.sentences, joint=" "),
             resume="replace",
-            after=rotation.but(plan=changes.plan),
+            after=rotation.planned_anew(changes.plan),
         )
-    return rotation.but(plan=changes.plan)
+    return rotation.planned_anew(changes.plan)
 
 
 def existing(inventory: Inventory, key_id: str | None, sentence: str) -> ProviderKey:
@@ -220,7 +222,9 @@ def noted(rotation: Rotation, seen: Mapping[str, Evidence], now: datetime) -> Ro
 
 
 def _with_probe(probed: Served, evidence: Evidence) -> Served:
-    return probed._replace(new=probed.new + evidence.passed, failed=probed.failed + (not evidence.passed))
+    return probed._replace(
+        new=probed.new + evidence.passed, failed=probed.failed + (evidence.reached and not evidence.passed)
+    )
 
 
 def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
@@ -282,6 +286,9 @@ async def each(
             group.create_task(work())
     return results
 
+
+ELSEWHERE = "This says nothing against the new secret: look at Resource Projection in AISIX first."
+NO_REPLACEMENT = "The replacement key no longer exists: someone deleted it."
 
 MOST_NAMED = 5
 

@@ -21,8 +21,9 @@ from bot.steps.common import (
     refuse_rejected,
     waited,
 )
+from bot.steps.counting import look, rebased
 from bot.steps.projection import reason, refuse_projection
-from bot.steps.sight import look, rebased, weighed
+from bot.steps.verdicts import weighed
 
 
 async def baseline(rotation: Rotation, world: World) -> Outcome:
@@ -80,7 +81,9 @@ def _verified(rotation: Rotation, done: int, world: World) -> Outcome:
             rotation.but(wave=rotation.wave + 1), "cut-over", f"{done} of {len(rotation.plan.models)} verified"
         )
     _refuse_unproved(rotation)
-    return Done(rotation.but(verified_at=world.now(), well_since=world.now(), look_at=None))
+    now = world.now()
+    first = rotation.first_well_at or now
+    return Done(rotation.but(verified_at=now, first_well_at=first, well_since=now, soak_until=None, look_at=None))
 
 
 def _is_verified(finding: Finding, world: World) -> bool:

@@ -6,6 +6,7 @@ from bot.errors import Blocked, StopKind
 from bot.plan import AffectedModel
 from bot.rotation import Rotation
 from bot.steps.common import (
+    NO_REPLACEMENT,
     POLL,
     Done,
     Outcome,
@@ -26,7 +27,7 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     _refuse_unprovable(rotation, world)
     inventory = await world.control_plane.inventory()
     rotation = refuse_drift(rotation, inventory, world)
-    key = existing(inventory, rotation.replacement_id, "The replacement key no longer exists: someone deleted it.")
+    key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)
     there = models_on(inventory, [key])
     moved = _mark_moved(rotation, there, world.now())
     left = [model for model in in_hand(rotation, world) if model.id not in there]

@@ -8,6 +8,7 @@ from bot.plan import Dependent, Inventory, dependents, drift, users_of
 from bot.rotation import Finding, Rotation, Void
 from bot.steps.common import (
     MOST_NAMED,
+    NO_REPLACEMENT,
     Again,
     Done,
     Outcome,
@@ -23,10 +24,10 @@ from bot.steps.common import (
 )
 from bot.steps.live import refuse_unverifiable
 from bot.steps.projection import reason
-from bot.steps.sight import look_again
 from bot.steps.soak import doubtful, heard
+from bot.steps.verdicts import look_again
 
-READ_BACK = timedelta(milliseconds=300)
+LOOK_EVERY = timedelta(milliseconds=300)
 """From a delete to the look whether the key is gone, and from one such look to the next."""
 
 
@@ -38,6 +39,8 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     """
     refuse_unverifiable(rotation, world)
     inventory = await world.control_plane.inventory()
+    if rotation.delete_asked_at and inventory.key(rotation.plan.old_key.id) is None:
+        return Done(rotation)  # an answer that was lost has come true
     _refuse_reference(rotation, inventory, world)
     aged = list(_aged(rotation, world))
     if aged:
@@ -57,7 +60,8 @@ def _approved_at(rotation: Rotation) -> datetime:
 
 def _aged(rotation: Rotation, world: World) -> Iterator[str]:
     """Yield a sentence if an approver has seen evidence that was too old at the click."""
-    oldest = min((f.latest.at for f in rotation.findings.values() if f.latest), default=None)
+    seen = (rotation.finding(model).latest for model in rotation.plan.models)
+    oldest = min((evidence.at for evidence in seen if evidence), default=None)
     if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:
         yield f"The evidence was older than {said(world.limits.evidence_max_age)}."
 
@@ -70,7 +74,12 @@ def _dependents(rotation: Rotation, inventory: Inventory) -> tuple[Dependent, ..
 def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
     """Yield a sentence for everything that is not as the approver saw it; nothing if it is all the same."""
     for model in doubtful(now, world):
-        yield f"{model.label}: {reason(now, model)}."
+        recovered = now.finding(model).verdict is None
+        yield (
+            f"{model.label} answers now, as it did not before."
+            if recovered
+            else f"{model.label}: {reason(now, model)}."
+        )
     yield from (f"{sentence}." for sentence in heard(now))
     yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)
     if any(approval.digest != now.digest for approval in now.approvals):
@@ -105,10 +114,10 @@ def _refuse_reference(rotation: Rotation, inventory: Inventory, world: World) ->
             "something uses the old key",
             f"Not deleted: {listing(users)} refers to the old key. I will not delete it while anything uses it.",
             resume="replace",
-            after=_forget_moves(rotation.but(plan=changes.plan), inventory),
+            after=_forget_moves(rotation.planned_anew(changes.plan), inventory),
         )
     rotation = refuse_drift(rotation, inventory, world)
-    key = existing(inventory, rotation.replacement_id, "The replacement key no longer exists: someone deleted it.")
+    key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)
     there = models_on(inventory, [key])
     astray = [m.label for m in rotation.plan.models if m.id not in there]
     if astray:
@@ -142,7 +151,7 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
     if rotation.delete_sent_at is None or world.now() - rotation.delete_sent_at > world.limits.read_back:
         await _delete(rotation, world)
         rotation = rotation.but(delete_sent_at=world.now())
-    return Wait(rotation, "reading back that the old key is gone", READ_BACK)
+    return Wait(rotation, "reading back that the old key is gone", LOOK_EVERY)
 
 
 async def _delete(rotation: Rotation, world: World) -> None:

@@ -13,6 +13,7 @@ from bot.evidence import Evidence, Verdict
 from bot.plan import AffectedModel, plural
 from bot.rotation import Finding, Rotation, Throwaway, was_failing_before
 from bot.steps.common import (
+    ELSEWHERE,
     POLL,
     SLICE,
     Done,
@@ -29,7 +30,7 @@ from bot.steps.common import (
     refuse_rejected,
     waited,
 )
-from bot.steps.sight import Sights, look, rebased, turns
+from bot.steps.counting import Sights, look, rebased, turns
 from bot.steps.throwaways import BARRED, BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
 
 
@@ -234,7 +235,7 @@ def refuse_projection(rotation: Rotation, why: str) -> None:
     raise Blocked(
         StopKind.PROJECTION,
         "the gateway has not taken the change",
-        f"{why}. This says nothing against the new secret: look at Resource Projection in AISIX first.",
+        f"{why}. {ELSEWHERE}",
         resume="project",
         after=rotation.but(barriers=()),
     )

@@ -10,7 +10,7 @@ from bot.errors import ApiError, Blocked, StopKind, Uncertain
 from bot.evidence import Verdict
 from bot.plan import AffectedModel
 from bot.rotation import Finding, Rotation, Throwaway
-from bot.steps.common import POLL, Done, Outcome, Wait, World, counted, each, listing, waited
+from bot.steps.common import ELSEWHERE, POLL, Done, Outcome, Wait, World, counted, each, listing, waited
 from bot.steps.throwaways import (
     BARRED,
     BARRED_SAID,
@@ -26,6 +26,7 @@ async def rehearse(rotation: Rotation, world: World) -> Outcome:
     """Ask the replacement through throw-away models; leave none of them behind, whatever it says."""
     if rotation.rehearsal is not None:
         return await _end(rotation, world)
+    rotation = rotation.but(unrehearsed="")
     if not rotation.throwaways:
         return _planned(rotation, world)
     inventory = await world.control_plane.inventory()
@@ -96,7 +97,7 @@ def _result(rotation: Rotation) -> str:
 
 
 def _impossible(rotation: Rotation, why: str) -> Outcome:
-    return _without(rotation.but(no_throwaways=why), f"not possible here: {why}")
+    return _without(rotation.but(no_throwaways=why, unrehearsed=why), f"not possible here: {why}")
 
 
 def _without(rotation: Rotation, why: str) -> Outcome:
@@ -127,12 +128,9 @@ def _reading(verdict: Verdict | None) -> tuple[StopKind, str, str]:
         case Verdict.REJECTED:
             return StopKind.REJECTED, "the new secret was refused", ""
         case Verdict.PROJECTION:
-            return StopKind.PROJECTION, "the gateway has not taken the change", ELSEWHERE
+            return StopKind.PROJECTION, "the gateway has not taken the change", f" {ELSEWHERE}"
         case _:
             return StopKind.UNVERIFIED, "the rehearsal came to no result", ""
-
-
-ELSEWHERE = " This says nothing against the new secret: look at Resource Projection in AISIX first."
 
 
 def _passed(throwaway: Throwaway) -> bool:

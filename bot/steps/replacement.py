@@ -6,7 +6,7 @@ from bot.errors import Blocked, StopKind
 from bot.plan import Inventory, ProviderKey, users_of
 from bot.reading import difference
 from bot.rotation import Rotation
-from bot.steps.common import POLL, Ask, Done, Outcome, Wait, World, listing
+from bot.steps.common import NO_REPLACEMENT, POLL, Ask, Done, Outcome, Wait, World, listing
 from bot.steps.throwaways import without_throwaways
 
 
@@ -52,7 +52,7 @@ def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
         raise Blocked(
             StopKind.REFUSED,
             "the replacement is gone",
-            "The replacement key no longer exists: someone deleted it.",
+            NO_REPLACEMENT,
         )
     if world.now() - wanted.asked_at < world.limits.create_grace:
         return Wait(rotation, "I could not find out whether the key was created; looking again.", POLL)
@@ -77,14 +77,18 @@ async def tidy(rotation: Rotation, world: World) -> Outcome:
     return Done(await _remove(rotation, spare, inventory, world))
 
 
+STAYS = "Key"
+"""What the sentences begin with that each look at the rotation's own keys says anew."""
+
+
 async def _remove(rotation: Rotation, keys: list[ProviderKey], inventory: Inventory, world: World) -> Rotation:
     """Delete *keys* of this rotation's own making; one that is in use stays, and is said."""
-    kept = list(rotation.left_alone)
+    kept = [said for said in rotation.left_alone if not said.startswith(STAYS)]
     for key in keys:
         assert key.id != rotation.plan.old_key.id
         users = users_of(inventory, key)
         if users:
-            kept.append(f"Key `{key.id}` of this rotation stays: {listing(users)} uses it.")
+            kept.append(f"{STAYS} `{key.id}` of this rotation stays: {listing(users)} uses it.")
         else:
             await world.control_plane.delete_key(key.id)
     return rotation.but(left_alone=tuple(dict.fromkeys(kept)))

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from bot.errors import Blocked, StopKind
 from bot.plan import AffectedModel
 from bot.rotation import Finding, Rotation, was_failing_before
 from bot.steps.common import POLL, Again, Done, Outcome, Wait, World, listing, refuse_rejected
+from bot.steps.counting import listening_anew
 from bot.steps.live import is_enough
 from bot.steps.projection import reason, refuse_projection
-from bot.steps.sight import listening_anew, look_again
+from bot.steps.verdicts import look_again
 
 
 async def soak(rotation: Rotation, world: World) -> Outcome:
@@ -23,7 +25,7 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
         return Wait(rotation.but(look_at=due), "soaking")
     unwell = doubtful(rotation, world)
     if unwell:
-        return _verified_anew(rotation, unwell)
+        return _verified_anew(rotation, unwell, world)
     if any(heard(rotation)):
         return await _listened_anew(rotation, world)
     if world.now() >= end:
@@ -32,11 +34,14 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
     return Wait(rotation.but(look_at=again), "soaking", again - world.now())
 
 
-def _verified_anew(rotation: Rotation, unwell: list[AffectedModel]) -> Outcome:
+def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World) -> Outcome:
     """Go back to the verification for what did not stay well; the soak begins anew after it."""
     refuse_rejected(rotation, unwell)
+    why = f"{unwell[0].label}: {reason(rotation, unwell[0])}"
+    if world.now() - (rotation.first_well_at or world.now()) > world.limits.soak + world.limits.patience:
+        raise Blocked(StopKind.UNVERIFIED, "a model does not stay well", f"{why}.", resume="project", after=rotation)
     forgotten = {model.id: rotation.finding(model).unproved for model in unwell}
-    return Again(rotation.learn(forgotten), "verify", f"did not stay well: {reason(rotation, unwell[0])}")
+    return Again(rotation.learn(forgotten), "project", f"did not stay well: {why}")
 
 
 async def _listened_anew(rotation: Rotation, world: World) -> Outcome:

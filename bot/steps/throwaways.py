@@ -1,6 +1,7 @@
 """Throw-away models on the replacement: open to no caller, named after their rotation, each name used once."""
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from bot.errors import ApiError
 from bot.plan import AffectedModel, Inventory, Model
@@ -84,9 +85,13 @@ MOST = 10
 
 
 def likenesses(rotation: Rotation, world: World) -> list[AffectedModel]:
-    """Return one model for each environment, endpoint and upstream model: what one of them can serve, its like can."""
-    found: dict[tuple[str, str, str], AffectedModel] = {}
+    """Return one model for each environment, endpoint and upstream model: what one of them can serve, its like can.
+
+    Where there are too many, every environment has its turn.
+    """
+    found: dict[str, dict[tuple[str, str], AffectedModel]] = {}
     for model in samples(rotation, world):
-        likeness = (model.environment, world.gateways.endpoint(model), world.gateways.upstream(model))
-        found.setdefault(likeness, model)
-    return list(found.values())[:MOST]
+        likeness = (world.gateways.endpoint(model), world.gateways.upstream(model))
+        found.setdefault(model.environment, {}).setdefault(likeness, model)
+    rounds = zip_longest(*(some.values() for some in found.values()))
+    return [model for some in rounds for model in some if model is not None][:MOST]

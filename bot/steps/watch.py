@@ -3,19 +3,23 @@
 Nothing can be taken back any more. What goes wrong is told, with what still helps.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from bot.errors import ApiError
 from bot.evidence import Evidence
-from bot.plan import users_of
+from bot.plan import AffectedModel, users_of
 from bot.rotation import Rotation, Trouble, was_failing_before
 from bot.steps.common import Done, Outcome, Wait, World, noted, probe_each
-from bot.steps.sight import Sights, look, rebased
+from bot.steps.counting import Sights, look, rebased
 from bot.steps.throwaways import likenesses
 
 FIRST = timedelta(seconds=5)
 LONGEST = timedelta(minutes=10)
+DOUBLINGS = 7
+"""After as many the pause is longer than the longest."""
+
+MOST_TOLD = 200
+"""Troubles of one watch; what comes after is in the logs."""
 
 MANY = 5
 """Failed requests of callers between two looks, from which on they are told if they are more than the good ones."""
@@ -30,25 +34,30 @@ async def watch(rotation: Rotation, world: World) -> Outcome:
     looked = (await _looked(rotation, world)).but(watch_until=until, watched=rotation.watched + 1)
     if now >= until:
         return Done(looked)
-    return Wait(looked, "watching", min(FIRST * 2**rotation.watched, LONGEST, until - now))
+    pause = FIRST * 2 ** min(rotation.watched, DOUBLINGS)
+    return Wait(looked, "watching", min(pause, LONGEST, until - now))
 
 
 async def _looked(rotation: Rotation, world: World) -> Rotation:
     """Look once at everything, and note what has gone wrong since, or is well again."""
     asked, answers = await _answers(rotation, world)
     seen = await look(asked, rotation.plan.environments, world)
-    wrong = dict(_wrong_answers(asked, answers))
-    wrong |= dict(_wrong_counters(asked, seen))
-    wrong |= {name: f"{name} refers to the deleted key" for name in await _orphans(rotation, world)}
-    return _told(rebased(asked, seen), wrong, world.now())
+    orphans = await _orphans(rotation, world)
+    found = {**_answered(asked, answers), **_counted(asked, seen), **(orphans or {})}
+    return _told(rebased(asked, seen), found, world.now(), unseen=REFERS if orphans is None else "")
 
 
-async def _orphans(rotation: Rotation, world: World) -> tuple[str, ...]:
-    """Name what refers to the deleted key; a control plane that does not answer now is looked at next time."""
+REFERS = " refers to the deleted key"
+
+
+async def _orphans(rotation: Rotation, world: World) -> dict[str, str] | None:
+    """Name what refers to the deleted key; None where the control plane does not answer now."""
     try:
-        return users_of(await world.control_plane.inventory(), rotation.plan.old_key)
+        users = users_of(await world.control_plane.inventory(), rotation.plan.old_key)
     except ApiError:
-        return ()
+        return None
+    still = {t.about: "" for t in under_way(rotation) if t.sentence.endswith(REFERS)}
+    return still | {name: f"{name}{REFERS}" for name in users}
 
 
 async def _answers(rotation: Rotation, world: World) -> tuple[Rotation, dict[str, Evidence]]:
@@ -61,34 +70,42 @@ async def _answers(rotation: Rotation, world: World) -> tuple[Rotation, dict[str
     return noted(rotation, again, world.now()), answers | again
 
 
-def _wrong_answers(rotation: Rotation, answers: dict[str, Evidence]) -> Iterator[tuple[str, str]]:
-    for model in rotation.plan.models:
-        evidence = answers.get(model.id)
-        if evidence and not evidence.passed and not was_failing_before(rotation.finding(model)):
-            yield model.label, f"{model.label} does not answer: {evidence.reason}"
+def _answered(rotation: Rotation, answers: dict[str, Evidence]) -> dict[str, str]:
+    """Say of each model that was asked what is wrong with it; nothing where it is well."""
+    asked = ((model, answers[model.id]) for model in rotation.plan.models if model.id in answers)
+    return {model.label: _fault(rotation, model, evidence) for model, evidence in asked}
 
 
-def _wrong_counters(rotation: Rotation, seen: Sights) -> Iterator[tuple[str, str]]:
-    """Yield what the counters show since the look before: the deleted key in use, and callers that fail."""
+def _fault(rotation: Rotation, model: AffectedModel, evidence: Evidence) -> str:
+    fine = evidence.passed or was_failing_before(rotation.finding(model))
+    return "" if fine else f"{model.label} does not answer: {evidence.reason}"
+
+
+def _counted(rotation: Rotation, seen: Sights) -> dict[str, str]:
+    """Say what the counters show since the look before: the deleted key in use, and callers that fail."""
+    found: dict[str, str] = {}
     for environment, sights in seen.items():
-        for sight in sights:
-            if sight.since.old:
-                said = f"`{sight.now.name}` still serves with the deleted key: do not revoke it at the provider yet"
-                yield f"`{sight.now.name}`", said
-        for model in (m for m in rotation.plan.models if m.environment == environment):
-            served = [sight.since.served(model.id) for sight in sights]
+        telling = [sight for sight in sights if sight.since.counts is not None]
+        for sight in telling:
+            used = f"`{sight.now.name}` still serves with the deleted key: do not revoke it at the provider yet"
+            found[f"`{sight.now.name}`"] = used if sight.since.old else ""
+        for model in (m for m in rotation.plan.models if m.environment == environment and telling):
+            served = [sight.since.served(model.id) for sight in telling]
             answered, failed = sum(s.new for s in served), sum(s.failed for s in served)
-            if failed >= MANY and failed > answered:
-                yield f"what callers ask of {model.label}", f"{failed:,} requests of callers to {model.label} failed"
+            many = failed >= MANY and failed > answered
+            said = f"{failed:,} requests of callers to {model.label} failed" if many else ""
+            found[f"what callers ask of {model.label}"] = said
+    return found
 
 
-def _told(rotation: Rotation, wrong: dict[str, str], now: datetime) -> Rotation:
-    """Add what is newly wrong, and what is over."""
-    standing = {trouble.about for trouble in under_way(rotation)}
-    new = [Trouble(at=now, about=about, sentence=said) for about, said in wrong.items() if about not in standing]
-    over = [Trouble(at=now, about=about, sentence=f"{about} is well again", over=True)
-            for about in sorted(standing - wrong.keys())]  # fmt: skip
-    return rotation.but(troubles=(*rotation.troubles, *new, *over))
+def _told(rotation: Rotation, found: dict[str, str], now: datetime, *, unseen: str) -> Rotation:
+    """Add what is newly wrong, and what was seen to be over; of what this look could not see, nothing is said."""
+    standing = {t.about for t in under_way(rotation) if not (unseen and t.sentence.endswith(unseen))}
+    new = [Trouble(at=now, about=about, sentence=said) for about, said in found.items() if said]
+    new = [trouble for trouble in new if trouble.about not in {t.about for t in under_way(rotation)}]
+    well = [about for about in sorted(standing) if found.get(about) == ""]
+    over = [Trouble(at=now, about=about, sentence=f"{about} is well again", over=True) for about in well]
+    return rotation.but(troubles=(*rotation.troubles, *new, *over)[:MOST_TOLD])
 
 
 def under_way(rotation: Rotation) -> list[Trouble]:

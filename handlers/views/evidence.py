@@ -190,10 +190,10 @@ IN_WATCH: tuple[Fact, ...] = (_verdicts, callers, accepted)
 
 def unrehearsed(rotation: Rotation) -> str:
     """Say that there was no rehearsal, and what stands for it; nothing where there was one."""
-    if not rotation.no_throwaways:
+    if not rotation.unrehearsed:
         return ""
     stands = "was moved stood" if rotation.moved else "is moved stands"
-    why_not = rotation.no_throwaways.rstrip(".")
+    why_not = rotation.unrehearsed.rstrip(".")
     return f"No rehearsal in this tenant: {why_not}. The first model that {stands} for it."
 
 

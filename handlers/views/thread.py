@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from bot.evidence import Verdict
 from bot.plan import AffectedModel, plural
 from bot.rotation import Acceptance, Rotation, State, Track, Trouble
-from bot.steps import next_step, steps_of
+from bot.steps import WAVE_STEPS, next_step, steps_of
 from bot.steps.common import Step
 from handlers.views import evidence, watch, words
 from handlers.views.blocks import code, duration, escaped, message, section, sentence, visible
@@ -16,9 +16,6 @@ from handlers.views.replies import Reply, named, parted, reply
 
 QUIET = frozenset({"tidy", "soak", "settle-back"})
 """Steps that are shown only while they go on: mostly there is nothing to do."""
-
-WAVED = frozenset({"cut-over", "project", "verify"})
-"""Steps that come again with every wave."""
 
 
 def checklist(rotation: Rotation) -> dict[str, object]:
@@ -62,7 +59,7 @@ def _progress(step: Step, rotation: Rotation) -> str:
 def _goes_on(step: Step, rotation: Rotation) -> bool:
     """Tell whether a step that is done, or will come again, has models left for a later wave."""
     begun = rotation.wave > 0 or step.name in rotation.done
-    return step.name in WAVED and begun and not evidence.all_moved(rotation)
+    return step.name in WAVE_STEPS and begun and not evidence.all_moved(rotation)
 
 
 def _doing(step: Step) -> str:
@@ -159,7 +156,7 @@ def _moving(rotation: Rotation) -> Iterator[Reply]:
 
 
 def _first_wave(rotation: Rotation) -> Iterator[Reply]:
-    seen = [model for model in rotation.moved if rotation.finding(model).standing]
+    seen = [model for model in rotation.moved if rotation.finding(model).verdict]
     if not seen:
         return
     who = f"{_place(seen[0])} is" if len(seen) == 1 else f"{plural(len(seen), 'model')} are"

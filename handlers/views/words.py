@@ -141,7 +141,8 @@ def _void(rotation: Rotation) -> str:
 def _last_void(rotation: Rotation) -> Void | None:
     """Return the approval that came to nothing last; it says nothing of a secret that was given since."""
     since = rotation.secret_asked_at
-    return next((void for void in reversed(rotation.voids) if since is None or void.at > since), None)
+    fresh = (void for void in reversed(rotation.voids) if not void.over and (since is None or void.at > since))
+    return next(fresh, None)
 
 
 def changed(void: Void, most: int = 600) -> str:

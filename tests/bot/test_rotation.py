@@ -10,6 +10,7 @@ from bot.errors import StopKind, WrongState
 from bot.evidence import Evidence, Verdict
 from bot.rotation import (
     MEANING,
+    OF_ONE_SECRET,
     TERMINAL,
     TRANSITIONS,
     Approval,
@@ -18,10 +19,11 @@ from bot.rotation import (
     Rotation,
     State,
     Stop,
+    Tally,
     Track,
     was_failing_before,
 )
-from tests.bot.values import NOW, affected, key, later, rotation, stopped
+from tests.bot.values import NOW, affected, key, later, rotation, running, stopped
 
 ALLOWED = {(before, after) for before, exits in TRANSITIONS.items() for after in exits}
 
@@ -194,3 +196,23 @@ def test_no_field_of_a_record_is_made_for_a_secret():
 
     assert "password" not in schema
     assert "secretstr" not in schema
+
+
+KEPT = {
+    "schema_version", "id", "version", "state", "track", "team", "channel", "requested_by", "requested_at", "plan",
+    "attempt", "names", "made", "throwaways_used", "approvals_required", "self_approval", "stop", "note", "retry_at",
+    "step_since", "trouble_since", "stalled_since", "started_at", "voids", "secret_asked_at", "delete_asked_at",
+    "delete_sent_at", "deleted_at", "watch_until", "watched", "troubles", "ended_at", "ended_by",
+}  # fmt: skip
+"""What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""
+
+
+def test_of_every_field_it_is_said_whether_another_secret_forgets_it():
+    assert KEPT | set(OF_ONE_SECRET) == set(Rotation.model_fields)
+    assert not KEPT & set(OF_ONE_SECRET)
+
+
+def test_a_secret_that_is_taken_back_leaves_nothing_of_itself_behind():
+    learnt = running(wave=3, rehearsal="failed", findings={"m1": Finding(passes=3)}, tally=Tally(since=NOW))
+
+    assert learnt.without_secret() == rotation(State.RUNNING, attempt=1)

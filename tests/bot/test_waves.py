@@ -50,7 +50,7 @@ def test_the_least_asked_model_goes_first_and_one_of_which_nothing_is_known_last
 
 
 def test_where_nothing_was_rehearsed_the_first_wave_is_one_model_whatever_the_settings_say():
-    rotation = planned([("a", "e1"), ("b", "e1")], no_throwaways="AISIX refuses to create models")
+    rotation = planned([("a", "e1"), ("b", "e1")], unrehearsed="AISIX refuses to create models")
 
     assert aliases(rotation, sizes=()) == [["a"], ["b"]]
 

@@ -96,7 +96,7 @@ STOPS: Mapping[str, Callable[[], Rotation]] = {
         f"`chat-001` in production, and 499 more: {r.RATE_LIMITED.reason}.",
     ),
     "in-the-first-wave": lambda: r.stopped(
-        r.in_waves("verify", 0, 1, 0).but(no_throwaways=NO_THROWAWAYS),
+        r.in_waves("verify", 0, 1, 0).but(unrehearsed=NO_THROWAWAYS),
         StopKind.PROJECTION,
         "the gateway has not taken the change",
         "`chat-001` in production: replica-2:9090 does not have the change yet. "
@@ -179,7 +179,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "running-soak-anew": lambda: r.running(
         "soak", note="`replica-2:9090` in production has counted 1 request on the old key since the change"
     ),
-    "running-no-rehearsal": lambda: r.running("cut-over", no_throwaways=NO_THROWAWAYS),
+    "running-no-rehearsal": lambda: r.running("cut-over", unrehearsed=NO_THROWAWAYS),
     "running-first-wave": lambda: r.in_waves("project", 0, 1, 0),
     "running-second-wave": lambda: r.in_waves("cut-over", 1, 1, 1).but(note="1 of 12 verified"),
     "running-second-wave-moved": lambda: r.in_waves("verify", 1, 7, 1).but(note="1 of 12"),
@@ -208,7 +208,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "awaiting-approval-still-heard": lambda: r.listening(r.awaiting_approval(), (None, 640, 300)),
     "awaiting-approval-partly-heard": lambda: r.listening(r.awaiting_approval(), (None, None)),
     "awaiting-approval-callers-fail": lambda: r.listening(r.awaiting_approval(tally=r.FAILING_CALLERS)),
-    "awaiting-approval-no-rehearsal": lambda: r.awaiting_approval(no_throwaways=NO_THROWAWAYS),
+    "awaiting-approval-no-rehearsal": lambda: r.awaiting_approval(unrehearsed=NO_THROWAWAYS),
     "awaiting-approval-accepted": lambda: r.accepted(r.proved(r.awaiting_approval()), 1),
     "awaiting-approval-accepted-hostile": lambda: r.accepted(r.awaiting_approval(), 1, reason=r.HOSTILE * 6),
     "awaiting-approval-again": lambda: r.awaiting_approval(asked_at=r.at(340), voids=(r.void(),)),
@@ -220,7 +220,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
                 tally=r.FAILING_CALLERS,
                 asked_at=r.at(640),
                 voids=(r.void(),),
-                no_throwaways=NO_THROWAWAYS,
+                unrehearsed=NO_THROWAWAYS,
             )
         ),
         (None, 300, None),
@@ -337,7 +337,7 @@ MESSAGES: Mapping[str, Case] = {
                     asked_at=r.at(640),
                     tally=r.FAILING_CALLERS,
                     voids=(r.void(), r.void("The evidence was older than 1 h.", seconds=500)),
-                    no_throwaways=NO_THROWAWAYS,
+                    unrehearsed=NO_THROWAWAYS,
                     left_alone=LEFT_ALONE,
                 )
             ),

@@ -86,7 +86,7 @@ def every_moment(plan: Plan, sentence: str) -> list[Rotation]:
 def later_moments(plan: Plan, sentence: str) -> list[Rotation]:
     voids = (r.void(sentence, sentence), r.void(sentence, seconds=400))
     troubles = tuple(r.trouble(seconds=900 + n, about=f"{n}", sentence=sentence, over=n == 1) for n in range(30))
-    unsure = r.unsure(r.running("soak", plan, voids=voids, no_throwaways=sentence), reason=sentence)
+    unsure = r.unsure(r.running("soak", plan, voids=voids, unrehearsed=sentence), reason=sentence)
     heard = r.listening(unsure.but(tally=r.FAILING_CALLERS, replacement=r.replacement(sentence)), (None, 300, None))
     over = {"deleted_at": r.at(303), "approvals": (r.approval(),), "troubles": troubles, "watched": 3}
     return [

@@ -12,6 +12,7 @@ import pytest
 
 from bot.evidence import Verdict
 from sandbox.aisix import Switches
+from sandbox.caller import Caller, Callers
 from sandbox.slack import Message
 from tests.support.stage import KEY, NEW_SECRET, OLD_SECRET, Stage, stage_of
 
@@ -288,6 +289,15 @@ async def test_a_replica_whose_status_address_is_not_told_keeps_it_from_being_pr
             assert found["chat-large", "staging"] is Verdict.PROVED
 
 
+async def test_the_requests_of_callers_do_not_stand_in_for_those_of_a_replica_that_is_not_told(redis_url: str) -> None:
+    async with trap(redis_url, status_urls_told=1) as stage:
+        url, token = stage.aisix.gateway_url("production"), stage.aisix.app_caller_key("production")
+        async with Callers([Caller(url, token, "chat-large", rate=60)]):
+            await run_into(stage, "waiting for an approver")
+
+        assert (await verdicts(stage))[CHAT] is Verdict.LIKELY
+
+
 # --- tenants where little can be seen ---
 
 
@@ -310,7 +320,7 @@ async def test_where_no_model_can_be_created_the_first_wave_is_one_model(redis_u
         card = await run_into(stage, "stopped: the new secret was refused")
 
         assert "1 of 9 models" in card.plain
-        assert (await stage.record()).no_throwaways
+        assert (await stage.record()).unrehearsed
 
 
 # --- between the approver's look and the click ---

@@ -1,0 +1,195 @@
+"""From answers and looks to a verdict on every model: for the first time, and whenever all is looked at again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
+from bot.plan import AffectedModel
+from bot.rotation import Finding, Rotation, Throwaway
+from bot.secret import AZURE, VERTEX, family
+from bot.steps.common import World, askable, noted, probe_each
+from bot.steps.counting import Sights, look, noticed, rebased, turns
+
+
+@dataclass(frozen=True)
+class View:
+    """All that verdicts are reached from."""
+
+    rotation: Rotation
+    seen: Sights
+    moving: frozenset[str]
+    world: World
+
+    def sights(self, model: AffectedModel) -> tuple[Sight, ...]:
+        """Return the looks at the replicas of the model's environment."""
+        return self.seen.get(model.environment, ())
+
+
+async def weighed(rotation: Rotation, models: Iterable[AffectedModel], world: World) -> Rotation:
+    """Reach a verdict on each of *models* that has answered; where a replica lags, its proof begins anew."""
+    answered = [model for model in models if rotation.finding(model).latest]
+    seen = await look(rotation, {model.environment for model in answered}, world)
+    rotation = noticed(rotation, seen)
+    view = View(rotation, seen, rotation.moving, world)
+    judged = {model.id: _judged(model, view) for model in answered}
+    contradicted = {m.environment for m in answered if is_contradicted(judged[m.id])}
+    lacking = {m.environment for m in answered if _deserves_another_beginning(judged[m.id], m, view)}
+    rotation = _begun_anew(rotation.learn(judged), {e: seen[e] for e in contradicted & seen.keys()}, asked=0)
+    return _begun_anew(rotation, {e: seen[e] for e in lacking - contradicted}, asked=None)
+
+
+def _begun_anew(rotation: Rotation, seen: Sights, *, asked: int | None) -> Rotation:
+    """Let the proofs of the environments in *seen* begin anew: only answers after these looks are in the counters."""
+    here = {m.id: rotation.finding(m) for m in rotation.plan.models if m.environment in seen}
+    fresh = {
+        id_: finding.but(passes=0, asked=finding.asked if asked is None else asked)
+        for id_, finding in here.items()
+        if id_ in rotation.findings and not (finding.verdict and finding.verdict.passed)
+    }
+    barriers = tuple(_recounted(b, seen.get(b.environment, ())) for b in rotation.barriers)
+    return rebased(rotation.but(barriers=barriers).learn(fresh), seen)
+
+
+def _recounted(barrier: Throwaway, sights: tuple[Sight, ...]) -> Throwaway:
+    """Expect of counters that began anew only what they show now."""
+    if not any(sight.began_anew for sight in sights):
+        return barrier
+    return barrier.but(answered=sum(sight.now.served(barrier.name).new for sight in sights))
+
+
+def _deserves_another_beginning(finding: Finding, model: AffectedModel, view: View) -> bool:
+    """Tell whether a proof is to begin anew because of its counters; an address that never keeps still ends that."""
+    sights = view.sights(model)
+    early = finding.asked < turns(max(1, len(sights)), view.world.limits.probes)
+    return early and any(map(_lacks_a_beginning, sights))
+
+
+def _lacks_a_beginning(sight: Sight) -> bool:
+    """Tell whether a replica shows counters that it did not show when the proof began, or that began anew since."""
+    return sight.now.counts is not None and (sight.since.counts is None or sight.began_anew)
+
+
+def _judged(model: AffectedModel, view: View) -> Finding:
+    finding = view.rotation.finding(model)
+    assert finding.latest is not None
+    if 0 < finding.passes < view.world.limits.probes:
+        return finding.but(verdict=None)
+    seen = observed(model, view)
+    judged = finding.but(verdict=_evidence(finding.latest, weigh(seen)))
+    if _is_too_early(judged, seen, view.world):
+        return finding.but(verdict=None)
+    assert judged.verdict is not None
+    content = judged.verdict.passed or judged.verdict.skipped
+    return judged if content else judged.but(failing_since=finding.failing_since or view.world.now())
+
+
+def _evidence(answer: Evidence, judgement: tuple[Verdict, str]) -> Evidence:
+    verdict, reason = judgement
+    return answer.but(verdict=verdict, reason=reason)
+
+
+def _is_too_early(finding: Finding, seen: Observation, world: World) -> bool:
+    """Tell whether more probes may still reach a replica that counts, and has not been reached."""
+    if finding.passes == 0 or not finding.verdict or finding.verdict.verdict not in UNDECIDED:
+        return False
+    counted = [sight for sight in seen.sights if sight.now.counts is not None]
+    unreached = any(not sight.since.served(seen.model_id).new for sight in counted)
+    return unreached and finding.asked < turns(len(seen.sights), world.limits.probes)
+
+
+UNDECIDED = frozenset({Verdict.LIKELY, Verdict.INCONCLUSIVE})
+
+
+def is_contradicted(finding: Finding) -> bool:
+    """Tell whether a model answers well, or is not asked, and a replica shows that this proves nothing."""
+    verdict, latest = finding.verdict, finding.latest
+    fine = latest is not None and (latest.passed or latest.skipped)
+    return bool(fine and verdict and verdict.verdict in (Verdict.INVALID, Verdict.PROJECTION))
+
+
+PROJECTED = "a model made after the change answered on every replica asked"
+
+
+def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observation:
+    """Put together all that was seen of a model; *again* says that every replica was seen to have the change before."""
+    rotation, sights = view.rotation, view.sights(model)
+    finding, barrier = rotation.finding(model), rotation.barrier(model.environment)
+    assert finding.latest is not None
+    return Observation(
+        model_id=model.id,
+        replacement_id=str(rotation.replacement_id),
+        answer=finding.latest,
+        passes=finding.passes,
+        wanted=view.world.limits.probes,
+        sights=sights,
+        barrier=barrier.name if barrier else "",
+        projected=PROJECTED if barrier and barrier.everywhere else "",
+        had_change=again,
+        unlisted=_has_unlisted(barrier, sights, view.world.status.replicas(model.environment)),
+        old_token_until=_old_token_until(rotation, finding, view.world),
+        others_remain=model.environment in view.moving,
+        hides_tokens=_exchanges(rotation) and not finding.latest.gateway,
+    )
+
+
+def _has_unlisted(barrier: Throwaway | None, sights: tuple[Sight, ...], replicas: int) -> bool:
+    """Tell whether some replica has no status address: the barrier has no callers, so every answer is counted."""
+    if replicas > len(sights):
+        return True
+    if barrier is None or any(sight.now.counts is None for sight in sights):
+        return False
+    return sum(sight.now.served(barrier.name).new for sight in sights) < barrier.answered
+
+
+TOKEN_LIFE = timedelta(minutes=60)
+"""How long a token for the old secret can be used on, by gateways before `TOKENS_FOLLOW` (facts/aisix.md, G6)."""
+
+TOKENS_FOLLOW = (0, 5, 0)
+
+
+def _exchanges(rotation: Rotation) -> bool:
+    """Tell whether the secrets of this key may be exchanged for tokens."""
+    return family(rotation.plan.old_key) in (VERTEX, AZURE)
+
+
+def _old_token_until(rotation: Rotation, finding: Finding, world: World) -> datetime | None:
+    """Say until when an old gateway may go on with a token of the old secret, where tokens are what it sends."""
+    if not _exchanges(rotation) or not finding.moved_at or not finding.latest:
+        return None
+    version = tuple(int(part) for part in finding.latest.gateway.removeprefix("AISIX/").split(".") if part)
+    until = finding.moved_at + TOKEN_LIFE
+    return until if version and version < TOKENS_FOLLOW and world.now() < until else None
+
+
+async def look_again(rotation: Rotation, since: datetime, world: World) -> tuple[Rotation, int]:
+    """Ask every model that was not asked after *since* once more; return how many are left for the next time.
+
+    When all have been asked, every verdict is held against what the replicas show now. It does not get better by that.
+    """
+    todo = [m for m in askable(rotation, world) if not _asked_after(rotation.finding(m), since)]
+    rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
+    left = sum(not _asked_after(rotation.finding(model), since) for model in todo)
+    if left:
+        return rotation, left
+    seen = await look(rotation, rotation.plan.environments, world)
+    rotation = noticed(rotation, seen)
+    view = View(rotation, seen, rotation.moving, world)
+    asked = [model for model in askable(rotation, world) if rotation.finding(model).latest]
+    return rotation.learn({model.id: _doubted(model, view) for model in asked}), 0
+
+
+def _asked_after(finding: Finding, moment: datetime) -> bool:
+    return finding.latest is not None and finding.latest.at > moment
+
+
+def _doubted(model: AffectedModel, view: View) -> Finding:
+    """Keep a verdict that nothing speaks against, as old as the newest answer; one that was bad and is not, is open."""
+    finding = view.rotation.finding(model)
+    assert finding.latest is not None
+    against = doubt(observed(model, view, again=True))
+    if against:
+        return finding.but(verdict=_evidence(finding.latest, against))
+    if finding.verdict and not finding.verdict.passed and not finding.is_accepted:
+        return finding.but(verdict=None)
+    return finding.but(verdict=finding.verdict.but(at=finding.latest.at)) if finding.verdict else finding
