@@ -56,7 +56,8 @@ async def move(rotation: Rotation, world: World) -> Rotation:
         return rotation
     match rotation.state:
         case State.AWAITING_SECRET:
-            note = f"Nobody gave {'another' if rotation.attempt else 'a'} secret in time; no model is moved."
+            again = "Nobody gave another secret in time; no model is on a refused one."
+            note = again if rotation.attempt else "Nobody gave a secret in time; nothing was changed."
             return rotation.to(State.CANCELLED).but(ended_at=world.now(), note=note)
         case State.AWAITING_APPROVAL:
             return _attend(rotation, world)

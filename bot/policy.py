@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from bot.errors import NotAllowed, StopKind, WrongState
-from bot.evidence import Verdict
 from bot.frozen import Frozen
 from bot.plan import AffectedModel
-from bot.rotation import MEANING, Rotation, State, Track, was_failing_before
+from bot.rotation import MEANING, SAYS_NOTHING, Rotation, State, Track, was_failing_before
 
 
 class Action(StrEnum):
@@ -66,13 +65,9 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
 
 
 def offered(rotation: Rotation) -> tuple[Action, ...]:
-    """Return what can be pressed on *rotation* now; nothing leads back to a key that may be gone."""
-    barred = set()
-    if rotation.plan.old_key_gone or rotation.delete_asked_at:
-        barred.add(Action.ROLL_BACK)
-    if rotation.delete_asked_at and not rotation.plan.old_key_gone:
-        barred.add(Action.ANOTHER_SECRET)
-    return tuple(action for action in _offers(rotation) if action not in barred)
+    """Return what can be pressed on *rotation* now; nothing rolls back to a key that may be gone."""
+    gone = rotation.plan.old_key_gone or rotation.delete_asked_at
+    return tuple(action for action in _offers(rotation) if not (gone and action is Action.ROLL_BACK))
 
 
 def _offers(rotation: Rotation) -> tuple[Action, ...]:
@@ -95,7 +90,7 @@ def acceptable(rotation: Rotation) -> tuple[AffectedModel, ...]:
         model
         for model, finding in findings
         if finding.standing
-        and finding.standing.verdict is Verdict.INCONCLUSIVE
+        and finding.standing.verdict in SAYS_NOTHING
         and not finding.is_accepted
         and not was_failing_before(finding)
     )

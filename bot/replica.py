@@ -330,10 +330,10 @@ class Names:
     def _by_alias(self, name: str) -> str | None:
         if name in self._aliases:
             return self._aliases[name]
-        matched = [alias for alias in self._wildcards if _matches(alias, name)]
+        matched = [alias for alias in self._wildcards if matches(alias, name)]
         return self._aliases[matched[0]] if len(matched) == 1 else UNNAMED if matched else None
 
 
-def _matches(alias: str, name: str) -> bool:
+def matches(alias: str, name: str) -> bool:
     """Tell whether a wildcard alias answers for *name*; its star is the only character that stands for others."""
     return re.fullmatch(".*".join(map(re.escape, alias.split("*"))), name, re.DOTALL) is not None

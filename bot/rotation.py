@@ -78,6 +78,10 @@ class Replacement(Frozen):
     """The secret's, kept here only until the key's id is known; the store then keeps it by that id."""
 
 
+SAYS_NOTHING = frozenset({Verdict.INCONCLUSIVE, Verdict.SKIPPED})
+"""Verdicts that an approver may let stand: of such a model nothing is known, for or against."""
+
+
 class Acceptance(Frozen):
     """An approver's word that a model may stay unproved: for a *reason*, and *of* an answer like this one only."""
 
@@ -126,7 +130,7 @@ class Finding(Frozen):
         known = self.standing
         if self.accepted is None or known is None:
             return False
-        return known.verdict is Verdict.INCONCLUSIVE and known.signature == self.accepted.of
+        return known.verdict in SAYS_NOTHING and known.signature == self.accepted.of
 
 
 UNKNOWN = Finding()
@@ -429,8 +433,9 @@ OF_ONE_SECRET = (
 """What a rotation forgets when its secret is taken back."""
 
 
-def _verdict_shown(finding: Finding) -> tuple[str, bool]:
-    return finding.standing.verdict if finding.standing else "", finding.is_accepted
+def _verdict_shown(finding: Finding) -> tuple[str, bool, str]:
+    said = finding.standing.signature if finding.standing and finding.is_accepted else ""
+    return finding.standing.verdict if finding.standing else "", finding.is_accepted, said
 
 
 def was_failing_before(finding: Finding) -> bool:

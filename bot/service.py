@@ -360,15 +360,18 @@ class RotationService:
 
         return await self._steer(rotation_id, Action.ROLL_BACK, back, by, "rolled back")
 
-    async def approve(self, rotation_id: str, *, by: str, click: str = "") -> Rotation:
+    async def approve(self, rotation_id: str, *, by: str, click: str = "", shown: str = "") -> Rotation:
         """Release the delete, if *by* is an approver at this moment and enough have approved.
 
-        *click* names the very click: delivered once more, it must not answer a later question.
+        *click* names the very click: delivered once more, it must not answer a later question. *shown* is the beginning
+        of the digest of what was seen when it was made.
         """
         rotation = await self.load(rotation_id)
         standing = await self._standing(by)
         check_may_approve(rotation, standing, self_approval=self._rules.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
+        if not rotation.digest.startswith(shown):
+            raise WrongState("What you saw is not what is asked now: look at the card again.")
         if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
             raise WrongState("This click has counted already.")
         standing_still = [a for a in rotation.approvals if (await self._standing(a.by)).approver]
@@ -433,6 +436,10 @@ def _tried_again(rotation: Rotation) -> Rotation:
     assert rotation.stop is not None
     onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
     fresh = rewound(rotation, rotation.stop.resume).but(no_throwaways="")
+    if "rehearse" not in fresh.done:
+        fresh = fresh.but(throwaways=(), rehearsal=None)
+    if "project" not in fresh.done:
+        fresh = fresh.but(barriers=())
     return (fresh if "verify" in fresh.done else fresh.unproved()).to(onward)
 
 

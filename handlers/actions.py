@@ -14,6 +14,7 @@ from handlers.answers import Answers, team_of
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.views.blocks import Block
+from handlers.views.card import SHOWN
 from handlers.views.modal import acceptance_form, secret_form
 
 Json = dict[str, Any]
@@ -76,7 +77,8 @@ async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: Rotation
 async def delete_old_key(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
     await ack()
     click = f"{body.get('trigger_id', '')}/{action.get('action_ts', '')}"
-    await rotations.approve(action["value"], by=body["user"]["id"], click=click)
+    _, named, shown = str(action.get("block_id", "")).partition(SHOWN)
+    await rotations.approve(action["value"], by=body["user"]["id"], click=click, shown=shown if named else "")
 
 
 @answered

@@ -25,13 +25,13 @@ from bot.steps.common import (
 async def point_back(rotation: Rotation, world: World) -> Outcome:
     """Point back at the old key every planned model that is where this rotation put it; leave the others alone."""
     inventory = await world.control_plane.inventory()
-    ours = rotation.own_keys(inventory.keys)
-    there = models_on(inventory, ours)
+    there = models_on(inventory, rotation.own_keys(inventory.keys))
+    there |= {model.id for model in inventory.models if model.provider_key in (*rotation.made, *rotation.names)}
     left = [model for model in rotation.plan.models if model.id in there]
     old = inventory.key(rotation.plan.old_key.id)
     gone = old is None
-    if gone and rotation.track is Track.WITHDRAW:  # callers are best served by the next secret, not by waiting
-        return Done(rotation.but(plan=rotation.plan.but(old_key_gone=True)))
+    if (gone or rotation.delete_asked_at) and rotation.track is Track.WITHDRAW:  # the next secret is what helps callers
+        return Done(rotation.but(plan=rotation.plan.but(old_key_gone=gone)))
     if left and gone:
         sentence = "There is no way back: the old key no longer exists. Only a working secret helps the callers now."
         after = rotation.but(plan=rotation.plan.but(old_key_gone=True))

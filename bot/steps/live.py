@@ -98,8 +98,10 @@ def _is_verified(finding: Finding, world: World) -> bool:
 def is_enough(finding: Finding, world: World) -> bool:
     """Tell whether the verdict on a model is one that the settings are content with, or an approver is."""
     verdict = finding.verdict
-    if verdict is None or verdict.skipped or finding.is_accepted:
+    if verdict is None or finding.is_accepted:
         return verdict is not None
+    if verdict.skipped:
+        return not world.limits.require_proof
     return verdict.verdict is Verdict.PROVED or (verdict.passed and not world.limits.require_proof)
 
 
@@ -112,7 +114,7 @@ def _refuse_unproved(rotation: Rotation) -> None:
     """Stop where every model of an environment was failing before: nothing there proves the new secret."""
     for environment, name in rotation.plan.environments.items():
         found = [rotation.finding(m) for m in rotation.plan.models if m.environment == environment]
-        asked = [finding for finding in found if finding.latest and not finding.latest.skipped]
+        asked = [finding for finding in found if finding.latest]
         if asked and not any(finding.is_accepted or _has_passed(finding) for finding in asked):
             sentence = f"No model in `{name}` answers, neither before nor now, so nothing proves the new secret there."
             raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", sentence, after=rotation)
@@ -154,6 +156,7 @@ def _block_on_unverified(rotation: Rotation, left: list[AffectedModel]) -> None:
         StopKind.UNVERIFIED,
         "the new secret is not proved",
         f"{listing(m.label for m in left)}: {reason(rotation, left[0])}.",
+        resume="project",
         after=rotation,
     )
 

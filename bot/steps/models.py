@@ -26,8 +26,8 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     """Point every model of the wave in hand at the replacement, then read back that each is there."""
     _refuse_unprovable(rotation, world)
     inventory = await world.control_plane.inventory()
-    rotation = refuse_drift(rotation, inventory, world)
     key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)
+    rotation = refuse_drift(rotation, inventory, world)
     there = models_on(inventory, [key])
     moved = _mark_moved(rotation, there, world.now())
     left = [model for model in in_hand(rotation, world) if model.id not in there]

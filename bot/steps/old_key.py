@@ -25,6 +25,7 @@ from bot.steps.common import (
 from bot.steps.live import refuse_unverifiable
 from bot.steps.projection import reason
 from bot.steps.soak import doubtful, heard
+from bot.steps.throwaways import without_throwaways
 from bot.steps.verdicts import look_again
 
 LOOK_EVERY = timedelta(milliseconds=300)
@@ -45,7 +46,8 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     aged = list(_aged(rotation, world))
     if aged:
         return _void(rotation, aged, world)
-    rotation, left = await look_again(rotation, _approved_at(rotation), world)
+    rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have been created late
+    rotation, left = await look_again(rotation, rotation.step_since or world.now(), world)
     if left:
         return Wait(rotation, f"{left} to go")
     refuse_rejected(rotation, doubtful(rotation, world))
@@ -81,9 +83,17 @@ def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
             else f"{model.label}: {reason(now, model)}."
         )
     yield from (f"{sentence}." for sentence in heard(now))
+    yield from _unheard(now)
     yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)
     if any(approval.digest != now.digest for approval in now.approvals):
         yield "What is known of the models is not what the card showed."
+
+
+def _unheard(rotation: Rotation) -> Iterator[str]:
+    """Yield a sentence for each replica that was listened to, and could not be this time."""
+    for silence in rotation.silences:
+        if rotation.step_since and silence.looked_at < rotation.step_since:
+            yield f"`{silence.name}` does not show its counters any more."
 
 
 def _reached_otherwise(before: tuple[Dependent, ...], now: tuple[Dependent, ...]) -> Iterator[str]:
@@ -98,7 +108,7 @@ def _reached_otherwise(before: tuple[Dependent, ...], now: tuple[Dependent, ...]
 def _void(rotation: Rotation, changes: list[str], world: World) -> Outcome:
     """Take back the approvals, and say what changed."""
     void = Void(by=tuple(a.by for a in rotation.approvals), at=world.now(), changes=tuple(changes[:MOST_NAMED]))
-    return Again(rotation.unproved().but(voids=(*rotation.voids, void)), "project", changes[0])
+    return Again(rotation.unproved().but(voids=(*rotation.voids, void), silences=()), "project", changes[0])
 
 
 def _refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> None:

@@ -8,7 +8,7 @@ has to list it. Where there can be no barrier, each model is waited for, and the
 import time
 from datetime import timedelta
 
-from bot.errors import ApiError, Blocked, StopKind, Uncertain
+from bot.errors import Blocked, StopKind
 from bot.evidence import Evidence, Verdict
 from bot.plan import AffectedModel, plural
 from bot.rotation import Finding, Rotation, Throwaway, was_failing_before
@@ -84,12 +84,9 @@ async def _with_created(rotation: Rotation, world: World) -> Rotation:
     """Create the barriers that are not there yet; a crash may have kept us from noting that one is."""
     if all(barrier.created for barrier in rotation.barriers):
         return rotation
-    try:
-        await create_missing(rotation.barriers, await world.control_plane.inventory(), rotation, world)
-    except Uncertain:
-        raise
-    except ApiError as refusal:
-        return rotation.but(barriers=(), no_throwaways=impossible(refusal))
+    refused = await create_missing(rotation.barriers, await world.control_plane.inventory(), rotation, world)
+    if refused:
+        return rotation.but(barriers=(), no_throwaways=impossible(next(iter(refused.values()))))
     return rotation.but(barriers=tuple(barrier.but(created=True) for barrier in rotation.barriers))
 
 
@@ -236,7 +233,7 @@ def refuse_projection(rotation: Rotation, why: str) -> None:
         StopKind.PROJECTION,
         "the gateway has not taken the change",
         f"{why}. {ELSEWHERE}",
-        resume="project",
+        resume="cut-over",
         after=rotation.but(barriers=()),
     )
 

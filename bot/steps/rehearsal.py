@@ -6,11 +6,11 @@ name that was never used before: an answer under it can only come from the repla
 
 from datetime import timedelta
 
-from bot.errors import ApiError, Blocked, StopKind, Uncertain
+from bot.errors import Blocked, StopKind
 from bot.evidence import Verdict
 from bot.plan import AffectedModel
-from bot.rotation import Finding, Rotation, Throwaway
-from bot.steps.common import ELSEWHERE, POLL, Done, Outcome, Wait, World, counted, each, listing, waited
+from bot.rotation import UNKNOWN, Finding, Rotation, Throwaway, was_failing_before
+from bot.steps.common import ELSEWHERE, POLL, Done, Outcome, Wait, World, counted, each, listing, refuse_drift, waited
 from bot.steps.throwaways import (
     BARRED,
     BARRED_SAID,
@@ -30,13 +30,12 @@ async def rehearse(rotation: Rotation, world: World) -> Outcome:
     if not rotation.throwaways:
         return _planned(rotation, world)
     inventory = await world.control_plane.inventory()
-    try:
-        await create_missing(rotation.throwaways, inventory, rotation, world)
-    except Uncertain:
-        raise
-    except ApiError as refusal:
-        return _impossible(rotation, impossible(refusal))
-    return await _ask(rotation, world)
+    rotation = refuse_drift(rotation, inventory, world)
+    refused = await create_missing(rotation.throwaways, inventory, rotation, world)
+    kept = tuple(t for t in rotation.throwaways if t.name not in refused)
+    if not kept:
+        return _impossible(rotation, impossible(next(iter(refused.values()))))
+    return await _ask(rotation.but(throwaways=kept), world)
 
 
 def _planned(rotation: Rotation, world: World) -> Outcome:
@@ -50,7 +49,7 @@ def _planned(rotation: Rotation, world: World) -> Outcome:
 async def _ask(rotation: Rotation, world: World) -> Outcome:
     """Ask each throw-away model once more; decide when all have answered, or one was refused."""
     models = {model.id: model for model in rotation.plan.models}
-    open_ones = [t for t in rotation.throwaways if not _is_settled(t, world)]
+    open_ones = [t for t in rotation.throwaways if not _is_settled(rotation, t, world)]
     answers: dict[str, Finding] = {}
 
     async def ask(model: AffectedModel) -> None:
@@ -63,22 +62,30 @@ async def _ask(rotation: Rotation, world: World) -> Outcome:
     return _decide(rotation.but(throwaways=throwaways), world)
 
 
-def _is_settled(throwaway: Throwaway, world: World) -> bool:
-    return throwaway.finding.passes >= world.limits.probes or _is_refused(throwaway)
+def _is_settled(rotation: Rotation, throwaway: Throwaway, world: World) -> bool:
+    enough = throwaway.finding.passes >= world.limits.probes
+    return enough or _is_refused(rotation, throwaway) or _is_as_before(rotation, throwaway)
 
 
-def _is_refused(throwaway: Throwaway) -> bool:
+def _is_refused(rotation: Rotation, throwaway: Throwaway) -> bool:
     latest = throwaway.finding.latest
-    return latest is not None and latest.verdict is Verdict.REJECTED
+    return latest is not None and latest.verdict is Verdict.REJECTED and not _is_as_before(rotation, throwaway)
+
+
+def _is_as_before(rotation: Rotation, throwaway: Throwaway) -> bool:
+    """Tell whether the upstream says of the sample on the new key just what it said on the old one."""
+    baseline = rotation.findings.get(throwaway.sample, UNKNOWN).baseline
+    return was_failing_before(throwaway.finding.but(baseline=baseline))
 
 
 def _decide(rotation: Rotation, world: World) -> Outcome:
     """Record the result before cleaning up, so that a crash in between forgets neither."""
-    left = [t for t in rotation.throwaways if not _is_settled(t, world)]
-    barred = next((t for t in left if t.finding.latest and t.finding.latest.signature.startswith(BARRED)), None)
-    if barred:
+    barred = [t for t in rotation.throwaways if t.finding.latest and t.finding.latest.signature.startswith(BARRED)]
+    if len(barred) == len(rotation.throwaways):
         return _impossible(rotation, BARRED_SAID)
-    if not left or any(map(_is_refused, rotation.throwaways)):
+    rotation = rotation.but(throwaways=tuple(t for t in rotation.throwaways if t not in barred))
+    left = [t for t in rotation.throwaways if not _is_settled(rotation, t, world)]
+    if not left or any(_is_refused(rotation, t) for t in rotation.throwaways):
         return Wait(rotation.but(rehearsal=_result(rotation)), "removing the throw-away models")
     failing = any(t.finding.failing_since for t in left)
     if failing and waited(rotation, world) > max(world.limits.projection, world.limits.verify):
@@ -90,10 +97,14 @@ FAILED = "failed"
 
 
 def _result(rotation: Rotation) -> str:
-    if any(map(_is_refused, rotation.throwaways)):
+    if any(_is_refused(rotation, t) for t in rotation.throwaways):
         return FAILED
-    names = dict.fromkeys(rotation.plan.environments[t.environment] for t in rotation.throwaways)
-    return f"the new secret works in {' and '.join(names)}; no caller used it yet"
+    names = dict.fromkeys(rotation.plan.environments[t.environment] for t in rotation.throwaways if _passed(t))
+    if not names:
+        return "nothing answers, neither before nor now"
+    missed = [name for name in rotation.plan.environments.values() if name not in names]
+    where = f"; not rehearsed in {' and '.join(missed)}" if missed else ""
+    return f"the new secret works in {' and '.join(names)}; no caller used it yet{where}"
 
 
 def _impossible(rotation: Rotation, why: str) -> Outcome:
@@ -114,7 +125,9 @@ async def _end(rotation: Rotation, world: World) -> Outcome:
 
 def _stop(rotation: Rotation) -> Blocked:
     """Say what the rehearsal found; trying again uses names that were never used."""
-    bad = [t for t in rotation.throwaways if _is_refused(t)] or [t for t in rotation.throwaways if not _passed(t)]
+    bad = [t for t in rotation.throwaways if _is_refused(rotation, t)] or [
+        t for t in rotation.throwaways if not _passed(t)
+    ]
     latest = bad[0].finding.latest
     where = listing(dict.fromkeys(rotation.plan.environments[t.environment] for t in bad))
     kind, headline, more = _reading(latest.verdict if latest else None)

@@ -1,11 +1,12 @@
 """Throw-away models on the replacement: open to no caller, named after their rotation, each name used once."""
 
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from itertools import zip_longest
 
-from bot.errors import ApiError
+from bot.errors import ApiError, Uncertain
 from bot.plan import AffectedModel, Inventory, Model
-from bot.replica import THROWAWAY
+from bot.replica import THROWAWAY, matches
 from bot.rotation import Rotation, Throwaway
 from bot.steps.common import World
 
@@ -31,16 +32,33 @@ def planned(rotation: Rotation, samples: Iterable[AffectedModel]) -> tuple[Rotat
 
 async def create_missing(
     throwaways: Iterable[Throwaway], inventory: Inventory, rotation: Rotation, world: World
-) -> None:
-    """Create those of *throwaways* that are not there. Raises `ApiError` where models cannot be created."""
+) -> dict[str, ApiError]:
+    """Create those of *throwaways* that are not there; return by name why one cannot be had. Raises `Uncertain`."""
+    refused: dict[str, ApiError] = {}
     there = {model.alias for model in inventory.models}
     models = {model.id: model for model in inventory.models}
     samples = {model.id: model for model in rotation.plan.models}
     for throwaway in throwaways:
-        like = models.get(throwaway.sample)
-        if throwaway.name not in there and like is not None:
-            upstream = world.gateways.upstream(samples[throwaway.sample])
-            await world.control_plane.create_model(like, throwaway.name, str(rotation.replacement_id), upstream)
+        like, sample = models.get(throwaway.sample), samples.get(throwaway.sample)
+        caught = _caught_by(throwaway, inventory)
+        if caught:
+            refused[throwaway.name] = ApiError(f"`{caught}` answers for every name, so nothing shows who did")
+        elif throwaway.name not in there and like is not None and sample is not None:
+            try:
+                upstream = world.gateways.upstream(sample)
+                await world.control_plane.create_model(like, throwaway.name, str(rotation.replacement_id), upstream)
+            except Uncertain:
+                raise
+            except ApiError as refusal:
+                if refusal.status != HTTPStatus.CONFLICT:  # it is there, and the list is behind
+                    refused[throwaway.name] = refusal
+    return refused
+
+
+def _caught_by(throwaway: Throwaway, inventory: Inventory) -> str | None:
+    """Return the wildcard alias that answers for a throw-away model where that has not projected yet."""
+    here = (model.alias for model in inventory.models if model.environment == throwaway.environment)
+    return next((alias for alias in here if "*" in alias and matches(alias, throwaway.name)), None)
 
 
 def impossible(refusal: ApiError) -> str:
@@ -90,7 +108,7 @@ def likenesses(rotation: Rotation, world: World) -> list[AffectedModel]:
     Where there are too many, every environment has its turn.
     """
     found: dict[str, dict[tuple[str, str], AffectedModel]] = {}
-    for model in samples(rotation, world):
+    for model in (*samples(rotation, world), *askable_by_name(rotation, world)):
         likeness = (world.gateways.endpoint(model), world.gateways.upstream(model))
         found.setdefault(model.environment, {}).setdefault(likeness, model)
     rounds = zip_longest(*(some.values() for some in found.values()))

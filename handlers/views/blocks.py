@@ -102,9 +102,10 @@ def _fitting(text: str, most: int) -> str:
     return (kept.rsplit("\n", 1)[0] if "\n" in kept else kept) + "\n…"
 
 
-def actions(elements: Sequence[Block]) -> list[Block]:
-    """A row of buttons; nothing where there are none."""
-    return [{"type": "actions", "elements": list(elements)}] if elements else []
+def actions(elements: Sequence[Block], block_id: str = "") -> list[Block]:
+    """A row of buttons; nothing where there are none. A click tells the *block_id* of the row that it was made in."""
+    row: Block = {"type": "actions", "elements": list(elements)}
+    return [row | ({"block_id": block_id} if block_id else {})] if elements else []
 
 
 def button(label: str, action_id: str, value: str, *, style: str | None = None, confirm: Block | None = None) -> Block:

@@ -59,7 +59,7 @@ def _after(rotation: Rotation, others: tuple[str, ...]) -> list[Block]:
         *([section(warned, WARNINGS_MOST)] if warned else []),
         *([context(said)] if (said := doubt(rotation)) else []),
         section(words.next_move(rotation), NEXT_MOST),
-        *actions([_button(action, rotation) for action in offered(rotation)]),
+        *actions([_button(action, rotation) for action in offered(rotation)], _shown(rotation)),
     ]
 
 
@@ -234,6 +234,14 @@ def doubt(rotation: Rotation) -> str:
     """Say what nobody can know of the new secret, where somebody is about to rely on it."""
     return evidence.in_doubt(rotation) if rotation.state in ASKS_ABOUT_SECRET else ""
 
+
+def _shown(rotation: Rotation) -> str:
+    """Name what an approver sees, so that a click made on something else can be told from one on this."""
+    return f"{SHOWN}{rotation.digest[:16]}" if rotation.state is State.AWAITING_APPROVAL else ""
+
+
+SHOWN = "shown-"
+"""What the block of the buttons is called by, before the digest of what the card shows."""
 
 STYLES = {Action.ENTER_SECRET: "primary", Action.ANOTHER_SECRET: "primary", Action.DELETE_OLD_KEY: "danger"}
 

@@ -9,11 +9,11 @@ Found = tuple[Json, Json]
 """An element, after the block that it stands in."""
 
 
-def button(versions: list[list[Json]], label: str, value: str | None) -> Found:
-    """The button with these words in the first version that has it; *value* tells twins apart."""
+def button(versions: list[list[Json]], label: str, value: str | None, row: str | None = None) -> Found:
+    """The button with these words in the first version that has it; *value* or *row* tells twins apart."""
     for blocks in versions:
         found = [(b, e) for b, e in reading.buttons(blocks) if reading.caption(e) == label]
-        found = [(b, e) for b, e in found if value is None or e.get("value") == value]
+        found = [(b, e) for b, e in found if value in (None, e.get("value")) and row in (None, b["block_id"])]
         if len(found) > 1:
             raise LookupError(
                 f"{len(found)} buttons say {label!r}; name a value of {[e.get('value') for _, e in found]}."

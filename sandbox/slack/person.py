@@ -57,16 +57,23 @@ class Person:
         return answer
 
     async def click(
-        self, label: str, where: Where = None, *, confirm: bool = True, value: str | None = None, stale: bool = False
+        self,
+        label: str,
+        where: Where = None,
+        *,
+        confirm: bool = True,
+        value: str | None = None,
+        row: str | None = None,
+        stale: bool = False,
     ) -> Press:
         """Press a button by its words, in a message, something only they see, or the open modal.
 
-        *confirm* false answers the dialog with no; *value* tells twins apart; *stale* also finds a button of
-        an earlier version of the message, as a client that is behind would show it.
+        *confirm* false answers the dialog with no; *value*, or the block id of its *row*, tells twins apart; *stale*
+        also finds a button of an earlier version of the message, as a client that is behind would show it.
         """
         place = self._place(where)
         earlier = [blocks for _text, blocks in reversed(where.edits)] if stale and isinstance(where, Message) else []
-        block, element = finding.button([place.blocks, *earlier], label, value)
+        block, element = finding.button([place.blocks, *earlier], label, value, row)
         press = Press(button=label, confirm=finding.dialog(element))
         if press.confirm and not confirm:
             return press

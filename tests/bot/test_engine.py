@@ -76,7 +76,7 @@ def awaiting_approval(**fields: Any) -> Rotation:
         (rotation(State.AWAITING_SECRET, secret_asked_at=later(100)), DAY + 100),
         (awaiting_approval(), 4 * HOUR),
         (awaiting_approval(reminded_at=later(4 * HOUR)), 8 * HOUR),
-        (awaiting_approval(reminded_at=later(71 * HOUR)), 72 * HOUR),
+        (awaiting_approval(reminded_at=later(23 * HOUR)), 24 * HOUR),
         (stopped(), None),
         *((rotation(state), None) for state in TERMINAL),
     ],
@@ -128,7 +128,7 @@ async def test_an_approval_that_does_not_come_is_asked_for_anew_on_fresh_evidenc
         approvals_required=2,
         done=("replace", "baseline", "cut-over", "project", "verify", "tidy", "soak"),
     )
-    after = await move(before, world(72 * HOUR))
+    after = await move(before, world(24 * HOUR))
 
     assert (after.state, after.done, after.approvals) == (State.RUNNING, ("replace", "baseline", "cut-over"), ())
     assert after.findings["m1"] == Finding(baseline=seen, moved_at=NOW)
