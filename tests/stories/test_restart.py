@@ -114,11 +114,17 @@ async def test_killed_in_the_middle_of_the_cut_over(bare_stage: Stage, tmp_path:
     assert theatre.creations == 1
 
 
-@pytest.mark.parametrize(("method", "effect"), [("POST", False), ("POST", True), ("DELETE", False), ("DELETE", True)])
-async def test_killed_in_the_rehearsal_it_leaves_no_throw_away_model_behind(
+BARRIER = 4
+"""The throw-away model that is the first barrier, after the three of the rehearsal."""
+
+
+@pytest.mark.parametrize("effect", [False, True], ids=["before the effect", "after it"])
+@pytest.mark.parametrize(("method", "number"), [("POST", 1), ("DELETE", 1), ("POST", BARRIER), ("DELETE", BARRIER)])
+async def test_killed_over_a_throw_away_model_it_leaves_none_behind(
     bare_stage: Stage,
     tmp_path: Path,
     method: str,
+    number: int,
     effect: bool,  # noqa: FBT001
 ) -> None:
     theatre = theatre_of(bare_stage, tmp_path, "shared")
@@ -126,7 +132,7 @@ async def test_killed_in_the_rehearsal_it_leaves_no_throw_away_model_behind(
     async with AsyncExitStack() as stack:
         await theatre.begin(stack)
         card = await bare_stage.ask()
-        theatre.kill_before(method, "/models", effect=effect, number=1)
+        theatre.kill_before(method, "/models", effect=effect, number=number)
         await bare_stage.give(card)
         await theatre.bot.ended()
 
