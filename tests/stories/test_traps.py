@@ -6,11 +6,15 @@ The environment with the trap is production, with two replicas; its models are `
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from bot.evidence import Verdict
+from bot.rotation import Approval
+from bot.steps.common import Again
+from bot.steps.old_key import recheck
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers
 from sandbox.slack import Message
@@ -373,15 +377,29 @@ async def test_an_alias_that_reaches_the_models_since_voids_the_approval_and_the
     await stage.says(card, "old key deleted")
 
 
-async def test_evidence_that_is_too_old_at_the_click_is_gathered_again(bare_stage: Stage) -> None:
-    bare_stage.overrides["EVIDENCE_MAX_AGE"] = "0.01"
+async def test_evidence_that_is_too_old_at_the_click_is_gathered_again(stage: Stage) -> None:
+    await waiting(stage)
+    rotation, world = await stage.record(), stage.built.world
+    aged = {id_: f.but(latest=f.latest.but(at=f.latest.at - timedelta(days=2))) for id_, f in rotation.findings.items()}
+    approval = Approval(by="U_APPROVER", at=world.now(), digest=rotation.digest)
+
+    outcome = await recheck(rotation.learn(aged).but(approvals=(approval,)), world)
+
+    assert isinstance(outcome, Again)
+    assert outcome.rotation.voids[0].changes == ("The evidence was older than 1 day.",)
+
+
+async def test_evidence_that_grows_old_while_nobody_approves_is_gathered_anew_by_itself(bare_stage: Stage) -> None:
+    bare_stage.overrides["EVIDENCE_MAX_AGE"] = "2"
     async with bare_stage.bot():
         card = await waiting(bare_stage)
+        first = (await bare_stage.record()).verified_at
 
-        await bare_stage.press("Delete old key", card, who="U_APPROVER")
-        await bare_stage.thread_says(card, "The evidence was older than")
+        await bare_stage.slack.until(
+            lambda: bare_stage.thread(card).count("Approval wanted") == 2, timeout=20, what="it"
+        )
 
-        assert bare_stage.key_named(KEY)
+        assert (await bare_stage.record()).verified_at > first
 
 
 # --- the world before the rotation ---
