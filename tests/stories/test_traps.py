@@ -302,6 +302,17 @@ async def test_the_requests_of_callers_do_not_stand_in_for_those_of_a_replica_th
         assert (await verdicts(stage))[CHAT] is Verdict.LIKELY
 
 
+async def test_a_replica_that_the_settings_count_and_do_not_list_is_not_proved_by_the_others(redis_url: str) -> None:
+    async with trap(redis_url, status_urls_told=1, tell_replicas=True, model_create=False) as stage:
+        url, token = stage.aisix.gateway_url("production"), stage.aisix.app_caller_key("production")
+        chat, embed = Caller(url, token, "chat-large", 60), Caller(url, token, "support-embed", 60, "embeddings")
+        async with Callers([chat, embed]):
+            card = await run_into(stage, "stopped: the new secret is not proved")
+
+        assert set((await verdicts(stage)).values()) == {Verdict.INCONCLUSIVE}
+        assert nothing_is_deleted(stage, card)
+
+
 # --- tenants where little can be seen ---
 
 
