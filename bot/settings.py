@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     )
     evidence_max_age: Limit = Field(
         timedelta(days=1),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how old evidence may be when it is approved, before it is gathered anew",
+        description="seconds (30) or an ISO 8601 duration (PT30S): how old evidence may be when it is approved",
     )
     watch: Duration = Field(
         timedelta(hours=1),

@@ -113,8 +113,12 @@ async def _ask_barriers(rotation: Rotation, world: World) -> Rotation:
 
 def _wanted(barrier: Throwaway, world: World) -> int:
     """Return how many answers in a row are missing, at most."""
-    every = turns(world.status.replicas(barrier.environment), world.limits.probes)
-    return max(1, every - barrier.finding.passes)
+    return max(1, _enough(barrier, world) - barrier.finding.passes)
+
+
+def _enough(barrier: Throwaway, world: World) -> int:
+    """Return how many answers would reach even a replica more than is known of: the settings may not name them all."""
+    return turns(world.status.replicas(barrier.environment) + 1, world.limits.probes)
 
 
 def _asked(barrier: Throwaway, evidence: Evidence, world: World) -> Throwaway:
@@ -136,12 +140,8 @@ def _is_barred(barrier: Throwaway) -> bool:
 
 def _confirmed(barrier: Throwaway, seen: Sights, world: World) -> Throwaway:
     """Tell whether a barrier is everywhere: every replica that lists its models has it, and enough have answered."""
-    replicas = [sight.now for sight in seen.get(barrier.environment, ())]
-    listed = [replica for replica in replicas if replica.throwaways is not None]
-    expected = world.status.replicas(barrier.environment)
-    all_tell = len(listed) == len(replicas) == expected
-    enough = world.limits.probes if all_tell else turns(expected, world.limits.probes)
-    return barrier.but(everywhere=not _lagging(barrier, seen) and barrier.finding.passes >= enough)
+    enough = barrier.finding.passes >= _enough(barrier, world)
+    return barrier.but(everywhere=enough and not _lagging(barrier, seen))
 
 
 # --- the models of environments that can have no barrier ---
