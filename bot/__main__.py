@@ -71,7 +71,7 @@ def utc_now() -> datetime:
 async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Parts]:
     """Build and open everything that both halves need, and close it again."""
     async with AsyncExitStack() as stack:
-        url = settings.redis_url or await stack.enter_async_context(embedded_server(settings.keyturn_data))
+        url = settings.redis_url or SecretStr(await stack.enter_async_context(embedded_server(settings.keyturn_data)))
         slack = await stack.enter_async_context(slack_client(settings))
         team = await who_am_i(slack)
         store = Store(await stack.enter_async_context(_redis(url, settings.redis_timeout.total_seconds())))
@@ -100,10 +100,10 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
 
 
 @asynccontextmanager
-async def _redis(url: str | None, seconds: float | None) -> AsyncIterator[Redis]:
+async def _redis(url: SecretStr, seconds: float | None) -> AsyncIterator[Redis]:
     """Connect; without a time-out for the queue, whose reads wait for work."""
     try:
-        redis = Redis.from_url(str(url), socket_timeout=seconds, decode_responses=seconds is not None)
+        redis = Redis.from_url(url.get_secret_value(), socket_timeout=seconds, decode_responses=seconds is not None)
     except ValueError:  # its text repeats the address, and the password in it
         raise WrongSettings("REDIS_URL is wrong: it should be redis://… or unix://….") from None
     try:

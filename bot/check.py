@@ -144,7 +144,7 @@ async def _redis(settings: Settings) -> Finding:
     if settings.redis_url is None:
         return f"REDIS_URL is absent, so an embedded server keeps its data in {settings.keyturn_data}."
     try:
-        policy = await _eviction(settings.redis_url, settings.redis_timeout.total_seconds())
+        policy = await _eviction(settings.redis_url.get_secret_value(), settings.redis_timeout.total_seconds())
     except (RedisError, OSError, ValueError) as error:
         raise Wrong(f"REDIS_URL does not answer ({type(error).__name__}).") from None
     if policy not in ("noeviction", None):

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_serializer
 
 from bot.answer import Answer, evidence, skipped
 from bot.evidence import Evidence
@@ -19,17 +20,33 @@ from bot.plan import AffectedModel
 from bot.waiting import retry_after
 
 
+def bare(url: str) -> str:
+    """Return a status address with nothing in it that may be secret: so it may be shown and stored."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.rpartition("@")[2]
+    host = parts.netloc.rpartition("@")[2].lower()
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
 class GatewaySettings(Frozen):
     """One environment's gateways, as `AISIX_GATEWAYS` describes them."""
 
     url: str
     caller_key: SecretStr
-    status_urls: tuple[str, ...] = ()
+    status_urls: tuple[str, ...] = Field((), repr=False)
+    """They may hold a user and a password: what is printed of them is bare."""
+
     replicas: int = Field(0, ge=0)
     """How many replicas there are; absent: one for each status address."""
 
     probes: dict[str, str] = {}
     """Probe by alias: an endpoint (`chat`, `embeddings`, …), `skip`, a concrete model name, or `endpoint name`."""
+
+    @field_serializer("status_urls")
+    def _bare(self, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(bare, urls))
 
 
 class Probe(Frozen):

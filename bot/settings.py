@@ -52,6 +52,13 @@ def _is_address(value: str) -> str:
     return value
 
 
+def _is_bare_address(value: str) -> str:
+    """Refuse an address with a user or a password in it as well: the token or the caller key is what is sent there."""
+    if "@" in urlsplit(_is_address(value)).netloc:
+        raise ValueError("address")
+    return value
+
+
 def _sizes(value: Any) -> Any:
     """Read the sizes of the first waves; the rest is always the last."""
     if not isinstance(value, str):
@@ -70,7 +77,7 @@ def _names(value: Any) -> Any:
 Sizes = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_sizes)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
-Address = Annotated[str, AfterValidator(_is_address)]
+Address = Annotated[str, AfterValidator(_is_bare_address)]
 SLACK_ID = re.compile(r"[UWS][A-Z0-9_]{1,}")
 
 
@@ -165,7 +172,7 @@ class Settings(BaseSettings):
         description="seconds (30) or an ISO 8601 duration (PT30S): how long it is watched after the delete",
     )
 
-    redis_url: str | None = Field(None, description="redis://… or unix://…; absent: an embedded server")
+    redis_url: SecretStr | None = Field(None, description="redis://… or unix://…; absent: an embedded server")
     redis_timeout: Limit = Field(
         timedelta(seconds=2), description="seconds (30) or an ISO 8601 duration (PT30S): one call to Redis"
     )
@@ -231,7 +238,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_reachable(cls, gateways: dict[str, GatewaySettings]) -> dict[str, GatewaySettings]:
         for gateway in gateways.values():
-            _is_address(gateway.url)
+            _is_bare_address(gateway.url)
             _is_sendable(gateway.caller_key)
             for url in gateway.status_urls:
                 _is_address(url)

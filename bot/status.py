@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from bot.gateway import GatewaySettings
+from bot.gateway import GatewaySettings, bare
 from bot.metrics import calls
 from bot.plan import AffectedModel
 from bot.replica import Keys, Replica, is_foreign, read_config, read_counters, read_models
@@ -109,16 +108,6 @@ class StatusPages:
                 if len(body) > PAGE_MOST:
                     return response.status_code, None
         return response.status_code, bytes(body)
-
-
-def bare(url: str) -> str:
-    """Return a status address with nothing in it that may be secret: so it may be shown and stored."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url.rpartition("@")[2]
-    host = parts.netloc.rpartition("@")[2].lower()
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
 
 
 def _read(config: bytes | str, models: bytes | str, metrics: bytes | str, asked: Asked) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 from datetime import timedelta
 
 import pytest
 
+from bot.gateway import GatewaySettings
 from bot.settings import Settings, WrongSettings, read_settings
 
 BOT, APP, SIGNING = "xoxb-CANARY-bot", "xapp-CANARY-app", "CANARYsigning"
@@ -205,11 +207,55 @@ def test_one_of_the_modes_is_needed(read, signing, port):
     assert "SLACK_SIGNING_SECRET and PORT" in said
 
 
-def test_no_secret_is_printed(read):
-    settings = read()
+def every_secret() -> dict[str, str]:
+    """A canary in every setting that is secret or may hold a password, and in nothing else."""
+    hidden = {
+        "url": "https://gw.example",
+        "caller_key": CALLER,
+        "status_urls": ["http://ops:CANARY-status@replica:9090/?token=CANARY-token"],
+    }
+    return {
+        "REDIS_URL": "rediss://keyturn:CANARY-redis@redis.example:6379/0",
+        "FINGERPRINT_PEPPER": "CANARY-pepper-16",
+        "AISIX_GATEWAYS": json.dumps({"env-1": hidden}),
+    }
 
-    for printed in (repr(settings), str(settings), repr(settings.aisix_gateways), f"{settings.model_dump()}"):
-        assert "CANARY" not in printed
+
+def test_no_secret_is_printed(read):
+    settings = read(**every_secret())
+    gateway = settings.aisix_gateways["env-1"]
+
+    assert "CANARY" in settings.redis_url.get_secret_value()
+    assert "CANARY" in gateway.status_urls[0]
+    for one in (settings, gateway):
+        for printed in (repr(one), str(one), f"{one!r:>10}", f"{one.model_dump()}", one.model_dump_json()):
+            assert "CANARY" not in printed
+
+
+def test_every_setting_that_is_secret_by_its_name_is_a_secret_to_pydantic():
+    named = re.compile(r"token|secret(?!_expiry)|pepper|redis_url|password|caller_key")
+    fields = {**Settings.model_fields, **GatewaySettings.model_fields}
+
+    assert {n for n in fields if named.search(n)} == {
+        n for n, field in fields.items() if "SecretStr" in str(field.annotation)
+    }
+
+
+@pytest.mark.parametrize("name", ["TOKENS", "REDIS_URL", "GATEWAYS", "STATUS"])
+def test_a_sentence_about_another_setting_holds_no_secret(read, name):
+    wrong = {
+        "TOKENS": {"SLACK_BOT_TOKEN": "xoxb CANARY", "AISIX_ADMIN_TOKEN": "CANARY\u00e9"},
+        "REDIS_URL": {"PORT": "CANARY"},
+        "GATEWAYS": {"AISIX_GATEWAYS": '{"env": {"url": "https://u:CANARY@gw", "caller_key": "ck-CANARY"}}'},
+        "STATUS": {"AISIX_GATEWAYS": '{"e": {"url": "https://g", "caller_key": "c", "status_urls": ["x:CANARY@y"]}}'},
+    }[name]
+
+    assert "it should be" in sentence(read, **(every_secret() | wrong))
+
+
+@pytest.mark.parametrize("name", ["SLACK_API_URL", "AISIX_CLOUD_API"])
+def test_an_address_with_a_password_is_refused_because_a_token_is_what_is_sent_there(read, name):
+    assert sentence(read, **{name: "https://me:CANARY@example.com/api"}).startswith(f"{name} is wrong")
 
 
 def test_an_address_of_slack_ends_in_a_slash(read):

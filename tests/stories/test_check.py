@@ -71,6 +71,42 @@ async def test_with_everything_well_there_is_a_good_line_for_each_and_status_0(
     assert all(call.method == "GET" for call in bare_stage.aisix.calls), "a check changes nothing"
 
 
+async def test_what_may_hold_a_password_is_not_printed_either_whether_it_answers_or_not(
+    bare_stage: Stage, tmp_path: Path
+) -> None:
+    known = json.loads(bare_stage.aisix.settings()["AISIX_GATEWAYS"])
+    (status, *_) = known[bare_stage.aisix.environment("production").id]["status_urls"]
+    there, away = (url.replace("://", "://ops:CANARY@") for url in (status, nobody()))
+    bare_stage.overrides["AISIX_GATEWAYS"] = gateways(bare_stage, status_urls=[there, f"{away}/?token=CANARY"])
+    bare_stage.overrides["REDIS_URL"] = nobody().replace("http://", "rediss://keyturn:CANARY@")
+    bare_stage.overrides["FINGERPRINT_PEPPER"] = "CANARY-pepper-16"
+    bare_stage.overrides["SLACK_SIGNING_SECRET"] = "CANARY-signing"
+
+    code, lines = await checked(bare_stage, tmp_path)
+
+    assert code == 1
+    assert [line.partition(":")[0] for line in wrong(lines)] == [
+        f"status of {bare_stage.aisix.environment('production').id}",
+        "Redis",
+    ]
+    assert "CANARY" not in "\n".join(lines)
+
+
+@pytest.mark.parametrize("half", [(), ("web",), ("worker",)], ids=" ".join)
+@pytest.mark.parametrize("address", ["redis://:CANARY@127.0.0.1:1/0", "redis://:CANARY@127.0.0.1:port", "CANARY://x"])
+async def test_a_bot_that_cannot_start_prints_no_password(
+    bare_stage: Stage, tmp_path: Path, half: tuple[str, ...], address: str
+) -> None:
+    bare_stage.overrides["REDIS_URL"] = address
+
+    status, said = await ran(bare_stage.environ, tmp_path, *half)
+
+    assert status == 1
+    assert said.startswith("Keyturn cannot start. REDIS_URL ")
+    assert "CANARY" not in said
+    assert not [secret for secret in secrets_of(bare_stage.environ) if secret in said]
+
+
 async def test_a_token_that_may_only_read_is_enough_for_the_check(bare_stage: Stage, tmp_path: Path) -> None:
     bare_stage.overrides["AISIX_ADMIN_TOKEN"] = bare_stage.aisix.read_token
 
