@@ -22,13 +22,12 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import check, logs
+from bot import check, http, logs
 from bot.control_plane import ControlPlane
 from bot.embedded import embedded_server
 from bot.engine import Engine
 from bot.errors import Unanswerable
 from bot.gateway import Gateways
-from bot.http import make_site
 from bot.jobs import Jobs
 from bot.service import RotationService, Rules
 from bot.settings import Settings, WrongSettings, read_settings
@@ -312,10 +311,16 @@ async def _socket(app: AsyncApp, built: Parts) -> AsyncIterator[Socket]:
 async def _site(built: Parts, app: AsyncApp | None, socket: Socket | None) -> AsyncIterator[None]:
     """Serve HTTP: health and figures always, Slack's events in HTTP mode."""
     settings = built.settings
-    site = make_site(lambda: _missing(built.store, socket), settings.http_body_limit)
+    site = http.make_site(lambda: _missing(built.store, socket), settings.http_body_limit)
     if app is not None and settings.http_mode and settings.slack_signing_secret:
         add_slack(site, app, settings.slack_signing_secret.get_secret_value())
-    runner = web.AppRunner(site, access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(
+        site,
+        access_log=None,
+        shutdown_timeout=1,
+        keepalive_timeout=http.HEAD_WITHIN,
+        lingering_time=http.LINGER,
+    )
     await runner.setup()
     try:
         await _listen(runner, settings)

@@ -7,6 +7,12 @@ from prometheus_client import generate_latest
 
 from bot.metrics import REGISTRY
 
+HEAD_WITHIN = 75.0
+"""Seconds that a connection may be open without a whole request's head; aiohttp would wait for an hour."""
+
+LINGER = 2.0
+"""Seconds in which the rest of a request that has its answer is still read, so that the answer gets through."""
+
 
 def make_site(ready: Callable[[], Awaitable[str | None]], body_limit: int) -> web.Application:
     """Return the site; *ready* returns what is missing, or None."""

@@ -1,5 +1,6 @@
 """HTTP mode: Slack's requests at one address. The signature is checked here, because Bolt's check logs the body."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -13,6 +14,9 @@ from slack_sdk.signature import SignatureVerifier
 log = structlog.get_logger("keyturn.http")
 
 PATH = "/slack/events"
+BODY_WITHIN = 10.0
+"""Seconds in which a body has to be whole; Slack itself gives up after three."""
+
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
@@ -21,7 +25,12 @@ def add_slack(site: web.Application, app: AsyncApp, signing_secret: str) -> None
     verifier = SignatureVerifier(signing_secret)
 
     async def events(request: web.Request) -> web.Response:
-        body = (await request.read()).decode(errors="replace")  # what is no text has no right signature either
+        try:
+            async with asyncio.timeout(BODY_WITHIN):
+                raw = await request.read()
+        except TimeoutError:
+            return web.Response(status=408, text="The body did not come in time.\n")
+        body = raw.decode(errors="replace")  # what is no text has no right signature either
         if not _is_signed(verifier, body, request):
             log.warning("signature_refused", hint="SLACK_SIGNING_SECRET and the clock have to be right")
             return web.Response(status=401, text="The signature is wrong or too old.\n")

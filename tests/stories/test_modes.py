@@ -1,13 +1,17 @@
 """Socket Mode and HTTP mode, one process and several, and what the bot says of its own health."""
 
+import asyncio
+import gzip
 import hashlib
 import hmac
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
+from slack_sdk.signature import SignatureVerifier
 
 from bot.embedded import embedded_server
 from tests.support.process import answer_of, bot_process, ran, until_answer
@@ -109,6 +113,95 @@ async def test_a_body_over_the_limit_gets_413(redis_url: str) -> None:
             long = b"text=" + b"x" * 10_000
             assert await posted(stage, long, signed(stage, long, str(int(time.time())))) == 413
             assert await posted(stage, BODY.encode(), signed(stage, BODY.encode(), str(int(time.time())))) == 200
+
+
+@pytest.mark.parametrize("how", ["chunked", "gzip"])
+async def test_a_body_that_hides_its_size_gets_413_too(http_stage: Stage, how: str) -> None:
+    long = b"text=" + b"x" * 2_000_000
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(long), 100_000):
+            yield long[at : at + 100_000]
+
+    body, packed = (pieces(), {}) if how == "chunked" else (gzip.compress(long), {"Content-Encoding": "gzip"})
+    headers = signed(http_stage, long, str(int(time.time()))) | packed
+
+    async with aiohttp.ClientSession() as http, http.post(http_stage.slack.events_url, data=body, headers=headers) as a:
+        assert a.status == 413
+
+
+async def test_a_signature_counts_for_its_own_body_and_time_only(http_stage: Stage) -> None:
+    body, now = BODY.encode(), int(time.time())
+    headers = signed(http_stage, body, str(now))
+
+    assert await posted(http_stage, body.replace(b"help", b"status"), headers) == 401
+    assert await posted(http_stage, body, headers | {"X-Slack-Request-Timestamp": str(now - 1)}) == 401
+    assert await posted(http_stage, body, headers | {"X-Slack-Signature": headers["X-Slack-Signature"][2:]}) == 401
+    assert await posted(http_stage, body, headers) == 200
+
+
+async def test_what_slack_sent_sent_again_at_once_changes_nothing_twice(
+    http_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bytes, dict[str, str]]] = []
+
+    def is_valid(verifier: SignatureVerifier, body: str, timestamp: str, signature: str) -> bool:
+        seen.append((body.encode(), {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signature}))
+        return genuine(verifier, body, timestamp, signature)
+
+    genuine = SignatureVerifier.is_valid
+    monkeypatch.setattr(SignatureVerifier, "is_valid", is_valid)
+    await rotated(http_stage)
+    monkeypatch.setattr(SignatureVerifier, "is_valid", genuine)
+    changes = [call for call in http_stage.aisix.calls if call.method != "GET"]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answers = [await posted(http_stage, body, headers | form) for body, headers in seen]
+    await http_stage.ask("Other key")  # whatever was begun before it has had its turn
+
+    assert len(seen) >= 4, "the command, the button, the form, the approval"
+    assert set(answers) == {200}
+    assert [call for call in http_stage.aisix.calls if call.method != "GET"] == changes
+    http_stage.slack.calls.clear()  # that a form cannot be opened with a used trigger is as it should be
+
+
+DRIPPED = {
+    "a head that never begins": b"",
+    "a head that drips": b"POST /slack/events HTTP/1.1\r\nHost: x\r\nX-Slack-Signature: ",
+    "a body that drips": b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\ntext=",
+    "a chunk that drips": b"POST /slack/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n500\r\n",
+    "a body where none belongs": b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n",
+    "a second head that drips": b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nPOST /slack/events HTTP/1.1\r\nA: ",
+}
+
+
+@pytest.mark.parametrize("case", DRIPPED)
+async def test_who_drips_is_hung_up_on_and_others_are_served_meanwhile(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setattr("handlers.http.BODY_WITHIN", 1.0)
+    monkeypatch.setattr("bot.http.HEAD_WITHIN", 1.0)
+    monkeypatch.setattr("bot.http.LINGER", 1.0)
+    async with stage_of(redis_url, mode="http") as stage, stage.bot():
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(stage.overrides["PORT"]))
+        writer.write(DRIPPED[case])
+        dripping = asyncio.create_task(drip(writer))
+
+        assert await posted(stage, BODY.encode(), signed(stage, BODY.encode(), str(int(time.time())))) == 200
+        with suppress(ConnectionError):
+            said = await asyncio.wait_for(reader.read(), 10)
+            assert b" 200 OK" not in said or "/healthz" in DRIPPED[case].decode()
+        await asyncio.wait_for(dripping, 10)
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    """Send a byte now and then, until the other side has had enough."""
+    with suppress(ConnectionError):
+        while not writer.transport.is_closing():
+            writer.write(b"a")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+    writer.close()
 
 
 # --- health ---
