@@ -34,6 +34,7 @@ from bot.settings import Settings, WrongSettings, read_settings
 from bot.status import StatusPages
 from bot.steps.common import Limits, World
 from bot.store import Store
+from bot.trust import UNTRUSTED, is_untrusted
 from bot.worker import QuietWorker, Work
 from handlers import register
 from handlers.announcer import SlackAnnouncer
@@ -116,7 +117,7 @@ async def _reach(store: Store) -> None:
     try:
         await store.ping()
     except Unanswerable as away:
-        reason = type(away.__cause__).__name__
+        reason = UNTRUSTED if is_untrusted(away) else type(away.__cause__).__name__
         raise WrongSettings(f"REDIS_URL does not answer ({reason}): it should be that of a running Redis.") from None
 
 
@@ -228,8 +229,9 @@ def _asking_slack(setting: str, looks: str) -> Iterator[None]:
         reason = error.response.get("error")
         raise WrongSettings(f"{setting} is wrong: Slack says {reason}. It should be {looks}.") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        why = UNTRUSTED if is_untrusted(error) else type(error).__name__
         raise WrongSettings(
-            f"SLACK_API_URL does not answer ({type(error).__name__}): it should be https://slack.com/api/, "
+            f"SLACK_API_URL does not answer ({why}): it should be https://slack.com/api/, "
             "and this machine has to reach it."
         ) from None
 

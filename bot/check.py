@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from bot.errors import ApiError
 from bot.settings import Settings, WrongSettings
 from bot.steps.common import World
+from bot.trust import UNTRUSTED, is_untrusted
 
 Finding = str
 """What was found in good order; what is not is raised as `Wrong`."""
@@ -105,7 +106,7 @@ async def _gateway(environment: str, world: World) -> Finding:
     try:
         status = await world.gateways.caller_key_works(environment)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Wrong(f"no answer from the url in AISIX_GATEWAYS ({type(error).__name__}).") from None
+        raise Wrong(f"no answer from the url in AISIX_GATEWAYS ({_why(error)}).") from None
     if status in TOKEN_REFUSED:
         raise Wrong(f"the caller_key in AISIX_GATEWAYS is refused ({status}): make a caller key for the probes.")
     if status != httpx.codes.OK:
@@ -137,7 +138,11 @@ async def _page(http: httpx.AsyncClient, url: str, path: str) -> httpx.Response:
     try:
         return await http.get(url.rstrip("/") + path)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Wrong(f"no answer from a status_url in AISIX_GATEWAYS ({type(error).__name__}).") from None
+        raise Wrong(f"no answer from a status_url in AISIX_GATEWAYS ({_why(error)}).") from None
+
+
+def _why(error: Exception) -> str:
+    return UNTRUSTED if is_untrusted(error) else type(error).__name__
 
 
 async def _redis(settings: Settings) -> Finding:
@@ -146,7 +151,7 @@ async def _redis(settings: Settings) -> Finding:
     try:
         policy = await _eviction(settings.redis_url.get_secret_value(), settings.redis_timeout.total_seconds())
     except (RedisError, OSError, ValueError) as error:
-        raise Wrong(f"REDIS_URL does not answer ({type(error).__name__}).") from None
+        raise Wrong(f"REDIS_URL does not answer ({_why(error)}).") from None
     if policy not in ("noeviction", None):
         raise Wrong(
             f"the maxmemory-policy of the server at REDIS_URL is {policy}, so it could drop a rotation under way: "

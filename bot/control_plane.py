@@ -15,6 +15,7 @@ from bot.metrics import calls
 from bot.paging import Next, next_page, rows
 from bot.plan import Inventory, Model, PassthroughRoute, ProviderKey
 from bot.reading import Json
+from bot.trust import UNTRUSTED, is_untrusted
 from bot.waiting import retry_after
 
 MOST_PAGES = 1000
@@ -218,9 +219,10 @@ class ControlPlane:
     async def _exchange(self, method: str, path: str, body: Json | None, query: Json | None) -> httpx.Response:
         try:
             return await self._http.request(method, path, json=body, params=query or None)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             calls("control_plane", method, "unreachable")
-            raise Uncertain("AISIX does not answer (no connection).", arrived=False) from None
+            why = UNTRUSTED if is_untrusted(error) else "no connection"
+            raise Uncertain(f"AISIX does not answer ({why}).", arrived=False) from None
         except httpx.TimeoutException:
             calls("control_plane", method, "time-out")
             raise Uncertain("AISIX does not answer (time-out).") from None

@@ -17,6 +17,7 @@ from bot.evidence import Evidence
 from bot.frozen import Frozen
 from bot.metrics import calls
 from bot.plan import AffectedModel
+from bot.trust import UNTRUSTED, is_untrusted
 from bot.waiting import retry_after
 
 
@@ -209,8 +210,8 @@ class Gateways:
             return Answer(trouble="time-out")
         except httpx.DecodingError:
             return Answer(trouble="an answer that cannot be decoded")
-        except (httpx.TransportError, httpx.InvalidURL):
-            return Answer(trouble="no connection")
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            return Answer(trouble=UNTRUSTED if is_untrusted(error) else "no connection")
         answer = read_answer(response)
         if probe.endpoint == "messages" and answer.status == httpx.codes.UNAUTHORIZED:
             return await self._told_apart(answer, settings)

@@ -17,6 +17,7 @@ from bot.gateway import GatewaySettings, bare
 from bot.metrics import calls
 from bot.plan import AffectedModel
 from bot.replica import Keys, Replica, is_foreign, read_config, read_counters, read_models
+from bot.trust import UNTRUSTED, is_untrusted
 
 PAGE_MOST = 50_000_000
 """Bytes of a page; a longer one is not the page of a gateway."""
@@ -91,9 +92,9 @@ class StatusPages:
         except (TimeoutError, httpx.TimeoutException):
             calls("status", path, "time-out")
             return "does not answer in time"
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             calls("status", path, "unreachable")
-            return "does not answer"
+            return f"does not answer ({UNTRUSTED})" if is_untrusted(error) else "does not answer"
         calls("status", path, status)
         if not httpx.codes.is_success(status):
             return f"has no {path} ({status})"

@@ -1,0 +1,136 @@
+"""TLS is verified everywhere: who cannot show a trusted certificate gets no token, no key and no secret."""
+
+import ast
+import json
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.encrypted import CERTIFICATE, Encrypted, encrypted
+from tests.support.process import ran
+from tests.support.stage import KEY, Stage
+
+ROOT = Path(__file__).parents[2]
+SAYS = "its certificate is not trusted"
+
+
+def gateways(stage: Stage, url: str, status_urls: list[str]) -> str:
+    """Return the setting with production alone, at *url*."""
+    id_ = stage.aisix.environment("production").id
+    known = json.loads(stage.aisix.settings()["AISIX_GATEWAYS"])[id_]
+    return json.dumps({id_: known | {"url": url, "status_urls": status_urls}})
+
+
+async def behind_tls(stage: Stage, stack: AsyncExitStack, name: str = "url") -> list[Encrypted]:
+    """Put TLS before Slack, AISIX, a gateway and a replica; have the settings point there, by *name*."""
+    known = json.loads(stage.aisix.settings()["AISIX_GATEWAYS"])[stage.aisix.environment("production").id]
+    plain = [stage.slack.settings()["SLACK_API_URL"], stage.aisix.api_url, known["url"], known["status_urls"][0]]
+    served = [await stack.enter_async_context(encrypted(url)) for url in plain]
+    slack, control_plane, gateway, replica = (getattr(each, name) for each in served)
+    stage.overrides |= {
+        "SLACK_API_URL": slack,
+        "AISIX_CLOUD_API": control_plane,
+        "AISIX_GATEWAYS": gateways(stage, gateway, [replica]),
+    }
+    return served
+
+
+@pytest.mark.parametrize("why", ["nobody vouches for it", "it is another server's"])
+async def test_the_check_names_every_certificate_that_is_not_trusted(
+    bare_stage: Stage, tmp_path: Path, why: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        served = await behind_tls(bare_stage, stack, "url" if why.startswith("nobody") else "by_number")
+        trusted = {} if why.startswith("nobody") else {"SSL_CERT_FILE": str(CERTIFICATE)}
+
+        status, said = await ran(bare_stage.environ | trusted, tmp_path, "check")
+
+    lines = [line for line in said.splitlines() if "Redis" not in line]
+    assert status == 1
+    assert len(lines) == 5
+    assert all(line.startswith("WRONG") and SAYS in line for line in lines), said
+    assert [each.reached for each in served] == [0, 0, 0, 0]
+    assert bare_stage.aisix.calls == bare_stage.slack.calls == []
+
+
+async def test_an_authority_of_ones_own_is_trusted_by_the_environment(bare_stage: Stage, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        served = await behind_tls(bare_stage, stack)
+        status, said = await ran(bare_stage.environ | {"SSL_CERT_FILE": str(CERTIFICATE)}, tmp_path, "check")
+
+    assert (status, "WRONG" in said) == (0, False), said
+    assert all(each.reached for each in served)
+
+
+async def test_a_rotation_is_not_begun_at_a_control_plane_that_is_not_trusted(bare_stage: Stage) -> None:
+    async with encrypted(bare_stage.aisix.api_url) as served:
+        bare_stage.overrides |= {"AISIX_CLOUD_API": served.url, "CONTROL_PLANE_ATTEMPTS": "1"}
+        async with bare_stage.bot():
+            await bare_stage.slack.person("U_REQUESTER").command(KEY)
+            await bare_stage.told("U_REQUESTER", f"AISIX does not answer ({SAYS}).")
+
+    assert served.reached == 0
+    assert bare_stage.aisix.calls == []
+
+
+async def test_a_gateway_that_is_not_trusted_gets_no_caller_key_and_proves_nothing(bare_stage: Stage) -> None:
+    known = json.loads(bare_stage.aisix.settings()["AISIX_GATEWAYS"])
+    production = known[bare_stage.aisix.environment("production").id]
+    async with encrypted(production["url"]) as served, encrypted(production["status_urls"][0]) as replica:
+        production |= {"url": served.url, "status_urls": [replica.url]}
+        bare_stage.overrides |= {"AISIX_GATEWAYS": json.dumps(known), "PATIENCE": "1", "VERIFY_TIMEOUT": "1"}
+        bare_stage.overrides |= {"PROJECTION_TIMEOUT": "1"}
+        async with bare_stage.bot():
+            card = await bare_stage.ask()
+            await bare_stage.give(card)
+            await bare_stage.says(card, "stopped:")
+            shown = card.plain + bare_stage.thread(card)
+
+    assert SAYS in shown
+    assert served.reached == replica.reached == 0
+    assert "Delete old key" not in card.buttons
+
+
+async def test_a_redis_that_is_not_trusted_ends_the_bot_with_a_sentence(bare_stage: Stage, tmp_path: Path) -> None:
+    async with encrypted("redis://127.0.0.1:1/0") as served:
+        bare_stage.overrides["REDIS_URL"] = served.url
+        status, said = await ran(bare_stage.environ, tmp_path)
+        _, checked = await ran(bare_stage.environ, tmp_path, "check")
+
+    assert status == 1
+    assert said.startswith(f"Keyturn cannot start. REDIS_URL does not answer ({SAYS})")
+    assert f"WRONG  Redis: REDIS_URL does not answer ({SAYS})" in checked
+    assert served.reached == 0
+
+
+WHOM_TO_TRUST = {"verify", "ssl", "verify_ssl", "ssl_context", "ssl_check_hostname", "ssl_cert_reqs", "cert"}
+"""Arguments by which a client is told whom to trust. None is given: the default is to verify."""
+
+ELSEWHERE = {"follow_redirects", "check_hostname", "verify_mode", "_create_unverified_context", "CERT_NONE"}
+"""Names that take the verifying back, or carry a request on to somebody else."""
+
+
+def looks_away(tree: ast.AST) -> set[str]:
+    """Return what *tree* says to a client of whom to trust; the step `verify` has its limit, which is no client's."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) != "Limits"]
+    given = {word.arg for call in calls for word in call.keywords if word.arg}
+    named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return given & (WHOM_TO_TRUST | ELSEWHERE) | named & ELSEWHERE
+
+
+@pytest.mark.parametrize("folder", ["bot", "handlers"])
+def test_nothing_looks_away(folder: str) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
+    found = {path.name: looks_away(ast.parse(path.read_text(encoding="utf-8"))) for path in files}
+
+    assert len(files) > 5
+    assert {name: away for name, away in found.items() if away} == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["httpx.AsyncClient(verify=False)", "http.get(url, ssl=False)", "context.check_hostname = False"],
+)
+def test_what_looks_away_would_be_found(code: str) -> None:
+    assert looks_away(ast.parse(code))
