@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo comparison test check bench run format golden lock clean
+.PHONY: demo comparison test check audit bench run format golden lock clean
 
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
@@ -18,6 +18,9 @@ check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+audit:  ## ask an advisory service about every pinned version (needs uv and the network; what it cannot tell is a failure)
+	uvx pip-audit@2.10.1 --strict --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
 
 bench: $(READY)  ## how fast the cut-over is, beside a loop of single calls and the limit
 	PYTHONPATH=. $(BIN)/python tests/bench.py
