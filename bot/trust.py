@@ -1,6 +1,6 @@
 """Whether a connection failed because of who answered it.
 
-TLS is always verified. A company's own authority goes into `SSL_CERT_FILE`; there is no setting that looks away.
+TLS is always verified, by the bundle that `SSL_CERT_FILE` names or the usual one; no setting looks away.
 """
 
 import ssl

@@ -97,11 +97,13 @@ async def test_a_redis_that_is_not_trusted_ends_the_bot_with_a_sentence(bare_sta
         bare_stage.overrides["REDIS_URL"] = served.url
         status, said = await ran(bare_stage.environ, tmp_path)
         _, checked = await ran(bare_stage.environ, tmp_path, "check")
+        reached = served.reached
+        await ran(bare_stage.environ | {"SSL_CERT_FILE": str(CERTIFICATE)}, tmp_path, "check")
 
     assert status == 1
+    assert (reached, served.reached > 0) == (0, True)
     assert said.startswith(f"Keyturn cannot start. REDIS_URL does not answer ({SAYS})")
     assert f"WRONG  Redis: REDIS_URL does not answer ({SAYS})" in checked
-    assert served.reached == 0
 
 
 WHOM_TO_TRUST = {"verify", "ssl", "verify_ssl", "ssl_context", "ssl_check_hostname", "ssl_cert_reqs", "cert"}

@@ -30,13 +30,13 @@ async def encrypted(url: str) -> AsyncIterator[Encrypted]:
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.reached += 1
-        there, back = await asyncio.open_connection(target.hostname, target.port)
         with suppress(OSError):
+            there, back = await asyncio.open_connection(target.hostname, target.port)
             await asyncio.wait(
                 [asyncio.create_task(_pour(reader, back)), asyncio.create_task(_pour(there, writer))],
                 return_when=asyncio.FIRST_COMPLETED,
             )
-        back.close()
+            back.close()
         writer.close()
 
     server = await asyncio.start_server(pass_on, "127.0.0.1", 0, ssl=context)

@@ -1,0 +1,53 @@
+"""SECURITY.md says what is true: of Redis, of the scopes, of the settings and buttons that it names."""
+
+import re
+from pathlib import Path
+
+import yaml
+from redis import Redis
+
+from bot.policy import Action
+from bot.settings import Settings
+from tests.support.stage import Stage
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+KEYS = re.findall(r"`((?:keyturn|saq):[a-z]*)[:…]*`", PAGE.split("## What Redis holds")[1].split("\n## ")[0])
+
+
+async def test_every_key_in_redis_is_of_a_kind_that_the_page_names(stage: Stage) -> None:
+    card = await stage.ask()
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.thread_says(card, "Receipt")
+
+    with Redis.from_url(stage.redis_url) as redis:
+        found = sorted(key.decode() for key in redis.scan_iter())
+    assert {"keyturn:rotation", "keyturn:all", "keyturn:shown"} <= {":".join(key.split(":")[:2]) for key in found}
+    assert [key for key in found if not key.startswith(tuple(KEYS))] == []
+
+
+def test_every_kind_of_key_that_the_store_knows_is_on_the_page() -> None:
+    code = (ROOT / "bot" / "store.py").read_text(encoding="utf-8")
+    kinds = set(re.findall(r'(?:PREFIX \+ |PREFIX\}|name\.format\()"?([a-z]+)', code))
+
+    assert {"rotation", "events", "fingerprints", "lease", "edits"} <= kinds
+    assert {f"keyturn:{kind}" for kind in kinds} == {key for key in KEYS if key.startswith("keyturn:")}
+
+
+def test_it_names_the_scopes_of_the_manifest() -> None:
+    scopes = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))["oauth_config"]["scopes"]["bot"]
+    said = PAGE.split("Its scopes are")[1].split(";")[0]
+
+    assert set(re.findall(r"`([a-z:]+)`", said)) == set(scopes)
+
+
+def test_the_settings_and_buttons_that_it_names_are_there() -> None:
+    settings = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", PAGE)) - {"SSL_CERT_FILE", "S"}
+    buttons = re.findall(r"\*\*((?:Cancel|Try again|Roll back|Delete old key|Accept unproved)[^*]*)\*\*", PAGE)
+
+    assert settings <= {name.upper() for name in Settings.model_fields}
+    assert {*buttons} <= {action.value for action in Action}
+    assert len(settings) > 5
+    assert len(buttons) == 5
