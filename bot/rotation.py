@@ -324,6 +324,9 @@ class Rotation(Frozen):
     """When the control plane last said yes to the delete."""
 
     deleted_at: datetime | None = None
+    audit_head: str | None = None
+    """The beginning of the hash of the audit trail's entry on the delete."""
+
     watch_until: datetime | None = None
     watched: int = 0
     """How many looks there have been since the delete."""

@@ -3,17 +3,19 @@
 import asyncio
 import re
 import secrets as random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
-from typing import Protocol
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import structlog
 from pydantic import SecretStr
 
+from bot import audit
 from bot import secret as shape
 from bot.control_plane import ControlPlane
-from bot.errors import ApiError, BadInput, Refused, Unanswerable, Uncertain, WrongState
+from bot.errors import ApiError, BadInput, NotAllowed, Refused, Unanswerable, Uncertain, WrongState
 from bot.fingerprint import fingerprint_of, is_made_with, is_same
 from bot.frozen import Frozen
 from bot.jobs import Jobs
@@ -83,6 +85,31 @@ class LooksLikeSecret(Refused):
         )
 
 
+TOLD = (NotAllowed, WrongState, BadInput, LooksLikeSecret)
+"""Refusals that the audit trail tells of; their sentences repeat nothing that somebody typed."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Verb = Callable[Concatenate["RotationService", str, P], Awaitable[T]]
+
+
+def audited(what: str, *, of_rotation: bool = True) -> Callable[[Verb[P, T]], Verb[P, T]]:
+    """Have it recorded when a verb refuses; its first argument is the rotation's id, unless it is what was typed."""
+
+    def wrapped(verb: Verb[P, T]) -> Verb[P, T]:
+        @wraps(verb)
+        async def refusing(service: "RotationService", about: str, /, *args: P.args, **given: P.kwargs) -> T:
+            try:
+                return await verb(service, about, *args, **given)
+            except TOLD as refusal:
+                await service.record_refusal(about if of_rotation else "", what, refusal, by=str(given["by"]))
+                raise
+
+        return refusing
+
+    return wrapped
+
+
 class RotationService:
     """The verbs. All of them raise `Refused` with one sentence for the person who asked."""
 
@@ -143,6 +170,7 @@ class RotationService:
 
     # --- asking ---
 
+    @audited("asked", of_rotation=False)
     async def start(self, asked: str, *, by: str, team: str, channel: str) -> Rotation:
         """Plan the rotation of the key called *asked* and wait for its secret; nothing is changed yet."""
         if shape.is_surely_secret(asked):
@@ -196,8 +224,12 @@ class RotationService:
 
     # --- the secret ---
 
+    @audited(Action.ENTER_SECRET)
     async def offer_secret_form(self, rotation_id: str, *, by: str) -> Rotation:
-        """Say whether *by* may give the secret now."""
+        """Return the rotation for the form, if *by* may give the secret now."""
+        return await self._opened(await self._may_give_secret(rotation_id, by), by, Action.ENTER_SECRET)
+
+    async def _may_give_secret(self, rotation_id: str, by: str) -> Rotation:
         rotation = await self.load(rotation_id)
         check_may_give_secret(rotation, await self._standing(by))
         check_offered(rotation, Action.ENTER_SECRET)
@@ -208,10 +240,11 @@ class RotationService:
         base = OWN_SUFFIX.sub("", rotation.plan.old_key.display_name)
         return f"{base} ({self._now():%Y-%m-%d} {rotation.tag})"
 
+    @audited("gave a secret")
     async def accept_secret(self, rotation_id: str, pasted: str, name: str, *, by: str) -> tuple[Rotation, SecretStr]:
         """Check the secret and record that a replacement is about to be asked for; one submission wins."""
         await self._wait_for_withdrawal(rotation_id)
-        rotation = await self.offer_secret_form(rotation_id, by=by)
+        rotation = await self._may_give_secret(rotation_id, by)
         checked = shape.checked(pasted, rotation.plan.old_key)
         name = self._unique(rotation, name)
         if shape.shares_a_piece(name, checked):
@@ -302,6 +335,7 @@ class RotationService:
 
     # --- steering ---
 
+    @audited(Action.CANCEL)
     async def cancel(self, rotation_id: str, *, by: str) -> Rotation:
         """Give up before anything was changed."""
 
@@ -316,10 +350,12 @@ class RotationService:
         saved = await self._store.save(cancelled, _event("keyturn", "cancelled", reason), at=self._now())
         await self._store.was_shown(saved)
 
+    @audited(Action.TRY_AGAIN)
     async def try_again(self, rotation_id: str, *, by: str) -> Rotation:
         """Go on from where the stop says, looking at everything anew."""
         return await self._steer(rotation_id, Action.TRY_AGAIN, _tried_again, by, "tried again")
 
+    @audited(Action.ANOTHER_SECRET)
     async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
         """Take the refused replacement back; when callers are on the old key again, wait for another secret."""
         rotation = await self.load(rotation_id)
@@ -328,16 +364,21 @@ class RotationService:
         taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=(), ended_by=None)
         return await self._save(taking_back, by, "wants to give another secret")
 
+    @audited(Action.ACCEPT_UNPROVED)
     async def offer_acceptance(self, rotation_id: str, *, by: str) -> Rotation:
-        """Say whether *by* may accept models unproved now."""
+        """Return the rotation for the form, if *by* may accept models unproved now."""
+        return await self._opened(await self._may_accept(rotation_id, by), by, Action.ACCEPT_UNPROVED)
+
+    async def _may_accept(self, rotation_id: str, by: str) -> Rotation:
         rotation = await self.load(rotation_id)
         check_may_accept(rotation, await self._standing(by), self_approval=self._rules.self_approval)
         check_offered(rotation, Action.ACCEPT_UNPROVED)
         return rotation
 
+    @audited("accepted unproved")
     async def accept_unproved(self, rotation_id: str, models: Iterable[str], reason: str, *, by: str) -> Rotation:
         """Let *models* (ids) count although nothing proves them, for a *reason* that goes into the receipt."""
-        rotation = await self.offer_acceptance(rotation_id, by=by)
+        rotation = await self._may_accept(rotation_id, by)
         reason = " ".join(reason.split())
         if not reason:
             raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
@@ -350,8 +391,9 @@ class RotationService:
         accepted = rotation.learn({m.id: _accepted(rotation.finding(m), by, reason, self._now()) for m in chosen})
         assert rotation.stop is not None
         onward = rewound(accepted, rotation.stop.step).to(State.RUNNING)
-        return await self._save(onward, by, f"accepted {len(chosen)} unproved: {reason}")
+        return await self._save(onward, by, f"accepted {len(chosen)} unproved", reason)
 
+    @audited(Action.ROLL_BACK)
     async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
         """Point every model that was moved back at the old key."""
 
@@ -360,6 +402,7 @@ class RotationService:
 
         return await self._steer(rotation_id, Action.ROLL_BACK, back, by, "rolled back")
 
+    @audited(Action.DELETE_OLD_KEY)
     async def approve(self, rotation_id: str, *, by: str, click: str = "", shown: str = "") -> Rotation:
         """Release the delete, if *by* is an approver at this moment and enough have approved.
 
@@ -412,15 +455,29 @@ class RotationService:
                 return True
         return False
 
-    async def _save(self, rotation: Rotation, by: str, what: str) -> Rotation:
+    async def record_refusal(self, rotation_id: str, what: str, refusal: Refused, *, by: str) -> None:
+        """Record what a person was refused; that it cannot be recorded does not make it allowed."""
         try:
-            return await self._record(rotation, by, what)
+            rotation = await self._store.load(rotation_id) if rotation_id else None
+            event = _event(by, what, str(refusal))
+            await self._store.note(audit.Kind.REFUSAL, event, rotation=rotation, at=self._now())
+        except Unanswerable as away:
+            log.warning("refusal_not_recorded", by=by, what=what, why=str(away))
+
+    async def _opened(self, rotation: Rotation, by: str, action: Action) -> Rotation:
+        """Record a click that opens a form."""
+        await self._store.note(audit.Kind.CLICK, _event(by, action), rotation=rotation, at=self._now())
+        return rotation
+
+    async def _save(self, rotation: Rotation, by: str, what: str, why: str = "") -> Rotation:
+        try:
+            return await self._record(rotation, by, what, why)
         except Taken:
             raise WrongState("Another rotation of this key is under way. Finish that one first.") from None
 
-    async def _record(self, rotation: Rotation, by: str, what: str) -> Rotation:
+    async def _record(self, rotation: Rotation, by: str, what: str, why: str = "") -> Rotation:
         """Record first; then have it shown and moved on."""
-        saved = await self._store.save(rotation, _event(by, what), at=self._now())
+        saved = await self._store.save(rotation, _event(by, what, why), at=self._now())
         log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
         try:
             if saved.version > 1:  # the first is shown by whoever asked, who has to hear if it cannot be

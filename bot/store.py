@@ -1,7 +1,9 @@
-"""Rotations in Redis or Valkey: compare-and-swap, an event log, and what of them has been shown.
+"""Rotations in Redis or Valkey: compare-and-swap, the audit trail, and what of them has been shown.
 
-One script writes a record, appends its event, and keeps the lists that follow from it, so that all of it or none
-of it happens. Nothing newer than Redis 7.0 is used.
+One script writes a record, appends its entry to the audit trail, and keeps the lists that follow from it, so that all
+of it or none of it happens. Redis can only hash with SHA-1, so the entry comes hashed from here, made for the end of
+the trail as it was read just before; a script that finds another end changes nothing, and the entry is made anew.
+Nothing newer than Redis 7.0 is used.
 """
 
 import asyncio
@@ -9,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from pydantic import ValidationError
@@ -17,6 +19,7 @@ from redis.asyncio import Redis
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, RedisError
 
+from bot import audit
 from bot.errors import Unanswerable, WrongState
 from bot.metrics import STATES
 from bot.rotation import Rotation, State
@@ -24,16 +27,22 @@ from bot.rotation import Rotation, State
 log = structlog.get_logger("keyturn.store")
 
 PREFIX = "keyturn:"
+AUDIT = PREFIX + "audit"
+
+PAGE = 1000
+RECORDS = 20
+"""How many entries, and how many records, are read at a time."""
 
 SAVE = """
-local record, events, open, unshown, all, claim, fingerprints = unpack(KEYS)
-local new, expected, event, id, version, holds, over, created, made, fingerprint, gone = unpack(ARGV)
+local record, audit, open, unshown, all, claim, fingerprints = unpack(KEYS)
+local new, expected, last, entry, id, version, holds, over, created, made, fingerprint, gone = unpack(ARGV)
 local old = redis.call('GET', record)
 if old == new then return 'OK' end
 local is = old and tostring(cjson.decode(old).version) or ''
 if is ~= expected then return 'CONFLICT' end
 local holder = redis.call('GET', claim)
 if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end
+if (redis.call('LINDEX', audit, -1) or '') ~= last then return 'MOVED' end
 if holds == '1' then redis.call('SET', claim, id) end
 if over == '1' then
   redis.call('SREM', open, id)
@@ -42,11 +51,23 @@ else
   redis.call('SADD', open, id)
 end
 redis.call('SET', record, new)
-redis.call('RPUSH', events, event)
+redis.call('RPUSH', audit, entry)
 redis.call('ZADD', unshown, version, id)
 redis.call('ZADD', all, created, id)
 if made ~= '' and fingerprint ~= '' then redis.call('HSET', fingerprints, made, fingerprint) end
 for _, key in ipairs(cjson.decode(gone)) do redis.call('HDEL', fingerprints, key) end
+return 'OK'
+"""
+
+MOVED = "MOVED"
+"""What a script answers where the audit trail does not end in the entry that it was told of."""
+
+NOTE = """
+local last, entry = unpack(ARGV)
+local is = redis.call('LINDEX', KEYS[1], -1) or ''
+if is == entry then return 'OK' end
+if is ~= last then return 'MOVED' end
+redis.call('RPUSH', KEYS[1], entry)
 return 'OK'
 """
 
@@ -86,6 +107,7 @@ class Store:
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # redis-py types every answer as "now or later"
         self._save = redis.register_script(SAVE)
+        self._note = redis.register_script(NOTE)
         self._shown = redis.register_script(SHOWN)
 
     async def ping(self) -> None:
@@ -100,14 +122,30 @@ class Store:
         return Rotation.model_validate_json(stored) if stored else None
 
     async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
-        """Record *rotation* as the next version and *event* with it; raise `Conflict` or `Taken`."""
-        saved, fingerprint = _handing_over(rotation.but(version=rotation.version + 1))
+        """Record *rotation* as the next version, and *event* in the audit trail; raise `Conflict` or `Taken`."""
+        handed, fingerprint = _handing_over(rotation.but(version=rotation.version + 1))
+        entry = audit.entry(audit.Kind.CHANGE, handed, event, at.isoformat())
+        while True:
+            last = await self._last_entry()
+            line = audit.chained(entry, audit.head_of(last))
+            saved = _with_head(handed, line)
+            answer = await self._write(saved, rotation.version, (last or "", line), fingerprint)
+            if answer != MOVED:  # with somebody else's entry in between; so somebody gets on
+                self._judge(answer, saved)
+                return saved
+
+    async def _last_entry(self) -> str | None:
+        async with answering():
+            return cast("str | None", await self._redis.lindex(AUDIT, -1))
+
+    async def _write(self, saved: Rotation, over: int, entry: tuple[str, str], fingerprint: str | None) -> str:
+        """Write *saved* *over* the version before it, with an entry that has to come after the last one."""
         name = PREFIX + "{}"
         async with answering():
             answer = await self._save(
                 keys=[
                     name.format("rotation:" + saved.id),
-                    name.format("events:" + saved.id),
+                    AUDIT,
                     name.format("open"),
                     name.format("unshown"),
                     name.format("all"),
@@ -116,8 +154,8 @@ class Store:
                 ],
                 args=[
                     saved.model_dump_json(),
-                    str(rotation.version) if rotation.version else "",
-                    json.dumps({**event, "at": at.isoformat(), "version": saved.version}),
+                    str(over) if over else "",
+                    *entry,
                     saved.id,
                     saved.version,
                     int(_holds_key(saved)),
@@ -128,8 +166,7 @@ class Store:
                     json.dumps(_without_a_use(saved)),
                 ],
             )
-        self._judge(str(answer), saved)
-        return saved
+        return str(answer)
 
     @staticmethod
     def _judge(answer: str, saved: Rotation) -> None:
@@ -139,11 +176,38 @@ class Store:
             raise Conflict("Someone else just changed this rotation. Look at its card again.")
         STATES.labels(saved.state.value).inc()
 
-    async def events(self, rotation_id: str) -> list[dict[str, Any]]:
-        """Return everything that happened to a rotation, oldest first."""
+    async def note(
+        self, kind: audit.Kind, event: Mapping[str, str], *, rotation: Rotation | None, at: datetime
+    ) -> None:
+        """Record in the audit trail what changed no record."""
+        entry = audit.entry(kind, rotation, event, at.isoformat())
+        answer = MOVED
+        while answer == MOVED:
+            last = await self._last_entry()
+            line = audit.chained(entry, audit.head_of(last))
+            async with answering():
+                answer = str(await self._note(keys=[AUDIT], args=[last or "", line]))
+
+    async def trail(self) -> AsyncIterator[str]:
+        """Yield every line of the audit trail, oldest first."""
+        begin, page = 0, ["the first"]
+        while page:
+            async with answering():
+                page = await self._redis.lrange(AUDIT, begin, begin + PAGE - 1)
+            for line in page:
+                yield line
+            begin += PAGE
+
+    async def standings(self, ids: Iterable[str]) -> dict[str, audit.Standing]:
+        """Return the version and state of every rotation that is recorded, and of those of *ids* that are."""
         async with answering():
-            stored = await self._redis.lrange(PREFIX + "events:" + rotation_id, 0, -1)
-        return [json.loads(event) for event in stored]
+            listed = await self._redis.zrange(PREFIX + "all", 0, -1)
+        wanted = sorted({*listed, *ids})
+        found: dict[str, audit.Standing] = {}
+        for begin in range(0, len(wanted), RECORDS):
+            records = await self._load_all(wanted[begin : begin + RECORDS])
+            found |= {rotation.id: (rotation.version, rotation.state) for rotation in records}
+        return found
 
     async def under_way(self) -> list[Rotation]:
         """Return every rotation that is not over, oldest first."""
@@ -253,6 +317,13 @@ def _handing_over(rotation: Rotation) -> tuple[Rotation, str | None]:
     if wanted is None or not (wanted.key_id or wanted.refusal or rotation.is_over):
         return rotation, None
     return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint
+
+
+def _with_head(rotation: Rotation, line: str) -> Rotation:
+    """Put the audit trail's head into the record in which the delete is recorded: the receipt carries it."""
+    if rotation.deleted_at is None or rotation.audit_head:
+        return rotation
+    return rotation.but(audit_head=audit.head_of(line).hash[: audit.SHORT])
 
 
 def _without_a_use(rotation: Rotation) -> list[str]:

@@ -36,6 +36,7 @@ LIKELY = (
     "answered 3 times in a row; every gateway has the change; not proved: replica-2:9090 was not reached by a probe"
 )
 PROOF = "replacement served 3 + 3 + 4 requests on 3 replicas; old key 0 since 14:02 UTC"
+HEAD = "9f86d081884c7d659a2f"
 HOSTILE = "<!channel> <@U_MEMBER> *bold* `tick` & <http://x|y>\u202e\x00\n"
 """What a name from outside may hold."""
 
@@ -210,13 +211,13 @@ def approval(by: str = APPROVER, seconds: float = 300) -> Approval:
 def watched(planned: Plan | None = None, **changes: Any) -> Rotation:
     """Return a rotation whose old key is gone, in its watch of an hour."""
     rotation = running("watch", planned, approvals=(approval(),), asked_at=at(41))
-    gone = rotation.but(delete_asked_at=at(302), delete_sent_at=at(302), deleted_at=at(303))
+    gone = rotation.but(delete_asked_at=at(302), delete_sent_at=at(302), deleted_at=at(303), audit_head=HEAD)
     return gone.but(watch_until=at(303 + 3600), watched=4).but(**changes)
 
 
 def completed(planned: Plan | None = None, **changes: Any) -> Rotation:
     rotation = running("the end", planned, approvals=(approval(),), asked_at=at(41))
-    return rotation.but(state=State.COMPLETED, deleted_at=at(303), ended_at=at(304)).but(**changes)
+    return rotation.but(state=State.COMPLETED, deleted_at=at(303), audit_head=HEAD, ended_at=at(304)).but(**changes)
 
 
 def completed_after_watch(planned: Plan | None = None, **changes: Any) -> Rotation:
