@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TextIO, TypeVar
 
 import aiohttp
 import click
@@ -22,7 +22,7 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import check, http, logs
+from bot import auditor, check, http, logs
 from bot.control_plane import ControlPlane
 from bot.embedded import embedded_server
 from bot.engine import Engine
@@ -30,7 +30,7 @@ from bot.errors import Unanswerable
 from bot.gateway import Gateways
 from bot.jobs import Jobs
 from bot.service import RotationService, Rules
-from bot.settings import Settings, WrongSettings, read_settings
+from bot.settings import Settings, StoreSettings, WrongSettings, read_settings, read_store_settings
 from bot.status import StatusPages
 from bot.steps.common import Limits, World
 from bot.store import Store
@@ -45,6 +45,8 @@ from handlers.people import SlackDirectory
 from handlers.socket import Socket
 
 log = structlog.get_logger("keyturn")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,21 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
             rules=rules,
             team=team,
         )
+
+
+@asynccontextmanager
+async def store_alone(settings: StoreSettings) -> AsyncIterator[Store]:
+    """Open the store and nothing else; where it is embedded, of a bot that has run here and does not run now."""
+    async with AsyncExitStack() as stack:
+        if settings.redis_url is None and not settings.keyturn_data.is_dir():
+            raise WrongSettings(
+                f"REDIS_URL is missing, and no bot has kept data in KEYTURN_DATA ({settings.keyturn_data}): "
+                "set the one that the bot has."
+            )
+        url = settings.redis_url or SecretStr(await stack.enter_async_context(embedded_server(settings.keyturn_data)))
+        store = Store(await stack.enter_async_context(_redis(url, settings.redis_timeout.total_seconds())))
+        await _reach(store)
+        yield store
 
 
 @asynccontextmanager
@@ -411,6 +428,44 @@ async def check_all(settings: Settings) -> bool:
         return await check.report(
             settings, world, who=lambda: who_am_i(slack), socket=lambda token: try_socket(slack, token)
         )
+
+
+@main.group("audit")
+def run_audit() -> None:
+    """Print or verify the audit trail; needs REDIS_URL or KEYTURN_DATA, and no other setting."""
+
+
+@run_audit.command("export")
+def run_export() -> None:
+    """Print the audit trail, oldest first: a line of JSON each."""
+    _audit(auditor.export)
+
+
+@run_audit.command("verify")
+@click.argument("file", required=False, type=click.File(encoding="utf-8", errors="replace"))
+@click.option("--head", help="The hash on a receipt: it has to be in the trail.")
+def run_verify(file: TextIO | None, head: str | None) -> None:
+    """Say whether the audit trail, or an exported FILE of it (- is standard input), is whole; exit status 0 or 1."""
+    if file is not None:
+        well = auditor.verify_text(file.read(), head)
+    else:
+        well = _audit(lambda store: auditor.verify_store(store, head))
+    sys.exit(0 if well else 1)
+
+
+def _audit(work: Callable[[Store], Awaitable[T]]) -> T:
+    """Work on the store alone; its being away in the middle ends it with a sentence."""
+    logs.configure("error", "json")
+    settings = read_store_settings()
+
+    async def working() -> T:
+        async with store_alone(settings) as store:
+            return await work(store)
+
+    try:
+        return asyncio.run(working())
+    except Unanswerable:
+        raise WrongSettings("REDIS_URL stopped answering in the middle: try again in a minute.") from None
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -78,6 +78,7 @@ Sizes = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_sizes)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
 Address = Annotated[str, AfterValidator(_is_bare_address)]
+S = TypeVar("S", bound=BaseSettings)
 SLACK_ID = re.compile(r"[UWS][A-Z0-9_]{1,}")
 
 
@@ -85,10 +86,20 @@ class WrongSettings(Exception):
     """One sentence that names the setting and says what it should look like."""
 
 
-class Settings(BaseSettings):
-    """Every setting; the README's table says the same, and a test holds the two together."""
+class StoreSettings(BaseSettings):
+    """Where the records and the audit trail are: all that is needed to look at them."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
+
+    redis_url: SecretStr | None = Field(None, description="redis://… or unix://…; absent: an embedded server")
+    redis_timeout: Limit = Field(
+        timedelta(seconds=2), description="seconds (30) or an ISO 8601 duration (PT30S): one call to Redis"
+    )
+    keyturn_data: Path = Field(Path("./var"), description="a folder, for the embedded server's data")
+
+
+class Settings(StoreSettings):
+    """Every setting; the README's table says the same, and a test holds the two together."""
 
     slack_bot_token: Token = Field(description="the bot token: xoxb-…")
     slack_app_token: Token | None = Field(None, description="the app-level token for Socket Mode: xapp-…")
@@ -172,11 +183,6 @@ class Settings(BaseSettings):
         description="seconds (30) or an ISO 8601 duration (PT30S): how long it is watched after the delete",
     )
 
-    redis_url: SecretStr | None = Field(None, description="redis://… or unix://…; absent: an embedded server")
-    redis_timeout: Limit = Field(
-        timedelta(seconds=2), description="seconds (30) or an ISO 8601 duration (PT30S): one call to Redis"
-    )
-    keyturn_data: Path = Field(Path("./var"), description="a folder, for the embedded server's data")
     fingerprint_pepper: SecretStr | None = Field(
         None,
         min_length=16,
@@ -261,8 +267,17 @@ class Settings(BaseSettings):
 
 def read_settings(**given: Any) -> Settings:
     """Read the settings, or raise `WrongSettings` with one sentence that names the first wrong one."""
+    return _read(Settings, given)
+
+
+def read_store_settings() -> StoreSettings:
+    """Read what leads to the store, and nothing else: whoever audits needs no token."""
+    return _read(StoreSettings, {})
+
+
+def _read(kind: type[S], given: Mapping[str, Any]) -> S:
     try:
-        return Settings(**given)
+        return kind(**given)
     except ValidationError as error:
         raise WrongSettings(_sentence(error.errors(include_input=False, include_context=False)[0])) from None
     except ValueError as error:  # pydantic-settings could not read a JSON value
