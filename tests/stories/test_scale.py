@@ -62,7 +62,9 @@ async def test_a_card_that_a_person_deleted_is_posted_again(stage: Stage) -> Non
     card = await stage.ask()
     stage.slack.site.remove(card)
     rotation = await stage.record()
-    await stage.built.store.save(rotation.but(note="Look again."), {}, at=rotation.requested_at)
+    await stage.built.store.save(
+        rotation.but(note="Look again."), {"by": "keyturn", "what": "looked", "why": ""}, at=rotation.requested_at
+    )
 
     again = await stage.slack.until(
         lambda: [m for m in stage.slack.messages("C_OPS") if "Look again" in m.plain], what="it"
