@@ -42,11 +42,11 @@ async def project(rotation: Rotation, world: World) -> Outcome:
         return Wait(named, "making sure that every gateway has the change")
     rotation = await _with_created(rotation, world)
     rotation = await _ask_barriers(rotation, world)
-    seen = await look(rotation, environments, world)
+    rotation, left = await _ask_models(rotation, world)
+    seen = await look(rotation, environments, world)  # after all that was asked: these counters have it
     looked = (_confirmed(b, seen, world) if b.environment in environments else b for b in rotation.barriers)
     rotation = rotation.but(barriers=tuple(looked))
     behind = [barrier for barrier in rotation.barriers if not barrier.everywhere]
-    rotation, left = await _ask_models(rotation, world)
     if not behind and not left:
         return _settled(rotation, seen, environments, world)
     getting_on = not left and not any(_is_stuck(barrier, seen) for barrier in behind)

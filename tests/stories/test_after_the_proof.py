@@ -247,3 +247,11 @@ async def test_environments_are_moved_in_the_order_of_the_settings_each_verified
         seen = {m: rotation.finding(m) for m in rotation.plan.models}
         last_proof = max(f.verdict.at for m, f in seen.items() if m.environment_name == first)
         assert last_proof < min(f.moved_at for m, f in seen.items() if m.environment_name == second)
+
+
+@pytest.mark.parametrize("model_create", [True, False], ids=["with a barrier", "without one"])
+async def test_where_nobody_calls_no_request_is_said_to_be_a_callers(redis_url: str, model_create: bool) -> None:  # noqa: FBT001
+    async with stage_of(redis_url, switches=Switches(model_create=model_create)) as stage, stage.bot():
+        await waiting(stage)
+
+        assert (await stage.record()).tally.answered == 0
