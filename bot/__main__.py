@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, TextIO, TypeVar
 
@@ -16,25 +16,21 @@ import click
 import structlog
 from aiohttp import web
 from pydantic import SecretStr
-from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import auditor, check, http, logs
-from bot.control_plane import ControlPlane
-from bot.embedded import embedded_server
 from bot.engine import Engine
 from bot.errors import Unanswerable
-from bot.gateway import Gateways
 from bot.jobs import Jobs
 from bot.service import RotationService, Rules
-from bot.settings import Settings, StoreSettings, WrongSettings, read_settings, read_store_settings
-from bot.status import StatusPages
-from bot.steps.common import Limits, World
+from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
+from bot.steps.common import World
 from bot.store import Store
 from bot.trust import UNTRUSTED, is_untrusted
+from bot.wiring import address_of, connected, rules_of, store_alone, store_at, utc_now, world_of
 from bot.worker import QuietWorker, Work
 from handlers import register
 from handlers.announcer import SlackAnnouncer
@@ -64,21 +60,15 @@ class Parts:
     team: dict[str, Any]
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
 @asynccontextmanager
 async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Parts]:
     """Build and open everything that both halves need, and close it again."""
     async with AsyncExitStack() as stack:
-        url = settings.redis_url or SecretStr(await stack.enter_async_context(embedded_server(settings.keyturn_data)))
+        url = await address_of(settings, stack)
         slack = await stack.enter_async_context(slack_client(settings))
         team = await who_am_i(slack)
-        store = Store(await stack.enter_async_context(_redis(url, settings.redis_timeout.total_seconds())))
-        await _reach(store)
-        queue = RedisQueue(await stack.enter_async_context(_redis(url, None)), name="keyturn")
+        store = await store_at(url, settings, stack)
+        queue = RedisQueue(await stack.enter_async_context(connected(url, None)), name="keyturn")
         rules = rules_of(settings)
         announcer = SlackAnnouncer(
             slack,
@@ -93,116 +83,12 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
             store=store,
             queue=queue,
             jobs=Jobs(queue),
-            world=await _world(stack, settings, now),
+            world=await world_of(settings, now, stack),
             slack=slack,
             announcer=announcer,
             rules=rules,
             team=team,
         )
-
-
-@asynccontextmanager
-async def store_alone(settings: StoreSettings) -> AsyncIterator[Store]:
-    """Open the store and nothing else; where it is embedded, of a bot that has run here and does not run now."""
-    async with AsyncExitStack() as stack:
-        if settings.redis_url is None and not settings.keyturn_data.is_dir():
-            raise WrongSettings(
-                f"REDIS_URL is missing, and no bot has kept data in KEYTURN_DATA ({settings.keyturn_data}): "
-                "set the one that the bot has."
-            )
-        url = settings.redis_url or SecretStr(await stack.enter_async_context(embedded_server(settings.keyturn_data)))
-        store = Store(await stack.enter_async_context(_redis(url, settings.redis_timeout.total_seconds())))
-        await _reach(store)
-        yield store
-
-
-@asynccontextmanager
-async def _redis(url: SecretStr, seconds: float | None) -> AsyncIterator[Redis]:
-    """Connect; without a time-out for the queue, whose reads wait for work."""
-    try:
-        redis = Redis.from_url(url.get_secret_value(), socket_timeout=seconds, decode_responses=seconds is not None)
-    except ValueError:  # its text repeats the address, and the password in it
-        raise WrongSettings("REDIS_URL is wrong: it should be redis://… or unix://….") from None
-    try:
-        yield redis
-    finally:
-        await redis.aclose()
-
-
-async def _reach(store: Store) -> None:
-    """See that the store answers, or end with a sentence."""
-    try:
-        await store.ping()
-    except Unanswerable as away:
-        reason = UNTRUSTED if is_untrusted(away) else type(away.__cause__).__name__
-        raise WrongSettings(f"REDIS_URL does not answer ({reason}): it should be that of a running Redis.") from None
-
-
-async def _world(stack: AsyncExitStack, settings: Settings, now: Callable[[], datetime]) -> World:
-    control_plane = await stack.enter_async_context(control_plane_of(settings))
-    gateways = await stack.enter_async_context(gateways_of(settings, now))
-    status = await stack.enter_async_context(status_of(settings, now))
-    return World(control_plane=control_plane, gateways=gateways, status=status, limits=limits_of(settings), now=now)
-
-
-def control_plane_of(settings: Settings) -> ControlPlane:
-    """Return the client of the control plane."""
-    return ControlPlane(
-        settings.aisix_cloud_api,
-        settings.aisix_admin_token,
-        timeout=settings.control_plane_timeout.total_seconds(),
-        concurrency=settings.control_plane_concurrency,
-        attempts=settings.control_plane_attempts,
-    )
-
-
-def gateways_of(settings: Settings, now: Callable[[], datetime]) -> Gateways:
-    """Return the client of the gateways."""
-    return Gateways(
-        settings.aisix_gateways,
-        timeout=settings.probe_timeout.total_seconds(),
-        concurrency=settings.probe_concurrency,
-        now=now,
-    )
-
-
-def status_of(settings: Settings, now: Callable[[], datetime]) -> StatusPages:
-    """Return the client of the replicas' status addresses."""
-    return StatusPages(settings.aisix_gateways, timeout=settings.status_timeout.total_seconds(), now=now)
-
-
-def limits_of(settings: Settings) -> Limits:
-    """Return the settings that the steps go by."""
-    return Limits(
-        concurrency=settings.control_plane_concurrency,
-        probes=settings.probes,
-        create_grace=settings.create_grace,
-        read_back=settings.read_back,
-        projection=settings.projection_timeout,
-        settle=settings.settle,
-        verify=settings.verify_timeout,
-        require_proof=settings.require_proof,
-        waves=settings.waves,
-        environment_order=settings.environment_order,
-        soak=settings.soak,
-        look_interval=settings.look_interval,
-        evidence_max_age=settings.evidence_max_age,
-        watch=settings.watch,
-        patience=settings.patience,
-        secret_expiry=settings.secret_expiry,
-        approval_reminder=settings.approval_reminder,
-        approval_expiry=settings.approval_expiry,
-    )
-
-
-def rules_of(settings: Settings) -> Rules:
-    """Return the settings that say who may do what."""
-    return Rules(
-        requesters=settings.requesters,
-        approvers=settings.approvers,
-        approvals_required=settings.approvals_required,
-        self_approval=settings.self_approval,
-    )
 
 
 @asynccontextmanager
@@ -424,7 +310,7 @@ async def check_all(settings: Settings) -> bool:
     """Print one line for each thing tried; return whether all of it works."""
     async with AsyncExitStack() as stack:
         slack = await stack.enter_async_context(slack_client(settings))
-        world = await _world(stack, settings, utc_now)
+        world = await world_of(settings, utc_now, stack)
         return await check.report(
             settings, world, who=lambda: who_am_i(slack), socket=lambda token: try_socket(slack, token)
         )

@@ -1,8 +1,6 @@
 """What people can ask of Keyturn, one method a verb. Each checks who asks, records the move, and hints at the work."""
 
 import asyncio
-import re
-import secrets as random
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -14,6 +12,7 @@ from pydantic import SecretStr
 
 from bot import audit
 from bot import secret as shape
+from bot.belongings import base_of, new_id, words_of
 from bot.control_plane import ControlPlane
 from bot.errors import ApiError, BadInput, NotAllowed, Refused, Unanswerable, Uncertain, WrongState
 from bot.fingerprint import fingerprint_of, is_made_with, is_same
@@ -37,13 +36,6 @@ from bot.steps import rewound
 from bot.store import Conflict, Store, Taken
 
 log = structlog.get_logger("keyturn.service")
-
-ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""Without the characters that people confuse."""
-
-OWN_SUFFIX = re.compile(r" \(\d{4}-\d\d-\d\d r[0-9a-z]+(-\d+)?\)$")
-"""What an earlier rotation added to a display name."""
-
 
 WITHDRAWAL_LOOKS = 15
 """Tenths of a second; a form has to be answered within three seconds."""
@@ -183,7 +175,7 @@ class RotationService:
         await self._forget_fingerprints(inventory)
         plan = make_plan(inventory, key, self._gateways)
         rotation = Rotation(
-            id="r" + "".join(random.choice(ALPHABET) for _ in range(6)),
+            id=new_id(),
             team=team,
             channel=channel,
             requested_by=by,
@@ -237,7 +229,7 @@ class RotationService:
 
     def proposed_name(self, rotation: Rotation) -> str:
         """Propose a display name for the replacement: the old one, with the date and this attempt's tag."""
-        base = OWN_SUFFIX.sub("", rotation.plan.old_key.display_name)
+        base = base_of(rotation.plan.old_key.display_name)
         return f"{base} ({self._now():%Y-%m-%d} {rotation.tag})"
 
     @audited("gave a secret")
@@ -285,11 +277,7 @@ class RotationService:
         wanted = " ".join(name.split()) or self.proposed_name(rotation)
         if shape.is_surely_secret(wanted):
             raise BadInput("This looks like a secret, and a name is shown to everyone.", field="name")
-        return (
-            wanted
-            if rotation.tag in wanted.replace("(", " ").replace(")", " ").split()
-            else f"{wanted} ({rotation.tag})"
-        )
+        return wanted if rotation.tag in words_of(wanted) else f"{wanted} ({rotation.tag})"
 
     async def _refuse_second(self, rotation: Rotation) -> None:
         if await self.other_rotation(rotation):

@@ -1,4 +1,4 @@
-"""The settings, read once from the environment and `.env`. Nothing outside `__main__` and `app` sees them whole."""
+"""The settings, read once from the environment and `.env`. Nothing outside `__main__` and `wiring` sees them whole."""
 
 import json
 import re

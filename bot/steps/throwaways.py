@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from itertools import zip_longest
 
+from bot.belongings import throwaway_prefix, throwaways_of
 from bot.errors import ApiError, Uncertain
-from bot.plan import AffectedModel, Inventory, Model
-from bot.replica import THROWAWAY, matches
+from bot.plan import AffectedModel, Inventory
+from bot.replica import matches
 from bot.rotation import Rotation, Throwaway
 from bot.steps.common import World
 
@@ -18,7 +19,7 @@ BARRED_SAID = "the probe's caller key may not use `keyturn-*`; allow it that"
 
 def prefix(rotation: Rotation) -> str:
     """Return what the names of this rotation's throw-away models begin with."""
-    return f"{THROWAWAY}{rotation.id}-"
+    return throwaway_prefix(rotation.id)
 
 
 def planned(rotation: Rotation, samples: Iterable[AffectedModel]) -> tuple[Rotation, tuple[Throwaway, ...]]:
@@ -68,17 +69,12 @@ def impossible(refusal: ApiError) -> str:
 
 async def without_throwaways(rotation: Rotation, inventory: Inventory, world: World) -> tuple[Rotation, Inventory]:
     """Delete every throw-away model that this rotation made, also those of a crash; return what is left of both."""
-    mine = [model for model in inventory.models if is_throwaway(model, rotation)]
+    mine = throwaways_of(rotation.id, rotation.own_keys(inventory.keys), inventory)
     for model in mine:
         await world.control_plane.delete_model(model.id, model.environment)
     gone = {model.id for model in mine}
     left = tuple(model for model in inventory.models if model.id not in gone)
     return rotation.but(barriers=()), inventory.but(models=left)
-
-
-def is_throwaway(model: Model, rotation: Rotation) -> bool:
-    """Tell by its name whether *rotation* made this model."""
-    return model.alias.startswith(prefix(rotation))
 
 
 def samples(rotation: Rotation, world: World) -> Iterator[AffectedModel]:

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PURE = ("rotation", "plan", "policy", "evidence", "answer", "replica", "errors", "secret", "reading", "frozen", "waves")
+PURE = (
+    "rotation", "plan", "policy", "evidence", "answer", "replica", "errors", "secret", "reading", "frozen", "waves",
+    "belongings",
+)  # fmt: skip
 IO = {"httpx", "redis", "aiohttp", "slack_bolt", "slack_sdk", "asyncio", "saq", "socket", "structlog", "requests"}
 
 
