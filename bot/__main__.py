@@ -148,6 +148,7 @@ async def worker(built: Parts) -> AsyncIterator[None]:
     runner = QuietWorker(
         built.queue, work, concurrency=2 * settings.worker_concurrency, sweep_every=settings.sweep_interval
     )
+    await built.queue.version()  # kept from now on: else every one of its readers would ask for itself
     task = asyncio.create_task(runner.start())
     try:
         yield

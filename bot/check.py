@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from bot.client import http_client
 from bot.errors import ApiError
 from bot.settings import Settings, WrongSettings
 from bot.steps.common import World
@@ -125,7 +126,7 @@ async def _is_known(environment: str, world: World) -> bool:
 
 
 async def _status(url: str) -> Finding:
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with http_client(timeout=10) as http:
         config, metrics = await _page(http, url, "/status/config"), await _page(http, url, "/metrics")
     if config.status_code != httpx.codes.OK:
         raise Wrong(f"GET /status/config answers {config.status_code}: is that a status_url in AISIX_GATEWAYS?")

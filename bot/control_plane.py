@@ -10,6 +10,7 @@ import stamina
 from pydantic import SecretStr
 
 from bot import reading
+from bot.client import http_client
 from bot.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.metrics import calls
 from bot.paging import Next, next_page, rows
@@ -35,7 +36,7 @@ class ControlPlane:
     """One tenant's control plane. Every method raises `ApiError`, or `Uncertain` when nobody knows."""
 
     def __init__(self, base_url: str, token: SecretStr, *, timeout: float, concurrency: int, attempts: int) -> None:
-        self._http = httpx.AsyncClient(
+        self._http = http_client(
             base_url=base_url.rstrip("/"),
             headers={"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"},
             timeout=timeout,

@@ -13,6 +13,7 @@ import httpx
 from pydantic import Field, SecretStr, field_serializer
 
 from bot.answer import Answer, evidence, skipped
+from bot.client import http_client
 from bot.evidence import Evidence
 from bot.frozen import Frozen
 from bot.metrics import calls
@@ -153,7 +154,7 @@ class Gateways:
         self._settings = settings
         self._now = now
         self._turn = asyncio.Semaphore(concurrency)
-        self._http = httpx.AsyncClient(timeout=timeout, limits=_FRESH)
+        self._http = http_client(timeout=timeout, limits=_FRESH)
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
+from bot.client import http_client
 from bot.gateway import GatewaySettings, bare
 from bot.metrics import calls
 from bot.plan import AffectedModel
@@ -48,7 +49,7 @@ class StatusPages:
         self._now = now
         self._urls = {id_: {bare(url): url for url in one.status_urls} for id_, one in settings.items()}
         self._times = Counter(url for urls in self._urls.values() for url in urls)
-        self._http = httpx.AsyncClient(timeout=timeout, limits=FRESH)
+        self._http = http_client(timeout=timeout, limits=FRESH)
 
     async def __aenter__(self) -> Self:
         return self

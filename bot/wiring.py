@@ -54,7 +54,12 @@ async def store_at(url: SecretStr, settings: StoreSettings, stack: AsyncExitStac
 async def connected(url: SecretStr, seconds: float | None) -> AsyncIterator[Redis]:
     """Connect; without a time-out for the queue, whose reads wait for work."""
     try:
-        redis = Redis.from_url(url.get_secret_value(), socket_timeout=seconds, decode_responses=seconds is not None)
+        redis = Redis.from_url(
+            url.get_secret_value(),
+            socket_timeout=seconds,
+            decode_responses=seconds is not None,
+            driver_info=None,  # to tell the server of it, each connection would read the package's files
+        )
     except ValueError:  # its text repeats the address, and the password in it
         raise WrongSettings("REDIS_URL is wrong: it should be redis://… or unix://….") from None
     try:

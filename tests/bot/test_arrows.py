@@ -67,7 +67,7 @@ def test_the_core_knows_only_the_core(module):
 @pytest.mark.parametrize(
     ("library", "modules"),
     [
-        ("httpx", {"bot/control_plane.py", "bot/gateway.py", "bot/status.py", "bot/check.py"}),
+        ("httpx", {"bot/client.py", "bot/control_plane.py", "bot/gateway.py", "bot/status.py", "bot/check.py"}),
         ("saq", {"bot/jobs.py", "bot/worker.py", "bot/__main__.py"}),
     ],
 )  # fmt: skip

@@ -2,11 +2,13 @@
 
 import ast
 import json
+import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from bot.client import trusted
 from tests.support.encrypted import CERTIFICATE, Encrypted, encrypted
 from tests.support.process import ran
 from tests.support.stage import KEY, Stage
@@ -107,7 +109,9 @@ async def test_a_redis_that_is_not_trusted_ends_the_bot_with_a_sentence(bare_sta
 
 
 WHOM_TO_TRUST = {"verify", "ssl", "verify_ssl", "ssl_context", "ssl_check_hostname", "ssl_cert_reqs", "cert"}
-"""Arguments by which a client is told whom to trust. None is given: the default is to verify."""
+"""Arguments by which a client is told whom to trust. One is given, once: what httpx trusts by itself."""
+
+THE_ONE = {"bot/client.py": {"verify"}}
 
 ELSEWHERE = {"follow_redirects", "check_hostname", "verify_mode", "_create_unverified_context", "CERT_NONE"}
 """Names that take the verifying back, or carry a request on to somebody else."""
@@ -124,10 +128,18 @@ def looks_away(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("folder", ["bot", "handlers"])
 def test_nothing_looks_away(folder: str) -> None:
     files = sorted((ROOT / folder).rglob("*.py"))
-    found = {path.name: looks_away(ast.parse(path.read_text(encoding="utf-8"))) for path in files}
+    found = {str(p.relative_to(ROOT)): looks_away(ast.parse(p.read_text(encoding="utf-8"))) for p in files}
 
     assert len(files) > 5
-    assert {name: away for name, away in found.items() if away} == {}
+    assert {name: away for name, away in found.items() if away != THE_ONE.get(name, set())} == {}
+
+
+def test_what_the_clients_share_verifies_certificates_and_names() -> None:
+    shared = trusted()
+
+    assert shared is trusted()
+    assert shared.verify_mode is ssl.CERT_REQUIRED
+    assert shared.check_hostname
 
 
 @pytest.mark.parametrize(
