@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +25,7 @@ from bot import auditor, check, http, logs
 from bot.engine import Engine
 from bot.errors import Unanswerable
 from bot.jobs import Jobs
-from bot.service import RotationService, Rules
+from bot.service import Directory, RotationService, Rules
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
 from bot.steps.common import World
 from bot.store import Store
@@ -170,6 +170,11 @@ async def front(built: Parts) -> AsyncIterator[None]:
         yield
 
 
+def directory_of(slack: AsyncWebClient, team: Mapping[str, Any]) -> Directory:
+    """Return what Slack knows of people, for the workspace (or the organization) of the bot."""
+    return SlackDirectory(slack, str(team.get("team_id") or ""), str(team.get("enterprise_id") or ""))
+
+
 BOLT_READS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
 """What Bolt takes from the environment by itself; the last two make it forget the bot token."""
 
@@ -188,9 +193,7 @@ def bolt_app(built: Parts, background: Background) -> AsyncApp:
         store=built.store,
         jobs=built.jobs,
         control_plane=built.world.control_plane,
-        directory=SlackDirectory(
-            built.slack, str(built.team.get("team_id") or ""), str(built.team.get("enterprise_id") or "")
-        ),
+        directory=directory_of(built.slack, built.team),
         rules=built.rules,
         gateways=built.world.gateways.environments,
         now=built.world.now,
@@ -312,9 +315,12 @@ async def check_all(settings: Settings) -> bool:
     async with AsyncExitStack() as stack:
         slack = await stack.enter_async_context(slack_client(settings))
         world = await world_of(settings, utc_now, stack)
-        return await check.report(
-            settings, world, who=lambda: who_am_i(slack), socket=lambda token: try_socket(slack, token)
-        )
+
+        async def who() -> tuple[dict[str, Any], Directory]:
+            team = await who_am_i(slack)
+            return team, directory_of(slack, team)
+
+        return await check.report(settings, world, who=who, socket=lambda token: try_socket(slack, token))
 
 
 @main.group("audit")

@@ -13,7 +13,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from bot.client import http_client
-from bot.errors import ApiError
+from bot.errors import ApiError, Refused, Unanswerable
+from bot.plan import plural
+from bot.policy import check_member
+from bot.service import Directory
 from bot.settings import Settings, WrongSettings
 from bot.steps.common import World
 from bot.trust import UNTRUSTED, is_untrusted
@@ -45,13 +48,13 @@ async def report(
     settings: Settings,
     world: World,
     *,
-    who: Callable[[], Awaitable[dict[str, Any]]],
+    who: Callable[[], Awaitable[tuple[dict[str, Any], Directory]]],
     socket: Callable[[str], Awaitable[None]],
 ) -> bool:
     """Print a line for each thing tried; return whether all are well."""
     app_token = settings.slack_app_token
     tries = [
-        Try("Slack", "SLACK_API_URL", lambda: _slack(who)),
+        Try("Slack", "SLACK_API_URL", lambda: _slack(who, settings.approvers)),
         *([Try("Slack socket", "SLACK_API_URL", lambda: _socket(app_token, socket))] if app_token else []),
         Try("AISIX Cloud", "AISIX_CLOUD_API", lambda: _control_plane(world)),
         *_gateways(settings, world),
@@ -74,9 +77,27 @@ async def _tried(what: Try) -> tuple[bool, str]:
         return False, f"WRONG  {what.name}: {wrong}"
 
 
-async def _slack(who: Callable[[], Awaitable[dict[str, Any]]]) -> Finding:
-    team = await who()
-    return f"bot {team.get('user')} in workspace {team.get('team')}."
+async def _slack(who: Callable[[], Awaitable[tuple[dict[str, Any], Directory]]], approvers: frozenset[str]) -> Finding:
+    team, directory = await who()
+    people = {person for id_ in sorted(approvers) for person in await _meant_by(id_, directory)}
+    if not people:
+        raise Wrong("nobody is in the user groups of APPROVERS, so nobody could approve.")
+    return f"bot {team.get('user')} in workspace {team.get('team')}; {plural(len(people), 'approver')}."
+
+
+async def _meant_by(id_: str, directory: Directory) -> frozenset[str]:
+    """Return whom an id in APPROVERS stands for."""
+    try:
+        if id_.startswith("S"):
+            return await directory.members(id_)
+        check_member(await directory.person(id_))
+    except Unanswerable:
+        raise Wrong(
+            f"it does not tell who {id_} in APPROVERS is: that should be the id of a person (U…) or a user group (S…)."
+        ) from None
+    except Refused as refusal:
+        raise Wrong(f"{id_} in APPROVERS could not approve. {refusal}") from None
+    return frozenset({id_})
 
 
 async def _socket(app_token: SecretStr, ask: Callable[[str], Awaitable[None]]) -> Finding:

@@ -67,6 +67,7 @@ async def test_with_everything_well_there_is_a_good_line_for_each_and_status_0(
         f"status of {staging}",
         "Redis",
     ]
+    assert lines[0].endswith("; 1 approver.")
     assert "the write scope cannot be tried harmlessly" in lines[2]
     assert all(call.method == "GET" for call in bare_stage.aisix.calls), "a check changes nothing"
 
@@ -136,6 +137,9 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "AISIX_GATEWAYS id": (unknown_environment, "AISIX Cloud has no environment of that id: AISIX_GATEWAYS is keyed"),
     "REDIS_URL": (lambda _: nobody().replace("http", "redis"), "Redis: REDIS_URL does not answer (ConnectionError)."),
+    "APPROVERS group": ("S_NOBODY", "Slack: it does not tell who S_NOBODY in APPROVERS is"),
+    "APPROVERS person": ("U_NOBODY", "Slack: U_NOBODY in APPROVERS could not approve. Only members of this workspace"),
+    "APPROVERS guest": ("U_GUEST,S_APPROVERS", "Slack: U_GUEST in APPROVERS could not approve. Guests cannot use"),
 }
 
 
@@ -150,6 +154,15 @@ async def test_what_is_wrong_is_named_and_the_rest_is_still_tried(bare_stage: St
     assert len(wrong(lines)) == 1, lines
     assert sentence in wrong(lines)[0]
     bare_stage.slack.calls.clear()  # that Slack refused one of them is what this is about
+
+
+async def test_a_group_that_nobody_is_in_could_not_approve(bare_stage: Stage, tmp_path: Path) -> None:
+    bare_stage.slack.groups["S_APPROVERS"].members.clear()
+
+    status, lines = await checked(bare_stage, tmp_path)
+
+    assert status == 1
+    assert wrong(lines) == ["Slack: nobody is in the user groups of APPROVERS, so nobody could approve."]
 
 
 async def test_a_slack_that_never_answers_the_socket_does_not_hang_the_check(bare_stage: Stage, tmp_path: Path) -> None:
