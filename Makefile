@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .PHONY: demo comparison test check audit bench run format golden lock clean
 
@@ -35,9 +36,9 @@ format: $(READY)
 golden: $(READY)  ## write the cards' golden files again, to be read in the diff
 	$(BIN)/python -m pytest tests/handlers --update-golden
 
-lock:  ## pin every dependency again (needs uv); the lock holds hashes and no URL
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --extra dev pyproject.toml -o requirements.lock --custom-compile-command "make lock" --upgrade
+lock:  ## pin every dependency again, and those that the bot runs on (needs uv); a lock holds hashes and no URL
+	$(PIN) --extra dev pyproject.toml -o requirements.lock --upgrade
+	$(PIN) --constraints requirements.lock pyproject.toml -o requirements-run.lock
 
 $(READY): requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Keyturn needs Python 3.11 or newer; try: make PYTHON=python3.12")'

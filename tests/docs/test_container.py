@@ -1,0 +1,106 @@
+"""The image cannot be built here; what can be known of it without that is held here."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+import pytest
+
+from tests.support.documents import ROOT, commands, read
+
+DOCKERFILE = read("Dockerfile")
+COPIED = [words.split()[0] for words in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)]
+ENTRY = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return what a lock says of each package: its version, its marker and its hashes."""
+    entries = ENTRY.split(read(name))[1:]
+    return {re.split(r"[=\[]", entry)[0]: re.sub(r"\n *#.*", "", entry) for entry in entries}
+
+
+def imported(folder: str) -> set[str]:
+    """Return the packages that the modules of *folder* import, wherever in a module."""
+    nodes = [node for file in (ROOT / folder).rglob("*.py") for node in ast.walk(ast.parse(file.read_text()))]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+
+
+def as_pinned(distribution: str) -> str:
+    """Return a distribution's name as a lock has it."""
+    return distribution.lower().replace("_", "-")
+
+
+def test_all_that_the_image_copies_is_there_and_let_through() -> None:
+    let_through = re.findall(r"^!(.+)$", read(".dockerignore"), re.MULTILINE)
+
+    assert sorted(COPIED) == sorted(let_through)
+    assert all((ROOT / name).exists() for name in COPIED)
+
+
+def test_no_settings_get_into_the_image() -> None:
+    assert read(".dockerignore").splitlines()[1] == "*"
+    assert not {".", ".env"} & set(COPIED)
+
+
+@pytest.mark.parametrize("folder", ["bot", "handlers"])
+def test_all_that_the_bot_imports_is_in_the_image(folder: str) -> None:
+    distributions = packages_distributions()
+    locked = set(pins("requirements-run.lock"))
+    theirs = imported(folder) - set(COPIED)
+
+    assert theirs
+    assert not [name for name in theirs if not {as_pinned(found) for found in distributions[name]} & locked]
+
+
+def test_what_the_bot_runs_on_is_pinned_as_in_the_whole_lock_and_no_tool_is_in_it() -> None:
+    run, whole = pins("requirements-run.lock"), pins("requirements.lock")
+
+    assert run.items() <= whole.items()
+    assert not {"pytest", "mypy", "ruff", "hypothesis", "playwright"} & set(run)
+
+
+def test_it_is_just_what_the_project_depends_on_and_what_that_needs() -> None:
+    run = set(pins("requirements-run.lock"))
+    direct = {
+        re.split(r"[\[<>=]", line)[0] for line in tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]
+    }
+    needed = {package for package, parents in needed_by().items() if parents & run}
+
+    assert direct | needed == run
+
+
+def needed_by() -> dict[str, set[str]]:
+    """Return, from the comments of the whole lock, which packages need each package."""
+    entries = ENTRY.split(read("requirements.lock"))[1:]
+    return {
+        re.split(r"[=\[]", entry)[0]: set(re.findall(r"^ +#(?: via)? +([\w.-]+)", entry, re.MULTILINE))
+        for entry in entries
+    }
+
+
+def test_the_image_is_no_roots_and_starts_the_bot() -> None:
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    user = re.search(r"^USER (\d+)", last, re.MULTILINE)
+
+    assert user is not None
+    assert int(user[1]) > 0
+    assert 'ENTRYPOINT ["python", "-m", "bot"]' in last
+    assert f"-o {user[1]}" in last, "the folder for the data has to be that user's"
+
+
+def test_the_image_names_no_registry_of_somebodys_own() -> None:
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["python:3.11-slim"] * 2
+    assert "://" not in DOCKERFILE
+    assert "index-url" not in DOCKERFILE
+
+
+def test_the_guide_runs_it_on_a_read_only_root_with_the_commands_of_the_bot() -> None:
+    lines = [line for line in commands("docs/install.md") if line.startswith("docker run")]
+
+    assert {line.split()[-1] for line in lines} == {"check", "web", "worker"}
+    assert all("--read-only" in line for line in lines if not line.endswith("check"))
+    assert "docker build -t keyturn ." in list(commands("docs/install.md"))

@@ -1,0 +1,92 @@
+"""Whatever the documents point at is there, and whatever they say to type is understood."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from bot.__main__ import main
+from handlers.commands import COMMAND, WORDS
+from tests.support.documents import DOCUMENTS, ROOT, anchor, anchors, blocks, commands, links, read
+
+MAKEFILE = read("Makefile")
+TARGETS = {*re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE), ".venv/.ready"}
+OURS = ("make", "python", ".venv/bin/python")
+OTHERS = {"cp", "chmod", "curl", "docker", "git", "journalctl", "sudo", "openssl"}
+"""Programs of others that the documents use."""
+
+TYPED = [(name, line) for name in DOCUMENTS for line in commands(name)]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(name: str) -> None:
+    for link in links(name):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, place = link.partition("#")
+        target = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+        assert target.exists(), link
+        if place:
+            assert place in anchors(str(target.relative_to(ROOT))), link
+
+
+def test_the_anchors_are_those_of_github() -> None:
+    assert anchor("5. Status addresses: the difference, `x`") == "5-status-addresses-the-difference-x"
+    assert anchor("What *Redis* holds") == "what-redis-holds"
+
+
+@pytest.mark.parametrize(("name", "line"), TYPED, ids=[f"{name}: {line}"[:70] for name, line in TYPED])
+def test_every_command_line_is_understood_by_its_program(name: str, line: str) -> None:
+    words = shlex.split(line.partition(" > ")[0])
+
+    if words[0] == "make":
+        assert {word for word in words[1:] if "=" not in word} <= TARGETS
+    elif words[0] in OURS:
+        understood(words[1:])
+    else:
+        assert words[0] in OTHERS
+
+
+def understood(words: list[str]) -> None:
+    """Have the program that is called say what it would do, without doing it."""
+    assert words[0] == "-m"
+    if words[1] != "bot":
+        assert (ROOT / Path(*words[1].split(".")).with_suffix(".py")).exists()
+        return
+    parse(main, [word for word in words[2:] if not word.endswith(".jsonl")])
+
+
+def parse(command: click.Command, words: list[str]) -> None:
+    """Go down the tree of commands as click would; an unknown word or option is an error."""
+    with click.Context(command) as context:
+        if isinstance(command, click.Group) and words:
+            _, found, rest = command.resolve_command(context, words)
+            assert found is not None
+            parse(found, rest)
+        else:
+            command.make_parser(context).parse_args(words)
+
+
+def test_a_command_that_is_not_there_is_noticed() -> None:
+    with pytest.raises(click.UsageError):
+        understood(["-m", "bot", "chekc"])
+    with pytest.raises(click.UsageError):
+        understood(["-m", "bot", "audit", "verify", "--haed", "x"])
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_in_a_sentence_is_understood_too(name: str) -> None:
+    text = read(name)
+    for words in re.findall(r"`python -m bot((?: [a-z][\w-]*)*)`", text):
+        understood(["-m", "bot", *words.split()])
+    for target in re.findall(r"`make ([a-z-]+)`", text):
+        assert target in TARGETS
+    for word in re.findall(rf"`{COMMAND} ([a-z]+)`", text):
+        assert word in WORDS
+
+
+def test_the_blocks_of_the_documents_are_found() -> None:
+    assert any(block.language == "sh" and "make demo" in block.text for block in blocks("README.md"))
+    assert ("docs/install.md", "make run") in TYPED

@@ -1,0 +1,59 @@
+"""The documents as their readers meet them: blocks of code, commands, links."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+GUIDES = ("docs/install.md",)
+DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", *GUIDES)
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """A block of code, and the language it is said to be in."""
+
+    language: str
+    text: str
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def blocks(name: str) -> list[Block]:
+    """Return the blocks of code of a document."""
+    return [Block(*found) for found in FENCE.findall(read(name))]
+
+
+def prose(name: str) -> str:
+    """Return a document without its blocks of code."""
+    return FENCE.sub("", read(name))
+
+
+def commands(name: str) -> Iterator[str]:
+    """Yield the command lines of a document, without comments."""
+    for block in blocks(name):
+        if block.language == "sh":
+            lines = (re.sub(r"(^|\s+)#.*", "", line) for line in block.text.replace("\\\n", "").splitlines())
+            yield from filter(None, map(str.strip, lines))
+
+
+def links(name: str) -> list[str]:
+    """Return where a document points."""
+    return LINK.findall(prose(name))
+
+
+def anchors(name: str) -> set[str]:
+    """Return the anchors that GitHub gives to a document's headings."""
+    return {anchor(heading) for heading in HEADING.findall(prose(name))}
+
+
+def anchor(heading: str) -> str:
+    """Return GitHub's anchor of a heading."""
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+    return re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
