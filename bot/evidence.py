@@ -163,7 +163,15 @@ def _is_cut_off(sight: Sight, seen: Observation) -> Judgement | None:
     return Verdict.PROJECTION, f"{now.name} is cut off from the control plane ({state})"
 
 
-CHECKS = (_rejects, _uses_old_key, _lags, _is_cut_off)
+def _is_new_since(sight: Sight, seen: Observation) -> Judgement | None:
+    """Doubt a replica that had the change and began anew since: it may have begun with an older configuration."""
+    before, now = sight.before, sight.now
+    if not seen.had_change or _has_barrier(now, seen) or before is None or not now.restarted_since(before):
+        return None
+    return Verdict.PROJECTION, f"{now.name} began anew since the proof, and may not have the change any more"
+
+
+CHECKS = (_rejects, _uses_old_key, _lags, _is_new_since, _is_cut_off)
 """What a replica may show against a model, the gravest first."""
 
 OUT_OF_TOUCH = frozenset({"out_of_sync", "never_loaded", "empty"})
@@ -219,6 +227,7 @@ def _lacks_of(sight: Sight, seen: Observation) -> Iterator[str]:
     if now.state != WELL:
         yield f"calls itself {now.state}" if now.state else "does not tell its state"
     yield "rejects rows of its configuration" if now.rejects else ""
+    yield "has not applied all that it has heard of" if now.is_behind else ""
     yield "" if since.served(seen.model_id).new else "was not reached by a probe"
 
 

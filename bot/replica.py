@@ -58,6 +58,12 @@ class Replica(Frozen):
     apply_seq: int | None = None
     """How many configurations it has applied since it started."""
 
+    revision: int | None = None
+    """The revision of the control plane's store that it has applied."""
+
+    observed: int | None = None
+    """The newest revision that it has heard of."""
+
     rejects: int = 0
     """How many rows of its configuration it has not taken."""
 
@@ -84,18 +90,27 @@ class Replica(Frozen):
         """Name it in a sentence: by its host and port, and nothing else that the address may hold."""
         return host_of(self.url)
 
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether it says itself that it has heard of changes that it has not applied."""
+        return _is_less(self.observed, self.revision)
+
     def served(self, model_id: str) -> Served:
         """Return what it counted for a model; nothing where it counted nothing."""
         return (self.counts or {}).get(model_id, Served())
 
     def restarted_since(self, before: "Replica") -> bool:
-        """Tell whether its counters began anew after *before*, or are those of another replica."""
+        """Tell whether it began anew after *before*, or is another replica: nothing that only grows has become less."""
         return (
             _differ(before.started, self.started)
-            or (self.apply_seq or 0) < (before.apply_seq or 0) > 0 < (self.apply_seq or 0)
-            or self.total < before.total
-            or any(starmap(_fell, ((early, self.served(id_)) for id_, early in (before.counts or {}).items())))
+            or _is_less(before.apply_seq, self.apply_seq)
+            or _is_less(before.revision, self.revision)
+            or (before.counts is not None and self.counts is not None and self._counts_less_than(before))
         )
+
+    def _counts_less_than(self, before: "Replica") -> bool:
+        counts = ((early, self.served(id_)) for id_, early in (before.counts or {}).items())
+        return self.total < before.total or any(starmap(_fell, counts))
 
 
 def host_of(url: str) -> str:
@@ -108,6 +123,10 @@ def host_of(url: str) -> str:
 
 def _differ(early: float | None, late: float | None) -> bool:
     return None not in (early, late) and early != late
+
+
+def _is_less(early: int | None, late: int | None) -> bool:
+    return bool(early and late and late < early)
 
 
 def _fell(early: Served, late: Served) -> bool:
@@ -154,13 +173,15 @@ def read_config(body: Any, ids: Iterable[str]) -> dict[str, Any]:
     """Read `/status/config`: the fields of a `Replica` that it tells; of *ids*, which stand in a rejected row."""
     if not isinstance(body, dict):
         return {}
-    connected, sequence = _within(body, "source", "connected"), _within(body, "applied", "apply_seq")
+    connected = _within(body, "source", "connected")
     rows = _rows(body.get("rejected"))
     words = [" ".join(_strings(row)) for row in rows]
     return {
         "state": state if WORD.fullmatch(state := str(body.get("state") or "")) else "",
         "connected": connected if isinstance(connected, bool) else None,
-        "apply_seq": sequence if _is_count(sequence) else None,
+        "apply_seq": _count_within(body, "applied", "apply_seq"),
+        "revision": _count_within(body, "applied", "applied_revision"),
+        "observed": _count_within(body, "source", "observed_revision"),
         "rejects": len(rows),
         "rejected": tuple(sorted({id_ for id_ in ids if any(id_ in text for text in words)})),
         "rejects_more": len(rows) >= LISTED_MOST or any(_may_be_any(row) for row in rows),
@@ -184,8 +205,9 @@ def _within(body: Mapping[str, Any], part: str, name: str) -> Any:
     return inner.get(name) if isinstance(inner, dict) else None
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST
+def _count_within(body: Mapping[str, Any], part: str, name: str) -> int | None:
+    value = _within(body, part, name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST else None
 
 
 def _rows(rejected: Any) -> list[Any]:

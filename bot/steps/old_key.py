@@ -28,6 +28,9 @@ from bot.steps.soak import doubtful, heard
 from bot.steps.throwaways import without_throwaways
 from bot.steps.verdicts import look_again
 
+LOOK_LASTS = timedelta(minutes=10)
+"""How long the last look counts: whoever could not delete for longer, or was away, has to look once more."""
+
 LOOK_EVERY = timedelta(milliseconds=300)
 """From a delete to the look whether the key is gone, and from one such look to the next."""
 
@@ -62,10 +65,15 @@ def _approved_at(rotation: Rotation) -> datetime:
 
 def _aged(rotation: Rotation, world: World) -> Iterator[str]:
     """Yield a sentence if an approver has seen evidence that was too old at the click."""
-    seen = (rotation.finding(model).latest for model in rotation.plan.models)
-    oldest = min((evidence.at for evidence in seen if evidence), default=None)
+    oldest = _oldest(rotation)
     if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:
         yield f"The evidence was older than {said(world.limits.evidence_max_age)}."
+
+
+def _oldest(rotation: Rotation) -> datetime | None:
+    """Return when the model was asked that was not asked for the longest."""
+    seen = (rotation.finding(model).latest for model in rotation.plan.models)
+    return min((evidence.at for evidence in seen if evidence), default=None)
 
 
 def _dependents(rotation: Rotation, inventory: Inventory) -> tuple[Dependent, ...]:
@@ -156,6 +164,11 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
         return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
     assert old.id != rotation.replacement_id
     _refuse_reference(rotation, inventory, world)
+    oldest = _oldest(rotation)
+    if oldest and world.now() - oldest > LOOK_LASTS:
+        return _void(
+            rotation, [f"The last look was more than {said(LOOK_LASTS)} ago when it came to the delete."], world
+        )
     if rotation.delete_asked_at is None:
         return Wait(rotation.but(delete_asked_at=world.now()), "deleting the old key")
     if rotation.delete_sent_at is None or world.now() - rotation.delete_sent_at > world.limits.read_back:

@@ -372,6 +372,8 @@ EVERYTHING = {
     "degraded": (observed(sight(state="degraded")), LIKELY, "calls itself degraded"),
     "no /status/config": (observed(sight(state="", connected=None)), LIKELY, "does not tell its state"),
     "cut off, with the barrier": (observed(sight(connected=False)), LIKELY, "not connected to the control plane"),
+    "behind by its own word": (observed(sight(revision=11, observed=12)), LIKELY, "has not applied all that it has"),
+    "up to date by its own word": (observed(sight(revision=12, observed=12)), PROVED, "old key 0"),
     "counters missing": (observed(sight(BLIND, **BLIND)), LIKELY, "shows no counters"),
     "counters vanished": (observed(sight(**BLIND)), LIKELY, "shows no counters"),
     "counters came later": (observed(sight(BLIND)), LIKELY, "showed no counters before"),
@@ -395,6 +397,27 @@ EVERYTHING = {
     ),
     "restart, by its start": (observed(sight({"started": 1.0}, started=2.0)), LIKELY, "began to count anew"),
     "restart, by its configurations": (observed(sight({"apply_seq": 7}, apply_seq=2)), LIKELY, "began to count anew"),
+    "restart, by an older configuration": (observed(sight({"revision": 9}, revision=8)), LIKELY, "began to count anew"),
+    "began anew since the proof": (
+        observed(sight({"revision": 9}, revision=8, throwaways=()), had_change=True, barrier=""),
+        PENDING,
+        "replica-1:9090 began anew since the proof, and may not have the change any more",
+    ),
+    "began anew since the proof, shows no counters": (
+        observed(sight(BLIND | {"apply_seq": 9}, **BLIND, apply_seq=1), had_change=True, barrier=""),
+        PENDING,
+        "began anew since the proof",
+    ),
+    "began anew since the proof, and has the barrier": (
+        observed(sight({"revision": 9}, revision=8), had_change=True),
+        LIKELY,
+        "began to count anew",
+    ),
+    "cut off since the proof": (
+        observed(sight(connected=False, throwaways=()), had_change=True, barrier=""),
+        LIKELY,
+        "is not connected to the control plane",
+    ),
     "counters without the key": (
         observed(sight(counts={MODEL: Served(new=3, blind=4)}, total=7)),
         LIKELY,

@@ -299,9 +299,12 @@ def config(**fields):
 
 
 def test_a_replica_that_is_well_says_so():
-    found = config(applied={"apply_seq": 7})
+    found = config(
+        source={"connected": True, "observed_revision": 13}, applied={"apply_seq": 7, "applied_revision": 12}
+    )
 
     assert (found["state"], found["connected"], found["apply_seq"]) == ("synced", True, 7)
+    assert (found["revision"], found["observed"]) == (12, 13)
     assert (found["rejects"], found["rejected"], found["rejects_more"]) == (0, (), False)
 
 
@@ -369,6 +372,13 @@ def test_a_connection_that_is_not_told_is_not_guessed(source):
 @pytest.mark.parametrize("applied", [None, 7, {}, {"apply_seq": "7"}, {"apply_seq": -1}, {"apply_seq": True}])
 def test_a_sequence_that_is_no_number_is_not_told(applied):
     assert config(applied=applied)["apply_seq"] is None
+
+
+@pytest.mark.parametrize(
+    ("revision", "observed", "behind"), [(11, 12, True), (12, 12, False), (13, 12, False), (None, 12, False)]
+)
+def test_a_replica_that_has_heard_of_more_than_it_has_applied_is_behind(revision, observed, behind):
+    assert look({}, revision=revision, observed=observed).is_behind is behind
 
 
 def test_a_page_that_is_no_document_says_nothing():
@@ -500,6 +510,7 @@ RESTARTS = {
     "a model less": (look({STAR: Served(old=1)}), look({CHAT: Served(old=5, new=1)})),
     "another start": (look({}, started=1.0), look({CHAT: Served(old=1)}, started=2.0)),
     "fewer configurations": (look({}, apply_seq=9), look({CHAT: Served(old=1)}, apply_seq=1)),
+    "an older configuration": (look({}, revision=9), look({CHAT: Served(old=1)}, revision=8)),
 }
 
 

@@ -99,6 +99,7 @@ async def test_a_look_at_a_replica_that_is_well_finds_all_there_is(tenant, repla
     assert seen.counts == {tenant.chat.id: Served(old=2, new=3)}
     assert (seen.old, seen.total) == (2, 5)
     assert seen.apply_seq >= 3
+    assert seen.revision == seen.observed == only(tenant).projection.snapshot.revision
 
 
 @pytest.mark.parametrize("switches", [Switches(metric_labels="full"), Switches(metric_labels="names")])

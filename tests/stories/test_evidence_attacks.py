@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from bot.evidence import Verdict
 from bot.rotation import Rotation, State
 from bot.service import RotationService
 from sandbox.aisix import Switches
-from sandbox.caller import Caller, Callers
+from sandbox.caller import Caller, Callers, question
 from sandbox.slack import Message
 from tests.support.stage import KEY, NEW_SECRET, OLD_SECRET, WRONG_SECRET, Stage, stage_of
 
@@ -251,6 +252,44 @@ async def test_counters_that_cannot_be_read_at_the_click_are_not_taken_as_read(r
         )
 
         assert old_key_is_there(stage)
+
+
+async def test_a_replica_that_began_anew_with_an_old_file_since_the_proof_has_to_prove_it_again(
+    redis_url: str,
+) -> None:
+    async with set_up(redis_url, overrides={"WAVES": "rest"}) as stage:
+        stage.aisix.remove(model_of(stage, "support-embed"), settled=True)
+        card = await stage.ask()
+        straggler = stage.aisix.replicas("production")[1]
+        old_file = straggler.projection.snapshot
+        await stage.give(card)
+        await stage.says(card, WAITING, timeout=30)
+        straggler.lag, straggler.projection.snapshot = None, old_file
+        straggler.restart()
+        while last_asked(stage) != straggler.proxy.number:  # the one probe of the last look goes to the other one
+            await ask_as_application(stage, "unrelated")
+
+        await stage.press("Delete old key", card, who="U_APPROVER")
+        await stage.slack.until(
+            lambda: not old_key_is_there(stage) or "Not deleted" in stage.thread(card) or "stopped:" in card.plain,
+            timeout=30,
+            what="the delete, or a void",
+        )
+
+        assert old_key_is_there(stage)
+        assert "began anew" in stage.thread(card)
+
+
+def last_asked(stage: Stage) -> int:
+    """Return the number of the production replica that answered last."""
+    return [call.replica for call in stage.aisix.gateway_calls if call.environment == "production"][-1]
+
+
+async def ask_as_application(stage: Stage, alias: str) -> None:
+    url, token = stage.aisix.gateway_url("production"), stage.aisix.app_caller_key("production")
+    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}) as http:
+        path, body = question(alias, "chat", "Hello")
+        await http.post(path, json=body)
 
 
 BLIND = {"model_create": False, "status_urls": False}

@@ -6,6 +6,7 @@ The environment with the trap is production, with two replicas; its models are `
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 
 from bot.evidence import Verdict
 from bot.rotation import Approval
-from bot.steps.common import Again
-from bot.steps.old_key import recheck
+from bot.steps.common import Again, Wait
+from bot.steps.old_key import delete_old_key, recheck
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers
 from sandbox.slack import Message
@@ -398,6 +399,29 @@ async def test_evidence_that_is_too_old_at_the_click_is_gathered_again(stage: St
 
     assert isinstance(outcome, Again)
     assert outcome.rotation.voids[0].changes == ("The evidence was older than 1 day.",)
+
+
+async def test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more(stage: Stage) -> None:
+    card = await waiting(stage)
+    rotation, world = await stage.record(), stage.built.world
+    approved = rotation.but(approvals=(Approval(by="U_APPROVER", at=world.now(), digest=rotation.digest),))
+    later = replace(world, now=lambda: world.now() + timedelta(minutes=11))
+
+    outcome = await delete_old_key(approved, later)
+
+    assert isinstance(outcome, Again)
+    assert outcome.rotation.voids[0].changes == (
+        "The last look was more than 10 minutes ago when it came to the delete.",
+    )
+    assert isinstance(await delete_old_key(approved, world), Wait)
+    assert nothing_was_asked_to_go(stage)
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.says(card, "old key deleted")
+
+
+def nothing_was_asked_to_go(stage: Stage) -> bool:
+    """Tell whether nobody has asked for the delete of the old key."""
+    return not [c for c in stage.aisix.calls if c.method == "DELETE" and stage.key_named(KEY).id in c.path]
 
 
 async def test_evidence_that_grows_old_while_nobody_approves_is_gathered_anew_by_itself(bare_stage: Stage) -> None:
