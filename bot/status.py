@@ -66,6 +66,11 @@ class StatusPages:
         settings = self._settings.get(environment)
         return max(1, settings.replicas if settings else 0, len(self.addresses(environment)))
 
+    def says_how_many(self, environment: str) -> bool:
+        """Tell whether the settings say how many replicas an environment has."""
+        settings = self._settings.get(environment)
+        return settings is not None and settings.replicas > 0
+
     async def look(self, environments: Iterable[str], asked: Asked) -> tuple[Replica, ...]:
         """Look once at every replica of *environments*, all at the same time."""
         looks = []

@@ -127,6 +127,7 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         projected=PROJECTED if barrier and barrier.everywhere else "",
         had_change=again,
         unlisted=_has_unlisted(barrier, sights, view.world.status.replicas(model.environment)),
+        asked=None if barrier or view.world.status.says_how_many(model.environment) else finding.asked,
         old_token_until=_old_token_until(rotation, finding, view.world),
         others_remain=model.environment in view.moving,
         hides_tokens=_exchanges(rotation) and not finding.latest.gateway,

@@ -435,6 +435,12 @@ EVERYTHING = {
     "an answer not counted, no barrier": (observed(passes=4, barrier=""), UNCLEAR, "show 3 of 4 answers"),
     "unlisted replica": (observed(unlisted=True), UNCLEAR, "no status address in the settings"),
     "unlisted replica, projected": (observed(unlisted=True, projected="answered everywhere"), LIKELY, "no status addr"),
+    "callers ask too, and nobody says how many replicas": (
+        observed(sight(counts={MODEL: Served(new=9)}, total=9), barrier="", asked=3),
+        UNCLEAR,
+        "say there how many `replicas`",
+    ),
+    "nobody else asks": (observed(barrier="", asked=3), PROVED, "old key 0"),
     # status addresses that tell nothing
     "status address dead": (observed(MUTE), UNCLEAR, "replica-1:9090 does not answer in time"),
     "status address dead, projected": (observed(MUTE, projected="everywhere"), LIKELY, "does not answer in time"),

@@ -314,6 +314,33 @@ async def test_a_replica_that_the_settings_count_and_do_not_list_is_not_proved_b
         assert nothing_is_deleted(stage, card)
 
 
+@pytest.mark.parametrize("told", [1, 2], ids=["one of two is told", "both are told"])
+async def test_without_a_barrier_callers_may_hide_a_replica_until_the_settings_say_how_many_there_are(
+    redis_url: str, told: int
+) -> None:
+    async with trap(redis_url, status_urls_told=told, model_create=False) as stage:
+        url, token = stage.aisix.gateway_url("production"), stage.aisix.app_caller_key("production")
+        chat, embed = Caller(url, token, "chat-large", 60), Caller(url, token, "support-embed", 60, "embeddings")
+        async with Callers([chat, embed]):
+            card = await run_into(stage, "stopped: the new secret is not proved")
+
+        found = {verdict for model, verdict in (await verdicts(stage)).items() if model in (CHAT, EMBED)}
+        assert found == {Verdict.INCONCLUSIVE}
+        assert "say there how many replicas" in card.plain
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_without_a_barrier_callers_hide_nothing_where_the_settings_say_how_many_replicas_there_are(
+    redis_url: str,
+) -> None:
+    async with trap(redis_url, tell_replicas=True, model_create=False) as stage:
+        url, token = stage.aisix.gateway_url("production"), stage.aisix.app_caller_key("production")
+        async with Callers([Caller(url, token, "support-embed", 60, "embeddings")]):
+            await run_into(stage, "waiting for an approver")
+
+        assert (await verdicts(stage))[EMBED] is Verdict.PROVED
+
+
 # --- tenants where little can be seen ---
 
 
