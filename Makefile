@@ -4,10 +4,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: demo comparison test check audit bench run format golden lock clean
+.PHONY: demo play comparison test check audit bench run format golden lock clean
 
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
+
+play: $(READY)  ## a workspace in the browser, to rotate a key by hand; prints its address
+	$(BIN)/python -m sandbox.page $(ARGS)
 
 comparison: $(READY)  ## what a wrong secret costs callers: by hand, and by the bot
 	$(BIN)/python -m sandbox.comparison $(ARGS)

@@ -19,7 +19,7 @@ HANDED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 @asynccontextmanager
 async def bot_process(settings: Mapping[str, str], folder: Path, log: Path) -> AsyncIterator[Process]:
     """Run `python -m bot` in *folder*, where no `.env` lies, with its output in *log*; stop it at the end."""
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot"),
             cwd=folder,

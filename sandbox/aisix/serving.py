@@ -23,6 +23,11 @@ class Server:
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self._port}"
 
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens."""
+        return [address[0] for address in self._runner.addresses] if self._runner else []
+
     async def start(self, app: web.Application) -> None:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE)
         await self._runner.setup()

@@ -81,10 +81,9 @@ def options(element: Json) -> list[Json]:
 
 
 def option_named(text: str, offered: list[Json]) -> Json:
-    """The option a person would pick by these words."""
-    for option in offered:
-        if option["text"]["text"] == text:
-            return option
+    """The option a person would pick by these words; its value tells twins apart."""
+    for option in (*(o for o in offered if o["value"] == text), *(o for o in offered if o["text"]["text"] == text)):
+        return option
     raise LookupError(f"There is no option {text!r}; there are {[o['text']['text'] for o in offered]}.")
 
 

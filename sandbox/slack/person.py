@@ -86,9 +86,13 @@ class Person:
 
     async def type_ahead(self, query: str, action_id: str | None = None, where: Where = None) -> list[tuple[str, str]]:
         """Type into an external select and read the options it shows."""
+        return [(o["text"]["text"], o["value"]) for o in await self.suggestions(query, action_id, where)]
+
+    async def suggestions(self, query: str, action_id: str | None = None, where: Where = None) -> list[Json]:
+        """Type into an external select; its options, each with all that it shows."""
         place = self._place(where)
         block, element = finding.external(place.blocks, action_id)
-        return [(o["text"]["text"], o["value"]) for o in await self._suggested(place, block, element, query)]
+        return await self._suggested(place, block, element, query)
 
     async def choose(self, text: str, where: Where = None, action_id: str | None = None) -> Press:
         """Pick an option by its words; outside of an input block the app hears of it at once."""

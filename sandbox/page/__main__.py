@@ -1,0 +1,90 @@
+"""Keyturn to be used by hand, in the browser, against the sandbox: `make play`."""
+
+import asyncio
+import secrets
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import click
+
+from sandbox.company import AFFECTED, FEWEST, Company, company
+from sandbox.page import router
+from sandbox.page.bot import Bot, running
+from sandbox.page.server import Page
+from sandbox.page.workshop import Workshop
+from sandbox.running import START, Failed, judged
+from sandbox.terminal import Terminal
+
+SETTINGS = {
+    "SETTLE": "1",
+    "WATCH": "20",
+    "PROJECTION_TIMEOUT": "15",
+    "VERIFY_TIMEOUT": "15",
+    "PATIENCE": "20",
+    "SLACK_EDITS_PER_MINUTE": "600",
+    "FINGERPRINT_PEPPER": secrets.token_hex(16),
+}
+"""Waits that are short enough to watch, and a bot that knows the secrets which it has seen."""
+
+
+async def play(terminal: Terminal, folder: Path, log: Path, *, models: int, port: int) -> bool:
+    """Serve until Ctrl-C."""
+    async with company(models) as bare:
+        there = router.with_router(bare)
+        async with running(lambda: {**there.settings(), **SETTINGS}, folder, log) as bot, there.callers() as callers:
+            await _connected(there, bot)
+            more = [bot.own, router.switch(there, bot.anew)]
+            async with Workshop(there, callers, more).open() as workshop, Page(workshop, port) as address:
+                introduce(terminal, address, log)
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+    return True
+
+
+async def _connected(there: Company, bot: Bot) -> None:
+    """Wait for the bot; one that ends by itself says why in its log."""
+    assert bot.process is not None
+    process = bot.process
+    gone = asyncio.create_task(process.wait())
+    there_is = asyncio.create_task(there.slack.until(lambda: there.slack.sockets, START, "the bot to connect to Slack"))
+    done, _ = await asyncio.wait({gone, there_is}, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if there_is not in done:
+        there_is.cancel()
+        raise Failed(f"The bot ended by itself, with exit status {process.returncode}.")
+    try:
+        there_is.result()
+    except TimeoutError as late:
+        raise Failed(str(late)) from None
+
+
+def introduce(terminal: Terminal, address: str, log: Path) -> None:
+    """Print the one address, and what is there."""
+    terminal.say("A local Slack with Keyturn in it, beside a local AISIX with callers at work:", "bold")
+    terminal.verbatim(f"\n    {address}\n")
+    terminal.say(f"Nothing leaves this machine. The bot's log is {log}. Ctrl-C ends all of it.", "dim")
+
+
+@contextmanager
+def logged(log: Path | None) -> Iterator[tuple[Path, Path]]:
+    """Lend a folder for the bot, and the place of its log."""
+    with tempfile.TemporaryDirectory(prefix="keyturn-play-") as name:
+        yield Path(name), (log or Path(name) / "bot.log").absolute()
+
+
+@click.command()
+@click.option("--models", type=click.IntRange(FEWEST, 500), default=len(AFFECTED), show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port; by default a free one.")
+@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Keep the bot's log in this file.")
+def main(*, models: int, port: int, log: Path | None) -> None:  # fmt: skip
+    """Rotate a key by hand, in the browser, with a wrong secret first; nothing real is there to break."""
+    terminal = Terminal()
+    with logged(log) as (folder, kept):
+        sys.exit(judged(terminal, kept, play(terminal, folder, kept, models=models, port=port)))
+
+
+if __name__ == "__main__":
+    main()

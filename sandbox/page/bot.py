@@ -1,0 +1,82 @@
+"""The bot of the page: a process that can be frozen, killed and started anew, as machines do to bots."""
+
+import asyncio
+import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+from sandbox.bot_process import bot_process
+from sandbox.page.switches import Choices, Switch
+
+CHOICES: Choices = (("runs", "runs"), ("frozen", "is frozen (SIGSTOP)"), ("killed", "is killed (SIGKILL)"))
+HINT = "what is not acknowledged in 3 s fails in Slack; killed, it goes on where it was when it runs again"
+
+
+class Bot:
+    """A bot's process, and the next one after it."""
+
+    def __init__(self, settings: Callable[[], Mapping[str, str]], folder: Path, log: Path) -> None:
+        self._settings, self._folder, self._log = settings, folder, log
+        self._stack = AsyncExitStack()
+        self._lock = asyncio.Lock()
+        self._starting: set[asyncio.Task[Process]] = set()
+        self.process: Process | None = None
+        self.own = Switch("bot", "The bot", HINT, CHOICES, self._thrown)
+
+    async def start(self) -> Process:
+        """Start a process with the settings as they are now, after the one before has ended."""
+        async with self._lock:
+            await self._end()
+            self.process = await self._stack.enter_async_context(bot_process(self._settings(), self._folder, self._log))
+            return self.process
+
+    async def stop(self) -> None:
+        """End it in good order."""
+        if self._starting:
+            await asyncio.wait(self._starting)
+        await self._end()
+
+    async def _end(self) -> None:
+        """End the process that there is; one that is frozen cannot end itself."""
+        self._signal(signal.SIGCONT)
+        await self._stack.aclose()
+
+    def anew(self) -> None:
+        """Start it anew, beside everything else."""
+        self.own.value = CHOICES[0][0]
+        task = asyncio.get_running_loop().create_task(self.start())
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    def _thrown(self, value: str) -> None:
+        match value:
+            case "frozen":
+                self._signal(signal.SIGSTOP)
+            case "killed":
+                self._signal(signal.SIGKILL)
+            case _ if self._ended:
+                self.anew()
+            case _:
+                self._signal(signal.SIGCONT)
+
+    @property
+    def _ended(self) -> bool:
+        return self.process is None or self.process.returncode is not None
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                self.process.send_signal(number)
+
+
+@asynccontextmanager
+async def running(settings: Callable[[], Mapping[str, str]], folder: Path, log: Path) -> AsyncIterator[Bot]:
+    """Run a bot with these settings until the end."""
+    bot = Bot(settings, folder, log)
+    await bot.start()
+    try:
+        yield bot
+    finally:
+        await bot.stop()

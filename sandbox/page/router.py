@@ -1,0 +1,33 @@
+"""A router whose answers are another key's, and a bot that is told to probe through it: a trap of the settings."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sandbox.company import Company
+from sandbox.page.switches import Switch
+
+SAFE = "chat-safe"
+FIRST = "claude"
+"""The first target, which has a key of its own."""
+
+
+def with_router(there: Company) -> Company:
+    """Add an alias that falls back to one of the affected models."""
+    aisix, (_, small, *_) = there.aisix, there.models
+    first = next(model for model in aisix.models.values() if model.display_name == FIRST)
+    safe = aisix.add_model("production", SAFE, kind="routing", targets=[first, small], strategy="failover")
+    return replace(there, dependents=(*there.dependents, safe))
+
+
+def switch(there: Company, start_anew: Callable[[], None]) -> Switch:
+    """Return the switch that has the bot probe a model through the router; the settings are read at a start."""
+    probes, probed = there.aisix.environment("production").probes, there.models[1].display_name
+
+    def throw(value: str) -> None:
+        probes.pop(probed, None)
+        if value == "on":
+            probes[probed] = f"chat {SAFE}"
+        start_anew()
+
+    hint = f"which falls back: it answers by {FIRST}, on another key (starts the bot anew with that setting)"
+    return Switch("fallback", f"The bot probes {probed} through {SAFE}", hint, (("off", "off"), ("on", "on")), throw)

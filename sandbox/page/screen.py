@@ -1,0 +1,91 @@
+"""What one person sees of the sandbox's Slack, as items by key. Pure: the workspace in, JSON out."""
+
+from typing import Any
+
+from sandbox.slack import Channel, Message, Slack, User
+
+Json = dict[str, Any]
+
+ROLES = {
+    "U_REQUESTER": "requester (asks for rotations)",
+    "U_APPROVER": "approver (of key-approvers)",
+    "U_MEMBER": "member (somebody else)",
+    "U_GUEST": "guest",
+}
+"""The people whom one can be."""
+
+TOPICS = {"C_OPS": "Keyturn is in this channel", "C_ELSEWHERE": "Keyturn is not in this channel"}
+READ_ONLY = "Sending messages to this app has been turned off."
+WORKSPACE = "Sandbox"
+
+
+def screen(slack: Slack, person: str) -> dict[str, Any]:
+    """Return all that *person* sees."""
+    seen = {channel.id for channel in _channels(slack, person)}
+    said = [message for message in slack.site.world.said if message.channel in seen]
+    whispered = [shown for shown in slack.person(person).ephemerals if shown["channel"] in seen]
+    return {
+        "team": team(slack, person),
+        "modals": slack.site.views.stack(person),
+        **{f"message/{message.channel}/{message.ts}": shown(message) for message in said},
+        **{f"ephemeral/{each['channel']}/{each['ts']}": whisper(each) for each in whispered},
+    }
+
+
+def team(slack: Slack, person: str) -> Json:
+    """Return who and what there is."""
+    return {
+        "workspace": WORKSPACE,
+        "me": person,
+        "groups": [group.id for group in slack.groups.values() if person in group.members],
+        "picker": [{"id": user, "label": label} for user, label in ROLES.items()],
+        "people": {user.id: _person(user) for user in slack.users.values()},
+        "names": slack.site.world.names(),
+        "channels": [_channel(channel) for channel in _channels(slack, person)],
+    }
+
+
+def shown(message: Message) -> Json:
+    """Return a message as everyone sees it."""
+    return {
+        "channel": message.channel,
+        "ts": message.ts,
+        "user": message.user,
+        "text": message.text,
+        "blocks": message.blocks,
+        "thread_ts": message.thread_ts,
+        "edited": bool(message.edits),
+    }
+
+
+def whisper(each: Json) -> Json:
+    """Return a message that only one person sees; Slack says from whom: the app."""
+    kept = {name: each[name] for name in ("channel", "ts", "text", "blocks", "thread_ts")}
+    return {**kept, "user": "U_KEYTURN", "edited": False, "only_you": True}
+
+
+def _channels(slack: Slack, person: str) -> list[Channel]:
+    direct = slack.site.world.direct_channel(person)
+    named = [channel for channel in slack.channels.values() if channel.person is None and person in channel.members]
+    return [*named, direct]
+
+
+def _channel(channel: Channel) -> Json:
+    app = channel.person is not None
+    return {
+        "id": channel.id,
+        "name": "Keyturn" if app else channel.name,
+        "app": app,
+        "topic": "What Keyturn says to you alone" if app else TOPICS.get(channel.id, ""),
+        "closed": READ_ONLY if app else "",
+    }
+
+
+def _person(user: User) -> Json:
+    return {"name": user.name, "bot": user.bot, "guest": user.guest}
+
+
+def news(before: dict[str, Any], after: dict[str, Any]) -> Json:
+    """Return what *after* has that *before* had not, and the keys that are gone."""
+    put = {key: item for key, item in after.items() if before.get(key) != item}
+    return {"put": put, "gone": sorted(before.keys() - after.keys())}

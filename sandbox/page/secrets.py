@@ -1,0 +1,45 @@
+"""The made-up secrets that one can paste, and whether their provider accepts them."""
+
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any
+
+from sandbox.aisix import Aisix
+from sandbox.company import GOOD_SECRET, OLD_SECRET, WRONG_SECRET
+
+Json = dict[str, Any]
+
+KNOWN = (
+    ("wrong secret", WRONG_SECRET, "of another account: the provider refuses it"),
+    ("right secret", GOOD_SECRET, "the provider accepts it"),
+    ("secret in use", OLD_SECRET, "what the old key holds; paste it to see what the bot can tell"),
+)
+
+
+@dataclass
+class Purse:
+    """Every secret that there is, and the provider that knows which are good."""
+
+    aisix: Aisix
+    secrets: list[tuple[str, str, str]] = field(default_factory=lambda: list(KNOWN))
+
+    def shown(self) -> list[Json]:
+        return [
+            {"name": name, "value": value, "hint": hint, "accepted": self.aisix.upstream.accepts(value)}
+            for name, value, hint in self.secrets
+        ]
+
+    def set(self, value: str, *, accepted: bool) -> None:
+        """Have the provider accept or refuse one of them from now on."""
+        if value not in (known for _name, known, _hint in self.secrets):
+            raise LookupError("There is no such secret.")
+        if accepted:
+            self.aisix.upstream.accept(value)
+        else:
+            self.aisix.upstream.refuse(value)
+
+    def mint(self) -> None:
+        """Make another that the provider accepts."""
+        value = f"sk-sandbox-new-{token_hex(6)}"
+        self.aisix.upstream.accept(value)
+        self.secrets.append((f"right secret {len(self.secrets) - 1}", value, "the provider accepts it"))

@@ -1,0 +1,231 @@
+// Block Kit drawn as Slack draws it. It knows nothing of where the blocks come from: `env` says who reads,
+// what ids are called, and what happens when something is pressed. Without `env.act` all of it is a picture.
+
+import { combo } from "./combo.js";
+import { el, fresh } from "./dom.js";
+import { clock, mrkdwn } from "./mrkdwn.js";
+
+/** Every block that can be drawn; any other is shown as unknown. */
+export const BLOCKS = {
+  actions: (block, env) => el("div", { class: "block actions" }, block.elements.map((each) => element(each, block, env))),
+  context: (block, env) => el("div", { class: "block context" }, block.elements.map((each) => small(each, env))),
+  divider: () => el("hr", { class: "block divider" }),
+  header: (block) => el("h3", { class: "block header" }, block.text.text),
+  image: (block) => picture(block),
+  input: (block, env) => field(block, env),
+  rich_text: (block, env) => el("div", { class: "block rich" }, block.elements.map((part) => rich(part, env))),
+  section: (block, env) => section(block, env),
+  table: (block, env) => table(block, env),
+};
+
+/** Every element that can be drawn in a block. */
+export const ELEMENTS = {
+  button: (given, block, env) => button(given, block, env),
+  external_select: (given, block, env) => menu(given, block, env),
+  image: (given) => el("img", { src: given.image_url, alt: given.alt_text, class: "thumbnail" }),
+  multi_external_select: (given, block, env) => menu(given, block, env),
+  multi_static_select: (given, block, env) => menu(given, block, env),
+  plain_text_input: (given, block, env) => box(given, block, env),
+  static_select: (given, block, env) => menu(given, block, env),
+};
+
+/** Draw blocks from top to bottom. */
+export function drawBlocks(blocks, env = {}) {
+  return blocks.map((block) => (BLOCKS[block.type] ?? unknown("block"))(block, env));
+}
+
+/** Draw a message as it stands in a channel: who, when, and what. */
+export function drawMessage(message, env = {}) {
+  const author = env.people?.[message.user] ?? { name: env.names?.[message.user] ?? "keyturn", bot: message.user !== env.me };
+  return el(
+    "article",
+    { class: `message${message.only_you ? " only-you" : ""}`, "aria-label": `${author.name}, ${message.ts ? clock(message.ts) : ""}` },
+    message.only_you && el("p", { class: "visibility" }, eye(), "Only visible to you"),
+    avatar(author),
+    el("div", { class: "said" }, byline(message, author), content(message, env)),
+  );
+}
+
+function byline(message, author) {
+  return el(
+    "p",
+    { class: "byline" },
+    el("strong", { class: "author" }, author.name),
+    author.bot && el("span", { class: "app" }, "APP"),
+    message.ts && el("time", { class: "when", datetime: new Date(message.ts * 1000).toISOString() }, clock(message.ts)),
+  );
+}
+
+/** What a message says: its blocks, or its text where it has none. */
+export function content(message, env) {
+  const body = message.blocks?.length ? drawBlocks(message.blocks, env) : el("div", { class: "block" }, mrkdwn(message.text, env));
+  return el("div", { class: "content" }, body, message.edited && el("span", { class: "edited" }, "(edited)"));
+}
+
+function avatar(author) {
+  const letter = author.bot ? key() : author.name.slice(0, 1).toUpperCase();
+  const colour = author.bot ? "bot" : `person-${[...author.name].reduce((sum, char) => sum + char.charCodeAt(0), 0) % 4}`;
+  return el("span", { class: `avatar ${colour}`, "aria-hidden": "true" }, letter);
+}
+
+function key() {
+  return icon("M14.5 3a6.5 6.5 0 0 0-6.2 8.4L2 17.7V22h5v-2.6h2.4V17h2l1.4-1.4A6.5 6.5 0 1 0 14.5 3Zm2 6.2a1.8 1.8 0 1 1 0-3.6 1.8 1.8 0 0 1 0 3.6Z");
+}
+
+function eye() {
+  return icon("M12 5C6.5 5 2.6 9.300 1.200 12c1.400 2.700 5.300 7 10.800 7s9.400-4.300 10.800-7C21.400 9.300 17.500 5 12 5Zm0 11a4 4 0 1 1 0-8 4 4 0 0 1 0 8Z");
+}
+
+function icon(path) {
+  const holder = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  holder.setAttribute("viewBox", "0 0 24 24");
+  holder.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  line.setAttribute("d", path);
+  holder.append(line);
+  return holder;
+}
+
+function unknown(what) {
+  return (given) => el("p", { class: "unknown", role: "note" }, `Unknown ${what}: ${given.type}`);
+}
+
+function element(given, block, env) {
+  return (ELEMENTS[given.type] ?? unknown("element"))(given, block, env);
+}
+
+/** Draw a text object of either kind. */
+function words(text, env) {
+  return text.type === "mrkdwn" ? mrkdwn(text.text, env) : text.text;
+}
+
+function small(given, env) {
+  if (given.type === "image") return ELEMENTS.image(given);
+  return el("span", { class: "small" }, words(given, env));
+}
+
+function section(block, env) {
+  return el(
+    "div",
+    { class: "block section" },
+    el(
+      "div",
+      { class: "text" },
+      block.text && el("div", {}, words(block.text, env)),
+      block.fields && el("div", { class: "fields" }, block.fields.map((each) => el("div", {}, words(each, env)))),
+    ),
+    block.accessory && el("div", { class: "accessory" }, element(block.accessory, block, env)),
+  );
+}
+
+function picture(block) {
+  const shown = el("img", { src: block.image_url, alt: block.alt_text });
+  return el("figure", { class: "block picture" }, block.title && el("figcaption", {}, block.title.text), shown);
+}
+
+function table(block, env) {
+  const [head, ...rows] = block.rows;
+  const columns = block.column_settings ?? [];
+  const aligned = (place) => `${columns[place]?.align ?? "left"}${columns[place]?.is_wrapped ? " wrapped" : ""}`;
+  const line = (cells, tag) => el("tr", {}, cells.map((each, place) => el(tag, { class: aligned(place), scope: tag === "th" && "col" }, cell(each, env))));
+  return el(
+    "div",
+    { class: "block table", tabindex: 0, role: "region", "aria-label": "Table", "data-key": `table/${block.block_id ?? ""}` },
+    el("table", {}, el("thead", {}, line(head, "th")), el("tbody", {}, rows.map((row) => line(row, "td")))),
+  );
+}
+
+function cell(given, env) {
+  return given.type === "rich_text" ? BLOCKS.rich_text(given, env) : String(given.text ?? given.value ?? "");
+}
+
+const RICH = {
+  rich_text_section: (part, env) => el("p", {}, part.elements.map((each) => run(each, env))),
+  rich_text_quote: (part, env) => el("blockquote", {}, part.elements.map((each) => run(each, env))),
+  rich_text_preformatted: (part, env) => el("pre", {}, part.elements.map((each) => run(each, env))),
+  rich_text_list: (part, env) =>
+    el(part.style === "ordered" ? "ol" : "ul", {}, part.elements.map((each) => el("li", {}, each.elements.map((one) => run(one, env))))),
+};
+
+function rich(part, env) {
+  return (RICH[part.type] ?? unknown("rich text"))(part, env);
+}
+
+const RUNS = {
+  text: (given) => given.text,
+  link: (given, env) => mrkdwn(`<${given.url}|${given.text ?? given.url}>`, env),
+  user: (given, env) => mrkdwn(`<@${given.user_id}>`, env),
+  usergroup: (given, env) => mrkdwn(`<!subteam^${given.usergroup_id}>`, env),
+  channel: (given, env) => mrkdwn(`<#${given.channel_id}>`, env),
+  broadcast: (given, env) => mrkdwn(`<!${given.range}>`, env),
+  date: (given, env) => mrkdwn(`<!date^${given.timestamp}^${given.format}|${given.fallback ?? ""}>`, env),
+  emoji: (given) => `:${given.name}:`,
+};
+const STYLED = { bold: "strong", italic: "em", strike: "s", code: "code" };
+
+function run(given, env) {
+  const drawn = (RUNS[given.type] ?? unknown("rich text"))(given, env);
+  return Object.keys(STYLED).reduce((inner, style) => (given.style?.[style] ? el(STYLED[style], {}, inner) : inner), drawn);
+}
+
+function button(given, block, env) {
+  const press = () => env.act?.press(given, block, env.message);
+  const label = given.accessibility_label;
+  const look = `button ${given.style ?? ""}`.trim();
+  return el("button", { type: "button", class: look, "aria-label": label, onclick: press, "data-key": named(given) }, given.text.text);
+}
+
+function menu(given, block, env) {
+  return combo(given, {
+    key: named(given),
+    label: block.label?.text ?? given.placeholder?.text ?? "Choose",
+    chosen: env.form?.chosen(block, given) ?? [],
+    suggest: (query) => env.act?.suggest(given, block, query, env.message) ?? [],
+    changed: (options) => (env.form && block.type === "input" ? env.form.put(block, given, options) : env.act?.choose(given, options[0], env.message)),
+    described: env.form?.described(block),
+    id: env.form?.id(block),
+    invalid: Boolean(env.form?.errors[block.block_id]),
+  });
+}
+
+function box(given, block, env) {
+  const form = env.form;
+  const typed = form?.typed(block, given) ?? given.initial_value ?? "";
+  const common = { id: form?.id(block), class: "box", "aria-describedby": form?.described(block), "data-key": named(given) };
+  const more = { autocomplete: "off", spellcheck: "false", autocapitalize: "off", placeholder: given.placeholder?.text };
+  const checked = { "aria-invalid": form?.errors[block.block_id] ? "true" : null, "aria-required": block.optional ? null : "true" };
+  const node = el(given.multiline ? "textarea" : "input", { ...common, ...more, ...checked });
+  const left = el("span", { class: "remaining", "aria-live": "polite" });
+  node.value = typed;
+  const count = () => remaining(left, given, node.value);
+  node.addEventListener("input", () => (form?.put(block, given, node.value), count()));
+  count();
+  return el("span", { class: "boxed" }, node, left);
+}
+
+/** Say how many characters are left once it matters. */
+function remaining(left, given, typed) {
+  const rest = (given.max_length ?? 3000) - typed.length;
+  left.textContent = rest < 50 ? String(rest) : "";
+  left.classList.toggle("over", rest < 0);
+}
+
+function field(block, env) {
+  const id = env.form?.id(block) ?? fresh("field");
+  const wrong = env.form?.errors[block.block_id];
+  const optional = block.optional && !/\(optional\)\s*$/i.test(block.label.text);
+  const inner = { ...env, form: env.form ?? { id: () => id, errors: {}, described: () => null, typed: () => undefined, chosen: () => [], put() {} } };
+  return el(
+    "div",
+    { class: wrong ? "block field wrong" : "block field" },
+    el("label", { for: id }, block.label.text, optional && el("span", { class: "optional" }, " (optional)")),
+    element(block.element, block, inner),
+    wrong && el("p", { class: "error", id: `${id}-error` }, wrong),
+    block.hint && el("p", { class: "hint", id: `${id}-hint` }, block.hint.text),
+  );
+}
+
+/** What an element is known by when it is drawn again. */
+function named(given) {
+  return `${given.action_id ?? given.type}/${given.value ?? ""}`;
+}

@@ -1,0 +1,44 @@
+"""What callers saw, second by second, and which key served them."""
+
+from collections import Counter, deque
+from typing import Any, NamedTuple
+
+from sandbox.aisix import Event, GatewayCall
+from sandbox.caller import Callers
+
+SECONDS = 60
+CACHED = ""
+"""The key of an answer that came from a cache."""
+
+
+class Second(NamedTuple):
+    """Requests answered in one second, by the id of the key that served, and those that failed."""
+
+    served: dict[str, int]
+    failed: int
+
+
+class Traffic:
+    """Counts what the gateways answer to applications, and what callers saw fail."""
+
+    def __init__(self, callers: Callers) -> None:
+        self._callers = callers
+        self._served: Counter[str] = Counter()
+        self._failed = 0
+        self.seconds: deque[Second] = deque([Second({}, 0)] * SECONDS, maxlen=SECONDS)
+
+    def hear(self, event: Event) -> None:
+        """Take note of a request that a gateway answered well."""
+        call = event.subject
+        if event.kind == "request" and isinstance(call, GatewayCall) and call.caller == "app" and call.type is None:
+            self._served[call.key_id or CACHED] += 1
+
+    def tick(self) -> None:
+        """A second is over."""
+        failed = self._callers.failed
+        self.seconds.append(Second(dict(self._served), failed - self._failed))
+        self._served.clear()
+        self._failed = failed
+
+    def totals(self) -> dict[str, Any]:
+        return {"good": self._callers.ok, "failed": self._callers.failed}

@@ -1,0 +1,95 @@
+"""Everything that the page shows and acts on, and waking whoever looks when it changes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+from sandbox.caller import Callers
+from sandbox.company import GOOD_SECRET, KEY, WRONG_SECRET, Company
+from sandbox.page.acts import Desk
+from sandbox.page.gateways import Gateways
+from sandbox.page.screen import screen
+from sandbox.page.secrets import Purse
+from sandbox.page.switches import Switch, switches
+from sandbox.page.traffic import Traffic
+
+KEPT = 2000
+"""Calls that are remembered: who plays for hours must not run out of memory."""
+
+GUIDE = {
+    "commands": [f"/rotate-key {KEY}", "/rotate-key", "/rotate-key status", "/rotate-key opnai prod"],
+    "secrets": [["wrong secret", WRONG_SECRET], ["right secret", GOOD_SECRET]],
+}
+QUIET = {"request"}
+"""What happens too often to be told each time; the ticking tells it."""
+
+
+class Workshop:
+    """A company with what the page adds to it."""
+
+    def __init__(self, company: Company, callers: Callers, more: list[Switch]) -> None:
+        self.company = company
+        self.traffic = Traffic(callers)
+        self.purse = Purse(company.aisix)
+        self.switches = [*switches(company.aisix, company.slack), *more]
+        self._gateways = Gateways(company.aisix, self.traffic)
+        self._looking: set[asyncio.Event] = set()
+        company.aisix.on_change(self.traffic.hear)
+        company.aisix.on_change(lambda event: None if event.kind in QUIET else self.wake())
+        company.slack.on_change(lambda *_: self.wake())
+
+    def items(self, person: str) -> dict[str, Any]:
+        """Return all that *person* sees on the page, as items by key."""
+        return {
+            **screen(self.company.slack, person),
+            **self._gateways.items(),
+            "guide": GUIDE,
+            "secrets": self.purse.shown(),
+            "switches": [each.shown() for each in self.switches],
+        }
+
+    def desk(self, person: str) -> Desk:
+        """Return what *person* acts on."""
+        return Desk(self.company.slack, self.company.slack.person(person), self.switches, self.purse)
+
+    def wake(self) -> None:
+        """Let everyone look again."""
+        for event in self._looking:
+            event.set()
+
+    @contextmanager
+    def woken(self) -> Iterator[asyncio.Event]:
+        """Lend an event that is set at every change."""
+        event = asyncio.Event()
+        self._looking.add(event)
+        try:
+            yield event
+        finally:
+            self._looking.discard(event)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Workshop"]:
+        """Let the seconds pass, for the chart."""
+        ticking = asyncio.create_task(self._tick())
+        try:
+            yield self
+        finally:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self.traffic.tick()
+            self._forget()
+            self.wake()
+
+    def _forget(self) -> None:
+        """Keep the last calls only."""
+        aisix, slack = self.company.aisix, self.company.slack
+        for calls in (aisix.gate.calls, aisix.upstream.calls, slack.calls, slack.payloads):
+            del calls[:-KEPT]
+        for replica in aisix.all_replicas():
+            del replica.proxy.calls[:-KEPT]

@@ -1,0 +1,282 @@
+"""The page of the sandbox without a browser: who may ask, what is served, what is shown, and what can be thrown."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sandbox.company import GOOD_SECRET, LAG, WRONG_SECRET, company
+from sandbox.page import router
+from sandbox.page.screen import news
+from sandbox.page.server import STATIC, Page
+from sandbox.page.workshop import Workshop
+
+GOLDEN = Path(__file__).parents[1] / "handlers" / "golden"
+SCRIPTS = sorted(STATIC.glob("*.js"))
+PATIENCE = 30
+LOADED_FROM_ELSEWHERE = re.compile(r"""(?:src|href|from|import|url\()\s*=?\s*["'(]?(?:https?:)?//""")
+Json = dict[str, Any]
+
+
+class Window:
+    """A browser's socket, without the browser."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket, self.items, self.answers = socket, {}, {}
+
+    async def until(self, condition: Any) -> Any:
+        async with asyncio.timeout(PATIENCE):
+            while not (found := condition(self)):
+                told = await self.socket.receive_json()
+                if "re" in told:
+                    self.answers[told["re"]] = told
+                else:
+                    self.items = {**self.items, **told["put"]}
+                    for key in told["gone"]:
+                        del self.items[key]
+        return found
+
+    async def do(self, act: str, **given: Any) -> Json:
+        number = len(self.answers) + 1
+        await self.socket.send_json({"id": number, "act": act, **given})
+        return await self.until(lambda window: window.answers.get(number))
+
+    def told(self) -> str:
+        return "\n".join(item["text"] for key, item in self.items.items() if key.startswith(("message/", "ephemeral/")))
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[str]:
+    """A page without a bot: nobody acknowledges anything."""
+    async with company() as bare:
+        there = router.with_router(bare)
+        workshop = Workshop(there, there.callers(), [router.switch(there, lambda: None)])
+        async with Page(workshop) as address:
+            yield address
+
+
+@asynccontextmanager
+async def window(address: str, person: str) -> AsyncIterator[Window]:
+    async with aiohttp.ClientSession() as http, http.ws_connect(f"{address}live?as={person}") as socket:
+        opened = Window(socket)
+        await opened.until(lambda seen: "team" in seen.items)
+        yield opened
+
+
+async def got(url: str, **headers: str) -> aiohttp.ClientResponse:
+    async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
+        await answer.read()
+        return answer
+
+
+async def test_the_page_listens_on_the_loopback_and_nowhere_else():
+    page = Page()
+    async with page as address:
+        assert page.server.addresses == ["127.0.0.1"]
+        assert address.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Host": "evil.example:80"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["", "live?as=U_REQUESTER", "static/app.js"])
+async def test_another_sites_page_may_not_ask(address: str, path: str, headers: dict[str, str]):
+    assert (await got(address + path, **headers)).status == 403
+
+
+async def test_nobody_can_be_a_person_who_is_not_there(address: str):
+    assert (await got(f"{address}live?as=U_NOBODY")).status == 404
+
+
+@pytest.mark.parametrize("path", ["", "draw", "static/app.js", "static/slack.css"])
+async def test_the_page_may_load_nothing_from_elsewhere_and_run_nothing_written_into_it(address: str, path: str):
+    policy = (await got(address + path)).headers["Content-Security-Policy"]
+
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; ")
+    assert "unsafe" not in policy
+
+
+async def test_the_title_says_that_it_is_a_sandbox(address: str):
+    for page in ("index.html", "draw.html"):
+        assert "<title>Sandbox" in (STATIC / page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
+def test_no_file_of_the_page_asks_for_anything_from_elsewhere(file: Path):
+    assert not LOADED_FROM_ELSEWHERE.search(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
+def test_text_from_outside_is_never_read_as_html_or_code(file: Path):
+    reads = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|DOMParser|\beval\b|Function\("
+    )
+
+    assert not re.search(reads, file.read_text(encoding="utf-8"))
+
+
+def test_neither_the_bot_nor_its_handlers_know_that_there_is_a_page():
+    root = Path(__file__).parents[2]
+    files = [file for folder in ("bot", "handlers") for file in (root / folder).rglob("*.py")]
+
+    assert len(files) > 30
+    assert not [file for file in files if "sandbox" in file.read_text(encoding="utf-8").lower()]
+
+
+def table(name: str) -> set[str]:
+    """Read the keys of a table of the drawing."""
+    script = (STATIC / "blocks.js").read_text(encoding="utf-8")
+    body = re.search(rf"export const {name} = {{\n(.*?)\n}};", script, re.DOTALL)
+    assert body
+    return set(re.findall(r"^  (\w+): ", body[1], re.MULTILINE))
+
+
+def used(part: Any, names: tuple[str, ...]) -> set[str]:
+    """Find the types of what stands under *names*, at any depth."""
+    if isinstance(part, list):
+        return {kind for each in part for kind in used(each, names)}
+    if not isinstance(part, dict):
+        return set()
+    here = [
+        each
+        for name in names
+        if name in part
+        for each in (part[name] if isinstance(part[name], list) else [part[name]])
+    ]
+    return {each["type"] for each in here} | used(list(part.values()), names)
+
+
+def goldens() -> list[Json]:
+    return [json.loads(file.read_text(encoding="utf-8")) for file in GOLDEN.glob("*.json")]
+
+
+def test_every_block_that_the_bot_sends_is_drawn():
+    blocks = used(goldens(), ("blocks",))
+
+    assert {"section", "context", "table", "actions", "input"} <= blocks
+    assert blocks <= table("BLOCKS")
+
+
+def test_every_element_that_the_bot_sends_is_drawn():
+    elements = used(goldens(), ("elements", "element", "accessory")) - {"mrkdwn", "plain_text"}
+
+    assert {"button", "plain_text_input", "external_select", "static_select", "multi_static_select"} <= elements
+    assert elements <= table("ELEMENTS")
+
+
+def test_what_changed_is_told_and_nothing_else():
+    assert news({}, {"a": 1}) == {"put": {"a": 1}, "gone": []}
+    assert news({"a": 1, "b": 2}, {"a": 1, "b": 3}) == {"put": {"b": 3}, "gone": []}
+    assert news({"a": 1, "b": 2}, {"a": 1}) == {"put": {}, "gone": ["b"]}
+
+
+async def test_what_nobody_takes_shows_what_slack_would_show_to_that_person_only(address: str):
+    async with window(address, "U_GUEST") as guest, window(address, "U_APPROVER") as approver:
+        await guest.do("command", text="/rotate-key status", channel="C_OPS")
+        await guest.until(lambda seen: 'failed with the error "dispatch_failed"' in seen.told())
+        await approver.do("say", text="<b>hello</b>", channel="C_OPS")
+        await guest.until(lambda seen: "&lt;b&gt;hello&lt;/b&gt;" in seen.told())
+
+        assert "dispatch_failed" not in approver.told()
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "words"),
+    [
+        ("/remind me", {}, "/remind is not a valid command"),
+        ("/rotate-key x", {"thread_ts": "1.1"}, "not supported in threads"),
+    ],
+)
+async def test_a_command_that_slack_does_not_take_is_answered_as_slack_does(address, text, more, words):
+    async with window(address, "U_REQUESTER") as requester:
+        await requester.do("command", text=text, channel="C_OPS", **more)
+        await requester.until(lambda seen: words in seen.told())
+
+
+@pytest.mark.parametrize(
+    ("act", "given", "words"),
+    [
+        ("dance", {}, "nothing of that name"),
+        ("click", {"channel": "C_OPS", "ts": "1.1", "label": "Delete", "row": "b"}, "That message is gone."),
+        ("submit", {"values": {}}, "no modal open"),
+        ("switch", {"name": "slack", "value": "asleep"}, "cannot be 'asleep'"),
+        ("switch", {"name": "weather", "value": "rain"}, "no such switch"),
+        ("switch", {"name": "secret sk-other", "value": "yes"}, "no such secret"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_in_a_sentence(address: str, act: str, given: Json, words: str):
+    async with window(address, "U_REQUESTER") as requester:
+        assert words in (await requester.do(act, **given))["refused"]
+
+
+async def test_every_switch_can_be_thrown_and_put_back():
+    async with company() as bare:
+        there = router.with_router(bare)
+        workshop, started = Workshop(there, there.callers(), []), []
+        for switch in [*workshop.switches, router.switch(there, lambda: started.append(1))]:
+            first, *others = [value for value, _words in switch.choices]
+            for value in (*others, first):
+                switch.set(value)
+                assert switch.shown()["value"] == value
+
+        replicas = there.aisix.all_replicas()
+
+        assert len(started) == 2
+        assert not there.aisix.environment("production").probes
+        assert there.aisix.environment("production").cache is False
+        assert not any(replica.down or replica.cut_off or replica.reject_rows for replica in replicas)
+        assert {replica.lag for replica in replicas} == {LAG}
+
+
+async def test_a_replica_that_is_behind_is_seen_by_the_key_that_it_still_serves_with(address: str):
+    async with window(address, "U_MEMBER") as member:
+        await member.do("switch", name="production, replica 2", value="cut off")
+        shown = await member.until(
+            lambda seen: production(seen)["replicas"][1]["state"] == "cut off" and production(seen)
+        )
+
+        assert shown["replicas"][0]["state"] == "in sync"
+        assert {model["mark"] for model in shown["models"] if "at" in model} == {"A", "B"}
+        assert all(set(model["at"].values()) == {model["mark"]} for model in shown["models"] if "at" in model)
+
+
+def production(seen: Window) -> Json:
+    return next(each for each in seen.items["environments"] if each["name"] == "production")
+
+
+async def test_the_provider_accepts_a_secret_when_it_is_told_to(address: str):
+    async with window(address, "U_REQUESTER") as requester:
+        accepted = {each["value"]: each["accepted"] for each in requester.items["secrets"]}
+        await requester.do("switch", name=f"secret {WRONG_SECRET}", value="yes")
+        await requester.until(lambda seen: all(each["accepted"] for each in seen.items["secrets"]))
+        await requester.do("mint")
+        minted = await requester.until(
+            lambda seen: len(seen.items["secrets"]) > len(accepted) and seen.items["secrets"]
+        )
+
+        assert (accepted[GOOD_SECRET], accepted[WRONG_SECRET]) == (True, False)
+        assert minted[-1]["accepted"]
+
+
+async def test_the_chart_counts_what_callers_get_and_with_which_key():
+    async with company() as there:
+        callers = there.callers()
+        workshop = Workshop(there, callers, [])
+        async with callers:
+            await there.aisix.until(lambda: all(caller.ok for caller in callers.callers), PATIENCE, "answers")
+            there.aisix.upstream.refuse(there.key.secret)
+            await there.aisix.until(lambda: callers.failed, PATIENCE, "a failure")
+            workshop.traffic.tick()
+        second, marks = workshop.items("U_GUEST")["traffic"]["seconds"][-1], workshop.items("U_GUEST")["keys"]
+
+        assert set(second["served"]) <= {key["mark"] for key in marks}
+        assert second["served"]["A"] > 0
+        assert second["failed"] > 0
