@@ -170,7 +170,7 @@ class RotationService:
         await self.check_may_request(by)
         inventory = await self._inventory()
         key = self._find(inventory, asked)
-        if any(key.id in other.made and not other.deleted_at for other in await self._store.under_way()):
+        if any(key.id in other.made and not other.deleted_at for other in await self._store.concerning(key.id)):
             raise WrongState("This key is the replacement in a rotation that is under way. Finish that one first.")
         await self._forget_fingerprints(inventory)
         plan = make_plan(inventory, key, self._gateways)
@@ -194,10 +194,15 @@ class RotationService:
     async def _forget_fingerprints(self, inventory: Inventory) -> None:
         """Forget those of keys that somebody else has deleted, and those of another pepper."""
         known = await self._store.fingerprints()
-        made = {key_id for other in await self._store.under_way() for key_id in other.made}  # perhaps not listed yet
-        there = {key.id for key in inventory.keys} | made
-        kept = {i for i in there & known.keys() if self._pepper and is_made_with(known[i], self._pepper)}
-        await self._store.forget_fingerprints(known.keys() - kept)
+        there = {key.id for key in inventory.keys}
+        for key_id, fingerprint in known.items():
+            own = self._pepper and is_made_with(fingerprint, self._pepper)
+            if not own or not (key_id in there or await self._is_made(key_id)):
+                await self._store.forget_fingerprints([key_id])
+
+    async def _is_made(self, key_id: str) -> bool:
+        """Tell whether a rotation under way has made a provider key: it is perhaps not listed yet."""
+        return any(key_id in other.made for other in await self._store.concerning(key_id))
 
     def _find(self, inventory: Inventory, asked: str) -> ProviderKey:
         """Find the key; text that names none and looks like a secret is not repeated."""

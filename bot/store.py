@@ -3,12 +3,11 @@
 One script writes a record, appends its entry to the audit trail, and keeps the lists that follow from it, so that all
 of it or none of it happens. Redis can only hash with SHA-1, so the entry comes hashed from here, made for the end of
 the trail as it was read just before; a script that finds another end changes nothing, and the entry is made anew.
-Nothing newer than Redis 7.0 is used.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, cast
@@ -23,59 +22,18 @@ from bot import audit
 from bot.errors import Unanswerable, WrongState
 from bot.metrics import STATES
 from bot.rotation import Rotation, State
+from bot.scripts import MOVED, NOTE, RECKONED, SAVE, SHOWN
 
 log = structlog.get_logger("keyturn.store")
 
 PREFIX = "keyturn:"
 AUDIT = PREFIX + "audit"
+DUE = PREFIX + "due"
+CONCERNS = PREFIX + "concerns"
 
 PAGE = 1000
 RECORDS = 20
 """How many entries, and how many records, are read at a time."""
-
-SAVE = """
-local record, audit, open, unshown, all, claim, fingerprints = unpack(KEYS)
-local new, expected, last, entry, id, version, holds, over, created, made, fingerprint, gone = unpack(ARGV)
-local old = redis.call('GET', record)
-if old == new then return 'OK' end
-local is = old and tostring(cjson.decode(old).version) or ''
-if is ~= expected then return 'CONFLICT' end
-local holder = redis.call('GET', claim)
-if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end
-if (redis.call('LINDEX', audit, -1) or '') ~= last then return 'MOVED' end
-if holds == '1' then redis.call('SET', claim, id) end
-if over == '1' then
-  redis.call('SREM', open, id)
-  if holder == id then redis.call('DEL', claim) end
-else
-  redis.call('SADD', open, id)
-end
-redis.call('SET', record, new)
-redis.call('RPUSH', audit, entry)
-redis.call('ZADD', unshown, version, id)
-redis.call('ZADD', all, created, id)
-if made ~= '' and fingerprint ~= '' then redis.call('HSET', fingerprints, made, fingerprint) end
-for _, key in ipairs(cjson.decode(gone)) do redis.call('HDEL', fingerprints, key) end
-return 'OK'
-"""
-
-MOVED = "MOVED"
-"""What a script answers where the audit trail does not end in the entry that it was told of."""
-
-NOTE = """
-local last, entry = unpack(ARGV)
-local is = redis.call('LINDEX', KEYS[1], -1) or ''
-if is == entry then return 'OK' end
-if is ~= last then return 'MOVED' end
-redis.call('RPUSH', KEYS[1], entry)
-return 'OK'
-"""
-
-SHOWN = """
-local unshown, id, version = KEYS[1], ARGV[1], tonumber(ARGV[2])
-local wanted = redis.call('ZSCORE', unshown, id)
-if wanted and tonumber(wanted) <= version then redis.call('ZREM', unshown, id) end
-"""
 
 
 class Conflict(WrongState):
@@ -109,6 +67,7 @@ class Store:
         self._save = redis.register_script(SAVE)
         self._note = redis.register_script(NOTE)
         self._shown = redis.register_script(SHOWN)
+        self._reckoned = redis.register_script(RECKONED)
 
     async def ping(self) -> None:
         """Raise `Unanswerable` unless Redis answers."""
@@ -151,6 +110,8 @@ class Store:
                     name.format("all"),
                     name.format("active:" + saved.plan.old_key.id),
                     name.format("fingerprints"),
+                    DUE,
+                    CONCERNS,
                 ],
                 args=[
                     saved.model_dump_json(),
@@ -164,6 +125,7 @@ class Store:
                     saved.replacement_id or "",
                     fingerprint or "",
                     json.dumps(_without_a_use(saved)),
+                    json.dumps(_concerned(saved)),
                 ],
             )
         return str(answer)
@@ -209,11 +171,50 @@ class Store:
             found |= {rotation.id: (rotation.version, rotation.state) for rotation in records}
         return found
 
+    async def due(self, now: datetime) -> AsyncIterator[Rotation]:
+        """Yield what has to be looked at by *now* and is in nobody's hands; what was just recorded is among it."""
+        async with answering():
+            ids = await self._redis.zrange(DUE, "-inf", now.timestamp(), byscore=True)
+        for begin in range(0, len(ids), RECORDS):
+            for rotation in await self._load_all(await self._unleased(ids[begin : begin + RECORDS])):
+                yield rotation
+
+    async def _unleased(self, ids: Sequence[str]) -> list[str]:
+        async with answering():
+            holders = await self._redis.mget([PREFIX + "lease:" + rotation_id for rotation_id in ids])
+        return [rotation_id for rotation_id, holder in zip(ids, holders, strict=True) if holder is None]
+
+    async def reckoned(self, rotation: Rotation, due: datetime | None) -> None:
+        """Have *rotation* looked at when it is *due*, or when it is recorded again, if that has not happened yet."""
+        async with answering():
+            await self._reckoned(
+                keys=[PREFIX + "rotation:" + rotation.id, DUE, CONCERNS],
+                args=[
+                    rotation.id,
+                    rotation.version,
+                    due.timestamp() if due else "",
+                    json.dumps(_concerned(rotation)),
+                ],
+            )
+
+    async def reckon_anew(self) -> None:
+        """Have every rotation that is not over looked at: another version, or other settings, may have recorded it."""
+        async with answering():
+            ids = await self._redis.smembers(PREFIX + "open")
+            if ids:
+                await self._redis.zadd(DUE, dict.fromkeys(ids, 0))
+
+    async def concerning(self, key_id: str) -> list[Rotation]:
+        """Return the rotations under way of a provider key, and those that made it, oldest first."""
+        async with answering():
+            pairs = await self._redis.zrange(CONCERNS, f"[{key_id} ", f"[{key_id} \x7f", bylex=True)
+        return _by_age(await self._load_all([pair.rpartition(" ")[2] for pair in pairs]))
+
     async def under_way(self) -> list[Rotation]:
         """Return every rotation that is not over, oldest first."""
         async with answering():
             ids = await self._redis.smembers(PREFIX + "open")
-        return sorted(await self._load_all(ids), key=lambda rotation: rotation.requested_at)
+        return _by_age(await self._load_all(ids))
 
     async def recent(self, most: int) -> list[Rotation]:
         """Return the last rotations, newest first."""
@@ -302,6 +303,15 @@ class Store:
         async with answering():
             count, _ = await self._redis.pipeline().incr(name).expire(name, 120).execute()
         return int(count)
+
+
+def _by_age(rotations: Iterable[Rotation]) -> list[Rotation]:
+    return sorted(rotations, key=lambda rotation: rotation.requested_at)
+
+
+def _concerned(rotation: Rotation) -> list[str]:
+    """Name the provider keys that *rotation* may remove."""
+    return [rotation.plan.old_key.id, *rotation.made]
 
 
 def _holds_key(rotation: Rotation) -> bool:

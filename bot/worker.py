@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -21,6 +21,9 @@ log = structlog.get_logger("keyturn.worker")
 TICK = 5
 """Seconds in which a sweep's hint at one rotation is given once."""
 
+RECKON_EVERY = timedelta(minutes=10)
+"""Between looks at everything, the first at the start: a process of an older version notes no time when it records."""
+
 
 class Announcer(Protocol):
     """Shows people what is recorded. A message is a projection of the record; nothing is read back out of it."""
@@ -38,6 +41,7 @@ class Work:
         self._engine = engine
         self._announcer = announcer
         self._world = world
+        self._reckon_at = datetime.min.replace(tzinfo=UTC)
 
     async def advance(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
         """Move a rotation on."""
@@ -55,13 +59,18 @@ class Work:
             await self._jobs.announce(rotation, at=self._world.now() + wait)
 
     async def sweep(self) -> None:
-        """Hint again at everything whose time has come and that nobody may be looking at."""
+        """Hint again at everything whose time has come and that nobody may be looking at; reads nothing else."""
         now = self._world.now()
         tick = f"~{int(now.timestamp() // TICK)}"
-        for rotation in await self._store.under_way():
+        if now >= self._reckon_at:
+            await self._store.reckon_anew()
+            self._reckon_at = now + RECKON_EVERY
+        async for rotation in self._store.due(now):
             due = due_at(rotation, self._world.limits)
-            if due is not None and due <= now and not await self._store.is_leased(rotation.id):
+            if due is not None and due <= now:
                 await self._jobs.advance(rotation, again=tick)
+            else:
+                await self._store.reckoned(rotation, due)
         await self._announce_forgotten(now, tick)
 
     async def _announce_forgotten(self, now: datetime, tick: str) -> None:

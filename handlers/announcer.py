@@ -123,7 +123,7 @@ class SlackAnnouncer:
         if rotation.state is not State.AWAITING_SECRET:
             return ()
         key = rotation.plan.old_key.id
-        others = [r for r in await self._store.under_way() if r.plan.old_key.id == key and r.id != rotation.id]
+        others = [r for r in await self._store.concerning(key) if r.plan.old_key.id == key and r.id != rotation.id]
         links = [await self.link(other) for other in others[:3]]
         return tuple(
             f"<{link}|asked for by> <@{other.requested_by}>" for other, link in zip(others, links, strict=False) if link

@@ -12,7 +12,7 @@ from bot.audit import Kind
 from bot.errors import Unanswerable, WrongState
 from bot.plan import Plan
 from bot.rotation import Replacement, State
-from bot.store import Conflict, Store, Taken
+from bot.store import CONCERNS, Conflict, Store, Taken
 from tests.bot.values import NOW, key, later, rotation
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
@@ -186,6 +186,29 @@ async def test_what_is_under_way_is_listed_oldest_first_until_it_is_over(store):
     assert await store.under_way() == [young]
 
 
+async def test_a_key_concerns_its_rotations_and_the_one_that_made_it_until_they_are_over(store):
+    old = await save(store, rotation(id="r1"))
+    young = await save(store, rotation(id="r2", requested_at=later(60)))
+    await save(store, rotation(id="r3", plan=Plan(old_key=key("pk_old_2"), models=(), environments={})))
+    maker = await save(store, old.to(State.RUNNING).but(attempt=1, made=("pk_new",)))
+    assert await store.concerning("pk_old") == [maker, young]
+    assert await store.concerning("pk_new") == [maker]
+    assert await store.concerning("pk") == []
+
+    await save(store, maker.to(State.COMPLETED))
+    assert await store.concerning("pk_old") == [young]
+    assert await store.concerning("pk_new") == []
+
+
+async def test_what_a_key_concerns_is_known_of_older_records_too_once_they_are_reckoned(store, redis):
+    saved = await save(store, rotation(made=("pk_new",)))
+    await redis.delete(CONCERNS)
+    assert await store.concerning("pk_new") == []
+
+    await store.reckoned(saved, NOW)
+    assert await store.concerning("pk_old") == await store.concerning("pk_new") == [saved]
+
+
 async def test_the_last_rotations_are_listed_newest_first(store):
     for number in range(5):
         await save(store, rotation(id=f"r{number}", requested_at=later(number)))
@@ -341,6 +364,10 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         lambda s: s.note(Kind.REFUSAL, EVENT, rotation=None, at=NOW),
         lambda s: s.standings([]),
         lambda s: s.under_way(),
+        lambda s: anext(s.due(NOW)),
+        lambda s: s.reckoned(rotation(), NOW),
+        lambda s: s.reckon_anew(),
+        lambda s: s.concerning("pk"),
         lambda s: s.recent(3),
         lambda s: s.holder("pk"),
         lambda s: s.messages("r"),
@@ -352,7 +379,8 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         lambda s: s.fingerprints(),
         lambda s: s.forget_fingerprints(["pk"]),
     ],
-    ids=["ping", "load", "save", "trail", "note", "standings", "under_way", "recent", "holder", "messages", "remember",
+    ids=["ping", "load", "save", "trail", "note", "standings", "under_way", "due", "reckoned",
+         "reckon_anew", "concerning", "recent", "holder", "messages", "remember",
          "was_shown", "unshown", "edits", "fingerprint", "fingerprints", "forget"],
 )  # fmt: skip
 async def test_redis_away_is_one_sentence(ask):

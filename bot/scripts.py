@@ -1,0 +1,63 @@
+"""The scripts of the store: each runs in Redis as a whole or not at all.
+
+The caller names every key that is touched. Nothing newer than Redis 7.0 is used.
+"""
+
+SAVE = """
+local record, audit, open, unshown, all, claim, fingerprints, due, concerns = unpack(KEYS)
+local new, expected, last, entry, id, version, holds, over, created, made, fingerprint, gone, keys = unpack(ARGV)
+local old = redis.call('GET', record)
+if old == new then return 'OK' end
+local is = old and tostring(cjson.decode(old).version) or ''
+if is ~= expected then return 'CONFLICT' end
+local holder = redis.call('GET', claim)
+if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end
+if (redis.call('LINDEX', audit, -1) or '') ~= last then return 'MOVED' end
+if holds == '1' then redis.call('SET', claim, id) end
+if over == '1' then
+  redis.call('SREM', open, id)
+  redis.call('ZREM', due, id)
+  if holder == id then redis.call('DEL', claim) end
+else
+  redis.call('SADD', open, id)
+  redis.call('ZADD', due, 0, id)
+end
+for _, key in ipairs(cjson.decode(keys)) do
+  local pair = key .. ' ' .. id
+  if over == '1' then redis.call('ZREM', concerns, pair) else redis.call('ZADD', concerns, 0, pair) end
+end
+redis.call('SET', record, new)
+redis.call('RPUSH', audit, entry)
+redis.call('ZADD', unshown, version, id)
+redis.call('ZADD', all, created, id)
+if made ~= '' and fingerprint ~= '' then redis.call('HSET', fingerprints, made, fingerprint) end
+for _, key in ipairs(cjson.decode(gone)) do redis.call('HDEL', fingerprints, key) end
+return 'OK'
+"""
+
+MOVED = "MOVED"
+"""What a script answers where the audit trail does not end in the entry that it was told of."""
+
+NOTE = """
+local last, entry = unpack(ARGV)
+local is = redis.call('LINDEX', KEYS[1], -1) or ''
+if is == entry then return 'OK' end
+if is ~= last then return 'MOVED' end
+redis.call('RPUSH', KEYS[1], entry)
+return 'OK'
+"""
+
+SHOWN = """
+local unshown, id, version = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local wanted = redis.call('ZSCORE', unshown, id)
+if wanted and tonumber(wanted) <= version then redis.call('ZREM', unshown, id) end
+"""
+
+RECKONED = """
+local record, due, concerns = unpack(KEYS)
+local id, version, at, keys = unpack(ARGV)
+local is = redis.call('GET', record)
+if not is or tostring(cjson.decode(is).version) ~= version then return end
+if at == '' then redis.call('ZREM', due, id) else redis.call('ZADD', due, at, id) end
+for _, key in ipairs(cjson.decode(keys)) do redis.call('ZADD', concerns, 0, key .. ' ' .. id) end
+"""

@@ -1,0 +1,162 @@
+"""The sweep, over a real Valkey and a real queue: it finds everything that is due, and reads nothing else."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
+
+from bot.engine import Engine
+from bot.jobs import Jobs
+from bot.plan import Plan
+from bot.rotation import Rotation, State
+from bot.steps.common import World
+from bot.store import DUE, Store
+from bot.worker import RECKON_EVERY, Work
+from tests.bot.values import NOW, approval, key, later, limits, rotation, running, stopped
+
+EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
+A_REMINDER, AN_EXPIRY = 14_400, 86_400
+
+
+class Nobody:
+    """To whom a sweep shows nothing."""
+
+    async def show(self, rotation: Rotation) -> timedelta | None:
+        raise AssertionError("a sweep only hints")
+
+
+class Desk:
+    """A worker's work, at a time that the test sets."""
+
+    def __init__(self, redis: Redis, queue: RedisQueue) -> None:
+        self.redis, self.queue, self.time = redis, queue, NOW
+        self.store = Store(redis)
+        self.work = self.another()
+
+    def another(self, **settings: int) -> Work:
+        world = World(control_plane=None, gateways=None, status=None, limits=limits(**settings), now=lambda: self.time)
+        jobs = Jobs(self.queue)
+        return Work(self.store, jobs, Engine(self.store, jobs, world, lease=timedelta(seconds=5)), Nobody(), world)
+
+    async def put(self, record: Rotation) -> Rotation:
+        saved = await self.store.save(record, EVENT, at=NOW)
+        await self.store.was_shown(saved)
+        return saved
+
+    async def swept(self, seconds: float = 0, work: Work | None = None) -> set[str]:
+        """Sweep at that time, and return the rotations that were hinted at."""
+        self.time = later(seconds)
+        await self.queue.redis.delete(*[name async for name in self.queue.redis.scan_iter("saq:*")] or ["none"])
+        await (work or self.work).sweep()
+        names = [name.decode() async for name in self.queue.redis.scan_iter("saq:job:*")]
+        return {name.split("advance:")[1].split(":")[0] for name in names}
+
+    async def reads(self, seconds: float) -> Counter[str]:
+        """Sweep at that time, and return the commands that it sent."""
+        self.time = later(seconds)
+        await self.redis.config_resetstat()
+        await self.work.sweep()
+        stats = await self.redis.info("commandstats")
+        sent = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
+        return Counter({name: calls for name, calls in sent.items() if not name.startswith(("config", "info"))})
+
+
+@pytest.fixture
+async def desk(redis_url: str) -> AsyncIterator[Desk]:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis, Redis.from_url(redis_url) as plain:
+        yield Desk(redis, RedisQueue(plain, name="keyturn"))
+
+
+def waiting(number: int = 0, **fields) -> Rotation:
+    """A rotation that waits for its approval since NOW, of a key of its own."""
+    plan = Plan(old_key=key(f"pk_{number}"), models=(), environments={})
+    return running(**{"id": f"r{number}", "plan": plan} | fields).but(state=State.AWAITING_APPROVAL, asked_at=NOW)
+
+
+async def test_a_sweep_with_nothing_due_reads_no_record(desk):
+    for number in range(50):
+        await desk.put(waiting(number))
+    await desk.swept()
+
+    assert await desk.reads(10) == {"zrange": 2}
+
+
+async def test_a_rotation_is_found_when_its_time_has_come_and_not_before(desk):
+    await desk.put(waiting(1))
+
+    assert await desk.swept() == set()
+    assert await desk.swept(A_REMINDER - 1) == set()
+    assert await desk.swept(A_REMINDER) == {"r1"}
+    assert await desk.swept(A_REMINDER + 6) == {"r1"}, "nobody has moved it yet"
+
+
+async def test_a_running_rotation_is_found_at_once_and_one_that_waits_when_it_has_waited(desk):
+    await desk.put(running(id="r1", plan=waiting(1).plan))
+    await desk.put(running(id="r2", plan=waiting(2).plan, retry_at=later(60)))
+
+    assert await desk.swept() == {"r1"}
+    assert await desk.swept(60) == {"r1", "r2"}
+
+
+async def test_a_rotation_in_somebodys_hands_is_let_be_and_found_when_they_are_gone(desk):
+    await desk.put(running(id="r1"))
+    async with desk.store.leased("r1", 30):
+        assert await desk.swept() == set()
+
+    assert await desk.swept(1) == {"r1"}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [stopped(id="r1"), rotation(State.CANCELLED, id="r1"), running(id="r1").but(state=State.COMPLETED)],
+    ids=["blocked", "cancelled", "completed"],
+)
+async def test_what_only_a_person_can_move_is_looked_at_once_and_no_more(desk, record):
+    await desk.put(record)
+
+    assert await desk.swept() == set()
+    assert await desk.redis.zrange(DUE, 0, -1) == []
+    assert await desk.swept(10 * AN_EXPIRY) == set()
+
+
+async def test_a_person_who_moves_a_rotation_while_it_is_reckoned_is_not_forgotten(desk):
+    await desk.swept()
+    seen = await desk.put(waiting(1))
+    await desk.put(seen.to(State.RUNNING).but(approvals=(approval(),)))
+    await desk.store.reckoned(seen, later(A_REMINDER))
+
+    assert await desk.swept() == {"r1"}
+
+
+async def test_a_record_of_a_version_that_noted_no_time_is_found_at_the_start(desk):
+    await desk.put(running(id="r1"))
+    await desk.redis.delete(DUE)
+
+    assert await desk.swept() == {"r1"}
+
+
+async def test_a_record_that_an_older_version_writes_later_is_found_after_a_while(desk):
+    await desk.swept()
+    await desk.put(running(id="r1"))
+    await desk.redis.delete(DUE)
+
+    assert await desk.swept(RECKON_EVERY.total_seconds() - 1) == set()
+    assert await desk.swept(RECKON_EVERY.total_seconds()) == {"r1"}
+
+
+async def test_a_worker_with_shorter_waits_in_its_settings_goes_by_them(desk):
+    await desk.put(waiting(1))
+    await desk.swept()
+
+    assert await desk.swept(700, desk.another(approval_reminder=600)) == {"r1"}
+
+
+async def test_a_time_that_is_long_over_is_found_by_a_clock_that_is_behind(desk):
+    await desk.put(waiting(1))
+    await desk.swept(3600)
+
+    assert await desk.swept(-3600) == set()
+    assert await desk.swept(A_REMINDER) == {"r1"}
