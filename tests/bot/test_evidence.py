@@ -1,6 +1,7 @@
 """What an answer proves, row by row of the fact sheet's table (6.3), and what everything seen of a model does (9)."""
 
 import json
+from pathlib import Path
 
 import httpx
 import hypothesis
@@ -14,6 +15,7 @@ from bot.gateway import KNOWN_CODES, KNOWN_TYPES, read_answer
 from bot.replica import UNNAMED, Replica, Served
 from tests.bot.values import NOW, later
 
+TESTS = Path(__file__).parent.parent
 UNCLEAR, REFUSED, PENDING = Verdict.INCONCLUSIVE, Verdict.REJECTED, Verdict.PROJECTION
 
 TABLE = [
@@ -50,6 +52,22 @@ TABLE = [
 ]
 """Every row of the table, as the gateway says it on OpenAI's wire."""
 
+MESSAGES = [
+    (400, "invalid_request_error", REFUSED),
+    (401, "authentication_error", REFUSED),
+    (403, "permission_error", REFUSED),
+    (404, "not_found_error", PENDING),
+    (413, "request_too_large", UNCLEAR),
+    (422, "invalid_request_error", UNCLEAR),
+    (429, "rate_limit_error", UNCLEAR),
+    (500, "api_error", UNCLEAR),
+    (502, "api_error", UNCLEAR),
+    (503, "overloaded_error", UNCLEAR),
+    (504, "api_error", UNCLEAR),
+]
+"""The rows as `/v1/messages` says them: by their status. Of the 401 it is asked once more whose it is."""
+
+
 BARE = [
     (401, REFUSED),
     (403, REFUSED),
@@ -81,6 +99,11 @@ def test_each_row_of_the_table_has_its_verdict(status, type_, code, verdict, bla
     assert not found.passed
     assert found.reason
     assert found.signature == " ".join(str(part) for part in (status, type_, code) if part)
+
+
+@pytest.mark.parametrize(("status", "type_", "verdict"), MESSAGES)
+def test_each_row_has_its_verdict_on_the_wire_of_messages_too(status, type_, verdict):
+    assert seen(status=status, type=type_).verdict is verdict
 
 
 @pytest.mark.parametrize(("status", "verdict"), BARE)
@@ -471,6 +494,146 @@ def test_a_doubt_is_what_the_verdict_would_be(everything, verdict, word):
     found = doubt(everything)
 
     assert found == weigh(everything) if found else verdict in (PROVED, LIKELY, UNCLEAR)
+
+
+def answered(status, type_, code="", **fields):
+    return observed(answer=seen(status=status, type=type_, code=code, **fields))
+
+
+IN_USE_AGAIN = observed(sight(**old()))
+TRAPS = {
+    # the trap: what it looks like, its verdict, and where in tests/ its story is told
+    "G1 the old key serves on": (IN_USE_AGAIN, INVALID, "stories/test_traps.py::test_g1_a_lagging_replica"),
+    "G1 a replica lags": (observed(*two(throwaways=())), PENDING, "stories/test_traps.py::test_g1_a_lagging_replica"),
+    "G1 a row is rejected": (
+        observed(sight(state="degraded", rejects=1, rejected=(MODEL,))),
+        INVALID,
+        "stories/test_traps.py::test_g1_a_replica_that_rejects_the_row",
+    ),
+    "G2 a fallback answers": (
+        observed(answer=seen(status=200, served_by="chat-backup")),
+        INVALID,
+        "stories/test_traps.py::test_g2_an_answer_of_a_fallback_is_invalid",
+    ),
+    "G3 the embedding model, asked by itself": (
+        answered(404, "upstream_error", "model_not_found"),
+        REFUSED,
+        "stories/test_traps.py::test_g3_a_semantic_router",
+    ),
+    "G4 the panel's model, asked by itself": (
+        answered(401, "upstream_error", "invalid_api_key"),
+        REFUSED,
+        "stories/test_traps.py::test_g4_an_ensemble",
+    ),
+    "G5 a cache answers": (
+        observed(answer=seen(status=200, cache="hit")),
+        INVALID,
+        "stories/test_traps.py::test_g5_an_answer_from_a_cache_is_invalid",
+    ),
+    "G6 a token of the old secret": (
+        observed(old_token_until=later(3600)),
+        INVALID,
+        "stories/test_traps.py::test_g6_an_old_gateway",
+    ),
+    "G7 a check in the background keeps it from a router": (
+        answered(503, "all_candidates_unavailable"),
+        UNCLEAR,
+        "stories/test_traps.py::test_g2_and_g8_the_cooldown_of_a_router",
+    ),
+    "G8 it cools down, and another target answers": (
+        observed(answer=seen(status=200, served_by="chat-backup")),
+        INVALID,
+        "stories/test_traps.py::test_g2_and_g8_a_router_that_avoids_a_model",
+    ),
+    "G9 the key is not allowed there": (
+        answered(400, "invalid_request_error", names_unknown_key=True),
+        PENDING,
+        "stories/test_shapes.py::test_g9_a_key_used_where_it_is_not_allowed",
+    ),
+    "G10 another model is bound to the old key: no evidence on this one": (
+        observed(sight(counts={MODEL: Served(new=3), "m2": Served(old=9)}, old=9, total=12)),
+        PROVED,
+        "stories/test_traps.py::test_g10_a_model_bound_to_the_old_key_at_the_worst_moment",
+    ),
+    "G11 its move was lost": (IN_USE_AGAIN, INVALID, "stories/test_restart.py::test_killed_in_the_middle_of_the_cut"),
+    "G12 an orphan replacement serves it: the counters know neither key": (
+        observed(sight(counts={}, total=3)),
+        LIKELY,
+        "stories/test_restart.py::test_killed_during_the_creation_of_the_replacement",
+    ),
+    "G13 the same secret again: no answer tells": (
+        observed(),
+        PROVED,
+        "stories/test_same_secret.py::test_the_secret_in_use_is_refused_at_the_field",
+    ),
+    "G14 another account lacks the model": (
+        answered(404, "upstream_error"),
+        REFUSED,
+        "stories/test_stops.py::test_a_secret_of_an_account_without_the_model",
+    ),
+    "G14 another account has no credit": (
+        answered(429, "upstream_error", "insufficient_quota"),
+        REFUSED,
+        "stories/test_stops.py::test_a_secret_of_an_account_without_the_model",
+    ),
+    "G15 a budget is used up": (
+        answered(429, "billing_error", "budget_exceeded"),
+        UNCLEAR,
+        "stories/test_ends.py::test_a_budget_on_the_key_is_warned_of",
+    ),
+    "G16 a passthrough route uses the old key: no counter has it": (
+        observed(),
+        PROVED,
+        "stories/test_shapes.py::test_g16_a_route_is_warned_of",
+    ),
+    "G17 a session of before ends, and is counted": (
+        IN_USE_AGAIN,
+        INVALID,
+        "stories/test_traps.py::test_a_count_on_the_old_key_after_the_approver_looked",
+    ),
+    "G18 cut off from the control plane": (
+        observed(sight(connected=False, throwaways=None)),
+        PENDING,
+        "stories/test_traps.py::test_g18_a_replica_that_is_cut_off",
+    ),
+    "G19 an older gateway drops the row of the key": (
+        answered(400, "invalid_request_error", names_unknown_key=True),
+        PENDING,
+        "stories/test_stops.py::test_a_gateway_that_never_takes_the_change",
+    ),
+    "G20 a model that is on no list answers": (
+        observed(sight(throwaways=None)),
+        PROVED,
+        "stories/test_shapes.py::test_a_wildcard_is_rehearsed_and_verified_under_its_concrete_name",
+    ),
+    "G21 deleted is not revoked: no answer tells": (
+        observed(),
+        PROVED,
+        "stories/test_rotation.py::test_a_rotation_goes_from_the_command_to_the_deleted_key",
+    ),
+    "G22 the base URL is not that of the old key": (
+        answered(400, "invalid_request_error"),
+        REFUSED,
+        "stories/test_stops.py::test_a_replacement_that_differs_stops",
+    ),
+    "G23 the key is gone already, and its models with it": (
+        answered(400, "invalid_request_error", names_unknown_key=True),
+        PENDING,
+        "bot/test_control_plane.py::test_a_key_is_deleted_and_deleting_it_twice_is_no_error",
+    ),
+}
+
+
+@pytest.mark.parametrize(("everything", "verdict", "story"), TRAPS.values(), ids=TRAPS)
+def test_each_trap_has_its_verdict_and_its_story(everything, verdict, story):
+    file, _, name = story.partition("::")
+
+    assert weigh(everything)[0] is verdict
+    assert f"def {name}" in (TESTS / file).read_text()
+
+
+def test_no_trap_of_the_fact_sheet_is_left_out():
+    assert {trap.split()[0] for trap in TRAPS} == {f"G{number}" for number in range(1, 24)}
 
 
 def test_a_proof_counts_from_the_latest_of_the_first_looks():

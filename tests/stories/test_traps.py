@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bot.errors import StopKind
 from bot.evidence import Verdict
 from bot.rotation import Approval
 from bot.steps.common import Again, Wait
@@ -54,6 +55,7 @@ def straggler(stage: Stage) -> Any:
     return stage.aisix.replicas("production")[1]
 
 
+PASSED = {Verdict.PROVED, Verdict.LIKELY}
 CHAT, EMBED = ("chat-large", "production"), ("support-embed", "production")
 
 
@@ -70,7 +72,8 @@ async def test_g1_a_lagging_replica_serves_with_the_old_key(redis_url: str, stat
 
         assert nothing_is_deleted(stage, card)
         assert "This says nothing against the new secret" in card.plain
-        assert Verdict.LIKELY not in {v for m, v in (await verdicts(stage)).items() if m in (CHAT, EMBED)}
+        assert (await stage.record()).stop.kind is StopKind.PROJECTION
+        assert not PASSED & {v for m, v in (await verdicts(stage)).items() if m in (CHAT, EMBED)}
 
 
 async def test_g1_a_replica_that_catches_up_is_waited_for(redis_url: str) -> None:
@@ -91,6 +94,8 @@ async def test_g18_a_replica_that_is_cut_off_from_the_control_plane(redis_url: s
         await stage.says(card, "stopped: the gateway has not taken the change", timeout=30)
 
         assert nothing_is_deleted(stage, card)
+        assert (await stage.record()).stop.kind is StopKind.PROJECTION
+        assert not PASSED & {v for m, v in (await verdicts(stage)).items() if m in (CHAT, EMBED)}
 
 
 async def test_g1_a_replica_that_rejects_the_row_serves_its_last_good_one_without_an_error(redis_url: str) -> None:
@@ -142,7 +147,8 @@ async def test_g5_a_cache_that_begins_to_hit_after_the_rehearsal_is_invalid_too(
         await stage.says(card, "stopped:", timeout=30)
 
         assert nothing_is_deleted(stage, card)
-        assert not {Verdict.LIKELY, Verdict.PROVED} & {v for m, v in (await verdicts(stage)).items() if m == CHAT}
+        assert "answered from a cache, so the credential was not used" in card.plain
+        assert not PASSED & {v for m, v in (await verdicts(stage)).items() if m == CHAT}
 
 
 def _embedding(stage: Stage) -> Any:
@@ -182,6 +188,30 @@ async def test_g2_and_g8_the_cooldown_of_a_router_does_not_hide_that_a_model_is_
 
         assert (await verdicts(stage))[CHAT] is Verdict.REJECTED
         assert nothing_is_deleted(stage, card)
+
+
+@pytest.mark.parametrize("seen", ["at once", "by its cooldown"])
+async def test_g2_and_g8_a_router_that_avoids_a_model_is_no_proof_of_it(redis_url: str, seen: str) -> None:
+    async with stage_of(redis_url, switches=Switches(model_create=False, cooldown=30)) as stage:
+        backup, chat = (_production(stage, alias) for alias in ("unrelated", "chat-large"))
+        stage.aisix.remove(next(m for m in stage.aisix.models.values() if not _in(stage, m)), settled=True)
+        falls_back = {"fallback_on_statuses": [429]} if seen == "at once" else {}
+        stage.aisix.add_model(
+            "production", "chat-safe", kind="routing", targets=[chat, backup], strategy="failover", **falls_back
+        )
+        _probe_under(stage, {"chat-large": "chat chat-safe", "support-embed": "skip"})
+        stage.overrides |= {"PROJECTION_TIMEOUT": "1.5", "VERIFY_TIMEOUT": "1.5"}
+        stage.aisix.upstream.set(NEW_SECRET, 429)
+        async with stage.bot():
+            card = await run_into(stage, "stopped:")
+
+            assert (await verdicts(stage))[CHAT] is Verdict.INVALID
+            assert "answered by another target, so the credential was not used" in card.plain
+            assert nothing_is_deleted(stage, card)
+
+
+def _production(stage: Stage, alias: str) -> Any:
+    return next(m for m in stage.aisix.models.values() if m.display_name == alias and _in(stage, m))
 
 
 async def test_g3_a_semantic_router_that_takes_its_default_route_hides_a_dead_embedding_model(redis_url: str) -> None:
@@ -254,6 +284,20 @@ async def test_where_a_proof_is_required_likely_is_not_enough(redis_url: str, st
         card = await run_into(stage, "stopped:")
 
         assert "shows no counters" in card.plain or "REQUIRE_PROOF is set" in card.plain
+        assert set((await verdicts(stage)).values()) <= {Verdict.LIKELY}
+        assert nothing_is_deleted(stage, card)
+
+
+async def test_counters_that_are_missing_where_no_model_can_be_created_leave_a_200_that_proves_nothing(
+    redis_url: str,
+) -> None:
+    async with trap(redis_url, model_create=False) as stage:
+        for replica in stage.aisix.all_replicas():
+            replica.metrics_available = False
+
+        card = await run_into(stage, "stopped: the new secret is not proved")
+
+        assert set((await verdicts(stage)).values()) == {Verdict.INCONCLUSIVE}
         assert nothing_is_deleted(stage, card)
 
 
@@ -387,6 +431,8 @@ async def test_g10_a_model_bound_to_the_old_key_at_the_worst_moment_stops_the_de
     await stage.says(card, "stopped: something uses the old key")
 
     assert "late in staging" in card.plain
+    assert (await stage.record()).stop.kind is StopKind.DRIFT
+    assert set((await verdicts(stage)).values()) == {Verdict.PROVED}, "of those that it has moved"
     assert nothing_is_deleted(stage, card)
 
 
@@ -483,13 +529,13 @@ async def test_a_model_that_failed_before_is_said_and_does_not_block(stage: Stag
 @pytest.mark.parametrize("labels", ["names", "full"])
 @pytest.mark.parametrize("addresses", ["shared", "foreign", "nowhere"])
 async def test_metrics_behind_another_address_prove_nothing(redis_url: str, addresses: str, labels: str) -> None:
-    async with trap(redis_url, status_addresses=addresses, metric_labels=labels) as stage:
-        card = await stage.ask()
-        await stage.give(card)
-        await stage.slack.until(lambda: card.plain[:1] in "◕■", timeout=30, what="an end of the verification")
+    told = {"status_addresses": addresses, "metric_labels": labels}
+    async with trap(redis_url, overrides={"REQUIRE_PROOF": "true"}, **told) as stage:
+        card = await run_into(stage, "stopped:")
 
         found = await verdicts(stage)
         assert Verdict.PROVED not in {found.get(CHAT), found.get(EMBED)}
+        assert nothing_is_deleted(stage, card)
 
 
 async def test_metrics_of_another_environment_do_not_hide_a_replica_on_the_old_key(redis_url: str) -> None:
