@@ -38,6 +38,7 @@ from handlers.answers import Answers
 from handlers.background import Background
 from handlers.http import add_slack
 from handlers.people import SlackDirectory
+from handlers.slack import UNREACHABLE, reason_of
 from handlers.socket import Socket
 
 log = structlog.get_logger("keyturn")
@@ -77,6 +78,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
             approvers=rules.approvers,
             edits_per_minute=settings.slack_edits_per_minute,
             lease=settings.lease,
+            now=now,
         )
         yield Parts(
             settings=settings,
@@ -129,9 +131,8 @@ def _asking_slack(setting: str, looks: str) -> Iterator[None]:
                 f"Slack is not well (it answers {status}), so {setting} could not be tried. Try again in a minute."
             )
             raise WrongSettings(sentence) from None
-        reason = error.response.get("error")
-        raise WrongSettings(f"{setting} is wrong: Slack says {reason}. It should be {looks}.") from None
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise WrongSettings(f"{setting} is wrong: Slack says {reason_of(error)}. It should be {looks}.") from None
+    except UNREACHABLE as error:
         why = UNTRUSTED if is_untrusted(error) else type(error).__name__
         raise WrongSettings(
             f"SLACK_API_URL does not answer ({why}): it should be https://slack.com/api/, "

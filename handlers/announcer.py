@@ -2,31 +2,22 @@
 
 import hashlib
 import json
-import time
-from collections.abc import Mapping
-from datetime import timedelta
-from http import HTTPStatus
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
-import aiohttp
-import structlog
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import Refused
-from bot.metrics import calls
 from bot.rotation import Rotation, State
 from bot.steps import WAVE_STEPS
 from bot.store import Store
-from bot.waiting import retry_after
+from handlers.shut_out import CLEAR, ShutOut
+from handlers.slack import CannotPost, ChannelShut, Later, MessageLost, called
 from handlers.views.card import card
+from handlers.views.direct import occasion
 from handlers.views.replies import Reply
 from handlers.views.thread import checklist, milestones
 
-log = structlog.get_logger("keyturn.announcer")
-
-LOST = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
-CLOSED = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
 PROGRESS_EVERY = 5.0
 """Seconds between two edits that show nothing but progress."""
 
@@ -34,21 +25,8 @@ RESERVED = 0.3
 """The part of the minute's edits that progress leaves to changes of state."""
 
 
-LONGEST_PAUSE = 600.0
-"""Seconds; what a server asks beyond that is not believed."""
-
-
-class Later(Exception):
-    """Not all could be shown yet; try again after *seconds*, and not before if Slack *insists*."""
-
-    def __init__(self, seconds: float, *, insists: bool = False) -> None:
-        super().__init__()
-        self.seconds = seconds
-        self.insists = insists
-
-
-class CannotPost(Refused):
-    """The card cannot be posted in this channel."""
+THREAD_LOST = {"card": "", "checklist": ""}
+"""What has to be posted anew once the card is gone; the replies that were told stay told."""
 
 
 class SlackAnnouncer:
@@ -63,9 +41,12 @@ class SlackAnnouncer:
         approvers: frozenset[str],
         edits_per_minute: int,
         lease: timedelta,
+        now: Callable[[], datetime],
     ) -> None:
         self._client = client
         self._store = store
+        self._now = now
+        self._shut_out = ShutOut(client, store, now)
         self._team_url = team_url
         self._approvers = " ".join(mention(who) for who in sorted(approvers))
         self._budget = edits_per_minute
@@ -78,14 +59,23 @@ class SlackAnnouncer:
 
     async def _try(self, rotation: Rotation) -> timedelta | None:
         try:
-            await self._show(rotation)
+            return await self._show_or_reach(rotation)
         except Later as later:
             if later.insists:
-                await self._store.remember_message(rotation.id, {"later": f"{time.time() + later.seconds:.3f}"})
+                await self._store.remember_message(rotation.id, {"later": f"{self._time() + later.seconds:.3f}"})
             return timedelta(seconds=later.seconds)
-        except CannotPost as closed:
-            log.warning("not_shown", rotation=rotation.id, why=str(closed))
+        except MessageLost:  # of a card that was posted only just now
+            return timedelta(seconds=5)
+
+    async def _show_or_reach(self, rotation: Rotation) -> timedelta | None:
+        try:
+            await self._show(rotation)
+        except ChannelShut as closed:
+            return await self._shut_out.reach(rotation, closed.shut, _gist(rotation))
         return None
+
+    def _time(self) -> float:
+        return self._now().timestamp()
 
     async def first(self, rotation: Rotation) -> None:
         """Post the card of a new rotation, or raise `CannotPost`: nobody would see the progress."""
@@ -99,7 +89,7 @@ class SlackAnnouncer:
     async def link(self, rotation: Rotation) -> str:
         """Return a link to the card of *rotation*; empty if it has none yet."""
         shown = await self._store.messages(rotation.id)
-        return self._permalink(shown["channel"], shown["card"]) if "card" in shown else ""
+        return self._permalink(shown["channel"], shown["card"]) if shown.get("card") else ""
 
     def _permalink(self, channel: str, ts: str) -> str:
         return f"{self._team_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
@@ -108,15 +98,25 @@ class SlackAnnouncer:
         shown = await self._store.messages(rotation.id)
         if int(shown.get("version", 0)) > rotation.version:
             return
-        if (wait := float(shown.get("later", 0)) - time.time()) > 0:
+        if (wait := float(shown.get("later", 0)) - self._time()) > 0:
             raise Later(wait)
+        if shut := self._shut_out.still(shown, _gist(rotation)):
+            raise ChannelShut(shut)
+        try:
+            await self._show_all(rotation, shown)
+        except MessageLost:  # no thread to answer in: the card is gone
+            shown |= THREAD_LOST
+            await self._show_all(rotation, shown)
+        seen = {"version": str(rotation.version), "gist": _gist(rotation)}
+        await self._remember(rotation, shown, seen | (CLEAR if shown.get("shut") else {}))
+
+    async def _show_all(self, rotation: Rotation, shown: dict[str, str]) -> None:
         urgent = shown.get("gist") != _gist(rotation)
         await self._bring("card", card(rotation, await self._others(rotation)), rotation, shown, urgent=urgent)
         if rotation.attempt:
             await self._bring("checklist", checklist(rotation), rotation, shown, urgent=urgent)
         for reply in milestones(rotation, self._approvers):
             await self._tell(reply, rotation, shown, urgent=urgent)
-        await self._remember(rotation, shown, {"version": str(rotation.version), "gist": _gist(rotation)})
 
     async def _others(self, rotation: Rotation) -> tuple[str, ...]:
         """Return links to other rotations of the same key: while it can still be decided not to begin."""
@@ -132,7 +132,7 @@ class SlackAnnouncer:
     async def _tell(self, reply: Reply, rotation: Rotation, shown: dict[str, str], *, urgent: bool) -> None:
         """Post a reply that is missing; edit one that has come to another edition."""
         key, content, edition = reply
-        if key not in shown:
+        if not shown.get(key):
             await self._post(key, content, rotation, shown)
         elif shown.get(key + ":edition", "") != edition:
             await self._edit(key, content, rotation, shown, urgent=urgent)
@@ -144,7 +144,7 @@ class SlackAnnouncer:
     ) -> None:
         """Post or edit the message *key* so that it shows *content*."""
         digest = _digest(content)
-        if key not in shown:
+        if not shown.get(key):
             await self._post(key, content, rotation, shown)
         elif shown.get(key + ":digest") != digest:
             await self._edit(key, content, rotation, shown, urgent=urgent)
@@ -154,29 +154,32 @@ class SlackAnnouncer:
         place = {"channel": rotation.channel}
         if key != "card":
             place["thread_ts"] = shown["card"]
-        answer = await self._call("chat.postMessage", self._client.chat_postMessage, **place, **content)
+        answer = await called("chat.postMessage", self._client.chat_postMessage, **place, **content)
         found = {key: str(answer["ts"])}
         if key == "card":
-            found["channel"] = str(answer.get("channel") or rotation.channel)
+            found |= {"channel": str(answer.get("channel") or rotation.channel), "checklist": ""}
         await self._remember(rotation, shown, found)
 
     async def _edit(
         self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str], *, urgent: bool
     ) -> None:
         if not urgent:
-            _pace(shown.get(key + ":at"))
+            self._pace(shown.get(key + ":at"))
         await self._spend(urgent=urgent)
         try:
-            await self._call(
-                "chat.update", self._client.chat_update, channel=shown["channel"], ts=shown[key], **content
-            )
+            await called("chat.update", self._client.chat_update, channel=shown["channel"], ts=shown[key], **content)
         except MessageLost:
             await self._post(key, content, rotation, shown)
-        await self._remember(rotation, shown, {key + ":at": f"{time.time():.3f}"})
+        await self._remember(rotation, shown, {key + ":at": f"{self._time():.3f}"})
+
+    def _pace(self, last: str | None) -> None:
+        left = float(last or 0) + PROGRESS_EVERY - self._time()
+        if left > 0:
+            raise Later(left)
 
     async def _spend(self, *, urgent: bool) -> None:
         """Take one edit from the workspace's budget for this minute, or wait for the next."""
-        now = time.time()
+        now = self._time()
         used = await self._store.edits_this_minute(int(now // 60))
         if used > self._budget * (1 if urgent else 1 - RESERVED):
             raise Later(60 - now % 60 + 0.1)
@@ -185,52 +188,6 @@ class SlackAnnouncer:
         if any(shown.get(name) != value for name, value in fields.items()):
             shown.update(fields)
             await self._store.remember_message(rotation.id, fields)
-
-    async def _call(self, method: str, call: Any, **arguments: Any) -> Any:
-        """Call Slack; a refusal becomes the one exception that says how to react."""
-        try:
-            answer = await call(**arguments)
-        except SlackApiError as error:
-            calls("slack", method, reason_of(error))
-            raise _reaction(error) from None
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            calls("slack", method, "unreachable")
-            raise Later(5) from None
-        calls("slack", method, "ok")
-        return answer
-
-
-class MessageLost(Exception):
-    """Somebody deleted the message."""
-
-
-def reason_of(error: SlackApiError) -> str:
-    """Return Slack's word for what is wrong; an answer that is no JSON has none."""
-    answer = error.response
-    return str(answer.get("error")) if hasattr(answer, "get") else "unreadable"
-
-
-def _reaction(error: SlackApiError) -> Exception:
-    reason = reason_of(error)
-    if reason in LOST:
-        return MessageLost()
-    if reason in CLOSED:
-        return CannotPost(
-            "I am not in this channel, so nobody would see the progress. `/invite @keyturn`, then again."
-            if reason != "is_archived"
-            else "This channel is archived, so nobody would see the progress. Use another one."
-        )
-    if reason == "ratelimited" or getattr(error.response, "status_code", 0) == HTTPStatus.TOO_MANY_REQUESTS:
-        asked = retry_after(error.response.headers.get("Retry-After"))
-        return Later(min(asked or 1, LONGEST_PAUSE) + 0.1, insists=True)
-    log.warning("slack_refused", reason=reason)
-    return Later(15)
-
-
-def _pace(last: str | None) -> None:
-    left = float(last or 0) + PROGRESS_EVERY - time.time()
-    if left > 0:
-        raise Later(left)
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -241,7 +198,8 @@ def _gist(rotation: Rotation) -> str:
     """Name what people must see at once: everything about a rotation but the progress within a step or among waves."""
     waves = set() if rotation.verified_at else WAVE_STEPS
     done = ",".join(step for step in rotation.done if step not in waves)
-    return f"{rotation.state}/{rotation.track}/{done}/{len(rotation.approvals)}/{len(rotation.voids)}"
+    people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{rotation.reminded_at}"
+    return f"{rotation.state}/{rotation.track}/{done}/{people}/{occasion(rotation)}"
 
 
 def mention(who: str) -> str:

@@ -1,16 +1,19 @@
 """Answers to one person, that nobody else sees."""
 
+import asyncio
 from typing import Any, NamedTuple, Self
 
-import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from handlers.slack import UNREACHABLE
+
 log = structlog.get_logger("keyturn.answers")
 
-UNREACHABLE = (SlackApiError, aiohttp.ClientError, TimeoutError, OSError)
+PAUSES = (1.0, 5.0, 20.0)
+"""Seconds between tries to answer somebody while Slack takes nothing; who pressed something is still there then."""
 
 
 class Asker(NamedTuple):
@@ -45,14 +48,21 @@ class Answers:
 
     async def tell(self, asker: Asker, text: str, *, blocks: list[Any] | None = None) -> None:
         """Tell *asker*. A response URL works anywhere; without one it is a message only they see, or a direct one."""
-        person, channel, url = asker
         content = {"text": text, "blocks": blocks} if blocks else {"text": text}
+        for pause in PAUSES:
+            if await self._told(asker, content):
+                return
+            await asyncio.sleep(pause)
+        if not await self._told(asker, content):
+            log.warning("answer_lost", person=asker.person, channel=asker.channel)
+
+    async def _told(self, asker: Asker, content: dict[str, Any]) -> bool:
+        person, channel, url = asker
         if url and await self._respond(url, content):
-            return
+            return True
         if channel and await self._try(self._client.chat_postEphemeral, channel=channel, user=person, **content):
-            return
-        if not await self._try(self._client.chat_postMessage, channel=person, **content):
-            log.warning("answer_lost", person=person, channel=channel)
+            return True
+        return bool(await self._try(self._client.chat_postMessage, channel=person, **content))
 
     async def _respond(self, url: str, content: dict[str, Any]) -> bool:
         webhook = AsyncWebhookClient(url, timeout=int(self._timeout), logger=self._client._logger)  # noqa: SLF001
@@ -65,5 +75,5 @@ class Answers:
     async def _try(call: Any, **arguments: Any) -> Any:
         try:
             return await call(**arguments)
-        except UNREACHABLE:
+        except (SlackApiError, *UNREACHABLE):
             return None

@@ -10,9 +10,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import Unanswerable
 from bot.rotation import Rotation
 from bot.service import RotationService
-from handlers.announcer import CannotPost, SlackAnnouncer
+from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
+from handlers.slack import CannotPost
 from handlers.views.blocks import code, shortened, when
 from handlers.views.modal import picker
 from handlers.views.words import standing

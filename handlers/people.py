@@ -2,15 +2,15 @@
 
 from typing import Any
 
-import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import NotAllowed, Unanswerable
 from bot.metrics import calls
 from bot.policy import Person
+from handlers.slack import UNREACHABLE, reason_of
 
-UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
+UNKNOWN = frozenset({"user_not_found", "user_not_visible"})
 
 
 class SlackDirectory:
@@ -29,7 +29,10 @@ class SlackDirectory:
         except UNREACHABLE:
             raise _away() from None
         calls("slack", "users.info", "ok")
-        return self._read(answer["user"])
+        user = answer.get("user")
+        if not isinstance(user, dict) or user.get("id") != user_id:
+            raise _away()
+        return self._read(user)
 
     def _read(self, user: dict[str, Any]) -> Person:
         team = str(user.get("team_id") or "")
@@ -46,8 +49,8 @@ class SlackDirectory:
 
     @staticmethod
     def _unanswerable(error: SlackApiError) -> Exception:
-        calls("slack", "users.info", str(error.response.get("error")))
-        if error.response.get("error") in ("user_not_found", "user_not_visible"):
+        calls("slack", "users.info", reason_of(error))
+        if reason_of(error) in UNKNOWN:
             return NotAllowed("Only members of this workspace can use Keyturn; I cannot find you in it.")
         return _away()
 
@@ -62,7 +65,12 @@ class SlackDirectory:
                 "Try again in a minute; if it stays, see `python -m bot check`."
             ) from None
         calls("slack", "usergroups.users.list", "ok")
-        return frozenset(answer.get("users") or ())
+        users = answer.get("users")
+        return frozenset(filter(_is_id, users)) if isinstance(users, list) else frozenset()
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _away() -> Unanswerable:

@@ -59,7 +59,7 @@ def _after(rotation: Rotation, others: tuple[str, ...]) -> list[Block]:
         *([section(warned, WARNINGS_MOST)] if warned else []),
         *([context(said)] if (said := doubt(rotation)) else []),
         section(words.next_move(rotation), NEXT_MOST),
-        *actions([_button(action, rotation) for action in offered(rotation)], _shown(rotation)),
+        *actions([press(action, rotation) for action in offered(rotation)], _shown(rotation)),
     ]
 
 
@@ -132,7 +132,8 @@ def _people(rotation: Rotation) -> str:
     who = rotation.ended_by if rotation.state in ENDED else None
     ended = [f"{ENDED[rotation.state]} by <@{who}>"] if who else []
     closed = [f"ended {when(rotation.ended_at)}"] if rotation.ended_at else []
-    return " · ".join([asked, *given, *ended, *closed])
+    waits = rotation.reminded_at if rotation.state is State.AWAITING_APPROVAL else None
+    return " · ".join([asked, *given, *([f"reminded {when(waits)}"] if waits else []), *ended, *closed])
 
 
 def _models(rotation: Rotation, room: int) -> tuple[list[Block], int]:
@@ -246,7 +247,7 @@ SHOWN = "shown-"
 STYLES = {Action.ENTER_SECRET: "primary", Action.ANOTHER_SECRET: "primary", Action.DELETE_OLD_KEY: "danger"}
 
 
-def _button(action: Action, rotation: Rotation) -> Block:
+def press(action: Action, rotation: Rotation) -> Block:
     """A button carries the rotation's id and nothing else."""
     return button(
         action.value, action.name.lower(), rotation.id, style=STYLES.get(action), confirm=_confirm(action, rotation)

@@ -14,6 +14,8 @@ class Fault:
     retry_after: int = 1
     error: str | None = None
     after_effect: bool = False
+    text: str = "<html>Something went wrong</html>"
+    content_type: str = "text/html"
 
 
 class Faults:
@@ -29,6 +31,10 @@ class Faults:
     def fail(self, method: str = "*", status: int = 500, times: int = 1, error: str | None = None) -> None:
         """Answer *status* or, with *error*, 200 and `ok: false`."""
         self._waiting.append(Fault("fail", method, times, status=200 if error else status, error=error))
+
+    def garble(self, method: str, text: str, content_type: str = "application/json", status: int = 200) -> None:
+        """Answer with *text*, as a proxy in between might."""
+        self._waiting.append(Fault("fail", method, 1, status, text=text, content_type=content_type))
 
     def hang(self, method: str = "*", times: int = 1) -> None:
         """Take the call and never answer; it has no effect."""

@@ -16,6 +16,9 @@ class Switches:
     plan_has_groups: bool = True
     """False: the workspace does not pay for user groups (`plan_upgrade_required`)."""
 
+    tombstones: bool = False
+    """A deleted message that has replies stays as an empty place, and its thread can be answered in."""
+
     deliver_twice: bool = False
     """Send every payload two times, at once."""
 

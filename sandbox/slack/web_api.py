@@ -145,7 +145,7 @@ class WebApi:
 def _failure(fault: Fault) -> web.Response:
     if fault.error:
         return web.json_response({"ok": False, "error": fault.error})
-    return web.Response(status=fault.status, text="<html>Something went wrong</html>", content_type="text/html")
+    return web.Response(status=fault.status, text=fault.text, content_type=fault.content_type)
 
 
 async def _read(request: web.Request) -> Json:

@@ -46,7 +46,7 @@ class Workspace(Switches):
         return self.users[user_id]
 
     def add_channel(self, channel_id: str, name: str, members: set[str] | None = None, **more: Any) -> Channel:
-        """Add a channel: bot_in, archived, shared; with no *members* named, everyone is in it."""
+        """Add a channel: bot_in, archived, shared, private; with no *members* named, everyone is in it."""
         people = {user.id for user in self.users.values() if not user.bot}
         self.channels[channel_id] = Channel(channel_id, name, people if members is None else members, **more)
         return self.channels[channel_id]
@@ -69,6 +69,10 @@ class Workspace(Switches):
     def direct_messages(self, person: str) -> list[Message]:
         """What the app has written to one person."""
         return self.messages(f"D_{person}")
+
+    def remove(self, message: Message) -> None:
+        """Have a person who may do that delete a message."""
+        self.site.remove(message)
 
     def on_change(self, watcher: Watcher) -> None:
         """Call *watcher* with (kind, message or event) at every change.

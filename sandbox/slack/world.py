@@ -44,6 +44,9 @@ class Channel:
     bot_in: bool = True
     archived: bool = False
     shared: bool = False
+    private: bool = False
+    """To an app that is not in it, it does not exist."""
+
     person: str | None = None
 
 
@@ -158,8 +161,16 @@ class World:
 
     def shown(self, message: Message) -> Json:
         """A message as payloads show it; one with replies names its own thread."""
-        replies = sum(m.thread_ts == message.ts and m.channel == message.channel for m in self.said)
+        replies = sum(self._answers(m, message.channel, message.ts) for m in self.said)
         return message.payload() | ({"thread_ts": message.ts, "reply_count": replies} if replies else {})
+
+    def has_replies(self, channel: str, ts: str) -> bool:
+        """Whether somebody answered at *ts*, also if what stood there is gone."""
+        return any(self._answers(message, channel, ts) for message in self.said)
+
+    @staticmethod
+    def _answers(message: Message, channel: str, ts: str) -> bool:
+        return message.thread_ts == ts and message.channel == channel
 
     def unsay(self, message: Message) -> None:
         """Take a message away for everyone."""

@@ -5,12 +5,13 @@ from typing import Any
 
 from bot.errors import AmbiguousKey, StopKind, UnknownKey
 from bot.policy import acceptable
-from bot.rotation import Replacement, Rotation
+from bot.rotation import Replacement, Rotation, State
 from bot.secret import checked
 from bot.service import LooksLikeSecret
 from handlers.commands import HELP
 from handlers.errors import explain
 from handlers.views.card import card
+from handlers.views.direct import Shut, direct
 from handlers.views.modal import acceptance_form, option, picker, secret_form
 from handlers.views.thread import checklist, milestones
 from tests.handlers import records as r
@@ -199,6 +200,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     ),
     "running-withdraw": r.withdrawing,
     "awaiting-approval": r.awaiting_approval,
+    "awaiting-approval-reminded": lambda: r.awaiting_approval(reminded_at=r.at(14_000)),
     "awaiting-approval-as-before": lambda: r.failed_before(r.awaiting_approval(), 1),
     "awaiting-approval-proved": lambda: r.listening(
         r.proved(r.awaiting_approval(tally=r.CALLERS, asked_at=r.at(640), same_secret_checked=True))
@@ -278,7 +280,26 @@ def refused(secret: str, provider: str = "openai") -> Exception:
     raise AssertionError(secret)
 
 
+def directly(made: Callable[[], Rotation], shut: Shut = Shut.ARCHIVED) -> Case:
+    """Return what the requester of a rotation is told while the channel is *shut*."""
+
+    def told() -> Json:
+        said = direct(made(), shut)
+        assert said is not None
+        return said.content
+
+    return told
+
+
 MESSAGES: Mapping[str, Case] = {
+    "direct-awaiting-approval": directly(r.awaiting_approval),
+    "direct-another-secret": directly(
+        lambda: r.withdrawing(state=State.AWAITING_SECRET, secret_asked_at=r.at(70)), Shut.RESTRICTED
+    ),
+    "direct-stopped": directly(STOPS["rejected"], Shut.LEFT),
+    "direct-unverified": directly(STOPS["unverified"]),
+    "direct-deleted": directly(r.completed),
+    "direct-trouble": directly(lambda: r.watched(troubles=(r.trouble(),)), Shut.LEFT),
     "card-another-linked": lambda: card(r.awaiting_secret(), OTHER),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "listing-101-models": told(r.awaiting_secret(r.plan(r.many(101))), "listing"),

@@ -11,6 +11,7 @@ from bot.plan import Plan
 from bot.rotation import Rotation, State
 from handlers.errors import explain
 from handlers.views.card import card
+from handlers.views.direct import Shut, direct
 from handlers.views.modal import acceptance_form, option, picker, secret_form
 from handlers.views.thread import checklist, milestones
 from sandbox.slack import check_options, check_view
@@ -99,7 +100,8 @@ def later_moments(plan: Plan, sentence: str) -> list[Rotation]:
 
 
 def everything_said(rotation: Rotation) -> list[dict[str, Any]]:
-    return [card(rotation), checklist(rotation), *(reply.content for reply in milestones(rotation, r.APPROVERS))]
+    replies = [*milestones(rotation, r.APPROVERS), *filter(None, [direct(rotation, Shut.LEFT)])]
+    return [card(rotation), checklist(rotation), *(reply.content for reply in replies)]
 
 
 @MANY

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -62,6 +62,7 @@ class Thread:
             approvers=frozenset({"S_APPROVERS"}),
             edits_per_minute=40,
             lease=timedelta(seconds=30),
+            now=lambda: datetime.now(UTC),
         )
 
     async def show(self, rotation: Rotation) -> None:

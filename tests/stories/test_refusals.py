@@ -156,6 +156,38 @@ async def test_where_slack_does_not_say_who_asks_nothing_is_done(stage: Stage, f
     assert stage.slack.messages("C_OPS") == []
 
 
+GARBLED = {
+    "a proxy's word": ("upstream connect error", "text/plain", 503),
+    "a page": ("<html>", "text/html", 200),
+    "a list": ("[1]", "application/json", 200),
+    "no JSON": ("nonsense", "application/json", 200),
+    "nothing": ("", "application/json", 200),
+    "yes, and nothing else": ('{"ok": true}', "application/json", 200),
+    "yes, and nobody": ('{"ok": true, "user": []}', "application/json", 200),
+    "yes, and somebody else": ('{"ok": true, "user": {"id": "U_APPROVER"}}', "application/json", 200),
+}
+
+
+@pytest.mark.parametrize("answer", GARBLED)
+async def test_where_slack_answers_nonsense_of_who_asks_nothing_is_done(stage: Stage, answer: str) -> None:
+    stage.slack.faults.garble("users.info", *GARBLED[answer])
+    await stage.slack.person("U_REQUESTER").command(KEY)
+
+    await stage.told("U_REQUESTER", "Slack does not tell me who you are")
+
+    assert stage.slack.messages("C_OPS") == []
+
+
+async def test_who_pressed_something_while_slack_was_away_hears_that_nothing_was_done(stage: Stage) -> None:
+    card = await stage.ask()
+    stage.slack.faults.drop("*", times=4)  # who it is, and the three ways to answer
+    await stage.press("Cancel", card)
+
+    await stage.told("U_REQUESTER", "Slack does not tell me who you are, so nothing was done.")
+
+    assert await stage.state() is State.AWAITING_SECRET
+
+
 async def test_a_lost_connection_to_slack_delays_the_card(stage: Stage) -> None:
     card = await stage.ask()
     stage.slack.faults.drop("chat.update", times=1)

@@ -22,7 +22,7 @@ def post_message(site: Site, args: Args) -> Json:
 
 
 def update(site: Site, args: Args) -> Json:
-    channel = _speakable(_known(site, args.need("channel")))
+    channel = _speakable(_known(site, args.need("channel")), archived="is_inactive")
     message = _message(site, channel, args.need("ts"))
     if message.user != BOT_USER:
         raise Refusal("cant_update_message")
@@ -77,9 +77,11 @@ def _known(site: Site, channel_id: str) -> Channel:
     return channel
 
 
-def _speakable(channel: Channel) -> Channel:
+def _speakable(channel: Channel, archived: str = "is_archived") -> Channel:
+    if channel.private and not channel.bot_in:
+        raise Refusal("channel_not_found")
     if channel.archived:
-        raise Refusal("is_archived")
+        raise Refusal(archived)
     if not channel.bot_in:
         raise Refusal("not_in_channel")
     return channel
@@ -98,6 +100,8 @@ def _thread(site: Site, channel: Channel, args: Args) -> str | None:
     if thread_ts is None:
         return None
     parent = site.world.find(channel.id, thread_ts)
+    if parent is None and site.switches.tombstones and site.world.has_replies(channel.id, thread_ts):
+        return thread_ts
     if parent is None:
         raise Refusal("thread_not_found")
     if parent.thread_ts:
