@@ -11,7 +11,7 @@ from bot.plan import AffectedModel, users_of
 from bot.rotation import Rotation, Trouble, was_failing_before
 from bot.steps.common import Done, Outcome, Wait, World, noted, probe_each
 from bot.steps.counting import Sights, look, rebased
-from bot.steps.throwaways import likenesses
+from bot.steps.throwaways import likenesses, without_throwaways
 
 FIRST = timedelta(seconds=5)
 LONGEST = timedelta(minutes=10)
@@ -51,9 +51,13 @@ REFERS = " refers to the deleted key"
 
 
 async def _orphans(rotation: Rotation, world: World) -> dict[str, str] | None:
-    """Name what refers to the deleted key; None where the control plane does not answer now."""
+    """Name what refers to the deleted key; None where the control plane does not answer now.
+
+    A throw-away model that was created so late that nobody has seen it yet is removed on the way.
+    """
     try:
-        users = users_of(await world.control_plane.inventory(), rotation.plan.old_key)
+        _, inventory = await without_throwaways(rotation, await world.control_plane.inventory(), world)
+        users = users_of(inventory, rotation.plan.old_key)
     except ApiError:
         return None
     still = {t.about: "" for t in under_way(rotation) if t.sentence.endswith(REFERS)}

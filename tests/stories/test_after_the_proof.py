@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from bot.evidence import Verdict
 from bot.rotation import Rotation, State
+from bot.steps.common import Wait
+from bot.steps.watch import watch
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers
 from sandbox.slack import Message
@@ -189,6 +193,44 @@ async def test_a_credential_that_dies_after_the_delete_is_told_with_what_still_h
 def _refuse_once_deleted(stage: Stage, _: Any) -> None:
     if not any(key.display_name == KEY for key in stage.aisix.provider_keys.values()):
         stage.aisix.upstream.refuse(NEW_SECRET)
+
+
+async def test_it_is_watched_at_growing_intervals_and_a_few_requests_a_look(stage: Stage) -> None:
+    await waiting(stage)
+    clock = [datetime.now(UTC)]
+    limits = replace(stage.built.world.limits, watch=timedelta(hours=1))
+    world = replace(stage.built.world, limits=limits, now=lambda: clock[0])
+    rotation, before = (await stage.record()).but(deleted_at=clock[0]), len(stage.aisix.gateway_calls)
+    pauses: list[timedelta] = []
+    while isinstance(outcome := await watch(rotation, world), Wait):
+        rotation = outcome.rotation
+        pauses.append(outcome.retry_in)
+        clock[0] += outcome.retry_in
+
+    assert sum(pauses, timedelta()) == limits.watch
+    assert pauses[:4] == [timedelta(seconds=seconds) for seconds in (5, 10, 20, 40)]
+    assert pauses[:-1] == sorted(pauses[:-1])
+    assert max(pauses) == timedelta(minutes=10)
+    assert len(stage.aisix.gateway_calls) - before == 3 * (len(pauses) + 1)  # one for each kind of model
+
+
+async def test_a_throw_away_model_whose_creation_comes_after_the_delete_is_removed_in_the_watch(
+    bare_stage: Stage,
+) -> None:
+    bare_stage.overrides |= {"WATCH": "60", "CONTROL_PLANE_TIMEOUT": "1", "PROJECTION_TIMEOUT": "15"}
+    async with bare_stage.bot():
+        bare_stage.aisix.faults.hang("POST", "/models")
+        card = await waiting(bare_stage)
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+        await bare_stage.thread_says(card, "Receipt", timeout=60)
+        bare_stage.aisix.faults.release()
+        await bare_stage.aisix.until(lambda: left_over(bare_stage), what="the late creation")
+
+        await bare_stage.aisix.until(lambda: not left_over(bare_stage), timeout=60, what="its end")
+
+
+def left_over(stage: Stage) -> list[str]:
+    return [m.display_name for m in stage.aisix.models.values() if m.display_name.startswith("keyturn-")]
 
 
 async def test_another_secret_can_be_given_while_the_first_rotation_is_watched(bare_stage: Stage) -> None:

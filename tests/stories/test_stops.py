@@ -63,6 +63,21 @@ async def test_no_throw_away_model_outlives_a_rotation_and_no_name_is_used_twice
     assert all(name.startswith("keyturn-") for name in names)
 
 
+async def test_a_throw_away_model_is_like_the_model_it_stands_for(stage: Stage) -> None:
+    told = {"timeout": 700, "retries": 1, "allowed_cidrs": ["0.0.0.0/0"]}
+    key = stage.aisix.add_key("Alone", secret="sk-alone-0123456789abcdef", environments=["staging"])
+    stage.aisix.add_model("staging", "alone", key=key, upstream="gpt-4.1", **told)
+    card = await stage.ask("Alone")
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+
+    made = [c.body for c in stage.aisix.calls if c.method == "POST" and c.path.endswith("/models")]
+    replacement = (await stage.record()).replacement_id
+    assert made
+    assert all(told.items() <= body.items() for body in made)
+    assert {(body["model_name"], body["provider_key_id"]) for body in made} == {("gpt-4.1", replacement)}
+
+
 async def test_a_probe_key_that_may_not_use_throw_away_models_is_said(stage: Stage) -> None:
     for name in ("production", "staging"):
         environment = stage.aisix.environment(name)

@@ -462,6 +462,57 @@ async def test_an_alias_that_reaches_the_models_since_voids_the_approval_and_the
     await stage.says(card, "old key deleted")
 
 
+async def bind(stage: Stage) -> None:
+    stage.aisix.add_model("staging", "late", key=stage.key_named(KEY), upstream="gpt-4o")
+
+
+async def take_over(stage: Stage) -> None:
+    stage.aisix.edit(_production(stage, "support-embed"), key=stage.key_named("Other key"))
+
+
+async def age(stage: Stage) -> None:
+    rotation = await stage.record()
+    long_ago = {
+        id_: f.but(latest=f.latest.but(at=f.latest.at - timedelta(days=2))) for id_, f in rotation.findings.items()
+    }
+    event = {"by": "keyturn", "what": "aged", "why": ""}
+    await stage.built.store.save(rotation.learn(long_ago), event, at=rotation.requested_at)
+
+
+async def count(stage: Stage) -> None:
+    key, counted = stage.key_named(KEY), straggler(stage).dispatcher.metrics.requests
+    counted[next(labels for labels in counted if key.id in labels)] += 1
+
+
+DIFFERENCES = {
+    "a model bound to the old key": (bind, "late in staging refers to the old key"),
+    "a reference changed by someone": (take_over, "support-embed in production uses a key that this rotation does not"),
+    "evidence that is too old": (age, "The evidence was older than 1 day."),
+    "a count on the old key": (count, "has counted 1 request on the old key since the change"),
+}
+
+
+@pytest.mark.parametrize(("differ", "said"), DIFFERENCES.values(), ids=DIFFERENCES)
+async def test_where_the_world_differs_at_the_click_it_is_said_verified_again_and_asked_again(
+    stage: Stage, differ: Any, said: str
+) -> None:
+    card = await waiting(stage)
+    verified = (await stage.record()).verified_at
+    await differ(stage)
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.slack.until(
+        lambda: said in card.plain + stage.thread(card), timeout=30, what=f"{said}; the card says {card.plain}"
+    )
+    if "Try again" in card.buttons:
+        await stage.press("Try again", card)
+    await stage.says(card, "waiting for an approver", timeout=30)
+
+    assert nothing_was_asked_to_go(stage)
+    assert (await stage.record()).verified_at > verified
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.says(card, "old key deleted", timeout=30)
+
+
 async def test_evidence_that_is_too_old_at_the_click_is_gathered_again(stage: Stage) -> None:
     await waiting(stage)
     rotation, world = await stage.record(), stage.built.world
