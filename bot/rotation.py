@@ -231,6 +231,9 @@ class Rotation(Frozen):
     schema_version: int = 1
     id: str
     version: int = 0
+    write: str = ""
+    """Which write made this version: another one at the same moment, with the same content, is another."""
+
     state: State = State.AWAITING_SECRET
     track: Track = Track.FORWARD
     team: str

@@ -7,6 +7,7 @@ the trail as it was read just before; a script that finds another end changes no
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -82,7 +83,8 @@ class Store:
 
     async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
         """Record *rotation* as the next version, and *event* in the audit trail; raise `Conflict` or `Taken`."""
-        handed, fingerprint = _handing_over(rotation.but(version=rotation.version + 1))
+        written = rotation.but(version=rotation.version + 1, write=secrets.token_hex(4))
+        handed, fingerprint = _handing_over(written)
         entry = audit.entry(audit.Kind.CHANGE, handed, event, at.isoformat())
         while True:
             last = await self._last_entry()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.errors import Blocked, StopKind
-from bot.plan import Inventory, plural
+from bot.plan import AffectedModel, Inventory, plural
 from bot.rotation import Finding, Rotation, Track
 from bot.steps.common import (
     POLL,
@@ -65,10 +65,14 @@ async def settle_back(rotation: Rotation, world: World) -> Outcome:
 
 
 async def verify_back(rotation: Rotation, world: World) -> Outcome:
-    """Ask every model that was pointed back, until it answers as it did before the rotation."""
+    """Ask every model that was pointed back, until it answers as it did before the rotation.
+
+    One that is not on the old key (any more) has been taken over or deleted by someone: nothing here will mend it.
+    """
     todo = [m for m in askable(rotation, world) if rotation.finding(m).moved_at]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
     left = [m for m in todo if not _answers_as_before(rotation.finding(m))]
+    left = await _on_the_old_key(rotation, left, world) if left else []
     if not left:
         return Done(rotation)
     if waited(rotation, world) > world.limits.projection:
@@ -77,6 +81,14 @@ async def verify_back(rotation: Rotation, world: World) -> Outcome:
         sentence = f"Pointed back at the old key, but {listing(m.label for m in left)} does not answer: {reason}."
         raise Blocked(StopKind.TROUBLE, "a model does not answer on the old key", sentence, after=rotation)
     return Wait(rotation, f"{plural(len(left), 'model')} to go", POLL)
+
+
+async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world: World) -> list[AffectedModel]:
+    """Return those of *models* that are on the old key at this moment."""
+    old = rotation.plan.old_key
+    inventory = await world.control_plane.inventory()
+    there = {model.id for model in inventory.models if old.is_used_by(model)}
+    return [model for model in models if model.id in there]
 
 
 def _answers_as_before(finding: Finding) -> bool:

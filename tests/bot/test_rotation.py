@@ -199,10 +199,11 @@ def test_no_field_of_a_record_is_made_for_a_secret():
 
 
 KEPT = {
-    "schema_version", "id", "version", "state", "track", "team", "channel", "requested_by", "requested_at", "plan",
-    "attempt", "names", "made", "throwaways_used", "approvals_required", "self_approval", "stop", "note", "retry_at",
-    "step_since", "trouble_since", "stalled_since", "started_at", "voids", "secret_asked_at", "delete_asked_at",
-    "delete_sent_at", "deleted_at", "audit_head", "watch_until", "watched", "troubles", "ended_at", "ended_by",
+    "schema_version", "id", "version", "write", "state", "track", "team", "channel", "requested_by", "requested_at",
+    "plan", "attempt", "names", "made", "throwaways_used", "approvals_required", "self_approval", "stop", "note",
+    "retry_at", "step_since", "trouble_since", "stalled_since", "started_at", "voids", "secret_asked_at",
+    "delete_asked_at", "delete_sent_at", "deleted_at", "audit_head", "watch_until", "watched", "troubles",
+    "ended_at", "ended_by",
 }  # fmt: skip
 """What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""
 

@@ -93,13 +93,30 @@ async def test_a_rotation_that_is_gone_is_not_brought_back(store, redis):
         await save(store, first.but(note="again"))
 
 
-async def test_the_same_write_again_is_fine_and_is_logged_once(store):
+class Repeating(Redis):
+    """A client that did not hear the answer, and sends every script once more."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        answer = await super().execute_command(*args, **options)
+        return await super().execute_command(*args, **options) if args[0] == "EVALSHA" else answer
+
+
+async def test_the_same_write_again_is_fine_and_is_logged_once(store, redis_url):
     """An answer that was lost makes the client write again; nothing has gone wrong then."""
     first = await save(store, rotation())
-    once = await save(store, first.but(note="n"))
-    again = await save(store, first.but(note="n"))
+    async with Repeating.from_url(redis_url, decode_responses=True) as client:
+        once = await save(Store(client), first.but(note="n"))
 
-    assert once == again
+    assert await store.load("rabc123") == once
+    assert len(await trail(store)) == 2
+
+
+async def test_of_two_that_write_the_same_in_the_same_moment_one_wins(store):
+    """Two forms with different secrets make the same record, and only one of them may create a key."""
+    first = await save(store, rotation())
+    outcomes = await asyncio.gather(*(save(store, first.but(note="n")) for _ in range(2)), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes if isinstance(outcome, Exception)] == [Conflict]
     assert len(await trail(store)) == 2
 
 

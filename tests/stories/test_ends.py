@@ -189,6 +189,19 @@ async def test_a_roll_back_that_cannot_be_verified_stops_and_goes_on_when_it_can
     assert await stage.state() is State.ROLLED_BACK
 
 
+async def test_a_model_that_someone_deletes_during_a_roll_back_does_not_hold_it_up(stage: Stage) -> None:
+    card = await begun(stage, "waiting for an approver")
+    stage.aisix.upstream.set("sk-old-0123456789abcdef", 500)
+    await stage.press("Roll back", card)
+    await stage.says(card, "verifying on the old key")
+    for model in [m for m in stage.aisix.models.values() if m.provider_key_id == stage.key_named(KEY).id]:
+        stage.aisix.remove(model)
+
+    await stage.says(card, "rolled back")
+
+    assert "Stopped:" not in stage.thread(card)
+
+
 async def test_a_soak_delays_the_question_to_the_approver(bare_stage: Stage) -> None:
     bare_stage.overrides["SOAK"] = "2"
     async with bare_stage.bot():
