@@ -4,7 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: demo play comparison test check audit bench run format golden lock clean
+# So that a seed that fails fails again.
+export PYTHONHASHSEED ?= 0
+
+.PHONY: demo play comparison test soak check audit bench run format golden lock clean
 
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
@@ -17,6 +20,9 @@ comparison: $(READY)  ## what a wrong secret costs callers: by hand, and by the 
 
 test: $(READY)  ## every test; they wait more than they work, so five processes suit two cores
 	$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
+
+soak: $(READY)  ## what takes minutes; SOAK_SECONDS says how many seconds each of it (60)
+	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -18,6 +20,36 @@ for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROX
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files again")
+    parser.addoption("--seed", action="append", type=int, help="run this seed's schedule, and no other")
+
+
+Tried = Callable[..., None]
+
+
+@pytest.fixture
+def tried(record_property: Callable[[str, object], None]) -> Tried:
+    """Count what was tried under a name: the numbers stand at the end of the run."""
+
+    def count(what: str, **numbers: int) -> None:
+        record_property(TRIED, {"what": what, **numbers})
+
+    return count
+
+
+TRIED = "tried"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Add up what was tried in every process, and say it."""
+    totals: dict[str, Counter[str]] = {}
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == TRIED and report.when == "call":
+                numbers = {key: number for key, number in value.items() if key != "what"}
+                totals.setdefault(value["what"], Counter()).update(numbers)
+    for what, numbers in sorted(totals.items()):
+        said = ", ".join(f"{number:,} {name}" for name, number in numbers.items())
+        terminalreporter.write_line(f"tried: {what}: {said}")
 
 
 @pytest.fixture(scope="session")

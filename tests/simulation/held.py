@@ -1,0 +1,85 @@
+"""The bot's client of the real Valkey, held: every command waits for its turn, and may be lost on the way."""
+
+import asyncio
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as Away
+
+from tests.simulation.clockwork import ACTOR, Actor, Switchboard
+from tests.simulation.laws import Laws
+
+LONG = 1000
+"""The server's time is not the simulation's: there a lease lasts so much longer, and ends when it is told to."""
+
+
+class HeldRedis(Redis):
+    """Redis as an actor meets it."""
+
+    switchboard: Switchboard
+    laws: Laws
+    leases: dict[str, tuple[float, Actor | None]]
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Wait for a turn, and carry the command out."""
+
+        async def carry_out() -> Any:
+            answer = await self._carry_out(*_with_long_leases(args), **options)
+            self._notice(args, answer)
+            return answer
+
+        return await self.switchboard.call(f"redis {_said(args)}", carry_out, lambda fate: Away(str(fate)))
+
+    async def _carry_out(self, *args: Any, **options: Any) -> Any:
+        self.switchboard.in_flight += 1
+        try:
+            return await super().execute_command(*args, **options)
+        finally:
+            self.switchboard.in_flight -= 1
+
+    def _notice(self, args: tuple[Any, ...], answer: Any) -> None:
+        lease = _lease(args)
+        if lease is not None:
+            self._notice_lease(lease, args, answer)
+        elif args[0] == "GET" and str(args[1]).startswith("keyturn:rotation:"):
+            self.laws.read()
+        elif args[0] == "EVALSHA" and str(args[3]).startswith("keyturn:rotation:") and answer == "OK":
+            self.laws.saved(args[3 + args[2]])
+
+    def _notice_lease(self, lease: str, args: tuple[Any, ...], answer: Any) -> None:
+        if args[0] == "EVALSHA" and len(args) == 5:
+            self.leases.pop(lease, None)
+        elif answer:
+            seconds = args[args.index("PX") + 1] if "PX" in args else args[-1]
+            self.leases[lease] = (self.switchboard.now + seconds / 1000, ACTOR.get())
+
+    async def expire_leases(self) -> None:
+        """End the leases whose time has come, unless their holder lives and renews them."""
+        for lease, (until, holder) in list(self.leases.items()):
+            if until <= self.switchboard.now and (holder is None or holder.killed or holder.over):
+                del self.leases[lease]
+                await self._carry_out("DEL", lease)
+
+
+def _lease(args: tuple[Any, ...]) -> str | None:
+    name = str(args[1] if args[0] == "SET" else args[3] if args[0] == "EVALSHA" and len(args) > 3 else "")
+    return name if name.startswith("keyturn:lease:") else None
+
+
+def _with_long_leases(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    if _lease(args) is None or (args[0] == "EVALSHA" and len(args) == 5):
+        return args
+    place = args.index("PX") + 1 if "PX" in args else len(args) - 1
+    return (*args[:place], args[place] * LONG, *args[place + 1 :])
+
+
+def _said(args: tuple[Any, ...]) -> str:
+    return f"{args[0]} {args[3] if args[0] == 'EVALSHA' else args[1] if len(args) > 1 else ''}"
+
+
+async def held(url: str, switchboard: Switchboard, laws: Laws) -> HeldRedis:
+    """Connect."""
+    redis = HeldRedis.from_url(url, decode_responses=True)
+    redis.switchboard, redis.laws, redis.leases = switchboard, laws, {}
+    await asyncio.sleep(0)
+    return redis

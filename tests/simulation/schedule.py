@@ -1,0 +1,247 @@
+"""One seed's schedule: what happens in it, and how everything comes to an end afterwards."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from redis import Redis
+
+from bot import audit
+from bot.policy import Action, offered
+from bot.rotation import Rotation, State
+from tests.simulation import deeds
+from tests.simulation.clockwork import Actor, Fate, Loop, Switchboard
+from tests.simulation.laws import Broken
+from tests.simulation.town import APPROVERS, OLD_SECRET, Town, fixed, populated, wired
+
+Deed = Callable[[Town], None]
+
+DEEDS: dict[Deed, int] = {
+    deeds.work: 60,
+    deeds.press: 18,
+    deeds.wait: 25,
+    deeds.sweep: 4,
+    deeds.jump: 2,
+    deeds.rivals: 3,
+    deeds.both_approve: 2,
+    deeds.work_twice: 3,
+    deeds.lose_a_hint: 1,
+    deeds.ask: 1,
+    deeds.kill_one: 2,
+    deeds.kill_all: 1,
+    deeds.change_approvers: 1,
+    deeds.provider_acts_up: 1,
+    deeds.replica_acts_up: 2,
+}
+"""What happens, and how often beside the rest."""
+
+FAULTS: dict[Fate, int] = {
+    Fate.LOST: 3,
+    Fate.UNHEARD: 4,
+    Fate.ERROR: 2,
+    Fate.ERROR_AFTER: 2,
+    Fate.LIMITED: 2,
+    Fate.GARBAGE: 1,
+    Fate.KILLED: 2,
+    Fate.KILLED_AFTER: 3,
+}
+STEPS = 150
+SENSIBLE = 400
+"""Rounds in which everything has to come to an end once people are sensible and nothing fails."""
+PATIENT = 3
+"""Stops after which people give up and roll back."""
+
+
+@dataclass
+class Run:
+    """What a seed came to."""
+
+    seed: int
+    actions: int = 0
+    turns: int = 0
+    faults: int = 0
+    rotations: int = 0
+    states: dict[str, int] = field(default_factory=dict)
+    trace: list[str] = field(default_factory=list)
+    broken: str = ""
+
+
+def run(seed: int, redis_url: str, steps: int = STEPS) -> Run:
+    """Run a seed's schedule, to its end or to the first law that is broken."""
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()
+    chance = Random(seed)
+    switchboard = Switchboard(chance)
+    loop = Loop(switchboard)
+    try:
+        with fixed(seed) as errors:
+            return loop.run_until_complete(_Director(seed, switchboard, errors, steps).run(redis_url))
+    finally:
+        loop.close()
+
+
+class _Director:
+    def __init__(self, seed: int, switchboard: Switchboard, errors: list[dict[str, Any]], steps: int) -> None:
+        self.switchboard, self.random, self._errors, self._steps = switchboard, switchboard.random, errors, steps
+        self.town = Town(switchboard, populated(self.random))
+        self.result = Run(seed)
+        self._helped: Counter[str] = Counter()
+        self._rate = self.random.choice((0.0, 0.0, 0.01, 0.03))
+        self._drift = self.random.choice((0.0, 0.0, 0.01, 0.04))
+
+    async def run(self, redis_url: str) -> Run:
+        with ExitStack() as stack:
+            stack.enter_context(wired(self.town))
+            async with self.town.open(redis_url):
+                try:
+                    await self._misbehave()
+                    await self._end_well()
+                    await self._explained()
+                except Broken as broken:
+                    self.result.broken = str(broken)
+                finally:
+                    await self._stop()
+        return self._told()
+
+    def _told(self) -> Run:
+        told = self.result
+        told.actions, told.turns = self.town.actions, self.switchboard.turns
+        told.rotations, told.states = len(self.town.laws.records), dict(self.town.laws.states)
+        told.trace = self.switchboard.trace
+        for error in self._errors if told.broken else ():
+            told.trace.append(f"LOG {error}")
+        return told
+
+    async def _stop(self) -> None:
+        for actor, _ in self.town.actors:
+            self.switchboard.kill(actor)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=None) if tasks else None
+
+    # --- while all kinds of things happen ---
+
+    async def _misbehave(self) -> None:
+        self.switchboard.fate = self._fate
+        deeds.ask(self.town, "OpenAI production", "U_REQUESTER")
+        for _ in range(self._steps):
+            deed = self._deed()
+            self.switchboard.note(deed.__name__.upper())
+            deed(self.town)
+            self.town.wire.project()
+            await self._let(self.random.choice((0, 1, 3, 8, 20, 60)))
+
+    def _deed(self) -> Deed:
+        if not self._open() and self.random.random() < 0.3:
+            return deeds.ask
+        if self.random.random() < self._drift:
+            return self.random.choice(deeds.DRIFT)
+        return self.random.choices(list(DEEDS), list(DEEDS.values()))[0]
+
+    def _fate(self, actor: Actor, what: str) -> Fate:
+        if self.random.random() >= self._rate:
+            return Fate.WELL
+        self.result.faults += 1
+        if what.startswith("POST control-plane/provider_keys") and self.random.random() < 0.3:
+            return Fate.LATE
+        return self.random.choices(list(FAULTS), list(FAULTS.values()))[0]
+
+    async def _let(self, turns: int) -> None:
+        await self.switchboard.let(turns)
+        await self.town.redis.expire_leases()
+        self.town.laws.check()
+
+    # --- when people are sensible and nothing fails any more ---
+
+    async def _end_well(self) -> None:
+        self.switchboard.note("FROM HERE ON ALL IS WELL")
+        self.switchboard.fate = lambda *_: Fate.WELL
+        self._mend()
+        for _ in range(SENSIBLE):
+            if await self._is_over():
+                return
+            await self._turn_well()
+        left = [f"{r.id} {r.state} {r.stop.sentence if r.stop else r.note}" for r in self._open()]
+        raise Broken(f"every rotation comes to an end: {left}")
+
+    def _mend(self) -> None:
+        self.town.people.approvers = set(APPROVERS)
+        self.town.wire.behind.clear()
+        for secret in (OLD_SECRET, *self.town.good_secrets):
+            self.town.aisix.upstream.accept(secret)
+        for replica in self.town.aisix.all_replicas():
+            replica.down = False
+
+    async def _turn_well(self) -> None:
+        town = self.town
+        town.wire.project()
+        for key in town.hints.due():
+            town.take(key)
+        town.sweep()
+        await self._let(10_000)
+        for rotation in self._open():
+            self._help(rotation)
+        await self._let(10_000)
+        self.switchboard.now += min(max(self.switchboard.next_timer or 0, 1), 60)
+
+    def _open(self) -> list[Rotation]:
+        return [record for record in self.town.laws.records.values() if not record.is_over]
+
+    def _help(self, rotation: Rotation) -> None:
+        """Press what a sensible person presses on the card as it is shown."""
+        shown = self.town.board.cards.get(rotation.id, [rotation])[-1]
+        if shown.version != rotation.version:
+            return
+        buttons = offered(shown)
+        if shown.state is State.AWAITING_SECRET:
+            deeds.give(self.town, shown, shown.requested_by, self.town.secret())
+        elif shown.state is State.AWAITING_APPROVAL:
+            for who in set(APPROVERS) - {shown.requested_by}:
+                deeds.approve(self.town, shown, who)
+        elif shown.state is State.BLOCKED and buttons:
+            self._clear_the_way(shown)
+            self._helped[shown.id] += 1
+            tired = self._helped[shown.id] > PATIENT and Action.ROLL_BACK in buttons
+            action = Action.ROLL_BACK if tired else self.random.choice(buttons)
+            deeds.PRESSES[action](self.town, shown, _fitting(shown, action))
+
+    def _clear_the_way(self, shown: Rotation) -> None:
+        """Do what the card asks for: routes are pointed by hand, keys allowed, and settings made alike."""
+        aisix = self.town.aisix
+        for route in list(aisix.store.passthrough_routes.values()):
+            aisix.remove(route)
+        for key in aisix.provider_keys.values():
+            aisix.edit(key, allowed_environments=list(aisix.store.environments))
+        old, new = shown.plan.old_key, aisix.provider_keys.get(shown.replacement_id or "")
+        like = aisix.provider_keys[old.id].fields if old.id in aisix.provider_keys else old.settings
+        if new and new.fields.get("api_base") != like.get("api_base"):
+            aisix.edit(new, api_base=like.get("api_base"))
+
+    async def _is_over(self) -> bool:
+        shown = {id_: seen[-1].version for id_, seen in self.town.board.cards.items()}
+        records = self.town.laws.records
+        behind = [id_ for id_, record in records.items() if id_ in shown and shown[id_] != record.version]
+        return not self._open() and not behind and not any(not task.done() for _, task in self.town.actors)
+
+    async def _explained(self) -> None:
+        """See that the audit trail is whole and explains every record, and that nothing is left over."""
+        try:
+            lines = [line async for line in self.town.store.trail()]
+            entries = audit.verified(lines)
+            records = await self.town.store.standings(audit.standings(entries))
+            audit.check_records(records, entries, entries)
+        except audit.Fault as fault:
+            raise Broken(f"the audit trail explains the records: {fault}") from None
+        for record in self.town.laws.records.values():
+            self.town.laws.nothing_left(record)
+        self.town.laws.check()
+
+
+def _fitting(shown: Rotation, action: Action) -> str:
+    others = [who for who in APPROVERS if who != shown.requested_by]
+    return others[0] if action is Action.ACCEPT_UNPROVED else shown.requested_by

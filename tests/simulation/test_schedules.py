@@ -1,0 +1,54 @@
+"""Random schedules of people, faults, crashes and time: whatever happens, no law is broken and everything ends.
+
+`make test ARGS="tests/simulation --seed 24"` runs one seed again, and prints what happened in it.
+"""
+
+import os
+import time
+from itertools import count
+
+import pytest
+
+from tests.simulation.schedule import Run, run
+
+SEEDS = range(24)
+SOAK_FROM = 1_000_000
+LAST = 150
+"""Lines of a seed's story that are shown where a law is broken."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("seed")
+        metafunc.parametrize("seed", wanted or SEEDS)
+
+
+def told(found: Run) -> str:
+    again = f'make test ARGS="tests/simulation --seed {found.seed}"'
+    return "\n".join(["", *found.trace[-LAST:], "", f"Seed {found.seed}: {found.broken}", f"Again: {again}"])
+
+
+def test_whatever_happens_no_law_is_broken_and_every_rotation_ends(seed, redis_url, tried):
+    found = run(seed, redis_url)
+
+    tried("schedules", seeds=1, actions=found.actions, calls=found.turns, faults=found.faults)
+    assert not found.broken, told(found)
+
+
+def test_the_same_seed_tells_the_same_story(redis_url):
+    assert run(3, redis_url, steps=40).trace == run(3, redis_url, steps=40).trace
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_a_long_soak_breaks_no_law(redis_url, tried):
+    end = time.monotonic() + float(os.environ.get("SOAK_SECONDS", "60"))
+    broken: list[str] = []
+    for seed in count(int(os.environ.get("SOAK_FROM", SOAK_FROM))):
+        if time.monotonic() > end:
+            break
+        found = run(seed, redis_url)
+        tried("schedules", seeds=1, actions=found.actions, calls=found.turns, faults=found.faults)
+        broken += [told(found)] if found.broken else []
+
+    assert not broken, "\n".join(broken)

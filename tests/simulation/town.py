@@ -1,0 +1,289 @@
+"""A bot in a simulation: the real service, engine, worker and store, and the people and servers around them."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import httpx
+import structlog
+from pydantic import SecretStr, TypeAdapter
+from redis.exceptions import ConnectionError as Away
+
+from bot.control_plane import ControlPlane
+from bot.engine import Engine
+from bot.errors import KeyturnError, Unanswerable
+from bot.gateway import Gateways, GatewaySettings
+from bot.jobs import ADVANCE, Jobs
+from bot.policy import Person
+from bot.rotation import Rotation
+from bot.service import RotationService, Rules
+from bot.status import StatusPages
+from bot.steps.common import World
+from bot.store import Store
+from bot.worker import Work
+from handlers.views.card import card
+from handlers.views.thread import checklist, milestones
+from sandbox.aisix import Aisix, Switches
+from tests.bot.values import limits
+from tests.simulation.clockwork import ACTOR, Actor, Killed, Switchboard
+from tests.simulation.held import held
+from tests.simulation.laws import Laws
+from tests.simulation.wire import CONTROL_PLANE, Wire
+
+BEGIN = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
+OLD_SECRET = "sk-old-0123456789abcdef"
+REQUESTERS = ("U_REQUESTER", "U_OTHER")
+APPROVERS = ("U_APPROVER", "U_SECOND", "U_REQUESTER")
+EVERYBODY = (*REQUESTERS, "U_APPROVER", "U_SECOND", "U_MEMBER", "U_GUEST")
+LEASE = timedelta(seconds=2)
+
+
+class People:
+    """Slack, as far as it knows who is who."""
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
+        self.approvers = set(APPROVERS)
+
+    async def person(self, user_id: str) -> Person:
+        async def answer() -> Person:
+            return Person(id=user_id, guest=user_id == "U_GUEST")
+
+        return await self._switchboard.call("slack users.info", answer, _slack_is_away)
+
+    async def members(self, group_id: str) -> frozenset[str]:
+        async def answer() -> frozenset[str]:
+            return frozenset(self.approvers)
+
+        found = await self._switchboard.call("slack usergroups.users.list", answer, _slack_is_away)
+        actor = ACTOR.get()
+        if actor:
+            actor.vouched |= found
+        return found
+
+
+def _slack_is_away(_: object) -> Exception:
+    return Unanswerable("Slack does not tell.")
+
+
+class Board:
+    """Where rotations are shown, and what of them has been: people act on what they see."""
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
+        self.cards: dict[str, list[Rotation]] = {}
+
+    async def show(self, rotation: Rotation) -> timedelta | None:
+        async def post() -> None:
+            card(rotation), checklist(rotation), list(milestones(rotation, ""))
+            seen = self.cards.setdefault(rotation.id, [])
+            if not seen or seen[-1].version < rotation.version:
+                seen.append(rotation)
+
+        try:
+            await self._switchboard.call("slack chat.update", post, _slack_is_away)
+        except Unanswerable:
+            return timedelta(seconds=5)
+        return None
+
+
+class Hints:
+    """The queue, at its worst: hints are lost, given twice, and taken in any order."""
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
+        self.waiting: dict[str, tuple[str, str, float]] = {}
+
+    async def enqueue(self, what: str, *, key: str, rotation_id: str, scheduled: int, **_: Any) -> None:
+        async def put() -> None:
+            at = scheduled - BEGIN.timestamp() if scheduled else 0
+            self.waiting.setdefault(key, (what, rotation_id, at))
+
+        await self._switchboard.call(f"saq {what}", put, lambda fate: Away(str(fate)))
+
+    def due(self) -> list[str]:
+        """Name the hints that a worker could take."""
+        return [key for key, (*_, at) in self.waiting.items() if at <= self._switchboard.now]
+
+
+class Town:
+    """Everything that a schedule acts on and looks at."""
+
+    def __init__(self, switchboard: Switchboard, aisix: Aisix) -> None:
+        self.switchboard, self.aisix = switchboard, aisix
+        self.random = switchboard.random
+        self.laws = Laws(aisix, switchboard)
+        self.wire = Wire(switchboard, aisix, self.laws)
+        self.people, self.board, self.hints = People(switchboard), Board(switchboard), Hints(switchboard)
+        self.actors: list[tuple[Actor, asyncio.Task[Any]]] = []
+        self.clicks = 0
+        self.good_secrets: list[str] = []
+        self.actions = 0
+
+    @asynccontextmanager
+    async def open(self, redis_url: str) -> AsyncIterator["Town"]:
+        """Connect the bot's parts."""
+        chance = self.random.random
+        self.rules = Rules(
+            requesters=None,
+            approvers=frozenset({"S_APPROVERS"}),
+            approvals_required=1 if chance() < 0.6 else 2,
+            self_approval=chance() < 0.1,
+        )
+        self.laws.self_approval = self.rules.self_approval
+        gateways = TypeAdapter(dict[str, GatewaySettings]).validate_python(self.wire.settings())
+        redis = await held(redis_url, self.switchboard, self.laws)
+        token = SecretStr(self.aisix.admin_token)
+        async with (
+            redis,
+            ControlPlane(CONTROL_PLANE, token, timeout=2, concurrency=16, attempts=2) as control_plane,
+            Gateways(gateways, timeout=2, concurrency=8, now=self.now) as probes,
+            StatusPages(gateways, timeout=2, now=self.now) as status,
+        ):
+            self.redis = redis
+            self.store, jobs = Store(redis), Jobs(self.hints)  # type: ignore[arg-type]
+            self.world = World(control_plane, probes, status, _limits(self.random), self.now)
+            engine = Engine(self.store, jobs, self.world, lease=LEASE)
+            self.work = Work(self.store, jobs, engine, self.board, self.world)
+            self.service = RotationService(
+                store=self.store,
+                jobs=jobs,
+                control_plane=control_plane,
+                directory=self.people,
+                rules=self.rules,
+                gateways=probes.environments,
+                now=self.now,
+                pepper=SecretStr("pepper of sixteen and more") if chance() < 0.5 else None,
+            )
+            yield self
+
+    def now(self) -> datetime:
+        return BEGIN + timedelta(seconds=self.switchboard.now)
+
+    def begin(self, actor: Actor, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Have *actor* do *work* beside everything else."""
+        ACTOR.set(actor)
+        task = asyncio.get_running_loop().create_task(self._acting(actor, work))
+        ACTOR.set(None)
+        self.actors = [(one, its) for one, its in self.actors if not its.done()]
+        self.actors.append((actor, task))
+        self.actions += 1
+        return task
+
+    async def _acting(self, actor: Actor, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except KeyturnError as told:
+            self.switchboard.note(f"  {actor.name} by {actor.who or 'keyturn'}: {told}")
+        except (Killed, asyncio.CancelledError):
+            pass
+        except BaseExceptionGroup as many:
+            if many.split(Killed)[1] is not None:
+                self._surprised(actor, many)
+        except Exception as surprise:  # noqa: BLE001 - any other one is a finding
+            self._surprised(actor, surprise)
+        finally:
+            actor.over = True
+
+    def _surprised(self, actor: Actor, surprise: BaseException) -> None:
+        self.laws.breach("nothing is raised that is not for people", f"{actor.name}: {surprise!r}")
+
+    def take(self, key: str) -> None:
+        """Have a worker take a hint."""
+        what, rotation_id, _ = self.hints.waiting.pop(key)
+        job = self.work.advance if what == ADVANCE else self.work.announce
+        self.begin(Actor(what, rotation_id), job({}, rotation_id=rotation_id))
+
+    def sweep(self) -> None:
+        """Have a worker look for what was forgotten."""
+        self.begin(Actor("sweep"), self.work.sweep())
+
+    def secret(self) -> str:
+        """Make a secret that the provider takes."""
+        secret = f"sk-good-{len(self.good_secrets)}-{self.random.getrandbits(64):016x}"
+        self.good_secrets.append(secret)
+        self.aisix.upstream.accept(secret)
+        return secret
+
+
+def _limits(chance: Random) -> Any:
+    return limits(
+        probes=chance.choice((1, 2)),
+        soak=chance.choice((0, 0, 45)),
+        watch=chance.choice((0, 0, 60)),
+        patience=60,
+        create_grace=15,
+        verify=20,
+        projection=20,
+        waves=chance.choice(((), (1,))),
+        evidence_max_age=chance.choice((3600, 86_400)),
+    )
+
+
+def populated(chance: Random) -> Aisix:
+    """A small tenant, each with other habits."""
+    switches = Switches(
+        delete_referenced=chance.choice(("allow", "allow", "409")),
+        duplicate_display_name=chance.choice(("allow", "409")),
+        model_create=chance.random() < 0.8,
+        status_urls=chance.random() < 0.4,
+        create_answer=chance.choice(("top", "data", "provider_key")),
+        metric_labels=chance.choice(("names", "full")),
+        model_key_reference=chance.choice(("provider_key_id", "provider_key_id", "provider_key")),
+        cooldown=0.0,
+    )
+    aisix = Aisix(switches, {"production": chance.choice((1, 2)), "staging": 1})
+    key = aisix.add_key("OpenAI production", secret=OLD_SECRET)
+    other = aisix.add_key("Other key", secret="sk-other-0123456789abc", environments=["production"])
+    chat = aisix.add_model("production", "chat-large", key=key, upstream="gpt-4o")
+    aisix.add_model("staging", "chat-large", key=key, upstream="gpt-4o")
+    aisix.add_model("production", "unrelated", key=other, upstream="gpt-4o")
+    aisix.add_model("production", "chat-any", kind="routing", targets=[chat])
+    return aisix
+
+
+@contextmanager
+def fixed(seed: int) -> Iterator[list[dict[str, Any]]]:
+    """Take chance from the seed, everywhere in this process, and the log away from the terminal; yield its errors."""
+    errors: list[dict[str, Any]] = []
+    chance = Random(f"chance {seed}")
+    before = (os.urandom, random._urandom, random.getstate(), structlog.get_config())  # type: ignore[attr-defined]  # noqa: SLF001
+    os.urandom = random._urandom = chance.randbytes  # type: ignore[attr-defined]  # noqa: SLF001
+    random.seed(seed)
+
+    def keep(_: Any, method: str, event: Any) -> Any:
+        if method in ("error", "exception"):
+            errors.append(event)
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[keep], cache_logger_on_first_use=False)
+    try:
+        yield errors
+    finally:
+        os.urandom, random._urandom, state, config = before  # type: ignore[attr-defined]  # noqa: SLF001
+        random.setstate(state)
+        structlog.configure(**config)
+
+
+@contextmanager
+def wired(town: Town) -> Iterator[None]:
+    """Have every request of httpx carried by the town's wire."""
+
+    class Carried(httpx.AsyncBaseTransport):
+        def __init__(self, **_: Any) -> None:
+            """Open nothing."""
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return await town.wire.handle(request)
+
+    real = httpx._client.AsyncHTTPTransport  # noqa: SLF001 - where a client finds what carries its requests
+    httpx._client.AsyncHTTPTransport = Carried  # type: ignore[misc, assignment]  # noqa: SLF001
+    try:
+        yield
+    finally:
+        httpx._client.AsyncHTTPTransport = real  # type: ignore[misc]  # noqa: SLF001

@@ -1,0 +1,168 @@
+"""The way from the bot's clients to the sandbox's AISIX, without sockets: httpx on one side, aiohttp on the other."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+from aiohttp import HttpVersion11, web
+from aiohttp.http_parser import RawRequestMessage
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from sandbox.aisix import Aisix
+from sandbox.aisix.faults import GARBAGE
+from tests.simulation.clockwork import ACTOR, Fate, Switchboard
+from tests.simulation.laws import Laws
+
+Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
+CONTROL_PLANE = "http://control-plane/api"
+
+
+class Line:
+    """A connection, as far as a handler looks at it."""
+
+    ssl_context = peername = sockname = None
+
+    def __init__(self) -> None:
+        self.transport, self.closed = self, False
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_extra_info(self, _: str) -> None:
+        return None
+
+
+class Body:
+    """A request's body, all of it there."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def at_eof(self) -> bool:
+        return not self._content
+
+    def set_read_chunk_size(self, _: int) -> None:
+        """It is in one piece."""
+
+    async def readany(self) -> bytes:
+        content, self._content = self._content, b""
+        return content
+
+
+class Refusal(Exception):
+    """Carries an answer that is sent instead of the real one."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+class Wire:
+    """Carries requests to the control plane, the gateways and the replicas' status pages, a turn each."""
+
+    def __init__(self, switchboard: Switchboard, aisix: Aisix, laws: Laws) -> None:
+        self._switchboard, self._aisix, self._laws = switchboard, aisix, laws
+        self._control_plane = aisix.control_plane.app()
+        self._control_plane.freeze()
+        self.behind: set[Any] = set()
+        """Replicas that have not taken the last changes yet."""
+
+    def settings(self) -> dict[str, Any]:
+        """What points a bot here."""
+        return {
+            environment.id: {
+                "url": f"http://{environment.name}",
+                "caller_key": self._aisix.caller_key(environment.name),
+                "status_urls": self._status_urls(environment.name) if self._aisix.switches.status_urls else [],
+                "replicas": len(self._aisix.replicas(environment.name)),
+            }
+            for environment in self._aisix.store.environments.values()
+        }
+
+    def _status_urls(self, environment: str) -> list[str]:
+        return [f"http://{environment}.{number}" for number, _ in enumerate(self._aisix.replicas(environment))]
+
+    async def handle(self, request: httpx.Request) -> httpx.Response:
+        """Carry a request there and its answer back, or neither."""
+        what = f"{request.method} {request.url.host}{request.url.path.removeprefix('/api')}"
+        body = await request.aread()
+
+        def fail(fate: Fate) -> Exception:
+            return self._failure(fate, request, body)
+
+        try:
+            return await self._switchboard.call(what, lambda: self._carry(request, body), fail)
+        except Refusal as refusal:
+            return refusal.response
+
+    def _failure(self, fate: Fate, request: httpx.Request, body: bytes) -> Exception:
+        match fate:
+            case Fate.LOST:
+                return httpx.ConnectError("lost", request=request)
+            case Fate.LATE:
+                asyncio.get_running_loop().call_later(3, self._take_effect_late, request, body)
+                return httpx.ReadTimeout("given up", request=request)
+            case Fate.UNHEARD:
+                return httpx.ReadError("unheard", request=request)
+            case Fate.LIMITED:
+                return Refusal(httpx.Response(429, headers={"Retry-After": "2"}, json={}))
+            case Fate.GARBAGE:
+                return Refusal(httpx.Response(200, text=GARBAGE))
+            case _:
+                return Refusal(httpx.Response(500, json={}))
+
+    def _take_effect_late(self, request: httpx.Request, body: bytes) -> None:
+        self._late = asyncio.get_running_loop().create_task(self._carry(request, body))
+
+    async def _carry(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        actor = ACTOR.get()
+        serve = self._place(request.url)
+        if request.url.host == "control-plane":
+            self._laws.asked(actor, request.method, request.url.path.removeprefix("/api"), body)
+        line = Line()
+        response = await _answer(serve, _as_seen_there(request, body, line))
+        if line.closed:
+            raise httpx.ReadError("dropped", request=request)
+        if request.url.host == "control-plane" and request.method != "GET":
+            self.project()
+            self._laws.done(actor, request.method, request.url.path.removeprefix("/api"), response.status)
+        return httpx.Response(response.status, headers=list(response.headers.items()), content=response.body or b"")
+
+    def project(self) -> None:
+        """Have the replicas that keep up take every change."""
+        for replica in self._aisix.all_replicas():
+            if replica not in self.behind:
+                replica.catch_up()
+
+    def _place(self, url: httpx.URL) -> Serve:
+        if url.host == "control-plane":
+            return self._control_plane._handle  # noqa: SLF001 - what a server calls
+        environment, _, number = url.host.partition(".")
+        replicas = self._aisix.replicas(environment)
+        if number:
+            return replicas[int(number)].status.handle
+        up = [replica for replica in replicas if not replica.down]
+        return self._switchboard.random.choice(up or replicas).handle
+
+
+async def _answer(serve: Serve, request: web.Request) -> Any:
+    try:
+        return await serve(request)
+    except web.HTTPException as error:
+        return web.Response(status=error.status, text=HTTPStatus(error.status).phrase)
+
+
+def _as_seen_there(request: httpx.Request, body: bytes, line: Line) -> web.Request:
+    headers = CIMultiDictProxy(CIMultiDict(request.headers.items()))
+    path = request.url.raw_path.decode()
+    message = RawRequestMessage(
+        request.method, path, HttpVersion11, headers, request.headers.raw, False, None, False, False, URL(path)
+    )
+    parts: Any = (message, Body(body), line, None, None)
+    return web.Request(*parts, asyncio.get_running_loop())
