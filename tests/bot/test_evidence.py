@@ -762,6 +762,62 @@ def test_no_green_light_that_proves_nothing_passes(case):
     assert not (nothing and has_passed(everything))
 
 
+@st.composite
+def good_observations(draw):
+    """One that passes, of one to three replicas with callers of their own."""
+    counts = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3))
+    urls = [f"http://replica-{number}:9090" for number in range(len(counts))]
+    looks = [
+        sight({"url": url, "counts": {MODEL: Served(old=7)}, "old": 7, "total": 7}, url=url, old=7, total=7 + count,
+              counts={MODEL: Served(old=7, new=count)})
+        for url, count in zip(urls, counts, strict=True)
+    ]  # fmt: skip
+    passes = draw(st.integers(1, sum(counts)))
+    projected = draw(st.sampled_from(["", "everywhere"]))
+    return observed(*looks, passes=passes, wanted=draw(st.integers(0, passes)), projected=projected)
+
+
+def unlike(answer):
+    return lambda everything, _: everything.but(answer=seen(status=200, **answer))
+
+
+def shown(change):
+    """Have one replica show something else."""
+
+    def flawed(everything, place):
+        looks = list(everything.sights)
+        one = looks[place % len(looks)]
+        looks[place % len(looks)] = one.but(now=change(one.now))
+        return everything.but(sights=tuple(looks))
+
+    return flawed
+
+
+def with_old(one):
+    more = one.served(MODEL)._replace(old=one.served(MODEL).old + 5)
+    return one.but(counts={**(one.counts or {}), MODEL: more}, old=one.old + 5, total=one.total + 5)
+
+
+FLAWS = {
+    "a cache hit": unlike({"cache": "hit"}),
+    "an unexpected served-by": unlike({"served_by": "chat-backup"}),
+    "a replica that rejected the model": shown(lambda r: r.but(rejected=(MODEL,), rejects=1)),
+    "a replica that rejected the key": shown(lambda r: r.but(rejected=(NEW,), rejects=1)),
+    "a replica that rejected it knows not what": shown(lambda r: r.but(rejects_more=True)),
+    "a replica that lags": shown(lambda r: r.but(throwaways=())),
+    "a replica that is cut off": shown(lambda r: r.but(connected=False, throwaways=None)),
+    "a replica that is out of sync": shown(lambda r: r.but(state="out_of_sync", throwaways=None)),
+    "a count on the old key": shown(with_old),
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
+@given(good=good_observations(), place=st.integers(0, 2))
+def test_no_observation_with_one_of_these_flaws_passes_however_good_the_rest_is(flaw, good, place):
+    assert has_passed(good)
+    assert not has_passed(flaw(good, place))
+
+
 @many
 @given(observations())
 def test_a_proof_needs_the_counters_of_every_replica_there_is(case):
@@ -816,11 +872,6 @@ def rise_of(one):
 
 
 RANK = {PROVED: 2, LIKELY: 1}
-
-
-def with_old(one):
-    more = one.served(MODEL)._replace(old=one.served(MODEL).old + 5)
-    return one.but(counts={**(one.counts or {}), MODEL: more}, old=one.old + 5, total=one.total + 5)
 
 
 AGAINST = {
