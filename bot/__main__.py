@@ -21,9 +21,9 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import auditor, check, http, logs
+from bot import auditor, check, doctor, http, logs
 from bot.engine import Engine
-from bot.errors import Unanswerable
+from bot.errors import ApiError, Refused, Unanswerable
 from bot.jobs import Jobs
 from bot.service import Directory, RotationService, Rules
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
@@ -38,6 +38,7 @@ from handlers.answers import Answers
 from handlers.background import Background
 from handlers.http import add_slack
 from handlers.people import SlackDirectory
+from handlers.reception import Reception
 from handlers.slack import UNREACHABLE, reason_of
 from handlers.socket import Socket
 
@@ -190,7 +191,14 @@ def bolt_app(built: Parts, background: Background) -> AsyncApp:
         request_verification_enabled=False,
         signing_secret="checked in handlers.http",  # noqa: S106 - Bolt wants one, even unused
     )
-    service = RotationService(
+    answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
+    register(app, rotations=service_of(built), announcer=built.announcer, answers=answers, background=background)
+    return app
+
+
+def service_of(built: Parts) -> RotationService:
+    """Return what people can ask for."""
+    return RotationService(
         store=built.store,
         jobs=built.jobs,
         control_plane=built.world.control_plane,
@@ -200,9 +208,6 @@ def bolt_app(built: Parts, background: Background) -> AsyncApp:
         now=built.world.now,
         pepper=built.settings.fingerprint_pepper,
     )
-    answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
-    register(app, rotations=service, announcer=built.announcer, answers=answers, background=background)
-    return app
 
 
 @asynccontextmanager
@@ -322,6 +327,47 @@ async def check_all(settings: Settings) -> bool:
             return team, directory_of(slack, team)
 
         return await check.report(settings, world, who=who, socket=lambda token: try_socket(slack, token))
+
+
+@main.command("doctor")
+@click.argument("rotation", required=False)
+@click.option("--adopt", is_flag=True, help="Make its record again: it goes on from where AISIX shows it to be.")
+@click.option("--clean", is_flag=True, help="Take it back: the models to the old key, and what it made away.")
+@click.option("--old", metavar="ID", help="The key that it replaces, where the names do not tell.")
+@click.option("--channel", metavar="C…", help="Where it is to be seen from now on.")
+@click.option("--requester", metavar="U…", help="Who asked for it, and so cannot approve it.")
+@click.option("--yes", is_flag=True, help="Ask for no confirmation.")
+def run_doctor(**given: Any) -> None:
+    """Find half rotations whose record is lost, from AISIX alone, and bring ROTATION (an id) to an end.
+
+    Exit status 0 where nothing is left to do, 1 where something is.
+    """
+    orders = doctor.Orders(**given)
+    if orders.adopt and orders.clean:
+        raise click.UsageError("--adopt and --clean are two ways; choose one.")
+    settings = read_settings()
+    logs.configure("error", settings.log_format)
+    sys.exit(0 if asyncio.run(_attended(settings, orders)) else 1)
+
+
+async def _attended(settings: Settings, orders: doctor.Orders) -> bool:
+    """Let the doctor look and act; what it refuses, and what does not answer, is a sentence."""
+    async with AsyncExitStack() as stack:
+        try:
+            return await (await _doctor(settings, orders, stack)).attend()
+        except (Refused, ApiError) as sentence:
+            click.echo(f"LEFT   {sentence}")
+            return False
+
+
+async def _doctor(settings: Settings, orders: doctor.Orders, stack: AsyncExitStack) -> doctor.Doctor:
+    """Call the doctor; Slack is needed for an adoption alone."""
+    if orders.adopt:
+        built = await stack.enter_async_context(parts(settings))
+        reception = Reception(service_of(built), built.announcer, str(built.team.get("team_id") or ""))
+        return doctor.Doctor(built.store, built.world, settings.lease, orders, reception)
+    store = await store_at(await address_of(settings, stack), settings, stack)
+    return doctor.Doctor(store, await world_of(settings, utc_now, stack), settings.lease, orders)
 
 
 @main.group("audit")

@@ -36,6 +36,9 @@ class Kind(StrEnum):
     REFUSAL = "refusal"
     """What somebody asked for and was not given."""
 
+    REPAIR = "repair"
+    """What `python -m bot doctor` took back of a rotation that has no record."""
+
 
 class Head(NamedTuple):
     """Where the trail ends: the number and the hash of its last entry."""

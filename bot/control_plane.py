@@ -68,6 +68,7 @@ class ControlPlane:
             routes=tuple(route for some in routes for route in some),
             has_routes=bool(routes),
             budgeted_keys=reading.budgeted_keys(budgets),
+            made_at=reading.made_at(keys),
         )
 
     async def _environment(self, env: str, ids: frozenset[str]) -> tuple[list[Model], list[PassthroughRoute] | None]:

@@ -1,6 +1,7 @@
 """What uses a provider key, and what will be done about it. Pure: an inventory goes in, a plan comes out."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -87,6 +88,9 @@ class Inventory(Frozen):
 
     budgeted_keys: tuple[str, ...] = ()
     """Provider keys that a budget is set on."""
+
+    made_at: dict[str, datetime] = {}
+    """When a provider key was made, by its id, where the control plane tells."""
 
     def key(self, key_id: str | None) -> ProviderKey | None:
         """Return the provider key of that id, if it exists."""

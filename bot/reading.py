@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.plan import Environment, Model, PassthroughRoute, ProviderKey
@@ -78,6 +79,20 @@ def provider_key(row: Json) -> ProviderKey:
         allowed_environments=_environments(allowed),
         settings=settings,
     )
+
+
+def made_at(rows: Iterable[Json]) -> dict[str, datetime]:
+    """Return when each row was made, by its id, where that can be read."""
+    found = {identity(row) or "": _moment(row.get("created_at")) for row in rows}
+    return {id_: moment for id_, moment in found.items() if moment}
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value, UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _without_secrets(value: Any) -> Any:

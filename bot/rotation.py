@@ -301,6 +301,9 @@ class Rotation(Frozen):
     """Since when a step has waited without learning anything."""
 
     started_at: datetime | None = None
+    adopted_at: datetime | None = None
+    """When the record was made again from what the control plane showed, because it was lost."""
+
     verified_at: datetime | None = None
     first_well_at: datetime | None = None
     """When every model was verified for the first time in this go."""

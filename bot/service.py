@@ -186,6 +186,12 @@ class RotationService:
         )
         return await self._record(rotation, by, "asked")
 
+    async def adopt(self, rotation: Rotation) -> Rotation:
+        """Record a rotation whose record was lost; from here on it goes its way as any other."""
+        saved = await self._record(rotation, "doctor", "adopted")
+        await self._jobs.announce(saved)
+        return saved
+
     async def other_rotation(self, rotation: Rotation) -> Rotation | None:
         """Return another rotation of the same key that is further on, if there is one."""
         holder = await self._store.holder(rotation.plan.old_key.id)

@@ -212,6 +212,16 @@ class Store:
             pairs = await self._redis.zrange(CONCERNS, f"[{key_id} ", f"[{key_id} \x7f", bylex=True)
         return _by_age(await self._load_all([pair.rpartition(" ")[2] for pair in pairs]))
 
+    async def open_ids(self) -> frozenset[str]:
+        """Return the ids of the rotations that are not over, also of one whose record cannot be read."""
+        async with answering():
+            return frozenset(await self._redis.smembers(PREFIX + "open"))
+
+    async def is_recorded(self, rotation_id: str) -> bool:
+        """Tell whether there is a record of a rotation, readable or not."""
+        async with answering():
+            return bool(await self._redis.exists(PREFIX + "rotation:" + rotation_id))
+
     async def under_way(self) -> list[Rotation]:
         """Return every rotation that is not over, oldest first."""
         async with answering():

@@ -13,10 +13,12 @@ from bot.steps import WAVE_STEPS
 from bot.store import Store
 from handlers.shut_out import CLEAR, ShutOut
 from handlers.slack import CannotPost, ChannelShut, Later, MessageLost, called
+from handlers.views.blocks import message, section
 from handlers.views.card import card
 from handlers.views.direct import occasion
 from handlers.views.replies import Reply
 from handlers.views.thread import checklist, milestones
+from handlers.views.words import adopted
 
 PROGRESS_EVERY = 5.0
 """Seconds between two edits that show nothing but progress."""
@@ -27,6 +29,8 @@ RESERVED = 0.3
 
 THREAD_LOST = {"card": "", "checklist": ""}
 """What has to be posted anew once the card is gone; the replies that were told stay told."""
+
+BUSY = "Slack does not take my messages at the moment. Try again in a minute."
 
 
 class SlackAnnouncer:
@@ -83,8 +87,16 @@ class SlackAnnouncer:
             async with self._store.leased("show:" + rotation.id, self._lease):
                 await self._show(rotation)
         except Later:
-            raise CannotPost("Slack does not take my messages at the moment. Try again in a minute.") from None
+            raise CannotPost(BUSY) from None
         await self._store.was_shown(rotation)
+
+    async def introduce(self, rotation: Rotation) -> None:
+        """Tell the channel of a rotation that is brought forward, or raise `CannotPost`; its card comes after it."""
+        content = message(text := adopted(rotation), [section(text)])
+        try:
+            await called("chat.postMessage", self._client.chat_postMessage, channel=rotation.channel, **content)
+        except Later:
+            raise CannotPost(BUSY) from None
 
     async def link(self, rotation: Rotation) -> str:
         """Return a link to the card of *rotation*; empty if it has none yet."""

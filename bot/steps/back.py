@@ -92,7 +92,10 @@ async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world
 
 
 def _answers_as_before(finding: Finding) -> bool:
-    if finding.latest is None:
+    latest, before = finding.latest, finding.baseline
+    if latest is None:
         return False
-    before = finding.baseline.signature if finding.baseline and not finding.baseline.passed else None
-    return finding.latest.passed or finding.latest.skipped or finding.latest.signature == before
+    if before is None and latest.of_upstream and latest.signature.startswith("4") and not latest.blames_credential:
+        return True  # nobody knows how it answered before, and this refusal is not said of the key
+    failed_before = before is not None and not before.passed and latest.signature == before.signature
+    return latest.passed or latest.skipped or failed_before

@@ -213,7 +213,7 @@ def _dependents(rotation: Rotation) -> list[Block]:
 def warnings(rotation: Rotation, others: tuple[str, ...]) -> list[str]:
     """Return what to know beforehand; once it is under way, the stops and verdicts say most of it."""
     if rotation.state is not State.AWAITING_SECRET:
-        return _unrehearsed(rotation)
+        return [*filter(None, [evidence.adopted(rotation)]), *_unrehearsed(rotation)]
     said = words.impact(rotation)
     planned = [sentence(warning, 600) for warning in rotation.plan.warnings if warning != said]
     under_way = [f"Another rotation of this key is under way: {link}. Only one can go on." for link in others]

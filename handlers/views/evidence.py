@@ -197,6 +197,16 @@ def unrehearsed(rotation: Rotation) -> str:
     return f"No rehearsal in this tenant: {why_not}. The first model that {stands} for it."
 
 
+def adopted(rotation: Rotation) -> str:
+    """Say that the record was lost, and what it therefore cannot tell; nothing where it was not."""
+    if not rotation.adopted_at:
+        return ""
+    return (
+        f"The record was lost, and made again {when(rotation.adopted_at)} from what AISIX showed. What came before is "
+        f"not known; that <@{rotation.requested_by}> asked for it is the word of whoever made it again."
+    )
+
+
 def in_doubt(rotation: Rotation) -> str:
     """Say what cannot be known of the new secret; nothing where fingerprints have told."""
     if rotation.same_secret_checked or rotation.plan.old_key_gone:

@@ -35,7 +35,13 @@ def _lines(rotation: Rotation) -> Iterator[str]:
         yield words.left_alone(rotation)
 
 
-KNOWN = (evidence.silence, evidence.callers, evidence.soaked, lambda r: sentence(evidence.unrehearsed(r), 600))
+KNOWN = (
+    evidence.adopted,
+    evidence.silence,
+    evidence.callers,
+    evidence.soaked,
+    lambda r: sentence(evidence.unrehearsed(r), 600),
+)
 """What is kept of what the approver was shown."""
 
 

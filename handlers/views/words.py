@@ -86,6 +86,15 @@ def also_reached(plan: Plan, most: int = 20) -> str:
     return f"Also reached through these: {named}{f', and {more} more' if more > 0 else ''}"
 
 
+def adopted(rotation: Rotation) -> str:
+    """Say to the channel that a rotation whose record was lost goes on there."""
+    return (
+        f"The record of a rotation of {code(rotation.plan.old_key.display_name)} was lost. It goes on from what AISIX "
+        f"shows, with <@{rotation.requested_by}> as its requester; its card follows. "
+        "The old key is deleted when an approver says so, and not before."
+    )
+
+
 def next_move(rotation: Rotation) -> str:
     """Say what happens next and who has to act; what a stop means and what can be done about it."""
     return NEXT[rotation.state](rotation)

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PURE = (
     "rotation", "plan", "policy", "evidence", "answer", "replica", "errors", "secret", "reading", "frozen", "waves",
-    "belongings",
+    "belongings", "halves", "adoption",
 )  # fmt: skip
 IO = {"httpx", "redis", "aiohttp", "slack_bolt", "slack_sdk", "asyncio", "saq", "socket", "structlog", "requests"}
 

@@ -1,0 +1,277 @@
+"""What is left of a rotation is told from the control plane alone, and what is not certain is not guessed."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.adoption import Sponsor, adopted, taken_back
+from bot.belongings import tag_of
+from bot.diagnosis import described, summed_up
+from bot.errors import Refused
+from bot.halves import BEGUN, Half, Kind, rotations_seen
+from bot.plan import PassthroughRoute
+from bot.rotation import State, Track
+from bot.steps import next_step
+from tests.bot.values import NOW, inventory, key, model
+
+ID = "r7k2abc"
+OLD = key()
+NEW = key("pk_new", f"OpenAI production (2026-11-23 {ID})")
+SECOND = key("pk_2", f"OpenAI production (2026-11-23 {ID}-2)")
+EARLIER = key("pk_early", "OpenAI production (2026-10-01 raaaaa2)")
+LATER = key("pk_late", "OpenAI production (2026-12-01 rbbbbb3)")
+OTHER = key("pk_other", "Another key")
+BOTH = ("prod", "stag")
+SPONSOR = Sponsor(team="T1", channel="C_OPS", requester="U_REQUESTER", approvals_required=2)
+
+
+def on(id_: str, key_id: str | None, **fields: Any):
+    return model(id_, provider_key=key_id, **fields)
+
+
+def throwaway(number: int = 0, key_id: str | None = "pk_new", **fields: Any):
+    return model(f"t{number}", alias=f"keyturn-{ID}-{number}", provider_key=key_id, **fields)
+
+
+def one(models=(), keys=(OLD, NEW), named=None, **fields: Any) -> Half:
+    """Return the half rotation of ours."""
+    seen = rotations_seen(inventory(models, keys, **fields), named)
+    return next(half for half in seen if half.rotation == ID)
+
+
+KINDS = {
+    "nothing has begun": ([on("m1", "pk_old")], (OLD, NEW), Kind.UNUSED),
+    "no model at all": ([], (OLD, NEW), Kind.UNUSED),
+    "the rehearsal was broken off": ([on("m1", "pk_old"), throwaway()], (OLD, NEW), Kind.UNUSED),
+    "some moved": ([on("m1", "pk_old"), on("m2", "pk_new")], (OLD, NEW), Kind.SPLIT),
+    "all moved": ([on("m1", "pk_new"), on("m2", "pk_new")], (OLD, NEW), Kind.MOVED),
+    "moved, by name": ([on("m1", NEW.display_name)], (OLD, NEW), Kind.MOVED),
+    "finished": ([on("m1", "pk_new")], (NEW, OTHER), Kind.FINISHED),
+    "finished, and unused since": ([], (NEW, OTHER), Kind.FINISHED),
+    "finished, with a throw-away left": ([on("m1", "pk_new"), throwaway()], (NEW,), Kind.LEFTOVERS),
+    "every key gone, with a throw-away left": ([throwaway(key_id="pk_gone")], (OTHER,), Kind.LEFTOVERS),
+    "a throw-away of somebody else's": ([throwaway(key_id="pk_other")], (OTHER,), Kind.FINISHED),
+    "another provider's": ([], (key(provider="azure"), NEW), Kind.FINISHED),
+    "two olds of one name": ([], (OLD, key("pk_old_2"), NEW), Kind.UNCLEAR),
+    "an earlier replacement is the old key": ([on("m1", "pk_early")], (EARLIER, NEW), Kind.UNUSED),
+    "a later rotation's is not": ([on("m1", "pk_new")], (NEW, LATER), Kind.FINISHED),
+    "two of one day": ([], (key("pk_x", "OpenAI production (2026-11-23 raaaaa2)"), NEW), Kind.UNCLEAR),
+    "two secrets": ([on("m1", "pk_old"), on("m2", "pk_2")], (OLD, NEW, SECOND), Kind.SPLIT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_how_far_it_has_come(case):
+    models, keys, kind = KINDS[case]
+
+    assert one(models, keys).kind is kind
+
+
+def test_what_was_made_after_the_replacement_is_not_what_it_replaces():
+    times = {"pk_old": NOW + timedelta(hours=1), "pk_new": NOW}
+
+    assert one(made_at=times).kind is Kind.FINISHED
+    assert one(made_at={"pk_old": NOW - timedelta(days=90), "pk_new": NOW}).kind is Kind.UNUSED
+    same_day = key("pk_x", "OpenAI production (2026-11-23 raaaaa2)")
+    assert one(keys=(same_day, NEW), made_at={"pk_x": NOW - timedelta(hours=3), "pk_new": NOW}).old == same_day
+
+
+def test_the_replacement_is_the_key_of_the_newest_secret_and_of_two_the_one_in_use():
+    twin = key("pk_a", NEW.display_name)
+
+    assert one(keys=(OLD, SECOND, NEW)).replacement == SECOND
+    assert one([on("m1", "pk_a")], keys=(OLD, twin, NEW)).replacement == twin
+    assert one([on("m1", "pk_new")], keys=(OLD, twin, NEW)).replacement == NEW
+
+
+@pytest.mark.parametrize(
+    "name", ["OpenAI production", "OpenAI production (reserve)", "OpenAI request", "Azure rev2024"]
+)
+def test_a_key_that_people_named_is_no_rotations(name):
+    assert rotations_seen(inventory([on("m1", "pk_x")], [OLD, key("pk_x", name)])) == ()
+
+
+def test_a_person_can_say_which_is_the_old_key_and_not_one_that_cannot_be():
+    custom = key("pk_new", f"Brand new {ID}")
+    assert one([on("m1", "pk_new")], (OLD, custom)).kind is Kind.FINISHED
+    assert one([on("m1", "pk_new")], (OLD, custom), {ID: "pk_old"}).kind is Kind.MOVED
+    twins = (OLD, key("pk_old_2"), NEW)
+    assert one([on("m1", "pk_old_2")], twins, {ID: "pk_old_2"}).unmoved != ()
+
+    for wrong in ("pk_nobody", "pk_new"):
+        with pytest.raises(Refused):
+            one(named={ID: wrong})
+    with pytest.raises(Refused):
+        one(keys=(key("pk_azure", provider="azure"), OLD, NEW), named={ID: "pk_azure"})
+    with pytest.raises(Refused):
+        one([throwaway(key_id="pk_gone")], (OLD,), {ID: "pk_old"})
+
+
+def test_what_refers_to_the_replacement_and_cannot_be_moved_is_told():
+    route = PassthroughRoute(id="rt", environment="prod", name="raw", provider_key="pk_new")
+    policy = on("m9", None, alias="policy", mentions=("pk_new",))
+    half = one([on("m1", "pk_new"), throwaway(), policy], routes=(route,))
+
+    assert half.holders == ("`policy` in production", "passthrough route `raw` in production")
+    assert [m.id for m in half.moved] == ["m1"]
+
+
+# --- what is said of it ---
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_every_kind_is_said_in_whole_sentences_with_what_callers_notice_and_what_can_be_done(case):
+    models, keys, kind = KINDS[case]
+    if kind is Kind.FINISHED:
+        return
+    lines = list(described(one(models, keys), "", inventory(models, keys)))
+    text = "\n".join(lines)
+
+    assert lines[0].startswith(f"HALF   {ID}: ")
+    assert "Callers now: " in text
+    assert "--clean" in text
+    assert ("--adopt" in text) is (kind is not Kind.LEFTOVERS)
+    assert all(line.rstrip().endswith(".") for line in lines), text
+    assert "None" not in text
+
+
+def test_what_is_held_offers_nothing():
+    text = "\n".join(described(one(), "It is under way.", inventory([], (OLD, NEW))))
+
+    assert "It is under way." in text
+    assert "--" not in text
+
+
+def test_where_nothing_is_left_over_that_is_said():
+    assert summed_up(()).startswith("ok     No provider key")
+    assert summed_up((one([], (NEW,)),)).startswith("ok     1 finished rotation")
+
+
+# --- the record that it is given ---
+
+SPLIT = [on("m1", "pk_old"), on("m2", "pk_new", environment="stag"), throwaway()]
+
+
+@pytest.mark.parametrize(
+    ("models", "step", "moved"),
+    [
+        ([on("m1", "pk_old"), on("m2", "pk_old")], "replace", []),
+        (SPLIT, "replace", ["m2"]),
+        ([on("m1", "pk_new"), on("m2", "pk_new")], "replace", ["m1", "m2"]),
+    ],
+)
+def test_what_is_adopted_goes_on_from_where_it_is_and_never_past_the_approval(models, step, moved):
+    half = one(models)
+    rotation = adopted(half, inventory(models, (OLD, NEW)), BOTH, SPONSOR, NOW)
+
+    assert (rotation.state, rotation.track, next_step(rotation).name) == (State.RUNNING, Track.FORWARD, step)
+    assert {m.id for m in rotation.plan.models} == {m.id for m in models if not m.alias.startswith("keyturn-")}
+    assert [m.id for m in rotation.moved] == moved
+    assert rotation.plan.old_key == OLD
+    assert rotation.replacement_id == "pk_new"
+    assert rotation.made == ("pk_new",)
+    assert (rotation.id, rotation.attempt, rotation.version) == (ID, 1, 0)
+    assert (rotation.channel, rotation.requested_by, rotation.approvals_required) == ("C_OPS", "U_REQUESTER", 2)
+    assert rotation.approvals == ()
+    assert rotation.delete_asked_at is None
+    assert not {"recheck", "delete", "verify", "soak", "project", "cut-over"} & {*rotation.done}
+    assert rotation.throwaways_used > 1_000_000, "no name is used twice"
+
+
+def test_a_spare_replacement_is_known_as_its_own_and_what_is_on_it_is_still_to_move():
+    models = [on("m1", "pk_new"), on("m2", "pk_2")]
+    keys = (OLD, NEW, SECOND)
+    rotation = adopted(one(models, keys), inventory(models, keys), BOTH, SPONSOR, NOW)
+
+    assert rotation.replacement_id == "pk_2"
+    assert rotation.attempt == 2
+    assert [m.id for m in rotation.moved] == ["m2"]
+    assert {k.id for k in rotation.own_keys(keys)} == {"pk_new", "pk_2"}
+
+
+def test_what_is_taken_back_asks_every_model_on_the_old_key_before_it_removes_anything():
+    rotation = taken_back(one(SPLIT), inventory(SPLIT, (OLD, NEW)), BOTH, NOW)
+
+    assert (rotation.state, rotation.track) == (State.ROLLING_BACK, Track.BACK)
+    assert [m.id for m in rotation.moved] == ["m1", "m2"]
+    assert rotation.done == ()
+
+
+@pytest.mark.parametrize("make", [adopted, taken_back])
+@pytest.mark.parametrize("case", [c for c, (_, _, kind) in KINDS.items() if kind not in BEGUN])
+def test_what_is_unclear_or_over_gets_no_record(make, case):
+    models, keys, kind = KINDS[case]
+    more = (SPONSOR,) if make is adopted else ()
+    if kind is Kind.LEFTOVERS and make is taken_back:
+        return  # its throw-away models alone are removed
+    with pytest.raises(Refused):
+        make(one(models, keys), inventory(models, keys), BOTH, *more, NOW)
+
+
+def test_nothing_is_taken_back_where_a_part_of_the_tenant_cannot_be_seen():
+    hidden = key(allowed_environments=("prod", "env_hidden"))
+
+    with pytest.raises(Refused, match="env_hidden"):
+        taken_back(one(SPLIT, (hidden, NEW)), inventory(SPLIT, (hidden, NEW)), BOTH, NOW)
+    with pytest.raises(Refused, match="env_elsewhere"):
+        taken_back(one(SPLIT), inventory(SPLIT, (OLD, NEW)), (*BOTH, "env_elsewhere"), NOW)
+
+
+# --- whatever there is ---
+
+TAGS = (
+    "",
+    " (2026-11-23 r7k2abc)",
+    " (2026-11-23 r7k2abc-2)",
+    " (r7k2abc)",
+    " (2026-10-01 raaaaa2)",
+    " (reserve)",
+    " r7k2abc",
+)
+ALIASES = ("chat", "keyturn-r7k2abc-0", "keyturn-r7k2abc-7", "keyturn-raaaaa2-0", "keyturn-mine", "keyturn-r7k2abc-x")
+KEYS = st.builds(
+    lambda number, base, tag, provider: key(f"pk_{number}", base + tag, provider=provider),
+    st.integers(0, 5), st.sampled_from(["X", "Y"]), st.sampled_from(TAGS), st.sampled_from(["openai", "azure"]),
+)  # fmt: skip
+MODELS = st.builds(
+    lambda number, alias, on_key, refers: model(f"m{number}", alias=alias, provider_key=on_key, refers_to=refers),
+    st.integers(0, 9), st.sampled_from(ALIASES), st.sampled_from([None, "X", *(f"pk_{n}" for n in range(7))]),
+    st.sampled_from([(), (("target", "m1"),), (("target", "keyturn-r7k2abc-7"),)]),
+)  # fmt: skip
+
+
+def unique(items):
+    return list({item.id: item for item in items}.values())
+
+
+@given(st.lists(KEYS, max_size=6).map(unique), st.lists(MODELS, max_size=8).map(unique))
+def test_whatever_there_is_only_what_is_named_after_a_rotation_is_ever_its_own(keys, models):
+    world = inventory(models, keys or [OTHER])
+    halves = rotations_seen(world)
+
+    for half in halves:
+        own = {k.id for k in half.keys}
+        assert all(tag_of(k.display_name).rotation == half.rotation for k in half.keys)
+        assert not own & {k.id for k in half.olds}
+        assert all(k.provider == half.keys[-1].provider for k in half.olds)
+        for thrown in half.throwaways:
+            assert thrown.alias.startswith(f"keyturn-{half.rotation}-")
+            assert not any(k.is_used_by(thrown) for k in world.keys if k.id not in own), "on somebody else's key"
+            assert not any(name in (thrown.id, thrown.alias) for m in models for _, name in m.refers_to), "in use"
+        assert not {m.id for m in half.throwaways} & {m.id for m in (*half.moved, *half.unmoved)}
+        if half.kind in BEGUN:
+            check_record(half, world)
+    assert len({k.id for half in halves for k in half.keys}) == sum(len(half.keys) for half in halves)
+
+
+def check_record(half: Half, world) -> None:
+    back = taken_back(half, world, (), NOW)
+    planned = {m.id for m in back.plan.models}
+
+    assert back.plan.old_key.id not in back.made
+    assert set(back.made) == {k.id for k in half.keys}
+    assert planned >= {m.id for m in (*half.moved, *half.unmoved)}
+    assert not planned & {m.id for m in half.throwaways}
