@@ -347,10 +347,10 @@ def run_doctor(**given: Any) -> None:
         raise click.UsageError("--adopt and --clean are two ways; choose one.")
     settings = read_settings()
     logs.configure("error", settings.log_format)
-    sys.exit(0 if asyncio.run(_attended(settings, orders)) else 1)
+    sys.exit(0 if asyncio.run(attended(settings, orders)) else 1)
 
 
-async def _attended(settings: Settings, orders: doctor.Orders) -> bool:
+async def attended(settings: Settings, orders: doctor.Orders) -> bool:
     """Let the doctor look and act; what it refuses, and what does not answer, is a sentence."""
     async with AsyncExitStack() as stack:
         try:

@@ -94,7 +94,7 @@ def _back(half: Half) -> str:
 
 def summed_up(halves: tuple[Half, ...]) -> str:
     """Say what was looked at, where nothing more is to be said of it."""
-    finished = sum(half.kind is Kind.FINISHED for half in halves)
+    finished = sum(half.kind is Kind.FINISHED and bool(half.keys) for half in halves)
     if not finished:
         return "ok     No provider key and no model is left over from a rotation."
     return (

@@ -71,7 +71,7 @@ async def verify_back(rotation: Rotation, world: World) -> Outcome:
     """
     todo = [m for m in askable(rotation, world) if rotation.finding(m).moved_at]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
-    left = [m for m in todo if not _answers_as_before(rotation.finding(m))]
+    left = [m for m in todo if not answers_as_before(rotation.finding(m))]
     left = await _on_the_old_key(rotation, left, world) if left else []
     if not left:
         return Done(rotation)
@@ -91,7 +91,8 @@ async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world
     return [model for model in models if model.id in there]
 
 
-def _answers_as_before(finding: Finding) -> bool:
+def answers_as_before(finding: Finding) -> bool:
+    """Tell whether a model on the old key does what it did before, or is refused for a reason that is not the key's."""
     latest, before = finding.latest, finding.baseline
     if latest is None:
         return False

@@ -1,5 +1,7 @@
 """Reading answers whose shape no public text settles."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from bot.reading import (
     difference,
     environment,
     identity,
+    made_at,
     model,
     name_of,
     passthrough_route,
@@ -20,6 +23,27 @@ from bot.reading import (
     single,
 )
 from tests.bot.values import key
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ("2026-11-23T12:00:00Z", NOON),
+        ("2026-11-23T13:00:00+01:00", NOON),
+        ("2026-11-23T12:00:00", NOON),
+        (NOON.timestamp(), NOON),
+        ("yesterday", None),
+        (None, None),
+        ([], None),
+        (1e30, None),
+        ("", None),
+    ],
+)
+def test_when_a_key_was_made_is_read_where_it_is_told_in_a_known_way(said, moment):
+    assert made_at([{"id": "pk", "created_at": said}]) == ({"pk": moment} if moment else {})
+
 
 # --- one row ---
 

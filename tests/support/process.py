@@ -43,8 +43,8 @@ class BotProcess:
         """What it has logged as JSON."""
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
-    async def start(self) -> "BotProcess":
-        """Begin, and read what it prints from now on."""
+    async def start(self, stdin: str = "") -> "BotProcess":
+        """Begin, type *stdin*, and read what it prints from now on."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -52,9 +52,13 @@ class BotProcess:
             *self._command,
             cwd=self.folder,
             env=self._environ,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
+        assert self._process.stdin
+        self._process.stdin.write(stdin.encode())
+        self._process.stdin.close()
         self._reader = asyncio.create_task(self._read())
         return self
 
@@ -116,9 +120,11 @@ async def bot_process(environ: Mapping[str, str], folder: Path, *command: str) -
         await bot.killed()
 
 
-async def ran(environ: Mapping[str, str], folder: Path, *command: str, timeout: float = 15) -> tuple[int, str]:
-    """Run the bot to its own end; return its exit status and all it printed."""
-    bot = await BotProcess(environ, folder, *command).start()
+async def ran(
+    environ: Mapping[str, str], folder: Path, *command: str, timeout: float = 15, stdin: str = ""
+) -> tuple[int, str]:
+    """Run the bot to its own end, with *stdin* typed; return its exit status and all it printed."""
+    bot = await BotProcess(environ, folder, *command).start(stdin)
     try:
         return await bot.ended(timeout), bot.output
     finally:

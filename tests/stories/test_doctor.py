@@ -1,0 +1,313 @@
+"""Redis is lost altogether in the middle of a rotation: the doctor finds it in AISIX, and brings it to an end."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from redis import Redis
+
+import bot.__main__ as main
+from bot import audit
+from bot.doctor import Orders
+from bot.rotation import State
+from bot.settings import Settings
+from sandbox.slack import Message
+from tests.support.process import BotProcess, bot_process, ran
+from tests.support.stage import KEY, OLD_SECRET, Environment, Stage
+
+
+class Moment(NamedTuple):
+    """When the bot is killed: at a call of this kind, which has its effect; and what the doctor then calls it."""
+
+    method: str
+    part: str
+    number: int
+    says: str
+    callers: str
+
+
+MOMENTS = {
+    "the replacement is created": Moment(
+        "POST", "/provider_keys", 1, "and no model is on it", "as if nothing had begun"
+    ),
+    "rehearsed": Moment("POST", "/models", 2, "and no model is on it", "as if nothing had begun"),
+    "the first model is moved": Moment("PATCH", "/models/", 1, "split over two keys", "one key or the other"),
+    "all are moved": Moment("PATCH", "/models/", 3, "every model of", "all are served with the replacement"),
+}  # fmt: skip
+
+
+@pytest.fixture
+async def broken(bare_stage: Stage) -> AsyncIterator[Stage]:
+    """A stage whose models and keys are remembered as they were."""
+    bare_stage.overrides |= {"CONTROL_PLANE_CONCURRENCY": "1", "SWEEP_INTERVAL": "1"}
+    yield bare_stage
+    assert bare_stage.aisix.gateway_calls, "somebody was asked"
+
+
+def lose(stage: Stage) -> None:
+    with Redis.from_url(stage.redis_url) as redis:
+        redis.flushall()
+
+
+async def broken_off(stage: Stage, folder: Path, moment: Moment) -> Message:
+    """Have a rotation broken off for good: the bot is killed, and Redis is emptied."""
+    async with bot_process(stage.environ, folder) as bot:
+        card = await stage.ask()
+        kill_at(stage, bot, moment)
+        await stage.give(card)
+        await bot.ended(30)
+    stage.aisix.faults.clear()
+    lose(stage)
+    return card
+
+
+def kill_at(stage: Stage, bot: BotProcess, moment: Moment) -> None:
+    seen: list[int] = []
+
+    def count() -> None:
+        seen.append(1)
+        if len(seen) == moment.number:
+            bot.kill()
+
+    stage.aisix.faults.before(moment.method, moment.part, count, times=None)
+
+
+class Said(NamedTuple):
+    well: bool
+    text: str
+
+
+async def doctor(stage: Stage, capsys: pytest.CaptureFixture[str], **orders: object) -> Said:
+    """`python -m bot doctor`, in this process."""
+    with Environment(stage.environ):
+        settings = Settings(_env_file=None)
+    capsys.readouterr()
+    well = await main.attended(settings, Orders(yes=True, **orders))  # type: ignore[arg-type]
+    return Said(well, capsys.readouterr().out)
+
+
+WHO = {"channel": "C_OPS", "requester": "U_REQUESTER"}
+
+
+def rotation_in(text: str) -> str:
+    return text.partition("HALF   ")[2].partition(":")[0]
+
+
+def own_models(stage: Stage) -> dict[str, str | None]:
+    """Alias and key of the models that people made."""
+    return {m.id: m.provider_key_id for m in stage.aisix.models.values() if not m.display_name.startswith("keyturn-")}
+
+
+def throwaways(stage: Stage) -> list[str]:
+    return [m.display_name for m in stage.aisix.models.values() if m.display_name.startswith("keyturn-")]
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+async def test_what_is_half_done_is_found_and_taken_back(
+    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    before, keys = own_models(broken), set(broken.aisix.provider_keys)
+    await broken_off(broken, tmp_path, MOMENTS[name])
+
+    found = await doctor(broken, capsys)
+    assert not found.well
+    assert MOMENTS[name].says in found.text
+    assert MOMENTS[name].callers in found.text
+    assert rotation_in(found.text) in broken.key_named("(20").display_name
+
+    cleaned = await doctor(broken, capsys, rotation=rotation_in(found.text), clean=True)
+
+    assert cleaned.well, cleaned.text
+    assert cleaned.text.rstrip().endswith("No provider key and no model is left over from a rotation.")
+    assert own_models(broken) == before
+    assert throwaways(broken) == []
+    assert set(broken.aisix.provider_keys) == keys, "the old key stays, the replacement is gone"
+    again = await doctor(broken, capsys, clean=True)
+    assert "There is nothing to do." in again.text
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+async def test_what_is_half_done_is_found_and_brought_forward(
+    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    old, before = broken.key_named(KEY), set(own_models(broken))
+    await broken_off(broken, tmp_path, MOMENTS[name])
+
+    adopted = await doctor(broken, capsys, adopt=True, **WHO)
+    assert adopted.well, adopted.text
+    assert old.id in broken.aisix.provider_keys
+    assert "The record of a rotation of" in broken.slack.messages("C_OPS")[-1].plain
+    async with broken.bot():
+        await broken.slack.until(lambda: "made again" in broken.slack.messages("C_OPS")[-1].plain, what="a card")
+        card = broken.slack.messages("C_OPS")[-1]
+        await broken.press("Delete old key", card, who="U_REQUESTER")
+        await broken.told("U_REQUESTER", "Only an approver other than")
+        assert old.id in broken.aisix.provider_keys
+        await broken.press("Delete old key", card, who="U_APPROVER")
+        await broken.thread_says(card, "Receipt")
+        assert await broken.state() is State.COMPLETED
+
+    replacement = broken.key_named("(20")
+    assert len(creations(broken)) == 1, "no second replacement"
+    assert old.id not in broken.aisix.provider_keys
+    assert throwaways(broken) == []
+    assert set(own_models(broken)) == before
+    assert [k for k in own_models(broken).values() if k == replacement.id] == [replacement.id] * 3
+    assert "The record was lost, and made again" in broken.thread(card)
+    assert (await doctor(broken, capsys)).well
+
+
+def creations(stage: Stage) -> list[object]:
+    return [c for c in stage.aisix.calls if c.method == "POST" and c.path.endswith("/provider_keys")]
+
+
+SPLIT = MOMENTS["the first model is moved"]
+
+
+async def test_what_is_recorded_and_open_is_left_to_the_bot(broken: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    async with broken.bot():
+        card = await broken.ask()
+        await broken.give(card)
+        await broken.says(card, "waiting for an approver")
+        changes = [call for call in broken.aisix.calls if call.method != "GET"]
+
+        for orders in ({}, {"clean": True}, {"adopt": True, **WHO}):
+            said = await doctor(broken, capsys, rotation=(await broken.record()).id, **orders)
+            assert "It is under way" in said.text
+            assert said.well is (not orders), "what is under way is nothing for the doctor to do"
+        assert [call for call in broken.aisix.calls if call.method != "GET"] == changes
+        assert await broken.state() is State.AWAITING_APPROVAL
+
+
+async def test_an_adoption_needs_a_channel_that_sees_it_and_a_requester_who_may_ask(
+    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await broken_off(broken, tmp_path, SPLIT)
+    for orders, sentence in (
+        ({}, "--adopt needs --channel"),
+        ({"channel": "C_OPS"}, "--adopt needs --channel"),
+        ({"channel": "C_OPS", "requester": "U_GUEST"}, "U_GUEST cannot be its requester: Guests cannot use Keyturn."),
+        ({"channel": "C_NOWHERE", "requester": "U_REQUESTER"}, "I am not in this channel"),
+    ):
+        said = await doctor(broken, capsys, adopt=True, **orders)
+        assert sentence in said.text, said.text
+        assert not said.well
+    with Redis.from_url(broken.redis_url) as redis:
+        assert redis.keys("keyturn:rotation:*") == []
+    broken.slack.calls.clear()
+
+
+async def test_an_old_key_that_does_not_serve_any_more_costs_one_model_a_moment_and_the_replacement_stays(
+    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await broken_off(broken, tmp_path, MOMENTS["all are moved"])
+    replacement = broken.key_named("(20")
+    moved = own_models(broken)
+    broken.aisix.upstream.refuse(OLD_SECRET)
+    broken.overrides |= {"PROJECTION_TIMEOUT": "1"}
+    patches = len([call for call in broken.aisix.calls if call.method == "PATCH"])
+
+    said = await doctor(broken, capsys, clean=True)
+
+    assert not said.well
+    assert "does not answer" in said.text
+    assert "The replacement was not removed." in said.text
+    assert replacement.id in broken.aisix.provider_keys
+    assert own_models(broken) == moved
+    assert len([call for call in broken.aisix.calls if call.method == "PATCH"]) == patches + 2, "there and back again"
+
+
+async def test_what_another_rotation_has_in_hand_is_left_alone_until_that_one_is_over(
+    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await broken_off(broken, tmp_path, SPLIT)
+    id_ = rotation_in((await doctor(broken, capsys)).text)
+    broken.aisix.faults.fail("POST", "/provider_keys", status=403, times=None)
+    async with broken.bot():
+        card = await broken.ask()
+        await broken.give(card)  # from here on it has the old key in hand
+        await broken.says(card, "stopped")
+        other = (await broken.record()).id
+
+        said = await doctor(broken, capsys, rotation=id_, clean=True)
+        assert f"Rotation {other} has one of its keys in hand: finish that one first." in said.text
+        assert broken.key_named(id_)
+        await broken.press("Roll back", card)
+        await broken.says(card, "rolled back")
+
+    assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
+
+
+async def test_what_is_over_is_not_begun_again(broken: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    async with broken.bot():
+        card = await broken.ask()
+        await broken.give(card)
+        await broken.says(card, "waiting for an approver")
+        replacement = broken.key_named("(20")
+        broken.aisix.add_passthrough("production", "raw", key=replacement)
+        await broken.press("Roll back", card)
+        await broken.says(card, "rolled back")
+    id_ = rotation_in((await doctor(broken, capsys)).text)
+
+    adopted = await doctor(broken, capsys, rotation=id_, adopt=True, **WHO)
+    assert "Its record says: rolled back." in adopted.text
+    broken.aisix.remove(next(iter(broken.aisix.store.passthrough_routes.values())), settled=True)
+    assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
+    assert replacement.id not in broken.aisix.provider_keys
+
+
+async def test_what_people_made_by_hand_is_not_the_doctors(
+    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await broken_off(broken, tmp_path, SPLIT)
+    id_ = rotation_in((await doctor(broken, capsys)).text)
+    other, replacement = broken.key_named("Other"), broken.key_named("(20")
+    by_hand = broken.aisix.add_model("production", f"keyturn-{id_}-99", key=other)
+    mine = broken.aisix.add_model("production", "keyturn-mine", key=replacement)
+    wired = broken.aisix.add_model("production", f"keyturn-{id_}-98", key=replacement)
+    broken.aisix.add_model("production", "router", kind="routing", targets=[wired])
+
+    said = await doctor(broken, capsys, clean=True)
+
+    assert said.well, said.text
+    assert "is named like a throw-away model and is not this rotation's: left alone." in said.text
+    assert {by_hand.id, mine.id, wired.id} <= set(broken.aisix.models)
+    assert mine.provider_key_id == broken.key_named(KEY).id, "it was on the replacement, so it went back with the rest"
+    assert by_hand.provider_key_id == other.id
+
+
+async def test_a_key_that_something_refers_to_is_never_removed(
+    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await broken_off(broken, tmp_path, SPLIT)
+    replacement = broken.key_named("(20")
+    broken.aisix.bind_before(
+        "DELETE", "/provider_keys/", key=replacement
+    )  # too late to be seen; so must not come to it
+    broken.aisix.add_passthrough("production", "raw", key=replacement)
+
+    said = await doctor(broken, capsys, clean=True)
+
+    assert not said.well
+    assert "passthrough route `raw` in production uses it" in said.text
+    assert replacement.id in broken.aisix.provider_keys
+    assert not [c for c in broken.aisix.calls if c.method == "DELETE" and "/provider_keys/" in c.path]
+
+
+async def test_the_command_asks_for_the_id_and_ends_with_a_status(broken: Stage, tmp_path: Path) -> None:
+    await broken_off(broken, tmp_path, SPLIT)
+    changes = len([call for call in broken.aisix.calls if call.method != "GET"])
+    environ = broken.environ
+
+    status, found = await ran(environ, tmp_path, "doctor", timeout=30)
+    assert status == 1
+    id_ = rotation_in(found)
+    status, said = await ran(environ, tmp_path, "doctor", id_, "--clean", timeout=30, stdin="no\n")
+    assert (status, "nothing was done" in said) == (1, True), said
+    assert len([call for call in broken.aisix.calls if call.method != "GET"]) == changes
+    status, said = await ran(environ, tmp_path, "doctor", id_, "--clean", timeout=30, stdin=f"{id_}\n")
+    assert status == 0, said
+    with Redis.from_url(broken.redis_url, decode_responses=True) as redis:
+        trail = redis.lrange("keyturn:audit", 0, -1)
+    assert [entry for entry in audit.verified(trail) if entry["what"] == f"took it back: {id_}"]
