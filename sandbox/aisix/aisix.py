@@ -141,7 +141,7 @@ class Aisix(World):
     async def until(
         self,
         condition: Callable[[], object],
-        timeout: float = 10,  # noqa: ASYNC109 - a limit for people who wait, told with what they waited for
+        timeout: float = 30,  # noqa: ASYNC109 - a limit for people who wait, told with what they waited for
         what: str = "a condition",
     ) -> None:
         """Wait until *condition* holds; fail with *what* it was."""

@@ -21,7 +21,7 @@ from tests.support.stage import KEY, NEW_SECRET, Stage, stage_of
 async def waiting(stage: Stage) -> Message:
     card = await stage.ask()
     await stage.give(card)
-    return await stage.says(card, "waiting for an approver", timeout=30)
+    return await stage.says(card, "waiting for an approver")
 
 
 async def recorded(stage: Stage, condition: Callable[[Rotation], Any], what: str) -> Rotation:
@@ -60,7 +60,7 @@ async def test_a_model_that_falters_during_the_soak_lets_it_begin_anew(bare_stag
         bare_stage.aisix.upstream.set(NEW_SECRET, 429)
         faltered = await recorded(bare_stage, lambda r: r.note and "did not stay well" in r.note, "faltering")
         bare_stage.aisix.upstream.accept(NEW_SECRET)
-        await bare_stage.says(card, "waiting for an approver", timeout=30)
+        await bare_stage.says(card, "waiting for an approver")
 
         rotation = await bare_stage.record()
         assert rotation.well_since > faltered.verified_at
@@ -85,7 +85,7 @@ async def unproved(stage: Stage) -> Message:
     """Stop where nothing shows which key serves: no model can be created, and no status address is told."""
     card = await stage.ask()
     await stage.give(card)
-    return await stage.says(card, "stopped: the new secret is not proved", timeout=30)
+    return await stage.says(card, "stopped: the new secret is not proved")
 
 
 BLIND = {"model_create": False, "status_urls": False}
@@ -245,7 +245,7 @@ async def test_another_secret_can_be_given_while_the_first_rotation_is_watched(b
         second = await bare_stage.ask(replacement)
         await bare_stage.give(second, "sk-third-0123456789abcdefXYZ")
 
-        await bare_stage.says(second, "waiting for an approver", timeout=30)
+        await bare_stage.says(second, "waiting for an approver")
 
 
 # --- what callers meet ---

@@ -172,5 +172,5 @@ async def test_an_expired_request_is_verified_again_and_asked_again(bare_stage: 
         card = await waiting(bare_stage)
 
         await bare_stage.slack.until(
-            lambda: bare_stage.thread(card).count("Approval wanted") >= 2, timeout=20, what="a second request"
+            lambda: bare_stage.thread(card).count("Approval wanted") >= 2, timeout=60, what="a second request"
         )

@@ -74,20 +74,16 @@ async def test_a_request_that_slack_did_not_sign_just_now_is_refused_and_not_act
 
 
 @pytest.mark.parametrize(
-    "stamp",
-    ["", "soon", "1e9", "-1", "٣", "9" * 400, f"{time.time() - 600:.0f}", f"{time.time() + 600:.0f}"],
-    ids=[
-        "empty",
-        "word",
-        "float",
-        "negative",
-        "foreign digit",
-        "huge",
-        "old",
-        "of the future",
-    ],  # the same in every run
+    "stamp", ["", "soon", "1e9", "-1", "٣", "9" * 400], ids=["empty", "word", "float", "negative", "foreign", "huge"]
 )
-async def test_a_time_stamp_that_is_no_recent_number_gets_401(http_stage: Stage, stamp: str) -> None:
+async def test_a_time_stamp_that_is_no_number_of_today_gets_401(http_stage: Stage, stamp: str) -> None:
+    assert await posted(http_stage, BODY.encode(), signed(http_stage, BODY.encode(), stamp)) == 401
+
+
+@pytest.mark.parametrize("seconds", [-600, 600], ids=["old", "of the future"])
+async def test_a_time_stamp_that_is_not_recent_gets_401(http_stage: Stage, seconds: int) -> None:
+    stamp = str(int(time.time()) + seconds)
+
     assert await posted(http_stage, BODY.encode(), signed(http_stage, BODY.encode(), stamp)) == 401
 
 

@@ -69,7 +69,7 @@ async def run_into(stage: Stage, words: str) -> Message:
     """Rotate until the card says *words*."""
     card = await stage.ask()
     await stage.give(card)
-    return await stage.says(card, words, timeout=30)
+    return await stage.says(card, words)
 
 
 async def approve(stage: Stage, card: Message) -> Rotation:
@@ -155,7 +155,7 @@ async def test_a_shared_key_is_moved_environment_by_environment_and_no_caller_no
         card = await stage.ask()
         assert "6 models in 3 environments use this key." in card.plain
         await stage.give(card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
 
         assert await unproved(stage) == {}
         assert moves(stage) == list(THREE)
@@ -171,7 +171,7 @@ async def test_g9_a_key_used_where_it_is_not_allowed_is_warned_of_and_its_replac
         for where in ("development", "staging"):
             assert f"The old key is not allowed in {where}, but 2 models there use it" in card.plain
         await stage.give(card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
 
         assert await unproved(stage) == {}
         assert moves(stage) == list(THREE)
@@ -210,7 +210,7 @@ async def test_a_replica_of_the_first_environment_that_lags_keeps_the_later_ones
         assert nothing_is_deleted(stage, card)
         straggler.lag = 0.02
         await stage.press("Try again", card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
         assert await unproved(stage) == {}
         await approve(stage, card)
 
@@ -267,7 +267,7 @@ async def test_g9_a_replacement_that_loses_an_environment_after_the_proof_voids_
 
         stage.aisix.edit(replacement, allowed_environments=everywhere, settled=True)
         await stage.press("Try again", card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
         assert await unproved(stage) == {}
         await approve(stage, card)
 
@@ -292,7 +292,7 @@ async def test_an_environment_that_the_key_is_allowed_in_and_not_used_in_is_kept
             assert "1 model in 1 environment uses this key." in card.plain
             assert "allowed in development, staging, production" in card.plain
             await stage.give(card)
-            await stage.says(card, WAITING, timeout=30)
+            await stage.says(card, WAITING)
 
             assert moves(stage) == ["staging"]
             assert set(stage.key_named("(20").allowed_environments) == {stage.aisix.environment(n).id for n in THREE}
@@ -314,7 +314,7 @@ async def test_a_model_that_is_bound_in_an_unused_environment_after_the_approval
                 assert nothing_is_deleted(stage, card)
 
                 await stage.press("Try again", card)
-                await stage.says(card, WAITING, timeout=30)
+                await stage.says(card, WAITING)
                 assert (await verdicts(stage))["late in development"] is Verdict.PROVED
                 await approve(stage, card)
 
@@ -351,7 +351,7 @@ async def test_a_wildcard_is_rehearsed_and_verified_under_its_concrete_name(
         assert "1 model in 1 environment uses this key." in card.plain
         assert "openai/*" in card.plain
         await stage.give(card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
 
         rotation = await stage.record()
         assert await verdicts(stage) == {"openai/* in production": verdict}
@@ -380,7 +380,7 @@ async def test_a_wildcard_without_a_concrete_name_stops_and_says_what_to_set(red
         stage.aisix.environment("production").probes = {"openai/*": f"openai/{SMALL}"}
         async with stage.bot():
             await stage.press("Try again", card)
-            await stage.says(card, WAITING, timeout=30)
+            await stage.says(card, WAITING)
 
             assert await verdicts(stage) == {"openai/* in production": Verdict.PROVED}
             await approve(stage, card)
@@ -439,7 +439,7 @@ async def test_an_embedding_model_is_proved_at_its_own_endpoint_and_its_dependen
         assert "support (semantic router, by its embedding model, production)" in card.plain
         assert "similar (semantic cache policy, by its embedding model, production)" in card.plain
         await stage.give(card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
 
         assert await verdicts(stage) == {"embedder in production": Verdict.PROVED}
         probes = [c for c in stage.aisix.gateway_calls if c.caller == "probe" and c.path != "/v1/models"]
@@ -508,7 +508,7 @@ async def test_an_ensemble_is_shown_and_each_of_its_models_on_the_key_is_proved_
         assert "3 models in 1 environment use this key; 1 more alias depends on them." in card.plain
         assert "council (ensemble, in its panel, production)" in card.plain
         await stage.give(card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
 
         found = await verdicts(stage)
         assert set(found) == {"panel-1 in production", "panel-2 in production", "judge in production"}
@@ -577,14 +577,14 @@ async def test_g16_a_route_is_warned_of_stops_before_the_delete_and_goes_on_once
         card = await stage.ask()
         assert "The passthrough route files in production holds this key. I do not move routes" in card.plain
         await stage.give(card)
-        await stage.says(card, "stopped: a route still uses the old key", timeout=30)
+        await stage.says(card, "stopped: a route still uses the old key")
         assert "point it at the replacement, then try again" in card.plain
         assert nothing_is_deleted(stage, card)
         assert await passes(stage)
 
         stage.aisix.edit(route(stage), key=stage.key_named("(20"))
         await stage.press("Try again", card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
         assert await verdicts(stage) == {"chat in production": Verdict.PROVED}
         await approve(stage, card)
         assert await passes(stage)
@@ -595,7 +595,7 @@ async def test_g16_try_again_before_the_route_is_pointed_stops_once_more(redis_u
         card = await run_into(stage, "stopped: a route still uses the old key")
 
         await stage.press("Try again", card)
-        await stage.slack.until(lambda: stage.thread(card).count("Stopped:") == 2, timeout=20, what="a second stop")
+        await stage.slack.until(lambda: stage.thread(card).count("Stopped:") == 2, timeout=60, what="a second stop")
 
         assert nothing_is_deleted(stage, card)
 
@@ -637,7 +637,7 @@ async def test_g16_a_route_that_is_bound_to_the_old_key_after_the_proof_stops_th
 
         stage.aisix.edit(route(stage), key=stage.key_named("(20"))
         await stage.press("Try again", card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
         await approve(stage, card)
         assert await passes(stage)
 
@@ -650,7 +650,7 @@ async def test_a_key_that_no_model_uses_is_said_to_be_so_and_can_be_rotated(redi
         card = await stage.ask()
         assert "No model uses this key." in card.plain
         await stage.give(card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
 
         assert moves(stage) == []
         await approve(stage, card)
@@ -664,12 +664,12 @@ async def test_a_key_that_only_a_route_uses_is_not_deleted_under_it(redis_url: s
         assert "No model uses this key." in card.plain
         assert "The passthrough route files in production holds this key" in card.plain
         await stage.give(card)
-        await stage.says(card, "stopped: a route still uses the old key", timeout=30)
+        await stage.says(card, "stopped: a route still uses the old key")
         assert nothing_is_deleted(stage, card)
 
         stage.aisix.edit(route(stage), key=stage.key_named("(20"))
         await stage.press("Try again", card)
-        await stage.says(card, WAITING, timeout=30)
+        await stage.says(card, WAITING)
         await approve(stage, card)
         assert await passes(stage)
 

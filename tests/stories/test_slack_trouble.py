@@ -106,7 +106,7 @@ async def test_a_channel_shut_in_the_middle_stops_nothing_and_the_requester_hear
     assert heard.milestones() == []
     open_again(stage)
 
-    await stage.says(card, WAITING, timeout=30)
+    await stage.says(card, WAITING)
     assert len(stage.slack.direct_messages("U_REQUESTER")) == 1
     await finished(stage, card, heard)
 
@@ -134,7 +134,7 @@ async def test_everything_limited_for_a_while_delays_what_is_seen_and_nothing_el
     await stage.give(card)
     stage.slack.faults.rate_limit("*", retry_after=1, times=4)
 
-    await stage.says(card, WAITING, timeout=30)
+    await stage.says(card, WAITING)
 
     await finished(stage, card, heard)
 
@@ -149,7 +149,7 @@ async def test_slack_down_for_as_long_as_the_work_takes_loses_no_message(stage: 
 
     stage.slack.faults.clear()
 
-    await stage.says(card, WAITING, timeout=30)
+    await stage.says(card, WAITING)
     await finished(stage, card, heard)
 
 

@@ -53,7 +53,7 @@ async def test_no_throw_away_model_outlives_a_rotation_and_no_name_is_used_twice
     models = set(stage.aisix.models)
     card = await stopped(stage, "stopped: the new secret was refused", WRONG_SECRET)
     await stage.press("Try again", card)
-    await stage.slack.until(lambda: stage.thread(card).count("Stopped:") == 2, timeout=20, what="a second stop")
+    await stage.slack.until(lambda: stage.thread(card).count("Stopped:") == 2, timeout=60, what="a second stop")
     await stage.give(card, NEW_SECRET, button="Another secret")
     await stage.says(card, "waiting for an approver")
 

@@ -36,7 +36,7 @@ async def run_into(stage: Stage, words: str) -> Message:
     """Rotate until the card says *words*."""
     card = await stage.ask()
     await stage.give(card)
-    return await stage.says(card, words, timeout=30)
+    return await stage.says(card, words)
 
 
 async def verdicts(stage: Stage) -> dict[tuple[str, str], Verdict]:
@@ -68,7 +68,7 @@ async def test_g1_a_lagging_replica_serves_with_the_old_key(redis_url: str, stat
         card = await stage.ask()
         stage.aisix.faults.before("PATCH", "/models/", lambda: setattr(straggler(stage), "lag", 60))
         await stage.give(card)
-        await stage.says(card, "stopped: the gateway has not taken the change", timeout=30)
+        await stage.says(card, "stopped: the gateway has not taken the change")
 
         assert nothing_is_deleted(stage, card)
         assert "This says nothing against the new secret" in card.plain
@@ -91,7 +91,7 @@ async def test_g18_a_replica_that_is_cut_off_from_the_control_plane(redis_url: s
         card = await stage.ask()
         stage.aisix.faults.before("PATCH", "/models/", lambda: setattr(straggler(stage), "lag", None))
         await stage.give(card)
-        await stage.says(card, "stopped: the gateway has not taken the change", timeout=30)
+        await stage.says(card, "stopped: the gateway has not taken the change")
 
         assert nothing_is_deleted(stage, card)
         assert (await stage.record()).stop.kind is StopKind.PROJECTION
@@ -144,7 +144,7 @@ async def test_g5_a_cache_that_begins_to_hit_after_the_rehearsal_is_invalid_too(
         environment = stage.aisix.environment("production")
         stage.aisix.faults.before("PATCH", "/models/", lambda: setattr(environment, "cache", "semantic"))
         await stage.give(card)
-        await stage.says(card, "stopped:", timeout=30)
+        await stage.says(card, "stopped:")
 
         assert nothing_is_deleted(stage, card)
         assert "answered from a cache, so the credential was not used" in card.plain
@@ -258,7 +258,7 @@ async def test_g6_an_old_gateway_goes_on_with_a_token_of_the_old_secret(redis_ur
         stage.aisix.upstream.accept(VERTEX_NEW)
         card = await stage.ask("Vertex")
         await stage.give(card, VERTEX_NEW)
-        await stage.says(card, "stopped:", timeout=30)
+        await stage.says(card, "stopped:")
 
         assert (await verdicts(stage))["gemini", "production"] is Verdict.INVALID
         assert "AISIX/0.4.2 may use a token of the old secret until" in card.plain
@@ -501,16 +501,16 @@ async def test_where_the_world_differs_at_the_click_it_is_said_verified_again_an
     await differ(stage)
     await stage.press("Delete old key", card, who="U_APPROVER")
     await stage.slack.until(
-        lambda: said in card.plain + stage.thread(card), timeout=30, what=f"{said}; the card says {card.plain}"
+        lambda: said in card.plain + stage.thread(card), timeout=60, what=f"{said}; the card says {card.plain}"
     )
     if "Try again" in card.buttons:
         await stage.press("Try again", card)
-    await stage.says(card, "waiting for an approver", timeout=30)
+    await stage.says(card, "waiting for an approver")
 
     assert nothing_was_asked_to_go(stage)
     assert (await stage.record()).verified_at > verified
     await stage.press("Delete old key", card, who="U_APPROVER")
-    await stage.says(card, "old key deleted", timeout=30)
+    await stage.says(card, "old key deleted")
 
 
 async def test_evidence_that_is_too_old_at_the_click_is_gathered_again(stage: Stage) -> None:
@@ -555,7 +555,7 @@ async def test_evidence_that_grows_old_while_nobody_approves_is_gathered_anew_by
         first = (await bare_stage.record()).verified_at
 
         await bare_stage.slack.until(
-            lambda: bare_stage.thread(card).count("Approval wanted") == 2, timeout=20, what="it"
+            lambda: bare_stage.thread(card).count("Approval wanted") == 2, timeout=60, what="it"
         )
 
         assert (await bare_stage.record()).verified_at > first
@@ -642,7 +642,7 @@ async def test_a_replica_that_restarts_amid_the_proof_has_to_prove_it_again(redi
         card = await stage.ask()
         stage.aisix.faults.before("PATCH", "/models/", lambda: straggler(stage).restart())
         await stage.give(card)
-        await stage.says(card, "waiting for an approver", timeout=30)
+        await stage.says(card, "waiting for an approver")
 
         assert set((await verdicts(stage)).values()) == {Verdict.PROVED}
 

@@ -68,7 +68,7 @@ class BotProcess:
             self.lines.append(line.decode().rstrip("\n"))
             self._news.set()
 
-    async def until(self, condition: Callable[[], object], timeout: float = 15, what: str = "") -> None:
+    async def until(self, condition: Callable[[], object], timeout: float = 60, what: str = "") -> None:
         """Wait until *condition* holds of what it has printed."""
         try:
             async with asyncio.timeout(timeout):
@@ -99,7 +99,7 @@ class BotProcess:
         self._process.send_signal(signal.SIGTERM)
         return await self.ended(), time.monotonic() - began
 
-    async def ended(self, timeout: float = 15) -> int:
+    async def ended(self, timeout: float = 60) -> int:
         """Wait until it has ended; return its exit status."""
         try:
             async with asyncio.timeout(timeout):
@@ -121,7 +121,7 @@ async def bot_process(environ: Mapping[str, str], folder: Path, *command: str) -
 
 
 async def ran(
-    environ: Mapping[str, str], folder: Path, *command: str, timeout: float = 15, stdin: str = ""
+    environ: Mapping[str, str], folder: Path, *command: str, timeout: float = 60, stdin: str = ""
 ) -> tuple[int, str]:
     """Run the bot to its own end, with *stdin* typed; return its exit status and all it printed."""
     bot = await BotProcess(environ, folder, *command).start(stdin)
@@ -131,7 +131,7 @@ async def ran(
         await bot.killed()
 
 
-async def gone(pid: int, timeout: float = 5) -> None:
+async def gone(pid: int, timeout: float = 30) -> None:
     """Wait until the process *pid*, which is nobody's child here, has ended."""
     try:
         handle = os.pidfd_open(pid)
@@ -153,7 +153,7 @@ async def answer_of(url: str) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-async def until_answer(url: str, status: int, timeout: float = 10) -> str:
+async def until_answer(url: str, status: int, timeout: float = 30) -> str:
     """Wait until *url* answers with *status*; return the text."""
     async with asyncio.timeout(timeout):
         while True:

@@ -13,6 +13,7 @@ from bot.rotation import Rotation, State
 from bot.settings import Settings
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack
+from tests.support.clock import loop_clock
 
 OLD_SECRET = "sk-old-0123456789abcdef"
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
@@ -38,12 +39,14 @@ QUICK = {
     "CREATE_GRACE": "1",
     "READ_BACK": "1",
     "PATIENCE": "5",
-    "CONTROL_PLANE_TIMEOUT": "2",
-    "PROBE_TIMEOUT": "2",
+    "CONTROL_PLANE_TIMEOUT": "10",
+    "PROBE_TIMEOUT": "10",
+    "REDIS_TIMEOUT": "10",
     "SLACK_EDITS_PER_MINUTE": "100000",
     "SWEEP_INTERVAL": "1",
     "LEASE": "3",
     "APPROVERS": "S_APPROVERS",
+    "SHUTDOWN_GRACE": "30",
     "LOG_LEVEL": "debug",
 }
 """Waits as short as the sandbox is fast."""
@@ -77,7 +80,8 @@ class Stage:
         async with AsyncExitStack() as stack:
             with Environment(self.environ):
                 settings = Settings(_env_file=None)
-            self.built = await stack.enter_async_context(parts(settings))
+            clock = await stack.enter_async_context(loop_clock())
+            self.built = await stack.enter_async_context(parts(settings, clock.now))
             await stack.enter_async_context(worker(self.built))
             await stack.enter_async_context(front(self.built))
             yield self.built
@@ -94,7 +98,7 @@ class Stage:
     async def press(self, button: str, card: Message, who: str = "U_REQUESTER", **more: Any) -> Any:
         """Have *who* press a button of *card*, once it is there."""
         await self.slack.until(
-            lambda: button in card.buttons, timeout=30, what=f"the button {button}; the card says {card.plain}"
+            lambda: button in card.buttons, timeout=60, what=f"the button {button}; the card says {card.plain}"
         )
         return await self.slack.person(who).click(button, card, **more)
 
@@ -107,7 +111,7 @@ class Stage:
         await self.slack.until(lambda: person.modal, what="the form")
         return await person.submit({"secret": secret, **fields})
 
-    async def says(self, card: Message, words: str, timeout: float = 20) -> Message:
+    async def says(self, card: Message, words: str, timeout: float = 60) -> Message:
         """Wait until *card* says *words*."""
         await self.slack.until(lambda: words in card.plain, timeout=timeout, what=f"{words!r} on the card")
         return card
@@ -116,7 +120,7 @@ class Stage:
         """Return all that the thread says."""
         return "\n".join(reply.plain for reply in self.slack.thread(card))
 
-    async def thread_says(self, card: Message, words: str, timeout: float = 20) -> None:
+    async def thread_says(self, card: Message, words: str, timeout: float = 60) -> None:
         """Wait until the thread says *words*."""
         await self.slack.until(lambda: words in self.thread(card), timeout=timeout, what=f"{words!r} in the thread")
 
