@@ -37,9 +37,11 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.background import Background
 from handlers.http import add_slack
+from handlers.origin import Home
+from handlers.payload import text
 from handlers.people import SlackDirectory
 from handlers.reception import Reception
-from handlers.slack import UNREACHABLE, reason_of
+from handlers.slack import UNREACHABLE, CannotPost, Later, MessageLost, called, reason_of
 from handlers.socket import Socket
 
 log = structlog.get_logger("keyturn")
@@ -69,6 +71,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
         url = await address_of(settings, stack)
         slack = await stack.enter_async_context(slack_client(settings))
         team = await who_am_i(slack)
+        team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
         store = await store_at(url, settings, stack)
         queue = RedisQueue(await stack.enter_async_context(connected(url, None)), name="keyturn")
         rules = rules_of(settings)
@@ -112,6 +115,15 @@ async def who_am_i(slack: AsyncWebClient) -> dict[str, Any]:
     """Ask Slack who the bot token belongs to, or end with a sentence."""
     with _asking_slack("SLACK_BOT_TOKEN", "a bot token, xoxb-…"):
         return dict((await slack.auth_test()).data)  # type: ignore[arg-type]
+
+
+async def own_app(slack: AsyncWebClient, bot: str) -> str:
+    """Ask Slack which app the bot belongs to; empty where it does not tell: each transport knows its own app too."""
+    try:
+        answer = await called("bots.info", slack.bots_info, bot=bot)
+    except (Later, CannotPost, MessageLost):
+        return ""
+    return text(answer.data, "bot", "app_id")
 
 
 async def try_socket(slack: AsyncWebClient, app_token: str) -> None:
@@ -192,7 +204,8 @@ def bolt_app(built: Parts, background: Background) -> AsyncApp:
         signing_secret="checked in handlers.http",  # noqa: S106 - Bolt wants one, even unused
     )
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
-    register(app, rotations=service_of(built), announcer=built.announcer, answers=answers, background=background)
+    lent = {"rotations": service_of(built), "announcer": built.announcer}
+    register(app, home=Home.of(built.team), answers=answers, background=background, **lent)
     return app
 
 

@@ -428,6 +428,11 @@ class Rotation(Frozen):
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
     @property
+    def seen(self) -> str:
+        """Return the beginning of the digest: what a button carries of what was seen when it was pressed."""
+        return self.digest[:16]
+
+    @property
     def extent(self) -> str:
         """Say how much is affected: "12 models in 2 environments"."""
         models = plural(len(self.plan.models), "model")

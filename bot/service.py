@@ -29,6 +29,7 @@ from bot.policy import (
     check_may_give_secret,
     check_may_request,
     check_may_steer,
+    check_member,
     check_offered,
 )
 from bot.rotation import Acceptance, Approval, Finding, Replacement, Rotation, State, Track
@@ -136,6 +137,16 @@ class RotationService:
     async def check_may_request(self, person_id: str) -> None:
         """Refuse a person who may not ask for rotations."""
         check_may_request(await self._standing(person_id))
+
+    @audited("asked", of_rotation=False)
+    async def offer_picker(self, _asked: str, *, by: str) -> None:
+        """Refuse a person who may not ask for rotations, before there is anything to choose from."""
+        await self.check_may_request(by)
+
+    @audited("looked", of_rotation=False)
+    async def check_may_look(self, _list: str, *, by: str) -> None:
+        """Refuse whoever is no full member: a list names keys and people of channels that a guest is not in."""
+        check_member(await self._directory.person(by))
 
     async def keys_like(self, typed: str) -> tuple[ProviderKey, ...]:
         """Return the provider keys that *typed* may mean."""
@@ -402,17 +413,17 @@ class RotationService:
         return await self._steer(rotation_id, Action.ROLL_BACK, back, by, "rolled back")
 
     @audited(Action.DELETE_OLD_KEY)
-    async def approve(self, rotation_id: str, *, by: str, click: str = "", shown: str = "") -> Rotation:
+    async def approve(self, rotation_id: str, *, by: str, click: str = "", shown: str | None = None) -> Rotation:
         """Release the delete, if *by* is an approver at this moment and enough have approved.
 
-        *click* names the very click: delivered once more, it must not answer a later question. *shown* is the beginning
-        of the digest of what was seen when it was made.
+        *click* names the very click: delivered once more, it must not answer a later question. *shown* is what
+        was seen when it was made (None where that is not asked).
         """
         rotation = await self.load(rotation_id)
         standing = await self._standing(by)
         check_may_approve(rotation, standing, self_approval=self._rules.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
-        if not rotation.digest.startswith(shown):
+        if shown is not None and shown != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
             raise WrongState("This click has counted already.")

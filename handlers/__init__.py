@@ -5,18 +5,31 @@ from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.response import BoltResponse
 
 from handlers import actions, commands, modals
+from handlers.answers import Answers, Asker
+from handlers.background import Background
+from handlers.origin import FOREIGN, Home
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE
 
 
-def register(app: AsyncApp, **lent: Any) -> None:
-    """Register every listener; what is *lent* reaches a listener as the argument of that name."""
+def register(app: AsyncApp, *, home: Home, answers: Answers, background: Background, **more: Any) -> None:
+    """Register every listener; what is lent reaches a listener as the argument of that name."""
+    lent = {"answers": answers, "background": background, **more}
 
     @app.use
-    async def lend(context: AsyncBoltContext, next: Callable[[], Awaitable[None]]) -> None:  # noqa: A002 - Bolt's name
+    async def lend(
+        context: AsyncBoltContext,
+        body: dict[str, Any],
+        next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt's name
+    ) -> BoltResponse | None:
+        if home.is_foreign(body):  # a response of ours: without one Bolt would log the body
+            background.begin(answers.tell(Asker.of(body), FOREIGN))
+            return BoltResponse(status=200)
         context.update(lent)
         await next()
+        return None
 
     app.command(commands.COMMAND)(commands.rotate_key)
     for action, listener in actions.LISTENERS.items():

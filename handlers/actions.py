@@ -10,9 +10,11 @@ from bot.errors import Unanswerable
 from bot.policy import Action, acceptable
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
-from handlers.answers import Answers, team_of
+from handlers.answers import Answers
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
+from handlers.payload import channel_of, person_of, team_of, text
+from handlers.slack import UNREACHABLE
 from handlers.views.blocks import Block
 from handlers.views.card import SHOWN
 from handlers.views.modal import acceptance_form, secret_form
@@ -25,8 +27,8 @@ async def enter_secret(
     ack: AsyncAck, action: Json, body: Json, client: AsyncWebClient, rotations: RotationService, answers: Answers
 ) -> None:
     await ack()
-    rotation = await rotations.offer_secret_form(action["value"], by=body["user"]["id"])
-    await open_form(client, body["trigger_id"], secret_form(rotation, rotations.proposed_name(rotation)))
+    rotation = await rotations.offer_secret_form(text(action, "value"), by=person_of(body))
+    await open_form(client, text(body, "trigger_id"), secret_form(rotation, rotations.proposed_name(rotation)))
 
 
 @answered
@@ -34,8 +36,8 @@ async def another_secret(
     ack: AsyncAck, action: Json, body: Json, client: AsyncWebClient, rotations: RotationService, answers: Answers
 ) -> None:
     await ack()
-    rotation = await rotations.another_secret(action["value"], by=body["user"]["id"])
-    await open_form(client, body["trigger_id"], secret_form(rotation, rotations.proposed_name(rotation)))
+    rotation = await rotations.another_secret(text(action, "value"), by=person_of(body))
+    await open_form(client, text(body, "trigger_id"), secret_form(rotation, rotations.proposed_name(rotation)))
 
 
 @answered
@@ -43,42 +45,44 @@ async def accept_unproved(
     ack: AsyncAck, action: Json, body: Json, client: AsyncWebClient, rotations: RotationService, answers: Answers
 ) -> None:
     await ack()
-    rotation = await rotations.offer_acceptance(action["value"], by=body["user"]["id"])
-    await open_form(client, body["trigger_id"], acceptance_form(rotation, acceptable(rotation)), Action.ACCEPT_UNPROVED)
+    rotation = await rotations.offer_acceptance(text(action, "value"), by=person_of(body))
+    await open_form(
+        client, text(body, "trigger_id"), acceptance_form(rotation, acceptable(rotation)), Action.ACCEPT_UNPROVED
+    )
 
 
 async def open_form(client: AsyncWebClient, trigger_id: str, view: Block, again: Action = Action.ENTER_SECRET) -> None:
     """Open a private form; if it comes too late, say what to press *again*."""
     try:
         await client.views_open(trigger_id=trigger_id, view=view)
-    except SlackApiError:
+    except (SlackApiError, *UNREACHABLE):
         raise Unanswerable(f"Slack was too slow to open the form. Press “{again.value}” once more.") from None
 
 
 @answered
 async def cancel(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
     await ack()
-    await rotations.cancel(action["value"], by=body["user"]["id"])
+    await rotations.cancel(text(action, "value"), by=person_of(body))
 
 
 @answered
 async def try_again(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
     await ack()
-    await rotations.try_again(action["value"], by=body["user"]["id"])
+    await rotations.try_again(text(action, "value"), by=person_of(body))
 
 
 @answered
 async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
     await ack()
-    await rotations.roll_back(action["value"], by=body["user"]["id"])
+    await rotations.roll_back(text(action, "value"), by=person_of(body))
 
 
 @answered
 async def delete_old_key(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
     await ack()
-    click = f"{body.get('trigger_id', '')}/{action.get('action_ts', '')}"
-    _, named, shown = str(action.get("block_id", "")).partition(SHOWN)
-    await rotations.approve(action["value"], by=body["user"]["id"], click=click, shown=shown if named else "")
+    click = f"{text(body, 'trigger_id')}/{text(action, 'action_ts')}"
+    _, _, shown = text(action, "block_id").partition(SHOWN)
+    await rotations.approve(text(action, "value"), by=person_of(body), click=click, shown=shown)
 
 
 @answered
@@ -91,8 +95,8 @@ async def choose_key(
     answers: Answers,
 ) -> None:
     await ack()
-    key_id = action["selected_option"]["value"]
-    await start(key_id, body["user"]["id"], team_of(body), body["channel"]["id"], rotations, announcer)
+    key_id = text(action, "selected_option", "value")
+    await start(key_id, person_of(body), team_of(body), channel_of(body), rotations, announcer)
 
 
 LISTENERS = {

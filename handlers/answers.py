@@ -8,6 +8,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from handlers.payload import channel_of, person_of, text
 from handlers.slack import UNREACHABLE
 
 log = structlog.get_logger("keyturn.answers")
@@ -25,18 +26,8 @@ class Asker(NamedTuple):
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Self:
-        """Read it from a payload: commands and clicks name it differently."""
-        user, channel = body.get("user") or {}, body.get("channel") or {}
-        return cls(
-            person=body.get("user_id") or user.get("id", ""),
-            channel=body.get("channel_id") or channel.get("id", ""),
-            response_url=body.get("response_url") or "",
-        )
-
-
-def team_of(body: dict[str, Any]) -> str:
-    """Return the workspace that a payload comes from; an organization's can leave it to the person."""
-    return str((body.get("team") or {}).get("id") or (body.get("user") or {}).get("team_id") or "")
+        """Read it from a payload."""
+        return cls(person_of(body), channel_of(body), text(body, "response_url"))
 
 
 class Answers:
@@ -46,9 +37,9 @@ class Answers:
         self._client = client
         self._timeout = timeout
 
-    async def tell(self, asker: Asker, text: str, *, blocks: list[Any] | None = None) -> None:
+    async def tell(self, asker: Asker, words: str, *, blocks: list[Any] | None = None) -> None:
         """Tell *asker*. A response URL works anywhere; without one it is a message only they see, or a direct one."""
-        content = {"text": text, "blocks": blocks} if blocks else {"text": text}
+        content = {"text": words, "blocks": blocks} if blocks else {"text": words}
         for pause in PAUSES:
             if await self._told(asker, content):
                 return

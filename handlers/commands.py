@@ -13,7 +13,8 @@ from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
-from handlers.slack import CannotPost
+from handlers.payload import channel_of, person_of, team_of, text
+from handlers.slack import UNREACHABLE, CannotPost
 from handlers.views.blocks import code, shortened, when
 from handlers.views.modal import picker
 from handlers.views.words import standing
@@ -33,7 +34,6 @@ Json = dict[str, Any]
 @answered
 async def rotate_key(
     ack: AsyncAck,
-    command: Json,
     body: Json,
     client: AsyncWebClient,
     rotations: RotationService,
@@ -41,27 +41,28 @@ async def rotate_key(
     answers: Answers,
 ) -> None:
     await ack()
-    asked = typed(command.get("text") or "")
+    asked, by = typed(text(body, "text")), person_of(body)
     if not asked:
-        await open_picker(client, command)
+        await rotations.offer_picker(COMMAND, by=by)
+        await open_picker(client, text(body, "trigger_id"), channel_of(body))
     elif asked.casefold() in WORDS:
-        text = await WORDS[asked.casefold()](rotations, announcer)
-        await answers.tell(Asker.of(body), text)
+        said = await WORDS[asked.casefold()](rotations, announcer, by)
+        await answers.tell(Asker.of(body), said)
     else:
-        await start(asked, command["user_id"], command.get("team_id", ""), command["channel_id"], rotations, announcer)
+        await start(asked, by, team_of(body), channel_of(body), rotations, announcer)
 
 
-def typed(text: str) -> str:
+def typed(sent: str) -> str:
     """Return what a person typed: Slack sends three characters as entities, whatever `should_escape` says."""
-    plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    plain = sent.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return " ".join(plain.split())
 
 
-async def open_picker(client: AsyncWebClient, command: Json) -> None:
+async def open_picker(client: AsyncWebClient, trigger_id: str, channel: str) -> None:
     """Open the picker at once: the trigger lasts three seconds, and the control plane may need longer."""
     try:
-        await client.views_open(trigger_id=command["trigger_id"], view=picker(command["channel_id"]))
-    except SlackApiError:
+        await client.views_open(trigger_id=trigger_id, view=picker(channel))
+    except (SlackApiError, *UNREACHABLE):
         raise Unanswerable("Slack was too slow to open the form. Try again, or type `/rotate-key NAME`.") from None
 
 
@@ -77,13 +78,15 @@ async def start(
         raise closed from None
 
 
-async def status(rotations: RotationService, announcer: SlackAnnouncer) -> str:
+async def status(rotations: RotationService, announcer: SlackAnnouncer, by: str) -> str:
     """List what is under way."""
+    await rotations.check_may_look("status", by=by)
     return await _list("Under way:", await rotations.under_way(), announcer) or "Nothing is under way."
 
 
-async def history(rotations: RotationService, announcer: SlackAnnouncer) -> str:
+async def history(rotations: RotationService, announcer: SlackAnnouncer, by: str) -> str:
     """List the last rotations."""
+    await rotations.check_may_look("history", by=by)
     return await _list("The last rotations:", await rotations.history(), announcer) or "There was none yet."
 
 
@@ -92,7 +95,7 @@ async def usage(*_: object) -> str:
     return HELP
 
 
-WORDS: dict[str, Callable[[RotationService, SlackAnnouncer], Awaitable[str]]] = {
+WORDS: dict[str, Callable[[RotationService, SlackAnnouncer, str], Awaitable[str]]] = {
     "status": status,
     "history": history,
     "help": usage,

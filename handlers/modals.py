@@ -8,10 +8,11 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from bot.errors import BadInput, Refused
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
-from handlers.answers import Answers, Asker, team_of
+from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
+from handlers.payload import chosen, person_of, picked, said, team_of, text, typed
 from handlers.views.modal import KEY, MODELS, NAME, REASON, REST, SECRET, VALUE, option
 
 Json = dict[str, Any]
@@ -22,9 +23,9 @@ async def find_keys(
     ack: AsyncAck, options: Json, body: Json, rotations: RotationService, background: Background
 ) -> None:
     try:
-        await rotations.check_may_request(body["user"]["id"])
+        await rotations.check_may_request(person_of(body))
         async with background.patience():
-            keys = await rotations.keys_like(str(options.get("value") or ""))
+            keys = await rotations.keys_like(text(options, "value"))
     except Exception as error:  # noqa: BLE001 - a menu has no place for a sentence; the submission says why
         explain(error)
         keys = ()
@@ -41,29 +42,31 @@ async def pick_key(
     answers: Answers,
 ) -> None:
     await ack()
-    picked = view["state"]["values"][KEY][VALUE]["selected_option"]["value"]
-    channel = view["private_metadata"]
+    key_id = picked(view, KEY, VALUE)
+    channel = said(view.get("private_metadata"))
     try:
-        await start(picked, body["user"]["id"], team_of(body), channel, rotations, announcer)
+        await start(key_id, person_of(body), team_of(body), channel, rotations, announcer)
     except Refused as refusal:
         text, blocks = explain(refusal)
-        await answers.tell(Asker(body["user"]["id"], channel), text, blocks=blocks)
+        await answers.tell(Asker(person_of(body), channel), text, blocks=blocks)
 
 
 async def give_secret(
     ack: AsyncAck, view: Json, body: Json, rotations: RotationService, background: Background
 ) -> None:
     """Check, record, acknowledge; then create the replacement in this process, which alone has the secret."""
-    rotation_id, by = view["private_metadata"], body["user"]["id"]
-    work = rotations.accept_secret(rotation_id, _typed(view, SECRET) + _typed(view, REST), _typed(view, NAME), by=by)
+    rotation_id, by = said(view.get("private_metadata")), person_of(body)
+    work = rotations.accept_secret(
+        rotation_id, typed(view, SECRET, VALUE) + typed(view, REST, VALUE), typed(view, NAME, VALUE), by=by
+    )
     taken = await _taken(ack, work, SECRET, late="This took too long, so nothing was created. Press again.")
     if taken:
         background.begin(rotations.create_replacement(*taken))
 
 
 async def accept_unproved(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
-    chosen, reason = _chosen(view, MODELS), _typed(view, REASON)
-    work = rotations.accept_unproved(view["private_metadata"], chosen, reason, by=body["user"]["id"])
+    models, reason = chosen(view, MODELS, VALUE), typed(view, REASON, VALUE)
+    work = rotations.accept_unproved(said(view.get("private_metadata")), models, reason, by=person_of(body))
     await _taken(ack, work, MODELS, late="This took too long; see the card for whether it was taken, or press again.")
 
 
@@ -83,16 +86,3 @@ async def _taken(ack: AsyncAck, work: Awaitable[T], first: str, *, late: str) ->
         return done
     await ack(response_action="errors", errors=errors)
     return None
-
-
-def _typed(view: Json, field: str) -> str:
-    return str(_field(view, field).get("value") or "")
-
-
-def _chosen(view: Json, field: str) -> list[str]:
-    return [option["value"] for option in _field(view, field).get("selected_options") or ()]
-
-
-def _field(view: Json, field: str) -> Json:
-    found: Json = view["state"]["values"].get(field, {}).get(VALUE, {})
-    return found

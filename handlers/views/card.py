@@ -238,7 +238,7 @@ def doubt(rotation: Rotation) -> str:
 
 def _shown(rotation: Rotation) -> str:
     """Name what an approver sees, so that a click made on something else can be told from one on this."""
-    return f"{SHOWN}{rotation.digest[:16]}" if rotation.state is State.AWAITING_APPROVAL else ""
+    return f"{SHOWN}{rotation.seen}" if rotation.state is State.AWAITING_APPROVAL else ""
 
 
 SHOWN = "shown-"

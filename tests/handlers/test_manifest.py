@@ -11,13 +11,17 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from handlers import register
+from handlers.answers import Answers
+from handlers.background import Background
 from handlers.commands import COMMAND
+from handlers.origin import Home
 
 ROOT = Path(__file__).parents[2]
 MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
 
 SCOPES: Mapping[str, str | None] = {
     "auth_test": None,
+    "bots_info": "users:read",
     "apps_connections_open": None,  # connections:write, of the app-level token
     "chat_postEphemeral": "chat:write",
     "chat_postMessage": "chat:write",
@@ -59,7 +63,7 @@ class Registered(AsyncApp):
 
 def registered() -> list[tuple[str, str]]:
     app = Registered()
-    register(app)
+    register(app, home=Home(), answers=Answers(AsyncWebClient(), 1), background=Background())
     return app.found
 
 

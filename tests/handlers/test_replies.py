@@ -139,12 +139,15 @@ async def test_the_first_wave_is_told_once_and_the_end_of_the_move_when_all_are_
 
 
 class Rotations:
+    async def check_may_look(self, *_: str, by: str) -> None:
+        assert by == "U_MEMBER"
+
     async def under_way(self) -> list[Rotation]:
         return [r.watched(), r.running("verify")]
 
 
 async def test_the_list_tells_a_watch_from_what_is_still_to_come(thread: Thread) -> None:
-    said = await status(Rotations(), thread.announcer)  # type: ignore[arg-type] - a stand-in
+    said = await status(Rotations(), thread.announcer, "U_MEMBER")  # type: ignore[arg-type] - a stand-in
 
     assert "`OpenAI production`: old key deleted, watching, asked for by" in said
     assert "`OpenAI production`: running, asked for by" in said

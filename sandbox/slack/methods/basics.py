@@ -6,7 +6,7 @@ from sandbox.slack.methods.table import Args, Method
 from sandbox.slack.payloads import DOMAIN
 from sandbox.slack.refusal import Refusal
 from sandbox.slack.site import Site
-from sandbox.slack.world import BOT_ID, BOT_USER, HOME
+from sandbox.slack.world import APP_ID, BOT_ID, BOT_USER, HOME
 
 Json = dict[str, Any]
 
@@ -29,6 +29,12 @@ def auth_test(site: Site, _args: Args) -> Json:
     }
 
 
+def bots_info(_site: Site, args: Args) -> Json:
+    if args.need("bot") != BOT_ID:
+        raise Refusal("bot_not_found")
+    return {"bot": {"id": BOT_ID, "app_id": APP_ID, "user_id": BOT_USER, "name": "keyturn", "deleted": False}}
+
+
 def connections_open(site: Site, _args: Args) -> Json:
     return {"url": f"{site.base_url.replace('http', 'ws', 1)}/link?ticket={site.links.give('app')}"}
 
@@ -36,5 +42,6 @@ def connections_open(site: Site, _args: Args) -> Json:
 BASICS = {
     "api.test": Method(api_test, token="none"),
     "auth.test": Method(auth_test),
+    "bots.info": Method(bots_info, ("users:read",)),
     "apps.connections.open": Method(connections_open, token="app"),
 }

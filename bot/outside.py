@@ -1,0 +1,64 @@
+"""What comes from outside, as text that can be passed on and as JSON that means one thing. Pure."""
+
+import json
+from typing import Any
+
+DEEPEST = 100
+"""Levels of an answer that are read: more would exhaust whoever walks through them, and nobody's settings need it."""
+
+
+class Unreadable(ValueError):
+    """This is no JSON, or none that means one thing."""
+
+
+def sendable(text: str) -> str:
+    """Return *text* without halves of characters, that no encoding can carry."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def decoded(raw: bytes) -> Any:
+    """Read JSON; a name that is there twice, what is no number, and depth without end make it `Unreadable`."""
+    try:
+        found = _clean(json.loads(raw, parse_constant=_refuse, object_pairs_hook=_object))
+        _check_depth(found)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(type(error).__name__) from None
+    return found
+
+
+def _refuse(constant: str) -> Any:
+    raise Unreadable(constant)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object; of two values under one name the second would hide the first, which may be a reference."""
+    made = {sendable(name): _clean(value) for name, value in pairs}
+    if len(made) < len(pairs):
+        raise Unreadable("a name twice")
+    return made
+
+
+def _clean(value: Any) -> Any:
+    """Make the strings right; objects are already, and numbers beyond all bounds are none."""
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, list):
+        return [_clean(inner) for inner in value]
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        raise Unreadable("a number too large")
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inner(outer)]
+        if not level:
+            return
+    raise Unreadable("too deep")
+
+
+def _inner(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []

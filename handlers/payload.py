@@ -1,0 +1,60 @@
+"""Reads what Slack sends. It comes signed; all the same, what is missing or of another shape reads as nothing."""
+
+from typing import Any
+
+from bot.outside import sendable
+
+Json = dict[str, Any]
+
+
+def part(payload: Any, *path: str) -> Json:
+    """Return the object at *path*, or an empty one."""
+    for name in path:
+        payload = payload.get(name) if isinstance(payload, dict) else None
+    return payload if isinstance(payload, dict) else {}
+
+
+def text(payload: Any, *path: str) -> str:
+    """Return the text at *path*, or an empty one."""
+    *way, name = path
+    return said(part(payload, *way).get(name))
+
+
+def said(value: Any) -> str:
+    """Return *value* if it is text."""
+    return sendable(value) if isinstance(value, str) else ""
+
+
+def person_of(body: Any) -> str:
+    """Return who typed or clicked: commands and clicks name it differently."""
+    return text(body, "user_id") or text(body, "user", "id")
+
+
+def channel_of(body: Any) -> str:
+    """Return where."""
+    return text(body, "channel_id") or text(body, "channel", "id")
+
+
+def team_of(body: Any) -> str:
+    """Return the workspace that a payload comes from; an organization's can leave it to the person."""
+    return text(body, "team_id") or text(body, "team", "id") or text(body, "user", "team_id")
+
+
+def typed(view: Json, field: str, value: str) -> str:
+    """Return what was typed into a field of a form."""
+    return text(_field(view, field, value), "value")
+
+
+def picked(view: Json, field: str, value: str) -> str:
+    """Return what was picked in a menu of a form."""
+    return text(_field(view, field, value), "selected_option", "value")
+
+
+def chosen(view: Json, field: str, value: str) -> list[str]:
+    """Return all that was chosen in a menu of a form."""
+    options = _field(view, field, value).get("selected_options")
+    return [text(option, "value") for option in options] if isinstance(options, list) else []
+
+
+def _field(view: Json, field: str, value: str) -> Json:
+    return part(view, "state", "values", field, value)

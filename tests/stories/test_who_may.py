@@ -1,0 +1,416 @@
+"""Every action of every kind of person, through the real app: one table, every cell filled in.
+
+Whoever does not belong here is named in every setting all the same, and asked for the rotation: it must not help.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pytest
+from redis import Redis
+
+from bot.__main__ import Parts, front, parts
+from bot.errors import AmbiguousKey
+from bot.policy import Action, acceptable
+from bot.rotation import Approval, Rotation, State
+from bot.settings import Settings
+from handlers.commands import COMMAND, WORDS
+from handlers.errors import CHOOSE_KEY, explain
+from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE, acceptance_form, picker, secret_form
+from sandbox.slack import Message
+from sandbox.slack.person import Person
+from tests.handlers import records as r
+from tests.handlers.cases import STOPS
+from tests.handlers.test_manifest import registered
+from tests.support.stage import KEY, NEW_SECRET, Environment, Stage, stage_of
+
+TABLE = """
+                        requester colleague approver both member removed guest single external stranger bot gone
+command                     x         x        R      x     R       R      g     g       f        e      b   d
+command NAME                x         x        R      x     R       R      g     g       f        e      b   d
+command status              x         x        x      x     x       x      g     g       f        e      b   d
+command history             x         x        x      x     x       x      g     g       f        e      b   d
+command help                x         x        x      x     x       x      x     x       f        x      x   x
+action enter_secret         x         S        R      x     R       R      g     g       e        e      b   d
+action cancel               x         T        x      x     T       T      g     g       e        e      b   d
+action try_again            x         T        x      x     T       T      g     g       e        e      b   d
+action another_secret       x         S        R      x     R       R      g     g       e        e      b   d
+action roll_back            x         T        x      x     T       T      g     g       e        e      b   d
+action accept_unproved      A         A        x      A     A       A      g     g       e        e      b   d
+action delete_old_key       A         A        x      A     A       A      g     g       e        e      b   d
+action choose_key           x         x        R      x     R       R      g     g       e        e      b   d
+options value               x         x        -      x     -       -      -     -       -        -      -   -
+view picker                 x         x        R      x     R       R      g     g       e        e      b   d
+view secret_form            x         S        R      x     R       R      g     g       e        e      b   d
+view acceptance_form        A         A        x      A     A       A      g     g       e        e      b   d
+"""
+"""x: done; -: an empty menu, that has no place for words; the letters are the sentences below."""
+
+SENTENCES = {
+    "R": "You may not rotate keys: the settings (REQUESTERS) do not name you.",
+    "S": "who asked for this rotation, can give the secret.",
+    "T": "or an approver can do this.",
+    "A": "Only an approver other than",
+    "g": "Guests cannot use Keyturn. Ask a full member of this workspace.",
+    "e": "Only members of this workspace can use Keyturn; you are from another one.",
+    "b": "Only people can use Keyturn.",
+    "d": "This account is deactivated.",
+    "?": "Slack does not tell me",
+    "unknown": "I do not know this rotation any more.",
+    "f": "Keyturn serves the workspace that it is installed in",
+    "stale": "What you saw is not what is asked now",
+}
+KINDS, *ROWS = TABLE.strip("\n").splitlines()
+WHO = KINDS.split()
+CELLS = {" ".join(line.split()[: -len(WHO)]): dict(zip(WHO, line.split()[-len(WHO) :], strict=True)) for line in ROWS}
+
+OUTSIDERS = ("guest", "single", "external", "stranger", "bot", "gone")
+ASKED = {"both", *OUTSIDERS}
+"""Who asked for the rotation themselves, in their own column."""
+
+
+def id_of(who: str) -> str:
+    return f"U_{who.upper()}"
+
+
+def populated(stage: Stage) -> None:
+    """Let everybody be there, and name whoever does not belong in every setting."""
+    slack = stage.slack
+    slack.add_user("U_COLLEAGUE", "colleague")
+    slack.add_user("U_BOTH", "both")
+    slack.add_user("U_REMOVED", "removed")
+    slack.add_user("U_SINGLE", "single", single_channel_guest=True)
+    slack.add_user("U_EXTERNAL", "external", team="T_OTHER")
+    slack.add_user("U_STRANGER", "stranger", stranger=True)
+    slack.add_user("U_BOT", "bot", bot=True)
+    slack.add_user("U_GONE", "gone", deleted=True)
+    slack.channels["C_OPS"].members |= set(map(id_of, WHO))
+    slack.channels["C_OPS"].shared = True
+    outsiders = [id_of(who) for who in OUTSIDERS]
+    slack.groups["S_APPROVERS"].members = ["U_APPROVER", "U_BOTH", "U_REMOVED", *outsiders]
+    slack.add_group("S_REQUESTERS", "requesters", ["U_REQUESTER", "U_COLLEAGUE", "U_BOTH", *outsiders])
+    stage.overrides["REQUESTERS"] = "S_REQUESTERS"
+
+
+class Scene(NamedTuple):
+    """One person before one rotation."""
+
+    stage: Stage
+    built: Parts
+    person: Person
+    rotation: Rotation
+    card: Message | None
+
+
+Do = Callable[[Scene], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that people do: at which moment of a rotation, how, and the words that come of it if any do."""
+
+    do: Do
+    at: Callable[[], Rotation] = r.awaiting_secret
+    words: str = ""
+
+
+def click(action: Action) -> Do:
+    return lambda scene: scene.person.click(action.value, scene.card)
+
+
+def type_in(text: str) -> Do:
+    return lambda scene: scene.person.command(text)
+
+
+def submit(form: Callable[[Scene], Any], **fields: Any) -> Do:
+    """Send a form that was opened while that was allowed."""
+
+    async def submitted(scene: Scene) -> Any:
+        scene.stage.slack.site.views.open(scene.person.id, form(scene))
+        if PICKER in str(form(scene)["callback_id"]):
+            offer(scene)
+        return await scene.person.submit(fields)
+
+    return submitted
+
+
+def offer(scene: Scene) -> None:
+    """Have the menu filled as it is for somebody who may ask."""
+    key = scene.stage.key_named(KEY)
+    shown = [{"text": {"type": "plain_text", "text": KEY}, "value": key.id}]
+    scene.stage.slack.site.offered[scene.person.id, "key", VALUE] = shown
+
+
+async def choose(scene: Scene) -> Any:
+    key = scene.stage.key_named(KEY)
+    said, blocks = explain(AmbiguousKey(KEY, ((KEY, key.id), ("Other", "pk_other"))))
+    shown = scene.stage.slack.site.whisper(scene.person.id, said, blocks, channel="C_OPS")
+    return await scene.person.choose(KEY, shown)
+
+
+async def type_ahead(scene: Scene) -> Any:
+    scene.stage.slack.site.views.open(scene.person.id, picker("C_OPS"))
+    return await scene.person.type_ahead("open")
+
+
+ACTS: Mapping[str, Act] = {
+    "command": Act(type_in("")),
+    "command NAME": Act(type_in(KEY)),
+    "command status": Act(type_in("status"), words="Under way:"),
+    "command history": Act(type_in("history"), words="The last rotations:"),
+    "command help": Act(type_in("help"), words="rotates a provider key without an outage"),
+    "action enter_secret": Act(click(Action.ENTER_SECRET)),
+    "action cancel": Act(click(Action.CANCEL)),
+    "action try_again": Act(click(Action.TRY_AGAIN), STOPS["rejected"]),
+    "action another_secret": Act(click(Action.ANOTHER_SECRET), STOPS["rejected"]),
+    "action roll_back": Act(click(Action.ROLL_BACK), STOPS["rejected"]),
+    "action accept_unproved": Act(click(Action.ACCEPT_UNPROVED), STOPS["unverified"]),
+    "action delete_old_key": Act(click(Action.DELETE_OLD_KEY), r.awaiting_approval),
+    "action choose_key": Act(choose),
+    "options value": Act(type_ahead),
+    "view picker": Act(submit(lambda _: picker("C_OPS"), key=KEY)),
+    "view secret_form": Act(submit(lambda scene: secret_form(scene.rotation, "new"), secret=NEW_SECRET)),
+    "view acceptance_form": Act(
+        submit(
+            lambda scene: acceptance_form(scene.rotation, acceptable(scene.rotation)),
+            models=["chat-large in production"],
+            reason="tried by hand",
+        ),
+        STOPS["unverified"],
+    ),
+}
+
+
+def test_the_table_has_a_row_for_every_listener_and_every_word_and_a_cell_for_everybody() -> None:
+    listeners = {f"{kind} {name}" for kind, name in registered()} - {f"command {COMMAND}"}
+    buttons = {f"action {action.name.lower()}" for action in Action}
+    words = {"command", "command NAME", *(f"command {word}" for word in WORDS)}
+
+    assert CELLS.keys() == ACTS.keys() == listeners | buttons | words
+    assert {f"view {name}" for name in (PICKER, SECRET_FORM, ACCEPTANCE_FORM)} <= listeners
+    assert {f"action {CHOOSE_KEY}", f"options {VALUE}"} <= listeners
+    assert all(set(row) == set(WHO) for row in CELLS.values())
+
+
+@asynccontextmanager
+async def house(redis_url: str) -> AsyncIterator[tuple[Stage, Parts]]:
+    """Run the half of the bot that people talk to, with everybody there."""
+    async with stage_of(redis_url) as stage:
+        populated(stage)
+        with Environment(stage.environ):
+            settings = Settings(_env_file=None)
+        async with parts(settings) as built, front(built):
+            stage.built = built
+            yield stage, built
+
+
+async def scene_of(stage: Stage, built: Parts, act: Act, who: str) -> Scene:
+    """Put one rotation at the moment of *act* before *who*, with its card in the channel, and nothing else."""
+    with Redis.from_url(stage.redis_url) as redis:
+        redis.flushdb()
+    slack, person = stage.slack, stage.slack.person(id_of(who))
+    slack.site.ephemerals.clear()
+    slack.site.views.stacks.clear()
+    for message in [*slack.messages("C_OPS"), *slack.direct_messages(person.id)]:
+        slack.remove(message)
+    rotation = act.at().but(version=0, requested_by=person.id if who in ASKED else "U_REQUESTER")
+    event = {"by": "a test", "what": "recorded", "why": ""}
+    saved = await built.store.save(rotation, event, at=built.world.now())
+    await built.announcer.first(saved)
+    if who == "removed":  # an approver when the card was shown, and no more a second later
+        slack.groups["S_APPROVERS"].members.remove(person.id)
+    return Scene(stage, built, person, saved, slack.messages("C_OPS")[0])
+
+
+async def outcome(scene: Scene, act: Act, do: Do | None = None) -> str:
+    """Do it, and return the cell that came of it; nothing may have changed but in the cell x."""
+    before = len(scene.stage.aisix.calls)
+    result = await (do or act.do)(scene)
+    if isinstance(result, list):
+        return "x" if result else "-"
+    async with asyncio.timeout(30):
+        while not (found := await _seen(scene, act, result)):  # noqa: ASYNC110 - Redis has no event for it
+            await asyncio.sleep(0.003)
+    changes = [call for call in scene.stage.aisix.calls[before:] if call.method != "GET"]
+    if found != "x":
+        assert changes == []
+        assert await scene.built.store.load(scene.rotation.id) == scene.rotation
+        assert len(scene.stage.slack.messages("C_OPS")) == 1
+    return found
+
+
+async def _seen(scene: Scene, act: Act, result: Any) -> str:
+    errors = list(getattr(result, "errors", {}).values())
+    said = [each["text"] for each in scene.person.ephemerals if "provider keys are called" not in each["text"]]
+    direct = [message.plain for message in scene.stage.slack.direct_messages(scene.person.id)]
+    if told := [*errors, *said, *direct]:
+        return _cell(told[-1], act)
+    changed = await scene.built.store.load(scene.rotation.id) != scene.rotation
+    opened = scene.person.modal is not None and not hasattr(result, "closed")
+    return "x" if changed or opened or len(scene.stage.slack.messages("C_OPS")) > 1 else ""
+
+
+def _cell(told: str, act: Act) -> str:
+    if act.words and act.words in told:
+        return "x"
+    return next((cell for cell, sentence in SENTENCES.items() if sentence in told), told)
+
+
+@pytest.mark.parametrize("name", CELLS)
+async def test_everybody_can_do_what_the_table_says_and_hears_why_not(redis_url: str, name: str) -> None:
+    act, found = ACTS[name], {}
+    async with house(redis_url) as (stage, built):
+        for who in WHO:
+            found[who] = await outcome(await scene_of(stage, built, act, who), act)
+
+    assert found == CELLS[name]
+
+
+CANNOT_TELL: Mapping[str, Callable[[Stage], None]] = {
+    "who it is": lambda stage: stage.slack.faults.fail("users.info", error="internal_error", times=9),
+    "who is in the group": lambda stage: stage.slack.faults.fail("usergroups.users.list", times=9),
+    "groups at all": lambda stage: setattr(stage.slack, "plan_has_groups", False),
+    "anything": lambda stage: stage.slack.faults.rate_limit("users.info", times=9),
+}
+NEEDS_NO_GROUP = {"command status", "command history"}
+
+
+@pytest.mark.parametrize("unknown", CANNOT_TELL)
+async def test_where_slack_cannot_tell_nobody_gets_in(redis_url: str, unknown: str) -> None:
+    found, expected = {}, {}
+    async with house(redis_url) as (stage, built):
+        for name, act in ACTS.items():
+            who = next(who for who in ("requester", "approver") if CELLS[name][who] == "x")
+            scene = await scene_of(stage, built, act, who)
+            CANNOT_TELL[unknown](stage)
+            found[name] = await outcome(scene, act)
+            stage.slack.faults.clear()
+            stage.slack.plan_has_groups = True
+            open_ = name == "command help" or (name in NEEDS_NO_GROUP and "group" in unknown)
+            expected[name] = "x" if open_ else "-" if name == "options value" else "?"
+
+    assert found == expected
+
+
+async def test_the_word_of_an_approver_who_was_removed_since_counts_no_more(redis_url: str) -> None:
+    act = ACTS["action delete_old_key"]
+    async with house(redis_url) as (stage, built):
+        scene = await scene_of(stage, built, act, "approver")
+        word = Approval(by="U_REMOVED", at=r.at(50), digest=scene.rotation.digest)
+        two = scene.rotation.but(approvals_required=2, approvals=(word,))
+        await built.store.save(two, {"by": "a test", "what": "approved", "why": ""}, at=built.world.now())
+        stage.slack.groups["S_APPROVERS"].members.remove("U_REMOVED")
+
+        await scene.person.click("Delete old key", scene.card)
+
+        async with asyncio.timeout(30):
+            while (now := await stage.record()).version < 3:  # noqa: ASYNC110 - Redis has no event for it
+                await asyncio.sleep(0.003)
+        assert [approval.by for approval in now.approvals] == ["U_APPROVER"]
+        assert now.state is State.AWAITING_APPROVAL
+
+
+# --- forged ---
+
+VALUES: tuple[Any, ...] = (
+    "", "garbage", "r222222", "../r7k2abc", "r7k2abc ", "R7K2ABC", "r7k2abc\x00", "\ud800", "*", "x" * 100_000,
+    7, None, True, [], {}, {"id": "r7k2abc"}, ["r7k2abc"],
+)  # fmt: skip
+
+
+def forged(action: str, **changes: Any) -> Do:
+    """Send the click of a button as it never was on a card."""
+
+    async def sent(scene: Scene) -> Any:
+        genuine = {"action_id": action, "block_id": "b", "type": "button", "value": scene.rotation.id}
+        body = {
+            "type": "block_actions",
+            "team": {"id": "T_HOME"},
+            "user": {"id": scene.person.id, "team_id": "T_HOME"},
+            "channel": {"id": "C_OPS"},
+            "trigger_id": "t",
+            "api_app_id": "A_KEYTURN",
+            "actions": [{name: value for name, value in (genuine | changes).items() if value != "absent"}],
+        }
+        return await scene.stage.slack._deliver("interactive", body)  # noqa: SLF001 - what no client would send
+
+    return sent
+
+
+@pytest.mark.parametrize("action", Action)
+async def test_a_value_that_no_button_carries_is_answered_and_does_nothing(redis_url: str, action: Action) -> None:
+    name = f"action {action.name.lower()}"
+    act = ACTS[name]
+    who = "approver" if CELLS[name]["approver"] == "x" else "requester"
+    async with house(redis_url) as (stage, built):
+        for value in (*VALUES, "absent"):
+            scene = await scene_of(stage, built, act, who)
+            assert await outcome(scene, act, forged(action.name.lower(), value=value)) == "unknown"
+
+
+@pytest.mark.parametrize("block_id", ["b", "shown-", "shown-0", "shown-0000000000000000", None, 7, "absent"])
+async def test_a_click_on_delete_that_does_not_say_what_was_seen_deletes_nothing(
+    redis_url: str, block_id: object
+) -> None:
+    act = ACTS["action delete_old_key"]
+    async with house(redis_url) as (stage, built):
+        scene = await scene_of(stage, built, act, "approver")
+        assert await outcome(scene, act, forged("delete_old_key", block_id=block_id)) == "stale"
+
+
+async def test_another_rotations_id_in_a_button_gives_no_more_than_that_rotation_gives(redis_url: str) -> None:
+    async with house(redis_url) as (stage, built):
+        act = ACTS["action delete_old_key"]
+        mine = await scene_of(stage, built, act, "approver")
+        other = r.awaiting_approval(r.plan(old_key=r.key(id="pk_other"))).but(
+            id="rother2", version=0, requested_by="U_APPROVER"
+        )
+        event = {"by": "a test", "what": "recorded", "why": ""}
+        saved = await built.store.save(other, event, at=built.world.now())
+
+        assert (
+            await outcome(mine, act, forged("delete_old_key", value="rother2", block_id=f"shown-{other.seen}")) == "A"
+        )
+        stage.slack.site.ephemerals.clear()
+        for message in stage.slack.direct_messages("U_APPROVER"):
+            stage.slack.remove(message)
+        colleague = mine._replace(person=stage.slack.person("U_COLLEAGUE"))
+        assert await outcome(colleague, act, forged("roll_back", value="rother2")) == "T"
+        assert await built.store.load("rother2") == saved
+
+
+ELSEWHERE: Mapping[str, dict[str, Any]] = {
+    "another workspace": {"team": {"id": "T_OTHER"}, "team_id": "T_OTHER", "enterprise": None},
+    "another organization": {
+        "team": None, "team_id": "", "enterprise": {"id": "E_OTHER"}, "enterprise_id": "E_OTHER",
+        "is_enterprise_install": True,
+    },
+    "another app": {"api_app_id": "A_OTHER"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+async def test_what_comes_from_elsewhere_does_nothing_and_is_told(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    found = {}
+    async with house(redis_url) as (stage, built):
+        genuine = stage.slack._deliver  # noqa: SLF001 - what no workspace of ours would send
+
+        async def elsewhere(kind: str, payload: dict[str, Any]) -> Any:
+            changes = {name: value for name, value in ELSEWHERE[where].items() if name in payload or value}
+            away = {**payload, **changes}
+            if "api_app_id" not in ELSEWHERE[where] and isinstance(away.get("user"), dict):
+                away["user"] = away["user"] | {"team_id": "E_OTHER" if where.endswith("organization") else "T_OTHER"}
+            return await genuine(kind, away)
+
+        monkeypatch.setattr(stage.slack, "_deliver", elsewhere)
+        for name, act in ACTS.items():
+            who = next(who for who in ("requester", "approver") if CELLS[name][who] == "x")
+            found[name] = await outcome(await scene_of(stage, built, act, who), act)
+        stage.slack.complaints.clear()  # a type-ahead that is not answered shows nothing, and Slack says so
+
+    assert found == {name: "-" if name == "options value" else "f" for name in ACTS}
