@@ -82,7 +82,7 @@ STOPS: Mapping[str, Callable[[], Rotation]] = {
         r.seeing(r.running("verify"), r.RATE_LIMITED),
         StopKind.UNVERIFIED,
         "the new secret is not proved",
-        f"`chat-large` in production gave no answer that says anything about the new secret: {r.RATE_LIMITED.reason}.",
+        f"`chat-large` in production: {r.RATE_LIMITED.reason}.",
     ),
     "unverified-all": lambda: r.stopped(
         r.listening(r.accepted(r.proved(r.running("soak"), (0, 1)), 0).but(tally=r.FAILING_CALLERS)),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-GUIDES = ("docs/install.md",)
+GUIDES = ("docs/install.md", "docs/operate.md")
 DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", *GUIDES)
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -57,3 +57,11 @@ def anchor(heading: str) -> str:
     """Return GitHub's anchor of a heading."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
     return re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
+
+
+def rows(name: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table under *heading*, without its head."""
+    section = re.split(rf"^#+ {re.escape(heading)}$", read(name), flags=re.MULTILINE)[1]
+    table = re.search(r"(?:^\|.*\|\n)+", section, re.MULTILINE)
+    assert table is not None, heading
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[0].splitlines()[2:]]

@@ -1,0 +1,249 @@
+"""The guide to operate it knows every state, step, verdict, stop, button, sentence, event and metric; and no other."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.answer import BY_STATUS, BY_TYPE, judge
+from bot.errors import StopKind
+from bot.metrics import REGISTRY
+from bot.policy import OFFERS, Action
+from bot.rotation import MEANING, State
+from bot.steps import BACK, FORWARD
+from handlers.views.evidence import LEGEND
+from handlers.views.words import MARKS
+from tests.handlers.cases import ROTATIONS
+from tests.handlers.conftest import GOLDEN
+from tests.support.documents import ROOT, read, rows
+
+GUIDE = "docs/operate.md"
+MODULES = sorted([*(ROOT / "bot").rglob("*.py"), *(ROOT / "handlers").rglob("*.py")])
+
+
+def calls(name: str) -> Iterator[ast.Call]:
+    """Yield every call of *name* in the program."""
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
+                yield node
+
+
+# --- states, steps, verdicts, buttons ---
+
+
+def test_the_table_of_states_is_the_programs() -> None:
+    table = {state.strip("`"): (mark, said) for mark, state, said, *_ in rows(GUIDE, "States")}
+
+    assert set(table) == set(State)
+    for state in State:
+        mark, said = table[state]
+        assert mark == MARKS[state]
+        assert said.startswith(MEANING[state])
+
+
+@pytest.mark.parametrize("track", [FORWARD, BACK], ids=["forward", "back"])
+def test_the_steps_are_the_programs_in_their_order(track: Any) -> None:
+    place = 0
+    for step in track:
+        row = re.compile(rf"^\| {re.escape(step.title)} \| (.*?) \|", re.MULTILINE)
+        found = row.search(read(GUIDE), place)
+        assert found, step.title
+        assert found[1] == step.doing or step.name == "watch"
+        place = found.end()
+
+
+def test_the_verdicts_are_those_of_the_legend_in_its_order() -> None:
+    table = [(verdict.strip("`"), meaning) for verdict, meaning, _ in rows(GUIDE, "Verdicts")]
+
+    assert table == list(LEGEND.items())
+
+
+def test_every_kind_of_stop_offers_what_the_guide_says() -> None:
+    table = {kind.strip("`"): re.findall(r"\*\*(.+?)\*\*", buttons) for kind, buttons in rows(GUIDE, "Stops")}
+
+    assert table == {kind.value: [action.value for action in OFFERS[kind]] for kind in StopKind}
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_button_is_explained(action: Action) -> None:
+    buttons = " ".join(" ".join(row) for row in rows(GUIDE, "States")) + read(GUIDE).split("| button |")[1]
+
+    assert f"**{action.value}**" in buttons
+
+
+# --- stops ---
+
+
+def stops() -> dict[str, str]:
+    """Return the headline of every stop in the program, with its kind."""
+    found = dict(_headline(call.args[0], call.args[1]) for call in calls("Blocked") if _is_said(call.args[1]))
+    for node in ast.walk(ast.parse((ROOT / "bot/steps/rehearsal.py").read_text())):
+        if isinstance(node, ast.Tuple) and len(node.elts) == 3 and ast.unparse(node.elts[0]).startswith("StopKind."):
+            found |= dict([_headline(node.elts[0], node.elts[1])])
+    return found
+
+
+def _is_said(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant)
+
+
+def _headline(kind: ast.AST, words: ast.AST) -> tuple[str, str]:
+    assert isinstance(words, ast.Constant)
+    return words.value, StopKind[ast.unparse(kind).removeprefix("StopKind.")].value
+
+
+def runbook() -> dict[str, str]:
+    """Return the text of each stop in the guide."""
+    part = re.split(r"^## ", read(GUIDE), flags=re.MULTILINE)
+    (text,) = [section for section in part if section.startswith("Stops\n")]
+    return {entry.split("\n", 1)[0]: entry.split("\n", 1)[1] for entry in text.split("\n### ")[1:]}
+
+
+def test_the_runbook_has_every_stop_of_the_program_and_no_other() -> None:
+    assert len(stops()) > 15
+    assert set(runbook()) == set(stops())
+
+
+def test_every_stop_is_held_by_a_call_that_this_test_can_read() -> None:
+    unread = [ast.unparse(call) for call in calls("Blocked") if not _is_said(call.args[1])]
+
+    assert unread == [
+        "Blocked(kind, headline, sentence, resume='rehearse', after=rotation.but(throwaways=(), rehearsal=None))"
+    ]
+
+
+@pytest.mark.parametrize("headline", sorted(stops()))
+def test_a_stop_tells_its_kind_and_only_buttons_that_it_has(headline: str) -> None:
+    text = runbook()[headline]
+    pressed = re.findall(r"\*\*([A-Z][a-z]+ [a-z ]+?)\*\*", text)
+    named = {action for action in Action if action.value in pressed}
+
+    assert text.strip().startswith(f"Kind `{stops()[headline]}`")
+    assert named
+    assert named <= {*OFFERS[StopKind(stops()[headline])]}
+
+
+# --- sentences ---
+
+NUMBERS = re.compile(r"\d[\d,.:]*\d|\d")
+SPOKEN = [
+    (re.compile(r"<!date\^[^>]*>|<[@!#][^>]*>|<https[^>|]*\|[^>]*>|@[a-z]+\b|`[^`]*`|pk_\w+"), "…"),
+    (re.compile(r"[*▲•✔“”\"]"), ""),
+    (NUMBERS, "…"),
+    (re.compile(r" \(…[^)]*error[^)]*\)"), ""),
+    (re.compile(r"\b(model|environment|replica|request|approver|minute|thing|alias)e?s\b"), r"\1"),
+    (re.compile(r"\b(are|is)\b"), "is"),
+    (re.compile(r"\s+"), " "),
+]
+
+
+def plain(text: str) -> str:
+    """Return *text* without what differs from rotation to rotation."""
+    for pattern, instead in SPOKEN:
+        text = pattern.sub(instead, text)
+    return text
+
+
+PARTS = re.compile(r"(?<=[.:;])\s|: | · |\n|^. Rotate … ")
+VARIES = {
+    "asking every model on the old key, … of",
+    "verifying with live request, … of",
+    "waiting for the gateways, … model not there yet",
+    "in production, and … more",
+}
+"""How far a step has got, behind its name; and the end of a list."""
+
+
+def said(card: dict[str, Any]) -> Iterator[str]:
+    """Yield every clause of a card that has some words of ours."""
+    for block in card["blocks"]:
+        texts = [block["text"]] if block["type"] == "section" else block.get("elements", [])
+        for text in (text["text"] for text in texts if text["type"] == "mrkdwn"):
+            parts = (part.strip(" .,;:…") for line in text.split("\n") for part in PARTS.split(plain(line)))
+            yield from (part for part in parts if len(re.findall(r"[a-z]{2,}", part)) > 2)
+
+
+CARDS = [card for card in GOLDEN.glob("card-*.json") if "hostile" not in card.stem]
+
+
+def test_every_sentence_of_every_card_is_in_the_guide() -> None:
+    guide = plain(read(GUIDE))
+    clauses = {clause for card in CARDS for clause in said(json.loads(card.read_text()))}
+
+    assert len(clauses) > 100
+    assert sorted(clause for clause in clauses - VARIES if clause not in guide) == []
+
+
+def test_every_state_and_kind_of_stop_is_among_those_cards() -> None:
+    rotations = [made() for made in ROTATIONS.values()]
+
+    assert {rotation.state for rotation in rotations} == set(State)
+    assert {rotation.stop.kind for rotation in rotations if rotation.stop} == set(StopKind)
+
+
+REASONS = sorted({reason for _, reason in (*BY_TYPE.values(), *BY_STATUS.values())})
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_answer_of_a_model_has_a_place_to_look_at(reason: str) -> None:
+    assert reason in read(GUIDE)
+
+
+def test_so_have_those_that_are_judged_otherwise() -> None:
+    tree = ast.parse((ROOT / "bot/answer.py").read_text())
+    functions = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith(("judge", "_judge"))
+    ]
+    returned = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.Return)]
+    reasons = [
+        node.value
+        for result in returned
+        for node in ast.walk(result)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
+    ]
+
+    assert judge.__name__ in {function.name for function in functions}
+    assert len(reasons) > 5
+    assert [reason for reason in reasons if reason.rstrip(" (") not in read(GUIDE)] == []
+
+
+# --- logs and metrics ---
+
+LEVELS = ("debug", "info", "warning", "error", "exception")
+
+
+def test_every_event_of_the_log_is_in_the_guide_with_its_level_and_no_other() -> None:
+    logged: dict[str, set[str]] = {}
+    for level in LEVELS:
+        for call in calls(f"log.{level}"):
+            event = ast.literal_eval(call.args[0])
+            logged.setdefault(event, set()).add("error" if level == "exception" else level)
+    table = {
+        event: set(levels.split(", "))
+        for names, levels, *_ in rows(GUIDE, "Logs")
+        for event in re.findall(r"`(\w+)`", names)
+    }
+
+    assert table == logged
+
+
+def test_every_metric_is_in_the_guide_and_no_other() -> None:
+    table = {name.strip("`") for name, *_ in rows(GUIDE, "Metrics")}
+
+    assert table == {metric.name + ("_total" if metric.type == "counter" else "") for metric in REGISTRY.collect()}
+
+
+def test_every_label_of_a_metric_is_named() -> None:
+    module = ast.parse((ROOT / "bot/metrics.py").read_text())
+    made = [node for node in ast.walk(module) if isinstance(node, ast.Call) and len(node.args) == 3]
+    labels = {ast.literal_eval(call.args[0]): ast.literal_eval(call.args[2]) for call in made if call.keywords}
+
+    assert len(labels) == len(rows(GUIDE, "Metrics"))
+    for name, named, _ in rows(GUIDE, "Metrics"):
+        assert all(f"`{label}`" in named for label in labels[name.strip("`")])
