@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -24,12 +25,19 @@ GUIDE = "docs/operate.md"
 MODULES = sorted([*(ROOT / "bot").rglob("*.py"), *(ROOT / "handlers").rglob("*.py")])
 
 
-def calls(name: str) -> Iterator[ast.Call]:
-    """Yield every call of *name* in the program."""
-    for module in MODULES:
-        for node in ast.walk(ast.parse(module.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
-                yield node
+@cache
+def every_call() -> dict[str, list[ast.Call]]:
+    """Return every call in the program, by the name that is called."""
+    found: dict[str, list[ast.Call]] = {}
+    for node in (node for module in MODULES for node in ast.walk(ast.parse(module.read_text()))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            found.setdefault(ast.unparse(node.func), []).append(node)
+    return found
+
+
+def calls(name: str) -> list[ast.Call]:
+    """Return every call of *name* in the program."""
+    return every_call().get(name, [])
 
 
 # --- states, steps, verdicts, buttons ---
