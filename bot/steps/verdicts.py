@@ -47,15 +47,17 @@ def _begun_anew(rotation: Rotation, seen: Sights, *, asked: int | None) -> Rotat
         for id_, finding in here.items()
         if id_ in rotation.findings and not (finding.verdict and finding.verdict.passed)
     }
-    barriers = tuple(_recounted(b, seen.get(b.environment, ())) for b in rotation.barriers)
+    barriers = tuple(recounted(b, seen.get(b.environment, ())) for b in rotation.barriers)
     return rebased(rotation.but(barriers=barriers).learn(fresh), seen)
 
 
-def _recounted(barrier: Throwaway, sights: tuple[Sight, ...]) -> Throwaway:
-    """Expect of counters that began anew only what they show now."""
-    if not any(sight.began_anew for sight in sights):
-        return barrier
-    return barrier.but(answered=sum(sight.now.served(barrier.name).new for sight in sights))
+def recounted(barrier: Throwaway, sights: tuple[Sight, ...]) -> Throwaway:
+    """Expect no more of counters that began anew what they showed of a barrier before.
+
+    What they never showed is expected still: somebody else gave those answers.
+    """
+    lost = sum(sight.before.served(barrier.name).new for sight in sights if sight.before and sight.began_anew)
+    return barrier.but(answered=max(0, barrier.answered - lost))
 
 
 def _deserves_another_beginning(finding: Finding, model: AffectedModel, view: View) -> bool:
@@ -126,7 +128,7 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         barrier=barrier.name if barrier else "",
         projected=PROJECTED if barrier and barrier.everywhere else "",
         had_change=again,
-        unlisted=_has_unlisted(barrier, sights, view.world.status.replicas(model.environment)),
+        unlisted=has_unlisted(barrier, sights, view.world.status.replicas(model.environment)),
         asked=None if barrier or view.world.status.says_how_many(model.environment) else finding.asked,
         old_token_until=_old_token_until(rotation, finding, view.world),
         others_remain=model.environment in view.moving,
@@ -134,7 +136,7 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
     )
 
 
-def _has_unlisted(barrier: Throwaway | None, sights: tuple[Sight, ...], replicas: int) -> bool:
+def has_unlisted(barrier: Throwaway | None, sights: tuple[Sight, ...], replicas: int) -> bool:
     """Tell whether some replica has no status address: the barrier has no callers, so every answer is counted."""
     if replicas > len(sights):
         return True

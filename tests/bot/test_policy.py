@@ -22,7 +22,7 @@ from bot.policy import (
     check_offered,
     offered,
 )
-from bot.rotation import SAYS_NOTHING, TERMINAL, Acceptance, Finding, Rotation, State, Track
+from bot.rotation import TERMINAL, Acceptance, Finding, Rotation, State, Track
 from tests.bot.values import NOW, approval, rotation, running, stopped
 
 S = State
@@ -239,8 +239,17 @@ def test_only_a_model_of_which_nothing_is_known_can_be_accepted(verdict):
     seen = UNCLEAR.but(verdict=verdict)
     record = stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED.but(latest=seen, verdict=seen)})
 
-    assert bool(acceptable(record)) == (verdict in SAYS_NOTHING)
-    assert (A.ACCEPT_UNPROVED in offered(record)) == (verdict in SAYS_NOTHING)
+    says_nothing = verdict in (Verdict.INCONCLUSIVE, Verdict.SKIPPED)
+    assert bool(acceptable(record)) is says_nothing
+    assert (A.ACCEPT_UNPROVED in offered(record)) is says_nothing
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_an_acceptance_does_not_outlive_that_nothing_is_known(verdict):
+    word = Acceptance(by="U_APPROVER", at=NOW, reason="asked by hand", of="401")
+    known = Evidence(verdict=verdict, reason="", at=NOW, signature="401")
+
+    assert Finding(verdict=known, accepted=word).is_accepted is (verdict in (Verdict.INCONCLUSIVE, Verdict.SKIPPED))
 
 
 def test_a_model_is_accepted_once_and_one_that_was_never_moved_not_at_all():

@@ -15,7 +15,7 @@ import pytest
 from bot.errors import StopKind
 from bot.evidence import Verdict
 from bot.rotation import Approval
-from bot.steps.common import Again, Wait
+from bot.steps.common import Again, Done, Wait
 from bot.steps.old_key import delete_old_key, recheck
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers
@@ -523,6 +523,20 @@ async def test_evidence_that_is_too_old_at_the_click_is_gathered_again(stage: St
 
     assert isinstance(outcome, Again)
     assert outcome.rotation.voids[0].changes == ("The evidence was older than 1 day.",)
+
+
+async def test_an_approval_of_another_card_than_this_counts_for_nothing(stage: Stage) -> None:
+    await waiting(stage)
+    rotation, world = await stage.record(), stage.built.world
+    approvals = [
+        Approval(by="U_APPROVER", at=world.now(), digest=digest) for digest in (rotation.digest, "of another card")
+    ]
+
+    seen, unseen = [await recheck(rotation.but(approvals=(approval,)), world) for approval in approvals]
+
+    assert isinstance(seen, Done)
+    assert isinstance(unseen, Again)
+    assert unseen.rotation.voids[0].changes == ("What is known of the models is not what the card showed.",)
 
 
 async def test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more(stage: Stage) -> None:
