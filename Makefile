@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+BROWSER := .venv/.browser-ready
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 # So that a seed that fails fails again.
 export PYTHONHASHSEED ?= 0
 
-.PHONY: demo play comparison test soak check audit bench run format golden lock clean
+.PHONY: demo play comparison test browser-test soak check audit bench run format golden lock clean
 
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
@@ -23,6 +25,11 @@ test: $(READY)  ## every test; they wait more than they work, so five processes 
 
 soak: $(READY)  ## what takes minutes; SOAK_SECONDS says how many seconds each of it (60)
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
+
+browser-test: $(READY)  ## a person's stories in the workspace of `make play`, in Chromium
+	@test -x "$(CHROMIUM)" || { echo "make browser-test needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
+	@$(MAKE) --no-print-directory $(BROWSER)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -48,12 +55,17 @@ golden: $(READY)  ## write the cards' golden files again, to be read in the diff
 lock:  ## pin every dependency again, and those that the bot runs on (needs uv); a lock holds hashes and no URL
 	$(PIN) --extra dev pyproject.toml -o requirements.lock --upgrade
 	$(PIN) --constraints requirements.lock pyproject.toml -o requirements-run.lock
+	$(PIN) --constraints requirements.lock --group browser -o requirements-browser.lock --upgrade
 
 $(READY): requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Keyturn needs Python 3.11 or newer; try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	touch $(READY)
+
+$(BROWSER): requirements-browser.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-browser.lock
+	touch $(BROWSER)
 
 clean:
 	rm -rf .venv var

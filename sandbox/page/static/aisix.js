@@ -75,7 +75,7 @@ export class Aisix {
     const plane = el("th", { scope: "col" }, "Control plane", el("small", {}, `rev ${environment.revision}`));
     return el(
       "div",
-      { class: "environment", tabindex: 0, role: "region", "aria-label": environment.name, "data-key": key },
+      { class: "environment", tabindex: 0, role: "group", "aria-label": `Models in ${environment.name}`, "data-key": key },
       el(
         "table",
         {},

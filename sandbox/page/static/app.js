@@ -77,7 +77,7 @@ class App {
           each.name,
         ),
       );
-    const listed = (title, some) => some.length && [el("h3", {}, title), el("ul", {}, some.map(entry))];
+    const listed = (title, some) => some.length && [el("p", { class: "kind", "aria-hidden": "true" }, title), el("ul", { "aria-label": title }, some.map(entry))];
     const here = team.channels.find((each) => each.id === this.channel);
     at("channels").replaceChildren(
       ...[el("p", { class: "workspace" }, team.workspace), listed("Channels", team.channels.filter((each) => !each.app)), listed("Apps", team.channels.filter((each) => each.app))].flat().filter(Boolean),

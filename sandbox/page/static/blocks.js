@@ -130,7 +130,7 @@ function table(block, env) {
   const line = (cells, tag) => el("tr", {}, cells.map((each, place) => el(tag, { class: aligned(place), scope: tag === "th" && "col" }, cell(each, env))));
   return el(
     "div",
-    { class: "block table", tabindex: 0, role: "region", "aria-label": "Table", "data-key": `table/${block.block_id ?? ""}` },
+    { class: "block table", tabindex: 0, role: "group", "aria-label": `Table: ${head.map((each) => cell(each, env)).join(", ")}`, "data-key": `table/${block.block_id ?? ""}` },
     el("table", {}, el("thead", {}, line(head, "th")), el("tbody", {}, rows.map((row) => line(row, "td")))),
   );
 }

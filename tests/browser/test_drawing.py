@@ -1,0 +1,131 @@
+"""Every golden file drawn: all that it says is there, nothing is unknown, and what comes from outside stays text."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from sandbox.slack.reading import spoken
+
+pytestmark = pytest.mark.timeout(600)
+
+GOLDEN = {
+    file.stem: json.loads(file.read_text()) for file in (Path(__file__).parents[1] / "handlers/golden").glob("*.json")
+}
+NAMES = {"U_REQUESTER": "requester", "U_APPROVER": "approver", "U_MEMBER": "member", "S_APPROVERS": "key-approvers"}
+MENTION = re.compile(r"<(?:@|!subteam\^)(\w+)>")
+DATE = re.compile(r"<!date\^[^>]*>")
+
+
+def drawn(page: Page, content: object, **options: object) -> str:
+    page.evaluate("([content, options]) => draw(content, options)", [content, options])
+    return words(page.locator("#drawing").evaluate("(node) => node.textContent"))
+
+
+def words(text: str) -> str:
+    return re.sub(r"\W+", " ", text).strip()
+
+
+def said(part: object) -> list[str]:
+    """All that Slack would show of a golden, but dates and what is not shown until it is asked for."""
+    if isinstance(part, list):
+        return [each for one in part for each in said(one)]
+    if not isinstance(part, dict):
+        return []
+    if part.get("type") == "mrkdwn":
+        return [spoken(MENTION.sub(name_of, piece)) for piece in DATE.split(part["text"])]
+    if part.get("type") in ("plain_text", "raw_text"):
+        return [part["text"]]
+    hidden = ("confirm", "options", "placeholder", "initial_value")
+    return [
+        each for name, one in part.items() if name not in hidden or part.get("type") == "modal" for each in said(one)
+    ]
+
+
+def name_of(mention: re.Match[str]) -> str:
+    return "@" + NAMES[mention[1]]
+
+
+@pytest.fixture
+def page(opened) -> Page:
+    return opened(path="draw")
+
+
+def test_every_golden_is_drawn_with_all_that_it_says(page: Page):
+    missing = {}
+    for name, content in GOLDEN.items():
+        shown = drawn(page, content)
+        missing[name] = [each for each in said(content) if words(each) not in shown]
+
+    assert len(GOLDEN) > 200
+    assert {name: left for name, left in missing.items() if left} == {}
+
+
+def test_nothing_that_the_bot_sends_is_unknown(page: Page):
+    unknown = []
+    for name, content in GOLDEN.items():
+        drawn(page, content)
+        unknown += [name] * page.locator(".unknown").count()
+
+    assert unknown == []
+
+
+def test_an_unknown_block_is_shown_as_unknown_in_red(page: Page):
+    drawn(page, {"blocks": [{"type": "hologram"}, {"type": "actions", "elements": [{"type": "lever"}]}]})
+
+    expect(page.locator(".unknown")).to_have_text(["Unknown block: hologram", "Unknown element: lever"])
+    red = page.locator(".unknown").first.evaluate("(node) => getComputedStyle(node).color")
+    assert red == "rgb(192, 0, 0)"
+
+
+@pytest.mark.parametrize("name", sorted(name for name in GOLDEN if "hostile" in name))
+def test_what_comes_from_outside_is_text_and_nothing_else(page: Page, name: str):
+    drawn(page, GOLDEN[name])
+
+    assert page.locator("#drawing script, #drawing iframe, #drawing img").count() == 0
+    assert page.locator("#drawing [onerror], #drawing [onload], #drawing [style]").count() == 0
+    for text, leads_to in page.locator("#drawing a").evaluate_all("(all) => all.map((a) => [a.textContent, a.href])"):
+        assert leads_to.rstrip("/") == text, "a bare address is a link in Slack, too; it must say where it leads"
+
+
+@pytest.mark.parametrize("target", ["javascript:alert(1)", "data:text/html,x", "vbscript:x"])
+def test_a_link_leads_to_the_web_or_is_no_link(page: Page, target: str):
+    drawn(page, {"text": f"<{target}|press> and <https://example.com|go>"})
+
+    expect(page.locator("#drawing a")).to_have_text(["go"])
+    expect(page.locator("#drawing a")).to_have_attribute("rel", "noopener noreferrer")
+
+
+@pytest.mark.parametrize(
+    ("mrkdwn", "html"),
+    [
+        ("*bold* _it_ ~no~ `x*y*`", "<strong>bold</strong> <em>it</em> <s>no</s> <code>x*y*</code>"),
+        ("*Rotate `a*b`*", "<strong>Rotate <code>a*b</code></strong>"),
+        ("2 * 3 * 4 and a_b_c", "2 * 3 * 4 and a_b_c"),
+        ("```\na *b*```", "<pre>a *b*</pre>"),
+        ("&gt; said\nnot", "<blockquote>said</blockquote>not"),
+        ("&lt;b&gt; &amp;amp;", "&lt;b&gt; &amp;amp;"),
+        ("<@U_APPROVER> <!subteam^S_APPROVERS> <!here>", "@approver @key-approvers @here"),
+    ],
+)
+def test_mrkdwn_is_drawn_as_slack_draws_it(page: Page, mrkdwn: str, html: str):
+    drawn(page, {"text": mrkdwn})
+    shown = page.locator("#drawing .content .block").evaluate("(node) => node.innerHTML")
+
+    assert re.sub(r"</?span[^>]*>", "", shown) == html
+
+
+@pytest.mark.parametrize(("zone", "time"), [("Asia/Tokyo", "23:02"), ("America/Caracas", "10:02"), ("UTC", "14:02")])
+def test_a_date_is_shown_in_the_readers_clock(opened, zone: str, time: str):
+    page = opened(path="draw", timezone_id=zone)
+    drawn(page, {"text": "at <!date^1795442520^{date_short_pretty} {time}|never>"}, now="2026-11-23T14:30:00Z")
+
+    expect(page.locator("#drawing time").last).to_have_text(f"today {time}")
+
+
+def test_a_list_is_drawn_as_a_thread_and_the_address_may_hold_the_json(opened):
+    page = opened(path="draw#" + json.dumps([{"text": "one"}, {"text": "two"}]))
+
+    expect(page.locator("#drawing article")).to_have_count(2)

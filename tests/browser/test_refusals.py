@@ -1,0 +1,93 @@
+"""What the bot refuses, and what Slack shows where nobody answers, as people meet it in Chromium."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from sandbox.company import GOOD_SECRET
+from tests.browser.people import card, confirm, form, give, press, says, send, throw, whispered
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_a_guest_is_told_no_and_nobody_else_hears_of_it(opened):
+    guest, member = opened("U_GUEST"), opened("U_MEMBER")
+    send(guest, "/rotate-key OpenAI production")
+    whispered(guest, "full members")
+
+    expect(member.locator("#messages")).to_have_text("Nothing has been said here yet.")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(opened):
+    page = opened()
+    page.get_by_role("button", name="/rotate-key opnai prod").click()
+    expect(page.locator("#box")).to_be_focused()
+    page.keyboard.press("Enter")
+    whispered(page, "I know no provider key opnai prod. Did you mean OpenAI production?")
+
+
+def test_a_channel_without_the_bot_is_refused(opened):
+    page = opened()
+    page.get_by_role("button", name="elsewhere").click()
+    send(page, "/rotate-key OpenAI production")
+    whispered(page, "I am not in this channel")
+
+
+def test_a_secret_typed_as_a_command_is_neither_used_nor_repeated(opened):
+    page = opened("U_MEMBER")
+    send(page, f"/rotate-key {GOOD_SECRET}")
+    whispered(page, "That looks like a secret, so I did not use it")
+
+    assert GOOD_SECRET not in page.locator("#slack").inner_text()
+
+
+def test_what_is_not_acknowledged_in_three_seconds_fails_as_in_slack(opened):
+    page = opened("U_MEMBER")
+    throw(page, "The bot", "frozen")
+    send(page, "/rotate-key status")
+    whispered(page, '/rotate-key failed with the error "operation_timeout"')
+    throw(page, "The bot", "runs")
+    send(page, "/rotate-key help")
+    whispered(page, "rotates a provider key without an outage")
+
+
+def test_the_picker_is_filled_by_typing_and_a_gateway_that_lags_stops_the_rotation(opened):
+    page = opened()
+    send(page, "/rotate-key")
+    menu = form(page).get_by_role("combobox")
+    expect(menu).to_be_focused()
+    page.keyboard.type("openai")
+    expect(form(page).get_by_role("option")).to_contain_text(re.compile("OpenAI production.*openai · "))
+    page.keyboard.press("Enter")
+    expect(menu).to_have_value("OpenAI production")
+    form(page).get_by_role("button", name="Show what uses it").click()
+    says(page, "waiting for the new secret")
+
+    throw(page, "production, replica 2", "cut off")
+    press(page, "Enter new secret")
+    give(page, GOOD_SECRET)
+    says(page, "stopped")
+    expect(card(page).get_by_role("button", name="Delete old key")).to_have_count(0)
+    expect(page.get_by_role("group", name="Models in production").locator(".behind").first).to_be_visible()
+
+    throw(page, "production, replica 2", "well")
+    press(page, "Roll back")
+    confirm(page, "Roll back")
+    says(page, "rolled back")
+    expect(page.get_by_role("group", name="Models in production").locator(".behind")).to_have_count(0)
+
+
+def test_an_answer_from_a_cache_does_not_fool_the_bot(opened):
+    page = opened()
+    page.get_by_role("switch", name="production answers from a cache").check()
+    send(page, "/rotate-key OpenAI production")
+    says(page, "waiting for the new secret")
+    press(page, "Enter new secret")
+    give(page, GOOD_SECRET)
+    says(page, "from a cache, so the credential was not used")
+    expect(card(page).get_by_role("button", name="Delete old key")).to_have_count(0)
+    page.get_by_role("switch", name="production answers from a cache").uncheck()
+    press(page, "Roll back")
+    confirm(page, "Roll back")
+    says(page, "rolled back")
