@@ -12,11 +12,12 @@ from bot.settings import Settings
 from handlers.commands import WORDS
 
 README = Path("README.md").read_text()
-PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads(Path("pyproject.toml").read_text())
+PROJECT, BROWSER = PYPROJECT["project"], PYPROJECT["dependency-groups"]["browser"]
 
 
 def packages() -> list[str]:
-    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"] + BROWSER
     return [re.split(r"[\[<>=]", line)[0] for line in wanted]
 
 
@@ -53,11 +54,21 @@ def diagram() -> str:
     return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> AWAITING_SECRET", *lines, "```"])
 
 
-def test_the_lock_holds_hashes_and_no_address() -> None:
-    lock = Path("requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-browser.lock"])
+def test_the_lock_holds_hashes_and_no_address(name: str) -> None:
+    lock = Path(name).read_text()
 
     assert "://" not in lock
     assert lock.count("--hash=sha256:") > lock.count("==")
+
+
+def test_what_only_the_browser_needs_is_not_installed_for_the_demo() -> None:
+    lock, own = Path("requirements.lock").read_text(), Path("requirements-browser.lock").read_text()
+    names = [re.split(r"[<>=]", line)[0] for line in BROWSER]
+
+    assert names
+    assert not [name for name in names if f"{name}==" in lock]
+    assert not [name for name in names if f"{name}==" not in own]
 
 
 def test_the_project_is_apache_licensed_and_wants_python_3_11() -> None:

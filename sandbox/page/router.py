@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sandbox.company import Company
-from sandbox.page.switches import Switch
+from sandbox.page.switches import ONE_WAY, Switch
 
 SAFE = "chat-safe"
 FIRST = "claude"
@@ -30,4 +30,4 @@ def switch(there: Company, start_anew: Callable[[], None]) -> Switch:
         start_anew()
 
     hint = f"which falls back: it answers by {FIRST}, on another key (starts the bot anew with that setting)"
-    return Switch("fallback", f"The bot probes {probed} through {SAFE}", hint, (("off", "off"), ("on", "on")), throw)
+    return Switch("fallback", f"The bot probes {probed} through {SAFE}", hint, ONE_WAY, throw)

@@ -10,9 +10,9 @@ from sandbox.company import GOOD_SECRET, OLD_SECRET, WRONG_SECRET
 Json = dict[str, Any]
 
 KNOWN = (
-    ("wrong secret", WRONG_SECRET, "of another account: the provider refuses it"),
-    ("right secret", GOOD_SECRET, "the provider accepts it"),
-    ("secret in use", OLD_SECRET, "what the old key holds; paste it to see what the bot can tell"),
+    ("wrong secret", WRONG_SECRET, "of an account that was closed"),
+    ("right secret", GOOD_SECRET, "made for the replacement"),
+    ("secret in use", OLD_SECRET, "what the old key holds"),
 )
 
 
@@ -42,4 +42,4 @@ class Purse:
         """Make another that the provider accepts."""
         value = f"sk-sandbox-new-{token_hex(6)}"
         self.aisix.upstream.accept(value)
-        self.secrets.append((f"right secret {len(self.secrets) - 1}", value, "the provider accepts it"))
+        self.secrets.append((f"right secret {len(self.secrets) - 1}", value, "made for the replacement"))

@@ -58,8 +58,7 @@ REPLICA: Choices = (
     ("down", "is down"),
 )
 CONTROL_PLANE: Choices = (("well", "works"), ("slow", "is slow"), ("down", "is down"))
-SLACK: Choices = (("well", "takes messages"), ("busy", "answers 429"))
-CACHE: Choices = (("off", "off"), ("on", "on"))
+ONE_WAY: Choices = (("off", "off"), ("on", "on"))
 
 
 def switches(aisix: Aisix, slack: Slack) -> list[Switch]:
@@ -72,12 +71,12 @@ def switches(aisix: Aisix, slack: Slack) -> list[Switch]:
             lambda value: _control_plane(aisix, value),
         ),
         Switch(
-            "cache", "production answers from a cache", "whatever is asked, even by those who forbid it", CACHE,
+            "cache", "production answers from a cache", "whatever is asked, even by those who forbid it", ONE_WAY,
             lambda value: _cache(aisix, production, on=value == "on"),
         ),
         Switch(
-            "slack", "Slack", "has had enough of the bot's messages", SLACK,
-            lambda value: _slack(slack, busy=value == "busy"),
+            "slack", "Slack answers 429", "to every message and edit of the bot, for as long as this is on", ONE_WAY,
+            lambda value: _slack(slack, busy=value == "on"),
         ),
     ]  # fmt: skip
 

@@ -28,7 +28,7 @@ def with_a_card(page: Page) -> Page:
     return page
 
 
-@pytest.mark.parametrize(("theme", "width"), product(THEMES, WIDTHS))
+@pytest.mark.parametrize(("theme", "width"), [*product(THEMES, WIDTHS)])
 def test_the_checker_has_nothing_to_say_of_the_workspace_the_form_and_the_question(opened, theme, width):
     page = with_a_card(opened(color_scheme=theme, viewport={"width": WIDTHS[width], "height": 900}))
     shown = {"workspace": findings(page)}

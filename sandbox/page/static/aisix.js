@@ -106,7 +106,7 @@ export class Aisix {
         {},
         el("span", { class: "what" }, el("strong", {}, secret.name), el("code", {}, secret.value), el("small", {}, secret.hint)),
         copy(secret),
-        this.toggle({ name: `secret ${secret.value}`, label: `The provider accepts the ${secret.name}`, value: secret.accepted ? "yes" : "no", choices: [["no", ""], ["yes", "accepted"]] }),
+        this.toggle({ name: `secret ${secret.value}`, label: `The provider accepts the ${secret.name}`, value: secret.accepted ? "yes" : "no", choices: [["no", "refused"], ["yes", "accepted"]] }),
       );
     const mint = el("button", { type: "button", class: "quiet", "data-key": "mint", onclick: () => this.live.do("mint") }, "Make another good one");
     refill(this.inner("secrets"), el("ul", { class: "list" }, this.live.get("secrets").map(line)), mint);
