@@ -171,26 +171,41 @@ async def _redis(settings: Settings) -> Finding:
     if settings.redis_url is None:
         return f"REDIS_URL is absent, so an embedded server keeps its data in {settings.keyturn_data}."
     try:
-        policy = await _eviction(settings.redis_url.get_secret_value(), settings.redis_timeout.total_seconds())
+        said = await _said_by(settings.redis_url.get_secret_value(), settings.redis_timeout.total_seconds())
     except (RedisError, OSError, ValueError) as error:
         raise Wrong(f"REDIS_URL does not answer ({_why(error)}).") from None
-    if policy not in ("noeviction", None):
-        raise Wrong(
-            f"the maxmemory-policy of the server at REDIS_URL is {policy}, so it could drop a rotation under way: "
-            "make it noeviction."
-        )
-    return (
-        "it answers." if policy else "it answers, but does not show its maxmemory-policy: make sure it is noeviction."
-    )
+    unsafe = [RISKS[name].format(said[name]) for name, safe in SAFE.items() if name in said and said[name] != safe]
+    if unsafe:
+        raise Wrong(f"the server at REDIS_URL {', and it '.join(unsafe)}.")
+    hidden = [name for name in SAFE if name not in said]
+    if not hidden:
+        return "it answers."
+    sure = " and that ".join(f"{name} is {SAFE[name]}" for name in hidden)
+    return f"it answers, but does not show its {' and its '.join(hidden)}: make sure that {sure}."
 
 
-async def _eviction(url: str, seconds: float) -> str | None:
-    """Return what the server does when its memory is full; a managed one may not say."""
+SAFE = {"maxmemory-policy": "noeviction", "appendonly": "yes"}
+"""How a server has to be set so that it loses nothing by itself."""
+
+RISKS = {
+    "maxmemory-policy": "has the maxmemory-policy {}, so it could drop a rotation under way: make it noeviction",
+    "appendonly": "keeps no append-only file, so a restart loses what was recorded last: set appendonly to yes",
+}
+"""What each can cost otherwise, and what to do."""
+
+
+async def _said_by(url: str, seconds: float) -> dict[str, str]:
+    """Return of the settings in `SAFE` those that the server shows; a managed one may show none."""
     redis: Any = Redis.from_url(url, socket_timeout=seconds, decode_responses=True)
+    said: dict[str, str] = {}
     try:
         await redis.ping()
         with suppress(ResponseError):
-            return str((await redis.config_get("maxmemory-policy")).get("maxmemory-policy", "noeviction"))
-        return None
+            if "aof_enabled" in (kept := await redis.info("persistence")):
+                said["appendonly"] = "yes" if kept["aof_enabled"] else "no"
+        with suppress(ResponseError):
+            for name in SAFE:
+                said |= await redis.config_get(name)
     finally:
         await redis.aclose()
+    return said

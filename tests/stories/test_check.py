@@ -37,7 +37,7 @@ def secrets_of(environ: dict[str, str]) -> list[str]:
 
 async def checked(stage: Stage, folder: Path) -> tuple[int, list[str]]:
     """Run the check; return its status and its lines, none of which holds a secret."""
-    status, said = await ran(stage.environ, folder, "check", timeout=10)
+    status, said = await ran(stage.environ, folder, "check", timeout=40)
     assert not [secret for secret in secrets_of(stage.environ) if secret in said]
     assert "Traceback" not in said
     return status, said.splitlines()
@@ -175,22 +175,54 @@ async def test_a_slack_that_never_answers_the_socket_does_not_hang_the_check(bar
     assert wrong(lines)[0].startswith("Slack socket: SLACK_API_URL does not answer (TimeoutError)")
 
 
-@pytest.fixture
-def forgetful(redis_url: str) -> Iterator[None]:
-    """A Redis that may drop what it was given."""
-    with Redis.from_url(redis_url) as redis:
-        redis.config_set("maxmemory-policy", "allkeys-lru")
-        yield
-        redis.config_set("maxmemory-policy", "noeviction")
+UNSAFE = {
+    "maxmemory-policy": ("allkeys-lru", "has the maxmemory-policy allkeys-lru, so it could drop a rotation under way"),
+    "appendonly": ("no", "keeps no append-only file, so a restart loses what was recorded last: set appendonly to yes"),
+}
 
 
-@pytest.mark.usefixtures("forgetful")
-async def test_a_redis_that_may_drop_a_rotation_is_wrong(bare_stage: Stage, tmp_path: Path) -> None:
+@pytest.fixture(params=UNSAFE)
+def forgetful(request: pytest.FixtureRequest, redis_url: str) -> Iterator[str]:
+    """A Redis that may lose what it was given; what is said of it."""
+    value, sentence = UNSAFE[request.param]
+    with Redis.from_url(redis_url, decode_responses=True) as redis:
+        before = redis.config_get(request.param)[request.param]
+        redis.config_set(request.param, value)
+        yield sentence
+        redis.config_set(request.param, before)
+
+
+async def test_a_redis_that_may_lose_a_rotation_is_wrong(forgetful: str, bare_stage: Stage, tmp_path: Path) -> None:
     status, lines = await checked(bare_stage, tmp_path)
 
     assert status == 1
     (line,) = wrong(lines)
-    assert line.startswith("Redis: the maxmemory-policy of the server at REDIS_URL is allkeys-lru, so it could drop")
+    assert line.startswith(f"Redis: the server at REDIS_URL {forgetful}")
+
+
+BARRED = {
+    "-config": ("the server at REDIS_URL keeps no append-only file", "its maxmemory-policy: make sure that"),
+    "-config -info": ("", "its maxmemory-policy and its appendonly: make sure that maxmemory-policy is noeviction and"),
+}
+
+
+@pytest.mark.parametrize("barred", BARRED)
+async def test_what_a_managed_redis_does_not_show_is_asked_of_whoever_set_it_up(
+    redis_url: str, bare_stage: Stage, tmp_path: Path, barred: str
+) -> None:
+    wrong_without, said_with = BARRED[barred]
+    with Redis.from_url(redis_url) as redis:
+        redis.execute_command("ACL", "SETUSER", "managed", "on", ">pass", "~*", "&*", "+@all", *barred.split())
+        bare_stage.overrides["REDIS_URL"] = redis_url.replace("unix://", "unix://managed:pass@")
+        status, lines = await checked(bare_stage, tmp_path)
+        assert status == 0
+        assert said_with in lines[-1], lines[-1]
+
+        redis.config_set("appendonly", "no")
+        status, lines = await checked(bare_stage, tmp_path)
+        redis.config_set("appendonly", "yes")
+        assert (status == 1) is bool(wrong_without)
+        assert wrong_without in lines[-1]
 
 
 # --- at the start ---
