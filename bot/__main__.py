@@ -16,7 +16,6 @@ import click
 import structlog
 from aiohttp import web
 from pydantic import SecretStr
-from saq.queue.redis import RedisQueue
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -24,7 +23,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import auditor, check, doctor, http, logs
 from bot.engine import Engine
 from bot.errors import ApiError, Refused, Unanswerable
-from bot.jobs import Jobs
+from bot.jobs import Jobs, PatientQueue
 from bot.service import Directory, RotationService, Rules
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
 from bot.steps.common import World
@@ -55,7 +54,7 @@ class Parts:
 
     settings: Settings
     store: Store
-    queue: RedisQueue
+    queue: PatientQueue
     jobs: Jobs
     world: World
     slack: AsyncWebClient
@@ -73,7 +72,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
         team = await who_am_i(slack)
         team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
         store = await store_at(url, settings, stack)
-        queue = RedisQueue(await stack.enter_async_context(connected(url, None)), name="keyturn")
+        queue = PatientQueue(await stack.enter_async_context(connected(url, None)), name="keyturn")
         rules = rules_of(settings)
         announcer = SlackAnnouncer(
             slack,

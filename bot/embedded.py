@@ -29,7 +29,7 @@ async def embedded_server(data: Path) -> AsyncIterator[str]:
         await _end_survivor(data)
         socket = Path(folder) / "valkey.sock"
         server = await asyncio.create_subprocess_exec(
-            *_command(data, socket),
+            *command_of(data, socket),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
@@ -63,7 +63,7 @@ class _Folder:
         self._file.close()
 
 
-def _command(data: Path, socket: Path) -> list[str]:
+def command_of(data: Path, socket: Path) -> list[str]:
     """Every write reaches the disk before it is answered: there are few, and each matters."""
     options = {
         "port": "0",

@@ -1,9 +1,13 @@
 """Work for later or for another process, on SAQ. A job is only a hint: the record says what there is to do."""
 
+import asyncio
 import math
 from datetime import datetime
+from typing import Any
 
+from redis.exceptions import RedisError
 from saq import Queue
+from saq.queue.redis import RedisQueue
 
 from bot.rotation import Rotation
 from bot.store import answering
@@ -12,6 +16,22 @@ ADVANCE = "advance"
 ANNOUNCE = "announce"
 LONGEST_JOB = 300
 """Seconds after which SAQ takes a job for stuck; the record makes a second run harmless."""
+
+
+BREATH = 1.0
+"""Seconds between two tries to fetch a job from a Redis that is away: SAQ itself would try without a pause."""
+
+
+class PatientQueue(RedisQueue):
+    """SAQ's queue, which takes a breath while Redis is away."""
+
+    async def dequeue(self, *given: Any, **options: Any) -> Any:
+        """Wait for a job."""
+        try:
+            return await super().dequeue(*given, **options)
+        except (RedisError, OSError):
+            await asyncio.sleep(BREATH)
+            raise
 
 
 class Jobs:

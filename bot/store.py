@@ -49,15 +49,21 @@ class Taken(WrongState):
         self.holder = holder
 
 
+AWAY = "Keyturn's store (Redis) does not answer, so nothing was changed. Try again in a minute."
+UNSURE = (
+    "Keyturn's store (Redis) stopped answering in the middle, so I cannot tell whether this was recorded. "
+    "Look at the card again in a minute."
+)
+"""What was sent may still be done: a server that hangs does it when it goes on."""
+
+
 @asynccontextmanager
-async def answering() -> AsyncIterator[None]:
+async def answering(sentence: str = AWAY) -> AsyncIterator[None]:
     """Turn Redis being away into one sentence."""
     try:
         yield
     except (RedisError, OSError) as error:
-        raise Unanswerable(
-            "Keyturn's store (Redis) does not answer, so nothing was changed. Try again in a minute."
-        ) from error
+        raise Unanswerable(sentence) from error
 
 
 class Store:
@@ -102,7 +108,7 @@ class Store:
     async def _write(self, saved: Rotation, over: int, entry: tuple[str, str], fingerprint: str | None) -> str:
         """Write *saved* *over* the version before it, with an entry that has to come after the last one."""
         name = PREFIX + "{}"
-        async with answering():
+        async with answering(UNSURE):
             answer = await self._save(
                 keys=[
                     name.format("rotation:" + saved.id),

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from bot.audit import Kind
 from bot.errors import Unanswerable, WrongState
+from bot.jobs import PatientQueue
 from bot.plan import Plan
 from bot.rotation import Replacement, State
 from bot.store import CONCERNS, Conflict, Store, Taken
 from tests.bot.values import NOW, key, later, rotation
+from tests.support.valkey import valkey_in
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
 
@@ -41,6 +44,51 @@ async def begun(store: Store, id_: str = "r1", **fields):
     """A rotation that has its key in hand."""
     first = await save(store, rotation(id=id_, **fields))
     return await save(store, first.to(State.RUNNING).but(attempt=1))
+
+
+# --- a Redis that is away ---
+
+
+async def test_who_writes_to_a_redis_that_hangs_is_not_told_that_nothing_was_changed(tmp_path, monkeypatch):
+    async with valkey_in(tmp_path) as server, Redis.from_url(server.url, decode_responses=True) as steady:
+        first = await save(Store(steady), rotation())  # so the server knows the script
+        hasty = Redis.from_url(server.url, decode_responses=True, socket_timeout=0.5)
+        read = hasty.lindex
+
+        async def read_and_hang(*args: Any) -> Any:
+            found = await read(*args)
+            server.freeze()
+            return found
+
+        monkeypatch.setattr(hasty, "lindex", read_and_hang)
+        with pytest.raises(Unanswerable, match="I cannot tell whether this was recorded"):
+            await save(Store(hasty), first.to(State.RUNNING))
+        with pytest.raises(Unanswerable, match="so nothing was changed"):
+            await Store(hasty).load("rabc123")
+        server.thaw()
+        await hasty.aclose()
+        async with asyncio.timeout(30):
+            while (await Store(steady).load("rabc123")).version == 1:  # noqa: ASYNC110 - it does what was sent
+                await asyncio.sleep(0.02)
+
+
+async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(tmp_path, monkeypatch):
+    breaths: list[float] = []
+
+    async def breathe(seconds: float) -> None:
+        breaths.append(seconds)
+
+    async with valkey_in(tmp_path) as server:
+        queue = PatientQueue(Redis.from_url(server.url), name="keyturn")
+        await queue.connect()
+        server.kill()
+        await server.gone()
+        monkeypatch.setattr("bot.jobs.asyncio.sleep", breathe)
+        with pytest.raises(RedisError):
+            await queue.dequeue(timeout=1)
+        monkeypatch.undo()
+        await queue.redis.aclose()
+    assert breaths == [1.0]
 
 
 # --- compare and swap ---

@@ -1,0 +1,69 @@
+"""A Valkey server that can be frozen, killed and started again where it was, with what it had on disk."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bot.embedded import command_of
+
+
+class Valkey:
+    """Writes every change to its append-only file before it answers, as the embedded server does."""
+
+    def __init__(self, data: Path, socket: Path) -> None:
+        self.url = f"unix://{socket}"
+        self._command = command_of(data, socket)
+
+    async def start(self) -> None:
+        """Begin, or begin again, and wait until it answers."""
+        self._process = await asyncio.create_subprocess_exec(*self._command, stdout=asyncio.subprocess.DEVNULL)
+        redis = Redis.from_url(self.url)
+        async with asyncio.timeout(30):
+            while True:
+                with suppress(RedisError, OSError):
+                    await redis.ping()
+                    break
+                await asyncio.sleep(0.02)
+        await redis.aclose()
+
+    def freeze(self) -> None:
+        """It takes what is sent, and answers nothing."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on, with all that was sent meanwhile."""
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def gone(self) -> None:
+        """See it dead."""
+        await self._process.wait()
+
+    async def restart(self) -> None:
+        """Start it again with what is on disk."""
+        await self.gone()
+        await self.start()
+
+
+@asynccontextmanager
+async def valkey_in(data: Path) -> AsyncIterator[Valkey]:
+    """Run a server whose data are in a folder."""
+    with tempfile.TemporaryDirectory(prefix="keyturn-") as folder:
+        server = Valkey(data, Path(folder) / "valkey.sock")
+        await server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+            await server.gone()
