@@ -48,7 +48,7 @@ async def test_the_approver_is_asked_only_after_all_stayed_well_for_the_soak(bar
         rotation = await bare_stage.record()
         probed = [c for c in bare_stage.aisix.gateway_calls if c.alias == "chat-large" and c.environment == "staging"]
         assert (rotation.asked_at - rotation.well_since).total_seconds() >= 1.5
-        assert len([call for call in probed if call.at > rotation.verified_at.timestamp()]) >= 3
+        assert probed[-1].at >= rotation.verified_at.timestamp() + 0.5, "asked again in the soak"
 
 
 async def test_a_model_that_falters_during_the_soak_lets_it_begin_anew(bare_stage: Stage) -> None:
@@ -65,6 +65,26 @@ async def test_a_model_that_falters_during_the_soak_lets_it_begin_anew(bare_stag
         rotation = await bare_stage.record()
         assert rotation.well_since > faltered.verified_at
         assert (rotation.asked_at - rotation.well_since).total_seconds() >= 1.4
+
+
+async def test_a_count_on_the_old_key_after_the_verification_lets_the_soak_begin_anew(stage: Stage) -> None:
+    key, counted = stage.key_named(KEY), []
+
+    def count() -> None:
+        """Count a request through a router once no model is on the old key any more: when a barrier is removed."""
+        if key.id not in stage.keys_in_use() and not counted:
+            counters = next(r.dispatcher.metrics.requests for r in stage.aisix.replicas("production"))
+            labels = next(labels for labels in counters if key.id in labels)
+            counters["chat-any", labels[1], "chat-any", *labels[3:]] += 1
+            counted.append(labels)
+
+    stage.aisix.faults.before("DELETE", "/models/", count, times=None)
+    card = await waiting(stage)
+    rotation = await stage.record()
+
+    assert counted
+    assert rotation.well_since > rotation.verified_at
+    assert "last request on it" in card.plain
 
 
 async def test_a_secret_that_is_refused_during_the_soak_stops_the_rotation(bare_stage: Stage) -> None:
