@@ -31,6 +31,11 @@ browser-test: $(READY)  ## a person's stories in the workspace of `make play`, i
 	@$(MAKE) --no-print-directory $(BROWSER)
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser $(ARGS)
 
+pictures: $(READY)  ## every golden file as a picture, in var/pictures; those of the documents in docs/pictures
+	@test -x "$(CHROMIUM)" || { echo "make pictures needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
+	@$(MAKE) --no-print-directory $(BROWSER)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.browser.pictures $(ARGS)
+
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -395,6 +395,17 @@ OPTIONS: Mapping[str, Case] = {
 }
 
 
+def _thread(made: Callable[[], Rotation]) -> Callable[[], list[Json]]:
+    return lambda: [checklist(made()), *(reply.content for reply in milestones(made(), r.APPROVERS))]
+
+
+THREADS: Mapping[str, Callable[[], list[Json]]] = {
+    f"thread-{name}": _thread(ROTATIONS[name])
+    for name in ("stopped-rejected", "awaiting-approval-proved", "completed-after-watch")
+}
+"""All that hangs under a card at one moment."""
+
+
 def _card(made: Callable[[], Rotation]) -> Case:
     return lambda: card(made())
 
@@ -403,10 +414,11 @@ def _checklist(made: Callable[[], Rotation]) -> Case:
     return lambda: checklist(made())
 
 
-CASES: Mapping[str, Case] = {
+CASES: Mapping[str, Callable[[], Any]] = {
     **{f"card-{name}": _card(made) for name, made in ROTATIONS.items()},
     **{f"checklist-{name}": _checklist(made) for name, made in ROTATIONS.items() if made().attempt},
     **MESSAGES,
     **VIEWS,
     **OPTIONS,
+    **THREADS,
 }

@@ -55,4 +55,6 @@ if __name__ == "__main__":
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     for name, content in CASES.items():
         if wanted in name:
-            print(f"\n=== {name}\n{drawn(content())}")  # noqa: T201 - this is what it is for
+            shown = content()
+            said = "\n".join(map(drawn, shown)) if isinstance(shown, list) else drawn(shown)
+            print(f"\n=== {name}\n{said}")  # noqa: T201 - this is what it is for

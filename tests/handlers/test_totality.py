@@ -15,7 +15,7 @@ from handlers.views.card import card
 from handlers.views.thread import checklist, milestones
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
-from tests.handlers.cases import CASES, ROTATIONS, STOPS
+from tests.handlers.cases import CASES, ROTATIONS, STOPS, THREADS
 from tests.handlers.test_manifest import registered
 
 MOMENTS = sorted(ROTATIONS)
@@ -75,7 +75,7 @@ def test_every_action_has_a_listener_and_a_state_that_offers_it(action: Action) 
 def test_every_listener_has_a_button() -> None:
     pressed = {
         element["action_id"]
-        for name in CASES
+        for name in set(CASES) - set(THREADS)
         for block in CASES[name]().get("blocks", [])
         for element in block.get("elements", [])
         if "action_id" in element

@@ -1,0 +1,68 @@
+"""`make pictures`: every card, form and thread of the golden files as a picture, drawn by the page's own modules.
+
+All of them go to var/pictures, to be looked at; those that the documents show, to docs/pictures.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from playwright.async_api import Page as Tab
+from playwright.async_api import async_playwright
+
+from sandbox.page.server import Page
+from tests.support.documents import ROOT
+from tests.support.pictures import GOLDEN, KEPT, MANIFEST, PICTURES, digest
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
+ALL = ROOT / "var/pictures"
+WINDOW = {"viewport": {"width": 1000, "height": 1100}, "locale": "en-GB", "timezone_id": "UTC", "color_scheme": "light"}
+NOW = "2026-11-23T14:30:00Z"
+
+
+async def draw(every: Mapping[Path, object]) -> None:
+    """Draw each content to its file."""
+    async with Page() as address, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        tab = await (await browser.new_context(**WINDOW)).new_page()  # type: ignore[arg-type]
+        await tab.goto(f"{address}draw")
+        await tab.wait_for_function("() => Boolean(window.draw)")
+        for file, shown in every.items():
+            await take(tab, file, shown)
+        await browser.close()
+
+
+async def take(tab: Tab, file: Path, shown: object) -> None:
+    """Draw one; what is unknown to the page must not get into a picture unseen."""
+    await tab.evaluate("([shown, options]) => draw(shown, options)", [shown, {"now": NOW}])
+    assert await tab.locator(".unknown").count() == 0, file.stem
+    await tab.locator("#drawing").screenshot(path=file, animations="disabled")
+
+
+def wanted(names: list[str]) -> Iterator[tuple[Path, object]]:
+    """Yield the golden files, or those of them that *names* begin."""
+    for golden in sorted(GOLDEN.glob("*.json")):
+        if not names or golden.stem.startswith(tuple(names)):
+            yield ALL / f"{golden.stem}.png", read(golden)
+
+
+def read(golden: Path) -> object:
+    return json.loads(golden.read_text())
+
+
+def main(names: list[str]) -> None:
+    """Draw what *names* begin, or everything; and what the documents show."""
+    ALL.mkdir(parents=True, exist_ok=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    kept = {KEPT / f"{name}.png": read(GOLDEN / f"{golden}.json") for name, golden in PICTURES.items()}
+    asyncio.run(draw({**dict(wanted(names)), **kept}))
+    MANIFEST.write_text(json.dumps({name: digest(golden) for name, golden in PICTURES.items()}, indent=2) + "\n")
+    print(f"Drawn: {len(kept)} to {KEPT.relative_to(ROOT)}, the others to {ALL.relative_to(ROOT)}.")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
