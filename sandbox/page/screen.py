@@ -41,6 +41,7 @@ def team(slack: Slack, person: str) -> Json:
         "picker": [{"id": user, "label": label} for user, label in ROLES.items()],
         "people": {user.id: _person(user) for user in slack.users.values()},
         "names": slack.site.world.names(),
+        "away": not slack.sockets,
         "channels": [_channel(channel) for channel in _channels(slack, person)],
     }
 

@@ -129,3 +129,21 @@ def test_a_list_is_drawn_as_a_thread_and_the_address_may_hold_the_json(opened):
     page = opened(path="draw#" + json.dumps([{"text": "one"}, {"text": "two"}]))
 
     expect(page.locator("#drawing article")).to_have_count(2)
+
+
+def test_several_models_are_chosen_and_left_out_again_by_the_keyboard(page: Page):
+    drawn(page, GOLDEN["form-acceptance-500-models"])
+    menu = page.get_by_role("combobox")
+    menu.focus()
+    page.keyboard.type("chat-001")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.keyboard.type("chat-004")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chip")).to_have_text(["chat-001 in production×", "chat-004 in production×"])
+    page.keyboard.press("Escape")
+    page.keyboard.press("Backspace")
+
+    expect(page.locator(".chip")).to_have_text(["chat-001 in production×"])
+    expect(menu).to_be_focused()
+    expect(page.get_by_role("listbox")).to_have_count(0)

@@ -1,10 +1,8 @@
 """The page of the sandbox without a browser: who may ask, what is served, what is shown, and what can be thrown."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +14,12 @@ from sandbox.page import router
 from sandbox.page.screen import news
 from sandbox.page.server import STATIC, Page
 from sandbox.page.workshop import Workshop
+from tests.sandbox.windows import PATIENCE, window
 
 GOLDEN = Path(__file__).parents[1] / "handlers" / "golden"
 SCRIPTS = sorted(STATIC.glob("*.js"))
-PATIENCE = 30
 LOADED_FROM_ELSEWHERE = re.compile(r"""(?:src|href|from|import|url\()\s*=?\s*["'(]?(?:https?:)?//""")
 Json = dict[str, Any]
-
-
-class Window:
-    """A browser's socket, without the browser."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket, self.items, self.answers = socket, {}, {}
-
-    async def until(self, condition: Any) -> Any:
-        async with asyncio.timeout(PATIENCE):
-            while not (found := condition(self)):
-                told = await self.socket.receive_json()
-                if "re" in told:
-                    self.answers[told["re"]] = told
-                else:
-                    self.items = {**self.items, **told["put"]}
-                    for key in told["gone"]:
-                        del self.items[key]
-        return found
-
-    async def do(self, act: str, **given: Any) -> Json:
-        number = len(self.answers) + 1
-        await self.socket.send_json({"id": number, "act": act, **given})
-        return await self.until(lambda window: window.answers.get(number))
-
-    def told(self) -> str:
-        return "\n".join(item["text"] for key, item in self.items.items() if key.startswith(("message/", "ephemeral/")))
 
 
 @pytest.fixture
@@ -59,14 +30,6 @@ async def address() -> AsyncIterator[str]:
         workshop = Workshop(there, there.callers(), [router.switch(there, lambda: None)])
         async with Page(workshop) as address:
             yield address
-
-
-@asynccontextmanager
-async def window(address: str, person: str) -> AsyncIterator[Window]:
-    async with aiohttp.ClientSession() as http, http.ws_connect(f"{address}live?as={person}") as socket:
-        opened = Window(socket)
-        await opened.until(lambda seen: "team" in seen.items)
-        yield opened
 
 
 async def got(url: str, **headers: str) -> aiohttp.ClientResponse:
@@ -240,16 +203,14 @@ async def test_a_replica_that_is_behind_is_seen_by_the_key_that_it_still_serves_
     async with window(address, "U_MEMBER") as member:
         await member.do("switch", name="production, replica 2", value="cut off")
         shown = await member.until(
-            lambda seen: production(seen)["replicas"][1]["state"] == "cut off" and production(seen)
+            lambda seen: (
+                seen.environment("production")["replicas"][1]["state"] == "cut off" and seen.environment("production")
+            )
         )
 
         assert shown["replicas"][0]["state"] == "in sync"
         assert {model["mark"] for model in shown["models"] if "at" in model} == {"A", "B"}
         assert all(set(model["at"].values()) == {model["mark"]} for model in shown["models"] if "at" in model)
-
-
-def production(seen: Window) -> Json:
-    return next(each for each in seen.items["environments"] if each["name"] == "production")
 
 
 async def test_the_provider_accepts_a_secret_when_it_is_told_to(address: str):

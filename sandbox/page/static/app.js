@@ -4,7 +4,7 @@ import { Aisix } from "./aisix.js";
 import { drawMessage } from "./blocks.js";
 import { Composer } from "./composer.js";
 import { Modals, ask } from "./dialog.js";
-import { align, el } from "./dom.js";
+import { align, el, refill } from "./dom.js";
 import { Live } from "./live.js";
 import { clock, mrkdwn } from "./mrkdwn.js";
 
@@ -16,6 +16,7 @@ class App {
     this.channel = "C_OPS";
     this.thread = null;
     this.began = false;
+    this.seen = new Map();
     this.env = { act: this.acting(), follow: (url) => this.follow(url), focusAgain: (node) => this.focusAgain(node) };
     this.modals = new Modals(this.env, { close: () => this.live.do("close"), submit: (values) => this.live.do("submit", { values }) });
     this.live = new Live(new URLSearchParams(location.search).get("as") ?? "U_REQUESTER", (keys) => this.changed(keys), (up) => (at("lost").hidden = up));
@@ -62,35 +63,45 @@ class App {
     at("person").replaceChildren(...choices);
     at("person").value = team.me;
     if (!team.channels.some((each) => each.id === this.channel)) this.channel = team.channels[0].id;
-    this.channels(team);
   }
 
   channels(team) {
-    const entry = (each) =>
-      el(
+    const entry = (each) => {
+      const unread = this.unread(each.id);
+      const marks = [unread && "unread", each.app && team.away && "away"].filter(Boolean);
+      return el(
         "li",
         {},
         el(
           "button",
-          { type: "button", "data-key": each.id, "aria-current": each.id === this.channel ? "page" : null, onclick: () => this.open(each.id) },
-          el("span", { class: "hash", "aria-hidden": "true" }, each.app ? "●" : "#"),
+          { type: "button", class: marks.join(" "), "data-key": each.id, "aria-current": each.id === this.channel ? "page" : null, onclick: () => this.open(each.id) },
+          el("span", { class: "hash", "aria-hidden": "true" }, each.app ? (team.away ? "○" : "●") : "#"),
           each.name,
+          marks.length > 0 && el("span", { class: "visually-hidden" }, ` (${marks.join(", ")})`),
         ),
       );
+    };
     const listed = (title, some) => some.length && [el("p", { class: "kind", "aria-hidden": "true" }, title), el("ul", { "aria-label": title }, some.map(entry))];
     const here = team.channels.find((each) => each.id === this.channel);
-    at("channels").replaceChildren(
-      ...[el("p", { class: "workspace" }, team.workspace), listed("Channels", team.channels.filter((each) => !each.app)), listed("Apps", team.channels.filter((each) => each.app))].flat().filter(Boolean),
+    refill(
+      at("channels"),
+      [el("p", { class: "workspace" }, team.workspace), listed("Channels", team.channels.filter((each) => !each.app)), listed("Apps", team.channels.filter((each) => each.app))],
     );
     at("channel-name").textContent = here.app ? here.name : `# ${here.name}`;
     at("topic").textContent = here.topic;
     this.composer.show(here.app ? null : `Message #${here.name}`, here.closed);
   }
 
+  /** Whether something was said in a channel, not in a thread, since it was looked at last. */
+  unread(channel) {
+    const newest = this.said().filter((each) => each.channel === channel && !each.thread_ts).at(-1)?.ts ?? "0";
+    if (channel === this.channel || !this.began) this.seen.set(channel, newest);
+    return Number(newest) > Number(this.seen.get(channel) ?? newest);
+  }
+
   open(channel) {
     this.channel = channel;
     this.openThread(null);
-    this.channels(this.live.get("team"));
     this.messages([], true);
   }
 
@@ -106,6 +117,7 @@ class App {
     this.list(at("messages"), here.map((each) => this.keyed(each, this.replies(each, said))), afresh || !this.began);
     if (this.thread) this.replying(said);
     if (this.began) this.announce(keys);
+    this.channels(this.live.get("team"));
     this.began = true;
   }
 
