@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 import stamina
 from pydantic import SecretStr
 
 from bot import reading
-from bot.client import http_client
+from bot.client import ANSWER_MOST, TooLong, http_client, read
 from bot.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.metrics import calls
+from bot.outside import Unreadable, decoded
 from bot.paging import Next, next_page, rows
 from bot.plan import Inventory, Model, PassthroughRoute, ProviderKey
 from bot.reading import Json
@@ -35,7 +37,16 @@ REFUSALS = {
 class ControlPlane:
     """One tenant's control plane. Every method raises `ApiError`, or `Uncertain` when nobody knows."""
 
-    def __init__(self, base_url: str, token: SecretStr, *, timeout: float, concurrency: int, attempts: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        token: SecretStr,
+        *,
+        timeout: float,
+        concurrency: int,
+        attempts: int,
+        most: int = ANSWER_MOST,
+    ) -> None:
         self._http = http_client(
             base_url=base_url.rstrip("/"),
             headers={"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"},
@@ -44,6 +55,7 @@ class ControlPlane:
         )
         self._turn = asyncio.Semaphore(concurrency)
         self._attempts = attempts
+        self._most = most
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,7 +69,7 @@ class ControlPlane:
             self._list("/environments"), self._list("/provider_keys"), self._for_information("/budgets")
         )
         read = [reading.environment(row) for row in environments]
-        found = [reading.provider_key(row) for row in keys]
+        found = [key for row in keys if (key := reading.provider_key(row)).id]  # without an id it cannot be worked on
         ids = frozenset(key.id for key in found)
         parts = await asyncio.gather(*(self._environment(e.id, ids) for e in read))
         routes = [routes for _, routes in parts if routes is not None]
@@ -73,9 +85,9 @@ class ControlPlane:
 
     async def _environment(self, env: str, ids: frozenset[str]) -> tuple[list[Model], list[PassthroughRoute] | None]:
         models, policies, routes = await asyncio.gather(
-            self._list(f"/environments/{env}/models"),
-            self._for_information(f"/environments/{env}/cache_policies"),
-            self._optional(f"/environments/{env}/passthrough_routes"),
+            self._list(address("environments", env, "models")),
+            self._for_information(address("environments", env, "cache_policies")),
+            self._optional(address("environments", env, "passthrough_routes")),
         )
         read = [reading.model(row, env).but(mentions=reading.mentions(row, ids)) for row in models]
         read += [reading.cache_policy(row, env).but(mentions=reading.mentions(row, ids)) for row in policies]
@@ -85,7 +97,7 @@ class ControlPlane:
 
     async def keys(self) -> tuple[ProviderKey, ...]:
         """List the provider keys."""
-        return tuple(reading.provider_key(row) for row in await self._list("/provider_keys"))
+        return tuple(key for row in await self._list("/provider_keys") if (key := reading.provider_key(row)).id)
 
     async def create_key(
         self, old: ProviderKey, name: str, environments: Iterable[str], secret: SecretStr
@@ -120,16 +132,16 @@ class ControlPlane:
     async def allow_key(self, key: ProviderKey, environments: Iterable[str]) -> None:
         """Allow *key* in *environments* as well."""
         allowed = sorted({*key.allowed_environments, *environments})
-        await self._again("PATCH", f"/provider_keys/{key.id}", {"allowed_environments": allowed})
+        await self._again("PATCH", address("provider_keys", key.id), {"allowed_environments": allowed})
 
     async def point(self, model: str, environment: str, key_id: str) -> None:
         """Point a model at a provider key; pointing it there twice is harmless."""
-        path = f"/environments/{environment}/models/{model}"
+        path = address("environments", environment, "models", model)
         await self._again("PATCH", path, {"provider_key_id": key_id})
 
     async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
         """Create a model called *name* for *upstream*, on a key, with every other setting of the model *like*."""
-        path = f"/environments/{like.environment}/models"
+        path = address("environments", like.environment, "models")
         reaches = {"model_name": upstream} if "*" in like.alias else {}
         body = {**like.settings, **reaches, "display_name": name, "provider_key_id": key_id}
         try:
@@ -143,12 +155,12 @@ class ControlPlane:
     async def delete_model(self, model: str, environment: str) -> None:
         """Delete a model."""
         with suppress(NotFound):
-            await self._again("DELETE", f"/environments/{environment}/models/{model}")
+            await self._again("DELETE", address("environments", environment, "models", model))
 
     async def delete_key(self, key_id: str) -> None:
         """Delete a provider key for good; asked once, so that who asks again has looked again."""
         with suppress(NotFound):  # an earlier try got through and its answer was lost
-            await self._once("DELETE", f"/provider_keys/{key_id}")
+            await self._once("DELETE", address("provider_keys", key_id))
 
     async def _list(self, path: str, attempts: int | None = None) -> list[Json]:
         """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""
@@ -169,7 +181,7 @@ class ControlPlane:
             if not fresh:
                 break
             asked = ahead
-        raise Uncertain(f"AISIX does not let me read {path} to its end.")
+        raise Uncertain(f"AISIX does not let me read {_named(path)} to its end.")
 
     async def _page(self, path: str, page: Next, attempts: int | None) -> Any:
         """Read one page; one that is only suspected may be refused, but not left unanswered."""
@@ -220,7 +232,7 @@ class ControlPlane:
 
     async def _exchange(self, method: str, path: str, body: Json | None, query: Json | None) -> httpx.Response:
         try:
-            return await self._http.request(method, path, json=body, params=query or None)
+            return await read(self._http, method, path, self._most, json=body, params=query or None)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             calls("control_plane", method, "unreachable")
             why = UNTRUSTED if is_untrusted(error) else "no connection"
@@ -228,9 +240,26 @@ class ControlPlane:
         except httpx.TimeoutException:
             calls("control_plane", method, "time-out")
             raise Uncertain("AISIX does not answer (time-out).") from None
+        except TooLong:
+            calls("control_plane", method, "too long")
+            raise Uncertain(f"AISIX answers with more than {self._most:,} bytes (ANSWER_LIMIT).") from None
+        except httpx.InvalidURL:
+            raise ApiError("AISIX uses an id that no address can carry.") from None
         except (httpx.TransportError, httpx.DecodingError):
             calls("control_plane", method, "broken")
             raise Uncertain("AISIX broke off its answer.") from None
+
+
+def address(*parts: str) -> str:
+    """Return a path; what an id holds leads nowhere else."""
+    if {"", ".", ".."} & set(parts):
+        raise ApiError("AISIX uses an id that no address can carry.")
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def _named(path: str, most: int = 120) -> str:
+    """Name a path in a sentence."""
+    return path if len(path) <= most else f"{path[: most - 1]}…"
 
 
 def _decipher(response: httpx.Response, method: str, path: str) -> Any:
@@ -246,7 +275,7 @@ def _decipher(response: httpx.Response, method: str, path: str) -> Any:
             arrived=False,
         )
     if status in NOT_OFFERED:
-        raise (NotFound if status == httpx.codes.NOT_FOUND else Unsupported)(f"AISIX has no {path}.", status)
+        raise (NotFound if status == httpx.codes.NOT_FOUND else Unsupported)(f"AISIX has no {_named(path)}.", status)
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         raise Uncertain(f"AISIX had an error ({status}).", status, retry_after(response.headers.get("Retry-After")))
     raise ApiError(REFUSALS.get(status, f"AISIX refused the request ({status})."), status)
@@ -256,19 +285,19 @@ def _identified(body: Any, path: str) -> dict[str, Json]:
     """Return the rows of a list by their ids."""
     listed = rows(body)
     if listed is None:
-        raise Uncertain(f"AISIX answered {path} with something that is no list.")
+        raise Uncertain(f"AISIX answered {_named(path)} with something that is no list.")
     return {str(row.get("id") or row.get("uuid") or row.get("model_id") or row): row for row in listed}
 
 
 def _content(response: httpx.Response, method: str, path: str) -> Any:
     try:
-        body = response.json() if response.content.strip() else {}
-    except (ValueError, RecursionError):
+        body = decoded(response.content) if response.content.strip() else {}
+    except Unreadable:
         if method == "GET":
-            raise Uncertain(f"AISIX answered {path} with something that is not JSON.") from None
+            raise Uncertain(f"AISIX answered {_named(path)} with something that is not JSON.") from None
         return {}  # done, says the status; what was done is read back anyway
     link = response.links.get("next", {}).get("url")
-    if not link:
+    if not link or not isinstance(body, list | dict):
         return body
     return {"data": body, "next": link} if isinstance(body, list) else {"next": link, **body}
 

@@ -13,10 +13,11 @@ import httpx
 from pydantic import Field, SecretStr, field_serializer
 
 from bot.answer import Answer, evidence, skipped
-from bot.client import http_client
+from bot.client import ANSWER_MOST, TooLong, http_client, read
 from bot.evidence import Evidence
 from bot.frozen import Frozen
 from bot.metrics import calls
+from bot.outside import Unreadable, decoded
 from bot.plan import AffectedModel
 from bot.trust import UNTRUSTED, is_untrusted
 from bot.waiting import retry_after
@@ -150,8 +151,10 @@ class Gateways:
         timeout: float,
         concurrency: int,
         now: Callable[[], datetime],
+        most: int = ANSWER_MOST,
     ) -> None:
         self._settings = settings
+        self._most = most
         self._now = now
         self._turn = asyncio.Semaphore(concurrency)
         self._http = http_client(timeout=timeout, limits=_FRESH)
@@ -202,8 +205,11 @@ class Gateways:
     async def _ask(self, settings: GatewaySettings, probe: Probe, request_id: str) -> Answer:
         path, body = ENDPOINTS[probe.endpoint]
         try:
-            response = await self._http.post(
+            response = await read(
+                self._http,
+                "POST",
                 _address(settings, path),
+                self._most,
                 json=body(probe.name, request_id),
                 headers=_headers(settings, request_id),
             )
@@ -211,6 +217,8 @@ class Gateways:
             return Answer(trouble="time-out")
         except httpx.DecodingError:
             return Answer(trouble="an answer that cannot be decoded")
+        except TooLong:
+            return Answer(trouble="an answer that is too long")
         except (httpx.TransportError, httpx.InvalidURL) as error:
             return Answer(trouble=UNTRUSTED if is_untrusted(error) else "no connection")
         answer = read_answer(response)
@@ -221,16 +229,18 @@ class Gateways:
     async def _told_apart(self, answer: Answer, settings: GatewaySettings) -> Answer:
         """Ask whether the caller key works: on `/v1/messages` its refusal looks just like that of the credential."""
         try:
-            asked = await self._http.get(_address(settings, "/v1/models"), headers=_headers(settings, "keyturn"))
-        except httpx.HTTPError:
+            asked = await self._models(settings, "keyturn")
+        except (httpx.HTTPError, httpx.InvalidURL):
             return Answer(trouble="no connection")
         return answer.but(type="upstream_error" if asked.is_success else "invalid_api_key")
 
+    async def _models(self, settings: GatewaySettings, who: str) -> httpx.Response:
+        url, headers = _address(settings, "/v1/models"), _headers(settings, who)
+        return await read(self._http, "GET", url, self._most, headers=headers)
+
     async def caller_key_works(self, environment: str) -> int:
         """Ask the gateway for its models with the caller key; return the HTTP status. Raises httpx's errors."""
-        settings = self._settings[environment]
-        response = await self._http.get(_address(settings, "/v1/models"), headers=_headers(settings, "keyturn-check"))
-        return response.status_code
+        return (await self._models(self._settings[environment], "keyturn-check")).status_code
 
 
 def _address(settings: GatewaySettings, path: str) -> str:
@@ -280,8 +290,8 @@ def _has_result(body: Any) -> bool:
 
 def _json(response: httpx.Response) -> Any:
     try:
-        return response.json()
-    except (ValueError, RecursionError):
+        return decoded(response.content)
+    except Unreadable:
         return None
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.client import ANSWER_MOST
 from bot.gateway import GatewaySettings
 
 Ids = Annotated[frozenset[str], NoDecode]
@@ -124,6 +125,9 @@ class Settings(StoreSettings):
     )
     control_plane_concurrency: int = Field(16, ge=1, description="a number: calls to AISIX Cloud at a time")
     control_plane_attempts: int = Field(4, ge=1, description="a number: tries of a call that is safe to repeat")
+    answer_limit: int = Field(
+        ANSWER_MOST, ge=10_000, description="bytes that one answer of AISIX, a gateway or a status address may have"
+    )
     create_grace: Duration = Field(
         timedelta(seconds=30),
         description="seconds (30) or an ISO 8601 duration (PT30S): how long a lost answer is looked for",

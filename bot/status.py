@@ -5,7 +5,6 @@ address that does not answer, or lacks a page, is something that was found, not 
 """
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -13,15 +12,13 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from bot.client import http_client
+from bot.client import ANSWER_MOST, TooLong, http_client, read
 from bot.gateway import GatewaySettings, bare
 from bot.metrics import calls
+from bot.outside import Unreadable, decoded
 from bot.plan import AffectedModel
 from bot.replica import Keys, Replica, is_foreign, read_config, read_counters, read_models
 from bot.trust import UNTRUSTED, is_untrusted
-
-PAGE_MOST = 50_000_000
-"""Bytes of a page; a longer one is not the page of a gateway."""
 
 CONFIG, MODELS, METRICS = "/status/config", "/status/models", "/metrics"
 FRESH = httpx.Limits(max_keepalive_connections=0)
@@ -43,8 +40,16 @@ class Asked(NamedTuple):
 class StatusPages:
     """The status addresses of every environment."""
 
-    def __init__(self, settings: Mapping[str, GatewaySettings], *, timeout: float, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, GatewaySettings],
+        *,
+        timeout: float,
+        now: Callable[[], datetime],
+        most: int = ANSWER_MOST,
+    ) -> None:
         self._settings = settings
+        self._most = most
         self._timeout = timeout
         self._now = now
         self._urls = {id_: {bare(url): url for url in one.status_urls} for id_, one in settings.items()}
@@ -93,28 +98,18 @@ class StatusPages:
     async def _page(self, where: str, path: str) -> bytes | str:
         """Read one page, or say why there is none."""
         try:
-            async with asyncio.timeout(self._timeout):
-                status, body = await self._get(where.rstrip("/") + path)
-        except (TimeoutError, httpx.TimeoutException):
+            response = await read(self._http, "GET", where.rstrip("/") + path, self._most)
+        except httpx.TimeoutException:
             calls("status", path, "time-out")
             return "does not answer in time"
+        except TooLong:
+            calls("status", path, "too long")
+            return f"has a {path} that is too long"
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             calls("status", path, "unreachable")
             return f"does not answer ({UNTRUSTED})" if is_untrusted(error) else "does not answer"
-        calls("status", path, status)
-        if not httpx.codes.is_success(status):
-            return f"has no {path} ({status})"
-        return body if body is not None else f"has a {path} that is too long"
-
-    async def _get(self, url: str) -> tuple[int, bytes | None]:
-        """Return a page's status and what it says: None where that does not end in time to be believed."""
-        body = bytearray()
-        async with self._http.stream("GET", url) as response:
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > PAGE_MOST:
-                    return response.status_code, None
-        return response.status_code, bytes(body)
+        calls("status", path, response.status_code)
+        return response.content if response.is_success else f"has no {path} ({response.status_code})"
 
 
 def _read(config: bytes | str, models: bytes | str, metrics: bytes | str, asked: Asked) -> dict[str, Any]:
@@ -128,8 +123,8 @@ def _read(config: bytes | str, models: bytes | str, metrics: bytes | str, asked:
 
 def _json(page: bytes | str) -> Any:
     try:
-        return json.loads(page) if isinstance(page, bytes) else None
-    except (ValueError, RecursionError):
+        return decoded(page) if isinstance(page, bytes) else None
+    except Unreadable:
         return None
 
 

@@ -93,6 +93,7 @@ def control_plane_of(settings: Settings) -> ControlPlane:
         timeout=settings.control_plane_timeout.total_seconds(),
         concurrency=settings.control_plane_concurrency,
         attempts=settings.control_plane_attempts,
+        most=settings.answer_limit,
     )
 
 
@@ -103,12 +104,14 @@ def gateways_of(settings: Settings, now: Callable[[], datetime]) -> Gateways:
         timeout=settings.probe_timeout.total_seconds(),
         concurrency=settings.probe_concurrency,
         now=now,
+        most=settings.answer_limit,
     )
 
 
 def status_of(settings: Settings, now: Callable[[], datetime]) -> StatusPages:
     """Return the client of the replicas' status addresses."""
-    return StatusPages(settings.aisix_gateways, timeout=settings.status_timeout.total_seconds(), now=now)
+    timeout = settings.status_timeout.total_seconds()
+    return StatusPages(settings.aisix_gateways, timeout=timeout, now=now, most=settings.answer_limit)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -33,7 +33,9 @@ async def pages(tenant, **given):
     if "status_urls" in given:
         here = settings[tenant.environment]
         settings[tenant.environment] = here.but(status_urls=given["status_urls"], replicas=given.get("replicas", 0))
-    async with StatusPages(settings, timeout=given.get("timeout", 2), now=lambda: NOW) as made:
+    async with StatusPages(
+        settings, timeout=given.get("timeout", 2), now=lambda: NOW, most=given.get("most", 50_000_000)
+    ) as made:
         yield made
 
 
@@ -319,13 +321,12 @@ async def test_one_page_that_hangs_does_not_take_the_others_along(tenant):
 
 
 @pytest.mark.parametrize("squeezed", [False, True])
-async def test_a_page_that_is_too_long_is_not_read_to_its_end(tenant, monkeypatch, squeezed):
-    monkeypatch.setattr("bot.status.PAGE_MOST", 1_000)
+async def test_a_page_that_is_too_long_is_not_read_to_its_end(tenant, squeezed):
     page = b'aisix_llm_requests_total{model="chat-large",provider_key_id="x"} 1\n' * 1000
     headers = {"Content-Encoding": "gzip"} if squeezed else {}
     answer = body_of(gzip.compress(page) if squeezed else page, headers=headers)
     async with served(all_three(answer)) as url:
-        seen = await one(tenant, status_urls=(url,))
+        seen = await one(tenant, status_urls=(url,), most=1_000)
 
     assert (seen.trouble, seen.counts) == ("has a /status/config that is too long", None)
 

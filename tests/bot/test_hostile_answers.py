@@ -1,0 +1,344 @@
+"""Whatever AISIX, a gateway or a status address answers, it is read or said to be unreadable, and does nothing else."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from bot import reading
+from bot.answer import evidence
+from bot.control_plane import ControlPlane, address
+from bot.errors import ApiError, KeyturnError, Uncertain
+from bot.gateway import Gateways, GatewaySettings, read_answer
+from bot.outside import DEEPEST, Unreadable, decoded, sendable
+from bot.paging import next_page, rows
+from bot.plan import Inventory, make_plan
+from bot.replica import Keys, is_foreign, read_config, read_counters, read_models
+from bot.rotation import Rotation, State
+from bot.status import Asked, StatusPages
+from bot.waiting import retry_after
+from handlers.views.card import card
+from handlers.views.thread import checklist, milestones
+from tests.bot.values import NOW, affected, key
+from tests.handlers.limits import complaints, strays
+from tests.support.hostile import BODIES, JSON, WORDS, amounts, encoded, fuzz
+
+Tried = Callable[..., None]
+MOST = 100_000
+GENUINE: dict[str, Any] = {
+    "/environments": [{"id": "env_p", "name": "production"}],
+    "/provider_keys": [
+        {
+            "id": "pk_old",
+            "display_name": "OpenAI production",
+            "provider": "openai",
+            "allowed_environments": ["env_p"],
+            "api_base": "https://api.openai.com/v1",
+            "request": {"default_headers": {"X-A": "1"}},
+        }
+    ],
+    "/budgets": [{"scope": "provider_key", "scope_id": "pk_old"}],
+    "/environments/env_p/models": [
+        {"id": "m1", "display_name": "chat-large", "provider_key_id": "pk_old", "model_name": "gpt-4o"},
+        {"id": "m2", "display_name": "any", "routing": {"targets": [{"model": "m1"}]}},
+    ],
+    "/environments/env_p/cache_policies": [{"id": "cp1", "name": "policy", "semantic": {"embedding": {"model": "m1"}}}],
+    "/environments/env_p/passthrough_routes": [{"id": "rt1", "name": "raw", "provider_key_id": "pk_old"}],
+}
+
+
+class Server(NamedTuple):
+    """A server that answers as it was told to last."""
+
+    run: Callable[[Any], Any]
+    answers: dict[str, tuple[bytes, dict[str, str]]]
+    url: str
+    stack: AsyncExitStack
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """Serve what a test puts into `answers`, by path; what is not there is not found."""
+    answers: dict[str, tuple[bytes, dict[str, str]]] = {}
+
+    async def handle(request: web.Request) -> web.Response:
+        found = answers.get(request.path, answers.get("*"))
+        return web.Response(body=found[0], headers=found[1]) if found else web.Response(status=404)
+
+    site = web.Application()
+    site.add_routes([web.route("*", "/{path:.*}", handle)])
+    server, stack = TestServer(site), AsyncExitStack()
+    with asyncio.Runner() as runner:
+        runner.run(server.start_server())
+        yield Server(runner.run, answers, str(server.make_url("")).rstrip("/"), stack)
+        runner.run(stack.aclose())
+        runner.run(server.close())
+
+
+def control_plane(server: Server, most: int = MOST) -> ControlPlane:
+    made = ControlPlane(server.url, SecretStr("t"), timeout=5, concurrency=4, attempts=1, most=most)
+    return server.run(server.stack.enter_async_context(made))
+
+
+@st.composite
+def tenants(draw: st.DrawFn) -> dict[str, bytes]:
+    """Take genuine answers, and spoil one: a field, a row, or the whole."""
+    answers = json.loads(json.dumps(GENUINE))
+    path = draw(st.sampled_from(sorted(answers)))
+    match draw(st.sampled_from(["field", "field", "row", "whole", "bytes", "names"])):
+        case "field":
+            row = draw(st.sampled_from(answers[path]))
+            row[draw(st.sampled_from(sorted(row)))] = draw(JSON)
+        case "row":
+            answers[path].append(draw(JSON))
+        case "whole":
+            answers[path] = draw(JSON)
+        case "bytes":
+            return {p: encoded(a) for p, a in answers.items()} | {path: draw(BODIES)}
+        case _:
+            for row in [row for listed in answers.values() for row in listed]:
+                row |= {name: draw(WORDS) for name in ("display_name", "name") if name in row}
+    return {p: encoded(a) for p, a in answers.items()}
+
+
+def stored(rotation: Rotation) -> Rotation:
+    return Rotation.model_validate_json(rotation.model_dump_json())
+
+
+@amounts(100)
+def test_a_hostile_control_plane_is_read_or_refused_and_its_names_are_shown_harmlessly(many: int, tried: Tried) -> None:
+    with serving() as server:
+        client, refused = control_plane(server), list[str]()
+
+        @fuzz(tried, many, tenant=tenants())
+        def hold(tenant: dict[str, bytes]) -> None:
+            server.answers.clear()
+            server.answers.update({path: (body, {}) for path, body in tenant.items()})
+            try:
+                inventory = server.run(client.inventory())
+            except KeyturnError as error:
+                refused.append(str(error))
+                return
+            for old in inventory.keys:
+                everything_is_harmless(inventory, old)
+
+    assert all(len(sentence) < 400 for sentence in refused)
+
+
+def everything_is_harmless(inventory: Inventory, old: Any) -> None:
+    plan = make_plan(inventory, old, ["env_p"])
+    asked = Rotation(id="r7k2abc", team="T", channel="C_OPS", requested_by="U_REQUESTER", requested_at=NOW, plan=plan)
+    assert stored(asked) == asked
+    json.dumps(reading.clone(old, name="new", environments=["env_p"]), allow_nan=False).encode()
+    for rotation in (asked, asked.but(state=State.CANCELLED, note=f"{old.display_name} is gone.")):
+        for said in (card(rotation), checklist(rotation), *(reply.content for reply in milestones(rotation, ""))):
+            assert complaints(said) == []
+            assert strays(said) == []
+
+
+@amounts(60)
+def test_a_hostile_answer_to_a_change_is_done_or_uncertain(many: int, tried: Tried) -> None:
+    with serving() as server:
+        client = control_plane(server)
+
+        @fuzz(tried, many, body=BODIES)
+        def hold(body: bytes) -> None:
+            server.answers["*"] = (body, {})
+            for change in (
+                client.create_key(key(), "new", ["env_p"], SecretStr("sk-x")),
+                client.point("m1", "env_p", "pk_new"),
+                client.delete_key("pk_old"),
+            ):
+                try:
+                    made = server.run(change)
+                except KeyturnError:
+                    continue
+                assert made is None or isinstance(made, str)
+
+
+@amounts(60)
+def test_a_probe_of_a_hostile_gateway_proves_nothing_and_never_raises(many: int, tried: Tried) -> None:
+    with serving() as server:
+        settings = {"prod": GatewaySettings(url=server.url, caller_key=SecretStr("ck"))}
+        made = Gateways(settings, timeout=5, concurrency=4, now=lambda: NOW, most=MOST)
+        gateways = server.run(server.stack.enter_async_context(made))
+
+        @fuzz(
+            tried,
+            many,
+            body=BODIES,
+            header=st.sampled_from(["Server", "x-aisix-cache", "x-aisix-served-by", "Retry-After", "X"]),
+            said=st.text("abc<>!@U_-/0123456789. ", max_size=300),
+        )
+        def hold(body: bytes, header: str, said: str) -> None:
+            server.answers["*"] = (body, {header: said.strip()})
+            found = server.run(gateways.probe(affected(environment="prod"), "r7k2abc"))
+            assert "evil" not in found.reason
+            assert strays({"text": found.reason}) == []
+            assert len(found.reason) < 300
+
+
+@amounts(60)
+def test_a_hostile_status_address_is_looked_at_and_nothing_of_its_text_is_kept(many: int, tried: Tried) -> None:
+    asked = Asked(
+        Keys(frozenset({"pk_old"}), frozenset({"pk_new"})), (affected(environment="prod"),), ("m1",), "keyturn-r"
+    )
+    with serving() as server:
+        settings = {"prod": GatewaySettings(url=server.url, caller_key=SecretStr("ck"), status_urls=(server.url,))}
+        made = StatusPages(settings, timeout=5, now=lambda: NOW, most=MOST)
+        pages = server.run(server.stack.enter_async_context(made))
+
+        @fuzz(tried, many, config=BODIES, models=BODIES, metrics=st.one_of(BODIES, metrics_pages()))
+        def hold(config: bytes, models: bytes, metrics: bytes) -> None:
+            said = {"/status/config": config, "/status/models": models, "/metrics": metrics}
+            server.answers.clear()
+            server.answers.update({path: (body, {}) for path, body in said.items()})
+            (seen,) = server.run(pages.look(["prod"], asked))
+            assert seen.model_validate_json(seen.model_dump_json()) == seen
+            assert "evil" not in seen.model_dump_json()
+
+
+@st.composite
+def metrics_pages(draw: st.DrawFn) -> bytes:
+    labels = draw(
+        st.dictionaries(st.sampled_from(["model", "provider_key_id", "outcome", "status"]), WORDS, max_size=3)
+    )
+    inner = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
+    value = draw(st.sampled_from(["1", "NaN", "+Inf", "-1", "1e400", "9" * 400, "0x1", "", "1 1 1"]))
+    return sendable(f"aisix_llm_requests_total{{{inner}}} {value}\n").encode()
+
+
+@amounts(600)
+def test_no_shape_of_json_trips_whoever_reads_it(many: int, tried: Tried) -> None:
+    @fuzz(tried, many, value=JSON, header=WORDS)
+    def hold(value: Any, header: str) -> None:
+        row = value if isinstance(value, dict) else {"id": value}
+        read = (reading.provider_key, reading.environment, reading.single, reading.identity, reading.name_of)
+        for one in read:
+            one(row)
+        for one in (reading.model, reading.cache_policy, reading.passthrough_route):
+            one(row, "env_p")
+        reading.budgeted_keys([row])
+        reading.mentions(row, frozenset({"pk_old"}))
+        rows(value)
+        next_page(value, page=1, batch=10, seen=10)
+        read_config(value, ("m1",))
+        read_models(value, "keyturn-")
+        is_foreign(value, [affected()])
+        retry_after(header)
+
+
+@amounts(250)
+def test_bytes_are_json_that_means_one_thing_or_unreadable(many: int, tried: Tried) -> None:
+    @fuzz(tried, many, body=BODIES, status=st.integers(200, 599))
+    def hold(body: bytes, status: int) -> None:
+        evidence(read_answer(httpx.Response(status, content=body)), alias="a", at=NOW)
+        try:
+            found = decoded(body)
+        except Unreadable:
+            return
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+
+
+@amounts(100)
+def test_a_page_of_metrics_shows_counters_or_is_none(many: int, tried: Tried) -> None:
+    @fuzz(tried, many, page=metrics_pages())
+    def hold(page: bytes) -> None:
+        try:
+            found = read_counters(page.decode(), Keys(frozenset({"pk_old"}), frozenset()), [affected()])
+        except ValueError:
+            return
+        assert found["total"] >= 0
+
+
+# --- what is bounded ---
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_an_answer_without_end_is_not_read_to_its_end(packed: bool) -> None:  # noqa: FBT001
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse(headers={"Content-Encoding": "gzip"} if packed else {})
+        await response.prepare(request)
+        piece = gzip.compress(b"\0" * 10_000_000) if packed else b" " * 50_000
+        try:
+            while sent < 500:
+                await response.write(piece)
+                sent += 1
+        except ConnectionError:
+            pass
+        return response
+
+    site = web.Application()
+    site.add_routes([web.route("*", "/{path:.*}", endless)])
+    async with TestServer(site) as server:
+        made = ControlPlane(
+            str(server.make_url("")), SecretStr("t"), timeout=20, concurrency=1, attempts=1, most=200_000
+        )
+        async with made as client:
+            with pytest.raises(Uncertain, match="200,000 bytes"):
+                await client.keys()
+
+    assert sent < 500
+
+
+async def test_an_answer_that_drips_is_given_up() -> None:
+    async def dripping(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.02)
+        except ConnectionError:
+            return response
+
+    site = web.Application()
+    site.add_routes([web.route("*", "/{path:.*}", dripping)])
+    async with TestServer(site) as server:
+        made = ControlPlane(str(server.make_url("")), SecretStr("t"), timeout=0.3, concurrency=1, attempts=1)
+        async with made as client:
+            with pytest.raises(Uncertain, match="time-out"):
+                await client.keys()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a": 1, "a": 2}',
+        b"[NaN]",
+        b"[Infinity]",
+        b'{"a": 1e999}',
+        b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1),
+        b"",
+        b"\xff",
+    ],
+)
+def test_json_that_does_not_mean_one_thing_is_unreadable(raw: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decoded(raw)
+
+
+def test_half_a_character_becomes_one_that_can_be_sent() -> None:
+    assert decoded(rb'[{"\ud800": "a\udfff"}, ["\ud800"]]') == [{"?": "a?"}, ["?"]]
+
+
+@pytest.mark.parametrize("part", ["", ".", ".."])
+def test_an_id_that_leads_elsewhere_is_no_address(part: str) -> None:
+    with pytest.raises(ApiError, match="no address can carry"):
+        address("provider_keys", part)
+
+
+def test_an_id_is_one_part_of_an_address_whatever_it_holds() -> None:
+    assert address("provider_keys", "../environments?x#y") == "/provider_keys/..%2Fenvironments%3Fx%23y"
