@@ -33,13 +33,17 @@ async def point_back(rotation: Rotation, world: World) -> Outcome:
     if (gone or rotation.delete_asked_at) and rotation.track is Track.WITHDRAW:  # the next secret is what helps callers
         return Done(rotation.but(plan=rotation.plan.but(old_key_gone=gone)))
     if left and gone:
-        sentence = "There is no way back: the old key no longer exists. Only a working secret helps the callers now."
-        after = rotation.but(plan=rotation.plan.but(old_key_gone=True))
-        raise Blocked(StopKind.REFUSED, "the old key is gone", sentence, after=after)
+        raise _no_way_back(rotation)
     if not left or old is None:
         return Done(_say_left_alone(rotation, inventory))
     outcome = await point(rotation, left, old, world)
     return replace(outcome, reason=f"{plural(len(left), 'model')} to point back")
+
+
+def _no_way_back(rotation: Rotation) -> Blocked:
+    sentence = "There is no way back: the old key no longer exists. Only a working secret helps the callers now."
+    after = rotation.but(plan=rotation.plan.but(old_key_gone=True))
+    return Blocked(StopKind.REFUSED, "the old key is gone", sentence, after=after)
 
 
 def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
@@ -84,11 +88,14 @@ async def verify_back(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world: World) -> list[AffectedModel]:
-    """Return those of *models* that are on the old key at this moment."""
+    """Return those of *models* that are on the old key at this moment; stop if someone has deleted it meanwhile."""
     old = rotation.plan.old_key
     inventory = await world.control_plane.inventory()
     there = {model.id for model in inventory.models if old.is_used_by(model)}
-    return [model for model in models if model.id in there]
+    on_it = [model for model in models if model.id in there]
+    if on_it and inventory.key(old.id) is None:
+        raise _no_way_back(rotation)
+    return on_it
 
 
 def answers_as_before(finding: Finding) -> bool:

@@ -38,9 +38,11 @@ def press(town: Town) -> None:
     shown = seen[-1] if town.random.random() < 0.8 else town.random.choice(seen)
     buttons = offered(shown)
     stray = not buttons or town.random.random() < 0.1
+    if not stray and town.random.random() < 0.8:
+        buttons = tuple(button for button in buttons if button not in GIVES_UP)
+    if not (stray or buttons):
+        return None
     action = town.random.choice(list(Action) if stray else buttons)
-    if action in GIVES_UP and not stray and town.random.random() < 0.7:
-        action = buttons[0]
     who = town.random.choice(EVERYBODY) if town.random.random() < 0.3 else _fitting(town, shown, action)
     return click(town, shown, action, who)
 

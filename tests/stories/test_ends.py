@@ -202,6 +202,22 @@ async def test_a_model_that_someone_deletes_during_a_roll_back_does_not_hold_it_
     assert "Stopped:" not in stage.thread(card)
 
 
+async def test_an_old_key_that_someone_deletes_during_a_roll_back_leaves_another_secret_to_help(stage: Stage) -> None:
+    card = await begun(stage, "waiting for an approver")
+    stage.aisix.upstream.set("sk-old-0123456789abcdef", 500)
+    await stage.press("Roll back", card)
+    await stage.says(card, "verifying on the old key")
+    stage.aisix.remove(stage.key_named(KEY))
+    await stage.says(card, "stopped: the old key is gone")
+
+    await stage.give(card, NEW_SECRET, button="Another secret")
+
+    await stage.says(card, "waiting for an approver")
+    assert {model.provider_key_id for model in stage.aisix.models.values() if model.display_name == "chat-large"} == {
+        replacement(stage).id
+    }
+
+
 async def test_a_soak_delays_the_question_to_the_approver(bare_stage: Stage) -> None:
     bare_stage.overrides["SOAK"] = "2"
     async with bare_stage.bot():
