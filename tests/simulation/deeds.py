@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bot.policy import Action, acceptable, offered
 from bot.rotation import Rotation
+from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
 from tests.simulation.town import APPROVERS, EVERYBODY, OLD_SECRET, Town
 
@@ -151,6 +152,15 @@ def both_approve(town: Town) -> None:
             approve(town, shown, who)
 
 
+def approve_what_was(town: Town) -> None:
+    """Somebody presses Delete old key on a card that has changed since, though it asks the same again."""
+    asked = {id_: [r for r in seen if r.state == "AWAITING_APPROVAL"] for id_, seen in town.board.cards.items()}
+    older = [(seen[0], town.board.cards[id_][-1]) for id_, seen in asked.items() if seen]
+    for was, now in older:
+        if now.state == "AWAITING_APPROVAL":
+            approve(town, was, _fitting(town, was, Action.DELETE_OLD_KEY))
+
+
 # --- the bot's own work ---
 
 
@@ -219,8 +229,18 @@ def kill_all(town: Town) -> None:
 # --- what others do in AISIX and in Slack ---
 
 
-def _a_key(town: Town) -> object:
-    return town.random.choice(list(town.aisix.provider_keys.values()))
+def _a_key(town: Town) -> ProviderKey:
+    """Some key; a key that is being rotated more often than another."""
+    keys = town.aisix.provider_keys
+    ending = [
+        keys[r.plan.old_key.id] for r in town.laws.records.values() if not r.is_over and r.plan.old_key.id in keys
+    ]
+    return town.random.choice(ending if ending and town.random.random() < 0.5 else list(keys.values()))
+
+
+def is_ending(town: Town) -> bool:
+    """Whether some delete has been approved and has not happened: the worst moment for anything else."""
+    return any(r.approvals and r.state == "RUNNING" and not r.deleted_at for r in town.laws.records.values())
 
 
 def bind(town: Town) -> None:
@@ -246,7 +266,7 @@ def delete_model(town: Town) -> None:
 def delete_key(town: Town) -> None:
     """Somebody deletes a key, used or not."""
     if len(town.aisix.provider_keys) > 1:
-        town.aisix.remove(_a_key(town))  # type: ignore[arg-type]
+        town.aisix.remove(_a_key(town))
 
 
 def add_route(town: Town) -> None:
@@ -255,14 +275,14 @@ def add_route(town: Town) -> None:
         "production",
         f"route-{town.switchboard.turns}-{town.actions}",
         key=_a_key(town),
-        settled=False,  # type: ignore[arg-type]
+        settled=False,
     )
 
 
 def edit_key(town: Town) -> None:
     """Somebody changes a setting of a key: the replacement is not like the old one any more."""
     base = town.random.choice(("https://one.example/v1", "https://two.example/v1"))
-    town.aisix.edit(_a_key(town), api_base=base)  # type: ignore[arg-type]
+    town.aisix.edit(_a_key(town), api_base=base)
 
 
 def change_approvers(town: Town) -> None:
@@ -288,5 +308,8 @@ def replica_acts_up(town: Town) -> None:
         case word:
             replica.down = word == "down"
 
+
+WORST = (bind, take_over, add_route)
+"""What others do at the worst moment."""
 
 DRIFT = (bind, take_over, delete_model, delete_key, add_route, edit_key)

@@ -28,6 +28,7 @@ DEEDS: dict[Deed, int] = {
     deeds.jump: 2,
     deeds.rivals: 3,
     deeds.both_approve: 2,
+    deeds.approve_what_was: 2,
     deeds.work_twice: 3,
     deeds.lose_a_hint: 1,
     deeds.ask: 1,
@@ -49,7 +50,11 @@ FAULTS: dict[Fate, int] = {
     Fate.KILLED: 2,
     Fate.KILLED_AFTER: 3,
 }
-STEPS = 150
+SCENES = (State.AWAITING_SECRET, "rehearse", "cut-over", "verify", *(State.AWAITING_APPROVAL,) * 4)
+"""How far the first rotation has come when it begins: far enough for all that can happen there."""
+
+PRELUDE = 60
+STEPS = 120
 SENSIBLE = 400
 """Rounds in which everything has to come to an end once people are sensible and nothing fails."""
 PATIENT = 3
@@ -127,8 +132,9 @@ class _Director:
     # --- while all kinds of things happen ---
 
     async def _misbehave(self) -> None:
-        self.switchboard.fate = self._fate
         deeds.ask(self.town, "OpenAI production", "U_REQUESTER")
+        await self._reach(self.random.choice(SCENES))
+        self.switchboard.fate = self._fate
         for _ in range(self._steps):
             deed = self._deed()
             self.switchboard.note(deed.__name__.upper())
@@ -136,9 +142,18 @@ class _Director:
             self.town.wire.project()
             await self._let(self.random.choice((0, 1, 3, 8, 20, 60)))
 
+    async def _reach(self, scene: str) -> None:
+        """Let the first rotation get as far as the *scene* in which all begins."""
+        for _ in range(PRELUDE):
+            if any(scene in (record.state, *record.done[-1:]) for record in self.town.laws.records.values()):
+                return
+            await self._turn_well(approving=False)
+
     def _deed(self) -> Deed:
         if not self._open() and self.random.random() < 0.3:
             return deeds.ask
+        if self._drift and deeds.is_ending(self.town) and self.random.random() < 0.2:
+            return self.random.choice(deeds.WORST)
         if self.random.random() < self._drift:
             return self.random.choice(deeds.DRIFT)
         return self.random.choices(list(DEEDS), list(DEEDS.values()))[0]
@@ -177,7 +192,7 @@ class _Director:
         for replica in self.town.aisix.all_replicas():
             replica.down = False
 
-    async def _turn_well(self) -> None:
+    async def _turn_well(self, *, approving: bool = True) -> None:
         town = self.town
         town.wire.project()
         for key in town.hints.due():
@@ -185,7 +200,8 @@ class _Director:
         town.sweep()
         await self._let(10_000)
         for rotation in self._open():
-            self._help(rotation)
+            if approving or rotation.state is not State.AWAITING_APPROVAL:
+                self._help(rotation)
         await self._let(10_000)
         self.switchboard.now += min(max(self.switchboard.next_timer or 0, 1), 60)
 
