@@ -143,6 +143,13 @@ def rivals(town: Town) -> None:
             PRESSES[action](town, shown, _fitting(town, shown, action))
 
 
+def all_give(town: Town) -> None:
+    """Everybody who is asked for a secret gives it in the same moment, two rotations of one key among them."""
+    for seen in list(town.board.cards.values()):
+        if Action.ENTER_SECRET in offered(seen[-1]):
+            give(town, seen[-1], seen[-1].requested_by, town.secret())
+
+
 def both_approve(town: Town) -> None:
     """All approvers press at once."""
     cards = [seen[-1] for seen in town.board.cards.values() if Action.DELETE_OLD_KEY in offered(seen[-1])]
@@ -235,7 +242,8 @@ def _a_key(town: Town) -> ProviderKey:
     ending = [
         keys[r.plan.old_key.id] for r in town.laws.records.values() if not r.is_over and r.plan.old_key.id in keys
     ]
-    return town.random.choice(ending if ending and town.random.random() < 0.5 else list(keys.values()))
+    likely = 0.9 if is_ending(town) else 0.5
+    return town.random.choice(ending if ending and town.random.random() < likely else list(keys.values()))
 
 
 def is_ending(town: Town) -> bool:

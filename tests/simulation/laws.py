@@ -71,6 +71,8 @@ class Laws:
         for law, holds in self._of_a_change(before, after):
             self._demand(holds, law, f"{after.id} {_named(before)} -> {_named(after)} {_why(after)}")
         self._approvals(before, after)
+        rivals = [r.id for r in self.records.values() if _has_in_hand(r) and r.plan.old_key.id == after.plan.old_key.id]
+        self._demand(len(rivals) <= 1, "one rotation has a key in hand", str(rivals))
         if after.is_over:
             self.nothing_left(after)
 
@@ -208,6 +210,10 @@ class Laws:
     def _users(self, key_id: str) -> list[Any]:
         rows = [*self._aisix.models.values(), *self._aisix.store.passthrough_routes.values()]
         return [row for row in rows if row.provider_key_id == key_id]
+
+
+def _has_in_hand(record: Rotation) -> bool:
+    return not record.is_over and (record.attempt > 0 or record.state is not State.AWAITING_SECRET)
 
 
 def _names(keys: list[ProviderKey]) -> list[str]:

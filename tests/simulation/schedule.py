@@ -28,10 +28,11 @@ DEEDS: dict[Deed, int] = {
     deeds.jump: 2,
     deeds.rivals: 3,
     deeds.both_approve: 2,
+    deeds.all_give: 2,
     deeds.approve_what_was: 2,
     deeds.work_twice: 3,
     deeds.lose_a_hint: 1,
-    deeds.ask: 1,
+    deeds.ask: 2,
     deeds.kill_one: 2,
     deeds.kill_all: 1,
     deeds.change_approvers: 1,
@@ -152,7 +153,7 @@ class _Director:
     def _deed(self) -> Deed:
         if not self._open() and self.random.random() < 0.3:
             return deeds.ask
-        if self._drift and deeds.is_ending(self.town) and self.random.random() < 0.2:
+        if self._drift and deeds.is_ending(self.town) and self.random.random() < 0.4:
             return self.random.choice(deeds.WORST)
         if self.random.random() < self._drift:
             return self.random.choice(deeds.DRIFT)

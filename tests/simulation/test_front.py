@@ -178,6 +178,12 @@ async def is_in_order(stage: Stage) -> None:
     audit.check_records(await stage.built.store.standings(audit.standings(entries)), entries, entries)
 
 
+pytestmark = [  # a bot that is ended in the middle of its work leaves its sockets to the system
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_crowd_in_slack_breaks_nothing_and_every_rotation_ends(seed, redis_url, tried):
     tried("presses in Slack", seeds=1, presses=await schedule(redis_url, seed))
