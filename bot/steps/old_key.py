@@ -65,15 +65,15 @@ def _approved_at(rotation: Rotation) -> datetime:
 
 def _aged(rotation: Rotation, world: World) -> Iterator[str]:
     """Yield a sentence if an approver has seen evidence that was too old at the click."""
-    oldest = _oldest(rotation)
+    oldest = min(_asked_at(rotation), default=None)
     if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:
         yield f"The evidence was older than {said(world.limits.evidence_max_age)}."
 
 
-def _oldest(rotation: Rotation) -> datetime | None:
-    """Return when the model was asked that was not asked for the longest."""
+def _asked_at(rotation: Rotation) -> list[datetime]:
+    """Return when each model was asked last."""
     seen = (rotation.finding(model).latest for model in rotation.plan.models)
-    return min((evidence.at for evidence in seen if evidence), default=None)
+    return [evidence.at for evidence in seen if evidence]
 
 
 def _dependents(rotation: Rotation, inventory: Inventory) -> tuple[Dependent, ...]:
@@ -164,8 +164,8 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
         return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
     assert old.id != rotation.replacement_id
     _refuse_reference(rotation, inventory, world)
-    oldest = _oldest(rotation)
-    if oldest and world.now() - oldest > LOOK_LASTS:
+    looked_at = max(_asked_at(rotation), default=None)
+    if looked_at and world.now() - looked_at > LOOK_LASTS:
         return _void(
             rotation, [f"The last look was more than {said(LOOK_LASTS)} ago when it came to the delete."], world
         )
