@@ -174,8 +174,11 @@ class RotationService:
     # --- asking ---
 
     @audited("asked", of_rotation=False)
-    async def start(self, asked: str, *, by: str, team: str, channel: str) -> Rotation:
-        """Plan the rotation of the key called *asked* and wait for its secret; nothing is changed yet."""
+    async def start(self, asked: str, *, by: str, team: str, channel: str, request: str = "") -> Rotation:
+        """Plan the rotation of the key called *asked* and wait for its secret; nothing is changed yet.
+
+        *request* names what was typed or chosen: delivered once more, it makes no second card.
+        """
         if shape.is_surely_secret(asked):
             raise LooksLikeSecret
         await self.check_may_request(by)
@@ -195,6 +198,8 @@ class RotationService:
             approvals_required=self._rules.approvals_required,
             self_approval=self._rules.self_approval,
         )
+        if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
+            raise WrongState("Slack brought me this twice; its card is in the channel.")
         return await self._record(rotation, by, "asked")
 
     async def adopt(self, rotation: Rotation) -> Rotation:

@@ -13,7 +13,7 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
-from handlers.payload import channel_of, person_of, team_of, text
+from handlers.payload import channel_of, person_of, text
 from handlers.slack import UNREACHABLE
 from handlers.views.blocks import Block
 from handlers.views.card import SHOWN
@@ -96,7 +96,7 @@ async def choose_key(
 ) -> None:
     await ack()
     key_id = text(action, "selected_option", "value")
-    await start(key_id, person_of(body), team_of(body), channel_of(body), rotations, announcer)
+    await start(key_id, channel_of(body), body, rotations, announcer)
 
 
 LISTENERS = {

@@ -49,7 +49,7 @@ async def rotate_key(
         said = await WORDS[asked.casefold()](rotations, announcer, by)
         await answers.tell(Asker.of(body), said)
     else:
-        await start(asked, by, team_of(body), channel_of(body), rotations, announcer)
+        await start(asked, channel_of(body), body, rotations, announcer)
 
 
 def typed(sent: str) -> str:
@@ -66,11 +66,10 @@ async def open_picker(client: AsyncWebClient, trigger_id: str, channel: str) -> 
         raise Unanswerable("Slack was too slow to open the form. Try again, or type `/rotate-key NAME`.") from None
 
 
-async def start(
-    asked: str, by: str, team: str, channel: str, rotations: RotationService, announcer: SlackAnnouncer
-) -> None:
+async def start(asked: str, channel: str, body: Json, rotations: RotationService, announcer: SlackAnnouncer) -> None:
     """Plan a rotation and show it to the channel; one that cannot be shown is given up."""
-    rotation = await rotations.start(asked, by=by, team=team, channel=channel)
+    request = text(body, "trigger_id")
+    rotation = await rotations.start(asked, by=person_of(body), team=team_of(body), channel=channel, request=request)
     try:
         await announcer.first(rotation)
     except CannotPost as closed:

@@ -12,7 +12,7 @@ from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
-from handlers.payload import chosen, person_of, picked, said, team_of, text, typed
+from handlers.payload import chosen, person_of, picked, said, text, typed
 from handlers.views.modal import KEY, MODELS, NAME, REASON, REST, SECRET, VALUE, option
 
 Json = dict[str, Any]
@@ -45,7 +45,7 @@ async def pick_key(
     key_id = picked(view, KEY, VALUE)
     channel = said(view.get("private_metadata"))
     try:
-        await start(key_id, person_of(body), team_of(body), channel, rotations, announcer)
+        await start(key_id, channel, body, rotations, announcer)
     except Refused as refusal:
         text, blocks = explain(refusal)
         await answers.tell(Asker(person_of(body), channel), text, blocks=blocks)

@@ -1,4 +1,4 @@
-"""Redis freezes or is killed in the middle of anything: nothing destructive happens, who clicks is told, and it goes on."""
+"""Redis freezes or is killed in the middle of anything: nothing destructive happens, and it goes on by itself."""
 
 import asyncio
 from collections.abc import AsyncIterator
