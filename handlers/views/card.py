@@ -28,6 +28,7 @@ Row = tuple[str, ...]
 
 FACTS_MOST = 1500
 WARNINGS_MOST = 1500
+ALARM_MOST = 1600
 NEXT_MOST = 2200
 """With these, the names at their longest leave the table some room."""
 
@@ -40,11 +41,13 @@ def card(rotation: Rotation, others: tuple[str, ...] = ()) -> dict[str, object]:
 
 
 def _before(rotation: Rotation) -> list[Block]:
-    """State first, then the facts."""
+    """State first, then what is wrong, then the facts."""
     headline = sentence(words.headline(rotation), 300)
+    wrong = words.alarm(rotation)
     return [
         section(f"{words.mark(rotation)} *Rotate {_name(rotation)}*   {headline}"),
         context(_key_facts(rotation), _people(rotation)),
+        *([section(wrong, ALARM_MOST)] if wrong else []),
         section(words.impact(rotation)),
     ]
 
@@ -58,7 +61,7 @@ def _after(rotation: Rotation, others: tuple[str, ...]) -> list[Block]:
         *_dependents(rotation),
         *([section(warned, WARNINGS_MOST)] if warned else []),
         *([context(said)] if (said := doubt(rotation)) else []),
-        section(words.next_move(rotation), NEXT_MOST),
+        section(words.then(rotation), NEXT_MOST),
         *actions([press(action, rotation) for action in offered(rotation)], _shown(rotation)),
     ]
 

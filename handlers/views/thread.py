@@ -131,7 +131,7 @@ def _on_the_way(rotation: Rotation) -> Iterator[Reply]:
         yield reply(f"verified:{rotation.verified_at.isoformat()}", text)
     if rotation.state is State.BLOCKED and rotation.stop:
         who = f"<@{rotation.requested_by}>"
-        text = f"{who} Stopped: {sentence(rotation.stop.headline, 300)}.\n{words.stopped(rotation)}"
+        text = f"{who} Stopped: {sentence(rotation.stop.headline, 300)}.\n{words.next_move(rotation)}"
         yield reply(f"stopped:{rotation.stop.at.isoformat()}", text)
     yield from _accepted(rotation)
 

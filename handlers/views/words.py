@@ -97,6 +97,20 @@ def adopted(rotation: Rotation) -> str:
 
 def next_move(rotation: Rotation) -> str:
     """Say what happens next and who has to act; what a stop means and what can be done about it."""
+    return "\n".join(filter(None, [alarm(rotation), then(rotation)]))
+
+
+def alarm(rotation: Rotation) -> str:
+    """Say what has gone wrong and what it means for callers now: that comes first, before any table of models."""
+    if rotation.state is State.BLOCKED and rotation.stop:
+        return f"{sentence(rotation.stop.sentence)}\n{consequence(rotation)}"
+    if rotation.state is State.COMPLETED:
+        return "\n".join(filter(None, [left_alone(rotation), watch.wrong_now(rotation)]))
+    return watch.wrong_now(rotation) if watch.is_watched(rotation) else ""
+
+
+def then(rotation: Rotation) -> str:
+    """Say who has to act, and how: that comes last, beside the buttons."""
     return NEXT[rotation.state](rotation)
 
 
@@ -122,14 +136,14 @@ def _running(rotation: Rotation) -> str:
         return _watching(rotation, trouble)
     if rotation.approvals:
         return f"{trouble}Approved by {approvers(rotation)}. Looking at everything once more, then the old key goes."
-    said = [_void(rotation), _whereabouts(rotation), "Nothing to do for you.", _soaking(rotation)]
-    return f"{trouble}{' '.join(filter(None, said))} The thread has the details."
+    void = f"{said}\n" if (said := _void(rotation)) else ""
+    parts = [_whereabouts(rotation), "Nothing to do for you.", _soaking(rotation)]
+    return f"{trouble}{void}{' '.join(filter(None, parts))} The thread has the details."
 
 
 def _watching(rotation: Rotation, trouble: str) -> str:
-    wrong = watch.wrong_now(rotation)
-    if wrong:
-        return f"{wrong}\n{trouble}{_revoking(rotation)}"
+    if watch.wrong_now(rotation):
+        return f"{trouble}{_revoking(rotation)}"
     until = f"live requests go on {watch.until(rotation)} to see that it stays well"
     return f"{trouble}Everything is done; {until}. {_revoking(rotation)}"
 
@@ -214,12 +228,6 @@ def _other(rotation: Rotation) -> str:
 def approvers(rotation: Rotation) -> str:
     """Name those who approved."""
     return ", ".join(f"<@{approval.by}>" for approval in rotation.approvals)
-
-
-def stopped(rotation: Rotation) -> str:
-    """Say the three: what happened, what it means for callers now, what to do."""
-    assert rotation.stop is not None
-    return f"{sentence(rotation.stop.sentence)}\n{consequence(rotation)}\n{_advice(rotation)}"
 
 
 def _advice(rotation: Rotation) -> str:
@@ -313,12 +321,6 @@ def left_alone(rotation: Rotation) -> str:
     return " ".join(f"▲ {sentence(text)}" for text in rotation.left_alone)
 
 
-def _completed(rotation: Rotation) -> str:
-    """Say first what fails, then the last thing to do."""
-    said = [left_alone(rotation), watch.wrong_now(rotation), _revoking(rotation)]
-    return "\n".join(filter(None, said))
-
-
 def _rolled_back(rotation: Rotation) -> str:
     if rotation.left_alone:
         return f"What this rotation moved is back on the old key. {left_alone(rotation)}"
@@ -338,10 +340,10 @@ def _cancelled(rotation: Rotation) -> str:
 NEXT: Mapping[State, Callable[[Rotation], str]] = {
     State.AWAITING_SECRET: _awaiting_secret,
     State.RUNNING: _running,
-    State.BLOCKED: stopped,
+    State.BLOCKED: _advice,
     State.AWAITING_APPROVAL: _awaiting_approval,
     State.ROLLING_BACK: lambda _: "Every model that was moved goes back to the old key. Nothing to do for you.",
-    State.COMPLETED: _completed,
+    State.COMPLETED: _revoking,
     State.ROLLED_BACK: _rolled_back,
     State.CANCELLED: _cancelled,
 }
