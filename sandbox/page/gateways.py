@@ -1,5 +1,6 @@
 """What there is to see of the sandbox's AISIX: keys, models and replicas, and what callers get."""
 
+from string import ascii_uppercase
 from typing import Any
 
 from sandbox.aisix import Aisix, Environment, Model, ProviderKey, Replica
@@ -7,38 +8,45 @@ from sandbox.page.traffic import Traffic
 
 Json = dict[str, Any]
 
-LETTERS = 26
 VIRTUAL = ("routing", "semantic", "ensemble")
 THROWAWAY = "keyturn-"
 
 
 class Gateways:
-    """Shows an AISIX; each key that was ever seen keeps the letter it is known by."""
+    """Shows an AISIX; a key keeps the letter it is known by for as long as there is anything to see of it."""
 
     def __init__(self, aisix: Aisix, traffic: Traffic) -> None:
         self._aisix, self._traffic = aisix, traffic
+        self._marks: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        """Every key that was seen, with its name then; their order gives the letters."""
 
     def items(self) -> dict[str, Any]:
         """Return all that is shown, as items by key."""
         self._look()
-        used = {model.provider_key_id for model in self._aisix.models.values()}
         seconds = [self._second(*each) for each in self._traffic.seconds]
         return {
-            "keys": [self._key(key) for key in self._names if key in self._aisix.provider_keys or key in used],
+            "keys": [self._key(key) for key in self._shown()],
             "environments": [self._environment(each) for each in self._aisix.store.environments.values()],
             "traffic": {"seconds": seconds, "totals": self._traffic.totals()},
         }
 
     def _look(self) -> None:
+        """Give every new key a letter, and take back those of which nothing is left."""
         keys: dict[str, ProviderKey] = self._aisix.provider_keys
+        left = {*self._shown(), *(key for second in self._traffic.seconds for key in second.served)}
+        self._marks = {key: mark for key, mark in self._marks.items() if key in left}
         self._names |= {key.id: key.display_name for key in keys.values()}
+        for key in [key for key in keys if key not in self._marks]:
+            self._marks[key] = next((each for each in ascii_uppercase if each not in self._marks.values()), "Z")
+
+    def _shown(self) -> list[str]:
+        """Return the keys that are there, and those that models refer to all the same."""
+        used = {model.provider_key_id for model in self._aisix.models.values()}
+        return [key for key in self._marks if key in self._aisix.provider_keys or key in used]
 
     def mark(self, key_id: str | None) -> str:
         """Return the letter of a key; none for no key, or one that nobody has seen."""
-        known = list(self._names)
-        return chr(ord("A") + known.index(key_id) % LETTERS) if key_id in known else ""
+        return self._marks.get(key_id or "", "")
 
     def _key(self, key_id: str) -> Json:
         gone = key_id not in self._aisix.provider_keys

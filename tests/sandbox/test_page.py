@@ -241,3 +241,17 @@ async def test_the_chart_counts_what_callers_get_and_with_which_key():
         assert set(second["served"]) <= {key["mark"] for key in marks}
         assert second["served"]["A"] > 0
         assert second["failed"] > 0
+
+
+async def test_a_key_keeps_its_letter_while_anything_of_it_is_to_be_seen():
+    async with company() as there:
+        workshop = Workshop(there, there.callers(), [])
+        letters = lambda: {key["name"]: key["mark"] for key in workshop.items("U_GUEST")["keys"]}  # noqa: E731 - one look
+        first = there.aisix.add_key("first", secret="sk-first-0123456789")
+        before = letters()
+        there.aisix.remove(first)
+        there.aisix.add_key("second", secret="sk-second-0123456789")
+        there.aisix.remove(there.key)
+
+        assert before == {"OpenAI production": "A", "Anthropic": "B", "first": "C"}
+        assert letters() == {"OpenAI production": "A", "Anthropic": "B", "second": "C"}, "models still refer to A"
