@@ -52,6 +52,24 @@ def test_what_is_not_acknowledged_in_three_seconds_fails_as_in_slack(opened):
     whispered(page, "rotates a provider key without an outage")
 
 
+def test_a_form_and_a_click_that_nobody_acknowledges_fail_as_in_slack(opened):
+    page, other = opened(), opened("U_MEMBER")
+    send(page, "/rotate-key OpenAI production")
+    says(page, "waiting for the new secret")
+    press(page, "Enter new secret")
+    expect(form(page)).to_be_visible()
+    throw(other, "The bot", "frozen")
+    give(page, "two words")
+    expect(form(page).get_by_role("alert")).to_have_text("We had some trouble connecting. Try again?")
+    expect(form(page).get_by_label("New secret", exact=True)).to_have_value("two words")
+    form(page).get_by_role("button", name="Cancel").click()
+    press(page, "Cancel")
+    whispered(page, 'This action failed with the error "operation_timeout"')
+
+    throw(other, "The bot", "runs")
+    says(page, "cancelled")
+
+
 def test_the_picker_is_filled_by_typing_and_a_gateway_that_lags_stops_the_rotation(opened):
     page = opened()
     send(page, "/rotate-key")

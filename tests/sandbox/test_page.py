@@ -1,7 +1,9 @@
 """The page of the sandbox without a browser: who may ask, what is served, what is shown, and what can be thrown."""
 
+import asyncio
 import json
 import re
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from handlers.commands import COMMAND, WORDS
 from sandbox.company import GOOD_SECRET, LAG, WRONG_SECRET, company
 from sandbox.page import router
 from sandbox.page.screen import news
@@ -133,6 +136,23 @@ def test_every_element_that_the_bot_sends_is_drawn():
 
     assert {"button", "plain_text_input", "external_select", "static_select", "multi_static_select"} <= elements
     assert elements <= table("ELEMENTS")
+
+
+def test_the_message_box_knows_every_word_of_the_command():
+    script = (STATIC / "composer.js").read_text(encoding="utf-8")
+
+    assert WORDS
+    assert [word for word in WORDS if f'"{COMMAND} {word}"' not in script] == []
+
+
+async def test_where_there_is_no_chromium_make_says_so_in_a_sentence():
+    root = Path(__file__).parents[2]
+    command = ("make", "-o", ".venv/.ready", "browser-test", "CHROMIUM=/nowhere")
+    making = await asyncio.create_subprocess_exec(*command, cwd=root, stdout=PIPE, stderr=STDOUT)
+    printed, _ = await making.communicate()
+
+    assert making.returncode != 0
+    assert printed.decode().startswith("make browser-test needs Chromium: install Debian's package chromium, or say ")
 
 
 def test_what_changed_is_told_and_nothing_else():
