@@ -88,9 +88,9 @@ def _some_secret(town: Town) -> str:
 def approve(town: Town, shown: Rotation, who: str) -> None:
     """Press Delete old key; the same click may be delivered once more."""
     town.clicks += town.random.random() < 0.9
-    digest = shown.digest[:16] if shown.state == "AWAITING_APPROVAL" else ""
-    work = town.service.approve(shown.id, by=who, click=f"click-{town.clicks}", shown=digest)
-    town.begin(Actor("approve", shown.id, who, shown=digest), work)
+    seen = shown.seen if shown.state == "AWAITING_APPROVAL" else None
+    work = town.service.approve(shown.id, by=who, click=f"click-{town.clicks}", shown=seen)
+    town.begin(Actor("approve", shown.id, who, shown=seen or ""), work)
 
 
 def accept(town: Town, shown: Rotation, who: str) -> None:
@@ -294,7 +294,9 @@ def edit_key(town: Town) -> None:
 
 
 def change_approvers(town: Town) -> None:
-    town.people.approvers ^= {town.random.choice(EVERYBODY)}
+    """Somebody joins or leaves the approvers: often one who has approved already, and is not enough."""
+    waiting = [a.by for r in town.laws.records.values() if r.state == "AWAITING_APPROVAL" for a in r.approvals]
+    town.people.approvers ^= {town.random.choice(waiting if waiting and town.random.random() < 0.7 else EVERYBODY)}
 
 
 def provider_acts_up(town: Town) -> None:

@@ -21,7 +21,7 @@ from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
 
 EVERYBODY = ("U_REQUESTER", "U_APPROVER", "U_SECOND", "U_MEMBER", "U_GUEST", "U_STRANGER")
 ASKERS = ("U_REQUESTER", "U_MEMBER")
-ROUNDS = 15
+ROUNDS = 12
 PROGRESS = 400
 """Presses after which everything has to have come to an end."""
 
@@ -184,6 +184,7 @@ pytestmark = [  # a bot that is ended in the middle of its work leaves its socke
 ]
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_crowd_in_slack_breaks_nothing_and_every_rotation_ends(seed, redis_url, tried):
     tried("presses in Slack", seeds=1, presses=await schedule(redis_url, seed))
