@@ -266,7 +266,7 @@ def take_over(town: Town) -> None:
 
 
 def delete_model(town: Town) -> None:
-    models = [m for m in town.aisix.models.values() if m.display_name != "chat-any"]
+    models = [m for m in town.aisix.models.values() if m.provider_key_id]
     if models:
         town.aisix.remove(town.random.choice(models))
 
@@ -285,6 +285,15 @@ def add_route(town: Town) -> None:
         key=_a_key(town),
         settled=False,
     )
+
+
+def add_router(town: Town) -> None:
+    """Somebody makes an alias that reaches a model: the approver has not seen it."""
+    targets = [m for m in town.aisix.models.values() if m.provider_key_id and not m.display_name.startswith("keyturn-")]
+    if targets:
+        target = town.random.choice(targets)
+        name = f"router-{town.switchboard.turns}-{town.actions}"
+        town.aisix.add_model(target.environment_id, name, kind="routing", targets=[target], settled=False)
 
 
 def edit_key(town: Town) -> None:
@@ -319,7 +328,7 @@ def replica_acts_up(town: Town) -> None:
             replica.down = word == "down"
 
 
-WORST = (bind, take_over, add_route)
+WORST = (bind, take_over, add_route, add_router)
 """What others do at the worst moment."""
 
-DRIFT = (bind, take_over, delete_model, delete_key, add_route, edit_key)
+DRIFT = (bind, take_over, delete_model, delete_key, add_route, add_router, edit_key)
