@@ -368,7 +368,7 @@ async def attended(settings: Settings, orders: doctor.Orders) -> bool:
         try:
             return await (await _doctor(settings, orders, stack)).attend()
         except (Refused, ApiError) as sentence:
-            click.echo(f"LEFT   {sentence}")
+            doctor.say(f"LEFT   {sentence}")
             return False
 
 

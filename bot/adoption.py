@@ -44,14 +44,21 @@ def taken_back(half: Half, inventory: Inventory, gateways: Iterable[str], now: d
     """Return the rotation that is rolled back from where *half* is; every model is asked whether the old key serves."""
     check_cleanable(half)
     rotation = _record(half, inventory, gateways, NOBODY, now)
-    hidden = unlisted_environments(rotation.plan, inventory, gateways)
+    hidden = _hidden(half, rotation.plan, inventory, gateways)
     if hidden:
         raise Refused(
-            f"The old key or AISIX_GATEWAYS names an environment that AISIX does not list ({', '.join(hidden)}): "
+            f"A key or AISIX_GATEWAYS names an environment that AISIX does not list ({', '.join(sorted(hidden))}): "
             "a model there may use the replacement, so nothing was done."
         )
     every = _moved((model.id for model in rotation.plan.models), now)
     return rotation.but(state=State.ROLLING_BACK, track=Track.BACK, findings=every)
+
+
+def _hidden(half: Half, plan: Plan, inventory: Inventory, gateways: Iterable[str]) -> set[str]:
+    """Name the environments that are known of and not shown; the replacement may be allowed in more of them."""
+    known = list(gateways)
+    plans = (plan.but(old_key=key) for key in (plan.old_key, *half.keys))
+    return {name for each in plans for name in unlisted_environments(each, inventory, known)}
 
 
 def check_adoptable(half: Half) -> None:

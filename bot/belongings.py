@@ -84,7 +84,7 @@ def named_after(rotation_id: str, inventory: Inventory) -> tuple[Model, ...]:
 def throwaways_of(rotation_id: str, own: Collection[ProviderKey], inventory: Inventory) -> tuple[Model, ...]:
     """Return the throw-away models of a rotation whose keys are *own*.
 
-    One that somebody made by hand is on another key, or something refers to it: it is nobody's to delete.
+    One that somebody made by hand is on another key, refers to models, or is referred to: it is nobody's to delete.
     """
     ids = {key.id for key in own}
     foreign = [key for key in inventory.keys if key.id not in ids]
@@ -92,6 +92,7 @@ def throwaways_of(rotation_id: str, own: Collection[ProviderKey], inventory: Inv
     return tuple(
         model
         for model in named_after(rotation_id, inventory)
-        if not any(key.is_used_by(model) for key in foreign)
+        if not model.refers_to
+        and not any(key.is_used_by(model) for key in foreign)
         and not wanted & {(model.environment, model.id), (model.environment, model.alias)}
     )

@@ -143,7 +143,7 @@ class Doctor:
         rotation = adopted(half, inventory, self.world.gateways.environments, sponsor, self.world.now())
         await self.reception.introduce(rotation)
         await rotations.adopt(rotation)
-        click.echo(f"done   {half.rotation} is recorded again; a worker moves it on, and the channel sees its card.")
+        say(f"done   {half.rotation} is recorded again; a worker moves it on, and the channel sees its card.")
 
     async def _sponsor(self, half: Half, rotations: RotationService) -> Sponsor:
         """Return who answers for it; who may not ask for a rotation may not be named as having asked."""
@@ -173,7 +173,7 @@ class Doctor:
         if half.kind is Kind.LEFTOVERS:
             for model in half.throwaways:
                 await self.world.control_plane.delete_model(model.id, model.environment)
-                click.echo(f"done   `{model.alias}` is removed.")
+                say(f"done   `{model.alias}` is removed.")
             await self._note(half, None, f"removed {len(half.throwaways)} throw-away models")
             return
         rotation = taken_back(half, inventory, self.world.gateways.environments, self.world.now())
@@ -188,7 +188,7 @@ class Doctor:
         trial = next((model for model in askable(rotation, self.world) if model.id in moved), None)
         if trial is None:
             return
-        click.echo(f"try    `{trial.alias}` in {trial.environment_name} first.")
+        say(f"try    `{trial.alias}` in {trial.environment_name} first.")
         try:
             await self._drive(rotation.but(plan=rotation.plan.but(models=(trial,)), done=("remove",)))
         except Refused:
@@ -198,18 +198,18 @@ class Doctor:
     async def _put_forward(self, half: Half, model: Model) -> None:
         key = next(key for key in half.keys if key.is_meant_by(model.provider_key))
         await self.world.control_plane.point(model.id, model.environment, key.id)
-        click.echo(f"done   `{model.alias}` is on `{key.display_name}` again; no other model was moved.")
+        say(f"done   `{model.alias}` is on `{key.display_name}` again; no other model was moved.")
 
     async def _drive(self, rotation: Rotation) -> None:
         """Roll *rotation* back to its end in this process; raise `Refused` where that stops."""
         while rotation.waits_for_bot:
             before, rotation = rotation, await move(rotation, self.world)
             for step in rotation.done[len(before.done) :]:
-                click.echo(f"done   {STEPS[step]}")
+                say(f"done   {STEPS[step]}")
             if rotation.retry_at:
                 await asyncio.sleep(max(0.0, (rotation.retry_at - self.world.now()).total_seconds()))
         for sentence in rotation.left_alone:
-            click.echo(f"LEFT   {sentence}")
+            say(f"LEFT   {sentence}")
         if rotation.stop:
             raise Refused(f"{rotation.stop.sentence} The replacement was not removed.")
 
@@ -227,14 +227,19 @@ STEPS = {
 """What each step of the way back has done."""
 
 
+def say(line: str) -> None:
+    """Print a line that may hold names from outside: nothing in them speaks to the terminal."""
+    click.echo("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line))
+
+
 def _print(inventory: Inventory, cases: list[Case]) -> None:
     shown = [case for case in cases if case.half.kind is not Kind.FINISHED]
     for case in shown:
         record = f" Its record says: {case.over}." if case.over else ""
         for number, line in enumerate(described(case.half, case.held, inventory)):
-            click.echo(line + (record if number == 0 else ""))
+            say(line + (record if number == 0 else ""))
     if not shown:
-        click.echo(summed_up(tuple(case.half for case in cases)))
+        say(summed_up(tuple(case.half for case in cases)))
 
 
 def _chosen(cases: list[Case], orders: Orders) -> Case:

@@ -122,14 +122,18 @@ def _labels(models: Iterable[Model], inventory: Inventory) -> Iterator[str]:
 
 
 def _own_keys(rotation_id: str, inventory: Inventory) -> tuple[ProviderKey, ...]:
-    """Return the keys named after a rotation; of two for the same secret the one that is in use comes last."""
+    """Return the keys named after a rotation; of two for the same secret the one that is in use comes last.
+
+    Where one is named as a rotation names it, a copy of that name with a word more is somebody else's.
+    """
 
     def newness(key: ProviderKey) -> tuple[int, bool, str]:
         tag, made = tag_of(key.display_name), inventory.made_at.get(key.id)
         return tag.attempt if tag else 0, bool(users_of(inventory, key)), f"{made} {key.id}"
 
     mine = [key for key in inventory.keys if (tag := tag_of(key.display_name)) and tag.rotation == rotation_id]
-    return tuple(sorted(mine, key=newness))
+    as_named = [key for key in mine if base_of(key.display_name) != key.display_name]
+    return tuple(sorted(as_named or mine, key=newness))
 
 
 def _olds(keys: tuple[ProviderKey, ...], inventory: Inventory) -> tuple[ProviderKey, ...]:

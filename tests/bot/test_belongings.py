@@ -100,6 +100,12 @@ def test_a_throw_away_model_is_a_rotations_own_if_it_is_on_its_key_and_nothing_r
     assert (throwaway in throwaways_of("r7k2abc", [NEW], world)) is own
 
 
+def test_a_router_is_never_a_throw_away_model():
+    router = model("m1", alias="keyturn-r7k2abc-0", kind="routing", refers_to=(("target", "m2"),))
+
+    assert throwaways_of("r7k2abc", [NEW], inventory([router], [NEW])) == ()
+
+
 @pytest.mark.parametrize("alias", ["keyturn-r7k2abc-mine", "keyturn-r7k2abc-", "keyturn-rother2-0", "keyturn-"])
 def test_a_model_of_another_name_is_never_a_rotations_own(alias):
     world = inventory([model("m1", alias=alias, provider_key="pk_new")], [NEW])

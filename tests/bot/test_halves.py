@@ -216,6 +216,9 @@ def test_nothing_is_taken_back_where_a_part_of_the_tenant_cannot_be_seen():
 
     with pytest.raises(Refused, match="env_hidden"):
         taken_back(one(SPLIT, (hidden, NEW)), inventory(SPLIT, (hidden, NEW)), BOTH, NOW)
+    wider = NEW.but(allowed_environments=("prod", "env_wider"))
+    with pytest.raises(Refused, match="env_wider"):
+        taken_back(one(SPLIT, (OLD, wider)), inventory(SPLIT, (OLD, wider)), BOTH, NOW)
     with pytest.raises(Refused, match="env_elsewhere"):
         taken_back(one(SPLIT), inventory(SPLIT, (OLD, NEW)), (*BOTH, "env_elsewhere"), NOW)
 

@@ -9,7 +9,7 @@ from redis import Redis
 
 import bot.__main__ as main
 from bot import audit
-from bot.doctor import Orders
+from bot.doctor import Orders, say
 from bot.rotation import State
 from bot.settings import Settings
 from sandbox.slack import Message
@@ -311,3 +311,12 @@ async def test_the_command_asks_for_the_id_and_ends_with_a_status(broken: Stage,
     with Redis.from_url(broken.redis_url, decode_responses=True) as redis:
         trail = redis.lrange("keyturn:audit", 0, -1)
     assert [entry for entry in audit.verified(trail) if entry["what"] == f"took it back: {id_}"]
+
+
+def test_a_name_from_outside_says_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("`\x1b[2J\x1b]0;owned\x07key\u202e` is fine – ≤ 5.")
+
+    said = capsys.readouterr().out
+    assert said.isprintable() is False
+    assert said.rstrip("\n").isprintable()
+    assert said.endswith("is fine – ≤ 5.\n")

@@ -87,9 +87,13 @@ class Machines:
         return Rotation.model_validate_json(await self._redis.get(f"keyturn:rotation:{rotation_id}"))
 
     async def _watch(self, before: Rotation, since: float) -> None:
-        """See how long it takes until somebody else moves it on."""
-        while (await self._record(before.id)).version == before.version:  # noqa: ASYNC110 - Redis has no event for it
-            await asyncio.sleep(0.1)
+        """See how long it takes until another process has it in hand, or has moved it already."""
+        lease = f"keyturn:lease:{before.id}"
+        dead = await self._redis.get(lease)
+        while (await self._redis.get(lease)) in (dead, None):
+            if (await self._record(before.id)).version != before.version:
+                break
+            await asyncio.sleep(0.05)
         self.takeovers.append(TakeOver(before.id, time.monotonic() - since))
 
     async def records(self) -> list[Rotation]:
