@@ -44,8 +44,8 @@ check: $(READY)  ## format, lint, types
 audit:  ## ask an advisory service about every pinned version (needs uv and the network; what it cannot tell is a failure)
 	uvx pip-audit@2.10.1 --strict --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
 
-bench: $(READY)  ## how fast the cut-over is, beside a loop of single calls and the limit
-	PYTHONPATH=. $(BIN)/python tests/bench.py
+bench: $(READY)  ## how fast it is and how much of it there may be, for the README; ARGS=cut-over for one item
+	$(BIN)/python -m tests.bench $(ARGS)
 
 run: $(READY)  ## the bot, with the settings of the environment and .env
 	$(BIN)/python -m bot

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 import structlog
@@ -33,6 +34,9 @@ DUE = PREFIX + "due"
 CONCERNS = PREFIX + "concerns"
 
 PAGE = 1000
+KEPT = 16
+"""How many records are kept as they were read."""
+
 RECORDS = 20
 """How many entries, and how many records, are read at a time."""
 
@@ -85,7 +89,7 @@ class Store:
         """Return the rotation as it is recorded now."""
         async with answering():
             stored = await self._redis.get(PREFIX + "rotation:" + rotation_id)
-        return Rotation.model_validate_json(stored) if stored else None
+        return _read(stored) if stored else None
 
     async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
         """Record *rotation* as the next version, and *event* in the audit trail; raise `Conflict` or `Taken`."""
@@ -361,10 +365,16 @@ def _without_a_use(rotation: Rotation) -> list[str]:
     return [*(key_id for key_id in rotation.made if key_id != wanted), *ended]
 
 
+@lru_cache(maxsize=KEPT)
+def _read(record: str) -> Rotation:
+    """Read a record; each version is read by a few jobs in a row, and of 500 models that is most of their work."""
+    return Rotation.model_validate_json(record)
+
+
 def _readable(record: str) -> Rotation | None:
     """Read a record; one that cannot be read must not keep the others from being seen."""
     try:
-        return Rotation.model_validate_json(record)
+        return _read(record)
     except ValidationError as error:
         log.warning("unreadable_record", beginning=record[:60], problems=error.error_count())
         return None

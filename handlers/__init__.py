@@ -10,6 +10,7 @@ from slack_bolt.response import BoltResponse
 from handlers import actions, commands, modals
 from handlers.answers import Answers, Asker
 from handlers.background import Background
+from handlers.crowd import Crowd
 from handlers.origin import FOREIGN, Home
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE
 
@@ -17,6 +18,7 @@ from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE
 def register(app: AsyncApp, *, home: Home, answers: Answers, background: Background, **more: Any) -> None:
     """Register every listener; what is lent reaches a listener as the argument of that name."""
     lent = {"answers": answers, "background": background, **more}
+    crowd = Crowd()
 
     @app.use
     async def lend(
@@ -27,7 +29,7 @@ def register(app: AsyncApp, *, home: Home, answers: Answers, background: Backgro
         if home.is_foreign(body):  # a response of ours: without one Bolt would log the body
             background.begin(answers.tell(Asker.of(body), FOREIGN))
             return BoltResponse(status=200)
-        context.update(lent)
+        context.update(lent, ack=crowd.ack())
         await next()
         return None
 

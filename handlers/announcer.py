@@ -9,7 +9,6 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation import Rotation, State
-from bot.steps import WAVE_STEPS
 from bot.store import Store
 from handlers.shut_out import CLEAR, ShutOut
 from handlers.slack import CannotPost, ChannelShut, Later, MessageLost, called
@@ -21,7 +20,10 @@ from handlers.views.thread import checklist, milestones
 from handlers.views.words import adopted
 
 PROGRESS_EVERY = 5.0
-"""Seconds between two edits that show nothing but progress."""
+"""Seconds between two edits that show nothing but progress, at the least."""
+
+PROGRESS_PART = 0.5
+"""They are at least so much of the time apart that nothing else has happened: however long that is, edits are few."""
 
 RESERVED = 0.3
 """The part of the minute's edits that progress leaves to changes of state."""
@@ -120,10 +122,14 @@ class SlackAnnouncer:
             shown |= THREAD_LOST
             await self._show_all(rotation, shown)
         seen = {"version": str(rotation.version), "gist": _gist(rotation)}
+        if shown.get("gist") != seen["gist"]:
+            seen["since"] = f"{self._time():.3f}"
         await self._remember(rotation, shown, seen | (CLEAR if shown.get("shut") else {}))
 
     async def _show_all(self, rotation: Rotation, shown: dict[str, str]) -> None:
         urgent = shown.get("gist") != _gist(rotation)
+        if not urgent:  # before anything is drawn: of 500 models that is more work than to move them
+            self._pace("card", shown)
         await self._bring("card", card(rotation, await self._others(rotation)), rotation, shown, urgent=urgent)
         if rotation.attempt:
             await self._bring("checklist", checklist(rotation), rotation, shown, urgent=urgent)
@@ -176,7 +182,7 @@ class SlackAnnouncer:
         self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str], *, urgent: bool
     ) -> None:
         if not urgent:
-            self._pace(shown.get(key + ":at"))
+            self._pace(key, shown)
         await self._spend(urgent=urgent)
         try:
             await called("chat.update", self._client.chat_update, channel=shown["channel"], ts=shown[key], **content)
@@ -184,8 +190,10 @@ class SlackAnnouncer:
             await self._post(key, content, rotation, shown)
         await self._remember(rotation, shown, {key + ":at": f"{self._time():.3f}"})
 
-    def _pace(self, last: str | None) -> None:
-        left = float(last or 0) + PROGRESS_EVERY - self._time()
+    def _pace(self, key: str, shown: Mapping[str, str]) -> None:
+        now = self._time()
+        pause = max(PROGRESS_EVERY, PROGRESS_PART * (now - float(shown.get("since", now))))
+        left = float(shown.get(key + ":at", 0)) + pause - now
         if left > 0:
             raise Later(left)
 
@@ -207,11 +215,9 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def _gist(rotation: Rotation) -> str:
-    """Name what people must see at once: everything about a rotation but the progress within a step or among waves."""
-    waves = set() if rotation.verified_at else WAVE_STEPS
-    done = ",".join(step for step in rotation.done if step not in waves)
+    """Name what people must see at once: everything about a rotation but how far the bot has got."""
     people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{rotation.reminded_at}"
-    return f"{rotation.state}/{rotation.track}/{done}/{people}/{occasion(rotation)}"
+    return f"{rotation.state}/{rotation.track}/{people}/{occasion(rotation)}"
 
 
 def mention(who: str) -> str:

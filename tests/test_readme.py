@@ -10,6 +10,8 @@ from bot.policy import Action
 from bot.rotation import TRANSITIONS, State
 from bot.settings import Settings
 from handlers.commands import WORDS
+from tests.bench.__main__ import ITEMS
+from tests.bench.table import between_marks, page, replaced
 
 README = Path("README.md").read_text()
 PYPROJECT = tomllib.loads(Path("pyproject.toml").read_text())
@@ -52,6 +54,16 @@ def diagram() -> str:
     """Draw the table of states for GitHub."""
     lines = [f"    {state} --> {exit_}" for state in State for exit_ in sorted(TRANSITIONS[state])]
     return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> AWAITING_SECRET", *lines, "```"])
+
+
+def test_the_speed_is_told_in_the_tables_that_the_bench_prints() -> None:
+    tables = between_marks(README).strip().split("\n\n**")
+    rows = [[line.split(" | ") for line in table.splitlines() if line.startswith("|")] for table in tables]
+
+    assert len(tables) == len(ITEMS), "make bench ARGS=--readme puts them there"
+    assert all(len(table) >= 3 and len({len(row) for row in table}) == 1 for table in rows)
+    assert replaced(README, page(["a"])) != README
+    assert between_marks(replaced(README, page(["a"]))).strip() == "a"
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-browser.lock"])

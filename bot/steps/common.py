@@ -105,7 +105,7 @@ class Step:
     resume: str = ""
 
 
-SLICE = 1.0
+SLICE = 2.0
 """Seconds that a step works before it returns what it has, so that a crash loses little and people see progress."""
 
 POLL = timedelta(seconds=1)

@@ -131,6 +131,14 @@ async def test_a_person_who_moves_a_rotation_while_it_is_reckoned_is_not_forgott
     assert await desk.swept() == {"r1"}
 
 
+async def test_a_rotation_that_a_person_moves_is_found_at_once(desk):
+    seen = await desk.put(waiting(1))
+    assert await desk.swept() == set()
+    await desk.put(seen.to(State.RUNNING).but(approvals=(approval(),)))
+
+    assert await desk.swept(1) == {"r1"}
+
+
 async def test_a_record_of_a_version_that_noted_no_time_is_found_at_the_start(desk):
     await desk.put(running(id="r1"))
     await desk.redis.delete(DUE)

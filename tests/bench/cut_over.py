@@ -1,0 +1,79 @@
+"""How long it takes to move every model: by the bot, by the procedure's own loop of curl calls, and at the least.
+
+The least is models / concurrency x latency, rounded up to whole calls: there is no part of a call.
+"""
+
+import asyncio
+import math
+import shutil
+import time
+
+from bot.settings import Settings
+from tests.bench.ground import bot_on, furnish, ground
+from tests.bench.table import table
+from tests.support.stage import KEY, Stage
+
+LATENCY = 0.05
+SIZES = (10, 100, 500)
+CONCURRENCY = Settings.model_fields["control_plane_concurrency"].default
+CALL = """curl -s -o /dev/null -X PATCH -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \
+  -d '{{"provider_key_id": "{key}"}}' {api}/environments/{environment}/models/{model}"""
+
+
+async def by_the_bot(stage: Stage) -> tuple[float, float]:
+    """Return the seconds from the first move to the answer to the last, and from the secret to the approver."""
+    async with bot_on(stage, WAVES="rest"):
+        card = await stage.ask()
+        began = time.monotonic()
+        await stage.give(card)
+        await stage.says(card, "waiting for an approver", timeout=200)
+        whole = time.monotonic() - began
+    moves = [call for call in stage.aisix.calls if call.method == "PATCH"]
+    return max(call.at + call.took for call in moves) - min(call.at for call in moves), whole
+
+
+async def by_the_loop(stage: Stage) -> float:
+    """Move every model as the procedure's example does: one curl after another."""
+    replacement = next(key for key in stage.aisix.provider_keys.values() if KEY + " (" in key.display_name)
+    calls = [
+        CALL.format(
+            token=stage.aisix.admin_token,
+            key=replacement.id,
+            api=stage.aisix.api_url,
+            environment=model.environment_id,
+            model=model.id,
+        )
+        for model in stage.aisix.models.values()
+        if model.provider_key_id == replacement.id
+    ]
+    began = time.monotonic()
+    shell = await asyncio.create_subprocess_exec("sh", stdin=asyncio.subprocess.PIPE)
+    await shell.communicate("\n".join(calls).encode())
+    return time.monotonic() - began
+
+
+async def row(models: int) -> tuple[str, ...]:
+    """Measure one size."""
+    async with ground(LATENCY) as stage:
+        furnish(stage, models, "production")
+        cut_over, whole = await by_the_bot(stage)
+        loop = await by_the_loop(stage)
+    limit = math.ceil(models / CONCURRENCY) * LATENCY
+    return (
+        f"{models} models",
+        f"{cut_over:.2f} s",
+        f"{limit:.2f} s",
+        f"{cut_over / limit:.2f}",
+        f"{loop:.1f} s",
+        f"{loop / cut_over:.1f}",
+        f"{whole:.1f} s",
+    )
+
+
+async def measured() -> str:
+    """Measure every size."""
+    if shutil.which("curl") is None:
+        raise SystemExit("This compares the bot with a loop of curl calls, and there is no curl here.")
+    heads = ("cut-over", "bot", "limit", "bot ÷ limit", "curl loop", "loop ÷ bot", "secret to approver")
+    title = f"Cut-over, {LATENCY * 1000:.0f} ms a call to the control plane, {CONCURRENCY} at a time"
+    return table(title, heads, [await row(models) for models in SIZES])

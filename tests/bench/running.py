@@ -1,0 +1,44 @@
+"""Rotations that run: recorded as they are once their secret was given and their replacement is there."""
+
+from datetime import UTC, datetime
+
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
+
+from bot.jobs import Jobs
+from bot.plan import make_plan
+from bot.rotation import Replacement, Rotation, State
+from bot.settings import Settings
+from bot.store import Store
+from bot.wiring import control_plane_of
+from tests.support.stage import Environment
+
+
+async def begun(pairs: list[list[str]], environ: dict[str, str], redis: Redis) -> list[str]:
+    """Record every rotation as it is once its replacement is there, and hint at it."""
+    with Environment(environ):
+        settings = Settings(_env_file=None)
+    async with control_plane_of(settings) as control_plane, Redis.from_url(environ["REDIS_URL"]) as plain:
+        inventory, now = await control_plane.inventory(), datetime.now(UTC)
+        store, jobs = Store(redis), Jobs(RedisQueue(plain, name="keyturn"))
+        for number, (old, new) in enumerate(pairs):
+            key, made = inventory.key(old), inventory.key(new)
+            assert key
+            assert made
+            rotation = Rotation(
+                id=f"r{number:03}",
+                team="T_SANDBOX",
+                channel="C_OPS",
+                requested_by="U_REQUESTER",
+                requested_at=now,
+                started_at=now,
+                plan=make_plan(inventory, key, settings.aisix_gateways),
+                state=State.RUNNING,
+                attempt=1,
+                replacement=Replacement(name=made.display_name, asked_at=now, key_id=new),
+                names=(made.display_name,),
+                made=(new,),
+                done=("replace",),
+            )
+            await jobs.hint(await store.save(rotation, {"by": "bench", "what": "begun", "why": ""}, at=now))
+    return [f"r{number:03}" for number in range(len(pairs))]

@@ -1,0 +1,62 @@
+"""How long the bot takes to be ready, and how much is installed for it."""
+
+import asyncio
+import re
+import statistics
+import sys
+import time
+from contextlib import suppress
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+from tests.bench.ground import bot_on, ground
+from tests.bench.table import megabytes, table
+from tests.support.process import ROOT
+
+STARTS = 5
+
+
+async def measured() -> str:
+    """Start it a few times, and weigh what it needs."""
+    async with ground() as stage:
+        starts = []
+        for _ in range(STARTS):
+            began = time.monotonic()
+            async with bot_on(stage):
+                starts.append(time.monotonic() - began)
+    ready, alone = statistics.median(starts), await imported()
+    packages = runtime()
+    size = sum(map(weight, packages))
+    rows = [
+        ("from `python -m bot` to ready", f"{ready:.2f} s"),
+        ("of that, reading the code of all packages", f"{alone:.2f} s"),
+        (f"installed: {len(packages)} packages that it runs with, without the tests' tools", megabytes(size)),
+    ]
+    return table("Start and size", ("what", "figure"), rows)
+
+
+async def imported() -> float:
+    """Return the seconds in which Python starts and imports the bot."""
+    took = []
+    for _ in range(STARTS):
+        began = time.monotonic()
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import bot.__main__", cwd=ROOT)
+        await process.wait()
+        took.append(time.monotonic() - began)
+    return statistics.median(took)
+
+
+def runtime() -> list[Distribution]:
+    """Return the packages that the bot runs with, as they are installed here."""
+    named = re.findall(r"^([\w.-]+)==", (ROOT / "requirements-run.lock").read_text(), re.MULTILINE)
+    found = []
+    for name in named:
+        with suppress(PackageNotFoundError):  # one for another platform
+            found.append(distribution(name))
+    return found
+
+
+def weight(package: Distribution) -> int:
+    """Return the bytes of a package's files as they were installed."""
+    paths = [Path(str(file.locate())) for file in package.files or ()]
+    return sum(path.stat().st_size for path in paths if path.suffix != ".pyc" and path.is_file())
