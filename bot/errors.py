@@ -67,6 +67,10 @@ class Unanswerable(Refused):
     """A service that is needed to answer does not answer; nothing has changed."""
 
 
+class Unreadable(Refused):
+    """A record that another version of Keyturn has written, and this one must not touch."""
+
+
 class StopKind(StrEnum):
     """Why a rotation stopped: decides which buttons the card offers."""
 

@@ -11,6 +11,12 @@ CALLS = Counter(
     registry=REGISTRY,
 )
 STATES = Counter("keyturn_rotations_total", "Rotations that entered a state.", ["state"], registry=REGISTRY)
+UNREADABLE = Counter(
+    "keyturn_unreadable_records_total",
+    "Times that a record was looked at and could not be read.",
+    [],
+    registry=REGISTRY,
+)
 STEPS = Histogram(
     "keyturn_step_seconds",
     "Time that one turn of a step took, in seconds.",

@@ -225,10 +225,14 @@ class Stop(Frozen):
     at: datetime
 
 
+SCHEMA = 1
+"""Which form of the record this version writes. It reads older ones, and leaves newer ones to whoever wrote them."""
+
+
 class Rotation(Frozen):
     """One replacement of one provider key, from impact to receipt. Holds no secret, ever."""
 
-    schema_version: int = 1
+    schema_version: int = SCHEMA
     id: str
     version: int = 0
     write: str = ""

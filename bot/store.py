@@ -21,9 +21,9 @@ from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, RedisError
 
 from bot import audit
-from bot.errors import Unanswerable, WrongState
-from bot.metrics import STATES
-from bot.rotation import Rotation, State
+from bot.errors import Unanswerable, Unreadable, WrongState
+from bot.metrics import STATES, UNREADABLE
+from bot.rotation import SCHEMA, Rotation, State
 from bot.scripts import MOVED, NOTE, RECKONED, SAVE, SHOWN
 
 log = structlog.get_logger("keyturn.store")
@@ -86,14 +86,14 @@ class Store:
             await self._redis.ping()
 
     async def load(self, rotation_id: str) -> Rotation | None:
-        """Return the rotation as it is recorded now."""
+        """Return the rotation as it is recorded now, to be changed; raise `Unreadable` if that is not ours to do."""
         async with answering():
             stored = await self._redis.get(PREFIX + "rotation:" + rotation_id)
-        return _read(stored) if stored else None
+        return _ours(_read(stored)) if stored else None
 
     async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
         """Record *rotation* as the next version, and *event* in the audit trail; raise `Conflict` or `Taken`."""
-        written = rotation.but(version=rotation.version + 1, write=secrets.token_hex(4))
+        written = rotation.but(version=rotation.version + 1, schema_version=SCHEMA, write=secrets.token_hex(4))
         handed, fingerprint = _handing_over(written)
         entry = audit.entry(audit.Kind.CHANGE, handed, event, at.isoformat())
         while True:
@@ -366,18 +366,39 @@ def _without_a_use(rotation: Rotation) -> list[str]:
 
 
 @lru_cache(maxsize=KEPT)
-def _read(record: str) -> Rotation:
+def _parsed(record: str) -> Rotation:
     """Read a record; each version is read by a few jobs in a row, and of 500 models that is most of their work."""
     return Rotation.model_validate_json(record)
 
 
-def _readable(record: str) -> Rotation | None:
-    """Read a record; one that cannot be read must not keep the others from being seen."""
+def _read(record: str) -> Rotation:
+    """Read a record, or raise `Unreadable`. This is the place to bring an older form of it up to ours."""
     try:
-        return _read(record)
+        return _parsed(record)
     except ValidationError as error:
         log.warning("unreadable_record", beginning=record[:60], problems=error.error_count())
-        return None
+        UNREADABLE.inc()
+        raise Unreadable(
+            "This version of Keyturn cannot read the record of this rotation, so nothing was changed. Its log has an "
+            "`unreadable_record` on it."
+        ) from None
+
+
+def _readable(record: str) -> Rotation | None:
+    """Read a record; one that cannot be read must not keep the others from being seen."""
+    with suppress(Unreadable):
+        return _read(record)
+    return None
+
+
+def _ours(rotation: Rotation) -> Rotation:
+    """Return *rotation* if nothing is lost when this version writes it: what it does not know of, it leaves out."""
+    if rotation.schema_version > SCHEMA:
+        raise Unreadable(
+            "A newer version of Keyturn has this rotation in hand, and this is an older one, so nothing was changed. "
+            "Try again when all of it is updated."
+        )
+    return rotation
 
 
 async def _keep(lock: Lock, every: float, holder: asyncio.Task[Any] | None) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ import structlog
 from saq import Queue, Worker
 
 from bot.engine import Engine, due_at
-from bot.errors import Unanswerable
+from bot.errors import Unanswerable, Unreadable
 from bot.jobs import ADVANCE, ANNOUNCE, Jobs
 from bot.rotation import Rotation
 from bot.steps.common import World
@@ -45,11 +46,12 @@ class Work:
 
     async def advance(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
         """Move a rotation on."""
-        await self._engine.advance(rotation_id)
+        with suppress(Unreadable):  # the store has said so; whoever can read it is given a hint as well
+            await self._engine.advance(rotation_id)
 
     async def announce(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
         """Show a rotation as it is now; what has to wait is a job for later."""
-        rotation = await self._store.load(rotation_id)
+        rotation = await self._readable(rotation_id)
         if rotation is None:
             return
         wait = await self._announcer.show(rotation)
@@ -75,10 +77,16 @@ class Work:
 
     async def _announce_forgotten(self, now: datetime, tick: str) -> None:
         for rotation_id in await self._store.unshown():
-            rotation = await self._store.load(rotation_id)
+            rotation = await self._readable(rotation_id)
             if rotation is not None and not await self._store.is_leased("show:" + rotation_id):
                 await self._jobs.announce(rotation, again=tick)
         log.debug("swept", at=now.isoformat())
+
+    async def _readable(self, rotation_id: str) -> Rotation | None:
+        """Load a rotation; one that another version has written is that version's to show."""
+        with suppress(Unreadable):
+            return await self._store.load(rotation_id)
+        return None
 
 
 class QuietWorker(Worker[Any]):
