@@ -29,7 +29,7 @@ from bot.settings import Settings, WrongSettings, read_settings, read_store_sett
 from bot.steps.common import World
 from bot.store import Store
 from bot.trust import UNTRUSTED, is_untrusted
-from bot.wiring import address_of, connected, rules_of, store_alone, store_at, utc_now, world_of
+from bot.wiring import address_of, queue_at, rules_of, store_alone, store_at, utc_now, world_of
 from bot.worker import QuietWorker, Work
 from handlers import register
 from handlers.announcer import SlackAnnouncer
@@ -72,7 +72,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
         team = await who_am_i(slack)
         team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
         store = await store_at(url, settings, stack)
-        queue = PatientQueue(await stack.enter_async_context(connected(url, None)), name="keyturn")
+        queue = await queue_at(url, settings, stack)
         rules = rules_of(settings)
         announcer = SlackAnnouncer(
             slack,
@@ -161,7 +161,6 @@ async def worker(built: Parts) -> AsyncIterator[None]:
     runner = QuietWorker(
         built.queue, work, concurrency=2 * settings.worker_concurrency, sweep_every=settings.sweep_interval
     )
-    await built.queue.version()  # kept from now on: else every one of its readers would ask for itself
     task = asyncio.create_task(runner.start())
     try:
         yield
@@ -226,9 +225,9 @@ def service_of(built: Parts) -> RotationService:
 async def _socket(app: AsyncApp, built: Parts) -> AsyncIterator[Socket]:
     token = (built.settings.slack_app_token or SecretStr("")).get_secret_value()
     await try_socket(built.slack, token)
-    socket = Socket(app, token)
-    await socket.open()
+    socket = Socket(app, token, timeout=built.settings.slack_timeout.total_seconds())
     try:
+        await socket.open()
         yield socket
     finally:
         await socket.close()

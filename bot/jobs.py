@@ -5,8 +5,9 @@ import math
 from datetime import datetime
 from typing import Any
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from saq import Queue
+from saq import Job, Queue
 from saq.queue.redis import RedisQueue
 
 from bot.rotation import Rotation
@@ -18,17 +19,29 @@ LONGEST_JOB = 300
 """Seconds after which SAQ takes a job for stuck; the record makes a second run harmless."""
 
 
+WAIT = 10.0
+"""Seconds that Redis is asked to wait for work; a connection that has died without a word is given up after them."""
+
 BREATH = 1.0
 """Seconds between two tries to fetch a job from a Redis that is away: SAQ itself would try without a pause."""
 
 
 class PatientQueue(RedisQueue):
-    """SAQ's queue, which takes a breath while Redis is away."""
+    """SAQ's queue on two clients: only *waiting* for work may take long, and every other call has the usual time-out.
 
-    async def dequeue(self, *given: Any, **options: Any) -> Any:
-        """Wait for a job."""
+    Without one a call that is never answered would hold a rotation's lease for ever. While Redis is away it takes a
+    breath between two tries.
+    """
+
+    def __init__(self, redis: Redis, waiting: Redis) -> None:
+        super().__init__(redis, name="keyturn")
+        self.waiting: Any = waiting
+
+    async def dequeue(self, *_: Any, **__: Any) -> Job | None:
+        """Wait a while for work; None if there is none."""
         try:
-            return await super().dequeue(*given, **options)
+            job_id = await self.waiting.blmove(self._queued, self._active, WAIT, "LEFT", "RIGHT")
+            return await self._get_job_by_id(job_id) if job_id else None
         except (RedisError, OSError):
             await asyncio.sleep(BREATH)
             raise

@@ -11,6 +11,7 @@ from bot.control_plane import ControlPlane
 from bot.embedded import embedded_server
 from bot.errors import Unanswerable
 from bot.gateway import Gateways
+from bot.jobs import WAIT, PatientQueue
 from bot.service import Rules
 from bot.settings import Settings, StoreSettings, WrongSettings
 from bot.status import StatusPages
@@ -50,14 +51,23 @@ async def store_at(url: SecretStr, settings: StoreSettings, stack: AsyncExitStac
     return store
 
 
+async def queue_at(url: SecretStr, settings: StoreSettings, stack: AsyncExitStack) -> PatientQueue:
+    """Open the queue of work, until *stack* is closed."""
+    seconds = settings.redis_timeout.total_seconds()
+    redis, waiting = [
+        await stack.enter_async_context(connected(url, each, text=False)) for each in (seconds, WAIT + seconds)
+    ]
+    return PatientQueue(redis, waiting)
+
+
 @asynccontextmanager
-async def connected(url: SecretStr, seconds: float | None) -> AsyncIterator[Redis]:
-    """Connect; without a time-out for the queue, whose reads wait for work."""
+async def connected(url: SecretStr, seconds: float, *, text: bool = True) -> AsyncIterator[Redis]:
+    """Connect; no call may take longer than *seconds*."""
     try:
         redis = Redis.from_url(
             url.get_secret_value(),
             socket_timeout=seconds,
-            decode_responses=seconds is not None,
+            decode_responses=text,
             driver_info=None,  # to tell the server of it, each connection would read the package's files
         )
     except ValueError:  # its text repeats the address, and the password in it

@@ -57,6 +57,8 @@ class SlackAnnouncer:
         self._approvers = " ".join(mention(who) for who in sorted(approvers))
         self._budget = edits_per_minute
         self._lease = lease.total_seconds()
+        self._unsaved: dict[str, dict[str, str]] = {}
+        """By rotation, what has been shown and could not be remembered: nothing is posted twice for that."""
 
     async def show(self, rotation: Rotation) -> timedelta | None:
         """Show *rotation*; return how long to wait if Slack does not take all of it now."""
@@ -109,7 +111,7 @@ class SlackAnnouncer:
         return f"{self._team_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
 
     async def _show(self, rotation: Rotation) -> None:
-        shown = await self._store.messages(rotation.id)
+        shown = await self._store.messages(rotation.id) | self._unsaved.get(rotation.id, {})
         if int(shown.get("version", 0)) > rotation.version:
             return
         if (wait := float(shown.get("later", 0)) - self._time()) > 0:
@@ -205,9 +207,13 @@ class SlackAnnouncer:
             raise Later(60 - now % 60 + 0.1)
 
     async def _remember(self, rotation: Rotation, shown: dict[str, str], fields: dict[str, str]) -> None:
-        if any(shown.get(name) != value for name, value in fields.items()):
-            shown.update(fields)
-            await self._store.remember_message(rotation.id, fields)
+        news = {name: value for name, value in fields.items() if shown.get(name) != value}
+        shown.update(news)
+        unsaved = self._unsaved.get(rotation.id, {}) | news
+        if unsaved:
+            self._unsaved[rotation.id] = unsaved
+            await self._store.remember_message(rotation.id, unsaved)
+            del self._unsaved[rotation.id]
 
 
 def _digest(content: Mapping[str, Any]) -> str:

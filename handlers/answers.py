@@ -56,7 +56,8 @@ class Answers:
         return bool(await self._try(self._client.chat_postMessage, channel=person, **content))
 
     async def _respond(self, url: str, content: dict[str, Any]) -> bool:
-        webhook = AsyncWebhookClient(url, timeout=int(self._timeout), logger=self._client._logger)  # noqa: SLF001
+        session, logger = self._client.session, self._client._logger  # noqa: SLF001 - one of its own would be opened
+        webhook = AsyncWebhookClient(url, timeout=int(self._timeout), session=session, logger=logger)
         answer = await self._try(
             webhook.send_dict, body={**content, "response_type": "ephemeral", "replace_original": False}
         )

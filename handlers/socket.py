@@ -20,14 +20,18 @@ GIVE_UP_ADDRESS_AFTER = 3
 class Socket:
     """The Socket Mode connection of one process."""
 
-    def __init__(self, app: AsyncApp, app_token: str) -> None:
+    def __init__(self, app: AsyncApp, app_token: str, *, timeout: float) -> None:
         self._handler = AsyncSocketModeHandler(app, app_token, logger=app.logger, web_client=app.client)
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._watch: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connect, and keep connected."""
-        await self._handler.connect_async()  # type: ignore[no-untyped-call]
+        """Connect, and keep connected; the first address can be a dead one as well."""
+        client = self._handler.client
+        await client.aiohttp_client_session.close()
+        client.aiohttp_client_session = aiohttp.ClientSession(timeout=self._timeout)  # the SDK's own waits for minutes
         self._watch = asyncio.get_running_loop().create_task(self._keep())
+        await self._handler.connect_async()  # type: ignore[no-untyped-call]
 
     async def is_open(self) -> bool:
         """Tell whether Slack can reach us."""

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from itertools import islice
 from secrets import token_hex
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sandbox.aisix.balancer import Balancer, Handle
 from sandbox.aisix.control_plane import ControlPlane
@@ -18,6 +18,8 @@ from sandbox.aisix.serving import Server
 from sandbox.aisix.store import Environment
 from sandbox.aisix.switches import Switches
 from sandbox.aisix.world import World
+
+Part = Literal["control plane", "gateway", "status"]
 
 NOWHERE = "http://127.0.0.1:9"
 """An address where nobody listens."""
@@ -59,6 +61,16 @@ class Aisix(World):
     async def stop(self) -> None:
         self.faults.clear()
         await asyncio.gather(self._server.stop(), *(part.stop() for part in self._parts()))
+
+    def stand_before(self, part: Part, door: Any) -> None:
+        """Have *door*, a middleware of aiohttp's, see every request to a part first; before the start."""
+        servers = {
+            "control plane": [self._server],
+            "gateway": [balancer.server for balancer in self._balancers.values()],
+            "status": [replica.status_server for replica in self.all_replicas()],
+        }
+        for server in servers[part]:
+            server.doors.append(door)
 
     def _parts(self) -> list[Any]:
         return [*self._balancers.values(), *self._status_balancers.values(), *self.all_replicas()]

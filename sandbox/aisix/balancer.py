@@ -20,17 +20,17 @@ class Balancer:
         self._replicas, self._switches, self._handle = replicas, switches, handle
         self._pinned: WeakKeyDictionary[object, Replica] = WeakKeyDictionary()
         self._turns = count()
-        self._server = Server()
+        self.server = Server()
 
     @property
     def url(self) -> str:
-        return self._server.url
+        return self.server.url
 
     async def start(self) -> None:
-        await self._server.start(application(self._pass_on))
+        await self.server.start(application(self._pass_on))
 
     async def stop(self) -> None:
-        await self._server.stop()
+        await self.server.stop()
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         replica = self._of_the_connection(request)

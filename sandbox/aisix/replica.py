@@ -36,7 +36,9 @@ class Replica:
         self._reject_rows: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._proxy_server, self._status_server = Server(), Server()
+        self._proxy_server = Server()
+        self.status_server = Server()
+        """Where the status port is."""
 
     @property
     def url(self) -> str:
@@ -44,7 +46,7 @@ class Replica:
 
     @property
     def status_url(self) -> str:
-        return self._status_server.url
+        return self.status_server.url
 
     @property
     def lag(self) -> float | None:
@@ -104,14 +106,14 @@ class Replica:
 
     async def start(self) -> None:
         await self._proxy_server.start(application(self.handle))
-        await self._status_server.start(application(self.status.handle))
+        await self.status_server.start(application(self.status.handle))
         self._task = asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await stop_all(self._proxy_server, self._status_server)
+        await stop_all(self._proxy_server, self.status_server)
 
     def wake(self) -> None:
         """There may be something to take."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -16,6 +17,9 @@ class Server:
     """One application on one port, which is its own from the start."""
 
     def __init__(self, port: int = 0) -> None:
+        self.doors: list[Any] = []
+        """What sees every request first: aiohttp's middlewares, outermost first, put here before the start."""
+
         self._port = port
         self._runner: web.AppRunner | None = None
 
@@ -29,6 +33,7 @@ class Server:
         return [address[0] for address in self._runner.addresses] if self._runner else []
 
     async def start(self, app: web.Application) -> None:
+        app.middlewares[:0] = self.doors
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE)
         await self._runner.setup()
         listener = socket.create_server((LOOPBACK, self._port), backlog=1024)

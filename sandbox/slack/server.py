@@ -29,6 +29,9 @@ class Slack(Workspace):
         self.signing_secret = secrets.token_hex(16)
         self.payloads: list[Json] = []
         """Everything that was sent to the app, each as `{"type", "payload"}`."""
+        self.doors: list[Any] = []
+        """What sees every request first: aiohttp's middlewares, outermost first, put here before the start."""
+
         self._web_api = WebApi(self.site, self.bot_token, self.app_token)
         self._sockets = Sockets(self.site)
         self._posts = Posts(self.signing_secret, self.site)
@@ -36,7 +39,7 @@ class Slack(Workspace):
 
     async def start(self, port: int = 0) -> Self:
         """Listen on 127.0.0.1; port 0 takes a free one."""
-        app = web.Application(client_max_size=4 * 1024 * 1024)
+        app = web.Application(client_max_size=4 * 1024 * 1024, middlewares=self.doors)
         app.router.add_route("*", "/api/{method}", self._web_api.call)
         app.router.add_post("/actions/{team}/{ticket}", self._web_api.respond)
         app.router.add_get("/link", self._sockets.accept)

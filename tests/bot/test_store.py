@@ -79,7 +79,7 @@ async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(tmp_
         breaths.append(seconds)
 
     async with valkey_in(tmp_path) as server:
-        queue = PatientQueue(Redis.from_url(server.url), name="keyturn")
+        queue = PatientQueue(Redis.from_url(server.url), Redis.from_url(server.url))
         await queue.connect()
         server.kill()
         await server.gone()
@@ -87,6 +87,7 @@ async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(tmp_
         with pytest.raises(RedisError):
             await queue.dequeue(timeout=1)
         monkeypatch.undo()
+        await queue.waiting.aclose()
         await queue.redis.aclose()
     assert breaths == [1.0]
 

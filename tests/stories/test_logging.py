@@ -19,43 +19,35 @@ from bot import logs
 from bot.embedded import embedded_server
 from bot.errors import BadInput
 from bot.service import RotationService
+from tests.support.canary import (
+    CANARY,
+    WAYS,
+    WRONG,
+    Written,
+    parts,
+    refuse_canary,
+    refuse_in_keys,
+    told_by_the_system,
+)
 from tests.support.process import BotProcess, answer_of, bot_process
 from tests.support.stage import Stage, free_port, stage_of
 
-CANARY = 'sk-Zq7"vK\\w2Hx!pLm9&Rt4<Yc6>eB/u3'
-WRONG = 'sk-Gd5"nT\\b8Js!fXk2&Wy7<Qa9>hV/r6'
 OWN_LOGGERS = ("slack_bolt", "slack_sdk")
 
 
-def forms_of(secret: str) -> set[str]:
-    """Return all that would give *secret* away: every part of 8 characters, as it is and as it may be written."""
-    parts = {secret[i : i + 8] for i in range(3, len(secret) - 7)}
-    written = {form for part in parts for form in (part, json.dumps(part)[1:-1], urllib.parse.quote_plus(part))}
-    written |= {repr(part)[1:-1] for part in parts} | {json.dumps(json.dumps(part)[1:-1])[1:-1] for part in parts}
-    written |= {part.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for part in parts}
-    encoded = {base64.b64encode(secret.encode()[i:])[:12].decode() for i in range(len(secret) - 9)}
-    return written | encoded
+@pytest.mark.parametrize("secret", [CANARY, WRONG])
+def test_the_canary_is_found_in_every_form_it_could_take(secret: str) -> None:
+    written = [way(f"x{part}y") for part in (secret, *parts(secret)) for way in WAYS]
+    written += [base64.b64encode(b"x" * n + part.encode() + b"yz").decode() for part in parts(secret) for n in range(5)]
+    written.append(urllib.parse.urlencode({"payload": json.dumps({"a": secret})}))
+
+    for text in written:
+        with pytest.raises(AssertionError):
+            refuse_canary(f"something {text} else", "this")
 
 
-def refuse_canary(text: str, where: str) -> None:
-    """Fail if *text* holds a part of either secret."""
-    found = sorted(form for secret in (CANARY, WRONG) for form in forms_of(secret) if form in text)
-    assert not found, f"{where} holds {found[:3]}"
-
-
-def test_the_canary_is_found_in_every_form_it_could_take() -> None:
-    for secret in (CANARY, WRONG):
-        for text in (
-            secret,
-            secret[5:13],
-            json.dumps({"a": secret}),
-            json.dumps(json.dumps({"a": secret})),
-            repr({"a": secret}),
-            urllib.parse.urlencode({"payload": json.dumps({"a": secret})}),
-            base64.b64encode(f"x{secret}y".encode()).decode(),
-        ):
-            with pytest.raises(AssertionError):
-                refuse_canary(text, "this")
+def test_what_is_no_part_of_the_canary_is_not_taken_for_one() -> None:
+    refuse_canary("".join(part[:7] + " " for part in parts(CANARY)), "pieces that are shorter")
 
 
 # --- each hazard of Slack's libraries, with their loggers forced open ---
@@ -274,6 +266,7 @@ async def tell_the_story(stage: Stage) -> None:
 @pytest.mark.parametrize(("mode", "style"), [("socket", "json"), ("http", "console")])
 async def test_a_whole_rotation_leaves_the_secret_nowhere(tmp_path: Path, mode: str, style: str) -> None:
     async with embedded_server(tmp_path / "valkey") as redis_url, stage_of(redis_url, mode=mode) as stage:
+        written = Written(tmp_path / "valkey")
         stage.aisix.switches.raw_bodies = True
         stage.aisix.upstream.accept(CANARY)
         stage.overrides |= {"LOG_FORMAT": style, "LOG_LEVEL": "debug"}
@@ -281,7 +274,9 @@ async def test_a_whole_rotation_leaves_the_secret_nowhere(tmp_path: Path, mode: 
         async with bot_process(stage.environ, tmp_path) as bot:
             await tell_the_story(stage)
             await refuse_in_process(bot, stage)
-            await refuse_in_redis(redis_url, tmp_path / "valkey")
+            async with Redis.from_url(redis_url) as redis:
+                await refuse_in_keys(redis)
+            written.refuse()
             await bot.terminated()
         refuse_canary(bot.output, "the log")
         refuse_in_calls(stage)
@@ -293,44 +288,6 @@ async def refuse_in_process(bot: BotProcess, stage: Stage) -> None:
     status, figures = await answer_of(f"http://127.0.0.1:{stage.environ['PORT']}/metrics")
     assert status == 200
     refuse_canary(figures, "/metrics")
-
-
-def told_by_the_system(pid: int) -> dict[str, str]:
-    """Return what anyone on the machine may see of a process; empty where the system does not say."""
-    files = [Path(f"/proc/{pid}") / name for name in ("cmdline", "environ")]
-    return {file.name: file.read_text() for file in files if file.exists()}
-
-
-async def refuse_in_redis(url: str, folder: Path) -> None:
-    """Look at every key there is, and at the file that has every write there ever was."""
-    async with Redis.from_url(url) as redis:
-        dumped = [(key, await _value(redis, key)) async for key in redis.scan_iter()]
-    written = ever_written(folder)
-    assert any(b"keyturn:rotation:" in key for key, _ in dumped)
-    assert b"keyturn:rotation:" in written
-    refuse_canary(repr(dumped).replace("\\\\", "\\"), "Redis")
-    refuse_canary(written.decode(errors="replace"), "Redis's file")
-
-
-def ever_written(folder: Path) -> bytes:
-    """Return the server's log of every write."""
-    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
-
-
-READERS = {
-    "string": lambda redis, key: redis.get(key),
-    "hash": lambda redis, key: redis.hgetall(key),
-    "list": lambda redis, key: redis.lrange(key, 0, -1),
-    "set": lambda redis, key: redis.smembers(key),
-    "zset": lambda redis, key: redis.zrange(key, 0, -1, withscores=True),
-    "stream": lambda redis, key: redis.xrange(key),
-}
-
-
-async def _value(redis: Any, key: bytes) -> object:
-    """Read a key of any kind; one that went between the two looks holds nothing."""
-    kind = (await redis.type(key)).decode()
-    return None if kind == "none" else await READERS[kind](redis, key)
 
 
 def refuse_in_calls(stage: Stage) -> None:

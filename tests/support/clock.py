@@ -15,8 +15,8 @@ class LoopClock:
     So a limit of a second is a second in which the bot could work, and no time-out is met for want of a processor.
     """
 
-    def __init__(self) -> None:
-        self._began = datetime.now(UTC)
+    def __init__(self, began: datetime | None = None) -> None:
+        self._began = began or datetime.now(UTC)
         self._ticks = 0
 
     def now(self) -> datetime:
@@ -30,9 +30,9 @@ class LoopClock:
 
 
 @asynccontextmanager
-async def loop_clock() -> AsyncIterator[LoopClock]:
-    """Have a clock that runs until the end of the block."""
-    clock = LoopClock()
+async def loop_clock(began: datetime | None = None) -> AsyncIterator[LoopClock]:
+    """Have a clock that runs until the end of the block, from now on or from when it *began*."""
+    clock = LoopClock(began)
     ticking = asyncio.create_task(clock._tick())  # noqa: SLF001 - the two are one thing
     try:
         yield clock

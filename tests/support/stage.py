@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from bot.__main__ import Parts, front, parts, worker
@@ -61,6 +62,8 @@ class Stage:
     redis_url: str
     overrides: dict[str, str] = field(default_factory=dict)
     built: Parts | None = None
+    began: datetime | None = None
+    """When the bot takes it to be at its start; None is now."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -80,7 +83,7 @@ class Stage:
         async with AsyncExitStack() as stack:
             with Environment(self.environ):
                 settings = Settings(_env_file=None)
-            clock = await stack.enter_async_context(loop_clock())
+            clock = await stack.enter_async_context(loop_clock(self.began))
             self.built = await stack.enter_async_context(parts(settings, clock.now))
             await stack.enter_async_context(worker(self.built))
             await stack.enter_async_context(front(self.built))

@@ -1,0 +1,270 @@
+"""The plug is pulled at every call that the bot makes, in every way there is, and every time the end is right.
+
+The calls are recorded from a rotation in which nothing goes wrong, and another that ends with **Roll back**; so a new
+call is covered on the day it is added. A rotation carries several faults, one in a moment; whatever it meets, it has to
+come to the same end.
+"""
+
+import asyncio
+import gc
+import io
+import logging
+import os
+import random
+import sys
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import generate_latest
+from redis.asyncio import Redis
+
+from bot import audit, logs
+from bot.metrics import REGISTRY
+from bot.rotation import Rotation, State
+from bot.store import Store
+from tests.conftest import Tried
+from tests.support.canary import CANARY, Written, refuse_canary, refuse_in_keys
+from tests.support.players import Play, play
+from tests.support.plug import OF_HTTP, OF_REDIS, Call, Fault, Plan, Plug, register
+from tests.support.stage import KEY
+
+BATCHES = {"forward": 8, "back": 5}
+AT_ONCE = 3
+"""Rotations at a time in one test."""
+
+MOST, MOST_AT_ONCE = 12, 2
+"""Faults in one rotation, and in one moment of it."""
+
+MOST_PASSED_OVER = 2
+"""Kinds of calls in a batch that may not have been made in four rotations: a sweep's, that only chance brings about."""
+
+MILESTONES = {"card", "checklist", "created", "rehearsed", "moved", "verified", "approval", "deleted", "receipt"}
+"""What is told of a rotation that ends with the delete."""
+
+
+@pytest.fixture(autouse=True)
+def printed(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What the bot prints, with `LOG_LEVEL=debug`."""
+    text = io.StringIO()
+    before = list(logging.root.handlers), logging.root.level
+    monkeypatch.setattr(sys, "stdout", text)
+    logs.configure("debug", "json")
+    yield text
+    structlog.reset_defaults()
+    logging.root.handlers, logging.root.level = before
+
+
+@pytest.fixture(autouse=True)
+async def found_again() -> AsyncIterator[None]:
+    """The bot's tasks can be found when it dies, and what the dead leave behind is swept up here."""
+    asyncio.get_running_loop().set_task_factory(register)
+    yield
+    gc.collect()
+
+
+def leaving_things_behind(test: Any) -> Any:
+    """Let the dead leave open what they had open or were about to open: nobody is there to close it."""
+    for ignored in ("ignore::ResourceWarning", "ignore:coroutine .* was never awaited"):
+        test = pytest.mark.filterwarnings(ignored)(test)
+    return test
+
+
+# --- what is called ---
+
+
+async def recorded(redis_url: str, track: str) -> tuple[list[str], list[Call]]:
+    """Return the moments, the calls and the end of a rotation in which nothing goes wrong."""
+    plug = Plug()
+    async with play(redis_url, 1, plug, secret=CANARY, back=track == "back") as made:
+        record = await made.to_the_end()
+        await judge(made, record)
+        moments = list(dict.fromkeys(call.moment for call in plug.calls))
+        first = moments.index("awaiting_approval") if track == "back" else 0
+        return moments, [call for call in plug.calls if moments.index(call.moment) >= first]
+
+
+def pairs(calls: Iterable[Call]) -> list[tuple[Call, Fault]]:
+    """Return every kind of call with every fault that it can come to.
+
+    What changes something is hit in every moment; a look in each of them in turn, with one fault after the other.
+    """
+    moments: dict[tuple[str, str], list[Call]] = defaultdict(list)
+    for call in calls:
+        if call.number == 1:
+            moments[call.service, call.kind].append(call)
+    return [pair for kind in moments.values() for pair in dict.fromkeys(_of_kind(kind))]
+
+
+def _of_kind(kind: list[Call]) -> Iterable[tuple[Call, Fault]]:
+    faults = faults_of(kind[0])
+    if changes_something(kind[0]):
+        return [(call, fault) for call in kind for fault in faults]
+    most = max(len(kind), len(faults))
+    return [(kind[n % len(kind)], faults[(n + n // len(faults)) % len(faults)]) for n in range(most)]
+
+
+def faults_of(call: Call) -> tuple[Fault, ...]:
+    return OF_REDIS if call.service == "redis" else OF_HTTP
+
+
+def changes_something(call: Call) -> bool:
+    verb = call.kind.split()[0]
+    if call.service == "redis":
+        return verb in ("save", "note")
+    return verb in ("POST", "PATCH", "DELETE") if call.service == "control plane" else verb.startswith("chat.")
+
+
+def dealt(some: Iterable[tuple[Call, Fault]], batch: int, batches: int) -> list[tuple[Call, Fault]]:
+    """Return the share of one batch, the same whoever recorded the calls."""
+    return [(call, fault) for call, fault in some if zlib.crc32(f"{call}{fault}".encode()) % batches == batch]
+
+
+def packed(some: Iterable[tuple[Call, Fault]]) -> list[list[Plan]]:
+    """Put faults together, at most two of one moment, each in one rotation."""
+    rotations: list[list[Plan]] = []
+    for call, fault in some:
+        room = (r for r in rotations if len(r) < MOST and [p.call.moment for p in r].count(call.moment) < MOST_AT_ONCE)
+        free = next(room, None)
+        if free is None:
+            rotations.append(free := [])
+        free.append(Plan(call, fault))
+    return rotations
+
+
+# --- what it comes to ---
+
+
+async def judge(made: Play, record: Rotation) -> None:
+    """Assert what holds of the end of a rotation, whatever has happened on the way."""
+    aisix, back = made.stage.aisix, made.back
+    assert record.state is (State.ROLLED_BACK if back else State.COMPLETED)
+    keys = list(aisix.provider_keys.values())
+    assert [(key.id == record.plan.old_key.id, key.display_name == KEY) for key in keys] == [(back, back)], keys
+    assert [(model.display_name, model.provider_key_id) for model in aisix.models.values()] == [
+        ("chat-large", keys[0].id)
+    ]
+    assert not made.deleted_early
+    creations = [c for c in aisix.calls if c.method == "POST" and c.path.endswith("/provider_keys")]
+    assert len(creations) == 1, "at most one replacement"
+    assert not made.stage.slack.complaints
+    await judge_thread(made, record)
+    await judge_trail(made)
+    await judge_secrecy(made)
+
+
+async def judge_thread(made: Play, record: Rotation) -> None:
+    """Assert that each message was posted once, but for those that nobody alive knew to have been posted."""
+    shown = await made.redis.hgetall(f"keyturn:shown:{record.id}")
+    known = {ts for key in await made.redis.keys("keyturn:shown:*") for ts in await made.redis.hvals(key)}
+    twice = [message.plain for message in made.said() if message.ts not in known | made.plug.lost]
+    assert not twice, "posted and forgotten"
+    kinds = {key.partition(":")[0] for key, ts in shown.items() if ts in {message.ts for message in made.said()}}
+    assert kinds >= ({"card", "checklist", "rolled-back"} if made.back else MILESTONES)
+
+
+async def judge_trail(made: Play) -> None:
+    """Assert that the audit trail is whole and explains every record."""
+    store = Store(made.redis)
+    entries = audit.verified([line async for line in store.trail()])
+    audit.check_records(await store.standings(audit.standings(entries)), entries, entries)
+
+
+async def judge_secrecy(made: Play) -> None:
+    """Assert that nothing the bot sent holds a part of the secret, but for the one call; and that this one did."""
+    assert made.stage.aisix.upstream.answered(CANARY), "the secret has got where it belongs"
+    refuse_canary("\n".join(made.plug.sent), "what was sent")
+    await refuse_in_keys(made.redis)
+    refuse_canary("\n".join(made.refusals), "a refusal to start")
+
+
+def judge_process(printed: io.StringIO) -> None:
+    """Assert that neither the log, tracebacks and all, nor the figures hold a part of the secret."""
+    assert "gave a secret" in printed.getvalue()
+    refuse_canary(printed.getvalue(), "the log")
+    refuse_canary(generate_latest(REGISTRY).decode(), "/metrics")
+
+
+async def run(redis_url: str, number: int, plans: list[Plan], moments: list[str], track: str) -> str:
+    """Play one rotation with faults; return what was wrong with it."""
+    plug = Plug(moments, plans)
+    try:
+        async with play(redis_url, number, plug, secret=CANARY, back=track == "back") as made:
+            record = await made.to_the_end()
+            await judge(made, record)
+    except Exception as wrong:  # noqa: BLE001 - every one of them is told, with the faults that led there
+        happened = "\n  and ".join(str(plan) for plan in plans if plan.happened)
+        return f"{type(wrong).__name__} {wrong}\nafter {happened}\nin {plug.moment!r}"
+    return ""
+
+
+@pytest.mark.timeout(600)
+@leaving_things_behind
+@pytest.mark.parametrize(
+    ("track", "batch"), [(track, batch) for track, number in BATCHES.items() for batch in range(number)]
+)
+async def test_wherever_the_plug_is_pulled_the_end_is_the_same(
+    valkey: str, track: str, batch: int, tried: Tried, printed: io.StringIO
+) -> None:
+    written = Written(await folder_of(valkey))
+    moments, calls = await recorded(valkey, track)
+    left = dealt(pairs(calls), batch, BATCHES[track])
+    tried("pulled plugs", faults=len(left))
+    wrong: list[str] = []
+    for again in range(4):
+        begun = moments[:1] if again > 1 else []
+        schedules = packed((replace(call, moment=begun[0]) if begun else call, fault) for call, fault in left)
+        tried("pulled plugs", rotations=len(schedules))
+        wrong += await at_once(valkey, schedules, moments, track)
+        left = [(plan.call, plan.fault) for plans in schedules for plan in plans if not plan.happened]
+    assert not wrong, "\n\n".join(wrong)
+    tried("pulled plugs", passed_over=len(left))
+    assert len(left) <= MOST_PASSED_OVER, f"these never happened: {left}"
+    written.refuse()
+    judge_process(printed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@leaving_things_behind
+@pytest.mark.parametrize("track", list(BATCHES))
+async def test_one_plug_at_a_time_pulled_at_any_single_call(valkey: str, track: str, tried: Tried) -> None:
+    """Draw, as long as there is time, from every call there was and every fault, each in a rotation of its own."""
+    moments, calls = await recorded(valkey, track)
+    single = [(call, fault) for call in calls for fault in faults_of(call)]
+    seed = int(os.environ.get("SOAK_FROM", "1"))
+    random.Random(seed).shuffle(single)
+    end, wrong = time.monotonic() + float(os.environ.get("SOAK_SECONDS", "60")), list[str]()
+    while single and time.monotonic() < end:
+        drawn = [[Plan(*single.pop())] for _ in range(min(AT_ONCE * 4, len(single)))]
+        wrong += await at_once(valkey, drawn, moments, track)
+        tried(
+            "plugs pulled alone", rotations=len(drawn), faults=sum(plan.happened for plans in drawn for plan in plans)
+        )
+    assert not wrong, f"with SOAK_FROM={seed}:\n" + "\n\n".join(wrong)
+
+
+async def folder_of(redis_url: str) -> Path:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        return Path((await redis.config_get("dir"))["dir"])
+
+
+async def at_once(redis_url: str, schedules: list[list[Plan]], moments: list[str], track: str) -> list[str]:
+    free: asyncio.Queue[int] = asyncio.Queue()
+    for number in range(2, 2 + AT_ONCE):
+        free.put_nowait(number)
+
+    async def one(plans: list[Plan]) -> str:
+        number = await free.get()
+        try:
+            return await run(redis_url, number, plans, moments, track)
+        finally:
+            free.put_nowait(number)
+
+    return [wrong for wrong in await asyncio.gather(*map(one, schedules)) if wrong]

@@ -1,0 +1,242 @@
+"""People who see a rotation through, whatever becomes of the bot: they read the card and press what it says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import Redis
+
+from bot.rotation import Rotation, State, Stop
+from bot.settings import WrongSettings
+from sandbox.aisix import Aisix
+from sandbox.slack import Message, Slack
+from tests.support.line import line_to
+from tests.support.plug import Plug
+from tests.support.stage import KEY, OLD_SECRET, Stage
+
+QUICK = {
+    "SETTLE": "0.05",
+    "PROBES": "1",
+    "CREATE_GRACE": "1.5",
+    "LEASE": "10",
+    "PATIENCE": "60",
+    "PROJECTION_TIMEOUT": "30",
+    "VERIFY_TIMEOUT": "30",
+    "REDIS_TIMEOUT": "1",
+    "CONTROL_PLANE_TIMEOUT": "1.5",
+    "PROBE_TIMEOUT": "1.5",
+    "STATUS_TIMEOUT": "1.5",
+    "SLACK_TIMEOUT": "2",
+    "SHUTDOWN_GRACE": "0.1",
+    "WORKER_CONCURRENCY": "1",
+}
+"""Short where a fault is waited out, long where a slow machine would be mistaken for one."""
+
+PATIENCE = 180.0
+"""Seconds until a rotation has to be over."""
+
+SECRET, APPROVE, BACK, AGAIN = "Enter new secret", "Delete old key", "Roll back", "Try again"
+
+
+@dataclass(eq=False)
+class Play:
+    """One rotation, from the command to its end, of a bot that is begun again whenever it dies."""
+
+    stage: Stage
+    plug: Plug
+    redis: Any
+    secret: str
+    back: bool = False
+    """Whether it is rolled back in the end."""
+
+    followed: str = ""
+    """The id of the rotation; empty until the secret is given."""
+
+    approved: bool = False
+    deleted_early: bool = False
+    stops: list[Stop] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    """What kept the bot from starting."""
+
+    def __post_init__(self) -> None:
+        self._given_up: set[str] = set()
+        self._up = asyncio.Event()
+        self._old = self.stage.key_named(KEY).id
+        self.stage.aisix.on_change(lambda event: self._look(event.subject) if event.kind == "call" else None)
+
+    def _look(self, call: Any) -> None:
+        if call.method == "DELETE" and self._old in call.path and not self.approved:
+            self.deleted_early = True
+
+    async def to_the_end(self) -> Rotation:
+        """Play until the rotation is over and people have been shown everything; return its record."""
+        bot, people = asyncio.create_task(self._keep_alive()), asyncio.create_task(self._see_it_through())
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wait([bot, people], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (bot, people):
+                task.cancel()
+            await asyncio.wait([bot, people])
+        if not bot.cancelled():
+            bot.result()
+        people.result()
+        record = await self._record()
+        assert record
+        return record
+
+    async def _see_it_through(self) -> None:
+        while not await self._is_over():
+            await self._turn()
+
+    # --- the bot ---
+
+    async def _keep_alive(self) -> None:
+        try:
+            while True:
+                life = self.plug.begin(self._live())
+                await asyncio.wait([life])
+                self._up.clear()
+                self._why_it_ended(life)
+                await self._time_passes()
+        finally:
+            self.plug.crash()
+            await self.plug.buried()
+
+    async def _live(self) -> None:
+        async with self.stage.bot():
+            if self.plug.moment == "start":
+                self.plug.moment = "asked"
+            self._up.set()
+            await asyncio.Event().wait()
+
+    def _why_it_ended(self, life: asyncio.Task[None]) -> None:
+        error = None if life.cancelled() else life.exception()
+        if isinstance(error, WrongSettings):
+            self.refusals.append(str(error))
+        elif error is not None:
+            raise error
+
+    async def _time_passes(self) -> None:
+        """Let the leases of the dead run out: how long that takes is asserted elsewhere."""
+        await self.plug.buried()
+        await self._note_losses()
+        leases = [key async for key in self.redis.scan_iter("keyturn:lease:*")]
+        if leases:
+            await self.redis.delete(*leases)
+
+    async def _note_losses(self) -> None:
+        """Note which messages the dead had posted and not remembered: they may be posted once more, and no others."""
+        known = {ts async for key in self.redis.scan_iter("keyturn:shown:*") for ts in await self.redis.hvals(key)}
+        self.plug.lost |= {message.ts for message in self.said()} - known
+
+    def said(self) -> list[Message]:
+        """Return every message, cards and replies."""
+        slack = self.stage.slack
+        return [said for card in slack.messages("C_OPS") for said in (card, *slack.thread(card))]
+
+    # --- the people ---
+
+    async def _record(self) -> Rotation | None:
+        stored = await self.redis.get(f"keyturn:rotation:{self.followed}")
+        return Rotation.model_validate_json(stored) if stored else None
+
+    async def record_of_newest(self) -> Rotation | None:
+        """Return the newest record, followed or not."""
+        newest = await self.redis.zrevrange("keyturn:all", 0, 0)
+        stored = await self.redis.get(f"keyturn:rotation:{newest[0]}") if newest else None
+        return Rotation.model_validate_json(stored) if stored else None
+
+    async def _is_over(self) -> bool:
+        record = await self._record() if self.followed else None
+        if record is None or not record.is_over:
+            return False
+        if record.state is State.CANCELLED:  # its card could not be posted, so it was given up: it is asked for anew
+            self._given_up.add(self.followed)
+            self.followed = ""
+            return False
+        return not await self.redis.exists("keyturn:unshown")
+
+    async def _card(self) -> Message | None:
+        """Find the card: the one that the bot goes on with where an answer of Slack's was lost."""
+        cards = self.stage.slack.messages("C_OPS")
+        if self.followed:
+            known = await self.redis.hget(f"keyturn:shown:{self.followed}", "card")
+            return next((card for card in cards if card.ts == known), None)
+        good = [card for card in cards if not any(rotation in str(card.blocks) for rotation in self._given_up)]
+        return good[-1] if good else None
+
+    async def _turn(self) -> None:
+        """Do what the card asks for, and wait a while for what comes of it."""
+        await self._up.wait()
+        card = await self._card()
+        with suppress(LookupError):  # the card has changed in this very moment
+            if card is None:
+                await self._ask()
+            elif SECRET in card.buttons:
+                await self.give(card)
+            elif APPROVE in card.buttons:
+                await self._decide(card)
+            elif AGAIN in card.buttons:
+                await self._try_again(card)
+            else:
+                await self._wait(lambda: {SECRET, AGAIN, APPROVE} & set(card.buttons), 0.1)
+
+    async def _wait(self, condition: Callable[[], object], seconds: float = 5) -> None:
+        with suppress(TimeoutError):
+            await self.stage.slack.until(condition, timeout=seconds)
+
+    async def _ask(self) -> None:
+        person = self.stage.slack.person("U_REQUESTER")
+        seen = len(person.ephemerals), len(self.stage.slack.messages("C_OPS"))
+        await person.command(KEY)
+        await self._wait(lambda: (len(person.ephemerals), len(self.stage.slack.messages("C_OPS"))) != seen)
+
+    async def give(self, card: Message) -> None:
+        person = self.stage.slack.person("U_REQUESTER")
+        told = len(person.ephemerals)
+        self.followed = (await person.click(SECRET, card)).payload["actions"][0]["value"]
+        await self._wait(lambda: person.modal or len(person.ephemerals) > told)
+        if person.modal is None:
+            return
+        sent = await person.submit({"secret": self.secret})
+        self.plug.sent.append(f"{sent.errors}")
+        if person.modal:
+            await person.close_modal()
+        else:
+            await self._wait(lambda: SECRET not in card.buttons)
+
+    async def _decide(self, card: Message) -> None:
+        self.approved = not self.back
+        button, who = (BACK, "U_REQUESTER") if self.back else (APPROVE, "U_APPROVER")
+        await self.stage.slack.person(who).click(button, card)
+        await self._wait(lambda: button not in card.buttons)
+
+    async def _try_again(self, card: Message) -> None:
+        record = await self._record()
+        if record and record.stop:
+            self.stops.append(record.stop)
+        await self.stage.slack.person("U_REQUESTER").click(AGAIN, card)
+        await self._wait(lambda: AGAIN not in card.buttons)
+
+
+@asynccontextmanager
+async def play(redis_url: str, number: int, plug: Plug, *, secret: str, back: bool = False) -> AsyncIterator[Play]:
+    """Set a small stage behind *plug*: one model in one environment with one replica; Redis's database *number*."""
+    async with AsyncExitStack() as stack:
+        slack, aisix = Slack(), Aisix(environments={"production": 1})
+        slack.doors.append(plug.door("slack"))
+        for part in ("control plane", "gateway", "status"):
+            aisix.stand_before(part, plug.door(part))
+        await stack.enter_async_context(slack)
+        await stack.enter_async_context(aisix)
+        key = aisix.add_key(KEY, secret=OLD_SECRET, environments=["production"])
+        aisix.add_model("production", "chat-large", key=key, upstream="gpt-4o")
+        aisix.upstream.accept(secret)
+        redis = await stack.enter_async_context(Redis.from_url(f"{redis_url}?db={number}", decode_responses=True))
+        await redis.flushdb()
+        await redis.script_flush()
+        line = await stack.enter_async_context(line_to(redis_url, plug, number))
+        yield Play(Stage(slack, aisix, line, overrides=QUICK), plug, redis, secret, back=back)

@@ -1,0 +1,257 @@
+"""The plug that can be pulled: it sees every call that the bot makes, and can let one of them come to grief.
+
+Every service has a door (`Plug.door`) or, for Redis, a line (`tests.support.line`) before it. A call is known by the
+service, its kind, and the moment of the rotation in which it was made; the moments are read in the record whenever the
+bot writes one. A crash takes everything from the bot at once: its connections are cut, none of its requests is served
+any more, and then its tasks are cancelled, so that nothing they do on their way out gets anywhere.
+"""
+
+import asyncio
+import json
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from aiohttp import web
+
+from bot.rotation import Rotation
+from bot.steps import next_step
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Fault(StrEnum):
+    """What a call can come to."""
+
+    CRASH_BEFORE = "crash before the effect"
+    CRASH_AFTER = "crash after the effect"
+    RESET = "connection reset"
+    LOST = "answer lost"
+    TIME_OUT = "time-out"
+    LIMITED = "429"
+    ERROR = "500"
+    GARBAGE = "malformed answer"
+    READ_ONLY = "read-only replica"
+
+
+OF_HTTP = tuple(fault for fault in Fault if fault is not Fault.READ_ONLY)
+OF_REDIS = tuple(fault for fault in Fault if fault is not Fault.LIMITED)
+"""There, 500 is that it is still loading its data."""
+
+CRASHES = frozenset({Fault.CRASH_BEFORE, Fault.CRASH_AFTER})
+AFTER = frozenset({Fault.CRASH_AFTER, Fault.LOST, Fault.TIME_OUT, Fault.GARBAGE})
+"""Faults of a call that has its effect: only the answer does not come, or comes as rubbish."""
+
+RUBBISH = "<html><body>Bad gateway</body></html>"
+
+
+@dataclass(frozen=True)
+class Call:
+    """The *number*th call of a kind in one moment."""
+
+    service: str
+    kind: str
+    moment: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.service}: {self.kind} #{self.number} in {self.moment!r}"
+
+
+@dataclass(eq=False)
+class Plan:
+    """A fault for the first call like *call*, in its moment or after it."""
+
+    call: Call
+    fault: Fault
+    left: int = 0
+    happened: bool = False
+
+    def __post_init__(self) -> None:
+        self.left = self.call.number
+
+    def __str__(self) -> str:
+        return f"{self.fault} at {self.call}"
+
+
+PLUGGED: ContextVar["Plug | None"] = ContextVar("plugged", default=None)
+"""Whose tasks these are; tasks that they begin are the same one's."""
+
+
+def register(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **more: Any) -> asyncio.Task[Any]:
+    """Make a task; what the bot begins can be found when the bot dies. A task factory for the loop."""
+    task = asyncio.Task(coroutine, loop=loop, **more)
+    context = more.get("context")
+    plug = context.get(PLUGGED) if context else PLUGGED.get()
+    if plug is not None:
+        plug.tasks.add(task)
+        task.add_done_callback(plug.tasks.discard)
+    return task
+
+
+@dataclass(eq=False)
+class Plug:
+    """What one bot has its services through."""
+
+    moments: list[str] = field(default_factory=list)
+    """The order of the moments, from a run in which nothing happened; empty while that run is being recorded."""
+
+    plans: list[Plan] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    moment: str = "start"
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    cuts: dict[Any, Callable[[], None]] = field(default_factory=dict)
+    """How to cut each connection that is open."""
+
+    lost: set[str] = field(default_factory=set)
+    """Messages that Slack has shown and of which the bot has had no answer, by their time stamp."""
+
+    crashes: int = 0
+    sent: list[str] = field(default_factory=list)
+    """Everything that the bot has sent, but for the one call that takes the secret."""
+
+    def __post_init__(self) -> None:
+        self.dead = False
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    # --- what is called ---
+
+    def called(self, service: str, kind: str) -> Fault | None:
+        """Note a call; return what is to happen to it."""
+        self._counts[service, kind, self.moment] += 1
+        self.calls.append(Call(service, kind, self.moment, self._counts[service, kind, self.moment]))
+        for plan in self.plans:
+            if not plan.happened and plan.call.service == service and plan.call.kind == kind and self._is_time(plan):
+                plan.left -= 1
+                if plan.left <= 0:
+                    plan.happened = True
+                    return plan.fault
+        return None
+
+    def _is_time(self, plan: Plan) -> bool:
+        if self.moment not in self.moments:  # one that only comes of trouble
+            return False
+        if plan.call.moment != self.moment:
+            plan.left = min(plan.left, 1)
+        return self.moments.index(plan.call.moment) <= self.moments.index(self.moment)
+
+    def recorded(self, record: bytes) -> None:
+        """Read in a record that is being written which moment it is."""
+        self.moment = moment_of(Rotation.model_validate_json(record))
+
+    # --- the death of the bot ---
+
+    def begin(self, life: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin a life of the bot, all of whose tasks can be found."""
+        context = copy_context()
+        context.run(PLUGGED.set, self)
+        self.dead = False
+        return asyncio.get_running_loop().create_task(life, context=context)
+
+    def crash(self) -> None:
+        """Take everything from the bot, in one moment."""
+        self.dead = True
+        self.crashes += 1
+        for cut in list(self.cuts.values()):
+            cut()
+        for task in list(self.tasks):
+            task.cancel()
+
+    async def buried(self) -> None:
+        """Wait until nothing of the bot runs any more."""
+        while self.tasks:
+            await asyncio.wait(self.tasks, timeout=5)
+            for task in list(self.tasks):
+                task.cancel()
+
+    # --- the doors ---
+
+    def door(self, service: str) -> Any:
+        """Return the middleware that stands before an HTTP service."""
+
+        @web.middleware
+        async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
+            transport = request.transport
+            if self.dead or transport is None:
+                return _cut(request)
+            if transport not in self.cuts:
+                self.cuts[transport] = transport.abort
+            kind = kind_of(service, request)
+            if kind != "POST /api/provider_keys":
+                self.sent.append(f"{request.path_qs} {dict(request.headers)} {await request.text()}")
+            fault = self.called(service, kind)
+            if fault:
+                return await self._misbehave(fault, request, handler)
+            answer = await handler(request)
+            self._note_loss(request, answer, lost=self.dead or transport.is_closing())
+            return answer
+
+        return door
+
+    async def _misbehave(self, fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if fault in AFTER and request.path != "/link":
+            answer = await handler(request)
+            self._note_loss(request, answer, lost=True)
+        match fault:
+            case Fault.CRASH_BEFORE | Fault.CRASH_AFTER:
+                self.crash()
+            case Fault.TIME_OUT:
+                await _left(request)
+            case Fault.LIMITED:
+                late = {"Retry-After": "1"}
+                return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=late)
+            case Fault.ERROR:
+                return web.Response(text=RUBBISH, status=500, content_type="text/html")
+            case Fault.GARBAGE:
+                return web.Response(text=RUBBISH, content_type="text/html")
+        return _cut(request)
+
+    def _note_loss(self, request: web.Request, answer: web.StreamResponse, *, lost: bool) -> None:
+        if lost and request.path.endswith("chat.postMessage") and isinstance(answer, web.Response):
+            self.lost.add(str(json.loads(answer.text or "{}").get("ts")))
+
+
+def _cut(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _left(request: web.Request) -> None:
+    """Wait until whoever asked has given up."""
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0.02)
+
+
+# --- names ---
+
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\br[2-9a-hj-km-np-z]{6}\b")
+NUMBER = re.compile(r"\d+")
+
+
+def kind_of(service: str, request: web.Request) -> str:
+    """Name a request by what it does, the same in every run."""
+    if service == "slack":
+        return "response_url" if request.path.startswith("/actions/") else request.path.removeprefix("/api/")
+    return f"{request.method} {masked(request.path)}"
+
+
+def masked(name: str) -> str:
+    """Return a path or a key without what is different in every run."""
+    return NUMBER.sub("0", ID.sub("{id}", name))
+
+
+def masked_key(key: str) -> str:
+    """Return the beginning of one of Redis's keys, up to what it is about."""
+    begin, about, _ = masked(key).partition("{id}")
+    return begin + about
+
+
+def moment_of(rotation: Rotation) -> str:
+    """Name the moment by the step in hand, or by the state where the next move is a person's."""
+    step = next_step(rotation)
+    return step.name if rotation.waits_for_bot and step else rotation.state.value.lower()
