@@ -178,7 +178,16 @@ async def front(built: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(background.finish, built.settings.shutdown_grace.total_seconds())
         socket = await stack.enter_async_context(_socket(app, built)) if built.settings.slack_app_token else None
         if built.settings.port is not None:
-            await stack.enter_async_context(_site(built, app, socket))
+            await stack.enter_async_context(_site(built, "PORT", built.settings.port, app, socket))
+        yield
+
+
+@asynccontextmanager
+async def pages(built: Parts) -> AsyncIterator[None]:
+    """Serve the health and the figures of a worker that is a process of its own."""
+    async with AsyncExitStack() as stack:
+        if built.settings.worker_port is not None:
+            await stack.enter_async_context(_site(built, "WORKER_PORT", built.settings.worker_port))
         yield
 
 
@@ -234,7 +243,9 @@ async def _socket(app: AsyncApp, built: Parts) -> AsyncIterator[Socket]:
 
 
 @asynccontextmanager
-async def _site(built: Parts, app: AsyncApp | None, socket: Socket | None) -> AsyncIterator[None]:
+async def _site(
+    built: Parts, setting: str, port: int, app: AsyncApp | None = None, socket: Socket | None = None
+) -> AsyncIterator[None]:
     """Serve HTTP: health and figures always, Slack's events in HTTP mode."""
     settings = built.settings
     site = http.make_site(lambda: _missing(built.store, socket), settings.http_body_limit)
@@ -249,17 +260,18 @@ async def _site(built: Parts, app: AsyncApp | None, socket: Socket | None) -> As
     )
     await runner.setup()
     try:
-        await _listen(runner, settings)
+        await _listen(runner, setting, port)
         yield
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+async def _listen(runner: web.AppRunner, setting: str, port: int) -> None:
     try:
-        await web.TCPSite(runner, port=settings.port).start()
+        await web.TCPSite(runner, port=port).start()
     except OSError as error:
-        raise WrongSettings(f"PORT cannot be listened on ({error.strerror}): it should be one that is free.") from None
+        sentence = f"{setting} cannot be listened on ({error.strerror}): it should be one that is free."
+        raise WrongSettings(sentence) from None
     log.info("serving", port=runner.addresses[0][1])
 
 
@@ -316,7 +328,7 @@ def run_web() -> None:
 @main.command("worker")
 def run_worker() -> None:
     """Run the half that moves rotations; any number of them can share one REDIS_URL."""
-    _start(worker, shared=True)
+    _start(worker, pages, shared=True)
 
 
 @main.command("check")

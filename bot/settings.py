@@ -106,6 +106,9 @@ class Settings(StoreSettings):
     slack_app_token: Token | None = Field(None, description="the app-level token for Socket Mode: xapp-…")
     slack_signing_secret: SecretStr | None = Field(None, description="the signing secret, for HTTP mode")
     port: int | None = Field(None, ge=0, le=65535, description="a port number, for HTTP: 3000")
+    worker_port: int | None = Field(
+        None, ge=0, le=65535, description="a port number, for the pages of a worker that is a process of its own: 3001"
+    )
     slack_api_url: Address = Field("https://slack.com/api/", description="where Slack's Web API is: https://…/")
     slack_timeout: Limit = Field(
         timedelta(seconds=10),

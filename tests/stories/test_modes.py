@@ -275,6 +275,31 @@ async def test_the_worker_needs_no_socket_and_the_web_half_moves_nothing(bare_st
             await bare_stage.says(card, "waiting for an approver")
 
 
+async def test_a_worker_of_its_own_tells_of_its_steps_at_a_port_of_its_own(bare_stage: Stage, tmp_path: Path) -> None:
+    environ = bare_stage.environ | {"WORKER_PORT": str(free_port())}
+    async with bot_process(environ, tmp_path, "web"), bot_process(environ, tmp_path, "worker"):
+        card = await bare_stage.ask()
+        await bare_stage.give(card)
+        await bare_stage.says(card, "waiting for an approver")
+
+        url = f"http://127.0.0.1:{environ['WORKER_PORT']}"
+        assert await answer_of(f"{url}/readyz") == (200, "ready\n")
+        status, figures = await answer_of(f"{url}/metrics")
+
+    assert status == 200
+    assert 'keyturn_step_seconds_count{outcome="any",step="verify"}' in figures
+    assert 'keyturn_rotations_total{state="AWAITING_APPROVAL"} 1.0' in figures
+
+
+async def test_a_port_that_is_taken_ends_the_worker_with_a_sentence(bare_stage: Stage, tmp_path: Path) -> None:
+    taken = bare_stage.slack.api_url.split(":")[2].split("/")[0]
+
+    status, said = await ran(bare_stage.environ | {"WORKER_PORT": taken}, tmp_path, "worker")
+
+    assert status == 1
+    assert said.splitlines()[-1].startswith("Keyturn cannot start. WORKER_PORT cannot be listened on")
+
+
 @pytest.mark.parametrize("half", ["web", "worker"])
 async def test_a_half_without_a_shared_redis_ends_with_one_sentence(
     bare_stage: Stage, tmp_path: Path, half: str
