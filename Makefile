@@ -23,7 +23,7 @@ comparison: $(READY)  ## what a wrong secret costs callers: by hand, and by the 
 test: $(READY)  ## every test; they wait more than they work, so five processes suit two cores
 	$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
-soak: $(READY)  ## what takes minutes; SOAK_SECONDS says how many seconds each of it (60)
+soak: $(READY)  ## what takes minutes; SOAK_SECONDS says how many seconds each of it (60), SOAK_EXAMPLES how many inputs of a fuzzer (2,000)
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
 
 browser-test: $(READY)  ## a person's stories in the workspace of `make play`, in Chromium

@@ -40,7 +40,7 @@ class Answers:
     async def tell(self, asker: Asker, words: str, *, blocks: list[Any] | None = None) -> None:
         """Tell *asker*. A response URL works anywhere; without one it is a message only they see, or a direct one."""
         content = {"text": words, "blocks": blocks} if blocks else {"text": words}
-        for pause in PAUSES:
+        for pause in PAUSES if asker.person or asker.response_url else ():
             if await self._told(asker, content):
                 return
             await asyncio.sleep(pause)
@@ -51,6 +51,8 @@ class Answers:
         person, channel, url = asker
         if url and await self._respond(url, content):
             return True
+        if not person:
+            return False
         if channel and await self._try(self._client.chat_postEphemeral, channel=channel, user=person, **content):
             return True
         return bool(await self._try(self._client.chat_postMessage, channel=person, **content))

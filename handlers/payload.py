@@ -7,6 +7,18 @@ from bot.outside import sendable
 Json = dict[str, Any]
 
 
+def is_whole(body: Json) -> bool:
+    """Tell whether a payload has the parts that Bolt takes for granted in one of its type."""
+    match body.get("type"):
+        case "block_actions":
+            actions = body.get("actions")
+            return isinstance(actions, list) and bool(actions) and all(isinstance(one, dict) for one in actions)
+        case "view_submission" | "view_closed":
+            return bool(text(body, "view", "type") and text(body, "view", "callback_id"))
+        case kind:
+            return kind is None or isinstance(kind, str)
+
+
 def part(payload: Any, *path: str) -> Json:
     """Return the object at *path*, or an empty one."""
     for name in path:

@@ -22,6 +22,8 @@ class SlackDirectory:
 
     async def person(self, user_id: str) -> Person:
         """Return what Slack says of a member."""
+        if not user_id:
+            raise _away()
         try:
             answer = await self._client.users_info(user=user_id)
         except SlackApiError as error:

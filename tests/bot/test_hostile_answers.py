@@ -66,8 +66,8 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    """Serve what a test puts into `answers`, by path; what is not there is not found."""
+def serving(run: Callable[[Any], Any]) -> Iterator[Server]:
+    """Serve in the loop of *run* what a test puts into `answers`, by path; what is not there is not found."""
     answers: dict[str, tuple[bytes, dict[str, str]]] = {}
 
     async def handle(request: web.Request) -> web.Response:
@@ -77,11 +77,10 @@ def serving() -> Iterator[Server]:
     site = web.Application()
     site.add_routes([web.route("*", "/{path:.*}", handle)])
     server, stack = TestServer(site), AsyncExitStack()
-    with asyncio.Runner() as runner:
-        runner.run(server.start_server())
-        yield Server(runner.run, answers, str(server.make_url("")).rstrip("/"), stack)
-        runner.run(stack.aclose())
-        runner.run(server.close())
+    run(server.start_server())
+    yield Server(run, answers, str(server.make_url("")).rstrip("/"), stack)
+    run(stack.aclose())
+    run(server.close())
 
 
 def control_plane(server: Server, most: int = MOST) -> ControlPlane:
@@ -116,7 +115,7 @@ def stored(rotation: Rotation) -> Rotation:
 
 @amounts(100)
 def test_a_hostile_control_plane_is_read_or_refused_and_its_names_are_shown_harmlessly(many: int, tried: Tried) -> None:
-    with serving() as server:
+    with asyncio.Runner() as runner, serving(runner.run) as server:
         client, refused = control_plane(server), list[str]()
 
         @fuzz(tried, many, tenant=tenants())
@@ -147,7 +146,7 @@ def everything_is_harmless(inventory: Inventory, old: Any) -> None:
 
 @amounts(60)
 def test_a_hostile_answer_to_a_change_is_done_or_uncertain(many: int, tried: Tried) -> None:
-    with serving() as server:
+    with asyncio.Runner() as runner, serving(runner.run) as server:
         client = control_plane(server)
 
         @fuzz(tried, many, body=BODIES)
@@ -167,7 +166,7 @@ def test_a_hostile_answer_to_a_change_is_done_or_uncertain(many: int, tried: Tri
 
 @amounts(60)
 def test_a_probe_of_a_hostile_gateway_proves_nothing_and_never_raises(many: int, tried: Tried) -> None:
-    with serving() as server:
+    with asyncio.Runner() as runner, serving(runner.run) as server:
         settings = {"prod": GatewaySettings(url=server.url, caller_key=SecretStr("ck"))}
         made = Gateways(settings, timeout=5, concurrency=4, now=lambda: NOW, most=MOST)
         gateways = server.run(server.stack.enter_async_context(made))
@@ -192,7 +191,7 @@ def test_a_hostile_status_address_is_looked_at_and_nothing_of_its_text_is_kept(m
     asked = Asked(
         Keys(frozenset({"pk_old"}), frozenset({"pk_new"})), (affected(environment="prod"),), ("m1",), "keyturn-r"
     )
-    with serving() as server:
+    with asyncio.Runner() as runner, serving(runner.run) as server:
         settings = {"prod": GatewaySettings(url=server.url, caller_key=SecretStr("ck"), status_urls=(server.url,))}
         made = StatusPages(settings, timeout=5, now=lambda: NOW, most=MOST)
         pages = server.run(server.stack.enter_async_context(made))

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 from redis import Redis
 
-from bot.__main__ import Parts, front, parts
+from bot.__main__ import Parts
 from bot.errors import AmbiguousKey
 from bot.policy import Action, acceptable
 from bot.rotation import Approval, Rotation, State
-from bot.settings import Settings
 from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE, acceptance_form, picker, secret_form
@@ -25,7 +24,7 @@ from sandbox.slack.person import Person
 from tests.handlers import records as r
 from tests.handlers.cases import STOPS
 from tests.handlers.test_manifest import registered
-from tests.support.stage import KEY, NEW_SECRET, Environment, Stage, stage_of
+from tests.support.stage import KEY, NEW_SECRET, Stage, stage_of
 
 TABLE = """
                         requester colleague approver both member removed guest single external stranger bot gone
@@ -200,10 +199,7 @@ async def house(redis_url: str) -> AsyncIterator[tuple[Stage, Parts]]:
     """Run the half of the bot that people talk to, with everybody there."""
     async with stage_of(redis_url) as stage:
         populated(stage)
-        with Environment(stage.environ):
-            settings = Settings(_env_file=None)
-        async with parts(settings) as built, front(built):
-            stage.built = built
+        async with stage.front() as built:
             yield stage, built
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "2000"))
@@ -80,6 +80,7 @@ def fuzz(tried: Callable[..., None], many: int, **inputs: Any) -> Callable[[Call
             deadline=None,
             derandomize=many < SOAK,
             database=None,
+            phases=[Phase.explicit, Phase.generate],  # what failed is small enough to be read as it is
             suppress_health_check=list(HealthCheck),
         )
         @given(**inputs)

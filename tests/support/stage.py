@@ -89,6 +89,14 @@ class Stage:
             await stack.enter_async_context(front(self.built))
             yield self.built
 
+    @asynccontextmanager
+    async def front(self) -> AsyncIterator[Parts]:
+        """Run the half of the bot that people talk to, and nothing that moves a rotation on."""
+        with Environment(self.environ):
+            settings = Settings(_env_file=None)
+        async with parts(settings) as self.built, front(self.built):
+            yield self.built
+
     # --- what people do ---
 
     async def ask(self, text: str = KEY, who: str = "U_REQUESTER") -> Message:
