@@ -14,8 +14,14 @@ pytestmark = pytest.mark.timeout(600)
 GOLDEN = {
     file.stem: json.loads(file.read_text()) for file in (Path(__file__).parents[1] / "handlers/golden").glob("*.json")
 }
-NAMES = {"U_REQUESTER": "requester", "U_APPROVER": "approver", "U_MEMBER": "member", "S_APPROVERS": "key-approvers"}
-MENTION = re.compile(r"<(?:@|!subteam\^)(\w+)>")
+NAMES = {
+    "U_REQUESTER": "requester",
+    "U_APPROVER": "approver",
+    "U_MEMBER": "member",
+    "S_APPROVERS": "key-approvers",
+    "C_OPS": "ops",
+}
+MENTION = re.compile(r"<(@|#|!subteam\^)(\w+)>")
 DATE = re.compile(r"<!date\^[^>]*>")
 
 
@@ -45,7 +51,7 @@ def said(part: object) -> list[str]:
 
 
 def name_of(mention: re.Match[str]) -> str:
-    return "@" + NAMES[mention[1]]
+    return f"{'#' if mention[1] == '#' else '@'}{NAMES[mention[2]]}"
 
 
 @pytest.fixture

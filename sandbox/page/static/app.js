@@ -18,9 +18,19 @@ class App {
     this.began = false;
     this.seen = new Map();
     this.env = { act: this.acting(), follow: (url) => this.follow(url), focusAgain: (node) => this.focusAgain(node) };
-    this.modals = new Modals(this.env, { close: () => this.live.do("close"), submit: (values) => this.live.do("submit", { values }) });
-    this.live = new Live(new URLSearchParams(location.search).get("as") ?? "U_REQUESTER", (keys) => this.changed(keys), (up) => (at("lost").hidden = up));
-    this.aisix = new Aisix(this.live, { suggest: (text) => this.suggestCommand(text), tell: (text) => this.toast(text) });
+    this.modals = new Modals(this.env, {
+      close: () => this.live.do("close"),
+      submit: (values) => this.live.do("submit", { values }),
+    });
+    this.live = new Live(
+      new URLSearchParams(location.search).get("as") ?? "U_REQUESTER",
+      (keys) => this.changed(keys),
+      (up) => at("lost").toggleAttribute("hidden", up),
+    );
+    this.aisix = new Aisix(this.live, {
+      suggest: (text) => this.suggestCommand(text),
+      tell: (text) => this.toast(text),
+    });
     this.composer = new Composer(at("compose"), "box", (text) => this.send(text, null), { commands: true });
     this.replier = new Composer(at("reply"), "reply-box", (text) => this.send(text, this.thread), {});
     this.listen();
@@ -30,13 +40,16 @@ class App {
     at("person").addEventListener("change", (event) => this.become(event.target.value));
     at("thread-close").addEventListener("click", () => this.openThread(null));
     at("thread").addEventListener("keydown", (event) => event.key === "Escape" && this.openThread(null));
-    document.querySelector(".sides").addEventListener("click", (event) => event.target.dataset.side && this.show(event.target.dataset.side));
+    document
+      .querySelector(".sides")
+      .addEventListener("click", (event) => event.target.dataset.side && this.show(event.target.dataset.side));
   }
 
   /** On a narrow window one side is seen at a time. */
   show(side) {
     document.body.dataset.side = side;
-    for (const button of document.querySelectorAll(".sides button")) button.setAttribute("aria-pressed", String(button.dataset.side === side));
+    for (const button of document.querySelectorAll(".sides button"))
+      button.setAttribute("aria-pressed", String(button.dataset.side === side));
   }
 
   become(person) {
@@ -59,7 +72,9 @@ class App {
   team() {
     const team = this.live.get("team");
     Object.assign(this.env, { me: team.me, names: team.names, people: team.people, groups: team.groups });
-    const choices = team.picker.map((each) => el("option", { value: each.id, selected: each.id === team.me }, each.label));
+    const choices = team.picker.map((each) =>
+      el("option", { value: each.id, selected: each.id === team.me }, each.label),
+    );
     at("person").replaceChildren(...choices);
     at("person").value = team.me;
     if (!team.channels.some((each) => each.id === this.channel)) this.channel = team.channels[0].id;
@@ -74,19 +89,36 @@ class App {
         {},
         el(
           "button",
-          { type: "button", class: marks.join(" "), "data-key": each.id, "aria-current": each.id === this.channel ? "page" : null, onclick: () => this.open(each.id) },
+          {
+            type: "button",
+            class: marks.join(" "),
+            "data-key": each.id,
+            "aria-current": each.id === this.channel ? "page" : null,
+            onclick: () => this.open(each.id),
+          },
           el("span", { class: "hash", "aria-hidden": "true" }, each.app ? (team.away ? "○" : "●") : "#"),
           each.name,
           marks.length > 0 && el("span", { class: "visually-hidden" }, ` (${marks.join(", ")})`),
         ),
       );
     };
-    const listed = (title, some) => some.length && [el("p", { class: "kind", "aria-hidden": "true" }, title), el("ul", { "aria-label": title }, some.map(entry))];
+    const listed = (title, some) =>
+      some.length && [
+        el("p", { class: "kind", "aria-hidden": "true" }, title),
+        el("ul", { "aria-label": title }, some.map(entry)),
+      ];
     const here = team.channels.find((each) => each.id === this.channel);
-    refill(
-      at("channels"),
-      [el("p", { class: "workspace" }, team.workspace), listed("Channels", team.channels.filter((each) => !each.app)), listed("Apps", team.channels.filter((each) => each.app))],
-    );
+    refill(at("channels"), [
+      el("p", { class: "workspace" }, team.workspace),
+      listed(
+        "Channels",
+        team.channels.filter((each) => !each.app),
+      ),
+      listed(
+        "Apps",
+        team.channels.filter((each) => each.app),
+      ),
+    ]);
     at("channel-name").textContent = here.app ? here.name : `# ${here.name}`;
     at("topic").textContent = here.topic;
     this.composer.show(here.app ? null : `Message #${here.name}`, here.closed);
@@ -94,7 +126,10 @@ class App {
 
   /** Whether something was said in a channel, not in a thread, since it was looked at last. */
   unread(channel) {
-    const newest = this.said().filter((each) => each.channel === channel && !each.thread_ts).at(-1)?.ts ?? "0";
+    const newest =
+      this.said()
+        .filter((each) => each.channel === channel && !each.thread_ts)
+        .at(-1)?.ts ?? "0";
     if (channel === this.channel || !this.began) this.seen.set(channel, newest);
     return Number(newest) > Number(this.seen.get(channel) ?? newest);
   }
@@ -113,8 +148,14 @@ class App {
 
   messages(keys, afresh = false) {
     const said = this.said();
-    const here = said.filter((each) => each.channel === this.channel && (!each.thread_ts || each.thread_ts === each.ts));
-    this.list(at("messages"), here.map((each) => this.keyed(each, this.replies(each, said))), afresh || !this.began);
+    const here = said.filter(
+      (each) => each.channel === this.channel && (!each.thread_ts || each.thread_ts === each.ts),
+    );
+    this.list(
+      at("messages"),
+      here.map((each) => this.keyed(each, this.replies(each, said))),
+      afresh || !this.began,
+    );
     if (this.thread) this.replying(said);
     if (this.began) this.announce(keys);
     this.channels(this.live.get("team"));
@@ -122,7 +163,9 @@ class App {
   }
 
   replies(parent, said) {
-    return said.filter((each) => each.thread_ts === parent.ts && each.channel === parent.channel && each.ts !== parent.ts);
+    return said.filter(
+      (each) => each.thread_ts === parent.ts && each.channel === parent.channel && each.ts !== parent.ts,
+    );
   }
 
   keyed(message, replies, alone = false) {
@@ -140,7 +183,12 @@ class App {
   footer(message, replies) {
     const count = `${replies.length} ${replies.length === 1 ? "reply" : "replies"}`;
     const open = () => this.openThread(message.ts);
-    return el("button", { type: "button", class: "replies", "data-key": "replies", onclick: open }, el("strong", {}, count), ` Last reply at ${clock(replies.at(-1).ts)}`);
+    return el(
+      "button",
+      { type: "button", class: "replies", "data-key": "replies", onclick: open },
+      el("strong", {}, count),
+      ` Last reply at ${clock(replies.at(-1).ts)}`,
+    );
   }
 
   /** Draw a list, and stay at its end if the reader was there. */
@@ -165,7 +213,11 @@ class App {
     const parent = said.find((each) => each.ts === this.thread && each.channel === this.channel);
     if (!parent) return this.openThread(null);
     const replies = this.replies(parent, said);
-    this.list(at("replies"), [this.keyed(parent, replies, true), ...replies.map((each) => this.keyed(each, [], true))], afresh);
+    this.list(
+      at("replies"),
+      [this.keyed(parent, replies, true), ...replies.map((each) => this.keyed(each, [], true))],
+      afresh,
+    );
     return this.replier.show("Reply…");
   }
 
@@ -194,12 +246,23 @@ class App {
     return {
       press: async (given, block, message) => {
         if (given.confirm && !(await ask(given.confirm))) return;
-        this.answered(await this.live.do("click", { ...place(message), label: given.text.text, value: given.value, row: block.block_id }));
+        this.answered(
+          await this.live.do("click", {
+            ...place(message),
+            label: given.text.text,
+            value: given.value,
+            row: block.block_id,
+          }),
+        );
       },
       choose: async (given, option, message) => {
-        if (option) this.answered(await this.live.do("choose", { ...place(message), action_id: given.action_id, option: option.value }));
+        if (option)
+          this.answered(
+            await this.live.do("choose", { ...place(message), action_id: given.action_id, option: option.value }),
+          );
       },
-      suggest: async (given, block, query, message) => (await this.live.do("suggest", { ...place(message), action_id: given.action_id, query })).options,
+      suggest: async (given, _block, query, message) =>
+        (await this.live.do("suggest", { ...place(message), action_id: given.action_id, query })).options,
     };
   }
 
@@ -215,7 +278,11 @@ class App {
   }
 
   async send(text, thread_ts) {
-    const result = await this.live.do(text.startsWith("/") ? "command" : "say", { text, channel: this.channel, thread_ts });
+    const result = await this.live.do(text.startsWith("/") ? "command" : "say", {
+      text,
+      channel: this.channel,
+      thread_ts,
+    });
     this.answered(result);
   }
 

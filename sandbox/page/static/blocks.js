@@ -2,18 +2,33 @@
 // what ids are called, and what happens when something is pressed. Without `env.act` all of it is a picture.
 
 import { combo } from "./combo.js";
-import { el, fresh } from "./dom.js";
+import { el, fresh, svg } from "./dom.js";
 import { clock, mrkdwn } from "./mrkdwn.js";
 
 /** Every block that can be drawn; any other is shown as unknown. */
 export const BLOCKS = {
-  actions: (block, env) => el("div", { class: "block actions" }, block.elements.map((each) => element(each, block, env))),
-  context: (block, env) => el("div", { class: "block context" }, block.elements.map((each) => small(each, env))),
+  actions: (block, env) =>
+    el(
+      "div",
+      { class: "block actions" },
+      block.elements.map((each) => element(each, block, env)),
+    ),
+  context: (block, env) =>
+    el(
+      "div",
+      { class: "block context" },
+      block.elements.map((each) => small(each, env)),
+    ),
   divider: () => el("hr", { class: "block divider" }),
   header: (block) => el("h3", { class: "block header" }, block.text.text),
   image: (block) => picture(block),
   input: (block, env) => field(block, env),
-  rich_text: (block, env) => el("div", { class: "block rich" }, block.elements.map((part) => rich(part, env))),
+  rich_text: (block, env) =>
+    el(
+      "div",
+      { class: "block rich" },
+      block.elements.map((part) => rich(part, env)),
+    ),
   section: (block, env) => section(block, env),
   table: (block, env) => table(block, env),
 };
@@ -36,11 +51,17 @@ export function drawBlocks(blocks, env = {}) {
 
 /** Draw a message as it stands in a channel: who, when, and what. */
 export function drawMessage(message, env = {}) {
-  const author = env.people?.[message.user] ?? { name: env.names?.[message.user] ?? "keyturn", bot: message.user !== env.me };
+  const author = env.people?.[message.user] ?? {
+    name: env.names?.[message.user] ?? "keyturn",
+    bot: message.user !== env.me,
+  };
   return el(
     "article",
-    { class: `message${message.only_you ? " only-you" : ""}`, "aria-label": `${author.name}, ${message.ts ? clock(message.ts) : ""}` },
-    message.only_you && el("p", { class: "visibility" }, eye(), "Only visible to you"),
+    {
+      class: `message${message.only_you ? " only-you" : ""}`,
+      "aria-label": `${author.name}, ${message.ts ? clock(message.ts) : ""}`,
+    },
+    message.only_you && el("p", { class: "visibility" }, icon(EYE), "Only visible to you"),
     avatar(author),
     el("div", { class: "said" }, byline(message, author), content(message, env)),
   );
@@ -58,32 +79,29 @@ function byline(message, author) {
 
 /** What a message says: its blocks, or its text where it has none. */
 export function content(message, env) {
-  const body = message.blocks?.length ? drawBlocks(message.blocks, env) : el("div", { class: "block" }, mrkdwn(message.text, env));
+  const body = message.blocks?.length
+    ? drawBlocks(message.blocks, env)
+    : el("div", { class: "block" }, mrkdwn(message.text, env));
   return el("div", { class: "content" }, body, message.edited && el("span", { class: "edited" }, "(edited)"));
 }
 
 function avatar(author) {
-  const letter = author.bot ? key() : author.name.slice(0, 1).toUpperCase();
-  const colour = author.bot ? "bot" : `person-${[...author.name].reduce((sum, char) => sum + char.charCodeAt(0), 0) % 4}`;
+  const letter = author.bot ? icon(KEY) : author.name.slice(0, 1).toUpperCase();
+  const colour = author.bot
+    ? "bot"
+    : `person-${[...author.name].reduce((sum, char) => sum + char.charCodeAt(0), 0) % 4}`;
   return el("span", { class: `avatar ${colour}`, "aria-hidden": "true" }, letter);
 }
 
-function key() {
-  return icon("M14.5 3a6.5 6.5 0 0 0-6.2 8.4L2 17.7V22h5v-2.6h2.4V17h2l1.4-1.4A6.5 6.5 0 1 0 14.5 3Zm2 6.2a1.8 1.8 0 1 1 0-3.6 1.8 1.8 0 0 1 0 3.6Z");
-}
-
-function eye() {
-  return icon("M12 5C6.5 5 2.6 9.300 1.200 12c1.400 2.700 5.300 7 10.800 7s9.400-4.300 10.800-7C21.400 9.300 17.500 5 12 5Zm0 11a4 4 0 1 1 0-8 4 4 0 0 1 0 8Z");
-}
+const KEY =
+  "M14.5 3a6.5 6.5 0 0 0-6.2 8.4L2 17.7V22h5v-2.6h2.4V17h2l1.4-1.4" +
+  "A6.5 6.5 0 1 0 14.5 3Zm2 6.2a1.8 1.8 0 1 1 0-3.6 1.8 1.8 0 0 1 0 3.6Z";
+const EYE =
+  "M12 5C6.5 5 2.6 9.3 1.2 12c1.4 2.7 5.3 7 10.8 7s9.4-4.3 10.8-7C21.4 9.3 17.5 5 12 5Z" +
+  "m0 11a4 4 0 1 1 0-8 4 4 0 0 1 0 8Z";
 
 function icon(path) {
-  const holder = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  holder.setAttribute("viewBox", "0 0 24 24");
-  holder.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  line.setAttribute("d", path);
-  holder.append(line);
-  return holder;
+  return svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: path }));
 }
 
 function unknown(what) {
@@ -112,7 +130,12 @@ function section(block, env) {
       "div",
       { class: "text" },
       block.text && el("div", {}, words(block.text, env)),
-      block.fields && el("div", { class: "fields" }, block.fields.map((each) => el("div", {}, words(each, env)))),
+      block.fields &&
+        el(
+          "div",
+          { class: "fields" },
+          block.fields.map((each) => el("div", {}, words(each, env))),
+        ),
     ),
     block.accessory && el("div", { class: "accessory" }, element(block.accessory, block, env)),
   );
@@ -127,11 +150,31 @@ function table(block, env) {
   const [head, ...rows] = block.rows;
   const columns = block.column_settings ?? [];
   const aligned = (place) => `${columns[place]?.align ?? "left"}${columns[place]?.is_wrapped ? " wrapped" : ""}`;
-  const line = (cells, tag) => el("tr", {}, cells.map((each, place) => el(tag, { class: aligned(place), scope: tag === "th" && "col" }, cell(each, env))));
+  const line = (cells, tag) =>
+    el(
+      "tr",
+      {},
+      cells.map((each, place) => el(tag, { class: aligned(place), scope: tag === "th" && "col" }, cell(each, env))),
+    );
   return el(
     "div",
-    { class: "block table", tabindex: 0, role: "group", "aria-label": `Table: ${head.map((each) => cell(each, env)).join(", ")}`, "data-key": `table/${block.block_id ?? ""}` },
-    el("table", {}, el("thead", {}, line(head, "th")), el("tbody", {}, rows.map((row) => line(row, "td")))),
+    {
+      class: "block table",
+      tabindex: 0,
+      role: "group",
+      "aria-label": `Table: ${head.map((each) => cell(each, env)).join(", ")}`,
+      "data-key": `table/${block.block_id ?? ""}`,
+    },
+    el(
+      "table",
+      {},
+      el("thead", {}, line(head, "th")),
+      el(
+        "tbody",
+        {},
+        rows.map((row) => line(row, "td")),
+      ),
+    ),
   );
 }
 
@@ -140,11 +183,36 @@ function cell(given, env) {
 }
 
 const RICH = {
-  rich_text_section: (part, env) => el("p", {}, part.elements.map((each) => run(each, env))),
-  rich_text_quote: (part, env) => el("blockquote", {}, part.elements.map((each) => run(each, env))),
-  rich_text_preformatted: (part, env) => el("pre", {}, part.elements.map((each) => run(each, env))),
+  rich_text_section: (part, env) =>
+    el(
+      "p",
+      {},
+      part.elements.map((each) => run(each, env)),
+    ),
+  rich_text_quote: (part, env) =>
+    el(
+      "blockquote",
+      {},
+      part.elements.map((each) => run(each, env)),
+    ),
+  rich_text_preformatted: (part, env) =>
+    el(
+      "pre",
+      {},
+      part.elements.map((each) => run(each, env)),
+    ),
   rich_text_list: (part, env) =>
-    el(part.style === "ordered" ? "ol" : "ul", {}, part.elements.map((each) => el("li", {}, each.elements.map((one) => run(one, env))))),
+    el(
+      part.style === "ordered" ? "ol" : "ul",
+      {},
+      part.elements.map((each) =>
+        el(
+          "li",
+          {},
+          each.elements.map((one) => run(one, env)),
+        ),
+      ),
+    ),
 };
 
 function rich(part, env) {
@@ -165,14 +233,21 @@ const STYLED = { bold: "strong", italic: "em", strike: "s", code: "code" };
 
 function run(given, env) {
   const drawn = (RUNS[given.type] ?? unknown("rich text"))(given, env);
-  return Object.keys(STYLED).reduce((inner, style) => (given.style?.[style] ? el(STYLED[style], {}, inner) : inner), drawn);
+  return Object.keys(STYLED).reduce(
+    (inner, style) => (given.style?.[style] ? el(STYLED[style], {}, inner) : inner),
+    drawn,
+  );
 }
 
 function button(given, block, env) {
   const press = () => env.act?.press(given, block, env.message);
   const label = given.accessibility_label;
   const look = `button ${given.style ?? ""}`.trim();
-  return el("button", { type: "button", class: look, "aria-label": label, onclick: press, "data-key": named(given) }, given.text.text);
+  return el(
+    "button",
+    { type: "button", class: look, "aria-label": label, onclick: press, "data-key": named(given) },
+    given.text.text,
+  );
 }
 
 function menu(given, block, env) {
@@ -181,24 +256,44 @@ function menu(given, block, env) {
     label: block.label?.text ?? given.placeholder?.text ?? "Choose",
     chosen: env.form?.chosen(block, given) ?? [],
     suggest: (query) => env.act?.suggest(given, block, query, env.message) ?? [],
-    changed: (options) => (env.form && block.type === "input" ? env.form.put(block, given, options) : env.act?.choose(given, options[0], env.message)),
+    changed: (options) => chose(options, given, block, env),
     described: env.form?.described(block),
     id: env.form?.id(block),
     invalid: Boolean(env.form?.errors[block.block_id]),
   });
 }
 
+/** In a form a choice waits to be sent; in a message the app hears of it at once. */
+function chose(options, given, block, env) {
+  if (env.form && block.type === "input") env.form.put(block, given, options);
+  else env.act?.choose(given, options[0], env.message);
+}
+
 function box(given, block, env) {
   const form = env.form;
   const typed = form?.typed(block, given) ?? given.initial_value ?? "";
-  const common = { id: form?.id(block), class: "box", "aria-describedby": form?.described(block), "data-key": named(given) };
-  const more = { autocomplete: "off", spellcheck: "false", autocapitalize: "off", placeholder: given.placeholder?.text };
-  const checked = { "aria-invalid": form?.errors[block.block_id] ? "true" : null, "aria-required": block.optional ? null : "true" };
+  const common = {
+    id: form?.id(block),
+    class: "box",
+    "aria-describedby": form?.described(block),
+    "data-key": named(given),
+  };
+  const more = {
+    autocomplete: "off",
+    spellcheck: "false",
+    autocapitalize: "off",
+    placeholder: given.placeholder?.text,
+  };
+  const checked = {
+    "aria-invalid": form?.errors[block.block_id] ? "true" : null,
+    "aria-required": block.optional ? null : "true",
+  };
   const node = el(given.multiline ? "textarea" : "input", { ...common, ...more, ...checked });
   const left = el("span", { class: "remaining", "aria-live": "polite" });
   node.value = typed;
   const count = () => remaining(left, given, node.value);
-  node.addEventListener("input", () => (form?.put(block, given, node.value), count()));
+  node.addEventListener("input", () => form?.put(block, given, node.value));
+  node.addEventListener("input", count);
   count();
   return el("span", { class: "boxed" }, node, left);
 }
@@ -210,11 +305,14 @@ function remaining(left, given, typed) {
   left.classList.toggle("over", rest < 0);
 }
 
+/** A form that nobody sends: an input block in a message. */
+const BLANK = { errors: {}, described: () => null, typed: () => undefined, chosen: () => [], put: () => null };
+
 function field(block, env) {
   const id = env.form?.id(block) ?? fresh("field");
   const wrong = env.form?.errors[block.block_id];
   const optional = block.optional && !/\(optional\)\s*$/i.test(block.label.text);
-  const inner = { ...env, form: env.form ?? { id: () => id, errors: {}, described: () => null, typed: () => undefined, chosen: () => [], put() {} } };
+  const inner = { ...env, form: env.form ?? { ...BLANK, id: () => id } };
   return el(
     "div",
     { class: wrong ? "block field wrong" : "block field" },

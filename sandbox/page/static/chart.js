@@ -9,11 +9,24 @@ const FOOT = 2;
 /** Draw *seconds*, oldest first: `{served: {mark: count}, failed}`. */
 export function chart(seconds, colours, most) {
   const bars = seconds.map((second, place) => bar(second, place, seconds.length, colours, most));
-  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", class: "chart", role: "img", "aria-label": said(seconds) }, grid(), bars);
+  return svg(
+    "svg",
+    {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      class: "chart",
+      role: "img",
+      "aria-label": said(seconds),
+    },
+    grid(),
+    bars,
+  );
 }
 
 function grid() {
-  return [0.25, 0.5, 0.75].map((part) => svg("line", { x1: 0, x2: WIDTH, y1: HEIGHT * part, y2: HEIGHT * part, class: "grid" }));
+  return [0.25, 0.5, 0.75].map((part) =>
+    svg("line", { x1: 0, x2: WIDTH, y1: HEIGHT * part, y2: HEIGHT * part, class: "grid" }),
+  );
 }
 
 function bar(second, place, count, colours, most) {
@@ -24,7 +37,12 @@ function bar(second, place, count, colours, most) {
     foot -= height;
     return amount > 0 && svg("rect", { x: place * width + 0.75, y: foot, width: width - 1.5, height, class: look });
   };
-  return [part(second.failed, "failed"), Object.entries(second.served).sort().map(([mark, amount]) => part(amount, `served ${colours(mark)}`))];
+  return [
+    part(second.failed, "failed"),
+    Object.entries(second.served)
+      .sort()
+      .map(([mark, amount]) => part(amount, `served ${colours(mark)}`)),
+  ];
 }
 
 /** The same in a sentence. */

@@ -4,118 +4,208 @@ import { el, fresh } from "./dom.js";
 
 const PAUSE = 150;
 
-/** Draw a select element. `how`: label, chosen, suggest(query), changed(options), key, id, described. */
+/** Draw a select element. `how`: label, chosen, suggest(query), changed(options), key, id, described, invalid. */
 export function combo(given, how) {
-  const several = given.type.startsWith("multi_");
-  const external = given.type.endsWith("external_select");
-  const all = [...(given.options ?? []), ...(given.option_groups ?? []).flatMap((group) => group.options)];
-  const state = { chosen: [...how.chosen], shown: [], at: -1, asked: 0 };
+  return new Combo(given, how).node;
+}
 
-  const list = el("ul", { role: "listbox", id: fresh("list"), class: "options", hidden: true, "aria-label": how.label, "aria-multiselectable": several ? "true" : null });
-  const input = el("input", {
-    id: how.id, role: "combobox", type: "text", class: "box", autocomplete: "off", spellcheck: "false",
-    "aria-label": how.id ? null : how.label, "aria-expanded": "false", "aria-controls": list.id, "aria-autocomplete": "list",
-    "aria-describedby": how.described, "aria-invalid": how.invalid ? "true" : null, "data-key": how.key,
-    placeholder: given.placeholder?.text ?? "",
-  });
-  const chips = el("span", { class: "chips" });
-  const status = el("span", { class: "visually-hidden", role: "status" });
-  const box = el("span", { class: several ? "combo several" : "combo" }, chips, input, list, status);
+class Combo {
+  constructor(given, how) {
+    this.how = how;
+    this.several = given.type.startsWith("multi_");
+    this.external = given.type.endsWith("external_select");
+    this.all = [...(given.options ?? []), ...(given.option_groups ?? []).flatMap((group) => group.options)];
+    this.chosen = [...how.chosen];
+    this.shown = [];
+    this.at = -1;
+    this.turn = 0;
+    this.list = this.makeList();
+    this.input = this.makeInput(given);
+    this.chips = el("span", { class: "chips" });
+    this.status = el("span", { class: "visually-hidden", role: "status" });
+    const look = this.several ? "combo several" : "combo";
+    this.node = el("span", { class: look }, this.chips, this.input, this.list, this.status);
+    this.listen();
+    this.drawChosen();
+  }
 
-  const close = () => {
-    list.hidden = true;
-    state.at = -1;
-    input.setAttribute("aria-expanded", "false");
-    input.removeAttribute("aria-activedescendant");
-    if (!several) input.value = state.chosen[0]?.text.text ?? "";
-  };
+  makeList() {
+    return el("ul", {
+      role: "listbox",
+      id: fresh("list"),
+      class: "options",
+      hidden: true,
+      "aria-label": this.how.label,
+      "aria-multiselectable": this.several ? "true" : null,
+    });
+  }
 
-  const look = async (query) => {
-    const turn = ++state.asked;
-    const found = external ? await how.suggest(query) : all.filter((option) => matches(option, query));
-    if (turn !== state.asked || document.activeElement !== input) return;
-    state.shown = found ?? [];
-    state.at = state.shown.length && query ? 0 : -1;
-    show();
-  };
+  makeInput(given) {
+    const { id, label, described, invalid, key } = this.how;
+    return el("input", {
+      id,
+      role: "combobox",
+      type: "text",
+      class: "box",
+      autocomplete: "off",
+      spellcheck: "false",
+      placeholder: given.placeholder?.text ?? "",
+      "aria-label": id ? null : label,
+      "aria-expanded": "false",
+      "aria-controls": this.list.id,
+      "aria-autocomplete": "list",
+      "aria-describedby": described,
+      "aria-invalid": invalid ? "true" : null,
+      "data-key": key,
+    });
+  }
 
-  const show = () => {
-    const rows = state.shown.map((option, place) => row(option, place));
-    list.replaceChildren(...(rows.length ? rows : [el("li", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "No results")]));
-    list.hidden = false;
-    input.setAttribute("aria-expanded", "true");
-    status.textContent = `${rows.length} results`;
-    mark();
-  };
+  listen() {
+    this.input.addEventListener("keydown", (event) => this.pressed(event));
+    this.input.addEventListener("input", () => this.typed());
+    this.input.addEventListener("click", () => this.list.hidden && this.look(""));
+    this.input.addEventListener("focus", () => !this.several && this.input.select());
+    this.input.addEventListener("blur", () => this.close());
+  }
 
-  const row = (option, place) =>
-    el(
+  /** A key that means something here does that and nothing else. */
+  pressed(event) {
+    const act = KEYS[event.key];
+    if (!act || act(this) === false) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** What is listed belongs to what was typed before: Enter must not take it any more. */
+  typed() {
+    clearTimeout(this.pause);
+    this.at = -1;
+    this.mark();
+    if (this.external) this.pause = setTimeout(() => this.look(this.input.value), PAUSE);
+    else this.look(this.input.value);
+  }
+
+  /** Find what fits; an answer that comes after a later question, or after the reader has gone, is dropped. */
+  async look(query) {
+    this.turn += 1;
+    const turn = this.turn;
+    const found = this.external ? await this.how.suggest(query) : this.all.filter((option) => matches(option, query));
+    if (turn !== this.turn || document.activeElement !== this.input) return;
+    this.shown = found ?? [];
+    this.at = this.shown.length && query ? 0 : -1;
+    this.open();
+  }
+
+  open() {
+    const rows = this.shown.map((option, place) => this.row(option, place));
+    this.list.replaceChildren(...(rows.length ? rows : [nothing()]));
+    this.list.hidden = false;
+    this.input.setAttribute("aria-expanded", "true");
+    this.status.textContent = `${rows.length} results`;
+    this.mark();
+  }
+
+  close() {
+    this.list.hidden = true;
+    this.at = -1;
+    this.input.setAttribute("aria-expanded", "false");
+    this.input.removeAttribute("aria-activedescendant");
+    if (!this.several) this.input.value = this.chosen[0]?.text.text ?? "";
+  }
+
+  row(option, place) {
+    const take = (event) => {
+      event.preventDefault();
+      this.take(option);
+    };
+    return el(
       "li",
-      { role: "option", id: `${list.id}-${place}`, "aria-selected": String(holds(state.chosen, option)), onmousedown: (event) => (event.preventDefault(), take(option)) },
+      {
+        role: "option",
+        id: `${this.list.id}-${place}`,
+        "aria-selected": String(holds(this.chosen, option)),
+        onmousedown: take,
+      },
       el("span", {}, option.text.text),
       option.description && el("small", {}, option.description.text),
     );
+  }
 
-  const mark = () => {
-    [...list.children].forEach((each, place) => each.classList.toggle("at", place === state.at));
-    if (state.at < 0) return input.removeAttribute("aria-activedescendant");
-    input.setAttribute("aria-activedescendant", `${list.id}-${state.at}`);
-    return list.children[state.at]?.scrollIntoView({ block: "nearest" });
-  };
+  mark() {
+    for (const [place, row] of [...this.list.children].entries()) row.classList.toggle("at", place === this.at);
+    if (this.at < 0) {
+      this.input.removeAttribute("aria-activedescendant");
+      return;
+    }
+    this.input.setAttribute("aria-activedescendant", `${this.list.id}-${this.at}`);
+    this.list.children[this.at]?.scrollIntoView({ block: "nearest" });
+  }
 
-  const take = (option) => {
-    if (!several) state.chosen = [option];
-    else state.chosen = holds(state.chosen, option) ? without(state.chosen, option) : [...state.chosen, option];
-    if (several) input.value = "";
-    tell();
-    if (several) look("");
-    else close();
-  };
+  step(by) {
+    const count = this.shown.length;
+    if (this.list.hidden) {
+      this.look(this.input.value);
+    } else if (count) {
+      this.at = (this.at + by + count) % count;
+      this.mark();
+    }
+  }
 
-  const tell = () => {
-    if (several) chips.replaceChildren(...state.chosen.map(chip));
-    how.changed(state.chosen);
-  };
+  take(option) {
+    if (!this.several) this.choose([option]);
+    else if (holds(this.chosen, option)) this.choose(without(this.chosen, option));
+    else this.choose([...this.chosen, option]);
+    if (!this.several) this.close();
+    else {
+      this.input.value = "";
+      this.look("");
+    }
+  }
 
-  const chip = (option) => {
-    const drop = () => ((state.chosen = without(state.chosen, option)), tell(), input.focus());
-    return el("span", { class: "chip" }, option.text.text, el("button", { type: "button", "aria-label": `Remove ${option.text.text}`, onclick: drop }, "×"));
-  };
+  choose(options) {
+    this.chosen = options;
+    this.drawChosen();
+    this.how.changed(options);
+  }
 
-  const step = (by) => {
-    if (list.hidden) return look(input.value);
-    const count = state.shown.length;
-    state.at = count ? (state.at + by + count) % count : -1;
-    return mark();
-  };
+  drawChosen() {
+    if (this.several) this.chips.replaceChildren(...this.chosen.map((option) => this.chip(option)));
+    else this.input.value = this.chosen[0]?.text.text ?? "";
+  }
 
-  const KEYS = {
-    ArrowDown: () => step(1),
-    ArrowUp: () => step(-1),
-    Enter: () => (list.hidden ? false : (state.at >= 0 && take(state.shown[state.at]), true)),
-    Escape: () => (list.hidden ? false : (close(), true)),
-    Backspace: () => (several && !input.value && state.chosen.length ? ((state.chosen = state.chosen.slice(0, -1)), tell(), true) : false),
-  };
-  input.addEventListener("keydown", (event) => {
-    const done = KEYS[event.key]?.();
-    if (done === false || !KEYS[event.key]) return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  let pause;
-  input.addEventListener("input", () => {
-    clearTimeout(pause);
-    pause = setTimeout(() => look(input.value), external ? PAUSE : 0);
-  });
-  input.addEventListener("click", () => list.hidden && look(""));
-  input.addEventListener("focus", () => !several && input.select());
-  input.addEventListener("blur", close);
-
-  if (several) chips.replaceChildren(...state.chosen.map(chip));
-  else input.value = state.chosen[0]?.text.text ?? "";
-  return box;
+  chip(option) {
+    const drop = () => {
+      this.choose(without(this.chosen, option));
+      this.input.focus();
+    };
+    const button = el("button", { type: "button", "aria-label": `Remove ${option.text.text}`, onclick: drop }, "×");
+    return el("span", { class: "chip" }, option.text.text, button);
+  }
 }
 
+/** What a key does; false leaves it to the page. */
+const KEYS = {
+  ArrowDown: (menu) => menu.step(1),
+  ArrowUp: (menu) => menu.step(-1),
+  Enter: (menu) => {
+    if (menu.list.hidden) return false;
+    if (menu.at >= 0) menu.take(menu.shown[menu.at]);
+    return true;
+  },
+  Escape: (menu) => {
+    if (menu.list.hidden) return false;
+    menu.close();
+    return true;
+  },
+  Backspace: (menu) => {
+    if (!menu.several || menu.input.value || !menu.chosen.length) return false;
+    menu.choose(menu.chosen.slice(0, -1));
+    return true;
+  },
+};
+
+const nothing = () =>
+  el("li", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "No results");
 const matches = (option, query) => option.text.text.toLowerCase().includes(query.toLowerCase());
 const holds = (chosen, option) => chosen.some((each) => each.value === option.value);
 const without = (chosen, option) => chosen.filter((each) => each.value !== option.value);

@@ -1,6 +1,6 @@
 // The message box: what one types is said, or, beginning with a slash, done.
 
-import { el } from "./dom.js";
+import { el, instead } from "./dom.js";
 
 const COMMAND = "/rotate-key";
 const WORDS = [
@@ -17,10 +17,23 @@ export class Composer {
     this.send = send;
     this.commands = commands;
     this.hints = el("ul", { class: "hints", id: `${id}-hints`, hidden: true });
-    this.box = el("textarea", { id, rows: 1, autocomplete: "off", "aria-describedby": commands ? this.hints.id : null, onkeydown: (event) => this.key(event), oninput: () => this.grow() });
+    this.box = el("textarea", {
+      id,
+      rows: 1,
+      autocomplete: "off",
+      "aria-describedby": commands ? this.hints.id : null,
+      onkeydown: (event) => this.key(event),
+      oninput: () => this.grow(),
+    });
     this.label = el("label", { for: id, class: "visually-hidden" }, "Message");
     this.button = el("button", { type: "submit", class: "send", "aria-label": "Send" }, "➤");
-    this.form = el("form", { class: "composer", onsubmit: (event) => (event.preventDefault(), this.go()) }, this.label, this.box, this.button);
+    this.form = el(
+      "form",
+      { class: "composer", onsubmit: instead(() => this.go()) },
+      this.label,
+      this.box,
+      this.button,
+    );
     this.closed = el("p", { class: "closed", hidden: true });
     holder.append(this.hints, this.form, this.closed);
   }
@@ -73,7 +86,10 @@ export class Composer {
   /** While a command is typed, show what there is, as Slack does. */
   hint() {
     const typed = this.box.value;
-    const fitting = this.commands && typed.startsWith("/") ? WORDS.filter(([command]) => command.startsWith(typed.trim()) || typed === "/") : [];
+    const fitting =
+      this.commands && typed.startsWith("/")
+        ? WORDS.filter(([command]) => command.startsWith(typed.trim()) || typed === "/")
+        : [];
     this.hints.hidden = !fitting.length;
     this.hints.replaceChildren(...fitting.map(([command, what]) => el("li", {}, el("code", {}, command), " ", what)));
   }

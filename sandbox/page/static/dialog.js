@@ -1,14 +1,18 @@
 // What lies over the page: the question before a button counts, and the app's forms.
 
 import { drawBlocks } from "./blocks.js";
-import { el, fresh } from "./dom.js";
+import { el, fresh, instead } from "./dom.js";
 
 /** Ask before a button counts; tells whether the answer was yes. */
 export function ask(dialog) {
   return new Promise((answer) => {
     const shown = el("dialog", { class: "dialog confirm", ...titled() });
-    const say = (yes) => () => (shown.close(), shown.remove(), answer(yes));
-    shown.addEventListener("cancel", (event) => (event.preventDefault(), say(false)()));
+    const say = (yes) => () => {
+      shown.close();
+      shown.remove();
+      answer(yes);
+    };
+    shown.addEventListener("cancel", instead(say(false)));
     shown.append(...confirmation(dialog, shown.getAttribute("aria-labelledby"), say));
     document.body.append(shown);
     shown.showModal();
@@ -24,7 +28,11 @@ export function confirmation(dialog, title, say = () => null) {
       "footer",
       {},
       el("button", { type: "button", class: "button", onclick: say(false), autofocus: true }, dialog.deny.text),
-      el("button", { type: "button", class: `button ${dialog.style ?? "primary"}`, onclick: say(true) }, dialog.confirm.text),
+      el(
+        "button",
+        { type: "button", class: `button ${dialog.style ?? "primary"}`, onclick: say(true) },
+        dialog.confirm.text,
+      ),
     ),
   ];
 }
@@ -48,7 +56,8 @@ export class Form {
   id = (block) => `${this.view.id ?? "view"}-${block.block_id}`;
   key = (block, element) => `${block.block_id}/${element.action_id}`;
   typed = (block, element) => this.values[this.key(block, element)];
-  chosen = (block, element) => this.values[this.key(block, element)] ?? [element.initial_option ?? element.initial_options ?? []].flat();
+  chosen = (block, element) =>
+    this.values[this.key(block, element)] ?? [element.initial_option ?? element.initial_options ?? []].flat();
 
   put = (block, element, value) => {
     this.values[this.key(block, element)] = value;
@@ -62,7 +71,9 @@ export class Form {
   /** What Slack's client checks before it sends a form. */
   check() {
     const inputs = this.view.blocks.filter((block) => block.type === "input");
-    this.errors = Object.fromEntries(inputs.map((block) => [block.block_id, this.#wrong(block)]).filter(([, wrong]) => wrong));
+    this.errors = Object.fromEntries(
+      inputs.map((block) => [block.block_id, this.#wrong(block)]).filter(([, wrong]) => wrong),
+    );
     return Object.keys(this.errors).length === 0;
   }
 
@@ -70,7 +81,9 @@ export class Form {
     const value = this.#value(block);
     const most = block.element.max_length ?? 3000;
     if (!value.length) return block.optional ? "" : "Please complete this required field.";
-    return typeof value === "string" && value.length > most ? `This field can hold ${most} characters; there are ${value.length}.` : "";
+    return typeof value === "string" && value.length > most
+      ? `This field can hold ${most} characters; there are ${value.length}.`
+      : "";
   }
 
   #value(block) {
@@ -88,7 +101,7 @@ export class Form {
 function plain(value, element) {
   if (typeof value === "string") return value;
   const options = value.map((option) => option.value);
-  return element.type.startsWith("multi_") ? options : options[0] ?? "";
+  return element.type.startsWith("multi_") ? options : (options[0] ?? "");
 }
 
 /** The parts of a modal: title, blocks, and what to press. */
@@ -98,7 +111,7 @@ export function modalParts(form, env, { close, submit, title }) {
     el("header", {}, el("h2", { id: title }, view.title.text), cross(close)),
     el(
       "form",
-      { novalidate: true, onsubmit: (event) => (event.preventDefault(), submit?.()) },
+      { novalidate: true, onsubmit: instead(() => submit?.()) },
       el(
         "div",
         { class: "body", tabindex: "-1" },
@@ -108,8 +121,23 @@ export function modalParts(form, env, { close, submit, title }) {
       el(
         "footer",
         {},
-        el("button", { type: "button", class: "button", onclick: close, "data-key": "close" }, view.close?.text ?? "Cancel"),
-        view.submit && el("button", { type: "submit", class: "button primary", "data-key": "submit", "aria-busy": form.busy ? "true" : null, disabled: form.busy }, view.submit.text),
+        el(
+          "button",
+          { type: "button", class: "button", onclick: close, "data-key": "close" },
+          view.close?.text ?? "Cancel",
+        ),
+        view.submit &&
+          el(
+            "button",
+            {
+              type: "submit",
+              class: "button primary",
+              "data-key": "submit",
+              "aria-busy": form.busy ? "true" : null,
+              disabled: form.busy,
+            },
+            view.submit.text,
+          ),
       ),
     ),
   ];
@@ -124,7 +152,7 @@ export class Modals {
     this.typed = new Map();
     this.title = fresh("title");
     this.dialog = el("dialog", { class: "dialog modal", "aria-labelledby": this.title });
-    this.dialog.addEventListener("cancel", (event) => (event.preventDefault(), this.close()));
+    this.dialog.addEventListener("cancel", instead(this.close));
     document.body.append(this.dialog);
   }
 
@@ -154,12 +182,18 @@ export class Modals {
   }
 
   #draw() {
-    this.dialog.replaceChildren(...modalParts(this.form, this.env, { close: this.close, submit: this.submit, title: this.title }));
+    this.dialog.replaceChildren(
+      ...modalParts(this.form, this.env, { close: this.close, submit: this.submit, title: this.title }),
+    );
   }
 
   #first() {
     const wrong = this.dialog.querySelector("[aria-invalid=true]");
-    (wrong ?? this.dialog.querySelector(".field input, .field textarea") ?? this.dialog.querySelector("footer button"))?.focus();
+    (
+      wrong ??
+      this.dialog.querySelector(".field input, .field textarea") ??
+      this.dialog.querySelector("footer button")
+    )?.focus();
   }
 
   close = () => this.acts.close();

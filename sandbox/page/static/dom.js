@@ -23,6 +23,12 @@ function set(node, name, value) {
   else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
 }
 
+/** An event's answer that replaces the browser's own. */
+export const instead = (act) => (event) => {
+  event.preventDefault();
+  act();
+};
+
 /** Replace what *node* holds, and give the focus back to what had it, where that is still there. */
 export function refill(node, ...children) {
   const held = node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
@@ -35,7 +41,9 @@ export function align(node, wanted) {
   const there = new Map([...node.children].map((child) => [child.dataset.item, child]));
   const next = wanted.map(([key, content, make]) => same(there.get(key), content) ?? stamped(make(), key, content));
   for (const child of [...node.children]) if (!next.includes(child)) swap(child, next);
-  next.forEach((child, place) => node.children[place] !== child && node.insertBefore(child, node.children[place] ?? null));
+  for (const [place, child] of next.entries()) {
+    if (node.children[place] !== child) node.insertBefore(child, node.children[place] ?? null);
+  }
 }
 
 function same(child, content) {

@@ -33,7 +33,12 @@ export class Live {
     this.standing(false);
     for (const answer of this.waiting.values()) answer({ refused: "The sandbox does not answer." });
     this.waiting.clear();
-    setTimeout(() => (this.items.clear(), this.#open(this.person)), 1000);
+    setTimeout(() => this.#again(), 1000);
+  }
+
+  #again() {
+    this.items.clear();
+    this.#open(this.person);
   }
 
   #heard(told) {
@@ -59,7 +64,10 @@ export class Live {
 
   /** The items whose key begins with *prefix*, in the order of their keys. */
   all(prefix) {
-    return [...this.items].filter(([key]) => key.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => item);
+    return [...this.items]
+      .filter(([key]) => key.startsWith(prefix))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, item]) => item);
   }
 
   get(key) {

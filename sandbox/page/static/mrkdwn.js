@@ -27,7 +27,11 @@ function paragraphs(text, env) {
     const said = lines.map((line) => line.replace(QUOTE, "")).join("\n");
     const quoted = QUOTE.test(lines[0]);
     if (quoted) nodes.push(el("blockquote", {}, inline(said, env)));
-    else nodes.push(...(nodes.length && nodes.at(-1).tagName !== "BLOCKQUOTE" ? ["\n"] : []), ...inline(lines.join("\n"), env));
+    else
+      nodes.push(
+        ...(nodes.length && nodes.at(-1).tagName !== "BLOCKQUOTE" ? ["\n"] : []),
+        ...inline(lines.join("\n"), env),
+      );
   }
   return nodes;
 }
@@ -69,7 +73,8 @@ function specially(special, env) {
   if (target.startsWith("@")) return mention("@", target.slice(1), label, env);
   if (target.startsWith("#")) return mention("#", target.slice(1), label, env);
   if (target.startsWith("!date^")) return date(target, label, env);
-  if (target.startsWith("!subteam^")) return mention("@", target.slice("!subteam^".length), label?.replace(/^@/, ""), env);
+  if (target.startsWith("!subteam^"))
+    return mention("@", target.slice("!subteam^".length), label?.replace(/^@/, ""), env);
   if (target.startsWith("!")) return mention("@", target.slice(1), label, env);
   return link(decoded(target), decoded(label ?? target.replace(/^mailto:/, "")), env);
 }

@@ -13,7 +13,10 @@ function kept() {
 
 const asked = new URLSearchParams(location.search).get("theme");
 const current = () => asked ?? kept() ?? (dark.matches ? "dark" : "light");
-const apply = (theme) => (document.documentElement.dataset.theme = theme);
+
+function apply(theme) {
+  document.documentElement.dataset.theme = theme;
+}
 
 apply(current());
 dark.addEventListener("change", () => apply(current()));
