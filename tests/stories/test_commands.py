@@ -63,7 +63,7 @@ async def test_where_the_bot_is_not_in_the_channel_the_person_is_told_to_invite_
 
 @pytest.mark.parametrize(
     ("who", "words"),
-    [("U_GUEST", "Guests cannot use Keyturn."), ("U_STRANGER", "Only members of this workspace can use Keyturn")],
+    [("U_GUEST", "Guests cannot use Keyturn."), ("U_STRANGER", "Keyturn serves the workspace that it is installed in")],
 )
 async def test_guests_and_members_of_other_workspaces_are_told_no(stage: Stage, who: str, words: str) -> None:
     await stage.slack.person(who).command(KEY)
