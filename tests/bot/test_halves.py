@@ -87,6 +87,24 @@ def test_the_replacement_is_the_key_of_the_newest_secret_and_of_two_the_one_in_u
     assert one([on("m1", "pk_new")], keys=(OLD, twin, NEW)).replacement == NEW
 
 
+def test_a_copy_that_somebody_made_of_a_replacement_is_not_its_own_and_hides_nothing():
+    copy = key("pk_copy", f"{NEW.display_name} copy")
+    half = one([on("m1", "pk_new"), on("m2", "pk_copy")], keys=(OLD, NEW, copy))
+
+    assert half.kind is Kind.MOVED
+    assert half.keys == (NEW,)
+    assert [m.id for m in half.moved] == ["m1"]
+
+
+def test_a_key_that_people_named_and_a_rotation_replaced_has_replaced_nothing_itself():
+    custom = key("pk_new", f"Brand new {ID}")
+    later = key("pk_late", f"Brand new {ID} (2026-12-01 rbbbbb3)")
+
+    assert one([on("m1", "pk_new")], (custom, later)).kind is Kind.FINISHED
+    halves = rotations_seen(inventory([on("m1", "pk_new")], (custom, later)))
+    assert [(half.rotation, half.kind) for half in halves] == [(ID, Kind.FINISHED), ("rbbbbb3", Kind.UNUSED)]
+
+
 @pytest.mark.parametrize(
     "name", ["OpenAI production", "OpenAI production (reserve)", "OpenAI request", "Azure rev2024"]
 )

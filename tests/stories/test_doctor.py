@@ -251,7 +251,7 @@ async def test_what_is_over_is_not_begun_again(broken: Stage, capsys: pytest.Cap
     id_ = rotation_in((await doctor(broken, capsys)).text)
 
     adopted = await doctor(broken, capsys, rotation=id_, adopt=True, **WHO)
-    assert "Its record says: rolled back." in adopted.text
+    assert "LEFT   Its record says: rolled back. What is over is not begun again" in adopted.text
     broken.aisix.remove(next(iter(broken.aisix.store.passthrough_routes.values())), settled=True)
     assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
     assert replacement.id not in broken.aisix.provider_keys
