@@ -161,11 +161,10 @@ def both_approve(town: Town) -> None:
 
 def approve_what_was(town: Town) -> None:
     """Somebody presses Delete old key on a card that has changed since, though it asks the same again."""
-    asked = {id_: [r for r in seen if r.state == "AWAITING_APPROVAL"] for id_, seen in town.board.cards.items()}
-    older = [(seen[0], town.board.cards[id_][-1]) for id_, seen in asked.items() if seen]
-    for was, now in older:
-        if now.state == "AWAITING_APPROVAL":
-            approve(town, was, _fitting(town, was, Action.DELETE_OLD_KEY))
+    for seen in list(town.board.cards.values()):
+        older = [r for r in seen if r.state == "AWAITING_APPROVAL" and r.seen != seen[-1].seen]
+        if older and seen[-1].state == "AWAITING_APPROVAL":
+            approve(town, older[-1], _fitting(town, older[-1], Action.DELETE_OLD_KEY))
 
 
 # --- the bot's own work ---
@@ -239,6 +238,8 @@ def kill_all(town: Town) -> None:
 def _a_key(town: Town) -> ProviderKey:
     """Some key; a key that is being rotated more often than another."""
     keys = town.aisix.provider_keys
+    if not keys:
+        return town.aisix.add_key("OpenAI production", secret=OLD_SECRET)
     ending = [
         keys[r.plan.old_key.id] for r in town.laws.records.values() if not r.is_over and r.plan.old_key.id in keys
     ]
@@ -247,8 +248,13 @@ def _a_key(town: Town) -> ProviderKey:
 
 
 def is_ending(town: Town) -> bool:
-    """Whether some delete has been approved and has not happened: the worst moment for anything else."""
-    return any(r.approvals and r.state == "RUNNING" and not r.deleted_at for r in town.laws.records.values())
+    """Whether something has been looked at for the last time and not been deleted: the worst moment for all else."""
+    return any(r.done[-1:] == ("recheck",) and r.state == "RUNNING" for r in town.laws.records.values())
+
+
+def is_asking(town: Town) -> bool:
+    """Whether an approver is asked: what changes now, the card does not show."""
+    return any(r.state == "AWAITING_APPROVAL" for r in town.laws.records.values())
 
 
 def bind(town: Town) -> None:

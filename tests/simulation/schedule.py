@@ -155,6 +155,8 @@ class _Director:
             return deeds.ask
         if self._drift and deeds.is_ending(self.town) and self.random.random() < 0.4:
             return self.random.choice(deeds.WORST)
+        if self._drift and deeds.is_asking(self.town) and self.random.random() < 0.1:
+            return deeds.add_router
         if self.random.random() < self._drift:
             return self.random.choice(deeds.DRIFT)
         return self.random.choices(list(DEEDS), list(DEEDS.values()))[0]
@@ -199,6 +201,7 @@ class _Director:
         for key in town.hints.due():
             town.take(key)
         town.sweep()
+        deeds.approve_what_was(town)  # sensible people look at the card; one of them has not
         await self._let(10_000)
         for rotation in self._open():
             if approving or rotation.state is not State.AWAITING_APPROVAL:
