@@ -193,6 +193,25 @@ def test_every_state_and_kind_of_stop_is_among_those_cards() -> None:
     assert {rotation.stop.kind for rotation in rotations if rotation.stop} == set(StopKind)
 
 
+REFUSALS = ("NotAllowed", "WrongState", "BadInput", "Unanswerable")
+
+
+def pieces(sentence: ast.AST) -> list[str]:
+    """Return what a sentence always says, whatever is put into it."""
+    parts = sentence.values if isinstance(sentence, ast.JoinedStr) else [sentence]
+    return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_every_answer_that_only_one_person_sees_is_in_the_guide(kind: str) -> None:
+    guide = plain(read(GUIDE))
+    said = {piece for call in calls(kind) for argument in call.args for piece in pieces(argument)}
+    told = {plain(piece).strip(" …<>`") for piece in said}
+
+    assert len(said) > 5
+    assert sorted(piece for piece in told if len(re.findall(r"[a-z]{2,}", piece)) > 2 and piece not in guide) == []
+
+
 REASONS = sorted({reason for _, reason in (*BY_TYPE.values(), *BY_STATUS.values())})
 
 
