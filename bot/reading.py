@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from bot.plan import Environment, Model, PassthroughRoute, ProviderKey
@@ -174,6 +175,7 @@ def references(row: Json) -> Iterator[tuple[str, str]]:
                 yield from ((role, name) for name in _names(value))
 
 
+@lru_cache(maxsize=256)  # every model of a tenant has the same few fields
 def _role(field: str) -> str | None:
     return next((role for start, role in ROLE_OF_FIELD.items() if field.startswith(start)), None)
 
