@@ -55,6 +55,7 @@ class App {
   become(person) {
     this.began = false;
     this.modals.show([]);
+    for (const id of ["messages", "replies"]) this.list(at(id), []);
     this.live.become(person);
     history.replaceState(null, "", `?as=${person}`);
   }

@@ -146,15 +146,15 @@ function picture(block) {
   return el("figure", { class: "block picture" }, block.title && el("figcaption", {}, block.title.text), shown);
 }
 
+const LONG = 40;
+
 function table(block, env) {
   const [head, ...rows] = block.rows;
-  const columns = block.column_settings ?? [];
-  const aligned = (place) => `${columns[place]?.align ?? "left"}${columns[place]?.is_wrapped ? " wrapped" : ""}`;
   const line = (cells, tag) =>
     el(
       "tr",
       {},
-      cells.map((each, place) => el(tag, { class: aligned(place), scope: tag === "th" && "col" }, cell(each, env))),
+      cells.map((each, place) => cellOf(each, tag, block.column_settings?.[place], env)),
     );
   return el(
     "div",
@@ -176,6 +176,13 @@ function table(block, env) {
       ),
     ),
   );
+}
+
+/** A cell of a row; one that says much keeps some width, and the table is scrolled sideways where there is none. */
+function cellOf(given, tag, column, env) {
+  const said = cell(given, env);
+  const looks = [column?.align ?? "left", (said.length ?? 0) > LONG && "long"].filter(Boolean);
+  return el(tag, { class: looks.join(" "), scope: tag === "th" && "col" }, said);
 }
 
 function cell(given, env) {

@@ -31,9 +31,13 @@ export class Live {
 
   #lost() {
     this.standing(false);
+    this.#refuse();
+    setTimeout(() => this.#again(), 1000);
+  }
+
+  #refuse() {
     for (const answer of this.waiting.values()) answer({ refused: "The sandbox does not answer." });
     this.waiting.clear();
-    setTimeout(() => this.#again(), 1000);
   }
 
   #again() {
@@ -57,9 +61,16 @@ export class Live {
     const id = ++this.number;
     return new Promise((answer) => {
       this.waiting.set(id, (told) => answer(told.refused ? { refused: told.refused } : told.result));
-      if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ id, act, ...given }));
-      else this.waiting.get(id)({ refused: "The sandbox does not answer." });
+      this.#send(JSON.stringify({ id, act, ...given }));
     });
+  }
+
+  /** Send it, as soon as the socket is open; where that never happens, whoever waits is told. */
+  #send(asked) {
+    const { socket } = this;
+    if (socket.readyState === WebSocket.CONNECTING) socket.addEventListener("open", () => socket.send(asked));
+    else if (socket.readyState === WebSocket.OPEN) socket.send(asked);
+    else this.#refuse();
   }
 
   /** The items whose key begins with *prefix*, in the order of their keys. */
