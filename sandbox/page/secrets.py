@@ -12,7 +12,7 @@ Json = dict[str, Any]
 KNOWN = (
     ("wrong secret", WRONG_SECRET, "of an account that was closed"),
     ("right secret", GOOD_SECRET, "made for the replacement"),
-    ("secret in use", OLD_SECRET, "what the old key holds"),
+    ("first secret", OLD_SECRET, "held by no key any more"),
 )
 
 
@@ -25,9 +25,23 @@ class Purse:
 
     def shown(self) -> list[Json]:
         return [
-            {"name": name, "value": value, "hint": hint, "accepted": self.aisix.upstream.accepts(value)}
+            {"name": name, "value": value, "hint": self._holder(value) or hint, "accepted": self._accepted(value)}
             for name, value, hint in self.secrets
         ]
+
+    def to_try(self) -> list[list[str]]:
+        """Return a secret that is refused and one that is not and that no key holds, as far as there are any."""
+        free = [(name, value) for name, value, _hint in self.secrets if not self._holder(value)]
+        refused = [[name, value] for name, value in free if not self._accepted(value)]
+        good = [[name, value] for name, value in free if self._accepted(value) and value != OLD_SECRET]
+        return [*refused[:1], *good[-1:]]
+
+    def _accepted(self, value: str) -> bool:
+        return self.aisix.upstream.accepts(value)
+
+    def _holder(self, value: str) -> str:
+        keys = self.aisix.provider_keys.values()
+        return next((f"in use: “{key.display_name}” holds it" for key in keys if key.secret == value), "")
 
     def set(self, value: str, *, accepted: bool) -> None:
         """Have the provider accept or refuse one of them from now on."""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from sandbox.caller import Callers
-from sandbox.company import GOOD_SECRET, KEY, WRONG_SECRET, Company
+from sandbox.company import Company
 from sandbox.page.acts import Desk
 from sandbox.page.gateways import Gateways
 from sandbox.page.screen import screen
@@ -17,10 +17,7 @@ from sandbox.page.traffic import Traffic
 KEPT = 2000
 """Calls that are remembered: who plays for hours must not run out of memory."""
 
-GUIDE = {
-    "commands": [f"/rotate-key {KEY}", "/rotate-key", "/rotate-key status", "/rotate-key opnai prod"],
-    "secrets": [["wrong secret", WRONG_SECRET], ["right secret", GOOD_SECRET]],
-}
+MISTYPED = "opnai prod"
 QUIET = {"request"}
 """What happens too often to be told each time; the ticking tells it."""
 
@@ -44,10 +41,17 @@ class Workshop:
         return {
             **screen(self.company.slack, person),
             **self._gateways.items(),
-            "guide": GUIDE,
+            "guide": self._guide(),
             "secrets": self.purse.shown(),
             "switches": [each.shown() for each in self.switches],
         }
+
+    def _guide(self) -> dict[str, Any]:
+        """Return what to type and paste next."""
+        aisix, model = self.company.aisix, self.company.models[0]
+        key = aisix.provider_keys.get(model.provider_key_id or "", self.company.key)
+        texts = [key.display_name, "", "status", MISTYPED]
+        return {"commands": [f"/rotate-key {text}".strip() for text in texts], "secrets": self.purse.to_try()}
 
     def desk(self, person: str) -> Desk:
         """Return what *person* acts on."""

@@ -247,6 +247,23 @@ async def test_the_provider_accepts_a_secret_when_it_is_told_to(address: str):
         assert minted[-1]["accepted"]
 
 
+async def test_the_page_proposes_the_key_that_is_there_and_secrets_that_no_key_holds():
+    async with company() as there:
+        workshop = Workshop(there, there.callers(), [])
+        first = workshop.items("U_GUEST")["guide"]
+        replacement = there.aisix.add_key("replacement", secret=GOOD_SECRET)
+        for model in there.models:
+            there.aisix.edit(model, provider_key_id=replacement.id)
+        then = workshop.items("U_GUEST")["guide"]
+        workshop.purse.mint()
+
+        assert first["commands"][0] == "/rotate-key OpenAI production"
+        assert [value for _name, value in first["secrets"]] == [WRONG_SECRET, GOOD_SECRET]
+        assert then["commands"][0] == "/rotate-key replacement"
+        assert [value for _name, value in then["secrets"]] == [WRONG_SECRET]
+        assert len(workshop.items("U_GUEST")["guide"]["secrets"]) == 2
+
+
 async def test_the_chart_counts_what_callers_get_and_with_which_key():
     async with company() as there:
         callers = there.callers()
