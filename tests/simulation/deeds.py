@@ -314,6 +314,11 @@ def change_approvers(town: Town) -> None:
     town.people.approvers ^= {town.random.choice(waiting if waiting and town.random.random() < 0.7 else EVERYBODY)}
 
 
+def is_half_approved(town: Town) -> bool:
+    """Whether somebody has approved, and another one has to as well."""
+    return any(r.state == "AWAITING_APPROVAL" and r.approvals for r in town.laws.records.values())
+
+
 def provider_acts_up(town: Town) -> None:
     """The provider refuses, or fails, or recovers, for one secret."""
     secret = town.random.choice([OLD_SECRET, *town.good_secrets])

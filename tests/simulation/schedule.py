@@ -153,6 +153,8 @@ class _Director:
     def _deed(self) -> Deed:
         if not self._open() and self.random.random() < 0.3:
             return deeds.ask
+        if deeds.is_half_approved(self.town) and self.random.random() < 0.15:
+            return deeds.change_approvers
         if self._drift and deeds.is_ending(self.town) and self.random.random() < 0.4:
             return self.random.choice(deeds.WORST)
         if self._drift and deeds.is_asking(self.town) and self.random.random() < 0.1:
