@@ -5,6 +5,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,4 +59,5 @@ async def tenant(keys: int, models: int) -> AsyncIterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
+    logging.disable()  # what it says of a bot that was killed is no news
     asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
