@@ -48,8 +48,8 @@ class Workshop:
 
     def _guide(self) -> dict[str, Any]:
         """Return what to type and paste next."""
-        aisix, model = self.company.aisix, self.company.models[0]
-        key = aisix.provider_keys.get(model.provider_key_id or "", self.company.key)
+        keys, model, first = self.company.aisix.provider_keys, self.company.models[0], self.company.key
+        key = first if first.id in keys else keys.get(model.provider_key_id or "", first)
         texts = [key.display_name, "", "status", MISTYPED]
         return {"commands": [f"/rotate-key {text}".strip() for text in texts], "secrets": self.purse.to_try()}
 

@@ -254,6 +254,7 @@ async def test_the_page_proposes_the_key_that_is_there_and_secrets_that_no_key_h
         replacement = there.aisix.add_key("replacement", secret=GOOD_SECRET)
         for model in there.models:
             there.aisix.edit(model, provider_key_id=replacement.id)
+        there.aisix.remove(there.key)
         then = workshop.items("U_GUEST")["guide"]
         workshop.purse.mint()
 

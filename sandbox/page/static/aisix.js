@@ -51,6 +51,7 @@ export class Aisix {
         { type: "button", class: "quiet", "data-key": `guide/${value}`, onclick: () => this.copy(value) },
         `Copy the ${name}`,
       );
+    const lacking = guide.secrets.length < 2 && this.minting("guide");
     const spaced = (some) => some.flatMap((each) => [each, " "]);
     refill(
       this.inner("guide"),
@@ -58,7 +59,7 @@ export class Aisix {
         "ol",
         {},
         el("li", {}, "Put a command into the message box and press Enter: ", spaced(guide.commands.map(use))),
-        el("li", {}, "Give a wrong secret first, then the right one: ", spaced(guide.secrets.map(copy))),
+        el("li", {}, "Give a wrong secret first, then the right one: ", spaced(guide.secrets.map(copy)), lacking),
         el("li", {}, "Be the approver (at the top; a second window can be the other person) and press Delete old key."),
         el("li", {}, "Then make it go wrong, below."),
       ),
@@ -220,12 +221,18 @@ export class Aisix {
           ],
         }),
       );
-    const mint = el(
-      "button",
-      { type: "button", class: "quiet", "data-key": "mint", onclick: () => this.live.do("mint") },
-      "Make another good one",
+    refill(
+      this.inner("secrets"),
+      el("ul", { class: "list" }, this.live.get("secrets").map(line)),
+      this.minting("list"),
     );
-    refill(this.inner("secrets"), el("ul", { class: "list" }, this.live.get("secrets").map(line)), mint);
+  }
+
+  /** The button that makes another good secret, for when all that there are hang on a key. */
+  minting(where) {
+    const key = `mint/${where}`;
+    const make = () => this.live.do("mint");
+    return el("button", { type: "button", class: "quiet", "data-key": key, onclick: make }, "Make another good one");
   }
 
   async copy(value) {
