@@ -1,10 +1,14 @@
 """The image cannot be built here; what can be known of it without that is held here."""
 
 import ast
+import os
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
@@ -89,7 +93,23 @@ def test_the_image_is_no_roots_and_starts_the_bot() -> None:
     assert user is not None
     assert int(user[1]) > 0
     assert 'ENTRYPOINT ["python", "-m", "bot"]' in last
-    assert f"-o {user[1]}" in last, "the folder for the data has to be that user's"
+    assert f"-o {user[1]} -g {user[1]} -m 700 /data" in last, "the folder for the data has to be that user's"
+    assert "KEYTURN_DATA=/data" in last
+    assert "HOME=/data" in last, "slack_sdk asks where the user's home is, and a user of a number only has none"
+
+
+def test_what_the_image_copies_is_enough_for_the_bot_to_begin(tmp_path: Path) -> None:
+    for name in ("bot", "handlers"):
+        assert name in COPIED
+        shutil.copytree(ROOT / name, tmp_path / name)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONSAFEPATH": ""}
+
+    begun = subprocess.run(
+        [sys.executable, "-m", "bot"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+
+    assert begun.stderr.startswith("Keyturn cannot start. SLACK_BOT_TOKEN is missing")
+    assert begun.returncode == 1
 
 
 def test_the_image_names_no_registry_of_somebodys_own() -> None:
