@@ -11,13 +11,22 @@ GOLDEN = ROOT / "tests/handlers/golden"
 DRAWING = ROOT / "sandbox/page/static"
 KEPT = ROOT / "docs/pictures"
 MANIFEST = KEPT / "drawn.json"
-"""Of each picture, the digest of what it was drawn from."""
+"""What they were drawn from: a digest of each golden file, and one of the page's drawing modules."""
 
-MODULES = ("blocks.js", "colours.css", "dom.js", "draw.css", "draw.html", "draw.js", "mrkdwn.js", "slack.css")
-"""What decides how a golden file is drawn."""
+MODULES = (
+    "blocks.js",
+    "colours.css",
+    "dialog.js",
+    "dom.js",
+    "draw.css",
+    "draw.html",
+    "draw.js",
+    "mrkdwn.js",
+    "slack.css",
+)
+"""What decides how a golden file is drawn. Menus have a module of their own; no picture shows one."""
 
-FORMS = ("dialog.js",)
-"""What decides it for a form, besides. Menus have a module of their own; no picture shows one."""
+AGAIN = "draw the pictures again and look at them: make pictures"
 
 PICTURES: Mapping[str, str] = {
     "impact-card": "card-awaiting-secret",
@@ -29,10 +38,13 @@ PICTURES: Mapping[str, str] = {
 }
 
 
-def digest(golden: str) -> str:
-    """Name what the picture of a golden file is drawn from."""
-    modules = (*MODULES, *FORMS) if golden.startswith("form-") else MODULES
-    files = [GOLDEN / f"{golden}.json", *(DRAWING / name for name in modules)]
+def sources() -> dict[str, str]:
+    """Return what the pictures would be drawn from now."""
+    goldens = {name: _digest([GOLDEN / f"{golden}.json"]) for name, golden in PICTURES.items()}
+    return goldens | {"page": _digest([DRAWING / name for name in MODULES])}
+
+
+def _digest(files: list[Path]) -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
