@@ -355,7 +355,9 @@ async def check_all(settings: Settings) -> bool:
 @main.command("doctor")
 @click.argument("rotation", required=False)
 @click.option("--adopt", is_flag=True, help="Make its record again: it goes on from where AISIX shows it to be.")
-@click.option("--clean", is_flag=True, help="Take it back: the models to the old key, and what it made away.")
+@click.option(
+    "--clean", is_flag=True, help="Take it back: point its models at the old key again, and remove what it made."
+)
 @click.option("--old", metavar="ID", help="The key that it replaces, where the names do not tell.")
 @click.option("--channel", metavar="C…", help="Where it is to be seen from now on.")
 @click.option("--requester", metavar="U…", help="Who asked for it, and so cannot approve it.")

@@ -11,8 +11,8 @@ INDENT = "       "
 
 def described(half: Half, held: str, inventory: Inventory) -> Iterator[str]:
     """Yield the lines on one half rotation; where it must not be touched, *held* says why."""
-    yield f"HALF   {half.rotation}: {HEADLINES[half.kind](half)}"
-    lines = [*_facts(half, inventory), CALLERS[half.kind], *([held] if held else _ways(half))]
+    yield f"{'BUSY' if held else 'HALF'}   {half.rotation}: {HEADLINES[half.kind](half)}"
+    lines = [held] if held else [*_facts(half, inventory), CALLERS[half.kind], *_ways(half)]
     yield from (INDENT + line for line in lines)
 
 

@@ -159,6 +159,7 @@ def test_every_kind_is_said_in_whole_sentences_with_what_callers_notice_and_what
 def test_what_is_held_offers_nothing():
     text = "\n".join(described(one(), "It is under way.", inventory([], (OLD, NEW))))
 
+    assert text.startswith(f"BUSY   {ID}: ")
     assert "It is under way." in text
     assert "--" not in text
 
