@@ -370,6 +370,8 @@ def run_doctor(**given: Any) -> None:
     orders = doctor.Orders(**given)
     if orders.adopt and orders.clean:
         raise click.UsageError("--adopt and --clean are two ways; choose one.")
+    if orders.old and not orders.rotation:
+        raise click.UsageError("--old says which key ROTATION replaces: name that as well.")
     settings = read_settings()
     logs.configure("error", settings.log_format)
     sys.exit(0 if asyncio.run(attended(settings, orders)) else 1)

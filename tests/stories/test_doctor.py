@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner
 from redis import Redis
 
 import bot.__main__ as main
@@ -317,6 +318,14 @@ async def test_the_command_asks_for_the_id_and_ends_with_a_status(
     with Redis.from_url(broken.redis_url, decode_responses=True) as redis:
         trail = redis.lrange("keyturn:audit", 0, -1)
     assert [entry for entry in audit.verified(trail) if entry["what"] == f"took it back: {id_}"]
+
+
+@pytest.mark.parametrize("asked", [["r7k2abc", "--adopt", "--clean"], ["--clean", "--old", "pk_1"]])
+def test_what_may_be_meant_in_two_ways_is_refused_before_anything_is_looked_at(asked: list[str]) -> None:
+    said = CliRunner().invoke(main.main, ["doctor", *asked])
+
+    assert said.exit_code == 2
+    assert "Usage: " in said.output
 
 
 def test_a_name_from_outside_says_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
