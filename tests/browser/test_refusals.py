@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from sandbox.company import GOOD_SECRET
 from tests.browser.people import card, confirm, form, give, press, says, send, throw, whispered
@@ -109,3 +109,40 @@ def test_an_answer_from_a_cache_does_not_fool_the_bot(opened):
     press(page, "Roll back")
     confirm(page, "Roll back")
     says(page, "rolled back")
+
+
+def test_an_answer_of_a_fallback_does_not_fool_the_bot(opened):
+    page = opened()
+    through_the_router(page, on=True)
+    send(page, "/rotate-key OpenAI production")
+    says(page, "waiting for the new secret")
+    press(page, "Enter new secret")
+    give(page, GOOD_SECRET)
+    says(page, "answered by another target, so the credential was not used")
+    expect(card(page).get_by_role("button", name="Delete old key")).to_have_count(0)
+    through_the_router(page, on=False)
+    press(page, "Roll back")
+    confirm(page, "Roll back")
+    says(page, "rolled back")
+
+
+def through_the_router(page: Page, *, on: bool) -> None:
+    """Have the bot probe through the router or not: it starts anew, and is away for so long."""
+    page.get_by_role("switch", name="The bot probes chat-small through chat-safe").set_checked(on)
+    expect(page.get_by_role("button", name="Keyturn (away)")).to_be_visible()
+    expect(page.get_by_role("button", name="Keyturn (away)")).to_have_count(0)
+
+
+def test_a_control_plane_or_a_slack_that_does_not_answer_is_said(opened):
+    page = opened()
+    throw(page, "The control plane", "down")
+    send(page, "/rotate-key OpenAI production")
+    whispered(page, "AISIX")
+    throw(page, "The control plane", "works")
+
+    page.get_by_role("switch", name="Slack answers 429").check()
+    send(page, "/rotate-key OpenAI production")
+    whispered(page, "Slack does not take my messages at the moment.")
+    page.get_by_role("switch", name="Slack answers 429").uncheck()
+    send(page, "/rotate-key status")
+    whispered(page, "Nothing is under way.")
