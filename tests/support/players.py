@@ -51,6 +51,9 @@ class Play:
     back: bool = False
     """Whether it is rolled back in the end."""
 
+    cancelled: bool = False
+    """Whether its end is that it was cancelled."""
+
     followed: str = ""
     """The id of the rotation; empty until the secret is given."""
 
@@ -62,7 +65,7 @@ class Play:
 
     def __post_init__(self) -> None:
         self._given_up: set[str] = set()
-        self._up = asyncio.Event()
+        self.up = asyncio.Event()
         self._old = self.stage.key_named(KEY).id
         self.stage.aisix.on_change(lambda event: self._look(event.subject) if event.kind == "call" else None)
 
@@ -96,20 +99,21 @@ class Play:
     async def _keep_alive(self) -> None:
         try:
             while True:
-                life = self.plug.begin(self._live())
+                life = self.plug.begin(self.live())
                 await asyncio.wait([life])
-                self._up.clear()
+                self.up.clear()
                 self._why_it_ended(life)
                 await self._time_passes()
         finally:
             self.plug.crash()
             await self.plug.buried()
 
-    async def _live(self) -> None:
+    async def live(self) -> None:
+        """Run the bot until it dies."""
         async with self.stage.bot():
             if self.plug.moment == "start":
                 self.plug.moment = "asked"
-            self._up.set()
+            self.up.set()
             await asyncio.Event().wait()
 
     def _why_it_ended(self, life: asyncio.Task[None]) -> None:
@@ -153,11 +157,13 @@ class Play:
         record = await self._record() if self.followed else None
         if record is None or not record.is_over:
             return False
-        if record.state is State.CANCELLED:  # its card could not be posted, so it was given up: it is asked for anew
+        if (
+            record.state is State.CANCELLED and not self.cancelled
+        ):  # its card could not be posted, so it was given up: it is asked for anew
             self._given_up.add(self.followed)
             self.followed = ""
             return False
-        return not await self.redis.exists("keyturn:unshown")
+        return await self.redis.zscore("keyturn:unshown", self.followed) is None
 
     async def _card(self) -> Message | None:
         """Find the card: the one that the bot goes on with where an answer of Slack's was lost."""
@@ -170,7 +176,7 @@ class Play:
 
     async def _turn(self) -> None:
         """Do what the card asks for, and wait a while for what comes of it."""
-        await self._up.wait()
+        await self.up.wait()
         card = await self._card()
         with suppress(LookupError):  # the card has changed in this very moment
             if card is None:
@@ -239,4 +245,4 @@ async def play(redis_url: str, number: int, plug: Plug, *, secret: str, back: bo
         await redis.flushdb()
         await redis.script_flush()
         line = await stack.enter_async_context(line_to(redis_url, plug, number))
-        yield Play(Stage(slack, aisix, line, overrides=QUICK), plug, redis, secret, back=back)
+        yield Play(Stage(slack, aisix, line, overrides=dict(QUICK)), plug, redis, secret, back=back)

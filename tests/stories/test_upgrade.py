@@ -1,0 +1,151 @@
+"""What an older version has left behind is taken up, and a rotation that waits survives a deploy that adds a step.
+
+`stored/` holds what Keyturn left behind in every state: its whole store and its messages, by the form of the record.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import steps
+from bot.metrics import UNREADABLE
+from bot.rotation import SCHEMA, Rotation, State
+from bot.steps.common import Done, Step, World
+from tests.support.players import Play, play
+from tests.support.plug import Plug
+from tests.support.stage import NEW_SECRET
+from tests.support.stored import FOLDER, put_back
+
+FORMS = sorted(FOLDER.iterdir())
+ENDS = {
+    State.AWAITING_SECRET: State.COMPLETED,
+    State.RUNNING: State.COMPLETED,
+    State.BLOCKED: State.COMPLETED,
+    State.AWAITING_APPROVAL: State.COMPLETED,
+    State.ROLLING_BACK: State.ROLLED_BACK,
+    State.COMPLETED: State.COMPLETED,
+    State.ROLLED_BACK: State.ROLLED_BACK,
+    State.CANCELLED: State.CANCELLED,
+}
+"""What a rotation that was left in each state comes to."""
+
+THREE_DAYS = timedelta(days=3)
+
+
+@asynccontextmanager
+async def left(valkey: str, form: Path, state: State, later: timedelta = THREE_DAYS) -> AsyncIterator[Play]:
+    """Set the stage as it was left in *state*, and begin *later*."""
+    found: dict[str, Any] = json.loads((form / f"{state.lower()}.json").read_text())
+    async with play(valkey, 1, Plug(), secret=NEW_SECRET) as made:
+        await put_back(made, found)
+        record = await made.record_of_newest()
+        assert record
+        made.followed, made.cancelled = record.id, state is State.CANCELLED
+        made.stage.began = max(times(record)) + later
+        yield made
+
+
+def times(record: Rotation) -> list[datetime]:
+    said = (record.requested_at, record.secret_asked_at, record.asked_at, record.step_since, record.ended_at)
+    return [at for at in said if at]
+
+
+def test_there_is_something_of_every_form_in_every_state() -> None:
+    assert [form.name for form in FORMS] == [f"v{number}" for number in range(1, SCHEMA + 1)]
+    for form in FORMS:
+        assert {file.stem.upper() for file in form.iterdir()} == set(State)
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+async def test_what_an_older_version_left_behind_goes_on_to_its_end(valkey: str, form: Path, state: State) -> None:
+    later = timedelta(seconds=5) if state is State.AWAITING_SECRET else THREE_DAYS
+    async with left(valkey, form, state, later) as made:
+        record = await made.to_the_end()
+
+        assert record.state is ENDS[state]
+        keys = {model.provider_key_id for model in made.stage.aisix.models.values()}
+        assert keys == set(made.stage.aisix.provider_keys), "every model is on the one key that is left"
+        assert (record.plan.old_key.id in keys) is (record.state is not State.COMPLETED)
+
+
+async def test_a_card_that_nobody_gave_a_secret_for_is_cancelled_after_three_days(valkey: str) -> None:
+    async with left(valkey, FORMS[-1], State.AWAITING_SECRET) as made, made.stage.bot():
+        await made.stage.says(made.stage.slack.messages("C_OPS")[-1], "cancelled", timeout=60)
+
+
+# --- a deploy that adds a step ---
+
+
+def with_step(monkeypatch: pytest.MonkeyPatch, before: str) -> list[str]:
+    """Deploy a version with one more step, *before* another; return whom it has seen."""
+    seen: list[str] = []
+
+    async def look(rotation: Rotation, _: World) -> Done:
+        seen.append(rotation.state)
+        return Done(rotation)
+
+    place = [step.name for step in steps.FORWARD].index(before)
+    forward = (*steps.FORWARD[:place], Step("new", "New", "doing what is new", look), *steps.FORWARD[place:])
+    monkeypatch.setattr(steps, "TRACKS", {**steps.TRACKS, steps.Track.FORWARD: (forward, State.COMPLETED)})
+    monkeypatch.setattr("bot.engine.TRACKS", steps.TRACKS)
+    return seen
+
+
+@pytest.mark.parametrize("before", ["cut-over", "verify", "recheck", "delete", "watch"])
+async def test_a_rotation_that_waits_for_approval_survives_a_deploy_that_adds_a_step(
+    valkey: str, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    seen = with_step(monkeypatch, before)
+    async with left(valkey, FORMS[-1], State.AWAITING_APPROVAL, timedelta(minutes=1)) as made:
+        record = await made.to_the_end()
+
+        assert record.state is State.COMPLETED
+        assert seen, "the new step was taken"
+        assert not made.deleted_early
+        assert len([call for call in made.stage.aisix.calls if call.method == "POST" and "keys" in call.path]) == 0
+
+
+# --- records that this version does not know ---
+
+
+async def test_a_record_of_a_newer_version_is_left_to_it_and_who_clicks_is_told(valkey: str) -> None:
+    async with left(valkey, FORMS[-1], State.AWAITING_APPROVAL) as made:
+        await rewrite(made, {"schema_version": SCHEMA + 1, "a_new_field": "worth keeping"})
+        before = await stored(made)
+        async with made.stage.bot():
+            card = made.stage.slack.messages("C_OPS")[-1]
+            await made.stage.press("Delete old key", card, who="U_APPROVER")
+            await made.stage.told("U_APPROVER", "A newer version of Keyturn has this rotation in hand")
+
+        assert await stored(made) == before
+
+
+async def test_a_record_that_cannot_be_read_is_told_of_and_keeps_no_other_from_going_on(valkey: str) -> None:
+    async with left(valkey, FORMS[-1], State.RUNNING) as made:
+        broken = (
+            (await stored(made)).replace('"state":"RUNNING"', '"state":"ON_HOLIDAY"').replace(made.followed, "r222222")
+        )
+        await made.redis.set("keyturn:rotation:r222222", broken)
+        await made.redis.zadd("keyturn:unshown", {"r222222": 0})
+        await made.redis.sadd("keyturn:open", "r222222")
+        counted = UNREADABLE._value.get()  # noqa: SLF001 - as the page shows it
+
+        record = await made.to_the_end()
+
+        assert record.state is State.COMPLETED
+        assert UNREADABLE._value.get() > counted  # noqa: SLF001 - the same
+        assert await made.redis.get("keyturn:rotation:r222222") == broken
+
+
+async def stored(made: Play) -> str:
+    return str(await made.redis.get(f"keyturn:rotation:{made.followed}"))
+
+
+async def rewrite(made: Play, changes: dict[str, Any]) -> None:
+    await made.redis.set(f"keyturn:rotation:{made.followed}", json.dumps({**json.loads(await stored(made)), **changes}))
