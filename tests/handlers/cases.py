@@ -189,6 +189,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "running-after-a-void-and-another-secret": lambda: r.running(
         "cut-over", voids=(r.void(),), attempt=2, secret_asked_at=r.at(400)
     ),
+    "running-verify-cached": lambda: r.seeing(r.running("verify"), r.CACHED),
     "running-watch": r.watched,
     "running-watch-just-begun": lambda: r.watched(watched=0, watch_until=None),
     "running-watch-trouble": lambda: r.watched(troubles=(r.trouble(), r.trouble(1))),

@@ -256,7 +256,7 @@ def listening(rotation: Rotation, heard: Iterable[float | None] = (None, None, N
 
 def accepted(rotation: Rotation, *numbers: int, reason: str = "the vendor limits us until Monday") -> Rotation:
     """Return *rotation* with models that an approver has accepted unproved."""
-    word = Acceptance(by=APPROVER, at=at(70), reason=reason)
+    word = Acceptance(by=APPROVER, at=at(70), reason=reason, of=RATE_LIMITED.signature)
     for number in numbers:
         rotation = seeing(rotation, RATE_LIMITED, number, accepted=word)
     return rotation
@@ -264,7 +264,7 @@ def accepted(rotation: Rotation, *numbers: int, reason: str = "the vendor limits
 
 def unsure(rotation: Rotation, reason: str | None = None) -> Rotation:
     """Return *rotation* with nothing that proves any of its models; with a *reason*, every second is accepted."""
-    word = Acceptance(by=APPROVER, at=at(70), reason=reason) if reason else None
+    word = Acceptance(by=APPROVER, at=at(70), reason=reason, of=RATE_LIMITED.signature) if reason else None
     found = {
         m.id: rotation.finding(m).but(latest=RATE_LIMITED, verdict=RATE_LIMITED, accepted=word if number % 2 else None)
         for number, m in enumerate(rotation.plan.models)

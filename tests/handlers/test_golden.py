@@ -3,6 +3,8 @@
 import pytest
 
 from bot.rotation import State
+from handlers.views.card import card
+from handlers.views.evidence import LEGEND
 from sandbox.slack import check_message, check_options, check_view
 from sandbox.slack.reading import spoken
 from tests.handlers.cases import CASES, MESSAGES, OPTIONS, ROTATIONS, THREADS, VIEWS
@@ -53,6 +55,13 @@ def test_no_sentence_shouts_or_is_left_empty(name: str) -> None:
 
 def test_every_state_has_a_golden_card() -> None:
     assert {made().state for made in ROTATIONS.values()} == set(State)
+
+
+def test_every_verdict_is_on_some_golden_card() -> None:
+    tables = (block for made in ROTATIONS.values() for block in card(made())["blocks"] if block["type"] == "table")
+    shown = {cell["text"] for table in tables for row in table["rows"] for cell in row}
+
+    assert set(LEGEND) <= shown
 
 
 def test_a_message_without_blocks_is_an_answer_or_help() -> None:
