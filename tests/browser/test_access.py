@@ -1,6 +1,8 @@
 """The page for a keyboard, a screen reader, a dark room and a narrow window."""
 
+import json
 from itertools import product
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,6 +12,8 @@ from tests.browser.people import be, card, form, press, says, send
 
 pytestmark = pytest.mark.timeout(600)
 
+GOLDEN = Path(__file__).parents[1] / "handlers" / "golden"
+DRAWN = ("card-stopped-rejected", "form-picker", "form-acceptance", "form-secret", "answer-ambiguous", "receipt")
 THEMES = ("light", "dark")
 WIDTHS = {"wide": 1800, "usual": 1280, "narrow": 390}
 
@@ -46,6 +50,20 @@ def test_the_checker_has_nothing_to_say_of_the_workspace_the_form_and_the_questi
 
     assert [found for each in shown.values() for found in each] == []
     assert page.evaluate("document.documentElement.dataset.theme") == theme
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_checker_has_nothing_to_say_of_what_the_bot_sends(opened, theme):
+    page = opened(path="draw", color_scheme=theme)
+    card_ = json.loads((GOLDEN / "card-awaiting-approval-mixed.json").read_text())
+    pictures = {name: json.loads((GOLDEN / f"{name}.json").read_text()) for name in DRAWN}
+    pictures |= {"question": card_["blocks"][-1]["elements"][0]["confirm"], "thread": [card_, pictures["receipt"]]}
+    shown = {}
+    for name, content in pictures.items():
+        page.evaluate("(content) => draw(content)", content)
+        shown[name] = findings(page)
+
+    assert {name: found for name, found in shown.items() if found} == {}
 
 
 @pytest.mark.parametrize("width", [320, 390, 720, 1080, 1280])
