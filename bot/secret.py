@@ -114,8 +114,8 @@ KNOWN_SECRET = re.compile(
     r"\bya29\.\S{8,}|\beyJ[\w-]{8,}\.|-----BEGIN|"
     r"(?:private_key|secret_access_key|client_secret|api_key)(?:\"\s*:|\s*=)",
 )
-PREFIXED = re.compile(r"\b(?:sk|rk|hf|gsk|xai)[-_][\w-]{12,}")
-"""A vendor's prefix and a long rest: a secret, unless the rest is words."""
+PREFIXED = re.compile(r"\b(?:sk|rk|hf|gsk|xai)[-_]\S{12,}")
+"""A vendor's prefix and a long rest, whatever is in it: a secret, unless the rest is words."""
 
 LONG_RUN = re.compile(r"(?<![A-Za-z0-9+/=])(?<!pk_)(?<!key_)[A-Za-z0-9+/=]{20,}")
 
@@ -135,7 +135,7 @@ PART_OF_A_NAME = re.compile(r"[a-z]{1,14}|[A-Z][a-z]{0,13}|[A-Z]{1,8}|\d{1,4}|v\
 
 def _is_words(run: str) -> bool:
     """Tell whether a run is words and short numbers with marks between them."""
-    return all(PART_OF_A_NAME.fullmatch(part) for part in re.split(r"[-_/+=]", run) if part)
+    return all(PART_OF_A_NAME.fullmatch(part) for part in re.split(r"[^A-Za-z0-9]+", run) if part)
 
 
 def _is_mixed(run: str) -> bool:

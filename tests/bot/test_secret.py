@@ -285,3 +285,13 @@ def test_a_key_of_openai_is_always_surely_secret(tail):
 def test_looking_at_text_never_fails(text):
     is_surely_secret(text)
     may_be_secret(text)
+
+
+@pytest.mark.parametrize("text", ['sk-Zq7"vK\\w2Hx!pLm9&Rt4', "hf_a1b2.c3d4!e5f6#g7h8"])
+def test_a_prefix_gives_a_secret_away_whatever_marks_are_in_it(text):
+    assert is_surely_secret(text)
+
+
+@pytest.mark.parametrize("text", ["hf-inference.endpoints-eu (spare)", "sk-production/openai.embeddings"])
+def test_a_prefix_before_words_is_a_name(text):
+    assert not is_surely_secret(text)

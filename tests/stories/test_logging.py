@@ -249,10 +249,14 @@ def echo_the_request(stage: Stage) -> None:
 
 
 async def tell_the_story(stage: Stage) -> None:
-    """A mistake at the field, a wrong secret, a refusal that repeats it, a lost answer, and the end."""
+    """A secret where it does not belong, a mistake at the field, a wrong secret, an AISIX that is away, and the end."""
+    requester = stage.slack.person("U_REQUESTER")
+    await requester.command(CANARY)
+    await stage.told("U_REQUESTER", "That looks like a secret")
     card = await stage.ask()
     await stage.give(card, f"{CANARY} {WRONG}")
-    await stage.slack.person("U_REQUESTER").submit({"secret": WRONG})
+    await requester.submit({"secret": CANARY, "name": f"new {CANARY[5:20]}"})
+    await requester.submit({"secret": WRONG, "name": "OpenAI new"})
     await stage.says(card, "stopped: the new secret was refused")
     echo_the_request(stage)
     await stage.give(card, CANARY, button="Another secret")
@@ -265,25 +269,30 @@ async def tell_the_story(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("mode", "style"), [("socket", "json"), ("http", "console")])
 async def test_a_whole_rotation_leaves_the_secret_nowhere(tmp_path: Path, mode: str, style: str) -> None:
-    async with embedded_server(tmp_path / "valkey") as redis_url, stage_of(redis_url, mode=mode) as stage:
-        written = Written(tmp_path / "valkey")
+    data = tmp_path / "data"
+    written = Written(data)
+    async with stage_of("", mode=mode) as stage:
         stage.aisix.switches.raw_bodies = True
         stage.aisix.upstream.accept(CANARY)
-        stage.overrides |= {"LOG_FORMAT": style, "LOG_LEVEL": "debug"}
+        stage.overrides |= {"LOG_FORMAT": style, "LOG_LEVEL": "debug", "KEYTURN_DATA": str(data)}
         stage.overrides.setdefault("PORT", str(free_port()))
-        async with bot_process(stage.environ, tmp_path) as bot:
+        environ = {name: value for name, value in stage.environ.items() if name != "REDIS_URL"}
+        async with bot_process(environ, tmp_path) as bot:
             await tell_the_story(stage)
             await refuse_in_process(bot, stage)
-            async with Redis.from_url(redis_url) as redis:
-                await refuse_in_keys(redis)
-            written.refuse()
             await bot.terminated()
+        written.refuse()
+        async with embedded_server(data) as redis_url, Redis.from_url(redis_url) as redis:
+            await refuse_in_keys(redis)
         refuse_canary(bot.output, "the log")
         refuse_in_calls(stage)
 
 
 async def refuse_in_process(bot: BotProcess, stage: Stage) -> None:
-    for name, text in told_by_the_system(bot.pid).items():
+    """Look at what the system tells of the bot and of the server that is its child, and at the figures."""
+    told = told_by_the_system(bot.pid)
+    assert len(told) == 4 or sys.platform != "linux", told.keys()
+    for name, text in told.items():
         refuse_canary(text, f"the process's {name}")
     status, figures = await answer_of(f"http://127.0.0.1:{stage.environ['PORT']}/metrics")
     assert status == 200
