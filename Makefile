@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 BROWSER := .venv/.browser-ready
+AUDIT := .venv/.audit-ready
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
@@ -36,13 +37,14 @@ pictures: $(READY)  ## every golden file as a picture, in var/pictures; those of
 	@$(MAKE) --no-print-directory $(BROWSER)
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.browser.pictures $(ARGS)
 
-check: $(READY)  ## format, lint, types
+check: $(READY) $(AUDIT)  ## format, lint (with bandit's rules), types, and known weaknesses of what is pinned
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/audit
 
-audit:  ## ask an advisory service about every pinned version (needs uv and the network; what it cannot tell is a failure)
-	uvx pip-audit@2.10.1 --strict --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
+audit: $(AUDIT)  ## ask an advisory service about every pinned version; what it cannot tell is a failure
+	$(BIN)/python .ci/audit --strict
 
 bench: $(READY)  ## how fast it is and how much of it there may be, for the README; ARGS=cut-over for one item
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -61,6 +63,7 @@ lock:  ## pin every dependency again, and those that the bot runs on (needs uv);
 	$(PIN) --extra dev pyproject.toml -o requirements.lock --upgrade
 	$(PIN) --constraints requirements.lock pyproject.toml -o requirements-run.lock
 	$(PIN) --constraints requirements.lock --group browser -o requirements-browser.lock --upgrade
+	$(PIN) --constraints requirements.lock --group audit -o requirements-audit.lock --upgrade
 
 $(READY): requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Keyturn needs Python 3.11 or newer; try: make PYTHON=python3.12")'
@@ -71,6 +74,10 @@ $(READY): requirements.lock
 $(BROWSER): requirements-browser.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-browser.lock
 	touch $(BROWSER)
+
+$(AUDIT): requirements-audit.lock | $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-audit.lock
+	touch $(AUDIT)
 
 clean:
 	rm -rf .venv var

@@ -95,11 +95,32 @@ def test_what_is_excused_by_hand_is_a_name_a_label_and_the_embedded_servers_surv
     }
 
 
-def test_the_audit_fails_where_it_cannot_tell_and_is_no_part_of_what_runs_without_a_network() -> None:
+def test_the_check_audits_what_is_pinned_and_a_strict_audit_can_be_had() -> None:
     rules = dict(
         rule.split(":", 1) for rule in (ROOT / "Makefile").read_text(encoding="utf-8").split("\n\n") if ":" in rule
     )
 
-    assert "--strict" in rules["audit"]
-    assert "--require-hashes" in rules["audit"]
-    assert not [name for name, rule in rules.items() if name != "audit" and "audit" in rule and name != ".PHONY"]
+    assert ".ci/audit\n" in rules["check"] + "\n"
+    assert ".ci/audit --strict" in rules["audit"]
+
+
+SAID: dict[str, tuple[dict[str, Any] | None, int, int]] = {
+    "all is well": ({"name": "a", "version": "1", "vulns": []}, 0, 0),
+    "one is weak": ({"name": "a", "version": "1", "vulns": [{"id": "CVE-1"}]}, 1, 1),
+    "one is not known there": ({"name": "a", "skip_reason": "not found"}, 0, 1),
+    "nobody answers": (None, 0, 1),
+}
+"""What the advisory service says, and the exit status of the audit without and with --strict."""
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_the_audit_fails_on_a_weakness_and_when_strict_also_on_silence(said: str, tmp_path: Path) -> None:
+    package, *statuses = SAID[said]
+    answer = json.dumps({"dependencies": [package]}) if package else ""
+    (tmp_path / "pip_audit.py").write_text(f"print({answer!r}, end='')", encoding="utf-8")
+    environ = {"PYTHONPATH": str(tmp_path)}
+
+    for strict, status in zip(([], ["--strict"]), statuses, strict=True):
+        command = [sys.executable, str(ROOT / ".ci" / "audit"), *strict]
+        run = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+        assert (run.returncode, "CVE-1" in run.stdout) == (status, said == "one is weak"), run
