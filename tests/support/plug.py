@@ -229,7 +229,9 @@ async def _left(request: web.Request) -> None:
 
 # --- names ---
 
-ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\br[2-9a-hj-km-np-z]{6}\b")
+ID = re.compile(
+    r"(?<=:once:asked:).*|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\br[2-9a-hj-km-np-z]{6}\b"
+)
 NUMBER = re.compile(r"\d+")
 
 
