@@ -104,6 +104,7 @@ def everything_said(rotation: Rotation) -> list[dict[str, Any]]:
     return [card(rotation), checklist(rotation), *(reply.content for reply in replies)]
 
 
+@pytest.mark.timeout(400)  # it draws some ten thousand messages
 @MANY
 @given(plan=plans(), sentence=SENTENCES)
 def test_every_message_is_taken_and_pings_nobody(plan: Plan, sentence: str) -> None:

@@ -33,7 +33,7 @@ async def test_where_no_model_can_be_created_a_wrong_secret_stops_the_rotation_a
     async with stage_of(redis_url, switches=Switches(model_create=False)) as stage, stage.bot():
         card = await stopped(stage, "stopped: the new secret was refused", WRONG_SECRET)
         assert "callers are failing" in card.plain
-        assert "not possible here" in stage.thread(card)
+        await stage.thread_says(card, "not possible here")
 
         await stage.give(card, NEW_SECRET, button="Another secret")
 
@@ -88,7 +88,7 @@ async def test_a_probe_key_that_may_not_use_throw_away_models_is_said(stage: Sta
     await stage.give(card)
     await stage.says(card, "waiting for an approver")
 
-    assert "the probe's caller key may not use keyturn-*" in stage.thread(card)
+    await stage.thread_says(card, "the probe's caller key may not use keyturn-*")
 
 
 async def test_another_secret_takes_the_refused_one_back_first_and_leaves_no_key_behind(stage: Stage) -> None:
@@ -253,7 +253,7 @@ async def test_a_model_that_failed_before_is_not_blamed_on_the_rotation(stage: S
     await stage.says(card, "waiting for an approver")
 
     assert "failed on the old key too, not our doing" in card.plain
-    assert "legacy-chat did not before we began" in stage.thread(card)
+    await stage.thread_says(card, "legacy-chat did not before we began")
 
 
 async def test_a_secret_that_also_fails_where_the_old_one_failed_is_still_refused(stage: Stage) -> None:
