@@ -22,7 +22,7 @@ from bot.steps.common import (
     waited,
 )
 from bot.steps.counting import look, rebased
-from bot.steps.projection import reason, refuse_projection
+from bot.steps.projection import is_bypassed, reason, refuse_projection, refuse_unproved
 from bot.steps.verdicts import weighed
 
 
@@ -149,17 +149,16 @@ def refuse_nameless(rotation: Rotation, world: World) -> None:
 
 
 def _block_on_unverified(rotation: Rotation, left: list[AffectedModel]) -> None:
-    stale = [m for m in left if (e := rotation.finding(m).standing) and e.verdict in STALE]
+    stale = [m for m in left if _is_stale(rotation.finding(m))]
     if stale:
         refuse_projection(rotation, f"{listing(m.label for m in stale)}: {reason(rotation, stale[0])}")
-    raise Blocked(
-        StopKind.UNVERIFIED,
-        "the new secret is not proved",
-        f"{listing(m.label for m in left)}: {reason(rotation, left[0])}.",
-        resume="project",
-        after=rotation,
-    )
+    refuse_unproved(rotation, f"{listing(m.label for m in left)}: {reason(rotation, left[0])}")
 
 
 STALE = frozenset({Verdict.PROJECTION, Verdict.INVALID})
-"""Verdicts that say something of the gateways and their caches, and nothing of the new secret."""
+"""Verdicts that say something of the gateways, and nothing of the new secret."""
+
+
+def _is_stale(finding: Finding) -> bool:
+    """Tell whether a gateway may not have the change; an answer of a cache or of another target is no sign of that."""
+    return finding.standing is not None and finding.standing.verdict in STALE and not is_bypassed(finding)

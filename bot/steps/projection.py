@@ -215,7 +215,20 @@ def _lagging(barrier: Throwaway, seen: Sights) -> list[str]:
 def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel], seen: Sights) -> None:
     why = [_why_behind(rotation, barrier, seen) for barrier in behind]
     why += [f"{listing(m.label for m in left)}: {reason(rotation, left[0])}"] if left else []
-    refuse_projection(rotation, listing(why, joint="; "))
+    sentence = listing(why, joint="; ")
+    if not left and all(is_bypassed(b.finding) and not _lagging(b, seen) for b in behind):
+        refuse_unproved(rotation.but(barriers=()), sentence)
+    refuse_projection(rotation, sentence)
+
+
+def is_bypassed(finding: Finding) -> bool:
+    """Tell whether a cache or another target answered last: that is no sign of what a gateway has."""
+    return finding.latest is not None and finding.latest.verdict is Verdict.INVALID
+
+
+def refuse_unproved(rotation: Rotation, why: str) -> None:
+    """Stop: nothing that was seen shows that the new secret serves."""
+    raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", f"{why}.", resume="project", after=rotation)
 
 
 def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Sights) -> str:

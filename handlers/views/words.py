@@ -192,8 +192,16 @@ def _soaking(rotation: Rotation) -> str:
 def _whereabouts(rotation: Rotation) -> str:
     """Say which key serves the callers now."""
     if not rotation.moved:
-        return "Callers are on the old key and notice nothing."
+        return _unmoved(rotation)
     return f"{_many_moved(rotation)} on the replacement, and both keys are there."
+
+
+def _unmoved(rotation: Rotation) -> str:
+    """Say where callers are before a move is recorded; while models are being moved, some already are."""
+    step = next_step(rotation)
+    if step is not None and step.name == "cut-over":
+        return "The first models are being moved to the replacement, and both keys are there."
+    return "Callers are on the old key and notice nothing."
 
 
 def _many_moved(rotation: Rotation) -> str:

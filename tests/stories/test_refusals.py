@@ -11,7 +11,7 @@ from bot.plan import Plan
 from bot.rotation import Approval, Replacement, Rotation, State
 from bot.service import RotationService, Rules
 from bot.settings import WrongSettings
-from bot.steps.common import Again, Outcome, Wait
+from bot.steps.common import Again
 from bot.steps.models import cut_over
 from bot.steps.old_key import recheck
 from bot.steps.replacement import replace
@@ -95,14 +95,6 @@ async def test_a_replacement_that_is_gone_is_said(stage: Stage) -> None:
         await replace(rotation.but(replacement=wanted), stage.built.world)
 
 
-async def looked(rotation: Rotation, stage: Stage) -> Outcome:
-    """Look at everything once more, for as many slices of time as that takes here."""
-    outcome = await recheck(rotation, stage.built.world)
-    while isinstance(outcome, Wait):
-        outcome = await recheck(outcome.rotation, stage.built.world)
-    return outcome
-
-
 async def test_a_model_that_is_unclear_at_the_last_look_voids_the_approval(stage: Stage) -> None:
     card = await stage.ask()
     await stage.give(card)
@@ -111,7 +103,7 @@ async def test_a_model_that_is_unclear_at_the_last_look_voids_the_approval(stage
     stage.aisix.upstream.set(NEW_SECRET, 429)
     approval = Approval(by="U_APPROVER", at=stage.built.world.now(), digest=rotation.digest)
 
-    outcome = await looked(rotation.but(approvals=(approval,)), stage)
+    outcome = await stage.looked_once_more(rotation.but(approvals=(approval,)))
 
     assert isinstance(outcome, Again)
     assert outcome.name == "project"
@@ -267,7 +259,7 @@ async def test_an_approval_of_something_else_than_what_is_known_now_is_void(stag
         by="U_APPROVER", at=stage.built.world.now(), digest=rotation.but(plan=_less(rotation)).digest
     )
 
-    outcome = await looked(rotation.but(approvals=(seen_otherwise,)), stage)
+    outcome = await stage.looked_once_more(rotation.but(approvals=(seen_otherwise,)))
 
     assert isinstance(outcome, Again)
     assert outcome.rotation.voids[0].changes == ("What is known of the models is not what the card showed.",)

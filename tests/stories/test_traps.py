@@ -16,7 +16,7 @@ from bot.errors import StopKind
 from bot.evidence import Verdict
 from bot.rotation import Approval
 from bot.steps.common import Again, Done, Wait
-from bot.steps.old_key import delete_old_key, recheck
+from bot.steps.old_key import delete_old_key
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers
 from sandbox.slack import Message
@@ -144,9 +144,10 @@ async def test_g5_a_cache_that_begins_to_hit_after_the_rehearsal_is_invalid_too(
         environment = stage.aisix.environment("production")
         stage.aisix.faults.before("PATCH", "/models/", lambda: setattr(environment, "cache", "semantic"))
         await stage.give(card)
-        await stage.says(card, "stopped:")
+        await stage.says(card, "stopped: the new secret is not proved")
 
         assert nothing_is_deleted(stage, card)
+        assert "Accept unproved" not in card.buttons
         assert "answered from a cache, so the credential was not used" in card.plain
         assert not PASSED & {v for m, v in (await verdicts(stage)).items() if m == CHAT}
 
@@ -163,9 +164,10 @@ async def test_g2_an_answer_of_a_fallback_is_invalid(redis_url: str) -> None:
         _probe_under(stage, {"chat-large": "chat chat-safe"})
         stage.overrides |= {"PROJECTION_TIMEOUT": "1.5", "VERIFY_TIMEOUT": "1.5"}
         async with stage.bot():
-            card = await run_into(stage, "stopped:")
+            card = await run_into(stage, "stopped: the new secret is not proved")
 
             assert (await verdicts(stage))[CHAT] is Verdict.INVALID
+            assert "Accept unproved" not in card.buttons
             assert "answered by another target, so the credential was not used" in card.plain
             assert nothing_is_deleted(stage, card)
 
@@ -203,9 +205,10 @@ async def test_g2_and_g8_a_router_that_avoids_a_model_is_no_proof_of_it(redis_ur
         stage.overrides |= {"PROJECTION_TIMEOUT": "1.5", "VERIFY_TIMEOUT": "1.5"}
         stage.aisix.upstream.set(NEW_SECRET, 429)
         async with stage.bot():
-            card = await run_into(stage, "stopped:")
+            card = await run_into(stage, "stopped: the new secret is not proved")
 
             assert (await verdicts(stage))[CHAT] is Verdict.INVALID
+            assert "Accept unproved" not in card.buttons
             assert "answered by another target, so the credential was not used" in card.plain
             assert nothing_is_deleted(stage, card)
 
@@ -515,11 +518,11 @@ async def test_where_the_world_differs_at_the_click_it_is_said_verified_again_an
 
 async def test_evidence_that_is_too_old_at_the_click_is_gathered_again(stage: Stage) -> None:
     await waiting(stage)
-    rotation, world = await stage.record(), stage.built.world
+    rotation = await stage.record()
     aged = {id_: f.but(latest=f.latest.but(at=f.latest.at - timedelta(days=2))) for id_, f in rotation.findings.items()}
-    approval = Approval(by="U_APPROVER", at=world.now(), digest=rotation.digest)
+    approval = Approval(by="U_APPROVER", at=stage.built.world.now(), digest=rotation.digest)
 
-    outcome = await recheck(rotation.learn(aged).but(approvals=(approval,)), world)
+    outcome = await stage.looked_once_more(rotation.learn(aged).but(approvals=(approval,)))
 
     assert isinstance(outcome, Again)
     assert outcome.rotation.voids[0].changes == ("The evidence was older than 1 day.",)
@@ -532,7 +535,7 @@ async def test_an_approval_of_another_card_than_this_counts_for_nothing(stage: S
         Approval(by="U_APPROVER", at=world.now(), digest=digest) for digest in (rotation.digest, "of another card")
     ]
 
-    seen, unseen = [await recheck(rotation.but(approvals=(approval,)), world) for approval in approvals]
+    seen, unseen = [await stage.looked_once_more(rotation.but(approvals=(approval,))) for approval in approvals]
 
     assert isinstance(seen, Done)
     assert isinstance(unseen, Again)

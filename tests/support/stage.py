@@ -12,6 +12,8 @@ from typing import Any
 from bot.__main__ import Parts, front, parts, worker
 from bot.rotation import Rotation, State
 from bot.settings import Settings
+from bot.steps.common import Outcome, Wait
+from bot.steps.old_key import recheck
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack
 from tests.support.clock import loop_clock
@@ -142,6 +144,14 @@ class Stage:
             lambda: any(words in said["text"] for said in person.ephemerals), what=f"{words!r} to {who}"
         )
         return person.ephemerals[-1]["text"]
+
+    async def looked_once_more(self, rotation: Rotation) -> Outcome:
+        """Run the last look at *rotation*, for as many slices of time as that takes here."""
+        assert self.built is not None
+        outcome = await recheck(rotation, self.built.world)
+        while isinstance(outcome, Wait):
+            outcome = await recheck(outcome.rotation, self.built.world)
+        return outcome
 
     # --- what there is ---
 
