@@ -203,7 +203,7 @@ KEPT = {
     "plan", "attempt", "names", "made", "throwaways_used", "approvals_required", "self_approval", "stop", "note",
     "retry_at", "step_since", "trouble_since", "stalled_since", "started_at", "voids", "secret_asked_at",
     "delete_asked_at", "delete_sent_at", "deleted_at", "audit_head", "watch_until", "watched", "troubles",
-    "ended_at", "ended_by",
+    "ended_at", "ended_by", "adopted_at",
 }  # fmt: skip
 """What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
@@ -148,7 +149,8 @@ def test_the_message_box_knows_every_word_of_the_command():
 async def test_where_there_is_no_chromium_make_says_so_in_a_sentence():
     root = Path(__file__).parents[2]
     command = ("make", "-o", ".venv/.ready", "browser-test", "CHROMIUM=/nowhere")
-    making = await asyncio.create_subprocess_exec(*command, cwd=root, stdout=PIPE, stderr=STDOUT)
+    environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    making = await asyncio.create_subprocess_exec(*command, cwd=root, env=environ, stdout=PIPE, stderr=STDOUT)
     printed, _ = await making.communicate()
 
     assert making.returncode != 0

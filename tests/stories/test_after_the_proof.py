@@ -276,7 +276,10 @@ async def test_the_requests_of_callers_are_counted_apart_from_the_bots_own(
     redis_url: str,
     model_create: bool,  # noqa: FBT001
 ) -> None:
-    async with stage_of(redis_url, switches=Switches(model_create=model_create)) as stage, stage.bot():
+    async with (
+        stage_of(redis_url, switches=Switches(model_create=model_create, tell_replicas=True)) as stage,
+        stage.bot(),
+    ):
         url, token = stage.aisix.gateway_url("production"), stage.aisix.app_caller_key("production")
         caller = Caller(url, token, "chat-large", rate=40)
         async with Callers([caller]):
@@ -313,7 +316,10 @@ async def test_environments_are_moved_in_the_order_of_the_settings_each_verified
 
 @pytest.mark.parametrize("model_create", [True, False], ids=["with a barrier", "without one"])
 async def test_where_nobody_calls_no_request_is_said_to_be_a_callers(redis_url: str, model_create: bool) -> None:  # noqa: FBT001
-    async with stage_of(redis_url, switches=Switches(model_create=model_create)) as stage, stage.bot():
+    async with (
+        stage_of(redis_url, switches=Switches(model_create=model_create, tell_replicas=True)) as stage,
+        stage.bot(),
+    ):
         await waiting(stage)
 
         assert (await stage.record()).tally.answered == 0

@@ -230,12 +230,20 @@ async def outcome(scene: Scene, act: Act, do: Do | None = None) -> str:
     async with asyncio.timeout(30):
         while not (found := await _seen(scene, act, result)):  # noqa: ASYNC110 - Redis has no event for it
             await asyncio.sleep(0.003)
+    while found == "x" and _is_creating(await scene.built.store.load(scene.rotation.id)):  # noqa: ASYNC110 - the same
+        await asyncio.sleep(0.003)
     changes = [call for call in scene.stage.aisix.calls[before:] if call.method != "GET"]
     if found != "x":
         assert changes == []
         assert await scene.built.store.load(scene.rotation.id) == scene.rotation
         assert len(scene.stage.slack.messages("C_OPS")) == 1
     return found
+
+
+def _is_creating(rotation: Rotation | None) -> bool:
+    """Tell whether a replacement has been asked for, and the answer is not recorded yet: that is after the click."""
+    wanted = rotation.replacement if rotation else None
+    return wanted is not None and not (wanted.key_id or wanted.refusal)
 
 
 async def _seen(scene: Scene, act: Act, result: Any) -> str:
