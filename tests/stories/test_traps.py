@@ -372,7 +372,7 @@ async def test_without_a_barrier_callers_may_hide_a_replica_until_the_settings_s
             card = await run_into(stage, "stopped: the new secret is not proved")
 
         found = {verdict for model, verdict in (await verdicts(stage)).items() if model in (CHAT, EMBED)}
-        assert Verdict.INCONCLUSIVE in found  # a caller that is silent for a moment may leave the other one proved
+        assert Verdict.INCONCLUSIVE in found  # of both, but for one whole run in two under load, not explained yet
         assert "say there how many replicas" in card.plain
         assert nothing_is_deleted(stage, card)
 
