@@ -135,7 +135,12 @@ async def _gateway(environment: str, world: World) -> Finding:
         raise Wrong(f"GET /v1/models answers {status}: is the url in AISIX_GATEWAYS that of a gateway?")
     if not await _is_known(environment, world):
         raise Wrong("AISIX Cloud has no environment of that id: AISIX_GATEWAYS is keyed by environment id.")
-    return "the caller key works. For the rehearsal it has to be allowed `keyturn-*` too, which cannot be tried here."
+    guess = "" if world.status.says_how_many(environment) else REPLICAS_UNSAID
+    known = "the caller key works. For the rehearsal it has to be allowed `keyturn-*` too, which cannot be tried here."
+    return known + guess
+
+
+REPLICAS_UNSAID = " `replicas` is not set: one for each status address is reckoned with."
 
 
 async def _is_known(environment: str, world: World) -> bool:

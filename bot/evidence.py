@@ -98,9 +98,9 @@ class Observation(Frozen):
     unlisted: bool = False
     """Probes were answered by a replica whose status address is not in the settings."""
 
-    asked: int | None = None
-    """Probes since the earlier looks, where nothing but their number shows whether every replica is in `sights`: no
-    barrier was made, and the settings do not say how many there are."""
+    replicas_unknown: bool = False
+    """Nothing tells whether every replica is in `sights`: no barrier was made, and the settings do not say how many
+    there are. Counts do not tell it either: callers may ask as often as a replica that is not there answered."""
 
     old_token_until: datetime | None = None
     """Until when the gateway may go on with a token that it got for the old secret, though it counts the new key."""
@@ -216,8 +216,8 @@ def _lacks(seen: Observation) -> Iterator[str]:
         yield from (f"{sight.now.name} {lack}" for lack in _lacks_of(sight, seen) if lack)
     if seen.unlisted:
         yield "a replica answers that has no status address in the settings"
-    if _may_be_unlisted(seen):
-        yield "callers ask as well, and may hide a replica that is not in the settings: say there how many `replicas`"
+    if seen.replicas_unknown:
+        yield "nothing says how many replicas there are: put `replicas` into the settings"
     if seen.hides_tokens:
         yield "the gateway does not tell its version, and may use a token of the old secret"
     if _counted(seen) < seen.passes:
@@ -258,14 +258,9 @@ def _counted(seen: Observation) -> int:
     return sum(sight.since.served(seen.model_id).new for sight in seen.sights)
 
 
-def _may_be_unlisted(seen: Observation) -> bool:
-    """Tell whether requests of callers may be taken for those of ours that a replica without an address answered."""
-    return seen.asked is not None and _counted(seen) > seen.asked
-
-
 def _is_everywhere(seen: Observation) -> bool:
     """Tell whether every replica that may have answered was seen to have the change."""
-    if seen.unlisted or _may_be_unlisted(seen) or not seen.sights:
+    if seen.unlisted or seen.replicas_unknown or not seen.sights:
         return False
     if all(_has_barrier(sight.now, seen) for sight in seen.sights):
         return True

@@ -458,12 +458,17 @@ EVERYTHING = {
     "an answer not counted, no barrier": (observed(passes=4, barrier=""), UNCLEAR, "show 3 of 4 answers"),
     "unlisted replica": (observed(unlisted=True), UNCLEAR, "no status address in the settings"),
     "unlisted replica, projected": (observed(unlisted=True, projected="answered everywhere"), LIKELY, "no status addr"),
-    "callers ask too, and nobody says how many replicas": (
-        observed(sight(counts={MODEL: Served(new=9)}, total=9), barrier="", asked=3),
+    "nobody says how many replicas": (
+        observed(barrier="", replicas_unknown=True),
         UNCLEAR,
-        "say there how many `replicas`",
+        "put `replicas` into the settings",
     ),
-    "nobody else asks": (observed(barrier="", asked=3), PROVED, "old key 0"),
+    "nobody says how many replicas, and no address": (
+        observed(sights=(), barrier="", replicas_unknown=True),
+        UNCLEAR,
+        "no status address in the settings",
+    ),
+    "the settings say how many replicas": (observed(barrier=""), PROVED, "old key 0"),
     # status addresses that tell nothing
     "status address dead": (observed(MUTE), UNCLEAR, "replica-1:9090 does not answer in time"),
     "status address dead, projected": (observed(MUTE, projected="everywhere"), LIKELY, "does not answer in time"),
@@ -716,6 +721,7 @@ def observations(draw):
         barrier=draw(st.sampled_from([BARRIER, BARRIER, ""])),
         projected=draw(st.sampled_from(["", "", "everywhere"])),
         unlisted=draw(st.sampled_from([False, False, True])),
+        replicas_unknown=draw(st.sampled_from([False, False, True])),
         old_token_until=draw(st.sampled_from([None, None, None, later(600)])),
     )
     return answer, found
@@ -827,6 +833,7 @@ def test_a_proof_needs_the_counters_of_every_replica_there_is(case):
 
     assert everything.sights
     assert not everything.unlisted
+    assert not everything.replicas_unknown
     for one in everything.sights:
         assert one.before is not None
         assert one.before.counts is not None
@@ -850,7 +857,8 @@ def test_likely_needs_the_change_to_have_been_seen_everywhere(case):
 
     has = [BARRIER in (one.now.throwaways or ()) and bool(everything.barrier) for one in everything.sights]
     rose = [one.since.served(MODEL).new > 0 for one in everything.sights]
-    seen_everywhere = bool(has) and all(a or b for a, b in zip(has, rose, strict=True)) and not everything.unlisted
+    hidden = everything.unlisted or everything.replicas_unknown
+    seen_everywhere = bool(has) and all(a or b for a, b in zip(has, rose, strict=True)) and not hidden
     assert everything.projected or seen_everywhere
 
 

@@ -30,7 +30,7 @@ async def test_a_wrong_secret_is_caught_in_the_rehearsal_and_costs_no_caller_any
 
 
 async def test_where_no_model_can_be_created_a_wrong_secret_stops_the_rotation_after_the_move(redis_url: str) -> None:
-    async with stage_of(redis_url, switches=Switches(model_create=False)) as stage, stage.bot():
+    async with stage_of(redis_url, switches=Switches(model_create=False, tell_replicas=True)) as stage, stage.bot():
         card = await stopped(stage, "stopped: the new secret was refused", WRONG_SECRET)
         assert "callers are failing" in card.plain
         await stage.thread_says(card, "not possible here")
@@ -78,17 +78,18 @@ async def test_a_throw_away_model_is_like_the_model_it_stands_for(stage: Stage) 
     assert {(body["model_name"], body["provider_key_id"]) for body in made} == {("gpt-4.1", replacement)}
 
 
-async def test_a_probe_key_that_may_not_use_throw_away_models_is_said(stage: Stage) -> None:
-    for name in ("production", "staging"):
-        environment = stage.aisix.environment(name)
-        token = stage.aisix.caller_key(name)
-        environment.callers[token].allowed[:] = ["chat-large", "support-embed"]
+async def test_a_probe_key_that_may_not_use_throw_away_models_is_said(redis_url: str) -> None:
+    async with stage_of(redis_url, switches=Switches(tell_replicas=True)) as stage, stage.bot():
+        for name in ("production", "staging"):
+            environment = stage.aisix.environment(name)
+            token = stage.aisix.caller_key(name)
+            environment.callers[token].allowed[:] = ["chat-large", "support-embed"]
 
-    card = await stage.ask()
-    await stage.give(card)
-    await stage.says(card, "waiting for an approver")
+        card = await stage.ask()
+        await stage.give(card)
+        await stage.says(card, "waiting for an approver")
 
-    await stage.thread_says(card, "the probe's caller key may not use keyturn-*")
+        await stage.thread_says(card, "the probe's caller key may not use keyturn-*")
 
 
 async def test_another_secret_takes_the_refused_one_back_first_and_leaves_no_key_behind(stage: Stage) -> None:
@@ -188,6 +189,7 @@ async def test_a_gateway_that_never_takes_the_change_is_not_blamed_on_the_secret
     rehearsal: bool,  # noqa: FBT001
 ) -> None:
     bare_stage.aisix.switches.model_create = rehearsal
+    bare_stage.aisix.switches.tell_replicas = True
     bare_stage.overrides["PROJECTION_TIMEOUT"] = "1"
     async with bare_stage.bot():
         for replica in bare_stage.aisix.replicas("staging"):
