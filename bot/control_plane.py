@@ -95,6 +95,12 @@ class ControlPlane:
             return read, None
         return read, [reading.passthrough_route(row, env).but(mentions=reading.mentions(row, ids)) for row in routes]
 
+    async def models(self, environments: Iterable[str]) -> tuple[Model, ...]:
+        """List the models of *environments*, and nothing else that may refer to a key."""
+        ids = list(dict.fromkeys(environments))
+        found = await asyncio.gather(*(self._list(address("environments", id_, "models")) for id_ in ids))
+        return tuple(reading.model(row, id_) for id_, rows in zip(ids, found, strict=True) for row in rows)
+
     async def keys(self) -> tuple[ProviderKey, ...]:
         """List the provider keys."""
         return tuple(key for row in await self._list("/provider_keys") if (key := reading.provider_key(row)).id)

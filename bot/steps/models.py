@@ -25,6 +25,8 @@ from bot.steps.live import refuse_nameless
 async def cut_over(rotation: Rotation, world: World) -> Outcome:
     """Point every model of the wave in hand at the replacement, then read back that each is there."""
     _refuse_unprovable(rotation, world)
+    if await _are_all_there(rotation, world):
+        return Done(rotation)
     inventory = await world.control_plane.inventory()
     key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)
     rotation = refuse_drift(rotation, inventory, world)
@@ -37,6 +39,19 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     if returned:
         return _read_back(moved, returned, world)
     return await point(_without_barriers(moved, left), left, key, world)
+
+
+async def _are_all_there(rotation: Rotation, world: World) -> bool:
+    """Read back whether every model in hand is where it was pointed; whatever else there is to see needs a full look.
+
+    One that has not been pointed yet needs that look before it is.
+    """
+    play = in_hand(rotation, world)
+    if not play or not all(rotation.finding(model).moved_at for model in play):
+        return False
+    shown = await world.control_plane.models(model.environment for model in play)
+    there = {model.id for model in shown if model.provider_key == rotation.replacement_id}
+    return all(model.id in there for model in play)
 
 
 def _mark_moved(rotation: Rotation, there: set[str], at: datetime) -> Rotation:

@@ -82,9 +82,11 @@ def _sample(rotation: Rotation, environment: str, world: World) -> AffectedModel
 
 async def _with_created(rotation: Rotation, world: World) -> Rotation:
     """Create the barriers that are not there yet; a crash may have kept us from noting that one is."""
-    if all(barrier.created for barrier in rotation.barriers):
+    lacking = [barrier for barrier in rotation.barriers if not barrier.created]
+    if not lacking:
         return rotation
-    refused = await create_missing(rotation.barriers, await world.control_plane.inventory(), rotation, world)
+    known = await world.control_plane.models(barrier.environment for barrier in lacking)
+    refused = await create_missing(lacking, known, rotation, world)
     if refused:
         return rotation.but(barriers=(), no_throwaways=impossible(next(iter(refused.values()))))
     return rotation.but(barriers=tuple(barrier.but(created=True) for barrier in rotation.barriers))

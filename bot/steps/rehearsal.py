@@ -29,10 +29,17 @@ async def rehearse(rotation: Rotation, world: World) -> Outcome:
     rotation = rotation.but(unrehearsed="")
     if not rotation.throwaways:
         return _planned(rotation, world)
+    if all(throwaway.created for throwaway in rotation.throwaways):
+        return await _ask(rotation, world)
+    return await _create(rotation, world)
+
+
+async def _create(rotation: Rotation, world: World) -> Outcome:
+    """Create those that are not there; a crash may have kept us from noting that one is."""
     inventory = await world.control_plane.inventory()
     rotation = refuse_drift(rotation, inventory, world)
-    refused = await create_missing(rotation.throwaways, inventory, rotation, world)
-    kept = tuple(t for t in rotation.throwaways if t.name not in refused)
+    refused = await create_missing(rotation.throwaways, inventory.models, rotation, world)
+    kept = tuple(t.but(created=True) for t in rotation.throwaways if t.name not in refused)
     if not kept:
         return _impossible(rotation, impossible(next(iter(refused.values()))))
     return await _ask(rotation.but(throwaways=kept), world)

@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from bot.belongings import throwaway_prefix, throwaways_of
 from bot.errors import ApiError, Uncertain
-from bot.plan import AffectedModel, Inventory
+from bot.plan import AffectedModel, Inventory, Model
 from bot.replica import matches
 from bot.rotation import Rotation, Throwaway
 from bot.steps.common import World
@@ -32,16 +32,19 @@ def planned(rotation: Rotation, samples: Iterable[AffectedModel]) -> tuple[Rotat
 
 
 async def create_missing(
-    throwaways: Iterable[Throwaway], inventory: Inventory, rotation: Rotation, world: World
+    throwaways: Iterable[Throwaway], known: Iterable[Model], rotation: Rotation, world: World
 ) -> dict[str, ApiError]:
-    """Create those of *throwaways* that are not there; return by name why one cannot be had. Raises `Uncertain`."""
+    """Create those of *throwaways* that are not among the *known* models of their environments.
+
+    Returns by name why one cannot be had; raises `Uncertain`.
+    """
     refused: dict[str, ApiError] = {}
-    there = {model.alias for model in inventory.models}
-    models = {model.id: model for model in inventory.models}
+    models = {model.id: model for model in known}
+    there = {model.alias for model in models.values()}
     samples = {model.id: model for model in rotation.plan.models}
     for throwaway in throwaways:
         like, sample = models.get(throwaway.sample), samples.get(throwaway.sample)
-        caught = _caught_by(throwaway, inventory)
+        caught = _caught_by(throwaway, models.values())
         if caught:
             refused[throwaway.name] = ApiError(f"`{caught}` answers for every name, so nothing shows who did")
         elif throwaway.name not in there and like is not None and sample is not None:
@@ -56,9 +59,9 @@ async def create_missing(
     return refused
 
 
-def _caught_by(throwaway: Throwaway, inventory: Inventory) -> str | None:
+def _caught_by(throwaway: Throwaway, known: Iterable[Model]) -> str | None:
     """Return the wildcard alias that answers for a throw-away model where that has not projected yet."""
-    here = (model.alias for model in inventory.models if model.environment == throwaway.environment)
+    here = (model.alias for model in known if model.environment == throwaway.environment)
     return next((alias for alias in here if "*" in alias and matches(alias, throwaway.name)), None)
 
 

@@ -663,7 +663,7 @@ quick = hypothesis.settings(max_examples=3000, database=None)
 NAMES = (MODEL, UNNAMED, BARRIER)
 few = st.sampled_from([0, 0, 0, 1, 3])
 serveds = st.builds(Served, old=few, new=st.sampled_from([0, 1, 3, 3]), failed=few, blind=few)
-clean = st.builds(Served, new=st.integers(3, 9))
+clean = st.integers(3, 9).map(lambda count: Served(new=count))
 countings = st.dictionaries(st.sampled_from(NAMES), serveds, max_size=3) | st.fixed_dictionaries({MODEL: clean})
 
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from bot.rotation import State
-from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Stage
+from sandbox.aisix import Switches
+from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
 
 
 async def begun(stage: Stage, words: str, secret: str = NEW_SECRET):
@@ -154,18 +155,18 @@ async def test_an_old_key_deleted_by_someone_else_is_said_and_the_rest_can_be_fi
     await stage.says(card, "old key deleted")
 
 
-async def test_with_the_old_key_gone_there_is_no_way_back_but_another_secret_helps(stage: Stage) -> None:
-    stage.aisix.switches.model_create = False
-    card = await begun(stage, "stopped: the new secret was refused", WRONG_SECRET)
-    stage.aisix.remove(stage.key_named(KEY))
-    await stage.press("Roll back", card)
-    await stage.says(card, "stopped: the old key is gone")
-    assert "There is no way back" in card.plain
+async def test_with_the_old_key_gone_there_is_no_way_back_but_another_secret_helps(redis_url: str) -> None:
+    async with stage_of(redis_url, switches=Switches(model_create=False, tell_replicas=True)) as stage, stage.bot():
+        card = await begun(stage, "stopped: the new secret was refused", WRONG_SECRET)
+        stage.aisix.remove(stage.key_named(KEY))
+        await stage.press("Roll back", card)
+        await stage.says(card, "stopped: the old key is gone")
+        assert "There is no way back" in card.plain
 
-    await stage.give(card, NEW_SECRET, button="Another secret")
+        await stage.give(card, NEW_SECRET, button="Another secret")
 
-    await stage.says(card, "waiting for an approver")
-    assert len(stage.aisix.provider_keys) == 2
+        await stage.says(card, "waiting for an approver")
+        assert len(stage.aisix.provider_keys) == 2
 
 
 async def test_a_replacement_deleted_by_someone_stops_the_delete(stage: Stage) -> None:
