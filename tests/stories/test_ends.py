@@ -193,11 +193,17 @@ async def test_a_roll_back_that_cannot_be_verified_stops_and_goes_on_when_it_can
     assert await stage.state() is State.ROLLED_BACK
 
 
+async def settled_back(stage: Stage) -> None:
+    """Wait until every model is known to be back on the old key."""
+    while "settle-back" not in (await stage.record()).done:  # noqa: ASYNC110 - Redis has no event for it
+        await asyncio.sleep(0.01)
+
+
 async def test_a_model_that_someone_deletes_during_a_roll_back_does_not_hold_it_up(stage: Stage) -> None:
     card = await begun(stage, "waiting for an approver")
     stage.aisix.upstream.set("sk-old-0123456789abcdef", 500)
     await stage.press("Roll back", card)
-    await stage.says(card, "verifying on the old key")
+    await settled_back(stage)
     for model in [m for m in stage.aisix.models.values() if m.provider_key_id == stage.key_named(KEY).id]:
         stage.aisix.remove(model)
 
@@ -210,8 +216,7 @@ async def test_an_old_key_that_someone_deletes_during_a_roll_back_leaves_another
     card = await begun(stage, "waiting for an approver")
     stage.aisix.upstream.set("sk-old-0123456789abcdef", 500)
     await stage.press("Roll back", card)
-    while "settle-back" not in (await stage.record()).done:  # noqa: ASYNC110 - Redis has no event for it
-        await asyncio.sleep(0.01)
+    await settled_back(stage)
     stage.aisix.remove(stage.key_named(KEY))
     await stage.says(card, "stopped: the old key is gone")
 
