@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Self
 
 from bot.errors import StopKind, WrongState
@@ -414,12 +415,12 @@ class Rotation(Frozen):
         """Return the environments where some model is still meant to be on the old key."""
         return frozenset(m.environment for m in self.plan.models if not self.finding(m).moved_at)
 
-    @property
+    @cached_property
     def moved(self) -> tuple[AffectedModel, ...]:
         """Return the models that this rotation has moved to the replacement."""
         return tuple(model for model in self.plan.models if self.finding(model).moved_at)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Return a digest of what an approver sees: the keys, what reaches them, and the verdict on every model."""
         shown = (

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 Block = dict[str, Any]
@@ -41,6 +42,7 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else HALF.sub("", text[: most - 2]) + "…"
 
 
+@lru_cache(maxsize=1024)  # a message names the same model many times, and is drawn many times
 def visible(name: str, most: int = NAME_MOST) -> str:
     """Return a name from outside without what cannot be seen, on one line."""
     return shortened(" ".join(INVISIBLE.sub(" ", name).split()), most) or "–"

@@ -361,8 +361,11 @@ async def test_a_replica_that_the_settings_count_and_do_not_list_is_not_proved_b
         assert nothing_is_deleted(stage, card)
 
 
-@pytest.mark.parametrize("callers", ["none", "many"])
-@pytest.mark.parametrize("told", [1, 2], ids=["one of two is told", "both are told"])
+@pytest.mark.parametrize(
+    ("told", "callers"),
+    [(1, "many"), (2, "none")],
+    ids=["one of two is told, callers ask", "both are told, nobody asks"],
+)
 async def test_without_a_barrier_nothing_is_proved_until_the_settings_say_how_many_replicas_there_are(
     redis_url: str, told: int, callers: str
 ) -> None:
