@@ -65,10 +65,14 @@ class Sight(Frozen):
         return rise(self.before, self.now)
 
     @cached_property
+    def restarted(self) -> bool:
+        """Tell whether it began anew in between, or is another replica."""
+        return self.before is not None and self.now.restarted_since(self.before)
+
+    @cached_property
     def began_anew(self) -> bool:
         """Tell whether its counters began anew in between: what they showed before that is lost."""
-        before = self.before
-        return before is not None and self.since.counts is not None and self.now.restarted_since(before)
+        return self.since.counts is not None and self.restarted
 
 
 class Observation(Frozen):
@@ -169,8 +173,8 @@ def _is_cut_off(sight: Sight, seen: Observation) -> Judgement | None:
 
 def _is_new_since(sight: Sight, seen: Observation) -> Judgement | None:
     """Doubt a replica that had the change and began anew since: it may have begun with an older configuration."""
-    before, now = sight.before, sight.now
-    if not seen.had_change or _has_barrier(now, seen) or before is None or not now.restarted_since(before):
+    now = sight.now
+    if not seen.had_change or _has_barrier(now, seen) or not sight.restarted:
         return None
     return Verdict.PROJECTION, f"{now.name} began anew since the proof, and may not have the change any more"
 
