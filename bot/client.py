@@ -31,8 +31,8 @@ def http_client(**options: Any) -> httpx.AsyncClient:
 class Turns:
     """At most *count* exchanges at a time, each with a client and a connection of its own.
 
-    A pool of connections looks at every one of them for each request (httpcore): sixteen at a time cost it as much
-    as all the rest of a call.
+    A pool of connections looks at every one of them for each request (httpcore): with sixteen that cost more
+    than all the rest of a call.
     """
 
     def __init__(self, count: int, *, keep: bool, **options: Any) -> None:

@@ -190,22 +190,24 @@ class Engine:
 
     async def advance(self, rotation_id: str) -> None:
         """Move the rotation on until it waits for time or for a person."""
+        news = News(self._jobs)
         async with self._store.leased(rotation_id, self._lease) as mine:
-            while mine and await self._notch(rotation_id):
+            while mine and await self._notch(rotation_id, news):
                 pass
 
-    async def _notch(self, rotation_id: str) -> bool:
+    async def _notch(self, rotation_id: str, news: "News") -> bool:
         """Move one notch and record it; return whether to go on at once."""
         before = await self._store.load(rotation_id)
         if before is None:
             return False
         after = await move(before, self._world)
         if after == before:
+            await news.catch_up()
             return await self._wait_out(before)
         with suppress(Conflict):  # a person was faster: go on from what they made of it
             saved = await self._store.save(after, _event(before, after), at=self._world.now())
             log.info("moved", rotation=saved.id, state=saved.state, done=len(saved.done), note=saved.note)
-            await self._jobs.announce(saved)
+            await news.of(saved)
         return True
 
     async def _wait_out(self, rotation: Rotation) -> bool:
@@ -219,6 +221,35 @@ class Engine:
             return True
         await self._jobs.advance(rotation, at=due)
         return False
+
+
+class News:
+    """Has people shown what is recorded: a step that is done or another state at once, progress now and then.
+
+    What is not shown for that, or because the bot dies, is found by the sweep.
+    """
+
+    EVERY = 0.5
+    """Seconds between two hints at mere progress."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._told: Rotation | None = None
+        self._told_at = 0.0
+        self._untold: Rotation | None = None
+
+    async def of(self, rotation: Rotation) -> None:
+        """Have *rotation* shown, unless that can wait."""
+        told, self._untold = self._told, rotation
+        is_progress = told is not None and (told.state, told.done) == (rotation.state, rotation.done)
+        if not is_progress or asyncio.get_running_loop().time() - self._told_at >= self.EVERY:
+            await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Have shown what has waited."""
+        if self._untold is not None:
+            await self._jobs.announce(self._untold)
+            self._told, self._told_at, self._untold = self._untold, asyncio.get_running_loop().time(), None
 
 
 def _event(before: Rotation, after: Rotation) -> dict[str, str]:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
 import bot.steps
-from bot.engine import Engine, due_at, finished, move
+from bot.engine import Engine, News, due_at, finished, move
 from bot.errors import ApiError, Blocked, NotFound, StopKind, Uncertain, Unsupported
 from bot.evidence import Evidence, Verdict
 from bot.jobs import Jobs
@@ -419,6 +419,27 @@ async def test_a_rotation_is_moved_to_its_end_and_each_notch_is_logged(desk, onl
         ("step", "only"),
         ("RUNNING -> COMPLETED", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("end", "hinted"),
+    [(Done, [2, 7, 8]), (lambda moving: Wait(moving, "later", timedelta(hours=1)), [2, 7])],
+    ids=["a step that is done, and the end", "a wait"],
+)
+async def test_people_are_shown_the_first_progress_and_where_it_comes_to(desk, only_step, monkeypatch, end, hinted):
+    monkeypatch.setattr(News, "EVERY", 60)
+    notes = iter(range(1, 6))
+
+    async def run(moving: Rotation, _: World) -> Outcome:
+        number = next(notes, None)
+        return Wait(moving, f"{number} of 5") if number else end(moving)
+
+    only_step(run)
+    assert (await desk.put(running())).version == 1
+    await desk.engine.advance("rabc123")
+
+    versions = range(1, (await desk.now()).version + 1)
+    assert [v for v in versions if await desk.queue.job(f"announce:rabc123:{v}")] == hinted
 
 
 async def test_a_rotation_that_waits_for_a_person_is_let_be(desk):
