@@ -205,6 +205,7 @@ def bolt_app(built: Parts, background: Background) -> AsyncApp:
     for name in BOLT_READS:
         os.environ.pop(name, None)
     app = AsyncApp(
+        name="keyturn",  # else Bolt reads the source of everything that is on the stack
         client=built.slack,
         logger=logs.library_logger("slack_bolt.keyturn"),
         request_verification_enabled=False,

@@ -1,6 +1,7 @@
 """Servers that every test may need: one Valkey a test process, emptied before each test that asks for it."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections import Counter
@@ -16,6 +17,14 @@ from tests.support.stage import Stage, stage_of
 
 for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
     os.environ.pop(name, None)  # every server of a test is on loopback, and slack_sdk reads these
+
+
+gc.disable()  # until all is collected: what is imported stays, and would be looked through again and again
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

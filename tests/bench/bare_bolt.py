@@ -15,7 +15,7 @@ async def main() -> None:
     token = os.environ.pop("SLACK_BOT_TOKEN")
     async with aiohttp.ClientSession() as session:
         client = AsyncWebClient(token=token, base_url=os.environ["SLACK_API_URL"], session=session)
-        app = AsyncApp(client=client, signing_secret="none", request_verification_enabled=False)
+        app = AsyncApp(name="bare", client=client, signing_secret="none", request_verification_enabled=False)
 
         @app.command("/rotate-key")
         async def rotate_key(ack: AsyncAck) -> None:

@@ -41,7 +41,7 @@ def bolt():
 
     def make(slack):
         client = AsyncWebClient(slack.bot_token, base_url=slack.api_url)
-        return AsyncApp(token=slack.bot_token, signing_secret=slack.signing_secret, client=client)
+        return AsyncApp(name="sandbox", token=slack.bot_token, signing_secret=slack.signing_secret, client=client)
 
     return make
 
