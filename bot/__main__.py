@@ -1,6 +1,7 @@
 """Reads the settings, builds the real things, and runs them: the one module of `bot` that knows `handlers`."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -296,9 +297,16 @@ async def run(settings: Settings, *halves: Callable[[Parts], Any]) -> None:
         built = await stack.enter_async_context(parts(settings))
         for half in halves:
             await stack.enter_async_context(half(built))
+        _keep_what_stays()
         log.info("ready", team=built.team.get("team"), mode="http" if settings.http_mode else "socket")
         await stop.wait()
         log.info("stopping")
+
+
+def _keep_what_stays() -> None:
+    """Have the collector of rubbish look no more at all that has been loaded: each look stopped the bot for 60 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 def _start(*halves: Callable[[Parts], Any], shared: bool = False) -> None:
