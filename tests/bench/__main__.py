@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.bench import acknowledgement, cut_over, size, slack_calls, waiting, workers
 from tests.bench.table import page, replaced
-from tests.support.process import ROOT
+from tests.support.forked import ROOT
 
 README = ROOT / "README.md"
 

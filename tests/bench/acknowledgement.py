@@ -20,7 +20,8 @@ from sandbox.slack import Slack
 from tests.bench.running import begun
 from tests.bench.table import milliseconds, quantile, table
 from tests.bench.tenant import tenant
-from tests.support.process import ROOT, bot_process
+from tests.support.forked import ROOT
+from tests.support.process import bot_process
 
 PEOPLE, ROTATIONS, MODELS, ROUNDS = 200, 50, 10, 5
 TOO_LATE = 3.0
@@ -34,7 +35,7 @@ async def measured() -> str:
                 environ = {"REDIS_URL": redis_url, "APPROVERS": "S_APPROVERS", "SLACK_EDITS_PER_MINUTE": "100000"}
                 environ |= slack.settings() | there["settings"]
                 async with (
-                    bot_process(environ, Path(folder)),
+                    bot_process(environ, Path(folder), command_line=True),
                     bare_app(other),
                     Redis.from_url(redis_url, decode_responses=True) as redis,
                 ):

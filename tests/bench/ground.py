@@ -31,7 +31,8 @@ async def bot_on(stage: Stage, *command: str, **settings: str) -> AsyncIterator[
     """Run the bot as it is by default, but for *settings*."""
     environ = {"APPROVERS": "S_APPROVERS", "REDIS_URL": stage.redis_url} | stage.slack.settings()
     with tempfile.TemporaryDirectory() as folder:
-        async with bot_process(environ | stage.aisix.settings() | settings, Path(folder), *command) as bot:
+        environ |= stage.aisix.settings() | settings
+        async with bot_process(environ, Path(folder), *command, command_line=True) as bot:
             yield bot
 
 

@@ -48,7 +48,7 @@ async def rate(workers: int) -> float:
         redis = await stack.enter_async_context(Redis.from_url(redis_url, decode_responses=True))
         ids = [f"keyturn:rotation:{name}" for name in await begun(there["pairs"], environ, redis)]
         for _ in range(workers):
-            await stack.enter_async_context(bot_process(environ, folder, "worker"))
+            await stack.enter_async_context(bot_process(environ, folder, "worker", command_line=True))
         return await counted(redis, ids)
 
 

@@ -42,7 +42,7 @@ def ids(stage: Stage) -> list[str]:
 
 async def printed(stage: Stage, environ: dict[str, str], folder: Path) -> set[str]:
     """Return what the check prints, with the environments' ids made alike."""
-    _, said = await ran(environ, folder, "check", timeout=60)
+    _, said = await ran(environ, folder, "check", timeout=60, command_line=True)
     for id_ in ids(stage):
         said = said.replace(id_, "<environment id>")
     return set(said.splitlines())
@@ -80,7 +80,7 @@ async def test_the_line_that_says_ready_and_the_addresses_are_those_of_the_bot(
     bare_stage: Stage, tmp_path: Path
 ) -> None:
     port = str(free_port())
-    async with bot_process(bare_stage.environ | {"PORT": port}, tmp_path) as bot:
+    async with bot_process(bare_stage.environ | {"PORT": port}, tmp_path, command_line=True) as bot:
         event = next(event for event in bot.events if event["event"] == "ready")
         answers = {line: await curled(line, port) for line in commands(GUIDE) if "localhost:3000" in line}
 

@@ -277,7 +277,7 @@ async def test_a_whole_rotation_leaves_the_secret_nowhere(tmp_path: Path, mode: 
         stage.overrides |= {"LOG_FORMAT": style, "LOG_LEVEL": "debug", "KEYTURN_DATA": str(data)}
         stage.overrides.setdefault("PORT", str(free_port()))
         environ = {name: value for name, value in stage.environ.items() if name != "REDIS_URL"}
-        async with bot_process(environ, tmp_path) as bot:
+        async with bot_process(environ, tmp_path, command_line=True) as bot:
             await tell_the_story(stage)
             await refuse_in_process(bot, stage)
             await bot.terminated()

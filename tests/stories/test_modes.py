@@ -260,8 +260,8 @@ async def test_the_socket_comes_back_after_slack_hangs_up(stage: Stage) -> None:
 
 
 async def test_web_and_worker_are_two_processes_that_complete_a_rotation(bare_stage: Stage, tmp_path: Path) -> None:
-    environ = bare_stage.environ
-    async with bot_process(environ, tmp_path, "web"), bot_process(environ, tmp_path, "worker"):
+    web, worker = (bot_process(bare_stage.environ, tmp_path, half, command_line=True) for half in ("web", "worker"))
+    async with web, worker:
         await rotated(bare_stage)
 
 
@@ -338,8 +338,8 @@ def _only(stage: Stage):
 async def test_a_second_bot_on_the_same_data_ends_with_one_sentence(bare_stage: Stage, tmp_path: Path) -> None:
     environ = bare_stage.environ | {"KEYTURN_DATA": str(tmp_path / "data")}
     del environ["REDIS_URL"]
-    async with bot_process(environ, tmp_path):
-        status, said = await ran(environ, tmp_path)
+    async with bot_process(environ, tmp_path, command_line=True):
+        status, said = await ran(environ, tmp_path, command_line=True)
 
     assert status == 1
     assert said.startswith("Keyturn cannot start. KEYTURN_DATA is in use: another Keyturn runs on")

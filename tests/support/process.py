@@ -7,25 +7,39 @@ import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-ROOT = Path(__file__).parents[2]
+from tests.support.forked import SURROUNDINGS, can_fork, forked
+
 READY = re.compile(r'"event": "ready"|\bready\b')
 
 
-class BotProcess:
-    """`python -m bot` with *environ* for its settings, begun in *folder*."""
+async def from_command_line(environ: Mapping[str, str], folder: Path, command: Sequence[str], stdin: str) -> Process:
+    """Type `python -m bot` with *command* after it, and *stdin*."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", *command, cwd=folder, env=environ, stdin=PIPE, stdout=PIPE, stderr=STDOUT
+    )
+    assert process.stdin
+    process.stdin.write(stdin.encode())
+    process.stdin.close()
+    return process
 
-    def __init__(self, environ: Mapping[str, str], folder: Path, *command: str) -> None:
+
+class BotProcess:
+    """`python -m bot` with *environ* for its settings, begun in *folder*; forked, or really from the *command_line*."""
+
+    def __init__(self, environ: Mapping[str, str], folder: Path, *command: str, command_line: bool = False) -> None:
         self.folder = folder
         self.lines: list[str] = []
         self._command = command
-        self._environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ}
+        self._environ = {**SURROUNDINGS, **environ}
+        self._begin = from_command_line if command_line or not can_fork(environ) else forked
         self._news = asyncio.Event()
 
     @property
@@ -45,20 +59,7 @@ class BotProcess:
 
     async def start(self, stdin: str = "") -> "BotProcess":
         """Begin, type *stdin*, and read what it prints from now on."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bot",
-            *self._command,
-            cwd=self.folder,
-            env=self._environ,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        assert self._process.stdin
-        self._process.stdin.write(stdin.encode())
-        self._process.stdin.close()
+        self._process = await self._begin(self._environ, self.folder, self._command, stdin)
         self._reader = asyncio.create_task(self._read())
         return self
 
@@ -111,9 +112,11 @@ class BotProcess:
 
 
 @asynccontextmanager
-async def bot_process(environ: Mapping[str, str], folder: Path, *command: str) -> AsyncIterator[BotProcess]:
+async def bot_process(
+    environ: Mapping[str, str], folder: Path, *command: str, command_line: bool = False
+) -> AsyncIterator[BotProcess]:
     """Run the bot until it is ready, and see it gone in the end."""
-    bot = await BotProcess(environ, folder, *command).start()
+    bot = await BotProcess(environ, folder, *command, command_line=command_line).start()
     try:
         yield await bot.ready()
     finally:
@@ -121,10 +124,15 @@ async def bot_process(environ: Mapping[str, str], folder: Path, *command: str) -
 
 
 async def ran(
-    environ: Mapping[str, str], folder: Path, *command: str, timeout: float = 60, stdin: str = ""
+    environ: Mapping[str, str],
+    folder: Path,
+    *command: str,
+    timeout: float = 60,
+    stdin: str = "",
+    command_line: bool = False,
 ) -> tuple[int, str]:
     """Run the bot to its own end, with *stdin* typed; return its exit status and all it printed."""
-    bot = await BotProcess(environ, folder, *command).start(stdin)
+    bot = await BotProcess(environ, folder, *command, command_line=command_line).start(stdin)
     try:
         return await bot.ended(timeout), bot.output
     finally:
