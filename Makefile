@@ -10,6 +10,9 @@ PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-e
 # So that a seed that fails fails again.
 export PYTHONHASHSEED ?= 0
 
+# So that not every process compiles the same code anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo play comparison test browser-test soak check audit bench run format golden lock clean
 
 demo: $(READY)  ## one rotation from command to receipt, in the terminal

@@ -1,6 +1,7 @@
 """Callers: the applications whose requests a rotation must not fail."""
 
 import asyncio
+import random
 import ssl
 import time
 from collections import Counter
@@ -30,10 +31,15 @@ class Failure(NamedTuple):
 
 
 class Caller:
-    """Sends steady traffic for one alias, whatever becomes of it, as applications do."""
+    """Sends steady traffic for one alias, whatever becomes of it, as applications do.
+
+    Its requests are not evenly spaced: in step with a balancer that deals in turn, somebody else would always meet the
+    same replica.
+    """
 
     def __init__(self, url: str, caller_key: str, alias: str, rate: float = 10, endpoint: Endpoint = "chat") -> None:
         self.alias, self._interval, self._endpoint = alias, 1 / rate, endpoint
+        self._chance = random.Random(alias)
         self.ok = 0
         self.failures: list[Failure] = []
         self._times: list[float] = []
@@ -79,7 +85,8 @@ class Caller:
         due = loop.time()
         while True:
             self._spawn()
-            due = max(due + self._interval, loop.time() - CATCHES_UP)
+            pause = self._interval * self._chance.uniform(0, 2)
+            due = max(due + pause, loop.time() - CATCHES_UP)
             await asyncio.sleep(due - loop.time())
 
     def _spawn(self) -> None:

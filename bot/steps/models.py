@@ -1,5 +1,6 @@
 """Steps that move the affected models to the replacement, and back."""
 
+import asyncio
 from datetime import datetime
 
 from bot.errors import Blocked, StopKind
@@ -42,16 +43,18 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _are_all_there(rotation: Rotation, world: World) -> bool:
-    """Read back whether every model in hand is where it was pointed; whatever else there is to see needs a full look.
+    """Read back whether every model in hand is where it was pointed, on a key that is there.
 
-    One that has not been pointed yet needs that look before it is.
+    Whatever else there is to see needs a full look, and one that has not been pointed yet needs it before it is.
     """
     play = in_hand(rotation, world)
     if not play or not all(rotation.finding(model).moved_at for model in play):
         return False
-    shown = await world.control_plane.models(model.environment for model in play)
+    keys, shown = await asyncio.gather(
+        world.control_plane.keys(), world.control_plane.models(model.environment for model in play)
+    )
     there = {model.id for model in shown if model.provider_key == rotation.replacement_id}
-    return all(model.id in there for model in play)
+    return any(key.id == rotation.replacement_id for key in keys) and all(model.id in there for model in play)
 
 
 def _mark_moved(rotation: Rotation, there: set[str], at: datetime) -> Rotation:

@@ -12,7 +12,7 @@ from bot.evidence import Verdict
 from bot.rotation import Rotation, State
 from bot.steps.common import Wait
 from bot.steps.watch import watch
-from sandbox.aisix import Switches
+from sandbox.aisix import GatewayCall, Switches
 from sandbox.caller import Caller, Callers
 from sandbox.slack import Message
 from tests.support.stage import KEY, NEW_SECRET, Stage, stage_of
@@ -271,6 +271,14 @@ async def test_another_secret_can_be_given_while_the_first_rotation_is_watched(b
 # --- what callers meet ---
 
 
+def probed_before_the_change_was_there(stage: Stage, rotation: Rotation) -> list[GatewayCall]:
+    """The probes of a moved model that a replica answered with the old key: the counters do not tell them apart."""
+    moved_at = min(call.at for call in stage.aisix.calls if call.method == "PATCH")
+    old = rotation.plan.old_key.id
+    asked = [call for call in stage.aisix.gateway_calls if call.caller == "probe" and call.at > moved_at]
+    return [call for call in asked if call.key_id == old]
+
+
 @pytest.mark.parametrize("model_create", [True, False], ids=["with a barrier", "without one"])
 async def test_the_requests_of_callers_are_counted_apart_from_the_bots_own(
     redis_url: str,
@@ -290,7 +298,10 @@ async def test_the_requests_of_callers_are_counted_apart_from_the_bots_own(
         rotation = await stage.record()
         replaced = [call for call in stage.aisix.gateway_calls if call.key_id == rotation.replacement_id]
         ours, callers = ([call for call in replaced if call.caller == who] for who in ("probe", "app"))
-        assert (rotation.tally.answered, rotation.tally.failed) == (len(callers), 0)
+        unsure = len(probed_before_the_change_was_there(stage, rotation))
+        assert len(callers) - unsure <= rotation.tally.answered <= len(callers)
+        assert unsure == 0 or not model_create, "a barrier is waited for before any model is asked"
+        assert rotation.tally.failed == 0
         assert ours
         assert callers
         assert {v.verdict.verdict for v in rotation.findings.values()} == {Verdict.PROVED}
