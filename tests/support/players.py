@@ -37,6 +37,12 @@ QUICK = {
 PATIENCE = 180.0
 """Seconds until a rotation has to be over."""
 
+LOOK = 0.3
+"""Seconds between looks at what the bot has recorded."""
+
+MOST_STIRS = 3
+"""How often the bot is begun once more after the end, for faults that have not happened yet."""
+
 SECRET, APPROVE, BACK, AGAIN = "Enter new secret", "Delete old key", "Roll back", "Try again"
 
 
@@ -91,8 +97,22 @@ class Play:
         return record
 
     async def _see_it_through(self) -> None:
+        await self._play()
+        for _ in range(MOST_STIRS):
+            if not self.plug.is_waited_for:
+                return
+            await self._stir()
+            await self._play()
+
+    async def _play(self) -> None:
         while not await self._is_over():
             await self._turn()
+
+    async def _stir(self) -> None:
+        """Begin the bot once more, with an end that people may not have been shown: its sweep has something to do."""
+        await self.redis.zadd("keyturn:unshown", {self.followed: 0})
+        self.up.clear()
+        self.plug.crash()
 
     # --- the bot ---
 
@@ -188,7 +208,7 @@ class Play:
             elif AGAIN in card.buttons:
                 await self._try_again(card)
             else:
-                await self._wait(lambda: {SECRET, AGAIN, APPROVE} & set(card.buttons), 0.1)
+                await self._wait(lambda: {SECRET, AGAIN, APPROVE} & set(card.buttons), LOOK)
 
     async def _wait(self, condition: Callable[[], object], seconds: float = 5) -> None:
         with suppress(TimeoutError):

@@ -132,6 +132,11 @@ class Plug:
                     return plan.fault
         return None
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Tell whether a fault has not happened yet."""
+        return not all(plan.happened for plan in self.plans)
+
     def _is_time(self, plan: Plan) -> bool:
         if self.moment not in self.moments:  # one that only comes of trouble
             return False
