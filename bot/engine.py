@@ -12,7 +12,7 @@ from bot.jobs import Jobs
 from bot.metrics import STEPS
 from bot.rotation import Rotation, State, Stop, Track
 from bot.steps import TRACKS, next_step, rewound
-from bot.steps.common import Again, Ask, Done, Limits, Outcome, Step, Wait, World
+from bot.steps.common import Again, Ask, Done, Limits, Outcome, Step, Wait, World, said
 from bot.store import Conflict, Store
 
 log = structlog.get_logger("keyturn.engine")
@@ -134,8 +134,7 @@ def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) 
     since = before.stalled_since or world.now()
     if world.now() - since <= world.limits.patience or step.waits_for_time:
         return waiting.but(stalled_since=since)
-    minutes = int(world.limits.patience.total_seconds() // 60)
-    sentence = f"Nothing has changed for {minutes} minutes: {waiting.note}"
+    sentence = f"Nothing has changed for {said(world.limits.patience)}: {waiting.note}"
     return _stop(waiting, Blocked(StopKind.TROUBLE, "a step does not get on", sentence), step, world)
 
 
@@ -163,8 +162,7 @@ def _trouble(rotation: Rotation, trouble: Uncertain, step: Step, world: World) -
     now = world.now()
     since = rotation.trouble_since or now
     if now - since > world.limits.patience:
-        minutes = int(world.limits.patience.total_seconds() // 60)
-        sentence = f"{trouble} I have tried for {minutes} minutes."
+        sentence = f"{trouble} I have tried for {said(world.limits.patience)}."
         return _stop(rotation, Blocked(StopKind.TROUBLE, "a service does not answer", sentence), step, world)
     wait = min(max(now - since, timedelta(seconds=1)), LONGEST_BACKOFF)
     asked = min(trouble.retry_after or 0, world.limits.patience.total_seconds())

@@ -218,7 +218,7 @@ def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel]
     why = [_why_behind(rotation, barrier, seen) for barrier in behind]
     why += [f"{listing(m.label for m in left)}: {reason(rotation, left[0])}"] if left else []
     sentence = listing(why, joint="; ")
-    if not left and all(is_bypassed(b.finding) and not _lagging(b, seen) for b in behind):
+    if not left and all(_says_nothing(b.finding) and not _lagging(b, seen) for b in behind):
         refuse_unproved(rotation.but(barriers=()), sentence)
     refuse_projection(rotation, sentence)
 
@@ -226,6 +226,12 @@ def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel]
 def is_bypassed(finding: Finding) -> bool:
     """Tell whether a cache or another target answered last: that is no sign of what a gateway has."""
     return finding.latest is not None and finding.latest.verdict is Verdict.INVALID
+
+
+def _says_nothing(finding: Finding) -> bool:
+    """Tell whether the last answer is no sign of what a gateway has: one passed by, or none that can be used."""
+    unclear = finding.latest is not None and finding.latest.verdict is Verdict.INCONCLUSIVE
+    return unclear or is_bypassed(finding)
 
 
 def refuse_unproved(rotation: Rotation, why: str) -> None:

@@ -28,12 +28,14 @@ from redis.asyncio import Redis
 from bot import audit, logs
 from bot.metrics import REGISTRY
 from bot.rotation import Rotation, State
+from bot.steps import BACK, FORWARD
 from bot.store import Store
 from tests.conftest import Tried
 from tests.support.canary import CANARY, Written, refuse_canary, refuse_in_keys
-from tests.support.players import Play, play
-from tests.support.plug import OF_HTTP, OF_REDIS, Call, Fault, Plan, Plug, register
+from tests.support.players import QUICK, Play, play
+from tests.support.plug import ANY, OF_HTTP, OF_REDIS, Call, Fault, Plan, Plug, register
 from tests.support.stage import KEY
+from tests.support.stops import unfit
 
 BATCHES = {"forward": 3, "back": 2}
 AT_ONCE = 4
@@ -196,12 +198,22 @@ def judge_process(printed: io.StringIO) -> None:
     refuse_canary(generate_latest(REGISTRY).decode(), "/metrics")
 
 
+def judge_stops(made: Play) -> None:
+    """Assert that every stop fits a fault behind it, and that the card says of it what the record does."""
+    halts = made.plug.halts
+    assert not unfit(halts)
+    assert not made.unsaid
+    away = [plan for plan in made.plug.plans if plan.lasts and plan.call.service == "control plane"]
+    assert [plan for plan in away if not any(plan in halt.behind for halt in halts)] == [], "this stops a rotation"
+
+
 async def run(redis_url: str, number: int, plans: list[Plan], moments: list[str], track: str) -> str:
     """Play one rotation with faults; return what was wrong with it."""
-    plug = Plug(moments, plans)
+    plug, overrides = Plug(moments, plans), HASTY if any(plan.lasts for plan in plans) else QUICK
     try:
-        async with play(redis_url, number, plug, secret=CANARY, back=track == "back") as made:
+        async with play(redis_url, number, plug, secret=CANARY, back=track == "back", overrides=overrides) as made:
             record = await made.to_the_end()
+            judge_stops(made)
             await judge(made, record)
     except Exception as wrong:  # noqa: BLE001 - every one of them is told, with the faults that led there
         happened = "\n  and ".join(str(plan) for plan in plans if plan.happened)
@@ -230,6 +242,40 @@ async def test_wherever_the_plug_is_pulled_the_end_is_the_same(
     assert not wrong, "\n\n".join(wrong)
     assert not left, f"these never happened: {left}"
     written.refuse()
+    judge_process(printed)
+
+
+# --- what stays away ---
+
+HASTY = {**QUICK, "PATIENCE": "4", "PROJECTION_TIMEOUT": "3", "VERIFY_TIMEOUT": "3"}
+"""Settings under which what does not answer is soon given up."""
+
+LASTING = (Fault.RESET, Fault.LOST, Fault.TIME_OUT, Fault.LIMITED, Fault.ERROR, Fault.GARBAGE)
+
+
+def outages(calls: Iterable[Call], steps: Iterable[str]) -> list[list[Plan]]:
+    """Have every service that a step calls stay away in it, with another fault in each rotation."""
+    places = dict.fromkeys((c.service, c.moment) for c in calls if c.service in ("control plane", "gateway", "status"))
+    away = [Call(service, ANY, moment, 1) for service, moment in places if moment in steps]
+    return [
+        [Plan(call, LASTING[(n + 2 * turn) % len(LASTING)], lasts=True) for n, call in enumerate(away)]
+        for turn in range(len(LASTING) // 2)
+    ]
+
+
+@pytest.mark.timeout(600)
+@leaving_things_behind
+@pytest.mark.parametrize("track", list(BATCHES))
+async def test_whatever_stays_away_is_what_the_stop_names(
+    valkey: str, track: str, tried: Tried, printed: io.StringIO
+) -> None:
+    moments, calls = await recorded(valkey, track)
+    schedules = outages(calls, {step.name for step in (*FORWARD, *BACK)})
+    tried("services that stay away", rotations=len(schedules), faults=sum(map(len, schedules)))
+    wrong = await at_once(valkey, schedules, moments, track)
+    assert not wrong, "\n\n".join(wrong)
+    left = [str(plan) for plans in schedules for plan in plans if not plan.happened]
+    assert not left, f"these never happened: {left}"
     judge_process(printed)
 
 

@@ -1,7 +1,7 @@
 """People who see a rotation through, whatever becomes of the bot: they read the card and press what it says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,7 +65,9 @@ class Play:
 
     approved: bool = False
     deleted_early: bool = False
-    stops: list[Stop] = field(default_factory=list)
+    unsaid: list[Stop] = field(default_factory=list)
+    """Stops of which the card does not say what the record does."""
+
     refusals: list[str] = field(default_factory=list)
     """What kept the bot from starting."""
 
@@ -243,13 +245,28 @@ class Play:
     async def _try_again(self, card: Message) -> None:
         record = await self._record()
         if record and record.stop:
-            self.stops.append(record.stop)
+            await self._read(card, record.stop)
         await self.stage.slack.person("U_REQUESTER").click(AGAIN, card)
         await self._wait(lambda: AGAIN not in card.buttons)
 
+    async def _read(self, card: Message, stop: Stop) -> None:
+        """Read on the card why it stopped, before anything is pressed."""
+        words = [text.replace("`", "") for text in (f"stopped: {stop.headline}", stop.sentence)]
+        await self._wait(lambda: all(text in card.plain.replace("`", "") for text in words))
+        if not all(text in card.plain.replace("`", "") for text in words):
+            self.unsaid.append(stop)
+
 
 @asynccontextmanager
-async def play(redis_url: str, number: int, plug: Plug, *, secret: str, back: bool = False) -> AsyncIterator[Play]:
+async def play(
+    redis_url: str,
+    number: int,
+    plug: Plug,
+    *,
+    secret: str,
+    back: bool = False,
+    overrides: Mapping[str, str] = QUICK,
+) -> AsyncIterator[Play]:
     """Set a small stage behind *plug*: one model in one environment with one replica; Redis's database *number*."""
     async with AsyncExitStack() as stack:
         slack, aisix = Slack(), Aisix(environments={"production": 1})
@@ -265,4 +282,4 @@ async def play(redis_url: str, number: int, plug: Plug, *, secret: str, back: bo
         await redis.flushdb()
         await redis.script_flush()
         line = await stack.enter_async_context(line_to(redis_url, plug, number))
-        yield Play(Stage(slack, aisix, line, overrides=dict(QUICK)), plug, redis, secret, back=back)
+        yield Play(Stage(slack, aisix, line, overrides=dict(overrides)), plug, redis, secret, back=back)

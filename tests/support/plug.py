@@ -18,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.rotation import Rotation
+from bot.rotation import Rotation, Stop
 from bot.steps import next_step
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -49,6 +49,10 @@ AFTER = frozenset({Fault.CRASH_AFTER, Fault.LOST, Fault.TIME_OUT, Fault.GARBAGE}
 RUBBISH = "<html><body>Bad gateway</body></html>"
 
 
+ANY = "any call"
+"""The kind of all calls of a service."""
+
+
 @dataclass(frozen=True)
 class Call:
     """The *number*th call of a kind in one moment."""
@@ -61,21 +65,45 @@ class Call:
     def __str__(self) -> str:
         return f"{self.service}: {self.kind} #{self.number} in {self.moment!r}"
 
+    def is_like(self, service: str, kind: str) -> bool:
+        """Tell whether a call is one of these."""
+        return self.service == service and self.kind in (kind, ANY)
+
 
 @dataclass(eq=False)
 class Plan:
-    """A fault for the first call like *call*, in its moment or after it."""
+    """A fault for the first call like *call*, in its moment or after it; one that *lasts*, for all until people act."""
 
     call: Call
     fault: Fault
+    lasts: bool = False
     left: int = 0
     happened: bool = False
+    over: bool = False
+    """It has lasted as long as it should."""
 
     def __post_init__(self) -> None:
         self.left = self.call.number
 
     def __str__(self) -> str:
-        return f"{self.fault} at {self.call}"
+        return f"{self.fault} at {self.call}{' and from then on' if self.lasts else ''}"
+
+    @property
+    def is_to_come(self) -> bool:
+        """Tell whether the next call of its kind comes to grief."""
+        return not self.happened or (self.lasts and not self.over)
+
+
+@dataclass(frozen=True)
+class Halt:
+    """A stop of the rotation, and the faults that are *behind* it if anything is: what had happened until then."""
+
+    stop: Stop
+    behind: tuple[Plan, ...]
+
+    def __str__(self) -> str:
+        """Return all that people and the record say of it."""
+        return f"{self.stop.kind} in {self.stop.step}: {self.stop.headline}. {self.stop.sentence}"
 
 
 PLUGGED: ContextVar["Plug | None"] = ContextVar("plugged", default=None)
@@ -110,6 +138,7 @@ class Plug:
     lost: set[str] = field(default_factory=set)
     """Messages that Slack has shown and of which the bot has had no answer, by their time stamp."""
 
+    halts: list[Halt] = field(default_factory=list)
     crashes: int = 0
     sent: list[str] = field(default_factory=list)
     """Everything that the bot has sent, but for the one call that takes the secret."""
@@ -125,7 +154,7 @@ class Plug:
         self._counts[service, kind, self.moment] += 1
         self.calls.append(Call(service, kind, self.moment, self._counts[service, kind, self.moment]))
         for plan in self.plans:
-            if not plan.happened and plan.call.service == service and plan.call.kind == kind and self._is_time(plan):
+            if plan.is_to_come and plan.call.is_like(service, kind) and self._is_time(plan):
                 plan.left -= 1
                 if plan.left <= 0:
                     plan.happened = True
@@ -145,8 +174,15 @@ class Plug:
         return self.moments.index(plan.call.moment) <= self.moments.index(self.moment)
 
     def recorded(self, record: bytes) -> None:
-        """Read in a record that is being written which moment it is."""
-        self.moment = moment_of(Rotation.model_validate_json(record))
+        """Read in a record that is being written which moment it is, and whether the rotation stops."""
+        rotation = Rotation.model_validate_json(record)
+        if rotation.stop and rotation.stop not in [halt.stop for halt in self.halts]:
+            behind = tuple(plan for plan in self.plans if plan.happened and not plan.over)
+            self.halts.append(Halt(rotation.stop, behind))
+        if not rotation.waits_for_bot:
+            for plan in self.plans:
+                plan.over = plan.over or (plan.lasts and plan.happened)
+        self.moment = moment_of(rotation)
 
     # --- the death of the bot ---
 
