@@ -45,10 +45,10 @@ MOST, MOST_AT_ONCE = 30, 6
 """Faults in one rotation, and in one moment of it."""
 
 ROUNDS = 4
-MOST_PASSED_OVER = 2
-"""Calls in a batch that may not come again in four rounds: one that only chance brings about."""
-
 """What did not happen in its moment has three more rotations, in any moment of which it may happen."""
+
+MOST_PASSED_OVER = 2
+"""Calls in a batch that may not come again in all of them: one that only chance brings about."""
 
 MILESTONES = {"card", "checklist", "created", "rehearsed", "moved", "verified", "approval", "deleted", "receipt"}
 """What is told of a rotation that ends with the delete."""
