@@ -32,6 +32,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", action="append", type=int, help="run this seed's schedule, and no other")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what waits long begin first, each in the share of another process: at the end all would wait for it alone."""
+    waiting = [item for item in items if item.get_closest_marker("waits")]
+    ordered = [item for item in items if item not in waiting]
+    for number, item in enumerate(waiting):
+        ordered.insert(number * len(items) // len(waiting), item)
+    items[:] = ordered
+
+
 Tried = Callable[..., None]
 
 

@@ -224,6 +224,7 @@ async def run(redis_url: str, number: int, plans: list[Plan], moments: list[str]
     return ""
 
 
+@pytest.mark.waits
 @pytest.mark.timeout(600)
 @leaving_things_behind
 @pytest.mark.parametrize(
@@ -267,6 +268,7 @@ def outages(calls: Iterable[Call], steps: Iterable[str]) -> list[list[Plan]]:
     ]
 
 
+@pytest.mark.waits
 @pytest.mark.timeout(600)
 @leaving_things_behind
 @pytest.mark.parametrize("track", list(BATCHES))
