@@ -1,8 +1,6 @@
 """The HTTP clients with which the bot calls AISIX: what all of them need is made once for the process."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import cache
 from ssl import SSLContext
 from typing import Any
@@ -26,35 +24,6 @@ class TooLong(httpx.HTTPError):
 def http_client(**options: Any) -> httpx.AsyncClient:
     """Return a client that verifies who answers it."""
     return httpx.AsyncClient(verify=trusted(), **options)
-
-
-class Turns:
-    """At most *count* exchanges at a time, each with a client and a connection of its own.
-
-    A pool of connections looks at every one of them for each request (httpcore): with sixteen that cost more
-    than all the rest of a call.
-    """
-
-    def __init__(self, count: int, *, keep: bool, **options: Any) -> None:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=int(keep))
-        self._clients = [http_client(limits=limits, **options) for _ in range(count)]
-        self._free: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
-        for client in self._clients:
-            self._free.put_nowait(client)
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Lend a client when it is one's turn; of those that are free the one that was used last."""
-        client = await self._free.get()
-        try:
-            yield client
-        finally:
-            self._free.put_nowait(client)
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        for client in self._clients:
-            await client.aclose()
 
 
 @cache

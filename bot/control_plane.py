@@ -11,7 +11,7 @@ import stamina
 from pydantic import SecretStr
 
 from bot import reading
-from bot.client import ANSWER_MOST, TooLong, Turns, read
+from bot.client import ANSWER_MOST, TooLong, http_client, read
 from bot.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.metrics import calls
 from bot.outside import Unreadable, decoded
@@ -47,13 +47,13 @@ class ControlPlane:
         attempts: int,
         most: int = ANSWER_MOST,
     ) -> None:
-        self._turns = Turns(
-            concurrency,
-            keep=True,
+        self._http = http_client(
             base_url=base_url.rstrip("/"),
             headers={"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"},
             timeout=timeout,
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
         )
+        self._turn = asyncio.Semaphore(concurrency)
         self._attempts = attempts
         self._most = most
 
@@ -61,7 +61,7 @@ class ControlPlane:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._turns.aclose()
+        await self._http.aclose()
 
     async def inventory(self) -> Inventory:
         """Read everything that can refer to a provider key, in every environment of the tenant."""
@@ -231,16 +231,14 @@ class ControlPlane:
 
     async def _once(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Any:
         """Send once; the body of an answer never gets into an error, it could repeat a secret."""
-        async with self._turns.turn() as http:
-            response = await self._exchange(http, method, path, body, query)
+        async with self._turn:
+            response = await self._exchange(method, path, body, query)
         calls("control_plane", method, response.status_code)
         return _decipher(response, method, path)
 
-    async def _exchange(
-        self, http: httpx.AsyncClient, method: str, path: str, body: Json | None, query: Json | None
-    ) -> httpx.Response:
+    async def _exchange(self, method: str, path: str, body: Json | None, query: Json | None) -> httpx.Response:
         try:
-            return await read(http, method, path, self._most, json=body, params=query or None)
+            return await read(self._http, method, path, self._most, json=body, params=query or None)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             calls("control_plane", method, "unreachable")
             why = UNTRUSTED if is_untrusted(error) else "no connection"

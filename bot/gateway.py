@@ -1,5 +1,6 @@
 """Probes: live requests through a managed gateway, and what came back. The only module that speaks to gateways."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import httpx
 from pydantic import Field, SecretStr, field_serializer
 
 from bot.answer import Answer, evidence, skipped
-from bot.client import ANSWER_MOST, TooLong, Turns, read
+from bot.client import ANSWER_MOST, TooLong, http_client, read
 from bot.evidence import Evidence
 from bot.frozen import Frozen
 from bot.metrics import calls
@@ -128,6 +129,10 @@ def _concrete(alias: str, probes: Mapping[str, str]) -> str:
     return f"{match[1]} {match[0]}" if match else ""
 
 
+_FRESH = httpx.Limits(max_keepalive_connections=0)
+"""A connection for each probe: a balancer that spreads connections would send all of one to the same replica."""
+
+
 def passed_on(model: AffectedModel, name: str) -> str:
     """Return the upstream model that a request for *name* reaches through *model*."""
     before, star, after = model.alias.partition("*")
@@ -137,10 +142,7 @@ def passed_on(model: AffectedModel, name: str) -> str:
 
 
 class Gateways:
-    """Every environment's gateway; probes go through here, a bounded number at a time.
-
-    Each has a connection of its own: a balancer that spreads connections would send all of one to the same replica.
-    """
+    """Every environment's gateway; probes go through here, a bounded number at a time."""
 
     def __init__(
         self,
@@ -154,13 +156,14 @@ class Gateways:
         self._settings = settings
         self._most = most
         self._now = now
-        self._turns = Turns(concurrency, keep=False, timeout=timeout)
+        self._turn = asyncio.Semaphore(concurrency)
+        self._http = http_client(timeout=timeout, limits=_FRESH)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._turns.aclose()
+        await self._http.aclose()
 
     @property
     def environments(self) -> frozenset[str]:
@@ -194,16 +197,16 @@ class Gateways:
         probe = probe.but(name=under or probe.name)
         if not probe.name:
             return _needs_a_name(model, self._now())
-        async with self._turns.turn() as http:
-            answer = await self._ask(http, settings, probe, f"rot-{tag}-{secrets.token_hex(4)}")
+        async with self._turn:
+            answer = await self._ask(settings, probe, f"rot-{tag}-{secrets.token_hex(4)}")
         calls("gateway", probe.endpoint, answer.status or "no answer")
         return evidence(answer, alias=under or model.alias, at=self._now())
 
-    async def _ask(self, http: httpx.AsyncClient, settings: GatewaySettings, probe: Probe, request_id: str) -> Answer:
+    async def _ask(self, settings: GatewaySettings, probe: Probe, request_id: str) -> Answer:
         path, body = ENDPOINTS[probe.endpoint]
         try:
             response = await read(
-                http,
+                self._http,
                 "POST",
                 _address(settings, path),
                 self._most,
@@ -220,25 +223,24 @@ class Gateways:
             return Answer(trouble=UNTRUSTED if is_untrusted(error) else "no connection")
         answer = read_answer(response)
         if probe.endpoint == "messages" and answer.status == httpx.codes.UNAUTHORIZED:
-            return await self._told_apart(http, answer, settings)
+            return await self._told_apart(answer, settings)
         return answer
 
-    async def _told_apart(self, http: httpx.AsyncClient, answer: Answer, settings: GatewaySettings) -> Answer:
+    async def _told_apart(self, answer: Answer, settings: GatewaySettings) -> Answer:
         """Ask whether the caller key works: on `/v1/messages` its refusal looks just like that of the credential."""
         try:
-            asked = await self._models(http, settings, "keyturn")
+            asked = await self._models(settings, "keyturn")
         except (httpx.HTTPError, httpx.InvalidURL):
             return Answer(trouble="no connection")
         return answer.but(type="upstream_error" if asked.is_success else "invalid_api_key")
 
-    async def _models(self, http: httpx.AsyncClient, settings: GatewaySettings, who: str) -> httpx.Response:
+    async def _models(self, settings: GatewaySettings, who: str) -> httpx.Response:
         url, headers = _address(settings, "/v1/models"), _headers(settings, who)
-        return await read(http, "GET", url, self._most, headers=headers)
+        return await read(self._http, "GET", url, self._most, headers=headers)
 
     async def caller_key_works(self, environment: str) -> int:
         """Ask the gateway for its models with the caller key; return the HTTP status. Raises httpx's errors."""
-        async with self._turns.turn() as http:
-            return (await self._models(http, self._settings[environment], "keyturn-check")).status_code
+        return (await self._models(self._settings[environment], "keyturn-check")).status_code
 
 
 def _address(settings: GatewaySettings, path: str) -> str:

@@ -159,8 +159,8 @@ def test_a_click_of_any_shape_is_answered(redis_url: str, many: int, tried: Trie
 @amounts(40)
 def test_a_key_of_a_hostile_control_plane_is_shown_or_refused_in_words(redis_url: str, many: int, tried: Tried) -> None:
     with front(redis_url) as at, serving(at.run) as server:
-        for client in at.built.world.control_plane._turns._clients:  # noqa: SLF001
-            client.base_url = server.url  # the same server for every input
+        client = at.built.world.control_plane
+        client._http.base_url = server.url  # noqa: SLF001 - the same server for every input
 
         @fuzz(tried, many, tenant=tenants())
         def hold(tenant: dict[str, bytes]) -> None:
