@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
+from bot.client import http_client
 from bot.evidence import Verdict
 from bot.rotation import Rotation, State
 from bot.service import RotationService
@@ -287,7 +287,7 @@ def last_asked(stage: Stage) -> int:
 
 async def ask_as_application(stage: Stage, alias: str) -> None:
     url, token = stage.aisix.gateway_url("production"), stage.aisix.app_caller_key("production")
-    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}) as http:
+    async with http_client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as http:
         path, body = question(alias, "chat", "Hello")
         await http.post(path, json=body)
 
