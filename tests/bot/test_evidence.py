@@ -659,7 +659,7 @@ def test_no_part_of_a_status_address_but_its_host_gets_into_a_reason():
 # --- any observation ---
 
 NOT_PASSED = (INVALID, UNCLEAR, PENDING, REFUSED)
-quick = hypothesis.settings(max_examples=3000, database=None)
+quick = hypothesis.settings(max_examples=3000, database=None, phases=[hypothesis.Phase.generate])
 NAMES = (MODEL, UNNAMED, BARRIER)
 few = st.sampled_from([0, 0, 0, 1, 3])
 serveds = st.builds(Served, old=few, new=st.sampled_from([0, 1, 3, 3]), failed=few, blind=few)

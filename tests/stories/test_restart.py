@@ -8,11 +8,11 @@ import pytest
 
 from sandbox.slack import Message
 from tests.support.process import BotProcess, bot_process, gone
-from tests.support.stage import KEY, NEW_SECRET, Stage
+from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, Stage
 
 WAITING = "waiting for an approver"
 PATIENT = {"PROJECTION_TIMEOUT": "60", "VERIFY_TIMEOUT": "60", "PATIENCE": "60"}
-QUICK = {"LEASE": "1", "CONTROL_PLANE_CONCURRENCY": "1", "KEYTURN_DATA": "data", **PATIENT}
+QUICK = {"LEASE": "1", "CONTROL_PLANE_CONCURRENCY": "1", "KEYTURN_DATA": "data", **IN_WAVES, **PATIENT}
 
 
 class Theatre:

@@ -3,12 +3,12 @@
 import pytest
 
 from bot.rotation import State
-from tests.support.stage import KEY, Stage, stage_of
+from tests.support.stage import IN_WAVES, KEY, Stage, stage_of
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
 async def test_a_rotation_goes_from_the_command_to_the_deleted_key(redis_url: str, mode: str) -> None:
-    async with stage_of(redis_url, mode=mode) as stage, stage.bot():
+    async with stage_of(redis_url, mode=mode, overrides=IN_WAVES) as stage, stage.bot():
         old = stage.key_named(KEY)
         card = await stage.ask()
         assert "3 models in 2 environments use this key; 1 more alias depends on them." in card.plain

@@ -6,7 +6,7 @@ import pytest
 
 from bot.rotation import State
 from sandbox.aisix import Switches
-from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
+from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
 
 
 async def stopped(stage: Stage, words: str, secret: str = NEW_SECRET):
@@ -49,13 +49,14 @@ async def test_a_secret_of_an_account_without_the_model_is_caught_in_the_rehears
     assert "No model has been moved" in card.plain
 
 
-async def test_no_throw_away_model_outlives_a_rotation_and_no_name_is_used_twice(stage: Stage) -> None:
-    models = set(stage.aisix.models)
-    card = await stopped(stage, "stopped: the new secret was refused", WRONG_SECRET)
-    await stage.press("Try again", card)
-    await stage.slack.until(lambda: stage.thread(card).count("Stopped:") == 2, timeout=60, what="a second stop")
-    await stage.give(card, NEW_SECRET, button="Another secret")
-    await stage.says(card, "waiting for an approver")
+async def test_no_throw_away_model_outlives_a_rotation_and_no_name_is_used_twice(redis_url: str) -> None:
+    async with stage_of(redis_url, overrides=IN_WAVES) as stage, stage.bot():
+        models = set(stage.aisix.models)
+        card = await stopped(stage, "stopped: the new secret was refused", WRONG_SECRET)
+        await stage.press("Try again", card)
+        await stage.slack.until(lambda: stage.thread(card).count("Stopped:") == 2, timeout=60, what="a second stop")
+        await stage.give(card, NEW_SECRET, button="Another secret")
+        await stage.says(card, "waiting for an approver")
 
     names = [c.body["display_name"] for c in stage.aisix.calls if c.method == "POST" and c.path.endswith("/models")]
     assert set(stage.aisix.models) == models

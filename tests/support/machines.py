@@ -14,7 +14,7 @@ from bot.rotation import Rotation
 from sandbox.aisix import Aisix
 from sandbox.slack import Message, Slack
 from tests.support.process import BotProcess
-from tests.support.stage import QUICK
+from tests.support.stage import IN_WAVES, QUICK
 
 HALVES = ("web", "web", "worker", "worker", "worker")
 
@@ -190,8 +190,8 @@ class People:
 
 def environ_of(slack: Slack, aisix: Aisix, redis_url: str, **more: str) -> dict[str, str]:
     """Return the settings of every process."""
-    quick = {**QUICK, "LOG_LEVEL": "info", "PATIENCE": "120", "PROJECTION_TIMEOUT": "60", "VERIFY_TIMEOUT": "60"}
-    return {**quick, "REDIS_URL": redis_url, **slack.settings(), **aisix.settings(), **more}
+    patient = {"LOG_LEVEL": "info", "PATIENCE": "120", "PROJECTION_TIMEOUT": "60", "VERIFY_TIMEOUT": "60"}
+    return {**QUICK, **IN_WAVES, **patient, "REDIS_URL": redis_url, **slack.settings(), **aisix.settings(), **more}
 
 
 def doubled(messages: Iterable[Message]) -> list[tuple[float, float]]:

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from bot.__main__ import Parts, front, parts, worker
@@ -36,6 +37,7 @@ BOT_FAULTS = (
 
 QUICK = {
     "SETTLE": "0.3",
+    "WAVES": "rest",
     "WATCH": "0",
     "PROJECTION_TIMEOUT": "5",
     "VERIFY_TIMEOUT": "3",
@@ -52,7 +54,10 @@ QUICK = {
     "SHUTDOWN_GRACE": "30",
     "LOG_LEVEL": "debug",
 }
-"""Waits as short as the sandbox is fast."""
+"""Waits as short as the sandbox is fast, and one wave: each asks barriers anew. Where waves matter: `IN_WAVES`."""
+
+IN_WAVES = {"WAVES": "1,rest"}
+"""As it is by default."""
 
 
 @dataclass
@@ -181,14 +186,20 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage_of(redis_url: str, *, mode: str = "socket", switches: Switches | None = None) -> AsyncIterator[Stage]:
+async def stage_of(
+    redis_url: str,
+    *,
+    mode: str = "socket",
+    switches: Switches | None = None,
+    overrides: Mapping[str, str] = MappingProxyType({}),
+) -> AsyncIterator[Stage]:
     """Set a stage with one key behind three models in two environments, and a router over them."""
     async with (
         Slack(mode=mode) as slack,
         Aisix(switches=switches or Switches(), environments={"production": 2, "staging": 1}) as aisix,
     ):
         populate(aisix)
-        stage = Stage(slack, aisix, redis_url)
+        stage = Stage(slack, aisix, redis_url, dict(overrides))
         if mode == "http":
             port = free_port()
             slack.events_url = f"http://127.0.0.1:{port}/slack/events"
