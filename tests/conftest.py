@@ -34,11 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what waits long begin first, each in the share of another process: at the end all would wait for it alone."""
+    """Deal what waits long to the shares of all processes, at the beginning of one and in the middle of the next.
+
+    At the end, all would wait for it alone; all at once, the processors would have nothing to do.
+    """
     waiting = [item for item in items if item.get_closest_marker("waits")]
     ordered = [item for item in items if item not in waiting]
     for number, item in enumerate(waiting):
-        ordered.insert(number * len(items) // len(waiting), item)
+        ordered.insert((2 * number + (number + 1) % 2) * len(items) // (2 * len(waiting)), item)
     items[:] = ordered
 
 

@@ -75,9 +75,13 @@ async def found_again() -> AsyncIterator[None]:
 
 
 def leaving_things_behind(test: Any) -> Any:
-    """Let the dead leave open what they had open or were about to open: nobody is there to close it."""
-    for ignored in ("ignore::ResourceWarning", "ignore:coroutine .* was never awaited"):
-        test = pytest.mark.filterwarnings(ignored)(test)
+    """Let the dead leave open what they had open, and in the midst what they were at: nobody is there to end it.
+
+    What Python cannot raise when it clears that away is told, and is no failure.
+    """
+    left = "ignore::ResourceWarning", "ignore:coroutine .* was never awaited"
+    for allowed in (*left, "default::pytest.PytestUnraisableExceptionWarning"):
+        test = pytest.mark.filterwarnings(allowed)(test)
     return test
 
 
