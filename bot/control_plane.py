@@ -11,7 +11,7 @@ import stamina
 from pydantic import SecretStr
 
 from bot import reading
-from bot.client import ANSWER_MOST, TooLong, http_client, read
+from bot.client import ANSWER_MOST, PARTS, TooLong, http_client, read
 from bot.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.metrics import calls
 from bot.outside import Unreadable, decoded
@@ -37,7 +37,7 @@ REFUSALS = {
 class ControlPlane:
     """One tenant's control plane. Every method raises `ApiError`, or `Uncertain` when nobody knows."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its settings, given once in wiring
         self,
         base_url: str,
         token: SecretStr,
@@ -45,6 +45,7 @@ class ControlPlane:
         timeout: float,
         concurrency: int,
         attempts: int,
+        grace: float = 30,
         most: int = ANSWER_MOST,
     ) -> None:
         self._http = http_client(
@@ -55,6 +56,7 @@ class ControlPlane:
         )
         self._turn = asyncio.Semaphore(concurrency)
         self._attempts = attempts
+        self._creates_for = grace - PARTS * timeout
         self._most = most
 
     async def __aenter__(self) -> Self:
@@ -128,9 +130,18 @@ class ControlPlane:
         return reading.identity(reading.single(answer))
 
     async def _creating(self, path: str, body: Json) -> Any:
-        """Send a creation: again only where it certainly had no effect."""
-        on = _wait_if_it_never_arrived
-        async for attempt in stamina.retry_context(on=on, attempts=self._attempts, timeout=None):
+        """Send a creation: again only where it certainly had no effect, and so that it is over within the grace.
+
+        After that it is taken not to have happened, and somebody may ask for another.
+        """
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._creates_for
+
+        def in_time(error: Exception) -> bool | float:
+            wait = _wait_if_it_never_arrived(error)
+            return wait if clock() + wait < end else False  # True is about a second
+
+        async for attempt in stamina.retry_context(on=in_time, attempts=self._attempts, timeout=None):
             with attempt:
                 return await self._once("POST", path, body)
         raise AssertionError("stamina always returns or raises")

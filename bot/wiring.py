@@ -103,6 +103,7 @@ def control_plane_of(settings: Settings) -> ControlPlane:
         timeout=settings.control_plane_timeout.total_seconds(),
         concurrency=settings.control_plane_concurrency,
         attempts=settings.control_plane_attempts,
+        grace=settings.create_grace.total_seconds(),
         most=settings.answer_limit,
     )
 

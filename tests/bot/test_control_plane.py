@@ -237,6 +237,15 @@ async def test_a_rate_limit_that_asks_for_too_long_is_handed_on(tenant):
     assert not trouble.value.arrived
 
 
+async def test_no_creation_is_sent_that_might_be_under_way_when_it_is_taken_not_to_have_happened(tenant):
+    tenant.aisix.faults.rate_limit("POST", "/provider_keys", retry_after=1, times=None)
+
+    with pytest.raises(Uncertain) as trouble:
+        await created(tenant, timeout=1, grace=2.5)  # what is sent may take two seconds
+    assert not trouble.value.arrived
+    assert len(tenant.calls("POST")) == 1
+
+
 async def test_an_answer_that_is_no_json_is_a_key_without_a_known_id(tenant):
     tenant.aisix.faults.garbage("POST", "/provider_keys")
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from tests.support.stage import NEW_SECRET, Stage
+from tests.support.stage import NEW_SECRET, Stage, stage_of
 
 
 def creations(stage: Stage) -> list[object]:
@@ -131,13 +131,14 @@ async def test_a_creation_that_never_arrived_asks_for_the_secret_once_more(stage
     assert len(stage.aisix.provider_keys) == 3
 
 
-async def test_a_creation_that_is_told_to_wait_is_not_lost(stage: Stage) -> None:
-    card = await stage.ask()
-    stage.aisix.faults.rate_limit("POST", "/provider_keys", retry_after=0.2, times=2)
+async def test_a_creation_that_is_told_to_wait_is_not_lost(redis_url: str) -> None:
+    async with stage_of(redis_url, overrides={"CREATE_GRACE": "30"}) as stage, stage.bot():
+        card = await stage.ask()
+        stage.aisix.faults.rate_limit("POST", "/provider_keys", retry_after=0.2, times=2)
 
-    await stage.give(card)
+        await stage.give(card)
 
-    await stage.says(card, "waiting for an approver")
+        await stage.says(card, "waiting for an approver")
 
 
 async def test_a_refused_creation_stops_and_offers_another_secret(stage: Stage) -> None:
