@@ -4,8 +4,11 @@ import asyncio
 from functools import cache
 from ssl import SSLContext
 from typing import Any
+from urllib.request import getproxies
 
 import httpx
+
+from bot.transport import Connections
 
 ANSWER_MOST = 50_000_000
 """Bytes of one answer that are read, unless the settings say otherwise."""
@@ -13,7 +16,7 @@ ANSWER_MOST = 50_000_000
 PARTS = 2
 """How often as long as a part of it (to connect, to send, the next bytes) a whole exchange may take."""
 
-OF_THE_WAY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+OF_THE_WAY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 """Headers that say how a body came, and no more what it is once it has been read."""
 
 
@@ -21,9 +24,15 @@ class TooLong(httpx.HTTPError):
     """An answer has more bytes than are read."""
 
 
-def http_client(**options: Any) -> httpx.AsyncClient:
-    """Return a client that verifies who answers it."""
-    return httpx.AsyncClient(verify=trusted(), **options)
+def http_client(*, kept: int = 0, **options: Any) -> httpx.AsyncClient:
+    """Return a client that verifies who answers it; it holds *kept* connections at most, or a fresh one a request.
+
+    Where the environment names a proxy, httpx's own transport is used: it knows how to speak to each kind.
+    """
+    if getproxies():
+        limits = httpx.Limits(max_connections=kept or None, max_keepalive_connections=kept)
+        return httpx.AsyncClient(verify=trusted(), limits=limits, **options)
+    return httpx.AsyncClient(transport=Connections(trusted(), kept=kept), **options)
 
 
 @cache
@@ -43,7 +52,7 @@ async def read(client: httpx.AsyncClient, method: str, url: str, most: int, **op
             body = await _body(streamed, most)
     except TimeoutError:
         raise httpx.ReadTimeout("the answer does not end") from None
-    headers = [(name, value) for name, value in streamed.headers.multi_items() if name not in OF_THE_WAY]
+    headers = [(name, value) for name, value in streamed.headers.raw if name.lower() not in OF_THE_WAY]
     return httpx.Response(streamed.status_code, headers=headers, content=body, request=streamed.request)
 
 

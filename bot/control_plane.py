@@ -48,11 +48,11 @@ class ControlPlane:
         grace: float = 30,
         most: int = ANSWER_MOST,
     ) -> None:
+        self._base = base_url.rstrip("/")
         self._http = http_client(
-            base_url=base_url.rstrip("/"),
             headers={"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"},
             timeout=timeout,
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            kept=concurrency,
         )
         self._turn = asyncio.Semaphore(concurrency)
         self._attempts = attempts
@@ -249,7 +249,7 @@ class ControlPlane:
 
     async def _exchange(self, method: str, path: str, body: Json | None, query: Json | None) -> httpx.Response:
         try:
-            return await read(self._http, method, path, self._most, json=body, params=query or None)
+            return await read(self._http, method, self._base + path, self._most, json=body, params=query or None)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             calls("control_plane", method, "unreachable")
             why = UNTRUSTED if is_untrusted(error) else "no connection"

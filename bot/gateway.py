@@ -129,10 +129,6 @@ def _concrete(alias: str, probes: Mapping[str, str]) -> str:
     return f"{match[1]} {match[0]}" if match else ""
 
 
-_FRESH = httpx.Limits(max_keepalive_connections=0)
-"""A connection for each probe: a balancer that spreads connections would send all of one to the same replica."""
-
-
 def passed_on(model: AffectedModel, name: str) -> str:
     """Return the upstream model that a request for *name* reaches through *model*."""
     before, star, after = model.alias.partition("*")
@@ -142,7 +138,10 @@ def passed_on(model: AffectedModel, name: str) -> str:
 
 
 class Gateways:
-    """Every environment's gateway; probes go through here, a bounded number at a time."""
+    """Every environment's gateway; probes go through here, a bounded number at a time.
+
+    Each has a connection of its own: a balancer that spreads connections would send all of one to the same replica.
+    """
 
     def __init__(
         self,
@@ -157,7 +156,7 @@ class Gateways:
         self._most = most
         self._now = now
         self._turn = asyncio.Semaphore(concurrency)
-        self._http = http_client(timeout=timeout, limits=_FRESH)
+        self._http = http_client(timeout=timeout)
 
     async def __aenter__(self) -> Self:
         return self

@@ -21,8 +21,6 @@ from bot.replica import Keys, Replica, is_foreign, read_config, read_counters, r
 from bot.trust import UNTRUSTED, is_untrusted
 
 CONFIG, MODELS, METRICS = "/status/config", "/status/models", "/metrics"
-FRESH = httpx.Limits(max_keepalive_connections=0)
-"""A connection for each page: an address that takes turns between replicas would hide that behind a kept one."""
 
 
 class Asked(NamedTuple):
@@ -38,7 +36,11 @@ class Asked(NamedTuple):
 
 
 class StatusPages:
-    """The status addresses of every environment."""
+    """The status addresses of every environment.
+
+    Each page is read on a connection of its own: an address that takes turns between replicas would hide that
+    behind a kept one.
+    """
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class StatusPages:
         self._now = now
         self._urls = {id_: {bare(url): url for url in one.status_urls} for id_, one in settings.items()}
         self._times = Counter(url for urls in self._urls.values() for url in urls)
-        self._http = http_client(timeout=timeout, limits=FRESH)
+        self._http = http_client(timeout=timeout)
 
     async def __aenter__(self) -> Self:
         return self

@@ -108,6 +108,9 @@ class Step:
 SLICE = 2.0
 """Seconds that a step works before it returns what it has, so that a crash loses little and people see progress."""
 
+APART = 0.001
+"""Seconds between the first requests of many: what is sent together is answered together, and waits for each other."""
+
 POLL = timedelta(seconds=1)
 
 
@@ -271,7 +274,9 @@ async def each(
     loop = asyncio.get_running_loop()
     end = loop.time() + SLICE
 
-    async def work() -> None:
+    async def work(place: int) -> None:
+        if len(models) > width:
+            await asyncio.sleep(place * APART)
         for model in waiting:
             try:
                 await act(model)
@@ -282,8 +287,8 @@ async def each(
                 return
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(width, len(models))):
-            group.create_task(work())
+        for place in range(min(width, len(models))):
+            group.create_task(work(place))
     return results
 
 

@@ -10,6 +10,7 @@ PURE = (
     "rotation", "plan", "policy", "evidence", "answer", "replica", "errors", "secret", "reading", "frozen", "waves",
     "belongings", "halves", "adoption",
 )  # fmt: skip
+CALLERS = ("bot/control_plane.py", "bot/gateway.py", "bot/status.py", "bot/check.py")
 IO = {"httpx", "redis", "aiohttp", "slack_bolt", "slack_sdk", "asyncio", "saq", "socket", "structlog", "requests"}
 
 
@@ -67,7 +68,7 @@ def test_the_core_knows_only_the_core(module):
 @pytest.mark.parametrize(
     ("library", "modules"),
     [
-        ("httpx", {"bot/client.py", "bot/control_plane.py", "bot/gateway.py", "bot/status.py", "bot/check.py"}),
+        ("httpx", {*CALLERS, "bot/client.py", "bot/transport.py"}),
         ("saq", {"bot/jobs.py", "bot/worker.py", "bot/__main__.py"}),
     ],
 )  # fmt: skip

@@ -149,6 +149,8 @@ class _Director:
             if any(scene in (record.state, *record.done[-1:]) for record in self.town.laws.records.values()):
                 return
             await self._turn_well(approving=False)
+        if not self.town.laws.records:
+            raise Broken("a rotation begins where nothing fails")
 
     def _deed(self) -> Deed:
         if not self._open() and self.random.random() < 0.3:

@@ -10,10 +10,12 @@ from random import Random
 from typing import Any
 
 import httpx
+import pytest
 import structlog
 from pydantic import SecretStr, TypeAdapter
 from redis.exceptions import ConnectionError as Away
 
+from bot import client
 from bot.control_plane import ControlPlane
 from bot.engine import Engine
 from bot.errors import KeyturnError, Unanswerable
@@ -272,18 +274,15 @@ def fixed(seed: int) -> Iterator[list[dict[str, Any]]]:
 
 @contextmanager
 def wired(town: Town) -> Iterator[None]:
-    """Have every request of httpx carried by the town's wire."""
+    """Have every request of the bot's clients carried by the town's wire."""
 
     class Carried(httpx.AsyncBaseTransport):
-        def __init__(self, **_: Any) -> None:
+        def __init__(self, *_: Any, **__: Any) -> None:
             """Open nothing."""
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             return await town.wire.handle(request)
 
-    real = httpx._client.AsyncHTTPTransport  # noqa: SLF001 - where a client finds what carries its requests
-    httpx._client.AsyncHTTPTransport = Carried  # type: ignore[misc, assignment]  # noqa: SLF001
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "Connections", Carried)
         yield
-    finally:
-        httpx._client.AsyncHTTPTransport = real  # type: ignore[misc]  # noqa: SLF001

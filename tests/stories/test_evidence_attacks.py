@@ -266,6 +266,7 @@ async def test_a_replica_that_began_anew_with_an_old_file_since_the_proof_has_to
         await stage.says(card, WAITING)
         straggler.lag, straggler.projection.snapshot = None, old_file
         straggler.restart()
+        await ask_as_application(stage, "unrelated")
         while last_asked(stage) != straggler.proxy.number:  # the one probe of the last look goes to the other one
             await ask_as_application(stage, "unrelated")
 
