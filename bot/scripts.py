@@ -17,7 +17,7 @@ if holds == '1' then redis.call('SET', claim, id) end
 if over == '1' then
   redis.call('SREM', open, id)
   redis.call('ZREM', due, id)
-  if holder == id then redis.call('DEL', claim) end
+  if holds == '0' and holder == id then redis.call('DEL', claim) end
 else
   redis.call('SADD', open, id)
   redis.call('ZADD', due, 0, id)

@@ -307,7 +307,10 @@ class RotationService:
         return wanted if rotation.tag in words_of(wanted) else f"{wanted} ({rotation.tag})"
 
     async def _refuse_second(self, rotation: Rotation) -> None:
-        if await self.other_rotation(rotation):
+        other = await self.other_rotation(rotation)
+        if other and other.is_over:
+            raise WrongState("Another rotation has replaced this key already, and deleted it. Cancel this one.")
+        if other:
             raise WrongState("Another rotation of this key is under way. Finish that one first.")
 
     async def create_replacement(self, rotation: Rotation, secret: SecretStr) -> None:

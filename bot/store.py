@@ -337,9 +337,12 @@ def _concerned(rotation: Rotation) -> list[str]:
 
 
 def _holds_key(rotation: Rotation) -> bool:
-    """Tell whether *rotation* has its provider key in hand: from the first secret on, until it is over."""
+    """Tell whether *rotation* has its provider key in hand: from the first secret on, until it is over.
+
+    One that is completed keeps it, for there is nothing left of it that another could have in hand.
+    """
     if rotation.is_over:
-        return False
+        return rotation.state is State.COMPLETED
     return rotation.attempt > 0 or rotation.state is not State.AWAITING_SECRET
 
 

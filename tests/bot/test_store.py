@@ -200,7 +200,6 @@ async def test_a_rotation_that_waits_for_another_secret_keeps_its_key(store):
 @pytest.mark.parametrize(
     "ends",
     [
-        [State.COMPLETED],
         [State.ROLLING_BACK, State.ROLLED_BACK],
         [State.AWAITING_SECRET, State.CANCELLED],
     ],
@@ -212,6 +211,15 @@ async def test_an_end_lets_the_key_go(store, ends):
     second = await begun(store, "r2")
 
     assert await store.holder("pk_old") == second.id
+
+
+async def test_a_key_that_is_gone_stays_in_the_hand_of_the_rotation_that_ended_it(store):
+    record = await begun(store, "r1")
+    await save(store, record.to(State.COMPLETED))
+
+    with pytest.raises(Taken):
+        await begun(store, "r2")
+    assert await store.holder("pk_old") == "r1"
 
 
 async def test_the_end_of_another_rotation_does_not_let_the_key_go(store):

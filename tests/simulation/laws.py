@@ -213,7 +213,9 @@ class Laws:
 
 
 def _has_in_hand(record: Rotation) -> bool:
-    return not record.is_over and (record.attempt > 0 or record.state is not State.AWAITING_SECRET)
+    """One that is completed keeps what it has deleted: whoever came after it would rotate what is not there."""
+    begun = record.attempt > 0 or record.state is not State.AWAITING_SECRET
+    return record.state is State.COMPLETED or (not record.is_over and begun)
 
 
 def _names(keys: list[ProviderKey]) -> list[str]:

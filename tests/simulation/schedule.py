@@ -223,7 +223,9 @@ class _Director:
         if shown.version != rotation.version:
             return
         buttons = offered(shown)
-        if shown.state is State.AWAITING_SECRET:
+        if shown.state is State.AWAITING_SECRET and self._is_replaced(shown.plan.old_key.id):
+            deeds.PRESSES[Action.CANCEL](self.town, shown, shown.requested_by)
+        elif shown.state is State.AWAITING_SECRET:
             deeds.give(self.town, shown, shown.requested_by, self.town.secret())
         elif shown.state is State.AWAITING_APPROVAL:
             for who in set(APPROVERS) - {shown.requested_by}:
@@ -235,6 +237,10 @@ class _Director:
             last = [action for action in (Action.ROLL_BACK, Action.ACCEPT_UNPROVED) if action in buttons]
             action = last[0] if tired and last else self.random.choice(buttons)
             deeds.PRESSES[action](self.town, shown, _fitting(shown, action))
+
+    def _is_replaced(self, key_id: str) -> bool:
+        ended = (record for record in self.town.laws.records.values() if record.state is State.COMPLETED)
+        return any(record.plan.old_key.id == key_id for record in ended)
 
     def _clear_the_way(self, shown: Rotation) -> None:
         """Do what the card asks for: routes are pointed by hand, keys allowed, and settings made alike."""

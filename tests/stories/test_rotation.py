@@ -87,6 +87,23 @@ async def test_a_second_rotation_of_one_key_is_linked_and_cannot_go_on(stage: St
     )
 
 
+async def test_a_secret_for_a_key_that_another_rotation_has_replaced_is_refused(stage: Stage) -> None:
+    first, second = await stage.ask(), await stage.ask()
+    await stage.give(first)
+    await stage.says(first, "waiting for an approver")
+    await stage.press("Delete old key", first, who="U_APPROVER")
+    await stage.thread_says(first, "Receipt")
+    keys = set(stage.aisix.provider_keys)
+
+    result = await stage.give(second)
+
+    said = "Another rotation has replaced this key already, and deleted it. Cancel this one."
+    assert said in " ".join(result.errors.values())
+    assert set(stage.aisix.provider_keys) == keys
+    await stage.press("Cancel", second)
+    await stage.says(second, "cancelled")
+
+
 async def test_a_rotation_can_be_cancelled_before_anything_has_changed(stage: Stage) -> None:
     card = await stage.ask()
     await stage.press("Cancel", card)
