@@ -1,8 +1,8 @@
 """The plug is pulled at every call that the bot makes, in every way there is, and every time the end is right.
 
-The calls are recorded from a rotation in which nothing goes wrong, and another that ends with **Roll back**; so a new
-call is covered on the day it is added. A rotation carries several faults, one in a moment; whatever it meets, it has to
-come to the same end.
+The calls are recorded from a rotation in which nothing goes wrong, from one that ends with **Roll back**, and from one
+that gets **Another secret**; so a new call is covered on the day it is added. A rotation carries many faults, a few in
+each moment; whatever it meets, it has to come to the same end. Where a service stays away, it stops, and says so.
 """
 
 import asyncio
@@ -26,18 +26,26 @@ from prometheus_client import generate_latest
 from redis.asyncio import Redis
 
 from bot import audit, logs
+from bot.errors import StopKind
 from bot.metrics import REGISTRY
 from bot.rotation import Rotation, State
 from bot.steps import BACK, FORWARD
 from bot.store import Store
 from tests.conftest import Tried
-from tests.support.canary import CANARY, Written, refuse_canary, refuse_in_keys
+from tests.support.canary import CANARY, WRONG, Written, refuse_canary, refuse_in_keys
 from tests.support.players import QUICK, Play, play
-from tests.support.plug import ANY, OF_HTTP, OF_REDIS, Call, Fault, Plan, Plug, register
+from tests.support.plug import ANEW, ANY, OF_HTTP, OF_REDIS, Call, Fault, Plan, Plug, register
 from tests.support.stage import KEY
 from tests.support.stops import unfit
 
-BATCHES = {"forward": 3, "back": 2}
+BATCHES = {"forward": 3, "back": 2, "another": 1}
+SPANS = {
+    "forward": ("start", None),
+    "back": ("awaiting_approval", None),
+    "another": ("blocked", "baseline" + ANEW),
+}
+"""Of each track, the moment from which calls come to grief, and the first in which they do not any more."""
+
 AT_ONCE = 4
 """Rotations at a time in one test."""
 
@@ -89,14 +97,21 @@ def leaving_things_behind(test: Any) -> Any:
 
 
 async def recorded(redis_url: str, track: str) -> tuple[list[str], list[Call]]:
-    """Return the moments, the calls and the end of a rotation in which nothing goes wrong."""
+    """Return the moments of a rotation in which nothing goes wrong, and the calls that are to come to grief."""
     plug = Plug()
-    async with play(redis_url, 1, plug, secret=CANARY, back=track == "back") as made:
+    async with play(redis_url, 1, plug, secret=CANARY, **wishes(track)) as made:
         record = await made.to_the_end()
+        judge_stops(made)
         await judge(made, record)
-        moments = list(dict.fromkeys(call.moment for call in plug.calls))
-        first = moments.index("awaiting_approval") if track == "back" else 0
-        return moments, [call for call in plug.calls if moments.index(call.moment) >= first]
+    moments = list(dict.fromkeys(call.moment for call in plug.calls))
+    begin, end = SPANS[track]
+    span = moments[moments.index(begin) : moments.index(end) if end else None]
+    return moments, [call for call in plug.calls if call.moment in span]
+
+
+def wishes(track: str) -> dict[str, Any]:
+    """Return what people do in a rotation of that kind."""
+    return {"back": track == "back", "wrong": WRONG if track == "another" else ""}
 
 
 def pairs(calls: Iterable[Call]) -> list[tuple[Call, Fault]]:
@@ -128,6 +143,15 @@ def changes_something(call: Call) -> bool:
     if call.service == "redis":
         return verb in ("save", "note")
     return verb in ("POST", "PATCH", "DELETE") if call.service == "control plane" else verb.startswith("chat.")
+
+
+def share(calls: Iterable[Call], track: str, batch: int) -> list[tuple[Call, Fault]]:
+    """Return what one batch has to try.
+
+    While a secret is taken back, that is what changes something: the looks are those of the way back, and hit there.
+    """
+    wanted = [(c, fault) for c, fault in pairs(calls) if track != "another" or changes_something(c)]
+    return dealt(wanted, batch, BATCHES[track])
 
 
 def dealt(some: Iterable[tuple[Call, Fault]], batch: int, batches: int) -> list[tuple[Call, Fault]]:
@@ -166,7 +190,7 @@ async def judge(made: Play, record: Rotation) -> None:
     ]
     assert not made.deleted_early
     creations = [c for c in aisix.calls if c.method == "POST" and c.path.endswith("/provider_keys")]
-    assert len(creations) == 1, "at most one replacement"
+    assert len(creations) == (2 if made.wrong else 1), "at most one replacement for each secret"
     assert not made.stage.slack.complaints
     await judge_thread(made, record)
     await judge_trail(made)
@@ -206,8 +230,13 @@ def judge_process(printed: io.StringIO) -> None:
 
 
 def judge_stops(made: Play) -> None:
-    """Assert that every stop fits a fault behind it, and that the card says of it what the record does."""
+    """Assert that every stop fits a fault behind it, and that the card says of it what the record does.
+
+    Only a secret that is wrong is ever said to be refused, and that needs no fault.
+    """
     halts = made.plug.halts
+    refused, halts = (halts[:1], halts[1:]) if made.wrong else ([], halts)
+    assert [halt.stop.kind for halt in refused] == [StopKind.REJECTED] * bool(made.wrong)
     assert not unfit(halts)
     assert not made.unsaid
     away = [plan for plan in made.plug.plans if plan.lasts and plan.call.service == "control plane"]
@@ -218,7 +247,7 @@ async def run(redis_url: str, number: int, plans: list[Plan], moments: list[str]
     """Play one rotation with faults; return what was wrong with it."""
     plug, overrides = Plug(moments, plans), HASTY if any(plan.lasts for plan in plans) else QUICK
     try:
-        async with play(redis_url, number, plug, secret=CANARY, back=track == "back", overrides=overrides) as made:
+        async with play(redis_url, number, plug, secret=CANARY, overrides=overrides, **wishes(track)) as made:
             record = await made.to_the_end()
             judge_stops(made)
             await judge(made, record)
@@ -239,11 +268,11 @@ async def test_wherever_the_plug_is_pulled_the_end_is_the_same(
 ) -> None:
     written = Written(await folder_of(valkey))
     moments, calls = await recorded(valkey, track)
-    left = dealt(pairs(calls), batch, BATCHES[track])
+    left = share(calls, track, batch)
     tried("pulled plugs", faults=len(left))
     wrong: list[str] = []
     for again in range(ROUNDS):
-        schedules = packed((replace(call, moment=moments[0]) if again else call, fault) for call, fault in left)
+        schedules = packed((replace(call, moment=SPANS[track][0]) if again else call, fault) for call, fault in left)
         tried("pulled plugs", rotations=len(schedules))
         wrong += await at_once(valkey, schedules, moments, track)
         left = [(plan.call, plan.fault) for plans in schedules for plan in plans if not plan.happened]
@@ -265,7 +294,7 @@ LASTING = (Fault.RESET, Fault.LOST, Fault.TIME_OUT, Fault.LIMITED, Fault.ERROR, 
 def outages(calls: Iterable[Call], steps: Iterable[str]) -> list[list[Plan]]:
     """Have every service that a step calls stay away in it, with another fault in each rotation."""
     places = dict.fromkeys((c.service, c.moment) for c in calls if c.service in ("control plane", "gateway", "status"))
-    away = [Call(service, ANY, moment, 1) for service, moment in places if moment in steps]
+    away = [Call(service, ANY, moment, 1) for service, moment in places if moment.removesuffix(ANEW) in steps]
     return [
         [Plan(call, LASTING[(n + 2 * turn) % len(LASTING)], lasts=True) for n, call in enumerate(away)]
         for turn in range(len(LASTING) // 2)

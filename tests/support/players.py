@@ -8,6 +8,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from bot.errors import StopKind
 from bot.rotation import Rotation, State, Stop
 from bot.settings import WrongSettings
 from sandbox.aisix import Aisix
@@ -43,7 +44,8 @@ LOOK = 0.3
 MOST_STIRS = 3
 """How often the bot is begun once more after the end, for faults that have not happened yet."""
 
-SECRET, APPROVE, BACK, AGAIN = "Enter new secret", "Delete old key", "Roll back", "Try again"
+SECRET, ANOTHER, APPROVE = "Enter new secret", "Another secret", "Delete old key"
+BACK, AGAIN = "Roll back", "Try again"
 
 
 @dataclass(eq=False)
@@ -56,6 +58,9 @@ class Play:
     secret: str
     back: bool = False
     """Whether it is rolled back in the end."""
+
+    wrong: str = ""
+    """A secret that the upstream refuses, given before *secret* if there is one."""
 
     cancelled: bool = False
     """Whether its end is that it was cancelled."""
@@ -208,7 +213,7 @@ class Play:
             elif APPROVE in card.buttons:
                 await self._decide(card)
             elif AGAIN in card.buttons:
-                await self._try_again(card)
+                await self._go_on(card)
             else:
                 await self._wait(lambda: {SECRET, AGAIN, APPROVE} & set(card.buttons), LOOK)
 
@@ -222,19 +227,23 @@ class Play:
         await person.command(KEY)
         await self._wait(lambda: (len(person.ephemerals), len(self.stage.slack.messages("C_OPS"))) != seen)
 
-    async def give(self, card: Message) -> None:
+    async def give(self, card: Message, button: str = SECRET) -> None:
         person = self.stage.slack.person("U_REQUESTER")
         told = len(person.ephemerals)
-        self.followed = (await person.click(SECRET, card)).payload["actions"][0]["value"]
+        self.followed = (await person.click(button, card)).payload["actions"][0]["value"]
         await self._wait(lambda: person.modal or len(person.ephemerals) > told)
         if person.modal is None:
             return
-        sent = await person.submit({"secret": self.secret})
+        sent = await person.submit({"secret": await self._secret_at_hand()})
         self.plug.sent.append(f"{sent.errors}")
         if person.modal:
             await person.close_modal()
         else:
-            await self._wait(lambda: SECRET not in card.buttons)
+            await self._wait(lambda: button not in card.buttons)
+
+    async def _secret_at_hand(self) -> str:
+        record = await self._record()
+        return self.wrong if self.wrong and record and record.attempt == 0 else self.secret
 
     async def _decide(self, card: Message) -> None:
         self.approved = not self.back
@@ -242,12 +251,16 @@ class Play:
         await self.stage.slack.person(who).click(button, card)
         await self._wait(lambda: button not in card.buttons)
 
-    async def _try_again(self, card: Message) -> None:
+    async def _go_on(self, card: Message) -> None:
+        """Give another secret where the wrong one was refused; else try again."""
         record = await self._record()
         if record and record.stop:
             await self._read(card, record.stop)
-        await self.stage.slack.person("U_REQUESTER").click(AGAIN, card)
-        await self._wait(lambda: AGAIN not in card.buttons)
+        if self.wrong and record and record.stop and record.stop.kind is StopKind.REJECTED:
+            await self.give(card, ANOTHER)
+        else:
+            await self.stage.slack.person("U_REQUESTER").click(AGAIN, card)
+            await self._wait(lambda: AGAIN not in card.buttons)
 
     async def _read(self, card: Message, stop: Stop) -> None:
         """Read on the card why it stopped, before anything is pressed."""
@@ -258,12 +271,13 @@ class Play:
 
 
 @asynccontextmanager
-async def play(
+async def play(  # noqa: PLR0913 - what a rotation is to be like
     redis_url: str,
     number: int,
     plug: Plug,
     *,
     secret: str,
+    wrong: str = "",
     back: bool = False,
     overrides: Mapping[str, str] = QUICK,
 ) -> AsyncIterator[Play]:
@@ -282,4 +296,4 @@ async def play(
         await redis.flushdb()
         await redis.script_flush()
         line = await stack.enter_async_context(line_to(redis_url, plug, number))
-        yield Play(Stage(slack, aisix, line, overrides=dict(overrides)), plug, redis, secret, back=back)
+        yield Play(Stage(slack, aisix, line, overrides=dict(overrides)), plug, redis, secret, wrong=wrong, back=back)

@@ -18,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.rotation import Rotation, Stop
+from bot.rotation import Rotation, Stop, Track
 from bot.steps import next_step
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,6 +48,9 @@ AFTER = frozenset({Fault.CRASH_AFTER, Fault.LOST, Fault.TIME_OUT, Fault.GARBAGE}
 
 RUBBISH = "<html><body>Bad gateway</body></html>"
 
+
+ANEW = " anew"
+"""How the moments end that come after a secret was taken back."""
 
 ANY = "any call"
 """The kind of all calls of a service."""
@@ -145,6 +148,7 @@ class Plug:
 
     def __post_init__(self) -> None:
         self.dead = False
+        self._taken_back = False
         self._counts: Counter[tuple[str, str, str]] = Counter()
 
     # --- what is called ---
@@ -182,7 +186,8 @@ class Plug:
         if not rotation.waits_for_bot:
             for plan in self.plans:
                 plan.over = plan.over or (plan.lasts and plan.happened)
-        self.moment = moment_of(rotation)
+        self._taken_back = self._taken_back or rotation.track is Track.WITHDRAW
+        self.moment = moment_of(rotation) + (ANEW if self._taken_back else "")
 
     # --- the death of the bot ---
 
