@@ -4,6 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BROWSER := .venv/.browser-ready
 AUDIT := .venv/.audit-ready
+COMPILED := .venv/.compiled
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
@@ -24,7 +25,7 @@ play: $(READY)  ## a workspace in the browser, to rotate a key by hand; prints i
 comparison: $(READY)  ## what a wrong secret costs callers: by hand, and by the bot
 	$(BIN)/python -m sandbox.comparison $(ARGS)
 
-test: $(READY)  ## every test; they wait about as much as they work, so nine processes suit two cores
+test: $(READY) $(COMPILED)  ## every test; they wait about as much as they work, so nine processes suit two cores
 	$(BIN)/python -m pytest -n 9 --dist worksteal $(ARGS)
 
 soak: $(READY)  ## what takes minutes; SOAK_SECONDS says how many seconds each of it (60), SOAK_EXAMPLES how many inputs of a fuzzer (2,000)
@@ -81,6 +82,11 @@ $(BROWSER): requirements-browser.lock
 $(AUDIT): requirements-audit.lock | $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-audit.lock
 	touch $(AUDIT)
+
+# pytest rewrites a test file when it first meets it; else all processes of `make test` would do so for all files.
+$(COMPILED): $(shell find tests -name '*.py') | $(READY)
+	$(BIN)/python -m pytest --collect-only -qq > /dev/null || true
+	touch $(COMPILED)
 
 clean:
 	rm -rf .venv var

@@ -119,8 +119,11 @@ BARRIER = 4
 """The throw-away model that is the first barrier, after the three of the rehearsal."""
 
 
-@pytest.mark.parametrize("effect", [False, True], ids=["before the effect", "after it"])
-@pytest.mark.parametrize(("method", "number"), [("POST", 1), ("DELETE", 1), ("POST", BARRIER), ("DELETE", BARRIER)])
+@pytest.mark.parametrize(
+    ("method", "number", "effect"),
+    [("POST", 1, True), ("DELETE", 1, False), ("POST", BARRIER, True), ("DELETE", BARRIER, False)],
+    ids=["created", "to be removed", "created as a barrier", "a barrier to be removed"],
+)
 async def test_killed_over_a_throw_away_model_it_leaves_none_behind(
     bare_stage: Stage,
     tmp_path: Path,

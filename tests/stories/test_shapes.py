@@ -48,8 +48,8 @@ async def asked(
 ) -> AsyncIterator:
     """Have applications ask for *aliases* all the while, a last time at the end; none of them may be failed."""
     url, token = stage.aisix.gateway_url(where), stage.aisix.app_caller_key(where)
-    callers = [Caller(url, token, alias, rate=10) for alias in aliases]
-    callers += [Caller(url, token, alias, rate=10, endpoint="embeddings") for alias in embeddings]
+    callers = [Caller(url, token, alias, rate=6) for alias in aliases]
+    callers += [Caller(url, token, alias, rate=6, endpoint="embeddings") for alias in embeddings]
     async with Callers(callers) as all_of_them:
         yield all_of_them
         before = {caller: caller.sent for caller in callers}
