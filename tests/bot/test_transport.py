@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from socket import socket
+from traceback import format_exception
 from typing import Any
 
 import httpx
@@ -81,7 +82,8 @@ def ours(kept: int) -> httpx.AsyncBaseTransport:
 
 @pytest.fixture(params=[ours, httpx_own])
 def transport(request: pytest.FixtureRequest) -> Open:
-    return request.param  # type: ignore[no-any-return]
+    chosen: Open = request.param
+    return chosen
 
 
 def client(opened: httpx.AsyncBaseTransport, **options: Any) -> httpx.AsyncClient:
@@ -107,6 +109,14 @@ async def test_what_breaks_on_a_kept_connection_may_have_arrived_and_is_not_sent
 
     assert len(keeper.heard) == 2
     assert keeper.customers == 1
+
+
+async def test_an_answer_that_is_no_http_is_in_no_traceback():
+    async with shop("speaks no HTTP") as keeper, client(ours(1)) as http:
+        with pytest.raises(httpx.ReadError) as broken:
+            await http.post(keeper.url, json={})
+
+    assert "smtp" not in "".join(format_exception(broken.value))
 
 
 async def test_where_nobody_listens_nothing_was_sent(transport):
