@@ -89,6 +89,8 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     thread = threading.Thread(target=lambda: asyncio.run(serve(tmp_path_factory.mktemp("valkey"))))
     thread.start()
     assert ready.wait(20)
+    with Redis.from_url(url[0]) as client:
+        client.config_set("appendfsync", "everysec")  # no test pulls the plug of this one
     yield url[0]
     done.set()
     thread.join()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -37,15 +37,6 @@ async def run_into(stage: Stage, words: str, secret: str = NEW_SECRET, timeout: 
     card = await stage.ask()
     await stage.give(card, secret)
     return await stage.says(card, words, timeout=timeout)
-
-
-async def recorded(stage: Stage, condition: Callable[[Rotation], Any], limit: float = 20) -> Rotation:
-    """Wait until the newest record meets *condition*."""
-    async with asyncio.timeout(limit):
-        while not condition(rotation := await stage.record()):
-            assert stage.built is not None
-            await stage.built.store.ping()
-    return rotation
 
 
 def model_of(stage: Stage, alias: str, environment: str = "production") -> Any:
@@ -306,7 +297,7 @@ async def accept_all(stage: Stage, card: Message) -> None:
         view = approver.modal
         options = next(b["element"]["options"] for b in view["blocks"] if "options" in b.get("element", {}))
         await approver.submit({"models": [o["text"]["text"] for o in options], "reason": "asked by hand"})
-        await recorded(stage, lambda r, v=version: r.version > v and r.state in ENDS)
+        await stage.recorded(lambda r, v=version: r.version > v and r.state in ENDS)
         await stage.slack.until(lambda: {"Delete old key", "Accept unproved"} & set(card.buttons), what="the next card")
 
 
@@ -366,9 +357,9 @@ async def test_a_model_that_falters_during_the_soak_is_verified_anew_without_sta
     async with set_up(redis_url, overrides=overrides, status_urls=False) as stage:
         card = await stage.ask()
         await stage.give(card)
-        await recorded(stage, lambda r: "verify" in r.done)
+        await stage.recorded(lambda r: "verify" in r.done)
         stage.aisix.upstream.set(NEW_SECRET, 429)
-        await recorded(stage, lambda r: "verify" not in r.done)
+        await stage.recorded(lambda r: "verify" not in r.done)
         stage.aisix.upstream.accept(NEW_SECRET)
 
         await stage.says(card, WAITING)
@@ -392,7 +383,7 @@ async def test_a_planned_model_deleted_after_the_cut_over_is_said_and_can_be_gon
         card = await stage.ask()
         embed = model_of(stage, "support-embed")
         await stage.give(card)
-        await recorded(stage, lambda r: "cut-over" in r.done)
+        await stage.recorded(lambda r: "cut-over" in r.done)
         stage.aisix.remove(embed, settled=True)
         for _ in range(3):
             await stage.slack.until(
@@ -402,7 +393,7 @@ async def test_a_planned_model_deleted_after_the_cut_over_is_said_and_can_be_gon
                 break
             version = (await stage.record()).version
             await stage.press("Try again", card)
-            await recorded(stage, lambda r, v=version: r.version > v + 1 and r.state in ENDS)
+            await stage.recorded(lambda r, v=version: r.version > v + 1 and r.state in ENDS)
 
         await stage.says(card, WAITING)
 
@@ -411,7 +402,7 @@ async def test_a_replacement_deleted_by_a_person_amid_the_verification_is_said(r
     async with set_up(redis_url, overrides={"WAVES": "rest"}) as stage:
         card = await stage.ask()
         await stage.give(card)
-        rotation = await recorded(stage, lambda r: "cut-over" in r.done)
+        rotation = await stage.recorded(lambda r: "cut-over" in r.done)
         stage.aisix.remove(stage.aisix.provider_keys[rotation.replacement_id], settled=True)
         await stage.says(card, "stopped:")
         if "the replacement is gone" not in card.plain and "a key is gone" not in card.plain:
@@ -426,7 +417,7 @@ async def test_a_replica_that_restarts_after_the_barrier_does_not_put_a_proof_ou
         card = await stage.ask()
         straggler = stage.aisix.replicas("production")[1]
         await stage.give(card)
-        await recorded(stage, lambda r: "project" in r.done)
+        await stage.recorded(lambda r: "project" in r.done)
         straggler.restart()
         await stage.slack.until(lambda: "stopped:" in card.plain or WAITING in card.plain, timeout=60, what="an end")
         if "stopped:" in card.plain:

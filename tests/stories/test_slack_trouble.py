@@ -1,6 +1,5 @@
 """Slack in trouble: a rotation goes on, messages catch up, nothing happens twice, and who can act is told."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -77,13 +76,6 @@ async def finished(stage: Stage, card: Message, heard: Heard) -> None:
     await once(stage, heard)
 
 
-async def recorded(stage: Stage, state: State) -> None:
-    """Wait until the newest rotation is in *state*, whatever people see."""
-    async with asyncio.timeout(30):
-        while await stage.state() is not state:  # noqa: ASYNC110 - Redis has no event for it
-            await asyncio.sleep(0.02)
-
-
 def told_directly(stage: Stage, *words: str) -> Callable[[], Message | None]:
     """Find a direct message to the requester that says *words*."""
     return lambda: next(
@@ -145,7 +137,7 @@ async def test_slack_down_for_as_long_as_the_work_takes_loses_no_message(stage: 
     card = await stage.ask()
     await stage.give(card)
     stage.slack.faults.drop("*", times=10_000)
-    await recorded(stage, State.AWAITING_APPROVAL)
+    await stage.recorded(lambda r: r.state is State.AWAITING_APPROVAL)
     assert WAITING not in card.plain
 
     stage.slack.faults.clear()

@@ -229,9 +229,9 @@ async def outcome(scene: Scene, act: Act, do: Do | None = None) -> str:
         return "x" if result else "-"
     async with asyncio.timeout(30):
         while not (found := await _seen(scene, act, result)):  # noqa: ASYNC110 - Redis has no event for it
-            await asyncio.sleep(0.003)
+            await asyncio.sleep(0.01)
     while found == "x" and _is_creating(await scene.built.store.load(scene.rotation.id)):  # noqa: ASYNC110 - the same
-        await asyncio.sleep(0.003)
+        await asyncio.sleep(0.01)
     changes = [call for call in scene.stage.aisix.calls[before:] if call.method != "GET"]
     if found != "x":
         assert changes == []
@@ -312,7 +312,7 @@ async def test_the_word_of_an_approver_who_was_removed_since_counts_no_more(redi
 
         async with asyncio.timeout(30):
             while (now := await stage.record()).version < 3:  # noqa: ASYNC110 - Redis has no event for it
-                await asyncio.sleep(0.003)
+                await asyncio.sleep(0.01)
         assert [approval.by for approval in now.approvals] == ["U_APPROVER"]
         assert now.state is State.AWAITING_APPROVAL
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -165,11 +165,18 @@ class Stage:
         assert self.built is not None
         return (await self.built.store.recent(1))[0]
 
+    async def recorded(self, condition: Callable[[Rotation], Any], timeout: float = 30) -> Rotation:
+        """Wait until the newest record meets *condition*, whatever people see, and return it."""
+        async with asyncio.timeout(timeout):
+            while not condition(rotation := await self.record()):  # noqa: ASYNC110 - Redis has no event for it
+                await asyncio.sleep(0.01)
+        return rotation
+
     async def is_linked(self) -> None:
         """Wait until the bot knows where it posted the newest card: it remembers that after Slack has shown it."""
         assert self.built is not None
         rotation = await self.record()
-        while "card" not in await self.built.store.messages(rotation.id):  # noqa: ASYNC110 - Redis has no event for it
+        while "card" not in await self.built.store.messages(rotation.id):  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.01)
 
     async def state(self) -> State:
