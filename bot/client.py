@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
 from typing import Any
 from urllib.request import getproxies
@@ -27,8 +28,10 @@ class TooLong(httpx.HTTPError):
 def http_client(*, kept: int = 0, **options: Any) -> httpx.AsyncClient:
     """Return a client that verifies who answers it; it holds *kept* connections at most, or a fresh one a request.
 
-    Where the environment names a proxy, httpx's own transport is used: it knows how to speak to each kind.
+    It sends no cookie back: a balancer that knew it again would send all its requests to the same replica. Where the
+    environment names a proxy, httpx's own transport is used: it knows how to speak to each kind.
     """
+    options["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     if getproxies():
         limits = httpx.Limits(max_connections=kept or None, max_keepalive_connections=kept)
         return httpx.AsyncClient(verify=trusted(), limits=limits, **options)

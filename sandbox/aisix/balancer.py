@@ -10,6 +10,8 @@ from sandbox.aisix.replica import Replica
 from sandbox.aisix.serving import Server, application
 from sandbox.aisix.switches import Switches
 
+COOKIE = "route"
+
 Handle = Callable[[Replica, web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -33,12 +35,22 @@ class Balancer:
         await self.server.stop()
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
-        replica = self._of_the_connection(request)
-        return await self._handle(replica, request) if replica else web.Response(status=503, text="no backend")
+        replica = self._of_the_cookie(request) or self._of_the_connection(request)
+        if replica is None:
+            return web.Response(status=503, text="no backend")
+        response = await self._handle(replica, request)
+        if self._switches.balancing == "cookies" and not response.prepared:
+            response.set_cookie(COOKIE, str(self._replicas.index(replica)))
+        return response
+
+    def _of_the_cookie(self, request: web.Request) -> Replica | None:
+        """A balancer that sends a caller back to where it has been knows it by what it was given there."""
+        up = [replica for n, replica in enumerate(self._replicas) if request.cookies.get(COOKIE) == str(n)]
+        return next((r for r in up if self._switches.balancing == "cookies" and not r.down), None)
 
     def _of_the_connection(self, request: web.Request) -> Replica | None:
         """A balancer that knows connections only sends all of one to the same replica, even when it has died."""
-        if self._switches.balancing == "requests" or request.transport is None:
+        if self._switches.balancing != "connections" or request.transport is None:
             return self._next()
         replica = self._pinned.get(request.transport) or self._next()
         if replica:

@@ -62,8 +62,9 @@ class Switches:
     tell_replicas: bool | None = None
     """Whether `settings()` tells how many replicas there are; None: where it tells no status addresses."""
 
-    balancing: Literal["requests", "connections"] = "requests"
-    """`connections`: all requests of a connection go to the replica that the first of them went to."""
+    balancing: Literal["requests", "connections", "cookies"] = "requests"
+    """`connections`: all requests of a connection go to the replica that the first of them went to; `cookies`: all of
+    a caller that sends back the cookie it was given."""
 
     metric_labels: Literal["names", "full", "no_key"] = "names"
     """What the counters tell: what the vendor documents (a model by its name alone), ids of models as well, or what

@@ -21,6 +21,7 @@ Open = Callable[[int], httpx.AsyncBaseTransport]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
 SAYS: dict[str, bytes | None] = {
     "answers": ANSWER,
+    "answers and marks": ANSWER.replace(b"\r\n\r\n", b"\r\nSet-Cookie: route=1; Path=/\r\n\r\n"),
     "hangs up": b"",
     "answers half": ANSWER[:-2],
     "speaks no HTTP": b"220 smtp.example.com ESMTP\r\n\r\n",
@@ -195,3 +196,16 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch):
             assert (await http.get("http://control-plane.example.com/api/models")).text == "done"
 
     assert proxy.heard[0].startswith(b"GET http://control-plane.example.com/api/models HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("is_proxied", [False, True], ids=["ours", "httpx's own"])
+async def test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again(monkeypatch, is_proxied):
+    async with shop("answers and marks", "answers") as keeper:
+        if is_proxied:
+            monkeypatch.setenv("http_proxy", keeper.url)
+        async with http_client(timeout=1) as http:
+            for _ in range(2):
+                assert (await http.get(keeper.url)).text == "done"
+
+    assert len(keeper.heard) == 2
+    assert not [head for head in keeper.heard if b"cookie" in head.lower()]

@@ -76,6 +76,21 @@ async def test_g1_a_lagging_replica_serves_with_the_old_key(redis_url: str, stat
         assert not PASSED & {v for m, v in (await verdicts(stage)).items() if m in (CHAT, EMBED)}
 
 
+@pytest.mark.parametrize("behind", [0, 1])
+@pytest.mark.parametrize("balancing", ["connections", "cookies"])
+async def test_g1_a_balancer_that_would_keep_a_caller_at_one_replica_hides_no_other(
+    redis_url: str, balancing: str, behind: int
+) -> None:
+    async with trap(redis_url, status_urls=False, balancing=balancing) as stage:
+        card = await stage.ask()
+        one = stage.aisix.replicas("production")[behind]
+        stage.aisix.faults.before("PATCH", "/models/", lambda: setattr(one, "lag", 60))
+        await stage.give(card)
+        await stage.says(card, "stopped: the gateway has not taken the change")
+
+        assert nothing_is_deleted(stage, card)
+
+
 async def test_g1_a_replica_that_catches_up_is_waited_for(redis_url: str) -> None:
     async with trap(redis_url, overrides={"PROJECTION_TIMEOUT": "10"}) as stage:
         straggler(stage).lag = 1.0

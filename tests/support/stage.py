@@ -52,6 +52,7 @@ QUICK = {
     "LEASE": "3",
     "APPROVERS": "S_APPROVERS",
     "SHUTDOWN_GRACE": "30",
+    "WORKER_CONCURRENCY": "2",
     "LOG_LEVEL": "debug",
 }
 """Waits as short as the sandbox is fast, and one wave: each asks barriers anew. Where waves matter: `IN_WAVES`."""

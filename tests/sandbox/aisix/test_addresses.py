@@ -43,6 +43,18 @@ async def test_a_balancer_of_connections_keeps_each_at_one_replica(tenant, repli
     assert sorted(replica.served_with(tenant.key.id) for replica in replicas) == [1, 4]
 
 
+async def test_a_balancer_of_cookies_keeps_whoever_sends_one_back_at_one_replica(tenant, replicas):
+    turn(tenant, balancing="cookies")
+    for _ in range(4):
+        await tenant.ask()
+    assert sorted(replica.served_with(tenant.key.id) for replica in replicas) == [0, 4]
+
+    for _ in range(2):
+        tenant.gateways.clear()
+        await tenant.ask()
+    assert sorted(replica.served_with(tenant.key.id) for replica in replicas) == [1, 5]
+
+
 async def test_a_connection_dies_with_its_replica_and_the_next_one_goes_elsewhere(tenant, replicas):
     turn(tenant, balancing="connections")
     await tenant.ask()
