@@ -277,7 +277,7 @@ class RotationService:
             attempt=rotation.attempt + 1,
             started_at=rotation.started_at or self._now(),
         )
-        return await self._save(begun, by, "gave a secret"), checked
+        return await self._save(begun, by, "gave a secret", moves=False), checked
 
     async def _is_another(self, fingerprint: str | None, old: ProviderKey) -> bool:
         """Tell whether it is certain that the secret is not the one in *old*; refuse the one that is."""
@@ -314,10 +314,12 @@ class RotationService:
             raise WrongState("Another rotation of this key is under way. Finish that one first.")
 
     async def create_replacement(self, rotation: Rotation, secret: SecretStr) -> None:
-        """Ask the control plane for the replacement, once; what became of it is recorded, the secret is not."""
+        """Ask the control plane for the replacement, once; what became of it is recorded, the secret is not.
+
+        Only then is the rotation moved on: a step that ran before could not find out whether there is one.
+        """
         assert rotation.replacement is not None
         plan, wanted = rotation.plan, rotation.replacement
-        await self._jobs.announce(rotation)
         try:
             key_id = await self._control_plane.create_key(plan.old_key, wanted.name, plan.needed_in, secret)
         except Uncertain as trouble:
@@ -487,20 +489,21 @@ class RotationService:
         await self._store.note(audit.Kind.CLICK, _event(by, action), rotation=rotation, at=self._now())
         return rotation
 
-    async def _save(self, rotation: Rotation, by: str, what: str, why: str = "") -> Rotation:
+    async def _save(self, rotation: Rotation, by: str, what: str, why: str = "", *, moves: bool = True) -> Rotation:
         try:
-            return await self._record(rotation, by, what, why)
+            return await self._record(rotation, by, what, why, moves=moves)
         except Taken:
             raise WrongState("Another rotation of this key is under way. Finish that one first.") from None
 
-    async def _record(self, rotation: Rotation, by: str, what: str, why: str = "") -> Rotation:
-        """Record first; then have it shown and moved on."""
+    async def _record(self, rotation: Rotation, by: str, what: str, why: str = "", *, moves: bool = True) -> Rotation:
+        """Record first; then have it shown and, unless it only *moves* after something else is done, moved on."""
         saved = await self._store.save(rotation, _event(by, what, why), at=self._now())
         log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
         try:
             if saved.version > 1:  # the first is shown by whoever asked, who has to hear if it cannot be
                 await self._jobs.announce(saved)
-            await self._jobs.advance(saved)
+            if moves:
+                await self._jobs.advance(saved)
         except Unanswerable:  # it is recorded all the same, and the sweep finds it
             log.warning("hint_lost", rotation=saved.id)
         return saved

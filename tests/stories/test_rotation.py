@@ -25,6 +25,17 @@ async def test_a_rotation_goes_from_the_command_to_the_deleted_key(redis_url: st
         assert "The old credential still works at the provider until it is revoked there." in stage.thread(card)
 
 
+async def test_a_replacement_that_is_being_created_is_not_looked_for_as_if_it_were_lost(bare_stage: Stage) -> None:
+    bare_stage.overrides |= {"SWEEP_INTERVAL": "30", "CREATE_GRACE": "30"}
+    bare_stage.aisix.switches.latency = 0.05
+    async with bare_stage.bot() as built:
+        card = await bare_stage.ask()
+        await bare_stage.give(card)
+        await bare_stage.thread_says(card, "Rehearsal:")
+
+        assert not [line async for line in built.store.trail() if "could not find out" in line]
+
+
 async def test_each_milestone_is_told_once(stage: Stage) -> None:
     card = await stage.ask()
     await stage.give(card)
