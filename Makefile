@@ -25,8 +25,8 @@ play: $(READY)  ## a workspace in the browser, to rotate a key by hand; prints i
 comparison: $(READY)  ## what a wrong secret costs callers: by hand, and by the bot
 	$(BIN)/python -m sandbox.comparison $(ARGS)
 
-test: $(READY) $(COMPILED)  ## every test; they wait about as much as they work, so nine processes suit two cores
-	$(BIN)/python -m pytest -n 9 --dist worksteal $(ARGS)
+test: $(READY) $(COMPILED)  ## every test; they wait about as much as they work, so eight processes suit two cores
+	$(BIN)/python -m pytest -n 8 --dist worksteal $(ARGS)
 
 soak: $(READY)  ## what takes minutes; SOAK_SECONDS says how many seconds each of it (60), SOAK_EXAMPLES how many inputs of a fuzzer (2,000)
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)

@@ -192,7 +192,16 @@ def environ_of(slack: Slack, aisix: Aisix, redis_url: str, **more: str) -> dict[
     """Return the settings of every process."""
     many = {"WORKER_CONCURRENCY": "10"}
     patient = {"LOG_LEVEL": "info", "PATIENCE": "120", "PROJECTION_TIMEOUT": "60", "VERIFY_TIMEOUT": "60"}
-    return {**QUICK, **IN_WAVES, **many, **patient, "REDIS_URL": redis_url, **slack.settings(), **aisix.settings(), **more}
+    return {
+        **QUICK,
+        **IN_WAVES,
+        **many,
+        **patient,
+        "REDIS_URL": redis_url,
+        **slack.settings(),
+        **aisix.settings(),
+        **more,
+    }
 
 
 def doubled(messages: Iterable[Message]) -> list[tuple[float, float]]:

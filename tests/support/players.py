@@ -31,6 +31,7 @@ QUICK = {
     "STATUS_TIMEOUT": "1.5",
     "SLACK_TIMEOUT": "2",
     "SHUTDOWN_GRACE": "0.1",
+    "SWEEP_INTERVAL": "1",
     "WORKER_CONCURRENCY": "1",
 }
 """Short where a fault is waited out, long where a slow machine would be mistaken for one."""
@@ -40,6 +41,9 @@ PATIENCE = 180.0
 
 LOOK = 0.3
 """Seconds between looks at what the bot has recorded."""
+
+MOST_THOUGHT = 1.5
+"""Seconds that people think at most before they press."""
 
 MOST_STIRS = 3
 """How often the bot is begun once more after the end, for faults that have not happened yet."""
@@ -209,13 +213,22 @@ class Play:
             if card is None:
                 await self._ask()
             elif SECRET in card.buttons:
+                await self._is_swept()
                 await self.give(card)
             elif APPROVE in card.buttons:
+                await self._is_swept()
                 await self._decide(card)
             elif AGAIN in card.buttons:
                 await self._go_on(card)
             else:
                 await self._wait(lambda: {SECRET, AGAIN, APPROVE} & set(card.buttons), LOOK)
+
+    async def _is_swept(self) -> None:
+        """Let a sweep come by while people think, in every rotation: else it would be chance in which it does."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOST_THOUGHT):
+                while await self.redis.zcount("keyturn:due", 0, 0):  # noqa: ASYNC110 - Redis has no event for it
+                    await asyncio.sleep(0.05)
 
     async def _wait(self, condition: Callable[[], object], seconds: float = 5) -> None:
         with suppress(TimeoutError):
