@@ -61,11 +61,6 @@ class Jobs:
         """Have people shown what is recorded of *rotation*."""
         await self._enqueue(ANNOUNCE, rotation, at, again)
 
-    async def hint(self, rotation: Rotation) -> None:
-        """Have *rotation* shown and moved on."""
-        await self.announce(rotation)
-        await self.advance(rotation)
-
     async def _enqueue(self, what: str, rotation: Rotation, at: datetime | None, again: str) -> None:
         """Enqueue once for each version: while the same hint waits, SAQ refuses it."""
         async with answering():

@@ -340,7 +340,7 @@ class RotationService:
                 saved = await self._store.save(
                     current.but(replacement=outcome, made=made), _event("keyturn", "created"), at=self._now()
                 )
-                await self._jobs.hint(saved)
+                await self._jobs.announce(saved)
                 return
             current = await self.load(rotation.id)
         if outcome.key_id and current.replacement_id != outcome.key_id:

@@ -40,5 +40,5 @@ async def begun(pairs: list[list[str]], environ: dict[str, str], redis: Redis) -
                 made=(new,),
                 done=("replace",),
             )
-            await jobs.hint(await store.save(rotation, {"by": "bench", "what": "begun", "why": ""}, at=now))
+            await jobs.advance(await store.save(rotation, {"by": "bench", "what": "begun", "why": ""}, at=now))
     return [f"r{number:03}" for number in range(len(pairs))]
