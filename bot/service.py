@@ -496,7 +496,7 @@ class RotationService:
             raise WrongState("Another rotation of this key is under way. Finish that one first.") from None
 
     async def _record(self, rotation: Rotation, by: str, what: str, why: str = "", *, moves: bool = True) -> Rotation:
-        """Record first; then have it shown and, unless it only *moves* after something else is done, moved on."""
+        """Record first; then have it shown and, if it *moves* at once, moved on."""
         saved = await self._store.save(rotation, _event(by, what, why), at=self._now())
         log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
         try:

@@ -11,6 +11,7 @@ from sandbox.aisix.serving import Server, application
 from sandbox.aisix.switches import Switches
 
 COOKIE = "route"
+"""Its value is the place of a replica in the row."""
 
 Handle = Callable[[Replica, web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,8 +46,10 @@ class Balancer:
 
     def _of_the_cookie(self, request: web.Request) -> Replica | None:
         """A balancer that sends a caller back to where it has been knows it by what it was given there."""
-        up = [replica for n, replica in enumerate(self._replicas) if request.cookies.get(COOKIE) == str(n)]
-        return next((r for r in up if self._switches.balancing == "cookies" and not r.down), None)
+        if self._switches.balancing != "cookies" or COOKIE not in request.cookies:
+            return None
+        replica = self._replicas[int(request.cookies[COOKIE])]
+        return None if replica.down else replica
 
     def _of_the_connection(self, request: web.Request) -> Replica | None:
         """A balancer that knows connections only sends all of one to the same replica, even when it has died."""
