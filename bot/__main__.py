@@ -25,6 +25,7 @@ from bot import auditor, check, doctor, http, logs
 from bot.engine import Engine
 from bot.errors import ApiError, Refused, Unanswerable
 from bot.jobs import Jobs, PatientQueue
+from bot.namespace import BEFORE
 from bot.service import Directory, RotationService, Rules
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
 from bot.steps.common import World
@@ -72,8 +73,8 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
         slack = await stack.enter_async_context(slack_client(settings))
         team = await who_am_i(slack)
         team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
-        store = await store_at(url, settings, stack)
-        queue = await queue_at(url, settings, stack)
+        store = await store_at(url, BEFORE, settings, stack)
+        queue = await queue_at(url, BEFORE, settings, stack)
         rules = rules_of(settings)
         announcer = SlackAnnouncer(
             slack,
@@ -402,7 +403,7 @@ async def _doctor(settings: Settings, orders: doctor.Orders, stack: AsyncExitSta
         built = await stack.enter_async_context(parts(settings))
         reception = Reception(service_of(built), built.announcer, str(built.team.get("team_id") or ""))
         return doctor.Doctor(built.store, built.world, settings.lease, orders, reception)
-    store = await store_at(await address_of(settings, stack), settings, stack)
+    store = await store_at(await address_of(settings, stack), BEFORE, settings, stack)
     return doctor.Doctor(store, await world_of(settings, utc_now, stack), settings.lease, orders)
 
 

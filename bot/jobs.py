@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from saq import Job, Queue
 from saq.queue.redis import RedisQueue
 
+from bot.namespace import Namespace
 from bot.rotation import Rotation
 from bot.store import answering
 
@@ -33,8 +34,8 @@ class PatientQueue(RedisQueue):
     breath between two tries.
     """
 
-    def __init__(self, redis: Redis, waiting: Redis) -> None:
-        super().__init__(redis, name="keyturn")
+    def __init__(self, redis: Redis, waiting: Redis, namespace: Namespace) -> None:
+        super().__init__(redis, name=namespace.queue)
         self.waiting: Any = waiting
 
     async def dequeue(self, *_: Any, **__: Any) -> Job | None:

@@ -23,15 +23,11 @@ from redis.exceptions import LockError, RedisError
 from bot import audit
 from bot.errors import Unanswerable, Unreadable, WrongState
 from bot.metrics import STATES, UNREADABLE
+from bot.namespace import Namespace
 from bot.rotation import SCHEMA, Rotation, State
 from bot.scripts import MOVED, NOTE, RECKONED, SAVE, SHOWN
 
 log = structlog.get_logger("keyturn.store")
-
-PREFIX = "keyturn:"
-AUDIT = PREFIX + "audit"
-DUE = PREFIX + "due"
-CONCERNS = PREFIX + "concerns"
 
 PAGE = 1000
 KEPT = 16
@@ -71,9 +67,10 @@ async def answering(sentence: str = AWAY) -> AsyncIterator[None]:
 
 
 class Store:
-    """The records of all rotations. Every method raises `Unanswerable` when Redis is away."""
+    """The records of all rotations of one bot. Every method raises `Unanswerable` when Redis is away."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, namespace: Namespace) -> None:
+        self.key = namespace.key
         self._redis: Any = redis  # redis-py types every answer as "now or later"
         self._save = redis.register_script(SAVE)
         self._note = redis.register_script(NOTE)
@@ -88,7 +85,7 @@ class Store:
     async def load(self, rotation_id: str) -> Rotation | None:
         """Return the rotation as it is recorded now, to be changed; raise `Unreadable` if that is not ours to do."""
         async with answering():
-            stored = await self._redis.get(PREFIX + "rotation:" + rotation_id)
+            stored = await self._redis.get(self.key("rotation", rotation_id))
         return _ours(_read(stored)) if stored else None
 
     async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
@@ -107,23 +104,22 @@ class Store:
 
     async def _last_entry(self) -> str | None:
         async with answering():
-            return cast("str | None", await self._redis.lindex(AUDIT, -1))
+            return cast("str | None", await self._redis.lindex(self.key("audit"), -1))
 
     async def _write(self, saved: Rotation, over: int, entry: tuple[str, str], fingerprint: str | None) -> str:
         """Write *saved* *over* the version before it, with an entry that has to come after the last one."""
-        name = PREFIX + "{}"
         async with answering(UNSURE):
             answer = await self._save(
                 keys=[
-                    name.format("rotation:" + saved.id),
-                    AUDIT,
-                    name.format("open"),
-                    name.format("unshown"),
-                    name.format("all"),
-                    name.format("active:" + saved.plan.old_key.id),
-                    name.format("fingerprints"),
-                    DUE,
-                    CONCERNS,
+                    self.key("rotation", saved.id),
+                    self.key("audit"),
+                    self.key("open"),
+                    self.key("unshown"),
+                    self.key("all"),
+                    self.key("active", saved.plan.old_key.id),
+                    self.key("fingerprints"),
+                    self.key("due"),
+                    self.key("concerns"),
                 ],
                 args=[
                     saved.model_dump_json(),
@@ -160,14 +156,14 @@ class Store:
             last = await self._last_entry()
             line = audit.chained(entry, audit.head_of(last))
             async with answering():
-                answer = str(await self._note(keys=[AUDIT], args=[last or "", line]))
+                answer = str(await self._note(keys=[self.key("audit")], args=[last or "", line]))
 
     async def trail(self) -> AsyncIterator[str]:
         """Yield every line of the audit trail, oldest first."""
         begin, page = 0, ["the first"]
         while page:
             async with answering():
-                page = await self._redis.lrange(AUDIT, begin, begin + PAGE - 1)
+                page = await self._redis.lrange(self.key("audit"), begin, begin + PAGE - 1)
             for line in page:
                 yield line
             begin += PAGE
@@ -175,7 +171,7 @@ class Store:
     async def standings(self, ids: Iterable[str]) -> dict[str, audit.Standing]:
         """Return the version and state of every rotation that is recorded, and of those of *ids* that are."""
         async with answering():
-            listed = await self._redis.zrange(PREFIX + "all", 0, -1)
+            listed = await self._redis.zrange(self.key("all"), 0, -1)
         wanted = sorted({*listed, *ids})
         found: dict[str, audit.Standing] = {}
         for begin in range(0, len(wanted), RECORDS):
@@ -186,21 +182,21 @@ class Store:
     async def due(self, now: datetime) -> AsyncIterator[Rotation]:
         """Yield what has to be looked at by *now* and is in nobody's hands; what was just recorded is among it."""
         async with answering():
-            ids = await self._redis.zrange(DUE, "-inf", now.timestamp(), byscore=True)
+            ids = await self._redis.zrange(self.key("due"), "-inf", now.timestamp(), byscore=True)
         for begin in range(0, len(ids), RECORDS):
             for rotation in await self._load_all(await self._unleased(ids[begin : begin + RECORDS])):
                 yield rotation
 
     async def _unleased(self, ids: Sequence[str]) -> list[str]:
         async with answering():
-            holders = await self._redis.mget([PREFIX + "lease:" + rotation_id for rotation_id in ids])
+            holders = await self._redis.mget([self.key("lease", rotation_id) for rotation_id in ids])
         return [rotation_id for rotation_id, holder in zip(ids, holders, strict=True) if holder is None]
 
     async def reckoned(self, rotation: Rotation, due: datetime | None) -> None:
         """Have *rotation* looked at when it is *due*, or when it is recorded again, if that has not happened yet."""
         async with answering():
             await self._reckoned(
-                keys=[PREFIX + "rotation:" + rotation.id, DUE, CONCERNS],
+                keys=[self.key("rotation", rotation.id), self.key("due"), self.key("concerns")],
                 args=[
                     rotation.id,
                     rotation.version,
@@ -212,72 +208,72 @@ class Store:
     async def reckon_anew(self) -> None:
         """Have every rotation that is not over looked at: another version, or other settings, may have recorded it."""
         async with answering():
-            ids = await self._redis.smembers(PREFIX + "open")
+            ids = await self._redis.smembers(self.key("open"))
             if ids:
-                await self._redis.zadd(DUE, dict.fromkeys(ids, 0))
+                await self._redis.zadd(self.key("due"), dict.fromkeys(ids, 0))
 
     async def concerning(self, key_id: str) -> list[Rotation]:
         """Return the rotations under way of a provider key, and those that made it, oldest first."""
         async with answering():
-            pairs = await self._redis.zrange(CONCERNS, f"[{key_id} ", f"[{key_id} \x7f", bylex=True)
+            pairs = await self._redis.zrange(self.key("concerns"), f"[{key_id} ", f"[{key_id} \x7f", bylex=True)
         return _by_age(await self._load_all([pair.rpartition(" ")[2] for pair in pairs]))
 
     async def open_ids(self) -> frozenset[str]:
         """Return the ids of the rotations that are not over, also of one whose record cannot be read."""
         async with answering():
-            return frozenset(await self._redis.smembers(PREFIX + "open"))
+            return frozenset(await self._redis.smembers(self.key("open")))
 
     async def is_recorded(self, rotation_id: str) -> bool:
         """Tell whether there is a record of a rotation, readable or not."""
         async with answering():
-            return bool(await self._redis.exists(PREFIX + "rotation:" + rotation_id))
+            return bool(await self._redis.exists(self.key("rotation", rotation_id)))
 
     async def under_way(self) -> list[Rotation]:
         """Return every rotation that is not over, oldest first."""
         async with answering():
-            ids = await self._redis.smembers(PREFIX + "open")
+            ids = await self._redis.smembers(self.key("open"))
         return _by_age(await self._load_all(ids))
 
     async def recent(self, most: int) -> list[Rotation]:
         """Return the last rotations, newest first."""
         async with answering():
-            ids = await self._redis.zrevrange(PREFIX + "all", 0, most - 1)
+            ids = await self._redis.zrevrange(self.key("all"), 0, most - 1)
         return await self._load_all(ids)
 
     async def _load_all(self, ids: Any) -> list[Rotation]:
         if not ids:
             return []
         async with answering():
-            stored = await self._redis.mget([PREFIX + "rotation:" + rotation_id for rotation_id in ids])
+            stored = await self._redis.mget([self.key("rotation", rotation_id) for rotation_id in ids])
         return [rotation for record in stored if record and (rotation := _readable(record))]
 
     async def holder(self, key_id: str) -> str | None:
         """Return the id of the rotation that has the provider key in hand."""
         async with answering():
-            found = await self._redis.get(PREFIX + "active:" + key_id)
+            found = await self._redis.get(self.key("active", key_id))
         return str(found) if found else None
 
     async def fingerprint(self, key_id: str) -> str | None:
         """Return the fingerprint of the secret in a provider key, if a rotation made the key and could tell."""
         async with answering():
-            found = await self._redis.hget(PREFIX + "fingerprints", key_id)
+            found = await self._redis.hget(self.key("fingerprints"), key_id)
         return str(found) if found else None
 
     async def fingerprints(self) -> dict[str, str]:
         """Return every fingerprint that is kept, by the id of its provider key."""
         async with answering():
-            return dict(await self._redis.hgetall(PREFIX + "fingerprints"))
+            return dict(await self._redis.hgetall(self.key("fingerprints")))
 
     async def forget_fingerprints(self, key_ids: Iterable[str]) -> None:
         """Forget the fingerprints of some provider keys."""
         async with answering():
             for key_id in key_ids:
-                await self._redis.hdel(PREFIX + "fingerprints", key_id)
+                await self._redis.hdel(self.key("fingerprints"), key_id)
 
     @asynccontextmanager
     async def leased(self, name: str, seconds: float) -> AsyncIterator[bool]:
         """Hold *name* for this process, and yield whether it could be had; a dead holder's lease runs out by itself."""
-        lock: Lock = self._redis.lock(PREFIX + "lease:" + name, timeout=seconds, sleep=0.05)
+        lock: Lock = self._redis.lock(self.key("lease", name), timeout=seconds, sleep=0.05)
         async with answering():
             mine = await lock.acquire(blocking_timeout=seconds / 2)
         keeper = asyncio.create_task(_keep(lock, seconds / 3, asyncio.current_task())) if mine else None
@@ -292,36 +288,36 @@ class Store:
     async def is_leased(self, name: str) -> bool:
         """Tell whether some process holds *name*."""
         async with answering():
-            return bool(await self._redis.exists(PREFIX + "lease:" + name))
+            return bool(await self._redis.exists(self.key("lease", name)))
 
     async def is_first(self, what: str, seconds: int) -> bool:
         """Tell whether *what* happens for the first time in *seconds*; the second time it does not count."""
         async with answering():
-            return bool(await self._redis.set(PREFIX + "once:" + what, "1", nx=True, ex=seconds))
+            return bool(await self._redis.set(self.key("once", what), "1", nx=True, ex=seconds))
 
     async def messages(self, rotation_id: str) -> dict[str, str]:
         """Return where a rotation is shown, and what of it has been shown there."""
         async with answering():
-            return dict(await self._redis.hgetall(PREFIX + "shown:" + rotation_id))
+            return dict(await self._redis.hgetall(self.key("shown", rotation_id)))
 
     async def remember_message(self, rotation_id: str, fields: Mapping[str, str]) -> None:
         """Remember what has been shown."""
         async with answering():
-            await self._redis.hset(PREFIX + "shown:" + rotation_id, mapping=dict(fields))
+            await self._redis.hset(self.key("shown", rotation_id), mapping=dict(fields))
 
     async def was_shown(self, rotation: Rotation) -> None:
         """Note that people see this version, or a later one."""
         async with answering():
-            await self._shown(keys=[PREFIX + "unshown"], args=[rotation.id, rotation.version])
+            await self._shown(keys=[self.key("unshown")], args=[rotation.id, rotation.version])
 
     async def unshown(self) -> list[str]:
         """Return the rotations of which people see an older version than is recorded."""
         async with answering():
-            return [str(rotation_id) for rotation_id in await self._redis.zrange(PREFIX + "unshown", 0, -1)]
+            return [str(rotation_id) for rotation_id in await self._redis.zrange(self.key("unshown"), 0, -1)]
 
     async def edits_this_minute(self, minute: int) -> int:
         """Count one edit of a message against the workspace's budget; return how many there are this minute."""
-        name = f"{PREFIX}edits:{minute}"
+        name = self.key("edits", str(minute))
         async with answering():
             count, _ = await self._redis.pipeline().incr(name).expire(name, 120).execute()
         return int(count)

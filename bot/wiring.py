@@ -12,6 +12,7 @@ from bot.embedded import embedded_server
 from bot.errors import Unanswerable
 from bot.gateway import Gateways
 from bot.jobs import WAIT, PatientQueue
+from bot.namespace import BEFORE, Namespace
 from bot.service import Rules
 from bot.settings import Settings, StoreSettings, WrongSettings
 from bot.status import StatusPages
@@ -34,7 +35,7 @@ async def store_alone(settings: StoreSettings) -> AsyncIterator[Store]:
                 f"REDIS_URL is missing, and no bot has kept data in KEYTURN_DATA ({settings.keyturn_data}): "
                 "set the one that the bot has."
             )
-        yield await store_at(await address_of(settings, stack), settings, stack)
+        yield await store_at(await address_of(settings, stack), BEFORE, settings, stack)
 
 
 async def address_of(settings: StoreSettings, stack: AsyncExitStack) -> SecretStr:
@@ -44,20 +45,22 @@ async def address_of(settings: StoreSettings, stack: AsyncExitStack) -> SecretSt
     return SecretStr(await stack.enter_async_context(embedded_server(settings.keyturn_data)))
 
 
-async def store_at(url: SecretStr, settings: StoreSettings, stack: AsyncExitStack) -> Store:
+async def store_at(url: SecretStr, namespace: Namespace, settings: StoreSettings, stack: AsyncExitStack) -> Store:
     """Open the store, and see that it answers."""
-    store = Store(await stack.enter_async_context(connected(url, settings.redis_timeout.total_seconds())))
+    store = Store(await stack.enter_async_context(connected(url, settings.redis_timeout.total_seconds())), namespace)
     await _reach(store)
     return store
 
 
-async def queue_at(url: SecretStr, settings: StoreSettings, stack: AsyncExitStack) -> PatientQueue:
+async def queue_at(
+    url: SecretStr, namespace: Namespace, settings: StoreSettings, stack: AsyncExitStack
+) -> PatientQueue:
     """Open the queue of work, until *stack* is closed."""
     seconds = settings.redis_timeout.total_seconds()
     redis, waiting = [
         await stack.enter_async_context(connected(url, each, text=False)) for each in (seconds, WAIT + seconds)
     ]
-    return PatientQueue(redis, waiting)
+    return PatientQueue(redis, waiting, namespace)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from bot.rotation import Replacement, Rotation, State
 from bot.settings import Settings
 from bot.store import Store
 from bot.wiring import control_plane_of
-from tests.support.stage import Environment
+from tests.support.stage import Environment, namespace_of
 
 
 async def begun(pairs: list[list[str]], environ: dict[str, str], redis: Redis) -> list[str]:
@@ -20,7 +20,8 @@ async def begun(pairs: list[list[str]], environ: dict[str, str], redis: Redis) -
         settings = Settings(_env_file=None)
     async with control_plane_of(settings) as control_plane, Redis.from_url(environ["REDIS_URL"]) as plain:
         inventory, now = await control_plane.inventory(), datetime.now(UTC)
-        store, jobs = Store(redis), Jobs(RedisQueue(plain, name="keyturn"))
+        namespace = namespace_of(environ)
+        store, jobs = Store(redis, namespace), Jobs(RedisQueue(plain, name=namespace.queue))
         for number, (old, new) in enumerate(pairs):
             key, made = inventory.key(old), inventory.key(new)
             assert key

@@ -12,10 +12,11 @@ from saq.queue.redis import RedisQueue
 
 from bot.engine import Engine
 from bot.jobs import Jobs
+from bot.namespace import Namespace
 from bot.rotation import Rotation
 from bot.settings import Settings
 from bot.steps.common import World
-from bot.store import DUE, Store
+from bot.store import Store
 from bot.wiring import limits_of
 from bot.worker import Work
 from tests.bench.ground import bot_on, cpu_seconds, furnish, ground, memory
@@ -33,14 +34,14 @@ async def measured() -> str:
         furnish(stage, MODELS, "production", "staging")
         one, empty = await first(stage, redis)
         before = await used(redis)
-        await multiplied(one, redis)
+        await multiplied(one, redis, stage.namespace)
         each = (await used(redis) - before) / ROTATIONS
         rows = [
             ("memory in Redis, each", f"{each / 1000:.1f} kB"),
             ("memory of the bot, nothing there", megabytes(empty)),
         ]
         async with bot_on(stage) as bot:
-            await all_reckoned(redis)
+            await all_reckoned(redis, stage.namespace)
             rows += await nothing_happens(stage, redis, bot.pid)
         rows += await sweeps(stage, redis)
     title = f"{ROTATIONS:,} rotations of {MODELS} models that wait for their approval"
@@ -54,14 +55,15 @@ async def first(stage: Stage, redis: Redis) -> tuple[Rotation, int]:
         card = await stage.ask()
         await stage.give(card)
         await stage.says(card, "waiting for an approver", timeout=60)
-        while await redis.zcard("keyturn:unshown"):  # noqa: ASYNC110 - Redis has no event for it
+        while await redis.zcard(stage.namespace.key("unshown")):  # noqa: ASYNC110 - Redis has no event for it
             await asyncio.sleep(0.1)
-        return (await Store(redis).recent(1))[0], empty
+        return (await Store(redis, stage.namespace).recent(1))[0], empty
 
 
-async def multiplied(one: Rotation, redis: Redis) -> None:
+async def multiplied(one: Rotation, redis: Redis, namespace: Namespace) -> None:
     """Record the same rotation under other names, of other keys, and as shown."""
-    store, shown = Store(redis), await Store(redis).messages(one.id)
+    store = Store(redis, namespace)
+    shown = await store.messages(one.id)
     for number in range(ROTATIONS - 1):
         key = one.plan.old_key.but(id=f"{one.plan.old_key.id}-{number}")
         name = f"r{number:06}"
@@ -76,10 +78,10 @@ async def used(redis: Redis) -> int:
     return int((await redis.info("memory"))["used_memory"])
 
 
-async def all_reckoned(redis: Redis) -> None:
+async def all_reckoned(redis: Redis, namespace: Namespace) -> None:
     """Wait until the bot has looked at everything, as it does at its start."""
     async with asyncio.timeout(60):
-        while await redis.zcount(DUE, "-inf", time.time()):  # noqa: ASYNC110 - the same
+        while await redis.zcount(namespace.key("due"), "-inf", time.time()):  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.2)
 
 
@@ -127,7 +129,7 @@ async def work_on(stage: Stage, redis: Redis) -> AsyncIterator[tuple[Work, Store
     nothing: Any = None
     world = World(nothing, nothing, nothing, limits, lambda: datetime.now(UTC))
     async with Redis.from_url(stage.redis_url) as plain:
-        store, jobs = Store(redis), Jobs(RedisQueue(plain, name="keyturn"))
+        store, jobs = Store(redis, stage.namespace), Jobs(RedisQueue(plain, name=stage.namespace.queue))
         engine = Engine(store, jobs, world, lease=timedelta(seconds=15))
         yield Work(store, jobs, engine, nothing, world), store
 

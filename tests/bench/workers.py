@@ -16,6 +16,7 @@ from tests.bench.running import begun
 from tests.bench.table import table
 from tests.bench.tenant import tenant
 from tests.support.process import bot_process
+from tests.support.stage import namespace_of
 
 ROTATIONS, MODELS, WORKERS = 200, 20, (1, 2, 4)
 AT_A_TIME = 1
@@ -46,7 +47,7 @@ async def rate(workers: int) -> float:
         environ["WORKER_CONCURRENCY"] = str(AT_A_TIME)
         environ |= slack.settings() | there["settings"]
         redis = await stack.enter_async_context(Redis.from_url(redis_url, decode_responses=True))
-        ids = [f"keyturn:rotation:{name}" for name in await begun(there["pairs"], environ, redis)]
+        ids = [namespace_of(environ).key("rotation", name) for name in await begun(there["pairs"], environ, redis)]
         for _ in range(workers):
             await stack.enter_async_context(bot_process(environ, folder, "worker", command_line=True))
         return await counted(redis, ids)

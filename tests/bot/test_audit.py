@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from bot import audit
 from bot.audit import START, Fault, Kind, chained, head_of, verified
 from bot.rotation import State
-from bot.store import AUDIT, PAGE, Store
-from tests.bot.values import NOW, SECRET, later, rotation
+from bot.store import PAGE, Store
+from tests.bot.values import NAMESPACE, NOW, SECRET, later, rotation
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
 
@@ -198,7 +198,7 @@ def test_a_record_that_moved_on_while_it_was_read_is_no_fault():
 
 async def test_everybodys_entries_make_one_chain_however_many_write_at_once(redis_url):
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
-        store = Store(redis)
+        store = Store(redis, NAMESPACE)
 
         async def one(number: int) -> None:
             first = await store.save(rotation(id=f"r{number}"), EVENT, at=NOW)
@@ -214,13 +214,13 @@ async def test_everybodys_entries_make_one_chain_however_many_write_at_once(redi
 
 async def test_the_head_goes_into_the_record_with_the_delete_and_stays(redis_url):
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
-        store = Store(redis)
+        store = Store(redis, NAMESPACE)
         first = await store.save(rotation(State.RUNNING), EVENT, at=NOW)
         assert first.audit_head is None
 
         deleted = await store.save(first.but(deleted_at=NOW), EVENT, at=NOW)
         ended = await store.save(deleted.to(State.COMPLETED), EVENT, at=NOW)
-        hashes = [entry["hash"] for entry in verified(await redis.lrange(AUDIT, 0, -1))]
+        hashes = [entry["hash"] for entry in verified(await redis.lrange(NAMESPACE.key("audit"), 0, -1))]
 
     assert deleted.audit_head == ended.audit_head == hashes[1][:20]
 
@@ -228,7 +228,7 @@ async def test_the_head_goes_into_the_record_with_the_delete_and_stays(redis_url
 async def test_a_long_trail_is_read_page_by_page(redis_url):
     long = chain(entries(PAGE))
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
-        await redis.rpush(AUDIT, *long)
+        await redis.rpush(NAMESPACE.key("audit"), *long)
 
         assert len(long) > PAGE
-        assert [line async for line in Store(redis).trail()] == long
+        assert [line async for line in Store(redis, NAMESPACE).trail()] == long

@@ -20,7 +20,7 @@ from bot.steps import BACK, FORWARD, TRACKS, WITHDRAW, next_step, rewound, steps
 from bot.steps.common import Ask, Done, Outcome, Step, Wait, World
 from bot.steps.old_key import delete_old_key
 from bot.store import Store
-from tests.bot.values import NOW, approval, later, limits, rotation, running, stopped
+from tests.bot.values import NAMESPACE, NOW, approval, later, limits, rotation, running, stopped
 
 Run = Callable[[Rotation, World], Awaitable[Outcome]]
 HOUR, DAY = 3600, 86_400
@@ -384,7 +384,7 @@ class Desk:
     """An engine over a real store and a real queue."""
 
     def __init__(self, redis: Redis, queue: RedisQueue) -> None:
-        self.store, self.queue = Store(redis), queue
+        self.store, self.queue = Store(redis, NAMESPACE), queue
         self.engine = self.another(world())
 
     def another(self, at: World) -> Engine:
@@ -405,7 +405,7 @@ class Desk:
 @pytest.fixture
 async def desk(redis_url: str) -> AsyncIterator[Desk]:
     async with Redis.from_url(redis_url, decode_responses=True) as redis, Redis.from_url(redis_url) as plain:
-        yield Desk(redis, RedisQueue(plain, name="keyturn"))
+        yield Desk(redis, RedisQueue(plain, name=NAMESPACE.queue))
 
 
 async def test_a_rotation_is_moved_to_its_end_and_each_notch_is_logged(desk, only_step):

@@ -14,8 +14,8 @@ from bot.errors import Unanswerable, WrongState
 from bot.jobs import PatientQueue
 from bot.plan import Plan
 from bot.rotation import Replacement, State
-from bot.store import CONCERNS, Conflict, Store, Taken
-from tests.bot.values import NOW, key, later, rotation
+from bot.store import Conflict, Store, Taken
+from tests.bot.values import NAMESPACE, NOW, key, later, rotation
 from tests.support.valkey import valkey_in
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
@@ -29,7 +29,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def store(redis: Redis) -> Store:
-    return Store(redis)
+    return Store(redis, NAMESPACE)
 
 
 async def save(store: Store, record, event=EVENT, seconds: float = 0):
@@ -51,7 +51,7 @@ async def begun(store: Store, id_: str = "r1", **fields):
 
 async def test_who_writes_to_a_redis_that_hangs_is_not_told_that_nothing_was_changed(tmp_path, monkeypatch):
     async with valkey_in(tmp_path) as server, Redis.from_url(server.url, decode_responses=True) as steady:
-        first = await save(Store(steady), rotation())  # so the server knows the script
+        first = await save(Store(steady, NAMESPACE), rotation())  # so the server knows the script
         hasty = Redis.from_url(server.url, decode_responses=True, socket_timeout=0.5)
         read = hasty.lindex
 
@@ -62,13 +62,13 @@ async def test_who_writes_to_a_redis_that_hangs_is_not_told_that_nothing_was_cha
 
         monkeypatch.setattr(hasty, "lindex", read_and_hang)
         with pytest.raises(Unanswerable, match="I cannot tell whether this was recorded"):
-            await save(Store(hasty), first.to(State.RUNNING))
+            await save(Store(hasty, NAMESPACE), first.to(State.RUNNING))
         with pytest.raises(Unanswerable, match="so nothing was changed"):
-            await Store(hasty).load("rabc123")
+            await Store(hasty, NAMESPACE).load("rabc123")
         server.thaw()
         await hasty.aclose()
         async with asyncio.timeout(30):
-            while (await Store(steady).load("rabc123")).version == 1:  # noqa: ASYNC110 - it does what was sent
+            while (await Store(steady, NAMESPACE).load("rabc123")).version == 1:  # noqa: ASYNC110 - it does what was sent
                 await asyncio.sleep(0.02)
 
 
@@ -79,7 +79,7 @@ async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(tmp_
         breaths.append(seconds)
 
     async with valkey_in(tmp_path) as server:
-        queue = PatientQueue(Redis.from_url(server.url), Redis.from_url(server.url))
+        queue = PatientQueue(Redis.from_url(server.url), Redis.from_url(server.url), NAMESPACE)
         await queue.connect()
         server.kill()
         await server.gone()
@@ -154,7 +154,7 @@ async def test_the_same_write_again_is_fine_and_is_logged_once(store, redis_url)
     """An answer that was lost makes the client write again; nothing has gone wrong then."""
     first = await save(store, rotation())
     async with Repeating.from_url(redis_url, decode_responses=True) as client:
-        once = await save(Store(client), first.but(note="n"))
+        once = await save(Store(client, NAMESPACE), first.but(note="n"))
 
     assert await store.load("rabc123") == once
     assert len(await trail(store)) == 2
@@ -276,7 +276,7 @@ async def test_a_key_concerns_its_rotations_and_the_one_that_made_it_until_they_
 
 async def test_what_a_key_concerns_is_known_of_older_records_too_once_they_are_reckoned(store, redis):
     saved = await save(store, rotation(made=("pk_new",)))
-    await redis.delete(CONCERNS)
+    await redis.delete(NAMESPACE.key("concerns"))
     assert await store.concerning("pk_new") == []
 
     await store.reckoned(saved, NOW)
@@ -398,7 +398,7 @@ async def test_the_fingerprint_of_a_replacement_that_is_not_wanted_any_more_goes
 
 
 async def test_the_fingerprint_of_the_old_key_goes_with_the_key(store, redis):
-    await redis.hset("keyturn:fingerprints", mapping={"pk_old": "f.old", "pk_other": "f.other"})
+    await redis.hset(NAMESPACE.key("fingerprints"), mapping={"pk_old": "f.old", "pk_other": "f.other"})
     saved = await fingerprinted(store)
     assert await store.fingerprint("pk_old")
 
@@ -460,11 +460,11 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
 async def test_redis_away_is_one_sentence(ask):
     async with Redis.from_url("redis://127.0.0.1:9", decode_responses=True, retry=None) as nobody:
         with pytest.raises(Unanswerable, match=r"store \(Redis\) does not answer"):
-            await ask(Store(nobody))
+            await ask(Store(nobody, NAMESPACE))
 
 
 async def test_a_redis_that_refuses_is_one_sentence(store, redis):
-    await redis.set("keyturn:open", "not a set")
+    await redis.set(NAMESPACE.key("open"), "not a set")
 
     with pytest.raises(Unanswerable):
         await store.under_way()

@@ -13,9 +13,9 @@ from bot.jobs import Jobs
 from bot.plan import Plan
 from bot.rotation import Rotation, State
 from bot.steps.common import World
-from bot.store import DUE, Store
+from bot.store import Store
 from bot.worker import RECKON_EVERY, Work
-from tests.bot.values import NOW, approval, key, later, limits, rotation, running, stopped
+from tests.bot.values import NAMESPACE, NOW, approval, key, later, limits, rotation, running, stopped
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
 A_REMINDER, AN_EXPIRY = 14_400, 86_400
@@ -33,7 +33,7 @@ class Desk:
 
     def __init__(self, redis: Redis, queue: RedisQueue) -> None:
         self.redis, self.queue, self.time = redis, queue, NOW
-        self.store = Store(redis)
+        self.store = Store(redis, NAMESPACE)
         self.work = self.another()
 
     def another(self, **settings: int) -> Work:
@@ -67,7 +67,7 @@ class Desk:
 @pytest.fixture
 async def desk(redis_url: str) -> AsyncIterator[Desk]:
     async with Redis.from_url(redis_url, decode_responses=True) as redis, Redis.from_url(redis_url) as plain:
-        yield Desk(redis, RedisQueue(plain, name="keyturn"))
+        yield Desk(redis, RedisQueue(plain, name=NAMESPACE.queue))
 
 
 def waiting(number: int = 0, **fields) -> Rotation:
@@ -118,7 +118,7 @@ async def test_what_only_a_person_can_move_is_looked_at_once_and_no_more(desk, r
     await desk.put(record)
 
     assert await desk.swept() == set()
-    assert await desk.redis.zrange(DUE, 0, -1) == []
+    assert await desk.redis.zrange(NAMESPACE.key("due"), 0, -1) == []
     assert await desk.swept(10 * AN_EXPIRY) == set()
 
 
@@ -141,7 +141,7 @@ async def test_a_rotation_that_a_person_moves_is_found_at_once(desk):
 
 async def test_a_record_of_a_version_that_noted_no_time_is_found_at_the_start(desk):
     await desk.put(running(id="r1"))
-    await desk.redis.delete(DUE)
+    await desk.redis.delete(NAMESPACE.key("due"))
 
     assert await desk.swept() == {"r1"}
 
@@ -149,7 +149,7 @@ async def test_a_record_of_a_version_that_noted_no_time_is_found_at_the_start(de
 async def test_a_record_that_an_older_version_writes_later_is_found_after_a_while(desk):
     await desk.swept()
     await desk.put(running(id="r1"))
-    await desk.redis.delete(DUE)
+    await desk.redis.delete(NAMESPACE.key("due"))
 
     assert await desk.swept(RECKON_EVERY.total_seconds() - 1) == set()
     assert await desk.swept(RECKON_EVERY.total_seconds()) == {"r1"}

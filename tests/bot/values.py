@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.errors import StopKind
+from bot.namespace import Namespace
 from bot.plan import AffectedModel, Environment, Inventory, Model, Plan, ProviderKey
 from bot.rotation import Approval, Replacement, Rotation, State, Stop
 from bot.steps.common import Limits
 
 NOW = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
 SECRET = "sk-CANARY-0123456789abcdefghij"
+NAMESPACE = Namespace.of("T1", "https://cp.example.com/api")
 
 
 def later(seconds: float) -> datetime:

@@ -6,9 +6,11 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Away
 
+from tests.bot.values import NAMESPACE
 from tests.simulation.clockwork import ACTOR, Actor, Switchboard
 from tests.simulation.laws import Laws
 
+RECORD, LEASE = NAMESPACE.key("rotation", ""), NAMESPACE.key("lease", "")
 LONG = 1000
 """The server's time is not the simulation's: there a lease lasts so much longer, and ends when it is told to."""
 
@@ -41,9 +43,9 @@ class HeldRedis(Redis):
         lease = _lease(args)
         if lease is not None:
             self._notice_lease(lease, args, answer)
-        elif args[0] == "GET" and str(args[1]).startswith("keyturn:rotation:"):
+        elif args[0] == "GET" and str(args[1]).startswith(RECORD):
             self.laws.read()
-        elif args[0] == "EVALSHA" and str(args[3]).startswith("keyturn:rotation:") and answer == "OK":
+        elif args[0] == "EVALSHA" and str(args[3]).startswith(RECORD) and answer == "OK":
             self.laws.saved(args[3 + args[2]])
 
     def _notice_lease(self, lease: str, args: tuple[Any, ...], answer: Any) -> None:
@@ -63,7 +65,7 @@ class HeldRedis(Redis):
 
 def _lease(args: tuple[Any, ...]) -> str | None:
     name = str(args[1] if args[0] == "SET" else args[3] if args[0] == "EVALSHA" and len(args) > 3 else "")
-    return name if name.startswith("keyturn:lease:") else None
+    return name if name.startswith(LEASE) else None
 
 
 def _with_long_leases(args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -31,7 +31,7 @@ from bot.worker import Work
 from handlers.views.card import card
 from handlers.views.thread import checklist, milestones
 from sandbox.aisix import Aisix, Switches
-from tests.bot.values import limits
+from tests.bot.values import NAMESPACE, limits
 from tests.simulation.clockwork import ACTOR, Actor, Killed, Switchboard
 from tests.simulation.held import held
 from tests.simulation.laws import Laws
@@ -148,7 +148,7 @@ class Town:
             StatusPages(gateways, timeout=2, now=self.now) as status,
         ):
             self.redis = redis
-            self.store, jobs = Store(redis), Jobs(self.hints)  # type: ignore[arg-type]
+            self.store, jobs = Store(redis, NAMESPACE), Jobs(self.hints)  # type: ignore[arg-type]
             self.world = World(control_plane, probes, status, _limits(self.random), self.now)
             engine = Engine(self.store, jobs, self.world, lease=LEASE)
             self.work = Work(self.store, jobs, engine, self.board, self.world)

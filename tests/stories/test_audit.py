@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,6 @@ from bot.rotation import State
 from sandbox.slack import Message
 from tests.support.process import ran
 from tests.support.stage import NEW_SECRET, OLD_SECRET, Stage
-
-AUDIT = "keyturn:audit"
 
 
 async def told(stage: Stage) -> list[dict[str, Any]]:
@@ -84,56 +83,60 @@ async def test_the_receipt_has_the_head_that_the_trail_had_at_the_delete(
     status, output = await verify(stage, tmp_path, "--head", found[1])
     assert (status, f"`{found[1]}` is entry {delete['number']}." in output) == (0, True)
 
+    key = stage.namespace.key
     with Redis.from_url(stage.redis_url) as redis:
-        redis.delete(AUDIT, *redis.scan_iter("keyturn:rotation:*"), "keyturn:all")
+        redis.delete(key("audit"), *redis.scan_iter(key("rotation", "*")), key("all"))
     status, output = await verify(stage, tmp_path, "--head", found[1])
     assert (status, "entries were taken from the end, or the trail was written anew" in output) == (1, True)
 
 
-def changed(redis: Redis, lines: list[bytes]) -> str:
-    redis.lset(AUDIT, 2, lines[2].replace(b"U_GUEST", b"U_OTHER").replace(b"U_REQUESTER", b"U_OTHER"))
+Key = Callable[..., str]
+
+
+def changed(redis: Redis, key: Key, lines: list[bytes]) -> str:
+    redis.lset(key("audit"), 2, lines[2].replace(b"U_GUEST", b"U_OTHER").replace(b"U_REQUESTER", b"U_OTHER"))
     return "Entry 3 was changed"
 
 
-def not_text(redis: Redis, lines: list[bytes]) -> str:
-    redis.lset(AUDIT, 2, b"\xff")
+def not_text(redis: Redis, key: Key, lines: list[bytes]) -> str:
+    redis.lset(key("audit"), 2, b"\xff")
     return "it holds bytes that Keyturn does not write"
 
 
-def removed(redis: Redis, lines: list[bytes]) -> str:
-    redis.lrem(AUDIT, 1, lines[4])
+def removed(redis: Redis, key: Key, lines: list[bytes]) -> str:
+    redis.lrem(key("audit"), 1, lines[4])
     return "Entry 5 is missing: entry 6 stands in its place."
 
 
-def doubled(redis: Redis, lines: list[bytes]) -> str:
-    redis.linsert(AUDIT, "AFTER", lines[4], lines[4])
+def doubled(redis: Redis, key: Key, lines: list[bytes]) -> str:
+    redis.linsert(key("audit"), "AFTER", lines[4], lines[4])
     return "Entry 5 is there twice: the second one stands after entry 5."
 
 
-def swapped(redis: Redis, lines: list[bytes]) -> str:
-    redis.lset(AUDIT, 3, lines[5])
-    redis.lset(AUDIT, 5, lines[3])
+def swapped(redis: Redis, key: Key, lines: list[bytes]) -> str:
+    redis.lset(key("audit"), 3, lines[5])
+    redis.lset(key("audit"), 5, lines[3])
     return "Entry 6 is out of order: it stands before entry 4."
 
 
-def cut_off(redis: Redis, lines: list[bytes]) -> str:
-    redis.ltrim(AUDIT, 0, -4)
+def cut_off(redis: Redis, key: Key, lines: list[bytes]) -> str:
+    redis.ltrim(key("audit"), 0, -4)
     return "and no entry says so: entries were taken from the end, or the record was changed by another hand."
 
 
-def all_gone(redis: Redis, lines: list[bytes]) -> str:
-    redis.delete(AUDIT)
+def all_gone(redis: Redis, key: Key, lines: list[bytes]) -> str:
+    redis.delete(key("audit"))
     return "and no entry says so"
 
 
-def another_state(redis: Redis, lines: list[bytes]) -> str:
-    name = next(redis.scan_iter("keyturn:rotation:*"))
+def another_state(redis: Redis, key: Key, lines: list[bytes]) -> str:
+    name = next(redis.scan_iter(key("rotation", "*")))
     redis.set(name, redis.get(name).replace(b'"state":"COMPLETED"', b'"state":"ROLLED_BACK"'))
     return "is ROLLED_BACK at version"
 
 
-def no_record(redis: Redis, lines: list[bytes]) -> str:
-    redis.delete(next(redis.scan_iter("keyturn:rotation:*")))
+def no_record(redis: Redis, key: Key, lines: list[bytes]) -> str:
+    redis.delete(next(redis.scan_iter(key("rotation", "*"))))
     return "there is no record of it that can be read"
 
 
@@ -142,10 +145,11 @@ MEDDLING = [changed, not_text, removed, doubled, swapped, cut_off, all_gone, ano
 
 async def test_whatever_is_done_to_it_in_redis_is_found(after: tuple[Stage, Message], tmp_path: Path) -> None:
     stage, _ = after
+    key = stage.namespace.key
     with Redis.from_url(stage.redis_url) as redis:
-        kept = {name: redis.dump(name) for name in (AUDIT, next(redis.scan_iter("keyturn:rotation:*")))}
+        kept = {name: redis.dump(name) for name in (key("audit"), next(redis.scan_iter(key("rotation", "*"))))}
         for meddle in MEDDLING:
-            sentence = meddle(redis, redis.lrange(AUDIT, 0, -1))
+            sentence = meddle(redis, key, redis.lrange(key("audit"), 0, -1))
             status, output = await verify(stage, tmp_path)
 
             assert (status, sentence in output) == (1, True), output
@@ -175,8 +179,9 @@ async def test_an_exported_trail_is_verified_from_its_file_alone(after: tuple[St
 
 async def test_a_bot_goes_on_after_somebody_has_meddled_and_the_fault_stays_seen(stage: Stage, tmp_path: Path) -> None:
     card = await stage.ask()
+    key = stage.namespace.key
     with Redis.from_url(stage.redis_url) as redis:
-        redis.lset(AUDIT, -1, "nonsense")
+        redis.lset(key("audit"), -1, "nonsense")
     await stage.press("Cancel", card)
     await stage.says(card, "cancelled")
 

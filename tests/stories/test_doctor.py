@@ -201,7 +201,7 @@ async def test_an_adoption_needs_a_channel_that_sees_it_and_a_requester_who_may_
         assert sentence in said.text, said.text
         assert not said.well
     with Redis.from_url(broken.redis_url) as redis:
-        assert redis.keys("keyturn:rotation:*") == []
+        assert redis.keys(broken.namespace.key("rotation", "*")) == []
     broken.slack.calls.clear()
 
 
@@ -316,7 +316,7 @@ async def test_the_command_asks_for_the_id_and_ends_with_a_status(
     status, said = await ran(environ, tmp_path, "doctor", id_, "--clean", timeout=30, stdin=f"{id_}\n")
     assert status == 0, said
     with Redis.from_url(broken.redis_url, decode_responses=True) as redis:
-        trail = redis.lrange("keyturn:audit", 0, -1)
+        trail = redis.lrange(broken.namespace.key("audit"), 0, -1)
     assert [entry for entry in audit.verified(trail) if entry["what"] == f"took it back: {id_}"]
 
 

@@ -132,7 +132,7 @@ async def ended_well(town: Town) -> None:
     assert max(town.creations().values()) == 1
     assert {key for key, times in town.deletions().items() if times > 1} == set()
     assert {record.plan.old_key.id for record in begun} <= set(town.deletions())
-    trail = audit.verified(await town.redis.lrange("keyturn:audit", 0, -1))
+    trail = audit.verified(await town.redis.lrange(town.machines.key("audit"), 0, -1))
     assert [entry["why"] for entry in trail if entry["state"] == State.BLOCKED] == [], "a death is no reason to stop"
     for record in begun:
         approvals = [

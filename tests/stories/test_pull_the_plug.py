@@ -199,8 +199,8 @@ async def judge(made: Play, record: Rotation) -> None:
 
 async def judge_thread(made: Play, record: Rotation) -> None:
     """Assert that each message was posted once, but for those that nobody alive knew to have been posted."""
-    shown = await made.redis.hgetall(f"keyturn:shown:{record.id}")
-    known = {ts for key in await made.redis.keys("keyturn:shown:*") for ts in await made.redis.hvals(key)}
+    shown = await made.redis.hgetall(made.key("shown", record.id))
+    known = {ts for key in await made.redis.keys(made.key("shown", "*")) for ts in await made.redis.hvals(key)}
     twice = [message.plain for message in made.said() if message.ts not in known | made.plug.lost]
     assert not twice, "posted and forgotten"
     kinds = {key.partition(":")[0] for key, ts in shown.items() if ts in {message.ts for message in made.said()}}
@@ -209,7 +209,7 @@ async def judge_thread(made: Play, record: Rotation) -> None:
 
 async def judge_trail(made: Play) -> None:
     """Assert that the audit trail is whole and explains every record."""
-    store = Store(made.redis)
+    store = Store(made.redis, made.stage.namespace)
     entries = audit.verified([line async for line in store.trail()])
     audit.check_records(await store.standings(audit.standings(entries)), entries, entries)
 

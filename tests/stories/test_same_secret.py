@@ -35,7 +35,7 @@ async def kept(stage: Stage) -> dict[str, str]:
     for rotation in await stage.built.store.recent(9):
         assert rotation.replacement is None or rotation.replacement.fingerprint is None
     async with Redis.from_url(stage.redis_url, decode_responses=True) as redis:
-        return dict(await redis.hgetall("keyturn:fingerprints"))
+        return dict(await redis.hgetall(stage.namespace.key("fingerprints")))
 
 
 def creations(stage: Stage) -> list[Any]:

@@ -131,21 +131,21 @@ async def test_a_record_that_cannot_be_read_is_told_of_and_keeps_no_other_from_g
         broken = (
             (await stored(made)).replace('"state":"RUNNING"', '"state":"ON_HOLIDAY"').replace(made.followed, "r222222")
         )
-        await made.redis.set("keyturn:rotation:r222222", broken)
-        await made.redis.zadd("keyturn:unshown", {"r222222": 0})
-        await made.redis.sadd("keyturn:open", "r222222")
+        await made.redis.set(made.key("rotation", "r222222"), broken)
+        await made.redis.zadd(made.key("unshown"), {"r222222": 0})
+        await made.redis.sadd(made.key("open"), "r222222")
         counted = UNREADABLE._value.get()  # noqa: SLF001 - as the page shows it
 
         record = await made.to_the_end()
 
         assert record.state is State.COMPLETED
         assert UNREADABLE._value.get() > counted  # noqa: SLF001 - the same
-        assert await made.redis.get("keyturn:rotation:r222222") == broken
+        assert await made.redis.get(made.key("rotation", "r222222")) == broken
 
 
 async def stored(made: Play) -> str:
-    return str(await made.redis.get(f"keyturn:rotation:{made.followed}"))
+    return str(await made.redis.get(made.key("rotation", made.followed)))
 
 
 async def rewrite(made: Play, changes: dict[str, Any]) -> None:
-    await made.redis.set(f"keyturn:rotation:{made.followed}", json.dumps({**json.loads(await stored(made)), **changes}))
+    await made.redis.set(made.key("rotation", made.followed), json.dumps({**json.loads(await stored(made)), **changes}))

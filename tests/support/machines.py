@@ -14,7 +14,7 @@ from bot.rotation import Rotation
 from sandbox.aisix import Aisix
 from sandbox.slack import Message, Slack
 from tests.support.process import BotProcess
-from tests.support.stage import IN_WAVES, QUICK
+from tests.support.stage import IN_WAVES, QUICK, namespace_of
 
 HALVES = ("web", "web", "worker", "worker", "worker")
 
@@ -38,6 +38,7 @@ class Machines:
 
     def __init__(self, environ: dict[str, str], folder: Path, redis: Redis, rng: random.Random) -> None:
         self._environ, self._folder, self._redis, self._rng = environ, folder, redis, rng
+        self.key = namespace_of(environ).key
         self._running: list[BotProcess] = []
         self._watches: list[asyncio.Task[None]] = []
         self.kills: list[Kill] = []
@@ -79,16 +80,16 @@ class Machines:
                         movers.get(event["rotation"], ("", bot)), (event["timestamp"], bot), key=lambda pair: pair[0]
                     )
         mine = [rotation_id for rotation_id, (_, bot) in movers.items() if bot is victim]
-        leased = [id_ for id_ in mine if await self._redis.exists(f"keyturn:lease:{id_}")]
+        leased = [id_ for id_ in mine if await self._redis.exists(self.key("lease", id_))]
         records = [await self._record(rotation_id) for rotation_id in leased]
         return [record for record in records if record.waits_for_bot]
 
     async def _record(self, rotation_id: str) -> Rotation:
-        return Rotation.model_validate_json(await self._redis.get(f"keyturn:rotation:{rotation_id}"))
+        return Rotation.model_validate_json(await self._redis.get(self.key("rotation", rotation_id)))
 
     async def _watch(self, before: Rotation, since: float) -> None:
         """See how long it takes until another process has it in hand, or has moved it already."""
-        lease = f"keyturn:lease:{before.id}"
+        lease = self.key("lease", before.id)
         dead = await self._redis.get(lease)
         while (await self._redis.get(lease)) in (dead, None):
             if (await self._record(before.id)).version != before.version:
@@ -98,7 +99,7 @@ class Machines:
 
     async def records(self) -> list[Rotation]:
         """Return every rotation that there is."""
-        return [await self._record(id_) for id_ in await self._redis.zrange("keyturn:all", 0, -1)]
+        return [await self._record(id_) for id_ in await self._redis.zrange(self.key("all"), 0, -1)]
 
     async def end(self) -> None:
         """Wait for what is being watched, and end them all."""

@@ -83,6 +83,7 @@ class Play:
     def __post_init__(self) -> None:
         self._given_up: set[str] = set()
         self.up = asyncio.Event()
+        self.key = self.stage.namespace.key
         self._old = self.stage.key_named(KEY).id
         self.stage.aisix.on_change(lambda event: self._look(event.subject) if event.kind == "call" else None)
 
@@ -121,7 +122,7 @@ class Play:
 
     async def _stir(self) -> None:
         """Begin the bot once more, with an end that people may not have been shown: its sweep has something to do."""
-        await self.redis.zadd("keyturn:unshown", {self.followed: 0})
+        await self.redis.zadd(self.key("unshown"), {self.followed: 0})
         self.up.clear()
         self.plug.crash()
 
@@ -158,13 +159,13 @@ class Play:
         """Let the leases of the dead run out: how long that takes is asserted elsewhere."""
         await self.plug.buried()
         await self._note_losses()
-        leases = [key async for key in self.redis.scan_iter("keyturn:lease:*")]
+        leases = [key async for key in self.redis.scan_iter(self.key("lease", "*"))]
         if leases:
             await self.redis.delete(*leases)
 
     async def _note_losses(self) -> None:
         """Note which messages the dead had posted and not remembered: they may be posted once more, and no others."""
-        known = {ts async for key in self.redis.scan_iter("keyturn:shown:*") for ts in await self.redis.hvals(key)}
+        known = {ts async for key in self.redis.scan_iter(self.key("shown", "*")) for ts in await self.redis.hvals(key)}
         self.plug.lost |= {message.ts for message in self.said()} - known
 
     def said(self) -> list[Message]:
@@ -175,13 +176,13 @@ class Play:
     # --- the people ---
 
     async def _record(self) -> Rotation | None:
-        stored = await self.redis.get(f"keyturn:rotation:{self.followed}")
+        stored = await self.redis.get(self.key("rotation", self.followed))
         return Rotation.model_validate_json(stored) if stored else None
 
     async def record_of_newest(self) -> Rotation | None:
         """Return the newest record, followed or not."""
-        newest = await self.redis.zrevrange("keyturn:all", 0, 0)
-        stored = await self.redis.get(f"keyturn:rotation:{newest[0]}") if newest else None
+        newest = await self.redis.zrevrange(self.key("all"), 0, 0)
+        stored = await self.redis.get(self.key("rotation", newest[0])) if newest else None
         return Rotation.model_validate_json(stored) if stored else None
 
     async def _is_over(self) -> bool:
@@ -194,13 +195,13 @@ class Play:
             self._given_up.add(self.followed)
             self.followed = ""
             return False
-        return await self.redis.zscore("keyturn:unshown", self.followed) is None
+        return await self.redis.zscore(self.key("unshown"), self.followed) is None
 
     async def _card(self) -> Message | None:
         """Find the card: the one that the bot goes on with where an answer of Slack's was lost."""
         cards = self.stage.slack.messages("C_OPS")
         if self.followed:
-            known = await self.redis.hget(f"keyturn:shown:{self.followed}", "card")
+            known = await self.redis.hget(self.key("shown", self.followed), "card")
             return next((card for card in cards if card.ts == known), None)
         good = [card for card in cards if not any(rotation in str(card.blocks) for rotation in self._given_up)]
         return good[-1] if good else None
@@ -227,7 +228,7 @@ class Play:
         """Let a sweep come by while people think, in every rotation: else it would be chance in which it does."""
         with suppress(TimeoutError):
             async with asyncio.timeout(MOST_THOUGHT):
-                while await self.redis.zcount("keyturn:due", 0, 0):  # noqa: ASYNC110 - Redis has no event for it
+                while await self.redis.zcount(self.key("due"), 0, 0):  # noqa: ASYNC110 - Redis has no event for it
                     await asyncio.sleep(0.05)
 
     async def _wait(self, condition: Callable[[], object], seconds: float = 5) -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.__main__ import Parts, front, parts, worker
+from bot.namespace import BEFORE, Namespace
 from bot.rotation import Rotation, State
 from bot.settings import Settings
 from bot.steps.common import Outcome, Wait
@@ -84,6 +85,11 @@ class Stage:
             **self.overrides,
         }
         return {name: str(value) for name, value in found.items()}
+
+    @property
+    def namespace(self) -> Namespace:
+        """Where the bot keeps its records."""
+        return namespace_of(self.environ)
 
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[Parts]:
@@ -191,6 +197,11 @@ class Stage:
     def keys_in_use(self) -> set[str]:
         """Return the ids of the keys that models refer to."""
         return {m.provider_key_id for m in self.aisix.models.values() if m.provider_key_id}
+
+
+def namespace_of(_: Mapping[str, str]) -> Namespace:
+    """Return where a bot of these settings keeps its records."""
+    return BEFORE
 
 
 @asynccontextmanager
