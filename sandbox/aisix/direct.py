@@ -4,18 +4,31 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.aisix import bridge, errors
 from sandbox.aisix.errors import GatewayError
 from sandbox.aisix.rows import Fields
 from sandbox.aisix.snapshot import Snapshot
 from sandbox.aisix.switches import Switches
-from sandbox.aisix.telemetry import UNKNOWN, Cooldowns, Metrics, outcome_of
+from sandbox.aisix.telemetry import UNRESOLVED, Cooldowns, Metrics, outcome_of, told_by
 from sandbox.aisix.upstream import Refused, Upstream, UpstreamCall
 
 TOKEN_LIFE = 59 * 60.0
 """Seconds for which a minted token is good."""
+
+
+DEPLOYED = frozenset({"chat", "responses", "messages"})
+"""Endpoints whose attempts `aisix_deployment_*` counts: embeddings and rerank are not among them."""
+
+
+@dataclass
+class Trail:
+    """Where a request went: the counters of requests tell its last target only."""
+
+    labels: Mapping[str, str] = field(default_factory=lambda: UNRESOLVED)
+    part_of: Literal["", "panel", "embedding"] = ""
+    """What a request of the gateway's own is part of: no counter tells such a one as a caller's."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,9 @@ class Request:
     endpoint: str
     alias: str
     body: Mapping[str, Any]
+    path: str = ""
     is_fallback: bool = False
+    trail: Trail = field(default_factory=Trail)
 
     @property
     def requested(self) -> str:
@@ -59,22 +74,27 @@ class Direct:
     async def serve(self, request: Request, model_id: str, model: Fields) -> Served:
         key_id = model.get("provider_key_id", "")
         key = request.snapshot.tables["provider_keys"].get(key_id)
-        labels = _labels(request, model_id, model, key)
+        labels = labels_of(request, model_id)
+        request.trail.labels = labels
         try:
             if key is None:
                 raise errors.unknown_key(model["display_name"], key_id)
             body = await self._ask(request, model_id, model, key)
         except GatewayError as error:
-            self._note(labels, error.status, reached=error.reached)
+            self._note(request, labels, error.status, reached=error.reached)
             raise
-        self._note(labels, 200, reached=True)
+        self._note(request, labels, 200, reached=True)
         return Served(body, key_id=key_id)
 
-    def _note(self, labels: dict[str, str], status: int, *, reached: bool) -> None:
-        labels = labels | {"status": str(status), "outcome": outcome_of(status)}
-        self.metrics.count_request(labels)
-        if reached:
-            cooled = self.cooldowns.note(labels["model_id"], status, self._switches.cooldown)
+    def _note(self, request: Request, labels: Mapping[str, str], status: int, *, reached: bool) -> None:
+        labels = {**labels, "status": str(status), "outcome": outcome_of(status)}
+        self.metrics.note_sent(labels["provider_key_id"])
+        if request.trail.part_of != "embedding":
+            self.metrics.count_usage(labels, request.endpoint)
+        if not reached:
+            return
+        cooled = self.cooldowns.note(labels["model_id"], status, self._switches.cooldown)
+        if request.endpoint in DEPLOYED and not request.trail.part_of:
             self.metrics.count_deployment(labels, cooled=cooled)
 
     async def _ask(self, request: Request, model_id: str, model: Fields, key: Fields) -> dict[str, Any]:
@@ -111,6 +131,7 @@ class Direct:
         key = snapshot.tables["provider_keys"].get(key_id)
         if key is None:
             raise errors.unknown_key(route["display_name"], key_id)
+        self.metrics.note_sent(key_id)
         adapter = bridge.adapter_of(key)
         call = UpstreamCall(key["api_key"], model, "chat", key)
         return Served(await self._send(call, adapter, self._switches.upstream_timeout), key_id=key_id)
@@ -126,15 +147,20 @@ def _upstream_model(request: Request, model: Fields) -> str:
     return str(model.get("model_name", "*")).replace("*", matched)
 
 
-def _labels(request: Request, model_id: str, model: Fields, key: Fields | None) -> dict[str, str]:
-    return {
-        "model": str(model["display_name"]),
-        "model_id": model_id,
-        "requested_model": request.requested,
-        "provider": str(model.get("provider", "")),
-        "upstream_model": str(model.get("model_name", "")),
-        "provider_key_id": str(model["provider_key_id"]) if key else UNKNOWN,
-        "provider_key_name": str(key["display_name"]) if key else UNKNOWN,
-        "endpoint": request.endpoint,
-        "is_fallback": str(request.is_fallback).lower(),
-    }
+def labels_of(request: Request, model_id: str | None) -> dict[str, str]:
+    """Return what the counters tell of a request for a model; of one that has no key of its own, only its name."""
+    model = request.snapshot.tables["models"].get(model_id or "", {})
+    key_id = str(model.get("provider_key_id", ""))
+    key = request.snapshot.tables["provider_keys"].get(key_id)
+    told = {"is_fallback": str(request.is_fallback).lower(), "stream": str(bool(request.body.get("stream"))).lower()}
+    if model:
+        told |= {"model": request.requested, "requested_model": request.requested, "model_id": str(model_id)}
+    if key:
+        told |= {
+            "target": str(model["display_name"]),
+            "provider": str(model.get("provider", "")),
+            "upstream_model": str(model.get("model_name", "")),
+            "provider_key_id": key_id,
+            "provider_key_name": str(key["display_name"]),
+        }
+    return {**UNRESOLVED, **told_by(request.path), **told}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 
 from sandbox.aisix import errors
-from sandbox.aisix.direct import Direct, Request, Served
+from sandbox.aisix.direct import Direct, Request, Served, Trail, labels_of
 from sandbox.aisix.errors import GatewayError
 from sandbox.aisix.rows import Fields
 from sandbox.aisix.switches import Switches
@@ -14,6 +14,10 @@ from sandbox.aisix.upstream import Upstream
 
 FALLS_BACK_FROM = frozenset({500, 502, 503, 504})
 """Statuses after which routing tries the next target by itself. A refused credential is not among them."""
+
+
+ENSEMBLE = {"provider": "ensemble", "upstream_model": "", "provider_key_id": ""}
+"""What the counters tell of a request for an ensemble, instead of its targets."""
 
 
 class Dispatcher:
@@ -65,14 +69,16 @@ class Dispatcher:
         return targets[start:] + targets[:start]
 
     async def _first_good(self, request: Request, targets: list[str], routing: Fields) -> Served:
+        tried = request.is_fallback
         for number, target in enumerate(targets):
-            attempt = replace(request, is_fallback=request.is_fallback or number > 0)
+            attempt = replace(request, is_fallback=tried)
             try:
                 served = await self.serve(attempt, target)
             except GatewayError as error:
                 goes_on = error.hides or error.status in _retryable(routing)
                 if number + 1 == len(targets) or not goes_on:
                     raise
+                tried = tried or not error.hides
             else:
                 served.headers["x-aisix-served-by"] = _alias(request, target)
                 return served
@@ -81,7 +87,7 @@ class Dispatcher:
     async def _semantic(self, request: Request, model: Fields) -> Served:
         semantic = model["semantic"]
         try:
-            embedding = replace(request, endpoint="embeddings", body={"input": request.prompt})
+            embedding = embedding_of(request)
             await self.serve(embedding, semantic["embedding_model"])
         except GatewayError:
             return await self._without_embedding(request, semantic)
@@ -104,12 +110,20 @@ class Dispatcher:
         if request.endpoint != "chat":
             raise GatewayError(501, "not_implemented", "an ensemble answers chat completions only")
         ensemble = model["ensemble"]
+        request.trail.labels = {**labels_of(request, None), **ENSEMBLE, "model": request.requested}
+        request = replace(request, trail=Trail(part_of="panel"))
         panel = [str(member["model"]) for member in ensemble["panel"]]
         answers = await asyncio.gather(*(self.serve(request, member) for member in panel), return_exceptions=True)
         failures = [answer for answer in answers if isinstance(answer, BaseException)]
         if len(answers) - len(failures) < ensemble.get("min_responses", min(2, len(panel))):
             raise failures[0] if failures else errors.no_candidates(1)
         return await self.serve(request, ensemble["judge"]["model"])
+
+
+def embedding_of(request: Request) -> Request:
+    """Return the gateway's own request that embeds what a caller has asked: no page tells of it."""
+    body = {"input": request.prompt}
+    return replace(request, endpoint="embeddings", body=body, trail=Trail(part_of="embedding"))
 
 
 def _retryable(routing: Fields) -> set[int]:

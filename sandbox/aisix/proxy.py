@@ -2,20 +2,21 @@
 
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from sandbox.aisix import admission
 from sandbox.aisix.cache import through_cache
-from sandbox.aisix.direct import Request, Served
-from sandbox.aisix.dispatch import Dispatcher
+from sandbox.aisix.direct import Request, Served, Trail, labels_of
+from sandbox.aisix.dispatch import Dispatcher, embedding_of
 from sandbox.aisix.errors import GatewayError, refusal, unknown_model
 from sandbox.aisix.pulse import Pulse
 from sandbox.aisix.rows import Fields
 from sandbox.aisix.snapshot import Snapshot
 from sandbox.aisix.store import Environment
+from sandbox.aisix.telemetry import UNRESOLVED, outcome_of, told_by
 
 ENDPOINTS = {
     "/v1/chat/completions": "chat",
@@ -46,6 +47,8 @@ class GatewayCall:
 
     headers: dict[str, str] | None = None
     at: float = 0.0
+    caller_id: str = ""
+    trail: Trail = field(default_factory=Trail)
 
 
 class Proxy:
@@ -84,20 +87,23 @@ class Proxy:
     async def _complete(self, request: web.Request, snapshot: Snapshot, call: GatewayCall) -> Served:
         token = admission.token_of(request)
         caller = admission.authenticate(self.environment, token)
+        call.caller_id = caller.id
         route = snapshot.route(request.path)
         if route is not None:
-            return await self._pass_through(request, snapshot, route)
+            return await self._pass_through(request, snapshot, route, call)
         if request.method != "POST" or request.path not in ENDPOINTS:
             raise GatewayError(404, "invalid_request_error", "no such endpoint")
         body = await admission.body_of(request)
         call.alias = body["model"]
+        asked = Request(snapshot, ENDPOINTS[request.path], call.alias, body, request.path, trail=call.trail)
+        call.trail.labels = labels_of(asked, snapshot.find(call.alias))
         admission.check_may_use(caller, call.alias)
         self._refuse(call.alias)
-        asked = Request(snapshot, ENDPOINTS[request.path], call.alias, body)
         served = await self._serve(asked, token, request.headers.get("Cache-Control", ""))
         return _as_the_caller_knows_it(served, asked, call.request_id)
 
-    async def _pass_through(self, request: web.Request, snapshot: Snapshot, route: Fields) -> Served:
+    async def _pass_through(self, request: web.Request, snapshot: Snapshot, route: Fields, call: GatewayCall) -> Served:
+        call.trail.labels = _of_route(route, snapshot)
         model = (await admission.body_of(request))["model"] if request.can_read_body else ""
         return await self.dispatcher.direct.pass_through(snapshot, route, model)
 
@@ -124,7 +130,7 @@ class Proxy:
         if self.environment.cache != "semantic" or asked.endpoint != "chat":
             return True
         policies = asked.snapshot.tables["cache_policies"].values()
-        embedding = replace(asked, endpoint="embeddings", body={"input": asked.prompt})
+        embedding = embedding_of(asked)
         try:
             for policy in policies:
                 await self.dispatcher.serve(embedding, policy["semantic"]["embedding_model"])
@@ -136,14 +142,49 @@ class Proxy:
         known = self.environment.callers.get(admission.token_of(request))
         request_id = admission.request_id_of(request)
         name = known.name if known else ""
-        return GatewayCall(self.environment.name, self.number, request.path, request_id, name)
+        trail = Trail({**UNRESOLVED, **told_by(request.path)})
+        return GatewayCall(self.environment.name, self.number, request.path, request_id, name, trail=trail)
 
     def _record(self, call: GatewayCall, status: int, **found: Any) -> None:
         call.status, call.at = status, time.time()
         for name, value in found.items():
             setattr(call, name, value)
+        self._count(call)
         self.calls.append(call)
         self._pulse.beat("request", call)
+
+    def _count(self, call: GatewayCall) -> None:
+        """Count the request for its caller; one that showed no good caller key is counted nowhere."""
+        if not call.caller_id:
+            return
+        labels = {
+            **call.trail.labels,
+            "api_key_id": call.caller_id,
+            "status": str(call.status),
+            "outcome": outcome_of(call.status),
+        }
+        self.dispatcher.metrics.count_request(labels, passthrough=labels["inbound_protocol"] == "passthrough")
+
+
+def _of_route(route: Fields, snapshot: Snapshot) -> dict[str, str]:
+    """Return what the proxy's counter tells of a request through a passthrough route."""
+    key = snapshot.tables["provider_keys"].get(route["provider_key_id"])
+    of_key = (
+        {
+            "provider": str(key["provider"]),
+            "provider_key_id": str(route["provider_key_id"]),
+            "provider_key_name": str(key["display_name"]),
+        }
+        if key
+        else {}
+    )
+    return {
+        **UNRESOLVED,
+        "endpoint": "/passthrough_route",
+        "inbound_protocol": "passthrough",
+        "model": "passthrough",
+        **of_key,
+    }
 
 
 def _as_the_caller_knows_it(served: Served, asked: Request, request_id: str) -> Served:

@@ -77,7 +77,6 @@ class Replica:
     def reject_rows(self, rows: Collection[str]) -> None:
         self._reject_rows = set(rows)
         self.projection.retry()
-        self._took()
         self._turned()
 
     @property
@@ -93,7 +92,6 @@ class Replica:
         """Start again from the snapshot on disk: the counters are back at zero."""
         self.dispatcher.forget()
         self.projection.reload()
-        self._took()
         self._turned()
 
     def forget_cooldowns(self) -> None:
@@ -101,8 +99,8 @@ class Replica:
         self.dispatcher.cooldowns.clear()
 
     def served_with(self, key_id: str) -> int:
-        """How many requests this replica sent with the key, by its own counters."""
-        return self.dispatcher.metrics.served_with(key_id)
+        """How many attempts this replica made with the key, in truth, whatever its counters show."""
+        return self.dispatcher.metrics.sent_with(key_id)
 
     async def start(self) -> None:
         await self._proxy_server.start(application(self.handle))
@@ -166,8 +164,4 @@ class Replica:
     def _take(self, changes: list[Change]) -> None:
         if changes:
             self.projection.apply(changes)
-            self._took()
             self._pulse.beat("projected", self)
-
-    def _took(self) -> None:
-        self.dispatcher.metrics.took(self.projection.snapshot.revision, len(self.projection.rejected))

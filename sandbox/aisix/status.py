@@ -1,7 +1,8 @@
 """A replica's status port: unauthenticated, for operators. The pages have the shapes of the gateway's own source."""
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from sandbox.aisix.rows import Fields
 from sandbox.aisix.serving import drop
 from sandbox.aisix.snapshot import Projection
 from sandbox.aisix.store import Change, Environment
+from sandbox.aisix.telemetry import Family, gauge, page
 
 VIRTUAL = ("routing", "semantic", "ensemble")
 UNREACHABLE = {"last_error_kind": "fetch", "last_error": "configuration source unreachable"}
@@ -132,5 +134,18 @@ class Status:
         return web.json_response({"ready": ready}, status=200 if ready else 503)
 
     def _metrics(self) -> web.Response:
-        text = self._dispatcher.metrics.text()
+        text = page([*self._dispatcher.metrics.families(), *self._config_families()])
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    def _config_families(self) -> Iterator[Family]:
+        """Yield what the page shows from the start on: it is never empty."""
+        projection = self._replica.projection
+        rejected = Counter[tuple[str, ...]]((change.table,) for change in projection.rejected.values())
+        yield Family("aisix_config_reloads_total", "counter", (), {(): 1})
+        yield gauge("aisix_config_source_connected", not self._replica.cut_off)
+        yield Family("aisix_config_hash_info", "gauge", ("hash",), {(projection.snapshot.config_hash,): 1})
+        yield gauge("aisix_config_observed_revision", projection.snapshot.revision)
+        yield gauge("aisix_config_last_reload_successful", not rejected and not self._replica.cut_off)
+        yield gauge("aisix_config_applied_revision", projection.snapshot.revision)
+        if rejected:
+            yield Family("aisix_config_rejected_resources", "gauge", ("kind",), rejected)

@@ -41,6 +41,9 @@ class CallerKey:
     state: str = "active"
     """`active`, `expired` or `disabled`."""
 
+    id: str = field(default_factory=new_id)
+    """What the counters call it: `api_key_id`."""
+
 
 @dataclass(eq=False)
 class Environment:

@@ -66,12 +66,12 @@ class Switches:
     """`connections`: all requests of a connection go to the replica that the first of them went to; `cookies`: all of
     a caller that sends back the cookie it was given."""
 
-    metric_labels: Literal["names", "full", "no_key"] = "names"
-    """What the counters tell: what the vendor documents (a model by its name alone), ids of models as well, or what
+    metric_labels: Literal["real", "names", "full", "no_key"] = "real"
+    """What the counters tell: what real gateways do, that without the caller's key, with ids of models as well, or what
     is left where an operator has taken the provider key out."""
 
-    lazy_counters: bool = False
-    """As the vendor documents it: a counter is on the page from its first request on, not before."""
+    lazy_counters: bool = True
+    """A counter is on the page from its first request on, not before."""
 
     rejected_rows: Literal["ids", "store_key"] = "ids"
     """How a rejected row is named: by its kind and id, or by its key in the store alone."""

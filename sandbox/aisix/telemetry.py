@@ -1,39 +1,46 @@
-"""A replica's counters, its memory of failing models, and the pages that show them."""
+"""A replica's counters, its memory of failing models, and the page that shows the counters."""
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
-from typing_extensions import override
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from sandbox.aisix.switches import Switches
 
 REQUEST_LABELS = (
-    "model", "model_id", "requested_model", "provider", "upstream_model", "provider_key_id", "provider_key_name",
-    "endpoint", "status", "outcome", "is_fallback",
+    "endpoint", "inbound_protocol", "provider", "model", "upstream_model", "provider_key_id", "provider_key_name",
+    "api_key_id", "team_id", "user_id", "user_name", "stream", "is_fallback", "status", "outcome",
 )  # fmt: skip
-"""All that is known of a request; what of it the page tells is a switch."""
+"""What a real gateway tells of a request: `model` is the alias that was asked for, which a router may be."""
 
-NAMES = (
-    "endpoint", "provider", "requested_model", "upstream_model", "provider_key_id", "provider_key_name",
-    "is_fallback", "status", "outcome",
-)  # fmt: skip
-"""What the vendor's reference lists. There `model` is what the caller asked for, which a router may be."""
+IDS = ("model_id", "requested_model")
+"""What a page with ids tells besides; its `model` is the direct model that answered."""
 
-SHOWN: Mapping[str, tuple[str, ...]] = {
-    "full": REQUEST_LABELS,
-    "names": NAMES,
-    "no_key": tuple(name for name in NAMES if not name.startswith("provider_key")),
-}
-UNKNOWN = "unknown"
-"""The value of a label that there is no row to take from."""
+KNOWN = (*REQUEST_LABELS, *IDS, "target")
+"""All that is known of a request; a switch decides what the page tells."""
+
+OF_CALLERS = ("inbound_protocol", "api_key_id", "team_id", "user_id", "user_name", "stream")
+"""What the vendor's reference leaves out."""
 
 DEPLOYMENT_LABELS = ("provider", "model", "upstream_model", "provider_key_id")
 DEPLOYMENT_COUNTERS = ("requests", "success_responses", "failure_responses", "cooled_down")
+USAGE_LABELS = ("handler", "status_code", "inbound_protocol", "model", "provider_key_id", "provider_key_name")
+
+UNKNOWN = "unknown"
+"""The value of a label that there is no row to take from."""
+
+UNRESOLVED: Mapping[str, str] = {
+    **dict.fromkeys(KNOWN, UNKNOWN), "model": "unresolved", "requested_model": "unresolved",
+    "inbound_protocol": "openai", "stream": "false", "is_fallback": "false",
+}  # fmt: skip
+"""What is told of a request that named no model of ours."""
+
+
+def told_by(path: str) -> dict[str, str]:
+    """Return what a request's path alone tells."""
+    protocol = "anthropic" if path.startswith("/v1/messages") else "openai"
+    return {"endpoint": path, "inbound_protocol": protocol}
+
 
 COOLING = frozenset({401, 408, 429, 500, 502, 503, 504})
 """Statuses after which routing leaves a model alone for a while."""
@@ -67,74 +74,121 @@ class Cooldowns:
         self._until.clear()
 
 
-class Metrics(Collector):
-    """The counters of one replica, as Prometheus reads them."""
+class Family(NamedTuple):
+    """One metric on the page: its type, the names of its labels, and a value for each row of theirs."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    rows: Mapping[tuple[str, ...], float]
+
+    def __str__(self) -> str:
+        lines = (f"{self.name}{self._braces(values)} {value}" for values, value in self.rows.items())
+        return "\n".join([f"# TYPE {self.name} {self.type}", *lines, ""])
+
+    def _braces(self, values: tuple[str, ...]) -> str:
+        pairs = (f'{name}="{_escaped(value)}"' for name, value in zip(self.labels, values, strict=True))
+        return f"{{{','.join(pairs)}}}" if values else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def gauge(name: str, value: float) -> Family:
+    """Return a metric with one value and no labels."""
+    return Family(name, "gauge", (), {(): int(value)})
+
+
+class Metrics:
+    """The counters of one replica: three families for requests, of which none sees everything, and usage events."""
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
-        self.requests: Counter[tuple[str, ...]] = Counter()
+        self.llm: Counter[tuple[str, ...]] = Counter()
+        self.proxy: Counter[tuple[str, ...]] = Counter()
+        self.usage: Counter[tuple[str, ...]] = Counter()
         self.deployments: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in DEPLOYMENT_COUNTERS}
-        self.reloads = 0
-        self.revision = 0
-        self.rejected = 0
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self._sent: Counter[str] = Counter()
 
-    def took(self, revision: int, rejected: int) -> None:
-        """A snapshot was taken."""
-        self.reloads += 1
-        self.revision, self.rejected = revision, rejected
+    def count_request(self, labels: Mapping[str, str], *, passthrough: bool = False) -> None:
+        """Count a caller's request, by its last target; passthrough is seen by the proxy's counter alone."""
+        row = _row(labels, KNOWN)
+        self.proxy[row] += 1
+        if not passthrough:
+            self.llm[row] += 1
 
-    def count_request(self, labels: dict[str, str]) -> None:
-        self.requests[tuple(labels[name] for name in REQUEST_LABELS)] += 1
-
-    def count_deployment(self, labels: dict[str, str], *, cooled: bool) -> None:
-        """Only requests that reached the provider come here."""
-        key = tuple(labels[name] for name in DEPLOYMENT_LABELS)
+    def count_deployment(self, labels: Mapping[str, str], *, cooled: bool) -> None:
+        """Count an attempt that reached the provider."""
+        row = _row({**labels, "model": labels["target"]}, DEPLOYMENT_LABELS)
         outcome = "success_responses" if labels["outcome"] == "success" else "failure_responses"
         for name in ("requests", outcome, *(["cooled_down"] if cooled else [])):
-            self.deployments[name][key] += 1
+            self.deployments[name][row] += 1
 
-    def served_with(self, key_id: str) -> int:
-        """How many requests this replica sent with the key."""
-        return sum(
-            n for labels, n in self.requests.items() if labels[REQUEST_LABELS.index("provider_key_id")] == key_id
-        )
+    def count_usage(self, labels: Mapping[str, str], handler: str) -> None:
+        """Count the event that an attempt leaves."""
+        told = {**labels, "handler": handler, "status_code": f"{labels['status'][0]}xx"}
+        self.usage[_row(told, USAGE_LABELS)] += 1
 
-    @override
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+    def note_sent(self, key_id: str) -> None:
+        """Remember that an attempt was made with a key: no page shows it."""
+        self._sent[key_id] += 1
+
+    def sent_with(self, key_id: str) -> int:
+        """How many attempts this replica made with the key, in truth: passthrough and hidden ones, too."""
+        return self._sent[key_id]
+
+    def count_one_more(self, key_id: str, **other: str) -> None:
+        """Count a request like one that the key has served; labels in *other* differ."""
+        place = KNOWN.index("provider_key_id")
+        seen = next(row for row in self.llm if row[place] == key_id)
+        self.count_request(dict(zip(KNOWN, seen, strict=True)) | other)
+
+    def families(self) -> Iterator[Family]:
+        """Yield what the page shows; a family is on it from its first count on."""
         for family in self._counters():
-            if family.samples or not self._switches.lazy_counters:
+            if family.rows or not self._switches.lazy_counters:
                 yield family
-        yield _gauge("aisix_config_applied_revision", "Revision in force.", self.revision)
-        yield _gauge("aisix_config_rejected_resources", "Rows not taken.", self.rejected)
-        yield _counter("aisix_config_reloads", "Snapshots taken.", ("result",), Counter({("success",): self.reloads}))
 
-    def _counters(self) -> Iterator[CounterMetricFamily]:
-        yield self._shown()
+    def _counters(self) -> Iterator[Family]:
+        yield self._shown("aisix_llm_requests_total", self.llm)
+        yield self._shown("aisix_proxy_requests_total", self.proxy)
         for name, counts in self.deployments.items():
-            yield _counter(f"aisix_deployment_{name}", "Requests to providers.", DEPLOYMENT_LABELS, counts)
+            yield self._told(Family(f"aisix_deployment_{name}_total", "counter", DEPLOYMENT_LABELS, counts))
+        yield self._told(Family("aisix_usage_events_emitted_total", "counter", USAGE_LABELS, self.usage))
 
-    def _shown(self) -> CounterMetricFamily:
-        """The requests by the labels that are shown; what differs in the others only is one count."""
-        names = SHOWN[self._switches.metric_labels]
-        places = [REQUEST_LABELS.index(name) for name in names]
-        counts: Counter[tuple[str, ...]] = Counter()
-        for labels, count in self.requests.items():
-            counts[tuple(labels[place] for place in places)] += count
-        shown = names if "model" in names else tuple(name.replace("requested_", "") for name in names)
-        return _counter("aisix_llm_requests", "Requests to models.", shown, counts)
+    def _shown(self, name: str, counts: Counter[tuple[str, ...]]) -> Family:
+        """Return the requests by the labels that are shown; with ids, `model` is the direct model that answered."""
+        known = Family(name, "counter", KNOWN, counts)
+        if self._switches.metric_labels != "full":
+            return self._told(_merged(known, REQUEST_LABELS))
+        shown = (*REQUEST_LABELS, *IDS)
+        values = ("target" if label == "model" else label for label in shown)
+        return _merged(known, values)._replace(labels=shown)
 
-    def text(self) -> bytes:
-        return generate_latest(self._registry)
-
-
-def _counter(name: str, help_text: str, labels: tuple[str, ...], counts: Counter[Any]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, help_text, labels=labels)
-    for values, count in counts.items():
-        family.add_metric(values, count)
-    return family
+    def _told(self, family: Family) -> Family:
+        """Leave out what an operator, or another version, leaves out; rows that differ in it only become one."""
+        taken: Mapping[str, Iterable[str]] = {
+            "names": OF_CALLERS,
+            "no_key": ("provider_key_id", "provider_key_name"),
+        }
+        left_out = set(taken.get(self._switches.metric_labels, ()))
+        return _merged(family, tuple(label for label in family.labels if label not in left_out))
 
 
-def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, help_text, value=value)
+def _row(labels: Mapping[str, str], names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(labels[name] for name in names)
+
+
+def _merged(family: Family, names: Iterable[str]) -> Family:
+    names = tuple(names)
+    places = [family.labels.index(name) for name in names]
+    counts: Counter[tuple[str, ...]] = Counter()
+    for row, count in family.rows.items():
+        counts[tuple(row[place] for place in places)] += int(count)
+    return family._replace(labels=names, rows=counts)
+
+
+def page(families: Iterable[Family]) -> bytes:
+    """Return the page as Prometheus reads it."""
+    return "\n".join([*map(str, families), ""]).encode()

@@ -145,7 +145,7 @@ class World:
         self._settle(settled=settled)
 
     def served_with(self, key: Row | str, environment: str | None = None) -> int:
-        """How many requests the gateways sent with a key, by their own counters."""
+        """How many attempts the gateways made with a key, in truth, whatever their counters show."""
         key_id = key if isinstance(key, str) else key.id
         replicas = self.replicas(environment) if environment else self.all_replicas()
         return sum(replica.served_with(key_id) for replica in replicas)

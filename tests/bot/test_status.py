@@ -104,7 +104,7 @@ async def test_a_look_at_a_replica_that_is_well_finds_all_there_is(tenant, repla
     assert seen.revision == seen.observed == only(tenant).projection.snapshot.revision
 
 
-@pytest.mark.parametrize("switches", [Switches(metric_labels="full"), Switches(metric_labels="names")])
+@pytest.mark.parametrize("switches", [Switches(metric_labels=labels) for labels in ("real", "full", "names")])
 async def test_counters_are_read_with_ids_of_models_and_without(tenant, replacement):
     await probe(tenant, 2)
 

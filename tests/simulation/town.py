@@ -235,7 +235,7 @@ def populated(chance: Random) -> Aisix:
         model_create=chance.random() < 0.8,
         status_urls=chance.random() < 0.4,
         create_answer=chance.choice(("top", "data", "provider_key")),
-        metric_labels=chance.choice(("names", "full")),
+        metric_labels=chance.choice(("real", "names", "full")),
         model_key_reference=chance.choice(("provider_key_id", "provider_key_id", "provider_key")),
         cooldown=0.0,
     )

@@ -1,9 +1,25 @@
 """What a replica's counters tell of who served, and what they leave out."""
 
+from collections import Counter
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-REQUESTS = "aisix_llm_requests_total"
+LLM, PROXY = "aisix_llm_requests_total", "aisix_proxy_requests_total"
+DEPLOYMENT, USAGE = "aisix_deployment_requests_total", "aisix_usage_events_emitted_total"
+FAMILIES = (LLM, PROXY, DEPLOYMENT, USAGE)
+
+OF_A_REQUEST = {
+    "endpoint", "inbound_protocol", "provider", "model", "upstream_model", "provider_key_id", "provider_key_name",
+    "api_key_id", "team_id", "user_id", "user_name", "stream", "is_fallback", "status", "outcome",
+}  # fmt: skip
+LABELS = {
+    LLM: OF_A_REQUEST,
+    PROXY: OF_A_REQUEST,
+    DEPLOYMENT: {"provider", "model", "upstream_model", "provider_key_id"},
+    USAGE: {"handler", "status_code", "inbound_protocol", "model", "provider_key_id", "provider_key_name"},
+}
+"""The label sets of a real page."""
 
 
 @pytest.fixture
@@ -11,11 +27,23 @@ def replicas(tenant):
     return tenant.aisix.replicas("production")
 
 
-async def counted(tenant, name=REQUESTS):
+async def counted(tenant, name=LLM):
     """Every series of a counter of the first replica: its labels and its value."""
     text = (await tenant.status("/metrics")).text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return [(sample.labels, sample.value) for sample in samples if sample.name == name]
+
+
+async def tally(tenant, name, *labels):
+    """Sum a counter of the first replica by some labels."""
+    sums: Counter[tuple[str, ...]] = Counter()
+    for row, value in await counted(tenant, name):
+        sums[tuple(row[label] for label in labels)] += int(value)
+    return dict(sums)
+
+
+async def totals(tenant):
+    return [sum(value for _, value in await counted(tenant, name)) for name in FAMILIES]
 
 
 async def ask(tenant, replicas, *args, **options):
@@ -35,21 +63,150 @@ async def test_counters_tell_the_key_and_the_outcome(tenant, replicas):
     ]
 
 
-async def test_by_default_they_know_models_by_name_only(tenant, replicas):
+@pytest.mark.parametrize("name", FAMILIES)
+async def test_each_family_has_the_labels_of_a_real_page(tenant, replicas, name):
     await ask(tenant, replicas)
+    ((labels, value),) = await counted(tenant, name)
+
+    assert set(labels) == LABELS[name]
+    assert (labels["model"], labels["provider_key_id"], value) == ("chat-large", tenant.key.id, 1)
+
+
+async def test_a_request_is_told_with_its_path_and_what_no_row_tells_is_unknown(tenant, replicas):
+    await ask(tenant, replicas, path="/v1/messages")
     ((labels, _),) = await counted(tenant)
 
-    assert labels["model"] == "chat-large"
-    assert labels["provider_key_name"] == "OpenAI production"
-    assert {"model_id", "requested_model"}.isdisjoint(labels)
+    assert (labels["endpoint"], labels["inbound_protocol"]) == ("/v1/messages", "anthropic")
+    assert (labels["provider"], labels["upstream_model"]) == ("openai", "gpt-4o")
+    assert (labels["stream"], labels["is_fallback"]) == ("false", "false")
+    assert {labels[name] for name in ("team_id", "user_id", "user_name")} == {"unknown"}
+
+
+async def test_the_callers_key_tells_probes_from_applications(tenant, replicas):
+    await ask(tenant, replicas)
+    for _ in range(2):
+        await ask(tenant, replicas, token=tenant.aisix.app_caller_key("production"))
+
+    by_caller = await tally(tenant, LLM, "api_key_id")
+    assert sorted(by_caller.values()) == [1, 2]
+    assert by_caller == await tally(tenant, PROXY, "api_key_id")
+
+
+async def test_a_caller_without_a_good_key_is_counted_nowhere(tenant, replicas):
+    await ask(tenant, replicas, token="ck-wrong")
+
+    assert await totals(tenant) == [0, 0, 0, 0]
+
+
+async def test_an_unknown_alias_is_counted_as_unresolved(tenant, replicas):
+    await ask(tenant, replicas, "nothing")
+    ((labels, _),) = await counted(tenant)
+
+    assert (labels["model"], labels["status"]) == ("unresolved", "404")
+    assert {labels[name] for name in ("provider", "upstream_model", "provider_key_id")} == {"unknown"}
 
 
 async def test_through_a_router_the_name_is_the_routers_and_the_key_is_the_targets(tenant, replicas):
     tenant.aisix.add_model("production", "any", kind="routing", targets=[tenant.model])
     await ask(tenant, replicas, "any")
     ((labels, _),) = await counted(tenant)
+    ((attempt, _),) = await counted(tenant, DEPLOYMENT)
 
-    assert (labels["model"], labels["provider_key_id"]) == ("any", tenant.key.id)
+    assert (labels["model"], labels["upstream_model"], labels["provider_key_id"]) == ("any", "gpt-4o", tenant.key.id)
+    assert attempt["model"] == "chat-large"
+
+
+async def test_an_attempt_that_a_fallback_hid_is_in_the_counters_of_attempts_only(tenant, replicas):
+    other = tenant.aisix.add_key("Another vendor", secret="sk-other")
+    second = tenant.aisix.add_model("production", "second", key=other, upstream="gpt-other")
+    targets = {"targets": [tenant.model, second], "strategy": "failover"}
+    tenant.aisix.add_model("production", "any", kind="routing", **targets)
+    tenant.aisix.upstream.set(tenant.key.secret, 500)
+    await ask(tenant, replicas, "any")
+
+    assert tenant.aisix.upstream.answered(tenant.key.secret) == 1
+    for name in (LLM, PROXY):
+        assert await tally(tenant, name, "provider_key_id", "is_fallback") == {(other.id, "true"): 1}
+    assert await tally(tenant, DEPLOYMENT, "provider_key_id") == {(tenant.key.id,): 1, (other.id,): 1}
+    assert await tally(tenant, USAGE, "provider_key_id", "model", "status_code") == {
+        (tenant.key.id, "any", "5xx"): 1,
+        (other.id, "any", "2xx"): 1,
+    }
+
+
+async def test_a_target_whose_key_is_missing_is_no_attempt(tenant, replicas):
+    other = tenant.aisix.add_key("Another vendor", secret="sk-other")
+    second = tenant.aisix.add_model("production", "second", key=other)
+    targets = {"targets": [tenant.model, second], "strategy": "failover"}
+    tenant.aisix.add_model("production", "any", kind="routing", **targets)
+    tenant.aisix.remove(tenant.key, settled=True)
+    await ask(tenant, replicas, "any")
+
+    assert await tally(tenant, LLM, "provider_key_id", "is_fallback") == {(other.id, "false"): 1}
+
+
+async def test_a_passthrough_route_is_in_the_proxys_counter_only(tenant, replicas):
+    tenant.aisix.add_passthrough("production", "raw", key=tenant.key)
+    await ask(tenant, replicas, "gpt-4o", path="/passthrough/raw/chat/completions")
+    ((labels, _),) = await counted(tenant, PROXY)
+
+    assert tenant.aisix.upstream.answered(tenant.key.secret) == 1
+    assert await totals(tenant) == [0, 1, 0, 0]
+    assert (labels["endpoint"], labels["inbound_protocol"]) == ("/passthrough_route", "passthrough")
+    assert (labels["model"], labels["upstream_model"]) == ("passthrough", "unknown")
+    assert (labels["provider_key_id"], labels["provider_key_name"]) == (tenant.key.id, "OpenAI production")
+
+
+async def test_the_panel_of_an_ensemble_is_in_the_usage_events_only(tenant, replicas):
+    members = {"panel": [tenant.model, tenant.model], "judge": tenant.model}
+    tenant.aisix.add_model("production", "board", kind="ensemble", **members)
+    await ask(tenant, replicas, "board")
+    ((labels, _),) = await counted(tenant)
+
+    assert tenant.aisix.upstream.answered(tenant.key.secret) == 3
+    assert await totals(tenant) == [1, 1, 0, 3]
+    assert (labels["provider"], labels["model"], labels["upstream_model"]) == ("ensemble", "board", "")
+    assert (labels["provider_key_id"], labels["provider_key_name"]) == ("", "unknown")
+    assert await tally(tenant, USAGE, "provider_key_id", "model") == {(tenant.key.id, "board"): 3}
+
+
+async def test_the_embedding_call_of_a_semantic_router_is_in_no_counter(tenant, replicas):
+    embedding = tenant.aisix.add_model("production", "embed", kind="embedding", key=tenant.key)
+    other = tenant.aisix.add_model("production", "other", key=tenant.aisix.add_key("Another vendor", secret="sk-other"))
+    parts = {"embedding_model": embedding, "routes": [], "default": other}
+    tenant.aisix.add_model("production", "support", kind="semantic", **parts)
+    await ask(tenant, replicas, "support")
+
+    assert tenant.aisix.upstream.answered(tenant.key.secret) == 1
+    for name in FAMILIES:
+        assert (tenant.key.id,) not in await tally(tenant, name, "provider_key_id")
+
+
+async def test_an_embedding_is_no_deployments_request(tenant, replicas):
+    tenant.aisix.add_model("production", "embed", kind="embedding", key=tenant.key)
+    await ask(tenant, replicas, "embed", path="/v1/embeddings")
+
+    assert await totals(tenant) == [1, 1, 0, 1]
+
+
+async def test_a_refusal_of_the_gateway_itself_counts_under_the_key_and_reached_nobody(tenant, replicas):
+    tenant.aisix.environment("production").refusals["chat-large"] = "rate_limit"
+    await ask(tenant, replicas)
+
+    for name in (LLM, PROXY):
+        assert await tally(tenant, name, "provider_key_id", "status", "outcome") == {
+            (tenant.key.id, "429", "rate_limited"): 1
+        }
+    assert await totals(tenant) == [1, 1, 0, 0]
+
+
+async def test_a_cached_answer_counts_as_one_of_the_key_and_reached_nobody(tenant, replicas):
+    tenant.aisix.environment("production").cache = True
+    await ask(tenant, replicas)
+    await ask(tenant, replicas)
+
+    assert await tally(tenant, LLM, "provider_key_id", "outcome") == {(tenant.key.id, "success"): 2}
+    assert await totals(tenant) == [2, 2, 1, 1]
 
 
 async def test_a_wildcard_alias_counts_under_its_pattern(tenant, replicas):
@@ -57,7 +214,27 @@ async def test_a_wildcard_alias_counts_under_its_pattern(tenant, replicas):
     await ask(tenant, replicas, "openai/gpt-4o")
     await ask(tenant, replicas, "openai/gpt-4o-mini")
 
-    assert [(labels["model"], value) for labels, value in await counted(tenant)] == [("openai/*", 2)]
+    for name in (LLM, DEPLOYMENT):
+        assert await tally(tenant, name, "model", "upstream_model") == {("openai/*", "*"): 2}
+
+
+async def test_a_credential_that_never_left_does_not_count_for_the_provider(tenant, replicas):
+    bad = tenant.aisix.add_key("bad", secret="sk\n")
+    tenant.aisix.add_model("production", "bad", key=bad)
+    await tenant.ask("bad", url=replicas[0].url)
+
+    assert await tally(tenant, LLM, "provider_key_id", "status") == {(bad.id, "401"): 1}
+    assert await counted(tenant, DEPLOYMENT) == []
+
+
+async def test_a_key_that_is_not_there_has_no_name_and_no_upstream(tenant, replicas):
+    tenant.aisix.remove(tenant.key, settled=True)
+    await ask(tenant, replicas)
+    ((labels, _),) = await counted(tenant)
+
+    assert (labels["model"], labels["status"]) == ("chat-large", "400")
+    unknown = ("provider", "upstream_model", "provider_key_id", "provider_key_name")
+    assert {labels[name] for name in unknown} == {"unknown"}
 
 
 async def test_they_may_tell_the_ids_of_models(tenant, replicas):
@@ -69,33 +246,41 @@ async def test_they_may_tell_the_ids_of_models(tenant, replicas):
     assert (labels["model_id"], labels["model"], labels["requested_model"]) == (tenant.model.id, "chat-large", "any")
 
 
-async def test_an_operator_may_have_taken_the_provider_key_out(tenant, replicas):
+async def test_they_may_leave_out_the_callers_key(tenant, replicas):
+    tenant.aisix.switches.metric_labels = "names"
+    await ask(tenant, replicas)
+    await ask(tenant, replicas, token=tenant.aisix.app_caller_key("production"))
+    ((labels, value),) = await counted(tenant)
+
+    assert value == 2
+    assert "api_key_id" not in labels
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+async def test_an_operator_may_have_taken_the_provider_key_out(tenant, replicas, name):
     tenant.aisix.switches.metric_labels = "no_key"
     other = tenant.aisix.add_key("other", secret="sk-other")
     await ask(tenant, replicas)
     tenant.aisix.edit(tenant.model, key=other, settled=True)
     await ask(tenant, replicas)
-    ((labels, value),) = await counted(tenant)
+    ((labels, value),) = await counted(tenant, name)
 
     assert value == 2
-    assert not any(name.startswith("provider_key") for name in labels)
+    assert not any(label.startswith("provider_key") for label in labels)
 
 
-async def test_a_key_that_is_not_there_has_no_name(tenant, replicas):
-    tenant.aisix.remove(tenant.key, settled=True)
-    await ask(tenant, replicas)
-    ((labels, _),) = await counted(tenant)
+@pytest.mark.parametrize("name", FAMILIES)
+async def test_a_counter_appears_with_its_first_request_only(tenant, replicas, name):
+    assert name not in (await tenant.status("/metrics")).text
+    tenant.aisix.switches.lazy_counters = False
+    assert name in (await tenant.status("/metrics")).text
 
-    assert (labels["provider_key_id"], labels["provider_key_name"]) == ("unknown", "unknown")
 
+async def test_the_page_is_never_empty_and_does_not_tell_when_the_gateway_began(tenant, replicas):
+    text = (await tenant.status("/metrics")).text
 
-async def test_a_counter_may_appear_with_its_first_request_only(tenant, replicas):
-    assert REQUESTS in (await tenant.status("/metrics")).text
-    tenant.aisix.switches.lazy_counters = True
-    assert REQUESTS not in (await tenant.status("/metrics")).text
-
-    await ask(tenant, replicas)
-    assert [value for _, value in await counted(tenant)] == [1]
+    assert "\naisix_config_applied_revision " in text
+    assert "process_start_time_seconds" not in text
 
 
 async def test_a_restart_sets_them_to_zero_and_the_sequence_to_one(tenant, replicas):
@@ -105,20 +290,3 @@ async def test_a_restart_sets_them_to_zero_and_the_sequence_to_one(tenant, repli
 
     assert await counted(tenant) == []
     assert (await tenant.status("/status/config")).json()["applied"]["apply_seq"] == 1
-
-
-async def test_a_cached_answer_is_counted_for_no_key(tenant, replicas):
-    tenant.aisix.environment("production").cache = True
-    await ask(tenant, replicas)
-    await ask(tenant, replicas)
-
-    assert [value for _, value in await counted(tenant)] == [1]
-
-
-async def test_a_credential_that_never_left_does_not_count_for_the_provider(tenant, replicas):
-    tenant.aisix.add_model("production", "bad", key=tenant.aisix.add_key("bad", secret="sk\n"))
-    await tenant.ask("bad", url=replicas[0].url)
-    text = (await tenant.status("/metrics")).text
-
-    assert "aisix_llm_requests_total{" in text
-    assert "aisix_deployment_requests_total{" not in text
