@@ -5,7 +5,7 @@ KeyturnError
 │   ├── NotAllowed       this person may not do it
 │   ├── WrongState       the rotation has moved on meanwhile
 │   ├── UnknownKey       no provider key of that name; carries the nearest names
-│   ├── AmbiguousKey     several provider keys of that name; carries them
+│   ├── AmbiguousKey     several provider keys answer to that name; carries them
 │   ├── BadInput         what was typed into a form cannot be used; the sentence goes to the field
 │   └── Unanswerable     a service that is needed to answer does not answer
 ├── Blocked              the rotation stops until a person decides; the channel is told
@@ -50,7 +50,7 @@ class AmbiguousKey(Refused):
     """Several provider keys answer to that name; `choices` are (name, id) pairs."""
 
     def __init__(self, asked: str, choices: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(f"{len(choices)} provider keys are called {asked!r}.")
+        super().__init__(f"{len(choices)} provider keys match {asked!r}.")
         self.asked = asked
         self.choices = choices
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
-from bot.errors import AmbiguousKey, UnknownKey
 from bot.frozen import Frozen
 
 
@@ -162,33 +160,6 @@ class Plan(Frozen):
     def needed_in(self) -> frozenset[str]:
         """Return the ids of the environments that the replacement has to be allowed in."""
         return frozenset({*self.environments, *self.route_environments})
-
-
-def find_key(inventory: Inventory, asked: str) -> ProviderKey:
-    """Return the one key of that id or name, the case aside; raise `UnknownKey` or `AmbiguousKey`."""
-    by_id = inventory.key(asked)
-    if by_id is not None:
-        return by_id
-    exact = [key for key in inventory.keys if key.display_name == asked]
-    matches = exact or [key for key in inventory.keys if key.display_name.casefold() == asked.casefold()]
-    if len(matches) > 1:
-        raise AmbiguousKey(asked, tuple((key.display_name, key.id) for key in matches))
-    if not matches:
-        raise UnknownKey(asked, nearest_names(inventory, asked))
-    return matches[0]
-
-
-def nearest_names(inventory: Inventory, asked: str) -> tuple[str, ...]:
-    """Return up to three names that are close to *asked*."""
-    names = {key.display_name.casefold(): key.display_name for key in inventory.keys}
-    return tuple(names[near] for near in get_close_matches(asked.casefold(), names, n=3, cutoff=0.4))
-
-
-def search(inventory: Inventory, typed: str, limit: int = 100) -> tuple[ProviderKey, ...]:
-    """Return the keys whose name, id or provider holds *typed*, in the order of their names."""
-    wanted = typed.casefold().strip()
-    hits = [k for k in inventory.keys if wanted in f"{k.display_name} {k.id} {k.provider}".casefold()]
-    return tuple(sorted(hits, key=lambda key: key.display_name.casefold())[:limit])
 
 
 def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str]) -> Plan:

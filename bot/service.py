@@ -14,11 +14,12 @@ from bot import audit
 from bot import secret as shape
 from bot.belongings import base_of, new_id, words_of
 from bot.control_plane import ControlPlane
-from bot.errors import ApiError, BadInput, NotAllowed, Refused, Unanswerable, Uncertain, WrongState
+from bot.errors import ApiError, BadInput, NotAllowed, Refused, Unanswerable, Uncertain, UnknownKey, WrongState
 from bot.fingerprint import fingerprint_of, is_made_with, is_same
 from bot.frozen import Frozen
 from bot.jobs import Jobs
-from bot.plan import Inventory, ProviderKey, find_key, make_plan, search, users_of
+from bot.lookup import find_key, search
+from bot.plan import Inventory, ProviderKey, make_plan, users_of
 from bot.policy import (
     Action,
     Person,
@@ -179,11 +180,7 @@ class RotationService:
 
         *request* names what was typed or chosen: delivered once more, it makes no second card.
         """
-        if shape.is_surely_secret(asked):
-            raise LooksLikeSecret
-        await self.check_may_request(by)
-        inventory = await self._inventory()
-        key = self._find(inventory, asked)
+        inventory, key = await self._looked_up(asked, by)
         if any(key.id in other.made and not other.deleted_at for other in await self._store.concerning(key.id)):
             raise WrongState("This key is the replacement in a rotation that is under way. Finish that one first.")
         await self._forget_fingerprints(inventory)
@@ -226,12 +223,18 @@ class RotationService:
         """Tell whether a rotation under way has made a provider key: it is perhaps not listed yet."""
         return any(key_id in other.made for other in await self._store.concerning(key_id))
 
-    def _find(self, inventory: Inventory, asked: str) -> ProviderKey:
-        """Find the key; text that names none and looks like a secret is not repeated."""
+    async def _looked_up(self, asked: str, by: str) -> tuple[Inventory, ProviderKey]:
+        """Find the key that *asked* means; text that means none and looks like a secret is not repeated."""
         try:
-            return find_key(inventory, asked)
-        except Refused:
-            if shape.may_be_secret(asked):
+            await self.check_may_request(by)
+            inventory = await self._inventory()
+            return inventory, find_key(inventory, asked)
+        except UnknownKey:
+            if shape.is_surely_secret(asked) or shape.may_be_secret(asked):
+                raise LooksLikeSecret from None
+            raise
+        except (NotAllowed, Unanswerable):
+            if shape.is_surely_secret(asked):
                 raise LooksLikeSecret from None
             raise
 
@@ -302,7 +305,7 @@ class RotationService:
     def _unique(self, rotation: Rotation, name: str) -> str:
         """Return *name* carrying this attempt's tag, by which the key is found again if an answer is lost."""
         wanted = " ".join(name.split()) or self.proposed_name(rotation)
-        if shape.is_surely_secret(wanted):
+        if shape.is_surely_secret(wanted.replace(base_of(rotation.plan.old_key.display_name), "")):
             raise BadInput("This looks like a secret, and a name is shown to everyone.", field="name")
         return wanted if rotation.tag in words_of(wanted) else f"{wanted} ({rotation.tag})"
 

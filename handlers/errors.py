@@ -14,6 +14,7 @@ from handlers.views.blocks import Block, code, plain, section, visible
 log = structlog.get_logger("keyturn.errors")
 
 CHOOSE_KEY = "choose_key"
+OPTIONS_MOST = 100
 
 Listener = Callable[..., Awaitable[None]]
 
@@ -46,10 +47,12 @@ def _unknown(error: UnknownKey) -> str:
 
 
 def _ambiguous(error: AmbiguousKey) -> tuple[str, list[Block]]:
-    text = f"{len(error.choices)} provider keys are called {code(error.asked)}. Which one?"
+    text = f"{len(error.choices)} provider keys match {code(error.asked)}. Which one?"
+    if len(error.choices) > OPTIONS_MOST:
+        text += f" These are the first {OPTIONS_MOST}; type more of its name to see others."
     options = [
         {"text": plain(visible(name, 75)), "value": key_id[:150], "description": plain(visible(key_id, 75))}
-        for name, key_id in error.choices[:100]
+        for name, key_id in error.choices[:OPTIONS_MOST]
     ]
     menu = {"type": "static_select", "action_id": CHOOSE_KEY, "placeholder": plain("Which key"), "options": options}
     return text, [section(text), {"type": "actions", "elements": [menu]}]

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import AmbiguousKey, UnknownKey
-from bot.plan import Model, PassthroughRoute, dependents, drift, find_key, make_plan, plural, search, users_of
+from bot.plan import Model, PassthroughRoute, dependents, drift, make_plan, plural, users_of
 from tests.bot.values import inventory, key, model
 
 OLD = key(allowed_environments=("prod", "stag"))
@@ -264,79 +263,6 @@ def test_everything_that_refers_to_a_key_is_named():
         "`alias-b` in staging",
         "passthrough route `raw` in staging",
     )
-
-
-# --- finding a key ---
-
-
-KEYS = inventory(
-    (),
-    [
-        key("pk_1", "OpenAI production"),
-        key("pk_2", "OpenAI staging"),
-        key("pk_3", "twin"),
-        key("pk_4", "twin"),
-        key("pk_5", "Case"),
-        key("pk_6", "CASE"),
-        key("pk_7", "pk_1"),
-    ],
-)
-
-
-@pytest.mark.parametrize(
-    ("asked", "found"),
-    [
-        ("pk_1", "pk_1"),
-        ("OpenAI production", "pk_1"),
-        ("openai PRODUCTION", "pk_1"),
-        ("Case", "pk_5"),
-        ("CASE", "pk_6"),
-    ],
-)
-def test_a_key_is_found_by_id_first_then_by_exact_name_then_the_case_aside(asked, found):
-    assert find_key(KEYS, asked).id == found
-
-
-@pytest.mark.parametrize(("asked", "choices"), [("twin", {"pk_3", "pk_4"}), ("case", {"pk_5", "pk_6"})])
-def test_an_ambiguous_name_carries_the_choices(asked, choices):
-    with pytest.raises(AmbiguousKey) as refusal:
-        find_key(KEYS, asked)
-
-    assert {id_ for _, id_ in refusal.value.choices} == choices
-    assert asked in str(refusal.value)
-
-
-def test_an_unknown_name_carries_the_nearest_ones():
-    with pytest.raises(UnknownKey) as refusal:
-        find_key(KEYS, "opnai produktion")
-
-    assert refusal.value.nearest[0] == "OpenAI production"
-    assert len(refusal.value.nearest) <= 3
-
-
-@pytest.mark.parametrize("asked", ["", "zzzzzzzzzz"])
-def test_a_name_that_is_near_to_none_has_no_nearest(asked):
-    with pytest.raises(UnknownKey) as refusal:
-        find_key(KEYS, asked)
-
-    assert refusal.value.nearest == ()
-
-
-@pytest.mark.parametrize(
-    ("typed", "found"),
-    [
-        ("staging", ["pk_2"]),
-        (" OPENAI ", ["pk_5", "pk_6", "pk_1", "pk_2", "pk_7", "pk_3", "pk_4"]),
-        ("pk_6", ["pk_6"]),
-        ("nothing", []),
-    ],
-)
-def test_a_search_finds_by_name_id_and_provider_in_the_order_of_names(typed, found):
-    assert [k.id for k in search(KEYS, typed)] == found
-
-
-def test_a_search_returns_no_more_than_it_may():
-    assert len(search(KEYS, "", limit=2)) == 2
 
 
 # --- rules that hold for every world ---

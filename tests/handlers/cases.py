@@ -375,6 +375,7 @@ MESSAGES: Mapping[str, Case] = {
     "answer-unknown": answer(UnknownKey("opnai prod", ("OpenAI production", "OpenAI staging"))),
     "answer-unknown-nothing-near": answer(UnknownKey(r.HOSTILE, ())),
     "answer-ambiguous": answer(AmbiguousKey(r.NAME, ((r.NAME, "pk_7f3a"), (r.NAME, "pk_22aa")))),
+    "answer-ambiguous-101": answer(AmbiguousKey("O", tuple((f"OpenAI {n}", f"pk_{n}") for n in range(101)))),
     "answer-looks-like-secret": answer(LooksLikeSecret()),
     "answer-bad-secret": answer(refused("one two")),
     "answer-bad-document": answer(refused('{"project": "p", "region": "r"}', "vertex")),

@@ -32,7 +32,7 @@ async def test_an_ambiguous_name_offers_the_choice(stage: Stage) -> None:
     twin = stage.aisix.add_key(KEY, provider="openai", secret="sk-twin-0123456789", environments=["staging"])
     person = stage.slack.person("U_REQUESTER")
     await person.command(KEY)
-    await stage.told("U_REQUESTER", "2 provider keys are called")
+    await stage.told("U_REQUESTER", "2 provider keys match")
 
     menu = person.ephemerals[-1]["blocks"][1]["elements"][0]
 
@@ -50,6 +50,28 @@ async def test_text_that_looks_like_a_secret_is_refused_without_repeating_it(sta
 
     assert "revoke it" in said
     assert text.rsplit(maxsplit=1)[-1][:10] not in str([call.args for call in stage.slack.calls])
+
+
+@pytest.mark.parametrize("name", ["hf-llama3-production", "sk-proj-ZyXwVuTsRqPoNmLkJiHg"])
+async def test_a_name_that_only_looks_like_a_secret_is_looked_up_and_its_key_is_rotated(
+    stage: Stage, name: str
+) -> None:
+    key = stage.aisix.add_key(name, provider="openai", secret="sk-old-9876543210abc", environments=["production"])
+    stage.aisix.add_model("production", "llama", key=key, upstream="gpt-4o")
+
+    card = await stage.ask(name)
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+
+    assert (await stage.record()).replacement.name.startswith(f"{name} (")
+
+
+async def test_a_key_that_was_rotated_is_found_by_the_name_that_people_gave_it(stage: Stage) -> None:
+    stage.key_named(KEY).fields["display_name"] = renamed = f"{KEY} (2026-11-23 rabc123)"
+
+    card = await stage.ask(KEY.split()[0].lower())
+
+    assert renamed in card.plain
 
 
 async def test_where_the_bot_is_not_in_the_channel_the_person_is_told_to_invite_it(stage: Stage) -> None:

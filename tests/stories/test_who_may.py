@@ -248,7 +248,7 @@ def _is_creating(rotation: Rotation | None) -> bool:
 
 async def _seen(scene: Scene, act: Act, result: Any) -> str:
     errors = list(getattr(result, "errors", {}).values())
-    said = [each["text"] for each in scene.person.ephemerals if "provider keys are called" not in each["text"]]
+    said = [each["text"] for each in scene.person.ephemerals if "provider keys match" not in each["text"]]
     direct = [message.plain for message in scene.stage.slack.direct_messages(scene.person.id)]
     if told := [*errors, *said, *direct]:
         return _cell(told[-1], act)
