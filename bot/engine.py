@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -23,11 +23,22 @@ SHORT = timedelta(seconds=2)
 LONGEST_BACKOFF = timedelta(seconds=30)
 
 
-def due_at(rotation: Rotation, limits: Limits) -> datetime | None:
-    """Return when the bot has to look at *rotation* next; None when only a person can move it."""
+AT_ONCE = datetime.fromtimestamp(0, UTC)
+"""When something is due that has no time: no clock is too late for it."""
+
+CLOCKS_DIFFER = timedelta(seconds=2)
+"""By how much the clocks of two machines may differ before one of them is taken to be wrong."""
+
+
+def due_at(rotation: Rotation, limits: Limits, now: datetime) -> datetime | None:
+    """Return when the bot has to look at *rotation* next; None when only a person can move it.
+
+    A wait that is longer than it was when it was recorded is that of a machine whose clock is ahead: it is over.
+    """
     match rotation.state:
         case State.RUNNING | State.ROLLING_BACK:
-            return rotation.retry_at or rotation.requested_at
+            at, wait = rotation.retry_at or AT_ONCE, rotation.retry_in
+            return AT_ONCE if wait is not None and at - now > wait + CLOCKS_DIFFER else at
         case State.AWAITING_SECRET:
             return (rotation.secret_asked_at or rotation.requested_at) + limits.secret_expiry
         case State.AWAITING_APPROVAL:
@@ -51,8 +62,9 @@ def _reminder_due(rotation: Rotation, limits: Limits) -> datetime:
 
 async def move(rotation: Rotation, world: World) -> Rotation:
     """Return *rotation* one notch further; the same value when there is nothing to do."""
-    due = due_at(rotation, world.limits)
-    if due is None or due > world.now():
+    now = world.now()
+    due = due_at(rotation, world.limits, now)
+    if due is None or due > now:
         return rotation
     match rotation.state:
         case State.AWAITING_SECRET:
@@ -111,20 +123,26 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
     match outcome:
         case Done(after):
             done = tuple(dict.fromkeys((*after.done, step.name)))
-            return after.but(
-                done=done, note=None, retry_at=None, step_since=None, trouble_since=None, stalled_since=None
-            )
+            return _fresh(after).but(done=done, note=None)
         case Again(after, name, reason):
-            again = rewound(after, name).but(step_since=None, trouble_since=None, stalled_since=None)
-            return again.but(note=reason, retry_at=world.now())
+            return _fresh(rewound(after, name)).but(note=reason)
         case Wait(after, reason, retry_in):
-            waiting = after.but(note=reason, retry_at=world.now() + retry_in, trouble_since=None)
+            waiting = _due_in(after, retry_in, world).but(note=reason, trouble_since=None)
             return _with_an_end(before, waiting, step, world)
         case Ask(after, reason):
             asked = after.to(State.AWAITING_SECRET)
             return asked.but(
                 note=reason, replacement=None, same_secret_checked=False, done=(), secret_asked_at=world.now()
             )
+
+
+def _fresh(rotation: Rotation) -> Rotation:
+    """Return *rotation* at the beginning of a step, due at once."""
+    return rotation.but(retry_at=None, retry_in=None, step_since=None, look="", trouble_since=None, stalled_since=None)
+
+
+def _due_in(rotation: Rotation, wait: timedelta, world: World) -> Rotation:
+    return rotation.but(retry_at=world.now() + wait, retry_in=wait)
 
 
 def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) -> Rotation:
@@ -141,7 +159,13 @@ def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) 
 def _learnt(rotation: Rotation) -> Rotation:
     """Return what a rotation knows, without what passes by itself."""
     return rotation.but(
-        note=None, retry_at=None, step_since=None, trouble_since=None, stalled_since=None, delete_sent_at=None
+        note=None,
+        retry_at=None,
+        retry_in=None,
+        step_since=None,
+        trouble_since=None,
+        stalled_since=None,
+        delete_sent_at=None,
     )
 
 
@@ -167,7 +191,7 @@ def _trouble(rotation: Rotation, trouble: Uncertain, step: Step, world: World) -
     wait = min(max(now - since, timedelta(seconds=1)), LONGEST_BACKOFF)
     asked = min(trouble.retry_after or 0, world.limits.patience.total_seconds())
     wait = max(wait, timedelta(seconds=asked))
-    return rotation.but(note=f"{trouble} Trying again.", trouble_since=since, retry_at=now + wait)
+    return _due_in(rotation, wait, world).but(note=f"{trouble} Trying again.", trouble_since=since)
 
 
 def _surprise(rotation: Rotation, surprise: Exception, step: Step, world: World) -> Rotation:
@@ -210,10 +234,11 @@ class Engine:
 
     async def _wait_out(self, rotation: Rotation) -> bool:
         """Sleep a short wait; hand a longer one to a scheduled job."""
-        due = due_at(rotation, self._world.limits)
+        now = self._world.now()
+        due = due_at(rotation, self._world.limits, now)
         if due is None:
             return False
-        wait = due - self._world.now()
+        wait = due - now
         if wait <= SHORT:
             await asyncio.sleep(max(wait.total_seconds(), 0))
             return True

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Self
@@ -103,6 +103,9 @@ class Finding(Frozen):
     latest: Evidence | None = None
     """The newest answer."""
 
+    look: str = ""
+    """The look in which it was asked last; empty where no look has asked it."""
+
     passes: int = 0
     """Good answers in a row since the model was moved, or since its proof began anew."""
 
@@ -118,7 +121,7 @@ class Finding(Frozen):
     @property
     def unproved(self) -> "Finding":
         """Return it without what the model answered since it was moved."""
-        return self.but(latest=None, passes=0, asked=0, failing_since=None, verdict=None)
+        return self.but(latest=None, look="", passes=0, asked=0, failing_since=None, verdict=None)
 
     @property
     def standing(self) -> Evidence | None:
@@ -196,6 +199,9 @@ class Silence(Frozen):
     url: str
     environment: str
     looked_at: datetime
+    look: str = ""
+    """The look in which it showed its counters last."""
+
     heard_at: datetime | None = None
     count: int = 0
     """Requests since its counters count; any number above 0 is one too many."""
@@ -300,7 +306,13 @@ class Rotation(Frozen):
     """One sentence on what is going on right now, or what went before this state."""
 
     retry_at: datetime | None = None
+    retry_in: timedelta | None = None
+    """How long it was until `retry_at` when that was recorded."""
+
     step_since: datetime | None = None
+    look: str = ""
+    """The mark of the look under way; what it has asked carries it, so that no clock has to tell."""
+
     trouble_since: datetime | None = None
     stalled_since: datetime | None = None
     """Since when a step has waited without learning anything."""
@@ -356,7 +368,15 @@ class Rotation(Frozen):
             raise WrongState(f"This rotation is {MEANING[self.state]}; that button belongs to an earlier moment.")
         stop = self.stop if state is State.BLOCKED else None
         return self.but(
-            state=state, stop=stop, note=None, retry_at=None, step_since=None, trouble_since=None, stalled_since=None
+            state=state,
+            stop=stop,
+            note=None,
+            retry_at=None,
+            retry_in=None,
+            step_since=None,
+            look="",
+            trouble_since=None,
+            stalled_since=None,
         )
 
     @property

@@ -68,7 +68,7 @@ class Work:
             await self._store.reckon_anew()
             self._reckon_at = now + RECKON_EVERY
         async for rotation in self._store.due(now):
-            due = due_at(rotation, self._world.limits)
+            due = due_at(rotation, self._world.limits, now)
             if due is not None and due <= now:
                 await self._jobs.advance(rotation, again=tick)
             else:

@@ -29,7 +29,7 @@ from bot.steps.throwaways import without_throwaways
 from bot.steps.verdicts import look_again
 
 LOOK_LASTS = timedelta(minutes=10)
-"""How long the last look counts: whoever could not delete for longer, or was away, has to look once more."""
+"""How long the last look counts: a bot that could not delete for longer, or was away, has to look once more."""
 
 LOOK_EVERY = timedelta(milliseconds=300)
 """From a delete to the look whether the key is gone, and from one such look to the next."""
@@ -50,7 +50,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     if aged:
         return _void(rotation, aged, world)
     rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have been created late
-    rotation, left = await look_again(rotation, rotation.step_since or world.now(), world)
+    rotation, left = await look_again(rotation, world)
     if left:
         return Wait(rotation, f"{left} to go")
     refuse_rejected(rotation, doubtful(rotation, world))
@@ -100,7 +100,7 @@ def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
 def _unheard(rotation: Rotation) -> Iterator[str]:
     """Yield a sentence for each replica that was listened to, and could not be this time."""
     for silence in rotation.silences:
-        if rotation.step_since and silence.looked_at < rotation.step_since:
+        if silence.look != rotation.look:
             yield f"`{silence.name}` does not show its counters any more."
 
 
@@ -164,8 +164,8 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
         return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
     assert old.id != rotation.replacement_id
     _refuse_reference(rotation, inventory, world)
-    looked_at = max(_asked_at(rotation), default=None)
-    if looked_at and world.now() - looked_at > LOOK_LASTS:
+    looked_at = min(_asked_at(rotation), default=None)
+    if looked_at and abs(world.now() - looked_at) > LOOK_LASTS:
         return _void(
             rotation, [f"The last look was more than {said(LOOK_LASTS)} ago when it came to the delete."], world
         )

@@ -9,7 +9,7 @@ from bot.steps.common import POLL, Again, Done, Outcome, Wait, World, listing, r
 from bot.steps.counting import listening_anew
 from bot.steps.live import is_enough
 from bot.steps.projection import reason, refuse_projection
-from bot.steps.verdicts import look_again
+from bot.steps.verdicts import held_against_replicas, look_again
 
 
 async def soak(rotation: Rotation, world: World) -> Outcome:
@@ -20,7 +20,7 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
     rotation = rotation.but(soak_until=end)
     if world.now() < due:
         return Wait(rotation.but(look_at=due), "soaking", due - world.now())
-    rotation, left = await look_again(rotation, due if world.limits.soak else rotation.requested_at, world)
+    rotation, left = await _looked(rotation, world)
     if left:
         return Wait(rotation.but(look_at=due), "soaking")
     unwell = doubtful(rotation, world)
@@ -31,7 +31,14 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
     if world.now() >= end:
         return Done(rotation.but(look_at=None))
     again = min(end, world.now() + world.limits.look_interval)
-    return Wait(rotation.but(look_at=again), "soaking", again - world.now())
+    return Wait(rotation.but(look_at=again, look=""), "soaking", again - world.now())
+
+
+async def _looked(rotation: Rotation, world: World) -> tuple[Rotation, int]:
+    """Look at everything; without a soak, no model is asked that has just been verified."""
+    if not world.limits.soak:
+        return await held_against_replicas(rotation, world), 0
+    return await look_again(rotation, world)
 
 
 def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World) -> Outcome:
@@ -51,7 +58,7 @@ async def _listened_anew(rotation: Rotation, world: World) -> Outcome:
         refuse_projection(rotation, listing(sentences, joint="; "))
     anew = await listening_anew(rotation, world)
     again = world.now() + POLL
-    return Wait(anew.but(well_since=again, look_at=again), sentences[0], POLL)
+    return Wait(anew.but(well_since=again, look_at=again, look=""), sentences[0], POLL)
 
 
 def doubtful(rotation: Rotation, world: World) -> list[AffectedModel]:

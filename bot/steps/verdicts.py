@@ -1,5 +1,6 @@
 """From answers and looks to a verdict on every model: for the first time, and whenever all is looked at again."""
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -165,25 +166,35 @@ def _old_token_until(rotation: Rotation, finding: Finding, world: World) -> date
     return until if version and version < TOKENS_FOLLOW and world.now() < until else None
 
 
-async def look_again(rotation: Rotation, since: datetime, world: World) -> tuple[Rotation, int]:
-    """Ask every model that was not asked after *since* once more; return how many are left for the next time.
+async def look_again(rotation: Rotation, world: World) -> tuple[Rotation, int]:
+    """Ask every model that the look under way has not asked yet; return how many are left for the next time.
 
-    When all have been asked, every verdict is held against what the replicas show now. It does not get better by that.
+    What it asks is marked as asked by it: the clock of another machine does not tell. When all have been asked, the
+    verdicts are held against the replicas.
     """
-    todo = [m for m in askable(rotation, world) if not _asked_after(rotation.finding(m), since)]
-    rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
-    left = sum(not _asked_after(rotation.finding(model), since) for model in todo)
-    if left:
-        return rotation, left
+    rotation = rotation if rotation.look else rotation.but(look=secrets.token_hex(4))
+    todo = [model for model in askable(rotation, world) if rotation.finding(model).look != rotation.look]
+    seen = await probe_each(rotation, todo, world)
+    rotation = noted(rotation, seen, world.now())
+    rotation = rotation.learn({id_: rotation.findings[id_].but(look=rotation.look) for id_ in seen})
+    left = len(todo) - len(seen)
+    return (rotation, left) if left else (await held_against_replicas(rotation, world), 0)
+
+
+async def held_against_replicas(rotation: Rotation, world: World) -> Rotation:
+    """Hold every verdict against what the replicas show now. It does not get better by that."""
     seen = await look(rotation, rotation.plan.environments, world)
-    rotation = noticed(rotation, seen)
+    rotation = _marked(noticed(rotation, seen), seen)
     view = View(rotation, seen, rotation.moving, world)
     asked = [model for model in askable(rotation, world) if rotation.finding(model).latest]
-    return rotation.learn({model.id: _doubted(model, view) for model in asked}), 0
+    return rotation.learn({model.id: _doubted(model, view) for model in asked})
 
 
-def _asked_after(finding: Finding, moment: datetime) -> bool:
-    return finding.latest is not None and finding.latest.at > moment
+def _marked(rotation: Rotation, seen: Sights) -> Rotation:
+    """Mark the replicas that this look has heard."""
+    heard = {(e, sight.now.url) for e, sights in seen.items() for sight in sights if sight.since.counts is not None}
+    silences = (s.but(look=rotation.look) if (s.environment, s.url) in heard else s for s in rotation.silences)
+    return rotation.but(silences=tuple(silences))
 
 
 def _doubted(model: AffectedModel, view: View) -> Finding:

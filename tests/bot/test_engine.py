@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
 import bot.steps
-from bot.engine import Engine, News, due_at, finished, move
+from bot.engine import AT_ONCE, Engine, News, due_at, finished, move
 from bot.errors import ApiError, Blocked, NotFound, StopKind, Uncertain, Unsupported
 from bot.evidence import Evidence, Verdict
 from bot.jobs import Jobs
@@ -69,9 +69,7 @@ def awaiting_approval(**fields: Any) -> Rotation:
 @pytest.mark.parametrize(
     ("record", "seconds"),
     [
-        (rotation(State.RUNNING), 0),
         (rotation(State.RUNNING, retry_at=later(7)), 7),
-        (rotation(State.ROLLING_BACK), 0),
         (rotation(State.ROLLING_BACK, retry_at=later(7)), 7),
         (rotation(State.AWAITING_SECRET), DAY),
         (rotation(State.AWAITING_SECRET, secret_asked_at=later(100)), DAY + 100),
@@ -83,9 +81,34 @@ def awaiting_approval(**fields: Any) -> Rotation:
     ],
 )
 def test_each_state_says_when_the_bot_has_to_look_again(record, seconds):
-    due: datetime | None = due_at(record, limits())
+    due: datetime | None = due_at(record, limits(), NOW)
 
     assert due == (None if seconds is None else later(seconds))
+
+
+@pytest.mark.parametrize("record", [rotation(State.RUNNING), rotation(State.ROLLING_BACK)], ids=str)
+def test_what_a_person_has_just_set_going_is_due_at_once_whatever_clock_took_it(record):
+    due = due_at(record.but(requested_at=later(HOUR)), limits(), NOW)
+
+    assert due is not None
+    assert due < later(-10 * DAY)
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(0, 7), (1, 8), (600, None), (DAY, None)])
+def test_a_wait_that_a_machine_recorded_whose_clock_is_ahead_is_over(ahead, seconds):
+    record = rotation(State.RUNNING, retry_at=later(ahead + 7), retry_in=timedelta(seconds=7))
+    due = due_at(record, limits(), NOW)
+
+    assert due == (AT_ONCE if seconds is None else later(seconds))
+
+
+async def test_what_is_left_lying_by_a_machine_that_is_ahead_is_moved_on(only_step):
+    only_step(giving(lambda r: Wait(r, "not yet", timedelta(seconds=3))))
+    left = await move(running(), world(600))
+    after = await move(left, world(0))
+
+    assert left.retry_at == later(603)
+    assert after.retry_at == later(3)
 
 
 @pytest.mark.parametrize(
@@ -160,10 +183,11 @@ async def test_a_gated_step_runs_once_it_is_approved(only_step):
 
 async def test_a_step_that_is_done_is_recorded_and_its_troubles_forgotten(only_step):
     only_step(giving(Done))
-    after = await move(running(note="n", trouble_since=NOW, step_since=NOW), world(9))
+    after = await move(running(note="n", trouble_since=NOW, step_since=NOW, look="a look"), world(9))
 
     assert after.done == ("only",)
     assert (after.note, after.retry_at, after.step_since, after.trouble_since) == (None, None, None, None)
+    assert (after.retry_in, after.look) == (None, "")
 
 
 async def test_a_step_that_waits_says_why_and_until_when(only_step):

@@ -65,10 +65,11 @@ def test_nothing_deletes_without_an_approval_being_awaited():
 
 
 def test_a_move_forgets_what_belonged_to_the_state_before():
-    before = rotation(State.RUNNING, note="n", retry_at=NOW, step_since=NOW, trouble_since=NOW)
+    before = rotation(State.RUNNING, note="n", retry_at=NOW, step_since=NOW, trouble_since=NOW, look="a look")
     after = before.to(State.AWAITING_APPROVAL)
 
     assert (after.note, after.retry_at, after.step_since, after.trouble_since) == (None, None, None, None)
+    assert (after.retry_in, after.look) == (None, "")
 
 
 def test_only_a_block_keeps_its_stop():
@@ -201,7 +202,8 @@ def test_no_field_of_a_record_is_made_for_a_secret():
 KEPT = {
     "schema_version", "id", "version", "write", "state", "track", "team", "channel", "requested_by", "requested_at",
     "plan", "attempt", "names", "made", "throwaways_used", "approvals_required", "self_approval", "stop", "note",
-    "retry_at", "step_since", "trouble_since", "stalled_since", "started_at", "voids", "secret_asked_at",
+    "retry_at", "retry_in", "step_since", "look", "trouble_since", "stalled_since", "started_at", "voids",
+    "secret_asked_at",
     "delete_asked_at", "delete_sent_at", "deleted_at", "audit_head", "watch_until", "watched", "troubles",
     "ended_at", "ended_by", "adopted_at",
 }  # fmt: skip

@@ -160,7 +160,7 @@ class Stage:
     async def looked_once_more(self, rotation: Rotation) -> Outcome:
         """Run the last look at *rotation*, for as many slices of time as that takes here."""
         assert self.built is not None
-        outcome = await recheck(rotation, self.built.world)
+        outcome = await recheck(rotation.but(look=""), self.built.world)
         while isinstance(outcome, Wait):
             outcome = await recheck(outcome.rotation, self.built.world)
         return outcome

@@ -1,0 +1,158 @@
+"""A rotation without sockets and without Redis: the real steps and clients, an AISIX in memory, and a clock to hold."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr, TypeAdapter
+
+from bot import client
+from bot.control_plane import ControlPlane
+from bot.engine import due_at, move
+from bot.gateway import Gateways, GatewaySettings
+from bot.plan import find_key, make_plan
+from bot.rotation import Approval, Replacement, Rotation, State
+from bot.status import StatusPages
+from bot.steps.common import World
+from sandbox.aisix import Aisix, ProviderKey, Switches
+from tests.bot.values import NOW, limits, rotation
+from tests.simulation.clockwork import Switchboard
+from tests.simulation.laws import Laws
+from tests.simulation.wire import CONTROL_PLANE, Wire
+
+KEY = "OpenAI production"
+OLD_SECRET = "sk-old-0123456789abcdef"
+NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
+NOTCHES = 400
+"""More than any rotation here needs."""
+
+
+class Machine:
+    """What one machine has: a clock that may be wrong, and the clients of the bot."""
+
+    def __init__(self, world: World, clock: "Clock", ahead: float) -> None:
+        self.world, self._clock, self.ahead = world, clock, timedelta(seconds=ahead)
+
+    async def until(self, record: Rotation, condition: Callable[[Rotation], Any]) -> Rotation:
+        """Move *record* on until it meets *condition*; time passes where it waits."""
+        for _ in range(NOTCHES):
+            if condition(record):
+                return record
+            record = await self.notch(record)
+        raise AssertionError(f"{record.state} {record.done[-1:]}: {record.note or record.stop}")
+
+    async def notch(self, record: Rotation) -> Rotation:
+        """Move *record* one notch; where it is not due yet, let time pass until it is."""
+        after = await move(record, self.world)
+        if after == record:
+            due = due_at(record, self.world.limits, now := self.world.now())
+            assert due, f"only a person can move it: {record.state}"
+            self._clock.seconds += (due - now).total_seconds()
+            return record
+        return after.but(version=record.version + 1)
+
+
+class Clock:
+    """The time, as it really is; it stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return NOW + timedelta(seconds=self.seconds)
+
+
+class Tenancy:
+    """An AISIX in memory, a key behind two models there, and machines that rotate it."""
+
+    def __init__(self, switches: Switches, stack: AsyncExitStack) -> None:
+        self.aisix = Aisix(switches, {"production": 2, "staging": 1})
+        self.clock = Clock()
+        self._stack = stack
+        switchboard = Switchboard(Random(1))
+        self.wire = Wire(switchboard, self.aisix, Laws(self.aisix, switchboard))
+        self.old: ProviderKey = self.aisix.add_key(KEY, secret=OLD_SECRET)
+        self.chat = self.aisix.add_model("production", "chat-large", key=self.old, upstream="gpt-4o")
+        self.staged = self.aisix.add_model("staging", "chat-large", key=self.old, upstream="gpt-4o")
+        self.aisix.upstream.accept(NEW_SECRET)
+        self.new: ProviderKey | None = None
+        self.before: Callable[[httpx.Request], None] = lambda _: None
+        """Called before a request is carried out."""
+
+    async def carry(self, request: httpx.Request) -> httpx.Response:
+        """Carry a request to where it goes."""
+        self.before(request)
+        return await self.wire.handle(request)
+
+    async def machine(self, ahead: float = 0, **given: Any) -> Machine:
+        """Return a machine whose clock is so many seconds *ahead*."""
+        gateways = TypeAdapter(dict[str, GatewaySettings]).validate_python(self.wire.settings())
+        enter, token = self._stack.enter_async_context, SecretStr(self.aisix.admin_token)
+
+        def now() -> datetime:
+            return self.clock.now() + timedelta(seconds=ahead)
+
+        world = World(
+            control_plane=await enter(ControlPlane(CONTROL_PLANE, token, timeout=2, concurrency=16, attempts=2)),
+            gateways=await enter(Gateways(gateways, timeout=2, concurrency=8, now=now)),
+            status=await enter(StatusPages(gateways, timeout=2, now=now)),
+            limits=limits(**{"waves": (), "settle": 1} | given),
+            now=now,
+        )
+        return Machine(world, self.clock, ahead)
+
+    async def begun(self, machine: Machine, key: ProviderKey | None = None) -> Rotation:
+        """Return a rotation whose replacement has just been created."""
+        inventory = await machine.world.control_plane.inventory()
+        name = f"{KEY} (rabc123)"
+        plan = make_plan(inventory, find_key(inventory, (key or self.old).id), machine.world.gateways.environments)
+        self.new = self.aisix.add_key(name, secret=NEW_SECRET)
+        replacement = Replacement(name=name, asked_at=machine.world.now(), key_id=self.new.id)
+        fields = {"plan": plan, "replacement": replacement, "names": (name,), "made": (self.new.id,), "attempt": 1}
+        return rotation(State.RUNNING, requested_at=machine.world.now(), **fields)
+
+    async def asked(self, machine: Machine) -> Rotation:
+        """Return a rotation that waits for its approver."""
+        return await machine.until(await self.begun(machine), lambda r: r.state is State.AWAITING_APPROVAL)
+
+    def approved(self, record: Rotation, at: datetime | None = None) -> Rotation:
+        """Return *record* as an approver has just released it."""
+        word = Approval(by="U_APPROVER", at=at or self.clock.now(), digest=record.digest)
+        return record.but(approvals=(word,), version=record.version + 1).to(State.RUNNING)
+
+    @property
+    def old_is_there(self) -> bool:
+        """Whether the old key still exists."""
+        return self.old.id in self.aisix.provider_keys
+
+    def probes(self) -> int:
+        """How many test requests the gateways have been sent so far."""
+        return len(self.aisix.gateway_calls)
+
+    def deletes(self) -> int:
+        """How often the old key was asked to go."""
+        return sum(call.method == "DELETE" and self.old.id in call.path for call in self.aisix.calls)
+
+
+@asynccontextmanager
+async def tenancy_of(switches: Switches | None = None) -> AsyncIterator[Tenancy]:
+    """Have a tenancy until the end of the block."""
+    chosen = switches or Switches(status_urls=True, cooldown=0.0, metric_labels="full")
+    async with AsyncExitStack() as stack:
+        made = Tenancy(chosen, stack)
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+
+        class Carried(httpx.AsyncBaseTransport):
+            def __init__(self, *_: Any, **__: Any) -> None:
+                """Open nothing."""
+
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                return await made.carry(request)
+
+        patch.setattr(client, "Connections", Carried)
+        yield made
