@@ -26,7 +26,8 @@ from bot.engine import Engine
 from bot.errors import ApiError, Refused, Unanswerable
 from bot.jobs import Jobs, PatientQueue
 from bot.namespace import BEFORE
-from bot.service import Directory, RotationService, Rules
+from bot.people import Directory, People, Rules
+from bot.service import RotationService
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
 from bot.steps.common import World
 from bot.store import Store
@@ -90,7 +91,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
             store=store,
             queue=queue,
             jobs=Jobs(queue),
-            world=await world_of(settings, now, stack),
+            world=await world_of(settings, now, stack, People(directory_of(slack, team), rules)),
             slack=slack,
             announcer=announcer,
             rules=rules,

@@ -14,9 +14,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from bot.client import http_client
 from bot.errors import ApiError, Refused, Unanswerable
+from bot.people import Directory
 from bot.plan import plural
 from bot.policy import check_member
-from bot.service import Directory
 from bot.settings import Settings, WrongSettings
 from bot.steps.common import World
 from bot.trust import UNTRUSTED, is_untrusted

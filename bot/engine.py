@@ -12,7 +12,7 @@ from bot.jobs import Jobs
 from bot.metrics import STEPS
 from bot.rotation import Rotation, State, Stop, Track
 from bot.steps import TRACKS, next_step, rewound
-from bot.steps.common import Again, Ask, Done, Limits, Outcome, Step, Wait, World, said
+from bot.steps.common import Again, Ask, Done, Limits, Outcome, Step, Unapproved, Wait, World, said
 from bot.store import Conflict, Store
 
 log = structlog.get_logger("keyturn.engine")
@@ -90,7 +90,7 @@ async def _take_step(rotation: Rotation, world: World) -> Rotation:
     step = next_step(rotation)
     if step is None:
         return finished(rotation, world.now())
-    if step.gated and len(rotation.approvals) < rotation.approvals_required:
+    if step.gated and rotation.lacks_approval:
         return rotation.to(State.AWAITING_APPROVAL).but(asked_at=world.now(), reminded_at=None)
     rotation = rotation.but(step_since=rotation.step_since or world.now())
     with STEPS.labels(step.name, "any").time():
@@ -129,6 +129,9 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
         case Wait(after, reason, retry_in):
             waiting = _due_in(after, retry_in, world).but(note=reason, trouble_since=None)
             return _with_an_end(before, waiting, step, world)
+        case Unapproved(after):
+            again = rewound(after, "recheck").but(approvals=after.approvals, reminded_at=None)
+            return again.to(State.AWAITING_APPROVAL)
         case Ask(after, reason):
             asked = after.to(State.AWAITING_SECRET)
             return asked.but(

@@ -1,12 +1,14 @@
 """Who may do what, and when. Pure: ladders of sentences; a button asks `allowed`, a click calls the `check_`."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 
 from bot.errors import NotAllowed, StopKind, WrongState
 from bot.frozen import Frozen
 from bot.plan import AffectedModel
-from bot.rotation import MEANING, SAYS_NOTHING, Rotation, State, Track, was_failing_before
+from bot.rotation import MEANING, SAYS_NOTHING, Finding, Rotation, State, Track, was_failing_before
 
 
 class Action(StrEnum):
@@ -96,22 +98,43 @@ def acceptable(rotation: Rotation) -> tuple[AffectedModel, ...]:
     )
 
 
+def shown_unproved(rotation: Rotation) -> str:
+    """Return a digest of what the form to accept models shows: which they are, and what is known of each."""
+    rows = [(model.model_dump_json(), _known(rotation.finding(model))) for model in acceptable(rotation)]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def _known(finding: Finding) -> tuple[str, str, str]:
+    known = finding.standing
+    return (known.verdict.value, known.signature, known.reason) if known else ("", "", "")
+
+
 def check_offered(rotation: Rotation, action: Action) -> None:
     """Refuse what *rotation* does not offer now."""
     if action not in offered(rotation):
         raise WrongState(f"“{action.value}” no longer applies: this rotation is {MEANING[rotation.state]}.")
 
 
+NO_MEMBER: Mapping[str, tuple[str, str]] = {
+    "bot": ("Only people can use Keyturn.", "A bot can't approve."),
+    "deactivated": ("This account is deactivated.", "This account is deactivated."),
+    "stranger": (
+        "Only members of this workspace can use Keyturn; you are from another one.",
+        "This person is from another workspace.",
+    ),
+    "guest": ("Guests cannot use Keyturn. Ask a full member of this workspace.", "This person is a guest now."),
+}
+"""By what Slack says of a person who is no full member: what they are told, and what others are told of them."""
+
+
+def _outside(person: Person) -> tuple[str, str] | None:
+    return next((told for name, told in NO_MEMBER.items() if getattr(person, name)), None)
+
+
 def check_member(person: Person) -> None:
     """Refuse everybody who is not a full member of this workspace."""
-    if person.bot:
-        raise NotAllowed("Only people can use Keyturn.")
-    if person.deactivated:
-        raise NotAllowed("This account is deactivated.")
-    if person.stranger:
-        raise NotAllowed("Only members of this workspace can use Keyturn; you are from another one.")
-    if person.guest:
-        raise NotAllowed("Guests cannot use Keyturn. Ask a full member of this workspace.")
+    if told := _outside(person):
+        raise NotAllowed(told[0])
 
 
 def check_may_request(standing: Standing) -> None:
@@ -138,10 +161,20 @@ def check_may_steer(rotation: Rotation, standing: Standing) -> None:
 def check_may_accept(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:
     """Refuse whoever may not vouch for this rotation: an approver, and not of what they asked for themselves."""
     check_member(standing.person)
-    mine = standing.person.id == rotation.requested_by
-    if not standing.approver or (mine and not self_approval):
+    if lapse(rotation, standing, self_approval=self_approval):
         other = "" if self_approval else f" other than <@{rotation.requested_by}>"
         raise NotAllowed(f"Only an approver{other} can do this.")
+
+
+def lapse(rotation: Rotation, standing: Standing, *, self_approval: bool) -> str:
+    """Say why this person's approval no longer counts; empty where they could give it now."""
+    if told := _outside(standing.person):
+        return told[1]
+    if not standing.approver:
+        return "The settings (APPROVERS) no longer name this person."
+    if standing.person.id == rotation.requested_by and not self_approval:
+        return "The requester can't approve."
+    return ""
 
 
 def check_may_approve(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:

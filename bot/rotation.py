@@ -176,6 +176,9 @@ class Void(Frozen):
     over: bool = False
     """An approver has been asked for another reason since."""
 
+    lapsed: bool = False
+    """The approval itself no longer counted (its giver left, the settings are stricter): nothing is verified again."""
+
 
 class Tally(Frozen):
     """Requests of callers for the affected models since they were moved, as the gateways counted them."""
@@ -393,6 +396,11 @@ class Rotation(Frozen):
     def replacement_id(self) -> str | None:
         """Return the id of the replacement key once it exists."""
         return self.replacement.key_id if self.replacement else None
+
+    @property
+    def lacks_approval(self) -> bool:
+        """Tell whether more people have to approve."""
+        return len(self.approvals) < self.approvals_required
 
     @property
     def tag(self) -> str:

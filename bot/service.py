@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from functools import wraps
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 from pydantic import SecretStr
@@ -16,14 +16,12 @@ from bot.belongings import base_of, new_id, words_of
 from bot.control_plane import ControlPlane
 from bot.errors import ApiError, BadInput, NotAllowed, Refused, Unanswerable, Uncertain, UnknownKey, WrongState
 from bot.fingerprint import fingerprint_of, is_made_with, is_same
-from bot.frozen import Frozen
 from bot.jobs import Jobs
 from bot.lookup import find_key, search
+from bot.people import Directory, People, Rules
 from bot.plan import Inventory, ProviderKey, make_plan, users_of
 from bot.policy import (
     Action,
-    Person,
-    Standing,
     acceptable,
     check_may_accept,
     check_may_approve,
@@ -32,6 +30,7 @@ from bot.policy import (
     check_may_steer,
     check_member,
     check_offered,
+    shown_unproved,
 )
 from bot.rotation import Acceptance, Approval, Finding, Replacement, Rotation, State, Track
 from bot.steps import rewound
@@ -48,25 +47,6 @@ REPLAY_WINDOW = 3600
 
 
 STEERING_TRIES = 10
-
-
-class Directory(Protocol):
-    """What Slack knows of people. Raises `Unanswerable` when it cannot tell."""
-
-    async def person(self, user_id: str) -> Person:
-        """Return what is known of a member."""
-
-    async def members(self, group_id: str) -> frozenset[str]:
-        """Return the members of a user group, as they are at this moment."""
-
-
-class Rules(Frozen):
-    """Who may do what, as the settings say it."""
-
-    requesters: frozenset[str] | None
-    approvers: frozenset[str]
-    approvals_required: int = 1
-    self_approval: bool = False
 
 
 class LooksLikeSecret(Refused):
@@ -123,6 +103,7 @@ class RotationService:
         self._jobs = jobs
         self._control_plane = control_plane
         self._directory = directory
+        self._people = People(directory, rules)
         self._rules = rules
         self._gateways = gateways
         self._now = now
@@ -137,7 +118,7 @@ class RotationService:
 
     async def check_may_request(self, person_id: str) -> None:
         """Refuse a person who may not ask for rotations."""
-        check_may_request(await self._standing(person_id))
+        check_may_request(await self._people.standing(person_id))
 
     @audited("asked", of_rotation=False)
     async def offer_picker(self, _asked: str, *, by: str) -> None:
@@ -253,7 +234,7 @@ class RotationService:
 
     async def _may_give_secret(self, rotation_id: str, by: str) -> Rotation:
         rotation = await self.load(rotation_id)
-        check_may_give_secret(rotation, await self._standing(by))
+        check_may_give_secret(rotation, await self._people.standing(by))
         check_offered(rotation, Action.ENTER_SECRET)
         return rotation
 
@@ -382,7 +363,7 @@ class RotationService:
     async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
         """Take the refused replacement back; when callers are on the old key again, wait for another secret."""
         rotation = await self.load(rotation_id)
-        check_may_give_secret(rotation, await self._standing(by))
+        check_may_give_secret(rotation, await self._people.standing(by))
         check_offered(rotation, Action.ANOTHER_SECRET)
         taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=(), ended_by=None)
         return await self._save(taking_back, by, "wants to give another secret")
@@ -393,15 +374,26 @@ class RotationService:
         return await self._opened(await self._may_accept(rotation_id, by), by, Action.ACCEPT_UNPROVED)
 
     async def _may_accept(self, rotation_id: str, by: str) -> Rotation:
-        rotation = await self.load(rotation_id)
-        check_may_accept(rotation, await self._standing(by), self_approval=self._rules.self_approval)
+        rotation = self._people.strict(await self.load(rotation_id))
+        check_may_accept(rotation, await self._people.standing(by), self_approval=rotation.self_approval)
         check_offered(rotation, Action.ACCEPT_UNPROVED)
         return rotation
 
     @audited("accepted unproved")
-    async def accept_unproved(self, rotation_id: str, models: Iterable[str], reason: str, *, by: str) -> Rotation:
-        """Let *models* (ids) count although nothing proves them, for a *reason* that goes into the receipt."""
+    async def accept_unproved(
+        self, rotation_id: str, models: Iterable[str], reason: str, *, by: str, shown: str
+    ) -> Rotation:
+        """Let *models* (ids) count although nothing proves them, for a *reason* that goes into the receipt.
+
+        *shown* is the digest of what the form said of them; if that has changed, nothing is accepted.
+        """
         rotation = await self._may_accept(rotation_id, by)
+        if shown != shown_unproved(rotation):
+            raise BadInput(
+                "This form is out of date: the models, or what is known of them, have changed. "
+                f"Close it, look at the card, and press “{Action.ACCEPT_UNPROVED.value}” again.",
+                field="models",
+            )
         reason = " ".join(reason.split())
         if not reason:
             raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
@@ -432,18 +424,17 @@ class RotationService:
         *click* names the very click: delivered once more, it must not answer a later question. *shown* is what
         was seen when it was made (None where that is not asked).
         """
-        rotation = await self.load(rotation_id)
-        standing = await self._standing(by)
-        check_may_approve(rotation, standing, self_approval=self._rules.self_approval)
+        rotation = self._people.strict(recorded := await self.load(rotation_id))
+        check_may_approve(rotation, await self._people.standing(by), self_approval=rotation.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
         if shown is not None and shown != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
             raise WrongState("This click has counted already.")
-        standing_still = [a for a in rotation.approvals if (await self._standing(a.by)).approver]
-        approvals = (*standing_still, Approval(by=by, at=self._now(), digest=rotation.digest))
-        approved = rotation.but(approvals=approvals)
-        if len(approvals) >= rotation.approvals_required:
+        reviewed = await self._people.reviewed(recorded, self._now())
+        approval = Approval(by=by, at=self._now(), digest=rotation.digest)
+        approved = reviewed.but(approvals=(*reviewed.approvals, approval))
+        if not approved.lacks_approval:
             approved = approved.to(State.RUNNING)
         return await self._save(approved, by, "approved")
 
@@ -453,30 +444,13 @@ class RotationService:
         """Change a rotation as it is now; a step that is recorded in between is no reason to refuse a person."""
         for _ in range(STEERING_TRIES):
             rotation = await self.load(rotation_id)
-            check_may_steer(rotation, await self._standing(by))
+            check_may_steer(rotation, await self._people.standing(by))
             check_offered(rotation, action)
             with suppress(Conflict):
                 return await self._save(change(rotation), by, what)
         raise WrongState("This rotation moves too fast at the moment. Press again.")
 
     # --- people and records ---
-
-    async def _standing(self, person_id: str) -> Standing:
-        person = await self._directory.person(person_id)
-        requesters = self._rules.requesters
-        return Standing(
-            person=person,
-            may_request=requesters is None or await self._is_among(person_id, requesters),
-            approver=await self._is_among(person_id, self._rules.approvers),
-        )
-
-    async def _is_among(self, person_id: str, ids: frozenset[str]) -> bool:
-        if person_id in ids:
-            return True
-        for group in sorted(i for i in ids if i.startswith("S")):
-            if person_id in await self._directory.members(group):
-                return True
-        return False
 
     async def record_refusal(self, rotation_id: str, what: str, refusal: Refused, *, by: str) -> None:
         """Record what a person was refused; that it cannot be recorded does not make it allowed."""

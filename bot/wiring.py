@@ -13,7 +13,7 @@ from bot.errors import Unanswerable
 from bot.gateway import Gateways
 from bot.jobs import WAIT, PatientQueue
 from bot.namespace import BEFORE, Namespace
-from bot.service import Rules
+from bot.people import NOBODY, People, Rules
 from bot.settings import Settings, StoreSettings, WrongSettings
 from bot.status import StatusPages
 from bot.steps.common import Limits, World
@@ -90,12 +90,21 @@ async def _reach(store: Store) -> None:
         raise WrongSettings(f"REDIS_URL does not answer ({reason}): it should be that of a running Redis.") from None
 
 
-async def world_of(settings: Settings, now: Callable[[], datetime], stack: AsyncExitStack) -> World:
-    """Open what a rotation acts on, until *stack* is closed."""
+async def world_of(
+    settings: Settings, now: Callable[[], datetime], stack: AsyncExitStack, people: People = NOBODY
+) -> World:
+    """Open what a rotation acts on, until *stack* is closed; without *people*, no approval counts in it."""
     control_plane = await stack.enter_async_context(control_plane_of(settings))
     gateways = await stack.enter_async_context(gateways_of(settings, now))
     status = await stack.enter_async_context(status_of(settings, now))
-    return World(control_plane=control_plane, gateways=gateways, status=status, limits=limits_of(settings), now=now)
+    return World(
+        control_plane=control_plane,
+        gateways=gateways,
+        status=status,
+        limits=limits_of(settings),
+        now=now,
+        people=people,
+    )
 
 
 def control_plane_of(settings: Settings) -> ControlPlane:

@@ -66,7 +66,8 @@ async def give_secret(
 
 async def accept_unproved(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
     models, reason = chosen(view, MODELS, VALUE), typed(view, REASON, VALUE)
-    work = rotations.accept_unproved(said(view.get("private_metadata")), models, reason, by=person_of(body))
+    rotation_id, _, shown = said(view.get("private_metadata")).partition(" ")
+    work = rotations.accept_unproved(rotation_id, models, reason, by=person_of(body), shown=shown)
     await _taken(ack, work, MODELS, late="This took too long; see the card for whether it was taken, or press again.")
 
 

@@ -10,6 +10,7 @@ from bot.control_plane import ControlPlane
 from bot.errors import Blocked, KeyturnError, StopKind, Uncertain
 from bot.evidence import Evidence, Verdict
 from bot.gateway import Gateways
+from bot.people import NOBODY, People
 from bot.plan import AffectedModel, Inventory, ProviderKey, drift, plural, unlisted_environments
 from bot.replica import Served
 from bot.rotation import Finding, Ledger, Rotation, was_failing_before
@@ -50,6 +51,7 @@ class World:
     status: StatusPages
     limits: Limits
     now: Callable[[], datetime]
+    people: People = NOBODY
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,14 @@ class Again:
     reason: str
 
 
-Outcome = Done | Wait | Ask | Again
+@dataclass(frozen=True)
+class Unapproved:
+    """Approvals that were given no longer count, and too few are left: an approver is asked again."""
+
+    rotation: Rotation
+
+
+Outcome = Done | Wait | Ask | Again | Unapproved
 
 
 @dataclass(frozen=True)

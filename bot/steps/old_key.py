@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from bot.errors import ApiError, Blocked, StopKind, Uncertain
+from bot.errors import ApiError, Blocked, StopKind, Unanswerable, Uncertain
 from bot.plan import Dependent, Inventory, dependents, drift, users_of
 from bot.rotation import Finding, Rotation, Void
 from bot.steps.common import (
@@ -12,6 +12,7 @@ from bot.steps.common import (
     Again,
     Done,
     Outcome,
+    Unapproved,
     Wait,
     World,
     existing,
@@ -46,6 +47,10 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     if rotation.delete_asked_at and inventory.key(rotation.plan.old_key.id) is None:
         return Done(rotation)  # an answer that was lost has come true
     _refuse_reference(rotation, inventory, world)
+    if not rotation.look:  # it has only begun: Slack is asked once a look, not once a slice of it
+        rotation = _decided(await _reviewed(rotation, world))
+        if rotation.lacks_approval:
+            return Unapproved(rotation)
     aged = list(_aged(rotation, world))
     if aged:
         return _void(rotation, aged, world)
@@ -57,6 +62,20 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     now = rotation.but(plan=rotation.plan.but(dependents=_dependents(rotation, inventory)))
     changes = list(_changes(rotation, now, world))
     return _void(now, changes, world) if changes else Done(now)
+
+
+async def _reviewed(rotation: Rotation, world: World) -> Rotation | None:
+    """Return *rotation* with the approvals that count at this moment; None where Slack cannot tell."""
+    try:
+        return await world.people.reviewed(rotation, world.now())
+    except Unanswerable:
+        return None
+
+
+def _decided(reviewed: Rotation | None) -> Rotation:
+    if reviewed is None:
+        raise Uncertain("Slack does not tell whether those who approved still may.")
+    return reviewed
 
 
 def _approved_at(rotation: Rotation) -> datetime:
@@ -157,7 +176,10 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
     That it is about to be asked for is recorded before: an answer that is lost may still come true, so from then on
     nobody is offered a way back to this key.
     """
-    assert len(rotation.approvals) >= rotation.approvals_required, "a gated step runs approved or not at all"
+    assert not rotation.lacks_approval, "a gated step runs approved or not at all"
+    sent = rotation.delete_sent_at
+    reads_back = sent is not None and world.now() - sent <= world.limits.read_back
+    reviewed = rotation if reads_back else await _reviewed(rotation, world)  # first: the lists have to be fresh
     inventory = await world.control_plane.inventory()
     old = rotation.plan.old_key
     if inventory.key(old.id) is None:
@@ -169,12 +191,15 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
         return _void(
             rotation, [f"The last look was more than {said(LOOK_LASTS)} ago when it came to the delete."], world
         )
+    if reads_back:
+        return Wait(rotation, "reading back that the old key is gone", LOOK_EVERY)
+    rotation = _decided(reviewed)
+    if rotation.lacks_approval:
+        return Unapproved(rotation)
     if rotation.delete_asked_at is None:
         return Wait(rotation.but(delete_asked_at=world.now()), "deleting the old key")
-    if rotation.delete_sent_at is None or world.now() - rotation.delete_sent_at > world.limits.read_back:
-        await _delete(rotation, world)
-        rotation = rotation.but(delete_sent_at=world.now())
-    return Wait(rotation, "reading back that the old key is gone", LOOK_EVERY)
+    await _delete(rotation, world)
+    return Wait(rotation.but(delete_sent_at=world.now()), "reading back that the old key is gone", LOOK_EVERY)
 
 
 async def _delete(rotation: Rotation, world: World) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bot.plan import AffectedModel, ProviderKey, plural
+from bot.policy import shown_unproved
 from bot.rotation import Rotation
 from bot.secret import family
 from handlers.views.blocks import Block, code, context, plain, section, shortened, visible
@@ -113,7 +114,7 @@ def acceptance_form(rotation: Rotation, models: Sequence[AffectedModel]) -> Bloc
     return {
         "type": "modal",
         "callback_id": ACCEPTANCE_FORM,
-        "private_metadata": rotation.id,
+        "private_metadata": f"{rotation.id} {shown_unproved(rotation)}",
         "title": plain("Accept unproved"),
         "submit": plain("Accept"),
         "close": plain("Cancel"),

@@ -51,8 +51,8 @@ def _people(rotation: Rotation) -> Iterator[str]:
     yield f"Replaced {code(old.display_name)} ({code(old.id)}) by {code(new.name)} ({code(new.key_id or '')})."
     yield f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
     for void in rotation.voids:
-        people = ", ".join(f"<@{who}>" for who in void.by)
-        yield f"An approval by {people} came to nothing, {when(void.at)}: {words.changed(void)}"
+        people = "" if void.lapsed else " by " + ", ".join(f"<@{who}>" for who in void.by)
+        yield f"An approval{people} came to nothing, {when(void.at)}: {words.changed(void)}"
     yield "Approved by " + ", ".join(f"<@{a.by}>, {when(a.at)}" for a in rotation.approvals) + "."
 
 

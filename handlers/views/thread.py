@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.evidence import Verdict
 from bot.plan import AffectedModel, plural
-from bot.rotation import Acceptance, Rotation, State, Track, Trouble
+from bot.rotation import Acceptance, Rotation, State, Track, Trouble, Void
 from bot.steps import WAVE_STEPS, next_step, steps_of
 from bot.steps.common import Step
 from handlers.views import evidence, watch, words
@@ -116,16 +116,16 @@ DETAILS: Mapping[str, Callable[[Rotation], str]] = {
 def milestones(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     """Yield every reply that this record gives cause for, in order; *approvers* are mentions."""
     yield from listings(rotation)
-    yield from _on_the_way(rotation)
+    yield from _on_the_way(rotation, approvers)
     yield from _asking(rotation, approvers)
     yield from _ending(rotation)
 
 
-def _on_the_way(rotation: Rotation) -> Iterator[Reply]:
+def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.track is Track.FORWARD:
         yield from _prepared(rotation)
         yield from _moving(rotation)
-    yield from _voided(rotation)
+    yield from _voided(rotation, approvers)
     if rotation.verified_at and "verify" in rotation.done and rotation.moved and evidence.all_moved(rotation):
         text = f"Verified with live requests: {evidence.tally(rotation)}."
         yield reply(f"verified:{rotation.verified_at.isoformat()}", text)
@@ -166,11 +166,23 @@ def _first_wave(rotation: Rotation) -> Iterator[Reply]:
     yield reply(f"wave:{rotation.attempt}", f"{wave}{who} on the replacement and verified ({found}). {left} to go.")
 
 
-def _voided(rotation: Rotation) -> Iterator[Reply]:
+def _voided(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     for void in rotation.voids:
         who = " ".join(f"<@{person}>" for person in void.by)
         text = f"{who} Not deleted. {words.changed(void, 1200)} Verifying again, then you are asked again."
-        yield reply(f"void:{void.at.isoformat()}", text)
+        yield reply(f"void:{void.at.isoformat()}", _lapsed(void, rotation, approvers) if void.lapsed else text)
+
+
+def _lapsed(void: Void, rotation: Rotation, approvers: str) -> str:
+    """Say which approval no longer counts, and ask for another one while that is wanted."""
+    wanted = rotation.state is State.AWAITING_APPROVAL and not void.over
+    again = f"\n{_approval_wanted(rotation, approvers)}: *Delete old key* on the card." if wanted else ""
+    return f"Not deleted. {words.changed(void, 1200)}{again}"
+
+
+def _approval_wanted(rotation: Rotation, approvers: str) -> str:
+    other = "" if rotation.self_approval else f", not from <@{rotation.requested_by}>, who asked"
+    return f"Approval wanted from {approvers}{other}"
 
 
 def _accepted(rotation: Rotation) -> Iterator[Reply]:
@@ -210,8 +222,7 @@ def _moved(rotation: Rotation) -> str:
 def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.asked_at is None:
         return
-    other = "" if rotation.self_approval else f", not from <@{rotation.requested_by}>, who asked"
-    text = f"Approval wanted from {approvers}{other}: *Delete old key* on the card. {evidence.tally(rotation)}."
+    text = f"{_approval_wanted(rotation, approvers)}: *Delete old key* on the card. {evidence.tally(rotation)}."
     yield reply(f"approval:{rotation.asked_at.isoformat()}", text)
     if rotation.reminded_at and rotation.state is State.AWAITING_APPROVAL:
         text = f"Still waiting for {approvers}: *Delete old key* or *Roll back* on the card."

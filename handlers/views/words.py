@@ -170,7 +170,12 @@ def _last_void(rotation: Rotation) -> Void | None:
 
 def changed(void: Void, most: int = 600) -> str:
     """Say what had changed when somebody approved."""
-    return sentence(" ".join(void.changes), most)
+    said = sentence(" ".join(void.changes), most)
+    if not (void.lapsed and void.by):
+        return said
+    one = len(void.by) == 1
+    who = ", ".join(f"<@{person}>" for person in void.by)
+    return f"The approval{'' if one else 's'} of {who} no longer {'counts' if one else 'count'}. {said}"
 
 
 def _trouble(rotation: Rotation) -> str:
@@ -214,9 +219,10 @@ def _awaiting_approval(rotation: Rotation) -> str:
     given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
     void = _last_void(rotation)
     again = f"Asked again because: {changed(void)}\n" if void else ""
+    buttons = " or ".join(f"*{action.value}*" for action in offered(rotation))
     return (
         f"{again}{given}Deleting {code(rotation.plan.old_key.id)} cannot be undone. "
-        f"Next: {_wanted(rotation)} *Delete old key* or *Roll back*."
+        f"Next: {_wanted(rotation)} {buttons}."
     )
 
 

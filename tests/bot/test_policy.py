@@ -20,10 +20,12 @@ from bot.policy import (
     check_may_steer,
     check_member,
     check_offered,
+    lapse,
     offered,
+    shown_unproved,
 )
 from bot.rotation import TERMINAL, Acceptance, Finding, Rotation, State, Track
-from tests.bot.values import NOW, approval, rotation, running, stopped
+from tests.bot.values import NOW, approval, later, rotation, running, stopped
 
 S = State
 A = Action
@@ -193,6 +195,18 @@ def test_whoever_is_not_a_full_member_hears_why(who):
     assert len(sentences) == 1
 
 
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("who", PEOPLE)
+def test_an_approval_counts_for_as_long_as_it_could_be_given(who, own):
+    try:
+        check_may_accept(running(), PEOPLE[who], self_approval=own)
+        allowed = True
+    except NotAllowed:
+        allowed = False
+
+    assert (lapse(running(), PEOPLE[who], self_approval=own) == "") is allowed
+
+
 def test_each_refusal_of_a_person_is_a_sentence_of_its_own():
     sentences = set()
     for who in ("stranger", "guest", "bot", "deactivated", "bystander"):
@@ -257,3 +271,31 @@ def test_a_model_is_accepted_once_and_one_that_was_never_moved_not_at_all():
 
     assert not acceptable(stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED.but(accepted=word)}))
     assert not acceptable(stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED.but(moved_at=None)}))
+
+
+# --- what the form to accept models showed ---
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reason": "the upstream fails (500)"},
+        {"signature": "500"},
+        {"verdict": Verdict.SKIPPED},
+    ],
+)
+def test_another_word_on_a_model_is_another_form(change):
+    before = stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED})
+    found = UNPROVED.but(verdict=UNCLEAR.but(**change))
+
+    assert shown_unproved(before.but(findings={"m1": found})) != shown_unproved(before)
+
+
+def test_another_model_is_another_form_and_a_later_look_with_the_same_word_is_not():
+    before = stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED})
+    other = before.plan.but(models=(before.plan.models[0].but(upstream="gpt-5"),))
+    later_look = UNPROVED.but(verdict=UNCLEAR.but(at=later(60)), latest=UNCLEAR.but(at=later(60)))
+
+    assert shown_unproved(before.but(plan=other)) != shown_unproved(before)
+    assert shown_unproved(before.but(findings={})) != shown_unproved(before)
+    assert shown_unproved(before.but(findings={"m1": later_look})) == shown_unproved(before)

@@ -12,7 +12,7 @@ import pytest
 from bot.answer import BY_STATUS, BY_TYPE, judge
 from bot.errors import StopKind
 from bot.metrics import REGISTRY
-from bot.policy import OFFERS, Action
+from bot.policy import NO_MEMBER, OFFERS, Action
 from bot.rotation import MEANING, State
 from bot.steps import BACK, FORWARD
 from handlers.views.evidence import LEGEND
@@ -211,6 +211,11 @@ def test_every_answer_that_only_one_person_sees_is_in_the_guide(kind: str) -> No
 
     assert len(said) > 5
     assert sorted(piece for piece in told if len(re.findall(r"[a-z]{2,}", piece)) > 2 and piece not in guide) == []
+
+
+@pytest.mark.parametrize("what", NO_MEMBER)
+def test_what_people_hear_of_an_account_that_is_no_full_member_is_in_the_guide(what: str) -> None:
+    assert [said for said in NO_MEMBER[what] if said not in read(GUIDE)] == []
 
 
 REASONS = sorted({reason for _, reason in (*BY_TYPE.values(), *BY_STATUS.values())})

@@ -215,6 +215,18 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "awaiting-approval-accepted": lambda: r.accepted(r.proved(r.awaiting_approval()), 1),
     "awaiting-approval-accepted-hostile": lambda: r.accepted(r.awaiting_approval(), 1, reason=r.HOSTILE * 6),
     "awaiting-approval-again": lambda: r.awaiting_approval(asked_at=r.at(340), voids=(r.void(),)),
+    "awaiting-approval-lapsed": lambda: r.awaiting_approval(
+        approvals_required=2, approvals=(r.approval(),), voids=(r.lapsed(),)
+    ),
+    "awaiting-approval-stricter": lambda: r.awaiting_approval(
+        approvals_required=2,
+        approvals=(r.approval(),),
+        voids=(r.lapsed("The settings ask for 2 approvals now.", by=()),),
+    ),
+    "awaiting-approval-lapsed-after-delete-was-asked": lambda: r.awaiting_approval(
+        delete_asked_at=r.at(390),
+        voids=(r.lapsed("This person is a guest now.", "The requester can't approve.", by=(r.APPROVER, r.REQUESTER)),),
+    ),
     "awaiting-approval-again-hostile": lambda: r.awaiting_approval(voids=(r.void(r.HOSTILE * 50),)),
     "awaiting-approval-everything-500-models": lambda: r.listening(
         mixed(
@@ -340,6 +352,8 @@ MESSAGES: Mapping[str, Case] = {
     "reply-void-two-approvers": told(
         r.running("project", voids=(r.void(r.HOSTILE, "B.", by=(r.APPROVER, r.SECOND_APPROVER)),)), "void"
     ),
+    "reply-lapsed": told(r.awaiting_approval(voids=(r.lapsed(),)), "void"),
+    "reply-lapsed-and-approved-by-others": told(r.running("recheck", voids=(r.lapsed(),)), "void"),
     "reply-trouble": told(r.watched(troubles=(r.trouble(),)), "trouble"),
     "reply-troubles": told(r.watched(troubles=tuple(r.trouble(n % 3, about=f"{n}") for n in range(40))), "trouble"),
     "reply-well-again": told(r.watched(troubles=(r.over(),)), "well-again"),
@@ -360,7 +374,7 @@ MESSAGES: Mapping[str, Case] = {
                     attempt=2,
                     asked_at=r.at(640),
                     tally=r.FAILING_CALLERS,
-                    voids=(r.void(), r.void("The evidence was older than 1 h.", seconds=500)),
+                    voids=(r.void(), r.void("The evidence was older than 1 h.", seconds=500), r.lapsed()),
                     unrehearsed=NO_THROWAWAYS,
                     left_alone=LEFT_ALONE,
                 )

@@ -276,6 +276,11 @@ def void(*changes: str, seconds: float = 300, by: tuple[str, ...] = (APPROVER,))
     return Void(by=by, at=at(seconds), changes=changes or ("`late` in staging was bound to the old key by someone.",))
 
 
+def lapsed(*changes: str, by: tuple[str, ...] = (SECOND_APPROVER,)) -> Void:
+    """Return what is recorded when approvals no longer count."""
+    return Void(by=by, at=at(400), changes=changes or ("This account is deactivated.",), lapsed=True)
+
+
 def in_waves(step: str, wave: int, moved: int, verified: int, count: int = 12) -> Rotation:
     """Return a rotation at *step* of a wave, with so many of its models moved and so many verified."""
     rotation = proved(running("tidy", plan(many(count))))

@@ -26,8 +26,10 @@ class Rotations:
         self.asked.append((rotation_id, by))
         return r.unsure(r.running("soak"))
 
-    async def accept_unproved(self, rotation_id: str, models: list[str], reason: str, *, by: str) -> Rotation:
-        self.asked.append((rotation_id, models, reason, by))
+    async def accept_unproved(
+        self, rotation_id: str, models: list[str], reason: str, *, by: str, shown: str
+    ) -> Rotation:
+        self.asked.append((rotation_id, models, reason, by, shown))
         if self.refusal:
             raise self.refusal
         return r.running("verify")
@@ -52,7 +54,7 @@ class Ack:
 def filled(reason: str, *models: str) -> dict[str, Any]:
     chosen = {"selected_options": [{"value": model} for model in models]}
     values = {MODELS: {VALUE: chosen}, REASON: {VALUE: {"value": reason}}}
-    return {"private_metadata": "r7k2abc", "state": {"values": values}}
+    return {"private_metadata": "r7k2abc 0123abcd", "state": {"values": values}}
 
 
 async def sent(rotations: Rotations, view: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +78,7 @@ async def test_what_is_chosen_is_accepted_and_the_form_closes() -> None:
 
     said = await sent(rotations, filled("their fault", "m_001", "m_003"))
 
-    assert rotations.asked == [("r7k2abc", ["m_001", "m_003"], "their fault", r.APPROVER)]
+    assert rotations.asked == [("r7k2abc", ["m_001", "m_003"], "their fault", r.APPROVER, "0123abcd")]
     assert said == {"response_action": "clear"}
 
 

@@ -57,8 +57,8 @@ class Actor:
     listed: dict[str, int] = field(default_factory=dict)
     """The turn at which it last listed what is at a path."""
 
-    vouched: set[str] = field(default_factory=set)
-    """Who was an approver when it asked."""
+    vouched: dict[str, int] = field(default_factory=dict)
+    """Who was an approver when it asked, and the turn at which that was."""
 
     @property
     def is_worker(self) -> bool:

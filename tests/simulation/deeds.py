@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bot.policy import Action, acceptable, offered
+from bot.policy import Action, acceptable, offered, shown_unproved
 from bot.rotation import Rotation
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
@@ -99,8 +99,8 @@ def accept(town: Town, shown: Rotation, who: str) -> None:
     chosen = models if town.random.random() < 0.7 else models[:1]
 
     async def work() -> None:
-        await town.service.offer_acceptance(shown.id, by=who)
-        await town.service.accept_unproved(shown.id, chosen, "known trouble", by=who)
+        form = shown_unproved(await town.service.offer_acceptance(shown.id, by=who))
+        await town.service.accept_unproved(shown.id, chosen, "known trouble", by=who, shown=form)
 
     town.begin(Actor("accept", shown.id, who), work())
 

@@ -101,7 +101,7 @@ class Laws:
             self._demand(seen, "an approval is of what was shown", told)
         if len(after.approvals) > len(known):
             others = {a.by for a in after.approvals} - {actor.who if actor else ""}
-            self._demand(actor and others <= actor.vouched, "every approval stands at the last one", after.id)
+            self._demand(actor and others <= actor.vouched.keys(), "every approval stands at the last one", after.id)
 
     def nothing_left(self, over: Rotation) -> None:
         """Demand that a rotation that is over has left nothing behind."""
@@ -162,7 +162,7 @@ class Laws:
         self._demand(not seen, "a referenced key is never deleted", f"{key.display_name} is used by {seen}")
         record = self.records[actor.rotation]
         if key_id == record.plan.old_key.id:
-            self._ending_the_old(record)
+            self._ending_the_old(actor, record)
         else:
             mine = key_id in record.made or key.display_name in record.names
             self._demand(mine, "only a rotation's own keys are deleted", key.display_name)
@@ -172,8 +172,10 @@ class Laws:
         listed = actor.listed.get(f"/environments/{row.environment_id}/{row.table}", -1)
         return self._bound[row.id][1] < listed
 
-    def _ending_the_old(self, record: Rotation) -> None:
+    def _ending_the_old(self, actor: Actor, record: Rotation) -> None:
         told = f"{record.id} {record.approvals}"
+        again = all(actor.vouched.get(a.by, -1) > actor.loaded for a in record.approvals)
+        self._demand(again, "every approver is looked up again before the old key is deleted", told)
         self._demand(record.state is State.RUNNING, "the old key is deleted on the way forward", told)
         enough = len({a.by for a in record.approvals}) >= record.approvals_required
         self._demand(enough, "nothing is deleted without enough approvals", told)

@@ -21,9 +21,11 @@ from bot.engine import Engine
 from bot.errors import KeyturnError, Unanswerable
 from bot.gateway import Gateways, GatewaySettings
 from bot.jobs import ADVANCE, Jobs
+from bot.people import People as CurrentPeople
+from bot.people import Rules
 from bot.policy import Person
 from bot.rotation import Rotation
-from bot.service import RotationService, Rules
+from bot.service import RotationService
 from bot.status import StatusPages
 from bot.steps.common import World
 from bot.store import Store
@@ -65,7 +67,7 @@ class People:
         found = await self._switchboard.call("slack usergroups.users.list", answer, _slack_is_away)
         actor = ACTOR.get()
         if actor:
-            actor.vouched |= found
+            actor.vouched |= dict.fromkeys(found, self._switchboard.turns)
         return found
 
 
@@ -149,7 +151,8 @@ class Town:
         ):
             self.redis = redis
             self.store, jobs = Store(redis, NAMESPACE), Jobs(self.hints)  # type: ignore[arg-type]
-            self.world = World(control_plane, probes, status, _limits(self.random), self.now)
+            people = CurrentPeople(self.people, self.rules)
+            self.world = World(control_plane, probes, status, _limits(self.random), self.now, people)
             engine = Engine(self.store, jobs, self.world, lease=LEASE)
             self.work = Work(self.store, jobs, engine, self.board, self.world)
             self.service = RotationService(

@@ -174,3 +174,59 @@ async def test_an_expired_request_is_verified_again_and_asked_again(bare_stage: 
         await bare_stage.slack.until(
             lambda: bare_stage.thread(card).count("Approval wanted") >= 2, timeout=60, what="a second request"
         )
+
+
+TWO = {"APPROVERS": "U_APPROVER,U_MEMBER", "APPROVALS_REQUIRED": "2"}
+
+
+async def test_a_first_approval_does_not_count_once_its_giver_has_left(bare_stage: Stage) -> None:
+    bare_stage.overrides |= TWO
+    async with bare_stage.bot():
+        card = await waiting(bare_stage)
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+        await bare_stage.says(card, "Approved by @approver so far.")
+        bare_stage.slack.users["U_APPROVER"].deleted = True
+
+        await bare_stage.press("Delete old key", card, who="U_MEMBER")
+
+        await bare_stage.says(card, "The approval of @approver no longer counts. This account is deactivated.")
+        await bare_stage.says(card, "Approved by @member so far.")
+        await bare_stage.thread_says(card, "Not deleted. The approval of @approver no longer counts.")
+        assert deletions(bare_stage) == 0
+        assert await bare_stage.state() is State.AWAITING_APPROVAL
+
+
+async def test_what_waits_for_an_approval_goes_by_a_stricter_setting_after_a_restart(bare_stage: Stage) -> None:
+    bare_stage.overrides["APPROVERS"] = TWO["APPROVERS"]
+    async with bare_stage.bot():
+        card = await waiting(bare_stage)
+    bare_stage.overrides |= TWO
+    async with bare_stage.bot():
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+        await bare_stage.says(card, "Approved by @approver so far.")
+        assert deletions(bare_stage) == 0
+
+        await bare_stage.press("Delete old key", card, who="U_MEMBER")
+
+        await bare_stage.says(card, "old key deleted")
+
+
+async def test_a_form_that_showed_another_finding_accepts_nothing(bare_stage: Stage) -> None:
+    bare_stage.aisix.switches.model_create = bare_stage.aisix.switches.status_urls = False
+    bare_stage.aisix.switches.tell_replicas = False
+    bare_stage.overrides |= {"PROJECTION_TIMEOUT": "1", "VERIFY_TIMEOUT": "1"}
+    approver = bare_stage.slack.person("U_APPROVER")
+    async with bare_stage.bot():
+        card = await bare_stage.ask()
+        await bare_stage.give(card)
+        await bare_stage.press("Accept unproved", card, who="U_APPROVER")
+        await bare_stage.slack.until(lambda: approver.modal, what="the form")
+        before = await bare_stage.record()
+        bare_stage.aisix.upstream.set(NEW_SECRET, 500)
+        await bare_stage.press("Try again", card)
+        await bare_stage.recorded(lambda r: r.state is State.BLOCKED and r.stop != before.stop)
+
+        answer = await approver.submit({"models": ["chat-large in production"], "reason": "I saw it answer"})
+
+        assert "This form is out of date" in answer.errors["models"]
+        assert not any(finding.accepted for finding in (await bare_stage.record()).findings.values())

@@ -7,9 +7,10 @@ import pytest
 
 from bot.embedded import embedded_server
 from bot.errors import BadInput, Blocked, Unanswerable, WrongState
+from bot.people import Rules
 from bot.plan import Plan
 from bot.rotation import Approval, Replacement, Rotation, State
-from bot.service import RotationService, Rules
+from bot.service import RotationService
 from bot.settings import WrongSettings
 from bot.steps.common import Again
 from bot.steps.models import cut_over

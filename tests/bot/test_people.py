@@ -1,0 +1,223 @@
+"""An approval counts while the person who gave it could give it now, under the stricter of the rules then and today."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from bot.engine import move
+from bot.errors import NotAllowed, Unanswerable, Uncertain
+from bot.people import NOBODY, People, Rules
+from bot.plan import make_plan
+from bot.policy import NO_MEMBER, Person
+from bot.rotation import Finding, Replacement, Rotation, State
+from bot.steps.common import Done, Unapproved, Wait, World
+from bot.steps.old_key import delete_old_key, recheck
+from tests.bot.conftest import Tenant
+from tests.bot.values import NOW, approval, later, limits, running
+
+SENDER, OTHER = "U_SENDER", "U_OTHER"
+DONE = ("replace", "baseline", "rehearse", "cut-over", "project", "verify", "tidy", "soak")
+
+
+class Directory:
+    """Slack, as far as it knows who is who."""
+
+    def __init__(self) -> None:
+        self.people = {id_: Person(id=id_) for id_ in (SENDER, OTHER, "U_REQUESTER")}
+        self.group = {SENDER, OTHER, "U_REQUESTER"}
+        self.away = False
+        self.asked: list[str] = []
+
+    async def person(self, user_id: str) -> Person:
+        self.asked.append(user_id)
+        if self.away:
+            raise Unanswerable("Slack does not tell me who you are.")
+        if user_id not in self.people:
+            raise NotAllowed("I cannot find you.")
+        return self.people[user_id]
+
+    async def members(self, _: str) -> frozenset[str]:
+        return frozenset(self.group)
+
+
+def people(directory: Directory, **given: Any) -> People:
+    return People(directory, Rules(**{"requesters": None, "approvers": frozenset({"S_APPROVERS"})} | given))
+
+
+def leaves(directory: Directory) -> None:
+    directory.group.remove(SENDER)
+
+
+def vanishes(directory: Directory) -> None:
+    del directory.people[SENDER]
+
+
+def becomes(what: str) -> Any:
+    def changed(directory: Directory) -> None:
+        directory.people[SENDER] = Person(id=SENDER, **{what: True})
+
+    return changed
+
+
+CHANGES = {"left the group": leaves, "unknown": vanishes, **{name: becomes(name) for name in NO_MEMBER}}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_an_approval_of_somebody_who_could_not_give_it_now_is_dropped_and_the_others_stay(change):
+    directory = Directory()
+    given = running(approvals=(approval(SENDER), approval(OTHER)), approvals_required=2)
+    assert await people(directory).reviewed(given, NOW) == given
+    CHANGES[change](directory)
+
+    after = await people(directory).reviewed(given, NOW)
+
+    assert [kept.by for kept in after.approvals] == [OTHER]
+    assert after.lacks_approval
+    (void,) = after.voids
+    assert (void.by, void.lapsed, void.at) == ((SENDER,), True, NOW)
+    assert void.changes[0].endswith(".")
+
+
+async def test_an_own_approval_counts_only_while_both_rules_allow_it():
+    allowing, forbidding = people(Directory(), self_approval=True), people(Directory())
+    own = running(approvals=(approval("U_REQUESTER"),))
+
+    assert (await allowing.reviewed(own.but(self_approval=True), NOW)).approvals == own.approvals
+    assert (await forbidding.reviewed(own.but(self_approval=True), NOW)).approvals == ()
+    assert (await allowing.reviewed(own, NOW)).approvals == ()
+
+
+@pytest.mark.parametrize(("then", "now", "needed"), [(1, 2, 2), (2, 1, 2), (1, 1, 1)])
+async def test_as_many_approvals_are_needed_as_the_larger_of_the_two_rules_says(then, now, needed):
+    given = running(approvals=(approval(SENDER),), approvals_required=then)
+
+    after = await people(Directory(), approvals_required=now).reviewed(given, NOW)
+
+    assert (after.approvals_required, after.lacks_approval) == (needed, needed == 2)
+    assert [change for void in after.voids for change in void.changes] == (
+        ["The settings ask for 2 approvals now."] if now > then else []
+    )
+
+
+async def test_where_slack_cannot_tell_no_approval_is_judged():
+    directory = Directory()
+    directory.away = True
+
+    for whoever in (people(directory), NOBODY):
+        with pytest.raises(Unanswerable):
+            await whoever.reviewed(running(approvals=(approval(SENDER),)), NOW)
+
+
+# --- at the last look, and at the delete ---
+
+
+class Ending:
+    """A rotation whose models are all on the replacement, before its last two steps."""
+
+    def __init__(self, tenant: Tenant, directory: Directory) -> None:
+        self.tenant, self.directory = tenant, directory
+
+    async def world(self) -> World:
+        control_plane, gateways = await self.tenant.control_plane(), await self.tenant.gateways()
+        nothing: Any = object()
+        return World(control_plane, gateways, nothing, limits(), lambda: later(60), people(self.directory))
+
+    async def rotation(self, world: World, **fields: Any) -> Rotation:
+        before = await world.control_plane.inventory()
+        old = next(key for key in before.keys if key.id == self.tenant.key.id)
+        plan = make_plan(before, old, world.gateways.environments)
+        new = self.tenant.aisix.add_key("OpenAI production (rabc123)", secret="sk-new-0123456789abcdef")
+        self.tenant.aisix.edit(self.tenant.chat, provider_key_id=new.id)
+        return running(
+            plan=plan,
+            replacement=Replacement(name=new.display_name, asked_at=NOW, key_id=new.id),
+            made=(new.id,),
+            findings={model.id: Finding(moved_at=NOW) for model in plan.models},
+            approvals=(approval(SENDER),),
+            done=DONE,
+            **fields,
+        )
+
+    @property
+    def deletes(self) -> int:
+        return len(self.tenant.calls("DELETE", "/provider_keys"))
+
+
+@pytest.fixture
+def ending(tenant: Tenant) -> Ending:
+    return Ending(tenant, Directory())
+
+
+async def test_the_last_look_ends_before_it_asks_a_model_where_too_few_approvals_count(ending):
+    world = await ending.world()
+    rotation = await ending.rotation(world)
+    leaves(ending.directory)
+
+    outcome = await recheck(rotation, world)
+
+    assert isinstance(outcome, Unapproved)
+    assert outcome.rotation.approvals == ()
+
+
+@pytest.mark.parametrize("asked_at", [None, later(50)])
+async def test_no_delete_is_sent_where_too_few_approvals_count(ending, asked_at):
+    world = await ending.world()
+    rotation = await ending.rotation(world, delete_asked_at=asked_at)
+    leaves(ending.directory)
+
+    outcome = await delete_old_key(rotation.but(done=(*DONE, "recheck")), world)
+
+    assert isinstance(outcome, Unapproved)
+    assert ending.deletes == 0
+
+
+async def test_approvals_are_looked_at_again_before_every_delete_that_is_sent(ending):
+    world = await ending.world()
+    rotation = await ending.rotation(world, delete_asked_at=later(50))
+
+    outcome = await delete_old_key(rotation.but(done=(*DONE, "recheck")), world)
+
+    assert isinstance(outcome, Wait)
+    assert (ending.deletes, ending.directory.asked) == (1, [SENDER])
+
+
+async def test_a_key_that_is_gone_is_noted_whatever_became_of_the_approvals(ending):
+    world = await ending.world()
+    rotation = await ending.rotation(world, delete_asked_at=later(50))
+    ending.tenant.aisix.remove(ending.tenant.key)
+    ending.directory.away = True
+
+    assert isinstance(await delete_old_key(rotation.but(done=(*DONE, "recheck")), world), Done)
+
+
+async def test_a_look_that_goes_on_does_not_ask_slack_again(ending):
+    world = await ending.world()
+    rotation = await ending.rotation(world, look="1234abcd")
+
+    with suppress(AttributeError):  # there are no status pages to go on to
+        await recheck(rotation, world)
+    assert ending.directory.asked == []
+
+
+@pytest.mark.parametrize("step", [recheck, delete_old_key])
+async def test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted(ending, step):
+    world = await ending.world()
+    rotation = await ending.rotation(world, delete_asked_at=later(50))
+    ending.directory.away = True
+
+    with pytest.raises(Uncertain, match="Slack does not tell whether those who approved still may"):
+        await step(rotation, world)
+    assert ending.deletes == 0
+
+
+async def test_an_approver_is_asked_again_and_the_approvals_that_count_stay(ending):
+    world = await ending.world()
+    rotation = await ending.rotation(world, approvals_required=2, asked_at=NOW)
+    both = rotation.but(approvals=(approval(SENDER), approval(OTHER)), done=(*DONE, "recheck"))
+    leaves(ending.directory)
+
+    after = await move(both, world)
+
+    assert (after.state, after.done, after.asked_at) == (State.AWAITING_APPROVAL, DONE, NOW)
+    assert [kept.by for kept in after.approvals] == [OTHER]
