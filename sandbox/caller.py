@@ -75,6 +75,10 @@ class Caller:
         if self._http is not None:
             await self._http.close()
 
+    def asks(self, text: str) -> tuple[str, dict[str, Any]]:
+        """Return the path and the body of the next request."""
+        return question(self.alias, self._endpoint, text)
+
     async def _keep_sending(self, http: aiohttp.ClientSession) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
@@ -92,7 +96,7 @@ class Caller:
 
     async def _send(self, http: aiohttp.ClientSession, began: float) -> None:
         try:
-            path, body = question(self.alias, self._endpoint, f"request {self.sent}")
+            path, body = self.asks(f"request {self.sent}")
             async with http.post(path, json=body) as response:
                 answer = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -12,7 +12,6 @@ from sandbox.aisix.control_plane import ControlPlane
 from sandbox.aisix.gate import Call
 from sandbox.aisix.proxy import GatewayCall
 from sandbox.aisix.pulse import Event
-from sandbox.aisix.replica import Replica
 from sandbox.aisix.rows import ProviderKey
 from sandbox.aisix.serving import Server
 from sandbox.aisix.store import Environment
@@ -43,8 +42,8 @@ class Aisix(World):
         self.faults = self.gate.faults
         self.admin_token, self.read_token = f"at-{token_hex(12)}", f"at-{token_hex(12)}"
         self.gate.tokens = {self.admin_token: {"read", "write"}, self.read_token: {"read"}}
-        self._balancers = self._balance(Replica.handle)
-        self._status_balancers = self._balance(lambda replica, request: replica.status.handle(request))
+        self._balancers = self._balance(lambda replica, request: replica.handle(request))
+        self._status_balancers = self._balance(lambda replica, request: replica.show(request))
         self._server = Server(port)
 
     async def __aenter__(self) -> Self:

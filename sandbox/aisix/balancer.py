@@ -1,7 +1,8 @@
-"""An address for all replicas of an environment: they take turns, as far as they are up."""
+"""An address for all replicas of an environment: they take turns, or a die is cast, as far as they are up."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
+from random import choice
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
@@ -62,4 +63,6 @@ class Balancer:
 
     def _next(self) -> Replica | None:
         up = [replica for replica in self._replicas if not replica.down]
+        if up and self._switches.balancing == "chance":
+            return choice(up)
         return up[next(self._turns) % len(up)] if up else None

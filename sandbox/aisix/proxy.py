@@ -62,7 +62,7 @@ class Proxy:
         """Answer from *snapshot*, the configuration in force when the request came."""
         if request.path in ("/livez", "/readyz"):
             return web.json_response({"status": "ok"})
-        call = self._call(request)
+        call = self.call(request)
         response = await self._answer(request, snapshot, call)
         response.headers["x-aisix-request-id"] = call.request_id
         response.headers["Server"] = self.dispatcher.switches.server
@@ -74,9 +74,9 @@ class Proxy:
                 return self._models(request, snapshot)
             served = await self._complete(request, snapshot, call)
         except GatewayError as error:
-            self._record(call, error.status, type=error.kind)
+            self.record(call, error.status, type=error.kind)
             return error.response(anthropic=request.path.startswith("/v1/messages"))
-        self._record(call, 200, key_id=served.key_id, headers=served.headers)
+        self.record(call, 200, key_id=served.key_id, headers=served.headers)
         return web.json_response(served.body, headers=served.headers)
 
     def _models(self, request: web.Request, snapshot: Snapshot) -> web.Response:
@@ -138,14 +138,16 @@ class Proxy:
             return False
         return True
 
-    def _call(self, request: web.Request) -> GatewayCall:
+    def call(self, request: web.Request) -> GatewayCall:
+        """Begin the record of a request."""
         known = self.environment.callers.get(admission.token_of(request))
         request_id = admission.request_id_of(request)
         name = known.name if known else ""
         trail = Trail({**UNRESOLVED, **told_by(request.path)})
         return GatewayCall(self.environment.name, self.number, request.path, request_id, name, trail=trail)
 
-    def _record(self, call: GatewayCall, status: int, **found: Any) -> None:
+    def record(self, call: GatewayCall, status: int, **found: Any) -> None:
+        """Keep what came of a request, and announce it."""
         call.status, call.at = status, time.time()
         for name, value in found.items():
             setattr(call, name, value)

@@ -128,6 +128,10 @@ class Replica:
             return drop(request)
         return await self.proxy.handle(request, self.projection.snapshot)
 
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a page of the status port."""
+        return await self.status.handle(request)
+
     def _turned(self) -> None:
         self._wake.set()
         self._pulse.beat("replica", self)

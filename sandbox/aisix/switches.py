@@ -62,9 +62,9 @@ class Switches:
     tell_replicas: bool | None = None
     """Whether `settings()` tells how many replicas there are; None: where it tells no status addresses."""
 
-    balancing: Literal["requests", "connections", "cookies"] = "requests"
-    """`connections`: all requests of a connection go to the replica that the first of them went to; `cookies`: all of
-    a caller that sends back the cookie it was given."""
+    balancing: Literal["requests", "chance", "connections", "cookies"] = "requests"
+    """`chance`: a die is cast for each request; `connections`: all requests of a connection go to the replica that the
+    first of them went to; `cookies`: all of a caller that sends back the cookie it was given."""
 
     metric_labels: Literal["real", "names", "full", "no_key"] = "real"
     """What the counters tell: what real gateways do, that without the caller's key, with ids of models as well, or what

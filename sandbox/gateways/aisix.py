@@ -1,0 +1,84 @@
+"""An AISIX whose gateways are real: the sandbox's control plane and provider, with etcd between them."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from secrets import token_hex
+
+from typing_extensions import override
+
+from sandbox.aisix import Aisix, Switches
+from sandbox.aisix.dispatch import Dispatcher
+from sandbox.aisix.store import CallerKey, Environment
+from sandbox.gateways.etcd import Etcd
+from sandbox.gateways.replica import RealReplica
+from sandbox.gateways.rows import Rows
+from sandbox.gateways.upstream import UpstreamServer
+from sandbox.gateways.writer import Writer
+
+
+class RealAisix(Aisix):
+    """Runs *binary* for each replica, with all that it writes in *folder*."""
+
+    def __init__(
+        self,
+        binary: str,
+        folder: Path,
+        switches: Switches | None = None,
+        environments: Mapping[str, int] | None = None,
+    ) -> None:
+        self.binary, self.folder = binary, folder
+        self._etcd = Etcd(folder)
+        self._writers: dict[str, Writer] = {}
+        super().__init__(switches, environments)
+        self._provider = UpstreamServer(self.upstream)
+        self.pulse.listen(lambda event: self._write() if event.kind == "row" else None)
+
+    @override
+    def _replica(self, number: int, environment: Environment) -> RealReplica:
+        return RealReplica(number, environment, Dispatcher(self.upstream, self.switches), self.pulse, self)
+
+    @property
+    def etcd_port(self) -> int:
+        return self._etcd.port
+
+    def writer(self, environment: Environment) -> Writer:
+        return self._writers[environment.id]
+
+    def key_of(self, request_id: str) -> str | None:
+        """Return the id of the provider key that came to the provider with a request."""
+        secret = self._provider.secret_of(request_id)
+        return next((key.id for key in self.provider_keys.values() if secret and key.secret == secret), None)
+
+    @override
+    async def start(self) -> None:
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        await asyncio.gather(self._provider.start(), self._etcd.start())
+        rows = Rows(self._provider.url, self.models)
+        environments = self.store.environments.values()
+        self._writers = {each.id: Writer(each, self._etcd, rows) for each in environments}
+        await asyncio.gather(*(writer.start() for writer in self._writers.values()))
+        await super().start()
+
+    @override
+    async def stop(self) -> None:
+        await super().stop()
+        await asyncio.gather(*(writer.stop() for writer in self._writers.values()))
+        await asyncio.gather(self._provider.stop(), self._etcd.stop())
+
+    async def add_caller(self, environment: str, name: str, **limits: int) -> str:
+        """Let another application in, which may use every alias, with limits such as `rpm=60`; return its key."""
+        here, token = self.environment(environment), f"ck-{name}-{token_hex(12)}"
+        here.callers[token] = CallerKey(token, name, ["*"])
+        await self.writer(here).admit(here.callers[token], **limits)
+        return token
+
+    def _write(self) -> None:
+        for writer in self._writers.values():
+            writer.wake()

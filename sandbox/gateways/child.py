@@ -1,0 +1,75 @@
+"""A process of somebody else's program: its output goes to a file, and it ends with whoever started it."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+START = 60.0
+"""Seconds that a program may take until it answers; a debug build on a busy machine is slow."""
+
+PORTS = range(20_000, 32_000)
+"""Below those that systems give to outgoing connections by themselves: a child takes its port a while after it."""
+
+LOOK_AGAIN = 0.05
+TOLD = 2000
+"""Characters of the end of a log that an error shows."""
+
+
+class Child:
+    """Starts *command* in *folder*; it gets nothing of this process's environment but the path."""
+
+    def __init__(self, name: str, folder: Path, *command: str) -> None:
+        self._command, self._folder = command, folder
+        self._log = folder / f"{name}.log"
+        self._process: Process | None = None
+
+    async def start(self, answers: Callable[[], Awaitable[bool]]) -> None:
+        """Begin, and wait until it *answers*."""
+        with self._log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                cwd=self._folder,
+                env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self._folder)},
+                stdin=DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        async with asyncio.timeout(START):
+            while not await answers():
+                self._check_alive()
+                await asyncio.sleep(LOOK_AGAIN)
+
+    def _check_alive(self) -> None:
+        """Tell what a program said that has ended by itself."""
+        if self._process is not None and self._process.returncode is not None:
+            said = self._log.read_text(errors="replace")[-TOLD:]
+            raise RuntimeError(
+                f"{self._command[0]} ended by itself, with exit status {self._process.returncode}:\n{said}"
+            )
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def stop(self) -> None:
+        """End it at once, and see it gone."""
+        self.send(signal.SIGKILL)
+        if self._process is not None:
+            await self._process.wait()
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on, and that no outgoing connection will be given."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with suppress(OSError), socket.create_server((LOOPBACK, port)):
+            return port
+    raise RuntimeError("No port is free.")

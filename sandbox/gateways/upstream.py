@@ -1,0 +1,92 @@
+"""The sandbox's provider over HTTP: real gateways reach it as they reach any, and it still counts by secret."""
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.aisix.serving import Server, drop
+from sandbox.aisix.upstream import Garbage, Misfit, Refused, Upstream, UpstreamCall
+
+PATHS = {
+    "/v1/chat/completions": "chat",
+    "/v1/embeddings": "embeddings",
+    "/v1/rerank": "rerank",
+    "/v1/responses": "responses",
+    "/v1/messages": "messages",
+}
+REQUEST_ID = "x-aisix-request-id"
+KEPT = 2000
+"""Requests whose secret is remembered by their id."""
+
+
+class UpstreamServer:
+    """Answers what gateways ask as *upstream* would have it."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream, self._server = upstream, Server()
+        self._secrets: OrderedDict[str, str] = OrderedDict()
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    async def start(self) -> None:
+        app = web.Application()
+        for path, endpoint in PATHS.items():
+            app.router.add_post(path, self._handler(endpoint))
+        await self._server.start(app)
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+    def secret_of(self, request_id: str) -> str:
+        """Return the secret that came with a gateway's request; nothing where none has come."""
+        return self._secrets.get(request_id, "")
+
+    def _handler(self, endpoint: str) -> Any:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._answer(request, endpoint)
+
+        return handle
+
+    async def _answer(self, request: web.Request, endpoint: str) -> web.StreamResponse:
+        body = await request.json()
+        call = UpstreamCall(_secret_of(request), str(body.get("model")), endpoint, {})
+        self._remember(request.headers.get(REQUEST_ID, ""), call.secret)
+        try:
+            return web.json_response(_worn(await self._upstream.answer(call)))
+        except Refused as refused:
+            return _refusal(refused, endpoint)
+        except Misfit as misfit:
+            return web.json_response({"error": {"message": f"wrong: {misfit}"}}, status=400)
+        except Garbage:
+            return web.Response(text="<html>not an answer</html>", content_type="text/html")
+        except ConnectionError:
+            return drop(request)
+
+    def _remember(self, request_id: str, secret: str) -> None:
+        self._secrets[request_id] = secret
+        while len(self._secrets) > KEPT:
+            self._secrets.popitem(last=False)
+
+
+def _secret_of(request: web.Request) -> str:
+    return request.headers.get("x-api-key") or request.headers.get("Authorization", "").removeprefix("Bearer ")
+
+
+def _worn(body: dict[str, Any]) -> dict[str, Any]:
+    """Add what a strict reader of a provider's answer asks for."""
+    return {"id": "answer-1", "created": int(time.time()), **body}
+
+
+def _refusal(refused: Refused, endpoint: str) -> web.Response:
+    """Answer an error as OpenAI does, or as Anthropic does to its own messages."""
+    kind = "authentication_error" if refused.status == 401 else "invalid_request_error"  # noqa: PLR2004 - a refusal
+    if endpoint == "messages":
+        body: dict[str, Any] = {"type": "error", "error": {"type": kind, "message": refused.message}}
+    else:
+        error = {"message": refused.message, "type": "invalid_request_error", "param": None, "code": refused.code}
+        body = {"error": error}
+    return web.json_response(body, status=refused.status)

@@ -1,0 +1,54 @@
+"""How an environment's changes come to its gateways: in order, as a control plane writes them into etcd."""
+
+import asyncio
+from bisect import bisect_right
+
+from sandbox.aisix.rows import new_id
+from sandbox.aisix.store import CallerKey, Change, Environment
+from sandbox.gateways.etcd import Etcd
+from sandbox.gateways.rows import Rows, caller_row
+
+
+class Writer:
+    """Follows one environment's log, and remembers the revision that each change has made."""
+
+    def __init__(self, environment: Environment, etcd: Etcd, rows: Rows) -> None:
+        self.prefix = f"/aisix/{environment.id}"
+        self._environment, self._etcd, self._rows = environment, etcd, rows
+        self._revisions: list[int] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Write the caller keys, which are in no log, and then every change."""
+        for caller in self._environment.callers.values():
+            await self.admit(caller)
+        self._task = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def admit(self, caller: CallerKey, **limits: int) -> None:
+        """Let gateways know a caller key, with limits such as `rpm=60`."""
+        await self._etcd.put(f"{self.prefix}/api_keys/{new_id()}", caller_row(caller, **limits))
+
+    def wake(self) -> None:
+        """There may be something to write."""
+        self._wake.set()
+
+    def position(self, revision: int) -> int:
+        """Return how many changes a gateway holds that has applied *revision*."""
+        return bisect_right(self._revisions, revision)
+
+    async def _follow(self) -> None:
+        while True:
+            self._wake.clear()
+            for change in self._environment.log[len(self._revisions) :]:
+                self._revisions.append(await self._write(change))
+            await self._wake.wait()
+
+    async def _write(self, change: Change) -> int:
+        key, row = f"{self.prefix}/{change.table}/{change.id}", self._rows.row(change)
+        return await (self._etcd.delete(key) if row is None else self._etcd.put(key, row))
