@@ -14,13 +14,13 @@ export PYTHONHASHSEED ?= 0
 # So that not every process compiles the same code anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo play comparison test browser-test soak check audit bench run format golden lock clean
+.PHONY: demo play comparison test browser-test gateway-test soak check audit bench run format golden lock clean
 
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
 
-play: $(READY)  ## a workspace in the browser, to rotate a key by hand; prints its address
-	$(BIN)/python -m sandbox.page $(ARGS)
+play: $(READY)  ## a workspace in the browser, to rotate a key by hand; prints its address; AISIX_BIN=/path/to/aisix for real gateways
+	AISIX_BIN="$(AISIX_BIN)" $(BIN)/python -m sandbox.page $(ARGS)
 
 comparison: $(READY)  ## what a wrong secret costs callers: by hand, and by the bot
 	$(BIN)/python -m sandbox.comparison $(ARGS)
@@ -35,6 +35,10 @@ browser-test: $(READY)  ## a person's stories in the workspace of `make play`, i
 	@test -x "$(CHROMIUM)" || { echo "make browser-test needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
 	@$(MAKE) --no-print-directory $(BROWSER)
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser $(ARGS)
+
+gateway-test: $(READY)  ## stories between real gateways; AISIX_BIN=/path/to/aisix, ARGS="--runs 20" for the figures of the guide
+	@AISIX_BIN="$(AISIX_BIN)" $(BIN)/python -m sandbox.gateways
+	AISIX_BIN="$(AISIX_BIN)" $(BIN)/python -m pytest tests/gateway $(ARGS)
 
 pictures: $(READY)  ## every golden file as a picture, in var/pictures; those of the documents in docs/pictures
 	@test -x "$(CHROMIUM)" || { echo "make pictures needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from sandbox.aisix import Aisix, Model, ProviderKey, Switches
+from sandbox.aisix import Aisix, Model, ProviderKey
 from sandbox.caller import Caller, Callers, Endpoint
 from sandbox.slack import Slack
 
@@ -72,9 +72,12 @@ def endpoint_of(model: Model) -> Endpoint:
 
 
 @asynccontextmanager
-async def company(models: int = len(AFFECTED), latency: float = 0.005) -> AsyncIterator[Company]:
+async def company(
+    models: int = len(AFFECTED), latency: float = 0.005, aisix: Aisix | None = None
+) -> AsyncIterator[Company]:
     """Open for business, with *models* behind the key and *latency* seconds added to each control plane call."""
-    aisix = Aisix(switches=Switches(latency=latency), environments=REPLICAS)
+    aisix = aisix or Aisix(environments=REPLICAS)
+    aisix.switches.latency = latency
     async with Slack() as slack, aisix:
         for replica in aisix.all_replicas():
             replica.lag = LAG

@@ -46,6 +46,11 @@ class Aisix(World):
         self._status_balancers = self._balance(lambda replica, request: replica.show(request))
         self._server = Server(port)
 
+    @property
+    def kind(self) -> str:
+        """What its gateways are, in words."""
+        return "the sandbox's own gateways"
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

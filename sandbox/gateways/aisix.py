@@ -27,9 +27,10 @@ class RealAisix(Aisix):
         switches: Switches | None = None,
         environments: Mapping[str, int] | None = None,
     ) -> None:
-        self.binary, self.folder = binary, folder
+        self.binary, self.folder = str(Path(binary).absolute()), folder
         self._etcd = Etcd(folder)
         self._writers: dict[str, Writer] = {}
+        self._owners: dict[str, str] = {}
         super().__init__(switches, environments)
         self._provider = UpstreamServer(self.upstream)
         self.pulse.listen(lambda event: self._write() if event.kind == "row" else None)
@@ -46,9 +47,13 @@ class RealAisix(Aisix):
         return self._writers[environment.id]
 
     def key_of(self, request_id: str) -> str | None:
-        """Return the id of the provider key that came to the provider with a request."""
-        secret = self._provider.secret_of(request_id)
-        return next((key.id for key in self.provider_keys.values() if secret and key.secret == secret), None)
+        """Return the id of the provider key that came to the provider with a request, also of one that is gone."""
+        return self._owners.get(self._provider.secret_of(request_id))
+
+    @property
+    @override
+    def kind(self) -> str:
+        return f"real gateways, {self.binary}, on a real etcd"
 
     @override
     async def start(self) -> None:
@@ -80,5 +85,6 @@ class RealAisix(Aisix):
         return token
 
     def _write(self) -> None:
+        self._owners |= {key.secret: key.id for key in self.provider_keys.values()}
         for writer in self._writers.values():
             writer.wake()

@@ -30,12 +30,12 @@ class Relay:
 
     @state.setter
     def state(self, state: Cable) -> None:
-        was, self._state = self._state, state
+        self._state = state
         if state == "silent":
             self._flows.clear()
         else:
             self._flows.set()
-        if state == "closed" or was == "silent":
+        if state == "closed":
             self._tear()
 
     async def start(self) -> None:

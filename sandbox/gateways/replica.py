@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ LOOK = 0.2
 
 ETCD_TIMEOUT_MS = 2000
 BAD = 400
+CABLES: Mapping[str, Cable] = {"closed": "closed", "silent": "silent"}
 REQUEST_ID = "x-aisix-request-id"
 
 
@@ -117,18 +118,20 @@ class RealReplica(Replica):
 
     @override
     def _turned(self) -> None:
-        """Have the process, or its cable to etcd, be as the knobs say."""
-        cable: Cable = "closed" if self.cut_off else "well"
-        if self.cable.state != cable:
-            self.cable.state = cable
+        """Have the cable to etcd be as the knobs say."""
+        self.cable.state = "closed" if self.lag is None else "well"
         super()._turned()
 
-    def freeze(self) -> None:
-        """Have the process stand still, with its connections open."""
-        self._child.send(signal.SIGSTOP)
+    @property
+    @override
+    def cut_off(self) -> bool:
+        return self.cable.state != "well"
 
-    def thaw(self) -> None:
-        self._child.send(signal.SIGCONT)
+    def fall_ill(self, how: str) -> None:
+        """Have the cable to etcd be `closed` or `silent`, or the process `frozen`; anything else: all is well."""
+        self._child.send(signal.SIGSTOP if how == "frozen" else signal.SIGCONT)
+        self.cable.state = CABLES.get(how, "well")
+        self._pulse.beat("replica", self)
 
     def _config(self) -> dict[str, Any]:
         prefix = self._around.writer(self.environment).prefix

@@ -3,7 +3,6 @@
 import asyncio
 from bisect import bisect_right
 
-from sandbox.aisix.rows import new_id
 from sandbox.aisix.store import CallerKey, Change, Environment
 from sandbox.gateways.etcd import Etcd
 from sandbox.gateways.rows import Rows, caller_row
@@ -32,7 +31,7 @@ class Writer:
 
     async def admit(self, caller: CallerKey, **limits: int) -> None:
         """Let gateways know a caller key, with limits such as `rpm=60`."""
-        await self._etcd.put(f"{self.prefix}/api_keys/{new_id()}", caller_row(caller, **limits))
+        await self._etcd.put(f"{self.prefix}/api_keys/{caller.id}", caller_row(caller, **limits))
 
     def wake(self) -> None:
         """There may be something to write."""

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from sandbox.company import AFFECTED, FEWEST, Company, company
+from sandbox.company import AFFECTED, FEWEST, REPLICAS, Company, company
+from sandbox.gateways import RealAisix, missing
 from sandbox.page import router
 from sandbox.page.bot import Bot, running
 from sandbox.page.server import Page
@@ -30,15 +31,16 @@ SETTINGS = {
 """Waits that are short enough to watch, and a bot that knows the secrets which it has seen."""
 
 
-async def play(terminal: Terminal, folder: Path, log: Path, *, models: int, port: int) -> bool:
-    """Serve until Ctrl-C."""
-    async with company(models) as bare:
+async def play(terminal: Terminal, folder: Path, log: Path, *, models: int, port: int, binary: str) -> bool:
+    """Serve until Ctrl-C, between real gateways where *binary* names their program."""
+    aisix = RealAisix(binary, folder, environments=REPLICAS) if binary else None
+    async with company(models, aisix=aisix) as bare:
         there = router.with_router(bare)
         async with running(lambda: {**there.settings(), **SETTINGS}, folder, log) as bot, there.callers() as callers:
             await _connected(there, bot)
             more = [bot.own, router.switch(there, bot.anew)]
             async with Workshop(there, callers, more).open() as workshop, Page(workshop, port) as address:
-                introduce(terminal, address, log)
+                introduce(terminal, address, log, there.aisix.kind)
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
     return True
@@ -61,9 +63,10 @@ async def _connected(there: Company, bot: Bot) -> None:
         raise Failed(str(late)) from None
 
 
-def introduce(terminal: Terminal, address: str, log: Path) -> None:
+def introduce(terminal: Terminal, address: str, log: Path, gateways: str) -> None:
     """Print the one address, and what is there."""
     terminal.say("A local Slack with Keyturn in it, beside a local AISIX with callers at work:", "bold")
+    terminal.say(f"Behind AISIX: {gateways}.")
     terminal.verbatim(f"\n    {address}\n")
     terminal.say(f"Nothing leaves this machine. The bot's log is {log}. Ctrl-C ends all of it.", "dim")
 
@@ -79,11 +82,14 @@ def logged(log: Path | None) -> Iterator[tuple[Path, Path]]:
 @click.option("--models", type=click.IntRange(FEWEST, 500), default=len(AFFECTED), show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port; by default a free one.")
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Keep the bot's log in this file.")
-def main(*, models: int, port: int, log: Path | None) -> None:  # fmt: skip
+@click.option("--aisix", default="", envvar="AISIX_BIN", help="A gateway's program: real gateways, on a real etcd.")
+def main(*, models: int, port: int, log: Path | None, aisix: str) -> None:  # fmt: skip
     """Rotate a key by hand, in the browser, with a wrong secret first; nothing real is there to break."""
     terminal = Terminal()
+    if aisix and (sentence := missing(aisix)):
+        raise click.ClickException(sentence)
     with logged(log) as (folder, kept):
-        sys.exit(judged(terminal, kept, play(terminal, folder, kept, models=models, port=port)))
+        sys.exit(judged(terminal, kept, play(terminal, folder, kept, models=models, port=port, binary=aisix)))
 
 
 if __name__ == "__main__":

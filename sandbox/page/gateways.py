@@ -28,6 +28,7 @@ class Gateways:
             "keys": [self._key(key) for key in self._shown()],
             "environments": [self._environment(each) for each in self._aisix.store.environments.values()],
             "traffic": {"seconds": seconds, "totals": self._traffic.totals()},
+            "gateways": self._aisix.kind,
         }
 
     def _look(self) -> None:

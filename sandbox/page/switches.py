@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sandbox.aisix import Aisix, Environment, Replica
 from sandbox.company import LAG
+from sandbox.gateways import RealReplica
 from sandbox.page.gateways import name
 from sandbox.slack import Slack
 
@@ -57,23 +59,27 @@ REPLICA: Choices = (
     ("rejects keys", "rejects new keys, silently"),
     ("down", "is down"),
 )
+REAL: Choices = (
+    ("well", "works"),
+    ("closed", "is cut off from etcd"),
+    ("silent", "hears nothing from etcd any more, on an open connection"),
+    ("frozen", "is frozen (SIGSTOP)"),
+)
+"""What can be done to a process without its help."""
+
 CONTROL_PLANE: Choices = (("well", "works"), ("slow", "is slow"), ("down", "is down"))
 ONE_WAY: Choices = (("off", "off"), ("on", "on"))
 
 
 def switches(aisix: Aisix, slack: Slack) -> list[Switch]:
     """Return every switch of what is outside the bot."""
-    production = aisix.environment("production")
     return [
         *_replicas(aisix),
         Switch(
             "control plane", "The control plane", "every read and change that the bot makes", CONTROL_PLANE,
             lambda value: _control_plane(aisix, value),
         ),
-        Switch(
-            "cache", "production answers from a cache", "whatever is asked, even by those who forbid it", ONE_WAY,
-            lambda value: _cache(aisix, production, on=value == "on"),
-        ),
+        *_cached(aisix),
         Switch(
             "slack", "Slack answers 429", "to every message and edit of the bot, for as long as this is on", ONE_WAY,
             lambda value: _slack(slack, busy=value == "on"),
@@ -84,7 +90,23 @@ def switches(aisix: Aisix, slack: Slack) -> list[Switch]:
 def _replicas(aisix: Aisix) -> Iterator[Switch]:
     for replica in aisix.all_replicas():
         named = f"{replica.environment.name}, {name(replica)}"
-        yield Switch(named, named, "a gateway process", REPLICA, lambda value, one=replica: _replica(one, value))  # type: ignore[misc]
+        yield Switch(named, named, "a gateway process", *_ills(replica))
+
+
+def _ills(replica: Replica) -> tuple[Choices, Callable[[str], None]]:
+    if isinstance(replica, RealReplica):
+        return REAL, replica.fall_ill
+    return REPLICA, partial(_replica, replica)
+
+
+def _cached(aisix: Aisix) -> Iterator[Switch]:
+    """A cache is a knob of the sandbox's own gateways alone."""
+    production = aisix.environment("production")
+    if not any(isinstance(replica, RealReplica) for replica in aisix.all_replicas()):
+        yield Switch(
+            "cache", "production answers from a cache", "whatever is asked, even by those who forbid it", ONE_WAY,
+            lambda value: _cache(aisix, production, on=value == "on"),
+        )  # fmt: skip
 
 
 def _replica(replica: Replica, value: str) -> None:

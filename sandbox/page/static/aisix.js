@@ -25,6 +25,7 @@ export class Aisix {
     if (touched("guide")) this.guide(this.live.get("guide"));
     if (touched("traffic") || touched("keys")) this.traffic();
     if (touched("environments") || touched("keys")) this.environments();
+    if (touched("gateways")) at("gateways").textContent = this.live.get("gateways");
     if (touched("secrets")) this.secrets();
     if (touched("switches")) this.switches();
   }

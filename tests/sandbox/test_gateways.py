@@ -1,0 +1,203 @@
+"""What stands around real gateways, without one: the rows they read, their cable to etcd, their provider."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sandbox.aisix.rows import Model
+from sandbox.aisix.store import CallerKey, Change
+from sandbox.aisix.upstream import Upstream
+from sandbox.gateways.child import Child, free_port
+from sandbox.gateways.missing import missing
+from sandbox.gateways.relay import Relay
+from sandbox.gateways.rows import Rows, caller_row
+from sandbox.gateways.upstream import UpstreamServer
+
+PROJECT = Path(__file__).parents[2]
+HERE = "http://127.0.0.1:1"
+MODELS = {"m1": Model({"display_name": "chat-large", "kind": "direct"}), "m2": Model({"display_name": "embedder"})}
+
+
+def row(table: str, **fields: Any) -> Any:
+    return Rows(HERE, MODELS).row(Change(1, table, "id", fields))
+
+
+# --- rows ---
+
+
+@pytest.mark.parametrize(
+    ("key", "base"),
+    [
+        ({"provider": "openai", "api_base": "https://api.openai.com/v1"}, f"{HERE}/v1"),
+        ({"provider": "openai"}, f"{HERE}/v1"),
+        ({"provider": "own", "adapter": "openai", "api_base": "https://llm.example.com"}, f"{HERE}/v1"),
+        ({"provider": "anthropic"}, HERE),
+    ],
+)
+def test_no_key_of_a_real_gateway_leads_away_from_this_machine(key: dict[str, str], base: str):
+    assert row("provider_keys", display_name="k", api_key="sk-1", **key)["api_base"] == base
+
+
+def test_a_key_carries_its_secret_and_settings_and_nothing_that_only_the_cloud_knows():
+    settings = {"api_key": "sk-1", "request": {"default_headers": {"x": "y"}}}
+    made = row("provider_keys", display_name="k", provider="openai", allowed_environments=["e"], **settings)
+
+    assert settings.items() <= made.items()
+    assert "allowed_environments" not in made
+
+
+def test_a_model_names_others_by_their_alias_and_has_no_kind():
+    routing = row("models", display_name="any", kind="routing", routing={"targets": [{"model": "m1"}]})
+
+    assert routing == {"display_name": "any", "routing": {"targets": [{"model": "chat-large"}]}}
+
+
+def test_a_route_of_a_semantic_router_has_the_example_that_gateways_ask_for():
+    block = {"embedding_model": "m2", "default": "m1", "routes": [{"name": "refunds", "target": "m1"}]}
+    made = row("models", display_name="support", kind="semantic", semantic=block)["semantic"]
+
+    assert made["embedding_model"] == "embedder"
+    assert made["routes"] == [{"name": "refunds", "target": "chat-large", "examples": ["refunds"]}]
+    assert "examples" not in block["routes"][0], "the control plane's own row is left alone"
+
+
+def test_a_route_leads_to_the_sandboxs_provider():
+    made = row("passthrough_routes", display_name="tunnel", path="/passthrough/tunnel", provider_key_id="k")
+
+    assert made == {
+        "name": "tunnel",
+        "path_prefix": "/passthrough/tunnel",
+        "target_url": f"{HERE}/v1",
+        "provider_key_id": "k",
+    }
+
+
+def test_a_row_that_is_gone_is_taken_out():
+    assert Rows(HERE, MODELS).row(Change(2, "models", "m1", None)) is None
+
+
+def test_no_gateway_is_told_a_caller_key_itself():
+    made = caller_row(CallerKey("ck-secret", "app", ["*"]), rpm=60)
+
+    assert "ck-secret" not in str(made)
+    assert made["rate_limit"] == {"rpm": 60}
+
+
+# --- the cable ---
+
+
+@asynccontextmanager
+async def cable() -> AsyncIterator[Relay]:
+    """Lay a cable to somebody who says back what is said."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            writer.write(line)
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    relay = Relay(server.sockets[0].getsockname()[1])
+    await relay.start()
+    yield relay
+    await relay.stop()
+    server.close()
+    await server.wait_closed()
+
+
+async def spoken(relay: Relay, reader: Any = None, writer: Any = None) -> tuple[Any, Any, bytes]:
+    if writer is None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+    writer.write(b"hello\n")
+    return reader, writer, await asyncio.wait_for(reader.readline(), 0.3)
+
+
+async def test_a_cable_carries_what_is_said_and_tears_what_is_open_when_it_is_closed():
+    async with cable() as relay:
+        reader, _, heard = await spoken(relay)
+        relay.state = "closed"
+
+        assert heard == b"hello\n"
+        assert await reader.read() == b""
+        relay.state = "well"
+        assert (await spoken(relay))[2] == b"hello\n"
+
+
+async def test_a_silent_cable_stays_open_and_carries_nothing_until_it_is_well_again():
+    async with cable() as relay:
+        reader, writer, _ = await spoken(relay)
+        relay.state = "silent"
+        with pytest.raises(TimeoutError):
+            await spoken(relay, reader, writer)
+
+        relay.state = "well"
+        assert await reader.readline() == b"hello\n"
+
+
+# --- processes, ports, the provider ---
+
+
+async def test_a_program_that_ends_by_itself_is_told_with_what_it_said(tmp_path: Path):
+    child = Child("broken", tmp_path, sys.executable, "-c", "import sys; sys.exit('no such flag')")
+
+    async def answers() -> bool:
+        return False
+
+    with pytest.raises(RuntimeError, match="no such flag"):
+        await child.start(answers)
+
+
+def test_a_free_port_is_none_that_an_outgoing_connection_is_given():
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+    assert free_port() < first
+
+
+async def test_the_provider_counts_by_the_secret_that_came_and_refuses_one_that_it_does_not_know():
+    upstream = Upstream()
+    upstream.accept("sk-good")
+    server = UpstreamServer(upstream)
+    await server.start()
+    async with aiohttp.ClientSession(server.url) as http:
+        for secret, status in (("sk-good", 200), ("sk-bad", 401)):
+            headers = {"Authorization": f"Bearer {secret}", "x-aisix-request-id": f"of {secret}"}
+            async with http.post("/v1/chat/completions", json={"model": "gpt-4o"}, headers=headers) as answer:
+                assert answer.status == status
+            assert server.secret_of(f"of {secret}") == secret
+    await server.stop()
+
+    assert (upstream.answered("sk-good"), upstream.answered("sk-bad")) == (1, 1)
+
+
+# --- where something is missing ---
+
+
+@pytest.mark.parametrize(
+    ("binary", "path", "words"),
+    [
+        ("", "", "Real gateways need a gateway binary: say where it is with AISIX_BIN=/path/to/aisix."),
+        ("/nowhere/aisix", "", "AISIX_BIN names no program: /nowhere/aisix."),
+        (sys.executable, "/nowhere", "Real gateways need etcd: install Debian's package etcd-server"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, binary: str, path: str, words: str):
+    monkeypatch.setenv("PATH", path)
+
+    assert missing(binary).startswith(words)
+
+
+async def test_where_there_is_no_gateway_make_says_so_in_a_sentence():
+    command = ("make", "-s", "-o", ".venv/.ready", "gateway-test", "AISIX_BIN=")
+    environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    making = await asyncio.create_subprocess_exec(*command, cwd=PROJECT, env=environ, stdout=PIPE, stderr=STDOUT)
+    printed, _ = await making.communicate()
+
+    assert making.returncode != 0
+    assert printed.decode().startswith("Real gateways need a gateway binary: say where it is with AISIX_BIN=")
