@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import signal
 import socket
 from asyncio.subprocess import DEVNULL, Process
@@ -30,11 +31,17 @@ class Child:
         self._log = folder / f"{name}.log"
         self._process: Process | None = None
 
+    @property
+    def _guarded(self) -> tuple[str, ...]:
+        """The command, ended by the kernel if this process dies without a word; where there is a program for that."""
+        guard = shutil.which("setpriv")
+        return (guard, "--pdeathsig", "KILL", *self._command) if guard else self._command
+
     async def start(self, answers: Callable[[], Awaitable[bool]]) -> None:
         """Begin, and wait until it *answers*."""
         with self._log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command,
+                *self._guarded,
                 cwd=self._folder,
                 env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self._folder)},
                 stdin=DEVNULL,

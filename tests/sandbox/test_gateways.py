@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sandbox.gateways.missing import missing
 from sandbox.gateways.relay import Relay
 from sandbox.gateways.rows import Rows, caller_row
 from sandbox.gateways.upstream import UpstreamServer
+from tests.sandbox.programs import started
 
 PROJECT = Path(__file__).parents[2]
 HERE = "http://127.0.0.1:1"
@@ -152,6 +154,45 @@ async def test_a_program_that_ends_by_itself_is_told_with_what_it_said(tmp_path:
 
     with pytest.raises(RuntimeError, match="no such flag"):
         await child.start(answers)
+
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from sandbox.gateways.child import Child
+
+async def answers():
+    print(child._process.pid, flush=True)
+    return True
+
+async def main():
+    global child
+    child = Child("sleeper", Path(sys.argv[1]), "sleep", "600")
+    await child.start(answers)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there, and is no zombie."""
+    with suppress(OSError):
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    return False
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="it is util-linux that does it")
+async def test_a_child_ends_also_where_its_parent_is_killed(tmp_path: Path):
+    parent = await started("-c", PARENT, str(tmp_path))
+    assert parent.stdout is not None
+    child = int(await parent.stdout.readline())
+    parent.kill()
+    await parent.wait()
+
+    async with asyncio.timeout(10):
+        while runs(child):  # noqa: ASYNC110 - the kernel has no event for it
+            await asyncio.sleep(0.01)
 
 
 def test_a_free_port_is_none_that_an_outgoing_connection_is_given():
