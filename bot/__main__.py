@@ -17,22 +17,25 @@ import click
 import structlog
 from aiohttp import web
 from pydantic import SecretStr
+from redis.asyncio import Redis
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import auditor, check, doctor, http, logs
+from bot.carry_over import carried_over
+from bot.carrying import Carrier, census
 from bot.engine import Engine
 from bot.errors import ApiError, Refused, Unanswerable
 from bot.jobs import Jobs, PatientQueue
-from bot.namespace import BEFORE
+from bot.namespace import Namespace
 from bot.people import Directory, People, Rules
 from bot.service import RotationService
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
 from bot.steps.common import World
 from bot.store import Store
 from bot.trust import UNTRUSTED, is_untrusted
-from bot.wiring import address_of, queue_at, rules_of, store_alone, store_at, utc_now, world_of
+from bot.wiring import address_of, queue_at, redis_at, rules_of, stores_alone, utc_now, world_of
 from bot.worker import QuietWorker, Work
 from handlers import register
 from handlers.announcer import SlackAnnouncer
@@ -64,6 +67,7 @@ class Parts:
     announcer: SlackAnnouncer
     rules: Rules
     team: dict[str, Any]
+    carrier: Carrier
 
 
 @asynccontextmanager
@@ -74,9 +78,13 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
         slack = await stack.enter_async_context(slack_client(settings))
         team = await who_am_i(slack)
         team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
-        store = await store_at(url, BEFORE, settings, stack)
-        queue = await queue_at(url, BEFORE, settings, stack)
+        redis = await redis_at(url, settings, stack)
+        store = Store(redis, namespace_of(settings, team))
+        queue = await queue_at(url, store.namespace, settings, stack)
         rules = rules_of(settings)
+        world = await world_of(settings, now, stack, People(directory_of(slack, team), rules))
+        carrier = carrier_of(redis, store.namespace, world, team)
+        await carrier.begin()
         announcer = SlackAnnouncer(
             slack,
             store,
@@ -91,12 +99,30 @@ async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> As
             store=store,
             queue=queue,
             jobs=Jobs(queue),
-            world=await world_of(settings, now, stack, People(directory_of(slack, team), rules)),
+            world=world,
             slack=slack,
             announcer=announcer,
             rules=rules,
             team=team,
+            carrier=carrier,
         )
+
+
+def namespace_of(settings: Settings, team: Mapping[str, Any]) -> Namespace:
+    """Return where the records of this workspace and this control plane are."""
+    return Namespace.of(text(team, "team_id"), settings.aisix_cloud_api)
+
+
+def carrier_of(redis: Redis, namespace: Namespace, world: World, team: Mapping[str, Any]) -> Carrier:
+    """Return what carries records over to *namespace*."""
+    return Carrier(redis, namespace, world.control_plane, teams=teams_of(team), now=world.now)
+
+
+def teams_of(team: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return the workspaces that our records are of; None where the bot is an organization's."""
+    if team.get("is_enterprise_install") is True:
+        return None
+    return frozenset({text(team, "team_id"), text(team, "enterprise_id")} - {""})
 
 
 @asynccontextmanager
@@ -164,10 +190,11 @@ async def worker(built: Parts) -> AsyncIterator[None]:
     runner = QuietWorker(
         built.queue, work, concurrency=2 * settings.worker_concurrency, sweep_every=settings.sweep_interval
     )
-    task = asyncio.create_task(runner.start())
+    task, keeper = asyncio.create_task(runner.start()), asyncio.create_task(built.carrier.keep())
     try:
         yield
     finally:
+        keeper.cancel()
         runner.event.set()
         await asyncio.wait([task], timeout=settings.shutdown_grace.total_seconds())
 
@@ -360,7 +387,11 @@ async def check_all(settings: Settings) -> bool:
             team = await who_am_i(slack)
             return team, directory_of(slack, team)
 
-        return await check.report(settings, world, who=who, socket=lambda token: try_socket(slack, token))
+        async def whose() -> check.Whose:
+            team = await who_am_i(slack)
+            return check.Whose(namespace_of(settings, team), teams_of(team))
+
+        return await check.report(settings, world, who=who, socket=lambda token: try_socket(slack, token), whose=whose)
 
 
 @main.command("doctor")
@@ -404,8 +435,47 @@ async def _doctor(settings: Settings, orders: doctor.Orders, stack: AsyncExitSta
         built = await stack.enter_async_context(parts(settings))
         reception = Reception(service_of(built), built.announcer, str(built.team.get("team_id") or ""))
         return doctor.Doctor(built.store, built.world, settings.lease, orders, reception)
-    store = await store_at(await address_of(settings, stack), BEFORE, settings, stack)
+    redis = await redis_at(await address_of(settings, stack), settings, stack)
+    store = Store(redis, await _known_namespace(settings, redis, stack))
     return doctor.Doctor(store, await world_of(settings, utc_now, stack), settings.lease, orders)
+
+
+async def _known_namespace(settings: Settings, redis: Redis, stack: AsyncExitStack) -> Namespace:
+    """Return our namespace: the one in Redis of this control plane, or what Slack says of the bot."""
+    address = Namespace.of("", settings.aisix_cloud_api).control_plane
+    known = [one.namespace for one in await census(redis) if one.namespace.control_plane == address]
+    if len(known) == 1:
+        return known[0]
+    return namespace_of(settings, await who_am_i(await stack.enter_async_context(slack_client(settings))))
+
+
+@main.command("carry-over")
+@click.argument("namespace")
+@click.argument("rotation", required=False)
+def run_carry_over(namespace: str, rotation: str | None) -> None:
+    """Bring the rotations under NAMESPACE here: AISIX Cloud has a new address, and they are those of the old one.
+
+    `python -m bot check` says which namespaces there are; `keyturn` is where the version before kept everything.
+    Stop the bot that had them first. ROTATION (an id) takes that one alone, also where AISIX Cloud does not show its
+    keys. Exit status 0 where none is left there, 1 where one is.
+    """
+    settings = read_settings()
+    logs.configure("error", settings.log_format)
+    sys.exit(0 if asyncio.run(carry(settings, namespace, rotation)) else 1)
+
+
+async def carry(settings: Settings, name: str, rotation: str | None) -> bool:
+    """Carry over by hand; what is refused, and what does not answer, is a sentence."""
+    async with AsyncExitStack() as stack:
+        team = await who_am_i(await stack.enter_async_context(slack_client(settings)))
+        redis = await redis_at(await address_of(settings, stack), settings, stack)
+        world = await world_of(settings, utc_now, stack)
+        carrier = carrier_of(redis, namespace_of(settings, team), world, team)
+        try:
+            return await carried_over(carrier, name, rotation)
+        except (Refused, ApiError) as sentence:
+            doctor.say(f"LEFT   {sentence}")
+            return False
 
 
 @main.group("audit")
@@ -427,18 +497,18 @@ def run_verify(file: TextIO | None, head: str | None) -> None:
     if file is not None:
         well = auditor.verify_text(file.read(), head)
     else:
-        well = _audit(lambda store: auditor.verify_store(store, head))
+        well = _audit(lambda stores: auditor.verify_stores(stores, head))
     sys.exit(0 if well else 1)
 
 
-def _audit(work: Callable[[Store], Awaitable[T]]) -> T:
-    """Work on the store alone; its being away in the middle ends it with a sentence."""
+def _audit(work: Callable[[list[Store]], Awaitable[T]]) -> T:
+    """Work on what is stored alone; its being away in the middle ends it with a sentence."""
     logs.configure("error", "json")
     settings = read_store_settings()
 
     async def working() -> T:
-        async with store_alone(settings) as store:
-            return await work(store)
+        async with stores_alone(settings) as stores:
+            return await work(stores)
 
     try:
         return asyncio.run(working())

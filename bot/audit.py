@@ -7,6 +7,7 @@ before. So a line that is changed, missing, doubled or moved is found by whoever
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -36,8 +37,15 @@ class Kind(StrEnum):
     REFUSAL = "refusal"
     """What somebody asked for and was not given."""
 
+    CARRIED = "carried"
+    """A rotation that comes here from another namespace, in its next version: its history is in the trail there."""
+
     REPAIR = "repair"
     """What `python -m bot doctor` took back of a rotation that has no record."""
+
+
+CHANGES = frozenset({Kind.CHANGE, Kind.CARRIED})
+"""What says in which version and state a rotation's record is."""
 
 
 class Head(NamedTuple):
@@ -51,9 +59,12 @@ class Fault(Exception):
     """The trail is not as it was written; the text says in one sentence where."""
 
 
-def entry(kind: Kind, rotation: Rotation | None, event: Mapping[str, str], at: str) -> dict[str, Any]:
+def entry(
+    kind: Kind, rotation: Rotation | None, event: Mapping[str, str], at: str, namespace: str = ""
+) -> dict[str, Any]:
     """Say what happened to *rotation*, or what was refused of it; None where there is none to speak of."""
     return {
+        **({"namespace": namespace} if namespace else {}),
         "at": at,
         "kind": kind,
         "rotation": rotation.id if rotation else None,
@@ -117,8 +128,56 @@ def verified(lines: Sequence[str]) -> list[dict[str, Any]]:
             raise Fault(_misplaced(found, head, lines[:place], lines[place + 1 :]))
         head = Head(found["number"], found["hash"])
         entries.append(found)
+    _check_namespace(entries)
     _check_versions(entries)
     return entries
+
+
+def trail_of(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the namespace that a trail is of; empty for the version before, which had one trail for all."""
+    return str(entries[0].get("namespace", "")) if entries else ""
+
+
+def _check_namespace(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `Fault` if an entry belongs into another trail."""
+    for found in entries:
+        if found.get("namespace", "") != trail_of(entries):
+            raise Fault(f"Entry {found['number']} belongs into another trail: it was written by another Keyturn.")
+
+
+def check_trail(entries: Sequence[Mapping[str, Any]], namespace: str) -> None:
+    """Raise `Fault` if the trail kept for a namespace is of another one."""
+    if entries and trail_of(entries) != namespace:
+        raise Fault(f"The trail kept for keyturn:{namespace} is of keyturn:{trail_of(entries)}: it was copied there.")
+
+
+def check_distinct(trails: Iterable[Sequence[Mapping[str, Any]]]) -> None:
+    """Raise `Fault` if one trail is there twice."""
+    names = [trail_of(entries) for entries in trails]
+    for name in names:
+        if names.count(name) > 1:
+            raise Fault(f"The trail of keyturn:{name} is there twice: entry 1 stands there again.")
+
+
+def holder_of(head: str, trails: Sequence[Sequence[Mapping[str, Any]]]) -> Sequence[Mapping[str, Any]]:
+    """Return the trail that holds the entry that a receipt names by *head*, or raise `Fault`."""
+    for entries in trails[:-1]:
+        with suppress(Fault):
+            check_head(head, entries)
+            return entries
+    check_head(head, trails[-1])
+    return trails[-1]
+
+
+def parted(lines: Sequence[str]) -> list[Sequence[str]]:
+    """Return each trail of several, one after the other: a first entry begins another one."""
+    begins = [place for place, line in enumerate(lines) if place == 0 or _begins(line)]
+    return [lines[begin:end] for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True)]
+
+
+def _begins(line: str) -> bool:
+    found = read(line)
+    return found is not None and (found["number"], found["before"]) == (1, START)
 
 
 def _misplaced(found: Mapping[str, Any], head: Head, past: Sequence[str], coming: Sequence[str]) -> str:
@@ -142,9 +201,9 @@ def _check_versions(entries: Iterable[Mapping[str, Any]]) -> None:
     """Raise `Fault` unless every rotation's record has changed from version to version."""
     versions: dict[Any, int] = {}
     for found in entries:
-        if found["kind"] == Kind.CHANGE:
+        if found["kind"] in CHANGES:
             after = versions.get(found["rotation"], 0)
-            if found["version"] != after + 1:
+            if found["version"] != after + 1 and not (found["kind"] == Kind.CARRIED and found["version"] > after):
                 raise Fault(
                     f"Entry {found['number']} tells of version {found['version']} of rotation {found['rotation']}, "
                     f"and none before it of version {after + 1}: entries were taken out and the rest written anew."
@@ -158,14 +217,14 @@ Standing = tuple[int, str]
 
 def standings(entries: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
     """Return where the last change of each rotation left it."""
-    return {e["rotation"]: (e["version"], e["state"]) for e in entries if e["kind"] == Kind.CHANGE}
+    return {e["rotation"]: (e["version"], e["state"]) for e in entries if e["kind"] in CHANGES}
 
 
 def check_records(
     records: Mapping[str, Standing], before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 ) -> None:
     """Raise `Fault` unless the trail explains every record; it was read *before* the records and again *after*."""
-    told = {(e["rotation"], e["version"], e["state"]) for e in after if e["kind"] == Kind.CHANGE}
+    told = {(e["rotation"], e["version"], e["state"]) for e in after if e["kind"] in CHANGES}
     for rotation_id, (version, state) in records.items():
         if (rotation_id, version, state) not in told:
             raise Fault(

@@ -1,7 +1,7 @@
 """`python -m bot check`: tries every setting against what it points at, and says what is wrong in a line each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,8 +12,10 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from bot.carrying import Carrier, Census, census
 from bot.client import http_client
 from bot.errors import ApiError, Refused, Unanswerable
+from bot.namespace import BEFORE, Namespace
 from bot.people import Directory
 from bot.plan import plural
 from bot.policy import check_member
@@ -44,12 +46,20 @@ class Try(NamedTuple):
     ask: Callable[[], Awaitable[Finding]]
 
 
+class Whose(NamedTuple):
+    """Where this bot keeps its records, and of which workspaces they are; None of an organization's."""
+
+    namespace: Namespace
+    teams: frozenset[str] | None
+
+
 async def report(
     settings: Settings,
     world: World,
     *,
     who: Callable[[], Awaitable[tuple[dict[str, Any], Directory]]],
     socket: Callable[[str], Awaitable[None]],
+    whose: Callable[[], Awaitable[Whose]],
 ) -> bool:
     """Print a line for each thing tried; return whether all are well."""
     app_token = settings.slack_app_token
@@ -58,7 +68,7 @@ async def report(
         *([Try("Slack socket", "SLACK_API_URL", lambda: _socket(app_token, socket))] if app_token else []),
         Try("AISIX Cloud", "AISIX_CLOUD_API", lambda: _control_plane(world)),
         *_gateways(settings, world),
-        Try("Redis", "REDIS_URL", lambda: _redis(settings)),
+        Try("Redis", "REDIS_URL", lambda: _redis(settings, world, whose)),
     ]
     async with asyncio.TaskGroup() as group:
         results = [group.create_task(_tried(each)) for each in tries]
@@ -172,11 +182,72 @@ def _why(error: Exception) -> str:
     return UNTRUSTED if is_untrusted(error) else type(error).__name__
 
 
-async def _redis(settings: Settings) -> Finding:
-    if settings.redis_url is None:
-        return f"REDIS_URL is absent, so an embedded server keeps its data in {settings.keyturn_data}."
+async def _redis(settings: Settings, world: World, whose: Callable[[], Awaitable[Whose]]) -> Finding:
     try:
-        said = await _said_by(settings.redis_url.get_secret_value(), settings.redis_timeout.total_seconds())
+        ours = await whose()
+    except WrongSettings:  # Slack does not tell: that is a line of its own
+        ours = None
+    if settings.redis_url is None:
+        kept = f"REDIS_URL is absent, so an embedded server keeps its data in {settings.keyturn_data}."
+        return kept + (_home(ours) if ours else "")
+    said = await _server(settings, settings.redis_url)
+    return said + (await _rooms(settings, settings.redis_url, world, ours) if ours else "")
+
+
+def _home(ours: Whose) -> str:
+    return f" The records of this workspace and AISIX Cloud are under `{ours.namespace.queue}`."
+
+
+async def _rooms(settings: Settings, url: SecretStr, world: World, ours: Whose) -> str:
+    """Say where our records are, and which others there are in this Redis."""
+    redis = Redis.from_url(
+        url.get_secret_value(), socket_timeout=settings.redis_timeout.total_seconds(), decode_responses=True
+    )
+    carrier = Carrier(redis, ours.namespace, world.control_plane, teams=ours.teams, now=world.now)
+    try:
+        others = [one for one in await census(redis) if one.rotations and one.namespace.name != ours.namespace.name]
+        said = [await _before(carrier, one) if one.namespace == BEFORE else _other(one, ours) for one in others]
+    except Unanswerable:
+        raise Wrong("REDIS_URL stopped answering in the middle.") from None
+    finally:
+        await redis.aclose()
+    return _home(ours) + "".join(said)
+
+
+def _other(one: Census, ours: Whose) -> str:
+    place = f" of {one.namespace.control_plane}" if one.namespace.control_plane else ""
+    said = f" `{one.namespace.queue}` has {plural(one.rotations, 'rotation')}{place}, {one.open} not over."
+    if one.open and one.namespace.team == ours.namespace.team:
+        said += f" If that is an earlier address of this AISIX Cloud: `python -m bot carry-over {one.namespace.queue}`."
+    return said
+
+
+async def _before(carrier: Carrier, one: Census) -> str:
+    """Say what becomes of the records of the version before."""
+    try:
+        ours, left = await carrier.look(one.namespace, await carrier.ids_in(one.namespace))
+    except ApiError:  # a line of its own
+        return f" {plural(one.rotations, 'rotation')} of the version before, {one.open} not over."
+    coming = (
+        f" {plural(len(ours), 'rotation')} of the version before will be carried over at the start." if ours else ""
+    )
+    reasons = {why: [it.rotation for it in left if it.why == why] for _, why in left}
+    stay = (f" {plural(len(ids), 'rotation')} of the version before ({_few(ids)}) cannot be: {why}."
+            for why, ids in reasons.items())  # fmt: skip
+    return coming + "".join(stay)
+
+
+FEW = 3
+"""How many ids one line names."""
+
+
+def _few(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:FEW]) + (", …" if len(ids) > FEW else "")
+
+
+async def _server(settings: Settings, url: SecretStr) -> Finding:
+    try:
+        said = await _said_by(url.get_secret_value(), settings.redis_timeout.total_seconds())
     except (RedisError, OSError, ValueError) as error:
         raise Wrong(f"REDIS_URL does not answer ({_why(error)}).") from None
     unsafe = [RISKS[name].format(said[name]) for name, safe in SAFE.items() if name in said and said[name] != safe]

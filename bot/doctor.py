@@ -102,6 +102,11 @@ class Doctor:
         under_way = await self.store.open_ids()
         if half.rotation in under_way:
             return Case(half, held="It is under way: its card says how it stands, and its buttons are what moves it.")
+        elsewhere = await self.store.open_elsewhere(half.rotation)
+        if elsewhere:
+            return Case(
+                half, held=f"Its record is under {elsewhere}: `python -m bot carry-over {elsewhere}` brings it here."
+            )
         others = await self._holders(half) & under_way
         if others:
             return Case(half, held=f"Rotation {min(others)} has one of its keys in hand: finish that one first.")

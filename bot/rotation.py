@@ -239,10 +239,20 @@ SCHEMA = 1
 """Which form of the record this version writes. It reads older ones, and leaves newer ones to whoever wrote them."""
 
 
+CARRIED = 1000
+"""The form of what a rotation leaves behind: newer than any, so that an older version leaves it alone too."""
+
+
 class Rotation(Frozen):
     """One replacement of one provider key, from impact to receipt. Holds no secret, ever."""
 
     schema_version: int = SCHEMA
+    namespace: str = ""
+    """Which bot's record this is; under the names of another one it is refused."""
+
+    carried_to: str = ""
+    """The namespace that the rotation goes on in; this is what it left behind, to be changed no more."""
+
     id: str
     version: int = 0
     write: str = ""

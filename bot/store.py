@@ -23,7 +23,7 @@ from redis.exceptions import LockError, RedisError
 from bot import audit
 from bot.errors import Unanswerable, Unreadable, WrongState
 from bot.metrics import STATES, UNREADABLE
-from bot.namespace import Namespace
+from bot.namespace import BEFORE, REGISTER, Namespace
 from bot.rotation import SCHEMA, Rotation, State
 from bot.scripts import MOVED, NOTE, RECKONED, SAVE, SHOWN
 
@@ -57,6 +57,19 @@ UNSURE = (
 """What was sent may still be done: a server that hangs does it when it goes on."""
 
 
+NEWER = (
+    "A newer version of Keyturn has this rotation in hand, and this is an older one, so nothing was changed. "
+    "Try again when all of it is updated."
+)
+"""What this version does not know of a record, it would leave out when it writes it."""
+
+GONE = (
+    "This rotation goes on in a Keyturn with another AISIX_CLOUD_API, so nothing was changed here. "
+    "Restart every process with the same settings."
+)
+FOREIGN = "This record belongs to another Keyturn (another workspace or AISIX_CLOUD_API), so nothing was changed."
+
+
 @asynccontextmanager
 async def answering(sentence: str = AWAY) -> AsyncIterator[None]:
     """Turn Redis being away into one sentence."""
@@ -70,6 +83,7 @@ class Store:
     """The records of all rotations of one bot. Every method raises `Unanswerable` when Redis is away."""
 
     def __init__(self, redis: Redis, namespace: Namespace) -> None:
+        self.namespace = namespace
         self.key = namespace.key
         self._redis: Any = redis  # redis-py types every answer as "now or later"
         self._save = redis.register_script(SAVE)
@@ -86,13 +100,29 @@ class Store:
         """Return the rotation as it is recorded now, to be changed; raise `Unreadable` if that is not ours to do."""
         async with answering():
             stored = await self._redis.get(self.key("rotation", rotation_id))
-        return _ours(_read(stored)) if stored else None
+        return self._ours(read(stored)) if stored else None
+
+    def _ours(self, rotation: Rotation) -> Rotation:
+        """Return *rotation* if it is this bot's, and nothing is lost when this version writes it."""
+        if rotation.carried_to:
+            raise Unreadable(GONE)
+        if rotation.namespace != self.namespace.name:
+            log.warning("foreign_record", rotation=rotation.id, namespace=rotation.namespace)
+            raise Unreadable(FOREIGN)
+        if rotation.schema_version > SCHEMA:
+            raise Unreadable(NEWER)
+        return rotation
 
     async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
         """Record *rotation* as the next version, and *event* in the audit trail; raise `Conflict` or `Taken`."""
-        written = rotation.but(version=rotation.version + 1, schema_version=SCHEMA, write=secrets.token_hex(4))
+        written = rotation.but(
+            version=rotation.version + 1,
+            schema_version=SCHEMA,
+            namespace=self.namespace.name,
+            write=secrets.token_hex(4),
+        )
         handed, fingerprint = _handing_over(written)
-        entry = audit.entry(audit.Kind.CHANGE, handed, event, at.isoformat())
+        entry = audit.entry(audit.Kind.CHANGE, handed, event, at.isoformat(), self.namespace.name)
         while True:
             last = await self._last_entry()
             line = audit.chained(entry, audit.head_of(last))
@@ -127,13 +157,13 @@ class Store:
                     *entry,
                     saved.id,
                     saved.version,
-                    int(_holds_key(saved)),
+                    int(holds_key(saved)),
                     int(saved.is_over),
                     saved.requested_at.timestamp(),
                     saved.replacement_id or "",
                     fingerprint or "",
                     json.dumps(_without_a_use(saved)),
-                    json.dumps(_concerned(saved)),
+                    json.dumps(concerned(saved)),
                 ],
             )
         return str(answer)
@@ -150,7 +180,7 @@ class Store:
         self, kind: audit.Kind, event: Mapping[str, str], *, rotation: Rotation | None, at: datetime
     ) -> None:
         """Record in the audit trail what changed no record."""
-        entry = audit.entry(kind, rotation, event, at.isoformat())
+        entry = audit.entry(kind, rotation, event, at.isoformat(), self.namespace.name)
         answer = MOVED
         while answer == MOVED:
             last = await self._last_entry()
@@ -175,7 +205,7 @@ class Store:
         wanted = sorted({*listed, *ids})
         found: dict[str, audit.Standing] = {}
         for begin in range(0, len(wanted), RECORDS):
-            records = await self._load_all(wanted[begin : begin + RECORDS])
+            records = await self._read_all(wanted[begin : begin + RECORDS])
             found |= {rotation.id: (rotation.version, rotation.state) for rotation in records}
         return found
 
@@ -201,7 +231,7 @@ class Store:
                     rotation.id,
                     rotation.version,
                     due.timestamp() if due else "",
-                    json.dumps(_concerned(rotation)),
+                    json.dumps(concerned(rotation)),
                 ],
             )
 
@@ -223,6 +253,15 @@ class Store:
         async with answering():
             return frozenset(await self._redis.smembers(self.key("open")))
 
+    async def open_elsewhere(self, rotation_id: str) -> str | None:
+        """Return what another namespace of this Redis is called that has a rotation that is not over, if one has."""
+        async with answering():
+            names = {BEFORE.name, *await self._redis.hkeys(REGISTER)} - {self.namespace.name}
+            for other in (Namespace(name=name) for name in sorted(names)):
+                if await self._redis.sismember(other.key("open"), rotation_id):
+                    return other.queue
+        return None
+
     async def is_recorded(self, rotation_id: str) -> bool:
         """Tell whether there is a record of a rotation, readable or not."""
         async with answering():
@@ -241,11 +280,16 @@ class Store:
         return await self._load_all(ids)
 
     async def _load_all(self, ids: Any) -> list[Rotation]:
+        """Return the records of *ids* that can be read and are ours."""
+        records = await self._read_all(ids)
+        return [one for one in records if one.namespace == self.namespace.name and not one.carried_to]
+
+    async def _read_all(self, ids: Any) -> list[Rotation]:
         if not ids:
             return []
         async with answering():
             stored = await self._redis.mget([self.key("rotation", rotation_id) for rotation_id in ids])
-        return [rotation for record in stored if record and (rotation := _readable(record))]
+        return [rotation for record in stored if record and (rotation := readable(record))]
 
     async def holder(self, key_id: str) -> str | None:
         """Return the id of the rotation that has the provider key in hand."""
@@ -327,12 +371,12 @@ def _by_age(rotations: Iterable[Rotation]) -> list[Rotation]:
     return sorted(rotations, key=lambda rotation: rotation.requested_at)
 
 
-def _concerned(rotation: Rotation) -> list[str]:
+def concerned(rotation: Rotation) -> list[str]:
     """Name the provider keys that *rotation* may remove."""
     return [rotation.plan.old_key.id, *rotation.made]
 
 
-def _holds_key(rotation: Rotation) -> bool:
+def holds_key(rotation: Rotation) -> bool:
     """Tell whether *rotation* has its provider key in hand: from the first secret on, until it is over.
 
     One that is completed keeps it, for there is nothing left of it that another could have in hand.
@@ -370,7 +414,7 @@ def _parsed(record: str) -> Rotation:
     return Rotation.model_validate_json(record)
 
 
-def _read(record: str) -> Rotation:
+def read(record: str) -> Rotation:
     """Read a record, or raise `Unreadable`. This is the place to bring an older form of it up to ours."""
     try:
         return _parsed(record)
@@ -383,21 +427,11 @@ def _read(record: str) -> Rotation:
         ) from None
 
 
-def _readable(record: str) -> Rotation | None:
+def readable(record: str) -> Rotation | None:
     """Read a record; one that cannot be read must not keep the others from being seen."""
     with suppress(Unreadable):
-        return _read(record)
+        return read(record)
     return None
-
-
-def _ours(rotation: Rotation) -> Rotation:
-    """Return *rotation* if nothing is lost when this version writes it: what it does not know of, it leaves out."""
-    if rotation.schema_version > SCHEMA:
-        raise Unreadable(
-            "A newer version of Keyturn has this rotation in hand, and this is an older one, so nothing was changed. "
-            "Try again when all of it is updated."
-        )
-    return rotation
 
 
 async def _keep(lock: Lock, every: float, holder: asyncio.Task[Any] | None) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from bot.carrying import census
 from bot.control_plane import ControlPlane
 from bot.embedded import embedded_server
 from bot.errors import Unanswerable
@@ -17,7 +18,7 @@ from bot.people import NOBODY, People, Rules
 from bot.settings import Settings, StoreSettings, WrongSettings
 from bot.status import StatusPages
 from bot.steps.common import Limits, World
-from bot.store import Store
+from bot.store import Store, answering
 from bot.trust import UNTRUSTED, is_untrusted
 
 
@@ -27,15 +28,25 @@ def utc_now() -> datetime:
 
 
 @asynccontextmanager
-async def store_alone(settings: StoreSettings) -> AsyncIterator[Store]:
-    """Open the store and nothing else; where it is embedded, of a bot that has run here and does not run now."""
+async def stores_alone(settings: StoreSettings) -> AsyncIterator[list[Store]]:
+    """Open the stores of every bot that has records here, and nothing else.
+
+    An embedded one has to be of a bot that has run here and does not run now.
+    """
     async with AsyncExitStack() as stack:
         if settings.redis_url is None and not settings.keyturn_data.is_dir():
             raise WrongSettings(
                 f"REDIS_URL is missing, and no bot has kept data in KEYTURN_DATA ({settings.keyturn_data}): "
                 "set the one that the bot has."
             )
-        yield await store_at(await address_of(settings, stack), BEFORE, settings, stack)
+        redis = await redis_at(await address_of(settings, stack), settings, stack)
+        async with answering():
+            found = [one.namespace for one in await census(redis) if await _is_used(redis, one.namespace)]
+        yield [Store(redis, namespace) for namespace in found or [BEFORE]]
+
+
+async def _is_used(redis: Redis, namespace: Namespace) -> bool:
+    return bool(await redis.exists(namespace.key("audit"), namespace.key("all")))
 
 
 async def address_of(settings: StoreSettings, stack: AsyncExitStack) -> SecretStr:
@@ -45,11 +56,11 @@ async def address_of(settings: StoreSettings, stack: AsyncExitStack) -> SecretSt
     return SecretStr(await stack.enter_async_context(embedded_server(settings.keyturn_data)))
 
 
-async def store_at(url: SecretStr, namespace: Namespace, settings: StoreSettings, stack: AsyncExitStack) -> Store:
-    """Open the store, and see that it answers."""
-    store = Store(await stack.enter_async_context(connected(url, settings.redis_timeout.total_seconds())), namespace)
-    await _reach(store)
-    return store
+async def redis_at(url: SecretStr, settings: StoreSettings, stack: AsyncExitStack) -> Redis:
+    """Connect until *stack* is closed, and see that it answers."""
+    redis = await stack.enter_async_context(connected(url, settings.redis_timeout.total_seconds()))
+    await _reach(redis)
+    return redis
 
 
 async def queue_at(
@@ -81,10 +92,11 @@ async def connected(url: SecretStr, seconds: float, *, text: bool = True) -> Asy
         await redis.aclose()
 
 
-async def _reach(store: Store) -> None:
-    """See that the store answers, or end with a sentence."""
+async def _reach(redis: Redis) -> None:
+    """See that the server answers, or end with a sentence."""
     try:
-        await store.ping()
+        async with answering():
+            await redis.execute_command("PING")  # type: ignore[no-untyped-call]
     except Unanswerable as away:
         reason = UNTRUSTED if is_untrusted(away) else type(away.__cause__).__name__
         raise WrongSettings(f"REDIS_URL does not answer ({reason}): it should be that of a running Redis.") from None

@@ -19,7 +19,7 @@ from bot.steps.common import Done, Step, World
 from tests.support.players import Play, play
 from tests.support.plug import Plug
 from tests.support.stage import NEW_SECRET
-from tests.support.stored import FOLDER, put_back
+from tests.support.stored import FOLDER, as_here, put_back
 
 FORMS = sorted(FOLDER.iterdir())
 ENDS = {
@@ -38,13 +38,13 @@ THREE_DAYS = timedelta(days=3)
 
 
 @asynccontextmanager
-async def left(valkey: str, form: Path, state: State, later: timedelta = THREE_DAYS) -> AsyncIterator[Play]:
-    """Set the stage as it was left in *state*, and begin *later*."""
+async def left(
+    valkey: str, form: Path, state: State, later: timedelta = THREE_DAYS, *, here: bool = False
+) -> AsyncIterator[Play]:
+    """Set the stage as it was left in *state*, and begin *later*; *here*, as if it was recorded by this version."""
     found: dict[str, Any] = json.loads((form / f"{state.lower()}.json").read_text())
     async with play(valkey, 1, Plug(), secret=NEW_SECRET) as made:
-        await put_back(made, found)
-        record = await made.record_of_newest()
-        assert record
+        record = await put_back(made, as_here(made, found) if here else found)
         made.followed, made.cancelled = record.id, state is State.CANCELLED
         made.stage.began = max(times(record)) + later
         yield made
@@ -115,7 +115,7 @@ async def test_a_rotation_that_waits_for_approval_survives_a_deploy_that_adds_a_
 
 
 async def test_a_record_of_a_newer_version_is_left_to_it_and_who_clicks_is_told(valkey: str) -> None:
-    async with left(valkey, FORMS[-1], State.AWAITING_APPROVAL) as made:
+    async with left(valkey, FORMS[-1], State.AWAITING_APPROVAL, here=True) as made:
         await rewrite(made, {"schema_version": SCHEMA + 1, "a_new_field": "worth keeping"})
         before = await stored(made)
         async with made.stage.bot():
@@ -127,7 +127,7 @@ async def test_a_record_of_a_newer_version_is_left_to_it_and_who_clicks_is_told(
 
 
 async def test_a_record_that_cannot_be_read_is_told_of_and_keeps_no_other_from_going_on(valkey: str) -> None:
-    async with left(valkey, FORMS[-1], State.RUNNING) as made:
+    async with left(valkey, FORMS[-1], State.RUNNING, here=True) as made:
         broken = (
             (await stored(made)).replace('"state":"RUNNING"', '"state":"ON_HOLIDAY"').replace(made.followed, "r222222")
         )

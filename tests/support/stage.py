@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.__main__ import Parts, front, parts, worker
-from bot.namespace import BEFORE, Namespace
+from bot.namespace import Namespace
 from bot.rotation import Rotation, State
 from bot.settings import Settings
 from bot.steps.common import Outcome, Wait
 from bot.steps.old_key import recheck
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack
+from sandbox.slack.world import HOME
 from tests.support.clock import loop_clock
 
 OLD_SECRET = "sk-old-0123456789abcdef"
@@ -199,9 +200,9 @@ class Stage:
         return {m.provider_key_id for m in self.aisix.models.values() if m.provider_key_id}
 
 
-def namespace_of(_: Mapping[str, str]) -> Namespace:
+def namespace_of(environ: Mapping[str, str]) -> Namespace:
     """Return where a bot of these settings keeps its records."""
-    return BEFORE
+    return Namespace.of(HOME, environ["AISIX_CLOUD_API"])
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from tests.support.plug import Call, Fault, Plan, Plug, register
 from tests.support.stage import NEW_SECRET
 
 FOLDER = Path(__file__).parents[1] / "stories" / "stored"
-TRANSIENT = ("keyturn:lease:", "keyturn:once:", "keyturn:edits:")
+TRANSIENT = ("lease", "once", "edits")
 Json = dict[str, Any]
 
 READ: dict[str, Callable[[Any, str], Any]] = {
@@ -44,11 +44,13 @@ WRITE: dict[str, Callable[[Any, str, Any], Any]] = {
 
 async def left_behind(made: Play, state: State) -> Json:
     """Return what there is, in a form that can be written down."""
-    keys = [key for key in sorted(await made.redis.keys("keyturn:*")) if not key.startswith(TRANSIENT)]
+    transient = tuple(made.key(kind, "") for kind in TRANSIENT)
+    keys = [key for key in sorted(await made.redis.keys(made.key("*"))) if not key.startswith(transient)]
     kinds = {key: await made.redis.type(key) for key in keys}
     store = {key: [kind, await READ[kind](made.redis, key)] for key, kind in kinds.items()}
     return {
         "state": state,
+        "namespace": made.stage.namespace.name,
         "store": {key: [kind, sorted(value) if kind == "set" else value] for key, (kind, value) in store.items()},
         "said": [[m.ts, m.thread_ts, m.text, m.blocks] for m in made.said()],
         "environment": made.stage.aisix.environment("production").id,
@@ -57,18 +59,20 @@ async def left_behind(made: Play, state: State) -> Json:
     }
 
 
-async def put_back(made: Play, left: Json) -> None:
-    """Make the world of *made* as it was left behind; its own ids stand for those of then."""
+async def put_back(made: Play, left: Json) -> Rotation:
+    """Make the world of *made* as it was left behind, and return the record; its own ids stand for those of then."""
     aisix, text = made.stage.aisix, json.dumps(left)
     (old, model) = next(iter(aisix.provider_keys.values())), next(iter(aisix.models.values()))
     theirs = {left["environment"]: aisix.environment("production").id, left["models"][0][0]: model.id}
+    if "namespace" in left:
+        theirs[left["namespace"]] = made.stage.namespace.name
     for key_id, name in left["keys"]:
         is_old = name == old.display_name
         theirs[key_id] = old.id if is_old else aisix.add_key(name, secret=made.secret).id
-    seen = _digest(left)
+    seen = record_in(left).seen
     for before, now in theirs.items():
         text = text.replace(before, now)
-    text = text.replace(seen, _digest(json.loads(text)))
+    text = text.replace(seen, record_in(json.loads(text)).seen)
     left |= json.loads(text)
     aisix.edit(model, settled=True, provider_key_id=left["models"][0][1])
     for row in [old] if old.id not in dict(left["keys"]) else []:
@@ -77,12 +81,22 @@ async def put_back(made: Play, left: Json) -> None:
         await WRITE[kind](made.redis, key, value)
     world = made.stage.slack.site.world
     world.said += [Message("C_OPS", ts, BOT_USER, words, blocks, thread) for ts, thread, words, blocks in left["said"]]
+    return record_in(left)
 
 
-def _digest(left: Json) -> str:
-    """Return what the button says of what was seen: it is made of the ids."""
-    record = next(value for key, (_, value) in left["store"].items() if key.startswith("keyturn:rotation:"))
-    return Rotation.model_validate_json(record).seen
+def record_in(left: Json) -> Rotation:
+    """Return the record that was left behind."""
+    record = next(value for key, (_, value) in left["store"].items() if ":rotation:" in key)
+    return Rotation.model_validate_json(record)
+
+
+def as_here(made: Play, left: Json) -> Json:
+    """Return what was left behind as if this version had kept it, under the names of this bot."""
+    here = made.stage.namespace
+    store = {key.replace("keyturn:", here.prefix, 1): value for key, value in left["store"].items()}
+    record = record_in(left).but(namespace=here.name)
+    store[here.key("rotation", record.id)] = ["string", record.model_dump_json()]
+    return {**left, "store": store}
 
 
 # --- writing it down ---
