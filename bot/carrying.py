@@ -31,7 +31,7 @@ START_PATIENCE = 10.0
 
 UNREADABLE = "its record cannot be read by this version"
 ELSEWHERE = "it is of another workspace"
-UNKNOWN = "the control plane does not show its keys and models, so it may be another bot's"
+UNKNOWN = "AISIX Cloud does not show its keys and models, so it may be another bot's"
 BUSY = "another process has it in hand at the moment"
 TAKEN = "another rotation here has its key in hand, or its id"
 

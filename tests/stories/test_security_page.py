@@ -12,7 +12,8 @@ from tests.support.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-KEYS = re.findall(r"`((?:keyturn|saq):[a-z]*)[:…]*`", PAGE.split("## What Redis holds")[1].split("\n## ")[0])
+TABLE = PAGE.split("## What Redis holds")[1].split("\n## ")[0]
+KINDS = set(re.findall(r"`(?:keyturn:T…-1a2b3c4d|…):([a-z]+)(?::…)?`", TABLE))
 
 
 async def test_every_key_in_redis_is_of_a_kind_that_the_page_names(stage: Stage) -> None:
@@ -24,8 +25,12 @@ async def test_every_key_in_redis_is_of_a_kind_that_the_page_names(stage: Stage)
 
     with Redis.from_url(stage.redis_url) as redis:
         found = sorted(key.decode() for key in redis.scan_iter())
-    assert {"keyturn:rotation", "keyturn:all", "keyturn:shown"} <= {":".join(key.split(":")[:2]) for key in found}
-    assert [key for key in found if not key.startswith(tuple(KEYS))] == []
+    here = stage.namespace.prefix
+    ours = {key.removeprefix(here).partition(":")[0] for key in found if key.startswith(here)}
+    assert {"rotation", "all", "shown", "audit"} <= ours <= KINDS
+    others = {key for key in found if not key.startswith((here, "saq:"))}
+    assert others == {"keyturn:namespaces"}
+    assert all(f"`{key}`" in TABLE for key in (*others, "saq:…"))
 
 
 def test_every_kind_of_key_that_the_store_knows_is_on_the_page() -> None:
@@ -33,7 +38,7 @@ def test_every_kind_of_key_that_the_store_knows_is_on_the_page() -> None:
     kinds = set(re.findall(r'self\.key\("([a-z]+)"', code))
 
     assert {"rotation", "audit", "fingerprints", "lease", "edits"} <= kinds
-    assert {f"keyturn:{kind}" for kind in kinds} == {key for key in KEYS if key.startswith("keyturn:")}
+    assert kinds == KINDS
 
 
 def test_it_names_the_scopes_of_the_manifest() -> None:
