@@ -39,8 +39,9 @@ BY_TYPE: Mapping[tuple[int, str], Judgement] = {
     (401, "authentication_error"): (Verdict.REJECTED, "the secret is malformed; it never left the gateway"),
     (401, "upstream_error"): (Verdict.REJECTED, "the upstream refused the credential"),
     (403, "upstream_error"): (Verdict.REJECTED, "the upstream refused the credential's permission"),
+    (402, "upstream_error"): (Verdict.REJECTED, "the account behind the credential has no credit left"),
     (404, "upstream_error"): (Verdict.REJECTED, "the upstream does not offer this model to the credential"),
-    (500, "config_error"): (Verdict.REJECTED, "the provider refused to exchange the secret for a token"),
+    (500, "config_error"): (Verdict.REJECTED, "the gateway cannot use the key for this model"),
     (503, "provider_unavailable"): (Verdict.REJECTED, "the key lacks the adapter or provider that it needs"),
     (400, "invalid_request_error"): (Verdict.REJECTED, "the gateway refused the request's settings"),
     (429, "upstream_error"): (Verdict.INCONCLUSIVE, "the upstream limits the rate"),
@@ -49,7 +50,7 @@ BY_TYPE: Mapping[tuple[int, str], Judgement] = {
     (422, "content_filter"): (Verdict.INCONCLUSIVE, "a guardrail stopped the probe"),
     (501, "not_implemented"): (
         Verdict.INCONCLUSIVE,
-        "the model does not offer this endpoint; set one in `probes`",
+        "cannot be probed: the model does not offer this endpoint; name one in `probes`",
     ),
     (503, "all_candidates_unavailable"): (Verdict.INCONCLUSIVE, "no target of the alias is available"),
 }
@@ -62,9 +63,12 @@ BY_STATUS: Mapping[int, Judgement] = {
     413: (Verdict.INCONCLUSIVE, "the probe was too large"),
     422: (Verdict.INCONCLUSIVE, "a rule stopped the probe"),
     429: (Verdict.INCONCLUSIVE, "the rate is limited"),
-    501: (Verdict.INCONCLUSIVE, "the model does not offer this endpoint; set one in `probes`"),
+    501: (Verdict.INCONCLUSIVE, "cannot be probed: the model does not offer this endpoint; name one in `probes`"),
     504: (Verdict.INCONCLUSIVE, "the upstream did not answer in time"),
 }
+
+UPSTREAM = "upstream_error"
+NOT_OFFERED = 501
 
 COUNTED = frozenset(
     {
@@ -74,7 +78,18 @@ COUNTED = frozenset(
 )  # fmt: skip
 """Types of errors that come after the provider key has been chosen."""
 
-CREDENTIAL_STATUSES = frozenset({401, 403, 500})
+CREDENTIAL_STATUSES = frozenset({401, 402, 403})
+REFUSED_AS_SUCH = frozenset({400, 405, 406, 410, 413, 415, 422})
+"""Statuses by which an upstream refuses the request, whatever the credential."""
+
+OF_MODEL = frozenset(
+    {
+        (400, "invalid_request_error"), (403, "upstream_error"), (500, "config_error"), (501, "not_implemented"),
+        (503, "provider_unavailable"),
+    }
+)  # fmt: skip
+"""What is said of the model or of the request beside the upstream's own refusals; 403 may be of this model only."""
+
 LIMITS = frozenset({408, 429})
 NO_CREDIT = "insufficient_quota"
 NO_HIT = ("", "miss", "bypass")
@@ -91,7 +106,7 @@ def judge(answer: Answer, *, alias: str) -> Judgement:
         return Verdict.REJECTED, "the account behind the credential has no credit left"
     if answer.names_unknown_key:
         return Verdict.PROJECTION, "the gateway does not have the provider key"
-    return BY_TYPE.get((answer.status, answer.type)) or _judge_status(answer.status)
+    return BY_TYPE.get((answer.status, answer.type)) or _judge_status(answer.status, answer.type)
 
 
 def _judge_success(answer: Answer, alias: str) -> Judgement:
@@ -104,7 +119,9 @@ def _judge_success(answer: Answer, alias: str) -> Judgement:
     return Verdict.LIKELY, "answered"
 
 
-def _judge_status(status: int) -> Judgement:
+def _judge_status(status: int, type_: str) -> Judgement:
+    if type_ == UPSTREAM and status in REFUSED_AS_SUCH:
+        return Verdict.REJECTED, "the upstream refused the request"
     if status in BY_STATUS:
         return BY_STATUS[status]
     if status >= 500:  # noqa: PLR2004 - HTTP's own boundary
@@ -112,8 +129,8 @@ def _judge_status(status: int) -> Judgement:
     return Verdict.INCONCLUSIVE, "the gateway refused the request"
 
 
-def evidence(answer: Answer, *, alias: str, at: datetime) -> Evidence:
-    """Turn *answer* into evidence."""
+def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False) -> Evidence:
+    """Turn *answer* into evidence; *guessed* says that nothing names the endpoint that was asked."""
     verdict, reason = judge(answer, alias=alias)
     rejected = verdict is Verdict.REJECTED
     return Evidence(
@@ -123,9 +140,19 @@ def evidence(answer: Answer, *, alias: str, at: datetime) -> Evidence:
         signature=answer.signature,
         gateway=answer.gateway,
         reached=answer.status in HTTP_OK or answer.type in COUNTED,
-        of_upstream=answer.type == "upstream_error" and answer.status not in LIMITS,
+        of_upstream=answer.type == UPSTREAM and answer.status not in LIMITS,
+        of_model=verdict is not Verdict.PROJECTION and (answer.status, answer.type) in OF_MODEL,
+        unfit=_is_unfit(answer, guessed=guessed),
         blames_credential=rejected and (answer.status in CREDENTIAL_STATUSES or answer.code == NO_CREDIT),
     )
+
+
+def _is_unfit(answer: Answer, *, guessed: bool) -> bool:
+    """Tell whether the model may well answer, at another endpoint than the one that was asked."""
+    if answer.status == NOT_OFFERED:
+        return True
+    refused = answer.type == UPSTREAM and answer.status in (*REFUSED_AS_SUCH, 403, 404)
+    return guessed and refused and answer.code != "model_not_found"
 
 
 def skipped(at: datetime) -> Evidence:

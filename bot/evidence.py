@@ -30,7 +30,13 @@ class Evidence(Frozen):
     signature: str = ""
     blames_credential: bool = False
     of_upstream: bool = False
-    """The upstream itself said this of the model: only then can it have been so before as well."""
+    """The upstream itself said this."""
+
+    of_model: bool = False
+    """This is said of the model or of the request, and so need not be the secret's fault."""
+
+    unfit: bool = False
+    """The refusal may be of the endpoint alone: nothing names the one that this model is used at."""
 
     reached: bool = False
     """The gateway took the request as far as the provider key, so that its counters have it."""
@@ -42,6 +48,11 @@ class Evidence(Frozen):
     def passed(self) -> bool:
         """Tell whether the model answered in a way that counts for it."""
         return self.verdict in (Verdict.PROVED, Verdict.LIKELY)
+
+    @property
+    def is_of_model(self) -> bool:
+        """Tell whether this is said of the model or of the request: only then can it have been so before as well."""
+        return self.of_model or (self.of_upstream and not self.blames_credential)
 
     @property
     def skipped(self) -> bool:

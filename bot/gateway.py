@@ -57,6 +57,8 @@ class Probe(Frozen):
 
     endpoint: str
     name: str
+    guessed: bool = False
+    """Neither the settings nor the kind of the model say which endpoint it is used at."""
 
 
 def _chat(name: str, nonce: str) -> dict[str, Any]:
@@ -109,16 +111,16 @@ def probe_for(model: AffectedModel, probes: Mapping[str, str]) -> Probe | None:
     The name is empty for a wildcard alias that the settings name no concrete model for.
     """
     word = probes.get(model.alias) or _concrete(model.alias, probes)
-    default = "embeddings" if model.kind == "embedding" else "chat"
+    endpoint = "embeddings" if model.kind == "embedding" else ""
     name = "" if "*" in model.alias else model.alias
     for part in word.replace(":", " ", 1).split() if word else ():
         if part == "skip":
             return None
         if part in ENDPOINTS:
-            default = part
+            endpoint = part
         else:
             name = part
-    return Probe(endpoint=default, name=name)
+    return Probe(endpoint=endpoint or "chat", name=name, guessed=not endpoint)
 
 
 def _concrete(alias: str, probes: Mapping[str, str]) -> str:
@@ -199,7 +201,7 @@ class Gateways:
         async with self._turn:
             answer = await self._ask(settings, probe, f"rot-{tag}-{secrets.token_hex(4)}")
         calls("gateway", probe.endpoint, answer.status or "no answer")
-        return evidence(answer, alias=under or model.alias, at=self._now())
+        return evidence(answer, alias=under or model.alias, at=self._now(), guessed=probe.guessed)
 
     async def _ask(self, settings: GatewaySettings, probe: Probe, request_id: str) -> Answer:
         path, body = ENDPOINTS[probe.endpoint]

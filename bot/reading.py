@@ -148,8 +148,10 @@ def _reference(value: Any) -> str | None:
 
 
 def _kind(row: Json) -> str:
-    if isinstance(row.get("kind"), str):
-        return str(row["kind"])
+    """Return the kind of a model; one with an `embedding` block embeds, also where it calls itself direct."""
+    said = row.get("kind")
+    if isinstance(said, str):
+        return "embedding" if said == "direct" and isinstance(row.get("embedding"), dict) else said
     return next((kind for kind in ("routing", "ensemble", "semantic", "embedding") if row.get(kind)), "direct")
 
 

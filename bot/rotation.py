@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Self
 
+from bot.blame import fails_alike
 from bot.errors import StopKind, WrongState
 from bot.evidence import Evidence, Verdict
 from bot.frozen import Frozen
@@ -496,12 +497,9 @@ def _verdict_shown(finding: Finding) -> tuple[str, bool, str]:
 
 
 def was_failing_before(finding: Finding) -> bool:
-    """Tell whether a model fails now just as it failed on the old key: not this rotation's doing.
+    """Tell whether a model fails now just as it failed on the old key, and so for its callers as well.
 
-    Only what the upstream says of the model is excused: an answer that never reached it proves nothing either time,
-    and a refused credential is no excuse, the old key may have been refused as well and the new one has to work.
+    One that may answer at another endpoint than it was asked at is not excused: nobody knows whether it fails.
     """
-    before, now = finding.baseline, finding.latest
-    if before is None or now is None or now.passed or now.blames_credential:
-        return False
-    return before.of_upstream and now.of_upstream and before.signature == now.signature
+    latest = finding.latest
+    return fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit

@@ -30,6 +30,11 @@ def family(key: ProviderKey) -> str | None:
     return next((name for name in (BEDROCK, VERTEX, AZURE) if name in words), None)
 
 
+def exchanges_tokens(key: ProviderKey) -> bool:
+    """Tell whether AISIX may trade the secrets of *key* for tokens."""
+    return family(key) in (VERTEX, AZURE)
+
+
 def checked(pasted: str, key: ProviderKey) -> SecretStr:
     """Return the secret as it is to be sent, or raise `BadInput` with a sentence for the field."""
     secret = pasted.strip()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.blame import headline, held_against
 from bot.control_plane import ControlPlane
 from bot.errors import Blocked, KeyturnError, StopKind, Uncertain
 from bot.evidence import Evidence, Verdict
@@ -14,6 +15,7 @@ from bot.people import NOBODY, People
 from bot.plan import AffectedModel, Inventory, ProviderKey, drift, plural, unlisted_environments
 from bot.replica import Served
 from bot.rotation import Finding, Ledger, Rotation, was_failing_before
+from bot.secret import exchanges_tokens
 from bot.status import StatusPages
 from bot.waves import in_play
 
@@ -224,7 +226,11 @@ async def probe_each(rotation: Rotation, models: list[AffectedModel], world: Wor
 
 def noted(rotation: Rotation, seen: Mapping[str, Evidence], now: datetime) -> Rotation:
     """Count what was seen: passes in a row, since when a model fails, and which requests were no callers'."""
-    findings = {id_: counted(rotation.findings.get(id_, Finding()), evidence, now) for id_, evidence in seen.items()}
+    exchanges = exchanges_tokens(rotation.plan.old_key)
+    findings: dict[str, Finding] = {}
+    for id_, evidence in seen.items():
+        finding = rotation.findings.get(id_, Finding())
+        findings[id_] = counted(finding, held_against(finding.baseline, evidence, exchanges=exchanges), now)
     ledgers = dict(rotation.ledgers)
     for model in rotation.plan.models:
         if model.id in seen:
@@ -255,14 +261,15 @@ def waited(rotation: Rotation, world: World) -> timedelta:
 
 
 def refuse_rejected(rotation: Rotation, models: Iterable[AffectedModel]) -> None:
-    """Stop at the first model whose upstream refuses the new secret."""
+    """Stop at the first model that is refused with the new key, and was not with the old one."""
     rejected = [m for m in models if _is_rejected(rotation.finding(m))]
     if rejected:
+        rejected.sort(key=lambda model: not _blames_credential(rotation.finding(model)))
         evidence = rotation.finding(rejected[0]).latest
         assert evidence is not None
         raise Blocked(
             StopKind.REJECTED,
-            "the new secret was refused",
+            headline(evidence),
             f"{rejected[0].label}: {evidence.reason}.",
             resume="project",
             after=rotation,
@@ -272,6 +279,10 @@ def refuse_rejected(rotation: Rotation, models: Iterable[AffectedModel]) -> None
 def _is_rejected(finding: Finding) -> bool:
     latest = finding.latest
     return latest is not None and latest.verdict is Verdict.REJECTED and not was_failing_before(finding)
+
+
+def _blames_credential(finding: Finding) -> bool:
+    return finding.latest is not None and finding.latest.blames_credential
 
 
 async def each(

@@ -8,6 +8,7 @@ has to list it. Where there can be no barrier, each model is waited for, and the
 import time
 from datetime import timedelta
 
+from bot.blame import fails_alike
 from bot.errors import Blocked, StopKind
 from bot.evidence import Evidence, Verdict
 from bot.plan import AffectedModel, plural
@@ -132,7 +133,7 @@ def _asked(barrier: Throwaway, evidence: Evidence, world: World) -> Throwaway:
 
 
 def _has_row(evidence: Evidence) -> bool:
-    return evidence.passed or evidence.of_upstream or evidence.verdict is Verdict.REJECTED
+    return evidence.passed or evidence.of_upstream or evidence.of_model or evidence.verdict is Verdict.REJECTED
 
 
 def _is_barred(barrier: Throwaway) -> bool:
@@ -169,7 +170,8 @@ def _has_projected(finding: Finding) -> bool:
 def _echoes_old_key(finding: Finding) -> bool:
     """Tell whether a refusal may still be that of the key the model was on before: it must not blame the new secret."""
     before, now = finding.baseline, finding.latest
-    return bool(before and now and now.blames_credential and before.signature == now.signature)
+    alike = bool(before and now and now.blames_credential and before.signature == now.signature)
+    return alike and not fails_alike(before, now)
 
 
 # --- the end of the wait ---

@@ -6,10 +6,12 @@ name that was never used before: an answer under it can only come from the repla
 
 from datetime import timedelta
 
+from bot.blame import fails_alike, headline, held_against
 from bot.errors import Blocked, StopKind
-from bot.evidence import Verdict
+from bot.evidence import Evidence, Verdict
 from bot.plan import AffectedModel
-from bot.rotation import UNKNOWN, Finding, Rotation, Throwaway, was_failing_before
+from bot.rotation import UNKNOWN, Finding, Rotation, Throwaway
+from bot.secret import exchanges_tokens
 from bot.steps.common import ELSEWHERE, POLL, Done, Outcome, Wait, World, counted, each, listing, refuse_drift, waited
 from bot.steps.throwaways import (
     BARRED,
@@ -58,10 +60,12 @@ async def _ask(rotation: Rotation, world: World) -> Outcome:
     models = {model.id: model for model in rotation.plan.models}
     open_ones = [t for t in rotation.throwaways if not _is_settled(rotation, t, world)]
     answers: dict[str, Finding] = {}
+    exchanges = exchanges_tokens(rotation.plan.old_key)
 
     async def ask(model: AffectedModel) -> None:
         for throwaway in (t for t in open_ones if t.sample == model.id):
             evidence = await world.gateways.probe(model, rotation.id, under=throwaway.name)
+            evidence = held_against(rotation.finding(model).baseline, evidence, exchanges=exchanges)
             answers[throwaway.name] = counted(throwaway.finding, evidence, world.now())
 
     await each([models[t.sample] for t in open_ones], ask, width=world.limits.concurrency)
@@ -80,9 +84,8 @@ def _is_refused(rotation: Rotation, throwaway: Throwaway) -> bool:
 
 
 def _is_as_before(rotation: Rotation, throwaway: Throwaway) -> bool:
-    """Tell whether the upstream says of the sample on the new key just what it said on the old one."""
-    baseline = rotation.findings.get(throwaway.sample, UNKNOWN).baseline
-    return was_failing_before(throwaway.finding.but(baseline=baseline))
+    """Tell whether the sample fails on the new key just as it did on the old one: that says nothing of the secret."""
+    return fails_alike(rotation.findings.get(throwaway.sample, UNKNOWN).baseline, throwaway.finding.latest)
 
 
 def _decide(rotation: Rotation, world: World) -> Outcome:
@@ -107,6 +110,8 @@ def _result(rotation: Rotation) -> str:
     if any(_is_refused(rotation, t) for t in rotation.throwaways):
         return FAILED
     names = dict.fromkeys(rotation.plan.environments[t.environment] for t in rotation.throwaways if _passed(t))
+    if not names and any(map(_blames_credential, rotation.throwaways)):
+        return FAILED
     if not names:
         return "nothing answers, neither before nor now"
     missed = [name for name in rotation.plan.environments.values() if name not in names]
@@ -132,25 +137,33 @@ async def _end(rotation: Rotation, world: World) -> Outcome:
 
 def _stop(rotation: Rotation) -> Blocked:
     """Say what the rehearsal found; trying again uses names that were never used."""
-    bad = [t for t in rotation.throwaways if _is_refused(rotation, t)] or [
-        t for t in rotation.throwaways if not _passed(t)
-    ]
-    latest = bad[0].finding.latest
+    bad = _bad(rotation)
+    latest = next(filter(_blames_credential, bad), bad[0]).finding.latest
     where = listing(dict.fromkeys(rotation.plan.environments[t.environment] for t in bad))
-    kind, headline, more = _reading(latest.verdict if latest else None)
+    kind, words, more = _reading(latest)
     sentence = f"In the rehearsal in {where}: {latest.reason if latest else 'no answer'}.{more}"
-    return Blocked(kind, headline, sentence, resume="rehearse", after=rotation.but(throwaways=(), rehearsal=None))
+    return Blocked(kind, words, sentence, resume="rehearse", after=rotation.but(throwaways=(), rehearsal=None))
 
 
-def _reading(verdict: Verdict | None) -> tuple[StopKind, str, str]:
+def _bad(rotation: Rotation) -> list[Throwaway]:
+    """Return those that stop the rehearsal, the refused before the unclear; one that fails as before is the last."""
+    refused = [t for t in rotation.throwaways if _is_refused(rotation, t)]
+    unclear = [t for t in rotation.throwaways if not _passed(t) and not _is_as_before(rotation, t)]
+    return refused or unclear or [t for t in rotation.throwaways if not _passed(t)]
+
+
+def _reading(latest: Evidence | None) -> tuple[StopKind, str, str]:
     """Return the kind of stop, its headline, and what else to say."""
-    match verdict:
-        case Verdict.REJECTED:
-            return StopKind.REJECTED, "the new secret was refused", ""
-        case Verdict.PROJECTION:
-            return StopKind.PROJECTION, "the gateway has not taken the change", f" {ELSEWHERE}"
-        case _:
-            return StopKind.UNVERIFIED, "the rehearsal came to no result", ""
+    if latest and (latest.verdict is Verdict.REJECTED or latest.blames_credential):
+        return StopKind.REJECTED, headline(latest), ""
+    if latest and latest.verdict is Verdict.PROJECTION:
+        return StopKind.PROJECTION, "the gateway has not taken the change", f" {ELSEWHERE}"
+    return StopKind.UNVERIFIED, "the rehearsal came to no result", ""
+
+
+def _blames_credential(throwaway: Throwaway) -> bool:
+    latest = throwaway.finding.latest
+    return latest is not None and latest.blames_credential
 
 
 def _passed(throwaway: Throwaway) -> bool:

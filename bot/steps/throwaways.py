@@ -84,7 +84,7 @@ def samples(rotation: Rotation, world: World) -> Iterator[AffectedModel]:
     """Yield the models that a throw-away can stand for: those that are asked, and well before we began."""
     for model in askable_by_name(rotation, world):
         before = rotation.finding(model).baseline
-        if before is None or before.blames_credential or not before.of_upstream:
+        if before is None or before.passed or not before.is_of_model:
             yield model
 
 

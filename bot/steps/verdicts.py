@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bot.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
 from bot.plan import AffectedModel
 from bot.rotation import Finding, Rotation, Throwaway
-from bot.secret import AZURE, VERTEX, family
+from bot.secret import exchanges_tokens
 from bot.steps.common import World, askable, noted, probe_each
 from bot.steps.counting import Sights, look, noticed, rebased, turns
 
@@ -133,7 +133,7 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         replicas_unknown=barrier is None and not view.world.status.says_how_many(model.environment),
         old_token_until=_old_token_until(rotation, finding, view.world),
         others_remain=model.environment in view.moving,
-        hides_tokens=_exchanges(rotation) and not finding.latest.gateway,
+        hides_tokens=exchanges_tokens(rotation.plan.old_key) and not finding.latest.gateway,
     )
 
 
@@ -152,14 +152,9 @@ TOKEN_LIFE = timedelta(minutes=60)
 TOKENS_FOLLOW = (0, 5, 0)
 
 
-def _exchanges(rotation: Rotation) -> bool:
-    """Tell whether the secrets of this key may be exchanged for tokens."""
-    return family(rotation.plan.old_key) in (VERTEX, AZURE)
-
-
 def _old_token_until(rotation: Rotation, finding: Finding, world: World) -> datetime | None:
     """Say until when an old gateway may go on with a token of the old secret, where tokens are what it sends."""
-    if not _exchanges(rotation) or not finding.moved_at or not finding.latest:
+    if not exchanges_tokens(rotation.plan.old_key) or not finding.moved_at or not finding.latest:
         return None
     version = tuple(int(part) for part in finding.latest.gateway.removeprefix("AISIX/").split(".") if part)
     until = finding.moved_at + TOKEN_LIFE

@@ -6,7 +6,7 @@ from bot.errors import StopKind
 from bot.evidence import Verdict
 from bot.plan import Plan, plural
 from bot.policy import Action, acceptable, offered
-from bot.rotation import MEANING, Rotation, State, Track, Void
+from bot.rotation import MEANING, Rotation, State, Track, Void, was_failing_before
 from bot.steps import next_step
 from handlers.views import evidence, watch
 from handlers.views.blocks import code, sentence, when
@@ -308,7 +308,8 @@ def _without_old_key(rotation: Rotation) -> str:
 
 def _rejected(rotation: Rotation) -> str:
     """Tell a refused credential, which fails everything on it, from one model that it does not cover."""
-    seen = [finding.latest for m in rotation.moved if (finding := rotation.finding(m)).latest]
+    known = (rotation.finding(model) for model in rotation.moved)
+    seen = [finding.latest for finding in known if finding.latest and not was_failing_before(finding)]
     if any(answer.blames_credential for answer in seen):
         return "on the refused key: *their callers are failing now*."
     failing = sum(answer.verdict is Verdict.REJECTED for answer in seen)

@@ -23,22 +23,23 @@ async def probe(tenant, model=None, probes=None, **options):
 @pytest.mark.parametrize(
     ("alias", "kind", "probes", "expected"),
     [
-        ("chat", "direct", {}, Probe(endpoint="chat", name="chat")),
+        ("chat", "direct", {}, Probe(endpoint="chat", name="chat", guessed=True)),
         ("emb", "embedding", {}, Probe(endpoint="embeddings", name="emb")),
         ("chat", "direct", {"chat": "responses"}, Probe(endpoint="responses", name="chat")),
-        ("chat", "direct", {"other": "responses"}, Probe(endpoint="chat", name="chat")),
+        ("chat", "direct", {"other": "responses"}, Probe(endpoint="chat", name="chat", guessed=True)),
         ("emb", "embedding", {"emb": "chat"}, Probe(endpoint="chat", name="emb")),
         ("chat", "direct", {"chat": "skip"}, None),
         ("openai/*", "direct", {"openai/*": "skip"}, None),
-        ("openai/*", "direct", {}, Probe(endpoint="chat", name="")),
-        ("openai/*", "direct", {"openai/*": "openai/gpt-4o"}, Probe(endpoint="chat", name="openai/gpt-4o")),
+        ("chat", "direct", {"chat": "chat"}, Probe(endpoint="chat", name="chat")),
+        ("openai/*", "direct", {}, Probe(endpoint="chat", name="", guessed=True)),
+        ("openai/*", "direct", {"openai/*": "openai/g"}, Probe(endpoint="chat", name="openai/g", guessed=True)),
         ("openai/*", "direct", {"openai/*": "embeddings"}, Probe(endpoint="embeddings", name="")),
         ("openai/*", "direct", {"openai/*": "rerank openai/r"}, Probe(endpoint="rerank", name="openai/r")),
         ("openai/*", "direct", {"openai/*": "rerank:openai/r"}, Probe(endpoint="rerank", name="openai/r")),
         ("openai/*", "direct", {"openai/*": "openai/r rerank"}, Probe(endpoint="rerank", name="openai/r")),
         ("openai/*", "direct", {"openai/gpt-4o": "chat"}, Probe(endpoint="chat", name="openai/gpt-4o")),
         ("openai/*", "embedding", {"openai/e": "embeddings"}, Probe(endpoint="embeddings", name="openai/e")),
-        ("openai/*", "direct", {"anthropic/x": "chat"}, Probe(endpoint="chat", name="")),
+        ("openai/*", "direct", {"anthropic/x": "chat"}, Probe(endpoint="chat", name="", guessed=True)),
     ],
 )
 def test_each_model_is_asked_where_it_can_answer(alias, kind, probes, expected):
@@ -162,12 +163,12 @@ async def test_a_secret_that_the_upstream_refuses_blames_the_credential(tenant):
     assert tenant.key.secret[:6] not in found.model_dump_json()
 
 
-async def test_a_refused_token_exchange_blames_the_credential_although_it_looks_like_a_fault(tenant):
+async def test_a_refused_token_exchange_blames_nobody_until_it_is_held_against_the_baseline(tenant):
     key = tenant.aisix.add_key("vertex", provider="google-vertex", secret=VERTEX)
     tenant.aisix.upstream.refuse(VERTEX)
     found = await probe(tenant, tenant.aisix.add_model("production", "subject", key=key))
 
-    assert (found.verdict, found.blames_credential, found.signature) == (Verdict.REJECTED, True, "500 config_error")
+    assert (found.verdict, found.blames_credential, found.signature) == (Verdict.REJECTED, False, "500 config_error")
 
 
 async def test_an_unknown_provider_key_is_a_change_that_has_not_come(tenant):

@@ -176,6 +176,10 @@ def test_a_model_refers_to_its_key_however_it_is_written(row, reference):
         ({"ensemble": {"panel": [{}]}}, "ensemble"),
         ({"embedding": {"dimensions": 3}}, "embedding"),
         ({"embedding": None}, "direct"),
+        ({"kind": "direct", "embedding": {"dimensions": 3}}, "embedding"),
+        ({"kind": "direct", "embedding": {}}, "embedding"),
+        ({"kind": "direct", "embedding": None}, "direct"),
+        ({"kind": "routing", "embedding": {"dimensions": 3}}, "routing"),
         ({}, "direct"),
     ],
 )

@@ -136,7 +136,7 @@ async def test_what_joined_the_plan_after_the_rehearsal_is_rehearsed_before_it_i
         await stage.give(card)
         await stage.says(card, "stopped: someone changed something meanwhile")
         await stage.press("Try again", card)
-        await stage.says(card, "stopped: the new secret was refused")
+        await stage.says(card, "stopped: the new account lacks a model")
 
         assert [c for c in moves(stage) if made[0].id in c.path] == []
 

@@ -222,7 +222,7 @@ async def test_g9_what_is_not_allowed_any_more_cannot_go_back_and_that_is_said_u
         old, development = stage.key_named(KEY), stage.aisix.environment("development").id
         async with asked(stage, "chat-small"):
             stage.aisix.faults.before("PATCH", f"{development}/models/", lambda: take_chat_away(stage))
-            card = await run_into(stage, "stopped: the new secret was refused")
+            card = await run_into(stage, "stopped: the new account lacks a model")
             assert moves(stage) == ["production", "development"]
 
             await stage.press("Roll back", card)
@@ -407,7 +407,7 @@ async def test_a_new_account_that_lacks_the_concrete_name_is_caught_before_the_w
     async with wildcard(redis_url, probes) as stage, stage.bot(), asked(stage, f"openai/{SMALL}"):
         stage.aisix.upstream.models_for(NEW_SECRET, {CHAT})
 
-        card = await run_into(stage, "stopped: the new secret was refused")
+        card = await run_into(stage, "stopped: the new account lacks a model")
 
         assert "the upstream does not offer this model to the credential" in card.plain
         assert moves(stage) == []
@@ -452,7 +452,7 @@ async def test_g3_a_missing_embedding_model_is_caught_in_the_rehearsal_though_ch
     async with semantic(redis_url) as stage, asked(stage, "support", embeddings=("embedder",)):
         stage.aisix.upstream.models_for(NEW_SECRET, {CHAT})
 
-        card = await run_into(stage, "stopped: the new secret was refused")
+        card = await run_into(stage, "stopped: the new account lacks a model")
 
         assert "the upstream does not offer this model to the credential" in card.plain
         assert moves(stage) == []
@@ -463,7 +463,7 @@ async def test_g3_where_nothing_can_be_rehearsed_it_is_caught_while_the_router_s
     async with semantic(redis_url, model_create=False) as stage, asked(stage, "support", "other-chat"):
         stage.aisix.upstream.models_for(NEW_SECRET, {CHAT})
 
-        card = await run_into(stage, "stopped: the new secret was refused")
+        card = await run_into(stage, "stopped: the new account lacks a model")
 
         assert await verdicts(stage) == {"embedder in production": Verdict.REJECTED}
         assert nothing_is_deleted(stage, card)
@@ -520,7 +520,7 @@ async def test_g4_a_panel_member_that_min_responses_would_hide_is_caught_in_the_
     async with council(redis_url) as stage, asked(stage, "council", "panel-1", "panel-2", "judge"):
         stage.aisix.upstream.models_for(NEW_SECRET, {CHAT, "gpt-4.1"})
 
-        card = await run_into(stage, "stopped: the new secret was refused")
+        card = await run_into(stage, "stopped: the new account lacks a model")
 
         assert moves(stage) == []
         assert nothing_is_deleted(stage, card)
@@ -530,7 +530,7 @@ async def test_g4_a_panel_member_that_min_responses_hides_is_caught_by_its_own_p
     async with council(redis_url, model_create=False) as stage, asked(stage, "council", "panel-1", "judge"):
         stage.aisix.upstream.models_for(NEW_SECRET, {CHAT, "gpt-4.1"})
 
-        card = await run_into(stage, "stopped: the new secret was refused")
+        card = await run_into(stage, "stopped: the new account lacks a model")
 
         assert (await verdicts(stage))["panel-2 in production"] is Verdict.REJECTED
         assert nothing_is_deleted(stage, card)
@@ -543,7 +543,7 @@ async def test_g4_a_judge_that_the_new_account_lacks_is_caught_although_the_whol
     async with council(redis_url) as stage, asked(stage, "council"):
         stage.aisix.upstream.models_for(NEW_SECRET, {"gpt-4.1", "o3"})
 
-        card = await run_into(stage, "stopped: the new secret was refused")
+        card = await run_into(stage, "stopped: the new account lacks a model")
 
         assert moves(stage) == []
         assert nothing_is_deleted(stage, card)

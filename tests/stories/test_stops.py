@@ -43,7 +43,7 @@ async def test_where_no_model_can_be_created_a_wrong_secret_stops_the_rotation_a
 async def test_a_secret_of_an_account_without_the_model_is_caught_in_the_rehearsal(stage: Stage) -> None:
     stage.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o"})
 
-    card = await stopped(stage, "stopped: the new secret was refused")
+    card = await stopped(stage, "stopped: the new account lacks a model")
 
     assert "the upstream does not offer this model to the credential" in card.plain
     assert "No model has been moved" in card.plain

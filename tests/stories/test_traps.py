@@ -204,7 +204,7 @@ async def test_g2_and_g8_the_cooldown_of_a_router_does_not_hide_that_a_model_is_
     async with trap(redis_url, model_create=False) as stage:
         stage.aisix.upstream.models_for(NEW_SECRET, {"text-embedding-3-small"})
 
-        card = await run_into(stage, "stopped: the new secret was refused")
+        card = await run_into(stage, "stopped: the new account lacks a model")
 
         assert (await verdicts(stage))[CHAT] is Verdict.REJECTED
         assert nothing_is_deleted(stage, card)
@@ -243,7 +243,7 @@ async def test_g3_a_semantic_router_that_takes_its_default_route_hides_a_dead_em
             "production", "support", kind="semantic", embedding_model=_embedding(stage), routes=[chat], default=chat
         )
 
-        card = await run_into(stage, "stopped: the new secret was refused")
+        card = await run_into(stage, "stopped: the new account lacks a model")
 
         assert "the upstream does not offer this model to the credential" in card.plain
         assert "No model has been moved; callers notice nothing." in card.plain
@@ -260,7 +260,7 @@ async def test_g4_an_ensemble_that_needs_one_answer_hides_a_panel_model_that_fai
             "production", "council", kind="ensemble", panel=[other, panel], judge=other, min_responses=1
         )
 
-        card = await run_into(stage, "stopped: the new secret was refused")
+        card = await run_into(stage, "stopped: the new account lacks a model")
 
         assert "the upstream does not offer this model to the credential" in card.plain
         assert nothing_is_deleted(stage, card)
