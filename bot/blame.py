@@ -44,10 +44,16 @@ def _incomparable(now: Evidence) -> Evidence:
     return now.but(verdict=Verdict.INCONCLUSIVE, reason=f"{now.reason}; nobody knows how it answered on the old key")
 
 
+REFUSED, LACKING, UNFIT = HEADLINES = (
+    "the new secret was refused",
+    "the new account lacks a model",
+    "a model does not work with the new key",
+)
+"""What completes "stopped: …" for a rejected model."""
+
+
 def headline(refusal: Evidence) -> str:
-    """Complete "stopped: …" for a rejected model: only a refusal of the credential is called one."""
+    """Return the words for a rejected model: only a refusal of the credential is called one."""
     if refusal.blames_credential:
-        return "the new secret was refused"
-    if refusal.signature.startswith("404"):
-        return "the new account lacks a model"
-    return "a model does not work with the new key"
+        return REFUSED
+    return LACKING if refusal.signature.startswith("404") else UNFIT

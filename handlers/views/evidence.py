@@ -10,7 +10,7 @@ from handlers.views import watch
 from handlers.views.blocks import code, duration, when
 
 LEGEND: Mapping[str, str] = {
-    "rejected": "refused with the new secret",
+    "rejected": "refused on the new key",
     "invalid": "answered, but not in a way that says anything for the new secret",
     "projection": "the gateway does not have the change",
     "inconclusive": "says nothing about the new secret, for or against",

@@ -51,6 +51,20 @@ def check_offers(adapter: str, endpoint: str) -> None:
         raise GatewayError(501, "not_implemented", f"{adapter} does not offer {endpoint}")
 
 
+PUBLISHERS = {
+    "bedrock": ("anthropic.", "meta.", "mistral.", "amazon.", "cohere.", "ai21."),
+    "vertex": ("gemini-", "claude-", "meta/llama", "llama", "mistral-", "jamba-"),
+}
+"""What the names of an adapter's chat models begin with, where the adapter has to know who made them."""
+
+
+def check_publisher(adapter: str, endpoint: str, model: str) -> None:
+    """Refuse a chat with a model whose maker is unknown: the words are those of a refused token exchange."""
+    known = PUBLISHERS.get(adapter)
+    if known and endpoint in ("chat", "messages") and not model.startswith(known):
+        raise GatewayError(500, "config_error", f'{adapter} publisher unknown for model id "{model}"')
+
+
 def needs_exchange(adapter: str, secret: str) -> bool:
     """Whether *secret* has to be exchanged for a token first; refuses one that is malformed."""
     match adapter:

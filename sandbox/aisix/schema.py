@@ -83,9 +83,11 @@ ENSEMBLE = {
     "timeout_ms": int,
 }
 
+EMBEDDING = {"embedding": {"dimensions": int, "normalize": bool}}
+
 MODEL = {
-    "direct": DIRECT,
-    "embedding": DIRECT | {"embedding": {"dimensions": int, "normalize": bool}},
+    "direct": DIRECT | EMBEDDING,
+    "embedding": DIRECT | EMBEDDING,
     "routing": COMMON | {"routing": ROUTING},
     "semantic": COMMON | {"semantic": SEMANTIC},
     "ensemble": COMMON | {"ensemble": ENSEMBLE},

@@ -166,7 +166,7 @@ async def test_a_secret_that_the_upstream_refuses_blames_the_credential(tenant):
 async def test_a_refused_token_exchange_blames_nobody_until_it_is_held_against_the_baseline(tenant):
     key = tenant.aisix.add_key("vertex", provider="google-vertex", secret=VERTEX)
     tenant.aisix.upstream.refuse(VERTEX)
-    found = await probe(tenant, tenant.aisix.add_model("production", "subject", key=key))
+    found = await probe(tenant, tenant.aisix.add_model("production", "subject", key=key, upstream="gemini-3"))
 
     assert (found.verdict, found.blames_credential, found.signature) == (Verdict.REJECTED, False, "500 config_error")
 

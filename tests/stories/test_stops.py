@@ -259,8 +259,10 @@ async def test_a_model_that_failed_before_is_not_blamed_on_the_rotation(stage: S
     await stage.thread_says(card, "legacy-chat did not before we began")
 
 
-async def test_a_secret_that_also_fails_where_the_old_one_failed_is_still_refused(stage: Stage) -> None:
-    stage.aisix.upstream.refuse("sk-old-0123456789abcdef")
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_secret_that_also_fails_where_the_old_one_failed_is_still_refused(stage: Stage, status: int) -> None:
+    stage.aisix.upstream.refuse("sk-old-0123456789abcdef", status)
+    stage.aisix.upstream.refuse(WRONG_SECRET, status)
     card = await stopped(stage, "stopped: the new secret was refused", WRONG_SECRET)
 
     assert "Delete old key" not in card.buttons

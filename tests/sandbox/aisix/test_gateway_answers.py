@@ -15,7 +15,18 @@ def model_on(tenant, provider, secret, *, good=True, **settings):
     key = tenant.aisix.add_key(f"{provider} key", provider=provider, secret=secret, **settings)
     if not good:
         tenant.aisix.upstream.refuse(secret)
-    return tenant.aisix.add_model("production", "subject", key=key)
+    upstream = {"amazon-bedrock": "amazon.nova-2", "google-vertex": "gemini-3"}.get(provider, "gpt-4o")
+    return tenant.aisix.add_model("production", "subject", key=key, upstream=upstream)
+
+
+@pytest.mark.parametrize(("provider", "secret"), [("amazon-bedrock", "plain"), ("google-vertex", "plain")])
+async def test_a_model_whose_maker_is_unknown_is_refused_before_the_secret_is_looked_at(tenant, provider, secret):
+    model_on(tenant, provider, secret)
+    key = next(key for key in tenant.aisix.provider_keys.values() if key.secret == secret)
+    tenant.aisix.add_model("production", "strange", key=key, upstream="gpt-4o")
+
+    assert await tenant.failure("strange") == (500, "config_error", None)
+    assert await tenant.failure("subject") == (401, "authentication_error", None)
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ async def test_an_old_gateway_uses_a_minted_token_on_with_the_new_key(tenant):
     tenant.aisix.switches.token_cache_bug = True
     old, new = (json.dumps({"project": p, "region": "eu", "service_account_json": {}}) for p in ("old", "new"))
     old_key, new_key = (tenant.aisix.add_key(s, provider="google-vertex", secret=s) for s in (old, new))
-    model = add(tenant, "gemini", "direct", key=old_key)
+    model = add(tenant, "gemini", "direct", key=old_key, upstream="gemini-3")
     await tenant.ask("gemini")
     tenant.aisix.upstream.refuse(new)
     tenant.aisix.edit(model, key=new_key, settled=True)
