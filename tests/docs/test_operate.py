@@ -121,10 +121,9 @@ def test_the_runbook_has_every_stop_of_the_program_and_no_other() -> None:
 def test_every_stop_is_held_by_a_call_that_this_test_can_read() -> None:
     unread = [ast.unparse(call) for call in calls("Blocked") if not _is_said(call.args[1])]
 
-    assert sorted(unread) == [
-        "Blocked(StopKind.REJECTED, headline(evidence), f'{rejected[0].label}: {evidence.reason}.', resume='project', "
-        "after=rotation)",
-        "Blocked(kind, words, sentence, resume='rehearse', after=rotation.but(throwaways=(), rehearsal=None))",
+    assert [re.sub(r", (resume|after)=.*", "", call) for call in sorted(unread)] == [
+        "Blocked(StopKind.REJECTED, headline(evidence), f'{rejected[0].label}: {evidence.reason}.'",
+        "Blocked(kind, words, sentence",
     ]
 
 
