@@ -15,15 +15,17 @@ from bot.client import ANSWER_MOST, PARTS, TooLong, http_client, read
 from bot.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.metrics import calls
 from bot.outside import Unreadable, decoded
-from bot.paging import Next, next_page, rows
+from bot.paging import Answer, NotAList, ShortList, whole_list
 from bot.plan import Inventory, Model, PassthroughRoute, ProviderKey
 from bot.reading import Json
 from bot.trust import UNTRUSTED, is_untrusted
 from bot.waiting import retry_after
 
-MOST_PAGES = 1000
 MALFORMED = frozenset({400, 422})
 NOT_OFFERED = frozenset({404, 405, 501})
+NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
+"""What is answered to a page beyond the last, or to a way of asking that a list does not know."""
+
 REFUSALS = {
     400: "AISIX refused the request as malformed (400).",
     401: "AISIX does not accept the admin token (401): check AISIX_ADMIN_TOKEN.",
@@ -58,6 +60,8 @@ class ControlPlane:
         self._attempts = attempts
         self._creates_for = grace - PARTS * timeout
         self._most = most
+        self._useless: dict[str, set[str]] = {}
+        """By path, the ways of asking for more that its list does not understand."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -127,9 +131,9 @@ class ControlPlane:
 
     async def _create(self, body: Json, secret: SecretStr) -> str | None:
         answer = await self._creating("/provider_keys", {**body, "api_key": secret.get_secret_value()})
-        return reading.identity(reading.single(answer))
+        return reading.identity(reading.single(answer.body))
 
-    async def _creating(self, path: str, body: Json) -> Any:
+    async def _creating(self, path: str, body: Json) -> Answer:
         """Send a creation: again only where it certainly had no effect, and so that it is over within the grace.
 
         After that it is taken not to have happened, and somebody may ask for another.
@@ -181,35 +185,22 @@ class ControlPlane:
 
     async def _list(self, path: str, attempts: int | None = None) -> list[Json]:
         """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""
-        found: dict[str, Json] = {}
-        asked = Next({})
-        for page in range(1, MOST_PAGES):
-            body = await self._page(path, asked, attempts)
-            batch = _identified(body, path)
-            fresh = batch.keys() - found.keys()
-            if not fresh and not asked.sure and "page" in asked.query:  # the other way of asking for more
-                asked = Next({"offset": len(found)}, sure=False)
-                batch = _identified(await self._page(path, asked, attempts), path)
-                fresh = batch.keys() - found.keys()
-            found |= batch
-            ahead = next_page(body, page=page, batch=len(batch), seen=len(found))
-            if ahead is None or not (fresh or ahead.sure):
-                return list(found.values())
-            if not fresh:
-                break
-            asked = ahead
-        raise Uncertain(f"AISIX does not let me read {_named(path)} to its end.")
-
-    async def _page(self, path: str, page: Next, attempts: int | None) -> Any:
-        """Read one page; one that is only suspected may be refused, but not left unanswered."""
+        useless = self._useless.setdefault(path, set())
         try:
-            return await self._again("GET", path, query=page.query, attempts=attempts)
-        except Uncertain:
-            raise
-        except ApiError:
-            if page.sure:
+            return await whole_list(lambda query: self._page(path, query, attempts), useless)
+        except NotAList:
+            raise Uncertain(f"AISIX answered {_named(path)} with something that is no list.") from None
+        except ShortList:
+            raise Uncertain(f"AISIX does not let me read {_named(path)} to its end.") from None
+
+    async def _page(self, path: str, query: Json, attempts: int | None) -> Answer | None:
+        """Read one page; a further one may be refused, but not left unanswered."""
+        try:
+            return await self._again("GET", path, query=query, attempts=attempts)
+        except ApiError as error:
+            if not query or error.status not in NO_SUCH_PAGE:
                 raise
-            return []
+            return None
 
     async def _for_information(self, path: str) -> list[Json]:
         """Read a list that only adds to what the card says: where it is not to be had, it says less."""
@@ -232,7 +223,7 @@ class ControlPlane:
         body: Json | None = None,
         query: Json | None = None,
         attempts: int | None = None,
-    ) -> Any:
+    ) -> Answer:
         """Send what is safe to repeat, up to the set number of times; `Retry-After` is honoured."""
         tries = attempts or self._attempts
         async for attempt in stamina.retry_context(on=_wait_for, attempts=tries, timeout=None):
@@ -240,12 +231,12 @@ class ControlPlane:
                 return await self._once(method, path, body, query)
         raise AssertionError("stamina always returns or raises")
 
-    async def _once(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Any:
+    async def _once(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Answer:
         """Send once; the body of an answer never gets into an error, it could repeat a secret."""
         async with self._turn:
             response = await self._exchange(method, path, body, query)
         calls("control_plane", method, response.status_code)
-        return _decipher(response, method, path)
+        return Answer(_decipher(response, method, path), response.headers)
 
     async def _exchange(self, method: str, path: str, body: Json | None, query: Json | None) -> httpx.Response:
         try:
@@ -298,25 +289,13 @@ def _decipher(response: httpx.Response, method: str, path: str) -> Any:
     raise ApiError(REFUSALS.get(status, f"AISIX refused the request ({status})."), status)
 
 
-def _identified(body: Any, path: str) -> dict[str, Json]:
-    """Return the rows of a list by their ids."""
-    listed = rows(body)
-    if listed is None:
-        raise Uncertain(f"AISIX answered {_named(path)} with something that is no list.")
-    return {str(row.get("id") or row.get("uuid") or row.get("model_id") or row): row for row in listed}
-
-
 def _content(response: httpx.Response, method: str, path: str) -> Any:
     try:
-        body = decoded(response.content) if response.content.strip() else {}
+        return decoded(response.content) if response.content.strip() else {}
     except Unreadable:
         if method == "GET":
             raise Uncertain(f"AISIX answered {_named(path)} with something that is not JSON.") from None
         return {}  # done, says the status; what was done is read back anyway
-    link = response.links.get("next", {}).get("url")
-    if not link or not isinstance(body, list | dict):
-        return body
-    return {"data": body, "next": link} if isinstance(body, list) else {"next": link, **body}
 
 
 LONGEST_WAIT = 20.0

@@ -332,19 +332,20 @@ async def test_a_list_is_asked_for_again_and_only_so_often(tenant, fault):
     getattr(tenant.aisix.faults, fault)("GET", "/provider_keys", times=2, **options)
     client = await tenant.control_plane(attempts=3)
     assert len(await client.keys()) == 1
-    assert len(tenant.calls("GET", "/provider_keys")) == 3
+    asked = len(tenant.calls("GET", "/provider_keys"))
+    assert asked == 3 + 2, "two that failed, the list, and two ways to ask for more of it"
 
     getattr(tenant.aisix.faults, fault)("GET", "/provider_keys", times=None, **options)
     with pytest.raises(Uncertain):
         await client.keys()
-    assert len(tenant.calls("GET", "/provider_keys")) == 6
+    assert len(tenant.calls("GET", "/provider_keys")) == asked + 3
 
 
 async def test_a_wait_that_the_server_asks_for_is_waited(tenant):
     tenant.aisix.faults.rate_limit("GET", "/provider_keys", retry_after=0.3)
     with stamina.set_testing(False):
         await (await tenant.control_plane()).keys()
-    first, second = tenant.calls("GET", "/provider_keys")
+    first, second = tenant.calls("GET", "/provider_keys")[:2]
 
     assert second.at - first.at >= 0.29
 
@@ -492,7 +493,7 @@ async def test_a_server_that_ignores_the_page_is_soon_believed():
 
     async with serving(same) as client:
         assert len(await client.keys()) == 50
-    assert len(asked) <= 3
+    assert asked == ["", "page=2", "offset=50"]
 
 
 async def test_a_list_that_does_not_come_to_its_end_is_not_believed():

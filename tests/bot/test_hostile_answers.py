@@ -20,7 +20,7 @@ from bot.control_plane import ControlPlane, address
 from bot.errors import ApiError, KeyturnError, Uncertain
 from bot.gateway import Gateways, GatewaySettings, read_answer
 from bot.outside import DEEPEST, Unreadable, decoded, sendable
-from bot.paging import next_page, rows
+from bot.paging import Answer, Signs, rows
 from bot.plan import Inventory, make_plan
 from bot.replica import Keys, is_foreign, read_config, read_counters, read_models
 from bot.rotation import Rotation, State
@@ -229,7 +229,8 @@ def test_no_shape_of_json_trips_whoever_reads_it(many: int, tried: Tried) -> Non
         reading.budgeted_keys([row])
         reading.mentions(row, frozenset({"pk_old"}))
         rows(value)
-        next_page(value, page=1, batch=10, seen=10)
+        signs = Signs(Answer(value, {"X-Pagination": header, "Link": header}))
+        signs.told(), signs.is_more(1, 10), signs.is_last(1, 10, 10), signs.following(1, 10)
         read_config(value, ("m1",))
         read_models(value, "keyturn-")
         is_foreign(value, [affected()])
