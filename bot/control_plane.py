@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -76,8 +76,8 @@ class ControlPlane:
         )
         read = [reading.environment(row) for row in environments]
         found = [key for row in keys if (key := reading.provider_key(row)).id]  # without an id it cannot be worked on
-        ids = frozenset(key.id for key in found)
-        parts = await asyncio.gather(*(self._environment(e.id, ids) for e in read))
+        names = reading.KeyNames(found)
+        parts = await asyncio.gather(*(self._environment(e.id, names) for e in read))
         routes = [routes for _, routes in parts if routes is not None]
         return Inventory(
             environments=tuple(read),
@@ -85,21 +85,23 @@ class ControlPlane:
             models=tuple(model for models, _ in parts for model in models),
             routes=tuple(route for some in routes for route in some),
             has_routes=bool(routes),
-            budgeted_keys=reading.budgeted_keys(budgets),
+            budgeted_keys=tuple(filter(None, map(names.resolved, reading.budgeted_keys(budgets)))),
             made_at=reading.made_at(keys),
         )
 
-    async def _environment(self, env: str, ids: frozenset[str]) -> tuple[list[Model], list[PassthroughRoute] | None]:
+    async def _environment(
+        self, env: str, names: reading.KeyNames
+    ) -> tuple[list[Model], list[PassthroughRoute] | None]:
         models, policies, routes = await asyncio.gather(
             self._list(address("environments", env, "models")),
             self._for_information(address("environments", env, "cache_policies")),
             self._optional(address("environments", env, "passthrough_routes")),
         )
-        read = [reading.model(row, env).but(mentions=reading.mentions(row, ids)) for row in models]
-        read += [reading.cache_policy(row, env).but(mentions=reading.mentions(row, ids)) for row in policies]
+        read = [_referring(reading.model(row, env), row, names) for row in models]
+        read += [_referring(reading.cache_policy(row, env), row, names) for row in policies]
         if routes is None:
             return read, None
-        return read, [reading.passthrough_route(row, env).but(mentions=reading.mentions(row, ids)) for row in routes]
+        return read, [_referring(reading.passthrough_route(row, env), row, names) for row in routes]
 
     async def models(self, environments: Iterable[str]) -> tuple[Model, ...]:
         """List the models of *environments*, and nothing else that may refer to a key."""
@@ -256,6 +258,14 @@ class ControlPlane:
         except (httpx.TransportError, httpx.DecodingError):
             calls("control_plane", method, "broken")
             raise Uncertain("AISIX broke off its answer.") from None
+
+
+Thing = TypeVar("Thing", Model, PassthroughRoute)
+
+
+def _referring(thing: Thing, row: Json, names: reading.KeyNames) -> Thing:
+    """Return what was read of *row* with every provider key that it refers to."""
+    return thing.but(provider_key=names.resolved(thing.provider_key), mentions=names.mentioned(row))
 
 
 def address(*parts: str) -> str:

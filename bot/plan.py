@@ -28,10 +28,14 @@ class ProviderKey(Frozen):
         return str(self.settings.get("adapter") or "")
 
     def is_used_by(self, thing: "Model | PassthroughRoute") -> bool:
-        """Tell whether a model or route is on this key; one that names its key in an unknown way may be."""
-        if thing.provider_key is not None:
+        """Tell whether this is the own key of a model or route, also where it names a single key in an unknown way."""
+        if thing.provider_key is not None or thing.is_virtual:
             return self.is_meant_by(thing.provider_key)
-        return self.id in thing.mentions
+        return thing.mentions == (self.id,)
+
+    def is_referred_to_by(self, thing: "Model | PassthroughRoute") -> bool:
+        """Tell whether a model or route names this key anywhere, as its own or in another place."""
+        return self.is_meant_by(thing.provider_key) or self.id in thing.mentions
 
     def is_meant_by(self, reference: str | None) -> bool:
         """Tell whether *reference* (an id, or a name: tenants differ) points at this key."""
@@ -43,6 +47,10 @@ class Environment(Frozen):
 
     id: str
     name: str
+
+
+CACHE_POLICY = "semantic cache policy"
+VIRTUAL = frozenset({"routing", "ensemble", "semantic", CACHE_POLICY})
 
 
 class Model(Frozen):
@@ -63,6 +71,11 @@ class Model(Frozen):
     settings: dict[str, Any] = {}
     """Every field that is neither made by the server nor names the model or its key: what a clone is made of."""
 
+    @property
+    def is_virtual(self) -> bool:
+        """Tell whether it reaches its upstreams through other models, so that it has no provider key of its own."""
+        return self.kind in VIRTUAL
+
 
 class PassthroughRoute(Frozen):
     """A route that injects a provider key's credential without a model."""
@@ -72,6 +85,11 @@ class PassthroughRoute(Frozen):
     name: str
     provider_key: str | None = None
     mentions: tuple[str, ...] = ()
+
+    @property
+    def is_virtual(self) -> bool:
+        """Tell that it has a provider key of its own."""
+        return False
 
 
 class Inventory(Frozen):
@@ -265,8 +283,27 @@ def warnings(plan: Plan, inventory: Inventory) -> Iterable[str]:
             f"The passthrough route {route} holds this key. I do not move routes: "
             "point it at the replacement yourself before the old key can be deleted."
         )
+    yield from _referring_elsewhere(plan.old_key, inventory)
     if any(plan.old_key.is_meant_by(reference) for reference in inventory.budgeted_keys):
         yield "A budget is set on this key. It does not follow: set one on the replacement."
+
+
+MOST_NAMED = 5
+
+
+def _referring_elsewhere(key: ProviderKey, inventory: Inventory) -> Iterable[str]:
+    """Warn of what names the key in another place than its own provider key: to move it leaves that as it is."""
+    others = inventory.but(
+        models=tuple(model for model in inventory.models if not key.is_used_by(model)),
+        routes=tuple(route for route in inventory.routes if not key.is_used_by(route)),
+    )
+    named = users_of(others, key)
+    if named:
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        yield (
+            f"This key also stands in places that Keyturn can't change: {', '.join(named[:MOST_NAMED])}{more}. "
+            "Change them in AISIX: the old key is not deleted while anything names it."
+        )
 
 
 def count(plan: Plan, environment: str) -> str:
@@ -333,13 +370,11 @@ def _estranged(plan: Plan, inventory: Inventory, ours: Iterable[str]) -> Iterabl
 def users_of(inventory: Inventory, key: ProviderKey) -> tuple[str, ...]:
     """Name every model and passthrough route, in any environment, that refers to *key*."""
     name = inventory.environment_name
-    models = (f"`{m.alias}` in {name(m.environment)}" for m in inventory.models if _refers(m, key))
-    routes = (f"passthrough route `{r.name}` in {name(r.environment)}" for r in inventory.routes if _refers(r, key))
+    models = (f"`{m.alias}` in {name(m.environment)}" for m in inventory.models if key.is_referred_to_by(m))
+    routes = (
+        f"passthrough route `{r.name}` in {name(r.environment)}" for r in inventory.routes if key.is_referred_to_by(r)
+    )
     return (*models, *routes)
-
-
-def _refers(thing: Model | PassthroughRoute, key: ProviderKey) -> bool:
-    return key.is_meant_by(thing.provider_key) or key.id in thing.mentions
 
 
 def unlisted_environments(plan: Plan, inventory: Inventory, gateways: Iterable[str]) -> tuple[str, ...]:

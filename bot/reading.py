@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
-from bot.plan import Environment, Model, PassthroughRoute, ProviderKey
+from bot.lookup import plain
+from bot.plan import CACHE_POLICY, Environment, Model, PassthroughRoute, ProviderKey
 
 Json = dict[str, Any]
 
@@ -17,7 +19,7 @@ def single(body: Any) -> Json:
         return {}
     if isinstance(body.get("id"), str):
         return body
-    for name in ("data", "item", "result", "provider_key", "model"):
+    for name in ("data", "item", "result", "value", "payload", "provider_key", "model"):
         if isinstance(body.get(name), dict):
             return single(body[name])
     return body
@@ -29,17 +31,88 @@ def identity(row: Json) -> str | None:
     return None if found is None else str(found)
 
 
-def mentions(row: Json, ids: frozenset[str]) -> tuple[str, ...]:
-    """Return those of *ids* that stand anywhere in a row, at any depth and under any name: a reference all the same."""
-    return tuple(sorted(ids & set(_strings(row))))
+class KeyNames:
+    """The ids and names of the provider keys, as they may stand in a row."""
+
+    def __init__(self, keys: Iterable[ProviderKey]) -> None:
+        held = tuple(keys)
+        self.exact = {name for key in held for name in (key.id, key.display_name)}
+        self.ids: dict[str, set[str]] = {}
+        self.names: dict[str, set[str]] = {}
+        for key in held:
+            self.ids.setdefault(plain(key.id), set()).add(key.id)
+            self.names.setdefault(plain(key.display_name), set()).add(key.id)
+
+    def mentioned(self, row: Json) -> tuple[str, ...]:
+        """Return the ids of those keys that a row names anywhere: at any depth, as a value or a field, in a path.
+
+        It rather finds one too many: a reference that is not seen is a key deleted in use.
+        """
+        return tuple(sorted({key_id for word in _words(row) for key_id in self._meant_by(word)}))
+
+    def resolved(self, reference: str | None) -> str | None:
+        """Return the id of the one key that a reference means in other words: another case, blanks, a path."""
+        if reference is None or reference in self.exact:
+            return reference
+        meant = self.mentioned({"provider_key": reference})
+        return meant[0] if len(meant) == 1 else reference
+
+    def _meant_by(self, word: "Word") -> Iterator[str]:
+        if word.text not in self.ids and word.text not in self.names:
+            return
+        where = " ".join(word.fields)
+        is_key_field = bool(KEY_FIELD.search(where))
+        if is_key_field:
+            yield from self.names.get(word.text, ())
+        if is_key_field or not word.text.isdigit() or not OTHER_FIELD.search(where):
+            yield from self.ids.get(word.text, ())
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _strings(inner)
+class Word(NamedTuple):
+    """A piece of text or a number in a row, as `plain` makes it, and the fields that lead to it."""
+
+    text: str
+    fields: tuple[str, ...]
+
+
+KEY_FIELD = re.compile(r"key|credential|secret|auth")
+OTHER_FIELD = re.compile(
+    r"model|target|panel|judge|route|environment|polic|user|group|team|org|tenant|owner|weight|priority|order|timeout|"
+    r"retr|attempt|max|min|limit|rpm|tpm|ttl|second|_ms$|dimension|size|count|cost|price|threshold|temperature|top_|"
+    r"version|revision|port$|status|_at$|percent|ratio|score|index|window|interval|length|tokens|quota|number"
+)
+"""Where a bare number is something else than the id of a provider key."""
+
+OWN_FIELD = re.compile(r"^(id|uuid|model_id|display_name|name|alias|environment(_id)?)$")
+PARTED = (re.compile(r"[/?#&=:,;|]+"), re.compile(r"[^\w.-]+"))
+
+
+def _words(value: Any, fields: tuple[str, ...] = ()) -> Iterator[Word]:
+    """Yield every text and number of a row, and every field; its own id, name and environment are no references."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _pieces(name, fields)
+            if fields or not OWN_FIELD.match(name):
+                yield from _words(inner, (*fields, name.casefold()))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _words(inner, fields)
+    elif isinstance(value, str) or type(value) is int:
+        yield from _pieces(str(value), fields)
+
+
+def _pieces(text: str, fields: tuple[str, ...]) -> Iterator[Word]:
+    """Yield a text whole, and each part of a path, an address or a list; the parts before one lead to it."""
+    return (Word(part, (*fields, *before)) for part, before in _parted(text))
+
+
+@lru_cache(maxsize=4096)  # every model of a tenant has the same few fields, and often the same values
+def _parted(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found: set[tuple[str, tuple[str, ...]]] = {(plain(unquote(text)), ())}
+    for parting in PARTED:
+        parts = tuple(plain(unquote(part)).strip(".") for part in parting.split(text))
+        found |= {(part, parts[:place]) for place, part in enumerate(parts) if part and len(parts) > 1}
+    return tuple(found)
 
 
 def name_of(row: Json) -> str:
@@ -200,7 +273,7 @@ def _names(value: Any) -> Iterator[str]:
 
 def cache_policy(row: Json, environment_id: str) -> Model:
     """Read a cache policy as a dependent alias: its semantic part can name an embedding model."""
-    return model({**row, "kind": "semantic cache policy"}, environment_id)
+    return model({**row, "kind": CACHE_POLICY}, environment_id)
 
 
 def passthrough_route(row: Json, environment_id: str) -> PassthroughRoute:

@@ -11,11 +11,16 @@ BEFORE_THE_FIX = "0.4.2"
 class Switches:
     """How this AISIX behaves, also while it runs. The defaults are the nastiest plausible answers."""
 
-    list_envelope: Literal["array", "data", "items"] = "data"
-    paging: Literal["none", "cursor", "page"] = "none"
+    list_envelope: Literal["array", "data", "items", "list", "payload"] = "data"
+    """Where the rows stand; sister products answer with a `list`, or with a `payload` that holds one."""
+
+    paging: Literal["none", "cursor", "page", "headers", "range", "after", "offset", "silent", "from zero"] = "none"
+    """How a list goes on. `headers`: `X-Total-Count` and `X-Next-Page`; `range`: `Content-Range`; `after`: the id of
+    the last row; `offset`, `silent` and `from zero` (with `page`) say nothing at all."""
+
     page_size: int = 50
     create_status: Literal[200, 201] = 201
-    create_answer: Literal["top", "data", "provider_key"] = "top"
+    create_answer: Literal["top", "data", "provider_key", "value", "payload"] = "top"
     """Where the created row, and so its id, is found in the answer; `provider_key` is the kind of the row."""
 
     delete_status: Literal[200, 204] = 204

@@ -227,7 +227,7 @@ def test_no_shape_of_json_trips_whoever_reads_it(many: int, tried: Tried) -> Non
         for one in (reading.model, reading.cache_policy, reading.passthrough_route):
             one(row, "env_p")
         reading.budgeted_keys([row])
-        reading.mentions(row, frozenset({"pk_old"}))
+        reading.KeyNames([key()]).mentioned(row)
         rows(value)
         signs = Signs(Answer(value, {"X-Pagination": header, "Link": header}))
         signs.told(), signs.is_more(1, 10), signs.is_last(1, 10, 10), signs.following(1, 10)

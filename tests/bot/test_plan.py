@@ -265,6 +265,40 @@ def test_everything_that_refers_to_a_key_is_named():
     )
 
 
+ELSEWHERE = (
+    model("own", provider_key="pk_old", mentions=("pk_old",)),
+    model("fallback", provider_key="pk_other", mentions=("pk_old", "pk_other")),
+    model("router", kind="routing", mentions=("pk_old",)),
+    model("policy", kind="semantic cache policy", mentions=("pk_old",)),
+    model("pool", mentions=("pk_old", "pk_other")),
+    model("stranger", mentions=("pk_old",)),
+)
+
+
+def test_only_a_model_whose_own_key_is_the_old_one_is_moved():
+    assert [m.id for m in plan_of(*ELSEWHERE).models] == ["own", "stranger"]
+
+
+def test_what_names_the_key_in_another_place_is_warned_of_at_once_and_counts_as_a_user():
+    route = PassthroughRoute(id="r", environment="stag", name="raw", provider_key="pk_other", mentions=("pk_old",))
+    seen = inventory(ELSEWHERE, [OLD], routes=(route,))
+    named = [f"`alias-{name}` in production" for name in ("fallback", "router", "policy", "pool")]
+    (warning,) = make_plan(seen, OLD, BOTH).warnings
+
+    assert ", ".join([*named, "passthrough route `raw` in staging"]) in warning
+    assert set(users_of(seen, OLD)) == {
+        *(f"`alias-{m.id}` in production" for m in ELSEWHERE),
+        "passthrough route `raw` in staging",
+    }
+
+
+def test_many_places_are_counted():
+    many = [model(f"m{n}", provider_key="pk_other", mentions=("pk_old",)) for n in range(7)]
+    (_, warning) = plan_of(*many).warnings
+
+    assert "`alias-m4` in production and 2 more." in warning
+
+
 # --- rules that hold for every world ---
 
 

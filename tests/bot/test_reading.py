@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bot.plan import Environment
 from bot.reading import (
+    KeyNames,
     budgeted_keys,
     cache_policy,
     clone,
@@ -56,6 +57,8 @@ def test_when_a_key_was_made_is_read_where_it_is_told_in_a_known_way(said, momen
         {"provider_key": {"id": "pk"}},
         {"data": {"provider_key": {"id": "pk"}}},
         {"result": {"uuid": "pk"}},
+        {"value": {"id": "pk"}},
+        {"payload": {"id": "pk"}, "status": {"code": 0, "message": "OK"}},
         {"id": "pk", "data": {"id": "other"}},
     ],
 )
@@ -244,6 +247,103 @@ def test_a_route_holds_its_key_at_the_top_or_in_a_section(row):
 )
 def test_a_budget_names_the_key_it_is_set_on(row, expected):
     assert budgeted_keys([row]) == expected
+
+
+# --- references to a key, wherever they stand ---
+
+SEVEN, EIGHT = key("7", "OpenAI production"), key("8", "OpenAI staging")
+LONG = key("3f0c9a3e-77aa-4be1-9d6a-0a4f2f6a7c11", "Batch")
+NAMES = KeyNames([SEVEN, EIGHT, LONG])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"provider_key_id": "7"},
+        {"provider_key_id": 7},
+        {"provider_key": {"id": 7}},
+        {"provider_key_ids": [7]},
+        {"provider_key_ids": "5, 7"},
+        {"fallback": {"provider_key_id": "7"}},
+        {"fallback": {"provider_key_id": 7}},
+        {"fallback": [{"provider": {"key": {"id": 7}}}]},
+        {"fallback": 7},
+        {"keys": {"7": {"weight": 50}}},
+        {"auth": "provider_keys/7"},
+        {"auth": "https://cp.example/api/provider_keys/7?expand=models"},
+        {"auth": "provider_key:7"},
+        {"template": "Bearer ${provider_key(7)}"},
+        {"provider_key": "OpenAI production"},
+        {"provider_key": "openai production"},
+        {"provider_key": " OpenAI  production ".replace("  ", " ")},
+        {"fallback": {"provider_key": "OPENAI PRODUCTION"}},
+        {"fallback": {"credential": ["OpenAI production"]}},
+        {"keys": {"OpenAI production": {"weight": 50}}},
+        {"auth": "provider_keys/OpenAI%20production"},
+        {"auth": "provider_keys/OpenAI production/secret"},
+    ],
+    ids=str,
+)
+def test_a_reference_to_a_key_is_seen_wherever_it_stands(row):
+    for shown in (row, {"semantic": [row]}, {"id": "m", "display_name": "a", "provider_key_name": "other"} | row):
+        assert NAMES.mentioned(shown) == ("7",)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"routing": {"credentials": [LONG.id.upper()]}},
+        {"extra": {LONG.id: True}},
+        {"note": f"moved to {LONG.id}."},
+        {"url": f"https://cp.example/keys/{LONG.id}/use"},
+    ],
+    ids=str,
+)
+def test_an_id_that_is_no_bare_number_is_seen_in_any_place(row):
+    assert NAMES.mentioned(row) == (LONG.id,)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "7", "display_name": "OpenAI production", "environment_id": 7},
+        {"model_name": "gpt-4/7", "upstream_model": "OpenAI production"},
+        {"provider": "OpenAI production"},
+        {"routing": {"targets": [{"model_id": 7, "weight": 7, "priority": 7}], "retries": 7}},
+        {"timeout": 7, "max_tokens": 7, "rate_limit": {"rpm": 7}},
+        {"is_default": True},
+        {"provider_key_id": "77", "auth": "provider_keys/17"},
+        {"provider_key": "OpenAI"},
+    ],
+    ids=str,
+)
+def test_what_only_looks_like_a_reference_is_none(row):
+    assert NAMES.mentioned(row) == ()
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("7", "7"),
+        ("OpenAI production", "OpenAI production"),
+        ("openai production ", "7"),
+        ("provider_keys/7", "7"),
+        ("https://cp.example/api/provider_keys/8", "8"),
+        (LONG.id.upper(), LONG.id),
+        ("somebody else's", "somebody else's"),
+        (None, None),
+    ],
+)
+def test_the_own_key_of_a_model_is_known_by_other_words_too(reference, expected):
+    assert NAMES.resolved(reference) == expected
+
+
+def test_a_reference_that_could_mean_two_keys_means_none_of_them_for_sure():
+    names = KeyNames([key("pk_1", "Case"), key("pk_2", "CASE")])
+
+    assert names.resolved("case") == "case"
+    assert names.resolved("CASE") == "CASE"
+    assert names.mentioned({"provider_key": "case"}) == ("pk_1", "pk_2")
 
 
 # --- rules that hold for every answer ---

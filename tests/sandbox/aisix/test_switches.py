@@ -22,7 +22,14 @@ def new_key(tenant, **fields):
 
 
 @pytest.mark.parametrize(
-    ("envelope", "read"), [("array", lambda b: b), ("data", lambda b: b["data"]), ("items", lambda b: b["items"])]
+    ("envelope", "read"),
+    [
+        ("array", lambda b: b),
+        ("data", lambda b: b["data"]),
+        ("items", lambda b: b["items"]),
+        ("list", lambda b: b["list"]),
+        ("payload", lambda b: b["payload"]["list"]),
+    ],
 )
 async def test_a_list_comes_in_each_envelope(tenant, envelope, read):
     turn(tenant, list_envelope=envelope)
@@ -61,7 +68,40 @@ async def test_a_bare_array_links_to_its_next_page(tenant, paging):
     assert "next" not in second.links
 
 
-@pytest.mark.parametrize(("shape", "place"), [("top", None), ("data", "data"), ("provider_key", "provider_key")])
+async def names_on(tenant, query):
+    response = await tenant.api.get("/provider_keys", params=query)
+    return [row["display_name"] for row in response.json()["data"]], response
+
+
+@pytest.mark.parametrize(
+    ("paging", "query"),
+    [("headers", "page=2"), ("range", "page=2"), ("offset", "offset=1"), ("silent", "page=2"), ("from zero", "page=1")],
+)
+async def test_a_long_list_may_say_nothing_beside_its_rows(tenant, paging, query):
+    turn(tenant, paging=paging, page_size=1)
+    tenant.aisix.add_key("second", secret="sk-2")
+    first, response = await names_on(tenant, "")
+    second, _ = await names_on(tenant, query)
+
+    assert (first, second) == (["OpenAI production"], ["second"])
+    assert set(response.json()) == {"data"}
+    assert response.headers.get("X-Total-Count") == ("2" if paging == "headers" else None)
+    assert response.headers.get("Content-Range") == ("items 0-0/2" if paging == "range" else None)
+
+
+async def test_a_long_list_may_go_on_after_the_id_of_its_last_row(tenant):
+    turn(tenant, paging="after", page_size=1)
+    tenant.aisix.add_key("second", secret="sk-2")
+    _, response = await names_on(tenant, "")
+
+    assert response.json()["has_more"] is True
+    assert (await names_on(tenant, f"after={response.json()['last_id']}"))[0] == ["second"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "place"),
+    [("top", None), *((shape, shape) for shape in ("data", "provider_key", "value", "payload"))],
+)
 async def test_a_created_key_is_found_in_each_place(tenant, shape, place):
     turn(tenant, create_answer=shape, create_status=200)
     response = await tenant.api.post("/provider_keys", json=new_key(tenant))
