@@ -199,10 +199,11 @@ class Carrier:
     async def _carry_one(self, source: Namespace, rotation: Rotation) -> str | None:
         """Move everything of *rotation* at once, or return why it stays."""
         move = Move(source, self.here, rotation, self._now())
-        while True:
-            with suppress(WatchError):  # somebody wrote in between; so somebody gets on
-                async with answering(UNSURE), self._redis.pipeline(transaction=True) as pipe:
-                    return await move.tried(pipe)
+        async with answering(UNSURE):
+            while True:
+                with suppress(WatchError):  # somebody wrote in between; so somebody gets on
+                    async with self._redis.pipeline(transaction=True) as pipe:
+                        return await move.tried(pipe)
 
 
 class Found(NamedTuple):

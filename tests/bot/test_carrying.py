@@ -1,0 +1,425 @@
+"""Records of the version before, and of another namespace, are carried over as a whole; what is another bot's stays."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from bot import audit
+from bot.carrying import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, census, is_shown
+from bot.errors import Uncertain, Unreadable
+from bot.namespace import BEFORE, REGISTER, Namespace
+from bot.plan import Inventory, Plan
+from bot.rotation import CARRIED, SCHEMA, Rotation, State
+from bot.store import Conflict, Store, Taken
+from tests.bot.values import NAMESPACE, NOW, affected, inventory, key, later, model, rotation, running
+
+EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
+HERE = inventory([model("m1")], [key("pk_old"), key("pk_new")])
+ELSEWHERE_ALTOGETHER = inventory([model("m9")], [key("pk_9")])
+MOVED = Namespace.of("T1", "https://new.example.com/api")
+
+
+class Cloud:
+    """A control plane that shows this, or is away."""
+
+    def __init__(self, shown: Inventory = HERE) -> None:
+        self.shown: Inventory | None = shown
+
+    async def inventory(self) -> Inventory:
+        if self.shown is None:
+            raise Uncertain("AISIX does not answer.")
+        return self.shown
+
+
+class Room:
+    """One Redis: what the version before keeps in it, and a bot that comes."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis, self.cloud = redis, Cloud()
+        self.old, self.new = Store(redis, BEFORE), Store(redis, NAMESPACE)
+        self.carrier = self.another()
+
+    def another(self, namespace: Namespace = NAMESPACE, teams: frozenset[str] | None = frozenset({"T1"})) -> Carrier:
+        return Carrier(self.redis, namespace, self.cloud, teams=teams, now=lambda: later(60))
+
+    async def put(self, *records: Rotation, store: Store | None = None) -> Rotation:
+        """Record a rotation as its version before did, step by step; return the newest."""
+        saved = records[0].but(version=0)
+        for number, record in enumerate(records):
+            saved = await (store or self.old).save(record.but(version=number), EVENT, at=NOW)
+        return saved
+
+    async def keys(self, namespace: Namespace) -> set[str]:
+        """Return what holds anything of a rotation in *namespace*, but for its trail."""
+        found = {name async for name in self.redis.scan_iter(namespace.key("*"))} - {REGISTER}
+        if namespace == BEFORE:
+            found = {name for name in found if name.count("-") == 0}
+        return {name.removeprefix(namespace.prefix) for name in found} - {"audit"}
+
+    async def trail(self, store: Store) -> list[dict[str, Any]]:
+        """Return a trail, verified, which explains every record."""
+        entries = audit.verified([line async for line in store.trail()])
+        audit.check_trail(entries, store.namespace.name)
+        audit.check_records(await store.standings(audit.standings(entries)), entries, entries)
+        return entries
+
+
+@pytest.fixture
+async def room(redis_url: str) -> AsyncIterator[Room]:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        yield Room(redis)
+
+
+ASKED = rotation()
+RUNNING = running(made=("pk_new",))
+WAITING = RUNNING.but(state=State.AWAITING_APPROVAL, asked_at=NOW)
+OVER = {
+    state: RUNNING.but(state=state, ended_at=NOW, deleted_at=NOW if state is State.COMPLETED else None)
+    for state in (State.COMPLETED, State.ROLLED_BACK, State.CANCELLED)
+}
+OPEN = {
+    **{state: RUNNING.but(state=state) for state in (State.RUNNING, State.BLOCKED, State.ROLLING_BACK)},
+    State.AWAITING_SECRET: ASKED,
+    State.AWAITING_APPROVAL: WAITING,
+}
+
+
+# --- whose it is ---
+
+
+def test_every_state_is_tried() -> None:
+    assert {*OVER, *OPEN} == set(State)
+
+
+@pytest.mark.parametrize(
+    ("record", "shown", "is_ours"),
+    [
+        (ASKED, HERE, True),
+        (WAITING, HERE, True),
+        (WAITING, ELSEWHERE_ALTOGETHER, False),
+        (WAITING, inventory([model("m1")], [key("pk_old")]), False),
+        (ASKED, inventory([model("m9")], [key("pk_old")]), False),
+        (ASKED, inventory([model("m1", "another environment")], [key("pk_old")]), False),
+        (ASKED.but(plan=Plan(old_key=key(), models=())), inventory([], [key("pk_old")]), True),
+        (OVER[State.COMPLETED], inventory([], [key("pk_new")]), True),
+        (OVER[State.ROLLED_BACK], inventory([], [key("pk_old")]), True),
+        (OVER[State.CANCELLED], inventory([model("m1")], [key("pk_9")]), True),
+        (OVER[State.COMPLETED], ELSEWHERE_ALTOGETHER, False),
+    ],
+)
+def test_a_rotation_is_ours_if_the_control_plane_shows_what_it_is_about(
+    record: Rotation,
+    shown: Inventory,
+    is_ours: bool,  # noqa: FBT001
+) -> None:
+    assert is_shown(record, shown) is is_ours
+
+
+def test_a_copy_of_a_control_plane_has_the_old_key_and_the_models_but_not_the_key_that_was_made_since() -> None:
+    copy = inventory([model("m1")], [key("pk_old")])
+
+    assert not is_shown(RUNNING, copy)
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (WAITING.but(team="T2"), ELSEWHERE),
+        (OVER[State.COMPLETED].but(team="T2"), ELSEWHERE),
+        (WAITING.but(plan=Plan(old_key=key("pk_9"), models=(affected("m9"),)), replacement=None), UNKNOWN),
+        (OVER[State.CANCELLED].but(plan=Plan(old_key=key("pk_9"), models=(affected("m9"),)), made=()), UNKNOWN),
+    ],
+)
+async def test_what_is_another_bots_or_cannot_be_told_stays_as_it_was(room: Room, record: Rotation, why: str) -> None:
+    saved = await room.put(record)
+
+    carried = await room.carrier.carry(BEFORE, [saved.id])
+
+    assert carried.moved == ()
+    assert [left.why for left in carried.left] == [why]
+    assert await room.old.load(saved.id) == saved
+    assert await room.keys(NAMESPACE) == set()
+
+
+async def test_a_record_that_cannot_be_read_or_is_a_newer_versions_stays(room: Room) -> None:
+    saved = await room.put(WAITING)
+    newer = saved.but(id="rnewer2", schema_version=SCHEMA + 1)
+    await room.redis.set(BEFORE.key("rotation", "rnewer2"), newer.model_dump_json())
+    await room.redis.set(BEFORE.key("rotation", "rbroke2"), saved.model_dump_json().replace("AWAITING_", "ON_"))
+
+    carried = await room.carrier.carry(BEFORE, ["rbroke2", "rnewer2", "rgone22"])
+
+    assert [(left.rotation, left.why) for left in carried.left] == [
+        ("rbroke2", UNREADABLE), ("rnewer2", UNREADABLE), ("rgone22", UNREADABLE),
+    ]  # fmt: skip
+    assert await room.keys(NAMESPACE) == set()
+
+
+async def test_an_organizations_bot_takes_the_records_of_all_its_workspaces(room: Room) -> None:
+    saved = await room.put(WAITING.but(team="T2"))
+
+    carried = await room.another(teams=None).carry(BEFORE, [saved.id])
+
+    assert carried.moved == (saved.id,)
+
+
+async def test_a_person_can_name_one_that_cannot_be_told_but_none_of_another_workspace(room: Room) -> None:
+    room.cloud.shown = ELSEWHERE_ALTOGETHER
+    ours = await room.put(WAITING)
+    theirs = await room.put(WAITING.but(id="rother2", team="T2", plan=Plan(old_key=key("pk_8"), models=())))
+
+    assert (await room.carrier.carry(BEFORE, [ours.id], named=True)).moved == (ours.id,)
+    assert (await room.carrier.carry(BEFORE, [theirs.id], named=True)).moved == ()
+
+
+# --- all of it ---
+
+
+@pytest.mark.parametrize("state", OPEN)
+async def test_all_that_is_kept_of_a_rotation_under_way_is_found_here_and_its_key_is_held(
+    room: Room, state: State
+) -> None:
+    saved = await room.put(ASKED, OPEN[state]) if state is not State.AWAITING_SECRET else await room.put(ASKED)
+    await room.old.remember_message(saved.id, {"card": "1.1", "channel": "C_OPS"})
+    await room.redis.hset(BEFORE.key("fingerprints"), mapping={"pk_old": "f.old", "pk_9": "f.another"})
+
+    await room.carrier.carry(BEFORE, [saved.id])
+
+    found = await room.new.load(saved.id)
+    assert found is not None
+    assert found == saved.but(version=saved.version + 1, namespace=NAMESPACE.name)
+    assert await room.new.open_ids() == {saved.id}
+    assert await room.new.recent(9) == await room.new.under_way() == [found]
+    assert await room.new.concerning("pk_old") == [found]
+    assert [one async for one in room.new.due(NOW)] == [found]
+    assert await room.new.unshown() == [saved.id]
+    assert await room.new.messages(saved.id) == {"card": "1.1", "channel": "C_OPS"}
+    assert await room.new.fingerprints() == {"pk_old": "f.old"}
+    assert await room.new.holder("pk_old") == (None if state is State.AWAITING_SECRET else saved.id)
+    assert await room.old.open_ids() == frozenset()
+    assert await room.old.recent(9) == await room.old.concerning("pk_old") == await room.old.unshown() == []
+    assert [one async for one in room.old.due(NOW)] == []
+    assert await room.old.messages(saved.id) == {}
+    assert await room.old.fingerprints() == {"pk_9": "f.another"}
+
+
+@pytest.mark.parametrize("state", OVER)
+async def test_what_is_over_is_history_here_and_is_not_shown_once_more(room: Room, state: State) -> None:
+    saved = await room.put(ASKED, RUNNING, OVER[state])
+    await room.old.was_shown(saved)
+
+    await room.carrier.carry(BEFORE, [saved.id])
+
+    assert [one.id for one in await room.new.recent(9)] == [saved.id]
+    assert await room.new.open_ids() == frozenset()
+    assert await room.new.unshown() == []
+    assert await room.new.holder("pk_old") == (saved.id if state is State.COMPLETED else None)
+    assert await room.keys(BEFORE) == {f"rotation:{saved.id}"}
+
+
+async def test_both_trails_verify_and_the_rotation_goes_on_in_the_new_one(room: Room) -> None:
+    saved = await room.put(ASKED, RUNNING, WAITING)
+    other = await room.put(WAITING.but(id="rother2", team="T2", plan=Plan(old_key=key("pk_9"), models=())))
+
+    await room.carrier.carry(BEFORE, [saved.id, other.id])
+    await room.new.save((await room.new.load(saved.id)).to(State.ROLLING_BACK), EVENT, at=later(70))
+
+    before, after = await room.trail(room.old), await room.trail(room.new)
+    assert [(e["rotation"], e["version"], e["what"]) for e in before][-1] == (
+        saved.id, 4, f"carried over to {NAMESPACE.queue}",
+    )  # fmt: skip
+    assert [(e["kind"], e["version"], e["state"], e["what"]) for e in after] == [
+        ("carried", 4, "AWAITING_APPROVAL", "carried over from keyturn"),
+        ("change", 5, "ROLLING_BACK", "asked"),
+    ]
+    assert {e["namespace"] for e in after} == {NAMESPACE.name}
+
+
+async def test_one_that_the_trail_says_was_carried_over_and_is_not_there_is_missed(room: Room) -> None:
+    saved = await room.put(WAITING)
+    await room.carrier.carry(BEFORE, [saved.id])
+    await room.redis.delete(NAMESPACE.key("rotation", saved.id))
+
+    with pytest.raises(audit.Fault, match="there is no record of it that can be read"):
+        await room.trail(room.new)
+
+
+# --- beside a process of the version before ---
+
+
+@pytest.mark.parametrize("lease", ["rabc123", "show:rabc123"])
+async def test_what_another_process_has_in_hand_is_carried_over_once_it_lets_go(room: Room, lease: str) -> None:
+    saved = await room.put(RUNNING)
+
+    async with room.old.leased(lease, 30) as mine:
+        assert mine
+        carried = await room.carrier.carry(BEFORE, [saved.id])
+
+    assert [left.why for left in carried.left] == [BUSY]
+    assert await room.new.load(saved.id) is None
+    assert (await room.carrier.carry(BEFORE, [saved.id])).moved == (saved.id,)
+
+
+async def test_a_process_that_has_the_record_in_its_memory_cannot_write_it_any_more(room: Room) -> None:
+    saved = await room.put(RUNNING)
+    await room.carrier.carry(BEFORE, [saved.id])
+    left = await room.redis.get(BEFORE.key("rotation", saved.id))
+
+    with pytest.raises(Conflict):
+        await room.old.save(saved.but(note="mine"), EVENT, at=NOW)
+
+    assert await room.redis.get(BEFORE.key("rotation", saved.id)) == left
+
+
+async def test_what_stays_behind_is_read_by_an_older_version_as_a_newer_ones_and_keeps_it_from_the_key(
+    room: Room,
+) -> None:
+    saved = await room.put(RUNNING)
+    await room.carrier.carry(BEFORE, [saved.id])
+
+    left = json.loads(await room.redis.get(BEFORE.key("rotation", saved.id)))
+    assert left["schema_version"] == CARRIED > SCHEMA
+    assert Rotation.model_validate(left).state is State.RUNNING
+    with pytest.raises(Unreadable):
+        await room.old.load(saved.id)
+    with pytest.raises(Taken):
+        await room.put(rotation(id="rsecnd2"), running(id="rsecnd2"))
+
+
+async def test_many_bots_at_once_carry_each_over_once(room: Room) -> None:
+    ids = [f"r{number:05}2" for number in range(12)]
+    for number, id_ in enumerate(ids):
+        await room.put(
+            rotation(id=id_, plan=Plan(old_key=key("pk_old"), models=(affected(),))).but(requested_at=later(number))
+        )
+    busy = await room.put(rotation(id="rbusy22", plan=Plan(old_key=key("pk_9"), models=())), store=room.new)
+
+    async def others() -> None:
+        record = busy
+        for _ in range(20):
+            record = await room.new.save(record.but(note="n"), EVENT, at=NOW)
+
+    found = await asyncio.gather(*(room.another().carry(BEFORE, ids) for _ in range(3)), others())
+
+    moved = [id_ for carried in found[:3] for id_ in carried.moved]
+    assert sorted(moved) == ids
+    assert await room.new.open_ids() == {*ids, "rbusy22"}
+    before, after = await room.trail(room.old), await room.trail(room.new)
+    assert len([e for e in before if "carried over" in e["what"]]) == len(ids)
+    assert len([e for e in after if e["kind"] == audit.Kind.CARRIED]) == len(ids)
+
+
+async def test_where_another_rotation_has_the_key_or_the_id_nothing_is_written_over(room: Room) -> None:
+    saved = await room.put(RUNNING)
+    holder = await room.put(running(id="rholds2"), store=room.new)
+
+    assert [left.why for left in (await room.carrier.carry(BEFORE, [saved.id])).left] == [TAKEN]
+
+    await room.new.save(holder.but(state=State.ROLLED_BACK), EVENT, at=NOW)
+    namesake = await room.put(rotation(plan=Plan(old_key=key("pk_9"), models=())), store=room.new)
+    assert [left.why for left in (await room.carrier.carry(BEFORE, [saved.id])).left] == [TAKEN]
+    assert await room.new.load(saved.id) == namesake
+
+
+# --- when ---
+
+
+async def test_a_start_carries_over_what_is_not_over_and_says_whose_the_namespace_is(room: Room) -> None:
+    waiting = await room.put(WAITING)
+    over = await room.put(OVER[State.COMPLETED].but(id="rover22", plan=Plan(old_key=key("pk_9"), models=())))
+
+    await room.carrier.begin()
+
+    assert await room.new.load(waiting.id) is not None
+    assert await room.old.load(over.id) == over
+    assert await room.redis.hgetall(REGISTER) == {NAMESPACE.name: "https://cp.example.com/api"}
+
+
+async def test_a_start_does_not_fail_where_the_control_plane_is_away_and_the_next_look_takes_it(room: Room) -> None:
+    saved = await room.put(WAITING)
+    room.cloud.shown = None
+    await room.carrier.begin()
+    assert await room.old.load(saved.id) == saved
+
+    room.cloud.shown = HERE
+    looking = asyncio.create_task(room.carrier.keep())
+    async with asyncio.timeout(20):
+        while await room.new.load(saved.id) is None:  # noqa: ASYNC110 - Redis has no event for it
+            await asyncio.sleep(0.01)
+    looking.cancel()
+
+
+async def test_a_start_with_nothing_of_the_version_before_asks_the_control_plane_nothing(room: Room) -> None:
+    room.cloud.shown = None
+
+    assert await room.carrier.carry(BEFORE, await room.carrier.open_in(BEFORE)) == ((), ())
+
+
+# --- another address ---
+
+
+async def test_a_namespace_is_carried_over_to_another_address_and_back(room: Room) -> None:
+    saved = await room.put(ASKED, WAITING, store=room.new)
+    there = Store(room.redis, MOVED)
+
+    await room.another(MOVED).carry(NAMESPACE, [saved.id])
+    with pytest.raises(Unreadable, match="This rotation goes on in a Keyturn with another AISIX_CLOUD_API"):
+        await room.new.load(saved.id)
+    moved = await there.load(saved.id)
+    assert moved is not None
+    assert await there.holder("pk_old") == saved.id
+    assert await room.new.holder("pk_old") is None
+    await there.save(moved.to(State.ROLLING_BACK), EVENT, at=later(70))
+
+    await room.carrier.carry(MOVED, [saved.id])
+    back = await room.new.load(saved.id)
+
+    assert back is not None
+    assert (back.state, back.version, back.carried_to) == (State.ROLLING_BACK, 5, "")
+    assert [e["version"] for e in await room.trail(room.new)] == [1, 2, 3, 5]
+    assert [e["version"] for e in await room.trail(there)] == [3, 4, 5]
+
+
+async def test_the_census_counts_every_namespace_also_one_that_nobody_has_registered(room: Room) -> None:
+    await room.put(WAITING)
+    await room.put(OVER[State.CANCELLED].but(id="rover22"), store=room.new)
+    await room.another(MOVED).begin()
+
+    found = [(one.namespace.queue, one.rotations, one.open) for one in await census(room.redis)]
+
+    assert sorted(found) == sorted([("keyturn", 0, 0), (NAMESPACE.queue, 1, 0), (MOVED.queue, 1, 1)])
+
+
+FILES = Path(__file__).parents[1] / "stories" / "stored" / "v1"
+STORED = {file.stem: json.loads(file.read_text()) for file in sorted(FILES.glob("*.json"))}
+
+
+@pytest.mark.parametrize("left", STORED.values(), ids=STORED)
+async def test_what_the_version_before_really_left_is_carried_over_whole(room: Room, left: dict[str, Any]) -> None:
+    writes: dict[str, Any] = {
+        "string": room.redis.set,
+        "hash": lambda name, value: room.redis.hset(name, mapping=value),
+        "list": lambda name, value: room.redis.rpush(name, *value),
+        "set": lambda name, value: room.redis.sadd(name, *value),
+        "zset": lambda name, value: room.redis.zadd(name, dict(value)),
+    }
+    for name, (kind, value) in left["store"].items():
+        await writes[kind](name, value)
+    (id_,) = await room.carrier.ids_in(BEFORE)
+    models = [affected(model_id, left["environment"]) for model_id, _ in left["models"]]
+    room.cloud.shown = inventory(
+        [model(one.id, left["environment"]) for one in models], [key(key_id, name) for key_id, name in left["keys"]]
+    )
+
+    carried = await room.another(teams=None).carry(BEFORE, [id_])
+
+    assert carried.moved == (id_,)
+    kept = {f"rotation:{id_}"} | {f"active:{one.plan.old_key.id}" for one in await room.new.under_way()}
+    assert await room.keys(BEFORE) <= kept
+    assert [e["kind"] for e in await room.trail(room.new)] == ["carried"]
+    assert (await room.trail(room.old))[-1]["what"] == f"carried over to {NAMESPACE.queue}"
