@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from bot.families import AZURE, BEDROCK, VERTEX, family
 from bot.plan import ProviderKey
-from bot.secret import AZURE, BEDROCK, VERTEX, family
 
 PEPPER = b"keyturn pepper 1:"
 CREDENTIAL = b"keyturn credential 1:"

@@ -1,107 +1,61 @@
-"""The shape of a secret, by provider, and the look of one where none belongs. Pure; no sentence repeats a value."""
+"""Takes a secret as it was pasted, or says what is wrong with it; and the look of one where none belongs. Pure."""
 
-import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from pydantic import SecretStr
 
+from bot.documents import check_document
 from bot.errors import BadInput
+from bot.families import AZURE, BEDROCK, VERTEX, family, one_word
+from bot.pastes import AROUND_A_KEY, INVISIBLE, NO_KEY, SPELLING, WRONG_KEY, first_of, is_twice
 from bot.plan import ProviderKey
 
-BEDROCK = "bedrock"
-VERTEX = "vertex"
-AZURE = "azure"
 
-REQUIRED: Mapping[str, tuple[str, ...]] = {
-    BEDROCK: ("access_key_id", "secret_access_key", "region"),
-    VERTEX: ("project", "region"),
-    AZURE: ("tenant_id", "client_id", "client_secret"),
-}
-"""Fields of each JSON document that AISIX keeps in the one secret (facts/aisix.md 2.4)."""
+def checked(pasted: str, key: ProviderKey, own: Iterable[SecretStr] = ()) -> SecretStr:
+    """Return the secret as it is to be sent, or raise `BadInput` with a sentence for the field that repeats none of it.
 
-SERVICE_ACCOUNT = ("client_email", "private_key", "token_uri")
-
-
-def family(key: ProviderKey) -> str | None:
-    """Tell which JSON document *key* may hold; None for a plain key."""
-    words = f"{key.adapter} {key.provider}".casefold()
-    return next((name for name in (BEDROCK, VERTEX, AZURE) if name in words), None)
-
-
-def exchanges_tokens(key: ProviderKey) -> bool:
-    """Tell whether AISIX may trade the secrets of *key* for tokens."""
-    return family(key) in (VERTEX, AZURE)
-
-
-def checked(pasted: str, key: ProviderKey) -> SecretStr:
-    """Return the secret as it is to be sent, or raise `BadInput` with a sentence for the field."""
+    *own* are secrets of Keyturn itself: none of them is a provider's to see.
+    """
     secret = pasted.strip()
     if not secret:
         raise BadInput("This is empty: paste the new secret.")
+    if any(secret == ours.get_secret_value() for ours in own):
+        raise BadInput("This is a secret of Keyturn's own settings: paste the one that the provider gave you.")
+    if secret in (key.id, key.display_name):
+        raise BadInput("This is what the key is called in AISIX: paste the secret that the provider gave you.")
     kind = family(key)
-    if kind in (BEDROCK, VERTEX) or (kind == AZURE and secret.startswith("{")):
-        _check_document(secret, kind)
+    if kind in (BEDROCK, VERTEX) or (kind == AZURE and _begins_a_document(secret)):
+        check_document(secret, kind)
     else:
-        _check_plain(secret, key.provider or "this provider")
+        _check_word(secret, one_word(key))
     return SecretStr(secret)
 
 
-def _check_plain(secret: str, provider: str) -> None:
-    if secret.startswith("{"):
-        raise BadInput(f"This is a JSON document; a key of {provider} is one word.")
-    if secret.startswith("-----BEGIN"):
-        raise BadInput(f"This is a certificate or a private key; a key of {provider} is one word.")
-    if re.search(r"\s", secret):
-        where = "line break" if re.search(r"[\r\n]", secret) else "space"
-        raise BadInput(f"This has a {where} in the middle; a key of {provider} is one word.")
-    if secret[0] in "\"'`\u201c\u201d\u2018\u2019":
-        raise BadInput("This is in quotes: paste the key without them.")
-    if not (secret.isascii() and secret.isprintable()):
-        raise BadInput("This has a character that no key has, perhaps an invisible one: copy it again.")
+def _begins_a_document(secret: str) -> bool:
+    return INVISIBLE.sub("", secret).startswith("{")
 
 
-def _check_document(secret: str, kind: str) -> None:
-    document = _json(secret)
-    name = kind.capitalize()
-    if not isinstance(document, dict):
-        raise BadInput(f"This is not the JSON document that {name} needs: it begins with {{ and ends with }}.")
-    for field in REQUIRED[kind]:
-        _require(document, field, name)
-    if kind == VERTEX:
-        _check_vertex(document)
+def _check_word(secret: str, takes: str) -> None:
+    wrong = first_of(NO_KEY, secret)
+    if wrong is None and _begins_a_document(secret):
+        wrong = f"This is a JSON document; {takes}."
+    if wrong is None and secret.startswith("-----BEGIN"):
+        wrong = f"This is a certificate or a private key; {takes}."
+    wrong = wrong or first_of((*AROUND_A_KEY, *WRONG_KEY), secret) or _doubled(secret) or _blank(secret, takes)
+    if wrong := wrong or first_of(SPELLING, secret):
+        raise BadInput(wrong)
 
 
-def _require(document: dict[str, Any], field: str, name: str) -> None:
-    if not isinstance(document.get(field), str) or not document[field].strip():
-        raise BadInput(f"This is not the JSON document that {name} needs: `{field}` is missing.")
+def _doubled(secret: str) -> str | None:
+    return "This is the same key twice: paste it once." if is_twice(secret) else None
 
 
-def _check_vertex(document: dict[str, Any]) -> None:
-    given = [field for field in ("access_token", "service_account_json") if document.get(field)]
-    if len(given) == 2:  # noqa: PLR2004 - both
-        raise BadInput("Vertex takes `access_token` or `service_account_json`, and this has both.")
-    if not given:
-        raise BadInput("This is not the JSON document that Vertex needs: `service_account_json` is missing.")
-    account = document.get("service_account_json")
-    account = _json(account) if isinstance(account, str) else account
-    if account is None and given == ["access_token"]:
-        return
-    if not isinstance(account, dict):
-        raise BadInput("The `service_account_json` in this is not a JSON document.")
-    for field in SERVICE_ACCOUNT:
-        _require(account, field, "Vertex's service account")
-
-
-def _json(text: str) -> Any:
-    """Read JSON; what is wrong with it is not said, a parser's message quotes its input."""
-    try:
-        return json.loads(text)
-    except ValueError:
+def _blank(secret: str, takes: str) -> str | None:
+    if not re.search(r"\s", secret):
         return None
-    except RecursionError:
-        return None
+    where = "line break" if re.search(r"[\r\n]", secret) else "space"
+    return f"This has a {where} in the middle; {takes}."
 
 
 PIECE = 8

@@ -10,12 +10,12 @@ from bot.blame import headline, held_against
 from bot.control_plane import ControlPlane
 from bot.errors import Blocked, KeyturnError, StopKind, Uncertain
 from bot.evidence import Evidence, Verdict
+from bot.families import exchanges_tokens
 from bot.gateway import Gateways
 from bot.people import NOBODY, People
 from bot.plan import AffectedModel, Inventory, ProviderKey, drift, plural, unlisted_environments
 from bot.replica import Served
 from bot.rotation import Finding, Ledger, Rotation, was_failing_before
-from bot.secret import exchanges_tokens
 from bot.status import StatusPages
 from bot.waves import in_play
 

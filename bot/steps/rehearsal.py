@@ -9,9 +9,9 @@ from datetime import timedelta
 from bot.blame import fails_alike, headline, held_against
 from bot.errors import Blocked, StopKind
 from bot.evidence import Evidence, Verdict
+from bot.families import exchanges_tokens
 from bot.plan import AffectedModel
 from bot.rotation import UNKNOWN, Finding, Rotation, Throwaway
-from bot.secret import exchanges_tokens
 from bot.steps.common import ELSEWHERE, POLL, Done, Outcome, Wait, World, counted, each, listing, refuse_drift, waited
 from bot.steps.throwaways import (
     BARRED,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
+from bot.families import exchanges_tokens
 from bot.plan import AffectedModel
 from bot.rotation import Finding, Rotation, Throwaway
-from bot.secret import exchanges_tokens
 from bot.steps.common import World, askable, noted, probe_each
 from bot.steps.counting import Sights, look, noticed, rebased, turns
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from bot.families import AZURE, BEDROCK, SHAPES, VERTEX, family
 from bot.plan import AffectedModel, ProviderKey, plural
 from bot.policy import shown_unproved
 from bot.rotation import Rotation
-from bot.secret import family
 from handlers.views.blocks import Block, code, context, plain, section, shortened, visible
 
 PICKER = "picker"
@@ -57,17 +57,17 @@ def option(key: ProviderKey) -> Block:
     }
 
 
-SHAPES = {
-    "bedrock": "The JSON document with access_key_id, secret_access_key and region.",
-    "vertex": "The JSON document with project, region and service_account_json.",
-    "azure": "The resource key, or the JSON document with tenant_id, client_id and client_secret.",
+HINTS = {
+    BEDROCK: f"The JSON document {SHAPES[BEDROCK]}",
+    VERTEX: f"The JSON document {SHAPES[VERTEX]} with Google's key file in place of the last {{…}}",
+    AZURE: f"The resource key, or the JSON document {SHAPES[AZURE]}",
 }
 
 
 def secret_form(rotation: Rotation, proposed_name: str) -> Block:
     """Ask for the new secret. The form never carries a value: not the old one, not what was typed."""
     key = rotation.plan.old_key
-    shape = SHAPES.get(family(key) or "", "One word; line breaks at its end are dropped.")
+    hint = HINTS.get(family(key) or "", "One word; line breaks at its end are dropped.")
     return {
         "type": "modal",
         "callback_id": SECRET_FORM,
@@ -81,7 +81,7 @@ def secret_form(rotation: Rotation, proposed_name: str) -> Block:
                 "type": "section",
                 "text": plain("⚠ Slack does not hide what you type here. Make sure that nobody sees your screen."),
             },
-            _input(SECRET, "New secret", shape, FIELD_MOST),
+            _input(SECRET, "New secret", hint, FIELD_MOST),
             _input(REST, "Rest of a long document (optional)", f"What did not fit into {FIELD_MOST:,} characters.",
                    FIELD_MOST, optional=True),
             _input(NAME, "Name of the replacement", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
