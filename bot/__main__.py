@@ -258,6 +258,7 @@ def service_of(built: Parts) -> RotationService:
         gateways=built.world.gateways.environments,
         now=built.world.now,
         pepper=built.settings.fingerprint_pepper,
+        own=built.settings.secrets,
     )
 
 

@@ -67,7 +67,7 @@ def _why_unreadable(secret: str, kind: str) -> str:
     return (found or UNREADABLE).replace("SHAPE", SHAPES[kind]).replace("NAME", kind.capitalize())
 
 
-UNREADABLE = "This is not the JSON document that NAME needs: it begins with { and ends with }, as SHAPE does."
+UNREADABLE = "This is not the JSON document that NAME needs: it begins with { and ends with }. It is SHAPE."
 
 
 def _is_escaped(text: str) -> bool:
@@ -85,7 +85,7 @@ FLAWS_OF_THE_WHOLE: tuple[Flaw, ...] = (
     (
         INVISIBLE.match,
         (
-            "This begins with a character that nobody sees, perhaps the mark (BOM) of a text file: copy it again, "
+            "This begins with an invisible character, perhaps the byte-order mark (BOM) of a file: copy it again, "
             "from the first { to the last }."
         ),
     ),
@@ -164,7 +164,7 @@ FLAWS: tuple[Flaw, ...] = (
     (
         re.compile(rf"{INVISIBLE.pattern}|[^\S \t\r\n]").search,
         (
-            "This has a character that nobody sees, or a blank that is none to JSON: copy the document from its file, "
+            "This has an invisible character or an unusual blank: copy the document from its file, "
             "not from a page or a chat."
         ),
     ),
@@ -256,7 +256,7 @@ def _check_account(account: Any) -> None:
     _check_type(account)
     for field in SERVICE_ACCOUNT:
         if field not in account:
-            raise BadInput(f"`{field}` is missing in `service_account_json`: put Google's whole key file there.")
+            raise BadInput(f"The service account has no `{field}`: put Google's whole key file there.")
     for field in ("client_email", "token_uri"):
         _value(account, field)
     _check_pem(account["private_key"])
@@ -308,7 +308,7 @@ def _check_fields(document: Json, kind: str) -> None:
 
 
 def _missing(field: str, kind: str) -> str:
-    return f"This is not the JSON document that {kind.capitalize()} needs: `{field}` is missing in {SHAPES[kind]}."
+    return f"This is not the JSON document that {kind.capitalize()} needs: `{field}` is missing. It is {SHAPES[kind]}."
 
 
 def _names(document: Json) -> set[str]:
@@ -331,7 +331,7 @@ def _value(document: Json, field: str) -> str:
 FLAWS_OF_A_VALUE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^\s|\s$"), "begins or ends with a blank: take it out."),
     (re.compile(r"\s"), "has a blank or a line break in it: take it out."),
-    (INVISIBLE, "has a character in it that nobody sees: copy the value again, from the provider's page itself."),
+    (INVISIBLE, "has an invisible character in it: copy the value again, from the provider's page itself."),
     (TEMPLATE, "names a variable or a place to fill in: put the value itself there."),
     (PLACEHOLDER, "is a placeholder: put the value itself there."),
     (MASKED, "is masked or cut short: put the whole value there."),

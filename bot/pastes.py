@@ -99,7 +99,7 @@ SPELLING: tuple[Slip, ...] = (
         re.compile(rf"^{WORD}[{QUOTES},;\\]+[)\]}}]*[nrt]?$"),
         "This ends with a quote, a comma or another mark that is no part of the key: paste the key without it.",
     ),
-    (INVISIBLE, "This has a character that nobody sees: copy it again, from the provider's page itself."),
+    (INVISIBLE, "This has an invisible character: copy it again, from the provider's page itself."),
     (
         re.compile(f"[{DASHES}]"),
         "This has a long dash, which some program put there: copy it from the provider's page.",

@@ -98,6 +98,7 @@ class RotationService:
         gateways: frozenset[str],
         now: Callable[[], datetime],
         pepper: SecretStr | None = None,
+        own: tuple[SecretStr, ...] = (),
     ) -> None:
         self._store = store
         self._jobs = jobs
@@ -108,6 +109,7 @@ class RotationService:
         self._gateways = gateways
         self._now = now
         self._pepper = pepper
+        self._own = own
 
     @property
     def rules(self) -> Rules:
@@ -248,7 +250,7 @@ class RotationService:
         """Check the secret and record that a replacement is about to be asked for; one submission wins."""
         await self._wait_for_withdrawal(rotation_id)
         rotation = await self._may_give_secret(rotation_id, by)
-        checked = shape.checked(pasted, rotation.plan.old_key)
+        checked = shape.checked(pasted, rotation.plan.old_key, self._own)
         name = self._unique(rotation, name)
         if shape.shares_a_piece(name, checked):
             raise BadInput("This holds a piece of the secret, and a name is shown to everyone.", field="name")

@@ -257,6 +257,12 @@ class Settings(StoreSettings):
                 _is_address(url)
         return gateways
 
+    @property
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """Return every secret that is set: none of them is for anybody else to see."""
+        own = [value for _, value in self if isinstance(value, SecretStr)]
+        return (*own, *(gateway.caller_key for gateway in self.aisix_gateways.values()))
+
     @model_validator(mode="after")
     def _has_a_mode(self) -> Self:
         if self.slack_app_token or (self.slack_signing_secret and self.port is not None):

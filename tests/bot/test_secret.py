@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from bot import documents, families, pastes, secret
 from bot.errors import BadInput
-from bot.families import family
+from bot.families import exchanges_tokens, family
 from bot.secret import checked, is_surely_secret, may_be_secret
 from tests.bot.values import key
 
@@ -75,6 +75,13 @@ def refusal(pasted: str, of=OPENAI_KEY, own=()) -> str:
 )
 def test_the_adapter_tells_the_family_and_the_provider_where_there_is_none(provider, adapter, expected):
     assert family(key(provider=provider, settings={"adapter": adapter})) == expected
+
+
+@pytest.mark.parametrize(
+    ("adapter", "exchanges"), [("", True), ("vertex", True), ("openai", False), ("bedrock", False)]
+)
+def test_a_vertex_label_exchanges_tokens_only_if_the_adapter_does(adapter, exchanges):
+    assert exchanges_tokens(key(provider="google-vertex", settings={"adapter": adapter})) is exchanges
 
 
 # --- what is taken ---
@@ -278,7 +285,7 @@ SLIPS = {
     "only the id of an AWS access key": ["AKIA0123456789ABCDEF", "ASIA0123456789ABCDEF"],
     "JSON document": [json.dumps(BEDROCK), json.dumps(GOOGLE), "{", "\ufeff{}"],
     "certificate or a private key": [PEM, "-----BEGIN CERTIFICATE-----"],
-    "character that nobody sees": [
+    "invisible character": [
         "sk-\u200babc",
         f"\ufeff{PLAIN}",
         f"{PLAIN}\u200b",
@@ -348,7 +355,7 @@ MISTAKES = [
     (VERTEX_KEY, changed(VERTEX, access_token=""), "`access_token` is empty"),
     (VERTEX_KEY, changed(VERTEX, service_account_json=[1]), "not a JSON document"),
     *(
-        (VERTEX_KEY, changed(VERTEX, service_account_json=without(ACCOUNT, name)), f"`{name}` is missing in `service")
+        (VERTEX_KEY, changed(VERTEX, service_account_json=without(ACCOUNT, name)), f"has no `{name}`")
         for name in ("client_email", "private_key", "token_uri")
     ),
     # its frame
@@ -372,7 +379,7 @@ MISTAKES = [
     # another dress
     (BEDROCK_KEY, f"\ufeff{json.dumps(BEDROCK)}", "(BOM)"),
     (AZURE_KEY, f"\ufeff{json.dumps(AZURE)}", "(BOM)"),
-    (BEDROCK_KEY, f"\u200b{json.dumps(BEDROCK)}", "character that nobody sees"),
+    (BEDROCK_KEY, f"\u200b{json.dumps(BEDROCK)}", "invisible character"),
     (BEDROCK_KEY, ESCAPED, "inside quotes, with a backslash"),
     (BEDROCK_KEY, ESCAPED[1:-1], "inside quotes, with a backslash"),
     (BEDROCK_KEY, b64encode(json.dumps(BEDROCK).encode()).decode(), "base64"),
@@ -388,8 +395,8 @@ MISTAKES = [
     (BEDROCK_KEY, json.dumps(BEDROCK).replace('"', "&quot;"), "&quot;"),
     (BEDROCK_KEY, json.dumps(BEDROCK).replace('"', "\u201d"), "curly quotes"),
     (BEDROCK_KEY, json.dumps(BEDROCK).replace('"r', "\u201cr").replace('n"', "n\u201d"), "curly quotes"),
-    (BEDROCK_KEY, json.dumps(BEDROCK, indent=1).replace("\n ", "\n\u00a0"), "a blank that is none to JSON"),
-    (BEDROCK_KEY, json.dumps(BEDROCK).replace(", ", ",\u200b"), "character that nobody sees"),
+    (BEDROCK_KEY, json.dumps(BEDROCK, indent=1).replace("\n ", "\n\u00a0"), "an unusual blank"),
+    (BEDROCK_KEY, json.dumps(BEDROCK).replace(", ", ",\u200b"), "invisible character"),
     (BEDROCK_KEY, str(BEDROCK), "single quotes"),
     (BEDROCK_KEY, json.dumps(BEDROCK).replace("}", ",}"), "a comma after its last field"),
     (VERTEX_KEY, STRETCHED.replace("\n  }\n}", ",\n  }\n}"), "a comma after its last field"),
@@ -417,9 +424,9 @@ MISTAKES = [
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\n"), "begins or ends with a blank"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a b"), "`secret_access_key` has a blank"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\u00a0b"), "`secret_access_key` has a blank"),
-    (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\u200bb"), "`secret_access_key` has a character in it that"),
-    (AZURE_KEY, changed(AZURE, client_secret="\ufeffab"), "`client_secret` has a character in it that nobody"),
-    (AZURE_KEY, changed(AZURE, client_id=f"{CLIENT}\u200d"), "`client_id` has a character in it that nobody"),
+    (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\u200bb"), "`secret_access_key` has an invisible"),
+    (AZURE_KEY, changed(AZURE, client_secret="\ufeffab"), "`client_secret` has an invisible character"),
+    (AZURE_KEY, changed(AZURE, client_id=f"{CLIENT}\u200d"), "`client_id` has an invisible character"),
     (VERTEX_KEY, of_account(client_email="a @b"), "`client_email` has a blank"),
     (VERTEX_KEY, changed(VERTEX, access_token="ya29.\u00e4"), "`access_token` has a character that no such value has"),
     (AZURE_KEY, changed(AZURE, client_secret="${SECRET}"), "`client_secret` names a variable"),
@@ -447,7 +454,7 @@ MISTAKES = [
     (VERTEX_KEY, of_account(private_key=PEM.replace("PRIVATE KEY", "CERTIFICATE")), "cut off or was changed"),
     # the word instead of the document
     (AZURE_KEY, "one two", "space in the middle"),
-    (AZURE_KEY, f"{PLAIN}\u200b", "character that nobody sees"),
+    (AZURE_KEY, f"{PLAIN}\u200b", "invisible character"),
 ]  # fmt: skip
 
 

@@ -241,6 +241,17 @@ def test_every_setting_that_is_secret_by_its_name_is_a_secret_to_pydantic():
     }
 
 
+def test_the_secrets_of_the_settings_are_all_that_pydantic_hides(read):
+    settings = read(**every_secret())
+    hidden = {n for n, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+
+    assert {*settings.secrets} == {
+        *(getattr(settings, name) for name in hidden),
+        *(gateway.caller_key for gateway in settings.aisix_gateways.values()),
+    }
+    assert len(settings.secrets) == len(hidden) + 1
+
+
 @pytest.mark.parametrize("name", ["TOKENS", "REDIS_URL", "GATEWAYS", "STATUS"])
 def test_a_sentence_about_another_setting_holds_no_secret(read, name):
     wrong = {

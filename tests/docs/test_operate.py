@@ -11,8 +11,10 @@ import pytest
 
 from bot.answer import BY_STATUS, BY_TYPE, judge
 from bot.blame import HEADLINES
+from bot.documents import FLAWS, FLAWS_OF_A_VALUE, FLAWS_OF_THE_WHOLE, LONE, LOOKS, UNREADABLE
 from bot.errors import StopKind
 from bot.metrics import REGISTRY
+from bot.pastes import AROUND_A_KEY, NO_KEY, SPELLING, WRONG_KEY
 from bot.policy import NO_MEMBER, OFFERS, Action
 from bot.rotation import MEANING, State
 from bot.steps import BACK, FORWARD
@@ -218,6 +220,22 @@ def test_every_answer_that_only_one_person_sees_is_in_the_guide(kind: str) -> No
 @pytest.mark.parametrize("what", NO_MEMBER)
 def test_what_people_hear_of_an_account_that_is_no_full_member_is_in_the_guide(what: str) -> None:
     assert [said for said in NO_MEMBER[what] if said not in read(GUIDE)] == []
+
+
+TOLD_OF_A_PASTE = [
+    *(told for _, told in (*NO_KEY, *AROUND_A_KEY, *WRONG_KEY, *SPELLING)),
+    *(told for _, told in (*FLAWS_OF_THE_WHOLE, *LOOKS, *FLAWS, *FLAWS_OF_A_VALUE)),
+    *(told for flaws in LONE.values() for _, told in flaws),
+    UNREADABLE,
+]
+
+
+def test_every_sentence_about_a_paste_is_in_the_guide() -> None:
+    guide = plain(read(GUIDE))
+    parts = {plain(part).strip(" …") for told in TOLD_OF_A_PASTE for part in re.split("SHAPE|NAME", told)}
+
+    assert len(TOLD_OF_A_PASTE) > 40
+    assert sorted(part for part in parts if len(re.findall(r"[a-z]{2,}", part)) > 2 and part not in guide) == []
 
 
 REASONS = sorted({reason for _, reason in (*BY_TYPE.values(), *BY_STATUS.values())})

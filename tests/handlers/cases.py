@@ -392,6 +392,8 @@ MESSAGES: Mapping[str, Case] = {
     "answer-ambiguous-101": answer(AmbiguousKey("O", tuple((f"OpenAI {n}", f"pk_{n}") for n in range(101)))),
     "answer-looks-like-secret": answer(LooksLikeSecret()),
     "answer-bad-secret": answer(refused("one two")),
+    "answer-bad-line": answer(refused("OPENAI_API_KEY=sk-0123456789")),
+    "answer-bad-value": answer(refused('{"tenant_id": "a", "client_id": "b", "client_secret": "c d"}', "azure")),
     "answer-bad-document": answer(refused('{"project": "p", "region": "r"}', "vertex")),
 }
 VIEWS: Mapping[str, Case] = {
@@ -400,6 +402,13 @@ VIEWS: Mapping[str, Case] = {
     "form-secret-vertex": lambda: secret_form(
         r.awaiting_secret(r.plan(old_key=r.key(provider="vertex"))), "Vertex (x)"
     ),
+    "form-secret-bedrock": lambda: secret_form(
+        r.awaiting_secret(r.plan(old_key=r.key(provider="amazon-bedrock"))), "B"
+    ),
+    "form-secret-bedrock-label-on-an-openai-adapter": lambda: secret_form(
+        r.awaiting_secret(r.plan(old_key=r.key(provider="amazon-bedrock", settings={"adapter": "openai"}))), "B"
+    ),
+    "form-secret-azure": lambda: secret_form(r.awaiting_secret(r.plan(old_key=r.key(provider="azure"))), "Azure"),
     "form-acceptance": lambda: form(r.unsure(r.running("soak"))),
     "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]()),
     "form-acceptance-hostile": lambda: form(r.unsure(r.running("soak", HOSTILE_PLAN))),

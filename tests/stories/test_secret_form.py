@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import pytest
+
 from tests.support.stage import NEW_SECRET, Stage, stage_of
 
 
@@ -47,6 +49,59 @@ async def test_a_mistake_is_shown_at_the_field_and_never_repeats_the_value(stage
     assert creations(stage) == []
 
 
+@pytest.mark.parametrize(
+    ("pasted", "told"),
+    [
+        (f"OPENAI_API_KEY={NEW_SECRET}", "This is a whole line, with the name of the key"),
+        (f'{NEW_SECRET}",', "This ends with a quote, a comma or another mark"),
+        ("sk-\u2026****\u2026", "This is masked or cut short"),
+        ("<your-api-key>", "This is a placeholder"),
+        ("${OPENAI_API_KEY}", "This names a variable"),
+    ],
+)
+async def test_a_paste_that_is_surely_no_key_is_refused_and_the_form_stays_open(
+    stage: Stage, pasted: str, told: str
+) -> None:
+    card = await stage.ask()
+
+    result = await stage.give(card, pasted)
+    again = await stage.slack.person("U_REQUESTER").submit({"secret": NEW_SECRET})
+
+    assert told in result.errors["secret"]
+    assert not result.closed
+    assert again.closed
+    assert NEW_SECRET not in str(result.errors)
+
+
+async def test_a_token_of_keyturns_own_is_not_sent_to_a_provider(stage: Stage) -> None:
+    person = await opened(stage, await stage.ask())
+    own = [secret.get_secret_value() for secret in stage.built.settings.secrets]
+
+    told = [(await person.submit({"secret": secret})).errors["secret"] for secret in own]
+
+    assert len(own) >= 4
+    assert {*told} == {"This is a secret of Keyturn's own settings: paste the one that the provider gave you."}
+    assert creations(stage) == []
+
+
+async def test_a_bedrock_label_on_an_openai_adapter_takes_one_word_and_no_document(stage: Stage) -> None:
+    key = stage.aisix.add_key(
+        "Bedrock by word",
+        provider="amazon-bedrock",
+        adapter="openai",
+        api_base="https://bedrock.example/openai/v1",
+        secret="ABSKb2xkMTIzNDU2Nzg5MA==",
+        environments=["production"],
+    )
+    card = await stage.ask(key.id)
+
+    refused = await stage.give(card, '{"access_key_id": "a", "secret_access_key": "b", "region": "c"}')
+    taken = await stage.slack.person("U_REQUESTER").submit({"secret": "ABSKbmV3MTIzNDU2Nzg5MA=="})
+
+    assert refused.errors == {"secret": "This is a JSON document; a key for the openai adapter is one word."}
+    assert taken.closed
+
+
 async def test_a_trailing_line_break_is_dropped(stage: Stage) -> None:
     card = await stage.ask()
     await stage.give(card, NEW_SECRET + "\n\n")
@@ -61,7 +116,7 @@ async def test_a_document_longer_than_a_field_goes_into_two(stage: Stage) -> Non
     account = {
         "type": "service_account",
         "client_email": "x@y",
-        "private_key": "-----BEGIN-----\n" + "A" * 3200,
+        "private_key": "-----BEGIN PRIVATE KEY-----\n" + "A" * 3200 + "\n-----END PRIVATE KEY-----\n",
         "token_uri": "https://t",
     }
     document = json.dumps({"project": "p", "region": "r", "service_account_json": account})
