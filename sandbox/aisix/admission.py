@@ -1,13 +1,16 @@
 """Who asks a gateway, and whether it is allowed to."""
 
+import math
 import re
 import secrets
+import time
+from collections import Counter
 from fnmatch import fnmatchcase
 from typing import Any
 
 from aiohttp import web
 
-from sandbox.aisix.errors import GatewayError
+from sandbox.aisix.errors import GatewayError, too_many
 from sandbox.aisix.snapshot import Snapshot
 from sandbox.aisix.store import CallerKey, Environment
 
@@ -36,13 +39,35 @@ def may_use(caller: CallerKey, alias: str) -> bool:
 
 def check_may_use(caller: CallerKey, alias: str) -> None:
     if not may_use(caller, alias):
-        raise GatewayError(403, "permission_denied", f'the API key may not use "{alias}"')
+        raise GatewayError(403, "permission_denied", f'API key is not allowed to use model "{alias}"')
 
 
 def request_id_of(request: web.Request) -> str:
     """The caller's own id if it is fit to be one."""
     own = request.headers.get("x-aisix-request-id", "")
     return own if REQUEST_ID.fullmatch(own) else secrets.token_hex(16)
+
+
+class Limits:
+    """How many requests each caller has sent to one replica in the window that is open."""
+
+    def __init__(self) -> None:
+        self._sent: Counter[tuple[str, int]] = Counter()
+
+    def take(self, caller: CallerKey, window: float) -> dict[str, str]:
+        """Count a request; return what its answer says of the limit, or refuse it if there have been too many."""
+        if caller.limit is None:
+            return {}
+        number, into = divmod(time.monotonic(), window)
+        reset = max(1, math.ceil(window - into))
+        if self._sent[caller.id, int(number)] >= caller.limit:
+            raise too_many(reset)
+        self._sent[caller.id, int(number)] += 1
+        return {
+            "x-ratelimit-limit-requests": str(caller.limit),
+            "x-ratelimit-remaining-requests": str(caller.limit - self._sent[caller.id, int(number)]),
+            "x-ratelimit-reset-requests": f"{reset}s",
+        }
 
 
 async def body_of(request: web.Request) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import count
 
 from sandbox.aisix import errors
+from sandbox.aisix.admission import Limits
 from sandbox.aisix.direct import Direct, Request, Served, Trail, labels_of
 from sandbox.aisix.errors import GatewayError
 from sandbox.aisix.rows import Fields
@@ -26,11 +27,13 @@ class Dispatcher:
     def __init__(self, upstream: Upstream, switches: Switches) -> None:
         self.switches, self._upstream = switches, upstream
         self.direct = Direct(upstream, switches)
+        self.limits = Limits()
         self._turns = count()
 
     def forget(self) -> None:
-        """Lose what only memory holds: counters, cooldowns, minted tokens."""
+        """Lose what only memory holds: counters, cooldowns, minted tokens, what callers have sent."""
         self.direct = Direct(self._upstream, self.switches)
+        self.limits = Limits()
 
     @property
     def metrics(self) -> Metrics:

@@ -46,8 +46,10 @@ ANTHROPIC = {
     503: "overloaded_error",
 }
 
+TOO_MANY = "request limit exceeded (requests)"
+
 REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
-    "rate_limit": (429, "rate_limit_exceeded", "Rate limit exceeded.", None),
+    "rate_limit": (429, "rate_limit_exceeded", TOO_MANY, None),
     "budget": (429, "billing_error", "The budget is used up.", "budget_exceeded"),
     "guardrail": (422, "content_filter", "Blocked by a guardrail.", None),
     "too_large": (413, "invalid_request_error", "The request is too large.", None),
@@ -64,6 +66,13 @@ def refusal(word: str) -> GatewayError:
     error = GatewayError(status, kind, message, code)
     if status == 429:  # noqa: PLR2004 - the status of "too many requests"
         error.retry_after = 1
+    return error
+
+
+def too_many(wait: int) -> GatewayError:
+    """Refuse a request that is one too many for its caller key."""
+    error = refusal("rate_limit")
+    error.retry_after = wait
     return error
 
 

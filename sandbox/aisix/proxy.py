@@ -96,10 +96,15 @@ class Proxy:
         body = await admission.body_of(request)
         call.alias = body["model"]
         asked = Request(snapshot, ENDPOINTS[request.path], call.alias, body, request.path, trail=call.trail)
-        call.trail.labels = labels_of(asked, snapshot.find(call.alias))
+        model_id = snapshot.find(call.alias)
+        call.trail.labels = labels_of(asked, model_id)
+        if model_id is None:
+            raise unknown_model(call.alias)
         admission.check_may_use(caller, call.alias)
         self._refuse(call.alias)
-        served = await self._serve(asked, token, request.headers.get("Cache-Control", ""))
+        told = self.dispatcher.limits.take(caller, self.dispatcher.switches.limit_window)
+        served = await self._serve(asked, model_id, token, request.headers.get("Cache-Control", ""))
+        served.headers |= told
         return _as_the_caller_knows_it(served, asked, call.request_id)
 
     async def _pass_through(self, request: web.Request, snapshot: Snapshot, route: Fields, call: GatewayCall) -> Served:
@@ -112,10 +117,7 @@ class Proxy:
         if word:
             raise refusal(word)
 
-    async def _serve(self, asked: Request, token: str, control: str) -> Served:
-        model_id = asked.snapshot.find(asked.alias)
-        if model_id is None:
-            raise unknown_model(asked.alias)
+    async def _serve(self, asked: Request, model_id: str, token: str, control: str) -> Served:
         if asked.endpoint == "count_tokens":
             return _count_tokens(asked, model_id)
         if not await self._cache_works(asked):

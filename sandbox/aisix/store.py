@@ -41,6 +41,9 @@ class CallerKey:
     state: str = "active"
     """`active`, `expired` or `disabled`."""
 
+    limit: int | None = None
+    """How many requests a window it may send to each replica."""
+
     id: str = field(default_factory=new_id)
     """What the counters call it: `api_key_id`."""
 

@@ -88,6 +88,9 @@ class Switches:
     """As before v0.5.0, which is then the version: a token minted for a model is used on, whatever key it has since."""
 
     cache_ignores_no_cache: bool = False
+    limit_window: float = 60.0
+    """Seconds for which a caller key's limit counts."""
+
     cooldown: float = 30.0
     upstream_timeout: float = 1.0
     """Seconds a gateway waits for its upstream; the real 60 would be too long to watch."""

@@ -60,13 +60,14 @@ class World:
 
     def caller_key(self, environment: str) -> str:
         """The probe's key: every alias."""
-        return self._caller(environment, "probe").token
+        return self.caller(environment, "probe").token
 
     def app_caller_key(self, environment: str) -> str:
         """The applications' key: every alias but the throw-away ones."""
-        return self._caller(environment, "app").token
+        return self.caller(environment, "app").token
 
-    def _caller(self, environment: str, name: str) -> CallerKey:
+    def caller(self, environment: str, name: str) -> CallerKey:
+        """Find a caller key: `probe` or `app`."""
         callers = self.environment(environment).callers.values()
         return next(caller for caller in callers if caller.name == name)
 

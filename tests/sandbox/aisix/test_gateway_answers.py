@@ -67,8 +67,9 @@ async def test_a_caller_key_that_is_no_longer_valid_says_so(tenant, state):
 
 
 async def test_applications_may_not_use_throw_away_models(tenant):
-    tenant.aisix.add_model("production", "keyturn-1", key=tenant.key)
     app = tenant.aisix.app_caller_key("production")
+    assert await tenant.failure("keyturn-1", token=app) == (404, "model_not_found", None), "as long as there is none"
+    tenant.aisix.add_model("production", "keyturn-1", key=tenant.key)
 
     assert await tenant.failure("keyturn-1", token=app) == (403, "permission_denied", None)
     assert (await tenant.ask("keyturn-1")).status_code == 200
