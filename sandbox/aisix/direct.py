@@ -18,6 +18,9 @@ TOKEN_LIFE = 59 * 60.0
 """Seconds for which a minted token is good."""
 
 
+RETRIES = 2
+"""How often a direct model is asked again where its row does not say."""
+
 DEPLOYED = frozenset({"chat", "responses", "messages"})
 """Endpoints whose attempts `aisix_deployment_*` counts: embeddings and rerank are not among them."""
 
@@ -41,6 +44,9 @@ class Request:
     body: Mapping[str, Any]
     path: str = ""
     is_fallback: bool = False
+    may_retry: bool = True
+    """Whether a model that fails is asked again; routing does so with its last target only."""
+
     trail: Trail = field(default_factory=Trail)
 
     @property
@@ -74,26 +80,31 @@ class Direct:
     async def serve(self, request: Request, model_id: str, model: Fields) -> Served:
         key_id = model.get("provider_key_id", "")
         key = request.snapshot.tables["provider_keys"].get(key_id)
-        labels = labels_of(request, model_id)
-        request.trail.labels = labels
-        try:
-            if key is None:
-                raise errors.unknown_key(model["display_name"], key_id)
-            body = await self._ask(request, model_id, model, key)
-        except GatewayError as error:
-            self._note(request, labels, error.status, reached=error.reached)
-            raise
-        self._note(request, labels, 200, reached=True)
-        return Served(body, key_id=key_id)
+        request.trail.labels = labels = labels_of(request, model_id)
+        if key is None:
+            raise errors.unknown_key(model["display_name"], key_id)
+        left = model.get("retries", RETRIES) if request.may_retry else 0
+        while True:
+            try:
+                body = await self._ask(request, model_id, model, key)
+            except GatewayError as error:
+                goes_on = left > 0 and error.passes
+                self._note(request, labels, error.status, reached=error.reached, last=not goes_on)
+                if not goes_on:
+                    raise
+                left -= 1
+            else:
+                self._note(request, labels, 200, reached=True, last=True)
+                return Served(body, key_id=key_id)
 
-    def _note(self, request: Request, labels: Mapping[str, str], status: int, *, reached: bool) -> None:
+    def _note(self, request: Request, labels: Mapping[str, str], status: int, *, reached: bool, last: bool) -> None:
         labels = {**labels, "status": str(status), "outcome": outcome_of(status)}
         self.metrics.note_sent(labels["provider_key_id"])
         if request.trail.part_of != "embedding":
             self.metrics.count_usage(labels, request.endpoint)
         if not reached:
             return
-        cooled = self.cooldowns.note(labels["model_id"], status, self._switches.cooldown)
+        cooled = last and self.cooldowns.note(labels["model_id"], status, self._switches.cooldown)
         if request.endpoint in DEPLOYED and not request.trail.part_of:
             self.metrics.count_deployment(labels, cooled=cooled)
 

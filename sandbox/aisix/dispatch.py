@@ -28,6 +28,9 @@ class Dispatcher:
         self.switches, self._upstream = switches, upstream
         self.direct = Direct(upstream, switches)
         self.limits = Limits()
+        self.unhealthy: set[str] = set()
+        """Ids of models that the background check has found down: routing leaves them out, cooldown or not."""
+
         self._turns = count()
 
     def forget(self) -> None:
@@ -60,11 +63,12 @@ class Dispatcher:
     async def _routing(self, request: Request, model: Fields) -> Served:
         routing = model["routing"]
         targets = self._ordered(routing)
-        ready = [target for target in targets if not self.cooldowns.remaining(target)]
-        if not ready and routing.get("when_all_unavailable", "fail") == "fail":
+        healthy = [target for target in targets if target not in self.unhealthy]
+        if not healthy and routing.get("when_all_unavailable", "fail") == "fail":
             raise errors.no_candidates(max(map(self.cooldowns.remaining, targets), default=0))
+        ready = [target for target in healthy if not self.cooldowns.remaining(target)]
         limit = 1 + routing.get("max_fallbacks", len(targets))
-        return await self._first_good(request, (ready or targets)[:limit], routing)
+        return await self._first_good(request, (ready or healthy or targets)[:limit], routing)
 
     def _ordered(self, routing: Fields) -> list[str]:
         targets = [str(target["model"]) for target in routing["targets"]]
@@ -74,7 +78,7 @@ class Dispatcher:
     async def _first_good(self, request: Request, targets: list[str], routing: Fields) -> Served:
         tried = request.is_fallback
         for number, target in enumerate(targets):
-            attempt = replace(request, is_fallback=tried)
+            attempt = replace(request, is_fallback=tried, may_retry=number + 1 == len(targets))
             try:
                 served = await self.serve(attempt, target)
             except GatewayError as error:

@@ -18,6 +18,11 @@ class GatewayError(Exception):
         self.hides = False
         """Routing goes on to the next target without a word."""
 
+    @property
+    def passes(self) -> bool:
+        """Whether it may be over with the next attempt: the provider failed, or could not be reached."""
+        return self.reached and self.status == 502  # noqa: PLR2004 - what a provider's failure is translated to
+
     def response(self, *, anthropic: bool) -> web.Response:
         headers = {"Retry-After": str(self.retry_after)} if self.retry_after is not None else None
         body = self._anthropic() if anthropic else self._openai()

@@ -94,6 +94,11 @@ class Replica:
         self.projection.reload()
         self._turned()
 
+    @property
+    def unhealthy(self) -> set[str]:
+        """Ids of models that its background check has found down."""
+        return self.dispatcher.unhealthy
+
     def forget_cooldowns(self) -> None:
         """As if the thirty seconds were over."""
         self.dispatcher.cooldowns.clear()

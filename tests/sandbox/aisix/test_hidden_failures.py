@@ -54,34 +54,59 @@ async def test_routing_hides_a_key_that_is_gone(tenant, bad, bad_key):
     assert (await tenant.ask("any")).headers["x-aisix-served-by"] == "chat-large"
 
 
-async def test_routing_without_a_target_left_is_503_until_the_cooldown_is_over(tenant, bad):
+async def test_routing_tries_targets_in_cooldown_where_all_of_them_are(tenant, bad):
     one_replica(tenant)
     add(tenant, "any", "routing", targets=[bad])
-    await tenant.ask("any")
+
+    assert [await tenant.failure("any") for _ in range(2)] == [(401, "upstream_error", "invalid_api_key")] * 2
+
+
+async def test_routing_is_503_where_the_background_check_has_found_every_target_down(tenant, bad):
+    one_replica(tenant)
+    add(tenant, "any", "routing", targets=[bad])
+    tenant.aisix.replicas("production")[0].unhealthy.add(bad.id)
 
     assert await tenant.failure("any") == (503, "all_candidates_unavailable", None)
-    assert int((await tenant.ask("any")).headers["Retry-After"]) > 25
-    tenant.aisix.replicas("production")[0].forget_cooldowns()
-    assert (await tenant.failure("any"))[0] == 401
+    assert "Retry-After" in (await tenant.ask("any")).headers
+    assert (await tenant.failure("broken"))[0] == 401, "it is asked by its own name"
 
 
 async def test_routing_may_try_anyway(tenant, bad):
     one_replica(tenant)
     add(tenant, "any", "routing", targets=[bad], when_all_unavailable="try_anyway")
-    await tenant.ask("any")
+    tenant.aisix.replicas("production")[0].unhealthy.add(bad.id)
 
     assert (await tenant.failure("any"))[0] == 401
 
 
 async def test_a_cooldown_outlives_the_repair_and_ends_with_a_direct_success(tenant, bad):
     one_replica(tenant)
-    add(tenant, "any", "routing", targets=[bad])
+    add(tenant, "any", "routing", targets=[bad, tenant.model], strategy="failover")
     await tenant.ask("any")
     tenant.aisix.edit(bad, key=tenant.key, settled=True)
 
-    assert (await tenant.ask("any")).status_code == 503
+    assert (await tenant.ask("any")).headers["x-aisix-served-by"] == "chat-large"
     assert (await tenant.ask("broken")).status_code == 200
-    assert (await tenant.ask("any")).status_code == 200
+    assert (await tenant.ask("any")).headers["x-aisix-served-by"] == "broken"
+
+
+async def test_a_provider_that_fails_is_asked_again_and_one_that_refuses_is_not(tenant):
+    for behaviour, attempts in ((500, 3), ("unreachable", 3), (401, 1), (429, 1)):
+        before = tenant.aisix.upstream.answered(tenant.key.secret)
+        tenant.aisix.upstream.set(tenant.key.secret, behaviour)
+        await tenant.ask()
+
+        assert tenant.aisix.upstream.answered(tenant.key.secret) - before == attempts, behaviour
+
+
+async def test_of_a_routers_targets_only_the_last_is_asked_again(tenant):
+    second = add(tenant, "second", "direct", key=tenant.aisix.add_key("second", secret=BAD))
+    add(tenant, "any", "routing", targets=[tenant.model, second], strategy="failover")
+    for secret in (tenant.key.secret, BAD):
+        tenant.aisix.upstream.set(secret, 500)
+    await tenant.ask("any")
+
+    assert [tenant.aisix.upstream.answered(secret) for secret in (tenant.key.secret, BAD)] == [1, 3]
 
 
 async def test_round_robin_takes_turns(tenant):
