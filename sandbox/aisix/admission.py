@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.aisix.errors import GatewayError, too_many
+from sandbox.aisix.errors import GatewayError, invalid, too_many
 from sandbox.aisix.snapshot import Snapshot
 from sandbox.aisix.store import CallerKey, Environment
 
@@ -71,13 +71,23 @@ class Limits:
 
 
 async def body_of(request: web.Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError:
-        body = None
+    body = await _json_of(request)
     if not isinstance(body, dict) or not isinstance(body.get("model"), str):
-        raise GatewayError(400, "invalid_request_error", "the body needs a model")
+        raise invalid("invalid JSON request body")
     return body
+
+
+async def model_of(request: web.Request) -> str:
+    """Return the model that a body names: what is only passed on need not name any."""
+    body = await _json_of(request)
+    return str(body.get("model", "")) if isinstance(body, dict) else ""
+
+
+async def _json_of(request: web.Request) -> Any:
+    try:
+        return await request.json()
+    except ValueError:
+        return None
 
 
 def visible_aliases(snapshot: Snapshot, caller: CallerKey) -> list[str]:

@@ -137,15 +137,15 @@ class Direct:
             self._tokens[model_id] = (secret, time.monotonic() + TOKEN_LIFE)
         return secret
 
-    async def pass_through(self, snapshot: Snapshot, route: Fields, model: str) -> Served:
+    async def pass_through(self, snapshot: Snapshot, route: Fields, endpoint: str, model: str) -> Served:
         """Forward a request with the route's key injected; no model's counter sees it."""
         key_id = route["provider_key_id"]
         key = snapshot.tables["provider_keys"].get(key_id)
         if key is None:
-            raise errors.unknown_key(route["display_name"], key_id)
+            raise errors.unknown_route_key(route["display_name"])
         self.metrics.note_sent(key_id)
         adapter = bridge.adapter_of(key)
-        call = UpstreamCall(key["api_key"], model, "chat", key)
+        call = UpstreamCall(key["api_key"], model, endpoint, key)
         return Served(await self._send(call, adapter, self._switches.upstream_timeout), key_id=key_id)
 
 

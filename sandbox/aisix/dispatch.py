@@ -115,7 +115,8 @@ class Dispatcher:
 
     async def _ensemble(self, request: Request, model: Fields) -> Served:
         if request.endpoint != "chat":
-            raise GatewayError(501, "not_implemented", "an ensemble answers chat completions only")
+            what = "is an ensemble model; only /v1/chat/completions is supported"
+            raise errors.invalid(f"model `{request.requested}` {what}")
         ensemble = model["ensemble"]
         request.trail.labels = {**labels_of(request, None), **ENSEMBLE, "model": request.requested}
         request = replace(request, trail=Trail(part_of="panel"))

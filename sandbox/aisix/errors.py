@@ -82,10 +82,17 @@ def too_many(wait: int) -> GatewayError:
 
 
 def unknown_key(alias: str, key: str) -> GatewayError:
-    message = f'model "{alias}" references unknown provider_key_id "{key}"'
-    error = GatewayError(400, "invalid_request_error", message)
+    error = invalid(f'model "{alias}" references unknown provider_key_id "{key}"')
     error.hides = True
     return error
+
+
+def unknown_route_key(route: str) -> GatewayError:
+    return invalid(f'passthrough route "{route}" references an unknown provider key')
+
+
+def invalid(what: str) -> GatewayError:
+    return GatewayError(400, "invalid_request_error", f"request payload is invalid: {what}")
 
 
 def unknown_model(alias: str) -> GatewayError:

@@ -109,8 +109,9 @@ class Proxy:
 
     async def _pass_through(self, request: web.Request, snapshot: Snapshot, route: Fields, call: GatewayCall) -> Served:
         call.trail.labels = _of_route(route, snapshot)
-        model = (await admission.body_of(request))["model"] if request.can_read_body else ""
-        return await self.dispatcher.direct.pass_through(snapshot, route, model)
+        endpoint = next((name for path, name in ENDPOINTS.items() if request.path.endswith(path[3:])), "chat")
+        model = await admission.model_of(request)
+        return await self.dispatcher.direct.pass_through(snapshot, route, endpoint, model)
 
     def _refuse(self, alias: str) -> None:
         word = self.environment.refusals.get(alias) or self.environment.refusals.get("*")

@@ -272,7 +272,20 @@ async def test_a_passthrough_route_sends_its_key(tenant):
     assert tenant.aisix.upstream.answered(tenant.key.secret) == 1
 
     tenant.aisix.remove(tenant.key, settled=True)
-    assert await tenant.failure(path="/passthrough/raw/v1") == (400, "invalid_request_error", None)
+    response = await tenant.ask(path="/passthrough/raw/v1")
+    assert response.status_code == 400
+    assert 'passthrough route "raw" references an unknown provider key' in response.json()["error"]["message"]
+
+
+async def test_a_passthrough_route_passes_on_what_it_gets_and_what_comes_back(tenant):
+    tenant.aisix.add_passthrough("production", "raw", key=tenant.key)
+    named = await tenant.ask("text-embedding-3-small", "/passthrough/raw/embeddings", input="x")
+    nameless = await tenant.ask(None, "/passthrough/raw/chat/completions")
+
+    assert named.json()["data"][0]["object"] == "embedding"
+    assert named.json()["model"] == "text-embedding-3-small"
+    assert nameless.status_code == 200
+    assert [call.endpoint for call in tenant.aisix.upstream.calls] == ["embeddings", "chat"]
 
 
 async def test_gateways_say_that_they_live(tenant):

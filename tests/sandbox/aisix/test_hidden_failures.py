@@ -160,7 +160,8 @@ async def test_an_ensemble_hides_failures_up_to_its_minimum(tenant, bad):
     assert (await tenant.ask("vote")).status_code == 200
     assert (await tenant.failure("strict"))[0] == 401
     assert (await tenant.failure("empty"))[0] == 503
-    assert (await tenant.failure("vote", "/v1/responses"))[0] == 501
+    for path in ("/v1/responses", "/v1/embeddings"):
+        assert await tenant.failure("vote", path) == (400, "invalid_request_error", None)
 
 
 async def test_the_cache_answers_for_a_key_that_no_longer_works(tenant):
