@@ -89,22 +89,27 @@ class Direct:
                 body = await self._ask(request, model_id, model, key)
             except GatewayError as error:
                 goes_on = left > 0 and error.passes
-                self._note(request, labels, error.status, reached=error.reached, last=not goes_on)
+                self._note(request, labels, error, last=not goes_on)
                 if not goes_on:
                     raise
                 left -= 1
             else:
-                self._note(request, labels, 200, reached=True, last=True)
+                self._note(request, labels)
                 return Served(body, key_id=key_id)
 
-    def _note(self, request: Request, labels: Mapping[str, str], status: int, *, reached: bool, last: bool) -> None:
+    def _note(
+        self, request: Request, labels: Mapping[str, str], error: GatewayError | None = None, *, last: bool = True
+    ) -> None:
+        """Count an attempt, and remember a model that failed for good."""
+        status = error.status if error else 200
         labels = {**labels, "status": str(status), "outcome": outcome_of(status)}
         self.metrics.note_sent(labels["provider_key_id"])
         if request.trail.part_of != "embedding":
             self.metrics.count_usage(labels, request.endpoint)
-        if not reached:
+        if error and not error.reached:
             return
-        cooled = last and self.cooldowns.note(labels["model_id"], status, self._switches.cooldown)
+        seen, kind = (error.seen, error.kind) if error else (200, "")
+        cooled = last and self.cooldowns.note(labels["model_id"], seen, kind, self._switches.cooldown)
         if request.endpoint in DEPLOYED and not request.trail.part_of:
             self.metrics.count_deployment(labels, cooled=cooled)
 

@@ -14,6 +14,9 @@ class GatewayError(Exception):
         super().__init__(message)
         self.status, self.kind, self.message, self.code = status, kind, message, code
         self.reached = reached
+        self.seen = status
+        """The status that the provider answered with, as far as it is another one."""
+
         self.retry_after: int | None = None
         self.hides = False
         """Routing goes on to the next target without a word."""
@@ -122,7 +125,9 @@ def from_upstream(refused: Refused, adapter: str) -> GatewayError:
             return GatewayError(refused.status, "upstream_error", refused.message, refused.code, reached=True)
         case status, _ if status < 500:  # noqa: PLR2004 - the provider's own fault begins here
             return GatewayError(status, "upstream_error", refused.message, refused.code, reached=True)
-    return GatewayError(502, "upstream_error", "the upstream answered with an error", reached=True)
+    error = GatewayError(502, "upstream_error", f"upstream returned {refused.status}", reached=True)
+    error.seen = refused.status
+    return error
 
 
 FAILURES: dict[type[BaseException], tuple[int, str, str]] = {

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Collection
-from typing import Any
 
 from aiohttp import web
 
@@ -26,13 +25,17 @@ class Replica:
         self.projection = Projection(self._rejects)
         self.proxy = Proxy(number, environment, dispatcher, pulse)
         self.metrics_available = True
-        self.partially_compatible: list[dict[str, Any]] = []
-        """What `/status/config` lists as taken without fields that this gateway does not know."""
+        self.unknown_fields: set[str] = set()
+        """Fields of rows that this gateway takes the row without: `/status/config` lists them."""
 
         self.status_available = True
         self.status = Status(self, dispatcher)
         self._down = False
         self._lag: float | None = DEFAULT_LAG
+        self._silent = False
+        self.closed_at: float | None = None
+        """Since when its source is closed."""
+
         self._reject_rows: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -50,12 +53,23 @@ class Replica:
 
     @property
     def lag(self) -> float | None:
-        """Seconds from a write to its effect here; None cuts the replica off from the control plane."""
+        """Seconds from a write to its effect here; None closes its source, which it notices."""
         return self._lag
 
     @lag.setter
     def lag(self, seconds: float | None) -> None:
         self._lag = seconds
+        self.closed_at = time.monotonic() if seconds is None else None
+        self._turned()
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing arrives from its source any more, which it does not notice."""
+        return self._silent
+
+    @silent.setter
+    def silent(self, value: bool) -> None:
+        self._silent = value
         self._turned()
 
     @property
@@ -81,7 +95,13 @@ class Replica:
 
     @property
     def cut_off(self) -> bool:
+        """Whether its source is closed."""
         return self._lag is None
+
+    @property
+    def follows(self) -> bool:
+        """Whether changes arrive here."""
+        return self._lag is not None and not self._silent and not self._down
 
     @property
     def up_to_date(self) -> bool:
@@ -124,7 +144,7 @@ class Replica:
 
     def catch_up(self) -> None:
         """Take everything at once, whatever the lag; a replica that is cut off stays behind."""
-        if self._connected():
+        if self.follows:
             self._take(self.environment.log[self.projection.position :])
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -141,9 +161,6 @@ class Replica:
         self._wake.set()
         self._pulse.beat("replica", self)
 
-    def _connected(self) -> bool:
-        return self._lag is not None and not self._down
-
     def _rejects(self, change: Change, *, new: bool) -> bool:
         named = {change.id, change.table} & self._reject_rows
         return bool(named) or (new and change.table == "provider_keys" and "new keys" in self._reject_rows)
@@ -159,13 +176,13 @@ class Replica:
                 continue
 
     def _due(self) -> list[Change]:
-        if self._lag is None or self._down:
+        if self._lag is None or not self.follows:
             return []
         limit = time.monotonic() - self._lag
         return [change for change in self.environment.log[self.projection.position :] if change.at <= limit]
 
     def _next_in(self) -> float | None:
-        if self._lag is None or self._down or self.up_to_date:
+        if self._lag is None or not self.follows or self.up_to_date:
             return None
         oldest = self.environment.log[self.projection.position]
         return max(0.001, oldest.at + self._lag - time.monotonic())

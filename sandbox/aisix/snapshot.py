@@ -2,15 +2,15 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Protocol
 
 from sandbox.aisix.rows import Fields
-from sandbox.aisix.store import Change
+from sandbox.aisix.store import Change, clock
 
 TABLES = ("provider_keys", "models", "passthrough_routes", "cache_policies")
 
@@ -50,20 +50,20 @@ class Snapshot:
 
     @property
     def counts(self) -> dict[str, int]:
-        return {table: len(rows) for table, rows in self.tables.items()}
+        return {table: len(rows) for table, rows in self.tables.items() if rows}
 
     @cached_property
     def config_hash(self) -> str:
         """The same on every replica that holds the same documents."""
-        return hashlib.sha256(json.dumps(self.tables, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self.tables, sort_keys=True).encode()).hexdigest()
 
     def taking(self, changes: Iterable[Change], revision: int) -> "Snapshot":
         """Apply *changes* to a copy; its sequence moves only if a document did."""
         tables = {table: dict(rows) for table, rows in self.tables.items()}
-        moved = [_put(tables[change.table], change) for change in changes]
+        moved = [_put(tables[change.table], change) for change in changes if change.table in tables]
         if not any(moved):
             return replace(self, revision=revision)
-        return Snapshot(tables, revision, self.apply_seq + 1, datetime.now(UTC).isoformat())
+        return Snapshot(tables, revision, self.apply_seq + 1, clock())
 
 
 def _put(rows: dict[str, Fields], change: Change) -> bool:
@@ -90,11 +90,14 @@ class Projection:
     snapshot: Snapshot = field(default_factory=Snapshot)
     rejected: dict[str, Change] = field(default_factory=dict)
     position: int = 0
+    observed_at: float = field(default_factory=time.time)
+    """When it last heard of a change."""
 
     def apply(self, changes: list[Change]) -> None:
         if not changes:
             return
         self.position += len(changes)
+        self.observed_at = time.time()
         taken = [change for change in changes if self._takes(change)]
         self.snapshot = self.snapshot.taking(taken, max(changes[-1].revision, self.snapshot.revision))
 
@@ -111,11 +114,18 @@ class Projection:
 
     def _takes(self, change: Change) -> bool:
         self.rejected.pop(change.id, None)
-        if change.fields is None or not self.rejects(change, new=not self.holds(change)):
+        if change.fields is None or (change.table in TABLES and not self.rejects(change, new=not self.holds(change))):
             return True
         self.rejected[change.id] = change
         return False
 
     def holds(self, change: Change) -> bool:
         """Whether an earlier state of the row is in force."""
-        return change.id in self.snapshot.tables[change.table]
+        return change.id in self.snapshot.tables.get(change.table, {})
+
+    @property
+    def source_hash(self) -> str:
+        """Of what stands in the source, be it taken or rejected."""
+        refused = sorted(self.rejected)
+        whole = f"{self.snapshot.config_hash} {refused}" if refused else None
+        return hashlib.sha256(whole.encode()).hexdigest() if whole else self.snapshot.config_hash

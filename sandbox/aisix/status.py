@@ -1,24 +1,23 @@
-"""A replica's status port: unauthenticated, for operators. The pages have the shapes of the gateway's own source."""
+"""A replica's status port: unauthenticated, for operators. The pages have the shapes of a real gateway's."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from sandbox.aisix.dispatch import Dispatcher
 from sandbox.aisix.rows import Fields
-from sandbox.aisix.serving import drop
-from sandbox.aisix.snapshot import Projection
-from sandbox.aisix.store import Change, Environment
-from sandbox.aisix.telemetry import Family, gauge, page
+from sandbox.aisix.serving import answer, drop
+from sandbox.aisix.snapshot import TABLES, Projection
+from sandbox.aisix.store import Change, Environment, clock
+from sandbox.aisix.telemetry import FAILED, Family, gauge, page
 
 VIRTUAL = ("routing", "semantic", "ensemble")
 UNREACHABLE = {"last_error_kind": "fetch", "last_error": "configuration source unreachable"}
-NULLABLE = ("last_failure",)
-"""What stands on `/status/config` as null; anything else without a value is left out."""
+TEXT = "text/plain; version=0.0.4"
 
 
 class Shown(Protocol):
@@ -27,8 +26,9 @@ class Shown(Protocol):
     environment: Environment
     projection: Projection
     metrics_available: bool
-    partially_compatible: list[dict[str, Any]]
+    unknown_fields: set[str]
     status_available: bool
+    closed_at: float | None
 
     @property
     def down(self) -> bool: ...
@@ -37,20 +37,46 @@ class Shown(Protocol):
     def cut_off(self) -> bool: ...
 
 
+@dataclass(frozen=True)
+class PageCache:
+    """A cache before the pages: for some seconds it shows a page as it was when it was first asked for."""
+
+    seconds: float
+    obeys: bool = True
+    """Whether `no-cache` reaches the gateway."""
+
+
 class Status:
     """The pages of one replica."""
 
     def __init__(self, replica: Shown, dispatcher: Dispatcher) -> None:
         self._replica, self._dispatcher = replica, dispatcher
+        self.cache: PageCache | None = None
+        self._kept: dict[str, tuple[float, bytes, str]] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer with a page, if this gateway has it."""
         if self._replica.down:
             return drop(request)
+        kept = self._from_cache(request)
+        if kept is not None:
+            return kept
         pages = self._pages()
         if request.path not in pages:
             raise web.HTTPNotFound
-        return pages[request.path]()
+        response = pages[request.path]()
+        if self.cache is not None and isinstance(response.body, bytes):
+            self._kept[request.path] = (time.monotonic(), response.body, response.headers["Content-Type"])
+        return response
+
+    def _from_cache(self, request: web.Request) -> web.Response | None:
+        at, body, kind = self._kept.get(request.path, (0.0, b"", ""))
+        age = time.monotonic() - at
+        if self.cache is None or not kind or age >= self.cache.seconds:
+            return None
+        if self.cache.obeys and "no-cache" in request.headers.get("Cache-Control", ""):
+            return None
+        return web.Response(body=body, headers={"Content-Type": kind, "Age": str(int(age))})
 
     def _pages(self) -> dict[str, Callable[[], web.Response]]:
         metrics = {"/metrics": self._metrics} if self._replica.metrics_available else {}
@@ -61,45 +87,72 @@ class Status:
         return {"/status/config": self._config, "/status/ready": self._ready, **models, **metrics}
 
     def _config(self) -> web.Response:
+        failure = self._failure()
+        return answer(
+            {
+                "state": self._state(),
+                "source": self._source(),
+                "applied": self._applied(),
+                "last_reload": {"successful": failure is None, "at": clock(self._replica.projection.observed_at)},
+                "last_failure": failure,
+                "rejected": [self._rejection(change) for change in self._rejected()],
+                "partially_compatible": self._partially_compatible(),
+            }
+        )
+
+    def _source(self) -> Fields:
+        """Return what it knows of its source; it never tells that it has heard of more than it has applied."""
         projection = self._replica.projection
-        snapshot, connected = projection.snapshot, not self._replica.cut_off
-        applied = {
+        return {
+            "type": "managed" if self._dispatcher.switches.managed else "etcd",
+            "connected": not self._replica.cut_off,
+            "observed_revision": projection.snapshot.revision,
+            "source_hash": projection.source_hash,
+            "observed_at": clock(projection.observed_at),
+        }
+
+    def _applied(self) -> Fields | None:
+        snapshot = self._replica.projection.snapshot
+        if not snapshot.apply_seq:
+            return None
+        callers = len(self._replica.environment.callers)
+        return {
             "applied_revision": snapshot.revision,
             "config_hash": snapshot.config_hash,
             "apply_seq": snapshot.apply_seq,
             "applied_at": snapshot.applied_at,
-            "resource_counts": snapshot.counts,
+            "resource_counts": ({"api_keys": callers} if callers else {}) | snapshot.counts,
         }
-        body = {
-            "state": self._state(),
-            "source": {"type": "etcd", "connected": connected, "observed_revision": snapshot.revision},
-            "applied": applied if snapshot.apply_seq else None,
-            "last_reload": {"at": snapshot.applied_at, "successful": connected},
-            "last_failure": None if connected else UNREACHABLE,
-            "rejected": [self._rejection(change) for change in projection.rejected.values()],
-            "partially_compatible": self._replica.partially_compatible,
-        }
-        return web.json_response({name: value for name, value in body.items() if value is not None or name in NULLABLE})
 
     def _state(self) -> str:
-        """One that lags or is cut off calls itself synced: it is, with the last that it has heard of."""
+        """One that lags or hears nothing calls itself synced: it is, with the last that it has heard of."""
         projection = self._replica.projection
         if not projection.snapshot.apply_seq:
             return "never_loaded"
-        loaded = any(projection.snapshot.counts.values())
+        loaded = bool(projection.snapshot.counts)
         if projection.rejected:
             return "degraded" if loaded else "out_of_sync"
+        closed = time.monotonic() - (self._replica.closed_at or time.monotonic())
+        if closed > self._dispatcher.switches.degraded_after:
+            return "degraded"
         return "synced" if loaded else "empty"
 
-    def _rejection(self, change: Change) -> dict[str, Any]:
+    def _failure(self) -> Fields | None:
+        if self._replica.cut_off:
+            return {"at": clock(), **UNREACHABLE}
+        first = next(iter(self._rejected()), None)
+        return {"at": clock(first.seen_at), **_error(first)} if first else None
+
+    def _rejected(self) -> list[Change]:
+        return sorted(self._replica.projection.rejected.values(), key=lambda change: (change.table, change.id))
+
+    def _rejection(self, change: Change) -> Fields:
         """The row that serves instead, if there is one, shows in its age only."""
-        age = time.monotonic() - change.at
-        seen = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
-        stale = {"serving_stale_since": seen, "serving_stale_age_seconds": int(age)}
+        seen = clock(change.seen_at)
+        stale = {"serving_stale_since": seen, "serving_stale_age_seconds": int(time.time() - change.seen_at)}
         return {
             **self._name(change),
-            "last_error_kind": "schema_failed",
-            "last_error": "does not match the schema of this gateway",
+            **_error(change),
             "first_seen_at": seen,
             "last_seen_at": seen,
             **(stale if self._replica.projection.holds(change) else {}),
@@ -110,42 +163,76 @@ class Status:
             return {"resource_kind": change.table, "resource_id": change.id}
         return {"key": f"/aisix/{self._replica.environment.id}/{change.table}/{change.id}"}
 
+    def _partially_compatible(self) -> list[Fields]:
+        tables = self._replica.projection.snapshot.tables
+        found = Counter(
+            (table, name)
+            for table, rows in tables.items()
+            for row in rows.values()
+            for name in sorted(self._replica.unknown_fields & row.keys())
+        )
+        return [{"resource_kind": kind, "field": name, "count": count} for (kind, name), count in found.items()]
+
     def _models(self) -> web.Response:
         models = self._replica.projection.snapshot.tables["models"]
-        return web.json_response([self._model(row, model) for row, model in models.items()])
+        return answer([self._model(row, model) for row, model in models.items()])
 
-    def _model(self, model_id: str, model: Fields) -> dict[str, Any]:
-        left = self._dispatcher.cooldowns.remaining(model_id)
-        until = (datetime.now(UTC) + timedelta(seconds=left)).isoformat() if left else None
-        status = "not_applicable" if model["kind"] in VIRTUAL else "cooldown" if left else "healthy"
-        return {
-            "id": model_id,
-            "display_name": model["display_name"],
-            "kind": model["kind"] if model["kind"] in VIRTUAL else "direct",
-            "status": status,
-            "cooldown_until": until,
-            "last_checked_at": None,
-            "last_check_status": None,
-            "status_reason": "recent failures" if left else None,
-        }
+    def _model(self, model_id: str, model: Fields) -> Fields:
+        """What has no value is left out; an embedding model calls itself direct."""
+        kind = model["kind"] if model["kind"] in VIRTUAL else "direct"
+        return {"id": model_id, "display_name": model["display_name"], "kind": kind, **self._health(model_id, kind)}
+
+    def _health(self, model_id: str, kind: str) -> Fields:
+        cooldowns = self._dispatcher.cooldowns
+        left = cooldowns.remaining(model_id)
+        if kind in VIRTUAL:
+            return {"status": "not_applicable"}
+        if model_id in self._dispatcher.unhealthy:
+            return {"status": "unhealthy", "status_reason": FAILED}
+        if not left:
+            return {"status": "healthy"}
+        return {"status": "cooldown", "cooldown_until": _moment(left), "status_reason": cooldowns.reason(model_id)}
 
     def _ready(self) -> web.Response:
         ready = bool(self._replica.projection.snapshot.apply_seq)
-        return web.json_response({"ready": ready}, status=200 if ready else 503)
+        return answer({"ready": ready}, status=200 if ready else 503)
 
     def _metrics(self) -> web.Response:
         text = page([*self._dispatcher.metrics.families(), *self._config_families()])
-        return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(body=text, headers={"Content-Type": f"{TEXT}; charset=utf-8"})
 
     def _config_families(self) -> Iterator[Family]:
         """Yield what the page shows from the start on: it is never empty."""
         projection = self._replica.projection
-        rejected = Counter[tuple[str, ...]]((change.table,) for change in projection.rejected.values())
         yield Family("aisix_config_reloads_total", "counter", (), {(): 1})
         yield gauge("aisix_config_source_connected", not self._replica.cut_off)
         yield Family("aisix_config_hash_info", "gauge", ("hash",), {(projection.snapshot.config_hash,): 1})
         yield gauge("aisix_config_observed_revision", projection.snapshot.revision)
-        yield gauge("aisix_config_last_reload_successful", not rejected and not self._replica.cut_off)
+        yield gauge("aisix_config_last_reload_successful", self._failure() is None)
+        yield gauge("aisix_config_last_reload_success_timestamp_seconds", projection.observed_at)
         yield gauge("aisix_config_applied_revision", projection.snapshot.revision)
-        if rejected:
-            yield Family("aisix_config_rejected_resources", "gauge", ("kind",), rejected)
+        for name, rows in self._by_kind().items():
+            if rows:
+                yield Family(f"aisix_config_{name}_resources", "gauge", ("kind",), rows)
+
+    def _by_kind(self) -> Mapping[str, Counter[tuple[str, ...]]]:
+        rejected = self._rejected()
+        stale = [change for change in rejected if self._replica.projection.holds(change)]
+        return {
+            "rejected": Counter((change.table,) for change in rejected),
+            "stale_served": Counter((change.table,) for change in stale),
+            "partially_compatible": Counter((row["resource_kind"],) for row in self._partially_compatible()),
+        }
+
+
+def _error(change: Change) -> dict[str, Any]:
+    if change.table not in TABLES:
+        return {"last_error_kind": "unknown_kind", "last_error": f'unknown kind "{change.table}"'}
+    message = 'schema validation failed at `/timeout`: value is not of type "integer"'
+    return {"last_error_kind": "schema_failed", "last_error": message}
+
+
+def _moment(left: float) -> dict[str, int]:
+    """Write the moment in *left* seconds as the page does."""
+    seconds, rest = divmod(time.time() + left, 1)
+    return {"secs_since_epoch": int(seconds), "nanos_since_epoch": int(rest * 1e9)}

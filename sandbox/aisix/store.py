@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.aisix.pulse import Pulse
@@ -19,6 +20,12 @@ from sandbox.aisix.rows import (
 )
 
 
+def clock(seconds: float | None = None) -> str:
+    """Write a moment, now where none is given, as the status pages do: to the second."""
+    moment = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 @dataclass(frozen=True)
 class Change:
     """One row from *revision* on; `fields` is None once it is gone, or hidden from the environment."""
@@ -28,6 +35,7 @@ class Change:
     id: str
     fields: Fields | None
     at: float = field(default_factory=time.monotonic)
+    seen_at: float = field(default_factory=time.time)
 
 
 @dataclass(eq=False)
@@ -98,6 +106,12 @@ class Store:
     def remove(self, row: Row) -> None:
         del self.table(row.table)[row.id]
         self._append(row, hidden=self._seen_in(row), seen=set())
+
+    def add_foreign(self, kind: str, row_id: str, environment_id: str) -> None:
+        """Write a row of a kind that no gateway here knows."""
+        self.revision += 1
+        self.environments[environment_id].log.append(Change(self.revision, kind, row_id, {}))
+        self.pulse.beat("row", None)
 
     def references(self, key: ProviderKey) -> list[Row]:
         """What still holds *key*."""

@@ -78,6 +78,12 @@ class Switches:
     lazy_counters: bool = True
     """A counter is on the page from its first request on, not before."""
 
+    degraded_after: float = 10.0
+    """Seconds after which a gateway whose source is closed calls itself degraded, no longer synced."""
+
+    managed: bool = False
+    """Whether the gateways have their configuration from the cloud, and not from an etcd of their own."""
+
     rejected_rows: Literal["ids", "store_key"] = "ids"
     """How a rejected row is named: by its kind and id, or by its key in the store alone."""
 

@@ -46,6 +46,15 @@ COOLING = frozenset({401, 408, 429, 500, 502, 503, 504})
 """Statuses after which routing leaves a model alone for a while."""
 
 
+REASONS = {
+    401: "upstream_auth_failure",
+    408: "upstream_request_timeout",
+    429: "upstream_rate_limited",
+    504: "upstream_request_timeout",
+}
+FAILED = "upstream_server_error"
+
+
 def outcome_of(status: int) -> str:
     """Return how the counters sum up *status*."""
     if status == 429:  # noqa: PLR2004 - the status of "too many requests"
@@ -58,14 +67,20 @@ class Cooldowns:
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
+        self._reasons: dict[str, str] = {}
 
-    def note(self, model_id: str, status: int, seconds: float) -> bool:
-        """Remember how *model_id* answered; tells whether it cools down now."""
+    def note(self, model_id: str, status: int, kind: str, seconds: float) -> bool:
+        """Remember how the provider of *model_id* answered; tells whether it cools down now."""
         if status in COOLING:
             self._until[model_id] = time.monotonic() + seconds
+            self._reasons[model_id] = kind if kind == "transport_error" else REASONS.get(status, FAILED)
             return True
         self._until.pop(model_id, None)
         return False
+
+    def reason(self, model_id: str) -> str:
+        """Say why a model cools down, in the word of the status page."""
+        return self._reasons[model_id]
 
     def remaining(self, model_id: str) -> float:
         return max(0.0, self._until.get(model_id, 0.0) - time.monotonic())

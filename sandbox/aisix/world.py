@@ -133,6 +133,11 @@ class World:
         fields = {"display_name": name, "scope": "provider_key", "provider_key_id": key.id, "limit": limit}
         return self._add(Budget(fields), settled=True)
 
+    def add_foreign_row(self, environment: str, kind: str = "brand_new_kind", row_id: str = "x") -> None:
+        """Add a row of a kind that the gateways do not know: a newer control plane's."""
+        self.store.add_foreign(kind, row_id, self.environment(environment).id)
+        self.settle()
+
     def edit(self, row: Row, *, settled: bool = False, **changes: Any) -> None:
         """A person edits a row; `key=` points a model to another key."""
         if "key" in changes:
@@ -153,7 +158,7 @@ class World:
 
     def projected(self) -> bool:
         """Whether every connected replica has looked at every change."""
-        return all(replica.up_to_date for replica in self.all_replicas() if not replica.cut_off and not replica.down)
+        return all(replica.up_to_date for replica in self.all_replicas() if replica.follows)
 
     def settle(self) -> None:
         """Let every connected replica take everything now."""

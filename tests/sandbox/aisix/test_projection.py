@@ -5,6 +5,8 @@ import asyncio
 import httpx
 import pytest
 
+from sandbox.aisix.status import PageCache
+
 LONG = 3600
 NEW = "sk-new-0123456789"
 
@@ -178,10 +180,10 @@ async def test_the_models_page_tells_who_cools_down_and_nothing_of_keys(tenant, 
     await tenant.ask(url=replicas[0].url)
     response = await tenant.status("/status/models")
 
-    assert {row["display_name"]: row["status"] for row in response.json()} == {
-        "chat-large": "cooldown",
-        "any": "not_applicable",
-    }
+    assert [(row["display_name"], row["kind"], row["status"]) for row in response.json()] == [
+        ("chat-large", "direct", "cooldown"),
+        ("any", "routing", "not_applicable"),
+    ]
     assert tenant.key.id not in response.text
     assert (await tenant.status("/status/ready")).status_code == 200
 
@@ -210,9 +212,73 @@ async def test_a_restart_keeps_the_configuration_and_loses_the_counters(tenant, 
 
 
 async def test_what_was_taken_in_part_is_listed(tenant, replicas):
-    replicas[0].partially_compatible = [{"resource_kind": "provider_keys", "field": "tls.pin", "count": 1}]
+    replicas[0].unknown_fields = {"brand_new_knob"}
+    tenant.aisix.edit(tenant.model, brand_new_knob=1, settled=True)
+    config = (await tenant.status("/status/config")).json()
 
-    assert (await tenant.status("/status/config")).json()["partially_compatible"][0]["field"] == "tls.pin"
+    assert config["partially_compatible"] == [{"resource_kind": "models", "field": "brand_new_knob", "count": 1}]
+    assert config["state"] == "synced"
+
+
+async def test_a_row_of_an_unknown_kind_makes_a_gateway_degraded_and_is_named(tenant):
+    tenant.aisix.add_foreign_row("production")
+    config = (await tenant.status("/status/config")).json()
+    (row,) = config["rejected"]
+
+    assert config["state"] == "degraded"
+    assert (row["resource_kind"], row["resource_id"], row["last_error_kind"]) == ("brand_new_kind", "x", "unknown_kind")
+    assert config["last_failure"]["last_error"] == 'unknown kind "brand_new_kind"'
+    assert not config["last_reload"]["successful"]
+    assert config["source"]["source_hash"] != config["applied"]["config_hash"]
+    assert (await tenant.ask()).status_code == 200
+
+
+async def test_a_source_that_is_silent_is_not_noticed(tenant, replicas):
+    replicas[0].silent = True
+    await repoint(tenant)
+    await settled(tenant)
+    tenant.aisix.settle()
+    config = (await tenant.status("/status/config")).json()
+
+    assert (config["state"], config["source"]["connected"]) == ("synced", True)
+    assert (config["last_failure"], config["last_reload"]["successful"]) == (None, True)
+    assert config["source"]["observed_revision"] == config["applied"]["applied_revision"]
+    assert (await tenant.ask(url=replicas[0].url)).status_code == 200
+    assert replicas[0].served_with(tenant.key.id) == 1, "with the old key"
+
+    replicas[0].silent = False
+    await tenant.aisix.until(lambda: replicas[0].up_to_date, what="the change at the replica that hears again")
+
+
+async def test_a_source_that_is_closed_makes_a_gateway_degraded_later(tenant, replicas):
+    replicas[0].lag = None
+    assert (await tenant.status("/status/config")).json()["state"] == "synced"
+    tenant.aisix.switches.degraded_after = 0
+
+    assert (await tenant.status("/status/config")).json()["state"] == "degraded"
+
+
+@pytest.mark.parametrize("page", ["/metrics", "/status/config", "/status/models"])
+async def test_a_page_from_a_cache_is_old_and_says_its_age(tenant, replicas, page):
+    replicas[0].status.cache = PageCache(seconds=3600)
+    first = await tenant.status(page)
+    tenant.aisix.add_model("production", "another", key=tenant.key)
+    await tenant.ask(url=replicas[0].url)
+    kept = await tenant.status(page)
+
+    assert "Age" not in first.headers
+    assert kept.headers["Age"] == "0"
+    assert (kept.content, kept.headers["Content-Type"]) == (first.content, first.headers["Content-Type"])
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+async def test_a_cache_may_obey_no_cache(tenant, replicas, obeys):
+    replicas[0].status.cache = PageCache(seconds=3600, obeys=obeys)
+    await tenant.status("/metrics")
+    url = replicas[0].status_url
+    page = await tenant.gateways[url].get("/metrics", headers={"Cache-Control": "no-cache"})
+
+    assert ("Age" in page.headers) is not obeys
 
 
 async def test_a_rejected_row_may_be_named_by_its_key_in_the_store_alone(tenant, replicas):
