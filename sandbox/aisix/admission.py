@@ -15,7 +15,10 @@ from sandbox.aisix.snapshot import Snapshot
 from sandbox.aisix.store import CallerKey, Environment
 
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,256}")
-KEY_STATES = {"expired": "api_key_expired", "disabled": "api_key_disabled"}
+KEY_STATES = {
+    "expired": ("API key has expired", "api_key_expired"),
+    "disabled": ("API key has been disabled", "api_key_disabled"),
+}
 
 
 def token_of(request: web.Request) -> str:
@@ -25,9 +28,10 @@ def token_of(request: web.Request) -> str:
 def authenticate(environment: Environment, token: str) -> CallerKey:
     caller = environment.callers.get(token)
     if caller is None:
-        raise GatewayError(401, "invalid_api_key", "invalid API key")
+        message = "invalid API key" if token else "missing or malformed Authorization header"
+        raise GatewayError(401, "invalid_api_key", message)
     if caller.state != "active":
-        raise GatewayError(401, "invalid_api_key", f"the API key is {caller.state}", KEY_STATES[caller.state])
+        raise GatewayError(401, "invalid_api_key", *KEY_STATES[caller.state])
     return caller
 
 
@@ -90,7 +94,9 @@ async def _json_of(request: web.Request) -> Any:
         return None
 
 
-def visible_aliases(snapshot: Snapshot, caller: CallerKey) -> list[str]:
-    """What `GET /v1/models` lists: wildcard aliases are hidden."""
-    aliases = [str(model["display_name"]) for model in snapshot.tables["models"].values()]
-    return [alias for alias in aliases if "*" not in alias and may_use(caller, alias)]
+def visible_models(snapshot: Snapshot, caller: CallerKey) -> list[dict[str, Any]]:
+    """What `GET /v1/models` lists: wildcard aliases are hidden, and what no provider owns is the gateway's."""
+    named = {str(model["display_name"]): model for model in snapshot.tables["models"].values()}
+    seen = (alias for alias in named if "*" not in alias and may_use(caller, alias))
+    made = {"object": "model", "created": int(time.time())}
+    return [{"id": alias, **made, "owned_by": named[alias].get("provider", "aisix")} for alias in seen]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.aisix.errors import GatewayError, malformed_secret
+from sandbox.aisix.errors import GatewayError, malformed_secret, misconfigured
 
 CATALOG = {
     "openai": "openai",
@@ -29,6 +29,15 @@ OFFERS = {
 }
 """The endpoints of each adapter; any other is 501."""
 
+HINTS = {
+    "bedrock": "bedrock provider_key.api_key must be valid JSON: {access_key_id, secret_access_key, region, ...}",
+    "vertex": "vertex provider_key.api_key must be valid JSON: {project, region, and either access_token or ...}",
+    "azure-openai": "azure provider_key.api_key looks JSON-shaped but failed to parse as AAD client_credentials",
+}
+"""What a gateway says of a document that it cannot use."""
+
+PLAIN = "provider_key.api_key contains invalid header characters"
+
 BEDROCK = {"access_key_id", "secret_access_key", "region"}
 VERTEX = {"access_token", "service_account_json"}
 AZURE_AD = {"tenant_id", "client_id", "client_secret"}
@@ -38,10 +47,10 @@ FIRST_VISIBLE, DELETE = 0x20, 0x7F
 def adapter_of(key: Mapping[str, Any]) -> str:
     """The adapter that serves *key*, whose settings are complete."""
     adapter = key.get("adapter") or CATALOG.get(key.get("provider", ""))
-    if adapter not in ADAPTERS:
-        raise GatewayError(503, "provider_unavailable", f'no bridge for provider "{key.get("provider")}"')
-    needs_base = adapter == "azure-openai" or key.get("provider") not in CATALOG
-    if needs_base and not key.get("api_base"):
+    has_base = key.get("provider") in CATALOG or key.get("api_base")
+    if adapter not in ADAPTERS or not has_base:
+        raise GatewayError(503, "provider_unavailable", "no bridge registered for provider")
+    if adapter == "azure-openai" and not key.get("api_base"):
         raise GatewayError(400, "invalid_request_error", "the provider key needs an api_base")
     return str(adapter)
 
@@ -62,38 +71,34 @@ def check_publisher(adapter: str, endpoint: str, model: str) -> None:
     """Refuse a chat with a model whose maker is unknown: the words are those of a refused token exchange."""
     known = PUBLISHERS.get(adapter)
     if known and endpoint in ("chat", "messages") and not model.startswith(known):
-        raise GatewayError(500, "config_error", f'{adapter} publisher unknown for model id "{model}"')
+        noun = "model id" if adapter == "bedrock" else "upstream model id"
+        raise misconfigured(f'{adapter} publisher unknown for {noun} "{model}"')
 
 
 def needs_exchange(adapter: str, secret: str) -> bool:
     """Whether *secret* has to be exchanged for a token first; refuses one that is malformed."""
     match adapter:
         case "bedrock":
-            _document(secret, required=BEDROCK)
+            _document(secret, BEDROCK, adapter)
             return False
         case "vertex":
-            document = _document(secret, required={"project", "region"})
-            return _one_of(document, VERTEX) == "service_account_json"
+            found = VERTEX & _document(secret, {"project", "region"}, adapter).keys()
+            if len(found) != 1:
+                raise malformed_secret(HINTS[adapter])
+            return found == {"service_account_json"}
         case "azure-openai" if secret.startswith("{"):
-            _document(secret, required=AZURE_AD)
+            _document(secret, AZURE_AD, adapter)
             return True
     if any(not FIRST_VISIBLE <= ord(character) < DELETE for character in secret):
-        raise malformed_secret()
+        raise malformed_secret(PLAIN)
     return False
 
 
-def _document(secret: str, required: set[str]) -> dict[str, Any]:
+def _document(secret: str, required: set[str], adapter: str) -> dict[str, Any]:
     try:
         document = json.loads(secret)
     except ValueError:
-        raise malformed_secret() from None
+        raise malformed_secret(HINTS[adapter]) from None
     if not isinstance(document, dict) or required - document.keys():
-        raise malformed_secret()
+        raise malformed_secret(HINTS[adapter])
     return document
-
-
-def _one_of(document: dict[str, Any], names: set[str]) -> str:
-    found = names & document.keys()
-    if len(found) != 1:
-        raise malformed_secret()
-    return found.pop()

@@ -17,6 +17,14 @@ ROUTING = (
 )
 
 
+UPSTREAMS = {
+    "amazon-bedrock": "anthropic.claude-3-5-haiku-20241022-v1:0",
+    "anthropic": "claude-3-5-haiku-latest",
+    "google-vertex": "gemini-2.0-flash",
+}
+"""The upstream model of a provider's models where nothing is said."""
+
+
 def fields_of(kind: str, settings: Settings) -> Fields:
     """The fields of a model of *kind*; what is not for the kind's own block is kept at the top."""
     build = {"routing": _routing, "semantic": _semantic, "ensemble": _ensemble}.get(kind, _direct)
@@ -28,7 +36,7 @@ def _direct(kind: str, settings: Settings) -> Fields:
     key: ProviderKey = settings.pop("key")
     fields = {
         "provider": key.provider,
-        "model_name": settings.pop("upstream", "gpt-4o"),
+        "model_name": settings.pop("upstream", UPSTREAMS.get(key.provider, "gpt-4o")),
         "provider_key_id": key.id,
     }
     return fields | ({"embedding": {"dimensions": 3}} if kind == "embedding" else {})

@@ -116,9 +116,10 @@ class Direct:
     async def _ask(self, request: Request, model_id: str, model: Fields, key: Fields) -> dict[str, Any]:
         adapter = bridge.adapter_of(key)
         bridge.check_offers(adapter, request.endpoint)
-        bridge.check_publisher(adapter, request.endpoint, _upstream_model(request, model))
+        name = _upstream_model(request, model)
+        bridge.check_publisher(adapter, request.endpoint, name)
         secret = self._credential(model_id, adapter, key["api_key"])
-        call = UpstreamCall(secret, _upstream_model(request, model), request.endpoint, key)
+        call = UpstreamCall(secret, name, request.endpoint, key)
         limit = min(model.get("timeout") or self._switches.upstream_timeout, self._switches.upstream_timeout)
         return await self._send(call, adapter, limit)
 

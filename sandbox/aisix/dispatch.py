@@ -80,15 +80,12 @@ class Dispatcher:
         for number, target in enumerate(targets):
             attempt = replace(request, is_fallback=tried, may_retry=number + 1 == len(targets))
             try:
-                served = await self.serve(attempt, target)
+                return await self._served_by(attempt, target)
             except GatewayError as error:
                 goes_on = error.hides or error.status in _retryable(routing)
                 if number + 1 == len(targets) or not goes_on:
                     raise
                 tried = tried or not error.hides
-            else:
-                served.headers["x-aisix-served-by"] = _alias(request, target)
-                return served
         raise errors.no_candidates(1)
 
     async def _semantic(self, request: Request, model: Fields) -> Served:
@@ -100,9 +97,14 @@ class Dispatcher:
             return await self._without_embedding(request, semantic)
         route = next((route for route in semantic["routes"] if _matches(route, request.prompt)), None)
         if route is None:
-            return await self.serve(request, semantic["default"])
-        served = await self.serve(request, route["target"])
+            return await self._served_by(request, semantic["default"])
+        served = await self._served_by(request, route["target"])
         served.headers["x-aisix-route"] = route["name"]
+        return served
+
+    async def _served_by(self, request: Request, target: str) -> Served:
+        served = await self.serve(request, target)
+        served.headers["x-aisix-served-by"] = _alias(request, target)
         return served
 
     async def _without_embedding(self, request: Request, semantic: Fields) -> Served:
@@ -111,7 +113,7 @@ class Dispatcher:
         if policy == "fail":
             raise GatewayError(502, "upstream_error", "the embedding model failed")
         target = policy["target"] if isinstance(policy, dict) else semantic["default"]
-        return await self.serve(request, target)
+        return await self._served_by(request, target)
 
     async def _ensemble(self, request: Request, model: Fields) -> Served:
         if request.endpoint != "chat":

@@ -1,9 +1,10 @@
-"""What a gateway answers when it does not answer: facts section 6.3."""
+"""What a gateway answers when it does not answer."""
 
 from typing import Any
 
 from aiohttp import web
 
+from sandbox.aisix.serving import answer
 from sandbox.aisix.upstream import Garbage, Misfit, Refused
 
 
@@ -17,6 +18,9 @@ class GatewayError(Exception):
         self.seen = status
         """The status that the provider answered with, as far as it is another one."""
 
+        self.raw = ""
+        """What the provider wrote, where it is passed on."""
+
         self.retry_after: int | None = None
         self.hides = False
         """Routing goes on to the next target without a word."""
@@ -26,13 +30,17 @@ class GatewayError(Exception):
         """Whether it may be over with the next attempt: the provider failed, or could not be reached."""
         return self.reached and self.status == 502  # noqa: PLR2004 - what a provider's failure is translated to
 
-    def response(self, *, anthropic: bool) -> web.Response:
+    def response(self, path: str) -> web.Response:
+        """Return it in the envelope that callers of *path* expect."""
         headers = {"Retry-After": str(self.retry_after)} if self.retry_after is not None else None
-        body = self._anthropic() if anthropic else self._openai()
-        return web.json_response(body, status=self.status, headers=headers)
+        body = self._anthropic() if path.startswith("/v1/messages") else self._openai(path)
+        return answer(body, self.status, headers)
 
-    def _openai(self) -> dict[str, Any]:
+    def _openai(self, path: str) -> dict[str, Any]:
+        """The responses endpoint passes on what the provider wrote, and no code."""
         error = {"message": self.message, "type": self.kind}
+        if path == "/v1/responses" and self.raw:
+            return {"error": error | {"message": self.raw}}
         return {"error": error | ({"code": self.code} if self.code else {})}
 
     def _anthropic(self) -> dict[str, Any]:
@@ -58,6 +66,7 @@ TOO_MANY = "request limit exceeded (requests)"
 
 REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
     "rate_limit": (429, "rate_limit_exceeded", TOO_MANY, None),
+    "no_budget": (429, "billing_error", "no usable budget answer", None),
     "budget": (429, "billing_error", "The budget is used up.", "budget_exceeded"),
     "guardrail": (422, "content_filter", "Blocked by a guardrail.", None),
     "too_large": (413, "invalid_request_error", "The request is too large.", None),
@@ -102,12 +111,17 @@ def unknown_model(alias: str) -> GatewayError:
     return GatewayError(404, "model_not_found", f'model "{alias}" not found')
 
 
-def malformed_secret() -> GatewayError:
-    return GatewayError(401, "authentication_error", "the provider key is malformed")
+def malformed_secret(what: str) -> GatewayError:
+    return GatewayError(401, "authentication_error", f"invalid upstream credentials: {what}")
+
+
+def misconfigured(what: str) -> GatewayError:
+    """Refuse a model that the gateway cannot make use of: the same words as for a credential that is no good."""
+    return GatewayError(500, "config_error", f"bridge is misconfigured: {what}")
 
 
 def exchange_refused() -> GatewayError:
-    return GatewayError(500, "config_error", "the token exchange with the identity provider was refused")
+    return misconfigured("the token exchange with the identity provider was refused")
 
 
 def no_candidates(wait: float) -> GatewayError:
@@ -118,13 +132,12 @@ def no_candidates(wait: float) -> GatewayError:
 
 def from_upstream(refused: Refused, adapter: str) -> GatewayError:
     """Translate the provider's refusal; 4xx messages are forwarded nearly verbatim, 5xx are masked."""
-    match refused.status, adapter:
-        case 401, "bedrock":
-            return GatewayError(403, "upstream_error", "upstream authentication failed", reached=True)
-        case ((401 | 403), _):
-            return GatewayError(refused.status, "upstream_error", refused.message, refused.code, reached=True)
-        case status, _ if status < 500:  # noqa: PLR2004 - the provider's own fault begins here
-            return GatewayError(status, "upstream_error", refused.message, refused.code, reached=True)
+    if refused.status == 401 and adapter == "bedrock":  # noqa: PLR2004 - a signature that is wrong
+        return GatewayError(403, "upstream_error", "upstream authentication failed", reached=True)
+    if refused.status < 500:  # noqa: PLR2004 - the provider's own fault begins here
+        error = GatewayError(refused.status, "upstream_error", refused.message, refused.code, reached=True)
+        error.raw = refused.raw
+        return error
     error = GatewayError(502, "upstream_error", f"upstream returned {refused.status}", reached=True)
     error.seen = refused.status
     return error
@@ -132,9 +145,9 @@ def from_upstream(refused: Refused, adapter: str) -> GatewayError:
 
 FAILURES: dict[type[BaseException], tuple[int, str, str]] = {
     Misfit: (400, "invalid_request_error", "the upstream expects another base URL or header"),
-    TimeoutError: (504, "timeout", "the upstream did not answer in time"),
+    TimeoutError: (504, "timeout", "upstream request timed out"),
     Garbage: (502, "upstream_decode_error", "the answer of the upstream cannot be read"),
-    ConnectionError: (502, "transport_error", "the upstream cannot be reached"),
+    ConnectionError: (502, "transport_error", "transport error: error sending request"),
 }
 """What becomes of a request that the provider did not answer in words."""
 

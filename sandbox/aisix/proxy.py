@@ -1,6 +1,6 @@
 """The caller-facing side of a gateway replica."""
 
-import secrets
+import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from sandbox.aisix.dispatch import Dispatcher, embedding_of
 from sandbox.aisix.errors import GatewayError, refusal, unknown_model
 from sandbox.aisix.pulse import Pulse
 from sandbox.aisix.rows import Fields
+from sandbox.aisix.serving import answer
 from sandbox.aisix.snapshot import Snapshot
 from sandbox.aisix.store import Environment
 from sandbox.aisix.telemetry import UNRESOLVED, outcome_of, told_by
@@ -60,10 +61,9 @@ class Proxy:
 
     async def handle(self, request: web.Request, snapshot: Snapshot) -> web.Response:
         """Answer from *snapshot*, the configuration in force when the request came."""
-        if request.path in ("/livez", "/readyz"):
-            return web.json_response({"status": "ok"})
         call = self.call(request)
-        response = await self._answer(request, snapshot, call)
+        alive = request.path in ("/livez", "/readyz")
+        response = answer({"status": "ok"}) if alive else await self._answer(request, snapshot, call)
         response.headers["x-aisix-request-id"] = call.request_id
         response.headers["Server"] = self.dispatcher.switches.server
         return response
@@ -75,14 +75,22 @@ class Proxy:
             served = await self._complete(request, snapshot, call)
         except GatewayError as error:
             self.record(call, error.status, type=error.kind)
-            return error.response(anthropic=request.path.startswith("/v1/messages"))
+            return error.response(request.path)
         self.record(call, 200, key_id=served.key_id, headers=served.headers)
-        return web.json_response(served.body, headers=served.headers)
+        return self._told(call, served)
+
+    def _told(self, call: GatewayCall, served: Served) -> web.Response:
+        """A provider's answer through a passthrough route is passed on as it came; a stream comes in pieces."""
+        labels = call.trail.labels
+        if labels["inbound_protocol"] == "passthrough":
+            return web.json_response(served.body)
+        if labels["stream"] == "true" and labels["endpoint"] == "/v1/chat/completions":
+            return web.Response(text=_pieces(served.body), content_type="text/event-stream", headers=served.headers)
+        return answer(served.body, headers=served.headers)
 
     def _models(self, request: web.Request, snapshot: Snapshot) -> web.Response:
         caller = admission.authenticate(self.environment, admission.token_of(request))
-        aliases = admission.visible_aliases(snapshot, caller)
-        return web.json_response({"object": "list", "data": [{"id": alias, "object": "model"} for alias in aliases]})
+        return answer({"object": "list", "data": admission.visible_models(snapshot, caller)})
 
     async def _complete(self, request: web.Request, snapshot: Snapshot, call: GatewayCall) -> Served:
         token = admission.token_of(request)
@@ -193,16 +201,23 @@ def _of_route(route: Fields, snapshot: Snapshot) -> dict[str, str]:
 
 
 def _as_the_caller_knows_it(served: Served, asked: Request, request_id: str) -> Served:
-    """The answer carries the caller's alias, so it does not tell the target."""
-    served.body = {
-        **served.body,
-        "id": secrets.token_hex(8),
-        "model": asked.alias,
-        "created": int(time.time()),
-    }
+    """Chat and messages are answered under the caller's alias, so they do not tell the target."""
+    if asked.endpoint in ("chat", "messages"):
+        served.body = {**served.body, "model": asked.alias}
     if asked.endpoint == "chat":
         served.headers["x-aisix-call-id"] = request_id
     return served
+
+
+def _pieces(body: Fields) -> str:
+    """Write a chat answer as the events of a stream."""
+    text = body["choices"][0]["message"]["content"]
+    deltas = [{"role": "assistant", "content": text[:1]}, {"content": text[1:]}]
+    ends: list[Fields] = [{}, {"finish_reason": "stop"}]
+    choices = [{"index": 0, "delta": delta, **end} for delta, end in zip(deltas, ends, strict=True)]
+    whole = {name: body[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+    events = [json.dumps({**whole, "choices": [choice]}) for choice in choices]
+    return "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
 
 
 def _count_tokens(asked: Request, model_id: str) -> Served:

@@ -6,6 +6,8 @@ from typing import Literal
 BEFORE_THE_FIX = "0.4.2"
 """The last gateways that use a minted token on after its key has changed."""
 
+UNSTAMPED = "0.3.0"
+
 
 @dataclass
 class Switches:
@@ -90,6 +92,9 @@ class Switches:
     gateway_version: str = "0.10.0"
     """Before 0.4.0 there is no `/status/config`; before 0.5.0 no `/status/models`, and tokens are cached too long."""
 
+    stamped: bool = True
+    """Whether the version that a gateway tells is its own: a build that was not stamped says 0.3.0 whatever it is."""
+
     token_cache_bug: bool = False
     """As before v0.5.0, which is then the version: a token minted for a model is used on, whatever key it has since."""
 
@@ -108,7 +113,7 @@ class Switches:
     @property
     def server(self) -> str:
         """What the gateways call themselves."""
-        return f"AISIX/{self.version}"
+        return f"AISIX/{self.version if self.stamped else UNSTAMPED}"
 
     def since(self, *version: int) -> bool:
         """Whether the gateways are of *version* or later."""

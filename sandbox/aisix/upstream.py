@@ -1,6 +1,8 @@
 """The provider behind the gateways: it knows which secrets are good."""
 
 import asyncio
+import json
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,6 +19,12 @@ class Refused(Exception):
     def __init__(self, status: int, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.status, self.message, self.code = status, message, code
+
+    @property
+    def raw(self) -> str:
+        """The answer's body."""
+        error = {"message": self.message, "type": "invalid_request_error", "param": None, "code": self.code}
+        return json.dumps({"error": error})
 
 
 class Misfit(Exception):
@@ -101,7 +109,7 @@ class Upstream:
             case "unreachable":
                 raise ConnectionError("connection refused")
             case int() | "no_money":
-                raise _refusal(behaviour, call.secret)
+                raise _refusal(behaviour, call)
             case "ok":
                 pass
 
@@ -109,6 +117,8 @@ class Upstream:
         if account.models is not None and call.model not in account.models:
             message = f"The model `{call.model}` does not exist or you do not have access to it."
             raise Refused(404, message, "model_not_found")
+        if call.endpoint == "rerank" and self.kinds.get(call.model) != "rerank":
+            raise Refused(404, "404: Not Found")
         if call.endpoint not in ENDPOINTS.get(self.kinds.get(call.model, "chat"), _BODIES):
             raise Refused(400, f"{call.model} does not support {call.endpoint}.", "unsupported_endpoint")
 
@@ -122,36 +132,40 @@ def _check_settings(account: Account, call: UpstreamCall) -> None:
 def masked(secret: str) -> str:
     """As OpenAI prints a key it refuses: part of it shows."""
     third = len(secret) // 3
-    return f"{secret[: min(8, third)]}{'*' * 8}{secret[-min(4, third) or len(secret) :]}"
+    return f"{secret[: min(8, third)]}***{secret[-min(4, third) or len(secret) :]}"
 
 
-def _refusal(behaviour: int | str, secret: str) -> Refused:
+WHERE_KEYS_ARE = "You can find your API key at https://platform.openai.com/account/api-keys."
+
+
+def _refusal(behaviour: int | str, call: UpstreamCall) -> Refused:
+    shown = masked(call.secret)
     match behaviour:
+        case 401 if call.key.get("provider") == "anthropic":
+            return Refused(401, "invalid x-api-key", "invalid_api_key")
         case 401:
-            return Refused(401, f"Incorrect API key provided: {masked(secret)}.", "invalid_api_key")
+            return Refused(401, f"Incorrect API key provided: {shown}. {WHERE_KEYS_ARE}", "invalid_api_key")
         case 403:
-            return Refused(403, f"Key {masked(secret)} may not use this.", "permission_denied")
+            return Refused(403, f"Key {shown} may not use this.", "permission_denied")
         case 429:
             return Refused(429, "Rate limit reached.", "rate_limit_exceeded")
         case "no_money":
             return Refused(429, "You exceeded your current quota.", "insufficient_quota")
         case _:
-            return Refused(int(behaviour), f"The provider failed, key {masked(secret)}.")
-
-
-def _usage() -> dict[str, int]:
-    return {"prompt_tokens": 8, "completion_tokens": 1, "total_tokens": 9}
+            return Refused(int(behaviour), f"The provider failed, key {shown}.")
 
 
 def _chat(model: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": "ok"}
+    message = {"role": "assistant", "content": "OK"}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return {"object": "chat.completion", "model": model, "choices": [choice], "usage": _usage()}
+    usage = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+    made = {"id": "chatcmpl-1", "object": "chat.completion", "created": int(time.time())}
+    return {**made, "model": model, "choices": [choice], "usage": usage}
 
 
 def _embeddings(model: str) -> dict[str, Any]:
-    vector = {"object": "embedding", "index": 0, "embedding": [0.1, 0.2, 0.3]}
-    return {"object": "list", "model": model, "data": [vector], "usage": _usage()}
+    vector = {"index": 0, "object": "embedding", "embedding": [0.1, 0.2, 0.3]}
+    return {"object": "list", "model": model, "data": [vector], "usage": {"prompt_tokens": 3, "total_tokens": 3}}
 
 
 def _rerank(model: str) -> dict[str, Any]:
@@ -159,20 +173,20 @@ def _rerank(model: str) -> dict[str, Any]:
 
 
 def _responses(model: str) -> dict[str, Any]:
-    content = [{"type": "output_text", "text": "ok"}]
-    output = [{"type": "message", "role": "assistant", "content": content}]
-    return {"object": "response", "model": model, "status": "completed", "output": output}
+    content = [{"type": "output_text", "text": "OK", "annotations": []}]
+    output = [{"id": "m1", "type": "message", "role": "assistant", "status": "completed", "content": content}]
+    made = {"id": "resp_1", "object": "response", "created_at": int(time.time()), "status": "completed"}
+    return {**made, "model": model, "output": output, "usage": _tokens() | {"total_tokens": 6}}
 
 
 def _messages(model: str) -> dict[str, Any]:
-    content = [{"type": "text", "text": "ok"}]
-    return {
-        "type": "message",
-        "role": "assistant",
-        "model": model,
-        "content": content,
-        "stop_reason": "end_turn",
-    }
+    made = {"id": "chatcmpl-1", "type": "message", "role": "assistant", "model": model}
+    ended = {"stop_reason": "end_turn", "stop_sequence": None}
+    return {**made, "content": [{"type": "text", "text": "OK"}], **ended, "usage": _tokens()}
+
+
+def _tokens() -> dict[str, int]:
+    return {"input_tokens": 5, "output_tokens": 1}
 
 
 _BODIES = {

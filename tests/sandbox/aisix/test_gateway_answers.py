@@ -30,19 +30,19 @@ async def test_a_model_whose_maker_is_unknown_is_refused_before_the_secret_is_lo
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
+    ("path", "body", "model"),
     [
-        ("/v1/chat/completions", {}),
-        ("/v1/responses", {"input": "hi"}),
-        ("/v1/messages", {}),
-        ("/v1/embeddings", {"input": "hi"}),
+        ("/v1/chat/completions", {}, "chat-large"),
+        ("/v1/messages", {}, "chat-large"),
+        ("/v1/responses", {"input": "hi"}, "gpt-4o"),
+        ("/v1/embeddings", {"input": "hi"}, "gpt-4o"),
     ],
 )
-async def test_a_good_key_is_answered_under_the_callers_alias(tenant, path, body):
+async def test_a_good_key_is_answered_under_the_callers_alias_or_the_upstreams_name(tenant, path, body, model):
     response = await tenant.ask(path=path, **body)
 
     assert response.status_code == 200
-    assert response.json()["model"] == "chat-large"
+    assert response.json()["model"] == model
 
 
 async def test_every_answer_carries_a_request_id_and_the_gateways_name(tenant):
@@ -110,7 +110,7 @@ async def test_a_refused_secret_is_an_upstream_error_that_shows_part_of_it(tenan
         ("azure", '{"tenant_id": "t"}', AZURE_BASE, (401, "authentication_error", None)),
         ("azure", "plain", {}, (400, "invalid_request_error", None)),
         ("my-llm", "plain", {"api_base": "https://x"}, (503, "provider_unavailable", None)),
-        ("my-llm", "plain", {"adapter": "openai"}, (400, "invalid_request_error", None)),
+        ("my-llm", "plain", {"adapter": "openai"}, (503, "provider_unavailable", None)),
     ],
 )
 async def test_a_key_that_does_not_fit_never_leaves_the_gateway(tenant, provider, secret, settings, expected):
@@ -186,6 +186,7 @@ async def test_a_setting_that_was_not_cloned_is_a_bad_request(tenant):
     [
         ("rate_limit", (429, "rate_limit_exceeded", None)),
         ("budget", (429, "billing_error", "budget_exceeded")),
+        ("no_budget", (429, "billing_error", None)),
         ("guardrail", (422, "content_filter", None)),
         ("too_large", (413, "invalid_request_error", None)),
         ("ip", (403, "permission_denied", "ip_restricted")),
@@ -203,6 +204,54 @@ async def test_a_gateways_rate_limit_says_when_to_come_back(tenant):
     tenant.aisix.environment("production").refusals["*"] = "rate_limit"
 
     assert (await tenant.ask()).headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(("provider", "secret"), [("amazon-bedrock", BEDROCK), ("google-vertex", VERTEX_TOKEN)])
+async def test_a_model_that_is_misconfigured_looks_like_a_token_exchange_that_was_refused(tenant, provider, secret):
+    model = model_on(tenant, provider, secret)
+    assert (await tenant.ask("subject")).status_code == 200
+    tenant.aisix.edit(model, model_name="gpt-4o", settled=True)
+
+    assert await tenant.failure("subject") == (500, "config_error", None)
+    assert "publisher unknown" in (await tenant.ask("subject")).json()["error"]["message"]
+    assert len(tenant.aisix.upstream.calls) == 1
+
+
+async def test_rerank_of_a_chat_model_is_forwarded_and_not_found(tenant):
+    assert await tenant.failure(path="/v1/rerank", query="q", documents=["a"]) == (404, "upstream_error", None)
+    assert len(tenant.aisix.upstream.calls) == 1
+
+
+async def test_a_refusal_on_the_responses_endpoint_has_no_code_and_the_providers_own_words(tenant):
+    tenant.aisix.upstream.refuse(tenant.key.secret)
+    error = (await tenant.ask(path="/v1/responses", input="hi")).json()["error"]
+
+    assert set(error) == {"message", "type"}
+    assert json.loads(error["message"])["error"]["code"] == "invalid_api_key"
+
+
+async def test_a_semantic_router_says_who_served(tenant):
+    embedding = tenant.aisix.add_model("production", "embed", kind="embedding", key=tenant.key)
+    parts = {"embedding_model": embedding, "routes": [], "default": tenant.model}
+    tenant.aisix.add_model("production", "support", kind="semantic", **parts)
+
+    assert (await tenant.ask("support")).headers["x-aisix-served-by"] == "chat-large"
+
+
+async def test_a_stream_comes_as_events(tenant):
+    response = await tenant.ask(stream=True)
+    events = [line.removeprefix("data: ") for line in response.text.split("\n\n") if line]
+    pieces = [json.loads(event)["choices"][0]["delta"]["content"] for event in events[:-1]]
+
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    assert ("".join(pieces), events[-1]) == ("OK", "[DONE]")
+
+
+async def test_a_build_that_was_not_stamped_tells_another_version(tenant):
+    tenant.aisix.switches.stamped = False
+
+    assert (await tenant.ask()).headers["Server"] == "AISIX/0.3.0"
+    assert (await tenant.status("/status/models")).status_code == 200, "whatever it says"
 
 
 async def test_an_endpoint_that_the_adapter_does_not_offer_is_501(tenant):
