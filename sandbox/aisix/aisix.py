@@ -12,6 +12,7 @@ from sandbox.aisix.control_plane import ControlPlane
 from sandbox.aisix.gate import Call
 from sandbox.aisix.proxy import GatewayCall
 from sandbox.aisix.pulse import Event
+from sandbox.aisix.replica import Replica
 from sandbox.aisix.rows import ProviderKey
 from sandbox.aisix.serving import Server
 from sandbox.aisix.store import Environment
@@ -65,6 +66,14 @@ class Aisix(World):
     async def stop(self) -> None:
         self.faults.clear()
         await asyncio.gather(self._server.stop(), *(part.stop() for part in self._parts()))
+
+    async def add_replica(self, environment: str = "production", *, is_cut_off: bool = False) -> Replica:
+        """Start a replica more behind the balancer that the settings do not list; it may be cut off from now on."""
+        replica = self.place_replica(environment)
+        if is_cut_off:
+            replica.lag = None
+        await replica.start()
+        return replica
 
     def stand_before(self, part: Part, door: Any) -> None:
         """Have *door*, a middleware of aiohttp's, see every request to a part first; before the start."""
@@ -122,7 +131,7 @@ class Aisix(World):
         known = {"url": self.gateway_url(environment.id), "caller_key": self.caller_key(environment.id)}
         told = {
             "status_urls": self._status_urls(environment) if self.switches.status_urls else [],
-            "replicas": len(self.replicas(environment.id)) if self._tells_replicas else 0,
+            "replicas": len(self._listed(environment)) if self._tells_replicas else 0,
             "probes": environment.probes,
         }
         return known | {name: value for name, value in told.items() if value}
@@ -132,9 +141,12 @@ class Aisix(World):
         chosen = self.switches.tell_replicas
         return not self.switches.status_urls if chosen is None else chosen
 
+    def _listed(self, environment: Environment) -> list[Replica]:
+        return [replica for replica in self.replicas(environment.id) if replica.is_listed]
+
     def _status_urls(self, environment: Environment) -> list[str]:
         """What an operator wrote down, rightly or wrongly."""
-        own = [replica.status_url for replica in self.replicas(environment.id)]
+        own = [replica.status_url for replica in self._listed(environment)]
         others = (replica.status_url for replica in self.all_replicas() if replica.environment != environment)
         written = {
             "own": own,

@@ -85,7 +85,8 @@ class Proxy:
         if labels["inbound_protocol"] == "passthrough":
             return web.json_response(served.body)
         if labels["stream"] == "true" and labels["endpoint"] == "/v1/chat/completions":
-            return web.Response(text=_pieces(served.body), content_type="text/event-stream", headers=served.headers)
+            headers = served.headers | {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+            return web.Response(body=_pieces(served.body).encode(), headers=headers)
         return answer(served.body, headers=served.headers)
 
     def _models(self, request: web.Request, snapshot: Snapshot) -> web.Response:

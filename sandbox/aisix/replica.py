@@ -24,6 +24,12 @@ class Replica:
         self.environment, self.dispatcher, self._pulse = environment, dispatcher, pulse
         self.projection = Projection(self._rejects)
         self.proxy = Proxy(number, environment, dispatcher, pulse)
+        self.astray: dict[str, str] = {}
+        """Models that this replica serves with another key than the control plane says, by the ids of both."""
+
+        self.is_listed = True
+        """Whether an operator knows of it: its address and its number are in the settings."""
+
         self.metrics_available = True
         self.unknown_fields: set[str] = set()
         """Fields of rows that this gateway takes the row without: `/status/config` lists them."""
@@ -101,7 +107,7 @@ class Replica:
     @property
     def follows(self) -> bool:
         """Whether changes arrive here."""
-        return self._lag is not None and not self._silent and not self._down
+        return not self.cut_off and not self._silent and not self._down
 
     @property
     def up_to_date(self) -> bool:
@@ -151,7 +157,7 @@ class Replica:
         """Answer a caller; the balancer calls this, too."""
         if self._down:
             return drop(request)
-        return await self.proxy.handle(request, self.projection.snapshot)
+        return await self.proxy.handle(request, self.projection.snapshot.pointing(self.astray))
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Answer with a page of the status port."""

@@ -57,6 +57,12 @@ class Snapshot:
         """The same on every replica that holds the same documents."""
         return hashlib.sha256(json.dumps(self.tables, sort_keys=True).encode()).hexdigest()
 
+    def pointing(self, keys: Mapping[str, str]) -> "Snapshot":
+        """Return it with some models on other keys."""
+        models = self.tables["models"]
+        moved = {row: models[row] | {"provider_key_id": key} for row, key in keys.items() if row in models}
+        return replace(self, tables={**self.tables, "models": {**models, **moved}}) if moved else self
+
     def taking(self, changes: Iterable[Change], revision: int) -> "Snapshot":
         """Apply *changes* to a copy; its sequence moves only if a document did."""
         tables = {table: dict(rows) for table, rows in self.tables.items()}

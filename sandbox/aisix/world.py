@@ -36,6 +36,15 @@ class World:
             _hand_out_caller_keys(environment)
         self.pulse.listen(lambda event: self._wake() if event.kind == "row" else None)
 
+    def place_replica(self, environment: str) -> Replica:
+        """Put a replica more into an environment, with the configuration of now; nobody has written it down."""
+        here = self.environment(environment)
+        replica = self._replica(len(self._replicas[here.id]), here)
+        replica.is_listed = False
+        self._replicas[here.id].append(replica)
+        replica.catch_up()
+        return replica
+
     def _replica(self, number: int, environment: Environment) -> Replica:
         return Replica(number, environment, Dispatcher(self.upstream, self.switches), self.pulse)
 

@@ -119,7 +119,7 @@ class RealReplica(Replica):
     @override
     def _turned(self) -> None:
         """Have the cable to etcd be as the knobs say."""
-        self.cable.state = "closed" if self.lag is None else "well"
+        self.cable.state = "closed" if self.lag is None else "silent" if self.silent else "well"
         super()._turned()
 
     @property

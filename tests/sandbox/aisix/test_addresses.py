@@ -128,3 +128,56 @@ def test_how_many_replicas_there_are_is_told_where_nothing_else_tells_it(tenant,
     turn(tenant, **switches)
 
     assert told(tenant).get("replicas") == count
+
+
+async def test_a_balancer_may_pick_by_chance(tenant, replicas):
+    turn(tenant, balancing="chance")
+    for _ in range(40):
+        await tenant.ask()
+    served = [call.replica for call in tenant.aisix.gateway_calls]
+
+    assert set(served) == {0, 1}
+    assert served not in ([0, 1] * 20, [1, 0] * 20)
+
+
+@pytest.mark.parametrize("is_cut_off", [False, True])
+async def test_a_replica_that_is_added_later_answers_callers_and_is_not_in_the_settings(tenant, is_cut_off):
+    turn(tenant, tell_replicas=True)
+    before = told(tenant)
+    added = await tenant.aisix.add_replica("production", is_cut_off=is_cut_off)
+    new = tenant.aisix.add_key("replacement", secret="sk-new-0123456789")
+    tenant.aisix.edit(tenant.model, key=new, settled=True)
+    for _ in range(3):
+        assert (await tenant.ask()).status_code == 200
+
+    assert added.served_with((tenant.key if is_cut_off else new).id) == 1
+    assert told(tenant) == before
+    assert added.status_url not in before["status_urls"]
+
+
+async def test_a_shared_status_address_shows_another_replica_at_each_look(tenant, replicas, open_client):
+    turn(tenant, status_addresses="shared")
+    replicas[1].lag = None
+    await tenant.ask(url=replicas[0].url)
+    tenant.aisix.add_model("production", "another", key=tenant.key)
+    url = told(tenant)["status_urls"][0]
+    looks = [(await get(open_client, url)).json() for _ in range(4)]
+    pages = [(await get(open_client, url, "/metrics")).text for _ in range(4)]
+
+    for name in ("source_hash", "connected"):
+        values = [look["source"][name] for look in looks]
+        assert values[0] != values[1], name
+        assert values[:2] == values[2:], name
+    assert ["aisix_llm_requests_total" in page for page in pages] in ([True, False] * 2, [False, True] * 2)
+
+
+async def test_a_replica_may_serve_a_model_with_a_third_key(tenant, replicas):
+    third = tenant.aisix.add_key("third", secret="sk-third-0123456789")
+    replicas[0].astray = {tenant.model.id: third.id}
+    for replica in replicas:
+        await tenant.ask(url=replica.url)
+    config = [(await tenant.status("/status/config", number)).json()["applied"]["config_hash"] for number in (0, 1)]
+
+    assert [replica.served_with(third.id) for replica in replicas] == [1, 0]
+    assert f'provider_key_id="{third.id}"' in (await tenant.status("/metrics")).text
+    assert config[0] == config[1], "no page says so but the counters"

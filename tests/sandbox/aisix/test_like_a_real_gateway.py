@@ -1,0 +1,458 @@
+"""The sandbox's pages, bodies, headers and errors held against what real gateways were seen to answer.
+
+The tables are facts taken from samples of two and three real replicas on an etcd, and of a managed one.
+"""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+OF_A_REQUEST = {
+    "endpoint", "inbound_protocol", "provider", "model", "upstream_model", "provider_key_id", "provider_key_name",
+    "api_key_id", "team_id", "user_id", "user_name", "stream", "is_fallback", "status", "outcome",
+}  # fmt: skip
+OF_A_DEPLOYMENT = {"provider", "model", "upstream_model", "provider_key_id"}
+
+FAMILIES: dict[str, tuple[str, set[str]]] = {
+    "aisix_llm_requests_total": ("counter", OF_A_REQUEST),
+    "aisix_proxy_requests_total": ("counter", OF_A_REQUEST),
+    "aisix_deployment_requests_total": ("counter", OF_A_DEPLOYMENT),
+    "aisix_deployment_success_responses_total": ("counter", OF_A_DEPLOYMENT),
+    "aisix_deployment_failure_responses_total": ("counter", OF_A_DEPLOYMENT),
+    "aisix_deployment_cooled_down_total": ("counter", OF_A_DEPLOYMENT),
+    "aisix_usage_events_emitted_total": (
+        "counter",
+        {"handler", "status_code", "inbound_protocol", "model", "provider_key_id", "provider_key_name"},
+    ),
+    "aisix_config_reloads_total": ("counter", set()),
+    "aisix_config_source_connected": ("gauge", set()),
+    "aisix_config_hash_info": ("gauge", {"hash"}),
+    "aisix_config_observed_revision": ("gauge", set()),
+    "aisix_config_applied_revision": ("gauge", set()),
+    "aisix_config_last_reload_successful": ("gauge", set()),
+    "aisix_config_last_reload_success_timestamp_seconds": ("gauge", set()),
+    "aisix_config_rejected_resources": ("gauge", {"kind"}),
+    "aisix_config_stale_served_resources": ("gauge", {"kind"}),
+    "aisix_config_partially_compatible_resources": ("gauge", {"kind"}),
+}
+"""Each family of a page with its type and its labels."""
+
+AT_BOOT = {
+    "aisix_config_reloads_total", "aisix_config_source_connected", "aisix_config_hash_info",
+    "aisix_config_observed_revision", "aisix_config_applied_revision", "aisix_config_last_reload_successful",
+    "aisix_config_last_reload_success_timestamp_seconds",
+}  # fmt: skip
+"""What is on a page before the first request."""
+
+HASH = re.compile("[0-9a-f]{64}")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+APPLIED = {
+    "applied_revision": int,
+    "config_hash": HASH,
+    "apply_seq": int,
+    "applied_at": MOMENT,
+    "resource_counts": {"api_keys": int, "models": int, "provider_keys": int},
+}
+SOURCE = {
+    "type": str,
+    "connected": bool,
+    "observed_revision": int,
+    "source_hash": HASH,
+    "observed_at": MOMENT,
+}
+FAILURE = {"at": MOMENT, "last_error_kind": str, "last_error": str}
+REJECTED = {
+    "resource_kind": str,
+    "resource_id": str,
+    "last_error_kind": str,
+    "last_error": str,
+    "first_seen_at": MOMENT,
+    "last_seen_at": MOMENT,
+}
+STALE = REJECTED | {"serving_stale_since": MOMENT, "serving_stale_age_seconds": int}
+CONFIG = {
+    "state": str,
+    "source": SOURCE,
+    "applied": APPLIED,
+    "last_reload": {"successful": bool, "at": MOMENT},
+    "last_failure": None,
+    "rejected": [],
+    "partially_compatible": [],
+}
+"""`/status/config` of a gateway that is well."""
+
+MODEL = {"id": str, "display_name": str, "kind": str, "status": str}
+COOLING = MODEL | {"cooldown_until": {"secs_since_epoch": int, "nanos_since_epoch": int}, "status_reason": str}
+
+CHAT = {
+    "id": str,
+    "object": "chat.completion",
+    "created": int,
+    "model": "chat-large",
+    "choices": [{"index": int, "message": {"role": str, "content": str}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": int, "completion_tokens": int, "total_tokens": int},
+}
+BODIES: dict[str, Any] = {
+    "/v1/chat/completions": CHAT,
+    "/v1/embeddings": {
+        "object": "list",
+        "model": "gpt-4o",
+        "data": [{"index": int, "object": "embedding", "embedding": [float]}],
+        "usage": {"prompt_tokens": int, "total_tokens": int},
+    },
+    "/v1/responses": {
+        "created_at": int,
+        "id": str,
+        "model": "gpt-4o",
+        "object": "response",
+        "output": [
+            {
+                "content": [{"annotations": [], "text": str, "type": "output_text"}],
+                "id": str,
+                "role": "assistant",
+                "status": "completed",
+                "type": "message",
+            }
+        ],
+        "status": "completed",
+        "usage": {"input_tokens": int, "output_tokens": int, "total_tokens": int},
+    },
+    "/v1/messages": {
+        "content": [{"text": str, "type": "text"}],
+        "id": str,
+        "model": "chat-large",
+        "role": "assistant",
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "type": "message",
+        "usage": {"input_tokens": int, "output_tokens": int},
+    },
+}
+
+EVERY = {"Content-Type", "Server", "x-aisix-request-id"}
+"""What every answer has."""
+
+HEADERS: dict[str, tuple[str, set[str]]] = {
+    "a direct model": ("chat-large", {"x-aisix-call-id"}),
+    "an embedding": ("chat-large /v1/embeddings", set()),
+    "a response": ("chat-large /v1/responses", set()),
+    "a message": ("chat-large /v1/messages", set()),
+    "a router": ("chat-any", {"x-aisix-call-id", "x-aisix-served-by"}),
+    "a semantic router, by default": ("support", {"x-aisix-call-id", "x-aisix-served-by"}),
+    "an ensemble": ("board", {"x-aisix-call-id"}),
+    "a wildcard": ("wild/gpt-4o-mini", {"x-aisix-call-id"}),
+    "an error": ("nothing", set()),
+}
+"""The headers of each kind of answer, besides those of every answer."""
+
+Error = tuple[int, str, str | None, str]
+ERRORS: dict[str, tuple[str, Error]] = {
+    "no caller key": ("chat-large", (401, "invalid_api_key", None, "missing or malformed Authorization header")),
+    "wrong caller key": ("chat-large", (401, "invalid_api_key", None, "invalid API key")),
+    "disabled caller key": ("chat-large", (401, "invalid_api_key", "api_key_disabled", "API key has been disabled")),
+    "expired caller key": ("chat-large", (401, "invalid_api_key", "api_key_expired", "API key has expired")),
+    "not allowed": ("keyturn-1", (403, "permission_denied", None, 'API key is not allowed to use model "keyturn-1"')),
+    "not allowed, unknown": ("keyturn-2", (404, "model_not_found", None, 'model "keyturn-2" not found')),
+    "unknown alias": ("nothing", (404, "model_not_found", None, 'model "nothing" not found')),
+    "unknown alias, embeddings": (
+        "nothing /v1/embeddings",
+        (404, "model_not_found", None, 'model "nothing" not found'),
+    ),
+    "not JSON": ("", (400, "invalid_request_error", None, "request payload is invalid: invalid JSON request body")),
+    "missing key": ("nokey", (400, "invalid_request_error", None, 'request payload is invalid: model "nokey" refer')),
+    "missing key, embeddings": ("nokey /v1/embeddings", (400, "invalid_request_error", None, "request payload is")),
+    "refused": ("refused", (401, "upstream_error", "invalid_api_key", "Incorrect API key provided: sk-refus***0000.")),
+    "refused, embeddings": ("refused /v1/embeddings", (401, "upstream_error", "invalid_api_key", "Incorrect API key")),
+    "refused, responses": ("refused /v1/responses", (401, "upstream_error", None, '{"error": {"message": "Incorrect')),
+    "refused by Anthropic": ("claude", (401, "upstream_error", "invalid_api_key", "invalid x-api-key")),
+    "newline in the secret": (
+        "newline",
+        (401, "authentication_error", None, "invalid upstream credentials: provider_key.api_key contains invalid head"),
+    ),
+    "Bedrock, no document": (
+        "bedrock",
+        (401, "authentication_error", None, "invalid upstream credentials: bedrock provider_key.api_key must be valid"),
+    ),
+    "Vertex, no document": (
+        "vertex",
+        (401, "authentication_error", None, "invalid upstream credentials: vertex provider_key.api_key must be valid"),
+    ),
+    "Azure, broken document": (
+        "azure",
+        (401, "authentication_error", None, "invalid upstream credentials: azure provider_key.api_key looks JSON-sha"),
+    ),
+    "misconfigured, Bedrock": (
+        "odd-bedrock",
+        (500, "config_error", None, 'bridge is misconfigured: bedrock publisher unknown for model id "gpt-4o"'),
+    ),
+    "misconfigured, Vertex": (
+        "odd-vertex",
+        (500, "config_error", None, 'bridge is misconfigured: vertex publisher unknown for upstream model id "gpt-4o"'),
+    ),
+    "no bridge": ("weird", (503, "provider_unavailable", None, "no bridge registered for provider")),
+    "no base URL": ("baseless", (503, "provider_unavailable", None, "no bridge registered for provider")),
+    "cannot be reached": ("closed", (502, "transport_error", None, "transport error: error sending request")),
+    "times out": ("slow", (504, "timeout", None, "upstream request timed out")),
+    "upstream 500": ("s500", (502, "upstream_error", None, "upstream returned 500")),
+    "upstream 503": ("s503", (502, "upstream_error", None, "upstream returned 503")),
+    "upstream 529": ("s529", (502, "upstream_error", None, "upstream returned 529")),
+    "upstream 408": ("s408", (408, "upstream_error", None, "")),
+    "upstream 422": ("s422", (422, "upstream_error", None, "")),
+    "rerank on a chat model": ("chat-large /v1/rerank", (404, "upstream_error", None, "404: Not Found")),
+    "embeddings of an ensemble": (
+        "board /v1/embeddings",
+        (
+            400,
+            "invalid_request_error",
+            None,
+            "request payload is invalid: model `board` is an ensemble model; only /v1/chat/completions is supported",
+        ),
+    ),
+    "too many requests": ("limited", (429, "rate_limit_exceeded", None, "request limit exceeded (requests)")),
+    "no budget answer": ("unpaid", (429, "billing_error", None, "")),
+    "a passthrough route without its key": (
+        "any /passthrough/raw/embeddings",
+        (
+            400,
+            "invalid_request_error",
+            None,
+            'request payload is invalid: passthrough route "raw" references an unknown provider key',
+        ),
+    ),
+}
+"""Status, type, code and the beginning of the message of each error."""
+
+REASONS = {
+    401: "upstream_auth_failure",
+    408: "upstream_request_timeout",
+    429: "upstream_rate_limited",
+    500: "upstream_server_error",
+    503: "upstream_server_error",
+    "unreachable": "transport_error",
+}
+"""Why a model cools down, by what its provider does."""
+
+COOL = (400, 403, 404, 422, 529)
+"""What a provider may answer without its model cooling down."""
+
+
+def fits(value: Any, fact: Any) -> bool:
+    """Tell whether a value has the shape and the types of a fact: no field is missing, and none is there besides."""
+    if isinstance(fact, dict):
+        return value.keys() == fact.keys() and all(fits(value[name], fact[name]) for name in fact)
+    if isinstance(fact, list):
+        return isinstance(value, list) and bool(value) is bool(fact) and all(fits(each, fact[0]) for each in value)
+    if isinstance(fact, re.Pattern):
+        return isinstance(value, str) and fact.fullmatch(value) is not None
+    return type(value) is fact if isinstance(fact, type) else bool(value == fact)
+
+
+@pytest.fixture
+def full(tenant):
+    """A tenant with a model for each way to be answered; a model's name says what is the matter with it."""
+    aisix, key = tenant.aisix, tenant.key
+    add = aisix.add_model
+    embedding = add("production", "support-embed", kind="embedding", key=key)
+    add("production", "chat-any", kind="routing", targets=[tenant.model])
+    add("production", "support", kind="semantic", embedding_model=embedding, routes=[], default=tenant.model)
+    add("production", "board", kind="ensemble", panel=[tenant.model, tenant.model], judge=tenant.model)
+    add("production", "wild/*", key=key)
+    add("production", "keyturn-1", key=key)
+    broken = {
+        "refused": ("openai", "sk-refused-00000000000000000", {}),
+        "claude": ("anthropic", "sk-ant-refused", {}),
+        "newline": ("openai", "sk-newline\n", {}),
+        "bedrock": ("amazon-bedrock", "plain", {}),
+        "vertex": ("google-vertex", "plain", {}),
+        "azure": ("azure", '{"tenant_id": "t"}', {"api_base": "https://x.openai.azure.com"}),
+        "odd-bedrock": ("amazon-bedrock", "plain", {}),
+        "odd-vertex": ("google-vertex", "plain", {}),
+        "weird": ("weird", "sk-weird", {"api_base": "https://weird.example"}),
+        "baseless": ("weird", "sk-weird", {"adapter": "openai"}),
+        "closed": ("openai", "sk-closed", {}),
+        "slow": ("openai", "sk-slow", {}),
+        "nokey": ("openai", "sk-gone", {}),
+    } | {f"s{status}": ("openai", f"sk-s{status}", {}) for status in (*REASONS, *COOL)}
+    for alias, (provider, secret, settings) in broken.items():
+        own = aisix.add_key(alias, provider=provider, secret=secret, **settings)
+        upstream = {"upstream": "gpt-4o"} if alias.startswith("odd") else {}
+        add("production", alias, key=own, **upstream)
+        if alias == "nokey":
+            aisix.remove(own, settled=True)
+    behaviours = {
+        "sk-refused-00000000000000000": 401,
+        "sk-ant-refused": 401,
+        "sk-closed": "unreachable",
+        "sk-slow": "hang",
+    }
+    behaviours |= {f"sk-s{each}": each for each in (*REASONS, *COOL)}
+    for secret, behaviour in behaviours.items():
+        aisix.upstream.set(secret, behaviour)
+    aisix.add_passthrough("production", "raw", key=aisix.add_key("gone", secret="sk-gone"))
+    aisix.remove(next(each for each in aisix.provider_keys.values() if each.display_name == "gone"), settled=True)
+    aisix.environment("production").refusals |= {"limited": "rate_limit", "unpaid": "no_budget"}
+    for alias in ("limited", "unpaid"):
+        add("production", alias, key=key)
+    aisix.switches.upstream_timeout = 0.05
+    return tenant
+
+
+async def ask(tenant, what, **options):
+    """Ask the first replica for an alias, by chat where *what* names no path."""
+    alias, _, path = what.partition(" ")
+    given = {"input": "x", "query": "x", "documents": ["a"]} if path else {}
+    where = {"url": tenant.aisix.replicas("production")[0].url, "path": path or "/v1/chat/completions"}
+    return await tenant.ask(alias, **where, **given, **options)
+
+
+async def families(tenant):
+    text = (await tenant.status("/metrics")).text
+    return {sample.name: (family.type, sample.labels) for family in text_string_to_metric_families(text)
+            for sample in family.samples}  # fmt: skip
+
+
+# --- pages ---
+
+
+async def test_every_family_of_a_page_has_its_type_and_its_labels(full):
+    replica = full.aisix.replicas("production")[0]
+    replica.unknown_fields = {"brand_new_knob"}
+    full.aisix.edit(full.model, brand_new_knob=1, settled=True)
+    replica.reject_rows = {full.model.id}
+    full.aisix.edit(full.model, timeout=3, settled=True)
+    for alias in ("chat-large", "s500", "chat-any", "board"):
+        await ask(full, alias)
+    found = {name: (kind, set(labels)) for name, (kind, labels) in (await families(full)).items()}
+
+    assert found == FAMILIES
+
+
+async def test_at_boot_a_page_has_its_configuration_and_nothing_else(tenant):
+    assert set(await families(tenant)) == AT_BOOT
+
+
+async def test_the_configuration_page_of_a_gateway_that_is_well(tenant):
+    config = (await tenant.status("/status/config")).json()
+
+    assert fits(config, CONFIG), config
+    assert (config["state"], config["source"]["type"], config["source"]["connected"]) == ("synced", "etcd", True)
+    assert config["source"]["observed_revision"] == config["applied"]["applied_revision"]
+    assert config["source"]["source_hash"] == config["applied"]["config_hash"]
+    tenant.aisix.switches.managed = True
+    assert (await tenant.status("/status/config")).json()["source"]["type"] == "managed"
+
+
+async def test_the_configuration_page_of_a_gateway_that_has_not_taken_everything(tenant):
+    replica = tenant.aisix.replicas("production")[0]
+    replica.reject_rows = {tenant.model.id, "new keys"}
+    tenant.aisix.edit(tenant.model, timeout=3, settled=True)
+    tenant.aisix.add_key("new", secret="sk-new")
+    tenant.aisix.add_foreign_row("production")
+    config = (await tenant.status("/status/config")).json()
+    foreign, stale, new = config.pop("rejected")
+
+    assert fits(config | {"rejected": []}, CONFIG | {"last_failure": FAILURE}), config
+    assert (fits(foreign, REJECTED), fits(stale, STALE), fits(new, REJECTED)) == (True, True, True)
+    kinds = [(row["resource_kind"], row["last_error_kind"]) for row in (foreign, stale, new)]
+    assert kinds == [
+        ("brand_new_kind", "unknown_kind"),
+        ("models", "schema_failed"),
+        ("provider_keys", "schema_failed"),
+    ]
+    assert (config["state"], config["last_reload"]["successful"]) == ("degraded", False)
+
+
+async def test_the_configuration_page_of_a_gateway_whose_source_is_closed(tenant):
+    tenant.aisix.replicas("production")[0].lag = None
+    config = (await tenant.status("/status/config")).json()
+
+    assert fits(config, CONFIG | {"last_failure": FAILURE}), config
+    assert config["source"]["connected"] is False
+    failure = config["last_failure"]
+    assert (failure["last_error_kind"], failure["last_error"]) == ("fetch", "configuration source unreachable")
+
+
+@pytest.mark.parametrize("behaviour", [*REASONS, *COOL])
+async def test_the_models_page_says_why_a_model_cools_down_and_leaves_out_what_is_not(full, behaviour):
+    await ask(full, f"s{behaviour}")
+    rows = {row["display_name"]: row for row in (await full.status("/status/models")).json()}
+    row = rows[f"s{behaviour}"]
+
+    assert fits(row, COOLING if behaviour in REASONS else MODEL), row
+    assert row.get("status_reason") == REASONS.get(behaviour)
+
+
+async def test_the_models_page_calls_an_embedding_model_direct_and_a_virtual_one_not_applicable(full):
+    rows = {row["display_name"]: row for row in (await full.status("/status/models")).json()}
+    shown = {"support-embed": "direct", "wild/*": "direct", "board": "ensemble", "chat-any": "routing"}
+
+    assert all(fits(row, MODEL) for row in rows.values())
+    assert {alias: rows[alias]["kind"] for alias in shown} == shown
+    assert rows["support"]["kind"] == "semantic"
+    assert {rows[alias]["status"] for alias in ("board", "chat-any", "support")} == {"not_applicable"}
+
+
+# --- answers ---
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_an_answer_has_the_body_of_its_endpoint(full, path):
+    body = (await ask(full, f"chat-large {path}")).json()
+
+    assert fits(body, BODIES[path]), body
+
+
+@pytest.mark.parametrize(("what", "more"), HEADERS.values(), ids=HEADERS)
+async def test_an_answer_has_the_headers_of_its_kind_and_no_others(full, what, more):
+    headers = (await ask(full, what)).headers
+    found = {name.lower() for name in headers} - {"date", "content-length"}
+
+    assert found == {name.lower() for name in EVERY | more}
+    assert headers["Content-Type"] == "application/json"
+    assert headers.get("x-aisix-call-id", headers["x-aisix-request-id"]) == headers["x-aisix-request-id"]
+
+
+async def test_the_list_of_models_says_who_owns_them(full):
+    client = full.gateways.setdefault("list", await full.open_client(full.aisix.gateway_url("production")))
+    token = {"Authorization": f"Bearer {full.aisix.caller_key('production')}"}
+    listed = (await client.get("/v1/models", headers=token)).json()
+
+    assert fits(listed, {"object": "list", "data": [{"id": str, "object": "model", "created": int, "owned_by": str}]})
+    owners = {row["id"]: row["owned_by"] for row in listed["data"]}
+    assert (owners["chat-large"], owners["board"]) == ("openai", "aisix")
+    assert "wild/*" not in owners
+
+
+@pytest.mark.parametrize("name", ERRORS)
+async def test_an_error_has_its_status_type_code_and_words(full, name):
+    what, (status, kind, code, words) = ERRORS[name]
+    caller = full.aisix.caller("production", "app" if name.startswith("not allowed") else "probe")
+    caller.state = name.split()[0] if name.startswith(("disabled", "expired")) else "active"
+    headers = {"no caller key": {"Authorization": ""}, "wrong caller key": {"Authorization": "Bearer nonsense"}}
+    if name == "not JSON":
+        client = await full.open_client(full.aisix.gateway_url("production"), caller.token)
+        response = await client.post("/v1/chat/completions", content='"nonsense"')
+    else:
+        response = await ask(full, what, token=caller.token, headers=headers.get(name, {}))
+    error = response.json()["error"]
+
+    assert (response.status_code, error["type"], error.get("code")) == (status, kind, code)
+    assert error.keys() == {"message", "type"} | ({"code"} if code else set())
+    assert error["message"].startswith(words)
+    assert ("Retry-After" in response.headers) is (status == 429)
+
+
+@pytest.mark.parametrize(
+    ("alias", "token", "expected"),
+    [("refused", None, (401, "authentication_error")), ("chat-large", "nonsense", (401, "authentication_error"))],
+)
+async def test_an_error_on_messages_has_the_envelope_of_anthropic(full, alias, token, expected):
+    response = await ask(full, f"{alias} /v1/messages", token=token)
+    body = response.json()
+
+    assert fits(body, {"type": "error", "error": {"type": str, "message": str}}), json.dumps(body)
+    assert (response.status_code, body["error"]["type"]) == expected
