@@ -143,6 +143,7 @@ def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False)
         of_upstream=answer.type == UPSTREAM and answer.status not in LIMITS,
         of_model=verdict is not Verdict.PROJECTION and (answer.status, answer.type) in OF_MODEL,
         unfit=_is_unfit(answer, guessed=guessed),
+        lost=answer.status is None,
         blames_credential=rejected and (answer.status in CREDENTIAL_STATUSES or answer.code == NO_CREDIT),
     )
 

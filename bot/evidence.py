@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from bot.frozen import Frozen
-from bot.replica import UNNAMED, WELL, Replica, rise
+from bot.replica import UNNAMED, WELL, Replica, Served, rise
 
 
 class Verdict(StrEnum):
@@ -40,6 +40,9 @@ class Evidence(Frozen):
 
     reached: bool = False
     """The gateway took the request as far as the provider key, so that its counters have it."""
+
+    lost: bool = False
+    """No answer came, so whether the counters have the request is not known."""
 
     gateway: str = ""
     """What the gateway that answered calls itself, with its version."""
@@ -95,9 +98,15 @@ class Observation(Frozen):
     """The newest answer."""
 
     passes: int = 0
-    """Good answers in a row, all of them since the earlier looks of `sights`: each has to be in their counters."""
+    """Good answers in a row."""
 
     wanted: int = 1
+    answered: int = 0
+    """Good answers since the earlier looks of `sights`: each has to be in their counters, and no other of ours."""
+
+    lost: int = 0
+    """Test requests since then whose answer never came."""
+
     sights: tuple[Sight, ...] = ()
     """One for each status address in the settings."""
 
@@ -110,12 +119,8 @@ class Observation(Frozen):
     had_change: bool = False
     """Every replica was seen to have the change before: one that is cut off since then has it still."""
 
-    unlisted: bool = False
-    """Probes were answered by a replica whose status address is not in the settings."""
-
-    replicas_unknown: bool = False
-    """Nothing tells whether every replica is in `sights`: no barrier was made, and the settings do not say how many
-    there are. Counts do not tell it either: callers may ask as often as a replica that is not there answered."""
+    too_few: str = ""
+    """Why the settings say too little of the replicas there are; then not even a run of good answers counts."""
 
     old_token_until: datetime | None = None
     """Until when the gateway may go on with a token that it got for the old secret, though it counts the new key."""
@@ -125,6 +130,39 @@ class Observation(Frozen):
 
     hides_tokens: bool = False
     """Secrets are exchanged for tokens, and the gateway does not say whether it is one that keeps them too long."""
+
+    @property
+    def told(self) -> bool:
+        """Tell whether every replica's counters show our own test requests since the proof began."""
+        return bool(self.sights) and all(map(_tells_ours, self.sights))
+
+    @property
+    def uncounted(self) -> int:
+        """Return how many of our answers no listed replica has counted; 0 where that cannot be told.
+
+        Where the settings say that there are more replicas than they list, it is no news that one of those answers.
+        """
+        counted = sum(map(_shown, _asked(self)))
+        return max(0, self.answered - counted) if self.told and not self.too_few else 0
+
+
+def _tells_ours(sight: Sight) -> bool:
+    return not sight.now.trouble and sight.since.own is not None and not sight.began_anew
+
+
+def _asked(seen: Observation) -> list[Served]:
+    """Return what each replica that tells has counted of our own test requests."""
+    return [served for sight in seen.sights if (served := sight.since.asked(seen.model_id)) is not None]
+
+
+def _shown(ours: Served) -> int:
+    """Return how many of our answers a replica shows, whichever key gave them."""
+    return ours.new + ours.old + ours.third + ours.blind
+
+
+def _ours(seen: Observation) -> int:
+    """Return how many of our test requests the replacement answered, by the counters of all replicas."""
+    return sum(served.new for served in _asked(seen))
 
 
 # --- what speaks against a model ---
@@ -142,7 +180,15 @@ def doubt(seen: Observation) -> Judgement | None:
     if said and seen.answer.verdict in FINAL:
         return said
     shown = (check(sight, seen) for check in CHECKS for sight in seen.sights)
-    return next(filter(None, shown), None) or _stale_token(seen) or said
+    return next(filter(None, shown), None) or _answered_elsewhere(seen) or _stale_token(seen) or said
+
+
+def _answered_elsewhere(seen: Observation) -> Judgement | None:
+    """Doubt a model if one of our requests was answered, and no listed replica has counted it: another one answered."""
+    if not seen.uncounted:
+        return None
+    many = f"{seen.uncounted:,} of {seen.answered:,} test requests"
+    return Verdict.PROJECTION, f"a replica that is not in `status_urls` answered {many}: no listed replica counted them"
 
 
 def _stale_token(seen: Observation) -> Judgement | None:
@@ -162,8 +208,18 @@ def _rejects(sight: Sight, seen: Observation) -> Judgement | None:
 
 
 def _uses_old_key(sight: Sight, seen: Observation) -> Judgement | None:
-    old = sight.since.served(seen.model_id).old
-    return (Verdict.INVALID, f"{sight.now.name} served it {_times(old)} with the old key") if old else None
+    served = sight.since.served(seen.model_id)
+    if served.old:
+        return Verdict.INVALID, f"{sight.now.name} served it {_times(served.old)} with the old key"
+    if served.hidden:
+        return Verdict.INVALID, f"{sight.now.name} tried the old key for it, behind a fallback, a router or an ensemble"
+    return None
+
+
+def _uses_third_key(sight: Sight, seen: Observation) -> Judgement | None:
+    if not sight.since.served(seen.model_id).third:
+        return None
+    return Verdict.INVALID, f"{sight.now.name} served it with a key that is neither the old nor the new one"
 
 
 def _lags(sight: Sight, seen: Observation) -> Judgement | None:
@@ -190,7 +246,7 @@ def _is_new_since(sight: Sight, seen: Observation) -> Judgement | None:
     return Verdict.PROJECTION, f"{now.name} began anew since the proof, and may not have the change any more"
 
 
-CHECKS = (_rejects, _uses_old_key, _lags, _is_new_since, _is_cut_off)
+CHECKS = (_rejects, _uses_old_key, _uses_third_key, _lags, _is_new_since, _is_cut_off)
 """What a replica may show against a model, the gravest first."""
 
 OUT_OF_TOUCH = frozenset({"out_of_sync", "never_loaded", "empty"})
@@ -217,77 +273,92 @@ def weigh(seen: Observation) -> Judgement:
     lacking = next(_lacks(seen), None)
     if lacking is None:
         return Verdict.PROVED, _proof(seen)
-    if seen.projected or _is_everywhere(seen):
+    if not seen.too_few and (seen.projected or _is_everywhere(seen)):
         how = seen.projected or "every gateway has the change"
-        return Verdict.LIKELY, f"answered {seen.passes} times in a row; {how}; not proved: {lacking}"
+        return Verdict.LIKELY, f"not proved: {lacking}; answered {seen.passes} times in a row; {how}"
     return Verdict.INCONCLUSIVE, f"answered, but with which key is unknown: {lacking}"
 
 
 def _lacks(seen: Observation) -> Iterator[str]:
-    """Yield what is missing for a proof."""
+    """Yield what is missing for a proof; first a replica that cannot be seen, which may serve the old key."""
     if not seen.sights:
         yield "no status address in the settings"
-    for sight in seen.sights:
-        yield from (f"{sight.now.name} {lack}" for lack in _lacks_of(sight, seen) if lack)
-    if seen.unlisted:
-        yield "a replica answers that has no status address in the settings"
-    if seen.replicas_unknown:
-        yield "nothing says how many replicas there are: put `replicas` into the settings"
+    for lacks in (_lacks_of_sight, _lacks_of_counters, _lacks_of_state):
+        for sight in seen.sights:
+            yield from (f"{sight.now.name} {lack}" for lack in lacks(sight, seen) if lack)
+    yield from filter(None, [seen.too_few, *_lacks_of_requests(seen)])
+
+
+def _lacks_of_requests(seen: Observation) -> Iterator[str]:
+    """Yield what the test requests leave open, all replicas together."""
     if seen.hides_tokens:
         yield "the gateway does not tell its version, and may use a token of the old secret"
-    if _counted(seen) < seen.passes:
-        yield f"the counters show {_counted(seen):,} of {seen.passes:,} answers: what gave the others was not seen"
+    if seen.lost:
+        yield "a test request had no answer, so what the counters show cannot be compared"
+    if seen.told and _ours(seen) > seen.answered:
+        yield (
+            f"the counters show {_ours(seen):,} test requests, and {seen.answered:,} were answered: someone else uses "
+            "the caller key of AISIX_GATEWAYS"
+        )
 
 
-def _lacks_of(sight: Sight, seen: Observation) -> Iterator[str]:
-    """Yield what one replica leaves to be desired, the gravest first; empty words for what is well."""
+def _lacks_of_sight(sight: Sight, _: Observation) -> Iterator[str]:
+    yield sight.now.trouble
+    yield "shows no counters" if sight.now.counts is None else ""
+
+
+def _lacks_of_counters(sight: Sight, seen: Observation) -> Iterator[str]:
+    """Yield what the counters of one replica leave open, the gravest first; empty words for what is well."""
     now, since = sight.now, sight.since
-    yield now.trouble
-    yield from _lacks_of_counters(sight, seen)
+    served, unnamed = since.served(seen.model_id), since.served(UNNAMED)
+    if now.counts is not None and since.counts is None:
+        yield "showed no counters before"
+    if sight.began_anew:
+        yield "began to count anew, so what it counted before is lost"
+    if now.at < seen.answer.at:
+        yield "was not looked at since the newest answer"
+    if served.blind:
+        yield f"does not say with which key it served it {_times(served.blind)}"
+    if unnamed.uses_old and not seen.others_remain:
+        yield f"used the old key {_times(unnamed.uses_old)} for a model that it does not name"
+    yield from _lacks_of_ours(sight, seen)
+
+
+def _lacks_of_ours(sight: Sight, seen: Observation) -> Iterator[str]:
+    """Yield why a replica's counters do not show our own test requests."""
+    ours = sight.since.asked(seen.model_id)
+    if len(sight.now.callers) > 1:
+        yield "shows throw-away models asked with several caller keys, so our test requests cannot be told apart"
+    elif ours is None:
+        yield "does not tell our test requests from callers' (no `api_key_id`)"
+    elif not ours.new:
+        yield "was not reached by a test request"
+
+
+def _lacks_of_state(sight: Sight, _: Observation) -> Iterator[str]:
+    now = sight.now
     yield "is not connected to the control plane" if now.connected is False else ""
     if now.state != WELL:
         yield f"calls itself {now.state}" if now.state else "does not tell its state"
     yield "rejects rows of its configuration" if now.rejects else ""
     yield "has not applied all that it has heard of" if now.is_behind else ""
-    yield "" if since.served(seen.model_id).new else "was not reached by a probe"
-
-
-def _lacks_of_counters(sight: Sight, seen: Observation) -> Iterator[str]:
-    served, unnamed = sight.since.served(seen.model_id), sight.since.served(UNNAMED)
-    if sight.now.counts is None:
-        yield "shows no counters"
-    elif sight.since.counts is None:
-        yield "showed no counters before"
-    if sight.began_anew:
-        yield "began to count anew, so what it counted before is lost"
-    if sight.now.at < seen.answer.at:
-        yield "was not looked at since the newest answer"
-    if served.blind:
-        yield f"does not say with which key it served it {_times(served.blind)}"
-    if unnamed.old and not seen.others_remain:
-        yield f"used the old key {_times(unnamed.old)} for a model that it does not name"
-
-
-def _counted(seen: Observation) -> int:
-    """Return how many answers with the replacement the counters show, on all replicas."""
-    return sum(sight.since.served(seen.model_id).new for sight in seen.sights)
 
 
 def _is_everywhere(seen: Observation) -> bool:
-    """Tell whether every replica that may have answered was seen to have the change."""
-    if seen.unlisted or seen.replicas_unknown or not seen.sights:
+    """Tell whether every replica in the settings was seen to have the change."""
+    if not seen.sights:
         return False
     if all(_has_barrier(sight.now, seen) for sight in seen.sights):
         return True
-    reached = all(sight.since.served(seen.model_id).new or _has_barrier(sight.now, seen) for sight in seen.sights)
-    return reached and _counted(seen) >= seen.passes
+    served = [sight.since.served(seen.model_id).new for sight in seen.sights]
+    return all(served) and sum(served) >= seen.passes
 
 
 def _proof(seen: Observation) -> str:
     """Say what the counters showed, and since when all of them have."""
-    served = [sight.since.served(seen.model_id).new for sight in seen.sights]
+    asked = [served.new for served in _asked(seen)]
     since = max(sight.before.at for sight in seen.sights if sight.before)
-    counted = " + ".join(f"{count:,}" for count in served)
-    where = f"on {len(served)} replicas" if len(served) > 1 else "on the one replica"
-    requests = "request" if served == [1] else "requests"
+    counted = " + ".join(f"{count:,}" for count in asked)
+    where = f"on {len(asked)} replicas" if len(asked) > 1 else "on the one replica"
+    requests = "test request" if asked == [1] else "test requests"
     return f"replacement served {counted} {requests} {where}; old key 0 since {since:%H:%M} UTC"

@@ -1,27 +1,18 @@
 """What one gateway replica shows of itself at its status address, and what changed between two looks. Pure.
 
-Signals and their limits: facts/aisix.md 5. The counters are the only place where a gateway says which key served. They
-name a model by the alias that was asked for, which may be a router's, and an operator may have taken labels out. So a
-count that may speak against a model is never let fall, and one that may not speak for it is never taken for it.
+The counters are the only place where a gateway says which key served; `bot.counters` reads them.
 """
 
-import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import starmap
 from operator import gt, sub
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from bot.frozen import Frozen
 from bot.plan import AffectedModel
 
-REQUESTS = "aisix_llm_requests_total"
-STARTED = "process_start_time_seconds"
 THROWAWAY = "keyturn-"
 """What the names of throw-away models begin with."""
 
@@ -33,14 +24,47 @@ UNNAMED = ""
 WELL = "synced"
 
 
+PASSTHROUGH = "passthrough"
+"""How the counters name the model of a passthrough route."""
+
+OTHERS = ""
+"""Stands for whatever used the old key under a name that we do not know."""
+
+
 class Served(NamedTuple):
-    """Requests for one model: with the old key, and with the replacement, answered and failed."""
+    """Requests for one model, by the key that they were counted under."""
 
     old: int = 0
+    """With the old key."""
+
     new: int = 0
+    """Answered with the replacement, also from a cache."""
+
     failed: int = 0
+    """Failed with the replacement, but for a rate limit."""
+
     blind: int = 0
     """Requests of which the counters have no label for the key."""
+
+    third: int = 0
+    """With a key that is neither; counted in more than one family, so only whether it rises says something."""
+
+    limited: int = 0
+    """Turned away under the replacement by a rate limit (429), the gateway's or the upstream's."""
+
+    hidden: int = 0
+    """Attempts with the old key, also behind a fallback or in an ensemble; only whether it rises says something."""
+
+    reached: int = 0
+    """Attempts with the replacement that the upstream answered."""
+
+    refused: int = 0
+    """Attempts with the replacement that failed at the upstream."""
+
+    @property
+    def uses_old(self) -> int:
+        """Return how often the old key was used for it, at least."""
+        return self.old or int(self.hidden > 0)
 
 
 class Replica(Frozen):
@@ -79,10 +103,25 @@ class Replica(Frozen):
     counts: dict[str, Served] | None = None
     """By model id, or by the name of a throw-away model, or `UNNAMED`; None where it shows no counters."""
 
+    own: dict[str, Served] | None = None
+    """The same of our own test requests; None where they cannot be told from callers' requests."""
+
+    callers: tuple[str, ...] = ()
+    """By which caller keys' ids our own requests were told; several where somebody else calls throw-away models."""
+
+    meters: dict[str, int] = {}
+    """Requests with the old key, whatever the model, by the family that counted them."""
+
+    heard: dict[str, int] = {}
+    """The same in all families together, by model id, router's alias, `PASSTHROUGH` or `OTHERS`."""
+
     old: int = 0
-    """Requests with the old key, whatever the model."""
+    """Requests with the old key, whatever the model: those of the family that counted most."""
 
     total: int = 0
+    hears_upstream: bool = False
+    """It tells what reached the upstream from what a cache answered or a limit turned away."""
+
     started: float | None = None
 
     @property
@@ -99,6 +138,10 @@ class Replica(Frozen):
         """Return what it counted for a model; nothing where it counted nothing."""
         return (self.counts or {}).get(model_id, Served())
 
+    def asked(self, model_id: str) -> Served | None:
+        """Return what it counted of our own test requests for a model; None where they cannot be told."""
+        return None if self.own is None else self.own.get(model_id, Served())
+
     def restarted_since(self, before: "Replica") -> bool:
         """Tell whether it began anew after *before*, or is another replica: nothing that only grows has become less."""
         return (
@@ -109,8 +152,9 @@ class Replica(Frozen):
         )
 
     def _counts_less_than(self, before: "Replica") -> bool:
-        counts = ((early, self.served(id_)) for id_, early in (before.counts or {}).items())
-        return self.total < before.total or any(starmap(_fell, counts))
+        served = any(_fell(early, self.served(id_)) for id_, early in (before.counts or {}).items())
+        meters = any(self.meters.get(family, 0) < early for family, early in before.meters.items())
+        return self.total < before.total or served or meters
 
 
 def host_of(url: str) -> str:
@@ -138,28 +182,40 @@ def rise(before: Replica | None, after: Replica) -> Replica:
 
     Where the counters began anew, all that they show now was counted since; what they showed in between is lost.
     """
-    if before is None or before.counts is None or after.counts is None:
-        return after.model_copy(update={"counts": None, "old": 0, "total": 0})
+    if before is None or before.counts is None or after.counts is None or _is_of_before(before):
+        return after.model_copy(update={"counts": None, "own": None, "meters": {}, "heard": {}, "old": 0, "total": 0})
     if after.restarted_since(before):
         return after
-    counts = {model: _more(before.served(model), served) for model, served in after.counts.items()}
+    meters = _less(before.meters, after.meters)
     update = {
-        "counts": {model: served for model, served in counts.items() if any(served)},
-        "old": max(0, after.old - before.old),
+        "counts": _more(before.counts, after.counts),
+        "own": _more(before.own or {}, after.own or {}) if _are_told_alike(before, after) else None,
+        "meters": meters,
+        "heard": _less(before.heard, after.heard),
+        "old": max(meters.values(), default=0),
         "total": after.total - before.total,
     }
     return after.model_copy(update=update)
 
 
-def _more(before: Served, after: Served) -> Served:
-    return Served(*map(sub, after, before))
+def _is_of_before(look: Replica) -> bool:
+    """Tell whether a version of Keyturn that read one family only took this look: the others are not known."""
+    return bool(look.old and not look.meters)
 
 
-class Keys(NamedTuple):
-    """What the two keys of a rotation are called in the counters' labels: by id, or by name."""
+def _are_told_alike(before: Replica, after: Replica) -> bool:
+    """Tell whether both looks tell our own requests from callers', by the same caller key."""
+    return None not in (before.own, after.own) and before.callers == after.callers
 
-    old: frozenset[str]
-    new: frozenset[str]
+
+def _more(before: Mapping[str, Served], after: Mapping[str, Served]) -> dict[str, Served]:
+    rose = {name: Served(*map(sub, late, before.get(name, Served()))) for name, late in after.items()}
+    return {name: served for name, served in rose.items() if any(served)}
+
+
+def _less(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    rose = {name: late - before.get(name, 0) for name, late in after.items()}
+    return {name: count for name, count in rose.items() if count > 0}
 
 
 # --- /status/config and /status/models ---
@@ -207,7 +263,7 @@ def _within(body: Mapping[str, Any], part: str, name: str) -> Any:
 
 def _count_within(body: Mapping[str, Any], part: str, name: str) -> int | None:
     value = _within(body, part, name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
 
 
 def _rows(rejected: Any) -> list[Any]:
@@ -251,111 +307,3 @@ def is_foreign(body: Any, models: Iterable[AffectedModel]) -> bool:
     ids = {row["id"] for row in rows if isinstance(row.get("id"), str)}
     names = {row["display_name"] for row in rows if isinstance(row.get("display_name"), str) and ids}
     return any(model.alias in names and model.id not in ids for model in models)
-
-
-# --- /metrics ---
-
-MOST = 2**53
-"""From here on a counter is too coarse to show one request more."""
-
-OURS = re.compile(rf"^[ \t]*(?:{REQUESTS}|{STARTED})[ \t{{].*$", re.MULTILINE)
-ANY = re.compile(r"^[ \t]*(?:# (?:HELP|TYPE) )?aisix_", re.MULTILINE)
-"""A line of a gateway's page: the counter itself is not on it before the first request."""
-
-NOT_TOLD = (None, "", "unknown")
-"""What a gateway writes where it has resolved nothing: no row, no key; the last two say that none was used."""
-
-
-def read_counters(text: str, keys: Keys, models: Iterable[AffectedModel]) -> dict[str, Any]:
-    """Read `/metrics`: the fields of a `Replica` that it tells. Raises ValueError where it cannot be read."""
-    find = Names(models)
-    counts: dict[str, Served] = {}
-    old = total = 0
-    started: float | None = None
-    for name, labels, value in _samples(text):
-        if name == STARTED:
-            started = value if math.isfinite(value) else None
-            continue
-        served = _as_served(labels, _count(value), keys)
-        old, total = old + served.old, total + _count(value)
-        model = find.model(labels)
-        if model is not None and any(served):
-            counts[model] = Served(*map(sum, zip(counts.get(model, Served()), served, strict=True)))
-    return {"counts": counts if ANY.search(text) else None, "old": old, "total": total, "started": started}
-
-
-Sample = tuple[str, Mapping[str, str], float]
-
-
-def _samples(text: str) -> list[Sample]:
-    """Return the samples that matter; the rest of a long page is not even parsed."""
-    lines = "\n".join(OURS.findall(text)) + "\n"
-    try:
-        found = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
-    except Exception:  # noqa: BLE001 - whatever it trips over; its message quotes the page
-        raise ValueError("these are no counters") from None
-    return [(sample.name, sample.labels, sample.value) for sample in found if sample.name in (REQUESTS, STARTED)]
-
-
-def _count(value: float) -> int:
-    """Return a count as a whole number; one that is none, or too large to show a rise, makes the page useless."""
-    if 0 <= value < MOST and value == int(value):
-        return int(value)
-    raise ValueError("this is no count")
-
-
-def _as_served(labels: Mapping[str, str], count: int, keys: Keys) -> Served:
-    id_, name = labels.get("provider_key_id"), labels.get("provider_key_name")
-    if id_ is None and name is None:
-        return Served(blind=count)
-    if {id_, name} & keys.old:
-        return Served(old=count)
-    if (name if id_ in NOT_TOLD else id_) in keys.new:
-        return Served(new=count) if _is_success(labels) else Served(failed=count)
-    return Served()
-
-
-def _is_success(labels: Mapping[str, str]) -> bool:
-    outcome = labels.get("outcome")
-    return outcome == "success" if outcome else labels.get("status", "").startswith("2")
-
-
-class Names:
-    """By which names the counters know some models."""
-
-    def __init__(self, models: Iterable[AffectedModel]) -> None:
-        models = tuple(models)
-        often = Counter(model.alias for model in models)
-        self._ids = {model.id for model in models}
-        self._aliases = {model.alias: model.id if often[model.alias] == 1 else UNNAMED for model in models}
-        self._wildcards: Sequence[str] = [alias for alias in self._aliases if "*" in alias]
-        self._upstreams = {model.id: model.upstream for model in models if "*" not in model.alias}
-        self._known = frozenset(self._upstreams.values())
-
-    def model(self, labels: Mapping[str, str]) -> str | None:
-        """Return which model a sample is about; None where it is surely another one."""
-        told = [labels[label] for label in ("model", "requested_model") if labels.get(label) not in NOT_TOLD]
-        if told and is_throwaway(told[0]):
-            return told[0]
-        id_ = labels.get("model_id")
-        if id_ not in NOT_TOLD:
-            return id_ if id_ in self._ids else None
-        found = {id_ for name in told if (id_ := self._by_alias(name)) is not None}
-        one = found.pop() if len(found) == 1 else UNNAMED
-        return UNNAMED if self._is_of_another(one, labels.get("upstream_model")) else one
-
-    def _is_of_another(self, model: str, upstream: str | None) -> bool:
-        """Tell whether another of the models was asked on the way to this one: a cache embeds what chat is asked."""
-        own = self._upstreams.get(model)
-        return own is not None and upstream != own and upstream in self._known
-
-    def _by_alias(self, name: str) -> str | None:
-        if name in self._aliases:
-            return self._aliases[name]
-        matched = [alias for alias in self._wildcards if matches(alias, name)]
-        return self._aliases[matched[0]] if len(matched) == 1 else UNNAMED if matched else None
-
-
-def matches(alias: str, name: str) -> bool:
-    """Tell whether a wildcard alias answers for *name*; its star is the only character that stands for others."""
-    return re.fullmatch(".*".join(map(re.escape, alias.split("*"))), name, re.DOTALL) is not None

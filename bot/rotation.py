@@ -113,6 +113,12 @@ class Finding(Frozen):
     asked: int = 0
     """Probes in that time."""
 
+    answered: int = 0
+    """Good answers since the looks from which the counters count: each has to be in them."""
+
+    lost: int = 0
+    """Probes since then whose answer never came: they may be in the counters or not."""
+
     failing_since: datetime | None = None
     verdict: Evidence | None = None
     """What everything that was seen of it together proves."""
@@ -187,6 +193,8 @@ class Tally(Frozen):
     since: datetime
     answered: int = 0
     failed: int = 0
+    limited: int = 0
+    """Turned away by the gateway's own rate limits; they never reached an upstream."""
 
 
 class Ledger(Frozen):
@@ -209,6 +217,9 @@ class Silence(Frozen):
     heard_at: datetime | None = None
     count: int = 0
     """Requests since its counters count; any number above 0 is one too many."""
+
+    about: tuple[str, ...] = ()
+    """What used the old key, as far as the counters name it."""
 
     @property
     def name(self) -> str:
@@ -302,6 +313,12 @@ class Rotation(Frozen):
 
     looks: dict[str, dict[str, Replica]] = {}
     """By environment and status address, the look at a replica from which on its counters count."""
+
+    callers: dict[str, tuple[str, ...]] = {}
+    """By environment, the ids of our caller key as the counters show them."""
+
+    tests: dict[str, int] = {}
+    """By environment, how often it was tested that every replica has the change: each test is another draw."""
 
     tally: Tally | None = None
     """What callers have met; None where no counters tell."""

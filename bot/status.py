@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, Self
 import httpx
 
 from bot.client import ANSWER_MOST, TooLong, http_client, read
+from bot.counters import Keys, Page, read_counters
 from bot.gateway import GatewaySettings, bare
 from bot.metrics import calls
 from bot.outside import Unreadable, decoded
 from bot.plan import AffectedModel
-from bot.replica import Keys, Replica, is_foreign, read_config, read_counters, read_models
+from bot.replica import Replica, is_foreign, read_config, read_models
 from bot.trust import UNTRUSTED, is_untrusted
 
 CONFIG, MODELS, METRICS = "/status/config", "/status/models", "/metrics"
@@ -33,6 +34,12 @@ class Asked(NamedTuple):
 
     throwaways: str
     """What the names of this rotation's throw-away models begin with."""
+
+    callers: tuple[str, ...] = ()
+    """The ids of our caller key, as far as an environment's counters have shown them."""
+
+    aliases: tuple[str, ...] = ()
+    """Aliases of routers that may be named."""
 
 
 class StatusPages:
@@ -78,24 +85,24 @@ class StatusPages:
         settings = self._settings.get(environment)
         return settings is not None and settings.replicas > 0
 
-    async def look(self, environments: Iterable[str], asked: Asked) -> tuple[Replica, ...]:
-        """Look once at every replica of *environments*, all at the same time."""
-        looks = []
-        for environment in environments:
-            here = asked._replace(models=tuple(m for m in asked.models if m.environment == environment))
-            looks += [self._look(url, where, here) for url, where in self._urls.get(environment, {}).items()]
-        return tuple(await asyncio.gather(*looks))
+    async def look(self, environment: str, asked: Asked) -> tuple[Replica, ...]:
+        """Look once at every replica of *environment*, all at the same time."""
+        here = asked._replace(models=tuple(m for m in asked.models if m.environment == environment))
+        urls = self._urls.get(environment, {})
+        pages = await asyncio.gather(*(self._pages(url, where) for url, where in urls.items()))
+        return await asyncio.to_thread(_read, pages, here)
 
-    async def _look(self, url: str, where: str, asked: Asked) -> Replica:
+    async def _pages(self, url: str, where: str) -> "Pages":
+        """Fetch what one replica shows."""
         seen = Replica(url=url, at=self._now())
         if self._times[url] > 1:
-            return seen.but(trouble="is the status address of more than one environment in the settings")
+            return Pages(seen.but(trouble="is the status address of more than one environment in the settings"))
         config, models, metrics = await asyncio.gather(
             self._page(where, CONFIG), self._page(where, MODELS), self._page(where, METRICS)
         )
         if isinstance(config, str) and isinstance(models, str) and isinstance(metrics, str):
-            return seen.but(trouble=config)
-        return seen.but(**await asyncio.to_thread(_read, config, models, metrics, asked))
+            return Pages(seen.but(trouble=config))
+        return Pages(seen, config, models, metrics)
 
     async def _page(self, where: str, path: str) -> bytes | str:
         """Read one page, or say why there is none."""
@@ -114,13 +121,31 @@ class StatusPages:
         return response.content if response.is_success else f"has no {path} ({response.status_code})"
 
 
-def _read(config: bytes | str, models: bytes | str, metrics: bytes | str, asked: Asked) -> dict[str, Any]:
-    """Read the pages that there are."""
-    listed = _json(models)
+class Pages(NamedTuple):
+    """What one look fetched from one address: each page, or why there is none."""
+
+    seen: Replica
+    config: bytes | str = ""
+    models: bytes | str = ""
+    metrics: bytes | str = ""
+
+
+def _read(pages: Iterable[Pages], asked: Asked) -> tuple[Replica, ...]:
+    """Read the pages that there are. Whose requests are ours, any of the replicas may tell."""
+    counters = [_metrics(one.metrics) for one in pages]
+    shown = (page.callers(asked.throwaways) for page in counters if page)
+    asked = asked._replace(callers=tuple(sorted(frozenset(asked.callers).union(*shown))))
+    return tuple(_read_one(one, page, asked) for one, page in zip(pages, counters, strict=True))
+
+
+def _read_one(pages: Pages, counters: Page | None, asked: Asked) -> Replica:
+    if pages.seen.trouble:
+        return pages.seen
+    listed = _json(pages.models)
     if is_foreign(listed, asked.models):
-        return {"trouble": "lists a model of that name under another id: it is of another environment"}
-    found = read_config(_json(config), asked.ids) | _counters(metrics, asked)
-    return found | {"throwaways": read_models(listed, asked.throwaways)}
+        return pages.seen.but(trouble="lists a model of that name under another id: it is of another environment")
+    found = read_config(_json(pages.config), asked.ids) | _counted(counters, asked)
+    return pages.seen.but(**found, throwaways=read_models(listed, asked.throwaways))
 
 
 def _json(page: bytes | str) -> Any:
@@ -130,10 +155,20 @@ def _json(page: bytes | str) -> Any:
         return None
 
 
-def _counters(page: bytes | str, asked: Asked) -> dict[str, Any]:
+def _metrics(page: bytes | str) -> Page | None:
+    """Read a metrics page; None where there is none, or one that is no such page."""
     if isinstance(page, str):
+        return None
+    try:
+        return Page(page.decode(errors="replace"))
+    except ValueError:
+        return None
+
+
+def _counted(page: Page | None, asked: Asked) -> dict[str, Any]:
+    if page is None:
         return {}
     try:
-        return read_counters(page.decode(errors="replace"), asked.keys, asked.models)
+        return read_counters(page, asked.keys, asked.models, callers=asked.callers, aliases=asked.aliases)
     except ValueError:  # a page that is no metrics page shows no counters
         return {}

@@ -247,7 +247,11 @@ def _with_probe(probed: Served, evidence: Evidence) -> Served:
 
 def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
     """Return *finding* with one more piece of evidence."""
-    asked = finding.but(asked=finding.asked + 1)
+    asked = finding.but(
+        asked=finding.asked + 1,
+        answered=finding.answered + evidence.passed,
+        lost=finding.lost + evidence.lost,
+    )
     if not evidence.passed:
         return asked.but(latest=evidence, passes=0, failing_since=finding.failing_since or now)
     passes = finding.passes + 1
@@ -310,6 +314,21 @@ async def each(
         for place in range(min(width, len(models))):
             group.create_task(work(place))
     return results
+
+
+def refuse_unlisted_replica(rotation: Rotation, where: str, how: str) -> None:
+    """Stop: a replica that no status address shows takes part, and may serve the old key."""
+    sentence = (
+        f"In {where} a replica answers that is not in `status_urls`: {how}. What it does with the old key cannot be "
+        "seen. Add its status address to AISIX_GATEWAYS (every replica has its own), then try again."
+    )
+    raise Blocked(
+        StopKind.PROJECTION,
+        "a replica is not in the settings",
+        sentence,
+        resume="cut-over",
+        after=rotation.but(barriers=()),
+    )
 
 
 ELSEWHERE = "This says nothing against the new secret: look at Resource Projection in AISIX first."

@@ -1,14 +1,17 @@
-"""Looks at the replicas, and what is made of their counters: what callers met, and the silence of the old key."""
+"""Looks at the replicas, and what their counters say: what callers met, and whether the old key is still used."""
 
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
+from operator import add
 
+from bot.counters import Keys
 from bot.evidence import Sight
-from bot.replica import THROWAWAY, Keys, Replica, Served
+from bot.plan import AffectedModel
+from bot.replica import OTHERS, PASSTHROUGH, THROWAWAY, Replica, Served
 from bot.rotation import Ledger, Rotation, Silence, Tally
 from bot.status import Asked
-from bot.steps.common import World
+from bot.steps.common import MOST_NAMED, World
 from bot.steps.throwaways import prefix
 
 Sights = Mapping[str, tuple[Sight, ...]]
@@ -18,8 +21,9 @@ Sights = Mapping[str, tuple[Sight, ...]]
 async def look(rotation: Rotation, environments: Iterable[str], world: World) -> Sights:
     """Look once at every replica of *environments*."""
     wanted = [environment for environment in environments if world.status.addresses(environment)]
-    asked = _asked(rotation)
-    seen = await asyncio.gather(*(world.status.look([environment], asked) for environment in wanted))
+    seen = await asyncio.gather(
+        *(world.status.look(environment, _asked(rotation, environment)) for environment in wanted)
+    )
     return {environment: _beside(rotation, environment, now) for environment, now in zip(wanted, seen, strict=True)}
 
 
@@ -28,7 +32,7 @@ def _beside(rotation: Rotation, environment: str, seen: Iterable[Replica]) -> tu
     return tuple(Sight(before=before.get(replica.url), now=replica) for replica in seen)
 
 
-def _asked(rotation: Rotation) -> Asked:
+def _asked(rotation: Rotation, environment: str) -> Asked:
     old, new = rotation.plan.old_key, rotation.replacement
     named = {new.key_id, new.name} if new else set()
     return Asked(
@@ -36,22 +40,30 @@ def _asked(rotation: Rotation) -> Asked:
         models=rotation.plan.models,
         ids=(*filter(None, [rotation.replacement_id]), *(model.id for model in rotation.plan.models)),
         throwaways=prefix(rotation),
+        callers=rotation.callers.get(environment, ()),
+        aliases=tuple(dependent.alias for dependent in rotation.plan.dependents),
     )
 
 
 def rebased(rotation: Rotation, seen: Sights) -> Rotation:
-    """Let the counters of the environments in *seen* count from these looks on."""
+    """Let the counters of the environments in *seen* count from these looks on, and our test requests with them."""
     counted = noticed(rotation, seen)
     looks = {environment: {sight.now.url: sight.now for sight in sights} for environment, sights in seen.items()}
     ledgers = {e: Ledger(then=ledger.now, now=ledger.now) for e, ledger in counted.ledgers.items() if e in seen}
     fresh = tuple(s.but(count=0) if s.environment in seen else s for s in counted.silences)
-    return counted.but(looks={**counted.looks, **looks}, ledgers={**counted.ledgers, **ledgers}, silences=fresh)
+    here = {m.id for m in rotation.plan.models if m.environment in seen} & counted.findings.keys()
+    uncounted = {id_: counted.findings[id_].but(answered=0, lost=0) for id_ in here}
+    return counted.but(looks={**counted.looks, **looks}, ledgers={**counted.ledgers, **ledgers}, silences=fresh).learn(
+        uncounted
+    )
 
 
 def noticed(rotation: Rotation, seen: Sights) -> Rotation:
-    """Note what callers have met since the looks that count, and what was heard of the old key."""
+    """Note what callers have met since the looks that count, who used the old key, and which requests are ours."""
     since = {e: [s.since for s in sights if s.since.counts is not None] for e, sights in seen.items()}
-    return _silences(_tallied(rotation, since), since)
+    told = {e: sights[0].now.callers for e, sights in seen.items() if any(s.now.callers for s in sights)}
+    known = rotation.but(callers={**rotation.callers, **told})
+    return _silences(_tallied(known, since), since)
 
 
 Rises = Mapping[str, list[Replica]]
@@ -59,27 +71,60 @@ Rises = Mapping[str, list[Replica]]
 
 
 def _tallied(rotation: Rotation, since: Rises) -> Rotation:
-    """Add up the requests of callers; the bot's own are told apart by their number only."""
+    """Add up the requests of callers."""
     began = min((moment for f in rotation.findings.values() if (moment := f.moved_at)), default=None)
     fresh = {e: _ledger(rotation.ledgers.get(e, Ledger()), replicas) for e, replicas in since.items() if replicas}
     if began is None or not fresh:
         return rotation
     ledgers = {**rotation.ledgers, **fresh}
-    answered, failed = (sum(getattr(one.now, what) for one in ledgers.values()) for what in ("new", "failed"))
-    return rotation.but(ledgers=ledgers, tally=Tally(since=began, answered=answered, failed=failed))
+    met = summed(ledger.now for ledger in ledgers.values())
+    return rotation.but(
+        ledgers=ledgers, tally=Tally(since=began, answered=met.new, failed=met.failed, limited=met.limited)
+    )
 
 
 def _ledger(ledger: Ledger, replicas: list[Replica]) -> Ledger:
-    """Add what callers met in an environment; throw-away models have none."""
-    served = [
-        served
-        for replica in replicas
-        for name, served in (replica.counts or {}).items()
-        if not name.startswith(THROWAWAY)
-    ]
-    answered = ledger.then.new + max(0, sum(s.new for s in served) - ledger.probed.new)
-    failed = ledger.then.failed + max(0, sum(s.failed for s in served) - ledger.probed.failed)
-    return ledger.but(now=Served(new=answered, failed=failed))
+    """Add what callers met in an environment since the looks that count."""
+    return ledger.but(now=summed([ledger.then, _met(ledger, replicas)]))
+
+
+def summed(some: Iterable[Served]) -> Served:
+    """Add up what was counted."""
+    total = Served()
+    for served in some:
+        total = Served(*map(add, total, served))
+    return total
+
+
+def _met(ledger: Ledger, replicas: list[Replica]) -> Served:
+    """Return what callers met: what the upstream answered, what failed, and what a rate limit of the gateway kept back.
+
+    An answer from a cache says nothing of a key, and the gateway's own 429 is no failure of one. Where the upstream's
+    part cannot be told (`hears_upstream`), a 429 counts as a failure.
+    """
+    counted = summed(served for replica in replicas for served in _of_callers(replica.counts or {}))
+    ours = _ours(ledger, replicas)
+    upstream = all(replica.hears_upstream for replica in replicas)
+    limited = max(0, counted.limited - ours.limited)
+    refused = min(limited, max(0, counted.refused - counted.failed)) if upstream else limited
+    answered = counted.reached if upstream else counted.new
+    return Served(
+        new=max(0, answered - ours.new),
+        failed=max(0, counted.failed - ours.failed) + refused,
+        limited=limited - refused,
+    )
+
+
+def _of_callers(counts: Mapping[str, Served]) -> Iterable[Served]:
+    """Return what was counted for models that callers can ask."""
+    return (served for name, served in counts.items() if not name.startswith(THROWAWAY))
+
+
+def _ours(ledger: Ledger, replicas: list[Replica]) -> Served:
+    """Return which of those requests were ours: as the counters tell, or else as many as we have sent."""
+    if any(replica.own is None for replica in replicas):
+        return ledger.probed
+    return summed(served for replica in replicas for served in _of_callers(replica.own or {}))
 
 
 def _silences(rotation: Rotation, since: Rises) -> Rotation:
@@ -90,21 +135,48 @@ def _silences(rotation: Rotation, since: Rises) -> Rotation:
     for environment, replicas in since.items():
         for replica in replicas:
             place = (environment, replica.url)
-            known[place] = _heard(known.get(place), environment, replica)
+            known[place] = _heard(known.get(place), environment, replica, rotation)
     return rotation.but(silences=tuple(known.values()))
 
 
-def _heard(before: Silence | None, environment: str, replica: Replica) -> Silence:
+def _heard(before: Silence | None, environment: str, replica: Replica, rotation: Rotation) -> Silence:
     more = replica.old > (before.count if before else 0)
     heard_at = replica.at if more else before.heard_at if before else None
-    return Silence(url=replica.url, environment=environment, looked_at=replica.at, heard_at=heard_at, count=replica.old)
+    return Silence(
+        url=replica.url,
+        environment=environment,
+        looked_at=replica.at,
+        heard_at=heard_at,
+        count=replica.old,
+        about=users_heard(replica, rotation.plan.models),
+    )
 
 
-def turns(replicas: int, probes: int) -> int:
-    """Return how many requests reach a certain one of so many replicas in 999 of 1,000 cases, dealt at random."""
+def users_heard(replica: Replica, models: Iterable[AffectedModel]) -> tuple[str, ...]:
+    """Name what used the old key on a replica, as far as its counters name it."""
+    aliases = {model.id: f"`{model.alias[:80]}`" for model in models}
+    by_count = sorted(replica.heard, key=lambda name: -replica.heard[name])
+    named = (WORDS.get(name) or aliases.get(name) or f"`{name[:80]}`" for name in by_count)
+    return tuple(dict.fromkeys(named))[:MOST_NAMED]
+
+
+WORDS = {PASSTHROUGH: "a passthrough route", OTHERS: "an alias that the counters do not name"}
+
+
+MISSED = 0.001
+"""How likely it may be that a replica which lacks the change is never asked: one in a thousand."""
+
+
+def turns(replicas: int, probes: int, attempt: int = 0) -> int:
+    """Return how many requests in a row meet a certain one of so many replicas, dealt by chance.
+
+    Each *attempt* (from 1) is another draw: it may miss with a smaller share of `MISSED` than the one before it, and
+    all shares together are no more than `MISSED`. Attempt 0 has all of it.
+    """
     if replicas == 1:
         return probes
-    return max(probes, math.ceil(math.log(0.001) / math.log(1 - 1 / replicas)))
+    share = MISSED / (attempt * (attempt + 1)) if attempt else MISSED
+    return max(probes, math.ceil(math.log(share) / math.log(1 - 1 / replicas)))
 
 
 async def listening_anew(rotation: Rotation, world: World) -> Rotation:

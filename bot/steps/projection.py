@@ -1,11 +1,17 @@
 """Waiting until the gateways have the change, and knowing it: by a barrier, a throw-away model made after it.
 
 A gateway applies changes in order (facts/aisix.md 5), so a replica that answers for the barrier has everything that was
-written before. It is asked until every replica should have answered, and where status addresses tell, each of them
-has to list it. Where there can be no barrier, each model is waited for, and then as long as the settings say.
+written before. Where status addresses show every replica, each of them has to list the barrier first; then it is
+asked, and one that does not know it is a replica that the settings do not name. Where a replica cannot be seen, the
+barrier is asked until a run of good answers is long enough to have met it. Each run is a test, and the next one is
+longer: asking until a run succeeds is no test. Where there can be no barrier, each model is waited for, and then as
+long as the settings say.
 """
 
+import asyncio
+import random
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.blame import fails_alike
@@ -23,16 +29,17 @@ from bot.steps.common import (
     World,
     askable,
     counted,
-    each,
     in_hand,
     listing,
     noted,
     probe_each,
     refuse_rejected,
+    refuse_unlisted_replica,
     waited,
 )
 from bot.steps.counting import Sights, look, rebased, turns
 from bot.steps.throwaways import BARRED, BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
+from bot.steps.verdicts import uncounted
 
 
 async def project(rotation: Rotation, world: World) -> Outcome:
@@ -42,10 +49,11 @@ async def project(rotation: Rotation, world: World) -> Outcome:
     if named != rotation:
         return Wait(named, "making sure that every gateway has the change")
     rotation = await _with_created(rotation, world)
-    rotation = await _ask_barriers(rotation, world)
+    rotation = await _ask_barriers(rotation, await look(rotation, environments, world), world)
     rotation, left = await _ask_models(rotation, world)
     seen = await look(rotation, environments, world)  # after all that was asked: these counters have it
-    looked = (_confirmed(b, seen, world) if b.environment in environments else b for b in rotation.barriers)
+    refuse_uncounted(rotation, seen, world)
+    looked = (_confirmed(b, seen, rotation, world) if b.environment in environments else b for b in rotation.barriers)
     rotation = rotation.but(barriers=tuple(looked))
     behind = [barrier for barrier in rotation.barriers if not barrier.everywhere]
     if not behind and not left:
@@ -93,43 +101,69 @@ async def _with_created(rotation: Rotation, world: World) -> Rotation:
     return rotation.but(barriers=tuple(barrier.but(created=True) for barrier in rotation.barriers))
 
 
-async def _ask_barriers(rotation: Rotation, world: World) -> Rotation:
-    """Ask each barrier that is not everywhere yet, as often as it has to answer."""
-    models = {model.id: model for model in rotation.plan.models}
-    behind = {b.sample: b for b in rotation.barriers if not b.everywhere}
-    asked: dict[str, Throwaway] = {}
-
-    async def ask(model: AffectedModel) -> None:
-        barrier = asked.get(behind[model.id].name, behind[model.id])
-        evidence = await world.gateways.probe(model, rotation.id, under=barrier.name)
-        asked[barrier.name] = _asked(barrier, evidence, world)
-
-    end = time.monotonic() + SLICE
-    for _ in range(max((_wanted(barrier, world) for barrier in behind.values()), default=0)):
-        await each([models[sample] for sample in behind], ask, width=world.limits.concurrency)
-        if time.monotonic() > end:
-            break
-    if any(_is_barred(barrier) for barrier in asked.values()):
+async def _ask_barriers(rotation: Rotation, seen: Sights, world: World) -> Rotation:
+    """Test each barrier that is not everywhere yet, once every replica that can be seen has it."""
+    behind = [b for b in rotation.barriers if not b.everywhere and not _lagging(b, seen)]
+    tests = dict(rotation.tests)
+    for barrier in behind:
+        tests[barrier.environment] = tests.get(barrier.environment, 0) + (not barrier.finding.passes)
+    rotation = rotation.but(tests=tests)
+    tested = await asyncio.gather(*(_tested(barrier, rotation, world) for barrier in behind))
+    if any(_is_barred(barrier) for barrier in tested):
         return rotation.but(barriers=(), no_throwaways=BARRED_SAID)
-    return rotation.but(barriers=tuple(asked.get(b.name, b) for b in rotation.barriers))
+    fresh = {barrier.name: barrier for barrier in tested}
+    rotation = rotation.but(barriers=tuple(fresh.get(b.name, b) for b in rotation.barriers))
+    for barrier in tested:
+        if _is_unknown_somewhere(barrier) and _all_have(rotation, barrier.environment, seen, world):
+            where = rotation.plan.environments[barrier.environment]
+            refuse_unlisted_replica(rotation, where, "it does not have the change, and every listed replica has it")
+    return rotation
 
 
-def _wanted(barrier: Throwaway, world: World) -> int:
-    """Return how many answers in a row are missing, at most."""
-    return max(1, _enough(barrier, world) - barrier.finding.passes)
+async def _tested(barrier: Throwaway, rotation: Rotation, world: World) -> Throwaway:
+    """Ask a barrier until enough answers in a row are good, one shows that a replica lacks it, or the slice is over.
+
+    As many at a time as chance says: in step with callers, a balancer that deals in turn would always give the same
+    replica.
+    """
+    model = next(model for model in rotation.plan.models if model.id == barrier.sample)
+    end = time.monotonic() + SLICE
+    while True:
+        left = _enough(barrier, rotation, world) - barrier.finding.passes
+        some = random.randint(1, max(1, min(left, AT_ONCE)))  # noqa: S311 - no secret
+        probes = (world.gateways.probe(model, rotation.id, under=barrier.name) for _ in range(some))
+        barrier = _asked(barrier, await asyncio.gather(*probes), world)
+        if left <= some or not barrier.finding.passes or barrier.finding.failing_since or time.monotonic() > end:
+            return barrier
 
 
-def _enough(barrier: Throwaway, world: World) -> int:
-    """Return how many answers would reach even a replica more than is known of: the settings may not name them all."""
-    return turns(world.status.replicas(barrier.environment) + 1, world.limits.probes)
+AT_ONCE = 4
+"""Probes of one barrier at a time, at most."""
 
 
-def _asked(barrier: Throwaway, evidence: Evidence, world: World) -> Throwaway:
-    """Note an answer: whatever the upstream said, the gateway had the row; only one that lacks it breaks the row."""
-    passes = barrier.finding.passes + _has_row(evidence) if evidence.verdict is not Verdict.PROJECTION else 0
-    finding = counted(barrier.finding, evidence, world.now()).but(passes=passes)
-    finding = finding.but(failing_since=None) if _has_row(evidence) else finding
-    return barrier.but(finding=finding, answered=barrier.answered + evidence.passed)
+def _enough(barrier: Throwaway, rotation: Rotation, world: World) -> int:
+    """Return how many answers would meet even a replica more than is known of: the settings may not name them all."""
+    replicas = world.status.replicas(barrier.environment) + 1
+    return turns(replicas, world.limits.probes, rotation.tests.get(barrier.environment, 1))
+
+
+def _asked(barrier: Throwaway, answers: Sequence[Evidence], world: World) -> Throwaway:
+    """Note a handful of answers: whatever the upstream said, the gateway had the row; a lack of it ends the run."""
+    for evidence in sorted(answers, key=_lacks_row):
+        passes = 0 if _lacks_row(evidence) else barrier.finding.passes + _has_row(evidence)
+        finding = counted(barrier.finding, evidence, world.now()).but(passes=passes)
+        finding = finding.but(failing_since=None) if _has_row(evidence) else finding
+        barrier = barrier.but(finding=finding, answered=barrier.answered + evidence.passed)
+    return barrier
+
+
+def _lacks_row(evidence: Evidence) -> bool:
+    return evidence.verdict is Verdict.PROJECTION
+
+
+def _is_unknown_somewhere(barrier: Throwaway) -> bool:
+    """Tell whether the replica that answered last lacks the change; of a handful, such an answer is noted last."""
+    return barrier.finding.latest is not None and _lacks_row(barrier.finding.latest)
 
 
 def _has_row(evidence: Evidence) -> bool:
@@ -141,10 +175,20 @@ def _is_barred(barrier: Throwaway) -> bool:
     return latest is not None and latest.signature.startswith(BARRED)
 
 
-def _confirmed(barrier: Throwaway, seen: Sights, world: World) -> Throwaway:
+def _confirmed(barrier: Throwaway, seen: Sights, rotation: Rotation, world: World) -> Throwaway:
     """Tell whether a barrier is everywhere: every replica that lists its models has it, and enough have answered."""
-    enough = barrier.finding.passes >= _enough(barrier, world)
+    enough = barrier.finding.passes >= _enough(barrier, rotation, world)
     return barrier.but(everywhere=enough and not _lagging(barrier, seen))
+
+
+def refuse_uncounted(rotation: Rotation, seen: Sights, world: World) -> None:
+    """Stop if a barrier was answered, and no listed replica has counted it."""
+    for barrier in rotation.barriers:
+        sights = seen.get(barrier.environment, ())
+        missing = uncounted(barrier, sights) if len(sights) >= world.status.replicas(barrier.environment) else 0
+        if missing:
+            where = rotation.plan.environments[barrier.environment]
+            refuse_unlisted_replica(rotation, where, f"it answered {plural(missing, 'test request')}")
 
 
 # --- the models of environments that can have no barrier ---
@@ -181,7 +225,7 @@ def _settled(rotation: Rotation, seen: Sights, environments: list[str], world: W
     """Go on; where not every replica could be seen, let stragglers catch up first."""
     newest = max((f.moved_at for f in rotation.findings.values() if f.moved_at), default=world.now())
     left = newest + world.limits.settle - world.now()
-    if left > timedelta(0) and not all(_all_seen(rotation, environment, seen, world) for environment in environments):
+    if left > timedelta(0) and not all(_all_have(rotation, environment, seen, world) for environment in environments):
         return Wait(rotation, "letting the change settle on every replica", min(left, POLL))
     fresh = {m.id: rotation.finding(m).but(passes=0, asked=0) for m in rotation.plan.models if _is_open(rotation, m)}
     return Done(rebased(rotation.learn(fresh), seen))
@@ -191,7 +235,8 @@ def _is_open(rotation: Rotation, model: AffectedModel) -> bool:
     return model.id in rotation.findings and rotation.finding(model).verdict is None
 
 
-def _all_seen(rotation: Rotation, environment: str, seen: Sights, world: World) -> bool:
+def _all_have(rotation: Rotation, environment: str, seen: Sights, world: World) -> bool:
+    """Tell whether every replica of an environment lists the barrier."""
     barrier, replicas = rotation.barrier(environment), [sight.now for sight in seen.get(environment, ())]
     if barrier is None or len(replicas) < world.status.replicas(environment):
         return False

@@ -5,9 +5,9 @@ from http import HTTPStatus
 from itertools import zip_longest
 
 from bot.belongings import throwaway_prefix, throwaways_of
+from bot.counters import matches
 from bot.errors import ApiError, Uncertain
 from bot.plan import AffectedModel, Inventory, Model
-from bot.replica import matches
 from bot.rotation import Rotation, Throwaway
 from bot.steps.common import World
 

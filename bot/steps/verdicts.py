@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from bot.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
 from bot.families import exchanges_tokens
-from bot.plan import AffectedModel
+from bot.plan import AffectedModel, plural
 from bot.rotation import Finding, Rotation, Throwaway
-from bot.steps.common import World, askable, noted, probe_each
+from bot.steps.common import World, askable, noted, probe_each, refuse_unlisted_replica
 from bot.steps.counting import Sights, look, noticed, rebased, turns
 
 
@@ -28,20 +28,30 @@ class View:
 
 
 async def weighed(rotation: Rotation, models: Iterable[AffectedModel], world: World) -> Rotation:
-    """Reach a verdict on each of *models* that has answered; where a replica lags, its proof begins anew."""
+    """Reach a verdict on each of *models* that has answered; where a replica lags, its proof begins again."""
     answered = [model for model in models if rotation.finding(model).latest]
     seen = await look(rotation, {model.environment for model in answered}, world)
     rotation = noticed(rotation, seen)
     view = View(rotation, seen, rotation.moving, world)
+    refuse_answered_elsewhere(view, answered)
     judged = {model.id: _judged(model, view) for model in answered}
     contradicted = {m.environment for m in answered if is_contradicted(judged[m.id])}
     lacking = {m.environment for m in answered if _deserves_another_beginning(judged[m.id], m, view)}
-    rotation = _begun_anew(rotation.learn(judged), {e: seen[e] for e in contradicted & seen.keys()}, asked=0)
-    return _begun_anew(rotation, {e: seen[e] for e in lacking - contradicted}, asked=None)
+    rotation = _begun_again(rotation.learn(judged), {e: seen[e] for e in contradicted & seen.keys()}, asked=0)
+    return _begun_again(rotation, {e: seen[e] for e in lacking - contradicted}, asked=None)
 
 
-def _begun_anew(rotation: Rotation, seen: Sights, *, asked: int | None) -> Rotation:
-    """Let the proofs of the environments in *seen* begin anew: only answers after these looks are in the counters."""
+def refuse_answered_elsewhere(view: View, models: Iterable[AffectedModel]) -> None:
+    """Stop if a replica that is not in the settings answered: asking again until another one answers proves nothing."""
+    for model in models:
+        seen = observed(model, view)
+        if seen.uncounted:
+            where = view.rotation.plan.environments[model.environment]
+            refuse_unlisted_replica(view.rotation, where, f"it answered {plural(seen.uncounted, 'test request')}")
+
+
+def _begun_again(rotation: Rotation, seen: Sights, *, asked: int | None) -> Rotation:
+    """Let the proofs of the environments in *seen* begin again: only answers after these looks are in the counters."""
     here = {m.id: rotation.finding(m) for m in rotation.plan.models if m.environment in seen}
     fresh = {
         id_: finding.but(passes=0, asked=finding.asked if asked is None else asked)
@@ -53,7 +63,7 @@ def _begun_anew(rotation: Rotation, seen: Sights, *, asked: int | None) -> Rotat
 
 
 def recounted(barrier: Throwaway, sights: tuple[Sight, ...]) -> Throwaway:
-    """Expect no more of counters that began anew what they showed of a barrier before.
+    """Expect no more of counters that began again what they showed of a barrier before.
 
     What they never showed is expected still: somebody else gave those answers.
     """
@@ -62,15 +72,19 @@ def recounted(barrier: Throwaway, sights: tuple[Sight, ...]) -> Throwaway:
 
 
 def _deserves_another_beginning(finding: Finding, model: AffectedModel, view: View) -> bool:
-    """Tell whether a proof is to begin anew because of its counters; an address that never keeps still ends that."""
-    sights = view.sights(model)
-    early = finding.asked < turns(max(1, len(sights)), view.world.limits.probes)
-    return early and any(map(_lacks_a_beginning, sights))
+    """Tell whether a proof is to begin again because of its counters; an address that never keeps still ends that."""
+    seen = observed(model, view)
+    early = finding.asked < turns(max(1, len(seen.sights)), view.world.limits.probes)
+    unclear = bool(seen.lost) and seen.told
+    return early and (unclear or any(map(_lacks_a_beginning, seen.sights)))
 
 
 def _lacks_a_beginning(sight: Sight) -> bool:
-    """Tell whether a replica shows counters that it did not show when the proof began, or that began anew since."""
-    return sight.now.counts is not None and (sight.since.counts is None or sight.began_anew)
+    """Tell whether a replica shows counters that it did not show when the proof began, or that began again since."""
+    since, now = sight.since, sight.now
+    return now.counts is not None and (
+        since.counts is None or sight.began_anew or (now.own is not None and since.own is None)
+    )
 
 
 def _judged(model: AffectedModel, view: View) -> Finding:
@@ -97,8 +111,13 @@ def _is_too_early(finding: Finding, seen: Observation, world: World) -> bool:
     if finding.passes == 0 or not finding.verdict or finding.verdict.verdict not in UNDECIDED:
         return False
     counted = [sight for sight in seen.sights if sight.now.counts is not None]
-    unreached = any(not sight.since.served(seen.model_id).new for sight in counted)
+    unreached = any(not _reached(sight, seen.model_id) for sight in counted)
     return unreached and finding.asked < turns(len(seen.sights), world.limits.probes)
+
+
+def _reached(sight: Sight, model_id: str) -> int:
+    """Return how many of our answers a replica shows; of anybody's, where ours cannot be told."""
+    return (sight.since.asked(model_id) or sight.since.served(model_id)).new
 
 
 UNDECIDED = frozenset({Verdict.LIKELY, Verdict.INCONCLUSIVE})
@@ -116,7 +135,7 @@ PROJECTED = "a model made after the change answered on every replica asked"
 
 def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observation:
     """Put together all that was seen of a model; *again* says that every replica was seen to have the change before."""
-    rotation, sights = view.rotation, view.sights(model)
+    rotation = view.rotation
     finding, barrier = rotation.finding(model), rotation.barrier(model.environment)
     assert finding.latest is not None
     return Observation(
@@ -125,25 +144,35 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         answer=finding.latest,
         passes=finding.passes,
         wanted=view.world.limits.probes,
-        sights=sights,
+        answered=finding.answered,
+        lost=finding.lost,
+        sights=view.sights(model),
         barrier=barrier.name if barrier else "",
         projected=PROJECTED if barrier and barrier.everywhere else "",
         had_change=again,
-        unlisted=has_unlisted(barrier, sights, view.world.status.replicas(model.environment)),
-        replicas_unknown=barrier is None and not view.world.status.says_how_many(model.environment),
+        too_few=_too_few(model.environment, barrier, view.world),
         old_token_until=_old_token_until(rotation, finding, view.world),
         others_remain=model.environment in view.moving,
         hides_tokens=exchanges_tokens(rotation.plan.old_key) and not finding.latest.gateway,
     )
 
 
-def has_unlisted(barrier: Throwaway | None, sights: tuple[Sight, ...], replicas: int) -> bool:
-    """Tell whether some replica has no status address: the barrier has no callers, so every answer is counted."""
-    if replicas > len(sights):
-        return True
-    if barrier is None or any(sight.now.counts is None for sight in sights):
-        return False
-    return sum(sight.now.served(barrier.name).new for sight in sights) < barrier.answered
+def _too_few(environment: str, barrier: Throwaway | None, world: World) -> str:
+    """Say why the settings do not tell which replicas there are; nothing where they do."""
+    listed, replicas = len(world.status.addresses(environment)), world.status.replicas(environment)
+    if 0 < listed < replicas:
+        return f"the settings list {plural(listed, 'status address')} for {replicas} replicas"
+    if not world.status.says_how_many(environment) and not (listed and barrier):
+        return "nothing says how many replicas there are: put `replicas` into the settings"
+    return ""
+
+
+def uncounted(barrier: Throwaway, sights: tuple[Sight, ...]) -> int:
+    """Return how many answers of a barrier no listed replica has counted: only we ask it, so each has to be there."""
+    if not sights or any(sight.now.counts is None for sight in sights):
+        return 0
+    counted = [sight.now.served(barrier.name) for sight in sights]
+    return max(0, barrier.answered - sum(served.new + served.blind for served in counted))
 
 
 TOKEN_LIFE = timedelta(minutes=60)

@@ -17,12 +17,13 @@ from pydantic import SecretStr
 from bot import reading
 from bot.answer import evidence
 from bot.control_plane import ControlPlane, address
+from bot.counters import Keys, Page, read_counters
 from bot.errors import ApiError, KeyturnError, Uncertain
 from bot.gateway import Gateways, GatewaySettings, read_answer
 from bot.outside import DEEPEST, Unreadable, decoded, sendable
 from bot.paging import Answer, Signs, rows
 from bot.plan import Inventory, make_plan
-from bot.replica import Keys, is_foreign, read_config, read_counters, read_models
+from bot.replica import is_foreign, read_config, read_models
 from bot.rotation import Rotation, State
 from bot.status import Asked, StatusPages
 from bot.waiting import retry_after
@@ -201,7 +202,7 @@ def test_a_hostile_status_address_is_looked_at_and_nothing_of_its_text_is_kept(m
             said = {"/status/config": config, "/status/models": models, "/metrics": metrics}
             server.answers.clear()
             server.answers.update({path: (body, {}) for path, body in said.items()})
-            (seen,) = server.run(pages.look(["prod"], asked))
+            (seen,) = server.run(pages.look("prod", asked))
             assert seen.model_validate_json(seen.model_dump_json()) == seen
             assert "evil" not in seen.model_dump_json()
 
@@ -254,7 +255,7 @@ def test_a_page_of_metrics_shows_counters_or_is_none(many: int, tried: Tried) ->
     @fuzz(tried, many, page=metrics_pages())
     def hold(page: bytes) -> None:
         try:
-            found = read_counters(page.decode(), Keys(frozenset({"pk_old"}), frozenset()), [affected()])
+            found = read_counters(Page(page.decode()), Keys(frozenset({"pk_old"}), frozenset()), [affected()])
         except ValueError:
             return
         assert found["total"] >= 0

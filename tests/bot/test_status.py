@@ -9,9 +9,10 @@ import pytest
 from aiohttp import web
 from pydantic import TypeAdapter
 
+from bot.counters import Keys
 from bot.evidence import Observation, Sight, Verdict, weigh
 from bot.gateway import GatewaySettings
-from bot.replica import Keys, Served
+from bot.replica import Served
 from bot.status import Asked, StatusPages, bare
 from sandbox.aisix import Switches
 from sandbox.aisix.serving import Server
@@ -44,12 +45,18 @@ def asked(tenant, replacement=None, *models):
     wanted = tuple(tenant.affected(model) for model in models or (tenant.chat,))
     ids = (*(m.id for m in wanted), *([replacement.id] if replacement else []))
     old = {tenant.key.id, tenant.key.fields["display_name"]}
-    return Asked(Keys(frozenset(old), frozenset(new)), wanted, ids, PREFIX)
+    return Asked(Keys(frozenset(old), frozenset(new)), wanted, ids, PREFIX, callers(tenant))
+
+
+def callers(tenant):
+    """The id of the caller key that the bot asks with, as the counters call it."""
+    keys = tenant.aisix.environment("production").callers.values()
+    return tuple(key.id for key in keys if key.name == "probe")
 
 
 async def look(tenant, replacement=None, *models, **given):
     async with pages(tenant, **given) as made:
-        return await made.look([tenant.environment], asked(tenant, replacement, *models))
+        return await made.look(tenant.environment, asked(tenant, replacement, *models))
 
 
 async def one(tenant, *rest, **given):
@@ -80,6 +87,7 @@ async def weighed(tenant, replacement, before, answers, **fields):
         "replacement_id": replacement.id,
         "answer": answers[-1],
         "passes": len(answers),
+        "answered": sum(answer.passed for answer in answers),
         "wanted": len(answers),
         "sights": tuple(Sight(before=early.get(replica.url), now=replica) for replica in looks),
         "barrier": BARRIER,
@@ -98,8 +106,9 @@ async def test_a_look_at_a_replica_that_is_well_finds_all_there_is(tenant, repla
 
     assert (seen.trouble, seen.state, seen.connected, seen.at) == ("", "synced", True, NOW)
     assert (seen.rejects, seen.rejected, seen.throwaways) == (0, (), (BARRIER,))
-    assert seen.counts == {tenant.chat.id: Served(old=2, new=3)}
-    assert (seen.old, seen.total) == (2, 5)
+    assert seen.counts == {tenant.chat.id: Served(old=2, new=3, hidden=4, reached=3)}
+    assert seen.own == {tenant.chat.id: Served(old=2, new=3)}
+    assert (seen.old, seen.heard, seen.total) == (2, {tenant.chat.id: 8}, 5)
     assert seen.apply_seq >= 3
     assert seen.revision == seen.observed == only(tenant).projection.snapshot.revision
 
@@ -108,7 +117,7 @@ async def test_a_look_at_a_replica_that_is_well_finds_all_there_is(tenant, repla
 async def test_counters_are_read_with_ids_of_models_and_without(tenant, replacement):
     await probe(tenant, 2)
 
-    assert (await one(tenant, replacement)).counts == {tenant.chat.id: Served(old=2)}
+    assert (await one(tenant, replacement)).counts == {tenant.chat.id: Served(old=2, hidden=4)}
 
 
 @pytest.mark.parametrize("switches", [Switches(metric_labels="no_key")])
@@ -129,7 +138,7 @@ async def test_a_wildcard_alias_is_counted_for_its_model(tenant, replacement):
     star = tenant.aisix.add_model("production", "openai/*", key=tenant.key)
     await probe(tenant, 2, star)
 
-    assert (await one(tenant, replacement, tenant.chat, star)).counts == {star.id: Served(old=2)}
+    assert (await one(tenant, replacement, tenant.chat, star)).counts == {star.id: Served(old=2, hidden=4)}
 
 
 async def test_two_environments_with_the_same_alias_are_kept_apart(tenant, replacement):
@@ -138,9 +147,10 @@ async def test_two_environments_with_the_same_alias_are_kept_apart(tenant, repla
     question = asked(tenant, replacement, tenant.chat, twin)
     question = question._replace(models=(tenant.affected(), tenant.affected(twin, environment_name="staging")))
     async with pages(tenant) as made:
-        here, there = await made.look([tenant.environment, twin.environment_id], question)
+        (here,) = await made.look(tenant.environment, question)
+        (there,) = await made.look(twin.environment_id, question)
 
-    assert here.counts == {tenant.chat.id: Served(old=2)}
+    assert here.counts == {tenant.chat.id: Served(old=2, hidden=4)}
     assert there.counts == {}
 
 
@@ -155,7 +165,8 @@ async def test_every_replica_is_looked_at_at_the_same_time(tenant):
 
 async def test_an_environment_without_addresses_has_no_replicas_to_look_at(tenant):
     async with pages(tenant, status_urls=()) as made:
-        assert await made.look([tenant.environment, "nowhere"], asked(tenant)) == ()
+        assert await made.look("nowhere", asked(tenant)) == ()
+        assert await made.look(tenant.environment, asked(tenant)) == ()
         assert made.addresses(tenant.environment) == made.addresses("nowhere") == ()
         assert made.replicas("nowhere") == 1
 
@@ -192,7 +203,7 @@ async def test_status_pages_that_are_missing_leave_the_counters(tenant):
     seen = await one(tenant)
 
     assert (seen.trouble, seen.state, seen.throwaways) == ("", "", None)
-    assert seen.counts == {tenant.chat.id: Served(old=1)}
+    assert seen.counts == {tenant.chat.id: Served(old=1, hidden=2)}
 
 
 async def test_a_replica_that_shows_nothing_says_what_is_missing(tenant):
@@ -376,7 +387,7 @@ async def test_a_password_in_an_address_is_sent_and_never_shown(tenant):
     async with served({"/status/config": config}) as url:
         known = url.replace("http://", "http://admin:hunter2@")
         async with pages(tenant, status_urls=(known + "/",)) as made:
-            (seen,) = await made.look([tenant.environment], asked(tenant))
+            (seen,) = await made.look(tenant.environment, asked(tenant))
             assert made.addresses(tenant.environment) == (seen.url,) == (url,)
 
     assert asked_with[0].startswith("Basic ")
@@ -433,7 +444,7 @@ async def test_three_answers_that_are_counted_are_a_proof(tenant, replacement):
     verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
 
     assert verdict is Verdict.PROVED
-    assert "served 3 requests on the one replica" in reason
+    assert "served 3 test requests on the one replica" in reason
 
 
 async def test_a_replica_that_lags_is_found_out_though_it_answers(tenant, replacement):
@@ -493,10 +504,10 @@ async def test_a_restart_between_the_looks_is_no_proof(tenant, replacement):
 async def test_an_answer_that_no_counter_shows_is_no_proof(tenant, replacement):
     cut_over(tenant, replacement)
     before = await look(tenant, replacement)
-    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3), passes=5)
+    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3), answered=5)
 
-    assert verdict is Verdict.LIKELY
-    assert "3 of 5 answers" in reason
+    assert verdict is Verdict.PROJECTION
+    assert "answered 2 of 5 test requests" in reason
 
 
 async def test_the_old_key_through_a_router_is_no_proof(tenant, replacement):

@@ -5,7 +5,7 @@ import pytest
 from bot.evidence import Sight
 from bot.replica import Replica, Served
 from bot.rotation import Throwaway
-from bot.steps.verdicts import has_unlisted, recounted
+from bot.steps.verdicts import recounted, uncounted
 from tests.bot.values import NOW, later
 
 NAME = "keyturn-rabc123-3"
@@ -23,29 +23,25 @@ def sight(before: int, now: int, *, started: float = 1.0, number: int = 1) -> Si
     return Sight(before=early, now=late)
 
 
-@pytest.mark.parametrize(("answered", "unlisted"), [(9, False), (10, True)])
-def test_an_answer_that_no_replica_has_counted_was_given_by_one_that_is_not_told(answered, unlisted):
+@pytest.mark.parametrize(("answered", "missing"), [(9, 0), (10, 1), (12, 3)])
+def test_an_answer_that_no_replica_has_counted_was_given_by_one_that_is_not_told(answered, missing):
     sights = (sight(5, 5), sight(4, 4, number=2))
 
-    assert has_unlisted(barrier(answered), sights, replicas=2) is unlisted
-
-
-def test_a_replica_that_is_counted_in_the_settings_and_not_told_is_known_without_a_barrier():
-    assert has_unlisted(None, (sight(0, 0),), replicas=2)
-    assert not has_unlisted(None, (sight(0, 0),), replicas=1)
+    assert uncounted(barrier(answered), sights) == missing
 
 
 def test_without_counters_nothing_is_said():
     blind = Sight(before=None, now=Replica(url="http://replica-1:9090", at=NOW))
 
-    assert not has_unlisted(barrier(9), (blind,), replicas=1)
+    assert uncounted(barrier(9), (blind,)) == 0
+    assert uncounted(barrier(9), ()) == 0
 
 
-@pytest.mark.parametrize(("answered", "unlisted"), [(9, False), (14, True)])
-def test_a_restart_does_not_hide_that_somebody_else_has_answered(answered, unlisted):
+@pytest.mark.parametrize(("answered", "missing"), [(9, 0), (14, 5)])
+def test_a_restart_does_not_hide_that_somebody_else_has_answered(answered, missing):
     sights = (sight(5, 0, started=2.0), sight(4, 4, number=2))
 
-    assert has_unlisted(recounted(barrier(answered), sights), sights, replicas=2) is unlisted
+    assert uncounted(recounted(barrier(answered), sights), sights) == missing
 
 
 def test_counters_that_went_on_are_expected_to_have_it_still():

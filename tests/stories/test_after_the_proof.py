@@ -285,7 +285,10 @@ async def test_the_requests_of_callers_are_counted_apart_from_the_bots_own(
         assert rotation.tally.failed == 0
         assert ours
         assert callers
-        assert {v.verdict.verdict for v in rotation.findings.values()} == {Verdict.PROVED}
+        proved = (
+            Verdict.PROVED if model_create else Verdict.LIKELY
+        )  # without throw-away models nobody knows which are ours
+        assert {v.verdict.verdict for v in rotation.findings.values()} == {proved}
 
 
 @pytest.mark.parametrize("order", ["staging,production", "production,staging"])
