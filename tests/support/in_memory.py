@@ -14,7 +14,8 @@ from bot import client
 from bot.control_plane import ControlPlane
 from bot.engine import due_at, move
 from bot.gateway import Gateways, GatewaySettings
-from bot.plan import find_key, make_plan
+from bot.lookup import find_key
+from bot.plan import make_plan
 from bot.rotation import Approval, Replacement, Rotation, State
 from bot.status import StatusPages
 from bot.steps.common import World
