@@ -149,6 +149,41 @@ def test_the_last_entry_written_anew_and_a_tail_taken_off_are_found_by_the_head_
         audit.check_head(short[:-1], verified(WHOLE))
 
 
+def test_an_entry_of_another_bots_trail_is_found():
+    body = entries(3)
+    foreign = chain([*body[:2], {**body[2], "namespace": "T2-0a1b2c3d"}])
+
+    assert told(foreign) == "Entry 3 belongs into another trail: it was written by another Keyturn."
+
+
+def test_a_rotation_that_was_carried_over_begins_at_its_version_and_goes_on_from_there():
+    def said(kind, version):
+        return audit.entry(kind, rotation(version=version), EVENT, NOW.isoformat(), "T1-0a1b2c3d")
+
+    good = chain([said(Kind.CARRIED, 7), said(Kind.CHANGE, 8), said(Kind.CARRIED, 12), said(Kind.CHANGE, 13)])
+    assert audit.standings(verified(good)) == {"rabc123": (13, "AWAITING_SECRET")}
+
+    assert "and none before it of version 8" in told(chain([said(Kind.CARRIED, 7), said(Kind.CHANGE, 9)]))
+    assert "and none before it of version 8" in told(chain([said(Kind.CARRIED, 7), said(Kind.CARRIED, 7)]))
+
+
+def test_of_several_trails_in_one_export_each_is_verified_and_none_may_be_there_twice():
+    def trail(name):
+        return chain([{**entry, "namespace": name} for entry in entries(3)])
+
+    one, other = trail("T1-0a1b2c3d"), trail("T2-0a1b2c3d")
+    parts = audit.parted([*WHOLE, *one, *other])
+
+    assert parts == [WHOLE, one, other]
+    assert [audit.trail_of(verified(part)) for part in parts] == ["", "T1-0a1b2c3d", "T2-0a1b2c3d"]
+    audit.check_distinct([verified(part) for part in parts])
+    with pytest.raises(Fault, match="The trail of keyturn:T1-0a1b2c3d is there twice"):
+        audit.check_distinct([verified(one), verified(one)])
+    with pytest.raises(Fault, match="The trail kept for keyturn:T2-0a1b2c3d is of keyturn:T1-0a1b2c3d"):
+        audit.check_trail(verified(one), "T2-0a1b2c3d")
+    assert audit.holder_of(json.loads(other[-1])["hash"], [verified(part) for part in parts]) == verified(other)
+
+
 @given(st.integers(0, 7))
 def test_entries_taken_out_and_the_rest_chained_anew_leave_a_hole_in_the_versions(place):
     kept = entries(9)

@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bot.audit import Kind
-from bot.errors import Unanswerable, WrongState
-from bot.jobs import PatientQueue
+from bot.errors import Unanswerable, Unreadable, WrongState
+from bot.jobs import Jobs, PatientQueue
+from bot.namespace import REGISTER, Namespace
 from bot.plan import Plan
 from bot.rotation import Replacement, State
 from bot.store import Conflict, Store, Taken
@@ -470,3 +471,77 @@ async def test_a_redis_that_refuses_is_one_sentence(store, redis):
         await store.under_way()
     with pytest.raises(Unanswerable):
         await save(store, rotation())
+
+
+# --- another bot's ---
+
+
+OTHERS = {
+    "another workspace": Namespace.of("T2", "https://cp.example.com/api"),
+    "another control plane": Namespace.of("T1", "https://staging.example.com/api"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+async def test_a_bot_finds_nothing_of_another_one(store, redis, other):
+    record = await begun(store, replacement=wanted(), requested_at=NOW)
+    await store.remember_message(record.id, {"card": "1.1"})
+    theirs = Store(redis, other)
+
+    assert await theirs.load(record.id) is None
+    assert await theirs.under_way() == await theirs.recent(9) == await theirs.concerning("pk_old") == []
+    assert await theirs.unshown() == []
+    assert [one async for one in theirs.due(later(99_999))] == []
+    assert await theirs.holder("pk_old") is None
+    assert await theirs.fingerprints() == await theirs.messages(record.id) == await theirs.standings([record.id]) == {}
+    assert [line async for line in theirs.trail()] == []
+    assert not await theirs.is_recorded(record.id)
+    async with store.leased(record.id, 30):
+        assert not await theirs.is_leased(record.id)
+    assert await store.is_first("click", 30)
+    assert await theirs.is_first("click", 30)
+    assert (await store.edits_this_minute(1), await theirs.edits_this_minute(1)) == (1, 1)
+    assert await theirs.open_elsewhere(record.id) is None, "nobody has said that there is one"
+    await redis.hset(REGISTER, store.namespace.name, "")
+    assert await theirs.open_elsewhere(record.id) == store.namespace.queue
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+async def test_a_record_that_was_copied_under_another_bots_names_is_refused_and_left_out(store, redis, other):
+    record = await begun(store)
+    async for name in redis.scan_iter(store.namespace.key("*")):
+        await redis.copy(name, name.replace(store.namespace.prefix, other.prefix))
+    theirs = Store(redis, other)
+
+    with pytest.raises(Unreadable, match="This record belongs to another Keyturn"):
+        await theirs.load(record.id)
+    assert await theirs.under_way() == await theirs.recent(9) == await theirs.concerning("pk_old") == []
+    assert [one async for one in theirs.due(later(99_999))] == []
+
+
+async def test_a_record_that_says_nothing_of_a_bot_is_refused(store, redis):
+    record = await begun(store)
+    await redis.set(store.key("rotation", record.id), record.but(namespace="").model_dump_json())
+
+    with pytest.raises(Unreadable, match="This record belongs to another Keyturn"):
+        await store.load(record.id)
+
+
+async def test_two_bots_may_have_rotations_of_one_id_and_of_one_key(store, redis):
+    ours = await begun(store)
+    theirs = await begun(Store(redis, OTHERS["another workspace"]))
+
+    assert (ours.id, ours.plan) == (theirs.id, theirs.plan)
+    assert await store.load("r1") == ours
+    assert await store.holder("pk_old") == "r1"
+
+
+async def test_a_job_of_one_bot_is_in_no_queue_of_another(redis_url):
+    async with Redis.from_url(redis_url) as plain:
+        ours, theirs = (PatientQueue(plain, plain, one) for one in (NAMESPACE, OTHERS["another workspace"]))
+        await Jobs(ours).advance(rotation())
+
+        assert (await ours.count("queued"), await theirs.count("queued")) == (1, 0)
+        job = await ours.dequeue()
+        assert job is not None
+        assert job.kwargs == {"rotation_id": "rabc123"}
