@@ -275,7 +275,7 @@ PEM = re.compile(r"-----BEGIN ((?:RSA )?PRIVATE KEY)-----([A-Za-z0-9+/=\s]+)----
 
 def _check_pem(key: Any) -> None:
     if not isinstance(key, str) or not key.startswith("-----BEGIN"):
-        raise BadInput("`private_key` has to begin with -----BEGIN: copy it from Google's key file.")
+        raise BadInput("`private_key` is none as Google writes it: copy Google's key file again.")
     if "\\" in key:
         raise BadInput("`private_key` has two backslashes before each n: Google's key file has one.")
     found = PEM.fullmatch(key)

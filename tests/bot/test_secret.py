@@ -376,6 +376,9 @@ MISTAKES = [
     (BEDROCK_KEY, json.dumps(AZURE), "a document of Azure"),
     (AZURE_KEY, json.dumps(BEDROCK), "a document of Bedrock"),
     (BEDROCK_KEY, json.dumps(GOOGLE), "a document of Vertex"),
+    (BEDROCK_KEY, "xoxb-1234-5678-abcdef", "token of Slack"),
+    (BEDROCK_KEY, "<your-access-key>", "placeholder"),
+    (VERTEX_KEY, "bot@p.iam.gserviceaccount.com", "e-mail"),
     # another dress
     (BEDROCK_KEY, f"\ufeff{json.dumps(BEDROCK)}", "(BOM)"),
     (AZURE_KEY, f"\ufeff{json.dumps(AZURE)}", "(BOM)"),
@@ -446,8 +449,8 @@ MISTAKES = [
     (AZURE_KEY, changed(AZURE, authority_host="https://x/tenant"), "`authority_host` has to be"),
     # the private key
     (VERTEX_KEY, of_account(private_key=PEM.replace("\n", "\\n")), "two backslashes"),
-    (VERTEX_KEY, of_account(private_key="MIIEvQ"), "has to begin with -----BEGIN"),
-    (VERTEX_KEY, of_account(private_key=None), "has to begin with -----BEGIN"),
+    (VERTEX_KEY, of_account(private_key="MIIEvQ"), "is none as Google writes it"),
+    (VERTEX_KEY, of_account(private_key=None), "is none as Google writes it"),
     (VERTEX_KEY, of_account(private_key=PEM[:60]), "cut off or was changed"),
     (VERTEX_KEY, of_account(private_key=PEM.replace("MII", "MI")), "cut off or was changed"),
     (VERTEX_KEY, of_account(private_key=PEM.replace("MII", "M\u200bII")), "cut off or was changed"),
@@ -465,6 +468,19 @@ def test_a_slip_in_a_document_is_named(of, pasted, words):
     assert words in sentence
     assert sentence.endswith(".")
     assert len(sentence) <= MOST
+
+
+EVERY_REFUSED = [
+    *((of, text) for of in (OPENAI_KEY, ANY_KEY, AZURE_KEY) for texts in SLIPS.values() for text in texts),
+    *((of, text) for of, text, _ in MISTAKES),
+]
+
+
+def test_no_sentence_looks_like_a_secret_so_that_the_audit_trail_can_tell_it():
+    told = {said for of, text in EVERY_REFUSED if (said := said_of(text, of))}
+
+    assert len(told) > 80
+    assert [said for said in told if is_surely_secret(said) or may_be_secret(said)] == []
 
 
 # --- whatever is pasted ---
