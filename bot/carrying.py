@@ -19,7 +19,7 @@ from bot.errors import ApiError, Unanswerable
 from bot.namespace import BEFORE, PREFIX, REGISTER, Namespace, named_by
 from bot.plan import Inventory
 from bot.rotation import CARRIED, SCHEMA, Rotation
-from bot.store import PAGE, RECORDS, UNSURE, answering, concerned, holds_key, read, readable
+from bot.store import PAGE, RECORDS, UNSURE, answering, claimed_before, concerned, read, readable
 
 log = structlog.get_logger("keyturn.carrying")
 
@@ -268,7 +268,7 @@ class Move(NamedTuple):
         other = await pipe.get(here("rotation", id_))
         holder = await pipe.get(self._claim(here))
         is_there = other is not None and not read(other).carried_to
-        return TAKEN if is_there or (holds_key(self.rotation) and holder not in (None, id_)) else None
+        return TAKEN if is_there or (claimed_before(self.rotation) and holder not in (None, id_)) else None
 
     async def _found(self, pipe: Any) -> Found:
         there, id_ = self.source.key, self.rotation.id
@@ -320,7 +320,7 @@ class Move(NamedTuple):
         pipe.set(here("rotation", onward.id), onward.model_dump_json())
         pipe.rpush(here("audit"), found.entries[1])
         pipe.zadd(here("all"), {onward.id: onward.requested_at.timestamp()})
-        if holds_key(onward):
+        if claimed_before(onward):
             pipe.set(self._claim(here), onward.id)
         if found.is_unshown:
             pipe.zadd(here("unshown"), {onward.id: onward.version})

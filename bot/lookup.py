@@ -1,6 +1,6 @@
 """Which provider key somebody means by what they typed. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from unicodedata import normalize
 
@@ -16,13 +16,19 @@ def find_key(inventory: Inventory, asked: str) -> ProviderKey:
 
     The nearest way to mean a key that fits any key decides: a key called `OpenAI` is not hidden by `OpenAI staging`.
     """
-    for means in _ways(asked.strip()):
-        matches = [key for key in inventory.keys if means(key)]
-        if len(matches) > 1:
-            raise AmbiguousKey(asked, tuple((key.display_name, key.id) for key in sorted(matches, key=_by_name)))
-        if matches:
-            return matches[0]
-    raise UnknownKey(asked, nearest_names(inventory, asked))
+    found = meant(inventory.keys, asked)
+    if len(found) > 1:
+        raise AmbiguousKey(asked, tuple((key.display_name, key.id) for key in sorted(found, key=_by_name)))
+    if not found:
+        raise UnknownKey(asked, nearest_names(inventory, asked))
+    return found[0]
+
+
+def meant(keys: Iterable[ProviderKey], asked: str) -> list[ProviderKey]:
+    """Return those of *keys* that *asked* means, in the nearest way in which it means any."""
+    every = list(keys)
+    found = ([key for key in every if means(key)] for means in _ways(asked.strip()))
+    return next(filter(None, found), [])
 
 
 def _ways(asked: str) -> Iterator[Match]:

@@ -439,6 +439,18 @@ class Rotation(Frozen):
         """Return those of *keys* that this rotation made, also one whose creation was never answered."""
         return tuple(key for key in keys if key.id in self.made or key.display_name in self.names)
 
+    def has_in_hand(self, key: ProviderKey) -> bool:
+        """Tell whether this rotation replaces *key*, or makes it and has not deleted the old one yet."""
+        makes = key.id in self.made or key.display_name in self.names
+        return not self.is_over and (key.id == self.plan.old_key.id or (makes and self.deleted_at is None))
+
+    @property
+    def keys(self) -> tuple[ProviderKey, ...]:
+        """Return what people may call the keys of this rotation by: the old one, and each replacement's id and name."""
+        made = {**{id_: id_ for id_ in self.made}, **dict.fromkeys(self.names, "")}
+        old = self.plan.old_key
+        return (old, *(old.but(id=id_, display_name=name) for name, id_ in made.items()))
+
     def finding(self, model: AffectedModel) -> Finding:
         """Return what is known of *model*; empty when nothing is."""
         return self.findings.get(model.id, UNKNOWN)

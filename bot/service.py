@@ -12,12 +12,22 @@ from pydantic import SecretStr
 
 from bot import audit
 from bot import secret as shape
-from bot.belongings import base_of, new_id, words_of
+from bot.belongings import base_of, new_id, tag_of, words_of
 from bot.control_plane import ControlPlane
-from bot.errors import ApiError, BadInput, NotAllowed, Refused, Unanswerable, Uncertain, UnknownKey, WrongState
+from bot.errors import (
+    AmbiguousKey,
+    ApiError,
+    BadInput,
+    NotAllowed,
+    Refused,
+    Unanswerable,
+    Uncertain,
+    UnknownKey,
+    WrongState,
+)
 from bot.fingerprint import fingerprint_of, is_made_with, is_same
 from bot.jobs import Jobs
-from bot.lookup import find_key, search
+from bot.lookup import find_key, meant, search
 from bot.people import Directory, People, Rules
 from bot.plan import Inventory, ProviderKey, make_plan, users_of
 from bot.policy import (
@@ -57,6 +67,14 @@ class LooksLikeSecret(Refused):
             "That looks like a secret, so I did not use it, and I have not repeated it. Slack has seen it: "
             "treat it as exposed and revoke it. Then `/rotate-key NAME`."
         )
+
+
+class BeingRotated(WrongState):
+    """Somebody asks for a key that a rotation under way has in hand already."""
+
+    def __init__(self, rotation: Rotation) -> None:
+        super().__init__("This key is being rotated already.")
+        self.rotation = rotation
 
 
 TOLD = (NotAllowed, WrongState, BadInput, LooksLikeSecret)
@@ -164,8 +182,10 @@ class RotationService:
         *request* names what was typed or chosen: delivered once more, it makes no second card.
         """
         inventory, key = await self._looked_up(asked, by)
-        if any(key.id in other.made and not other.deleted_at for other in await self._store.concerning(key.id)):
-            raise WrongState("This key is the replacement in a rotation that is under way. Finish that one first.")
+        if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
+            raise WrongState("Slack brought me this twice; its card is in the channel.")
+        if other := await self._in_hand(key):
+            raise BeingRotated(other)
         await self._forget_fingerprints(inventory)
         plan = make_plan(inventory, key, self._gateways)
         rotation = Rotation(
@@ -178,9 +198,25 @@ class RotationService:
             approvals_required=self._rules.approvals_required,
             self_approval=self._rules.self_approval,
         )
-        if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
-            raise WrongState("Slack brought me this twice; its card is in the channel.")
-        return await self._record(rotation, by, "asked")
+        try:
+            return await self._record(rotation, by, "asked")
+        except Taken as taken:  # in the same moment
+            raise await self._held(taken.holder) from None
+
+    async def _in_hand(self, key: ProviderKey) -> Rotation | None:
+        """Return the rotation under way that replaces or makes *key*; its name tells while its id is not recorded."""
+        others = await self._store.concerning(key.id)
+        tag = tag_of(key.display_name)
+        tagged = await self._store.load(tag.rotation) if tag and tag.rotation in await self._store.open_ids() else None
+        others += [tagged] if tagged else []
+        return next((other for other in others if other.has_in_hand(key)), None)
+
+    async def _held(self, holder: str) -> WrongState:
+        """Say why a key can't be had: *holder* has it in hand, or had it and has ended it."""
+        other = await self._store.load(holder)
+        if other is None or other.is_over:
+            return WrongState("Another rotation has replaced this key already, and deleted it.")
+        return BeingRotated(other)
 
     async def adopt(self, rotation: Rotation) -> Rotation:
         """Record a rotation whose record was lost; from here on it goes its way as any other."""
@@ -211,7 +247,7 @@ class RotationService:
         try:
             await self.check_may_request(by)
             inventory = await self._inventory()
-            return inventory, find_key(inventory, asked)
+            return inventory, await self._found(inventory, asked)
         except UnknownKey:
             if shape.is_surely_secret(asked) or shape.may_be_secret(asked):
                 raise LooksLikeSecret from None
@@ -220,6 +256,28 @@ class RotationService:
             if shape.is_surely_secret(asked):
                 raise LooksLikeSecret from None
             raise
+
+    async def _found(self, inventory: Inventory, asked: str) -> ProviderKey:
+        """Find the key; a name that only a rotation under way knows, or of several keys of one, means that rotation."""
+        try:
+            return find_key(inventory, asked)
+        except UnknownKey:
+            if other := await self._rotation_named(asked):
+                raise BeingRotated(other) from None
+            raise
+        except AmbiguousKey as several:
+            keys = [key for _, id_ in several.choices if (key := inventory.key(id_))]
+            other = await self._in_hand(keys[0])
+            if other and all(map(other.has_in_hand, keys)):
+                raise BeingRotated(other) from None
+            raise
+
+    async def _rotation_named(self, asked: str) -> Rotation | None:
+        """Return the rotation under way that *asked* means by a key that AISIX does not list (any more, or yet)."""
+        known = [(rotation, key) for rotation in await self._store.under_way() for key in rotation.keys]
+        found = meant((key for _, key in known), asked)
+        owners = {rotation.id: rotation for rotation, key in known if any(key is one for one in found)}
+        return owners.popitem()[1] if len(owners) == 1 else None
 
     async def _inventory(self) -> Inventory:
         try:
@@ -238,6 +296,7 @@ class RotationService:
         rotation = await self.load(rotation_id)
         check_may_give_secret(rotation, await self._people.standing(by))
         check_offered(rotation, Action.ENTER_SECRET)
+        await self._refuse_second(rotation)
         return rotation
 
     def proposed_name(self, rotation: Rotation) -> str:
@@ -254,7 +313,6 @@ class RotationService:
         name = self._unique(rotation, name)
         if shape.shares_a_piece(name, checked):
             raise BadInput("This holds a piece of the secret, and a name is shown to everyone.", field="name")
-        await self._refuse_second(rotation)
         fingerprint = fingerprint_of(checked, rotation.plan.old_key, self._pepper) if self._pepper else None
         begun = rotation.to(State.RUNNING).but(
             replacement=Replacement(name=name, asked_at=self._now(), fingerprint=fingerprint),

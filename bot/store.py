@@ -377,13 +377,20 @@ def concerned(rotation: Rotation) -> list[str]:
 
 
 def holds_key(rotation: Rotation) -> bool:
-    """Tell whether *rotation* has its provider key in hand: from the first secret on, until it is over.
+    """Tell whether *rotation* has its provider key in hand: from the request on, until it is over.
 
     One that is completed keeps it, for there is nothing left of it that another could have in hand.
     """
-    if rotation.is_over:
-        return rotation.state is State.COMPLETED
-    return rotation.attempt > 0 or rotation.state is not State.AWAITING_SECRET
+    return not rotation.is_over or rotation.state is State.COMPLETED
+
+
+def claimed_before(rotation: Rotation) -> bool:
+    """Tell whether a version before would have claimed the key of *rotation*: it did so only with the first secret.
+
+    It may have left two cards open for one key; the first that gets a secret claims it.
+    """
+    waits = rotation.attempt == 0 and rotation.state is State.AWAITING_SECRET
+    return holds_key(rotation) and not waits
 
 
 def _handing_over(rotation: Rotation) -> tuple[Rotation, str | None]:

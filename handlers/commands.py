@@ -7,9 +7,9 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import Unanswerable
+from bot.errors import Unanswerable, WrongState
 from bot.rotation import Rotation
-from bot.service import RotationService
+from bot.service import BeingRotated, RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
@@ -17,7 +17,7 @@ from handlers.payload import channel_of, person_of, team_of, text
 from handlers.slack import UNREACHABLE, CannotPost
 from handlers.views.blocks import code, shortened, when
 from handlers.views.modal import picker
-from handlers.views.words import standing
+from handlers.views.words import being_rotated, standing
 
 COMMAND = "/rotate-key"
 
@@ -69,7 +69,12 @@ async def open_picker(client: AsyncWebClient, trigger_id: str, channel: str) -> 
 async def start(asked: str, channel: str, body: Json, rotations: RotationService, announcer: SlackAnnouncer) -> None:
     """Plan a rotation and show it to the channel; one that cannot be shown is given up."""
     request = text(body, "trigger_id")
-    rotation = await rotations.start(asked, by=person_of(body), team=team_of(body), channel=channel, request=request)
+    try:
+        rotation = await rotations.start(
+            asked, by=person_of(body), team=team_of(body), channel=channel, request=request
+        )
+    except BeingRotated as other:
+        raise WrongState(being_rotated(other.rotation, await announcer.link(other.rotation))) from None
     try:
         await announcer.first(rotation)
     except CannotPost as closed:

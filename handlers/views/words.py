@@ -62,6 +62,13 @@ def standing(rotation: Rotation) -> str:
     return watch.WATCHING if watch.is_watched(rotation) else MEANING[rotation.state]
 
 
+def being_rotated(rotation: Rotation, link: str) -> str:
+    """Answer somebody who asks for a key that *rotation* has in hand."""
+    place = f"<{link}|Open its card>" if link else "Its card is on its way; `/rotate-key status` will have the link"
+    name = code(rotation.plan.old_key.display_name)
+    return f"{name} is being rotated already: {standing(rotation)}. {place}. I made no second card."
+
+
 def impact(rotation: Rotation) -> str:
     """Say how much uses the key, or did before it was replaced."""
     plan = rotation.plan

@@ -11,9 +11,10 @@ from redis.asyncio import Redis
 
 from bot import audit
 from bot.audit import START, Fault, Kind, chained, head_of, verified
+from bot.plan import Plan
 from bot.rotation import State
 from bot.store import PAGE, Store
-from tests.bot.values import NAMESPACE, NOW, SECRET, later, rotation
+from tests.bot.values import NAMESPACE, NOW, SECRET, key, later, rotation
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
 
@@ -236,7 +237,8 @@ async def test_everybodys_entries_make_one_chain_however_many_write_at_once(redi
         store = Store(redis, NAMESPACE)
 
         async def one(number: int) -> None:
-            first = await store.save(rotation(id=f"r{number}"), EVENT, at=NOW)
+            plan = Plan(old_key=key(f"pk_{number}"), models=(), environments={})
+            first = await store.save(rotation(id=f"r{number}", plan=plan), EVENT, at=NOW)
             await store.note(Kind.REFUSAL, EVENT, rotation=first, at=NOW)
             await store.save(first.to(State.CANCELLED), EVENT, at=NOW)
 

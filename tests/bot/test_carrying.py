@@ -15,7 +15,7 @@ from bot.errors import Uncertain, Unreadable
 from bot.namespace import BEFORE, REGISTER, Namespace
 from bot.plan import Inventory, Plan
 from bot.rotation import CARRIED, SCHEMA, Rotation, State
-from bot.store import Conflict, Store, Taken
+from bot.store import Conflict, Store, Taken, claimed_before
 from tests.bot.values import NAMESPACE, NOW, affected, inventory, key, later, model, rotation, running
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
@@ -52,6 +52,8 @@ class Room:
         saved = records[0].but(version=0)
         for number, record in enumerate(records):
             saved = await (store or self.old).save(record.but(version=number), EVENT, at=NOW)
+        if not claimed_before(saved) and await self.old.holder(saved.plan.old_key.id) == saved.id:
+            await self.redis.delete(BEFORE.key("active", saved.plan.old_key.id))
         return saved
 
     async def keys(self, namespace: Namespace) -> set[str]:
@@ -178,6 +180,18 @@ async def test_a_person_can_name_one_that_cannot_be_told_but_none_of_another_wor
 
 
 # --- all of it ---
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_two_cards_that_the_version_before_made_for_one_key_are_both_carried_over(room: Room, order: int) -> None:
+    """It claimed a key with the first secret: one that only waits for its own keeps nobody from the key."""
+    waits = await room.put(ASKED)
+    begun = await room.put(ASKED.but(id="rbegun2"), RUNNING.but(id="rbegun2"))
+
+    await room.carrier.carry(BEFORE, [waits.id, begun.id][::order])
+
+    assert await room.new.open_ids() == {waits.id, begun.id}
+    assert await room.new.holder("pk_old") == begun.id
 
 
 @pytest.mark.parametrize("state", OPEN)

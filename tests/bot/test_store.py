@@ -14,7 +14,7 @@ from bot.errors import Unanswerable, Unreadable, WrongState
 from bot.jobs import Jobs, PatientQueue
 from bot.namespace import REGISTER, Namespace
 from bot.plan import Plan
-from bot.rotation import Replacement, State
+from bot.rotation import Replacement, Rotation, State
 from bot.store import Conflict, Store, Taken
 from tests.bot.values import NAMESPACE, NOW, key, later, rotation
 from tests.support.valkey import valkey_in
@@ -173,22 +173,40 @@ async def test_of_two_that_write_the_same_in_the_same_moment_one_wins(store):
 # --- claims on a key ---
 
 
-async def test_a_rotation_that_only_waits_for_its_secret_claims_nothing(store):
-    await save(store, rotation(id="r1"))
-    await save(store, rotation(id="r2"))
+async def test_a_key_is_claimed_with_the_request_and_of_two_at_once_one_gets_it(store):
+    outcomes = await asyncio.gather(
+        *(save(store, rotation(id=id_)) for id_ in ("r1", "r2", "r3")), return_exceptions=True
+    )
 
-    assert await store.holder("pk_old") is None
+    (first,) = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+    assert {type(outcome) for outcome in outcomes if outcome is not first} == {Taken}
+    assert {outcome.holder for outcome in outcomes if outcome is not first} == {first.id}
+    assert await store.holder("pk_old") == first.id
+    assert [record.id for record in await store.under_way()] == [first.id]
 
 
-async def test_a_key_is_in_the_hand_of_one_rotation(store):
-    await begun(store, "r1")
-    second = await save(store, rotation(id="r2"))
+def plan_of(key_id: str) -> Plan:
+    return Plan(old_key=key(key_id), models=(), environments={})
+
+
+async def unclaimed(store, redis, id_: str, **fields: Any) -> Rotation:
+    """Record a rotation as a version before did: it claims its key only with its first secret."""
+    record = await save(store, rotation(id=id_, **fields))
+    await redis.delete(NAMESPACE.key("active", "pk_old"))
+    return record
+
+
+async def test_of_two_rotations_of_a_version_before_the_first_that_gets_a_secret_goes_on(store, redis):
+    first, second = await unclaimed(store, redis, "r1"), await unclaimed(store, redis, "r2")
+    await save(store, first.to(State.RUNNING).but(attempt=1))
 
     with pytest.raises(Taken) as taken:
         await save(store, second.to(State.RUNNING).but(attempt=1))
     assert taken.value.holder == "r1"
     assert await store.holder("pk_old") == "r1"
     assert (await store.load("r2")) == second
+    await save(store, second.to(State.CANCELLED))
+    assert await store.holder("pk_old") == "r1"
 
 
 async def test_a_rotation_that_waits_for_another_secret_keeps_its_key(store):
@@ -201,12 +219,13 @@ async def test_a_rotation_that_waits_for_another_secret_keeps_its_key(store):
 @pytest.mark.parametrize(
     "ends",
     [
-        [State.ROLLING_BACK, State.ROLLED_BACK],
-        [State.AWAITING_SECRET, State.CANCELLED],
+        [State.RUNNING, State.ROLLING_BACK, State.ROLLED_BACK],
+        [State.RUNNING, State.AWAITING_SECRET, State.CANCELLED],
+        [State.CANCELLED],
     ],
 )
 async def test_an_end_lets_the_key_go(store, ends):
-    record = await begun(store)
+    record = await save(store, rotation())
     for state in ends:
         record = await save(store, record.to(state))
     second = await begun(store, "r2")
@@ -223,17 +242,9 @@ async def test_a_key_that_is_gone_stays_in_the_hand_of_the_rotation_that_ended_i
     assert await store.holder("pk_old") == "r1"
 
 
-async def test_the_end_of_another_rotation_does_not_let_the_key_go(store):
-    await begun(store, "r1")
-    second = await save(store, rotation(id="r2"))
-    await save(store, second.to(State.CANCELLED))
-
-    assert await store.holder("pk_old") == "r1"
-
-
 async def test_another_key_is_another_claim(store):
     await begun(store, "r1")
-    await begun(store, "r2", plan=Plan(old_key=key("pk_other", "Other"), models=()))
+    await begun(store, "r2", plan=plan_of("pk_other"))
 
     assert (await store.holder("pk_old"), await store.holder("pk_other")) == ("r1", "r2")
 
@@ -253,7 +264,7 @@ async def test_the_log_tells_everything_in_its_order(store):
 
 
 async def test_what_is_under_way_is_listed_oldest_first_until_it_is_over(store):
-    young = await save(store, rotation(id="young", requested_at=later(9)))
+    young = await save(store, rotation(id="young", requested_at=later(9), plan=plan_of("pk_other")))
     old = await save(store, rotation(id="old", requested_at=NOW))
     assert await store.under_way() == [old, young]
 
@@ -261,10 +272,10 @@ async def test_what_is_under_way_is_listed_oldest_first_until_it_is_over(store):
     assert await store.under_way() == [young]
 
 
-async def test_a_key_concerns_its_rotations_and_the_one_that_made_it_until_they_are_over(store):
-    old = await save(store, rotation(id="r1"))
-    young = await save(store, rotation(id="r2", requested_at=later(60)))
-    await save(store, rotation(id="r3", plan=Plan(old_key=key("pk_old_2"), models=(), environments={})))
+async def test_a_key_concerns_its_rotations_and_the_one_that_made_it_until_they_are_over(store, redis):
+    old = await unclaimed(store, redis, "r1")
+    young = await unclaimed(store, redis, "r2", requested_at=later(60))
+    await save(store, rotation(id="r3", plan=plan_of("pk_old_2")))
     maker = await save(store, old.to(State.RUNNING).but(attempt=1, made=("pk_new",)))
     assert await store.concerning("pk_old") == [maker, young]
     assert await store.concerning("pk_new") == [maker]
@@ -286,7 +297,7 @@ async def test_what_a_key_concerns_is_known_of_older_records_too_once_they_are_r
 
 async def test_the_last_rotations_are_listed_newest_first(store):
     for number in range(5):
-        await save(store, rotation(id=f"r{number}", requested_at=later(number)))
+        await save(store, rotation(id=f"r{number}", requested_at=later(number), plan=plan_of(f"pk_{number}")))
 
     assert [r.id for r in await store.recent(3)] == ["r4", "r3", "r2"]
 

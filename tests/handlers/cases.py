@@ -14,6 +14,7 @@ from handlers.views.card import card
 from handlers.views.direct import Shut, direct
 from handlers.views.modal import acceptance_form, option, picker, secret_form
 from handlers.views.thread import checklist, milestones
+from handlers.views.words import being_rotated
 from tests.handlers import records as r
 
 Json = dict[str, Any]
@@ -386,6 +387,8 @@ MESSAGES: Mapping[str, Case] = {
     "receipt-watch-stopped": told(STOPS["a-fault-in-the-watch"](), "receipt"),
     "receipt-accepted-hostile": told(r.accepted(r.completed(), 0, reason=r.HOSTILE * 6), "receipt"),
     "answer-help": lambda: {"text": HELP},
+    "answer-being-rotated": lambda: {"text": being_rotated(r.awaiting_approval(), "https://sandbox.slack.com/p1")},
+    "answer-being-rotated-without-a-card": lambda: {"text": being_rotated(r.watched(), "")},
     "answer-unknown": answer(UnknownKey("opnai prod", ("OpenAI production", "OpenAI staging"))),
     "answer-unknown-nothing-near": answer(UnknownKey(r.HOSTILE, ())),
     "answer-ambiguous": answer(AmbiguousKey(r.NAME, ((r.NAME, "pk_7f3a"), (r.NAME, "pk_22aa")))),

@@ -143,8 +143,15 @@ def rivals(town: Town) -> None:
             PRESSES[action](town, shown, _fitting(town, shown, action))
 
 
+def all_ask(town: Town) -> None:
+    """Several people ask for one key in the same moment."""
+    key = town.random.choice(KEYS)
+    for who in town.random.sample(EVERYBODY, 3):
+        ask(town, key, who)
+
+
 def all_give(town: Town) -> None:
-    """Everybody who is asked for a secret gives it in the same moment, two rotations of one key among them."""
+    """Everybody who is asked for a secret gives it in the same moment."""
     for seen in list(town.board.cards.values()):
         if Action.ENTER_SECRET in offered(seen[-1]):
             give(town, seen[-1], seen[-1].requested_by, town.secret())

@@ -215,9 +215,8 @@ class Laws:
 
 
 def _has_in_hand(record: Rotation) -> bool:
-    """One that is completed keeps what it has deleted: whoever came after it would rotate what is not there."""
-    begun = record.attempt > 0 or record.state is not State.AWAITING_SECRET
-    return record.state is State.COMPLETED or (not record.is_over and begun)
+    """From its request on; one that is completed keeps what it has deleted: there is nothing left to rotate."""
+    return record.state is State.COMPLETED or not record.is_over
 
 
 def _names(keys: list[ProviderKey]) -> list[str]:

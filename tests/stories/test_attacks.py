@@ -149,15 +149,6 @@ async def test_a_step_that_never_gets_on_ends_with_a_person(bare_stage: Stage) -
         await bare_stage.says(card, "stopped: a step does not get on")
 
 
-async def test_the_replacement_of_a_rotation_under_way_is_not_rotated(stage: Stage) -> None:
-    await waiting(stage)
-    replacement = (await stage.record()).replacement_id
-
-    await stage.slack.person("U_REQUESTER").command(replacement)
-
-    await stage.told("U_REQUESTER", "This key is the replacement in a rotation that is under way.")
-
-
 async def test_an_approver_who_is_none_any_more_does_not_count_at_the_last_click(bare_stage: Stage) -> None:
     bare_stage.overrides |= {"APPROVALS_REQUIRED": "2", "APPROVERS": "S_APPROVERS,U_MEMBER"}
     async with bare_stage.bot():

@@ -1,0 +1,193 @@
+"""One key, one rotation: a second request for it is answered with the first, by whatever name it asks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
+
+from bot.errors import AmbiguousKey, UnknownKey, WrongState
+from bot.jobs import Jobs
+from bot.people import Rules
+from bot.policy import Person
+from bot.rotation import Replacement, Rotation, State
+from bot.service import BeingRotated, RotationService
+from bot.store import Store
+from sandbox.aisix import ProviderKey
+from tests.bot.conftest import Tenant
+from tests.bot.values import NAMESPACE, NOW, SECRET, approval
+
+FIRST, SECOND = "U_REQUESTER", "U_COLLEAGUE"
+EVENT = {"by": "a test", "what": "recorded", "why": ""}
+
+
+class Everybody:
+    """Slack, where everybody is a full member."""
+
+    async def person(self, user_id: str) -> Person:
+        return Person(id=user_id)
+
+    async def members(self, _: str) -> frozenset[str]:
+        return frozenset()
+
+
+class Desk:
+    """What people can ask for, over a real store and a sandbox's AISIX."""
+
+    def __init__(self, tenant: Tenant, service: RotationService, store: Store, redis: Redis) -> None:
+        self.tenant, self.service, self.store, self.redis = tenant, service, store, redis
+
+    async def ask(self, name: str, by: str = FIRST) -> Rotation:
+        return await self.service.start(name, by=by, team="T1", channel="C_OPS")
+
+    async def refused(self, name: str) -> Rotation:
+        """Ask once more, and return the rotation that the answer names."""
+        with pytest.raises(BeingRotated) as answer:
+            await self.ask(name, SECOND)
+        return answer.value.rotation
+
+    async def save(self, rotation: Rotation, **changes: Any) -> Rotation:
+        return await self.store.save(rotation.but(**changes), EVENT, at=NOW)
+
+    async def given(self, rotation: Rotation, **changes: Any) -> Rotation:
+        """Give its secret, as far as the record goes: a replacement has been asked for by its name."""
+        name = self.service.proposed_name(rotation)
+        wanted = Replacement(name=name, asked_at=NOW)
+        begun = rotation.to(State.RUNNING).but(attempt=1, names=(name,), replacement=wanted)
+        return await self.save(begun, **changes)
+
+    async def unclaim(self, rotation: Rotation) -> None:
+        await self.redis.delete(NAMESPACE.key("active", rotation.plan.old_key.id))
+
+    def made(self, rotation: Rotation) -> ProviderKey:
+        return self.tenant.aisix.add_key(rotation.names[-1], secret=SECRET)
+
+
+@pytest.fixture
+async def desk(tenant: Tenant, redis_url: str) -> AsyncIterator[Desk]:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis, Redis.from_url(redis_url) as plain:
+        store = Store(redis, NAMESPACE)
+        service = RotationService(
+            store=store,
+            jobs=Jobs(RedisQueue(plain, name="keyturn")),
+            control_plane=await tenant.control_plane(),
+            directory=Everybody(),
+            rules=Rules(requesters=None, approvers=frozenset({"U_APPROVER"})),
+            gateways=frozenset({tenant.environment}),
+            now=lambda: NOW,
+        )
+        yield Desk(tenant, service, store, redis)
+
+
+NAMES: dict[str, Callable[[Desk, Rotation], str]] = {
+    "id": lambda desk, _: desk.tenant.key.id,
+    "name": lambda *_: "OpenAI production",
+    "name, otherwise written": lambda *_: " openai  PRODUCTION",
+    "beginning of the name": lambda *_: "openai",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_key_that_waits_for_its_secret_is_not_asked_for_twice(desk, name):
+    first = await desk.ask("OpenAI production")
+
+    assert await desk.refused(NAMES[name](desk, first)) == first
+    assert await desk.store.under_way() == [first]
+
+
+MADE: dict[str, Callable[[Rotation, ProviderKey], str]] = {
+    "id": lambda _, key: key.id,
+    "name that Keyturn gave": lambda rotation, _: rotation.names[-1],
+    "old name": lambda *_: "OpenAI production",
+    "both by their beginning": lambda *_: "openai",
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_nor_is_the_replacement_that_a_rotation_makes(desk, name, recorded):
+    first = await desk.given(await desk.ask("OpenAI production"))
+    key = desk.made(first)
+    first = await desk.save(first, made=(key.id,)) if recorded else first
+
+    assert await desk.refused(MADE[name](first, key)) == first
+
+
+async def test_nor_one_whose_creation_was_never_answered_and_is_not_listed(desk):
+    first = await desk.given(await desk.ask("OpenAI production"), made=("pk_not_listed",))
+
+    assert await desk.refused(first.names[-1]) == first
+    assert await desk.refused("pk_not_listed") == first
+
+
+@pytest.mark.parametrize("name", ["id", "name"])
+async def test_a_key_that_has_just_been_replaced_is_answered_with_its_rotation(desk, name):
+    old = desk.tenant.key
+    first = await desk.given(await desk.ask(old.id), deleted_at=NOW, approvals=(approval(),))
+    desk.tenant.aisix.remove(desk.tenant.chat)
+    desk.tenant.aisix.remove(old)
+
+    assert await desk.refused(NAMES[name](desk, first)) == first
+
+
+async def test_the_replacement_can_be_rotated_in_turn_once_the_old_key_is_deleted(desk):
+    first = await desk.given(await desk.ask("OpenAI production"), deleted_at=NOW, approvals=(approval(),))
+    key = desk.made(first)
+    await desk.save(first, made=(key.id,))
+
+    assert (await desk.ask(key.id)).plan.old_key.id == key.id
+
+
+async def test_of_two_requests_in_the_same_moment_one_makes_a_card_and_the_other_is_told_of_it(desk):
+    outcomes = await asyncio.gather(
+        desk.ask("OpenAI production"), desk.ask(desk.tenant.key.id, SECOND), return_exceptions=True
+    )
+
+    (first,) = [outcome for outcome in outcomes if isinstance(outcome, Rotation)]
+    (other,) = [outcome for outcome in outcomes if isinstance(outcome, BeingRotated)]
+    assert other.rotation == first
+    assert await desk.store.under_way() == [first]
+
+
+@pytest.mark.parametrize("ends", [[State.CANCELLED], [State.RUNNING, State.ROLLING_BACK, State.ROLLED_BACK]])
+async def test_after_the_end_of_one_rotation_the_key_can_be_asked_for_again(desk, ends):
+    first = await desk.ask("OpenAI production")
+    for state in ends:
+        first = await desk.save(first.to(state))
+
+    assert (await desk.ask("OpenAI production")).id != first.id
+
+
+async def test_a_key_that_a_finished_rotation_has_deleted_is_not_begun_on_an_old_list(desk):
+    await desk.save((await desk.given(await desk.ask("OpenAI production"))).to(State.COMPLETED))
+
+    with pytest.raises(WrongState, match="Another rotation has replaced this key already, and deleted it"):
+        await desk.ask("OpenAI production")
+
+
+async def test_other_keys_are_asked_for_as_ever(desk):
+    await desk.ask("OpenAI production")
+    other = desk.tenant.aisix.add_key("OpenAI staging", secret="sk-staging-0123456789")
+
+    with pytest.raises(AmbiguousKey):
+        await desk.ask("openai")
+    with pytest.raises(UnknownKey):
+        await desk.ask("Anthropic")
+    assert (await desk.ask("OpenAI staging")).plan.old_key.id == other.id
+
+
+async def test_two_cards_of_a_version_before_go_their_way(desk):
+    """That one claimed a key only with its first secret."""
+    first = await desk.ask("OpenAI production")
+    await desk.unclaim(first)
+    second = await desk.save(first.but(id="rother2", version=0, requested_by=SECOND))
+    await desk.unclaim(second)
+    assert (await desk.refused("OpenAI production")).id in (first.id, second.id)
+
+    assert await desk.service.offer_secret_form(second.id, by=SECOND) == second
+    await desk.given(first)
+    with pytest.raises(WrongState, match="Another rotation of this key is under way"):
+        await desk.service.offer_secret_form(second.id, by=SECOND)
+    assert (await desk.service.cancel(second.id, by=SECOND)).state is State.CANCELLED
