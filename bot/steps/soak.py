@@ -76,4 +76,5 @@ def heard(rotation: Rotation) -> Iterator[str]:
         if silence.count:
             where = rotation.plan.environments.get(silence.environment, silence.environment)
             many = "1 request" if silence.count == 1 else f"{silence.count:,} requests"
-            yield f"`{silence.name}` in {where} has counted {many} on the old key since the change"
+            by = f" ({', '.join(silence.about)})" if silence.about else ""
+            yield f"`{silence.name}` in {where} has counted {many} on the old key since the change{by}"

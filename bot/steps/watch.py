@@ -6,11 +6,11 @@ Nothing can be taken back any more. What goes wrong is told, with what still hel
 from datetime import datetime, timedelta
 
 from bot.errors import ApiError
-from bot.evidence import Evidence
+from bot.evidence import Evidence, Sight
 from bot.plan import AffectedModel, users_of
 from bot.rotation import Rotation, Trouble, was_failing_before
 from bot.steps.common import Done, Outcome, Wait, World, noted, probe_each
-from bot.steps.counting import Sights, look, rebased
+from bot.steps.counting import Sights, look, rebased, users_heard
 from bot.steps.throwaways import likenesses, without_throwaways
 
 FIRST = timedelta(seconds=5)
@@ -93,8 +93,7 @@ def _counted(rotation: Rotation, seen: Sights) -> dict[str, str]:
     for environment, sights in seen.items():
         telling = [sight for sight in sights if sight.since.counts is not None]
         for sight in telling:
-            used = f"`{sight.now.name}` still serves with the deleted key: do not revoke it at the provider yet"
-            found[f"`{sight.now.name}`"] = used if sight.since.old else ""
+            found[f"`{sight.now.name}`"] = _used(sight, rotation) if sight.since.old else ""
         for model in (m for m in rotation.plan.models if m.environment == environment and telling):
             served = [sight.since.served(model.id) for sight in telling]
             answered, failed = sum(s.new for s in served), sum(s.failed for s in served)
@@ -102,6 +101,12 @@ def _counted(rotation: Rotation, seen: Sights) -> dict[str, str]:
             said = f"{failed:,} requests of callers to {model.label} failed" if many else ""
             found[f"what callers ask of {model.label}"] = said
     return found
+
+
+def _used(sight: Sight, rotation: Rotation) -> str:
+    about = users_heard(sight.since, rotation.plan.models)
+    by = f" ({', '.join(about)})" if about else ""
+    return f"`{sight.now.name}` still serves with the deleted key{by}: do not revoke it at the provider yet"
 
 
 def _told(rotation: Rotation, found: dict[str, str], now: datetime, *, unseen: str) -> Rotation:

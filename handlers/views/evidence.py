@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from bot.plan import plural
 from bot.rotation import Finding, Rotation, Silence, State, Track, was_failing_before
 from handlers.views import watch
-from handlers.views.blocks import code, duration, when
+from handlers.views.blocks import code, duration, sentence, when
 
 LEGEND: Mapping[str, str] = {
     "rejected": "refused on the new key",
@@ -123,10 +123,16 @@ def silence(rotation: Rotation) -> str:
 
 def _heard(last: Silence) -> str:
     assert last.heard_at is not None
-    where = f"on {code(last.name)}"
+    where = f"on {code(last.name)}{_by(last)}"
     if last.heard_at >= last.looked_at:
         return f"*still in use*. A request on it was counted at the last look, {when(last.heard_at)}, {where}"
     return f"last request on it {when(last.heard_at)} {where}; none since, looked at {when(last.looked_at)}"
+
+
+def _by(last: Silence) -> str:
+    """Name what used it, as far as the counters name it."""
+    named = sentence(", ".join(last.about), 200)
+    return f" ({named})" if named else ""
 
 
 def _unheard(rotation: Rotation) -> str:
@@ -155,9 +161,12 @@ def callers(rotation: Rotation) -> str:
     """Say what callers have met; nothing where no counters tell."""
     if rotation.tally is None:
         return ""
-    total = plural(rotation.tally.answered + rotation.tally.failed, "request")
-    failed = f"{rotation.tally.failed:,} failed"
-    return f"Callers: {total} on these models since the change, {f'*{failed}*' if rotation.tally.failed else failed}."
+    met = rotation.tally
+    failed = f"{met.failed:,} failed"
+    figures = [f"{met.answered:,} answered", f"*{failed}*" if met.failed else failed]
+    if met.limited:
+        figures.append(f"{met.limited:,} turned away by rate limits")
+    return f"Callers since the change: {', '.join(figures)}."
 
 
 NOTICEABLE = timedelta(seconds=1)

@@ -230,7 +230,7 @@ def completed_after_watch(planned: Plan | None = None, **changes: Any) -> Rotati
 
 REPLICAS = ((PRODUCTION.id, "http://replica-1:9090"), (PRODUCTION.id, "http://replica-2:9090"),
             (STAGING.id, "http://replica-3:9090"))  # fmt: skip
-CALLERS = Tally(since=at(34), answered=1204)
+CALLERS = Tally(since=at(34), answered=1204, limited=83)
 FAILING_CALLERS = Tally(since=at(34), answered=1167, failed=37)
 
 
