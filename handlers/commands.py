@@ -23,7 +23,7 @@ COMMAND = "/rotate-key"
 
 HELP = """*Keyturn* rotates a provider key without an outage.
 • `/rotate-key` lets you choose a provider key
-• `/rotate-key NAME-OR-ID` shows what uses it; nothing changes until the secret is given
+• `/rotate-key NAME-OR-ID` shows what uses it (the beginning of a name will do); nothing changes until you give a secret
 • `/rotate-key status` lists what is under way
 • `/rotate-key history` lists the last rotations
 Never type a secret into a command: the card's *Enter new secret* button opens a private form."""

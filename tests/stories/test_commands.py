@@ -52,6 +52,20 @@ async def test_text_that_looks_like_a_secret_is_refused_without_repeating_it(sta
     assert text.rsplit(maxsplit=1)[-1][:10] not in str([call.args for call in stage.slack.calls])
 
 
+@pytest.mark.parametrize("why", ["a guest", "AISIX is away"])
+async def test_a_secret_is_told_for_one_where_no_name_can_be_looked_up(stage: Stage, why: str) -> None:
+    typed = "sk-proj-abcdefghijklmnop0123456789"
+    if why == "AISIX is away":
+        stage.aisix.faults.fail("GET", "/provider_keys", status=503, times=20)
+    who = "U_GUEST" if why == "a guest" else "U_REQUESTER"
+    await stage.slack.person(who).command(typed)
+
+    said = await stage.told(who, "That looks like a secret")
+
+    assert "revoke it" in said
+    assert typed[:10] not in str([call.args for call in stage.slack.calls])
+
+
 @pytest.mark.parametrize("name", ["hf-llama3-production", "sk-proj-ZyXwVuTsRqPoNmLkJiHg"])
 async def test_a_name_that_only_looks_like_a_secret_is_looked_up_and_its_key_is_rotated(
     stage: Stage, name: str
