@@ -11,6 +11,10 @@ EXACT = {"x-aisix-cache": "hit", "x-aisix-cache-layer": "exact"}
 SEMANTIC = {"x-aisix-cache": "hit", "x-aisix-cache-layer": "semantic", "x-aisix-cache-similarity": "0.98"}
 
 
+POLICY = "responses"
+"""What the counters call the policy of an exact cache."""
+
+
 async def through_cache(
     environment: Environment, request: Request, scope: str, control: str, ask: Callable[[], Awaitable[Served]]
 ) -> Served:

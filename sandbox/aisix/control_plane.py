@@ -50,7 +50,8 @@ class ControlPlane:
         ]
 
     async def list_environments(self, request: web.Request) -> web.Response:
-        rows = [self._views.environment(environment) for environment in self._store.environments.values()]
+        shown = [environment for environment in self._store.environments.values() if environment.is_visible]
+        rows = [self._views.environment(environment) for environment in shown]
         return envelopes.listing(request, rows, self._switches)
 
     async def list_budgets(self, request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.aisix import admission
-from sandbox.aisix.cache import through_cache
+from sandbox.aisix.cache import POLICY, through_cache
 from sandbox.aisix.direct import Request, Served, Trail, labels_of
 from sandbox.aisix.dispatch import Dispatcher, embedding_of
 from sandbox.aisix.errors import GatewayError, refusal, unknown_model
@@ -133,9 +133,12 @@ class Proxy:
         if not await self._cache_works(asked):
             return await self.dispatcher.serve(asked, model_id)
         control = "" if self.dispatcher.switches.cache_ignores_no_cache else control
-        return await through_cache(
+        served = await through_cache(
             self.environment, asked, token, control, lambda: self.dispatcher.serve(asked, model_id)
         )
+        if outcome := served.headers.get("x-aisix-cache"):
+            self.dispatcher.metrics.cache[POLICY, outcome] += 1
+        return served
 
     async def _cache_works(self, asked: Request) -> bool:
         """A semantic cache whose embedding model fails just stops matching."""

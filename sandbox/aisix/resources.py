@@ -29,10 +29,10 @@ class Resources:
         self._store, self._switches = store, switches
 
     def environment(self, environment_id: str) -> Environment:
-        try:
-            return self._store.environments[environment_id]
-        except KeyError:
-            raise NotThere("environment not found") from None
+        environment = self._store.environments.get(environment_id)
+        if environment is None or not environment.is_visible:
+            raise NotThere("environment not found")
+        return environment
 
     def find(self, table: str, row_id: str, environment: Environment | None = None) -> Row:
         row: Row | None = self._store.table(table).get(row_id)

@@ -67,6 +67,9 @@ class Environment:
     probes: dict[str, str] = field(default_factory=dict)
     """Goes into `AISIX_GATEWAYS` as it is."""
 
+    is_visible: bool = True
+    """Whether the control plane shows it; its gateways go on without that."""
+
     cache: bool | str = False
     """`True`: exact matches are answered from the cache; `"semantic"`: similar prompts are, too."""
 

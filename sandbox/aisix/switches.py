@@ -50,6 +50,9 @@ class Switches:
     model_key_reference: Literal["provider_key_id", "provider_key"] = "provider_key_id"
     """`provider_key`: a model shows its key's display name, and no id."""
 
+    embedding_kind: Literal["embedding", "direct"] = "embedding"
+    """What an embedding model calls itself; its `embedding` block is there either way."""
+
     extra_key_fields: bool = False
     """A key carries a field that no fact sheet knows of and that a create refuses."""
 
@@ -76,6 +79,9 @@ class Switches:
     metric_labels: Literal["real", "names", "full", "no_key"] = "real"
     """What the counters tell: what real gateways do, that without the caller's key, with ids of models as well, or what
     is left where an operator has taken the provider key out."""
+
+    hidden_families: frozenset[str] = frozenset()
+    """Families that the counters' page does not have: another version's, or an operator's choice."""
 
     lazy_counters: bool = True
     """A counter is on the page from its first request on, not before."""

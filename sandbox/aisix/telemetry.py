@@ -123,6 +123,7 @@ class Metrics:
         self.llm: Counter[tuple[str, ...]] = Counter()
         self.proxy: Counter[tuple[str, ...]] = Counter()
         self.usage: Counter[tuple[str, ...]] = Counter()
+        self.cache: Counter[tuple[str, ...]] = Counter()
         self.deployments: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in DEPLOYMENT_COUNTERS}
         self._sent: Counter[str] = Counter()
 
@@ -162,7 +163,8 @@ class Metrics:
     def families(self) -> Iterator[Family]:
         """Yield what the page shows; a family is on it from its first count on."""
         for family in self._counters():
-            if family.rows or not self._switches.lazy_counters:
+            is_due = family.rows or not self._switches.lazy_counters
+            if is_due and family.name not in self._switches.hidden_families:
                 yield family
 
     def _counters(self) -> Iterator[Family]:
@@ -170,6 +172,7 @@ class Metrics:
         yield self._shown("aisix_proxy_requests_total", self.proxy)
         for name, counts in self.deployments.items():
             yield self._told(Family(f"aisix_deployment_{name}_total", "counter", DEPLOYMENT_LABELS, counts))
+        yield Family("aisix_cache_requests_total", "counter", ("policy", "outcome"), self.cache)
         yield self._told(Family("aisix_usage_events_emitted_total", "counter", USAGE_LABELS, self.usage))
 
     def _shown(self, name: str, counts: Counter[tuple[str, ...]]) -> Family:

@@ -207,6 +207,7 @@ async def test_a_cached_answer_counts_as_one_of_the_key_and_reached_nobody(tenan
 
     assert await tally(tenant, LLM, "provider_key_id", "outcome") == {(tenant.key.id, "success"): 2}
     assert await totals(tenant) == [2, 2, 1, 1]
+    assert await tally(tenant, "aisix_cache_requests_total", "outcome") == {("miss",): 1, ("hit",): 1}
 
 
 async def test_a_wildcard_alias_counts_under_its_pattern(tenant, replicas):
@@ -274,6 +275,14 @@ async def test_a_counter_appears_with_its_first_request_only(tenant, replicas, n
     assert name not in (await tenant.status("/metrics")).text
     tenant.aisix.switches.lazy_counters = False
     assert name in (await tenant.status("/metrics")).text
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+async def test_a_family_may_not_be_on_the_page_at_all(tenant, replicas, name):
+    tenant.aisix.switches.hidden_families = frozenset({name})
+    await ask(tenant, replicas)
+
+    assert [each for each in FAMILIES if not await counted(tenant, each)] == [name]
 
 
 async def test_the_page_is_never_empty_and_does_not_tell_when_the_gateway_began(tenant, replicas):

@@ -27,6 +27,7 @@ FAMILIES: dict[str, tuple[str, set[str]]] = {
         "counter",
         {"handler", "status_code", "inbound_protocol", "model", "provider_key_id", "provider_key_name"},
     ),
+    "aisix_cache_requests_total": ("counter", {"policy", "outcome"}),
     "aisix_config_reloads_total": ("counter", set()),
     "aisix_config_source_connected": ("gauge", set()),
     "aisix_config_hash_info": ("gauge", {"hash"}),
@@ -324,6 +325,7 @@ async def test_every_family_of_a_page_has_its_type_and_its_labels(full):
     full.aisix.edit(full.model, brand_new_knob=1, settled=True)
     replica.reject_rows = {full.model.id}
     full.aisix.edit(full.model, timeout=3, settled=True)
+    full.aisix.environment("production").cache = True
     for alias in ("chat-large", "s500", "chat-any", "board"):
         await ask(full, alias)
     found = {name: (kind, set(labels)) for name, (kind, labels) in (await families(full)).items()}
@@ -414,6 +416,16 @@ async def test_an_answer_has_the_headers_of_its_kind_and_no_others(full, what, m
     assert found == {name.lower() for name in EVERY | more}
     assert headers["Content-Type"] == "application/json"
     assert headers.get("x-aisix-call-id", headers["x-aisix-request-id"]) == headers["x-aisix-request-id"]
+
+
+async def test_an_answer_of_the_cache_says_so_in_its_headers(full):
+    full.aisix.environment("production").cache = True
+    found = []
+    for control in ("", "", "no-cache", "no-cache, no-store"):
+        headers = (await ask(full, "chat-large", headers={"Cache-Control": control})).headers
+        found.append((headers["x-aisix-cache"], headers.get("x-aisix-cache-layer")))
+
+    assert found == [("miss", None), ("hit", "exact"), ("bypass", None), ("bypass", None)]
 
 
 async def test_the_list_of_models_says_who_owns_them(full):

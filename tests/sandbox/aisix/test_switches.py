@@ -241,3 +241,30 @@ def test_the_settings_may_hide_the_status_addresses(tenant):
     assert "status_urls" in tenant.aisix.settings()["AISIX_GATEWAYS"]
     turn(tenant, status_urls=False)
     assert "status_urls" not in tenant.aisix.settings()["AISIX_GATEWAYS"]
+
+
+@pytest.mark.parametrize("kind", ["embedding", "direct"])
+async def test_an_embedding_model_may_call_itself_direct(tenant, kind):
+    turn(tenant, embedding_kind=kind)
+    model = tenant.aisix.add_model("production", "embed", kind="embedding", key=tenant.key)
+    shown = (await tenant.api.get(tenant.path(model))).json()
+
+    assert (shown["kind"], "dimensions" in shown["embedding"]) == (kind, True)
+
+
+async def test_an_environment_may_disappear_while_its_gateways_go_on(tenant):
+    tenant.aisix.environment("production").is_visible = False
+    listed = (await tenant.api.get("/environments")).json()["data"]
+
+    assert [row["name"] for row in listed] == ["staging"]
+    assert (await tenant.api.get(f"/environments/{tenant.environment}/models")).status_code == 404
+    assert (await tenant.ask()).status_code == 200
+
+
+@pytest.mark.parametrize("status", [404, 500])
+async def test_one_environments_list_may_fail_while_the_others_answer(tenant, status):
+    tenant.aisix.faults.fail("GET", f"{tenant.environment}/passthrough_routes", status, times=None)
+    staging = tenant.aisix.environment("staging").id
+
+    assert (await tenant.api.get(f"/environments/{tenant.environment}/passthrough_routes")).status_code == status
+    assert (await tenant.api.get(f"/environments/{staging}/passthrough_routes")).status_code == 200
