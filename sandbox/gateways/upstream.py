@@ -1,6 +1,5 @@
 """The sandbox's provider over HTTP: real gateways reach it as they reach any, and it still counts by secret."""
 
-import time
 from collections import OrderedDict
 from typing import Any
 
@@ -53,10 +52,10 @@ class UpstreamServer:
 
     async def _answer(self, request: web.Request, endpoint: str) -> web.StreamResponse:
         body = await request.json()
-        call = UpstreamCall(_secret_of(request), str(body.get("model")), endpoint, {})
+        call = UpstreamCall(_secret_of(request), str(body.get("model")), endpoint, _account_of(endpoint))
         self._remember(request.headers.get(REQUEST_ID, ""), call.secret)
         try:
-            return web.json_response(_worn(await self._upstream.answer(call)))
+            return web.json_response(await self._upstream.answer(call))
         except Refused as refused:
             return _refusal(refused, endpoint)
         except Misfit as misfit:
@@ -72,21 +71,18 @@ class UpstreamServer:
             self._secrets.popitem(last=False)
 
 
+def _account_of(endpoint: str) -> dict[str, str]:
+    return {"provider": "anthropic" if endpoint == "messages" else "openai"}
+
+
 def _secret_of(request: web.Request) -> str:
     return request.headers.get("x-api-key") or request.headers.get("Authorization", "").removeprefix("Bearer ")
 
 
-def _worn(body: dict[str, Any]) -> dict[str, Any]:
-    """Add what a strict reader of a provider's answer asks for."""
-    return {"id": "answer-1", "created": int(time.time()), **body}
-
-
 def _refusal(refused: Refused, endpoint: str) -> web.Response:
     """Answer an error as OpenAI does, or as Anthropic does to its own messages."""
+    if endpoint != "messages":
+        return web.Response(text=refused.raw, status=refused.status, content_type="application/json")
     kind = "authentication_error" if refused.status == 401 else "invalid_request_error"  # noqa: PLR2004 - a refusal
-    if endpoint == "messages":
-        body: dict[str, Any] = {"type": "error", "error": {"type": kind, "message": refused.message}}
-    else:
-        error = {"message": refused.message, "type": "invalid_request_error", "param": None, "code": refused.code}
-        body = {"error": error}
-    return web.json_response(body, status=refused.status)
+    error = {"type": kind, "message": refused.message}
+    return web.json_response({"type": "error", "error": error}, status=refused.status)

@@ -14,8 +14,8 @@ from sandbox.aisix.rows import Fields, new_id
 from sandbox.aisix.store import Change
 from sandbox.caller import Caller, Callers
 from sandbox.gateways import RealAisix, RealReplica
-from sandbox.slack import Slack
-from tests.support.stage import OLD_SECRET, Stage, populate
+from sandbox.slack import Message, Slack
+from tests.support.stage import KEY, OLD_SECRET, Stage, populate
 
 DECISIONS = (State.AWAITING_APPROVAL, State.BLOCKED)
 """Where the bot stands still and asks somebody for something."""
@@ -28,6 +28,13 @@ PATIENCE = 120.0
 
 WAITS = {"PROJECTION_TIMEOUT": "20", "VERIFY_TIMEOUT": "20", "PATIENCE": "30"}
 """Longer than on the sandbox's stage: a debug build of a gateway shares two processors with all the rest."""
+
+
+SHORT = {"PROJECTION_TIMEOUT": "6", "VERIFY_TIMEOUT": "6"}
+"""For stories that end in a stop: how long somebody has to wait for it."""
+
+TRIES = 3
+"""How often somebody presses **Try again** who is told to look at a replica, and sees that callers are well."""
 
 
 @asynccontextmanager
@@ -106,3 +113,42 @@ async def requests_on_the_old_key(stage: Stage, callers: Callers, enough: int = 
     seen = len(calls)
     await stage.aisix.until(lambda: callers.sent >= sent + enough, PATIENCE, f"{enough} requests of applications")
     return sum(call.secret == OLD_SECRET for call in calls[seen:])
+
+
+def cut_off_at_the_first_move(stage: Stage, replica: RealReplica, how: str = "closed") -> None:
+    """Have *replica* lose its etcd when the first model is moved, after the rehearsal."""
+    where = f"environments/{replica.environment.id}/models/"
+    stage.aisix.faults.before("PATCH", where, lambda: replica.fall_ill(how))
+
+
+async def rotated(stage: Stage) -> tuple[Message, Rotation]:
+    """Ask for a rotation, give the secret, and wait until the bot asks somebody for something."""
+    card = await stage.ask()
+    await stage.give(card)
+    return card, await decided(stage)
+
+
+async def tried_again(stage: Stage, card: Message, rotation: Rotation) -> Rotation:
+    """Press **Try again** as long as the card has it, a few times."""
+    for _ in range(TRIES):
+        if is_offered(rotation):
+            break
+        await stage.press("Try again", card)
+        await stage.recorded(lambda now: now.state is not State.BLOCKED)
+        rotation = await decided(stage)
+    return rotation
+
+
+async def passthrough(stage: Stage) -> Caller:
+    """Return an application that uses a passthrough route on the old key."""
+    stage.aisix.add_passthrough("production", "tunnel", key=stage.key_named(KEY))
+    key = await stage.aisix.add_caller("production", "tunneler")
+    return Tunnel(stage.aisix.gateway_url("production"), key, "gpt-4o", 5)
+
+
+class Tunnel(Caller):
+    """Asks through a passthrough route."""
+
+    def asks(self, text: str) -> tuple[str, dict[str, Any]]:
+        _, body = super().asks(text)
+        return "/passthrough/tunnel/chat/completions", body
