@@ -202,6 +202,7 @@ async def worker(built: Parts) -> AsyncIterator[None]:
 @asynccontextmanager
 async def front(built: Parts) -> AsyncIterator[None]:
     """Run the half that people talk to: Socket Mode, or HTTP."""
+    await _warn_of_shortage(built.world.people)
     background = Background()
     app = bolt_app(built, background)
     async with AsyncExitStack() as stack:
@@ -210,6 +211,18 @@ async def front(built: Parts) -> AsyncIterator[None]:
         if built.settings.port is not None:
             await stack.enter_async_context(_site(built, "PORT", built.settings.port, app, socket))
         yield
+
+
+async def _warn_of_shortage(people: People) -> None:
+    """Log it if nobody's rotation could be approved; who may can be changed in Slack while the bot runs."""
+    try:
+        async with asyncio.timeout(SHORTAGE_WITHIN):
+            short = await people.shortage()
+    except (Unanswerable, TimeoutError) as away:
+        log.warning("approvers_unknown", why=str(away) or "Slack does not answer.")
+        return
+    if short:
+        log.error("too_few_approvers", why=short)
 
 
 @asynccontextmanager
@@ -225,6 +238,9 @@ def directory_of(slack: AsyncWebClient, team: Mapping[str, Any]) -> Directory:
     """Return what Slack knows of people, for the workspace (or the organization) of the bot."""
     return SlackDirectory(slack, str(team.get("team_id") or ""), str(team.get("enterprise_id") or ""))
 
+
+SHORTAGE_WITHIN = 5.0
+"""Seconds that a start waits for Slack to tell who could approve."""
 
 BOLT_READS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
 """What Bolt takes from the environment by itself; the last two make it forget the bot token."""

@@ -16,12 +16,13 @@ from bot.carrying import Carrier, Census, census
 from bot.client import http_client
 from bot.errors import ApiError, Refused, Unanswerable
 from bot.namespace import BEFORE, Namespace
-from bot.people import Directory
+from bot.people import Directory, People
 from bot.plan import plural
 from bot.policy import check_member
 from bot.settings import Settings, WrongSettings
 from bot.steps.common import World
 from bot.trust import UNTRUSTED, is_untrusted
+from bot.wiring import rules_of
 
 Finding = str
 """What was found in good order; what is not is raised as `Wrong`."""
@@ -64,7 +65,7 @@ async def report(
     """Print a line for each thing tried; return whether all are well."""
     app_token = settings.slack_app_token
     tries = [
-        Try("Slack", "SLACK_API_URL", lambda: _slack(who, settings.approvers)),
+        Try("Slack", "SLACK_API_URL", lambda: _slack(who, settings)),
         *([Try("Slack socket", "SLACK_API_URL", lambda: _socket(app_token, socket))] if app_token else []),
         Try("AISIX Cloud", "AISIX_CLOUD_API", lambda: _control_plane(world)),
         *_gateways(settings, world),
@@ -87,12 +88,22 @@ async def _tried(what: Try) -> tuple[bool, str]:
         return False, f"WRONG  {what.name}: {wrong}"
 
 
-async def _slack(who: Callable[[], Awaitable[tuple[dict[str, Any], Directory]]], approvers: frozenset[str]) -> Finding:
+async def _slack(who: Callable[[], Awaitable[tuple[dict[str, Any], Directory]]], settings: Settings) -> Finding:
     team, directory = await who()
-    people = {person for id_ in sorted(approvers) for person in await _meant_by(id_, directory)}
+    people = {person for id_ in sorted(settings.approvers) for person in await _meant_by(id_, directory)}
     if not people:
         raise Wrong("nobody is in the user groups of APPROVERS, so nobody could approve.")
+    await _refuse_shortage(People(directory, rules_of(settings)))
     return f"bot {team.get('user')} in workspace {team.get('team')}; {plural(len(people), 'approver')}."
+
+
+async def _refuse_shortage(people: People) -> None:
+    try:
+        short = await people.shortage()
+    except Unanswerable:
+        raise Wrong("it does not tell who the people in APPROVERS are: try again in a minute.") from None
+    if short:
+        raise Wrong(short)
 
 
 async def _meant_by(id_: str, directory: Directory) -> frozenset[str]:

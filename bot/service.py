@@ -58,6 +58,12 @@ REPLAY_WINDOW = 3600
 
 STEERING_TRIES = 10
 
+DIRECT = "D"
+"""What the id of a conversation with one person begins with."""
+
+RECENT = 20
+"""Rotations that are looked through for a channel to name."""
+
 
 class LooksLikeSecret(Refused):
     """Text that looks like a secret was typed where everybody's client keeps it."""
@@ -141,9 +147,23 @@ class RotationService:
         check_may_request(await self._people.standing(person_id))
 
     @audited("asked", of_rotation=False)
-    async def offer_picker(self, _asked: str, *, by: str) -> None:
-        """Refuse a person who may not ask for rotations, before there is anything to choose from."""
-        await self.check_may_request(by)
+    async def offer_picker(self, _asked: str, *, by: str, channel: str) -> None:
+        """Refuse a request that could not go on, before there is anything to choose from."""
+        await self._check_may_begin(by, channel)
+
+    async def _check_may_begin(self, by: str, channel: str) -> None:
+        """Refuse what nobody could approve, and what nobody else would see."""
+        await self._people.check_may_begin(by)
+        if channel.startswith(DIRECT):
+            raise NotAllowed(f"Nobody else would see a rotation here, or could approve it. {await self._elsewhere()}")
+
+    async def _elsewhere(self) -> str:
+        """Name a channel that rotations are shown in; the app may not list those that it is in."""
+        shown = (rotation.channel for rotation in await self._store.recent(RECENT))
+        known = next((channel for channel in shown if not channel.startswith(DIRECT)), None)
+        if known:
+            return f"Use `/rotate-key` in a channel: the last rotation was in <#{known}>."
+        return "Use `/rotate-key` in a channel; `/invite @keyturn` there first."
 
     @audited("looked", of_rotation=False)
     async def check_may_look(self, _list: str, *, by: str) -> None:
@@ -181,7 +201,7 @@ class RotationService:
 
         *request* names what was typed or chosen: delivered once more, it makes no second card.
         """
-        inventory, key = await self._looked_up(asked, by)
+        inventory, key = await self._looked_up(asked, by, channel)
         if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
             raise WrongState("Slack brought me this twice; its card is in the channel.")
         if other := await self._in_hand(key):
@@ -242,10 +262,10 @@ class RotationService:
         """Tell whether a rotation under way has made a provider key: it is perhaps not listed yet."""
         return any(key_id in other.made for other in await self._store.concerning(key_id))
 
-    async def _looked_up(self, asked: str, by: str) -> tuple[Inventory, ProviderKey]:
+    async def _looked_up(self, asked: str, by: str, channel: str) -> tuple[Inventory, ProviderKey]:
         """Find the key that *asked* means; text that means none and looks like a secret is not repeated."""
         try:
-            await self.check_may_request(by)
+            await self._check_may_begin(by, channel)
             inventory = await self._inventory()
             return inventory, await self._found(inventory, asked)
         except UnknownKey:

@@ -43,7 +43,7 @@ async def rotate_key(
     await ack()
     asked, by = typed(text(body, "text")), person_of(body)
     if not asked:
-        await rotations.offer_picker(COMMAND, by=by)
+        await rotations.offer_picker(COMMAND, by=by, channel=channel_of(body))
         await open_picker(client, text(body, "trigger_id"), channel_of(body))
     elif asked.casefold() in WORDS:
         said = await WORDS[asked.casefold()](rotations, announcer, by)

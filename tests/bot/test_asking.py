@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from bot.errors import AmbiguousKey, UnknownKey, WrongState
+from bot.errors import AmbiguousKey, NotAllowed, UnknownKey, WrongState
 from bot.jobs import Jobs
 from bot.people import Rules
 from bot.policy import Person
 from bot.rotation import Replacement, Rotation, State
-from bot.service import BeingRotated, RotationService
+from bot.service import BeingRotated, LooksLikeSecret, RotationService
 from bot.store import Store
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import Tenant
@@ -79,6 +80,44 @@ async def desk(tenant: Tenant, redis_url: str) -> AsyncIterator[Desk]:
             now=lambda: NOW,
         )
         yield Desk(tenant, service, store, redis)
+
+
+@pytest.mark.parametrize("name", ["OpenAI production", "no such key"])
+async def test_a_rotation_that_nobody_else_would_see_does_not_begin(desk, name):
+    with pytest.raises(NotAllowed, match="Use `/rotate-key` in a channel; `/invite @keyturn` there first"):
+        await desk.service.start(name, by=FIRST, team="T1", channel="D_REQUESTER")
+    assert await desk.store.recent(9) == []
+
+    await desk.save(await desk.ask("OpenAI production"), state=State.CANCELLED)
+    with pytest.raises(NotAllowed, match="the last rotation was in <#C_OPS>"):
+        await desk.service.start(name, by=FIRST, team="T1", channel="D_REQUESTER")
+    with pytest.raises(NotAllowed, match="<#C_OPS>"):
+        await desk.service.offer_picker("/rotate-key", by=FIRST, channel="D_REQUESTER")
+
+
+async def test_a_channel_is_named_also_where_the_last_rotation_was_in_a_direct_message(desk):
+    """A version before allowed that."""
+    first = await desk.ask("OpenAI production")
+    direct = first.but(id="rother2", version=0, channel="D1", requested_at=NOW + timedelta(days=1))
+    await desk.unclaim(first)
+    await desk.save(direct)
+
+    with pytest.raises(NotAllowed, match="<#C_OPS>"):
+        await desk.service.offer_picker("/rotate-key", by=FIRST, channel="D_REQUESTER")
+
+
+@pytest.mark.parametrize("channel", ["C_OPS", "D_APPROVER"])
+async def test_a_rotation_that_only_its_requester_could_approve_does_not_begin(desk, channel):
+    for ask in (desk.service.start("OpenAI production", by="U_APPROVER", team="T1", channel=channel),
+                desk.service.offer_picker("/rotate-key", by="U_APPROVER", channel=channel)):  # fmt: skip
+        with pytest.raises(NotAllowed, match="Nobody of the people in APPROVERS can approve what you ask for"):
+            await ask
+    assert await desk.store.recent(9) == []
+
+
+async def test_a_secret_that_is_typed_in_a_direct_message_is_not_repeated(desk):
+    with pytest.raises(LooksLikeSecret):
+        await desk.service.start("sk-proj-A1b2C3d4E5f6G7h8I9j0", by=FIRST, team="T1", channel="D_REQUESTER")
 
 
 NAMES: dict[str, Callable[[Desk, Rotation], str]] = {
@@ -190,4 +229,6 @@ async def test_two_cards_of_a_version_before_go_their_way(desk):
     await desk.given(first)
     with pytest.raises(WrongState, match="Another rotation of this key is under way"):
         await desk.service.offer_secret_form(second.id, by=SECOND)
+    with pytest.raises(WrongState, match="Another rotation of this key is under way"):
+        await desk.service._save(second.to(State.RUNNING).but(attempt=1), SECOND, "raced")  # noqa: SLF001
     assert (await desk.service.cancel(second.id, by=SECOND)).state is State.CANCELLED

@@ -28,6 +28,7 @@ class Directory:
         self.group = {SENDER, OTHER, "U_REQUESTER"}
         self.away = False
         self.asked: list[str] = []
+        self.lists = 0
 
     async def person(self, user_id: str) -> Person:
         self.asked.append(user_id)
@@ -38,6 +39,7 @@ class Directory:
         return self.people[user_id]
 
     async def members(self, _: str) -> frozenset[str]:
+        self.lists += 1
         return frozenset(self.group)
 
 
@@ -107,6 +109,89 @@ async def test_where_slack_cannot_tell_no_approval_is_judged():
     for whoever in (people(directory), NOBODY):
         with pytest.raises(Unanswerable):
             await whoever.reviewed(running(approvals=(approval(SENDER),)), NOW)
+
+
+# --- before a rotation begins ---
+
+
+@pytest.mark.parametrize("needed", [1, 2])
+async def test_a_rotation_begins_where_enough_others_can_approve_it(needed):
+    directory = Directory()
+
+    await people(directory, approvals_required=needed).check_may_begin("U_REQUESTER")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_one_that_too_few_others_can_approve_is_refused_with_the_settings_and_the_numbers(change):
+    directory = Directory()
+    CHANGES[change](directory)
+
+    with pytest.raises(NotAllowed, match=r"1 of the people in APPROVERS can .* APPROVALS_REQUIRED is 2"):
+        await people(directory, approvals_required=2).check_may_begin("U_REQUESTER")
+    await people(directory, approvals_required=1).check_may_begin("U_REQUESTER")
+
+
+@pytest.mark.parametrize("named", ["U_REQUESTER", "S_APPROVERS"])
+async def test_one_that_only_its_requester_could_approve_is_refused_unless_that_is_allowed(named):
+    directory = Directory()
+    directory.group = {"U_REQUESTER"}
+    alone = frozenset({named})
+
+    with pytest.raises(NotAllowed, match=r"Nobody of the people in APPROVERS can .*, with SELF_APPROVAL off"):
+        await people(directory, approvers=alone).check_may_begin("U_REQUESTER")
+    await people(directory, approvers=alone, self_approval=True).check_may_begin("U_REQUESTER")
+    await people(directory, approvers=alone).check_may_begin(OTHER)
+
+
+async def test_who_may_not_ask_hears_that_first_and_nothing_of_the_settings():
+    directory = Directory()
+    directory.group = set()
+    becomes("guest")(directory)
+
+    with pytest.raises(NotAllowed, match="Guests cannot use Keyturn"):
+        await people(directory).check_may_begin(SENDER)
+
+
+async def test_no_rotation_begins_where_slack_cannot_tell_who_could_approve_it():
+    class Half(Directory):
+        async def person(self, user_id: str) -> Person:
+            if user_id != "U_REQUESTER":
+                raise Unanswerable("Slack does not tell.")
+            return await super().person(user_id)
+
+    with pytest.raises(Unanswerable):
+        await people(Half()).check_may_begin("U_REQUESTER")
+
+
+async def test_slack_is_asked_about_no_more_people_than_are_needed_and_about_each_once():
+    directory = Directory()
+    directory.group = {f"U{number:03}" for number in range(300)} | {"U_REQUESTER"}
+    directory.people |= {id_: Person(id=id_) for id_ in directory.group}
+
+    await people(directory).check_may_begin("U_REQUESTER")
+
+    assert (directory.asked, directory.lists) == (["U_REQUESTER", "U000"], 1)
+
+
+@pytest.mark.parametrize(
+    ("rules", "short"),
+    [
+        ({}, ""),
+        ({"approvals_required": 3}, ""),
+        ({"approvals_required": 4}, "3 of the people in APPROVERS can approve, and APPROVALS_REQUIRED is 4"),
+        ({"approvers": frozenset({"U_GONE"})}, "nobody of the people in APPROVERS can approve"),
+        ({"approvals_required": 3, "requesters": frozenset({OTHER})}, "everybody in REQUESTERS is among the only 3"),
+        ({"approvals_required": 3, "requesters": frozenset({"S_APPROVERS"})}, "everybody in REQUESTERS is among"),
+        ({"approvals_required": 3, "requesters": frozenset({OTHER}), "self_approval": True}, ""),
+        ({"approvals_required": 3, "requesters": frozenset({OTHER, "U_COLLEAGUE"})}, ""),
+        ({"approvals_required": 2, "requesters": frozenset({OTHER})}, ""),
+    ],
+)
+async def test_settings_under_which_nobodys_rotation_could_be_approved_are_told(rules, short):
+    said = await people(Directory(), **rules).shortage()
+
+    assert short in said
+    assert bool(said) is bool(short)
 
 
 # --- at the last look, and at the delete ---

@@ -175,6 +175,20 @@ async def test_a_group_that_nobody_is_in_could_not_approve(bare_stage: Stage, tm
     assert wrong(lines) == ["Slack: nobody is in the user groups of APPROVERS, so nobody could approve."]
 
 
+@pytest.mark.parametrize("what", ["guest", "deleted"])
+async def test_people_of_a_group_who_could_not_approve_do_not_count(
+    bare_stage: Stage, tmp_path: Path, what: str
+) -> None:
+    bare_stage.slack.groups["S_APPROVERS"].members = ["U_APPROVER", "U_MEMBER"]
+    setattr(bare_stage.slack.users["U_APPROVER"], what, True)
+    bare_stage.overrides["APPROVALS_REQUIRED"] = "2"
+
+    status, lines = await checked(bare_stage, tmp_path)
+
+    assert status == 1
+    assert "1 of the people in APPROVERS can approve, and APPROVALS_REQUIRED is 2" in wrong(lines)[0]
+
+
 async def test_a_slack_that_never_answers_the_socket_does_not_hang_the_check(bare_stage: Stage, tmp_path: Path) -> None:
     bare_stage.overrides["SLACK_TIMEOUT"] = "0.5"
     bare_stage.slack.faults.hang("apps.connections.open")

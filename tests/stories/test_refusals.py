@@ -197,16 +197,6 @@ async def test_a_lost_connection_to_slack_delays_the_card(stage: Stage) -> None:
     await stage.says(card, "cancelled")
 
 
-async def test_two_rotations_of_one_key_cannot_both_be_saved_as_running(stage: Stage) -> None:
-    first = await stage.ask()
-    await stage.ask()
-    second = await stage.record()
-    await stage.give(first)
-
-    with pytest.raises(WrongState, match="Finish that one first"):
-        await service(stage)._save(second.to(State.RUNNING).but(attempt=1), "U_REQUESTER", "raced")  # noqa: SLF001
-
-
 async def test_a_replacement_that_vanishes_before_the_move_is_said(stage: Stage) -> None:
     await stage.ask()
     rotation = await stage.record()

@@ -87,7 +87,7 @@ async def test_a_key_is_rotated_by_its_id(stage: Stage) -> None:
 async def test_a_second_request_for_a_key_is_answered_with_the_link_and_makes_no_card(stage: Stage) -> None:
     card = await stage.ask()
     await stage.is_linked()
-    picking = stage.slack.person("U_APPROVER")
+    picking = stage.slack.person("U_REQUESTER")
 
     await stage.slack.person("U_MEMBER").command(stage.key_named(KEY).id)
     await picking.command("")
@@ -95,7 +95,7 @@ async def test_a_second_request_for_a_key_is_answered_with_the_link_and_makes_no
     await picking.type_ahead("open")
     await picking.submit({"key": KEY})
 
-    for who in ("U_MEMBER", "U_APPROVER"):
+    for who in ("U_MEMBER", "U_REQUESTER"):
         said = await stage.told(who, "OpenAI production` is being rotated already: waiting for the new secret.")
         assert f"p{card.ts.replace('.', '')}|Open its card>" in said
     assert stage.slack.messages("C_OPS") == [card]
