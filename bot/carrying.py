@@ -15,11 +15,12 @@ from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
 from bot import audit
+from bot.away import UNSURE, answering
 from bot.errors import ApiError, Unanswerable
 from bot.namespace import BEFORE, PREFIX, REGISTER, Namespace, named_by
 from bot.plan import Inventory
 from bot.rotation import CARRIED, SCHEMA, Rotation
-from bot.store import PAGE, RECORDS, UNSURE, answering, claimed_before, concerned, read, readable
+from bot.store import PAGE, RECORDS, claimed_before, concerned, read, readable
 
 log = structlog.get_logger("keyturn.carrying")
 

@@ -180,10 +180,19 @@ class ControlPlane:
         with suppress(NotFound):
             await self._again("DELETE", address("environments", environment, "models", model))
 
-    async def delete_key(self, key_id: str) -> None:
-        """Delete a provider key for good; asked once, so that who asks again has looked again."""
+    async def delete_key(self, key_id: str, within: float | None = None) -> None:
+        """Delete a provider key for good; asked once, so that who asks again has looked again.
+
+        What is not done *within* so many seconds is given up; where none are left, it is not asked for.
+        """
+        if within is not None and within <= 0:
+            raise Uncertain("AISIX was not asked: too much time had passed.", arrived=False)
         with suppress(NotFound):  # an earlier try got through and its answer was lost
-            await self._once("DELETE", address("provider_keys", key_id))
+            try:
+                async with asyncio.timeout(within):
+                    await self._once("DELETE", address("provider_keys", key_id))
+            except TimeoutError:
+                raise Uncertain("AISIX does not answer (time-out).") from None
 
     async def _list(self, path: str, attempts: int | None = None) -> list[Json]:
         """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""

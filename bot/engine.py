@@ -3,12 +3,14 @@
 import asyncio
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from bot.errors import ApiError, Blocked, StopKind, Uncertain
+from bot.errors import ApiError, Blocked, LeaseLost, StopKind, Unanswerable, Uncertain
 from bot.jobs import Jobs
+from bot.lease import Hold
 from bot.metrics import STEPS
 from bot.rotation import Rotation, State, Stop, Track
 from bot.steps import TRACKS, next_step, rewound
@@ -115,6 +117,8 @@ async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
         return _trouble(rotation, trouble, step, world)
     except ApiError as refusal:
         return _stop(rotation, Blocked(StopKind.TROUBLE, "AISIX refused a step", str(refusal)), step, world)
+    except (LeaseLost, Unanswerable):
+        raise  # nothing can be recorded, or nothing may be
     except Exception as surprise:  # noqa: BLE001 - the channel has to hear of a fault of ours as well
         return _surprise(rotation, surprise, step, world)
 
@@ -216,16 +220,17 @@ class Engine:
     async def advance(self, rotation_id: str) -> None:
         """Move the rotation on until it waits for time or for a person."""
         news = News(self._jobs)
-        async with self._store.leased(rotation_id, self._lease) as mine:
-            while mine and await self._notch(rotation_id, news):
-                pass
+        async with self._store.leased(rotation_id, self._lease) as lease:
+            with suppress(LeaseLost):  # whoever has it now goes on from what is recorded
+                while lease and await self._notch(rotation_id, lease, news):
+                    pass
 
-    async def _notch(self, rotation_id: str, news: "News") -> bool:
+    async def _notch(self, rotation_id: str, lease: Hold, news: "News") -> bool:
         """Move one notch and record it; return whether to go on at once."""
         before = await self._store.load(rotation_id)
         if before is None:
             return False
-        after = await move(before, self._world)
+        after = await move(before, replace(self._world, hold=lease))
         if after == before:
             await news.catch_up()
             return await self._wait_out(before)

@@ -8,6 +8,7 @@ KeyturnError
 │   ├── AmbiguousKey     several provider keys answer to that name; carries them
 │   ├── BadInput         what was typed into a form cannot be used; the sentence goes to the field
 │   └── Unanswerable     a service that is needed to answer does not answer
+├── LeaseLost            another process has the rotation in hand: stop, and record nothing
 ├── Blocked              the rotation stops until a person decides; the channel is told
 └── ApiError             the control plane said no
     ├── NotFound         it is not there
@@ -69,6 +70,10 @@ class Unanswerable(Refused):
 
 class Unreadable(Refused):
     """A record that another version of Keyturn has written, and this one must not touch."""
+
+
+class LeaseLost(KeyturnError):
+    """Another process has this rotation in hand, or has moved it on: whatever was seen here is not the newest."""
 
 
 class StopKind(StrEnum):

@@ -10,9 +10,9 @@ from redis.exceptions import RedisError
 from saq import Job, Queue
 from saq.queue.redis import RedisQueue
 
+from bot.away import answering
 from bot.namespace import Namespace
 from bot.rotation import Rotation
-from bot.store import answering
 
 ADVANCE = "advance"
 ANNOUNCE = "announce"

@@ -47,6 +47,23 @@ redis.call('RPUSH', KEYS[1], entry)
 return 'OK'
 """
 
+HOLD = """
+local lease, record = unpack(KEYS)
+local token, version, milliseconds = unpack(ARGV)
+if redis.call('GET', lease) ~= token then return {} end
+if version ~= '' then
+  local is = redis.call('GET', record)
+  if not is or tostring(cjson.decode(is).version) ~= version then return {} end
+end
+redis.call('PEXPIRE', lease, milliseconds)
+return redis.call('TIME')
+"""
+"""Makes a lease last on and tells the time, if it is still that of the one who asks."""
+
+RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+"""
+
 SHOWN = """
 local unshown, id, version = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local wanted = redis.call('ZSCORE', unshown, id)

@@ -5,7 +5,6 @@ of it or none of it happens. Redis can only hash with SHA-1, so the entry comes 
 the trail as it was read just before; a script that finds another end changes nothing, and the entry is made anew.
 """
 
-import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -17,11 +16,11 @@ from typing import Any, cast
 import structlog
 from pydantic import ValidationError
 from redis.asyncio import Redis
-from redis.asyncio.lock import Lock
-from redis.exceptions import LockError, RedisError
 
 from bot import audit
-from bot.errors import Unanswerable, Unreadable, WrongState
+from bot.away import UNSURE, answering
+from bot.errors import Unreadable, WrongState
+from bot.lease import Lease
 from bot.metrics import STATES, UNREADABLE
 from bot.namespace import BEFORE, REGISTER, Namespace
 from bot.rotation import SCHEMA, Rotation, State
@@ -49,14 +48,6 @@ class Taken(WrongState):
         self.holder = holder
 
 
-AWAY = "Keyturn's store (Redis) does not answer, so nothing was changed. Try again in a minute."
-UNSURE = (
-    "Keyturn's store (Redis) stopped answering in the middle, so I cannot tell whether this was recorded. "
-    "Look at the card again in a minute."
-)
-"""What was sent may still be done: a server that hangs does it when it goes on."""
-
-
 NEWER = (
     "A newer version of Keyturn has this rotation in hand, and this is an older one, so nothing was changed. "
     "Try again when all of it is updated."
@@ -68,15 +59,6 @@ GONE = (
     "Restart every process with the same settings."
 )
 FOREIGN = "This record belongs to another Keyturn (another workspace or AISIX_CLOUD_API), so nothing was changed."
-
-
-@asynccontextmanager
-async def answering(sentence: str = AWAY) -> AsyncIterator[None]:
-    """Turn Redis being away into one sentence."""
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise Unanswerable(sentence) from error
 
 
 class Store:
@@ -315,19 +297,11 @@ class Store:
                 await self._redis.hdel(self.key("fingerprints"), key_id)
 
     @asynccontextmanager
-    async def leased(self, name: str, seconds: float) -> AsyncIterator[bool]:
-        """Hold *name* for this process, and yield whether it could be had; a dead holder's lease runs out by itself."""
-        lock: Lock = self._redis.lock(self.key("lease", name), timeout=seconds, sleep=0.05)
-        async with answering():
-            mine = await lock.acquire(blocking_timeout=seconds / 2)
-        keeper = asyncio.create_task(_keep(lock, seconds / 3, asyncio.current_task())) if mine else None
-        try:
-            yield mine
-        finally:
-            if keeper is not None:
-                keeper.cancel()
-                with suppress(RedisError, OSError):
-                    await lock.release()
+    async def leased(self, name: str, seconds: float) -> AsyncIterator[Lease | None]:
+        """Hold *name* for this process; yield None if another has it. A dead holder's lease runs out by itself."""
+        lease = Lease(self._redis, self.key("lease", name), self.key("rotation", name), seconds)
+        async with lease.held() as mine:
+            yield lease if mine else None
 
     async def is_leased(self, name: str) -> bool:
         """Tell whether some process holds *name*."""
@@ -439,17 +413,3 @@ def readable(record: str) -> Rotation | None:
     with suppress(Unreadable):
         return read(record)
     return None
-
-
-async def _keep(lock: Lock, every: float, holder: asyncio.Task[Any] | None) -> None:
-    """Renew a lease for as long as its holder lives; one that was lost to another process ends what the holder does."""
-    while True:
-        await asyncio.sleep(every)
-        try:
-            await lock.reacquire()
-        except LockError:
-            if holder is not None:
-                holder.cancel()
-            return
-        except (RedisError, OSError):
-            continue  # Redis away: nothing is recorded without it, and nobody else can take over

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from bot.away import answering
 from bot.carrying import census
 from bot.control_plane import ControlPlane
 from bot.embedded import embedded_server
@@ -18,7 +19,7 @@ from bot.people import NOBODY, People, Rules
 from bot.settings import Settings, StoreSettings, WrongSettings
 from bot.status import StatusPages
 from bot.steps.common import Limits, World
-from bot.store import Store, answering
+from bot.store import Store
 from bot.trust import UNTRUSTED, is_untrusted
 
 

@@ -12,6 +12,7 @@ from bot.errors import Blocked, KeyturnError, StopKind, Uncertain
 from bot.evidence import Evidence, Verdict
 from bot.families import exchanges_tokens
 from bot.gateway import Gateways
+from bot.lease import UNHELD, Hold
 from bot.people import NOBODY, People
 from bot.plan import AffectedModel, Inventory, ProviderKey, drift, plural, unlisted_environments
 from bot.replica import Served
@@ -54,6 +55,8 @@ class World:
     limits: Limits
     now: Callable[[], datetime]
     people: People = NOBODY
+    hold: Hold = UNHELD
+    """The lease on the rotation in hand."""
 
 
 @dataclass(frozen=True)

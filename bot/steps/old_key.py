@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from bot.errors import ApiError, Blocked, StopKind, Unanswerable, Uncertain
+from bot.lease import Moment
 from bot.plan import Dependent, Inventory, dependents, drift, users_of
 from bot.rotation import Finding, Rotation, Void
 from bot.steps.common import (
     MOST_NAMED,
     NO_REPLACEMENT,
+    POLL,
     Again,
     Done,
     Outcome,
@@ -31,6 +33,14 @@ from bot.steps.verdicts import look_again
 
 LOOK_LASTS = timedelta(minutes=10)
 """How long the last look counts: a bot that could not delete for longer, or was away, has to look once more."""
+
+FRESH = 2.0
+"""Seconds that the oldest list may be old when the delete is asked for."""
+
+PART_OF_THE_LEASE = 2 / 3
+"""How much of what is left of the lease the delete may take: the rest is for what cannot be timed."""
+
+READING_BACK = "reading back that the old key is gone"
 
 LOOK_EVERY = timedelta(milliseconds=300)
 """From a delete to the look whether the key is gone, and from one such look to the next."""
@@ -180,6 +190,7 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
     sent = rotation.delete_sent_at
     reads_back = sent is not None and world.now() - sent <= world.limits.read_back
     reviewed = rotation if reads_back else await _reviewed(rotation, world)  # first: the lists have to be fresh
+    began = await world.hold.verified(rotation.version)
     inventory = await world.control_plane.inventory()
     old = rotation.plan.old_key
     if inventory.key(old.id) is None:
@@ -192,19 +203,39 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
             rotation, [f"The last look was more than {said(LOOK_LASTS)} ago when it came to the delete."], world
         )
     if reads_back:
-        return Wait(rotation, "reading back that the old key is gone", LOOK_EVERY)
-    rotation = _decided(reviewed)
+        return Wait(rotation, READING_BACK, LOOK_EVERY)
+    return await _asked_to_go(_decided(reviewed), began, world)
+
+
+async def _asked_to_go(rotation: Rotation, began: Moment, world: World) -> Outcome:
+    """Ask for the delete if this process still has the rotation, and what it has read since it *began* is fresh."""
     if rotation.lacks_approval:
         return Unapproved(rotation)
+    held = await world.hold.verified(rotation.version)
+    age = began.until(held)
+    if age > FRESH:
+        return _look_again(rotation, age, world)
     if rotation.delete_asked_at is None:
         return Wait(rotation.but(delete_asked_at=world.now()), "deleting the old key")
-    await _delete(rotation, world)
-    return Wait(rotation.but(delete_sent_at=world.now()), "reading back that the old key is gone", LOOK_EVERY)
+    await _delete(rotation, held, world)
+    return Wait(rotation.but(delete_sent_at=world.now()), READING_BACK, LOOK_EVERY)
 
 
-async def _delete(rotation: Rotation, world: World) -> None:
+def _look_again(rotation: Rotation, age: float, world: World) -> Outcome:
+    """Read the lists again, and stop where they have been too slow for too long."""
+    took = f"the lists took {age:.1f} s"
+    since = rotation.stalled_since or world.now()
+    if world.now() - since > min(world.limits.patience, LOOK_LASTS / 2):
+        sentence = f"Not deleted. Reading {took}, and Keyturn deletes only on lists that are at most {FRESH:g} s old."
+        raise Blocked(StopKind.TROUBLE, "AISIX answers too slowly for a safe delete", sentence, resume="recheck")
+    return Wait(rotation, f"AISIX answers too slowly for a safe delete: reading {took}. Trying again.", POLL)
+
+
+async def _delete(rotation: Rotation, held: Moment, world: World) -> None:
+    """Ask for the delete; it is given up while the lease still lasts, so that nobody has taken over meanwhile."""
     try:
-        await world.control_plane.delete_key(rotation.plan.old_key.id)
+        await world.control_plane.delete_key(rotation.plan.old_key.id, within=held.left * PART_OF_THE_LEASE)
+        await world.hold.verified(rotation.version)
     except Uncertain:
         raise
     except ApiError as error:  # a plain no: it certainly did not happen, so the way back is open again

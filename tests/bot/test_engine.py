@@ -12,7 +12,7 @@ from saq.queue.redis import RedisQueue
 
 import bot.steps
 from bot.engine import AT_ONCE, Engine, News, due_at, finished, move
-from bot.errors import ApiError, Blocked, NotFound, StopKind, Uncertain, Unsupported
+from bot.errors import ApiError, Blocked, LeaseLost, NotFound, StopKind, Unanswerable, Uncertain, Unsupported
 from bot.evidence import Evidence, Verdict
 from bot.jobs import Jobs
 from bot.rotation import TERMINAL, Finding, Rotation, State, Track
@@ -524,6 +524,33 @@ async def test_a_person_who_was_faster_than_a_step_wins(desk, only_step):
     found = await desk.now()
 
     assert (found.state, found.note, found.done) == (State.BLOCKED, "a person", ())
+
+
+@pytest.mark.parametrize("error", [LeaseLost("Another has it."), Unanswerable("Redis is away.")])
+async def test_a_step_whose_lease_is_lost_or_cannot_be_verified_records_nothing(desk, only_step, error):
+    only_step(raising(error))
+    saved = await desk.put(running())
+    if isinstance(error, LeaseLost):
+        await desk.engine.advance("rabc123")
+    else:  # the sweep finds it, when Redis is back
+        with pytest.raises(Unanswerable):
+            await desk.engine.advance("rabc123")
+
+    assert await desk.now() == saved
+
+
+async def test_a_step_is_lent_the_lease_that_it_runs_under(desk, only_step):
+    lent: list[float] = []
+
+    async def run(moving: Rotation, at: World) -> Outcome:
+        lent.append((await at.hold.verified(moving.version)).left)
+        return Done(moving)
+
+    only_step(run)
+    await desk.put(running())
+    await desk.engine.advance("rabc123")
+
+    assert len(lent) == 1
 
 
 async def test_a_long_wait_is_handed_to_a_job_for_later(desk, only_step):

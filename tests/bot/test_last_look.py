@@ -1,12 +1,20 @@
 """The last look and the delete, without sockets: whose clock says what, and what an old look is worth."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from bot.errors import LeaseLost
 from bot.evidence import Verdict
+from bot.lease import UNHELD
+from bot.policy import Action, offered
 from bot.rotation import Rotation, State
 from bot.steps import common
+from bot.steps.old_key import delete_old_key
 from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
 
 TEN_MINUTES = 600
@@ -119,3 +127,179 @@ async def test_what_turns_bad_in_the_soak_is_found_by_the_next_look(tenancy):
 
     assert ended.stop.headline == "the new secret was refused"
     assert {f.latest.verdict for f in ended.findings.values()} == {Verdict.REJECTED}
+
+
+# --- from the look to the delete ---
+
+
+async def looked(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Rotation]:
+    """A rotation that is released and looked at for the last time: what is left is the delete."""
+    here = await tenancy.machine(**settings)
+    record = tenancy.approved(await tenancy.asked(here))
+    record = await here.until(record, lambda r: "recheck" in r.done)
+    tenancy.happened.clear()
+    return here, record
+
+
+def at(tenancy: Tenancy, asked: str, then: Callable[[], None], *, times: int = 1) -> None:
+    """Have something happen just before the control plane is *asked* something."""
+    left = [then] * times
+
+    async def before(what: str) -> None:
+        if asked in what and left:
+            left.pop()()
+
+    tenancy.before = before
+
+
+def lose(tenancy: Tenancy) -> Callable[[], None]:
+    return lambda: setattr(tenancy.hands, "lost", True)
+
+
+async def test_the_delete_goes_out_after_the_lists_were_read_and_the_lease_was_verified_after_them(tenancy):
+    here, record = await looked(tenancy)
+    await here.until(record, lambda r: r.delete_sent_at)
+    told = [what.split()[0] for what in tenancy.happened]
+    sent = told.index("DELETE")
+
+    assert told[sent - 2 : sent + 2] == ["GET", "verified", "DELETE", "verified"]
+    assert told[:sent].count("verified") == 4, "before and after each of two looks"
+    versions = {what for what in tenancy.happened if what.startswith("verified")}
+    assert versions == {f"verified {record.version}", f"verified {record.version + 1}"}
+
+
+@pytest.mark.parametrize("asked", ["GET /provider_keys", "/models", "/passthrough_routes"])
+async def test_a_lease_that_is_lost_while_the_lists_are_read_is_the_end_of_it(tenancy, asked):
+    here, record = await looked(tenancy)
+    record = await here.until(record, lambda r: r.delete_asked_at)
+    at(tenancy, asked, lose(tenancy))
+    with pytest.raises(LeaseLost):
+        await here.notch(record)
+
+    assert tenancy.deletes() == 0
+
+
+async def test_a_lease_that_is_lost_while_the_delete_is_under_way_records_nothing(tenancy):
+    here, record = await looked(tenancy)
+    record = await here.until(record, lambda r: r.delete_asked_at)
+    at(tenancy, "DELETE", lose(tenancy))
+    with pytest.raises(LeaseLost):
+        await here.notch(record)
+
+    assert tenancy.deletes() == 1
+
+
+async def test_without_a_lease_nothing_is_deleted(tenancy):
+    here, record = await looked(tenancy)
+    record = await here.until(record, lambda r: r.delete_asked_at)
+    with pytest.raises(LeaseLost):
+        await delete_old_key(record, replace(here.world, hold=UNHELD))
+
+    assert tenancy.deletes() == 0
+
+
+def let_pass(tenancy: Tenancy, seconds: float, standing_still: str) -> Callable[[], None]:
+    def passing() -> None:
+        tenancy.clock.seconds += seconds
+        for clock in ("here", "there"):
+            if standing_still == clock:
+                setattr(tenancy.clock, f"missed_{clock}", seconds)
+
+    return passing
+
+
+@pytest.mark.parametrize("standing_still", ["", "here", "there"])
+@pytest.mark.parametrize("asked", ["GET /provider_keys", "/models", "/cache_policies"])
+async def test_a_list_that_is_older_than_two_seconds_is_read_again_by_whichever_clock_it_is(
+    tenancy, asked, standing_still
+):
+    """A process that was paused, a virtual machine whose clock stood still with it, a Redis that failed over."""
+    here, record = await looked(tenancy)
+    record = await here.until(record, lambda r: r.delete_asked_at)
+    at(tenancy, asked, let_pass(tenancy, 2.1, standing_still))
+    again = await here.notch(record)
+    assert "reading the lists took 2.1 s" in again.note
+    assert tenancy.deletes() == 0
+
+    tenancy.aisix.add_model("staging", "latecomer", key=tenancy.old, upstream="gpt-4o")
+    ended = await here.until(again, has_ended)
+    assert "`latecomer` in staging refers to the old key" in ended.stop.sentence
+    assert tenancy.deletes() == 0
+
+
+async def test_lists_that_are_two_seconds_old_are_fresh(tenancy):
+    here, record = await looked(tenancy)
+    record = await here.until(record, lambda r: r.delete_asked_at)
+    at(tenancy, "GET /provider_keys", let_pass(tenancy, 2.0, ""))
+
+    assert (await here.notch(record)).delete_sent_at
+    assert tenancy.deletes() == 1
+
+
+async def test_an_aisix_that_is_always_too_slow_stops_it_with_a_sentence_and_the_way_back_open(tenancy):
+    here, record = await looked(tenancy)
+    at(tenancy, "GET /provider_keys", let_pass(tenancy, 3, ""), times=1000)
+    ended = await here.until(record, has_ended)
+
+    assert ended.stop.headline == "AISIX answers too slowly for a safe delete"
+    assert re.fullmatch(
+        r"Not deleted\. Reading the lists took \d\.0 s, and Keyturn deletes only on lists that are at most 2 s old\.",
+        ended.stop.sentence,
+    )
+    assert (tenancy.deletes(), ended.delete_asked_at) == (0, None)
+    assert Action.ROLL_BACK in offered(ended)
+
+
+async def test_a_delete_is_not_asked_for_once_its_time_is_over(tenancy):
+    here, record = await looked(tenancy)
+    record = await here.until(record, lambda r: r.delete_asked_at)
+    tenancy.hands.lasts = 0
+    after = await here.notch(record)
+
+    assert (tenancy.deletes(), after.delete_sent_at) == (0, None)
+    assert "too much time had passed" in after.note
+
+
+async def test_a_delete_that_takes_too_long_is_given_up_while_the_lease_lasts(tenancy):
+    here, record = await looked(tenancy)
+    record = await here.until(record, lambda r: r.delete_asked_at)
+    waiting = asyncio.Event()
+
+    async def hang(what: str) -> None:
+        if what.startswith("DELETE"):
+            await waiting.wait()
+
+    tenancy.before, tenancy.hands.lasts = hang, 0.3
+    after = await here.notch(record)
+
+    assert after.delete_sent_at is None
+    assert after.note == "AISIX does not answer (time-out). Trying again."
+
+
+async def test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more(tenancy):
+    here, record = await looked(tenancy)
+    for minutes in (11, -11):  # a clock that was set back knows no more
+        tenancy.clock.seconds += minutes * 60
+        again = await here.notch(record)
+        tenancy.clock.seconds -= minutes * 60
+        assert again.voids[0].changes == ("The last look was more than 10 minutes ago when it came to the delete.",)
+        assert not again.approvals
+
+    ended = await here.until(record, has_ended)
+    assert ended.state is State.COMPLETED
+
+
+@pytest.mark.parametrize("step", ["recheck", "delete"])
+async def test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_key(tenancy, step):
+    """The settings know it, and no planned model is there: nothing else would miss it."""
+    here = await tenancy.machine()
+    record = tenancy.approved(await tenancy.asked(here))
+    if step == "delete":
+        record = await here.until(record, lambda r: r.delete_asked_at)
+    hidden = tenancy.aisix.environment("dev")
+    tenancy.aisix.add_model("dev", "unseen", key=tenancy.old, upstream="gpt-4o")
+    del tenancy.aisix.store.environments[hidden.id]
+    ended = await here.until(record, has_ended)
+
+    assert (ended.stop.step, ended.stop.headline) == (step, "an environment cannot be seen")
+    assert tenancy.deletes() == 0

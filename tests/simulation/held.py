@@ -26,7 +26,7 @@ class HeldRedis(Redis):
         """Wait for a turn, and carry the command out."""
 
         async def carry_out() -> Any:
-            answer = await self._carry_out(*_with_long_leases(args), **options)
+            answer = self._in_its_time(args, await self._carry_out(*_with_long_leases(args), **options))
             self._notice(args, answer)
             return answer
 
@@ -38,6 +38,12 @@ class HeldRedis(Redis):
             return await super().execute_command(*args, **options)
         finally:
             self.switchboard.in_flight -= 1
+
+    def _in_its_time(self, args: tuple[Any, ...], answer: Any) -> Any:
+        """Have the server tell the simulation's time where a lease is verified."""
+        if _lease(args) is None or not answer or not isinstance(answer, list):
+            return answer
+        return [int(self.switchboard.now), int(self.switchboard.now % 1 * 1_000_000)]
 
     def _notice(self, args: tuple[Any, ...], answer: Any) -> None:
         lease = _lease(args)

@@ -15,7 +15,7 @@ import structlog
 from pydantic import SecretStr, TypeAdapter
 from redis.exceptions import ConnectionError as Away
 
-from bot import client
+from bot import client, lease
 from bot.control_plane import ControlPlane
 from bot.engine import Engine
 from bot.errors import KeyturnError, Unanswerable
@@ -288,4 +288,5 @@ def wired(town: Town) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "Connections", Carried)
+        patch.setattr(lease, "running_clock", lambda: town.switchboard.now)
         yield

@@ -6,7 +6,6 @@ The environment with the trap is production, with two replicas; its models are `
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -16,8 +15,7 @@ import pytest
 from bot.errors import StopKind
 from bot.evidence import Verdict
 from bot.rotation import Approval
-from bot.steps.common import Again, Done, Wait
-from bot.steps.old_key import delete_old_key
+from bot.steps.common import Again, Done
 from bot.steps.projection import AT_ONCE
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers
@@ -578,24 +576,6 @@ async def test_an_approval_of_another_card_than_this_counts_for_nothing(stage: S
     assert isinstance(seen, Done)
     assert isinstance(unseen, Again)
     assert unseen.rotation.voids[0].changes == ("What is known of the models is not what the card showed.",)
-
-
-async def test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more(stage: Stage) -> None:
-    card = await waiting(stage)
-    rotation, world = await stage.record(), stage.built.world
-    approved = rotation.but(approvals=(Approval(by="U_APPROVER", at=world.now(), digest=rotation.digest),))
-    later = replace(world, now=lambda: world.now() + timedelta(minutes=11))
-
-    outcome = await delete_old_key(approved, later)
-
-    assert isinstance(outcome, Again)
-    assert outcome.rotation.voids[0].changes == (
-        "The last look was more than 10 minutes ago when it came to the delete.",
-    )
-    assert isinstance(await delete_old_key(approved, world), Wait)
-    assert nothing_was_asked_to_go(stage)
-    await stage.press("Delete old key", card, who="U_APPROVER")
-    await stage.says(card, "old key deleted")
 
 
 def nothing_was_asked_to_go(stage: Stage) -> bool:

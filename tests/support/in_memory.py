@@ -1,6 +1,6 @@
 """A rotation without sockets and without Redis: the real steps and clients, an AISIX in memory, and a clock to hold."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from random import Random
@@ -10,12 +10,15 @@ import httpx
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
-from bot import client
+from bot import client, lease
 from bot.control_plane import ControlPlane
 from bot.engine import due_at, move
+from bot.errors import LeaseLost
 from bot.gateway import Gateways, GatewaySettings
-from bot.lookup import find_key
+from bot.lease import Moment
+from bot.people import People, Rules
 from bot.plan import make_plan
+from bot.policy import Person
 from bot.rotation import Approval, Replacement, Rotation, State
 from bot.status import StatusPages
 from bot.steps.common import World
@@ -62,18 +65,61 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.missed_here = 0.0
+        """Seconds that the clock of this process, which runs on while the process stands still, has missed."""
+
+        self.missed_there = 0.0
+        """Seconds that Redis's has missed."""
+
+    def here(self) -> float:
+        """Return the seconds by this process's clock."""
+        return self.seconds - self.missed_here
 
     def now(self) -> datetime:
         """Return the time."""
         return NOW + timedelta(seconds=self.seconds)
 
 
+class Hands:
+    """The lease as this process has it."""
+
+    def __init__(self, clock: Clock, happened: list[str]) -> None:
+        self._clock, self._happened = clock, happened
+        self.lost, self.lasts = False, 15.0
+
+    async def verified(self, version: int | None = None) -> Moment:
+        """Say that it is held, unless it is lost."""
+        self._happened.append(f"verified {version}")
+        if self.lost:
+            raise LeaseLost("Another process has it.")
+        return Moment(self._clock.here(), self._clock.seconds - self._clock.missed_there, self.lasts)
+
+
+class Everybody:
+    """Slack, as far as it knows who is who: all are members, and one is an approver."""
+
+    async def person(self, user_id: str) -> Person:
+        """Return a member."""
+        return Person(id=user_id)
+
+    async def members(self, _: str) -> frozenset[str]:
+        """Return the approvers."""
+        return frozenset({"U_APPROVER"})
+
+
+RULES = Rules(requesters=None, approvers=frozenset({"S_APPROVERS"}))
+
+
 class Tenancy:
     """An AISIX in memory, a key behind two models there, and machines that rotate it."""
 
     def __init__(self, switches: Switches, stack: AsyncExitStack) -> None:
-        self.aisix = Aisix(switches, {"production": 2, "staging": 1})
+        self.aisix = Aisix(switches, {"production": 2, "staging": 1, "dev": 1})
         self.clock = Clock()
+        self.happened: list[str] = []
+        """What the control plane was asked and when the lease was verified, in order."""
+
+        self.hands = Hands(self.clock, self.happened)
         self._stack = stack
         switchboard = Switchboard(Random(1))
         self.wire = Wire(switchboard, self.aisix, Laws(self.aisix, switchboard))
@@ -82,12 +128,15 @@ class Tenancy:
         self.staged = self.aisix.add_model("staging", "chat-large", key=self.old, upstream="gpt-4o")
         self.aisix.upstream.accept(NEW_SECRET)
         self.new: ProviderKey | None = None
-        self.before: Callable[[httpx.Request], None] = lambda _: None
-        """Called before a request is carried out."""
+        self.before: Callable[[str], Awaitable[None]] = _nothing
+        """Awaited before the control plane is asked something."""
 
     async def carry(self, request: httpx.Request) -> httpx.Response:
         """Carry a request to where it goes."""
-        self.before(request)
+        if str(request.url).startswith(CONTROL_PLANE):
+            asked = f"{request.method} {request.url.path.removeprefix('/api')}"
+            await self.before(asked)
+            self.happened.append(asked)
         return await self.wire.handle(request)
 
     async def machine(self, ahead: float = 0, **given: Any) -> Machine:
@@ -104,6 +153,8 @@ class Tenancy:
             status=await enter(StatusPages(gateways, timeout=2, now=now)),
             limits=limits(**{"waves": (), "settle": 1} | given),
             now=now,
+            people=People(Everybody(), RULES),
+            hold=self.hands,
         )
         return Machine(world, self.clock, ahead)
 
@@ -111,7 +162,9 @@ class Tenancy:
         """Return a rotation whose replacement has just been created."""
         inventory = await machine.world.control_plane.inventory()
         name = f"{KEY} (rabc123)"
-        plan = make_plan(inventory, find_key(inventory, (key or self.old).id), machine.world.gateways.environments)
+        old = inventory.key((key or self.old).id)
+        assert old is not None
+        plan = make_plan(inventory, old, machine.world.gateways.environments)
         self.new = self.aisix.add_key(name, secret=NEW_SECRET)
         replacement = Replacement(name=name, asked_at=machine.world.now(), key_id=self.new.id)
         fields = {"plan": plan, "replacement": replacement, "names": (name,), "made": (self.new.id,), "attempt": 1}
@@ -140,6 +193,10 @@ class Tenancy:
         return sum(call.method == "DELETE" and self.old.id in call.path for call in self.aisix.calls)
 
 
+async def _nothing(_: str) -> None:
+    """Let it be."""
+
+
 @asynccontextmanager
 async def tenancy_of(switches: Switches | None = None) -> AsyncIterator[Tenancy]:
     """Have a tenancy until the end of the block."""
@@ -156,4 +213,5 @@ async def tenancy_of(switches: Switches | None = None) -> AsyncIterator[Tenancy]
                 return await made.carry(request)
 
         patch.setattr(client, "Connections", Carried)
+        patch.setattr(lease, "running_clock", made.clock.here)
         yield made

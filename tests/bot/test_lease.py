@@ -1,0 +1,192 @@
+"""Leases in a real Valkey: who has one, who has lost one, and what is asked before a delete."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from bot import lease as leases
+from bot.errors import LeaseLost, Unanswerable
+from bot.lease import UNHELD, Lease, Moment
+from bot.rotation import Rotation
+from bot.store import Store
+from tests.bot.values import NAMESPACE, NOW, rotation
+
+EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
+NAME, LONG = NAMESPACE.key("lease", "rabc123"), 30.0
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis) -> Store:
+    return Store(redis, NAMESPACE)
+
+
+@pytest.fixture
+async def record(store: Store) -> Rotation:
+    return await store.save(rotation(), EVENT, at=NOW)
+
+
+@pytest.fixture
+async def mine(store: Store, record: Rotation) -> AsyncIterator[Lease]:
+    async with store.leased(record.id, LONG) as lease:
+        assert lease
+        yield lease
+
+
+# --- verified ---
+
+
+async def test_a_lease_that_is_held_is_verified_and_lasts_on(redis, mine, record):
+    await redis.pexpire(NAME, 5000)
+    found = await mine.verified(record.version)
+
+    assert await redis.pttl(NAME) > 25_000
+    assert 25 < found.left <= LONG
+
+
+async def test_redis_tells_the_time_of_it(redis, mine):
+    before = await redis.time()
+    found = await mine.verified()
+    after = await redis.time()
+
+    assert before[0] + before[1] / 1_000_000 <= found.there <= after[0] + after[1] / 1_000_000
+
+
+async def test_a_lease_that_has_run_out_is_lost_and_is_not_taken_again(redis, mine, record):
+    await redis.delete(NAME)
+    for version in (None, record.version):
+        with pytest.raises(LeaseLost):
+            await mine.verified(version)
+
+    assert not await redis.exists(NAME)
+
+
+async def test_a_lease_that_another_has_is_lost_and_left_alone(redis, store, mine, record):
+    await redis.delete(NAME)
+    async with store.leased(record.id, LONG) as other:
+        left = await redis.pttl(NAME)
+        with pytest.raises(LeaseLost):
+            await mine.verified()
+        assert await redis.pttl(NAME) <= left
+        await other.verified(record.version)
+
+
+async def test_a_record_that_has_moved_on_is_in_other_hands(store, mine, record):
+    """A Redis that failed over can have lost the lease of one, and what another has written."""
+    moved = await store.save(record.but(note="n"), EVENT, at=NOW)
+    with pytest.raises(LeaseLost):
+        await mine.verified(record.version)
+
+    assert (await mine.verified(moved.version)).left > 0
+
+
+async def test_a_record_that_is_gone_is_in_nobodys_hands(redis, mine, record):
+    await redis.delete(NAMESPACE.key("rotation", record.id))
+
+    with pytest.raises(LeaseLost):
+        await mine.verified(record.version)
+
+
+async def test_what_is_not_held_is_not_verified():
+    with pytest.raises(LeaseLost):
+        await UNHELD.verified(1)
+
+
+async def test_while_redis_is_away_nothing_is_verified():
+    async with Redis.from_url("redis://127.0.0.1:9", decode_responses=True, retry=None) as nobody:
+        with pytest.raises(Unanswerable):
+            await Lease(nobody, "lease", "record", LONG).verified()
+
+
+# --- moments ---
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "age"), [(1, 1, 1), (12, 1, 12), (0, 12, 12), (3, -60, 3)],
+    ids=["both", "paused", "a clock that stood still", "failed over"],
+)  # fmt: skip
+def test_how_long_ago_a_moment_was_is_what_the_clock_says_that_knows_of_more(monkeypatch, here, there, age):
+    monkeypatch.setattr(leases, "running_clock", lambda: 100.0 + here)
+
+    assert Moment(100, 1000, LONG).until(Moment(100 + here, 1000 + there, LONG)) == age
+
+
+def test_what_is_left_of_a_lease_counts_from_before_the_question(monkeypatch):
+    monkeypatch.setattr(leases, "running_clock", lambda: 112.0)
+
+    assert (Moment(100, 0, 15).left, Moment(100, 0, 10).left) == (3, -2)
+
+
+def test_the_clock_runs_on_while_a_process_stands_still_and_never_back():
+    first = leases.running_clock()
+
+    assert 0 <= leases.running_clock() - first < 60
+
+
+# --- the holder ---
+
+
+async def test_a_lease_is_kept_for_as_long_as_its_holder_lives(redis, store):
+    async with store.leased("r1", 0.6):
+        name = NAMESPACE.key("lease", "r1")
+        for _ in range(3):
+            await redis.pexpire(name, 500)
+            async with asyncio.timeout(30):
+                while await redis.pttl(name) <= 500:  # noqa: ASYNC110 - the keeper makes it last on
+                    await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["another has it", "it has run out"])
+async def test_a_lease_that_is_lost_ends_what_its_holder_does(redis, store, taken):
+    began, name = asyncio.Event(), NAMESPACE.key("lease", "r1")
+
+    async def hold() -> None:
+        async with store.leased("r1", 0.3):
+            began.set()
+            await asyncio.Event().wait()
+
+    holder = asyncio.create_task(hold())
+    await began.wait()
+    await (redis.set(name, "another") if taken else redis.delete(name))
+    async with asyncio.timeout(30):
+        await asyncio.wait([holder])
+
+    assert holder.cancelled()
+    assert await redis.get(name) == ("another" if taken else None)
+
+
+async def test_a_redis_that_is_away_for_a_moment_ends_nothing(store, redis, monkeypatch):
+    tries = 0
+    verified = Lease.verified
+
+    async def away(lease: Lease, version: int | None = None) -> Moment:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Unanswerable("away")
+        return await verified(lease, version)
+
+    monkeypatch.setattr(Lease, "verified", away)
+    async with asyncio.timeout(30), store.leased("r1", 0.3):
+        while tries < 3:  # noqa: ASYNC110 - the keeper tries again
+            await asyncio.sleep(0.01)
+
+
+async def test_who_waits_for_a_lease_gets_it_when_it_is_given_back(store):
+    async with asyncio.timeout(30):
+        async with store.leased("r1", LONG):
+            waiting = asyncio.create_task(anext(aiter(_held(store))))
+            await asyncio.sleep(0)
+        assert await waiting
+
+
+async def _held(store: Store) -> AsyncIterator[bool]:
+    async with store.leased("r1", LONG) as lease:
+        yield lease is not None
