@@ -221,7 +221,7 @@ class Engine:
         """Move the rotation on until it waits for time or for a person."""
         news = News(self._jobs)
         async with self._store.leased(rotation_id, self._lease) as lease:
-            with suppress(LeaseLost):  # whoever has it now goes on from what is recorded
+            with suppress(LeaseLost):  # the process that has it now goes on from what is recorded
                 while lease and await self._notch(rotation_id, lease, news):
                     pass
 

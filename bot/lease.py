@@ -12,11 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, Protocol
 
+import structlog
 from redis.exceptions import RedisError
 
 from bot.away import answering
 from bot.errors import LeaseLost, Unanswerable
 from bot.scripts import HOLD, RELEASE
+
+log = structlog.get_logger("keyturn.lease")
 
 RETRY = 0.05
 """Seconds between two tries to get a lease."""
@@ -111,6 +114,7 @@ class Lease:
         async with answering():
             found = await self._hold(keys=self._keys, args=[self._token, expected, self._milliseconds])
         if not found:
+            log.warning("lease_lost", lease=self._keys[0])
             raise LeaseLost("Another process has this rotation in hand.")
         seconds, micros = map(int, found)
         return Moment(here, seconds + micros / 1_000_000, self._lasts)
