@@ -25,6 +25,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import auditor, check, doctor, http, logs
 from bot.carry_over import carried_over
 from bot.carrying import Carrier, census
+from bot.clock import shared_clock
 from bot.engine import Engine
 from bot.errors import ApiError, Refused, Unanswerable
 from bot.jobs import Jobs, PatientQueue
@@ -71,14 +72,15 @@ class Parts:
 
 
 @asynccontextmanager
-async def parts(settings: Settings, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Parts]:
-    """Build and open everything that both halves need, and close it again."""
+async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -> AsyncIterator[Parts]:
+    """Build and open everything that both halves need, and close it again; without *now*, the time is Redis's."""
     async with AsyncExitStack() as stack:
         url = await address_of(settings, stack)
         slack = await stack.enter_async_context(slack_client(settings))
         team = await who_am_i(slack)
         team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
         redis = await redis_at(url, settings, stack)
+        now = now or (await stack.enter_async_context(shared_clock(redis))).now
         store = Store(redis, namespace_of(settings, team))
         queue = await queue_at(url, store.namespace, settings, stack)
         rules = rules_of(settings)

@@ -1,0 +1,117 @@
+"""The clock that all processes of a bot share: Redis's."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from bot import clock as clocks
+from bot.clock import SharedClock, shared_clock
+from bot.errors import Unanswerable
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+class Server:
+    """Says what time it is, after as long as it takes."""
+
+    def __init__(self) -> None:
+        self.here, self.there, self.takes = 1000.0, 1_795_000_000.25, 0.0
+
+    async def time(self) -> tuple[int, int]:
+        self.here += self.takes
+        self.there += self.takes
+        return int(self.there), int(self.there % 1 * 1_000_000)
+
+    def pass_(self, seconds: float) -> None:
+        self.here += seconds
+        self.there += seconds
+
+    @property
+    def time_there(self) -> datetime:
+        return datetime.fromtimestamp(self.there, UTC)
+
+
+@pytest.fixture
+def server(monkeypatch) -> Server:
+    made = Server()
+    monkeypatch.setattr(clocks, "running_clock", lambda: made.here)
+    return made
+
+
+async def test_it_is_as_late_as_redis_says(redis):
+    before = await redis.time()
+    async with shared_clock(redis) as clock:
+        now = clock.now().timestamp()
+    after = await redis.time()
+
+    assert before[0] - 1 < now < after[0] + 2
+
+
+async def test_it_goes_on_by_a_clock_that_nobody_sets(server):
+    clock = SharedClock(server)
+    await clock.set()
+    server.pass_(12)
+
+    assert clock.now() == server.time_there
+
+
+async def test_two_processes_agree_whatever_their_machines_clocks_say(server):
+    """What a machine's own clock says is never read."""
+    first, second = SharedClock(server), SharedClock(server)
+    await first.set()
+    server.pass_(3000)
+    await second.set()
+
+    assert abs(first.now() - second.now()) < timedelta(milliseconds=1)
+
+
+async def test_an_answer_that_took_long_changes_nothing(server):
+    clock = SharedClock(server)
+    await clock.set()
+    known = clock.now() - timedelta(seconds=server.here)
+    server.takes = 3
+    await clock.set()
+
+    assert clock.now() - timedelta(seconds=server.here) == known
+
+
+async def test_a_redis_that_failed_over_to_another_clock_is_followed_and_logged(server, capsys):
+    clock = SharedClock(server)
+    await clock.set()
+    server.there += 600
+    await clock.set()
+
+    assert clock.now() == server.time_there
+    assert "clock_jumped" in capsys.readouterr().out
+
+
+async def test_while_redis_is_away_it_cannot_be_set():
+    async with Redis.from_url("redis://127.0.0.1:9", decode_responses=True, retry=None) as nobody:
+        with pytest.raises(Unanswerable):
+            await SharedClock(nobody).set()
+
+
+async def test_a_redis_that_goes_away_later_stops_no_clock(server, monkeypatch):
+    monkeypatch.setattr(clocks, "ASK_EVERY", 0.001)
+    asked = 0
+
+    async def away() -> tuple[int, int]:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise OSError
+        return int(server.there), 250_000
+
+    monkeypatch.setattr(server, "time", away)
+    async with shared_clock(server) as clock:
+        while asked < 4:
+            await clocks.asyncio.sleep(0.001)
+        server.pass_(5)
+
+        assert clock.now() == server.time_there
