@@ -77,11 +77,11 @@ class RealAisix(Aisix):
         await asyncio.gather(*(writer.stop() for writer in self._writers.values()))
         await asyncio.gather(self._provider.stop(), self._etcd.stop())
 
-    async def add_caller(self, environment: str, name: str, **limits: int) -> str:
-        """Let another application in, which may use every alias, with limits such as `rpm=60`; return its key."""
+    async def add_caller(self, environment: str, name: str, limit: int | None = None) -> str:
+        """Let another application in, which may send *limit* requests a minute to each replica; return its key."""
         here, token = self.environment(environment), f"ck-{name}-{token_hex(12)}"
-        here.callers[token] = CallerKey(token, name, ["*"])
-        await self.writer(here).admit(here.callers[token], **limits)
+        here.callers[token] = CallerKey(token, name, ["*"], limit=limit)
+        await self.writer(here).admit(here.callers[token])
         return token
 
     def _write(self) -> None:

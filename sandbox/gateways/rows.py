@@ -67,7 +67,7 @@ class Rows:
         return value
 
 
-def caller_row(caller: CallerKey, **limits: int) -> Fields:
+def caller_row(caller: CallerKey) -> Fields:
     """Return the row of a caller key: no gateway ever sees the key itself."""
     row: Fields = {
         "display_name": caller.name,
@@ -75,7 +75,7 @@ def caller_row(caller: CallerKey, **limits: int) -> Fields:
         "allowed_models": caller.allowed,
         "allowed_routes": ["*"],
     }
-    return row | ({"rate_limit": limits} if limits else {})
+    return row if caller.limit is None else row | {"rate_limit": {"rpm": caller.limit}}
 
 
 def _kept(fields: Fields) -> Fields:

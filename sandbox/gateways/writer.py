@@ -29,9 +29,9 @@ class Writer:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def admit(self, caller: CallerKey, **limits: int) -> None:
-        """Let gateways know a caller key, with limits such as `rpm=60`."""
-        await self._etcd.put(f"{self.prefix}/api_keys/{caller.id}", caller_row(caller, **limits))
+    async def admit(self, caller: CallerKey) -> None:
+        """Let gateways know a caller key."""
+        await self._etcd.put(f"{self.prefix}/api_keys/{caller.id}", caller_row(caller))
 
     def wake(self) -> None:
         """There may be something to write."""

@@ -21,7 +21,7 @@ from sandbox.gateways.missing import missing
 from sandbox.gateways.relay import Relay
 from sandbox.gateways.rows import Rows, caller_row
 from sandbox.gateways.upstream import UpstreamServer
-from tests.sandbox.programs import started
+from tests.sandbox.programs import started, told
 
 PROJECT = Path(__file__).parents[2]
 HERE = "http://127.0.0.1:1"
@@ -87,7 +87,7 @@ def test_a_row_that_is_gone_is_taken_out():
 
 
 def test_no_gateway_is_told_a_caller_key_itself():
-    made = caller_row(CallerKey("ck-secret", "app", ["*"]), rpm=60)
+    made = caller_row(CallerKey("ck-secret", "app", ["*"], limit=60))
 
     assert "ck-secret" not in str(made)
     assert made["rate_limit"] == {"rpm": 60}
@@ -232,6 +232,13 @@ def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("PATH", path)
 
     assert missing(binary).startswith(words)
+
+
+async def test_where_there_is_no_gateway_the_page_says_so_in_a_sentence():
+    play = await started("-m", "sandbox.page", AISIX_BIN="/nowhere/aisix")
+
+    assert "AISIX_BIN names no program: /nowhere/aisix." in " ".join((await told(play)).split())
+    assert play.returncode != 0
 
 
 async def test_where_there_is_no_gateway_make_says_so_in_a_sentence():
