@@ -38,6 +38,9 @@ MASKED = re.compile(
 )
 """Three dots in a long secret may be its own: those of Azure hold dots."""
 
+DOCUMENT = re.compile(r"^\{\s*(?:[\"'}\\]|[A-Za-z_]\w*\s*:|$)")
+"""How a JSON document begins; a password may begin with a brace too."""
+
 NO_KEY: tuple[Slip, ...] = (
     (re.compile(r"^xox[a-z][-.]|^xapp-\d"), "This is a token of Slack: paste the key of the model provider."),
     (TEMPLATE, "This names a variable or a place to fill in: paste the value itself."),
@@ -45,7 +48,7 @@ NO_KEY: tuple[Slip, ...] = (
     (re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://"), "This is an address: paste the key itself."),
     (
         re.compile(
-            r"^(?:~|\.{1,2}|[A-Za-z]:)[/\\]\S|^/(?:etc|home|mnt|opt|root|run|srv|tmp|usr|var|Users)/\S|"
+            r"^(?:~|\.{1,2})/[\w ./-]+$|^[A-Za-z]:[/\\]\S|^/(?:etc|home|mnt|opt|root|run|srv|tmp|usr|var|Users)/\S|"
             r"^[\w ./~\\-]+\.(?:json|pem|ya?ml|p12|pfx)$|^[\w ./~\\-]*[/\\][\w.-]*\.(?:env|key|txt)$"
         ),
         "This is the name of a file: open the file and paste what is in it.",

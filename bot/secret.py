@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from bot.documents import check_document
 from bot.errors import BadInput
 from bot.families import AZURE, BEDROCK, VERTEX, family, one_word
-from bot.pastes import AROUND_A_KEY, INVISIBLE, NO_KEY, SPELLING, WRONG_KEY, first_of, is_twice
+from bot.pastes import AROUND_A_KEY, DOCUMENT, INVISIBLE, NO_KEY, SPELLING, WRONG_KEY, first_of, is_twice
 from bot.plan import ProviderKey
 
 
@@ -25,20 +25,16 @@ def checked(pasted: str, key: ProviderKey, own: Iterable[SecretStr] = ()) -> Sec
     if secret in (key.id, key.display_name):
         raise BadInput("This is what the key is called in AISIX: paste the secret that the provider gave you.")
     kind = family(key)
-    if kind in (BEDROCK, VERTEX) or (kind == AZURE and _begins_a_document(secret)):
+    if kind in (BEDROCK, VERTEX) or (kind == AZURE and INVISIBLE.sub("", secret).startswith("{")):
         check_document(secret, kind)
     else:
         _check_word(secret, one_word(key))
     return SecretStr(secret)
 
 
-def _begins_a_document(secret: str) -> bool:
-    return INVISIBLE.sub("", secret).startswith("{")
-
-
 def _check_word(secret: str, takes: str) -> None:
     wrong = first_of(NO_KEY, secret)
-    if wrong is None and _begins_a_document(secret):
+    if wrong is None and DOCUMENT.match(INVISIBLE.sub("", secret)):
         wrong = f"This is a JSON document; {takes}."
     if wrong is None and secret.startswith("-----BEGIN"):
         wrong = f"This is a certificate or a private key; {takes}."

@@ -2,8 +2,10 @@
 
 import json
 import re
+import string
 from base64 import b64encode, encodebytes
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -131,6 +133,7 @@ GOOD = {
     "vllm, as in its manual": "token-abc123",
     "a password": "correct-horse.battery/staple",
     "a password of marks": "p#9$Kz!q7(Lm)&x@v^Tn*R%w;d,>s<+",
+    "a password that begins with a brace": "{p#9$Kz!q7(Lm)&x",
     "base64": "/aB+cdEfGh/ijKLmnOpqrs1Tuv2wxY3z4A==",
     "base64, to be put into an address": "-a_BcdEfGhijKLmnOpqrs1Tuv2wxY3z4A==",
     "a letter": "x",
@@ -139,9 +142,42 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-@pytest.mark.parametrize("of", [OPENAI_KEY, ANY_KEY, AZURE_KEY], ids=["openai", "my own", "azure"])
+@pytest.mark.parametrize("of", [OPENAI_KEY, ANY_KEY], ids=["openai", "my own"])
 def test_a_key_of_any_provider_is_taken_as_it_is(of, name):
     assert checked(GOOD[name], of).get_secret_value() == GOOD[name]
+
+
+HEXADECIMAL, LETTER = "0123456789abcdef", string.ascii_letters + string.digits
+FORMS = {
+    "sk-proj-…": [("sk-proj-", 0), (f"{LETTER}-_", 74), ("T3BlbkFJ", 0), (f"{LETTER}-_", 74)],
+    "sk-ant-api03-…": [("sk-ant-api03-", 0), (f"{LETTER}-_", 93), ("AA", 0)],
+    "hexadecimal": [(HEXADECIMAL, 32)],
+    "letters and digits": [(LETTER, 40)],
+    "base64": [(f"{LETTER}+/", 43), ("=", 0)],
+    "base64url": [(f"{LETTER}-_", 43), ("=", 0)],
+    "an id and a secret": [(HEXADECIMAL, 32), (".", 0), (LETTER, 16)],
+    "uuid": [(HEXADECIMAL, 8), ("-", 0), (HEXADECIMAL, 4), ("-4000-8000-", 0), (HEXADECIMAL, 12)],
+}
+"""Pieces: so many characters out of these; or, with 0, just that."""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_key_is_refused_for_its_chance_characters(form):
+    random = Random(0)
+    made = ("".join(of if not n else "".join(random.choices(of, k=n)) for of, n in FORMS[form]) for _ in range(1000))
+
+    for one in made:
+        assert checked(one, OPENAI_KEY).get_secret_value() == one
+
+
+def test_no_document_is_refused_for_its_chance_characters():
+    random = Random(0)
+    for _ in range(1000):
+        azure = changed(AZURE, client_secret="".join(random.choices(f"{LETTER}-._~", k=40)))
+        aws = changed(BEDROCK, secret_access_key="".join(random.choices(f"{LETTER}+/", k=40)))
+
+        assert checked(azure, AZURE_KEY).get_secret_value() == azure
+        assert checked(aws, BEDROCK_KEY).get_secret_value() == aws
 
 
 @pytest.mark.parametrize(
@@ -150,6 +186,8 @@ def test_a_key_of_any_provider_is_taken_as_it_is(of, name):
         (key(provider="amazon-bedrock", settings={"adapter": "openai"}), GOOD["bedrock"]),
         (key(provider="google-vertex", settings={"adapter": "openai"}), GOOD["a token of google"]),
         (key(provider="azure", settings={"adapter": "anthropic"}), GOOD["azure"]),
+        (AZURE_KEY, GOOD["azure"]),
+        (AZURE_KEY, GOOD["azure, of the new kind"]),
         (BEDROCK_KEY, json.dumps(BEDROCK)),
         (OWN_BEDROCK_KEY, json.dumps(BEDROCK)),
         (key(provider="openai", settings={"adapter": "bedrock"}), json.dumps(BEDROCK)),
