@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -16,7 +16,17 @@ from bot.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.metrics import calls
 from bot.outside import Unreadable, decoded
 from bot.paging import Answer, NotAList, ShortList, whole_list
-from bot.plan import Inventory, Model, PassthroughRoute, ProviderKey
+from bot.plan import (
+    BUDGETS,
+    POLICIES,
+    ROUTES,
+    Environment,
+    Inventory,
+    Model,
+    PassthroughRoute,
+    ProviderKey,
+    Unlisted,
+)
 from bot.reading import Json
 from bot.trust import UNTRUSTED, is_untrusted
 from bot.waiting import retry_after
@@ -72,36 +82,37 @@ class ControlPlane:
     async def inventory(self) -> Inventory:
         """Read everything that can refer to a provider key, in every environment of the tenant."""
         environments, keys, budgets = await asyncio.gather(
-            self._list("/environments"), self._list("/provider_keys"), self._for_information("/budgets")
+            self._list("/environments"), self._list("/provider_keys"), self._optional("/budgets", BUDGETS)
         )
         read = [reading.environment(row) for row in environments]
         found = [key for row in keys if (key := reading.provider_key(row)).id]  # without an id it cannot be worked on
         names = reading.KeyNames(found)
-        parts = await asyncio.gather(*(self._environment(e.id, names) for e in read))
-        routes = [routes for _, routes in parts if routes is not None]
+        parts = await asyncio.gather(*(self._environment(environment, names) for environment in read))
         return Inventory(
             environments=tuple(read),
             keys=tuple(found),
-            models=tuple(model for models, _ in parts for model in models),
-            routes=tuple(route for some in routes for route in some),
-            has_routes=bool(routes),
-            budgeted_keys=tuple(filter(None, map(names.resolved, reading.budgeted_keys(budgets)))),
+            models=tuple(model for part in parts for model in part.models),
+            routes=tuple(route for part in parts for route in part.routes),
+            has_routes=any(ROUTES not in {one.kind for one in part.unlisted} for part in parts),
+            unlisted=(*(one for part in parts for one in part.unlisted), *_missing(BUDGETS, budgets)),
+            budgeted_keys=tuple(filter(None, map(names.resolved, reading.budgeted_keys(budgets or ())))),
             made_at=reading.made_at(keys),
         )
 
-    async def _environment(
-        self, env: str, names: reading.KeyNames
-    ) -> tuple[list[Model], list[PassthroughRoute] | None]:
+    async def _environment(self, environment: Environment, names: reading.KeyNames) -> "_Part":
+        env, where = environment.id, f" of `{environment.name}`"
         models, policies, routes = await asyncio.gather(
             self._list(address("environments", env, "models")),
-            self._for_information(address("environments", env, "cache_policies")),
-            self._optional(address("environments", env, "passthrough_routes")),
+            self._optional(address("environments", env, "cache_policies"), f"{POLICIES}{where}"),
+            self._optional(address("environments", env, "passthrough_routes"), f"{ROUTES}{where}"),
         )
         read = [_referring(reading.model(row, env), row, names) for row in models]
-        read += [_referring(reading.cache_policy(row, env), row, names) for row in policies]
-        if routes is None:
-            return read, None
-        return read, [_referring(reading.passthrough_route(row, env), row, names) for row in routes]
+        read += [_referring(reading.cache_policy(row, env), row, names) for row in policies or ()]
+        return _Part(
+            read,
+            [_referring(reading.passthrough_route(row, env), row, names) for row in routes or ()],
+            [*_missing(ROUTES, routes, env), *_missing(POLICIES, policies, env)],
+        )
 
     async def models(self, environments: Iterable[str]) -> tuple[Model, ...]:
         """List the models of *environments*, and nothing else that may refer to a key."""
@@ -194,50 +205,38 @@ class ControlPlane:
             except TimeoutError:
                 raise Uncertain("AISIX does not answer (time-out).") from None
 
-    async def _list(self, path: str, attempts: int | None = None) -> list[Json]:
+    async def _list(self, path: str) -> list[Json]:
         """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""
         useless = self._useless.setdefault(path, set())
         try:
-            return await whole_list(lambda query: self._page(path, query, attempts), useless)
+            return await whole_list(lambda query: self._page(path, query), useless)
         except NotAList:
             raise Uncertain(f"AISIX answered {_named(path)} with something that is no list.") from None
         except ShortList:
             raise Uncertain(f"AISIX does not let me read {_named(path)} to its end.") from None
 
-    async def _page(self, path: str, query: Json, attempts: int | None) -> Answer | None:
+    async def _page(self, path: str, query: Json) -> Answer | None:
         """Read one page; a further one may be refused, but not left unanswered."""
         try:
-            return await self._again("GET", path, query=query, attempts=attempts)
+            return await self._again("GET", path, query=query)
         except ApiError as error:
             if not query or error.status not in NO_SUCH_PAGE:
                 raise
             return None
 
-    async def _for_information(self, path: str) -> list[Json]:
-        """Read a list that only adds to what the card says: where it is not to be had, it says less."""
-        try:
-            return await self._list(path, attempts=1)
-        except ApiError:
-            return []
-
-    async def _optional(self, path: str) -> list[Json] | None:
-        """Read a list that not every tenant has (None); one that is there and refused could hide a reference."""
+    async def _optional(self, path: str, what: str) -> list[Json] | None:
+        """Read a list that not every tenant has (None); one that is there and cannot be read could hide a reference."""
         try:
             return await self._list(path)
         except (NotFound, Unsupported):
             return None
+        except ApiError as error:
+            error.args = (f"AISIX does not show the {what}. {error}",)
+            raise
 
-    async def _again(
-        self,
-        method: str,
-        path: str,
-        body: Json | None = None,
-        query: Json | None = None,
-        attempts: int | None = None,
-    ) -> Answer:
+    async def _again(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Answer:
         """Send what is safe to repeat, up to the set number of times; `Retry-After` is honoured."""
-        tries = attempts or self._attempts
-        async for attempt in stamina.retry_context(on=_wait_for, attempts=tries, timeout=None):
+        async for attempt in stamina.retry_context(on=_wait_for, attempts=self._attempts, timeout=None):
             with attempt:
                 return await self._once(method, path, body, query)
         raise AssertionError("stamina always returns or raises")
@@ -267,6 +266,18 @@ class ControlPlane:
         except (httpx.TransportError, httpx.DecodingError):
             calls("control_plane", method, "broken")
             raise Uncertain("AISIX broke off its answer.") from None
+
+
+class _Part(NamedTuple):
+    """What one environment holds, and what could not be listed of it."""
+
+    models: list[Model]
+    routes: list[PassthroughRoute]
+    unlisted: list[Unlisted]
+
+
+def _missing(kind: str, found: list[Json] | None, environment: str = "") -> list[Unlisted]:
+    return [Unlisted(kind=kind, environment=environment)] if found is None else []
 
 
 Thing = TypeVar("Thing", Model, PassthroughRoute)

@@ -132,6 +132,7 @@ def read_counters(
         "old": max(tally.meters.values(), default=0),
         "total": tally.total,
         "hears_upstream": tally.hears_upstream,
+        "is_deaf": tally.is_deaf,
         "started": tally.started,
     }
 
@@ -148,12 +149,20 @@ class _Tally:
         self.total = 0
         self.hears_upstream = False
         self.started: float | None = None
+        self._seen: set[tuple[str, bool]] = set()
+
+    @property
+    def is_deaf(self) -> bool:
+        """Tell whether requests are counted without a key, or in the one family only that lacks passthrough routes."""
+        blind = {(REQUESTS, True), (PROXY, True)}
+        return bool(self._seen & blind) or (self._seen & {(REQUESTS, False), (PROXY, False)} == {(REQUESTS, False)})
 
     def add(self, sample: Sample) -> None:
         if sample.family == STARTED:
             self.started = sample.value if math.isfinite(sample.value) else None
             return
         count, key = _count(sample.value), _key_of(sample.labels, self._keys)
+        self._seen.add((sample.family, key == BLIND))
         self.total += count if sample.family == REQUESTS else 0
         self.hears_upstream |= sample.family in (ATTEMPTS, SUCCESSES, FAILURES)
         model = self._names.model(sample.labels)

@@ -1,6 +1,6 @@
 """What uses a provider key, and what will be done about it. Pure: an inventory goes in, a plan comes out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -92,6 +92,17 @@ class PassthroughRoute(Frozen):
         return False
 
 
+ROUTES, POLICIES, BUDGETS = "passthrough routes", "cache policies", "budgets"
+
+
+class Unlisted(Frozen):
+    """A list that the control plane does not have, or not under the path that Keyturn knows: it is not empty."""
+
+    kind: str
+    environment: str = ""
+    """The environment's id; empty for what is not kept by environment."""
+
+
 class Inventory(Frozen):
     """All that the control plane shows at one moment."""
 
@@ -101,6 +112,9 @@ class Inventory(Frozen):
     routes: tuple[PassthroughRoute, ...] = ()
     has_routes: bool = False
     """Whether this tenant has passthrough routes at all, in any environment."""
+
+    unlisted: tuple[Unlisted, ...] = ()
+    """What could not be listed."""
 
     budgeted_keys: tuple[str, ...] = ()
     """Provider keys that a budget is set on."""
@@ -158,6 +172,12 @@ class Plan(Frozen):
     routes: tuple[str, ...] = ()
     """Passthrough routes that hold the old key, as people name them."""
 
+    tenant: dict[str, str] = {}
+    """Name by id, of every environment that AISIX has shown to this rotation; empty in records of older versions."""
+
+    unlisted: tuple[Unlisted, ...] = ()
+    """What AISIX could not list in them. All else was listed, and must not go unseen later."""
+
     environments: dict[str, str] = {}
     """Name by id, of every environment that an affected model lives in."""
 
@@ -179,6 +199,14 @@ class Plan(Frozen):
         """Return the ids of the environments that the replacement has to be allowed in."""
         return frozenset({*self.environments, *self.route_environments})
 
+    def environment_name(self, environment_id: str) -> str:
+        """Return what people call that environment."""
+        return {**self.tenant, **self.environments}.get(environment_id, environment_id)
+
+    def unlisted_in(self, environment_id: str) -> tuple[str, ...]:
+        """Return the kinds of things that may be there and cannot be listed."""
+        return tuple(one.kind for one in self.unlisted if one.environment in ("", environment_id))
+
 
 def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str]) -> Plan:
     """Find every model in every environment that uses *old_key*, and all that reaches one of them."""
@@ -199,6 +227,8 @@ def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str
         routes=routes,
         route_environments=tuple(sorted(routed)),
         has_routes=inventory.has_routes,
+        tenant={environment.id: environment.name for environment in inventory.environments},
+        unlisted=inventory.unlisted,
         environments=environments,
         allowed_in=tuple(inventory.environment_name(env) for env in old_key.allowed_environments),
         unverifiable=tuple(env for env in environments if env not in known),
@@ -284,6 +314,7 @@ def warnings(plan: Plan, inventory: Inventory) -> Iterable[str]:
             "point it at the replacement yourself before the old key can be deleted."
         )
     yield from _referring_elsewhere(plan.old_key, inventory)
+    yield from _unlisted(plan)
     if any(plan.old_key.is_meant_by(reference) for reference in inventory.budgeted_keys):
         yield "A budget is set on this key. It does not follow: set one on the replacement."
 
@@ -299,11 +330,33 @@ def _referring_elsewhere(key: ProviderKey, inventory: Inventory) -> Iterable[str
     )
     named = users_of(others, key)
     if named:
-        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
         yield (
-            f"This key also stands in places that Keyturn can't change: {', '.join(named[:MOST_NAMED])}{more}. "
+            f"This key also stands in places that Keyturn can't change: {_first(named)}. "
             "Change them in AISIX: the old key is not deleted while anything names it."
         )
+
+
+def _unlisted(plan: Plan) -> Iterable[str]:
+    """Warn of lists that may hold a reference and cannot be read."""
+    if plan.unlisted:
+        yield (
+            f"AISIX does not list {named_lists(plan.unlisted, plan)}: something there may use this key unseen. "
+            "Delete is offered only if every gateway replica shows by its counters (`status_urls`) that nothing does."
+        )
+
+
+def named_lists(lists: Iterable[Unlisted], plan: Plan) -> str:
+    """Name lists in a sentence: "the passthrough routes of `production`, `staging` and the budgets"."""
+    places: dict[str, list[str]] = {}
+    for one in lists:
+        places.setdefault(one.kind, []).extend([f"`{plan.environment_name(one.environment)}`"] * bool(one.environment))
+    return " and ".join(f"the {kind} of {_first(names)}" if names else f"the {kind}" for kind, names in places.items())
+
+
+def _first(names: Sequence[str]) -> str:
+    """Name the first few, and count the rest."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 def count(plan: Plan, environment: str) -> str:
@@ -344,7 +397,7 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
             *(["The old key no longer exists: someone deleted it."] if gone and not plan.old_key_gone else []),
             *estranged.values(),
         ),
-        plan=plan.but(
+        plan=listed_since(plan, inventory).but(
             models=models,
             environments=environments,
             routes=fresh.routes,
@@ -382,3 +435,25 @@ def unlisted_environments(plan: Plan, inventory: Inventory, gateways: Iterable[s
     shown = {name for environment in inventory.environments for name in (environment.id, environment.name)}
     old = inventory.key(plan.old_key.id) or plan.old_key
     return tuple(sorted({*old.allowed_environments, *gateways} - shown))
+
+
+def vanished_environments(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
+    """Name the environments that AISIX has shown to this rotation and does not show now."""
+    shown = {environment.id for environment in inventory.environments}
+    return tuple(name for id_, name in plan.tenant.items() if id_ not in shown)
+
+
+def vanished_lists(plan: Plan, inventory: Inventory) -> tuple[Unlisted, ...]:
+    """Return the lists that AISIX has shown to this rotation and does not show now."""
+    known = {"", *plan.tenant} if plan.tenant else frozenset[str]()
+    return tuple(one for one in inventory.unlisted if one.environment in known and one not in plan.unlisted)
+
+
+def listed_since(plan: Plan, inventory: Inventory) -> Plan:
+    """Return *plan* knowing also the environments and lists that AISIX shows by now: from then on they must not go."""
+    if not plan.tenant:
+        return plan
+    tenant = {environment.id: environment.name for environment in inventory.environments}
+    fresh = (one for one in inventory.unlisted if one.environment and one.environment not in plan.tenant)
+    still = (one for one in plan.unlisted if one in inventory.unlisted or one.environment not in {"", *tenant})
+    return plan.but(tenant={**plan.tenant, **tenant}, unlisted=(*still, *fresh))

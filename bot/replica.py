@@ -122,6 +122,9 @@ class Replica(Frozen):
     hears_upstream: bool = False
     """It tells what reached the upstream from what a cache answered or a limit turned away."""
 
+    is_deaf: bool = False
+    """Its counters cannot show that a passthrough route uses the old key."""
+
     started: float | None = None
 
     @property

@@ -221,6 +221,9 @@ class Silence(Frozen):
     about: tuple[str, ...] = ()
     """What used the old key, as far as the counters name it."""
 
+    is_deaf: bool = False
+    """Its counters cannot show that a passthrough route uses the old key."""
+
     @property
     def name(self) -> str:
         """Name the replica in a sentence."""

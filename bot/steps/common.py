@@ -14,7 +14,17 @@ from bot.families import exchanges_tokens
 from bot.gateway import Gateways
 from bot.lease import UNHELD, Hold
 from bot.people import NOBODY, People
-from bot.plan import AffectedModel, Inventory, ProviderKey, drift, plural, unlisted_environments
+from bot.plan import (
+    AffectedModel,
+    Inventory,
+    ProviderKey,
+    drift,
+    named_lists,
+    plural,
+    unlisted_environments,
+    vanished_environments,
+    vanished_lists,
+)
 from bot.replica import Served
 from bot.rotation import Finding, Ledger, Rotation, was_failing_before
 from bot.status import StatusPages
@@ -161,15 +171,31 @@ def models_on(inventory: Inventory, keys: Iterable[ProviderKey]) -> set[str]:
 
 
 def refuse_unlisted(rotation: Rotation, inventory: Inventory, world: World) -> None:
-    """Stop where a part of the tenant cannot be seen: what is there may use the old key."""
-    hidden = unlisted_environments(rotation.plan, inventory, world.gateways.environments)
+    """Stop where a part of the tenant cannot be seen, or not any more: what is there may use the old key."""
+    plan = rotation.plan
+    hidden = unlisted_environments(plan, inventory, world.gateways.environments)
     if hidden:
         sentence = (
             f"The old key or AISIX_GATEWAYS names {listing(f'`{name}`' for name in hidden)}, "
             "and AISIX lists no such environment: a model there may use the old key."
         )
         raise Blocked(StopKind.UNVERIFIED, "an environment cannot be seen", sentence, after=rotation)
-    if rotation.plan.has_routes and not inventory.has_routes:
+    gone = vanished_environments(plan, inventory)
+    if gone:
+        sentence = (
+            f"Not deleted: AISIX listed {listing(f'`{name}`' for name in gone)} to this rotation and does not now. "
+            "A model there may use the old key. Show it to the admin token again, then try again; "
+            "if it was removed for good, roll back and start again."
+        )
+        raise Blocked(StopKind.UNVERIFIED, "an environment cannot be seen", sentence, after=rotation)
+    lost = vanished_lists(plan, inventory)
+    if lost:
+        sentence = (
+            f"Not deleted: AISIX showed {named_lists(lost, plan)} to this rotation and does not now. "
+            "Something there may use the old key. Try again once AISIX shows them."
+        )
+        raise Blocked(StopKind.UNVERIFIED, "a list cannot be read", sentence, after=rotation)
+    if plan.has_routes and not inventory.has_routes:
         raise Uncertain("AISIX does not show the passthrough routes that it had.")
 
 

@@ -27,6 +27,12 @@ async def look(rotation: Rotation, environments: Iterable[str], world: World) ->
     return {environment: _beside(rotation, environment, now) for environment, now in zip(wanted, seen, strict=True)}
 
 
+def listened(rotation: Rotation) -> tuple[str, ...]:
+    """Return the environments where the old key is listened to: those of its models, and where lists cannot be read."""
+    plan = rotation.plan
+    return tuple(dict.fromkeys((*plan.environments, *(e for e in plan.tenant if plan.unlisted_in(e)))))
+
+
 def _beside(rotation: Rotation, environment: str, seen: Iterable[Replica]) -> tuple[Sight, ...]:
     before = rotation.looks.get(environment, {})
     return tuple(Sight(before=before.get(replica.url), now=replica) for replica in seen)
@@ -149,6 +155,7 @@ def _heard(before: Silence | None, environment: str, replica: Replica, rotation:
         heard_at=heard_at,
         count=replica.old,
         about=users_heard(replica, rotation.plan.models),
+        is_deaf=replica.is_deaf,
     )
 
 
@@ -181,4 +188,4 @@ def turns(replicas: int, probes: int, attempt: int = 0) -> int:
 
 async def listening_anew(rotation: Rotation, world: World) -> Rotation:
     """Let every counter count from now on: a request under way at the change is counted when it ends."""
-    return rebased(rotation, await look(rotation, rotation.plan.environments, world))
+    return rebased(rotation, await look(rotation, listened(rotation), world))

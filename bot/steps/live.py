@@ -21,7 +21,7 @@ from bot.steps.common import (
     refuse_rejected,
     waited,
 )
-from bot.steps.counting import look, rebased
+from bot.steps.counting import listened, look, rebased
 from bot.steps.projection import is_bypassed, reason, refuse_projection, refuse_unproved
 from bot.steps.verdicts import weighed
 
@@ -40,7 +40,7 @@ async def baseline(rotation: Rotation, world: World) -> Outcome:
 
 async def _with_traffic(rotation: Rotation, world: World) -> Rotation:
     """Learn how much each model is asked, where counters tell: the least asked is moved first."""
-    seen = await look(rotation, rotation.plan.environments, world)
+    seen = await look(rotation, listened(rotation), world)
     traffic: dict[str, Finding] = {}
     for model in rotation.plan.models:
         counted = [sight.now for sight in seen.get(model.environment, ()) if sight.now.counts is not None]

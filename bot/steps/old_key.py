@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.errors import ApiError, Blocked, StopKind, Unanswerable, Uncertain
 from bot.lease import Moment
-from bot.plan import Dependent, Inventory, dependents, drift, users_of
+from bot.plan import Dependent, Inventory, dependents, drift, listed_since, users_of
 from bot.rotation import Finding, Rotation, Void
 from bot.steps.common import (
     MOST_NAMED,
@@ -29,6 +29,7 @@ from bot.steps.live import refuse_unverifiable
 from bot.steps.projection import reason
 from bot.steps.soak import doubtful, heard
 from bot.steps.throwaways import without_throwaways
+from bot.steps.unseen import refuse_unheard
 from bot.steps.verdicts import look_again
 
 LOOK_LASTS = timedelta(minutes=10)
@@ -57,6 +58,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     if rotation.delete_asked_at and inventory.key(rotation.plan.old_key.id) is None:
         return Done(rotation)  # an answer that was lost has come true
     _refuse_reference(rotation, inventory, world)
+    rotation = rotation.but(plan=listed_since(rotation.plan, inventory))
     if not rotation.look:  # it has only begun: Slack is asked once a look, not once a slice of it
         rotation = _decided(await _reviewed(rotation, world))
         if rotation.lacks_approval:
@@ -71,7 +73,10 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     refuse_rejected(rotation, doubtful(rotation, world))
     now = rotation.but(plan=rotation.plan.but(dependents=_dependents(rotation, inventory)))
     changes = list(_changes(rotation, now, world))
-    return _void(now, changes, world) if changes else Done(now)
+    if changes:
+        return _void(now, changes, world)
+    refuse_unheard(now, world)
+    return Done(now)
 
 
 async def _reviewed(rotation: Rotation, world: World) -> Rotation | None:
@@ -197,6 +202,7 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
         return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
     assert old.id != rotation.replacement_id
     _refuse_reference(rotation, inventory, world)
+    refuse_unheard(rotation.but(plan=listed_since(rotation.plan, inventory)), world)
     looked_at = min(_asked_at(rotation), default=None)
     if looked_at and abs(world.now() - looked_at) > LOOK_LASTS:
         return _void(

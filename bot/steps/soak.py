@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from bot.errors import Blocked, StopKind
-from bot.plan import AffectedModel
+from bot.plan import AffectedModel, listed_since
 from bot.rotation import Finding, Rotation, was_failing_before
 from bot.steps.common import POLL, Again, Done, Outcome, Wait, World, listing, refuse_rejected
 from bot.steps.counting import listening_anew
 from bot.steps.live import is_enough
 from bot.steps.projection import reason, refuse_projection
+from bot.steps.unseen import ears_of, refuse_unheard, unheard
 from bot.steps.verdicts import held_against_replicas, look_again
 
 
@@ -26,8 +27,8 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
     unwell = doubtful(rotation, world)
     if unwell:
         return _verified_anew(rotation, unwell, world)
-    if any(heard(rotation)):
-        return await _listened_anew(rotation, world)
+    if any(heard(rotation)) or unheard(rotation, ears_of(world)):
+        return await _listened_on(rotation, world)
     if world.now() >= end:
         return Done(rotation.but(look_at=None))
     again = min(end, world.now() + world.limits.look_interval)
@@ -51,6 +52,11 @@ def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World
     return Again(rotation.learn(forgotten), "project", f"did not stay well: {why}")
 
 
+async def _listened_on(rotation: Rotation, world: World) -> Outcome:
+    """Listen once more where the old key was heard, or where it may be used unheard."""
+    return await (_listened_anew if any(heard(rotation)) else _listened_elsewhere)(rotation, world)
+
+
 async def _listened_anew(rotation: Rotation, world: World) -> Outcome:
     """Let the soak begin anew: a request under way at the change is counted when it ends. Stop if there are more."""
     sentences = list(heard(rotation))
@@ -59,6 +65,22 @@ async def _listened_anew(rotation: Rotation, world: World) -> Outcome:
     anew = await listening_anew(rotation, world)
     again = world.now() + POLL
     return Wait(anew.but(well_since=again, look_at=again, look=""), sentences[0], POLL)
+
+
+async def _listened_elsewhere(rotation: Rotation, world: World) -> Outcome:
+    """Look at the lists once more, and let counters that were not there before count from now on; else stop."""
+    rotation = rotation.but(plan=listed_since(rotation.plan, await world.control_plane.inventory()))
+    anew = await listening_anew(rotation, world)
+    late = world.now() - (rotation.verified_at or world.now()) > world.limits.soak + world.limits.verify
+    if late or not _audible(anew) - _audible(rotation):
+        refuse_unheard(rotation, world)
+    again = world.now() + POLL
+    return Wait(anew.but(well_since=again, look_at=again, look=""), "listening to the old key", POLL)
+
+
+def _audible(rotation: Rotation) -> set[tuple[str, str]]:
+    """Return the replicas that showed counters when they began to count."""
+    return {(e, url) for e, looks in rotation.looks.items() for url, seen in looks.items() if seen.counts is not None}
 
 
 def doubtful(rotation: Rotation, world: World) -> list[AffectedModel]:
@@ -74,7 +96,7 @@ def heard(rotation: Rotation) -> Iterator[str]:
     """Yield a sentence for each replica that has counted requests on the old key since nothing should use it."""
     for silence in rotation.silences:
         if silence.count:
-            where = rotation.plan.environments.get(silence.environment, silence.environment)
+            where = rotation.plan.environment_name(silence.environment)
             many = "1 request" if silence.count == 1 else f"{silence.count:,} requests"
             by = f" ({', '.join(silence.about)})" if silence.about else ""
             yield f"`{silence.name}` in {where} has counted {many} on the old key since the change{by}"

@@ -10,7 +10,7 @@ from bot.families import exchanges_tokens
 from bot.plan import AffectedModel, plural
 from bot.rotation import Finding, Rotation, Throwaway
 from bot.steps.common import World, askable, noted, probe_each, refuse_unlisted_replica
-from bot.steps.counting import Sights, look, noticed, rebased, turns
+from bot.steps.counting import Sights, listened, look, noticed, rebased, turns
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ async def look_again(rotation: Rotation, world: World) -> tuple[Rotation, int]:
 
 async def held_against_replicas(rotation: Rotation, world: World) -> Rotation:
     """Hold every verdict against what the replicas show now. It does not get better by that."""
-    seen = await look(rotation, rotation.plan.environments, world)
+    seen = await look(rotation, listened(rotation), world)
     rotation = _marked(noticed(rotation, seen), seen)
     view = View(rotation, seen, rotation.moving, world)
     asked = [model for model in askable(rotation, world) if rotation.finding(model).latest]

@@ -10,7 +10,7 @@ from bot.evidence import Evidence, Sight
 from bot.plan import AffectedModel, users_of
 from bot.rotation import Rotation, Trouble, was_failing_before
 from bot.steps.common import Done, Outcome, Wait, World, noted, probe_each
-from bot.steps.counting import Sights, look, rebased, users_heard
+from bot.steps.counting import Sights, listened, look, rebased, users_heard
 from bot.steps.throwaways import likenesses, without_throwaways
 
 FIRST = timedelta(seconds=5)
@@ -41,7 +41,7 @@ async def watch(rotation: Rotation, world: World) -> Outcome:
 async def _looked(rotation: Rotation, world: World) -> Rotation:
     """Look once at everything, and note what has gone wrong since, or is well again."""
     asked, answers = await _answers(rotation, world)
-    seen = await look(asked, rotation.plan.environments, world)
+    seen = await look(asked, listened(rotation), world)
     orphans = await _orphans(rotation, world)
     found = {**_answered(asked, answers), **_counted(asked, seen), **(orphans or {})}
     return _told(rebased(asked, seen), found, world.now(), unseen=REFERS if orphans is None else "")

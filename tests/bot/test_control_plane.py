@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from bot.control_plane import ControlPlane
 from bot.errors import ApiError, NotFound, Uncertain, Unsupported
-from bot.plan import ProviderKey, make_plan
+from bot.plan import BUDGETS, POLICIES, ROUTES, ProviderKey, make_plan
 from sandbox.aisix import Switches
 from tests.bot.values import SECRET
 
@@ -101,30 +101,32 @@ async def test_models_that_name_their_key_by_its_name_are_found(tenant):
 @pytest.mark.parametrize(
     ("switches", "missing"),
     [
-        (Switches(has_passthrough_routes=False), "routes"),
-        (Switches(has_cache_policies=False), "policies"),
-        (Switches(has_budgets=False), "budgets"),
+        (Switches(has_passthrough_routes=False), ROUTES),
+        (Switches(has_cache_policies=False), POLICIES),
+        (Switches(has_budgets=False), BUDGETS),
     ],
 )
-async def test_a_list_that_a_tenant_does_not_have_is_empty(tenant, missing):
+async def test_a_list_that_a_tenant_does_not_have_is_told_from_an_empty_one(tenant, missing):
     populate(tenant)
-    plan = await plan_seen(tenant)
+    seen = await (await tenant.control_plane()).inventory()
+    plan = make_plan(seen, old_key(seen), [e.id for e in seen.environments])
 
-    assert (plan.routes == ()) == (missing == "routes")
-    assert ("near" in [d.alias for d in plan.dependents]) == (missing != "policies")
-    assert any("budget" in w for w in plan.warnings) == (missing != "budgets")
+    assert {one.kind for one in plan.unlisted} == {missing}
+    assert {one.environment for one in plan.unlisted} == ({""} if missing == BUDGETS else {*plan.tenant})
+    assert (plan.routes == ()) == (missing == ROUTES)
+    assert ("near" in [d.alias for d in plan.dependents]) == (missing != POLICIES)
+    assert any("A budget is set" in w for w in plan.warnings) == (missing != BUDGETS)
     assert len(plan.models) == 3
 
 
-@pytest.mark.parametrize("part", ["/budgets", "/cache_policies"])
-async def test_what_only_adds_to_the_card_may_fail(tenant, part):
-    populate(tenant)
-    tenant.aisix.faults.fail("GET", part, times=None)
-
-    assert len((await plan_seen(tenant)).models) == 3
+async def test_an_empty_list_is_one_that_was_read(tenant):
+    assert (await (await tenant.control_plane()).inventory()).unlisted == ()
 
 
-@pytest.mark.parametrize("part", ["/environments", "/provider_keys", "/models", "/passthrough_routes"])
+LISTS = ["/environments", "/provider_keys", "/models", "/passthrough_routes", "/cache_policies", "/budgets"]
+
+
+@pytest.mark.parametrize("part", LISTS)
 @pytest.mark.parametrize("status", [403, 500])
 async def test_what_could_hide_a_reference_may_not_fail(tenant, part, status):
     populate(tenant)

@@ -46,7 +46,13 @@ class Fit:
 
 
 FITS = (
-    Fit("control plane", "", TROUBLE, "a service does not answer", r"{said} I have tried for \d+ s\."),
+    Fit(
+        "control plane",
+        "",
+        TROUBLE,
+        "a service does not answer",
+        r"(AISIX does not show the .+\. )?{said} I have tried for \d+ s\.",
+    ),
     Fit(
         "gateway",
         "rehearse",

@@ -1,0 +1,288 @@
+"""A list that cannot be read is not empty: what was shown must be there at the delete, the rest is listened to."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.counters import PROXY
+from bot.errors import StopKind
+from bot.plan import BUDGETS, POLICIES, ROUTES, Plan, Unlisted
+from bot.rotation import Rotation, Silence, State
+from bot.steps.unseen import Ears, unheard
+from sandbox.aisix import Switches
+from sandbox.aisix.store import Environment
+from tests.bot.values import NOW, affected, key, running
+from tests.support.in_memory import Machine, Tenancy, tenancy_of
+
+LISTS = {"passthrough_routes": ROUTES, "cache_policies": POLICIES}
+
+
+@pytest.fixture
+async def tenancy() -> AsyncIterator[Tenancy]:
+    async with tenancy_of() as made:
+        yield made
+
+
+def has_ended(record: Rotation) -> bool:
+    return record.state in (State.COMPLETED, State.BLOCKED, State.AWAITING_APPROVAL)
+
+
+async def ended(tenancy: Tenancy, record: Rotation, machine: Machine) -> Rotation:
+    return await machine.until(tenancy.approved(record), has_ended)
+
+
+# --- what was shown must be shown at the delete ---
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+@pytest.mark.parametrize("part", LISTS)
+async def test_a_list_that_one_environment_does_not_show_any_more_stops_the_delete_by_name(tenancy, part, status):
+    machine = await tenancy.machine()
+    record = await tenancy.asked(machine)
+    staging = tenancy.aisix.environment("staging").id
+    tenancy.aisix.faults.fail("GET", f"/environments/{staging}/{part}", status, times=None)
+    stopped = await ended(tenancy, record, machine)
+
+    assert stopped.stop.kind is StopKind.UNVERIFIED
+    assert f"AISIX showed the {LISTS[part]} of `staging` to this rotation" in stopped.stop.sentence
+    assert tenancy.deletes() == 0
+
+    tenancy.aisix.faults.clear()
+    assert (await machine.until(stopped.to(State.RUNNING), has_ended)).state is not State.BLOCKED
+
+
+@pytest.mark.parametrize("status", [403, 500])
+@pytest.mark.parametrize("part", [*LISTS, "budgets"])
+async def test_a_list_that_fails_at_the_last_look_stops_the_delete_by_name(tenancy, part, status):
+    machine = await tenancy.machine()
+    record = await tenancy.asked(machine)
+    tenancy.aisix.faults.fail("GET", f"/{part}", status, times=None)
+    stopped = await ended(tenancy, record, machine)
+
+    assert stopped.state is State.BLOCKED
+    assert f"AISIX does not show the {part.replace('_', ' ')}" in stopped.stop.sentence
+    assert tenancy.deletes() == 0
+
+
+async def test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name(tenancy):
+    machine = await tenancy.machine()
+    lab = Environment("lab")
+    tenancy.aisix.store.environments[lab.id] = lab
+    record = await tenancy.asked(machine)
+    lab.is_visible = False
+    stopped = await ended(tenancy, record, machine)
+
+    assert stopped.stop.headline == "an environment cannot be seen"
+    assert "AISIX listed `lab` to this rotation" in stopped.stop.sentence
+    assert tenancy.deletes() == 0
+
+
+async def test_an_environment_that_came_and_went_while_the_rotation_ran_stops_the_delete_too(tenancy):
+    machine = await tenancy.machine()
+    record = await tenancy.begun(machine)
+    lab = Environment("lab")
+    tenancy.aisix.store.environments[lab.id] = lab
+    record = await machine.until(record, lambda r: r.state is State.AWAITING_APPROVAL)
+    lab.is_visible = False
+
+    assert "`lab`" in (await ended(tenancy, record, machine)).stop.sentence
+
+
+async def test_a_list_that_is_lost_between_the_last_look_and_the_delete_stops_it(tenancy):
+    machine = await tenancy.machine()
+    record = await tenancy.asked(machine)
+    looked = await machine.until(tenancy.approved(record), lambda r: "recheck" in r.done)
+    tenancy.aisix.faults.fail("GET", "/cache_policies", 404, times=None)
+    stopped = await machine.until(looked, has_ended)
+
+    assert "AISIX showed the cache policies of `production`, `staging`" in stopped.stop.sentence
+    assert tenancy.deletes() == 0
+
+
+async def test_a_record_of_a_version_that_did_not_note_the_lists_goes_on(tenancy):
+    machine = await tenancy.machine()
+    record = await tenancy.asked(machine)
+    old = record.but(plan=record.plan.but(tenant={}, unlisted=()))
+    tenancy.aisix.faults.fail("GET", "/cache_policies", 404, times=None)
+
+    assert (await ended(tenancy, old, machine)).state is State.COMPLETED
+
+
+# --- what cannot be listed at all is listened to ---
+
+
+def without(kind: str, **others: Any) -> Switches:
+    had = {"has_passthrough_routes": ROUTES, "has_cache_policies": POLICIES, "has_budgets": BUDGETS}
+    lists = {name: value != kind for name, value in had.items()}
+    return Switches(**{"cooldown": 0.0, "metric_labels": "full"} | lists | others)
+
+
+KINDS = (ROUTES, POLICIES, BUDGETS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_impact_says_what_cannot_be_listed(kind):
+    async with tenancy_of(without(kind)) as tenancy:
+        record = await tenancy.begun(await tenancy.machine())
+    where = ":" if kind == BUDGETS else " of `production`, `staging`"
+
+    assert any(f"AISIX does not list the {kind}{where}" in warning for warning in record.plan.warnings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_where_every_replica_is_heard_and_silent_the_delete_is_offered_and_done(kind):
+    async with tenancy_of(without(kind)) as tenancy:
+        machine = await tenancy.machine()
+
+        assert (await ended(tenancy, await tenancy.asked(machine), machine)).state is State.COMPLETED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("deaf", [{"status_urls": False}, {"metrics": False}])
+async def test_where_a_replica_is_not_heard_no_approver_is_asked(kind, deaf):
+    async with tenancy_of(without(kind, status_urls=deaf.get("status_urls", True))) as tenancy:
+        if "metrics" in deaf:
+            tenancy.aisix.replicas("staging")[0].metrics_available = False
+        machine = await tenancy.machine()
+        stopped = await machine.until(await tenancy.begun(machine), has_ended)
+
+    assert (stopped.stop.kind, stopped.stop.headline) == (
+        StopKind.UNVERIFIED,
+        "something unseen may use the old key",
+    )
+    assert f"AISIX does not list the {kind} of" in stopped.stop.sentence
+    assert "`status_urls`" in stopped.stop.sentence
+
+
+async def test_a_replica_that_is_heard_again_is_listened_to_from_then_on():
+    async with tenancy_of(without(ROUTES)) as tenancy:
+        machine = await tenancy.machine()
+        replica = tenancy.aisix.replicas("staging")[0]
+        replica.metrics_available = False
+        stopped = await machine.until(await tenancy.begun(machine), has_ended)
+        replica.metrics_available = True
+        again = await machine.until(stopped.to(State.RUNNING), has_ended)
+
+        assert again.state is State.AWAITING_APPROVAL
+        assert (await ended(tenancy, again, machine)).state is State.COMPLETED
+
+
+async def test_an_environment_of_other_models_is_listened_to_as_well():
+    async with tenancy_of(without(ROUTES)) as tenancy:
+        tenancy.aisix.edit(tenancy.staged, key=tenancy.aisix.add_key("another", secret="sk-other"), settled=True)
+        machine = await tenancy.machine()
+        record = await tenancy.asked(machine)
+
+        assert set(record.plan.environments.values()) == {"production"}
+        assert "staging.0" in {silence.name for silence in record.silences}
+
+
+async def test_a_replica_that_falls_silent_after_the_approval_is_not_taken_for_a_silent_key():
+    async with tenancy_of(without(ROUTES)) as tenancy:
+        machine = await tenancy.machine()
+        record = await tenancy.asked(machine)
+        tenancy.aisix.replicas("staging")[0].metrics_available = False
+        after = await ended(tenancy, record, machine)
+
+        assert after.state is State.BLOCKED
+        assert tenancy.deletes() == 0
+
+
+async def test_lists_that_can_be_read_by_now_need_nobody_to_listen():
+    async with tenancy_of(without(ROUTES, status_urls=False)) as tenancy:
+        machine = await tenancy.machine()
+        stopped = await machine.until(await tenancy.begun(machine), has_ended)
+        tenancy.aisix.switches.has_passthrough_routes = True
+        again = await machine.until(stopped.to(State.RUNNING), has_ended)
+
+        assert again.state is State.AWAITING_APPROVAL
+        assert again.plan.unlisted == ()
+
+
+@pytest.mark.parametrize("deaf", [{"hidden_families": frozenset({PROXY})}, {"metric_labels": "no_key"}])
+async def test_counters_that_cannot_show_a_passthrough_route_do_not_stand_in_for_the_list(deaf):
+    async with tenancy_of(without(ROUTES, **deaf)) as tenancy:
+        machine = await tenancy.machine()
+        stopped = await machine.until(await tenancy.begun(machine), has_ended)
+
+    assert stopped.state is State.BLOCKED
+    assert stopped.stop.headline in ("something unseen may use the old key", "the new secret is not proved")
+
+
+async def test_a_route_that_cannot_be_listed_and_is_in_use_is_heard():
+    async with tenancy_of(without(ROUTES)) as tenancy:
+        tenancy.aisix.add_passthrough("staging", "files", key=tenancy.old)
+        machine = await tenancy.machine()
+        record = await tenancy.begun(machine)
+        while not has_ended(record):
+            await passed_through(tenancy, "staging", "files")
+            record = await machine.notch(record)
+
+    assert record.state is State.BLOCKED
+    assert "`staging.0` in staging has counted" in record.stop.sentence
+    assert tenancy.old_is_there
+
+
+async def passed_through(tenancy: Tenancy, environment: str, route: str) -> None:
+    """A caller uses a passthrough route."""
+    caller = tenancy.aisix.caller(environment, "app").token
+    url = f"http://{environment}/passthrough/{route}/chat/completions"
+    request = httpx.Request("POST", url, headers={"Authorization": f"Bearer {caller}"}, json={"model": "gpt-4o"})
+    assert (await tenancy.carry(request)).status_code == 200
+
+
+# --- the rule ---
+
+
+HERE, THERE = "http://one:9090", "http://two:9090"
+
+
+def silent(environment: str, *urls: str, **fields: Any) -> tuple[Silence, ...]:
+    return tuple(Silence(url=url, environment=environment, looked_at=NOW, **fields) for url in urls)
+
+
+def listening(*silences: Silence, unlisted: tuple[Unlisted, ...], allowed: tuple[str, ...] = ()) -> Rotation:
+    plan = Plan(
+        old_key=key(allowed_environments=allowed),
+        models=(affected(),),
+        environments={"prod": "production"},
+        tenant={"prod": "production", "stag": "staging"},
+        unlisted=unlisted,
+    )
+    return running(plan=plan, silences=silences)
+
+
+IN_STAGING = (Unlisted(kind=ROUTES, environment="stag"),)
+ANYWHERE = (Unlisted(kind=BUDGETS),)
+
+
+@pytest.mark.parametrize(
+    ("silences", "unlisted", "ears", "deaf"),
+    [
+        ((), (), {}, set()),
+        ((), IN_STAGING, {}, {"stag"}),
+        ((), IN_STAGING, {"stag": Ears()}, {"stag"}),
+        ((), IN_STAGING, {"stag": Ears((HERE,))}, {"stag"}),
+        (silent("stag", HERE), IN_STAGING, {"stag": Ears((HERE,))}, set()),
+        (silent("prod", HERE), IN_STAGING, {"stag": Ears((HERE,))}, {"stag"}),
+        (silent("stag", HERE), IN_STAGING, {"stag": Ears((HERE, THERE), 2)}, {"stag"}),
+        (silent("stag", HERE), IN_STAGING, {"stag": Ears((HERE,), 2)}, {"stag"}),
+        (silent("stag", HERE, THERE), IN_STAGING, {"stag": Ears((HERE, THERE), 2)}, set()),
+        (silent("stag", HERE, count=1), IN_STAGING, {"stag": Ears((HERE,))}, {"stag"}),
+        (silent("stag", HERE, is_deaf=True), IN_STAGING, {"stag": Ears((HERE,))}, {"stag"}),
+        (silent("stag", HERE), ANYWHERE, {"stag": Ears((HERE,))}, {"prod"}),
+        (silent("stag", HERE) + silent("prod", HERE), ANYWHERE, {"stag": Ears((HERE,)), "prod": Ears((HERE,))}, set()),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there(silences, unlisted, ears, deaf):
+    assert {one.environment for one in unheard(listening(*silences, unlisted=unlisted), ears)} == deaf
+
+
+@pytest.mark.parametrize(("allowed", "deaf"), [((), {"stag"}), (("prod",), set()), (("stag",), {"stag"})])
+def test_an_environment_without_a_gateway_matters_where_the_key_is_allowed(allowed, deaf):
+    rotation = listening(unlisted=IN_STAGING, allowed=allowed)
+
+    assert {one.environment for one in unheard(rotation, {})} == deaf
+    assert {one.environment for one in unheard(rotation, {"stag": Ears()})} == {"stag"}
