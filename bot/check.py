@@ -19,6 +19,7 @@ from bot.namespace import BEFORE, Namespace
 from bot.people import Directory, People
 from bot.plan import plural
 from bot.policy import check_member
+from bot.replica import host_of
 from bot.settings import Settings, WrongSettings
 from bot.steps.common import World
 from bot.trust import UNTRUSTED, is_untrusted
@@ -143,6 +144,8 @@ def _gateways(settings: Settings, world: World) -> Iterator[Try]:
         yield Try(f"gateway of {environment}", "AISIX_GATEWAYS", partial(_gateway, environment, world))
         for url in gateway.status_urls:
             yield Try(f"status of {environment}", "AISIX_GATEWAYS", partial(_status, url))
+        if gateway.status_urls:
+            yield Try(f"replicas of {environment}", "AISIX_GATEWAYS", partial(_replicas, environment, world))
 
 
 async def _gateway(environment: str, world: World) -> Finding:
@@ -180,6 +183,15 @@ async def _status(url: str) -> Finding:
     if metrics.status_code != httpx.codes.OK:
         return f"it answers, but GET /metrics answers {metrics.status_code}: without counters nothing can be proved."
     return "the status address answers, with counters."
+
+
+async def _replicas(environment: str, world: World) -> Finding:
+    """Look at every status address many times in a row: each has to show one replica, and another than the others."""
+    wrong = await world.status.contradictions(environment)
+    if wrong:
+        raise Wrong(f"in environment {environment} {'; '.join(f'{host_of(url)} {why}' for url, why in wrong.items())}.")
+    addresses = plural(len(world.status.addresses(environment)), "status address")
+    return f"looks in a row at {addresses} contradict neither themselves nor each other."
 
 
 async def _page(http: httpx.AsyncClient, url: str, path: str) -> httpx.Response:

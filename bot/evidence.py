@@ -129,7 +129,8 @@ class Observation(Frozen):
     """Other models of the environment are still meant to be on the old key: requests through a router count for it."""
 
     hides_tokens: bool = False
-    """Secrets are exchanged for tokens, and the gateway does not say whether it is one that keeps them too long."""
+    """Secrets are exchanged for tokens, and one of the old secret may still be good: the version that a gateway tells
+    is a hint, and no more."""
 
     @property
     def told(self) -> bool:
@@ -292,7 +293,7 @@ def _lacks(seen: Observation) -> Iterator[str]:
 def _lacks_of_requests(seen: Observation) -> Iterator[str]:
     """Yield what the test requests leave open, all replicas together."""
     if seen.hides_tokens:
-        yield "the gateway does not tell its version, and may use a token of the old secret"
+        yield "for an hour after the change a gateway may use a token of the old secret"
     if seen.lost:
         yield "a test request had no answer, so what the counters show cannot be compared"
     if seen.told and _ours(seen) > seen.answered:

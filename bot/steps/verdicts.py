@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bot.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
 from bot.families import exchanges_tokens
@@ -153,7 +153,7 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         too_few=_too_few(model.environment, barrier, view.world),
         old_token_until=_old_token_until(rotation, finding, view.world),
         others_remain=model.environment in view.moving,
-        hides_tokens=exchanges_tokens(rotation.plan.old_key) and not finding.latest.gateway,
+        hides_tokens=_last_token(rotation, finding) > view.world.now(),
     )
 
 
@@ -179,15 +179,22 @@ TOKEN_LIFE = timedelta(minutes=60)
 """How long a token for the old secret can be used on, by gateways before `TOKENS_FOLLOW` (facts/aisix.md, G6)."""
 
 TOKENS_FOLLOW = (0, 5, 0)
+"""The first version that is meant to follow the secret. A hint only: unstamped builds all tell the same."""
+
+
+def _last_token(rotation: Rotation, finding: Finding) -> datetime:
+    """Say until when a token of the old secret may be good; a moment long ago where secrets are sent as they are."""
+    if not exchanges_tokens(rotation.plan.old_key) or not finding.moved_at:
+        return datetime.min.replace(tzinfo=UTC)
+    return finding.moved_at + TOKEN_LIFE
 
 
 def _old_token_until(rotation: Rotation, finding: Finding, world: World) -> datetime | None:
-    """Say until when an old gateway may go on with a token of the old secret, where tokens are what it sends."""
-    if not exchanges_tokens(rotation.plan.old_key) or not finding.moved_at or not finding.latest:
-        return None
-    version = tuple(int(part) for part in finding.latest.gateway.removeprefix("AISIX/").split(".") if part)
-    until = finding.moved_at + TOKEN_LIFE
-    return until if version and version < TOKENS_FOLLOW and world.now() < until else None
+    """Say until when a gateway that calls itself an old one may go on with a token of the old secret."""
+    version = finding.latest.gateway.removeprefix("AISIX/") if finding.latest else ""
+    old = bool(version) and tuple(map(int, version.split("."))) < TOKENS_FOLLOW
+    until = _last_token(rotation, finding)
+    return until if old and world.now() < until else None
 
 
 async def look_again(rotation: Rotation, world: World) -> tuple[Rotation, int]:

@@ -367,7 +367,7 @@ EVERYTHING = {
     "a gateway that hides its version, and tokens": (
         observed(hides_tokens=True),
         LIKELY,
-        "does not tell its version, and may use a token of the old secret",
+        "for an hour after the change a gateway may use a token of the old secret",
     ),
     # what a replica shows against the model
     "old key still counted (G1)": (observed(sight(**old(3))), INVALID, "served it 3 times with the old key"),

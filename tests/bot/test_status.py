@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import itertools
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -432,6 +433,123 @@ async def test_an_address_of_another_environment_is_found_out(tenant):
 
     assert "another environment" in seen.trouble
     assert seen.counts is None
+
+
+# --- addresses of a balancer, of one replica twice, of a cache ---
+
+
+def in_turn(*pages):
+    """A page that is another one each time."""
+    turns = itertools.cycle(pages)
+
+    async def page(_):
+        return next(turns)()
+
+    return page
+
+
+def config(apply_seq):
+    applied = {"apply_seq": apply_seq, "applied_revision": 19}
+    body = {"state": "synced", "source": {"connected": True}, "applied": applied, "rejected": []}
+    return lambda: web.json_response(body)
+
+
+def metrics(requests, spent="0.5"):
+    label = '{model="chat-large",provider_key_id="pk_new",status="200"}'
+    body = f"aisix_llm_requests_total{label} {requests}\naisix_x_seconds_sum{label} {spent}\n"
+    return lambda: web.Response(text=body)
+
+
+@contextlib.asynccontextmanager
+async def shown(config_page, metrics_page):
+    pages = {"/status/config": config_page, "/status/models": json_of([]), "/metrics": metrics_page}
+    async with served(pages) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("configs", "counters"),
+    [
+        ((config(3), config(9)), (metrics(40),)),
+        ((config(3),), (metrics(40), metrics(120))),
+        ((config(3), config(9), config(5)), (metrics(40), metrics(120), metrics(7))),
+    ],
+    ids=["by its configuration", "by its counters", "of three"],
+)
+async def test_a_balancers_address_is_named_and_shows_no_counters(tenant, configs, counters):
+    async with shown(in_turn(*configs), in_turn(*counters)) as url:
+        seen = await one(tenant, status_urls=(url,))
+
+    assert seen.trouble.startswith("shows another replica at each look")
+    assert seen.counts is None
+
+
+async def test_what_was_told_of_a_balancer_is_remembered_when_it_shows_the_same_replica_twice(tenant):
+    async with (
+        shown(in_turn(config(3), config(9)), in_turn(metrics(40))) as url,
+        pages(tenant, status_urls=(url,)) as made,
+    ):
+        seen = [(await made.look(tenant.environment, asked(tenant)))[0].trouble for _ in range(3)]
+
+    assert all("balancer" in trouble for trouble in seen)
+
+
+async def test_a_replica_that_is_busy_is_no_balancer(tenant, replacement):
+    async with pages(tenant) as made:
+        for _ in range(4):
+            await probe(tenant, 2)
+            (seen,) = await made.look(tenant.environment, asked(tenant, replacement))
+
+    assert seen.trouble == ""
+
+
+async def test_a_replica_under_two_addresses_counts_once(tenant):
+    page = in_turn(metrics(40, spent="0.02604057"))
+    async with shown(in_turn(config(3)), page) as first, shown(in_turn(config(3)), page) as second:
+        here, there = await look(tenant, status_urls=(first, second))
+
+    assert here.trouble == ""
+    assert there.trouble.startswith(f"shows the same replica as {here.name}")
+    assert there.counts is None
+
+
+@pytest.mark.parametrize("header", [{"Age": "40"}, {"X-Cache": "HIT"}])
+@pytest.mark.parametrize("path", ["/status/config", "/metrics"])
+async def test_a_page_from_a_cache_is_doubted(tenant, path, header):
+    fresh, stale = all_three(json_of({"state": "synced"})), {path: body_of(b"aisix_x 1\n", headers=header)}
+    async with served(fresh | stale) as url:
+        seen = await one(tenant, status_urls=(url,))
+
+    assert seen.trouble == "shows a page from a cache on the way, and not itself"
+    assert seen.counts is None
+
+
+async def test_a_page_is_asked_for_past_every_cache(tenant):
+    asked_with = set()
+
+    async def page(request):
+        asked_with.add(request.headers.get("Cache-Control"))
+        return web.json_response({})
+
+    async with served(all_three(page)) as url:
+        await one(tenant, status_urls=(url,))
+
+    assert asked_with == {"no-cache"}
+
+
+async def test_whoever_tries_the_settings_hears_of_each_address_that_contradicts_itself(tenant):
+    balanced, cached = (in_turn(config(3), config(9)), metrics(1)), {"Age": "9"}
+    async with (
+        shown(balanced[0], in_turn(balanced[1])) as one_url,
+        served(all_three(body_of(b"{}", headers=cached))) as two_url,
+        pages(tenant, status_urls=(one_url, two_url, only(tenant).status_url)) as made,
+    ):
+        found = await made.contradictions(tenant.environment)
+
+    assert {url: why.split(":")[0] for url, why in found.items()} == {
+        one_url: "shows another replica at each look",
+        two_url: "shows a page from a cache on the way, and not itself",
+    }
 
 
 # --- a look and a verdict ---

@@ -53,7 +53,16 @@ async def test_a_model_that_the_gateway_never_could_serve_is_as_before(redis_url
 
         assert "as before" in card.plain
         assert REFUSED not in stage.thread(card)
-        assert (await verdicts(stage))["vertex-gemini-3"] is Verdict.PROVED
+        assert (await verdicts(stage))["vertex-gemini-3"] is Verdict.LIKELY
+
+
+async def test_where_secrets_are_traded_for_tokens_no_version_makes_it_a_proof_within_an_hour(redis_url: str) -> None:
+    async with on_vertex(redis_url, "gemini-3") as stage:
+        card = await rotate(stage, "Vertex", NEW_VERTEX, WAITING)
+
+        assert stage.aisix.switches.server == "AISIX/0.10.0"
+        assert await verdicts(stage) == {"vertex-gemini-3": Verdict.LIKELY}
+        assert "a gateway may use a token of the old secret" in card.plain
 
 
 async def test_where_no_model_ever_could_be_served_nothing_is_proved_and_nothing_refused(redis_url: str) -> None:

@@ -62,14 +62,29 @@ async def test_with_everything_well_there_is_a_good_line_for_each_and_status_0(
         f"gateway of {production}",
         f"status of {production}",
         f"status of {production}",
+        f"replicas of {production}",
         f"gateway of {staging}",
         f"status of {staging}",
+        f"replicas of {staging}",
         "Redis",
     ]
     assert lines[0].endswith("; 1 approver.")
     assert "the write scope cannot be tried harmlessly" in lines[2]
     assert lines[3].endswith("`replicas` is not set: one for each status address is reckoned with.")
     assert all(call.method == "GET" for call in bare_stage.aisix.calls), "a check changes nothing"
+
+
+async def test_a_status_address_of_a_balancer_is_wrong(bare_stage: Stage, tmp_path: Path) -> None:
+    bare_stage.aisix.switches.status_addresses = "shared"
+    bare_stage.aisix.replicas("production")[0].restart()
+
+    status, lines = await checked(bare_stage, tmp_path)
+
+    production = bare_stage.aisix.environment("production").id
+    (line,) = wrong(lines)
+    assert status == 1
+    assert line.startswith(f"replicas of {production}: in environment {production} 127.0.0.1:")
+    assert line.endswith("give each replica's own in `status_urls`.")
 
 
 async def test_where_the_settings_say_how_many_replicas_there_are_nothing_is_reckoned(

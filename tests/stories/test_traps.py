@@ -10,6 +10,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
+import httpx
 import pytest
 
 from bot.errors import StopKind
@@ -681,6 +682,22 @@ async def test_a_replica_that_restarts_amid_the_proof_has_to_prove_it_again(redi
         await stage.says(card, "waiting for an approver")
 
         assert set((await verdicts(stage)).values()) == {Verdict.PROVED}
+
+
+async def test_a_status_address_of_a_balancer_is_named_and_the_old_key_is_not_blamed(redis_url: str) -> None:
+    proof = {"REQUIRE_PROOF": "true", "VERIFY_TIMEOUT": "4"}
+    async with trap(redis_url, overrides=proof, status_addresses="shared") as stage:
+        busy = stage.aisix.replicas("production")[0]
+        chat, key = {"model": "chat-large", "messages": []}, stage.aisix.app_caller_key("production")
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as http:
+            for _ in range(32):
+                assert (await http.post(f"{busy.url}/v1/chat/completions", json=chat)).is_success
+
+        card = await run_into(stage, "stopped:")
+
+        assert "shows another replica at each look" in card.plain
+        assert "with the old key" not in stage.thread(card) + card.plain
+        assert nothing_is_deleted(stage, card)
 
 
 # --- people in a hurry ---
