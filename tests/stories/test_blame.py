@@ -16,7 +16,12 @@ REFUSED = "the new secret was refused"
 
 
 def vertex(name: str) -> str:
-    account = {"client_email": name, "private_key": name, "token_uri": "https://oauth2.googleapis.com/token"}
+    account = {
+        "type": "service_account",
+        "client_email": f"{name}@example.com",
+        "private_key": f"-----BEGIN PRIVATE KEY-----\nCANARY{name}01234567890123456789012\n-----END PRIVATE KEY-----\n",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
     return json.dumps({"project": "p", "region": "eu", "service_account_json": account})
 
 
