@@ -437,3 +437,12 @@ async def test_what_the_version_before_really_left_is_carried_over_whole(room: R
     assert await room.keys(BEFORE) <= kept
     assert [e["kind"] for e in await room.trail(room.new)] == ["carried"]
     assert (await room.trail(room.old))[-1]["what"] == f"carried over to {NAMESPACE.queue}"
+
+
+async def test_what_was_changed_since_it_was_looked_at_is_looked_at_again(room: Room) -> None:
+    looked_at = await room.put(RUNNING)
+    changed = await room.old.save(looked_at.but(note="n"), EVENT, at=NOW)
+
+    assert await room.carrier._carry_one(BEFORE, looked_at) == BUSY  # noqa: SLF001 - between the look and the move
+    assert await room.old.load(changed.id) == changed
+    assert await room.new.load(changed.id) is None
