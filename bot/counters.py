@@ -54,6 +54,8 @@ INSTANCE = ("instance", "pod", "exported_instance")
 """Labels that no gateway writes: a page that has several values of one was put together from several replicas."""
 
 LIMITED = "429"
+REFUSED = "400"
+"""How a gateway answers where a model or route refers to a key that it does not have."""
 
 ATTEMPTED = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses"})
 """Endpoints whose attempts are counted, and whose answers may come from a cache."""
@@ -129,6 +131,7 @@ def read_counters(
         "callers": tuple(sorted(callers)),
         "meters": dict(tally.meters),
         "heard": dict(tally.heard),
+        "orphaned": dict(tally.orphaned),
         "old": max(tally.meters.values(), default=0),
         "total": tally.total,
         "hears_upstream": tally.hears_upstream,
@@ -146,6 +149,7 @@ class _Tally:
         self.own: dict[str, Served] = {}
         self.meters: Counter[str] = Counter()
         self.heard: Counter[str] = Counter()
+        self.orphaned: Counter[str] = Counter()
         self.total = 0
         self.hears_upstream = False
         self.started: float | None = None
@@ -169,12 +173,19 @@ class _Tally:
         if key == OLD and sample.family in METERS:
             self.meters[sample.family] += count
             self.heard[self._heard_as(model, sample)] += count
+        if key == NONE and sample.family == PROXY and sample.labels.get("status") == REFUSED:
+            self._note_orphaned(self._heard_as(model, sample), count)
         served = _as_served(sample.family, key, sample.labels, count)
         if model is None or not any(served):
             return
         self.counts[model] = _sum(self.counts.get(model, Served()), served)
         if sample.family == REQUESTS and sample.labels.get("api_key_id") in self._callers:
             self.own[model] = _sum(self.own.get(model, Served()), served)
+
+    def _note_orphaned(self, name: str, count: int) -> None:
+        """Note requests that were refused for want of their key; of names that we do not know, any may be their own."""
+        if name != OTHERS:
+            self.orphaned[name] += count
 
     def _heard_as(self, model: str | None, sample: Sample) -> str:
         """Name a request with the old key: by a model of ours, a router's alias, as passthrough, or not at all."""

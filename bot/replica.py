@@ -115,6 +115,10 @@ class Replica(Frozen):
     heard: dict[str, int] = {}
     """The same in all families together, by model id, router's alias, `PASSTHROUGH` or `OTHERS`."""
 
+    orphaned: dict[str, int] = {}
+    """Requests that the gateway refused because their key is unknown, by the same names: a deleted key is no more
+    counted under its id."""
+
     old: int = 0
     """Requests with the old key, whatever the model: those of the family that counted most."""
 
@@ -186,7 +190,16 @@ def rise(before: Replica | None, after: Replica) -> Replica:
     Where the counters began anew, all that they show now was counted since; what they showed in between is lost.
     """
     if before is None or before.counts is None or after.counts is None or _is_of_before(before):
-        return after.model_copy(update={"counts": None, "own": None, "meters": {}, "heard": {}, "old": 0, "total": 0})
+        none: dict[str, Any] = {
+            "counts": None,
+            "own": None,
+            "meters": {},
+            "heard": {},
+            "orphaned": {},
+            "old": 0,
+            "total": 0,
+        }
+        return after.model_copy(update=none)
     if after.restarted_since(before):
         return after
     meters = _less(before.meters, after.meters)
@@ -195,6 +208,7 @@ def rise(before: Replica | None, after: Replica) -> Replica:
         "own": _more(before.own or {}, after.own or {}) if _are_told_alike(before, after) else None,
         "meters": meters,
         "heard": _less(before.heard, after.heard),
+        "orphaned": _less(before.orphaned, after.orphaned),
         "old": max(meters.values(), default=0),
         "total": after.total - before.total,
     }

@@ -388,6 +388,9 @@ class Rotation(Frozen):
     watched: int = 0
     """How many looks there have been since the delete."""
 
+    orphaned: tuple[str, ...] = ()
+    """What was refused for want of its key before the delete already, as the counters name it."""
+
     troubles: tuple[Trouble, ...] = ()
     """What went wrong since the delete, in order."""
 

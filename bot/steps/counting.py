@@ -154,15 +154,15 @@ def _heard(before: Silence | None, environment: str, replica: Replica, rotation:
         looked_at=replica.at,
         heard_at=heard_at,
         count=replica.old,
-        about=users_heard(replica, rotation.plan.models),
+        about=users_heard(replica.heard, rotation.plan.models),
         is_deaf=replica.is_deaf,
     )
 
 
-def users_heard(replica: Replica, models: Iterable[AffectedModel]) -> tuple[str, ...]:
-    """Name what used the old key on a replica, as far as its counters name it."""
+def users_heard(heard: Mapping[str, int], models: Iterable[AffectedModel]) -> tuple[str, ...]:
+    """Name what was *heard*, the most frequent first, as far as the counters name it."""
     aliases = {model.id: f"`{model.alias[:80]}`" for model in models}
-    by_count = sorted(replica.heard, key=lambda name: -replica.heard[name])
+    by_count = sorted(heard, key=lambda name: -heard[name])
     named = (WORDS.get(name) or aliases.get(name) or f"`{name[:80]}`" for name in by_count)
     return tuple(dict.fromkeys(named))[:MOST_NAMED]
 

@@ -67,7 +67,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     if aged:
         return _void(rotation, aged, world)
     rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have been created late
-    rotation, left = await look_again(rotation, world)
+    rotation, left = await look_again(rotation, world, everyone=True)
     if left:
         return Wait(rotation, f"{left} to go")
     refuse_rejected(rotation, doubtful(rotation, world))

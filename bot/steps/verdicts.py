@@ -1,5 +1,6 @@
 """From answers and looks to a verdict on every model: for the first time, and whenever all is looked at again."""
 
+import asyncio
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -150,19 +151,20 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         barrier=barrier.name if barrier else "",
         projected=PROJECTED if barrier and barrier.everywhere else "",
         had_change=again,
-        too_few=_too_few(model.environment, barrier, view.world),
+        too_few=_too_few(model.environment, rotation, view.world),
         old_token_until=_old_token_until(rotation, finding, view.world),
         others_remain=model.environment in view.moving,
         hides_tokens=_last_token(rotation, finding) > view.world.now(),
     )
 
 
-def _too_few(environment: str, barrier: Throwaway | None, world: World) -> str:
+def _too_few(environment: str, rotation: Rotation, world: World) -> str:
     """Say why the settings do not tell which replicas there are; nothing where they do."""
     listed, replicas = len(world.status.addresses(environment)), world.status.replicas(environment)
     if 0 < listed < replicas:
         return f"the settings list {plural(listed, 'status address')} for {replicas} replicas"
-    if not world.status.says_how_many(environment) and not (listed and barrier):
+    told = listed and rotation.callers.get(environment)  # then an answer of a replica that is not listed is noticed
+    if not told and not world.status.says_how_many(environment):
         return "nothing says how many replicas there are: put `replicas` into the settings"
     return ""
 
@@ -197,11 +199,12 @@ def _old_token_until(rotation: Rotation, finding: Finding, world: World) -> date
     return until if old and world.now() < until else None
 
 
-async def look_again(rotation: Rotation, world: World) -> tuple[Rotation, int]:
+async def look_again(rotation: Rotation, world: World, *, everyone: bool = False) -> tuple[Rotation, int]:
     """Ask every model that the look under way has not asked yet; return how many are left for the next time.
 
     What it asks is marked as asked by it: the clock of another machine does not tell. When all have been asked, the
-    verdicts are held against the replicas.
+    verdicts are held against the replicas; where *everyone* is to be met, enough is asked to meet a replica that was
+    added since the proof.
     """
     rotation = rotation if rotation.look else rotation.but(look=secrets.token_hex(4))
     todo = [model for model in askable(rotation, world) if rotation.finding(model).look != rotation.look]
@@ -209,7 +212,34 @@ async def look_again(rotation: Rotation, world: World) -> tuple[Rotation, int]:
     rotation = noted(rotation, seen, world.now())
     rotation = rotation.learn({id_: rotation.findings[id_].but(look=rotation.look) for id_ in seen})
     left = len(todo) - len(seen)
-    return (rotation, left) if left else (await held_against_replicas(rotation, world), 0)
+    if left:
+        return rotation, left
+    rotation = await _met_everyone(rotation, world) if everyone else rotation
+    return await held_against_replicas(rotation, world), 0
+
+
+async def _met_everyone(rotation: Rotation, world: World) -> Rotation:
+    """Ask as often as meets a replica more than the settings list, where the counters would show that it answered."""
+    for environment in rotation.plan.environments:
+        listed = len(world.status.addresses(environment))
+        models = [m for m in askable(rotation, world) if m.environment == environment and world.gateways.endpoint(m)]
+        if not listed or not models or not rotation.callers.get(environment):
+            continue
+        missing = turns(listed + 1, world.limits.probes) - len(models)
+        asked = await asyncio.gather(
+            *(world.gateways.probe(models[n % len(models)], rotation.id) for n in range(missing))
+        )
+        for number, evidence in enumerate(asked):
+            rotation = _noted_more(rotation, models[number % len(models)], evidence, world)
+    return rotation
+
+
+def _noted_more(rotation: Rotation, model: AffectedModel, evidence: Evidence, world: World) -> Rotation:
+    """Note one more answer of a model; one that says nothing leaves what it said before."""
+    if evidence.verdict is Verdict.INCONCLUSIVE:
+        finding = rotation.finding(model)
+        return rotation.learn({model.id: finding.but(lost=finding.lost + evidence.lost)})
+    return noted(rotation, {model.id: evidence}, world.now())
 
 
 async def held_against_replicas(rotation: Rotation, world: World) -> Rotation:

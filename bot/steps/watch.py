@@ -42,9 +42,16 @@ async def _looked(rotation: Rotation, world: World) -> Rotation:
     """Look once at everything, and note what has gone wrong since, or is well again."""
     asked, answers = await _answers(rotation, world)
     seen = await look(asked, listened(rotation), world)
+    asked = asked if rotation.watched else asked.but(orphaned=_orphaned_before(seen))
     orphans = await _orphans(rotation, world)
     found = {**_answered(asked, answers), **_counted(asked, seen), **(orphans or {})}
     return _told(rebased(asked, seen), found, world.now(), unseen=REFERS if orphans is None else "")
+
+
+def _orphaned_before(seen: Sights) -> tuple[str, ...]:
+    """Return what was refused for want of a key before the delete already: that is not the deleted one."""
+    looks = [sight.before for sights in seen.values() for sight in sights if sight.before]
+    return tuple(sorted({name for look in looks for name in look.orphaned}))
 
 
 REFERS = " refers to the deleted key"
@@ -93,7 +100,7 @@ def _counted(rotation: Rotation, seen: Sights) -> dict[str, str]:
     for environment, sights in seen.items():
         telling = [sight for sight in sights if sight.since.counts is not None]
         for sight in telling:
-            found[f"`{sight.now.name}`"] = _used(sight, rotation) if sight.since.old else ""
+            found[f"`{sight.now.name}`"] = _used(sight, rotation)
         for model in (m for m in rotation.plan.models if m.environment == environment and telling):
             served = [sight.since.served(model.id) for sight in telling]
             answered, failed = sum(s.new for s in served), sum(s.failed for s in served)
@@ -104,9 +111,16 @@ def _counted(rotation: Rotation, seen: Sights) -> dict[str, str]:
 
 
 def _used(sight: Sight, rotation: Rotation) -> str:
-    about = users_heard(sight.since, rotation.plan.models)
-    by = f" ({', '.join(about)})" if about else ""
-    return f"`{sight.now.name}` still serves with the deleted key{by}: do not revoke it at the provider yet"
+    """Say that a replica still serves with the deleted key, or refuses requests for want of it; nothing if neither."""
+    models, name = rotation.plan.models, f"`{sight.now.name}`"
+    if sight.since.old:
+        by = ", ".join(users_heard(sight.since.heard, models))
+        return f"{name} still serves with the deleted key ({by}): do not revoke it at the provider yet"
+    lost = {what: count for what, count in sight.since.orphaned.items() if what not in rotation.orphaned}
+    if not lost:
+        return ""
+    by = ", ".join(users_heard(lost, models))
+    return f"{name} refused {sum(lost.values()):,} requests because their key is gone ({by}): point it at the new key"
 
 
 def _told(rotation: Rotation, found: dict[str, str], now: datetime, *, unseen: str) -> Rotation:

@@ -239,6 +239,28 @@ def test_a_use_of_the_old_key_is_named_by_what_we_know_and_nothing_else(labels, 
     assert read(line(3, name=PROXY, **OLD, **labels), aliases=("chat-any",))["heard"] == {name: 3}
 
 
+GONE = {"provider_key_id": "unknown", "provider_key_name": "unknown", "status": "400"}
+
+
+@pytest.mark.parametrize(
+    ("family", "labels", "orphaned"),
+    [
+        (PROXY, GONE | PASSED_THROUGH, {PASSTHROUGH: 3}),
+        (PROXY, GONE | {"model": "chat"}, {CHAT: 3}),
+        (PROXY, GONE | {"model": "chat-any"}, {"chat-any": 3}),
+        (PROXY, GONE | {"model": "unresolved", "status": "404"}, {}),
+        (PROXY, GONE | {"model": "chat", "status": "404"}, {}),
+        (PROXY, GONE | {"model": "somebody-elses"}, {}),
+        (PROXY, OLD | {"model": "chat", "status": "400"}, {}),
+        (REQUESTS, GONE | {"model": "chat"}, {}),
+    ],
+)
+def test_a_request_that_is_refused_for_want_of_its_key_is_told_by_its_status_and_a_name_we_know(
+    family, labels, orphaned
+):
+    assert read(line(3, name=family, **labels), aliases=("chat-any",))["orphaned"] == orphaned
+
+
 def test_a_page_tells_what_reached_the_upstream_only_where_it_has_such_a_family():
     assert not read(line(model="chat", **NEW))["hears_upstream"]
     assert read(line(name=SUCCESSES, model="chat", **NEW))["hears_upstream"]

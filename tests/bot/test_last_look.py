@@ -14,6 +14,7 @@ from bot.lease import UNHELD
 from bot.policy import Action, offered
 from bot.rotation import Rotation, State
 from bot.steps import common
+from bot.steps.counting import turns
 from bot.steps.old_key import delete_old_key
 from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
 
@@ -26,6 +27,10 @@ CLOCKS = [(0, 0), (TEN_MINUTES, 0), (0, TEN_MINUTES), (-TEN_MINUTES, 0), (0, -TE
 async def tenancy() -> AsyncIterator[Tenancy]:
     async with tenancy_of() as made:
         yield made
+
+
+EVERYONE = turns(2 + 1, probes=3) + turns(1 + 1, probes=3)
+"""Test requests of a last look: in each environment as many as meet a replica more than the settings list."""
 
 
 def has_ended(record: Rotation) -> bool:
@@ -42,7 +47,7 @@ async def test_the_last_look_asks_every_model_whatever_the_clocks_say(tenancy, v
     here = await tenancy.machine(ahead=looker)
     await here.until(tenancy.approved(record, here.world.now()), lambda r: "recheck" in r.done)
 
-    assert tenancy.probes() - before == len(record.plan.models)
+    assert tenancy.probes() - before == EVERYONE
 
 
 @pytest.mark.parametrize(("verifier", "looker"), CLOCKS)
@@ -76,7 +81,7 @@ async def test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_
     assert again.voids[0].changes == ("`staging.0` does not show its counters any more.",)
 
 
-async def test_a_look_that_another_machine_goes_on_with_asks_each_model_once(tenancy, monkeypatch):
+async def test_a_look_that_another_machine_goes_on_with_begins_where_it_was_left(tenancy, monkeypatch):
     record = await tenancy.asked(await tenancy.machine())
     before = tenancy.probes()
     monkeypatch.setattr(common, "SLICE", -1)
@@ -88,7 +93,7 @@ async def test_a_look_that_another_machine_goes_on_with_asks_each_model_once(ten
     second = await tenancy.machine(ahead=-TEN_MINUTES)
     await second.until(begun, lambda r: "recheck" in r.done)
 
-    assert tenancy.probes() - before == len(record.plan.models)
+    assert tenancy.probes() - before == EVERYONE
 
 
 async def test_a_look_that_an_older_version_has_begun_is_begun_once_more(tenancy):
@@ -99,7 +104,7 @@ async def test_a_look_that_an_older_version_has_begun_is_begun_once_more(tenancy
     begun = tenancy.approved(record).but(step_since=here.world.now()).learn(unmarked)
     await here.until(begun, lambda r: "recheck" in r.done)
 
-    assert tenancy.probes() - before == len(record.plan.models)
+    assert tenancy.probes() - before == EVERYONE
 
 
 async def soaking(tenancy: Tenancy, machine: Machine) -> Rotation:
@@ -303,3 +308,18 @@ async def test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_
 
     assert (ended.stop.step, ended.stop.headline) == (step, "an environment cannot be seen")
     assert tenancy.deletes() == 0
+
+
+# --- replicas that came since ---
+
+
+async def test_a_replica_that_was_added_since_the_proof_is_met_by_the_last_look(tenancy):
+    machine = await tenancy.machine()
+    record = await tenancy.asked(machine)
+    late = tenancy.aisix.place_replica("production")
+    late.astray = {tenancy.chat.id: tenancy.old.id}
+
+    again = await machine.until(tenancy.approved(record), lambda r: r.voids)
+
+    assert "a replica that is not in `status_urls` answered" in again.voids[0].changes[0]
+    assert tenancy.old_is_there
