@@ -269,7 +269,8 @@ class Move(NamedTuple):
         other = await pipe.get(here("rotation", id_))
         holder = await pipe.get(self._claim(here))
         is_there = other is not None and not read(other).carried_to
-        return TAKEN if is_there or (claimed_before(self.rotation) and holder not in (None, id_)) else None
+        claims = claimed_before(self.rotation) or await pipe.get(self._claim(there)) == id_
+        return TAKEN if is_there or (claims and holder not in (None, id_)) else None
 
     async def _found(self, pipe: Any) -> Found:
         there, id_ = self.source.key, self.rotation.id
@@ -321,7 +322,7 @@ class Move(NamedTuple):
         pipe.set(here("rotation", onward.id), onward.model_dump_json())
         pipe.rpush(here("audit"), found.entries[1])
         pipe.zadd(here("all"), {onward.id: onward.requested_at.timestamp()})
-        if claimed_before(onward):
+        if claimed_before(onward) or found.is_held:
             pipe.set(self._claim(here), onward.id)
         if found.is_unshown:
             pipe.zadd(here("unshown"), {onward.id: onward.version})

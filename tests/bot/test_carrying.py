@@ -446,3 +446,25 @@ async def test_what_was_changed_since_it_was_looked_at_is_looked_at_again(room: 
     assert await room.carrier._carry_one(BEFORE, looked_at) == BUSY  # noqa: SLF001 - between the look and the move
     assert await room.old.load(changed.id) == changed
     assert await room.new.load(changed.id) is None
+
+
+async def test_a_claim_that_a_request_has_made_comes_along_and_takes_nobody_elses_place(room: Room) -> None:
+    asked = await room.put(ASKED, store=room.new)
+    await room.redis.set(NAMESPACE.key("active", "pk_old"), asked.id)
+    there = Store(room.redis, MOVED)
+    await room.redis.set(MOVED.key("active", "pk_old"), "rother2")
+
+    assert [left.why for left in (await room.another(MOVED).carry(NAMESPACE, [asked.id])).left] == [TAKEN]
+    await room.redis.delete(MOVED.key("active", "pk_old"))
+    assert (await room.another(MOVED).carry(NAMESPACE, [asked.id])).moved == (asked.id,)
+
+    assert (await room.new.holder("pk_old"), await there.holder("pk_old")) == (None, asked.id)
+
+
+async def test_a_record_that_was_copied_into_a_namespace_is_not_carried_over_from_there(room: Room) -> None:
+    saved = await room.put(WAITING)
+    await room.redis.copy(BEFORE.key("rotation", saved.id), NAMESPACE.key("rotation", saved.id))
+
+    carried = await room.another(MOVED).carry(NAMESPACE, [saved.id], named=True)
+
+    assert [left.why for left in carried.left] == [UNREADABLE]
