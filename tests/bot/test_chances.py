@@ -1,0 +1,95 @@
+"""Without status addresses: the chance that Delete is offered while one replica is stuck, over a whole rotation."""
+
+import math
+from random import Random
+
+import pytest
+
+from bot.steps.counting import MISSED, turns
+from bot.steps.projection import AT_ONCE
+
+PROBES = 3
+POLLS = 480
+"""Tests in one step: four a second for as long as PROJECTION_TIMEOUT lasts, where each fails at once."""
+
+STEPS = 12
+"""Steps of one rotation: three waves, and three times **Try again** for each."""
+
+REPLICAS = range(2, 11)
+
+
+def run_of(replicas: int, attempt: int) -> int:
+    """How many good answers in a row a test takes: as `bot.steps.projection` has it, for a replica more than told."""
+    return turns(replicas + 1, PROBES, attempt)
+
+
+@pytest.mark.parametrize("replicas", REPLICAS)
+def test_the_chances_of_all_tests_of_a_rotation_add_up_to_one_in_a_thousand_at_most(replicas):
+    missed = 1 - 1 / replicas  # that one answer comes from another replica than the one that is stuck
+    fooled = sum(missed ** run_of(replicas, attempt) for attempt in range(1, POLLS * STEPS + 1))
+
+    assert fooled <= MISSED
+
+
+@pytest.mark.parametrize("replicas", REPLICAS)
+def test_a_run_of_the_same_length_for_every_test_would_not_do(replicas):
+    missed = 1 - 1 / replicas
+    fooled = 1 - (1 - missed ** turns(replicas, PROBES)) ** POLLS
+
+    assert fooled > 0.3
+
+
+def by_chance(replicas: int, chance: Random):
+    """A balancer that casts a die for each request."""
+    while True:
+        yield chance.randrange(replicas)
+
+
+def by_turns(replicas: int, chance: Random):
+    """One that deals in turn, to us and to callers who ask in between as often as they like."""
+    place = 0
+    while True:
+        place += 1 + chance.randrange(3 * replicas)
+        yield place % replicas
+
+
+def by_cookie(replicas: int, chance: Random):
+    """One that knows a caller again by its cookie; we send none back, so each request is a newcomer's."""
+    yield from by_turns(replicas, chance)
+
+
+def is_fooled(replicas: int, balancer, chance: Random, polls: int) -> bool:
+    """Play the tests of a step, as they are asked: a handful at a time, until one meets the stuck replica."""
+    dealt, attempt, passes = balancer(replicas, chance), 0, 0
+    for _ in range(polls):
+        attempt, passes = attempt + 1, 0
+        while True:
+            left = run_of(replicas, attempt) - passes
+            handful = chance.randint(1, max(1, min(left, AT_ONCE)))
+            if 0 in [next(dealt) for _ in range(handful)]:  # the first one is stuck: it does not know the barrier
+                break
+            passes += handful
+            if passes >= run_of(replicas, attempt):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("balancer", [by_chance, by_turns, by_cookie])
+@pytest.mark.parametrize("replicas", [2, 3, 5, 10])
+def test_a_stuck_replica_is_met_however_often_the_test_is_repeated(replicas, balancer):
+    chance = Random(replicas)
+    fooled = sum(is_fooled(replicas, balancer, chance, polls=150) for _ in range(150))
+
+    assert fooled <= 1
+
+
+def test_the_figures_of_the_guide_are_those_of_the_first_test():
+    assert [run_of(n, 1) for n in (1, 2, 3, 4, 5, 6, 8, 10)] == [11, 19, 27, 35, 42, 50, 65, 80]
+
+
+def test_each_test_is_longer_than_the_one_before_it_but_not_by_much():
+    runs = [run_of(2, attempt) for attempt in range(1, 500)]
+
+    assert runs == sorted(runs)
+    assert runs[-1] <= 4 * runs[0]
+    assert math.isclose(sum(1 / (n * (n + 1)) for n in range(1, 10_000)), 1, rel_tol=0.001)
