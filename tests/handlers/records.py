@@ -33,9 +33,10 @@ GATEWAYS = (PRODUCTION.id, STAGING.id)
 
 REHEARSED = "the new secret works in production and staging; no caller used it yet"
 LIKELY = (
-    "answered 3 times in a row; every gateway has the change; not proved: replica-2:9090 was not reached by a probe"
+    "not proved: replica-2:9090 was not reached by a test request; answered 3 times in a row; "
+    "every gateway has the change"
 )
-PROOF = "replacement served 3 + 3 + 4 requests on 3 replicas; old key 0 since 14:02 UTC"
+PROOF = "replacement served 3 + 3 + 4 test requests on 3 replicas; old key 0 since 14:02 UTC"
 HEAD = "9f86d081884c7d659a2f"
 HOSTILE = "<!channel> <@U_MEMBER> *bold* `tick` & <http://x|y>\u202e\x00\n"
 """What a name from outside may hold."""
