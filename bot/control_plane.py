@@ -31,6 +31,9 @@ from bot.reading import Json
 from bot.trust import UNTRUSTED, is_untrusted
 from bot.waiting import retry_after
 
+BETWEEN_LISTS = 0.5
+"""Seconds between two lists that are to say the same."""
+
 MALFORMED = frozenset({400, 422})
 NOT_OFFERED = frozenset({404, 405, 501})
 NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
@@ -191,19 +194,48 @@ class ControlPlane:
         with suppress(NotFound):
             await self._again("DELETE", address("environments", environment, "models", model))
 
-    async def delete_key(self, key_id: str, within: float | None = None) -> None:
+    async def delete_key(self, key_id: str, within: float | None = None) -> bool:
         """Delete a provider key for good; asked once, so that who asks again has looked again.
 
-        What is not done *within* so many seconds is given up; where none are left, it is not asked for.
+        What is not done *within* so many seconds is given up; where none are left, it is not asked for. Returns False
+        where there is no such key: an earlier try may have got through, and its answer was lost.
         """
         if within is not None and within <= 0:
             raise Uncertain("AISIX was not asked: too much time had passed.", arrived=False)
-        with suppress(NotFound):  # an earlier try got through and its answer was lost
-            try:
-                async with asyncio.timeout(within):
-                    await self._once("DELETE", address("provider_keys", key_id))
-            except TimeoutError:
-                raise Uncertain("AISIX does not answer (time-out).") from None
+        try:
+            async with asyncio.timeout(within):
+                await self._once("DELETE", address("provider_keys", key_id))
+        except NotFound:
+            return False
+        except TimeoutError:
+            raise Uncertain("AISIX does not answer (time-out).") from None
+        return True
+
+    async def is_gone(self, key_id: str, beside: str | None) -> bool:
+        """Tell whether a provider key that a list lacks is gone: one list may be stale, or short.
+
+        It is not to be found by its id either, and another list lacks it. Where no key is to be found by its id, not
+        even the one *beside* it, two more lists have to lack it.
+        """
+        if await self._is_found(key_id):
+            return False
+        by_id = beside is not None and await self._is_found(beside)
+        for _ in range(1 if by_id else 2):
+            await asyncio.sleep(BETWEEN_LISTS)
+            listed = {key.id for key in await self.keys()}
+            if key_id in listed or (by_id and beside not in listed):
+                return False
+        return True
+
+    async def _is_found(self, key_id: str) -> bool:
+        """Tell whether a provider key is found by its id; False where this control plane does not offer that."""
+        try:
+            await self._again("GET", address("provider_keys", key_id))
+        except Uncertain:
+            raise
+        except ApiError:
+            return False
+        return True
 
     async def _list(self, path: str) -> list[Json]:
         """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""

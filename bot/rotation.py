@@ -380,6 +380,9 @@ class Rotation(Frozen):
     delete_sent_at: datetime | None = None
     """When the control plane last said yes to the delete."""
 
+    delete_granted: bool = False
+    """The control plane has said that it deleted the old key for us, and not only that there is no such key."""
+
     deleted_at: datetime | None = None
     audit_head: str | None = None
     """The beginning of the hash of the audit trail's entry on the delete."""

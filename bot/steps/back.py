@@ -19,12 +19,13 @@ from bot.steps.common import (
     point,
     probe_each,
     waited,
+    whole_inventory,
 )
 
 
 async def point_back(rotation: Rotation, world: World) -> Outcome:
     """Point back at the old key every planned model that is where this rotation put it; leave the others alone."""
-    inventory = await world.control_plane.inventory()
+    inventory = await whole_inventory(rotation, world)
     there = models_on(inventory, rotation.own_keys(inventory.keys))
     there |= {model.id for model in inventory.models if model.provider_key in (*rotation.made, *rotation.names)}
     left = [model for model in rotation.plan.models if model.id in there]
@@ -90,7 +91,7 @@ async def verify_back(rotation: Rotation, world: World) -> Outcome:
 async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world: World) -> list[AffectedModel]:
     """Return those of *models* that are on the old key at this moment; stop if someone has deleted it meanwhile."""
     old = rotation.plan.old_key
-    inventory = await world.control_plane.inventory()
+    inventory = await whole_inventory(rotation, world)
     there = {model.id for model in inventory.models if old.is_used_by(model)}
     on_it = [model for model in models if model.id in there]
     if on_it and inventory.key(old.id) is None:

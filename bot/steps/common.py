@@ -156,6 +156,23 @@ def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rota
     return rotation.planned_anew(changes.plan)
 
 
+async def whole_inventory(rotation: Rotation, world: World) -> Inventory:
+    """Read everything; a list that lacks one of the two keys is not believed until more says that it is gone."""
+    inventory = await world.control_plane.inventory()
+    old, new = rotation.plan.old_key.id, rotation.replacement_id
+    if inventory.key(old) is None and not rotation.delete_granted:
+        await confirm_gone(old, new, world)
+    if new and inventory.key(new) is None:
+        await confirm_gone(new, old, world)
+    return inventory
+
+
+async def confirm_gone(key_id: str, beside: str | None, world: World) -> None:
+    """Raise `Uncertain` unless more than one list says that a provider key is gone."""
+    if not await world.control_plane.is_gone(key_id, beside):
+        raise Uncertain("AISIX's lists of provider keys contradict each other.")
+
+
 def existing(inventory: Inventory, key_id: str | None, sentence: str) -> ProviderKey:
     """Return that key, or stop: it was there when the step before this one looked."""
     key = inventory.key(key_id)

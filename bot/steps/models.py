@@ -19,6 +19,7 @@ from bot.steps.common import (
     models_on,
     point,
     refuse_drift,
+    whole_inventory,
 )
 from bot.steps.live import refuse_nameless
 
@@ -28,7 +29,7 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     _refuse_unprovable(rotation, world)
     if await _are_all_there(rotation, world):
         return Done(rotation)
-    inventory = await world.control_plane.inventory()
+    inventory = await whole_inventory(rotation, world)
     key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)
     rotation = refuse_drift(rotation, inventory, world)
     there = models_on(inventory, [key])

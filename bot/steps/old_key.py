@@ -24,6 +24,7 @@ from bot.steps.common import (
     refuse_rejected,
     refuse_unlisted,
     said,
+    whole_inventory,
 )
 from bot.steps.live import refuse_unverifiable
 from bot.steps.projection import reason
@@ -54,7 +55,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     asked again.
     """
     refuse_unverifiable(rotation, world)
-    inventory = await world.control_plane.inventory()
+    inventory = await whole_inventory(rotation, world)
     if rotation.delete_asked_at and inventory.key(rotation.plan.old_key.id) is None:
         return Done(rotation)  # an answer that was lost has come true
     _refuse_reference(rotation, inventory, world)
@@ -156,8 +157,7 @@ def _void(rotation: Rotation, changes: list[str], world: World) -> Outcome:
 def _refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> None:
     """Stop if anything, anywhere, refers to the old key, or a planned model is not where this rotation put it."""
     refuse_unlisted(rotation, inventory, world)
-    old = inventory.key(rotation.plan.old_key.id)
-    users = users_of(inventory, old) if old else ()
+    users = users_of(inventory, inventory.key(rotation.plan.old_key.id) or rotation.plan.old_key)
     if users:
         ours = [key.id for key in rotation.own_keys(inventory.keys)]
         changes = drift(rotation.plan, inventory, ours, world.gateways.environments)
@@ -196,7 +196,7 @@ async def delete_old_key(rotation: Rotation, world: World) -> Outcome:
     reads_back = sent is not None and world.now() - sent <= world.limits.read_back
     reviewed = rotation if reads_back else await _reviewed(rotation, world)  # first: the lists have to be fresh
     began = await world.hold.verified(rotation.version)
-    inventory = await world.control_plane.inventory()
+    inventory = await whole_inventory(rotation, world)
     old = rotation.plan.old_key
     if inventory.key(old.id) is None:
         return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
@@ -223,8 +223,8 @@ async def _asked_to_go(rotation: Rotation, began: Moment, world: World) -> Outco
         return _look_again(rotation, age, world)
     if rotation.delete_asked_at is None:
         return Wait(rotation.but(delete_asked_at=world.now()), "deleting the old key")
-    await _delete(rotation, held, world)
-    return Wait(rotation.but(delete_sent_at=world.now()), READING_BACK, LOOK_EVERY)
+    granted = await _delete(rotation, held, world) or rotation.delete_granted
+    return Wait(rotation.but(delete_sent_at=world.now(), delete_granted=granted), READING_BACK, LOOK_EVERY)
 
 
 def _look_again(rotation: Rotation, age: float, world: World) -> Outcome:
@@ -237,10 +237,13 @@ def _look_again(rotation: Rotation, age: float, world: World) -> Outcome:
     return Wait(rotation, f"AISIX answers too slowly for a safe delete: reading {took}. Trying again.", POLL)
 
 
-async def _delete(rotation: Rotation, held: Moment, world: World) -> None:
-    """Ask for the delete; it is given up while the lease still lasts, so that nobody has taken over meanwhile."""
+async def _delete(rotation: Rotation, held: Moment, world: World) -> bool:
+    """Ask for the delete, and return whether the key was there.
+
+    It is given up while the lease still lasts, so that nobody has taken over meanwhile.
+    """
     try:
-        await world.control_plane.delete_key(rotation.plan.old_key.id, within=held.left * PART_OF_THE_LEASE)
+        granted = await world.control_plane.delete_key(rotation.plan.old_key.id, within=held.left * PART_OF_THE_LEASE)
         await world.hold.verified(rotation.version)
     except Uncertain:
         raise
@@ -250,6 +253,7 @@ async def _delete(rotation: Rotation, held: Moment, world: World) -> None:
         raise Blocked(
             StopKind.TROUBLE, "the old key could not be deleted", sentence, resume="recheck", after=after
         ) from error
+    return granted
 
 
 def _warned(rotation: Rotation, inventory: Inventory) -> Rotation:

@@ -6,7 +6,18 @@ from bot.errors import Blocked, StopKind
 from bot.plan import Inventory, ProviderKey, users_of
 from bot.reading import difference
 from bot.rotation import Rotation
-from bot.steps.common import NO_REPLACEMENT, POLL, Ask, Done, Outcome, Wait, World, listing
+from bot.steps.common import (
+    NO_REPLACEMENT,
+    POLL,
+    Ask,
+    Done,
+    Outcome,
+    Wait,
+    World,
+    confirm_gone,
+    listing,
+    whole_inventory,
+)
 from bot.steps.throwaways import without_throwaways
 
 
@@ -18,7 +29,7 @@ async def replace(rotation: Rotation, world: World) -> Outcome:
     keys = await world.control_plane.keys()
     key = _the_replacement(rotation, keys)
     if key is None:
-        return _missing_replacement(rotation, world)
+        return await _missing_replacement(rotation, world)
     if key.id == rotation.plan.old_key.id:
         raise Blocked(StopKind.REFUSED, "there is no replacement", "AISIX answered with the old key itself.")
     rotation = _adopt(rotation, key)
@@ -45,10 +56,11 @@ def _adopt(rotation: Rotation, key: ProviderKey) -> Rotation:
     return rotation.but(replacement=rotation.replacement.but(key_id=key.id), made=made)
 
 
-def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
+async def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
     wanted = rotation.replacement
     assert wanted is not None
     if wanted.key_id:
+        await confirm_gone(wanted.key_id, rotation.plan.old_key.id, world)
         raise Blocked(
             StopKind.REFUSED,
             "the replacement is gone",
@@ -72,7 +84,7 @@ def _refuse_difference(rotation: Rotation, old: ProviderKey, key: ProviderKey) -
 
 async def tidy(rotation: Rotation, world: World) -> Outcome:
     """Remove refused replacements that are still there, unless something uses them."""
-    rotation, inventory = await without_throwaways(rotation, await world.control_plane.inventory(), world)
+    rotation, inventory = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
     spare = [key for key in rotation.own_keys(inventory.keys) if key.id != rotation.replacement_id]
     return Done(await _remove(rotation, spare, inventory, world))
 
@@ -100,5 +112,5 @@ async def remove_replacement(rotation: Rotation, world: World) -> Outcome:
     if wanted and not (wanted.key_id or wanted.refusal) and world.now() - wanted.asked_at < world.limits.create_grace:
         found = _the_replacement(rotation, await world.control_plane.keys())
         return Wait(_adopt(rotation, found) if found else rotation, "waiting for the creation to be answered", POLL)
-    rotation, inventory = await without_throwaways(rotation, await world.control_plane.inventory(), world)
+    rotation, inventory = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
     return Done(await _remove(rotation, list(rotation.own_keys(inventory.keys)), inventory, world))

@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from bot.errors import LeaseLost
 from bot.evidence import Verdict
 from bot.lease import UNHELD
 from bot.policy import Action, offered
-from bot.rotation import Rotation, State
+from bot.rotation import Rotation, State, Track
 from bot.steps import common
 from bot.steps.counting import turns
 from bot.steps.old_key import delete_old_key
+from sandbox.aisix import Switches
 from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
 
 TEN_MINUTES = 600
@@ -323,3 +325,130 @@ async def test_a_replica_that_was_added_since_the_proof_is_met_by_the_last_look(
 
     assert "a replica that is not in `status_urls` answered" in again.voids[0].changes[0]
     assert tenancy.old_is_there
+
+
+# --- what is believed of a key that is not listed ---
+
+MISSING = "The old key no longer exists: someone deleted it."
+EACH_LIST = ["recheck", "the delete, before it is recorded", "the delete"]
+
+
+async def before(tenancy: Tenancy, moment: str) -> tuple[Machine, Rotation]:
+    """A released rotation that is about to list everything for one of three times."""
+    here = await tenancy.machine(patience=20)
+    record = tenancy.approved(await tenancy.asked(here))
+    if moment != "recheck":
+        record = await here.until(record, lambda r: "recheck" in r.done)
+    return here, record if moment != "the delete" else await here.until(record, lambda r: r.delete_asked_at)
+
+
+def offering(single_get: str) -> Switches:
+    offered = "ok" if single_get == "ok" else int(single_get)
+    return Switches(status_urls=True, cooldown=0.0, metric_labels="full", single_get=offered)
+
+
+@pytest.mark.parametrize("moment", EACH_LIST)
+@pytest.mark.parametrize(("single_get", "lists"), [("ok", 1), ("ok", 2), ("404", 1), ("404", 2), ("405", 2)])
+async def test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete(moment, single_get, lists):
+    async with tenancy_of(offering(single_get)) as tenancy:
+        here, record = await before(tenancy, moment)
+        tenancy.lack(tenancy.old, lists)
+        ended = await here.until(record, has_ended)
+
+        assert ended.state is State.COMPLETED
+        assert (tenancy.deletes(), tenancy.old_is_there) == (1, False)
+
+
+@pytest.mark.parametrize("moment", EACH_LIST)
+async def test_lists_that_go_on_to_lack_a_key_that_is_found_by_its_id_stop_it(tenancy, moment):
+    here, record = await before(tenancy, moment)
+    tenancy.lack(tenancy.old, 10_000)
+    ended = await here.until(record, has_ended)
+
+    assert "AISIX's lists of provider keys contradict each other." in ended.stop.sentence
+    assert (ended.deleted_at, tenancy.deletes(), tenancy.old_is_there) == (None, 0, True)
+
+
+@pytest.mark.parametrize("single_get", ["ok", "404", "405"])
+async def test_an_old_key_that_somebody_deleted_is_said_to_be_gone(single_get):
+    async with tenancy_of(offering(single_get)) as tenancy:
+        here, record = await before(tenancy, "recheck")
+        tenancy.aisix.remove(tenancy.old)
+        ended = await here.until(record, has_ended)
+
+        assert ended.stop.sentence == MISSING
+
+
+@pytest.mark.parametrize("single_get", ["ok", "404", "405"])
+async def test_a_delete_whose_answer_was_lost_is_found_to_have_come_true(single_get):
+    async with tenancy_of(offering(single_get)) as tenancy:
+        here, record = await before(tenancy, "the delete")
+        tenancy.aisix.remove(tenancy.old)
+        ended = await here.until(record, has_ended)
+
+        assert ended.state is State.COMPLETED
+
+
+async def test_a_control_plane_that_shows_deleted_keys_by_their_ids_is_believed_after_a_delete_of_ours(tenancy):
+    here, record = await before(tenancy, "the delete")
+    record = await here.notch(record)
+    assert record.delete_granted
+    tenancy.aisix.add_key("Other", secret="sk-other-0123456789abcdef")
+    ended = await here.until(record, has_ended)
+
+    assert ended.state is State.COMPLETED
+    assert not [what for what in tenancy.happened if what.startswith("GET") and tenancy.old.id in what]
+
+
+async def test_a_404_to_the_delete_is_no_delete_of_ours(tenancy):
+    """The path may be unknown, or the key be somewhere else."""
+    here, record = await before(tenancy, "the delete")
+    serve = tenancy.wire.handle
+
+    async def unknown(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, json={}) if request.method == "DELETE" else await serve(request)
+
+    tenancy.wire.handle = unknown
+    record = await here.notch(record)
+    assert (record.delete_granted, record.delete_sent_at is None) == (False, False)
+    tenancy.lack(tenancy.old, 1)
+    ended = await here.until(record, has_ended)
+
+    assert ended.deleted_at is None
+    assert tenancy.old_is_there
+
+
+async def test_a_list_that_lacks_a_key_for_a_moment_is_no_drift_in_the_cut_over(tenancy):
+    here = await tenancy.machine()
+    record = await here.until(await tenancy.begun(here), lambda r: "rehearse" in r.done)
+    for key in (tenancy.old, tenancy.new):
+        tenancy.lack(key, 1)
+        record = await here.notch(record)
+        assert (record.state, record.note) == (
+            State.RUNNING, "AISIX's lists of provider keys contradict each other. Trying again."
+        )  # fmt: skip
+
+    assert (await here.until(record, has_ended)).state is State.AWAITING_APPROVAL
+
+
+async def test_a_list_that_lacks_the_old_key_for_a_moment_is_no_reason_not_to_go_back(tenancy):
+    here = await tenancy.machine()
+    record = await tenancy.asked(here)
+    back = record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
+    tenancy.lack(tenancy.old, 1)
+    ended = await here.until(back, lambda r: not r.waits_for_bot)
+
+    assert ended.state is State.ROLLED_BACK
+    assert {m.provider_key_id for m in tenancy.aisix.models.values()} == {tenancy.old.id}
+
+
+async def test_a_list_that_lacks_the_replacement_for_a_moment_leaves_none_behind_on_the_way_back(tenancy):
+    here = await tenancy.machine()
+    record = await tenancy.asked(here)
+    back = record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
+    back = await here.until(back, lambda r: "verify-back" in r.done)
+    tenancy.lack(tenancy.new, 1)
+    ended = await here.until(back, lambda r: not r.waits_for_bot)
+
+    assert ended.state is State.ROLLED_BACK
+    assert list(tenancy.aisix.provider_keys) == [tenancy.old.id]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
-from bot import client, lease
+from bot import client, control_plane, lease
 from bot.control_plane import ControlPlane
 from bot.engine import due_at, move
 from bot.errors import LeaseLost
@@ -128,6 +128,7 @@ class Tenancy:
         self.staged = self.aisix.add_model("staging", "chat-large", key=self.old, upstream="gpt-4o")
         self.aisix.upstream.accept(NEW_SECRET)
         self.new: ProviderKey | None = None
+        self._lacking, self._lists, self._is_short = "", 0, False
         self.before: Callable[[str], Awaitable[None]] = _nothing
         """Awaited before the control plane is asked something."""
 
@@ -137,7 +138,22 @@ class Tenancy:
             asked = f"{request.method} {request.url.path.removeprefix('/api')}"
             await self.before(asked)
             self.happened.append(asked)
-        return await self.wire.handle(request)
+        answer = await self.wire.handle(request)
+        is_list = request.method == "GET" and request.url.path.endswith("/provider_keys")
+        return self._shortened(request, answer) if is_list else answer
+
+    def lack(self, key: ProviderKey, lists: int) -> None:
+        """Have the next *lists* of provider keys lack one that is there, as one that is read where it is not yet."""
+        self._lacking, self._lists = key.id, lists
+
+    def _shortened(self, request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if not request.url.query:  # the first page of a list
+            self._is_short, self._lists = self._lists > 0, self._lists - 1
+        if not self._is_short:
+            return answer
+        body = answer.json()
+        rows = [row for row in body["data"] if row["id"] != self._lacking]
+        return httpx.Response(200, json={**body, "data": rows, "total": len(rows)})
 
     async def machine(self, ahead: float = 0, **given: Any) -> Machine:
         """Return a machine whose clock is so many seconds *ahead*."""
@@ -214,4 +230,5 @@ async def tenancy_of(switches: Switches | None = None) -> AsyncIterator[Tenancy]
 
         patch.setattr(client, "Connections", Carried)
         patch.setattr(lease, "running_clock", made.clock.here)
+        patch.setattr(control_plane, "BETWEEN_LISTS", 0)
         yield made
