@@ -1,6 +1,6 @@
 """What uses a provider key, and what will be done about it. Pure: an inventory goes in, a plan comes out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -144,12 +144,38 @@ class AffectedModel(Frozen):
     alias: str
     kind: str
     upstream: str
+    provider: str = ""
+    """What the model itself says of its provider; empty in records that did not note it."""
 
     @property
     def label(self) -> str:
         """Name it in a sentence."""
-        alias = self.alias[:LABEL_MOST].replace("`", "'")
-        return f"`{alias}` in {self.environment_name[:LABEL_MOST]}"
+        return f"`{_short(self.alias)}` in {self.environment_name[:LABEL_MOST]}"
+
+    def altered(self, now: "AffectedModel") -> tuple[str, ...]:
+        """Say what an approver saw of this model and is something else *now*."""
+        seen = self if self.provider else self.but(provider=now.provider)
+        return tuple(_is_now(field, now) for field in SHOWN if getattr(seen, field) != getattr(now, field))
+
+
+SHOWN: Mapping[str, str] = {
+    "alias": "its alias",
+    "kind": "its kind",
+    "upstream": "its upstream model",
+    "provider": "its provider",
+    "environment": "the id of its environment",
+    "environment_name": "the name of its environment",
+}
+"""What an approver is shown of a model, by field."""
+
+
+def _is_now(field: str, now: AffectedModel) -> str:
+    value = _short(getattr(now, field))
+    return f"{SHOWN[field]} is `{value}` now" if value else f"{SHOWN[field]} is not shown any more"
+
+
+def _short(name: str) -> str:
+    return name[:LABEL_MOST].replace("`", "'")
 
 
 class Dependent(Frozen):
@@ -245,6 +271,7 @@ def affected(inventory: Inventory, model: Model) -> AffectedModel:
         alias=model.alias,
         kind=model.kind,
         upstream=model.upstream,
+        provider=str(model.settings.get("provider") or ""),
     )
 
 
@@ -388,14 +415,16 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
     planned = {model.id for model in plan.models}
     joined = [model for model in fresh.models if model.id not in planned]
     estranged = dict(_estranged(plan, inventory, [plan.old_key.id, *ours]))
+    now = {model.id: affected(inventory, model) for model in inventory.models}
     kept = [model for model in plan.models if model.id not in estranged]
-    models = tuple(sorted([*kept, *joined], key=_reading_order))
+    models = tuple(sorted([*(now[model.id] for model in kept), *joined], key=_reading_order))
     environments = {model.environment: model.environment_name for model in models}
     return Changes(
         sentences=(
             *(f"{model.label} was bound to the old key by someone." for model in joined),
             *(["The old key no longer exists: someone deleted it."] if gone and not plan.old_key_gone else []),
             *estranged.values(),
+            *_altered(kept, now),
         ),
         plan=listed_since(plan, inventory).but(
             models=models,
@@ -407,6 +436,14 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
             unverifiable=tuple(env for env in environments if env not in set(gateways)),
         ),
     )
+
+
+def _altered(shown: Iterable[AffectedModel], now: Mapping[str, AffectedModel]) -> Iterator[str]:
+    """Yield a sentence for each model that is not what was shown any more."""
+    for model in shown:
+        changes = model.altered(now[model.id])
+        if changes:
+            yield f"{model.label} was changed by someone: {', '.join(changes)}."
 
 
 def _estranged(plan: Plan, inventory: Inventory, ours: Iterable[str]) -> Iterable[tuple[str, str]]:

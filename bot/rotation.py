@@ -470,9 +470,15 @@ class Rotation(Frozen):
         return self.but(**{name: fields[name].get_default(call_default_factory=True) for name in OF_ONE_SECRET})
 
     def planned_anew(self, plan: Plan) -> Self:
-        """Return this rotation with *plan*, knowing nothing of models that are not in it any more."""
-        there = {model.id for model in plan.models}
-        return self.but(plan=plan, findings={id_: f for id_, f in self.findings.items() if id_ in there})
+        """Return this rotation with *plan*, knowing nothing of what is not in it any more, or is another model now.
+
+        Of a model that has been changed, only the move is known still: what it answered, another one did.
+        """
+        before, there = {model.id: model for model in self.plan.models}, {model.id: model for model in plan.models}
+        findings = {id_: finding for id_, finding in self.findings.items() if id_ in there}
+        changed = {id_ for id_ in findings if id_ in before and before[id_].altered(there[id_])}
+        moves = {id_: Finding(moved_at=findings[id_].moved_at) for id_ in changed}
+        return self.but(plan=plan, findings={**findings, **moves})
 
     def unproved(self) -> Self:
         """Return this rotation having forgotten what models answered since they were moved; the moves stay."""
@@ -503,7 +509,7 @@ class Rotation(Frozen):
         shown = (
             self.plan.old_key.id,
             self.replacement_id,
-            [(model.model_dump_json(), *_verdict_shown(self.finding(model))) for model in self.plan.models],
+            [(_model_shown(model), *_verdict_shown(self.finding(model))) for model in self.plan.models],
             sorted(dependent.model_dump_json() for dependent in self.plan.dependents),
             sorted(self.plan.routes),
         )
@@ -527,6 +533,11 @@ OF_ONE_SECRET = (
     "soak_until", "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
 )  # fmt: skip
 """What a rotation forgets when its secret is taken back."""
+
+
+def _model_shown(model: AffectedModel) -> str:
+    """Say all that is shown of a model; what an older record did not note, it does not say."""
+    return model.model_dump_json(exclude_defaults=True)
 
 
 def _verdict_shown(finding: Finding) -> tuple[str, bool, str]:

@@ -28,7 +28,7 @@ from bot.steps.verdicts import weighed
 
 async def baseline(rotation: Rotation, world: World) -> Outcome:
     """See which models answer on the old key, so that what was broken before is not blamed on the rotation."""
-    todo = [m for m in askable(rotation, world) if rotation.finding(m).baseline is None]
+    todo = [m for m in askable(rotation, world) if _lacks_baseline(rotation.finding(m))]
     seen = await probe_each(rotation, todo, world)
     again = [m for m in todo if m.id in seen and seen[m.id].verdict is Verdict.INCONCLUSIVE]
     seen |= await probe_each(rotation, again, world)
@@ -36,6 +36,11 @@ async def baseline(rotation: Rotation, world: World) -> Outcome:
     if len(seen) < len(todo):
         return Wait(learnt, f"{_with_baseline(learnt)} of {len(rotation.plan.models)}")
     return Done(await _with_traffic(learnt, world))
+
+
+def _lacks_baseline(finding: Finding) -> bool:
+    """Tell whether it is still to be found out how a model answers on the old key: once it is moved, it is too late."""
+    return finding.baseline is None and finding.moved_at is None
 
 
 async def _with_traffic(rotation: Rotation, world: World) -> Rotation:

@@ -249,7 +249,7 @@ async def _delete(rotation: Rotation, held: Moment, world: World) -> bool:
         raise
     except ApiError as error:  # a plain no: it certainly did not happen, so the way back is open again
         sentence = f"Not deleted. {error} Something may refer to the old key that I cannot see."
-        after = rotation.but(delete_asked_at=None, delete_sent_at=None)
+        after = rotation.but(delete_asked_at=None, delete_sent_at=None, delete_granted=False)
         raise Blocked(
             StopKind.TROUBLE, "the old key could not be deleted", sentence, resume="recheck", after=after
         ) from error

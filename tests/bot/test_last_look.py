@@ -14,7 +14,7 @@ from bot.evidence import Verdict
 from bot.lease import UNHELD
 from bot.policy import Action, offered
 from bot.rotation import Rotation, State, Track
-from bot.steps import common
+from bot.steps import common, rewound
 from bot.steps.counting import turns
 from bot.steps.old_key import delete_old_key
 from sandbox.aisix import Switches
@@ -452,3 +452,31 @@ async def test_a_list_that_lacks_the_replacement_for_a_moment_leaves_none_behind
 
     assert ended.state is State.ROLLED_BACK
     assert list(tenancy.aisix.provider_keys) == [tenancy.old.id]
+
+
+# --- what the approver saw of the models ---
+
+
+@pytest.mark.parametrize("moment", EACH_LIST)
+async def test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved(tenancy, moment):
+    embed = tenancy.aisix.add_model("production", "chat-small", key=tenancy.old, upstream="gpt-4o-mini")
+    here, record = await before(tenancy, moment)
+    tenancy.aisix.edit(embed, display_name="chat-large", settled=True)
+    tenancy.aisix.edit(tenancy.chat, display_name="chat-small", settled=True)
+    ended = await here.until(record, has_ended)
+
+    assert ended.stop.headline == "someone changed something meanwhile"
+    assert "`chat-large` in production was changed by someone: its alias is `chat-small` now." in ended.stop.sentence
+    assert (tenancy.deletes(), tenancy.old_is_there) == (0, True)
+    assert [f.latest for f in ended.findings.values()].count(None) == 2, "what they answered, the other one did"
+
+
+async def test_a_model_that_was_changed_after_its_move_gets_no_baseline_from_the_new_key(tenancy):
+    here, record = await before(tenancy, "recheck")
+    tenancy.aisix.edit(tenancy.chat, model_name="gpt-4o-mini", settled=True)
+    stopped = await here.until(record, has_ended)
+    again = rewound(stopped, "replace").unproved().to(State.RUNNING)
+    asked = await here.until(again, lambda r: "baseline" in r.done)
+
+    assert asked.findings[tenancy.chat.id].baseline is None
+    assert asked.findings[tenancy.staged.id].baseline is not None

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.plan import Model, PassthroughRoute, dependents, drift, make_plan, plural, users_of
+from bot.plan import SHOWN as IN_SENTENCES
+from bot.plan import AffectedModel, Environment, Model, PassthroughRoute, dependents, drift, make_plan, plural, users_of
 from tests.bot.values import inventory, key, model
 
 OLD = key(allowed_environments=("prod", "stag"))
@@ -217,6 +218,60 @@ def test_a_model_on_a_foreign_key_is_named_and_leaves_the_plan(reference):
         "`alias-a` in production uses a key that this rotation does not know: someone changed it.",
     )
     assert [m.id for m in changes.plan.models] == ["b"]
+
+
+ALTERED = {
+    "alias": ({"alias": "alias-b"}, "its alias is `alias-b` now"),
+    "kind": ({"kind": "embedding"}, "its kind is `embedding` now"),
+    "upstream": ({"upstream": "gpt-5"}, "its upstream model is `gpt-5` now"),
+    "provider": ({"settings": {"provider": "azure"}}, "its provider is `azure` now"),
+    "environment": (
+        {"environment": "stag"},
+        "the id of its environment is `stag` now, the name of its environment is `staging` now",
+    ),
+    "hidden": ({"upstream": ""}, "its upstream model is not shown any more"),
+    "two": ({"alias": "x", "kind": "rerank"}, "its alias is `x` now, its kind is `rerank` now"),
+}
+
+
+def noted(id_: str, **fields) -> Model:
+    return direct(id_).but(**{"upstream": "gpt-4o", "settings": {"provider": "openai"}} | fields)
+
+
+@pytest.mark.parametrize(("fields", "said"), ALTERED.values(), ids=ALTERED)
+def test_whatever_the_approver_saw_of_a_model_and_is_something_else_now_is_named(fields, said):
+    world = inventory([noted("a", **fields)], [OLD, NEW])
+    changes = drift(plan_of(noted("a")), world, ("pk_new",), BOTH)
+
+    assert changes.sentences == (f"`alias-a` in production was changed by someone: {said}.",)
+    assert changes.plan.models == plan_of(noted("a", **fields)).models
+    assert drift(changes.plan, world, ("pk_new",), BOTH).sentences == ()
+
+
+def test_two_aliases_that_somebody_swapped_are_both_named():
+    swapped = inventory([noted("a", alias="alias-b"), noted("b", alias="alias-a")], [OLD, NEW])
+
+    assert len(drift(plan_of(noted("a"), noted("b")), swapped, ("pk_new",), BOTH).sentences) == 2
+
+
+def test_every_field_of_a_model_that_an_approver_is_shown_is_compared():
+    assert {*AffectedModel.model_fields} - {"id"} == {*IN_SENTENCES}
+
+
+def test_a_model_of_which_an_older_record_did_not_note_the_provider_has_not_changed():
+    older = plan_of(noted("a")).but(models=(plan_of(noted("a")).models[0].but(provider=""),))
+    changes = drift(older, inventory([noted("a")], [OLD, NEW]), ("pk_new",), BOTH)
+
+    assert changes.sentences == ()
+    assert changes.plan.models[0].provider == "openai"
+
+
+def test_a_renamed_environment_is_named():
+    world = inventory([noted("a")], [OLD]).but(environments=(Environment(id="prod", name="live"),))
+
+    assert drift(plan_of(noted("a")), world, (), BOTH).sentences == (
+        "`alias-a` in production was changed by someone: the name of its environment is `live` now.",
+    )
 
 
 def test_a_key_that_only_says_it_is_ours_is_foreign_once_it_is_gone():

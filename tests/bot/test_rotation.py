@@ -21,6 +21,7 @@ from bot.rotation import (
     Stop,
     Tally,
     Track,
+    _model_shown,
     was_failing_before,
 )
 from tests.bot.values import NOW, affected, key, later, rotation, running, stopped
@@ -57,6 +58,24 @@ def test_a_rotation_moves_where_the_table_lets_it_and_nowhere_else(before, after
     else:
         with pytest.raises(WrongState, match=MEANING[before]):
             record.to(after)
+
+
+def test_of_a_model_that_is_another_one_now_only_the_move_is_known_still():
+    seen = Evidence(verdict=Verdict.PROVED, reason="answered", at=NOW)
+    known = Finding(baseline=seen, moved_at=NOW, latest=seen, verdict=seen, passes=3)
+    models = tuple(affected(id_) for id_ in ("m1", "m2", "m3"))
+    record = running(findings={"m1": known, "m2": known, "m3": known}).but(plan=rotation().plan.but(models=models))
+    after = record.planned_anew(record.plan.but(models=(affected("m1", alias="alias-m2"), affected("m2"))))
+
+    assert after.findings == {"m1": Finding(moved_at=NOW), "m2": known}
+
+
+def test_what_an_older_record_did_not_note_of_a_model_is_not_part_of_what_was_shown():
+    record = running()
+    noted = record.but(plan=record.plan.but(models=(affected(provider="openai"),)))
+
+    assert "provider" not in _model_shown(record.plan.models[0])
+    assert noted.digest != record.digest
 
 
 def test_nothing_deletes_without_an_approval_being_awaited():
@@ -203,9 +222,9 @@ KEPT = {
     "schema_version", "id", "version", "write", "state", "track", "team", "channel", "requested_by", "requested_at",
     "plan", "attempt", "names", "made", "throwaways_used", "approvals_required", "self_approval", "stop", "note",
     "retry_at", "retry_in", "step_since", "look", "trouble_since", "stalled_since", "started_at", "voids",
-    "secret_asked_at",
-    "delete_asked_at", "delete_sent_at", "deleted_at", "audit_head", "watch_until", "watched", "troubles",
-    "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned", "namespace", "carried_to",
+    "secret_asked_at", "delete_asked_at", "delete_sent_at", "delete_granted", "deleted_at", "audit_head",
+    "watch_until", "watched", "troubles", "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned",
+    "namespace", "carried_to",
 }  # fmt: skip
 """What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""
 
