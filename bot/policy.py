@@ -8,6 +8,7 @@ from enum import StrEnum
 from bot.errors import NotAllowed, StopKind, WrongState
 from bot.frozen import Frozen
 from bot.plan import AffectedModel
+from bot.proof import unproved
 from bot.rotation import MEANING, SAYS_NOTHING, Finding, Rotation, State, Track, was_failing_before
 
 
@@ -75,7 +76,7 @@ def offered(rotation: Rotation) -> tuple[Action, ...]:
 def _offers(rotation: Rotation) -> tuple[Action, ...]:
     if rotation.state is State.BLOCKED and rotation.stop:
         offers = OFFERS[rotation.stop.kind]
-        if rotation.track is not Track.FORWARD or not acceptable(rotation):
+        if rotation.track is not Track.FORWARD or not (acceptable(rotation) or acceptable_as_a_whole(rotation)):
             offers = tuple(a for a in offers if a is not Action.ACCEPT_UNPROVED)
         if rotation.track is Track.BACK:  # it is being rolled back already: go on, or give up the way back
             return tuple(a for a in offers if a is not Action.ROLL_BACK) or (Action.TRY_AGAIN,)
@@ -98,10 +99,17 @@ def acceptable(rotation: Rotation) -> tuple[AffectedModel, ...]:
     )
 
 
+def acceptable_as_a_whole(rotation: Rotation) -> str:
+    """Return what an approver may accept where there is no model to name: the sentence that nothing is proved."""
+    why = "" if acceptable(rotation) else unproved(rotation)
+    return why if rotation.stop and rotation.stop.sentence == why else ""
+
+
 def shown_unproved(rotation: Rotation) -> str:
-    """Return a digest of what the form to accept models shows: which they are, and what is known of each."""
+    """Return a digest of what the form to accept shows: each model with what is known of it, or that there is none."""
     rows = [(model.model_dump_json(), _known(rotation.finding(model))) for model in acceptable(rotation)]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+    whole = [why] if (why := acceptable_as_a_whole(rotation)) else []
+    return hashlib.sha256(json.dumps([*rows, *whole]).encode()).hexdigest()[:16]
 
 
 def _known(finding: Finding) -> tuple[str, str, str]:

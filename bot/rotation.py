@@ -332,6 +332,9 @@ class Rotation(Frozen):
     silences: tuple[Silence, ...] = ()
     """What each replica has counted on the old key since the last model was moved."""
 
+    accepted: Acceptance | None = None
+    """An approver's word that nothing at all proves the new secret, *of* the sentence that said so."""
+
     approvals: tuple[Approval, ...] = ()
     approvals_required: int = 1
     self_approval: bool = False
@@ -512,6 +515,7 @@ class Rotation(Frozen):
             [(_model_shown(model), *_verdict_shown(self.finding(model))) for model in self.plan.models],
             sorted(dependent.model_dump_json() for dependent in self.plan.dependents),
             sorted(self.plan.routes),
+            *([self.accepted.of] if self.accepted else []),
         )
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
@@ -528,8 +532,8 @@ class Rotation(Frozen):
 
 
 OF_ONE_SECRET = (
-    "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "ledgers", "left_alone", "look_at",
-    "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement", "same_secret_checked", "silences",
+    "accepted", "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "ledgers", "left_alone",
+    "look_at", "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement", "same_secret_checked", "silences",
     "soak_until", "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
 )  # fmt: skip
 """What a rotation forgets when its secret is taken back."""

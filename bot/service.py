@@ -33,6 +33,7 @@ from bot.plan import Inventory, ProviderKey, make_plan, users_of
 from bot.policy import (
     Action,
     acceptable,
+    acceptable_as_a_whole,
     check_may_accept,
     check_may_approve,
     check_may_give_secret,
@@ -479,14 +480,11 @@ class RotationService:
             raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
         if shape.is_surely_secret(reason):
             raise BadInput("This looks like a secret, and the reason is shown to everyone.", field="reason")
-        wanted = set(models)
-        chosen = [model for model in acceptable(rotation) if model.id in wanted]
-        if not chosen or len(chosen) < len(wanted):
-            raise BadInput("Choose among the models that are still unproved.", field="models")
-        accepted = rotation.learn({m.id: _accepted(rotation.finding(m), by, reason, self._now()) for m in chosen})
+        word = Acceptance(by=by, at=self._now(), reason=reason)
+        accepted, what = _with_word(rotation, set(models), word)
         assert rotation.stop is not None
         onward = rewound(accepted, rotation.stop.step).to(State.RUNNING)
-        return await self._save(onward, by, f"accepted {len(chosen)} unproved", reason)
+        return await self._save(onward, by, what, reason)
 
     @audited(Action.ROLL_BACK)
     async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
@@ -578,9 +576,21 @@ def _tried_again(rotation: Rotation) -> Rotation:
     return (fresh if "verify" in fresh.done else fresh.unproved()).to(onward)
 
 
-def _accepted(finding: Finding, by: str, reason: str, at: datetime) -> Finding:
+def _with_word(rotation: Rotation, wanted: set[str], word: Acceptance) -> tuple[Rotation, str]:
+    """Let the *wanted* models count on somebody's *word*, or the rotation where it has none to name; say which."""
+    whole = acceptable_as_a_whole(rotation)
+    if whole and not wanted:
+        return rotation.but(accepted=word.but(of=whole)), "accepted that nothing proves the new secret"
+    chosen = [model for model in acceptable(rotation) if model.id in wanted]
+    if not chosen or len(chosen) < len(wanted):
+        raise BadInput("Choose among the models that are still unproved.", field="models")
+    accepted = {model.id: _accepted(rotation.finding(model), word) for model in chosen}
+    return rotation.learn(accepted), f"accepted {len(chosen)} unproved"
+
+
+def _accepted(finding: Finding, word: Acceptance) -> Finding:
     assert finding.standing is not None
-    return finding.but(accepted=Acceptance(by=by, at=at, reason=reason, of=finding.standing.signature))
+    return finding.but(accepted=word.but(of=finding.standing.signature))
 
 
 def _waits_for(rotation: Rotation, outcome: Replacement) -> bool:

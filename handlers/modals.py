@@ -12,7 +12,7 @@ from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
-from handlers.payload import chosen, person_of, picked, said, text, typed
+from handlers.payload import chosen, has, person_of, picked, said, text, typed
 from handlers.views.modal import KEY, MODELS, NAME, REASON, REST, SECRET, VALUE, option
 
 Json = dict[str, Any]
@@ -68,7 +68,8 @@ async def accept_unproved(ack: AsyncAck, view: Json, body: Json, rotations: Rota
     models, reason = chosen(view, MODELS, VALUE), typed(view, REASON, VALUE)
     rotation_id, _, shown = said(view.get("private_metadata")).partition(" ")
     work = rotations.accept_unproved(rotation_id, models, reason, by=person_of(body), shown=shown)
-    await _taken(ack, work, MODELS, late="This took too long; see the card for whether it was taken, or press again.")
+    first = MODELS if has(view, MODELS) else REASON
+    await _taken(ack, work, first, late="This took too long; see the card for whether it was taken, or press again.")
 
 
 async def _taken(ack: AsyncAck, work: Awaitable[T], first: str, *, late: str) -> T | None:
@@ -77,7 +78,7 @@ async def _taken(ack: AsyncAck, work: Awaitable[T], first: str, *, late: str) ->
         async with Background.patience():
             done = await work
     except BadInput as wrong:
-        errors = {wrong.field: str(wrong)}
+        errors = {first if wrong.field == MODELS else wrong.field: str(wrong)}
     except TimeoutError:
         errors = {first: late}
     except Exception as error:  # noqa: BLE001 - a form is answered at its field, whatever happened

@@ -52,6 +52,11 @@ def team_of(body: Any) -> str:
     return text(body, "team_id") or text(body, "team", "id") or text(body, "user", "team_id")
 
 
+def has(view: Json, field: str) -> bool:
+    """Tell whether a form has a field."""
+    return field in part(view, "state", "values")
+
+
 def typed(view: Json, field: str, value: str) -> str:
     """Return what was typed into a field of a form."""
     return text(_field(view, field, value), "value")

@@ -5,6 +5,7 @@ from datetime import timedelta
 from bot.errors import Blocked, StopKind
 from bot.evidence import Verdict
 from bot.plan import AffectedModel
+from bot.proof import is_accepted, unproved
 from bot.rotation import Finding, Rotation, was_failing_before
 from bot.steps.common import (
     POLL,
@@ -116,17 +117,10 @@ def _is_failing(finding: Finding) -> bool:
 
 
 def _refuse_unproved(rotation: Rotation) -> None:
-    """Stop where every model of an environment was failing before: nothing there proves the new secret."""
-    for environment, name in rotation.plan.environments.items():
-        found = [rotation.finding(m) for m in rotation.plan.models if m.environment == environment]
-        asked = [finding for finding in found if finding.latest]
-        if asked and not any(finding.is_accepted or _has_passed(finding) for finding in asked):
-            sentence = f"No model in `{name}` answers, neither before nor now, so nothing proves the new secret there."
-            raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", sentence, after=rotation)
-
-
-def _has_passed(finding: Finding) -> bool:
-    return finding.verdict is not None and finding.verdict.passed
+    """Stop where nothing proves the new secret, unless an approver has accepted just that."""
+    why = unproved(rotation)
+    if why and not is_accepted(rotation):
+        raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", why, after=rotation)
 
 
 def refuse_unverifiable(rotation: Rotation, world: World) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from bot.errors import ApiError, Blocked, StopKind, Unanswerable, Uncertain
 from bot.lease import Moment
 from bot.plan import Dependent, Inventory, dependents, drift, listed_since, users_of
+from bot.proof import is_accepted, unproved
 from bot.rotation import Finding, Rotation, Void
 from bot.steps.common import (
     MOST_NAMED,
@@ -127,6 +128,8 @@ def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
         )
     yield from (f"{sentence}." for sentence in heard(now))
     yield from _unheard(now)
+    if (why := unproved(now)) and not is_accepted(now):
+        yield why
     yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)
     if any(approval.digest != now.digest for approval in now.approvals):
         yield "What is known of the models is not what the card showed."

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from bot.plan import plural
+from bot.proof import is_accepted
 from bot.rotation import Finding, Rotation, Silence, State, Track, was_failing_before
 from handlers.views import watch
 from handlers.views.blocks import code, duration, sentence, when
@@ -182,6 +183,17 @@ def soaked(rotation: Rotation) -> str:
 
 def accepted(rotation: Rotation) -> str:
     """Say whose word stands in for a proof."""
+    return " ".join(filter(None, [_all_accepted(rotation), _models_accepted(rotation)]))
+
+
+def _all_accepted(rotation: Rotation) -> str:
+    word = rotation.accepted
+    if word is None or not is_accepted(rotation):
+        return ""
+    return f"{sentence(word.of, 600)} <@{word.by}> accepted that: {code(word.reason, 300)}."
+
+
+def _models_accepted(rotation: Rotation) -> str:
     words = [f.accepted for m in rotation.moved if (f := rotation.finding(m)).is_accepted and f.accepted]
     people = ", ".join(dict.fromkeys(f"<@{word.by}>" for word in words))
     return f"{plural(len(words), 'model')} accepted unproved by {people}." if words else ""

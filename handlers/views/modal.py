@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from bot.families import AZURE, BEDROCK, SHAPES, VERTEX, family
 from bot.plan import AffectedModel, ProviderKey, plural
-from bot.policy import shown_unproved
+from bot.policy import acceptable_as_a_whole, shown_unproved
 from bot.rotation import Rotation
-from handlers.views.blocks import Block, code, context, plain, section, shortened, visible
+from handlers.views.blocks import Block, code, context, plain, section, sentence, shortened, visible
 
 PICKER = "picker"
 SECRET_FORM = "secret_form"  # noqa: S105 - a name
@@ -119,14 +119,28 @@ def acceptance_form(rotation: Rotation, models: Sequence[AffectedModel]) -> Bloc
         "submit": plain("Accept"),
         "close": plain("Cancel"),
         "blocks": [
-            section(
-                f"For {code(rotation.plan.old_key.display_name)}. Nothing proves that these models work on the "
-                "replacement. If one does not, its callers fail, and once the old key is deleted there is no way back."
-            ),
-            _choice(rotation, models),
+            *(_of_models(rotation, models) if models else [_of_all(rotation)]),
             _input(REASON, "Reason", "Everyone can see it: it goes into the receipt, with your name.", REASON_MOST),
         ],
     }
+
+
+def _of_models(rotation: Rotation, models: Sequence[AffectedModel]) -> list[Block]:
+    return [
+        section(
+            f"For {code(rotation.plan.old_key.display_name)}. Nothing proves that these models work on the "
+            "replacement. If one does not, its callers fail, and once the old key is deleted there is no way back."
+        ),
+        _choice(rotation, models),
+    ]
+
+
+def _of_all(rotation: Rotation) -> Block:
+    """Say in words what is accepted where there is no model to choose."""
+    return section(
+        f"For {code(rotation.plan.old_key.display_name)}. {sentence(acceptable_as_a_whole(rotation), 1200)} If it does "
+        "not work, you will hear of it from callers, and once the old key is deleted there is no way back."
+    )
 
 
 def _choice(rotation: Rotation, models: Sequence[AffectedModel]) -> Block:

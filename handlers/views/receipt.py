@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from bot.plan import AffectedModel, plural
+from bot.proof import is_accepted
 from bot.rotation import Acceptance, Finding, Rotation
 from handlers.views import evidence, watch, words
 from handlers.views.blocks import code, cut, duration, escaped, sentence, shortened, when
@@ -28,6 +29,8 @@ def _lines(rotation: Rotation) -> Iterator[str]:
     yield from _people(rotation)
     yield from _times(rotation)
     yield f"{rotation.extent}: {evidence.tally(rotation)}." if rotation.plan.models else "No model used the key."
+    if rotation.accepted and is_accepted(rotation):
+        yield f"Accepted {vouched(rotation.accepted)}: {sentence(rotation.accepted.of, 600)}"
     yield from filter(None, (fact(rotation) for fact in KNOWN))
     if rotation.attempt > 1:
         yield f"{plural(rotation.attempt, 'secret')} given; the earlier ones were taken back."

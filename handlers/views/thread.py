@@ -187,6 +187,9 @@ def _approval_wanted(rotation: Rotation, approvers: str) -> str:
 
 def _accepted(rotation: Rotation) -> Iterator[Reply]:
     """Tell who vouched for what, once a click."""
+    if rotation.accepted:
+        text = f"Accepted {vouched(rotation.accepted)}: {sentence(rotation.accepted.of, 1200)}"
+        yield reply(f"accepted:{rotation.accepted.at.isoformat()}", text)
     said: dict[Acceptance, list[str]] = {}
     for model in rotation.plan.models:
         word = rotation.finding(model).accepted

@@ -281,6 +281,8 @@ def _purpose(action: Action, rotation: Rotation) -> str:
 def _unproved(rotation: Rotation) -> str:
     """Name what may be accepted; more than one are named in the form."""
     models = acceptable(rotation)
+    if not models:
+        return "the new secret"
     if len(models) > 1:
         return plural(len(models), "model")
     return f"{code(models[0].alias, 40)} in {code(models[0].environment_name, 40)}"

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 PURE = (
     "rotation", "plan", "policy", "evidence", "answer", "replica", "errors", "secret", "reading", "frozen", "waves",
     "belongings", "halves", "adoption", "namespace", "lookup", "blame", "sameness", "families", "pastes", "documents",
+    "proof",
 )  # fmt: skip
 CALLERS = ("bot/control_plane.py", "bot/gateway.py", "bot/status.py", "bot/check.py")
 IO = {"httpx", "redis", "aiohttp", "slack_bolt", "slack_sdk", "asyncio", "saq", "socket", "structlog", "requests"}

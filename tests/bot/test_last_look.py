@@ -13,11 +13,13 @@ from bot.errors import LeaseLost
 from bot.evidence import Verdict
 from bot.lease import UNHELD
 from bot.policy import Action, offered
-from bot.rotation import Rotation, State, Track
+from bot.proof import unproved
+from bot.rotation import Acceptance, Rotation, State, Track
 from bot.steps import common, rewound
 from bot.steps.counting import turns
 from bot.steps.old_key import delete_old_key
 from sandbox.aisix import Switches
+from tests.bot.values import NOW
 from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
 
 TEN_MINUTES = 600
@@ -480,3 +482,61 @@ async def test_a_model_that_was_changed_after_its_move_gets_no_baseline_from_the
 
     assert asked.findings[tenancy.chat.id].baseline is None
     assert asked.findings[tenancy.staged.id].baseline is not None
+
+
+# --- nothing proved is not proved ---
+
+
+async def stopped_unproved(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Rotation]:
+    """A rotation of a key that no model uses, and that stopped at that."""
+    here = await tenancy.machine(**settings)
+    for model in (tenancy.chat, tenancy.staged):
+        tenancy.aisix.remove(model)
+    record = await here.until(await tenancy.begun(here), has_ended)
+    assert record.stop.sentence == "No model uses this key, so nothing proves the new secret."
+    return here, record
+
+
+def accepting(record: Rotation) -> Rotation:
+    word = Acceptance(by="U_APPROVER", at=NOW, reason="tried with curl", of=unproved(record))
+    return rewound(record.but(accepted=word, version=record.version + 1), record.stop.step).to(State.RUNNING)
+
+
+@pytest.mark.parametrize("require_proof", [True, False])
+async def test_a_key_that_no_model_uses_is_not_offered_for_the_delete(tenancy, require_proof):
+    here, record = await stopped_unproved(tenancy, require_proof=require_proof)
+    again = await here.until(rewound(record, "verify").to(State.RUNNING), has_ended)
+
+    assert again.state is State.BLOCKED
+    assert Action.ACCEPT_UNPROVED in offered(record)
+
+
+async def test_once_an_approver_accepts_that_nothing_proves_it_it_goes_its_way(tenancy):
+    here, record = await stopped_unproved(tenancy)
+    asked = await here.until(accepting(record), has_ended)
+    assert asked.state is State.AWAITING_APPROVAL
+    ended = await here.until(tenancy.approved(asked), has_ended)
+
+    assert (ended.state, tenancy.old_is_there) == (State.COMPLETED, False)
+
+
+async def test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void(tenancy):
+    here, record = await stopped_unproved(tenancy)
+    asked = await here.until(accepting(record), has_ended)
+    released = tenancy.approved(asked.but(accepted=asked.accepted.but(of="No model in `production` is probed.")))
+    again = await here.until(released, lambda r: r.voids or has_ended(r))
+
+    assert again.voids[0].changes == ("No model uses this key, so nothing proves the new secret.",)
+    assert tenancy.old_is_there
+
+
+async def test_a_rotation_that_lost_its_last_model_on_the_way_is_not_offered(tenancy):
+    here = await tenancy.machine()
+    record = await here.until(await tenancy.begun(here), lambda r: "rehearse" in r.done)
+    for model in (tenancy.chat, tenancy.staged):
+        tenancy.aisix.remove(model)
+    drifted = await here.until(record, has_ended)
+    assert drifted.stop.headline == "someone changed something meanwhile"
+    ended = await here.until(rewound(drifted, "replace").unproved().to(State.RUNNING), has_ended)
+
+    assert ended.stop.sentence == "No model uses this key, so nothing proves the new secret."

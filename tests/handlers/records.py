@@ -7,6 +7,7 @@ from typing import Any
 from bot.errors import StopKind
 from bot.evidence import Evidence, Verdict
 from bot.plan import Environment, Inventory, Model, PassthroughRoute, Plan, ProviderKey, make_plan
+from bot.proof import unproved
 from bot.replica import Replica
 from bot.rotation import (
     Acceptance,
@@ -271,6 +272,12 @@ def unsure(rotation: Rotation, reason: str | None = None) -> Rotation:
         for number, m in enumerate(rotation.plan.models)
     }
     return rotation.learn(found)
+
+
+def unused(rotation: Rotation, reason: str | None = None) -> Rotation:
+    """Return *rotation* of a key that no model uses; with a *reason*, that nothing proves its secret is accepted."""
+    word = Acceptance(by=APPROVER, at=at(70), reason=reason, of=unproved(rotation)) if reason else None
+    return rotation.but(accepted=word)
 
 
 def void(*changes: str, seconds: float = 300, by: tuple[str, ...] = (APPROVER,)) -> Void:

@@ -99,6 +99,17 @@ async def test_what_is_wrong_is_said_at_its_field(refusal: Exception, field: str
     assert str(refusal) in said["errors"][field]
 
 
+@pytest.mark.parametrize("refusal", [BadInput("Out of date.", field="models"), TimeoutError()])
+async def test_a_form_without_models_says_what_is_wrong_at_its_one_field(refusal: Exception) -> None:
+    view = filled("tried with curl")
+    del view["state"]["values"][MODELS]
+    rotations = Rotations(refusal)
+    said = await sent(rotations, view)
+
+    assert rotations.asked == [("r7k2abc", [], "tried with curl", r.APPROVER, "0123abcd")]
+    assert list(said["errors"]) == [REASON]
+
+
 def test_the_fields_are_called_what_the_service_calls_them() -> None:
     assert {MODELS, REASON} == {"models", "reason"}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bot.policy import Action, acceptable, offered, shown_unproved
+from bot.policy import Action, acceptable, acceptable_as_a_whole, offered, shown_unproved
 from bot.rotation import Rotation
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
@@ -95,7 +95,8 @@ def approve(town: Town, shown: Rotation, who: str) -> None:
 
 def accept(town: Town, shown: Rotation, who: str) -> None:
     """Accept some of the models that are unproved."""
-    models = [model.id for model in acceptable(shown)] or ["m_unknown"]
+    nobody = [] if acceptable_as_a_whole(shown) else ["m_unknown"]
+    models = [model.id for model in acceptable(shown)] or nobody
     chosen = models if town.random.random() < 0.7 else models[:1]
 
     async def work() -> None:
