@@ -645,16 +645,38 @@ async def test_g16_a_route_that_is_bound_to_the_old_key_after_the_proof_stops_th
 # --- a key that no model uses ---
 
 
-async def test_a_key_that_no_model_uses_is_said_to_be_so_and_can_be_rotated(redis_url: str) -> None:
-    async with shape(redis_url) as stage, stage.bot():
-        card = await stage.ask()
-        assert "No model uses this key." in card.plain
-        await stage.give(card)
-        await stage.says(card, WAITING)
+NOTHING_PROVES = "No model uses this key, so nothing proves the new secret."
 
-        assert moves(stage) == []
-        await approve(stage, card)
-        assert "No model used the key." in stage.thread(card)
+
+async def accept(stage: Stage, card: Message, reason: str = "tried with curl") -> None:
+    """Have an approver accept that nothing proves the new secret."""
+    approver = stage.slack.person("U_APPROVER")
+    await stage.says(card, NOTHING_PROVES)
+    assert "Delete old key" not in card.buttons
+    await stage.press("Accept unproved", card, who="U_APPROVER")
+    await stage.slack.until(lambda: approver.modal, what="the form")
+    answer = await approver.submit({"reason": reason})
+    assert not answer.errors
+    await stage.says(card, WAITING)
+
+
+@pytest.mark.parametrize("proof", ["true", "false"])
+async def test_a_key_that_no_model_uses_is_rotated_once_an_approver_accepts_that_nothing_proves_it(
+    redis_url: str, proof: str
+) -> None:
+    async with shape(redis_url) as stage:
+        stage.overrides["REQUIRE_PROOF"] = proof
+        async with stage.bot():
+            card = await stage.ask()
+            assert "No model uses this key." in card.plain
+            await stage.give(card, "sk-wrong-CANARY-0123456789abcdef")  # nobody takes this one
+            await accept(stage, card)
+
+            assert moves(stage) == []
+            assert "accepted that: tried with curl" in card.plain
+            await approve(stage, card)
+            assert "No model used the key." in stage.thread(card)
+            assert f"because tried with curl: {NOTHING_PROVES}" in stage.thread(card)
 
 
 async def test_a_key_that_only_a_route_uses_is_not_deleted_under_it(redis_url: str) -> None:
@@ -669,14 +691,15 @@ async def test_a_key_that_only_a_route_uses_is_not_deleted_under_it(redis_url: s
 
         stage.aisix.edit(route(stage), key=stage.key_named("(20"))
         await stage.press("Try again", card)
-        await stage.says(card, WAITING)
+        await accept(stage, card)
         await approve(stage, card)
         assert await passes(stage)
 
 
 async def test_a_model_bound_to_a_key_that_none_used_stops_the_delete(redis_url: str) -> None:
     async with shape(redis_url) as stage, stage.bot():
-        card = await run_into(stage, WAITING)
+        card = await run_into(stage, NOTHING_PROVES)
+        await accept(stage, card)
         add(stage, "late")
 
         await stage.press("Delete old key", card, who="U_APPROVER")
