@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 from hypothesis import strategies as st
+from redis import Redis
 
 from bot.__main__ import Parts
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, acceptance_form, picker, secret_form
@@ -25,7 +26,7 @@ from tests.support.stage import Stage, stage_of
 Json = dict[str, Any]
 Tried = Callable[..., None]
 FAULT = "Keyturn made a mistake"
-LISTS = re.compile(r"<https://sandbox\.slack\.com/archives/\w+/p\d+\|(open|asked for by)>")
+LISTS = re.compile(r"<https://sandbox\.slack\.com/archives/\w+/p\d+\|(open|asked for by|Open its card)>")
 SPOKEN = ("response_url", "chat.postMessage", "chat.postEphemeral", "chat.update")
 ANSWERS = (*SPOKEN[:3], "views.open")
 
@@ -168,6 +169,8 @@ def test_a_key_of_a_hostile_control_plane_is_shown_or_refused_in_words(redis_url
             server.answers.update({path: (body, {}) for path, body in tenant.items()})
             at.answered(at.person.command("OpenAI production"))
             at.tidy()
+            with Redis.from_url(redis_url) as redis:
+                redis.flushdb()  # or the next one would be answered with the card of this one
 
 
 async def test_a_rotation_of_hostile_names_goes_through_and_pings_nobody(redis_url: str) -> None:
