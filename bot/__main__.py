@@ -46,6 +46,7 @@ from handlers.http import add_slack
 from handlers.origin import Home
 from handlers.payload import text
 from handlers.people import SlackDirectory
+from handlers.pressed import Absence
 from handlers.reception import Reception
 from handlers.slack import UNREACHABLE, CannotPost, Later, MessageLost, called, reason_of
 from handlers.socket import Socket
@@ -205,11 +206,13 @@ async def worker(built: Parts) -> AsyncIterator[None]:
 async def front(built: Parts) -> AsyncIterator[None]:
     """Run the half that people talk to: Socket Mode, or HTTP."""
     await _warn_of_shortage(built.world.people)
-    background = Background()
-    app = bolt_app(built, background)
+    background, absence = Background(), Absence()
+    app = bolt_app(built, background, absence)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(background.finish, built.settings.shutdown_grace.total_seconds())
-        socket = await stack.enter_async_context(_socket(app, built)) if built.settings.slack_app_token else None
+        socket = (
+            await stack.enter_async_context(_socket(app, built, absence)) if built.settings.slack_app_token else None
+        )
         if built.settings.port is not None:
             await stack.enter_async_context(_site(built, "PORT", built.settings.port, app, socket))
         yield
@@ -248,7 +251,7 @@ BOLT_READS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLA
 """What Bolt takes from the environment by itself; the last two make it forget the bot token."""
 
 
-def bolt_app(built: Parts, background: Background) -> AsyncApp:
+def bolt_app(built: Parts, background: Background, absence: Absence) -> AsyncApp:
     """Return the Bolt app with every listener; its own signature check is off because it logs bodies."""
     for name in BOLT_READS:
         os.environ.pop(name, None)
@@ -261,7 +264,7 @@ def bolt_app(built: Parts, background: Background) -> AsyncApp:
     )
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
     lent = {"rotations": service_of(built), "announcer": built.announcer}
-    register(app, home=Home.of(built.team), answers=answers, background=background, **lent)
+    register(app, home=Home.of(built.team), answers=answers, background=background, absence=absence, **lent)
     return app
 
 
@@ -281,10 +284,10 @@ def service_of(built: Parts) -> RotationService:
 
 
 @asynccontextmanager
-async def _socket(app: AsyncApp, built: Parts) -> AsyncIterator[Socket]:
+async def _socket(app: AsyncApp, built: Parts, absence: Absence) -> AsyncIterator[Socket]:
     token = (built.settings.slack_app_token or SecretStr("")).get_secret_value()
     await try_socket(built.slack, token)
-    socket = Socket(app, token, timeout=built.settings.slack_timeout.total_seconds())
+    socket = Socket(app, token, timeout=built.settings.slack_timeout.total_seconds(), absence=absence)
     try:
         await socket.open()
         yield socket

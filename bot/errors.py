@@ -4,6 +4,7 @@ KeyturnError
 ├── Refused              the person who asked is told, nothing changes
 │   ├── NotAllowed       this person may not do it
 │   ├── WrongState       the rotation has moved on meanwhile
+│   │   └── Late         it came so late that Slack has called it failed
 │   ├── UnknownKey       no provider key of that name; carries the nearest names
 │   ├── AmbiguousKey     several provider keys answer to that name; carries them
 │   ├── BadInput         what was typed into a form cannot be used; the sentence goes to the field
@@ -36,6 +37,10 @@ class NotAllowed(Refused):
 
 class WrongState(Refused):
     """The rotation is no longer where the person saw it."""
+
+
+class Late(WrongState):
+    """What was pressed came so late that Slack has told the person that it failed."""
 
 
 class UnknownKey(Refused):

@@ -1,6 +1,6 @@
 """Who is who at this moment, by Slack and by the settings; asked at each use, and remembered nowhere."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.errors import NotAllowed, Unanswerable
@@ -62,6 +62,7 @@ class Rules(Frozen):
     approvers: frozenset[str]
     approvals_required: int = 1
     self_approval: bool = False
+    click_max_age: timedelta = timedelta(seconds=60)
 
 
 class People:

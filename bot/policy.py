@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
-from bot.errors import NotAllowed, StopKind, WrongState
+from bot.errors import Late, NotAllowed, StopKind, WrongState
 from bot.frozen import Frozen
 from bot.plan import AffectedModel
 from bot.proof import unproved
@@ -33,6 +35,15 @@ class Person(Frozen):
     bot: bool = False
     deactivated: bool = False
     stranger: bool = False
+    told_at: datetime | None = None
+    """When Slack said this, by its own clock."""
+
+
+class Pressed(NamedTuple):
+    """When something was pressed, by Slack's clock; without that, how long it may have waited for this process."""
+
+    at: datetime | None = None
+    away: timedelta | None = None
 
 
 class Standing(Frozen):
@@ -137,6 +148,24 @@ NO_MEMBER: Mapping[str, tuple[str, str]] = {
 
 def _outside(person: Person) -> tuple[str, str] | None:
     return next((told for name, told in NO_MEMBER.items() if getattr(person, name)), None)
+
+
+def check_in_time(pressed: Pressed, person: Person, most: timedelta) -> None:
+    """Refuse what was pressed too long ago: Slack has told the person that it failed.
+
+    Both moments are by Slack's clock, of what it sent and of its answer about that person since. No other clock is
+    asked, so none has to be right. Where one of them is missing, nobody can tell, and it does not count.
+    """
+    age = person.told_at - pressed.at if person.told_at and pressed.at else None
+    age = pressed.away if pressed.at is None else age
+    if age is None or age < -most:
+        raise Late("I can't tell when you pressed this, so it did not count. Press again.")
+    if age > most:
+        about = "" if pressed.at else "up to "
+        raise Late(
+            f"This reached Keyturn {about}{age.total_seconds():,.0f} s after you pressed it, so it did not count. "
+            "Look at the card, then press again."
+        )
 
 
 def check_member(person: Person) -> None:

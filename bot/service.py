@@ -32,8 +32,11 @@ from bot.people import Directory, People, Rules
 from bot.plan import Inventory, ProviderKey, make_plan, users_of
 from bot.policy import (
     Action,
+    Person,
+    Pressed,
     acceptable,
     acceptable_as_a_whole,
+    check_in_time,
     check_may_accept,
     check_may_approve,
     check_may_give_secret,
@@ -452,23 +455,26 @@ class RotationService:
     @audited(Action.ACCEPT_UNPROVED)
     async def offer_acceptance(self, rotation_id: str, *, by: str) -> Rotation:
         """Return the rotation for the form, if *by* may accept models unproved now."""
-        return await self._opened(await self._may_accept(rotation_id, by), by, Action.ACCEPT_UNPROVED)
+        rotation, _ = await self._may_accept(rotation_id, by)
+        return await self._opened(rotation, by, Action.ACCEPT_UNPROVED)
 
-    async def _may_accept(self, rotation_id: str, by: str) -> Rotation:
+    async def _may_accept(self, rotation_id: str, by: str) -> tuple[Rotation, Person]:
         rotation = self._people.strict(await self.load(rotation_id))
-        check_may_accept(rotation, await self._people.standing(by), self_approval=rotation.self_approval)
+        standing = await self._people.standing(by)
+        check_may_accept(rotation, standing, self_approval=rotation.self_approval)
         check_offered(rotation, Action.ACCEPT_UNPROVED)
-        return rotation
+        return rotation, standing.person
 
     @audited("accepted unproved")
     async def accept_unproved(
-        self, rotation_id: str, models: Iterable[str], reason: str, *, by: str, shown: str
+        self, rotation_id: str, models: Iterable[str], reason: str, *, by: str, shown: str, pressed: Pressed
     ) -> Rotation:
         """Let *models* (ids) count although nothing proves them, for a *reason* that goes into the receipt.
 
         *shown* is the digest of what the form said of them; if that has changed, nothing is accepted.
         """
-        rotation = await self._may_accept(rotation_id, by)
+        rotation, person = await self._may_accept(rotation_id, by)
+        check_in_time(pressed, person, self._rules.click_max_age)
         if shown != shown_unproved(rotation):
             raise BadInput(
                 "This form is out of date: the models, or what is known of them, have changed. "
@@ -496,17 +502,21 @@ class RotationService:
         return await self._steer(rotation_id, Action.ROLL_BACK, back, by, "rolled back")
 
     @audited(Action.DELETE_OLD_KEY)
-    async def approve(self, rotation_id: str, *, by: str, click: str = "", shown: str | None = None) -> Rotation:
+    async def approve(
+        self, rotation_id: str, *, by: str, pressed: Pressed, click: str = "", shown: str | None = None
+    ) -> Rotation:
         """Release the delete, if *by* is an approver at this moment and enough have approved.
 
         *click* names the very click: delivered once more, it must not answer a later question. *shown* is what
         was seen when it was made (None where that is not asked).
         """
         rotation = self._people.strict(recorded := await self.load(rotation_id))
-        check_may_approve(rotation, await self._people.standing(by), self_approval=rotation.self_approval)
+        standing = await self._people.standing(by)
+        check_may_approve(rotation, standing, self_approval=rotation.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
         if shown is not None and shown != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
+        check_in_time(pressed, standing.person, self._rules.click_max_age)
         if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
             raise WrongState("This click has counted already.")
         reviewed = await self._people.reviewed(recorded, self._now())

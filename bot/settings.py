@@ -200,6 +200,10 @@ class Settings(StoreSettings):
     approvers: Ids = Field(description="user ids (U…) and user-group ids (S…), with commas between them")
     approvals_required: int = Field(1, ge=1, description="a number: how many approvers have to agree")
     self_approval: bool = Field(False, description="true or false: whether a requester may approve")
+    click_max_age: Limit = Field(
+        timedelta(seconds=60),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how late Delete old key or Accept unproved may come",
+    )
     secret_expiry: Limit = Field(
         timedelta(days=1),
         description="seconds (30) or an ISO 8601 duration (PT30S): how long a card waits for its secret",

@@ -181,4 +181,5 @@ def rules_of(settings: Settings) -> Rules:
         approvers=settings.approvers,
         approvals_required=settings.approvals_required,
         self_approval=settings.self_approval,
+        click_max_age=settings.click_max_age,
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from handlers import actions, commands, modals
@@ -12,10 +13,13 @@ from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.crowd import Crowd
 from handlers.origin import FOREIGN, Home
+from handlers.pressed import Absence, pressed_of
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE
 
 
-def register(app: AsyncApp, *, home: Home, answers: Answers, background: Background, **more: Any) -> None:
+def register(
+    app: AsyncApp, *, home: Home, answers: Answers, background: Background, absence: Absence, **more: Any
+) -> None:
     """Register every listener; what is lent reaches a listener as the argument of that name."""
     lent = {"answers": answers, "background": background, **more}
     crowd = Crowd()
@@ -23,13 +27,14 @@ def register(app: AsyncApp, *, home: Home, answers: Answers, background: Backgro
     @app.use
     async def lend(
         context: AsyncBoltContext,
+        request: AsyncBoltRequest,
         body: dict[str, Any],
         next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt's name
     ) -> BoltResponse | None:
         if home.is_foreign(body):  # a response of ours: without one Bolt would log the body
             background.begin(answers.tell(Asker.of(body), FOREIGN))
             return BoltResponse(status=200)
-        context.update(lent, ack=crowd.ack())
+        context.update(lent, ack=crowd.ack(), pressed=pressed_of(body, request.headers, absence.recent))
         await next()
         return None
 

@@ -7,7 +7,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import Unanswerable
-from bot.policy import Action, acceptable
+from bot.policy import Action, Pressed, acceptable
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
@@ -78,11 +78,13 @@ async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: Rotation
 
 
 @answered
-async def delete_old_key(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
+async def delete_old_key(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers, pressed: Pressed
+) -> None:
     await ack()
     click = f"{text(body, 'trigger_id')}/{text(action, 'action_ts')}"
     _, _, shown = text(action, "block_id").partition(SHOWN)
-    await rotations.approve(text(action, "value"), by=person_of(body), click=click, shown=shown)
+    await rotations.approve(text(action, "value"), by=person_of(body), pressed=pressed, click=click, shown=shown)
 
 
 @answered

@@ -1,11 +1,12 @@
 """What is typed into the forms. The secret passes through `give_secret`, and is kept nowhere in this package."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from bot.errors import BadInput, Refused
+from bot.errors import BadInput, Late, Refused
+from bot.policy import Pressed
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
@@ -64,12 +65,31 @@ async def give_secret(
         background.begin(rotations.create_replacement(*taken))
 
 
-async def accept_unproved(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
+async def accept_unproved(
+    ack: AsyncAck,
+    view: Json,
+    body: Json,
+    rotations: RotationService,
+    answers: Answers,
+    background: Background,
+    pressed: Pressed,
+) -> None:
     models, reason = chosen(view, MODELS, VALUE), typed(view, REASON, VALUE)
     rotation_id, _, shown = said(view.get("private_metadata")).partition(" ")
-    work = rotations.accept_unproved(rotation_id, models, reason, by=person_of(body), shown=shown)
+    by = person_of(body)
+    work = rotations.accept_unproved(rotation_id, models, reason, by=by, shown=shown, pressed=pressed)
+    told = _in_time(work, lambda late: background.begin(answers.tell(Asker(by), late)))
     first = MODELS if has(view, MODELS) else REASON
-    await _taken(ack, work, first, late="This took too long; see the card for whether it was taken, or press again.")
+    await _taken(ack, told, first, late="This took too long; see the card for whether it was taken, or press again.")
+
+
+async def _in_time(work: Awaitable[T], tell: Callable[[str], None]) -> T:
+    """Do it; a person who sent the form too late is told directly: Slack does not wait for its answer any more."""
+    try:
+        return await work
+    except Late as late:
+        tell(str(late))
+        raise
 
 
 async def _taken(ack: AsyncAck, work: Awaitable[T], first: str, *, late: str) -> T | None:

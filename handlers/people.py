@@ -1,5 +1,7 @@
 """What Slack knows of people. Asked at each click, so that a person removed a second ago is out."""
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
@@ -34,7 +36,7 @@ class SlackDirectory:
         user = answer.get("user")
         if not isinstance(user, dict) or user.get("id") != user_id:
             raise _away()
-        return self._read(user)
+        return self._read(user).but(told_at=_date_of(answer))
 
     def _read(self, user: dict[str, Any]) -> Person:
         team = str(user.get("team_id") or "")
@@ -69,6 +71,15 @@ class SlackDirectory:
         calls("slack", "usergroups.users.list", "ok")
         users = answer.get("users")
         return frozenset(filter(_is_id, users)) if isinstance(users, list) else frozenset()
+
+
+def _date_of(answer: Any) -> datetime | None:
+    """Return Slack's time when it answered: the same clock as that of the time stamps in what it sends."""
+    try:
+        said = parsedate_to_datetime((getattr(answer, "headers", None) or {}).get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
 def _is_id(value: Any) -> bool:

@@ -8,9 +8,11 @@ import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 
+from handlers.pressed import EVERY, Absence
+
 log = structlog.get_logger("keyturn.socket")
 
-WATCH_EVERY = 2.0
+WATCH_EVERY = EVERY
 """Seconds between looks at the connection."""
 
 GIVE_UP_ADDRESS_AFTER = 3
@@ -20,7 +22,8 @@ GIVE_UP_ADDRESS_AFTER = 3
 class Socket:
     """The Socket Mode connection of one process."""
 
-    def __init__(self, app: AsyncApp, app_token: str, *, timeout: float) -> None:
+    def __init__(self, app: AsyncApp, app_token: str, *, timeout: float, absence: Absence) -> None:
+        self._absence = absence
         self._handler = AsyncSocketModeHandler(app, app_token, logger=app.logger, web_client=app.client)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._watch: asyncio.Task[None] | None = None
@@ -49,6 +52,7 @@ class Socket:
         missed = 0
         while True:
             await asyncio.sleep(WATCH_EVERY)
+            self._absence.look()
             missed = 0 if await self.is_open() else missed + 1
             if missed == GIVE_UP_ADDRESS_AFTER:
                 log.warning("socket_stuck", seconds=WATCH_EVERY * missed)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -80,6 +81,7 @@ class WebApi:
         return call
 
     def _sent(self, call: Call, answer: web.Response, error: str | None = None) -> web.Response:
+        answer.headers["Date"] = formatdate(self.site.world.now(), usegmt=True)
         call.status, call.error = answer.status, error
         self.site.changes.wake()
         return answer

@@ -7,6 +7,7 @@ import pytest
 
 from bot.engine import move
 from bot.errors import NotAllowed, Unanswerable, Uncertain
+from bot.lease import Moment, running_clock
 from bot.people import NOBODY, People, Rules
 from bot.plan import make_plan
 from bot.policy import NO_MEMBER, Person
@@ -197,6 +198,13 @@ async def test_settings_under_which_nobodys_rotation_could_be_approved_are_told(
 # --- at the last look, and at the delete ---
 
 
+class Held:
+    """The rotation is in this process's hand."""
+
+    async def verified(self, _: int | None = None) -> Moment:
+        return Moment(here=running_clock(), there=0.0, lasts=15.0)
+
+
 class Ending:
     """A rotation whose models are all on the replacement, before its last two steps."""
 
@@ -206,7 +214,15 @@ class Ending:
     async def world(self) -> World:
         control_plane, gateways = await self.tenant.control_plane(), await self.tenant.gateways()
         nothing: Any = object()
-        return World(control_plane, gateways, nothing, limits(), lambda: later(60), people(self.directory))
+        return World(
+            control_plane=control_plane,
+            gateways=gateways,
+            status=nothing,
+            limits=limits(),
+            now=lambda: later(60),
+            people=people(self.directory),
+            hold=Held(),
+        )
 
     async def rotation(self, world: World, **fields: Any) -> Rotation:
         before = await world.control_plane.inventory()

@@ -1,18 +1,21 @@
 """Who may do what, and when: one table, every cell filled in."""
 
+from datetime import timedelta
 from itertools import product
 
 import pytest
 
-from bot.errors import KeyturnError, NotAllowed, StopKind, WrongState
+from bot.errors import KeyturnError, Late, NotAllowed, StopKind, WrongState
 from bot.evidence import Evidence, Verdict
 from bot.policy import (
     IN_STATE,
     OFFERS,
     Action,
     Person,
+    Pressed,
     Standing,
     acceptable,
+    check_in_time,
     check_may_accept,
     check_may_approve,
     check_may_give_secret,
@@ -299,3 +302,35 @@ def test_another_model_is_another_form_and_a_later_look_with_the_same_word_is_no
     assert shown_unproved(before.but(plan=other)) != shown_unproved(before)
     assert shown_unproved(before.but(findings={})) != shown_unproved(before)
     assert shown_unproved(before.but(findings={"m1": later_look})) == shown_unproved(before)
+
+
+# --- what comes too late ---
+
+MINUTE = timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("pressed", "told", "sentence"),
+    [
+        (Pressed(at=NOW), NOW, ""),
+        (Pressed(at=NOW), later(60), ""),
+        (Pressed(at=NOW), later(61), "This reached Keyturn 61 s after you pressed it"),
+        (Pressed(at=NOW), later(-2), ""),  # two of Slack's servers, and whole seconds
+        (Pressed(at=NOW), later(-61), "I can't tell when you pressed this"),
+        (Pressed(at=NOW), None, "I can't tell when you pressed this"),
+        (Pressed(), NOW, "I can't tell when you pressed this"),
+        (Pressed(away=timedelta(0)), None, ""),
+        (Pressed(away=MINUTE), None, ""),
+        (Pressed(away=timedelta(seconds=61)), None, "This reached Keyturn up to 61 s after you pressed it"),
+        (Pressed(at=NOW, away=timedelta(hours=1)), later(5), ""),
+        (Pressed(at=NOW, away=timedelta(0)), later(61), "This reached Keyturn 61 s after you pressed it"),
+    ],
+)
+def test_what_slack_has_called_failed_does_not_count(pressed, told, sentence):
+    person = Person(id="U_APPROVER", told_at=told)
+    if not sentence:
+        check_in_time(pressed, person, MINUTE)
+        return
+    with pytest.raises(Late, match=sentence) as refusal:
+        check_in_time(pressed, person, MINUTE)
+    assert str(refusal.value).lower().endswith("press again.")

@@ -198,7 +198,7 @@ def test_every_state_and_kind_of_stop_is_among_those_cards() -> None:
     assert {rotation.stop.kind for rotation in rotations if rotation.stop} == set(StopKind)
 
 
-REFUSALS = ("NotAllowed", "WrongState", "BadInput", "Unanswerable")
+REFUSALS = ("NotAllowed", "WrongState", "Late", "BadInput", "Unanswerable")
 
 
 def pieces(sentence: ast.AST) -> list[str]:
@@ -213,7 +213,7 @@ def test_every_answer_that_only_one_person_sees_is_in_the_guide(kind: str) -> No
     said = {piece for call in calls(kind) for argument in call.args for piece in pieces(argument)}
     told = {plain(piece).strip(" …<>`") for piece in said}
 
-    assert len(said) > 5
+    assert len(said) > 2
     assert sorted(piece for piece in told if len(re.findall(r"[a-z]{2,}", piece)) > 2 and piece not in guide) == []
 
 

@@ -1,17 +1,21 @@
 """What is sent from a form reaches the service, and what is wrong with it is said at its field."""
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, ClassVar
 
 import pytest
 
-from bot.errors import BadInput, NotAllowed
-from bot.policy import acceptable
+from bot.errors import BadInput, Late, NotAllowed
+from bot.policy import Pressed, acceptable
 from bot.rotation import Rotation
 from handlers.actions import accept_unproved as press
+from handlers.answers import Asker
+from handlers.background import Background
 from handlers.modals import accept_unproved as submit
 from handlers.views.modal import MODELS, REASON, VALUE, acceptance_form
 from tests.handlers import records as r
 
+PRESSED = Pressed(away=timedelta(0))
 BODY = {"user": {"id": r.APPROVER}, "trigger_id": "t1"}
 
 
@@ -27,9 +31,9 @@ class Rotations:
         return r.unsure(r.running("soak"))
 
     async def accept_unproved(
-        self, rotation_id: str, models: list[str], reason: str, *, by: str, shown: str
+        self, rotation_id: str, models: list[str], reason: str, *, by: str, shown: str, pressed: Pressed
     ) -> Rotation:
-        self.asked.append((rotation_id, models, reason, by, shown))
+        self.asked.append((rotation_id, models, reason, by, shown, pressed))
         if self.refusal:
             raise self.refusal
         return r.running("verify")
@@ -41,6 +45,15 @@ class Client:
 
     async def views_open(self, **arguments: Any) -> None:
         self.opened.append(arguments)
+
+
+class Told:
+    """What was said to one person."""
+
+    said: ClassVar[list[Any]] = []
+
+    async def tell(self, asker: Asker, words: str) -> None:
+        self.said.append((asker.person, words))
 
 
 class Ack:
@@ -58,8 +71,9 @@ def filled(reason: str, *models: str) -> dict[str, Any]:
 
 
 async def sent(rotations: Rotations, view: dict[str, Any]) -> dict[str, Any]:
-    ack = Ack()
-    await submit(ack, view, BODY, rotations)  # type: ignore[arg-type] - a stand-in
+    ack, background = Ack(), Background()
+    await submit(ack, view, BODY, rotations, Told(), background, PRESSED)  # type: ignore[arg-type] - stand-ins
+    await background.finish(5)
     return ack.said
 
 
@@ -78,7 +92,7 @@ async def test_what_is_chosen_is_accepted_and_the_form_closes() -> None:
 
     said = await sent(rotations, filled("their fault", "m_001", "m_003"))
 
-    assert rotations.asked == [("r7k2abc", ["m_001", "m_003"], "their fault", r.APPROVER, "0123abcd")]
+    assert rotations.asked == [("r7k2abc", ["m_001", "m_003"], "their fault", r.APPROVER, "0123abcd", PRESSED)]
     assert said == {"response_action": "clear"}
 
 
@@ -106,8 +120,16 @@ async def test_a_form_without_models_says_what_is_wrong_at_its_one_field(refusal
     rotations = Rotations(refusal)
     said = await sent(rotations, view)
 
-    assert rotations.asked == [("r7k2abc", [], "tried with curl", r.APPROVER, "0123abcd")]
+    assert rotations.asked == [("r7k2abc", [], "tried with curl", r.APPROVER, "0123abcd", PRESSED)]
     assert list(said["errors"]) == [REASON]
+
+
+async def test_a_form_that_comes_too_late_is_also_answered_directly():
+    Told.said.clear()
+    said = await sent(Rotations(Late("It came late.")), filled("their fault", "m_001"))
+
+    assert said["errors"] == {MODELS: "It came late."}
+    assert Told.said == [(r.APPROVER, "It came late.")]
 
 
 def test_the_fields_are_called_what_the_service_calls_them() -> None:

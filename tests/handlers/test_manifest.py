@@ -15,6 +15,7 @@ from handlers.answers import Answers
 from handlers.background import Background
 from handlers.commands import COMMAND
 from handlers.origin import Home
+from handlers.pressed import Absence
 
 ROOT = Path(__file__).parents[2]
 MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
@@ -63,7 +64,7 @@ class Registered(AsyncApp):
 
 def registered() -> list[tuple[str, str]]:
     app = Registered()
-    register(app, home=Home(), answers=Answers(AsyncWebClient(), 1), background=Background())
+    register(app, home=Home(), answers=Answers(AsyncWebClient(), 1), background=Background(), absence=Absence())
     return app.found
 
 

@@ -1,8 +1,9 @@
 """What can happen in a town: what people press, what others change in AISIX, and what fails."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
-from bot.policy import Action, acceptable, acceptable_as_a_whole, offered, shown_unproved
+from bot.policy import Action, Pressed, acceptable, acceptable_as_a_whole, offered, shown_unproved
 from bot.rotation import Rotation
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
@@ -48,6 +49,8 @@ def press(town: Town) -> None:
     return click(town, shown, action, who)
 
 
+JUST_NOW = Pressed(away=timedelta(0))
+
 GIVES_UP = (Action.CANCEL, Action.ROLL_BACK)
 """Pressed less often than the rest, or no rotation would get far."""
 
@@ -89,7 +92,7 @@ def approve(town: Town, shown: Rotation, who: str) -> None:
     """Press Delete old key; the same click may be delivered once more."""
     town.clicks += town.random.random() < 0.9
     seen = shown.seen if shown.state == "AWAITING_APPROVAL" else None
-    work = town.service.approve(shown.id, by=who, click=f"click-{town.clicks}", shown=seen)
+    work = town.service.approve(shown.id, by=who, pressed=JUST_NOW, click=f"click-{town.clicks}", shown=seen)
     town.begin(Actor("approve", shown.id, who, shown=seen or ""), work)
 
 
@@ -101,7 +104,7 @@ def accept(town: Town, shown: Rotation, who: str) -> None:
 
     async def work() -> None:
         form = shown_unproved(await town.service.offer_acceptance(shown.id, by=who))
-        await town.service.accept_unproved(shown.id, chosen, "known trouble", by=who, shown=form)
+        await town.service.accept_unproved(shown.id, chosen, "known trouble", by=who, shown=form, pressed=JUST_NOW)
 
     town.begin(Actor("accept", shown.id, who), work())
 

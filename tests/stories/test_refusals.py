@@ -1,6 +1,7 @@
 """What is refused in passing, each with its sentence."""
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from bot.embedded import embedded_server
 from bot.errors import BadInput, Blocked, Unanswerable, WrongState
 from bot.people import Rules
 from bot.plan import Plan
+from bot.policy import Pressed
 from bot.rotation import Approval, Replacement, Rotation, State
 from bot.service import RotationService
 from bot.settings import WrongSettings
@@ -63,7 +65,7 @@ async def test_a_click_counts_once(stage: Stage) -> None:
     assert await stage.built.store.is_first(f"click:{rotation.id}:t/1", 60)
 
     with pytest.raises(WrongState, match="This click has counted already"):
-        await service(stage).approve(rotation.id, by="U_APPROVER", click="t/1")
+        await service(stage).approve(rotation.id, by="U_APPROVER", pressed=Pressed(away=timedelta(0)), click="t/1")
 
 
 async def test_a_form_that_comes_before_the_taking_back_is_over_is_asked_to_wait(bare_stage: Stage) -> None:

@@ -1,0 +1,103 @@
+"""When something was pressed is read from what Slack sends, or bounded by how long the process was away."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bot.policy import Pressed
+from handlers.people import SlackDirectory
+from handlers.pressed import EVERY, JUST_BACK, Absence, pressed_of
+
+AT = datetime(2026, 11, 23, 14, 2, 0, 250_000, UTC)
+STAMP = f"{AT.timestamp():.6f}"
+SENT = {"x-slack-request-timestamp": [f"{AT.timestamp():.0f}"]}
+SECOND = AT.replace(microsecond=0)
+AWAY = timedelta(seconds=90)
+
+
+def click(stamp: Any) -> dict[str, Any]:
+    return {"type": "block_actions", "actions": [{"action_ts": stamp}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "pressed"),
+    [
+        (click(STAMP), {}, Pressed(at=AT)),
+        (click(STAMP), {"x-slack-request-timestamp": ["1"]}, Pressed(at=AT)),
+        (click(None), SENT, Pressed(at=SECOND)),
+        *((click(stamp), {}, Pressed()) for stamp in (None, "", "soon", "-1", "1e9", 7, "9" * 40, "nan", [], {})),
+        ({"type": "block_actions", "actions": []}, {}, Pressed()),
+        ({"type": "view_submission"}, SENT, Pressed(at=SECOND, away=AWAY)),
+        ({"type": "view_submission"}, {}, Pressed(away=AWAY)),
+    ],
+)
+def test_a_click_tells_its_time_and_a_form_only_over_http(body, headers, pressed):
+    assert pressed_of(body, headers, AWAY) == pressed
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def passes(self, seconds: float, absence: Absence | None = None) -> None:
+        self.now += seconds
+        if absence:
+            absence.look()
+
+
+def test_a_process_that_looks_at_itself_in_time_was_never_away():
+    absence = Absence(clock := Clock())
+    for _ in range(50):
+        clock.passes(EVERY * 1.5, absence)
+
+    assert absence.recent == timedelta(0)
+
+
+def test_what_is_taken_right_after_an_absence_may_have_waited_for_all_of_it():
+    absence = Absence(clock := Clock())
+    clock.passes(90)
+    assert absence.recent == timedelta(seconds=90)  # before its first look as well
+
+    absence.look()
+    for _ in range(int(JUST_BACK / EVERY) - 1):
+        clock.passes(EVERY, absence)
+        assert absence.recent == timedelta(seconds=90)
+    clock.passes(EVERY, absence)
+    assert absence.recent == timedelta(0)
+
+
+class Client:
+    """Slack, with these headers on its answer."""
+
+    def __init__(self, headers: dict[str, str] | None) -> None:
+        self.headers = headers
+
+    async def users_info(self, user: str) -> "Answer":
+        return Answer({"ok": True, "user": {"id": user}}, self.headers)
+
+
+class Answer(dict[str, Any]):
+    def __init__(self, data: dict[str, Any], headers: dict[str, str] | None) -> None:
+        super().__init__(data)
+        self.headers = headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "told_at"),
+    [
+        ({"Date": "Mon, 23 Nov 2026 14:02:00 GMT"}, SECOND),
+        ({"Date": "Mon, 23 Nov 2026 15:02:00 +0100"}, SECOND),
+        *(({"Date": date}, None) for date in ("", "soon", "1795442520", "Mon, 99 Nov 2026 14:02:00 GMT")),
+        ({}, None),
+        (None, None),
+    ],
+)
+async def test_slacks_time_is_that_of_its_answer(headers, told_at):
+    client: Any = Client(headers)
+    person = await SlackDirectory(client, "T1").person("U_APPROVER")
+
+    assert person.told_at == told_at

@@ -1,0 +1,144 @@
+"""A click that Slack has called failed deletes nothing and accepts nothing, whatever the bot's own clock says."""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.rotation import State
+from sandbox.slack import Message
+from tests.support.process import BotProcess, bot_process
+from tests.support.stage import Stage, stage_of
+
+NO_PROOF = {"PROJECTION_TIMEOUT": "1", "VERIFY_TIMEOUT": "1"}
+
+
+async def waiting(stage: Stage) -> Message:
+    card = await stage.ask()
+    await stage.give(card)
+    return await stage.says(card, "waiting for an approver")
+
+
+def delayed(stage: Stage, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Have whatever is pressed from now on bear the time of so many seconds ago."""
+    genuine = stage.slack._deliver  # noqa: SLF001 - as a network would have it
+
+    async def late(kind: str, payload: dict[str, Any]) -> Any:
+        actions = [
+            action | {"action_ts": f"{float(action['action_ts']) - seconds:.6f}"}
+            for action in payload.get("actions", ())
+        ]
+        return await genuine(kind, payload | ({"actions": actions} if actions else {}))
+
+    monkeypatch.setattr(stage.slack, "_deliver", late)
+
+
+@pytest.mark.parametrize("clock", [timedelta(0), timedelta(minutes=10), timedelta(minutes=-10)])
+async def test_a_late_click_on_delete_is_refused_and_the_next_one_counts_whatever_our_clock_says(
+    bare_stage: Stage, monkeypatch: pytest.MonkeyPatch, clock: timedelta
+) -> None:
+    bare_stage.began = datetime.now(UTC) + clock
+    async with bare_stage.bot():
+        card = await waiting(bare_stage)
+        with monkeypatch.context() as patch:
+            delayed(bare_stage, patch, 70)
+            await bare_stage.press("Delete old key", card, who="U_APPROVER")
+
+        said = await bare_stage.told("U_APPROVER", "so it did not count. Look at the card, then press again.")
+        assert "s after you pressed it" in said
+        assert await bare_stage.state() is State.AWAITING_APPROVAL
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+        await bare_stage.says(card, "old key deleted")
+
+
+async def test_how_late_it_may_come_is_a_setting(bare_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare_stage.overrides["CLICK_MAX_AGE"] = "300"
+    async with bare_stage.bot():
+        card = await waiting(bare_stage)
+        delayed(bare_stage, monkeypatch, 70)
+
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+
+        await bare_stage.says(card, "old key deleted")
+
+
+async def test_where_slack_does_not_tell_the_time_delete_is_refused(
+    bare_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.slack.web_api.formatdate", lambda *_, **__: "some day")
+    async with bare_stage.bot():
+        card = await waiting(bare_stage)
+
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+
+        await bare_stage.told("U_APPROVER", "I can't tell when you pressed this, so it did not count. Press again.")
+        assert await bare_stage.state() is State.AWAITING_APPROVAL
+
+
+@asynccontextmanager
+async def frozen(bot: BotProcess) -> AsyncIterator[None]:
+    """Stop the process, and let it go on in the end; what Slack sends meanwhile waits for it."""
+    os.kill(bot.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(bot.pid, signal.SIGCONT)
+
+
+async def by_click(stage: Stage, card: Message) -> Any:
+    return await stage.press("Delete old key", card, who="U_APPROVER")
+
+
+async def by_form(stage: Stage, _: Message) -> Any:
+    return await stage.slack.person("U_APPROVER").submit(
+        {"models": ["chat-large in production"], "reason": "I saw it answer"}
+    )
+
+
+async def form(stage: Stage) -> Message:
+    """Come to a stop with unproved models, and open the form."""
+    card = await stage.ask()
+    await stage.give(card)
+    await stage.press("Accept unproved", card, who="U_APPROVER")
+    await stage.slack.until(lambda: stage.slack.person("U_APPROVER").modal, what="the form")
+    return card
+
+
+Press = Callable[[Stage, Message], Awaitable[Any]]
+
+
+@pytest.mark.parametrize(("reach", "press"), [(waiting, by_click), (form, by_form)])
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_what_is_pressed_while_the_bot_is_frozen_does_not_count_when_it_goes_on(
+    redis_url: str, tmp_path: Path, mode: str, reach: Callable[[Stage], Awaitable[Message]], press: Press
+) -> None:
+    async with stage_of(redis_url, mode=mode) as stage:
+        stage.overrides["CLICK_MAX_AGE"] = "4"
+        if reach is form:
+            stage.aisix.switches.model_create = stage.aisix.switches.status_urls = False
+            stage.aisix.switches.tell_replicas = False
+            stage.overrides |= NO_PROOF
+        async with bot_process(stage.environ, tmp_path) as bot:
+            card = await reach(stage)
+            stage.slack.ack_within = 8
+            shown = card.plain
+            async with frozen(bot):
+                answer = await press(stage, card)
+            assert answer.error == "operation_timeout"
+
+            await stage.slack.until(lambda: told(stage), timeout=60, what="the refusal")
+
+            assert "so it did not count. Look at the card, then press again." in told(stage)
+            assert card.plain == shown
+
+
+def told(stage: Stage) -> str:
+    """Return what only the approver has been told."""
+    direct = [message.plain for message in stage.slack.direct_messages("U_APPROVER")]
+    said = [each["text"] for each in stage.slack.person("U_APPROVER").ephemerals]
+    return " ".join(text for text in (*direct, *said) if "did not count" in text)
