@@ -128,6 +128,9 @@ class Observation(Frozen):
     others_remain: bool = False
     """Other models of the environment are still meant to be on the old key: requests through a router count for it."""
 
+    is_counted: bool = True
+    """Every gateway counts requests at the endpoint that the model is asked at; earlier ones did not count them all."""
+
     hides_tokens: bool = False
     """Secrets are exchanged for tokens, and one of the old secret may still be good: the version that a gateway tells
     is a hint, and no more."""
@@ -144,7 +147,9 @@ class Observation(Frozen):
         Where the settings say that there are more replicas than they list, it is no news that one of those answers.
         """
         counted = sum(map(_shown, _asked(self)))
-        return max(0, self.answered - counted) if self.told and not self.too_few else 0
+        if self.too_few or not self.told or not (counted or self.is_counted):
+            return 0
+        return max(0, self.answered - counted)
 
 
 def _tells_ours(sight: Sight) -> bool:

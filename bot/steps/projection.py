@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from bot.blame import fails_alike
 from bot.errors import Blocked, StopKind
-from bot.evidence import Evidence, Verdict
+from bot.evidence import Evidence, Sight, Verdict
 from bot.plan import AffectedModel, plural
 from bot.rotation import Finding, Rotation, Throwaway, was_failing_before
 from bot.steps.common import (
@@ -39,7 +39,7 @@ from bot.steps.common import (
 )
 from bot.steps.counting import Sights, look, rebased, turns
 from bot.steps.throwaways import BARRED, BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
-from bot.steps.verdicts import uncounted
+from bot.steps.verdicts import COUNTED_BY_ALL, uncounted
 
 
 async def project(rotation: Rotation, world: World) -> Outcome:
@@ -84,9 +84,10 @@ def _with_barriers(rotation: Rotation, environments: list[str], world: World) ->
 
 
 def _sample(rotation: Rotation, environment: str, world: World) -> AffectedModel | None:
-    """Choose what the barrier is like: a model that was well before, or else any that is asked at all."""
-    some = [*samples(rotation, world), *askable_by_name(rotation, world)]
-    return next((model for model in some if model.environment == environment), None)
+    """Choose what the barrier is like: a model that was well before and that every gateway counts, or else any."""
+    some = [m for m in (*samples(rotation, world), *askable_by_name(rotation, world)) if m.environment == environment]
+    counted = [model for model in some if world.gateways.endpoint(model) in COUNTED_BY_ALL]
+    return next(iter(counted or some), None)
 
 
 async def _with_created(rotation: Rotation, world: World) -> Rotation:
@@ -170,6 +171,12 @@ def _has_row(evidence: Evidence) -> bool:
     return evidence.passed or evidence.of_upstream or evidence.of_model or evidence.verdict is Verdict.REJECTED
 
 
+def _is_counted(rotation: Rotation, barrier: Throwaway, sights: tuple[Sight, ...], world: World) -> bool:
+    """Tell whether the gateways count what a barrier is asked: all do at some endpoints, else one has to have done."""
+    model = next(model for model in rotation.plan.models if model.id == barrier.sample)
+    return world.gateways.endpoint(model) in COUNTED_BY_ALL or any(sight.now.callers for sight in sights)
+
+
 def _is_barred(barrier: Throwaway) -> bool:
     latest = barrier.finding.latest
     return latest is not None and latest.signature.startswith(BARRED)
@@ -185,7 +192,10 @@ def refuse_uncounted(rotation: Rotation, seen: Sights, world: World) -> None:
     """Stop if a barrier was answered, and no listed replica has counted it."""
     for barrier in rotation.barriers:
         sights = seen.get(barrier.environment, ())
-        missing = uncounted(barrier, sights) if len(sights) >= world.status.replicas(barrier.environment) else 0
+        is_told = len(sights) >= world.status.replicas(barrier.environment) and _is_counted(
+            rotation, barrier, sights, world
+        )
+        missing = uncounted(barrier, sights) if is_told else 0
         if missing:
             where = rotation.plan.environments[barrier.environment]
             refuse_unlisted_replica(rotation, where, f"it answered {plural(missing, 'test request')}")

@@ -158,6 +158,10 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
     )
 
 
+COUNTED_BY_ALL = frozenset({"chat", "messages"})
+"""Endpoints that every gateway counts; earlier ones had no counter for the others (from the gateway's source)."""
+
+
 def _too_few(environment: str, rotation: Rotation, world: World) -> str:
     """Say why the settings do not tell which replicas there are; nothing where they do."""
     listed, replicas = len(world.status.addresses(environment)), world.status.replicas(environment)

@@ -482,6 +482,16 @@ EVERYTHING = {
         PENDING,
         "answered 1 of 4 test requests",
     ),
+    "a gateway that has no counter for the endpoint": (
+        observed(sight(counts={}, own={}, total=0), is_counted=False),
+        LIKELY,
+        "was not reached by a test request",
+    ),
+    "a gateway that has a counter for the endpoint after all": (
+        observed(answered=4, is_counted=False),
+        PENDING,
+        "answered 1 of 4 test requests",
+    ),
     "the same at the last look": (observed(answered=4, had_change=True), PENDING, "answered 1 of 4 test requests"),
     "the same, though projected": (observed(answered=4, projected="everywhere"), PENDING, "1 of 4 test requests"),
     "counted before it was ours": (
