@@ -9,7 +9,8 @@ Four families count requests, and none of them sees everything (measured on a re
     aisix_usage_events_emitted_total   one for each attempt, also of an ensemble's panel
 
 So a request with the old key counts in whichever family has it. A count that may speak against a model is never
-dropped, and one that may not speak for it is never taken for it. No text of the page is kept but names that we know.
+dropped, and one that may not speak for it is never taken for it. No text of the page is kept but names that we know,
+and the concrete name that a wildcard alias was answered under.
 """
 
 import math
@@ -49,6 +50,9 @@ NOT_TOLD = (None, "", "unknown")
 
 CALLER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """The id of a caller key; no other text is kept."""
+
+CONCRETE = re.compile(r"[A-Za-z0-9._:/@-]{1,100}")
+"""A name that a wildcard alias stands for."""
 
 INSTANCE = ("instance", "pod", "exported_instance")
 """Labels that no gateway writes: a page that has several values of one was put together from several replicas."""
@@ -132,6 +136,7 @@ def read_counters(
         "meters": dict(tally.meters),
         "heard": dict(tally.heard),
         "orphaned": dict(tally.orphaned),
+        "live": {model: tuple(sorted(names)) for model, names in tally.live.items()},
         "old": max(tally.meters.values(), default=0),
         "total": tally.total,
         "hears_upstream": tally.hears_upstream,
@@ -150,6 +155,7 @@ class _Tally:
         self.meters: Counter[str] = Counter()
         self.heard: Counter[str] = Counter()
         self.orphaned: Counter[str] = Counter()
+        self.live: dict[str, set[str]] = {}
         self.total = 0
         self.hears_upstream = False
         self.started: float | None = None
@@ -173,6 +179,7 @@ class _Tally:
         if key == OLD and sample.family in METERS:
             self.meters[sample.family] += count
             self.heard[self._heard_as(model, sample)] += count
+            self._note_name(sample)
         if key == NONE and sample.family == PROXY and sample.labels.get("status") == REFUSED:
             self._note_orphaned(self._heard_as(model, sample), count)
         served = _as_served(sample.family, key, sample.labels, count)
@@ -186,6 +193,12 @@ class _Tally:
         """Note requests that were refused for want of their key; of names that we do not know, any may be their own."""
         if name != OTHERS:
             self.orphaned[name] += count
+
+    def _note_name(self, sample: Sample) -> None:
+        """Note under which concrete name a wildcard alias was answered; of many, two are as good as all."""
+        found = self._names.concrete(sample.labels) if sample.value and _is_success(sample.labels) else None
+        if found and len(names := self.live.setdefault(found[0], set())) <= 1:
+            names.add(found[1])
 
     def _heard_as(self, model: str | None, sample: Sample) -> str:
         """Name a request with the old key: by a model of ours, a router's alias, as passthrough, or not at all."""
@@ -289,6 +302,17 @@ class Names:
         found = {id_ for name in told if (id_ := self._by_alias(name)) is not None}
         one = found.pop() if len(found) == 1 else UNNAMED
         return UNNAMED if self._is_of_another(one, labels.get("upstream_model")) else one
+
+    def concrete(self, labels: Mapping[str, str]) -> tuple[str, str] | None:
+        """Return the model with a wildcard alias that a sample is about, and the concrete name that was asked for.
+
+        Gateways label such requests with the pattern; those that tell the name itself are older, or another build.
+        """
+        for name in (labels.get("requested_model", ""), labels.get("model", "")):
+            stands_for = CONCRETE.fullmatch(name) and name not in self._aliases and not is_throwaway(name)
+            if stands_for and (model := self._by_alias(name)):
+                return model, name
+        return None
 
     def _is_of_another(self, model: str, upstream: str | None) -> bool:
         """Tell whether another of the models was asked on the way to this one: a cache embeds what chat is asked."""

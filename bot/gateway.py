@@ -108,11 +108,11 @@ KNOWN_TYPES = frozenset(
 def probe_for(model: AffectedModel, probes: Mapping[str, str]) -> Probe | None:
     """Choose how *model* is asked; None when the settings say `skip`.
 
-    The name is empty for a wildcard alias that the settings name no concrete model for.
+    The name is empty for a wildcard alias that neither the settings nor the counters name a concrete model for.
     """
     word = probes.get(model.alias) or _concrete(model.alias, probes)
     endpoint = "embeddings" if model.kind == "embedding" else ""
-    name = "" if "*" in model.alias else model.alias
+    name = model.live if "*" in model.alias else model.alias
     for part in word.replace(":", " ", 1).split() if word else ():
         if part == "skip":
             return None
@@ -172,7 +172,7 @@ class Gateways:
         return frozenset(self._settings)
 
     def lacks_a_name(self, model: AffectedModel) -> bool:
-        """Tell whether *model* has a wildcard alias and the settings name no concrete model for it."""
+        """Tell whether *model* has a wildcard alias and nothing names a concrete model for it."""
         probe = probe_for(model, self._settings[model.environment].probes)
         return probe is not None and not probe.name
 

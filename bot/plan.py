@@ -147,10 +147,17 @@ class AffectedModel(Frozen):
     provider: str = ""
     """What the model itself says of its provider; empty in records that did not note it."""
 
+    live: str = ""
+    """The one name under which callers use a wildcard alias, where the counters show just one."""
+
     @property
     def label(self) -> str:
         """Name it in a sentence."""
         return f"`{_short(self.alias)}` in {self.environment_name[:LABEL_MOST]}"
+
+    def as_it_is(self, now: "AffectedModel") -> "AffectedModel":
+        """Return it as the control plane shows it *now*, with what only the counters tell of its alias."""
+        return now.but(live=self.live) if now.alias == self.alias else now
 
     def altered(self, now: "AffectedModel") -> tuple[str, ...]:
         """Say what an approver saw of this model and is something else *now*."""
@@ -417,7 +424,7 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
     estranged = dict(_estranged(plan, inventory, [plan.old_key.id, *ours]))
     now = {model.id: affected(inventory, model) for model in inventory.models}
     kept = [model for model in plan.models if model.id not in estranged]
-    models = tuple(sorted([*(now[model.id] for model in kept), *joined], key=_reading_order))
+    models = tuple(sorted([*(model.as_it_is(now[model.id]) for model in kept), *joined], key=_reading_order))
     environments = {model.environment: model.environment_name for model in models}
     return Changes(
         sentences=(

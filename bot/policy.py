@@ -118,7 +118,9 @@ def acceptable_as_a_whole(rotation: Rotation) -> str:
 
 def shown_unproved(rotation: Rotation) -> str:
     """Return a digest of what the form to accept shows: each model with what is known of it, or that there is none."""
-    rows = [(model.model_dump_json(), _known(rotation.finding(model))) for model in acceptable(rotation)]
+    rows = [
+        (model.model_dump_json(exclude={"live"}), _known(rotation.finding(model))) for model in acceptable(rotation)
+    ]
     whole = [why] if (why := acceptable_as_a_whole(rotation)) else []
     return hashlib.sha256(json.dumps([*rows, *whole]).encode()).hexdigest()[:16]
 

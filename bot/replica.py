@@ -119,6 +119,9 @@ class Replica(Frozen):
     """Requests that the gateway refused because their key is unknown, by the same names: a deleted key is no more
     counted under its id."""
 
+    live: dict[str, tuple[str, ...]] = {}
+    """By the id of a model with a wildcard alias, the concrete names that the old key answered under."""
+
     old: int = 0
     """Requests with the old key, whatever the model: those of the family that counted most."""
 

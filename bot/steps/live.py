@@ -29,6 +29,7 @@ from bot.steps.verdicts import weighed
 
 async def baseline(rotation: Rotation, world: World) -> Outcome:
     """See which models answer on the old key, so that what was broken before is not blamed on the rotation."""
+    rotation = await _with_names(rotation, world)
     todo = [m for m in askable(rotation, world) if _lacks_baseline(rotation.finding(m))]
     seen = await probe_each(rotation, todo, world)
     again = [m for m in todo if m.id in seen and seen[m.id].verdict is Verdict.INCONCLUSIVE]
@@ -42,6 +43,19 @@ async def baseline(rotation: Rotation, world: World) -> Outcome:
 def _lacks_baseline(finding: Finding) -> bool:
     """Tell whether it is still to be found out how a model answers on the old key: once it is moved, it is too late."""
     return finding.baseline is None and finding.moved_at is None
+
+
+async def _with_names(rotation: Rotation, world: World) -> Rotation:
+    """Learn the concrete name of a wildcard alias that nothing names, where the counters show just one in use."""
+    nameless = [model for model in askable(rotation, world) if world.gateways.lacks_a_name(model)]
+    seen = await look(rotation, {model.environment for model in nameless}, world) if nameless else {}
+    live: dict[str, str] = {}
+    for model in nameless:
+        names = {name for sight in seen.get(model.environment, ()) for name in sight.now.live.get(model.id, ())}
+        if len(names) == 1:
+            live[model.id] = names.pop()
+    models = tuple(model.but(live=live.get(model.id, model.live)) for model in rotation.plan.models)
+    return rotation.but(plan=rotation.plan.but(models=models)) if live else rotation
 
 
 async def _with_traffic(rotation: Rotation, world: World) -> Rotation:

@@ -172,7 +172,7 @@ def labels_of(request: Request, model_id: str | None) -> dict[str, str]:
     key = request.snapshot.tables["provider_keys"].get(key_id)
     told = {"is_fallback": str(request.is_fallback).lower(), "stream": str(bool(request.body.get("stream"))).lower()}
     if model:
-        told |= {"model": request.requested, "requested_model": request.requested, "model_id": str(model_id)}
+        told |= {"model": request.requested, "requested_model": request.alias, "model_id": str(model_id)}
     if key:
         told |= {
             "target": str(model["display_name"]),

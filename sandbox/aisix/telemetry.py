@@ -14,7 +14,8 @@ REQUEST_LABELS = (
 """What a real gateway tells of a request: `model` is the alias that was asked for, which a router may be."""
 
 IDS = ("model_id", "requested_model")
-"""What a page with ids tells besides; its `model` is the direct model that answered."""
+"""What a page with ids tells besides, and no real gateway of today: its `model` is the direct model that answered, and
+the concrete name that a wildcard was asked under stands beside it."""
 
 KNOWN = (*REQUEST_LABELS, *IDS, "target")
 """All that is known of a request; a switch decides what the page tells."""

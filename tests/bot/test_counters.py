@@ -103,6 +103,35 @@ MODEL_LABELS = [
 ]
 
 
+LIVE = [
+    # the concrete names that lines tell, and which of them a wildcard alias was answered under with the old key
+    (["openai/gpt-4o"], ("openai/gpt-4o",)),
+    (["openai/gpt-4o", "openai/gpt-4o"], ("openai/gpt-4o",)),
+    (["openai/gpt-4o", "openai/o3", "openai/o4"], ("openai/gpt-4o", "openai/o3")),
+    (["openai/*"], None),
+    (["anthropic/claude"], None),
+    (["openai/<script>"], None),
+    (["openai/" + "a" * 100], None),
+    (["chat"], None),
+]
+
+
+@pytest.mark.parametrize("label", ["requested_model", "model"])
+@pytest.mark.parametrize(("names", "live"), LIVE)
+def test_a_wildcard_is_in_use_under_the_names_that_are_told(label, names, live):
+    lines = [line(1, **(OLD | {label: name, "status": str(200 + place)})) for place, name in enumerate(names)]
+
+    assert read(*lines)["live"].get(STAR) == live
+
+
+def test_only_what_the_old_key_answered_is_in_use():
+    name = {"model": "openai/*", "requested_model": "openai/gpt-4o"}
+    failed = OLD | {"status": "404", "outcome": "client_error"}
+
+    assert read(line(3, **NEW, **name), line(3, **failed, **name), line(0, **OLD, **name))["live"] == {}
+    assert read(line(3, **OLD, model=BARRIER), models=(affected(STAR, alias="*"),))["live"] == {}
+
+
 @pytest.mark.parametrize(("labels", "model"), MODEL_LABELS)
 def test_a_request_is_of_the_model_that_its_labels_name(labels, model):
     assert counts(line(3, **OLD, **labels)) == ({model: Served(old=3)} if model is not None else {})
@@ -419,7 +448,8 @@ MARKED = "zqXkLeak"
 
 
 @given(st.lists(st.sampled_from(["model", "model_id", "requested_model", "provider_key_id", "endpoint"]), unique=True))
-def test_no_text_of_the_metrics_is_kept(names):
+def test_no_text_of_the_metrics_is_kept_but_the_name_of_a_model_that_answered(names):
     for prefix in ("", "keyturn-", "openai/", "chat"):
         found = read(line(2, **(OLD | dict.fromkeys(names, prefix + MARKED))))
+        assert found.pop("live") in ({}, {STAR: (f"openai/{MARKED}",)})
         assert MARKED not in Replica(url="http://r:9090", at=NOW, **found).model_dump_json()

@@ -255,7 +255,17 @@ def test_two_aliases_that_somebody_swapped_are_both_named():
 
 
 def test_every_field_of_a_model_that_an_approver_is_shown_is_compared():
-    assert {*AffectedModel.model_fields} - {"id"} == {*IN_SENTENCES}
+    assert {*AffectedModel.model_fields} - {"id", "live"} == {*IN_SENTENCES}
+
+
+def test_the_name_that_a_wildcard_is_in_use_under_is_remembered_as_long_as_its_alias_stays():
+    star = noted("a", alias="openai/*")
+    seen = plan_of(star)
+    seen = seen.but(models=(seen.models[0].but(live="openai/gpt-4o"),))
+    same, other = (drift(seen, inventory([row], [OLD]), (), BOTH) for row in (star, noted("a", alias="azure/*")))
+
+    assert (same.sentences, same.plan.models) == ((), seen.models)
+    assert other.plan.models[0].live == ""
 
 
 def test_a_model_of_which_an_older_record_did_not_note_the_provider_has_not_changed():

@@ -370,6 +370,25 @@ async def test_the_concrete_name_may_stand_by_itself_or_with_an_endpoint(
         assert await verdicts(stage) == {"openai/* in production": Verdict.PROVED}
 
 
+async def test_a_wildcard_is_probed_under_the_one_name_that_counters_show_in_use(redis_url: str) -> None:
+    async with wildcard(redis_url, {}, metric_labels="full") as stage:
+        await status_of(stage, f"openai/{SMALL}")
+        async with stage.bot():
+            card = await run_into(stage, WAITING)
+
+            assert (await verdicts(stage)).keys() == {"openai/* in production"}
+            assert {c.model for c in stage.aisix.upstream.calls if c.secret == NEW_SECRET} == {SMALL}
+            await approve(stage, card)
+
+
+async def test_a_wildcard_that_is_in_use_under_two_names_needs_one_in_the_settings(redis_url: str) -> None:
+    async with wildcard(redis_url, {}, metric_labels="full") as stage:
+        for name in (SMALL, CHAT):
+            await status_of(stage, f"openai/{name}")
+        async with stage.bot():
+            await run_into(stage, "stopped: some models cannot be verified")
+
+
 async def test_a_wildcard_without_a_concrete_name_stops_and_says_what_to_set(redis_url: str) -> None:
     async with wildcard(redis_url, {}) as stage, asked(stage, f"openai/{SMALL}"):
         async with stage.bot():
