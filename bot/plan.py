@@ -500,4 +500,9 @@ def listed_since(plan: Plan, inventory: Inventory) -> Plan:
     tenant = {environment.id: environment.name for environment in inventory.environments}
     fresh = (one for one in inventory.unlisted if one.environment and one.environment not in plan.tenant)
     still = (one for one in plan.unlisted if one in inventory.unlisted or one.environment not in {"", *tenant})
-    return plan.but(tenant={**plan.tenant, **tenant}, unlisted=(*still, *fresh))
+    old = inventory.key(plan.old_key.id) or plan.old_key
+    return plan.but(
+        old_key=plan.old_key.but(allowed_environments=old.allowed_environments),
+        tenant={**plan.tenant, **tenant},
+        unlisted=(*still, *fresh),
+    )

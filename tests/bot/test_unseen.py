@@ -190,6 +190,23 @@ async def test_a_replica_that_falls_silent_after_the_approval_is_not_taken_for_a
         assert tenancy.deletes() == 0
 
 
+@pytest.mark.parametrize("looked", [False, True], ids=["at the last look", "between the last look and the delete"])
+async def test_an_environment_that_is_new_and_cannot_be_listed_or_heard_stops_the_delete(looked):
+    async with tenancy_of(without(ROUTES)) as tenancy:
+        machine = await tenancy.machine()
+        record = tenancy.approved(await tenancy.asked(machine))
+        if looked:
+            record = await machine.until(record, lambda r: "recheck" in r.done)
+        lab = Environment("lab")
+        tenancy.aisix.store.environments[lab.id] = lab
+        tenancy.aisix.edit(tenancy.old, allowed_environments=[*tenancy.old.allowed_environments, lab.id], settled=True)
+        stopped = await machine.until(record, has_ended)
+
+        assert stopped.stop.headline == "something unseen may use the old key"
+        assert "the passthrough routes of `lab`" in stopped.stop.sentence
+        assert tenancy.deletes() == 0
+
+
 async def test_lists_that_can_be_read_by_now_need_nobody_to_listen():
     async with tenancy_of(without(ROUTES, status_urls=False)) as tenancy:
         machine = await tenancy.machine()
