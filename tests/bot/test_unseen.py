@@ -204,6 +204,7 @@ async def test_an_environment_that_is_new_and_cannot_be_listed_or_heard_stops_th
 
         assert stopped.stop.headline == "something unseen may use the old key"
         assert "the passthrough routes of `lab`" in stopped.stop.sentence
+        assert stopped.stop.step == ("delete" if looked else "recheck")
         assert tenancy.deletes() == 0
 
 
