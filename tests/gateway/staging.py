@@ -24,7 +24,7 @@ ENOUGH = 60
 """Requests of applications that would show a replica on the old key: of 60, one in three comes there for sure."""
 
 RATE = 4.0
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 WAITS = {"PROJECTION_TIMEOUT": "20", "VERIFY_TIMEOUT": "20", "PATIENCE": "30"}
 """Longer than on the sandbox's stage: a debug build of a gateway shares two processors with all the rest."""

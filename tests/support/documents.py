@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-GUIDES = ("docs/install.md", "docs/operate.md")
+GUIDES = ("docs/install.md", "docs/operate.md", "docs/gateways.md")
 DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", *GUIDES)
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
