@@ -24,7 +24,7 @@ from bot.steps.common import (
 )
 from bot.steps.counting import listened, look, rebased
 from bot.steps.projection import is_bypassed, reason, refuse_projection, refuse_unproved
-from bot.steps.verdicts import weighed
+from bot.steps.verdicts import asked_together, weighed
 
 
 async def baseline(rotation: Rotation, world: World) -> Outcome:
@@ -82,7 +82,9 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
     refuse_unverifiable(rotation, world)
     play = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
     todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
+    unmet = [m for m in todo if rotation.finding(m).passes >= world.limits.probes]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
+    rotation = await asked_together(rotation, unmet, world)
     refuse_rejected(rotation, play)
     rotation = await weighed(rotation, todo, world)
     left = [m for m in todo if not _is_verified(rotation.finding(m), world)]

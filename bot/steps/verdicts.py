@@ -1,6 +1,7 @@
 """From answers and looks to a verdict on every model: for the first time, and whenever all is looked at again."""
 
 import asyncio
+import random
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -220,6 +221,19 @@ async def look_again(rotation: Rotation, world: World, *, everyone: bool = False
         return rotation, left
     rotation = await _met_everyone(rotation, world) if everyone else rotation
     return await held_against_replicas(rotation, world), 0
+
+
+async def asked_together(rotation: Rotation, models: Iterable[AffectedModel], world: World) -> Rotation:
+    """Ask each of *models* a few times at once, up to as often as it has replicas.
+
+    It has answered well, and some replica has not met it yet: one request at a time, in step with callers, would go on
+    meeting the same replica of a balancer that deals in turn.
+    """
+    for model in models:
+        times = random.randint(0, len(world.status.addresses(model.environment)))  # noqa: S311 - no secret
+        for evidence in await asyncio.gather(*(world.gateways.probe(model, rotation.id) for _ in range(times))):
+            rotation = noted(rotation, {model.id: evidence}, world.now())
+    return rotation
 
 
 async def _met_everyone(rotation: Rotation, world: World) -> Rotation:

@@ -93,3 +93,23 @@ def test_each_test_is_longer_than_the_one_before_it_but_not_by_much():
     assert runs == sorted(runs)
     assert runs[-1] <= 4 * runs[0]
     assert math.isclose(sum(1 / (n * (n + 1)) for n in range(1, 10_000)), 1, rel_tol=0.001)
+
+
+# --- a replica that has the change, and has not been met ---
+
+
+def in_step(taken: int) -> set[int]:
+    """Which of two replicas a balancer that deals in turn gives us, where a caller asks after each handful of ours."""
+    met, place = set(), 0
+    for handful in range(taken):
+        met |= {(place + n) % 2 for n in range(handful)}
+        place += handful + 1
+    return met
+
+
+def test_one_request_at_a_time_in_step_with_a_caller_always_meets_the_same_replica():
+    assert {place % 2 for place in range(0, 20, 2)} == {0}
+
+
+def test_a_handful_at_once_meets_both():
+    assert in_step(3) == {0, 1}
