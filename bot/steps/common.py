@@ -160,7 +160,8 @@ async def whole_inventory(rotation: Rotation, world: World) -> Inventory:
     """Read everything; a list that lacks one of the two keys is not believed until more says that it is gone."""
     inventory = await world.control_plane.inventory()
     old, new = rotation.plan.old_key.id, rotation.replacement_id
-    if inventory.key(old) is None and not rotation.delete_granted:
+    known_gone = rotation.delete_granted or rotation.plan.old_key_gone
+    if inventory.key(old) is None and not known_gone:
         await confirm_gone(old, new, world)
     if new and inventory.key(new) is None:
         await confirm_gone(new, old, world)

@@ -12,7 +12,20 @@ from bot.evidence import Evidence, Verdict
 from bot.families import exchanges_tokens
 from bot.plan import AffectedModel
 from bot.rotation import UNKNOWN, Finding, Rotation, Throwaway
-from bot.steps.common import ELSEWHERE, POLL, Done, Outcome, Wait, World, counted, each, listing, refuse_drift, waited
+from bot.steps.common import (
+    ELSEWHERE,
+    POLL,
+    Done,
+    Outcome,
+    Wait,
+    World,
+    counted,
+    each,
+    listing,
+    refuse_drift,
+    waited,
+    whole_inventory,
+)
 from bot.steps.throwaways import (
     BARRED,
     BARRED_SAID,
@@ -38,7 +51,7 @@ async def rehearse(rotation: Rotation, world: World) -> Outcome:
 
 async def _create(rotation: Rotation, world: World) -> Outcome:
     """Create those that are not there; a crash may have kept us from noting that one is."""
-    inventory = await world.control_plane.inventory()
+    inventory = await whole_inventory(rotation, world)
     rotation = refuse_drift(rotation, inventory, world)
     refused = await create_missing(rotation.throwaways, inventory.models, rotation, world)
     kept = tuple(t.but(created=True) for t in rotation.throwaways if t.name not in refused)
@@ -129,7 +142,7 @@ def _without(rotation: Rotation, why: str) -> Outcome:
 
 async def _end(rotation: Rotation, world: World) -> Outcome:
     """Remove the throw-away models; then go on, or stop."""
-    rotation, _ = await without_throwaways(rotation, await world.control_plane.inventory(), world)
+    rotation, _ = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
     if rotation.rehearsal == FAILED:
         raise _stop(rotation)
     return Done(rotation)

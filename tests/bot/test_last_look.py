@@ -444,6 +444,33 @@ async def test_a_list_that_lacks_the_old_key_for_a_moment_is_no_reason_not_to_go
     assert {m.provider_key_id for m in tenancy.aisix.models.values()} == {tenancy.old.id}
 
 
+async def test_what_is_known_to_be_gone_is_not_asked_after_again(tenancy):
+    """Another secret is waited for by callers that fail."""
+    here = await tenancy.machine()
+    record = await here.until(await tenancy.asked(here), has_ended)
+    tenancy.aisix.remove(tenancy.old)
+    back = record.but(state=State.RUNNING, track=Track.WITHDRAW, done=(), approvals=())
+    gone = await here.until(back, lambda r: "point-back" in r.done)
+    tenancy.happened.clear()
+    await here.until(gone, lambda r: not r.waits_for_bot)
+
+    assert gone.plan.old_key_gone
+    assert not [what for what in tenancy.happened if what == f"GET /provider_keys/{tenancy.old.id}"]
+
+
+@pytest.mark.parametrize("step", ["rehearse", "cut-over"])
+async def test_a_list_that_lacks_the_old_key_for_a_moment_does_not_make_it_known_to_be_gone(tenancy, step):
+    here = await tenancy.machine()
+    done = {"rehearse": "baseline", "cut-over": "rehearse"}[step]
+    record = await here.until(await tenancy.begun(here), lambda r: done in r.done)
+    tenancy.lack(tenancy.old, 1)
+    record = await here.until(record, lambda r: "contradict each other" in (r.note or "") or has_ended(r))
+    assert record.state is State.RUNNING
+    record = await here.until(record, has_ended)
+
+    assert (record.state, record.plan.old_key_gone) == (State.AWAITING_APPROVAL, False)
+
+
 async def test_a_list_that_lacks_the_replacement_for_a_moment_leaves_none_behind_on_the_way_back(tenancy):
     here = await tenancy.machine()
     record = await tenancy.asked(here)
