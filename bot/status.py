@@ -203,7 +203,10 @@ def _staleness(pages: Iterable[Shown]) -> str:
 
 
 def _contradiction(row: list[tuple[Shown, Shown]]) -> str:
-    """Say in what way pages that were read in a row cannot be those of one replica."""
+    """Say in what way pages that were read in a row cannot be of one replica, or why there are none to compare."""
+    unread = [page for pages in row for page in pages if isinstance(page, str) and not isinstance(page, Stale)]
+    if row and len(unread) == 2 * len(row):
+        return unread[0]
     glimpses = tuple(glimpse(_json(config), metrics) for config, metrics in row)
     watched = Watched().after(Row(glimpses, 0, 0), LONG_AGO)
     return _staleness(page for pages in row for page in pages) or (BALANCED if watched.is_balanced else "")

@@ -9,7 +9,7 @@ long as the settings say.
 """
 
 import asyncio
-import random
+import secrets
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -131,7 +131,7 @@ async def _tested(barrier: Throwaway, rotation: Rotation, world: World) -> Throw
     end = time.monotonic() + SLICE
     while True:
         left = _enough(barrier, rotation, world) - barrier.finding.passes
-        some = random.randint(1, max(1, min(left, AT_ONCE)))  # noqa: S311 - no secret
+        some = 1 + secrets.randbelow(max(1, min(left, AT_ONCE)))
         probes = (world.gateways.probe(model, rotation.id, under=barrier.name) for _ in range(some))
         barrier = _asked(barrier, await asyncio.gather(*probes), world)
         if left <= some or not barrier.finding.passes or barrier.finding.failing_since or time.monotonic() > end:

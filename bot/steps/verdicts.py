@@ -1,7 +1,6 @@
 """From answers and looks to a verdict on every model: for the first time, and whenever all is looked at again."""
 
 import asyncio
-import random
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -168,8 +167,8 @@ def _too_few(environment: str, rotation: Rotation, world: World) -> str:
     listed, replicas = len(world.status.addresses(environment)), world.status.replicas(environment)
     if 0 < listed < replicas:
         return f"the settings list {plural(listed, 'status address')} for {replicas} replicas"
-    told = listed and rotation.callers.get(environment)  # then an answer of a replica that is not listed is noticed
-    if not told and not world.status.says_how_many(environment):
+    met = rotation.barrier(environment) or rotation.callers.get(environment)  # either notices one that is not listed
+    if not (listed and met) and not world.status.says_how_many(environment):
         return "nothing says how many replicas there are: put `replicas` into the settings"
     return ""
 
@@ -230,7 +229,7 @@ async def asked_together(rotation: Rotation, models: Iterable[AffectedModel], wo
     meeting the same replica of a balancer that deals in turn.
     """
     for model in models:
-        times = random.randint(0, len(world.status.addresses(model.environment)))  # noqa: S311 - no secret
+        times = secrets.randbelow(len(world.status.addresses(model.environment)) + 1)
         for evidence in await asyncio.gather(*(world.gateways.probe(model, rotation.id) for _ in range(times))):
             rotation = noted(rotation, {model.id: evidence}, world.now())
     return rotation

@@ -500,4 +500,4 @@ async def test_a_clock_of_the_web_half_that_is_ahead_does_not_have_every_model_a
         await stage.press("Delete old key", card, who="U_APPROVER")
         await stage.thread_says(card, "Receipt")
 
-        assert len(stage.aisix.gateway_calls) - before < 20
+        assert len(stage.aisix.gateway_calls) - before < 60

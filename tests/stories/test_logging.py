@@ -166,7 +166,7 @@ async def test_answers_to_forms_are_not_logged(stage: Stage, log: Log, monkeypat
     refuse_canary(log.text, "the log")
 
 
-def _repeat(pasted: str, key: object) -> None:
+def _repeat(pasted: str, *_: object) -> None:
     raise BadInput(f"{pasted} is wrong")
 
 

@@ -50,7 +50,7 @@ async def test_the_check_names_every_certificate_that_is_not_trusted(
 
     lines = [line for line in said.splitlines() if "Redis" not in line]
     assert status == 1
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert all(line.startswith("WRONG") and SAYS in line for line in lines), said
     assert [each.reached for each in served] == [0, 0, 0, 0]
     assert bare_stage.aisix.calls == bare_stage.slack.calls == []
