@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from bot.errors import AmbiguousKey, NotAllowed, UnknownKey, WrongState
+from bot.errors import AmbiguousKey, NotAllowed, Refused, UnknownKey, WrongState
 from bot.jobs import Jobs
 from bot.people import Rules
 from bot.policy import Person
@@ -116,8 +116,9 @@ async def test_a_rotation_that_only_its_requester_could_approve_does_not_begin(d
 
 
 async def test_a_secret_that_is_typed_in_a_direct_message_is_not_repeated(desk):
-    with pytest.raises(LooksLikeSecret):
+    with pytest.raises(Refused) as refusal:
         await desk.service.start("sk-proj-A1b2C3d4E5f6G7h8I9j0", by=FIRST, team="T1", channel="D_REQUESTER")
+    assert isinstance(refusal.value, LooksLikeSecret)
 
 
 NAMES: dict[str, Callable[[Desk, Rotation], str]] = {

@@ -245,6 +245,17 @@ def test_every_family_hears_the_old_key(family):
     assert (found["old"], found["meters"], found["heard"]) == (2, {family: 2}, {CHAT: 2})
 
 
+FAMILIES = (
+    "aisix_llm_requests_total", "aisix_proxy_requests_total", "aisix_deployment_requests_total",
+    "aisix_usage_events_emitted_total",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_family_that_hears_the_old_key_is_left_out(family):
+    assert read(line(2, name=family, model="chat", **OLD))["old"] == 2
+
+
 def test_the_old_key_was_used_as_often_as_the_family_says_that_counted_most():
     found = read(line(2, model="chat", **OLD), line(5, name=ATTEMPTS, model="chat", **OLD))
 

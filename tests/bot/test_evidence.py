@@ -251,6 +251,13 @@ def test_no_text_of_the_upstream_gets_into_evidence(status, message, type_, code
     assert MARKED not in found.model_dump_json()
 
 
+def test_a_word_that_is_not_known_to_be_harmless_is_not_kept_of_an_answer():
+    answer = read_answer(response(401, {"error": {"type": "sk-CANARY", "code": "sk-CANARY", "message": "sk-CANARY"}}))
+
+    assert (answer.type, answer.code) == ("", "")
+    assert "CANARY" not in answer.model_dump_json()
+
+
 @given(st.integers(100, 599), st.text(max_size=30), st.text(max_size=30))
 def test_only_known_words_are_kept_of_an_answer(status, type_, code):
     answer = read_answer(response(status, {"error": {"type": type_, "code": code, "message": ""}}))
@@ -587,6 +594,13 @@ def test_everything_that_was_seen_has_its_verdict_and_reason(everything, verdict
 
     assert found is verdict
     assert word in reason
+
+
+def test_while_a_token_of_the_old_secret_may_be_good_nothing_is_proved():
+    found, reason = weigh(observed(hides_tokens=True))
+
+    assert found is LIKELY
+    assert "a gateway may use a token of the old secret" in reason
 
 
 def test_the_table_knows_every_verdict():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bot.evidence import Verdict
-from bot.gateway import ENDPOINTS, Probe, probe_for
+from bot.gateway import ENDPOINTS, GatewaySettings, Probe, probe_for
 from sandbox.aisix import Switches
 from tests.bot.values import affected
 
@@ -247,3 +247,22 @@ async def test_gateways_know_their_environments(tenant):
     gateways = await tenant.gateways()
 
     assert gateways.environments == set(tenant.aisix.store.environments)
+
+
+def test_settings_that_are_written_out_hold_no_password_of_a_status_address():
+    settings = GatewaySettings(
+        url="http://gw", caller_key="ck", status_urls=("http://admin:hunter2@one:9090/?t=hunter3",)
+    )
+
+    assert settings.model_dump()["status_urls"] == ("http://one:9090",)
+    assert "hunter" not in f"{settings!r} {settings.model_dump_json()}"
+
+
+async def test_each_probe_has_a_connection_of_its_own(tenant):
+    tenant.aisix.switches.balancing = "connections"
+    tenant.aisix.place_replica("production")
+    gateways = await tenant.gateways(concurrency=1)
+    for _ in range(4):
+        await gateways.probe(tenant.affected(), "rabc123")
+
+    assert [len(replica.proxy.calls) for replica in tenant.aisix.replicas("production")] == [2, 2]

@@ -298,6 +298,16 @@ async def test_a_list_that_loses_a_row_while_it_is_read_is_not_believed():
         await whole_list(ask, set())
 
 
+async def test_a_list_that_ends_before_the_total_of_its_first_page_is_not_believed():
+    async def ask(query: Json) -> Answer | None:
+        if not query:
+            return Answer({"data": MANY[:64], "total": 150})
+        return Answer({"data": MANY[64:128]}) if query == {"page": 2} else None
+
+    with pytest.raises(ShortList):
+        await whole_list(ask, set())
+
+
 async def test_no_row_is_lost_for_the_lack_of_an_id():
     without = [
         {"model_id": "m", "provider_key_id": "pk_1"},

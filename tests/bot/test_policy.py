@@ -177,6 +177,12 @@ def test_every_state_says_what_it_offers_and_an_end_offers_nothing():
     assert all(IN_STATE[state] == () for state in TERMINAL)
 
 
+@pytest.mark.parametrize("gone", [{"delete_asked_at": NOW}, {"plan": rotation().plan.but(old_key_gone=True)}])
+@pytest.mark.parametrize("moment", [name for name, offers in OFFERED.items() if A.ROLL_BACK in offers])
+def test_nothing_rolls_back_to_a_key_that_may_be_gone(moment, gone):
+    assert set(offered(MOMENTS[moment].but(**gone))) == OFFERED[moment] - {A.ROLL_BACK}
+
+
 def test_every_action_is_offered_somewhere():
     assert set.union(*OFFERED.values()) == set(Action)
 

@@ -14,7 +14,7 @@ from bot.errors import Unanswerable, Unreadable, WrongState
 from bot.jobs import Jobs, PatientQueue
 from bot.namespace import REGISTER, Namespace
 from bot.plan import Plan
-from bot.rotation import Replacement, Rotation, State
+from bot.rotation import SCHEMA, Replacement, Rotation, State
 from bot.store import Conflict, Store, Taken
 from tests.bot.values import NAMESPACE, NOW, key, later, rotation
 from tests.support.valkey import valkey_in
@@ -178,7 +178,9 @@ async def test_a_key_is_claimed_with_the_request_and_of_two_at_once_one_gets_it(
         *(save(store, rotation(id=id_)) for id_ in ("r1", "r2", "r3")), return_exceptions=True
     )
 
-    (first,) = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+    firsts = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+    assert len(firsts) == 1
+    first = firsts[0]
     assert {type(outcome) for outcome in outcomes if outcome is not first} == {Taken}
     assert {outcome.holder for outcome in outcomes if outcome is not first} == {first.id}
     assert await store.holder("pk_old") == first.id
@@ -535,6 +537,14 @@ async def test_a_record_that_says_nothing_of_a_bot_is_refused(store, redis):
     await redis.set(store.key("rotation", record.id), record.but(namespace="").model_dump_json())
 
     with pytest.raises(Unreadable, match="This record belongs to another Keyturn"):
+        await store.load(record.id)
+
+
+async def test_a_record_of_a_newer_version_is_left_to_it(store, redis):
+    record = await begun(store)
+    await redis.set(store.key("rotation", record.id), record.but(schema_version=SCHEMA + 1).model_dump_json())
+
+    with pytest.raises(Unreadable, match="A newer version of Keyturn has this rotation in hand"):
         await store.load(record.id)
 
 

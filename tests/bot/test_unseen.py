@@ -45,6 +45,7 @@ async def test_a_list_that_one_environment_does_not_show_any_more_stops_the_dele
     tenancy.aisix.faults.fail("GET", f"/environments/{staging}/{part}", status, times=None)
     stopped = await ended(tenancy, record, machine)
 
+    assert stopped.stop
     assert stopped.stop.kind is StopKind.UNVERIFIED
     assert f"AISIX showed the {LISTS[part]} of `staging` to this rotation" in stopped.stop.sentence
     assert tenancy.deletes() == 0
@@ -74,6 +75,7 @@ async def test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_nam
     lab.is_visible = False
     stopped = await ended(tenancy, record, machine)
 
+    assert stopped.stop
     assert stopped.stop.headline == "an environment cannot be seen"
     assert "AISIX listed `lab` to this rotation" in stopped.stop.sentence
     assert tenancy.deletes() == 0
@@ -87,7 +89,9 @@ async def test_an_environment_that_came_and_went_while_the_rotation_ran_stops_th
     record = await machine.until(record, lambda r: r.state is State.AWAITING_APPROVAL)
     lab.is_visible = False
 
-    assert "`lab`" in (await ended(tenancy, record, machine)).stop.sentence
+    stopped = await ended(tenancy, record, machine)
+    assert stopped.stop
+    assert "`lab`" in stopped.stop.sentence
 
 
 async def test_a_list_that_is_lost_between_the_last_look_and_the_delete_stops_it(tenancy):
@@ -148,6 +152,7 @@ async def test_where_a_replica_is_not_heard_no_approver_is_asked(kind, deaf):
         machine = await tenancy.machine()
         stopped = await machine.until(await tenancy.begun(machine), has_ended)
 
+    assert stopped.stop
     assert (stopped.stop.kind, stopped.stop.headline) == (
         StopKind.UNVERIFIED,
         "something unseen may use the old key",

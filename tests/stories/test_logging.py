@@ -205,6 +205,14 @@ async def test_slacks_libraries_are_pinned_whatever_the_level_of_the_log_is(bare
     refuse_canary(log.text, "the log")
 
 
+@pytest.mark.parametrize("name", logs.PINNED)
+def test_a_library_that_was_made_to_talk_is_silenced_again(name: str, log: Log) -> None:
+    logging.getLogger(name).setLevel(logging.DEBUG)
+    logs.configure("debug", "json")
+
+    assert logging.getLogger(name).level == logging.WARNING
+
+
 def test_tracebacks_show_no_local_variables(log: Log) -> None:
     def fail(secret: str) -> None:
         raise ValueError("wrong")

@@ -1,0 +1,221 @@
+"""What the verbs of people refuse by themselves, over a real store: no card and no form stands before them here."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
+
+from bot.errors import BadInput, NotAllowed, Refused, StopKind, WrongState
+from bot.evidence import Evidence, Verdict
+from bot.fingerprint import fingerprint_of
+from bot.jobs import Jobs
+from bot.people import Rules
+from bot.policy import Late, Person, Pressed, shown_unproved
+from bot.rotation import Finding, Replacement, Rotation, State
+from bot.service import LooksLikeSecret, RotationService
+from bot.store import Store
+from tests.bot.conftest import Tenant
+from tests.bot.values import NAMESPACE, NOW, approval, key, rotation, running, stopped
+
+NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
+PEPPER = SecretStr("a pepper that is long enough to be one")
+EVENT = {"by": "a test", "what": "recorded", "why": ""}
+AT_ONCE = Pressed(away=timedelta(0))
+
+
+class Slack:
+    """Slack, where everybody is a full member but who has left."""
+
+    def __init__(self) -> None:
+        self.left: set[str] = set()
+        self.guests: set[str] = set()
+
+    async def person(self, user_id: str) -> Person:
+        return Person(id=user_id, deactivated=user_id in self.left, guest=user_id in self.guests)
+
+    async def members(self, _: str) -> frozenset[str]:
+        return frozenset({"U_APPROVER", "U_OTHER"})
+
+
+class Desk:
+    """The verbs, and what they are over."""
+
+    def __init__(self, service: RotationService, store: Store, tenant: Tenant, slack: Slack) -> None:
+        self.service, self.store, self.tenant, self.slack = service, store, tenant, slack
+
+    async def save(self, record: Rotation) -> Rotation:
+        return await self.store.save(record, EVENT, at=NOW)
+
+    async def approve(self, record: Rotation, by: str = "U_APPROVER", **given: Any) -> Rotation:
+        return await self.service.approve(record.id, by=by, **{"pressed": AT_ONCE} | given)
+
+    async def accept(self, record: Rotation, **given: Any) -> Rotation:
+        usual = {"models": ["m1"], "reason": "asked by hand", "by": "U_APPROVER", "shown": shown_unproved(record)}
+        return await self.service.accept_unproved(record.id, **usual | {"pressed": AT_ONCE} | given)
+
+    async def give(self, record: Rotation, name: str = "", secret: str = NEW_SECRET) -> Rotation:
+        return (await self.service.accept_secret(record.id, secret, name, by="U_REQUESTER"))[0]
+
+
+@pytest.fixture
+async def desk(tenant: Tenant, redis_url: str) -> AsyncIterator[Desk]:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis, Redis.from_url(redis_url) as plain:
+        store, slack = Store(redis, NAMESPACE), Slack()
+        service = RotationService(
+            store=store,
+            jobs=Jobs(RedisQueue(plain, name="keyturn")),
+            control_plane=await tenant.control_plane(),
+            directory=slack,
+            rules=Rules(requesters=None, approvers=frozenset({"S_APPROVERS"})),
+            gateways=frozenset({tenant.environment}),
+            now=lambda: NOW,
+            pepper=PEPPER,
+        )
+        yield Desk(service, store, tenant, slack)
+
+
+# --- Delete old key ---
+
+
+def waiting(**fields: Any) -> Rotation:
+    return running(**fields).but(state=State.AWAITING_APPROVAL)
+
+
+async def test_a_click_on_a_card_that_showed_something_else_does_not_count(desk):
+    record = await desk.save(waiting())
+
+    with pytest.raises(WrongState, match="What you saw is not what is asked now"):
+        await desk.approve(record, shown="0" * 16)
+    assert (await desk.approve(record, shown=record.seen)).state is State.RUNNING
+
+
+async def test_one_click_that_is_delivered_twice_answers_one_question(desk):
+    record = await desk.save(waiting())
+    approved = await desk.approve(record, click="1.5")
+    again = await desk.save(approved.but(state=State.AWAITING_APPROVAL, approvals=()))
+
+    with pytest.raises(WrongState, match="This click has counted already"):
+        await desk.approve(again, click="1.5")
+    assert (await desk.approve(again, click="2.5")).state is State.RUNNING
+
+
+async def test_a_click_that_comes_too_late_does_not_delete(desk):
+    record = await desk.save(waiting())
+
+    with pytest.raises(Late):
+        await desk.approve(record, pressed=Pressed(away=timedelta(seconds=61)))
+
+
+async def test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left(desk):
+    record = await desk.save(waiting(approvals=(approval("U_OTHER"),), approvals_required=2))
+    desk.slack.left = {"U_OTHER"}
+    after = await desk.approve(record)
+
+    assert ([word.by for word in after.approvals], after.state) == (["U_APPROVER"], State.AWAITING_APPROVAL)
+
+
+# --- Accept unproved ---
+
+
+def unproved(reason: str = "the upstream limits the rate") -> Rotation:
+    unclear = Evidence(verdict=Verdict.INCONCLUSIVE, reason=reason, at=NOW)
+    return stopped(StopKind.UNVERIFIED, findings={"m1": Finding(moved_at=NOW, latest=unclear, verdict=unclear)})
+
+
+async def test_a_form_that_showed_something_else_accepts_nothing(desk):
+    record = await desk.save(unproved())
+
+    with pytest.raises(BadInput, match="This form is out of date"):
+        await desk.accept(record, shown=shown_unproved(unproved("the upstream has an error")))
+    assert (await desk.accept(record)).finding(record.plan.models[0]).is_accepted
+
+
+async def test_a_form_that_comes_too_late_accepts_nothing(desk):
+    record = await desk.save(unproved())
+
+    with pytest.raises(Late):
+        await desk.accept(record, pressed=Pressed(away=timedelta(seconds=61)))
+
+
+async def test_a_secret_is_no_reason(desk):
+    record = await desk.save(unproved())
+
+    with pytest.raises(BadInput, match="looks like a secret, and the reason is shown"):
+        await desk.accept(record, reason=f"it is {NEW_SECRET}")
+
+
+# --- lists ---
+
+
+async def test_a_guest_is_shown_no_list(desk):
+    desk.slack.guests = {"U_GUEST"}
+
+    await desk.service.check_may_look("status", by="U_MEMBER")
+    with pytest.raises(NotAllowed):
+        await desk.service.check_may_look("status", by="U_GUEST")
+
+
+# --- the secret ---
+
+
+@pytest.mark.parametrize("piece", [NEW_SECRET[7:15], f"the {NEW_SECRET[-8:]} key"])
+async def test_a_piece_of_the_secret_is_no_name(desk, piece):
+    record = await desk.save(rotation())
+
+    with pytest.raises(BadInput, match="This holds a piece of the secret") as refusal:
+        await desk.give(record, piece)
+    assert piece not in str(refusal.value)
+
+
+async def test_another_secret_is_no_name_either(desk):
+    record = await desk.save(rotation())
+
+    with pytest.raises(BadInput, match="looks like a secret, and a name is shown"):
+        await desk.give(record, "sk-proj-A1b2C3d4E5f6G7h8")
+
+
+async def test_the_secret_in_use_is_refused(desk):
+    maker = running(id="rmaker2", made=("pk_old",), plan=rotation().plan.but(old_key=key("pk_older")))
+    known = fingerprint_of(SecretStr(NEW_SECRET), key(), PEPPER)
+    wanted = Replacement(name="OpenAI production", asked_at=NOW, key_id="pk_old", fingerprint=known)
+    await desk.save(maker.but(replacement=wanted))
+    record = await desk.save(rotation())
+
+    with pytest.raises(BadInput, match="This is the secret that is in use already"):
+        await desk.give(record)
+    assert (await desk.give(record, secret=NEW_SECRET[::-1])).same_secret_checked
+
+
+@pytest.mark.parametrize("typed", [NEW_SECRET, "A1b2C3d4E5f6G7h8I9j0K1"])
+async def test_a_secret_that_is_typed_after_the_command_is_not_repeated(desk, typed):
+    with pytest.raises(Refused) as refusal:
+        await desk.service.start(typed, by="U_REQUESTER", team="T1", channel="C_OPS")
+
+    assert isinstance(refusal.value, LooksLikeSecret)
+    assert typed not in str(refusal.value)
+
+
+# --- a replacement that comes too late ---
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+async def test_a_replacement_that_comes_too_late_is_removed_unless_something_uses_it(desk, is_used):
+    aisix, name = desk.tenant.aisix, "OpenAI production (rabc123)"
+    shown = next(iter(await (await desk.tenant.control_plane()).keys()))
+    asked = await desk.save(running(plan=rotation().plan.but(old_key=shown, environments={}), replacement=None))
+    wanted = asked.but(replacement=Replacement(name=name, asked_at=NOW))
+
+    def bind() -> None:
+        made = next(row for row in aisix.provider_keys.values() if row.display_name == name)
+        aisix.add_model("production", "latecomer", key=made)
+
+    if is_used:
+        aisix.faults.before("GET", "/environments", bind)
+    await desk.service.create_replacement(wanted, SecretStr(NEW_SECRET))
+
+    assert len(desk.tenant.calls("POST", "/provider_keys")) == 1
+    assert (name in {row.display_name for row in aisix.provider_keys.values()}) is is_used
