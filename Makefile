@@ -14,7 +14,7 @@ export PYTHONHASHSEED ?= 0
 # So that not every process compiles the same code anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo play comparison test browser-test gateway-test soak check audit bench run format golden lock clean
+.PHONY: demo play comparison test guards browser-test gateway-test soak check audit bench run format golden lock clean
 
 demo: $(READY)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
@@ -27,6 +27,9 @@ comparison: $(READY)  ## what a wrong secret costs callers: by hand, and by the 
 
 test: $(READY) $(COMPILED)  ## every test; they wait about as much as they work, so eight processes suit two cores
 	$(BIN)/python -m pytest -n 8 --dist worksteal $(ARGS)
+
+guards: $(READY)  ## take out one guard at a time, in a copy, and see that its test fails; ARGS="references astray" for some
+	$(BIN)/python -m tests.guards $(ARGS)
 
 soak: $(READY)  ## what takes minutes; SOAK_SECONDS says how many seconds each of it (60), SOAK_EXAMPLES how many inputs of a fuzzer (2,000)
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ("docs/install.md", "docs/operate.md", "docs/gateways.md")
-DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", *GUIDES)
+DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs/contributing.md", *GUIDES)
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
