@@ -154,7 +154,7 @@ class People:
         strict = self.strict(rotation)
         whys = {approval.by: await self._lapse(strict, approval) for approval in strict.approvals}
         gone = tuple(by for by, why in whys.items() if why)
-        changes = tuple(dict.fromkeys(filter(None, whys.values())))
+        changes = tuple(whys[by] for by in gone)
         if rotation.approvals and strict.approvals_required > rotation.approvals_required:
             changes = (*changes, f"The settings ask for {strict.approvals_required} approvals now.")
         kept = tuple(approval for approval in strict.approvals if approval.by not in gone)

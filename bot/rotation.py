@@ -184,7 +184,10 @@ class Void(Frozen):
     """An approver has been asked for another reason since."""
 
     lapsed: bool = False
-    """The approval itself no longer counted (its giver left, the settings are stricter): nothing is verified again."""
+    """The approval itself no longer counted (its giver left, the settings are stricter): nothing is verified again.
+
+    The first changes then say so of *by*, one each.
+    """
 
 
 class Tally(Frozen):

@@ -177,12 +177,13 @@ def _last_void(rotation: Rotation) -> Void | None:
 
 def changed(void: Void, most: int = 600) -> str:
     """Say what had changed when somebody approved."""
-    said = sentence(" ".join(void.changes), most)
-    if not (void.lapsed and void.by):
-        return said
-    one = len(void.by) == 1
-    who = ", ".join(f"<@{person}>" for person in void.by)
-    return f"The approval{'' if one else 's'} of {who} no longer {'counts' if one else 'count'}. {said}"
+    people = void.by if void.lapsed else ()
+    lapsed = [
+        f"The approval of <@{person}> no longer counts. {sentence(why, most)}"
+        for person, why in zip(people, void.changes, strict=False)
+    ]
+    rest = sentence(" ".join(void.changes[len(people) :]), most)
+    return " ".join(filter(None, [*lapsed, rest]))
 
 
 def _trouble(rotation: Rotation) -> str:

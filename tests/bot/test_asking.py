@@ -12,7 +12,7 @@ from saq.queue.redis import RedisQueue
 from bot.errors import AmbiguousKey, NotAllowed, Refused, UnknownKey, WrongState
 from bot.jobs import Jobs
 from bot.people import Rules
-from bot.policy import Person
+from bot.policy import Person, Pressed
 from bot.rotation import Replacement, Rotation, State
 from bot.service import BeingRotated, LooksLikeSecret, RotationService
 from bot.store import Store
@@ -119,6 +119,17 @@ async def test_a_secret_that_is_typed_in_a_direct_message_is_not_repeated(desk):
     with pytest.raises(Refused) as refusal:
         await desk.service.start("sk-proj-A1b2C3d4E5f6G7h8I9j0", by=FIRST, team="T1", channel="D_REQUESTER")
     assert isinstance(refusal.value, LooksLikeSecret)
+
+
+async def test_the_last_approval_drops_an_earlier_one_that_no_longer_counts(desk):
+    asked = await desk.given(await desk.ask("OpenAI production"))
+    waits = asked.to(State.AWAITING_APPROVAL).but(approvals_required=2, approvals=(approval("U_GONE"),))
+    waits = await desk.save(waits)
+
+    after = await desk.service.approve(waits.id, by="U_APPROVER", pressed=Pressed(away=timedelta(0)))
+
+    assert (after.state, [given.by for given in after.approvals]) == (State.AWAITING_APPROVAL, ["U_APPROVER"])
+    assert [(void.by, void.lapsed) for void in after.voids] == [(("U_GONE",), True)]
 
 
 NAMES: dict[str, Callable[[Desk, Rotation], str]] = {

@@ -82,6 +82,17 @@ async def test_an_approval_of_somebody_who_could_not_give_it_now_is_dropped_and_
     assert void.changes[0].endswith(".")
 
 
+async def test_each_approval_that_is_dropped_has_its_own_reason():
+    directory = Directory()
+    directory.people |= {SENDER: Person(id=SENDER, guest=True), OTHER: Person(id=OTHER, guest=True)}
+    given = running(approvals=(approval(SENDER), approval(OTHER)))
+
+    (void,) = (await people(directory, approvals_required=2).reviewed(given, NOW)).voids
+
+    assert void.by == (SENDER, OTHER)
+    assert void.changes == ("This person is a guest now.",) * 2 + ("The settings ask for 2 approvals now.",)
+
+
 async def test_an_own_approval_counts_only_while_both_rules_allow_it():
     allowing, forbidding = people(Directory(), self_approval=True), people(Directory())
     own = running(approvals=(approval("U_REQUESTER"),))
