@@ -273,7 +273,7 @@ def read_answer(response: httpx.Response) -> Answer:
     return Answer(
         status=response.status_code,
         type=_known(error.get("type"), KNOWN_TYPES),
-        code=_known(error.get("code"), KNOWN_CODES),
+        code=_known(error.get("code"), KNOWN_CODES) or _code_within(message),
         names_unknown_key="unknown provider_key" in message,
         cache=response.headers.get("x-aisix-cache", "").split("-")[0].strip().lower(),
         served_by=response.headers.get("x-aisix-served-by", ""),
@@ -281,6 +281,16 @@ def read_answer(response: httpx.Response) -> Answer:
         malformed=bool(error) or not _has_result(body),
         gateway=found.group() if (found := VERSION.match(response.headers.get("Server", ""))) else "",
     )
+
+
+def _code_within(message: str) -> str:
+    """Read the code out of an upstream's raw error: `/v1/responses` has it nowhere else."""
+    try:
+        error = decoded(message.encode()) if message.startswith("{") else None
+    except (Unreadable, UnicodeError):
+        return ""
+    inner = error.get("error") if isinstance(error, dict) else None
+    return _known(inner.get("code"), KNOWN_CODES) if isinstance(inner, dict) else ""
 
 
 def _has_result(body: Any) -> bool:

@@ -227,6 +227,28 @@ def test_an_unknown_key_is_known_by_the_gateways_sentence():
     assert read_answer(response(400, body)).names_unknown_key
 
 
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ('{"error": {"message": "no money", "code": "insufficient_quota"}}', "insufficient_quota"),
+        ('{"error": {"code": "sk-CANARY"}}', ""),
+        ('{"error": {"code": 3}}', ""),
+        ('{"error": "insufficient_quota"}', ""),
+        ('{"error": {"code": "insufficient_quota"', ""),
+        ('{"error": "\ud800"}', ""),
+        ("insufficient_quota", ""),
+        ("[1]", ""),
+    ],
+)
+def test_a_code_that_stands_in_the_upstreams_raw_words_only_is_read_from_there(message, code):
+    body = {"error": {"message": message, "type": "upstream_error"}}
+
+    assert read_answer(response(429, body)).code == code
+    assert (
+        read_answer(response(429, {"error": body["error"] | {"code": "rate_limit_exceeded"}})).code != code or not code
+    )
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
