@@ -1,4 +1,4 @@
-"""What nothing else stands behind: each of these stops a rotation by itself, and is the only one that does."""
+"""Guards of the steps that no other test misses: each is the only thing that stops its rotation here."""
 
 from collections.abc import AsyncIterator
 

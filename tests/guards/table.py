@@ -907,7 +907,7 @@ PROOF = (
         WEIGHED,
     ),
     Guard(
-        "began-anew-since",
+        "began-again-since-the-proof",
         "A replica that began again with an old file since the proof serves the old key.",
         EVIDENCE,
         "    if not seen.had_change or _has_barrier(now, seen) or not sight.restarted:",
@@ -1084,7 +1084,7 @@ PROOF = (
     ),
     Guard(
         "likely-everywhere",
-        "A 200 of any replica makes a model likely, whoever has the change.",
+        "A 200 of any replica makes a model likely, though another one may lack the change.",
         EVIDENCE,
         "(seen.projected or _is_everywhere(seen)):",
         "True:",
