@@ -90,7 +90,8 @@ def _offers(rotation: Rotation) -> tuple[Action, ...]:
         if rotation.track is not Track.FORWARD or not (acceptable(rotation) or acceptable_as_a_whole(rotation)):
             offers = tuple(a for a in offers if a is not Action.ACCEPT_UNPROVED)
         if rotation.track is Track.BACK:  # it is being rolled back already: go on, or give up the way back
-            return tuple(a for a in offers if a is not Action.ROLL_BACK) or (Action.TRY_AGAIN,)
+            left = tuple(a for a in offers if a is not Action.ROLL_BACK)
+            return left if Action.TRY_AGAIN in left else (Action.TRY_AGAIN, *left)
         return offers
     if rotation.state is State.RUNNING and (rotation.track is Track.WITHDRAW or rotation.approvals):
         return ()

@@ -31,6 +31,8 @@ def mark(rotation: Rotation) -> str:
 
 REVOKE = "The old credential still works at the provider until it is revoked there. Deleting it here did not do that."
 
+STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the replacement."
+
 ON_TRY_AGAIN: Mapping[StopKind, str] = {
     StopKind.REJECTED: "if this secret works by now",
     StopKind.REFUSED: "once that is mended",
@@ -127,6 +129,8 @@ def _awaiting_secret(rotation: Rotation) -> str:
         return f"{sentence(rotation.note)} No model has been moved. Next: {requester} gives the new secret."
     if rotation.attempt and rotation.plan.old_key_gone:
         return f"The old key is gone, so callers fail until a working secret is given. Next: {requester} gives it."
+    if rotation.attempt and rotation.delete_asked_at:
+        return f"{STAYS} Next: {requester} gives another secret."
     if rotation.attempt:
         return (
             "The refused secret is taken back and every model is on the old key. "
@@ -136,6 +140,8 @@ def _awaiting_secret(rotation: Rotation) -> str:
 
 
 def _running(rotation: Rotation) -> str:
+    if rotation.track is Track.WITHDRAW and rotation.delete_asked_at:
+        return f"{STAYS} Nothing to do for you until another secret can be given."
     if rotation.track is Track.WITHDRAW:
         return "Every model goes back to the old key first. Nothing to do for you until another secret can be given."
     trouble = _trouble(rotation)
@@ -290,7 +296,7 @@ def _unproved(rotation: Rotation) -> str:
 
 
 def _can_go_back(rotation: Rotation) -> bool:
-    return bool(rotation.moved) and not rotation.plan.old_key_gone
+    return bool(rotation.moved) and not (rotation.plan.old_key_gone or rotation.delete_asked_at)
 
 
 def consequence(rotation: Rotation) -> str:
@@ -357,6 +363,8 @@ def _rolled_back(rotation: Rotation) -> str:
 def _cancelled(rotation: Rotation) -> str:
     if rotation.plan.old_key_gone and rotation.plan.models:
         return "The old key is gone: callers of its models fail until these get another key."
+    if rotation.attempt and rotation.delete_asked_at:
+        return STAYS
     if rotation.note:
         return sentence(rotation.note)
     return "Every model is on the old key." if rotation.attempt else "Nothing was changed."

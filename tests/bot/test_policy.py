@@ -94,7 +94,7 @@ BLOCKED, unverified, with unproved models    .      .      x     x       x      
 BLOCKED, drift                              .      .      x     .       x      .       .
 BLOCKED, trouble                            .      .      x     .       x      .       .
 BLOCKED, rejected, on the way back          .      .      x     x       .      .       .
-BLOCKED, refused, on the way back           .      .      .     x       .      .       .
+BLOCKED, refused, on the way back           .      .      x     x       .      .       .
 BLOCKED, difference, on the way back        .      .      x     .       .      .       .
 BLOCKED, projection, on the way back        .      .      x     .       .      .       .
 BLOCKED, unverified, on the way back        .      .      x     x       .      .       .

@@ -268,6 +268,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "cancelled": r.cancelled,
     "cancelled-expired": lambda: r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": lambda: r.cancelled(attempt=1),
+    "cancelled-after-delete-was-asked": lambda: r.cancelled(attempt=1, delete_asked_at=r.at(390)),
     **{f"stopped-{name}": made for name, made in STOPS.items()},
 }
 """Every moment at which a card and a checklist are drawn."""

@@ -63,6 +63,23 @@ def test_no_stop_promises_an_old_key_that_is_gone(kind: StopKind) -> None:
     assert "back on the old key" not in said
 
 
+@pytest.mark.parametrize("kind", StopKind)
+def test_no_model_is_said_to_go_back_to_a_key_that_aisix_has_been_asked_to_delete(kind: StopKind) -> None:
+    asked = {"delete_asked_at": r.at(390), "attempt": 1}
+    moments = [
+        stop_of(kind, r.running("delete", **asked)),
+        r.withdrawing(**asked),
+        r.awaiting_secret(**asked),
+        r.cancelled(**asked),
+        r.cancelled(note="Nobody gave another secret in time; no model is on a refused one.", **asked),
+    ]
+
+    for rotation in moments:
+        said = words.next_move(rotation)
+        assert "on the old key" not in said
+        assert "no model is on a refused one" not in said
+
+
 @pytest.mark.parametrize("action", Action)
 def test_every_action_has_a_listener_and_a_state_that_offers_it(action: Action) -> None:
     everywhere = {*IN_STATE.values(), *OFFERS.values()}
