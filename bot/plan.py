@@ -487,6 +487,12 @@ def vanished_environments(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
     return tuple(name for id_, name in plan.tenant.items() if id_ not in shown)
 
 
+def is_elsewhere(plan: Plan, inventory: Inventory) -> bool:
+    """Tell whether another organization answers: nothing that it lacks is gone."""
+    shown = {environment.id for environment in inventory.environments}
+    return bool(plan.tenant) and not shown & plan.tenant.keys()
+
+
 def vanished_lists(plan: Plan, inventory: Inventory) -> tuple[Unlisted, ...]:
     """Return the lists that AISIX has shown to this rotation and does not show now."""
     known = {"", *plan.tenant} if plan.tenant else frozenset[str]()

@@ -19,6 +19,7 @@ from bot.plan import (
     Inventory,
     ProviderKey,
     drift,
+    is_elsewhere,
     named_lists,
     plural,
     unlisted_environments,
@@ -159,6 +160,10 @@ def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rota
 async def whole_inventory(rotation: Rotation, world: World) -> Inventory:
     """Read everything; a list that lacks one of the two keys is not believed until more says that it is gone."""
     inventory = await world.control_plane.inventory()
+    if is_elsewhere(rotation.plan, inventory):
+        raise Uncertain(
+            "AISIX shows none of the environments of this rotation: AISIX_ADMIN_TOKEN may be another organization's."
+        )
     old, new = rotation.plan.old_key.id, rotation.replacement_id
     known_gone = rotation.delete_granted or rotation.plan.old_key_gone
     if inventory.key(old) is None and not known_gone:

@@ -60,6 +60,7 @@ async def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
     wanted = rotation.replacement
     assert wanted is not None
     if wanted.key_id:
+        await whole_inventory(rotation, world)  # and nobody else's
         await confirm_gone(wanted.key_id, rotation.plan.old_key.id, world)
         raise Blocked(
             StopKind.REFUSED,
@@ -68,6 +69,7 @@ async def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
         )
     if world.now() - wanted.asked_at < world.limits.create_grace:
         return Wait(rotation, "I could not find out whether the key was created; looking again.", POLL)
+    await whole_inventory(rotation, world)
     return Ask(rotation, "The replacement key was not created, and the secret is not kept: please give it once more.")
 
 

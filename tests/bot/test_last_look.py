@@ -422,6 +422,35 @@ async def test_a_404_to_the_delete_is_no_delete_of_ours(tenancy):
     assert tenancy.old_is_there
 
 
+NEITHER = "AISIX shows none of the environments of this rotation: AISIX_ADMIN_TOKEN may be another organization's."
+
+
+async def elsewhere(here: Machine, record: Rotation) -> Rotation:
+    """Move *record* on with the admin token of another organization, which has other keys and environments."""
+    async with tenancy_of() as other:
+        here.world = replace(here.world, control_plane=(await other.machine()).world.control_plane)
+        return await here.until(record, lambda r: not r.waits_for_bot)
+
+
+@pytest.mark.parametrize("moment", EACH_LIST)
+async def test_what_another_organization_does_not_have_is_not_deleted(tenancy, moment):
+    ended = await elsewhere(*await before(tenancy, moment))
+
+    assert ended.stop.sentence.startswith(NEITHER)
+    assert (ended.deleted_at, tenancy.old_is_there) == (None, True)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_nor_is_a_replacement_that_it_does_not_have_asked_for_once_more(tenancy, answered):
+    here = await tenancy.machine(patience=20, create_grace=5)
+    record = await tenancy.begun(here)
+    if not answered:
+        record = record.but(replacement=record.replacement.but(key_id=None), made=())
+    ended = await elsewhere(here, record)
+
+    assert ended.stop.sentence.startswith(NEITHER)
+
+
 async def test_a_list_that_lacks_a_key_for_a_moment_is_no_drift_in_the_cut_over(tenancy):
     here = await tenancy.machine()
     record = await here.until(await tenancy.begun(here), lambda r: "rehearse" in r.done)
@@ -471,6 +500,24 @@ async def test_a_list_that_lacks_the_old_key_for_a_moment_does_not_make_it_known
     record = await here.until(record, has_ended)
 
     assert (record.state, record.plan.old_key_gone) == (State.AWAITING_APPROVAL, False)
+
+
+async def test_a_way_back_without_an_old_key_ends_once_people_have_put_the_models_on_another(tenancy):
+    here = await tenancy.machine()
+    record = await tenancy.asked(here)
+    tenancy.aisix.remove(tenancy.old)
+    back = record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
+    stopped = await here.until(back, lambda r: not r.waits_for_bot)
+    assert stopped.stop.headline == "the old key is gone"
+
+    other = tenancy.aisix.add_key("Other", secret="sk-other-0123456789abcdef")
+    for model in (tenancy.chat, tenancy.staged):
+        await here.world.control_plane.point(model.id, model.environment_id, other.id)
+    assert Action.TRY_AGAIN in offered(stopped)
+    again = rewound(stopped, stopped.stop.resume).to(State.ROLLING_BACK)
+    ended = await here.until(again, lambda r: not r.waits_for_bot)
+
+    assert ended.state is State.ROLLED_BACK
 
 
 async def test_a_list_that_lacks_the_replacement_for_a_moment_leaves_none_behind_on_the_way_back(tenancy):
