@@ -1,11 +1,15 @@
 """When something was pressed is read from what Slack sends, or bounded by how long the process was away."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.policy import Pressed
+from handlers import socket
 from handlers.people import SlackDirectory
 from handlers.pressed import EVERY, JUST_BACK, Absence, pressed_of
 
@@ -101,3 +105,19 @@ async def test_slacks_time_is_that_of_its_answer(headers, told_at):
     person = await SlackDirectory(client, "T1").person("U_APPROVER")
 
     assert person.told_at == told_at
+
+
+async def test_a_process_on_a_socket_keeps_looking_at_itself(monkeypatch):
+    monkeypatch.setattr(socket, "WATCH_EVERY", 0)
+    absence = Absence(clock := Clock())
+    app = AsyncApp(name="a test", client=AsyncWebClient("xoxb-1"), request_verification_enabled=False)
+    kept = socket.Socket(app, "xapp-1", timeout=1, absence=absence)
+    watch = asyncio.create_task(kept._keep())  # noqa: SLF001 - without a Slack to connect to
+    for _ in range(20):
+        clock.passes(EVERY)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    watch.cancel()
+    await kept.close()
+
+    assert absence.recent == timedelta(0)
