@@ -40,6 +40,19 @@ class Fate(StrEnum):
 
 
 @dataclass(eq=False)
+class Machine:
+    """Where some of the bot's processes run: it has a clock of its own, and has been up for some time."""
+
+    ahead: float = 0.0
+    """Seconds by which its clock is ahead of the real time."""
+
+    up_for: float = 0.0
+
+
+HERE = Machine()
+
+
+@dataclass(eq=False)
 class Actor:
     """Somebody at work: one click, or one job of a worker."""
 
@@ -49,13 +62,25 @@ class Actor:
     shown: str = ""
     """The digest of the card that was acted upon."""
 
+    machine: Machine = HERE
     killed: bool = False
     over: bool = False
+    frozen: bool = False
+    was_frozen: bool = False
     loaded: int = 0
     """The turn at which it last read or wrote the record."""
 
     listed: dict[str, int] = field(default_factory=dict)
     """The turn at which it last listed what is at a path."""
+
+    listed_at: dict[str, float] = field(default_factory=dict)
+    """The time of that."""
+
+    lacked: dict[str, frozenset[str]] = field(default_factory=dict)
+    """The ids of rows that the last list of what is at a path lacked, though they were there."""
+
+    heard: list[str] = field(default_factory=list)
+    """Which replicas that nobody has written down have answered it with the old key since it last read the record."""
 
     vouched: dict[str, int] = field(default_factory=dict)
     """Who was an approver when it asked, and the turn at which that was."""
@@ -79,6 +104,9 @@ class Switchboard:
         self.trace: list[str] = []
         self.next_timer: float | None = None
         self.fate: Callable[[Actor, str], Fate] = lambda *_: Fate.WELL
+        self.arriving: Callable[[Actor, str], None] = lambda *_: None
+        """Told of each call before it waits for its turn."""
+
         self._waiting: list[tuple[asyncio.Future[None], Actor, str]] = []
         self._budget = 0
         self._director: asyncio.Future[None] | None = None
@@ -108,6 +136,7 @@ class Switchboard:
             raise Killed
         entry = (asyncio.get_running_loop().create_future(), actor, what)
         self._waiting.append(entry)
+        self.arriving(actor, what)
         try:
             await entry[0]
         finally:
@@ -124,6 +153,16 @@ class Switchboard:
             if waiting is actor and not future.done():
                 future.set_exception(Killed())
 
+    def freeze(self, actor: Actor) -> None:
+        """Let nothing of *actor* happen any more, as if its process stood still; it knows nothing of it."""
+        self.note(f"FROZEN {actor.name}/{actor.rotation}")
+        actor.frozen = actor.was_frozen = True
+
+    def thaw(self, actor: Actor) -> None:
+        """Have *actor* go on where it was."""
+        self.note(f"THAWED {actor.name}/{actor.rotation}")
+        actor.frozen = False
+
     def note(self, line: str) -> None:
         self.trace.append(f"{self.now:9.2f} {line}")
 
@@ -139,11 +178,12 @@ class Switchboard:
 
     def idle(self, timer: float | None) -> bool:
         """Nobody can go on: let a call go, or have the director decide."""
-        if self._budget and self._waiting:
+        ready = [entry for entry in self._waiting if not entry[1].frozen]
+        if self._budget and ready:
             self._budget -= 1
             self.turns += 1
             self.now += self.random.choice(LATENCIES)
-            future, *_ = entry = self.random.choice(self._waiting)
+            future, *_ = entry = self.random.choice(ready)
             self._waiting.remove(entry)
             future.set_result(None)
             return True

@@ -7,7 +7,7 @@ from bot.policy import Action, Pressed, acceptable, acceptable_as_a_whole, offer
 from bot.rotation import Rotation
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
-from tests.simulation.town import APPROVERS, EVERYBODY, OLD_SECRET, Town
+from tests.simulation.town import AHEAD, APPROVERS, EVERYBODY, OLD_SECRET, Town
 
 KEYS = ("OpenAI production", "OpenAI production", "OpenAI production", "Other key")
 TEAM, CHANNEL = "T_HOME", "C_OPS"
@@ -348,6 +348,61 @@ def replica_acts_up(town: Town) -> None:
             replica.restart()
         case word:
             replica.down = word == "down"
+
+
+def unlisted_acts_up(town: Town) -> None:
+    """A replica that nobody has written down comes, is cut off or not any more, or goes."""
+    unlisted = [replica for replica in town.aisix.all_replicas() if not replica.is_listed]
+    if not unlisted:
+        replica = town.aisix.place_replica("production")
+        replica.down = town.random.random() < 0.4
+        if town.random.random() < 0.8:
+            town.wire.behind.add(replica)
+        return
+    match town.random.choice(("cut off", "cut off", "in touch", "down", "up", "gone")):
+        case "cut off":
+            town.wire.behind.add(unlisted[0])
+        case "in touch":
+            town.wire.behind.discard(unlisted[0])
+        case "gone":
+            town.remove_unlisted()
+        case word:
+            unlisted[0].down = word == "down"
+
+
+def unlisted_comes_up(town: Town) -> None:
+    """A replica that nobody has written down was asleep when all was proved, and takes part from now on."""
+    for replica in town.aisix.all_replicas():
+        replica.down = replica.down and replica.is_listed
+
+
+# --- machines ---
+
+
+def jump_a_clock(town: Town) -> None:
+    """The clock of a machine is set, rightly or wrongly."""
+    town.random.choice(town.machines).ahead = town.random.choice(AHEAD)
+
+
+def freeze(town: Town) -> None:
+    """A worker stands still where it is."""
+    alive = [actor for actor, task in town.actors if actor.is_worker and not actor.frozen and not task.done()]
+    if alive:
+        town.switchboard.freeze(town.random.choice(alive))
+
+
+def take_over_from_the_frozen(town: Town) -> None:
+    """The lease of a worker that stands still runs out, and somebody looks for what was left lying."""
+    town.switchboard.now += town.random.choice((2.5, 3, 3, 5, 30, 700))
+    town.sweep()
+    for key in town.hints.due():
+        town.take(key)
+
+
+def thaw(town: Town) -> None:
+    """A worker that stood still goes on."""
+    if town.frozen:
+        town.switchboard.thaw(town.random.choice(town.frozen))
 
 
 WORST = (bind, take_over, add_route, add_router)

@@ -56,15 +56,20 @@ class HeldRedis(Redis):
 
     def _notice_lease(self, lease: str, args: tuple[Any, ...], answer: Any) -> None:
         if args[0] == "EVALSHA" and len(args) == 5:
-            self.leases.pop(lease, None)
+            if self.leases.get(lease, (0.0, None))[1] is ACTOR.get():  # else it is another's by now
+                self.leases.pop(lease, None)
         elif answer:
             seconds = args[args.index("PX") + 1] if "PX" in args else args[-1]
             self.leases[lease] = (self.switchboard.now + seconds / 1000, ACTOR.get())
 
+    def holder(self, rotation_id: str) -> Actor | None:
+        """Return who has a rotation in hand."""
+        return self.leases.get(f"{LEASE}{rotation_id}", (0.0, None))[1]
+
     async def expire_leases(self) -> None:
         """End the leases whose time has come, unless their holder lives and renews them."""
         for lease, (until, holder) in list(self.leases.items()):
-            if until <= self.switchboard.now and (holder is None or holder.killed or holder.over):
+            if until <= self.switchboard.now and (holder is None or holder.killed or holder.over or holder.frozen):
                 del self.leases[lease]
                 await self._carry_out("DEL", lease)
 
@@ -89,5 +94,6 @@ async def held(url: str, switchboard: Switchboard, laws: Laws) -> HeldRedis:
     """Connect."""
     redis = HeldRedis.from_url(url, decode_responses=True)
     redis.switchboard, redis.laws, redis.leases = switchboard, laws, {}
+    laws.holder = redis.holder
     await asyncio.sleep(0)
     return redis

@@ -2,13 +2,22 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bot.belongings import tag_of, throwaway_prefix
-from bot.rotation import TERMINAL, TRANSITIONS, Rotation, State
+from bot.evidence import Verdict
+from bot.rotation import TERMINAL, TRANSITIONS, Finding, Rotation, State
 from sandbox.aisix import Aisix, Event, ProviderKey
+from sandbox.aisix.replica import Replica
 from tests.simulation.clockwork import ACTOR, Actor, Switchboard
+from tests.simulation.truth import Truth
+
+FRESH, LEASE = 2.0, 2.0
+"""Seconds: how old the lists may be when the delete is asked for, and how long it may be on its way."""
+
+UNLISTED = "a replica is not in the settings"
+"""What a card says of one."""
 
 CHANGES = frozenset({"POST", "PATCH", "DELETE"})
 
@@ -22,6 +31,13 @@ class Laws:
 
     def __init__(self, aisix: Aisix, switchboard: Switchboard) -> None:
         self._aisix, self._switchboard = aisix, switchboard
+        self.holder: Callable[[str], Actor | None] = lambda _: None
+        """Who has a rotation in hand."""
+
+        self.truth = Truth(aisix)
+        self.lucky, self.unlucky = 0, 0
+        """How often a key went while a replica that nobody has written down served it, and how often that was seen."""
+
         self.records: dict[str, Rotation] = {}
         self.breaches: list[str] = []
         self.self_approval = False
@@ -56,15 +72,19 @@ class Laws:
         """Somebody read a record."""
         actor = ACTOR.get()
         if actor:
-            actor.loaded = self._switchboard.turns
+            actor.loaded, actor.heard = self._switchboard.turns, []
 
     def saved(self, text: str) -> None:
         """Somebody wrote a record."""
+        actor = ACTOR.get()
+        heard = actor.heard if actor else []
         self.read()
         after = Rotation.model_validate_json(text)
         before = self.records.get(after.id)
         if before == after:
             return  # sent twice
+        self.truth.began(after)
+        self._what_was_seen(before, after, heard)
         self.records[after.id] = after
         self._switchboard.note(f"  = {after.id} v{after.version} {after.state} {after.done[-1:]} {_why(after)}")
         self.states[after.state] += 1
@@ -118,6 +138,64 @@ class Laws:
             gone = over.plan.old_key.id not in self._aisix.provider_keys
             self._demand(gone, "a completed rotation has deleted the old key", over.id)
 
+    # --- the gateways ---
+
+    def asked_gateway(self, actor: Actor | None, replica: Replica, path: str, body: bytes) -> None:
+        """Note what a replica was asked by the bot, and what it did in truth."""
+        if actor is None or not actor.is_worker:
+            return
+        if path == "/metrics":
+            self.truth.looked_at(actor.rotation, replica)
+        elif path.startswith("/v1/") and body:
+            self.truth.probed(actor.rotation, replica, _asked_for(body), self._switchboard.turns)
+
+    def answered(self, actor: Actor | None, replica: Replica | None, body: bytes, status: int) -> None:
+        """Note an answer that came to the bot, if it is one with the old key by a replica that nobody has listed."""
+        record = self.records.get(actor.rotation) if actor else None
+        if actor is None or record is None or replica is None or replica.is_listed or status != 200 or not body:
+            return
+        if self.truth.is_stale(replica, record, _asked_for(body)):
+            actor.heard.append(f"{replica.environment.name} {_asked_for(body)}")
+
+    def _what_was_seen(self, before: Rotation | None, after: Rotation, heard: list[str]) -> None:
+        """Judge what a record says now by what its writer was told, and by what is true."""
+        told = [*(self.truth.heard.get(after.id, []) if before and before.look else []), *heard]
+        self.truth.heard[after.id] = told if after.look else []
+        self._note_people(before, after)
+        if after.deleted_at and not (before and before.deleted_at):
+            gone = after.plan.old_key.id not in self._aisix.provider_keys
+            self._demand(gone, "what is said to be deleted is gone", after.id)
+        if before and self._can_be_told:
+            self._as_counted(before, after, told)
+
+    def _note_people(self, before: Rotation | None, after: Rotation) -> None:
+        """Note when people were asked, when they approved, and what they were told of replicas."""
+        if after.state is State.AWAITING_APPROVAL and before and before.state is not State.AWAITING_APPROVAL:
+            self.truth.offered(after.id)
+        if len(after.approvals) > len(before.approvals if before else ()):
+            self.truth.approved[after.id] = self._switchboard.turns
+        stop = after.stop if before and after.stop != before.stop else None
+        self.unlucky += stop is not None and stop.headline == UNLISTED
+
+    def _as_counted(self, before: Rotation, after: Rotation, told: list[str]) -> None:
+        """Demand that counters were believed for what they show, and for no more."""
+        if "recheck" in after.done and "recheck" not in before.done and not before.delete_asked_at:
+            self._demand(not told, "an answer of an unlisted replica is not passed over", f"{after.id}: {told}")
+            late = self.truth.served_since_the_offer(after.id, self._planned(after))
+            self._demand(not late, "requests on the old key after the offer are heard", f"{after.id}: {late}")
+        had = {id_ for id_, finding in before.findings.items() if finding.verdict}
+        for id_ in (id_ for id_, finding in after.findings.items() if id_ not in had and _is_proved(finding)):
+            unmet = self.truth.unmet(after, id_)
+            self._demand(not unmet, "what is proved was asked on every listed replica", f"{after.id} {id_}: {unmet}")
+
+    @property
+    def _can_be_told(self) -> bool:
+        """Whether every listed replica shows whose requests it has counted."""
+        return self._aisix.switches.status_urls and self._aisix.switches.metric_labels in ("real", "full")
+
+    def _planned(self, record: Rotation) -> set[str]:
+        return {model.environment for model in record.plan.models}
+
     # --- the control plane ---
 
     def asked(self, actor: Actor | None, method: str, path: str, body: bytes) -> None:
@@ -125,13 +203,13 @@ class Laws:
         if actor and actor.is_worker:
             self._alone(actor)
         if actor and method == "GET":
-            actor.listed[path] = self._switchboard.turns
+            actor.listed[path], actor.listed_at[path] = self._switchboard.turns, self._switchboard.now
         if method in CHANGES:
             self._judge(actor, method, path.strip("/").split("/"), json.loads(body or b"{}"))
 
     def _alone(self, actor: Actor) -> None:
         other = self._at_work.get(actor.rotation)
-        alone = other in (None, actor) or other.over or other.killed
+        alone = other in (None, actor) or other.over or other.killed or other.was_frozen or actor.was_frozen
         self._demand(alone, "one worker at a time", actor.rotation)
         self._at_work[actor.rotation] = actor
 
@@ -155,9 +233,10 @@ class Laws:
         if actor is None or key is None:
             return
         law = "a key is looked up before it is deleted"
-        for environment in self._aisix.store.environments:
+        for environment in self._aisix.store.environments.keys() - actor.lacked.get("/environments", frozenset()):
             listed = actor.listed.get(f"/environments/{environment}/models", -1)
             self._demand(listed > actor.loaded, law, f"{key.display_name}, {environment}")
+            self._end_of_the_old_is_fresh(actor, key_id, environment)
         seen = [row.display_name for row in self._users(key_id) if self._was_to_be_seen(actor, row)]
         self._demand(not seen, "a referenced key is never deleted", f"{key.display_name} is used by {seen}")
         record = self.records[actor.rotation]
@@ -167,13 +246,25 @@ class Laws:
             mine = key_id in record.made or key.display_name in record.names
             self._demand(mine, "only a rotation's own keys are deleted", key.display_name)
 
+    def _end_of_the_old_is_fresh(self, actor: Actor, key_id: str, environment: str) -> None:
+        record = self.records[actor.rotation]
+        age = self._switchboard.now - actor.listed_at.get(f"/environments/{environment}/models", 0)
+        fresh = age <= FRESH + LEASE or key_id != record.plan.old_key.id
+        self._demand(fresh, "the old key is deleted on fresh lists", f"{record.id}: {age:.1f} s")
+
     def _was_to_be_seen(self, actor: Actor, row: Any) -> bool:
-        """Whether *row* was bound when its environment was listed last: later, nobody can know."""
-        listed = actor.listed.get(f"/environments/{row.environment_id}/{row.table}", -1)
-        return self._bound[row.id][1] < listed
+        """Whether *row* was bound when its environment was listed last, and listed: no more than that can be known."""
+        path = f"/environments/{row.environment_id}/{row.table}"
+        return self._bound[row.id][1] < actor.listed.get(path, -1) and row.id not in actor.lacked.get(path, ())
 
     def _ending_the_old(self, actor: Actor, record: Rotation) -> None:
         told = f"{record.id} {record.approvals}"
+        law = "the old key is deleted by the worker that has the lease"
+        self._demand(self.holder(record.id) is actor, law, f"{record.id}, {self.holder(record.id)}")
+        approved = self.truth.approved.get(record.id, 0)
+        unasked = [model.label for model in record.plan.models if self.truth.asked(record.id, model) <= approved]
+        self._demand(not unasked, "every model is asked again after the approval", f"{record.id} {unasked}")
+        self._nobody_is_left(record)
         again = all(actor.vouched.get(a.by, -1) > actor.loaded for a in record.approvals)
         self._demand(again, "every approver is looked up again before the old key is deleted", told)
         self._demand(record.state is State.RUNNING, "the old key is deleted on the way forward", told)
@@ -181,6 +272,15 @@ class Laws:
         self._demand(enough, "nothing is deleted without enough approvals", told)
         as_shown = all(a.digest == record.digest for a in record.approvals)
         self._demand(as_shown, "what is deleted is what was approved", told)
+
+    def _nobody_is_left(self, record: Rotation) -> None:
+        """Demand that no replica which can be seen serves the old key; count where one that cannot does by luck."""
+        if not self._can_be_told:
+            return
+        stale = [r for r in self.truth.replicas(self._planned(record)) if not r.down and self.truth.is_stale(r, record)]
+        seen = [f"{replica.environment.name} {replica.proxy.number}" for replica in stale if replica.is_listed]
+        self._demand(not seen, "no listed replica serves the old key when it goes", f"{record.id} {seen}")
+        self.lucky += any(not replica.is_listed for replica in stale)
 
     def _pointing(self, actor: Actor | None, environment: str, model_id: str, body: dict[str, Any]) -> None:
         model = self._aisix.models.get(model_id)
@@ -212,6 +312,14 @@ class Laws:
     def _users(self, key_id: str) -> list[Any]:
         rows = [*self._aisix.models.values(), *self._aisix.store.passthrough_routes.values()]
         return [row for row in rows if row.provider_key_id == key_id]
+
+
+def _asked_for(body: bytes) -> str:
+    return str(json.loads(body).get("model"))
+
+
+def _is_proved(finding: Finding) -> bool:
+    return finding.verdict is not None and finding.verdict.verdict is Verdict.PROVED
 
 
 def _has_in_hand(record: Rotation) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
@@ -15,7 +15,8 @@ from bot.policy import Action, offered
 from bot.rotation import Rotation, State
 from tests.simulation import deeds
 from tests.simulation.clockwork import Actor, Fate, Loop, Switchboard
-from tests.simulation.laws import Broken
+from tests.simulation.laws import UNLISTED, Broken
+from tests.simulation.nastiness import Nasty, nasty_with
 from tests.simulation.town import APPROVERS, OLD_SECRET, Town, fixed, populated, wired
 
 Deed = Callable[[Town], None]
@@ -41,6 +42,13 @@ DEEDS: dict[Deed, int] = {
     deeds.replica_acts_up: 2,
 }
 """What happens, and how often beside the rest."""
+
+MORE: dict[Nasty, dict[Deed, int]] = {
+    Nasty.CLOCKS: {deeds.jump_a_clock: 4},
+    Nasty.FROZEN: {deeds.freeze: 2},
+    Nasty.UNLISTED: {deeds.unlisted_acts_up: 6},
+}
+"""What else happens in a seed that is nasty with it."""
 
 FAULTS: dict[Fate, int] = {
     Fate.LOST: 3,
@@ -72,6 +80,10 @@ class Run:
     turns: int = 0
     faults: int = 0
     rotations: int = 0
+    lucky: int = 0
+    unlucky: int = 0
+    """How often an old key went while an unlisted replica served it, and how often such a one was met."""
+
     states: dict[str, int] = field(default_factory=dict)
     trace: list[str] = field(default_factory=list)
     broken: str = ""
@@ -95,11 +107,17 @@ def run(seed: int, redis_url: str, steps: int = STEPS) -> Run:
 class _Director:
     def __init__(self, seed: int, switchboard: Switchboard, errors: list[dict[str, Any]], steps: int) -> None:
         self.switchboard, self.random, self._errors, self._steps = switchboard, switchboard.random, errors, steps
-        self.town = Town(switchboard, populated(self.random))
+        self._nasty = nasty = nasty_with(seed)
+        self.town = Town(switchboard, populated(self.random, nasty), nasty)
+        self._deeds = DEEDS | {
+            deed: often for kind, more in MORE.items() if kind in nasty for deed, often in more.items()
+        }
         self.result = Run(seed)
         self._helped: Counter[str] = Counter()
         self._rate = self.random.choice((0.0, 0.01, 0.03, 0.06))
         self._drift = self.random.choice((0.0, 0.0, 0.01, 0.04))
+        if Nasty.FROZEN in nasty:
+            self._drift = self.random.choice((0.01, 0.04))
 
     async def run(self, redis_url: str) -> Run:
         with ExitStack() as stack:
@@ -120,6 +138,7 @@ class _Director:
         told.actions, told.turns = self.town.actions, self.switchboard.turns
         told.rotations, told.states = len(self.town.laws.records), dict(self.town.laws.states)
         told.trace = self.switchboard.trace
+        told.lucky, told.unlucky = self.town.laws.lucky, self.town.laws.unlucky
         for error in self._errors if told.broken else ():
             told.trace.append(f"LOG {error}")
         return told
@@ -135,6 +154,8 @@ class _Director:
     # --- while all kinds of things happen ---
 
     async def _misbehave(self) -> None:
+        if Nasty.UNLISTED in self._nasty:
+            deeds.unlisted_acts_up(self.town)
         deeds.ask(self.town, "OpenAI production", "U_REQUESTER")
         await self._reach(self.random.choice(SCENES))
         self.switchboard.fate = self._fate
@@ -143,6 +164,7 @@ class _Director:
             self.switchboard.note(deed.__name__.upper())
             deed(self.town)
             self.town.wire.project()
+            await self.town.redis.expire_leases()
             await self._let(self.random.choice((0, 1, 3, 8, 20, 60)))
 
     async def _reach(self, scene: str) -> None:
@@ -155,17 +177,20 @@ class _Director:
             raise Broken("a rotation begins where nothing fails")
 
     def _deed(self) -> Deed:
-        if not self._open() and self.random.random() < 0.3:
-            return deeds.ask
-        if deeds.is_half_approved(self.town) and self.random.random() < 0.15:
-            return deeds.change_approvers
-        if self._drift and deeds.is_ending(self.town) and self.random.random() < 0.4:
-            return self.random.choice(deeds.WORST)
-        if self._drift and deeds.is_asking(self.town) and self.random.random() < 0.1:
-            return deeds.add_router
-        if self.random.random() < self._drift:
-            return self.random.choice(deeds.DRIFT)
-        return self.random.choices(list(DEEDS), list(DEEDS.values()))[0]
+        for is_time, likely, some in self._moments():
+            if is_time and self.random.random() < likely:
+                return self.random.choice(some)
+        return self.random.choices(list(self._deeds), list(self._deeds.values()))[0]
+
+    def _moments(self) -> Iterator[tuple[object, float, tuple[Deed, ...]]]:
+        """Yield when something is worse than at any other time, how likely it is then, and what it is."""
+        yield not self._open(), 0.3, (deeds.ask,)
+        yield deeds.is_half_approved(self.town), 0.15, (deeds.change_approvers,)
+        yield self._drift and deeds.is_ending(self.town), 0.4, deeds.WORST
+        yield self._drift and deeds.is_asking(self.town), 0.1, (deeds.add_router,)
+        yield Nasty.UNLISTED in self._nasty and deeds.is_asking(self.town), 0.1, (deeds.unlisted_comes_up,)
+        yield self.town.frozen, 0.3, (deeds.take_over_from_the_frozen, deeds.take_over_from_the_frozen, deeds.thaw)
+        yield True, self._drift, deeds.DRIFT
 
     def _fate(self, actor: Actor, what: str) -> Fate:
         if self.random.random() >= self._rate:
@@ -194,8 +219,14 @@ class _Director:
         raise Broken(f"every rotation comes to an end: {left}")
 
     def _mend(self) -> None:
+        self.town.is_mended = True
+        self.town.wire.short = 0.0
+        if self.random.random() < 0.5:
+            self.town.remove_unlisted()
+        for actor in self.town.frozen:
+            self.switchboard.thaw(actor)
         self.town.people.approvers = set(APPROVERS)
-        self.town.wire.behind.clear()
+        self.town.wire.behind = {replica for replica in self.town.wire.behind if not replica.is_listed}
         for secret in (OLD_SECRET, *self.town.good_secrets):
             self.town.aisix.upstream.accept(secret)
         for replica in self.town.aisix.all_replicas():
@@ -213,7 +244,8 @@ class _Director:
             if approving or rotation.state is not State.AWAITING_APPROVAL:
                 self._help(rotation)
         await self._let(10_000)
-        self.switchboard.now += min(max(self.switchboard.next_timer or 0, 1), 60)
+        least = 5 if Nasty.CLOCKS in self._nasty else 1  # what a clock ahead has recorded lasts longer
+        self.switchboard.now += min(max(self.switchboard.next_timer or 0, least), 60)
 
     def _open(self) -> list[Rotation]:
         return [record for record in self.town.laws.records.values() if not record.is_over]
@@ -244,8 +276,10 @@ class _Director:
         return any(record.plan.old_key.id == key_id for record in ended)
 
     def _clear_the_way(self, shown: Rotation) -> None:
-        """Do what the card asks for: routes are pointed by hand, keys allowed, and settings made alike."""
+        """Do what the card asks for: routes are pointed by hand, keys allowed, settings made alike, replicas listed."""
         aisix = self.town.aisix
+        if shown.stop and shown.stop.headline == UNLISTED:
+            self.town.remove_unlisted()
         for route in list(aisix.store.passthrough_routes.values()):
             aisix.remove(route)
         for key in aisix.provider_keys.values():

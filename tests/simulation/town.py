@@ -3,10 +3,11 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ import structlog
 from pydantic import SecretStr, TypeAdapter
 from redis.exceptions import ConnectionError as Away
 
-from bot import client, lease
+from bot import client, lease, status
 from bot.control_plane import ControlPlane
 from bot.engine import Engine
 from bot.errors import KeyturnError, Unanswerable
@@ -27,6 +28,7 @@ from bot.policy import Person
 from bot.rotation import Rotation
 from bot.service import RotationService
 from bot.status import StatusPages
+from bot.steps import projection
 from bot.steps.common import World
 from bot.store import Store
 from bot.worker import Work
@@ -34,9 +36,11 @@ from handlers.views.card import card
 from handlers.views.thread import checklist, milestones
 from sandbox.aisix import Aisix, Switches
 from tests.bot.values import NAMESPACE, limits
-from tests.simulation.clockwork import ACTOR, Actor, Killed, Switchboard
+from tests.simulation.clockwork import ACTOR, HERE, Actor, Killed, Machine, Switchboard
+from tests.simulation.held import LEASE as LEASES
 from tests.simulation.held import held
 from tests.simulation.laws import Laws
+from tests.simulation.nastiness import Nasty
 from tests.simulation.wire import CONTROL_PLANE, Wire
 
 BEGIN = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
@@ -45,6 +49,8 @@ REQUESTERS = ("U_REQUESTER", "U_OTHER")
 APPROVERS = ("U_APPROVER", "U_SECOND", "U_REQUESTER")
 EVERYBODY = (*REQUESTERS, "U_APPROVER", "U_SECOND", "U_MEMBER", "U_GUEST")
 LEASE = timedelta(seconds=2)
+AHEAD = (-600.0, -590.0, -60.0, -3.0, 0.0, 3.0, 60.0, 590.0, 600.0)
+"""Seconds by which a machine's clock may be wrong."""
 
 
 class People:
@@ -118,16 +124,44 @@ class Hints:
 class Town:
     """Everything that a schedule acts on and looks at."""
 
-    def __init__(self, switchboard: Switchboard, aisix: Aisix) -> None:
-        self.switchboard, self.aisix = switchboard, aisix
+    def __init__(self, switchboard: Switchboard, aisix: Aisix, nasty: frozenset[Nasty]) -> None:
+        self.switchboard, self.aisix, self.nasty = switchboard, aisix, nasty
         self.random = switchboard.random
+        self.machines = [HERE]
+        if Nasty.CLOCKS in nasty:
+            self.machines = [Machine(self.random.choice(AHEAD), self.random.uniform(0, 1e6)) for _ in range(3)]
         self.laws = Laws(aisix, switchboard)
         self.wire = Wire(switchboard, aisix, self.laws)
         self.people, self.board, self.hints = People(switchboard), Board(switchboard), Hints(switchboard)
         self.actors: list[tuple[Actor, asyncio.Task[Any]]] = []
+        self.is_mended = False
         self.clicks = 0
         self.good_secrets: list[str] = []
         self.actions = 0
+        self.wire.short = 0.15 if Nasty.SHORT in nasty else 0.0
+        if nasty & {Nasty.CALLERS, Nasty.UNLISTED}:
+            self.wire.callers.begin()
+        if Nasty.FROZEN in nasty:
+            switchboard.arriving = self._freeze_now_and_then
+
+    def _freeze_now_and_then(self, actor: Actor, what: str) -> None:
+        """Freeze a worker where it is about to call: most often where it is about to delete, or to be sure that it may.
+
+        The lists are read by then.
+        """
+        if not actor.is_worker or actor.frozen or self.is_mended:
+            return
+        is_last = what.startswith("DELETE control-plane/provider_keys")
+        is_sure = what.startswith(f"redis EVALSHA {LEASES}") and bool(actor.listed)
+        if is_sure and self.random.random() < 0.1:
+            self.switchboard.now += self.random.choice((3, 8))  # it was all very slow
+        if self.random.random() < (0.4 if is_last else 0.15 if is_sure else 0.002):
+            self.switchboard.freeze(actor)
+
+    @property
+    def frozen(self) -> list[Actor]:
+        """Whoever stands still."""
+        return [actor for actor, task in self.actors if actor.frozen and not task.done()]
 
     @asynccontextmanager
     async def open(self, redis_url: str) -> AsyncIterator["Town"]:
@@ -168,10 +202,16 @@ class Town:
             yield self
 
     def now(self) -> datetime:
-        return BEGIN + timedelta(seconds=self.switchboard.now)
+        """Return the time by the clock of the machine at work."""
+        return BEGIN + timedelta(seconds=self.switchboard.now + _machine().ahead)
+
+    def running_clock(self) -> float:
+        """Return the seconds that the machine at work has been up."""
+        return self.switchboard.now + _machine().up_for
 
     def begin(self, actor: Actor, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Have *actor* do *work* beside everything else."""
+        actor.machine = self.random.choice(self.machines)
         ACTOR.set(actor)
         task = asyncio.get_running_loop().create_task(self._acting(actor, work))
         ACTOR.set(None)
@@ -208,12 +248,23 @@ class Town:
         """Have a worker look for what was forgotten."""
         self.begin(Actor("sweep"), self.work.sweep())
 
+    def remove_unlisted(self) -> None:
+        """Take away the replicas that nobody has written down."""
+        for replica in [replica for replica in self.aisix.all_replicas() if not replica.is_listed]:
+            self.aisix.replicas(replica.environment.id).remove(replica)
+            self.wire.behind.discard(replica)
+
     def secret(self) -> str:
         """Make a secret that the provider takes."""
         secret = f"sk-good-{len(self.good_secrets)}-{self.random.getrandbits(64):016x}"
         self.good_secrets.append(secret)
         self.aisix.upstream.accept(secret)
         return secret
+
+
+def _machine() -> Machine:
+    actor = ACTOR.get()
+    return actor.machine if actor else HERE
 
 
 def _limits(chance: Random) -> Any:
@@ -230,15 +281,16 @@ def _limits(chance: Random) -> Any:
     )
 
 
-def populated(chance: Random) -> Aisix:
-    """A small tenant, each with other habits."""
+def populated(chance: Random, nasty: frozenset[Nasty] = frozenset()) -> Aisix:
+    """A small tenant, each with other habits; its counters can tell what is to be told by them."""
+    telling = bool(nasty & {Nasty.UNLISTED, Nasty.CALLERS})
     switches = Switches(
         delete_referenced=chance.choice(("allow", "allow", "409")),
         duplicate_display_name=chance.choice(("allow", "409")),
-        model_create=chance.random() < 0.8,
-        status_urls=chance.random() < 0.4,
+        model_create=chance.random() < (0.95 if telling else 0.8),
+        status_urls=chance.random() < 0.4 or telling,
         create_answer=chance.choice(("top", "data", "provider_key")),
-        metric_labels=chance.choice(("real", "names", "full")),
+        metric_labels=chance.choice(("real", "real", "full" if telling else "names", "full")),
         model_key_reference=chance.choice(("provider_key_id", "provider_key_id", "provider_key")),
         cooldown=0.0,
     )
@@ -275,6 +327,10 @@ def fixed(seed: int) -> Iterator[list[dict[str, Any]]]:
         structlog.configure(**config)
 
 
+async def _at_once(work: Callable[..., Any], *args: Any) -> Any:
+    return work(*args)
+
+
 @contextmanager
 def wired(town: Town) -> Iterator[None]:
     """Have every request of the bot's clients carried by the town's wire."""
@@ -288,5 +344,8 @@ def wired(town: Town) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "Connections", Carried)
-        patch.setattr(lease, "running_clock", lambda: town.switchboard.now)
+        patch.setattr(lease, "running_clock", town.running_clock)
+        patch.setattr(asyncio, "to_thread", _at_once)  # how fast a thread is would be no seed's
+        patch.setattr(status, "monotonic", town.running_clock)
+        patch.setattr(projection, "time", SimpleNamespace(monotonic=town.running_clock))
         yield

@@ -1,6 +1,7 @@
 """The way from the bot's clients to the sandbox's AISIX, without sockets: httpx on one side, aiohttp on the other."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
@@ -11,9 +12,12 @@ from aiohttp.http_parser import RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from bot.belongings import tag_of
 from sandbox.aisix import Aisix
 from sandbox.aisix.faults import GARBAGE
-from tests.simulation.clockwork import ACTOR, Fate, Switchboard
+from sandbox.aisix.replica import Replica
+from tests.simulation.callers import Callers
+from tests.simulation.clockwork import ACTOR, Actor, Fate, Switchboard
 from tests.simulation.laws import Laws
 
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -70,6 +74,10 @@ class Wire:
         self._switchboard, self._aisix, self._laws = switchboard, aisix, laws
         self._control_plane = aisix.control_plane.app()
         self._control_plane.freeze()
+        self.callers = Callers(switchboard, aisix)
+        self.short = 0.0
+        """How often a list of a worker's lacks something."""
+
         self.behind: set[Any] = set()
         """Replicas that have not taken the last changes yet."""
 
@@ -80,13 +88,16 @@ class Wire:
                 "url": f"http://{environment.name}",
                 "caller_key": self._aisix.caller_key(environment.name),
                 "status_urls": self._status_urls(environment.name) if self._aisix.switches.status_urls else [],
-                "replicas": len(self._aisix.replicas(environment.name)),
+                "replicas": len(self._listed(environment.name)),
             }
             for environment in self._aisix.store.environments.values()
         }
 
+    def _listed(self, environment: str) -> list[Replica]:
+        return [replica for replica in self._aisix.replicas(environment) if replica.is_listed]
+
     def _status_urls(self, environment: str) -> list[str]:
-        return [f"http://{environment}.{number}" for number, _ in enumerate(self._aisix.replicas(environment))]
+        return [f"http://{environment}.{number}" for number, _ in enumerate(self._listed(environment))]
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         """Carry a request there and its answer back, or neither."""
@@ -97,9 +108,16 @@ class Wire:
             return self._failure(fate, request, body)
 
         try:
-            return await self._switchboard.call(what, lambda: self._carry(request, body), fail)
+            response = await self._switchboard.call(what, lambda: self._carry(request, body), fail)
         except Refusal as refusal:
             return refusal.response
+        self._laws.answered(ACTOR.get(), request.extensions.get("answered_by"), body, response.status_code)
+        return response
+
+    async def _callers_ask(self) -> None:
+        for request in self.callers.ask():
+            serve, _ = self._place(request.url)
+            await _answer(serve, _as_seen_there(request, request.content, Line()))
 
     def _failure(self, fate: Fate, request: httpx.Request, body: bytes) -> Exception:
         match fate:
@@ -121,8 +139,9 @@ class Wire:
         self._late = asyncio.get_running_loop().create_task(self._carry(request, body))
 
     async def _carry(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        await self._callers_ask()
         actor = ACTOR.get()
-        serve = self._place(request.url)
+        serve, replica = self._place(request.url)
         if request.url.host == "control-plane":
             self._laws.asked(actor, request.method, request.url.path.removeprefix("/api"), body)
         line = Line()
@@ -132,7 +151,30 @@ class Wire:
         if request.url.host == "control-plane" and request.method != "GET":
             self.project()
             self._laws.done(actor, request.method, request.url.path.removeprefix("/api"), response.status)
-        return httpx.Response(response.status, headers=list(response.headers.items()), content=response.body or b"")
+        if replica:
+            self._laws.asked_gateway(actor, replica, request.url.path, body)
+            request.extensions["answered_by"] = replica
+        content = response.body or b""
+        if request.url.host == "control-plane" and request.method == "GET" and actor and actor.is_worker:
+            content = self._shortened(actor, request.url.path.removeprefix("/api"), content)
+        return httpx.Response(response.status, headers=list(response.headers.items()), content=content)
+
+    def _shortened(self, actor: Actor, path: str, content: bytes) -> bytes:
+        """Leave out rows, as a copy of the database that lags or a page that is cut short does.
+
+        Rows that Keyturn made are left in: that it cleans up behind itself is promised for lists that are true.
+        """
+        actor.lacked[path] = frozenset()
+        answer = json.loads(content or b"null")
+        rows = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(rows, list) or not rows or self._switchboard.random.random() >= self.short:
+            return content
+        lost = self._switchboard.random.sample(rows, self._switchboard.random.randint(1, len(rows)))
+        kept = [row for row in rows if row not in lost or _is_ours(row)]
+        told = len(kept) if self._switchboard.random.random() < 0.8 else len(rows)
+        actor.lacked[path] = frozenset(row["id"] for row in rows if row not in kept)
+        self._switchboard.note(f"    {path} lacks {len(rows) - len(kept)} of {len(rows)} rows, and tells {told}")
+        return json.dumps({**answer, "data": kept, "total": told}).encode()
 
     def project(self) -> None:
         """Have the replicas that keep up take every change."""
@@ -140,15 +182,21 @@ class Wire:
             if replica not in self.behind:
                 replica.catch_up()
 
-    def _place(self, url: httpx.URL) -> Serve:
+    def _place(self, url: httpx.URL) -> tuple[Serve, Replica | None]:
         if url.host == "control-plane":
-            return self._control_plane._handle  # noqa: SLF001 - what a server calls
+            return self._control_plane._handle, None  # noqa: SLF001 - what a server calls
         environment, _, number = url.host.partition(".")
         replicas = self._aisix.replicas(environment)
         if number:
-            return replicas[int(number)].status.handle
+            return replicas[int(number)].status.handle, replicas[int(number)]
         up = [replica for replica in replicas if not replica.down]
-        return self._switchboard.random.choice(up or replicas).handle
+        chosen = self._switchboard.random.choice(up or replicas)
+        return chosen.handle, chosen
+
+
+def _is_ours(row: dict[str, Any]) -> bool:
+    name = str(row.get("display_name", row.get("name", "")))
+    return name.startswith("keyturn-") or tag_of(name) is not None
 
 
 async def _answer(serve: Serve, request: web.Request) -> Any:
