@@ -355,7 +355,7 @@ def unlisted_acts_up(town: Town) -> None:
     unlisted = [replica for replica in town.aisix.all_replicas() if not replica.is_listed]
     if not unlisted:
         replica = town.aisix.place_replica("production")
-        replica.down = town.random.random() < 0.4
+        replica.down = town.random.random() < 0.6
         if town.random.random() < 0.8:
             town.wire.behind.add(replica)
         return

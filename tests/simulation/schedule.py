@@ -188,7 +188,7 @@ class _Director:
         yield deeds.is_half_approved(self.town), 0.15, (deeds.change_approvers,)
         yield self._drift and deeds.is_ending(self.town), 0.4, deeds.WORST
         yield self._drift and deeds.is_asking(self.town), 0.1, (deeds.add_router,)
-        yield Nasty.UNLISTED in self._nasty and deeds.is_asking(self.town), 0.1, (deeds.unlisted_comes_up,)
+        yield Nasty.UNLISTED in self._nasty and deeds.is_asking(self.town), 0.3, (deeds.unlisted_comes_up,)
         yield self.town.frozen, 0.3, (deeds.take_over_from_the_frozen, deeds.take_over_from_the_frozen, deeds.thaw)
         yield True, self._drift, deeds.DRIFT
 

@@ -138,7 +138,7 @@ class Town:
         self.clicks = 0
         self.good_secrets: list[str] = []
         self.actions = 0
-        self.wire.short = 0.15 if Nasty.SHORT in nasty else 0.0
+        self.wire.short = 0.04 if Nasty.SHORT in nasty else 0.0
         if nasty & {Nasty.CALLERS, Nasty.UNLISTED}:
             self.wire.callers.begin()
         if Nasty.FROZEN in nasty:
