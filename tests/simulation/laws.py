@@ -280,7 +280,10 @@ class Laws:
         stale = [r for r in self.truth.replicas(self._planned(record)) if not r.down and self.truth.is_stale(r, record)]
         seen = [f"{replica.environment.name} {replica.proxy.number}" for replica in stale if replica.is_listed]
         self._demand(not seen, "no listed replica serves the old key when it goes", f"{record.id} {seen}")
-        self.lucky += any(not replica.is_listed for replica in stale)
+        unmet = [replica for replica in stale if not replica.is_listed]
+        self.lucky += bool(unmet)
+        for replica in unmet:
+            self._switchboard.note(f"UNMET: {replica.environment.name} {replica.proxy.number} serves the old key")
 
     def _pointing(self, actor: Actor | None, environment: str, model_id: str, body: dict[str, Any]) -> None:
         model = self._aisix.models.get(model_id)
