@@ -1,10 +1,15 @@
 """What uses a provider key, and what will be done about it. Pure: an inventory goes in, a plan comes out."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from bot.frozen import Frozen
+
+
+SECRET_PARTS = re.compile(r"(?<=//)[^/?#]*@|[?#].*$", re.DOTALL)
+"""What an address may hold that is not for everybody to see: who asks, with a password, and a query."""
 
 
 class ProviderKey(Frozen):
@@ -19,8 +24,9 @@ class ProviderKey(Frozen):
 
     @property
     def base_url(self) -> str:
-        """Where the key's requests go; empty for a catalogue provider that has its own."""
-        return str(self.settings.get("api_base") or self.settings.get("base_url") or "")
+        """Where the key's requests go, without a password or a key in it; empty for a catalogue provider."""
+        address = str(self.settings.get("api_base") or self.settings.get("base_url") or "")
+        return SECRET_PARTS.sub("", address)
 
     @property
     def adapter(self) -> str:

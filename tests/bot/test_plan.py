@@ -448,3 +448,18 @@ def test_drift_taken_as_it_is_shown_settles_at_once(before, after):
     once = drift(plan_of(*before), world, ("pk_new",), BOTH)
 
     assert drift(once.plan, world, ("pk_new",), BOTH).sentences == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://api.openai.com/v1", "https://api.openai.com/v1"),
+        ("https://user:pass@word@proxy.internal:8443/v1", "https://proxy.internal:8443/v1"),
+        ("https://proxy.internal/v1?api-key=CANARY#CANARY", "https://proxy.internal/v1"),
+        ("https://proxy.internal/v1/accounts/@me", "https://proxy.internal/v1/accounts/@me"),
+        ("", ""),
+    ],
+)
+@pytest.mark.parametrize("field", ["api_base", "base_url"])
+def test_an_address_is_shown_without_the_secrets_that_it_may_hold(field, address, shown):
+    assert key(settings={field: address}).base_url == shown
