@@ -7,7 +7,6 @@ from typing import Any
 
 from bot.frozen import Frozen
 
-
 SECRET_PARTS = re.compile(r"(?<=//)[^/?#]*@|[?#].*$", re.DOTALL)
 """What an address may hold that is not for everybody to see: who asks, with a password, and a query."""
 
