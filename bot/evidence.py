@@ -117,7 +117,7 @@ class Observation(Frozen):
     """How the change was seen to be everywhere without a status address; empty when it was not."""
 
     had_change: bool = False
-    """Every replica was seen to have the change before: one that is cut off since then has it still."""
+    """Every replica that could be seen had the change before: one that is cut off since then has it still."""
 
     too_few: str = ""
     """Why the settings say too little of the replicas there are; then not even a run of good answers counts."""
@@ -245,11 +245,15 @@ def _is_cut_off(sight: Sight, seen: Observation) -> Judgement | None:
 
 
 def _is_new_since(sight: Sight, seen: Observation) -> Judgement | None:
-    """Doubt a replica that had the change and began anew since: it may have begun with an older configuration."""
+    """Doubt a replica that began anew since the proof, or was not seen by it: it may have an older configuration."""
     now = sight.now
-    if not seen.had_change or _has_barrier(now, seen) or not sight.restarted:
+    if not seen.had_change or now.trouble or _has_barrier(now, seen):
         return None
-    return Verdict.PROJECTION, f"{now.name} began anew since the proof, and may not have the change any more"
+    if sight.before is None or sight.before.trouble:
+        return Verdict.PROJECTION, f"{now.name} was not seen when the proof began, and may not have the change"
+    if sight.restarted:
+        return Verdict.PROJECTION, f"{now.name} began anew since the proof, and may not have the change any more"
+    return None
 
 
 CHECKS = (_rejects, _uses_old_key, _uses_third_key, _lags, _is_new_since, _is_cut_off)

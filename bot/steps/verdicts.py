@@ -135,7 +135,7 @@ PROJECTED = "a model made after the change answered on every replica asked"
 
 
 def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observation:
-    """Put together all that was seen of a model; *again* says that every replica was seen to have the change before."""
+    """Put together all that was seen of a model; *again*: the replicas that were seen had the change before."""
     rotation = view.rotation
     finding, barrier = rotation.finding(model), rotation.barrier(model.environment)
     assert finding.latest is not None

@@ -482,6 +482,25 @@ EVERYTHING = {
         LIKELY,
         "began to count anew",
     ),
+    "not seen by the proof": (
+        observed(sight(), Sight(before=None, now=replica(throwaways=())), had_change=True, barrier=""),
+        PENDING,
+        "replica-1:9090 was not seen when the proof began, and may not have the change",
+    ),
+    "not seen by the proof, cut off now": (
+        observed(sight({"trouble": "does not answer"} | SILENT, connected=False), had_change=True, barrier=""),
+        PENDING,
+        "replica-1:9090 was not seen when the proof began, and may not have the change",
+    ),
+    "not seen by the proof, nor now": (
+        observed(
+            sight({"trouble": "does not answer"} | SILENT, trouble="does not answer", **SILENT),
+            had_change=True,
+            projected="everywhere",
+        ),
+        LIKELY,
+        "does not answer",
+    ),
     "cut off since the proof": (
         observed(sight(connected=False, throwaways=()), had_change=True, barrier=""),
         LIKELY,

@@ -331,6 +331,23 @@ async def test_a_replica_that_was_added_since_the_proof_is_met_by_the_last_look(
     assert tenancy.old_is_there
 
 
+@pytest.mark.parametrize("source", ["closed", "silent"])
+async def test_a_replica_that_the_proof_did_not_see_and_that_is_back_has_to_be_proved_too(tenancy, source):
+    """It was down while the others took the change, and it is back with the configuration that it had."""
+    machine = await tenancy.machine()
+    away = tenancy.aisix.replicas("production")[1]
+    away.down = True
+    tenancy.wire.behind.add(away)
+    record = await tenancy.asked(machine)
+    assert record.findings[tenancy.chat.id].verdict.verdict is Verdict.LIKELY
+
+    away.down, away.lag, away.silent = False, (None if source == "closed" else 0.02), source == "silent"
+    again = await machine.until(tenancy.approved(record), lambda r: r.voids or has_ended(r))
+
+    assert "production.1 was not seen when the proof began" in again.voids[0].changes[0]
+    assert tenancy.old_is_there
+
+
 # --- what is believed of a key that is not listed ---
 
 MISSING = "The old key no longer exists: someone deleted it."
