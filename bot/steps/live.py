@@ -80,6 +80,8 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
     When a wave is verified, the next one begins.
     """
     refuse_unverifiable(rotation, world)
+    if not all(rotation.finding(model).moved_at for model in in_hand(rotation, world)):
+        return Again(rotation, "cut-over", "the wave is larger now")  # by other settings: the old key would answer
     play = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
     todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
     unmet = [m for m in todo if rotation.finding(m).passes >= world.limits.probes]

@@ -4,9 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.plan import Plan
-from bot.rotation import Finding, Rotation
+from bot.rotation import Finding, Rotation, State
 from bot.waves import in_play, waves
+from sandbox.aisix import Switches
 from tests.bot.values import affected, key, running
+from tests.support.in_memory import tenancy_of
 
 NAMES = {"e1": "production", "e2": "staging", "e3": "canary"}
 
@@ -82,3 +84,16 @@ def test_every_model_is_in_one_wave_with_models_of_its_environment_only(places, 
     changes = [wave[0].environment for wave in made]
     firsts = list(dict.fromkeys(changes))
     assert changes == sorted(changes, key=firsts.index)
+
+
+async def test_a_model_that_other_settings_bring_into_the_wave_is_moved_before_it_is_verified():
+    """Where no status address tells, it would answer as well: on the old key."""
+    async with tenancy_of(Switches(cooldown=0.0)) as tenancy:
+        tenancy.aisix.remove(tenancy.staged)
+        tenancy.aisix.add_model("production", "chat-small", key=tenancy.old, upstream="gpt-4o-mini")
+        before = await tenancy.machine(waves=(1,))
+        record = await before.until(await tenancy.begun(before), lambda r: "project" in r.done)
+        after = await tenancy.machine(waves=())
+        record = await after.until(record, lambda r: r.state is State.AWAITING_APPROVAL)
+
+    assert len(record.moved) == len(record.plan.models) == 2
