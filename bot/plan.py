@@ -506,11 +506,10 @@ def vanished_lists(plan: Plan, inventory: Inventory) -> tuple[Unlisted, ...]:
 
 def listed_since(plan: Plan, inventory: Inventory) -> Plan:
     """Return *plan* knowing also the environments and lists that AISIX shows by now: from then on they must not go."""
-    if not plan.tenant:
-        return plan
     tenant = {environment.id: environment.name for environment in inventory.environments}
-    fresh = (one for one in inventory.unlisted if one.environment and one.environment not in plan.tenant)
-    still = (one for one in plan.unlisted if one in inventory.unlisted or one.environment not in {"", *tenant})
+    known = plan.unlisted if plan.tenant else inventory.unlisted  # an older version did not note them
+    fresh = (one for one in inventory.unlisted if one.environment not in {"", *plan.tenant} and one not in known)
+    still = (one for one in known if one in inventory.unlisted or one.environment not in {"", *tenant})
     old = inventory.key(plan.old_key.id) or plan.old_key
     return plan.but(
         old_key=plan.old_key.but(allowed_environments=old.allowed_environments),

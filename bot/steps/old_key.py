@@ -45,6 +45,9 @@ PART_OF_THE_LEASE = 2 / 3
 
 READING_BACK = "reading back that the old key is gone"
 
+PROVED_BEFORE = "It was verified by a version of Keyturn that looked at less."
+"""What is said where a version that did not note the tenant's environments has begun a rotation."""
+
 LOOK_EVERY = timedelta(milliseconds=300)
 """From a delete to the look whether the key is gone, and from one such look to the next."""
 
@@ -60,12 +63,13 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     if rotation.delete_asked_at and inventory.key(rotation.plan.old_key.id) is None:
         return Done(rotation)  # an answer that was lost has come true
     _refuse_reference(rotation, inventory, world)
-    rotation = rotation.but(plan=listed_since(rotation.plan, inventory))
     if not rotation.look:  # it has only begun: Slack is asked once a look, not once a slice of it
         rotation = _decided(await _reviewed(rotation, world))
         if rotation.lacks_approval:
             return Unapproved(rotation)
-    aged = list(_aged(rotation, world))
+    is_of_before = bool(inventory.environments) and not rotation.plan.tenant
+    aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))
+    rotation = rotation.but(plan=listed_since(rotation.plan, inventory))
     if aged:
         return _void(rotation, aged, world)
     rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have been created late
