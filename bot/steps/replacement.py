@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bot.errors import Blocked, StopKind
-from bot.plan import Inventory, ProviderKey, users_of
+from bot.plan import Inventory, Plan, ProviderKey, named_lists, users_of, vanished_environments, vanished_lists
 from bot.reading import difference
 from bot.rotation import Rotation
 from bot.steps.common import (
@@ -96,16 +96,25 @@ STAYS = "Key"
 
 
 async def _remove(rotation: Rotation, keys: list[ProviderKey], inventory: Inventory, world: World) -> Rotation:
-    """Delete *keys* of this rotation's own making; one that is in use stays, and is said."""
+    """Delete *keys* of this rotation's own making; one that is in use, or may be unseen, stays, and is said."""
     kept = [said for said in rotation.left_alone if not said.startswith(STAYS)]
+    hidden = _hidden(rotation.plan, inventory)
     for key in keys:
         assert key.id != rotation.plan.old_key.id
         users = users_of(inventory, key)
         if users:
             kept.append(f"{STAYS} `{key.id}` of this rotation stays: {listing(users)} uses it.")
+        elif hidden:
+            kept.append(f"{STAYS} `{key.id}` of this rotation stays: AISIX does not show {hidden} any more.")
         else:
             await world.control_plane.delete_key(key.id)
     return rotation.but(left_alone=tuple(dict.fromkeys(kept)))
+
+
+def _hidden(plan: Plan, inventory: Inventory) -> str:
+    """Name what AISIX has shown to this rotation and does not show now: something there may use a key unseen."""
+    lists, environments = vanished_lists(plan, inventory), vanished_environments(plan, inventory)
+    return " and ".join(filter(None, [named_lists(lists, plan), listing(f"`{name}`" for name in environments)]))
 
 
 async def remove_replacement(rotation: Rotation, world: World) -> Outcome:

@@ -9,7 +9,7 @@ import pytest
 from bot.counters import PROXY
 from bot.errors import StopKind
 from bot.plan import BUDGETS, POLICIES, ROUTES, Plan, Unlisted
-from bot.rotation import Rotation, Silence, State
+from bot.rotation import Rotation, Silence, State, Track
 from bot.steps.unseen import Ears, unheard
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
@@ -105,13 +105,48 @@ async def test_a_list_that_is_lost_between_the_last_look_and_the_delete_stops_it
     assert tenancy.deletes() == 0
 
 
-async def test_a_record_of_a_version_that_did_not_note_the_lists_goes_on(tenancy):
+@pytest.mark.parametrize("part", LISTS)
+async def test_on_the_way_back_a_key_stays_that_something_unseen_may_use(tenancy, part):
+    """A route that was pointed at the replacement, as the card asks for, and is not listed now."""
+    machine = await tenancy.machine()
+    record = await tenancy.asked(machine)
+    tenancy.aisix.add_passthrough("production", "tunnel", key=tenancy.new)
+    back = record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
+    tenancy.aisix.faults.fail("GET", f"/{part}", 404, times=None)
+    ended = await machine.until(back, lambda r: not r.waits_for_bot)
+
+    assert ended.state is State.ROLLED_BACK
+    assert tenancy.new.id in tenancy.aisix.provider_keys
+    seen = f"AISIX does not show the {LISTS[part]} of `production`, `staging`"
+    used = "passthrough route `tunnel` in production uses it"
+    assert (used if part == "cache_policies" else seen) in ended.left_alone[-1]
+
+
+async def test_on_the_way_back_a_key_stays_that_an_environment_unseen_may_use(tenancy):
+    machine = await tenancy.machine()
+    lab = Environment("lab")
+    tenancy.aisix.store.environments[lab.id] = lab
+    record = await tenancy.asked(machine)
+    lab.is_visible = False
+    back = record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
+    ended = await machine.until(back, lambda r: not r.waits_for_bot)
+
+    assert tenancy.new.id in tenancy.aisix.provider_keys
+    assert ended.left_alone == (f"Key `{tenancy.new.id}` of this rotation stays: AISIX does not show `lab` any more.",)
+
+
+async def test_what_an_older_version_has_verified_is_verified_anew_and_what_it_did_not_note_is_listened_to(tenancy):
+    """It took an unlisted route for none, and a proof for enough that is not enough now."""
     machine = await tenancy.machine()
     record = await tenancy.asked(machine)
     old = record.but(plan=record.plan.but(tenant={}, unlisted=()))
     tenancy.aisix.faults.fail("GET", "/cache_policies", 404, times=None)
+    again = await machine.until(tenancy.approved(old), lambda r: r.voids or has_ended(r))
+    assert again.voids[0].changes == ("It was verified by a version of Keyturn that looked at less.",)
 
-    assert (await ended(tenancy, old, machine)).state is State.COMPLETED
+    asked = await machine.until(again, has_ended)
+    assert (asked.state, {one.kind for one in asked.plan.unlisted}) == (State.AWAITING_APPROVAL, {POLICIES})
+    assert (await ended(tenancy, asked, machine)).state is State.COMPLETED
 
 
 # --- what cannot be listed at all is listened to ---
