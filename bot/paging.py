@@ -280,6 +280,8 @@ class _Book:
         self.rows: dict[tuple[str, int], Json] = {}
         self.pages = 1
         self.total = 0
+        self._is_of_all = False
+        """The total has been more than a page's own rows."""
 
     def take(self, answer: Answer) -> int:
         """Take in a page and return how many of its rows are new; no row is lost for the lack of an id."""
@@ -292,8 +294,16 @@ class _Book:
             met[name] += 1
             self.rows.setdefault((name, met[name]), row)
         told = Signs(answer).number(TOTALS)
-        self.total = self.total if told is None else told
+        if told is not None:
+            self._count(told, len(listed))
         return len(self.rows) - before
+
+    def _count(self, told: int, batch: int) -> None:
+        """Note the total; where one of the whole list has become less, rows have moved to pages that were read."""
+        if batch and self._is_of_all and told < self.total:
+            raise ShortList
+        self._is_of_all |= told > batch
+        self.total = told
 
     async def turn(self, page: Answer) -> Answer | None:
         """Return the next page that has new rows, taken in; None at the end."""

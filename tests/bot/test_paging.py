@@ -308,6 +308,21 @@ async def test_a_list_that_ends_before_the_total_of_its_first_page_is_not_believ
         await whole_list(ask, set())
 
 
+@pytest.mark.parametrize("style", ["total", "X-Total-Count", "count", "total_records", "page and size"])
+@pytest.mark.parametrize("at", [2, 3])
+async def test_a_list_whose_total_falls_while_it_is_read_is_not_believed(style, at):
+    left, asked = MANY[:150], list[Json]()
+    read = asked_of(STYLES[style], left, 50, asked)
+
+    async def ask(query: Json) -> Answer | None:
+        if len(asked) == at - 1:
+            del left[3]
+        return await read(query)
+
+    with pytest.raises(ShortList):
+        await whole_list(ask, set())
+
+
 async def test_no_row_is_lost_for_the_lack_of_an_id():
     without = [
         {"model_id": "m", "provider_key_id": "pk_1"},
