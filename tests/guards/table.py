@@ -461,6 +461,22 @@ DELETE = (
         UNSEEN + "test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name",
     ),
     Guard(
+        "proved-by-an-older-version",
+        "A proof by the weaker rules of an older version is enough for the delete.",
+        OLD_KEY,
+        "    aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))",
+        "    aged = list(_aged(rotation, world))",
+        UNSEEN + "test_what_an_older_version_has_verified_is_verified_anew_and_what_it_did_not_note_is_listened_to",
+    ),
+    Guard(
+        "unseen-on-the-way-back",
+        "A replacement is removed while a route uses it that AISIX does not list any more.",
+        "bot/steps/replacement.py",
+        "        elif hidden:",
+        "        elif False:",
+        UNSEEN + "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
+    ),
+    Guard(
         "environments-shown-meanwhile",
         "An environment that came and went during the rotation is forgotten.",
         OLD_KEY,
@@ -776,6 +792,14 @@ DELETE = (
 
 LISTS = (
     Guard(
+        "falling-total",
+        "A row that moves to a page that was read is on no page.",
+        PAGING,
+        "        if batch and self._is_of_all and told < self.total:",
+        "        if False:",
+        "tests/bot/test_paging.py::test_a_list_whose_total_falls_while_it_is_read_is_not_believed",
+    ),
+    Guard(
         "list-is-a-list",
         "An answer that is no list is taken for an empty one.",
         PAGING,
@@ -910,9 +934,25 @@ PROOF = (
         "began-again-since-the-proof",
         "A replica that began again with an old file since the proof serves the old key.",
         EVIDENCE,
-        "    if not seen.had_change or _has_barrier(now, seen) or not sight.restarted:",
-        "    if True:",
+        "    if sight.restarted:",
+        "    if False:",
         WEIGHED,
+    ),
+    Guard(
+        "not-seen-by-the-proof",
+        "A replica that was away at the proof, and is back without the change, serves the old key.",
+        EVIDENCE,
+        "    if sight.before is None or sight.before.trouble:",
+        "    if False:",
+        WEIGHED,
+    ),
+    Guard(
+        "moved-before-verified",
+        "A model that other settings bring into the wave answers on the old key, and is likely.",
+        LIVE,
+        "    if not all(rotation.finding(model).moved_at for model in in_hand(rotation, world)):",
+        "    if False:",
+        "tests/bot/test_waves.py::test_a_model_that_other_settings_bring_into_the_wave_is_moved_before_it_is_verified",
     ),
     Guard(
         "answered-elsewhere",
