@@ -44,7 +44,8 @@ def rows(body: Any) -> list[Json] | None:
     if not isinstance(body, dict) or _complains(body):
         return None
     there = [name for name in (*ENVELOPES, *NAMED_ENVELOPES) if name in body]
-    filled = next((body[name] for name in there if body[name] is not None), None)
+    named = [body[name] for name in there if body[name] is not None]
+    filled = next((value for value in named if value and isinstance(value, list)), next(iter(named), None))
     return rows(filled) if filled is not None else [] if there else None
 
 

@@ -40,6 +40,8 @@ anything = st.recursive(
         ({"payload": {"list": ROWS, "total": 2}, "status": {"code": 0}}, ROWS),
         ({"value": {"list": ROWS}}, ROWS),
         ({"list": None, "total": 0}, []),
+        ({"data": [], "items": ROWS}, ROWS),
+        ({"data": [], "results": 0}, []),
         ({"data": None}, []),
         ({"data": None, "list": ROWS}, ROWS),
         ({"data": []}, []),
