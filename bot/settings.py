@@ -177,6 +177,11 @@ class Settings(StoreSettings):
         timedelta(0),
         description="seconds (30) or an ISO 8601 duration (PT30S): how long all must stay well before the approval",
     )
+    listen: Duration = Field(
+        timedelta(minutes=5),
+        description="seconds (30) or an ISO 8601 duration (PT30S): how long the old key has to be silent where AISIX "
+        "does not show every list",
+    )
     look_interval: Limit = Field(
         timedelta(seconds=30),
         description="seconds (30) or an ISO 8601 duration (PT30S): between looks at every model during the soak",

@@ -164,6 +164,7 @@ def limits_of(settings: Settings) -> Limits:
         waves=settings.waves,
         environment_order=settings.environment_order,
         soak=settings.soak,
+        listen=settings.listen,
         look_interval=settings.look_interval,
         evidence_max_age=settings.evidence_max_age,
         watch=settings.watch,

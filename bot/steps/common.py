@@ -47,6 +47,7 @@ class Limits:
     waves: tuple[int, ...]
     environment_order: tuple[str, ...]
     soak: timedelta
+    listen: timedelta
     look_interval: timedelta
     evidence_max_age: timedelta
     watch: timedelta

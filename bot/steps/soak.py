@@ -1,6 +1,7 @@
 """Steps that look again at what was verified: the soak, before an approver is asked."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from bot.errors import Blocked, StopKind
 from bot.plan import AffectedModel, listed_since
@@ -16,7 +17,7 @@ from bot.steps.verdicts import held_against_replicas, look_again
 async def soak(rotation: Rotation, world: World) -> Outcome:
     """See that all stays well for as long as the settings say, the old key's silence included."""
     since = rotation.well_since or world.now()
-    end = since + world.limits.soak
+    end = since + length(rotation, world)
     due = rotation.look_at or min(end, since + world.limits.look_interval)
     rotation = rotation.but(soak_until=end)
     if world.now() < due:
@@ -35,9 +36,14 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
     return Wait(rotation.but(look_at=again, look=""), "soaking", again - world.now())
 
 
+def length(rotation: Rotation, world: World) -> timedelta:
+    """Say how long all has to stay well; where a list is not shown, a rare use of the old key has to be heard."""
+    return max(world.limits.soak, world.limits.listen if rotation.plan.unlisted else timedelta(0))
+
+
 async def _looked(rotation: Rotation, world: World) -> tuple[Rotation, int]:
     """Look at everything; without a soak, no model is asked that has just been verified."""
-    if not world.limits.soak:
+    if not length(rotation, world):
         return await held_against_replicas(rotation, world), 0
     return await look_again(rotation, world)
 
@@ -46,7 +52,7 @@ def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World
     """Go back to the verification for what did not stay well; the soak begins anew after it."""
     refuse_rejected(rotation, unwell)
     why = f"{unwell[0].label}: {reason(rotation, unwell[0])}"
-    if world.now() - (rotation.first_well_at or world.now()) > world.limits.soak + world.limits.patience:
+    if world.now() - (rotation.first_well_at or world.now()) > length(rotation, world) + world.limits.patience:
         raise Blocked(StopKind.UNVERIFIED, "a model does not stay well", f"{why}.", resume="project", after=rotation)
     forgotten = {model.id: rotation.finding(model).unproved for model in unwell}
     return Again(rotation.learn(forgotten), "project", f"did not stay well: {why}")
@@ -60,7 +66,7 @@ async def _listened_on(rotation: Rotation, world: World) -> Outcome:
 async def _listened_anew(rotation: Rotation, world: World) -> Outcome:
     """Let the soak begin anew: a request under way at the change is counted when it ends. Stop if there are more."""
     sentences = list(heard(rotation))
-    if world.now() - (rotation.verified_at or world.now()) > world.limits.soak + world.limits.verify:
+    if world.now() - (rotation.verified_at or world.now()) > length(rotation, world) + world.limits.verify:
         refuse_projection(rotation, listing(sentences, joint="; "))
     anew = await listening_anew(rotation, world)
     again = world.now() + POLL
@@ -71,7 +77,7 @@ async def _listened_elsewhere(rotation: Rotation, world: World) -> Outcome:
     """Look at the lists once more, and let counters that were not there before count from now on; else stop."""
     rotation = rotation.but(plan=listed_since(rotation.plan, await world.control_plane.inventory()))
     anew = await listening_anew(rotation, world)
-    late = world.now() - (rotation.verified_at or world.now()) > world.limits.soak + world.limits.verify
+    late = world.now() - (rotation.verified_at or world.now()) > length(rotation, world) + world.limits.verify
     if late or not _audible(anew) - _audible(rotation):
         refuse_unheard(rotation, world)
     again = world.now() + POLL

@@ -65,7 +65,7 @@ def approval(by: str = "U_APPROVER", seconds: float = 0) -> Approval:
 
 def limits(**fields: Any) -> Limits:
     durations = {
-        "create_grace": 30, "read_back": 10, "projection": 120, "settle": 2, "verify": 120, "soak": 0,
+        "create_grace": 30, "read_back": 10, "projection": 120, "settle": 2, "verify": 120, "soak": 0, "listen": 0,
         "patience": 600, "look_interval": 30, "evidence_max_age": 86_400, "watch": 0,
         "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200,
     }  # fmt: skip

@@ -41,6 +41,7 @@ QUICK = {
     "SETTLE": "0.3",
     "WAVES": "rest",
     "WATCH": "0",
+    "LISTEN": "0",
     "PROJECTION_TIMEOUT": "5",
     "VERIFY_TIMEOUT": "3",
     "CREATE_GRACE": "1",
