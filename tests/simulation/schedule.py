@@ -67,6 +67,8 @@ PRELUDE = 60
 STEPS = 120
 SENSIBLE = 400
 """Rounds in which everything has to come to an end once people are sensible and nothing fails."""
+ROUGH = 30
+"""Rounds of these in which workers still stand still, and lists still lack rows: most deletes come only now."""
 PATIENT = 3
 """Stops after which people have had enough: they roll back, or let count what cannot be proved."""
 
@@ -211,7 +213,9 @@ class _Director:
         self.switchboard.note("FROM HERE ON ALL IS WELL")
         self.switchboard.fate = lambda *_: Fate.WELL
         self._mend()
-        for _ in range(SENSIBLE):
+        for number in range(SENSIBLE):
+            if number == ROUGH:
+                self._calm()
             if await self._is_over():
                 return
             await self._turn_well()
@@ -219,12 +223,8 @@ class _Director:
         raise Broken(f"every rotation comes to an end: {left}")
 
     def _mend(self) -> None:
-        self.town.is_mended = True
-        self.town.wire.short = 0.0
         if self.random.random() < 0.5:
             self.town.remove_unlisted()
-        for actor in self.town.frozen:
-            self.switchboard.thaw(actor)
         self.town.people.approvers = set(APPROVERS)
         self.town.wire.behind = {replica for replica in self.town.wire.behind if not replica.is_listed}
         for secret in (OLD_SECRET, *self.town.good_secrets):
@@ -232,12 +232,21 @@ class _Director:
         for replica in self.town.aisix.all_replicas():
             replica.down = False
 
+    def _calm(self) -> None:
+        """Have no worker stand still any more, and no list lack anything."""
+        self.town.is_mended = True
+        self.town.wire.short = 0.0
+        for actor in self.town.frozen:
+            self.switchboard.thaw(actor)
+
     async def _turn_well(self, *, approving: bool = True) -> None:
         town = self.town
         town.wire.project()
         for key in town.hints.due():
             town.take(key)
         town.sweep()
+        if town.random.random() < 0.3:
+            deeds.thaw(town)
         deeds.approve_what_was(town)  # sensible people look at the card; one of them has not
         await self._let(10_000)
         for rotation in self._open():
