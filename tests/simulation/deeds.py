@@ -261,7 +261,7 @@ def _a_key(town: Town) -> ProviderKey:
 
 def is_ending(town: Town) -> bool:
     """Whether something has been looked at for the last time and not been deleted: the worst moment for all else."""
-    return any(r.done[-1:] == ("recheck",) and r.state == "RUNNING" for r in town.laws.records.values())
+    return any(map(town.laws.is_ending, town.laws.records))
 
 
 def is_asking(town: Town) -> bool:
@@ -401,6 +401,12 @@ def take_over_from_the_frozen(town: Town) -> None:
     town.sweep()
     for key in town.hints.due():
         town.take(key)
+
+
+def outlive_the_lease(town: Town) -> None:
+    """A worker that stood still goes on when its lease is over and nobody has taken over yet."""
+    town.switchboard.now += 2.5
+    thaw(town)
 
 
 def thaw(town: Town) -> None:

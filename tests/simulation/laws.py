@@ -66,6 +66,11 @@ class Laws:
         if event.kind == "row" and self._bound.get(row.id, ("", 0))[0] != row.provider_key_id:
             self._bound[row.id] = (row.provider_key_id, self._switchboard.turns)
 
+    def is_ending(self, rotation_id: str) -> bool:
+        """Tell whether a rotation has been looked at for the last time, and its old key is still there."""
+        record = self.records.get(rotation_id)
+        return record is not None and record.done[-1:] == ("recheck",) and record.state is State.RUNNING
+
     # --- records ---
 
     def read(self) -> None:
@@ -248,7 +253,8 @@ class Laws:
 
     def _end_of_the_old_is_fresh(self, actor: Actor, key_id: str, environment: str) -> None:
         record = self.records[actor.rotation]
-        age = self._switchboard.now - actor.listed_at.get(f"/environments/{environment}/models", 0)
+        lists = ("/environments", "/provider_keys", f"/environments/{environment}/models")
+        age = self._switchboard.now - min(actor.listed_at.get(path, 0) for path in lists)
         fresh = age <= FRESH + LEASE or key_id != record.plan.old_key.id
         self._demand(fresh, "the old key is deleted on fresh lists", f"{record.id}: {age:.1f} s")
 

@@ -60,6 +60,9 @@ FAULTS: dict[Fate, int] = {
     Fate.KILLED: 2,
     Fate.KILLED_AFTER: 3,
 }
+FROZEN = (deeds.take_over_from_the_frozen, deeds.take_over_from_the_frozen, deeds.outlive_the_lease, deeds.thaw)
+"""What comes of a worker that stands still."""
+
 SCENES = (State.AWAITING_SECRET, "rehearse", "cut-over", "verify", *(State.AWAITING_APPROVAL,) * 4)
 """How far the first rotation has come when it begins: far enough for all that can happen there."""
 
@@ -191,7 +194,7 @@ class _Director:
         yield self._drift and deeds.is_ending(self.town), 0.4, deeds.WORST
         yield self._drift and deeds.is_asking(self.town), 0.1, (deeds.add_router,)
         yield Nasty.UNLISTED in self._nasty and deeds.is_asking(self.town), 0.3, (deeds.unlisted_comes_up,)
-        yield self.town.frozen, 0.3, (deeds.take_over_from_the_frozen, deeds.take_over_from_the_frozen, deeds.thaw)
+        yield self.town.frozen, 0.3, FROZEN
         yield True, self._drift, deeds.DRIFT
 
     def _fate(self, actor: Actor, what: str) -> Fate:
@@ -205,6 +208,8 @@ class _Director:
     async def _let(self, turns: int) -> None:
         await self.switchboard.let(turns)
         await self.town.redis.expire_leases()
+        while self.town.stood_still:
+            self.switchboard.thaw(self.town.stood_still.pop())
         self.town.laws.check()
 
     # --- when people are sensible and nothing fails any more ---
@@ -245,8 +250,9 @@ class _Director:
         for key in town.hints.due():
             town.take(key)
         town.sweep()
-        if town.random.random() < 0.3:
-            deeds.thaw(town)
+        if town.frozen and town.random.random() < 0.3:
+            town.random.choice((deeds.thaw, deeds.outlive_the_lease))(town)
+            await town.redis.expire_leases()
         deeds.approve_what_was(town)  # sensible people look at the card; one of them has not
         await self._let(10_000)
         for rotation in self._open():

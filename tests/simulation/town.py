@@ -135,6 +135,9 @@ class Town:
         self.people, self.board, self.hints = People(switchboard), Board(switchboard), Hints(switchboard)
         self.actors: list[tuple[Actor, asyncio.Task[Any]]] = []
         self.is_mended = False
+        self.stood_still: list[Actor] = []
+        """Those who go on as soon as their lease is over."""
+
         self.clicks = 0
         self.good_secrets: list[str] = []
         self.actions = 0
@@ -151,12 +154,16 @@ class Town:
         """
         if not actor.is_worker or actor.frozen or self.is_mended:
             return
+        is_ending = self.laws.is_ending(actor.rotation)
         is_last = what.startswith("DELETE control-plane/provider_keys")
-        is_sure = what.startswith(f"redis EVALSHA {LEASES}") and bool(actor.listed)
-        if is_sure and self.random.random() < 0.1:
-            self.switchboard.now += self.random.choice((3, 8))  # it was all very slow
-        if self.random.random() < (0.4 if is_last else 0.15 if is_sure else 0.002):
+        is_sure = is_ending and what.startswith(f"redis EVALSHA {LEASES}")
+        if is_ending and what.startswith("GET control-plane") and self.random.random() < 0.05:
+            self.switchboard.now += self.random.choice((3, 8))  # AISIX is slow
+        if self.random.random() < (0.5 if is_last else 0.3 if is_sure else 0.002):
             self.switchboard.freeze(actor)
+            if is_ending and self.random.random() < 0.6:
+                self.switchboard.now += LEASE.total_seconds() + 0.1
+                self.stood_still.append(actor)
 
     @property
     def frozen(self) -> list[Actor]:

@@ -170,8 +170,7 @@ class Wire:
         actor.lacked[path] = frozenset()
         answer = json.loads(content or b"null")
         rows = answer.get("data") if isinstance(answer, dict) else None
-        record = self._laws.records.get(actor.rotation)
-        short = self.short * (LATE if record and record.done[-1:] == ("recheck",) else 1)
+        short = self.short * (LATE if self._laws.is_ending(actor.rotation) else 1)
         if not isinstance(rows, list) or not rows or self._switchboard.random.random() >= short:
             return content
         lost = self._switchboard.random.sample(rows, self._switchboard.random.randint(1, len(rows)))
