@@ -107,9 +107,6 @@ class Observation(Frozen):
     lost: int = 0
     """Test requests since then whose answer never came."""
 
-    reached: int = 0
-    """Test requests since then that got as far as a provider key, also those that failed there."""
-
     sights: tuple[Sight, ...] = ()
     """One for each status address in the settings."""
 
@@ -149,16 +146,10 @@ class Observation(Frozen):
 
         Where the settings say that there are more replicas than they list, it is no news that one of those answers.
         """
-        asked = _asked(self)
-        answered, any_ = sum(map(_shown, asked)), sum(_shown(ours) + ours.failed + ours.limited for ours in asked)
-        if self.too_few or not self.told or not (any_ or self.is_counted):
+        counted = sum(map(_shown, _asked(self)))
+        if self.too_few or not self.told or not (counted or self.is_counted):
             return 0
-        return max(0, self.answered - answered, self.reached - any_)
-
-    @property
-    def has_surplus(self) -> bool:
-        """Tell whether the counters show more of our answers than we have had: the rest could hide a missing one."""
-        return self.told and sum(map(_shown, _asked(self))) > self.answered
+        return max(0, self.answered - counted)
 
 
 def _tells_ours(sight: Sight) -> bool:

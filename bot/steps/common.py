@@ -304,7 +304,6 @@ def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
         asked=finding.asked + 1,
         answered=finding.answered + evidence.passed,
         lost=finding.lost + evidence.lost,
-        reached=finding.reached + evidence.reached,
     )
     if not evidence.passed:
         return asked.but(latest=evidence, passes=0, failing_since=finding.failing_since or now)
