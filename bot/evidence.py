@@ -53,6 +53,11 @@ class Evidence(Frozen):
         return self.verdict in (Verdict.PROVED, Verdict.LIKELY)
 
     @property
+    def is_shown(self) -> bool:
+        """Tell whether counters show this as a test request of ours: not where a fallback or a cache answered."""
+        return self.reached and self.verdict is not Verdict.INVALID
+
+    @property
     def is_of_model(self) -> bool:
         """Tell whether this is said of the model or of the request: only then can it have been so before as well."""
         return self.of_model or (self.of_upstream and not self.blames_credential)
@@ -107,6 +112,9 @@ class Observation(Frozen):
     lost: int = 0
     """Test requests since then whose answer never came."""
 
+    reached: int = 0
+    """Test requests since then that got as far as a provider key, also those that failed there."""
+
     sights: tuple[Sight, ...] = ()
     """One for each status address in the settings."""
 
@@ -146,10 +154,16 @@ class Observation(Frozen):
 
         Where the settings say that there are more replicas than they list, it is no news that one of those answers.
         """
-        counted = sum(map(_shown, _asked(self)))
-        if self.too_few or not self.told or not (counted or self.is_counted):
+        asked = _asked(self)
+        answered, any_ = sum(map(_shown, asked)), sum(_shown(ours) + ours.failed + ours.limited for ours in asked)
+        if self.too_few or not self.told or not (any_ or self.is_counted):
             return 0
-        return max(0, self.answered - counted)
+        return max(0, self.answered - answered, self.reached - any_)
+
+    @property
+    def has_surplus(self) -> bool:
+        """Tell whether the counters show more of our answers than we have had: the rest could hide a missing one."""
+        return self.told and sum(map(_shown, _asked(self))) > self.answered
 
 
 def _tells_ours(sight: Sight) -> bool:

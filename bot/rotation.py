@@ -119,6 +119,9 @@ class Finding(Frozen):
     lost: int = 0
     """Probes since then whose answer never came: they may be in the counters or not."""
 
+    reached: int = 0
+    """Probes since then that a provider key was chosen for, whatever came back: the counters have each of them."""
+
     failing_since: datetime | None = None
     verdict: Evidence | None = None
     """What everything that was seen of it together proves."""

@@ -304,6 +304,7 @@ def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
         asked=finding.asked + 1,
         answered=finding.answered + evidence.passed,
         lost=finding.lost + evidence.lost,
+        reached=finding.reached + evidence.is_shown,
     )
     if not evidence.passed:
         return asked.but(latest=evidence, passes=0, failing_since=finding.failing_since or now)

@@ -58,7 +58,7 @@ def rebased(rotation: Rotation, seen: Sights) -> Rotation:
     ledgers = {e: Ledger(then=ledger.now, now=ledger.now) for e, ledger in counted.ledgers.items() if e in seen}
     fresh = tuple(s.but(count=0) if s.environment in seen else s for s in counted.silences)
     here = {m.id for m in rotation.plan.models if m.environment in seen} & counted.findings.keys()
-    uncounted = {id_: counted.findings[id_].but(answered=0, lost=0) for id_ in here}
+    uncounted = {id_: counted.findings[id_].but(answered=0, lost=0, reached=0) for id_ in here}
     return counted.but(looks={**counted.looks, **looks}, ledgers={**counted.ledgers, **ledgers}, silences=fresh).learn(
         uncounted
     )

@@ -76,7 +76,7 @@ def _deserves_another_beginning(finding: Finding, model: AffectedModel, view: Vi
     """Tell whether a proof is to begin again because of its counters; an address that never keeps still ends that."""
     seen = observed(model, view)
     early = finding.asked < turns(max(1, len(seen.sights)), view.world.limits.probes)
-    unclear = bool(seen.lost) and seen.told
+    unclear = (bool(seen.lost) and seen.told) or seen.has_surplus
     return early and (unclear or any(map(_lacks_a_beginning, seen.sights)))
 
 
@@ -147,6 +147,7 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         wanted=view.world.limits.probes,
         answered=finding.answered,
         lost=finding.lost,
+        reached=finding.reached,
         sights=view.sights(model),
         barrier=barrier.name if barrier else "",
         projected=PROJECTED if barrier and barrier.everywhere else "",
@@ -255,7 +256,8 @@ def _noted_more(rotation: Rotation, model: AffectedModel, evidence: Evidence, wo
     """Note one more answer of a model; one that says nothing leaves what it said before."""
     if evidence.verdict is Verdict.INCONCLUSIVE:
         finding = rotation.finding(model)
-        return rotation.learn({model.id: finding.but(lost=finding.lost + evidence.lost)})
+        noted_so = {"lost": finding.lost + evidence.lost, "reached": finding.reached + evidence.is_shown}
+        return rotation.learn({model.id: finding.but(**noted_so)})
     return noted(rotation, {model.id: evidence}, world.now())
 
 
@@ -266,6 +268,13 @@ async def held_against_replicas(rotation: Rotation, world: World) -> Rotation:
     view = View(rotation, seen, rotation.moving, world)
     asked = [model for model in askable(rotation, world) if rotation.finding(model).latest]
     return rotation.learn({model.id: _doubted(model, view) for model in asked})
+
+
+def _surplus(finding: Finding, seen: Observation) -> tuple[Verdict, str] | None:
+    """Doubt what was proved if the counters show answers that nobody noted: a worker died, and one may be missing."""
+    if not (finding.verdict and finding.verdict.verdict is Verdict.PROVED and seen.has_surplus):
+        return None
+    return Verdict.INCONCLUSIVE, "the counters show test requests that nobody has noted, so it is verified again"
 
 
 def _marked(rotation: Rotation, seen: Sights) -> Rotation:
@@ -279,7 +288,8 @@ def _doubted(model: AffectedModel, view: View) -> Finding:
     """Keep a verdict that nothing speaks against, as old as the newest answer; one that was bad and is not, is open."""
     finding = view.rotation.finding(model)
     assert finding.latest is not None
-    against = doubt(observed(model, view, again=True))
+    seen = observed(model, view, again=True)
+    against = doubt(seen) or _surplus(finding, seen)
     if against:
         return finding.but(verdict=_evidence(finding.latest, against))
     if finding.verdict and not finding.verdict.passed and not finding.is_accepted:

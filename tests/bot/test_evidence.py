@@ -540,6 +540,16 @@ EVERYTHING = {
         PENDING,
         "answered 1 of 4 test requests",
     ),
+    "a test request that failed on a replica that nobody listed": (
+        observed(answered=3, reached=4),
+        PENDING,
+        "a replica that is not in `status_urls` answered 1 of",
+    ),
+    "test requests that failed on listed replicas": (
+        observed(sight(own={MODEL: Served(new=3, failed=1, limited=1)}), answered=3, reached=5),
+        PROVED,
+        "old key 0",
+    ),
     "the same at the last look": (observed(answered=4, had_change=True), PENDING, "answered 1 of 4 test requests"),
     "the same, though projected": (observed(answered=4, projected="everywhere"), PENDING, "1 of 4 test requests"),
     "counted before it was ours": (

@@ -20,7 +20,7 @@ from bot.steps.counting import turns
 from bot.steps.old_key import delete_old_key
 from sandbox.aisix import Switches
 from tests.bot.values import NOW
-from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
+from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, tenancy_of
 
 TEN_MINUTES = 600
 CLOCKS = [(0, 0), (TEN_MINUTES, 0), (0, TEN_MINUTES), (-TEN_MINUTES, 0), (0, -TEN_MINUTES)]
@@ -635,3 +635,27 @@ async def test_a_rotation_that_lost_its_last_model_on_the_way_is_not_offered(ten
     ended = await here.until(rewound(drifted, "replace").unproved().to(State.RUNNING), has_ended)
 
     assert ended.stop.sentence == "No model uses this key, so nothing proves the new secret."
+
+
+async def test_test_requests_of_a_worker_that_died_in_the_last_look_hide_no_other_replica(tenancy):
+    machine = await tenancy.machine()
+    approved = tenancy.approved(await tenancy.asked(machine))
+    await machine.notch(approved)  # it asks and is counted, and dies before it records that
+
+    again = await machine.until(approved, lambda r: r.voids)
+
+    assert "test requests that nobody has noted" in again.voids[0].changes[0]
+    assert tenancy.old_is_there
+
+
+async def test_a_replica_that_was_added_since_is_met_also_where_the_old_credential_fails_there(tenancy):
+    machine = await tenancy.machine()
+    record = await tenancy.asked(machine)
+    late = tenancy.aisix.place_replica("production")
+    late.astray = {tenancy.chat.id: tenancy.old.id}
+    tenancy.aisix.upstream.set(OLD_SECRET, 500)
+
+    ended = await machine.until(tenancy.approved(record), lambda r: r.voids or has_ended(r))
+
+    assert ended.voids or ended.state is State.BLOCKED
+    assert tenancy.old_is_there

@@ -7,7 +7,6 @@ from bot.policy import Action, Pressed, acceptable, acceptable_as_a_whole, offer
 from bot.rotation import Rotation
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
-from tests.simulation.nastiness import Nasty
 from tests.simulation.town import AHEAD, APPROVERS, EVERYBODY, OLD_SECRET, Town
 
 KEYS = ("OpenAI production", "OpenAI production", "OpenAI production", "Other key")
@@ -333,10 +332,7 @@ def is_half_approved(town: Town) -> bool:
 
 def provider_acts_up(town: Town) -> None:
     """The provider refuses, or fails, or recovers, for one secret."""
-    is_compared = Nasty.UNLISTED in town.nasty  # an unlisted replica is told by what it answers with the old secret
-    secret = town.random.choice([*([] if is_compared and town.good_secrets else [OLD_SECRET]), *town.good_secrets])
-    if is_compared and secret == OLD_SECRET:
-        return
+    secret = town.random.choice([OLD_SECRET, *town.good_secrets])
     town.aisix.upstream.set(secret, town.random.choice((401, 429, 500, "ok", "ok", "unreachable", "garbage")))
 
 

@@ -568,11 +568,12 @@ async def test_evidence_that_is_too_old_at_the_click_is_gathered_again(stage: St
 async def test_an_approval_of_another_card_than_this_counts_for_nothing(stage: Stage) -> None:
     await waiting(stage)
     rotation, world = await stage.record(), stage.built.world
-    approvals = [
+    this, other = (
         Approval(by="U_APPROVER", at=world.now(), digest=digest) for digest in (rotation.digest, "of another card")
-    ]
+    )
 
-    seen, unseen = [await stage.looked_once_more(rotation.but(approvals=(approval,))) for approval in approvals]
+    seen = await stage.looked_once_more(rotation.but(approvals=(this,)))
+    unseen = await stage.looked_once_more(seen.rotation.but(approvals=(other,)))
 
     assert isinstance(seen, Done)
     assert isinstance(unseen, Again)
