@@ -164,7 +164,7 @@ FLAWS: tuple[Flaw, ...] = (
     (
         re.compile(rf"{INVISIBLE.pattern}|[^\S \t\r\n]").search,
         (
-            "This has an invisible character or an unusual blank: copy the document from its file, "
+            "This has an invisible character or an unusual space: copy the document from its file, "
             "not from a page or a chat."
         ),
     ),
@@ -176,9 +176,9 @@ FLAWS: tuple[Flaw, ...] = (
         ),
     ),
     (re.compile(r"[{,]\s*'").search, "This has single quotes, as Python writes them: JSON has double ones."),
-    (_parses(lambda text: COMMA.sub(r"\1", text)), "This has a comma after its last field: take it out."),
+    (_parses(lambda text: COMMA.sub(r"\1", text)), "This has a comma after its last field: remove it."),
     (_has_more, "Something stands after the end of this document: paste the document alone, once."),
-    (re.compile(r"^\s*(?://|#)", re.MULTILINE).search, "This has comments, which JSON does not know: take them out."),
+    (re.compile(r"^\s*(?://|#)", re.MULTILINE).search, "This has comments, which JSON does not know: remove them."),
     (re.compile(r"[{,]\s*[A-Za-z_]\w*\s*:").search, "The names of the fields have no quotes: write them as in SHAPE."),
     (
         _is_cut_off,
@@ -329,12 +329,12 @@ def _value(document: Json, field: str) -> str:
 
 
 FLAWS_OF_A_VALUE: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"^\s|\s$"), "begins or ends with a blank: take it out."),
-    (re.compile(r"\s"), "has a blank or a line break in it: take it out."),
+    (re.compile(r"^\s|\s$"), "begins or ends with a space: remove it."),
+    (re.compile(r"\s"), "has a space or a line break in it: remove it."),
     (INVISIBLE, "has an invisible character in it: copy the value again, from the provider's page itself."),
     (TEMPLATE, "names a variable or a place to fill in: put the value itself there."),
     (PLACEHOLDER, "is a placeholder: put the value itself there."),
     (MASKED, "is masked or cut short: put the whole value there."),
-    (re.compile(rf"^[{QUOTES}]|[{QUOTES}]$"), "has quotes inside its quotes: take them out."),
+    (re.compile(rf"^[{QUOTES}]|[{QUOTES}]$"), "has quotes inside its quotes: remove them."),
     (re.compile(r"[^\x21-\x7e]"), "has a character that no such value has: copy the value again."),
 )

@@ -70,11 +70,11 @@ AROUND_A_KEY: tuple[Slip, ...] = (
         re.compile(
             rf"^(?:(?:{SETTERS})\s+)?['\"]?(?:\$env:)?{NAME}['\"]?(?:\s*=>?\s*[^\s=]|\s*:=?\s*['\"]|\s*:=?\s+\S)"
         ),
-        "This is a whole line, with the name of the key: paste only what stands after the name.",
+        "This is a whole line, with the name of the key: paste only the part after the name.",
     ),
     (
         re.compile(rf"^\w+\s*[:=]\s*['\"]?(?:{VENDORS})"),
-        "This is a whole line, with the name of the key: paste only what stands after the name.",
+        "This is a whole line, with the name of the key: paste only the part after the name.",
     ),
     (
         re.compile(rf"^(?:{SETTERS})\s+\S+\s*=|^--?[a-z][\w-]*(?:\s|=[^\s=])"),

@@ -343,8 +343,9 @@ def warnings(plan: Plan, inventory: Inventory) -> Iterable[str]:
         )
     for environment, name in plan.environments.items():
         if plan.old_key.allowed_environments and environment not in plan.old_key.allowed_environments:
+            there = f"{count(plan, environment)} there {'uses' if count(plan, environment) == '1 model' else 'use'}"
             yield (
-                f"The old key is not allowed in `{name}`, but {count(plan, environment)} there use it: "
+                f"The old key is not allowed in `{name}`, but {there} it: "
                 "callers of those may be failing already. The replacement will be allowed there."
             )
     for route in plan.routes:

@@ -138,7 +138,7 @@ def test_an_affected_model_is_not_its_own_dependent():
         (
             (direct("a", "stag"),),
             {"old": key(allowed_environments=("prod",))},
-            ["The old key is not allowed in `staging`, but 1 model there use it"],
+            ["The old key is not allowed in `staging`, but 1 model there uses it"],
         ),
         ((direct("a", "stag"),), {"old": key(allowed_environments=())}, []),
         ((direct("a"),), {"budgeted_keys": ("pk_old",)}, ["A budget is set on this key."]),
