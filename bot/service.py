@@ -83,7 +83,7 @@ class BeingRotated(WrongState):
     """Somebody asks for a key that a rotation under way has in hand already."""
 
     def __init__(self, rotation: Rotation) -> None:
-        super().__init__("This key is being rotated already.")
+        super().__init__("This key is already being rotated.")
         self.rotation = rotation
 
 

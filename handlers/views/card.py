@@ -272,7 +272,9 @@ def _delete_text(rotation: Rotation) -> str:
         f" It happens when {plural(missing, 'more approver')} agree{'s' if missing == 1 else ''}." if missing else ""
     )
     gone = f"“{name}” is gone for good; there is no way back to it."
-    return f"{gone} Everything will be looked at once more before it happens.{waits}"
+    if evidence.is_in_use(rotation):
+        gone = f"“{name}” is still in use, and deleting it cannot be undone."
+    return f"{gone} Keyturn checks everything once more first.{waits}"
 
 
 def _roll_back_text(rotation: Rotation) -> str:

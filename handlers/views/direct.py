@@ -27,8 +27,8 @@ REASON: Mapping[Shut, str] = {
     Shut.LEFT: "I am not in it any more",
 }
 REMEDY: Mapping[Shut, str] = {
-    Shut.ARCHIVED: "Have it unarchived",
-    Shut.RESTRICTED: "Have me allowed to post there",
+    Shut.ARCHIVED: "Unarchive it",
+    Shut.RESTRICTED: "Allow me to post there",
     Shut.LEFT: "`/invite @keyturn` there",
 }
 """What opens the channel again; completes "…, and the card there is brought up to date"."""

@@ -1,7 +1,7 @@
 """What the evidence says, for whoever deletes a key on the strength of it: verdicts, silence, callers, soak."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from bot.plan import plural
@@ -100,6 +100,8 @@ def facts(rotation: Rotation) -> list[str]:
 def _verdicts(rotation: Rotation) -> str:
     if rotation.moved and not any(rotation.finding(model).standing for model in rotation.moved):
         return ""
+    if not rotation.moved and is_accepted(rotation):  # that line says why nothing is proved
+        return ""
     said = tally(rotation)
     return f"{said[:1].upper()}{said[1:]}."
 
@@ -113,13 +115,28 @@ def silence(rotation: Rotation) -> str:
     if not (rotation.moved and all_moved(rotation)):
         return ""
     if not rotation.silences:
-        unseen = "is silent cannot be seen: no status address shows"
-        then = "was silent could not be seen: no status address showed"
-        return f"Whether the old key {then if rotation.deleted_at else unseen} the gateways' counters."
+        if rotation.deleted_at:
+            return "Couldn't tell whether the old key was still used: no status address showed the gateways' counters."
+        return "Can't tell whether the old key is still used: no status address shows the gateways' counters."
     heard = max((s for s in rotation.silences if s.heard_at), key=lambda s: s.heard_at or s.looked_at, default=None)
     said = _heard(heard) if heard else _unheard(rotation)
     unseen = ", ".join(_unseen(rotation))
-    return f"Old key: {said}.{f' It cannot be seen {unseen}.' if unseen else ''}"
+    blind = f" Can't tell {unseen}." if unseen else ""
+    return f"Old key: {said}.{blind}"
+
+
+def against(rotation: Rotation) -> Iterator[str]:
+    """Yield what speaks against the delete: that has to be read before the button is pressed."""
+    if is_in_use(rotation):
+        yield "The old key is still in use: deleting it would fail those requests. Find what still uses it first."
+    failed = rotation.tally.failed if rotation.tally else 0
+    if failed:
+        yield f"{plural(failed, 'caller request')} failed since the change. Find out why before you delete the old key."
+
+
+def is_in_use(rotation: Rotation) -> bool:
+    """Tell whether a replica counted a request on the old key at its last look."""
+    return any(s.heard_at and s.heard_at >= s.looked_at for s in rotation.silences)
 
 
 def _heard(last: Silence) -> str:
@@ -215,7 +232,8 @@ def unrehearsed(rotation: Rotation) -> str:
         return ""
     stands = "was moved stood" if rotation.moved else "is moved stands"
     why_not = rotation.unrehearsed.rstrip(".")
-    return f"No rehearsal in this tenant: {why_not}. The first model that {stands} for it."
+    instead = f" The first model that {stands} for it." if rotation.plan.models else ""
+    return f"No rehearsal in this tenant: {why_not}.{instead}"
 
 
 def adopted(rotation: Rotation) -> str:
@@ -224,7 +242,7 @@ def adopted(rotation: Rotation) -> str:
         return ""
     return (
         f"The record was lost, and made again {when(rotation.adopted_at)} from what AISIX showed. What came before is "
-        f"not known; that <@{rotation.requested_by}> asked for it is the word of whoever made it again."
+        f"not known. The person who made it again named <@{rotation.requested_by}> as the requester."
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from bot.plan import AffectedModel, plural
+from bot.plan import AffectedModel
 from bot.proof import is_accepted
 from bot.rotation import Acceptance, Finding, Rotation
 from handlers.views import evidence, watch, words
@@ -32,8 +32,10 @@ def _lines(rotation: Rotation) -> Iterator[str]:
     if rotation.accepted and is_accepted(rotation):
         yield f"Accepted {vouched(rotation.accepted)}: {sentence(rotation.accepted.of, 600)}"
     yield from filter(None, (fact(rotation) for fact in KNOWN))
-    if rotation.attempt > 1:
-        yield f"{plural(rotation.attempt, 'secret')} given; the earlier ones were taken back."
+    earlier = rotation.attempt - 1
+    if earlier > 0:
+        were = "the first one was" if earlier == 1 else "the earlier ones were"
+        yield f"{rotation.attempt:,} secrets given; {were} taken back."
     if rotation.left_alone:
         yield words.left_alone(rotation)
 
@@ -54,8 +56,8 @@ def _people(rotation: Rotation) -> Iterator[str]:
     yield f"Replaced {code(old.display_name)} ({code(old.id)}) by {code(new.name)} ({code(new.key_id or '')})."
     yield f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
     for void in rotation.voids:
-        people = "" if void.lapsed else " by " + ", ".join(f"<@{who}>" for who in void.by)
-        yield f"An approval{people} came to nothing, {when(void.at)}: {words.changed(void)}"
+        people = "" if void.lapsed else " of " + ", ".join(f"<@{who}>" for who in void.by)
+        yield f"Approval{people} void, {when(void.at)}: {words.changed(void)}"
     yield "Approved by " + ", ".join(f"<@{a.by}>, {when(a.at)}" for a in rotation.approvals) + "."
 
 

@@ -169,7 +169,8 @@ def _first_wave(rotation: Rotation) -> Iterator[Reply]:
 def _voided(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     for void in rotation.voids:
         who = " ".join(f"<@{person}>" for person in void.by)
-        text = f"{who} Not deleted. {words.changed(void, 1200)} Verifying again, then you are asked again."
+        said = f"{words.not_deleted(rotation, void)}. {words.changed(void, 1200)}"
+        text = f"{who} {said} Verifying again, then you are asked again."
         yield reply(f"void:{void.at.isoformat()}", _lapsed(void, rotation, approvers) if void.lapsed else text)
 
 
@@ -177,7 +178,7 @@ def _lapsed(void: Void, rotation: Rotation, approvers: str) -> str:
     """Say which approval no longer counts, and ask for another one while that is wanted."""
     wanted = rotation.state is State.AWAITING_APPROVAL and not void.over
     again = f"\n{_approval_wanted(rotation, approvers)}: *Delete old key* on the card." if wanted else ""
-    return f"Not deleted. {words.changed(void, 1200)}{again}"
+    return f"{words.not_deleted(rotation, void)}. {words.changed(void, 1200)}{again}"
 
 
 def _approval_wanted(rotation: Rotation, approvers: str) -> str:
@@ -266,6 +267,6 @@ def _listed(rows: list[Row]) -> Iterator[Reply]:
     for alias, *said in rows:
         same.setdefault(tuple(said), []).append(alias)
     lines = [line for said, names in same.items() for line in named(f"• {' · '.join(map(code, said))}: ", names)]
-    title = f"All {plural(len(rows), 'model')} that this is about"
+    title = f"All {plural(len(rows), 'model')} of this rotation"
     aliases = ", ".join(escaped(visible(alias)) for alias, *_ in rows)
     yield from parted("listing", f"{title}: {aliases}", [f"{title}:", *lines])

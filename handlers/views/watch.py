@@ -75,9 +75,9 @@ def summary(rotation: Rotation) -> str:
 def _found(rotation: Rotation, so_far: str = "") -> str:
     wrong, left = sum(not trouble.over for trouble in rotation.troubles), len(under_way(rotation))
     if not wrong:
-        return f"nothing went wrong{so_far}"
-    state = f"{left:,} {'is' if left == 1 else 'are'} not over" if left else "all is well again"
-    return f"{plural(wrong, 'thing')} went wrong{so_far}; {state}"
+        return f"no problems{so_far}"
+    state = f"{left:,} still open" if left else "all fixed"
+    return f"{plural(wrong, 'problem')}{so_far}, {state}"
 
 
 def _length(rotation: Rotation) -> timedelta:

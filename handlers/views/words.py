@@ -31,16 +31,20 @@ def mark(rotation: Rotation) -> str:
 
 REVOKE = "The old credential still works at the provider until it is revoked there. Deleting it here did not do that."
 
+GONE_AND_STAYS = "The old key is gone, and every model stays on the replacement."
+
 STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the replacement."
+
+ROTATE_THAT = "If it does not work, rotate the replacement with `/rotate-key`."
 
 ON_TRY_AGAIN: Mapping[StopKind, str] = {
     StopKind.REJECTED: "if this secret works by now",
-    StopKind.REFUSED: "once that is mended",
+    StopKind.REFUSED: "once that is fixed",
     StopKind.DIFFERENCE: "once they are alike",
     StopKind.PROJECTION: "once the gateway has it",
-    StopKind.UNVERIFIED: "once that is mended",
+    StopKind.UNVERIFIED: "once that is fixed",
     StopKind.DRIFT: "to go on with what this card shows now",
-    StopKind.TROUBLE: "once that is mended",
+    StopKind.TROUBLE: "once that is fixed",
 }
 """What **Try again** is for, by the kind of the stop."""
 
@@ -68,7 +72,7 @@ def being_rotated(rotation: Rotation, link: str) -> str:
     """Answer somebody who asks for a key that *rotation* has in hand."""
     place = f"<{link}|Open its card>" if link else "Its card is on its way; `/rotate-key status` will have the link"
     name = code(rotation.plan.old_key.display_name)
-    return f"{name} is being rotated already: {standing(rotation)}. {place}. I made no second card."
+    return f"{name} is already being rotated: {standing(rotation)}. {place}. I made no second card."
 
 
 def impact(rotation: Rotation) -> str:
@@ -85,6 +89,8 @@ def impact(rotation: Rotation) -> str:
 
 def _is_replaced(rotation: Rotation) -> bool:
     """Tell whether every model has left the old key for good or until it is rolled back."""
+    if rotation.delete_asked_at:  # nothing goes back from then on
+        return True
     return rotation.track is Track.FORWARD and evidence.all_moved(rotation)
 
 
@@ -115,6 +121,8 @@ def alarm(rotation: Rotation) -> str:
         return f"{sentence(rotation.stop.sentence)}\n{consequence(rotation)}"
     if rotation.state is State.COMPLETED:
         return "\n".join(filter(None, [left_alone(rotation), watch.wrong_now(rotation)]))
+    if rotation.state is State.AWAITING_APPROVAL:
+        return "\n".join(f"▲ {said}" for said in evidence.against(rotation))
     return watch.wrong_now(rotation) if watch.is_watched(rotation) else ""
 
 
@@ -126,9 +134,10 @@ def then(rotation: Rotation) -> str:
 def _awaiting_secret(rotation: Rotation) -> str:
     requester = f"<@{rotation.requested_by}>"
     if rotation.note:
-        return f"{sentence(rotation.note)} No model has been moved. Next: {requester} gives the new secret."
+        return f"{sentence(rotation.note)} {_standing_of_models(rotation)} Next: {requester} gives the new secret."
     if rotation.attempt and rotation.plan.old_key_gone:
-        return f"The old key is gone, so callers fail until a working secret is given. Next: {requester} gives it."
+        gives = "gives another secret" if rotation.delete_asked_at else "gives it"
+        return f"{_standing_of_models(rotation)} Next: {requester} {gives}."
     if rotation.attempt and rotation.delete_asked_at:
         return f"{STAYS} Next: {requester} gives another secret."
     if rotation.attempt:
@@ -137,6 +146,15 @@ def _awaiting_secret(rotation: Rotation) -> str:
             f"Next: {requester} gives another secret."
         )
     return f"Nothing has changed yet. Next: {requester} gives the new secret."
+
+
+def _standing_of_models(rotation: Rotation) -> str:
+    """Say where the models are while another secret is waited for."""
+    if rotation.plan.old_key_gone and rotation.delete_asked_at:
+        return f"{GONE_AND_STAYS} Callers fail if its secret does not work."
+    if rotation.attempt and rotation.plan.old_key_gone:
+        return "The old key is gone, so callers fail until a working secret is given."
+    return STAYS if rotation.delete_asked_at else "No model has been moved."
 
 
 def _running(rotation: Rotation) -> str:
@@ -157,8 +175,7 @@ def _running(rotation: Rotation) -> str:
 def _watching(rotation: Rotation, trouble: str) -> str:
     if watch.wrong_now(rotation):
         return f"{trouble}{_revoking(rotation)}"
-    until = f"live requests go on {watch.until(rotation)} to see that it stays well"
-    return f"{trouble}Everything is done; {until}. {_revoking(rotation)}"
+    return f"{trouble}Done. Test requests continue {watch.until(rotation)}. {_revoking(rotation)}"
 
 
 def _revoking(rotation: Rotation) -> str:
@@ -171,7 +188,11 @@ def _revoking(rotation: Rotation) -> str:
 def _void(rotation: Rotation) -> str:
     """Say why an approval came to nothing, until it is asked for again."""
     void = _last_void(rotation)
-    return f"Not deleted, though approved: {changed(void)} Verifying again, then asking again." if void else ""
+    return (
+        f"{not_deleted(rotation, void)}, though approved: {changed(void)} Verifying again, then asking again."
+        if void
+        else ""
+    )
 
 
 def _last_void(rotation: Rotation) -> Void | None:
@@ -179,6 +200,12 @@ def _last_void(rotation: Rotation) -> Void | None:
     since = rotation.secret_asked_at
     fresh = (void for void in reversed(rotation.voids) if not void.over and (since is None or void.at > since))
     return next(fresh, None)
+
+
+def not_deleted(rotation: Rotation, void: Void) -> str:
+    """Say that an approval did not delete the old key, as far as is known: AISIX may have been asked before."""
+    asked = rotation.delete_asked_at
+    return "Delete not confirmed" if asked and asked <= void.at else "Not deleted"
 
 
 def changed(void: Void, most: int = 600) -> str:
@@ -234,10 +261,15 @@ def _awaiting_approval(rotation: Rotation) -> str:
     void = _last_void(rotation)
     again = f"Asked again because: {changed(void)}\n" if void else ""
     buttons = " or ".join(f"*{action.value}*" for action in offered(rotation))
-    return (
-        f"{again}{given}Deleting {code(rotation.plan.old_key.id)} cannot be undone. "
-        f"Next: {_wanted(rotation)} {buttons}."
-    )
+    return f"{again}{given}{_no_way_back(rotation)} Next: {_wanted(rotation)} {buttons}."
+
+
+def _no_way_back(rotation: Rotation) -> str:
+    """Say that a delete is final, or that one was asked for already: that is why nothing rolls back any more."""
+    key = code(rotation.plan.old_key.id)
+    if rotation.delete_asked_at:
+        return f"AISIX has already been asked to delete {key}: it may be gone at any moment, so there is no way back."
+    return f"Deleting {key} cannot be undone."
 
 
 def _wanted(rotation: Rotation) -> str:
@@ -305,7 +337,8 @@ def consequence(rotation: Rotation) -> str:
     if rotation.plan.old_key_gone or rotation.deleted_at:
         return _without_old_key(rotation)
     if rotation.delete_asked_at:
-        return "The old key may be gone at any moment: AISIX has been asked to delete it. Every model is off it."
+        callers = _moved_and_failing(rotation) or "Every model is off it."
+        return f"The old key may be gone at any moment: AISIX has been asked to delete it. {callers}"
     if rotation.track is not Track.FORWARD:
         return "Both keys are still there. Models that are not back on the old key yet may be failing."
     if not rotation.moved:
@@ -316,20 +349,32 @@ def consequence(rotation: Rotation) -> str:
 def _without_old_key(rotation: Rotation) -> str:
     left = len(rotation.plan.models) - len(rotation.moved)
     if not left:
-        return "The old key is gone. Every model is on the replacement and stays there."
+        callers = _moved_and_failing(rotation) or "Every model is on the replacement and stays there."
+        return f"The old key is gone. {callers}"
     return (
         f"{plural(left, 'model')} still {'needs' if left == 1 else 'need'} the deleted key: *callers are failing now*."
     )
 
 
+def _moved_and_failing(rotation: Rotation) -> str:
+    """Say that callers fail where the upstream refuses the new key; empty for any other stop."""
+    assert rotation.stop is not None
+    is_refused = rotation.moved and rotation.stop.kind is StopKind.REJECTED
+    return f"{_many_moved(rotation)} {_failing(rotation)}" if is_refused else ""
+
+
 def _rejected(rotation: Rotation) -> str:
+    return f"{_failing(rotation)} Both keys are still there."
+
+
+def _failing(rotation: Rotation) -> str:
     """Tell a refused credential, which fails everything on it, from one model that it does not cover."""
     known = (rotation.finding(model) for model in rotation.moved)
     seen = [finding.latest for finding in known if finding.latest and not was_failing_before(finding)]
     if any(answer.blames_credential for answer in seen):
         return "on the refused key: *their callers are failing now*."
     failing = sum(answer.verdict is Verdict.REJECTED for answer in seen)
-    return f"on the replacement: *callers of {plural(failing, 'model')} are failing now*. Both keys are still there."
+    return f"on the replacement: *callers of {plural(failing, 'model')} are failing now*."
 
 
 _NOTHING_LOST = "on the replacement. Both keys are still there, so nothing is lost."
@@ -361,10 +406,10 @@ def _rolled_back(rotation: Rotation) -> str:
 
 
 def _cancelled(rotation: Rotation) -> str:
+    if rotation.attempt and rotation.delete_asked_at:
+        return f"{GONE_AND_STAYS if rotation.plan.old_key_gone else STAYS} {ROTATE_THAT}"
     if rotation.plan.old_key_gone and rotation.plan.models:
         return "The old key is gone: callers of its models fail until these get another key."
-    if rotation.attempt and rotation.delete_asked_at:
-        return STAYS
     if rotation.note:
         return sentence(rotation.note)
     return "Every model is on the old key." if rotation.attempt else "Nothing was changed."

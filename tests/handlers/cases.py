@@ -42,6 +42,13 @@ STOPS: Mapping[str, Callable[[], Rotation]] = {
     "rejected-500-models": lambda: r.stopped(
         r.seeing(r.running("verify", r.plan(r.many(500))), r.REFUSED_401, 321), *REFUSED_SECRET
     ),
+    "rejected-after-delete-was-asked": lambda: r.stopped(
+        r.seeing(r.running("recheck", delete_asked_at=r.at(390)), r.REFUSED_401), *REFUSED_SECRET
+    ),
+    "rejected-after-the-delete": lambda: r.stopped(
+        r.seeing(r.running("recheck", r.plan().but(old_key_gone=True), delete_asked_at=r.at(390)), r.REFUSED_401),
+        *REFUSED_SECRET,
+    ),
     "rejected-in-the-rehearsal": lambda: r.stopped(
         r.running("rehearse"),
         StopKind.REJECTED,
@@ -174,6 +181,14 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "awaiting-secret-lost": lambda: r.awaiting_secret(
         attempt=1, note="The replacement key was not created, and the secret is not kept: please give it once more."
     ),
+    "awaiting-secret-lost-after-delete-was-asked": lambda: r.awaiting_secret(
+        attempt=2,
+        delete_asked_at=r.at(390),
+        note="The replacement key was not created, and the secret is not kept: please give it once more.",
+    ),
+    "awaiting-secret-after-the-delete": lambda: r.awaiting_secret(
+        r.plan().but(old_key_gone=True), attempt=1, delete_asked_at=r.at(390)
+    ),
     "running-replace": lambda: r.running("replace"),
     "running-baseline": lambda: r.running("baseline", note="1 of 3"),
     "running-rehearse": lambda: r.running("rehearse", note="rehearsing"),
@@ -269,6 +284,9 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "cancelled-expired": lambda: r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": lambda: r.cancelled(attempt=1),
     "cancelled-after-delete-was-asked": lambda: r.cancelled(attempt=1, delete_asked_at=r.at(390)),
+    "cancelled-after-the-delete": lambda: r.cancelled(
+        attempt=1, delete_asked_at=r.at(390), plan=r.plan().but(old_key_gone=True)
+    ),
     **{f"stopped-{name}": made for name, made in STOPS.items()},
 }
 """Every moment at which a card and a checklist are drawn."""
@@ -360,6 +378,9 @@ MESSAGES: Mapping[str, Case] = {
     "reply-void": told(r.running("project", voids=(r.void(),)), "void"),
     "reply-void-two-approvers": told(
         r.running("project", voids=(r.void(r.HOSTILE, "B.", by=(r.APPROVER, r.SECOND_APPROVER)),)), "void"
+    ),
+    "reply-void-after-delete-was-asked": told(
+        r.running("project", voids=(r.void(),), delete_asked_at=r.at(290)), "void"
     ),
     "reply-lapsed": told(r.awaiting_approval(voids=(r.lapsed(),)), "void"),
     "reply-lapsed-and-approved-by-others": told(r.running("recheck", voids=(r.lapsed(),)), "void"),

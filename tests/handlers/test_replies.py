@@ -85,11 +85,11 @@ def thread() -> Thread:
 
 async def test_the_receipt_is_edited_at_the_end_of_the_watch(thread: Thread) -> None:
     await thread.show(r.watched())
-    assert "nothing went wrong so far" in thread.said("receipt")
+    assert "no problems so far" in thread.said("receipt")
 
     await thread.show(r.completed_after_watch(version=2))
 
-    assert "Watched for 1 h: nothing went wrong." in thread.said("receipt")
+    assert "Watched for 1 h: no problems." in thread.said("receipt")
     assert thread.edits("receipt") == 1
 
 
@@ -105,7 +105,7 @@ async def test_trouble_is_told_and_edits_the_receipt(thread: Thread) -> None:
     await thread.show(r.watched())
     await thread.show(r.watched(troubles=(r.trouble(),), version=2))
 
-    assert "1 thing went wrong so far; 1 is not over" in thread.said("receipt")
+    assert "1 problem so far, 1 still open" in thread.said("receipt")
     assert "There is no way back to the old key." in thread.said(f"trouble:{r.at(900).isoformat()}")
 
 

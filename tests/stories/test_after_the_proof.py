@@ -175,7 +175,7 @@ async def test_after_the_delete_it_is_watched_and_the_receipt_is_updated_at_the_
         assert (ended.ended_at - ended.deleted_at).total_seconds() >= 1.5
         assert ended.watched >= 2
         assert ended.troubles == ()
-        await bare_stage.thread_says(card, "nothing went wrong")
+        await bare_stage.thread_says(card, "no problems")
 
 
 async def test_a_credential_that_dies_after_the_delete_is_told_with_what_still_helps(bare_stage: Stage) -> None:

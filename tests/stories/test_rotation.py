@@ -96,7 +96,7 @@ async def test_a_second_request_for_a_key_is_answered_with_the_link_and_makes_no
     await picking.submit({"key": KEY})
 
     for who in ("U_MEMBER", "U_REQUESTER"):
-        said = await stage.told(who, "OpenAI production` is being rotated already: waiting for the new secret.")
+        said = await stage.told(who, "OpenAI production` is already being rotated: waiting for the new secret.")
         assert f"p{card.ts.replace('.', '')}|Open its card>" in said
     assert stage.slack.messages("C_OPS") == [card]
     assert len(await stage.built.store.recent(9)) == 1
