@@ -270,7 +270,7 @@ def is_asking(town: Town) -> bool:
 
 def bind(town: Town) -> None:
     """Somebody makes a new model on some key."""
-    name = f"latecomer-{town.switchboard.turns}-{town.actions}"
+    name = f"latecomer-{len(town.aisix.models)}-{town.switchboard.turns}"  # an alias is used once in an environment
     environment = town.random.choice(("production", "staging"))
     town.aisix.add_model(environment, name, key=_a_key(town), upstream="gpt-4o", settled=False)
 

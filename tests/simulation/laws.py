@@ -159,7 +159,8 @@ class Laws:
         record = self.records.get(actor.rotation) if actor else None
         if actor is None or record is None or replica is None or replica.is_listed or status != 200 or not body:
             return
-        if self.truth.is_stale(replica, record, _asked_for(body)):
+        told_apart = record.callers.get(replica.environment.id)  # else nothing is called proved, and the card says why
+        if told_apart and self.truth.is_stale(replica, record, _asked_for(body)):
             actor.heard.append(f"{replica.environment.name} {_asked_for(body)}")
 
     def _what_was_seen(self, before: Rotation | None, after: Rotation, heard: list[str]) -> None:
@@ -190,6 +191,8 @@ class Laws:
             self._demand(not late, "requests on the old key after the offer are heard", f"{after.id}: {late}")
         had = {id_ for id_, finding in before.findings.items() if finding.verdict}
         for id_ in (id_ for id_, finding in after.findings.items() if id_ not in had and _is_proved(finding)):
+            apart = [after.callers.get(m.environment) for m in after.plan.models if m.id == id_]
+            self._demand(all(apart), "what is proved was told apart from callers' requests", f"{after.id} {id_}")
             unmet = self.truth.unmet(after, id_)
             self._demand(not unmet, "what is proved was asked on every listed replica", f"{after.id} {id_}: {unmet}")
 
@@ -286,7 +289,7 @@ class Laws:
         stale = [r for r in self.truth.replicas(self._planned(record)) if not r.down and self.truth.is_stale(r, record)]
         seen = [f"{replica.environment.name} {replica.proxy.number}" for replica in stale if replica.is_listed]
         self._demand(not seen, "no listed replica serves the old key when it goes", f"{record.id} {seen}")
-        unmet = [replica for replica in stale if not replica.is_listed]
+        unmet = [r for r in stale if not r.is_listed and record.callers.get(r.environment.id)]  # else nothing is proved
         self.lucky += bool(unmet)
         for replica in unmet:
             self._switchboard.note(f"UNMET: {replica.environment.name} {replica.proxy.number} serves the old key")
