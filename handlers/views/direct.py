@@ -27,7 +27,7 @@ REASON: Mapping[Shut, str] = {
     Shut.LEFT: "I am not in it any more",
 }
 REMEDY: Mapping[Shut, str] = {
-    Shut.ARCHIVED: "Unarchive it",
+    Shut.ARCHIVED: "Unarchive that channel",
     Shut.RESTRICTED: "Allow me to post there",
     Shut.LEFT: "`/invite @keyturn` there",
 }

@@ -43,7 +43,7 @@ ON_TRY_AGAIN: Mapping[StopKind, str] = {
     StopKind.DIFFERENCE: "once they are alike",
     StopKind.PROJECTION: "once the gateway has it",
     StopKind.UNVERIFIED: "once that is fixed",
-    StopKind.DRIFT: "to go on with what this card shows now",
+    StopKind.DRIFT: "to go on with what this card shows now; models that still use the old key are moved too",
     StopKind.TROUBLE: "once that is fixed",
 }
 """What **Try again** is for, by the kind of the stop."""

@@ -318,7 +318,7 @@ async def test_whoever_has_to_act_is_told_directly_once_on_each_occasion(
         (said,) = stage.slack.direct_messages("U_REQUESTER")
         assert DIRECT in said.plain
         assert words in said.plain
-        assert ("Unarchive it" if how == "archived" else "/invite @keyturn") in said.plain
+        assert ("Unarchive that channel" if how == "archived" else "/invite @keyturn") in said.plain
         open_again(stage)
         await until_shown(built, saved, clock)
         assert words in stage.slack.messages("C_OPS")[0].plain
