@@ -22,34 +22,36 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import auditor, check, doctor, http, logs
-from bot.carry_over import carried_over
-from bot.carrying import Carrier, census
-from bot.clock import shared_clock
+from bot import check, http, logs
+from bot.aisix.trust import UNTRUSTED, is_untrusted
+from bot.app import address_of, queue_at, redis_at, rules_of, stores_alone, utc_now, world_of
 from bot.engine import Engine
-from bot.errors import ApiError, Refused, Unanswerable
-from bot.jobs import Jobs, PatientQueue
-from bot.namespace import Namespace
-from bot.people import Directory, People, Rules
+from bot.recovery import doctor
+from bot.recovery.carry_over import carried_over
+from bot.rotation.errors import ApiError, Refused, Unanswerable
+from bot.rotation.people import Directory, People, Rules
 from bot.service import RotationService
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
 from bot.steps.common import World
-from bot.store import Store
-from bot.trust import UNTRUSTED, is_untrusted
-from bot.wiring import address_of, queue_at, redis_at, rules_of, stores_alone, utc_now, world_of
+from bot.storage import auditor
+from bot.storage.clock import shared_clock
+from bot.storage.jobs import Jobs, PatientQueue
+from bot.storage.migration import Carrier, census
+from bot.storage.namespace import Namespace
+from bot.storage.records import Store
 from bot.worker import QuietWorker, Work
 from handlers import register
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.background import Background
 from handlers.http import add_slack
-from handlers.origin import Home
 from handlers.payload import text
 from handlers.people import SlackDirectory
 from handlers.pressed import Absence
 from handlers.reception import Reception
 from handlers.slack import UNREACHABLE, CannotPost, Later, MessageLost, called, reason_of
 from handlers.socket import Socket
+from handlers.workspace import Home
 
 log = structlog.get_logger("keyturn")
 

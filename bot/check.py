@@ -12,18 +12,18 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from bot.carrying import Carrier, Census, census
-from bot.client import http_client
-from bot.errors import ApiError, Refused, Unanswerable
-from bot.namespace import BEFORE, Namespace
-from bot.people import Directory, People
-from bot.plan import plural
-from bot.policy import check_member
-from bot.replica import host_of
+from bot.aisix.client import http_client
+from bot.aisix.trust import UNTRUSTED, is_untrusted
+from bot.app import rules_of
+from bot.rotation.errors import ApiError, Refused, Unanswerable
+from bot.rotation.people import Directory, People
+from bot.rotation.plan import plural
+from bot.rotation.policy import check_member
+from bot.rotation.replica import host_of
 from bot.settings import Settings, WrongSettings
 from bot.steps.common import World
-from bot.trust import UNTRUSTED, is_untrusted
-from bot.wiring import rules_of
+from bot.storage.migration import Carrier, Census, census
+from bot.storage.namespace import BEFORE, Namespace
 
 Finding = str
 """What was found in good order; what is not is raised as `Wrong`."""

@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from bot.errors import ApiError, Blocked, LeaseLost, StopKind, Unanswerable, Uncertain
-from bot.jobs import Jobs
-from bot.lease import Hold
 from bot.metrics import STEPS
-from bot.rotation import Rotation, State, Stop, Track
+from bot.rotation.errors import ApiError, Blocked, LeaseLost, StopKind, Unanswerable, Uncertain
+from bot.rotation.record import Rotation, State, Stop, Track
 from bot.steps import TRACKS, next_step, rewound
 from bot.steps.common import Again, Ask, Done, Limits, Outcome, Step, Unapproved, Wait, World, said
-from bot.store import Conflict, Store
+from bot.storage.jobs import Jobs
+from bot.storage.lease import Hold
+from bot.storage.records import Conflict, Store
 
 log = structlog.get_logger("keyturn.engine")
 

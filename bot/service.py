@@ -10,11 +10,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 from pydantic import SecretStr
 
-from bot import audit
-from bot import secret as shape
-from bot.belongings import base_of, new_id, tag_of, words_of
-from bot.control_plane import ControlPlane
-from bot.errors import (
+from bot.aisix.control_plane import ControlPlane
+from bot.rotation import audit
+from bot.rotation import secret as shape
+from bot.rotation.errors import (
     AmbiguousKey,
     ApiError,
     BadInput,
@@ -25,12 +24,12 @@ from bot.errors import (
     UnknownKey,
     WrongState,
 )
-from bot.fingerprint import fingerprint_of, is_made_with, is_same
-from bot.jobs import Jobs
-from bot.lookup import find_key, meant, search
-from bot.people import Directory, People, Rules
-from bot.plan import Inventory, ProviderKey, make_plan, users_of
-from bot.policy import (
+from bot.rotation.fingerprint import fingerprint_of, is_made_with, is_same
+from bot.rotation.lookup import find_key, meant, search
+from bot.rotation.naming import base_of, new_id, tag_of, words_of
+from bot.rotation.people import Directory, People, Rules
+from bot.rotation.plan import Inventory, ProviderKey, make_plan, users_of
+from bot.rotation.policy import (
     Action,
     Person,
     Pressed,
@@ -46,9 +45,10 @@ from bot.policy import (
     check_offered,
     shown_unproved,
 )
-from bot.rotation import Acceptance, Approval, Finding, Replacement, Rotation, State, Track
+from bot.rotation.record import Acceptance, Approval, Finding, Replacement, Rotation, State, Track
 from bot.steps import rewound
-from bot.store import Conflict, Store, Taken
+from bot.storage.jobs import Jobs
+from bot.storage.records import Conflict, Store, Taken
 
 log = structlog.get_logger("keyturn.service")
 

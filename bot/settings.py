@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot.client import ANSWER_MOST
-from bot.gateway import GatewaySettings
+from bot.aisix.client import ANSWER_MOST
+from bot.aisix.probes import GatewaySettings
 
 Ids = Annotated[frozenset[str], NoDecode]
 

@@ -10,11 +10,11 @@ import structlog
 from saq import Queue, Worker
 
 from bot.engine import Engine, due_at
-from bot.errors import Unanswerable, Unreadable
-from bot.jobs import ADVANCE, ANNOUNCE, Jobs
-from bot.rotation import Rotation
+from bot.rotation.errors import Unanswerable, Unreadable
+from bot.rotation.record import Rotation
 from bot.steps.common import World
-from bot.store import Store
+from bot.storage.jobs import ADVANCE, ANNOUNCE, Jobs
+from bot.storage.records import Store
 
 log = structlog.get_logger("keyturn.worker")
 

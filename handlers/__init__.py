@@ -12,9 +12,9 @@ from handlers import actions, commands, modals
 from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.crowd import Crowd
-from handlers.origin import FOREIGN, Home
 from handlers.pressed import Absence, pressed_of
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE
+from handlers.workspace import FOREIGN, Home
 
 
 def register(

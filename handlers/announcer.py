@@ -8,9 +8,9 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.rotation import Rotation, State
-from bot.store import Store
-from handlers.shut_out import CLEAR, ShutOut
+from bot.rotation.record import Rotation, State
+from bot.storage.records import Store
+from handlers.channel_unavailable import CLEAR, ShutOut
 from handlers.slack import CannotPost, ChannelShut, Later, MessageLost, called
 from handlers.views.blocks import message, section
 from handlers.views.card import card

@@ -7,8 +7,8 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import Unanswerable, WrongState
-from bot.rotation import Rotation
+from bot.rotation.errors import Unanswerable, WrongState
+from bot.rotation.record import Rotation
 from bot.service import BeingRotated, RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker

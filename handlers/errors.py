@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from bot.errors import AmbiguousKey, KeyturnError, UnknownKey
+from bot.rotation.errors import AmbiguousKey, KeyturnError, UnknownKey
 from handlers.answers import Asker
 from handlers.views.blocks import Block, code, plain, section, visible
 

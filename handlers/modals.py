@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from bot.errors import BadInput, Late, Refused
-from bot.policy import Pressed
+from bot.rotation.errors import BadInput, Late, Refused
+from bot.rotation.policy import Pressed
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker

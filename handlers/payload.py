@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.outside import sendable
+from bot.aisix.untrusted_json import sendable
 
 Json = dict[str, Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import NotAllowed, Unanswerable
 from bot.metrics import calls
-from bot.policy import Person
+from bot.rotation.errors import NotAllowed, Unanswerable
+from bot.rotation.policy import Person
 from handlers.slack import UNREACHABLE, reason_of
 
 UNKNOWN = frozenset({"user_not_found", "user_not_visible"})

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.lease import running_clock
-from bot.policy import Pressed
+from bot.rotation.policy import Pressed
+from bot.storage.lease import running_clock
 from handlers.payload import said, text
 
 TIME = re.compile(r"\d{1,10}(\.\d{1,9})?")

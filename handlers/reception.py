@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.rotation import Rotation
+from bot.rotation.record import Rotation
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 

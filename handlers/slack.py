@@ -7,9 +7,9 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from bot.errors import Refused
+from bot.aisix.waiting import retry_after
 from bot.metrics import calls
-from bot.waiting import retry_after
+from bot.rotation.errors import Refused
 from handlers.views.direct import Shut
 
 log = structlog.get_logger("keyturn.slack")

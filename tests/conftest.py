@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from bot.embedded import embedded_server
+from bot.storage.embedded import embedded_server
 from tests.support.stage import Stage, stage_of
 
 for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.policy import Action
-from bot.rotation import TRANSITIONS, State
+from bot.rotation.policy import Action
+from bot.rotation.record import TRANSITIONS, State
 from bot.settings import Settings
 from handlers.commands import WORDS
 from tests.bench.__main__ import ITEMS

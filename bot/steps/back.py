@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.errors import Blocked, StopKind
-from bot.plan import AffectedModel, Inventory, plural
-from bot.rotation import Finding, Rotation, Track
+from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.plan import AffectedModel, Inventory, plural
+from bot.rotation.record import Finding, Rotation, Track
 from bot.steps.common import (
     POLL,
     Done,

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.blame import headline, held_against
-from bot.control_plane import ControlPlane
-from bot.errors import Blocked, KeyturnError, StopKind, Uncertain
-from bot.evidence import Evidence, Verdict
-from bot.families import exchanges_tokens
-from bot.gateway import Gateways
-from bot.lease import UNHELD, Hold
-from bot.people import NOBODY, People
-from bot.plan import (
+from bot.aisix.control_plane import ControlPlane
+from bot.aisix.probes import Gateways
+from bot.aisix.status import StatusPages
+from bot.rotation.blame import headline, held_against
+from bot.rotation.errors import Blocked, KeyturnError, StopKind, Uncertain
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.families import exchanges_tokens
+from bot.rotation.people import NOBODY, People
+from bot.rotation.plan import (
     AffectedModel,
     Inventory,
     ProviderKey,
@@ -26,10 +26,10 @@ from bot.plan import (
     vanished_environments,
     vanished_lists,
 )
-from bot.replica import Served
-from bot.rotation import Finding, Ledger, Rotation, was_failing_before
-from bot.status import StatusPages
-from bot.waves import in_play
+from bot.rotation.record import Finding, Ledger, Rotation, was_failing_before
+from bot.rotation.replica import Served
+from bot.rotation.waves import in_play
+from bot.storage.lease import UNHELD, Hold
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ import math
 from collections.abc import Iterable, Mapping
 from operator import add
 
-from bot.counters import Keys
-from bot.evidence import Sight
-from bot.plan import AffectedModel
-from bot.replica import OTHERS, PASSTHROUGH, THROWAWAY, Replica, Served
-from bot.rotation import Ledger, Rotation, Silence, Tally
-from bot.status import Asked
+from bot.aisix.counters import Keys
+from bot.aisix.status import Asked
+from bot.rotation.evidence import Sight
+from bot.rotation.plan import AffectedModel
+from bot.rotation.record import Ledger, Rotation, Silence, Tally
+from bot.rotation.replica import OTHERS, PASSTHROUGH, THROWAWAY, Replica, Served
 from bot.steps.common import MOST_NAMED, World
 from bot.steps.throwaways import prefix
 

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from bot.errors import Blocked, StopKind
-from bot.plan import AffectedModel, listed_since
-from bot.rotation import Finding, Rotation, was_failing_before
+from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.plan import AffectedModel, listed_since
+from bot.rotation.record import Finding, Rotation, was_failing_before
 from bot.steps.common import POLL, Again, Done, Outcome, Wait, World, listing, refuse_rejected
 from bot.steps.counting import listening_anew
-from bot.steps.live import is_enough
-from bot.steps.projection import reason, refuse_projection
+from bot.steps.project import reason, refuse_projection
 from bot.steps.unseen import ears_of, refuse_unheard, unheard
 from bot.steps.verdicts import held_against_replicas, look_again
+from bot.steps.verify import is_enough
 
 
 async def soak(rotation: Rotation, world: World) -> Outcome:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bot.errors import Blocked, StopKind
-from bot.plan import Unlisted, named_lists
-from bot.rotation import Rotation
+from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.plan import Unlisted, named_lists
+from bot.rotation.record import Rotation
 from bot.steps.common import World
 
 

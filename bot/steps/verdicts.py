@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bot.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
-from bot.families import exchanges_tokens
-from bot.plan import AffectedModel, plural
-from bot.rotation import Finding, Rotation, Throwaway
+from bot.rotation.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
+from bot.rotation.families import exchanges_tokens
+from bot.rotation.plan import AffectedModel, plural
+from bot.rotation.record import Finding, Rotation, Throwaway
 from bot.steps.common import World, askable, noted, probe_each, refuse_unlisted_replica
 from bot.steps.counting import Sights, listened, look, noticed, rebased, turns
 

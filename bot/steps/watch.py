@@ -5,10 +5,10 @@ Nothing can be taken back any more. What goes wrong is told, with what still hel
 
 from datetime import datetime, timedelta
 
-from bot.errors import ApiError
-from bot.evidence import Evidence, Sight
-from bot.plan import AffectedModel, users_of
-from bot.rotation import Rotation, Trouble, was_failing_before
+from bot.rotation.errors import ApiError
+from bot.rotation.evidence import Evidence, Sight
+from bot.rotation.plan import AffectedModel, users_of
+from bot.rotation.record import Rotation, Trouble, was_failing_before
 from bot.steps.common import Done, Outcome, Wait, World, noted, probe_each
 from bot.steps.counting import Sights, listened, look, rebased, users_heard
 from bot.steps.throwaways import likenesses, without_throwaways

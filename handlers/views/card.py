@@ -1,8 +1,8 @@
 """The one message that shows a rotation. It renders every state, for the first post and for each edit."""
 
-from bot.plan import AffectedModel, plural
-from bot.policy import Action, offered
-from bot.rotation import Rotation, State, Track
+from bot.rotation.plan import AffectedModel, plural
+from bot.rotation.policy import Action, offered
+from bot.rotation.record import Rotation, State, Track
 from handlers.views import evidence, words
 from handlers.views.blocks import (
     MESSAGE_MOST,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from bot.policy import Action, offered
-from bot.rotation import Rotation, State
+from bot.rotation.policy import Action, offered
+from bot.rotation.record import Rotation, State
 from bot.steps.watch import under_way
 from handlers.views import words
 from handlers.views.blocks import actions, code, message, section, sentence

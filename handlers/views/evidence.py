@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from bot.plan import plural
-from bot.proof import is_accepted
-from bot.rotation import Finding, Rotation, Silence, State, Track, was_failing_before
+from bot.rotation.plan import plural
+from bot.rotation.proof import is_accepted
+from bot.rotation.record import Finding, Rotation, Silence, State, Track, was_failing_before
 from handlers.views import watch
 from handlers.views.blocks import code, duration, sentence, when
 

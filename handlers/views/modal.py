@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from bot.families import AZURE, BEDROCK, SHAPES, VERTEX, family
-from bot.plan import AffectedModel, ProviderKey, plural
-from bot.policy import acceptable_as_a_whole, shown_unproved
-from bot.rotation import Rotation
+from bot.rotation.families import AZURE, BEDROCK, SHAPES, VERTEX, family
+from bot.rotation.plan import AffectedModel, ProviderKey, plural
+from bot.rotation.policy import acceptable_as_a_whole, shown_unproved
+from bot.rotation.record import Rotation
 from handlers.views.blocks import Block, code, context, plain, section, sentence, shortened, visible
 
 PICKER = "picker"

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from bot.evidence import Verdict
-from bot.plan import AffectedModel, plural
-from bot.rotation import Acceptance, Rotation, State, Track, Trouble, Void
+from bot.rotation.evidence import Verdict
+from bot.rotation.plan import AffectedModel, plural
+from bot.rotation.record import Acceptance, Rotation, State, Track, Trouble, Void
 from bot.steps import WAVE_STEPS, next_step, steps_of
 from bot.steps.common import Step
 from handlers.views import evidence, watch, words

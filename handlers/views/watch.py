@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from bot.plan import plural
-from bot.rotation import Rotation, State, Trouble
+from bot.rotation.plan import plural
+from bot.rotation.record import Rotation, State, Trouble
 from bot.steps.watch import under_way
 from handlers.views.blocks import code, duration, sentence, when
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from bot.errors import StopKind
-from bot.evidence import Verdict
-from bot.plan import Plan, plural
-from bot.policy import Action, acceptable, offered
-from bot.rotation import MEANING, Rotation, State, Track, Void, was_failing_before
+from bot.rotation.errors import StopKind
+from bot.rotation.evidence import Verdict
+from bot.rotation.plan import Plan, plural
+from bot.rotation.policy import Action, acceptable, offered
+from bot.rotation.record import MEANING, Rotation, State, Track, Void, was_failing_before
 from bot.steps import next_step
 from handlers.views import evidence, watch
 from handlers.views.blocks import code, sentence, when

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from bot.embedded import embedded_server
+from bot.storage.embedded import embedded_server
 from sandbox.slack import Slack
 from tests.bench.running import begun
 from tests.bench.table import milliseconds, quantile, table

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bot.embedded import embedded_server
+from bot.storage.embedded import embedded_server
 from sandbox.aisix import Aisix
 from sandbox.slack import Slack
 from tests.support.process import BotProcess, bot_process

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from bot.jobs import Jobs
-from bot.plan import make_plan
-from bot.rotation import Replacement, Rotation, State
+from bot.app import control_plane_of
+from bot.rotation.plan import make_plan
+from bot.rotation.record import Replacement, Rotation, State
 from bot.settings import Settings
-from bot.store import Store
-from bot.wiring import control_plane_of
+from bot.storage.jobs import Jobs
+from bot.storage.records import Store
 from tests.support.stage import Environment, namespace_of
 
 

@@ -10,14 +10,14 @@ from typing import Any
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
+from bot.app import limits_of
 from bot.engine import Engine
-from bot.jobs import Jobs
-from bot.namespace import Namespace
-from bot.rotation import Rotation
+from bot.rotation.record import Rotation
 from bot.settings import Settings
 from bot.steps.common import World
-from bot.store import Store
-from bot.wiring import limits_of
+from bot.storage.jobs import Jobs
+from bot.storage.namespace import Namespace
+from bot.storage.records import Store
 from bot.worker import Work
 from tests.bench.ground import bot_on, cpu_seconds, furnish, ground, memory
 from tests.bench.table import megabytes, milliseconds, table

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from bot.embedded import embedded_server
-from bot.rotation import State
+from bot.rotation.record import State
+from bot.storage.embedded import embedded_server
 from sandbox.slack import Slack
 from tests.bench.running import begun
 from tests.bench.table import table

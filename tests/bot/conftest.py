@@ -8,9 +8,9 @@ import hypothesis
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
-from bot.control_plane import ControlPlane
-from bot.gateway import Gateways, GatewaySettings
-from bot.plan import AffectedModel
+from bot.aisix.control_plane import ControlPlane
+from bot.aisix.probes import Gateways, GatewaySettings
+from bot.rotation.plan import AffectedModel
 from sandbox.aisix import Aisix, Model, ProviderKey, Switches
 from tests.bot.values import NOW
 

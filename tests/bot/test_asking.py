@@ -9,13 +9,13 @@ import pytest
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from bot.errors import AmbiguousKey, NotAllowed, Refused, UnknownKey, WrongState
-from bot.jobs import Jobs
-from bot.people import Rules
-from bot.policy import Person, Pressed
-from bot.rotation import Replacement, Rotation, State
+from bot.rotation.errors import AmbiguousKey, NotAllowed, Refused, UnknownKey, WrongState
+from bot.rotation.people import Rules
+from bot.rotation.policy import Person, Pressed
+from bot.rotation.record import Replacement, Rotation, State
 from bot.service import BeingRotated, LooksLikeSecret, RotationService
-from bot.store import Store
+from bot.storage.jobs import Jobs
+from bot.storage.records import Store
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import Tenant
 from tests.bot.values import NAMESPACE, NOW, SECRET, approval

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bot import audit
-from bot.audit import START, Fault, Kind, chained, head_of, verified
-from bot.plan import Plan
-from bot.rotation import State
-from bot.store import PAGE, Store
+from bot.rotation import audit
+from bot.rotation.audit import START, Fault, Kind, chained, head_of, verified
+from bot.rotation.plan import Plan
+from bot.rotation.record import State
+from bot.storage.records import PAGE, Store
 from tests.bot.values import NAMESPACE, NOW, SECRET, key, later, rotation
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}

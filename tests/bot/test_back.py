@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.evidence import Evidence, Verdict
-from bot.rotation import Finding
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.record import Finding
 from bot.steps.back import answers_as_before
 from tests.bot.values import NOW
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.belongings import Tag, base_of, day_of, new_id, rotation_of, tag_of, throwaways_of
+from bot.rotation.naming import Tag, base_of, day_of, new_id, rotation_of, tag_of, throwaways_of
 from tests.bot.values import inventory, key, model
 
 NEW = key("pk_new", "OpenAI production (2026-11-23 r7k2abc)")

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import pytest
 
-from bot.answer import Answer, evidence
-from bot.blame import fails_alike, headline, held_against
-from bot.errors import Blocked, StopKind
-from bot.evidence import Evidence, Verdict
-from bot.rotation import Finding, was_failing_before
+from bot.aisix.answers import Answer, evidence
+from bot.rotation.blame import fails_alike, headline, held_against
+from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.record import Finding, was_failing_before
 from bot.steps.common import refuse_rejected
 from tests.bot.values import NOW, affected, running
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot import audit
-from bot.carrying import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, census, is_shown
-from bot.errors import Uncertain, Unreadable
-from bot.namespace import BEFORE, REGISTER, Namespace
-from bot.plan import Inventory, Plan
-from bot.rotation import CARRIED, SCHEMA, Rotation, State
-from bot.store import Conflict, Store, Taken, claimed_before
+from bot.rotation import audit
+from bot.rotation.errors import Uncertain, Unreadable
+from bot.rotation.plan import Inventory, Plan
+from bot.rotation.record import CARRIED, SCHEMA, Rotation, State
+from bot.storage.migration import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, census, is_shown
+from bot.storage.namespace import BEFORE, REGISTER, Namespace
+from bot.storage.records import Conflict, Store, Taken, claimed_before
 from tests.bot.values import NAMESPACE, NOW, affected, inventory, key, later, model, rotation, running
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from bot.steps.counting import MISSED, turns
-from bot.steps.projection import AT_ONCE
+from bot.steps.project import AT_ONCE
 
 PROBES = 3
 POLLS = 480
@@ -19,7 +19,7 @@ REPLICAS = range(2, 11)
 
 
 def run_of(replicas: int, attempt: int) -> int:
-    """How many good answers in a row a test takes: as `bot.steps.projection` has it, for a replica more than told."""
+    """How many good answers in a row a test takes: as `bot.steps.project` has it, for a replica more than told."""
     return turns(replicas + 1, PROBES, attempt)
 
 

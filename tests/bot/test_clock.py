@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from bot import clock as clocks
-from bot.clock import SharedClock, shared_clock
-from bot.errors import Unanswerable
+from bot.rotation.errors import Unanswerable
+from bot.storage import clock as clocks
+from bot.storage.clock import SharedClock, shared_clock
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import stamina
 from aiohttp import web
 from pydantic import SecretStr
 
-from bot.control_plane import ControlPlane
-from bot.errors import ApiError, NotFound, Uncertain, Unsupported
-from bot.plan import BUDGETS, POLICIES, ROUTES, ProviderKey, make_plan
+from bot.aisix.control_plane import ControlPlane
+from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
+from bot.rotation.plan import BUDGETS, POLICIES, ROUTES, ProviderKey, make_plan
 from sandbox.aisix import Switches
 from tests.bot.values import SECRET
 

@@ -6,8 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.counters import ATTEMPTS, EVENTS, FAILURES, METERS, MOST, PROXY, REQUESTS, SUCCESSES, Keys, Page, read_counters
-from bot.replica import OTHERS, PASSTHROUGH, UNNAMED, Replica, Served
+from bot.aisix.counters import (
+    ATTEMPTS,
+    EVENTS,
+    FAILURES,
+    METERS,
+    MOST,
+    PROXY,
+    REQUESTS,
+    SUCCESSES,
+    Keys,
+    Page,
+    read_counters,
+)
+from bot.rotation.replica import OTHERS, PASSTHROUGH, UNNAMED, Replica, Served
 from tests.bot.values import NOW, affected
 
 KEYS = Keys(frozenset({"pk_old", "OpenAI production"}), frozenset({"pk_new", "OpenAI production (rabc123)"}))

@@ -12,14 +12,14 @@ from saq.queue.redis import RedisQueue
 
 import bot.steps
 from bot.engine import AT_ONCE, Engine, News, due_at, finished, move
-from bot.errors import ApiError, Blocked, LeaseLost, NotFound, StopKind, Unanswerable, Uncertain, Unsupported
-from bot.evidence import Evidence, Verdict
-from bot.jobs import Jobs
-from bot.rotation import TERMINAL, Finding, Rotation, State, Track
+from bot.rotation.errors import ApiError, Blocked, LeaseLost, NotFound, StopKind, Unanswerable, Uncertain, Unsupported
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.record import TERMINAL, Finding, Rotation, State, Track
 from bot.steps import BACK, FORWARD, TRACKS, WITHDRAW, next_step, rewound, steps_of
 from bot.steps.common import Ask, Done, Outcome, Step, Wait, World
-from bot.steps.old_key import delete_old_key
-from bot.store import Store
+from bot.steps.delete import delete_old_key
+from bot.storage.jobs import Jobs
+from bot.storage.records import Store
 from tests.bot.values import NAMESPACE, NOW, approval, later, limits, rotation, running, stopped
 
 Run = Callable[[Rotation, World], Awaitable[Outcome]]

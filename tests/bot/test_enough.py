@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bot.errors import Blocked
-from bot.evidence import Evidence, Verdict
-from bot.gateway import Gateways, GatewaySettings
-from bot.rotation import Finding, was_failing_before
+from bot.aisix.probes import Gateways, GatewaySettings
+from bot.rotation.errors import Blocked
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.record import Finding, was_failing_before
 from bot.steps.common import World
-from bot.steps.live import is_enough, refuse_unverifiable
+from bot.steps.verify import is_enough, refuse_unverifiable
 from tests.bot.values import NOW, limits, running
 
 ENOUGH = {Verdict.PROVED, Verdict.LIKELY, Verdict.SKIPPED}

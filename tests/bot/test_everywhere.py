@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.errors import StopKind
-from bot.rotation import Rotation, State
+from bot.rotation.errors import StopKind
+from bot.rotation.record import Rotation, State
 from bot.steps.counting import turns
 from sandbox.aisix import Switches
 from tests.support.in_memory import Machine, Tenancy, tenancy_of

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answer import BY_TYPE, Answer, evidence, judge, skipped
-from bot.evidence import Observation, Sight, Verdict, doubt, weigh
-from bot.gateway import KNOWN_CODES, KNOWN_TYPES, read_answer
-from bot.replica import UNNAMED, Replica, Served
+from bot.aisix.answers import BY_TYPE, Answer, evidence, judge, skipped
+from bot.aisix.probes import KNOWN_CODES, KNOWN_TYPES, read_answer
+from bot.rotation.evidence import Observation, Sight, Verdict, doubt, weigh
+from bot.rotation.replica import UNNAMED, Replica, Served
 from tests.bot.values import NOW, later
 
 TESTS = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.fingerprint import fingerprint_of, is_made_with, is_same
+from bot.rotation.fingerprint import fingerprint_of, is_made_with, is_same
 from tests.bot.values import key
 
 PEPPER = SecretStr("pepper-CANARY-0123456789")

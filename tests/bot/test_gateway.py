@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from bot.evidence import Verdict
-from bot.gateway import ENDPOINTS, GatewaySettings, Probe, probe_for
+from bot.aisix.probes import ENDPOINTS, GatewaySettings, Probe, probe_for
+from bot.rotation.evidence import Verdict
 from sandbox.aisix import Switches
 from tests.bot.values import affected
 

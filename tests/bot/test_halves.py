@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adoption import Sponsor, adopted, taken_back
-from bot.belongings import tag_of
-from bot.diagnosis import described, summed_up
-from bot.errors import Refused
-from bot.halves import BEGUN, Half, Kind, rotations_seen
-from bot.plan import PassthroughRoute
-from bot.rotation import State, Track
+from bot.recovery.adoption import Sponsor, adopted, taken_back
+from bot.recovery.diagnosis import described, summed_up
+from bot.recovery.orphans import BEGUN, Half, Kind, rotations_seen
+from bot.rotation.errors import Refused
+from bot.rotation.naming import tag_of
+from bot.rotation.plan import PassthroughRoute
+from bot.rotation.record import State, Track
 from bot.steps import next_step
 from tests.bot.values import NOW, inventory, key, model
 

@@ -14,19 +14,19 @@ from aiohttp.test_utils import TestServer
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot import reading
-from bot.answer import evidence
-from bot.control_plane import ControlPlane, address
-from bot.counters import Keys, Page, read_counters
-from bot.errors import ApiError, KeyturnError, Uncertain
-from bot.gateway import Gateways, GatewaySettings, read_answer
-from bot.outside import DEEPEST, Unreadable, decoded, sendable
-from bot.paging import Answer, Signs, rows
-from bot.plan import Inventory, make_plan
-from bot.replica import is_foreign, read_config, read_models
-from bot.rotation import Rotation, State
-from bot.status import Asked, StatusPages
-from bot.waiting import retry_after
+from bot.aisix import reading
+from bot.aisix.answers import evidence
+from bot.aisix.control_plane import ControlPlane, address
+from bot.aisix.counters import Keys, Page, read_counters
+from bot.aisix.paging import Answer, Signs, rows
+from bot.aisix.probes import Gateways, GatewaySettings, read_answer
+from bot.aisix.status import Asked, StatusPages
+from bot.aisix.untrusted_json import DEEPEST, Unreadable, decoded, sendable
+from bot.aisix.waiting import retry_after
+from bot.rotation.errors import ApiError, KeyturnError, Uncertain
+from bot.rotation.plan import Inventory, make_plan
+from bot.rotation.record import Rotation, State
+from bot.rotation.replica import is_foreign, read_config, read_models
 from handlers.views.card import card
 from handlers.views.thread import checklist, milestones
 from tests.bot.values import NOW, affected, key

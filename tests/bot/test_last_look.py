@@ -9,15 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.errors import LeaseLost
-from bot.evidence import Verdict
-from bot.lease import UNHELD
-from bot.policy import Action, offered
-from bot.proof import unproved
-from bot.rotation import Acceptance, Rotation, State, Track
+from bot.rotation.errors import LeaseLost
+from bot.rotation.evidence import Verdict
+from bot.rotation.policy import Action, offered
+from bot.rotation.proof import unproved
+from bot.rotation.record import Acceptance, Rotation, State, Track
 from bot.steps import common, rewound
 from bot.steps.counting import turns
-from bot.steps.old_key import delete_old_key
+from bot.steps.delete import delete_old_key
+from bot.storage.lease import UNHELD
 from sandbox.aisix import Switches
 from tests.bot.values import NOW
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, tenancy_of

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from bot import lease as leases
-from bot.errors import LeaseLost, Unanswerable
-from bot.lease import UNHELD, Lease, Moment
-from bot.rotation import Rotation
-from bot.store import Store
+from bot.rotation.errors import LeaseLost, Unanswerable
+from bot.rotation.record import Rotation
+from bot.storage import lease as leases
+from bot.storage.lease import UNHELD, Lease, Moment
+from bot.storage.records import Store
 from tests.bot.values import NAMESPACE, NOW, rotation
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}

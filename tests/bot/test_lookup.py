@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import AmbiguousKey, UnknownKey
-from bot.lookup import find_key, search
+from bot.rotation.errors import AmbiguousKey, UnknownKey
+from bot.rotation.lookup import find_key, search
 from tests.bot.values import inventory, key
 
 KEYS = inventory(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.namespace import BEFORE, Namespace
+from bot.storage.namespace import BEFORE, Namespace
 
 HERE = Namespace.of("T1", "https://cp.example.com/api")
 

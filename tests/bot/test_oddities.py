@@ -10,14 +10,14 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 import bot.steps
-from bot.control_plane import ControlPlane
+from bot.aisix.control_plane import ControlPlane
+from bot.aisix.probes import read_answer
+from bot.aisix.reading import clone, provider_key, references
 from bot.engine import move
-from bot.errors import KeyturnError, Uncertain
-from bot.gateway import read_answer
-from bot.plan import make_plan
-from bot.reading import clone, provider_key, references
-from bot.rotation import State, Track
-from bot.secret import is_surely_secret, may_be_secret
+from bot.rotation.errors import KeyturnError, Uncertain
+from bot.rotation.plan import make_plan
+from bot.rotation.record import State, Track
+from bot.rotation.secret import is_surely_secret, may_be_secret
 from bot.settings import WrongSettings, read_settings
 from bot.steps import TRACKS
 from bot.steps.common import Done, Step, World

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.control_plane import ControlPlane
-from bot.errors import ApiError, Uncertain
-from bot.paging import Answer, Ask, NotAList, ShortList, Signs, rows, whole_list
+from bot.aisix.control_plane import ControlPlane
+from bot.aisix.paging import Answer, Ask, NotAList, ShortList, Signs, rows, whole_list
+from bot.rotation.errors import ApiError, Uncertain
 
 Json = dict[str, Any]
 ROWS = [{"id": "1"}, {"id": "2"}]

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
+from bot.aisix.status import StatusPages
 from bot.engine import move
-from bot.errors import NotAllowed, Unanswerable, Uncertain
-from bot.lease import Moment, running_clock
-from bot.people import NOBODY, People, Rules
-from bot.plan import make_plan
-from bot.policy import NO_MEMBER, Person
-from bot.rotation import Finding, Replacement, Rotation, State
-from bot.status import StatusPages
+from bot.rotation.errors import NotAllowed, Unanswerable, Uncertain
+from bot.rotation.people import NOBODY, People, Rules
+from bot.rotation.plan import make_plan
+from bot.rotation.policy import NO_MEMBER, Person
+from bot.rotation.record import Finding, Replacement, Rotation, State
 from bot.steps.common import Done, Unapproved, Wait, World
-from bot.steps.old_key import delete_old_key, recheck
+from bot.steps.delete import delete_old_key, recheck
+from bot.storage.lease import Moment, running_clock
 from tests.bot.conftest import Tenant
 from tests.bot.values import NOW, approval, later, limits, running
 

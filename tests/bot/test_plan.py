@@ -4,8 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.plan import SHOWN as IN_SENTENCES
-from bot.plan import AffectedModel, Environment, Model, PassthroughRoute, dependents, drift, make_plan, plural, users_of
+from bot.rotation.plan import SHOWN as IN_SENTENCES
+from bot.rotation.plan import (
+    AffectedModel,
+    Environment,
+    Model,
+    PassthroughRoute,
+    dependents,
+    drift,
+    make_plan,
+    plural,
+    users_of,
+)
 from tests.bot.values import inventory, key, model
 
 OLD = key(allowed_environments=("prod", "stag"))

@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from bot.errors import KeyturnError, Late, NotAllowed, StopKind, WrongState
-from bot.evidence import Evidence, Verdict
-from bot.policy import (
+from bot.rotation.errors import KeyturnError, Late, NotAllowed, StopKind, WrongState
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.policy import (
     IN_STATE,
     OFFERS,
     Action,
@@ -27,7 +27,7 @@ from bot.policy import (
     offered,
     shown_unproved,
 )
-from bot.rotation import TERMINAL, Acceptance, Finding, Rotation, State, Track
+from bot.rotation.record import TERMINAL, Acceptance, Finding, Rotation, State, Track
 from tests.bot.values import NOW, approval, later, rotation, running, stopped
 
 S = State

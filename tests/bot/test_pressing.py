@@ -9,15 +9,15 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from bot.errors import BadInput, NotAllowed, Refused, StopKind, WrongState
-from bot.evidence import Evidence, Verdict
-from bot.fingerprint import fingerprint_of
-from bot.jobs import Jobs
-from bot.people import Rules
-from bot.policy import Late, Person, Pressed, shown_unproved
-from bot.rotation import Finding, Replacement, Rotation, State
+from bot.rotation.errors import BadInput, NotAllowed, Refused, StopKind, WrongState
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.fingerprint import fingerprint_of
+from bot.rotation.people import Rules
+from bot.rotation.policy import Late, Person, Pressed, shown_unproved
+from bot.rotation.record import Finding, Replacement, Rotation, State
 from bot.service import LooksLikeSecret, RotationService
-from bot.store import Store
+from bot.storage.jobs import Jobs
+from bot.storage.records import Store
 from tests.bot.conftest import Tenant
 from tests.bot.values import NAMESPACE, NOW, approval, key, rotation, running, stopped
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bot.errors import StopKind
-from bot.evidence import Evidence, Verdict
-from bot.policy import Action, acceptable_as_a_whole, offered, shown_unproved
-from bot.proof import is_accepted, unproved
-from bot.rotation import Acceptance, Finding, Rotation
+from bot.rotation.errors import StopKind
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.policy import Action, acceptable_as_a_whole, offered, shown_unproved
+from bot.rotation.proof import is_accepted, unproved
+from bot.rotation.record import Acceptance, Finding, Rotation
 from tests.bot.values import NOW, affected, rotation, stopped
 
 V = Verdict

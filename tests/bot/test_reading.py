@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.plan import Environment
-from bot.reading import (
+from bot.aisix.reading import (
     KeyNames,
     budgeted_keys,
     cache_policy,
@@ -23,6 +22,7 @@ from bot.reading import (
     references,
     single,
 )
+from bot.rotation.plan import Environment
 from tests.bot.values import key
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

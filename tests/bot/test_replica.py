@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.replica import UNNAMED, Replica, Served, host_of, is_foreign, read_config, read_models, rise
+from bot.rotation.replica import UNNAMED, Replica, Served, host_of, is_foreign, read_config, read_models, rise
 from tests.bot.values import NOW, affected, later
 
 CHAT, STAR, OTHER = "m_chat", "m_star", "m_other"

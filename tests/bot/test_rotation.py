@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import StopKind, WrongState
-from bot.evidence import Evidence, Verdict
-from bot.rotation import (
+from bot.rotation.errors import StopKind, WrongState
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.record import (
     MEANING,
     OF_ONE_SECRET,
     TERMINAL,

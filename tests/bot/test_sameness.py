@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.sameness import Glimpse, Row, Watched, fell, glimpse, is_cached, mark, twins
+from bot.aisix.sameness import Glimpse, Row, Watched, fell, glimpse, is_cached, mark, twins
 from tests.bot.values import NOW, later
 
 SAMPLE = b"""# TYPE aisix_llm_requests_total counter

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot import documents, families, pastes, secret
-from bot.errors import BadInput
-from bot.families import exchanges_tokens, family
-from bot.secret import checked, is_surely_secret, may_be_secret
+from bot.rotation import documents, families, pastes, secret
+from bot.rotation.errors import BadInput
+from bot.rotation.families import exchanges_tokens, family
+from bot.rotation.secret import checked, is_surely_secret, may_be_secret
 from tests.bot.values import key
 
 PLAIN = "sk-proj-0123456789abcdefABCDEF"

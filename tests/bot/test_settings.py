@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.gateway import GatewaySettings
+from bot.aisix.probes import GatewaySettings
 from bot.settings import Settings, WrongSettings, read_settings
 
 BOT, APP, SIGNING = "xoxb-CANARY-bot", "xapp-CANARY-app", "CANARYsigning"

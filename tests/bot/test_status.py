@@ -10,11 +10,11 @@ import pytest
 from aiohttp import web
 from pydantic import TypeAdapter
 
-from bot.counters import Keys
-from bot.evidence import Observation, Sight, Verdict, weigh
-from bot.gateway import GatewaySettings
-from bot.replica import Served
-from bot.status import Asked, StatusPages, bare
+from bot.aisix.counters import Keys
+from bot.aisix.probes import GatewaySettings
+from bot.aisix.status import Asked, StatusPages, bare
+from bot.rotation.evidence import Observation, Sight, Verdict, weigh
+from bot.rotation.replica import Served
 from sandbox.aisix import Switches
 from sandbox.aisix.serving import Server
 from tests.bot.values import NOW

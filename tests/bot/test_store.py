@@ -9,13 +9,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bot.audit import Kind
-from bot.errors import Unanswerable, Unreadable, WrongState
-from bot.jobs import Jobs, PatientQueue
-from bot.namespace import REGISTER, Namespace
-from bot.plan import Plan
-from bot.rotation import SCHEMA, Replacement, Rotation, State
-from bot.store import Conflict, Store, Taken
+from bot.rotation.audit import Kind
+from bot.rotation.errors import Unanswerable, Unreadable, WrongState
+from bot.rotation.plan import Plan
+from bot.rotation.record import SCHEMA, Replacement, Rotation, State
+from bot.storage.jobs import Jobs, PatientQueue
+from bot.storage.namespace import REGISTER, Namespace
+from bot.storage.records import Conflict, Store, Taken
 from tests.bot.values import NAMESPACE, NOW, key, later, rotation
 from tests.support.valkey import valkey_in
 
@@ -84,7 +84,7 @@ async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(tmp_
         await queue.connect()
         server.kill()
         await server.gone()
-        monkeypatch.setattr("bot.jobs.asyncio.sleep", breathe)
+        monkeypatch.setattr("bot.storage.jobs.asyncio.sleep", breathe)
         with pytest.raises(RedisError):
             await queue.dequeue(timeout=1)
         monkeypatch.undo()

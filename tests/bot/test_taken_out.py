@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.errors import StopKind
-from bot.plan import ROUTES
-from bot.rotation import Rotation, State
+from bot.rotation.errors import StopKind
+from bot.rotation.plan import ROUTES
+from bot.rotation.record import Rotation, State
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
 from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bot.evidence import Sight
-from bot.replica import Replica, Served
-from bot.rotation import Finding, Tally
+from bot.rotation.evidence import Sight
+from bot.rotation.record import Finding, Tally
+from bot.rotation.replica import Replica, Served
 from bot.steps.counting import noticed, rebased
 from tests.bot.values import NOW, later, running
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from aiohttp import web
 
-from bot.client import http_client, trusted
-from bot.transport import Connections
+from bot.aisix.client import http_client, trusted
+from bot.aisix.transport import Connections
 from sandbox.aisix.serving import Server, application
 
 Open = Callable[[int], httpx.AsyncBaseTransport]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bot.evidence import Sight
-from bot.replica import Replica, Served
-from bot.rotation import Throwaway
+from bot.rotation.evidence import Sight
+from bot.rotation.record import Throwaway
+from bot.rotation.replica import Replica, Served
 from bot.steps.verdicts import recounted, uncounted
 from tests.bot.values import NOW, later
 

@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.counters import PROXY
-from bot.errors import StopKind
-from bot.plan import BUDGETS, POLICIES, ROUTES, Plan, Unlisted
-from bot.rotation import Rotation, Silence, State, Track
+from bot.aisix.counters import PROXY
+from bot.rotation.errors import StopKind
+from bot.rotation.plan import BUDGETS, POLICIES, ROUTES, Plan, Unlisted
+from bot.rotation.record import Rotation, Silence, State, Track
 from bot.steps.unseen import Ears, unheard
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.plan import Plan
-from bot.rotation import Finding, Rotation, State
-from bot.waves import in_play, waves
+from bot.rotation.plan import Plan
+from bot.rotation.record import Finding, Rotation, State
+from bot.rotation.waves import in_play, waves
 from sandbox.aisix import Switches
 from tests.bot.values import affected, key, running
 from tests.support.in_memory import tenancy_of

@@ -9,11 +9,11 @@ from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
 from bot.engine import Engine
-from bot.jobs import Jobs
-from bot.plan import Plan
-from bot.rotation import Rotation, State
+from bot.rotation.plan import Plan
+from bot.rotation.record import Rotation, State
 from bot.steps.common import World
-from bot.store import Store
+from bot.storage.jobs import Jobs
+from bot.storage.records import Store
 from bot.worker import RECKON_EVERY, Work
 from tests.bot.values import NAMESPACE, NOW, approval, key, later, limits, rotation, running, stopped
 

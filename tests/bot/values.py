@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.errors import StopKind
-from bot.namespace import Namespace
-from bot.plan import AffectedModel, Environment, Inventory, Model, Plan, ProviderKey
-from bot.rotation import Approval, Replacement, Rotation, State, Stop
+from bot.rotation.errors import StopKind
+from bot.rotation.plan import AffectedModel, Environment, Inventory, Model, Plan, ProviderKey
+from bot.rotation.record import Approval, Replacement, Rotation, State, Stop
 from bot.steps.common import Limits
+from bot.storage.namespace import Namespace
 
 NOW = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
 SECRET = "sk-CANARY-0123456789abcdefghij"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.gateway import GatewaySettings
+from bot.aisix.probes import GatewaySettings
 from tests.support.documents import blocks, commands, read
 from tests.support.process import bot_process, ran
 from tests.support.stage import Stage, free_port

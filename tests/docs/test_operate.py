@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from bot.answer import BY_STATUS, BY_TYPE, judge
-from bot.blame import HEADLINES
-from bot.documents import FLAWS, FLAWS_OF_A_VALUE, FLAWS_OF_THE_WHOLE, LONE, LOOKS, UNREADABLE
-from bot.errors import StopKind
+from bot.aisix.answers import BY_STATUS, BY_TYPE, judge
 from bot.metrics import REGISTRY
-from bot.pastes import AROUND_A_KEY, NO_KEY, SPELLING, WRONG_KEY
-from bot.policy import NO_MEMBER, OFFERS, Action
-from bot.rotation import MEANING, State
+from bot.rotation.blame import HEADLINES
+from bot.rotation.documents import FLAWS, FLAWS_OF_A_VALUE, FLAWS_OF_THE_WHOLE, LONE, LOOKS, UNREADABLE
+from bot.rotation.errors import StopKind
+from bot.rotation.pastes import AROUND_A_KEY, NO_KEY, SPELLING, WRONG_KEY
+from bot.rotation.policy import NO_MEMBER, OFFERS, Action
+from bot.rotation.record import MEANING, State
 from bot.steps import BACK, FORWARD
 from handlers.views.evidence import LEGEND
 from handlers.views.words import MARKS
@@ -93,7 +93,7 @@ def test_every_button_is_explained(action: Action) -> None:
 def stops() -> dict[str, str]:
     """Return the headline of every stop in the program, with its kind."""
     found = dict(_headline(call.args[0], call.args[1]) for call in calls("Blocked") if _is_said(call.args[1]))
-    for node in ast.walk(ast.parse((ROOT / "bot/steps/rehearsal.py").read_text())):
+    for node in ast.walk(ast.parse((ROOT / "bot/steps/rehearse.py").read_text())):
         if isinstance(node, ast.Tuple) and len(node.elts) == 3 and _is_said(node.elts[1]):
             found |= dict([_headline(node.elts[0], node.elts[1])])
     return found | dict.fromkeys(HEADLINES, StopKind.REJECTED.value)
@@ -247,7 +247,7 @@ def test_every_answer_of_a_model_has_a_place_to_look_at(reason: str) -> None:
 
 
 def test_so_have_those_that_are_judged_otherwise() -> None:
-    tree = ast.parse((ROOT / "bot/answer.py").read_text())
+    tree = ast.parse((ROOT / "bot/aisix/answers.py").read_text())
     functions = [
         node
         for node in ast.walk(tree)

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bot.evidence import Verdict
-from bot.rotation import Rotation, State
+from bot.rotation.evidence import Verdict
+from bot.rotation.record import Rotation, State
 from sandbox.aisix import Model, Switches
 from sandbox.aisix.rows import Fields, new_id
 from sandbox.aisix.store import Change

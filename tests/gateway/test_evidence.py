@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bot.evidence import Verdict
-from bot.rotation import State
+from bot.rotation.evidence import Verdict
+from bot.rotation.record import State
 from sandbox.caller import Caller, Callers
 from tests.gateway.staging import (
     SHORT,

@@ -5,8 +5,8 @@ from time import monotonic
 
 import pytest
 
-from bot.evidence import Verdict
-from bot.rotation import State
+from bot.rotation.evidence import Verdict
+from bot.rotation.record import State
 from tests.conftest import Tried
 from tests.gateway.staging import (
     applications,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.evidence import Verdict
+from bot.rotation.evidence import Verdict
 from sandbox.caller import Callers
 from tests.gateway.staging import (
     SHORT,

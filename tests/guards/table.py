@@ -6,12 +6,14 @@ better.
 
 from tests.guards.guard import Guard
 
-POLICY, SERVICE, PEOPLE = "bot/policy.py", "bot/service.py", "bot/people.py"
-OLD_KEY, COMMON, VERDICTS = "bot/steps/old_key.py", "bot/steps/common.py", "bot/steps/verdicts.py"
-EVIDENCE, COUNTERS, REPLICA, STATUS = "bot/evidence.py", "bot/counters.py", "bot/replica.py", "bot/status.py"
-ANSWER, GATEWAY, CONTROL_PLANE, PAGING = "bot/answer.py", "bot/gateway.py", "bot/control_plane.py", "bot/paging.py"
-STORE, SCRIPTS, LEASE = "bot/store.py", "bot/scripts.py", "bot/lease.py"
-PROJECTION, SOAK, LIVE = "bot/steps/projection.py", "bot/steps/soak.py", "bot/steps/live.py"
+POLICY, SERVICE, PEOPLE = "bot/rotation/policy.py", "bot/service.py", "bot/rotation/people.py"
+OLD_KEY, COMMON, VERDICTS = "bot/steps/delete.py", "bot/steps/common.py", "bot/steps/verdicts.py"
+EVIDENCE, REPLICA = "bot/rotation/evidence.py", "bot/rotation/replica.py"
+COUNTERS, STATUS = "bot/aisix/counters.py", "bot/aisix/status.py"
+ANSWER, GATEWAY = "bot/aisix/answers.py", "bot/aisix/probes.py"
+CONTROL_PLANE, PAGING = "bot/aisix/control_plane.py", "bot/aisix/paging.py"
+STORE, SCRIPTS, LEASE = "bot/storage/records.py", "bot/storage/scripts.py", "bot/storage/lease.py"
+PROJECTION, SOAK, LIVE = "bot/steps/project.py", "bot/steps/soak.py", "bot/steps/verify.py"
 
 WHO = "tests/bot/test_policy.py::"
 WEIGHED = "tests/bot/test_evidence.py::test_everything_that_was_seen_has_its_verdict_and_reason"
@@ -150,7 +152,7 @@ PERSONS = (
     Guard(
         "acceptance-lapses",
         "What was accepted as unknown stays accepted once it is known to be bad.",
-        "bot/rotation.py",
+        "bot/rotation/record.py",
         "known.verdict in SAYS_NOTHING and known.signature",
         "known.signature",
         WHO + "test_an_acceptance_does_not_outlive_that_nothing_is_known",
@@ -412,7 +414,7 @@ RECORDS = (
     Guard(
         "shared-clock",
         "Two machines whose clocks differ disagree on what is due and what is old.",
-        "bot/clock.py",
+        "bot/storage/clock.py",
         "return datetime.fromtimestamp(running_clock() + self._ahead, UTC)",
         "return datetime.now(UTC)",
         "tests/bot/test_clock.py::test_it_goes_on_by_a_clock_that_nobody_sets",
@@ -420,7 +422,7 @@ RECORDS = (
     Guard(
         "move-of-the-same-record",
         "A rotation that was changed meanwhile is carried over as it was.",
-        "bot/carrying.py",
+        "bot/storage/migration.py",
         " or read(stored) != self.rotation:",
         ":",
         "tests/bot/test_carrying.py::test_what_was_changed_since_it_was_looked_at_is_looked_at_again",
@@ -428,7 +430,7 @@ RECORDS = (
     Guard(
         "carry-own-workspace",
         "A bot takes over the rotations of another workspace.",
-        "bot/carrying.py",
+        "bot/storage/migration.py",
         "        if self._teams is not None and rotation.team not in self._teams:",
         "        if False:",
         "tests/bot/test_carrying.py::test_what_is_another_bots_or_cannot_be_told_stays_as_it_was",
@@ -471,7 +473,7 @@ DELETE = (
     Guard(
         "unseen-on-the-way-back",
         "A replacement is removed while a route uses it that AISIX does not list any more.",
-        "bot/steps/replacement.py",
+        "bot/steps/replace.py",
         "        elif hidden:",
         "        elif False:",
         UNSEEN + "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
@@ -543,7 +545,7 @@ DELETE = (
     Guard(
         "references-anywhere",
         "A key in use is deleted because its id stands in a field that Keyturn does not know.",
-        "bot/plan.py",
+        "bot/rotation/plan.py",
         " or self.id in thing.mentions\n",
         "\n",
         "tests/bot/test_plan.py::test_what_names_the_key_in_another_place_is_warned_of_at_once_and_counts_as_a_user",
@@ -551,7 +553,7 @@ DELETE = (
     Guard(
         "references-in-routes",
         "The old key is deleted while a passthrough route injects it.",
-        "bot/plan.py",
+        "bot/rotation/plan.py",
         "    return (*models, *routes)\n",
         "    return (*models,)\n",
         "tests/bot/test_plan.py::test_everything_that_refers_to_a_key_is_named",
@@ -719,7 +721,7 @@ DELETE = (
     Guard(
         "rehearsal",
         "A wrong secret is found out by callers: models move although the rehearsal failed.",
-        "bot/steps/rehearsal.py",
+        "bot/steps/rehearse.py",
         "    if rotation.rehearsal == FAILED:\n        raise",
         "    if False:\n        raise",
         "tests/bot/test_taken_out.py::test_a_secret_that_the_rehearsal_refuses_moves_no_model",
@@ -743,7 +745,7 @@ DELETE = (
     Guard(
         "spare-keys-in-use",
         "A replacement of an earlier attempt is removed while models use it.",
-        "bot/steps/replacement.py",
+        "bot/steps/replace.py",
         "        if users:",
         "        if False:",
         "tests/bot/test_taken_out.py::test_a_key_of_an_earlier_attempt_stays_while_something_uses_it",
@@ -759,7 +761,7 @@ DELETE = (
     Guard(
         "throw-away-models-only",
         "A model that a person named like a throw-away one is deleted.",
-        "bot/belongings.py",
+        "bot/rotation/naming.py",
         "        and not any(key.is_used_by(model) for key in foreign)\n",
         "",
         "tests/bot/test_belongings.py::test_a_throw_away_model_is_a_rotations_own_if_it_is_on_its_key_and_nothing_refers_to_it",
@@ -775,7 +777,7 @@ DELETE = (
     Guard(
         "not-its-own-replacement",
         "AISIX answers a creation with the old key, and models are moved to what is then deleted.",
-        "bot/steps/replacement.py",
+        "bot/steps/replace.py",
         "    if key.id == rotation.plan.old_key.id:",
         "    if False:",
         "tests/bot/test_taken_out.py::test_the_old_key_is_no_replacement_of_itself",
@@ -783,7 +785,7 @@ DELETE = (
     Guard(
         "alike",
         "Models are moved to a replacement with another base URL or another setting.",
-        "bot/steps/replacement.py",
+        "bot/steps/replace.py",
         "    _refuse_difference(rotation, old, key)\n",
         "",
         "tests/bot/test_taken_out.py::test_a_replacement_with_another_setting_is_named",
@@ -866,7 +868,7 @@ LISTS = (
     Guard(
         "names-by-other-words",
         "A reference in another case, or in a path like `provider_keys/7`, is not seen.",
-        "bot/reading.py",
+        "bot/aisix/reading.py",
         "        if word.text not in self.ids and word.text not in self.names:",
         "        if word.text not in self.exact:",
         "tests/bot/test_reading.py::test_a_reference_to_a_key_is_seen_wherever_it_stands",
@@ -1197,7 +1199,7 @@ PROOF = (
     Guard(
         "require-proof-before-moving",
         "REQUIRE_PROOF is set, and models move where nothing can ever be proved.",
-        "bot/steps/models.py",
+        "bot/steps/cut_over.py",
         "    if world.limits.require_proof and blind:",
         "    if False:",
         "tests/bot/test_taken_out.py::test_where_a_proof_is_required_and_cannot_be_had_no_model_is_moved",
@@ -1229,7 +1231,7 @@ PROOF = (
     Guard(
         "failed-in-the-same-way-before",
         "A model that may answer at another endpoint is taken for one that failed before.",
-        "bot/rotation.py",
+        "bot/rotation/record.py",
         "fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit",
         "fails_alike(finding.baseline, latest)",
         "tests/bot/test_enough.py::test_a_model_that_may_answer_at_another_endpoint_is_not_excused",
@@ -1296,7 +1298,7 @@ REPLICAS = (
     Guard(
         "no-cookies",
         "A balancer knows Keyturn again by its cookie, and shows it one replica of many.",
-        "bot/client.py",
+        "bot/aisix/client.py",
         "DefaultCookiePolicy(allowed_domains=())",
         "DefaultCookiePolicy()",
         "tests/bot/test_transport.py::test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again",
@@ -1491,7 +1493,7 @@ SECRETS = (
     Guard(
         "settings-of-a-key",
         "A field of a provider key that holds its secret is stored in the plan.",
-        "bot/reading.py",
+        "bot/aisix/reading.py",
         "        and not SECRET_FIELDS.search(name)\n        and not SERVER",
         "        and not SERVER",
         "tests/bot/test_reading.py::test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not",
@@ -1539,7 +1541,7 @@ SECRETS = (
     Guard(
         "own-secrets",
         "Keyturn's own token, pasted by mistake, is sent to the provider.",
-        "bot/secret.py",
+        "bot/rotation/secret.py",
         "    if any(secret == ours.get_secret_value() for ours in own):",
         "    if False:",
         "tests/bot/test_secret.py::test_a_secret_of_keyturns_own_is_never_sent_to_a_provider",
@@ -1563,7 +1565,7 @@ SECRETS = (
     Guard(
         "audit-says-no-secret",
         "A secret gets into the audit trail, from where nothing can be taken back.",
-        "bot/audit.py",
+        "bot/rotation/audit.py",
         "    if secret.is_surely_secret(text) or secret.may_be_secret(text):",
         "    if False:",
         "tests/bot/test_audit.py::test_what_may_be_a_secret_is_left_out",
@@ -1571,7 +1573,7 @@ SECRETS = (
     Guard(
         "trusted-certificates",
         "Somebody in between answers in the name of AISIX, and gets the secret.",
-        "bot/client.py",
+        "bot/aisix/client.py",
         "    return httpx.create_ssl_context()",
         "    return httpx.create_ssl_context(verify=False)",
         "tests/stories/test_tls.py::test_what_the_clients_share_verifies_certificates_and_names",

@@ -43,5 +43,5 @@ def test_the_guide_has_the_list_of_the_table() -> None:
 
 @pytest.mark.parametrize("code", ["nothing like this is there", "import"], ids=["gone", "several times"])
 def test_a_guard_that_is_not_there_exactly_once_is_an_error(code: str) -> None:
-    with pytest.raises(Moved, match=r"bot/policy\.py"):
-        GUARDS[0]._replace(file="bot/policy.py", code=code).taken_out()
+    with pytest.raises(Moved, match=r"bot/rotation/policy\.py"):
+        GUARDS[0]._replace(file="bot/rotation/policy.py", code=code).taken_out()

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.errors import AmbiguousKey, StopKind, UnknownKey
-from bot.policy import acceptable
-from bot.rotation import Replacement, Rotation, State
-from bot.secret import checked
+from bot.rotation.errors import AmbiguousKey, StopKind, UnknownKey
+from bot.rotation.policy import acceptable
+from bot.rotation.record import Replacement, Rotation, State
+from bot.rotation.secret import checked
 from bot.service import LooksLikeSecret
 from handlers.commands import HELP
 from handlers.errors import explain

@@ -1,15 +1,14 @@
-"""Records for the cards: real values of `bot.rotation` at fixed times, one function a moment of a rotation."""
+"""Records for the cards: real values of `bot.rotation.record` at fixed times, one function a moment of a rotation."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.errors import StopKind
-from bot.evidence import Evidence, Verdict
-from bot.plan import Environment, Inventory, Model, PassthroughRoute, Plan, ProviderKey, make_plan
-from bot.proof import unproved
-from bot.replica import Replica
-from bot.rotation import (
+from bot.rotation.errors import StopKind
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.plan import Environment, Inventory, Model, PassthroughRoute, Plan, ProviderKey, make_plan
+from bot.rotation.proof import unproved
+from bot.rotation.record import (
     Acceptance,
     Approval,
     Finding,
@@ -23,6 +22,7 @@ from bot.rotation import (
     Trouble,
     Void,
 )
+from bot.rotation.replica import Replica
 from bot.steps import BACK, FORWARD
 
 ASKED = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from bot.errors import BadInput, Late, NotAllowed
-from bot.policy import Pressed, acceptable
-from bot.rotation import Rotation
+from bot.rotation.errors import BadInput, Late, NotAllowed
+from bot.rotation.policy import Pressed, acceptable
+from bot.rotation.record import Rotation
 from handlers.actions import accept_unproved as press
 from handlers.answers import Asker
 from handlers.background import Background

@@ -14,8 +14,8 @@ from handlers import register
 from handlers.answers import Answers
 from handlers.background import Background
 from handlers.commands import COMMAND
-from handlers.origin import Home
 from handlers.pressed import Absence
+from handlers.workspace import Home
 
 ROOT = Path(__file__).parents[2]
 MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.errors import AmbiguousKey, StopKind, UnknownKey
-from bot.plan import Plan
-from bot.rotation import Rotation, State
+from bot.rotation.errors import AmbiguousKey, StopKind, UnknownKey
+from bot.rotation.plan import Plan
+from bot.rotation.record import Rotation, State
 from handlers.errors import explain
 from handlers.views.card import card
 from handlers.views.direct import Shut, direct

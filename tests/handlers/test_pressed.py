@@ -8,7 +8,7 @@ import pytest
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.policy import Pressed
+from bot.rotation.policy import Pressed
 from handlers import socket
 from handlers.people import SlackDirectory
 from handlers.pressed import EVERY, JUST_BACK, Absence, pressed_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.rotation import Rotation
+from bot.rotation.record import Rotation
 from handlers.announcer import SlackAnnouncer
 from handlers.commands import status
 from tests.handlers import records as r

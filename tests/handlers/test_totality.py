@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bot.errors import StopKind
-from bot.policy import IN_STATE, OFFERS, Action, offered
-from bot.rotation import MEANING, Rotation, State, Track
+from bot.rotation.errors import StopKind
+from bot.rotation.policy import IN_STATE, OFFERS, Action, offered
+from bot.rotation.record import MEANING, Rotation, State, Track
 from bot.steps import TRACKS
 from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from bot.policy import Action, Pressed, acceptable, acceptable_as_a_whole, offered, shown_unproved
-from bot.rotation import Rotation
+from bot.rotation.policy import Action, Pressed, acceptable, acceptable_as_a_whole, offered, shown_unproved
+from bot.rotation.record import Rotation
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
 from tests.simulation.town import AHEAD, APPROVERS, EVERYBODY, OLD_SECRET, Town

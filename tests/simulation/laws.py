@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bot.belongings import tag_of, throwaway_prefix
-from bot.evidence import Verdict
-from bot.rotation import TERMINAL, TRANSITIONS, Finding, Rotation, State
+from bot.rotation.evidence import Verdict
+from bot.rotation.naming import tag_of, throwaway_prefix
+from bot.rotation.record import TERMINAL, TRANSITIONS, Finding, Rotation, State
 from sandbox.aisix import Aisix, Event, ProviderKey
 from sandbox.aisix.replica import Replica
 from tests.simulation.clockwork import ACTOR, Actor, Switchboard

@@ -10,9 +10,9 @@ from typing import Any
 
 from redis import Redis
 
-from bot import audit
-from bot.policy import Action, offered
-from bot.rotation import Rotation, State
+from bot.rotation import audit
+from bot.rotation.policy import Action, offered
+from bot.rotation.record import Rotation, State
 from tests.simulation import deeds
 from tests.simulation.clockwork import Actor, Fate, Loop, Switchboard
 from tests.simulation.laws import UNLISTED, Broken

@@ -16,21 +16,22 @@ import structlog
 from pydantic import SecretStr, TypeAdapter
 from redis.exceptions import ConnectionError as Away
 
-from bot import client, lease, status
-from bot.control_plane import ControlPlane
+from bot.aisix import client, status
+from bot.aisix.control_plane import ControlPlane
+from bot.aisix.probes import Gateways, GatewaySettings
+from bot.aisix.status import StatusPages
 from bot.engine import Engine
-from bot.errors import KeyturnError, Unanswerable
-from bot.gateway import Gateways, GatewaySettings
-from bot.jobs import ADVANCE, Jobs
-from bot.people import People as CurrentPeople
-from bot.people import Rules
-from bot.policy import Person
-from bot.rotation import Rotation
+from bot.rotation.errors import KeyturnError, Unanswerable
+from bot.rotation.people import People as CurrentPeople
+from bot.rotation.people import Rules
+from bot.rotation.policy import Person
+from bot.rotation.record import Rotation
 from bot.service import RotationService
-from bot.status import StatusPages
-from bot.steps import projection
+from bot.steps import project
 from bot.steps.common import World
-from bot.store import Store
+from bot.storage import lease
+from bot.storage.jobs import ADVANCE, Jobs
+from bot.storage.records import Store
 from bot.worker import Work
 from handlers.views.card import card
 from handlers.views.thread import checklist, milestones
@@ -354,5 +355,5 @@ def wired(town: Town) -> Iterator[None]:
         patch.setattr(lease, "running_clock", town.running_clock)
         patch.setattr(asyncio, "to_thread", _at_once)  # how fast a thread is would be no seed's
         patch.setattr(status, "monotonic", town.running_clock)
-        patch.setattr(projection, "time", SimpleNamespace(monotonic=town.running_clock))
+        patch.setattr(project, "time", SimpleNamespace(monotonic=town.running_clock))
         yield

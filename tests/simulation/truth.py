@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from bot.plan import AffectedModel
-from bot.rotation import Rotation
+from bot.rotation.plan import AffectedModel
+from bot.rotation.record import Rotation
 from sandbox.aisix import Aisix
 from sandbox.aisix.replica import Replica
 

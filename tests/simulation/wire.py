@@ -12,7 +12,7 @@ from aiohttp.http_parser import RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from bot.belongings import tag_of
+from bot.rotation.naming import tag_of
 from sandbox.aisix import Aisix
 from sandbox.aisix.faults import GARBAGE
 from sandbox.aisix.replica import Replica

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.evidence import Verdict
-from bot.rotation import Rotation, State
+from bot.rotation.evidence import Verdict
+from bot.rotation.record import Rotation, State
 from bot.steps.common import Wait
 from bot.steps.watch import watch
 from sandbox.aisix import GatewayCall, Switches

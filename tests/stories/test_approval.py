@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.rotation import State
+from bot.rotation.record import State
 from tests.support.stage import KEY, NEW_SECRET, Stage
 
 

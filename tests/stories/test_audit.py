@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from bot.audit import Kind
-from bot.embedded import embedded_server
-from bot.rotation import State
+from bot.rotation.audit import Kind
+from bot.rotation.record import State
+from bot.storage.embedded import embedded_server
 from sandbox.slack import Message
 from tests.support.process import ran
 from tests.support.stage import NEW_SECRET, OLD_SECRET, Stage

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from redis import Redis
 
 import bot.__main__ as main
-from bot import audit
-from bot.doctor import Orders, say
-from bot.rotation import State
+from bot.recovery.doctor import Orders, say
+from bot.rotation import audit
+from bot.rotation.record import State
 from bot.settings import Settings
 from sandbox.slack import Message
 from tests.support.process import BotProcess, bot_process, ran

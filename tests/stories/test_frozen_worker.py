@@ -9,9 +9,9 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from bot.lease import running_clock
-from bot.rotation import Rotation, State
-from bot.store import Store
+from bot.rotation.record import Rotation, State
+from bot.storage.lease import running_clock
+from bot.storage.records import Store
 from sandbox.slack import Message
 from tests.support.process import BotProcess, bot_process
 from tests.support.stage import KEY, Stage

@@ -16,9 +16,9 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from bot import logs
-from bot.embedded import embedded_server
-from bot.errors import BadInput
+from bot.rotation.errors import BadInput
 from bot.service import RotationService
+from bot.storage.embedded import embedded_server
 from tests.support.canary import (
     CANARY,
     WAYS,
@@ -155,7 +155,7 @@ async def test_frames_of_the_socket_are_not_logged(stage: Stage, log: Log) -> No
 
 
 async def test_answers_to_forms_are_not_logged(stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.secret.checked", _repeat)
+    monkeypatch.setattr("bot.rotation.secret.checked", _repeat)
     person = await opened_form(stage)
     log.open_all()
 

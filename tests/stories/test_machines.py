@@ -13,9 +13,9 @@ from typing import NamedTuple
 import pytest
 from redis.asyncio import Redis
 
-from bot import audit
-from bot.belongings import tag_of
-from bot.rotation import State
+from bot.rotation import audit
+from bot.rotation.naming import tag_of
+from bot.rotation.record import State
 from sandbox.aisix import Aisix
 from sandbox.slack import Slack
 from tests.support.machines import Kill, Machines, People, doubled, environ_of

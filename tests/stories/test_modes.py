@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
-from bot.embedded import embedded_server
+from bot.storage.embedded import embedded_server
 from tests.support.process import answer_of, bot_process, ran, until_answer
 from tests.support.stage import KEY, Stage, free_port, stage_of
 

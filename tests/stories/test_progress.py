@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from bot.__main__ import Parts, parts
-from bot.rotation import Rotation, State
+from bot.rotation.record import Rotation, State
 from bot.settings import Settings
 from tests.bot.values import NOW, running, stopped
 from tests.support.stage import Environment, Stage

@@ -25,12 +25,13 @@ import structlog
 from prometheus_client import generate_latest
 from redis.asyncio import Redis
 
-from bot import audit, logs
-from bot.errors import StopKind
+from bot import logs
 from bot.metrics import REGISTRY
-from bot.rotation import Rotation, State
+from bot.rotation import audit
+from bot.rotation.errors import StopKind
+from bot.rotation.record import Rotation, State
 from bot.steps import BACK, FORWARD
-from bot.store import Store
+from bot.storage.records import Store
 from tests.conftest import Tried
 from tests.support.canary import CANARY, WRONG, Written, refuse_canary, refuse_in_keys
 from tests.support.players import QUICK, Play, play

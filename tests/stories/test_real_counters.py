@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.evidence import Verdict
-from bot.rotation import State
+from bot.rotation.evidence import Verdict
+from bot.rotation.record import State
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers, question
 from sandbox.slack import Message

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from bot.embedded import embedded_server
-from bot.errors import BadInput, Blocked, Unanswerable, WrongState
-from bot.people import Rules
-from bot.plan import Plan
-from bot.policy import Pressed
-from bot.rotation import Approval, Replacement, Rotation, State
+from bot.rotation.errors import BadInput, Blocked, Unanswerable, WrongState
+from bot.rotation.people import Rules
+from bot.rotation.plan import Plan
+from bot.rotation.policy import Pressed
+from bot.rotation.record import Approval, Replacement, Rotation, State
 from bot.service import RotationService
 from bot.settings import WrongSettings
 from bot.steps.common import Again
-from bot.steps.models import cut_over
-from bot.steps.old_key import recheck
-from bot.steps.replacement import replace
+from bot.steps.cut_over import cut_over
+from bot.steps.delete import recheck
+from bot.steps.replace import replace
+from bot.storage.embedded import embedded_server
 from handlers.people import SlackDirectory
 from tests.support.stage import KEY, NEW_SECRET, Stage
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bot.client import http_client
-from bot.evidence import Verdict
-from bot.rotation import Rotation, State
+from bot.aisix.client import http_client
+from bot.rotation.evidence import Verdict
+from bot.rotation.record import Rotation, State
 from sandbox.aisix import Aisix, Switches
 from sandbox.caller import Caller, Callers
 from sandbox.slack import Message, Slack

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.errors import StopKind
-from bot.evidence import Verdict
-from bot.rotation import Approval
+from bot.rotation.errors import StopKind
+from bot.rotation.evidence import Verdict
+from bot.rotation.record import Approval
 from bot.steps.common import Again, Done
-from bot.steps.projection import AT_ONCE
+from bot.steps.project import AT_ONCE
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers
 from sandbox.slack import Message

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.namespace import BEFORE
-from bot.rotation import State
-from bot.store import Store
+from bot.rotation.record import State
+from bot.storage.namespace import BEFORE
+from bot.storage.records import Store
 from sandbox.slack import Message
 from sandbox.slack.methods import basics
 from tests.bot.values import NOW, rotation

@@ -14,7 +14,7 @@ import pytest
 
 from bot import steps
 from bot.metrics import UNREADABLE
-from bot.rotation import SCHEMA, Rotation, State
+from bot.rotation.record import SCHEMA, Rotation, State
 from bot.steps.common import Done, Step, World
 from tests.support.players import Play, play
 from tests.support.plug import Plug

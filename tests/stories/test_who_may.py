@@ -13,9 +13,9 @@ import pytest
 from redis import Redis
 
 from bot.__main__ import Parts
-from bot.errors import AmbiguousKey
-from bot.policy import Action, acceptable
-from bot.rotation import Approval, Rotation, State
+from bot.rotation.errors import AmbiguousKey
+from bot.rotation.policy import Action, acceptable
+from bot.rotation.record import Approval, Rotation, State
 from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE, acceptance_form, picker, secret_form

@@ -10,18 +10,19 @@ import httpx
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
-from bot import client, control_plane, lease
-from bot.control_plane import ControlPlane
+from bot.aisix import client, control_plane
+from bot.aisix.control_plane import ControlPlane
+from bot.aisix.probes import Gateways, GatewaySettings
+from bot.aisix.status import StatusPages
 from bot.engine import due_at, move
-from bot.errors import LeaseLost
-from bot.gateway import Gateways, GatewaySettings
-from bot.lease import Moment
-from bot.people import People, Rules
-from bot.plan import make_plan
-from bot.policy import Person
-from bot.rotation import Approval, Replacement, Rotation, State
-from bot.status import StatusPages
+from bot.rotation.errors import LeaseLost
+from bot.rotation.people import People, Rules
+from bot.rotation.plan import make_plan
+from bot.rotation.policy import Person
+from bot.rotation.record import Approval, Replacement, Rotation, State
 from bot.steps.common import World
+from bot.storage import lease
+from bot.storage.lease import Moment
 from sandbox.aisix import Aisix, ProviderKey, Switches
 from tests.bot.values import NOW, limits, rotation
 from tests.simulation.clockwork import Switchboard

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha1
 from typing import Any
 
-from bot.store import NOTE, SAVE, SHOWN
+from bot.storage.records import NOTE, SAVE, SHOWN
 from tests.support.plug import AFTER, Fault, Plug, masked_key
 
 LOADING = b"-LOADING Valkey is loading the dataset in memory\r\n"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from bot.rotation import Rotation
+from bot.rotation.record import Rotation
 from sandbox.aisix import Aisix
 from sandbox.slack import Message, Slack
 from tests.support.process import BotProcess

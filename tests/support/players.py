@@ -8,8 +8,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bot.errors import StopKind
-from bot.rotation import Rotation, State, Stop
+from bot.rotation.errors import StopKind
+from bot.rotation.record import Rotation, State, Stop
 from bot.settings import WrongSettings
 from sandbox.aisix import Aisix
 from sandbox.slack import Message, Slack

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.__main__ import Parts, front, parts, worker
-from bot.namespace import Namespace
-from bot.rotation import Rotation, State
+from bot.rotation.record import Rotation, State
 from bot.settings import Settings
 from bot.steps.common import Outcome, Wait
-from bot.steps.old_key import recheck
+from bot.steps.delete import recheck
+from bot.storage.namespace import Namespace
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack
 from sandbox.slack.world import HOME

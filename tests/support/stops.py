@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.errors import StopKind
+from bot.rotation.errors import StopKind
 from tests.support.plug import Fault, Halt, Plan
 
 SAID_OF_CONTROL_PLANE = {

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bot import logs
-from bot.embedded import embedded_server
-from bot.rotation import Rotation, State
+from bot.rotation.record import Rotation, State
+from bot.storage.embedded import embedded_server
 from sandbox.slack import Message
 from sandbox.slack.world import BOT_USER
 from tests.support.players import APPROVE, BACK, SECRET, Play, play

@@ -11,7 +11,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bot.embedded import command_of
+from bot.storage.embedded import command_of
 
 
 class Valkey:

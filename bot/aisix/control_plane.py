@@ -1,0 +1,378 @@
+"""AISIX Cloud's Admin API, as far as a rotation needs it. The only module that speaks to the control plane."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import stamina
+from pydantic import SecretStr
+
+from bot.aisix import reading
+from bot.aisix.client import ANSWER_MOST, PARTS, TooLong, http_client, read
+from bot.aisix.paging import Answer, NotAList, ShortList, whole_list
+from bot.aisix.reading import Json
+from bot.aisix.trust import UNTRUSTED, is_untrusted
+from bot.aisix.untrusted_json import Unreadable, decoded
+from bot.aisix.waiting import retry_after
+from bot.metrics import calls
+from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
+from bot.rotation.plan import (
+    BUDGETS,
+    POLICIES,
+    ROUTES,
+    Environment,
+    Inventory,
+    Model,
+    PassthroughRoute,
+    ProviderKey,
+    Unlisted,
+)
+
+BETWEEN_LISTS = 0.5
+"""Seconds between two lists that are to say the same."""
+
+MALFORMED = frozenset({400, 422})
+NOT_OFFERED = frozenset({404, 405, 501})
+NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
+"""What is answered to a page beyond the last, or to a way of asking that a list does not know."""
+
+REFUSALS = {
+    400: "AISIX refused the request as malformed (400).",
+    401: "AISIX does not accept the admin token (401): check AISIX_ADMIN_TOKEN.",
+    403: "AISIX says that the admin token may not do this (403): it needs the read and the write scope.",
+    409: "AISIX says that this conflicts with something there (409).",
+    413: "AISIX says that this is too large (413).",
+    422: "AISIX refused the request as malformed (422).",
+}
+
+
+class ControlPlane:
+    """One tenant's control plane. Every method raises `ApiError`, or `Uncertain` when nobody knows."""
+
+    def __init__(  # noqa: PLR0913 - its settings, given once in wiring
+        self,
+        base_url: str,
+        token: SecretStr,
+        *,
+        timeout: float,
+        concurrency: int,
+        attempts: int,
+        grace: float = 30,
+        most: int = ANSWER_MOST,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._http = http_client(
+            headers={"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"},
+            timeout=timeout,
+            kept=concurrency,
+        )
+        self._turn = asyncio.Semaphore(concurrency)
+        self._attempts = attempts
+        self._creates_for = grace - PARTS * timeout
+        self._most = most
+        self._useless: dict[str, set[str]] = {}
+        """By path, the ways of asking for more that its list does not understand."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def inventory(self) -> Inventory:
+        """Read everything that can refer to a provider key, in every environment of the tenant."""
+        environments, keys, budgets = await asyncio.gather(
+            self._list("/environments"), self._list("/provider_keys"), self._optional("/budgets", BUDGETS)
+        )
+        read = [reading.environment(row) for row in environments]
+        found = [key for row in keys if (key := reading.provider_key(row)).id]  # without an id it cannot be worked on
+        names = reading.KeyNames(found)
+        parts = await asyncio.gather(*(self._environment(environment, names) for environment in read))
+        return Inventory(
+            environments=tuple(read),
+            keys=tuple(found),
+            models=tuple(model for part in parts for model in part.models),
+            routes=tuple(route for part in parts for route in part.routes),
+            has_routes=any(ROUTES not in {one.kind for one in part.unlisted} for part in parts),
+            unlisted=(*(one for part in parts for one in part.unlisted), *_missing(BUDGETS, budgets)),
+            budgeted_keys=tuple(filter(None, map(names.resolved, reading.budgeted_keys(budgets or ())))),
+            made_at=reading.made_at(keys),
+        )
+
+    async def _environment(self, environment: Environment, names: reading.KeyNames) -> "_Part":
+        env, where = environment.id, f" of `{environment.name}`"
+        models, policies, routes = await asyncio.gather(
+            self._list(address("environments", env, "models")),
+            self._optional(address("environments", env, "cache_policies"), f"{POLICIES}{where}"),
+            self._optional(address("environments", env, "passthrough_routes"), f"{ROUTES}{where}"),
+        )
+        read = [_referring(reading.model(row, env), row, names) for row in models]
+        read += [_referring(reading.cache_policy(row, env), row, names) for row in policies or ()]
+        return _Part(
+            read,
+            [_referring(reading.passthrough_route(row, env), row, names) for row in routes or ()],
+            [*_missing(ROUTES, routes, env), *_missing(POLICIES, policies, env)],
+        )
+
+    async def models(self, environments: Iterable[str]) -> tuple[Model, ...]:
+        """List the models of *environments*, and nothing else that may refer to a key."""
+        ids = list(dict.fromkeys(environments))
+        found = await asyncio.gather(*(self._list(address("environments", id_, "models")) for id_ in ids))
+        return tuple(reading.model(row, id_) for id_, rows in zip(ids, found, strict=True) for row in rows)
+
+    async def keys(self) -> tuple[ProviderKey, ...]:
+        """List the provider keys."""
+        return tuple(key for row in await self._list("/provider_keys") if (key := reading.provider_key(row)).id)
+
+    async def create_key(
+        self, old: ProviderKey, name: str, environments: Iterable[str], secret: SecretStr
+    ) -> str | None:
+        """Create the replacement of *old* and return its id, or None when the answer does not hold it.
+
+        Sent once: a second try could make a second key. `Uncertain` means that a look at `keys` has to tell.
+        A setting that this API does not know is left out and asked for no more; the comparison afterwards finds it.
+        """
+        body = reading.clone(old, name=name, environments=environments)
+        try:
+            return await self._create(body, secret)
+        except ApiError as error:
+            known = {k: v for k, v in body.items() if k in reading.CLONED or k not in old.settings}
+            known["allowed_environments"] = sorted(environments)  # the old key may name one that is gone
+            if error.status not in MALFORMED or known == body:
+                raise
+        return await self._create(known, secret)
+
+    async def _create(self, body: Json, secret: SecretStr) -> str | None:
+        answer = await self._creating("/provider_keys", {**body, "api_key": secret.get_secret_value()})
+        return reading.identity(reading.single(answer.body))
+
+    async def _creating(self, path: str, body: Json) -> Answer:
+        """Send a creation: again only where it certainly had no effect, and so that it is over within the grace.
+
+        After that it is taken not to have happened, and somebody may ask for another.
+        """
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._creates_for
+
+        def in_time(error: Exception) -> bool | float:
+            wait = _wait_if_it_never_arrived(error)
+            return wait if clock() + wait < end else False  # True is about a second
+
+        async for attempt in stamina.retry_context(on=in_time, attempts=self._attempts, timeout=None):
+            with attempt:
+                return await self._once("POST", path, body)
+        raise AssertionError("stamina always returns or raises")
+
+    async def allow_key(self, key: ProviderKey, environments: Iterable[str]) -> None:
+        """Allow *key* in *environments* as well."""
+        allowed = sorted({*key.allowed_environments, *environments})
+        await self._again("PATCH", address("provider_keys", key.id), {"allowed_environments": allowed})
+
+    async def point(self, model: str, environment: str, key_id: str) -> None:
+        """Point a model at a provider key; pointing it there twice is harmless."""
+        path = address("environments", environment, "models", model)
+        await self._again("PATCH", path, {"provider_key_id": key_id})
+
+    async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
+        """Create a model called *name* for *upstream*, on a key, with every other setting of the model *like*."""
+        path = address("environments", like.environment, "models")
+        reaches = {"model_name": upstream} if "*" in like.alias else {}
+        body = {**like.settings, **reaches, "display_name": name, "provider_key_id": key_id}
+        try:
+            await self._creating(path, body)
+        except ApiError as error:
+            if error.status not in MALFORMED:
+                raise
+            known = {k: v for k, v in body.items() if k not in like.settings or k in reading.ESSENTIAL}
+            await self._creating(path, known)
+
+    async def delete_model(self, model: str, environment: str) -> None:
+        """Delete a model."""
+        with suppress(NotFound):
+            await self._again("DELETE", address("environments", environment, "models", model))
+
+    async def delete_key(self, key_id: str, within: float | None = None) -> bool:
+        """Delete a provider key for good; asked once, so that who asks again has looked again.
+
+        What is not done *within* so many seconds is given up; where none are left, it is not asked for. Returns False
+        where there is no such key: an earlier try may have got through, and its answer was lost.
+        """
+        if within is not None and within <= 0:
+            raise Uncertain("AISIX was not asked: too much time had passed.", arrived=False)
+        try:
+            async with asyncio.timeout(within):
+                await self._once("DELETE", address("provider_keys", key_id))
+        except NotFound:
+            return False
+        except TimeoutError:
+            raise Uncertain("AISIX does not answer (time-out).") from None
+        return True
+
+    async def is_gone(self, key_id: str, beside: str | None) -> bool:
+        """Tell whether a provider key that a list lacks is gone: one list may be stale, or short.
+
+        It is not to be found by its id either, and another list lacks it. Where no key is to be found by its id, not
+        even the one *beside* it, two more lists have to lack it.
+        """
+        if await self._is_found(key_id):
+            return False
+        by_id = beside is not None and await self._is_found(beside)
+        for _ in range(1 if by_id else 2):
+            await asyncio.sleep(BETWEEN_LISTS)
+            listed = {key.id for key in await self.keys()}
+            if key_id in listed or (by_id and beside not in listed):
+                return False
+        return True
+
+    async def _is_found(self, key_id: str) -> bool:
+        """Tell whether a provider key is found by its id; False where this control plane does not offer that."""
+        try:
+            await self._again("GET", address("provider_keys", key_id))
+        except Uncertain:
+            raise
+        except ApiError:
+            return False
+        return True
+
+    async def _list(self, path: str) -> list[Json]:
+        """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""
+        useless = self._useless.setdefault(path, set())
+        try:
+            return await whole_list(lambda query: self._page(path, query), useless)
+        except NotAList:
+            raise Uncertain(f"AISIX answered {_named(path)} with something that is no list.") from None
+        except ShortList:
+            raise Uncertain(f"AISIX does not let me read {_named(path)} to its end.") from None
+
+    async def _page(self, path: str, query: Json) -> Answer | None:
+        """Read one page; a further one may be refused, but not left unanswered."""
+        try:
+            return await self._again("GET", path, query=query)
+        except ApiError as error:
+            if not query or error.status not in NO_SUCH_PAGE:
+                raise
+            return None
+
+    async def _optional(self, path: str, what: str) -> list[Json] | None:
+        """Read a list that not every tenant has (None); one that is there and cannot be read could hide a reference."""
+        try:
+            return await self._list(path)
+        except (NotFound, Unsupported):
+            return None
+        except ApiError as error:
+            error.args = (f"AISIX does not show the {what}. {error}",)
+            raise
+
+    async def _again(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Answer:
+        """Send what is safe to repeat, up to the set number of times; `Retry-After` is honoured."""
+        async for attempt in stamina.retry_context(on=_wait_for, attempts=self._attempts, timeout=None):
+            with attempt:
+                return await self._once(method, path, body, query)
+        raise AssertionError("stamina always returns or raises")
+
+    async def _once(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Answer:
+        """Send once; the body of an answer never gets into an error, it could repeat a secret."""
+        async with self._turn:
+            response = await self._exchange(method, path, body, query)
+        calls("control_plane", method, response.status_code)
+        return Answer(_decipher(response, method, path), response.headers)
+
+    async def _exchange(self, method: str, path: str, body: Json | None, query: Json | None) -> httpx.Response:
+        try:
+            return await read(self._http, method, self._base + path, self._most, json=body, params=query or None)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            calls("control_plane", method, "unreachable")
+            why = UNTRUSTED if is_untrusted(error) else "no connection"
+            raise Uncertain(f"AISIX does not answer ({why}).", arrived=False) from None
+        except httpx.TimeoutException:
+            calls("control_plane", method, "time-out")
+            raise Uncertain("AISIX does not answer (time-out).") from None
+        except TooLong:
+            calls("control_plane", method, "too long")
+            raise Uncertain(f"AISIX answers with more than {self._most:,} bytes (ANSWER_LIMIT).") from None
+        except httpx.InvalidURL:
+            raise ApiError("AISIX uses an id that no address can carry.") from None
+        except (httpx.TransportError, httpx.DecodingError):
+            calls("control_plane", method, "broken")
+            raise Uncertain("AISIX broke off its answer.") from None
+
+
+class _Part(NamedTuple):
+    """What one environment holds, and what could not be listed of it."""
+
+    models: list[Model]
+    routes: list[PassthroughRoute]
+    unlisted: list[Unlisted]
+
+
+def _missing(kind: str, found: list[Json] | None, environment: str = "") -> list[Unlisted]:
+    return [Unlisted(kind=kind, environment=environment)] if found is None else []
+
+
+Thing = TypeVar("Thing", Model, PassthroughRoute)
+
+
+def _referring(thing: Thing, row: Json, names: reading.KeyNames) -> Thing:
+    """Return what was read of *row* with every provider key that it refers to."""
+    return thing.but(provider_key=names.resolved(thing.provider_key), mentions=names.mentioned(row))
+
+
+def address(*parts: str) -> str:
+    """Return a path; what an id holds leads nowhere else."""
+    if {"", ".", ".."} & set(parts):
+        raise ApiError("AISIX uses an id that no address can carry.")
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def _named(path: str, most: int = 120) -> str:
+    """Name a path in a sentence."""
+    return path if len(path) <= most else f"{path[: most - 1]}…"
+
+
+def _decipher(response: httpx.Response, method: str, path: str) -> Any:
+    """Turn a response into its content, or into the one error that says how to react."""
+    status = response.status_code
+    if response.is_success:
+        return _content(response, method, path)
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        raise Uncertain(
+            "AISIX limits the rate (429).",
+            status,
+            retry_after(response.headers.get("Retry-After")),
+            arrived=False,
+        )
+    if status in NOT_OFFERED:
+        raise (NotFound if status == httpx.codes.NOT_FOUND else Unsupported)(f"AISIX has no {_named(path)}.", status)
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
+        raise Uncertain(f"AISIX had an error ({status}).", status, retry_after(response.headers.get("Retry-After")))
+    raise ApiError(REFUSALS.get(status, f"AISIX refused the request ({status})."), status)
+
+
+def _content(response: httpx.Response, method: str, path: str) -> Any:
+    try:
+        return decoded(response.content) if response.content.strip() else {}
+    except Unreadable:
+        if method == "GET":
+            raise Uncertain(f"AISIX answered {_named(path)} with something that is not JSON.") from None
+        return {}  # done, says the status; what was done is read back anyway
+
+
+LONGEST_WAIT = 20.0
+"""Seconds; a server that asks for more is given it by the rotation, not inside a call."""
+
+
+def _wait_for(error: Exception) -> bool | float:
+    """Decide whether a call that is safe to repeat is repeated, and after how many seconds."""
+    if not isinstance(error, Uncertain):
+        return False
+    if error.retry_after is None:
+        return True
+    return error.retry_after if error.retry_after <= LONGEST_WAIT else False
+
+
+def _wait_if_it_never_arrived(error: Exception) -> bool | float:
+    """Decide the same for a call that must not happen twice: only one that certainly did not happen is repeated."""
+    return isinstance(error, Uncertain) and not error.arrived and _wait_for(error)

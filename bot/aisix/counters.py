@@ -1,0 +1,331 @@
+"""Read a gateway's `/metrics` page: which key served which model, for whom. Pure.
+
+Four families count requests, and none of them sees everything (measured on a real gateway, 2026-11-29):
+
+    aisix_llm_requests_total           one for each caller's request, for its last target; with the caller key's id
+    aisix_proxy_requests_total         the same, and passthrough routes
+    aisix_deployment_requests_total    one for each attempt that reached the upstream, also one that a fallback hid;
+                                       at the endpoints of `ATTEMPTED` only (from the gateway's source)
+    aisix_usage_events_emitted_total   one for each attempt, also of an ensemble's panel
+
+So a request with the old key counts in whichever family has it. A count that may speak against a model is never
+dropped, and one that may not speak for it is never taken for it. No text of the page is kept but names that we know,
+and the concrete name that a wildcard alias was answered under.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import add
+from typing import Any, NamedTuple
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from bot.rotation.plan import AffectedModel
+from bot.rotation.replica import OTHERS, PASSTHROUGH, UNNAMED, Served, is_throwaway
+
+REQUESTS = "aisix_llm_requests_total"
+PROXY = "aisix_proxy_requests_total"
+ATTEMPTS = "aisix_deployment_requests_total"
+EVENTS = "aisix_usage_events_emitted_total"
+SUCCESSES = "aisix_deployment_success_responses_total"
+FAILURES = "aisix_deployment_failure_responses_total"
+STARTED = "process_start_time_seconds"
+
+METERS = (REQUESTS, PROXY, ATTEMPTS, EVENTS)
+"""The families that hear a request with the old key."""
+
+READ = frozenset({*METERS, SUCCESSES, FAILURES, STARTED})
+
+MOST = 2**53
+"""From here on a counter is too coarse to show one request more."""
+
+OURS = re.compile(rf"^[ \t]*(?:{'|'.join(sorted(READ))})[ \t{{].*$", re.MULTILINE)
+ANY = re.compile(r"^[ \t]*(?:# (?:HELP|TYPE) )?aisix_", re.MULTILINE)
+"""A line of a gateway's page: the counters themselves are not on it before the first request."""
+
+NOT_TOLD = (None, "", "unknown")
+"""What a gateway writes where it has resolved nothing: no row, no key; the last two say that none was used."""
+
+CALLER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""The id of a caller key; no other text is kept."""
+
+CONCRETE = re.compile(r"[A-Za-z0-9._:/@-]{1,100}")
+"""A name that a wildcard alias stands for."""
+
+INSTANCE = ("instance", "pod", "exported_instance")
+"""Labels that no gateway writes: a page that has several values of one was put together from several replicas."""
+
+LIMITED = "429"
+REFUSED = "400"
+"""How a gateway answers where a model or route refers to a key that it does not have."""
+
+ATTEMPTED = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses"})
+"""Endpoints whose attempts are counted, and whose answers may come from a cache."""
+
+
+class Keys(NamedTuple):
+    """What the two keys of a rotation are called in the counters' labels: by id, or by name."""
+
+    old: frozenset[str]
+    new: frozenset[str]
+
+
+class Sample(NamedTuple):
+    """One line of a page."""
+
+    family: str
+    labels: Mapping[str, str]
+    value: float
+
+
+class Page:
+    """The lines of one `/metrics` page that matter. Raises ValueError where they cannot be read."""
+
+    def __init__(self, text: str) -> None:
+        self.samples = _samples(text)
+        self.is_gateways = ANY.search(text) is not None
+        _check_one_replica(self.samples)
+
+    def callers(self, prefix: str) -> frozenset[str]:
+        """Return whose requests for throw-away models it shows: nobody else calls one, so they are ours."""
+        rows = (sample.labels for sample in self.samples if sample.family == REQUESTS)
+        told = (row.get("api_key_id") for row in rows if is_throwaway(row.get("model", ""), prefix))
+        return frozenset(id_ for id_ in told if id_ not in NOT_TOLD and CALLER.fullmatch(str(id_)) and id_)
+
+
+def _samples(text: str) -> list[Sample]:
+    """Return the samples that matter; the rest of a long page is not even parsed."""
+    lines = "\n".join(OURS.findall(text)) + "\n"
+    try:
+        found = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
+    except Exception:  # noqa: BLE001 - whatever it trips over; its message quotes the page
+        raise ValueError("these are no counters") from None
+    return [Sample(sample.name, sample.labels, sample.value) for sample in found if sample.name in READ]
+
+
+def _check_one_replica(samples: Iterable[Sample]) -> None:
+    """Refuse a page of several replicas: one that was not reached would hide behind another."""
+    for label in INSTANCE:
+        if len({sample.labels[label] for sample in samples if label in sample.labels}) > 1:
+            raise ValueError("these are the counters of several replicas")
+
+
+def read_counters(
+    page: Page,
+    keys: Keys,
+    models: Iterable[AffectedModel],
+    *,
+    callers: Iterable[str] = (),
+    aliases: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Return the fields of a `Replica` that a page tells. Raises ValueError where it cannot be read.
+
+    *callers* are the ids of our own caller key; *aliases* those of routers that may be named.
+    """
+    callers = frozenset(callers)
+    tally = _Tally(keys, Names(models), callers, frozenset(aliases))
+    for sample in page.samples:
+        tally.add(sample)
+    told = len(callers) == 1
+    return {
+        "counts": tally.counts if page.is_gateways else None,
+        "own": tally.own if page.is_gateways and told else None,
+        "callers": tuple(sorted(callers)),
+        "meters": dict(tally.meters),
+        "heard": dict(tally.heard),
+        "orphaned": dict(tally.orphaned),
+        "live": {model: tuple(sorted(names)) for model, names in tally.live.items()},
+        "old": max(tally.meters.values(), default=0),
+        "total": tally.total,
+        "hears_upstream": tally.hears_upstream,
+        "is_deaf": tally.is_deaf,
+        "started": tally.started,
+    }
+
+
+class _Tally:
+    """Adds up the lines of one page."""
+
+    def __init__(self, keys: Keys, names: "Names", callers: frozenset[str], aliases: frozenset[str]) -> None:
+        self._keys, self._names, self._callers, self._aliases = keys, names, callers, aliases
+        self.counts: dict[str, Served] = {}
+        self.own: dict[str, Served] = {}
+        self.meters: Counter[str] = Counter()
+        self.heard: Counter[str] = Counter()
+        self.orphaned: Counter[str] = Counter()
+        self.live: dict[str, set[str]] = {}
+        self.total = 0
+        self.hears_upstream = False
+        self.started: float | None = None
+        self._seen: set[tuple[str, bool]] = set()
+
+    @property
+    def is_deaf(self) -> bool:
+        """Tell whether requests are counted without a key, or in the one family only that lacks passthrough routes."""
+        blind = {(REQUESTS, True), (PROXY, True)}
+        return bool(self._seen & blind) or (self._seen & {(REQUESTS, False), (PROXY, False)} == {(REQUESTS, False)})
+
+    def add(self, sample: Sample) -> None:
+        if sample.family == STARTED:
+            self.started = sample.value if math.isfinite(sample.value) else None
+            return
+        count, key = _count(sample.value), _key_of(sample.labels, self._keys)
+        self._seen.add((sample.family, key == BLIND))
+        self.total += count if sample.family == REQUESTS else 0
+        self.hears_upstream |= sample.family in (ATTEMPTS, SUCCESSES, FAILURES)
+        model = self._names.model(sample.labels)
+        if key == OLD and sample.family in METERS:
+            self.meters[sample.family] += count
+            self.heard[self._heard_as(model, sample)] += count
+            self._note_name(sample)
+        if key == NONE and sample.family == PROXY and sample.labels.get("status") == REFUSED:
+            self._note_orphaned(self._heard_as(model, sample), count)
+        served = _as_served(sample.family, key, sample.labels, count)
+        if model is None or not any(served):
+            return
+        self.counts[model] = _sum(self.counts.get(model, Served()), served)
+        if sample.family == REQUESTS and sample.labels.get("api_key_id") in self._callers:
+            self.own[model] = _sum(self.own.get(model, Served()), served)
+
+    def _note_orphaned(self, name: str, count: int) -> None:
+        """Note requests that were refused for want of their key; of names that we do not know, any may be their own."""
+        if name != OTHERS:
+            self.orphaned[name] += count
+
+    def _note_name(self, sample: Sample) -> None:
+        """Note under which concrete name a wildcard alias was answered; of many, two are as good as all."""
+        found = self._names.concrete(sample.labels) if sample.value and _is_success(sample.labels) else None
+        if found and len(names := self.live.setdefault(found[0], set())) <= 1:
+            names.add(found[1])
+
+    def _heard_as(self, model: str | None, sample: Sample) -> str:
+        """Name a request with the old key: by a model of ours, a router's alias, as passthrough, or not at all."""
+        if model:
+            return model
+        name = sample.labels.get("model", "")
+        if name == PASSTHROUGH and sample.labels.get("inbound_protocol", name) == PASSTHROUGH:
+            return PASSTHROUGH
+        return name if name in self._aliases else OTHERS
+
+
+def _sum(one: Served, other: Served) -> Served:
+    return Served(*map(add, one, other))
+
+
+def _count(value: float) -> int:
+    """Return a count as a whole number; one that is none, or too large to show a rise, makes the page useless."""
+    if 0 <= value < MOST and value == int(value):
+        return int(value)
+    raise ValueError("this is no count")
+
+
+OLD, NEW, BLIND, THIRD, NONE = "old", "new", "blind", "third", "none"
+
+
+def _key_of(labels: Mapping[str, str], keys: Keys) -> str:
+    """Tell which key a line is about; one whose labels fit both counts for the old one."""
+    id_, name = labels.get("provider_key_id"), labels.get("provider_key_name")
+    if id_ is None and name is None:
+        return BLIND
+    if {id_, name} & keys.old:
+        return OLD
+    told = name if id_ in NOT_TOLD else id_
+    if told in NOT_TOLD:
+        return NONE
+    return NEW if told in keys.new else THIRD
+
+
+def _as_served(family: str, key: str, labels: Mapping[str, str], count: int) -> Served:
+    """Return what *count* requests of one line are to a model."""
+    match family, key:
+        case (_, "old") if family == REQUESTS:
+            return Served(old=count)
+        case (_, "old") if family in (ATTEMPTS, EVENTS):
+            return Served(hidden=count)
+        case (_, "third") if family in (REQUESTS, ATTEMPTS):
+            return Served(third=count)
+        case (_, "blind") if family == REQUESTS:
+            return Served(blind=count)
+        case (_, "new"):
+            return _with_new(family, labels, count)
+        case _:
+            return Served()
+
+
+def _with_new(family: str, labels: Mapping[str, str], count: int) -> Served:
+    match family:
+        case "aisix_deployment_success_responses_total":
+            return Served(reached=count)
+        case "aisix_deployment_failure_responses_total":
+            return Served(refused=count)
+        case "aisix_llm_requests_total" if not _is_success(labels):
+            return Served(limited=count) if labels.get("status") == LIMITED else Served(failed=count)
+        case "aisix_llm_requests_total" if labels.get("is_fallback") != "true":  # else another model was asked for
+            return Served(new=count, reached=0 if _is_attempted(labels) else count)
+        case _:
+            return Served()
+
+
+def _is_attempted(labels: Mapping[str, str]) -> bool:
+    """Tell whether the upstream's part in a request is counted in another family."""
+    endpoint = labels.get("endpoint", "")
+    return endpoint in ATTEMPTED or not endpoint.startswith("/v1/")
+
+
+def _is_success(labels: Mapping[str, str]) -> bool:
+    outcome = labels.get("outcome")
+    return outcome == "success" if outcome else labels.get("status", "").startswith("2")
+
+
+class Names:
+    """By which names the counters know some models."""
+
+    def __init__(self, models: Iterable[AffectedModel]) -> None:
+        models = tuple(models)
+        often = Counter(model.alias for model in models)
+        self._ids = {model.id for model in models}
+        self._aliases = {model.alias: model.id if often[model.alias] == 1 else UNNAMED for model in models}
+        self._wildcards: Sequence[str] = [alias for alias in self._aliases if "*" in alias]
+        self._upstreams = {model.id: model.upstream for model in models if "*" not in model.alias}
+        self._known = frozenset(self._upstreams.values())
+
+    def model(self, labels: Mapping[str, str]) -> str | None:
+        """Return which model a sample is about; None where it is surely another one."""
+        told = [labels[label] for label in ("model", "requested_model") if labels.get(label) not in NOT_TOLD]
+        if told and is_throwaway(told[0]):
+            return told[0]
+        id_ = labels.get("model_id")
+        if id_ not in NOT_TOLD:
+            return id_ if id_ in self._ids else None
+        found = {id_ for name in told if (id_ := self._by_alias(name)) is not None}
+        one = found.pop() if len(found) == 1 else UNNAMED
+        return UNNAMED if self._is_of_another(one, labels.get("upstream_model")) else one
+
+    def concrete(self, labels: Mapping[str, str]) -> tuple[str, str] | None:
+        """Return the model with a wildcard alias that a sample is about, and the concrete name that was asked for.
+
+        Gateways label such requests with the pattern; those that tell the name itself are older, or another build.
+        """
+        for name in (labels.get("requested_model", ""), labels.get("model", "")):
+            stands_for = CONCRETE.fullmatch(name) and name not in self._aliases and not is_throwaway(name)
+            if stands_for and (model := self._by_alias(name)):
+                return model, name
+        return None
+
+    def _is_of_another(self, model: str, upstream: str | None) -> bool:
+        """Tell whether another of the models was asked on the way to this one: a cache embeds what chat is asked."""
+        own = self._upstreams.get(model)
+        return own is not None and upstream != own and upstream in self._known
+
+    def _by_alias(self, name: str) -> str | None:
+        if name in self._aliases:
+            return self._aliases[name]
+        matched = [alias for alias in self._wildcards if matches(alias, name)]
+        return self._aliases[matched[0]] if len(matched) == 1 else UNNAMED if matched else None
+
+
+def matches(alias: str, name: str) -> bool:
+    """Tell whether a wildcard alias answers for *name*; its star is the only character that stands for others."""
+    return re.fullmatch(".*".join(map(re.escape, alias.split("*"))), name, re.DOTALL) is not None

@@ -1,0 +1,310 @@
+"""Probes: live requests through a managed gateway, and what came back. The only module that speaks to gateways."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+from pydantic import Field, SecretStr, field_serializer
+
+from bot.aisix.answers import Answer, evidence, skipped
+from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
+from bot.aisix.trust import UNTRUSTED, is_untrusted
+from bot.aisix.untrusted_json import Unreadable, decoded
+from bot.aisix.waiting import retry_after
+from bot.metrics import calls
+from bot.rotation.evidence import Evidence
+from bot.rotation.frozen import Frozen
+from bot.rotation.plan import AffectedModel
+
+
+def bare(url: str) -> str:
+    """Return a status address with nothing in it that may be secret: so it may be shown and stored."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.rpartition("@")[2]
+    host = parts.netloc.rpartition("@")[2].lower()
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+class GatewaySettings(Frozen):
+    """One environment's gateways, as `AISIX_GATEWAYS` describes them."""
+
+    url: str
+    caller_key: SecretStr
+    status_urls: tuple[str, ...] = Field((), repr=False)
+    """They may hold a user and a password: what is printed of them is bare."""
+
+    replicas: int = Field(0, ge=0)
+    """How many replicas there are; absent: one for each status address."""
+
+    probes: dict[str, str] = {}
+    """Probe by alias: an endpoint (`chat`, `embeddings`, …), `skip`, a concrete model name, or `endpoint name`."""
+
+    @field_serializer("status_urls")
+    def _bare(self, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(bare, urls))
+
+
+class Probe(Frozen):
+    """How one model is asked: at which endpoint, and under which name."""
+
+    endpoint: str
+    name: str
+    guessed: bool = False
+    """Neither the settings nor the kind of the model say which endpoint it is used at."""
+
+
+def _chat(name: str, nonce: str) -> dict[str, Any]:
+    return {
+        "model": name,
+        "messages": [{"role": "user", "content": f"Reply with OK. ({nonce})"}],
+        "max_tokens": 1,
+    }
+
+
+ENDPOINTS: Mapping[str, tuple[str, Callable[[str, str], dict[str, Any]]]] = {
+    "chat": ("/v1/chat/completions", _chat),
+    "embeddings": ("/v1/embeddings", lambda name, nonce: {"model": name, "input": f"probe {nonce}"}),
+    "rerank": (
+        "/v1/rerank",
+        lambda name, nonce: {"model": name, "query": f"probe {nonce}", "documents": ["one", "two"]},
+    ),
+    "responses": (
+        "/v1/responses",
+        lambda name, nonce: {"model": name, "input": f"Reply with OK. ({nonce})", "max_output_tokens": 16},
+    ),
+    "messages": ("/v1/messages", _chat),
+}
+"""The probe's address and body by endpoint; each holds a nonce, so that no cache knows it."""
+
+RESULT_FIELDS = ("choices", "data", "results", "output", "content")
+"""One of these, with something in it, is in every answer that a model gives."""
+
+KNOWN_CODES = frozenset(
+    {
+        "account_deactivated", "api_key_disabled", "api_key_expired", "budget_exceeded", "insufficient_quota",
+        "invalid_api_key", "ip_restricted", "model_not_found", "permission_denied", "rate_limit_exceeded",
+    }
+)  # fmt: skip
+KNOWN_TYPES = frozenset(
+    {
+        "all_candidates_unavailable", "api_error", "authentication_error", "billing_error", "config_error",
+        "content_filter", "invalid_api_key", "invalid_request_error", "model_not_found", "not_found_error",
+        "not_implemented", "overloaded_error", "permission_denied", "permission_error", "provider_unavailable",
+        "rate_limit_error", "rate_limit_exceeded", "request_too_large", "timeout", "transport_error",
+        "upstream_decode_error", "upstream_error",
+    }
+)  # fmt: skip
+"""Only words known to be harmless are kept: a code is the upstream's own text and could hold part of a key."""
+
+
+def probe_for(model: AffectedModel, probes: Mapping[str, str]) -> Probe | None:
+    """Choose how *model* is asked; None when the settings say `skip`.
+
+    The name is empty for a wildcard alias that neither the settings nor the counters name a concrete model for.
+    """
+    word = probes.get(model.alias) or _concrete(model.alias, probes)
+    endpoint = "embeddings" if model.kind == "embedding" else ""
+    name = model.live if "*" in model.alias else model.alias
+    for part in word.replace(":", " ", 1).split() if word else ():
+        if part == "skip":
+            return None
+        if part in ENDPOINTS:
+            endpoint = part
+        else:
+            name = part
+    return Probe(endpoint=endpoint or "chat", name=name, guessed=not endpoint)
+
+
+def _concrete(alias: str, probes: Mapping[str, str]) -> str:
+    """Find an entry for a concrete name that the wildcard *alias* matches."""
+    if "*" not in alias:
+        return ""
+    match = next(((name, word) for name, word in probes.items() if fnmatchcase(name, alias)), None)
+    return f"{match[1]} {match[0]}" if match else ""
+
+
+def passed_on(model: AffectedModel, name: str) -> str:
+    """Return the upstream model that a request for *name* reaches through *model*."""
+    before, star, after = model.alias.partition("*")
+    if not star:
+        return model.upstream
+    return (model.upstream or star).replace(star, name[len(before) : len(name) - len(after)])
+
+
+class Gateways:
+    """Every environment's gateway; probes go through here, a bounded number at a time.
+
+    Each has a connection of its own: a balancer that spreads connections would send all of one to the same replica.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, GatewaySettings],
+        *,
+        timeout: float,
+        concurrency: int,
+        now: Callable[[], datetime],
+        most: int = ANSWER_MOST,
+    ) -> None:
+        self._settings = settings
+        self._most = most
+        self._now = now
+        self._turn = asyncio.Semaphore(concurrency)
+        self._http = http_client(timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    @property
+    def environments(self) -> frozenset[str]:
+        """Return the ids of the environments that have a gateway in the settings."""
+        return frozenset(self._settings)
+
+    def lacks_a_name(self, model: AffectedModel) -> bool:
+        """Tell whether *model* has a wildcard alias and nothing names a concrete model for it."""
+        probe = probe_for(model, self._settings[model.environment].probes)
+        return probe is not None and not probe.name
+
+    def endpoint(self, model: AffectedModel) -> str:
+        """Return the endpoint that *model* is asked at; empty when the settings say `skip`."""
+        probe = probe_for(model, self._settings[model.environment].probes)
+        return probe.endpoint if probe else ""
+
+    def upstream(self, model: AffectedModel) -> str:
+        """Return the upstream model that a probe of *model* reaches: a wildcard passes on what stands for its star."""
+        probe = probe_for(model, self._settings[model.environment].probes)
+        return passed_on(model, probe.name) if probe else ""
+
+    async def probe(self, model: AffectedModel, tag: str, *, under: str = "") -> Evidence:
+        """Send one live request for *model* and say what it proves. Never raises.
+
+        *tag* ends up in the request id; a throw-away model that stands for *model* is asked *under* its own name.
+        """
+        settings = self._settings[model.environment]
+        probe = probe_for(model, settings.probes)
+        if probe is None:
+            return skipped(self._now())
+        probe = probe.but(name=under or probe.name)
+        if not probe.name:
+            return _needs_a_name(model, self._now())
+        async with self._turn:
+            answer = await self._ask(settings, probe, f"rot-{tag}-{secrets.token_hex(4)}")
+        calls("gateway", probe.endpoint, answer.status or "no answer")
+        return evidence(answer, alias=under or model.alias, at=self._now(), guessed=probe.guessed)
+
+    async def _ask(self, settings: GatewaySettings, probe: Probe, request_id: str) -> Answer:
+        path, body = ENDPOINTS[probe.endpoint]
+        try:
+            response = await read(
+                self._http,
+                "POST",
+                _address(settings, path),
+                self._most,
+                json=body(probe.name, request_id),
+                headers=_headers(settings, request_id),
+            )
+        except httpx.TimeoutException:
+            return Answer(trouble="time-out")
+        except httpx.DecodingError:
+            return Answer(trouble="an answer that cannot be decoded")
+        except TooLong:
+            return Answer(trouble="an answer that is too long")
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            return Answer(trouble=UNTRUSTED if is_untrusted(error) else "no connection")
+        answer = read_answer(response)
+        if probe.endpoint == "messages" and answer.status == httpx.codes.UNAUTHORIZED:
+            return await self._told_apart(answer, settings)
+        return answer
+
+    async def _told_apart(self, answer: Answer, settings: GatewaySettings) -> Answer:
+        """Ask whether the caller key works: on `/v1/messages` its refusal looks just like that of the credential."""
+        try:
+            asked = await self._models(settings, "keyturn")
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return Answer(trouble="no connection")
+        return answer.but(type="upstream_error" if asked.is_success else "invalid_api_key")
+
+    async def _models(self, settings: GatewaySettings, who: str) -> httpx.Response:
+        url, headers = _address(settings, "/v1/models"), _headers(settings, who)
+        return await read(self._http, "GET", url, self._most, headers=headers)
+
+    async def caller_key_works(self, environment: str) -> int:
+        """Ask the gateway for its models with the caller key; return the HTTP status. Raises httpx's errors."""
+        return (await self._models(self._settings[environment], "keyturn-check")).status_code
+
+
+def _address(settings: GatewaySettings, path: str) -> str:
+    return settings.url.rstrip("/") + path
+
+
+def _headers(settings: GatewaySettings, request_id: str) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {settings.caller_key.get_secret_value()}",
+        "Cache-Control": "no-cache, no-store",
+        "x-aisix-request-id": request_id,
+    }
+
+
+def _needs_a_name(model: AffectedModel, at: datetime) -> Evidence:
+    answer = Answer(trouble=f"a wildcard alias needs a concrete name in `probes`, under {model.alias}")
+    return evidence(answer, alias=model.alias, at=at)
+
+
+VERSION = re.compile(r"AISIX/\d{1,4}(\.\d{1,4}){0,3}")
+
+
+def read_answer(response: httpx.Response) -> Answer:
+    """Keep of a response what a verdict needs, and no text of the upstream's."""
+    body = _json(response)
+    error = body.get("error") if isinstance(body, dict) else None
+    error = error if isinstance(error, dict) else {}
+    message = str(error.get("message", ""))
+    return Answer(
+        status=response.status_code,
+        type=_known(error.get("type"), KNOWN_TYPES),
+        code=_known(error.get("code"), KNOWN_CODES) or _code_within(message),
+        names_unknown_key="unknown provider_key" in message,
+        cache=response.headers.get("x-aisix-cache", "").split("-")[0].strip().lower(),
+        served_by=response.headers.get("x-aisix-served-by", ""),
+        retry_after=retry_after(response.headers.get("Retry-After")),
+        malformed=bool(error) or not _has_result(body),
+        gateway=found.group() if (found := VERSION.match(response.headers.get("Server", ""))) else "",
+    )
+
+
+def _code_within(message: str) -> str:
+    """Read the code out of an upstream's raw error: `/v1/responses` has it nowhere else."""
+    try:
+        error = decoded(message.encode()) if message.startswith("{") else None
+    except (Unreadable, UnicodeError):
+        return ""
+    inner = error.get("error") if isinstance(error, dict) else None
+    return _known(inner.get("code"), KNOWN_CODES) if isinstance(inner, dict) else ""
+
+
+def _has_result(body: Any) -> bool:
+    if not isinstance(body, dict) or body.get("object") == "error":
+        return False
+    return any(isinstance(body.get(name), list) and body[name] for name in RESULT_FIELDS)
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return decoded(response.content)
+    except Unreadable:
+        return None
+
+
+def _known(word: Any, known: frozenset[str]) -> str:
+    return word if isinstance(word, str) and word in known else ""

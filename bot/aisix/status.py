@@ -1,0 +1,265 @@
+"""Looks at the status addresses of gateway replicas. The only module that speaks to them; it never raises.
+
+They are unauthenticated pages for operators (facts/aisix.md 5): `/status/config`, `/status/models`, `/metrics`. An
+address that does not answer, or lacks a page, is something that was found, not an error.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any, NamedTuple, Self
+
+import httpx
+
+from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
+from bot.aisix.counters import Keys, Page, read_counters
+from bot.aisix.probes import GatewaySettings, bare
+from bot.aisix.sameness import BALANCED, CACHED, Row, Watched, glimpse, is_cached, mark, twin, twins
+from bot.aisix.trust import UNTRUSTED, is_untrusted
+from bot.aisix.untrusted_json import Unreadable, decoded
+from bot.metrics import calls
+from bot.rotation.plan import AffectedModel
+from bot.rotation.replica import Replica, is_foreign, read_config, read_models
+
+CONFIG, MODELS, METRICS = "/status/config", "/status/models", "/metrics"
+UNCACHED = {"Cache-Control": "no-cache"}
+
+IN_A_ROW = 3
+"""How often the pages of an address are read once more, to see whether it shows the same replica each time."""
+
+APART = timedelta(seconds=1)
+"""From one such row to the next, at the least: a metrics page can be long."""
+
+
+MANY = 10
+"""The same, where it is tried whether the settings are right."""
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class Stale(str):
+    """Why a page says nothing of the replica as it is now."""
+
+    __slots__ = ()
+
+
+Shown = bytes | str
+"""A page, or why there is none."""
+
+
+class Asked(NamedTuple):
+    """What one rotation wants to know of a replica."""
+
+    keys: Keys
+    models: tuple[AffectedModel, ...]
+    ids: tuple[str, ...]
+    """Ids of rows that must not be among the rejected."""
+
+    throwaways: str
+    """What the names of this rotation's throw-away models begin with."""
+
+    callers: tuple[str, ...] = ()
+    """The ids of our caller key, as far as an environment's counters have shown them."""
+
+    aliases: tuple[str, ...] = ()
+    """Aliases of routers that may be named."""
+
+
+class StatusPages:
+    """The status addresses of every environment.
+
+    Each page is read on a connection of its own: an address that takes turns between replicas would hide that
+    behind a kept one.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, GatewaySettings],
+        *,
+        timeout: float,
+        now: Callable[[], datetime],
+        most: int = ANSWER_MOST,
+    ) -> None:
+        self._settings = settings
+        self._most = most
+        self._timeout = timeout
+        self._now = now
+        self._urls = {id_: {bare(url): url for url in one.status_urls} for id_, one in settings.items()}
+        self._times = Counter(url for urls in self._urls.values() for url in urls)
+        self._http = http_client(timeout=timeout, headers=UNCACHED)
+        self._watched: dict[str, Watched] = {}
+        self._rowed: dict[str, datetime] = {}
+        self._marks: dict[str, int | None] = {}
+        self._twins: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    def addresses(self, environment: str) -> tuple[str, ...]:
+        """Return the status addresses of an environment, each once, without what may be secret in them."""
+        return tuple(self._urls.get(environment, ()))
+
+    def replicas(self, environment: str) -> int:
+        """Say how many replicas an environment has: by the settings, else one for each status address."""
+        settings = self._settings.get(environment)
+        return max(1, settings.replicas if settings else 0, len(self.addresses(environment)))
+
+    def says_how_many(self, environment: str) -> bool:
+        """Tell whether the settings say how many replicas an environment has."""
+        settings = self._settings.get(environment)
+        return settings is not None and settings.replicas > 0
+
+    async def look(self, environment: str, asked: Asked) -> tuple[Replica, ...]:
+        """Look once at every replica of *environment*, all at the same time."""
+        here = asked._replace(models=tuple(m for m in asked.models if m.environment == environment))
+        urls = self._urls.get(environment, {})
+        pages = await asyncio.gather(*(self._pages(url, where) for url, where in urls.items()))
+        return await asyncio.to_thread(_read, self._told_apart(pages), here)
+
+    async def _pages(self, url: str, where: str) -> "Pages":
+        """Fetch what one replica shows."""
+        seen = Replica(url=url, at=self._now())
+        if self._times[url] > 1:
+            return Pages(seen.but(trouble="is the status address of more than one environment in the settings"))
+        began = monotonic()
+        config, models, metrics = await asyncio.gather(
+            self._page(where, CONFIG), self._page(where, MODELS), self._page(where, METRICS)
+        )
+        if isinstance(config, str) and isinstance(models, str) and isinstance(metrics, str):
+            return Pages(seen.but(trouble=config))
+        if trouble := await self._doubt(url, where, (config, models, metrics), began):
+            return Pages(seen.but(trouble=trouble))
+        return Pages(seen, config, models, metrics)
+
+    async def _doubt(self, url: str, where: str, pages: tuple[Shown, Shown, Shown], began: float) -> str:
+        """Say why these pages are not those of one replica as it is now; nothing where they may well be."""
+        config, _, metrics = pages
+        self._marks[url] = mark(metrics)
+        row = [glimpse(_json(config), metrics)]
+        if self._now() - self._rowed.get(url, LONG_AGO) >= APART:
+            self._rowed[url] = self._now()
+            row += [glimpse(_json(one), two) for one, two in await self._in_a_row(where, IN_A_ROW)]
+        watched = self._watched.get(url, Watched()).after(Row(tuple(row), began, monotonic()), self._now())
+        self._watched[url] = watched
+        return _staleness(pages) or (BALANCED if watched.is_balanced else "")
+
+    async def _in_a_row(self, where: str, times: int) -> list[tuple[Shown, Shown]]:
+        """Read the pages of which something only grows, one time after another.
+
+        Every other time there is one request more: a balancer of two that takes turns would show each page of one only.
+        """
+        row: list[tuple[Shown, Shown]] = []
+        for number in range(times):
+            if number % 2:
+                await self._page(where, CONFIG)
+            row.append(await asyncio.gather(self._page(where, CONFIG), self._page(where, METRICS)))
+            if not any(isinstance(page, bytes) for page in row[-1]):
+                break
+        return row
+
+    def _told_apart(self, pages: list["Pages"]) -> list["Pages"]:
+        """Doubt an address that shows, or has shown before, the same replica as another one."""
+        self._twins |= twins({one.seen.url: self._marks.get(one.seen.url) for one in pages})
+        return [self._alone(one) for one in pages]
+
+    def _alone(self, pages: "Pages") -> "Pages":
+        other = self._twins.get(pages.seen.url)
+        return Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else pages
+
+    async def contradictions(self, environment: str) -> dict[str, str]:
+        """Look many times in a row at each status address; say what is wrong with those that are not well."""
+        urls = self._urls.get(environment, {})
+        rows = await asyncio.gather(*(self._in_a_row(where, MANY) for where in urls.values()))
+        shown = dict(zip(urls, rows, strict=True))
+        alike = {url: twin(other) for url, other in twins({u: mark(row[0][1]) for u, row in shown.items()}).items()}
+        return alike | {url: why for url, row in shown.items() if (why := _contradiction(row))}
+
+    async def _page(self, where: str, path: str) -> bytes | str:
+        """Read one page, or say why there is none."""
+        try:
+            response = await read(self._http, "GET", where.rstrip("/") + path, self._most)
+        except httpx.TimeoutException:
+            calls("status", path, "time-out")
+            return "does not answer in time"
+        except TooLong:
+            calls("status", path, "too long")
+            return f"has a {path} that is too long"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            calls("status", path, "unreachable")
+            return f"does not answer ({UNTRUSTED})" if is_untrusted(error) else "does not answer"
+        calls("status", path, response.status_code)
+        if response.is_success and is_cached(response.headers):
+            return Stale(CACHED)
+        return response.content if response.is_success else f"has no {path} ({response.status_code})"
+
+
+def _staleness(pages: Iterable[Shown]) -> str:
+    return next((str(page) for page in pages if isinstance(page, Stale)), "")
+
+
+def _contradiction(row: list[tuple[Shown, Shown]]) -> str:
+    """Say in what way pages that were read in a row cannot be of one replica, or why there are none to compare."""
+    unread = [page for pages in row for page in pages if isinstance(page, str) and not isinstance(page, Stale)]
+    if row and len(unread) == 2 * len(row):
+        return unread[0]
+    glimpses = tuple(glimpse(_json(config), metrics) for config, metrics in row)
+    watched = Watched().after(Row(glimpses, 0, 0), LONG_AGO)
+    return _staleness(page for pages in row for page in pages) or (BALANCED if watched.is_balanced else "")
+
+
+class Pages(NamedTuple):
+    """What one look fetched from one address: each page, or why there is none."""
+
+    seen: Replica
+    config: bytes | str = ""
+    models: bytes | str = ""
+    metrics: bytes | str = ""
+
+
+def _read(pages: Iterable[Pages], asked: Asked) -> tuple[Replica, ...]:
+    """Read the pages that there are. Whose requests are ours, any of the replicas may tell."""
+    counters = [_metrics(one.metrics) for one in pages]
+    shown = (page.callers(asked.throwaways) for page in counters if page)
+    asked = asked._replace(callers=tuple(sorted(frozenset(asked.callers).union(*shown))))
+    return tuple(_read_one(one, page, asked) for one, page in zip(pages, counters, strict=True))
+
+
+def _read_one(pages: Pages, counters: Page | None, asked: Asked) -> Replica:
+    if pages.seen.trouble:
+        return pages.seen
+    listed = _json(pages.models)
+    if is_foreign(listed, asked.models):
+        return pages.seen.but(trouble="lists a model of that name under another id: it is of another environment")
+    found = read_config(_json(pages.config), asked.ids) | _counted(counters, asked)
+    return pages.seen.but(**found, throwaways=read_models(listed, asked.throwaways))
+
+
+def _json(page: bytes | str) -> Any:
+    try:
+        return decoded(page) if isinstance(page, bytes) else None
+    except Unreadable:
+        return None
+
+
+def _metrics(page: bytes | str) -> Page | None:
+    """Read a metrics page; None where there is none, or one that is no such page."""
+    if isinstance(page, str):
+        return None
+    try:
+        return Page(page.decode(errors="replace"))
+    except ValueError:
+        return None
+
+
+def _counted(page: Page | None, asked: Asked) -> dict[str, Any]:
+    if page is None:
+        return {}
+    try:
+        return read_counters(page, asked.keys, asked.models, callers=asked.callers, aliases=asked.aliases)
+    except ValueError:  # a page that is no metrics page shows no counters
+        return {}

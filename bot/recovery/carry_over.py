@@ -1,0 +1,32 @@
+"""`python -m bot carry-over`: brings the rotations of another namespace here, once a person says that they are ours."""
+
+from bot.recovery.doctor import say
+from bot.rotation.errors import Refused
+from bot.rotation.plan import plural
+from bot.storage.migration import Carrier
+from bot.storage.namespace import NAME, PREFIX, Namespace
+
+
+async def carried_over(carrier: Carrier, name: str, rotation: str | None) -> bool:
+    """Carry over what is under *name*, or one *rotation* of it; say a line each and return whether none is left."""
+    source = _source(carrier, name)
+    ids = [rotation] if rotation else await carrier.ids_in(source)
+    result = await carrier.carry(source, ids, named=rotation is not None)
+    for rotation_id in result.moved:
+        say(f"done   {rotation_id} is carried over.")
+    for left in result.left:
+        say(f"LEFT   {left.rotation} stays: {left.why}.")
+    say(f"{plural(len(result.moved), 'rotation')} carried over from {source.queue} to {carrier.here.queue}.")
+    return not result.left
+
+
+def _source(carrier: Carrier, name: str) -> Namespace:
+    """Return the namespace that people call *name*, or refuse."""
+    source = Namespace(name=f"{name}:".removeprefix(PREFIX).removesuffix(":"))
+    if source.name and not NAME.fullmatch(source.name):
+        raise Refused(f"{name} is no namespace: `python -m bot check` says what there is.")
+    if source.name == carrier.here.name:
+        raise Refused(f"{name} is where this bot keeps its records already.")
+    if source.name and source.team != carrier.here.team:
+        raise Refused(f"{name} is of another workspace: nobody there could be asked here.")
+    return source

@@ -1,0 +1,274 @@
+"""`python -m bot doctor`: finds half rotations from the control plane alone, and brings one to an end.
+
+Nothing is remembered between two runs: each looks at the world anew, and once more right before it acts. Whatever is
+recorded and open belongs to the bot, and is left to it.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple, Protocol
+
+import click
+
+from bot.engine import move
+from bot.recovery.adoption import Sponsor, adopted, check_adoptable, check_cleanable, taken_back
+from bot.recovery.diagnosis import described, summed_up
+from bot.recovery.orphans import Half, Kind, rotations_seen
+from bot.rotation import audit
+from bot.rotation.errors import Refused
+from bot.rotation.plan import Inventory, Model
+from bot.rotation.record import MEANING, Rotation, State
+from bot.service import RotationService
+from bot.steps.common import World, askable
+from bot.storage.records import Store
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What was asked for on the command line."""
+
+    rotation: str | None = None
+    adopt: bool = False
+    clean: bool = False
+    old: str | None = None
+    channel: str | None = None
+    requester: str | None = None
+    yes: bool = False
+
+
+class Case(NamedTuple):
+    """A half rotation, and what the store knows of it."""
+
+    half: Half
+    held: str = ""
+    """Why it must not be touched."""
+
+    over: str = ""
+    """What its record says, where that is there and says that it is over."""
+
+    @property
+    def is_left(self) -> bool:
+        """Tell whether somebody has to bring it to an end."""
+        return self.half.kind is not Kind.FINISHED and not self.held
+
+
+class Reception(Protocol):
+    """What Slack is needed for."""
+
+    @property
+    def rotations(self) -> RotationService:
+        """What people can ask for."""
+
+    @property
+    def team(self) -> str:
+        """The workspace."""
+
+    async def introduce(self, rotation: Rotation) -> None:
+        """Tell the channel that *rotation* is brought forward; raise `Refused` if nobody there would see it."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Looks, and does what it is told to."""
+
+    store: Store
+    world: World
+    lease: timedelta
+    orders: Orders
+    reception: Reception | None = None
+
+    async def attend(self) -> bool:
+        """Say what there is, and bring to an end what the orders name; return whether nothing is left."""
+        inventory, cases = await self._look()
+        _print(inventory, cases)
+        if self.orders.adopt or self.orders.clean:
+            case = _chosen(cases, self.orders)
+            _confirm(case.half, self.orders)
+            await self._act(case)
+            inventory, cases = await self._look()
+            _print(inventory, cases)
+        return not any(case.is_left for case in cases)
+
+    async def _look(self) -> tuple[Inventory, list[Case]]:
+        inventory = await self.world.control_plane.inventory()
+        named = {self.orders.rotation: self.orders.old} if self.orders.rotation and self.orders.old else {}
+        return inventory, [await self._case(half) for half in rotations_seen(inventory, named)]
+
+    async def _case(self, half: Half) -> Case:
+        """Find out whether *half* is the bot's to move, or another rotation has its keys in hand."""
+        if half.kind is Kind.FINISHED:
+            return Case(half)
+        under_way = await self.store.open_ids()
+        if half.rotation in under_way:
+            return Case(half, held="It is under way: its card says how it stands, and its buttons are what moves it.")
+        elsewhere = await self.store.open_elsewhere(half.rotation)
+        if elsewhere:
+            return Case(
+                half, held=f"Its record is under {elsewhere}: `python -m bot carry-over {elsewhere}` brings it here."
+            )
+        others = await self._holders(half) & under_way
+        if others:
+            return Case(half, held=f"Rotation {min(others)} has one of its keys in hand: finish that one first.")
+        return await self._recorded(half)
+
+    async def _holders(self, half: Half) -> set[str]:
+        """Return the rotations that have one of its keys in hand: as the old key, or as one that they made."""
+        mine = {key.id for key in half.keys}
+        makers = {other.id for other in await self.store.under_way() if mine & {*other.made}}
+        held = [await self.store.holder(key.id) for key in (*half.keys, *half.olds)]
+        return makers | {holder for holder in held if holder}
+
+    async def _recorded(self, half: Half) -> Case:
+        if not await self.store.is_recorded(half.rotation):
+            return Case(half)
+        record = (await self.store.standings([half.rotation])).get(half.rotation)
+        if record is None:
+            return Case(half, held="Its record is there and cannot be read by this version, so it is left to the bot.")
+        return Case(half, over=MEANING[State(record[1])])
+
+    async def _act(self, case: Case) -> None:
+        """Do it, if the world is still what was shown and nobody else is at it."""
+        half = case.half
+        async with self.store.leased(half.rotation, self.lease.total_seconds()) as mine:
+            inventory, cases = await self._look()
+            if not mine or case not in cases:
+                raise Refused("This is not what it was a moment ago, so nothing was done. Look again.")
+            if self.orders.adopt:
+                await self._adopt(half, inventory)
+            else:
+                await self._clean(half, inventory)
+
+    # --- forward ---
+
+    async def _adopt(self, half: Half, inventory: Inventory) -> None:
+        assert self.reception is not None
+        rotations = self.reception.rotations
+        sponsor = await self._sponsor(half, rotations)
+        rotation = adopted(half, inventory, self.world.gateways.environments, sponsor, self.world.now())
+        await self.reception.introduce(rotation)
+        await rotations.adopt(rotation)
+        say(f"done   {half.rotation} is recorded again; a worker moves it on, and the channel sees its card.")
+
+    async def _sponsor(self, half: Half, rotations: RotationService) -> Sponsor:
+        """Return who answers for it; who may not ask for a rotation may not be named as having asked."""
+        channel = self.orders.channel or (await self.store.messages(half.rotation)).get("channel")
+        if not channel or not self.orders.requester:
+            raise Refused(
+                "--adopt needs --channel C… (where it is to be seen) and --requester U… (who asked for it, and so "
+                "cannot approve it): Redis does not remember them."
+            )
+        try:
+            await rotations.check_may_request(self.orders.requester)
+        except Refused as refusal:
+            raise Refused(f"{self.orders.requester} cannot be its requester: {refusal}") from None
+        assert self.reception is not None
+        return Sponsor(
+            team=self.reception.team,
+            channel=channel,
+            requester=self.orders.requester,
+            approvals_required=rotations.rules.approvals_required,
+            self_approval=rotations.rules.self_approval,
+        )
+
+    # --- back ---
+
+    async def _clean(self, half: Half, inventory: Inventory) -> None:
+        """Take *half* back: the throw-away models alone, or as a roll back does it."""
+        if half.kind is Kind.LEFTOVERS:
+            for model in half.throwaways:
+                await self.world.control_plane.delete_model(model.id, model.environment)
+                say(f"done   `{model.alias}` is removed.")
+            await self._note(half, None, f"removed {len(half.throwaways)} throw-away models")
+            return
+        rotation = taken_back(half, inventory, self.world.gateways.environments, self.world.now())
+        await self._note(half, rotation, "began to take it back")
+        await self._try_one(half, rotation)
+        await self._drive(rotation)
+        await self._note(half, rotation, "took it back")
+
+    async def _try_one(self, half: Half, rotation: Rotation) -> None:
+        """Point one model back before the others: if the old key does not serve it, they stay where they are."""
+        moved = {model.id: model for model in half.moved}
+        trial = next((model for model in askable(rotation, self.world) if model.id in moved), None)
+        if trial is None:
+            return
+        say(f"try    `{trial.alias}` in {trial.environment_name} first.")
+        try:
+            await self._drive(rotation.but(plan=rotation.plan.but(models=(trial,)), done=("remove",)))
+        except Refused:
+            await self._put_forward(half, moved[trial.id])
+            raise
+
+    async def _put_forward(self, half: Half, model: Model) -> None:
+        key = next(key for key in half.keys if key.is_meant_by(model.provider_key))
+        await self.world.control_plane.point(model.id, model.environment, key.id)
+        say(f"done   `{model.alias}` is on `{key.display_name}` again; no other model was moved.")
+
+    async def _drive(self, rotation: Rotation) -> None:
+        """Roll *rotation* back to its end in this process; raise `Refused` where that stops."""
+        while rotation.waits_for_bot:
+            before, rotation = rotation, await move(rotation, self.world)
+            for step in rotation.done[len(before.done) :]:
+                say(f"done   {STEPS[step]}")
+            if rotation.retry_at:
+                await asyncio.sleep(max(0.0, (rotation.retry_at - self.world.now()).total_seconds()))
+        for sentence in rotation.left_alone:
+            say(f"LEFT   {sentence}")
+        if rotation.stop:
+            raise Refused(f"{rotation.stop.sentence} The replacement was not removed.")
+
+    async def _note(self, half: Half, rotation: Rotation | None, what: str) -> None:
+        event = {"by": "doctor", "what": f"{what}: {half.rotation}", "why": ""}
+        await self.store.note(audit.Kind.REPAIR, event, rotation=rotation, at=self.world.now())
+
+
+STEPS = {
+    "point-back": "models pointed back at the old key.",
+    "settle-back": "the gateways were given time to take it.",
+    "verify-back": "they answer on the old key.",
+    "remove": "what this rotation made is removed, unless something uses it.",
+}
+"""What each step of the way back has done."""
+
+
+def say(line: str) -> None:
+    """Print a line that may hold names from outside: nothing in them speaks to the terminal."""
+    click.echo("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line))
+
+
+def _print(inventory: Inventory, cases: list[Case]) -> None:
+    shown = [case for case in cases if case.half.kind is not Kind.FINISHED]
+    for case in shown:
+        record = f" Its record says: {case.over}." if case.over else ""
+        for number, line in enumerate(described(case.half, case.held, inventory)):
+            say(line + (record if number == 0 else ""))
+    if not shown:
+        say(summed_up(tuple(case.half for case in cases)))
+
+
+def _chosen(cases: list[Case], orders: Orders) -> Case:
+    """Return the one case that the orders are about, or refuse."""
+    left = [case for case in cases if case.half.kind is not Kind.FINISHED and not case.held]
+    if orders.rotation is None and len(left) != 1:
+        raise Refused("Say which: python -m bot doctor ID --adopt, or --clean." if left else "There is nothing to do.")
+    case = next((case for case in cases if case.half.rotation == (orders.rotation or left[0].half.rotation)), None)
+    if case is None:
+        raise Refused(f"No key and no model carries the id {orders.rotation}.")
+    if case.held:
+        raise Refused(case.held)
+    (check_adoptable if orders.adopt else check_cleanable)(case.half)
+    if orders.adopt and case.over:
+        raise Refused(
+            f"Its record says: {case.over}. What is over is not begun again; --clean takes back what is left."
+        )
+    return case
+
+
+def _confirm(half: Half, orders: Orders) -> None:
+    """Have the id typed: nothing is done by a slip of the hand."""
+    if orders.yes:
+        return
+    typed = click.prompt(f"Type {half.rotation} to go on", default="", show_default=False)
+    if typed.strip() != half.rotation:
+        raise Refused("That is not its id, so nothing was done.")

@@ -1,0 +1,171 @@
+"""Half rotations: what the control plane alone shows of one whose record is lost. Pure.
+
+All there is to go by are names: a replacement key carries its rotation's id, and so do the throw-away models. The
+key that it replaces is another of the same provider and the same name, older as far as can be told. Where that leaves
+a choice, a person has to make it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+
+from bot.rotation.errors import Refused
+from bot.rotation.frozen import Frozen
+from bot.rotation.naming import base_of, day_of, named_after, rotation_of, tag_of, throwaways_of
+from bot.rotation.plan import Inventory, Model, ProviderKey, users_of
+
+
+class Kind(StrEnum):
+    """How far a rotation has come, as far as it can be seen."""
+
+    UNUSED = "unused"
+    """The replacement is there, and no model is on it."""
+
+    SPLIT = "split"
+    """Some models are on the replacement, some on the old key."""
+
+    MOVED = "moved"
+    """No model is on the old key any more."""
+
+    LEFTOVERS = "leftovers"
+    """Throw-away models, and no old key: the rotation itself is over."""
+
+    UNCLEAR = "unclear"
+    """Several keys may be the old one."""
+
+    FINISHED = "finished"
+    """The old key is gone, and nothing is left over: no half at all."""
+
+
+BEGUN = frozenset({Kind.UNUSED, Kind.SPLIT, Kind.MOVED})
+"""Kinds of which both keys are known: these can be brought forward or taken back."""
+
+
+class Half(Frozen):
+    """What is there of one rotation."""
+
+    rotation: str
+    keys: tuple[ProviderKey, ...] = ()
+    """Its own, the one for the newest secret last."""
+
+    olds: tuple[ProviderKey, ...] = ()
+    """Those that it may replace."""
+
+    certain: bool = True
+    """Nothing speaks for its being the other way round: that one of those was made to replace one of its own."""
+
+    moved: tuple[Model, ...] = ()
+    """On its own keys, the throw-away ones aside."""
+
+    unmoved: tuple[Model, ...] = ()
+    throwaways: tuple[Model, ...] = ()
+    strangers: tuple[Model, ...] = ()
+    """Named like its throw-away models, and not its own to delete."""
+
+    holders: tuple[str, ...] = ()
+    """Routes, policies and whatever else refers to one of its keys in a way that it cannot change."""
+
+    @property
+    def replacement(self) -> ProviderKey | None:
+        """Return the key that the newest secret went into."""
+        return self.keys[-1] if self.keys else None
+
+    @property
+    def old(self) -> ProviderKey | None:
+        """Return the key that it replaces, where that can be told."""
+        return self.olds[0] if len(self.olds) == 1 and self.certain else None
+
+    @property
+    def kind(self) -> Kind:
+        """Tell how far it has come."""
+        if not self.olds:
+            return Kind.LEFTOVERS if self.throwaways else Kind.FINISHED
+        if self.old is None:
+            return Kind.UNCLEAR
+        if not self.moved:
+            return Kind.UNUSED
+        return Kind.SPLIT if self.unmoved else Kind.MOVED
+
+
+def rotations_seen(inventory: Inventory, named: Mapping[str, str] | None = None) -> tuple[Half, ...]:
+    """Return what is there of every rotation that a key or a model is named after; *named* are the old keys of some."""
+    tags = (tag.rotation for key in inventory.keys if (tag := tag_of(key.display_name)))
+    aliases = (found for model in inventory.models if (found := rotation_of(model.alias)))
+    return tuple(_half(id_, inventory, (named or {}).get(id_)) for id_ in sorted({*tags, *aliases}))
+
+
+def _half(rotation_id: str, inventory: Inventory, named: str | None) -> Half:
+    keys = _own_keys(rotation_id, inventory)
+    olds = _named(named, keys, inventory) if named else _olds(keys, inventory)
+    throwaways = throwaways_of(rotation_id, keys, inventory)
+    moved = tuple(m for m in inventory.models if m not in throwaways and _on(keys, m))
+    counted = {*_labels(moved, inventory), *_labels(throwaways, inventory)}
+    return Half(
+        rotation=rotation_id,
+        keys=keys,
+        olds=olds,
+        certain=bool(named) or not any(_may_replace(old, key, inventory) for old in olds for key in keys),
+        moved=moved,
+        unmoved=tuple(m for m in inventory.models if _on(olds, m)),
+        throwaways=throwaways,
+        strangers=tuple(m for m in named_after(rotation_id, inventory) if m not in throwaways),
+        holders=tuple(user for key in keys for user in users_of(inventory, key) if user not in counted),
+    )
+
+
+def _on(keys: Iterable[ProviderKey], model: Model) -> bool:
+    """Tell whether a model is on one of *keys* in a way that it can be moved from."""
+    return any(key.is_meant_by(model.provider_key) for key in keys)
+
+
+def _labels(models: Iterable[Model], inventory: Inventory) -> Iterator[str]:
+    return (f"`{model.alias}` in {inventory.environment_name(model.environment)}" for model in models)
+
+
+def _own_keys(rotation_id: str, inventory: Inventory) -> tuple[ProviderKey, ...]:
+    """Return the keys named after a rotation; of two for the same secret the one that is in use comes last.
+
+    Where one is named as a rotation names it, a copy of that name with a word more is somebody else's.
+    """
+
+    def newness(key: ProviderKey) -> tuple[int, bool, str]:
+        tag, made = tag_of(key.display_name), inventory.made_at.get(key.id)
+        return tag.attempt if tag else 0, bool(users_of(inventory, key)), f"{made} {key.id}"
+
+    mine = [key for key in inventory.keys if (tag := tag_of(key.display_name)) and tag.rotation == rotation_id]
+    as_named = [key for key in mine if base_of(key.display_name) != key.display_name]
+    return tuple(sorted(as_named or mine, key=newness))
+
+
+def _olds(keys: tuple[ProviderKey, ...], inventory: Inventory) -> tuple[ProviderKey, ...]:
+    """Return the keys that these may replace."""
+    return tuple(old for old in inventory.keys if keys and all(_may_replace(key, old, inventory) for key in keys))
+
+
+def _may_replace(key: ProviderKey, old: ProviderKey, inventory: Inventory) -> bool:
+    """Tell whether *key* may have been made by a rotation to replace *old*."""
+    mine, other, base = tag_of(key.display_name), tag_of(old.display_name), base_of(key.display_name)
+    alike = (key.provider, base) == (old.provider, base_of(old.display_name))
+    if mine is None or base == key.display_name or not alike:
+        return False
+    return (other is None or other.rotation != mine.rotation) and not _is_younger(old, key, inventory)
+
+
+def _is_younger(old: ProviderKey, key: ProviderKey, inventory: Inventory) -> bool:
+    """Tell whether *old* is known to have been made after *key*: by the control plane, or by the day in its name."""
+    made = inventory.made_at.get(old.id), inventory.made_at.get(key.id)
+    if made[0] and made[1]:
+        return made[0] > made[1]
+    days = day_of(old.display_name), day_of(key.display_name)
+    return bool(days[0] and days[1] and days[0] > days[1])
+
+
+def _named(asked: str, keys: tuple[ProviderKey, ...], inventory: Inventory) -> tuple[ProviderKey, ...]:
+    """Return the key that a person says is the old one, or refuse what cannot be."""
+    old = inventory.key(asked)
+    if old is None:
+        raise Refused(f"There is no provider key of the id {asked}.")
+    if not keys:
+        raise Refused("No key carries the id of this rotation, so it replaces none.")
+    if old in keys or any(key.provider != old.provider for key in keys):
+        raise Refused(f"`{asked}` cannot be the old key: it is this rotation's own, or another provider's.")
+    return (old,)

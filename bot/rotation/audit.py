@@ -1,0 +1,249 @@
+"""The audit trail: what was done and what was refused, each entry chained to the one before by a hash. Pure.
+
+An entry is one line of JSON. It ends with its own SHA-256, over all that stands before it and the hash of the entry
+before. So a line that is changed, missing, doubled or moved is found by whoever has the lines and nothing else.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from bot.rotation import secret
+from bot.rotation.record import Rotation
+
+START = "0" * 64
+"""What the first entry has for the hash of the one before it."""
+
+SHORT = 20
+"""Digits of a hash that are shown: 80 bits, too many for anybody to make another trail that ends in them."""
+
+
+FIELDS = frozenset({"number", "kind", "rotation", "version", "state", "before"})
+"""What an entry is verified by; others can come to it."""
+
+
+class Kind(StrEnum):
+    """What sort of thing an entry is about."""
+
+    CHANGE = "change"
+    """A new version of a rotation's record."""
+
+    CLICK = "click"
+    """A press that opened a form and changed nothing."""
+
+    REFUSAL = "refusal"
+    """What somebody asked for and was not given."""
+
+    CARRIED = "carried"
+    """A rotation that comes here from another namespace, in its next version: its history is in the trail there."""
+
+    REPAIR = "repair"
+    """What `python -m bot doctor` took back of a rotation that has no record."""
+
+
+CHANGES = frozenset({Kind.CHANGE, Kind.CARRIED})
+"""What says in which version and state a rotation's record is."""
+
+
+class Head(NamedTuple):
+    """Where the trail ends: the number and the hash of its last entry."""
+
+    number: int = 0
+    hash: str = START
+
+
+class Fault(Exception):
+    """The trail is not as it was written; the text says in one sentence where."""
+
+
+def entry(
+    kind: Kind, rotation: Rotation | None, event: Mapping[str, str], at: str, namespace: str = ""
+) -> dict[str, Any]:
+    """Say what happened to *rotation*, or what was refused of it; None where there is none to speak of."""
+    return {
+        **({"namespace": namespace} if namespace else {}),
+        "at": at,
+        "kind": kind,
+        "rotation": rotation.id if rotation else None,
+        "version": rotation.version if rotation else None,
+        "state": rotation.state if rotation else None,
+        "key": rotation.plan.old_key.id if rotation else None,
+        "by": event["by"],
+        "what": event["what"],
+        "why": _sayable(event["why"]),
+    }
+
+
+def _sayable(text: str) -> str:
+    """Leave out what may be a secret: from here nothing can be taken back."""
+    if secret.is_surely_secret(text) or secret.may_be_secret(text):
+        return "(left out: it may hold a secret)"
+    return text
+
+
+def chained(entry: Mapping[str, Any], head: Head) -> str:
+    """Return the line of an *entry* that comes after *head*."""
+    return _sealed({"number": head.number + 1, **entry, "before": head.hash})
+
+
+def _sealed(body: Mapping[str, Any]) -> str:
+    return _line({**body, "hash": hashlib.sha256(_line(body).encode()).hexdigest()})
+
+
+def _line(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, separators=(",", ":"))  # ASCII only, so no encoding and no line break can come between
+
+
+def read(line: str) -> dict[str, Any] | None:
+    """Read a line; None if it is not as Keyturn wrote it, to the letter."""
+    try:
+        fields = json.loads(line)
+        body = {name: value for name, value in fields.items() if name != "hash"}
+        genuine = body.keys() >= FIELDS and _sealed(body) == line
+    except (ValueError, RecursionError, AttributeError):
+        return None
+    return fields if genuine and isinstance(fields["number"], int) else None
+
+
+def head_of(line: str | None) -> Head:
+    """Return the head that *line* is; after one that was tampered with the trail goes on, and the fault stays."""
+    if line is None:
+        return Head()
+    found = read(line)
+    return Head(found["number"], found["hash"]) if found else Head(0, hashlib.sha256(line.encode()).hexdigest())
+
+
+def verified(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the entries, or raise `Fault` at the first that is changed, missing, doubled or out of order."""
+    entries: list[dict[str, Any]] = []
+    head = Head()
+    for place, line in enumerate(lines):
+        found = read(line)
+        if found is None:
+            raise Fault(f"Entry {head.number + 1} was changed: its hash is not that of what it says.")
+        if (found["number"] - 1, found["before"]) != head:
+            raise Fault(_misplaced(found, head, lines[:place], lines[place + 1 :]))
+        head = Head(found["number"], found["hash"])
+        entries.append(found)
+    _check_namespace(entries)
+    _check_versions(entries)
+    return entries
+
+
+def trail_of(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the namespace that a trail is of; empty for the version before, which had one trail for all."""
+    return str(entries[0].get("namespace", "")) if entries else ""
+
+
+def _check_namespace(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `Fault` if an entry belongs into another trail."""
+    for found in entries:
+        if found.get("namespace", "") != trail_of(entries):
+            raise Fault(f"Entry {found['number']} belongs into another trail: it was written by another Keyturn.")
+
+
+def check_trail(entries: Sequence[Mapping[str, Any]], namespace: str) -> None:
+    """Raise `Fault` if the trail kept for a namespace is of another one."""
+    if entries and trail_of(entries) != namespace:
+        raise Fault(f"The trail kept for keyturn:{namespace} is of keyturn:{trail_of(entries)}: it was copied there.")
+
+
+def check_distinct(trails: Iterable[Sequence[Mapping[str, Any]]]) -> None:
+    """Raise `Fault` if one trail is there twice."""
+    names = [trail_of(entries) for entries in trails]
+    for name in names:
+        if names.count(name) > 1:
+            raise Fault(f"The trail of keyturn:{name} is there twice: entry 1 stands there again.")
+
+
+def holder_of(head: str, trails: Sequence[Sequence[Mapping[str, Any]]]) -> Sequence[Mapping[str, Any]]:
+    """Return the trail that holds the entry that a receipt names by *head*, or raise `Fault`."""
+    for entries in trails[:-1]:
+        with suppress(Fault):
+            check_head(head, entries)
+            return entries
+    check_head(head, trails[-1])
+    return trails[-1]
+
+
+def parted(lines: Sequence[str]) -> list[Sequence[str]]:
+    """Return each trail of several, one after the other: a first entry begins another one."""
+    begins = [place for place, line in enumerate(lines) if place == 0 or _begins(line)]
+    return [lines[begin:end] for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True)]
+
+
+def _begins(line: str) -> bool:
+    found = read(line)
+    return found is not None and (found["number"], found["before"]) == (1, START)
+
+
+def _misplaced(found: Mapping[str, Any], head: Head, past: Sequence[str], coming: Sequence[str]) -> str:
+    """Say what it means that *found* does not follow *head*."""
+    number, wanted = found["number"], head.number + 1
+    if number == wanted:
+        return f"Entry {wanted} does not follow entry {head.number}: one of the two was written anew."
+    if any(_is_number(line, number) for line in past):
+        return f"Entry {number} is there twice: the second one stands after entry {head.number}."
+    if any(_is_number(line, wanted) for line in coming):
+        return f"Entry {number} is out of order: it stands before entry {wanted}."
+    return f"Entry {wanted} is missing: entry {number} stands in its place."
+
+
+def _is_number(line: str, number: int) -> bool:
+    found = read(line)
+    return found is not None and found["number"] == number
+
+
+def _check_versions(entries: Iterable[Mapping[str, Any]]) -> None:
+    """Raise `Fault` unless every rotation's record has changed from version to version."""
+    versions: dict[Any, int] = {}
+    for found in entries:
+        if found["kind"] in CHANGES:
+            after = versions.get(found["rotation"], 0)
+            if found["version"] != after + 1 and not (found["kind"] == Kind.CARRIED and found["version"] > after):
+                raise Fault(
+                    f"Entry {found['number']} tells of version {found['version']} of rotation {found['rotation']}, "
+                    f"and none before it of version {after + 1}: entries were taken out and the rest written anew."
+                )
+            versions[found["rotation"]] = found["version"]
+
+
+Standing = tuple[int, str]
+"""A rotation's version, and its state in that version."""
+
+
+def standings(entries: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
+    """Return where the last change of each rotation left it."""
+    return {e["rotation"]: (e["version"], e["state"]) for e in entries if e["kind"] in CHANGES}
+
+
+def check_records(
+    records: Mapping[str, Standing], before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> None:
+    """Raise `Fault` unless the trail explains every record; it was read *before* the records and again *after*."""
+    told = {(e["rotation"], e["version"], e["state"]) for e in after if e["kind"] in CHANGES}
+    for rotation_id, (version, state) in records.items():
+        if (rotation_id, version, state) not in told:
+            raise Fault(
+                f"Rotation {rotation_id} is {state} at version {version}, and no entry says so: entries were taken "
+                "from the end, or the record was changed by another hand."
+            )
+    for rotation_id, (version, _) in standings(before).items():
+        if rotation_id not in records:
+            raise Fault(f"The trail tells of rotation {rotation_id}, and there is no record of it that can be read.")
+        if records[rotation_id][0] < version:
+            raise Fault(f"Rotation {rotation_id} was put back from version {version} to {records[rotation_id][0]}.")
+
+
+def check_head(head: str, entries: Iterable[Mapping[str, Any]]) -> int:
+    """Return the number of the entry that a receipt names by *head*, or raise `Fault`."""
+    wanted = head.strip().strip("`").casefold()
+    if len(wanted) < SHORT:
+        raise Fault(f"A head has at least {SHORT} digits; the receipt shows them.")
+    for found in entries:
+        if found["hash"].startswith(wanted):
+            return int(found["number"])
+    raise Fault(f"No entry has the hash {wanted}: entries were taken from the end, or the trail was written anew.")

@@ -1,0 +1,388 @@
+"""What everything that was seen of a model proves. Pure; the verdicts are design.md 5, the traps facts/aisix.md 9."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+
+from bot.rotation.frozen import Frozen
+from bot.rotation.replica import UNNAMED, WELL, Replica, Served, rise
+
+
+class Verdict(StrEnum):
+    """What the evidence says of one model on the replacement key."""
+
+    PROVED = "proved"
+    LIKELY = "likely"
+    INVALID = "invalid"
+    INCONCLUSIVE = "inconclusive"
+    PROJECTION = "projection"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+
+
+class Evidence(Frozen):
+    """A verdict with its reason, and when it was reached."""
+
+    verdict: Verdict
+    reason: str
+    at: datetime
+    signature: str = ""
+    blames_credential: bool = False
+    of_upstream: bool = False
+    """The upstream itself said this."""
+
+    of_model: bool = False
+    """This is said of the model or of the request, and so need not be the secret's fault."""
+
+    unfit: bool = False
+    """The refusal may be of the endpoint alone: nothing names the one that this model is used at."""
+
+    reached: bool = False
+    """The gateway took the request as far as the provider key, so that its counters have it."""
+
+    lost: bool = False
+    """No answer came, so whether the counters have the request is not known."""
+
+    gateway: str = ""
+    """What the gateway that answered calls itself, with its version."""
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the model answered in a way that counts for it."""
+        return self.verdict in (Verdict.PROVED, Verdict.LIKELY)
+
+    @property
+    def is_shown(self) -> bool:
+        """Tell whether counters show this as a test request of ours: not where a fallback or a cache answered."""
+        return self.reached and self.verdict is not Verdict.INVALID
+
+    @property
+    def is_of_model(self) -> bool:
+        """Tell whether this is said of the model or of the request: only then can it have been so before as well."""
+        return self.of_model or (self.of_upstream and not self.blames_credential)
+
+    @property
+    def skipped(self) -> bool:
+        """Tell whether the settings say that this model is not probed."""
+        return self.verdict is Verdict.SKIPPED
+
+
+Judgement = tuple[Verdict, str]
+"""A verdict and the reason for it."""
+
+
+class Sight(Frozen):
+    """Two looks at one replica: when its model's proof began, and now."""
+
+    before: Replica | None
+    now: Replica
+
+    @cached_property
+    def since(self) -> Replica:
+        """Return what it counted between the two."""
+        return rise(self.before, self.now)
+
+    @cached_property
+    def restarted(self) -> bool:
+        """Tell whether it began anew in between, or is another replica."""
+        return self.before is not None and self.now.restarted_since(self.before)
+
+    @cached_property
+    def began_anew(self) -> bool:
+        """Tell whether its counters began anew in between: what they showed before that is lost."""
+        return self.since.counts is not None and self.restarted
+
+
+class Observation(Frozen):
+    """All that was seen of one model since it was pointed at the replacement key."""
+
+    model_id: str
+    replacement_id: str
+    answer: Evidence
+    """The newest answer."""
+
+    passes: int = 0
+    """Good answers in a row."""
+
+    wanted: int = 1
+    answered: int = 0
+    """Good answers since the earlier looks of `sights`: each has to be in their counters, and no other of ours."""
+
+    lost: int = 0
+    """Test requests since then whose answer never came."""
+
+    reached: int = 0
+    """Test requests since then that got as far as a provider key, also those that failed there."""
+
+    sights: tuple[Sight, ...] = ()
+    """One for each status address in the settings."""
+
+    barrier: str = ""
+    """The throw-away model that was made after the change, where there is one."""
+
+    projected: str = ""
+    """How the change was seen to be everywhere without a status address; empty when it was not."""
+
+    had_change: bool = False
+    """Every replica that could be seen had the change before: one that is cut off since then has it still."""
+
+    too_few: str = ""
+    """Why the settings say too little of the replicas there are; then not even a run of good answers counts."""
+
+    old_token_until: datetime | None = None
+    """Until when the gateway may go on with a token that it got for the old secret, though it counts the new key."""
+
+    others_remain: bool = False
+    """Other models of the environment are still meant to be on the old key: requests through a router count for it."""
+
+    is_counted: bool = True
+    """Every gateway counts requests at the endpoint that the model is asked at; earlier ones did not count them all."""
+
+    hides_tokens: bool = False
+    """Secrets are exchanged for tokens, and one of the old secret may still be good: the version that a gateway tells
+    is a hint, and no more."""
+
+    @property
+    def told(self) -> bool:
+        """Tell whether every replica's counters show our own test requests since the proof began."""
+        return bool(self.sights) and all(map(_tells_ours, self.sights))
+
+    @property
+    def uncounted(self) -> int:
+        """Return how many of our answers no listed replica has counted; 0 where that cannot be told.
+
+        Where the settings say that there are more replicas than they list, it is no news that one of those answers.
+        """
+        asked = _asked(self)
+        answered, any_ = sum(map(_shown, asked)), sum(_shown(ours) + ours.failed + ours.limited for ours in asked)
+        if self.too_few or not self.told or not (any_ or self.is_counted):
+            return 0
+        return max(0, self.answered - answered, self.reached - any_)
+
+    @property
+    def has_surplus(self) -> bool:
+        """Tell whether the counters show more of our answers than we have had: the rest could hide a missing one."""
+        return self.told and sum(map(_shown, _asked(self))) > self.answered
+
+
+def _tells_ours(sight: Sight) -> bool:
+    return not sight.now.trouble and sight.since.own is not None and not sight.began_anew
+
+
+def _asked(seen: Observation) -> list[Served]:
+    """Return what each replica that tells has counted of our own test requests."""
+    return [served for sight in seen.sights if (served := sight.since.asked(seen.model_id)) is not None]
+
+
+def _shown(ours: Served) -> int:
+    """Return how many of our answers a replica shows, whichever key gave them."""
+    return ours.new + ours.old + ours.third + ours.blind
+
+
+def _ours(seen: Observation) -> int:
+    """Return how many of our test requests the replacement answered, by the counters of all replicas."""
+    return sum(served.new for served in _asked(seen))
+
+
+# --- what speaks against a model ---
+
+FINAL = frozenset({Verdict.REJECTED, Verdict.INVALID, Verdict.PROJECTION})
+"""Answers that need no look at a replica; any other that is not good leaves room for something graver."""
+
+
+def doubt(seen: Observation) -> Judgement | None:
+    """Say what speaks against the model, whatever it answered before; None if nothing does.
+
+    What a replica shows comes before an answer that says nothing: that one could be accepted, this never.
+    """
+    said = None if seen.answer.passed else (seen.answer.verdict, seen.answer.reason)
+    if said and seen.answer.verdict in FINAL:
+        return said
+    shown = (check(sight, seen) for check in CHECKS for sight in seen.sights)
+    return next(filter(None, shown), None) or _answered_elsewhere(seen) or _stale_token(seen) or said
+
+
+def _answered_elsewhere(seen: Observation) -> Judgement | None:
+    """Doubt a model if one of our requests was answered, and no listed replica has counted it: another one answered."""
+    if not seen.uncounted:
+        return None
+    many = f"{seen.uncounted:,} of {seen.answered:,} test requests"
+    return Verdict.PROJECTION, f"a replica that is not in `status_urls` answered {many}: no listed replica counted them"
+
+
+def _stale_token(seen: Observation) -> Judgement | None:
+    if seen.old_token_until is None:
+        return None
+    gateway, until = seen.answer.gateway or "the gateway", f"{seen.old_token_until:%H:%M} UTC"
+    return Verdict.INVALID, f"{gateway} may use a token of the old secret until {until}"
+
+
+def _rejects(sight: Sight, seen: Observation) -> Judgement | None:
+    now = sight.now
+    if {seen.model_id, seen.replacement_id} & set(now.rejected):
+        return Verdict.INVALID, f"{now.name} has rejected the change and serves its last good configuration"
+    if now.rejects_more:
+        return Verdict.INVALID, f"{now.name} has rejected rows that it does not name, the change may be among them"
+    return None
+
+
+def _uses_old_key(sight: Sight, seen: Observation) -> Judgement | None:
+    served = sight.since.served(seen.model_id)
+    if served.old:
+        return Verdict.INVALID, f"{sight.now.name} served it {_times(served.old)} with the old key"
+    if served.hidden:
+        return Verdict.INVALID, f"{sight.now.name} tried the old key for it, behind a fallback, a router or an ensemble"
+    return None
+
+
+def _uses_third_key(sight: Sight, seen: Observation) -> Judgement | None:
+    if not sight.since.served(seen.model_id).third:
+        return None
+    return Verdict.INVALID, f"{sight.now.name} served it with a key that is neither the old nor the new one"
+
+
+def _lags(sight: Sight, seen: Observation) -> Judgement | None:
+    """Doubt a replica that lists its models, and not the one that came after the change."""
+    listed = sight.now.throwaways
+    if not seen.barrier or listed is None or seen.barrier in listed:
+        return None
+    return Verdict.PROJECTION, f"{sight.now.name} does not have the change yet"
+
+
+def _is_cut_off(sight: Sight, seen: Observation) -> Judgement | None:
+    now = sight.now
+    if seen.had_change or _has_barrier(now, seen) or not (now.connected is False or now.state in OUT_OF_TOUCH):
+        return None
+    state = "not connected" if now.connected is False else now.state
+    return Verdict.PROJECTION, f"{now.name} is cut off from the control plane ({state})"
+
+
+def _is_new_since(sight: Sight, seen: Observation) -> Judgement | None:
+    """Doubt a replica that began anew since the proof, or was not seen by it: it may have an older configuration."""
+    now = sight.now
+    if not seen.had_change or now.trouble or _has_barrier(now, seen):
+        return None
+    if sight.before is None or sight.before.trouble:
+        return Verdict.PROJECTION, f"{now.name} was not seen when the proof began, and may not have the change"
+    if sight.restarted:
+        return Verdict.PROJECTION, f"{now.name} began anew since the proof, and may not have the change any more"
+    return None
+
+
+CHECKS = (_rejects, _uses_old_key, _uses_third_key, _lags, _is_new_since, _is_cut_off)
+"""What a replica may show against a model, the gravest first."""
+
+OUT_OF_TOUCH = frozenset({"out_of_sync", "never_loaded", "empty"})
+
+
+def _has_barrier(replica: Replica, seen: Observation) -> bool:
+    return bool(seen.barrier) and seen.barrier in (replica.throwaways or ())
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+# --- what speaks for it ---
+
+
+def weigh(seen: Observation) -> Judgement:
+    """Say what everything that was seen of a model proves."""
+    doubted = doubt(seen)
+    if doubted:
+        return doubted
+    if seen.passes < max(1, seen.wanted):
+        return Verdict.INCONCLUSIVE, f"answered {seen.passes} of {seen.wanted} times in a row so far"
+    lacking = next(_lacks(seen), None)
+    if lacking is None:
+        return Verdict.PROVED, _proof(seen)
+    if not seen.too_few and (seen.projected or _is_everywhere(seen)):
+        how = seen.projected or "every gateway has the change"
+        return Verdict.LIKELY, f"not proved: {lacking}; answered {seen.passes} times in a row; {how}"
+    return Verdict.INCONCLUSIVE, f"answered, but with which key is unknown: {lacking}"
+
+
+def _lacks(seen: Observation) -> Iterator[str]:
+    """Yield what is missing for a proof; first a replica that cannot be seen, which may serve the old key."""
+    if not seen.sights:
+        yield "no status address in the settings"
+    for lacks in (_lacks_of_sight, _lacks_of_counters, _lacks_of_state):
+        for sight in seen.sights:
+            yield from (f"{sight.now.name} {lack}" for lack in lacks(sight, seen) if lack)
+    yield from filter(None, [seen.too_few, *_lacks_of_requests(seen)])
+
+
+def _lacks_of_requests(seen: Observation) -> Iterator[str]:
+    """Yield what the test requests leave open, all replicas together."""
+    if seen.hides_tokens:
+        yield "for an hour after the change a gateway may use a token of the old secret"
+    if seen.lost:
+        yield "a test request had no answer, so what the counters show cannot be compared"
+    if seen.told and _ours(seen) > seen.answered:
+        yield (
+            f"the counters show {_ours(seen):,} test requests, and {seen.answered:,} were answered: someone else uses "
+            "the caller key of AISIX_GATEWAYS"
+        )
+
+
+def _lacks_of_sight(sight: Sight, _: Observation) -> Iterator[str]:
+    yield sight.now.trouble
+    yield "shows no counters" if sight.now.counts is None else ""
+
+
+def _lacks_of_counters(sight: Sight, seen: Observation) -> Iterator[str]:
+    """Yield what the counters of one replica leave open, the gravest first; empty words for what is well."""
+    now, since = sight.now, sight.since
+    served, unnamed = since.served(seen.model_id), since.served(UNNAMED)
+    if now.counts is not None and since.counts is None:
+        yield "showed no counters before"
+    if sight.began_anew:
+        yield "began to count anew, so what it counted before is lost"
+    if now.at < seen.answer.at:
+        yield "was not looked at since the newest answer"
+    if served.blind:
+        yield f"does not say with which key it served it {_times(served.blind)}"
+    if unnamed.uses_old and not seen.others_remain:
+        yield f"used the old key {_times(unnamed.uses_old)} for a model that it does not name"
+    yield from _lacks_of_ours(sight, seen)
+
+
+def _lacks_of_ours(sight: Sight, seen: Observation) -> Iterator[str]:
+    """Yield why a replica's counters do not show our own test requests."""
+    ours = sight.since.asked(seen.model_id)
+    if len(sight.now.callers) > 1:
+        yield "shows throw-away models asked with several caller keys, so our test requests cannot be told apart"
+    elif ours is None:
+        yield "does not tell our test requests from callers' (no `api_key_id`)"
+    elif not ours.new:
+        yield "was not reached by a test request"
+
+
+def _lacks_of_state(sight: Sight, _: Observation) -> Iterator[str]:
+    now = sight.now
+    yield "is not connected to the control plane" if now.connected is False else ""
+    if now.state != WELL:
+        yield f"calls itself {now.state}" if now.state else "does not tell its state"
+    yield "rejects rows of its configuration" if now.rejects else ""
+    yield "has not applied all that it has heard of" if now.is_behind else ""
+
+
+def _is_everywhere(seen: Observation) -> bool:
+    """Tell whether every replica in the settings was seen to have the change."""
+    if not seen.sights:
+        return False
+    if all(_has_barrier(sight.now, seen) for sight in seen.sights):
+        return True
+    served = [sight.since.served(seen.model_id).new for sight in seen.sights]
+    return all(served) and sum(served) >= seen.passes
+
+
+def _proof(seen: Observation) -> str:
+    """Say what the counters showed, and since when all of them have."""
+    asked = [served.new for served in _asked(seen)]
+    since = max(sight.before.at for sight in seen.sights if sight.before)
+    counted = " + ".join(f"{count:,}" for count in asked)
+    where = f"on {len(asked)} replicas" if len(asked) > 1 else "on the one replica"
+    requests = "test request" if asked == [1] else "test requests"
+    return f"replacement served {counted} {requests} {where}; old key 0 since {since:%H:%M} UTC"

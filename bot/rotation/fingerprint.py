@@ -1,0 +1,68 @@
+"""Keyed fingerprints, by which a secret that was seen once is known again without being kept. Pure."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any
+
+from pydantic import SecretStr
+
+from bot.rotation.families import AZURE, BEDROCK, VERTEX, family
+from bot.rotation.plan import ProviderKey
+
+PEPPER = b"keyturn pepper 1:"
+CREDENTIAL = b"keyturn credential 1:"
+"""What is hashed begins with what it is, so that no value of one kind can pass for another."""
+
+
+def fingerprint_of(secret: SecretStr, key: ProviderKey, pepper: SecretStr) -> str:
+    """Return the fingerprint of a checked secret of *key*: a mark of the pepper, and a digest under it."""
+    return f"{_mark(pepper)}.{_keyed(pepper, CREDENTIAL + _proof(secret, key))}"
+
+
+def is_same(one: str, other: str) -> bool | None:
+    """Tell whether two fingerprints are of one credential; None when they are of different peppers."""
+    if one.partition(".")[0] != other.partition(".")[0]:
+        return None
+    return hmac.compare_digest(one, other)
+
+
+def is_made_with(known: str, pepper: SecretStr) -> bool:
+    """Tell whether a fingerprint can be compared with those that *pepper* makes now."""
+    return known.partition(".")[0] == _mark(pepper)
+
+
+def _mark(pepper: SecretStr) -> str:
+    return _keyed(pepper, PEPPER)[:16]
+
+
+def _keyed(pepper: SecretStr, value: bytes) -> str:
+    return hmac.new(pepper.get_secret_value().encode(), value, hashlib.sha256).hexdigest()
+
+
+def _proof(secret: SecretStr, key: ProviderKey) -> bytes:
+    """Return what is revoked at the provider, however the secret is written.
+
+    Of a JSON document that is one field: another region, project or tenant beside it makes no other credential.
+    """
+    value, kind = secret.get_secret_value(), family(key)
+    if kind and value.startswith("{"):
+        value = str(FIELD[kind](json.loads(value)))
+    return "".join(value.split()).encode("utf-8", "surrogatepass")
+
+
+def _of_vertex(document: dict[str, Any]) -> Any:
+    if document.get("access_token"):
+        return document["access_token"]
+    account = document["service_account_json"]
+    return (json.loads(account) if isinstance(account, str) else account)["private_key"]
+
+
+FIELD: Mapping[str, Callable[[dict[str, Any]], Any]] = {
+    BEDROCK: itemgetter("secret_access_key"),
+    VERTEX: _of_vertex,
+    AZURE: itemgetter("client_secret"),
+}
+"""The field of each JSON document that nobody could do without."""

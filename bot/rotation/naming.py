@@ -1,0 +1,98 @@
+"""What belongs to a rotation, told by the names that it gave: its keys and its throw-away models. Pure."""
+
+import re
+import secrets
+from collections.abc import Collection
+from datetime import date
+from typing import NamedTuple
+
+from bot.rotation.plan import Inventory, Model, ProviderKey
+from bot.rotation.replica import THROWAWAY
+
+LETTERS = "abcdefghjkmnpqrstuvwxyz"
+DIGITS = "23456789"
+"""Without the characters that people confuse."""
+
+ID = rf"r(?=[a-z]*[{DIGITS}])[{LETTERS}{DIGITS}]{{6}}"
+"""A rotation's id holds a digit, so that no word is taken for one: people do call a key `reserve`."""
+
+TAG = re.compile(rf"({ID})(?:-([2-9]|[1-9]\d+))?")
+SUFFIX = re.compile(rf" \((?:(\d{{4}}-\d\d-\d\d) r[0-9a-z]+(?:-\d+)?|{ID}(?:-\d+)?)\)$")
+"""What an earlier rotation added to a display name."""
+
+NUMBERED = re.compile(rf"{THROWAWAY}({ID})-\d+")
+
+
+class Tag(NamedTuple):
+    """What marks a key in its display name: the rotation that made it, and for which of its secrets."""
+
+    rotation: str
+    attempt: int
+
+
+def new_id() -> str:
+    """Return the id of a new rotation."""
+    rest = [secrets.choice(LETTERS + DIGITS) for _ in range(5)]
+    rest.insert(secrets.randbelow(6), secrets.choice(DIGITS))
+    return "r" + "".join(rest)
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a display name, as a tag is one."""
+    return name.replace("(", " ").replace(")", " ").split()
+
+
+def tag_of(name: str) -> Tag | None:
+    """Return the tag in a display name; the last, where a key that was rotated kept an older one."""
+    found = [match for word in words_of(name) if (match := TAG.fullmatch(word))]
+    return Tag(found[-1][1], int(found[-1][2] or 1)) if found else None
+
+
+def base_of(name: str) -> str:
+    """Return a display name without what rotations added to it."""
+    while SUFFIX.search(name):
+        name = SUFFIX.sub("", name)
+    return name
+
+
+def day_of(name: str) -> date | None:
+    """Return the day that a rotation wrote into a display name."""
+    found = SUFFIX.search(name)
+    try:
+        return date.fromisoformat(found[1]) if found and found[1] else None
+    except ValueError:
+        return None
+
+
+def throwaway_prefix(rotation_id: str) -> str:
+    """Return what the names of a rotation's throw-away models begin with."""
+    return f"{THROWAWAY}{rotation_id}-"
+
+
+def rotation_of(alias: str) -> str | None:
+    """Return the id of the rotation whose throw-away models are named like this."""
+    found = NUMBERED.fullmatch(alias)
+    return found[1] if found else None
+
+
+def named_after(rotation_id: str, inventory: Inventory) -> tuple[Model, ...]:
+    """Return the models that are named as a rotation names its throw-away models."""
+    begin = throwaway_prefix(rotation_id)
+    return tuple(m for m in inventory.models if m.alias.startswith(begin) and m.alias.removeprefix(begin).isdecimal())
+
+
+def throwaways_of(rotation_id: str, own: Collection[ProviderKey], inventory: Inventory) -> tuple[Model, ...]:
+    """Return the throw-away models of a rotation whose keys are *own*.
+
+    One that somebody made by hand is on another key, refers to models, or is referred to: it is nobody's to delete.
+    """
+    ids = {key.id for key in own}
+    foreign = [key for key in inventory.keys if key.id not in ids]
+    wanted = {(model.environment, name) for model in inventory.models for _, name in model.refers_to}
+    return tuple(
+        model
+        for model in named_after(rotation_id, inventory)
+        if not model.refers_to
+        and not any(key.is_used_by(model) for key in foreign)
+        and not wanted & {(model.environment, model.id), (model.environment, model.alias)}
+    )

@@ -1,0 +1,173 @@
+"""Who is who at this moment, by Slack and by the settings; asked at each use, and remembered nowhere."""
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.rotation.errors import NotAllowed, Unanswerable
+from bot.rotation.frozen import Frozen
+from bot.rotation.policy import Person, Standing, check_may_request, check_member, lapse
+from bot.rotation.record import Approval, Rotation, Void
+
+
+class Directory(Protocol):
+    """What Slack knows of people. Raises `Unanswerable` when it cannot tell."""
+
+    async def person(self, user_id: str) -> Person:
+        """Return what is known of a member."""
+
+    async def members(self, group_id: str) -> frozenset[str]:
+        """Return the members of a user group, as they are at this moment."""
+
+
+NO_SLACK = "This process does not talk to Slack."
+
+
+class NoDirectory:
+    """What a process knows of people that does not talk to Slack: it can look at no approval, so none counts."""
+
+    async def person(self, _: str) -> Person:
+        """Refuse."""
+        raise Unanswerable(NO_SLACK)
+
+    async def members(self, _: str) -> frozenset[str]:
+        """Refuse."""
+        raise Unanswerable(NO_SLACK)
+
+
+class Once:
+    """A directory that asks another one each thing once: Slack limits how often it tells who is in a group."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._people: dict[str, Person] = {}
+        self._groups: dict[str, frozenset[str]] = {}
+
+    async def person(self, user_id: str) -> Person:
+        """Return what is known of a member."""
+        if user_id not in self._people:
+            self._people[user_id] = await self._directory.person(user_id)
+        return self._people[user_id]
+
+    async def members(self, group_id: str) -> frozenset[str]:
+        """Return the members of a user group."""
+        if group_id not in self._groups:
+            self._groups[group_id] = await self._directory.members(group_id)
+        return self._groups[group_id]
+
+
+class Rules(Frozen):
+    """Who may do what, as the settings say it."""
+
+    requesters: frozenset[str] | None
+    approvers: frozenset[str]
+    approvals_required: int = 1
+    self_approval: bool = False
+    click_max_age: timedelta = timedelta(seconds=60)
+
+
+class People:
+    """What people may do now. Raises `Unanswerable` when Slack cannot tell."""
+
+    def __init__(self, directory: Directory, rules: Rules) -> None:
+        self._directory = directory
+        self._rules = rules
+
+    async def standing(self, person_id: str) -> Standing:
+        """Return a person, and what the settings make of them."""
+        person = await self._directory.person(person_id)
+        requesters = self._rules.requesters
+        return Standing(
+            person=person,
+            may_request=requesters is None or await self._is_among(person_id, requesters),
+            approver=await self._is_among(person_id, self._rules.approvers),
+        )
+
+    async def _is_among(self, person_id: str, ids: frozenset[str]) -> bool:
+        if person_id in ids:
+            return True
+        for group in sorted(i for i in ids if i.startswith("S")):
+            if person_id in await self._directory.members(group):
+                return True
+        return False
+
+    async def check_may_begin(self, person_id: str) -> None:
+        """Refuse a person who may not ask for a rotation, or whose rotation too few people could approve."""
+        people = People(Once(self._directory), self._rules)
+        check_may_request(await people.standing(person_id))
+        needed = self._rules.approvals_required
+        other = "" if self._rules.self_approval else person_id
+        able = len(await people.able(needed, without=other))
+        if able < needed:
+            raise NotAllowed(
+                f"{able or 'Nobody'} of the people in APPROVERS can approve what you ask for, and APPROVALS_REQUIRED "
+                f"is {needed}{', with SELF_APPROVAL off' if other else ''}. So I did not begin. "
+                "Have the settings changed first."
+            )
+
+    async def shortage(self) -> str:
+        """Say why nobody's rotation could be approved; empty where somebody's could."""
+        people = People(Once(self._directory), self._rules)
+        needed = self._rules.approvals_required
+        able = await people.able(needed + 1)
+        if len(able) < needed:
+            return (
+                f"{len(able) or 'nobody'} of the people in APPROVERS can approve, and APPROVALS_REQUIRED is {needed}: "
+                "guests, bots, deactivated accounts and other workspaces do not count."
+            )
+        asking = await people.named(self._rules.requesters or frozenset())
+        if len(able) == needed and asking and asking <= {*able} and not self._rules.self_approval:
+            return (
+                f"APPROVALS_REQUIRED is {needed}, and everybody in REQUESTERS is among the only {needed} in APPROVERS "
+                "who can approve: nobody may approve what they asked for (SELF_APPROVAL)."
+            )
+        return ""
+
+    async def able(self, enough: int, without: str = "") -> tuple[str, ...]:
+        """Return up to *enough* people who can approve at this moment; no more are asked about."""
+        found: list[str] = []
+        for person_id in sorted(await self.named(self._rules.approvers) - {without}):
+            if len(found) < enough and await self._is_member(person_id):
+                found.append(person_id)
+        return tuple(found)
+
+    async def named(self, ids: frozenset[str]) -> frozenset[str]:
+        """Return the people whom *ids* (of people, and of groups) stand for."""
+        groups = [await self._directory.members(id_) for id_ in sorted(ids) if id_.startswith("S")]
+        return frozenset(id_ for id_ in ids if not id_.startswith("S")).union(*groups)
+
+    async def _is_member(self, person_id: str) -> bool:
+        try:
+            check_member(await self._directory.person(person_id))
+        except NotAllowed:
+            return False
+        return True
+
+    def strict(self, rotation: Rotation) -> Rotation:
+        """Return *rotation* under the stricter of the rules that it began with and those of today."""
+        return rotation.but(
+            approvals_required=max(rotation.approvals_required, self._rules.approvals_required),
+            self_approval=rotation.self_approval and self._rules.self_approval,
+        )
+
+    async def reviewed(self, rotation: Rotation, now: datetime) -> Rotation:
+        """Return *rotation* under the rules of today, without the approvals that nobody could give any more."""
+        strict = self.strict(rotation)
+        whys = {approval.by: await self._lapse(strict, approval) for approval in strict.approvals}
+        gone = tuple(by for by, why in whys.items() if why)
+        changes = tuple(whys[by] for by in gone)
+        if rotation.approvals and strict.approvals_required > rotation.approvals_required:
+            changes = (*changes, f"The settings ask for {strict.approvals_required} approvals now.")
+        kept = tuple(approval for approval in strict.approvals if approval.by not in gone)
+        voids = (Void(by=gone, at=now, changes=changes, lapsed=True),) if changes else ()
+        return strict.but(approvals=kept, voids=(*strict.voids, *voids))
+
+    async def _lapse(self, rotation: Rotation, approval: Approval) -> str:
+        try:
+            standing = await self.standing(approval.by)
+        except NotAllowed:
+            return "Slack finds no such member."
+        return lapse(rotation, standing, self_approval=rotation.self_approval)
+
+
+NOBODY = People(NoDirectory(), Rules(requesters=None, approvers=frozenset()))
+"""For a process that does not talk to Slack."""

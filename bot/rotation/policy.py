@@ -1,0 +1,224 @@
+"""Who may do what, and when. Pure: ladders of sentences; a button asks `allowed`, a click calls the `check_`."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from bot.rotation.errors import Late, NotAllowed, StopKind, WrongState
+from bot.rotation.frozen import Frozen
+from bot.rotation.plan import AffectedModel
+from bot.rotation.proof import unproved
+from bot.rotation.record import MEANING, SAYS_NOTHING, Finding, Rotation, State, Track, was_failing_before
+
+
+class Action(StrEnum):
+    """What a person can press; the value is what the button says."""
+
+    ENTER_SECRET = "Enter new secret"  # noqa: S105 - a label
+    CANCEL = "Cancel"
+    TRY_AGAIN = "Try again"
+    ANOTHER_SECRET = "Another secret"  # noqa: S105 - a label
+    ROLL_BACK = "Roll back"
+    ACCEPT_UNPROVED = "Accept unproved"
+    DELETE_OLD_KEY = "Delete old key"
+
+
+class Person(Frozen):
+    """What Slack says of a member."""
+
+    id: str
+    team: str = ""
+    guest: bool = False
+    bot: bool = False
+    deactivated: bool = False
+    stranger: bool = False
+    told_at: datetime | None = None
+    """When Slack said this, by its own clock."""
+
+
+class Pressed(NamedTuple):
+    """When something was pressed, by Slack's clock; without that, how long it may have waited for this process."""
+
+    at: datetime | None = None
+    away: timedelta | None = None
+
+
+class Standing(Frozen):
+    """A person, and what the settings make of them at this moment."""
+
+    person: Person
+    may_request: bool = False
+    approver: bool = False
+
+
+OFFERS: Mapping[StopKind, tuple[Action, ...]] = {
+    StopKind.REJECTED: (Action.ANOTHER_SECRET, Action.TRY_AGAIN, Action.ROLL_BACK),
+    StopKind.REFUSED: (Action.ANOTHER_SECRET, Action.ROLL_BACK),
+    StopKind.DIFFERENCE: (Action.TRY_AGAIN, Action.ROLL_BACK),
+    StopKind.PROJECTION: (Action.TRY_AGAIN, Action.ROLL_BACK),
+    StopKind.UNVERIFIED: (Action.TRY_AGAIN, Action.ACCEPT_UNPROVED, Action.ANOTHER_SECRET, Action.ROLL_BACK),
+    StopKind.DRIFT: (Action.TRY_AGAIN, Action.ROLL_BACK),
+    StopKind.TROUBLE: (Action.TRY_AGAIN, Action.ROLL_BACK),
+}
+"""What a stop offers, by its kind."""
+
+IN_STATE: Mapping[State, tuple[Action, ...]] = {
+    State.AWAITING_SECRET: (Action.ENTER_SECRET, Action.CANCEL),
+    State.RUNNING: (Action.ROLL_BACK,),
+    State.BLOCKED: (),
+    State.AWAITING_APPROVAL: (Action.DELETE_OLD_KEY, Action.ROLL_BACK),
+    State.ROLLING_BACK: (),
+    State.COMPLETED: (),
+    State.ROLLED_BACK: (),
+    State.CANCELLED: (),
+}
+"""What each state offers; a block offers what its kind does."""
+
+
+def offered(rotation: Rotation) -> tuple[Action, ...]:
+    """Return what can be pressed on *rotation* now; nothing rolls back to a key that may be gone."""
+    gone = rotation.plan.old_key_gone or rotation.delete_asked_at
+    return tuple(action for action in _offers(rotation) if not (gone and action is Action.ROLL_BACK))
+
+
+def _offers(rotation: Rotation) -> tuple[Action, ...]:
+    if rotation.state is State.BLOCKED and rotation.stop:
+        offers = OFFERS[rotation.stop.kind]
+        if rotation.track is not Track.FORWARD or not (acceptable(rotation) or acceptable_as_a_whole(rotation)):
+            offers = tuple(a for a in offers if a is not Action.ACCEPT_UNPROVED)
+        if rotation.track is Track.BACK:  # it is being rolled back already: go on, or give up the way back
+            left = tuple(a for a in offers if a is not Action.ROLL_BACK)
+            return left if Action.TRY_AGAIN in left else (Action.TRY_AGAIN, *left)
+        return offers
+    if rotation.state is State.RUNNING and (rotation.track is Track.WITHDRAW or rotation.approvals):
+        return ()
+    return IN_STATE[rotation.state]
+
+
+def acceptable(rotation: Rotation) -> tuple[AffectedModel, ...]:
+    """Return the models that an approver may accept unproved: those of which nothing is known, for or against."""
+    findings = ((model, rotation.finding(model)) for model in rotation.moved)
+    return tuple(
+        model
+        for model, finding in findings
+        if finding.standing
+        and finding.standing.verdict in SAYS_NOTHING
+        and not finding.is_accepted
+        and not was_failing_before(finding)
+    )
+
+
+def acceptable_as_a_whole(rotation: Rotation) -> str:
+    """Return what an approver may accept where there is no model to name: the sentence that nothing is proved."""
+    why = "" if acceptable(rotation) else unproved(rotation)
+    return why if rotation.stop and rotation.stop.sentence == why else ""
+
+
+def shown_unproved(rotation: Rotation) -> str:
+    """Return a digest of what the form to accept shows: each model with what is known of it, or that there is none."""
+    rows = [
+        (model.model_dump_json(exclude={"live"}), _known(rotation.finding(model))) for model in acceptable(rotation)
+    ]
+    whole = [why] if (why := acceptable_as_a_whole(rotation)) else []
+    return hashlib.sha256(json.dumps([*rows, *whole]).encode()).hexdigest()[:16]
+
+
+def _known(finding: Finding) -> tuple[str, str, str]:
+    known = finding.standing
+    return (known.verdict.value, known.signature, known.reason) if known else ("", "", "")
+
+
+def check_offered(rotation: Rotation, action: Action) -> None:
+    """Refuse what *rotation* does not offer now."""
+    if action not in offered(rotation):
+        raise WrongState(f"“{action.value}” no longer applies: this rotation is {MEANING[rotation.state]}.")
+
+
+NO_MEMBER: Mapping[str, tuple[str, str]] = {
+    "bot": ("Only people can use Keyturn.", "A bot can't approve."),
+    "deactivated": ("This account is deactivated.", "This account is deactivated."),
+    "stranger": (
+        "Only members of this workspace can use Keyturn; you are from another one.",
+        "This person is from another workspace.",
+    ),
+    "guest": ("Guests cannot use Keyturn. Ask a full member of this workspace.", "This person is a guest now."),
+}
+"""By what Slack says of a person who is no full member: what they are told, and what others are told of them."""
+
+
+def _outside(person: Person) -> tuple[str, str] | None:
+    return next((told for name, told in NO_MEMBER.items() if getattr(person, name)), None)
+
+
+def check_in_time(pressed: Pressed, person: Person, most: timedelta) -> None:
+    """Refuse what was pressed too long ago: Slack has told the person that it failed.
+
+    Both moments are by Slack's clock, of what it sent and of its answer about that person since. No other clock is
+    asked, so none has to be right. Where one of them is missing, nobody can tell, and it does not count.
+    """
+    age = person.told_at - pressed.at if person.told_at and pressed.at else None
+    age = pressed.away if pressed.at is None else age
+    if age is None or age < -most:
+        raise Late("I can't tell when you pressed this, so it did not count. Press again.")
+    if age > most:
+        about = "" if pressed.at else "up to "
+        raise Late(
+            f"This reached Keyturn {about}{age.total_seconds():,.0f} s after you pressed it, so it did not count. "
+            "Look at the card, then press again."
+        )
+
+
+def check_member(person: Person) -> None:
+    """Refuse everybody who is not a full member of this workspace."""
+    if told := _outside(person):
+        raise NotAllowed(told[0])
+
+
+def check_may_request(standing: Standing) -> None:
+    """Refuse whoever may not ask for a rotation."""
+    check_member(standing.person)
+    if not standing.may_request:
+        raise NotAllowed("You may not rotate keys: the settings (REQUESTERS) do not name you.")
+
+
+def check_may_give_secret(rotation: Rotation, standing: Standing) -> None:
+    """Refuse everybody but the requester: who pastes the secret is who asked."""
+    check_may_request(standing)
+    if standing.person.id != rotation.requested_by:
+        raise NotAllowed(f"Only <@{rotation.requested_by}>, who asked for this rotation, can give the secret.")
+
+
+def check_may_steer(rotation: Rotation, standing: Standing) -> None:
+    """Refuse whoever is neither the requester nor an approver."""
+    check_member(standing.person)
+    if standing.person.id != rotation.requested_by and not standing.approver:
+        raise NotAllowed(f"Only <@{rotation.requested_by}> or an approver can do this.")
+
+
+def check_may_accept(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:
+    """Refuse whoever may not vouch for this rotation: an approver, and not of what they asked for themselves."""
+    check_member(standing.person)
+    if lapse(rotation, standing, self_approval=self_approval):
+        other = "" if self_approval else f" other than <@{rotation.requested_by}>"
+        raise NotAllowed(f"Only an approver{other} can do this.")
+
+
+def lapse(rotation: Rotation, standing: Standing, *, self_approval: bool) -> str:
+    """Say why this person's approval no longer counts; empty where they could give it now."""
+    if told := _outside(standing.person):
+        return told[1]
+    if not standing.approver:
+        return "The settings (APPROVERS) no longer name this person."
+    if standing.person.id == rotation.requested_by and not self_approval:
+        return "The requester can't approve."
+    return ""
+
+
+def check_may_approve(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:
+    """Refuse whoever may not release the delete."""
+    check_may_accept(rotation, standing, self_approval=self_approval)
+    if any(approval.by == standing.person.id for approval in rotation.approvals):
+        raise WrongState("You have approved this already; another approver is needed.")

@@ -1,0 +1,564 @@
+"""The record of a rotation: a value, a table of states, and the few verbs that make the next value."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Self
+
+from bot.rotation.blame import fails_alike
+from bot.rotation.errors import StopKind, WrongState
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.frozen import Frozen
+from bot.rotation.plan import AffectedModel, Plan, ProviderKey, plural
+from bot.rotation.replica import Replica, Served, host_of
+
+
+class State(StrEnum):
+    """Who has the next move. Steps come and go; states do not."""
+
+    AWAITING_SECRET = "AWAITING_SECRET"  # noqa: S105 - a state's name
+    RUNNING = "RUNNING"
+    BLOCKED = "BLOCKED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    ROLLING_BACK = "ROLLING_BACK"
+    COMPLETED = "COMPLETED"
+    ROLLED_BACK = "ROLLED_BACK"
+    CANCELLED = "CANCELLED"
+
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.AWAITING_SECRET: frozenset({State.RUNNING, State.CANCELLED}),
+    State.RUNNING: frozenset(
+        {State.AWAITING_SECRET, State.AWAITING_APPROVAL, State.BLOCKED, State.ROLLING_BACK, State.COMPLETED}
+    ),
+    State.BLOCKED: frozenset({State.RUNNING, State.AWAITING_SECRET, State.ROLLING_BACK}),
+    State.AWAITING_APPROVAL: frozenset({State.RUNNING, State.ROLLING_BACK}),
+    State.ROLLING_BACK: frozenset({State.ROLLED_BACK, State.BLOCKED}),
+    State.COMPLETED: frozenset(),
+    State.ROLLED_BACK: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+"""Where each state may go. The README's diagram is made from this."""
+
+TERMINAL = frozenset(state for state, exits in TRANSITIONS.items() if not exits)
+
+MEANING: Mapping[State, str] = {
+    State.AWAITING_SECRET: "waiting for the new secret",
+    State.RUNNING: "running",
+    State.BLOCKED: "stopped",
+    State.AWAITING_APPROVAL: "waiting for an approver",
+    State.ROLLING_BACK: "rolling back",
+    State.COMPLETED: "old key deleted",
+    State.ROLLED_BACK: "rolled back",
+    State.CANCELLED: "cancelled",
+}
+"""What each state is called where people read it."""
+
+
+class Track(StrEnum):
+    """Which tuple of steps the bot is on."""
+
+    FORWARD = "forward"
+    BACK = "back"
+    WITHDRAW = "withdraw"
+    """Take a refused replacement back, then wait for another secret."""
+
+
+class Replacement(Frozen):
+    """The key that comes. The name is recorded before it is asked for, so that a lost answer can be found again."""
+
+    name: str
+    asked_at: datetime
+    key_id: str | None = None
+    refusal: str | None = None
+    """Why the control plane refused to create it, if it did."""
+
+    fingerprint: str | None = None
+    """The secret's, kept here only until the key's id is known; the store then keeps it by that id."""
+
+
+SAYS_NOTHING = frozenset({Verdict.INCONCLUSIVE, Verdict.SKIPPED})
+"""Verdicts that an approver may let stand: of such a model nothing is known, for or against."""
+
+
+class Acceptance(Frozen):
+    """An approver's word that a model may stay unproved: for a *reason*, and *of* an answer like this one only."""
+
+    by: str
+    at: datetime
+    reason: str
+    of: str = ""
+
+
+class Finding(Frozen):
+    """What this rotation did to one model and saw of it."""
+
+    baseline: Evidence | None = None
+    traffic: int | None = None
+    """Requests of callers that the gateways had counted for it before; None where no counters tell."""
+
+    moved_at: datetime | None = None
+    latest: Evidence | None = None
+    """The newest answer."""
+
+    look: str = ""
+    """The look in which it was asked last; empty where no look has asked it."""
+
+    passes: int = 0
+    """Good answers in a row since the model was moved, or since its proof began anew."""
+
+    asked: int = 0
+    """Probes in that time."""
+
+    answered: int = 0
+    """Good answers since the looks from which the counters count: each has to be in them."""
+
+    lost: int = 0
+    """Probes since then whose answer never came: they may be in the counters or not."""
+
+    reached: int = 0
+    """Probes since then that a provider key was chosen for, whatever came back: the counters have each of them."""
+
+    failing_since: datetime | None = None
+    verdict: Evidence | None = None
+    """What everything that was seen of it together proves."""
+
+    accepted: Acceptance | None = None
+
+    @property
+    def unproved(self) -> "Finding":
+        """Return it without what the model answered since it was moved."""
+        return self.but(latest=None, look="", passes=0, asked=0, failing_since=None, verdict=None)
+
+    @property
+    def standing(self) -> Evidence | None:
+        """Return what is known of it now: the verdict on everything, or else on the newest answer."""
+        return self.verdict or self.latest
+
+    @property
+    def is_accepted(self) -> bool:
+        """Tell whether an approver has accepted that what is known of it now proves nothing."""
+        known = self.standing
+        if self.accepted is None or known is None:
+            return False
+        return known.verdict in SAYS_NOTHING and known.signature == self.accepted.of
+
+
+UNKNOWN = Finding()
+"""What is known of a model of which nothing is."""
+
+
+class Throwaway(Frozen):
+    """A model that no caller may use, standing for the affected one *sample*; its name is recorded before use."""
+
+    name: str
+    environment: str
+    sample: str
+    created: bool = False
+
+    finding: Finding = Finding()
+    answered: int = 0
+    """How often it gave a good answer."""
+
+    everywhere: bool = False
+    """Every replica has been seen to have it."""
+
+
+class Approval(Frozen):
+    """Who pressed **Delete old key**, when, and the digest of what was shown then."""
+
+    by: str
+    at: datetime
+    digest: str = ""
+
+
+class Void(Frozen):
+    """An approval that did not lead to the delete, because the world was not what the approver had seen."""
+
+    by: tuple[str, ...]
+    at: datetime
+    changes: tuple[str, ...]
+    """A sentence each."""
+
+    over: bool = False
+    """An approver has been asked for another reason since."""
+
+    lapsed: bool = False
+    """The approval itself no longer counted (its giver left, the settings are stricter): nothing is verified again.
+
+    The first changes then say so of *by*, one each.
+    """
+
+
+class Tally(Frozen):
+    """Requests of callers for the affected models since they were moved, as the gateways counted them."""
+
+    since: datetime
+    answered: int = 0
+    failed: int = 0
+    limited: int = 0
+    """Turned away by the gateway's own rate limits; they never reached an upstream."""
+
+
+class Ledger(Frozen):
+    """Requests for the affected models of one environment: of callers until the looks that count, and of ours since."""
+
+    then: Served = Served()
+    now: Served = Served()
+    probed: Served = Served()
+
+
+class Silence(Frozen):
+    """What one replica has counted on the old key: when a look last found more, and when it was last looked at."""
+
+    url: str
+    environment: str
+    looked_at: datetime
+    look: str = ""
+    """The look in which it showed its counters last."""
+
+    heard_at: datetime | None = None
+    count: int = 0
+    """Requests since its counters count; any number above 0 is one too many."""
+
+    about: tuple[str, ...] = ()
+    """What used the old key, as far as the counters name it."""
+
+    is_deaf: bool = False
+    """Its counters cannot show that a passthrough route uses the old key."""
+
+    @property
+    def name(self) -> str:
+        """Name the replica in a sentence."""
+        return host_of(self.url)
+
+
+class Trouble(Frozen):
+    """Something that went wrong after the delete, or went well again; *about* says with what."""
+
+    at: datetime
+    about: str
+    sentence: str
+    over: bool = False
+
+
+class Stop(Frozen):
+    """Why a rotation is blocked."""
+
+    kind: StopKind
+    headline: str
+    sentence: str
+    step: str
+    resume: str
+    at: datetime
+
+
+SCHEMA = 1
+"""Which form of the record this version writes. It reads older ones, and leaves newer ones to whoever wrote them."""
+
+
+CARRIED = 1000
+"""The form of what a rotation leaves behind: newer than any, so that an older version leaves it alone too."""
+
+
+class Rotation(Frozen):
+    """One replacement of one provider key, from impact to receipt. Holds no secret, ever."""
+
+    schema_version: int = SCHEMA
+    namespace: str = ""
+    """Which bot's record this is; under the names of another one it is refused."""
+
+    carried_to: str = ""
+    """The namespace that the rotation goes on in; this is what it left behind, to be changed no more."""
+
+    id: str
+    version: int = 0
+    write: str = ""
+    """Which write made this version: another one at the same moment, with the same content, is another."""
+
+    state: State = State.AWAITING_SECRET
+    track: Track = Track.FORWARD
+    team: str
+    channel: str
+    requested_by: str
+    requested_at: datetime
+    plan: Plan
+    attempt: int = 0
+    """How many secrets have been given so far."""
+
+    replacement: Replacement | None = None
+    same_secret_checked: bool = False
+    """Whether fingerprints have ruled out that the new secret is the one already in use."""
+
+    names: tuple[str, ...] = ()
+    """Every display name that this rotation has asked a key by: what is found under one of them is its own."""
+
+    made: tuple[str, ...] = ()
+    """Every key id that it has been given; all but the replacement are removed in the end."""
+
+    done: tuple[str, ...] = ()
+    findings: dict[str, Finding] = {}
+    throwaways: tuple[Throwaway, ...] = ()
+    throwaways_used: int = 0
+    """How many names of throw-away models have been used: each is used once."""
+
+    rehearsal: str | None = None
+    """What the rehearsal came to."""
+
+    unrehearsed: str = ""
+    """Why there was no rehearsal."""
+
+    no_throwaways: str = ""
+    """Why there can be no throw-away models at the moment, and so no barrier."""
+
+    barriers: tuple[Throwaway, ...] = ()
+    """Throw-away models made after an environment's last move: a gateway that has one has everything before it."""
+
+    wave: int = 0
+    """Which wave of the cut-over is in hand, from 0."""
+
+    looks: dict[str, dict[str, Replica]] = {}
+    """By environment and status address, the look at a replica from which on its counters count."""
+
+    callers: dict[str, tuple[str, ...]] = {}
+    """By environment, the ids of our caller key as the counters show them."""
+
+    tests: dict[str, int] = {}
+    """By environment, how often it was tested that every replica has the change: each test is another draw."""
+
+    tally: Tally | None = None
+    """What callers have met; None where no counters tell."""
+
+    ledgers: dict[str, Ledger] = {}
+    """By environment, what the tally is made of."""
+
+    silences: tuple[Silence, ...] = ()
+    """What each replica has counted on the old key since the last model was moved."""
+
+    accepted: Acceptance | None = None
+    """An approver's word that nothing at all proves the new secret, *of* the sentence that said so."""
+
+    approvals: tuple[Approval, ...] = ()
+    approvals_required: int = 1
+    self_approval: bool = False
+    stop: Stop | None = None
+    note: str | None = None
+    """One sentence on what is going on right now, or what went before this state."""
+
+    retry_at: datetime | None = None
+    retry_in: timedelta | None = None
+    """How long it was until `retry_at` when that was recorded."""
+
+    step_since: datetime | None = None
+    look: str = ""
+    """The mark of the look under way; what it has asked carries it, so that no clock has to tell."""
+
+    trouble_since: datetime | None = None
+    stalled_since: datetime | None = None
+    """Since when a step has waited without learning anything."""
+
+    started_at: datetime | None = None
+    adopted_at: datetime | None = None
+    """When the record was made again from what the control plane showed, because it was lost."""
+
+    verified_at: datetime | None = None
+    first_well_at: datetime | None = None
+    """When every model was verified for the first time in this go."""
+
+    well_since: datetime | None = None
+    """Since when every model has stayed well; the soak counts from here."""
+
+    soak_until: datetime | None = None
+    look_at: datetime | None = None
+    """When every model is asked again during the soak."""
+
+    voids: tuple[Void, ...] = ()
+    secret_asked_at: datetime | None = None
+    """Since when another secret is waited for; absent: since the card was asked for."""
+
+    asked_at: datetime | None = None
+    """Since when an approval is waited for."""
+
+    reminded_at: datetime | None = None
+    delete_asked_at: datetime | None = None
+    """Since when the old key may be gone at any moment: from then on there is no way back to it."""
+
+    delete_sent_at: datetime | None = None
+    """When the control plane last said yes to the delete."""
+
+    delete_granted: bool = False
+    """The control plane has said that it deleted the old key for us, and not only that there is no such key."""
+
+    deleted_at: datetime | None = None
+    audit_head: str | None = None
+    """The beginning of the hash of the audit trail's entry on the delete."""
+
+    watch_until: datetime | None = None
+    watched: int = 0
+    """How many looks there have been since the delete."""
+
+    orphaned: tuple[str, ...] = ()
+    """What was refused for want of its key before the delete already, as the counters name it."""
+
+    troubles: tuple[Trouble, ...] = ()
+    """What went wrong since the delete, in order."""
+
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    left_alone: tuple[str, ...] = ()
+    """What a roll back did not touch, and why."""
+
+    def to(self, state: State) -> Self:
+        """Move to *state*, or refuse."""
+        if state not in TRANSITIONS[self.state]:
+            raise WrongState(f"This rotation is {MEANING[self.state]}; that button belongs to an earlier moment.")
+        stop = self.stop if state is State.BLOCKED else None
+        return self.but(
+            state=state,
+            stop=stop,
+            note=None,
+            retry_at=None,
+            retry_in=None,
+            step_since=None,
+            look="",
+            trouble_since=None,
+            stalled_since=None,
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nobody has a next move."""
+        return self.state in TERMINAL
+
+    @property
+    def waits_for_bot(self) -> bool:
+        """Tell whether the next move is the bot's."""
+        return self.state in (State.RUNNING, State.ROLLING_BACK)
+
+    @property
+    def replacement_id(self) -> str | None:
+        """Return the id of the replacement key once it exists."""
+        return self.replacement.key_id if self.replacement else None
+
+    @property
+    def lacks_approval(self) -> bool:
+        """Tell whether more people have to approve."""
+        return len(self.approvals) < self.approvals_required
+
+    @property
+    def tag(self) -> str:
+        """Return what marks this attempt in a display name: the rotation's id, and which secret it is."""
+        return self.id if self.attempt == 0 else f"{self.id}-{self.attempt + 1}"
+
+    def own_keys(self, keys: Iterable[ProviderKey]) -> tuple[ProviderKey, ...]:
+        """Return those of *keys* that this rotation made, also one whose creation was never answered."""
+        return tuple(key for key in keys if key.id in self.made or key.display_name in self.names)
+
+    def has_in_hand(self, key: ProviderKey) -> bool:
+        """Tell whether this rotation replaces *key*, or makes it and has not deleted the old one yet."""
+        makes = key.id in self.made or key.display_name in self.names
+        return not self.is_over and (key.id == self.plan.old_key.id or (makes and self.deleted_at is None))
+
+    @property
+    def keys(self) -> tuple[ProviderKey, ...]:
+        """Return what people may call the keys of this rotation by: the old one, and each replacement's id and name."""
+        made = {**{id_: id_ for id_ in self.made}, **dict.fromkeys(self.names, "")}
+        old = self.plan.old_key
+        return (old, *(old.but(id=id_, display_name=name) for name, id_ in made.items()))
+
+    def finding(self, model: AffectedModel) -> Finding:
+        """Return what is known of *model*; empty when nothing is."""
+        return self.findings.get(model.id, UNKNOWN)
+
+    def without_secret(self) -> Self:
+        """Return this rotation as it was before the present secret was given."""
+        fields = type(self).model_fields
+        return self.but(**{name: fields[name].get_default(call_default_factory=True) for name in OF_ONE_SECRET})
+
+    def planned_anew(self, plan: Plan) -> Self:
+        """Return this rotation with *plan*, knowing nothing of what is not in it any more, or is another model now.
+
+        Of a model that has been changed, only the move is known still: what it answered, another one did.
+        """
+        before, there = {model.id: model for model in self.plan.models}, {model.id: model for model in plan.models}
+        findings = {id_: finding for id_, finding in self.findings.items() if id_ in there}
+        changed = {id_ for id_ in findings if id_ in before and before[id_].altered(there[id_])}
+        moves = {id_: Finding(moved_at=findings[id_].moved_at) for id_ in changed}
+        return self.but(plan=plan, findings={**findings, **moves})
+
+    def unproved(self) -> Self:
+        """Return this rotation having forgotten what models answered since they were moved; the moves stay."""
+        forgotten = {id_: finding.unproved for id_, finding in self.findings.items()}
+        return self.but(findings=forgotten, first_well_at=None)
+
+    def learn(self, findings: Mapping[str, Finding]) -> Self:
+        """Return this rotation knowing *findings* as well."""
+        return self.but(findings={**self.findings, **findings})
+
+    def barrier(self, environment: str) -> Throwaway | None:
+        """Return the barrier of an environment, if there is one."""
+        return next((barrier for barrier in self.barriers if barrier.environment == environment), None)
+
+    @property
+    def moving(self) -> frozenset[str]:
+        """Return the environments where some model is still meant to be on the old key."""
+        return frozenset(m.environment for m in self.plan.models if not self.finding(m).moved_at)
+
+    @cached_property
+    def moved(self) -> tuple[AffectedModel, ...]:
+        """Return the models that this rotation has moved to the replacement."""
+        return tuple(model for model in self.plan.models if self.finding(model).moved_at)
+
+    @cached_property
+    def digest(self) -> str:
+        """Return a digest of what an approver sees: the keys, what reaches them, and the verdict on every model."""
+        shown = (
+            self.plan.old_key.id,
+            self.replacement_id,
+            [(_model_shown(model), *_verdict_shown(self.finding(model))) for model in self.plan.models],
+            sorted(dependent.model_dump_json() for dependent in self.plan.dependents),
+            sorted(self.plan.routes),
+            *([self.accepted.of] if self.accepted else []),
+        )
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+
+    @property
+    def seen(self) -> str:
+        """Return the beginning of the digest: what a button carries of what was seen when it was pressed."""
+        return self.digest[:16]
+
+    @property
+    def extent(self) -> str:
+        """Say how much is affected: "12 models in 2 environments"."""
+        models = plural(len(self.plan.models), "model")
+        return f"{models} in {plural(len(self.plan.environments), 'environment')}"
+
+
+OF_ONE_SECRET = (
+    "accepted", "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "ledgers", "left_alone",
+    "look_at", "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement", "same_secret_checked", "silences",
+    "soak_until", "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
+)  # fmt: skip
+"""What a rotation forgets when its secret is taken back."""
+
+
+def _model_shown(model: AffectedModel) -> str:
+    """Say all that is shown of a model; what an older record did not note, it does not say."""
+    return model.model_dump_json(exclude_defaults=True)
+
+
+def _verdict_shown(finding: Finding) -> tuple[str, bool, str]:
+    said = finding.standing.signature if finding.standing and finding.is_accepted else ""
+    return finding.standing.verdict if finding.standing else "", finding.is_accepted, said
+
+
+def was_failing_before(finding: Finding) -> bool:
+    """Tell whether a model fails now just as it failed on the old key, and so for its callers as well.
+
+    One that may answer at another endpoint than it was asked at is not excused: nobody knows whether it fails.
+    """
+    latest = finding.latest
+    return fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit

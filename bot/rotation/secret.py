@@ -1,0 +1,97 @@
+"""Takes a secret as it was pasted, or says what is wrong with it; and the look of one where none belongs. Pure."""
+
+import re
+from collections.abc import Iterable
+
+from pydantic import SecretStr
+
+from bot.rotation.documents import check_document
+from bot.rotation.errors import BadInput
+from bot.rotation.families import AZURE, BEDROCK, VERTEX, family, one_word
+from bot.rotation.pastes import AROUND_A_KEY, DOCUMENT, INVISIBLE, NO_KEY, SPELLING, WRONG_KEY, first_of, is_twice
+from bot.rotation.plan import ProviderKey
+
+
+def checked(pasted: str, key: ProviderKey, own: Iterable[SecretStr] = ()) -> SecretStr:
+    """Return the secret as it is to be sent, or raise `BadInput` with a sentence for the field that repeats none of it.
+
+    *own* are secrets of Keyturn itself: none of them is a provider's to see.
+    """
+    secret = pasted.strip()
+    if not secret:
+        raise BadInput("This is empty: paste the new secret.")
+    if any(secret == ours.get_secret_value() for ours in own):
+        raise BadInput("This is a secret of Keyturn's own settings: paste the one that the provider gave you.")
+    if secret in (key.id, key.display_name):
+        raise BadInput("This is what the key is called in AISIX: paste the secret that the provider gave you.")
+    kind = family(key)
+    if kind in (BEDROCK, VERTEX) or (kind == AZURE and INVISIBLE.sub("", secret).startswith("{")):
+        check_document(secret, kind)
+    else:
+        _check_word(secret, one_word(key))
+    return SecretStr(secret)
+
+
+def _check_word(secret: str, takes: str) -> None:
+    wrong = first_of(NO_KEY, secret)
+    if wrong is None and DOCUMENT.match(INVISIBLE.sub("", secret)):
+        wrong = f"This is a JSON document; {takes}."
+    if wrong is None and secret.startswith("-----BEGIN"):
+        wrong = f"This is a certificate or a private key; {takes}."
+    wrong = wrong or first_of((*AROUND_A_KEY, *WRONG_KEY), secret) or _doubled(secret) or _blank(secret, takes)
+    if wrong := wrong or first_of(SPELLING, secret):
+        raise BadInput(wrong)
+
+
+def _doubled(secret: str) -> str | None:
+    return "This is the same key twice: paste it once." if is_twice(secret) else None
+
+
+def _blank(secret: str, takes: str) -> str | None:
+    if not re.search(r"\s", secret):
+        return None
+    where = "line break" if re.search(r"[\r\n]", secret) else "space"
+    return f"This has a {where} in the middle; {takes}."
+
+
+PIECE = 8
+"""Characters of a secret that are already too many to show."""
+
+
+def shares_a_piece(text: str, secret: SecretStr) -> bool:
+    """Tell whether *text* holds a piece of *secret*."""
+    value = secret.get_secret_value()
+    return any(value[i : i + PIECE] in text for i in range(max(1, len(value) - PIECE + 1)))
+
+
+KNOWN_SECRET = re.compile(
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[\w-]{20,}|\bxox[a-z]-\S{8,}|\bxapp-\S{8,}|\bgh[pousr]_\w{16,}|"
+    r"\bya29\.\S{8,}|\beyJ[\w-]{8,}\.|-----BEGIN|"
+    r"(?:private_key|secret_access_key|client_secret|api_key)(?:\"\s*:|\s*=)(?!\s*\"…\")",
+)
+PREFIXED = re.compile(r"\b(?:sk|rk|hf|gsk|xai)[-_]\S{12,}")
+"""A vendor's prefix and a long rest, whatever is in it: a secret, unless the rest is words."""
+
+LONG_RUN = re.compile(r"(?<![A-Za-z0-9+/=])(?<!pk_)(?<!key_)[A-Za-z0-9+/=]{20,}")
+
+
+def is_surely_secret(text: str) -> bool:
+    """Tell whether *text* holds what only a secret looks like."""
+    return KNOWN_SECRET.search(text) is not None or not all(map(_is_words, PREFIXED.findall(text)))
+
+
+def may_be_secret(text: str) -> bool:
+    """Tell whether *text* holds a long run of letters and digits, as secrets do and names do not."""
+    return any(not _is_words(run) and _is_mixed(run) for run in LONG_RUN.findall(text))
+
+
+PART_OF_A_NAME = re.compile(r"[a-z]{1,14}|[A-Z][a-z]{0,13}|[A-Z]{1,8}|\d{1,4}|v\d{1,3}")
+
+
+def _is_words(run: str) -> bool:
+    """Tell whether a run is words and short numbers with marks between them."""
+    return all(PART_OF_A_NAME.fullmatch(part) for part in re.split(r"[^A-Za-z0-9]+", run) if part)
+
+
+def _is_mixed(run: str) -> bool:
+    return any(map(str.isdigit, run)) and any(map(str.isalpha, run))

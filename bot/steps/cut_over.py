@@ -1,0 +1,97 @@
+"""Steps that move the affected models to the replacement, and back."""
+
+import asyncio
+from datetime import datetime
+
+from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.plan import AffectedModel
+from bot.rotation.record import Rotation
+from bot.steps.common import (
+    NO_REPLACEMENT,
+    POLL,
+    Done,
+    Outcome,
+    Wait,
+    World,
+    existing,
+    in_hand,
+    listing,
+    models_on,
+    point,
+    refuse_drift,
+    whole_inventory,
+)
+from bot.steps.verify import refuse_nameless
+
+
+async def cut_over(rotation: Rotation, world: World) -> Outcome:
+    """Point every model of the wave in hand at the replacement, then read back that each is there."""
+    _refuse_unprovable(rotation, world)
+    if await _are_all_there(rotation, world):
+        return Done(rotation)
+    inventory = await whole_inventory(rotation, world)
+    key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)
+    rotation = refuse_drift(rotation, inventory, world)
+    there = models_on(inventory, [key])
+    moved = _mark_moved(rotation, there, world.now())
+    left = [model for model in in_hand(rotation, world) if model.id not in there]
+    if not left:
+        return Done(moved)
+    returned = [model for model in left if rotation.finding(model).moved_at]
+    if returned:
+        return _read_back(moved, returned, world)
+    return await point(_without_barriers(moved, left), left, key, world)
+
+
+async def _are_all_there(rotation: Rotation, world: World) -> bool:
+    """Read back whether every model in hand is where it was pointed, on a key that is there.
+
+    Whatever else there is to see needs a full look, and one that has not been pointed yet needs it before it is.
+    """
+    play = in_hand(rotation, world)
+    if not play or not all(rotation.finding(model).moved_at for model in play):
+        return False
+    keys, shown = await asyncio.gather(
+        world.control_plane.keys(), world.control_plane.models(model.environment for model in play)
+    )
+    there = {model.id for model in shown if model.provider_key == rotation.replacement_id}
+    return any(key.id == rotation.replacement_id for key in keys) and all(model.id in there for model in play)
+
+
+def _mark_moved(rotation: Rotation, there: set[str], at: datetime) -> Rotation:
+    fresh = [m for m in rotation.plan.models if m.id in there and not rotation.finding(m).moved_at]
+    moved = rotation.learn({m.id: rotation.finding(m).but(moved_at=at) for m in fresh})
+    return _without_barriers(moved, fresh)
+
+
+def _without_barriers(rotation: Rotation, moving: list[AffectedModel]) -> Rotation:
+    """Forget the barriers of environments where models move: they speak of what came before them only."""
+    touched = {model.environment for model in moving}
+    return rotation.but(barriers=tuple(b for b in rotation.barriers if b.environment not in touched))
+
+
+def _refuse_unprovable(rotation: Rotation, world: World) -> None:
+    """Stop before anything moves where the settings ask for a proof that cannot be had."""
+    refuse_nameless(rotation, world)
+    environments = rotation.plan.environments
+    blind = [name for id_, name in environments.items() if not world.status.addresses(id_)]
+    if world.limits.require_proof and blind:
+        sentence = (
+            f"REQUIRE_PROOF is set, and {listing(f'`{name}`' for name in blind)} has no status addresses in "
+            "AISIX_GATEWAYS (`status_urls`): nothing there can be proved."
+        )
+        raise Blocked(StopKind.UNVERIFIED, "the new secret cannot be proved", sentence, after=rotation)
+
+
+def _read_back(rotation: Rotation, returned: list[AffectedModel], world: World) -> Outcome:
+    """Give the control plane a moment to show what it accepted; after that, someone has changed it."""
+    newest = max(moment for m in returned if (moment := rotation.finding(m).moved_at))
+    if world.now() - newest < world.limits.read_back:
+        return Wait(rotation, "Reading back that every model is on the replacement.", POLL)
+    after = rotation.learn({m.id: rotation.finding(m).but(moved_at=None) for m in returned})
+    raise Blocked(
+        StopKind.DRIFT,
+        "someone changed a model meanwhile",
+        f"{listing(m.label for m in returned)} went back to the old key after I had moved it.",
+        after=after,
+    )

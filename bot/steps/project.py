@@ -1,0 +1,327 @@
+"""Waiting until the gateways have the change, and knowing it: by a barrier, a throw-away model made after it.
+
+A gateway applies changes in order (facts/aisix.md 5), so a replica that answers for the barrier has everything that was
+written before. Where status addresses show every replica, each of them has to list the barrier first; then it is
+asked, and one that does not know it is a replica that the settings do not name. Where a replica cannot be seen, the
+barrier is asked until a run of good answers is long enough to have met it. Each run is a test, and the next one is
+longer: asking until a run succeeds is no test. Where there can be no barrier, each model is waited for, and then as
+long as the settings say.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from bot.rotation.blame import fails_alike
+from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.evidence import Evidence, Sight, Verdict
+from bot.rotation.plan import AffectedModel, plural
+from bot.rotation.record import Finding, Rotation, Throwaway, was_failing_before
+from bot.steps.common import (
+    ELSEWHERE,
+    POLL,
+    SLICE,
+    Done,
+    Outcome,
+    Wait,
+    World,
+    askable,
+    counted,
+    in_hand,
+    listing,
+    noted,
+    probe_each,
+    refuse_rejected,
+    refuse_unlisted_replica,
+    waited,
+)
+from bot.steps.counting import Sights, look, rebased, turns
+from bot.steps.throwaways import BARRED, BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
+from bot.steps.verdicts import COUNTED_BY_ALL, uncounted
+
+
+async def project(rotation: Rotation, world: World) -> Outcome:
+    """Wait until every gateway of the models in hand has the change, and let the counters count from then on."""
+    environments = _unproved_environments(rotation, world)
+    named = _with_barriers(rotation, environments, world)
+    if named != rotation:
+        return Wait(named, "making sure that every gateway has the change")
+    rotation = await _with_created(rotation, world)
+    rotation = await _ask_barriers(rotation, await look(rotation, environments, world), world)
+    rotation, left = await _ask_models(rotation, world)
+    seen = await look(rotation, environments, world)  # after all that was asked: these counters have it
+    refuse_uncounted(rotation, seen, world)
+    looked = (_confirmed(b, seen, rotation, world) if b.environment in environments else b for b in rotation.barriers)
+    rotation = rotation.but(barriers=tuple(looked))
+    behind = [barrier for barrier in rotation.barriers if not barrier.everywhere]
+    if not behind and not left:
+        return _settled(rotation, seen, environments, world)
+    getting_on = not left and not any(_is_stuck(barrier, seen) for barrier in behind)
+    if not getting_on and waited(rotation, world) > world.limits.projection:
+        _stop(rotation, behind, left, seen)
+    return Wait(rotation, _progress(behind, left), timedelta(0) if getting_on else POLL / 4)
+
+
+def _unproved_environments(rotation: Rotation, world: World) -> list[str]:
+    """Return the environments with models in hand that are not verified yet."""
+    models = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
+    return list(dict.fromkeys(m.environment for m in models if rotation.finding(m).verdict is None))
+
+
+# --- the barriers ---
+
+
+def _with_barriers(rotation: Rotation, environments: list[str], world: World) -> Rotation:
+    """Name a barrier for each environment that can have one and has none, before any of the names is used."""
+    if rotation.no_throwaways:
+        return rotation
+    lacking = [environment for environment in environments if rotation.barrier(environment) is None]
+    chosen = filter(None, (_sample(rotation, environment, world) for environment in lacking))
+    named, barriers = planned(rotation, chosen)
+    return named.but(barriers=(*named.barriers, *barriers)) if barriers else rotation
+
+
+def _sample(rotation: Rotation, environment: str, world: World) -> AffectedModel | None:
+    """Choose what the barrier is like: a model that was well before and that every gateway counts, or else any."""
+    some = [m for m in (*samples(rotation, world), *askable_by_name(rotation, world)) if m.environment == environment]
+    counted = [model for model in some if world.gateways.endpoint(model) in COUNTED_BY_ALL]
+    return next(iter(counted or some), None)
+
+
+async def _with_created(rotation: Rotation, world: World) -> Rotation:
+    """Create the barriers that are not there yet; a crash may have kept us from noting that one is."""
+    lacking = [barrier for barrier in rotation.barriers if not barrier.created]
+    if not lacking:
+        return rotation
+    known = await world.control_plane.models(barrier.environment for barrier in lacking)
+    refused = await create_missing(lacking, known, rotation, world)
+    if refused:
+        return rotation.but(barriers=(), no_throwaways=impossible(next(iter(refused.values()))))
+    return rotation.but(barriers=tuple(barrier.but(created=True) for barrier in rotation.barriers))
+
+
+async def _ask_barriers(rotation: Rotation, seen: Sights, world: World) -> Rotation:
+    """Test each barrier that is not everywhere yet, once every replica that can be seen has it."""
+    behind = [b for b in rotation.barriers if not b.everywhere and not _lagging(b, seen)]
+    tests = dict(rotation.tests)
+    for barrier in behind:
+        tests[barrier.environment] = tests.get(barrier.environment, 0) + (not barrier.finding.passes)
+    rotation = rotation.but(tests=tests)
+    tested = await asyncio.gather(*(_tested(barrier, rotation, world) for barrier in behind))
+    if any(_is_barred(barrier) for barrier in tested):
+        return rotation.but(barriers=(), no_throwaways=BARRED_SAID)
+    fresh = {barrier.name: barrier for barrier in tested}
+    rotation = rotation.but(barriers=tuple(fresh.get(b.name, b) for b in rotation.barriers))
+    for barrier in tested:
+        if _is_unknown_somewhere(barrier) and _all_have(rotation, barrier.environment, seen, world):
+            where = rotation.plan.environments[barrier.environment]
+            refuse_unlisted_replica(rotation, where, "it does not have the change, and every listed replica has it")
+    return rotation
+
+
+async def _tested(barrier: Throwaway, rotation: Rotation, world: World) -> Throwaway:
+    """Ask a barrier until enough answers in a row are good, one shows that a replica lacks it, or the slice is over.
+
+    As many at a time as chance says: in step with callers, a balancer that deals in turn would always give the same
+    replica.
+    """
+    model = next(model for model in rotation.plan.models if model.id == barrier.sample)
+    end = time.monotonic() + SLICE
+    while True:
+        left = _enough(barrier, rotation, world) - barrier.finding.passes
+        some = 1 + secrets.randbelow(max(1, min(left, AT_ONCE)))
+        probes = (world.gateways.probe(model, rotation.id, under=barrier.name) for _ in range(some))
+        barrier = _asked(barrier, await asyncio.gather(*probes), world)
+        if left <= some or not barrier.finding.passes or barrier.finding.failing_since or time.monotonic() > end:
+            return barrier
+
+
+AT_ONCE = 4
+"""Probes of one barrier at a time, at most."""
+
+
+def _enough(barrier: Throwaway, rotation: Rotation, world: World) -> int:
+    """Return how many answers would meet even a replica more than is known of: the settings may not name them all."""
+    replicas = world.status.replicas(barrier.environment) + 1
+    return turns(replicas, world.limits.probes, rotation.tests.get(barrier.environment, 1))
+
+
+def _asked(barrier: Throwaway, answers: Sequence[Evidence], world: World) -> Throwaway:
+    """Note a handful of answers: whatever the upstream said, the gateway had the row; a lack of it ends the run."""
+    for evidence in sorted(answers, key=_lacks_row):
+        passes = 0 if _lacks_row(evidence) else barrier.finding.passes + _has_row(evidence)
+        finding = counted(barrier.finding, evidence, world.now()).but(passes=passes)
+        finding = finding.but(failing_since=None) if _has_row(evidence) else finding
+        barrier = barrier.but(finding=finding, answered=barrier.answered + evidence.passed)
+    return barrier
+
+
+def _lacks_row(evidence: Evidence) -> bool:
+    return evidence.verdict is Verdict.PROJECTION
+
+
+def _is_unknown_somewhere(barrier: Throwaway) -> bool:
+    """Tell whether the replica that answered last lacks the change; of a handful, such an answer is noted last."""
+    return barrier.finding.latest is not None and _lacks_row(barrier.finding.latest)
+
+
+def _has_row(evidence: Evidence) -> bool:
+    return evidence.passed or evidence.of_upstream or evidence.of_model or evidence.verdict is Verdict.REJECTED
+
+
+def _is_counted(rotation: Rotation, barrier: Throwaway, sights: tuple[Sight, ...], world: World) -> bool:
+    """Tell whether the gateways count what a barrier is asked: all do at some endpoints, else one has to have done."""
+    model = next(model for model in rotation.plan.models if model.id == barrier.sample)
+    return world.gateways.endpoint(model) in COUNTED_BY_ALL or any(sight.now.callers for sight in sights)
+
+
+def _is_barred(barrier: Throwaway) -> bool:
+    latest = barrier.finding.latest
+    return latest is not None and latest.signature.startswith(BARRED)
+
+
+def _confirmed(barrier: Throwaway, seen: Sights, rotation: Rotation, world: World) -> Throwaway:
+    """Tell whether a barrier is everywhere: every replica that lists its models has it, and enough have answered."""
+    enough = barrier.finding.passes >= _enough(barrier, rotation, world)
+    return barrier.but(everywhere=enough and not _lagging(barrier, seen))
+
+
+def refuse_uncounted(rotation: Rotation, seen: Sights, world: World) -> None:
+    """Stop if a barrier was answered, and no listed replica has counted it."""
+    for barrier in rotation.barriers:
+        sights = seen.get(barrier.environment, ())
+        is_told = len(sights) >= world.status.replicas(barrier.environment) and _is_counted(
+            rotation, barrier, sights, world
+        )
+        missing = uncounted(barrier, sights) if is_told else 0
+        if missing:
+            where = rotation.plan.environments[barrier.environment]
+            refuse_unlisted_replica(rotation, where, f"it answered {plural(missing, 'test request')}")
+
+
+# --- the models of environments that can have no barrier ---
+
+
+async def _ask_models(rotation: Rotation, world: World) -> tuple[Rotation, list[AffectedModel]]:
+    """Ask the models in hand that no barrier speaks for; return those that are not there yet."""
+    play = {model.id for model in in_hand(rotation, world)}
+    mine = [m for m in askable(rotation, world) if m.id in play and rotation.barrier(m.environment) is None]
+    todo = [m for m in mine if rotation.finding(m).verdict is None and not _has_projected(rotation.finding(m))]
+    rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
+    late = waited(rotation, world) > world.limits.projection
+    refuse_rejected(rotation, [m for m in todo if late or not _echoes_old_key(rotation.finding(m))])
+    return rotation, [m for m in todo if not _has_projected(rotation.finding(m))]
+
+
+def _has_projected(finding: Finding) -> bool:
+    if finding.latest is None or _echoes_old_key(finding):
+        return False
+    return finding.latest.verdict is not Verdict.PROJECTION or was_failing_before(finding)
+
+
+def _echoes_old_key(finding: Finding) -> bool:
+    """Tell whether a refusal may still be that of the key the model was on before: it must not blame the new secret."""
+    before, now = finding.baseline, finding.latest
+    alike = bool(before and now and now.blames_credential and before.signature == now.signature)
+    return alike and not fails_alike(before, now)
+
+
+# --- the end of the wait ---
+
+
+def _settled(rotation: Rotation, seen: Sights, environments: list[str], world: World) -> Outcome:
+    """Go on; where not every replica could be seen, let stragglers catch up first."""
+    newest = max((f.moved_at for f in rotation.findings.values() if f.moved_at), default=world.now())
+    left = newest + world.limits.settle - world.now()
+    if left > timedelta(0) and not all(_all_have(rotation, environment, seen, world) for environment in environments):
+        return Wait(rotation, "letting the change settle on every replica", min(left, POLL))
+    fresh = {m.id: rotation.finding(m).but(passes=0, asked=0) for m in rotation.plan.models if _is_open(rotation, m)}
+    return Done(rebased(rotation.learn(fresh), seen))
+
+
+def _is_open(rotation: Rotation, model: AffectedModel) -> bool:
+    return model.id in rotation.findings and rotation.finding(model).verdict is None
+
+
+def _all_have(rotation: Rotation, environment: str, seen: Sights, world: World) -> bool:
+    """Tell whether every replica of an environment lists the barrier."""
+    barrier, replicas = rotation.barrier(environment), [sight.now for sight in seen.get(environment, ())]
+    if barrier is None or len(replicas) < world.status.replicas(environment):
+        return False
+    return all(barrier.name in (replica.throwaways or ()) for replica in replicas)
+
+
+def _progress(behind: list[Throwaway], left: list[AffectedModel]) -> str:
+    if left:
+        return f"{plural(len(left), 'model')} not there yet"
+    return f"{plural(len(behind), 'environment')} not there yet"
+
+
+def _is_stuck(barrier: Throwaway, seen: Sights) -> bool:
+    """Tell whether more answers alone will not help a barrier on: it fails, or a replica lacks it."""
+    finding = barrier.finding
+    return not finding.passes or finding.failing_since is not None or bool(_lagging(barrier, seen))
+
+
+def _lagging(barrier: Throwaway, seen: Sights) -> list[str]:
+    """Name the replicas that list their models, and not this one."""
+    replicas = [sight.now for sight in seen.get(barrier.environment, ())]
+    return [r.name for r in replicas if r.throwaways is not None and barrier.name not in r.throwaways]
+
+
+def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel], seen: Sights) -> None:
+    why = [_why_behind(rotation, barrier, seen) for barrier in behind]
+    why += [f"{listing(m.label for m in left)}: {reason(rotation, left[0])}"] if left else []
+    sentence = listing(why, joint="; ")
+    if not left and all(_says_nothing(b.finding) and not _lagging(b, seen) for b in behind):
+        refuse_unproved(rotation.but(barriers=()), sentence)
+    refuse_projection(rotation, sentence)
+
+
+def is_bypassed(finding: Finding) -> bool:
+    """Tell whether a cache or another target answered last: that is no sign of what a gateway has."""
+    return finding.latest is not None and finding.latest.verdict is Verdict.INVALID
+
+
+def _says_nothing(finding: Finding) -> bool:
+    """Tell whether the last answer is no sign of what a gateway has: one passed by, or none that can be used."""
+    unclear = finding.latest is not None and finding.latest.verdict is Verdict.INCONCLUSIVE
+    return unclear or is_bypassed(finding)
+
+
+def refuse_unproved(rotation: Rotation, why: str) -> None:
+    """Stop: nothing that was seen shows that the new secret serves."""
+    raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", f"{why}.", resume="project", after=rotation)
+
+
+def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Sights) -> str:
+    where = rotation.plan.environments[barrier.environment]
+    lagging = _lagging(barrier, seen)
+    if lagging:
+        return f"in {where} {listing(f'`{name}`' for name in lagging)} does not have it"
+    latest = barrier.finding.latest
+    return f"in {where} a model made after the change: {latest.reason if latest else 'no answer yet'}"
+
+
+def refuse_projection(rotation: Rotation, why: str) -> None:
+    """Stop: the gateways do not have the change, whatever the models answer."""
+    raise Blocked(
+        StopKind.PROJECTION,
+        "the gateway has not taken the change",
+        f"{why}. {ELSEWHERE}",
+        resume="cut-over",
+        after=rotation.but(barriers=()),
+    )
+
+
+def reason(rotation: Rotation, model: AffectedModel) -> str:
+    """Say what is known of a model, and since when it has not answered well."""
+    finding = rotation.finding(model)
+    if finding.standing is None:
+        return "no answer yet"
+    if finding.failing_since is None or finding.latest is None:
+        return finding.standing.reason
+    seconds = int((finding.latest.at - finding.failing_since).total_seconds())
+    return f"{finding.standing.reason}, for {seconds} s now" if seconds > 0 else finding.standing.reason

@@ -1,0 +1,184 @@
+"""The rehearsal: throw-away models on the replacement are asked live before any model that callers use is moved.
+
+A wrong secret, or one of another account, is found here, and costs no caller a request. Every throw-away model has a
+name that was never used before: an answer under it can only come from the replacement.
+"""
+
+from datetime import timedelta
+
+from bot.rotation.blame import fails_alike, headline, held_against
+from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.families import exchanges_tokens
+from bot.rotation.plan import AffectedModel
+from bot.rotation.record import UNKNOWN, Finding, Rotation, Throwaway
+from bot.steps.common import (
+    ELSEWHERE,
+    POLL,
+    Done,
+    Outcome,
+    Wait,
+    World,
+    counted,
+    each,
+    listing,
+    refuse_drift,
+    waited,
+    whole_inventory,
+)
+from bot.steps.throwaways import (
+    BARRED,
+    BARRED_SAID,
+    create_missing,
+    impossible,
+    likenesses,
+    planned,
+    without_throwaways,
+)
+
+
+async def rehearse(rotation: Rotation, world: World) -> Outcome:
+    """Ask the replacement through throw-away models; leave none of them behind, whatever it says."""
+    if rotation.rehearsal is not None:
+        return await _end(rotation, world)
+    rotation = rotation.but(unrehearsed="")
+    if not rotation.throwaways:
+        return _planned(rotation, world)
+    if all(throwaway.created for throwaway in rotation.throwaways):
+        return await _ask(rotation, world)
+    return await _create(rotation, world)
+
+
+async def _create(rotation: Rotation, world: World) -> Outcome:
+    """Create those that are not there; a crash may have kept us from noting that one is."""
+    inventory = await whole_inventory(rotation, world)
+    rotation = refuse_drift(rotation, inventory, world)
+    refused = await create_missing(rotation.throwaways, inventory.models, rotation, world)
+    kept = tuple(t.but(created=True) for t in rotation.throwaways if t.name not in refused)
+    if not kept:
+        return _impossible(rotation, impossible(next(iter(refused.values()))))
+    return await _ask(rotation.but(throwaways=kept), world)
+
+
+def _planned(rotation: Rotation, world: World) -> Outcome:
+    """Choose what stands for what, and record the names before any of them is used."""
+    named, throwaways = planned(rotation, likenesses(rotation, world))
+    if not throwaways:
+        return _without(rotation, "nothing to rehearse")
+    return Wait(named.but(throwaways=throwaways), "rehearsing")
+
+
+async def _ask(rotation: Rotation, world: World) -> Outcome:
+    """Ask each throw-away model once more; decide when all have answered, or one was refused."""
+    models = {model.id: model for model in rotation.plan.models}
+    open_ones = [t for t in rotation.throwaways if not _is_settled(rotation, t, world)]
+    answers: dict[str, Finding] = {}
+    exchanges = exchanges_tokens(rotation.plan.old_key)
+
+    async def ask(model: AffectedModel) -> None:
+        for throwaway in (t for t in open_ones if t.sample == model.id):
+            evidence = await world.gateways.probe(model, rotation.id, under=throwaway.name)
+            evidence = held_against(rotation.finding(model).baseline, evidence, exchanges=exchanges)
+            answers[throwaway.name] = counted(throwaway.finding, evidence, world.now())
+
+    await each([models[t.sample] for t in open_ones], ask, width=world.limits.concurrency)
+    throwaways = tuple(t.but(finding=answers.get(t.name, t.finding)) for t in rotation.throwaways)
+    return _decide(rotation.but(throwaways=throwaways), world)
+
+
+def _is_settled(rotation: Rotation, throwaway: Throwaway, world: World) -> bool:
+    enough = throwaway.finding.passes >= world.limits.probes
+    return enough or _is_refused(rotation, throwaway) or _is_as_before(rotation, throwaway)
+
+
+def _is_refused(rotation: Rotation, throwaway: Throwaway) -> bool:
+    latest = throwaway.finding.latest
+    return latest is not None and latest.verdict is Verdict.REJECTED and not _is_as_before(rotation, throwaway)
+
+
+def _is_as_before(rotation: Rotation, throwaway: Throwaway) -> bool:
+    """Tell whether the sample fails on the new key just as it did on the old one: that says nothing of the secret."""
+    return fails_alike(rotation.findings.get(throwaway.sample, UNKNOWN).baseline, throwaway.finding.latest)
+
+
+def _decide(rotation: Rotation, world: World) -> Outcome:
+    """Record the result before cleaning up, so that a crash in between forgets neither."""
+    barred = [t for t in rotation.throwaways if t.finding.latest and t.finding.latest.signature.startswith(BARRED)]
+    if len(barred) == len(rotation.throwaways):
+        return _impossible(rotation, BARRED_SAID)
+    rotation = rotation.but(throwaways=tuple(t for t in rotation.throwaways if t not in barred))
+    left = [t for t in rotation.throwaways if not _is_settled(rotation, t, world)]
+    if not left or any(_is_refused(rotation, t) for t in rotation.throwaways):
+        return Wait(rotation.but(rehearsal=_result(rotation)), "removing the throw-away models")
+    failing = any(t.finding.failing_since for t in left)
+    if failing and waited(rotation, world) > max(world.limits.projection, world.limits.verify):
+        return Wait(rotation.but(rehearsal=FAILED), "removing the throw-away models")
+    return Wait(rotation, "rehearsing", POLL / 4 if failing else timedelta(0))
+
+
+FAILED = "failed"
+
+
+def _result(rotation: Rotation) -> str:
+    if any(_is_refused(rotation, t) for t in rotation.throwaways):
+        return FAILED
+    names = dict.fromkeys(rotation.plan.environments[t.environment] for t in rotation.throwaways if _passed(t))
+    if not names and any(map(_blames_credential, rotation.throwaways)):
+        return FAILED
+    if not names:
+        return "nothing answers, neither before nor now"
+    missed = [name for name in rotation.plan.environments.values() if name not in names]
+    where = f"; not rehearsed in {' and '.join(missed)}" if missed else ""
+    return f"the new secret works in {' and '.join(names)}; no caller used it yet{where}"
+
+
+def _impossible(rotation: Rotation, why: str) -> Outcome:
+    return _without(rotation.but(no_throwaways=why, unrehearsed=why), f"not possible here: {why}")
+
+
+def _without(rotation: Rotation, why: str) -> Outcome:
+    return Wait(rotation.but(rehearsal=why), "removing the throw-away models")
+
+
+async def _end(rotation: Rotation, world: World) -> Outcome:
+    """Remove the throw-away models; then go on, or stop."""
+    rotation, _ = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
+    if rotation.rehearsal == FAILED:
+        raise _stop(rotation)
+    return Done(rotation)
+
+
+def _stop(rotation: Rotation) -> Blocked:
+    """Say what the rehearsal found; trying again uses names that were never used."""
+    bad = _bad(rotation)
+    latest = next(filter(_blames_credential, bad), bad[0]).finding.latest
+    where = listing(dict.fromkeys(rotation.plan.environments[t.environment] for t in bad))
+    kind, words, more = _reading(latest)
+    sentence = f"In the rehearsal in {where}: {latest.reason if latest else 'no answer'}.{more}"
+    return Blocked(kind, words, sentence, resume="rehearse", after=rotation.but(throwaways=(), rehearsal=None))
+
+
+def _bad(rotation: Rotation) -> list[Throwaway]:
+    """Return those that stop the rehearsal, the refused before the unclear; one that fails as before is the last."""
+    refused = [t for t in rotation.throwaways if _is_refused(rotation, t)]
+    unclear = [t for t in rotation.throwaways if not _passed(t) and not _is_as_before(rotation, t)]
+    return refused or unclear or [t for t in rotation.throwaways if not _passed(t)]
+
+
+def _reading(latest: Evidence | None) -> tuple[StopKind, str, str]:
+    """Return the kind of stop, its headline, and what else to say."""
+    if latest and (latest.verdict is Verdict.REJECTED or latest.blames_credential):
+        return StopKind.REJECTED, headline(latest), ""
+    if latest and latest.verdict is Verdict.PROJECTION:
+        return StopKind.PROJECTION, "the gateway has not taken the change", f" {ELSEWHERE}"
+    return StopKind.UNVERIFIED, "the rehearsal came to no result", ""
+
+
+def _blames_credential(throwaway: Throwaway) -> bool:
+    latest = throwaway.finding.latest
+    return latest is not None and latest.blames_credential
+
+
+def _passed(throwaway: Throwaway) -> bool:
+    latest = throwaway.finding.latest
+    return latest is not None and latest.passed

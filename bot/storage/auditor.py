@@ -1,0 +1,83 @@
+"""`python -m bot audit`: prints the audit trails, and says whether they are as they were written."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from bot.rotation import audit
+from bot.storage.namespace import Namespace
+from bot.storage.records import Store
+
+Entries = Sequence[Mapping[str, Any]]
+
+
+async def export(stores: Sequence[Store]) -> None:
+    """Print every entry, a line each, oldest first; of several bots one trail after the other."""
+    for store in stores:
+        async for line in store.trail():
+            click.echo(line)
+
+
+async def verify_stores(stores: Sequence[Store], head: str | None) -> bool:
+    """Say whether each trail is whole and explains the record of every rotation, and one of them holds *head*."""
+    trails: list[Entries] = []
+    for store in stores:
+        try:
+            trails.append(await _verified(store))
+        except audit.Fault as fault:
+            return _wrong(str(fault), _of(store.namespace.name, stores))
+        except UnicodeDecodeError:
+            return _wrong(FOREIGN_BYTES, _of(store.namespace.name, stores))
+    return _held(trails, head)
+
+
+FOREIGN_BYTES = "An entry or a record was changed: it holds bytes that Keyturn does not write."
+
+
+async def _verified(store: Store) -> Entries:
+    before = audit.verified(await _lines(store))
+    audit.check_trail(before, store.namespace.name)
+    records = await store.standings(audit.standings(before))
+    after = audit.verified(await _lines(store))  # a bot may be at work
+    audit.check_records(records, before, after)
+    return after
+
+
+def verify_text(text: str, head: str | None) -> bool:
+    """Say whether an export is whole, each trail of it, and holds *head*."""
+    try:
+        lines = text.removesuffix("\n").split("\n") if text else []
+        trails = [audit.verified(part) for part in audit.parted(lines)]
+        audit.check_distinct(trails)
+    except audit.Fault as fault:
+        return _wrong(str(fault))
+    return _held(trails or [[]], head)
+
+
+async def _lines(store: Store) -> list[str]:
+    return [line async for line in store.trail()]
+
+
+def _held(trails: Sequence[Entries], head: str | None) -> bool:
+    """Say that all is well, unless no trail holds *head*."""
+    try:
+        holder = audit.holder_of(head, trails) if head is not None else None
+    except audit.Fault as fault:
+        return _wrong(str(fault))
+    for entries in trails:
+        named = f" `{head}` is entry {audit.check_head(str(head), entries)}." if entries is holder else ""
+        last = f", and the last is `{entries[-1]['hash'][: audit.SHORT]}`" if entries else ""
+        of = _of(audit.trail_of(entries), trails)
+        click.echo(f"ok     audit trail{of}: {len(entries)} entries, each chained to the one before{last}.{named}")
+    return True
+
+
+def _of(name: str, all_of_them: Sequence[object]) -> str:
+    """Name a trail where there are several."""
+    return f" of {Namespace(name=name).queue}" if len(all_of_them) > 1 else ""
+
+
+def _wrong(sentence: str, of: str = "") -> bool:
+    click.echo(f"WRONG  audit trail{of}: {sentence}")
+    return False

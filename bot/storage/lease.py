@@ -1,0 +1,137 @@
+"""A lease: one process at a time has a rotation in hand, and asks Redis whether that is still so before it deletes.
+
+A process can stand still for as long as it likes (`docker pause`, a virtual machine that is moved) and knows nothing
+of it. So no process trusts what it remembers: a token that no other acquisition has, and the version of the record
+that it read, are compared in Redis, by Redis's clock, in the call that makes the lease last on.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple, Protocol
+
+import structlog
+from redis.exceptions import RedisError
+
+from bot.rotation.errors import LeaseLost, Unanswerable
+from bot.storage.outage import answering
+from bot.storage.scripts import HOLD, RELEASE
+
+log = structlog.get_logger("keyturn.lease")
+
+RETRY = 0.05
+"""Seconds between two tries to get a lease."""
+
+
+def running_clock() -> float:
+    """Return seconds by the clock that runs on while this process, or its machine, stands still."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class Moment(NamedTuple):
+    """When the lease was verified: by our clock, just before the question, and by Redis's."""
+
+    here: float
+    there: float
+    lasts: float
+    """Seconds from then on in which nobody else can get the lease."""
+
+    def until(self, later: "Moment") -> float:
+        """Return the seconds from this moment until now, or until Redis verified the *later* one if that is more."""
+        return max(running_clock() - self.here, later.there - self.there)
+
+    @property
+    def left(self) -> float:
+        """Return the seconds in which it is certain that nobody else has the lease; less than 0 when they are over."""
+        return self.here + self.lasts - running_clock()
+
+
+class Hold(Protocol):
+    """What a step asks before it does what cannot be taken back."""
+
+    async def verified(self, version: int | None = None) -> Moment:
+        """Return when it was certain that nobody else has the rotation in hand; raise `LeaseLost` if somebody has."""
+
+
+class Unheld:
+    """No hold at all: what needs one does not happen."""
+
+    async def verified(self, version: int | None = None) -> Moment:
+        """Refuse."""
+        raise LeaseLost(f"Nobody has this rotation in hand (version {version}).")
+
+
+UNHELD = Unheld()
+
+
+class Lease:
+    """A hold on *name* for some *seconds*; *record* is the key of what it is a hold on."""
+
+    def __init__(self, redis: Any, name: str, record: str, seconds: float) -> None:
+        self._redis = redis
+        self._keys = [name, record]
+        self._token = secrets.token_hex(16)
+        self._lasts = seconds
+        self._hold = redis.register_script(HOLD)
+        self._release = redis.register_script(RELEASE)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[bool]:
+        """Hold the lease until the end of the block, and yield whether it could be had.
+
+        A lease that is lost to another process ends what its holder does, wherever that is.
+        """
+        async with answering():
+            mine = await self._acquire()
+        keeper = asyncio.create_task(self._keep(asyncio.current_task())) if mine else None
+        try:
+            yield mine
+        finally:
+            if keeper is not None:
+                keeper.cancel()
+                with suppress(RedisError, OSError):
+                    await self._release(keys=self._keys[:1], args=[self._token])
+
+    async def _acquire(self) -> bool:
+        """Get the lease, trying for half as long as it lasts."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._lasts / 2
+        while not await self._redis.set(self._keys[0], self._token, nx=True, px=self._milliseconds):
+            if clock() + RETRY > end:
+                return False
+            await asyncio.sleep(RETRY)
+        return True
+
+    async def verified(self, version: int | None = None) -> Moment:
+        """Make the lease last on and return when that was; raise `LeaseLost` if it is not ours any more.
+
+        With a *version* it is lost as well where the record is not that version any more.
+        """
+        here = running_clock()
+        expected = "" if version is None else version
+        async with answering():
+            found = await self._hold(keys=self._keys, args=[self._token, expected, self._milliseconds])
+        if not found:
+            log.warning("lease_lost", lease=self._keys[0])
+            raise LeaseLost("Another process has this rotation in hand.")
+        seconds, micros = map(int, found)
+        return Moment(here, seconds + micros / 1_000_000, self._lasts)
+
+    async def _keep(self, holder: asyncio.Task[Any] | None) -> None:
+        """Make the lease last for as long as its holder lives."""
+        while True:
+            await asyncio.sleep(self._lasts / 3)
+            try:
+                await self.verified()
+            except LeaseLost:
+                if holder is not None:
+                    holder.cancel()
+                return
+            except Unanswerable:
+                continue  # nothing is recorded while Redis is away, and nobody else can take over
+
+    @property
+    def _milliseconds(self) -> int:
+        return int(self._lasts * 1000)

@@ -1,0 +1,415 @@
+"""Rotations in Redis or Valkey: compare-and-swap, the audit trail, and what of them has been shown.
+
+One script writes a record, appends its entry to the audit trail, and keeps the lists that follow from it, so that all
+of it or none of it happens. Redis can only hash with SHA-1, so the entry comes hashed from here, made for the end of
+the trail as it was read just before; a script that finds another end changes nothing, and the entry is made anew.
+"""
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, cast
+
+import structlog
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from bot.metrics import STATES, UNREADABLE
+from bot.rotation import audit
+from bot.rotation.errors import Unreadable, WrongState
+from bot.rotation.record import SCHEMA, Rotation, State
+from bot.storage.lease import Lease
+from bot.storage.namespace import BEFORE, REGISTER, Namespace
+from bot.storage.outage import UNSURE, answering
+from bot.storage.scripts import MOVED, NOTE, RECKONED, SAVE, SHOWN
+
+log = structlog.get_logger("keyturn.store")
+
+PAGE = 1000
+KEPT = 16
+"""How many records are kept as they were read."""
+
+RECORDS = 20
+"""How many entries, and how many records, are read at a time."""
+
+
+class Conflict(WrongState):
+    """Somebody else changed the rotation first."""
+
+
+class Taken(WrongState):
+    """Another rotation of the same provider key is under way; `holder` is its id."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__("Another rotation of this key is under way.")
+        self.holder = holder
+
+
+NEWER = (
+    "A newer version of Keyturn has this rotation in hand, and this is an older one, so nothing was changed. "
+    "Try again when all of it is updated."
+)
+"""What this version does not know of a record, it would leave out when it writes it."""
+
+GONE = (
+    "This rotation goes on in a Keyturn with another AISIX_CLOUD_API, so nothing was changed here. "
+    "Restart every process with the same settings."
+)
+FOREIGN = "This record belongs to another Keyturn (another workspace or AISIX_CLOUD_API), so nothing was changed."
+
+
+class Store:
+    """The records of all rotations of one bot. Every method raises `Unanswerable` when Redis is away."""
+
+    def __init__(self, redis: Redis, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self.key = namespace.key
+        self._redis: Any = redis  # redis-py types every answer as "now or later"
+        self._save = redis.register_script(SAVE)
+        self._note = redis.register_script(NOTE)
+        self._shown = redis.register_script(SHOWN)
+        self._reckoned = redis.register_script(RECKONED)
+
+    async def ping(self) -> None:
+        """Raise `Unanswerable` unless Redis answers."""
+        async with answering():
+            await self._redis.ping()
+
+    async def load(self, rotation_id: str) -> Rotation | None:
+        """Return the rotation as it is recorded now, to be changed; raise `Unreadable` if that is not ours to do."""
+        async with answering():
+            stored = await self._redis.get(self.key("rotation", rotation_id))
+        return self._ours(read(stored)) if stored else None
+
+    def _ours(self, rotation: Rotation) -> Rotation:
+        """Return *rotation* if it is this bot's, and nothing is lost when this version writes it."""
+        if rotation.carried_to:
+            raise Unreadable(GONE)
+        if rotation.namespace != self.namespace.name:
+            log.warning("foreign_record", rotation=rotation.id, namespace=rotation.namespace)
+            raise Unreadable(FOREIGN)
+        if rotation.schema_version > SCHEMA:
+            raise Unreadable(NEWER)
+        return rotation
+
+    async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
+        """Record *rotation* as the next version, and *event* in the audit trail; raise `Conflict` or `Taken`."""
+        written = rotation.but(
+            version=rotation.version + 1,
+            schema_version=SCHEMA,
+            namespace=self.namespace.name,
+            write=secrets.token_hex(4),
+        )
+        handed, fingerprint = _handing_over(written)
+        entry = audit.entry(audit.Kind.CHANGE, handed, event, at.isoformat(), self.namespace.name)
+        while True:
+            last = await self._last_entry()
+            line = audit.chained(entry, audit.head_of(last))
+            saved = _with_head(handed, line)
+            answer = await self._write(saved, rotation.version, (last or "", line), fingerprint)
+            if answer != MOVED:  # with somebody else's entry in between; so somebody gets on
+                self._judge(answer, saved)
+                return saved
+
+    async def _last_entry(self) -> str | None:
+        async with answering():
+            return cast("str | None", await self._redis.lindex(self.key("audit"), -1))
+
+    async def _write(self, saved: Rotation, over: int, entry: tuple[str, str], fingerprint: str | None) -> str:
+        """Write *saved* *over* the version before it, with an entry that has to come after the last one."""
+        async with answering(UNSURE):
+            answer = await self._save(
+                keys=[
+                    self.key("rotation", saved.id),
+                    self.key("audit"),
+                    self.key("open"),
+                    self.key("unshown"),
+                    self.key("all"),
+                    self.key("active", saved.plan.old_key.id),
+                    self.key("fingerprints"),
+                    self.key("due"),
+                    self.key("concerns"),
+                ],
+                args=[
+                    saved.model_dump_json(),
+                    str(over) if over else "",
+                    *entry,
+                    saved.id,
+                    saved.version,
+                    int(holds_key(saved)),
+                    int(saved.is_over),
+                    saved.requested_at.timestamp(),
+                    saved.replacement_id or "",
+                    fingerprint or "",
+                    json.dumps(_without_a_use(saved)),
+                    json.dumps(concerned(saved)),
+                ],
+            )
+        return str(answer)
+
+    @staticmethod
+    def _judge(answer: str, saved: Rotation) -> None:
+        if answer.startswith("TAKEN"):
+            raise Taken(answer.split()[1])
+        if answer != "OK":
+            raise Conflict("Someone else just changed this rotation. Look at its card again.")
+        STATES.labels(saved.state.value).inc()
+
+    async def note(
+        self, kind: audit.Kind, event: Mapping[str, str], *, rotation: Rotation | None, at: datetime
+    ) -> None:
+        """Record in the audit trail what changed no record."""
+        entry = audit.entry(kind, rotation, event, at.isoformat(), self.namespace.name)
+        answer = MOVED
+        while answer == MOVED:
+            last = await self._last_entry()
+            line = audit.chained(entry, audit.head_of(last))
+            async with answering():
+                answer = str(await self._note(keys=[self.key("audit")], args=[last or "", line]))
+
+    async def trail(self) -> AsyncIterator[str]:
+        """Yield every line of the audit trail, oldest first."""
+        begin, page = 0, ["the first"]
+        while page:
+            async with answering():
+                page = await self._redis.lrange(self.key("audit"), begin, begin + PAGE - 1)
+            for line in page:
+                yield line
+            begin += PAGE
+
+    async def standings(self, ids: Iterable[str]) -> dict[str, audit.Standing]:
+        """Return the version and state of every rotation that is recorded, and of those of *ids* that are."""
+        async with answering():
+            listed = await self._redis.zrange(self.key("all"), 0, -1)
+        wanted = sorted({*listed, *ids})
+        found: dict[str, audit.Standing] = {}
+        for begin in range(0, len(wanted), RECORDS):
+            records = await self._read_all(wanted[begin : begin + RECORDS])
+            found |= {rotation.id: (rotation.version, rotation.state) for rotation in records}
+        return found
+
+    async def due(self, now: datetime) -> AsyncIterator[Rotation]:
+        """Yield what has to be looked at by *now* and is in nobody's hands; what was just recorded is among it."""
+        async with answering():
+            ids = await self._redis.zrange(self.key("due"), "-inf", now.timestamp(), byscore=True)
+        for begin in range(0, len(ids), RECORDS):
+            for rotation in await self._load_all(await self._unleased(ids[begin : begin + RECORDS])):
+                yield rotation
+
+    async def _unleased(self, ids: Sequence[str]) -> list[str]:
+        async with answering():
+            holders = await self._redis.mget([self.key("lease", rotation_id) for rotation_id in ids])
+        return [rotation_id for rotation_id, holder in zip(ids, holders, strict=True) if holder is None]
+
+    async def reckoned(self, rotation: Rotation, due: datetime | None) -> None:
+        """Have *rotation* looked at when it is *due*, or when it is recorded again, if that has not happened yet."""
+        async with answering():
+            await self._reckoned(
+                keys=[self.key("rotation", rotation.id), self.key("due"), self.key("concerns")],
+                args=[
+                    rotation.id,
+                    rotation.version,
+                    due.timestamp() if due else "",
+                    json.dumps(concerned(rotation)),
+                ],
+            )
+
+    async def reckon_anew(self) -> None:
+        """Have every rotation that is not over looked at: another version, or other settings, may have recorded it."""
+        async with answering():
+            ids = await self._redis.smembers(self.key("open"))
+            if ids:
+                await self._redis.zadd(self.key("due"), dict.fromkeys(ids, 0))
+
+    async def concerning(self, key_id: str) -> list[Rotation]:
+        """Return the rotations under way of a provider key, and those that made it, oldest first."""
+        async with answering():
+            pairs = await self._redis.zrange(self.key("concerns"), f"[{key_id} ", f"[{key_id} \x7f", bylex=True)
+        return _by_age(await self._load_all([pair.rpartition(" ")[2] for pair in pairs]))
+
+    async def open_ids(self) -> frozenset[str]:
+        """Return the ids of the rotations that are not over, also of one whose record cannot be read."""
+        async with answering():
+            return frozenset(await self._redis.smembers(self.key("open")))
+
+    async def open_elsewhere(self, rotation_id: str) -> str | None:
+        """Return what another namespace of this Redis is called that has a rotation that is not over, if one has."""
+        async with answering():
+            names = {BEFORE.name, *await self._redis.hkeys(REGISTER)} - {self.namespace.name}
+            for other in (Namespace(name=name) for name in sorted(names)):
+                if await self._redis.sismember(other.key("open"), rotation_id):
+                    return other.queue
+        return None
+
+    async def is_recorded(self, rotation_id: str) -> bool:
+        """Tell whether there is a record of a rotation, readable or not."""
+        async with answering():
+            return bool(await self._redis.exists(self.key("rotation", rotation_id)))
+
+    async def under_way(self) -> list[Rotation]:
+        """Return every rotation that is not over, oldest first."""
+        async with answering():
+            ids = await self._redis.smembers(self.key("open"))
+        return _by_age(await self._load_all(ids))
+
+    async def recent(self, most: int) -> list[Rotation]:
+        """Return the last rotations, newest first."""
+        async with answering():
+            ids = await self._redis.zrevrange(self.key("all"), 0, most - 1)
+        return await self._load_all(ids)
+
+    async def _load_all(self, ids: Any) -> list[Rotation]:
+        """Return the records of *ids* that can be read and are ours."""
+        records = await self._read_all(ids)
+        return [one for one in records if one.namespace == self.namespace.name and not one.carried_to]
+
+    async def _read_all(self, ids: Any) -> list[Rotation]:
+        if not ids:
+            return []
+        async with answering():
+            stored = await self._redis.mget([self.key("rotation", rotation_id) for rotation_id in ids])
+        return [rotation for record in stored if record and (rotation := readable(record))]
+
+    async def holder(self, key_id: str) -> str | None:
+        """Return the id of the rotation that has the provider key in hand."""
+        async with answering():
+            found = await self._redis.get(self.key("active", key_id))
+        return str(found) if found else None
+
+    async def fingerprint(self, key_id: str) -> str | None:
+        """Return the fingerprint of the secret in a provider key, if a rotation made the key and could tell."""
+        async with answering():
+            found = await self._redis.hget(self.key("fingerprints"), key_id)
+        return str(found) if found else None
+
+    async def fingerprints(self) -> dict[str, str]:
+        """Return every fingerprint that is kept, by the id of its provider key."""
+        async with answering():
+            return dict(await self._redis.hgetall(self.key("fingerprints")))
+
+    async def forget_fingerprints(self, key_ids: Iterable[str]) -> None:
+        """Forget the fingerprints of some provider keys."""
+        async with answering():
+            for key_id in key_ids:
+                await self._redis.hdel(self.key("fingerprints"), key_id)
+
+    @asynccontextmanager
+    async def leased(self, name: str, seconds: float) -> AsyncIterator[Lease | None]:
+        """Hold *name* for this process; yield None if another has it. A dead holder's lease runs out by itself."""
+        lease = Lease(self._redis, self.key("lease", name), self.key("rotation", name), seconds)
+        async with lease.held() as mine:
+            yield lease if mine else None
+
+    async def is_leased(self, name: str) -> bool:
+        """Tell whether some process holds *name*."""
+        async with answering():
+            return bool(await self._redis.exists(self.key("lease", name)))
+
+    async def is_first(self, what: str, seconds: int) -> bool:
+        """Tell whether *what* happens for the first time in *seconds*; the second time it does not count."""
+        async with answering():
+            return bool(await self._redis.set(self.key("once", what), "1", nx=True, ex=seconds))
+
+    async def messages(self, rotation_id: str) -> dict[str, str]:
+        """Return where a rotation is shown, and what of it has been shown there."""
+        async with answering():
+            return dict(await self._redis.hgetall(self.key("shown", rotation_id)))
+
+    async def remember_message(self, rotation_id: str, fields: Mapping[str, str]) -> None:
+        """Remember what has been shown."""
+        async with answering():
+            await self._redis.hset(self.key("shown", rotation_id), mapping=dict(fields))
+
+    async def was_shown(self, rotation: Rotation) -> None:
+        """Note that people see this version, or a later one."""
+        async with answering():
+            await self._shown(keys=[self.key("unshown")], args=[rotation.id, rotation.version])
+
+    async def unshown(self) -> list[str]:
+        """Return the rotations of which people see an older version than is recorded."""
+        async with answering():
+            return [str(rotation_id) for rotation_id in await self._redis.zrange(self.key("unshown"), 0, -1)]
+
+    async def edits_this_minute(self, minute: int) -> int:
+        """Count one edit of a message against the workspace's budget; return how many there are this minute."""
+        name = self.key("edits", str(minute))
+        async with answering():
+            count, _ = await self._redis.pipeline().incr(name).expire(name, 120).execute()
+        return int(count)
+
+
+def _by_age(rotations: Iterable[Rotation]) -> list[Rotation]:
+    return sorted(rotations, key=lambda rotation: rotation.requested_at)
+
+
+def concerned(rotation: Rotation) -> list[str]:
+    """Name the provider keys that *rotation* may remove."""
+    return [rotation.plan.old_key.id, *rotation.made]
+
+
+def holds_key(rotation: Rotation) -> bool:
+    """Tell whether *rotation* has its provider key in hand: from the request on, until it is over.
+
+    One that is completed keeps it, for there is nothing left of it that another could have in hand.
+    """
+    return not rotation.is_over or rotation.state is State.COMPLETED
+
+
+def claimed_before(rotation: Rotation) -> bool:
+    """Tell whether a version before would have claimed the key of *rotation*: it did so only with the first secret.
+
+    It may have left two cards open for one key; the first that gets a secret claims it.
+    """
+    waits = rotation.attempt == 0 and rotation.state is State.AWAITING_SECRET
+    return holds_key(rotation) and not waits
+
+
+def _handing_over(rotation: Rotation) -> tuple[Rotation, str | None]:
+    """Take the fingerprint out of the record once it is known which key it is of, or that there is no such key."""
+    wanted = rotation.replacement
+    if wanted is None or not (wanted.key_id or wanted.refusal or rotation.is_over):
+        return rotation, None
+    return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint
+
+
+def _with_head(rotation: Rotation, line: str) -> Rotation:
+    """Put the audit trail's head into the record in which the delete is recorded: the receipt carries it."""
+    if rotation.deleted_at is None or rotation.audit_head:
+        return rotation
+    return rotation.but(audit_head=audit.head_of(line).hash[: audit.SHORT])
+
+
+def _without_a_use(rotation: Rotation) -> list[str]:
+    """Name the keys that *rotation* has ended, or that it made and does not want: their fingerprints go."""
+    wanted = None if rotation.state is State.ROLLED_BACK else rotation.replacement_id
+    ended = [rotation.plan.old_key.id] if rotation.deleted_at else []
+    return [*(key_id for key_id in rotation.made if key_id != wanted), *ended]
+
+
+@lru_cache(maxsize=KEPT)
+def _parsed(record: str) -> Rotation:
+    """Read a record; each version is read by a few jobs in a row, and of 500 models that is most of their work."""
+    return Rotation.model_validate_json(record)
+
+
+def read(record: str) -> Rotation:
+    """Read a record, or raise `Unreadable`. This is the place to bring an older form of it up to ours."""
+    try:
+        return _parsed(record)
+    except ValidationError as error:
+        log.warning("unreadable_record", beginning=record[:60], problems=error.error_count())
+        UNREADABLE.inc()
+        raise Unreadable(
+            "This version of Keyturn cannot read the record of this rotation, so nothing was changed. Its log has an "
+            "`unreadable_record` on it."
+        ) from None
+
+
+def readable(record: str) -> Rotation | None:
+    """Read a record; one that cannot be read must not keep the others from being seen."""
+    with suppress(Unreadable):
+        return read(record)
+    return None
