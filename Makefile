@@ -47,6 +47,7 @@ pictures: $(READY)  ## every golden file as a picture, in var/pictures; those of
 	@test -x "$(CHROMIUM)" || { echo "make pictures needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
 	@$(MAKE) --no-print-directory $(BROWSER)
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.browser.pictures $(ARGS)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.browser.moving_picture
 
 check: $(READY) $(AUDIT)  ## format, lint (with bandit's rules), types, and known weaknesses of what is pinned
 	$(BIN)/ruff format --check .

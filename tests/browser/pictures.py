@@ -16,7 +16,7 @@ from playwright.async_api import async_playwright
 
 from sandbox.page.server import Page
 from tests.support.documents import ROOT
-from tests.support.pictures import GOLDEN, KEPT, MANIFEST, PICTURES, sources
+from tests.support.pictures import GOLDEN, KEPT, PICTURES, note, sources
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
 ALL = ROOT / "var/pictures"
@@ -60,7 +60,7 @@ def main(names: list[str]) -> None:
     KEPT.mkdir(parents=True, exist_ok=True)
     kept = {KEPT / f"{name}.png": read(GOLDEN / f"{golden}.json") for name, golden in PICTURES.items()}
     asyncio.run(draw({**dict(wanted(names)), **kept}))
-    MANIFEST.write_text(json.dumps(sources(), indent=2) + "\n")
+    note(sources())
     print(f"Drawn: {len(kept)} to {KEPT.relative_to(ROOT)}, the others to {ALL.relative_to(ROOT)}.")  # noqa: T201
 
 

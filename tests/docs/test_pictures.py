@@ -6,10 +6,25 @@ import struct
 import pytest
 
 from tests.support.documents import DOCUMENTS, links, read
-from tests.support.pictures import AGAIN, DRAWING, GOLDEN, KEPT, MODULES, PICTURES, drawn, pictures, sources
+from tests.support.pictures import (
+    AGAIN,
+    DRAWING,
+    GOLDEN,
+    KEPT,
+    MODULES,
+    MOVING,
+    PICTURES,
+    drawn,
+    moving_sources,
+    pictures,
+    sources,
+)
 
 MOST = 150_000
 """Bytes of a picture."""
+
+MOST_OF_A_FILM = 1_500_000
+"""Bytes of the moving picture: everybody who opens the README loads it."""
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -18,8 +33,21 @@ def test_a_picture_was_drawn_from_its_golden_file_as_it_is_now(name: str) -> Non
 
 
 def test_the_pictures_that_are_kept_are_those_that_are_wanted() -> None:
-    assert pictures(KEPT) == sorted(PICTURES)
-    assert sorted(drawn()) == sorted([*PICTURES, "page"])
+    assert pictures(KEPT) == sorted([*PICTURES, MOVING.stem])
+    assert sorted(drawn()) == sorted([*PICTURES, MOVING.stem, "page"])
+
+
+def test_the_moving_picture_shows_the_cards_as_they_are_now() -> None:
+    assert drawn()[MOVING.stem] == moving_sources()[MOVING.stem], AGAIN
+
+
+def test_the_moving_picture_moves_and_is_small() -> None:
+    content = MOVING.read_bytes()
+    frames = struct.unpack(">I", content.split(b"acTL")[1][:4])[0]
+
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert frames == content.count(b"fcTL") >= 8
+    assert len(content) < MOST_OF_A_FILM
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -33,7 +61,7 @@ def test_a_picture_is_a_small_png(name: str) -> None:
     assert 100 < height < 2000
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", [*PICTURES, MOVING.stem])
 def test_a_picture_is_shown_in_a_document_and_described(name: str) -> None:
     shown = [
         document for document in DOCUMENTS if any(link.endswith(f"pictures/{name}.png") for link in links(document))

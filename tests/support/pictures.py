@@ -26,6 +26,17 @@ MODULES = (
 )
 """What decides how a golden file is drawn. Menus have a module of their own; no picture shows one."""
 
+MOVING = KEPT / "rotation.png"
+"""The README's moving picture: one rotation, played on the page by `tests.browser.moving_picture`."""
+
+SCENES = (
+    "card-awaiting-secret",
+    "form-secret",
+    "card-stopped-rejected-in-the-rehearsal",
+    "card-awaiting-approval-proved",
+)
+"""The golden files whose kind it shows: when one of them changes, it shows something else than the bot does."""
+
 AGAIN = "draw the pictures again and look at them: make pictures"
 
 PICTURES: Mapping[str, str] = {
@@ -46,6 +57,16 @@ def sources() -> dict[str, str]:
 
 def _digest(files: list[Path]) -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def moving_sources() -> dict[str, str]:
+    """Return what the moving picture would be drawn from now."""
+    return {MOVING.stem: _digest([GOLDEN / f"{name}.json" for name in SCENES])}
+
+
+def note(sources: dict[str, str]) -> None:
+    """Note what pictures were drawn from."""
+    MANIFEST.write_text(json.dumps({**drawn(), **sources}, indent=2) + "\n")
 
 
 def drawn() -> dict[str, str]:
