@@ -58,7 +58,7 @@ check: $(READY) $(AUDIT)  ## format, lint (with bandit's rules), types, and know
 audit: $(AUDIT)  ## ask an advisory service about every pinned version; what it cannot tell is a failure
 	$(BIN)/python .ci/audit --strict
 
-bench: $(READY)  ## how fast it is and how much of it there may be, for the README; ARGS=cut-over for one item
+bench: $(READY)  ## how fast it is and how much of it there may be, for docs/benchmarks.md; ARGS=cut-over for one item
 	$(BIN)/python -m tests.bench $(ARGS)
 
 run: $(READY)  ## the bot, with the settings of the environment and .env

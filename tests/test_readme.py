@@ -1,4 +1,4 @@
-"""The README says what is true: every setting, button, command, dependency and state."""
+"""The README says what is true, on two screens: every button and command, the licence, and where the rest is."""
 
 import re
 import tomllib
@@ -7,25 +7,24 @@ from pathlib import Path
 import pytest
 
 from bot.rotation.policy import Action
-from bot.rotation.record import TRANSITIONS, State
-from bot.settings import Settings
 from handlers.commands import WORDS
-from tests.bench.__main__ import ITEMS
-from tests.bench.table import between_marks, page, replaced
+from tests.support.documents import PAGES, links
 
 README = Path("README.md").read_text()
 PYPROJECT = tomllib.loads(Path("pyproject.toml").read_text())
 PROJECT, BROWSER = PYPROJECT["project"], PYPROJECT["dependency-groups"]["browser"]
 
-
-def packages() -> list[str]:
-    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"] + BROWSER
-    return [re.split(r"[\[<>=]", line)[0] for line in wanted]
+MOST = 170
+"""Lines: it is read in two minutes; everything else is a page of docs/."""
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
-def test_every_setting_is_in_the_readme(name: str) -> None:
-    assert f"| `{name.upper()}` |" in README
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= MOST
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.count("/") == 1])
+def test_the_readme_leads_to_every_page(page: str) -> None:
+    assert page in links("README.md")
 
 
 @pytest.mark.parametrize("action", Action)
@@ -37,33 +36,6 @@ def test_every_button_is_in_the_readme(action: Action) -> None:
 def test_every_command_is_in_the_readme(word: str) -> None:
     assert f"`/rotate-key {word}`" in README
     assert word in WORDS
-
-
-@pytest.mark.parametrize("package", packages())
-def test_every_dependency_has_its_reason_in_the_readme(package: str) -> None:
-    table = README.split("## Dependencies")[1].split("\n## ")[0]
-
-    assert re.search(rf"\b{re.escape(package)}\b", table)
-
-
-def test_the_diagram_of_states_is_the_one_that_the_table_gives() -> None:
-    assert diagram() in README, f"put this between the marks:\n{diagram()}"
-
-
-def diagram() -> str:
-    """Draw the table of states for GitHub."""
-    lines = [f"    {state} --> {exit_}" for state in State for exit_ in sorted(TRANSITIONS[state])]
-    return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> AWAITING_SECRET", *lines, "```"])
-
-
-def test_the_speed_is_told_in_the_tables_that_the_bench_prints() -> None:
-    tables = between_marks(README).strip().split("\n\n**")
-    rows = [[line.split(" | ") for line in table.splitlines() if line.startswith("|")] for table in tables]
-
-    assert len(tables) == len(ITEMS), "make bench ARGS=--readme puts them there"
-    assert all(len(table) >= 3 and len({len(row) for row in table}) == 1 for table in rows)
-    assert replaced(README, page(["a"])) != README
-    assert between_marks(replaced(README, page(["a"]))).strip() == "a"
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-browser.lock"])

@@ -12,7 +12,7 @@ from tests.bench import acknowledgement, cut_over, size, slack_calls, waiting, w
 from tests.bench.table import page, replaced
 from tests.support.forked import ROOT
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "benchmarks.md"
 
 ITEMS: dict[str, Callable[[], Awaitable[str]]] = {
     "cut-over": cut_over.measured,
@@ -24,29 +24,29 @@ ITEMS: dict[str, Callable[[], Awaitable[str]]] = {
 }
 
 
-async def main(names: list[str], *, into_readme: bool) -> None:
-    """Measure, and print what goes into the README, or put it there."""
+async def main(names: list[str], *, into_page: bool) -> None:
+    """Measure, and print what goes into docs/benchmarks.md, or put it there."""
     tables = []
     for name in names:
         began = time.monotonic()
         tables.append(await ITEMS[name]())
         print(f"\n{tables[-1]}\n\n({name}: {time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
     print(page(tables))
-    if into_readme:
-        README.write_text(replaced(README.read_text(), page(tables)))
+    if into_page:
+        PAGE.write_text(replaced(PAGE.read_text(), page(tables)))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("items", nargs="*", metavar="ITEM", help=f"one of {', '.join(ITEMS)}; all of them if none")
-    parser.add_argument("--readme", action="store_true", help="put the tables into the README, all of them")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md, all of them")
     given = parser.parse_args()
     chosen = given.items or list(ITEMS)
-    if given.readme and given.items:
-        parser.error("the README has all items or none")
+    if given.write and given.items:
+        parser.error("docs/benchmarks.md has all items or none")
     if unknown := set(chosen) - ITEMS.keys():
         parser.error(f"there is no item {', '.join(sorted(unknown))}")
     for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
         os.environ.pop(proxy, None)  # everything is on loopback
     logging.disable()  # what a server says of a bot that was killed is no news
-    asyncio.run(main(chosen, into_readme=given.readme))
+    asyncio.run(main(chosen, into_page=given.write))

@@ -1,4 +1,4 @@
-"""A table in Markdown, as the README has it."""
+"""A table in Markdown, as docs/benchmarks.md has it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 
 def page(tables: Iterable[str]) -> str:
-    """Return all tables between the marks that the README has around them."""
+    """Return all tables between the marks that the page has around them."""
     return "\n\n".join([BEGIN, *tables, END])
 
 

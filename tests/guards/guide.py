@@ -6,7 +6,7 @@ from tests.guards.guard import Guard
 from tests.guards.table import PARTS
 from tests.support.forked import ROOT
 
-GUIDE = ROOT / "docs" / "contributing.md"
+GUIDE = ROOT / "docs" / "guards.md"
 BEGIN, END = "<!-- guards -->", "<!-- /guards -->"
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-GUIDES = ("docs/install.md", "docs/operate.md", "docs/gateways.md")
-DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs/contributing.md", *GUIDES)
+PAGES = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))
+DOCUMENTS = (*sorted(page.name for page in ROOT.glob("*.md")), *PAGES)
+"""All of them: a page that is added is held as the others are."""
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
