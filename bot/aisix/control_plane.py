@@ -30,6 +30,7 @@ from bot.rotation.plan import (
     ProviderKey,
     Unlisted,
 )
+from bot.rotation.wildcards import is_wildcard
 
 BETWEEN_LISTS = 0.5
 """Seconds between two lists that are to say the same."""
@@ -179,7 +180,7 @@ class ControlPlane:
     async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
         """Create a model called *name* for *upstream*, on a key, with every other setting of the model *like*."""
         path = address("environments", like.environment, "models")
-        reaches = {"model_name": upstream} if "*" in like.alias else {}
+        reaches = {"model_name": upstream} if is_wildcard(like.alias) else {}
         body = {**like.settings, **reaches, "display_name": name, "provider_key_id": key_id}
         try:
             await self._creating(path, body)

@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.rotation.plan import AffectedModel
 from bot.rotation.replica import OTHERS, PASSTHROUGH, UNNAMED, Served, is_throwaway
+from bot.rotation.wildcards import is_wildcard, matches
 
 REQUESTS = "aisix_llm_requests_total"
 PROXY = "aisix_proxy_requests_total"
@@ -287,8 +288,8 @@ class Names:
         often = Counter(model.alias for model in models)
         self._ids = {model.id for model in models}
         self._aliases = {model.alias: model.id if often[model.alias] == 1 else UNNAMED for model in models}
-        self._wildcards: Sequence[str] = [alias for alias in self._aliases if "*" in alias]
-        self._upstreams = {model.id: model.upstream for model in models if "*" not in model.alias}
+        self._wildcards: Sequence[str] = [alias for alias in self._aliases if is_wildcard(alias)]
+        self._upstreams = {model.id: model.upstream for model in models if not is_wildcard(model.alias)}
         self._known = frozenset(self._upstreams.values())
 
     def model(self, labels: Mapping[str, str]) -> str | None:
@@ -324,8 +325,3 @@ class Names:
             return self._aliases[name]
         matched = [alias for alias in self._wildcards if matches(alias, name)]
         return self._aliases[matched[0]] if len(matched) == 1 else UNNAMED if matched else None
-
-
-def matches(alias: str, name: str) -> bool:
-    """Tell whether a wildcard alias answers for *name*; its star is the only character that stands for others."""
-    return re.fullmatch(".*".join(map(re.escape, alias.split("*"))), name, re.DOTALL) is not None

@@ -5,7 +5,6 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,6 +20,7 @@ from bot.metrics import calls
 from bot.rotation.evidence import Evidence
 from bot.rotation.frozen import Frozen
 from bot.rotation.plan import AffectedModel
+from bot.rotation.wildcards import STAR, filled, is_wildcard, matches
 
 
 def bare(url: str) -> str:
@@ -112,7 +112,7 @@ def probe_for(model: AffectedModel, probes: Mapping[str, str]) -> Probe | None:
     """
     word = probes.get(model.alias) or _concrete(model.alias, probes)
     endpoint = "embeddings" if model.kind == "embedding" else ""
-    name = model.live if "*" in model.alias else model.alias
+    name = model.live if is_wildcard(model.alias) else model.alias
     for part in word.replace(":", " ", 1).split() if word else ():
         if part == "skip":
             return None
@@ -125,18 +125,17 @@ def probe_for(model: AffectedModel, probes: Mapping[str, str]) -> Probe | None:
 
 def _concrete(alias: str, probes: Mapping[str, str]) -> str:
     """Find an entry for a concrete name that the wildcard *alias* matches."""
-    if "*" not in alias:
+    if not is_wildcard(alias):
         return ""
-    match = next(((name, word) for name, word in probes.items() if fnmatchcase(name, alias)), None)
+    match = next(((name, word) for name, word in probes.items() if matches(alias, name)), None)
     return f"{match[1]} {match[0]}" if match else ""
 
 
 def passed_on(model: AffectedModel, name: str) -> str:
     """Return the upstream model that a request for *name* reaches through *model*."""
-    before, star, after = model.alias.partition("*")
-    if not star:
+    if not is_wildcard(model.alias):
         return model.upstream
-    return (model.upstream or star).replace(star, name[len(before) : len(name) - len(after)])
+    return filled(model.alias, name, model.upstream or STAR)
 
 
 class Gateways:

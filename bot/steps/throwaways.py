@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from itertools import zip_longest
 
-from bot.aisix.counters import matches
 from bot.rotation.errors import ApiError, Uncertain
 from bot.rotation.naming import throwaway_prefix, throwaways_of
 from bot.rotation.plan import AffectedModel, Inventory, Model
 from bot.rotation.record import Rotation, Throwaway
+from bot.rotation.wildcards import matches
 from bot.steps.common import World
 
 BARRED = "403 permission_denied"
