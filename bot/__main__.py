@@ -51,7 +51,7 @@ from handlers.pressed import Absence
 from handlers.reception import Reception
 from handlers.slack import UNREACHABLE, CannotPost, Later, MessageLost, called, reason_of
 from handlers.socket import Socket
-from handlers.workspace import Home
+from handlers.workspace import Workspace
 
 log = structlog.get_logger("keyturn")
 
@@ -266,7 +266,7 @@ def bolt_app(built: Parts, background: Background, absence: Absence) -> AsyncApp
     )
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
     lent = {"rotations": service_of(built), "announcer": built.announcer}
-    register(app, home=Home.of(built.team), answers=answers, background=background, absence=absence, **lent)
+    register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **lent)
     return app
 
 

@@ -148,7 +148,7 @@ class RotationService:
 
     async def check_may_request(self, person_id: str) -> None:
         """Refuse a person who may not ask for rotations."""
-        check_may_request(await self._people.standing(person_id))
+        check_may_request(await self._people.permissions(person_id))
 
     @audited("asked", of_rotation=False)
     async def offer_picker(self, _asked: str, *, by: str, channel: str) -> None:
@@ -318,7 +318,7 @@ class RotationService:
 
     async def _may_give_secret(self, rotation_id: str, by: str) -> Rotation:
         rotation = await self.load(rotation_id)
-        check_may_give_secret(rotation, await self._people.standing(by))
+        check_may_give_secret(rotation, await self._people.permissions(by))
         check_offered(rotation, Action.ENTER_SECRET)
         await self._refuse_second(rotation)
         return rotation
@@ -447,7 +447,7 @@ class RotationService:
     async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
         """Take the refused replacement back; when callers are on the old key again, wait for another secret."""
         rotation = await self.load(rotation_id)
-        check_may_give_secret(rotation, await self._people.standing(by))
+        check_may_give_secret(rotation, await self._people.permissions(by))
         check_offered(rotation, Action.ANOTHER_SECRET)
         taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=(), ended_by=None)
         return await self._save(taking_back, by, "wants to give another secret")
@@ -460,10 +460,10 @@ class RotationService:
 
     async def _may_accept(self, rotation_id: str, by: str) -> tuple[Rotation, Person]:
         rotation = self._people.strict(await self.load(rotation_id))
-        standing = await self._people.standing(by)
-        check_may_accept(rotation, standing, self_approval=rotation.self_approval)
+        permissions = await self._people.permissions(by)
+        check_may_accept(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.ACCEPT_UNPROVED)
-        return rotation, standing.person
+        return rotation, permissions.person
 
     @audited("accepted unproved")
     async def accept_unproved(
@@ -511,12 +511,12 @@ class RotationService:
         was seen when it was made (None where that is not asked).
         """
         rotation = self._people.strict(recorded := await self.load(rotation_id))
-        standing = await self._people.standing(by)
-        check_may_approve(rotation, standing, self_approval=rotation.self_approval)
+        permissions = await self._people.permissions(by)
+        check_may_approve(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
         if shown is not None and shown != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
-        check_in_time(pressed, standing.person, self._rules.click_max_age)
+        check_in_time(pressed, permissions.person, self._rules.click_max_age)
         if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
             raise WrongState("This click has counted already.")
         reviewed = await self._people.reviewed(recorded, self._now())
@@ -532,7 +532,7 @@ class RotationService:
         """Change a rotation as it is now; a step that is recorded in between is no reason to refuse a person."""
         for _ in range(STEERING_TRIES):
             rotation = await self.load(rotation_id)
-            check_may_steer(rotation, await self._people.standing(by))
+            check_may_steer(rotation, await self._people.permissions(by))
             check_offered(rotation, action)
             with suppress(Conflict):
                 return await self._save(change(rotation), by, what)

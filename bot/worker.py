@@ -10,7 +10,7 @@ import structlog
 from saq import Queue, Worker
 
 from bot.engine import Engine, due_at
-from bot.rotation.errors import Unanswerable, Unreadable
+from bot.rotation.errors import NotOurRecord, Unanswerable
 from bot.rotation.record import Rotation
 from bot.steps.common import World
 from bot.storage.jobs import ADVANCE, ANNOUNCE, Jobs
@@ -46,7 +46,7 @@ class Work:
 
     async def advance(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
         """Move a rotation on."""
-        with suppress(Unreadable):  # the store has said so; whoever can read it is given a hint as well
+        with suppress(NotOurRecord):  # the store has said so; whoever can read it is given a hint as well
             await self._engine.advance(rotation_id)
 
     async def announce(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
@@ -84,7 +84,7 @@ class Work:
 
     async def _readable(self, rotation_id: str) -> Rotation | None:
         """Load a rotation; one that another version has written is that version's to show."""
-        with suppress(Unreadable):
+        with suppress(NotOurRecord):
             return await self._store.load(rotation_id)
         return None
 

@@ -14,11 +14,11 @@ from handlers.background import Background
 from handlers.crowd import Crowd
 from handlers.pressed import Absence, pressed_of
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE
-from handlers.workspace import FOREIGN, Home
+from handlers.workspace import FOREIGN, Workspace
 
 
 def register(
-    app: AsyncApp, *, home: Home, answers: Answers, background: Background, absence: Absence, **more: Any
+    app: AsyncApp, *, workspace: Workspace, answers: Answers, background: Background, absence: Absence, **more: Any
 ) -> None:
     """Register every listener; what is lent reaches a listener as the argument of that name."""
     lent = {"answers": answers, "background": background, **more}
@@ -31,7 +31,7 @@ def register(
         body: dict[str, Any],
         next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt's name
     ) -> BoltResponse | None:
-        if home.is_foreign(body):  # a response of ours: without one Bolt would log the body
+        if workspace.is_foreign(body):  # a response of ours: without one Bolt would log the body
             background.begin(answers.tell(Asker.of(body), FOREIGN))
             return BoltResponse(status=200)
         context.update(lent, ack=crowd.ack(), pressed=pressed_of(body, request.headers, absence.recent))

@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.record import Rotation, State
 from bot.storage.records import Store
-from handlers.channel_unavailable import CLEAR, ShutOut
+from handlers.channel_unavailable import CLEAR, ChannelUnavailable
 from handlers.slack import CannotPost, ChannelShut, Later, MessageLost, called
 from handlers.views.blocks import message, section
 from handlers.views.card import card
@@ -52,7 +52,7 @@ class SlackAnnouncer:
         self._client = client
         self._store = store
         self._now = now
-        self._shut_out = ShutOut(client, store, now)
+        self._unavailable = ChannelUnavailable(client, store, now)
         self._team_url = team_url
         self._approvers = " ".join(mention(who) for who in sorted(approvers))
         self._budget = edits_per_minute
@@ -79,7 +79,7 @@ class SlackAnnouncer:
         try:
             await self._show(rotation)
         except ChannelShut as closed:
-            return await self._shut_out.reach(rotation, closed.shut, _gist(rotation))
+            return await self._unavailable.reach(rotation, closed.shut, _gist(rotation))
         return None
 
     def _time(self) -> float:
@@ -116,7 +116,7 @@ class SlackAnnouncer:
             return
         if (wait := float(shown.get("later", 0)) - self._time()) > 0:
             raise Later(wait)
-        if shut := self._shut_out.still(shown, _gist(rotation)):
+        if shut := self._unavailable.still(shown, _gist(rotation)):
             raise ChannelShut(shut)
         try:
             await self._show_all(rotation, shown)

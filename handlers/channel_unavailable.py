@@ -11,7 +11,7 @@ from bot.storage.records import Store
 from handlers.slack import CannotPost, MessageLost, Refusal, called
 from handlers.views.direct import Shut, direct
 
-log = structlog.get_logger("keyturn.shut_out")
+log = structlog.get_logger("keyturn.channel_unavailable")
 
 FIRST_LOOK, LONGEST_LOOK = 60.0, 3600.0
 """Seconds between two tries of a channel: the longer it has been shut, the fewer."""
@@ -22,7 +22,7 @@ GIVE_UP = timedelta(days=7).total_seconds()
 CLEAR = {"shut": "", "shut:since": "", "shut:until": "", "shut:moment": ""}
 
 
-class ShutOut:
+class ChannelUnavailable:
     """Remembers which channels are shut, beside where the rotations are shown."""
 
     def __init__(self, client: AsyncWebClient, store: Store, now: Callable[[], datetime]) -> None:

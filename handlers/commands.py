@@ -17,7 +17,7 @@ from handlers.payload import channel_of, person_of, team_of, text
 from handlers.slack import UNREACHABLE, CannotPost
 from handlers.views.blocks import code, shortened, when
 from handlers.views.modal import picker
-from handlers.views.words import being_rotated, standing
+from handlers.views.words import being_rotated, state_label
 
 COMMAND = "/rotate-key"
 
@@ -115,6 +115,6 @@ async def _line(rotation: Rotation, announcer: SlackAnnouncer) -> str:
     name, link = code(rotation.plan.old_key.display_name), await announcer.link(rotation)
     place = f"<{link}|open>" if link else "not shown yet"
     return (
-        f"• {name}: {standing(rotation)}, asked for by <@{rotation.requested_by}>, "
+        f"• {name}: {state_label(rotation)}, asked for by <@{rotation.requested_by}>, "
         f"{when(rotation.requested_at)} ({place})"
     )

@@ -11,14 +11,14 @@ TEAM = (("team_id",), ("team", "id"), ("user", "team_id"))
 ENTERPRISE = (("enterprise_id",), ("enterprise", "id"))
 
 
-class Home(NamedTuple):
+class Workspace(NamedTuple):
     """The ids of our workspace and its organization, and that of our app where Slack tells it."""
 
     ids: frozenset[str] = frozenset()
     app: str = ""
 
     @classmethod
-    def of(cls, team: Mapping[str, Any]) -> "Home":
+    def of(cls, team: Mapping[str, Any]) -> "Workspace":
         """Read it from what Slack says of the bot."""
         ids = {text(team, "team_id"), text(team, "enterprise_id")}
         return cls(frozenset(ids - {""}), text(team, "app_id"))

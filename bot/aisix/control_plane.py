@@ -15,7 +15,7 @@ from bot.aisix.client import ANSWER_MOST, PARTS, TooLong, http_client, read
 from bot.aisix.paging import Answer, NotAList, ShortList, whole_list
 from bot.aisix.reading import Json
 from bot.aisix.trust import UNTRUSTED, is_untrusted
-from bot.aisix.untrusted_json import Unreadable, decoded
+from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import retry_after
 from bot.metrics import calls
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
@@ -355,7 +355,7 @@ def _decipher(response: httpx.Response, method: str, path: str) -> Any:
 def _content(response: httpx.Response, method: str, path: str) -> Any:
     try:
         return decoded(response.content) if response.content.strip() else {}
-    except Unreadable:
+    except UnreadableJson:
         if method == "GET":
             raise Uncertain(f"AISIX answered {_named(path)} with something that is not JSON.") from None
         return {}  # done, says the status; what was done is read back anyway

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from bot.aisix.untrusted_json import Unreadable, decoded, sendable
+from bot.aisix.untrusted_json import UnreadableJson, decoded, sendable
 
 Json = dict[str, Any]
 
@@ -229,7 +229,7 @@ def _in_headers(headers: Mapping[str, str]) -> Iterator[Sign]:
 def _object(text: str) -> Any:
     try:
         return decoded(sendable(text).encode())
-    except Unreadable:
+    except UnreadableJson:
         return None
 
 

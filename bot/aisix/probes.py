@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, field_serializer
 from bot.aisix.answers import Answer, evidence, skipped
 from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
 from bot.aisix.trust import UNTRUSTED, is_untrusted
-from bot.aisix.untrusted_json import Unreadable, decoded
+from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import retry_after
 from bot.metrics import calls
 from bot.rotation.evidence import Evidence
@@ -286,7 +286,7 @@ def _code_within(message: str) -> str:
     """Read the code out of an upstream's raw error: `/v1/responses` has it nowhere else."""
     try:
         error = decoded(message.encode()) if message.startswith("{") else None
-    except (Unreadable, UnicodeError):
+    except (UnreadableJson, UnicodeError):
         return ""
     inner = error.get("error") if isinstance(error, dict) else None
     return _known(inner.get("code"), KNOWN_CODES) if isinstance(inner, dict) else ""
@@ -301,7 +301,7 @@ def _has_result(body: Any) -> bool:
 def _json(response: httpx.Response) -> Any:
     try:
         return decoded(response.content)
-    except Unreadable:
+    except UnreadableJson:
         return None
 
 

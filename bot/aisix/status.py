@@ -18,7 +18,7 @@ from bot.aisix.counters import Keys, Page, read_counters
 from bot.aisix.probes import GatewaySettings, bare
 from bot.aisix.sameness import BALANCED, CACHED, Row, Watched, glimpse, is_cached, mark, twin, twins
 from bot.aisix.trust import UNTRUSTED, is_untrusted
-from bot.aisix.untrusted_json import Unreadable, decoded
+from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.metrics import calls
 from bot.rotation.plan import AffectedModel
 from bot.rotation.replica import Replica, is_foreign, read_config, read_models
@@ -242,7 +242,7 @@ def _read_one(pages: Pages, counters: Page | None, asked: Asked) -> Replica:
 def _json(page: bytes | str) -> Any:
     try:
         return decoded(page) if isinstance(page, bytes) else None
-    except Unreadable:
+    except UnreadableJson:
         return None
 
 

@@ -7,7 +7,7 @@ DEEPEST = 100
 """Levels of an answer that are read: more would exhaust whoever walks through them, and nobody's settings need it."""
 
 
-class Unreadable(ValueError):
+class UnreadableJson(ValueError):
     """This is no JSON, or none that means one thing."""
 
 
@@ -17,24 +17,24 @@ def sendable(text: str) -> str:
 
 
 def decoded(raw: bytes) -> Any:
-    """Read JSON; a name that is there twice, what is no number, and depth without end make it `Unreadable`."""
+    """Read JSON; a name that is there twice, what is no number, and depth without end make it `UnreadableJson`."""
     try:
         found = _clean(json.loads(raw, parse_constant=_refuse, object_pairs_hook=_object))
         _check_depth(found)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(type(error).__name__) from None
+        raise UnreadableJson(type(error).__name__) from None
     return found
 
 
 def _refuse(constant: str) -> Any:
-    raise Unreadable(constant)
+    raise UnreadableJson(constant)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build an object; of two values under one name the second would hide the first, which may be a reference."""
     made = {sendable(name): _clean(value) for name, value in pairs}
     if len(made) < len(pairs):
-        raise Unreadable("a name twice")
+        raise UnreadableJson("a name twice")
     return made
 
 
@@ -45,7 +45,7 @@ def _clean(value: Any) -> Any:
     if isinstance(value, list):
         return [_clean(inner) for inner in value]
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        raise Unreadable("a number too large")
+        raise UnreadableJson("a number too large")
     return value
 
 
@@ -55,7 +55,7 @@ def _check_depth(value: Any) -> None:
         level = [inner for outer in level for inner in _inner(outer)]
         if not level:
             return
-    raise Unreadable("too deep")
+    raise UnreadableJson("too deep")
 
 
 def _inner(value: Any) -> list[Any]:

@@ -122,7 +122,7 @@ class Doctor:
     async def _recorded(self, half: Half) -> Case:
         if not await self.store.is_recorded(half.rotation):
             return Case(half)
-        record = (await self.store.standings([half.rotation])).get(half.rotation)
+        record = (await self.store.versions([half.rotation])).get(half.rotation)
         if record is None:
             return Case(half, held="Its record is there and cannot be read by this version, so it is left to the bot.")
         return Case(half, over=MEANING[State(record[1])])

@@ -211,17 +211,17 @@ def _check_versions(entries: Iterable[Mapping[str, Any]]) -> None:
             versions[found["rotation"]] = found["version"]
 
 
-Standing = tuple[int, str]
+AtVersion = tuple[int, str]
 """A rotation's version, and its state in that version."""
 
 
-def standings(entries: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
+def last_versions(entries: Iterable[Mapping[str, Any]]) -> dict[str, AtVersion]:
     """Return where the last change of each rotation left it."""
     return {e["rotation"]: (e["version"], e["state"]) for e in entries if e["kind"] in CHANGES}
 
 
 def check_records(
-    records: Mapping[str, Standing], before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+    records: Mapping[str, AtVersion], before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 ) -> None:
     """Raise `Fault` unless the trail explains every record; it was read *before* the records and again *after*."""
     told = {(e["rotation"], e["version"], e["state"]) for e in after if e["kind"] in CHANGES}
@@ -231,7 +231,7 @@ def check_records(
                 f"Rotation {rotation_id} is {state} at version {version}, and no entry says so: entries were taken "
                 "from the end, or the record was changed by another hand."
             )
-    for rotation_id, (version, _) in standings(before).items():
+    for rotation_id, (version, _) in last_versions(before).items():
         if rotation_id not in records:
             raise Fault(f"The trail tells of rotation {rotation_id}, and there is no record of it that can be read.")
         if records[rotation_id][0] < version:

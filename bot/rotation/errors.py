@@ -8,7 +8,8 @@ KeyturnError
 │   ├── UnknownKey       no provider key of that name; carries the nearest names
 │   ├── AmbiguousKey     several provider keys answer to that name; carries them
 │   ├── BadInput         what was typed into a form cannot be used; the sentence goes to the field
-│   └── Unanswerable     a service that is needed to answer does not answer
+│   ├── Unanswerable     a service that is needed to answer does not answer
+│   └── NotOurRecord     another bot, or a newer version, has this rotation in hand
 ├── LeaseLost            another process has the rotation in hand: stop, and record nothing
 ├── Blocked              the rotation stops until a person decides; the channel is told
 └── ApiError             the control plane said no
@@ -73,7 +74,7 @@ class Unanswerable(Refused):
     """A service that is needed to answer does not answer; nothing has changed."""
 
 
-class Unreadable(Refused):
+class NotOurRecord(Refused):
     """A record that another version of Keyturn has written, and this one must not touch."""
 
 

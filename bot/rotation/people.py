@@ -5,7 +5,7 @@ from typing import Protocol
 
 from bot.rotation.errors import NotAllowed, Unanswerable
 from bot.rotation.frozen import Frozen
-from bot.rotation.policy import Person, Standing, check_may_request, check_member, lapse
+from bot.rotation.policy import Permissions, Person, check_may_request, check_member, lapse
 from bot.rotation.record import Approval, Rotation, Void
 
 
@@ -72,11 +72,11 @@ class People:
         self._directory = directory
         self._rules = rules
 
-    async def standing(self, person_id: str) -> Standing:
+    async def permissions(self, person_id: str) -> Permissions:
         """Return a person, and what the settings make of them."""
         person = await self._directory.person(person_id)
         requesters = self._rules.requesters
-        return Standing(
+        return Permissions(
             person=person,
             may_request=requesters is None or await self._is_among(person_id, requesters),
             approver=await self._is_among(person_id, self._rules.approvers),
@@ -93,7 +93,7 @@ class People:
     async def check_may_begin(self, person_id: str) -> None:
         """Refuse a person who may not ask for a rotation, or whose rotation too few people could approve."""
         people = People(Once(self._directory), self._rules)
-        check_may_request(await people.standing(person_id))
+        check_may_request(await people.permissions(person_id))
         needed = self._rules.approvals_required
         other = "" if self._rules.self_approval else person_id
         able = len(await people.able(needed, without=other))
@@ -163,10 +163,10 @@ class People:
 
     async def _lapse(self, rotation: Rotation, approval: Approval) -> str:
         try:
-            standing = await self.standing(approval.by)
+            permissions = await self.permissions(approval.by)
         except NotAllowed:
             return "Slack finds no such member."
-        return lapse(rotation, standing, self_approval=rotation.self_approval)
+        return lapse(rotation, permissions, self_approval=rotation.self_approval)
 
 
 NOBODY = People(NoDirectory(), Rules(requesters=None, approvers=frozenset()))

@@ -46,7 +46,7 @@ class Pressed(NamedTuple):
     away: timedelta | None = None
 
 
-class Standing(Frozen):
+class Permissions(Frozen):
     """A person, and what the settings make of them at this moment."""
 
     person: Person
@@ -177,48 +177,48 @@ def check_member(person: Person) -> None:
         raise NotAllowed(told[0])
 
 
-def check_may_request(standing: Standing) -> None:
+def check_may_request(permissions: Permissions) -> None:
     """Refuse whoever may not ask for a rotation."""
-    check_member(standing.person)
-    if not standing.may_request:
+    check_member(permissions.person)
+    if not permissions.may_request:
         raise NotAllowed("You may not rotate keys: the settings (REQUESTERS) do not name you.")
 
 
-def check_may_give_secret(rotation: Rotation, standing: Standing) -> None:
+def check_may_give_secret(rotation: Rotation, permissions: Permissions) -> None:
     """Refuse everybody but the requester: who pastes the secret is who asked."""
-    check_may_request(standing)
-    if standing.person.id != rotation.requested_by:
+    check_may_request(permissions)
+    if permissions.person.id != rotation.requested_by:
         raise NotAllowed(f"Only <@{rotation.requested_by}>, who asked for this rotation, can give the secret.")
 
 
-def check_may_steer(rotation: Rotation, standing: Standing) -> None:
+def check_may_steer(rotation: Rotation, permissions: Permissions) -> None:
     """Refuse whoever is neither the requester nor an approver."""
-    check_member(standing.person)
-    if standing.person.id != rotation.requested_by and not standing.approver:
+    check_member(permissions.person)
+    if permissions.person.id != rotation.requested_by and not permissions.approver:
         raise NotAllowed(f"Only <@{rotation.requested_by}> or an approver can do this.")
 
 
-def check_may_accept(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:
+def check_may_accept(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:
     """Refuse whoever may not vouch for this rotation: an approver, and not of what they asked for themselves."""
-    check_member(standing.person)
-    if lapse(rotation, standing, self_approval=self_approval):
+    check_member(permissions.person)
+    if lapse(rotation, permissions, self_approval=self_approval):
         other = "" if self_approval else f" other than <@{rotation.requested_by}>"
         raise NotAllowed(f"Only an approver{other} can do this.")
 
 
-def lapse(rotation: Rotation, standing: Standing, *, self_approval: bool) -> str:
+def lapse(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> str:
     """Say why this person's approval no longer counts; empty where they could give it now."""
-    if told := _outside(standing.person):
+    if told := _outside(permissions.person):
         return told[1]
-    if not standing.approver:
+    if not permissions.approver:
         return "The settings (APPROVERS) no longer name this person."
-    if standing.person.id == rotation.requested_by and not self_approval:
+    if permissions.person.id == rotation.requested_by and not self_approval:
         return "The requester can't approve."
     return ""
 
 
-def check_may_approve(rotation: Rotation, standing: Standing, *, self_approval: bool) -> None:
+def check_may_approve(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:
     """Refuse whoever may not release the delete."""
-    check_may_accept(rotation, standing, self_approval=self_approval)
-    if any(approval.by == standing.person.id for approval in rotation.approvals):
+    check_may_accept(rotation, permissions, self_approval=self_approval)
+    if any(approval.by == permissions.person.id for approval in rotation.approvals):
         raise WrongState("You have approved this already; another approver is needed.")

@@ -38,7 +38,7 @@ FOREIGN_BYTES = "An entry or a record was changed: it holds bytes that Keyturn d
 async def _verified(store: Store) -> Entries:
     before = audit.verified(await _lines(store))
     audit.check_trail(before, store.namespace.name)
-    records = await store.standings(audit.standings(before))
+    records = await store.versions(audit.last_versions(before))
     after = audit.verified(await _lines(store))  # a bot may be at work
     audit.check_records(records, before, after)
     return after

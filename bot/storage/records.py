@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from bot.metrics import STATES, UNREADABLE
 from bot.rotation import audit
-from bot.rotation.errors import Unreadable, WrongState
+from bot.rotation.errors import NotOurRecord, WrongState
 from bot.rotation.record import SCHEMA, Rotation, State
 from bot.storage.lease import Lease
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
@@ -79,7 +79,7 @@ class Store:
             await self._redis.ping()
 
     async def load(self, rotation_id: str) -> Rotation | None:
-        """Return the rotation as it is recorded now, to be changed; raise `Unreadable` if that is not ours to do."""
+        """Return the rotation as it is recorded now, to be changed; raise `NotOurRecord` if that is not ours to do."""
         async with answering():
             stored = await self._redis.get(self.key("rotation", rotation_id))
         return self._ours(read(stored)) if stored else None
@@ -87,12 +87,12 @@ class Store:
     def _ours(self, rotation: Rotation) -> Rotation:
         """Return *rotation* if it is this bot's, and nothing is lost when this version writes it."""
         if rotation.carried_to:
-            raise Unreadable(GONE)
+            raise NotOurRecord(GONE)
         if rotation.namespace != self.namespace.name:
             log.warning("foreign_record", rotation=rotation.id, namespace=rotation.namespace)
-            raise Unreadable(FOREIGN)
+            raise NotOurRecord(FOREIGN)
         if rotation.schema_version > SCHEMA:
-            raise Unreadable(NEWER)
+            raise NotOurRecord(NEWER)
         return rotation
 
     async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
@@ -180,12 +180,12 @@ class Store:
                 yield line
             begin += PAGE
 
-    async def standings(self, ids: Iterable[str]) -> dict[str, audit.Standing]:
+    async def versions(self, ids: Iterable[str]) -> dict[str, audit.AtVersion]:
         """Return the version and state of every rotation that is recorded, and of those of *ids* that are."""
         async with answering():
             listed = await self._redis.zrange(self.key("all"), 0, -1)
         wanted = sorted({*listed, *ids})
-        found: dict[str, audit.Standing] = {}
+        found: dict[str, audit.AtVersion] = {}
         for begin in range(0, len(wanted), RECORDS):
             records = await self._read_all(wanted[begin : begin + RECORDS])
             found |= {rotation.id: (rotation.version, rotation.state) for rotation in records}
@@ -396,13 +396,13 @@ def _parsed(record: str) -> Rotation:
 
 
 def read(record: str) -> Rotation:
-    """Read a record, or raise `Unreadable`. This is the place to bring an older form of it up to ours."""
+    """Read a record, or raise `NotOurRecord`. This is the place to bring an older form of it up to ours."""
     try:
         return _parsed(record)
     except ValidationError as error:
         log.warning("unreadable_record", beginning=record[:60], problems=error.error_count())
         UNREADABLE.inc()
-        raise Unreadable(
+        raise NotOurRecord(
             "This version of Keyturn cannot read the record of this rotation, so nothing was changed. Its log has an "
             "`unreadable_record` on it."
         ) from None
@@ -410,6 +410,6 @@ def read(record: str) -> Rotation:
 
 def readable(record: str) -> Rotation | None:
     """Read a record; one that cannot be read must not keep the others from being seen."""
-    with suppress(Unreadable):
+    with suppress(NotOurRecord):
         return read(record)
     return None

@@ -63,7 +63,7 @@ def headline(rotation: Rotation) -> str:
     return f"{meaning}: {step.doing}{progress}"
 
 
-def standing(rotation: Rotation) -> str:
+def state_label(rotation: Rotation) -> str:
     """Say the state in a word or two, for a list."""
     return watch.WATCHING if watch.is_watched(rotation) else MEANING[rotation.state]
 
@@ -72,7 +72,7 @@ def being_rotated(rotation: Rotation, link: str) -> str:
     """Answer somebody who asks for a key that *rotation* has in hand."""
     place = f"<{link}|Open its card>" if link else "Its card is on its way; `/rotate-key status` will have the link"
     name = code(rotation.plan.old_key.display_name)
-    return f"{name} is already being rotated: {standing(rotation)}. {place}. I made no second card."
+    return f"{name} is already being rotated: {state_label(rotation)}. {place}. I made no second card."
 
 
 def impact(rotation: Rotation) -> str:
@@ -134,10 +134,10 @@ def then(rotation: Rotation) -> str:
 def _awaiting_secret(rotation: Rotation) -> str:
     requester = f"<@{rotation.requested_by}>"
     if rotation.note:
-        return f"{sentence(rotation.note)} {_standing_of_models(rotation)} Next: {requester} gives the new secret."
+        return f"{sentence(rotation.note)} {_where_models_are(rotation)} Next: {requester} gives the new secret."
     if rotation.attempt and rotation.plan.old_key_gone:
         gives = "gives another secret" if rotation.delete_asked_at else "gives it"
-        return f"{_standing_of_models(rotation)} Next: {requester} {gives}."
+        return f"{_where_models_are(rotation)} Next: {requester} {gives}."
     if rotation.attempt and rotation.delete_asked_at:
         return f"{STAYS} Next: {requester} gives another secret."
     if rotation.attempt:
@@ -148,7 +148,7 @@ def _awaiting_secret(rotation: Rotation) -> str:
     return f"Nothing has changed yet. Next: {requester} gives the new secret."
 
 
-def _standing_of_models(rotation: Rotation) -> str:
+def _where_models_are(rotation: Rotation) -> str:
     """Say where the models are while another secret is waited for."""
     if rotation.plan.old_key_gone and rotation.delete_asked_at:
         return f"{GONE_AND_STAYS} Callers fail if its secret does not work."

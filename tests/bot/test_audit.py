@@ -162,7 +162,7 @@ def test_a_rotation_that_was_carried_over_begins_at_its_version_and_goes_on_from
         return audit.entry(kind, rotation(version=version), EVENT, NOW.isoformat(), "T1-0a1b2c3d")
 
     good = chain([said(Kind.CARRIED, 7), said(Kind.CHANGE, 8), said(Kind.CARRIED, 12), said(Kind.CHANGE, 13)])
-    assert audit.standings(verified(good)) == {"rabc123": (13, "AWAITING_SECRET")}
+    assert audit.last_versions(verified(good)) == {"rabc123": (13, "AWAITING_SECRET")}
 
     assert "and none before it of version 8" in told(chain([said(Kind.CARRIED, 7), said(Kind.CHANGE, 9)]))
     assert "and none before it of version 8" in told(chain([said(Kind.CARRIED, 7), said(Kind.CARRIED, 7)]))

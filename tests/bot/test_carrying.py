@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.rotation import audit
-from bot.rotation.errors import Uncertain, Unreadable
+from bot.rotation.errors import NotOurRecord, Uncertain
 from bot.rotation.plan import Inventory, Plan
 from bot.rotation.record import CARRIED, SCHEMA, Rotation, State
 from bot.storage.migration import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, census, is_shown
@@ -67,7 +67,7 @@ class Room:
         """Return a trail, verified, which explains every record."""
         entries = audit.verified([line async for line in store.trail()])
         audit.check_trail(entries, store.namespace.name)
-        audit.check_records(await store.standings(audit.standings(entries)), entries, entries)
+        audit.check_records(await store.versions(audit.last_versions(entries)), entries, entries)
         return entries
 
 
@@ -299,7 +299,7 @@ async def test_what_stays_behind_is_read_by_an_older_version_as_a_newer_ones_and
     left = json.loads(await room.redis.get(BEFORE.key("rotation", saved.id)))
     assert left["schema_version"] == CARRIED > SCHEMA
     assert Rotation.model_validate(left).state is State.RUNNING
-    with pytest.raises(Unreadable):
+    with pytest.raises(NotOurRecord):
         await room.old.load(saved.id)
     with pytest.raises(Taken):
         await room.put(rotation(id="rsecnd2"), running(id="rsecnd2"))
@@ -382,7 +382,7 @@ async def test_a_namespace_is_carried_over_to_another_address_and_back(room: Roo
     there = Store(room.redis, MOVED)
 
     await room.another(MOVED).carry(NAMESPACE, [saved.id])
-    with pytest.raises(Unreadable, match="This rotation goes on in a Keyturn with another AISIX_CLOUD_API"):
+    with pytest.raises(NotOurRecord, match="This rotation goes on in a Keyturn with another AISIX_CLOUD_API"):
         await room.new.load(saved.id)
     moved = await there.load(saved.id)
     assert moved is not None

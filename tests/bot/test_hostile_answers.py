@@ -21,7 +21,7 @@ from bot.aisix.counters import Keys, Page, read_counters
 from bot.aisix.paging import Answer, Signs, rows
 from bot.aisix.probes import Gateways, GatewaySettings, read_answer
 from bot.aisix.status import Asked, StatusPages
-from bot.aisix.untrusted_json import DEEPEST, Unreadable, decoded, sendable
+from bot.aisix.untrusted_json import DEEPEST, UnreadableJson, decoded, sendable
 from bot.aisix.waiting import retry_after
 from bot.rotation.errors import ApiError, KeyturnError, Uncertain
 from bot.rotation.plan import Inventory, make_plan
@@ -245,7 +245,7 @@ def test_bytes_are_json_that_means_one_thing_or_unreadable(many: int, tried: Tri
         evidence(read_answer(httpx.Response(status, content=body)), alias="a", at=NOW)
         try:
             found = decoded(body)
-        except Unreadable:
+        except UnreadableJson:
             return
         json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
 
@@ -327,7 +327,7 @@ async def test_an_answer_that_drips_is_given_up() -> None:
     ],
 )
 def test_json_that_does_not_mean_one_thing_is_unreadable(raw: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableJson):
         decoded(raw)
 
 

@@ -11,9 +11,9 @@ from bot.rotation.policy import (
     IN_STATE,
     OFFERS,
     Action,
+    Permissions,
     Person,
     Pressed,
-    Standing,
     acceptable,
     check_in_time,
     check_may_accept,
@@ -34,15 +34,15 @@ S = State
 A = Action
 
 PEOPLE = {
-    "requester": Standing(person=Person(id="U_REQUESTER"), may_request=True),
-    "approver": Standing(person=Person(id="U_APPROVER"), approver=True),
-    "both": Standing(person=Person(id="U_REQUESTER"), may_request=True, approver=True),
-    "colleague": Standing(person=Person(id="U_COLLEAGUE"), may_request=True),
-    "bystander": Standing(person=Person(id="U_BYSTANDER")),
-    "stranger": Standing(person=Person(id="U_S", stranger=True), may_request=True, approver=True),
-    "guest": Standing(person=Person(id="U_G", guest=True), may_request=True, approver=True),
-    "bot": Standing(person=Person(id="U_B", bot=True), may_request=True, approver=True),
-    "deactivated": Standing(person=Person(id="U_REQUESTER", deactivated=True), may_request=True, approver=True),
+    "requester": Permissions(person=Person(id="U_REQUESTER"), may_request=True),
+    "approver": Permissions(person=Person(id="U_APPROVER"), approver=True),
+    "both": Permissions(person=Person(id="U_REQUESTER"), may_request=True, approver=True),
+    "colleague": Permissions(person=Person(id="U_COLLEAGUE"), may_request=True),
+    "bystander": Permissions(person=Person(id="U_BYSTANDER")),
+    "stranger": Permissions(person=Person(id="U_S", stranger=True), may_request=True, approver=True),
+    "guest": Permissions(person=Person(id="U_G", guest=True), may_request=True, approver=True),
+    "bot": Permissions(person=Person(id="U_B", bot=True), may_request=True, approver=True),
+    "deactivated": Permissions(person=Person(id="U_REQUESTER", deactivated=True), may_request=True, approver=True),
 }
 
 WHO = {
@@ -126,7 +126,7 @@ def test_each_moment_offers_what_the_table_says(moment):
     assert set(offered(MOMENTS[moment])) == OFFERED[moment]
 
 
-def press(action: Action, record: Rotation, who: Standing, *, self_approval: bool = False) -> None:
+def press(action: Action, record: Rotation, who: Permissions, *, self_approval: bool = False) -> None:
     """What the service asks of the policy when a person presses a button."""
     if action in (A.ENTER_SECRET, A.ANOTHER_SECRET):
         check_may_give_secret(record, who)
@@ -238,7 +238,7 @@ def test_one_approver_approves_once():
 
     with pytest.raises(WrongState, match="another approver"):
         check_may_approve(record, PEOPLE["approver"], self_approval=False)
-    second = Standing(person=Person(id="U_SECOND"), approver=True)
+    second = Permissions(person=Person(id="U_SECOND"), approver=True)
     check_may_approve(record, second, self_approval=False)
 
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bot.rotation.audit import Kind
-from bot.rotation.errors import Unanswerable, Unreadable, WrongState
+from bot.rotation.errors import NotOurRecord, Unanswerable, WrongState
 from bot.rotation.plan import Plan
 from bot.rotation.record import SCHEMA, Replacement, Rotation, State
 from bot.storage.jobs import Jobs, PatientQueue
@@ -450,7 +450,7 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         lambda s: s.save(rotation(), EVENT, at=NOW),
         trail,
         lambda s: s.note(Kind.REFUSAL, EVENT, rotation=None, at=NOW),
-        lambda s: s.standings([]),
+        lambda s: s.versions([]),
         lambda s: s.under_way(),
         lambda s: anext(s.due(NOW)),
         lambda s: s.reckoned(rotation(), NOW),
@@ -467,7 +467,7 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         lambda s: s.fingerprints(),
         lambda s: s.forget_fingerprints(["pk"]),
     ],
-    ids=["ping", "load", "save", "trail", "note", "standings", "under_way", "due", "reckoned",
+    ids=["ping", "load", "save", "trail", "note", "versions", "under_way", "due", "reckoned",
          "reckon_anew", "concerning", "recent", "holder", "messages", "remember",
          "was_shown", "unshown", "edits", "fingerprint", "fingerprints", "forget"],
 )  # fmt: skip
@@ -506,7 +506,7 @@ async def test_a_bot_finds_nothing_of_another_one(store, redis, other):
     assert await theirs.unshown() == []
     assert [one async for one in theirs.due(later(99_999))] == []
     assert await theirs.holder("pk_old") is None
-    assert await theirs.fingerprints() == await theirs.messages(record.id) == await theirs.standings([record.id]) == {}
+    assert await theirs.fingerprints() == await theirs.messages(record.id) == await theirs.versions([record.id]) == {}
     assert [line async for line in theirs.trail()] == []
     assert not await theirs.is_recorded(record.id)
     async with store.leased(record.id, 30):
@@ -526,7 +526,7 @@ async def test_a_record_that_was_copied_under_another_bots_names_is_refused_and_
         await redis.copy(name, name.replace(store.namespace.prefix, other.prefix))
     theirs = Store(redis, other)
 
-    with pytest.raises(Unreadable, match="This record belongs to another Keyturn"):
+    with pytest.raises(NotOurRecord, match="This record belongs to another Keyturn"):
         await theirs.load(record.id)
     assert await theirs.under_way() == await theirs.recent(9) == await theirs.concerning("pk_old") == []
     assert [one async for one in theirs.due(later(99_999))] == []
@@ -536,7 +536,7 @@ async def test_a_record_that_says_nothing_of_a_bot_is_refused(store, redis):
     record = await begun(store)
     await redis.set(store.key("rotation", record.id), record.but(namespace="").model_dump_json())
 
-    with pytest.raises(Unreadable, match="This record belongs to another Keyturn"):
+    with pytest.raises(NotOurRecord, match="This record belongs to another Keyturn"):
         await store.load(record.id)
 
 
@@ -544,7 +544,7 @@ async def test_a_record_of_a_newer_version_is_left_to_it(store, redis):
     record = await begun(store)
     await redis.set(store.key("rotation", record.id), record.but(schema_version=SCHEMA + 1).model_dump_json())
 
-    with pytest.raises(Unreadable, match="A newer version of Keyturn has this rotation in hand"):
+    with pytest.raises(NotOurRecord, match="A newer version of Keyturn has this rotation in hand"):
         await store.load(record.id)
 
 

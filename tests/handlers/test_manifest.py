@@ -15,7 +15,7 @@ from handlers.answers import Answers
 from handlers.background import Background
 from handlers.commands import COMMAND
 from handlers.pressed import Absence
-from handlers.workspace import Home
+from handlers.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
@@ -64,7 +64,9 @@ class Registered(AsyncApp):
 
 def registered() -> list[tuple[str, str]]:
     app = Registered()
-    register(app, home=Home(), answers=Answers(AsyncWebClient(), 1), background=Background(), absence=Absence())
+    register(
+        app, workspace=Workspace(), answers=Answers(AsyncWebClient(), 1), background=Background(), absence=Absence()
+    )
     return app.found
 
 

@@ -126,7 +126,7 @@ def test_the_text_of_a_card_says_the_state_first(name: str) -> None:
     named, said = spoken(card(rotation)["text"]).split(": ", 1)
 
     assert named.startswith("Rotate ")
-    assert said.startswith(words.standing(rotation))
+    assert said.startswith(words.state_label(rotation))
 
 
 @pytest.mark.parametrize("name", MOMENTS)

@@ -315,7 +315,7 @@ class _Director:
         try:
             lines = [line async for line in self.town.store.trail()]
             entries = audit.verified(lines)
-            records = await self.town.store.standings(audit.standings(entries))
+            records = await self.town.store.versions(audit.last_versions(entries))
             audit.check_records(records, entries, entries)
         except audit.Fault as fault:
             raise Broken(f"the audit trail explains the records: {fault}") from None

@@ -212,7 +212,7 @@ async def judge_trail(made: Play) -> None:
     """Assert that the audit trail is whole and explains every record."""
     store = Store(made.redis, made.stage.namespace)
     entries = audit.verified([line async for line in store.trail()])
-    audit.check_records(await store.standings(audit.standings(entries)), entries, entries)
+    audit.check_records(await store.versions(audit.last_versions(entries)), entries, entries)
 
 
 async def judge_secrecy(made: Play) -> None:
