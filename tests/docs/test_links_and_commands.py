@@ -32,6 +32,15 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(name: str) -> N
             assert place in anchors(str(target.relative_to(ROOT))), link
 
 
+NAMED = re.compile(r"`((?:bot|handlers|sandbox|tests|docs)/[\w./-]*)`")
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "CHANGELOG.md"])
+def test_every_file_and_folder_of_ours_that_a_page_names_is_there(name: str) -> None:
+    """A changelog speaks of what was; every other page of what is."""
+    assert [path for path in NAMED.findall(read(name)) if not (ROOT / path).exists()] == []
+
+
 def test_the_anchors_are_those_of_github() -> None:
     assert anchor("5. Status addresses: the difference, `x`") == "5-status-addresses-the-difference-x"
     assert anchor("What *Redis* holds") == "what-redis-holds"
