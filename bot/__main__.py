@@ -32,7 +32,7 @@ from bot.rotation.errors import ApiError, Refused, Unanswerable
 from bot.rotation.people import Directory, People, Rules
 from bot.service import RotationService
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
-from bot.steps.common import World
+from bot.steps.world import World
 from bot.storage import auditor
 from bot.storage.clock import shared_clock
 from bot.storage.jobs import Jobs, PatientQueue

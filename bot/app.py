@@ -14,7 +14,7 @@ from bot.aisix.trust import UNTRUSTED, is_untrusted
 from bot.rotation.errors import Unanswerable
 from bot.rotation.people import NOBODY, People, Rules
 from bot.settings import Settings, StoreSettings, WrongSettings
-from bot.steps.common import Limits, World
+from bot.steps.world import Limits, World
 from bot.storage.embedded import embedded_server
 from bot.storage.jobs import WAIT, PatientQueue
 from bot.storage.migration import census

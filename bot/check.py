@@ -21,7 +21,7 @@ from bot.rotation.plan import plural
 from bot.rotation.policy import check_member
 from bot.rotation.replica import host_of
 from bot.settings import Settings, WrongSettings
-from bot.steps.common import World
+from bot.steps.world import World
 from bot.storage.migration import Carrier, Census, census
 from bot.storage.namespace import BEFORE, Namespace
 

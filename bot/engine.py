@@ -10,9 +10,11 @@ import structlog
 
 from bot.metrics import STEPS
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, StopKind, Unanswerable, Uncertain
+from bot.rotation.phrases import said
 from bot.rotation.record import Rotation, State, Stop, Track
 from bot.steps import TRACKS, next_step, rewound
-from bot.steps.common import Again, Ask, Done, Limits, Outcome, Step, Unapproved, Wait, World, said
+from bot.steps.outcomes import Again, Ask, Done, Outcome, Step, Unapproved, Wait
+from bot.steps.world import Limits, World
 from bot.storage.jobs import Jobs
 from bot.storage.lease import Hold
 from bot.storage.records import Conflict, Store

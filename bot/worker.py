@@ -12,7 +12,7 @@ from saq import Queue, Worker
 from bot.engine import Engine, due_at
 from bot.rotation.errors import NotOurRecord, Unanswerable
 from bot.rotation.record import Rotation
-from bot.steps.common import World
+from bot.steps.world import World
 from bot.storage.jobs import ADVANCE, ANNOUNCE, Jobs
 from bot.storage.records import Store
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from bot.recovery.orphans import BEGUN, Half, Kind
+from bot.rotation.phrases import listing
 from bot.rotation.plan import Inventory, Model, ProviderKey, plural
-from bot.steps.common import listing
 
 INDENT = "       "
 

@@ -20,7 +20,8 @@ from bot.rotation.errors import Refused
 from bot.rotation.plan import Inventory, Model
 from bot.rotation.record import MEANING, Rotation, State
 from bot.service import RotationService
-from bot.steps.common import World, askable
+from bot.steps.probing import askable
+from bot.steps.world import World
 from bot.storage.records import Store
 
 

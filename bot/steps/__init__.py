@@ -3,27 +3,43 @@
 from collections.abc import Mapping
 
 from bot.rotation.record import Rotation, State, Track
-from bot.steps import back, cut_over, delete, project, rehearse, replace, soak, verify, watch
-from bot.steps.common import Step
+from bot.steps import (
+    baseline,
+    cut_over,
+    delete,
+    point_back,
+    project,
+    recheck,
+    rehearse,
+    remove,
+    replace,
+    settle_back,
+    soak,
+    tidy,
+    verify,
+    verify_back,
+    watch,
+)
+from bot.steps.outcomes import Step
 
 FORWARD = (
     Step("replace", "Replacement created", "creating the replacement", replace.replace),
-    Step("baseline", "Baseline", "asking every model on the old key", verify.baseline),
+    Step("baseline", "Baseline", "asking every model on the old key", baseline.baseline),
     Step("rehearse", "Rehearsal", "rehearsing the new secret", rehearse.rehearse),
     Step("cut-over", "Models moved", "moving models", cut_over.cut_over),
     Step("project", "Gateways have the change", "waiting for the gateways", project.project),
     Step("verify", "Verified live", "verifying with live requests", verify.verify, resume="project"),
-    Step("tidy", "Nothing left over", "removing what is not needed", replace.tidy),
+    Step("tidy", "Nothing left over", "removing what is not needed", tidy.tidy),
     Step("soak", "Soaked", "soaking", soak.soak, waits_for_time=True),
-    Step("recheck", "Looked at once more", "looking at everything once more", delete.recheck, gated=True),
-    Step("delete", "Old key deleted", "deleting the old key", delete.delete_old_key, gated=True, resume="recheck"),
+    Step("recheck", "Looked at once more", "looking at everything once more", recheck.recheck, gated=True),
+    Step("delete", "Old key deleted", "deleting the old key", delete.delete, gated=True, resume="recheck"),
     Step("watch", "Watched", "watching after the delete", watch.watch, waits_for_time=True),
 )
 BACK = (
-    Step("point-back", "Models pointed back", "pointing models back", back.point_back),
-    Step("settle-back", "Gateways have the change", "waiting for the gateways", back.settle_back),
-    Step("verify-back", "Verified on the old key", "verifying on the old key", back.verify_back),
-    Step("remove", "Replacement removed", "removing the replacement", replace.remove_replacement),
+    Step("point-back", "Models pointed back", "pointing models back", point_back.point_back),
+    Step("settle-back", "Gateways have the change", "waiting for the gateways", settle_back.settle_back),
+    Step("verify-back", "Verified on the old key", "verifying on the old key", verify_back.verify_back),
+    Step("remove", "Replacement removed", "removing the replacement", remove.remove),
 )
 WITHDRAW = tuple(step for step in BACK if step.name != "verify-back")
 """What **Another secret** does first: callers are back on the old key before anything is typed."""

@@ -1,27 +1,19 @@
-"""Steps that move the affected models to the replacement, and back."""
+"""Step: move the models of the wave in hand to the replacement."""
 
 import asyncio
 from datetime import datetime
 
 from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
-from bot.steps.common import (
-    NO_REPLACEMENT,
-    POLL,
-    Done,
-    Outcome,
-    Wait,
-    World,
-    existing,
-    in_hand,
-    listing,
-    models_on,
-    point,
-    refuse_drift,
-    whole_inventory,
-)
-from bot.steps.verify import refuse_nameless
+from bot.steps.inventory import NO_REPLACEMENT, existing, models_on, refuse_drift, whole_inventory
+from bot.steps.outcomes import Done, Outcome, Wait
+from bot.steps.pacing import POLL
+from bot.steps.pointing import point
+from bot.steps.probing import in_hand
+from bot.steps.refusals import refuse_nameless
+from bot.steps.world import World
 
 
 async def cut_over(rotation: Rotation, world: World) -> Outcome:

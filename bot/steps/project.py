@@ -15,31 +15,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.rotation.blame import fails_alike
-from bot.rotation.errors import Blocked, StopKind
 from bot.rotation.evidence import Evidence, Sight, Verdict
+from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Finding, Rotation, Throwaway, was_failing_before
-from bot.steps.common import (
-    ELSEWHERE,
-    POLL,
-    SLICE,
-    Done,
-    Outcome,
-    Wait,
-    World,
-    askable,
-    counted,
-    in_hand,
-    listing,
-    noted,
-    probe_each,
-    refuse_rejected,
-    refuse_unlisted_replica,
-    waited,
-)
-from bot.steps.counting import Sights, look, rebased, turns
+from bot.steps.counters import Sights, look, rebased, turns
+from bot.steps.outcomes import Done, Outcome, Wait
+from bot.steps.pacing import POLL, SLICE, waited
+from bot.steps.probing import askable, counted, in_hand, noted, probe_each
+from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unlisted_replica, refuse_unproved
 from bot.steps.throwaways import BARRED, BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
-from bot.steps.verdicts import COUNTED_BY_ALL, uncounted
+from bot.steps.verdicts import COUNTED_BY_ALL, is_bypassed, uncounted
+from bot.steps.world import World
 
 
 async def project(rotation: Rotation, world: World) -> Outcome:
@@ -280,20 +267,10 @@ def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel]
     refuse_projection(rotation, sentence)
 
 
-def is_bypassed(finding: Finding) -> bool:
-    """Tell whether a cache or another target answered last: that is no sign of what a gateway has."""
-    return finding.latest is not None and finding.latest.verdict is Verdict.INVALID
-
-
 def _says_nothing(finding: Finding) -> bool:
     """Tell whether the last answer is no sign of what a gateway has: one passed by, or none that can be used."""
     unclear = finding.latest is not None and finding.latest.verdict is Verdict.INCONCLUSIVE
     return unclear or is_bypassed(finding)
-
-
-def refuse_unproved(rotation: Rotation, why: str) -> None:
-    """Stop: nothing that was seen shows that the new secret serves."""
-    raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", f"{why}.", resume="project", after=rotation)
 
 
 def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Sights) -> str:
@@ -303,25 +280,3 @@ def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Sights) -> str:
         return f"in {where} {listing(f'`{name}`' for name in lagging)} does not have it"
     latest = barrier.finding.latest
     return f"in {where} a model made after the change: {latest.reason if latest else 'no answer yet'}"
-
-
-def refuse_projection(rotation: Rotation, why: str) -> None:
-    """Stop: the gateways do not have the change, whatever the models answer."""
-    raise Blocked(
-        StopKind.PROJECTION,
-        "the gateway has not taken the change",
-        f"{why}. {ELSEWHERE}",
-        resume="cut-over",
-        after=rotation.but(barriers=()),
-    )
-
-
-def reason(rotation: Rotation, model: AffectedModel) -> str:
-    """Say what is known of a model, and since when it has not answered well."""
-    finding = rotation.finding(model)
-    if finding.standing is None:
-        return "no answer yet"
-    if finding.failing_since is None or finding.latest is None:
-        return finding.standing.reason
-    seconds = int((finding.latest.at - finding.failing_since).total_seconds())
-    return f"{finding.standing.reason}, for {seconds} s now" if seconds > 0 else finding.standing.reason

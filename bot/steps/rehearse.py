@@ -10,22 +10,14 @@ from bot.rotation.blame import fails_alike, headline, held_against
 from bot.rotation.errors import Blocked, StopKind
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.families import exchanges_tokens
+from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import UNKNOWN, Finding, Rotation, Throwaway
-from bot.steps.common import (
-    ELSEWHERE,
-    POLL,
-    Done,
-    Outcome,
-    Wait,
-    World,
-    counted,
-    each,
-    listing,
-    refuse_drift,
-    waited,
-    whole_inventory,
-)
+from bot.steps.inventory import refuse_drift, whole_inventory
+from bot.steps.outcomes import Done, Outcome, Wait
+from bot.steps.pacing import POLL, each, waited
+from bot.steps.probing import counted
+from bot.steps.refusals import ELSEWHERE
 from bot.steps.throwaways import (
     BARRED,
     BARRED_SAID,
@@ -35,6 +27,7 @@ from bot.steps.throwaways import (
     planned,
     without_throwaways,
 )
+from bot.steps.world import World
 
 
 async def rehearse(rotation: Rotation, world: World) -> Outcome:

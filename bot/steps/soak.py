@@ -1,17 +1,18 @@
-"""Steps that look again at what was verified: the soak, before an approver is asked."""
+"""Step: see that all stays well for a while, before an approver is asked."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, listed_since
-from bot.rotation.record import Finding, Rotation, was_failing_before
-from bot.steps.common import POLL, Again, Done, Outcome, Wait, World, listing, refuse_rejected
-from bot.steps.counting import listening_anew
-from bot.steps.project import reason, refuse_projection
+from bot.rotation.record import Rotation
+from bot.steps.counters import heard, listening_anew
+from bot.steps.outcomes import Again, Done, Outcome, Wait
+from bot.steps.pacing import POLL
+from bot.steps.refusals import reason, refuse_projection, refuse_rejected
 from bot.steps.unseen import ears_of, refuse_unheard, unheard
-from bot.steps.verdicts import held_against_replicas, look_again
-from bot.steps.verify import is_enough
+from bot.steps.verdicts import doubtful, held_against_replicas, look_again
+from bot.steps.world import World
 
 
 async def soak(rotation: Rotation, world: World) -> Outcome:
@@ -87,22 +88,3 @@ async def _listened_elsewhere(rotation: Rotation, world: World) -> Outcome:
 def _audible(rotation: Rotation) -> set[tuple[str, str]]:
     """Return the replicas that showed counters when they began to count."""
     return {(e, url) for e, looks in rotation.looks.items() for url, seen in looks.items() if seen.counts is not None}
-
-
-def doubtful(rotation: Rotation, world: World) -> list[AffectedModel]:
-    """Return the models whose verdict is not good enough any more."""
-    return [model for model in rotation.plan.models if not _is_well(rotation.finding(model), world)]
-
-
-def _is_well(finding: Finding, world: World) -> bool:
-    return finding.latest is None or is_enough(finding, world) or was_failing_before(finding)
-
-
-def heard(rotation: Rotation) -> Iterator[str]:
-    """Yield a sentence for each replica that has counted requests on the old key since nothing should use it."""
-    for silence in rotation.silences:
-        if silence.count:
-            where = rotation.plan.environment_name(silence.environment)
-            many = "1 request" if silence.count == 1 else f"{silence.count:,} requests"
-            by = f" ({', '.join(silence.about)})" if silence.about else ""
-            yield f"`{silence.name}` in {where} has counted {many} on the old key since the change{by}"

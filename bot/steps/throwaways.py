@@ -9,7 +9,7 @@ from bot.rotation.naming import throwaway_prefix, throwaways_of
 from bot.rotation.plan import AffectedModel, Inventory, Model
 from bot.rotation.record import Rotation, Throwaway
 from bot.rotation.wildcards import matches
-from bot.steps.common import World
+from bot.steps.world import World
 
 BARRED = "403 permission_denied"
 """How the gateway answers where the probe's caller key may not use throw-away models."""

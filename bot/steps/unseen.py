@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bot.rotation.errors import Blocked, StopKind
 from bot.rotation.plan import Unlisted, named_lists
 from bot.rotation.record import Rotation
-from bot.steps.common import World
+from bot.steps.world import World
 
 
 class Ears(NamedTuple):

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from bot.rotation.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
 from bot.rotation.families import exchanges_tokens
 from bot.rotation.plan import AffectedModel, plural
-from bot.rotation.record import Finding, Rotation, Throwaway
-from bot.steps.common import World, askable, noted, probe_each, refuse_unlisted_replica
-from bot.steps.counting import Sights, listened, look, noticed, rebased, turns
+from bot.rotation.record import Finding, Rotation, Throwaway, was_failing_before
+from bot.steps.counters import Sights, listened, look, noticed, rebased, turns
+from bot.steps.probing import askable, noted, probe_each
+from bot.steps.refusals import refuse_unlisted_replica
+from bot.steps.world import World
 
 
 @dataclass(frozen=True)
@@ -295,3 +297,27 @@ def _doubted(model: AffectedModel, view: View) -> Finding:
     if finding.verdict and not finding.verdict.passed and not finding.is_accepted:
         return finding.but(verdict=None)
     return finding.but(verdict=finding.verdict.but(at=finding.latest.at)) if finding.verdict else finding
+
+
+def is_bypassed(finding: Finding) -> bool:
+    """Tell whether a cache or another target answered last: that is no sign of what a gateway has."""
+    return finding.latest is not None and finding.latest.verdict is Verdict.INVALID
+
+
+def doubtful(rotation: Rotation, world: World) -> list[AffectedModel]:
+    """Return the models whose verdict is not good enough any more."""
+    return [model for model in rotation.plan.models if not _is_well(rotation.finding(model), world)]
+
+
+def _is_well(finding: Finding, world: World) -> bool:
+    return finding.latest is None or is_enough(finding, world) or was_failing_before(finding)
+
+
+def is_enough(finding: Finding, world: World) -> bool:
+    """Tell whether the verdict on a model is one that the settings are content with, or an approver is."""
+    verdict = finding.verdict
+    if verdict is None or finding.is_accepted:
+        return verdict is not None
+    if verdict.skipped:
+        return not world.limits.require_proof
+    return verdict.verdict is Verdict.PROVED or (verdict.passed and not world.limits.require_proof)

@@ -1,77 +1,19 @@
-"""Steps that send live requests: before anything changes, and to verify the models of each wave."""
+"""Step: ask every model that was moved, until there is a verdict on it."""
 
 from datetime import timedelta
 
 from bot.rotation.errors import Blocked, StopKind
 from bot.rotation.evidence import Verdict
+from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Finding, Rotation, was_failing_before
-from bot.steps.common import (
-    POLL,
-    Again,
-    Done,
-    Outcome,
-    Wait,
-    World,
-    askable,
-    in_hand,
-    listing,
-    noted,
-    probe_each,
-    refuse_rejected,
-    waited,
-)
-from bot.steps.counting import listened, look, rebased
-from bot.steps.project import is_bypassed, reason, refuse_projection, refuse_unproved
-from bot.steps.verdicts import asked_together, weighed
-
-
-async def baseline(rotation: Rotation, world: World) -> Outcome:
-    """See which models answer on the old key, so that what was broken before is not blamed on the rotation."""
-    rotation = await _with_names(rotation, world)
-    todo = [m for m in askable(rotation, world) if _lacks_baseline(rotation.finding(m))]
-    seen = await probe_each(rotation, todo, world)
-    again = [m for m in todo if m.id in seen and seen[m.id].verdict is Verdict.INCONCLUSIVE]
-    seen |= await probe_each(rotation, again, world)
-    learnt = rotation.learn({id_: rotation.findings.get(id_, Finding()).but(baseline=e) for id_, e in seen.items()})
-    if len(seen) < len(todo):
-        return Wait(learnt, f"{_with_baseline(learnt)} of {len(rotation.plan.models)}")
-    return Done(await _with_traffic(learnt, world))
-
-
-def _lacks_baseline(finding: Finding) -> bool:
-    """Tell whether it is still to be found out how a model answers on the old key: once it is moved, it is too late."""
-    return finding.baseline is None and finding.moved_at is None
-
-
-async def _with_names(rotation: Rotation, world: World) -> Rotation:
-    """Learn the concrete name of a wildcard alias that nothing names, where the counters show just one in use."""
-    nameless = [model for model in askable(rotation, world) if world.gateways.lacks_a_name(model)]
-    seen = await look(rotation, {model.environment for model in nameless}, world) if nameless else {}
-    live: dict[str, str] = {}
-    for model in nameless:
-        names = {name for sight in seen.get(model.environment, ()) for name in sight.now.live.get(model.id, ())}
-        if len(names) == 1:
-            live[model.id] = names.pop()
-    models = tuple(model.but(live=live.get(model.id, model.live)) for model in rotation.plan.models)
-    return rotation.but(plan=rotation.plan.but(models=models)) if live else rotation
-
-
-async def _with_traffic(rotation: Rotation, world: World) -> Rotation:
-    """Learn how much each model is asked, where counters tell: the least asked is moved first."""
-    seen = await look(rotation, listened(rotation), world)
-    traffic: dict[str, Finding] = {}
-    for model in rotation.plan.models:
-        counted = [sight.now for sight in seen.get(model.environment, ()) if sight.now.counts is not None]
-        if counted:
-            requests = sum(replica.served(model.id).old for replica in counted)
-            traffic[model.id] = rotation.finding(model).but(traffic=requests)
-    return rebased(rotation.learn(traffic), seen)
-
-
-def _with_baseline(rotation: Rotation) -> int:
-    return sum(finding.baseline is not None for finding in rotation.findings.values())
+from bot.steps.outcomes import Again, Done, Outcome, Wait
+from bot.steps.pacing import POLL, waited
+from bot.steps.probing import askable, in_hand, noted, probe_each
+from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unproved, refuse_unverifiable
+from bot.steps.verdicts import asked_together, is_bypassed, is_enough, weighed
+from bot.steps.world import World
 
 
 async def verify(rotation: Rotation, world: World) -> Outcome:
@@ -119,16 +61,6 @@ def _is_verified(finding: Finding, world: World) -> bool:
     return was_failing_before(finding) or is_enough(finding, world)
 
 
-def is_enough(finding: Finding, world: World) -> bool:
-    """Tell whether the verdict on a model is one that the settings are content with, or an approver is."""
-    verdict = finding.verdict
-    if verdict is None or finding.is_accepted:
-        return verdict is not None
-    if verdict.skipped:
-        return not world.limits.require_proof
-    return verdict.verdict is Verdict.PROVED or (verdict.passed and not world.limits.require_proof)
-
-
 def _is_failing(finding: Finding) -> bool:
     """Tell whether more of the same will not help a model on."""
     return finding.failing_since is not None or finding.verdict is not None
@@ -139,30 +71,6 @@ def _refuse_unproved(rotation: Rotation) -> None:
     why = unproved(rotation)
     if why and not is_accepted(rotation):
         raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", why, after=rotation)
-
-
-def refuse_unverifiable(rotation: Rotation, world: World) -> None:
-    """Stop where no probe could ever say anything: the old key is not offered for deletion on a guess."""
-    plan = rotation.plan
-    blind = [plan.environments[env] for env in plan.environments if env not in world.gateways.environments]
-    if blind:
-        sentence = f"{listing(f'`{name}`' for name in blind)} has no gateway in the settings (AISIX_GATEWAYS)."
-        raise Blocked(StopKind.UNVERIFIED, "some models cannot be verified", sentence, after=rotation)
-    refuse_nameless(rotation, world)
-    if plan.routes:
-        sentence = (
-            f"The passthrough route {listing(plan.routes)} still holds the old key. "
-            "I do not move routes: point it at the replacement, then try again."
-        )
-        raise Blocked(StopKind.DRIFT, "a route still uses the old key", sentence, resume="replace", after=rotation)
-
-
-def refuse_nameless(rotation: Rotation, world: World) -> None:
-    """Stop at a wildcard alias that cannot be asked."""
-    nameless = [m.label for m in askable(rotation, world) if world.gateways.lacks_a_name(m)]
-    if nameless:
-        sentence = f"{listing(nameless)} has a wildcard alias: name a concrete model for it in `probes`."
-        raise Blocked(StopKind.UNVERIFIED, "some models cannot be verified", sentence, after=rotation)
 
 
 def _block_on_unverified(rotation: Rotation, left: list[AffectedModel]) -> None:

@@ -9,12 +9,16 @@ from bot.rotation.errors import ApiError
 from bot.rotation.evidence import Evidence, Sight
 from bot.rotation.plan import AffectedModel, users_of
 from bot.rotation.record import Rotation, Trouble, was_failing_before
-from bot.steps.common import Done, Outcome, Wait, World, noted, probe_each
-from bot.steps.counting import Sights, listened, look, rebased, users_heard
+from bot.steps.counters import Sights, listened, look, rebased, users_heard
+from bot.steps.outcomes import Done, Outcome, Wait
+from bot.steps.probing import noted, probe_each
 from bot.steps.throwaways import likenesses, without_throwaways
+from bot.steps.world import World
 
 FIRST = timedelta(seconds=5)
+
 LONGEST = timedelta(minutes=10)
+
 DOUBLINGS = 7
 """After as many the pause is longer than the longest."""
 

@@ -7,7 +7,7 @@ from bot.rotation.evidence import Verdict
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Acceptance, Rotation, State, Track, Trouble, Void
 from bot.steps import WAVE_STEPS, next_step, steps_of
-from bot.steps.common import Step
+from bot.steps.outcomes import Step
 from handlers.views import evidence, watch, words
 from handlers.views.blocks import code, duration, escaped, message, section, sentence, visible
 from handlers.views.card import Row, unlisted

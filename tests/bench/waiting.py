@@ -14,7 +14,7 @@ from bot.app import limits_of
 from bot.engine import Engine
 from bot.rotation.record import Rotation
 from bot.settings import Settings
-from bot.steps.common import World
+from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.steps import TRACKS
+
 ROOT = Path(__file__).parents[2]
 MAY_KNOW = {
     "rotation": set[str](),
@@ -71,6 +73,21 @@ def test_a_room_knows_only_what_is_below_it(room):
     ours = {m.split(".")[1] for path in files(f"bot/{room}") for m in imports(path) if m.startswith("bot.")}
 
     assert ours <= {room, *MAY_KNOW[room]}
+
+
+STEPS = sorted({step.run.__module__ for track, _ in TRACKS.values() for step in track})
+
+
+@pytest.mark.parametrize("module", STEPS)
+def test_no_step_and_no_helper_imports_a_step(module):
+    assert not [name(path) for path in files("bot/steps") if path.stem != "__init__" and module in imports(path)]
+
+
+def test_each_step_has_a_file_of_its_name():
+    steps = {step.name: step.run.__module__ for track, _ in TRACKS.values() for step in track}
+
+    assert steps == {name: f"bot.steps.{name.replace('-', '_')}" for name in steps}
+    assert len(STEPS) == len(steps)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from bot.rotation.blame import fails_alike, headline, held_against
 from bot.rotation.errors import Blocked, StopKind
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.record import Finding, was_failing_before
-from bot.steps.common import refuse_rejected
+from bot.steps.refusals import refuse_rejected
 from tests.bot.values import NOW, affected, running
 
 REJECTED, UNCLEAR = Verdict.REJECTED, Verdict.INCONCLUSIVE

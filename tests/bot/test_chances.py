@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from bot.steps.counting import MISSED, turns
+from bot.steps.counters import MISSED, turns
 from bot.steps.project import AT_ONCE
 
 PROBES = 3

@@ -16,8 +16,9 @@ from bot.rotation.errors import ApiError, Blocked, LeaseLost, NotFound, StopKind
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.record import TERMINAL, Finding, Rotation, State, Track
 from bot.steps import BACK, FORWARD, TRACKS, WITHDRAW, next_step, rewound, steps_of
-from bot.steps.common import Ask, Done, Outcome, Step, Wait, World
-from bot.steps.delete import delete_old_key
+from bot.steps.delete import delete
+from bot.steps.outcomes import Ask, Done, Outcome, Step, Wait
+from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
 from tests.bot.values import NAMESPACE, NOW, approval, later, limits, rotation, running, stopped
@@ -342,11 +343,11 @@ def test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look():
 
     assert gated == IRREVERSIBLE | {"recheck"}
     assert names.index("delete") == names.index("recheck") + 1
-    assert [step.name for step in FORWARD if step.run is delete_old_key] == ["delete"]
+    assert [step.name for step in FORWARD if step.run is delete] == ["delete"]
 
 
 def test_the_old_key_is_deleted_on_no_other_way():
-    assert not any(step.run is delete_old_key for step in (*BACK, *WITHDRAW))
+    assert not any(step.run is delete for step in (*BACK, *WITHDRAW))
 
 
 def test_the_models_are_verified_before_anyone_is_asked():

@@ -11,8 +11,9 @@ from bot.aisix.probes import Gateways, GatewaySettings
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.record import Finding, was_failing_before
-from bot.steps.common import World
-from bot.steps.verify import is_enough, refuse_unverifiable
+from bot.steps.refusals import refuse_unverifiable
+from bot.steps.verdicts import is_enough
+from bot.steps.world import World
 from tests.bot.values import NOW, limits, running
 
 ENOUGH = {Verdict.PROVED, Verdict.LIKELY, Verdict.SKIPPED}

@@ -6,7 +6,7 @@ import pytest
 
 from bot.rotation.errors import StopKind
 from bot.rotation.record import Rotation, State
-from bot.steps.counting import turns
+from bot.steps.counters import turns
 from sandbox.aisix import Switches
 from tests.support.in_memory import Machine, Tenancy, tenancy_of
 

@@ -14,9 +14,9 @@ from bot.rotation.evidence import Verdict
 from bot.rotation.policy import Action, offered
 from bot.rotation.proof import unproved
 from bot.rotation.record import Acceptance, Rotation, State, Track
-from bot.steps import common, rewound
-from bot.steps.counting import turns
-from bot.steps.delete import delete_old_key
+from bot.steps import pacing, rewound
+from bot.steps.counters import turns
+from bot.steps.delete import delete
 from bot.storage.lease import UNHELD
 from sandbox.aisix import Switches
 from tests.bot.values import NOW
@@ -88,7 +88,7 @@ async def test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_
 async def test_a_look_that_another_machine_goes_on_with_begins_where_it_was_left(tenancy, monkeypatch):
     record = await tenancy.asked(await tenancy.machine())
     before = tenancy.probes()
-    monkeypatch.setattr(common, "SLICE", -1)
+    monkeypatch.setattr(pacing, "SLICE", -1)
     first = await tenancy.machine(concurrency=1)
     begun = await first.notch(tenancy.approved(record))
     assert tenancy.probes() - before == 1
@@ -202,7 +202,7 @@ async def test_without_a_lease_nothing_is_deleted(tenancy):
     here, record = await looked(tenancy)
     record = await here.until(record, lambda r: r.delete_asked_at)
     with pytest.raises(LeaseLost):
-        await delete_old_key(record, replace(here.world, hold=UNHELD))
+        await delete(record, replace(here.world, hold=UNHELD))
 
     assert tenancy.deletes() == 0
 

@@ -20,7 +20,8 @@ from bot.rotation.record import State, Track
 from bot.rotation.secret import is_surely_secret, may_be_secret
 from bot.settings import WrongSettings, read_settings
 from bot.steps import TRACKS
-from bot.steps.common import Done, Step, World
+from bot.steps.outcomes import Done, Step
+from bot.steps.world import World
 from tests.bot.values import NOW, inventory, key, limits, model, running
 
 GIVEN = {

@@ -11,8 +11,10 @@ from bot.rotation.people import NOBODY, People, Rules
 from bot.rotation.plan import make_plan
 from bot.rotation.policy import NO_MEMBER, Person
 from bot.rotation.record import Finding, Replacement, Rotation, State
-from bot.steps.common import Done, Unapproved, Wait, World
-from bot.steps.delete import delete_old_key, recheck
+from bot.steps.delete import delete
+from bot.steps.outcomes import Done, Unapproved, Wait
+from bot.steps.recheck import recheck
+from bot.steps.world import World
 from bot.storage.lease import Moment, running_clock
 from tests.bot.conftest import Tenant
 from tests.bot.values import NOW, approval, later, limits, running
@@ -277,7 +279,7 @@ async def test_no_delete_is_sent_where_too_few_approvals_count(ending, asked_at)
     rotation = await ending.rotation(world, delete_asked_at=asked_at)
     leaves(ending.directory)
 
-    outcome = await delete_old_key(rotation.but(done=(*DONE, "recheck")), world)
+    outcome = await delete(rotation.but(done=(*DONE, "recheck")), world)
 
     assert isinstance(outcome, Unapproved)
     assert ending.deletes == 0
@@ -287,7 +289,7 @@ async def test_approvals_are_looked_at_again_before_every_delete_that_is_sent(en
     world = await ending.world()
     rotation = await ending.rotation(world, delete_asked_at=later(50))
 
-    outcome = await delete_old_key(rotation.but(done=(*DONE, "recheck")), world)
+    outcome = await delete(rotation.but(done=(*DONE, "recheck")), world)
 
     assert isinstance(outcome, Wait)
     assert (ending.deletes, ending.directory.asked) == (1, [SENDER])
@@ -299,7 +301,7 @@ async def test_a_key_that_is_gone_is_noted_whatever_became_of_the_approvals(endi
     ending.tenant.aisix.remove(ending.tenant.key)
     ending.directory.away = True
 
-    assert isinstance(await delete_old_key(rotation.but(done=(*DONE, "recheck")), world), Done)
+    assert isinstance(await delete(rotation.but(done=(*DONE, "recheck")), world), Done)
 
 
 async def test_a_look_that_goes_on_does_not_ask_slack_again(ending):
@@ -311,7 +313,7 @@ async def test_a_look_that_goes_on_does_not_ask_slack_again(ending):
     assert ending.directory.asked == []
 
 
-@pytest.mark.parametrize("step", [recheck, delete_old_key])
+@pytest.mark.parametrize("step", [recheck, delete])
 async def test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted(ending, step):
     world = await ending.world()
     rotation = await ending.rotation(world, delete_asked_at=later(50))

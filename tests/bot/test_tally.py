@@ -5,7 +5,7 @@ import pytest
 from bot.rotation.evidence import Sight
 from bot.rotation.record import Finding, Tally
 from bot.rotation.replica import Replica, Served
-from bot.steps.counting import noticed, rebased
+from bot.steps.counters import noticed, rebased
 from tests.bot.values import NOW, later, running
 
 THROWAWAY = "keyturn-rabc123-3"

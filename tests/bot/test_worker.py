@@ -11,7 +11,7 @@ from saq.queue.redis import RedisQueue
 from bot.engine import Engine
 from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation, State
-from bot.steps.common import World
+from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
 from bot.worker import RECKON_EVERY, Work

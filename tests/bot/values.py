@@ -7,7 +7,7 @@ from typing import Any
 from bot.rotation.errors import StopKind
 from bot.rotation.plan import AffectedModel, Environment, Inventory, Model, Plan, ProviderKey
 from bot.rotation.record import Approval, Replacement, Rotation, State, Stop
-from bot.steps.common import Limits
+from bot.steps.world import Limits
 from bot.storage.namespace import Namespace
 
 NOW = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)

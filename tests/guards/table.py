@@ -7,7 +7,8 @@ better.
 from tests.guards.guard import Guard
 
 POLICY, SERVICE, PEOPLE = "bot/rotation/policy.py", "bot/service.py", "bot/rotation/people.py"
-OLD_KEY, COMMON, VERDICTS = "bot/steps/delete.py", "bot/steps/common.py", "bot/steps/verdicts.py"
+OLD_KEY, INVENTORY, VERDICTS = "bot/steps/delete.py", "bot/steps/inventory.py", "bot/steps/verdicts.py"
+LAST, REFUSALS = "bot/steps/recheck.py", "bot/steps/refusals.py"
 EVIDENCE, REPLICA = "bot/rotation/evidence.py", "bot/rotation/replica.py"
 COUNTERS, STATUS = "bot/aisix/counters.py", "bot/aisix/status.py"
 ANSWER, GATEWAY = "bot/aisix/answers.py", "bot/aisix/probes.py"
@@ -212,8 +213,8 @@ APPROVALS = (
         "last-steps-are-gated",
         "The old key goes before anybody was asked.",
         "bot/steps/__init__.py",
-        "delete_old_key, gated=True",
-        "delete_old_key",
+        "delete.delete, gated=True",
+        "delete.delete",
         "tests/bot/test_engine.py::test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look",
     ),
     Guard(
@@ -259,7 +260,7 @@ APPROVALS = (
     Guard(
         "approvals-at-the-last-look",
         "The last look goes on with the approval of somebody who has left.",
-        OLD_KEY,
+        LAST,
         "        if rotation.lacks_approval:\n            return Unapproved(rotation)\n    ",
         "    ",
         "tests/bot/test_people.py::test_the_last_look_ends_before_it_asks_a_model_where_too_few_approvals_count",
@@ -275,7 +276,7 @@ APPROVALS = (
     Guard(
         "slack-has-to-tell",
         "While Slack is away, nobody looks whether the approvals still count.",
-        OLD_KEY,
+        "bot/steps/approvals.py",
         "    except Unanswerable:\n        return None\n",
         "    except Unanswerable:\n        return rotation\n",
         "tests/bot/test_people.py::test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted",
@@ -283,7 +284,7 @@ APPROVALS = (
     Guard(
         "approval-of-this-digest",
         "The old key goes though the world is not what the approver saw.",
-        OLD_KEY,
+        LAST,
         "    if any(approval.digest != now.digest for approval in now.approvals):",
         "    if False:",
         "tests/bot/test_taken_out.py::test_an_approval_of_another_digest_voids_itself",
@@ -291,7 +292,7 @@ APPROVALS = (
     Guard(
         "evidence-was-fresh",
         "An approver releases the delete on evidence of last week.",
-        OLD_KEY,
+        LAST,
         "    if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:",
         "    if False:",
         "tests/bot/test_taken_out.py::test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void",
@@ -441,7 +442,7 @@ DELETE = (
     Guard(
         "unlisted-at-the-last-look",
         "The old key is deleted while a part of the tenant is not shown, where it may be in use.",
-        OLD_KEY,
+        INVENTORY,
         "    refuse_unlisted(rotation, inventory, world)\n",
         "",
         LAST_LOOK + "test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_key",
@@ -449,7 +450,7 @@ DELETE = (
     Guard(
         "environments-of-the-settings",
         "An environment that the key or AISIX_GATEWAYS names is not listed, and nobody misses it.",
-        COMMON,
+        INVENTORY,
         "    if hidden:",
         "    if False:",
         "tests/bot/test_taken_out.py::test_an_environment_that_only_the_settings_know_of_is_missed",
@@ -457,7 +458,7 @@ DELETE = (
     Guard(
         "environments-shown-before",
         "An environment that was listed is not any more, and what is there is taken for nothing.",
-        COMMON,
+        INVENTORY,
         "    if gone:",
         "    if False:",
         UNSEEN + "test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name",
@@ -465,7 +466,7 @@ DELETE = (
     Guard(
         "proved-by-an-older-version",
         "A proof by the weaker rules of an older version is enough for the delete.",
-        OLD_KEY,
+        LAST,
         "    aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))",
         "    aged = list(_aged(rotation, world))",
         UNSEEN + "test_what_an_older_version_has_verified_is_verified_anew_and_what_it_did_not_note_is_listened_to",
@@ -473,7 +474,7 @@ DELETE = (
     Guard(
         "unseen-on-the-way-back",
         "A replacement is removed while a route uses it that AISIX does not list any more.",
-        "bot/steps/replace.py",
+        "bot/steps/own_keys.py",
         "        elif hidden:",
         "        elif False:",
         UNSEEN + "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
@@ -481,7 +482,7 @@ DELETE = (
     Guard(
         "environments-shown-meanwhile",
         "An environment that came and went during the rotation is forgotten.",
-        OLD_KEY,
+        LAST,
         "    rotation = rotation.but(plan=listed_since(rotation.plan, inventory))\n",
         "",
         "tests/bot/test_taken_out.py::test_an_environment_that_only_the_last_look_has_seen_is_missed_at_the_delete",
@@ -489,7 +490,7 @@ DELETE = (
     Guard(
         "lists-shown-before",
         "A list that was readable answers 404 now, and is taken for empty.",
-        COMMON,
+        INVENTORY,
         "    if lost:",
         "    if False:",
         UNSEEN + "test_a_list_that_one_environment_does_not_show_any_more_stops_the_delete_by_name",
@@ -497,7 +498,7 @@ DELETE = (
     Guard(
         "routes-shown-before",
         "The passthrough routes that there were are not listed any more (a record of an older version).",
-        COMMON,
+        INVENTORY,
         "    if plan.has_routes and not inventory.has_routes:",
         "    if False:",
         "tests/bot/test_taken_out.py::test_a_record_of_a_version_that_noted_only_that_there_were_routes_misses_them",
@@ -505,7 +506,7 @@ DELETE = (
     Guard(
         "unheard-at-the-last-look",
         "Something that AISIX does not list uses the old key on a replica that nobody hears.",
-        OLD_KEY,
+        LAST,
         "    refuse_unheard(now, world)\n",
         "",
         "tests/bot/test_taken_out.py::test_an_environment_that_came_since_and_does_not_show_its_lists_stops_the_delete",
@@ -537,7 +538,7 @@ DELETE = (
     Guard(
         "references",
         "The old key is deleted while a model or route refers to it.",
-        OLD_KEY,
+        INVENTORY,
         "    if users:\n        ours",
         "    if False:\n        ours",
         "tests/bot/test_taken_out.py::test_a_model_that_came_to_the_old_key_since_is_named",
@@ -561,7 +562,7 @@ DELETE = (
     Guard(
         "drift-at-the-last-look",
         "The delete goes on though somebody changed what the approver saw.",
-        OLD_KEY,
+        INVENTORY,
         "    rotation = refuse_drift(rotation, inventory, world)\n",
         "",
         "tests/bot/test_last_look.py::test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved",
@@ -569,7 +570,7 @@ DELETE = (
     Guard(
         "astray",
         "The old key is deleted while an affected model is not on the replacement.",
-        OLD_KEY,
+        INVENTORY,
         "    if astray:",
         "    if False:",
         "tests/bot/test_taken_out.py::test_a_model_on_a_key_of_an_earlier_attempt_is_not_on_the_replacement",
@@ -577,7 +578,7 @@ DELETE = (
     Guard(
         "replacement-is-there",
         "The old key is deleted though the replacement does not exist any more.",
-        OLD_KEY,
+        INVENTORY,
         "    key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)",
         "    key = inventory.key(rotation.replacement_id) or rotation.plan.old_key",
         "tests/bot/test_taken_out.py::test_where_no_model_is_affected_the_replacement_has_to_be_there_all_the_same",
@@ -641,7 +642,7 @@ DELETE = (
     Guard(
         "old-key-on-the-counters",
         "The old key is deleted though a replica has counted a request on it since the change.",
-        OLD_KEY,
+        LAST,
         '    yield from (f"{sentence}." for sentence in heard(now))\n',
         "",
         "tests/bot/test_taken_out.py::test_a_request_on_the_old_key_since_the_approval_is_named",
@@ -649,7 +650,7 @@ DELETE = (
     Guard(
         "counters-still-shown",
         "A replica that shows its counters no more is taken for one that does not use the old key.",
-        OLD_KEY,
+        LAST,
         "    yield from _unheard(now)\n",
         "",
         LAST_LOOK + "test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_clocks_say",
@@ -657,7 +658,7 @@ DELETE = (
     Guard(
         "reached-as-shown",
         "A router that has come to depend on the models since is not shown to the approver.",
-        OLD_KEY,
+        LAST,
         "    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)\n",
         "",
         "tests/bot/test_taken_out.py::test_a_router_that_reaches_the_models_since_is_named",
@@ -665,7 +666,7 @@ DELETE = (
     Guard(
         "refused-at-the-last-look",
         "The old key is deleted though the new secret was revoked since the proof.",
-        OLD_KEY,
+        LAST,
         "    refuse_rejected(rotation, doubtful(rotation, world))\n",
         "",
         "tests/bot/test_taken_out.py::test_a_secret_that_is_refused_since_the_approval_stops_the_last_look_by_that_name",
@@ -681,7 +682,7 @@ DELETE = (
     Guard(
         "last-look-meets-everyone",
         "A replica that was added since the proof, and serves the old key, is not met.",
-        OLD_KEY,
+        LAST,
         ", everyone=True)",
         ")",
         LAST_LOOK + "test_the_last_look_asks_every_model_whatever_the_clocks_say",
@@ -689,7 +690,7 @@ DELETE = (
     Guard(
         "proved-at-the-last-look",
         "Nothing proves the new secret any more at the last look, and nobody has accepted that.",
-        OLD_KEY,
+        LAST,
         "    if (why := unproved(now)) and not is_accepted(now):",
         "    if False:",
         LAST_LOOK + "test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void",
@@ -697,7 +698,7 @@ DELETE = (
     Guard(
         "gone-by-more-than-one-list",
         "A list that lacks the old key for a moment is taken for its delete.",
-        COMMON,
+        INVENTORY,
         "    if inventory.key(old) is None and not known_gone:",
         "    if False:",
         LAST_LOOK + "test_lists_that_go_on_to_lack_a_key_that_is_found_by_its_id_stop_it",
@@ -745,7 +746,7 @@ DELETE = (
     Guard(
         "spare-keys-in-use",
         "A replacement of an earlier attempt is removed while models use it.",
-        "bot/steps/replace.py",
+        "bot/steps/own_keys.py",
         "        if users:",
         "        if False:",
         "tests/bot/test_taken_out.py::test_a_key_of_an_earlier_attempt_stays_while_something_uses_it",
@@ -1183,7 +1184,7 @@ PROOF = (
     Guard(
         "require-proof",
         "REQUIRE_PROOF is set, and a likely model is enough.",
-        LIVE,
+        VERDICTS,
         "(verdict.passed and not world.limits.require_proof)",
         "verdict.passed",
         "tests/bot/test_enough.py::test_a_verdict_is_enough_where_the_settings_say_so",
@@ -1191,7 +1192,7 @@ PROOF = (
     Guard(
         "require-proof-of-the-skipped",
         "REQUIRE_PROOF is set, and a model that the settings skip is enough.",
-        LIVE,
+        VERDICTS,
         "        return not world.limits.require_proof\n",
         "        return True\n",
         "tests/bot/test_enough.py::test_a_verdict_is_enough_where_the_settings_say_so",
@@ -1215,7 +1216,7 @@ PROOF = (
     Guard(
         "no-gateway",
         "An environment without a gateway in the settings is not asked, and the delete is offered.",
-        LIVE,
+        REFUSALS,
         "    if blind:\n",
         "    if False:\n",
         "tests/bot/test_enough.py::test_an_environment_without_a_gateway_cannot_be_verified",
@@ -1223,7 +1224,7 @@ PROOF = (
     Guard(
         "routes-are-moved-by-hand",
         "A passthrough route still holds the old key, and the delete is offered.",
-        LIVE,
+        REFUSALS,
         "    if plan.routes:",
         "    if False:",
         "tests/bot/test_enough.py::test_a_passthrough_route_that_still_holds_the_old_key_is_to_be_moved_by_a_person",
@@ -1242,7 +1243,7 @@ REPLICAS = (
     Guard(
         "tests-grow",
         "Each **Try again** is another draw, until a stuck replica is missed by chance.",
-        "bot/steps/counting.py",
+        "bot/steps/counters.py",
         "MISSED / (attempt * (attempt + 1)) if attempt else MISSED",
         "MISSED",
         "tests/bot/test_chances.py::test_the_chances_of_all_tests_of_a_rotation_add_up_to_one_in_a_thousand_at_most",

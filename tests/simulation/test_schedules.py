@@ -11,7 +11,7 @@ from itertools import count
 
 import pytest
 
-from bot.steps.counting import MISSED
+from bot.steps.counters import MISSED
 from tests.simulation.nastiness import MIXES, Nasty
 from tests.simulation.schedule import Run, run
 

@@ -28,7 +28,7 @@ from bot.rotation.policy import Person
 from bot.rotation.record import Rotation
 from bot.service import RotationService
 from bot.steps import project
-from bot.steps.common import World
+from bot.steps.world import World
 from bot.storage import lease
 from bot.storage.jobs import ADVANCE, Jobs
 from bot.storage.records import Store

@@ -8,7 +8,7 @@ import pytest
 
 from bot.rotation.evidence import Verdict
 from bot.rotation.record import Rotation, State
-from bot.steps.common import Wait
+from bot.steps.outcomes import Wait
 from bot.steps.watch import watch
 from sandbox.aisix import GatewayCall, Switches
 from sandbox.caller import Caller, Callers

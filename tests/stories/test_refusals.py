@@ -13,9 +13,9 @@ from bot.rotation.policy import Pressed
 from bot.rotation.record import Approval, Replacement, Rotation, State
 from bot.service import RotationService
 from bot.settings import WrongSettings
-from bot.steps.common import Again
 from bot.steps.cut_over import cut_over
-from bot.steps.delete import recheck
+from bot.steps.outcomes import Again
+from bot.steps.recheck import recheck
 from bot.steps.replace import replace
 from bot.storage.embedded import embedded_server
 from handlers.people import SlackDirectory

@@ -16,7 +16,7 @@ import pytest
 from bot.rotation.errors import StopKind
 from bot.rotation.evidence import Verdict
 from bot.rotation.record import Approval
-from bot.steps.common import Again, Done
+from bot.steps.outcomes import Again, Done
 from bot.steps.project import AT_ONCE
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers

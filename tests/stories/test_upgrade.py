@@ -15,7 +15,8 @@ import pytest
 from bot import steps
 from bot.metrics import UNREADABLE
 from bot.rotation.record import SCHEMA, Rotation, State
-from bot.steps.common import Done, Step, World
+from bot.steps.outcomes import Done, Step
+from bot.steps.world import World
 from tests.support.players import Play, play
 from tests.support.plug import Plug
 from tests.support.stage import NEW_SECRET

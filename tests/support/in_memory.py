@@ -20,7 +20,7 @@ from bot.rotation.people import People, Rules
 from bot.rotation.plan import make_plan
 from bot.rotation.policy import Person
 from bot.rotation.record import Approval, Replacement, Rotation, State
-from bot.steps.common import World
+from bot.steps.world import World
 from bot.storage import lease
 from bot.storage.lease import Moment
 from sandbox.aisix import Aisix, ProviderKey, Switches

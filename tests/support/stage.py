@@ -13,8 +13,8 @@ from typing import Any
 from bot.__main__ import Parts, front, parts, worker
 from bot.rotation.record import Rotation, State
 from bot.settings import Settings
-from bot.steps.common import Outcome, Wait
-from bot.steps.delete import recheck
+from bot.steps.outcomes import Outcome, Wait
+from bot.steps.recheck import recheck
 from bot.storage.namespace import Namespace
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack

@@ -2,17 +2,18 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import add
 
 from bot.aisix.counters import Keys
 from bot.aisix.status import Asked
 from bot.rotation.evidence import Sight
+from bot.rotation.phrases import MOST_NAMED
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Ledger, Rotation, Silence, Tally
 from bot.rotation.replica import OTHERS, PASSTHROUGH, THROWAWAY, Replica, Served
-from bot.steps.common import MOST_NAMED, World
 from bot.steps.throwaways import prefix
+from bot.steps.world import World
 
 Sights = Mapping[str, tuple[Sight, ...]]
 """By environment, one look at each of its status addresses, beside the look from which its counters count."""
@@ -169,7 +170,6 @@ def users_heard(heard: Mapping[str, int], models: Iterable[AffectedModel]) -> tu
 
 WORDS = {PASSTHROUGH: "a passthrough route", OTHERS: "an alias that the counters do not name"}
 
-
 MISSED = 0.001
 """How likely it may be that a replica which lacks the change is never asked: one in a thousand."""
 
@@ -189,3 +189,13 @@ def turns(replicas: int, probes: int, attempt: int = 0) -> int:
 async def listening_anew(rotation: Rotation, world: World) -> Rotation:
     """Let every counter count from now on: a request under way at the change is counted when it ends."""
     return rebased(rotation, await look(rotation, listened(rotation), world))
+
+
+def heard(rotation: Rotation) -> Iterator[str]:
+    """Yield a sentence for each replica that has counted requests on the old key since nothing should use it."""
+    for silence in rotation.silences:
+        if silence.count:
+            where = rotation.plan.environment_name(silence.environment)
+            many = "1 request" if silence.count == 1 else f"{silence.count:,} requests"
+            by = f" ({', '.join(silence.about)})" if silence.about else ""
+            yield f"`{silence.name}` in {where} has counted {many} on the old key since the change{by}"

@@ -1,0 +1,25 @@
+"""Words for lists and lengths of time. Pure."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from bot.rotation.plan import plural
+
+MOST_NAMED = 5
+
+
+def listing(items: Iterable[str], joint: str = ", ") -> str:
+    """Name the first few of *items* and count the rest."""
+    named = list(items)
+    more = len(named) - MOST_NAMED
+    shown = joint.join(named[:MOST_NAMED])
+    return f"{shown}{joint}and {more} more" if more > 0 else shown
+
+
+def said(length: timedelta) -> str:
+    """Say a length of time in its largest unit."""
+    seconds = length.total_seconds()
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return plural(round(seconds / size), unit)
+    return f"{seconds:g} s"

@@ -1,0 +1,36 @@
+"""Whether the approvals count still, and what becomes of those that do not."""
+
+from datetime import datetime
+
+from bot.rotation.errors import Unanswerable, Uncertain
+from bot.rotation.phrases import MOST_NAMED
+from bot.rotation.record import Rotation, Void
+from bot.steps.outcomes import Again, Outcome
+from bot.steps.world import World
+
+
+async def review(rotation: Rotation, world: World) -> Rotation | None:
+    """Return *rotation* with the approvals that count at this moment; None where Slack cannot tell."""
+    try:
+        return await world.people.reviewed(rotation, world.now())
+    except Unanswerable:
+        return None
+
+
+def decided(reviewed: Rotation | None) -> Rotation:
+    """Return what Slack told; raise `Uncertain` where it told nothing."""
+    if reviewed is None:
+        raise Uncertain("Slack does not tell whether those who approved still may.")
+    return reviewed
+
+
+def asked_at(rotation: Rotation) -> list[datetime]:
+    """Return when each model was asked last."""
+    seen = (rotation.finding(model).latest for model in rotation.plan.models)
+    return [evidence.at for evidence in seen if evidence]
+
+
+def voided(rotation: Rotation, changes: list[str], world: World) -> Outcome:
+    """Take back the approvals, and say what changed."""
+    void = Void(by=tuple(a.by for a in rotation.approvals), at=world.now(), changes=tuple(changes[:MOST_NAMED]))
+    return Again(rotation.unproved().but(voids=(*rotation.voids, void), silences=()), "project", changes[0])

@@ -1,0 +1,55 @@
+"""Step: see how every model answers on the old key."""
+
+from bot.rotation.evidence import Verdict
+from bot.rotation.record import Finding, Rotation
+from bot.steps.counters import listened, look, rebased
+from bot.steps.outcomes import Done, Outcome, Wait
+from bot.steps.probing import askable, probe_each
+from bot.steps.world import World
+
+
+async def baseline(rotation: Rotation, world: World) -> Outcome:
+    """See which models answer on the old key, so that what was broken before is not blamed on the rotation."""
+    rotation = await _with_names(rotation, world)
+    todo = [m for m in askable(rotation, world) if _lacks_baseline(rotation.finding(m))]
+    seen = await probe_each(rotation, todo, world)
+    again = [m for m in todo if m.id in seen and seen[m.id].verdict is Verdict.INCONCLUSIVE]
+    seen |= await probe_each(rotation, again, world)
+    learnt = rotation.learn({id_: rotation.findings.get(id_, Finding()).but(baseline=e) for id_, e in seen.items()})
+    if len(seen) < len(todo):
+        return Wait(learnt, f"{_with_baseline(learnt)} of {len(rotation.plan.models)}")
+    return Done(await _with_traffic(learnt, world))
+
+
+def _lacks_baseline(finding: Finding) -> bool:
+    """Tell whether it is still to be found out how a model answers on the old key: once it is moved, it is too late."""
+    return finding.baseline is None and finding.moved_at is None
+
+
+async def _with_names(rotation: Rotation, world: World) -> Rotation:
+    """Learn the concrete name of a wildcard alias that nothing names, where the counters show just one in use."""
+    nameless = [model for model in askable(rotation, world) if world.gateways.lacks_a_name(model)]
+    seen = await look(rotation, {model.environment for model in nameless}, world) if nameless else {}
+    live: dict[str, str] = {}
+    for model in nameless:
+        names = {name for sight in seen.get(model.environment, ()) for name in sight.now.live.get(model.id, ())}
+        if len(names) == 1:
+            live[model.id] = names.pop()
+    models = tuple(model.but(live=live.get(model.id, model.live)) for model in rotation.plan.models)
+    return rotation.but(plan=rotation.plan.but(models=models)) if live else rotation
+
+
+async def _with_traffic(rotation: Rotation, world: World) -> Rotation:
+    """Learn how much each model is asked, where counters tell: the least asked is moved first."""
+    seen = await look(rotation, listened(rotation), world)
+    traffic: dict[str, Finding] = {}
+    for model in rotation.plan.models:
+        counted = [sight.now for sight in seen.get(model.environment, ()) if sight.now.counts is not None]
+        if counted:
+            requests = sum(replica.served(model.id).old for replica in counted)
+            traffic[model.id] = rotation.finding(model).but(traffic=requests)
+    return rebased(rotation.learn(traffic), seen)
+
+
+def _with_baseline(rotation: Rotation) -> int:
+    return sum(finding.baseline is not None for finding in rotation.findings.values())

@@ -1,0 +1,136 @@
+"""What the lists show: when they are believed, and where what they show stops the rotation."""
+
+from collections.abc import Iterable
+
+from bot.rotation.errors import Blocked, StopKind, Uncertain
+from bot.rotation.phrases import listing
+from bot.rotation.plan import (
+    Inventory,
+    ProviderKey,
+    drift,
+    is_elsewhere,
+    named_lists,
+    unlisted_environments,
+    users_of,
+    vanished_environments,
+    vanished_lists,
+)
+from bot.rotation.record import Finding, Rotation
+from bot.steps.world import World
+
+
+def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rotation:
+    """Return *rotation* with the plan as it stands now, or stop if that is not what was shown.
+
+    The card then shows the world as it is, and **Try again** takes it so.
+    """
+    ours = [key.id for key in rotation.own_keys(inventory.keys)]
+    changes = drift(rotation.plan, inventory, ours, world.gateways.environments)
+    if changes.sentences:
+        raise Blocked(
+            StopKind.DRIFT,
+            "someone changed something meanwhile",
+            listing(changes.sentences, joint=" "),
+            resume="replace",
+            after=rotation.planned_anew(changes.plan),
+        )
+    return rotation.planned_anew(changes.plan)
+
+
+async def whole_inventory(rotation: Rotation, world: World) -> Inventory:
+    """Read everything; a list that lacks one of the two keys is not believed until more says that it is gone."""
+    inventory = await world.control_plane.inventory()
+    if is_elsewhere(rotation.plan, inventory):
+        raise Uncertain(
+            "AISIX shows none of the environments of this rotation: AISIX_ADMIN_TOKEN may be another organization's."
+        )
+    old, new = rotation.plan.old_key.id, rotation.replacement_id
+    known_gone = rotation.delete_granted or rotation.plan.old_key_gone
+    if inventory.key(old) is None and not known_gone:
+        await confirm_gone(old, new, world)
+    if new and inventory.key(new) is None:
+        await confirm_gone(new, old, world)
+    return inventory
+
+
+async def confirm_gone(key_id: str, beside: str | None, world: World) -> None:
+    """Raise `Uncertain` unless more than one list says that a provider key is gone."""
+    if not await world.control_plane.is_gone(key_id, beside):
+        raise Uncertain("AISIX's lists of provider keys contradict each other.")
+
+
+def existing(inventory: Inventory, key_id: str | None, sentence: str) -> ProviderKey:
+    """Return that key, or stop: it was there when the step before this one looked."""
+    key = inventory.key(key_id)
+    if key is None:
+        raise Blocked(StopKind.REFUSED, "a key is gone", sentence)
+    return key
+
+
+def models_on(inventory: Inventory, keys: Iterable[ProviderKey]) -> set[str]:
+    """Return the ids of the models that refer to one of *keys*."""
+    held = list(keys)
+    return {model.id for model in inventory.models if any(key.is_used_by(model) for key in held)}
+
+
+def refuse_unlisted(rotation: Rotation, inventory: Inventory, world: World) -> None:
+    """Stop where a part of the tenant cannot be seen, or not any more: what is there may use the old key."""
+    plan = rotation.plan
+    hidden = unlisted_environments(plan, inventory, world.gateways.environments)
+    if hidden:
+        sentence = (
+            f"The old key or AISIX_GATEWAYS names {listing(f'`{name}`' for name in hidden)}, "
+            "and AISIX lists no such environment: a model there may use the old key."
+        )
+        raise Blocked(StopKind.UNVERIFIED, "an environment cannot be seen", sentence, after=rotation)
+    gone = vanished_environments(plan, inventory)
+    if gone:
+        sentence = (
+            f"Not deleted: AISIX listed {listing(f'`{name}`' for name in gone)} to this rotation and does not now. "
+            "A model there may use the old key. Show it to the admin token again, then try again; "
+            "if it was removed for good, roll back and start again."
+        )
+        raise Blocked(StopKind.UNVERIFIED, "an environment cannot be seen", sentence, after=rotation)
+    lost = vanished_lists(plan, inventory)
+    if lost:
+        sentence = (
+            f"Not deleted: AISIX showed {named_lists(lost, plan)} to this rotation and does not now. "
+            "Something there may use the old key. Try again once AISIX shows them."
+        )
+        raise Blocked(StopKind.UNVERIFIED, "a list cannot be read", sentence, after=rotation)
+    if plan.has_routes and not inventory.has_routes:
+        raise Uncertain("AISIX does not show the passthrough routes that it had.")
+
+
+NO_REPLACEMENT = "The replacement key no longer exists: someone deleted it."
+
+
+def refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> None:
+    """Stop if anything, anywhere, refers to the old key, or a planned model is not where this rotation put it."""
+    refuse_unlisted(rotation, inventory, world)
+    users = users_of(inventory, inventory.key(rotation.plan.old_key.id) or rotation.plan.old_key)
+    if users:
+        ours = [key.id for key in rotation.own_keys(inventory.keys)]
+        changes = drift(rotation.plan, inventory, ours, world.gateways.environments)
+        raise Blocked(
+            StopKind.DRIFT,
+            "something uses the old key",
+            f"Not deleted: {listing(users)} refers to the old key. I will not delete it while anything uses it.",
+            resume="replace",
+            after=_forget_moves(rotation.planned_anew(changes.plan), inventory),
+        )
+    rotation = refuse_drift(rotation, inventory, world)
+    key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)
+    there = models_on(inventory, [key])
+    astray = [m.label for m in rotation.plan.models if m.id not in there]
+    if astray:
+        sentence = f"Not deleted: {listing(astray)} is not on the replacement."
+        raise Blocked(StopKind.DRIFT, "someone changed something meanwhile", sentence, resume="replace")
+
+
+def _forget_moves(rotation: Rotation, inventory: Inventory) -> Rotation:
+    """Let models that went back to the old key be moved once more."""
+    old = rotation.plan.old_key
+    back = {model.id for model in inventory.models if old.is_meant_by(model.provider_key)}
+    astray = [m for m in rotation.plan.models if m.id in back]
+    return rotation.learn({m.id: Finding(baseline=rotation.finding(m).baseline) for m in astray})

@@ -1,0 +1,41 @@
+"""Step: point the models back at the old key."""
+
+from dataclasses import replace
+
+from bot.rotation.plan import Inventory, plural
+from bot.rotation.record import Rotation, Track
+from bot.steps.inventory import models_on, whole_inventory
+from bot.steps.outcomes import Done, Outcome
+from bot.steps.pointing import point
+from bot.steps.refusals import no_way_back
+from bot.steps.world import World
+
+
+async def point_back(rotation: Rotation, world: World) -> Outcome:
+    """Point back at the old key every planned model that is where this rotation put it; leave the others alone."""
+    inventory = await whole_inventory(rotation, world)
+    there = models_on(inventory, rotation.own_keys(inventory.keys))
+    there |= {model.id for model in inventory.models if model.provider_key in (*rotation.made, *rotation.names)}
+    left = [model for model in rotation.plan.models if model.id in there]
+    old = inventory.key(rotation.plan.old_key.id)
+    gone = old is None
+    if (gone or rotation.delete_asked_at) and rotation.track is Track.WITHDRAW:  # the next secret is what helps callers
+        return Done(rotation.but(plan=rotation.plan.but(old_key_gone=gone)))
+    if left and gone:
+        raise no_way_back(rotation)
+    if not left or old is None:
+        return Done(_say_left_alone(rotation, inventory))
+    outcome = await point(rotation, left, old, world)
+    return replace(outcome, reason=f"{plural(len(left), 'model')} to point back")
+
+
+def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
+    """Name the planned models that someone else has put elsewhere."""
+    models = {model.id: model for model in inventory.models}
+    old = rotation.plan.old_key
+    kept = [
+        f"{m.label} uses a key that this rotation does not know; I left it alone."
+        for m in rotation.plan.models
+        if m.id in models and not old.is_meant_by(models[m.id].provider_key)
+    ]
+    return rotation.but(left_alone=tuple(dict.fromkeys((*rotation.left_alone, *kept))))

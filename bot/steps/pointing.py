@@ -1,0 +1,39 @@
+"""Pointing models at a key."""
+
+from datetime import timedelta
+
+from bot.rotation.errors import Blocked, StopKind, Uncertain
+from bot.rotation.plan import AffectedModel, ProviderKey
+from bot.rotation.record import Rotation
+from bot.steps.outcomes import Wait
+from bot.steps.pacing import POLL, each
+from bot.steps.world import World
+
+
+async def point(rotation: Rotation, models: list[AffectedModel], key: ProviderKey, world: World) -> Wait:
+    """Point as many of *models* as a slice of time allows; what could not be pointed is met again next time."""
+
+    async def point_one(model: AffectedModel) -> None:
+        await world.control_plane.point(model.id, model.environment, key.id)
+
+    results = await each(models, point_one, width=world.limits.concurrency)
+    now = world.now()
+    moved = {m.id: rotation.finding(m).but(moved_at=now) for m, error in results if error is None}
+    rotation = rotation.learn(moved) if key.id == rotation.replacement_id else rotation
+    _raise_refusal(rotation, results, key)
+    progress = f"{len(rotation.moved)} of {len(rotation.plan.models)}"
+    return Wait(rotation, progress, timedelta(0) if any(error is None for _, error in results) else POLL)
+
+
+def _raise_refusal(rotation: Rotation, results: list[tuple[AffectedModel, Exception | None]], key: ProviderKey) -> None:
+    """A refusal stops the rotation; being unable to tell is raised only when nothing at all got through."""
+    errors = [(model, error) for model, error in results if error]
+    refusals = [pair for pair in errors if not isinstance(pair[1], Uncertain)]
+    if refusals:
+        model, error = refusals[0]
+        barred = key.allowed_environments and model.environment not in key.allowed_environments
+        why = f" `{key.display_name}` is not allowed there: allow it in AISIX, then try again." if barred else ""
+        sentence = f"AISIX refused to move {model.label}. {error}{why}"
+        raise Blocked(StopKind.TROUBLE, "a model could not be moved", sentence, after=rotation) from error
+    if errors and len(errors) == len(results):
+        raise errors[0][1]

@@ -1,0 +1,76 @@
+"""Asking models, and noting what they answered."""
+
+import random
+from collections.abc import Mapping
+from datetime import datetime
+
+from bot.rotation.blame import held_against
+from bot.rotation.evidence import Evidence
+from bot.rotation.families import exchanges_tokens
+from bot.rotation.plan import AffectedModel
+from bot.rotation.record import Finding, Ledger, Rotation
+from bot.rotation.replica import Served
+from bot.rotation.waves import in_play
+from bot.steps.pacing import each
+from bot.steps.world import World
+
+
+def askable(rotation: Rotation, world: World) -> list[AffectedModel]:
+    """Return the affected models whose environment has a gateway in the settings."""
+    return [model for model in rotation.plan.models if model.environment in world.gateways.environments]
+
+
+def in_hand(rotation: Rotation, world: World) -> tuple[AffectedModel, ...]:
+    """Return the models of the wave in hand and of all before it."""
+    return in_play(rotation, world.limits.environment_order, world.limits.waves)
+
+
+async def probe_each(rotation: Rotation, models: list[AffectedModel], world: World) -> dict[str, Evidence]:
+    """Probe each of *models* once, as many as a slice of time allows.
+
+    In another order each time: in step with a balancer that deals in turn, a model would always meet the same replica.
+    """
+    seen: dict[str, Evidence] = {}
+    models = random.sample(models, len(models))
+
+    async def probe(model: AffectedModel) -> None:
+        seen[model.id] = await world.gateways.probe(model, rotation.id)
+
+    await each(models, probe, width=world.limits.concurrency)
+    return seen
+
+
+def noted(rotation: Rotation, seen: Mapping[str, Evidence], now: datetime) -> Rotation:
+    """Count what was seen: passes in a row, since when a model fails, and which requests were no callers'."""
+    exchanges = exchanges_tokens(rotation.plan.old_key)
+    findings: dict[str, Finding] = {}
+    for id_, evidence in seen.items():
+        finding = rotation.findings.get(id_, Finding())
+        findings[id_] = counted(finding, held_against(finding.baseline, evidence, exchanges=exchanges), now)
+    ledgers = dict(rotation.ledgers)
+    for model in rotation.plan.models:
+        if model.id in seen:
+            ledger = ledgers.get(model.environment, Ledger())
+            ledgers[model.environment] = ledger.but(probed=_with_probe(ledger.probed, seen[model.id]))
+    return rotation.but(ledgers=ledgers).learn(findings)
+
+
+def _with_probe(probed: Served, evidence: Evidence) -> Served:
+    return probed._replace(
+        new=probed.new + evidence.passed, failed=probed.failed + (evidence.reached and not evidence.passed)
+    )
+
+
+def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
+    """Return *finding* with one more piece of evidence."""
+    asked = finding.but(
+        asked=finding.asked + 1,
+        answered=finding.answered + evidence.passed,
+        lost=finding.lost + evidence.lost,
+        reached=finding.reached + evidence.is_shown,
+    )
+    if not evidence.passed:
+        return asked.but(latest=evidence, passes=0, failing_since=finding.failing_since or now)
+    passes = finding.passes + 1
+    reason = "answered once since the change" if passes == 1 else f"answered {passes} times in a row since the change"
+    return asked.but(latest=evidence.but(reason=reason), passes=passes, failing_since=None)

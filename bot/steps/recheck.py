@@ -1,0 +1,104 @@
+"""Step: look at everything once more, just before the old key goes."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from bot.rotation.phrases import said
+from bot.rotation.plan import Dependent, Inventory, dependents, listed_since
+from bot.rotation.proof import is_accepted, unproved
+from bot.rotation.record import Rotation
+from bot.steps.approvals import asked_at, decided, review, voided
+from bot.steps.counters import heard
+from bot.steps.inventory import refuse_reference, whole_inventory
+from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
+from bot.steps.refusals import reason, refuse_rejected, refuse_unverifiable
+from bot.steps.throwaways import without_throwaways
+from bot.steps.unseen import refuse_unheard
+from bot.steps.verdicts import doubtful, look_again
+from bot.steps.world import World
+
+PROVED_BEFORE = "It was verified by a version of Keyturn that looked at less."
+"""What is said where a version that did not note the tenant's environments has begun a rotation."""
+
+
+async def recheck(rotation: Rotation, world: World) -> Outcome:
+    """Look at everything once more before the old key goes: every environment, every model, every replica.
+
+    An approval is of what was seen. If the world is not that any more, nothing is deleted: it is verified again, and
+    asked again.
+    """
+    refuse_unverifiable(rotation, world)
+    inventory = await whole_inventory(rotation, world)
+    if rotation.delete_asked_at and inventory.key(rotation.plan.old_key.id) is None:
+        return Done(rotation)  # an answer that was lost has come true
+    refuse_reference(rotation, inventory, world)
+    if not rotation.look:  # it has only begun: Slack is asked once a look, not once a slice of it
+        rotation = decided(await review(rotation, world))
+        if rotation.lacks_approval:
+            return Unapproved(rotation)
+    is_of_before = bool(inventory.environments) and not rotation.plan.tenant
+    aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))
+    rotation = rotation.but(plan=listed_since(rotation.plan, inventory))
+    if aged:
+        return voided(rotation, aged, world)
+    rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have been created late
+    rotation, left = await look_again(rotation, world, everyone=True)
+    if left:
+        return Wait(rotation, f"{left} to go")
+    refuse_rejected(rotation, doubtful(rotation, world))
+    now = rotation.but(plan=rotation.plan.but(dependents=_dependents(rotation, inventory)))
+    changes = list(_changes(rotation, now, world))
+    if changes:
+        return voided(now, changes, world)
+    refuse_unheard(now, world)
+    return Done(now)
+
+
+def _approved_at(rotation: Rotation) -> datetime:
+    return max(approval.at for approval in rotation.approvals)
+
+
+def _aged(rotation: Rotation, world: World) -> Iterator[str]:
+    """Yield a sentence if an approver has seen evidence that was too old at the click."""
+    oldest = min(asked_at(rotation), default=None)
+    if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:
+        yield f"The evidence was older than {said(world.limits.evidence_max_age)}."
+
+
+def _dependents(rotation: Rotation, inventory: Inventory) -> tuple[Dependent, ...]:
+    planned = {model.id for model in rotation.plan.models}
+    return dependents(inventory, [model for model in inventory.models if model.id in planned])
+
+
+def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
+    """Yield a sentence for everything that is not as the approver saw it; nothing if it is all the same."""
+    for model in doubtful(now, world):
+        recovered = now.finding(model).verdict is None
+        yield (
+            f"{model.label} answers now, as it did not before."
+            if recovered
+            else f"{model.label}: {reason(now, model)}."
+        )
+    yield from (f"{sentence}." for sentence in heard(now))
+    yield from _unheard(now)
+    if (why := unproved(now)) and not is_accepted(now):
+        yield why
+    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)
+    if any(approval.digest != now.digest for approval in now.approvals):
+        yield "What is known of the models is not what the card showed."
+
+
+def _unheard(rotation: Rotation) -> Iterator[str]:
+    """Yield a sentence for each replica that was listened to, and could not be this time."""
+    for silence in rotation.silences:
+        if silence.look != rotation.look:
+            yield f"`{silence.name}` does not show its counters any more."
+
+
+def _reached_otherwise(before: tuple[Dependent, ...], now: tuple[Dependent, ...]) -> Iterator[str]:
+    for dependent in now:
+        if dependent not in before:
+            yield f"`{dependent.alias}` in {dependent.environment_name} now depends on these models ({dependent.role})."
+    for dependent in before:
+        if dependent not in now:
+            yield f"`{dependent.alias}` in {dependent.environment_name} no longer depends on these models."

@@ -1,0 +1,113 @@
+"""Stops that several steps come to, and what they say of a model."""
+
+from collections.abc import Iterable
+
+from bot.rotation.blame import headline
+from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.evidence import Verdict
+from bot.rotation.phrases import listing
+from bot.rotation.plan import AffectedModel
+from bot.rotation.record import Finding, Rotation, was_failing_before
+from bot.steps.probing import askable
+from bot.steps.world import World
+
+
+def refuse_rejected(rotation: Rotation, models: Iterable[AffectedModel]) -> None:
+    """Stop at the first model that is refused with the new key, and was not with the old one."""
+    rejected = [m for m in models if _is_rejected(rotation.finding(m))]
+    if rejected:
+        rejected.sort(key=lambda model: not _blames_credential(rotation.finding(model)))
+        evidence = rotation.finding(rejected[0]).latest
+        assert evidence is not None
+        raise Blocked(
+            StopKind.REJECTED,
+            headline(evidence),
+            f"{rejected[0].label}: {evidence.reason}.",
+            resume="project",
+            after=rotation,
+        )
+
+
+def _is_rejected(finding: Finding) -> bool:
+    latest = finding.latest
+    return latest is not None and latest.verdict is Verdict.REJECTED and not was_failing_before(finding)
+
+
+def _blames_credential(finding: Finding) -> bool:
+    return finding.latest is not None and finding.latest.blames_credential
+
+
+def refuse_unlisted_replica(rotation: Rotation, where: str, how: str) -> None:
+    """Stop: a replica that no status address shows takes part, and may serve the old key."""
+    sentence = (
+        f"In {where} a replica answers that is not in `status_urls`: {how}. What it does with the old key cannot be "
+        "seen. Add its status address to AISIX_GATEWAYS (every replica has its own), then try again."
+    )
+    raise Blocked(
+        StopKind.PROJECTION,
+        "a replica is not in the settings",
+        sentence,
+        resume="cut-over",
+        after=rotation.but(barriers=()),
+    )
+
+
+ELSEWHERE = "This says nothing against the new secret: look at Resource Projection in AISIX first."
+
+
+def refuse_unproved(rotation: Rotation, why: str) -> None:
+    """Stop: nothing that was seen shows that the new secret serves."""
+    raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", f"{why}.", resume="project", after=rotation)
+
+
+def refuse_projection(rotation: Rotation, why: str) -> None:
+    """Stop: the gateways do not have the change, whatever the models answer."""
+    raise Blocked(
+        StopKind.PROJECTION,
+        "the gateway has not taken the change",
+        f"{why}. {ELSEWHERE}",
+        resume="cut-over",
+        after=rotation.but(barriers=()),
+    )
+
+
+def reason(rotation: Rotation, model: AffectedModel) -> str:
+    """Say what is known of a model, and since when it has not answered well."""
+    finding = rotation.finding(model)
+    if finding.standing is None:
+        return "no answer yet"
+    if finding.failing_since is None or finding.latest is None:
+        return finding.standing.reason
+    seconds = int((finding.latest.at - finding.failing_since).total_seconds())
+    return f"{finding.standing.reason}, for {seconds} s now" if seconds > 0 else finding.standing.reason
+
+
+def refuse_unverifiable(rotation: Rotation, world: World) -> None:
+    """Stop where no probe could ever say anything: the old key is not offered for deletion on a guess."""
+    plan = rotation.plan
+    blind = [plan.environments[env] for env in plan.environments if env not in world.gateways.environments]
+    if blind:
+        sentence = f"{listing(f'`{name}`' for name in blind)} has no gateway in the settings (AISIX_GATEWAYS)."
+        raise Blocked(StopKind.UNVERIFIED, "some models cannot be verified", sentence, after=rotation)
+    refuse_nameless(rotation, world)
+    if plan.routes:
+        sentence = (
+            f"The passthrough route {listing(plan.routes)} still holds the old key. "
+            "I do not move routes: point it at the replacement, then try again."
+        )
+        raise Blocked(StopKind.DRIFT, "a route still uses the old key", sentence, resume="replace", after=rotation)
+
+
+def refuse_nameless(rotation: Rotation, world: World) -> None:
+    """Stop at a wildcard alias that cannot be asked."""
+    nameless = [m.label for m in askable(rotation, world) if world.gateways.lacks_a_name(m)]
+    if nameless:
+        sentence = f"{listing(nameless)} has a wildcard alias: name a concrete model for it in `probes`."
+        raise Blocked(StopKind.UNVERIFIED, "some models cannot be verified", sentence, after=rotation)
+
+
+def no_way_back(rotation: Rotation) -> Blocked:
+    """Return the stop where models cannot go back: the old key does not exist any more."""
+    sentence = "There is no way back: the old key no longer exists. Only a working secret helps the callers now."
+    after = rotation.but(plan=rotation.plan.but(old_key_gone=True))
+    return Blocked(StopKind.REFUSED, "the old key is gone", sentence, after=after)

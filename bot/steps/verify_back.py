@@ -1,0 +1,53 @@
+"""Step: see that every model answers as it did before the rotation."""
+
+from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.phrases import listing
+from bot.rotation.plan import AffectedModel, plural
+from bot.rotation.record import Finding, Rotation
+from bot.steps.inventory import whole_inventory
+from bot.steps.outcomes import Done, Outcome, Wait
+from bot.steps.pacing import POLL, waited
+from bot.steps.probing import askable, noted, probe_each
+from bot.steps.refusals import no_way_back
+from bot.steps.world import World
+
+
+async def verify_back(rotation: Rotation, world: World) -> Outcome:
+    """Ask every model that was pointed back, until it answers as it did before the rotation.
+
+    One that is not on the old key (any more) has been taken over or deleted by someone: nothing here will mend it.
+    """
+    todo = [m for m in askable(rotation, world) if rotation.finding(m).moved_at]
+    rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
+    left = [m for m in todo if not answers_as_before(rotation.finding(m))]
+    left = await _on_the_old_key(rotation, left, world) if left else []
+    if not left:
+        return Done(rotation)
+    if waited(rotation, world) > world.limits.projection:
+        evidence = rotation.finding(left[0]).latest
+        reason = evidence.reason if evidence else "no answer yet"
+        sentence = f"Pointed back at the old key, but {listing(m.label for m in left)} does not answer: {reason}."
+        raise Blocked(StopKind.TROUBLE, "a model does not answer on the old key", sentence, after=rotation)
+    return Wait(rotation, f"{plural(len(left), 'model')} to go", POLL)
+
+
+async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world: World) -> list[AffectedModel]:
+    """Return those of *models* that are on the old key at this moment; stop if someone has deleted it meanwhile."""
+    old = rotation.plan.old_key
+    inventory = await whole_inventory(rotation, world)
+    there = {model.id for model in inventory.models if old.is_used_by(model)}
+    on_it = [model for model in models if model.id in there]
+    if on_it and inventory.key(old.id) is None:
+        raise no_way_back(rotation)
+    return on_it
+
+
+def answers_as_before(finding: Finding) -> bool:
+    """Tell whether a model on the old key does what it did before, or is refused for a reason that is not the key's."""
+    latest, before = finding.latest, finding.baseline
+    if latest is None:
+        return False
+    if before is None and latest.is_of_model and latest.signature.startswith("4") and not latest.blames_credential:
+        return True  # nobody knows how it answered before, and this refusal is not said of the key
+    failed_before = before is not None and not before.passed and latest.signature == before.signature
+    return latest.passed or latest.skipped or failed_before

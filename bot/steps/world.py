@@ -1,0 +1,50 @@
+"""What every step acts on, and the settings that bound it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.aisix.control_plane import ControlPlane
+from bot.aisix.probes import Gateways
+from bot.aisix.status import StatusPages
+from bot.rotation.people import NOBODY, People
+from bot.storage.lease import UNHELD, Hold
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long and how much; every one of them is a setting."""
+
+    concurrency: int
+    probes: int
+    create_grace: timedelta
+    read_back: timedelta
+    projection: timedelta
+    settle: timedelta
+    verify: timedelta
+    require_proof: bool
+    waves: tuple[int, ...]
+    environment_order: tuple[str, ...]
+    soak: timedelta
+    listen: timedelta
+    look_interval: timedelta
+    evidence_max_age: timedelta
+    watch: timedelta
+    patience: timedelta
+    secret_expiry: timedelta
+    approval_reminder: timedelta
+    approval_expiry: timedelta
+
+
+@dataclass(frozen=True)
+class World:
+    """What the steps act on."""
+
+    control_plane: ControlPlane
+    gateways: Gateways
+    status: StatusPages
+    limits: Limits
+    now: Callable[[], datetime]
+    people: People = NOBODY
+    hold: Hold = UNHELD
+    """The lease on the rotation in hand."""
