@@ -11,7 +11,8 @@ import structlog
 from bot.metrics import STEPS
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, StopKind, Unanswerable, Uncertain
 from bot.rotation.phrases import said
-from bot.rotation.record import Rotation, State, Stop, Track
+from bot.rotation.record import Rotation, Stop
+from bot.rotation.states import State, Track
 from bot.steps import TRACKS, next_step, rewound
 from bot.steps.outcomes import Again, Ask, Done, Outcome, Step, Unapproved, Wait
 from bot.steps.world import Limits, World

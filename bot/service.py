@@ -24,6 +24,7 @@ from bot.rotation.errors import (
     UnknownKey,
     WrongState,
 )
+from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.fingerprint import fingerprint_of, is_made_with, is_same
 from bot.rotation.lookup import find_key, meant, search
 from bot.rotation.naming import base_of, new_id, tag_of, words_of
@@ -45,7 +46,8 @@ from bot.rotation.policy import (
     check_offered,
     shown_unproved,
 )
-from bot.rotation.record import Acceptance, Approval, Finding, Replacement, Rotation, State, Track
+from bot.rotation.record import Approval, Replacement, Rotation
+from bot.rotation.states import State, Track
 from bot.steps import rewound
 from bot.storage.jobs import Jobs
 from bot.storage.records import Conflict, Store, Taken

@@ -8,7 +8,8 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.storage.records import Store
 from handlers.channel_unavailable import CLEAR, ChannelUnavailable
 from handlers.slack import CannotPost, ChannelShut, Later, MessageLost, called

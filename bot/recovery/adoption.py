@@ -5,10 +5,12 @@ from datetime import datetime
 
 from bot.recovery.orphans import BEGUN, Half, Kind
 from bot.rotation.errors import Refused
+from bot.rotation.finding import Finding
 from bot.rotation.frozen import Frozen
 from bot.rotation.naming import tag_of
 from bot.rotation.plan import Inventory, Plan, make_plan, unlisted_environments
-from bot.rotation.record import Finding, Replacement, Rotation, State, Track
+from bot.rotation.record import Replacement, Rotation
+from bot.rotation.states import State, Track
 
 DONE: Mapping[Kind, tuple[str, ...]] = {
     Kind.UNUSED: (),

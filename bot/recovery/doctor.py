@@ -18,7 +18,8 @@ from bot.recovery.orphans import Half, Kind, rotations_seen
 from bot.rotation import audit
 from bot.rotation.errors import Refused
 from bot.rotation.plan import Inventory, Model
-from bot.rotation.record import MEANING, Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import MEANING, State
 from bot.service import RotationService
 from bot.steps.probing import askable
 from bot.steps.world import World

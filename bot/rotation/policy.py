@@ -8,10 +8,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from bot.rotation.errors import Late, NotAllowed, StopKind, WrongState
+from bot.rotation.finding import SAYS_NOTHING, Finding, was_failing_before
 from bot.rotation.frozen import Frozen
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import unproved
-from bot.rotation.record import MEANING, SAYS_NOTHING, Finding, Rotation, State, Track, was_failing_before
+from bot.rotation.record import Rotation
+from bot.rotation.states import MEANING, State, Track
 
 
 class Action(StrEnum):

@@ -1,6 +1,7 @@
 """What proves the new secret of a rotation as a whole. Pure: that no model speaks against it is no proof."""
 
-from bot.rotation.record import Finding, Rotation
+from bot.rotation.finding import Finding
+from bot.rotation.record import Rotation
 
 
 def unproved(rotation: Rotation) -> str:

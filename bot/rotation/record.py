@@ -1,70 +1,19 @@
-"""The record of a rotation: a value, a table of states, and the few verbs that make the next value."""
+"""The record of a rotation: a value, and the few verbs that make the next one. Pure."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import cached_property
 from typing import Self
 
-from bot.rotation.blame import fails_alike
+from bot.rotation.counted import Ledger, Silence, Tally
 from bot.rotation.errors import StopKind, WrongState
-from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.frozen import Frozen
 from bot.rotation.plan import AffectedModel, Plan, ProviderKey, plural
-from bot.rotation.replica import Replica, Served, host_of
-
-
-class State(StrEnum):
-    """Who has the next move. Steps come and go; states do not."""
-
-    AWAITING_SECRET = "AWAITING_SECRET"  # noqa: S105 - a state's name
-    RUNNING = "RUNNING"
-    BLOCKED = "BLOCKED"
-    AWAITING_APPROVAL = "AWAITING_APPROVAL"
-    ROLLING_BACK = "ROLLING_BACK"
-    COMPLETED = "COMPLETED"
-    ROLLED_BACK = "ROLLED_BACK"
-    CANCELLED = "CANCELLED"
-
-
-TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.AWAITING_SECRET: frozenset({State.RUNNING, State.CANCELLED}),
-    State.RUNNING: frozenset(
-        {State.AWAITING_SECRET, State.AWAITING_APPROVAL, State.BLOCKED, State.ROLLING_BACK, State.COMPLETED}
-    ),
-    State.BLOCKED: frozenset({State.RUNNING, State.AWAITING_SECRET, State.ROLLING_BACK}),
-    State.AWAITING_APPROVAL: frozenset({State.RUNNING, State.ROLLING_BACK}),
-    State.ROLLING_BACK: frozenset({State.ROLLED_BACK, State.BLOCKED}),
-    State.COMPLETED: frozenset(),
-    State.ROLLED_BACK: frozenset(),
-    State.CANCELLED: frozenset(),
-}
-"""Where each state may go. The README's diagram is made from this."""
-
-TERMINAL = frozenset(state for state, exits in TRANSITIONS.items() if not exits)
-
-MEANING: Mapping[State, str] = {
-    State.AWAITING_SECRET: "waiting for the new secret",
-    State.RUNNING: "running",
-    State.BLOCKED: "stopped",
-    State.AWAITING_APPROVAL: "waiting for an approver",
-    State.ROLLING_BACK: "rolling back",
-    State.COMPLETED: "old key deleted",
-    State.ROLLED_BACK: "rolled back",
-    State.CANCELLED: "cancelled",
-}
-"""What each state is called where people read it."""
-
-
-class Track(StrEnum):
-    """Which tuple of steps the bot is on."""
-
-    FORWARD = "forward"
-    BACK = "back"
-    WITHDRAW = "withdraw"
-    """Take a refused replacement back, then wait for another secret."""
+from bot.rotation.replica import Replica
+from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, Track
 
 
 class Replacement(Frozen):
@@ -78,93 +27,6 @@ class Replacement(Frozen):
 
     fingerprint: str | None = None
     """The secret's, kept here only until the key's id is known; the store then keeps it by that id."""
-
-
-SAYS_NOTHING = frozenset({Verdict.INCONCLUSIVE, Verdict.SKIPPED})
-"""Verdicts that an approver may let stand: of such a model nothing is known, for or against."""
-
-
-class Acceptance(Frozen):
-    """An approver's word that a model may stay unproved: for a *reason*, and *of* an answer like this one only."""
-
-    by: str
-    at: datetime
-    reason: str
-    of: str = ""
-
-
-class Finding(Frozen):
-    """What this rotation did to one model and saw of it."""
-
-    baseline: Evidence | None = None
-    traffic: int | None = None
-    """Requests of callers that the gateways had counted for it before; None where no counters tell."""
-
-    moved_at: datetime | None = None
-    latest: Evidence | None = None
-    """The newest answer."""
-
-    look: str = ""
-    """The look in which it was asked last; empty where no look has asked it."""
-
-    passes: int = 0
-    """Good answers in a row since the model was moved, or since its proof began anew."""
-
-    asked: int = 0
-    """Probes in that time."""
-
-    answered: int = 0
-    """Good answers since the looks from which the counters count: each has to be in them."""
-
-    lost: int = 0
-    """Probes since then whose answer never came: they may be in the counters or not."""
-
-    reached: int = 0
-    """Probes since then that a provider key was chosen for, whatever came back: the counters have each of them."""
-
-    failing_since: datetime | None = None
-    verdict: Evidence | None = None
-    """What everything that was seen of it together proves."""
-
-    accepted: Acceptance | None = None
-
-    @property
-    def unproved(self) -> "Finding":
-        """Return it without what the model answered since it was moved."""
-        return self.but(latest=None, look="", passes=0, asked=0, failing_since=None, verdict=None)
-
-    @property
-    def standing(self) -> Evidence | None:
-        """Return what is known of it now: the verdict on everything, or else on the newest answer."""
-        return self.verdict or self.latest
-
-    @property
-    def is_accepted(self) -> bool:
-        """Tell whether an approver has accepted that what is known of it now proves nothing."""
-        known = self.standing
-        if self.accepted is None or known is None:
-            return False
-        return known.verdict in SAYS_NOTHING and known.signature == self.accepted.of
-
-
-UNKNOWN = Finding()
-"""What is known of a model of which nothing is."""
-
-
-class Throwaway(Frozen):
-    """A model that no caller may use, standing for the affected one *sample*; its name is recorded before use."""
-
-    name: str
-    environment: str
-    sample: str
-    created: bool = False
-
-    finding: Finding = Finding()
-    answered: int = 0
-    """How often it gave a good answer."""
-
-    everywhere: bool = False
-    """Every replica has been seen to have it."""
 
 
 class Approval(Frozen):
@@ -193,49 +55,6 @@ class Void(Frozen):
     """
 
 
-class Tally(Frozen):
-    """Requests of callers for the affected models since they were moved, as the gateways counted them."""
-
-    since: datetime
-    answered: int = 0
-    failed: int = 0
-    limited: int = 0
-    """Turned away by the gateway's own rate limits; they never reached an upstream."""
-
-
-class Ledger(Frozen):
-    """Requests for the affected models of one environment: of callers until the looks that count, and of ours since."""
-
-    then: Served = Served()
-    now: Served = Served()
-    probed: Served = Served()
-
-
-class Silence(Frozen):
-    """What one replica has counted on the old key: when a look last found more, and when it was last looked at."""
-
-    url: str
-    environment: str
-    looked_at: datetime
-    look: str = ""
-    """The look in which it showed its counters last."""
-
-    heard_at: datetime | None = None
-    count: int = 0
-    """Requests since its counters count; any number above 0 is one too many."""
-
-    about: tuple[str, ...] = ()
-    """What used the old key, as far as the counters name it."""
-
-    is_deaf: bool = False
-    """Its counters cannot show that a passthrough route uses the old key."""
-
-    @property
-    def name(self) -> str:
-        """Name the replica in a sentence."""
-        return host_of(self.url)
-
-
 class Trouble(Frozen):
     """Something that went wrong after the delete, or went well again; *about* says with what."""
 
@@ -258,7 +77,6 @@ class Stop(Frozen):
 
 SCHEMA = 1
 """Which form of the record this version writes. It reads older ones, and leaves newer ones to whoever wrote them."""
-
 
 CARRIED = 1000
 """The form of what a rotation leaves behind: newer than any, so that an older version leaves it alone too."""
@@ -553,12 +371,3 @@ def _model_shown(model: AffectedModel) -> str:
 def _verdict_shown(finding: Finding) -> tuple[str, bool, str]:
     said = finding.standing.signature if finding.standing and finding.is_accepted else ""
     return finding.standing.verdict if finding.standing else "", finding.is_accepted, said
-
-
-def was_failing_before(finding: Finding) -> bool:
-    """Tell whether a model fails now just as it failed on the old key, and so for its callers as well.
-
-    One that may answer at another endpoint than it was asked at is not excused: nobody knows whether it fails.
-    """
-    latest = finding.latest
-    return fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit

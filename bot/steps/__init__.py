@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from bot.rotation.record import Rotation, State, Track
+from bot.rotation.record import Rotation
+from bot.rotation.states import State, Track
 from bot.steps import (
     baseline,
     cut_over,

@@ -1,7 +1,8 @@
 """Step: see how every model answers on the old key."""
 
 from bot.rotation.evidence import Verdict
-from bot.rotation.record import Finding, Rotation
+from bot.rotation.finding import Finding
+from bot.rotation.record import Rotation
 from bot.steps.counters import listened, look, rebased
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.probing import askable, probe_each

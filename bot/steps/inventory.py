@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from bot.rotation.errors import Blocked, StopKind, Uncertain
+from bot.rotation.finding import Finding
 from bot.rotation.phrases import listing
 from bot.rotation.plan import (
     Inventory,
@@ -15,7 +16,7 @@ from bot.rotation.plan import (
     vanished_environments,
     vanished_lists,
 )
-from bot.rotation.record import Finding, Rotation
+from bot.rotation.record import Rotation
 from bot.steps.world import World
 
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from bot.rotation.plan import Inventory, plural
-from bot.rotation.record import Rotation, Track
+from bot.rotation.record import Rotation
+from bot.rotation.states import Track
 from bot.steps.inventory import models_on, whole_inventory
 from bot.steps.outcomes import Done, Outcome
 from bot.steps.pointing import point

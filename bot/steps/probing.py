@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.rotation.blame import held_against
+from bot.rotation.counted import Ledger
 from bot.rotation.evidence import Evidence
 from bot.rotation.families import exchanges_tokens
+from bot.rotation.finding import Finding
 from bot.rotation.plan import AffectedModel
-from bot.rotation.record import Finding, Ledger, Rotation
+from bot.rotation.record import Rotation
 from bot.rotation.replica import Served
 from bot.rotation.waves import in_play
 from bot.steps.pacing import each

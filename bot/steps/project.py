@@ -16,9 +16,10 @@ from datetime import timedelta
 
 from bot.rotation.blame import fails_alike
 from bot.rotation.evidence import Evidence, Sight, Verdict
+from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
-from bot.rotation.record import Finding, Rotation, Throwaway, was_failing_before
+from bot.rotation.record import Rotation
 from bot.steps.counters import Sights, look, rebased, turns
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, SLICE, waited

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from bot.rotation.blame import headline
 from bot.rotation.errors import Blocked, StopKind
 from bot.rotation.evidence import Verdict
+from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
-from bot.rotation.record import Finding, Rotation, was_failing_before
+from bot.rotation.record import Rotation
 from bot.steps.probing import askable
 from bot.steps.world import World
 

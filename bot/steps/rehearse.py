@@ -10,9 +10,10 @@ from bot.rotation.blame import fails_alike, headline, held_against
 from bot.rotation.errors import Blocked, StopKind
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.families import exchanges_tokens
+from bot.rotation.finding import UNKNOWN, Finding, Throwaway
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
-from bot.rotation.record import UNKNOWN, Finding, Rotation, Throwaway
+from bot.rotation.record import Rotation
 from bot.steps.inventory import refuse_drift, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, each, waited

@@ -5,9 +5,10 @@ from http import HTTPStatus
 from itertools import zip_longest
 
 from bot.rotation.errors import ApiError, Uncertain
+from bot.rotation.finding import Throwaway
 from bot.rotation.naming import throwaway_prefix, throwaways_of
 from bot.rotation.plan import AffectedModel, Inventory, Model
-from bot.rotation.record import Rotation, Throwaway
+from bot.rotation.record import Rotation
 from bot.rotation.wildcards import matches
 from bot.steps.world import World
 

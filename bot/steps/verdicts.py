@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from bot.rotation.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
 from bot.rotation.families import exchanges_tokens
+from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.plan import AffectedModel, plural
-from bot.rotation.record import Finding, Rotation, Throwaway, was_failing_before
+from bot.rotation.record import Rotation
 from bot.steps.counters import Sights, listened, look, noticed, rebased, turns
 from bot.steps.probing import askable, noted, probe_each
 from bot.steps.refusals import refuse_unlisted_replica

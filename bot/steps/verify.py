@@ -4,10 +4,11 @@ from datetime import timedelta
 
 from bot.rotation.errors import Blocked, StopKind
 from bot.rotation.evidence import Verdict
+from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted, unproved
-from bot.rotation.record import Finding, Rotation, was_failing_before
+from bot.rotation.record import Rotation
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
 from bot.steps.probing import askable, in_hand, noted, probe_each

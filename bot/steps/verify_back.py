@@ -1,9 +1,10 @@
 """Step: see that every model answers as it did before the rotation."""
 
 from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.finding import Finding
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
-from bot.rotation.record import Finding, Rotation
+from bot.rotation.record import Rotation
 from bot.steps.inventory import whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from bot.rotation.errors import ApiError
 from bot.rotation.evidence import Evidence, Sight
+from bot.rotation.finding import was_failing_before
 from bot.rotation.plan import AffectedModel, users_of
-from bot.rotation.record import Rotation, Trouble, was_failing_before
+from bot.rotation.record import Rotation, Trouble
 from bot.steps.counters import Sights, listened, look, rebased, users_heard
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.probing import noted, probe_each

@@ -20,7 +20,8 @@ from redis.asyncio import Redis
 from bot.metrics import STATES, UNREADABLE
 from bot.rotation import audit
 from bot.rotation.errors import NotOurRecord, WrongState
-from bot.rotation.record import SCHEMA, Rotation, State
+from bot.rotation.record import SCHEMA, Rotation
+from bot.rotation.states import State
 from bot.storage.lease import Lease
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import UNSURE, answering

@@ -2,7 +2,8 @@
 
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.policy import Action, offered
-from bot.rotation.record import Rotation, State, Track
+from bot.rotation.record import Rotation
+from bot.rotation.states import State, Track
 from handlers.views import evidence, words
 from handlers.views.blocks import (
     MESSAGE_MOST,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from bot.rotation.policy import Action, offered
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.steps.watch import under_way
 from handlers.views import words
 from handlers.views.blocks import actions, code, message, section, sentence

@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
+from bot.rotation.counted import Silence
+from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.plan import plural
 from bot.rotation.proof import is_accepted
-from bot.rotation.record import Finding, Rotation, Silence, State, Track, was_failing_before
+from bot.rotation.record import Rotation
+from bot.rotation.states import State, Track
 from handlers.views import watch
 from handlers.views.blocks import code, duration, sentence, when
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted
-from bot.rotation.record import Acceptance, Finding, Rotation
+from bot.rotation.record import Rotation
 from handlers.views import evidence, watch, words
 from handlers.views.blocks import code, cut, duration, escaped, sentence, shortened, when
 from handlers.views.replies import Reply, named, parted

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from bot.rotation.evidence import Verdict
 from bot.rotation.plan import AffectedModel, plural
-from bot.rotation.record import Acceptance, Rotation, State, Track, Trouble, Void
+from bot.rotation.record import Rotation, Trouble, Void
+from bot.rotation.states import State, Track
 from bot.steps import WAVE_STEPS, next_step, steps_of
 from bot.steps.outcomes import Step
 from handlers.views import evidence, watch, words
@@ -13,6 +15,9 @@ from handlers.views.blocks import code, duration, escaped, message, section, sen
 from handlers.views.card import Row, unlisted
 from handlers.views.receipt import receipt, vouched
 from handlers.views.replies import Reply, named, parted, reply
+
+if TYPE_CHECKING:
+    from bot.rotation.finding import Acceptance
 
 QUIET = frozenset({"tidy", "soak", "settle-back"})
 """Steps that are shown only while they go on: mostly there is nothing to do."""

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from bot.rotation.plan import plural
-from bot.rotation.record import Rotation, State, Trouble
+from bot.rotation.record import Rotation, Trouble
+from bot.rotation.states import State
 from bot.steps.watch import under_way
 from handlers.views.blocks import code, duration, sentence, when
 

@@ -7,7 +7,8 @@ from saq.queue.redis import RedisQueue
 
 from bot.app import control_plane_of
 from bot.rotation.plan import make_plan
-from bot.rotation.record import Replacement, Rotation, State
+from bot.rotation.record import Replacement, Rotation
+from bot.rotation.states import State
 from bot.settings import Settings
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store

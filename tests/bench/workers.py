@@ -9,7 +9,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from bot.rotation.record import State
+from bot.rotation.states import State
 from bot.storage.embedded import embedded_server
 from sandbox.slack import Slack
 from tests.bench.running import begun

@@ -12,7 +12,8 @@ from saq.queue.redis import RedisQueue
 from bot.rotation.errors import AmbiguousKey, NotAllowed, Refused, UnknownKey, WrongState
 from bot.rotation.people import Rules
 from bot.rotation.policy import Person, Pressed
-from bot.rotation.record import Replacement, Rotation, State
+from bot.rotation.record import Replacement, Rotation
+from bot.rotation.states import State
 from bot.service import BeingRotated, LooksLikeSecret, RotationService
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store

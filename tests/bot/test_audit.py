@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from bot.rotation import audit
 from bot.rotation.audit import START, Fault, Kind, chained, head_of, verified
 from bot.rotation.plan import Plan
-from bot.rotation.record import State
+from bot.rotation.states import State
 from bot.storage.records import PAGE, Store
 from tests.bot.values import NAMESPACE, NOW, SECRET, key, later, rotation
 

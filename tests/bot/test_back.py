@@ -3,7 +3,7 @@
 import pytest
 
 from bot.rotation.evidence import Evidence, Verdict
-from bot.rotation.record import Finding
+from bot.rotation.finding import Finding
 from bot.steps.verify_back import answers_as_before
 from tests.bot.values import NOW
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from bot.aisix.probes import Gateways, GatewaySettings
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Evidence, Verdict
-from bot.rotation.record import Finding, was_failing_before
+from bot.rotation.finding import Finding, was_failing_before
 from bot.steps.refusals import refuse_unverifiable
 from bot.steps.verdicts import is_enough
 from bot.steps.world import World

@@ -13,7 +13,7 @@ from bot.recovery.orphans import BEGUN, Half, Kind, rotations_seen
 from bot.rotation.errors import Refused
 from bot.rotation.naming import tag_of
 from bot.rotation.plan import PassthroughRoute
-from bot.rotation.record import State, Track
+from bot.rotation.states import State, Track
 from bot.steps import next_step
 from tests.bot.values import NOW, inventory, key, model
 

@@ -25,8 +25,9 @@ from bot.aisix.untrusted_json import DEEPEST, UnreadableJson, decoded, sendable
 from bot.aisix.waiting import retry_after
 from bot.rotation.errors import ApiError, KeyturnError, Uncertain
 from bot.rotation.plan import Inventory, make_plan
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
 from bot.rotation.replica import is_foreign, read_config, read_models
+from bot.rotation.states import State
 from handlers.views.card import card
 from handlers.views.thread import checklist, milestones
 from tests.bot.values import NOW, affected, key

@@ -11,9 +11,11 @@ import pytest
 
 from bot.rotation.errors import LeaseLost
 from bot.rotation.evidence import Verdict
+from bot.rotation.finding import Acceptance
 from bot.rotation.policy import Action, offered
 from bot.rotation.proof import unproved
-from bot.rotation.record import Acceptance, Rotation, State, Track
+from bot.rotation.record import Rotation
+from bot.rotation.states import State, Track
 from bot.steps import pacing, rewound
 from bot.steps.counters import turns
 from bot.steps.delete import delete

@@ -16,8 +16,8 @@ from bot.aisix.reading import clone, provider_key, references
 from bot.engine import move
 from bot.rotation.errors import KeyturnError, Uncertain
 from bot.rotation.plan import make_plan
-from bot.rotation.record import State, Track
 from bot.rotation.secret import is_surely_secret, may_be_secret
+from bot.rotation.states import State, Track
 from bot.settings import WrongSettings, read_settings
 from bot.steps import TRACKS
 from bot.steps.outcomes import Done, Step

@@ -7,10 +7,12 @@ import pytest
 from bot.aisix.status import StatusPages
 from bot.engine import move
 from bot.rotation.errors import NotAllowed, Unanswerable, Uncertain
+from bot.rotation.finding import Finding
 from bot.rotation.people import NOBODY, People, Rules
 from bot.rotation.plan import make_plan
 from bot.rotation.policy import NO_MEMBER, Person
-from bot.rotation.record import Finding, Replacement, Rotation, State
+from bot.rotation.record import Replacement, Rotation
+from bot.rotation.states import State
 from bot.steps.delete import delete
 from bot.steps.outcomes import Done, Unapproved, Wait
 from bot.steps.recheck import recheck

@@ -7,6 +7,7 @@ import pytest
 
 from bot.rotation.errors import KeyturnError, Late, NotAllowed, StopKind, WrongState
 from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.policy import (
     IN_STATE,
     OFFERS,
@@ -27,7 +28,8 @@ from bot.rotation.policy import (
     offered,
     shown_unproved,
 )
-from bot.rotation.record import TERMINAL, Acceptance, Finding, Rotation, State, Track
+from bot.rotation.record import Rotation
+from bot.rotation.states import TERMINAL, State, Track
 from tests.bot.values import NOW, approval, later, rotation, running, stopped
 
 S = State

@@ -11,10 +11,12 @@ from saq.queue.redis import RedisQueue
 
 from bot.rotation.errors import BadInput, NotAllowed, Refused, StopKind, WrongState
 from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.people import Rules
 from bot.rotation.policy import Late, Person, Pressed, shown_unproved
-from bot.rotation.record import Finding, Replacement, Rotation, State
+from bot.rotation.record import Replacement, Rotation
+from bot.rotation.states import State
 from bot.service import LooksLikeSecret, RotationService
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store

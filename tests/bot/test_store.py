@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 from bot.rotation.audit import Kind
 from bot.rotation.errors import NotOurRecord, Unanswerable, WrongState
 from bot.rotation.plan import Plan
-from bot.rotation.record import SCHEMA, Replacement, Rotation, State
+from bot.rotation.record import SCHEMA, Replacement, Rotation
+from bot.rotation.states import State
 from bot.storage.jobs import Jobs, PatientQueue
 from bot.storage.namespace import REGISTER, Namespace
 from bot.storage.records import Conflict, Store, Taken

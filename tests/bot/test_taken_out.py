@@ -6,7 +6,8 @@ import pytest
 
 from bot.rotation.errors import StopKind
 from bot.rotation.plan import ROUTES
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
 from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of

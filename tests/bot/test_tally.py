@@ -2,8 +2,9 @@
 
 import pytest
 
+from bot.rotation.counted import Tally
 from bot.rotation.evidence import Sight
-from bot.rotation.record import Finding, Tally
+from bot.rotation.finding import Finding
 from bot.rotation.replica import Replica, Served
 from bot.steps.counters import noticed, rebased
 from tests.bot.values import NOW, later, running

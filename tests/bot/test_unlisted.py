@@ -3,7 +3,7 @@
 import pytest
 
 from bot.rotation.evidence import Sight
-from bot.rotation.record import Throwaway
+from bot.rotation.finding import Throwaway
 from bot.rotation.replica import Replica, Served
 from bot.steps.verdicts import recounted, uncounted
 from tests.bot.values import NOW, later

@@ -7,9 +7,11 @@ import httpx
 import pytest
 
 from bot.aisix.counters import PROXY
+from bot.rotation.counted import Silence
 from bot.rotation.errors import StopKind
 from bot.rotation.plan import BUDGETS, POLICIES, ROUTES, Plan, Unlisted
-from bot.rotation.record import Rotation, Silence, State, Track
+from bot.rotation.record import Rotation
+from bot.rotation.states import State, Track
 from bot.steps.unseen import Ears, unheard
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment

@@ -3,8 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.rotation.finding import Finding
 from bot.rotation.plan import Plan
-from bot.rotation.record import Finding, Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.rotation.waves import in_play, waves
 from sandbox.aisix import Switches
 from tests.bot.values import affected, key, running

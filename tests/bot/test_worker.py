@@ -10,7 +10,8 @@ from saq.queue.redis import RedisQueue
 
 from bot.engine import Engine
 from bot.rotation.plan import Plan
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store

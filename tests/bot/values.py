@@ -6,7 +6,8 @@ from typing import Any
 
 from bot.rotation.errors import StopKind
 from bot.rotation.plan import AffectedModel, Environment, Inventory, Model, Plan, ProviderKey
-from bot.rotation.record import Approval, Replacement, Rotation, State, Stop
+from bot.rotation.record import Approval, Replacement, Rotation, Stop
+from bot.rotation.states import State
 from bot.steps.world import Limits
 from bot.storage.namespace import Namespace
 

@@ -16,7 +16,7 @@ from bot.rotation.documents import FLAWS, FLAWS_OF_A_VALUE, FLAWS_OF_THE_WHOLE, 
 from bot.rotation.errors import StopKind
 from bot.rotation.pastes import AROUND_A_KEY, NO_KEY, SPELLING, WRONG_KEY
 from bot.rotation.policy import NO_MEMBER, OFFERS, Action
-from bot.rotation.record import MEANING, State
+from bot.rotation.states import MEANING, State
 from bot.steps import BACK, FORWARD
 from handlers.views.evidence import LEGEND
 from handlers.views.words import MARKS

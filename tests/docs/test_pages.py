@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from bot.rotation.record import TRANSITIONS, State
+from bot.rotation.states import TRANSITIONS, State
 from bot.settings import Settings
 from tests.bench.__main__ import ITEMS
 from tests.bench.table import between_marks, page, replaced

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.rotation.evidence import Verdict
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from sandbox.aisix import Model, Switches
 from sandbox.aisix.rows import Fields, new_id
 from sandbox.aisix.store import Change

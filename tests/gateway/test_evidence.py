@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.rotation.evidence import Verdict
-from bot.rotation.record import State
+from bot.rotation.states import State
 from sandbox.caller import Caller, Callers
 from tests.gateway.staging import (
     SHORT,

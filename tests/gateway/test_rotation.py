@@ -6,7 +6,7 @@ from time import monotonic
 import pytest
 
 from bot.rotation.evidence import Verdict
-from bot.rotation.record import State
+from bot.rotation.states import State
 from tests.conftest import Tried
 from tests.gateway.staging import (
     applications,

@@ -153,7 +153,7 @@ PERSONS = (
     Guard(
         "acceptance-lapses",
         "What was accepted as unknown stays accepted once it is known to be bad.",
-        "bot/rotation/record.py",
+        "bot/rotation/finding.py",
         "known.verdict in SAYS_NOTHING and known.signature",
         "known.signature",
         WHO + "test_an_acceptance_does_not_outlive_that_nothing_is_known",
@@ -1232,7 +1232,7 @@ PROOF = (
     Guard(
         "failed-in-the-same-way-before",
         "A model that may answer at another endpoint is taken for one that failed before.",
-        "bot/rotation/record.py",
+        "bot/rotation/finding.py",
         "fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit",
         "fails_alike(finding.baseline, latest)",
         "tests/bot/test_enough.py::test_a_model_that_may_answer_at_another_endpoint_is_not_excused",

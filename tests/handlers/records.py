@@ -4,25 +4,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.rotation.counted import Silence, Tally
 from bot.rotation.errors import StopKind
 from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.plan import Environment, Inventory, Model, PassthroughRoute, Plan, ProviderKey, make_plan
 from bot.rotation.proof import unproved
-from bot.rotation.record import (
-    Acceptance,
-    Approval,
-    Finding,
-    Replacement,
-    Rotation,
-    Silence,
-    State,
-    Stop,
-    Tally,
-    Track,
-    Trouble,
-    Void,
-)
+from bot.rotation.record import Approval, Replacement, Rotation, Stop, Trouble, Void
 from bot.rotation.replica import Replica
+from bot.rotation.states import State, Track
 from bot.steps import BACK, FORWARD
 
 ASKED = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.rotation.record import State
+from bot.rotation.states import State
 from handlers.views.card import card
 from handlers.views.evidence import LEGEND
 from sandbox.slack import check_message, check_options, check_view

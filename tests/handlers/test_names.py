@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from bot.rotation.errors import AmbiguousKey, StopKind, UnknownKey
 from bot.rotation.plan import Plan
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from handlers.errors import explain
 from handlers.views.card import card
 from handlers.views.direct import Shut, direct

@@ -6,7 +6,8 @@ import pytest
 
 from bot.rotation.errors import StopKind
 from bot.rotation.policy import IN_STATE, OFFERS, Action, offered
-from bot.rotation.record import MEANING, Rotation, State, Track
+from bot.rotation.record import Rotation
+from bot.rotation.states import MEANING, State, Track
 from bot.steps import TRACKS
 from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bot.rotation.evidence import Verdict
+from bot.rotation.finding import Finding
 from bot.rotation.naming import tag_of, throwaway_prefix
-from bot.rotation.record import TERMINAL, TRANSITIONS, Finding, Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import TERMINAL, TRANSITIONS, State
 from sandbox.aisix import Aisix, Event, ProviderKey
 from sandbox.aisix.replica import Replica
 from tests.simulation.clockwork import ACTOR, Actor, Switchboard

@@ -12,7 +12,8 @@ from redis import Redis
 
 from bot.rotation import audit
 from bot.rotation.policy import Action, offered
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from tests.simulation import deeds
 from tests.simulation.clockwork import Actor, Fate, Loop, Switchboard
 from tests.simulation.laws import UNLISTED, Broken

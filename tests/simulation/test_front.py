@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from bot.rotation import audit
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from sandbox.slack import Message
 from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
 

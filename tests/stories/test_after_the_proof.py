@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bot.rotation.evidence import Verdict
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.steps.outcomes import Wait
 from bot.steps.watch import watch
 from sandbox.aisix import GatewayCall, Switches

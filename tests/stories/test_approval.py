@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.rotation.record import State
+from bot.rotation.states import State
 from tests.support.stage import KEY, NEW_SECRET, Stage
 
 

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from bot.rotation.audit import Kind
-from bot.rotation.record import State
+from bot.rotation.states import State
 from bot.storage.embedded import embedded_server
 from sandbox.slack import Message
 from tests.support.process import ran

@@ -11,7 +11,7 @@ from redis import Redis
 import bot.__main__ as main
 from bot.recovery.doctor import Orders, say
 from bot.rotation import audit
-from bot.rotation.record import State
+from bot.rotation.states import State
 from bot.settings import Settings
 from sandbox.slack import Message
 from tests.support.process import BotProcess, bot_process, ran

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.rotation.record import State
+from bot.rotation.states import State
 from sandbox.aisix import Switches
 from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
 

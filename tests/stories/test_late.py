@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.rotation.record import State
+from bot.rotation.states import State
 from sandbox.slack import Message
 from tests.support.process import BotProcess, bot_process
 from tests.support.stage import Stage, stage_of

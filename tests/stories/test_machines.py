@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from bot.rotation import audit
 from bot.rotation.naming import tag_of
-from bot.rotation.record import State
+from bot.rotation.states import State
 from sandbox.aisix import Aisix
 from sandbox.slack import Slack
 from tests.support.machines import Kill, Machines, People, doubled, environ_of

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from bot.__main__ import Parts, parts
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.settings import Settings
 from tests.bot.values import NOW, running, stopped
 from tests.support.stage import Environment, Stage

@@ -29,7 +29,8 @@ from bot import logs
 from bot.metrics import REGISTRY
 from bot.rotation import audit
 from bot.rotation.errors import StopKind
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.steps import BACK, FORWARD
 from bot.storage.records import Store
 from tests.conftest import Tried

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.rotation.evidence import Verdict
-from bot.rotation.record import State
+from bot.rotation.states import State
 from sandbox.aisix import Switches
 from sandbox.caller import Caller, Callers, question
 from sandbox.slack import Message

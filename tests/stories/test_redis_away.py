@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.rotation.record import State
+from bot.rotation.states import State
 from sandbox.slack import Message
 from tests.support.stage import KEY, NEW_SECRET, Stage, stage_of
 from tests.support.valkey import Valkey, valkey_in

@@ -10,7 +10,8 @@ from bot.rotation.errors import BadInput, Blocked, Unanswerable, WrongState
 from bot.rotation.people import Rules
 from bot.rotation.plan import Plan
 from bot.rotation.policy import Pressed
-from bot.rotation.record import Approval, Replacement, Rotation, State
+from bot.rotation.record import Approval, Replacement, Rotation
+from bot.rotation.states import State
 from bot.service import RotationService
 from bot.settings import WrongSettings
 from bot.steps.cut_over import cut_over

@@ -3,7 +3,7 @@
 import pytest
 from redis.asyncio import Redis
 
-from bot.rotation.record import State
+from bot.rotation.states import State
 from sandbox.slack import Message
 from tests.support.stage import IN_WAVES, KEY, Stage, stage_of
 

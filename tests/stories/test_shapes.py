@@ -11,7 +11,8 @@ import pytest
 
 from bot.aisix.client import http_client
 from bot.rotation.evidence import Verdict
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from sandbox.aisix import Aisix, Switches
 from sandbox.caller import Caller, Callers
 from sandbox.slack import Message, Slack

@@ -10,7 +10,8 @@ import pytest
 
 from bot.__main__ import Parts, parts
 from bot.rotation.errors import StopKind
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.settings import Settings
 from sandbox.slack import Message
 from tests.handlers import records as r

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot.rotation.record import State
+from bot.rotation.states import State
 from sandbox.aisix import Switches
 from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.rotation.record import State
+from bot.rotation.states import State
 from bot.storage.namespace import BEFORE
 from bot.storage.records import Store
 from sandbox.slack import Message

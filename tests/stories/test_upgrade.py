@@ -14,7 +14,8 @@ import pytest
 
 from bot import steps
 from bot.metrics import UNREADABLE
-from bot.rotation.record import SCHEMA, Rotation, State
+from bot.rotation.record import SCHEMA, Rotation
+from bot.rotation.states import State
 from bot.steps.outcomes import Done, Step
 from bot.steps.world import World
 from tests.support.players import Play, play

@@ -15,7 +15,8 @@ from redis import Redis
 from bot.__main__ import Parts
 from bot.rotation.errors import AmbiguousKey
 from bot.rotation.policy import Action, acceptable
-from bot.rotation.record import Approval, Rotation, State
+from bot.rotation.record import Approval, Rotation
+from bot.rotation.states import State
 from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE, acceptance_form, picker, secret_form

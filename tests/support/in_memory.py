@@ -19,7 +19,8 @@ from bot.rotation.errors import LeaseLost
 from bot.rotation.people import People, Rules
 from bot.rotation.plan import make_plan
 from bot.rotation.policy import Person
-from bot.rotation.record import Approval, Replacement, Rotation, State
+from bot.rotation.record import Approval, Replacement, Rotation
+from bot.rotation.states import State
 from bot.steps.world import World
 from bot.storage import lease
 from bot.storage.lease import Moment

@@ -9,7 +9,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from bot.rotation.errors import StopKind
-from bot.rotation.record import Rotation, State, Stop
+from bot.rotation.record import Rotation, Stop
+from bot.rotation.states import State
 from bot.settings import WrongSettings
 from sandbox.aisix import Aisix
 from sandbox.slack import Message, Slack

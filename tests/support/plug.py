@@ -18,7 +18,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.rotation.record import Rotation, Stop, Track
+from bot.rotation.record import Rotation, Stop
+from bot.rotation.states import Track
 from bot.steps import next_step
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

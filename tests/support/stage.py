@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.__main__ import Parts, front, parts, worker
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.settings import Settings
 from bot.steps.outcomes import Outcome, Wait
 from bot.steps.recheck import recheck

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bot import logs
-from bot.rotation.record import Rotation, State
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from bot.storage.embedded import embedded_server
 from sandbox.slack import Message
 from sandbox.slack.world import BOT_USER
