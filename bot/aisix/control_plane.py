@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from bot.aisix import reading
 from bot.aisix.client import ANSWER_MOST, PARTS, TooLong, http_client, read
+from bot.aisix.holdings import Held, listed, missing, part_of
 from bot.aisix.paging import Answer, NotAList, ShortList, whole_list
 from bot.aisix.reading import Json
 from bot.aisix.trust import UNTRUSTED, is_untrusted
@@ -26,9 +27,7 @@ from bot.rotation.plan import (
     Environment,
     Inventory,
     Model,
-    PassthroughRoute,
     ProviderKey,
-    Unlisted,
 )
 from bot.rotation.wildcards import is_wildcard
 
@@ -77,6 +76,9 @@ class ControlPlane:
         self._useless: dict[str, set[str]] = {}
         """By path, the ways of asking for more that its list does not understand."""
 
+        self._known: tuple[Environment, ...] = ()
+        """Those of the inventory before: what they hold is listed beside the list of environments, not after it."""
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -85,37 +87,42 @@ class ControlPlane:
 
     async def inventory(self) -> Inventory:
         """Read everything that can refer to a provider key, in every environment of the tenant."""
-        environments, keys, budgets = await asyncio.gather(
-            self._list("/environments"), self._list("/provider_keys"), self._optional("/budgets", BUDGETS)
+        environments, keys, budgets, held = await asyncio.gather(
+            self._list("/environments"),
+            self._list("/provider_keys"),
+            self._optional("/budgets", BUDGETS),
+            self._held(self._known),
         )
-        read = [reading.environment(row) for row in environments]
+        self._known = all_ = tuple(reading.environment(row) for row in environments)
+        held |= await self._held(environment for environment in all_ if environment.id not in held)
         found = [key for row in keys if (key := reading.provider_key(row)).id]  # without an id it cannot be worked on
         names = reading.KeyNames(found)
-        parts = await asyncio.gather(*(self._environment(environment, names) for environment in read))
+        parts = [part_of(environment.id, listed(held[environment.id]), names) for environment in all_]
         return Inventory(
-            environments=tuple(read),
+            environments=all_,
             keys=tuple(found),
             models=tuple(model for part in parts for model in part.models),
             routes=tuple(route for part in parts for route in part.routes),
             has_routes=any(ROUTES not in {one.kind for one in part.unlisted} for part in parts),
-            unlisted=(*(one for part in parts for one in part.unlisted), *_missing(BUDGETS, budgets)),
+            unlisted=(*(one for part in parts for one in part.unlisted), *missing(BUDGETS, budgets)),
             budgeted_keys=tuple(filter(None, map(names.resolved, reading.budgeted_keys(budgets or ())))),
             made_at=reading.made_at(keys),
         )
 
-    async def _environment(self, environment: Environment, names: reading.KeyNames) -> "_Part":
+    async def _held(self, environments: Iterable[Environment]) -> dict[str, Held | BaseException]:
+        """List what environments hold, each under its id; an error is that of an environment that may be gone."""
+        some = list(environments)
+        found = await asyncio.gather(*map(self._environment, some), return_exceptions=True)
+        return {environment.id: held for environment, held in zip(some, found, strict=True)}
+
+    async def _environment(self, environment: Environment) -> Held:
         env, where = environment.id, f" of `{environment.name}`"
-        models, policies, routes = await asyncio.gather(
-            self._list(address("environments", env, "models")),
-            self._optional(address("environments", env, "cache_policies"), f"{POLICIES}{where}"),
-            self._optional(address("environments", env, "passthrough_routes"), f"{ROUTES}{where}"),
-        )
-        read = [_referring(reading.model(row, env), row, names) for row in models]
-        read += [_referring(reading.cache_policy(row, env), row, names) for row in policies or ()]
-        return _Part(
-            read,
-            [_referring(reading.passthrough_route(row, env), row, names) for row in routes or ()],
-            [*_missing(ROUTES, routes, env), *_missing(POLICIES, policies, env)],
+        return Held(
+            *await asyncio.gather(
+                self._list(address("environments", env, "models")),
+                self._optional(address("environments", env, "cache_policies"), f"{POLICIES}{where}"),
+                self._optional(address("environments", env, "passthrough_routes"), f"{ROUTES}{where}"),
+            )
         )
 
     async def models(self, environments: Iterable[str]) -> tuple[Model, ...]:
@@ -299,26 +306,6 @@ class ControlPlane:
         except (httpx.TransportError, httpx.DecodingError):
             calls("control_plane", method, "broken")
             raise Uncertain("AISIX broke off its answer.") from None
-
-
-class _Part(NamedTuple):
-    """What one environment holds, and what could not be listed of it."""
-
-    models: list[Model]
-    routes: list[PassthroughRoute]
-    unlisted: list[Unlisted]
-
-
-def _missing(kind: str, found: list[Json] | None, environment: str = "") -> list[Unlisted]:
-    return [Unlisted(kind=kind, environment=environment)] if found is None else []
-
-
-Thing = TypeVar("Thing", Model, PassthroughRoute)
-
-
-def _referring(thing: Thing, row: Json, names: reading.KeyNames) -> Thing:
-    """Return what was read of *row* with every provider key that it refers to."""
-    return thing.but(provider_key=names.resolved(thing.provider_key), mentions=names.mentioned(row))
 
 
 def address(*parts: str) -> str:

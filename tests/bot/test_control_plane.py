@@ -403,6 +403,36 @@ async def test_the_inventory_is_read_side_by_side(tenant):
     assert tenant.aisix.most_calls_at_once > 2
 
 
+async def test_an_environment_that_is_new_since_the_inventory_before_is_read_as_well(tenant):
+    staging = tenant.aisix.environment("staging")
+    tenant.aisix.add_model("staging", "late", key=tenant.key)
+    staging.is_visible = False
+    client = await tenant.control_plane()
+    before = await client.inventory()
+    staging.is_visible = True
+    after = await client.inventory()
+
+    assert {model.alias for model in after.models} - {model.alias for model in before.models} == {"late"}
+
+
+async def test_an_environment_that_is_gone_since_the_inventory_before_is_no_trouble(tenant):
+    client = await tenant.control_plane()
+    await client.inventory()
+    tenant.aisix.environment("staging").is_visible = False
+    seen = await client.inventory()
+
+    assert [environment.name for environment in seen.environments] == ["production"]
+
+
+async def test_an_environment_that_is_listed_and_cannot_be_read_is_trouble_the_second_time_too(tenant):
+    client = await tenant.control_plane()
+    await client.inventory()
+    tenant.aisix.faults.fail("GET", "/cache_policies", status=403, times=2)
+
+    with pytest.raises(ApiError, match="does not show the cache policies of `"):
+        await client.inventory()
+
+
 # --- servers that only a test would write ---
 
 

@@ -13,6 +13,7 @@ EVIDENCE, REPLICA = "bot/rotation/evidence.py", "bot/rotation/replica.py"
 COUNTERS, STATUS = "bot/aisix/counters.py", "bot/aisix/status.py"
 ANSWER, GATEWAY = "bot/aisix/answers.py", "bot/aisix/probes.py"
 CONTROL_PLANE, PAGING = "bot/aisix/control_plane.py", "bot/aisix/paging.py"
+HOLDINGS = "bot/aisix/holdings.py"
 STORE, SCRIPTS, LEASE = "bot/storage/records.py", "bot/storage/scripts.py", "bot/storage/lease.py"
 PROJECTION, SOAK, LIVE = "bot/steps/project.py", "bot/steps/soak.py", "bot/steps/verify.py"
 
@@ -861,7 +862,7 @@ LISTS = (
     Guard(
         "missing-is-not-empty",
         "A list that a tenant does not have is taken for an empty one.",
-        CONTROL_PLANE,
+        HOLDINGS,
         "    return [Unlisted(kind=kind, environment=environment)] if found is None else []",
         "    return []",
         "tests/bot/test_control_plane.py::test_a_list_that_a_tenant_does_not_have_is_told_from_an_empty_one",
