@@ -1,4 +1,4 @@
-"""The guide to operate it knows every state, step, verdict, stop, button, sentence, event and metric; and no other."""
+"""The guides to operate it know every state, step, verdict, stop, button, sentence, event and metric; and no other."""
 
 import ast
 import json
@@ -25,6 +25,9 @@ from tests.handlers.conftest import GOLDEN
 from tests.support.documents import ROOT, read, rows
 
 GUIDE = "docs/operate.md"
+STOPS = "docs/stops.md"
+MESSAGES = "docs/messages.md"
+ADMINISTER = "docs/administer.md"
 MODULES = sorted([*(ROOT / "bot").rglob("*.py"), *(ROOT / "handlers").rglob("*.py")])
 
 
@@ -74,7 +77,7 @@ def test_the_verdicts_are_those_of_the_legend_in_its_order() -> None:
 
 
 def test_every_kind_of_stop_offers_what_the_guide_says() -> None:
-    table = {kind.strip("`"): re.findall(r"\*\*(.+?)\*\*", buttons) for kind, buttons in rows(GUIDE, "Stops")}
+    table = {kind.strip("`"): re.findall(r"\*\*(.+?)\*\*", buttons) for kind, buttons in rows(STOPS, "Stops")}
 
     assert table == {kind.value: [action.value for action in OFFERS[kind]] for kind in StopKind}
 
@@ -110,8 +113,8 @@ def _headline(kind: ast.AST, words: ast.AST) -> tuple[str, str]:
 
 def runbook() -> dict[str, str]:
     """Return the text of each stop in the guide."""
-    part = re.split(r"^## ", read(GUIDE), flags=re.MULTILINE)
-    (text,) = [section for section in part if section.startswith("Stops\n")]
+    part = re.split(r"^## ", read(STOPS), flags=re.MULTILINE)
+    (text,) = [section for section in part if section.startswith("By headline\n")]
     return {entry.split("\n", 1)[0]: entry.split("\n", 1)[1] for entry in text.split("\n### ")[1:]}
 
 
@@ -141,6 +144,9 @@ def test_a_stop_tells_its_kind_and_only_buttons_that_it_has(headline: str) -> No
 
 
 # --- sentences ---
+
+SENTENCES = "\n".join(map(read, (GUIDE, STOPS, MESSAGES)))
+"""What is read by whoever has a sentence in front of them."""
 
 NUMBERS = re.compile(r"\d[\d,.:]*\d|\d")
 SPOKEN = [
@@ -184,7 +190,7 @@ CARDS = [card for card in GOLDEN.glob("card-*.json") if "hostile" not in card.st
 
 
 def test_every_sentence_of_every_card_is_in_the_guide() -> None:
-    guide = plain(read(GUIDE))
+    guide = plain(SENTENCES)
     clauses = {clause for card in CARDS for clause in said(json.loads(card.read_text()))}
 
     assert len(clauses) > 100
@@ -209,7 +215,7 @@ def pieces(sentence: ast.AST) -> list[str]:
 
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_every_answer_that_only_one_person_sees_is_in_the_guide(kind: str) -> None:
-    guide = plain(read(GUIDE))
+    guide = plain(SENTENCES)
     said = {piece for call in calls(kind) for argument in call.args for piece in pieces(argument)}
     told = {plain(piece).strip(" …<>`") for piece in said}
 
@@ -219,7 +225,7 @@ def test_every_answer_that_only_one_person_sees_is_in_the_guide(kind: str) -> No
 
 @pytest.mark.parametrize("what", NO_MEMBER)
 def test_what_people_hear_of_an_account_that_is_no_full_member_is_in_the_guide(what: str) -> None:
-    assert [said for said in NO_MEMBER[what] if said not in read(GUIDE)] == []
+    assert [said for said in NO_MEMBER[what] if said not in SENTENCES] == []
 
 
 TOLD_OF_A_PASTE = [
@@ -231,7 +237,7 @@ TOLD_OF_A_PASTE = [
 
 
 def test_every_sentence_about_a_paste_is_in_the_guide() -> None:
-    guide = plain(read(GUIDE))
+    guide = plain(SENTENCES)
     parts = {plain(part).strip(" …") for told in TOLD_OF_A_PASTE for part in re.split("SHAPE|NAME", told)}
 
     assert len(TOLD_OF_A_PASTE) > 40
@@ -279,7 +285,7 @@ def test_every_event_of_the_log_is_in_the_guide_with_its_level_and_no_other() ->
             logged.setdefault(event, set()).add("error" if level == "exception" else level)
     table = {
         event: set(levels.split(", "))
-        for names, levels, *_ in rows(GUIDE, "Logs")
+        for names, levels, *_ in rows(ADMINISTER, "Logs")
         for event in re.findall(r"`(\w+)`", names)
     }
 
@@ -287,7 +293,7 @@ def test_every_event_of_the_log_is_in_the_guide_with_its_level_and_no_other() ->
 
 
 def test_every_metric_is_in_the_guide_and_no_other() -> None:
-    table = {name.strip("`") for name, *_ in rows(GUIDE, "Metrics")}
+    table = {name.strip("`") for name, *_ in rows(ADMINISTER, "Metrics")}
 
     assert table == {metric.name + ("_total" if metric.type == "counter" else "") for metric in REGISTRY.collect()}
 
@@ -297,6 +303,6 @@ def test_every_label_of_a_metric_is_named() -> None:
     made = [node for node in ast.walk(module) if isinstance(node, ast.Call) and len(node.args) == 3]
     labels = {ast.literal_eval(call.args[0]): ast.literal_eval(call.args[2]) for call in made if call.keywords}
 
-    assert len(labels) == len(rows(GUIDE, "Metrics"))
-    for name, named, _ in rows(GUIDE, "Metrics"):
+    assert len(labels) == len(rows(ADMINISTER, "Metrics"))
+    for name, named, _ in rows(ADMINISTER, "Metrics"):
         assert all(f"`{label}`" in named for label in labels[name.strip("`")])
