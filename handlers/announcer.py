@@ -14,10 +14,9 @@ from bot.storage.records import Store
 from handlers.channel_unavailable import CLEAR, ChannelUnavailable
 from handlers.slack import CannotPost, ChannelShut, Later, MessageLost, called
 from handlers.views.blocks import message, section
-from handlers.views.card import card
+from handlers.views.composed import composed
 from handlers.views.direct import occasion
 from handlers.views.replies import Reply
-from handlers.views.thread import checklist, milestones
 from handlers.views.words import adopted
 
 PROGRESS_EVERY = 5.0
@@ -133,10 +132,11 @@ class SlackAnnouncer:
         urgent = shown.get("gist") != _gist(rotation)
         if not urgent:  # before anything is drawn: of 500 models that is more work than to move them
             self._pace("card", shown)
-        await self._bring("card", card(rotation, await self._others(rotation)), rotation, shown, urgent=urgent)
-        if rotation.attempt:
-            await self._bring("checklist", checklist(rotation), rotation, shown, urgent=urgent)
-        for reply in milestones(rotation, self._approvers):
+        messages = composed(rotation, self._approvers, await self._others(rotation))
+        await self._bring("card", messages.card, rotation, shown, urgent=urgent)
+        if messages.checklist:
+            await self._bring("checklist", messages.checklist, rotation, shown, urgent=urgent)
+        for reply in messages.replies:
             await self._tell(reply, rotation, shown, urgent=urgent)
 
     async def _others(self, rotation: Rotation) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """The one message that shows a rotation. It renders every state, for the first post and for each edit."""
 
+from typing import NamedTuple
+
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.policy import Action, offered
 from bot.rotation.record import Rotation
@@ -34,35 +36,67 @@ NEXT_MOST = 2200
 """With these, the names at their longest leave the table some room."""
 
 
-def card(rotation: Rotation, others: tuple[str, ...] = ()) -> dict[str, object]:
+class Card(NamedTuple):
+    """The message, and every model of the rotation where the message has no room for some: the thread lists them."""
+
+    content: dict[str, object]
+    unlisted: tuple[Row, ...]
+
+
+class Said(NamedTuple):
+    """The sentences of one card, said in its blocks and once more in its plain text."""
+
+    headline: str
+    wrong: str
+    impact: str
+    facts: list[str]
+    warnings: list[str]
+    doubt: str
+    then: str
+
+
+def card(rotation: Rotation, others: tuple[str, ...] = ()) -> Card:
     """Render *rotation*; *others* are links to further rotations of the same key."""
-    before, after = _before(rotation), _after(rotation, others)
-    models, _ = _models(rotation, _room(before, after))
-    return message(plain_card(rotation, others), [*before, *models, *after])
+    said = _said(rotation, others)
+    before, after = _before(rotation, said), _after(rotation, said)
+    table, shown = _models(rotation, _room(before, after))
+    models = rotation.plan.models
+    unlisted = tuple(_row(m, IMPACT, rotation) for m in models) if shown < len(models) else ()
+    return Card(message(_plain(rotation, said), [*before, *table, *after]), unlisted)
 
 
-def _before(rotation: Rotation) -> list[Block]:
+def _said(rotation: Rotation, others: tuple[str, ...]) -> Said:
+    impact = words.impact(rotation)
+    return Said(
+        headline=sentence(words.headline(rotation), 300),
+        wrong=words.alarm(rotation),
+        impact=impact,
+        facts=evidence.facts(rotation),
+        warnings=_warnings(rotation, others, impact),
+        doubt=_doubt(rotation),
+        then=words.then(rotation),
+    )
+
+
+def _before(rotation: Rotation, said: Said) -> list[Block]:
     """State first, then what is wrong, then the facts."""
-    headline = sentence(words.headline(rotation), 300)
-    wrong = words.alarm(rotation)
     return [
-        section(f"{words.mark(rotation)} *Rotate {_name(rotation)}*   {headline}"),
+        section(f"{words.mark(rotation)} *Rotate {_name(rotation)}*   {said.headline}"),
         context(_key_facts(rotation), _people(rotation)),
-        *([section(wrong, ALARM_MOST)] if wrong else []),
-        section(words.impact(rotation)),
+        *([section(said.wrong, ALARM_MOST)] if said.wrong else []),
+        section(said.impact),
     ]
 
 
-def _after(rotation: Rotation, others: tuple[str, ...]) -> list[Block]:
+def _after(rotation: Rotation, said: Said) -> list[Block]:
     """What else to know, the next move, and what to press."""
-    known = "\n".join(evidence.facts(rotation))
-    warned = "\n".join(f"▲ {warning}" for warning in warnings(rotation, others))
+    warned = "\n".join(f"▲ {warning}" for warning in said.warnings)
     return [
-        *([section(known, FACTS_MOST)] if known else []),
+        *([section("\n".join(said.facts), FACTS_MOST)] if said.facts else []),
         *_dependents(rotation),
         *([section(warned, WARNINGS_MOST)] if warned else []),
-        *([context(said)] if (said := doubt(rotation)) else []),
-        section(words.then(rotation), NEXT_MOST),
+        *([context(said.doubt)] if said.doubt else []),
+        section(said.then, NEXT_MOST),
         *actions([press(action, rotation) for action in offered(rotation)], _shown(rotation)),
     ]
 
@@ -76,16 +110,16 @@ SPARE = 300
 """Characters kept for the count of those that the table has no room for."""
 
 
-def plain_card(rotation: Rotation, others: tuple[str, ...] = ()) -> str:
+def _plain(rotation: Rotation, said: Said) -> str:
     """Say the whole card in plain sentences, the most important first."""
     name = escaped(visible(rotation.plan.old_key.display_name))
     parts = [
-        f"Rotate {name}: {sentence(words.headline(rotation), 300)}.",
-        words.next_move(rotation).replace("\n", " "),
-        *evidence.facts(rotation),
-        words.impact(rotation),
-        *warnings(rotation, others),
-        doubt(rotation),
+        f"Rotate {name}: {said.headline}.",
+        *(part.replace("\n", " ") for part in (said.wrong, said.then)),
+        *said.facts,
+        said.impact,
+        *said.warnings,
+        said.doubt,
         _plain_models(rotation),
     ]
     return " ".join(filter(None, parts))
@@ -203,23 +237,15 @@ def _row(model: AffectedModel, header: Row, rotation: Rotation) -> Row:
     return tuple(cells[column] for column in header)
 
 
-def unlisted(rotation: Rotation) -> list[Row]:
-    """Return all models where the card has no room for some: the thread then lists them."""
-    _, shown = _models(rotation, _room(_before(rotation), _after(rotation, ())))
-    models = rotation.plan.models
-    return [_row(m, IMPACT, rotation) for m in models] if shown < len(models) else []
-
-
 def _dependents(rotation: Rotation) -> list[Block]:
     return [context(words.also_reached(rotation.plan))] if rotation.plan.dependents else []
 
 
-def warnings(rotation: Rotation, others: tuple[str, ...]) -> list[str]:
+def _warnings(rotation: Rotation, others: tuple[str, ...], impact: str) -> list[str]:
     """Return what to know beforehand; once it is under way, the stops and verdicts say most of it."""
     if rotation.state is not State.AWAITING_SECRET:
         return [*filter(None, [evidence.adopted(rotation)]), *_unrehearsed(rotation)]
-    said = words.impact(rotation)
-    planned = [sentence(warning, 600) for warning in rotation.plan.warnings if warning != said]
+    planned = [sentence(warning, 600) for warning in rotation.plan.warnings if warning != impact]
     under_way = [f"Another rotation of this key is under way: {link}. Only one can go on." for link in others]
     return [*under_way, *planned]
 
@@ -235,7 +261,7 @@ UNDER_WAY = frozenset({State.RUNNING, State.BLOCKED, State.AWAITING_APPROVAL})
 ASKS_ABOUT_SECRET = frozenset({State.AWAITING_SECRET, State.AWAITING_APPROVAL})
 
 
-def doubt(rotation: Rotation) -> str:
+def _doubt(rotation: Rotation) -> str:
     """Say what nobody can know of the new secret, where somebody is about to rely on it."""
     return evidence.in_doubt(rotation) if rotation.state in ASKS_ABOUT_SECRET else ""
 

@@ -1,6 +1,6 @@
 """The thread under a card: one checklist, a short reply at each milestone, the receipt."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from bot.steps import WAVE_STEPS, next_step, steps_of
 from bot.steps.outcomes import Step
 from handlers.views import evidence, watch, words
 from handlers.views.blocks import code, duration, escaped, message, section, sentence, visible
-from handlers.views.card import Row, unlisted
+from handlers.views.card import Row
 from handlers.views.receipt import receipt, vouched
 from handlers.views.replies import Reply, named, parted, reply
 
@@ -118,9 +118,13 @@ DETAILS: Mapping[str, Callable[[Rotation], str]] = {
 """What a finished step came to, by its name; most need no word."""
 
 
-def milestones(rotation: Rotation, approvers: str) -> Iterator[Reply]:
-    """Yield every reply that this record gives cause for, in order; *approvers* are mentions."""
-    yield from listings(rotation)
+def milestones(rotation: Rotation, approvers: str, unlisted: Sequence[Row]) -> Iterator[Reply]:
+    """Yield every reply that this record gives cause for, in order.
+
+    *approvers* are mentions; *unlisted* are the models where the card has no room for all of them.
+    """
+    if unlisted:
+        yield from _listed(unlisted)
     yield from _on_the_way(rotation, approvers)
     yield from _asking(rotation, approvers)
     yield from _ending(rotation)
@@ -260,14 +264,7 @@ def _troubles(rotation: Rotation) -> Iterator[Reply]:
         yield reply(f"{'well-again' if over else 'trouble'}:{at.isoformat()}", "\n".join(lines))
 
 
-def listings(rotation: Rotation) -> Iterator[Reply]:
-    """Yield the models where the card has no room for all of them."""
-    rows = unlisted(rotation)
-    if rows:
-        yield from _listed(rows)
-
-
-def _listed(rows: list[Row]) -> Iterator[Reply]:
+def _listed(rows: Sequence[Row]) -> Iterator[Reply]:
     same: dict[Row, list[str]] = {}
     for alias, *said in rows:
         same.setdefault(tuple(said), []).append(alias)

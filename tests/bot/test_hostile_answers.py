@@ -28,8 +28,8 @@ from bot.rotation.plan import Inventory, make_plan
 from bot.rotation.record import Rotation
 from bot.rotation.replica import is_foreign, read_config, read_models
 from bot.rotation.states import State
-from handlers.views.card import card
-from handlers.views.thread import checklist, milestones
+from handlers.views.composed import composed
+from handlers.views.thread import checklist
 from tests.bot.values import NOW, affected, key
 from tests.handlers.limits import complaints, strays
 from tests.support.hostile import BODIES, JSON, WORDS, amounts, encoded, fuzz
@@ -141,7 +141,8 @@ def everything_is_harmless(inventory: Inventory, old: Any) -> None:
     assert stored(asked) == asked
     json.dumps(reading.clone(old, name="new", environments=["env_p"]), allow_nan=False).encode()
     for rotation in (asked, asked.but(state=State.CANCELLED, note=f"{old.display_name} is gone.")):
-        for said in (card(rotation), checklist(rotation), *(reply.content for reply in milestones(rotation, ""))):
+        shown = composed(rotation, "")
+        for said in (shown.card, checklist(rotation), *(reply.content for reply in shown.replies)):
             assert complaints(said) == []
             assert strays(said) == []
 

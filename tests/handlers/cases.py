@@ -12,9 +12,10 @@ from bot.service import LooksLikeSecret
 from handlers.commands import HELP
 from handlers.errors import explain
 from handlers.views.card import card
+from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct
 from handlers.views.modal import acceptance_form, option, picker, secret_form
-from handlers.views.thread import checklist, milestones
+from handlers.views.thread import checklist
 from handlers.views.words import being_rotated
 from tests.handlers import records as r
 
@@ -298,7 +299,9 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
 
 def told(rotation: Rotation, part: str) -> Case:
     """Return the milestone of *rotation* whose key begins with *part*."""
-    return lambda: next(reply.content for reply in milestones(rotation, r.APPROVERS) if reply.key.startswith(part))
+    return lambda: next(
+        reply.content for reply in composed(rotation, r.APPROVERS).replies if reply.key.startswith(part)
+    )
 
 
 def answer(error: Exception) -> Case:
@@ -341,7 +344,7 @@ MESSAGES: Mapping[str, Case] = {
     "direct-unverified": directly(STOPS["unverified"]),
     "direct-deleted": directly(r.completed),
     "direct-trouble": directly(lambda: r.watched(troubles=(r.trouble(),)), Shut.LEFT),
-    "card-another-linked": lambda: card(r.awaiting_secret(), OTHER),
+    "card-another-linked": lambda: card(r.awaiting_secret(), OTHER).content,
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "listing-101-models": told(r.awaiting_secret(r.plan(r.many(101))), "listing"),
     "reply-created": told(r.running("baseline"), "created"),
@@ -455,7 +458,7 @@ OPTIONS: Mapping[str, Case] = {
 
 
 def _thread(made: Callable[[], Rotation]) -> Callable[[], list[Json]]:
-    return lambda: [checklist(made()), *(reply.content for reply in milestones(made(), r.APPROVERS))]
+    return lambda: [checklist(made()), *(reply.content for reply in composed(made(), r.APPROVERS).replies)]
 
 
 THREADS: Mapping[str, Callable[[], list[Json]]] = {
@@ -466,7 +469,7 @@ THREADS: Mapping[str, Callable[[], list[Json]]] = {
 
 
 def _card(made: Callable[[], Rotation]) -> Case:
-    return lambda: card(made())
+    return lambda: card(made()).content
 
 
 def _checklist(made: Callable[[], Rotation]) -> Case:

@@ -58,7 +58,8 @@ def test_every_state_has_a_golden_card() -> None:
 
 
 def test_every_verdict_is_on_some_golden_card() -> None:
-    tables = (block for made in ROTATIONS.values() for block in card(made())["blocks"] if block["type"] == "table")
+    blocks = (block for made in ROTATIONS.values() for block in card(made()).content["blocks"])
+    tables = (block for block in blocks if block["type"] == "table")
     shown = {cell["text"] for table in tables for row in table["rows"] for cell in row}
 
     assert set(LEGEND) <= shown

@@ -12,9 +12,10 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.errors import explain
 from handlers.views.card import card
+from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct
 from handlers.views.modal import acceptance_form, option, picker, secret_form
-from handlers.views.thread import checklist, milestones
+from handlers.views.thread import checklist
 from sandbox.slack import check_options, check_view
 from tests.handlers import records as r
 from tests.handlers.limits import complaints, strays
@@ -101,8 +102,9 @@ def later_moments(plan: Plan, sentence: str) -> list[Rotation]:
 
 
 def everything_said(rotation: Rotation) -> list[dict[str, Any]]:
-    replies = [*milestones(rotation, r.APPROVERS), *filter(None, [direct(rotation, Shut.LEFT)])]
-    return [card(rotation), checklist(rotation), *(reply.content for reply in replies)]
+    shown = composed(rotation, r.APPROVERS)
+    replies = [*shown.replies, *filter(None, [direct(rotation, Shut.LEFT)])]
+    return [shown.card, checklist(rotation), *(reply.content for reply in replies)]
 
 
 @pytest.mark.timeout(400)  # it draws some five thousand messages
@@ -152,7 +154,7 @@ def test_every_model_is_on_the_card_or_in_the_thread(count: int) -> None:
 
 @pytest.mark.parametrize("count", [1, 100, 600])
 def test_every_model_is_on_the_receipt_and_its_last_line_is_never_left_out(count: int) -> None:
-    replies = milestones(r.completed(r.plan(r.many(count))), "")
+    replies = composed(r.completed(r.plan(r.many(count))), "").replies
     said: list[Any] = [reply.content for reply in replies if reply.key.startswith("receipt")]
 
     assert all(model.alias in str(said) for model in r.many(count))
@@ -162,20 +164,20 @@ def test_every_model_is_on_the_receipt_and_its_last_line_is_never_left_out(count
 def test_the_model_that_needs_a_look_comes_first_however_many_there_are() -> None:
     rotation = r.failed_before(r.awaiting_approval(r.plan(r.many(600))), 555)
 
-    first = next(block for block in card(rotation)["blocks"] if block["type"] == "table")["rows"][1]
+    first = next(block for block in card(rotation).content["blocks"] if block["type"] == "table")["rows"][1]
 
     assert [cell["text"] for cell in first][2] == "as before"
 
 
 def test_milestones_have_a_key_each() -> None:
     for state in (r.completed(r.plan(r.many(600))), r.awaiting_approval(reminded_at=r.at(9)), r.rolled_back()):
-        keys = [reply.key for reply in milestones(state, r.APPROVERS)]
+        keys = [reply.key for reply in composed(state, r.APPROVERS).replies]
         assert len(keys) == len(set(keys))
 
 
 @pytest.mark.parametrize("name", ["x" * 10_000, "<&>" * 3000, "`" * 9999])
 def test_however_long_a_sentence_is_a_stop_still_says_what_it_means_and_what_to_press(name: str) -> None:
-    blocks = card(r.stopped(r.running("verify"), StopKind.DRIFT, name, f"`{name}` was changed."))["blocks"]
+    blocks = card(r.stopped(r.running("verify"), StopKind.DRIFT, name, f"`{name}` was changed.")).content["blocks"]
     said = [block["text"]["text"] if "text" in block else block["type"] for block in blocks]
     (means,) = (place for place, text in enumerate(said) if "3 of 3 models are on the replacement." in text)
     (todo,) = (place for place, text in enumerate(said) if "Next, for" in text)

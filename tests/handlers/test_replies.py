@@ -32,6 +32,9 @@ class Memory:
     async def edits_this_minute(self, _: int) -> int:
         return 0
 
+    async def concerning(self, _: str) -> list[Rotation]:
+        return []
+
 
 class Channel:
     """Keeps the messages of a channel, and which were edited."""

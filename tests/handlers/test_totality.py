@@ -13,7 +13,8 @@ from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY
 from handlers.views import words
 from handlers.views.card import card
-from handlers.views.thread import checklist, milestones
+from handlers.views.composed import composed
+from handlers.views.thread import checklist
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
 from tests.handlers.cases import CASES, ROTATIONS, STOPS, THREADS
@@ -107,7 +108,7 @@ def test_every_listener_has_a_button() -> None:
 @pytest.mark.parametrize("name", MOMENTS)
 def test_a_card_offers_what_the_policy_offers_and_a_button_carries_the_id_alone(name: str) -> None:
     rotation = ROTATIONS[name]()
-    buttons = [e for block in card(rotation)["blocks"] if block["type"] == "actions" for e in block["elements"]]
+    buttons = [e for block in card(rotation).content["blocks"] if block["type"] == "actions" for e in block["elements"]]
 
     assert [button["text"]["text"] for button in buttons] == [action.value for action in offered(rotation)]
     assert {button["value"] for button in buttons} <= {rotation.id}
@@ -124,7 +125,7 @@ def test_every_step_has_a_title_and_says_what_it_does(track: Track) -> None:
 @pytest.mark.parametrize("name", MOMENTS)
 def test_the_text_of_a_card_says_the_state_first(name: str) -> None:
     rotation = ROTATIONS[name]()
-    named, said = spoken(card(rotation)["text"]).split(": ", 1)
+    named, said = spoken(card(rotation).content["text"]).split(": ", 1)
 
     assert named.startswith("Rotate ")
     assert said.startswith(words.state_label(rotation))
@@ -134,8 +135,8 @@ def test_the_text_of_a_card_says_the_state_first(name: str) -> None:
 def test_every_message_has_a_text(name: str) -> None:
     rotation = ROTATIONS[name]()
 
-    replies = [reply.content for reply in milestones(rotation, r.APPROVERS)]
-    said: list[Any] = [card(rotation), checklist(rotation), *replies]
+    shown = composed(rotation, r.APPROVERS)
+    said: list[Any] = [shown.card, checklist(rotation), *(reply.content for reply in shown.replies)]
 
     assert all(message["text"].strip() and message["blocks"] for message in said)
 
@@ -159,7 +160,7 @@ def test_a_card_says_who_has_to_move(name: str) -> None:
 
 @pytest.mark.parametrize("name", MOMENTS)
 def test_every_dialog_is_short_and_can_be_left(name: str) -> None:
-    blocks = card(ROTATIONS[name]())["blocks"]
+    blocks = card(ROTATIONS[name]()).content["blocks"]
     dialogs = [e["confirm"] for b in blocks if b["type"] == "actions" for e in b["elements"] if "confirm" in e]
 
     for dialog in dialogs:

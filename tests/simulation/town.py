@@ -33,8 +33,8 @@ from bot.storage import lease
 from bot.storage.jobs import ADVANCE, Jobs
 from bot.storage.records import Store
 from bot.worker import Work
-from handlers.views.card import card
-from handlers.views.thread import checklist, milestones
+from handlers.views.composed import composed
+from handlers.views.thread import checklist
 from sandbox.aisix import Aisix, Switches
 from tests.bot.values import NAMESPACE, limits
 from tests.simulation.clockwork import ACTOR, HERE, Actor, Killed, Machine, Switchboard
@@ -91,7 +91,7 @@ class Board:
 
     async def show(self, rotation: Rotation) -> timedelta | None:
         async def post() -> None:
-            card(rotation), checklist(rotation), list(milestones(rotation, ""))
+            checklist(rotation), composed(rotation, "")
             seen = self.cards.setdefault(rotation.id, [])
             if not seen or seen[-1].version < rotation.version:
                 seen.append(rotation)

@@ -1,0 +1,26 @@
+"""All that shows one rotation, composed once: the thread lists the models when the card has no room for all."""
+
+from typing import NamedTuple
+
+from bot.rotation.record import Rotation
+from handlers.views.card import card
+from handlers.views.replies import Reply
+from handlers.views.thread import checklist, milestones
+
+
+class Composed(NamedTuple):
+    """A card with its thread."""
+
+    card: dict[str, object]
+    checklist: dict[str, object] | None
+    replies: tuple[Reply, ...]
+
+
+def composed(rotation: Rotation, approvers: str, others: tuple[str, ...] = ()) -> Composed:
+    """Compose *rotation*; *approvers* are mentions, *others* links to further rotations of the same key."""
+    content, unlisted = card(rotation, others)
+    return Composed(
+        content,
+        checklist(rotation) if rotation.attempt else None,  # there is nothing to do before the first secret
+        tuple(milestones(rotation, approvers, unlisted)),
+    )
