@@ -1,4 +1,4 @@
-"""What everything that was seen of a model proves. Pure; the verdicts are design.md 5, the traps facts/aisix.md 9."""
+"""What everything that was seen of a model proves. Pure; verdicts: docs/how-it-works.md, traps: facts/aisix.md 9."""
 
 from collections.abc import Iterator
 from datetime import datetime
