@@ -162,8 +162,8 @@ class Observation(Frozen):
 
     @property
     def has_surplus(self) -> bool:
-        """Tell whether the counters show more of our answers than we have had: the rest could hide a missing one."""
-        return self.told and sum(map(_shown, _asked(self))) > self.answered
+        """Tell whether the counters show more answers than came, or were lost on the way: the rest could hide one."""
+        return self.told and sum(map(_shown, _asked(self))) > self.answered + self.lost
 
 
 def _tells_ours(sight: Sight) -> bool:

@@ -1125,3 +1125,8 @@ def test_two_replicas_pass_too(verdict):
     hypothesis.find(
         observations(), lambda case: len(case[1].sights) == 2 and weigh(case[1])[0] is verdict, settings=quick
     )
+
+
+@pytest.mark.parametrize(("answered", "lost", "surplus"), [(3, 0, False), (2, 0, True), (2, 1, False), (1, 1, True)])
+def test_counters_that_show_more_than_came_or_was_lost_may_hide_an_answer_that_is_missing(answered, lost, surplus):
+    assert observed(answered=answered, lost=lost).has_surplus is surplus
