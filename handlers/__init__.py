@@ -11,7 +11,6 @@ from slack_bolt.response import BoltResponse
 from handlers import actions, commands, modals
 from handlers.answers import Answers, Asker
 from handlers.background import Background
-from handlers.crowd import Crowd
 from handlers.pressed import Absence, pressed_of
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE
 from handlers.workspace import FOREIGN, Workspace
@@ -22,7 +21,6 @@ def register(
 ) -> None:
     """Register every listener; what is lent reaches a listener as the argument of that name."""
     lent = {"answers": answers, "background": background, **more}
-    crowd = Crowd()
 
     @app.use
     async def lend(
@@ -34,7 +32,7 @@ def register(
         if workspace.is_foreign(body):  # a response of ours: without one Bolt would log the body
             background.begin(answers.tell(Asker.of(body), FOREIGN))
             return BoltResponse(status=200)
-        context.update(lent, ack=crowd.ack(), pressed=pressed_of(body, request.headers, absence.recent))
+        context.update(lent, pressed=pressed_of(body, request.headers, absence.recent))
         await next()
         return None
 
