@@ -1,15 +1,14 @@
 """The HTTP clients with which the bot calls AISIX: what all of them need is made once for the process."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
 from typing import Any
-from urllib.request import getproxies
 
 import httpx
-
-from bot.aisix.transport import Connections
 
 ANSWER_MOST = 50_000_000
 """Bytes of one answer that are read, unless the settings say otherwise."""
@@ -28,14 +27,38 @@ class TooLong(httpx.HTTPError):
 def http_client(*, kept: int = 0, **options: Any) -> httpx.AsyncClient:
     """Return a client that verifies who answers it; it holds *kept* connections at most, or a fresh one a request.
 
-    It sends no cookie back: a balancer that knew it again would send all its requests to the same replica. Where the
-    environment names a proxy, httpx's own transport is used: it knows how to speak to each kind.
+    It sends no cookie back: a balancer that knew it again would send all its requests to the same replica.
     """
     options["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-    if getproxies():
-        limits = httpx.Limits(max_connections=kept or None, max_keepalive_connections=kept)
-        return httpx.AsyncClient(verify=trusted(), limits=limits, **options)
-    return httpx.AsyncClient(transport=Connections(trusted(), kept=kept), **options)
+    limits = httpx.Limits(max_connections=kept or None, max_keepalive_connections=kept)
+    return httpx.AsyncClient(verify=trusted(), limits=limits, **options)
+
+
+class ClientPool:
+    """As many clients as there may be calls at a time, with a connection each.
+
+    One client with as many connections would look at all of them twice a call: at 16 that costs more than the call.
+    """
+
+    def __init__(self, size: int, **options: Any) -> None:
+        self._clients = [http_client(kept=1, **options) for _ in range(size)]
+        self._free: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
+        for client in self._clients:
+            self._free.put_nowait(client)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Wait for a free client and lend it; of several, the one used last: its connection is likely to be open."""
+        client = await self._free.get()
+        try:
+            yield client
+        finally:
+            self._free.put_nowait(client)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for client in self._clients:
+            await client.aclose()
 
 
 @cache

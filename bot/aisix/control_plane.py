@@ -11,7 +11,7 @@ import stamina
 from pydantic import SecretStr
 
 from bot.aisix import reading
-from bot.aisix.client import ANSWER_MOST, PARTS, TooLong, http_client, read
+from bot.aisix.client import ANSWER_MOST, PARTS, ClientPool, TooLong, read
 from bot.aisix.holdings import Held, listed, missing, part_of
 from bot.aisix.paging import Answer, NotAList, ShortList, whole_list
 from bot.aisix.reading import Json
@@ -64,12 +64,11 @@ class ControlPlane:
         most: int = ANSWER_MOST,
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._http = http_client(
+        self._pool = ClientPool(
+            concurrency,
             headers={"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"},
             timeout=timeout,
-            kept=concurrency,
         )
-        self._turn = asyncio.Semaphore(concurrency)
         self._attempts = attempts
         self._creates_for = grace - PARTS * timeout
         self._most = most
@@ -83,7 +82,7 @@ class ControlPlane:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        await self._pool.aclose()
 
     async def inventory(self) -> Inventory:
         """Read everything that can refer to a provider key, in every environment of the tenant."""
@@ -283,14 +282,16 @@ class ControlPlane:
 
     async def _once(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Answer:
         """Send once; the body of an answer never gets into an error, it could repeat a secret."""
-        async with self._turn:
-            response = await self._exchange(method, path, body, query)
+        async with self._pool.client() as http:
+            response = await self._exchange(http, method, path, body, query)
         calls("control_plane", method, response.status_code)
         return Answer(_decipher(response, method, path), response.headers)
 
-    async def _exchange(self, method: str, path: str, body: Json | None, query: Json | None) -> httpx.Response:
+    async def _exchange(
+        self, http: httpx.AsyncClient, method: str, path: str, body: Json | None, query: Json | None
+    ) -> httpx.Response:
         try:
-            return await read(self._http, method, self._base + path, self._most, json=body, params=query or None)
+            return await read(http, method, self._base + path, self._most, json=body, params=query or None)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             calls("control_plane", method, "unreachable")
             why = UNTRUSTED if is_untrusted(error) else "no connection"

@@ -93,7 +93,7 @@ def test_each_step_has_a_file_of_its_name():
 @pytest.mark.parametrize(
     ("library", "modules"),
     [
-        ("httpx", {*CALLERS, "bot/aisix/client.py", "bot/aisix/transport.py"}),
+        ("httpx", {*CALLERS, "bot/aisix/client.py"}),
         ("saq", {"bot/storage/jobs.py", "bot/worker.py", "bot/__main__.py"}),
     ],
 )  # fmt: skip

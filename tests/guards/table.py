@@ -1303,7 +1303,7 @@ REPLICAS = (
         "bot/aisix/client.py",
         "DefaultCookiePolicy(allowed_domains=())",
         "DefaultCookiePolicy()",
-        "tests/bot/test_transport.py::test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again",
+        "tests/bot/test_client.py::test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again",
     ),
     Guard(
         "fresh-connections",

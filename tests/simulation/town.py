@@ -16,7 +16,7 @@ import structlog
 from pydantic import SecretStr, TypeAdapter
 from redis.exceptions import ConnectionError as Away
 
-from bot.aisix import client, status
+from bot.aisix import status
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways, GatewaySettings
 from bot.aisix.status import StatusPages
@@ -343,15 +343,11 @@ async def _at_once(work: Callable[..., Any], *args: Any) -> Any:
 def wired(town: Town) -> Iterator[None]:
     """Have every request of the bot's clients carried by the town's wire."""
 
-    class Carried(httpx.AsyncBaseTransport):
-        def __init__(self, *_: Any, **__: Any) -> None:
-            """Open nothing."""
-
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            return await town.wire.handle(request)
+    async def carried(_: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        return await town.wire.handle(request)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client, "Connections", Carried)
+        patch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", carried)
         patch.setattr(lease, "running_clock", town.running_clock)
         patch.setattr(asyncio, "to_thread", _at_once)  # how fast a thread is would be no seed's
         patch.setattr(status, "monotonic", town.running_clock)

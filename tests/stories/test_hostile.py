@@ -161,7 +161,7 @@ def test_a_click_of_any_shape_is_answered(redis_url: str, many: int, tried: Trie
 def test_a_key_of_a_hostile_control_plane_is_shown_or_refused_in_words(redis_url: str, many: int, tried: Tried) -> None:
     with front(redis_url) as at, serving(at.run) as server:
         client = at.built.world.control_plane
-        client._http.base_url = server.url  # noqa: SLF001 - the same server for every input
+        client._base = server.url  # noqa: SLF001 - the same server for every input
 
         @fuzz(tried, many, tenant=tenants())
         def hold(tenant: dict[str, bytes]) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
-from bot.aisix import client, control_plane
+from bot.aisix import control_plane
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways, GatewaySettings
 from bot.aisix.status import StatusPages
@@ -223,14 +223,10 @@ async def tenancy_of(switches: Switches | None = None) -> AsyncIterator[Tenancy]
         made = Tenancy(chosen, stack)
         patch = stack.enter_context(pytest.MonkeyPatch.context())
 
-        class Carried(httpx.AsyncBaseTransport):
-            def __init__(self, *_: Any, **__: Any) -> None:
-                """Open nothing."""
+        async def carried(_: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+            return await made.carry(request)
 
-            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-                return await made.carry(request)
-
-        patch.setattr(client, "Connections", Carried)
+        patch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", carried)
         patch.setattr(lease, "running_clock", made.clock.here)
         patch.setattr(control_plane, "BETWEEN_LISTS", 0)
         yield made

@@ -1,22 +1,21 @@
-"""What becomes of a request: ours and httpx's own way to send it tell the same, and send it once."""
+"""What becomes of a request: it is sent once, and its failure says whether it can have arrived."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from socket import socket
 from traceback import format_exception
-from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
-from bot.aisix.client import http_client, trusted
-from bot.aisix.transport import Connections
+from bot.aisix.client import ClientPool, http_client
+from bot.aisix.control_plane import ControlPlane
+from bot.rotation.errors import Uncertain
 from sandbox.aisix.serving import Server, application
-
-Open = Callable[[int], httpx.AsyncBaseTransport]
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
 SAYS: dict[str, bytes | None] = {
@@ -71,38 +70,22 @@ async def shop(*says: str) -> AsyncIterator[Shop]:
     server.close()
 
 
-def httpx_own(kept: int) -> httpx.AsyncBaseTransport:
-    """Return what is used where the environment names a proxy."""
-    limits = httpx.Limits(max_connections=kept or None, max_keepalive_connections=kept)
-    return httpx.AsyncHTTPTransport(verify=trusted(), limits=limits)
-
-
-def ours(kept: int) -> httpx.AsyncBaseTransport:
-    return Connections(trusted(), kept=kept)
-
-
-@pytest.fixture(params=[ours, httpx_own])
-def transport(request: pytest.FixtureRequest) -> Open:
-    chosen: Open = request.param
-    return chosen
-
-
-def client(opened: httpx.AsyncBaseTransport, **options: Any) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=opened, **{"timeout": 10} | options)
+def client(kept: int = 1) -> httpx.AsyncClient:
+    return http_client(kept=kept, timeout=10)
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "PUT", "DELETE"])
 @pytest.mark.parametrize(
     ("then", "error"),
     [
-        ("hangs up", (httpx.ReadError, httpx.RemoteProtocolError)),
-        ("answers half", (httpx.ReadError, httpx.RemoteProtocolError)),
-        ("speaks no HTTP", (httpx.ReadError, httpx.RemoteProtocolError)),
+        ("hangs up", httpx.RemoteProtocolError),
+        ("answers half", httpx.RemoteProtocolError),
+        ("speaks no HTTP", httpx.RemoteProtocolError),
         ("says nothing", httpx.ReadTimeout),
     ],
 )
-async def test_what_breaks_on_a_kept_connection_may_have_arrived_and_is_not_sent_again(transport, method, then, error):
-    async with shop("answers", then, "answers") as keeper, client(transport(1)) as http:
+async def test_what_breaks_on_a_kept_connection_may_have_arrived_and_is_not_sent_again(method, then, error):
+    async with shop("answers", then, "answers") as keeper, client() as http:
         await http.request(method, keeper.url)
 
         with pytest.raises(error):
@@ -113,34 +96,39 @@ async def test_what_breaks_on_a_kept_connection_may_have_arrived_and_is_not_sent
 
 
 async def test_an_answer_that_is_no_http_is_in_no_traceback():
-    async with shop("speaks no HTTP") as keeper, client(ours(1)) as http:
-        with pytest.raises(httpx.ReadError) as broken:
-            await http.post(keeper.url, json={})
+    limits = {"timeout": 10, "concurrency": 1, "attempts": 1}
+    async with (
+        shop("speaks no HTTP") as keeper,
+        ControlPlane(keeper.url, SecretStr("token"), **limits) as control_plane,
+    ):
+        with pytest.raises(Uncertain) as broken:
+            await control_plane.inventory()
 
+    assert broken.value.arrived
     assert "smtp" not in "".join(format_exception(broken.value))
 
 
-async def test_where_nobody_listens_nothing_was_sent(transport):
+async def test_where_nobody_listens_nothing_was_sent():
     with socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
-        async with client(transport(1)) as http:
+        async with client() as http:
             with pytest.raises(httpx.ConnectError):
                 await http.post(url, json={})
 
 
-async def test_where_nobody_is_known_by_that_name_nothing_was_sent(transport):
-    async with client(transport(1)) as http:
+async def test_where_nobody_is_known_by_that_name_nothing_was_sent():
+    async with client() as http:
         with pytest.raises(httpx.ConnectError):
             await http.post("http://nobody.invalid/", json={})
 
 
-async def test_a_request_that_finds_every_connection_busy_was_not_sent(transport):
-    async with shop("says nothing") as keeper, client(transport(1)) as http:
+async def test_a_request_that_finds_every_connection_busy_was_not_sent():
+    async with shop("says nothing") as keeper, client() as http:
         busy = asyncio.create_task(http.get(keeper.url))
         await keeper.is_silent.wait()
 
-        with pytest.raises((httpx.ConnectTimeout, httpx.PoolTimeout)):
+        with pytest.raises(httpx.PoolTimeout):
             await http.post(keeper.url, json={}, timeout=0.05)
 
         busy.cancel()
@@ -148,15 +136,43 @@ async def test_a_request_that_finds_every_connection_busy_was_not_sent(transport
 
 
 @pytest.mark.parametrize(("kept", "customers"), [(2, 1), (0, 3)])
-async def test_connections_are_used_again_or_never(transport, kept, customers):
-    async with shop(*["answers"] * 3) as keeper, client(transport(kept)) as http:
+async def test_connections_are_used_again_or_never(kept, customers):
+    async with shop(*["answers"] * 3) as keeper, client(kept) as http:
         for _ in range(3):
             assert (await http.get(keeper.url)).text == "done"
 
     assert keeper.customers == customers
 
 
-async def test_a_request_arrives_as_it_was_meant(transport):
+async def test_a_pool_opens_no_more_connections_than_calls_at_a_time_and_uses_them_again():
+    pool = ClientPool(2, timeout=10)
+
+    async def call() -> str:
+        async with pool.client() as http:
+            return (await http.get(keeper.url)).text
+
+    async with shop(*["answers"] * 9) as keeper:
+        assert await call() == await call() == await call() == "done"
+        one_at_a_time = keeper.customers
+        assert await asyncio.gather(*(call() for _ in range(6))) == ["done"] * 6
+        await pool.aclose()
+
+    assert (one_at_a_time, keeper.customers) == (1, 2)
+
+
+async def test_a_call_that_is_given_up_gives_its_client_back():
+    pool = ClientPool(1, timeout=10)
+    async with shop("says nothing", "answers") as keeper:
+        for _ in range(2):
+            with suppress(TimeoutError):
+                async with pool.client() as http, asyncio.timeout(0.1):
+                    assert (await http.get(keeper.url)).text == "done"
+        await pool.aclose()
+
+    assert keeper.customers == 2
+
+
+async def test_a_request_arrives_as_it_was_meant():
     arrived = []
 
     async def take(request: web.Request) -> web.Response:
@@ -165,7 +181,7 @@ async def test_a_request_arrives_as_it_was_meant(transport):
 
     server = Server()
     await server.start(application(take))
-    async with client(transport(1)) as http:
+    async with client() as http:
         url = f"{server.url}/models/a%2Fb%20c"
         answer = await http.patch(url, params={"page": "2&"}, json={"id": "é"}, headers={"X-One": "1"})
         await http.get(server.url, headers={"Cookie": "none=of=ours"})
@@ -178,13 +194,13 @@ async def test_a_request_arrives_as_it_was_meant(transport):
     assert (answer.status_code, answer.text, answer.headers["X-Twice"]) == (207, "é", "1")
 
 
-async def test_an_answer_that_leads_elsewhere_is_not_followed(transport):
+async def test_an_answer_that_leads_elsewhere_is_not_followed():
     async def elsewhere(_: web.Request) -> web.Response:
         return web.Response(status=307, headers={"Location": "http://nobody.invalid/"})
 
     server = Server()
     await server.start(application(elsewhere))
-    async with client(transport(1)) as http:
+    async with client() as http:
         assert (await http.post(server.url)).status_code == httpx.codes.TEMPORARY_REDIRECT
     await server.stop()
 
@@ -198,7 +214,15 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch):
     assert proxy.heard[0].startswith(b"GET http://control-plane.example.com/api/models HTTP/1.1\r\n")
 
 
-@pytest.mark.parametrize("is_proxied", [False, True], ids=["ours", "httpx's own"])
+async def test_an_address_that_no_proxy_is_for_is_asked_itself(monkeypatch):
+    async with shop("answers") as keeper:
+        monkeypatch.setenv("http_proxy", "http://nobody.invalid/")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        async with http_client(timeout=10) as http:
+            assert (await http.get(keeper.url)).text == "done"
+
+
+@pytest.mark.parametrize("is_proxied", [False, True], ids=["direct", "by a proxy"])
 async def test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again(monkeypatch, is_proxied):
     async with shop("answers and marks", "answers") as keeper:
         if is_proxied:
