@@ -1,106 +1,55 @@
-"""Builds from the settings what a rotation acts on and where it is recorded. Knows nothing of Slack."""
+"""Builds the real things from the settings, starts them and stops them."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+import structlog
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import http
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways
 from bot.aisix.status import StatusPages
-from bot.aisix.trust import UNTRUSTED, is_untrusted
+from bot.engine import Engine
 from bot.rotation.errors import Unanswerable
-from bot.rotation.people import NOBODY, People, Rules
-from bot.settings import Settings, StoreSettings, WrongSettings
+from bot.rotation.people import NOBODY, Directory, People, Rules
+from bot.service import RotationService
+from bot.settings import Settings
 from bot.steps.world import Limits, World
-from bot.storage.embedded import embedded_server
-from bot.storage.jobs import WAIT, PatientQueue
-from bot.storage.migration import census
-from bot.storage.namespace import BEFORE, Namespace
-from bot.storage.outage import answering
+from bot.storage.clock import shared_clock
+from bot.storage.connection import address_of, queue_at, redis_at
+from bot.storage.jobs import Jobs, PatientQueue
+from bot.storage.migration import Carrier
+from bot.storage.namespace import Namespace
 from bot.storage.records import Store
+from bot.worker import QuietWorker, Work
+from handlers import register
+from handlers.announcer import SlackAnnouncer
+from handlers.answers import Answers
+from handlers.background import Background
+from handlers.connect import bolt_app, own_app, slack_client, try_socket, who_am_i
+from handlers.http import add_slack
+from handlers.payload import text
+from handlers.people import SlackDirectory
+from handlers.pressed import Absence
+from handlers.socket import Socket
+from handlers.workspace import Workspace
+
+log = structlog.get_logger("keyturn")
 
 
 def utc_now() -> datetime:
     """Return the time."""
     return datetime.now(UTC)
-
-
-@asynccontextmanager
-async def stores_alone(settings: StoreSettings) -> AsyncIterator[list[Store]]:
-    """Open the stores of every bot that has records here, and nothing else.
-
-    An embedded one has to be of a bot that has run here and does not run now.
-    """
-    async with AsyncExitStack() as stack:
-        if settings.redis_url is None and not settings.keyturn_data.is_dir():
-            raise WrongSettings(
-                f"REDIS_URL is missing, and no bot has kept data in KEYTURN_DATA ({settings.keyturn_data}): "
-                "set the one that the bot has."
-            )
-        redis = await redis_at(await address_of(settings, stack), settings, stack)
-        async with answering():
-            found = [one.namespace for one in await census(redis) if await _is_used(redis, one.namespace)]
-        yield [Store(redis, namespace) for namespace in found or [BEFORE]]
-
-
-async def _is_used(redis: Redis, namespace: Namespace) -> bool:
-    return bool(await redis.exists(namespace.key("audit"), namespace.key("all")))
-
-
-async def address_of(settings: StoreSettings, stack: AsyncExitStack) -> SecretStr:
-    """Return where the records are; where the settings name no place, in a server that runs until *stack* is closed."""
-    if settings.redis_url is not None:
-        return settings.redis_url
-    return SecretStr(await stack.enter_async_context(embedded_server(settings.keyturn_data)))
-
-
-async def redis_at(url: SecretStr, settings: StoreSettings, stack: AsyncExitStack) -> Redis:
-    """Connect until *stack* is closed, and see that it answers."""
-    redis = await stack.enter_async_context(connected(url, settings.redis_timeout.total_seconds()))
-    await _reach(redis)
-    return redis
-
-
-async def queue_at(
-    url: SecretStr, namespace: Namespace, settings: StoreSettings, stack: AsyncExitStack
-) -> PatientQueue:
-    """Open the queue of work, until *stack* is closed."""
-    seconds = settings.redis_timeout.total_seconds()
-    redis, waiting = [
-        await stack.enter_async_context(connected(url, each, text=False)) for each in (seconds, WAIT + seconds)
-    ]
-    return PatientQueue(redis, waiting, namespace)
-
-
-@asynccontextmanager
-async def connected(url: SecretStr, seconds: float, *, text: bool = True) -> AsyncIterator[Redis]:
-    """Connect; no call may take longer than *seconds*."""
-    try:
-        redis = Redis.from_url(
-            url.get_secret_value(),
-            socket_timeout=seconds,
-            decode_responses=text,
-            driver_info=None,  # to tell the server of it, each connection would read the package's files
-        )
-    except ValueError:  # its text repeats the address, and the password in it
-        raise WrongSettings("REDIS_URL is wrong: it should be redis://… or unix://….") from None
-    try:
-        yield redis
-    finally:
-        await redis.aclose()
-
-
-async def _reach(redis: Redis) -> None:
-    """See that the server answers, or end with a sentence."""
-    try:
-        async with answering():
-            await redis.execute_command("PING")  # type: ignore[no-untyped-call]
-    except Unanswerable as away:
-        reason = UNTRUSTED if is_untrusted(away) else type(away.__cause__).__name__
-        raise WrongSettings(f"REDIS_URL does not answer ({reason}): it should be that of a running Redis.") from None
 
 
 async def world_of(
@@ -184,3 +133,220 @@ def rules_of(settings: Settings) -> Rules:
         self_approval=settings.self_approval,
         click_max_age=settings.click_max_age,
     )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What both halves of Keyturn are made of."""
+
+    settings: Settings
+    store: Store
+    queue: PatientQueue
+    jobs: Jobs
+    world: World
+    slack: AsyncWebClient
+    announcer: SlackAnnouncer
+    rules: Rules
+    team: dict[str, Any]
+    carrier: Carrier
+
+
+@asynccontextmanager
+async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -> AsyncIterator[Parts]:
+    """Build and open everything that both halves need, and close it again; without *now*, the time is Redis's."""
+    async with AsyncExitStack() as stack:
+        url = await address_of(settings, stack)
+        slack = await stack.enter_async_context(slack_client(settings))
+        team = await who_am_i(slack)
+        team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
+        redis = await redis_at(url, settings, stack)
+        now = now or (await stack.enter_async_context(shared_clock(redis))).now
+        store = Store(redis, namespace_of(settings, team))
+        queue = await queue_at(url, store.namespace, settings, stack)
+        rules = rules_of(settings)
+        world = await world_of(settings, now, stack, People(directory_of(slack, team), rules))
+        carrier = carrier_of(redis, store.namespace, world, team)
+        await carrier.begin()
+        announcer = SlackAnnouncer(
+            slack,
+            store,
+            team_url=str(team.get("url", "")),
+            approvers=rules.approvers,
+            edits_per_minute=settings.slack_edits_per_minute,
+            lease=settings.lease,
+            now=now,
+        )
+        yield Parts(
+            settings=settings,
+            store=store,
+            queue=queue,
+            jobs=Jobs(queue),
+            world=world,
+            slack=slack,
+            announcer=announcer,
+            rules=rules,
+            team=team,
+            carrier=carrier,
+        )
+
+
+def namespace_of(settings: Settings, team: Mapping[str, Any]) -> Namespace:
+    """Return where the records of this workspace and this control plane are."""
+    return Namespace.of(text(team, "team_id"), settings.aisix_cloud_api)
+
+
+def carrier_of(redis: Redis, namespace: Namespace, world: World, team: Mapping[str, Any]) -> Carrier:
+    """Return what carries records over to *namespace*."""
+    return Carrier(redis, namespace, world.control_plane, teams=teams_of(team), now=world.now)
+
+
+def teams_of(team: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return the workspaces that our records are of; None where the bot is an organization's."""
+    if team.get("is_enterprise_install") is True:
+        return None
+    return frozenset({text(team, "team_id"), text(team, "enterprise_id")} - {""})
+
+
+@asynccontextmanager
+async def worker(built: Parts) -> AsyncIterator[None]:
+    """Run the worker half."""
+    settings = built.settings
+    engine = Engine(built.store, built.jobs, built.world, lease=settings.lease)
+    work = Work(built.store, built.jobs, engine, built.announcer, built.world)
+    runner = QuietWorker(
+        built.queue, work, concurrency=2 * settings.worker_concurrency, sweep_every=settings.sweep_interval
+    )
+    task, keeper = asyncio.create_task(runner.start()), asyncio.create_task(built.carrier.keep())
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        runner.event.set()
+        await asyncio.wait([task], timeout=settings.shutdown_grace.total_seconds())
+
+
+@asynccontextmanager
+async def front(built: Parts) -> AsyncIterator[None]:
+    """Run the half that people talk to: Socket Mode, or HTTP."""
+    await _warn_of_shortage(built.world.people)
+    background, absence = Background(), Absence()
+    app = _listening(built, background, absence)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(background.finish, built.settings.shutdown_grace.total_seconds())
+        socket = (
+            await stack.enter_async_context(_socket(app, built, absence)) if built.settings.slack_app_token else None
+        )
+        if built.settings.port is not None:
+            await stack.enter_async_context(_site(built, "PORT", built.settings.port, app, socket))
+        yield
+
+
+async def _warn_of_shortage(people: People) -> None:
+    """Log it if nobody's rotation could be approved; who may can be changed in Slack while the bot runs."""
+    try:
+        async with asyncio.timeout(SHORTAGE_WITHIN):
+            short = await people.shortage()
+    except (Unanswerable, TimeoutError) as away:
+        log.warning("approvers_unknown", why=str(away) or "Slack does not answer.")
+        return
+    if short:
+        log.error("too_few_approvers", why=short)
+
+
+SHORTAGE_WITHIN = 5.0
+"""Seconds that a start waits for Slack to tell who could approve."""
+
+
+@asynccontextmanager
+async def pages(built: Parts) -> AsyncIterator[None]:
+    """Serve the health and the figures of a worker that is a process of its own."""
+    async with AsyncExitStack() as stack:
+        if built.settings.worker_port is not None:
+            await stack.enter_async_context(_site(built, "WORKER_PORT", built.settings.worker_port))
+        yield
+
+
+def directory_of(slack: AsyncWebClient, team: Mapping[str, Any]) -> Directory:
+    """Return what Slack knows of people, for the workspace (or the organization) of the bot."""
+    return SlackDirectory(slack, str(team.get("team_id") or ""), str(team.get("enterprise_id") or ""))
+
+
+def _listening(built: Parts, background: Background, absence: Absence) -> AsyncApp:
+    """Return the Bolt app with every listener."""
+    app = bolt_app(built.slack)
+    answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
+    lent = {"rotations": service_of(built), "announcer": built.announcer}
+    register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **lent)
+    return app
+
+
+def service_of(built: Parts) -> RotationService:
+    """Return what people can ask for."""
+    return RotationService(
+        store=built.store,
+        jobs=built.jobs,
+        control_plane=built.world.control_plane,
+        directory=directory_of(built.slack, built.team),
+        rules=built.rules,
+        gateways=built.world.gateways.environments,
+        now=built.world.now,
+        pepper=built.settings.fingerprint_pepper,
+        own=built.settings.secrets,
+    )
+
+
+@asynccontextmanager
+async def _socket(app: AsyncApp, built: Parts, absence: Absence) -> AsyncIterator[Socket]:
+    token = (built.settings.slack_app_token or SecretStr("")).get_secret_value()
+    await try_socket(built.slack, token)
+    socket = Socket(app, token, timeout=built.settings.slack_timeout.total_seconds(), absence=absence)
+    try:
+        await socket.open()
+        yield socket
+    finally:
+        await socket.close()
+
+
+@asynccontextmanager
+async def _site(
+    built: Parts, setting: str, port: int, app: AsyncApp | None = None, socket: Socket | None = None
+) -> AsyncIterator[None]:
+    """Serve HTTP: health and figures always, Slack's events in HTTP mode."""
+    settings = built.settings
+    site = http.make_site(lambda: _missing(built.store, socket), settings.http_body_limit)
+    if app is not None and settings.http_mode and settings.slack_signing_secret:
+        add_slack(site, app, settings.slack_signing_secret.get_secret_value())
+    async with http.served(site, setting, port):
+        yield
+
+
+async def _missing(store: Store, socket: Socket | None) -> str | None:
+    """Say what stands between this process and its work."""
+    try:
+        await store.ping()
+    except Unanswerable as away:
+        return str(away)
+    if socket is not None and not await socket.is_open():
+        return "Slack is not connected."
+    return None
+
+
+async def run(settings: Settings, *halves: Callable[[Parts], Any]) -> None:
+    """Run *halves* until told to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        built = await stack.enter_async_context(parts(settings))
+        for half in halves:
+            await stack.enter_async_context(half(built))
+        _keep_what_stays()
+        log.info("ready", team=built.team.get("team"), mode="http" if settings.http_mode else "socket")
+        await stop.wait()
+        log.info("stopping")
+
+
+def _keep_what_stays() -> None:
+    """Have the collector of rubbish look no more at all that has been loaded: each look stopped the bot for 60 ms."""
+    gc.collect()
+    gc.freeze()

@@ -13,13 +13,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from bot.aisix.client import http_client
-from bot.aisix.trust import UNTRUSTED, is_untrusted
 from bot.app import rules_of
 from bot.rotation.errors import ApiError, Refused, Unanswerable
 from bot.rotation.people import Directory, People
 from bot.rotation.plan import plural
 from bot.rotation.policy import check_member
 from bot.rotation.replica import host_of
+from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.settings import Settings, WrongSettings
 from bot.steps.world import World
 from bot.storage.migration import Carrier, Census, census

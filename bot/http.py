@@ -1,11 +1,16 @@
 """What Keyturn serves besides Slack's events: whether it lives, whether it can work, and its figures."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
+import structlog
 from aiohttp import web
 from prometheus_client import generate_latest
 
 from bot.metrics import REGISTRY
+from bot.settings import WrongSettings
+
+log = structlog.get_logger("keyturn")
 
 HEAD_WITHIN = 75.0
 """Seconds that a connection may be open without a whole request's head; aiohttp would wait for an hour."""
@@ -30,3 +35,30 @@ def make_site(ready: Callable[[], Awaitable[str | None]], body_limit: int) -> we
 
     site.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     return site
+
+
+@asynccontextmanager
+async def served(site: web.Application, setting: str, port: int) -> AsyncIterator[None]:
+    """Serve *site* at *port*, which is called *setting*."""
+    runner = web.AppRunner(
+        site,
+        access_log=None,
+        shutdown_timeout=1,
+        keepalive_timeout=HEAD_WITHIN,
+        lingering_time=LINGER,
+    )
+    await runner.setup()
+    try:
+        await _listen(runner, setting, port)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, setting: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        sentence = f"{setting} cannot be listened on ({error.strerror}): it should be one that is free."
+        raise WrongSettings(sentence) from None
+    log.info("serving", port=runner.addresses[0][1])

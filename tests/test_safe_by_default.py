@@ -86,7 +86,7 @@ def test_what_is_excused_by_hand_is_a_name_a_label_and_the_embedded_servers_surv
     found = ruff("check", "--ignore-noqa", "--select", "S", "--ignore", "S101", "bot", "handlers")
 
     assert {(Path(each["filename"]).name, each["code"]) for each in found} == {
-        ("__main__.py", "S106"),
+        ("connect.py", "S106"),
         ("embedded.py", "S603"),
         ("embedded.py", "S607"),
         ("modal.py", "S105"),

@@ -15,7 +15,6 @@ from bot.aisix.client import ANSWER_MOST, PARTS, ClientPool, TooLong, read
 from bot.aisix.holdings import Held, listed, missing, part_of
 from bot.aisix.paging import Answer, NotAList, ShortList, whole_list
 from bot.aisix.reading import Json
-from bot.aisix.trust import UNTRUSTED, is_untrusted
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import retry_after
 from bot.metrics import calls
@@ -29,6 +28,7 @@ from bot.rotation.plan import (
     Model,
     ProviderKey,
 )
+from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.rotation.wildcards import is_wildcard
 
 BETWEEN_LISTS = 0.5

@@ -13,13 +13,13 @@ from pydantic import Field, SecretStr, field_serializer
 
 from bot.aisix.answers import Answer, evidence, skipped
 from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
-from bot.aisix.trust import UNTRUSTED, is_untrusted
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import retry_after
 from bot.metrics import calls
 from bot.rotation.evidence import Evidence
 from bot.rotation.frozen import Frozen
 from bot.rotation.plan import AffectedModel
+from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.rotation.wildcards import STAR, filled, is_wildcard, matches
 
 

@@ -17,11 +17,11 @@ from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
 from bot.aisix.counters import Keys, Page, read_counters
 from bot.aisix.probes import GatewaySettings, bare
 from bot.aisix.sameness import BALANCED, CACHED, Row, Watched, glimpse, is_cached, mark, twin, twins
-from bot.aisix.trust import UNTRUSTED, is_untrusted
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.metrics import calls
 from bot.rotation.plan import AffectedModel
 from bot.rotation.replica import Replica, is_foreign, read_config, read_models
+from bot.rotation.trust import UNTRUSTED, is_untrusted
 
 CONFIG, MODELS, METRICS = "/status/config", "/status/models", "/metrics"
 UNCACHED = {"Cache-Control": "no-cache"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from bot.__main__ import main
+from bot.cli import main
 from handlers.commands import COMMAND, WORDS
 from tests.support.documents import DOCUMENTS, ROOT, anchor, anchors, blocks, commands, links, read
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from redis import Redis
 
-import bot.__main__ as main
+from bot import cli
 from bot.recovery.doctor import Orders, say
 from bot.rotation import audit
 from bot.rotation.states import State
@@ -90,7 +90,7 @@ async def doctor(stage: Stage, capsys: pytest.CaptureFixture[str], **orders: obj
     with Environment(stage.environ):
         settings = Settings(_env_file=None)
     capsys.readouterr()
-    well = await main.attended(settings, Orders(yes=True, **orders))  # type: ignore[arg-type]
+    well = await cli.attended(settings, Orders(yes=True, **orders))  # type: ignore[arg-type]
     return Said(well, capsys.readouterr().out)
 
 
@@ -322,7 +322,7 @@ async def test_the_command_asks_for_the_id_and_ends_with_a_status(
 
 @pytest.mark.parametrize("asked", [["r7k2abc", "--adopt", "--clean"], ["--clean", "--old", "pk_1"]])
 def test_what_may_be_meant_in_two_ways_is_refused_before_anything_is_looked_at(asked: list[str]) -> None:
-    said = CliRunner().invoke(main.main, ["doctor", *asked])
+    said = CliRunner().invoke(cli.main, ["doctor", *asked])
 
     assert said.exit_code == 2
     assert "Usage: " in said.output

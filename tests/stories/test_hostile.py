@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 from redis import Redis
 
-from bot.__main__ import Parts
+from bot.app import Parts
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, acceptance_form, picker, secret_form
 from sandbox.slack import Message, payloads
 from tests.bot.test_hostile_answers import serving, tenants

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from bot.__main__ import Parts, parts
+from bot.app import Parts, parts
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.settings import Settings

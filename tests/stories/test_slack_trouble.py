@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.__main__ import Parts, parts
+from bot.app import Parts, parts
 from bot.rotation.errors import StopKind
 from bot.rotation.record import Rotation
 from bot.rotation.states import State

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from redis import Redis
 
-from bot.__main__ import Parts
+from bot.app import Parts
 from bot.rotation.errors import AmbiguousKey
 from bot.rotation.policy import Action, acceptable
 from bot.rotation.record import Approval, Rotation

@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from bot.__main__ import Parts, front, parts, worker
+from bot.app import Parts, front, parts, worker
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.settings import Settings

@@ -1,0 +1,228 @@
+"""The commands of `keyturn`, and their help."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, TextIO, TypeVar
+
+import click
+from redis.asyncio import Redis
+
+from bot import check, logs
+from bot.app import (
+    Parts,
+    carrier_of,
+    directory_of,
+    front,
+    namespace_of,
+    pages,
+    parts,
+    run,
+    service_of,
+    teams_of,
+    utc_now,
+    worker,
+    world_of,
+)
+from bot.recovery import doctor
+from bot.recovery.carry_over import carried_over
+from bot.rotation.errors import ApiError, Refused, Unanswerable
+from bot.rotation.people import Directory
+from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
+from bot.storage import auditor
+from bot.storage.connection import address_of, redis_at, stores_alone
+from bot.storage.migration import census
+from bot.storage.namespace import Namespace
+from bot.storage.records import Store
+from handlers.connect import slack_client, try_socket, who_am_i
+from handlers.reception import Reception
+
+T = TypeVar("T")
+
+
+def _start(*halves: Callable[[Parts], Any], shared: bool = False) -> None:
+    settings = read_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    if shared and settings.redis_url is None:
+        raise WrongSettings("REDIS_URL is missing: web and worker are two processes and have to share one, redis://….")
+    asyncio.run(run(settings, *halves))
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Keyturn rotates an AI gateway's upstream credential from Slack, without an outage.
+
+    Without a command it runs everything in one process.
+    """
+    if context.invoked_subcommand is None:
+        _start(worker, front)
+
+
+@main.command("web")
+def run_web() -> None:
+    """Run the half that people talk to; needs REDIS_URL, and a worker beside it."""
+    _start(front, shared=True)
+
+
+@main.command("worker")
+def run_worker() -> None:
+    """Run the half that moves rotations; any number of them can share one REDIS_URL."""
+    _start(worker, pages, shared=True)
+
+
+@main.command("check")
+def run_check() -> None:
+    """Try the settings against Slack, the control plane, the gateways and Redis; exit status 0 or 1."""
+    settings = read_settings()
+    logs.configure("error", settings.log_format)
+    sys.exit(0 if asyncio.run(check_all(settings)) else 1)
+
+
+async def check_all(settings: Settings) -> bool:
+    """Print one line for each thing tried; return whether all of it works."""
+    async with AsyncExitStack() as stack:
+        slack = await stack.enter_async_context(slack_client(settings))
+        world = await world_of(settings, utc_now, stack)
+
+        async def who() -> tuple[dict[str, Any], Directory]:
+            team = await who_am_i(slack)
+            return team, directory_of(slack, team)
+
+        async def whose() -> check.Whose:
+            team = await who_am_i(slack)
+            return check.Whose(namespace_of(settings, team), teams_of(team))
+
+        return await check.report(settings, world, who=who, socket=lambda token: try_socket(slack, token), whose=whose)
+
+
+@main.command("doctor")
+@click.argument("rotation", required=False)
+@click.option("--adopt", is_flag=True, help="Make its record again: it goes on from where AISIX shows it to be.")
+@click.option(
+    "--clean", is_flag=True, help="Take it back: point its models at the old key again, and remove what it made."
+)
+@click.option("--old", metavar="ID", help="The key that it replaces, where the names do not tell.")
+@click.option("--channel", metavar="C…", help="Where it is to be seen from now on.")
+@click.option("--requester", metavar="U…", help="Who asked for it, and so cannot approve it.")
+@click.option("--yes", is_flag=True, help="Ask for no confirmation.")
+def run_doctor(**given: Any) -> None:
+    """Find half rotations whose record is lost, from AISIX alone, and bring ROTATION (an id) to an end.
+
+    Exit status 0 where nothing is left to do, 1 where something is.
+    """
+    orders = doctor.Orders(**given)
+    if orders.adopt and orders.clean:
+        raise click.UsageError("--adopt and --clean are two ways; choose one.")
+    if orders.old and not orders.rotation:
+        raise click.UsageError("--old says which key ROTATION replaces: name that as well.")
+    settings = read_settings()
+    logs.configure("error", settings.log_format)
+    sys.exit(0 if asyncio.run(attended(settings, orders)) else 1)
+
+
+async def attended(settings: Settings, orders: doctor.Orders) -> bool:
+    """Let the doctor look and act; what it refuses, and what does not answer, is a sentence."""
+    async with AsyncExitStack() as stack:
+        try:
+            return await (await _doctor(settings, orders, stack)).attend()
+        except (Refused, ApiError) as sentence:
+            doctor.say(f"LEFT   {sentence}")
+            return False
+
+
+async def _doctor(settings: Settings, orders: doctor.Orders, stack: AsyncExitStack) -> doctor.Doctor:
+    """Call the doctor; Slack is needed for an adoption alone."""
+    if orders.adopt:
+        built = await stack.enter_async_context(parts(settings))
+        reception = Reception(service_of(built), built.announcer, str(built.team.get("team_id") or ""))
+        return doctor.Doctor(built.store, built.world, settings.lease, orders, reception)
+    redis = await redis_at(await address_of(settings, stack), settings, stack)
+    store = Store(redis, await _known_namespace(settings, redis, stack))
+    return doctor.Doctor(store, await world_of(settings, utc_now, stack), settings.lease, orders)
+
+
+async def _known_namespace(settings: Settings, redis: Redis, stack: AsyncExitStack) -> Namespace:
+    """Return our namespace: the one in Redis of this control plane, or what Slack says of the bot."""
+    address = Namespace.of("", settings.aisix_cloud_api).control_plane
+    known = [one.namespace for one in await census(redis) if one.namespace.control_plane == address]
+    if len(known) == 1:
+        return known[0]
+    return namespace_of(settings, await who_am_i(await stack.enter_async_context(slack_client(settings))))
+
+
+@main.command("carry-over")
+@click.argument("namespace")
+@click.argument("rotation", required=False)
+def run_carry_over(namespace: str, rotation: str | None) -> None:
+    """Bring the rotations under NAMESPACE here: AISIX Cloud has a new address, and they are those of the old one.
+
+    `python -m bot check` says which namespaces there are; `keyturn` is where the version before kept everything.
+    Stop the bot that had them first. ROTATION (an id) takes that one alone, also where AISIX Cloud does not show its
+    keys. Exit status 0 where none is left there, 1 where one is.
+    """
+    settings = read_settings()
+    logs.configure("error", settings.log_format)
+    sys.exit(0 if asyncio.run(carry(settings, namespace, rotation)) else 1)
+
+
+async def carry(settings: Settings, name: str, rotation: str | None) -> bool:
+    """Carry over by hand; what is refused, and what does not answer, is a sentence."""
+    async with AsyncExitStack() as stack:
+        team = await who_am_i(await stack.enter_async_context(slack_client(settings)))
+        redis = await redis_at(await address_of(settings, stack), settings, stack)
+        world = await world_of(settings, utc_now, stack)
+        carrier = carrier_of(redis, namespace_of(settings, team), world, team)
+        try:
+            return await carried_over(carrier, name, rotation)
+        except (Refused, ApiError) as sentence:
+            doctor.say(f"LEFT   {sentence}")
+            return False
+
+
+@main.group("audit")
+def run_audit() -> None:
+    """Print or verify the audit trail; needs REDIS_URL or KEYTURN_DATA, and no other setting."""
+
+
+@run_audit.command("export")
+def run_export() -> None:
+    """Print the audit trail, oldest first: a line of JSON each."""
+    _audit(auditor.export)
+
+
+@run_audit.command("verify")
+@click.argument("file", required=False, type=click.File(encoding="utf-8", errors="replace"))
+@click.option("--head", help="The hash on a receipt: it has to be in the trail.")
+def run_verify(file: TextIO | None, head: str | None) -> None:
+    """Say whether the audit trail, or an exported FILE of it (- is standard input), is whole; exit status 0 or 1."""
+    if file is not None:
+        well = auditor.verify_text(file.read(), head)
+    else:
+        well = _audit(lambda stores: auditor.verify_stores(stores, head))
+    sys.exit(0 if well else 1)
+
+
+def _audit(work: Callable[[list[Store]], Awaitable[T]]) -> T:
+    """Work on what is stored alone; its being away in the middle ends it with a sentence."""
+    logs.configure("error", "json")
+    settings = read_store_settings()
+
+    async def working() -> T:
+        async with stores_alone(settings) as stores:
+            return await work(stores)
+
+    try:
+        return asyncio.run(working())
+    except Unanswerable:
+        raise WrongSettings("REDIS_URL stopped answering in the middle: try again in a minute.") from None
+
+
+def entry(name: str = "keyturn") -> None:
+    """Do what is typed; a wrong setting is a sentence, and exit status 1."""
+    try:
+        main(prog_name=name)
+    except WrongSettings as wrong:
+        click.echo(f"Keyturn cannot start. {wrong}", err=True)
+        sys.exit(1)

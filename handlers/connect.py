@@ -1,0 +1,90 @@
+"""How Keyturn reaches Slack: the client, the tokens tried once, and the Bolt app."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import logs
+from bot.rotation.trust import UNTRUSTED, is_untrusted
+from bot.settings import Settings, WrongSettings
+from handlers.payload import text
+from handlers.slack import UNREACHABLE, CannotPost, Later, MessageLost, called, reason_of
+
+BOLT_READS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
+"""What Bolt takes from the environment by itself; the last two make it forget the bot token."""
+
+
+@asynccontextmanager
+async def slack_client(settings: Settings) -> AsyncIterator[AsyncWebClient]:
+    """Open one session for all calls to Slack: a new one for each would spend the three seconds on handshakes."""
+    timeout = aiohttp.ClientTimeout(total=settings.slack_timeout.total_seconds())
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        yield AsyncWebClient(
+            token=settings.slack_bot_token.get_secret_value(),
+            base_url=settings.slack_api_url,
+            session=session,
+            logger=logs.library_logger("slack_sdk.keyturn"),
+            retry_handlers=[],
+        )
+
+
+async def who_am_i(slack: AsyncWebClient) -> dict[str, Any]:
+    """Ask Slack who the bot token belongs to, or end with a sentence."""
+    with _asking_slack("SLACK_BOT_TOKEN", "a bot token, xoxb-…"):
+        return dict((await slack.auth_test()).data)  # type: ignore[arg-type]
+
+
+async def own_app(slack: AsyncWebClient, bot: str) -> str:
+    """Ask Slack which app the bot belongs to; empty where it does not tell: each transport knows its own app too."""
+    try:
+        answer = await called("bots.info", slack.bots_info, bot=bot)
+    except (Later, CannotPost, MessageLost):
+        return ""
+    return text(answer.data, "bot", "app_id")
+
+
+async def try_socket(slack: AsyncWebClient, app_token: str) -> None:
+    """Ask for a socket once, or end with a sentence: the SDK itself would ask for ever."""
+    with _asking_slack("SLACK_APP_TOKEN", "an app-level token with connections:write, xapp-…"):
+        await slack.apps_connections_open(app_token=app_token)
+
+
+@contextmanager
+def _asking_slack(setting: str, looks: str) -> Iterator[None]:
+    """Turn Slack's no, or its silence, into the sentence to end with."""
+    try:
+        yield
+    except SlackApiError as error:
+        status = getattr(error.response, "status_code", None)
+        if status != HTTPStatus.OK:
+            sentence = (
+                f"Slack is not well (it answers {status}), so {setting} could not be tried. Try again in a minute."
+            )
+            raise WrongSettings(sentence) from None
+        raise WrongSettings(f"{setting} is wrong: Slack says {reason_of(error)}. It should be {looks}.") from None
+    except UNREACHABLE as error:
+        why = UNTRUSTED if is_untrusted(error) else type(error).__name__
+        raise WrongSettings(
+            f"SLACK_API_URL does not answer ({why}): it should be https://slack.com/api/, "
+            "and this machine has to reach it."
+        ) from None
+
+
+def bolt_app(slack: AsyncWebClient) -> AsyncApp:
+    """Return a Bolt app without a listener; its own signature check is off because it logs bodies."""
+    for name in BOLT_READS:
+        os.environ.pop(name, None)
+    return AsyncApp(
+        name="keyturn",  # else Bolt reads the source of everything that is on the stack
+        client=slack,
+        logger=logs.library_logger("slack_bolt.keyturn"),
+        request_verification_enabled=False,
+        signing_secret="checked in handlers.http",  # noqa: S106 - Bolt wants one, even unused
+    )
