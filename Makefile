@@ -1,11 +1,14 @@
-# Everything runs from .venv, made from the lock on first use with python3's own venv and pip.
+# Everything runs from .venv, which python3's own venv and pip make on first use; each target installs the lock that it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+RUN := .venv/.run-ready
+DEMO := .venv/.demo-ready
 BROWSER := .venv/.browser-ready
 AUDIT := .venv/.audit-ready
 COMPILED := .venv/.compiled
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 # So that a seed that fails fails again.
@@ -14,15 +17,20 @@ export PYTHONHASHSEED ?= 0
 # So that not every process compiles the same code anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo play comparison test guards browser-test gateway-test soak check audit bench run format golden lock clean
+.PHONY: help install demo play comparison test guards browser-test gateway-test soak check audit bench run format golden lock clean
 
-demo: $(READY)  ## one rotation from command to receipt, in the terminal
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(RUN)  ## what the bot runs on, into .venv, and nothing else
+
+demo: $(DEMO)  ## one rotation from command to receipt, in the terminal
 	$(BIN)/python -m sandbox.demo $(ARGS)
 
-play: $(READY)  ## a workspace in the browser, to rotate a key by hand; prints its address; AISIX_BIN=/path/to/aisix for real gateways
+play: $(DEMO)  ## a workspace in the browser, to rotate a key by hand; prints its address; AISIX_BIN=/path/to/aisix for real gateways
 	AISIX_BIN="$(AISIX_BIN)" $(BIN)/python -m sandbox.page $(ARGS)
 
-comparison: $(READY)  ## what a wrong secret costs callers: by hand, and by the bot
+comparison: $(DEMO)  ## what a wrong secret costs callers: by hand, and by the bot
 	$(BIN)/python -m sandbox.comparison $(ARGS)
 
 test: $(READY) $(COMPILED)  ## every test; they wait about as much as they work, so eight processes suit two cores
@@ -61,10 +69,10 @@ audit: $(AUDIT)  ## ask an advisory service about every pinned version; what it 
 bench: $(READY)  ## how fast it is and how much of it there may be, for docs/benchmarks.md; ARGS=cut-over for one item
 	$(BIN)/python -m tests.bench $(ARGS)
 
-run: $(READY)  ## the bot, with the settings of the environment and .env
+run: $(RUN)  ## the bot, with the settings of the environment and .env
 	$(BIN)/python -m bot
 
-format: $(READY)
+format: $(READY)  ## format, and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -74,21 +82,35 @@ golden: $(READY)  ## write the cards' golden files again, to be read in the diff
 lock:  ## pin every dependency again, and those that the bot runs on (needs uv); a lock holds hashes and no URL
 	$(PIN) --extra dev pyproject.toml -o requirements.lock --upgrade
 	$(PIN) --constraints requirements.lock pyproject.toml -o requirements-run.lock
+	$(PIN) --constraints requirements.lock --group demo -o requirements-demo.lock
 	$(PIN) --constraints requirements.lock --group browser -o requirements-browser.lock --upgrade
 	$(PIN) --constraints requirements.lock --group audit -o requirements-audit.lock --upgrade
 
-$(READY): requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Keyturn needs Python 3.11 or newer; try: make PYTHON=python3.12")'
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Keyturn needs Python 3.11 or newer; try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	touch $(READY)
+
+$(RUN): requirements-run.lock | $(BIN)/python
+	@echo "Installing what the bot runs on into .venv, once."
+	$(INSTALL) -r requirements-run.lock
+	@touch $(RUN)
+
+$(DEMO): requirements-run.lock requirements-demo.lock | $(BIN)/python
+	@echo "Installing what the bot runs on and what draws the demo into .venv, once. The demo begins when pip is done."
+	$(INSTALL) -r requirements-run.lock -r requirements-demo.lock
+	@touch $(RUN) $(DEMO)
+
+$(READY): requirements.lock | $(BIN)/python
+	@echo "Installing what the bot, its tests and its checks run on into .venv, once."
+	$(INSTALL) --quiet -r requirements.lock
+	@touch $(RUN) $(DEMO) $(READY)
 
 $(BROWSER): requirements-browser.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-browser.lock
+	$(INSTALL) --quiet -r requirements-browser.lock
 	touch $(BROWSER)
 
 $(AUDIT): requirements-audit.lock | $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-audit.lock
+	$(INSTALL) --quiet -r requirements-audit.lock
 	touch $(AUDIT)
 
 # pytest rewrites a test file when it first meets it; else all processes of `make test` would do so for all files.
@@ -96,5 +118,5 @@ $(COMPILED): $(shell find tests -name '*.py') | $(READY)
 	$(BIN)/python -m pytest --collect-only -qq > /dev/null || true
 	touch $(COMPILED)
 
-clean:
+clean:  ## take .venv and var away
 	rm -rf .venv var

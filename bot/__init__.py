@@ -1,1 +1,3 @@
-"""Rotations: what a provider-key rotation is, how it moves, and what it knows. Nothing here knows Slack."""
+"""Keyturn: what a rotation is, how it moves, what it asks, and how it is started."""
+
+__version__ = "0.1.0"

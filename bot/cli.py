@@ -9,7 +9,7 @@ from typing import Any, TextIO, TypeVar
 import click
 from redis.asyncio import Redis
 
-from bot import check, logs
+from bot import __version__, check, logs
 from bot.app import (
     Parts,
     carrier_of,
@@ -49,7 +49,8 @@ def _start(*halves: Callable[[Parts], Any], shared: bool = False) -> None:
     asyncio.run(run(settings, *halves))
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="keyturn", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Keyturn rotates an AI gateway's upstream credential from Slack, without an outage.
@@ -60,19 +61,19 @@ def main(context: click.Context) -> None:
         _start(worker, front)
 
 
-@main.command("web")
+@main.command("web", short_help="Run the half that people talk to.")
 def run_web() -> None:
     """Run the half that people talk to; needs REDIS_URL, and a worker beside it."""
     _start(front, shared=True)
 
 
-@main.command("worker")
+@main.command("worker", short_help="Run the half that moves rotations.")
 def run_worker() -> None:
     """Run the half that moves rotations; any number of them can share one REDIS_URL."""
     _start(worker, pages, shared=True)
 
 
-@main.command("check")
+@main.command("check", short_help="Try the settings and say what is wrong.")
 def run_check() -> None:
     """Try the settings against Slack, the control plane, the gateways and Redis; exit status 0 or 1."""
     settings = read_settings()
@@ -97,7 +98,7 @@ async def check_all(settings: Settings) -> bool:
         return await check.report(settings, world, who=who, socket=lambda token: try_socket(slack, token), whose=whose)
 
 
-@main.command("doctor")
+@main.command("doctor", short_help="Find and end half rotations whose record is lost.")
 @click.argument("rotation", required=False)
 @click.option("--adopt", is_flag=True, help="Make its record again: it goes on from where AISIX shows it to be.")
 @click.option(
@@ -152,7 +153,7 @@ async def _known_namespace(settings: Settings, redis: Redis, stack: AsyncExitSta
     return namespace_of(settings, await who_am_i(await stack.enter_async_context(slack_client(settings))))
 
 
-@main.command("carry-over")
+@main.command("carry-over", short_help="Bring rotations here from another namespace.")
 @click.argument("namespace")
 @click.argument("rotation", required=False)
 def run_carry_over(namespace: str, rotation: str | None) -> None:
@@ -181,7 +182,7 @@ async def carry(settings: Settings, name: str, rotation: str | None) -> bool:
             return False
 
 
-@main.group("audit")
+@main.group("audit", short_help="Print or verify the audit trail.")
 def run_audit() -> None:
     """Print or verify the audit trail; needs REDIS_URL or KEYTURN_DATA, and no other setting."""
 
@@ -192,7 +193,7 @@ def run_export() -> None:
     _audit(auditor.export)
 
 
-@run_audit.command("verify")
+@run_audit.command("verify", short_help="Say whether the audit trail is whole.")
 @click.argument("file", required=False, type=click.File(encoding="utf-8", errors="replace"))
 @click.option("--head", help="The hash on a receipt: it has to be in the trail.")
 def run_verify(file: TextIO | None, head: str | None) -> None:

@@ -40,7 +40,7 @@ async def imported() -> float:
     took = []
     for _ in range(STARTS):
         began = time.monotonic()
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import bot.__main__", cwd=ROOT)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import bot.cli", cwd=ROOT)
         await process.wait()
         took.append(time.monotonic() - began)
     return statistics.median(took)

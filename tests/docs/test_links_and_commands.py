@@ -13,8 +13,8 @@ from tests.support.documents import DOCUMENTS, ROOT, anchor, anchors, blocks, co
 
 MAKEFILE = read("Makefile")
 TARGETS = {*re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE), ".venv/.ready"}
-OURS = ("make", "python", ".venv/bin/python")
-OTHERS = {"cp", "chmod", "curl", "docker", "git", "journalctl", "sudo", "openssl"}
+OURS = ("make", "python", ".venv/bin/python", "keyturn")
+OTHERS = {"cp", "chmod", "curl", "docker", "git", "journalctl", "sudo", "openssl", "pip"}
 """Programs of others that the documents use."""
 
 TYPED = [(name, line) for name in DOCUMENTS for line in commands(name)]
@@ -53,7 +53,7 @@ def test_every_command_line_is_understood_by_its_program(name: str, line: str) -
     if words[0] == "make":
         assert {word for word in words[1:] if "=" not in word} <= TARGETS
     elif words[0] in OURS:
-        understood(words[1:])
+        understood(words[1:] if words[0] != "keyturn" else ["-m", "bot", *words[1:]])
     else:
         assert words[0] in OTHERS
 
@@ -88,7 +88,7 @@ def test_a_command_that_is_not_there_is_noticed() -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_command_in_a_sentence_is_understood_too(name: str) -> None:
     text = read(name)
-    for words in re.findall(r"`python -m bot((?: [a-z][\w-]*)*)`", text):
+    for words in re.findall(r"`(?:python -m bot|keyturn)((?: [a-z][\w-]*)*)`", text):
         understood(["-m", "bot", *words.split()])
     for target in re.findall(r"`make ([a-z-]+)`", text):
         assert target in TARGETS

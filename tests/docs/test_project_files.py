@@ -6,6 +6,7 @@ import tomllib
 
 import yaml
 
+from bot import __version__
 from tests.support.documents import read
 
 APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
@@ -32,7 +33,7 @@ def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
 def test_the_newest_version_of_the_changelog_is_the_projects() -> None:
     newest = re.findall(r"^## \[(\d.+?)\]", read("CHANGELOG.md"), re.MULTILINE)[0]
 
-    assert newest == tomllib.loads(read("pyproject.toml"))["project"]["version"]
+    assert newest == __version__
 
 
 def recipe(target: str) -> list[str]:
