@@ -140,6 +140,8 @@ class RotationService:
         self._now = now
         self._pepper = pepper
         self._own = own
+        self._given: dict[tuple[str, int], SecretStr] = {}
+        """By rotation and attempt, a secret that was accepted and has not been sent yet."""
 
     @property
     def rules(self) -> Rules:
@@ -331,8 +333,19 @@ class RotationService:
         return f"{base} ({self._now():%Y-%m-%d} {rotation.tag})"
 
     @audited("gave a secret")
-    async def accept_secret(self, rotation_id: str, pasted: str, name: str, *, by: str) -> tuple[Rotation, SecretStr]:
-        """Check the secret and record that a replacement is about to be asked for; one submission wins."""
+    async def give_secret(self, rotation_id: str, submitted: shape.Submitted, *, by: str) -> Rotation:
+        """Check the secret and record that a replacement is about to be asked for; one submission wins.
+
+        The secret stays here until `create_replacement` takes it: nothing that is returned or raised holds it.
+        """
+        try:
+            return await self._accept_secret(rotation_id, submitted, by)
+        except BaseException as error:
+            shape.forget_locals(error)
+            raise
+
+    async def _accept_secret(self, rotation_id: str, submitted: shape.Submitted, by: str) -> Rotation:
+        pasted, name = submitted.take()
         await self._wait_for_withdrawal(rotation_id)
         rotation = await self._may_give_secret(rotation_id, by)
         checked = shape.checked(pasted, rotation.plan.old_key, self._own)
@@ -347,7 +360,9 @@ class RotationService:
             attempt=rotation.attempt + 1,
             started_at=rotation.started_at or self._now(),
         )
-        return await self._save(begun, by, "gave a secret", moves=False), checked
+        saved = await self._save(begun, by, "gave a secret", moves=False)
+        self._given[saved.id, saved.attempt] = checked
+        return saved
 
     async def _is_another(self, fingerprint: str | None, old: ProviderKey) -> bool:
         """Tell whether it is certain that the secret is not the one in *old*; refuse the one that is."""
@@ -383,13 +398,14 @@ class RotationService:
         if other:
             raise WrongState("Another rotation of this key is under way. Finish that one first.")
 
-    async def create_replacement(self, rotation: Rotation, secret: SecretStr) -> None:
+    async def create_replacement(self, rotation: Rotation) -> None:
         """Ask the control plane for the replacement, once; what became of it is recorded, the secret is not.
 
         Only then is the rotation moved on: a step that ran before could not find out whether there is one.
         """
         assert rotation.replacement is not None
         plan, wanted = rotation.plan, rotation.replacement
+        secret = self._given.pop((rotation.id, rotation.attempt))
         try:
             key_id = await self._control_plane.create_key(plan.old_key, wanted.name, plan.needed_in, secret)
         except Uncertain as trouble:

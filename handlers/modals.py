@@ -1,4 +1,4 @@
-"""What is typed into the forms. The secret passes through `give_secret`, and is kept nowhere in this package."""
+"""What is typed into the forms. The secret is taken out of the payload, handed over, and does not come back here."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -7,13 +7,14 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bot.rotation.errors import BadInput, Late, Refused
 from bot.rotation.policy import Pressed
+from bot.rotation.secret import Submitted
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
-from handlers.payload import chosen, has, person_of, picked, said, text, typed
+from handlers.payload import chosen, has, person_of, picked, said, taken_out, text, typed
 from handlers.views.modal import KEY, MODELS, NAME, REASON, REST, SECRET, VALUE, option
 
 Json = dict[str, Any]
@@ -55,14 +56,19 @@ async def pick_key(
 async def give_secret(
     ack: AsyncAck, view: Json, body: Json, rotations: RotationService, background: Background
 ) -> None:
-    """Check, record, acknowledge; then create the replacement in this process, which alone has the secret."""
+    """Check, record, acknowledge; the replacement is created in this process, which alone has the secret."""
     rotation_id, by = said(view.get("private_metadata")), person_of(body)
-    work = rotations.accept_secret(
-        rotation_id, typed(view, SECRET, VALUE) + typed(view, REST, VALUE), typed(view, NAME, VALUE), by=by
-    )
-    taken = await _taken(ack, work, SECRET, late="This took too long, so nothing was created. Press again.")
-    if taken:
-        background.begin(rotations.create_replacement(*taken))
+    submitted = Submitted(taken_out(view, SECRET, VALUE) + taken_out(view, REST, VALUE), taken_out(view, NAME, VALUE))
+    work = _given(rotations, background, rotation_id, submitted, by)
+    await _taken(ack, work, SECRET, late="This took too long, so nothing was created. Press again.")
+
+
+async def _given(
+    rotations: RotationService, background: Background, rotation_id: str, submitted: Submitted, by: str
+) -> None:
+    """Hand over what was typed; as soon as it is accepted, have the replacement created."""
+    rotation = await rotations.give_secret(rotation_id, submitted, by=by)
+    background.begin(rotations.create_replacement(rotation))
 
 
 async def accept_unproved(
@@ -92,11 +98,11 @@ async def _in_time(work: Awaitable[T], tell: Callable[[str], None]) -> T:
         raise
 
 
-async def _taken(ack: AsyncAck, work: Awaitable[T], first: str, *, late: str) -> T | None:
+async def _taken(ack: AsyncAck, work: Awaitable[object], first: str, *, late: str) -> None:
     """Do what a form asks for and close it; what is wrong is said at its field, or at the *first*."""
     try:
         async with Background.patience():
-            done = await work
+            await work
     except BadInput as wrong:
         errors = {first if wrong.field == MODELS else wrong.field: str(wrong)}
     except TimeoutError:
@@ -105,6 +111,5 @@ async def _taken(ack: AsyncAck, work: Awaitable[T], first: str, *, late: str) ->
         errors = {first: explain(error)[0]}
     else:
         await ack(response_action="clear")
-        return done
+        return
     await ack(response_action="errors", errors=errors)
-    return None

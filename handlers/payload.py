@@ -62,6 +62,11 @@ def typed(view: Json, field: str, value: str) -> str:
     return text(_field(view, field, value), "value")
 
 
+def taken_out(view: Json, field: str, value: str) -> str:
+    """Take out what was typed into a field: whoever still has the payload does not have that."""
+    return said(_field(view, field, value).pop("value", None))
+
+
 def picked(view: Json, field: str, value: str) -> str:
     """Return what was picked in a menu of a form."""
     return text(_field(view, field, value), "selected_option", "value")

@@ -1,6 +1,7 @@
 """Takes a secret as it was pasted, or says what is wrong with it; and the look of one where none belongs. Pure."""
 
 import re
+import traceback
 from collections.abc import Iterable
 
 from pydantic import SecretStr
@@ -10,6 +11,30 @@ from bot.rotation.errors import BadInput
 from bot.rotation.families import AZURE, BEDROCK, VERTEX, family, one_word
 from bot.rotation.pastes import AROUND_A_KEY, DOCUMENT, INVISIBLE, NO_KEY, SPELLING, WRONG_KEY, first_of, is_twice
 from bot.rotation.plan import ProviderKey
+
+
+class Submitted:
+    """What a form brings, on its way in: once it is taken, whoever still holds this holds nothing."""
+
+    def __init__(self, secret: str, name: str) -> None:
+        self._typed = secret, name
+
+    def take(self) -> tuple[str, str]:
+        """Return the secret and the name of the replacement, once."""
+        typed, self._typed = self._typed, ("", "")
+        return typed
+
+
+def forget_locals(error: BaseException | None) -> None:
+    """Clear the local variables that hang on *error* and on those that led to it; where it happened stays."""
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            left += [one.__cause__, one.__context__]
 
 
 def checked(pasted: str, key: ProviderKey, own: Iterable[SecretStr] = ()) -> SecretStr:

@@ -1,27 +1,36 @@
 """What the verbs of people refuse by themselves, over a real store: no card and no form stands before them here."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from datetime import timedelta
-from typing import Any
+from types import CellType, CoroutineType, FrameType, FunctionType, ModuleType, TracebackType
+from typing import Any, ClassVar
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from bot.rotation.errors import BadInput, NotAllowed, Refused, StopKind, WrongState
+from bot.rotation.errors import BadInput, NotAllowed, Refused, StopKind, Unanswerable, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.people import Rules
 from bot.rotation.policy import Late, Person, Pressed, shown_unproved
 from bot.rotation.record import Replacement, Rotation
+from bot.rotation.secret import Submitted
 from bot.rotation.states import State
 from bot.service import LooksLikeSecret, RotationService
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
+from handlers.background import Background
+from handlers.modals import give_secret
+from handlers.views.modal import NAME, REST, SECRET, VALUE
+from sandbox.aisix import ProviderKey
 from tests.bot.conftest import Tenant
 from tests.bot.values import NAMESPACE, NOW, approval, key, rotation, running, stopped
+from tests.support.canary import found_in
 
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
 PEPPER = SecretStr("a pepper that is long enough to be one")
@@ -60,7 +69,7 @@ class Desk:
         return await self.service.accept_unproved(record.id, **usual | {"pressed": AT_ONCE} | given)
 
     async def give(self, record: Rotation, name: str = "", secret: str = NEW_SECRET) -> Rotation:
-        return (await self.service.accept_secret(record.id, secret, name, by="U_REQUESTER"))[0]
+        return await self.service.give_secret(record.id, Submitted(secret, name), by="U_REQUESTER")
 
 
 @pytest.fixture
@@ -206,18 +215,136 @@ async def test_a_secret_that_is_typed_after_the_command_is_not_repeated(desk, ty
 
 @pytest.mark.parametrize("is_used", [False, True])
 async def test_a_replacement_that_comes_too_late_is_removed_unless_something_uses_it(desk, is_used):
-    aisix, name = desk.tenant.aisix, "OpenAI production (rabc123)"
+    aisix = desk.tenant.aisix
     shown = next(iter(await (await desk.tenant.control_plane()).keys()))
-    asked = await desk.save(running(plan=rotation().plan.but(old_key=shown, environments={}), replacement=None))
-    wanted = asked.but(replacement=Replacement(name=name, asked_at=NOW))
+    begun = await desk.give(await desk.save(rotation(plan=rotation().plan.but(old_key=shown, environments={}))))
+    await desk.save(begun.but(replacement=None))
 
-    def bind() -> None:
-        made = next(row for row in aisix.provider_keys.values() if row.display_name == name)
-        aisix.add_model("production", "latecomer", key=made)
+    def made() -> list[ProviderKey]:
+        return [row for row in aisix.provider_keys.values() if row.display_name == begun.replacement.name]
 
     if is_used:
-        aisix.faults.before("GET", "/environments", bind)
-    await desk.service.create_replacement(wanted, SecretStr(NEW_SECRET))
+        aisix.faults.before("GET", "/environments", lambda: aisix.add_model("production", "latecomer", key=made()[0]))
+    await desk.service.create_replacement(begun)
 
     assert len(desk.tenant.calls("POST", "/provider_keys")) == 1
-    assert (name in {row.display_name for row in aisix.provider_keys.values()}) is is_used
+    assert bool(made()) is is_used
+
+
+# --- the way of the secret through a handler ---
+
+KEPT = (Submitted, SecretStr, BaseModel, BaseException, TracebackType, FrameType, CoroutineType, FunctionType, CellType)
+"""What is looked into for a secret; whatever else a frame names, such as the service itself, is not what it returns."""
+
+
+def inner(value: Any) -> list[Any]:
+    """Return what hangs on *value*: items, fields, the variables of frames and what a function has closed over."""
+    if isinstance(value, Mapping):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    if isinstance(value, FrameType):
+        return list(value.f_locals.values())
+    return gc.get_referents(value) if isinstance(value, KEPT) and not isinstance(value, type) else []
+
+
+def texts_on(*values: Any) -> str:
+    """Return every text that can be reached from *values*."""
+    seen: dict[int, Any] = {}
+    left = list(values)
+    while left:
+        value = left.pop()
+        if id(value) not in seen and not isinstance(value, ModuleType | type):
+            seen[id(value)] = value
+            left += [one for one in inner(value) if not (isinstance(one, dict) and "__builtins__" in one)]
+    return "\n".join(map(str, (v for v in seen.values() if isinstance(v, str | bytes))))
+
+
+class Overheard:
+    """Passes on what a handler asks of the service, and keeps all that comes back."""
+
+    def __init__(self, service: RotationService) -> None:
+        self.service, self.back = service, list[Any]()
+
+    async def give_secret(self, *given: Any, **named: Any) -> Any:
+        return await self._kept(self.service.give_secret(*given, **named))
+
+    async def create_replacement(self, *given: Any) -> Any:
+        return await self._kept(self.service.create_replacement(*given))
+
+    async def _kept(self, work: Awaitable[Any]) -> Any:
+        try:
+            self.back.append(await work)
+        except BaseException as error:
+            self.back.append(error)
+            raise
+        return self.back[-1]
+
+
+class Ack:
+    said: ClassVar[list[Any]] = []
+
+    async def __call__(self, **said: Any) -> None:
+        self.said.append(said)
+
+
+def form(record: Rotation, secret: str, name: str = "") -> dict[str, Any]:
+    typed = {SECRET: secret[:20], REST: secret[20:], NAME: name}
+    values = {field: {VALUE: {"type": "plain_text_input", "value": value}} for field, value in typed.items()}
+    return {"private_metadata": record.id, "state": {"values": values}}
+
+
+WAYS = {
+    "it is accepted": (NEW_SECRET, "", "U_REQUESTER", None),
+    "it is no secret": (f"{NEW_SECRET} {NEW_SECRET}", "", "U_REQUESTER", None),
+    "a document that is no JSON": (f'{{"private_key": "{NEW_SECRET}', "", "U_REQUESTER", None),
+    "the name is a piece of it": (NEW_SECRET, NEW_SECRET[7:15], "U_REQUESTER", None),
+    "the name is another": (NEW_SECRET, f"sk-proj-{NEW_SECRET}", "U_REQUESTER", None),
+    "somebody else gives it": (NEW_SECRET, "", "U_APPROVER", None),
+    "the record cannot be written": (NEW_SECRET, "", "U_REQUESTER", "save"),
+    "it takes too long": (NEW_SECRET, "", "U_REQUESTER", "fingerprint"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_secret_never_comes_back_to_the_handler(desk, monkeypatch, way):
+    secret, name, by, breaks = WAYS[way]
+    shown = next(iter(await (await desk.tenant.control_plane()).keys()))
+    record = await desk.save(rotation(plan=rotation().plan.but(old_key=shown, environments={})))
+    view, heard, background = form(record, secret, name), Overheard(desk.service), Background()
+    Ack.said.clear()
+    if breaks == "save":
+        monkeypatch.setattr(desk.store, "save", lambda *_, **__: Unanswered())
+    if breaks == "fingerprint":
+        monkeypatch.setattr(desk.store, "fingerprint", lambda _: asyncio.Event().wait())
+        monkeypatch.setattr("handlers.background.ACK_WITHIN", 0.05)
+
+    await give_secret(Ack(), view, {"user": {"id": by}}, heard, background)
+    await background.finish(5)
+
+    assert len(heard.back) == (2 if way == "it is accepted" else 1)
+    assert Ack.said == [{"response_action": "clear"}] or Ack.said[0]["response_action"] == "errors"
+    assert found_in(texts_on(*heard.back, view, vars(background), Ack.said), secret) == []
+
+
+class Unanswered:
+    """Redis that has gone away, with what it was sent still in its hands."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from asyncio.sleep(0).__await__()
+        raise Unanswerable("Redis does not answer.") from KeyError("sent")
+
+
+def test_the_search_finds_what_hangs_on_an_error_and_in_a_closure():
+    def refuse(pasted: str) -> None:
+        raise BadInput("This is no secret.")
+
+    def closed_over(hidden: str) -> Callable[[], str]:
+        return lambda: hidden
+
+    with pytest.raises(BadInput) as refusal:
+        refuse(NEW_SECRET)
+    assert found_in(texts_on(refusal.value.__traceback__.tb_next), NEW_SECRET)
+    assert found_in(texts_on(closed_over(NEW_SECRET)), NEW_SECRET)
+    assert found_in(texts_on([Submitted(NEW_SECRET, "")]), NEW_SECRET)
+    assert found_in(texts_on({"a": SecretStr(NEW_SECRET)}), NEW_SECRET)

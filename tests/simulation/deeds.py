@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from bot.rotation.policy import Action, Pressed, acceptable, acceptable_as_a_whole, offered, shown_unproved
 from bot.rotation.record import Rotation
+from bot.rotation.secret import Submitted
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
 from tests.simulation.town import AHEAD, APPROVERS, EVERYBODY, OLD_SECRET, Town
@@ -73,8 +74,8 @@ def give(town: Town, shown: Rotation, who: str, secret: str = "") -> None:
     async def work() -> None:
         if town.random.random() < 0.5:
             await town.service.offer_secret_form(shown.id, by=who)
-        taken = await town.service.accept_secret(shown.id, secret, "", by=who)
-        await town.service.create_replacement(*taken)
+        taken = await town.service.give_secret(shown.id, Submitted(secret, ""), by=who)
+        await town.service.create_replacement(taken)
 
     town.begin(Actor("give", shown.id, who), work())
 

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from bot import logs
 from bot.rotation.errors import BadInput
+from bot.rotation.secret import Submitted
 from bot.service import RotationService
 from bot.storage.embedded import embedded_server
 from tests.support.canary import (
@@ -111,10 +112,11 @@ async def test_a_bad_signature_or_a_wrong_clock_logs_no_body(redis_url: str, log
 async def test_an_exception_in_a_listener_logs_its_place_and_not_its_text(
     stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(self: object, rotation_id: str, pasted: str, name: str, *, by: str) -> None:
+    async def fail(self: object, rotation_id: str, submitted: Submitted, *, by: str) -> None:
+        pasted, _ = submitted.take()
         raise ValueError(f"bad value {pasted}") from KeyError(pasted)
 
-    monkeypatch.setattr(RotationService, "accept_secret", fail)
+    monkeypatch.setattr(RotationService, "give_secret", fail)
     person = await opened_form(stage)
     log.open_all()
 

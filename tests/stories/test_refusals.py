@@ -11,6 +11,7 @@ from bot.rotation.people import Rules
 from bot.rotation.plan import Plan
 from bot.rotation.policy import Pressed
 from bot.rotation.record import Approval, Replacement, Rotation
+from bot.rotation.secret import Submitted
 from bot.rotation.states import State
 from bot.service import RotationService
 from bot.settings import WrongSettings
@@ -54,8 +55,9 @@ async def test_the_menu_is_empty_while_aisix_is_away(bare_stage: Stage) -> None:
 async def test_a_secret_typed_as_a_name_is_refused(stage: Stage) -> None:
     await stage.ask()
     rotation = await stage.record()
+    submitted = Submitted(NEW_SECRET, "sk-proj-A1b2C3d4E5f6G7h8")
     with pytest.raises(BadInput, match="a name is shown to everyone"):
-        await service(stage).accept_secret(rotation.id, NEW_SECRET, "sk-proj-A1b2C3d4E5f6G7h8", by="U_REQUESTER")
+        await service(stage).give_secret(rotation.id, submitted, by="U_REQUESTER")
 
 
 async def test_a_click_counts_once(stage: Stage) -> None:
