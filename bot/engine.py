@@ -12,7 +12,7 @@ from bot.metrics import STEPS
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, StopKind, Unanswerable, Uncertain
 from bot.rotation.phrases import said
 from bot.rotation.record import Rotation, Stop
-from bot.rotation.states import State, Track
+from bot.rotation.states import State, StepName, Track
 from bot.steps import TRACKS, next_step, rewound
 from bot.steps.outcomes import Again, Ask, Done, Outcome, Step, Unapproved, Wait
 from bot.steps.world import Limits, World
@@ -86,7 +86,7 @@ def _attend(rotation: Rotation, world: World) -> Rotation:
     """Remind of a wanted approval; after its expiry, verify again and ask again."""
     if world.now() < _expires_at(rotation, world.limits):
         return rotation.but(reminded_at=world.now())
-    again = rewound(rotation.to(State.RUNNING), "project").unproved()
+    again = rewound(rotation.to(State.RUNNING), StepName.PROJECT).unproved()
     voids = tuple(void.but(over=True) for void in again.voids)
     return again.but(asked_at=None, reminded_at=None, voids=voids)
 
@@ -137,7 +137,7 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
             waiting = _due_in(after, retry_in, world).but(note=reason, trouble_since=None)
             return _with_an_end(before, waiting, step, world)
         case Unapproved(after):
-            again = rewound(after, "recheck").but(approvals=after.approvals, reminded_at=None)
+            again = rewound(after, StepName.RECHECK).but(approvals=after.approvals, reminded_at=None)
             return again.to(State.AWAITING_APPROVAL)
         case Ask(after, reason):
             asked = after.to(State.AWAITING_SECRET)

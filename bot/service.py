@@ -47,7 +47,7 @@ from bot.rotation.policy import (
     shown_unproved,
 )
 from bot.rotation.record import Approval, Replacement, Rotation
-from bot.rotation.states import State, Track
+from bot.rotation.states import State, StepName, Track
 from bot.steps import rewound
 from bot.storage.jobs import Jobs
 from bot.storage.records import Conflict, Store, Taken
@@ -597,11 +597,11 @@ def _tried_again(rotation: Rotation) -> Rotation:
     assert rotation.stop is not None
     onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
     fresh = rewound(rotation, rotation.stop.resume).but(no_throwaways="")
-    if "rehearse" not in fresh.done:
+    if StepName.REHEARSE not in fresh.done:
         fresh = fresh.but(throwaways=(), rehearsal=None)
-    if "project" not in fresh.done:
+    if StepName.PROJECT not in fresh.done:
         fresh = fresh.but(barriers=())
-    return (fresh if "verify" in fresh.done else fresh.unproved()).to(onward)
+    return (fresh if StepName.VERIFY in fresh.done else fresh.unproved()).to(onward)
 
 
 def _with_word(rotation: Rotation, wanted: set[str], word: Acceptance) -> tuple[Rotation, str]:

@@ -10,12 +10,12 @@ from bot.rotation.frozen import Frozen
 from bot.rotation.naming import tag_of
 from bot.rotation.plan import Inventory, Plan, make_plan, unlisted_environments
 from bot.rotation.record import Replacement, Rotation
-from bot.rotation.states import State, Track
+from bot.rotation.states import State, StepName, Track
 
-DONE: Mapping[Kind, tuple[str, ...]] = {
+DONE: Mapping[Kind, tuple[StepName, ...]] = {
     Kind.UNUSED: (),
-    Kind.SPLIT: ("baseline",),
-    Kind.MOVED: ("baseline", "rehearse"),
+    Kind.SPLIT: (StepName.BASELINE,),
+    Kind.MOVED: (StepName.BASELINE, StepName.REHEARSE),
 }
 """The steps that are behind each: what models answered on the old key cannot be learnt once some have left it."""
 

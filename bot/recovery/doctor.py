@@ -19,7 +19,7 @@ from bot.rotation import audit
 from bot.rotation.errors import Refused
 from bot.rotation.plan import Inventory, Model
 from bot.rotation.record import Rotation
-from bot.rotation.states import MEANING, State
+from bot.rotation.states import MEANING, State, StepName
 from bot.service import RotationService
 from bot.steps.probing import askable
 from bot.steps.world import World
@@ -197,7 +197,7 @@ class Doctor:
             return
         say(f"try    `{trial.alias}` in {trial.environment_name} first.")
         try:
-            await self._drive(rotation.but(plan=rotation.plan.but(models=(trial,)), done=("remove",)))
+            await self._drive(rotation.but(plan=rotation.plan.but(models=(trial,)), done=(StepName.REMOVE,)))
         except Refused:
             await self._put_forward(half, moved[trial.id])
             raise
@@ -226,10 +226,10 @@ class Doctor:
 
 
 STEPS = {
-    "point-back": "models pointed back at the old key.",
-    "settle-back": "the gateways were given time to take it.",
-    "verify-back": "they answer on the old key.",
-    "remove": "what this rotation made is removed, unless something uses it.",
+    StepName.POINT_BACK: "models pointed back at the old key.",
+    StepName.SETTLE_BACK: "the gateways were given time to take it.",
+    StepName.VERIFY_BACK: "they answer on the old key.",
+    StepName.REMOVE: "what this rotation made is removed, unless something uses it.",
 }
 """What each step of the way back has done."""
 

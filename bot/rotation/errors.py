@@ -23,6 +23,8 @@ Settings that are missing or wrong raise `bot.settings.WrongSettings` and end th
 from enum import StrEnum
 from typing import Any
 
+from bot.rotation.states import StepName
+
 
 class KeyturnError(Exception):
     """Its text is a sentence for people."""
@@ -102,7 +104,7 @@ class Blocked(KeyturnError):
     """
 
     def __init__(
-        self, kind: StopKind, headline: str, sentence: str, *, resume: str | None = None, after: Any = None
+        self, kind: StopKind, headline: str, sentence: str, *, resume: StepName | None = None, after: Any = None
     ) -> None:
         super().__init__(sentence)
         self.kind = kind

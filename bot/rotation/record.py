@@ -13,7 +13,7 @@ from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.frozen import Frozen
 from bot.rotation.plan import AffectedModel, Plan, ProviderKey, plural
 from bot.rotation.replica import Replica
-from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, Track
+from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName, Track
 
 
 class Replacement(Frozen):
@@ -70,8 +70,8 @@ class Stop(Frozen):
     kind: StopKind
     headline: str
     sentence: str
-    step: str
-    resume: str
+    step: StepName
+    resume: StepName
     at: datetime
 
 
@@ -117,7 +117,7 @@ class Rotation(Frozen):
     made: tuple[str, ...] = ()
     """Every key id that it has been given; all but the replacement are removed in the end."""
 
-    done: tuple[str, ...] = ()
+    done: tuple[StepName, ...] = ()
     findings: dict[str, Finding] = {}
     throwaways: tuple[Throwaway, ...] = ()
     throwaways_used: int = 0

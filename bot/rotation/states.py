@@ -46,6 +46,26 @@ MEANING: Mapping[State, str] = {
 """What each state is called where people read it."""
 
 
+class StepName(StrEnum):
+    """Every step there is, on whichever track. Records hold the values, so a name stays what it is."""
+
+    REPLACE = "replace"
+    BASELINE = "baseline"
+    REHEARSE = "rehearse"
+    CUT_OVER = "cut-over"
+    PROJECT = "project"
+    VERIFY = "verify"
+    TIDY = "tidy"
+    SOAK = "soak"
+    RECHECK = "recheck"
+    DELETE = "delete"
+    WATCH = "watch"
+    POINT_BACK = "point-back"
+    SETTLE_BACK = "settle-back"
+    VERIFY_BACK = "verify-back"
+    REMOVE = "remove"
+
+
 class Track(StrEnum):
     """Which tuple of steps the bot is on."""
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from bot.rotation.errors import Unanswerable, Uncertain
 from bot.rotation.phrases import MOST_NAMED
 from bot.rotation.record import Rotation, Void
+from bot.rotation.states import StepName
 from bot.steps.outcomes import Again, Outcome
 from bot.steps.world import World
 
@@ -33,4 +34,4 @@ def asked_at(rotation: Rotation) -> list[datetime]:
 def voided(rotation: Rotation, changes: list[str], world: World) -> Outcome:
     """Take back the approvals, and say what changed."""
     void = Void(by=tuple(a.by for a in rotation.approvals), at=world.now(), changes=tuple(changes[:MOST_NAMED]))
-    return Again(rotation.unproved().but(voids=(*rotation.voids, void), silences=()), "project", changes[0])
+    return Again(rotation.unproved().but(voids=(*rotation.voids, void), silences=()), StepName.PROJECT, changes[0])

@@ -17,6 +17,7 @@ from bot.rotation.plan import (
     vanished_lists,
 )
 from bot.rotation.record import Rotation
+from bot.rotation.states import StepName
 from bot.steps.world import World
 
 
@@ -32,7 +33,7 @@ def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rota
             StopKind.DRIFT,
             "someone changed something meanwhile",
             listing(changes.sentences, joint=" "),
-            resume="replace",
+            resume=StepName.REPLACE,
             after=rotation.planned_anew(changes.plan),
         )
     return rotation.planned_anew(changes.plan)
@@ -117,7 +118,7 @@ def refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> 
             StopKind.DRIFT,
             "something uses the old key",
             f"Not deleted: {listing(users)} refers to the old key. I will not delete it while anything uses it.",
-            resume="replace",
+            resume=StepName.REPLACE,
             after=_forget_moves(rotation.planned_anew(changes.plan), inventory),
         )
     rotation = refuse_drift(rotation, inventory, world)
@@ -126,7 +127,7 @@ def refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> 
     astray = [m.label for m in rotation.plan.models if m.id not in there]
     if astray:
         sentence = f"Not deleted: {listing(astray)} is not on the replacement."
-        raise Blocked(StopKind.DRIFT, "someone changed something meanwhile", sentence, resume="replace")
+        raise Blocked(StopKind.DRIFT, "someone changed something meanwhile", sentence, resume=StepName.REPLACE)
 
 
 def _forget_moves(rotation: Rotation, inventory: Inventory) -> Rotation:

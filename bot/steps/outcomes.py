@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.rotation.record import Rotation
+from bot.rotation.states import StepName
 from bot.steps.world import World
 
 
@@ -37,7 +38,7 @@ class Again:
     """Go on from the step *name*, with it and all after it undone, for this *reason*; approvals are void."""
 
     rotation: Rotation
-    name: str
+    name: StepName
     reason: str
 
 
@@ -59,10 +60,10 @@ class Step:
     **Try again** begins after a stop.
     """
 
-    name: str
+    name: StepName
     title: str
     doing: str
     run: Callable[[Rotation, World], Awaitable[Outcome]]
     gated: bool = False
     waits_for_time: bool = False
-    resume: str = ""
+    resume: StepName | None = None

@@ -9,6 +9,7 @@ from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
+from bot.rotation.states import StepName
 from bot.steps.probing import askable
 from bot.steps.world import World
 
@@ -24,7 +25,7 @@ def refuse_rejected(rotation: Rotation, models: Iterable[AffectedModel]) -> None
             StopKind.REJECTED,
             headline(evidence),
             f"{rejected[0].label}: {evidence.reason}.",
-            resume="project",
+            resume=StepName.PROJECT,
             after=rotation,
         )
 
@@ -48,7 +49,7 @@ def refuse_unlisted_replica(rotation: Rotation, where: str, how: str) -> None:
         StopKind.PROJECTION,
         "a replica is not in the settings",
         sentence,
-        resume="cut-over",
+        resume=StepName.CUT_OVER,
         after=rotation.but(barriers=()),
     )
 
@@ -58,7 +59,9 @@ ELSEWHERE = "This says nothing against the new secret: look at Resource Projecti
 
 def refuse_unproved(rotation: Rotation, why: str) -> None:
     """Stop: nothing that was seen shows that the new secret serves."""
-    raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", f"{why}.", resume="project", after=rotation)
+    raise Blocked(
+        StopKind.UNVERIFIED, "the new secret is not proved", f"{why}.", resume=StepName.PROJECT, after=rotation
+    )
 
 
 def refuse_projection(rotation: Rotation, why: str) -> None:
@@ -67,7 +70,7 @@ def refuse_projection(rotation: Rotation, why: str) -> None:
         StopKind.PROJECTION,
         "the gateway has not taken the change",
         f"{why}. {ELSEWHERE}",
-        resume="cut-over",
+        resume=StepName.CUT_OVER,
         after=rotation.but(barriers=()),
     )
 
@@ -96,7 +99,9 @@ def refuse_unverifiable(rotation: Rotation, world: World) -> None:
             f"The passthrough route {listing(plan.routes)} still holds the old key. "
             "I do not move routes: point it at the replacement, then try again."
         )
-        raise Blocked(StopKind.DRIFT, "a route still uses the old key", sentence, resume="replace", after=rotation)
+        raise Blocked(
+            StopKind.DRIFT, "a route still uses the old key", sentence, resume=StepName.REPLACE, after=rotation
+        )
 
 
 def refuse_nameless(rotation: Rotation, world: World) -> None:

@@ -14,6 +14,7 @@ from bot.rotation.finding import UNKNOWN, Finding, Throwaway
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
+from bot.rotation.states import StepName
 from bot.steps.inventory import refuse_drift, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, each, waited
@@ -149,7 +150,7 @@ def _stop(rotation: Rotation) -> Blocked:
     where = listing(dict.fromkeys(rotation.plan.environments[t.environment] for t in bad))
     kind, words, more = _reading(latest)
     sentence = f"In the rehearsal in {where}: {latest.reason if latest else 'no answer'}.{more}"
-    return Blocked(kind, words, sentence, resume="rehearse", after=rotation.but(throwaways=(), rehearsal=None))
+    return Blocked(kind, words, sentence, resume=StepName.REHEARSE, after=rotation.but(throwaways=(), rehearsal=None))
 
 
 def _bad(rotation: Rotation) -> list[Throwaway]:

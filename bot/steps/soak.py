@@ -6,6 +6,7 @@ from bot.rotation.errors import Blocked, StopKind
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, listed_since
 from bot.rotation.record import Rotation
+from bot.rotation.states import StepName
 from bot.steps.counters import heard, listening_anew
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL
@@ -54,9 +55,11 @@ def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World
     refuse_rejected(rotation, unwell)
     why = f"{unwell[0].label}: {reason(rotation, unwell[0])}"
     if world.now() - (rotation.first_well_at or world.now()) > length(rotation, world) + world.limits.patience:
-        raise Blocked(StopKind.UNVERIFIED, "a model does not stay well", f"{why}.", resume="project", after=rotation)
+        raise Blocked(
+            StopKind.UNVERIFIED, "a model does not stay well", f"{why}.", resume=StepName.PROJECT, after=rotation
+        )
     forgotten = {model.id: rotation.finding(model).unproved for model in unwell}
-    return Again(rotation.learn(forgotten), "project", f"did not stay well: {why}")
+    return Again(rotation.learn(forgotten), StepName.PROJECT, f"did not stay well: {why}")
 
 
 async def _listened_on(rotation: Rotation, world: World) -> Outcome:

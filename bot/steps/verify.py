@@ -9,6 +9,7 @@ from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
+from bot.rotation.states import StepName
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
 from bot.steps.probing import askable, in_hand, noted, probe_each
@@ -24,7 +25,9 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
     """
     refuse_unverifiable(rotation, world)
     if not all(rotation.finding(model).moved_at for model in in_hand(rotation, world)):
-        return Again(rotation, "cut-over", "the wave is larger now")  # by other settings: the old key would answer
+        return Again(
+            rotation, StepName.CUT_OVER, "the wave is larger now"
+        )  # by other settings: the old key would answer
     play = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
     todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
     unmet = [m for m in todo if rotation.finding(m).passes >= world.limits.probes]
@@ -45,7 +48,7 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
 def _verified(rotation: Rotation, done: int, world: World) -> Outcome:
     if done < len(askable(rotation, world)):
         return Again(
-            rotation.but(wave=rotation.wave + 1), "cut-over", f"{done} of {len(rotation.plan.models)} verified"
+            rotation.but(wave=rotation.wave + 1), StepName.CUT_OVER, f"{done} of {len(rotation.plan.models)} verified"
         )
     _refuse_unproved(rotation)
     now = world.now()

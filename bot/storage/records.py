@@ -59,6 +59,14 @@ GONE = (
     "This rotation goes on in a Keyturn with another AISIX_CLOUD_API, so nothing was changed here. "
     "Restart every process with the same settings."
 )
+UNREADABLE_RECORD = (
+    "This version of Keyturn cannot read the record of this rotation, so nothing was changed. Its log has an "
+    "`unreadable_record` on it."
+)
+OTHER_STEPS = (
+    "The record of this rotation names a step that this version of Keyturn does not know, so nothing was changed. "
+    "Run the version that wrote it, or a newer one."
+)
 FOREIGN = "This record belongs to another Keyturn (another workspace or AISIX_CLOUD_API), so nothing was changed."
 
 
@@ -401,12 +409,16 @@ def read(record: str) -> Rotation:
     try:
         return _parsed(record)
     except ValidationError as error:
-        log.warning("unreadable_record", beginning=record[:60], problems=error.error_count())
+        steps = _unknown_steps(error)
+        log.warning("unreadable_record", beginning=record[:60], problems=error.error_count(), unknown_steps=steps)
         UNREADABLE.inc()
-        raise NotOurRecord(
-            "This version of Keyturn cannot read the record of this rotation, so nothing was changed. Its log has an "
-            "`unreadable_record` on it."
-        ) from None
+        raise NotOurRecord(OTHER_STEPS if steps else UNREADABLE_RECORD) from None
+
+
+def _unknown_steps(error: ValidationError) -> list[str]:
+    """Return the steps that a record names and this version does not have: whoever renames one reads the old name."""
+    wrong = (problem for problem in error.errors() if problem["type"] == "enum")
+    return [str(one["input"])[:40] for one in wrong if one["loc"][0] == "done" or one["loc"][-1] in ("step", "resume")]
 
 
 def readable(record: str) -> Rotation | None:

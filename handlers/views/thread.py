@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.rotation.evidence import Verdict
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation, Trouble, Void
-from bot.rotation.states import State, Track
+from bot.rotation.states import State, StepName, Track
 from bot.steps import WAVE_STEPS, next_step, steps_of
 from bot.steps.outcomes import Step
 from handlers.views import evidence, watch, words
@@ -19,7 +19,7 @@ from handlers.views.replies import Reply, named, parted, reply
 if TYPE_CHECKING:
     from bot.rotation.finding import Acceptance
 
-QUIET = frozenset({"tidy", "soak", "settle-back"})
+QUIET = frozenset({StepName.TIDY, StepName.SOAK, StepName.SETTLE_BACK})
 """Steps that are shown only while they go on: mostly there is nothing to do."""
 
 
@@ -107,13 +107,13 @@ def _nothing(_: Rotation) -> str:
     return ""
 
 
-DETAILS: Mapping[str, Callable[[Rotation], str]] = {
-    "replace": lambda rotation: f"{code(rotation.replacement_id or '')} has the same settings as the old key",
-    "baseline": baseline,
-    "rehearse": lambda rotation: sentence(rotation.rehearsal or ""),
-    "cut-over": _moved_so_far,
-    "verify": evidence.tally,
-    "point-back": lambda rotation: "" if rotation.moved else "none had been moved",
+DETAILS: Mapping[StepName, Callable[[Rotation], str]] = {
+    StepName.REPLACE: lambda rotation: f"{code(rotation.replacement_id or '')} has the same settings as the old key",
+    StepName.BASELINE: baseline,
+    StepName.REHEARSE: lambda rotation: sentence(rotation.rehearsal or ""),
+    StepName.CUT_OVER: _moved_so_far,
+    StepName.VERIFY: evidence.tally,
+    StepName.POINT_BACK: lambda rotation: "" if rotation.moved else "none had been moved",
 }
 """What a finished step came to, by its name; most need no word."""
 
@@ -135,7 +135,7 @@ def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
         yield from _prepared(rotation)
         yield from _moving(rotation)
     yield from _voided(rotation, approvers)
-    if rotation.verified_at and "verify" in rotation.done and rotation.moved and evidence.all_moved(rotation):
+    if rotation.verified_at and StepName.VERIFY in rotation.done and rotation.moved and evidence.all_moved(rotation):
         text = f"Verified with live requests: {evidence.tally(rotation)}."
         yield reply(f"verified:{rotation.verified_at.isoformat()}", text)
     if rotation.state is State.BLOCKED and rotation.stop:
@@ -147,12 +147,12 @@ def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
 
 def _prepared(rotation: Rotation) -> Iterator[Reply]:
     done, attempt = rotation.done, rotation.attempt
-    if "replace" in done:
+    if StepName.REPLACE in done:
         key = code(rotation.replacement_id or "")
         yield reply(
             f"created:{attempt}", f"Replacement {key} created, with the settings of the old key. No model uses it yet."
         )
-    if "rehearse" in done and rotation.rehearsal:
+    if StepName.REHEARSE in done and rotation.rehearsal:
         yield reply(f"rehearsed:{attempt}", f"Rehearsal: {sentence(rotation.rehearsal)}.")
 
 
@@ -160,7 +160,7 @@ def _moving(rotation: Rotation) -> Iterator[Reply]:
     """Tell of the first wave, which stands for all others, and of the end."""
     if rotation.wave and not evidence.all_moved(rotation):
         yield from _first_wave(rotation)
-    if "cut-over" in rotation.done and rotation.moved and evidence.all_moved(rotation):
+    if StepName.CUT_OVER in rotation.done and rotation.moved and evidence.all_moved(rotation):
         yield reply(f"moved:{rotation.attempt}:{_moved_at(rotation)}", _moved(rotation))
 
 

@@ -8,7 +8,7 @@ from bot.rotation.finding import was_failing_before
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import Action, acceptable, offered
 from bot.rotation.record import Rotation, Void
-from bot.rotation.states import MEANING, State, Track
+from bot.rotation.states import MEANING, State, StepName, Track
 from bot.steps import next_step
 from handlers.views import evidence, watch
 from handlers.views.blocks import code, sentence, when
@@ -229,7 +229,7 @@ def _trouble(rotation: Rotation) -> str:
 
 def _soaking(rotation: Rotation) -> str:
     step = next_step(rotation)
-    if step is None or step.name != "soak" or rotation.well_since is None:
+    if step is None or step.name != StepName.SOAK or rotation.well_since is None:
         return ""
     if rotation.note not in (None, step.doing):
         return f"The soak begins anew ({sentence(rotation.note or '')})."
@@ -247,7 +247,7 @@ def _whereabouts(rotation: Rotation) -> str:
 def _unmoved(rotation: Rotation) -> str:
     """Say where callers are before a move is recorded; while models are being moved, some already are."""
     step = next_step(rotation)
-    if step is not None and step.name == "cut-over":
+    if step is not None and step.name == StepName.CUT_OVER:
         return "The first models are being moved to the replacement, and both keys are there."
     return "Callers are on the old key and notice nothing."
 

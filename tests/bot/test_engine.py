@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
@@ -16,7 +17,7 @@ from bot.rotation.errors import ApiError, Blocked, LeaseLost, NotFound, StopKind
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.record import Rotation
-from bot.rotation.states import TERMINAL, State, Track
+from bot.rotation.states import TERMINAL, State, StepName, Track
 from bot.steps import BACK, FORWARD, TRACKS, WITHDRAW, next_step, rewound, steps_of
 from bot.steps.delete import delete
 from bot.steps.outcomes import Ask, Done, Outcome, Step, Wait
@@ -42,7 +43,7 @@ def only_step(monkeypatch) -> Callable[..., None]:
     """Make one step the whole way forward."""
 
     def install(run: Run, *, gated: bool = False, track: Track = Track.FORWARD) -> None:
-        way = (Step("only", "Only", "doing the only thing", run, gated=gated),)
+        way = (Step(StepName.TIDY, "Only", "doing the only thing", run, gated=gated),)
         monkeypatch.setattr(bot.steps, "TRACKS", {**TRACKS, track: (way, TRACKS[track][1])})
 
     return install
@@ -178,7 +179,7 @@ async def test_a_gated_step_waits_for_enough_approvals(only_step, given, require
 async def test_a_gated_step_runs_once_it_is_approved(only_step):
     only_step(giving(Done), gated=True)
 
-    assert (await move(running(approvals=(approval(),)), world())).done == ("only",)
+    assert (await move(running(approvals=(approval(),)), world())).done == ("tidy",)
 
 
 # --- what steps return ---
@@ -188,7 +189,7 @@ async def test_a_step_that_is_done_is_recorded_and_its_troubles_forgotten(only_s
     only_step(giving(Done))
     after = await move(running(note="n", trouble_since=NOW, step_since=NOW, look="a look"), world(9))
 
-    assert after.done == ("only",)
+    assert after.done == ("tidy",)
     assert (after.note, after.retry_at, after.step_since, after.trouble_since) == (None, None, None, None)
     assert (after.retry_in, after.look) == (None, "")
 
@@ -212,7 +213,7 @@ async def test_a_step_that_asks_hands_the_move_to_the_requester(only_step):
 
 async def test_the_end_of_the_way_is_the_end_of_the_rotation(only_step):
     only_step(raising(AssertionError("it ran again")))
-    after = await move(running(done=("only",)), world(9))
+    after = await move(running(done=("tidy",)), world(9))
 
     assert (after.state, after.ended_at) == (State.COMPLETED, later(9))
 
@@ -245,7 +246,7 @@ async def test_a_block_stops_with_its_sentence_and_what_was_learnt(only_step):
     assert after.findings == learnt.findings
     assert stop is not None
     assert (stop.kind, stop.headline, stop.sentence) == (StopKind.REJECTED, "refused", "It was refused.")
-    assert (stop.step, stop.resume, stop.at) == ("only", "project", later(9))
+    assert (stop.step, stop.resume, stop.at) == ("tidy", "project", later(9))
 
 
 async def test_a_block_that_names_no_step_resumes_where_it_stopped(only_step):
@@ -253,7 +254,7 @@ async def test_a_block_that_names_no_step_resumes_where_it_stopped(only_step):
     stop = (await move(running(), world())).stop
 
     assert stop is not None
-    assert stop.resume == "only"
+    assert stop.resume == "tidy"
 
 
 @pytest.mark.parametrize("error", [ApiError("AISIX refused (403).", 403), NotFound("Gone."), Unsupported("No such.")])
@@ -389,9 +390,20 @@ def test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval(to, kep
     assert after.approvals == ()
 
 
-@pytest.mark.parametrize("unknown", ["", "nonsense", "point-back"])
-def test_rewinding_to_a_step_that_is_not_on_the_way_begins_at_its_start(unknown):
-    assert rewound(running(done=("replace", "baseline")), unknown).done == ()
+@pytest.mark.parametrize("unknown", ["", "nonsense", StepName.POINT_BACK])
+def test_rewinding_to_a_step_that_is_not_on_the_track_is_an_error_and_undoes_nothing(unknown):
+    with pytest.raises(ValueError, match=f"the track forward has no step {unknown}"):
+        rewound(running(done=("replace", "baseline")), unknown)
+
+
+@pytest.mark.parametrize("unknown", ["", "nonsense", "cut_over", "Replace"])
+def test_a_record_takes_no_name_that_is_no_step(unknown):
+    with pytest.raises(ValidationError):
+        running(done=("replace", unknown))
+
+
+def test_a_step_is_on_one_track_or_another():
+    assert {step.name for step in (*FORWARD, *BACK)} == set(StepName)
 
 
 def test_a_rewound_rotation_needs_its_approval_again():
@@ -443,7 +455,7 @@ async def test_a_rotation_is_moved_to_its_end_and_each_notch_is_logged(desk, onl
     assert (await desk.now()).state is State.COMPLETED
     assert [(event["what"], event["why"]) for event in await desk.told()] == [
         ("asked", ""),
-        ("step", "only"),
+        ("step", "tidy"),
         ("RUNNING -> COMPLETED", ""),
     ]
 

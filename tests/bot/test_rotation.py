@@ -11,7 +11,7 @@ from bot.rotation.errors import StopKind, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.record import OF_ONE_SECRET, Approval, Replacement, Rotation, Stop, _model_shown
-from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, Track
+from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName, Track
 from tests.bot.values import NOW, affected, key, later, rotation, running, stopped
 
 ALLOWED = {(before, after) for before, exits in TRANSITIONS.items() for after in exits}
@@ -169,18 +169,19 @@ findings = st.builds(
     latest=st.none() | evidences,
     passes=st.integers(0, 9),
 )
+steps = st.sampled_from(StepName)
 rotations = st.builds(
     rotation,
     state=st.sampled_from(State),
     version=st.integers(0, 99),
     track=st.sampled_from(Track),
     replacement=st.none() | st.builds(Replacement, name=texts, asked_at=moments, key_id=st.none() | texts),
-    done=st.lists(texts, max_size=3).map(tuple),
+    done=st.lists(steps, max_size=3).map(tuple),
     findings=st.dictionaries(texts, findings, max_size=2),
     approvals=st.lists(st.builds(Approval, by=texts, at=moments), max_size=2).map(tuple),
     stop=st.none()
     | st.builds(
-        Stop, kind=st.sampled_from(StopKind), headline=texts, sentence=texts, step=texts, resume=texts, at=moments
+        Stop, kind=st.sampled_from(StopKind), headline=texts, sentence=texts, step=steps, resume=steps, at=moments
     ),
     note=st.none() | texts,
     retry_at=st.none() | moments,

@@ -13,11 +13,11 @@ from bot.rotation.audit import Kind
 from bot.rotation.errors import NotOurRecord, Unanswerable, WrongState
 from bot.rotation.plan import Plan
 from bot.rotation.record import SCHEMA, Replacement, Rotation
-from bot.rotation.states import State
+from bot.rotation.states import State, StepName
 from bot.storage.jobs import Jobs, PatientQueue
 from bot.storage.namespace import REGISTER, Namespace
-from bot.storage.records import Conflict, Store, Taken
-from tests.bot.values import NAMESPACE, NOW, key, later, rotation
+from bot.storage.records import Conflict, Store, Taken, read
+from tests.bot.values import NAMESPACE, NOW, key, later, rotation, running, stopped
 from tests.support.valkey import valkey_in
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
@@ -567,3 +567,27 @@ async def test_a_job_of_one_bot_is_in_no_queue_of_another(redis_url):
         job = await ours.dequeue()
         assert job is not None
         assert job.kwargs == {"rotation_id": "rabc123"}
+
+
+@pytest.mark.parametrize(
+    ("record", "named", "instead"),
+    [
+        (running(done=(StepName.REPLACE,)), '"done":["replace"]', '"done":["replace","smoke"]'),
+        (stopped(), '"step":"verify"', '"step":"smoke"'),
+        (stopped(), '"resume":"project"', '"resume":"smoke"'),
+    ],
+)
+def test_a_record_with_a_step_that_this_version_does_not_have_is_left_alone_and_that_is_said(record, named, instead):
+    written = record.model_dump_json()
+    assert read(written) == record
+    assert named in written
+
+    with pytest.raises(NotOurRecord, match="names a step that this version of Keyturn does not know"):
+        read(written.replace(named, instead))
+
+
+def test_a_step_is_stored_by_the_name_that_it_always_had():
+    assert running(done=tuple(StepName)).model_dump(mode="json")["done"] == [
+        "replace", "baseline", "rehearse", "cut-over", "project", "verify", "tidy", "soak", "recheck", "delete",
+        "watch", "point-back", "settle-back", "verify-back", "remove",
+    ]  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 from bot import steps
 from bot.metrics import UNREADABLE
 from bot.rotation.record import SCHEMA, Rotation
-from bot.rotation.states import State
+from bot.rotation.states import State, StepName
 from bot.steps.outcomes import Done, Step
 from bot.steps.world import World
 from tests.support.players import Play, play
@@ -84,6 +84,10 @@ async def test_a_card_that_nobody_gave_a_secret_for_is_cancelled_after_three_day
 # --- a deploy that adds a step ---
 
 
+NEW = StepName.POINT_BACK
+"""A name that no step of this track has."""
+
+
 def with_step(monkeypatch: pytest.MonkeyPatch, before: str) -> list[str]:
     """Deploy a version with one more step, *before* another; return whom it has seen."""
     seen: list[str] = []
@@ -93,7 +97,7 @@ def with_step(monkeypatch: pytest.MonkeyPatch, before: str) -> list[str]:
         return Done(rotation)
 
     place = [step.name for step in steps.FORWARD].index(before)
-    forward = (*steps.FORWARD[:place], Step("new", "New", "doing what is new", look), *steps.FORWARD[place:])
+    forward = (*steps.FORWARD[:place], Step(NEW, "New", "doing what is new", look), *steps.FORWARD[place:])
     monkeypatch.setattr(steps, "TRACKS", {**steps.TRACKS, steps.Track.FORWARD: (forward, State.COMPLETED)})
     monkeypatch.setattr("bot.engine.TRACKS", steps.TRACKS)
     return seen

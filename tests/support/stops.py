@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.rotation.errors import StopKind
+from bot.rotation.states import StepName
 from tests.support.plug import Fault, Halt, Plan
 
 SAID_OF_CONTROL_PLANE = {
@@ -38,7 +39,7 @@ class Fit:
     """What may be said of a fault of *service*, in one step or in any."""
 
     service: str
-    step: str
+    step: StepName | None
     kind: StopKind
     headline: str
     sentence: str
@@ -48,35 +49,35 @@ class Fit:
 FITS = (
     Fit(
         "control plane",
-        "",
+        None,
         TROUBLE,
         "a service does not answer",
         r"(AISIX does not show the .+\. )?{said} I have tried for \d+ s\.",
     ),
     Fit(
         "gateway",
-        "rehearse",
+        StepName.REHEARSE,
         UNVERIFIED,
         "the rehearsal came to no result",
         r"In the rehearsal in production: {said}\.",
     ),
     Fit(
         "gateway",
-        "project",
+        StepName.PROJECT,
         UNVERIFIED,
         "the new secret is not proved",
         r"in production a model made after the change: {said}\.",
     ),
     Fit(
         "gateway",
-        "verify",
+        StepName.VERIFY,
         UNVERIFIED,
         "the new secret is not proved",
         r"`chat-large` in production: {said}(, for \d+ s now)?\.",
     ),
     Fit(
         "gateway",
-        "verify-back",
+        StepName.VERIFY_BACK,
         TROUBLE,
         "a model does not answer on the old key",
         r"Pointed back at the old key, but `chat-large` in production does not answer: {said}\.",

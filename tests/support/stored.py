@@ -15,7 +15,7 @@ from typing import Any
 
 from bot import logs
 from bot.rotation.record import Rotation
-from bot.rotation.states import State
+from bot.rotation.states import State, StepName
 from bot.storage.embedded import embedded_server
 from sandbox.slack import Message
 from sandbox.slack.world import BOT_USER
@@ -129,8 +129,8 @@ async def _act(made: Play, card: Message, state: State) -> None:
 
 
 STOPS_AT = {
-    State.RUNNING: ("PATCH /api/environments/{id}/models/{id}", "cut-over"),
-    State.ROLLING_BACK: ("PATCH /api/environments/{id}/models/{id}", "point-back"),
+    State.RUNNING: ("PATCH /api/environments/{id}/models/{id}", StepName.CUT_OVER),
+    State.ROLLING_BACK: ("PATCH /api/environments/{id}/models/{id}", StepName.POINT_BACK),
 }
 """Where the bot is killed to leave behind a state in which it would have gone on."""
 
@@ -138,7 +138,7 @@ STOPS_AT = {
 async def _write_down(redis_url: str, state: State, folder: Path) -> None:
     kind, moment = STOPS_AT.get(state, ("", ""))
     plan = Plan(Call("control plane", kind, moment, 1), Fault.CRASH_AFTER)
-    plug = Plug(["start", "cut-over", "awaiting_approval", "point-back"], [plan])
+    plug = Plug(["start", StepName.CUT_OVER, "awaiting_approval", StepName.POINT_BACK], [plan])
     async with play(redis_url, 1, plug, secret=NEW_SECRET) as made:
         if state is State.BLOCKED:
             made.stage.overrides |= {"PROJECTION_TIMEOUT": "1", "VERIFY_TIMEOUT": "1"}
