@@ -10,7 +10,6 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 from pydantic import SecretStr
 
-from bot.aisix.control_plane import ControlPlane
 from bot.rotation import audit
 from bot.rotation import secret as shape
 from bot.rotation.errors import (
@@ -46,6 +45,7 @@ from bot.rotation.policy import (
     check_offered,
     shown_unproved,
 )
+from bot.rotation.ports import ControlPlane
 from bot.rotation.record import Approval, Replacement, Rotation
 from bot.rotation.states import State, StepName, Track
 from bot.steps import rewound

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -185,6 +186,13 @@ class ControlPlane:
 
     async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
         """Create a model called *name* for *upstream*, on a key, with every other setting of the model *like*."""
+        try:
+            await self._create_model(like, name, key_id, upstream)
+        except ApiError as error:
+            if error.status != HTTPStatus.CONFLICT:  # it is there, and the list is behind
+                raise
+
+    async def _create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
         path = address("environments", like.environment, "models")
         reaches = {"model_name": upstream} if is_wildcard(like.alias) else {}
         body = {**like.settings, **reaches, "display_name": name, "provider_key_id": key_id}

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.rotation.plan import AffectedModel
+from bot.rotation.ports import Keys
 from bot.rotation.replica import OTHERS, PASSTHROUGH, UNNAMED, Served, is_throwaway
 from bot.rotation.wildcards import is_wildcard, matches
 
@@ -64,13 +65,6 @@ REFUSED = "400"
 
 ATTEMPTED = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses"})
 """Endpoints whose attempts are counted, and whose answers may come from a cache."""
-
-
-class Keys(NamedTuple):
-    """What the two keys of a rotation are called in the counters' labels: by id, or by name."""
-
-    old: frozenset[str]
-    new: frozenset[str]
 
 
 class Sample(NamedTuple):

@@ -84,6 +84,15 @@ ENDPOINTS: Mapping[str, tuple[str, Callable[[str, str], dict[str, Any]]]] = {
 }
 """The probe's address and body by endpoint; each holds a nonce, so that no cache knows it."""
 
+COUNTED_BY_ALL = frozenset({"chat", "messages"})
+"""Endpoints that every gateway counts; earlier ones had no counter for the others (from the gateway's source)."""
+
+BARRED = "403 permission_denied"
+"""How the gateway answers where the probe's caller key may not use throw-away models."""
+
+TOKENS_FOLLOW = (0, 5, 0)
+"""The first version that is meant to follow the secret. A hint only: unstamped builds all tell the same."""
+
 RESULT_FIELDS = ("choices", "data", "results", "output", "content")
 """One of these, with something in it, is in every answer that a model gives."""
 
@@ -237,6 +246,19 @@ class Gateways:
     async def _models(self, settings: GatewaySettings, who: str) -> httpx.Response:
         url, headers = _address(settings, "/v1/models"), _headers(settings, who)
         return await read(self._http, "GET", url, self._most, headers=headers)
+
+    def is_always_counted(self, model: AffectedModel) -> bool:
+        """Tell whether every gateway, of whatever version, counts what a model is asked."""
+        return self.endpoint(model) in COUNTED_BY_ALL
+
+    def bars_throwaways(self, answer: Evidence) -> bool:
+        """Tell whether an answer says that the caller key may not use throw-away models."""
+        return answer.signature.startswith(BARRED)
+
+    def may_keep_tokens(self, answer: Evidence) -> bool:
+        """Tell whether the gateway that answered calls itself one that goes on with a token of the secret before."""
+        version = answer.gateway.removeprefix("AISIX/")
+        return bool(version) and tuple(map(int, version.split("."))) < TOKENS_FOLLOW
 
     async def caller_key_works(self, environment: str) -> int:
         """Ask the gateway for its models with the caller key; return the HTTP status. Raises httpx's errors."""

@@ -320,18 +320,3 @@ CLONED = frozenset(
     }
 )
 """The settings that the API is known or expected to accept; others are tried, and left out if refused."""
-
-
-def difference(old: ProviderKey, new: ProviderKey) -> str | None:
-    """Return the name of the first setting in which the replacement differs from the old key."""
-    if old.provider != new.provider:
-        return "provider"
-    names = sorted({*old.settings, *new.settings})
-    return next((n for n in names if not _alike(old.settings.get(n), new.settings.get(n))), None)
-
-
-def _alike(old: Any, new: Any) -> bool:
-    """Compare two settings; a default that the server spells out in one of two sections is no difference."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return all(_alike(old.get(name), new.get(name)) for name in {*old, *new})
-    return bool(old == new)

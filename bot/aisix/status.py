@@ -14,13 +14,14 @@ from typing import Any, NamedTuple, Self
 import httpx
 
 from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
-from bot.aisix.counters import Keys, Page, read_counters
+from bot.aisix.counters import Page, read_counters
+from bot.aisix.pages import is_foreign, read_config, read_models
 from bot.aisix.probes import GatewaySettings, bare
 from bot.aisix.sameness import BALANCED, CACHED, Row, Watched, glimpse, is_cached, mark, twin, twins
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.metrics import calls
-from bot.rotation.plan import AffectedModel
-from bot.rotation.replica import Replica, is_foreign, read_config, read_models
+from bot.rotation.ports import Asked
+from bot.rotation.replica import Replica
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 
 CONFIG, MODELS, METRICS = "/status/config", "/status/models", "/metrics"
@@ -47,24 +48,6 @@ class Stale(str):
 
 Shown = bytes | str
 """A page, or why there is none."""
-
-
-class Asked(NamedTuple):
-    """What one rotation wants to know of a replica."""
-
-    keys: Keys
-    models: tuple[AffectedModel, ...]
-    ids: tuple[str, ...]
-    """Ids of rows that must not be among the rejected."""
-
-    throwaways: str
-    """What the names of this rotation's throw-away models begin with."""
-
-    callers: tuple[str, ...] = ()
-    """The ids of our caller key, as far as an environment's counters have shown them."""
-
-    aliases: tuple[str, ...] = ()
-    """Aliases of routers that may be named."""
 
 
 class StatusPages:

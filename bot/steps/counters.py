@@ -5,12 +5,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from operator import add
 
-from bot.aisix.counters import Keys
-from bot.aisix.status import Asked
 from bot.rotation.counted import Ledger, Silence, Tally
 from bot.rotation.evidence import Sight
 from bot.rotation.phrases import MOST_NAMED
 from bot.rotation.plan import AffectedModel
+from bot.rotation.ports import Asked, Keys
 from bot.rotation.record import Rotation
 from bot.rotation.replica import OTHERS, PASSTHROUGH, THROWAWAY, Replica, Served
 from bot.steps.throwaways import prefix

@@ -5,6 +5,7 @@ from datetime import timedelta
 from bot.rotation.errors import ApiError, Blocked, StopKind, Uncertain
 from bot.rotation.phrases import listing, said
 from bot.rotation.plan import Inventory, listed_since, users_of
+from bot.rotation.ports import Moment
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 from bot.steps.approvals import asked_at, decided, review, voided
@@ -13,7 +14,6 @@ from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
 from bot.steps.pacing import POLL
 from bot.steps.unseen import refuse_unheard
 from bot.steps.world import World
-from bot.storage.lease import Moment
 
 LOOK_LASTS = timedelta(minutes=10)
 """How long the last look counts: a bot that could not delete for longer, or was away, has to look once more."""

@@ -25,8 +25,8 @@ from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, SLICE, waited
 from bot.steps.probing import askable, counted, in_hand, noted, probe_each
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unlisted_replica, refuse_unproved
-from bot.steps.throwaways import BARRED, BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
-from bot.steps.verdicts import COUNTED_BY_ALL, is_bypassed, uncounted
+from bot.steps.throwaways import BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
+from bot.steps.verdicts import is_bypassed, uncounted
 from bot.steps.world import World
 
 
@@ -74,7 +74,7 @@ def _with_barriers(rotation: Rotation, environments: list[str], world: World) ->
 def _sample(rotation: Rotation, environment: str, world: World) -> AffectedModel | None:
     """Choose what the barrier is like: a model that was well before and that every gateway counts, or else any."""
     some = [m for m in (*samples(rotation, world), *askable_by_name(rotation, world)) if m.environment == environment]
-    counted = [model for model in some if world.gateways.endpoint(model) in COUNTED_BY_ALL]
+    counted = [model for model in some if world.gateways.is_always_counted(model)]
     return next(iter(counted or some), None)
 
 
@@ -98,7 +98,7 @@ async def _ask_barriers(rotation: Rotation, seen: Sights, world: World) -> Rotat
         tests[barrier.environment] = tests.get(barrier.environment, 0) + (not barrier.finding.passes)
     rotation = rotation.but(tests=tests)
     tested = await asyncio.gather(*(_tested(barrier, rotation, world) for barrier in behind))
-    if any(_is_barred(barrier) for barrier in tested):
+    if any(_is_barred(barrier, world) for barrier in tested):
         return rotation.but(barriers=(), no_throwaways=BARRED_SAID)
     fresh = {barrier.name: barrier for barrier in tested}
     rotation = rotation.but(barriers=tuple(fresh.get(b.name, b) for b in rotation.barriers))
@@ -162,12 +162,12 @@ def _has_row(evidence: Evidence) -> bool:
 def _is_counted(rotation: Rotation, barrier: Throwaway, sights: tuple[Sight, ...], world: World) -> bool:
     """Tell whether the gateways count what a barrier is asked: all do at some endpoints, else one has to have done."""
     model = next(model for model in rotation.plan.models if model.id == barrier.sample)
-    return world.gateways.endpoint(model) in COUNTED_BY_ALL or any(sight.now.callers for sight in sights)
+    return world.gateways.is_always_counted(model) or any(sight.now.callers for sight in sights)
 
 
-def _is_barred(barrier: Throwaway) -> bool:
+def _is_barred(barrier: Throwaway, world: World) -> bool:
     latest = barrier.finding.latest
-    return latest is not None and latest.signature.startswith(BARRED)
+    return latest is not None and world.gateways.bars_throwaways(latest)
 
 
 def _confirmed(barrier: Throwaway, seen: Sights, rotation: Rotation, world: World) -> Throwaway:

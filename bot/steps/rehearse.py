@@ -21,7 +21,6 @@ from bot.steps.pacing import POLL, each, waited
 from bot.steps.probing import counted
 from bot.steps.refusals import ELSEWHERE
 from bot.steps.throwaways import (
-    BARRED,
     BARRED_SAID,
     create_missing,
     impossible,
@@ -98,7 +97,7 @@ def _is_as_before(rotation: Rotation, throwaway: Throwaway) -> bool:
 
 def _decide(rotation: Rotation, world: World) -> Outcome:
     """Record the result before cleaning up, so that a crash in between forgets neither."""
-    barred = [t for t in rotation.throwaways if t.finding.latest and t.finding.latest.signature.startswith(BARRED)]
+    barred = [t for t in rotation.throwaways if t.finding.latest and world.gateways.bars_throwaways(t.finding.latest)]
     if len(barred) == len(rotation.throwaways):
         return _impossible(rotation, BARRED_SAID)
     rotation = rotation.but(throwaways=tuple(t for t in rotation.throwaways if t not in barred))

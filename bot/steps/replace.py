@@ -1,7 +1,7 @@
 """Step: find the replacement that was asked for, and hold it against the old key."""
 
-from bot.aisix.reading import difference
 from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.likeness import difference
 from bot.rotation.plan import ProviderKey
 from bot.rotation.record import Rotation
 from bot.steps.inventory import NO_REPLACEMENT, confirm_gone, whole_inventory

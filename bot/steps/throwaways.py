@@ -1,7 +1,6 @@
 """Throw-away models on the replacement: open to no caller, named after their rotation, each name used once."""
 
 from collections.abc import Iterable, Iterator
-from http import HTTPStatus
 from itertools import zip_longest
 
 from bot.rotation.errors import ApiError, Uncertain
@@ -11,9 +10,6 @@ from bot.rotation.plan import AffectedModel, Inventory, Model
 from bot.rotation.record import Rotation
 from bot.rotation.wildcards import matches
 from bot.steps.world import World
-
-BARRED = "403 permission_denied"
-"""How the gateway answers where the probe's caller key may not use throw-away models."""
 
 BARRED_SAID = "the probe's caller key may not use `keyturn-*`; allow it that"
 
@@ -55,8 +51,7 @@ async def create_missing(
             except Uncertain:
                 raise
             except ApiError as refusal:
-                if refusal.status != HTTPStatus.CONFLICT:  # it is there, and the list is behind
-                    refused[throwaway.name] = refusal
+                refused[throwaway.name] = refusal
     return refused
 
 

@@ -162,10 +162,6 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
     )
 
 
-COUNTED_BY_ALL = frozenset({"chat", "messages"})
-"""Endpoints that every gateway counts; earlier ones had no counter for the others (from the gateway's source)."""
-
-
 def _too_few(environment: str, rotation: Rotation, world: World) -> str:
     """Say why the settings do not tell which replicas there are; nothing where they do."""
     listed, replicas = len(world.status.addresses(environment)), world.status.replicas(environment)
@@ -186,10 +182,7 @@ def uncounted(barrier: Throwaway, sights: tuple[Sight, ...]) -> int:
 
 
 TOKEN_LIFE = timedelta(minutes=60)
-"""How long a token for the old secret can be used on, by gateways before `TOKENS_FOLLOW` (facts/aisix.md, G6)."""
-
-TOKENS_FOLLOW = (0, 5, 0)
-"""The first version that is meant to follow the secret. A hint only: unstamped builds all tell the same."""
+"""How long a token for the old secret can be used on, by gateways that keep it (facts/aisix.md, G6)."""
 
 
 def _last_token(rotation: Rotation, finding: Finding) -> datetime:
@@ -201,8 +194,7 @@ def _last_token(rotation: Rotation, finding: Finding) -> datetime:
 
 def _old_token_until(rotation: Rotation, finding: Finding, world: World) -> datetime | None:
     """Say until when a gateway that calls itself an old one may go on with a token of the old secret."""
-    version = finding.latest.gateway.removeprefix("AISIX/") if finding.latest else ""
-    old = bool(version) and tuple(map(int, version.split("."))) < TOKENS_FOLLOW
+    old = finding.latest is not None and world.gateways.may_keep_tokens(finding.latest)
     until = _last_token(rotation, finding)
     return until if old and world.now() < until else None
 

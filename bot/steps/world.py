@@ -1,14 +1,10 @@
 """What every step acts on, and the settings that bound it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from bot.aisix.control_plane import ControlPlane
-from bot.aisix.probes import Gateways
-from bot.aisix.status import StatusPages
 from bot.rotation.people import NOBODY, People
-from bot.storage.lease import UNHELD, Hold
+from bot.rotation.ports import UNHELD, Clock, ControlPlane, Gateways, Hold, StatusPages
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class World:
     gateways: Gateways
     status: StatusPages
     limits: Limits
-    now: Callable[[], datetime]
+    now: Clock
     people: People = NOBODY
     hold: Hold = UNHELD
     """The lease on the rotation in hand."""

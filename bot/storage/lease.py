@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import structlog
 from redis.exceptions import RedisError
@@ -46,24 +46,6 @@ class Moment(NamedTuple):
     def left(self) -> float:
         """Return the seconds in which it is certain that nobody else has the lease; less than 0 when they are over."""
         return self.here + self.lasts - running_clock()
-
-
-class Hold(Protocol):
-    """What a step asks before it does what cannot be taken back."""
-
-    async def verified(self, version: int | None = None) -> Moment:
-        """Return when it was certain that nobody else has the rotation in hand; raise `LeaseLost` if somebody has."""
-
-
-class Unheld:
-    """No hold at all: what needs one does not happen."""
-
-    async def verified(self, version: int | None = None) -> Moment:
-        """Refuse."""
-        raise LeaseLost(f"Nobody has this rotation in hand (version {version}).")
-
-
-UNHELD = Unheld()
 
 
 class Lease:

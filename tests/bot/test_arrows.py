@@ -12,12 +12,12 @@ MAY_KNOW = {
     "rotation": set[str](),
     "aisix": {"rotation", "metrics"},
     "storage": {"rotation", "metrics", "settings"},
-    "steps": {"rotation", "aisix", "storage"},
+    "steps": {"rotation"},
     "recovery": {"rotation", "steps", "storage", "engine", "service"},
 }
 """Rooms, and what each may import beside itself."""
 
-PURE = ("answers", "counters", "reading", "sameness", "untrusted_json", "waiting")
+PURE = ("answers", "counters", "pages", "reading", "sameness", "untrusted_json", "waiting")
 """What reads pages and answers of AISIX without asking for them."""
 
 CALLERS = ("bot/aisix/control_plane.py", "bot/aisix/probes.py", "bot/aisix/status.py", "bot/check.py")

@@ -15,10 +15,10 @@ from bot.aisix.counters import (
     PROXY,
     REQUESTS,
     SUCCESSES,
-    Keys,
     Page,
     read_counters,
 )
+from bot.rotation.ports import Keys
 from bot.rotation.replica import OTHERS, PASSTHROUGH, UNNAMED, Replica, Served
 from tests.bot.values import NOW, affected
 

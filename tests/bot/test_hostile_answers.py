@@ -17,16 +17,17 @@ from pydantic import SecretStr
 from bot.aisix import reading
 from bot.aisix.answers import evidence
 from bot.aisix.control_plane import ControlPlane, address
-from bot.aisix.counters import Keys, Page, read_counters
+from bot.aisix.counters import Page, read_counters
+from bot.aisix.pages import is_foreign, read_config, read_models
 from bot.aisix.paging import Answer, Signs, rows
 from bot.aisix.probes import Gateways, GatewaySettings, read_answer
-from bot.aisix.status import Asked, StatusPages
+from bot.aisix.status import StatusPages
 from bot.aisix.untrusted_json import DEEPEST, UnreadableJson, decoded, sendable
 from bot.aisix.waiting import retry_after
 from bot.rotation.errors import ApiError, KeyturnError, Uncertain
 from bot.rotation.plan import Inventory, make_plan
+from bot.rotation.ports import Asked, Keys
 from bot.rotation.record import Rotation
-from bot.rotation.replica import is_foreign, read_config, read_models
 from bot.rotation.states import State
 from handlers.views.composed import composed
 from handlers.views.thread import checklist

@@ -13,13 +13,13 @@ from bot.rotation.errors import LeaseLost
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Acceptance
 from bot.rotation.policy import Action, offered
+from bot.rotation.ports import UNHELD
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
 from bot.steps import pacing, rewound
 from bot.steps.counters import turns
 from bot.steps.delete import delete
-from bot.storage.lease import UNHELD
 from sandbox.aisix import Switches
 from tests.bot.values import NOW
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, tenancy_of

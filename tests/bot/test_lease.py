@@ -7,9 +7,10 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.rotation.errors import LeaseLost, Unanswerable
+from bot.rotation.ports import UNHELD
 from bot.rotation.record import Rotation
 from bot.storage import lease as leases
-from bot.storage.lease import UNHELD, Lease, Moment
+from bot.storage.lease import Lease, Moment
 from bot.storage.records import Store
 from tests.bot.values import NAMESPACE, NOW, rotation
 

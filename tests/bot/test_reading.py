@@ -11,7 +11,6 @@ from bot.aisix.reading import (
     budgeted_keys,
     cache_policy,
     clone,
-    difference,
     environment,
     identity,
     made_at,
@@ -22,6 +21,7 @@ from bot.aisix.reading import (
     references,
     single,
 )
+from bot.rotation.likeness import difference
 from bot.rotation.plan import Environment
 from tests.bot.values import key
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.rotation.replica import UNNAMED, Replica, Served, host_of, is_foreign, read_config, read_models, rise
+from bot.aisix.pages import is_foreign, read_config, read_models
+from bot.rotation.replica import UNNAMED, Replica, Served, host_of, rise
 from tests.bot.values import NOW, affected, later
 
 CHAT, STAR, OTHER = "m_chat", "m_star", "m_other"

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 from pydantic import TypeAdapter
 
-from bot.aisix.counters import Keys
 from bot.aisix.probes import GatewaySettings
-from bot.aisix.status import Asked, StatusPages, bare
+from bot.aisix.status import StatusPages, bare
 from bot.rotation.evidence import Observation, Sight, Verdict, weigh
+from bot.rotation.ports import Asked, Keys
 from bot.rotation.replica import Served
 from sandbox.aisix import Switches
 from sandbox.aisix.serving import Server

@@ -1,0 +1,290 @@
+"""A whole rotation of a gateway product that is not AISIX: the core and the steps know only the ports."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple, Self
+
+import pytest
+from pydantic import SecretStr
+
+from bot.engine import due_at, move
+from bot.rotation.errors import StopKind
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.people import People, Rules
+from bot.rotation.plan import AffectedModel, Environment, Inventory, Model, ProviderKey, make_plan
+from bot.rotation.policy import Person
+from bot.rotation.ports import Asked, ControlPlane, Gateways, StatusPages
+from bot.rotation.record import Approval, Replacement, Rotation
+from bot.rotation.replica import WELL, Replica, Served
+from bot.rotation.states import State, Track
+from bot.steps.world import World
+from tests.bot.values import NOW, limits, rotation
+
+OLD, NEW, WRONG = "old-secret", "new-secret", "wrong-secret"
+NAME = "Vendor (rabc123)"
+PAGE = "http://replica/status"
+
+
+class Product:
+    """A gateway of one replica, with its control plane and its counters: what is set serves at once."""
+
+    def __init__(self) -> None:
+        self.at = NOW
+        self.names = {"k1": "Vendor"}
+        self.secrets = {"k1": OLD}
+        self.rows = {"m1": _model("m1", "large", "k1"), "m2": _model("m2", "small", "k1")}
+        self.good = {OLD, NEW}
+        self.counted: Counter[tuple[str, str]] = Counter()
+        """Requests by the id of the model and of the key that served it."""
+
+        self.shows_counters = True
+
+    # --- the control plane ---
+
+    async def inventory(self) -> Inventory:
+        """Show everything."""
+        environments = (Environment(id="prod", name="production"),)
+        return Inventory(environments=environments, keys=await self.keys(), models=tuple(self.rows.values()))
+
+    async def keys(self) -> tuple[ProviderKey, ...]:
+        """Show the keys."""
+        return tuple(ProviderKey(id=id_, display_name=name) for id_, name in self.names.items())
+
+    async def models(self, environments: Iterable[str]) -> tuple[Model, ...]:
+        """Show the models."""
+        wanted = {*environments}
+        return tuple(model for model in self.rows.values() if model.environment in wanted)
+
+    async def is_gone(self, key_id: str, beside: str | None) -> bool:
+        """Look whether a key is gone."""
+        assert beside != key_id
+        return key_id not in self.names
+
+    async def create_key(self, old: ProviderKey, name: str, _: Iterable[str], secret: SecretStr) -> str:
+        """Make a key."""
+        assert old.id in self.names
+        self.names["k2"], self.secrets["k2"] = name, secret.get_secret_value()
+        return "k2"
+
+    async def allow_key(self, key: ProviderKey, environments: Iterable[str]) -> None:
+        """Do nothing: every key is allowed everywhere."""
+
+    async def point(self, model: str, environment: str, key_id: str) -> None:
+        """Move a model."""
+        assert environment == self.rows[model].environment
+        self.rows[model] = self.rows[model].but(provider_key=key_id)
+
+    async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
+        """Make a model."""
+        self.rows[name] = like.but(id=name, alias=name, provider_key=key_id, upstream=upstream)
+
+    async def delete_model(self, model: str, environment: str) -> None:
+        """Remove a model."""
+        assert environment == "prod"
+        self.rows.pop(model, None)
+
+    async def delete_key(self, key_id: str, within: float | None = None) -> bool:
+        """Remove a key that nothing uses."""
+        assert within is None or within > 0
+        assert all(model.provider_key != key_id for model in self.rows.values()), "a model would fail"
+        return self.names.pop(key_id, None) is not None
+
+    # --- the gateway ---
+
+    environments = frozenset({"prod"})
+
+    def lacks_a_name(self, _: AffectedModel) -> bool:
+        """Every model has a plain name."""
+        return False
+
+    def endpoint(self, _: AffectedModel) -> str:
+        """There is one way to ask."""
+        return "ask"
+
+    def upstream(self, model: AffectedModel) -> str:
+        """Name what answers."""
+        return model.upstream
+
+    async def probe(self, model: AffectedModel, tag: str, *, under: str = "") -> Evidence:
+        """Ask once."""
+        assert tag
+        row = next((row for row in self.rows.values() if row.alias == (under or model.alias)), None)
+        if row is None or row.provider_key is None:
+            return Evidence(verdict=Verdict.PROJECTION, reason="no such model", at=self.at)
+        if self.secrets[row.provider_key] not in self.good:
+            refusal = "the vendor refused the secret"
+            return Evidence(verdict=Verdict.REJECTED, reason=refusal, at=self.at, blames_credential=True)
+        self.counted[row.id, row.provider_key] += 1
+        return Evidence(verdict=Verdict.LIKELY, reason="answered", at=self.at, reached=True)
+
+    def is_always_counted(self, _: AffectedModel) -> bool:
+        """It counts everything."""
+        return True
+
+    def bars_throwaways(self, _: Evidence) -> bool:
+        """Anybody may ask any model."""
+        return False
+
+    def may_keep_tokens(self, _: Evidence) -> bool:
+        """There are no tokens."""
+        return False
+
+    async def caller_key_works(self, _: str) -> int:
+        """Let everybody in."""
+        return 200
+
+    # --- the status page ---
+
+    def addresses(self, _: str) -> tuple[str, ...]:
+        """Name the one page, if there is one."""
+        return (PAGE,) if self.shows_counters else ()
+
+    def replicas(self, _: str) -> int:
+        """There is one."""
+        return 1
+
+    def says_how_many(self, _: str) -> bool:
+        """That is certain."""
+        return True
+
+    async def look(self, _: str, asked: Asked) -> tuple[Replica, ...]:
+        """Read the page."""
+        if not self.shows_counters:
+            return ()
+        counts = {
+            model: Served(
+                old=sum(count for (id_, key), count in self.counted.items() if id_ == model and key in asked.keys.old),
+                new=sum(count for (id_, key), count in self.counted.items() if id_ == model and key in asked.keys.new),
+            )
+            for model, _ in self.counted
+        }
+        made = tuple(name for name in self.rows if name.startswith(asked.throwaways))
+        old = {"requests": sum(served.old for served in counts.values())}
+        return (Replica(url=PAGE, at=self.at, state=WELL, counts=counts, own=counts, throwaways=made, meters=old),)
+
+    async def contradictions(self, _: str) -> dict[str, str]:
+        """The page is what it is."""
+        return {}
+
+
+def _model(id_: str, alias: str, key: str) -> Model:
+    return Model(id=id_, environment="prod", alias=alias, provider_key=key, upstream="vendor-1")
+
+
+class Now(NamedTuple):
+    """A moment of a process that never stands still."""
+
+    left: float = 15.0
+
+    def until(self, _: Self) -> float:
+        """No time has passed."""
+        return 0.0
+
+
+class Held:
+    """A lease that nobody else wants."""
+
+    async def verified(self, version: int | None = None) -> Now:
+        """Say that it is held."""
+        assert version is not None
+        return Now()
+
+
+class Members:
+    """A workspace in which everybody is a member."""
+
+    async def person(self, user_id: str) -> Person:
+        """Return a member."""
+        return Person(id=user_id)
+
+    async def members(self, group_id: str) -> frozenset[str]:
+        """There are no groups."""
+        raise AssertionError(group_id)
+
+
+@pytest.fixture
+def product() -> Product:
+    return Product()
+
+
+def world_of(product: Product) -> World:
+    def now() -> datetime:
+        return product.at
+
+    control_plane: ControlPlane = product
+    gateways: Gateways = product
+    status: StatusPages = product
+    people = People(Members(), Rules(requesters=None, approvers=frozenset({"U_APPROVER"})))
+    return World(control_plane, gateways, status, limits(soak=60, watch=600), now, people, Held())
+
+
+async def begun(product: Product, secret: str) -> Rotation:
+    inventory = await product.inventory()
+    plan = make_plan(inventory, inventory.keys[0], product.environments)
+    key_id = await product.create_key(plan.old_key, NAME, (), SecretStr(secret))
+    replacement = Replacement(name=NAME, asked_at=NOW, key_id=key_id)
+    return rotation(State.RUNNING, plan=plan, replacement=replacement, names=(NAME,), made=(key_id,), attempt=1)
+
+
+async def until(product: Product, record: Rotation, ends: Callable[[Rotation], bool]) -> Rotation:
+    """Move *record* on until it *ends*; time passes where it waits."""
+    world = world_of(product)
+    for _ in range(300):
+        if ends(record):
+            return record
+        after = await move(record, world)
+        if after == record:
+            due = due_at(record, world.limits, product.at)
+            assert due, f"only a person can move it: {record.state}"
+            product.at = max(due, product.at + timedelta(milliseconds=1))
+        record = after.but(version=record.version + 1)
+    raise AssertionError(f"{record.state} {record.done[-1:]}: {record.note or record.stop}")
+
+
+async def is_asked_or_stopped(product: Product, secret: str) -> Rotation:
+    record = await begun(product, secret)
+    return await until(product, record, lambda r: r.state in (State.AWAITING_APPROVAL, State.BLOCKED))
+
+
+@pytest.mark.parametrize(("shows_counters", "verdict"), [(True, Verdict.PROVED), (False, Verdict.LIKELY)])
+async def test_its_key_is_replaced_verified_and_deleted_once_an_approver_says_so(product, shows_counters, verdict):
+    product.shows_counters = shows_counters
+    asked = await is_asked_or_stopped(product, NEW)
+
+    assert asked.stop is None
+    assert {asked.finding(model).verdict.verdict for model in asked.plan.models} == {verdict}
+    assert "k1" in product.names
+
+    word = Approval(by="U_APPROVER", at=product.at, digest=asked.digest)
+    ended = await until(product, asked.but(approvals=(word,)).to(State.RUNNING), lambda r: r.is_over)
+
+    assert ended.state is State.COMPLETED
+    assert product.names == {"k2": NAME}
+    assert {model.provider_key for model in product.rows.values()} == {"k2"}
+    assert set(product.rows) == {"m1", "m2"}, "no throw-away model is left"
+
+
+async def test_a_secret_that_it_refuses_moves_nothing_and_is_taken_back(product):
+    stopped = await is_asked_or_stopped(product, WRONG)
+
+    assert stopped.stop is not None
+    assert stopped.stop.kind is StopKind.REJECTED
+    assert {model.provider_key for model in product.rows.values()} == {"k1"}
+
+    back = stopped.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
+    ended = await until(product, back, lambda r: r.is_over)
+
+    assert ended.state is State.ROLLED_BACK
+    assert product.names == {"k1": "Vendor"}
+    assert set(product.rows) == {"m1", "m2"}
+
+
+async def test_a_request_on_its_old_key_after_the_change_keeps_the_approver_from_being_asked(product):
+    record = await until(product, await begun(product, NEW), lambda r: "tidy" in r.done)
+    product.counted["m1", "k1"] += 1
+
+    record = await until(product, record, lambda r: r.state is not State.RUNNING or "tidy" not in r.done)
+
+    assert record.state is State.RUNNING
+    assert record.note == "did not stay well: `large` in production: replica served it once with the old key"
