@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from bot.metrics import STEPS
-from bot.rotation.errors import ApiError, Blocked, LeaseLost, StopKind, Unanswerable, Uncertain
+from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.phrases import said
 from bot.rotation.ports import Hold
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.states import State, StepName, Track
+from bot.rotation.stops import StopKind
 from bot.steps import TRACKS, next_step, rewound
 from bot.steps.outcomes import Again, Ask, Done, Outcome, Step, Unapproved, Wait
 from bot.steps.world import Limits, World

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from bot.rotation import audit
 from bot.rotation import secret as shape
+from bot.rotation.actions import Action
 from bot.rotation.errors import (
     AmbiguousKey,
     ApiError,
@@ -30,7 +31,6 @@ from bot.rotation.naming import base_of, new_id, tag_of, words_of
 from bot.rotation.people import Directory, People, Rules
 from bot.rotation.plan import Inventory, ProviderKey, make_plan, users_of
 from bot.rotation.policy import (
-    Action,
     Person,
     Pressed,
     acceptable,

@@ -6,8 +6,9 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.rotation.actions import Action
 from bot.rotation.errors import Unanswerable
-from bot.rotation.policy import Action, Pressed, acceptable
+from bot.rotation.policy import Pressed, acceptable
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.rotation.policy import Action
+from bot.rotation.actions import Action
 from handlers.commands import WORDS
 from tests.support.documents import PAGES, links
 

@@ -20,10 +20,10 @@ KeyturnError
 Settings that are missing or wrong raise `bot.settings.WrongSettings` and end the process before all this.
 """
 
-from enum import StrEnum
 from typing import Any
 
 from bot.rotation.states import StepName
+from bot.rotation.stops import StopKind
 
 
 class KeyturnError(Exception):
@@ -82,18 +82,6 @@ class NotOurRecord(Refused):
 
 class LeaseLost(KeyturnError):
     """Another process has this rotation in hand, or has moved it on: whatever was seen here is not the newest."""
-
-
-class StopKind(StrEnum):
-    """Why a rotation stopped: decides which buttons the card offers."""
-
-    REJECTED = "rejected"
-    REFUSED = "refused"
-    DIFFERENCE = "difference"
-    PROJECTION = "projection"
-    UNVERIFIED = "unverified"
-    DRIFT = "drift"
-    TROUBLE = "trouble"
 
 
 class Blocked(KeyturnError):

@@ -4,28 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import NamedTuple
 
-from bot.rotation.errors import Late, NotAllowed, StopKind, WrongState
+from bot.rotation.actions import Action
+from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.finding import SAYS_NOTHING, Finding, was_failing_before
 from bot.rotation.frozen import Frozen
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING, State, Track
-
-
-class Action(StrEnum):
-    """What a person can press; the value is what the button says."""
-
-    ENTER_SECRET = "Enter new secret"  # noqa: S105 - a label
-    CANCEL = "Cancel"
-    TRY_AGAIN = "Try again"
-    ANOTHER_SECRET = "Another secret"  # noqa: S105 - a label
-    ROLL_BACK = "Roll back"
-    ACCEPT_UNPROVED = "Accept unproved"
-    DELETE_OLD_KEY = "Delete old key"
+from bot.rotation.stops import StopKind
 
 
 class Person(Frozen):

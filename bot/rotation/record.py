@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import Self
 
 from bot.rotation.counted import Ledger, Silence, Tally
-from bot.rotation.errors import StopKind, WrongState
+from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.frozen import Frozen
 from bot.rotation.plan import AffectedModel, Plan, ProviderKey, plural
 from bot.rotation.replica import Replica
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName, Track
+from bot.rotation.stops import StopKind
 
 
 class Replacement(Frozen):

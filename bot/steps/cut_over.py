@@ -3,10 +3,11 @@
 import asyncio
 from datetime import datetime
 
-from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.errors import Blocked
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
+from bot.rotation.stops import StopKind
 from bot.steps.inventory import NO_REPLACEMENT, existing, models_on, refuse_drift, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL

@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from bot.rotation.errors import ApiError, Blocked, StopKind, Uncertain
+from bot.rotation.errors import ApiError, Blocked, Uncertain
 from bot.rotation.phrases import listing, said
 from bot.rotation.plan import Inventory, listed_since, users_of
 from bot.rotation.ports import Moment
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
+from bot.rotation.stops import StopKind
 from bot.steps.approvals import asked_at, decided, review, voided
 from bot.steps.inventory import refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bot.rotation.errors import Blocked, StopKind, Uncertain
+from bot.rotation.errors import Blocked, Uncertain
 from bot.rotation.finding import Finding
 from bot.rotation.phrases import listing
 from bot.rotation.plan import (
@@ -18,6 +18,7 @@ from bot.rotation.plan import (
 )
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
+from bot.rotation.stops import StopKind
 from bot.steps.world import World
 
 

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from bot.rotation.errors import Blocked, StopKind, Uncertain
+from bot.rotation.errors import Blocked, Uncertain
 from bot.rotation.plan import AffectedModel, ProviderKey
 from bot.rotation.record import Rotation
+from bot.rotation.stops import StopKind
 from bot.steps.outcomes import Wait
 from bot.steps.pacing import POLL, each
 from bot.steps.world import World

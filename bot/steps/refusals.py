@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 
 from bot.rotation.blame import headline
-from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
+from bot.rotation.stops import StopKind
 from bot.steps.probing import askable
 from bot.steps.world import World
 

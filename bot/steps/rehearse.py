@@ -7,7 +7,7 @@ name that was never used before: an answer under it can only come from the repla
 from datetime import timedelta
 
 from bot.rotation.blame import fails_alike, headline, held_against
-from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.families import exchanges_tokens
 from bot.rotation.finding import UNKNOWN, Finding, Throwaway
@@ -15,6 +15,7 @@ from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
+from bot.rotation.stops import StopKind
 from bot.steps.inventory import refuse_drift, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, each, waited

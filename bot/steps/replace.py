@@ -1,9 +1,10 @@
 """Step: find the replacement that was asked for, and hold it against the old key."""
 
-from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.errors import Blocked
 from bot.rotation.likeness import difference
 from bot.rotation.plan import ProviderKey
 from bot.rotation.record import Rotation
+from bot.rotation.stops import StopKind
 from bot.steps.inventory import NO_REPLACEMENT, confirm_gone, whole_inventory
 from bot.steps.outcomes import Ask, Done, Outcome, Wait
 from bot.steps.own_keys import adopt, the_replacement

@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
-from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.errors import Blocked
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, listed_since
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
+from bot.rotation.stops import StopKind
 from bot.steps.counters import heard, listening_anew
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.errors import Blocked
 from bot.rotation.plan import Unlisted, named_lists
 from bot.rotation.record import Rotation
+from bot.rotation.stops import StopKind
 from bot.steps.world import World
 
 

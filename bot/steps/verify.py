@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.phrases import listing
@@ -10,6 +10,7 @@ from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
+from bot.rotation.stops import StopKind
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
 from bot.steps.probing import askable, in_hand, noted, probe_each

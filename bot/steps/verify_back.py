@@ -1,10 +1,11 @@
 """Step: see that every model answers as it did before the rotation."""
 
-from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.errors import Blocked
 from bot.rotation.finding import Finding
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
+from bot.rotation.stops import StopKind
 from bot.steps.inventory import whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited

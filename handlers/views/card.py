@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
+from bot.rotation.actions import Action
 from bot.rotation.plan import AffectedModel, plural
-from bot.rotation.policy import Action, offered
+from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
 from handlers.views import evidence, words

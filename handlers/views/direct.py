@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from bot.rotation.policy import Action, offered
+from bot.rotation.actions import Action
+from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.steps.watch import under_way

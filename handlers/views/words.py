@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from bot.rotation.errors import StopKind
+from bot.rotation.actions import Action
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import was_failing_before
 from bot.rotation.plan import Plan, plural
-from bot.rotation.policy import Action, acceptable, offered
+from bot.rotation.policy import acceptable, offered
 from bot.rotation.record import Rotation, Void
 from bot.rotation.states import MEANING, State, StepName, Track
+from bot.rotation.stops import StopKind
 from bot.steps import next_step
 from handlers.views import evidence, watch
 from handlers.views.blocks import code, sentence, when

@@ -6,9 +6,10 @@ import pytest
 
 from bot.aisix.answers import Answer, evidence
 from bot.rotation.blame import fails_alike, headline, held_against
-from bot.rotation.errors import Blocked, StopKind
+from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding, was_failing_before
+from bot.rotation.stops import StopKind
 from bot.steps.refusals import refuse_rejected
 from tests.bot.values import NOW, affected, running
 

@@ -13,11 +13,12 @@ from saq.queue.redis import RedisQueue
 
 import bot.steps
 from bot.engine import AT_ONCE, Engine, News, due_at, finished, move
-from bot.rotation.errors import ApiError, Blocked, LeaseLost, NotFound, StopKind, Unanswerable, Uncertain, Unsupported
+from bot.rotation.errors import ApiError, Blocked, LeaseLost, NotFound, Unanswerable, Uncertain, Unsupported
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.record import Rotation
 from bot.rotation.states import TERMINAL, State, StepName, Track
+from bot.rotation.stops import StopKind
 from bot.steps import BACK, FORWARD, TRACKS, WITHDRAW, next_step, rewound, steps_of
 from bot.steps.delete import delete
 from bot.steps.outcomes import Ask, Done, Outcome, Step, Wait

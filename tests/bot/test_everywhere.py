@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.rotation.errors import StopKind
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 from bot.steps.counters import turns
 from sandbox.aisix import Switches
 from tests.support.in_memory import Machine, Tenancy, tenancy_of

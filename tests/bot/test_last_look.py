@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from bot.rotation.actions import Action
 from bot.rotation.errors import LeaseLost
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Acceptance
-from bot.rotation.policy import Action, offered
+from bot.rotation.policy import offered
 from bot.rotation.ports import UNHELD
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation

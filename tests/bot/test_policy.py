@@ -5,13 +5,13 @@ from itertools import product
 
 import pytest
 
-from bot.rotation.errors import KeyturnError, Late, NotAllowed, StopKind, WrongState
+from bot.rotation.actions import Action
+from bot.rotation.errors import KeyturnError, Late, NotAllowed, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.policy import (
     IN_STATE,
     OFFERS,
-    Action,
     Permissions,
     Person,
     Pressed,
@@ -30,6 +30,7 @@ from bot.rotation.policy import (
 )
 from bot.rotation.record import Rotation
 from bot.rotation.states import TERMINAL, State, Track
+from bot.rotation.stops import StopKind
 from tests.bot.values import NOW, approval, later, rotation, running, stopped
 
 S = State

@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from bot.rotation.errors import BadInput, NotAllowed, Refused, StopKind, Unanswerable, WrongState
+from bot.rotation.errors import BadInput, NotAllowed, Refused, Unanswerable, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
@@ -21,6 +21,7 @@ from bot.rotation.policy import Late, Person, Pressed, shown_unproved
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.secret import Submitted
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 from bot.service import LooksLikeSecret, RotationService
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store

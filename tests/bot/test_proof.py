@@ -2,12 +2,13 @@
 
 import pytest
 
-from bot.rotation.errors import StopKind
+from bot.rotation.actions import Action
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
-from bot.rotation.policy import Action, acceptable_as_a_whole, offered, shown_unproved
+from bot.rotation.policy import acceptable_as_a_whole, offered, shown_unproved
 from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
+from bot.rotation.stops import StopKind
 from tests.bot.values import NOW, affected, rotation, stopped
 
 V = Verdict

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.rotation.counted import Tally
-from bot.rotation.errors import StopKind, WrongState
+from bot.rotation.errors import WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.record import OF_ONE_SECRET, Approval, Replacement, Rotation, Stop, _model_shown
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName, Track
+from bot.rotation.stops import StopKind
 from tests.bot.values import NOW, affected, key, later, rotation, running, stopped
 
 ALLOWED = {(before, after) for before, exits in TRANSITIONS.items() for after in exits}

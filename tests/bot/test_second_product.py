@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 
 from bot.engine import due_at, move
-from bot.rotation.errors import StopKind
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.people import People, Rules
 from bot.rotation.plan import AffectedModel, Environment, Inventory, Model, ProviderKey, make_plan
@@ -18,6 +17,7 @@ from bot.rotation.ports import Asked, ControlPlane, Gateways, StatusPages
 from bot.rotation.record import Approval, Replacement, Rotation
 from bot.rotation.replica import WELL, Replica, Served
 from bot.rotation.states import State, Track
+from bot.rotation.stops import StopKind
 from bot.steps.world import World
 from tests.bot.values import NOW, limits, rotation
 

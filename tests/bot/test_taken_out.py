@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.rotation.errors import StopKind
 from bot.rotation.plan import ROUTES
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
 from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of

@@ -8,10 +8,10 @@ import pytest
 
 from bot.aisix.counters import PROXY
 from bot.rotation.counted import Silence
-from bot.rotation.errors import StopKind
 from bot.rotation.plan import BUDGETS, POLICIES, ROUTES, Plan, Unlisted
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
+from bot.rotation.stops import StopKind
 from bot.steps.unseen import Ears, unheard
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.rotation.errors import StopKind
 from bot.rotation.plan import AffectedModel, Environment, Inventory, Model, Plan, ProviderKey
 from bot.rotation.record import Approval, Replacement, Rotation, Stop
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 from bot.steps.world import Limits
 from bot.storage.namespace import Namespace
 

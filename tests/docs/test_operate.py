@@ -11,12 +11,13 @@ import pytest
 
 from bot.aisix.answers import BY_STATUS, BY_TYPE, judge
 from bot.metrics import REGISTRY
+from bot.rotation.actions import Action
 from bot.rotation.blame import HEADLINES
 from bot.rotation.documents import FLAWS, FLAWS_OF_A_VALUE, FLAWS_OF_THE_WHOLE, LONE, LOOKS, UNREADABLE
-from bot.rotation.errors import StopKind
 from bot.rotation.pastes import AROUND_A_KEY, NO_KEY, SPELLING, WRONG_KEY
-from bot.rotation.policy import NO_MEMBER, OFFERS, Action
+from bot.rotation.policy import NO_MEMBER, OFFERS
 from bot.rotation.states import MEANING, State
+from bot.rotation.stops import StopKind
 from bot.steps import BACK, FORWARD
 from handlers.views.evidence import LEGEND
 from handlers.views.words import MARKS

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.rotation.errors import AmbiguousKey, StopKind, UnknownKey
+from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.policy import acceptable
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.secret import checked
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 from bot.service import LooksLikeSecret
 from handlers.commands import HELP
 from handlers.errors import explain

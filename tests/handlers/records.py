@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.rotation.counted import Silence, Tally
-from bot.rotation.errors import StopKind
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.plan import Environment, Inventory, Model, PassthroughRoute, Plan, ProviderKey, make_plan
@@ -13,6 +12,7 @@ from bot.rotation.proof import unproved
 from bot.rotation.record import Approval, Replacement, Rotation, Stop, Trouble, Void
 from bot.rotation.replica import Replica
 from bot.rotation.states import State, Track
+from bot.rotation.stops import StopKind
 from bot.steps import BACK, FORWARD
 
 ASKED = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)

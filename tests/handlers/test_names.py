@@ -6,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.rotation.errors import AmbiguousKey, StopKind, UnknownKey
+from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 from handlers.errors import explain
 from handlers.views.card import card
 from handlers.views.composed import composed

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from bot.rotation.errors import StopKind
-from bot.rotation.policy import IN_STATE, OFFERS, Action, offered
+from bot.rotation.actions import Action
+from bot.rotation.policy import IN_STATE, OFFERS, offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING, State, Track
+from bot.rotation.stops import StopKind
 from bot.steps import TRACKS
 from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY

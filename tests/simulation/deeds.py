@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from bot.rotation.policy import Action, Pressed, acceptable, acceptable_as_a_whole, offered, shown_unproved
+from bot.rotation.actions import Action
+from bot.rotation.policy import Pressed, acceptable, acceptable_as_a_whole, offered, shown_unproved
 from bot.rotation.record import Rotation
 from bot.rotation.secret import Submitted
 from sandbox.aisix import ProviderKey

@@ -11,7 +11,8 @@ from typing import Any
 from redis import Redis
 
 from bot.rotation import audit
-from bot.rotation.policy import Action, offered
+from bot.rotation.actions import Action
+from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from tests.simulation import deeds

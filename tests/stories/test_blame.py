@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bot.rotation.errors import StopKind
 from bot.rotation.evidence import Verdict
+from bot.rotation.stops import StopKind
 from sandbox.slack import Message
 from tests.support.stage import KEY, NEW_SECRET, Stage, stage_of
 

@@ -28,9 +28,9 @@ from redis.asyncio import Redis
 from bot import logs
 from bot.metrics import REGISTRY
 from bot.rotation import audit
-from bot.rotation.errors import StopKind
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 from bot.steps import BACK, FORWARD
 from bot.storage.records import Store
 from tests.conftest import Tried

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from redis import Redis
 
-from bot.rotation.policy import Action
+from bot.rotation.actions import Action
 from bot.settings import Settings
 from tests.support.stage import Stage
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bot.app import Parts, parts
-from bot.rotation.errors import StopKind
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 from bot.settings import Settings
 from sandbox.slack import Message
 from tests.handlers import records as r

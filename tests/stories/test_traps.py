@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.rotation.errors import StopKind
 from bot.rotation.evidence import Verdict
 from bot.rotation.record import Approval
+from bot.rotation.stops import StopKind
 from bot.steps.outcomes import Again, Done
 from bot.steps.project import AT_ONCE
 from sandbox.aisix import Switches

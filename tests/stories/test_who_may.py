@@ -13,8 +13,9 @@ import pytest
 from redis import Redis
 
 from bot.app import Parts
+from bot.rotation.actions import Action
 from bot.rotation.errors import AmbiguousKey
-from bot.rotation.policy import Action, acceptable
+from bot.rotation.policy import acceptable
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.states import State
 from handlers.commands import COMMAND, WORDS

@@ -8,9 +8,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bot.rotation.errors import StopKind
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 from bot.settings import WrongSettings
 from sandbox.aisix import Aisix
 from sandbox.slack import Message, Slack

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.rotation.errors import StopKind
 from bot.rotation.states import StepName
+from bot.rotation.stops import StopKind
 from tests.support.plug import Fault, Halt, Plan
 
 SAID_OF_CONTROL_PLANE = {
