@@ -14,7 +14,7 @@ from bot.rotation.phrases import said
 from bot.rotation.ports import Hold
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.states import State, StepName, Track
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps import TRACKS, next_step, rewound
 from bot.steps.outcomes import Again, Ask, Done, Outcome, Step, Unapproved, Wait
 from bot.steps.world import Limits, World
@@ -120,7 +120,7 @@ async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
     except Uncertain as trouble:
         return _trouble(rotation, trouble, step, world)
     except ApiError as refusal:
-        return _stop(rotation, Blocked(StopKind.TROUBLE, "AISIX refused a step", str(refusal)), step, world)
+        return _stop(rotation, Blocked(Cause.STEP_REFUSED, error=refusal), step, world)
     except (LeaseLost, Unanswerable):
         raise  # nothing can be recorded, or nothing may be
     except Exception as surprise:  # noqa: BLE001 - the channel has to hear of a fault of ours as well
@@ -163,8 +163,8 @@ def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) 
     since = before.stalled_since or world.now()
     if world.now() - since <= world.limits.patience or step.waits_for_time:
         return waiting.but(stalled_since=since)
-    sentence = f"Nothing has changed for {said(world.limits.patience)}: {waiting.note}"
-    return _stop(waiting, Blocked(StopKind.TROUBLE, "a step does not get on", sentence), step, world)
+    stop = Blocked(Cause.NO_PROGRESS, time=said(world.limits.patience), note=waiting.note)
+    return _stop(waiting, stop, step, world)
 
 
 def _learnt(rotation: Rotation) -> Rotation:
@@ -182,8 +182,8 @@ def _learnt(rotation: Rotation) -> Rotation:
 
 def _stop(rotation: Rotation, stop: Blocked, step: Step, world: World) -> Rotation:
     at = Stop(
-        kind=stop.kind,
-        headline=stop.headline,
+        kind=stop.cause.kind,
+        headline=stop.cause.headline,
         sentence=str(stop),
         step=step.name,
         resume=stop.resume or step.resume or step.name,
@@ -197,8 +197,8 @@ def _trouble(rotation: Rotation, trouble: Uncertain, step: Step, world: World) -
     now = world.now()
     since = rotation.trouble_since or now
     if now - since > world.limits.patience:
-        sentence = f"{trouble} I have tried for {said(world.limits.patience)}."
-        return _stop(rotation, Blocked(StopKind.TROUBLE, "a service does not answer", sentence), step, world)
+        stop = Blocked(Cause.NO_ANSWER, trouble=trouble, time=said(world.limits.patience))
+        return _stop(rotation, stop, step, world)
     wait = min(max(now - since, timedelta(seconds=1)), LONGEST_BACKOFF)
     asked = min(trouble.retry_after or 0, world.limits.patience.total_seconds())
     wait = max(wait, timedelta(seconds=asked))
@@ -208,8 +208,7 @@ def _trouble(rotation: Rotation, trouble: Uncertain, step: Step, world: World) -
 def _surprise(rotation: Rotation, surprise: Exception, step: Step, world: World) -> Rotation:
     reference = secrets.token_hex(4)
     log.error("step_failed", rotation=rotation.id, step=step.name, reference=reference, exc_info=surprise)
-    sentence = f"Keyturn itself made a mistake here; the log has it under `{reference}`."
-    return _stop(rotation, Blocked(StopKind.TROUBLE, "a fault in Keyturn", sentence), step, world)
+    return _stop(rotation, Blocked(Cause.OUR_FAULT, reference=reference), step, world)
 
 
 class Engine:

@@ -1,6 +1,7 @@
 """Whose doing a refusal is: what a model answers now, beside what it answered on the old key. Pure."""
 
 from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.stops import Cause
 
 CONFIG_ERROR = "500 config_error"
 """A refused exchange of the secret for a token, or a model that the gateway cannot serve: the words are the same."""
@@ -44,16 +45,8 @@ def _incomparable(now: Evidence) -> Evidence:
     return now.but(verdict=Verdict.INCONCLUSIVE, reason=f"{now.reason}; nobody knows how it answered on the old key")
 
 
-REFUSED, LACKING, UNFIT = HEADLINES = (
-    "the new secret was refused",
-    "the new account lacks a model",
-    "a model does not work with the new key",
-)
-"""What completes "stopped: …" for a rejected model."""
-
-
-def headline(refusal: Evidence) -> str:
-    """Return the words for a rejected model: only a refusal of the credential is called one."""
-    if refusal.blames_credential:
-        return REFUSED
-    return LACKING if refusal.signature.startswith("404") else UNFIT
+def refusal(answer: Evidence) -> Cause:
+    """Return why a rejected model stops the rotation: only a refusal of the credential is called one."""
+    if answer.blames_credential:
+        return Cause.SECRET_REFUSED
+    return Cause.ACCOUNT_LACKS_MODEL if answer.signature.startswith("404") else Cause.MODEL_UNFIT

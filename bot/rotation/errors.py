@@ -23,7 +23,7 @@ Settings that are missing or wrong raise `bot.settings.WrongSettings` and end th
 from typing import Any
 
 from bot.rotation.states import StepName
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 
 
 class KeyturnError(Exception):
@@ -87,17 +87,14 @@ class LeaseLost(KeyturnError):
 class Blocked(KeyturnError):
     """Stop until a person decides.
 
-    *headline* completes "stopped: …"; the text says what happened. *resume* names the step where **Try again**
-    begins (None: the step that stopped); *after* carries what was learnt on the way.
+    *words* fill in the sentence of the *cause*; *resume* names another step where **Try again** begins than the cause
+    does; *after* carries what was learnt on the way.
     """
 
-    def __init__(
-        self, kind: StopKind, headline: str, sentence: str, *, resume: StepName | None = None, after: Any = None
-    ) -> None:
-        super().__init__(sentence)
-        self.kind = kind
-        self.headline = headline
-        self.resume = resume
+    def __init__(self, cause: Cause, *, resume: StepName | None = None, after: Any = None, **words: object) -> None:
+        super().__init__(cause.sentence.format(**words))
+        self.cause = cause
+        self.resume = resume or cause.resume
         self.after = after
 
 

@@ -14,7 +14,7 @@ from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING, State, Track
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import HELP
 
 
 class Person(Frozen):
@@ -45,17 +45,6 @@ class Permissions(Frozen):
     approver: bool = False
 
 
-OFFERS: Mapping[StopKind, tuple[Action, ...]] = {
-    StopKind.REJECTED: (Action.ANOTHER_SECRET, Action.TRY_AGAIN, Action.ROLL_BACK),
-    StopKind.REFUSED: (Action.ANOTHER_SECRET, Action.ROLL_BACK),
-    StopKind.DIFFERENCE: (Action.TRY_AGAIN, Action.ROLL_BACK),
-    StopKind.PROJECTION: (Action.TRY_AGAIN, Action.ROLL_BACK),
-    StopKind.UNVERIFIED: (Action.TRY_AGAIN, Action.ACCEPT_UNPROVED, Action.ANOTHER_SECRET, Action.ROLL_BACK),
-    StopKind.DRIFT: (Action.TRY_AGAIN, Action.ROLL_BACK),
-    StopKind.TROUBLE: (Action.TRY_AGAIN, Action.ROLL_BACK),
-}
-"""What a stop offers, by its kind."""
-
 IN_STATE: Mapping[State, tuple[Action, ...]] = {
     State.AWAITING_SECRET: (Action.ENTER_SECRET, Action.CANCEL),
     State.RUNNING: (Action.ROLL_BACK,),
@@ -77,7 +66,7 @@ def offered(rotation: Rotation) -> tuple[Action, ...]:
 
 def _offers(rotation: Rotation) -> tuple[Action, ...]:
     if rotation.state is State.BLOCKED and rotation.stop:
-        offers = OFFERS[rotation.stop.kind]
+        offers = HELP[rotation.stop.kind].offers
         if rotation.track is not Track.FORWARD or not (acceptable(rotation) or acceptable_as_a_whole(rotation)):
             offers = tuple(a for a in offers if a is not Action.ACCEPT_UNPROVED)
         if rotation.track is Track.BACK:  # it is being rolled back already: go on, or give up the way back

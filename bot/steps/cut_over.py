@@ -7,8 +7,8 @@ from bot.rotation.errors import Blocked
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
-from bot.rotation.stops import StopKind
-from bot.steps.inventory import NO_REPLACEMENT, existing, models_on, refuse_drift, whole_inventory
+from bot.rotation.stops import Cause
+from bot.steps.inventory import models_on, refuse_drift, replacement_in, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL
 from bot.steps.pointing import point
@@ -23,7 +23,7 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     if await _are_all_there(rotation, world):
         return Done(rotation)
     inventory = await whole_inventory(rotation, world)
-    key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)
+    key = replacement_in(rotation, inventory)
     rotation = refuse_drift(rotation, inventory, world)
     there = models_on(inventory, [key])
     moved = _mark_moved(rotation, there, world.now())
@@ -69,11 +69,7 @@ def _refuse_unprovable(rotation: Rotation, world: World) -> None:
     environments = rotation.plan.environments
     blind = [name for id_, name in environments.items() if not world.status.addresses(id_)]
     if world.limits.require_proof and blind:
-        sentence = (
-            f"REQUIRE_PROOF is set, and {listing(f'`{name}`' for name in blind)} has no status addresses in "
-            "AISIX_GATEWAYS (`status_urls`): nothing there can be proved."
-        )
-        raise Blocked(StopKind.UNVERIFIED, "the new secret cannot be proved", sentence, after=rotation)
+        raise Blocked(Cause.NOT_PROVABLE, after=rotation, environments=listing(f"`{name}`" for name in blind))
 
 
 def _read_back(rotation: Rotation, returned: list[AffectedModel], world: World) -> Outcome:
@@ -82,9 +78,4 @@ def _read_back(rotation: Rotation, returned: list[AffectedModel], world: World) 
     if world.now() - newest < world.limits.read_back:
         return Wait(rotation, "Reading back that every model is on the replacement.", POLL)
     after = rotation.learn({m.id: rotation.finding(m).but(moved_at=None) for m in returned})
-    raise Blocked(
-        StopKind.DRIFT,
-        "someone changed a model meanwhile",
-        f"{listing(m.label for m in returned)} went back to the old key after I had moved it.",
-        after=after,
-    )
+    raise Blocked(Cause.MOVED_BACK, after=after, models=listing(m.label for m in returned))

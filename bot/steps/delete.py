@@ -7,8 +7,7 @@ from bot.rotation.phrases import listing, said
 from bot.rotation.plan import Inventory, listed_since, users_of
 from bot.rotation.ports import Moment
 from bot.rotation.record import Rotation
-from bot.rotation.states import StepName
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps.approvals import asked_at, decided, review, voided
 from bot.steps.inventory import refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
@@ -78,8 +77,7 @@ def _look_again(rotation: Rotation, age: float, world: World) -> Outcome:
     took = f"the lists took {age:.1f} s"
     since = rotation.stalled_since or world.now()
     if world.now() - since > min(world.limits.patience, LOOK_LASTS / 2):
-        sentence = f"Not deleted. Reading {took}, and Keyturn deletes only on lists that are at most {FRESH:g} s old."
-        raise Blocked(StopKind.TROUBLE, "AISIX answers too slowly for a safe delete", sentence, resume=StepName.RECHECK)
+        raise Blocked(Cause.TOO_SLOW, took=took, most=FRESH)
     return Wait(rotation, f"AISIX answers too slowly for a safe delete: reading {took}. Trying again.", POLL)
 
 
@@ -94,11 +92,8 @@ async def _delete(rotation: Rotation, held: Moment, world: World) -> bool:
     except Uncertain:
         raise
     except ApiError as error:  # a plain no: it certainly did not happen, so the way back is open again
-        sentence = f"Not deleted. {error} Something may refer to the old key that I cannot see."
         after = rotation.but(delete_asked_at=None, delete_sent_at=None, delete_granted=False)
-        raise Blocked(
-            StopKind.TROUBLE, "the old key could not be deleted", sentence, resume=StepName.RECHECK, after=after
-        ) from error
+        raise Blocked(Cause.NOT_DELETED, after=after, error=error) from error
     return granted
 
 

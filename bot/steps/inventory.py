@@ -17,8 +17,7 @@ from bot.rotation.plan import (
     vanished_lists,
 )
 from bot.rotation.record import Rotation
-from bot.rotation.states import StepName
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps.world import World
 
 
@@ -30,13 +29,8 @@ def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rota
     ours = [key.id for key in rotation.own_keys(inventory.keys)]
     changes = drift(rotation.plan, inventory, ours, world.gateways.environments)
     if changes.sentences:
-        raise Blocked(
-            StopKind.DRIFT,
-            "someone changed something meanwhile",
-            listing(changes.sentences, joint=" "),
-            resume=StepName.REPLACE,
-            after=rotation.planned_anew(changes.plan),
-        )
+        said = listing(changes.sentences, joint=" ")
+        raise Blocked(Cause.CHANGED, after=rotation.planned_anew(changes.plan), changes=said)
     return rotation.planned_anew(changes.plan)
 
 
@@ -62,11 +56,11 @@ async def confirm_gone(key_id: str, beside: str | None, world: World) -> None:
         raise Uncertain("AISIX's lists of provider keys contradict each other.")
 
 
-def existing(inventory: Inventory, key_id: str | None, sentence: str) -> ProviderKey:
-    """Return that key, or stop: it was there when the step before this one looked."""
-    key = inventory.key(key_id)
+def replacement_in(rotation: Rotation, inventory: Inventory) -> ProviderKey:
+    """Return the replacement, or stop: it was there when the step before this one looked."""
+    key = inventory.key(rotation.replacement_id)
     if key is None:
-        raise Blocked(StopKind.REFUSED, "a key is gone", sentence)
+        raise Blocked(Cause.KEY_GONE)
     return key
 
 
@@ -81,31 +75,15 @@ def refuse_unlisted(rotation: Rotation, inventory: Inventory, world: World) -> N
     plan = rotation.plan
     hidden = unlisted_environments(plan, inventory, world.gateways.environments)
     if hidden:
-        sentence = (
-            f"The old key or AISIX_GATEWAYS names {listing(f'`{name}`' for name in hidden)}, "
-            "and AISIX lists no such environment: a model there may use the old key."
-        )
-        raise Blocked(StopKind.UNVERIFIED, "an environment cannot be seen", sentence, after=rotation)
+        raise Blocked(Cause.UNKNOWN_ENVIRONMENT, after=rotation, environments=listing(f"`{name}`" for name in hidden))
     gone = vanished_environments(plan, inventory)
     if gone:
-        sentence = (
-            f"Not deleted: AISIX listed {listing(f'`{name}`' for name in gone)} to this rotation and does not now. "
-            "A model there may use the old key. Show it to the admin token again, then try again; "
-            "if it was removed for good, roll back and start again."
-        )
-        raise Blocked(StopKind.UNVERIFIED, "an environment cannot be seen", sentence, after=rotation)
+        raise Blocked(Cause.VANISHED_ENVIRONMENT, after=rotation, environments=listing(f"`{name}`" for name in gone))
     lost = vanished_lists(plan, inventory)
     if lost:
-        sentence = (
-            f"Not deleted: AISIX showed {named_lists(lost, plan)} to this rotation and does not now. "
-            "Something there may use the old key. Try again once AISIX shows them."
-        )
-        raise Blocked(StopKind.UNVERIFIED, "a list cannot be read", sentence, after=rotation)
+        raise Blocked(Cause.VANISHED_LIST, after=rotation, lists=named_lists(lost, plan))
     if plan.has_routes and not inventory.has_routes:
         raise Uncertain("AISIX does not show the passthrough routes that it had.")
-
-
-NO_REPLACEMENT = "The replacement key no longer exists: someone deleted it."
 
 
 def refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> None:
@@ -115,20 +93,14 @@ def refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> 
     if users:
         ours = [key.id for key in rotation.own_keys(inventory.keys)]
         changes = drift(rotation.plan, inventory, ours, world.gateways.environments)
-        raise Blocked(
-            StopKind.DRIFT,
-            "something uses the old key",
-            f"Not deleted: {listing(users)} refers to the old key. I will not delete it while anything uses it.",
-            resume=StepName.REPLACE,
-            after=_forget_moves(rotation.planned_anew(changes.plan), inventory),
-        )
+        after = _forget_moves(rotation.planned_anew(changes.plan), inventory)
+        raise Blocked(Cause.STILL_USED, after=after, users=listing(users))
     rotation = refuse_drift(rotation, inventory, world)
-    key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)
+    key = replacement_in(rotation, inventory)
     there = models_on(inventory, [key])
     astray = [m.label for m in rotation.plan.models if m.id not in there]
     if astray:
-        sentence = f"Not deleted: {listing(astray)} is not on the replacement."
-        raise Blocked(StopKind.DRIFT, "someone changed something meanwhile", sentence, resume=StepName.REPLACE)
+        raise Blocked(Cause.ASTRAY, models=listing(astray))
 
 
 def _forget_moves(rotation: Rotation, inventory: Inventory) -> Rotation:

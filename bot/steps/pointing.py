@@ -5,7 +5,7 @@ from datetime import timedelta
 from bot.rotation.errors import Blocked, Uncertain
 from bot.rotation.plan import AffectedModel, ProviderKey
 from bot.rotation.record import Rotation
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps.outcomes import Wait
 from bot.steps.pacing import POLL, each
 from bot.steps.world import World
@@ -34,7 +34,6 @@ def _raise_refusal(rotation: Rotation, results: list[tuple[AffectedModel, Except
         model, error = refusals[0]
         barred = key.allowed_environments and model.environment not in key.allowed_environments
         why = f" `{key.display_name}` is not allowed there: allow it in AISIX, then try again." if barred else ""
-        sentence = f"AISIX refused to move {model.label}. {error}{why}"
-        raise Blocked(StopKind.TROUBLE, "a model could not be moved", sentence, after=rotation) from error
+        raise Blocked(Cause.NOT_MOVED, after=rotation, model=model.label, error=error, why=why) from error
     if errors and len(errors) == len(results):
         raise errors[0][1]

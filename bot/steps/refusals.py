@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable
 
-from bot.rotation.blame import headline
+from bot.rotation.blame import refusal
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
-from bot.rotation.states import StepName
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps.probing import askable
 from bot.steps.world import World
 
@@ -22,13 +21,7 @@ def refuse_rejected(rotation: Rotation, models: Iterable[AffectedModel]) -> None
         rejected.sort(key=lambda model: not _blames_credential(rotation.finding(model)))
         evidence = rotation.finding(rejected[0]).latest
         assert evidence is not None
-        raise Blocked(
-            StopKind.REJECTED,
-            headline(evidence),
-            f"{rejected[0].label}: {evidence.reason}.",
-            resume=StepName.PROJECT,
-            after=rotation,
-        )
+        raise Blocked(refusal(evidence), after=rotation, why=f"{rejected[0].label}: {evidence.reason}")
 
 
 def _is_rejected(finding: Finding) -> bool:
@@ -42,38 +35,17 @@ def _blames_credential(finding: Finding) -> bool:
 
 def refuse_unlisted_replica(rotation: Rotation, where: str, how: str) -> None:
     """Stop: a replica that no status address shows takes part, and may serve the old key."""
-    sentence = (
-        f"In {where} a replica answers that is not in `status_urls`: {how}. What it does with the old key cannot be "
-        "seen. Add its status address to AISIX_GATEWAYS (every replica has its own), then try again."
-    )
-    raise Blocked(
-        StopKind.PROJECTION,
-        "a replica is not in the settings",
-        sentence,
-        resume=StepName.CUT_OVER,
-        after=rotation.but(barriers=()),
-    )
-
-
-ELSEWHERE = "This says nothing against the new secret: look at Resource Projection in AISIX first."
+    raise Blocked(Cause.UNLISTED_REPLICA, after=rotation.but(barriers=()), where=where, how=how)
 
 
 def refuse_unproved(rotation: Rotation, why: str) -> None:
     """Stop: nothing that was seen shows that the new secret serves."""
-    raise Blocked(
-        StopKind.UNVERIFIED, "the new secret is not proved", f"{why}.", resume=StepName.PROJECT, after=rotation
-    )
+    raise Blocked(Cause.NOT_PROVED, after=rotation, why=why)
 
 
 def refuse_projection(rotation: Rotation, why: str) -> None:
     """Stop: the gateways do not have the change, whatever the models answer."""
-    raise Blocked(
-        StopKind.PROJECTION,
-        "the gateway has not taken the change",
-        f"{why}. {ELSEWHERE}",
-        resume=StepName.CUT_OVER,
-        after=rotation.but(barriers=()),
-    )
+    raise Blocked(Cause.NOT_TAKEN, after=rotation.but(barriers=()), why=why)
 
 
 def reason(rotation: Rotation, model: AffectedModel) -> str:
@@ -92,29 +64,20 @@ def refuse_unverifiable(rotation: Rotation, world: World) -> None:
     plan = rotation.plan
     blind = [plan.environments[env] for env in plan.environments if env not in world.gateways.environments]
     if blind:
-        sentence = f"{listing(f'`{name}`' for name in blind)} has no gateway in the settings (AISIX_GATEWAYS)."
-        raise Blocked(StopKind.UNVERIFIED, "some models cannot be verified", sentence, after=rotation)
+        raise Blocked(Cause.NO_GATEWAY, after=rotation, environments=listing(f"`{name}`" for name in blind))
     refuse_nameless(rotation, world)
     if plan.routes:
-        sentence = (
-            f"The passthrough route {listing(plan.routes)} still holds the old key. "
-            "I do not move routes: point it at the replacement, then try again."
-        )
-        raise Blocked(
-            StopKind.DRIFT, "a route still uses the old key", sentence, resume=StepName.REPLACE, after=rotation
-        )
+        raise Blocked(Cause.ROUTE_LEFT, after=rotation, routes=listing(plan.routes))
 
 
 def refuse_nameless(rotation: Rotation, world: World) -> None:
     """Stop at a wildcard alias that cannot be asked."""
     nameless = [m.label for m in askable(rotation, world) if world.gateways.lacks_a_name(m)]
     if nameless:
-        sentence = f"{listing(nameless)} has a wildcard alias: name a concrete model for it in `probes`."
-        raise Blocked(StopKind.UNVERIFIED, "some models cannot be verified", sentence, after=rotation)
+        raise Blocked(Cause.NAMELESS, after=rotation, models=listing(nameless))
 
 
 def no_way_back(rotation: Rotation) -> Blocked:
     """Return the stop where models cannot go back: the old key does not exist any more."""
-    sentence = "There is no way back: the old key no longer exists. Only a working secret helps the callers now."
     after = rotation.but(plan=rotation.plan.but(old_key_gone=True))
-    return Blocked(StopKind.REFUSED, "the old key is gone", sentence, after=after)
+    return Blocked(Cause.NO_WAY_BACK, after=after)

@@ -6,7 +6,7 @@ name that was never used before: an answer under it can only come from the repla
 
 from datetime import timedelta
 
-from bot.rotation.blame import fails_alike, headline, held_against
+from bot.rotation.blame import fails_alike, held_against, refusal
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.families import exchanges_tokens
@@ -15,12 +15,11 @@ from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps.inventory import refuse_drift, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, each, waited
 from bot.steps.probing import counted
-from bot.steps.refusals import ELSEWHERE
 from bot.steps.throwaways import (
     BARRED_SAID,
     create_missing,
@@ -148,9 +147,9 @@ def _stop(rotation: Rotation) -> Blocked:
     bad = _bad(rotation)
     latest = next(filter(_blames_credential, bad), bad[0]).finding.latest
     where = listing(dict.fromkeys(rotation.plan.environments[t.environment] for t in bad))
-    kind, words, more = _reading(latest)
-    sentence = f"In the rehearsal in {where}: {latest.reason if latest else 'no answer'}.{more}"
-    return Blocked(kind, words, sentence, resume=StepName.REHEARSE, after=rotation.but(throwaways=(), rehearsal=None))
+    why = latest.reason if latest else "no answer"
+    after = rotation.but(throwaways=(), rehearsal=None)
+    return Blocked(_cause(latest), resume=StepName.REHEARSE, after=after, why=f"In the rehearsal in {where}: {why}")
 
 
 def _bad(rotation: Rotation) -> list[Throwaway]:
@@ -160,13 +159,10 @@ def _bad(rotation: Rotation) -> list[Throwaway]:
     return refused or unclear or [t for t in rotation.throwaways if not _passed(t)]
 
 
-def _reading(latest: Evidence | None) -> tuple[StopKind, str, str]:
-    """Return the kind of stop, its headline, and what else to say."""
+def _cause(latest: Evidence | None) -> Cause:
     if latest and (latest.verdict is Verdict.REJECTED or latest.blames_credential):
-        return StopKind.REJECTED, headline(latest), ""
-    if latest and latest.verdict is Verdict.PROJECTION:
-        return StopKind.PROJECTION, "the gateway has not taken the change", f" {ELSEWHERE}"
-    return StopKind.UNVERIFIED, "the rehearsal came to no result", ""
+        return refusal(latest)
+    return Cause.NOT_TAKEN if latest and latest.verdict is Verdict.PROJECTION else Cause.NOT_REHEARSED
 
 
 def _blames_credential(throwaway: Throwaway) -> bool:

@@ -4,8 +4,8 @@ from bot.rotation.errors import Blocked
 from bot.rotation.likeness import difference
 from bot.rotation.plan import ProviderKey
 from bot.rotation.record import Rotation
-from bot.rotation.stops import StopKind
-from bot.steps.inventory import NO_REPLACEMENT, confirm_gone, whole_inventory
+from bot.rotation.stops import Cause
+from bot.steps.inventory import confirm_gone, whole_inventory
 from bot.steps.outcomes import Ask, Done, Outcome, Wait
 from bot.steps.own_keys import adopt, the_replacement
 from bot.steps.pacing import POLL
@@ -16,13 +16,13 @@ async def replace(rotation: Rotation, world: World) -> Outcome:
     """Find the replacement key that was asked for, and hold it against the old one."""
     assert rotation.replacement is not None
     if rotation.replacement.refusal:
-        raise Blocked(StopKind.REFUSED, "the replacement was not created", rotation.replacement.refusal)
+        raise Blocked(Cause.NOT_CREATED, refusal=rotation.replacement.refusal)
     keys = await world.control_plane.keys()
     key = the_replacement(rotation, keys)
     if key is None:
         return await _missing_replacement(rotation, world)
     if key.id == rotation.plan.old_key.id:
-        raise Blocked(StopKind.REFUSED, "there is no replacement", "AISIX answered with the old key itself.")
+        raise Blocked(Cause.NO_REPLACEMENT)
     rotation = adopt(rotation, key)
     old = next((k for k in keys if k.id == rotation.plan.old_key.id), rotation.plan.old_key)
     _refuse_difference(rotation, old, key)
@@ -39,11 +39,7 @@ async def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
     if wanted.key_id:
         await whole_inventory(rotation, world)  # and nobody else's
         await confirm_gone(wanted.key_id, rotation.plan.old_key.id, world)
-        raise Blocked(
-            StopKind.REFUSED,
-            "the replacement is gone",
-            NO_REPLACEMENT,
-        )
+        raise Blocked(Cause.REPLACEMENT_GONE)
     if world.now() - wanted.asked_at < world.limits.create_grace:
         return Wait(rotation, "I could not find out whether the key was created; looking again.", POLL)
     await whole_inventory(rotation, world)
@@ -53,9 +49,4 @@ async def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
 def _refuse_difference(rotation: Rotation, old: ProviderKey, key: ProviderKey) -> None:
     field = difference(old, key)
     if field is not None:
-        raise Blocked(
-            StopKind.DIFFERENCE,
-            "the replacement is not like the old key",
-            f"The replacement differs from the old key in `{field}`. Make them alike in AISIX, then try again.",
-            after=rotation,
-        )
+        raise Blocked(Cause.DIFFERENT, after=rotation, field=field)

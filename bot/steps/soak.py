@@ -7,7 +7,7 @@ from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, listed_since
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps.counters import heard, listening_anew
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL
@@ -56,9 +56,7 @@ def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World
     refuse_rejected(rotation, unwell)
     why = f"{unwell[0].label}: {reason(rotation, unwell[0])}"
     if world.now() - (rotation.first_well_at or world.now()) > length(rotation, world) + world.limits.patience:
-        raise Blocked(
-            StopKind.UNVERIFIED, "a model does not stay well", f"{why}.", resume=StepName.PROJECT, after=rotation
-        )
+        raise Blocked(Cause.UNWELL, after=rotation, why=why)
     forgotten = {model.id: rotation.finding(model).unproved for model in unwell}
     return Again(rotation.learn(forgotten), StepName.PROJECT, f"did not stay well: {why}")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bot.rotation.errors import Blocked
 from bot.rotation.plan import Unlisted, named_lists
 from bot.rotation.record import Rotation
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps.world import World
 
 
@@ -53,9 +53,5 @@ def refuse_unheard(rotation: Rotation, world: World) -> None:
     missing = unheard(rotation, ears_of(world))
     if missing:
         places = ", ".join(dict.fromkeys(f"`{rotation.plan.environment_name(m.environment)}`" for m in missing))
-        sentence = (
-            f"AISIX does not list {named_lists(missing, rotation.plan)}, and not every gateway replica of {places} "
-            "shows that the old key is silent: something unseen may use it. Name the status address of every replica "
-            "there (`status_urls` in AISIX_GATEWAYS), or let the admin token list them."
-        )
-        raise Blocked(StopKind.UNVERIFIED, "something unseen may use the old key", sentence, after=rotation)
+        lists = named_lists(missing, rotation.plan)
+        raise Blocked(Cause.UNHEARD, after=rotation, lists=lists, environments=places)

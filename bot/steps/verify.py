@@ -10,7 +10,7 @@ from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
 from bot.steps.probing import askable, in_hand, noted, probe_each
@@ -75,7 +75,7 @@ def _refuse_unproved(rotation: Rotation) -> None:
     """Stop where nothing proves the new secret, unless an approver has accepted just that."""
     why = unproved(rotation)
     if why and not is_accepted(rotation):
-        raise Blocked(StopKind.UNVERIFIED, "the new secret is not proved", why, after=rotation)
+        raise Blocked(Cause.NOTHING_PROVED, after=rotation, why=why)
 
 
 def _block_on_unverified(rotation: Rotation, left: list[AffectedModel]) -> None:

@@ -5,7 +5,7 @@ from bot.rotation.finding import Finding
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.steps.inventory import whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
@@ -28,8 +28,8 @@ async def verify_back(rotation: Rotation, world: World) -> Outcome:
     if waited(rotation, world) > world.limits.projection:
         evidence = rotation.finding(left[0]).latest
         reason = evidence.reason if evidence else "no answer yet"
-        sentence = f"Pointed back at the old key, but {listing(m.label for m in left)} does not answer: {reason}."
-        raise Blocked(StopKind.TROUBLE, "a model does not answer on the old key", sentence, after=rotation)
+        models = listing(m.label for m in left)
+        raise Blocked(Cause.UNWELL_ON_OLD_KEY, after=rotation, models=models, reason=reason)
     return Wait(rotation, f"{plural(len(left), 'model')} to go", POLL)
 
 

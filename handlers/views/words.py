@@ -9,7 +9,7 @@ from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import acceptable, offered
 from bot.rotation.record import Rotation, Void
 from bot.rotation.states import MEANING, State, StepName, Track
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import HELP, StopKind
 from bot.steps import next_step
 from handlers.views import evidence, watch
 from handlers.views.blocks import code, sentence, when
@@ -39,17 +39,6 @@ GONE_AND_STAYS = "The old key is gone, and every model stays on the replacement.
 STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the replacement."
 
 ROTATE_THAT = "If it does not work, rotate the replacement with `/rotate-key`."
-
-ON_TRY_AGAIN: Mapping[StopKind, str] = {
-    StopKind.REJECTED: "if this secret works by now",
-    StopKind.REFUSED: "once that is fixed",
-    StopKind.DIFFERENCE: "once they are alike",
-    StopKind.PROJECTION: "once the gateway has it",
-    StopKind.UNVERIFIED: "once that is fixed",
-    StopKind.DRIFT: "to go on with what this card shows now; models that still use the old key are moved too",
-    StopKind.TROUBLE: "once that is fixed",
-}
-"""What **Try again** is for, by the kind of the stop."""
 
 
 def headline(rotation: Rotation) -> str:
@@ -304,7 +293,7 @@ def _purpose(action: Action, rotation: Rotation) -> str:
     assert rotation.stop is not None
     match action:
         case Action.TRY_AGAIN:
-            return f"*Try again* {ON_TRY_AGAIN[rotation.stop.kind]}"
+            return f"*Try again* {HELP[rotation.stop.kind].try_again}"
         case Action.ACCEPT_UNPROVED:
             return (
                 f"*Accept unproved* (an approver{_other(rotation)}) goes on although nothing proves "
@@ -346,7 +335,8 @@ def consequence(rotation: Rotation) -> str:
         return "Both keys are still there. Models that are not back on the old key yet may be failing."
     if not rotation.moved:
         return "No model has been moved; callers notice nothing."
-    return f"{_many_moved(rotation)} {CONSEQUENCE[rotation.stop.kind](rotation)}"
+    callers = HELP[rotation.stop.kind].callers.format(failing=_failing(rotation))
+    return f"{_many_moved(rotation)} {callers}"
 
 
 def _without_old_key(rotation: Rotation) -> str:
@@ -366,10 +356,6 @@ def _moved_and_failing(rotation: Rotation) -> str:
     return f"{_many_moved(rotation)} {_failing(rotation)}" if is_refused else ""
 
 
-def _rejected(rotation: Rotation) -> str:
-    return f"{_failing(rotation)} Both keys are still there."
-
-
 def _failing(rotation: Rotation) -> str:
     """Tell a refused credential, which fails everything on it, from one model that it does not cover."""
     known = (rotation.finding(model) for model in rotation.moved)
@@ -378,21 +364,6 @@ def _failing(rotation: Rotation) -> str:
         return "on the refused key: *their callers are failing now*."
     failing = sum(answer.verdict is Verdict.REJECTED for answer in seen)
     return f"on the replacement: *callers of {plural(failing, 'model')} are failing now*."
-
-
-_NOTHING_LOST = "on the replacement. Both keys are still there, so nothing is lost."
-CONSEQUENCE: Mapping[StopKind, Callable[[Rotation], str]] = {
-    StopKind.REJECTED: _rejected,
-    StopKind.REFUSED: lambda _: "on the replacement, which is gone: *their callers are failing now*.",
-    StopKind.DIFFERENCE: lambda _: _NOTHING_LOST,
-    StopKind.PROJECTION: lambda _: "on the replacement; callers of those named may be failing. Both keys are there.",
-    StopKind.UNVERIFIED: lambda _: (
-        "on the replacement; I cannot tell whether all callers are served. Both keys are there."
-    ),
-    StopKind.DRIFT: lambda _: _NOTHING_LOST,
-    StopKind.TROUBLE: lambda _: _NOTHING_LOST,
-}
-"""What a stop means for callers once models have been moved; completes "3 of 3 models are …". Total, and tested."""
 
 
 def left_alone(rotation: Rotation) -> str:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import pytest
 
 from bot.aisix.answers import Answer, evidence
-from bot.rotation.blame import fails_alike, headline, held_against
+from bot.rotation.blame import fails_alike, held_against, refusal
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding, was_failing_before
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause, StopKind
 from bot.steps.refusals import refuse_rejected
 from tests.bot.values import NOW, affected, running
 
@@ -165,7 +165,7 @@ def test_only_a_refusal_of_the_credential_is_called_one(now, words):
     with pytest.raises(Blocked) as stop:
         refuse_rejected(rotation, rotation.plan.models)
 
-    assert (stop.value.kind, stop.value.headline) == (StopKind.REJECTED, words)
+    assert (stop.value.cause.kind, stop.value.cause.headline) == (StopKind.REJECTED, words)
 
 
 @pytest.mark.parametrize("row", [row for row in SAME_AS_BEFORE if not row.blames], ids=lambda row: row.now)
@@ -184,7 +184,7 @@ def test_a_refused_credential_is_named_before_a_model_that_does_not_fit():
     with pytest.raises(Blocked, match="alias-m2") as stop:
         refuse_rejected(rotation, models)
 
-    assert stop.value.headline == "the new secret was refused"
+    assert stop.value.cause.headline == "the new secret was refused"
 
 
 def test_a_record_of_an_earlier_version_is_excused_as_it_was():
@@ -194,4 +194,4 @@ def test_a_record_of_an_earlier_version_is_excused_as_it_was():
 
     assert was_failing_before(Finding(baseline=gone, latest=gone))
     assert not was_failing_before(Finding(baseline=no, latest=no))
-    assert headline(no) == "the new secret was refused"
+    assert refusal(no) is Cause.SECRET_REFUSED

@@ -18,7 +18,7 @@ from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.record import Rotation
 from bot.rotation.states import TERMINAL, State, StepName, Track
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause, StopKind
 from bot.steps import BACK, FORWARD, TRACKS, WITHDRAW, next_step, rewound, steps_of
 from bot.steps.delete import delete
 from bot.steps.outcomes import Ask, Done, Outcome, Step, Wait
@@ -239,23 +239,35 @@ async def test_a_withdrawn_secret_has_as_long_as_the_first_one_had():
 
 async def test_a_block_stops_with_its_sentence_and_what_was_learnt(only_step):
     learnt = running(findings={"m1": Finding(passes=2)})
-    only_step(raising(Blocked(StopKind.REJECTED, "refused", "It was refused.", resume="project", after=learnt)))
+    only_step(raising(Blocked(Cause.NOT_PROVED, after=learnt, why="It was refused")))
     after = await move(running(), world(9))
     stop = after.stop
 
     assert after.state is State.BLOCKED
     assert after.findings == learnt.findings
     assert stop is not None
-    assert (stop.kind, stop.headline, stop.sentence) == (StopKind.REJECTED, "refused", "It was refused.")
+    assert (stop.kind, stop.headline, stop.sentence) == (
+        StopKind.UNVERIFIED,
+        "the new secret is not proved",
+        "It was refused.",
+    )
     assert (stop.step, stop.resume, stop.at) == ("tidy", "project", later(9))
 
 
 async def test_a_block_that_names_no_step_resumes_where_it_stopped(only_step):
-    only_step(raising(Blocked(StopKind.DRIFT, "h", "S.")))
+    only_step(raising(Blocked(Cause.NO_REPLACEMENT)))
     stop = (await move(running(), world())).stop
 
     assert stop is not None
     assert stop.resume == "tidy"
+
+
+async def test_a_block_may_resume_at_another_step_than_its_cause_says(only_step):
+    only_step(raising(Blocked(Cause.NOT_PROVED, resume=StepName.REHEARSE, why="S")))
+    stop = (await move(running(), world())).stop
+
+    assert stop is not None
+    assert stop.resume == "rehearse"
 
 
 @pytest.mark.parametrize("error", [ApiError("AISIX refused (403).", 403), NotFound("Gone."), Unsupported("No such.")])

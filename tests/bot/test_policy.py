@@ -11,7 +11,6 @@ from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.policy import (
     IN_STATE,
-    OFFERS,
     Permissions,
     Person,
     Pressed,
@@ -30,7 +29,7 @@ from bot.rotation.policy import (
 )
 from bot.rotation.record import Rotation
 from bot.rotation.states import TERMINAL, State, Track
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import HELP, StopKind
 from tests.bot.values import NOW, approval, later, rotation, running, stopped
 
 S = State
@@ -171,8 +170,8 @@ def test_a_press_does_what_the_tables_say_whoever_presses(moment, action):
 
 
 def test_every_kind_of_stop_has_offers_and_each_lets_a_person_go_on():
-    assert set(OFFERS) == set(StopKind)
-    assert all(OFFERS.values())
+    assert set(HELP) == set(StopKind)
+    assert all(known.offers for known in HELP.values())
 
 
 def test_every_state_says_what_it_offers_and_an_end_offers_nothing():

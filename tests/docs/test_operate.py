@@ -12,18 +12,17 @@ import pytest
 from bot.aisix.answers import BY_STATUS, BY_TYPE, judge
 from bot.metrics import REGISTRY
 from bot.rotation.actions import Action
-from bot.rotation.blame import HEADLINES
 from bot.rotation.documents import FLAWS, FLAWS_OF_A_VALUE, FLAWS_OF_THE_WHOLE, LONE, LOOKS, UNREADABLE
 from bot.rotation.pastes import AROUND_A_KEY, NO_KEY, SPELLING, WRONG_KEY
-from bot.rotation.policy import NO_MEMBER, OFFERS
+from bot.rotation.policy import NO_MEMBER
 from bot.rotation.states import MEANING, State
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import HELP, Cause, StopKind
 from bot.steps import BACK, FORWARD
 from handlers.views.evidence import LEGEND
 from handlers.views.words import MARKS
 from tests.handlers.cases import ROTATIONS
 from tests.handlers.conftest import GOLDEN
-from tests.support.documents import ROOT, read, rows
+from tests.support.documents import ROOT, anchors, read, rows
 
 GUIDE = "docs/operate.md"
 STOPS = "docs/stops.md"
@@ -80,7 +79,7 @@ def test_the_verdicts_are_those_of_the_legend_in_its_order() -> None:
 def test_every_kind_of_stop_offers_what_the_guide_says() -> None:
     table = {kind.strip("`"): re.findall(r"\*\*(.+?)\*\*", buttons) for kind, buttons in rows(STOPS, "Stops")}
 
-    assert table == {kind.value: [action.value for action in OFFERS[kind]] for kind in StopKind}
+    assert table == {kind.value: [action.value for action in HELP[kind].offers] for kind in StopKind}
 
 
 @pytest.mark.parametrize("action", Action)
@@ -93,25 +92,6 @@ def test_every_button_is_explained(action: Action) -> None:
 # --- stops ---
 
 
-@cache
-def stops() -> dict[str, str]:
-    """Return the headline of every stop in the program, with its kind."""
-    found = dict(_headline(call.args[0], call.args[1]) for call in calls("Blocked") if _is_said(call.args[1]))
-    for node in ast.walk(ast.parse((ROOT / "bot/steps/rehearse.py").read_text())):
-        if isinstance(node, ast.Tuple) and len(node.elts) == 3 and _is_said(node.elts[1]):
-            found |= dict([_headline(node.elts[0], node.elts[1])])
-    return found | dict.fromkeys(HEADLINES, StopKind.REJECTED.value)
-
-
-def _is_said(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant)
-
-
-def _headline(kind: ast.AST, words: ast.AST) -> tuple[str, str]:
-    assert isinstance(words, ast.Constant)
-    return words.value, StopKind[ast.unparse(kind).removeprefix("StopKind.")].value
-
-
 def runbook() -> dict[str, str]:
     """Return the text of each stop in the guide."""
     part = re.split(r"^## ", read(STOPS), flags=re.MULTILINE)
@@ -120,17 +100,20 @@ def runbook() -> dict[str, str]:
 
 
 def test_the_runbook_has_every_stop_of_the_program_and_no_other() -> None:
-    assert len(stops()) > 15
-    assert set(runbook()) == set(stops())
+    assert len(Cause) > 15
+    assert set(runbook()) == {cause.headline for cause in Cause}
 
 
-def test_every_stop_is_held_by_a_call_that_this_test_can_read() -> None:
-    unread = [ast.unparse(call) for call in calls("Blocked") if not _is_said(call.args[1])]
+@pytest.mark.parametrize("cause", Cause)
+def test_a_stop_knows_where_the_guide_explains_it(cause: Cause) -> None:
+    page, anchor = cause.anchor.split("#")
 
-    assert [re.sub(r", (resume|after)=.*", "", call) for call in sorted(unread)] == [
-        "Blocked(StopKind.REJECTED, headline(evidence), f'{rejected[0].label}: {evidence.reason}.'",
-        "Blocked(kind, words, sentence",
-    ]
+    assert anchor in anchors(page)
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_every_stop_is_raised_somewhere(cause: Cause) -> None:
+    assert sum(f"Cause.{cause.name}" in path.read_text() for path in MODULES) > 0
 
 
 @pytest.mark.parametrize("headline", sorted(runbook()))
@@ -139,9 +122,10 @@ def test_a_stop_tells_its_kind_and_only_buttons_that_it_has(headline: str) -> No
     pressed = re.findall(r"\*\*([A-Z][a-z]+ [a-z ]+?)\*\*", text)
     named = {action for action in Action if action.value in pressed}
 
-    assert text.strip().startswith(f"Kind `{stops()[headline]}`")
+    (kind,) = {cause.kind for cause in Cause if cause.headline == headline}
+    assert text.strip().startswith(f"Kind `{kind}`")
     assert named
-    assert named <= {*OFFERS[StopKind(stops()[headline])]}
+    assert named <= {*HELP[kind].offers}
 
 
 # --- sentences ---

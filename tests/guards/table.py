@@ -580,7 +580,7 @@ DELETE = (
         "replacement-is-there",
         "The old key is deleted though the replacement does not exist any more.",
         INVENTORY,
-        "    key = existing(inventory, rotation.replacement_id, NO_REPLACEMENT)",
+        "    key = replacement_in(rotation, inventory)",
         "    key = inventory.key(rotation.replacement_id) or rotation.plan.old_key",
         "tests/bot/test_taken_out.py::test_where_no_model_is_affected_the_replacement_has_to_be_there_all_the_same",
     ),

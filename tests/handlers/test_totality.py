@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from bot.rotation.actions import Action
-from bot.rotation.policy import IN_STATE, OFFERS, offered
+from bot.rotation.policy import IN_STATE, offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING, State, Track
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import HELP, Cause, StopKind
 from bot.steps import TRACKS
 from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY
@@ -50,9 +50,8 @@ def test_every_stop_says_what_happened_what_it_means_and_what_to_press(kind: Sto
 
 @pytest.mark.parametrize("kind", StopKind)
 def test_every_kind_of_stop_is_in_every_table(kind: StopKind) -> None:
-    assert kind in OFFERS
-    assert kind in words.CONSEQUENCE
-    assert kind in words.ON_TRY_AGAIN
+    assert kind in HELP
+    assert kind in {cause.kind for cause in Cause}
     assert kind in {made().stop.kind for made in STOPS.values()}
 
 
@@ -85,7 +84,7 @@ def test_no_model_is_said_to_go_back_to_a_key_that_aisix_has_been_asked_to_delet
 
 @pytest.mark.parametrize("action", Action)
 def test_every_action_has_a_listener_and_a_state_that_offers_it(action: Action) -> None:
-    everywhere = {*IN_STATE.values(), *OFFERS.values()}
+    everywhere = {*IN_STATE.values(), *(known.offers for known in HELP.values())}
 
     assert action in LISTENERS
     assert any(action in actions for actions in everywhere)
