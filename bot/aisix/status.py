@@ -33,7 +33,6 @@ IN_A_ROW = 3
 APART = timedelta(seconds=1)
 """From one such row to the next, at the least: a metrics page can be long."""
 
-
 MANY = 10
 """The same, where it is tried whether the settings are right."""
 
@@ -104,6 +103,23 @@ class StatusPages:
         pages = await asyncio.gather(*(self._pages(url, where) for url, where in urls.items()))
         return await asyncio.to_thread(_read, self._told_apart(pages), here)
 
+    async def watch(self, environments: Iterable[str]) -> None:
+        """See whether each address shows the same replica each time, where that is due; a look soon after need not."""
+        urls = {url: where for environment in environments for url, where in self._urls.get(environment, {}).items()}
+        await asyncio.gather(*(self._watch(url, where) for url, where in urls.items() if self._is_due(url)))
+
+    async def _watch(self, url: str, where: str) -> None:
+        self._rowed[url], began = self._now(), monotonic()
+        pages = await self._in_a_row(where, IN_A_ROW, first=-1)  # a look's own pages are the first of its row
+        row = tuple(glimpse(_json(config), metrics) for config, metrics in pages if not _is_unread(config, metrics))
+        if row:
+            self._watched[url] = self._watched.get(url, Watched()).after(Row(row, began, monotonic()), self._now())
+        self._rowed[url] = self._now()
+
+    def _is_due(self, url: str) -> bool:
+        """Tell whether an address is to be read in a row: no look believes one that is of several environments."""
+        return self._times[url] == 1 and self._now() - self._rowed.get(url, LONG_AGO) >= APART
+
     async def _pages(self, url: str, where: str) -> "Pages":
         """Fetch what one replica shows."""
         seen = Replica(url=url, at=self._now())
@@ -124,24 +140,24 @@ class StatusPages:
         config, _, metrics = pages
         self._marks[url] = mark(metrics)
         row = [glimpse(_json(config), metrics)]
-        if self._now() - self._rowed.get(url, LONG_AGO) >= APART:
+        if self._is_due(url):
             self._rowed[url] = self._now()
             row += [glimpse(_json(one), two) for one, two in await self._in_a_row(where, IN_A_ROW)]
         watched = self._watched.get(url, Watched()).after(Row(tuple(row), began, monotonic()), self._now())
         self._watched[url] = watched
         return _staleness(pages) or (BALANCED if watched.is_balanced else "")
 
-    async def _in_a_row(self, where: str, times: int) -> list[tuple[Shown, Shown]]:
+    async def _in_a_row(self, where: str, times: int, *, first: int = 0) -> list[tuple[Shown, Shown]]:
         """Read the pages of which something only grows, one time after another.
 
         Every other time there is one request more: a balancer of two that takes turns would show each page of one only.
         """
         row: list[tuple[Shown, Shown]] = []
-        for number in range(times):
-            if number % 2:
-                await self._page(where, CONFIG)
-            row.append(await asyncio.gather(self._page(where, CONFIG), self._page(where, METRICS)))
-            if not any(isinstance(page, bytes) for page in row[-1]):
+        for number in range(first, times):
+            more = [self._page(where, CONFIG)] if number > 0 and number % 2 else []
+            *_, config, metrics = await asyncio.gather(*more, self._page(where, CONFIG), self._page(where, METRICS))
+            row.append((config, metrics))
+            if _is_unread(*row[-1]):
                 break
         return row
 
@@ -179,6 +195,10 @@ class StatusPages:
         if response.is_success and is_cached(response.headers):
             return Stale(CACHED)
         return response.content if response.is_success else f"has no {path} ({response.status_code})"
+
+
+def _is_unread(*pages: Shown) -> bool:
+    return not any(isinstance(page, bytes) for page in pages)
 
 
 def _staleness(pages: Iterable[Shown]) -> str:

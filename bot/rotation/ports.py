@@ -123,6 +123,9 @@ class StatusPages(Protocol):
     def says_how_many(self, environment: str) -> bool:
         """Tell whether the settings say how many replicas an environment has."""
 
+    async def watch(self, environments: Iterable[str]) -> None:
+        """See whether each status address shows one replica, so that the look after it need not wait for that."""
+
     async def look(self, environment: str, asked: Asked) -> tuple[Replica, ...]:
         """Look once at every replica of an environment. Never raises: what cannot be seen is part of what was seen."""
 

@@ -3,7 +3,7 @@
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.record import Rotation
-from bot.steps.counters import listened, look, rebased
+from bot.steps.counters import beside, listened, look, rebased
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.probing import askable, probe_each
 from bot.steps.world import World
@@ -13,7 +13,7 @@ async def baseline(rotation: Rotation, world: World) -> Outcome:
     """See which models answer on the old key, so that what was broken before is not blamed on the rotation."""
     rotation = await _with_names(rotation, world)
     todo = [m for m in askable(rotation, world) if _lacks_baseline(rotation.finding(m))]
-    seen = await probe_each(rotation, todo, world)
+    seen = await beside(probe_each(rotation, todo, world), listened(rotation), world)
     again = [m for m in todo if m.id in seen and seen[m.id].verdict is Verdict.INCONCLUSIVE]
     seen |= await probe_each(rotation, again, world)
     learnt = rotation.learn({id_: rotation.findings.get(id_, Finding()).but(baseline=e) for id_, e in seen.items()})

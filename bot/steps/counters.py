@@ -2,8 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from operator import add
+from typing import TypeVar
 
 from bot.rotation.counted import Ledger, Silence, Tally
 from bot.rotation.evidence import Sight
@@ -15,6 +16,7 @@ from bot.rotation.replica import OTHERS, PASSTHROUGH, THROWAWAY, Replica, Served
 from bot.steps.throwaways import prefix
 from bot.steps.world import World
 
+T = TypeVar("T")
 Sights = Mapping[str, tuple[Sight, ...]]
 """By environment, one look at each of its status addresses, beside the look from which its counters count."""
 
@@ -26,6 +28,12 @@ async def look(rotation: Rotation, environments: Iterable[str], world: World) ->
         *(world.status.look(environment, _asked(rotation, environment)) for environment in wanted)
     )
     return {environment: _beside(rotation, environment, now) for environment, now in zip(wanted, seen, strict=True)}
+
+
+async def beside(work: Awaitable[T], environments: Iterable[str], world: World) -> T:
+    """Do *work*, and see meanwhile whether each status address shows one replica: the look after it need not wait."""
+    done, _ = await asyncio.gather(work, world.status.watch(environments))
+    return done
 
 
 def listened(rotation: Rotation) -> tuple[str, ...]:

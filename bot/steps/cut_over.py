@@ -8,6 +8,7 @@ from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
+from bot.steps.counters import beside
 from bot.steps.inventory import models_on, refuse_drift, replacement_in, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL
@@ -22,7 +23,8 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     _refuse_unprovable(rotation, world)
     if await _are_all_there(rotation, world):
         return Done(rotation)
-    inventory = await whole_inventory(rotation, world)
+    here = {model.environment for model in in_hand(rotation, world) if not rotation.finding(model).moved_at}
+    inventory = await beside(whole_inventory(rotation, world), here, world)
     key = replacement_in(rotation, inventory)
     rotation = refuse_drift(rotation, inventory, world)
     there = models_on(inventory, [key])

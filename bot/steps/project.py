@@ -20,7 +20,7 @@ from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
-from bot.steps.counters import Sights, look, rebased, turns
+from bot.steps.counters import Sights, beside, look, rebased, turns
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, SLICE, waited
 from bot.steps.probing import askable, counted, in_hand, noted, probe_each
@@ -37,7 +37,8 @@ async def project(rotation: Rotation, world: World) -> Outcome:
     if named != rotation:
         return Wait(named, "making sure that every gateway has the change")
     rotation = await _with_created(rotation, world)
-    rotation = await _ask_barriers(rotation, await look(rotation, environments, world), world)
+    first = await look(rotation, environments, world)
+    rotation = await beside(_ask_barriers(rotation, first, world), environments, world)
     rotation, left = await _ask_models(rotation, world)
     seen = await look(rotation, environments, world)  # after all that was asked: these counters have it
     refuse_uncounted(rotation, seen, world)

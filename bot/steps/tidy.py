@@ -1,6 +1,7 @@
 """Step: remove what the rotation made and does not need."""
 
 from bot.rotation.record import Rotation
+from bot.steps.counters import beside, listened
 from bot.steps.inventory import whole_inventory
 from bot.steps.outcomes import Done, Outcome
 from bot.steps.own_keys import remove_unused
@@ -10,6 +11,7 @@ from bot.steps.world import World
 
 async def tidy(rotation: Rotation, world: World) -> Outcome:
     """Remove refused replacements that are still there, unless something uses them."""
-    rotation, inventory = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
+    inventory = await beside(whole_inventory(rotation, world), listened(rotation), world)
+    rotation, inventory = await without_throwaways(rotation, inventory, world)
     spare = [key for key in rotation.own_keys(inventory.keys) if key.id != rotation.replacement_id]
     return Done(await remove_unused(rotation, spare, inventory, world))

@@ -11,6 +11,7 @@ from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 from bot.rotation.stops import Cause
+from bot.steps.counters import beside
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
 from bot.steps.probing import askable, in_hand, noted, probe_each
@@ -32,7 +33,8 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
     play = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
     todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
     unmet = [m for m in todo if rotation.finding(m).passes >= world.limits.probes]
-    rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
+    seen = await beside(probe_each(rotation, todo, world), {model.environment for model in todo}, world)
+    rotation = noted(rotation, seen, world.now())
     rotation = await asked_together(rotation, unmet, world)
     refuse_rejected(rotation, play)
     rotation = await weighed(rotation, todo, world)

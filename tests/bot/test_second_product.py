@@ -148,6 +148,9 @@ class Product:
         """That is certain."""
         return True
 
+    async def watch(self, _: Iterable[str]) -> None:
+        """Each address is one replica's."""
+
     async def look(self, _: str, asked: Asked) -> tuple[Replica, ...]:
         """Read the page."""
         if not self.shows_counters:

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import itertools
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
@@ -36,7 +37,7 @@ async def pages(tenant, **given):
         here = settings[tenant.environment]
         settings[tenant.environment] = here.but(status_urls=given["status_urls"], replicas=given.get("replicas", 0))
     async with StatusPages(
-        settings, timeout=given.get("timeout", 2), now=lambda: NOW, most=given.get("most", 50_000_000)
+        settings, timeout=given.get("timeout", 2), now=given.get("now", lambda: NOW), most=given.get("most", 50_000_000)
     ) as made:
         yield made
 
@@ -492,6 +493,41 @@ async def test_what_was_told_of_a_balancer_is_remembered_when_it_shows_the_same_
         seen = [(await made.look(tenant.environment, asked(tenant)))[0].trouble for _ in range(3)]
 
     assert all("balancer" in trouble for trouble in seen)
+
+
+async def test_a_balancers_address_is_found_out_before_the_look_that_need_not_wait_for_it(tenant):
+    asked_of, turns = [], in_turn(config(3), config(9))
+
+    async def counted(request):
+        asked_of.append(request.path)
+        return await turns(request)
+
+    async with shown(counted, in_turn(metrics(40))) as url, pages(tenant, status_urls=(url,)) as made:
+        await made.watch([tenant.environment])
+        before = len(asked_of)
+        (seen,) = await made.look(tenant.environment, asked(tenant))
+
+    assert seen.trouble.startswith("shows another replica at each look")
+    assert len(asked_of) - before == 1
+
+
+async def test_an_address_that_does_not_answer_for_a_while_is_not_forgotten(tenant):
+    now, shows = [NOW], [config(9)]
+
+    async def page(_):
+        return shows[0]()
+
+    async with shown(page, page) as url, pages(tenant, status_urls=(url,), now=lambda: now[0]) as made:
+        for shows[0] in (config(9), unavailable, config(3), unavailable, config(1)):
+            now[0] += timedelta(seconds=2)
+            await made.watch([tenant.environment])
+        (seen,) = await made.look(tenant.environment, asked(tenant))
+
+    assert "another replica" in seen.trouble
+
+
+def unavailable():
+    return web.Response(status=503)
 
 
 async def test_a_replica_that_is_busy_is_no_balancer(tenant, replacement):
