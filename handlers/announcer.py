@@ -8,6 +8,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.rotation.attention import gist
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.storage.records import Store
@@ -15,7 +16,6 @@ from handlers.channel_unavailable import CLEAR, ChannelUnavailable
 from handlers.slack import CannotPost, ChannelShut, Later, MessageLost, called
 from handlers.views.blocks import message, section
 from handlers.views.composed import composed
-from handlers.views.direct import occasion
 from handlers.views.replies import Reply
 from handlers.views.words import adopted
 
@@ -79,7 +79,7 @@ class SlackAnnouncer:
         try:
             await self._show(rotation)
         except ChannelShut as closed:
-            return await self._unavailable.reach(rotation, closed.shut, _gist(rotation))
+            return await self._unavailable.reach(rotation, closed.shut, gist(rotation))
         return None
 
     def _time(self) -> float:
@@ -116,20 +116,20 @@ class SlackAnnouncer:
             return
         if (wait := float(shown.get("later", 0)) - self._time()) > 0:
             raise Later(wait)
-        if shut := self._unavailable.still(shown, _gist(rotation)):
+        if shut := self._unavailable.still(shown, gist(rotation)):
             raise ChannelShut(shut)
         try:
             await self._show_all(rotation, shown)
         except MessageLost:  # no thread to answer in: the card is gone
             shown |= THREAD_LOST
             await self._show_all(rotation, shown)
-        seen = {"version": str(rotation.version), "gist": _gist(rotation)}
+        seen = {"version": str(rotation.version), "gist": gist(rotation)}
         if shown.get("gist") != seen["gist"]:
             seen["since"] = f"{self._time():.3f}"
         await self._remember(rotation, shown, seen | (CLEAR if shown.get("shut") else {}))
 
     async def _show_all(self, rotation: Rotation, shown: dict[str, str]) -> None:
-        urgent = shown.get("gist") != _gist(rotation)
+        urgent = shown.get("gist") != gist(rotation)
         if not urgent:  # before anything is drawn: of 500 models that is more work than to move them
             self._pace("card", shown)
         messages = composed(rotation, self._approvers, await self._others(rotation))
@@ -219,12 +219,6 @@ class SlackAnnouncer:
 
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _gist(rotation: Rotation) -> str:
-    """Name what people must see at once: everything about a rotation but how far the bot has got."""
-    people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{rotation.reminded_at}"
-    return f"{rotation.state}/{rotation.track}/{people}/{occasion(rotation)}"
 
 
 def mention(who: str) -> str:

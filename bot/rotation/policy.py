@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from bot.rotation.actions import Action
 from bot.rotation.errors import Late, NotAllowed, WrongState
-from bot.rotation.finding import SAYS_NOTHING, Finding, was_failing_before
+from bot.rotation.finding import Finding
 from bot.rotation.frozen import Frozen
+from bot.rotation.labels import UNPROVED, label_of
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
@@ -60,8 +61,22 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
 
 def offered(rotation: Rotation) -> tuple[Action, ...]:
     """Return what can be pressed on *rotation* now; nothing rolls back to a key that may be gone."""
-    gone = rotation.plan.old_key_gone or rotation.delete_asked_at
+    gone = is_way_back_closed(rotation)
     return tuple(action for action in _offers(rotation) if not (gone and action is Action.ROLL_BACK))
+
+
+def is_way_back_closed(rotation: Rotation) -> bool:
+    """Tell whether the old key is gone, or may be at any moment: nothing goes back to it."""
+    return rotation.plan.old_key_gone or rotation.delete_asked_at is not None
+
+
+def takes_back(rotation: Rotation) -> bool:
+    """Tell whether **Another secret** puts models back on the old key first."""
+    return bool(rotation.moved) and not is_way_back_closed(rotation)
+
+
+APPROVERS_ONLY = frozenset({Action.DELETE_OLD_KEY, Action.ACCEPT_UNPROVED})
+"""What only an approver can press; the requester's direct messages leave it out."""
 
 
 def _offers(rotation: Rotation) -> tuple[Action, ...]:
@@ -80,15 +95,7 @@ def _offers(rotation: Rotation) -> tuple[Action, ...]:
 
 def acceptable(rotation: Rotation) -> tuple[AffectedModel, ...]:
     """Return the models that an approver may accept unproved: those of which nothing is known, for or against."""
-    findings = ((model, rotation.finding(model)) for model in rotation.moved)
-    return tuple(
-        model
-        for model, finding in findings
-        if finding.standing
-        and finding.standing.verdict in SAYS_NOTHING
-        and not finding.is_accepted
-        and not was_failing_before(finding)
-    )
+    return tuple(model for model in rotation.moved if label_of(rotation.finding(model)) in UNPROVED)
 
 
 def acceptable_as_a_whole(rotation: Rotation) -> str:

@@ -265,7 +265,12 @@ class Rotation(Frozen):
     @property
     def lacks_approval(self) -> bool:
         """Tell whether more people have to approve."""
-        return len(self.approvals) < self.approvals_required
+        return self.approvals_missing > 0
+
+    @property
+    def approvals_missing(self) -> int:
+        """Return how many more people have to approve."""
+        return max(0, self.approvals_required - len(self.approvals))
 
     @property
     def tag(self) -> str:
@@ -330,6 +335,11 @@ class Rotation(Frozen):
     def moved(self) -> tuple[AffectedModel, ...]:
         """Return the models that this rotation has moved to the replacement."""
         return tuple(model for model in self.plan.models if self.finding(model).moved_at)
+
+    @property
+    def all_moved(self) -> bool:
+        """Tell whether every model has left the old key; in a cut-over by waves that takes several."""
+        return len(self.moved) == len(self.plan.models)
 
     @cached_property
     def digest(self) -> str:

@@ -3,6 +3,9 @@
 from typing import NamedTuple
 
 from bot.rotation.actions import Action
+from bot.rotation.attention import is_watched
+from bot.rotation.labels import NEED, label_of
+from bot.rotation.old_key import usage_of
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
@@ -26,7 +29,6 @@ from handlers.views.blocks import (
     weight,
     when,
 )
-from handlers.views.watch import is_watched
 
 Row = tuple[str, ...]
 
@@ -131,7 +133,7 @@ def _plain_models(rotation: Rotation, most: int = 20) -> str:
     verdicts = "Verdict" in _header(rotation)
     named = [
         f"{escaped(visible(m.alias))} in {escaped(visible(m.environment_name))}"
-        + (f": {evidence.verdict(rotation.finding(m))}" if verdicts else "")
+        + (f": {label_of(rotation.finding(m))}" if verdicts else "")
         for m in _in_order(rotation)[:most]
     ]
     more = len(rotation.plan.models) - len(named)
@@ -197,7 +199,7 @@ def _left_out(models: list[AffectedModel], header: Row, rotation: Rotation) -> s
         return ""
     more = f"and {plural(len(models), 'more model')}"
     if "Verdict" in header:
-        return f"{more}: {evidence.counted(evidence.verdict(rotation.finding(m)) for m in models)}"
+        return f"{more}: {evidence.counted(label_of(rotation.finding(m)) for m in models)}"
     return f"{more}; the thread lists all"
 
 
@@ -221,7 +223,7 @@ def _in_order(rotation: Rotation) -> list[AffectedModel]:
     models = rotation.plan.models
     if "Verdict" not in _header(rotation):
         return list(models)
-    return sorted(models, key=lambda m: evidence.NEED[evidence.verdict(rotation.finding(m))])
+    return sorted(models, key=lambda m: NEED[label_of(rotation.finding(m))])
 
 
 def _row(model: AffectedModel, header: Row, rotation: Rotation) -> Row:
@@ -231,7 +233,7 @@ def _row(model: AffectedModel, header: Row, rotation: Rotation) -> Row:
         "Environment": model.environment_name,
         "Kind": model.kind,
         "Upstream model": model.upstream,
-        "Verdict": evidence.verdict(finding),
+        "Verdict": label_of(finding),
         "Why": evidence.why(finding),
         "Last probe": evidence.asked_at(finding),
     }
@@ -295,12 +297,12 @@ def _confirm(action: Action, rotation: Rotation) -> Block | None:
 
 def _delete_text(rotation: Rotation) -> str:
     name = visible(rotation.plan.old_key.display_name, 60)
-    missing = rotation.approvals_required - len(rotation.approvals) - 1
+    missing = rotation.approvals_missing - 1
     waits = (
         f" It happens when {plural(missing, 'more approver')} agree{'s' if missing == 1 else ''}." if missing else ""
     )
     gone = f"“{name}” is gone for good; there is no way back to it."
-    if evidence.is_in_use(rotation):
+    if usage_of(rotation).is_in_use:
         gone = f"“{name}” is still in use, and deleting it cannot be undone."
     return f"{gone} Keyturn checks everything once more first.{waits}"
 

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from bot.rotation.actions import Action
-from bot.rotation.policy import offered
+from bot.rotation.attention import occasion
+from bot.rotation.policy import APPROVERS_ONLY, offered
 from bot.rotation.record import Rotation
-from bot.rotation.states import State
-from bot.steps.watch import under_way
 from handlers.views import words
 from handlers.views.blocks import actions, code, message, section, sentence
 from handlers.views.card import press
@@ -35,8 +33,6 @@ REMEDY: Mapping[Shut, str] = {
 }
 """What opens the channel again; completes "…, and the card there is brought up to date"."""
 
-FOR_APPROVERS = frozenset({Action.DELETE_OLD_KEY, Action.ACCEPT_UNPROVED})
-
 
 def direct(rotation: Rotation, shut: Shut) -> Reply | None:
     """Say what somebody has to do now, the channel being *shut*; None where nobody has to."""
@@ -48,32 +44,11 @@ def direct(rotation: Rotation, shut: Shut) -> Reply | None:
     why = f"I cannot post in <#{rotation.channel}>: {REASON[shut]}. So this comes to you alone."
     then = f"{REMEDY[shut]}, and the card there is brought up to date within the hour."
     said = [why, state, words.next_move(rotation), f"{_whose(rotation)}{then}"]
-    buttons = [press(action, rotation) for action in offered(rotation) if action not in FOR_APPROVERS]
+    buttons = [press(action, rotation) for action in offered(rotation) if action not in APPROVERS_ONLY]
     return Reply(f"direct:{about}", message("\n".join(said), [*map(section, said), *actions(buttons)]))
-
-
-def occasion(rotation: Rotation) -> str:
-    """Name what somebody has to act on now; a requester is told of each once."""
-    match rotation.state:
-        case State.BLOCKED if rotation.stop:
-            return f"stopped:{rotation.stop.at.isoformat()}"
-        case State.AWAITING_APPROVAL if rotation.asked_at:
-            return f"approval:{rotation.asked_at.isoformat()}"
-        case State.AWAITING_SECRET if rotation.secret_asked_at:
-            return f"secret:{rotation.secret_asked_at.isoformat()}"
-        case _:
-            return _after_the_delete(rotation)
-
-
-def _after_the_delete(rotation: Rotation) -> str:
-    """Name the newest trouble that is not over; else that the old credential is to be revoked."""
-    wrong = under_way(rotation)
-    if wrong:
-        return f"trouble:{wrong[-1].at.isoformat()}"
-    return "deleted" if rotation.deleted_at else ""
 
 
 def _whose(rotation: Rotation) -> str:
     """Say where the buttons are that are not the requester's to press."""
-    missing = [f"*{action.value}*" for action in offered(rotation) if action in FOR_APPROVERS]
+    missing = [f"*{action.value}*" for action in offered(rotation) if action in APPROVERS_ONLY]
     return f"{' and '.join(missing)} is an approver's to press, on the card. " if missing else ""

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from bot.rotation.attention import is_watched
 from bot.rotation.counted import Silence
-from bot.rotation.finding import Finding, was_failing_before
+from bot.rotation.finding import Finding
+from bot.rotation.labels import NEED, Label, label_of
+from bot.rotation.old_key import Deaf, Usage, counts_now, usage_of
 from bot.rotation.plan import plural
 from bot.rotation.proof import is_accepted
 from bot.rotation.record import Rotation
@@ -13,50 +16,39 @@ from bot.rotation.states import State, Track
 from handlers.views import watch
 from handlers.views.blocks import code, duration, sentence, when
 
-LEGEND: Mapping[str, str] = {
-    "rejected": "refused on the new key",
-    "invalid": "answered, but not in a way that says anything for the new secret",
-    "projection": "the gateway does not have the change",
-    "inconclusive": "says nothing about the new secret, for or against",
-    "accepted": "nothing proves it; an approver accepted it by name",
-    "as before": "fails as it did on the old key",
-    "not probed": "not asked, because the settings say skip",
-    "moved": "points at the replacement; not asked yet",
-    "not moved": "still on the old key",
-    "likely": (
+LEGEND: Mapping[Label, str] = {
+    Label.REJECTED: "refused on the new key",
+    Label.INVALID: "answered, but not in a way that says anything for the new secret",
+    Label.PROJECTION: "the gateway does not have the change",
+    Label.INCONCLUSIVE: "says nothing about the new secret, for or against",
+    Label.ACCEPTED: "nothing proves it; an approver accepted it by name",
+    Label.AS_BEFORE: "fails as it did on the old key",
+    Label.NOT_PROBED: "not asked, because the settings say skip",
+    Label.MOVED: "points at the replacement; not asked yet",
+    Label.NOT_MOVED: "still on the old key",
+    Label.LIKELY: (
         "answered live, several times in a row, after the change was seen at the gateways; "
         "their counters do not prove which key served it"
     ),
-    "proved": (
+    Label.PROVED: (
         "the gateways' own counters show that the replacement served it, and the old key did not, on every replica"
     ),
 }
-"""What each verdict means; in this order, those that need a look come first."""
-
-NEED = {word: place for place, word in enumerate(LEGEND)}
-"""How much a verdict needs a look: the lower, the more."""
-
-
-def verdict(finding: Finding) -> str:
-    """Say in a word or two what is known of a model."""
-    if finding.standing is None:
-        return "moved" if finding.moved_at else "not moved"
-    if was_failing_before(finding):
-        return "as before"
-    if finding.is_accepted:
-        return "accepted"
-    return "not probed" if finding.standing.skipped else finding.standing.verdict.value
+"""What each label means."""
 
 
 def why(finding: Finding) -> str:
     """Say why; nobody is mentioned, a table could not show it."""
-    if finding.standing is None:
-        return "–"
-    if was_failing_before(finding):
-        return f"failed on the old key too, not our doing: {finding.standing.reason}"
-    if finding.accepted and finding.is_accepted:
-        return f"an approver accepted it: {finding.accepted.reason}"
-    return "the settings say skip" if finding.standing.skipped else finding.standing.reason
+    reason = finding.standing.reason if finding.standing else "–"
+    match label_of(finding):
+        case Label.AS_BEFORE:
+            return f"failed on the old key too, not our doing: {reason}"
+        case Label.ACCEPTED if finding.accepted:
+            return f"an approver accepted it: {finding.accepted.reason}"
+        case Label.NOT_PROBED:
+            return "the settings say skip"
+        case _:
+            return reason
 
 
 def asked_at(finding: Finding) -> str:
@@ -67,26 +59,21 @@ def asked_at(finding: Finding) -> str:
 def tally(rotation: Rotation) -> str:
     """Count the verdicts on what was moved: "11 proved · 1 as before"."""
     return (
-        counted(verdict(rotation.finding(model)) for model in rotation.moved)
+        counted(label_of(rotation.finding(model)) for model in rotation.moved)
         or "no model to verify: nothing proves the new secret"
     )
 
 
-def counted(words: Iterable[str]) -> str:
-    """Count each of *words*, the best first."""
-    counts = Counter(words)
-    return " · ".join(f"{counts[word]:,} {word}" for word in sorted(counts, key=NEED.__getitem__, reverse=True))
+def counted(labels: Iterable[Label]) -> str:
+    """Count each of *labels*, the best first."""
+    counts = Counter(labels)
+    return " · ".join(f"{counts[label]:,} {label}" for label in sorted(counts, key=NEED.__getitem__, reverse=True))
 
 
 def legend(rotation: Rotation) -> str:
     """Explain the verdicts that this card shows."""
-    shown = {verdict(rotation.finding(model)) for model in rotation.plan.models}
-    return " · ".join(f"*{word}*: {meaning}" for word, meaning in LEGEND.items() if word in shown)
-
-
-def all_moved(rotation: Rotation) -> bool:
-    """Tell whether every model has left the old key; in a cut-over by waves that takes several."""
-    return len(rotation.moved) == len(rotation.plan.models)
+    shown = {label_of(rotation.finding(model)) for model in rotation.plan.models}
+    return " · ".join(f"*{label}*: {meaning}" for label, meaning in LEGEND.items() if label in shown)
 
 
 Fact = Callable[[Rotation], str]
@@ -96,7 +83,7 @@ def facts(rotation: Rotation) -> list[str]:
     """Say what there is to know beside the verdicts, a line each."""
     if rotation.state is State.BLOCKED and not (rotation.moved and rotation.track is Track.FORWARD):
         return []
-    told = IN_WATCH if watch.is_watched(rotation) else FACTS.get(rotation.state, ())
+    told = IN_WATCH if is_watched(rotation) else FACTS.get(rotation.state, ())
     return [line for fact in told if (line := fact(rotation))]
 
 
@@ -115,37 +102,32 @@ def _silence_heard(rotation: Rotation) -> str:
 
 def silence(rotation: Rotation) -> str:
     """Say when the old key was last heard of, once nothing should use it."""
-    if not (rotation.moved and all_moved(rotation)):
+    if not (rotation.moved and rotation.all_moved):
         return ""
     if not rotation.silences:
         if rotation.deleted_at:
             return "Couldn't tell whether the old key was still used: no status address showed the gateways' counters."
         return "Can't tell whether the old key is still used: no status address shows the gateways' counters."
-    heard = max((s for s in rotation.silences if s.heard_at), key=lambda s: s.heard_at or s.looked_at, default=None)
-    said = _heard(heard) if heard else _unheard(rotation)
-    unseen = ", ".join(_unseen(rotation))
-    blind = f" Can't tell {unseen}." if unseen else ""
-    return f"Old key: {said}.{blind}"
+    usage = usage_of(rotation)
+    said = _heard(usage.last) if usage.last else _unheard(usage)
+    deaf = ", ".join(map(_said_of_deaf, usage.deaf[:5]))
+    unseen = f" Can't tell {deaf}." if deaf else ""
+    return f"Old key: {said}.{unseen}"
 
 
 def against(rotation: Rotation) -> Iterator[str]:
     """Yield what speaks against the delete: that has to be read before the button is pressed."""
-    if is_in_use(rotation):
+    if usage_of(rotation).is_in_use:
         yield "The old key is still in use: deleting it would fail those requests. Find what still uses it first."
     failed = rotation.tally.failed if rotation.tally else 0
     if failed:
         yield f"{plural(failed, 'caller request')} failed since the change. Find out why before you delete the old key."
 
 
-def is_in_use(rotation: Rotation) -> bool:
-    """Tell whether a replica counted a request on the old key at its last look."""
-    return any(s.heard_at and s.heard_at >= s.looked_at for s in rotation.silences)
-
-
 def _heard(last: Silence) -> str:
     assert last.heard_at is not None
     where = f"on {code(last.name)}{_by(last)}"
-    if last.heard_at >= last.looked_at:
+    if counts_now(last):
         return f"*still in use*. A request on it was counted at the last look, {when(last.heard_at)}, {where}"
     return f"last request on it {when(last.heard_at)} {where}; none since, looked at {when(last.looked_at)}"
 
@@ -156,26 +138,14 @@ def _by(last: Silence) -> str:
     return f" ({named})" if named else ""
 
 
-def _unheard(rotation: Rotation) -> str:
-    listening = len(rotation.silences)
-    replicas = plural(max(listening, sum(map(len, rotation.looks.values()))), "replica")
-    since = _listening_since(rotation)
-    return f"no request on {listening:,} of {replicas} since {when(since) if since else 'the change'}"
+def _unheard(usage: Usage) -> str:
+    replicas, since = plural(usage.replicas, "replica"), when(usage.since) if usage.since else "the change"
+    return f"no request on {usage.listening:,} of {replicas} since {since}"
 
 
-def _listening_since(rotation: Rotation) -> datetime | None:
-    """Return from when on a request on the old key would have been noticed on every replica."""
-    looks = [look.at for replicas in rotation.looks.values() for look in replicas.values()]
-    return min(filter(None, [rotation.verified_at, max(looks, default=None)]), default=None)
-
-
-def _unseen(rotation: Rotation, most: int = 5) -> list[str]:
-    """Say where nobody listens: replicas without counters, environments without a status address."""
-    heard = {(s.environment, s.url) for s in rotation.silences}
-    deaf = [look.name for id_, seen in rotation.looks.items() for url, look in seen.items() if (id_, url) not in heard]
-    listening = {environment for environment, _ in heard} | set(rotation.looks)
-    blind = [name for id_, name in rotation.plan.environments.items() if id_ not in listening]
-    return [*(f"on {code(name)}" for name in deaf), *(f"in {code(name)}" for name in blind)][:most]
+def _said_of_deaf(deaf: Deaf) -> str:
+    """Say where nobody listens."""
+    return f"on {code(deaf.replica)}" if deaf.replica else f"in {code(deaf.environment)}"
 
 
 def callers(rotation: Rotation) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from bot.rotation.finding import Acceptance, Finding
+from bot.rotation.labels import label_of
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted
 from bot.rotation.record import Rotation
@@ -84,7 +85,7 @@ def _model_lines(rotation: Rotation) -> Iterator[str]:
 def _said(model: AffectedModel, finding: Finding) -> str:
     moved = f", moved {when(_minute(finding.moved_at))}" if finding.moved_at else ""
     seen = f", last asked {when(_minute(finding.latest.at))}" if finding.latest else ""
-    return f"*{evidence.verdict(finding)}* in {code(model.environment_name)}, {_reason(finding)}{moved}{seen}"
+    return f"*{label_of(finding)}* in {code(model.environment_name)}, {_reason(finding)}{moved}{seen}"
 
 
 def _reason(finding: Finding) -> str:

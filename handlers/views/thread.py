@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bot.rotation.evidence import Verdict
+from bot.rotation.labels import label_of
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import State, StepName, Track
@@ -64,7 +65,7 @@ def _progress(step: Step, rotation: Rotation) -> str:
 def _goes_on(step: Step, rotation: Rotation) -> bool:
     """Tell whether a step that is done, or will come again, has models left for a later wave."""
     begun = rotation.wave > 0 or step.name in rotation.done
-    return step.name in WAVE_STEPS and begun and not evidence.all_moved(rotation)
+    return step.name in WAVE_STEPS and begun and not rotation.all_moved
 
 
 def _doing(step: Step) -> str:
@@ -73,7 +74,7 @@ def _doing(step: Step) -> str:
 
 def _approval_line(rotation: Rotation) -> str:
     given, wanted = len(rotation.approvals), rotation.approvals_required
-    if given >= wanted:
+    if not rotation.lacks_approval:
         return f"✔ *Approval*   {words.approvers(rotation)}"
     if rotation.state is State.AWAITING_APPROVAL:
         return f"◔ *Waiting for approval*{f'   {given} of {wanted}' if wanted > 1 else ''}"
@@ -135,7 +136,7 @@ def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
         yield from _prepared(rotation)
         yield from _moving(rotation)
     yield from _voided(rotation, approvers)
-    if rotation.verified_at and StepName.VERIFY in rotation.done and rotation.moved and evidence.all_moved(rotation):
+    if rotation.verified_at and StepName.VERIFY in rotation.done and rotation.moved and rotation.all_moved:
         text = f"Verified with live requests: {evidence.tally(rotation)}."
         yield reply(f"verified:{rotation.verified_at.isoformat()}", text)
     if rotation.state is State.BLOCKED and rotation.stop:
@@ -158,9 +159,9 @@ def _prepared(rotation: Rotation) -> Iterator[Reply]:
 
 def _moving(rotation: Rotation) -> Iterator[Reply]:
     """Tell of the first wave, which stands for all others, and of the end."""
-    if rotation.wave and not evidence.all_moved(rotation):
+    if rotation.wave and not rotation.all_moved:
         yield from _first_wave(rotation)
-    if StepName.CUT_OVER in rotation.done and rotation.moved and evidence.all_moved(rotation):
+    if StepName.CUT_OVER in rotation.done and rotation.moved and rotation.all_moved:
         yield reply(f"moved:{rotation.attempt}:{_moved_at(rotation)}", _moved(rotation))
 
 
@@ -169,7 +170,7 @@ def _first_wave(rotation: Rotation) -> Iterator[Reply]:
     if not seen:
         return
     who = f"{_place(seen[0])} is" if len(seen) == 1 else f"{plural(len(seen), 'model')} are"
-    found = evidence.counted(evidence.verdict(rotation.finding(model)) for model in seen)
+    found = evidence.counted(label_of(rotation.finding(model)) for model in seen)
     left = plural(len(rotation.plan.models) - len(seen), "model")
     wave = "First wave: " if rotation.wave == 1 else ""
     yield reply(f"wave:{rotation.attempt}", f"{wave}{who} on the replacement and verified ({found}). {left} to go.")

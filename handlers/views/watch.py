@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from bot.rotation.attention import is_watched, open_troubles
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation, Trouble
-from bot.rotation.states import State
-from bot.steps.watch import under_way
 from handlers.views.blocks import code, duration, sentence, when
 
 WATCHING = "old key deleted, watching"
@@ -14,14 +13,9 @@ MOST = 3
 """Troubles that are named on a card; the rest is counted."""
 
 
-def is_watched(rotation: Rotation) -> bool:
-    """Tell whether the old key is gone and the bot goes on looking."""
-    return rotation.state is State.RUNNING and rotation.deleted_at is not None
-
-
 def headline(rotation: Rotation) -> str:
     """Say in a few words how it goes."""
-    return f"{WATCHING}: something is wrong" if under_way(rotation) else WATCHING
+    return f"{WATCHING}: something is wrong" if open_troubles(rotation) else WATCHING
 
 
 def until(rotation: Rotation) -> str:
@@ -31,7 +25,7 @@ def until(rotation: Rotation) -> str:
 
 def wrong_now(rotation: Rotation) -> str:
     """Say what is wrong at present, and what helps; nothing when all is well."""
-    troubles = under_way(rotation)
+    troubles = open_troubles(rotation)
     return "\n".join([*listed(troubles), what_helps(rotation)]) if troubles else ""
 
 
@@ -74,7 +68,7 @@ def summary(rotation: Rotation) -> str:
 
 
 def _found(rotation: Rotation, so_far: str = "") -> str:
-    wrong, left = sum(not trouble.over for trouble in rotation.troubles), len(under_way(rotation))
+    wrong, left = sum(not trouble.over for trouble in rotation.troubles), len(open_troubles(rotation))
     if not wrong:
         return f"no problems{so_far}"
     state = f"{left:,} still open" if left else "all fixed"

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from bot.rotation.actions import Action
-from bot.rotation.evidence import Verdict
-from bot.rotation.finding import was_failing_before
+from bot.rotation.attention import is_watched, may_be_deleted, open_void
+from bot.rotation.labels import failing_models
 from bot.rotation.plan import Plan, plural
-from bot.rotation.policy import acceptable, offered
+from bot.rotation.policy import acceptable, offered, takes_back
 from bot.rotation.record import Rotation, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import HELP, StopKind
@@ -29,7 +29,7 @@ MARKS: Mapping[State, str] = {
 
 def mark(rotation: Rotation) -> str:
     """Return the one mark at the start of a card: once the old key is gone, all is done but watching."""
-    return MARKS[State.COMPLETED if watch.is_watched(rotation) else rotation.state]
+    return MARKS[State.COMPLETED if is_watched(rotation) else rotation.state]
 
 
 REVOKE = "The old credential still works at the provider until it is revoked there. Deleting it here did not do that."
@@ -44,7 +44,7 @@ ROTATE_THAT = "If it does not work, rotate the replacement with `/rotate-key`."
 def headline(rotation: Rotation) -> str:
     """Say the state in a few words, with the progress while the bot is at work."""
     meaning = MEANING[rotation.state]
-    if watch.is_watched(rotation):
+    if is_watched(rotation):
         return watch.headline(rotation)
     if rotation.state is State.BLOCKED and rotation.stop:
         return f"{meaning}: {rotation.stop.headline}"
@@ -57,7 +57,7 @@ def headline(rotation: Rotation) -> str:
 
 def state_label(rotation: Rotation) -> str:
     """Say the state in a word or two, for a list."""
-    return watch.WATCHING if watch.is_watched(rotation) else MEANING[rotation.state]
+    return watch.WATCHING if is_watched(rotation) else MEANING[rotation.state]
 
 
 def being_rotated(rotation: Rotation, link: str) -> str:
@@ -83,7 +83,7 @@ def _is_replaced(rotation: Rotation) -> bool:
     """Tell whether every model has left the old key for good or until it is rolled back."""
     if rotation.delete_asked_at:  # nothing goes back from then on
         return True
-    return rotation.track is Track.FORWARD and evidence.all_moved(rotation)
+    return rotation.track is Track.FORWARD and rotation.all_moved
 
 
 def also_reached(plan: Plan, most: int = 20) -> str:
@@ -115,7 +115,7 @@ def alarm(rotation: Rotation) -> str:
         return "\n".join(filter(None, [left_alone(rotation), watch.wrong_now(rotation)]))
     if rotation.state is State.AWAITING_APPROVAL:
         return "\n".join(f"▲ {said}" for said in evidence.against(rotation))
-    return watch.wrong_now(rotation) if watch.is_watched(rotation) else ""
+    return watch.wrong_now(rotation) if is_watched(rotation) else ""
 
 
 def then(rotation: Rotation) -> str:
@@ -155,7 +155,7 @@ def _running(rotation: Rotation) -> str:
     if rotation.track is Track.WITHDRAW:
         return "Every model goes back to the old key first. Nothing to do for you until another secret can be given."
     trouble = _trouble(rotation)
-    if watch.is_watched(rotation):
+    if is_watched(rotation):
         return _watching(rotation, trouble)
     if rotation.approvals:
         return f"{trouble}Approved by {approvers(rotation)}. Looking at everything once more, then the old key goes."
@@ -179,7 +179,7 @@ def _revoking(rotation: Rotation) -> str:
 
 def _void(rotation: Rotation) -> str:
     """Say why an approval came to nothing, until it is asked for again."""
-    void = _last_void(rotation)
+    void = open_void(rotation)
     return (
         f"{not_deleted(rotation, void)}, though approved: {changed(void)} Verifying again, then asking again."
         if void
@@ -187,17 +187,9 @@ def _void(rotation: Rotation) -> str:
     )
 
 
-def _last_void(rotation: Rotation) -> Void | None:
-    """Return the approval that came to nothing last; it says nothing of a secret that was given since."""
-    since = rotation.secret_asked_at
-    fresh = (void for void in reversed(rotation.voids) if not void.over and (since is None or void.at > since))
-    return next(fresh, None)
-
-
 def not_deleted(rotation: Rotation, void: Void) -> str:
     """Say that an approval did not delete the old key, as far as is known: AISIX may have been asked before."""
-    asked = rotation.delete_asked_at
-    return "Delete not confirmed" if asked and asked <= void.at else "Not deleted"
+    return "Delete not confirmed" if may_be_deleted(rotation, void) else "Not deleted"
 
 
 def changed(void: Void, most: int = 600) -> str:
@@ -250,7 +242,7 @@ def _many_moved(rotation: Rotation) -> str:
 
 def _awaiting_approval(rotation: Rotation) -> str:
     given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
-    void = _last_void(rotation)
+    void = open_void(rotation)
     again = f"Asked again because: {changed(void)}\n" if void else ""
     buttons = " or ".join(f"*{action.value}*" for action in offered(rotation))
     return f"{again}{given}{_no_way_back(rotation)} Next: {_wanted(rotation)} {buttons}."
@@ -266,7 +258,7 @@ def _no_way_back(rotation: Rotation) -> str:
 
 def _wanted(rotation: Rotation) -> str:
     """Say who is waited for: "an approver other than @requester presses"."""
-    missing = rotation.approvals_required - len(rotation.approvals)
+    missing = rotation.approvals_missing
     other = _other(rotation)
     if rotation.approvals:
         return f"{plural(missing, 'more approver')}{other} {'presses' if missing == 1 else 'press'}"
@@ -300,7 +292,7 @@ def _purpose(action: Action, rotation: Rotation) -> str:
                 f"{_unproved(rotation)}, with a reason for the receipt"
             )
         case Action.ANOTHER_SECRET:
-            first = "puts every model back on the old key, then asks" if _can_go_back(rotation) else "asks"
+            first = "puts every model back on the old key, then asks" if takes_back(rotation) else "asks"
             return f"*Another secret* (only <@{rotation.requested_by}>) {first} for a different secret"
         case Action.ROLL_BACK if not rotation.plan.old_key_gone:
             models = "puts every model back on the old key and " if rotation.moved else ""
@@ -317,10 +309,6 @@ def _unproved(rotation: Rotation) -> str:
     if len(models) > 1:
         return plural(len(models), "model")
     return f"{code(models[0].alias, 40)} in {code(models[0].environment_name, 40)}"
-
-
-def _can_go_back(rotation: Rotation) -> bool:
-    return bool(rotation.moved) and not (rotation.plan.old_key_gone or rotation.delete_asked_at)
 
 
 def consequence(rotation: Rotation) -> str:
@@ -358,11 +346,9 @@ def _moved_and_failing(rotation: Rotation) -> str:
 
 def _failing(rotation: Rotation) -> str:
     """Tell a refused credential, which fails everything on it, from one model that it does not cover."""
-    known = (rotation.finding(model) for model in rotation.moved)
-    seen = [finding.latest for finding in known if finding.latest and not was_failing_before(finding)]
-    if any(answer.blames_credential for answer in seen):
+    failing = failing_models(rotation)
+    if failing is None:
         return "on the refused key: *their callers are failing now*."
-    failing = sum(answer.verdict is Verdict.REJECTED for answer in seen)
     return f"on the replacement: *callers of {plural(failing, 'model')} are failing now*."
 
 

@@ -93,6 +93,20 @@ def test_each_step_has_a_file_of_its_name():
     assert len(STEPS) == len(steps)
 
 
+@pytest.mark.parametrize("path", files("handlers/views"), ids=name)
+def test_a_view_turns_values_into_blocks_and_knows_nobody_who_acts(path):
+    ours = {module for module in imports(path) if module.startswith("bot.") and module.count(".") > 1}
+
+    assert {module.split(".")[1] for module in ours} <= {"rotation", "steps"}
+    assert not {module for module in ours if module.startswith("bot.steps.")} - ORDER_OF_STEPS
+
+
+ORDER_OF_STEPS = {
+    f"bot.steps.{thing}" for thing in ("WAVE_STEPS", "next_step", "steps_of", "outcomes", "outcomes.Step")
+}
+"""All that views know of the steps: which there are, and what they are called."""
+
+
 @pytest.mark.parametrize(
     ("library", "modules"),
     [

@@ -139,8 +139,8 @@ PERSONS = (
         "accept-only-the-unknown",
         "An approver accepts a model that is known to fail, or to be on the old key.",
         POLICY,
-        "        and finding.standing.verdict in SAYS_NOTHING\n",
-        "",
+        " if label_of(rotation.finding(model)) in UNPROVED)",
+        ")",
         WHO + "test_only_a_model_of_which_nothing_is_known_can_be_accepted",
     ),
     Guard(
@@ -1507,6 +1507,22 @@ SECRETS = (
         "        if shape.shares_a_piece(name, checked):",
         "        if False:",
         "tests/bot/test_pressing.py::test_a_piece_of_the_secret_is_no_name",
+    ),
+    Guard(
+        "secret-on-an-error",
+        "A secret hangs on an error that the service raises, and so comes back to the handler.",
+        SERVICE,
+        "            shape.forget_locals(error)\n",
+        "",
+        "tests/bot/test_pressing.py::test_a_secret_never_comes_back_to_the_handler",
+    ),
+    Guard(
+        "secret-in-the-payload",
+        "The handler keeps the secret in the payload after it has handed it over.",
+        "handlers/payload.py",
+        '.pop("value", None)',
+        '.get("value")',
+        "tests/bot/test_pressing.py::test_a_secret_never_comes_back_to_the_handler",
     ),
     Guard(
         "name-is-no-secret",
