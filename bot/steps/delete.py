@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+from bot.rotation.drift import listed_since
 from bot.rotation.errors import ApiError, Blocked, Uncertain
 from bot.rotation.phrases import listing, said
-from bot.rotation.plan import Inventory, listed_since, users_of
+from bot.rotation.plan import Inventory, users_of
 from bot.rotation.ports import Moment
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+from bot.rotation.drift import listed_since
 from bot.rotation.errors import Blocked
 from bot.rotation.phrases import listing
-from bot.rotation.plan import AffectedModel, listed_since
+from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 from bot.rotation.stops import Cause

@@ -20,7 +20,8 @@ from bot.rotation.plan import Inventory
 from bot.rotation.record import CARRIED, SCHEMA, Rotation
 from bot.storage.namespace import BEFORE, PREFIX, REGISTER, Namespace, named_by
 from bot.storage.outage import UNSURE, answering
-from bot.storage.records import PAGE, RECORDS, claimed_before, concerned, read, readable
+from bot.storage.reading import read, readable
+from bot.storage.records import PAGE, RECORDS, claimed_before, concerned
 
 log = structlog.get_logger("keyturn.carrying")
 

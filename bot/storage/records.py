@@ -8,16 +8,14 @@ the trail as it was read just before; a script that finds another end changes no
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, cast
 
 import structlog
-from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from bot.metrics import STATES, UNREADABLE
+from bot.metrics import STATES
 from bot.rotation import audit
 from bot.rotation.errors import NotOurRecord, WrongState
 from bot.rotation.record import SCHEMA, Rotation
@@ -25,13 +23,12 @@ from bot.rotation.states import State
 from bot.storage.lease import Lease
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import UNSURE, answering
+from bot.storage.reading import read, readable
 from bot.storage.scripts import MOVED, NOTE, RECKONED, SAVE, SHOWN
 
 log = structlog.get_logger("keyturn.store")
 
 PAGE = 1000
-KEPT = 16
-"""How many records are kept as they were read."""
 
 RECORDS = 20
 """How many entries, and how many records, are read at a time."""
@@ -59,14 +56,7 @@ GONE = (
     "This rotation goes on in a Keyturn with another AISIX_CLOUD_API, so nothing was changed here. "
     "Restart every process with the same settings."
 )
-UNREADABLE_RECORD = (
-    "This version of Keyturn cannot read the record of this rotation, so nothing was changed. Its log has an "
-    "`unreadable_record` on it."
-)
-OTHER_STEPS = (
-    "The record of this rotation names a step that this version of Keyturn does not know, so nothing was changed. "
-    "Run the version that wrote it, or a newer one."
-)
+
 FOREIGN = "This record belongs to another Keyturn (another workspace or AISIX_CLOUD_API), so nothing was changed."
 
 
@@ -396,33 +386,3 @@ def _without_a_use(rotation: Rotation) -> list[str]:
     wanted = None if rotation.state is State.ROLLED_BACK else rotation.replacement_id
     ended = [rotation.plan.old_key.id] if rotation.deleted_at else []
     return [*(key_id for key_id in rotation.made if key_id != wanted), *ended]
-
-
-@lru_cache(maxsize=KEPT)
-def _parsed(record: str) -> Rotation:
-    """Read a record; each version is read by a few jobs in a row, and of 500 models that is most of their work."""
-    return Rotation.model_validate_json(record)
-
-
-def read(record: str) -> Rotation:
-    """Read a record, or raise `NotOurRecord`. This is the place to bring an older form of it up to ours."""
-    try:
-        return _parsed(record)
-    except ValidationError as error:
-        steps = _unknown_steps(error)
-        log.warning("unreadable_record", beginning=record[:60], problems=error.error_count(), unknown_steps=steps)
-        UNREADABLE.inc()
-        raise NotOurRecord(OTHER_STEPS if steps else UNREADABLE_RECORD) from None
-
-
-def _unknown_steps(error: ValidationError) -> list[str]:
-    """Return the steps that a record names and this version does not have: whoever renames one reads the old name."""
-    wrong = (problem for problem in error.errors() if problem["type"] == "enum")
-    return [str(one["input"])[:40] for one in wrong if one["loc"][0] == "done" or one["loc"][-1] in ("step", "resume")]
-
-
-def readable(record: str) -> Rotation | None:
-    """Read a record; one that cannot be read must not keep the others from being seen."""
-    with suppress(NotOurRecord):
-        return read(record)
-    return None

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.rotation.drift import drift
 from bot.rotation.plan import SHOWN as IN_SENTENCES
 from bot.rotation.plan import (
     AffectedModel,
@@ -11,7 +12,6 @@ from bot.rotation.plan import (
     Model,
     PassthroughRoute,
     dependents,
-    drift,
     make_plan,
     plural,
     users_of,

@@ -16,7 +16,8 @@ from bot.rotation.record import SCHEMA, Replacement, Rotation
 from bot.rotation.states import State, StepName
 from bot.storage.jobs import Jobs, PatientQueue
 from bot.storage.namespace import REGISTER, Namespace
-from bot.storage.records import Conflict, Store, Taken, read
+from bot.storage.reading import read
+from bot.storage.records import Conflict, Store, Taken
 from tests.bot.values import NAMESPACE, NOW, key, later, rotation, running, stopped
 from tests.support.valkey import valkey_in
 

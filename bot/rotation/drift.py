@@ -1,0 +1,106 @@
+"""What differs between the plan that was shown and what the control plane shows now. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from bot.rotation.frozen import Frozen
+from bot.rotation.plan import AffectedModel, Inventory, Plan, Unlisted, _reading_order, affected, dependents, make_plan
+
+
+class Changes(Frozen):
+    """How the control plane differs from the plan: sentences to show, and the plan that fits the world now."""
+
+    sentences: tuple[str, ...] = ()
+    plan: Plan
+
+
+def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Iterable[str]) -> Changes:
+    """Compare the world with the plan; *ours* are the keys that this rotation may have put models on.
+
+    A planned model that uses a key this rotation does not know has been taken over by someone: it leaves the plan.
+    A model that is on the old key and was never shown joins it, but only after a person has seen it.
+    """
+    old = inventory.key(plan.old_key.id)
+    gone = old is None
+    fresh = make_plan(inventory, old or plan.old_key, gateways)
+    planned = {model.id for model in plan.models}
+    joined = [model for model in fresh.models if model.id not in planned]
+    estranged = dict(_estranged(plan, inventory, [plan.old_key.id, *ours]))
+    now = {model.id: affected(inventory, model) for model in inventory.models}
+    kept = [model for model in plan.models if model.id not in estranged]
+    models = tuple(sorted([*(model.as_it_is(now[model.id]) for model in kept), *joined], key=_reading_order))
+    environments = {model.environment: model.environment_name for model in models}
+    return Changes(
+        sentences=(
+            *(f"{model.label} was bound to the old key by someone." for model in joined),
+            *(["The old key no longer exists: someone deleted it."] if gone and not plan.old_key_gone else []),
+            *estranged.values(),
+            *_altered(kept, now),
+        ),
+        plan=listed_since(plan, inventory).but(
+            models=models,
+            environments=environments,
+            routes=fresh.routes,
+            route_environments=fresh.route_environments,
+            dependents=dependents(inventory, [m for m in inventory.models if m.id in {k.id for k in models}]),
+            old_key_gone=gone,
+            unverifiable=tuple(env for env in environments if env not in set(gateways)),
+        ),
+    )
+
+
+def _altered(shown: Iterable[AffectedModel], now: Mapping[str, AffectedModel]) -> Iterator[str]:
+    """Yield a sentence for each model that is not what was shown any more."""
+    for model in shown:
+        changes = model.altered(now[model.id])
+        if changes:
+            yield f"{model.label} was changed by someone: {', '.join(changes)}."
+
+
+def _estranged(plan: Plan, inventory: Inventory, ours: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Yield (id, sentence) of each planned model that is gone, or on a key that is neither the old one nor *ours*."""
+    now = {model.id: model for model in inventory.models}
+    keys = [plan.old_key, *(key for key_id in ours if (key := inventory.key(key_id)))]
+    for model in plan.models:
+        if model.id not in now:
+            yield model.id, f"{model.label} no longer exists."
+        elif not any(key.is_used_by(now[model.id]) for key in keys):
+            yield model.id, f"{model.label} uses a key that this rotation does not know: someone changed it."
+
+
+def unlisted_environments(plan: Plan, inventory: Inventory, gateways: Iterable[str]) -> tuple[str, ...]:
+    """Name the environments that the key or the settings know and the control plane does not show."""
+    shown = {name for environment in inventory.environments for name in (environment.id, environment.name)}
+    old = inventory.key(plan.old_key.id) or plan.old_key
+    return tuple(sorted({*old.allowed_environments, *gateways} - shown))
+
+
+def vanished_environments(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
+    """Name the environments that AISIX has shown to this rotation and does not show now."""
+    shown = {environment.id for environment in inventory.environments}
+    return tuple(name for id_, name in plan.tenant.items() if id_ not in shown)
+
+
+def is_elsewhere(plan: Plan, inventory: Inventory) -> bool:
+    """Tell whether another organization answers: nothing that it lacks is gone."""
+    shown = {environment.id for environment in inventory.environments}
+    return bool(plan.tenant) and not shown & plan.tenant.keys()
+
+
+def vanished_lists(plan: Plan, inventory: Inventory) -> tuple[Unlisted, ...]:
+    """Return the lists that AISIX has shown to this rotation and does not show now."""
+    known = {"", *plan.tenant} if plan.tenant else frozenset[str]()
+    return tuple(one for one in inventory.unlisted if one.environment in known and one not in plan.unlisted)
+
+
+def listed_since(plan: Plan, inventory: Inventory) -> Plan:
+    """Return *plan* knowing also the environments and lists that AISIX shows by now: from then on they must not go."""
+    tenant = {environment.id: environment.name for environment in inventory.environments}
+    known = plan.unlisted if plan.tenant else inventory.unlisted  # an older version did not note them
+    fresh = (one for one in inventory.unlisted if one.environment not in {"", *plan.tenant} and one not in known)
+    still = (one for one in known if one in inventory.unlisted or one.environment not in {"", *tenant})
+    old = inventory.key(plan.old_key.id) or plan.old_key
+    return plan.but(
+        old_key=plan.old_key.but(allowed_environments=old.allowed_environments),
+        tenant={**plan.tenant, **tenant},
+        unlisted=(*still, *fresh),
+    )

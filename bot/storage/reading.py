@@ -1,0 +1,56 @@
+"""From what Redis holds to a record, or to the reason why this version cannot read it."""
+
+from contextlib import suppress
+from functools import lru_cache
+
+import structlog
+from pydantic import ValidationError
+
+from bot.metrics import UNREADABLE
+from bot.rotation.errors import NotOurRecord
+from bot.rotation.record import Rotation
+
+log = structlog.get_logger("keyturn.store")
+
+KEPT = 16
+"""How many records are kept as they were read."""
+
+UNREADABLE_RECORD = (
+    "This version of Keyturn cannot read the record of this rotation, so nothing was changed. Its log has an "
+    "`unreadable_record` on it."
+)
+
+OTHER_STEPS = (
+    "The record of this rotation names a step that this version of Keyturn does not know, so nothing was changed. "
+    "Run the version that wrote it, or a newer one."
+)
+
+
+@lru_cache(maxsize=KEPT)
+def _parsed(record: str) -> Rotation:
+    """Read a record; each version is read by a few jobs in a row, and of 500 models that is most of their work."""
+    return Rotation.model_validate_json(record)
+
+
+def read(record: str) -> Rotation:
+    """Read a record, or raise `NotOurRecord`. This is the place to bring an older form of it up to ours."""
+    try:
+        return _parsed(record)
+    except ValidationError as error:
+        steps = _unknown_steps(error)
+        log.warning("unreadable_record", beginning=record[:60], problems=error.error_count(), unknown_steps=steps)
+        UNREADABLE.inc()
+        raise NotOurRecord(OTHER_STEPS if steps else UNREADABLE_RECORD) from None
+
+
+def _unknown_steps(error: ValidationError) -> list[str]:
+    """Return the steps that a record names and this version does not have: whoever renames one reads the old name."""
+    wrong = (problem for problem in error.errors() if problem["type"] == "enum")
+    return [str(one["input"])[:40] for one in wrong if one["loc"][0] == "done" or one["loc"][-1] in ("step", "resume")]
+
+
+def readable(record: str) -> Rotation | None:
+    """Read a record; one that cannot be read must not keep the others from being seen."""
+    with suppress(NotOurRecord):
+        return read(record)
+    return None
