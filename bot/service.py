@@ -26,10 +26,11 @@ from bot.rotation.errors import (
 )
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.fingerprint import fingerprint_of, is_made_with, is_same
+from bot.rotation.inventory import Inventory, ProviderKey
 from bot.rotation.lookup import find_key, meant, search
 from bot.rotation.naming import base_of, new_id, tag_of, words_of
 from bot.rotation.people import Directory, People, Rules
-from bot.rotation.plan import Inventory, ProviderKey, make_plan, users_of
+from bot.rotation.plan import make_plan, users_of
 from bot.rotation.policy import (
     Person,
     Pressed,

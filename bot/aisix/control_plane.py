@@ -20,7 +20,7 @@ from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import retry_after
 from bot.metrics import calls
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
-from bot.rotation.plan import BUDGETS, POLICIES, ROUTES, Environment, Inventory, Model, ProviderKey
+from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Environment, Inventory, Model, ProviderKey
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.rotation.wildcards import is_wildcard
 

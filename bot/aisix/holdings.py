@@ -4,7 +4,7 @@ from typing import NamedTuple, TypeVar
 
 from bot.aisix import reading
 from bot.aisix.reading import Json
-from bot.rotation.plan import POLICIES, ROUTES, Model, PassthroughRoute, Unlisted
+from bot.rotation.inventory import POLICIES, ROUTES, Model, PassthroughRoute, Unlisted
 
 
 class Held(NamedTuple):

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from bot.rotation.inventory import CACHE_POLICY, Environment, Model, PassthroughRoute, ProviderKey
 from bot.rotation.lookup import plain
-from bot.rotation.plan import CACHE_POLICY, Environment, Model, PassthroughRoute, ProviderKey
 
 Json = dict[str, Any]
 

@@ -8,8 +8,9 @@ from bot.rotation.drift import unlisted_environments
 from bot.rotation.errors import Refused
 from bot.rotation.finding import Finding
 from bot.rotation.frozen import Frozen
+from bot.rotation.inventory import Inventory
 from bot.rotation.naming import tag_of
-from bot.rotation.plan import Inventory, Plan, make_plan
+from bot.rotation.plan import Plan, make_plan
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.states import State, StepName, Track
 

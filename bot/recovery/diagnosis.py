@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from bot.recovery.orphans import BEGUN, Half, Kind
+from bot.rotation.inventory import Inventory, Model, ProviderKey
 from bot.rotation.phrases import listing
-from bot.rotation.plan import Inventory, Model, ProviderKey, plural
+from bot.rotation.plan import plural
 
 INDENT = "       "
 

@@ -17,7 +17,7 @@ from bot.recovery.diagnosis import described, summed_up
 from bot.recovery.orphans import Half, Kind, rotations_seen
 from bot.rotation import audit
 from bot.rotation.errors import Refused
-from bot.rotation.plan import Inventory, Model
+from bot.rotation.inventory import Inventory, Model
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING, State, StepName
 from bot.service import RotationService

@@ -10,8 +10,9 @@ from enum import StrEnum
 
 from bot.rotation.errors import Refused
 from bot.rotation.frozen import Frozen
+from bot.rotation.inventory import Inventory, Model, ProviderKey
 from bot.rotation.naming import base_of, day_of, named_after, rotation_of, tag_of, throwaways_of
-from bot.rotation.plan import Inventory, Model, ProviderKey, users_of
+from bot.rotation.plan import users_of
 
 
 class Kind(StrEnum):

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from bot.rotation.frozen import Frozen
-from bot.rotation.plan import AffectedModel, Inventory, Plan, Unlisted, _reading_order, affected, dependents, make_plan
+from bot.rotation.inventory import Inventory, Unlisted
+from bot.rotation.plan import AffectedModel, Plan, _reading_order, affected, dependents, make_plan
 
 
 class Changes(Frozen):

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from bot.rotation.plan import LABEL_MOST, ProviderKey
+from bot.rotation.inventory import ProviderKey
+from bot.rotation.plan import LABEL_MOST
 
 BEDROCK = "bedrock"
 VERTEX = "vertex"

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from bot.rotation.families import AZURE, BEDROCK, VERTEX, family
-from bot.rotation.plan import ProviderKey
+from bot.rotation.inventory import ProviderKey
 
 PEPPER = b"keyturn pepper 1:"
 CREDENTIAL = b"keyturn credential 1:"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.rotation.plan import ProviderKey
+from bot.rotation.inventory import ProviderKey
 
 
 def difference(old: ProviderKey, new: ProviderKey) -> str | None:

@@ -5,8 +5,8 @@ from difflib import get_close_matches
 from unicodedata import normalize
 
 from bot.rotation.errors import AmbiguousKey, UnknownKey
+from bot.rotation.inventory import Inventory, ProviderKey
 from bot.rotation.naming import base_of
-from bot.rotation.plan import Inventory, ProviderKey
 
 Match = Callable[[ProviderKey], bool]
 

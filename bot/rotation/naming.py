@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import date
 from typing import NamedTuple
 
-from bot.rotation.plan import Inventory, Model, ProviderKey
+from bot.rotation.inventory import Inventory, Model, ProviderKey
 from bot.rotation.replica import THROWAWAY
 
 LETTERS = "abcdefghjkmnpqrstuvwxyz"

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from bot.rotation.errors import LeaseLost
 from bot.rotation.evidence import Evidence
-from bot.rotation.plan import AffectedModel, Inventory, Model, ProviderKey
+from bot.rotation.inventory import Inventory, Model, ProviderKey
+from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.replica import Replica
 

@@ -11,7 +11,8 @@ from bot.rotation.counted import Ledger, Silence, Tally
 from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.frozen import Frozen
-from bot.rotation.plan import AffectedModel, Plan, ProviderKey, plural
+from bot.rotation.inventory import ProviderKey
+from bot.rotation.plan import AffectedModel, Plan, plural
 from bot.rotation.replica import Replica
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName, Track
 from bot.rotation.stops import StopKind

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from bot.rotation.documents import check_document
 from bot.rotation.errors import BadInput
 from bot.rotation.families import AZURE, BEDROCK, VERTEX, family, one_word
+from bot.rotation.inventory import ProviderKey
 from bot.rotation.pastes import AROUND_A_KEY, DOCUMENT, INVISIBLE, NO_KEY, SPELLING, WRONG_KEY, first_of, is_twice
-from bot.rotation.plan import ProviderKey
 
 
 class Submitted:

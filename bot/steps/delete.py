@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from bot.rotation.drift import listed_since
 from bot.rotation.errors import ApiError, Blocked, Uncertain
+from bot.rotation.inventory import Inventory
 from bot.rotation.phrases import listing, said
-from bot.rotation.plan import Inventory, users_of
+from bot.rotation.plan import users_of
 from bot.rotation.ports import Moment
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from bot.rotation.drift import drift, is_elsewhere, unlisted_environments, vanished_environments, vanished_lists
 from bot.rotation.errors import Blocked, Uncertain
 from bot.rotation.finding import Finding
+from bot.rotation.inventory import Inventory, ProviderKey
 from bot.rotation.phrases import listing
-from bot.rotation.plan import Inventory, ProviderKey, named_lists, users_of
+from bot.rotation.plan import named_lists, users_of
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
 from bot.steps.world import World

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from bot.rotation.drift import vanished_environments, vanished_lists
+from bot.rotation.inventory import Inventory, ProviderKey
 from bot.rotation.phrases import listing
-from bot.rotation.plan import Inventory, Plan, ProviderKey, named_lists, users_of
+from bot.rotation.plan import Plan, named_lists, users_of
 from bot.rotation.record import Rotation
 from bot.steps.world import World
 

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from bot.rotation.plan import Inventory, plural
+from bot.rotation.inventory import Inventory
+from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import Track
 from bot.steps.inventory import models_on, whole_inventory

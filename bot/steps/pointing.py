@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from bot.rotation.errors import Blocked, Uncertain
-from bot.rotation.plan import AffectedModel, ProviderKey
+from bot.rotation.inventory import ProviderKey
+from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
 from bot.steps.outcomes import Wait

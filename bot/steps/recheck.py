@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from bot.rotation.drift import listed_since
+from bot.rotation.inventory import Inventory
 from bot.rotation.phrases import said
-from bot.rotation.plan import Dependent, Inventory, dependents
+from bot.rotation.plan import Dependent, dependents
 from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
 from bot.steps.approvals import asked_at, decided, review, voided

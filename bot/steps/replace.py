@@ -1,8 +1,8 @@
 """Step: find the replacement that was asked for, and hold it against the old key."""
 
 from bot.rotation.errors import Blocked
+from bot.rotation.inventory import ProviderKey
 from bot.rotation.likeness import difference
-from bot.rotation.plan import ProviderKey
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
 from bot.steps.inventory import confirm_gone, whole_inventory

@@ -5,8 +5,9 @@ from itertools import zip_longest
 
 from bot.rotation.errors import ApiError, Uncertain
 from bot.rotation.finding import Throwaway
+from bot.rotation.inventory import Inventory, Model
 from bot.rotation.naming import throwaway_prefix, throwaways_of
-from bot.rotation.plan import AffectedModel, Inventory, Model
+from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.wildcards import matches
 from bot.steps.world import World

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bot.rotation.errors import Blocked
-from bot.rotation.plan import Unlisted, named_lists
+from bot.rotation.inventory import Unlisted
+from bot.rotation.plan import named_lists
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
 from bot.steps.world import World

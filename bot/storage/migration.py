@@ -16,7 +16,7 @@ from redis.exceptions import WatchError
 
 from bot.rotation import audit
 from bot.rotation.errors import ApiError, Unanswerable
-from bot.rotation.plan import Inventory
+from bot.rotation.inventory import Inventory
 from bot.rotation.record import CARRIED, SCHEMA, Rotation
 from bot.storage.namespace import BEFORE, PREFIX, REGISTER, Namespace, named_by
 from bot.storage.outage import UNSURE, answering

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from bot.rotation.families import AZURE, BEDROCK, SHAPES, VERTEX, family
-from bot.rotation.plan import AffectedModel, ProviderKey, plural
+from bot.rotation.inventory import ProviderKey
+from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.policy import acceptable_as_a_whole, shown_unproved
 from bot.rotation.record import Rotation
 from handlers.views.blocks import Block, code, context, plain, section, sentence, shortened, visible

@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 
 from bot.rotation import audit
 from bot.rotation.errors import NotOurRecord, Uncertain
-from bot.rotation.plan import Inventory, Plan
+from bot.rotation.inventory import Inventory
+from bot.rotation.plan import Plan
 from bot.rotation.record import CARRIED, SCHEMA, Rotation
 from bot.rotation.states import State
 from bot.storage.migration import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, census, is_shown

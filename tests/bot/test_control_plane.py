@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from bot.aisix.control_plane import ControlPlane
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
-from bot.rotation.plan import BUDGETS, POLICIES, ROUTES, ProviderKey, make_plan
+from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, ProviderKey
+from bot.rotation.plan import make_plan
 from sandbox.aisix import Switches
 from tests.bot.values import SECRET
 

@@ -11,8 +11,8 @@ from bot.recovery.adoption import Sponsor, adopted, taken_back
 from bot.recovery.diagnosis import described, summed_up
 from bot.recovery.orphans import BEGUN, Half, Kind, rotations_seen
 from bot.rotation.errors import Refused
+from bot.rotation.inventory import PassthroughRoute
 from bot.rotation.naming import tag_of
-from bot.rotation.plan import PassthroughRoute
 from bot.rotation.states import State, Track
 from bot.steps import next_step
 from tests.bot.values import NOW, inventory, key, model

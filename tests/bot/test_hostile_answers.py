@@ -25,7 +25,8 @@ from bot.aisix.status import StatusPages
 from bot.aisix.untrusted_json import DEEPEST, UnreadableJson, decoded, sendable
 from bot.aisix.waiting import retry_after
 from bot.rotation.errors import ApiError, KeyturnError, Uncertain
-from bot.rotation.plan import Inventory, make_plan
+from bot.rotation.inventory import Inventory
+from bot.rotation.plan import make_plan
 from bot.rotation.ports import Asked, Keys
 from bot.rotation.record import Rotation
 from bot.rotation.states import State

@@ -5,17 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.rotation.drift import drift
+from bot.rotation.inventory import Environment, Model, PassthroughRoute
 from bot.rotation.plan import SHOWN as IN_SENTENCES
-from bot.rotation.plan import (
-    AffectedModel,
-    Environment,
-    Model,
-    PassthroughRoute,
-    dependents,
-    make_plan,
-    plural,
-    users_of,
-)
+from bot.rotation.plan import AffectedModel, dependents, make_plan, plural, users_of
 from tests.bot.values import inventory, key, model
 
 OLD = key(allowed_environments=("prod", "stag"))

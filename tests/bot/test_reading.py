@@ -21,8 +21,8 @@ from bot.aisix.reading import (
     references,
     single,
 )
+from bot.rotation.inventory import Environment
 from bot.rotation.likeness import difference
-from bot.rotation.plan import Environment
 from tests.bot.values import key
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

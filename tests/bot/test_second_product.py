@@ -10,8 +10,9 @@ from pydantic import SecretStr
 
 from bot.engine import due_at, move
 from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
 from bot.rotation.people import People, Rules
-from bot.rotation.plan import AffectedModel, Environment, Inventory, Model, ProviderKey, make_plan
+from bot.rotation.plan import AffectedModel, make_plan
 from bot.rotation.policy import Person
 from bot.rotation.ports import Asked, ControlPlane, Gateways, StatusPages
 from bot.rotation.record import Approval, Replacement, Rotation

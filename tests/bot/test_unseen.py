@@ -8,7 +8,8 @@ import pytest
 
 from bot.aisix.counters import PROXY
 from bot.rotation.counted import Silence
-from bot.rotation.plan import BUDGETS, POLICIES, ROUTES, Plan, Unlisted
+from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Unlisted
+from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.rotation.plan import AffectedModel, Environment, Inventory, Model, Plan, ProviderKey
+from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
+from bot.rotation.plan import AffectedModel, Plan
 from bot.rotation.record import Approval, Replacement, Rotation, Stop
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind

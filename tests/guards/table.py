@@ -547,7 +547,7 @@ DELETE = (
     Guard(
         "references-anywhere",
         "A key in use is deleted because its id stands in a field that Keyturn does not know.",
-        "bot/rotation/plan.py",
+        "bot/rotation/inventory.py",
         " or self.id in thing.mentions\n",
         "\n",
         "tests/bot/test_plan.py::test_what_names_the_key_in_another_place_is_warned_of_at_once_and_counts_as_a_user",

@@ -7,7 +7,8 @@ from typing import Any
 from bot.rotation.counted import Silence, Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
-from bot.rotation.plan import Environment, Inventory, Model, PassthroughRoute, Plan, ProviderKey, make_plan
+from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
+from bot.rotation.plan import Plan, make_plan
 from bot.rotation.proof import unproved
 from bot.rotation.record import Approval, Replacement, Rotation, Stop, Trouble, Void
 from bot.rotation.replica import Replica
