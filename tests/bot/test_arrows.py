@@ -1,10 +1,13 @@
 """Who may know whom."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
+from bot.rotation.states import StepName
+from bot.rotation.stops import Cause
 from bot.steps import TRACKS
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +19,15 @@ MAY_KNOW = {
     "recovery": {"rotation", "steps", "storage", "engine", "service"},
 }
 """Rooms, and what each may import beside itself."""
+
+FLOORS = (
+    "__version__", "rotation", "metrics", "logs", "aisix", "settings", "http", "storage", "steps", "engine", "service",
+    "recovery", "worker", "app", "check", "cli", "__main__",
+)  # fmt: skip
+"""The rooms and files of the bot; each imports only what stands before it."""
+
+LONGER_FOR_NOW = {"bot/service.py"}
+"""Files of more than 400 lines."""
 
 PURE = ("answers", "counters", "pages", "reading", "sameness", "untrusted_json", "waiting")
 """What reads pages and answers of AISIX without asking for them."""
@@ -76,6 +88,66 @@ def test_a_room_knows_only_what_is_below_it(room):
     ours = {m.split(".")[1] for path in files(f"bot/{room}") for m in imports(path) if m.startswith("bot.")}
 
     assert ours <= {room, *MAY_KNOW[room]}
+
+
+def floor(path: Path) -> str:
+    return path.parts[len(ROOT.parts) + 1].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", files("bot"), ids=name)
+def test_nothing_imports_upwards(path):
+    ours = {module.split(".")[1] for module in imports(path) if module.startswith("bot.")}
+    below = (
+        {"__init__", *FLOORS[: FLOORS.index(floor(path)) + 1]} if path.stem != "__init__" else {floor(path), *FLOORS}
+    )
+
+    assert ours <= below
+
+
+def words_of(path: Path) -> list[str]:
+    """Return every string in a file that is no docstring."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return [node.value for node in strings if id(node) not in said]
+
+
+OF_THE_PRODUCT = re.compile(r"^(aisix_(?!cloud_api|admin_token|gateways)\w+|/(api|v1|status)/.*|[45]\d\d [a-z_]+.*)$")
+"""A label of a counter, a path, or an answer by its status."""
+
+MAY_SAY_SO = {"bot/check.py": {"/status/config"}, "bot/rotation/blame.py": {"500 config_error"}}
+
+
+@pytest.mark.parametrize("path", [p for p in files("bot", "handlers") if floor(p) != "aisix"], ids=name)
+def test_only_the_room_of_the_product_knows_its_paths_labels_and_answers(path):
+    assert {word for word in words_of(path) if OF_THE_PRODUCT.match(word)} <= MAY_SAY_SO.get(name(path), set())
+
+
+@pytest.mark.parametrize("path", files("bot/rotation", "bot/steps"), ids=name)
+def test_neither_core_nor_steps_know_a_status_code(path):
+    assert not [module for module in imports(path) if module.startswith("http")]
+    assert ".status ==" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", [p for p in files("bot", "handlers") if p.name != "stops.py"], ids=name)
+def test_what_a_stop_says_stands_in_one_table(path):
+    said = words_of(path)
+
+    assert not [cause for cause in Cause if cause.headline in said or cause.sentence in said]
+
+
+@pytest.mark.parametrize("path", files("bot", "handlers"), ids=name)
+def test_no_file_is_longer_than_400_lines(path):
+    assert (len(path.read_text().splitlines()) > 400) is (name(path) in LONGER_FOR_NOW)
+
+
+@pytest.mark.parametrize("path", files("bot/steps", "handlers"), ids=name)
+def test_no_step_is_named_by_a_loose_string(path):
+    assert not LOOSE & {*words_of(path)}
+
+
+LOOSE = {step.value for step in StepName if "-" in step}
+"""Names of steps that are no other word."""
 
 
 STEPS = sorted({step.run.__module__ for track, _ in TRACKS.values() for step in track})
