@@ -5,6 +5,7 @@ Nothing can be taken back any more. What goes wrong is told, with what still hel
 
 from datetime import datetime, timedelta
 
+from bot.rotation.attention import open_troubles
 from bot.rotation.errors import ApiError
 from bot.rotation.evidence import Evidence, Sight
 from bot.rotation.finding import was_failing_before
@@ -72,7 +73,7 @@ async def _orphans(rotation: Rotation, world: World) -> dict[str, str] | None:
         users = users_of(inventory, rotation.plan.old_key)
     except ApiError:
         return None
-    still = {t.about: "" for t in under_way(rotation) if t.sentence.endswith(REFERS)}
+    still = {t.about: "" for t in open_troubles(rotation) if t.sentence.endswith(REFERS)}
     return still | {name: f"{name}{REFERS}" for name in users}
 
 
@@ -130,15 +131,9 @@ def _used(sight: Sight, rotation: Rotation) -> str:
 
 def _told(rotation: Rotation, found: dict[str, str], now: datetime, *, unseen: str) -> Rotation:
     """Add what is newly wrong, and what was seen to be over; of what this look could not see, nothing is said."""
-    standing = {t.about for t in under_way(rotation) if not (unseen and t.sentence.endswith(unseen))}
+    standing = {t.about for t in open_troubles(rotation) if not (unseen and t.sentence.endswith(unseen))}
     new = [Trouble(at=now, about=about, sentence=said) for about, said in found.items() if said]
-    new = [trouble for trouble in new if trouble.about not in {t.about for t in under_way(rotation)}]
+    new = [trouble for trouble in new if trouble.about not in {t.about for t in open_troubles(rotation)}]
     well = [about for about in sorted(standing) if found.get(about) == ""]
     over = [Trouble(at=now, about=about, sentence=f"{about} is well again", over=True) for about in well]
     return rotation.but(troubles=(*rotation.troubles, *new, *over)[:MOST_TOLD])
-
-
-def under_way(rotation: Rotation) -> list[Trouble]:
-    """Return the troubles that are not over."""
-    last = {trouble.about: trouble for trouble in rotation.troubles}
-    return [trouble for trouble in last.values() if not trouble.over]
