@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from bot.aisix.client import http_client
 from bot.app import rules_of
 from bot.rotation.errors import ApiError, Refused, Unanswerable
 from bot.rotation.people import Directory, People
@@ -22,6 +21,7 @@ from bot.rotation.replica import host_of
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.settings import Settings, WrongSettings
 from bot.steps.world import World
+from bot.storage.connection import connected
 from bot.storage.migration import Carrier, Census, census
 from bot.storage.namespace import BEFORE, Namespace
 
@@ -49,10 +49,10 @@ class Try(NamedTuple):
 
 
 class Whose(NamedTuple):
-    """Where this bot keeps its records, and of which workspaces they are; None of an organization's."""
+    """Where this bot keeps its records, and what carries records over to there from elsewhere in its Redis."""
 
     namespace: Namespace
-    teams: frozenset[str] | None
+    carrier: Callable[[Redis], Carrier]
 
 
 async def report(
@@ -70,7 +70,7 @@ async def report(
         *([Try("Slack socket", "SLACK_API_URL", lambda: _socket(app_token, socket))] if app_token else []),
         Try("AISIX Cloud", "AISIX_CLOUD_API", lambda: _control_plane(world)),
         *_gateways(settings, world),
-        Try("Redis", "REDIS_URL", lambda: _redis(settings, world, whose)),
+        Try("Redis", "REDIS_URL", lambda: _redis(settings, whose)),
     ]
     async with asyncio.TaskGroup() as group:
         results = [group.create_task(_tried(each)) for each in tries]
@@ -143,7 +143,7 @@ def _gateways(settings: Settings, world: World) -> Iterator[Try]:
     for environment, gateway in settings.aisix_gateways.items():
         yield Try(f"gateway of {environment}", "AISIX_GATEWAYS", partial(_gateway, environment, world))
         for url in gateway.status_urls:
-            yield Try(f"status of {environment}", "AISIX_GATEWAYS", partial(_status, url))
+            yield Try(f"status of {environment}", "AISIX_GATEWAYS", partial(_status, url, world))
         if gateway.status_urls:
             yield Try(f"replicas of {environment}", "AISIX_GATEWAYS", partial(_replicas, environment, world))
 
@@ -175,13 +175,15 @@ async def _is_known(environment: str, world: World) -> bool:
         return True
 
 
-async def _status(url: str) -> Finding:
-    async with http_client(timeout=10) as http:
-        config, metrics = await _page(http, url, "/status/config"), await _page(http, url, "/metrics")
-    if config.status_code != httpx.codes.OK:
-        raise Wrong(f"GET /status/config answers {config.status_code}: is that a status_url in AISIX_GATEWAYS?")
-    if metrics.status_code != httpx.codes.OK:
-        return f"it answers, but GET /metrics answers {metrics.status_code}: without counters nothing can be proved."
+async def _status(url: str, world: World) -> Finding:
+    try:
+        config, metrics = await world.status.answers(url)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Wrong(f"no answer from a status_url in AISIX_GATEWAYS ({_why(error)}).") from None
+    if config != httpx.codes.OK:
+        raise Wrong(f"GET /status/config answers {config}: is that a status_url in AISIX_GATEWAYS?")
+    if metrics != httpx.codes.OK:
+        return f"it answers, but GET /metrics answers {metrics}: without counters nothing can be proved."
     return "the status address answers, with counters."
 
 
@@ -193,18 +195,11 @@ async def _replicas(environment: str, world: World) -> Finding:
     return "no two looks at the status addresses contradict each other."
 
 
-async def _page(http: httpx.AsyncClient, url: str, path: str) -> httpx.Response:
-    try:
-        return await http.get(url.rstrip("/") + path)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Wrong(f"no answer from a status_url in AISIX_GATEWAYS ({_why(error)}).") from None
-
-
 def _why(error: Exception) -> str:
     return UNTRUSTED if is_untrusted(error) else type(error).__name__
 
 
-async def _redis(settings: Settings, world: World, whose: Callable[[], Awaitable[Whose]]) -> Finding:
+async def _redis(settings: Settings, whose: Callable[[], Awaitable[Whose]]) -> Finding:
     try:
         ours = await whose()
     except WrongSettings:  # Slack does not tell: that is a line of its own
@@ -212,27 +207,23 @@ async def _redis(settings: Settings, world: World, whose: Callable[[], Awaitable
     if settings.redis_url is None:
         kept = f"REDIS_URL is absent, so an embedded server keeps its data in {settings.keyturn_data}."
         return kept + (_home(ours) if ours else "")
-    said = await _server(settings, settings.redis_url)
-    return said + (await _rooms(settings, settings.redis_url, world, ours) if ours else "")
+    async with connected(settings.redis_url, settings.redis_timeout.total_seconds()) as redis:
+        said = await _server(redis)
+        return said + (await _rooms(redis, ours) if ours else "")
 
 
 def _home(ours: Whose) -> str:
     return f" The records of this workspace and AISIX Cloud are under `{ours.namespace.queue}`."
 
 
-async def _rooms(settings: Settings, url: SecretStr, world: World, ours: Whose) -> str:
+async def _rooms(redis: Redis, ours: Whose) -> str:
     """Say where our records are, and which others there are in this Redis."""
-    redis = Redis.from_url(
-        url.get_secret_value(), socket_timeout=settings.redis_timeout.total_seconds(), decode_responses=True
-    )
-    carrier = Carrier(redis, ours.namespace, world.control_plane, teams=ours.teams, now=world.now)
+    carrier = ours.carrier(redis)
     try:
         others = [one for one in await census(redis) if one.rotations and one.namespace.name != ours.namespace.name]
         said = [await _before(carrier, one) if one.namespace == BEFORE else _other(one, ours) for one in others]
     except Unanswerable:
         raise Wrong("REDIS_URL stopped answering in the middle.") from None
-    finally:
-        await redis.aclose()
     return _home(ours) + "".join(said)
 
 
@@ -267,10 +258,10 @@ def _few(ids: Sequence[str]) -> str:
     return ", ".join(ids[:FEW]) + (", …" if len(ids) > FEW else "")
 
 
-async def _server(settings: Settings, url: SecretStr) -> Finding:
+async def _server(redis: Redis) -> Finding:
     try:
-        said = await _said_by(url.get_secret_value(), settings.redis_timeout.total_seconds())
-    except (RedisError, OSError, ValueError) as error:
+        said = await _said_by(redis)
+    except (RedisError, OSError) as error:
         raise Wrong(f"REDIS_URL does not answer ({_why(error)}).") from None
     unsafe = [RISKS[name].format(said[name]) for name, safe in SAFE.items() if name in said and said[name] != safe]
     if unsafe:
@@ -292,18 +283,14 @@ RISKS = {
 """What each can cost otherwise, and what to do."""
 
 
-async def _said_by(url: str, seconds: float) -> dict[str, str]:
+async def _said_by(redis: Any) -> dict[str, str]:
     """Return of the settings in `SAFE` those that the server shows; a managed one may show none."""
-    redis: Any = Redis.from_url(url, socket_timeout=seconds, decode_responses=True)
     said: dict[str, str] = {}
-    try:
-        await redis.ping()
-        with suppress(ResponseError):
-            if "aof_enabled" in (kept := await redis.info("persistence")):
-                said["appendonly"] = "yes" if kept["aof_enabled"] else "no"
-        with suppress(ResponseError):
-            for name in SAFE:
-                said |= await redis.config_get(name)
-    finally:
-        await redis.aclose()
+    await redis.ping()
+    with suppress(ResponseError):
+        if "aof_enabled" in (kept := await redis.info("persistence")):
+            said["appendonly"] = "yes" if kept["aof_enabled"] else "no"
+    with suppress(ResponseError):
+        for name in SAFE:
+            said |= await redis.config_get(name)
     return said

@@ -20,7 +20,6 @@ from bot.app import (
     parts,
     run,
     service_of,
-    teams_of,
     utc_now,
     worker,
     world_of,
@@ -93,7 +92,8 @@ async def check_all(settings: Settings) -> bool:
 
         async def whose() -> check.Whose:
             team = await who_am_i(slack)
-            return check.Whose(namespace_of(settings, team), teams_of(team))
+            ours = namespace_of(settings, team)
+            return check.Whose(ours, lambda redis: carrier_of(redis, ours, world, team))
 
         return await check.report(settings, world, who=who, socket=lambda token: try_socket(slack, token), whose=whose)
 

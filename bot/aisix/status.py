@@ -178,10 +178,17 @@ class StatusPages:
         alike = {url: twin(other) for url, other in twins({u: mark(row[0][1]) for u, row in shown.items()}).items()}
         return alike | {url: why for url, row in shown.items() if (why := _contradiction(row))}
 
+    async def answers(self, url: str) -> tuple[int, int]:
+        """Ask a status address; return the HTTP status of its configuration and its counters. Raises httpx's errors."""
+        return (await self._get(url, CONFIG)).status_code, (await self._get(url, METRICS)).status_code
+
+    async def _get(self, where: str, path: str) -> httpx.Response:
+        return await read(self._http, "GET", where.rstrip("/") + path, self._most)
+
     async def _page(self, where: str, path: str) -> bytes | str:
         """Read one page, or say why there is none."""
         try:
-            response = await read(self._http, "GET", where.rstrip("/") + path, self._most)
+            response = await self._get(where, path)
         except httpx.TimeoutException:
             calls("status", path, "time-out")
             return "does not answer in time"

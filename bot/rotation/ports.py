@@ -130,6 +130,9 @@ class StatusPages(Protocol):
     async def look(self, environment: str, asked: Asked) -> tuple[Replica, ...]:
         """Look once at every replica of an environment. Never raises: what cannot be seen is part of what was seen."""
 
+    async def answers(self, url: str) -> tuple[int, int]:
+        """Ask a status address; return the HTTP status of its configuration and its counters. Raises httpx's errors."""
+
     async def contradictions(self, environment: str) -> dict[str, str]:
         """Look many times at each status address; say what is wrong with those that are not well."""
 

@@ -195,6 +195,28 @@ def test_each_outside_world_is_met_in_few_places(library, modules):
     assert {name(path) for path in files("bot", "handlers") if library in roots(path)} <= modules
 
 
+@pytest.mark.parametrize(
+    ("client", "modules"),
+    [
+        ("http_client", {"bot/aisix/client.py", "bot/aisix/probes.py", "bot/aisix/status.py"}),
+        ("ClientPool", {"bot/aisix/control_plane.py"}),
+        ("AsyncClient", {"bot/aisix/client.py"}),
+        ("from_url", {"bot/storage/connection.py", "bot/storage/embedded.py"}),
+        ("AsyncWebClient", {"handlers/connect.py"}),
+        ("ControlPlane", {"bot/app.py"}),
+        ("Carrier", {"bot/app.py"}),
+    ],
+)
+def test_a_client_is_made_in_one_place_so_that_the_check_tries_those_of_the_bot(client, modules):
+    assert {name(path) for path in files("bot", "handlers") if client in called(path)} == modules
+
+
+def called(path: Path) -> set[str]:
+    """Return the names of all that a file calls."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return {ast.unparse(what).rpartition(".")[2] for what in calls}
+
+
 def test_there_are_files_to_look_at():
     assert len(files("bot")) > 20
     assert len(files("handlers")) > 5
