@@ -90,7 +90,7 @@ def test_what_is_excused_by_hand_is_a_name_a_label_and_the_embedded_servers_surv
         ("embedded.py", "S603"),
         ("embedded.py", "S607"),
         ("modal.py", "S105"),
-        ("policy.py", "S105"),
+        ("actions.py", "S105"),
         ("states.py", "S105"),
     }
 

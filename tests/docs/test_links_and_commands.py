@@ -69,7 +69,7 @@ def understood(words: list[str]) -> None:
 
 def parse(command: click.Command, words: list[str]) -> None:
     """Go down the tree of commands as click would; an unknown word or option is an error."""
-    with click.Context(command) as context:
+    with click.Context(command, **main.context_settings) as context:
         if isinstance(command, click.Group) and words:
             _, found, rest = command.resolve_command(context, words)
             assert found is not None
