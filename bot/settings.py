@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.aisix.client import ANSWER_MOST
@@ -33,8 +34,17 @@ def _seconds(value: Any) -> Any:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
-Limit = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+NUMBER, SWITCH, PORT = "a number", "true or false", "a port"
+BYTES, CHARACTERS, WHOLE_SECONDS = COUNTED = ("bytes", "characters", "seconds")
+SECONDS = "seconds (30) or an ISO 8601 duration (PT30S)"
+"""Units, as a wrong setting is told them."""
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0), title=SECONDS)]
+Limit = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), title=SECONDS)]
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _is_sendable(secret: SecretStr) -> SecretStr:
@@ -92,80 +102,64 @@ class StoreSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
-    redis_url: SecretStr | None = Field(None, description="redis://… or unix://…; absent: an embedded server")
-    redis_timeout: Limit = Field(
-        timedelta(seconds=2), description="seconds (30) or an ISO 8601 duration (PT30S): one call to Redis"
+    redis_url: SecretStr | None = Field(
+        None, description="redis://… or unix://…; absent: an embedded server", examples=["redis://localhost:6379/0"]
     )
+    redis_timeout: Limit = Field(timedelta(seconds=2), description="one call to Redis")
     keyturn_data: Path = Field(Path("./var"), description="a folder, for the embedded server's data")
 
 
 class Settings(StoreSettings):
-    """Every setting; the README's table says the same, and a test holds the two together."""
+    """Every setting, declared once: name, type, default, unit (`title`), meaning, limits, and an example to begin with.
 
-    slack_bot_token: Token = Field(description="the bot token: xoxb-…")
-    slack_app_token: Token | None = Field(None, description="the app-level token for Socket Mode: xapp-…")
+    `python -m tests.docs.settings_page --write` makes the table in `docs/settings.md`, and `.env.example`, of them.
+    """
+
+    slack_bot_token: Token = Field(description="the bot token: xoxb-…", examples=["xoxb-fill-in"])
+    slack_app_token: Token | None = Field(
+        None, description="the app-level token for Socket Mode: xapp-…", examples=["xapp-fill-in"]
+    )
     slack_signing_secret: SecretStr | None = Field(None, description="the signing secret, for HTTP mode")
-    port: int | None = Field(None, ge=0, le=65535, description="a port number, for HTTP: 3000")
+    port: int | None = Field(None, ge=0, le=65535, title=PORT, description="for HTTP: 3000")
     worker_port: int | None = Field(
-        None, ge=0, le=65535, description="a port number, for the pages of a worker that is a process of its own: 3001"
+        None, ge=0, le=65535, title=PORT, description="for the pages of `python -m bot worker`: 3001"
     )
     slack_api_url: Address = Field("https://slack.com/api/", description="where Slack's Web API is: https://…/")
-    slack_timeout: Limit = Field(
-        timedelta(seconds=10),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how long one call to Slack may take",
-    )
-    slack_edits_per_minute: int = Field(45, ge=2, description="a number: edits of messages a minute, of Slack's 50")
+    slack_timeout: Limit = Field(timedelta(seconds=10), description="how long one call to Slack may take")
+    slack_edits_per_minute: int = Field(45, ge=2, title=NUMBER, description="edits of messages a minute, of Slack's 50")
 
     aisix_cloud_api: Address = Field(
-        description="the control plane's address, ending in /api: https://cp.example.com/api"
+        description="the control plane's address, ending in /api: https://cp.example.com/api",
+        examples=["https://cp.example.com/api"],
     )
-    aisix_admin_token: Token = Field(description="an admin token with read and write scope")
+    aisix_admin_token: Token = Field(description="an admin token with read and write scope", examples=["fill-in"])
     aisix_gateways: dict[str, GatewaySettings] = Field(
-        {}, description='JSON: {"<environment id>": {"url": "https://…", "caller_key": "…"}}'
+        {},
+        description='JSON: {"<environment id>": {"url": "https://…", "caller_key": "…"}}',
+        examples=['{"<environment id>": {"url": "https://gateway.example.com", "caller_key": "fill-in"}}'],
     )
-    control_plane_timeout: Limit = Field(
-        timedelta(seconds=10), description="seconds (30) or an ISO 8601 duration (PT30S): one call to AISIX Cloud"
-    )
-    control_plane_concurrency: int = Field(16, ge=1, description="a number: calls to AISIX Cloud at a time")
-    control_plane_attempts: int = Field(4, ge=1, description="a number: tries of a call that is safe to repeat")
+    control_plane_timeout: Limit = Field(timedelta(seconds=10), description="one call to AISIX Cloud")
+    control_plane_concurrency: int = Field(16, ge=1, title=NUMBER, description="calls to AISIX Cloud at a time")
+    control_plane_attempts: int = Field(4, ge=1, title=NUMBER, description="tries of a call that is safe to repeat")
     answer_limit: int = Field(
-        ANSWER_MOST, ge=10_000, description="bytes that one answer of AISIX, a gateway or a status address may have"
+        ANSWER_MOST,
+        ge=10_000,
+        title=BYTES,
+        description="what one answer of AISIX, a gateway or a status address may have",
     )
-    create_grace: Duration = Field(
-        timedelta(seconds=30),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how long a lost answer is looked for",
-    )
-    read_back: Duration = Field(
-        timedelta(seconds=10),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how long AISIX may show an old reading",
-    )
-    patience: Duration = Field(
-        timedelta(minutes=10),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how long trouble is retried before a stop",
-    )
+    create_grace: Duration = Field(timedelta(seconds=30), description="how long a lost answer is looked for")
+    read_back: Duration = Field(timedelta(seconds=10), description="how long AISIX may show an old reading")
+    patience: Duration = Field(timedelta(minutes=10), description="how long trouble is retried before a stop")
 
-    probes: int = Field(3, ge=1, description="a number: good answers in a row that each model has to give")
-    probe_timeout: Limit = Field(
-        timedelta(seconds=30), description="seconds (30) or an ISO 8601 duration (PT30S): one live request"
-    )
-    probe_concurrency: int = Field(8, ge=1, description="a number: live requests at a time")
-    projection_timeout: Duration = Field(
-        timedelta(seconds=120), description="seconds (30) or an ISO 8601 duration (PT30S): how long a change may take"
-    )
-    settle: Duration = Field(
-        timedelta(seconds=2),
-        description="seconds (30) or an ISO 8601 duration (PT30S): from the last move to the first proof",
-    )
-    verify_timeout: Duration = Field(
-        timedelta(seconds=120),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how long unclear answers are retried",
-    )
-    status_timeout: Limit = Field(
-        timedelta(seconds=5),
-        description="seconds (30) or an ISO 8601 duration (PT30S): one page of a replica's status address",
-    )
+    probes: int = Field(3, ge=1, title=NUMBER, description="good answers in a row that each model has to give")
+    probe_timeout: Limit = Field(timedelta(seconds=30), description="one live request")
+    probe_concurrency: int = Field(8, ge=1, title=NUMBER, description="live requests at a time")
+    projection_timeout: Duration = Field(timedelta(seconds=120), description="how long a change may take")
+    settle: Duration = Field(timedelta(seconds=2), description="from the last move to the first proof")
+    verify_timeout: Duration = Field(timedelta(seconds=120), description="how long unclear answers are retried")
+    status_timeout: Limit = Field(timedelta(seconds=5), description="one page of a replica's status address")
     require_proof: bool = Field(
-        False, description="true or false: whether only a model that is proved by the gateways' counters is enough"
+        False, title=SWITCH, description="whether only a model that is proved by the gateways' counters is enough"
     )
     waves: Sizes = Field(
         (1,), description="numbers of models with commas between them, the rest last: 1,10,rest (or only: rest)"
@@ -173,68 +167,43 @@ class Settings(StoreSettings):
     environment_order: Names = Field(
         (), description="names or ids of environments with commas between them, in the order of the cut-over"
     )
-    soak: Duration = Field(
-        timedelta(0),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how long all must stay well before the approval",
-    )
+    soak: Duration = Field(timedelta(0), description="how long all must stay well before the approval")
     listen: Duration = Field(
-        timedelta(minutes=5),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how long the old key has to be silent where AISIX "
-        "does not show every list",
+        timedelta(minutes=5), description="how long the old key has to be silent where AISIX does not show every list"
     )
-    look_interval: Limit = Field(
-        timedelta(seconds=30),
-        description="seconds (30) or an ISO 8601 duration (PT30S): between looks at every model during the soak",
-    )
-    evidence_max_age: Limit = Field(
-        timedelta(days=1),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how old evidence may be when it is approved",
-    )
-    watch: Duration = Field(
-        timedelta(hours=1),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how long it is watched after the delete",
-    )
+    look_interval: Limit = Field(timedelta(seconds=30), description="between looks at every model during the soak")
+    evidence_max_age: Limit = Field(timedelta(days=1), description="how old evidence may be when it is approved")
+    watch: Duration = Field(timedelta(hours=1), description="how long it is watched after the delete")
 
     fingerprint_pepper: SecretStr | None = Field(
         None,
         min_length=16,
-        description="at least 16 characters, random and kept secret: with it a secret that is in use is known again",
+        title=CHARACTERS,
+        description="random and kept secret; with it a secret that is in use is known again",
     )
 
     requesters: Ids | None = Field(None, description="user ids (U…) and user-group ids (S…), with commas between them")
-    approvers: Ids = Field(description="user ids (U…) and user-group ids (S…), with commas between them")
-    approvals_required: int = Field(1, ge=1, description="a number: how many approvers have to agree")
-    self_approval: bool = Field(False, description="true or false: whether a requester may approve")
+    approvers: Ids = Field(
+        description="user ids (U…) and user-group ids (S…), with commas between them", examples=["S0123456789"]
+    )
+    approvals_required: int = Field(1, ge=1, title=NUMBER, description="how many approvers have to agree")
+    self_approval: bool = Field(False, title=SWITCH, description="whether a requester may approve")
     click_max_age: Limit = Field(
-        timedelta(seconds=60),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how late Delete old key or Accept unproved may come",
+        timedelta(seconds=60), description="how late Delete old key or Accept unproved may come"
     )
-    secret_expiry: Limit = Field(
-        timedelta(days=1),
-        description="seconds (30) or an ISO 8601 duration (PT30S): how long a card waits for its secret",
-    )
-    approval_reminder: Limit = Field(
-        timedelta(hours=4), description="seconds (30) or an ISO 8601 duration (PT30S): between reminders to approve"
-    )
-    approval_expiry: Limit = Field(
-        timedelta(days=3), description="seconds (30) or an ISO 8601 duration (PT30S): until evidence is gathered anew"
-    )
+    secret_expiry: Limit = Field(timedelta(days=1), description="how long a card waits for its secret")
+    approval_reminder: Limit = Field(timedelta(hours=4), description="between reminders to approve")
+    approval_expiry: Limit = Field(timedelta(days=3), description="until evidence is gathered anew")
 
-    worker_concurrency: int = Field(10, ge=1, description="a number: rotations that one worker moves at a time")
-    sweep_interval: int = Field(5, ge=1, le=30, description="seconds (1 to 30): between looks for forgotten work")
-    lease: Limit = Field(
-        timedelta(seconds=15),
-        description="seconds (30) or an ISO 8601 duration (PT30S): until a dead worker's rotation is taken over",
+    worker_concurrency: int = Field(10, ge=1, title=NUMBER, description="rotations that one worker moves at a time")
+    sweep_interval: int = Field(5, ge=1, le=30, title=WHOLE_SECONDS, description="between looks for forgotten work")
+    lease: Limit = Field(timedelta(seconds=15), description="until a dead worker's rotation is taken over")
+    http_body_limit: int = Field(1_000_000, ge=10_000, title=BYTES, description="what a request from Slack may have")
+    shutdown_grace: Duration = Field(timedelta(seconds=3), description="for what has begun when told to stop")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        "info", description="what is logged: this and what is worse"
     )
-    http_body_limit: int = Field(1_000_000, ge=10_000, description="bytes that a request from Slack may have")
-    shutdown_grace: Duration = Field(
-        timedelta(seconds=3),
-        description="seconds (30) or an ISO 8601 duration (PT30S): for what has begun when told to stop",
-    )
-    log_level: str = Field(
-        "info", pattern="(?i)^(debug|info|warning|error)$", description="debug, info, warning or error"
-    )
-    log_format: str = Field("json", pattern="^(json|console)$", description="json or console")
+    log_format: Literal["json", "console"] = Field("json", description="how it is logged")
 
     @field_validator("requesters", "approvers", mode="before")
     @classmethod
@@ -318,6 +287,34 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 def _should_be(name: str, what: str, within: str = "") -> str:
     field = Settings.model_fields.get(name.lower())
-    looks = field.description if field else "something else"
     where = f" (at {within})" if within else ""
-    return f"{name.upper()} {what}{where}: it should be {looks}."
+    return f"{name.upper()} {what}{where}: it should be {looks(field) if field else 'something else'}."
+
+
+def looks(field: FieldInfo) -> str:
+    """Say what a setting should look like."""
+    what, limits = unit(field), bounds(field)
+    if limits:
+        what = f"{limits} {what}" if what in COUNTED else f"{what} ({limits})"
+    return f"{what}: {field.description}" if what else str(field.description)
+
+
+def unit(field: FieldInfo) -> str:
+    """Return the unit or the choices that a setting is told in; nothing where its meaning says it."""
+    choices = [value for value in get_args(field.annotation) if isinstance(value, str)]
+    return f"{', '.join(choices[:-1])} or {choices[-1]}" if choices else field.title or ""
+
+
+def bounds(field: FieldInfo) -> str:
+    """Return the limits of a setting in words; nothing where it has none beside its type's."""
+    least, most = (_bound(field, name) for name in ("ge", "le"))
+    if most is not None:
+        return f"{least} to {most}"
+    if _bound(field, "gt") is not None:
+        return "more than 0"
+    least = least or _bound(field, "min_length")
+    return f"at least {least:,}" if least else ""
+
+
+def _bound(field: FieldInfo, name: str) -> Any:
+    return next((getattr(each, name) for each in field.metadata if hasattr(each, name)), None)

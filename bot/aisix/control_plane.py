@@ -53,7 +53,7 @@ class ControlPlane:
         timeout: float,
         concurrency: int,
         attempts: int,
-        grace: float = 30,
+        grace: float,
         most: int = ANSWER_MOST,
     ) -> None:
         self._base = base_url.rstrip("/")

@@ -60,9 +60,9 @@ class Rules(Frozen):
 
     requesters: frozenset[str] | None
     approvers: frozenset[str]
-    approvals_required: int = 1
-    self_approval: bool = False
-    click_max_age: timedelta = timedelta(seconds=60)
+    approvals_required: int
+    self_approval: bool
+    click_max_age: timedelta
 
 
 class People:
@@ -169,5 +169,14 @@ class People:
         return lapse(rotation, permissions, self_approval=rotation.self_approval)
 
 
-NOBODY = People(NoDirectory(), Rules(requesters=None, approvers=frozenset()))
+NOBODY = People(
+    NoDirectory(),
+    Rules(
+        requesters=None,
+        approvers=frozenset(),
+        approvals_required=1,
+        self_approval=False,
+        click_max_age=timedelta(0),
+    ),
+)
 """For a process that does not talk to Slack."""

@@ -34,7 +34,7 @@ class Tenant:
         self.chat: Model = aisix.add_model("production", "chat-large", key=self.key)
 
     async def control_plane(self, **given: Any) -> ControlPlane:
-        options = {"timeout": 2, "concurrency": 4, "attempts": 3} | given
+        options = {"timeout": 2, "concurrency": 4, "attempts": 3, "grace": 30} | given
         url, token = options.pop("url", self.aisix.api_url), options.pop("token", self.aisix.admin_token)
         return await self._stack.enter_async_context(ControlPlane(url, SecretStr(token), **options))
 

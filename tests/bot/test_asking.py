@@ -10,7 +10,6 @@ from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
 from bot.rotation.errors import AmbiguousKey, NotAllowed, Refused, UnknownKey, WrongState
-from bot.rotation.people import Rules
 from bot.rotation.policy import Person, Pressed
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.states import State
@@ -19,7 +18,7 @@ from bot.storage.jobs import Jobs
 from bot.storage.records import Store
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import Tenant
-from tests.bot.values import NAMESPACE, NOW, SECRET, approval
+from tests.bot.values import NAMESPACE, NOW, SECRET, approval, rules
 
 FIRST, SECOND = "U_REQUESTER", "U_COLLEAGUE"
 EVENT = {"by": "a test", "what": "recorded", "why": ""}
@@ -76,7 +75,7 @@ async def desk(tenant: Tenant, redis_url: str) -> AsyncIterator[Desk]:
             jobs=Jobs(RedisQueue(plain, name="keyturn")),
             control_plane=await tenant.control_plane(),
             directory=Everybody(),
-            rules=Rules(requesters=None, approvers=frozenset({"U_APPROVER"})),
+            rules=rules(approvers=frozenset({"U_APPROVER"})),
             gateways=frozenset({tenant.environment}),
             now=lambda: NOW,
         )

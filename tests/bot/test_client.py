@@ -96,7 +96,7 @@ async def test_what_breaks_on_a_kept_connection_may_have_arrived_and_is_not_sent
 
 
 async def test_an_answer_that_is_no_http_is_in_no_traceback():
-    limits = {"timeout": 10, "concurrency": 1, "attempts": 1}
+    limits = {"timeout": 10, "concurrency": 1, "attempts": 1, "grace": 30}
     async with (
         shop("speaks no HTTP") as keeper,
         ControlPlane(keeper.url, SecretStr("token"), **limits) as control_plane,

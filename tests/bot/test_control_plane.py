@@ -455,7 +455,7 @@ async def serving(answer: Answer, **options) -> AsyncIterator[ControlPlane]:
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
     try:
-        settings = {"timeout": 2, "concurrency": 2, "attempts": 1} | options
+        settings = {"timeout": 2, "concurrency": 2, "attempts": 1, "grace": 30} | options
         async with ControlPlane(url, SecretStr("t"), **settings) as made:
             yield made
     finally:

@@ -88,7 +88,7 @@ def serving(run: Callable[[Any], Any]) -> Iterator[Server]:
 
 
 def control_plane(server: Server, most: int = MOST) -> ControlPlane:
-    made = ControlPlane(server.url, SecretStr("t"), timeout=5, concurrency=4, attempts=1, most=most)
+    made = ControlPlane(server.url, SecretStr("t"), grace=30, timeout=5, concurrency=4, attempts=1, most=most)
     return server.run(server.stack.enter_async_context(made))
 
 
@@ -289,7 +289,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(packed: bool) -> Non
     site.add_routes([web.route("*", "/{path:.*}", endless)])
     async with TestServer(site) as server:
         made = ControlPlane(
-            str(server.make_url("")), SecretStr("t"), timeout=20, concurrency=1, attempts=1, most=200_000
+            str(server.make_url("")), SecretStr("t"), grace=30, timeout=20, concurrency=1, attempts=1, most=200_000
         )
         async with made as client:
             with pytest.raises(Uncertain, match="200,000 bytes"):
@@ -312,7 +312,7 @@ async def test_an_answer_that_drips_is_given_up() -> None:
     site = web.Application()
     site.add_routes([web.route("*", "/{path:.*}", dripping)])
     async with TestServer(site) as server:
-        made = ControlPlane(str(server.make_url("")), SecretStr("t"), timeout=0.3, concurrency=1, attempts=1)
+        made = ControlPlane(str(server.make_url("")), SecretStr("t"), grace=30, timeout=0.3, concurrency=1, attempts=1)
         async with made as client:
             with pytest.raises(Uncertain, match="time-out"):
                 await client.keys()

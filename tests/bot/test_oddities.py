@@ -63,7 +63,7 @@ async def test_a_408_of_the_control_plane_says_nothing_about_the_effect():
         return web.Response(status=408)
 
     async with served(handle) as server:
-        client = ControlPlane(str(server.make_url("")), SecretStr("t"), timeout=1, concurrency=1, attempts=1)
+        client = ControlPlane(str(server.make_url("")), SecretStr("t"), grace=30, timeout=1, concurrency=1, attempts=1)
         async with client:
             with pytest.raises(Uncertain):
                 await client.create_key(key(), "new", (), SecretStr("sk-x"))
@@ -101,7 +101,7 @@ async def test_an_answer_that_cannot_be_decoded_is_uncertain_or_done(content, me
     async def handle(_: web.Request) -> web.Response:
         return web.Response(body=content, headers=headers)
 
-    client = partial(ControlPlane, token=SecretStr("t"), timeout=1, concurrency=1, attempts=1)
+    client = partial(ControlPlane, token=SecretStr("t"), grace=30, timeout=1, concurrency=1, attempts=1)
     async with served(handle) as server, client(str(server.make_url(""))) as made:
         asked = made.keys() if method == "keys" else made.create_key(key(), "n", (), SecretStr("sk-x"))
         with suppress(KeyturnError):

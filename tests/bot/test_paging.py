@@ -402,7 +402,7 @@ async def listed(handle) -> list[str]:
     site.add_routes([web.get("/provider_keys", handle)])
     async with TestServer(site) as server:
         url = str(server.make_url("")).rstrip("/")
-        async with ControlPlane(url, SecretStr("t"), timeout=1, concurrency=1, attempts=1) as client:
+        async with ControlPlane(url, SecretStr("t"), grace=30, timeout=1, concurrency=1, attempts=1) as client:
             return [key.id for key in await client.keys()]
 
 

@@ -8,7 +8,7 @@ from bot.aisix.status import StatusPages
 from bot.engine import move
 from bot.rotation.errors import NotAllowed, Unanswerable, Uncertain
 from bot.rotation.finding import Finding
-from bot.rotation.people import NOBODY, People, Rules
+from bot.rotation.people import NOBODY, People
 from bot.rotation.plan import make_plan
 from bot.rotation.policy import NO_MEMBER, Person
 from bot.rotation.record import Replacement, Rotation
@@ -19,7 +19,7 @@ from bot.steps.recheck import recheck
 from bot.steps.world import World
 from bot.storage.lease import Moment, running_clock
 from tests.bot.conftest import Tenant
-from tests.bot.values import NOW, approval, later, limits, running
+from tests.bot.values import NOW, approval, later, limits, rules, running
 
 SENDER, OTHER = "U_SENDER", "U_OTHER"
 DONE = ("replace", "baseline", "rehearse", "cut-over", "project", "verify", "tidy", "soak")
@@ -49,7 +49,7 @@ class Directory:
 
 
 def people(directory: Directory, **given: Any) -> People:
-    return People(directory, Rules(**{"requesters": None, "approvers": frozenset({"S_APPROVERS"})} | given))
+    return People(directory, rules(**{"approvers": frozenset({"S_APPROVERS"})} | given))
 
 
 def leaves(directory: Directory) -> None:

@@ -16,7 +16,6 @@ from bot.rotation.errors import BadInput, NotAllowed, Refused, Unanswerable, Wro
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
-from bot.rotation.people import Rules
 from bot.rotation.policy import Late, Person, Pressed, shown_unproved
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.secret import Submitted
@@ -30,7 +29,7 @@ from handlers.modals import give_secret
 from handlers.views.modal import NAME, REST, SECRET, VALUE
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import Tenant
-from tests.bot.values import NAMESPACE, NOW, approval, key, rotation, running, stopped
+from tests.bot.values import NAMESPACE, NOW, approval, key, rotation, rules, running, stopped
 from tests.support.canary import found_in
 
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
@@ -82,7 +81,7 @@ async def desk(tenant: Tenant, redis_url: str) -> AsyncIterator[Desk]:
             jobs=Jobs(RedisQueue(plain, name="keyturn")),
             control_plane=await tenant.control_plane(),
             directory=slack,
-            rules=Rules(requesters=None, approvers=frozenset({"S_APPROVERS"})),
+            rules=rules(approvers=frozenset({"S_APPROVERS"})),
             gateways=frozenset({tenant.environment}),
             now=lambda: NOW,
             pepper=PEPPER,

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from bot.engine import due_at, move
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
-from bot.rotation.people import People, Rules
+from bot.rotation.people import People
 from bot.rotation.plan import AffectedModel, make_plan
 from bot.rotation.policy import Person
 from bot.rotation.ports import Asked, ControlPlane, Gateways, StatusPages
@@ -20,7 +20,7 @@ from bot.rotation.replica import WELL, Replica, Served
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
 from bot.steps.world import World
-from tests.bot.values import NOW, limits, rotation
+from tests.bot.values import NOW, limits, rotation, rules
 
 OLD, NEW, WRONG = "old-secret", "new-secret", "wrong-secret"
 NAME = "Vendor (rabc123)"
@@ -219,7 +219,7 @@ def world_of(product: Product) -> World:
     control_plane: ControlPlane = product
     gateways: Gateways = product
     status: StatusPages = product
-    people = People(Members(), Rules(requesters=None, approvers=frozenset({"U_APPROVER"})))
+    people = People(Members(), rules(approvers=frozenset({"U_APPROVER"})))
     return World(control_plane, gateways, status, limits(soak=60, watch=600), now, people, Held())
 
 

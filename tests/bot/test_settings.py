@@ -291,7 +291,7 @@ def test_a_setting_that_nobody_knows_is_let_be(read):
 
 @pytest.mark.parametrize("value", ["DEBUG", "debug", "Warning"])
 def test_a_log_level_is_read_whatever_its_case(read, value):
-    assert read(LOG_LEVEL=value).log_level == value
+    assert read(LOG_LEVEL=value).log_level == value.lower()
 
 
 def test_settings_are_read_from_a_file_and_the_environment_wins(monkeypatch, tmp_path):

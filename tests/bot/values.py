@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
+from bot.rotation.people import Rules
 from bot.rotation.plan import AffectedModel, Plan
 from bot.rotation.record import Approval, Replacement, Rotation, Stop
 from bot.rotation.states import State
@@ -63,6 +64,11 @@ def stopped(kind: StopKind = StopKind.TROUBLE, **fields: Any) -> Rotation:
 
 def approval(by: str = "U_APPROVER", seconds: float = 0) -> Approval:
     return Approval(by=by, at=later(seconds))
+
+
+def rules(**fields: Any) -> Rules:
+    others = {"requesters": None, "approvals_required": 1, "self_approval": False}
+    return Rules(**others | {"click_max_age": timedelta(seconds=60)} | fields)
 
 
 def limits(**fields: Any) -> Limits:

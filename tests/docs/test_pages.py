@@ -2,33 +2,56 @@
 
 import re
 import tomllib
+from datetime import timedelta
+from inspect import Parameter, signature
+from typing import Literal, get_origin
 
 import pytest
+from pydantic.fields import FieldInfo
 
+from bot.aisix.control_plane import ControlPlane
+from bot.aisix.probes import Gateways
+from bot.aisix.status import StatusPages
+from bot.rotation.people import Rules
 from bot.rotation.states import TRANSITIONS, State
-from bot.settings import Settings
+from bot.settings import SECONDS, SWITCH, Settings, bounds, unit
+from bot.steps.world import Limits
+from handlers.announcer import SlackAnnouncer
 from tests.bench.__main__ import ITEMS
 from tests.bench.table import between_marks, page, replaced
+from tests.docs import settings_page
 from tests.support.documents import read, rows
 
 PYPROJECT = tomllib.loads(read("pyproject.toml"))
 BENCHMARKS = read("docs/benchmarks.md")
 
 
-def settings() -> dict[str, str]:
-    """Return the page's default of every setting."""
-    return {name.strip("`"): default for name, default, _meaning in rows("docs/settings.md", "Settings")}
+WRITE = "python -m tests.docs.settings_page --write"
 
 
-def test_every_setting_is_on_the_page_once_and_no_other() -> None:
-    names = [row[0].strip("`") for row in rows("docs/settings.md", "Settings")]
-
-    assert sorted(names) == sorted(name.upper() for name in Settings.model_fields)
+def test_the_page_of_settings_is_what_the_declarations_give() -> None:
+    assert settings_page.page() == read("docs/settings.md"), WRITE
 
 
-@pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if field.is_required()])
-def test_a_setting_without_a_default_is_said_to_be_required(name: str) -> None:
-    assert settings()[name.upper()] == "required"
+def test_the_example_of_settings_is_what_the_declarations_give() -> None:
+    assert settings_page.example() == read(".env.example"), WRITE
+
+
+@pytest.mark.parametrize(("name", "field"), Settings.model_fields.items())
+def test_a_setting_is_declared_with_its_meaning_and_its_unit(name: str, field: FieldInfo) -> None:
+    is_measured = isinstance(field.default, int | timedelta) or name.endswith("port")
+
+    assert field.description
+    assert bool(unit(field)) or not is_measured
+    assert bounds(field) or unit(field) in ("", SECONDS, SWITCH) or get_origin(field.annotation) is Literal
+
+
+def test_a_default_is_written_where_the_setting_is_declared_and_nowhere_else() -> None:
+    builders = (ControlPlane, Gateways, StatusPages, SlackAnnouncer, Limits, Rules)
+    given = {name for build in builders for name, value in signature(build).parameters.items()
+             if value.default is not Parameter.empty}  # fmt: skip
+
+    assert given == {"most"}, "ANSWER_LIMIT's default is the constant that the clients have"
 
 
 def packages() -> list[str]:

@@ -180,6 +180,7 @@ class Town:
             approvers=frozenset({"S_APPROVERS"}),
             approvals_required=1 if chance() < 0.6 else 2,
             self_approval=chance() < 0.1,
+            click_max_age=timedelta(seconds=60),
         )
         self.laws.self_approval = self.rules.self_approval
         gateways = TypeAdapter(dict[str, GatewaySettings]).validate_python(self.wire.settings())
@@ -187,7 +188,7 @@ class Town:
         token = SecretStr(self.aisix.admin_token)
         async with (
             redis,
-            ControlPlane(CONTROL_PLANE, token, timeout=2, concurrency=16, attempts=2) as control_plane,
+            ControlPlane(CONTROL_PLANE, token, grace=30, timeout=2, concurrency=16, attempts=2) as control_plane,
             Gateways(gateways, timeout=2, concurrency=8, now=self.now) as probes,
             StatusPages(gateways, timeout=2, now=self.now) as status,
         ):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from bot.rotation.errors import BadInput, Blocked, Unanswerable, WrongState
-from bot.rotation.people import Rules
 from bot.rotation.plan import Plan
 from bot.rotation.policy import Pressed
 from bot.rotation.record import Approval, Replacement, Rotation
@@ -21,6 +20,7 @@ from bot.steps.recheck import recheck
 from bot.steps.replace import replace
 from bot.storage.embedded import embedded_server
 from handlers.people import SlackDirectory
+from tests.bot.values import rules
 from tests.support.stage import KEY, NEW_SECRET, Stage
 
 
@@ -33,7 +33,7 @@ def service(stage: Stage) -> RotationService:
         jobs=built.jobs,
         control_plane=built.world.control_plane,
         directory=SlackDirectory(built.slack, "T_HOME"),
-        rules=Rules(requesters=None, approvers=frozenset({"S_APPROVERS"})),
+        rules=rules(approvers=frozenset({"S_APPROVERS"})),
         gateways=built.world.gateways.environments,
         now=built.world.now,
     )

@@ -16,7 +16,7 @@ from bot.aisix.probes import Gateways, GatewaySettings
 from bot.aisix.status import StatusPages
 from bot.engine import due_at, move
 from bot.rotation.errors import LeaseLost
-from bot.rotation.people import People, Rules
+from bot.rotation.people import People
 from bot.rotation.plan import make_plan
 from bot.rotation.policy import Person
 from bot.rotation.record import Approval, Replacement, Rotation
@@ -25,7 +25,7 @@ from bot.steps.world import World
 from bot.storage import lease
 from bot.storage.lease import Moment
 from sandbox.aisix import Aisix, ProviderKey, Switches
-from tests.bot.values import NOW, limits, rotation
+from tests.bot.values import NOW, limits, rotation, rules
 from tests.simulation.clockwork import Switchboard
 from tests.simulation.laws import Laws
 from tests.simulation.wire import CONTROL_PLANE, Wire
@@ -109,7 +109,7 @@ class Everybody:
         return frozenset({"U_APPROVER"})
 
 
-RULES = Rules(requesters=None, approvers=frozenset({"S_APPROVERS"}))
+RULES = rules(approvers=frozenset({"S_APPROVERS"}))
 
 
 class Tenancy:
@@ -165,8 +165,9 @@ class Tenancy:
         def now() -> datetime:
             return self.clock.now() + timedelta(seconds=ahead)
 
+        client = ControlPlane(CONTROL_PLANE, token, timeout=2, concurrency=16, attempts=2, grace=30)
         world = World(
-            control_plane=await enter(ControlPlane(CONTROL_PLANE, token, timeout=2, concurrency=16, attempts=2)),
+            control_plane=await enter(client),
             gateways=await enter(Gateways(gateways, timeout=2, concurrency=8, now=now)),
             status=await enter(StatusPages(gateways, timeout=2, now=now)),
             limits=limits(**{"waves": (), "settle": 1} | given),

@@ -1,0 +1,74 @@
+"""The table of settings and `.env.example`, as the declarations give them.
+
+`python -m tests.docs.settings_page --write` puts them where they belong.
+"""
+
+import argparse
+from datetime import timedelta
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from bot.settings import SECONDS, Settings, StoreSettings, bounds, unit
+from tests.support.documents import ROOT
+
+PAGE, EXAMPLE = ROOT / "docs/settings.md", ROOT / ".env.example"
+BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
+HEAD = "# Copy to .env and fill in, with docs/install.md beside it. docs/settings.md lists every setting."
+FIELDS = sorted(Settings.model_fields.items(), key=lambda one: one[0] in StoreSettings.model_fields)
+"""Every setting, those of the store last."""
+
+
+def default(name: str, field: FieldInfo) -> str:
+    """Say what a setting is where nothing is set."""
+    if field.is_required():
+        return "required"
+    value: Any = field.default
+    match value:
+        case timedelta():
+            return f"{value.total_seconds():.0f}"
+        case bool():
+            return str(value).lower()
+        case None | () | dict():
+            return "absent"
+        case tuple():
+            return ",".join([*map(str, value), "rest"])
+        case _:
+            return str(value)
+
+
+def row(name: str, field: FieldInfo) -> str:
+    """Return a setting's line in the table."""
+    told = "seconds" if unit(field) == SECONDS else unit(field)
+    meaning = str(field.description).replace("<", "&lt;")
+    return f"| `{name.upper()}` | {default(name, field)} | {told} | {bounds(field)} | {meaning} |"
+
+
+def table() -> str:
+    """Return the table of every setting."""
+    head = "| setting | default | unit | limits | meaning |\n|---|---|---|---|---|"
+    return "\n".join([head, *(row(name, field) for name, field in FIELDS)])
+
+
+def page() -> str:
+    """Return the page with the table as it should be."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{rest.partition(END)[2]}"
+
+
+def example() -> str:
+    """Return `.env.example`: what one begins with; the store has a place of its own where nothing is set."""
+    lines = [
+        f"{'# ' * (name in StoreSettings.model_fields)}{name.upper()}={field.examples[0]}"
+        for name, field in FIELDS
+        if field.examples
+    ]
+    return "\n".join([HEAD, *lines, ""])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.docs.settings_page", description=__doc__)
+    parser.add_argument("--write", action="store_true", required=True, help="write docs/settings.md and .env.example")
+    parser.parse_args()
+    PAGE.write_text(page())
+    EXAMPLE.write_text(example())
