@@ -9,11 +9,12 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.attention import gist
+from bot.rotation.errors import CannotPost
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.storage.records import Store
 from handlers.channel_unavailable import CLEAR, ChannelUnavailable
-from handlers.slack import CannotPost, ChannelShut, Later, MessageLost, called
+from handlers.slack import ChannelShut, Later, MessageLost, called
 from handlers.views.blocks import message, section
 from handlers.views.composed import composed
 from handlers.views.replies import Reply

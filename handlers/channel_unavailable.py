@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.rotation.errors import CannotPost
 from bot.rotation.record import Rotation
 from bot.storage.records import Store
-from handlers.slack import CannotPost, MessageLost, Refusal, called
+from handlers.slack import MessageLost, Refusal, called
 from handlers.views.direct import Shut, direct
 
 log = structlog.get_logger("keyturn.channel_unavailable")

@@ -14,7 +14,7 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
 from handlers.payload import channel_of, person_of, team_of, text
-from handlers.slack import UNREACHABLE, CannotPost
+from handlers.slack import UNREACHABLE
 from handlers.views.blocks import code, shortened, when
 from handlers.views.modal import picker
 from handlers.views.words import being_rotated, state_label
@@ -67,19 +67,12 @@ async def open_picker(client: AsyncWebClient, trigger_id: str, channel: str) -> 
 
 
 async def start(asked: str, channel: str, body: Json, rotations: RotationService, announcer: SlackAnnouncer) -> None:
-    """Plan a rotation and show it to the channel; one that cannot be shown is given up."""
-    request = text(body, "trigger_id")
+    """Have a rotation begun; a key that another one has in hand is answered with that one's card."""
+    who = {"by": person_of(body), "team": team_of(body), "channel": channel, "request": text(body, "trigger_id")}
     try:
-        rotation = await rotations.start(
-            asked, by=person_of(body), team=team_of(body), channel=channel, request=request
-        )
+        await rotations.begin(asked, **who, show=announcer.first)
     except BeingRotated as other:
         raise WrongState(being_rotated(other.rotation, await announcer.link(other.rotation))) from None
-    try:
-        await announcer.first(rotation)
-    except CannotPost as closed:
-        await rotations.withdraw(rotation, "The card could not be posted.")
-        raise closed from None
 
 
 async def status(rotations: RotationService, announcer: SlackAnnouncer, by: str) -> str:

@@ -12,10 +12,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import logs
+from bot.rotation.errors import CannotPost
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.settings import Settings, WrongSettings
 from handlers.payload import text
-from handlers.slack import UNREACHABLE, CannotPost, Later, MessageLost, called, reason_of
+from handlers.slack import UNREACHABLE, Later, MessageLost, called, reason_of
 
 BOLT_READS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
 """What Bolt takes from the environment by itself; the last two make it forget the bot token."""

@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.aisix.waiting import retry_after
 from bot.metrics import calls
-from bot.rotation.errors import Refused
+from bot.rotation.errors import CannotPost
 from handlers.views.direct import Shut
 
 log = structlog.get_logger("keyturn.slack")
@@ -49,10 +49,6 @@ class Later(Exception):
 
 class Refusal(Later):
     """Slack refuses, and for none of the reasons that are known here."""
-
-
-class CannotPost(Refused):
-    """The card cannot be posted."""
 
 
 class ChannelShut(CannotPost):

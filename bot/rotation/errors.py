@@ -9,6 +9,7 @@ KeyturnError
 │   ├── AmbiguousKey     several provider keys answer to that name; carries them
 │   ├── BadInput         what was typed into a form cannot be used; the sentence goes to the field
 │   ├── Unanswerable     a service that is needed to answer does not answer
+│   ├── CannotPost       nobody would see the card
 │   └── NotOurRecord     another bot, or a newer version, has this rotation in hand
 ├── LeaseLost            another process has the rotation in hand: stop, and record nothing
 ├── Blocked              the rotation stops until a person decides; the channel is told
@@ -74,6 +75,10 @@ class BadInput(Refused):
 
 class Unanswerable(Refused):
     """A service that is needed to answer does not answer; nothing has changed."""
+
+
+class CannotPost(Refused):
+    """The card cannot be posted where it was asked for: nobody would see the progress."""
 
 
 class NotOurRecord(Refused):

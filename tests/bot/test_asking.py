@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from bot.rotation.errors import AmbiguousKey, NotAllowed, Refused, UnknownKey, WrongState
+from bot.rotation.errors import AmbiguousKey, CannotPost, NotAllowed, Refused, Unanswerable, UnknownKey, WrongState
 from bot.rotation.policy import Person, Pressed
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.states import State
@@ -80,6 +81,24 @@ async def desk(tenant: Tenant, redis_url: str) -> AsyncIterator[Desk]:
             now=lambda: NOW,
         )
         yield Desk(tenant, service, store, redis)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "state"),
+    [
+        (None, State.AWAITING_SECRET),
+        (CannotPost("I am not in this channel."), State.CANCELLED),
+        (Unanswerable("Redis does not answer."), State.AWAITING_SECRET),
+    ],
+)
+async def test_a_rotation_whose_card_cannot_be_posted_is_given_up_and_who_asked_hears_why(desk, trouble, state):
+    async def show(_: Rotation) -> None:
+        if trouble:
+            raise trouble
+
+    with pytest.raises(type(trouble)) if trouble else nullcontext():
+        await desk.service.begin("OpenAI production", by=FIRST, team="T1", channel="C_OPS", request="1", show=show)
+    assert [rotation.state for rotation in await desk.store.recent(9)] == [state]
 
 
 @pytest.mark.parametrize("name", ["OpenAI production", "no such key"])

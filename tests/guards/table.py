@@ -6,7 +6,9 @@ better.
 
 from tests.guards.guard import Guard
 
-POLICY, SERVICE, PEOPLE = "bot/rotation/policy.py", "bot/service.py", "bot/rotation/people.py"
+POLICY, PEOPLE = "bot/rotation/policy.py", "bot/rotation/people.py"
+REQUESTS, DECISIONS = "bot/service/requests.py", "bot/service/decisions.py"
+REPLACEMENTS = "bot/service/replacements.py"
 OLD_KEY, INVENTORY, VERDICTS = "bot/steps/delete.py", "bot/steps/inventory.py", "bot/steps/verdicts.py"
 LAST, REFUSALS = "bot/steps/recheck.py", "bot/steps/refusals.py"
 EVIDENCE, REPLICA = "bot/rotation/evidence.py", "bot/rotation/replica.py"
@@ -74,7 +76,7 @@ PERSONS = (
     Guard(
         "lists-for-members",
         "A guest is shown the keys and people of channels that the guest is not in.",
-        SERVICE,
+        REQUESTS,
         "        check_member(await self._directory.person(by))",
         "        await self._directory.person(by)",
         "tests/bot/test_pressing.py::test_a_guest_is_shown_no_list",
@@ -146,7 +148,7 @@ PERSONS = (
     Guard(
         "accepted-as-shown",
         "A form that was opened before the evidence changed accepts what nobody has seen.",
-        SERVICE,
+        DECISIONS,
         "        if shown != shown_unproved(rotation):",
         "        if False:",
         "tests/bot/test_pressing.py::test_a_form_that_showed_something_else_accepts_nothing",
@@ -165,7 +167,7 @@ APPROVALS = (
     Guard(
         "click-of-this-card",
         "A click on an older card releases what its giver has not seen.",
-        SERVICE,
+        DECISIONS,
         "        if shown is not None and shown != rotation.seen:",
         "        if False:",
         "tests/bot/test_pressing.py::test_a_click_on_a_card_that_showed_something_else_does_not_count",
@@ -173,7 +175,7 @@ APPROVALS = (
     Guard(
         "click-counts-once",
         "Slack delivers a click again, and it answers a later question.",
-        SERVICE,
+        DECISIONS,
         "        if click and not await",
         "        if False and not await",
         "tests/bot/test_pressing.py::test_one_click_that_is_delivered_twice_answers_one_question",
@@ -181,7 +183,7 @@ APPROVALS = (
     Guard(
         "click-in-time",
         "A click that Slack called failed is taken late, and deletes.",
-        SERVICE,
+        DECISIONS,
         "        check_in_time(pressed, permissions.person, self._rules.click_max_age)\n",
         "",
         "tests/bot/test_pressing.py::test_a_click_that_comes_too_late_does_not_delete",
@@ -189,7 +191,7 @@ APPROVALS = (
     Guard(
         "form-in-time",
         "A form that Slack called failed is taken late, and accepts models.",
-        SERVICE,
+        DECISIONS,
         "        check_in_time(pressed, person, self._rules.click_max_age)\n",
         "",
         "tests/bot/test_pressing.py::test_a_form_that_comes_too_late_accepts_nothing",
@@ -253,7 +255,7 @@ APPROVALS = (
     Guard(
         "approvals-at-the-click",
         "The second of two approvals is added to one of somebody who has left.",
-        SERVICE,
+        DECISIONS,
         "        reviewed = await self._people.reviewed(recorded, self._now())",
         "        reviewed = rotation",
         "tests/bot/test_pressing.py::test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left",
@@ -309,7 +311,7 @@ APPROVALS = (
     Guard(
         "seen-by-others",
         "A rotation runs in a direct message, where nobody else sees it.",
-        SERVICE,
+        REQUESTS,
         "        if channel.startswith(DIRECT):",
         "        if False:",
         "tests/bot/test_asking.py::test_a_rotation_that_nobody_else_would_see_does_not_begin",
@@ -336,7 +338,7 @@ RECORDS = (
     Guard(
         "one-request-a-key",
         "A second request for a key that is being rotated begins another rotation of it.",
-        SERVICE,
+        REQUESTS,
         "        if other := await self._in_hand(key):",
         "        if other := None:",
         "tests/bot/test_asking.py::test_nor_is_the_replacement_that_a_rotation_makes",
@@ -755,7 +757,7 @@ DELETE = (
     Guard(
         "late-key-in-use",
         "A replacement whose creation was answered too late is removed while something uses it.",
-        SERVICE,
+        REPLACEMENTS,
         "        if key is not None and not users_of(inventory, key):",
         "        if key is not None:",
         "tests/bot/test_pressing.py::test_a_replacement_that_comes_too_late_is_removed_unless_something_uses_it",
@@ -1503,7 +1505,7 @@ SECRETS = (
     Guard(
         "name-shares-no-piece",
         "A piece of the secret becomes the name of the replacement key, for everybody to read.",
-        SERVICE,
+        REPLACEMENTS,
         "        if shape.shares_a_piece(name, checked):",
         "        if False:",
         "tests/bot/test_pressing.py::test_a_piece_of_the_secret_is_no_name",
@@ -1511,7 +1513,7 @@ SECRETS = (
     Guard(
         "secret-on-an-error",
         "A secret hangs on an error that the service raises, and so comes back to the handler.",
-        SERVICE,
+        REPLACEMENTS,
         "            shape.forget_locals(error)\n",
         "",
         "tests/bot/test_pressing.py::test_a_secret_never_comes_back_to_the_handler",
@@ -1527,7 +1529,7 @@ SECRETS = (
     Guard(
         "name-is-no-secret",
         "A secret that was pasted into the field of the name becomes the name.",
-        SERVICE,
+        REPLACEMENTS,
         '        if shape.is_surely_secret(wanted.replace(base_of(rotation.plan.old_key.display_name), "")):',
         "        if False:",
         "tests/bot/test_pressing.py::test_another_secret_is_no_name_either",
@@ -1535,7 +1537,7 @@ SECRETS = (
     Guard(
         "reason-is-no-secret",
         "A secret that was pasted as a reason goes into the receipt.",
-        SERVICE,
+        DECISIONS,
         "        if shape.is_surely_secret(reason):",
         "        if False:",
         "tests/bot/test_pressing.py::test_a_secret_is_no_reason",
@@ -1543,7 +1545,7 @@ SECRETS = (
     Guard(
         "typed-secrets",
         "A secret that was typed after the command is repeated in the answer and the audit trail.",
-        SERVICE,
+        REQUESTS,
         "            if shape.is_surely_secret(asked) or shape.may_be_secret(asked):",
         "            if False:",
         "tests/bot/test_pressing.py::test_a_secret_that_is_typed_after_the_command_is_not_repeated",
@@ -1551,7 +1553,7 @@ SECRETS = (
     Guard(
         "typed-secrets-refused",
         "A secret that was typed by somebody who may not ask is repeated.",
-        SERVICE,
+        REQUESTS,
         "            if shape.is_surely_secret(asked):\n",
         "            if False:\n",
         "tests/bot/test_asking.py::test_a_secret_that_is_typed_in_a_direct_message_is_not_repeated",
@@ -1567,7 +1569,7 @@ SECRETS = (
     Guard(
         "same-secret",
         "The secret in use is given again, passes every test, and is revoked with the old key.",
-        SERVICE,
+        REPLACEMENTS,
         "        if same:\n",
         "        if False:\n",
         "tests/bot/test_pressing.py::test_the_secret_in_use_is_refused",

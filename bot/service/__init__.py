@@ -1,0 +1,12 @@
+"""What people can ask of Keyturn, one method a verb. Each checks who asks, records the move, and hints at the work."""
+
+from bot.service.decisions import Decisions
+from bot.service.replacements import Replacements
+from bot.service.requests import Requests
+from bot.service.verbs import BeingRotated, LooksLikeSecret
+
+__all__ = ["BeingRotated", "LooksLikeSecret", "RotationService"]
+
+
+class RotationService(Requests, Replacements, Decisions):
+    """The verbs. All of them raise `Refused` with one sentence for the person who asked."""

@@ -1,0 +1,174 @@
+"""What people decide on the way: go on, go back, accept, approve."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from bot.rotation import secret as shape
+from bot.rotation.actions import Action
+from bot.rotation.errors import (
+    BadInput,
+    WrongState,
+)
+from bot.rotation.finding import Acceptance, Finding
+from bot.rotation.policy import (
+    Person,
+    Pressed,
+    acceptable,
+    acceptable_as_a_whole,
+    check_in_time,
+    check_may_accept,
+    check_may_approve,
+    check_may_give_secret,
+    check_may_steer,
+    check_offered,
+    shown_unproved,
+)
+from bot.rotation.record import Approval, Rotation
+from bot.rotation.states import State, StepName, Track
+from bot.service.verbs import REPLAY_WINDOW, Verbs, audited
+from bot.steps import rewound
+from bot.storage.records import Conflict
+
+STEERING_TRIES = 10
+
+
+class Decisions(Verbs):
+    """The buttons of a card that need no secret."""
+
+    @audited(Action.CANCEL)
+    async def cancel(self, rotation_id: str, *, by: str) -> Rotation:
+        """Give up before anything was changed."""
+
+        def cancelled(rotation: Rotation) -> Rotation:
+            return rotation.to(State.CANCELLED).but(ended_at=self._now(), ended_by=by)
+
+        return await self._steer(rotation_id, Action.CANCEL, cancelled, by, "cancelled")
+
+    @audited(Action.TRY_AGAIN)
+    async def try_again(self, rotation_id: str, *, by: str) -> Rotation:
+        """Go on from where the stop says, looking at everything anew."""
+        return await self._steer(rotation_id, Action.TRY_AGAIN, _tried_again, by, "tried again")
+
+    @audited(Action.ANOTHER_SECRET)
+    async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
+        """Take the refused replacement back; when callers are on the old key again, wait for another secret."""
+        rotation = await self.load(rotation_id)
+        check_may_give_secret(rotation, await self._people.permissions(by))
+        check_offered(rotation, Action.ANOTHER_SECRET)
+        taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=(), ended_by=None)
+        return await self._save(taking_back, by, "wants to give another secret")
+
+    @audited(Action.ACCEPT_UNPROVED)
+    async def offer_acceptance(self, rotation_id: str, *, by: str) -> Rotation:
+        """Return the rotation for the form, if *by* may accept models unproved now."""
+        rotation, _ = await self._may_accept(rotation_id, by)
+        return await self._opened(rotation, by, Action.ACCEPT_UNPROVED)
+
+    async def _may_accept(self, rotation_id: str, by: str) -> tuple[Rotation, Person]:
+        rotation = self._people.strict(await self.load(rotation_id))
+        permissions = await self._people.permissions(by)
+        check_may_accept(rotation, permissions, self_approval=rotation.self_approval)
+        check_offered(rotation, Action.ACCEPT_UNPROVED)
+        return rotation, permissions.person
+
+    @audited("accepted unproved")
+    async def accept_unproved(
+        self, rotation_id: str, models: Iterable[str], reason: str, *, by: str, shown: str, pressed: Pressed
+    ) -> Rotation:
+        """Let *models* (ids) count although nothing proves them, for a *reason* that goes into the receipt.
+
+        *shown* is the digest of what the form said of them; if that has changed, nothing is accepted.
+        """
+        rotation, person = await self._may_accept(rotation_id, by)
+        check_in_time(pressed, person, self._rules.click_max_age)
+        if shown != shown_unproved(rotation):
+            raise BadInput(
+                "This form is out of date: the models, or what is known of them, have changed. "
+                f"Close it, look at the card, and press “{Action.ACCEPT_UNPROVED.value}” again.",
+                field="models",
+            )
+        reason = " ".join(reason.split())
+        if not reason:
+            raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
+        if shape.is_surely_secret(reason):
+            raise BadInput("This looks like a secret, and the reason is shown to everyone.", field="reason")
+        word = Acceptance(by=by, at=self._now(), reason=reason)
+        accepted, what = _with_word(rotation, set(models), word)
+        assert rotation.stop is not None
+        onward = rewound(accepted, rotation.stop.step).to(State.RUNNING)
+        return await self._save(onward, by, what, reason)
+
+    @audited(Action.ROLL_BACK)
+    async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
+        """Point every model that was moved back at the old key."""
+
+        def back(rotation: Rotation) -> Rotation:
+            return rotation.to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
+
+        return await self._steer(rotation_id, Action.ROLL_BACK, back, by, "rolled back")
+
+    @audited(Action.DELETE_OLD_KEY)
+    async def approve(
+        self, rotation_id: str, *, by: str, pressed: Pressed, click: str = "", shown: str | None = None
+    ) -> Rotation:
+        """Release the delete, if *by* is an approver at this moment and enough have approved.
+
+        *click* names the very click: delivered once more, it must not answer a later question. *shown* is what
+        was seen when it was made (None where that is not asked).
+        """
+        rotation = self._people.strict(recorded := await self.load(rotation_id))
+        permissions = await self._people.permissions(by)
+        check_may_approve(rotation, permissions, self_approval=rotation.self_approval)
+        check_offered(rotation, Action.DELETE_OLD_KEY)
+        if shown is not None and shown != rotation.seen:
+            raise WrongState("What you saw is not what is asked now: look at the card again.")
+        check_in_time(pressed, permissions.person, self._rules.click_max_age)
+        if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
+            raise WrongState("This click has counted already.")
+        reviewed = await self._people.reviewed(recorded, self._now())
+        approval = Approval(by=by, at=self._now(), digest=rotation.digest)
+        approved = reviewed.but(approvals=(*reviewed.approvals, approval))
+        if not approved.lacks_approval:
+            approved = approved.to(State.RUNNING)
+        return await self._save(approved, by, "approved")
+
+    async def _steer(
+        self, rotation_id: str, action: Action, change: Callable[[Rotation], Rotation], by: str, what: str
+    ) -> Rotation:
+        """Change a rotation as it is now; a step that is recorded in between is no reason to refuse a person."""
+        for _ in range(STEERING_TRIES):
+            rotation = await self.load(rotation_id)
+            check_may_steer(rotation, await self._people.permissions(by))
+            check_offered(rotation, action)
+            with suppress(Conflict):
+                return await self._save(change(rotation), by, what)
+        raise WrongState("This rotation moves too fast at the moment. Press again.")
+
+
+def _tried_again(rotation: Rotation) -> Rotation:
+    """Return a stopped rotation at the step where it goes on; what was seen before that step's proof is seen anew."""
+    assert rotation.stop is not None
+    onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
+    fresh = rewound(rotation, rotation.stop.resume).but(no_throwaways="")
+    if StepName.REHEARSE not in fresh.done:
+        fresh = fresh.but(throwaways=(), rehearsal=None)
+    if StepName.PROJECT not in fresh.done:
+        fresh = fresh.but(barriers=())
+    return (fresh if StepName.VERIFY in fresh.done else fresh.unproved()).to(onward)
+
+
+def _with_word(rotation: Rotation, wanted: set[str], word: Acceptance) -> tuple[Rotation, str]:
+    """Let the *wanted* models count on somebody's *word*, or the rotation where it has none to name; say which."""
+    whole = acceptable_as_a_whole(rotation)
+    if whole and not wanted:
+        return rotation.but(accepted=word.but(of=whole)), "accepted that nothing proves the new secret"
+    chosen = [model for model in acceptable(rotation) if model.id in wanted]
+    if not chosen or len(chosen) < len(wanted):
+        raise BadInput("Choose among the models that are still unproved.", field="models")
+    accepted = {model.id: _accepted(rotation.finding(model), word) for model in chosen}
+    return rotation.learn(accepted), f"accepted {len(chosen)} unproved"
+
+
+def _accepted(finding: Finding, word: Acceptance) -> Finding:
+    assert finding.standing is not None
+    return finding.but(accepted=word.but(of=finding.standing.signature))

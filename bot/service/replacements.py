@@ -1,0 +1,169 @@
+"""The secret, from the form to AISIX: it is checked, sent once, and kept nowhere."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from bot.rotation import secret as shape
+from bot.rotation.actions import Action
+from bot.rotation.errors import (
+    ApiError,
+    BadInput,
+    Uncertain,
+    WrongState,
+)
+from bot.rotation.fingerprint import fingerprint_of, is_same
+from bot.rotation.inventory import ProviderKey
+from bot.rotation.naming import base_of, words_of
+from bot.rotation.plan import users_of
+from bot.rotation.policy import (
+    check_may_give_secret,
+    check_offered,
+)
+from bot.rotation.record import Replacement, Rotation
+from bot.rotation.states import State, Track
+from bot.service.verbs import Verbs, audited, event
+from bot.storage.records import Conflict
+
+log = structlog.get_logger("keyturn.service")
+
+
+WITHDRAWAL_LOOKS = 15
+"""Tenths of a second; a form has to be answered within three seconds."""
+
+
+class Replacements(Verbs):
+    """What is done with a secret."""
+
+    @audited(Action.ENTER_SECRET)
+    async def offer_secret_form(self, rotation_id: str, *, by: str) -> Rotation:
+        """Return the rotation for the form, if *by* may give the secret now."""
+        return await self._opened(await self._may_give_secret(rotation_id, by), by, Action.ENTER_SECRET)
+
+    async def _may_give_secret(self, rotation_id: str, by: str) -> Rotation:
+        rotation = await self.load(rotation_id)
+        check_may_give_secret(rotation, await self._people.permissions(by))
+        check_offered(rotation, Action.ENTER_SECRET)
+        await self._refuse_second(rotation)
+        return rotation
+
+    def proposed_name(self, rotation: Rotation) -> str:
+        """Propose a display name for the replacement: the old one, with the date and this attempt's tag."""
+        base = base_of(rotation.plan.old_key.display_name)
+        return f"{base} ({self._now():%Y-%m-%d} {rotation.tag})"
+
+    @audited("gave a secret")
+    async def give_secret(self, rotation_id: str, submitted: shape.Submitted, *, by: str) -> Rotation:
+        """Check the secret and record that a replacement is about to be asked for; one submission wins.
+
+        The secret stays here until `create_replacement` takes it: nothing that is returned or raised holds it.
+        """
+        try:
+            return await self._accept_secret(rotation_id, submitted, by)
+        except BaseException as error:
+            shape.forget_locals(error)
+            raise
+
+    async def _accept_secret(self, rotation_id: str, submitted: shape.Submitted, by: str) -> Rotation:
+        pasted, name = submitted.take()
+        await self._wait_for_withdrawal(rotation_id)
+        rotation = await self._may_give_secret(rotation_id, by)
+        checked = shape.checked(pasted, rotation.plan.old_key, self._own)
+        name = self._unique(rotation, name)
+        if shape.shares_a_piece(name, checked):
+            raise BadInput("This holds a piece of the secret, and a name is shown to everyone.", field="name")
+        fingerprint = fingerprint_of(checked, rotation.plan.old_key, self._pepper) if self._pepper else None
+        begun = rotation.to(State.RUNNING).but(
+            replacement=Replacement(name=name, asked_at=self._now(), fingerprint=fingerprint),
+            same_secret_checked=await self._is_another(fingerprint, rotation.plan.old_key),
+            names=(*rotation.names, name),
+            attempt=rotation.attempt + 1,
+            started_at=rotation.started_at or self._now(),
+        )
+        saved = await self._save(begun, by, "gave a secret", moves=False)
+        self._given[saved.id, saved.attempt] = checked
+        return saved
+
+    async def _is_another(self, fingerprint: str | None, old: ProviderKey) -> bool:
+        """Tell whether it is certain that the secret is not the one in *old*; refuse the one that is."""
+        known = await self._store.fingerprint(old.id) if fingerprint else None
+        same = is_same(fingerprint, known) if fingerprint and known else None
+        if same:
+            raise BadInput(
+                "This is the secret that is in use already: it would pass every test, and revoking the old one at "
+                "the provider would then stop it too. Make a new one there and paste that."
+            )
+        return same is False
+
+    async def _wait_for_withdrawal(self, rotation_id: str) -> None:
+        """Give a refused secret a moment to be taken back: its form can be filled faster than that."""
+        for _ in range(WITHDRAWAL_LOOKS):
+            rotation = await self.load(rotation_id)
+            if rotation.track is not Track.WITHDRAW or rotation.state is not State.RUNNING:
+                return
+            await asyncio.sleep(0.1)
+        raise WrongState("The refused secret is still being taken back. Press again in a few seconds.")
+
+    def _unique(self, rotation: Rotation, name: str) -> str:
+        """Return *name* carrying this attempt's tag, by which the key is found again if an answer is lost."""
+        wanted = " ".join(name.split()) or self.proposed_name(rotation)
+        if shape.is_surely_secret(wanted.replace(base_of(rotation.plan.old_key.display_name), "")):
+            raise BadInput("This looks like a secret, and a name is shown to everyone.", field="name")
+        return wanted if rotation.tag in words_of(wanted) else f"{wanted} ({rotation.tag})"
+
+    async def _refuse_second(self, rotation: Rotation) -> None:
+        other = await self.other_rotation(rotation)
+        if other and other.is_over:
+            raise WrongState("Another rotation has replaced this key already, and deleted it. Cancel this one.")
+        if other:
+            raise WrongState("Another rotation of this key is under way. Finish that one first.")
+
+    async def create_replacement(self, rotation: Rotation) -> None:
+        """Ask the control plane for the replacement, once; what became of it is recorded, the secret is not.
+
+        Only then is the rotation moved on: a step that ran before could not find out whether there is one.
+        """
+        assert rotation.replacement is not None
+        plan, wanted = rotation.plan, rotation.replacement
+        secret = self._given.pop((rotation.id, rotation.attempt))
+        try:
+            key_id = await self._control_plane.create_key(plan.old_key, wanted.name, plan.needed_in, secret)
+        except Uncertain as trouble:
+            log.warning("create_uncertain", rotation=rotation.id, why=str(trouble))
+        except ApiError as refusal:
+            await self._record_creation(rotation, wanted.but(refusal=str(refusal)))
+        else:
+            if key_id:
+                await self._record_creation(rotation, wanted.but(key_id=key_id))
+        await self._jobs.advance(rotation, again="+created")
+
+    async def _record_creation(self, rotation: Rotation, outcome: Replacement) -> None:
+        """Record what became of the replacement, unless the rotation has found out by itself or gone on without it."""
+        current = await self.load(rotation.id)
+        while _waits_for(current, outcome):
+            made = (*current.made, outcome.key_id) if outcome.key_id else current.made
+            with suppress(Conflict):
+                saved = await self._store.save(
+                    current.but(replacement=outcome, made=made), event("keyturn", "created"), at=self._now()
+                )
+                await self._jobs.announce(saved)
+                return
+            current = await self.load(rotation.id)
+        if outcome.key_id and current.replacement_id != outcome.key_id:
+            await self._remove_unwanted(outcome.key_id)
+
+    async def _remove_unwanted(self, key_id: str) -> None:
+        """Remove a replacement that came too late for anybody to wait for it, unless something uses it."""
+        inventory = await self._control_plane.inventory()
+        key = inventory.key(key_id)
+        if key is not None and not users_of(inventory, key):
+            await self._control_plane.delete_key(key_id)
+
+
+def _waits_for(rotation: Rotation, outcome: Replacement) -> bool:
+    """Tell whether *rotation* still wants to know what became of this replacement."""
+    wanted = rotation.replacement
+    if rotation.is_over or rotation.track is not Track.FORWARD or wanted is None:
+        return False
+    return wanted.name == outcome.name and wanted.key_id is None

@@ -1,0 +1,213 @@
+"""Asking for a rotation: the key that is meant, and whether it is free; nothing is changed yet."""
+
+from collections.abc import Awaitable, Callable
+
+from bot.rotation import secret as shape
+from bot.rotation.errors import (
+    AmbiguousKey,
+    ApiError,
+    CannotPost,
+    NotAllowed,
+    Refused,
+    Unanswerable,
+    Uncertain,
+    UnknownKey,
+    WrongState,
+)
+from bot.rotation.fingerprint import is_made_with
+from bot.rotation.inventory import Inventory, ProviderKey
+from bot.rotation.lookup import find_key, meant, search
+from bot.rotation.naming import new_id, tag_of
+from bot.rotation.plan import make_plan
+from bot.rotation.policy import (
+    check_may_request,
+    check_member,
+)
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from bot.service.verbs import REPLAY_WINDOW, BeingRotated, LooksLikeSecret, Verbs, audited, event
+from bot.storage.records import Taken
+
+DIRECT = "D"
+"""What the id of a conversation with one person begins with."""
+
+RECENT = 20
+"""Rotations that are looked through for a channel to name."""
+
+
+class Requests(Verbs):
+    """Everything before the secret."""
+
+    async def check_may_request(self, person_id: str) -> None:
+        """Refuse a person who may not ask for rotations."""
+        check_may_request(await self._people.permissions(person_id))
+
+    @audited("asked", of_rotation=False)
+    async def offer_picker(self, _asked: str, *, by: str, channel: str) -> None:
+        """Refuse a request that could not go on, before there is anything to choose from."""
+        await self._check_may_begin(by, channel)
+
+    async def _check_may_begin(self, by: str, channel: str) -> None:
+        """Refuse what nobody could approve, and what nobody else would see."""
+        await self._people.check_may_begin(by)
+        if channel.startswith(DIRECT):
+            raise NotAllowed(f"Nobody else would see a rotation here, or could approve it. {await self._elsewhere()}")
+
+    async def _elsewhere(self) -> str:
+        """Name a channel that rotations are shown in; the app may not list those that it is in."""
+        shown = (rotation.channel for rotation in await self._store.recent(RECENT))
+        known = next((channel for channel in shown if not channel.startswith(DIRECT)), None)
+        if known:
+            return f"Use `/rotate-key` in a channel: the last rotation was in <#{known}>."
+        return "Use `/rotate-key` in a channel; `/invite @keyturn` there first."
+
+    @audited("looked", of_rotation=False)
+    async def check_may_look(self, _list: str, *, by: str) -> None:
+        """Refuse whoever is no full member: a list names keys and people of channels that a guest is not in."""
+        check_member(await self._directory.person(by))
+
+    async def keys_like(self, typed: str) -> tuple[ProviderKey, ...]:
+        """Return the provider keys that *typed* may mean."""
+        try:
+            keys = await self._control_plane.keys()
+        except ApiError as error:
+            raise _away(error) from error
+        return search(Inventory(environments=(), keys=keys, models=()), typed)
+
+    async def under_way(self) -> list[Rotation]:
+        """Return what is under way, oldest first."""
+        return await self._store.under_way()
+
+    async def history(self, most: int = 10) -> list[Rotation]:
+        """Return the last rotations, newest first."""
+        return await self._store.recent(most)
+
+    async def begin(
+        self, asked: str, *, by: str, team: str, channel: str, request: str, show: Callable[[Rotation], Awaitable[None]]
+    ) -> None:
+        """Start a rotation and *show* it to the channel; one that cannot be shown is given up."""
+        rotation = await self.start(asked, by=by, team=team, channel=channel, request=request)
+        try:
+            await show(rotation)
+        except CannotPost:
+            await self.withdraw(rotation, "The card could not be posted.")
+            raise
+
+    @audited("asked", of_rotation=False)
+    async def start(self, asked: str, *, by: str, team: str, channel: str, request: str = "") -> Rotation:
+        """Plan the rotation of the key called *asked* and wait for its secret; nothing is changed yet.
+
+        *request* names what was typed or chosen: delivered once more, it makes no second card.
+        """
+        inventory, key = await self._looked_up(asked, by, channel)
+        if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
+            raise WrongState("Slack brought me this twice; its card is in the channel.")
+        if other := await self._in_hand(key):
+            raise BeingRotated(other)
+        await self._forget_fingerprints(inventory)
+        plan = make_plan(inventory, key, self._gateways)
+        rotation = Rotation(
+            id=new_id(),
+            team=team,
+            channel=channel,
+            requested_by=by,
+            requested_at=self._now(),
+            plan=plan,
+            approvals_required=self._rules.approvals_required,
+            self_approval=self._rules.self_approval,
+        )
+        try:
+            return await self._record(rotation, by, "asked")
+        except Taken as taken:  # in the same moment
+            raise await self._held(taken.holder) from None
+
+    async def _in_hand(self, key: ProviderKey) -> Rotation | None:
+        """Return the rotation under way that replaces or makes *key*; its name tells while its id is not recorded."""
+        others = await self._store.concerning(key.id)
+        tag = tag_of(key.display_name)
+        tagged = await self._store.load(tag.rotation) if tag and tag.rotation in await self._store.open_ids() else None
+        others += [tagged] if tagged else []
+        return next((other for other in others if other.has_in_hand(key)), None)
+
+    async def _held(self, holder: str) -> WrongState:
+        """Say why a key can't be had: *holder* has it in hand, or had it and has ended it."""
+        other = await self._store.load(holder)
+        if other is None or other.is_over:
+            return WrongState("Another rotation has replaced this key already, and deleted it.")
+        return BeingRotated(other)
+
+    async def adopt(self, rotation: Rotation) -> Rotation:
+        """Record a rotation whose record was lost; from here on it goes its way as any other."""
+        saved = await self._record(rotation, "doctor", "adopted")
+        await self._jobs.announce(saved)
+        return saved
+
+    async def _forget_fingerprints(self, inventory: Inventory) -> None:
+        """Forget those of keys that somebody else has deleted, and those of another pepper."""
+        known = await self._store.fingerprints()
+        there = {key.id for key in inventory.keys}
+        for key_id, fingerprint in known.items():
+            own = self._pepper and is_made_with(fingerprint, self._pepper)
+            if not own or not (key_id in there or await self._is_made(key_id)):
+                await self._store.forget_fingerprints([key_id])
+
+    async def _is_made(self, key_id: str) -> bool:
+        """Tell whether a rotation under way has made a provider key: it is perhaps not listed yet."""
+        return any(key_id in other.made for other in await self._store.concerning(key_id))
+
+    async def _looked_up(self, asked: str, by: str, channel: str) -> tuple[Inventory, ProviderKey]:
+        """Find the key that *asked* means; text that means none and looks like a secret is not repeated."""
+        try:
+            await self._check_may_begin(by, channel)
+            inventory = await self._inventory()
+            return inventory, await self._found(inventory, asked)
+        except UnknownKey:
+            if shape.is_surely_secret(asked) or shape.may_be_secret(asked):
+                raise LooksLikeSecret from None
+            raise
+        except (NotAllowed, Unanswerable):
+            if shape.is_surely_secret(asked):
+                raise LooksLikeSecret from None
+            raise
+
+    async def _found(self, inventory: Inventory, asked: str) -> ProviderKey:
+        """Find the key; a name that only a rotation under way knows, or of several keys of one, means that rotation."""
+        try:
+            return find_key(inventory, asked)
+        except UnknownKey:
+            if other := await self._rotation_named(asked):
+                raise BeingRotated(other) from None
+            raise
+        except AmbiguousKey as several:
+            keys = [key for _, id_ in several.choices if (key := inventory.key(id_))]
+            other = await self._in_hand(keys[0])
+            if other and all(map(other.has_in_hand, keys)):
+                raise BeingRotated(other) from None
+            raise
+
+    async def _rotation_named(self, asked: str) -> Rotation | None:
+        """Return the rotation under way that *asked* means by a key that AISIX does not list (any more, or yet)."""
+        known = [(rotation, key) for rotation in await self._store.under_way() for key in rotation.keys]
+        found = meant((key for _, key in known), asked)
+        owners = {rotation.id: rotation for rotation, key in known if any(key is one for one in found)}
+        return owners.popitem()[1] if len(owners) == 1 else None
+
+    async def _inventory(self) -> Inventory:
+        try:
+            return await self._control_plane.inventory()
+        except ApiError as error:
+            raise _away(error) from error
+
+    async def withdraw(self, rotation: Rotation, reason: str) -> None:
+        """Give up a rotation that could not even be shown."""
+        cancelled = rotation.to(State.CANCELLED).but(ended_at=self._now(), note=reason)
+        saved = await self._store.save(cancelled, event("keyturn", "cancelled", reason), at=self._now())
+        await self._store.was_shown(saved)
+
+
+def _away(error: ApiError) -> Refused:
+    if isinstance(error, Uncertain):
+        return Unanswerable(
+            f"{error} Nothing was changed. Try again in a minute; if it stays, see `python -m bot check`."
+        )
+    return Unanswerable(f"{error} Nothing was changed. See `python -m bot check`.")

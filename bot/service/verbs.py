@@ -1,0 +1,160 @@
+"""What every verb needs: who asks, the record before the deed, and a trace of what was refused."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+import structlog
+from pydantic import SecretStr
+
+from bot.rotation import audit
+from bot.rotation.actions import Action
+from bot.rotation.errors import (
+    BadInput,
+    NotAllowed,
+    Refused,
+    Unanswerable,
+    WrongState,
+)
+from bot.rotation.people import Directory, People, Rules
+from bot.rotation.ports import ControlPlane
+from bot.rotation.record import Rotation
+from bot.storage.jobs import Jobs
+from bot.storage.records import Store, Taken
+
+log = structlog.get_logger("keyturn.service")
+
+
+REPLAY_WINDOW = 3600
+"""Seconds in which a click counts once; a captured request is accepted by its signature for 300."""
+
+
+class LooksLikeSecret(Refused):
+    """Text that looks like a secret was typed where everybody's client keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "That looks like a secret, so I did not use it, and I have not repeated it. Slack has seen it: "
+            "treat it as exposed and revoke it. Then `/rotate-key NAME`."
+        )
+
+
+class BeingRotated(WrongState):
+    """Somebody asks for a key that a rotation under way has in hand already."""
+
+    def __init__(self, rotation: Rotation) -> None:
+        super().__init__("This key is already being rotated.")
+        self.rotation = rotation
+
+
+TOLD = (NotAllowed, WrongState, BadInput, LooksLikeSecret)
+"""Refusals that the audit trail tells of; their sentences repeat nothing that somebody typed."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+V = TypeVar("V", bound="Verbs")
+Verb = Callable[Concatenate[V, str, P], Awaitable[T]]
+
+
+def audited(what: str, *, of_rotation: bool = True) -> Callable[[Verb[V, P, T]], Verb[V, P, T]]:
+    """Have it recorded when a verb refuses; its first argument is the rotation's id, unless it is what was typed."""
+
+    def wrapped(verb: Verb[V, P, T]) -> Verb[V, P, T]:
+        @wraps(verb)
+        async def refusing(service: V, about: str, /, *args: P.args, **given: P.kwargs) -> T:
+            try:
+                return await verb(service, about, *args, **given)
+            except TOLD as refusal:
+                await service.record_refusal(about if of_rotation else "", what, refusal, by=str(given["by"]))
+                raise
+
+        return refusing
+
+    return wrapped
+
+
+class Verbs:
+    """The collaborators of all verbs, and how each of them records what it does."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators of every verb, given once in __main__
+        self,
+        *,
+        store: Store,
+        jobs: Jobs,
+        control_plane: ControlPlane,
+        directory: Directory,
+        rules: Rules,
+        gateways: frozenset[str],
+        now: Callable[[], datetime],
+        pepper: SecretStr | None = None,
+        own: tuple[SecretStr, ...] = (),
+    ) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._control_plane = control_plane
+        self._directory = directory
+        self._people = People(directory, rules)
+        self._rules = rules
+        self._gateways = gateways
+        self._now = now
+        self._pepper = pepper
+        self._own = own
+        self._given: dict[tuple[str, int], SecretStr] = {}
+        """By rotation and attempt, a secret that was accepted and has not been sent yet."""
+
+    @property
+    def rules(self) -> Rules:
+        """Return who may do what."""
+        return self._rules
+
+    async def load(self, rotation_id: str) -> Rotation:
+        """Return a rotation, or refuse."""
+        rotation = await self._store.load(rotation_id)
+        if rotation is None:
+            raise WrongState("I do not know this rotation any more.")
+        return rotation
+
+    async def other_rotation(self, rotation: Rotation) -> Rotation | None:
+        """Return another rotation of the same key that is further on, if there is one."""
+        holder = await self._store.holder(rotation.plan.old_key.id)
+        return await self._store.load(holder) if holder and holder != rotation.id else None
+
+    async def record_refusal(self, rotation_id: str, what: str, refusal: Refused, *, by: str) -> None:
+        """Record what a person was refused; that it cannot be recorded does not make it allowed."""
+        try:
+            rotation = await self._store.load(rotation_id) if rotation_id else None
+            told = event(by, what, str(refusal))
+            await self._store.note(audit.Kind.REFUSAL, told, rotation=rotation, at=self._now())
+        except Unanswerable as away:
+            log.warning("refusal_not_recorded", by=by, what=what, why=str(away))
+
+    async def _opened(self, rotation: Rotation, by: str, action: Action) -> Rotation:
+        """Record a click that opens a form."""
+        await self._store.note(audit.Kind.CLICK, event(by, action), rotation=rotation, at=self._now())
+        return rotation
+
+    async def _save(self, rotation: Rotation, by: str, what: str, why: str = "", *, moves: bool = True) -> Rotation:
+        try:
+            return await self._record(rotation, by, what, why, moves=moves)
+        except Taken:
+            raise WrongState("Another rotation of this key is under way. Finish that one first.") from None
+
+    async def _record(self, rotation: Rotation, by: str, what: str, why: str = "", *, moves: bool = True) -> Rotation:
+        """Record first; then have it shown and, if it *moves* at once, moved on."""
+        saved = await self._store.save(rotation, event(by, what, why), at=self._now())
+        log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
+        try:
+            if saved.version > 1:  # the first is shown by whoever asked, who has to hear if it cannot be
+                await self._jobs.announce(saved)
+            if moves:
+                await self._jobs.advance(saved)
+        except Unanswerable:  # it is recorded all the same, and the sweep finds it
+            log.warning("hint_lost", rotation=saved.id)
+        return saved
+
+
+def event(by: str, what: str, why: str = "") -> dict[str, str]:
+    """Return what the audit trail is told."""
+    return {"by": by, "what": what, "why": why}
