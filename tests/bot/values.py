@@ -77,6 +77,6 @@ def limits(**fields: Any) -> Limits:
         "patience": 600, "look_interval": 30, "evidence_max_age": 86_400, "watch": 0,
         "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200,
     }  # fmt: skip
-    seconds = {name: timedelta(seconds=fields.get(name, value)) for name, value in durations.items()}
+    seconds: dict[str, Any] = {name: timedelta(seconds=fields.get(name, value)) for name, value in durations.items()}
     others = {"concurrency": 4, "probes": 3, "require_proof": False, "waves": (1,), "environment_order": ()}
     return Limits(**{name: fields.get(name, value) for name, value in others.items()}, **seconds)

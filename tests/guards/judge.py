@@ -46,9 +46,10 @@ class Judge:
         self.verdicts[test] = min(self.verdicts.get(test, verdict), verdict, key=(FAILED, BROKEN, PASSED).index)
 
 
-def _is_unmet(found: pytest.ExceptionInfo[BaseException]) -> bool:
+def _is_unmet(found: pytest.ExceptionInfo[BaseException] | None) -> bool:
     """Tell whether an assertion was not met, or what should be raised was not; a test that hangs says nothing."""
-    return found.errisinstance((AssertionError, pytest.fail.Exception)) and "pytest-timeout" not in str(found.value)
+    unmet = found is not None and found.errisinstance((AssertionError, pytest.fail.Exception))
+    return unmet and "pytest-timeout" not in str(found and found.value)
 
 
 def judged(tests: Iterable[str]) -> dict[str, str]:

@@ -95,7 +95,7 @@ def approve(town: Town, shown: Rotation, who: str) -> None:
     town.clicks += town.random.random() < 0.9
     seen = shown.seen if shown.state == "AWAITING_APPROVAL" else None
     work = town.service.approve(shown.id, by=who, pressed=JUST_NOW, click=f"click-{town.clicks}", shown=seen)
-    town.begin(Actor("approve", shown.id, who, shown=seen or ""), work)
+    town.begin(Actor("approve", shown.id, who, shown=seen or ""), work)  # type: ignore[arg-type]
 
 
 def accept(town: Town, shown: Rotation, who: str) -> None:

@@ -35,7 +35,7 @@ class HeldRedis(Redis):
     async def _carry_out(self, *args: Any, **options: Any) -> Any:
         self.switchboard.in_flight += 1
         try:
-            return await super().execute_command(*args, **options)
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         finally:
             self.switchboard.in_flight -= 1
 
@@ -92,7 +92,7 @@ def _said(args: tuple[Any, ...]) -> str:
 
 async def held(url: str, switchboard: Switchboard, laws: Laws) -> HeldRedis:
     """Connect."""
-    redis = HeldRedis.from_url(url, decode_responses=True)
+    redis: HeldRedis = HeldRedis.from_url(url, decode_responses=True)  # type: ignore[assignment]
     redis.switchboard, redis.laws, redis.leases = switchboard, laws, {}
     laws.holder = redis.holder
     await asyncio.sleep(0)

@@ -237,6 +237,8 @@ class Laws:
                 model = self._aisix.models.get(model_id)
                 name = model.display_name if model else ""
                 self._demand(not model or name.startswith("keyturn-"), "only throw-away models are deleted", name)
+            case _:
+                pass  # no other change has a law
 
     def _deleting(self, actor: Actor | None, key_id: str) -> None:
         key = self._aisix.provider_keys.get(key_id)

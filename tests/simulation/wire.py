@@ -214,7 +214,7 @@ def _as_seen_there(request: httpx.Request, body: bytes, line: Line) -> web.Reque
     headers = CIMultiDictProxy(CIMultiDict(request.headers.items()))
     path = request.url.raw_path.decode()
     message = RawRequestMessage(
-        request.method, path, HttpVersion11, headers, request.headers.raw, False, None, False, False, URL(path)
+        request.method, path, HttpVersion11, headers, tuple(request.headers.raw), False, None, False, False, URL(path)
     )
-    parts: Any = (message, Body(body), line, None, None)
-    return web.Request(*parts, asyncio.get_running_loop())
+    parts: Any = (message, Body(body), line, None, None, asyncio.get_running_loop())
+    return web.Request(*parts)

@@ -33,7 +33,7 @@ def nursery() -> socket.socket:
     command = [sys.executable, "-m", "tests.support.nursery"]
     with theirs:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=SURROUNDINGS, stdin=theirs, stdout=theirs, process_group=0
+            command, cwd=ROOT, env=SURROUNDINGS, stdin=theirs.fileno(), stdout=theirs.fileno(), process_group=0
         )  # in a group of its own, so that Ctrl-C is for the tests alone
     atexit.register(end, process, orders)
     return orders

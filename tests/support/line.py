@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha1
 from typing import Any
 
-from bot.storage.records import NOTE, SAVE, SHOWN
+from bot.storage.scripts import NOTE, SAVE, SHOWN
 from tests.support.plug import AFTER, Fault, Plug, masked_key
 
 LOADING = b"-LOADING Valkey is loading the dataset in memory\r\n"
@@ -120,12 +120,13 @@ class Line(asyncio.Protocol):
                 Fault.GARBAGE: lambda: self._here.write(RUBBISH),
             }[fault]
         elif fault is not None:
-            {
+            at_once: dict[Fault, Callable[[], object]] = {
                 Fault.CRASH_BEFORE: self._plug.crash,
                 Fault.RESET: self.cut,
                 Fault.ERROR: lambda: self._here.write(LOADING * len(block)),
                 Fault.READ_ONLY: lambda: self._here.write(READ_ONLY * len(block)),
-            }[fault]()
+            }
+            at_once[fault]()
 
     def _pass_on(self, block: list[Command]) -> None:
         for words, raw in block:

@@ -47,7 +47,7 @@ class Machines:
     async def start(self) -> None:
         """Begin them all, and wait until each is ready."""
         self._running = [await self._begun(half) for half in HALVES]
-        await asyncio.gather(*(bot.until(lambda b=bot: '"ready"' in b.output, 60, "ready") for bot in self._running))
+        await asyncio.gather(*map(_ready, self._running))
 
     async def _begun(self, half: str) -> BotProcess:
         return await BotProcess(self._environ, self._folder, half).start()
@@ -187,6 +187,10 @@ class People:
 
     def _is_told(self, name: str, words: str) -> bool:
         return any(words in reply.plain for replies in self.threads(name) for reply in replies)
+
+
+async def _ready(bot: BotProcess) -> None:
+    await bot.until(lambda: '"ready"' in bot.output, 60, "ready")
 
 
 def environ_of(slack: Slack, aisix: Aisix, redis_url: str, **more: str) -> dict[str, str]:

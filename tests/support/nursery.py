@@ -82,7 +82,8 @@ class Nursery:
                 if key.data is not None:
                     self._see_off(key.data)
                 elif (order := self._taken()) is None:
-                    return self._end()
+                    self._end()
+                    return None
                 elif self._is_child(order):
                     return order
 

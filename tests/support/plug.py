@@ -114,7 +114,7 @@ PLUGGED: ContextVar["Plug | None"] = ContextVar("plugged", default=None)
 """Whose tasks these are; tasks that they begin are the same one's."""
 
 
-def register(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **more: Any) -> asyncio.Task[Any]:
+def register(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
     """Make a task; what the bot begins can be found when the bot dies. A task factory for the loop."""
     task = asyncio.Task(coroutine, loop=loop, **more)
     context = more.get("context")
@@ -243,18 +243,16 @@ class Plug:
         if fault in AFTER and request.path != "/link":
             answer = await handler(request)
             self._note_loss(request, answer, lost=True)
-        match fault:
-            case Fault.CRASH_BEFORE | Fault.CRASH_AFTER:
-                self.crash()
-            case Fault.TIME_OUT:
-                await _left(request)
-            case Fault.LIMITED:
-                late = {"Retry-After": "1"}
-                return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=late)
-            case Fault.ERROR:
-                return web.Response(text=RUBBISH, status=500, content_type="text/html")
-            case Fault.GARBAGE:
-                return web.Response(text=RUBBISH, content_type="text/html")
+        if fault in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER):
+            self.crash()
+        elif fault is Fault.TIME_OUT:
+            await _left(request)
+        elif fault is Fault.LIMITED:
+            late = {"Retry-After": "1"}
+            return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=late)
+        elif fault in (Fault.ERROR, Fault.GARBAGE):
+            status = 500 if fault is Fault.ERROR else 200
+            return web.Response(text=RUBBISH, status=status, content_type="text/html")
         return _cut(request)
 
     def _note_loss(self, request: web.Request, answer: web.StreamResponse, *, lost: bool) -> None:

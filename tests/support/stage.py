@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from bot.app import Parts, front, parts, worker
 from bot.rotation.record import Rotation
@@ -158,7 +158,7 @@ class Stage:
         await self.slack.until(
             lambda: any(words in said["text"] for said in person.ephemerals), what=f"{words!r} to {who}"
         )
-        return person.ephemerals[-1]["text"]
+        return str(person.ephemerals[-1]["text"])
 
     async def looked_once_more(self, rotation: Rotation) -> Outcome:
         """Run the last look at *rotation*, for as many slices of time as that takes here."""
@@ -211,7 +211,7 @@ def namespace_of(environ: Mapping[str, str]) -> Namespace:
 async def stage_of(
     redis_url: str,
     *,
-    mode: str = "socket",
+    mode: Literal["socket", "http"] = "socket",
     switches: Switches | None = None,
     overrides: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Stage]:

@@ -28,7 +28,7 @@ class Valkey:
         async with asyncio.timeout(30):
             while True:
                 with suppress(RedisError, OSError):
-                    await redis.ping()
+                    await redis.execute_command("PING")  # type: ignore[no-untyped-call]
                     break
                 await asyncio.sleep(0.02)
         await redis.aclose()

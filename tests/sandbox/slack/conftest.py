@@ -1,6 +1,8 @@
 """A sandbox Slack with a small real Bolt app connected to it, in either mode."""
 
 import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from aiohttp import web
@@ -12,34 +14,34 @@ from sandbox.slack import Slack
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-async def slack():
+async def slack() -> AsyncIterator[Slack]:
     async with Slack() as slack:
         yield slack
 
 
 @pytest.fixture
-def client(slack):
+def client(slack: Slack) -> AsyncWebClient:
     return AsyncWebClient(slack.bot_token, base_url=slack.api_url)
 
 
 @pytest.fixture(params=["socket", "http"])
-async def both(request):
+async def both(request: pytest.FixtureRequest) -> AsyncIterator[Slack]:
     """A Slack in each of the two modes."""
     async with Slack(mode=request.param) as slack:
         yield slack
 
 
 @pytest.fixture
-def bolt():
+def bolt() -> Callable[[Slack], AsyncApp]:
     """Make a Bolt app for a Slack."""
 
-    def make(slack):
+    def make(slack: Slack) -> AsyncApp:
         client = AsyncWebClient(slack.bot_token, base_url=slack.api_url)
         return AsyncApp(name="sandbox", token=slack.bot_token, signing_secret=slack.signing_secret, client=client)
 
@@ -47,29 +49,29 @@ def bolt():
 
 
 @pytest.fixture
-def connected():
+def connected() -> Callable[[Slack, AsyncApp], AbstractAsyncContextManager[None]]:
     """Make an app reachable for a Slack until the block ends."""
 
-    def connect(slack, app):
+    def connect(slack: Slack, app: AsyncApp) -> AbstractAsyncContextManager[None]:
         return socket_mode(slack, app) if slack.mode == "socket" else http_mode(slack, app)
 
     return connect
 
 
 @contextlib.asynccontextmanager
-async def socket_mode(slack, app):
+async def socket_mode(slack: Slack, app: AsyncApp) -> AsyncIterator[None]:
     before = slack.sockets
     handler = AsyncSocketModeHandler(app, slack.app_token)
-    await handler.connect_async()
+    await handler.connect_async()  # type: ignore[no-untyped-call]
     await slack.until(lambda: slack.sockets > before)
     try:
         yield
     finally:
-        await handler.close_async()
+        await handler.close_async()  # type: ignore[no-untyped-call]
 
 
 @contextlib.asynccontextmanager
-async def http_mode(slack, app):
+async def http_mode(slack: Slack, app: AsyncApp) -> AsyncIterator[None]:
     runner = web.AppRunner(app.web_app("/slack/events"), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
