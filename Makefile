@@ -17,7 +17,7 @@ export PYTHONHASHSEED ?= 0
 # So that not every process compiles the same code anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo play comparison test guards browser-test gateway-test soak check audit bench run format golden lock clean
+.PHONY: help install demo play comparison test-fast test test-rest test-all guards browser-test gateway-test soak check audit bench run format golden lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,17 @@ play: $(DEMO)  ## a workspace in the browser, to rotate a key by hand; prints it
 comparison: $(DEMO)  ## what a wrong secret costs callers: by hand, and by the bot
 	$(BIN)/python -m sandbox.comparison $(ARGS)
 
-test: $(READY) $(COMPILED)  ## every test; they wait about as much as they work, so eight processes suit two cores
-	$(BIN)/python -m pytest -n 8 --dist worksteal $(ARGS)
+test-fast: $(READY)  ## the rules: no socket, no Redis, no process
+	$(BIN)/python -m pytest -n 2 --dist worksteal --fast -m "not rest and not soak" tests/bot tests/handlers tests/docs tests/guards $(ARGS)
+
+test: $(READY) $(COMPILED)  ## the rules, and each story once, over sockets; ARGS=--cov measures the branches that they take
+	$(BIN)/python -m pytest -n 6 --dist worksteal -m "not rest and not soak" $(ARGS)
+
+test-rest: $(READY) $(COMPILED)  ## what `make test` leaves out: every other case of a story, the stand-ins, demo, page and comparison
+	$(BIN)/python -m pytest -n 6 --dist worksteal -m "rest and not soak" $(ARGS)
+
+test-all: test test-rest  ## every test; those in the browser where Chromium is
+	@if [ -x "$(CHROMIUM)" ]; then $(MAKE) --no-print-directory browser-test; else echo "There is no Chromium: the stories in the browser were not run."; fi
 
 guards: $(READY)  ## take out one guard at a time, in a copy, and see that its test fails; ARGS="references astray" for some
 	$(BIN)/python -m tests.guards $(ARGS)

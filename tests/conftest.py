@@ -1,8 +1,15 @@
-"""Servers that every test may need: one Valkey a test process, emptied before each test that asks for it."""
+"""Servers that every test may need: one Valkey a test process, emptied before each test that asks for it.
+
+Each test belongs to one tier. Fast ones open no socket and start no process: `make test-fast` skips what tries. `make
+test` adds those that do, with one case of each story. The rest is the other cases, what tests the stand-ins and what is
+shown with them, and what takes minutes: `make test-rest`.
+"""
 
 import asyncio
 import gc
 import os
+import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,28 +25,70 @@ from tests.support.stage import Stage, stage_of
 for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
     os.environ.pop(name, None)  # every server of a test is on loopback, and slack_sdk reads these
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background ignores it, and so would its bots
 
 gc.disable()  # until all is collected: what is imported stays, and would be looked through again and again
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let memory be collected from now on; hold `--fast` to its word."""
     gc.freeze()
     gc.enable()
+    if session.config.getoption("--fast"):
+        sys.addaudithook(_refuse)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files again")
     parser.addoption("--seed", action="append", type=int, help="run this seed's schedule, and no other")
+    parser.addoption("--fast", action="store_true", help="leave out what opens a socket or starts a process")
+
+
+SERVED = {"valkey", "tenant", "slack", "both", "bare_stage", "stage"}
+"""Fixtures that serve something on a socket."""
+
+SANDBOX, STORIES = Path(__file__).parent / "sandbox", Path(__file__).parent / "stories"
+TOLD = pytest.StashKey[set[str]]()
+"""The stories that have a case in `make test` already."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with no story told."""
+    config.stash[TOLD] = set()
+
+
+def _refuse(event: str, args: tuple[Any, ...]) -> None:
+    if event in ("socket.connect", "socket.bind", "subprocess.Popen", "os.posix_spawn", "os.fork"):
+        pytest.skip(f"{event}: `make test` runs it")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give a test the mark that follows from where it is."""
+    if SANDBOX in item.path.parents or (STORIES in item.path.parents and _is_told(item)):
+        item.add_marker("rest")
+
+
+def _is_told(item: pytest.Item) -> bool:
+    """Tell whether another case of this story came first; one that is asked for by name comes first."""
+    told, story = item.config.stash[TOLD], item.nodeid.partition("[")[0]
+    if story in told:
+        return item.get_closest_marker("every_case") is None
+    told.add(story)
+    return False
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deal what waits long to the shares of all processes, at the beginning of one and in the middle of the next.
 
     At the end, all would wait for it alone; all at once, the processors would have nothing to do.
     """
+    if config.getoption("--fast"):
+        served = {item for item in items if SERVED & set(getattr(item, "fixturenames", ()))}
+        config.hook.pytest_deselected(items=list(served))
+        items[:] = [item for item in items if item not in served]
     waiting = [item for item in items if item.get_closest_marker("waits")]
-    ordered = [item for item in items if item not in waiting]
+    ordered = [item for item in items if item not in set(waiting)]
     for number, item in enumerate(waiting):
         ordered.insert((2 * number + (number + 1) % 2) * len(items) // (2 * len(waiting)), item)
     items[:] = ordered

@@ -63,6 +63,7 @@ def test_there_is_something_of_every_form_in_every_state() -> None:
         assert {file.stem.upper() for file in form.iterdir()} == set(State)
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 async def test_what_an_older_version_left_behind_goes_on_to_its_end(valkey: str, form: Path, state: State) -> None:

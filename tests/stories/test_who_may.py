@@ -265,6 +265,7 @@ def _cell(told: str, act: Act) -> str:
     return next((cell for cell, sentence in SENTENCES.items() if sentence in told), told)
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("name", CELLS)
 async def test_everybody_can_do_what_the_table_says_and_hears_why_not(redis_url: str, name: str) -> None:
     act, found = ACTS[name], {}
