@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy, deepcopy
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -40,8 +41,8 @@ NOTCHES = 400
 class Machine:
     """What one machine has: a clock that may be wrong, and the clients of the bot."""
 
-    def __init__(self, world: World, clock: "Clock", ahead: float) -> None:
-        self.world, self._clock, self.ahead = world, clock, timedelta(seconds=ahead)
+    def __init__(self, world: World, clock: "Clock", ahead: float, given: dict[str, Any]) -> None:
+        self.world, self._clock, self.ahead, self.given = world, clock, timedelta(seconds=ahead), given
 
     async def until(self, record: Rotation, condition: Callable[[Rotation], Any]) -> Rotation:
         """Move *record* on until it meets *condition*; time passes where it waits."""
@@ -112,27 +113,79 @@ class Everybody:
 RULES = rules(approvers=frozenset({"S_APPROVERS"}))
 
 
-class Tenancy:
-    """An AISIX in memory, a key behind two models there, and machines that rotate it."""
+class Scene:
+    """An AISIX in memory, and a key behind two models there."""
 
-    def __init__(self, switches: Switches, stack: AsyncExitStack) -> None:
+    def __init__(self, switches: Switches) -> None:
         self.aisix = Aisix(switches, {"production": 2, "staging": 1, "dev": 1})
+        self.switchboard = Switchboard(Random(1))
+        self.laws = Laws(self.aisix, self.switchboard)
+        self.wire = Wire(self.switchboard, self.aisix, self.laws)
+        self.old: ProviderKey = self.aisix.add_key(KEY, secret=OLD_SECRET)
+        self.chat = self.aisix.add_model("production", "chat-large", key=self.old, upstream="gpt-4o")
+        self.staged = self.aisix.add_model("staging", "chat-large", key=self.old, upstream="gpt-4o")
+        self.aisix.upstream.accept(NEW_SECRET)
+        self.new: ProviderKey | None = None
+
+    def copied(self) -> "Scene":
+        """Return another one that goes on from here."""
+        other = copy(self)
+        vars(other).update(deepcopy({name: value for name, value in vars(self).items() if name != "wire"}))
+        other.wire = Wire(other.switchboard, other.aisix, other.laws)
+        return other
+
+
+class Asked(NamedTuple):
+    """A rotation that waits for its approver, where it was begun in a scene that nobody had changed."""
+
+    scene: Scene
+    record: Rotation
+    seconds: float
+    happened: list[str]
+
+
+ASKED: dict[str, Asked] = {}
+"""What has been seen in this process already: of the same beginning, the same comes."""
+
+BEGINNINGS: dict[str, Scene] = {}
+
+
+def beginning_of(switches: Switches) -> Scene:
+    """Return the scene of these switches, the same one each time."""
+    if (kind := repr(switches)) not in BEGINNINGS:
+        BEGINNINGS[kind] = Scene(switches)
+    return BEGINNINGS[kind]
+
+
+class Tenancy:
+    """A scene, and machines that rotate its key."""
+
+    def __init__(self, switches: Switches, stack: AsyncExitStack, *, of_its_own: bool) -> None:
+        self._kind = repr(switches)
+        self._scene = Scene(switches) if of_its_own else beginning_of(switches).copied()
+        self._is_changed = of_its_own
         self.clock = Clock()
         self.happened: list[str] = []
         """What the control plane was asked and when the lease was verified, in order."""
 
         self.hands = Hands(self.clock, self.happened)
         self._stack = stack
-        switchboard = Switchboard(Random(1))
-        self.wire = Wire(switchboard, self.aisix, Laws(self.aisix, switchboard))
-        self.old: ProviderKey = self.aisix.add_key(KEY, secret=OLD_SECRET)
-        self.chat = self.aisix.add_model("production", "chat-large", key=self.old, upstream="gpt-4o")
-        self.staged = self.aisix.add_model("staging", "chat-large", key=self.old, upstream="gpt-4o")
-        self.aisix.upstream.accept(NEW_SECRET)
-        self.new: ProviderKey | None = None
         self._lacking, self._lists, self._is_short = "", 0, False
         self.before: Callable[[str], Awaitable[None]] = _nothing
         """Awaited before the control plane is asked something."""
+
+    @property
+    def scene(self) -> Scene:
+        """The scene, for one who may change it."""
+        self._is_changed = True
+        return self._scene
+
+    aisix = property(lambda self: self.scene.aisix)
+    wire = property(lambda self: self.scene.wire)
+    old = property(lambda self: self.scene.old)
+    chat = property(lambda self: self.scene.chat)
+    staged = property(lambda self: self.scene.staged)
+    new = property(lambda self: self.scene.new)
 
     async def carry(self, request: httpx.Request) -> httpx.Response:
         """Carry a request to where it goes."""
@@ -140,7 +193,7 @@ class Tenancy:
             asked = f"{request.method} {request.url.path.removeprefix('/api')}"
             await self.before(asked)
             self.happened.append(asked)
-        answer = await self.wire.handle(request)
+        answer = await self._scene.wire.handle(request)
         is_list = request.method == "GET" and request.url.path.endswith("/provider_keys")
         return self._shortened(request, answer) if is_list else answer
 
@@ -159,8 +212,8 @@ class Tenancy:
 
     async def machine(self, ahead: float = 0, **given: Any) -> Machine:
         """Return a machine whose clock is so many seconds *ahead*."""
-        gateways = TypeAdapter(dict[str, GatewaySettings]).validate_python(self.wire.settings())
-        enter, token = self._stack.enter_async_context, SecretStr(self.aisix.admin_token)
+        gateways = TypeAdapter(dict[str, GatewaySettings]).validate_python(self._scene.wire.settings())
+        enter, token = self._stack.enter_async_context, SecretStr(self._scene.aisix.admin_token)
 
         def now() -> datetime:
             return self.clock.now() + timedelta(seconds=ahead)
@@ -175,22 +228,35 @@ class Tenancy:
             people=People(Everybody(), RULES),
             hold=self.hands,
         )
-        return Machine(world, self.clock, ahead)
+        return Machine(world, self.clock, ahead, given)
 
     async def begun(self, machine: Machine, key: ProviderKey | None = None) -> Rotation:
         """Return a rotation whose replacement has just been created."""
         inventory = await machine.world.control_plane.inventory()
         name = f"{KEY} (rabc123)"
-        old = inventory.key((key or self.old).id)
+        old = inventory.key((key or self._scene.old).id)
         assert old is not None
         plan = make_plan(inventory, old, machine.world.gateways.environments)
-        self.new = self.aisix.add_key(name, secret=NEW_SECRET)
-        replacement = Replacement(name=name, asked_at=machine.world.now(), key_id=self.new.id)
-        fields = {"plan": plan, "replacement": replacement, "names": (name,), "made": (self.new.id,), "attempt": 1}
+        self._scene.new = new = self._scene.aisix.add_key(name, secret=NEW_SECRET)
+        replacement = Replacement(name=name, asked_at=machine.world.now(), key_id=new.id)
+        fields = {"plan": plan, "replacement": replacement, "names": (name,), "made": (new.id,), "attempt": 1}
         return rotation(State.RUNNING, requested_at=machine.world.now(), **fields)
 
     async def asked(self, machine: Machine) -> Rotation:
-        """Return a rotation that waits for its approver."""
+        """Return a rotation that waits for its approver; what another test has seen of it is not seen again."""
+        kind = f"{self._kind} {machine.ahead} {sorted(machine.given.items())}"
+        if self._is_changed or self.happened or self.clock.seconds:
+            return await self._asked(machine)
+        if kind not in ASKED:
+            record = await self._asked(machine)
+            ASKED[kind] = Asked(self._scene.copied(), record, self.clock.seconds, list(self.happened))
+            return record
+        asked = ASKED[kind]
+        self._scene, self.clock.seconds = asked.scene.copied(), asked.seconds
+        self.happened[:] = asked.happened
+        return asked.record
+
+    async def _asked(self, machine: Machine) -> Rotation:
         return await machine.until(await self.begun(machine), lambda r: r.state is State.AWAITING_APPROVAL)
 
     def approved(self, record: Rotation, at: datetime | None = None) -> Rotation:
@@ -201,15 +267,15 @@ class Tenancy:
     @property
     def old_is_there(self) -> bool:
         """Whether the old key still exists."""
-        return self.old.id in self.aisix.provider_keys
+        return self._scene.old.id in self._scene.aisix.provider_keys
 
     def probes(self) -> int:
         """How many test requests the gateways have been sent so far."""
-        return len(self.aisix.gateway_calls)
+        return len(self._scene.aisix.gateway_calls)
 
     def deletes(self) -> int:
         """How often the old key was asked to go."""
-        return sum(call.method == "DELETE" and self.old.id in call.path for call in self.aisix.calls)
+        return sum(call.method == "DELETE" and self._scene.old.id in call.path for call in self._scene.aisix.calls)
 
 
 async def _nothing(_: str) -> None:
@@ -217,11 +283,11 @@ async def _nothing(_: str) -> None:
 
 
 @asynccontextmanager
-async def tenancy_of(switches: Switches | None = None) -> AsyncIterator[Tenancy]:
-    """Have a tenancy until the end of the block."""
+async def tenancy_of(switches: Switches | None = None, *, of_its_own: bool = False) -> AsyncIterator[Tenancy]:
+    """Have a tenancy until the end of the block, with ids *of its own* or the same as all others."""
     chosen = switches or Switches(status_urls=True, cooldown=0.0, metric_labels="full")
     async with AsyncExitStack() as stack:
-        made = Tenancy(chosen, stack)
+        made = Tenancy(chosen, stack, of_its_own=of_its_own)
         patch = stack.enter_context(pytest.MonkeyPatch.context())
 
         async def carried(_: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
