@@ -671,33 +671,33 @@ def answered(status, type_, code="", **fields):
 
 IN_USE_AGAIN = observed(sight(**old()))
 TRAPS = {
-    # the trap: what it looks like, its verdict, and where in tests/ its story is told
+    # the trap: what it looks like, its verdict, and where in tests/ it is set
     "G1 the old key serves on": (IN_USE_AGAIN, INVALID, "stories/test_traps.py::test_g1_a_lagging_replica"),
     "G1 a replica lags": (observed(*two(throwaways=())), PENDING, "stories/test_traps.py::test_g1_a_lagging_replica"),
     "G1 a row is rejected": (
         observed(sight(state="degraded", rejects=1, rejected=(MODEL,))),
         INVALID,
-        "stories/test_traps.py::test_g1_a_replica_that_rejects_the_row",
+        "bot/test_traps.py::g1 rejects the row",
     ),
     "G2 a fallback answers": (
         observed(answer=seen(status=200, served_by="chat-backup")),
         INVALID,
-        "stories/test_traps.py::test_g2_an_answer_of_a_fallback_is_invalid",
+        "bot/test_traps.py::g2 a fallback answers",
     ),
     "G3 the embedding model, asked by itself": (
         answered(404, "upstream_error", "model_not_found"),
         REFUSED,
-        "stories/test_traps.py::test_g3_a_semantic_router",
+        "bot/test_traps.py::g3 a default route hides a dead embedder",
     ),
     "G4 the panel's model, asked by itself": (
         answered(401, "upstream_error", "invalid_api_key"),
         REFUSED,
-        "stories/test_traps.py::test_g4_an_ensemble",
+        "bot/test_traps.py::g4 an ensemble hides a dead member",
     ),
     "G5 a cache answers": (
         observed(answer=seen(status=200, cache="hit")),
         INVALID,
-        "stories/test_traps.py::test_g5_an_answer_from_a_cache_is_invalid",
+        "bot/test_traps.py::g5 a cache answers",
     ),
     "G6 a token of the old secret": (
         observed(old_token_until=later(3600)),
@@ -707,12 +707,12 @@ TRAPS = {
     "G7 a check in the background keeps it from a router": (
         answered(503, "all_candidates_unavailable"),
         UNCLEAR,
-        "stories/test_traps.py::test_g2_and_g8_the_cooldown_of_a_router",
+        "bot/test_traps.py::g2 and g8 a cooldown hides a refusal",
     ),
     "G8 it cools down, and another target answers": (
         observed(answer=seen(status=200, served_by="chat-backup")),
         INVALID,
-        "stories/test_traps.py::test_g2_and_g8_a_router_that_avoids_a_model",
+        "bot/test_traps.py::g2 and g8 a router avoids the model by its cooldown",
     ),
     "G9 the key is not allowed there": (
         answered(400, "invalid_request_error", names_unknown_key=True),
@@ -722,7 +722,7 @@ TRAPS = {
     "G10 another model is bound to the old key: no evidence on this one": (
         observed(sight(counts={MODEL: Served(new=3), "m2": Served(old=9)}, old=9, total=12)),
         PROVED,
-        "stories/test_traps.py::test_g10_a_model_bound_to_the_old_key_at_the_worst_moment",
+        "stories/test_attacks.py::test_a_model_bound_while_the_delete_is_tried_again_is_seen",
     ),
     "G11 its move was lost": (IN_USE_AGAIN, INVALID, "stories/test_restart.py::test_killed_in_the_middle_of_the_cut"),
     "G12 an orphan replacement serves it: the counters know neither key": (
@@ -758,12 +758,12 @@ TRAPS = {
     "G17 a session of before ends, and is counted": (
         IN_USE_AGAIN,
         INVALID,
-        "stories/test_traps.py::test_a_count_on_the_old_key_after_the_approver_looked",
+        "bot/test_traps.py::a count on the old key",
     ),
     "G18 cut off from the control plane": (
         observed(sight(connected=False, throwaways=None)),
         PENDING,
-        "stories/test_traps.py::test_g18_a_replica_that_is_cut_off",
+        "bot/test_traps.py::g18 is cut off",
     ),
     "G19 an older gateway drops the row of the key": (
         answered(400, "invalid_request_error", names_unknown_key=True),
@@ -798,7 +798,8 @@ def test_each_trap_has_its_verdict_and_its_story(everything, verdict, story):
     file, _, name = story.partition("::")
 
     assert weigh(everything)[0] is verdict
-    assert f"def {name}" in (TESTS / file).read_text()
+    text = (TESTS / file).read_text()
+    assert f"def {name}" in text or f'"{name}": ' in text, "a test, or a case of one"
 
 
 def test_no_trap_of_the_fact_sheet_is_left_out():

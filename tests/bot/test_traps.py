@@ -1,0 +1,424 @@
+"""Green lights that prove nothing (docs/facts): the verdict is right, and the delete is not even offered.
+
+The environment with the trap is production, with two replicas; its models are `chat-large` and `support-embed`.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+
+from bot.rotation.evidence import Verdict
+from bot.rotation.policy import Action, offered
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from bot.steps import rewound
+from bot.steps.project import AT_ONCE
+from sandbox.aisix import Switches
+from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Tenancy, tenancy_of
+
+PASSED = {Verdict.PROVED, Verdict.LIKELY}
+CHAT, EMBED, STAGED = ("chat-large", "production"), ("support-embed", "production"), ("chat-large", "staging")
+
+
+@asynccontextmanager
+async def tenancy_with(**switches: Any) -> AsyncIterator[Tenancy]:
+    async with tenancy_of(Switches(**switches)) as tenancy:
+        tenancy.embed = tenancy.aisix.add_model(
+            "production", "support-embed", key=tenancy.old, upstream="text-embedding-3-small", kind="embedding"
+        )
+        tenancy.other = tenancy.aisix.add_key("Other key", secret="sk-other-0123456789abc")
+        tenancy.spare = tenancy.aisix.add_model("production", "unrelated", key=tenancy.other, upstream="gpt-4o")
+        yield tenancy
+
+
+def has_ended(record: Rotation) -> bool:
+    return record.state in (State.COMPLETED, State.BLOCKED, State.AWAITING_APPROVAL)
+
+
+async def run(tenancy: Tenancy, **settings: Any) -> Rotation:
+    """Rotate until a person is asked, or told why not."""
+    machine = await tenancy.machine(**{"projection": 5, "verify": 5} | settings)
+    return await machine.until(await tenancy.begun(machine), has_ended)
+
+
+def verdicts(record: Rotation) -> dict[tuple[str, str], Verdict]:
+    """Return the verdict on each model that has one, by alias and environment."""
+    standing = {m: record.finding(m).standing for m in record.plan.models}
+    return {(m.alias, m.environment_name): seen.verdict for m, seen in standing.items() if seen}
+
+
+def straggler(tenancy: Tenancy) -> Any:
+    return tenancy.aisix.replicas("production")[1]
+
+
+def tell(tenancy: Tenancy, **told: Any) -> None:
+    """Have the settings say this of production."""
+    settings, here = tenancy.wire.settings, tenancy.chat.environment_id
+    tenancy.wire.settings = lambda: settings() | {here: settings()[here] | told}
+
+
+def at_the_move(tenancy: Tenancy, then: Callable[[], Any]) -> None:
+    """Have something happen just before the first model is moved."""
+    tenancy.aisix.faults.before("PATCH", "/models/", then)
+
+
+# --- traps, and the words of the stop ---
+
+NOT_TAKEN = "the gateway has not taken the change"
+NOT_PROVED = "the new secret is not proved"
+LACKS = "the new account lacks a model"
+ELSEWHERE = "a replica is not in the settings"
+
+
+def lag(tenancy: Tenancy) -> None:
+    at_the_move(tenancy, lambda: tenancy.wire.behind.add(straggler(tenancy)))
+
+
+def cut_off(tenancy: Tenancy) -> None:
+    def cut() -> None:
+        tenancy.wire.behind.add(straggler(tenancy))
+        straggler(tenancy).lag = None
+
+    at_the_move(tenancy, cut)
+
+
+def reject(tenancy: Tenancy) -> None:
+    straggler(tenancy).reject_rows = {tenancy.embed.id}
+
+
+def drop(tenancy: Tenancy) -> None:
+    reject(tenancy)
+    straggler(tenancy).status_available = False
+
+
+def answer_from_a_cache(tenancy: Tenancy) -> None:
+    tenancy.aisix.add_cache_policy("production", "similar", embedding_model=tenancy.embed)
+    tenancy.aisix.environment("production").cache = "semantic"
+
+
+def answer_from_a_cache_later(tenancy: Tenancy) -> None:
+    at_the_move(tenancy, lambda: setattr(tenancy.aisix.environment("production"), "cache", "semantic"))
+
+
+def fall_back(tenancy: Tenancy) -> None:
+    targets = [tenancy.spare, tenancy.chat]
+    tenancy.aisix.add_model("production", "chat-safe", kind="routing", targets=targets, strategy="failover")
+    tell(tenancy, probes={"chat-large": "chat chat-safe"})
+
+
+def avoid(tenancy: Tenancy, **router: Any) -> None:
+    targets = [tenancy.chat, tenancy.spare]
+    tenancy.aisix.add_model("production", "chat-safe", kind="routing", targets=targets, strategy="failover", **router)
+    tell(tenancy, probes={"chat-large": "chat chat-safe", "support-embed": "skip"})
+    tenancy.aisix.remove(tenancy.staged, settled=True)
+    tenancy.aisix.upstream.set(NEW_SECRET, 429)
+
+
+def avoid_at_once(tenancy: Tenancy) -> None:
+    avoid(tenancy, fallback_on_statuses=[429])
+
+
+def lack_chat(tenancy: Tenancy) -> None:
+    tenancy.aisix.upstream.models_for(NEW_SECRET, {"text-embedding-3-small"})
+
+
+def hide_a_dead_embedder(tenancy: Tenancy) -> None:
+    tenancy.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o"})
+    chat, embed = tenancy.chat, tenancy.embed
+    tenancy.aisix.add_model(
+        "production", "support", kind="semantic", embedding_model=embed, routes=[chat], default=chat
+    )
+
+
+def hide_a_dead_panel_member(tenancy: Tenancy) -> None:
+    tenancy.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o", "text-embedding-3-small"})
+    panel = tenancy.aisix.add_model("production", "panel-2", key=tenancy.old, upstream="gpt-4.1")
+    other = tenancy.spare
+    tenancy.aisix.add_model(
+        "production", "council", kind="ensemble", panel=[other, panel], judge=other, min_responses=1
+    )
+
+
+def show_no_counters(tenancy: Tenancy) -> None:
+    for replica in tenancy.aisix.all_replicas():
+        replica.metrics_available = False
+
+
+def tell_one_address(tenancy: Tenancy) -> None:
+    tell(tenancy, status_urls=["http://production.0"], replicas=0)
+
+
+def tell_one_address_of_two(tenancy: Tenancy) -> None:
+    tell(tenancy, status_urls=["http://production.0"], replicas=2)
+
+
+def tell_no_number(tenancy: Tenancy) -> None:
+    tell(tenancy, replicas=0)
+
+
+def tell_one_address_and_cut_the_other_off(tenancy: Tenancy) -> None:
+    tell_one_address(tenancy)
+    cut_off(tenancy)
+
+
+def refuse(tenancy: Tenancy) -> None:
+    tenancy.aisix.upstream.refuse(NEW_SECRET)
+
+
+class Trap(NamedTuple):
+    """What is set, what becomes of it, and the verdict on `chat-large` or another model: any that does not pass."""
+
+    how: Callable[[Tenancy], None]
+    headline: str
+    says: str = ""
+    model: tuple[str, str] = CHAT
+    verdict: Verdict | None = None
+    switches: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+
+
+BLIND = {"model_create": False}
+TRAPS = {
+    "g1 lags": Trap(lag, NOT_TAKEN),
+    "g1 lags, met by the barrier": Trap(lag, NOT_TAKEN, switches={"status_urls": False}),
+    "g18 is cut off": Trap(cut_off, NOT_TAKEN),
+    "g18 is cut off, met by the barrier": Trap(cut_off, NOT_TAKEN, switches={"status_urls": False}),
+    "g1 rejects the row": Trap(
+        reject,
+        NOT_TAKEN,
+        "has rejected the change and serves its last good configuration",
+        EMBED,
+        Verdict.INVALID,
+    ),
+    "g1 rejects the row, named by its key in the store": Trap(
+        reject, NOT_TAKEN, "", EMBED, Verdict.INVALID, BLIND | {"rejected_rows": "store_key"}
+    ),
+    "g1 rejects the row, named by its id": Trap(reject, NOT_TAKEN, "", EMBED, Verdict.INVALID, BLIND),
+    "g1 drops the row in silence": Trap(drop, NOT_TAKEN, "with the old key", EMBED, Verdict.INVALID),
+    "g5 a cache answers": Trap(
+        answer_from_a_cache,
+        "the rehearsal came to no result",
+        "answered from a cache, so the credential was not used",
+        switches={"cache_ignores_no_cache": True},
+    ),
+    "g5 a cache answers after the rehearsal": Trap(
+        answer_from_a_cache_later,
+        NOT_PROVED,
+        "answered from a cache, so the credential was not used",
+        switches={"cache_ignores_no_cache": True},
+    ),
+    "g2 a fallback answers": Trap(
+        fall_back,
+        NOT_PROVED,
+        "answered by another target, so the credential was not used",
+        CHAT,
+        Verdict.INVALID,
+    ),
+    "g2 and g8 a router avoids the model at once": Trap(
+        avoid_at_once, NOT_PROVED, "answered by another target", CHAT, Verdict.INVALID, BLIND
+    ),
+    "g2 and g8 a router avoids the model by its cooldown": Trap(
+        avoid, NOT_PROVED, "answered by another target", CHAT, Verdict.INVALID, BLIND
+    ),
+    "g2 and g8 a cooldown hides a refusal": Trap(lack_chat, LACKS, "", CHAT, Verdict.REJECTED, BLIND),
+    "g3 a default route hides a dead embedder": Trap(
+        hide_a_dead_embedder, LACKS, "the upstream does not offer this model to the credential", EMBED
+    ),
+    "g4 an ensemble hides a dead member": Trap(
+        hide_a_dead_panel_member, LACKS, "the upstream does not offer this model to the credential"
+    ),
+    "no counters and no throw-away models": Trap(show_no_counters, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND),
+    "nothing to be seen and no throw-away models": Trap(
+        lambda tenancy: tell(tenancy, replicas=0),
+        NOT_PROVED,
+        "with which key is unknown",
+        CHAT,
+        Verdict.INCONCLUSIVE,
+        BLIND | {"status_urls": False},
+    ),
+    "a proof is required and there are no counters": Trap(
+        show_no_counters, NOT_PROVED, "", CHAT, Verdict.LIKELY, settings={"require_proof": True}
+    ),
+    "one address of two is told": Trap(tell_one_address, ELSEWHERE, "Add its status address to AISIX_GATEWAYS"),
+    "a replica that is not told is cut off": Trap(
+        tell_one_address_and_cut_the_other_off,
+        ELSEWHERE,
+        "it does not have the change, and every listed replica has it",
+    ),
+    "one address is told, and that there are two": Trap(
+        tell_one_address_of_two, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND
+    ),
+    "both addresses are told, and no number": Trap(tell_no_number, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND),
+    "no throw-away models and a refused secret": Trap(
+        refuse, "the new secret was refused", "`chat-large` in production", CHAT, Verdict.REJECTED, BLIND
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+async def test_a_trap_is_no_green_light(name):
+    trap = TRAPS[name]
+    async with tenancy_with(**trap.switches) as tenancy:
+        trap.how(tenancy)
+        ended = await run(tenancy, **trap.settings)
+
+    assert ended.stop
+    assert ended.stop.headline == trap.headline
+    assert trap.says in ended.stop.sentence
+    verdict = verdicts(ended).get(trap.model)
+    assert verdict is trap.verdict or (trap.verdict is None and verdict not in PASSED)
+    assert tenancy.deletes() == 0
+    assert Action.DELETE_OLD_KEY not in offered(ended)
+
+
+async def test_a_replica_that_is_not_told_and_lacks_the_change_is_found_by_its_first_404():
+    async with tenancy_with() as tenancy:
+        tell_one_address(tenancy)
+        before: list[int] = []
+        cut_off(tenancy)
+        at_the_move(tenancy, lambda: before.append(len(tenancy.aisix.gateway_calls)))
+        await run(tenancy)
+
+    unknown = [call for call in tenancy.aisix.gateway_calls[before[0] :] if call.status == 404]
+    assert 1 <= len(unknown) <= AT_ONCE
+
+
+async def test_where_no_model_can_be_created_the_first_wave_is_one_model():
+    async with tenancy_with(**BLIND) as tenancy:
+        for number in range(6):
+            tenancy.aisix.add_model("production", f"more-{number}", key=tenancy.old, upstream="gpt-4o")
+        refuse(tenancy)
+        ended = await run(tenancy)
+
+    assert ended.stop
+    assert ended.stop.headline == "the new secret was refused"
+    assert len(ended.moved) == 1
+    assert ended.unrehearsed
+
+
+# --- what is seen decides between proved and likely ---
+
+SHOWN = {
+    "all there is": ({}, Verdict.PROVED),
+    "counters that begin at 0": ({"lazy_counters": False}, Verdict.PROVED),
+    "ids of models": ({"metric_labels": "full"}, Verdict.PROVED),
+    "no caller's key": ({"metric_labels": "names"}, Verdict.LIKELY),
+    "no provider key": ({"metric_labels": "no_key"}, Verdict.LIKELY),
+    "an old gateway": ({"gateway_version": "0.4.2"}, Verdict.PROVED),
+    "an older gateway": ({"gateway_version": "0.3.1"}, Verdict.LIKELY),
+    "no status addresses": ({"status_urls": False}, Verdict.LIKELY),
+    "no throw-away models": ({"model_create": False}, Verdict.LIKELY),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+async def test_what_a_gateway_shows_decides_between_proved_and_likely(name):
+    switches, verdict = SHOWN[name]
+    async with tenancy_with(**switches) as tenancy:
+        ended = await run(tenancy)
+
+    assert ended.state is State.AWAITING_APPROVAL
+    assert set(verdicts(ended).values()) == {verdict}
+
+
+async def test_counters_that_are_missing_leave_it_likely_by_the_barrier():
+    async with tenancy_with() as tenancy:
+        show_no_counters(tenancy)
+        ended = await run(tenancy)
+
+    assert ended.state is State.AWAITING_APPROVAL
+    assert set(verdicts(ended).values()) == {Verdict.LIKELY}
+
+
+async def test_where_a_proof_is_required_and_can_be_had_the_rotation_goes_on():
+    async with tenancy_with() as tenancy:
+        ended = await run(tenancy, require_proof=True)
+
+    assert ended.state is State.AWAITING_APPROVAL
+    assert set(verdicts(ended).values()) == {Verdict.PROVED}
+
+
+async def test_a_replica_that_restarts_amid_the_proof_has_to_prove_it_again():
+    async with tenancy_with() as tenancy:
+        at_the_move(tenancy, lambda: straggler(tenancy).restart())
+        ended = await run(tenancy, require_proof=True)
+
+    assert ended.state is State.AWAITING_APPROVAL
+    assert set(verdicts(ended).values()) == {Verdict.PROVED}
+
+
+async def test_a_model_that_failed_before_is_as_before_and_does_not_block():
+    async with tenancy_with() as tenancy:
+        for secret in (OLD_SECRET, NEW_SECRET):
+            tenancy.aisix.upstream.models_for(secret, {"gpt-4o", "text-embedding-3-small"})
+        legacy = tenancy.aisix.add_model("production", "legacy-chat", key=tenancy.old, upstream="gpt-3")
+        ended = await run(tenancy)
+
+    assert ended.state is State.AWAITING_APPROVAL
+    assert verdicts(ended).get((legacy.display_name, "production")) is not Verdict.PROVED
+
+
+# --- between the approver's look and the click ---
+
+
+def bind(tenancy: Tenancy, _: Rotation) -> None:
+    tenancy.aisix.add_model("staging", "late", key=tenancy.old, upstream="gpt-4o")
+
+
+def take_over(tenancy: Tenancy, _: Rotation) -> None:
+    tenancy.aisix.edit(tenancy.embed, key=tenancy.other)
+
+
+def age(tenancy: Tenancy, record: Rotation) -> Rotation:
+    old = {id_: f.but(latest=f.latest.but(at=f.latest.at - timedelta(days=2))) for id_, f in record.findings.items()}
+    return record.learn(old)
+
+
+def count(tenancy: Tenancy, _: Rotation) -> None:
+    counters = straggler(tenancy).dispatcher.metrics
+    counters.count_one_more(tenancy.old.id, model="gone", requested_model="gone", model_id="gone")
+
+
+def reach(tenancy: Tenancy, _: Rotation) -> None:
+    tenancy.aisix.add_model("production", "chat-new", kind="routing", targets=[tenancy.chat])
+
+
+def anew(stopped: Rotation) -> Rotation:
+    """Try again."""
+    return rewound(stopped, stopped.stop.resume).but(rehearsal=None, barriers=(), throwaways=()).to(State.RUNNING)
+
+
+DIFFERENCES = {
+    "a model bound to the old key": (bind, "`late` in staging refers to the old key"),
+    "a reference changed by someone": (
+        take_over,
+        "`support-embed` in production uses a key that this rotation does not",
+    ),
+    "evidence that is too old": (age, "The evidence was older than 1 day."),
+    "a count on the old key": (count, "has counted 1 request on the old key since the change"),
+    "an alias that reaches the models": (reach, "`chat-new` in production"),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+async def test_where_the_world_differs_at_the_click_it_is_said_verified_again_and_asked_again(name):
+    differ, said = DIFFERENCES[name]
+    async with tenancy_with() as tenancy:
+        machine = await tenancy.machine()
+        seen = await tenancy.asked(machine)
+        tenancy.clock.seconds += 60
+        record = tenancy.approved(differ(tenancy, seen) or seen)
+        told = await machine.until(record, lambda r: r.voids or has_ended(r))
+        assert said in " ".join([*(void.changes[0] for void in told.voids), told.stop.sentence if told.stop else ""])
+        assert tenancy.deletes() == 0
+
+        again = anew(told) if told.stop else told
+        again = await machine.until(again, has_ended)
+        assert again.state is State.AWAITING_APPROVAL
+        assert again.verified_at > seen.verified_at
+        ended = await machine.until(tenancy.approved(again), has_ended)
+
+    assert ended.state is State.COMPLETED
