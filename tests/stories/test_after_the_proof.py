@@ -73,17 +73,6 @@ async def test_a_count_on_the_old_key_after_the_verification_lets_the_soak_begin
     assert "last request on it" in card.plain
 
 
-async def test_a_secret_that_is_refused_during_the_soak_stops_the_rotation(bare_stage: Stage) -> None:
-    bare_stage.overrides |= {"SOAK": "30", "LOOK_INTERVAL": "0.3"}
-    async with bare_stage.bot():
-        card = await bare_stage.ask()
-        await bare_stage.give(card)
-        await bare_stage.recorded(lambda r: "verify" in r.done)
-        bare_stage.aisix.upstream.refuse(NEW_SECRET)
-
-        await bare_stage.says(card, "stopped: the new secret was refused")
-
-
 # --- accepting what stays unproved ---
 
 
@@ -129,18 +118,6 @@ async def accept(stage: Stage, card: Message, reason: str) -> None:
 
 def stage_options(view: Any) -> list[Any]:
     return next(block["element"]["options"] for block in view["blocks"] if "options" in block.get("element", {}))
-
-
-async def test_the_requester_accepts_nothing(redis_url: str) -> None:
-    async with stage_of(redis_url, switches=Switches(**BLIND)) as stage:
-        stage.overrides["VERIFY_TIMEOUT"] = "0.5"
-        async with stage.bot():
-            card = await unproved(stage)
-            await stage.press("Accept unproved", card)
-
-            await stage.told("U_REQUESTER", "Only an approver other than")
-
-            assert stage.slack.person("U_REQUESTER").modal is None
 
 
 async def test_a_model_that_is_refused_later_does_not_stay_accepted(redis_url: str) -> None:

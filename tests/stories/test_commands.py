@@ -98,26 +98,6 @@ async def test_where_the_bot_is_not_in_the_channel_the_person_is_told_to_invite_
     assert await stage.built.store.under_way() == []
 
 
-@pytest.mark.parametrize(
-    ("who", "words"),
-    [("U_GUEST", "Guests cannot use Keyturn."), ("U_STRANGER", "Keyturn serves the workspace that it is installed in")],
-)
-async def test_guests_and_members_of_other_workspaces_are_told_no(stage: Stage, who: str, words: str) -> None:
-    await stage.slack.person(who).command(KEY)
-
-    await stage.told(who, words)
-
-    assert stage.slack.messages("C_OPS") == []
-
-
-async def test_whoever_is_not_among_the_requesters_is_told_no(bare_stage: Stage) -> None:
-    bare_stage.overrides["REQUESTERS"] = "U_REQUESTER"
-    async with bare_stage.bot():
-        await bare_stage.slack.person("U_MEMBER").command(KEY)
-
-        await bare_stage.told("U_MEMBER", "You may not rotate keys")
-
-
 async def test_status_lists_what_is_under_way_with_links_and_history_the_last_ones(stage: Stage) -> None:
     person = stage.slack.person("U_REQUESTER")
     await person.command("status")

@@ -1,7 +1,6 @@
 """The rarer stops: what cannot be verified, what others do to the keys, and ends that are not clean."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
@@ -27,19 +26,6 @@ async def test_a_wildcard_alias_without_a_concrete_name_cannot_be_verified(stage
     card = await begun(stage, "stopped: some models cannot be verified")
 
     assert "openai/* in production has a wildcard alias: name a concrete model for it in probes." in card.plain
-
-
-async def test_a_passthrough_route_is_warned_of_and_has_to_be_moved_by_a_person(stage: Stage) -> None:
-    route = stage.aisix.add_passthrough("production", "raw-openai", key=stage.key_named(KEY))
-    card = await stage.ask()
-    assert "The passthrough route raw-openai in production holds this key. I do not move routes" in card.plain
-    await stage.give(card)
-    await stage.says(card, "stopped: a route still uses the old key")
-
-    stage.aisix.edit(route, provider_key_id=replacement(stage).id)
-    await stage.press("Try again", card)
-
-    await stage.says(card, "waiting for an approver")
 
 
 async def test_a_budget_on_the_key_is_warned_of(stage: Stage) -> None:
@@ -169,16 +155,6 @@ async def test_with_the_old_key_gone_there_is_no_way_back_but_another_secret_hel
         assert len(stage.aisix.provider_keys) == 2
 
 
-async def test_a_replacement_deleted_by_someone_stops_the_delete(stage: Stage) -> None:
-    card = await begun(stage, "waiting for an approver")
-    stage.aisix.remove(replacement(stage))
-
-    await stage.press("Delete old key", card, who="U_APPROVER")
-    await stage.says(card, "stopped:")
-
-    assert stage.key_named(KEY)
-
-
 async def test_a_roll_back_that_cannot_be_verified_stops_and_goes_on_when_it_can(stage: Stage) -> None:
     card = await begun(stage, "waiting for an approver")
     stage.aisix.upstream.set("sk-old-0123456789abcdef", 500)
@@ -226,17 +202,6 @@ async def test_an_old_key_that_someone_deletes_during_a_roll_back_leaves_another
     assert {model.provider_key_id for model in stage.aisix.models.values() if model.display_name == "chat-large"} == {
         replacement(stage).id
     }
-
-
-async def test_a_soak_delays_the_question_to_the_approver(bare_stage: Stage) -> None:
-    bare_stage.overrides["SOAK"] = "2"
-    async with bare_stage.bot():
-        card = await bare_stage.ask()
-        await bare_stage.give(card)
-        await bare_stage.says(card, "waiting for an approver")
-
-        rotation = await bare_stage.record()
-        assert rotation.asked_at - rotation.verified_at >= timedelta(seconds=2)
 
 
 async def test_a_replacement_is_allowed_where_a_model_turned_up_meanwhile(stage: Stage) -> None:
