@@ -60,14 +60,14 @@ class Finding(Frozen):
         return self.but(latest=None, look="", passes=0, asked=0, failing_since=None, verdict=None)
 
     @property
-    def standing(self) -> Evidence | None:
+    def current(self) -> Evidence | None:
         """Return what is known of it now: the verdict on everything, or else on the newest answer."""
         return self.verdict or self.latest
 
     @property
     def is_accepted(self) -> bool:
         """Tell whether an approver has accepted that what is known of it now proves nothing."""
-        known = self.standing
+        known = self.current
         if self.accepted is None or known is None:
             return False
         return known.verdict in SAYS_NOTHING and known.signature == self.accepted.of

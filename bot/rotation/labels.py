@@ -36,13 +36,13 @@ NEED = {label: place for place, label in enumerate(Label)}
 
 def label_of(finding: Finding) -> Label:
     """Return what is known of a model."""
-    if finding.standing is None:
+    if finding.current is None:
         return Label.MOVED if finding.moved_at else Label.NOT_MOVED
     if was_failing_before(finding):
         return Label.AS_BEFORE
     if finding.is_accepted:
         return Label.ACCEPTED
-    known = finding.standing.verdict
+    known = finding.current.verdict
     return Label.NOT_PROBED if known is Verdict.SKIPPED else Label(known)
 
 

@@ -114,7 +114,7 @@ def shown_unproved(rotation: Rotation) -> str:
 
 
 def _known(finding: Finding) -> tuple[str, str, str]:
-    known = finding.standing
+    known = finding.current
     return (known.verdict.value, known.signature, known.reason) if known else ("", "", "")
 
 

@@ -381,5 +381,5 @@ def _model_shown(model: AffectedModel) -> str:
 
 
 def _verdict_shown(finding: Finding) -> tuple[str, bool, str]:
-    said = finding.standing.signature if finding.standing and finding.is_accepted else ""
-    return finding.standing.verdict if finding.standing else "", finding.is_accepted, said
+    said = finding.current.signature if finding.current and finding.is_accepted else ""
+    return finding.current.verdict if finding.current else "", finding.is_accepted, said

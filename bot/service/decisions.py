@@ -170,5 +170,5 @@ def _with_word(rotation: Rotation, wanted: set[str], word: Acceptance) -> tuple[
 
 
 def _accepted(finding: Finding, word: Acceptance) -> Finding:
-    assert finding.standing is not None
-    return finding.but(accepted=word.but(of=finding.standing.signature))
+    assert finding.current is not None
+    return finding.but(accepted=word.but(of=finding.current.signature))

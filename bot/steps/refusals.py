@@ -51,12 +51,12 @@ def refuse_projection(rotation: Rotation, why: str) -> None:
 def reason(rotation: Rotation, model: AffectedModel) -> str:
     """Say what is known of a model, and since when it has not answered well."""
     finding = rotation.finding(model)
-    if finding.standing is None:
+    if finding.current is None:
         return "no answer yet"
     if finding.failing_since is None or finding.latest is None:
-        return finding.standing.reason
+        return finding.current.reason
     seconds = int((finding.latest.at - finding.failing_since).total_seconds())
-    return f"{finding.standing.reason}, for {seconds} s now" if seconds > 0 else finding.standing.reason
+    return f"{finding.current.reason}, for {seconds} s now" if seconds > 0 else finding.current.reason
 
 
 def refuse_unverifiable(rotation: Rotation, world: World) -> None:

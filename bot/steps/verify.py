@@ -93,4 +93,4 @@ STALE = frozenset({Verdict.PROJECTION, Verdict.INVALID})
 
 def _is_stale(finding: Finding) -> bool:
     """Tell whether a gateway may not have the change; an answer of a cache or of another target is no sign of that."""
-    return finding.standing is not None and finding.standing.verdict in STALE and not is_bypassed(finding)
+    return finding.current is not None and finding.current.verdict in STALE and not is_bypassed(finding)

@@ -131,9 +131,9 @@ def _used(sight: Sight, rotation: Rotation) -> str:
 
 def _told(rotation: Rotation, found: dict[str, str], now: datetime, *, unseen: str) -> Rotation:
     """Add what is newly wrong, and what was seen to be over; of what this look could not see, nothing is said."""
-    standing = {t.about for t in open_troubles(rotation) if not (unseen and t.sentence.endswith(unseen))}
+    still_open = {t.about for t in open_troubles(rotation) if not (unseen and t.sentence.endswith(unseen))}
     new = [Trouble(at=now, about=about, sentence=said) for about, said in found.items() if said]
     new = [trouble for trouble in new if trouble.about not in {t.about for t in open_troubles(rotation)}]
-    well = [about for about in sorted(standing) if found.get(about) == ""]
+    well = [about for about in sorted(still_open) if found.get(about) == ""]
     over = [Trouble(at=now, about=about, sentence=f"{about} is well again", over=True) for about in well]
     return rotation.but(troubles=(*rotation.troubles, *new, *over)[:MOST_TOLD])

@@ -39,7 +39,7 @@ LEGEND: Mapping[Label, str] = {
 
 def why(finding: Finding) -> str:
     """Say why; nobody is mentioned, a table could not show it."""
-    reason = finding.standing.reason if finding.standing else "–"
+    reason = finding.current.reason if finding.current else "–"
     match label_of(finding):
         case Label.AS_BEFORE:
             return f"failed on the old key too, not our doing: {reason}"
@@ -88,7 +88,7 @@ def facts(rotation: Rotation) -> list[str]:
 
 
 def _verdicts(rotation: Rotation) -> str:
-    if rotation.moved and not any(rotation.finding(model).standing for model in rotation.moved):
+    if rotation.moved and not any(rotation.finding(model).current for model in rotation.moved):
         return ""
     if not rotation.moved and is_accepted(rotation):  # that line says why nothing is proved
         return ""

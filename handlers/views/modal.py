@@ -162,9 +162,9 @@ def _choice(rotation: Rotation, models: Sequence[AffectedModel]) -> Block:
 
 
 def _candidate(rotation: Rotation, model: AffectedModel) -> Block:
-    standing = rotation.finding(model).standing
+    current = rotation.finding(model).current
     return {
         "text": plain(visible(f"{model.alias} in {model.environment_name}", 75)),
         "value": shortened(model.id, 150),
-        "description": plain(visible(standing.reason if standing else "", 75)),
+        "description": plain(visible(current.reason if current else "", 75)),
     }

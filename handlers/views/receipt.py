@@ -89,8 +89,8 @@ def _said(model: AffectedModel, finding: Finding) -> str:
 
 
 def _reason(finding: Finding) -> str:
-    if finding.accepted and finding.standing and finding.is_accepted:
-        return f"{vouched(finding.accepted)}, although {escaped(shortened(finding.standing.reason, 200))}"
+    if finding.accepted and finding.current and finding.is_accepted:
+        return f"{vouched(finding.accepted)}, although {escaped(shortened(finding.current.reason, 200))}"
     return escaped(shortened(evidence.why(finding), 200))
 
 

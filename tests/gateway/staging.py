@@ -99,7 +99,7 @@ async def decided(stage: Stage) -> Rotation:
 
 def verdicts(rotation: Rotation) -> set[Verdict]:
     """Return every verdict that the rotation has come to."""
-    found = (rotation.finding(model).standing for model in rotation.plan.models)
+    found = (rotation.finding(model).current for model in rotation.plan.models)
     return {evidence.verdict for evidence in found if evidence}
 
 

@@ -48,8 +48,8 @@ async def rotate(stage: Stage, key: str, secret: str, words: str) -> Message:
 
 async def verdicts(stage: Stage) -> dict[str, Verdict]:
     rotation = await stage.record()
-    standing = {m.alias: rotation.finding(m).standing for m in rotation.plan.models if m.environment_name != "staging"}
-    return {alias: seen.verdict for alias, seen in standing.items() if seen}
+    current = {m.alias: rotation.finding(m).current for m in rotation.plan.models if m.environment_name != "staging"}
+    return {alias: seen.verdict for alias, seen in current.items() if seen}
 
 
 async def test_a_model_that_the_gateway_never_could_serve_is_as_before(redis_url: str) -> None:

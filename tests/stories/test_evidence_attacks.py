@@ -423,7 +423,7 @@ async def test_a_wrong_secret_or_a_right_one_fails_no_request_of_callers(redis_u
 
         assert caller.failed == 0
         assert Verdict.REJECTED not in {
-            f.standing.verdict for f in (await stage.record()).findings.values() if f.standing
+            f.current.verdict for f in (await stage.record()).findings.values() if f.current
         }
 
 

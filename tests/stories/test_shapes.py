@@ -104,8 +104,8 @@ def nothing_is_deleted(stage: Stage, card: Message) -> bool:
 async def verdicts(stage: Stage) -> dict[str, Verdict]:
     """Return the verdict on each model that has one."""
     rotation = await stage.record()
-    standing = {model.label.replace("`", ""): rotation.finding(model).standing for model in rotation.plan.models}
-    return {label: seen.verdict for label, seen in standing.items() if seen}
+    current = {model.label.replace("`", ""): rotation.finding(model).current for model in rotation.plan.models}
+    return {label: seen.verdict for label, seen in current.items() if seen}
 
 
 async def unproved(stage: Stage) -> dict[str, str]:

@@ -38,8 +38,8 @@ async def run_into(stage: Stage, words: str) -> Message:
 async def verdicts(stage: Stage) -> dict[tuple[str, str], Verdict]:
     """Return the verdict on each model that has one, by alias and environment."""
     rotation = await stage.record()
-    standing = {m: rotation.finding(m).standing for m in rotation.plan.models}
-    return {(m.alias, m.environment_name): seen.verdict for m, seen in standing.items() if seen}
+    current = {m: rotation.finding(m).current for m in rotation.plan.models}
+    return {(m.alias, m.environment_name): seen.verdict for m, seen in current.items() if seen}
 
 
 def nothing_is_deleted(stage: Stage, card: Message) -> bool:
