@@ -12,11 +12,12 @@ from bot.metrics import STEPS
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.phrases import said
 from bot.rotation.ports import Hold
+from bot.rotation.progress import next_step, rewound
 from bot.rotation.record import Rotation, Stop
-from bot.rotation.states import State, StepName, Track
+from bot.rotation.states import TRACKS, State, Step, StepName, Track
 from bot.rotation.stops import Cause
-from bot.steps import TRACKS, next_step, rewound
-from bot.steps.outcomes import Again, Ask, Done, Outcome, Step, Unapproved, Wait
+from bot.steps import RUN
+from bot.steps.outcomes import Again, Ask, Done, Outcome, Unapproved, Wait
 from bot.steps.world import Limits, World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Conflict, Store
@@ -114,7 +115,7 @@ def finished(rotation: Rotation, now: datetime) -> Rotation:
 async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
     """Run one step; the only place where a step's exception is caught."""
     try:
-        return _after(rotation, await step.run(rotation, world), step, world)
+        return _after(rotation, await RUN[step.name](rotation, world), step, world)
     except Blocked as stop:
         return _stop(stop.after or rotation, stop, step, world)
     except Uncertain as trouble:

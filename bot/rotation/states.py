@@ -1,6 +1,10 @@
-"""Where a rotation can be, and where it may go from there. Pure."""
+"""Where a rotation can be, where it may go from there, and the order of the work. Pure.
+
+The engine, the checklist and the diagram in docs/how-it-works.md read these tables.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -73,3 +77,51 @@ class Track(StrEnum):
     BACK = "back"
     WITHDRAW = "withdraw"
     """Take a refused replacement back, then wait for another secret."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A named move; `bot/steps` has a function of its name. *doing* is what the card says while it runs.
+
+    A gated step waits for an approver first. One that *waits for time* is not stopped for learning nothing new.
+    *resume* names the earlier step where **Try again** begins after a stop.
+    """
+
+    name: StepName
+    title: str
+    doing: str
+    gated: bool = False
+    waits_for_time: bool = False
+    resume: StepName | None = None
+
+
+FORWARD = (
+    Step(StepName.REPLACE, "Replacement created", "creating the replacement"),
+    Step(StepName.BASELINE, "Baseline", "asking every model on the old key"),
+    Step(StepName.REHEARSE, "Rehearsal", "rehearsing the new secret"),
+    Step(StepName.CUT_OVER, "Models moved", "moving models"),
+    Step(StepName.PROJECT, "Gateways have the change", "waiting for the gateways"),
+    Step(StepName.VERIFY, "Verified live", "verifying with live requests", resume=StepName.PROJECT),
+    Step(StepName.TIDY, "Nothing left over", "removing what is not needed"),
+    Step(StepName.SOAK, "Soaked", "soaking", waits_for_time=True),
+    Step(StepName.RECHECK, "Looked at once more", "looking at everything once more", gated=True),
+    Step(StepName.DELETE, "Old key deleted", "deleting the old key", gated=True, resume=StepName.RECHECK),
+    Step(StepName.WATCH, "Watched", "watching after the delete", waits_for_time=True),
+)
+BACK = (
+    Step(StepName.POINT_BACK, "Models pointed back", "pointing models back"),
+    Step(StepName.SETTLE_BACK, "Gateways have the change", "waiting for the gateways"),
+    Step(StepName.VERIFY_BACK, "Verified on the old key", "verifying on the old key"),
+    Step(StepName.REMOVE, "Replacement removed", "removing the replacement"),
+)
+WITHDRAW = tuple(step for step in BACK if step.name != StepName.VERIFY_BACK)
+"""What **Another secret** does first: callers are back on the old key before anything is typed."""
+
+WAVE_STEPS = frozenset({StepName.CUT_OVER, StepName.PROJECT, StepName.VERIFY})
+"""Steps that come again with every wave."""
+
+TRACKS: Mapping[Track, tuple[tuple[Step, ...], State]] = {
+    Track.FORWARD: (FORWARD, State.COMPLETED),
+    Track.BACK: (BACK, State.ROLLED_BACK),
+    Track.WITHDRAW: (WITHDRAW, State.AWAITING_SECRET),
+}

@@ -23,10 +23,10 @@ from bot.rotation.policy import (
     check_offered,
     shown_unproved,
 )
+from bot.rotation.progress import rewound
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.states import State, StepName, Track
 from bot.service.verbs import REPLAY_WINDOW, Verbs, audited
-from bot.steps import rewound
 from bot.storage.records import Conflict
 
 STEERING_TRIES = 10

@@ -1,12 +1,10 @@
-"""What a step is, and what it may return."""
+"""What a step may return."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
-from bot.steps.world import World
 
 
 @dataclass(frozen=True)
@@ -50,20 +48,3 @@ class Unapproved:
 
 
 Outcome = Done | Wait | Ask | Again | Unapproved
-
-
-@dataclass(frozen=True)
-class Step:
-    """A named move. *doing* is what the card says while it runs; a gated one waits for an approver first.
-
-    One that *waits for time* is not stopped for learning nothing new; *resume* names the earlier step where
-    **Try again** begins after a stop.
-    """
-
-    name: StepName
-    title: str
-    doing: str
-    run: Callable[[Rotation, World], Awaitable[Outcome]]
-    gated: bool = False
-    waits_for_time: bool = False
-    resume: StepName | None = None

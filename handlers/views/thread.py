@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from bot.rotation.evidence import Verdict
 from bot.rotation.labels import label_of
 from bot.rotation.plan import AffectedModel, plural
+from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
-from bot.rotation.states import State, StepName, Track
-from bot.steps import WAVE_STEPS, next_step, steps_of
-from bot.steps.outcomes import Step
+from bot.rotation.states import WAVE_STEPS, State, Step, StepName, Track
 from handlers.views import evidence, watch, words
 from handlers.views.blocks import code, duration, escaped, message, section, sentence, visible
 from handlers.views.card import Row

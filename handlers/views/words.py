@@ -7,10 +7,10 @@ from bot.rotation.attention import is_watched, may_be_deleted, open_void
 from bot.rotation.labels import failing_models
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import acceptable, offered, takes_back
+from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import HELP, StopKind
-from bot.steps import next_step
 from handlers.views import evidence, watch
 from handlers.views.blocks import code, sentence, when
 

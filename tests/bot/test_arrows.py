@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.rotation.states import StepName
+from bot.rotation.states import TRACKS, StepName
 from bot.rotation.stops import Cause
-from bot.steps import TRACKS
+from bot.steps import RUN
 
 ROOT = Path(__file__).parents[2]
 MAY_KNOW = {
@@ -148,7 +148,7 @@ LOOSE = {step.value for step in StepName if "-" in step}
 """Names of steps that are no other word."""
 
 
-STEPS = sorted({step.run.__module__ for track, _ in TRACKS.values() for step in track})
+STEPS = sorted(run.__module__ for run in RUN.values())
 
 
 @pytest.mark.parametrize("module", STEPS)
@@ -162,24 +162,17 @@ def test_nobody_else_imports_a_single_step(path):
 
 
 def test_each_step_has_a_file_of_its_name():
-    steps = {step.name: step.run.__module__ for track, _ in TRACKS.values() for step in track}
+    steps = {name: (run.__module__, run.__name__) for name, run in RUN.items()}
 
-    assert steps == {name: f"bot.steps.{name.replace('-', '_')}" for name in steps}
-    assert len(STEPS) == len(steps)
+    assert {step.name for track, _ in TRACKS.values() for step in track} == steps.keys() == {*StepName}
+    assert steps == {name: (f"bot.steps.{file}", file) for name in steps for file in [name.replace("-", "_")]}
 
 
 @pytest.mark.parametrize("path", files("handlers/views"), ids=name)
 def test_a_view_turns_values_into_blocks_and_knows_nobody_who_acts(path):
     ours = {module for module in imports(path) if module.startswith("bot.") and module.count(".") > 1}
 
-    assert {module.split(".")[1] for module in ours} <= {"rotation", "steps"}
-    assert not {module for module in ours if module.startswith("bot.steps.")} - ORDER_OF_STEPS
-
-
-ORDER_OF_STEPS = {
-    f"bot.steps.{thing}" for thing in ("WAVE_STEPS", "next_step", "steps_of", "outcomes", "outcomes.Step")
-}
-"""All that views know of the steps: which there are, and what they are called."""
+    assert {module.split(".")[1] for module in ours} <= {"rotation"}
 
 
 @pytest.mark.parametrize(

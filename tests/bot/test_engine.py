@@ -13,15 +13,16 @@ from saq.queue.redis import RedisQueue
 
 import bot.steps
 from bot.engine import AT_ONCE, Engine, News, due_at, finished, move
+from bot.rotation import states
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, NotFound, Unanswerable, Uncertain, Unsupported
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
+from bot.rotation.progress import next_step, rewound, steps_of
 from bot.rotation.record import Rotation
-from bot.rotation.states import TERMINAL, State, StepName, Track
+from bot.rotation.states import BACK, FORWARD, TERMINAL, TRACKS, WITHDRAW, State, Step, StepName, Track
 from bot.rotation.stops import Cause, StopKind
-from bot.steps import BACK, FORWARD, TRACKS, WITHDRAW, next_step, rewound, steps_of
 from bot.steps.delete import delete
-from bot.steps.outcomes import Ask, Done, Outcome, Step, Wait
+from bot.steps.outcomes import Ask, Done, Outcome, Wait
 from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
@@ -44,8 +45,9 @@ def only_step(monkeypatch) -> Callable[..., None]:
     """Make one step the whole way forward."""
 
     def install(run: Run, *, gated: bool = False, track: Track = Track.FORWARD) -> None:
-        way = (Step(StepName.TIDY, "Only", "doing the only thing", run, gated=gated),)
-        monkeypatch.setattr(bot.steps, "TRACKS", {**TRACKS, track: (way, TRACKS[track][1])})
+        way = (Step(StepName.TIDY, "Only", "doing the only thing", gated=gated),)
+        monkeypatch.setattr(states, "TRACKS", {**TRACKS, track: (way, TRACKS[track][1])})
+        monkeypatch.setitem(bot.steps.RUN, StepName.TIDY, run)
 
     return install
 
@@ -359,11 +361,11 @@ def test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look():
 
     assert gated == IRREVERSIBLE | {"recheck"}
     assert names.index("delete") == names.index("recheck") + 1
-    assert [step.name for step in FORWARD if step.run is delete] == ["delete"]
+    assert [name for name, run in bot.steps.RUN.items() if run is delete] == ["delete"]
 
 
 def test_the_old_key_is_deleted_on_no_other_way():
-    assert not any(step.run is delete for step in (*BACK, *WITHDRAW))
+    assert StepName.DELETE not in {step.name for step in (*BACK, *WITHDRAW)}
 
 
 def test_the_models_are_verified_before_anyone_is_asked():

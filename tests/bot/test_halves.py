@@ -13,8 +13,8 @@ from bot.recovery.orphans import BEGUN, Half, Kind, rotations_seen
 from bot.rotation.errors import Refused
 from bot.rotation.inventory import PassthroughRoute
 from bot.rotation.naming import tag_of
+from bot.rotation.progress import next_step
 from bot.rotation.states import State, Track
-from bot.steps import next_step
 from tests.bot.values import NOW, inventory, key, model
 
 ID = "r7k2abc"

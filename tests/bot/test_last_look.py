@@ -15,10 +15,11 @@ from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Acceptance
 from bot.rotation.policy import offered
 from bot.rotation.ports import UNHELD
+from bot.rotation.progress import rewound
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
-from bot.steps import pacing, rewound
+from bot.steps import pacing
 from bot.steps.counters import turns
 from bot.steps.delete import delete
 from sandbox.aisix import Switches

@@ -17,10 +17,9 @@ from bot.engine import move
 from bot.rotation.errors import KeyturnError, Uncertain
 from bot.rotation.plan import make_plan
 from bot.rotation.secret import is_surely_secret, may_be_secret
-from bot.rotation.states import State, StepName, Track
+from bot.rotation.states import StepName
 from bot.settings import WrongSettings, read_settings
-from bot.steps import TRACKS
-from bot.steps.outcomes import Done, Step
+from bot.steps.outcomes import Done
 from bot.steps.world import World
 from tests.bot.values import NOW, inventory, key, limits, model, running
 
@@ -131,8 +130,7 @@ async def test_a_server_does_not_keep_a_rotation_waiting_longer_than_patience(se
     async def run(_: object, __: object) -> Done:
         raise Uncertain("AISIX limits the rate (429).", 429, seconds)
 
-    way = (Step(StepName.TIDY, "Only", "doing it", run),)
-    monkeypatch.setattr(bot.steps, "TRACKS", {**TRACKS, Track.FORWARD: (way, State.COMPLETED)})
+    monkeypatch.setitem(bot.steps.RUN, StepName.REPLACE, run)
     nothing = object()
     world = World(control_plane=nothing, gateways=nothing, status=nothing, limits=limits(), now=lambda: NOW)
     after = await move(running(), world)

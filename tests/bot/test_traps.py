@@ -12,9 +12,9 @@ import pytest
 
 from bot.rotation.evidence import Verdict
 from bot.rotation.policy import Action, offered
+from bot.rotation.progress import rewound
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from bot.steps import rewound
 from bot.steps.project import AT_ONCE
 from sandbox.aisix import Switches
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Tenancy, tenancy_of

@@ -15,9 +15,8 @@ from bot.rotation.actions import Action
 from bot.rotation.documents import FLAWS, FLAWS_OF_A_VALUE, FLAWS_OF_THE_WHOLE, LONE, LOOKS, UNREADABLE
 from bot.rotation.pastes import AROUND_A_KEY, NO_KEY, SPELLING, WRONG_KEY
 from bot.rotation.policy import NO_MEMBER
-from bot.rotation.states import MEANING, State
+from bot.rotation.states import BACK, FORWARD, MEANING, State
 from bot.rotation.stops import HELP, Cause, StopKind
-from bot.steps import BACK, FORWARD
 from handlers.views.evidence import LEGEND
 from handlers.views.words import MARKS
 from tests.handlers.cases import ROTATIONS

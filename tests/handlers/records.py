@@ -12,9 +12,8 @@ from bot.rotation.plan import Plan, make_plan
 from bot.rotation.proof import unproved
 from bot.rotation.record import Approval, Replacement, Rotation, Stop, Trouble, Void
 from bot.rotation.replica import Replica
-from bot.rotation.states import State, Track
+from bot.rotation.states import BACK, FORWARD, State, Track
 from bot.rotation.stops import StopKind
-from bot.steps import BACK, FORWARD
 
 ASKED = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
 REQUESTER, APPROVER, SECOND_APPROVER = "U_REQUESTER", "U_APPROVER", "U_MEMBER"

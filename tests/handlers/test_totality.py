@@ -7,9 +7,8 @@ import pytest
 from bot.rotation.actions import Action
 from bot.rotation.policy import IN_STATE, offered
 from bot.rotation.record import Rotation
-from bot.rotation.states import MEANING, State, Track
+from bot.rotation.states import MEANING, TRACKS, State, Track
 from bot.rotation.stops import HELP, Cause, StopKind
-from bot.steps import TRACKS
 from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY
 from handlers.views import words

@@ -29,9 +29,8 @@ from bot import logs
 from bot.metrics import REGISTRY
 from bot.rotation import audit
 from bot.rotation.record import Rotation
-from bot.rotation.states import State
+from bot.rotation.states import BACK, FORWARD, State
 from bot.rotation.stops import StopKind
-from bot.steps import BACK, FORWARD
 from bot.storage.records import Store
 from tests.conftest import Tried
 from tests.support.canary import CANARY, WRONG, Written, refuse_canary, refuse_in_keys

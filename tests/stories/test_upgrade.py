@@ -14,9 +14,10 @@ import pytest
 
 from bot import steps
 from bot.metrics import UNREADABLE
+from bot.rotation import states
 from bot.rotation.record import SCHEMA, Rotation
-from bot.rotation.states import State, StepName
-from bot.steps.outcomes import Done, Step
+from bot.rotation.states import State, Step, StepName, Track
+from bot.steps.outcomes import Done
 from bot.steps.world import World
 from tests.support.players import Play, play
 from tests.support.plug import Plug
@@ -97,10 +98,10 @@ def with_step(monkeypatch: pytest.MonkeyPatch, before: str) -> list[str]:
         seen.append(rotation.state)
         return Done(rotation)
 
-    place = [step.name for step in steps.FORWARD].index(before)
-    forward = (*steps.FORWARD[:place], Step(NEW, "New", "doing what is new", look), *steps.FORWARD[place:])
-    monkeypatch.setattr(steps, "TRACKS", {**steps.TRACKS, steps.Track.FORWARD: (forward, State.COMPLETED)})
-    monkeypatch.setattr("bot.engine.TRACKS", steps.TRACKS)
+    place = [step.name for step in states.FORWARD].index(before)
+    forward = (*states.FORWARD[:place], Step(NEW, "New", "doing what is new"), *states.FORWARD[place:])
+    monkeypatch.setattr(states, "TRACKS", {**states.TRACKS, Track.FORWARD: (forward, State.COMPLETED)})
+    monkeypatch.setitem(steps.RUN, NEW, look)
     return seen
 
 

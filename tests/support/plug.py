@@ -18,9 +18,9 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.states import Track
-from bot.steps import next_step
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -1,0 +1,28 @@
+"""How far a rotation has come on its track. Pure."""
+
+from bot.rotation import states
+from bot.rotation.record import Rotation
+from bot.rotation.states import Step, StepName
+
+
+def steps_of(rotation: Rotation) -> tuple[Step, ...]:
+    """Return the steps of the track that *rotation* is on."""
+    return states.TRACKS[rotation.track][0]
+
+
+def next_step(rotation: Rotation) -> Step | None:
+    """Return the first step that is not done; None when the track is at its end."""
+    return next((step for step in steps_of(rotation) if step.name not in rotation.done), None)
+
+
+def rewound(rotation: Rotation, to: StepName) -> Rotation:
+    """Return *rotation* with the step *to* and all after it undone, and the approval of what was seen void.
+
+    Raises `ValueError` where *to* is no step of its track: going back to the start by mistake would undo a proof.
+    """
+    names = [step.name for step in steps_of(rotation)]
+    if to not in names:
+        raise ValueError(f"the track {rotation.track} has no step {to}")
+    kept = names[: names.index(to)]
+    approvals = rotation.approvals if rotation.deleted_at else ()  # of a delete that has happened, they stay
+    return rotation.but(done=tuple(n for n in rotation.done if n in kept), approvals=approvals)
