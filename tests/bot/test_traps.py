@@ -46,7 +46,7 @@ async def run(tenancy: Tenancy, **settings: Any) -> Rotation:
 
 def verdicts(record: Rotation) -> dict[tuple[str, str], Verdict]:
     """Return the verdict on each model that has one, by alias and environment."""
-    standing = {m: record.finding(m).standing for m in record.plan.models}
+    standing = {m: record.finding(m).current for m in record.plan.models}
     return {(m.alias, m.environment_name): seen.verdict for m, seen in standing.items() if seen}
 
 
