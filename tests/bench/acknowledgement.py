@@ -35,12 +35,12 @@ async def measured() -> str:
                 environ = {"REDIS_URL": redis_url, "APPROVERS": "S_APPROVERS", "SLACK_EDITS_PER_MINUTE": "100000"}
                 environ |= slack.settings() | there["settings"]
                 async with (
-                    bot_process(environ, Path(folder), command_line=True),
+                    bot_process(environ, Path(folder), command_line=True) as busy,
                     bare_app(other),
                     Redis.from_url(redis_url, decode_responses=True) as redis,
                 ):
                     await begun(there["pairs"], environ, redis)
-                    await slack.until(lambda: len(slack.messages("C_OPS")) > ROTATIONS / 5, 60, "rotations that run")
+                    await busy.until(lambda: busy.output.count('"moved"') > ROTATIONS, what="rotations that run")
                     bot, bare = await in_turns(slack, other)
     return table(
         f"Acknowledgement of `/rotate-key`, {PEOPLE} people at once while {ROTATIONS} rotations run",
