@@ -1,4 +1,4 @@
-"""The settings, read once from the environment and `.env`. Nothing outside `__main__` and `wiring` sees them whole."""
+"""The settings, read once from the environment and `.env`. Only `app`, `cli`, `check` and `connect` see them whole."""
 
 import json
 import re
