@@ -7,9 +7,9 @@ from typing import Any
 
 import structlog
 
-from bot.rotation.errors import AmbiguousKey, KeyturnError, UnknownKey
+from bot.rotation.errors import AmbiguousKey, ApiError, KeyturnError, UnknownKey
 from handlers.answers import Asker
-from handlers.views.blocks import Block, code, plain, section, visible
+from handlers.views.blocks import Block, code, plain, section, sentence, visible
 
 log = structlog.get_logger("keyturn.errors")
 
@@ -26,6 +26,8 @@ def explain(error: Exception) -> tuple[str, list[Block] | None]:
             return _unknown(error), None
         case AmbiguousKey():
             return _ambiguous(error)
+        case ApiError():  # it may name environments and keys in words from outside
+            return sentence(str(error)), None
         case KeyturnError():
             return str(error), None
         case _:

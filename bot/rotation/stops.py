@@ -119,8 +119,8 @@ class Cause(Enum):
         "a replica is not in the settings",
         (
             "In {where} a replica answers that is not in `status_urls`: {how}. What it does with the old key "
-            "cannot be seen. Add its status address to AISIX_GATEWAYS (every replica has its own), then try "
-            "again."
+            "cannot be seen. Add its status address to AISIX_GATEWAYS (each replica has its own; a balancer's shows "
+            "one of several), then try again."
         ),
         StepName.CUT_OVER,
     )

@@ -248,9 +248,7 @@ TRAPS = {
         ELSEWHERE,
         "it does not have the change, and every listed replica has it",
     ),
-    "one address is told, and that there are two": Trap(
-        tell_one_address_of_two, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND
-    ),
+    "one address is told, and that there are two": Trap(tell_one_address_of_two, NOT_PROVED, "", CHAT, None, BLIND),
     "both addresses are told, and no number": Trap(tell_no_number, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND),
     "no throw-away models and a refused secret": Trap(
         refuse, "the new secret was refused", "`chat-large` in production", CHAT, Verdict.REJECTED, BLIND
