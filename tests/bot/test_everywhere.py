@@ -11,6 +11,8 @@ from bot.steps.counters import turns
 from sandbox.aisix import Switches
 from tests.support.in_memory import Machine, Tenancy, tenancy_of
 
+pytestmark = pytest.mark.whole
+
 ELSEWHERE = "a replica is not in the settings"
 MANY = 20
 """Replicas that nobody has listed: so many that a few test requests meet one."""

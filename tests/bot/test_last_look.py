@@ -26,6 +26,8 @@ from sandbox.aisix import Switches
 from tests.bot.values import NOW
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, tenancy_of
 
+pytestmark = pytest.mark.whole
+
 TEN_MINUTES = 600
 CLOCKS = [(0, 0), (TEN_MINUTES, 0), (0, TEN_MINUTES), (-TEN_MINUTES, 0), (0, -TEN_MINUTES)]
 """By how many seconds the machine that verifies is ahead, and the one that looks for the last time."""

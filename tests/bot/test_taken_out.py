@@ -12,6 +12,8 @@ from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
 from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
 
+pytestmark = pytest.mark.whole
+
 HOUR = 3600
 
 

@@ -19,6 +19,8 @@ from bot.steps.project import AT_ONCE
 from sandbox.aisix import Switches
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Tenancy, tenancy_of
 
+pytestmark = pytest.mark.whole
+
 PASSED = {Verdict.PROVED, Verdict.LIKELY}
 CHAT, EMBED, STAGED = ("chat-large", "production"), ("support-embed", "production"), ("chat-large", "staging")
 

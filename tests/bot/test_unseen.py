@@ -19,6 +19,8 @@ from sandbox.aisix.store import Environment
 from tests.bot.values import NOW, affected, key, running
 from tests.support.in_memory import Machine, Tenancy, tenancy_of
 
+pytestmark = pytest.mark.whole
+
 LISTS = {"passthrough_routes": ROUTES, "cache_policies": POLICIES}
 
 

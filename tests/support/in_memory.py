@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+import stamina
 from pydantic import SecretStr, TypeAdapter
 
 from bot.aisix import control_plane
@@ -34,6 +35,7 @@ from tests.simulation.wire import CONTROL_PLANE, Wire
 KEY = "OpenAI production"
 OLD_SECRET = "sk-old-0123456789abcdef"
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
+ATTEMPTS = 2
 NOTCHES = 400
 """More than any rotation here needs."""
 
@@ -218,7 +220,7 @@ class Tenancy:
         def now() -> datetime:
             return self.clock.now() + timedelta(seconds=ahead)
 
-        client = ControlPlane(CONTROL_PLANE, token, timeout=2, concurrency=16, attempts=2, grace=30)
+        client = ControlPlane(CONTROL_PLANE, token, timeout=2, concurrency=16, attempts=ATTEMPTS, grace=30)
         world = World(
             control_plane=await enter(client),
             gateways=await enter(Gateways(gateways, timeout=2, concurrency=8, now=now)),
@@ -289,6 +291,7 @@ async def tenancy_of(switches: Switches | None = None, *, of_its_own: bool = Fal
     async with AsyncExitStack() as stack:
         made = Tenancy(chosen, stack, of_its_own=of_its_own)
         patch = stack.enter_context(pytest.MonkeyPatch.context())
+        stack.enter_context(stamina.set_testing(testing=True, attempts=ATTEMPTS, cap=True))  # as often, and at once
 
         async def carried(_: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
             return await made.carry(request)
