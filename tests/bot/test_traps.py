@@ -171,7 +171,7 @@ def refuse(tenancy: Tenancy) -> None:
 
 
 class Trap(NamedTuple):
-    """What is set, what becomes of it, and the verdict on `chat-large` or another model: any that does not pass."""
+    """What is set, what becomes of it, and the verdict: where none is named, any that does not pass."""
 
     how: Callable[[Tenancy], None]
     headline: str
@@ -253,7 +253,7 @@ TRAPS = {
     "one address is told, and that there are two": Trap(tell_one_address_of_two, NOT_PROVED, "", CHAT, None, BLIND),
     "both addresses are told, and no number": Trap(tell_no_number, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND),
     "no throw-away models and a refused secret": Trap(
-        refuse, "the new secret was refused", "`chat-large` in production", CHAT, Verdict.REJECTED, BLIND
+        refuse, "the new secret was refused", "the upstream refused the credential", CHAT, Verdict.REJECTED, BLIND
     ),
 }
 
@@ -268,8 +268,9 @@ async def test_a_trap_is_no_green_light(name):
     assert ended.stop
     assert ended.stop.headline == trap.headline
     assert trap.says in ended.stop.sentence
-    verdict = verdicts(ended).get(trap.model)
-    assert verdict is trap.verdict or (trap.verdict is None and verdict not in PASSED)
+    found = verdicts(ended)
+    assert found.get(trap.model) not in PASSED - {trap.verdict}
+    assert trap.verdict is None or trap.verdict in found.values(), "which model is the first to be moved is chance"
     assert tenancy.deletes() == 0
     assert Action.DELETE_OLD_KEY not in offered(ended)
 
