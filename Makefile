@@ -33,8 +33,8 @@ play: $(DEMO)  ## a workspace in the browser, to rotate a key by hand; prints it
 comparison: $(DEMO)  ## what a wrong secret costs callers: by hand, and by the bot
 	$(BIN)/python -m sandbox.comparison $(ARGS)
 
-test-fast: $(READY)  ## the rules alone: no socket, no Redis, no process, no whole rotation
-	$(BIN)/python -m pytest -n 2 --dist worksteal --fast -m "not rest and not soak and not whole" tests/bot tests/handlers tests/docs tests/guards $(ARGS)
+test-fast: $(READY)  ## the rules alone: no socket, no Redis, no process, no whole rotation, nothing at random
+	$(BIN)/python -m pytest -n 2 --dist worksteal --fast -m "not rest and not soak and not whole and not hypothesis" tests/bot tests/handlers tests/docs tests/guards $(ARGS)
 
 test: $(READY) $(COMPILED)  ## the rules, and each story once, over sockets; ARGS=--cov measures the branches that they take
 	$(BIN)/python -m pytest -n 6 --dist worksteal -m "not rest and not soak" $(ARGS)
