@@ -1,19 +1,23 @@
 """How long a step works before it returns what it has, and how it waits."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+from typing import TypeVar
 
 from bot.rotation.errors import KeyturnError
-from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.steps.world import World
 
+T = TypeVar("T")
 SLICE = 2.0
 """Seconds that a step works before it returns what it has, so that a crash loses little and people see progress."""
 
 APART = 0.001
 """Seconds between the first requests of many: what is sent together is answered together, and waits for each other."""
+
+AT_ONCE = 8
+"""Test requests of one model at a time, at most."""
 
 POLL = timedelta(seconds=1)
 
@@ -23,28 +27,35 @@ def waited(rotation: Rotation, world: World) -> timedelta:
     return world.now() - (rotation.step_since or world.now())
 
 
-async def each(
-    models: list[AffectedModel], act: Callable[[AffectedModel], Awaitable[None]], *, width: int
-) -> list[tuple[AffectedModel, Exception | None]]:
-    """Act on *models*, *width* at a time, beginning none after `SLICE`; return those begun, with their errors."""
-    waiting = iter(models)
-    results: list[tuple[AffectedModel, Exception | None]] = []
+async def together(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Do all of it side by side; raise an error only when the rest has ended as well, so that nothing comes late."""
+    done = await asyncio.gather(*work, return_exceptions=True)
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in done if not isinstance(result, BaseException)]
+
+
+async def each(things: list[T], act: Callable[[T], Awaitable[None]], *, width: int) -> list[tuple[T, Exception | None]]:
+    """Act on *things*, *width* at a time, beginning none after `SLICE`; return those begun, with their errors."""
+    waiting = iter(things)
+    results: list[tuple[T, Exception | None]] = []
     loop = asyncio.get_running_loop()
     end = loop.time() + SLICE
 
     async def work(place: int) -> None:
-        if len(models) > width:
+        if len(things) > width:
             await asyncio.sleep(place * APART)
-        for model in waiting:
+        for thing in waiting:
             try:
-                await act(model)
-                results.append((model, None))
+                await act(thing)
+                results.append((thing, None))
             except KeyturnError as error:
-                results.append((model, error))
+                results.append((thing, error))
             if loop.time() > end:
                 return
 
     async with asyncio.TaskGroup() as group:
-        for place in range(min(width, len(models))):
+        for place in range(min(width, len(things))):
             group.create_task(work(place))
     return results

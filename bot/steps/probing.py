@@ -28,18 +28,26 @@ def in_hand(rotation: Rotation, world: World) -> tuple[AffectedModel, ...]:
 
 
 async def probe_each(rotation: Rotation, models: list[AffectedModel], world: World) -> dict[str, Evidence]:
-    """Probe each of *models* once, as many as a slice of time allows.
+    """Probe each of *models* once, as many as a slice of time allows."""
+    return next(iter(await probe_all(rotation, models, world)), {})
+
+
+async def probe_all(rotation: Rotation, models: list[AffectedModel], world: World) -> list[dict[str, Evidence]]:
+    """Probe *models*, each as often as it is named; return the first answers, then the second ones, and so on.
 
     In another order each time: in step with a balancer that deals in turn, a model would always meet the same replica.
     """
-    seen: dict[str, Evidence] = {}
-    models = random.sample(models, len(models))
+    answers: list[dict[str, Evidence]] = []
 
     async def probe(model: AffectedModel) -> None:
-        seen[model.id] = await world.gateways.probe(model, rotation.id)
+        evidence = await world.gateways.probe(model, rotation.id)
+        place = next((answer for answer in answers if model.id not in answer), None)
+        if place is None:
+            answers.append(place := {})
+        place[model.id] = evidence
 
-    await each(models, probe, width=world.limits.concurrency)
-    return seen
+    await each(random.sample(models, len(models)), probe, width=world.limits.concurrency)
+    return answers
 
 
 def noted(rotation: Rotation, seen: Mapping[str, Evidence], now: datetime) -> Rotation:

@@ -22,7 +22,7 @@ from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
 from bot.steps.counters import Sights, beside, look, rebased, turns
 from bot.steps.outcomes import Done, Outcome, Wait
-from bot.steps.pacing import POLL, SLICE, waited
+from bot.steps.pacing import AT_ONCE, POLL, SLICE, waited
 from bot.steps.probing import askable, counted, in_hand, noted, probe_each
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unlisted_replica, refuse_unproved
 from bot.steps.throwaways import BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
@@ -113,22 +113,19 @@ async def _ask_barriers(rotation: Rotation, seen: Sights, world: World) -> Rotat
 async def _tested(barrier: Throwaway, rotation: Rotation, world: World) -> Throwaway:
     """Ask a barrier until enough answers in a row are good, one shows that a replica lacks it, or the slice is over.
 
-    As many at a time as chance says: in step with callers, a balancer that deals in turn would always give the same
-    replica.
+    A handful at a time, the first as large as chance says: in step with callers, a balancer that deals in turn would
+    always give the same replica.
     """
     model = next(model for model in rotation.plan.models if model.id == barrier.sample)
     end = time.monotonic() + SLICE
     while True:
         left = _enough(barrier, rotation, world) - barrier.finding.passes
-        some = 1 + secrets.randbelow(max(1, min(left, AT_ONCE)))
+        some = max(1, min(left, AT_ONCE))
+        some = some if barrier.finding.passes else 1 + secrets.randbelow(some)
         probes = (world.gateways.probe(model, rotation.id, under=barrier.name) for _ in range(some))
         barrier = _asked(barrier, await asyncio.gather(*probes), world)
         if left <= some or not barrier.finding.passes or barrier.finding.failing_since or time.monotonic() > end:
             return barrier
-
-
-AT_ONCE = 4
-"""Probes of one barrier at a time, at most."""
 
 
 def _enough(barrier: Throwaway, rotation: Rotation, world: World) -> int:

@@ -10,9 +10,8 @@ from bot.rotation.blame import fails_alike, held_against, refusal
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.families import exchanges_tokens
-from bot.rotation.finding import UNKNOWN, Finding, Throwaway
+from bot.rotation.finding import UNKNOWN, Throwaway
 from bot.rotation.phrases import listing
-from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 from bot.rotation.stops import Cause
@@ -63,20 +62,23 @@ def _planned(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _ask(rotation: Rotation, world: World) -> Outcome:
-    """Ask each throw-away model once more; decide when all have answered, or one was refused."""
+    """Ask each throw-away model once more, and one that answers as often as is enough; then decide."""
     models = {model.id: model for model in rotation.plan.models}
     open_ones = [t for t in rotation.throwaways if not _is_settled(rotation, t, world)]
-    answers: dict[str, Finding] = {}
+    answers = {t.name: t.finding for t in rotation.throwaways}
     exchanges = exchanges_tokens(rotation.plan.old_key)
 
-    async def ask(model: AffectedModel) -> None:
-        for throwaway in (t for t in open_ones if t.sample == model.id):
-            evidence = await world.gateways.probe(model, rotation.id, under=throwaway.name)
-            evidence = held_against(rotation.finding(model).baseline, evidence, exchanges=exchanges)
-            answers[throwaway.name] = counted(throwaway.finding, evidence, world.now())
+    async def ask(throwaway: Throwaway) -> None:
+        model = models[throwaway.sample]
+        evidence = await world.gateways.probe(model, rotation.id, under=throwaway.name)
+        evidence = held_against(rotation.finding(model).baseline, evidence, exchanges=exchanges)
+        answers[throwaway.name] = counted(answers[throwaway.name], evidence, world.now())
 
-    await each([models[t.sample] for t in open_ones], ask, width=world.limits.concurrency)
-    throwaways = tuple(t.but(finding=answers.get(t.name, t.finding)) for t in rotation.throwaways)
+    await each(open_ones, ask, width=world.limits.concurrency)
+    missing = {t.name: world.limits.probes - passes for t in open_ones if (passes := answers[t.name].passes)}
+    on = [t for t in open_ones for _ in range(missing.get(t.name, 0))]
+    await each(on, ask, width=world.limits.concurrency)
+    throwaways = tuple(t.but(finding=answers[t.name]) for t in rotation.throwaways)
     return _decide(rotation.but(throwaways=throwaways), world)
 
 

@@ -1,6 +1,6 @@
 """Throw-away models on the replacement: open to no caller, named after their rotation, each name used once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 
 from bot.rotation.errors import ApiError, Uncertain
@@ -10,6 +10,7 @@ from bot.rotation.naming import throwaway_prefix, throwaways_of
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.wildcards import matches
+from bot.steps.pacing import together
 from bot.steps.world import World
 
 BARRED_SAID = "the probe's caller key may not use `keyturn-*`; allow it that"
@@ -36,24 +37,31 @@ async def create_missing(
 
     Returns by name why one cannot be had; raises `Uncertain`.
     """
-    refused: dict[str, ApiError] = {}
     models = {model.id: model for model in known}
     there = {model.alias for model in models.values()}
-    samples = {model.id: model for model in rotation.plan.models}
-    for throwaway in throwaways:
-        like, sample = models.get(throwaway.sample), samples.get(throwaway.sample)
-        caught = _caught_by(throwaway, models.values())
-        if caught:
-            refused[throwaway.name] = ApiError(f"`{caught}` answers for every name, so nothing shows who did")
-        elif throwaway.name not in there and like is not None and sample is not None:
-            try:
-                upstream = world.gateways.upstream(sample)
-                await world.control_plane.create_model(like, throwaway.name, str(rotation.replacement_id), upstream)
-            except Uncertain:
-                raise
-            except ApiError as refusal:
-                refused[throwaway.name] = refusal
-    return refused
+    lacking = [throwaway for throwaway in throwaways if throwaway.name not in there]
+    refused = await together(_created(throwaway, models, rotation, world) for throwaway in lacking)
+    return {one.name: refusal for one, refusal in zip(lacking, refused, strict=True) if refusal is not None}
+
+
+async def _created(
+    throwaway: Throwaway, known: Mapping[str, Model], rotation: Rotation, world: World
+) -> ApiError | None:
+    """Create a throw-away model, or return why it cannot be had."""
+    like = known.get(throwaway.sample)
+    sample = next((model for model in rotation.plan.models if model.id == throwaway.sample), None)
+    if caught := _caught_by(throwaway, known.values()):
+        return ApiError(f"`{caught}` answers for every name, so nothing shows who did")
+    if like is None or sample is None:
+        return None
+    try:
+        upstream = world.gateways.upstream(sample)
+        await world.control_plane.create_model(like, throwaway.name, str(rotation.replacement_id), upstream)
+    except Uncertain:
+        raise
+    except ApiError as refusal:
+        return refusal
+    return None
 
 
 def _caught_by(throwaway: Throwaway, known: Iterable[Model]) -> str | None:
@@ -70,8 +78,7 @@ def impossible(refusal: ApiError) -> str:
 async def without_throwaways(rotation: Rotation, inventory: Inventory, world: World) -> tuple[Rotation, Inventory]:
     """Delete every throw-away model that this rotation made, also those of a crash; return what is left of both."""
     mine = throwaways_of(rotation.id, rotation.own_keys(inventory.keys), inventory)
-    for model in mine:
-        await world.control_plane.delete_model(model.id, model.environment)
+    await together(world.control_plane.delete_model(model.id, model.environment) for model in mine)
     gone = {model.id for model in mine}
     left = tuple(model for model in inventory.models if model.id not in gone)
     return rotation.but(barriers=()), inventory.but(models=left)

@@ -12,7 +12,8 @@ from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
 from bot.steps.counters import Sights, listened, look, noticed, rebased, turns
-from bot.steps.probing import askable, noted, probe_each
+from bot.steps.pacing import AT_ONCE
+from bot.steps.probing import askable, noted, probe_all, probe_each
 from bot.steps.refusals import refuse_unlisted_replica
 from bot.steps.world import World
 
@@ -218,17 +219,27 @@ async def look_again(rotation: Rotation, world: World, *, everyone: bool = False
     return await held_against_replicas(rotation, world), 0
 
 
-async def asked_together(rotation: Rotation, models: Iterable[AffectedModel], world: World) -> Rotation:
-    """Ask each of *models* a few times at once, up to as often as it has replicas.
-
-    It has answered well, and some replica has not met it yet: one request at a time, in step with callers, would go on
-    meeting the same replica of a balancer that deals in turn.
-    """
-    for model in models:
-        times = secrets.randbelow(len(world.status.addresses(model.environment)) + 1)
-        for evidence in await asyncio.gather(*(world.gateways.probe(model, rotation.id) for _ in range(times))):
-            rotation = noted(rotation, {model.id: evidence}, world.now())
+async def asked_on(rotation: Rotation, models: list[AffectedModel], world: World) -> Rotation:
+    """Ask those of *models* that answer as often as their proof still takes, all of them together."""
+    more = [model for model in models for _ in range(_still(rotation.finding(model), model, len(models), world))]
+    for answers in await probe_all(rotation, more, world):
+        rotation = noted(rotation, answers, world.now())
     return rotation
+
+
+def _still(finding: Finding, model: AffectedModel, many: int, world: World) -> int:
+    """Say how often a model is still to be asked: one that fails, not at all.
+
+    One that has answered often enough has a replica that has not met it. One request at a time, in step with callers,
+    would go on meeting the same replica of a balancer that deals in turn, so a few go out at once: by chance up to as
+    many as it has replicas, and more where so few of the *many* models are left that it costs no time.
+    """
+    wanted = world.limits.probes
+    if finding.passes < wanted:
+        return wanted - finding.passes if finding.passes else 0
+    replicas = len(world.status.addresses(model.environment))
+    unmet = max(1, turns(max(1, replicas), wanted) - finding.asked)
+    return min(unmet, max(1 + secrets.randbelow(replicas + 1), AT_ONCE // many))
 
 
 async def _met_everyone(rotation: Rotation, world: World) -> Rotation:

@@ -16,7 +16,7 @@ from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
 from bot.steps.probing import askable, in_hand, noted, probe_each
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unproved, refuse_unverifiable
-from bot.steps.verdicts import asked_together, is_bypassed, is_enough, weighed
+from bot.steps.verdicts import asked_on, is_bypassed, is_enough, weighed
 from bot.steps.world import World
 
 
@@ -32,10 +32,7 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
         )  # by other settings: the old key would answer
     play = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
     todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
-    unmet = [m for m in todo if rotation.finding(m).passes >= world.limits.probes]
-    seen = await beside(probe_each(rotation, todo, world), {model.environment for model in todo}, world)
-    rotation = noted(rotation, seen, world.now())
-    rotation = await asked_together(rotation, unmet, world)
+    rotation = await beside(_asked(rotation, todo, world), {model.environment for model in todo}, world)
     refuse_rejected(rotation, play)
     rotation = await weighed(rotation, todo, world)
     left = [m for m in todo if not _is_verified(rotation.finding(m), world)]
@@ -46,6 +43,14 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
         _block_on_unverified(rotation, failing)
     models = len(rotation.plan.models)
     return Wait(rotation, f"{len(play) - len(left)} of {models}", POLL if failing else timedelta(0))
+
+
+async def _asked(rotation: Rotation, models: list[AffectedModel], world: World) -> Rotation:
+    """Ask what has not answered yet, once; then all that answers as often as it takes, unless something is refused."""
+    silent = [model for model in models if not rotation.finding(model).passes]
+    rotation = noted(rotation, await probe_each(rotation, silent, world), world.now())
+    refuse_rejected(rotation, silent)
+    return await asked_on(rotation, models, world)
 
 
 def _verified(rotation: Rotation, done: int, world: World) -> Outcome:

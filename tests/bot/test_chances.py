@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from bot.steps.counters import MISSED, turns
-from bot.steps.project import AT_ONCE
+from bot.steps.pacing import AT_ONCE
 
 PROBES = 3
 POLLS = 480
@@ -65,7 +65,8 @@ def is_fooled(replicas: int, balancer, chance: Random, polls: int) -> bool:
         attempt, passes = attempt + 1, 0
         while True:
             left = run_of(replicas, attempt) - passes
-            handful = chance.randint(1, max(1, min(left, AT_ONCE)))
+            most = max(1, min(left, AT_ONCE))
+            handful = most if passes else chance.randint(1, most)
             if 0 in [next(dealt) for _ in range(handful)]:  # the first one is stuck: it does not know the barrier
                 break
             passes += handful
