@@ -3,16 +3,18 @@
 import asyncio
 from datetime import datetime
 
-from bot.rotation.errors import Blocked
+from bot.rotation.errors import ApiError, Blocked
+from bot.rotation.inventory import Inventory
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
+from bot.steps.barriers import with_barriers, with_made, without_barriers, without_made
 from bot.steps.counters import beside
 from bot.steps.inventory import models_on, refuse_drift, replacement_in, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL
-from bot.steps.pointing import point
+from bot.steps.pointing import point, progress
 from bot.steps.probing import in_hand
 from bot.steps.refusals import refuse_nameless
 from bot.steps.world import World
@@ -23,8 +25,16 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     _refuse_unprovable(rotation, world)
     if await _are_all_there(rotation, world):
         return Done(rotation)
-    here = {model.environment for model in in_hand(rotation, world) if not rotation.finding(model).moved_at}
-    inventory = await beside(whole_inventory(rotation, world), here, world)
+    moving = _moving(rotation, world)
+    named = with_barriers(without_made(rotation, moving), moving, world)
+    if named != rotation:
+        return Wait(named, rotation.note or progress(rotation))
+    return await beside(_moved_on(rotation, moving, world), moving, world)
+
+
+async def _moved_on(rotation: Rotation, moving: list[str], world: World) -> Outcome:
+    """Move what is left of the wave, after a look at everything."""
+    inventory = await whole_inventory(rotation, world)
     key = replacement_in(rotation, inventory)
     rotation = refuse_drift(rotation, inventory, world)
     there = models_on(inventory, [key])
@@ -35,7 +45,31 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     returned = [model for model in left if rotation.finding(model).moved_at]
     if returned:
         return _read_back(moved, returned, world)
-    return await point(_without_barriers(moved, left), left, key, world)
+    waiting = await point(without_made(moved, moving, inventory), left, key, world)
+    return await _ended(waiting, moving, inventory, world)
+
+
+def _moving(rotation: Rotation, world: World) -> list[str]:
+    """Return the environments with models in hand that have not been moved."""
+    models = (model for model in in_hand(rotation, world) if not rotation.finding(model).moved_at)
+    return list(dict.fromkeys(model.environment for model in models))
+
+
+async def _ended(waiting: Wait, moving: list[str], inventory: Inventory, world: World) -> Outcome:
+    """After the last model of the wave, read back at once, and make the barriers meanwhile.
+
+    A barrier counts only where the models are read back at the first try: it was made after them.
+    """
+    rotation = waiting.rotation
+    if not all(rotation.finding(model).moved_at for model in in_hand(rotation, world)):
+        return waiting
+    try:
+        there, made = await asyncio.gather(
+            _are_all_there(rotation, world), with_made(rotation, moving, inventory.models, world)
+        )
+    except ApiError:
+        return waiting  # what moved is noted first; the next look tells the rest
+    return Done(made) if there else Wait(without_barriers(rotation, moving), waiting.reason, waiting.retry_in)
 
 
 async def _are_all_there(rotation: Rotation, world: World) -> bool:
@@ -56,13 +90,7 @@ async def _are_all_there(rotation: Rotation, world: World) -> bool:
 def _mark_moved(rotation: Rotation, there: set[str], at: datetime) -> Rotation:
     fresh = [m for m in rotation.plan.models if m.id in there and not rotation.finding(m).moved_at]
     moved = rotation.learn({m.id: rotation.finding(m).but(moved_at=at) for m in fresh})
-    return _without_barriers(moved, fresh)
-
-
-def _without_barriers(rotation: Rotation, moving: list[AffectedModel]) -> Rotation:
-    """Forget the barriers of environments where models move: they speak of what came before them only."""
-    touched = {model.environment for model in moving}
-    return rotation.but(barriers=tuple(b for b in rotation.barriers if b.environment not in touched))
+    return without_barriers(moved, {model.environment for model in fresh})
 
 
 def _refuse_unprovable(rotation: Rotation, world: World) -> None:

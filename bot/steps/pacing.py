@@ -29,11 +29,9 @@ def waited(rotation: Rotation, world: World) -> timedelta:
 
 async def together(work: Iterable[Awaitable[T]]) -> list[T]:
     """Do all of it side by side; raise an error only when the rest has ended as well, so that nothing comes late."""
-    done = await asyncio.gather(*work, return_exceptions=True)
-    for result in done:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in done if not isinstance(result, BaseException)]
+    tasks = [asyncio.ensure_future(one) for one in work]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks]
 
 
 async def each(things: list[T], act: Callable[[T], Awaitable[None]], *, width: int) -> list[tuple[T, Exception | None]]:

@@ -23,8 +23,12 @@ async def point(rotation: Rotation, models: list[AffectedModel], key: ProviderKe
     moved = {m.id: rotation.finding(m).but(moved_at=now) for m, error in results if error is None}
     rotation = rotation.learn(moved) if key.id == rotation.replacement_id else rotation
     _raise_refusal(rotation, results, key)
-    progress = f"{len(rotation.moved)} of {len(rotation.plan.models)}"
-    return Wait(rotation, progress, timedelta(0) if any(error is None for _, error in results) else POLL)
+    return Wait(rotation, progress(rotation), timedelta(0) if any(error is None for _, error in results) else POLL)
+
+
+def progress(rotation: Rotation) -> str:
+    """Say how many models are on the replacement."""
+    return f"{len(rotation.moved)} of {len(rotation.plan.models)}"
 
 
 def _raise_refusal(rotation: Rotation, results: list[tuple[AffectedModel, Exception | None]], key: ProviderKey) -> None:

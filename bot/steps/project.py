@@ -20,12 +20,13 @@ from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
+from bot.steps.barriers import with_barriers
 from bot.steps.counters import Sights, beside, look, rebased, turns
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import AT_ONCE, POLL, SLICE, waited
 from bot.steps.probing import askable, counted, in_hand, noted, probe_each
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unlisted_replica, refuse_unproved
-from bot.steps.throwaways import BARRED_SAID, askable_by_name, create_missing, impossible, planned, samples
+from bot.steps.throwaways import BARRED_SAID, create_missing, impossible
 from bot.steps.verdicts import is_bypassed, uncounted
 from bot.steps.world import World
 
@@ -33,7 +34,7 @@ from bot.steps.world import World
 async def project(rotation: Rotation, world: World) -> Outcome:
     """Wait until every gateway of the models in hand has the change, and let the counters count from then on."""
     environments = _unproved_environments(rotation, world)
-    named = _with_barriers(rotation, environments, world)
+    named = with_barriers(rotation, environments, world)
     if named != rotation:
         return Wait(named, "making sure that every gateway has the change")
     rotation = await _with_created(rotation, world)
@@ -60,23 +61,6 @@ def _unproved_environments(rotation: Rotation, world: World) -> list[str]:
 
 
 # --- the barriers ---
-
-
-def _with_barriers(rotation: Rotation, environments: list[str], world: World) -> Rotation:
-    """Name a barrier for each environment that can have one and has none, before any of the names is used."""
-    if rotation.no_throwaways:
-        return rotation
-    lacking = [environment for environment in environments if rotation.barrier(environment) is None]
-    chosen = filter(None, (_sample(rotation, environment, world) for environment in lacking))
-    named, barriers = planned(rotation, chosen)
-    return named.but(barriers=(*named.barriers, *barriers)) if barriers else rotation
-
-
-def _sample(rotation: Rotation, environment: str, world: World) -> AffectedModel | None:
-    """Choose what the barrier is like: a model that was well before and that every gateway counts, or else any."""
-    some = [m for m in (*samples(rotation, world), *askable_by_name(rotation, world)) if m.environment == environment]
-    counted = [model for model in some if world.gateways.is_always_counted(model)]
-    return next(iter(counted or some), None)
 
 
 async def _with_created(rotation: Rotation, world: World) -> Rotation:

@@ -11,7 +11,10 @@ from bot.steps.world import World
 
 async def tidy(rotation: Rotation, world: World) -> Outcome:
     """Remove refused replacements that are still there, unless something uses them."""
-    inventory = await beside(whole_inventory(rotation, world), listened(rotation), world)
-    rotation, inventory = await without_throwaways(rotation, inventory, world)
+    return Done(await beside(_tidied(rotation, world), listened(rotation), world))
+
+
+async def _tidied(rotation: Rotation, world: World) -> Rotation:
+    rotation, inventory = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
     spare = [key for key in rotation.own_keys(inventory.keys) if key.id != rotation.replacement_id]
-    return Done(await remove_unused(rotation, spare, inventory, world))
+    return await remove_unused(rotation, spare, inventory, world)

@@ -83,6 +83,66 @@ async def test_a_replica_that_is_not_listed_and_answers_in_the_verification_stop
     assert (ended.stop.step, ended.stop.headline) == ("verify", ELSEWHERE)
 
 
+# --- a barrier speaks of what came before it ---
+
+
+def made(tenancy: Tenancy) -> list[str]:
+    """What was created and moved, in order."""
+    return [what.split()[0] for what in tenancy.happened if what.startswith(("POST", "PATCH"))]
+
+
+async def test_a_barrier_is_made_with_the_cut_over_after_the_last_model_of_the_wave(tenancy):
+    machine = await tenancy.machine()
+    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
+    tenancy.happened.clear()
+    record = await machine.until(record, lambda r: "cut-over" in r.done)
+
+    assert made(tenancy) == ["PATCH", "POST"]
+    assert all(barrier.created for barrier in record.barriers)
+
+
+async def test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change(tenancy):
+    machine = await tenancy.machine()
+    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
+    old = record.barrier(tenancy.chat.environment_id)
+    tenancy.aisix.add_model("production", old.name, key=tenancy.new)
+    record = await machine.until(record, lambda r: "project" in r.done)
+
+    assert record.barrier(tenancy.chat.environment_id).name != old.name
+
+
+async def test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again(tenancy):
+    machine = await tenancy.machine()
+    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
+    old = record.barrier(tenancy.chat.environment_id)
+
+    async def moved_back(asked: str) -> None:
+        if asked.startswith("POST"):
+            tenancy.before = nothing
+            tenancy.aisix.edit(tenancy.chat, key=tenancy.old)
+
+    async def nothing(_: str) -> None:
+        """Let it be."""
+
+    tenancy.before = moved_back
+    record = await machine.notch(record)
+
+    assert "cut-over" not in record.done
+    assert old.name not in {barrier.name for barrier in record.barriers}
+
+
+async def test_a_barrier_that_is_refused_with_the_cut_over_is_asked_for_once_more_and_then_said_to_be_impossible(
+    tenancy,
+):
+    machine = await tenancy.machine()
+    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
+    tenancy.aisix.switches.model_create = False
+    record = await machine.until(record, lambda r: r.no_throwaways)
+
+    assert record.no_throwaways.startswith("AISIX refuses to create models")
+    assert record.barriers == ()
+
+
 @pytest.mark.parametrize(
     "told",
     [{"status_urls": [], "replicas": 0}, {"status_urls": ["http://production.0"], "replicas": 2}],

@@ -476,7 +476,7 @@ async def test_nor_is_a_replacement_that_it_does_not_have_asked_for_once_more(te
 
 async def test_a_list_that_lacks_a_key_for_a_moment_is_no_drift_in_the_cut_over(tenancy):
     here = await tenancy.machine()
-    record = await here.until(await tenancy.begun(here), lambda r: "rehearse" in r.done)
+    record = await here.until(await tenancy.begun(here), lambda r: r.barriers)
     for key in (tenancy.old, tenancy.new):
         tenancy.lack(key, 1)
         record = await here.notch(record)

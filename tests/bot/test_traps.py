@@ -15,7 +15,7 @@ from bot.rotation.policy import Action, offered
 from bot.rotation.progress import rewound
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from bot.steps.project import AT_ONCE
+from bot.steps.pacing import AT_ONCE
 from sandbox.aisix import Switches
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Tenancy, tenancy_of
 
@@ -379,8 +379,8 @@ def age(tenancy: Tenancy, record: Rotation) -> Rotation:
 
 
 def count(tenancy: Tenancy, _: Rotation) -> None:
-    counters = straggler(tenancy).dispatcher.metrics
-    counters.count_one_more(tenancy.old.id, model="gone", requested_model="gone", model_id="gone")
+    served = next(replica for replica in tenancy.aisix.replicas("production") if replica.served_with(tenancy.old.id))
+    served.dispatcher.metrics.count_one_more(tenancy.old.id, model="gone", requested_model="gone", model_id="gone")
 
 
 def reach(tenancy: Tenancy, _: Rotation) -> None:
