@@ -5,6 +5,7 @@ of it or none of it happens. Redis can only hash with SHA-1, so the entry comes 
 the trail as it was read just before; a script that finds another end changes nothing, and the entry is made anew.
 """
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -184,11 +185,7 @@ class Store:
         async with answering():
             listed = await self._redis.zrange(self.key("all"), 0, -1)
         wanted = sorted({*listed, *ids})
-        found: dict[str, audit.AtVersion] = {}
-        for begin in range(0, len(wanted), RECORDS):
-            records = await self._read_all(wanted[begin : begin + RECORDS])
-            found |= {rotation.id: (rotation.version, rotation.state) for rotation in records}
-        return found
+        return {rotation.id: (rotation.version, rotation.state) for rotation in await self._read_all(wanted)}
 
     async def due(self, now: datetime) -> AsyncIterator[Rotation]:
         """Yield what has to be looked at by *now* and is in nobody's hands; what was just recorded is among it."""
@@ -265,12 +262,16 @@ class Store:
         records = await self._read_all(ids)
         return [one for one in records if one.namespace == self.namespace.name and not one.carried_to]
 
-    async def _read_all(self, ids: Any) -> list[Rotation]:
-        if not ids:
-            return []
-        async with answering():
-            stored = await self._redis.mget([self.key("rotation", rotation_id) for rotation_id in ids])
-        return [rotation for record in stored if record and (rotation := readable(record))]
+    async def _read_all(self, ids: Iterable[str]) -> list[Rotation]:
+        """Read the records of *ids*, a few at a time; others have their turn after each, for one may be long."""
+        wanted, found = list(ids), []
+        for begin in range(0, len(wanted), RECORDS):
+            async with answering():
+                stored = await self._redis.mget([self.key("rotation", id_) for id_ in wanted[begin : begin + RECORDS]])
+            for record in filter(None, stored):
+                found.append(readable(record))
+                await asyncio.sleep(0)
+        return [rotation for rotation in found if rotation]
 
     async def holder(self, key_id: str) -> str | None:
         """Return the id of the rotation that has the provider key in hand."""

@@ -14,9 +14,10 @@ from bot.rotation.errors import NotOurRecord, Unanswerable, WrongState
 from bot.rotation.plan import Plan
 from bot.rotation.record import SCHEMA, Replacement, Rotation
 from bot.rotation.states import State, StepName
+from bot.storage import records
 from bot.storage.jobs import Jobs, PatientQueue
 from bot.storage.namespace import REGISTER, Namespace
-from bot.storage.reading import read
+from bot.storage.reading import read, readable
 from bot.storage.records import Conflict, Store, Taken
 from tests.bot.values import NAMESPACE, NOW, key, later, rotation, running, stopped
 from tests.support.valkey import valkey_in
@@ -265,6 +266,28 @@ async def test_the_log_tells_everything_in_its_order(store):
         {"by": "U_REQUESTER", "what": "asked", "why": "", "at": NOW.isoformat(), "version": 1},
         {"by": "U2", "what": "cancelled", "why": "w", "at": later(5).isoformat(), "version": 2},
     ]
+
+
+MANY = 50
+
+
+async def test_whoever_reads_many_records_lets_others_have_their_turn_after_each(store, monkeypatch):
+    for number in range(MANY):
+        plan = Plan(old_key=key(f"pk_{number}"), models=(), environments={})
+        await save(store, rotation(id=f"r{number}", plan=plan))
+    turns, read_at = 0, []
+
+    def noting(record: str) -> Rotation | None:
+        read_at.append(turns)
+        return readable(record)
+
+    monkeypatch.setattr(records, "readable", noting)
+    reading = asyncio.create_task(store.under_way())
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    assert len(set(read_at)) == MANY
 
 
 async def test_what_is_under_way_is_listed_oldest_first_until_it_is_over(store):
