@@ -31,7 +31,7 @@ IN_A_ROW = 3
 """How often the pages of an address are read once more, to see whether it shows the same replica each time."""
 
 APART = timedelta(seconds=1)
-"""From one such row to the next, at the least: a metrics page can be long."""
+"""From one such row to the next, at the least: a metrics page can be long. Half of it where nobody waits for it."""
 
 MANY = 10
 """The same, where it is tried whether the settings are right."""
@@ -106,7 +106,7 @@ class StatusPages:
     async def watch(self, environments: Iterable[str]) -> None:
         """See whether each address shows the same replica each time, where that is due; a look soon after need not."""
         urls = {url: where for environment in environments for url, where in self._urls.get(environment, {}).items()}
-        await asyncio.gather(*(self._watch(url, where) for url, where in urls.items() if self._is_due(url)))
+        await asyncio.gather(*(self._watch(url, where) for url, where in urls.items() if self._is_due(url, APART / 2)))
 
     async def _watch(self, url: str, where: str) -> None:
         self._rowed[url], began = self._now(), monotonic()
@@ -116,9 +116,9 @@ class StatusPages:
             self._watched[url] = self._watched.get(url, Watched()).after(Row(row, began, monotonic()), self._now())
         self._rowed[url] = self._now()
 
-    def _is_due(self, url: str) -> bool:
+    def _is_due(self, url: str, apart: timedelta) -> bool:
         """Tell whether an address is to be read in a row: no look believes one that is of several environments."""
-        return self._times[url] == 1 and self._now() - self._rowed.get(url, LONG_AGO) >= APART
+        return self._times[url] == 1 and self._now() - self._rowed.get(url, LONG_AGO) >= apart
 
     async def _pages(self, url: str, where: str) -> "Pages":
         """Fetch what one replica shows."""
@@ -140,7 +140,7 @@ class StatusPages:
         config, _, metrics = pages
         self._marks[url] = mark(metrics)
         row = [glimpse(_json(config), metrics)]
-        if self._is_due(url):
+        if self._is_due(url, APART):
             self._rowed[url] = self._now()
             row += [glimpse(_json(one), two) for one, two in await self._in_a_row(where, IN_A_ROW)]
         watched = self._watched.get(url, Watched()).after(Row(tuple(row), began, monotonic()), self._now())

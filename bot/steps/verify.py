@@ -11,7 +11,6 @@ from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 from bot.rotation.stops import Cause
-from bot.steps.counters import beside
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
 from bot.steps.probing import askable, in_hand, noted, probe_each
@@ -32,7 +31,7 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
         )  # by other settings: the old key would answer
     play = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
     todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
-    rotation = await beside(_asked(rotation, todo, world), {model.environment for model in todo}, world)
+    rotation = await _asked(rotation, todo, world)
     refuse_rejected(rotation, play)
     rotation = await weighed(rotation, todo, world)
     left = [m for m in todo if not _is_verified(rotation.finding(m), world)]
