@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from tests.bench import acknowledgement, cut_over, size, slack_calls, waiting, workers
+from tests.bench import acknowledgement, approval, cut_over, size, slack_calls, waiting, workers
 from tests.bench.table import page, replaced
 from tests.support.forked import ROOT
 
@@ -16,6 +16,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 
 ITEMS: dict[str, Callable[[], Awaitable[str]]] = {
     "cut-over": cut_over.measured,
+    "approval": approval.measured,
     "acknowledgement": acknowledgement.measured,
     "waiting": waiting.measured,
     "workers": workers.measured,

@@ -16,9 +16,9 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
-async def ground(latency: float = 0.0) -> AsyncIterator[Stage]:
-    """Set a stage without a model on it; *latency* is that of the control plane, in seconds."""
-    aisix = Aisix(environments={"production": 2, "staging": 1})
+async def ground(latency: float = 0.0, **more: int) -> AsyncIterator[Stage]:
+    """Set a stage without a model on it; *latency* is that of the control plane, and *more* environments' replicas."""
+    aisix = Aisix(environments={"production": 2, "staging": 1, **more})
     with tempfile.TemporaryDirectory() as folder:
         async with Slack() as slack, aisix, embedded_server(Path(folder)) as redis_url:
             aisix.switches.latency = latency

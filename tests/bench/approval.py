@@ -1,0 +1,80 @@
+"""How long people wait from the secret to the approver, beside what the calls alone take: on this machine, and by wave.
+
+By wave it is counted in virtual time, where every call takes as long as the control plane's here: so neither the
+machine nor the sandbox has a part in it.
+"""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from tests.bench.cut_over import CONCURRENCY, LATENCY
+from tests.bench.ground import bot_on, cpu_seconds, furnish, ground
+from tests.bench.table import table
+from tests.support import paced
+
+SIZES = [(models, environments) for environments in (1, 3) for models in (12, 100, 500)]
+ENVIRONMENTS = ("production", "staging", "dev")
+
+
+class Measured(NamedTuple):
+    """One rotation on this machine."""
+
+    seconds: float
+    cpu: float
+    calls: int
+    requests: int
+
+
+async def measured() -> str:
+    """Measure every size, on this machine and in virtual time."""
+    heads = (
+        "models × environments",
+        "secret to approver",
+        "CPU of the bot",
+        "calls",
+        "test requests",
+        "calls alone",
+        "÷",
+    )
+    title = f"From the secret to the approver, {LATENCY * 1000:.0f} ms a call to the control plane"
+    here = table(title, heads, [shown(*each, await once(*each)) for each in SIZES])
+    heads = ("models × environments", "all", "limit", "all ÷ limit", "each wave ÷ its limit")
+    title = f"The same in virtual time, {paced.LATENCY * 1000:.0f} ms for each call, test request and look"
+    waves = [await asyncio.to_thread(by_wave, *each) for each in SIZES]  # it has a loop of its own
+    return f"{here}\n\n{table(title, heads, waves)}"
+
+
+async def once(models: int, environments: int) -> Measured:
+    """Bring one rotation to its approver."""
+    async with ground(LATENCY, dev=1) as stage:
+        furnish(stage, models, *ENVIRONMENTS[:environments])
+        async with bot_on(stage) as bot:
+            card = await stage.ask()
+            before = len(stage.aisix.calls)
+            began, cpu = time.monotonic(), cpu_seconds(bot.pid)
+            await stage.give(card)
+            await stage.says(card, "waiting for an approver", timeout=200)
+            seconds, used = time.monotonic() - began, cpu_seconds(bot.pid) - cpu
+        return Measured(seconds, used, len(stage.aisix.calls) - before, len(stage.aisix.gateway_calls))
+
+
+def shown(models: int, environments: int, seen: Measured) -> tuple[str, ...]:
+    """Put one size into a row."""
+    alone = seen.calls / CONCURRENCY * LATENCY
+    figures = (f"{seen.seconds:.1f} s", f"{seen.cpu:.1f} s", str(seen.calls), str(seen.requests), f"{alone:.2f} s")
+    return (f"{models} × {environments}", *figures, f"{seen.seconds / alone:.1f}")
+
+
+def by_wave(models: int, environments: int) -> tuple[str, ...]:
+    """Count one size in virtual time."""
+    course = paced.to_approval(models, environments)
+    waves = [course.of_wave(number) for number in range(1 + course.notches[-1].wave)]
+    each = " · ".join(f"{wave.seconds / wave.limit:.1f}" for wave in waves)
+    return (
+        f"{models} × {environments}",
+        f"{course.seconds:.2f} s",
+        f"{course.limit:.2f} s",
+        f"{course.seconds / course.limit:.2f}",
+        each,
+    )
