@@ -307,6 +307,7 @@ def outages(calls: Iterable[Call], steps: Iterable[str]) -> list[list[Plan]]:
     ]
 
 
+@pytest.mark.rest
 @pytest.mark.waits
 @pytest.mark.timeout(600)
 @leaving_things_behind
