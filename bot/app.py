@@ -137,7 +137,7 @@ def rules_of(settings: Settings) -> Rules:
 
 @dataclass(frozen=True)
 class Parts:
-    """What both halves of Keyturn are made of."""
+    """What both orphans of Keyturn are made of."""
 
     settings: Settings
     store: Store
@@ -153,7 +153,7 @@ class Parts:
 
 @asynccontextmanager
 async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -> AsyncIterator[Parts]:
-    """Build and open everything that both halves need, and close it again; without *now*, the time is Redis's."""
+    """Build and open everything that both orphans need, and close it again; without *now*, the time is Redis's."""
     async with AsyncExitStack() as stack:
         url = await address_of(settings, stack)
         slack = await stack.enter_async_context(slack_client(settings))
@@ -331,14 +331,14 @@ async def _missing(store: Store, socket: Socket | None) -> str | None:
     return None
 
 
-async def run(settings: Settings, *halves: Callable[[Parts], Any]) -> None:
-    """Run *halves* until told to stop."""
+async def run(settings: Settings, *orphans: Callable[[Parts], Any]) -> None:
+    """Run *orphans* until told to stop."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         built = await stack.enter_async_context(parts(settings))
-        for half in halves:
+        for half in orphans:
             await stack.enter_async_context(half(built))
         _keep_what_stays()
         log.info("ready", team=built.team.get("team"), mode="http" if settings.http_mode else "socket")

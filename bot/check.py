@@ -164,7 +164,7 @@ async def _gateway(environment: str, world: World) -> Finding:
     return known + guess
 
 
-REPLICAS_UNSAID = " `replicas` is not set: one for each status address is reckoned with."
+REPLICAS_UNSAID = " `replicas` is not set: one for each status address is assumed."
 
 
 async def _is_known(environment: str, world: World) -> bool:

@@ -40,12 +40,12 @@ from handlers.reception import Reception
 T = TypeVar("T")
 
 
-def _start(*halves: Callable[[Parts], Any], shared: bool = False) -> None:
+def _start(*orphans: Callable[[Parts], Any], shared: bool = False) -> None:
     settings = read_settings()
     logs.configure(settings.log_level, settings.log_format)
     if shared and settings.redis_url is None:
         raise WrongSettings("REDIS_URL is missing: web and worker are two processes and have to share one, redis://….")
-    asyncio.run(run(settings, *halves))
+    asyncio.run(run(settings, *orphans))
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

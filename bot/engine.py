@@ -1,4 +1,4 @@
-"""Moves rotations: one notch at a time, each recorded before the next."""
+"""Moves rotations: one move at a time, each recorded before the next."""
 
 import asyncio
 import secrets
@@ -59,7 +59,7 @@ def _asked(rotation: Rotation) -> datetime:
 
 
 def _expires_at(rotation: Rotation, limits: Limits) -> datetime:
-    """Say when evidence has to be gathered anew: an approval of older evidence would be void."""
+    """Say when evidence has to be gathered again: an approval of older evidence would be void."""
     return _asked(rotation) + min(limits.approval_expiry, limits.evidence_max_age)
 
 
@@ -68,7 +68,7 @@ def _reminder_due(rotation: Rotation, limits: Limits) -> datetime:
 
 
 async def move(rotation: Rotation, world: World) -> Rotation:
-    """Return *rotation* one notch further; the same value when there is nothing to do."""
+    """Return *rotation* one move further; the same value when there is nothing to do."""
     now = world.now()
     due = due_at(rotation, world.limits, now)
     if due is None or due > now:
@@ -158,7 +158,7 @@ def _due_in(rotation: Rotation, wait: timedelta, world: World) -> Rotation:
 
 
 def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) -> Rotation:
-    """Stop a step that has learnt nothing new for longer than patience lasts: no wait is for ever."""
+    """Stop a step that has learned nothing new for longer than patience lasts: no wait is for ever."""
     if _learnt(waiting) != _learnt(before):
         return waiting.but(stalled_since=None)
     since = before.stalled_since or world.now()
@@ -230,7 +230,7 @@ class Engine:
                     pass
 
     async def _notch(self, rotation_id: str, lease: Hold, news: "News") -> bool:
-        """Move one notch and record it; return whether to go on at once."""
+        """Make one move and record it; return whether to go on at once."""
         before = await self._store.load(rotation_id)
         if before is None:
             return False

@@ -193,7 +193,7 @@ class Settings(StoreSettings):
     )
     secret_expiry: Limit = Field(timedelta(days=1), description="how long a card waits for its secret")
     approval_reminder: Limit = Field(timedelta(hours=4), description="between reminders to approve")
-    approval_expiry: Limit = Field(timedelta(days=3), description="until evidence is gathered anew")
+    approval_expiry: Limit = Field(timedelta(days=3), description="until evidence is gathered again")
 
     worker_concurrency: int = Field(10, ge=1, title=NUMBER, description="rotations that one worker moves at a time")
     sweep_interval: int = Field(5, ge=1, le=30, title=WHOLE_SECONDS, description="between looks for forgotten work")
@@ -262,7 +262,7 @@ def read_settings(**given: Any) -> Settings:
 
 
 def read_store_settings() -> StoreSettings:
-    """Read what leads to the store, and nothing else: whoever audits needs no token."""
+    """Read what leads to the store, and nothing else: an audit needs no token."""
     return _read(StoreSettings, {})
 
 

@@ -72,7 +72,7 @@ class Work:
             if due is not None and due <= now:
                 await self._jobs.advance(rotation, again=tick)
             else:
-                await self._store.reckoned(rotation, due)
+                await self._store.set_due(rotation, due)
         await self._announce_forgotten(now, tick)
 
     async def _announce_forgotten(self, now: datetime, tick: str) -> None:

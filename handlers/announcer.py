@@ -31,7 +31,7 @@ RESERVED = 0.3
 
 
 THREAD_LOST = {"card": "", "checklist": ""}
-"""What has to be posted anew once the card is gone; the replies that were told stay told."""
+"""What has to be posted again once the card is gone; the replies that were told stay told."""
 
 BUSY = "Slack does not take my messages at the moment. Try again in a minute."
 

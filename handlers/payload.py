@@ -63,7 +63,7 @@ def typed(view: Json, field: str, value: str) -> str:
 
 
 def taken_out(view: Json, field: str, value: str) -> str:
-    """Take out what was typed into a field: whoever still has the payload does not have that."""
+    """Take out what was typed into a field: the payload no longer holds it."""
     return said(_field(view, field, value).pop("value", None))
 
 

@@ -68,7 +68,7 @@ def trusted() -> SSLContext:
 
 
 async def read(client: httpx.AsyncClient, method: str, url: str, most: int, **options: Any) -> httpx.Response:
-    """Return an answer, read to its end; raise `TooLong`, or `ReadTimeout` where it drips and the end is not in sight.
+    """Return an answer, read to its end; raise `TooLong`, or `ReadTimeout` where it drips and the end is not in window.
 
     What comes is unpacked as it comes, so that a small answer cannot fill the memory either.
     """

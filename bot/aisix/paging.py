@@ -253,7 +253,7 @@ Ask = Callable[[Json], Awaitable[Answer | None]]
 SECOND: Json = {"page": 2}
 FIRST, OFFSET = "first", "offset"
 """Ways of asking that a list has answered with its first page again: it does not know them, or counts from one. That is
-not learnt about page 2, as some servers repeat the last page, nor from a refusal: that page may exist later."""
+not learned about page 2, as some servers repeat the last page, nor from a refusal: that page may exist later."""
 
 
 async def whole_list(ask: Ask, useless: set[str]) -> list[Json]:

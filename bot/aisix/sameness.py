@@ -83,7 +83,7 @@ def is_cached(headers: Mapping[str, str]) -> bool:
 
 
 def fell(before: Glimpse, now: Glimpse) -> bool:
-    """Tell whether something that only grows has become less: another replica, or one that began anew."""
+    """Tell whether something that only grows has become less: another replica, or one that started again."""
     pairs = zip(before, now, strict=True)
     return any(early is not None and late is not None and late < early for early, late in pairs)
 
@@ -112,7 +112,7 @@ class Watched(Frozen):
     def after(self, row: Row, at: datetime) -> "Watched":
         """Return it after one more look; one that began before the last had ended may have seen less.
 
-        A replica may begin anew between two looks, and count from nought: once. It does not within a look.
+        A replica may start again between two looks, and count from nought: once. It does not within a look.
         """
         falls = [at for one, two in pairwise(row.glimpses) if fell(one, two) for _ in range(ONE_TOO_MANY)]
         follows = row.began >= self.until

@@ -31,7 +31,7 @@ IN_A_ROW = 3
 """How often the pages of an address are read once more, to see whether it shows the same replica each time."""
 
 APART = timedelta(seconds=1)
-"""From one such row to the next, at the least: a metrics page can be long. Half of it where nobody waits for it."""
+"""From one such row to the next, at the least: a metrics page can be long. Orphan of it where nobody waits for it."""
 
 MANY = 10
 """The same, where it is tried whether the settings are right."""

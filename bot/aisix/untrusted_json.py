@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 DEEPEST = 100
-"""Levels of an answer that are read: more would exhaust whoever walks through them, and nobody's settings need it."""
+"""Levels of an answer that are read: more would exhaust the reader, and nobody's settings need it."""
 
 
 class UnreadableJson(ValueError):
@@ -12,7 +12,7 @@ class UnreadableJson(ValueError):
 
 
 def sendable(text: str) -> str:
-    """Return *text* without halves of characters, that no encoding can carry."""
+    """Return *text* without orphans of characters, that no encoding can carry."""
     return text.encode("utf-8", "replace").decode()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from bot.recovery.orphans import BEGUN, Half, Kind
+from bot.recovery.orphans import BEGUN, Kind, Orphan
 from bot.rotation.drift import unlisted_environments
 from bot.rotation.errors import Refused
 from bot.rotation.finding import Finding
@@ -19,7 +19,7 @@ DONE: Mapping[Kind, tuple[StepName, ...]] = {
     Kind.SPLIT: (StepName.BASELINE,),
     Kind.MOVED: (StepName.BASELINE, StepName.REHEARSE),
 }
-"""The steps that are behind each: what models answered on the old key cannot be learnt once some have left it."""
+"""The steps that are behind each: what models answered on the old key cannot be learned once some have left it."""
 
 
 class Sponsor(Frozen):
@@ -36,7 +36,7 @@ NOBODY = Sponsor(team="", channel="", requester="")
 """Of what is only taken back, and never shown."""
 
 
-def adopted(half: Half, inventory: Inventory, gateways: Iterable[str], sponsor: Sponsor, now: datetime) -> Rotation:
+def adopted(half: Orphan, inventory: Inventory, gateways: Iterable[str], sponsor: Sponsor, now: datetime) -> Rotation:
     """Return the rotation that goes on from where *half* is; from there on all is as ever, the approval too."""
     check_adoptable(half)
     rotation = _record(half, inventory, gateways, sponsor, now)
@@ -44,7 +44,7 @@ def adopted(half: Half, inventory: Inventory, gateways: Iterable[str], sponsor: 
     return rotation.but(state=State.RUNNING, done=DONE[half.kind], findings=_moved(there, now))
 
 
-def taken_back(half: Half, inventory: Inventory, gateways: Iterable[str], now: datetime) -> Rotation:
+def taken_back(half: Orphan, inventory: Inventory, gateways: Iterable[str], now: datetime) -> Rotation:
     """Return the rotation that is rolled back from where *half* is; every model is asked whether the old key serves."""
     check_cleanable(half)
     rotation = _record(half, inventory, gateways, NOBODY, now)
@@ -58,21 +58,21 @@ def taken_back(half: Half, inventory: Inventory, gateways: Iterable[str], now: d
     return rotation.but(state=State.ROLLING_BACK, track=Track.BACK, findings=every)
 
 
-def _hidden(half: Half, plan: Plan, inventory: Inventory, gateways: Iterable[str]) -> set[str]:
+def _hidden(half: Orphan, plan: Plan, inventory: Inventory, gateways: Iterable[str]) -> set[str]:
     """Name the environments that are known of and not shown; the replacement may be allowed in more of them."""
     known = list(gateways)
     plans = (plan.but(old_key=key) for key in (plan.old_key, *half.keys))
     return {name for each in plans for name in unlisted_environments(each, inventory, known)}
 
 
-def check_adoptable(half: Half) -> None:
+def check_adoptable(half: Orphan) -> None:
     """Refuse what cannot be brought forward."""
     check_cleanable(half)
     if half.kind not in BEGUN:
         raise Refused("There is no old key any more, so there is nothing to bring forward.")
 
 
-def check_cleanable(half: Half) -> None:
+def check_cleanable(half: Orphan) -> None:
     """Refuse where nothing is left over, or a person has to say first which key is the old one."""
     if half.kind is Kind.FINISHED:
         raise Refused(f"Nothing is left over of rotation {half.rotation}.")
@@ -80,7 +80,7 @@ def check_cleanable(half: Half) -> None:
         raise Refused("Which key is the old one cannot be told from the names: say it with --old ID.")
 
 
-def _record(half: Half, inventory: Inventory, gateways: Iterable[str], sponsor: Sponsor, now: datetime) -> Rotation:
+def _record(half: Orphan, inventory: Inventory, gateways: Iterable[str], sponsor: Sponsor, now: datetime) -> Rotation:
     assert half.replacement is not None, "what is left to bring forward or take back has keys"
     tag = tag_of(half.replacement.display_name)
     return Rotation(
@@ -102,7 +102,7 @@ def _record(half: Half, inventory: Inventory, gateways: Iterable[str], sponsor: 
     )
 
 
-def _plan(half: Half, inventory: Inventory, gateways: Iterable[str]) -> Plan:
+def _plan(half: Orphan, inventory: Inventory, gateways: Iterable[str]) -> Plan:
     """Plan as if no model had been moved yet."""
     assert half.old is not None, "of what is begun the old key is known"
     moved, gone = {model.id for model in half.moved}, {model.id for model in half.throwaways}

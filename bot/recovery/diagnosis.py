@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from bot.recovery.orphans import BEGUN, Half, Kind
+from bot.recovery.orphans import BEGUN, Kind, Orphan
 from bot.rotation.inventory import Inventory, Model, ProviderKey
 from bot.rotation.phrases import listing
 from bot.rotation.plan import plural
@@ -10,14 +10,14 @@ from bot.rotation.plan import plural
 INDENT = "       "
 
 
-def described(half: Half, held: str, inventory: Inventory) -> Iterator[str]:
+def described(half: Orphan, held: str, inventory: Inventory) -> Iterator[str]:
     """Yield the lines on one half rotation; where it must not be touched, *held* says why."""
     yield f"{'BUSY' if held else 'HALF'}   {half.rotation}: {HEADLINES[half.kind](half)}"
     lines = [held] if held else [*_facts(half, inventory), CALLERS[half.kind], *_ways(half)]
     yield from (INDENT + line for line in lines)
 
 
-HEADLINES: Mapping[Kind, Callable[[Half], str]] = {
+HEADLINES: Mapping[Kind, Callable[[Orphan], str]] = {
     Kind.UNUSED: lambda half: f"a replacement of {_called(half.old)} was created, and no model is on it.",
     Kind.SPLIT: lambda half: f"the models of {_called(half.old)} are split over two keys.",
     Kind.MOVED: lambda half: (
@@ -44,7 +44,7 @@ def _called(key: ProviderKey | None) -> str:
     return f"`{key.display_name}` ({key.id})" if key else "a key that is gone"
 
 
-def _facts(half: Half, inventory: Inventory) -> Iterator[str]:
+def _facts(half: Orphan, inventory: Inventory) -> Iterator[str]:
     for key in half.keys:
         on = [m for m in half.moved if key.is_meant_by(m.provider_key)]
         yield f"{plural(len(on), 'model')} on {_called(key)}{_named(on, inventory)}"
@@ -69,7 +69,7 @@ def _label(model: Model, inventory: Inventory) -> str:
     return f"`{model.alias}` in {inventory.environment_name(model.environment)}"
 
 
-def _ways(half: Half) -> Iterator[str]:
+def _ways(half: Orphan) -> Iterator[str]:
     if half.kind in BEGUN:
         yield f"--adopt  {FORWARD[half.kind]} The old key is deleted when an approver says so, as ever."
     yield f"--clean  {_back(half)}"
@@ -83,7 +83,7 @@ FORWARD: Mapping[Kind, str] = {
 """What `--adopt` does. It needs `--channel` and `--requester`."""
 
 
-def _back(half: Half) -> str:
+def _back(half: Orphan) -> str:
     if half.kind is Kind.LEFTOVERS:
         return f"removes {plural(len(half.throwaways), 'throw-away model')}."
     if half.kind is Kind.UNCLEAR:
@@ -93,9 +93,9 @@ def _back(half: Half) -> str:
     return f"{back}asks every model on the old key, then removes {keys}, unless something uses it. The old key stays."
 
 
-def summed_up(halves: tuple[Half, ...]) -> str:
+def summed_up(orphans: tuple[Orphan, ...]) -> str:
     """Say what was looked at, where nothing more is to be said of it."""
-    finished = sum(half.kind is Kind.FINISHED and bool(half.keys) for half in halves)
+    finished = sum(half.kind is Kind.FINISHED and bool(half.keys) for half in orphans)
     if not finished:
         return "ok     No provider key and no model is left over from a rotation."
     return (

@@ -1,6 +1,6 @@
 """`python -m bot doctor`: finds half rotations from the control plane alone, and brings one to an end.
 
-Nothing is remembered between two runs: each looks at the world anew, and once more right before it acts. Whatever is
+Nothing is remembered between two runs: each looks at the world again, and once more right before it acts. Whatever is
 recorded and open belongs to the bot, and is left to it.
 """
 
@@ -14,7 +14,7 @@ import click
 from bot.engine import move
 from bot.recovery.adoption import Sponsor, adopted, check_adoptable, check_cleanable, taken_back
 from bot.recovery.diagnosis import described, summed_up
-from bot.recovery.orphans import Half, Kind, rotations_seen
+from bot.recovery.orphans import Kind, Orphan, rotations_seen
 from bot.rotation import audit
 from bot.rotation.errors import Refused
 from bot.rotation.inventory import Inventory, Model
@@ -42,7 +42,7 @@ class Orders:
 class Case(NamedTuple):
     """A half rotation, and what the store knows of it."""
 
-    half: Half
+    half: Orphan
     held: str = ""
     """Why it must not be touched."""
 
@@ -97,7 +97,7 @@ class Doctor:
         named = {self.orders.rotation: self.orders.old} if self.orders.rotation and self.orders.old else {}
         return inventory, [await self._case(half) for half in rotations_seen(inventory, named)]
 
-    async def _case(self, half: Half) -> Case:
+    async def _case(self, half: Orphan) -> Case:
         """Find out whether *half* is the bot's to move, or another rotation has its keys in hand."""
         if half.kind is Kind.FINISHED:
             return Case(half)
@@ -114,14 +114,14 @@ class Doctor:
             return Case(half, held=f"Rotation {min(others)} has one of its keys in hand: finish that one first.")
         return await self._recorded(half)
 
-    async def _holders(self, half: Half) -> set[str]:
+    async def _holders(self, half: Orphan) -> set[str]:
         """Return the rotations that have one of its keys in hand: as the old key, or as one that they made."""
         mine = {key.id for key in half.keys}
         makers = {other.id for other in await self.store.under_way() if mine & {*other.made}}
         held = [await self.store.holder(key.id) for key in (*half.keys, *half.olds)]
         return makers | {holder for holder in held if holder}
 
-    async def _recorded(self, half: Half) -> Case:
+    async def _recorded(self, half: Orphan) -> Case:
         if not await self.store.is_recorded(half.rotation):
             return Case(half)
         record = (await self.store.versions([half.rotation])).get(half.rotation)
@@ -143,7 +143,7 @@ class Doctor:
 
     # --- forward ---
 
-    async def _adopt(self, half: Half, inventory: Inventory) -> None:
+    async def _adopt(self, half: Orphan, inventory: Inventory) -> None:
         assert self.reception is not None
         rotations = self.reception.rotations
         sponsor = await self._sponsor(half, rotations)
@@ -152,7 +152,7 @@ class Doctor:
         await rotations.adopt(rotation)
         say(f"done   {half.rotation} is recorded again; a worker moves it on, and the channel sees its card.")
 
-    async def _sponsor(self, half: Half, rotations: RotationService) -> Sponsor:
+    async def _sponsor(self, half: Orphan, rotations: RotationService) -> Sponsor:
         """Return who answers for it; who may not ask for a rotation may not be named as having asked."""
         channel = self.orders.channel or (await self.store.messages(half.rotation)).get("channel")
         if not channel or not self.orders.requester:
@@ -175,7 +175,7 @@ class Doctor:
 
     # --- back ---
 
-    async def _clean(self, half: Half, inventory: Inventory) -> None:
+    async def _clean(self, half: Orphan, inventory: Inventory) -> None:
         """Take *half* back: the throw-away models alone, or as a roll back does it."""
         if half.kind is Kind.LEFTOVERS:
             for model in half.throwaways:
@@ -189,7 +189,7 @@ class Doctor:
         await self._drive(rotation)
         await self._note(half, rotation, "took it back")
 
-    async def _try_one(self, half: Half, rotation: Rotation) -> None:
+    async def _try_one(self, half: Orphan, rotation: Rotation) -> None:
         """Point one model back before the others: if the old key does not serve it, they stay where they are."""
         moved = {model.id: model for model in half.moved}
         trial = next((model for model in askable(rotation, self.world) if model.id in moved), None)
@@ -202,7 +202,7 @@ class Doctor:
             await self._put_forward(half, moved[trial.id])
             raise
 
-    async def _put_forward(self, half: Half, model: Model) -> None:
+    async def _put_forward(self, half: Orphan, model: Model) -> None:
         key = next(key for key in half.keys if key.is_meant_by(model.provider_key))
         await self.world.control_plane.point(model.id, model.environment, key.id)
         say(f"done   `{model.alias}` is on `{key.display_name}` again; no other model was moved.")
@@ -220,7 +220,7 @@ class Doctor:
         if rotation.stop:
             raise Refused(f"{rotation.stop.sentence} The replacement was not removed.")
 
-    async def _note(self, half: Half, rotation: Rotation | None, what: str) -> None:
+    async def _note(self, half: Orphan, rotation: Rotation | None, what: str) -> None:
         event = {"by": "doctor", "what": f"{what}: {half.rotation}", "why": ""}
         await self.store.note(audit.Kind.REPAIR, event, rotation=rotation, at=self.world.now())
 
@@ -267,7 +267,7 @@ def _chosen(cases: list[Case], orders: Orders) -> Case:
     return case
 
 
-def _confirm(half: Half, orders: Orders) -> None:
+def _confirm(half: Orphan, orders: Orders) -> None:
     """Have the id typed: nothing is done by a slip of the hand."""
     if orders.yes:
         return

@@ -1,4 +1,4 @@
-"""Half rotations: what the control plane alone shows of one whose record is lost. Pure.
+"""Orphan rotations: what the control plane alone shows of one whose record is lost. Pure.
 
 All there is to go by are names: a replacement key carries its rotation's id, and so do the throw-away models. The
 key that it replaces is another of the same provider and the same name, older as far as can be told. Where that leaves
@@ -41,7 +41,7 @@ BEGUN = frozenset({Kind.UNUSED, Kind.SPLIT, Kind.MOVED})
 """Kinds of which both keys are known: these can be brought forward or taken back."""
 
 
-class Half(Frozen):
+class Orphan(Frozen):
     """What is there of one rotation."""
 
     rotation: str
@@ -87,20 +87,20 @@ class Half(Frozen):
         return Kind.SPLIT if self.unmoved else Kind.MOVED
 
 
-def rotations_seen(inventory: Inventory, named: Mapping[str, str] | None = None) -> tuple[Half, ...]:
+def rotations_seen(inventory: Inventory, named: Mapping[str, str] | None = None) -> tuple[Orphan, ...]:
     """Return what is there of every rotation that a key or a model is named after; *named* are the old keys of some."""
     tags = (tag.rotation for key in inventory.keys if (tag := tag_of(key.display_name)))
     aliases = (found for model in inventory.models if (found := rotation_of(model.alias)))
     return tuple(_half(id_, inventory, (named or {}).get(id_)) for id_ in sorted({*tags, *aliases}))
 
 
-def _half(rotation_id: str, inventory: Inventory, named: str | None) -> Half:
+def _half(rotation_id: str, inventory: Inventory, named: str | None) -> Orphan:
     keys = _own_keys(rotation_id, inventory)
     olds = _named(named, keys, inventory) if named else _olds(keys, inventory)
     throwaways = throwaways_of(rotation_id, keys, inventory)
     moved = tuple(m for m in inventory.models if m not in throwaways and _on(keys, m))
     counted = {*_labels(moved, inventory), *_labels(throwaways, inventory)}
-    return Half(
+    return Orphan(
         rotation=rotation_id,
         keys=keys,
         olds=olds,

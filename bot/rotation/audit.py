@@ -1,7 +1,7 @@
 """The audit trail: what was done and what was refused, each entry chained to the one before by a hash. Pure.
 
 An entry is one line of JSON. It ends with its own SHA-256, over all that stands before it and the hash of the entry
-before. So a line that is changed, missing, doubled or moved is found by whoever has the lines and nothing else.
+before. So a line that is changed, missing, doubled or moved is found by anyone who has the lines and nothing else.
 """
 
 import hashlib
@@ -184,7 +184,7 @@ def _misplaced(found: Mapping[str, Any], head: Head, past: Sequence[str], coming
     """Say what it means that *found* does not follow *head*."""
     number, wanted = found["number"], head.number + 1
     if number == wanted:
-        return f"Entry {wanted} does not follow entry {head.number}: one of the two was written anew."
+        return f"Entry {wanted} does not follow entry {head.number}: one of the two was rewritten."
     if any(_is_number(line, number) for line in past):
         return f"Entry {number} is there twice: the second one stands after entry {head.number}."
     if any(_is_number(line, wanted) for line in coming):
@@ -206,7 +206,7 @@ def _check_versions(entries: Iterable[Mapping[str, Any]]) -> None:
             if found["version"] != after + 1 and not (found["kind"] == Kind.CARRIED and found["version"] > after):
                 raise Fault(
                     f"Entry {found['number']} tells of version {found['version']} of rotation {found['rotation']}, "
-                    f"and none before it of version {after + 1}: entries were taken out and the rest written anew."
+                    f"and none before it of version {after + 1}: entries were taken out and the rest rewritten."
                 )
             versions[found["rotation"]] = found["version"]
 
@@ -246,4 +246,4 @@ def check_head(head: str, entries: Iterable[Mapping[str, Any]]) -> int:
     for found in entries:
         if found["hash"].startswith(wanted):
             return int(found["number"])
-    raise Fault(f"No entry has the hash {wanted}: entries were taken from the end, or the trail was written anew.")
+    raise Fault(f"No entry has the hash {wanted}: entries were taken from the end, or the trail was rewritten.")

@@ -24,7 +24,7 @@ class Ledger(Frozen):
     probed: Served = Served()
 
 
-class Silence(Frozen):
+class OldKeyUsage(Frozen):
     """What one replica has counted on the old key: when a look last found more, and when it was last looked at."""
 
     url: str

@@ -93,7 +93,7 @@ class Blocked(KeyturnError):
     """Stop until a person decides.
 
     *words* fill in the sentence of the *cause*; *resume* names another step where **Try again** begins than the cause
-    does; *after* carries what was learnt on the way.
+    does; *after* carries what was learned on the way.
     """
 
     def __init__(self, cause: Cause, *, resume: StepName | None = None, after: Any = None, **words: object) -> None:

@@ -72,7 +72,7 @@ Judgement = tuple[Verdict, str]
 """A verdict and the reason for it."""
 
 
-class Sight(Frozen):
+class Window(Frozen):
     """Two looks at one replica: when its model's proof began, and now."""
 
     before: Replica | None
@@ -85,12 +85,12 @@ class Sight(Frozen):
 
     @cached_property
     def restarted(self) -> bool:
-        """Tell whether it began anew in between, or is another replica."""
+        """Tell whether it started again in between, or is another replica."""
         return self.before is not None and self.now.restarted_since(self.before)
 
     @cached_property
-    def began_anew(self) -> bool:
-        """Tell whether its counters began anew in between: what they showed before that is lost."""
+    def started_again(self) -> bool:
+        """Tell whether its counters started again in between: what they showed before that is lost."""
         return self.since.counts is not None and self.restarted
 
 
@@ -107,7 +107,7 @@ class Observation(Frozen):
 
     wanted: int = 1
     answered: int = 0
-    """Good answers since the earlier looks of `sights`: each has to be in their counters, and no other of ours."""
+    """Good answers since the earlier looks of `windows`: each has to be in their counters, and no other of ours."""
 
     lost: int = 0
     """Test requests since then whose answer never came."""
@@ -115,7 +115,7 @@ class Observation(Frozen):
     reached: int = 0
     """Test requests since then that got as far as a provider key, also those that failed there."""
 
-    sights: tuple[Sight, ...] = ()
+    windows: tuple[Window, ...] = ()
     """One for each status address in the settings."""
 
     barrier: str = ""
@@ -146,7 +146,7 @@ class Observation(Frozen):
     @property
     def told(self) -> bool:
         """Tell whether every replica's counters show our own test requests since the proof began."""
-        return bool(self.sights) and all(map(_tells_ours, self.sights))
+        return bool(self.windows) and all(map(_tells_ours, self.windows))
 
     @property
     def uncounted(self) -> int:
@@ -166,13 +166,13 @@ class Observation(Frozen):
         return self.told and sum(map(_shown, _asked(self))) > self.answered + self.lost
 
 
-def _tells_ours(sight: Sight) -> bool:
-    return not sight.now.trouble and sight.since.own is not None and not sight.began_anew
+def _tells_ours(window: Window) -> bool:
+    return not window.now.trouble and window.since.own is not None and not window.started_again
 
 
 def _asked(seen: Observation) -> list[Served]:
     """Return what each replica that tells has counted of our own test requests."""
-    return [served for sight in seen.sights if (served := sight.since.asked(seen.model_id)) is not None]
+    return [served for window in seen.windows if (served := window.since.asked(seen.model_id)) is not None]
 
 
 def _shown(ours: Served) -> int:
@@ -199,7 +199,7 @@ def doubt(seen: Observation) -> Judgement | None:
     said = None if seen.answer.passed else (seen.answer.verdict, seen.answer.reason)
     if said and seen.answer.verdict in FINAL:
         return said
-    shown = (check(sight, seen) for check in CHECKS for sight in seen.sights)
+    shown = (check(window, seen) for check in CHECKS for window in seen.windows)
     return next(filter(None, shown), None) or _answered_elsewhere(seen) or _stale_token(seen) or said
 
 
@@ -218,8 +218,8 @@ def _stale_token(seen: Observation) -> Judgement | None:
     return Verdict.INVALID, f"{gateway} may use a token of the old secret until {until}"
 
 
-def _rejects(sight: Sight, seen: Observation) -> Judgement | None:
-    now = sight.now
+def _rejects(window: Window, seen: Observation) -> Judgement | None:
+    now = window.now
     if {seen.model_id, seen.replacement_id} & set(now.rejected):
         return Verdict.INVALID, f"{now.name} has rejected the change and serves its last good configuration"
     if now.rejects_more:
@@ -227,46 +227,49 @@ def _rejects(sight: Sight, seen: Observation) -> Judgement | None:
     return None
 
 
-def _uses_old_key(sight: Sight, seen: Observation) -> Judgement | None:
-    served = sight.since.served(seen.model_id)
+def _uses_old_key(window: Window, seen: Observation) -> Judgement | None:
+    served = window.since.served(seen.model_id)
     if served.old:
-        return Verdict.INVALID, f"{sight.now.name} served it {_times(served.old)} with the old key"
+        return Verdict.INVALID, f"{window.now.name} served it {_times(served.old)} with the old key"
     if served.hidden:
-        return Verdict.INVALID, f"{sight.now.name} tried the old key for it, behind a fallback, a router or an ensemble"
+        return (
+            Verdict.INVALID,
+            f"{window.now.name} tried the old key for it, behind a fallback, a router or an ensemble",
+        )
     return None
 
 
-def _uses_third_key(sight: Sight, seen: Observation) -> Judgement | None:
-    if not sight.since.served(seen.model_id).third:
+def _uses_third_key(window: Window, seen: Observation) -> Judgement | None:
+    if not window.since.served(seen.model_id).third:
         return None
-    return Verdict.INVALID, f"{sight.now.name} served it with a key that is neither the old nor the new one"
+    return Verdict.INVALID, f"{window.now.name} served it with a key that is neither the old nor the new one"
 
 
-def _lags(sight: Sight, seen: Observation) -> Judgement | None:
+def _lags(window: Window, seen: Observation) -> Judgement | None:
     """Doubt a replica that lists its models, and not the one that came after the change."""
-    listed = sight.now.throwaways
+    listed = window.now.throwaways
     if not seen.barrier or listed is None or seen.barrier in listed:
         return None
-    return Verdict.PROJECTION, f"{sight.now.name} does not have the change yet"
+    return Verdict.PROJECTION, f"{window.now.name} does not have the change yet"
 
 
-def _is_cut_off(sight: Sight, seen: Observation) -> Judgement | None:
-    now = sight.now
+def _is_cut_off(window: Window, seen: Observation) -> Judgement | None:
+    now = window.now
     if seen.had_change or _has_barrier(now, seen) or not (now.connected is False or now.state in OUT_OF_TOUCH):
         return None
     state = "not connected" if now.connected is False else now.state
     return Verdict.PROJECTION, f"{now.name} is cut off from the control plane ({state})"
 
 
-def _is_new_since(sight: Sight, seen: Observation) -> Judgement | None:
-    """Doubt a replica that began anew since the proof, or was not seen by it: it may have an older configuration."""
-    now = sight.now
+def _is_new_since(window: Window, seen: Observation) -> Judgement | None:
+    """Doubt a replica that started again since the proof, or was not seen by it: it may have an older configuration."""
+    now = window.now
     if not seen.had_change or now.trouble or _has_barrier(now, seen):
         return None
-    if sight.before is None or sight.before.trouble:
+    if window.before is None or window.before.trouble:
         return Verdict.PROJECTION, f"{now.name} was not seen when the proof began, and may not have the change"
-    if sight.restarted:
-        return Verdict.PROJECTION, f"{now.name} began anew since the proof, and may not have the change any more"
+    if window.restarted:
+        return Verdict.PROJECTION, f"{now.name} started again since the proof, and may not have the change any more"
     return None
 
 
@@ -305,11 +308,11 @@ def weigh(seen: Observation) -> Judgement:
 
 def _lacks(seen: Observation) -> Iterator[str]:
     """Yield what is missing for a proof; first a replica that cannot be seen, which may serve the old key."""
-    if not seen.sights:
+    if not seen.windows:
         yield "no status address in the settings"
     for lacks in (_lacks_of_sight, _lacks_of_counters, _lacks_of_state):
-        for sight in seen.sights:
-            yield from (f"{sight.now.name} {lack}" for lack in lacks(sight, seen) if lack)
+        for window in seen.windows:
+            yield from (f"{window.now.name} {lack}" for lack in lacks(window, seen) if lack)
     yield from filter(None, [seen.too_few, *_lacks_of_requests(seen)])
 
 
@@ -326,32 +329,32 @@ def _lacks_of_requests(seen: Observation) -> Iterator[str]:
         )
 
 
-def _lacks_of_sight(sight: Sight, _: Observation) -> Iterator[str]:
-    yield sight.now.trouble
-    yield "shows no counters" if sight.now.counts is None else ""
+def _lacks_of_sight(window: Window, _: Observation) -> Iterator[str]:
+    yield window.now.trouble
+    yield "shows no counters" if window.now.counts is None else ""
 
 
-def _lacks_of_counters(sight: Sight, seen: Observation) -> Iterator[str]:
+def _lacks_of_counters(window: Window, seen: Observation) -> Iterator[str]:
     """Yield what the counters of one replica leave open, the gravest first; empty words for what is well."""
-    now, since = sight.now, sight.since
+    now, since = window.now, window.since
     served, unnamed = since.served(seen.model_id), since.served(UNNAMED)
     if now.counts is not None and since.counts is None:
         yield "showed no counters before"
-    if sight.began_anew:
-        yield "began to count anew, so what it counted before is lost"
+    if window.started_again:
+        yield "started to count again, so what it counted before is lost"
     if now.at < seen.answer.at:
         yield "was not looked at since the newest answer"
     if served.blind:
         yield f"does not say with which key it served it {_times(served.blind)}"
     if unnamed.uses_old and not seen.others_remain:
         yield f"used the old key {_times(unnamed.uses_old)} for a model that it does not name"
-    yield from _lacks_of_ours(sight, seen)
+    yield from _lacks_of_ours(window, seen)
 
 
-def _lacks_of_ours(sight: Sight, seen: Observation) -> Iterator[str]:
+def _lacks_of_ours(window: Window, seen: Observation) -> Iterator[str]:
     """Yield why a replica's counters do not show our own test requests."""
-    ours = sight.since.asked(seen.model_id)
-    if len(sight.now.callers) > 1:
+    ours = window.since.asked(seen.model_id)
+    if len(window.now.callers) > 1:
         yield "shows throw-away models asked with several caller keys, so our test requests cannot be told apart"
     elif ours is None:
         yield "does not tell our test requests from callers' (no `api_key_id`)"
@@ -359,8 +362,8 @@ def _lacks_of_ours(sight: Sight, seen: Observation) -> Iterator[str]:
         yield "was not reached by a test request"
 
 
-def _lacks_of_state(sight: Sight, _: Observation) -> Iterator[str]:
-    now = sight.now
+def _lacks_of_state(window: Window, _: Observation) -> Iterator[str]:
+    now = window.now
     yield "is not connected to the control plane" if now.connected is False else ""
     if now.state != WELL:
         yield f"calls itself {now.state}" if now.state else "does not tell its state"
@@ -370,18 +373,18 @@ def _lacks_of_state(sight: Sight, _: Observation) -> Iterator[str]:
 
 def _is_everywhere(seen: Observation) -> bool:
     """Tell whether every replica in the settings was seen to have the change."""
-    if not seen.sights:
+    if not seen.windows:
         return False
-    if all(_has_barrier(sight.now, seen) for sight in seen.sights):
+    if all(_has_barrier(window.now, seen) for window in seen.windows):
         return True
-    served = [sight.since.served(seen.model_id).new for sight in seen.sights]
+    served = [window.since.served(seen.model_id).new for window in seen.windows]
     return all(served) and sum(served) >= seen.passes
 
 
 def _proof(seen: Observation) -> str:
     """Say what the counters showed, and since when all of them have."""
     asked = [served.new for served in _asked(seen)]
-    since = max(sight.before.at for sight in seen.sights if sight.before)
+    since = max(window.before.at for window in seen.windows if window.before)
     counted = " + ".join(f"{count:,}" for count in asked)
     where = f"on {len(asked)} replicas" if len(asked) > 1 else "on the one replica"
     requests = "test request" if asked == [1] else "test requests"

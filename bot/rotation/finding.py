@@ -34,7 +34,7 @@ class Finding(Frozen):
     """The look in which it was asked last; empty where no look has asked it."""
 
     passes: int = 0
-    """Good answers in a row since the model was moved, or since its proof began anew."""
+    """Good answers in a row since the model was moved, or since its proof started again."""
 
     asked: int = 0
     """Probes in that time."""

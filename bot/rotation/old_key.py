@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from bot.rotation.counted import Silence
+from bot.rotation.counted import OldKeyUsage
 from bot.rotation.record import Rotation
 
 
@@ -18,7 +18,7 @@ class Deaf(NamedTuple):
 class Usage(NamedTuple):
     """All that is known of the use of the old key; empty where no counters tell."""
 
-    last: Silence | None
+    last: OldKeyUsage | None
     """The replica that counted a request last; one that counted it at its last look comes first."""
 
     listening: int
@@ -47,7 +47,7 @@ def usage_of(rotation: Rotation) -> Usage:
     )
 
 
-def counts_now(silence: Silence) -> bool:
+def counts_now(silence: OldKeyUsage) -> bool:
     """Tell whether a replica counted a request on the old key at its last look."""
     return silence.heard_at is not None and silence.heard_at >= silence.looked_at
 

@@ -165,7 +165,7 @@ def check_member(person: Person) -> None:
 
 
 def check_may_request(permissions: Permissions) -> None:
-    """Refuse whoever may not ask for a rotation."""
+    """Refuse anyone who may not ask for a rotation."""
     check_member(permissions.person)
     if not permissions.may_request:
         raise NotAllowed("You may not rotate keys: the settings (REQUESTERS) do not name you.")
@@ -179,14 +179,14 @@ def check_may_give_secret(rotation: Rotation, permissions: Permissions) -> None:
 
 
 def check_may_steer(rotation: Rotation, permissions: Permissions) -> None:
-    """Refuse whoever is neither the requester nor an approver."""
+    """Refuse anyone who is neither the requester nor an approver."""
     check_member(permissions.person)
     if permissions.person.id != rotation.requested_by and not permissions.approver:
         raise NotAllowed(f"Only <@{rotation.requested_by}> or an approver can do this.")
 
 
 def check_may_accept(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:
-    """Refuse whoever may not vouch for this rotation: an approver, and not of what they asked for themselves."""
+    """Refuse anyone who may not vouch for this rotation: an approver, and not of what they asked for themselves."""
     check_member(permissions.person)
     if lapse(rotation, permissions, self_approval=self_approval):
         other = "" if self_approval else f" other than <@{rotation.requested_by}>"
@@ -205,7 +205,7 @@ def lapse(rotation: Rotation, permissions: Permissions, *, self_approval: bool) 
 
 
 def check_may_approve(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:
-    """Refuse whoever may not release the delete."""
+    """Refuse anyone who may not release the delete."""
     check_may_accept(rotation, permissions, self_approval=self_approval)
     if any(approval.by == permissions.person.id for approval in rotation.approvals):
         raise WrongState("You have approved this already; another approver is needed.")

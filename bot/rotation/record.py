@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Self
 
-from bot.rotation.counted import Ledger, Silence, Tally
+from bot.rotation.counted import Ledger, OldKeyUsage, Tally
 from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.frozen import Frozen
@@ -78,7 +78,7 @@ class Stop(Frozen):
 
 
 SCHEMA = 1
-"""Which form of the record this version writes. It reads older ones, and leaves newer ones to whoever wrote them."""
+"""Which form of the record this version writes. It reads older ones, and leaves newer ones alone."""
 
 CARRIED = 1000
 """The form of what a rotation leaves behind: newer than any, so that an older version leaves it alone too."""
@@ -155,7 +155,7 @@ class Rotation(Frozen):
     ledgers: dict[str, Ledger] = {}
     """By environment, what the tally is made of."""
 
-    silences: tuple[Silence, ...] = ()
+    silences: tuple[OldKeyUsage, ...] = ()
     """What each replica has counted on the old key since the last model was moved."""
 
     accepted: Acceptance | None = None

@@ -152,7 +152,7 @@ class Replica(Frozen):
         return None if self.own is None else self.own.get(model_id, Served())
 
     def restarted_since(self, before: "Replica") -> bool:
-        """Tell whether it began anew after *before*, or is another replica: nothing that only grows has become less."""
+        """Tell whether it started again after *before*, or is another replica: what only grows has become less."""
         return (
             _differ(before.started, self.started)
             or _is_less(before.apply_seq, self.apply_seq)
@@ -189,7 +189,7 @@ def _fell(early: Served, late: Served) -> bool:
 def rise(before: Replica | None, after: Replica) -> Replica:
     """Return *after* with what it counted since *before*; with no counters where either look shows none.
 
-    Where the counters began anew, all that they show now was counted since; what they showed in between is lost.
+    Where the counters started again, all that they show now was counted since; what they showed in between is lost.
     """
     if before is None or before.counts is None or after.counts is None or _is_of_before(before):
         none: dict[str, Any] = {

@@ -46,7 +46,7 @@ class Decisions(Verbs):
 
     @audited(Action.TRY_AGAIN)
     async def try_again(self, rotation_id: str, *, by: str) -> Rotation:
-        """Go on from where the stop says, looking at everything anew."""
+        """Go on from where the stop says, looking at everything again."""
         return await self._steer(rotation_id, Action.TRY_AGAIN, _tried_again, by, "tried again")
 
     @audited(Action.ANOTHER_SECRET)
@@ -146,7 +146,7 @@ class Decisions(Verbs):
 
 
 def _tried_again(rotation: Rotation) -> Rotation:
-    """Return a stopped rotation at the step where it goes on; what was seen before that step's proof is seen anew."""
+    """Return a stopped rotation at the step where it goes on; what was seen before that step's proof is seen again."""
     assert rotation.stop is not None
     onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
     fresh = rewound(rotation, rotation.stop.resume).but(no_throwaways="")

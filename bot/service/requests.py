@@ -63,7 +63,7 @@ class Requests(Verbs):
 
     @audited("looked", of_rotation=False)
     async def check_may_look(self, _list: str, *, by: str) -> None:
-        """Refuse whoever is no full member: a list names keys and people of channels that a guest is not in."""
+        """Refuse anyone who is no full member: a list names keys and people of channels that a guest is not in."""
         check_member(await self._directory.person(by))
 
     async def keys_like(self, typed: str) -> tuple[ProviderKey, ...]:

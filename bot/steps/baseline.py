@@ -16,10 +16,10 @@ async def baseline(rotation: Rotation, world: World) -> Outcome:
     seen = await beside(probe_each(rotation, todo, world), listened(rotation), world)
     again = [m for m in todo if m.id in seen and seen[m.id].verdict is Verdict.INCONCLUSIVE]
     seen |= await probe_each(rotation, again, world)
-    learnt = rotation.learn({id_: rotation.findings.get(id_, Finding()).but(baseline=e) for id_, e in seen.items()})
+    learned = rotation.learn({id_: rotation.findings.get(id_, Finding()).but(baseline=e) for id_, e in seen.items()})
     if len(seen) < len(todo):
-        return Wait(learnt, f"{_with_baseline(learnt)} of {len(rotation.plan.models)}")
-    return Done(await _with_traffic(learnt, world))
+        return Wait(learned, f"{_with_baseline(learned)} of {len(rotation.plan.models)}")
+    return Done(await _with_traffic(learned, world))
 
 
 def _lacks_baseline(finding: Finding) -> bool:
@@ -33,7 +33,7 @@ async def _with_names(rotation: Rotation, world: World) -> Rotation:
     seen = await look(rotation, {model.environment for model in nameless}, world) if nameless else {}
     live: dict[str, str] = {}
     for model in nameless:
-        names = {name for sight in seen.get(model.environment, ()) for name in sight.now.live.get(model.id, ())}
+        names = {name for window in seen.get(model.environment, ()) for name in window.now.live.get(model.id, ())}
         if len(names) == 1:
             live[model.id] = names.pop()
     models = tuple(model.but(live=live.get(model.id, model.live)) for model in rotation.plan.models)
@@ -45,7 +45,7 @@ async def _with_traffic(rotation: Rotation, world: World) -> Rotation:
     seen = await look(rotation, listened(rotation), world)
     traffic: dict[str, Finding] = {}
     for model in rotation.plan.models:
-        counted = [sight.now for sight in seen.get(model.environment, ()) if sight.now.counts is not None]
+        counted = [window.now for window in seen.get(model.environment, ()) if window.now.counts is not None]
         if counted:
             requests = sum(replica.served(model.id).old for replica in counted)
             traffic[model.id] = rotation.finding(model).but(traffic=requests)

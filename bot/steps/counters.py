@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from operator import add
 from typing import TypeVar
 
-from bot.rotation.counted import Ledger, Silence, Tally
-from bot.rotation.evidence import Sight
+from bot.rotation.counted import Ledger, OldKeyUsage, Tally
+from bot.rotation.evidence import Window
 from bot.rotation.phrases import MOST_NAMED
 from bot.rotation.plan import AffectedModel
 from bot.rotation.ports import Asked, Keys
@@ -17,11 +17,11 @@ from bot.steps.throwaways import prefix
 from bot.steps.world import World
 
 T = TypeVar("T")
-Sights = Mapping[str, tuple[Sight, ...]]
+Windows = Mapping[str, tuple[Window, ...]]
 """By environment, one look at each of its status addresses, beside the look from which its counters count."""
 
 
-async def look(rotation: Rotation, environments: Iterable[str], world: World) -> Sights:
+async def look(rotation: Rotation, environments: Iterable[str], world: World) -> Windows:
     """Look once at every replica of *environments*."""
     wanted = [environment for environment in environments if world.status.addresses(environment)]
     seen = await asyncio.gather(
@@ -42,9 +42,9 @@ def listened(rotation: Rotation) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*plan.environments, *(e for e in plan.tenant if plan.unlisted_in(e)))))
 
 
-def _beside(rotation: Rotation, environment: str, seen: Iterable[Replica]) -> tuple[Sight, ...]:
+def _beside(rotation: Rotation, environment: str, seen: Iterable[Replica]) -> tuple[Window, ...]:
     before = rotation.looks.get(environment, {})
-    return tuple(Sight(before=before.get(replica.url), now=replica) for replica in seen)
+    return tuple(Window(before=before.get(replica.url), now=replica) for replica in seen)
 
 
 def _asked(rotation: Rotation, environment: str) -> Asked:
@@ -60,10 +60,10 @@ def _asked(rotation: Rotation, environment: str) -> Asked:
     )
 
 
-def rebased(rotation: Rotation, seen: Sights) -> Rotation:
+def rebased(rotation: Rotation, seen: Windows) -> Rotation:
     """Let the counters of the environments in *seen* count from these looks on, and our test requests with them."""
     counted = noticed(rotation, seen)
-    looks = {environment: {sight.now.url: sight.now for sight in sights} for environment, sights in seen.items()}
+    looks = {environment: {window.now.url: window.now for window in windows} for environment, windows in seen.items()}
     ledgers = {e: Ledger(then=ledger.now, now=ledger.now) for e, ledger in counted.ledgers.items() if e in seen}
     fresh = tuple(s.but(count=0) if s.environment in seen else s for s in counted.silences)
     here = {m.id for m in rotation.plan.models if m.environment in seen} & counted.findings.keys()
@@ -73,10 +73,10 @@ def rebased(rotation: Rotation, seen: Sights) -> Rotation:
     )
 
 
-def noticed(rotation: Rotation, seen: Sights) -> Rotation:
+def noticed(rotation: Rotation, seen: Windows) -> Rotation:
     """Note what callers have met since the looks that count, who used the old key, and which requests are ours."""
-    since = {e: [s.since for s in sights if s.since.counts is not None] for e, sights in seen.items()}
-    told = {e: sights[0].now.callers for e, sights in seen.items() if any(s.now.callers for s in sights)}
+    since = {e: [s.since for s in windows if s.since.counts is not None] for e, windows in seen.items()}
+    told = {e: windows[0].now.callers for e, windows in seen.items() if any(s.now.callers for s in windows)}
     known = rotation.but(callers={**rotation.callers, **told})
     return _silences(_tallied(known, since), since)
 
@@ -154,10 +154,10 @@ def _silences(rotation: Rotation, since: Rises) -> Rotation:
     return rotation.but(silences=tuple(known.values()))
 
 
-def _heard(before: Silence | None, environment: str, replica: Replica, rotation: Rotation) -> Silence:
+def _heard(before: OldKeyUsage | None, environment: str, replica: Replica, rotation: Rotation) -> OldKeyUsage:
     more = replica.old > (before.count if before else 0)
     heard_at = replica.at if more else before.heard_at if before else None
-    return Silence(
+    return OldKeyUsage(
         url=replica.url,
         environment=environment,
         looked_at=replica.at,
@@ -194,7 +194,7 @@ def turns(replicas: int, probes: int, attempt: int = 0) -> int:
     return max(probes, math.ceil(math.log(share) / math.log(1 - 1 / replicas)))
 
 
-async def listening_anew(rotation: Rotation, world: World) -> Rotation:
+async def listening_again(rotation: Rotation, world: World) -> Rotation:
     """Let every counter count from now on: a request under way at the change is counted when it ends."""
     return rebased(rotation, await look(rotation, listened(rotation), world))
 

@@ -100,7 +100,7 @@ async def _delete(rotation: Rotation, held: Moment, world: World) -> bool:
 
 
 def _warned(rotation: Rotation, inventory: Inventory) -> Rotation:
-    """Say it if something was bound to the old key in the very moment of its end: that can be mended at once."""
+    """Say it if something was bound to the old key in the very moment of its end: that can be fixed at once."""
     orphans = users_of(inventory, rotation.plan.old_key)
     if not orphans:
         return rotation

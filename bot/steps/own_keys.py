@@ -27,7 +27,7 @@ def adopt(rotation: Rotation, key: ProviderKey) -> Rotation:
 
 
 STAYS = "Key"
-"""What the sentences begin with that each look at the rotation's own keys says anew."""
+"""What the sentences begin with that each look at the rotation's own keys says again."""
 
 
 async def remove_unused(rotation: Rotation, keys: list[ProviderKey], inventory: Inventory, world: World) -> Rotation:

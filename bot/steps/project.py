@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.rotation.blame import fails_alike
-from bot.rotation.evidence import Evidence, Sight, Verdict
+from bot.rotation.evidence import Evidence, Verdict, Window
 from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
 from bot.steps.barriers import with_barriers
-from bot.steps.counters import Sights, beside, look, rebased, turns
+from bot.steps.counters import Windows, beside, look, rebased, turns
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import AT_ONCE, POLL, SLICE, waited
 from bot.steps.probing import askable, counted, in_hand, noted, probe_each
@@ -75,7 +75,7 @@ async def _with_created(rotation: Rotation, world: World) -> Rotation:
     return rotation.but(barriers=tuple(barrier.but(created=True) for barrier in rotation.barriers))
 
 
-async def _ask_barriers(rotation: Rotation, seen: Sights, world: World) -> Rotation:
+async def _ask_barriers(rotation: Rotation, seen: Windows, world: World) -> Rotation:
     """Test each barrier that is not everywhere yet, once every replica that can be seen has it."""
     behind = [b for b in rotation.barriers if not b.everywhere and not _lagging(b, seen)]
     tests = dict(rotation.tests)
@@ -141,10 +141,10 @@ def _has_row(evidence: Evidence) -> bool:
     return evidence.passed or evidence.of_upstream or evidence.of_model or evidence.verdict is Verdict.REJECTED
 
 
-def _is_counted(rotation: Rotation, barrier: Throwaway, sights: tuple[Sight, ...], world: World) -> bool:
+def _is_counted(rotation: Rotation, barrier: Throwaway, windows: tuple[Window, ...], world: World) -> bool:
     """Tell whether the gateways count what a barrier is asked: all do at some endpoints, else one has to have done."""
     model = next(model for model in rotation.plan.models if model.id == barrier.sample)
-    return world.gateways.is_always_counted(model) or any(sight.now.callers for sight in sights)
+    return world.gateways.is_always_counted(model) or any(window.now.callers for window in windows)
 
 
 def _is_barred(barrier: Throwaway, world: World) -> bool:
@@ -152,20 +152,20 @@ def _is_barred(barrier: Throwaway, world: World) -> bool:
     return latest is not None and world.gateways.bars_throwaways(latest)
 
 
-def _confirmed(barrier: Throwaway, seen: Sights, rotation: Rotation, world: World) -> Throwaway:
+def _confirmed(barrier: Throwaway, seen: Windows, rotation: Rotation, world: World) -> Throwaway:
     """Tell whether a barrier is everywhere: every replica that lists its models has it, and enough have answered."""
     enough = barrier.finding.passes >= _enough(barrier, rotation, world)
     return barrier.but(everywhere=enough and not _lagging(barrier, seen))
 
 
-def refuse_uncounted(rotation: Rotation, seen: Sights, world: World) -> None:
+def refuse_uncounted(rotation: Rotation, seen: Windows, world: World) -> None:
     """Stop if a barrier was answered, and no listed replica has counted it."""
     for barrier in rotation.barriers:
-        sights = seen.get(barrier.environment, ())
-        is_told = len(sights) >= world.status.replicas(barrier.environment) and _is_counted(
-            rotation, barrier, sights, world
+        windows = seen.get(barrier.environment, ())
+        is_told = len(windows) >= world.status.replicas(barrier.environment) and _is_counted(
+            rotation, barrier, windows, world
         )
-        missing = uncounted(barrier, sights) if is_told else 0
+        missing = uncounted(barrier, windows) if is_told else 0
         if missing:
             where = rotation.plan.environments[barrier.environment]
             refuse_unlisted_replica(rotation, where, f"it answered {plural(missing, 'test request')}")
@@ -201,7 +201,7 @@ def _echoes_old_key(finding: Finding) -> bool:
 # --- the end of the wait ---
 
 
-def _settled(rotation: Rotation, seen: Sights, environments: list[str], world: World) -> Outcome:
+def _settled(rotation: Rotation, seen: Windows, environments: list[str], world: World) -> Outcome:
     """Go on; where not every replica could be seen, let stragglers catch up first."""
     newest = max((f.moved_at for f in rotation.findings.values() if f.moved_at), default=world.now())
     left = newest + world.limits.settle - world.now()
@@ -215,9 +215,9 @@ def _is_open(rotation: Rotation, model: AffectedModel) -> bool:
     return model.id in rotation.findings and rotation.finding(model).verdict is None
 
 
-def _all_have(rotation: Rotation, environment: str, seen: Sights, world: World) -> bool:
+def _all_have(rotation: Rotation, environment: str, seen: Windows, world: World) -> bool:
     """Tell whether every replica of an environment lists the barrier."""
-    barrier, replicas = rotation.barrier(environment), [sight.now for sight in seen.get(environment, ())]
+    barrier, replicas = rotation.barrier(environment), [window.now for window in seen.get(environment, ())]
     if barrier is None or len(replicas) < world.status.replicas(environment):
         return False
     return all(barrier.name in (replica.throwaways or ()) for replica in replicas)
@@ -229,19 +229,19 @@ def _progress(behind: list[Throwaway], left: list[AffectedModel]) -> str:
     return f"{plural(len(behind), 'environment')} not there yet"
 
 
-def _is_stuck(barrier: Throwaway, seen: Sights) -> bool:
+def _is_stuck(barrier: Throwaway, seen: Windows) -> bool:
     """Tell whether more answers alone will not help a barrier on: it fails, or a replica lacks it."""
     finding = barrier.finding
     return not finding.passes or finding.failing_since is not None or bool(_lagging(barrier, seen))
 
 
-def _lagging(barrier: Throwaway, seen: Sights) -> list[str]:
+def _lagging(barrier: Throwaway, seen: Windows) -> list[str]:
     """Name the replicas that list their models, and not this one."""
-    replicas = [sight.now for sight in seen.get(barrier.environment, ())]
+    replicas = [window.now for window in seen.get(barrier.environment, ())]
     return [r.name for r in replicas if r.throwaways is not None and barrier.name not in r.throwaways]
 
 
-def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel], seen: Sights) -> None:
+def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel], seen: Windows) -> None:
     why = [_why_behind(rotation, barrier, seen) for barrier in behind]
     why += [f"{listing(m.label for m in left)}: {reason(rotation, left[0])}"] if left else []
     sentence = listing(why, joint="; ")
@@ -256,7 +256,7 @@ def _says_nothing(finding: Finding) -> bool:
     return unclear or is_bypassed(finding)
 
 
-def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Sights) -> str:
+def _why_behind(rotation: Rotation, barrier: Throwaway, seen: Windows) -> str:
     where = rotation.plan.environments[barrier.environment]
     lagging = _lagging(barrier, seen)
     if lagging:

@@ -9,7 +9,7 @@ from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 from bot.rotation.stops import Cause
-from bot.steps.counters import heard, listening_anew
+from bot.steps.counters import heard, listening_again
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected
@@ -53,7 +53,7 @@ async def _looked(rotation: Rotation, world: World) -> tuple[Rotation, int]:
 
 
 def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World) -> Outcome:
-    """Go back to the verification for what did not stay well; the soak begins anew after it."""
+    """Go back to the verification for what did not stay well; the soak starts again after it."""
     refuse_rejected(rotation, unwell)
     why = f"{unwell[0].label}: {reason(rotation, unwell[0])}"
     if world.now() - (rotation.first_well_at or world.now()) > length(rotation, world) + world.limits.patience:
@@ -68,24 +68,24 @@ async def _listened_on(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _listened_anew(rotation: Rotation, world: World) -> Outcome:
-    """Let the soak begin anew: a request under way at the change is counted when it ends. Stop if there are more."""
+    """Let the soak start again: a request under way at the change is counted when it ends. Stop if there are more."""
     sentences = list(heard(rotation))
     if world.now() - (rotation.verified_at or world.now()) > length(rotation, world) + world.limits.verify:
         refuse_projection(rotation, listing(sentences, joint="; "))
-    anew = await listening_anew(rotation, world)
+    listening = await listening_again(rotation, world)
     again = world.now() + POLL
-    return Wait(anew.but(well_since=again, look_at=again, look=""), sentences[0], POLL)
+    return Wait(listening.but(well_since=again, look_at=again, look=""), sentences[0], POLL)
 
 
 async def _listened_elsewhere(rotation: Rotation, world: World) -> Outcome:
     """Look at the lists once more, and let counters that were not there before count from now on; else stop."""
     rotation = rotation.but(plan=listed_since(rotation.plan, await world.control_plane.inventory()))
-    anew = await listening_anew(rotation, world)
+    listening = await listening_again(rotation, world)
     late = world.now() - (rotation.verified_at or world.now()) > length(rotation, world) + world.limits.verify
-    if late or not _audible(anew) - _audible(rotation):
+    if late or not _audible(listening) - _audible(rotation):
         refuse_unheard(rotation, world)
     again = world.now() + POLL
-    return Wait(anew.but(well_since=again, look_at=again, look=""), "listening to the old key", POLL)
+    return Wait(listening.but(well_since=again, look_at=again, look=""), "listening to the old key", POLL)
 
 
 def _audible(rotation: Rotation) -> set[tuple[str, str]]:

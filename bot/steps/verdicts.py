@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bot.rotation.evidence import Evidence, Observation, Sight, Verdict, doubt, weigh
+from bot.rotation.evidence import Evidence, Observation, Verdict, Window, doubt, weigh
 from bot.rotation.families import exchanges_tokens
 from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
-from bot.steps.counters import Sights, listened, look, noticed, rebased, turns
+from bot.steps.counters import Windows, listened, look, noticed, rebased, turns
 from bot.steps.pacing import AT_ONCE
 from bot.steps.probing import askable, noted, probe_all, probe_each
 from bot.steps.refusals import refuse_unlisted_replica
@@ -23,11 +23,11 @@ class View:
     """All that verdicts are reached from."""
 
     rotation: Rotation
-    seen: Sights
+    seen: Windows
     moving: frozenset[str]
     world: World
 
-    def sights(self, model: AffectedModel) -> tuple[Sight, ...]:
+    def windows(self, model: AffectedModel) -> tuple[Window, ...]:
         """Return the looks at the replicas of the model's environment."""
         return self.seen.get(model.environment, ())
 
@@ -55,7 +55,7 @@ def refuse_answered_elsewhere(view: View, models: Iterable[AffectedModel]) -> No
             refuse_unlisted_replica(view.rotation, where, f"it answered {plural(seen.uncounted, 'test request')}")
 
 
-def _begun_again(rotation: Rotation, seen: Sights, *, asked: int | None) -> Rotation:
+def _begun_again(rotation: Rotation, seen: Windows, *, asked: int | None) -> Rotation:
     """Let the proofs of the environments in *seen* begin again: only answers after these looks are in the counters."""
     here = {m.id: rotation.finding(m) for m in rotation.plan.models if m.environment in seen}
     fresh = {
@@ -67,28 +67,28 @@ def _begun_again(rotation: Rotation, seen: Sights, *, asked: int | None) -> Rota
     return rebased(rotation.but(barriers=barriers).learn(fresh), seen)
 
 
-def recounted(barrier: Throwaway, sights: tuple[Sight, ...]) -> Throwaway:
+def recounted(barrier: Throwaway, windows: tuple[Window, ...]) -> Throwaway:
     """Expect no more of counters that began again what they showed of a barrier before.
 
     What they never showed is expected still: somebody else gave those answers.
     """
-    lost = sum(sight.before.served(barrier.name).new for sight in sights if sight.before and sight.began_anew)
+    lost = sum(window.before.served(barrier.name).new for window in windows if window.before and window.started_again)
     return barrier.but(answered=max(0, barrier.answered - lost))
 
 
 def _deserves_another_beginning(finding: Finding, model: AffectedModel, view: View) -> bool:
     """Tell whether a proof is to begin again because of its counters; an address that never keeps still ends that."""
     seen = observed(model, view)
-    early = finding.asked < turns(max(1, len(seen.sights)), view.world.limits.probes)
+    early = finding.asked < turns(max(1, len(seen.windows)), view.world.limits.probes)
     unclear = (bool(seen.lost) and seen.told) or seen.has_surplus
-    return early and (unclear or any(map(_lacks_a_beginning, seen.sights)))
+    return early and (unclear or any(map(_lacks_a_beginning, seen.windows)))
 
 
-def _lacks_a_beginning(sight: Sight) -> bool:
+def _lacks_a_beginning(window: Window) -> bool:
     """Tell whether a replica shows counters that it did not show when the proof began, or that began again since."""
-    since, now = sight.since, sight.now
+    since, now = window.since, window.now
     return now.counts is not None and (
-        since.counts is None or sight.began_anew or (now.own is not None and since.own is None)
+        since.counts is None or window.started_again or (now.own is not None and since.own is None)
     )
 
 
@@ -115,14 +115,14 @@ def _is_too_early(finding: Finding, seen: Observation, world: World) -> bool:
     """Tell whether more probes may still reach a replica that counts, and has not been reached."""
     if finding.passes == 0 or not finding.verdict or finding.verdict.verdict not in UNDECIDED:
         return False
-    counted = [sight for sight in seen.sights if sight.now.counts is not None]
-    unreached = any(not _reached(sight, seen.model_id) for sight in counted)
-    return unreached and finding.asked < turns(len(seen.sights), world.limits.probes)
+    counted = [window for window in seen.windows if window.now.counts is not None]
+    unreached = any(not _reached(window, seen.model_id) for window in counted)
+    return unreached and finding.asked < turns(len(seen.windows), world.limits.probes)
 
 
-def _reached(sight: Sight, model_id: str) -> int:
+def _reached(window: Window, model_id: str) -> int:
     """Return how many of our answers a replica shows; of anybody's, where ours cannot be told."""
-    return (sight.since.asked(model_id) or sight.since.served(model_id)).new
+    return (window.since.asked(model_id) or window.since.served(model_id)).new
 
 
 UNDECIDED = frozenset({Verdict.LIKELY, Verdict.INCONCLUSIVE})
@@ -152,7 +152,7 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         answered=finding.answered,
         lost=finding.lost,
         reached=finding.reached,
-        sights=view.sights(model),
+        windows=view.windows(model),
         barrier=barrier.name if barrier else "",
         projected=PROJECTED if barrier and barrier.everywhere else "",
         had_change=again,
@@ -174,11 +174,11 @@ def _too_few(environment: str, rotation: Rotation, world: World) -> str:
     return ""
 
 
-def uncounted(barrier: Throwaway, sights: tuple[Sight, ...]) -> int:
+def uncounted(barrier: Throwaway, windows: tuple[Window, ...]) -> int:
     """Return how many answers of a barrier no listed replica has counted: only we ask it, so each has to be there."""
-    if not sights or any(sight.now.counts is None for sight in sights):
+    if not windows or any(window.now.counts is None for window in windows):
         return 0
-    counted = [sight.now.served(barrier.name) for sight in sights]
+    counted = [window.now.served(barrier.name) for window in windows]
     return max(0, barrier.answered - sum(served.new + served.blind for served in counted))
 
 
@@ -283,9 +283,11 @@ def _surplus(finding: Finding, seen: Observation) -> tuple[Verdict, str] | None:
     return Verdict.INCONCLUSIVE, "the counters show test requests that nobody has noted, so it is verified again"
 
 
-def _marked(rotation: Rotation, seen: Sights) -> Rotation:
+def _marked(rotation: Rotation, seen: Windows) -> Rotation:
     """Mark the replicas that this look has heard."""
-    heard = {(e, sight.now.url) for e, sights in seen.items() for sight in sights if sight.since.counts is not None}
+    heard = {
+        (e, window.now.url) for e, windows in seen.items() for window in windows if window.since.counts is not None
+    }
     silences = (s.but(look=rotation.look) if (s.environment, s.url) in heard else s for s in rotation.silences)
     return rotation.but(silences=tuple(silences))
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from bot.rotation.attention import open_troubles
 from bot.rotation.errors import ApiError
-from bot.rotation.evidence import Evidence, Sight
+from bot.rotation.evidence import Evidence, Window
 from bot.rotation.finding import was_failing_before
 from bot.rotation.plan import AffectedModel, users_of
 from bot.rotation.record import Rotation, Trouble
-from bot.steps.counters import Sights, listened, look, rebased, users_heard
+from bot.steps.counters import Windows, listened, look, rebased, users_heard
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.probing import noted, probe_each
 from bot.steps.throwaways import likenesses, without_throwaways
@@ -54,9 +54,9 @@ async def _looked(rotation: Rotation, world: World) -> Rotation:
     return _told(rebased(asked, seen), found, world.now(), unseen=REFERS if orphans is None else "")
 
 
-def _orphaned_before(seen: Sights) -> tuple[str, ...]:
+def _orphaned_before(seen: Windows) -> tuple[str, ...]:
     """Return what was refused for want of a key before the delete already: that is not the deleted one."""
-    looks = [sight.before for sights in seen.values() for sight in sights if sight.before]
+    looks = [window.before for windows in seen.values() for window in windows if window.before]
     return tuple(sorted({name for look in looks for name in look.orphaned}))
 
 
@@ -100,15 +100,15 @@ def _fault(rotation: Rotation, model: AffectedModel, evidence: Evidence) -> str:
     return "" if fine else f"{model.label} does not answer: {evidence.reason}"
 
 
-def _counted(rotation: Rotation, seen: Sights) -> dict[str, str]:
+def _counted(rotation: Rotation, seen: Windows) -> dict[str, str]:
     """Say what the counters show since the look before: the deleted key in use, and callers that fail."""
     found: dict[str, str] = {}
-    for environment, sights in seen.items():
-        telling = [sight for sight in sights if sight.since.counts is not None]
-        for sight in telling:
-            found[f"`{sight.now.name}`"] = _used(sight, rotation)
+    for environment, windows in seen.items():
+        telling = [window for window in windows if window.since.counts is not None]
+        for window in telling:
+            found[f"`{window.now.name}`"] = _used(window, rotation)
         for model in (m for m in rotation.plan.models if m.environment == environment and telling):
-            served = [sight.since.served(model.id) for sight in telling]
+            served = [window.since.served(model.id) for window in telling]
             answered, failed = sum(s.new for s in served), sum(s.failed for s in served)
             many = failed >= MANY and failed > answered
             said = f"{failed:,} requests of callers to {model.label} failed" if many else ""
@@ -116,13 +116,13 @@ def _counted(rotation: Rotation, seen: Sights) -> dict[str, str]:
     return found
 
 
-def _used(sight: Sight, rotation: Rotation) -> str:
+def _used(window: Window, rotation: Rotation) -> str:
     """Say that a replica still serves with the deleted key, or refuses requests for want of it; nothing if neither."""
-    models, name = rotation.plan.models, f"`{sight.now.name}`"
-    if sight.since.old:
-        by = ", ".join(users_heard(sight.since.heard, models))
+    models, name = rotation.plan.models, f"`{window.now.name}`"
+    if window.since.old:
+        by = ", ".join(users_heard(window.since.heard, models))
         return f"{name} still serves with the deleted key ({by}): do not revoke it at the provider yet"
-    lost = {what: count for what, count in sight.since.orphaned.items() if what not in rotation.orphaned}
+    lost = {what: count for what, count in window.since.orphaned.items() if what not in rotation.orphaned}
     if not lost:
         return ""
     by = ", ".join(users_heard(lost, models))

@@ -44,7 +44,7 @@ def read(record: str) -> Rotation:
 
 
 def _unknown_steps(error: ValidationError) -> list[str]:
-    """Return the steps that a record names and this version does not have: whoever renames one reads the old name."""
+    """Return the steps that a record names and this version does not have."""
     wrong = (problem for problem in error.errors() if problem["type"] == "enum")
     return [str(one["input"])[:40] for one in wrong if one["loc"][0] == "done" or one["loc"][-1] in ("step", "resume")]
 

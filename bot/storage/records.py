@@ -2,7 +2,7 @@
 
 One script writes a record, appends its entry to the audit trail, and keeps the lists that follow from it, so that all
 of it or none of it happens. Redis can only hash with SHA-1, so the entry comes hashed from here, made for the end of
-the trail as it was read just before; a script that finds another end changes nothing, and the entry is made anew.
+the trail as it was read just before; a script that finds another end changes nothing, and the entry is made again.
 """
 
 import asyncio
@@ -200,7 +200,7 @@ class Store:
             holders = await self._redis.mget([self.key("lease", rotation_id) for rotation_id in ids])
         return [rotation_id for rotation_id, holder in zip(ids, holders, strict=True) if holder is None]
 
-    async def reckoned(self, rotation: Rotation, due: datetime | None) -> None:
+    async def set_due(self, rotation: Rotation, due: datetime | None) -> None:
         """Have *rotation* looked at when it is *due*, or when it is recorded again, if that has not happened yet."""
         async with answering():
             await self._reckoned(

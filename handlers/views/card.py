@@ -188,7 +188,7 @@ def _models(rotation: Rotation, room: int) -> tuple[list[Block], int]:
 
 
 def _legend(rotation: Rotation) -> str:
-    """Explain the verdicts to whoever deletes on the strength of them."""
+    """Explain the verdicts to the person who deletes on the strength of them."""
     decided_on = rotation.state in (State.AWAITING_APPROVAL, State.BLOCKED) and "Verdict" in _header(rotation)
     return evidence.legend(rotation) if decided_on else ""
 

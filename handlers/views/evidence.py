@@ -1,11 +1,11 @@
-"""What the evidence says, for whoever deletes a key on the strength of it: verdicts, silence, callers, soak."""
+"""What the evidence says, for the person who deletes a key on the strength of it: verdicts, silence, callers, soak."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from bot.rotation.attention import is_watched
-from bot.rotation.counted import Silence
+from bot.rotation.counted import OldKeyUsage
 from bot.rotation.finding import Finding
 from bot.rotation.labels import NEED, Label, label_of
 from bot.rotation.old_key import Deaf, Usage, counts_now, usage_of
@@ -124,7 +124,7 @@ def against(rotation: Rotation) -> Iterator[str]:
         yield f"{plural(failed, 'caller request')} failed since the change. Find out why before you delete the old key."
 
 
-def _heard(last: Silence) -> str:
+def _heard(last: OldKeyUsage) -> str:
     assert last.heard_at is not None
     where = f"on {code(last.name)}{_by(last)}"
     if counts_now(last):
@@ -132,7 +132,7 @@ def _heard(last: Silence) -> str:
     return f"last request on it {when(last.heard_at)} {where}; none since, looked at {when(last.looked_at)}"
 
 
-def _by(last: Silence) -> str:
+def _by(last: OldKeyUsage) -> str:
     """Name what used it, as far as the counters name it."""
     named = sentence(", ".join(last.about), 200)
     return f" ({named})" if named else ""

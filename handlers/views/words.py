@@ -214,7 +214,7 @@ def _soaking(rotation: Rotation) -> str:
     if step is None or step.name != StepName.SOAK or rotation.well_since is None:
         return ""
     if rotation.note not in (None, step.doing):
-        return f"The soak begins anew ({sentence(rotation.note or '')})."
+        return f"The soak starts again ({sentence(rotation.note or '')})."
     then = when(rotation.soak_until) if rotation.soak_until else "when that has lasted long enough"
     return f"All has been well since {when(rotation.well_since)}; if it stays so, an approver is asked {then}."
 

@@ -108,7 +108,7 @@ class Projection:
         self.snapshot = self.snapshot.taking(taken, max(changes[-1].revision, self.snapshot.revision))
 
     def reload(self) -> None:
-        """Begin anew with the configuration that was in force."""
+        """Begin again with the configuration that was in force."""
         self.snapshot = replace(self.snapshot, apply_seq=1)
 
     def retry(self) -> None:

@@ -38,7 +38,7 @@ async def play(terminal: Terminal, folder: Path, log: Path, *, models: int, port
         there = router.with_router(bare)
         async with running(lambda: {**there.settings(), **SETTINGS}, folder, log) as bot, there.callers() as callers:
             await _connected(there, bot)
-            more = [bot.own, router.switch(there, bot.anew)]
+            more = [bot.own, router.switch(there, bot.restarted)]
             async with Workshop(there, callers, more).open() as workshop, Page(workshop, port) as address:
                 introduce(terminal, address, log, there.aisix.kind)
                 with suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""The bot of the page: a process that can be frozen, killed and started anew, as machines do to bots."""
+"""The bot of the page: a process that can be frozen, killed and started again, as machines do to bots."""
 
 import asyncio
 import signal
@@ -43,8 +43,8 @@ class Bot:
         self._signal(signal.SIGCONT)
         await self._stack.aclose()
 
-    def anew(self) -> None:
-        """Start it anew, beside everything else."""
+    def restarted(self) -> None:
+        """Start it again, beside everything else."""
         self.own.value = CHOICES[0][0]
         task = asyncio.get_running_loop().create_task(self.start())
         self._starting.add(task)
@@ -57,7 +57,7 @@ class Bot:
             case "killed":
                 self._signal(signal.SIGKILL)
             case _ if self._ended:
-                self.anew()
+                self.restarted()
             case _:
                 self._signal(signal.SIGCONT)
 

@@ -19,7 +19,7 @@ def with_router(there: Company) -> Company:
     return replace(there, dependents=(*there.dependents, safe))
 
 
-def switch(there: Company, start_anew: Callable[[], None]) -> Switch:
+def switch(there: Company, restart: Callable[[], None]) -> Switch:
     """Return the switch that has the bot probe a model through the router; the settings are read at a start."""
     probes, probed = there.aisix.environment("production").probes, there.models[1].display_name
 
@@ -27,7 +27,7 @@ def switch(there: Company, start_anew: Callable[[], None]) -> Switch:
         probes.pop(probed, None)
         if value == "on":
             probes[probed] = f"chat {SAFE}"
-        start_anew()
+        restart()
 
-    hint = f"which falls back: it answers by {FIRST}, on another key (starts the bot anew with that setting)"
+    hint = f"which falls back: it answers by {FIRST}, on another key (starts the bot again with that setting)"
     return Switch("fallback", f"The bot probes {probed} through {SAFE}", hint, ONE_WAY, throw)

@@ -99,7 +99,7 @@ class Slack(Workspace):
         return Person(self.site, self.users[user_id], self._deliver)
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Ask every connected app to connect anew, and hang up."""
+        """Ask every connected app to connect again, and hang up."""
         await self._sockets.disconnect(reason)
 
     async def _deliver(self, kind: str, payload: Json) -> Ack:

@@ -64,7 +64,7 @@ class Sockets:
             del self._unanswered[envelope_id]
 
     async def disconnect(self, reason: str) -> None:
-        """Ask every app to connect anew, and hang up."""
+        """Ask every app to connect again, and hang up."""
         await asyncio.gather(*(_dismiss(socket, reason) for socket in self.open))
 
     async def hang_up(self, _app: web.Application) -> None:

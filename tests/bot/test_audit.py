@@ -134,7 +134,7 @@ def test_an_entry_that_was_changed_and_hashed_anew_is_found_by_the_next(place):
     lines = [*WHOLE]
     lines[place] = forged(lines[place], by="U_SOMEBODY_ELSE")
 
-    assert told(lines) == f"Entry {place + 2} does not follow entry {place + 1}: one of the two was written anew."
+    assert told(lines) == f"Entry {place + 2} does not follow entry {place + 1}: one of the two was rewritten."
 
 
 def test_the_last_entry_written_anew_and_a_tail_taken_off_are_found_by_the_head_on_a_receipt():

@@ -240,13 +240,13 @@ async def test_a_withdrawn_secret_has_as_long_as_the_first_one_had():
 
 
 async def test_a_block_stops_with_its_sentence_and_what_was_learnt(only_step):
-    learnt = running(findings={"m1": Finding(passes=2)})
-    only_step(raising(Blocked(Cause.NOT_PROVED, after=learnt, why="It was refused")))
+    learned = running(findings={"m1": Finding(passes=2)})
+    only_step(raising(Blocked(Cause.NOT_PROVED, after=learned, why="It was refused")))
     after = await move(running(), world(9))
     stop = after.stop
 
     assert after.state is State.BLOCKED
-    assert after.findings == learnt.findings
+    assert after.findings == learned.findings
     assert stop is not None
     assert (stop.kind, stop.headline, stop.sentence) == (
         StopKind.UNVERIFIED,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.aisix.answers import BY_TYPE, Answer, evidence, judge, skipped
 from bot.aisix.probes import KNOWN_CODES, KNOWN_TYPES, read_answer
-from bot.rotation.evidence import Observation, Sight, Verdict, doubt, weigh
+from bot.rotation.evidence import Observation, Verdict, Window, doubt, weigh
 from bot.rotation.replica import UNNAMED, Replica, Served
 from tests.bot.values import NOW, later
 
@@ -330,27 +330,27 @@ def began(**fields):
     return replica(**{"at": NOW, "counts": {}, "own": {}, "total": 0} | fields)
 
 
-def sight(before=None, **now):
-    return Sight(before=began(**before or {}), now=replica(**now))
+def window(before=None, **now):
+    return Window(before=began(**before or {}), now=replica(**now))
 
 
-def observed(*sights, **fields):
+def observed(*windows, **fields):
     """A model that has answered three times of three, seen on one replica that is well."""
     well = {
         "model_id": MODEL,
         "replacement_id": NEW,
         "answer": seen(status=200),
         "passes": 3,
-        "answered": 3 * len(sights or (0,)),
+        "answered": 3 * len(windows or (0,)),
         "wanted": 3,
-        "sights": sights or (sight(),),
+        "windows": windows or (window(),),
         "barrier": BARRIER,
     }
     return Observation(**well | fields)
 
 
 def two(**second):
-    return (sight(), sight({"url": "http://replica-2:9090"}, **{"url": "http://replica-2:9090"} | second))
+    return (window(), window({"url": "http://replica-2:9090"}, **{"url": "http://replica-2:9090"} | second))
 
 
 def old(count=1, **fields):
@@ -359,22 +359,22 @@ def old(count=1, **fields):
 
 BLIND = {"counts": None, "own": None, "total": 0}
 SILENT = {"state": "", "connected": None, "throwaways": None, **BLIND}
-MUTE = Sight(before=None, now=replica(url="http://replica-1:9090", trouble="does not answer in time", **SILENT))
+MUTE = Window(before=None, now=replica(url="http://replica-1:9090", trouble="does not answer in time", **SILENT))
 
 EVERYTHING = {
     # all is well
     "one replica": (observed(), PROVED, "served 3 test requests on the one replica; old key 0 since 14:02"),
     "two replicas": (observed(*two(), passes=6), PROVED, "served 3 + 3 test requests on 2 replicas"),
-    "no barrier, but counters": (observed(sight(throwaways=()), barrier=""), PROVED, "old key 0"),
-    "pages of before 0.5": (observed(sight(throwaways=None)), PROVED, "old key 0"),
+    "no barrier, but counters": (observed(window(throwaways=()), barrier=""), PROVED, "old key 0"),
+    "pages of before 0.5": (observed(window(throwaways=None)), PROVED, "old key 0"),
     "old counts from before": (
-        observed(sight(old(900), counts={MODEL: Served(old=900, new=6)}, old=900, total=906)),
+        observed(window(old(900), counts={MODEL: Served(old=900, new=6)}, old=900, total=906)),
         PROVED,
         "served 3 test requests on the one replica; old key 0",
     ),
-    "callers ask as well": (observed(sight(counts={MODEL: Served(new=5000)}, total=5000)), PROVED, "3 test requests"),
+    "callers ask as well": (observed(window(counts={MODEL: Served(new=5000)}, total=5000)), PROVED, "3 test requests"),
     "another model on the old key": (
-        observed(sight(counts={MODEL: Served(new=3), "m2": Served(old=9)}, old=9, total=12)),
+        observed(window(counts={MODEL: Served(new=3), "m2": Served(old=9)}, old=9, total=12)),
         PROVED,
         "old key 0",
     ),
@@ -399,46 +399,50 @@ EVERYTHING = {
         "for an hour after the change a gateway may use a token of the old secret",
     ),
     # what a replica shows against the model
-    "old key still counted (G1)": (observed(sight(**old(3))), INVALID, "served it 3 times with the old key"),
+    "old key still counted (G1)": (observed(window(**old(3))), INVALID, "served it 3 times with the old key"),
     "old key once, on the second": (observed(*two(**old())), INVALID, "replica-2:9090 served it once with the old key"),
-    "old key, though projected": (observed(sight(**old()), projected="everywhere"), INVALID, "once with the old key"),
-    "model's row rejected": (observed(sight(state="degraded", rejects=1, rejected=(MODEL,))), INVALID, "has rejected"),
-    "replacement rejected": (observed(sight(state="degraded", rejects=1, rejected=(NEW,))), INVALID, "last good"),
-    "rejected, though projected": (observed(sight(rejects=1, rejected=(NEW,)), projected="yes"), INVALID, "rejected"),
-    "a row that is not named": (observed(sight(rejects=1, rejects_more=True)), INVALID, "does not name"),
+    "old key, though projected": (observed(window(**old()), projected="everywhere"), INVALID, "once with the old key"),
+    "model's row rejected": (observed(window(state="degraded", rejects=1, rejected=(MODEL,))), INVALID, "has rejected"),
+    "replacement rejected": (observed(window(state="degraded", rejects=1, rejected=(NEW,))), INVALID, "last good"),
+    "rejected, though projected": (observed(window(rejects=1, rejected=(NEW,)), projected="yes"), INVALID, "rejected"),
+    "a row that is not named": (observed(window(rejects=1, rejects_more=True)), INVALID, "does not name"),
     "lagging replica (G1)": (observed(*two(throwaways=())), PENDING, "replica-2:9090 does not have the change yet"),
-    "lagging, with an older barrier": (observed(sight(throwaways=("keyturn-rabc123-1",))), PENDING, "does not have"),
-    "lagging, though projected": (observed(sight(throwaways=()), projected="yes"), PENDING, "does not have the change"),
-    "cut off (G18)": (observed(sight(connected=False, throwaways=None)), PENDING, "cut off from the control plane"),
-    "cut off, no barrier": (observed(sight(connected=False), barrier=""), PENDING, "(not connected)"),
-    "out of sync": (observed(sight(state="out_of_sync", throwaways=None)), PENDING, "(out_of_sync)"),
-    "never loaded": (observed(sight(state="never_loaded", connected=None, throwaways=None)), PENDING, "never_loaded"),
+    "lagging, with an older barrier": (observed(window(throwaways=("keyturn-rabc123-1",))), PENDING, "does not have"),
+    "lagging, though projected": (
+        observed(window(throwaways=()), projected="yes"),
+        PENDING,
+        "does not have the change",
+    ),
+    "cut off (G18)": (observed(window(connected=False, throwaways=None)), PENDING, "cut off from the control plane"),
+    "cut off, no barrier": (observed(window(connected=False), barrier=""), PENDING, "(not connected)"),
+    "out of sync": (observed(window(state="out_of_sync", throwaways=None)), PENDING, "(out_of_sync)"),
+    "never loaded": (observed(window(state="never_loaded", connected=None, throwaways=None)), PENDING, "never_loaded"),
     "graver on the second": (
-        observed(sight(throwaways=()), *two(**old())[1:]),
+        observed(window(throwaways=()), *two(**old())[1:]),
         INVALID,
         "replica-2:9090 served it once with the old key",
     ),
     # an answer that says nothing, where a replica says something: it could be accepted
-    "unclear, on the old key": (observed(sight(**old()), answer=seen(status=429)), INVALID, "with the old key"),
-    "unclear, and lagging": (observed(sight(throwaways=()), answer=seen(status=503)), PENDING, "does not have the"),
-    "skipped, on the old key": (observed(sight(**old()), answer=skipped(NOW)), INVALID, "with the old key"),
+    "unclear, on the old key": (observed(window(**old()), answer=seen(status=429)), INVALID, "with the old key"),
+    "unclear, and lagging": (observed(window(throwaways=()), answer=seen(status=503)), PENDING, "does not have the"),
+    "skipped, on the old key": (observed(window(**old()), answer=skipped(NOW)), INVALID, "with the old key"),
     "unclear, with an old token": (observed(answer=seen(status=429), old_token_until=NOW), INVALID, "old secret until"),
     "refused, and lagging": (
-        observed(sight(throwaways=()), answer=seen(status=401, type="upstream_error")),
+        observed(window(throwaways=()), answer=seen(status=401, type="upstream_error")),
         REFUSED,
         "refused",
     ),
     # what is lacking for a proof
-    "another row rejected": (observed(sight(rejects=1)), LIKELY, "rejects rows of its configuration"),
-    "degraded": (observed(sight(state="degraded")), LIKELY, "calls itself degraded"),
-    "no /status/config": (observed(sight(state="", connected=None)), LIKELY, "does not tell its state"),
-    "cut off, with the barrier": (observed(sight(connected=False)), LIKELY, "not connected to the control plane"),
-    "behind by its own word": (observed(sight(revision=11, observed=12)), LIKELY, "has not applied all that it has"),
-    "up to date by its own word": (observed(sight(revision=12, observed=12)), PROVED, "old key 0"),
-    "counters missing": (observed(sight(BLIND, **BLIND)), LIKELY, "shows no counters"),
-    "counters vanished": (observed(sight(**BLIND)), LIKELY, "shows no counters"),
-    "counters came later": (observed(sight(BLIND)), LIKELY, "showed no counters before"),
-    "no look at the beginning": (observed(Sight(before=None, now=replica())), LIKELY, "showed no counters before"),
+    "another row rejected": (observed(window(rejects=1)), LIKELY, "rejects rows of its configuration"),
+    "degraded": (observed(window(state="degraded")), LIKELY, "calls itself degraded"),
+    "no /status/config": (observed(window(state="", connected=None)), LIKELY, "does not tell its state"),
+    "cut off, with the barrier": (observed(window(connected=False)), LIKELY, "not connected to the control plane"),
+    "behind by its own word": (observed(window(revision=11, observed=12)), LIKELY, "has not applied all that it has"),
+    "up to date by its own word": (observed(window(revision=12, observed=12)), PROVED, "old key 0"),
+    "counters missing": (observed(window(BLIND, **BLIND)), LIKELY, "shows no counters"),
+    "counters vanished": (observed(window(**BLIND)), LIKELY, "shows no counters"),
+    "counters came later": (observed(window(BLIND)), LIKELY, "showed no counters before"),
+    "no look at the beginning": (observed(Window(before=None, now=replica())), LIKELY, "showed no counters before"),
     "not reached": (
         observed(*two(counts={}, own={}, total=0), answered=3),
         LIKELY,
@@ -450,51 +454,59 @@ EVERYTHING = {
         "which key is unknown",
     ),
     "restart": (
-        observed(sight({"counts": {MODEL: Served(old=90)}, "old": 90, "total": 90})),
+        observed(window({"counts": {MODEL: Served(old=90)}, "old": 90, "total": 90})),
         LIKELY,
-        "began to count anew",
+        "started to count again",
     ),
     "restart, then the old key": (
-        observed(sight({"counts": {MODEL: Served(old=90)}, "old": 90, "total": 90}, **old(50))),
+        observed(window({"counts": {MODEL: Served(old=90)}, "old": 90, "total": 90}, **old(50))),
         INVALID,
         "served it 50 times with the old key",
     ),
     "restart, and busy since": (
-        observed(sight({"counts": {MODEL: Served(old=90)}, "old": 90, "total": 90}, **old(50, total=5000))),
+        observed(window({"counts": {MODEL: Served(old=90)}, "old": 90, "total": 90}, **old(50, total=5000))),
         INVALID,
         "served it 50 times with the old key",
     ),
-    "restart, by its start": (observed(sight({"started": 1.0}, started=2.0)), LIKELY, "began to count anew"),
-    "restart, by its configurations": (observed(sight({"apply_seq": 7}, apply_seq=2)), LIKELY, "began to count anew"),
-    "restart, by an older configuration": (observed(sight({"revision": 9}, revision=8)), LIKELY, "began to count anew"),
-    "began anew since the proof": (
-        observed(sight({"revision": 9}, revision=8, throwaways=()), had_change=True, barrier=""),
-        PENDING,
-        "replica-1:9090 began anew since the proof, and may not have the change any more",
-    ),
-    "began anew since the proof, shows no counters": (
-        observed(sight(BLIND | {"apply_seq": 9}, **BLIND, apply_seq=1), had_change=True, barrier=""),
-        PENDING,
-        "began anew since the proof",
-    ),
-    "began anew since the proof, and has the barrier": (
-        observed(sight({"revision": 9}, revision=8), had_change=True),
+    "restart, by its start": (observed(window({"started": 1.0}, started=2.0)), LIKELY, "started to count again"),
+    "restart, by its configurations": (
+        observed(window({"apply_seq": 7}, apply_seq=2)),
         LIKELY,
-        "began to count anew",
+        "started to count again",
+    ),
+    "restart, by an older configuration": (
+        observed(window({"revision": 9}, revision=8)),
+        LIKELY,
+        "started to count again",
+    ),
+    "started again since the proof": (
+        observed(window({"revision": 9}, revision=8, throwaways=()), had_change=True, barrier=""),
+        PENDING,
+        "replica-1:9090 started again since the proof, and may not have the change any more",
+    ),
+    "started again since the proof, shows no counters": (
+        observed(window(BLIND | {"apply_seq": 9}, **BLIND, apply_seq=1), had_change=True, barrier=""),
+        PENDING,
+        "started again since the proof",
+    ),
+    "started again since the proof, and has the barrier": (
+        observed(window({"revision": 9}, revision=8), had_change=True),
+        LIKELY,
+        "started to count again",
     ),
     "not seen by the proof": (
-        observed(sight(), Sight(before=None, now=replica(throwaways=())), had_change=True, barrier=""),
+        observed(window(), Window(before=None, now=replica(throwaways=())), had_change=True, barrier=""),
         PENDING,
         "replica-1:9090 was not seen when the proof began, and may not have the change",
     ),
     "not seen by the proof, cut off now": (
-        observed(sight({"trouble": "does not answer"} | SILENT, connected=False), had_change=True, barrier=""),
+        observed(window({"trouble": "does not answer"} | SILENT, connected=False), had_change=True, barrier=""),
         PENDING,
         "replica-1:9090 was not seen when the proof began, and may not have the change",
     ),
     "not seen by the proof, nor now": (
         observed(
-            sight({"trouble": "does not answer"} | SILENT, trouble="does not answer", **SILENT),
+            window({"trouble": "does not answer"} | SILENT, trouble="does not answer", **SILENT),
             had_change=True,
             projected="everywhere",
         ),
@@ -502,23 +514,23 @@ EVERYTHING = {
         "does not answer",
     ),
     "cut off since the proof": (
-        observed(sight(connected=False, throwaways=()), had_change=True, barrier=""),
+        observed(window(connected=False, throwaways=()), had_change=True, barrier=""),
         LIKELY,
         "is not connected to the control plane",
     ),
     "counters without the key": (
-        observed(sight(counts={MODEL: Served(new=3, blind=4)}, total=7)),
+        observed(window(counts={MODEL: Served(new=3, blind=4)}, total=7)),
         LIKELY,
         "does not say with which key it served it 4 times",
     ),
-    "only counters without the key": (observed(sight(counts={MODEL: Served(blind=3)})), LIKELY, "which key"),
-    "the same, no barrier": (observed(sight(counts={MODEL: Served(blind=3)}), barrier=""), UNCLEAR, "unknown"),
+    "only counters without the key": (observed(window(counts={MODEL: Served(blind=3)})), LIKELY, "which key"),
+    "the same, no barrier": (observed(window(counts={MODEL: Served(blind=3)}), barrier=""), UNCLEAR, "unknown"),
     "old key through a router": (
-        observed(sight(counts={MODEL: Served(new=3), UNNAMED: Served(old=2)}, old=2, total=5)),
+        observed(window(counts={MODEL: Served(new=3), UNNAMED: Served(old=2)}, old=2, total=5)),
         LIKELY,
         "used the old key 2 times for a model that it does not name",
     ),
-    "looked at before the answer": (observed(sight(at=later(-1))), LIKELY, "not looked at since the newest answer"),
+    "looked at before the answer": (observed(window(at=later(-1))), LIKELY, "not looked at since the newest answer"),
     # our own test requests
     "a test request that no replica counted": (
         observed(answered=4),
@@ -526,12 +538,12 @@ EVERYTHING = {
         "a replica that is not in `status_urls` answered 1 of 4 test requests",
     ),
     "callers' requests do not stand in for one": (
-        observed(sight(counts={MODEL: Served(new=5000)}, total=5000), answered=4),
+        observed(window(counts={MODEL: Served(new=5000)}, total=5000), answered=4),
         PENDING,
         "answered 1 of 4 test requests",
     ),
     "a gateway that has no counter for the endpoint": (
-        observed(sight(counts={}, own={}, total=0), is_counted=False),
+        observed(window(counts={}, own={}, total=0), is_counted=False),
         LIKELY,
         "was not reached by a test request",
     ),
@@ -546,25 +558,25 @@ EVERYTHING = {
         "a replica that is not in `status_urls` answered 1 of",
     ),
     "test requests that failed on listed replicas": (
-        observed(sight(own={MODEL: Served(new=3, failed=1, limited=1)}), answered=3, reached=5),
+        observed(window(own={MODEL: Served(new=3, failed=1, limited=1)}), answered=3, reached=5),
         PROVED,
         "old key 0",
     ),
     "the same at the last look": (observed(answered=4, had_change=True), PENDING, "answered 1 of 4 test requests"),
     "the same, though projected": (observed(answered=4, projected="everywhere"), PENDING, "1 of 4 test requests"),
     "counted before it was ours": (
-        observed(sight(own=None, callers=())),
+        observed(window(own=None, callers=())),
         LIKELY,
         "does not tell our test requests from callers' (no `api_key_id`)",
     ),
     "not told, and callers fill the gap": (
-        observed(sight(own=None, callers=(), counts={MODEL: Served(new=50)}, total=50), answered=9),
+        observed(window(own=None, callers=(), counts={MODEL: Served(new=50)}, total=50), answered=9),
         LIKELY,
         "does not tell our test requests",
     ),
-    "not told when the proof began": (observed(sight({"own": None, "callers": ()})), LIKELY, "does not tell our test"),
+    "not told when the proof began": (observed(window({"own": None, "callers": ()})), LIKELY, "does not tell our test"),
     "asked with two caller keys": (
-        observed(sight(own=None, callers=("ck-app", "ck-probe"))),
+        observed(window(own=None, callers=("ck-app", "ck-probe"))),
         LIKELY,
         "asked with several caller keys",
     ),
@@ -577,25 +589,25 @@ EVERYTHING = {
     "an answer that never came": (observed(lost=1), LIKELY, "a test request had no answer"),
     # a third key
     "a key that is neither": (
-        observed(sight(counts={MODEL: Served(new=3, third=1)}, total=4)),
+        observed(window(counts={MODEL: Served(new=3, third=1)}, total=4)),
         INVALID,
         "replica-1:9090 served it with a key that is neither the old nor the new one",
     ),
     "a key that is neither, long before": (
         observed(
-            sight({"counts": {MODEL: Served(third=9)}, "total": 9}, counts={MODEL: Served(new=3, third=9)}, total=12)
+            window({"counts": {MODEL: Served(third=9)}, "total": 9}, counts={MODEL: Served(new=3, third=9)}, total=12)
         ),
         PROVED,
         "old key 0",
     ),
     # what only some families hear
     "the old key behind a fallback": (
-        observed(sight(counts={MODEL: Served(new=3, hidden=1)})),
+        observed(window(counts={MODEL: Served(new=3, hidden=1)})),
         INVALID,
         "replica-1:9090 tried the old key for it, behind a fallback, a router or an ensemble",
     ),
     "the old key, hidden, of a model that is not named": (
-        observed(sight(counts={MODEL: Served(new=3), UNNAMED: Served(hidden=2)})),
+        observed(window(counts={MODEL: Served(new=3), UNNAMED: Served(hidden=2)})),
         LIKELY,
         "used the old key once for a model that it does not name",
     ),
@@ -606,7 +618,7 @@ EVERYTHING = {
         "put `replicas` into the settings",
     ),
     "nobody says how many replicas, and no address": (
-        observed(sights=(), projected="everywhere", too_few="nothing says how many replicas there are"),
+        observed(windows=(), projected="everywhere", too_few="nothing says how many replicas there are"),
         UNCLEAR,
         "no status address in the settings",
     ),
@@ -624,18 +636,18 @@ EVERYTHING = {
     # status addresses that tell nothing
     "status address dead": (observed(MUTE), UNCLEAR, "replica-1:9090 does not answer in time"),
     "status address dead, projected": (observed(MUTE, projected="everywhere"), LIKELY, "does not answer in time"),
-    "one of two dead": (observed(sight(), MUTE), UNCLEAR, "does not answer in time"),
+    "one of two dead": (observed(window(), MUTE), UNCLEAR, "does not answer in time"),
     "one of two dead stands first in the reason": (
-        observed(sight(state="degraded"), MUTE, projected="everywhere"),
+        observed(window(state="degraded"), MUTE, projected="everywhere"),
         LIKELY,
         "not proved: replica-1:9090 does not answer in time",
     ),
     "no addresses, projected": (
-        observed(sights=(), projected="a model made after the change answered everywhere"),
+        observed(windows=(), projected="a model made after the change answered everywhere"),
         LIKELY,
         "not proved: no status address in the settings; answered 3 times in a row; a model made after the change",
     ),
-    "no addresses, no barrier": (observed(sights=(), barrier=""), UNCLEAR, "no status address in the settings"),
+    "no addresses, no barrier": (observed(windows=(), barrier=""), UNCLEAR, "no status address in the settings"),
 }
 
 
@@ -669,13 +681,13 @@ def answered(status, type_, code="", **fields):
     return observed(answer=seen(status=status, type=type_, code=code, **fields))
 
 
-IN_USE_AGAIN = observed(sight(**old()))
+IN_USE_AGAIN = observed(window(**old()))
 TRAPS = {
     # the trap: what it looks like, its verdict, and where in tests/ it is set
     "G1 the old key serves on": (IN_USE_AGAIN, INVALID, "stories/test_traps.py::test_g1_a_lagging_replica"),
     "G1 a replica lags": (observed(*two(throwaways=())), PENDING, "stories/test_traps.py::test_g1_a_lagging_replica"),
     "G1 a row is rejected": (
-        observed(sight(state="degraded", rejects=1, rejected=(MODEL,))),
+        observed(window(state="degraded", rejects=1, rejected=(MODEL,))),
         INVALID,
         "bot/test_traps.py::g1 rejects the row",
     ),
@@ -720,13 +732,13 @@ TRAPS = {
         "stories/test_shapes.py::test_g9_a_key_used_where_it_is_not_allowed",
     ),
     "G10 another model is bound to the old key: no evidence on this one": (
-        observed(sight(counts={MODEL: Served(new=3), "m2": Served(old=9)}, old=9, total=12)),
+        observed(window(counts={MODEL: Served(new=3), "m2": Served(old=9)}, old=9, total=12)),
         PROVED,
         "stories/test_attacks.py::test_a_model_bound_while_the_delete_is_tried_again_is_seen",
     ),
     "G11 its move was lost": (IN_USE_AGAIN, INVALID, "stories/test_restart.py::test_killed_in_the_middle_of_the_cut"),
     "G12 an orphan replacement serves it: the counters know neither key": (
-        observed(sight(counts={MODEL: Served(third=3)}, own={MODEL: Served(third=3)})),
+        observed(window(counts={MODEL: Served(third=3)}, own={MODEL: Served(third=3)})),
         INVALID,
         "stories/test_restart.py::test_killed_during_the_creation_of_the_replacement",
     ),
@@ -751,7 +763,7 @@ TRAPS = {
         "stories/test_ends.py::test_a_budget_on_the_key_is_warned_of",
     ),
     "G16 a passthrough route uses the old key: the proxy's counter has it, of no model": (
-        observed(sight(meters={"proxy": 3}, heard={"passthrough": 3}, old=3)),
+        observed(window(meters={"proxy": 3}, heard={"passthrough": 3}, old=3)),
         PROVED,
         "stories/test_shapes.py::test_g16_a_route_is_warned_of",
     ),
@@ -761,7 +773,7 @@ TRAPS = {
         "bot/test_traps.py::a count on the old key",
     ),
     "G18 cut off from the control plane": (
-        observed(sight(connected=False, throwaways=None)),
+        observed(window(connected=False, throwaways=None)),
         PENDING,
         "bot/test_traps.py::g18 is cut off",
     ),
@@ -771,7 +783,7 @@ TRAPS = {
         "stories/test_stops.py::test_a_gateway_that_never_takes_the_change",
     ),
     "G20 a model that is on no list answers": (
-        observed(sight(throwaways=None)),
+        observed(window(throwaways=None)),
         PROVED,
         "stories/test_shapes.py::test_a_wildcard_is_rehearsed_and_verified_under_its_concrete_name",
     ),
@@ -808,7 +820,7 @@ def test_no_trap_of_the_fact_sheet_is_left_out():
 
 def test_a_proof_counts_from_the_latest_of_the_first_looks():
     later_one = {"url": "http://replica-2:9090", "at": later(600)}
-    proof = weigh(observed(sight(), sight(later_one, url="http://replica-2:9090", at=later(660)), passes=6))
+    proof = weigh(observed(window(), window(later_one, url="http://replica-2:9090", at=later(660)), passes=6))
 
     assert proof == (PROVED, "replacement served 3 + 3 test requests on 2 replicas; old key 0 since 14:12 UTC")
 
@@ -816,7 +828,7 @@ def test_a_proof_counts_from_the_latest_of_the_first_looks():
 def test_no_part_of_a_status_address_but_its_host_gets_into_a_reason():
     url = "http://admin:hunter2@replica-1:9090/inner?token=hunter3#hunter4"
     for fields in ({"throwaways": ()}, {"rejected": (MODEL,)}, {"trouble": "does not answer", **BLIND}, old()):
-        reason = weigh(observed(sight(**{"url": url} | fields), projected="yes"))[1]
+        reason = weigh(observed(window(**{"url": url} | fields), projected="yes"))[1]
         assert "replica-1:9090" in reason
         assert "hunter" not in reason
 
@@ -863,11 +875,11 @@ def replicas(draw, at=None):
 
 
 @st.composite
-def sights(draw):
+def windows(draw):
     """Most of the time a replica that counted on since the first look; else any two looks."""
     now = draw(replicas())
     begun = now.but(at=NOW, counts={}, own={}, meters={}, old=0, total=0)
-    return Sight(before=draw(st.just(begun) | st.just(begun) | st.none() | replicas(NOW)), now=now)
+    return Window(before=draw(st.just(begun) | st.just(begun) | st.none() | replicas(NOW)), now=now)
 
 
 answers = st.builds(
@@ -877,8 +889,8 @@ answers = st.builds(
     served_by=st.sampled_from(["", "", "chat", "chat-backup"]),
     malformed=st.sampled_from([False, False, False, True]),
 )
-sighted = st.lists(sights(), max_size=2)
-well = st.lists(st.just(sight()), min_size=1, max_size=2)
+sighted = st.lists(windows(), max_size=2)
+well = st.lists(st.just(window()), min_size=1, max_size=2)
 
 
 @st.composite
@@ -893,7 +905,7 @@ def observations(draw):
         answer=evidence(answer, alias="chat", at=NOW),
         passes=draw(st.integers(0, 4)),
         wanted=draw(st.integers(0, 3)),
-        sights=looks,
+        windows=looks,
         barrier=draw(st.sampled_from([BARRIER, BARRIER, ""])),
         projected=draw(st.sampled_from(["", "", "everywhere"])),
         too_few=draw(st.sampled_from(["", "", "too few are listed"])),
@@ -907,7 +919,7 @@ def has_passed(everything):
 
 
 def counted_on_the_old_key(one):
-    """Whether the model's own count rose, or began anew and shows any: said without the code under test."""
+    """Whether the model's own count rose, or started again and shows any: said without the code under test."""
     if one.before is None or one.before.counts is None or one.now.counts is None:
         return False
     before, now = one.before.served(MODEL), one.now.served(MODEL)
@@ -936,8 +948,8 @@ def test_no_green_light_that_proves_nothing_passes(case):
         or answer.served_by not in ("", "chat")
         or answer.malformed
         or everything.old_token_until is not None
-        or any(has_not_taken_the_change(one, everything.barrier) for one in everything.sights)
-        or any(map(counted_on_the_old_key, everything.sights))
+        or any(has_not_taken_the_change(one, everything.barrier) for one in everything.windows)
+        or any(map(counted_on_the_old_key, everything.windows))
         or everything.passes < everything.wanted
     )
 
@@ -950,7 +962,7 @@ def good_observations(draw):
     counts = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3))
     urls = [f"http://replica-{number}:9090" for number in range(len(counts))]
     looks = [
-        sight({"url": url, "counts": {MODEL: Served(old=7)}, "old": 7, "total": 7}, url=url, old=7, total=8 + count,
+        window({"url": url, "counts": {MODEL: Served(old=7)}, "old": 7, "total": 7}, url=url, old=7, total=8 + count,
               counts={MODEL: Served(old=7, new=count + 1)}, own={MODEL: Served(new=count)})
         for url, count in zip(urls, counts, strict=True)
     ]  # fmt: skip
@@ -968,10 +980,10 @@ def shown(change):
     """Have one replica show something else."""
 
     def flawed(everything, place):
-        looks = list(everything.sights)
+        looks = list(everything.windows)
         one = looks[place % len(looks)]
         looks[place % len(looks)] = one.but(now=change(one.now))
-        return everything.but(sights=tuple(looks))
+        return everything.but(windows=tuple(looks))
 
     return flawed
 
@@ -1017,10 +1029,10 @@ def test_a_proof_needs_the_counters_of_every_replica_there_is(case):
     if weigh(everything)[0] is not PROVED:
         return
 
-    assert everything.sights
+    assert everything.windows
     assert not everything.too_few
     assert not everything.lost
-    for one in everything.sights:
+    for one in everything.windows:
         assert one.before is not None
         assert one.before.counts is not None
         assert one.now.own[MODEL].new > one.before.own.get(MODEL, Served()).new
@@ -1032,7 +1044,7 @@ def test_a_proof_needs_the_counters_of_every_replica_there_is(case):
         assert (one.now.trouble, one.now.state, one.now.rejects) == ("", "synced", 0)
         assert one.now.connected is not False
         assert one.now.total >= one.before.total
-    rises = [one.now.own[MODEL].new - one.before.own.get(MODEL, Served()).new for one in everything.sights]
+    rises = [one.now.own[MODEL].new - one.before.own.get(MODEL, Served()).new for one in everything.windows]
     assert sum(rises) == everything.answered >= 1
 
 
@@ -1043,24 +1055,24 @@ def test_likely_needs_the_change_to_have_been_seen_everywhere(case):
     if weigh(everything)[0] is not LIKELY:
         return
 
-    has = [BARRIER in (one.now.throwaways or ()) and bool(everything.barrier) for one in everything.sights]
-    rose = [one.since.served(MODEL).new > 0 for one in everything.sights]
+    has = [BARRIER in (one.now.throwaways or ()) and bool(everything.barrier) for one in everything.windows]
+    rose = [one.since.served(MODEL).new > 0 for one in everything.windows]
     seen_everywhere = bool(has) and all(a or b for a, b in zip(has, rose, strict=True))
     assert not everything.too_few
     assert everything.projected or seen_everywhere
 
 
 @many
-@given(observations(), sights(), st.integers(0, 2))
+@given(observations(), windows(), st.integers(0, 2))
 def test_one_replica_more_never_makes_good_what_one_shows_against_a_model(case, one, place):
     everything = case[1].but(answered=0)  # of a test request that none has counted, one more may tell that it has
-    order = [*everything.sights[:place], one, *everything.sights[place:]]
-    more = everything.but(sights=tuple(order))
-    alone = everything.but(sights=(one,))
+    order = [*everything.windows[:place], one, *everything.windows[place:]]
+    more = everything.but(windows=tuple(order))
+    alone = everything.but(windows=(one,))
 
     assert not (has_passed(more) and doubt(everything))
     assert not (has_passed(more) and doubt(alone))
-    assert not (weigh(more)[0] is PROVED and everything.sights and sum(map(rise_of, everything.sights)) == 0)
+    assert not (weigh(more)[0] is PROVED and everything.windows and sum(map(rise_of, everything.windows)) == 0)
 
 
 def rise_of(one):
@@ -1092,8 +1104,8 @@ SILENCE = {
 
 
 def worsened(everything, worsen):
-    first, *others = everything.sights
-    return everything.but(sights=(Sight(before=first.before, now=worsen(first.now)), *others))
+    first, *others = everything.windows
+    return everything.but(windows=(Window(before=first.before, now=worsen(first.now)), *others))
 
 
 def rank(everything):
@@ -1105,7 +1117,7 @@ def rank(everything):
 def test_more_against_a_replica_never_makes_a_verdict_better(worsen, case):
     everything = case[1]
 
-    assert not everything.sights or rank(worsened(everything, worsen)) <= rank(everything)
+    assert not everything.windows or rank(worsened(everything, worsen)) <= rank(everything)
 
 
 @pytest.mark.parametrize("worsen", SILENCE.values(), ids=SILENCE)
@@ -1113,7 +1125,7 @@ def test_more_against_a_replica_never_makes_a_verdict_better(worsen, case):
 def test_less_from_a_replica_never_makes_a_verdict_better_unless_it_hides_a_doubt(worsen, case):
     everything = case[1]
 
-    assert not everything.sights or doubt(everything) or rank(worsened(everything, worsen)) <= rank(everything)
+    assert not everything.windows or doubt(everything) or rank(worsened(everything, worsen)) <= rank(everything)
 
 
 @pytest.mark.parametrize("verdict", [PROVED, LIKELY, *NOT_PASSED])
@@ -1124,7 +1136,7 @@ def test_the_observations_of_these_tests_reach_every_verdict(verdict):
 @pytest.mark.parametrize("verdict", [PROVED, LIKELY])
 def test_two_replicas_pass_too(verdict):
     hypothesis.find(
-        observations(), lambda case: len(case[1].sights) == 2 and weigh(case[1])[0] is verdict, settings=quick
+        observations(), lambda case: len(case[1].windows) == 2 and weigh(case[1])[0] is verdict, settings=quick
     )
 
 

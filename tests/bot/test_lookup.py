@@ -86,10 +86,10 @@ def test_an_ambiguous_name_carries_the_choices_in_the_order_of_their_names(asked
 
 
 def test_two_keys_of_one_base_name_are_not_told_apart_by_a_guess():
-    halves = inventory((), [key("pk_1", "A (2026-11-23 rabc123)"), key("pk_2", "A (2026-11-29 rxyz789)")])
+    orphans = inventory((), [key("pk_1", "A (2026-11-23 rabc123)"), key("pk_2", "A (2026-11-29 rxyz789)")])
 
     with pytest.raises(AmbiguousKey):
-        find_key(halves, "A")
+        find_key(orphans, "A")
 
 
 @pytest.mark.parametrize("asked", ["opnai produktion", "Antropic Eu"])

@@ -4,23 +4,23 @@ from datetime import timedelta
 
 import pytest
 
-from bot.rotation.counted import Silence
+from bot.rotation.counted import OldKeyUsage
 from bot.rotation.old_key import Deaf, usage_of
 from bot.rotation.record import Rotation
 from bot.rotation.replica import Replica
 from tests.bot.values import NOW, later, running
 
 
-def silence(port: int, heard: float | None = None, looked: float = 60) -> Silence:
+def silence(port: int, heard: float | None = None, looked: float = 60) -> OldKeyUsage:
     heard_at = None if heard is None else later(heard)
-    return Silence(url=f"http://r:{port}", environment="e1", looked_at=later(looked), heard_at=heard_at)
+    return OldKeyUsage(url=f"http://r:{port}", environment="e1", looked_at=later(looked), heard_at=heard_at)
 
 
 def looked(*ports: int) -> dict[str, dict[str, Replica]]:
     return {"e1": {f"http://r:{port}": Replica(url=f"http://r:{port}", at=NOW) for port in ports}}
 
 
-def of(*silences: Silence, **fields: object) -> Rotation:
+def of(*silences: OldKeyUsage, **fields: object) -> Rotation:
     return running(silences=silences, **fields)
 
 

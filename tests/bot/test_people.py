@@ -169,14 +169,14 @@ async def test_who_may_not_ask_hears_that_first_and_nothing_of_the_settings():
 
 
 async def test_no_rotation_begins_where_slack_cannot_tell_who_could_approve_it():
-    class Half(Directory):
+    class Orphan(Directory):
         async def person(self, user_id: str) -> Person:
             if user_id != "U_REQUESTER":
                 raise Unanswerable("Slack does not tell.")
             return await super().person(user_id)
 
     with pytest.raises(Unanswerable):
-        await people(Half()).check_may_begin("U_REQUESTER")
+        await people(Orphan()).check_may_begin("U_REQUESTER")
 
 
 async def test_slack_is_asked_about_no_more_people_than_are_needed_and_about_each_once():

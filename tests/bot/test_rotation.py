@@ -225,6 +225,6 @@ def test_of_every_field_it_is_said_whether_another_secret_forgets_it():
 
 
 def test_a_secret_that_is_taken_back_leaves_nothing_of_itself_behind():
-    learnt = running(wave=3, rehearsal="failed", findings={"m1": Finding(passes=3)}, tally=Tally(since=NOW))
+    learned = running(wave=3, rehearsal="failed", findings={"m1": Finding(passes=3)}, tally=Tally(since=NOW))
 
-    assert learnt.without_secret() == rotation(State.RUNNING, attempt=1)
+    assert learned.without_secret() == rotation(State.RUNNING, attempt=1)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from bot.aisix.probes import GatewaySettings
 from bot.aisix.status import StatusPages, bare
-from bot.rotation.evidence import Observation, Sight, Verdict, weigh
+from bot.rotation.evidence import Observation, Verdict, Window, weigh
 from bot.rotation.ports import Asked, Keys
 from bot.rotation.replica import Served
 from sandbox.aisix import Switches
@@ -91,7 +91,7 @@ async def weighed(tenant, replacement, before, answers, **fields):
         "passes": len(answers),
         "answered": sum(answer.passed for answer in answers),
         "wanted": len(answers),
-        "sights": tuple(Sight(before=early.get(replica.url), now=replica) for replica in looks),
+        "windows": tuple(Window(before=early.get(replica.url), now=replica) for replica in looks),
         "barrier": BARRIER,
     }
     return weigh(Observation(**seen | fields))
@@ -313,8 +313,8 @@ async def test_garbage_is_a_finding_and_no_green_light(tenant, replacement, page
 
 
 def verdict_on(tenant, seen, answers):
-    sights = (Sight(before=seen, now=seen),)
-    observed = Observation(model_id=tenant.chat.id, replacement_id="new", answer=answers[-1], passes=3, sights=sights)
+    windows = (Window(before=seen, now=seen),)
+    observed = Observation(model_id=tenant.chat.id, replacement_id="new", answer=answers[-1], passes=3, windows=windows)
     return weigh(observed)[0]
 
 
@@ -652,7 +652,7 @@ async def test_a_restart_between_the_looks_is_no_proof(tenant, replacement):
     verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
 
     assert verdict is Verdict.LIKELY
-    assert "began to count anew" in reason
+    assert "started to count again" in reason
 
 
 async def test_an_answer_that_no_counter_shows_is_no_proof(tenant, replacement):

@@ -318,7 +318,7 @@ async def test_what_a_key_concerns_is_known_of_older_records_too_once_they_are_r
     await redis.delete(NAMESPACE.key("concerns"))
     assert await store.concerning("pk_new") == []
 
-    await store.reckoned(saved, NOW)
+    await store.set_due(saved, NOW)
     assert await store.concerning("pk_old") == await store.concerning("pk_new") == [saved]
 
 
@@ -478,7 +478,7 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         lambda s: s.versions([]),
         lambda s: s.under_way(),
         lambda s: anext(s.due(NOW)),
-        lambda s: s.reckoned(rotation(), NOW),
+        lambda s: s.set_due(rotation(), NOW),
         lambda s: s.reckon_anew(),
         lambda s: s.concerning("pk"),
         lambda s: s.recent(3),
@@ -492,7 +492,7 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         lambda s: s.fingerprints(),
         lambda s: s.forget_fingerprints(["pk"]),
     ],
-    ids=["ping", "load", "save", "trail", "note", "versions", "under_way", "due", "reckoned",
+    ids=["ping", "load", "save", "trail", "note", "versions", "under_way", "due", "set_due",
          "reckon_anew", "concerning", "recent", "holder", "messages", "remember",
          "was_shown", "unshown", "edits", "fingerprint", "fingerprints", "forget"],
 )  # fmt: skip

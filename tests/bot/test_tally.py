@@ -3,7 +3,7 @@
 import pytest
 
 from bot.rotation.counted import Tally
-from bot.rotation.evidence import Sight
+from bot.rotation.evidence import Window
 from bot.rotation.finding import Finding
 from bot.rotation.replica import Replica, Served
 from bot.steps.counters import noticed, rebased
@@ -25,7 +25,7 @@ def look(counts, *, seconds=60, **told):
 
 def seen(counts, **told):
     before = look({}, seconds=0, **{name: None for name in ("own",) if told.get("own", 1) is None})
-    return {"prod": (Sight(before=before, now=look(counts, **told)),)}
+    return {"prod": (Window(before=before, now=look(counts, **told)),)}
 
 
 MET = [
@@ -60,7 +60,7 @@ def test_the_figures_go_on_when_the_counters_count_from_another_look():
     first = rebased(moved(), seen({"m1": Served(new=5, reached=5, limited=2)}))
     then = first.looks["prod"][URL]
     now = look({"m1": Served(new=9, reached=9, limited=3)}, seconds=90)
-    met = noticed(first, {"prod": (Sight(before=then, now=now),)}).tally
+    met = noticed(first, {"prod": (Window(before=then, now=now),)}).tally
 
     assert met == Tally(since=NOW, answered=9, limited=3)
 

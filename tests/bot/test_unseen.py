@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from bot.aisix.counters import PROXY
-from bot.rotation.counted import Silence
+from bot.rotation.counted import OldKeyUsage
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Unlisted
 from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation
@@ -326,11 +326,11 @@ async def test_the_old_key_is_listened_to_for_a_while_where_a_list_is_not_shown_
 HERE, THERE = "http://one:9090", "http://two:9090"
 
 
-def silent(environment: str, *urls: str, **fields: Any) -> tuple[Silence, ...]:
-    return tuple(Silence(url=url, environment=environment, looked_at=NOW, **fields) for url in urls)
+def silent(environment: str, *urls: str, **fields: Any) -> tuple[OldKeyUsage, ...]:
+    return tuple(OldKeyUsage(url=url, environment=environment, looked_at=NOW, **fields) for url in urls)
 
 
-def listening(*silences: Silence, unlisted: tuple[Unlisted, ...], allowed: tuple[str, ...] = ()) -> Rotation:
+def listening(*silences: OldKeyUsage, unlisted: tuple[Unlisted, ...], allowed: tuple[str, ...] = ()) -> Rotation:
     plan = Plan(
         old_key=key(allowed_environments=allowed),
         models=(affected(),),

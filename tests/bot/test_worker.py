@@ -127,7 +127,7 @@ async def test_a_person_who_moves_a_rotation_while_it_is_reckoned_is_not_forgott
     await desk.swept()
     seen = await desk.put(waiting(1))
     await desk.put(seen.to(State.RUNNING).but(approvals=(approval(),)))
-    await desk.store.reckoned(seen, later(A_REMINDER))
+    await desk.store.set_due(seen, later(A_REMINDER))
 
     assert await desk.swept() == {"r1"}
 

@@ -127,7 +127,7 @@ def test_an_answer_of_a_fallback_does_not_fool_the_bot(opened):
 
 
 def through_the_router(page: Page, *, on: bool) -> None:
-    """Have the bot probe through the router or not: it starts anew, and is away for so long."""
+    """Have the bot probe through the router or not: it starts again, and is away for so long."""
     page.get_by_role("switch", name="The bot probes chat-small through chat-safe").set_checked(on)
     expect(page.get_by_role("button", name="Keyturn (away)")).to_be_visible()
     expect(page.get_by_role("button", name="Keyturn (away)")).to_have_count(0)

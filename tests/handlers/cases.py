@@ -202,7 +202,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
         "cut-over", note="AISIX does not answer (no connection). Trying again.", trouble_since=r.at(34)
     ),
     "running-soak": lambda: r.running("soak", note="soaking", soak_until=r.at(640)),
-    "running-soak-anew": lambda: r.running(
+    "running-soak-again": lambda: r.running(
         "soak", note="`replica-2:9090` in production has counted 1 request on the old key since the change"
     ),
     "running-no-rehearsal": lambda: r.running("cut-over", unrehearsed=NO_THROWAWAYS),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.rotation.counted import Silence, Tally
+from bot.rotation.counted import OldKeyUsage, Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
@@ -117,7 +117,7 @@ def awaiting_secret(planned: Plan | None = None, **changes: Any) -> Rotation:
 
 
 def running(step: str, planned: Plan | None = None, **changes: Any) -> Rotation:
-    """Return a rotation at *step* on the way forward, with what the steps before it have learnt."""
+    """Return a rotation at *step* on the way forward, with what the steps before it have learned."""
     done = _before(step, [s.name for s in FORWARD])
     rotation = awaiting_secret(planned).but(
         state=State.RUNNING,
@@ -240,7 +240,9 @@ def listening(rotation: Rotation, heard: Iterable[float | None] = (None, None, N
     for environment, url in REPLICAS:
         looks.setdefault(environment, {})[url] = Replica(url=url, at=at(38))
     silences = tuple(
-        Silence(url=url, environment=environment, looked_at=at(640), heard_at=None if moment is None else at(moment))
+        OldKeyUsage(
+            url=url, environment=environment, looked_at=at(640), heard_at=None if moment is None else at(moment)
+        )
         for (environment, url), moment in zip(REPLICAS, heard, strict=False)
     )
     return rotation.but(looks=looks, silences=silences)

@@ -70,7 +70,7 @@ async def test_with_everything_well_there_is_a_good_line_for_each_and_status_0(
     ]
     assert lines[0].endswith("; 1 approver.")
     assert "the write scope cannot be tried harmlessly" in lines[2]
-    assert lines[3].endswith("`replicas` is not set: one for each status address is reckoned with.")
+    assert lines[3].endswith("`replicas` is not set: one for each status address is assumed.")
     assert all(call.method == "GET" for call in bare_stage.aisix.calls), "a check changes nothing"
 
 
@@ -94,7 +94,7 @@ async def test_where_the_settings_say_how_many_replicas_there_are_nothing_is_rec
 
     _, lines = await checked(bare_stage, tmp_path)
 
-    assert [line.endswith("is reckoned with.") for line in lines if "ok     gateway of" in line] == [False, True]
+    assert [line.endswith("is assumed.") for line in lines if "ok     gateway of" in line] == [False, True]
 
 
 async def test_what_may_hold_a_password_is_not_printed_either_whether_it_answers_or_not(

@@ -104,16 +104,16 @@ async def test_whoever_dies_every_rotation_completes_and_has_every_effect_once(
 
     machines, names = town.machines, town.people.names
     longest = max((over.seconds for over in machines.takeovers), default=0.0)
-    halves = Counter(kill.half for kill in machines.kills)
+    orphans = Counter(kill.half for kill in machines.kills)
     twice = [pair for name in names for replies in town.people.threads(name) for pair in doubled(replies)]
     with capfd.disabled():
         sys.stderr.write(
             f"\nmachines: seed {seed}: {len(names)} rotations in {time.monotonic() - began:.0f} s; "
-            f"{halves['worker']} workers and {halves['web']} webs killed; {len(machines.takeovers)} take-overs, "
+            f"{orphans['worker']} workers and {orphans['web']} webs killed; {len(machines.takeovers)} take-overs, "
             f"the longest {longest:.1f} s; {len(twice)} messages twice\n"
         )
     assert names, "nothing was rotated"
-    assert halves, "nobody was killed"
+    assert orphans, "nobody was killed"
     assert longest < TAKEN_OVER_WITHIN
     await ended_well(town)
     assert [pair for pair in twice if not _spans_a_kill(pair, machines.kills)] == []

@@ -186,7 +186,7 @@ class Clock:
 
 @asynccontextmanager
 async def shown_by_hand(stage: Stage, clock: Clock) -> AsyncIterator[Parts]:
-    """Build the bot without its two halves: nothing is shown but what a test has shown."""
+    """Build the bot without its two orphans: nothing is shown but what a test has shown."""
     with Environment(stage.environ):
         settings = Settings(_env_file=None)
     async with parts(settings, clock) as built:

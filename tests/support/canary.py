@@ -52,7 +52,7 @@ HALF = LONG // 2
 
 @cache
 def hints_of(secret: str) -> frozenset[str]:
-    """Return what stands in any text that holds one of the forms: any part holds a whole one of its aligned halves."""
+    """Return what stands in any text that holds one of the forms: any part holds a whole one of its aligned orphans."""
     plain = {way(half) for half in parts(secret, HALF, HALF) for way in WAYS}
     return frozenset(plain | {form for part in parts(secret) for form in in_base64(part.encode())})
 

@@ -21,7 +21,7 @@ NASTY = (
 LONG = ("x" * 10_000, "<!channel>" * 1_000, "&" * 10_000, "`" * 10_000, "\U0001f600" * 5_000, "a b " * 2_500)
 
 WORDS = st.one_of(
-    st.text(st.characters(), max_size=60),  # halves of characters among them
+    st.text(st.characters(), max_size=60),  # orphans of characters among them
     st.lists(st.sampled_from(NASTY), min_size=1, max_size=8).map("".join),
     st.sampled_from(LONG),
 )
@@ -56,7 +56,7 @@ RAW = st.one_of(
 
 
 def encoded(value: Any) -> bytes:
-    """Encode JSON as a careless server would: with what is no number, and with halves of characters."""
+    """Encode JSON as a careless server would: with what is no number, and with orphans of characters."""
     return json.dumps(value).encode()
 
 

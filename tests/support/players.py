@@ -192,7 +192,7 @@ class Play:
             return False
         if (
             record.state is State.CANCELLED and not self.cancelled
-        ):  # its card could not be posted, so it was given up: it is asked for anew
+        ):  # its card could not be posted, so it was given up: it is asked for again
             self._given_up.add(self.followed)
             self.followed = ""
             return False

@@ -50,7 +50,7 @@ AFTER = frozenset({Fault.CRASH_AFTER, Fault.LOST, Fault.TIME_OUT, Fault.GARBAGE}
 RUBBISH = "<html><body>Bad gateway</body></html>"
 
 
-ANEW = " anew"
+ANEW = " again"
 """How the moments end that come after a secret was taken back."""
 
 ANY = "any call"

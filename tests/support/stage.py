@@ -59,7 +59,7 @@ QUICK = {
     "WORKER_CONCURRENCY": "2",
     "LOG_LEVEL": "debug",
 }
-"""Waits as short as the sandbox is fast, and one wave: each asks barriers anew. Where waves matter: `IN_WAVES`."""
+"""Waits as short as the sandbox is fast, and one wave: each asks barriers again. Where waves matter: `IN_WAVES`."""
 
 IN_WAVES = {"WAVES": "1,rest"}
 """As it is by default."""

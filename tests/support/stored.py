@@ -1,7 +1,7 @@
 """What a version of Keyturn has left behind: all of its store, and its messages in Slack.
 
 `python -m tests.support.stored FOLDER` writes down what this version leaves behind in every state. That is done once
-for each form of the record, before it changes; what is there is never written anew.
+for each form of the record, before it changes; what is there is never rewritten.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.recovery.adoption import Sponsor, adopted, taken_back
 from bot.recovery.diagnosis import described, summed_up
-from bot.recovery.orphans import BEGUN, Half, Kind, rotations_seen
+from bot.recovery.orphans import BEGUN, Kind, Orphan, rotations_seen
 from bot.rotation.errors import Refused
 from bot.rotation.inventory import PassthroughRoute
 from bot.rotation.naming import tag_of
@@ -36,7 +36,7 @@ def throwaway(number: int = 0, key_id: str | None = "pk_new", **fields: Any):
     return model(f"t{number}", alias=f"keyturn-{ID}-{number}", provider_key=key_id, **fields)
 
 
-def one(models=(), keys=(OLD, NEW), named=None, **fields: Any) -> Half:
+def one(models=(), keys=(OLD, NEW), named=None, **fields: Any) -> Orphan:
     """Return the half rotation of ours."""
     seen = rotations_seen(inventory(models, keys, **fields), named)
     return next(half for half in seen if half.rotation == ID)
@@ -101,8 +101,8 @@ def test_a_key_that_people_named_and_a_rotation_replaced_has_replaced_nothing_it
     later = key("pk_late", f"Brand new {ID} (2026-12-01 rbbbbb3)")
 
     assert one([on("m1", "pk_new")], (custom, later)).kind is Kind.FINISHED
-    halves = rotations_seen(inventory([on("m1", "pk_new")], (custom, later)))
-    assert [(half.rotation, half.kind) for half in halves] == [(ID, Kind.FINISHED), ("rbbbbb3", Kind.UNUSED)]
+    orphans = rotations_seen(inventory([on("m1", "pk_new")], (custom, later)))
+    assert [(half.rotation, half.kind) for half in orphans] == [(ID, Kind.FINISHED), ("rbbbbb3", Kind.UNUSED)]
 
 
 @pytest.mark.parametrize(
@@ -272,9 +272,9 @@ def unique(items):
 @given(st.lists(KEYS, max_size=6).map(unique), st.lists(MODELS, max_size=8).map(unique))
 def test_whatever_there_is_only_what_is_named_after_a_rotation_is_ever_its_own(keys, models):
     world = inventory(models, keys or [OTHER])
-    halves = rotations_seen(world)
+    orphans = rotations_seen(world)
 
-    for half in halves:
+    for half in orphans:
         own = {k.id for k in half.keys}
         assert all(tag_of(k.display_name).rotation == half.rotation for k in half.keys)
         assert not own & {k.id for k in half.olds}
@@ -286,10 +286,10 @@ def test_whatever_there_is_only_what_is_named_after_a_rotation_is_ever_its_own(k
         assert not {m.id for m in half.throwaways} & {m.id for m in (*half.moved, *half.unmoved)}
         if half.kind in BEGUN:
             check_record(half, world)
-    assert len({k.id for half in halves for k in half.keys}) == sum(len(half.keys) for half in halves)
+    assert len({k.id for half in orphans for k in half.keys}) == sum(len(half.keys) for half in orphans)
 
 
-def check_record(half: Half, world) -> None:
+def check_record(half: Orphan, world) -> None:
     back = taken_back(half, world, (), NOW)
     planned = {m.id for m in back.plan.models}
 
