@@ -1,6 +1,7 @@
 """The client of the control plane, against one that answers in every way the real one might."""
 
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -432,6 +433,21 @@ async def test_an_environment_that_is_listed_and_cannot_be_read_is_trouble_the_s
 
     with pytest.raises(ApiError, match="does not show the cache policies of `"):
         await client.inventory()
+
+
+async def test_no_module_is_looked_for_while_a_request_is_sent(tenant, monkeypatch):
+    looked_for = []
+
+    class Noting:
+        def find_spec(self, name, *_):
+            looked_for.append(name)
+
+    client = await tenant.control_plane()
+    await client.keys()
+    monkeypatch.setattr(sys, "meta_path", [Noting(), *sys.meta_path])
+    await client.keys()
+
+    assert looked_for == []
 
 
 # --- servers that only a test would write ---
