@@ -1276,6 +1276,22 @@ REPLICAS = (
         "tests/bot/test_everywhere.py::test_a_replica_that_is_not_listed_and_lacks_the_change_stops_it_by_its_first_404",
     ),
     Guard(
+        "barrier-of-a-crash",
+        "A barrier that a dead worker made before the change is taken for one that was made after it.",
+        "bot/steps/barriers.py",
+        "if b.created or b.name in there",
+        "if b.created",
+        "tests/bot/test_everywhere.py::test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change",
+    ),
+    Guard(
+        "barrier-after-what-is-read-back",
+        "A barrier counts that was made while a model was not where it had been moved.",
+        "bot/steps/cut_over.py",
+        "return Done(made) if there else Wait(",
+        "return Done(made) if made else Wait(",
+        "tests/bot/test_everywhere.py::test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again",
+    ),
+    Guard(
         "barrier-is-counted",
         "A replica that is not in the settings answers for the barrier.",
         PROJECTION,
