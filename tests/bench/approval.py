@@ -35,14 +35,13 @@ async def measured() -> str:
         "calls",
         "test requests",
         "calls alone",
-        "÷",
+        "in virtual time",
+        "limit",
+        "÷ limit",
+        "each wave ÷ its limit",
     )
-    title = f"From the secret to the approver, {LATENCY * 1000:.0f} ms a call to the control plane"
-    here = table(title, heads, [shown(*each, await once(*each)) for each in SIZES])
-    heads = ("models × environments", "all", "limit", "all ÷ limit", "each wave ÷ its limit")
-    title = f"The same in virtual time, {paced.LATENCY * 1000:.0f} ms for each call, test request and look"
-    waves = [await asyncio.to_thread(by_wave, *each) for each in SIZES]  # it has a loop of its own
-    return f"{here}\n\n{table(title, heads, waves)}"
+    rows = [(*here(*size, await once(*size)), *await asyncio.to_thread(by_wave, *size)) for size in SIZES]
+    return table(f"From the secret to the approver, {LATENCY * 1000:.0f} ms a call", heads, rows)
 
 
 async def once(models: int, environments: int) -> Measured:
@@ -59,22 +58,16 @@ async def once(models: int, environments: int) -> Measured:
         return Measured(seconds, used, len(stage.aisix.calls) - before, len(stage.aisix.gateway_calls))
 
 
-def shown(models: int, environments: int, seen: Measured) -> tuple[str, ...]:
-    """Put one size into a row."""
+def here(models: int, environments: int, seen: Measured) -> tuple[str, ...]:
+    """Say what one size took on this machine."""
     alone = seen.calls / CONCURRENCY * LATENCY
-    figures = (f"{seen.seconds:.1f} s", f"{seen.cpu:.1f} s", str(seen.calls), str(seen.requests), f"{alone:.2f} s")
-    return (f"{models} × {environments}", *figures, f"{seen.seconds / alone:.1f}")
+    times = (f"{seen.seconds:.1f} s", f"{seen.cpu:.1f} s")
+    return (f"{models} × {environments}", *times, str(seen.calls), str(seen.requests), f"{alone:.1f} s")
 
 
 def by_wave(models: int, environments: int) -> tuple[str, ...]:
-    """Count one size in virtual time."""
+    """Count what one size takes in virtual time; it has a loop of its own."""
     course = paced.to_approval(models, environments)
     waves = [course.of_wave(number) for number in range(1 + course.notches[-1].wave)]
     each = " · ".join(f"{wave.seconds / wave.limit:.1f}" for wave in waves)
-    return (
-        f"{models} × {environments}",
-        f"{course.seconds:.2f} s",
-        f"{course.limit:.2f} s",
-        f"{course.seconds / course.limit:.2f}",
-        each,
-    )
+    return (f"{course.seconds:.1f} s", f"{course.limit:.1f} s", f"{course.seconds / course.limit:.2f}", each)
