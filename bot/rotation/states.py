@@ -33,7 +33,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.ROLLED_BACK: frozenset(),
     State.CANCELLED: frozenset(),
 }
-"""Where each state may go. The README's diagram is made from this."""
+"""Where each state may go. The diagram in docs/how-it-works.md is made from this."""
 
 TERMINAL = frozenset(state for state, exits in TRANSITIONS.items() if not exits)
 

@@ -170,9 +170,11 @@ def test_each_step_has_a_file_of_its_name():
 
 @pytest.mark.parametrize("path", files("handlers/views"), ids=name)
 def test_a_view_turns_values_into_blocks_and_knows_nobody_who_acts(path):
-    ours = {module for module in imports(path) if module.startswith("bot.") and module.count(".") > 1}
+    rooms = {module.split(".")[1] for module in imports(path) if module.startswith("bot.")}
+    beside = {module for module in imports(path) if module.startswith("handlers.")}
 
-    assert {module.split(".")[1] for module in ours} <= {"rotation"}
+    assert rooms <= {"rotation"}
+    assert not {module for module in beside if not module.startswith("handlers.views")}
 
 
 @pytest.mark.parametrize(
