@@ -428,11 +428,11 @@ def test_a_long_page_is_read_in_a_moment():
     others = [f'aisix_llm_request_duration_seconds_bucket{{model="m{n % 500}",le="{n}"}} {n}' for n in range(200_000)]
     ours = [line(n, model=f"alias-{n % 500}", api_key_id=f"k{n}", **NEW) for n in range(3_000)]
     models = [affected(f"m{n}", alias=f"alias-{n}") for n in range(500)]
-    began = time.perf_counter()
+    began = time.process_time()
     found = read(*others, *ours, models=models)
 
     assert len(found["counts"]) == 500
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 samples = st.builds(
