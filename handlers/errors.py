@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from bot.rotation.errors import AmbiguousKey, ApiError, KeyturnError, UnknownKey
+from bot.rotation.errors import AmbiguousKey, ApiError, KeyturnError, Unanswerable, UnknownKey
 from handlers.answers import Asker
 from handlers.views.blocks import Block, code, plain, section, sentence, visible
 
@@ -26,7 +26,7 @@ def explain(error: Exception) -> tuple[str, list[Block] | None]:
             return _unknown(error), None
         case AmbiguousKey():
             return _ambiguous(error)
-        case ApiError():  # it may name environments and keys in words from outside
+        case ApiError() | Unanswerable():  # it may name environments and keys in words from outside
             return sentence(str(error)), None
         case KeyturnError():
             return str(error), None
