@@ -69,7 +69,7 @@ async def test_a_status_address_that_is_a_balancers_is_named_and_not_blamed_on_t
         await stage.says(card, "balancer")
 
         assert Verdict.PROVED not in verdicts(rotation)
-        assert "with the old key" not in f"{card.plain}\n{stage.thread(card)}"
+        assert "served it" not in f"{card.plain}\n{stage.thread(card)}"
         assert callers.failures_by_type() == {}
 
 
