@@ -46,7 +46,7 @@ class Work:
 
     async def advance(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
         """Move a rotation on."""
-        with suppress(NotOurRecord):  # the store has said so; whoever can read it is given a hint as well
+        with suppress(NotOurRecord):  # the store has logged it; a version that can read it gets the hint too
             await self._engine.advance(rotation_id)
 
     async def announce(self, _: Mapping[str, Any], *, rotation_id: str) -> None:

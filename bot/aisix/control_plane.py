@@ -176,13 +176,18 @@ class ControlPlane:
         path = address("environments", environment, "models", model)
         await self._again("PATCH", path, {"provider_key_id": key_id})
 
-    async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
-        """Create a model called *name* for *upstream*, on a key, with every other setting of the model *like*."""
+    async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> bool:
+        """Create a model called *name* for *upstream*, on a key, with every other setting of the model *like*.
+
+        Returns False where it is there already, and the list is behind.
+        """
         try:
             await self._create_model(like, name, key_id, upstream)
         except ApiError as error:
-            if error.status != HTTPStatus.CONFLICT:  # it is there, and the list is behind
+            if error.status != HTTPStatus.CONFLICT:
                 raise
+            return False
+        return True
 
     async def _create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
         path = address("environments", like.environment, "models")

@@ -1,4 +1,4 @@
-"""What is surely wrong with something pasted as a key, whoever the provider is. Pure; no sentence repeats a value.
+"""What is surely wrong with something pasted as a key, for any provider. Pure; no sentence repeats a value.
 
 A key may look odd, and some upstreams take any word: what is not surely wrong is taken, and tried before it matters.
 """

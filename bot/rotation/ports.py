@@ -45,8 +45,8 @@ class ControlPlane(Protocol):
     async def point(self, model: str, environment: str, key_id: str) -> None:
         """Point a model at a provider key; pointing it there twice is harmless."""
 
-    async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
-        """Create a model called *name*, like another but for its key; one of that name that is there is no error."""
+    async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> bool:
+        """Create a model called *name*, like another but for its key; return False where one of that name is there."""
 
     async def delete_model(self, model: str, environment: str) -> None:
         """Delete a model; one that is gone is no error."""

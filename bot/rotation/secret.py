@@ -14,7 +14,7 @@ from bot.rotation.pastes import AROUND_A_KEY, DOCUMENT, INVISIBLE, NO_KEY, SPELL
 
 
 class Submitted:
-    """What a form brings, on its way in: once it is taken, whoever still holds this holds nothing."""
+    """What a form brings, on its way in. Once it is taken, this holds nothing."""
 
     def __init__(self, secret: str, name: str) -> None:
         self._typed = secret, name

@@ -146,7 +146,7 @@ class Verbs:
         saved = await self._store.save(rotation, event(by, what, why), at=self._now())
         log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
         try:
-            if saved.version > 1:  # the first is shown by whoever asked, who has to hear if it cannot be
+            if saved.version > 1:  # the command shows the first one itself, and tells the person if it cannot be shown
                 await self._jobs.announce(saved)
             if moves:
                 await self._jobs.advance(saved)

@@ -44,8 +44,11 @@ def without_made(rotation: Rotation, environments: Collection[str], inventory: I
 async def with_made(
     rotation: Rotation, environments: Collection[str], known: Iterable[Model], world: World
 ) -> Rotation:
-    """Create the barriers that are named for *environments*; one that cannot be had is forgotten here."""
+    """Create the barriers that are named for *environments*; one that cannot be had is forgotten here.
+
+    So is one that is there already: a worker that died made it, and somebody may have moved a model since.
+    """
     lacking = [b for b in rotation.barriers if b.environment in environments and not b.created]
-    refused = await create_missing(lacking, known, rotation, world)
+    refused = await create_missing(lacking, known, rotation, world, only_new=True)
     kept = (barrier for barrier in rotation.barriers if barrier.name not in refused)
     return rotation.but(barriers=tuple(b.but(created=b.created or b in lacking) for b in kept))

@@ -31,37 +31,43 @@ def planned(rotation: Rotation, samples: Iterable[AffectedModel]) -> tuple[Rotat
 
 
 async def create_missing(
-    throwaways: Iterable[Throwaway], known: Iterable[Model], rotation: Rotation, world: World
+    throwaways: Iterable[Throwaway],
+    known: Iterable[Model],
+    rotation: Rotation,
+    world: World,
+    *,
+    only_new: bool = False,
 ) -> dict[str, ApiError]:
     """Create those of *throwaways* that are not among the *known* models of their environments.
 
-    Returns by name why one cannot be had; raises `Uncertain`.
+    Returns by name why one cannot be had, or was there already where *only_new* ones count; raises `Uncertain`.
     """
     models = {model.id: model for model in known}
     there = {model.alias for model in models.values()}
     lacking = [throwaway for throwaway in throwaways if throwaway.name not in there]
-    refused = await together(_created(throwaway, models, rotation, world) for throwaway in lacking)
-    return {one.name: refusal for one, refusal in zip(lacking, refused, strict=True) if refusal is not None}
+    results = await together(_created(throwaway, models, rotation, world) for throwaway in lacking)
+    refused = {one.name: result for one, result in zip(lacking, results, strict=True) if isinstance(result, ApiError)}
+    old = [one.name for one, is_new in zip(lacking, results, strict=True) if only_new and is_new is False]
+    return refused | dict.fromkeys(old, ApiError("it was there before"))
 
 
 async def _created(
     throwaway: Throwaway, known: Mapping[str, Model], rotation: Rotation, world: World
-) -> ApiError | None:
-    """Create a throw-away model, or return why it cannot be had."""
+) -> bool | ApiError:
+    """Create a throw-away model and return whether it is new, or why it cannot be had."""
     like = known.get(throwaway.sample)
     sample = next((model for model in rotation.plan.models if model.id == throwaway.sample), None)
     if caught := _caught_by(throwaway, known.values()):
         return ApiError(f"`{caught}` answers for every name, so nothing shows who did")
     if like is None or sample is None:
-        return None
+        return True
     try:
         upstream = world.gateways.upstream(sample)
-        await world.control_plane.create_model(like, throwaway.name, str(rotation.replacement_id), upstream)
+        return await world.control_plane.create_model(like, throwaway.name, str(rotation.replacement_id), upstream)
     except Uncertain:
         raise
     except ApiError as refusal:
         return refusal
-    return None
 
 
 def _caught_by(throwaway: Throwaway, known: Iterable[Model]) -> str | None:

@@ -25,7 +25,7 @@ from bot.storage.lease import Lease
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import UNSURE, answering
 from bot.storage.reading import read, readable
-from bot.storage.scripts import MOVED, NOTE, RECKONED, SAVE, SHOWN
+from bot.storage.scripts import MOVED, NOTE, SAVE, SET_DUE, SHOWN
 
 log = structlog.get_logger("keyturn.store")
 
@@ -71,7 +71,7 @@ class Store:
         self._save = redis.register_script(SAVE)
         self._note = redis.register_script(NOTE)
         self._shown = redis.register_script(SHOWN)
-        self._reckoned = redis.register_script(RECKONED)
+        self._set_due = redis.register_script(SET_DUE)
 
     async def ping(self) -> None:
         """Raise `Unanswerable` unless Redis answers."""
@@ -203,7 +203,7 @@ class Store:
     async def set_due(self, rotation: Rotation, due: datetime | None) -> None:
         """Have *rotation* looked at when it is *due*, or when it is recorded again, if that has not happened yet."""
         async with answering():
-            await self._reckoned(
+            await self._set_due(
                 keys=[self.key("rotation", rotation.id), self.key("due"), self.key("concerns")],
                 args=[
                     rotation.id,

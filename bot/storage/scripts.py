@@ -70,7 +70,7 @@ local wanted = redis.call('ZSCORE', unshown, id)
 if wanted and tonumber(wanted) <= version then redis.call('ZREM', unshown, id) end
 """
 
-RECKONED = """
+SET_DUE = """
 local record, due, concerns = unpack(KEYS)
 local id, version, at, keys = unpack(ARGV)
 local is = redis.call('GET', record)

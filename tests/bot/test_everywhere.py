@@ -111,6 +111,26 @@ async def test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_afte
     assert record.barrier(tenancy.chat.environment_id).name != old.name
 
 
+async def test_a_barrier_that_a_crash_left_behind_is_not_taken_either_where_the_list_does_not_show_it_yet(tenancy):
+    machine = await tenancy.machine()
+    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
+    old = record.barrier(tenancy.chat.environment_id)
+
+    async def shown_late(asked: str) -> None:
+        if asked.startswith("POST"):
+            tenancy.before = nothing
+            tenancy.aisix.add_model("production", old.name, key=tenancy.new)
+
+    tenancy.before = shown_late
+    record = await machine.until(record, lambda r: "project" in r.done)
+
+    assert record.barrier(tenancy.chat.environment_id).name != old.name
+
+
+async def nothing(_: str) -> None:
+    """Let it be."""
+
+
 async def test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again(tenancy):
     machine = await tenancy.machine()
     record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
@@ -120,9 +140,6 @@ async def test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again
         if asked.startswith("POST"):
             tenancy.before = nothing
             tenancy.aisix.edit(tenancy.chat, key=tenancy.old)
-
-    async def nothing(_: str) -> None:
-        """Let it be."""
 
     tenancy.before = moved_back
     record = await machine.notch(record)

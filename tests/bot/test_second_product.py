@@ -76,9 +76,11 @@ class Product:
         assert environment == self.rows[model].environment
         self.rows[model] = self.rows[model].but(provider_key=key_id)
 
-    async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> None:
+    async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> bool:
         """Make a model."""
+        is_new = name not in self.rows
         self.rows[name] = like.but(id=name, alias=name, provider_key=key_id, upstream=upstream)
+        return is_new
 
     async def delete_model(self, model: str, environment: str) -> None:
         """Remove a model."""

@@ -234,6 +234,17 @@ async def test_a_secret_that_is_refused_in_the_verification_stops_it_by_that_nam
     assert (stopped.stop.step, stopped.stop.kind) == ("verify", StopKind.REJECTED)
 
 
+async def test_a_secret_that_is_refused_amid_the_verification_stops_it_by_that_name(tenancy):
+    machine = await tenancy.machine()
+    record = await machine.until(await tenancy.begun(machine), lambda r: "project" in r.done)
+    answered = record.learn({model.id: record.finding(model).but(passes=1) for model in record.plan.models})
+    tenancy.aisix.upstream.refuse(NEW_SECRET)
+    stopped = await machine.notch(answered)
+
+    assert stopped.stop
+    assert (stopped.stop.step, stopped.stop.kind) == ("verify", StopKind.REJECTED)
+
+
 async def test_a_secret_that_is_refused_since_the_approval_stops_the_last_look_by_that_name(tenancy):
     machine = await tenancy.machine()
     record = await released(tenancy, machine)
