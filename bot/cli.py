@@ -60,21 +60,21 @@ def main(context: click.Context) -> None:
         _start(worker, front)
 
 
-@main.command("web", short_help="Run the half that people talk to.")
+@main.command("web", short_help="Run the Slack side.")
 def run_web() -> None:
-    """Run the half that people talk to; needs REDIS_URL, and a worker beside it."""
+    """Run the Slack side; needs REDIS_URL, and a worker beside it."""
     _start(front, shared=True)
 
 
-@main.command("worker", short_help="Run the half that moves rotations.")
+@main.command("worker", short_help="Run the side that moves rotations.")
 def run_worker() -> None:
-    """Run the half that moves rotations; any number of them can share one REDIS_URL."""
+    """Run the side that moves rotations; any number of them can share one REDIS_URL."""
     _start(worker, pages, shared=True)
 
 
 @main.command("check", short_help="Try the settings and say what is wrong.")
 def run_check() -> None:
-    """Try the settings against Slack, the control plane, the gateways and Redis; exit status 0 or 1."""
+    """Try the settings against Slack, the control plane, the gateways and Redis; exits with 1 if something is wrong."""
     settings = read_settings()
     logs.configure("error", settings.log_format)
     sys.exit(0 if asyncio.run(check_all(settings)) else 1)
@@ -98,18 +98,18 @@ async def check_all(settings: Settings) -> bool:
         return await check.report(settings, world, who=who, socket=lambda token: try_socket(slack, token), whose=whose)
 
 
-@main.command("doctor", short_help="Find and end half rotations whose record is lost.")
+@main.command("doctor", short_help="Find and end rotations whose record is lost.")
 @click.argument("rotation", required=False)
 @click.option("--adopt", is_flag=True, help="Make its record again: it goes on from where AISIX shows it to be.")
 @click.option(
     "--clean", is_flag=True, help="Take it back: point its models at the old key again, and remove what it made."
 )
-@click.option("--old", metavar="ID", help="The key that it replaces, where the names do not tell.")
-@click.option("--channel", metavar="C…", help="Where it is to be seen from now on.")
+@click.option("--old", metavar="ID", help="The id of the old key, if the names do not show it.")
+@click.option("--channel", metavar="C…", help="The channel for its card from now on.")
 @click.option("--requester", metavar="U…", help="Who asked for it, and so cannot approve it.")
 @click.option("--yes", is_flag=True, help="Ask for no confirmation.")
 def run_doctor(**given: Any) -> None:
-    """Find half rotations whose record is lost, from AISIX alone, and bring ROTATION (an id) to an end.
+    """Find rotations whose record is lost, from AISIX alone, and bring ROTATION (an id) to an end.
 
     Exit status 0 where nothing is left to do, 1 where something is.
     """
@@ -157,7 +157,7 @@ async def _known_namespace(settings: Settings, redis: Redis, stack: AsyncExitSta
 @click.argument("namespace")
 @click.argument("rotation", required=False)
 def run_carry_over(namespace: str, rotation: str | None) -> None:
-    """Bring the rotations under NAMESPACE here: AISIX Cloud has a new address, and they are those of the old one.
+    """Bring the rotations kept under NAMESPACE here, after AISIX Cloud's address has changed.
 
     `python -m bot check` says which namespaces there are; `keyturn` is where the version before kept everything.
     Stop the bot that had them first. ROTATION (an id) takes that one alone, also where AISIX Cloud does not show its
@@ -197,7 +197,7 @@ def run_export() -> None:
 @click.argument("file", required=False, type=click.File(encoding="utf-8", errors="replace"))
 @click.option("--head", help="The hash on a receipt: it has to be in the trail.")
 def run_verify(file: TextIO | None, head: str | None) -> None:
-    """Say whether the audit trail, or an exported FILE of it (- is standard input), is whole; exit status 0 or 1."""
+    """Say whether the audit trail, or an exported FILE of it (- is standard input), is whole; exits with 1 if not."""
     if file is not None:
         well = auditor.verify_text(file.read(), head)
     else:

@@ -212,10 +212,11 @@ def warnings(plan: Plan, inventory: Inventory) -> Iterable[str]:
         )
     for environment, name in plan.environments.items():
         if plan.old_key.allowed_environments and environment not in plan.old_key.allowed_environments:
-            there = f"{count(plan, environment)} there {'uses' if count(plan, environment) == '1 model' else 'use'}"
+            one = count(plan, environment) == "1 model"
+            there, callers = f"{count(plan, environment)} there {'uses' if one else 'use'}", "its" if one else "their"
             yield (
                 f"The old key is not allowed in `{name}`, but {there} it: "
-                "callers of those may be failing already. The replacement will be allowed there."
+                f"{callers} callers may be failing already. The replacement will be allowed there."
             )
     for route in plan.routes:
         yield (

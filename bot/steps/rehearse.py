@@ -125,7 +125,7 @@ def _result(rotation: Rotation) -> str:
         return "nothing answers, neither before nor now"
     missed = [name for name in rotation.plan.environments.values() if name not in names]
     where = f"; not rehearsed in {' and '.join(missed)}" if missed else ""
-    return f"the new secret works in {' and '.join(names)}; no caller used it yet{where}"
+    return f"the new secret worked in {' and '.join(names)} before any caller used it{where}"
 
 
 def _impossible(rotation: Rotation, why: str) -> Outcome:

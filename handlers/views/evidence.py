@@ -53,7 +53,7 @@ def why(finding: Finding) -> str:
 
 def asked_at(finding: Finding) -> str:
     """Say when a model was last asked; a table cell has no times of each reader's own."""
-    return f"{finding.latest.at:%H:%M} UTC" if finding.latest else "–"
+    return f"{finding.latest.at:%H:%M} UTC" if finding.latest and not finding.latest.skipped else "–"
 
 
 def tally(rotation: Rotation) -> str:
@@ -203,10 +203,10 @@ def unrehearsed(rotation: Rotation) -> str:
     """Say that there was no rehearsal, and what stands for it; nothing where there was one."""
     if not rotation.unrehearsed:
         return ""
-    stands = "was moved stood" if rotation.moved else "is moved stands"
     why_not = rotation.unrehearsed.rstrip(".")
-    instead = f" The first model that {stands} for it." if rotation.plan.models else ""
-    return f"No rehearsal in this tenant: {why_not}.{instead}"
+    tries = "moved was" if rotation.moved else "moves will be"
+    first = f" The first model that {tries} the first to try it." if rotation.plan.models else ""
+    return f"The new secret was not rehearsed: {why_not}.{first}"
 
 
 def adopted(rotation: Rotation) -> str:
@@ -214,8 +214,8 @@ def adopted(rotation: Rotation) -> str:
     if not rotation.adopted_at:
         return ""
     return (
-        f"The record was lost, and made again {when(rotation.adopted_at)} from what AISIX showed. What came before is "
-        f"not known. The person who made it again named <@{rotation.requested_by}> as the requester."
+        f"The record was lost and rebuilt {when(rotation.adopted_at)} from what AISIX showed. What came before is "
+        f"not known. The person who rebuilt it named <@{rotation.requested_by}> as the requester."
     )
 
 

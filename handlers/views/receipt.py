@@ -55,7 +55,7 @@ KNOWN = (
 def _people(rotation: Rotation) -> Iterator[str]:
     old, new = rotation.plan.old_key, rotation.replacement
     assert new is not None
-    yield f"Replaced {code(old.display_name)} ({code(old.id)}) by {code(new.name)} ({code(new.key_id or '')})."
+    yield f"Replaced {code(old.display_name)} ({code(old.id)}) with {code(new.name)} ({code(new.key_id or '')})."
     yield f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
     for void in rotation.voids:
         people = "" if void.lapsed else " of " + ", ".join(f"<@{who}>" for who in void.by)
@@ -84,7 +84,7 @@ def _model_lines(rotation: Rotation) -> Iterator[str]:
 
 def _said(model: AffectedModel, finding: Finding) -> str:
     moved = f", moved {when(_minute(finding.moved_at))}" if finding.moved_at else ""
-    seen = f", last asked {when(_minute(finding.latest.at))}" if finding.latest else ""
+    seen = f", last asked {when(_minute(finding.latest.at))}" if finding.latest and not finding.latest.skipped else ""
     return f"*{label_of(finding)}* in {code(model.environment_name)}, {_reason(finding)}{moved}{seen}"
 
 

@@ -52,7 +52,8 @@ def headline(rotation: Rotation) -> str:
     if step is None or (step.gated and not rotation.approvals):
         return meaning
     progress = f", {rotation.note}" if rotation.note and rotation.note[:1].isdigit() else ""
-    return f"{meaning}: {step.doing}{progress}"
+    doing = "taking the refused secret back" if rotation.track is Track.WITHDRAW else step.doing
+    return f"{meaning}: {doing}{progress}"
 
 
 def state_label(rotation: Rotation) -> str:
@@ -64,7 +65,7 @@ def being_rotated(rotation: Rotation, link: str) -> str:
     """Answer somebody who asks for a key that *rotation* has in hand."""
     place = f"<{link}|Open its card>" if link else "Its card is on its way; `/rotate-key status` will have the link"
     name = code(rotation.plan.old_key.display_name)
-    return f"{name} is already being rotated: {state_label(rotation)}. {place}. I made no second card."
+    return f"{name} is already being rotated: {state_label(rotation)}. {place}. Use that card."
 
 
 def impact(rotation: Rotation) -> str:
@@ -244,8 +245,14 @@ def _awaiting_approval(rotation: Rotation) -> str:
     given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
     void = open_void(rotation)
     again = f"Asked again because: {changed(void)}\n" if void else ""
-    buttons = " or ".join(f"*{action.value}*" for action in offered(rotation))
-    return f"{again}{given}{_no_way_back(rotation)} Next: {_wanted(rotation)} {buttons}."
+    deletes = f"Next: {_wanted(rotation)} *{Action.DELETE_OLD_KEY.value}*."
+    return f"{again}{given}{_no_way_back(rotation)} {deletes}{_or_rolls_back(rotation)}"
+
+
+def _or_rolls_back(rotation: Rotation) -> str:
+    if Action.ROLL_BACK not in offered(rotation):
+        return ""
+    return f" Or <@{rotation.requested_by}> or an approver presses *{Action.ROLL_BACK.value}*."
 
 
 def _no_way_back(rotation: Rotation) -> str:

@@ -22,7 +22,7 @@ NAME = "OpenAI production"
 PRODUCTION, STAGING = Environment(id="env_p", name="production"), Environment(id="env_s", name="staging")
 GATEWAYS = (PRODUCTION.id, STAGING.id)
 
-REHEARSED = "the new secret works in production and staging; no caller used it yet"
+REHEARSED = "the new secret worked in production and staging before any caller used it"
 LIKELY = (
     "not proved: replica-2:9090 was not reached by a test request; answered 3 times in a row; "
     "every gateway has the change"

@@ -146,7 +146,7 @@ async def test_what_is_half_done_is_found_and_brought_forward(
     assert old.id in broken.aisix.provider_keys
     assert "The record of a rotation of" in broken.slack.messages("C_OPS")[-1].plain
     async with broken.bot():
-        await broken.slack.until(lambda: "made again" in broken.slack.messages("C_OPS")[-1].plain, what="a card")
+        await broken.slack.until(lambda: "rebuilt" in broken.slack.messages("C_OPS")[-1].plain, what="a card")
         card = broken.slack.messages("C_OPS")[-1]
         await broken.press("Delete old key", card, who="U_REQUESTER")
         await broken.told("U_REQUESTER", "Only an approver other than")
@@ -161,7 +161,7 @@ async def test_what_is_half_done_is_found_and_brought_forward(
     assert throwaways(broken) == []
     assert set(own_models(broken)) == before
     assert [k for k in own_models(broken).values() if k == replacement.id] == [replacement.id] * 3
-    assert "The record was lost, and made again" in broken.thread(card)
+    assert "The record was lost and rebuilt" in broken.thread(card)
     assert (await doctor(broken, capsys)).well
 
 
