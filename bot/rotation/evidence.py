@@ -362,6 +362,12 @@ def _lacks_of_ours(window: Window, seen: Observation) -> Iterator[str]:
         yield "was not reached by a test request"
 
 
+def untold(seen: Observation) -> str:
+    """Say which counters do not tell our own test requests from callers', and how; empty where all do."""
+    shown = [window for window in seen.windows if window.since.counts is not None and window.since.own is None]
+    return next((f"{w.now.name} {lack}" for w in shown for lack in _lacks_of_ours(w, seen)), "")
+
+
 def _lacks_of_state(window: Window, _: Observation) -> Iterator[str]:
     now = window.now
     yield "is not connected to the control plane" if now.connected is False else ""

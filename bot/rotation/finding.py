@@ -65,6 +65,11 @@ class Finding(Frozen):
         return self.verdict or self.latest
 
     @property
+    def is_proved(self) -> bool:
+        """Tell whether counters have proved it, whatever it answered since."""
+        return self.verdict is not None and self.verdict.verdict is Verdict.PROVED
+
+    @property
     def is_accepted(self) -> bool:
         """Tell whether an approver has accepted that what is known of it now proves nothing."""
         known = self.current

@@ -11,7 +11,7 @@ long as the settings say.
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from bot.rotation.blame import fails_alike
@@ -39,13 +39,13 @@ async def project(rotation: Rotation, world: World) -> Outcome:
         return Wait(named, "making sure that every gateway has the change")
     rotation = await _with_created(rotation, world)
     first = await look(rotation, environments, world)
-    rotation = await beside(_ask_barriers(rotation, first, world), environments, world)
+    rotation = await beside(_ask_barriers(rotation, first, environments, world), environments, world)
     rotation, left = await _ask_models(rotation, world)
     seen = await look(rotation, environments, world)  # after all that was asked: these counters have it
     refuse_uncounted(rotation, seen, world)
     looked = (_confirmed(b, seen, rotation, world) if b.environment in environments else b for b in rotation.barriers)
     rotation = rotation.but(barriers=tuple(looked))
-    behind = [barrier for barrier in rotation.barriers if not barrier.everywhere]
+    behind = [b for b in rotation.barriers if b.environment in environments and not b.everywhere]
     if not behind and not left:
         return _settled(rotation, seen, environments, world)
     getting_on = not left and not any(_is_stuck(barrier, seen) for barrier in behind)
@@ -75,9 +75,10 @@ async def _with_created(rotation: Rotation, world: World) -> Rotation:
     return rotation.but(barriers=tuple(barrier.but(created=True) for barrier in rotation.barriers))
 
 
-async def _ask_barriers(rotation: Rotation, seen: Windows, world: World) -> Rotation:
-    """Test each barrier that is not everywhere yet, once every replica that can be seen has it."""
-    behind = [b for b in rotation.barriers if not b.everywhere and not _lagging(b, seen)]
+async def _ask_barriers(rotation: Rotation, seen: Windows, environments: Collection[str], world: World) -> Rotation:
+    """Test each barrier of *environments* that is not everywhere yet, once every replica that can be seen has it."""
+    here = [barrier for barrier in rotation.barriers if barrier.environment in environments]
+    behind = [barrier for barrier in here if not barrier.everywhere and not _lagging(barrier, seen)]
     tests = dict(rotation.tests)
     for barrier in behind:
         tests[barrier.environment] = tests.get(barrier.environment, 0) + (not barrier.finding.passes)

@@ -1,17 +1,17 @@
 """From answers and looks to a verdict on every model: for the first time, and whenever all is looked at again."""
 
-import asyncio
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bot.rotation.evidence import Evidence, Observation, Verdict, Window, doubt, weigh
+from bot.rotation.evidence import Evidence, Observation, Verdict, Window, doubt, untold, weigh
 from bot.rotation.families import exchanges_tokens
 from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
 from bot.steps.counters import Windows, listened, look, noticed, rebased, turns
+from bot.steps.everyone import Unmet, met_everyone
 from bot.steps.pacing import AT_ONCE
 from bot.steps.probing import askable, noted, probe_all, probe_each
 from bot.steps.refusals import refuse_unlisted_replica
@@ -98,7 +98,7 @@ def _judged(model: AffectedModel, view: View) -> Finding:
     if 0 < finding.passes < view.world.limits.probes:
         return finding.but(verdict=None)
     seen = observed(model, view)
-    judged = finding.but(verdict=_evidence(finding.latest, weigh(seen)))
+    judged = finding.but(verdict=as_verdict(finding.latest, weigh(seen)))
     if _is_too_early(judged, seen, view.world):
         return finding.but(verdict=None)
     assert judged.verdict is not None
@@ -106,9 +106,12 @@ def _judged(model: AffectedModel, view: View) -> Finding:
     return judged if content else judged.but(failing_since=finding.failing_since or view.world.now())
 
 
-def _evidence(answer: Evidence, judgement: tuple[Verdict, str]) -> Evidence:
+def as_verdict(answer: Evidence, judgement: tuple[Verdict, str]) -> Evidence:
+    """Return the verdict on an answer; one that is doubted for another reason can't be accepted by the same word."""
     verdict, reason = judgement
-    return answer.but(verdict=verdict, reason=reason)
+    doubted = answer.passed and verdict is Verdict.INCONCLUSIVE
+    signature = f"{answer.signature}: {reason}" if doubted else answer.signature
+    return answer.but(verdict=verdict, reason=reason, signature=signature)
 
 
 def _is_too_early(finding: Finding, seen: Observation, world: World) -> bool:
@@ -215,16 +218,35 @@ async def look_again(rotation: Rotation, world: World, *, everyone: bool = False
     left = len(todo) - len(seen)
     if left:
         return rotation, left
-    rotation = await _met_everyone(rotation, world) if everyone else rotation
-    return await held_against_replicas(rotation, world), 0
+    rotation, unmet = await met_everyone(rotation, world) if everyone else (rotation, {})
+    return _without_unmet(await held_against_replicas(rotation, world), unmet), 0
+
+
+def _without_unmet(rotation: Rotation, unmet: Unmet) -> Rotation:
+    """Doubt what is proved still, and was asked too seldom to meet a replica that was added since."""
+    proved = {id_: finding for id_ in unmet if (finding := rotation.findings[id_]).is_proved}
+    return rotation.learn({id_: _doubted_for(finding, unmet[id_]) for id_, finding in proved.items()})
+
+
+def _doubted_for(finding: Finding, why: str) -> Finding:
+    assert finding.latest is not None
+    return finding.but(verdict=as_verdict(finding.latest, (Verdict.INCONCLUSIVE, f"{why}, so it is verified again")))
 
 
 async def asked_on(rotation: Rotation, models: list[AffectedModel], world: World) -> Rotation:
-    """Ask those of *models* that answer as often as their proof still takes, all of them together."""
+    """Ask those of *models* that answer as often as their proof still takes, all of them together.
+
+    What is not good is noted last: a refusal by one replica must not be covered by an answer of another.
+    """
     more = [model for model in models for _ in range(_still(rotation.finding(model), model, len(models), world))]
-    for answers in await probe_all(rotation, more, world):
+    rounds = await probe_all(rotation, more, world)
+    for answers in (*(_some(seen, passed=True) for seen in rounds), *(_some(seen, passed=False) for seen in rounds)):
         rotation = noted(rotation, answers, world.now())
     return rotation
+
+
+def _some(seen: dict[str, Evidence], *, passed: bool) -> dict[str, Evidence]:
+    return {id_: evidence for id_, evidence in seen.items() if evidence.passed is passed}
 
 
 def _still(finding: Finding, model: AffectedModel, many: int, world: World) -> int:
@@ -242,31 +264,6 @@ def _still(finding: Finding, model: AffectedModel, many: int, world: World) -> i
     return min(unmet, max(1 + secrets.randbelow(replicas + 1), AT_ONCE // many))
 
 
-async def _met_everyone(rotation: Rotation, world: World) -> Rotation:
-    """Ask as often as meets a replica more than the settings list, where the counters would show that it answered."""
-    for environment in rotation.plan.environments:
-        listed = len(world.status.addresses(environment))
-        models = [m for m in askable(rotation, world) if m.environment == environment and world.gateways.endpoint(m)]
-        if not listed or not models or not rotation.callers.get(environment):
-            continue
-        missing = turns(listed + 1, world.limits.probes) - len(models)
-        asked = await asyncio.gather(
-            *(world.gateways.probe(models[n % len(models)], rotation.id) for n in range(missing))
-        )
-        for number, evidence in enumerate(asked):
-            rotation = _noted_more(rotation, models[number % len(models)], evidence, world)
-    return rotation
-
-
-def _noted_more(rotation: Rotation, model: AffectedModel, evidence: Evidence, world: World) -> Rotation:
-    """Note one more answer of a model; one that says nothing leaves what it said before."""
-    if evidence.verdict is Verdict.INCONCLUSIVE:
-        finding = rotation.finding(model)
-        noted_so = {"lost": finding.lost + evidence.lost, "reached": finding.reached + evidence.is_shown}
-        return rotation.learn({model.id: finding.but(**noted_so)})
-    return noted(rotation, {model.id: evidence}, world.now())
-
-
 async def held_against_replicas(rotation: Rotation, world: World) -> Rotation:
     """Hold every verdict against what the replicas show now. It does not get better by that."""
     seen = await look(rotation, listened(rotation), world)
@@ -276,11 +273,11 @@ async def held_against_replicas(rotation: Rotation, world: World) -> Rotation:
     return rotation.learn({model.id: _doubted(model, view) for model in asked})
 
 
-def _surplus(finding: Finding, seen: Observation) -> tuple[Verdict, str] | None:
-    """Doubt what was proved if the counters show answers that nobody noted: a worker died, and one may be missing."""
-    if not (finding.verdict and finding.verdict.verdict is Verdict.PROVED and seen.has_surplus):
-        return None
-    return Verdict.INCONCLUSIVE, "the counters show test requests that nobody has noted, so it is verified again"
+def _lost_proof(seen: Observation) -> str:
+    """Say why counters that proved a model do not show any more whether a replica answers that is not listed."""
+    if seen.has_surplus:  # a worker died: one of its requests may stand in for an answer that is missing
+        return "the counters show test requests that nobody has noted"
+    return untold(seen)
 
 
 def _marked(rotation: Rotation, seen: Windows) -> Rotation:
@@ -297,9 +294,10 @@ def _doubted(model: AffectedModel, view: View) -> Finding:
     finding = view.rotation.finding(model)
     assert finding.latest is not None
     seen = observed(model, view, again=True)
-    against = doubt(seen) or _surplus(finding, seen)
-    if against:
-        return finding.but(verdict=_evidence(finding.latest, against))
+    if against := doubt(seen):
+        return finding.but(verdict=as_verdict(finding.latest, against))
+    if finding.is_proved and (why := _lost_proof(seen)):
+        return _doubted_for(finding, why)
     if finding.verdict and not finding.verdict.passed and not finding.is_accepted:
         return finding.but(verdict=None)
     return finding.but(verdict=finding.verdict.but(at=finding.latest.at)) if finding.verdict else finding
@@ -326,4 +324,4 @@ def is_enough(finding: Finding, world: World) -> bool:
         return verdict is not None
     if verdict.skipped:
         return not world.limits.require_proof
-    return verdict.verdict is Verdict.PROVED or (verdict.passed and not world.limits.require_proof)
+    return finding.is_proved or (verdict.passed and not world.limits.require_proof)

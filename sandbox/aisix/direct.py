@@ -73,7 +73,7 @@ class Direct:
     """One replica's connection to the providers, with its counters and cooldowns."""
 
     def __init__(self, upstream: Upstream, switches: Switches) -> None:
-        self._upstream, self._switches = upstream, switches
+        self.upstream, self._switches = upstream, switches
         self.metrics, self.cooldowns = Metrics(switches), Cooldowns()
         self._tokens: dict[str, tuple[str, float]] = {}
 
@@ -126,7 +126,7 @@ class Direct:
     async def _send(self, call: UpstreamCall, adapter: str, limit: float) -> dict[str, Any]:
         try:
             async with asyncio.timeout(limit):
-                return await self._upstream.answer(call)
+                return await self.upstream.answer(call)
         except Refused as refused:
             raise errors.from_upstream(refused, adapter) from refused
         except tuple(errors.FAILURES) as failure:
@@ -138,7 +138,7 @@ class Direct:
         if not self._switches.since(0, 5) and minted and time.monotonic() < until:
             return minted
         if bridge.needs_exchange(adapter, secret):
-            if not self._upstream.accepts(secret):
+            if not self.upstream.accepts(secret):
                 raise errors.exchange_refused()
             self._tokens[model_id] = (secret, time.monotonic() + TOKEN_LIFE)
         return secret

@@ -17,12 +17,14 @@ ANSWER, GATEWAY = "bot/aisix/answers.py", "bot/aisix/probes.py"
 CONTROL_PLANE, PAGING = "bot/aisix/control_plane.py", "bot/aisix/paging.py"
 HOLDINGS = "bot/aisix/holdings.py"
 STORE, SCRIPTS, LEASE = "bot/storage/records.py", "bot/storage/scripts.py", "bot/storage/lease.py"
+EVERYONE = "bot/steps/everyone.py"
 PROJECTION, SOAK, LIVE = "bot/steps/project.py", "bot/steps/soak.py", "bot/steps/verify.py"
 
 WHO = "tests/bot/test_policy.py::"
 WEIGHED = "tests/bot/test_evidence.py::test_everything_that_was_seen_has_its_verdict_and_reason"
 LAST_LOOK = "tests/bot/test_last_look.py::"
 UNSEEN = "tests/bot/test_unseen.py::"
+COMPARED = "tests/bot/test_last_look_comparison.py::"
 
 PERSONS = (
     Guard(
@@ -689,6 +691,46 @@ DELETE = (
         ", everyone=True)",
         ")",
         LAST_LOOK + "test_the_last_look_asks_every_model_whatever_the_clocks_say",
+    ),
+    Guard(
+        "last-look-counts-what-shows",
+        "Requests that a rate limit turned away stand for ones that would have met a replica added since the proof.",
+        EVERYONE,
+        "while (shown := _shown(before, rotation, models))",
+        "while (shown := _shown(before, rotation, models) + rounds * 99)",
+        COMPARED + "test_requests_that_a_rate_limit_turned_away_met_nobody",
+    ),
+    Guard(
+        "last-look-lost-answers",
+        "An answer that was lost is in the counters in place of one that an unlisted replica gave.",
+        EVERYONE,
+        "    return enough(replicas, world.limits.probes, lost)",
+        "    return enough(replicas, world.limits.probes, 0)",
+        COMPARED + "test_an_answer_that_was_lost_stands_in_for_none_that_is_missing",
+    ),
+    Guard(
+        "refusal-at-the-last-look-stays",
+        "One replica's refusal of the new secret is covered by another's answer just before the delete.",
+        EVERYONE,
+        "and not _is_against(before)",
+        "",
+        COMPARED + "test_a_refusal_is_not_covered_by_the_answers_after_it",
+    ),
+    Guard(
+        "proof-still-tells-ours",
+        "Counters no longer tell our requests from callers', so none is missed, and what was proved stays so.",
+        VERDICTS,
+        "    return untold(seen)\n",
+        '    return ""\n',
+        COMPARED + "test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any_more",
+    ),
+    Guard(
+        "acceptance-of-one-reason",
+        "An approver accepts a model for one reason, and the word covers another.",
+        VERDICTS,
+        "    doubted = answer.passed and verdict is Verdict.INCONCLUSIVE",
+        "    doubted = False",
+        COMPARED + "test_a_word_for_one_reason_accepts_no_other",
     ),
     Guard(
         "proved-at-the-last-look",
