@@ -1,1 +1,1 @@
-"""What a rotation is: values, tables and rules. Pure: no I/O, and nothing here imports another room."""
+"""The values, tables and rules of a rotation. Pure: no I/O, and no import from another room."""

@@ -1,10 +1,10 @@
-"""What a person can press. Pure."""
+"""The buttons of a rotation. Pure."""
 
 from enum import StrEnum
 
 
 class Action(StrEnum):
-    """What a person can press; the value is what the button says."""
+    """A button that a person can press; the value is its label."""
 
     ENTER_SECRET = "Enter new secret"  # noqa: S105 - a label
     CANCEL = "Cancel"

@@ -1,34 +1,34 @@
-"""What of a rotation somebody has to see or act on: troubles that are open, approvals that are void. Pure."""
+"""Which parts of a rotation need a person's attention: open troubles and void approvals. Pure."""
 
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import State
 
 
 def is_watched(rotation: Rotation) -> bool:
-    """Tell whether the old key is gone and the bot goes on looking."""
+    """Return whether the old key is deleted and the bot still watches."""
     return rotation.state is State.RUNNING and rotation.deleted_at is not None
 
 
 def open_troubles(rotation: Rotation) -> list[Trouble]:
-    """Return the troubles that are not over."""
+    """Return the troubles that are still open."""
     last = {trouble.about: trouble for trouble in rotation.troubles}
     return [trouble for trouble in last.values() if not trouble.over]
 
 
 def open_void(rotation: Rotation) -> Void | None:
-    """Return the approval that became void last; it says nothing of a secret that was given since."""
+    """Return the newest void approval; a secret given since then makes it irrelevant."""
     since = rotation.secret_asked_at
     fresh = (void for void in reversed(rotation.voids) if not void.over and (since is None or void.at > since))
     return next(fresh, None)
 
 
 def may_be_deleted(rotation: Rotation, void: Void) -> bool:
-    """Tell whether AISIX had been asked to delete the old key before an approval became void."""
+    """Return whether AISIX had been asked to delete the old key before the approval became void."""
     return rotation.delete_asked_at is not None and rotation.delete_asked_at <= void.at
 
 
 def occasion(rotation: Rotation) -> str:
-    """Name what somebody has to act on now; a requester is told of each once."""
+    """Name what a person has to act on now; the requester gets one message for each."""
     match rotation.state:
         case State.BLOCKED if rotation.stop:
             return f"stopped:{rotation.stop.at.isoformat()}"
@@ -41,7 +41,7 @@ def occasion(rotation: Rotation) -> str:
 
 
 def _after_the_delete(rotation: Rotation) -> str:
-    """Name the newest trouble that is not over; else that the old credential is to be revoked."""
+    """Name the newest open trouble; without one, the reminder to revoke the old credential."""
     wrong = open_troubles(rotation)
     if wrong:
         return f"trouble:{wrong[-1].at.isoformat()}"
@@ -49,6 +49,6 @@ def _after_the_delete(rotation: Rotation) -> str:
 
 
 def gist(rotation: Rotation) -> str:
-    """Name what people must see at once: everything about a rotation but how far the bot has got."""
+    """Return a text that changes when people must see an update at once; mere progress does not change it."""
     people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{rotation.reminded_at}"
     return f"{rotation.state}/{rotation.track}/{people}/{occasion(rotation)}"

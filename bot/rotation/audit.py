@@ -1,7 +1,7 @@
-"""The audit trail: what was done and what was refused, each entry chained to the one before by a hash. Pure.
+"""The audit trail: every change and every refusal, each entry chained to the one before by a hash. Pure.
 
-An entry is one line of JSON. It ends with its own SHA-256, over all that stands before it and the hash of the entry
-before. So a line that is changed, missing, doubled or moved is found by anyone who has the lines and nothing else.
+An entry is one line of JSON. It ends with the SHA-256 of its own content and of the previous entry's hash. Anyone who
+has only the lines can detect one that was changed, removed, repeated or moved.
 """
 
 import hashlib
@@ -15,54 +15,54 @@ from bot.rotation import secret
 from bot.rotation.record import Rotation
 
 START = "0" * 64
-"""What the first entry has for the hash of the one before it."""
+"""The previous hash of the first entry."""
 
 SHORT = 20
-"""Digits of a hash that are shown: 80 bits, too many for anybody to make another trail that ends in them."""
+"""Digits of a hash that people see: 80 bits, so nobody can forge another trail that ends in them."""
 
 
 FIELDS = frozenset({"number", "kind", "rotation", "version", "state", "before"})
-"""What an entry is verified by; others can come to it."""
+"""The fields that verification needs; an entry may have more."""
 
 
 class Kind(StrEnum):
-    """What sort of thing an entry is about."""
+    """What an entry records."""
 
     CHANGE = "change"
     """A new version of a rotation's record."""
 
     CLICK = "click"
-    """A press that opened a form and changed nothing."""
+    """A press that opened a form; it changed nothing."""
 
     REFUSAL = "refusal"
-    """What somebody asked for and was not given."""
+    """A request that Keyturn refused."""
 
     CARRIED = "carried"
-    """A rotation that comes here from another namespace, in its next version: its history is in the trail there."""
+    """A rotation carried over from another namespace, in its next version; its history is in the trail there."""
 
     REPAIR = "repair"
-    """What `python -m bot doctor` took back of a rotation that has no record."""
+    """A repair by `python -m bot doctor` of a rotation without a record."""
 
 
 CHANGES = frozenset({Kind.CHANGE, Kind.CARRIED})
-"""What says in which version and state a rotation's record is."""
+"""Kinds of entries that give the version and state of a rotation's record."""
 
 
 class Head(NamedTuple):
-    """Where the trail ends: the number and the hash of its last entry."""
+    """The end of the trail: the number and the hash of its last entry."""
 
     number: int = 0
     hash: str = START
 
 
 class Fault(Exception):
-    """The trail is not as it was written; the text says in one sentence where."""
+    """The trail was tampered with; the text says where, in one sentence."""
 
 
 def entry(
     kind: Kind, rotation: Rotation | None, event: Mapping[str, str], at: str, namespace: str = ""
 ) -> dict[str, Any]:
-    """Say what happened to *rotation*, or what was refused of it; None where there is none to speak of."""
+    """Return an entry on a change of *rotation* or a refusal; *rotation* is None if the refusal concerns none."""
     return {
         **({"namespace": namespace} if namespace else {}),
         "at": at,
@@ -78,14 +78,14 @@ def entry(
 
 
 def _sayable(text: str) -> str:
-    """Leave out what may be a secret: from here nothing can be taken back."""
+    """Leave out text that may be a secret: nobody can remove it from the trail later."""
     if secret.is_surely_secret(text) or secret.may_be_secret(text):
         return "(left out: it may hold a secret)"
     return text
 
 
 def chained(entry: Mapping[str, Any], head: Head) -> str:
-    """Return the line of an *entry* that comes after *head*."""
+    """Return the line of an *entry* that follows *head*."""
     return _sealed({"number": head.number + 1, **entry, "before": head.hash})
 
 
@@ -94,11 +94,11 @@ def _sealed(body: Mapping[str, Any]) -> str:
 
 
 def _line(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, separators=(",", ":"))  # ASCII only, so no encoding and no line break can come between
+    return json.dumps(fields, separators=(",", ":"))  # ASCII only: one encoding, and no line breaks
 
 
 def read(line: str) -> dict[str, Any] | None:
-    """Read a line; None if it is not as Keyturn wrote it, to the letter."""
+    """Read a line; return None unless it is exactly as Keyturn wrote it."""
     try:
         fields = json.loads(line)
         body = {name: value for name, value in fields.items() if name != "hash"}
@@ -109,7 +109,7 @@ def read(line: str) -> dict[str, Any] | None:
 
 
 def head_of(line: str | None) -> Head:
-    """Return the head that *line* is; after one that was tampered with the trail goes on, and the fault stays."""
+    """Return the head after *line*; if someone tampered with it, the trail continues and the fault stays."""
     if line is None:
         return Head()
     found = read(line)
@@ -117,7 +117,7 @@ def head_of(line: str | None) -> Head:
 
 
 def verified(lines: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the entries, or raise `Fault` at the first that is changed, missing, doubled or out of order."""
+    """Return the entries, or raise `Fault` at the first that is changed, missing, repeated or out of order."""
     entries: list[dict[str, Any]] = []
     head = Head()
     for place, line in enumerate(lines):
@@ -134,25 +134,25 @@ def verified(lines: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def trail_of(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return the namespace that a trail is of; empty for the version before, which had one trail for all."""
+    """Return the namespace of a trail; empty in the earlier version, which kept one trail for all."""
     return str(entries[0].get("namespace", "")) if entries else ""
 
 
 def _check_namespace(entries: Sequence[Mapping[str, Any]]) -> None:
-    """Raise `Fault` if an entry belongs into another trail."""
+    """Raise `Fault` if an entry belongs to another trail."""
     for found in entries:
         if found.get("namespace", "") != trail_of(entries):
             raise Fault(f"Entry {found['number']} belongs into another trail: it was written by another Keyturn.")
 
 
 def check_trail(entries: Sequence[Mapping[str, Any]], namespace: str) -> None:
-    """Raise `Fault` if the trail kept for a namespace is of another one."""
+    """Raise `Fault` if the trail kept for a namespace belongs to another one."""
     if entries and trail_of(entries) != namespace:
         raise Fault(f"The trail kept for keyturn:{namespace} is of keyturn:{trail_of(entries)}: it was copied there.")
 
 
 def check_distinct(trails: Iterable[Sequence[Mapping[str, Any]]]) -> None:
-    """Raise `Fault` if one trail is there twice."""
+    """Raise `Fault` if one trail occurs twice."""
     names = [trail_of(entries) for entries in trails]
     for name in names:
         if names.count(name) > 1:
@@ -160,7 +160,7 @@ def check_distinct(trails: Iterable[Sequence[Mapping[str, Any]]]) -> None:
 
 
 def holder_of(head: str, trails: Sequence[Sequence[Mapping[str, Any]]]) -> Sequence[Mapping[str, Any]]:
-    """Return the trail that holds the entry that a receipt names by *head*, or raise `Fault`."""
+    """Return the trail that holds the entry with the receipt's *head*, or raise `Fault`."""
     for entries in trails[:-1]:
         with suppress(Fault):
             check_head(head, entries)
@@ -170,7 +170,7 @@ def holder_of(head: str, trails: Sequence[Sequence[Mapping[str, Any]]]) -> Seque
 
 
 def parted(lines: Sequence[str]) -> list[Sequence[str]]:
-    """Return each trail of several, one after the other: a first entry begins another one."""
+    """Split lines into trails; a first entry starts a new trail."""
     begins = [place for place, line in enumerate(lines) if place == 0 or _begins(line)]
     return [lines[begin:end] for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True)]
 
@@ -181,7 +181,7 @@ def _begins(line: str) -> bool:
 
 
 def _misplaced(found: Mapping[str, Any], head: Head, past: Sequence[str], coming: Sequence[str]) -> str:
-    """Say what it means that *found* does not follow *head*."""
+    """Say why *found* does not follow *head*."""
     number, wanted = found["number"], head.number + 1
     if number == wanted:
         return f"Entry {wanted} does not follow entry {head.number}: one of the two was rewritten."
@@ -198,7 +198,7 @@ def _is_number(line: str, number: int) -> bool:
 
 
 def _check_versions(entries: Iterable[Mapping[str, Any]]) -> None:
-    """Raise `Fault` unless every rotation's record has changed from version to version."""
+    """Raise `Fault` unless the versions of every rotation's record are consecutive."""
     versions: dict[Any, int] = {}
     for found in entries:
         if found["kind"] in CHANGES:
@@ -216,7 +216,7 @@ AtVersion = tuple[int, str]
 
 
 def last_versions(entries: Iterable[Mapping[str, Any]]) -> dict[str, AtVersion]:
-    """Return where the last change of each rotation left it."""
+    """Return the version and state of each rotation after its last change."""
     return {e["rotation"]: (e["version"], e["state"]) for e in entries if e["kind"] in CHANGES}
 
 
@@ -239,7 +239,7 @@ def check_records(
 
 
 def check_head(head: str, entries: Iterable[Mapping[str, Any]]) -> int:
-    """Return the number of the entry that a receipt names by *head*, or raise `Fault`."""
+    """Return the number of the entry with the receipt's *head*, or raise `Fault`."""
     wanted = head.strip().strip("`").casefold()
     if len(wanted) < SHORT:
         raise Fault(f"A head has at least {SHORT} digits; the receipt shows them.")

@@ -1,19 +1,19 @@
-"""Whose doing a refusal is: what a model answers now, beside what it answered on the old key. Pure."""
+"""What caused a refusal: compares a model's answer now with its answer on the old key. Pure."""
 
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.stops import Cause
 
 CONFIG_ERROR = "500 config_error"
-"""A refused exchange of the secret for a token, or a model that the gateway cannot serve: the words are the same."""
+"""AISIX answers so for a refused exchange of the secret for a token and for a model that it cannot serve."""
 
 EXCHANGE_REFUSED = f"the provider refused to exchange the secret for a token ({CONFIG_ERROR})"
 
 
 def fails_alike(before: Evidence | None, now: Evidence | None) -> bool:
-    """Tell whether a model fails now just as it failed on the old key: not this rotation's doing.
+    """Return whether a model fails now exactly as it failed on the old key, so this rotation did not cause it.
 
-    Only what is said of the model or of the request is excused. An answer that never came to that proves nothing
-    either time, and a refused credential is no excuse: the new one has to work, also where the old one was refused.
+    It excuses only an answer about the model or the request. A request that never got that far proves nothing. A
+    refused credential is never excused: the new one has to work, even where the old one was refused.
     """
     if before is None or now is None or now.passed:
         return False
@@ -21,7 +21,7 @@ def fails_alike(before: Evidence | None, now: Evidence | None) -> bool:
 
 
 def held_against(before: Evidence | None, now: Evidence, *, exchanges: bool) -> Evidence:
-    """Return *now* with what *before* makes of it; *exchanges* tells that the key's secrets are traded for tokens."""
+    """Judge *now* by *before*; *exchanges* says whether AISIX exchanges the key's secrets for tokens."""
     if now.passed or not now.is_of_model:
         return now
     if fails_alike(before, now):
@@ -39,14 +39,14 @@ def _not_probed(now: Evidence) -> Evidence:
 
 
 def _incomparable(now: Evidence) -> Evidence:
-    """Without a baseline only a refused credential speaks against the new key."""
+    """Without a baseline, only a refused credential counts against the new key."""
     if now.blames_credential or now.verdict is not Verdict.REJECTED:
         return now
     return now.but(verdict=Verdict.INCONCLUSIVE, reason=f"{now.reason}; nobody knows how it answered on the old key")
 
 
 def refusal(answer: Evidence) -> Cause:
-    """Return why a rejected model stops the rotation: only a refusal of the credential is called one."""
+    """Return the cause of a stop for a rejected model; only a refused credential is reported as a refused secret."""
     if answer.blames_credential:
         return Cause.SECRET_REFUSED
     return Cause.ACCOUNT_LACKS_MODEL if answer.signature.startswith("404") else Cause.MODEL_UNFIT

@@ -1,4 +1,4 @@
-"""What the gateways counted since the models moved: callers, our own requests, and uses of the old key. Pure."""
+"""What the gateways counted since the models moved: callers, our test requests, and uses of the old key. Pure."""
 
 from datetime import datetime
 
@@ -7,17 +7,17 @@ from bot.rotation.replica import Served, host_of
 
 
 class Tally(Frozen):
-    """Requests of callers for the affected models since they were moved, as the gateways counted them."""
+    """Callers' requests for the affected models since the move, as the gateways counted them."""
 
     since: datetime
     answered: int = 0
     failed: int = 0
     limited: int = 0
-    """Turned away by the gateway's own rate limits; they never reached an upstream."""
+    """Requests that the gateway's own rate limits turned away; they never reached an upstream."""
 
 
 class Ledger(Frozen):
-    """Requests for the affected models of one environment: of callers until the looks that count, and of ours since."""
+    """Requests for one environment's affected models: callers' up to the last reset, callers' in all, ours since it."""
 
     then: Served = Served()
     now: Served = Served()
@@ -25,25 +25,25 @@ class Ledger(Frozen):
 
 
 class OldKeyUsage(Frozen):
-    """What one replica has counted on the old key: when a look last found more, and when it was last looked at."""
+    """What one replica has counted on the old key: when the count last rose, and when Keyturn last read it."""
 
     url: str
     environment: str
     looked_at: datetime
     look: str = ""
-    """The look in which it showed its counters last."""
+    """The mark of the look in which it last showed its counters."""
 
     heard_at: datetime | None = None
     count: int = 0
-    """Requests since its counters count; any number above 0 is one too many."""
+    """Requests since Keyturn reset the count; even one is too many."""
 
     about: tuple[str, ...] = ()
     """What used the old key, as far as the counters name it."""
 
     is_deaf: bool = False
-    """Its counters cannot show that a passthrough route uses the old key."""
+    """Its counters can't show whether a passthrough route uses the old key."""
 
     @property
     def name(self) -> str:
-        """Name the replica in a sentence."""
+        """Return the replica's name for a sentence."""
         return host_of(self.url)

@@ -1,4 +1,4 @@
-"""What is surely wrong with a pasted JSON document of Bedrock, Vertex or Azure. Pure; no sentence repeats a value."""
+"""Detects clear mistakes in a pasted JSON document of Bedrock, Vertex or Azure. Pure; no sentence repeats a value."""
 
 import json
 import re
@@ -29,7 +29,7 @@ OTHERWISE: Mapping[str, tuple[str, ...]] = {
     "client_id": ("clientId", "appId", "AZURE_CLIENT_ID"),
     "client_secret": ("clientSecret", "password", "secret", "AZURE_CLIENT_SECRET"),
 }
-"""What the clouds' own tools call the fields."""
+"""The clouds' own names for the fields."""
 
 OWNERS: Mapping[str, str] = {
     "access_key_id": BEDROCK,
@@ -43,7 +43,7 @@ OWNERS: Mapping[str, str] = {
 
 
 def check_document(secret: str, kind: str) -> None:
-    """Raise `BadInput` unless *secret* is a document that the gateway can use, as far as one can tell by looking."""
+    """Raise `BadInput` unless the gateway can use *secret* as a document, as far as its form shows."""
     document = _read(secret)
     if not isinstance(document, dict):
         raise BadInput(_why_unreadable(secret, kind))
@@ -51,14 +51,14 @@ def check_document(secret: str, kind: str) -> None:
 
 
 def _read(text: str) -> Any:
-    """Read JSON; what is wrong with it is not said, a parser's message quotes its input."""
+    """Read JSON; return None on an error, because a parser's message quotes its input."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-# --- what is no document at all ---
+# --- text that is no document at all ---
 
 
 def _why_unreadable(secret: str, kind: str) -> str:
@@ -115,7 +115,7 @@ LONE: Mapping[str, tuple[Flaw, ...]] = {
         ),
     ),
 }
-"""Words that people paste where a document is wanted."""
+"""Text that people paste instead of a document."""
 
 LOOKS: tuple[Flaw, ...] = (
     (_is_base64, "This is base64: decode it (`base64 -d`) and paste the document that comes out."),
@@ -128,7 +128,7 @@ LOOKS: tuple[Flaw, ...] = (
         "These are lines of a settings file: write them as SHAPE.",
     ),
 )
-"""What does not begin as a document does."""
+"""Text that does not start like a document."""
 
 
 def _parses(changed: Callable[[str], str]) -> Callable[[str], bool]:
@@ -185,10 +185,10 @@ FLAWS: tuple[Flaw, ...] = (
         "This is cut off: it has no end. What does not fit into the first field goes into the second.",
     ),
 )
-"""What is wrong with a document that begins as one."""
+"""Mistakes in text that starts like a document."""
 
 
-# --- what is no document of this kind ---
+# --- documents of another kind, or with wrong fields ---
 
 
 def _check_bedrock(document: Json) -> None:
@@ -270,7 +270,7 @@ def _check_type(account: Json) -> None:
 
 
 PEM = re.compile(r"-----BEGIN ((?:RSA )?PRIVATE KEY)-----([A-Za-z0-9+/=\s]+)-----END \1-----.*", re.DOTALL)
-"""What the gateway reads; it does not mind where the lines of a private key break, or whether they do."""
+"""The form that the gateway reads; line breaks in a private key don't matter to it."""
 
 
 def _check_pem(key: Any) -> None:
@@ -312,12 +312,12 @@ def _missing(field: str, kind: str) -> str:
 
 
 def _names(document: Json) -> set[str]:
-    """Return the names of the fields, and of those in a frame around them, as some tools print them."""
+    """Return the names of the fields, including those in an outer object, as some tools print them."""
     return {*document, *(name for inner in document.values() if isinstance(inner, dict) for name in inner)}
 
 
 def _value(document: Json, field: str) -> str:
-    """Return a field that has to be one word of visible characters."""
+    """Return a field whose value must be one word of visible characters."""
     value = document[field]
     if not isinstance(value, str):
         raise BadInput(f"`{field}` has to be text, in quotes.")

@@ -1,4 +1,4 @@
-"""What differs between the plan that was shown and what the control plane shows now. Pure."""
+"""The differences between the plan that people saw and the control plane now. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -8,17 +8,17 @@ from bot.rotation.plan import AffectedModel, Plan, _reading_order, affected, dep
 
 
 class Changes(Frozen):
-    """How the control plane differs from the plan: sentences to show, and the plan that fits the world now."""
+    """How the control plane differs from the plan: sentences to show, and the current plan."""
 
     sentences: tuple[str, ...] = ()
     plan: Plan
 
 
 def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Iterable[str]) -> Changes:
-    """Compare the world with the plan; *ours* are the keys that this rotation may have put models on.
+    """Compare the control plane with the plan; *ours* are the keys on which this rotation may have put models.
 
-    A planned model that uses a key this rotation does not know has been taken over by someone: it leaves the plan.
-    A model that is on the old key and was never shown joins it, but only after a person has seen it.
+    A planned model on a key unknown to this rotation was changed by someone else: it leaves the plan. A model on the
+    old key that was never shown joins the plan, but only after a person has seen it.
     """
     old = inventory.key(plan.old_key.id)
     gone = old is None
@@ -50,7 +50,7 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
 
 
 def _altered(shown: Iterable[AffectedModel], now: Mapping[str, AffectedModel]) -> Iterator[str]:
-    """Yield a sentence for each model that is not what was shown any more."""
+    """Yield a sentence for each model that differs from what people saw."""
     for model in shown:
         changes = model.altered(now[model.id])
         if changes:
@@ -58,7 +58,7 @@ def _altered(shown: Iterable[AffectedModel], now: Mapping[str, AffectedModel]) -
 
 
 def _estranged(plan: Plan, inventory: Inventory, ours: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Yield (id, sentence) of each planned model that is gone, or on a key that is neither the old one nor *ours*."""
+    """Yield (id, sentence) for each planned model that is gone, or on a key other than the old one and *ours*."""
     now = {model.id: model for model in inventory.models}
     keys = [plan.old_key, *(key for key_id in ours if (key := inventory.key(key_id)))]
     for model in plan.models:
@@ -69,34 +69,34 @@ def _estranged(plan: Plan, inventory: Inventory, ours: Iterable[str]) -> Iterabl
 
 
 def unlisted_environments(plan: Plan, inventory: Inventory, gateways: Iterable[str]) -> tuple[str, ...]:
-    """Name the environments that the key or the settings know and the control plane does not show."""
+    """Return the environments that the old key or the settings name and the control plane does not show."""
     shown = {name for environment in inventory.environments for name in (environment.id, environment.name)}
     old = inventory.key(plan.old_key.id) or plan.old_key
     return tuple(sorted({*old.allowed_environments, *gateways} - shown))
 
 
 def vanished_environments(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
-    """Name the environments that AISIX has shown to this rotation and does not show now."""
+    """Return the environments that AISIX showed to this rotation before and does not show now."""
     shown = {environment.id for environment in inventory.environments}
     return tuple(name for id_, name in plan.tenant.items() if id_ not in shown)
 
 
 def is_elsewhere(plan: Plan, inventory: Inventory) -> bool:
-    """Tell whether another organization answers: nothing that it lacks is gone."""
+    """Return whether another organization answers; then what it does not show is not gone."""
     shown = {environment.id for environment in inventory.environments}
     return bool(plan.tenant) and not shown & plan.tenant.keys()
 
 
 def vanished_lists(plan: Plan, inventory: Inventory) -> tuple[Unlisted, ...]:
-    """Return the lists that AISIX has shown to this rotation and does not show now."""
+    """Return the lists that AISIX showed to this rotation before and does not show now."""
     known = {"", *plan.tenant} if plan.tenant else frozenset[str]()
     return tuple(one for one in inventory.unlisted if one.environment in known and one not in plan.unlisted)
 
 
 def listed_since(plan: Plan, inventory: Inventory) -> Plan:
-    """Return *plan* knowing also the environments and lists that AISIX shows by now: from then on they must not go."""
+    """Add to *plan* the environments and lists that AISIX shows now; from then on they must not disappear."""
     tenant = {environment.id: environment.name for environment in inventory.environments}
-    known = plan.unlisted if plan.tenant else inventory.unlisted  # an older version did not note them
+    known = plan.unlisted if plan.tenant else inventory.unlisted  # older records lack it
     fresh = (one for one in inventory.unlisted if one.environment not in {"", *plan.tenant} and one not in known)
     still = (one for one in known if one in inventory.unlisted or one.environment not in {"", *tenant})
     old = inventory.key(plan.old_key.id) or plan.old_key

@@ -1,24 +1,24 @@
-"""Every error that somebody reacts to differently; the sentence is written where it is raised.
+"""Every error that somebody handles differently; the sentence is written where it is raised.
 
 KeyturnError
-├── Refused              the person who asked is told, nothing changes
+├── Refused              tell the person who asked; nothing changes
 │   ├── NotAllowed       this person may not do it
-│   ├── WrongState       the rotation has moved on meanwhile
-│   │   └── Late         it came so late that Slack has called it failed
-│   ├── UnknownKey       no provider key of that name; carries the nearest names
-│   ├── AmbiguousKey     several provider keys answer to that name; carries them
-│   ├── BadInput         what was typed into a form cannot be used; the sentence goes to the field
-│   ├── Unanswerable     a service that is needed to answer does not answer
+│   ├── WrongState       the rotation has moved on
+│   │   └── Late         it came so late that Slack has reported it as failed
+│   ├── UnknownKey       no provider key has that name; carries the nearest names
+│   ├── AmbiguousKey     several provider keys match that name; carries them
+│   ├── BadInput         a form has unusable text; the sentence goes to the field
+│   ├── Unanswerable     a service that Keyturn needs for an answer is not answering
 │   ├── CannotPost       nobody would see the card
-│   └── NotOurRecord     another bot, or a newer version, has this rotation in hand
-├── LeaseLost            another process has the rotation in hand: stop, and record nothing
-├── Blocked              the rotation stops until a person decides; the channel is told
-└── ApiError             the control plane said no
-    ├── NotFound         it is not there
+│   └── NotOurRecord     another bot, or a newer version, owns this rotation
+├── LeaseLost            another process owns the rotation: stop, and record nothing
+├── Blocked              the rotation stops until a person decides; tell the channel
+└── ApiError             the control plane refused
+    ├── NotFound         it does not exist
     ├── Unsupported      this tenant's control plane has no such call
-    └── Uncertain        no usable answer: the effect may or may not have happened; look, then try again
+    └── Uncertain        no usable answer: it may or may not have had an effect; check, then retry
 
-Settings that are missing or wrong raise `bot.settings.WrongSettings` and end the process before all this.
+Missing or wrong settings raise `bot.settings.WrongSettings` and end the process before all this.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ from bot.rotation.stops import Cause
 
 
 class KeyturnError(Exception):
-    """Its text is a sentence for people."""
+    """The base of all errors here; its text is a sentence for people."""
 
 
 class Refused(KeyturnError):
@@ -44,11 +44,11 @@ class WrongState(Refused):
 
 
 class Late(WrongState):
-    """What was pressed came so late that Slack has told the person that it failed."""
+    """The click arrived so late that Slack has told the person that it failed."""
 
 
 class UnknownKey(Refused):
-    """No provider key answers to that name."""
+    """No provider key has that name."""
 
     def __init__(self, asked: str, nearest: tuple[str, ...]) -> None:
         super().__init__(f"I know no provider key {asked!r}.")
@@ -57,7 +57,7 @@ class UnknownKey(Refused):
 
 
 class AmbiguousKey(Refused):
-    """Several provider keys answer to that name; `choices` are (name, id) pairs."""
+    """Several provider keys match that name; `choices` are (name, id) pairs."""
 
     def __init__(self, asked: str, choices: tuple[tuple[str, str], ...]) -> None:
         super().__init__(f"{len(choices)} provider keys match {asked!r}.")
@@ -66,7 +66,7 @@ class AmbiguousKey(Refused):
 
 
 class BadInput(Refused):
-    """What was typed into a form cannot be used; the sentence, at *field*, never holds a piece of a secret."""
+    """A form has unusable text; the sentence, at *field*, never holds a piece of a secret."""
 
     def __init__(self, sentence: str, *, field: str = "secret") -> None:
         super().__init__(sentence)
@@ -74,26 +74,26 @@ class BadInput(Refused):
 
 
 class Unanswerable(Refused):
-    """A service that is needed to answer does not answer; nothing has changed."""
+    """A service that Keyturn needs for an answer is not answering; nothing has changed."""
 
 
 class CannotPost(Refused):
-    """The card cannot be posted where it was asked for: nobody would see the progress."""
+    """Keyturn can't post the card where it was asked for: nobody would see the progress."""
 
 
 class NotOurRecord(Refused):
-    """A record that another version of Keyturn has written, and this one must not touch."""
+    """Another version of Keyturn wrote this record; this version must not touch it."""
 
 
 class LeaseLost(KeyturnError):
-    """Another process has this rotation in hand, or has moved it on: whatever was seen here is not the newest."""
+    """Another process owns or has moved this rotation: what this process read is out of date."""
 
 
 class Blocked(KeyturnError):
     """Stop until a person decides.
 
-    *words* fill in the sentence of the *cause*; *resume* names another step where **Try again** begins than the cause
-    does; *after* carries what was learned on the way.
+    *words* fill in the sentence of the *cause*. *resume* overrides the step where **Try again** begins. *after* is the
+    rotation with what the step learned.
     """
 
     def __init__(self, cause: Cause, *, resume: StepName | None = None, after: Any = None, **words: object) -> None:
@@ -104,7 +104,7 @@ class Blocked(KeyturnError):
 
 
 class ApiError(KeyturnError):
-    """The control plane refused a call for good; `status` is its HTTP status, its body is not kept."""
+    """The control plane refused a call for good; `status` is its HTTP status; Keyturn does not keep the body."""
 
     def __init__(self, sentence: str, status: int | None = None) -> None:
         super().__init__(sentence)
@@ -112,17 +112,17 @@ class ApiError(KeyturnError):
 
 
 class NotFound(ApiError):
-    """What was asked for is not there."""
+    """The requested object does not exist."""
 
 
 class Unsupported(ApiError):
-    """This control plane does not have the call at all."""
+    """This control plane does not have the call."""
 
 
 class Uncertain(ApiError):
-    """No usable answer (no connection, time-out, 429, 5xx, not JSON): look before trying again.
+    """No usable answer (no connection, time-out, 429, 5xx, not JSON): check before a retry.
 
-    *retry_after* is what the server asked for, in seconds; not *arrived* means that it certainly had no effect.
+    *retry_after* is the server's wish in seconds; *arrived* is False if the call certainly had no effect.
     """
 
     def __init__(

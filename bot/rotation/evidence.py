@@ -1,4 +1,4 @@
-"""What everything that was seen of a model proves. Pure; verdicts: docs/how-it-works.md, traps: facts/aisix.md 9."""
+"""What the evidence about a model proves. Pure; verdicts: docs/how-it-works.md, traps: facts/aisix.md 9."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,7 +10,7 @@ from bot.rotation.replica import UNNAMED, WELL, Replica, Served, rise
 
 
 class Verdict(StrEnum):
-    """What the evidence says of one model on the replacement key."""
+    """What the evidence says about one model on the replacement key."""
 
     PROVED = "proved"
     LIKELY = "likely"
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 
 class Evidence(Frozen):
-    """A verdict with its reason, and when it was reached."""
+    """A verdict with its reason and time."""
 
     verdict: Verdict
     reason: str
@@ -30,41 +30,41 @@ class Evidence(Frozen):
     signature: str = ""
     blames_credential: bool = False
     of_upstream: bool = False
-    """The upstream itself said this."""
+    """The answer came from the upstream itself."""
 
     of_model: bool = False
-    """This is said of the model or of the request, and so need not be the secret's fault."""
+    """The answer is about the model or the request, so the secret need not be at fault."""
 
     unfit: bool = False
-    """The refusal may be of the endpoint alone: nothing names the one that this model is used at."""
+    """The refusal may concern only the endpoint: nothing names the one that callers of this model use."""
 
     reached: bool = False
-    """The gateway took the request as far as the provider key, so that its counters have it."""
+    """The gateway had chosen a provider key for the request, so its counters have it."""
 
     lost: bool = False
-    """No answer came, so whether the counters have the request is not known."""
+    """No answer came, so the counters may or may not have the request."""
 
     gateway: str = ""
-    """What the gateway that answered calls itself, with its version."""
+    """The name and version that the answering gateway gives of itself."""
 
     @property
     def passed(self) -> bool:
-        """Tell whether the model answered in a way that counts for it."""
+        """Return whether this answer counts in the model's favour."""
         return self.verdict in (Verdict.PROVED, Verdict.LIKELY)
 
     @property
     def is_shown(self) -> bool:
-        """Tell whether counters show this as a test request of ours: not where a fallback or a cache answered."""
+        """Return whether counters show this as our test request; they don't if a fallback or a cache answered."""
         return self.reached and self.verdict is not Verdict.INVALID
 
     @property
     def is_of_model(self) -> bool:
-        """Tell whether this is said of the model or of the request: only then can it have been so before as well."""
+        """Return whether the answer is about the model or the request: only then could the old key have met it too."""
         return self.of_model or (self.of_upstream and not self.blames_credential)
 
     @property
     def skipped(self) -> bool:
-        """Tell whether the settings say that this model is not probed."""
+        """Return whether the settings exclude this model from test requests."""
         return self.verdict is Verdict.SKIPPED
 
 
@@ -73,29 +73,29 @@ Judgement = tuple[Verdict, str]
 
 
 class Window(Frozen):
-    """Two looks at one replica: when its model's proof began, and now."""
+    """Two snapshots of one replica: at the start of the proof, and now."""
 
     before: Replica | None
     now: Replica
 
     @cached_property
     def since(self) -> Replica:
-        """Return what it counted between the two."""
+        """Return what the replica counted between the two."""
         return rise(self.before, self.now)
 
     @cached_property
     def restarted(self) -> bool:
-        """Tell whether it started again in between, or is another replica."""
+        """Return whether the replica restarted in between, or is another one."""
         return self.before is not None and self.now.restarted_since(self.before)
 
     @cached_property
     def started_again(self) -> bool:
-        """Tell whether its counters started again in between: what they showed before that is lost."""
+        """Return whether the counters restarted in between; their earlier values are then lost."""
         return self.since.counts is not None and self.restarted
 
 
 class Observation(Frozen):
-    """All that was seen of one model since it was pointed at the replacement key."""
+    """All that Keyturn saw of one model since it moved to the replacement."""
 
     model_id: str
     replacement_id: str
@@ -107,52 +107,51 @@ class Observation(Frozen):
 
     wanted: int = 1
     answered: int = 0
-    """Good answers since the earlier looks of `windows`: each has to be in their counters, and no other of ours."""
+    """Good answers since the earlier snapshots of `windows`; the counters must hold exactly these requests of ours."""
 
     lost: int = 0
     """Test requests since then whose answer never came."""
 
     reached: int = 0
-    """Test requests since then that got as far as a provider key, also those that failed there."""
+    """Test requests since then for which a provider key was chosen, including those that failed there."""
 
     windows: tuple[Window, ...] = ()
     """One for each status address in the settings."""
 
     barrier: str = ""
-    """The throw-away model that was made after the change, where there is one."""
+    """The name of the throw-away model made after the change, if there is one."""
 
     projected: str = ""
-    """How the change was seen to be everywhere without a status address; empty when it was not."""
+    """How Keyturn saw the change everywhere without a status address; empty if it did not."""
 
     had_change: bool = False
-    """Every replica that could be seen had the change before: one that is cut off since then has it still."""
+    """Every visible replica had the change before; one that is cut off since then still has it."""
 
     too_few: str = ""
-    """Why the settings say too little of the replicas there are; then not even a run of good answers counts."""
+    """Why the settings don't say enough about the replicas; then even a run of good answers does not count."""
 
     old_token_until: datetime | None = None
-    """Until when the gateway may go on with a token that it got for the old secret, though it counts the new key."""
+    """The time until which the gateway may use a token for the old secret, although it counts the new key."""
 
     others_remain: bool = False
-    """Other models of the environment are still meant to be on the old key: requests through a router count for it."""
+    """Other models of the environment belong on the old key: requests through a router count for it."""
 
     is_counted: bool = True
-    """Every gateway counts requests at the endpoint that the model is asked at; earlier ones did not count them all."""
+    """Every gateway version counts requests at the model's endpoint; earlier versions did not count all endpoints."""
 
     hides_tokens: bool = False
-    """Secrets are exchanged for tokens, and one of the old secret may still be good: the version that a gateway tells
-    is a hint, and no more."""
+    """A gateway may still use a token for the old secret; its version alone does not rule that out."""
 
     @property
     def told(self) -> bool:
-        """Tell whether every replica's counters show our own test requests since the proof began."""
+        """Return whether every replica's counters show our own test requests since the proof began."""
         return bool(self.windows) and all(map(_tells_ours, self.windows))
 
     @property
     def uncounted(self) -> int:
-        """Return how many of our answers no listed replica has counted; 0 where that cannot be told.
+        """Return how many of our answers no listed replica has counted; 0 if the counters can't show that.
 
-        Where the settings say that there are more replicas than they list, it is no news that one of those answers.
+        If the settings list fewer replicas than they say there are, an unlisted replica's answer is expected.
         """
         asked = _asked(self)
         answered, any_ = sum(map(_shown, asked)), sum(_shown(ours) + ours.failed + ours.limited for ours in asked)
@@ -162,7 +161,7 @@ class Observation(Frozen):
 
     @property
     def has_surplus(self) -> bool:
-        """Tell whether the counters show more answers than came, or were lost on the way: the rest could hide one."""
+        """Return whether the counters show more answers than came or were lost: the excess could hide a missing one."""
         return self.told and sum(map(_shown, _asked(self))) > self.answered + self.lost
 
 
@@ -171,30 +170,30 @@ def _tells_ours(window: Window) -> bool:
 
 
 def _asked(seen: Observation) -> list[Served]:
-    """Return what each replica that tells has counted of our own test requests."""
+    """Return what each replica has counted of our own test requests, if it tells them apart."""
     return [served for window in seen.windows if (served := window.since.asked(seen.model_id)) is not None]
 
 
 def _shown(ours: Served) -> int:
-    """Return how many of our answers a replica shows, whichever key gave them."""
+    """Return how many of our answers a replica shows, with any key."""
     return ours.new + ours.old + ours.third + ours.blind
 
 
 def _ours(seen: Observation) -> int:
-    """Return how many of our test requests the replacement answered, by the counters of all replicas."""
+    """Return how many of our test requests the replacement served, over all replicas' counters."""
     return sum(served.new for served in _asked(seen))
 
 
 # --- what speaks against a model ---
 
 FINAL = frozenset({Verdict.REJECTED, Verdict.INVALID, Verdict.PROJECTION})
-"""Answers that need no look at a replica; any other that is not good leaves room for something graver."""
+"""Verdicts that need no check of the replicas; any other bad answer may hide something worse."""
 
 
 def doubt(seen: Observation) -> Judgement | None:
-    """Say what speaks against the model, whatever it answered before; None if nothing does.
+    """Return what speaks against the model, whatever it answered before; None if nothing does.
 
-    What a replica shows comes before an answer that says nothing: that one could be accepted, this never.
+    A replica's evidence comes before an unclear answer: an approver could accept the answer, but never that evidence.
     """
     said = None if seen.answer.passed else (seen.answer.verdict, seen.answer.reason)
     if said and seen.answer.verdict in FINAL:
@@ -204,7 +203,7 @@ def doubt(seen: Observation) -> Judgement | None:
 
 
 def _answered_elsewhere(seen: Observation) -> Judgement | None:
-    """Doubt a model if one of our requests was answered, and no listed replica has counted it: another one answered."""
+    """Doubt a model if no listed replica counted one of our answers: an unlisted replica gave it."""
     if not seen.uncounted:
         return None
     many = f"{seen.uncounted:,} of {seen.answered:,} test requests"
@@ -246,7 +245,7 @@ def _uses_third_key(window: Window, seen: Observation) -> Judgement | None:
 
 
 def _lags(window: Window, seen: Observation) -> Judgement | None:
-    """Doubt a replica that lists its models, and not the one that came after the change."""
+    """Doubt a replica that lists its models but not the barrier."""
     listed = window.now.throwaways
     if not seen.barrier or listed is None or seen.barrier in listed:
         return None
@@ -262,7 +261,7 @@ def _is_cut_off(window: Window, seen: Observation) -> Judgement | None:
 
 
 def _is_new_since(window: Window, seen: Observation) -> Judgement | None:
-    """Doubt a replica that started again since the proof, or was not seen by it: it may have an older configuration."""
+    """Doubt a replica that restarted since the proof, or was not part of it: its configuration may be older."""
     now = window.now
     if not seen.had_change or now.trouble or _has_barrier(now, seen):
         return None
@@ -274,7 +273,7 @@ def _is_new_since(window: Window, seen: Observation) -> Judgement | None:
 
 
 CHECKS = (_rejects, _uses_old_key, _uses_third_key, _lags, _is_new_since, _is_cut_off)
-"""What a replica may show against a model, the gravest first."""
+"""The checks of a replica against a model, the gravest first."""
 
 OUT_OF_TOUCH = frozenset({"out_of_sync", "never_loaded", "empty"})
 
@@ -291,7 +290,7 @@ def _times(count: int) -> str:
 
 
 def weigh(seen: Observation) -> Judgement:
-    """Say what everything that was seen of a model proves."""
+    """Return the verdict on all the evidence about a model."""
     doubted = doubt(seen)
     if doubted:
         return doubted
@@ -307,7 +306,7 @@ def weigh(seen: Observation) -> Judgement:
 
 
 def _lacks(seen: Observation) -> Iterator[str]:
-    """Yield what is missing for a proof; first a replica that cannot be seen, which may serve the old key."""
+    """Yield what is missing for a proof; first a replica that Keyturn can't see, as it may serve the old key."""
     if not seen.windows:
         yield "no status address in the settings"
     for lacks in (_lacks_of_sight, _lacks_of_counters, _lacks_of_state):
@@ -317,7 +316,7 @@ def _lacks(seen: Observation) -> Iterator[str]:
 
 
 def _lacks_of_requests(seen: Observation) -> Iterator[str]:
-    """Yield what the test requests leave open, all replicas together."""
+    """Yield the gaps that the test requests leave, over all replicas."""
     if seen.hides_tokens:
         yield "for an hour after the change a gateway may use a token of the old secret"
     if seen.lost:
@@ -335,7 +334,7 @@ def _lacks_of_sight(window: Window, _: Observation) -> Iterator[str]:
 
 
 def _lacks_of_counters(window: Window, seen: Observation) -> Iterator[str]:
-    """Yield what the counters of one replica leave open, the gravest first; empty words for what is well."""
+    """Yield the gaps in one replica's counters, the gravest first; an empty string for each that is fine."""
     now, since = window.now, window.since
     served, unnamed = since.served(seen.model_id), since.served(UNNAMED)
     if now.counts is not None and since.counts is None:
@@ -363,7 +362,7 @@ def _lacks_of_ours(window: Window, seen: Observation) -> Iterator[str]:
 
 
 def untold(seen: Observation) -> str:
-    """Say which counters do not tell our own test requests from callers', and how; empty where all do."""
+    """Say which counters do not separate our test requests from callers', and why; empty if all do."""
     shown = [window for window in seen.windows if window.since.counts is not None and window.since.own is None]
     return next((f"{w.now.name} {lack}" for w in shown for lack in _lacks_of_ours(w, seen)), "")
 
@@ -378,7 +377,7 @@ def _lacks_of_state(window: Window, _: Observation) -> Iterator[str]:
 
 
 def _is_everywhere(seen: Observation) -> bool:
-    """Tell whether every replica in the settings was seen to have the change."""
+    """Return whether every replica in the settings was seen to have the change."""
     if not seen.windows:
         return False
     if all(_has_barrier(window.now, seen) for window in seen.windows):

@@ -1,4 +1,4 @@
-"""What a rotation did to one model and saw of it. Pure."""
+"""What a rotation did to one model and learned about it. Pure."""
 
 from datetime import datetime
 
@@ -7,11 +7,11 @@ from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.frozen import Frozen
 
 SAYS_NOTHING = frozenset({Verdict.INCONCLUSIVE, Verdict.SKIPPED})
-"""Verdicts that an approver may let stand: of such a model nothing is known, for or against."""
+"""Verdicts that an approver may accept: they say nothing for or against the model."""
 
 
 class Acceptance(Frozen):
-    """An approver's word that a model may stay unproved: for a *reason*, and *of* an answer like this one only."""
+    """An approver's decision that a model may stay unproved: for a *reason*, and only for the answer in *of*."""
 
     by: str
     at: datetime
@@ -20,58 +20,58 @@ class Acceptance(Frozen):
 
 
 class Finding(Frozen):
-    """What this rotation did to one model and saw of it."""
+    """What this rotation did to one model and learned about it."""
 
     baseline: Evidence | None = None
     traffic: int | None = None
-    """Requests of callers that the gateways had counted for it before; None where no counters tell."""
+    """Callers' requests that the gateways had counted before the move; None if no counters show them."""
 
     moved_at: datetime | None = None
     latest: Evidence | None = None
     """The newest answer."""
 
     look: str = ""
-    """The look in which it was asked last; empty where no look has asked it."""
+    """The mark of the last look that sent it a test request; empty if none did."""
 
     passes: int = 0
-    """Good answers in a row since the model was moved, or since its proof started again."""
+    """Good answers in a row since the move, or since the proof restarted."""
 
     asked: int = 0
-    """Probes in that time."""
+    """Test requests in that time."""
 
     answered: int = 0
-    """Good answers since the looks from which the counters count: each has to be in them."""
+    """Good answers since Keyturn reset the counts; the counters must hold each of them."""
 
     lost: int = 0
-    """Probes since then whose answer never came: they may be in the counters or not."""
+    """Test requests since then without an answer; the counters may hold them or not."""
 
     reached: int = 0
-    """Probes since then that a provider key was chosen for, whatever came back: the counters have each of them."""
+    """Test requests since then for which a provider key was chosen; the counters hold each of them."""
 
     failing_since: datetime | None = None
     verdict: Evidence | None = None
-    """What everything that was seen of it together proves."""
+    """The verdict on all the evidence."""
 
     accepted: Acceptance | None = None
 
     @property
     def unproved(self) -> "Finding":
-        """Return it without what the model answered since it was moved."""
+        """Return the finding without the model's answers since the move."""
         return self.but(latest=None, look="", passes=0, asked=0, failing_since=None, verdict=None)
 
     @property
     def current(self) -> Evidence | None:
-        """Return what is known of it now: the verdict on everything, or else on the newest answer."""
+        """Return the newest judgement: the verdict, or else the newest answer."""
         return self.verdict or self.latest
 
     @property
     def is_proved(self) -> bool:
-        """Tell whether counters have proved it, whatever it answered since."""
+        """Return whether counters have proved the model, whatever it answered since."""
         return self.verdict is not None and self.verdict.verdict is Verdict.PROVED
 
     @property
     def is_accepted(self) -> bool:
-        """Tell whether an approver has accepted that what is known of it now proves nothing."""
+        """Return whether an approver has accepted the present unproved answer."""
         known = self.current
         if self.accepted is None or known is None:
             return False
@@ -79,11 +79,11 @@ class Finding(Frozen):
 
 
 UNKNOWN = Finding()
-"""What is known of a model of which nothing is."""
+"""The finding for a model that was never looked at."""
 
 
 class Throwaway(Frozen):
-    """A model that no caller may use, standing for the affected one *sample*; its name is recorded before use."""
+    """A model closed to callers that represents the affected model *sample*; the name is recorded before use."""
 
     name: str
     environment: str
@@ -92,16 +92,16 @@ class Throwaway(Frozen):
 
     finding: Finding = Finding()
     answered: int = 0
-    """How often it gave a good answer."""
+    """How many good answers it gave."""
 
     everywhere: bool = False
-    """Every replica has been seen to have it."""
+    """Every replica was seen to have it."""
 
 
 def was_failing_before(finding: Finding) -> bool:
-    """Tell whether a model fails now just as it failed on the old key, and so for its callers as well.
+    """Return whether a model fails now exactly as on the old key, so its callers failed before too.
 
-    One that may answer at another endpoint than it was asked at is not excused: nobody knows whether it fails.
+    A model that may answer at another endpoint than the tested one is not excused: nobody knows whether it fails.
     """
     latest = finding.latest
     return fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit

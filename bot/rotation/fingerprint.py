@@ -1,4 +1,4 @@
-"""Keyed fingerprints, by which a secret that was seen once is known again without being kept. Pure."""
+"""Keyed fingerprints: Keyturn recognizes a secret that it has seen before without storing it. Pure."""
 
 import hashlib
 import hmac
@@ -14,23 +14,23 @@ from bot.rotation.inventory import ProviderKey
 
 PEPPER = b"keyturn pepper 1:"
 CREDENTIAL = b"keyturn credential 1:"
-"""What is hashed begins with what it is, so that no value of one kind can pass for another."""
+"""The hashed text starts with its kind, so a value of one kind can't pass for another."""
 
 
 def fingerprint_of(secret: SecretStr, key: ProviderKey, pepper: SecretStr) -> str:
-    """Return the fingerprint of a checked secret of *key*: a mark of the pepper, and a digest under it."""
+    """Return the fingerprint of a checked secret of *key*: a mark of the pepper, and a keyed digest."""
     return f"{_mark(pepper)}.{_keyed(pepper, CREDENTIAL + _proof(secret, key))}"
 
 
 def is_same(one: str, other: str) -> bool | None:
-    """Tell whether two fingerprints are of one credential; None when they are of different peppers."""
+    """Return whether two fingerprints belong to one credential; None if their peppers differ."""
     if one.partition(".")[0] != other.partition(".")[0]:
         return None
     return hmac.compare_digest(one, other)
 
 
 def is_made_with(known: str, pepper: SecretStr) -> bool:
-    """Tell whether a fingerprint can be compared with those that *pepper* makes now."""
+    """Return whether *pepper* made the fingerprint, so that new ones can be compared with it."""
     return known.partition(".")[0] == _mark(pepper)
 
 
@@ -43,9 +43,9 @@ def _keyed(pepper: SecretStr, value: bytes) -> str:
 
 
 def _proof(secret: SecretStr, key: ProviderKey) -> bytes:
-    """Return what is revoked at the provider, however the secret is written.
+    """Return the part of the secret that is revoked at the provider, however the secret is written.
 
-    Of a JSON document that is one field: another region, project or tenant beside it makes no other credential.
+    For a JSON document that is one field: another region, project or tenant does not make another credential.
     """
     value, kind = secret.get_secret_value(), family(key)
     if kind and value.startswith("{"):
@@ -65,4 +65,4 @@ FIELD: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     VERTEX: _of_vertex,
     AZURE: itemgetter("client_secret"),
 }
-"""The field of each JSON document that nobody could do without."""
+"""The essential field of each JSON document."""

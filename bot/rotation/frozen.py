@@ -1,4 +1,4 @@
-"""The base of every value that is stored or shown: it never changes, only gives rise to another."""
+"""The base of every stored or shown value: it never changes; `but` makes a new one."""
 
 from typing import Any, Self
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Frozen(BaseModel):
-    """A value; `but` is the only way to another one. Unknown fields of a newer version are let be."""
+    """An immutable value; `but` is the only way to another one. Ignores unknown fields of a newer version."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 

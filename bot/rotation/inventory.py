@@ -1,4 +1,4 @@
-"""What a control plane shows at one moment: keys, models, routes, and what it could not list. Pure."""
+"""A snapshot of the control plane: keys, models, routes, and the lists that it could not give. Pure."""
 
 import re
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 from bot.rotation.frozen import Frozen
 
 SECRET_PARTS = re.compile(r"(?<=//)[^/?#]*@|[?#].*$", re.DOTALL)
-"""What an address may hold that is not for everybody to see: who asks, with a password, and a query."""
+"""The parts of an address that must stay private: a user with a password, and the query."""
 
 
 class ProviderKey(Frozen):
@@ -18,11 +18,11 @@ class ProviderKey(Frozen):
     provider: str = ""
     allowed_environments: tuple[str, ...] = ()
     settings: dict[str, Any] = {}
-    """Every other field that is not made by the server, as it was read."""
+    """Every other field, as it was read, except those that the server makes."""
 
     @property
     def base_url(self) -> str:
-        """Where the key's requests go, without a password or a key in it; empty for a catalogue provider."""
+        """The address of the key's upstream, without password or query; empty for a catalogue provider."""
         address = str(self.settings.get("api_base") or self.settings.get("base_url") or "")
         return SECRET_PARTS.sub("", address)
 
@@ -32,17 +32,17 @@ class ProviderKey(Frozen):
         return str(self.settings.get("adapter") or "")
 
     def is_used_by(self, thing: "Model | PassthroughRoute") -> bool:
-        """Tell whether this is the own key of a model or route, also where it names a single key in an unknown way."""
+        """Return whether this is the key of a model or route, even if it stands in a field unknown to Keyturn."""
         if thing.provider_key is not None or thing.is_virtual:
             return self.is_meant_by(thing.provider_key)
         return thing.mentions == (self.id,)
 
     def is_referred_to_by(self, thing: "Model | PassthroughRoute") -> bool:
-        """Tell whether a model or route names this key anywhere, as its own or in another place."""
+        """Return whether a model or route names this key anywhere, as its own key or elsewhere."""
         return self.is_meant_by(thing.provider_key) or self.id in thing.mentions
 
     def is_meant_by(self, reference: str | None) -> bool:
-        """Tell whether *reference* (an id, or a name: tenants differ) points at this key."""
+        """Return whether *reference* (an id or a name, depending on the tenant) means this key."""
         return reference is not None and reference in (self.id, self.display_name)
 
 
@@ -59,7 +59,7 @@ VIRTUAL = frozenset({"routing", "ensemble", "semantic", CACHE_POLICY})
 
 
 class Model(Frozen):
-    """A model of any kind; `refers_to` are the ids or aliases of the models behind it."""
+    """A model of any kind; `refers_to` holds the ids or aliases of the models behind it."""
 
     id: str
     environment: str
@@ -71,14 +71,14 @@ class Model(Frozen):
     """(role, id or alias) pairs: `("target", …)`, `("embedding model", …)`."""
 
     mentions: tuple[str, ...] = ()
-    """Ids of provider keys that stand anywhere in it."""
+    """Ids of provider keys that occur anywhere in it."""
 
     settings: dict[str, Any] = {}
-    """Every field that is neither made by the server nor names the model or its key: what a clone is made of."""
+    """Every field except those that the server makes and the names of the model and its key; a clone needs these."""
 
     @property
     def is_virtual(self) -> bool:
-        """Tell whether it reaches its upstreams through other models, so that it has no provider key of its own."""
+        """Return whether it reaches its upstreams through other models and so has no provider key of its own."""
         return self.kind in VIRTUAL
 
 
@@ -93,7 +93,7 @@ class PassthroughRoute(Frozen):
 
     @property
     def is_virtual(self) -> bool:
-        """Tell that it has a provider key of its own."""
+        """Return False: a route has its own provider key."""
         return False
 
 
@@ -101,11 +101,11 @@ ROUTES, POLICIES, BUDGETS = "passthrough routes", "cache policies", "budgets"
 
 
 class Unlisted(Frozen):
-    """A list that the control plane does not have, or not under the path that Keyturn knows: it is not empty."""
+    """A list that the control plane lacks, or has under a path unknown to Keyturn; it may not be empty."""
 
     kind: str
     environment: str = ""
-    """The environment's id; empty for what is not kept by environment."""
+    """The environment's id; empty for a list that covers all environments."""
 
 
 class Inventory(Frozen):
@@ -116,21 +116,21 @@ class Inventory(Frozen):
     models: tuple[Model, ...]
     routes: tuple[PassthroughRoute, ...] = ()
     has_routes: bool = False
-    """Whether this tenant has passthrough routes at all, in any environment."""
+    """Whether this tenant has passthrough routes in any environment."""
 
     unlisted: tuple[Unlisted, ...] = ()
-    """What could not be listed."""
+    """The lists that could not be read."""
 
     budgeted_keys: tuple[str, ...] = ()
-    """Provider keys that a budget is set on."""
+    """Provider keys that have a budget."""
 
     made_at: dict[str, datetime] = {}
-    """When a provider key was made, by its id, where the control plane tells."""
+    """The creation time of each provider key by id, where the control plane shows it."""
 
     def key(self, key_id: str | None) -> ProviderKey | None:
-        """Return the provider key of that id, if it exists."""
+        """Return the provider key with that id, if it exists."""
         return next((key for key in self.keys if key.id == key_id), None)
 
     def environment_name(self, environment_id: str) -> str:
-        """Return what people call that environment."""
+        """Return the name of that environment."""
         return next((e.name for e in self.environments if e.id == environment_id), environment_id)

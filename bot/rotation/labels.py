@@ -1,7 +1,7 @@
-"""What a finding comes to in a word: the verdict, or that the model failed before, was accepted or not asked. Pure.
+"""The label of a finding: the verdict, or that the model failed before, was accepted or not probed. Pure.
 
-One answer is judged in `bot.aisix.answers`, all that was seen together in `bot.rotation.evidence`; this adds what a
-rotation knows besides. What is enough for the settings is decided from the verdict, by the steps.
+`bot.aisix.answers` judges one answer and `bot.rotation.evidence` all of them; a label adds what the rotation knows.
+Whether a verdict satisfies the settings is decided from the verdict, by the steps.
 """
 
 from enum import StrEnum
@@ -12,7 +12,7 @@ from bot.rotation.record import Rotation
 
 
 class Label(StrEnum):
-    """What is known of a model; in this order, those that need a look come first."""
+    """What is known about a model, the most urgent first."""
 
     REJECTED = "rejected"
     INVALID = "invalid"
@@ -28,14 +28,14 @@ class Label(StrEnum):
 
 
 UNPROVED = frozenset({Label.INCONCLUSIVE, Label.NOT_PROBED})
-"""What an approver may accept: nothing is known of such a model, for or against."""
+"""Labels that an approver may accept: nothing speaks for or against such a model."""
 
 NEED = {label: place for place, label in enumerate(Label)}
-"""How much a model needs a look: the lower, the more."""
+"""How urgent a model is: the lower, the more."""
 
 
 def label_of(finding: Finding) -> Label:
-    """Return what is known of a model."""
+    """Return the label of a finding."""
     if finding.current is None:
         return Label.MOVED if finding.moved_at else Label.NOT_MOVED
     if was_failing_before(finding):
@@ -47,7 +47,7 @@ def label_of(finding: Finding) -> Label:
 
 
 def failing_models(rotation: Rotation) -> int | None:
-    """Count the moved models whose callers fail since the move; None where the key itself is refused: then all do."""
+    """Count the moved models whose callers fail since the move; None if the key itself is refused, as then all fail."""
     known = (rotation.finding(model) for model in rotation.moved)
     seen = [finding.latest for finding in known if finding.latest and not was_failing_before(finding)]
     if any(answer.blames_credential for answer in seen):

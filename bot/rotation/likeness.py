@@ -1,4 +1,4 @@
-"""Whether the replacement is like the old key. Pure."""
+"""Compares the replacement with the old key. Pure."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def difference(old: ProviderKey, new: ProviderKey) -> str | None:
 
 
 def _alike(old: Any, new: Any) -> bool:
-    """Compare two settings; a default that the server spells out in one of two sections is no difference."""
+    """Compare two settings; a default that the server writes out in only one of two sections makes no difference."""
     if isinstance(old, dict) and isinstance(new, dict):
         return all(_alike(old.get(name), new.get(name)) for name in {*old, *new})
     return bool(old == new)

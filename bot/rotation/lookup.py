@@ -1,4 +1,4 @@
-"""Which provider key somebody means by what they typed. Pure."""
+"""Finds the provider key that a person means. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ Match = Callable[[ProviderKey], bool]
 def find_key(inventory: Inventory, asked: str) -> ProviderKey:
     """Return the key that *asked* means; raise `UnknownKey` or `AmbiguousKey`.
 
-    The nearest way to mean a key that fits any key decides: a key called `OpenAI` is not hidden by `OpenAI staging`.
+    The closest kind of match wins: a key called `OpenAI` is not hidden by `OpenAI staging`.
     """
     found = meant(inventory.keys, asked)
     if len(found) > 1:
@@ -25,14 +25,14 @@ def find_key(inventory: Inventory, asked: str) -> ProviderKey:
 
 
 def meant(keys: Iterable[ProviderKey], asked: str) -> list[ProviderKey]:
-    """Return those of *keys* that *asked* means, in the nearest way in which it means any."""
+    """Return those of *keys* that *asked* means, by the closest kind of match that any of them has."""
     every = list(keys)
     found = ([key for key in every if means(key)] for means in _ways(asked.strip()))
     return next(filter(None, found), [])
 
 
 def _ways(asked: str) -> Iterator[Match]:
-    """Yield the ways to mean a key, the surest first."""
+    """Yield the kinds of match, the surest first."""
     wanted = plain(asked)
     yield lambda key: key.id == asked
     yield lambda key: key.display_name == asked
@@ -43,12 +43,12 @@ def _ways(asked: str) -> Iterator[Match]:
 
 
 def plain(text: str) -> str:
-    """Return *text* without what looks the same or is not meant: case, form of Unicode, number of blanks."""
+    """Return *text* without differences that people don't mean: case, Unicode form, number of blanks."""
     return normalize("NFC", " ".join(normalize("NFC", text).casefold().split()))
 
 
 def _base(key: ProviderKey) -> str:
-    """Return the name that people gave a key, without what rotations added to it."""
+    """Return the key's name without what rotations added to it."""
     return plain(base_of(key.display_name.strip()))
 
 
@@ -65,7 +65,7 @@ def nearest_names(inventory: Inventory, asked: str) -> tuple[str, ...]:
 
 
 def search(inventory: Inventory, typed: str, limit: int = 100) -> tuple[ProviderKey, ...]:
-    """Return the keys whose name, id or provider holds *typed*: those that `find_key` would mean come first."""
+    """Return the keys whose name, id or provider contains *typed*, first those that `find_key` would choose."""
     wanted = plain(typed)
     hits = [key for key in inventory.keys if wanted in plain(f"{key.display_name} {key.id} {key.provider}")]
     ways = list(_ways(typed.strip())) if wanted else []

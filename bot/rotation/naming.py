@@ -1,4 +1,4 @@
-"""What belongs to a rotation, told by the names that it gave: its keys and its throw-away models. Pure."""
+"""The names that a rotation gives: they identify its keys and its throw-away models. Pure."""
 
 import re
 import secrets
@@ -11,20 +11,20 @@ from bot.rotation.replica import THROWAWAY
 
 LETTERS = "abcdefghjkmnpqrstuvwxyz"
 DIGITS = "23456789"
-"""Without the characters that people confuse."""
+"""Digits and letters that people don't confuse."""
 
 ID = rf"r(?=[a-z]*[{DIGITS}])[{LETTERS}{DIGITS}]{{6}}"
-"""A rotation's id holds a digit, so that no word is taken for one: people do call a key `reserve`."""
+"""A rotation's id holds a digit, so that no word looks like one: people do call a key `reserve`."""
 
 TAG = re.compile(rf"({ID})(?:-([2-9]|[1-9]\d+))?")
 SUFFIX = re.compile(rf" \((?:(\d{{4}}-\d\d-\d\d) r[0-9a-z]+(?:-\d+)?|{ID}(?:-\d+)?)\)$")
-"""What an earlier rotation added to a display name."""
+"""The part of a display name that an earlier rotation added."""
 
 NUMBERED = re.compile(rf"{THROWAWAY}({ID})-\d+")
 
 
 class Tag(NamedTuple):
-    """What marks a key in its display name: the rotation that made it, and for which of its secrets."""
+    """The mark of a key in its display name: the rotation that made it, and the number of the secret."""
 
     rotation: str
     attempt: int
@@ -38,12 +38,12 @@ def new_id() -> str:
 
 
 def words_of(name: str) -> list[str]:
-    """Return the words of a display name, as a tag is one."""
+    """Split a display name into words; a tag is one word."""
     return name.replace("(", " ").replace(")", " ").split()
 
 
 def tag_of(name: str) -> Tag | None:
-    """Return the tag in a display name; the last, where a key that was rotated kept an older one."""
+    """Return the tag in a display name; the last one, because the name may keep that of an earlier rotation."""
     found = [match for word in words_of(name) if (match := TAG.fullmatch(word))]
     return Tag(found[-1][1], int(found[-1][2] or 1)) if found else None
 
@@ -65,18 +65,18 @@ def day_of(name: str) -> date | None:
 
 
 def throwaway_prefix(rotation_id: str) -> str:
-    """Return what the names of a rotation's throw-away models begin with."""
+    """Return the prefix of the names of a rotation's throw-away models."""
     return f"{THROWAWAY}{rotation_id}-"
 
 
 def rotation_of(alias: str) -> str | None:
-    """Return the id of the rotation whose throw-away models are named like this."""
+    """Return the id of the rotation that would name a throw-away model like this."""
     found = NUMBERED.fullmatch(alias)
     return found[1] if found else None
 
 
 def named_after(rotation_id: str, inventory: Inventory) -> tuple[Model, ...]:
-    """Return the models that are named as a rotation names its throw-away models."""
+    """Return the models whose names follow the pattern of a rotation's throw-away models."""
     begin = throwaway_prefix(rotation_id)
     return tuple(m for m in inventory.models if m.alias.startswith(begin) and m.alias.removeprefix(begin).isdecimal())
 
@@ -84,7 +84,7 @@ def named_after(rotation_id: str, inventory: Inventory) -> tuple[Model, ...]:
 def throwaways_of(rotation_id: str, own: Collection[ProviderKey], inventory: Inventory) -> tuple[Model, ...]:
     """Return the throw-away models of a rotation whose keys are *own*.
 
-    One that somebody made by hand is on another key, refers to models, or is referred to: it is nobody's to delete.
+    A model that a person made by hand uses another key, refers to models, or is referred to: Keyturn must keep it.
     """
     ids = {key.id for key in own}
     foreign = [key for key in inventory.keys if key.id not in ids]

@@ -1,4 +1,4 @@
-"""What the counters show of the old key since the models moved: who used it last, and where nobody listens. Pure."""
+"""What the counters show about the old key since the move: its last use, and where use can't be noticed. Pure."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,14 +9,14 @@ from bot.rotation.record import Rotation
 
 
 class Deaf(NamedTuple):
-    """Where a request on the old key would not be noticed: a replica, or an environment without a status address."""
+    """A place where use of the old key can't be noticed: a replica, or an environment without a status address."""
 
     replica: str = ""
     environment: str = ""
 
 
 class Usage(NamedTuple):
-    """All that is known of the use of the old key; empty where no counters tell."""
+    """The known use of the old key; empty if no counters show it."""
 
     last: OldKeyUsage | None
     """The replica that counted a request last; one that counted it at its last look comes first."""
@@ -24,18 +24,18 @@ class Usage(NamedTuple):
     listening: int
     replicas: int
     since: datetime | None
-    """From when on a request would have been noticed on every replica."""
+    """The time since when every replica would have shown a request."""
 
     deaf: tuple[Deaf, ...]
 
     @property
     def is_in_use(self) -> bool:
-        """Tell whether a replica counted a request at its last look."""
+        """Return whether a replica counted a request at its last look."""
         return self.last is not None and counts_now(self.last)
 
 
 def usage_of(rotation: Rotation) -> Usage:
-    """Return what is known of the use of the old key."""
+    """Return the known use of the old key."""
     heard = (silence for silence in rotation.silences if silence.heard_at)
     listening = len(rotation.silences)
     return Usage(
@@ -48,7 +48,7 @@ def usage_of(rotation: Rotation) -> Usage:
 
 
 def counts_now(silence: OldKeyUsage) -> bool:
-    """Tell whether a replica counted a request on the old key at its last look."""
+    """Return whether a replica counted a request on the old key at its last look."""
     return silence.heard_at is not None and silence.heard_at >= silence.looked_at
 
 

@@ -1,6 +1,6 @@
-"""What is surely wrong with something pasted as a key, for any provider. Pure; no sentence repeats a value.
+"""Detects clear mistakes in text pasted as a key, for any provider. Pure; no sentence repeats a value.
 
-A key may look odd, and some upstreams take any word: what is not surely wrong is taken, and tried before it matters.
+A key may look odd, and some upstreams take any word. So Keyturn takes what is not clearly wrong, and tests it first.
 """
 
 import re
@@ -10,18 +10,18 @@ Slip = tuple[re.Pattern[str], str]
 
 COMPOUND = r"[\w.-]*[_.-](?i:key|token|secret|password|pat)|(?i:api_?key|auth_?token|secret_?key)"
 NAME = rf"(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|{COMPOUND}|[a-z]+(?:Key|Token|Secret))"
-"""The name of a variable or a field that holds a secret."""
+"""The name of a variable or field that holds a secret."""
 
 VENDORS = r"sk-|gsk_|xai-|hf_|AIza|ABSK|nvapi-|pplx-|r8_|ya29\."
 SETTERS = r"export|set|setx|declare|local|env|ENV|-e|-"
 WORD = r"[\w.~+/=:@-]+"
-"""What a token in an HTTP header is made of; a password may hold anything, so a slip is seen only around a word."""
+"""The characters of a token in an HTTP header. A password may hold any, so mistakes are sought around words only."""
 
 QUOTES = "\"'`\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"
 DASHES = "\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
                        "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\x00-\x08\x0e-\x1f\x7f-\x9f]")  # fmt: skip
-"""Characters that nobody sees: zero width, marks of direction, controls. Line breaks and blanks are told by name."""
+"""Invisible characters: zero width, direction marks, controls. Line breaks and blanks have sentences of their own."""
 
 TEMPLATE = re.compile(
     r"\$\{[^{}]*\}|\{\{[^{}]*\}\}|^\$\(.*\)$|^`.*`$|^<%.*%>$|^%[A-Za-z_]\w*%$|^#\{.*\}$|^\$(?:env:)?[A-Z_][A-Z0-9_]*$|"
@@ -36,10 +36,10 @@ PLACEHOLDER = re.compile(
 MASKED = re.compile(
     r"[\u2022\u2026\u25cf\u2219\u22c5\u00b7\u25aa\u25a0\u2588]|\*{3,}|^.{0,24}\.{3,}.{0,8}$|x{6,}|X{6,}"
 )
-"""Three dots in a long secret may be its own: those of Azure hold dots."""
+"""Three dots may belong to a long secret: Azure's secrets hold dots."""
 
 DOCUMENT = re.compile(r"^\{\s*(?:[\"'}\\]|[A-Za-z_]\w*\s*:|$)")
-"""How a JSON document begins; a password may begin with a brace too."""
+"""The start of a JSON document; a password may start with a brace too."""
 
 NO_KEY: tuple[Slip, ...] = (
     (re.compile(r"^xox[a-z][-.]|^xapp-\d"), "This is a token of Slack: paste the key of the model provider."),
@@ -55,7 +55,7 @@ NO_KEY: tuple[Slip, ...] = (
     ),
     (re.compile(r"^[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}$"), "This is an e-mail address: paste the key itself."),
 )
-"""What is neither a key nor a document."""
+"""Text that is neither a key nor a document."""
 
 AROUND_A_KEY: tuple[Slip, ...] = (
     (re.compile(r"^curl\s", re.IGNORECASE), "This is a whole command: paste only the key in it."),
@@ -82,7 +82,7 @@ AROUND_A_KEY: tuple[Slip, ...] = (
     ),
     (MASKED, "This is masked or cut short: copy the whole key, or make a new one if its page shows it only once."),
 )
-"""A key with something around it, or not all of it."""
+"""A key with something around it, or an incomplete key."""
 
 WRONG_KEY: tuple[Slip, ...] = (
     (
@@ -112,19 +112,19 @@ SPELLING: tuple[Slip, ...] = (
         "This has a character that no key has: copy it again, from the provider's page itself.",
     ),
 )
-"""A key that was changed on its way."""
+"""A key that was altered on its way."""
 
 
 def first_of(slips: Iterable[Slip], text: str) -> str | None:
-    """Return the sentence of the first slip that *text* has."""
+    """Return the sentence of the first mistake in *text*."""
     return next((sentence for pattern, sentence in slips if pattern.search(text)), None)
 
 
 TWICE_FROM = 64
-"""Two keys of 32 characters: what is shorter may be a word of somebody's choice."""
+"""Two keys of 32 characters; shorter text may be a word that a person chose."""
 
 
 def is_twice(text: str) -> bool:
-    """Tell whether *text* is one text two times over, as from pasting twice."""
+    """Return whether *text* is one text twice in a row, as after pasting twice."""
     half, odd = divmod(len(text), 2)
     return not odd and len(text) >= TWICE_FROM and text[:half] == text[half:] and len(set(text)) > 1

@@ -1,4 +1,4 @@
-"""Who is who at this moment, by Slack and by the settings; asked at each use, and remembered nowhere."""
+"""People's permissions at this moment, from Slack and the settings; Keyturn asks at each use and stores nothing."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,20 +10,20 @@ from bot.rotation.record import Approval, Rotation, Void
 
 
 class Directory(Protocol):
-    """What Slack knows of people. Raises `Unanswerable` when it cannot tell."""
+    """Slack's view of people. Raises `Unanswerable` if Slack can't tell."""
 
     async def person(self, user_id: str) -> Person:
-        """Return what is known of a member."""
+        """Return a member."""
 
     async def members(self, group_id: str) -> frozenset[str]:
-        """Return the members of a user group, as they are at this moment."""
+        """Return the present members of a user group."""
 
 
 NO_SLACK = "This process does not talk to Slack."
 
 
 class NoDirectory:
-    """What a process knows of people that does not talk to Slack: it can look at no approval, so none counts."""
+    """The directory of a process without Slack: it can't confirm any approval, so none counts."""
 
     async def person(self, _: str) -> Person:
         """Refuse."""
@@ -35,7 +35,7 @@ class NoDirectory:
 
 
 class Once:
-    """A directory that asks another one each thing once: Slack limits how often it tells who is in a group."""
+    """A directory that asks another one only once for each person and group, because of Slack's rate limits."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
@@ -43,7 +43,7 @@ class Once:
         self._groups: dict[str, frozenset[str]] = {}
 
     async def person(self, user_id: str) -> Person:
-        """Return what is known of a member."""
+        """Return a member."""
         if user_id not in self._people:
             self._people[user_id] = await self._directory.person(user_id)
         return self._people[user_id]
@@ -56,7 +56,7 @@ class Once:
 
 
 class Rules(Frozen):
-    """Who may do what, as the settings say it."""
+    """The settings' rules on who may do what."""
 
     requesters: frozenset[str] | None
     approvers: frozenset[str]
@@ -66,14 +66,14 @@ class Rules(Frozen):
 
 
 class People:
-    """What people may do now. Raises `Unanswerable` when Slack cannot tell."""
+    """What people may do now. Raises `Unanswerable` if Slack can't tell."""
 
     def __init__(self, directory: Directory, rules: Rules) -> None:
         self._directory = directory
         self._rules = rules
 
     async def permissions(self, person_id: str) -> Permissions:
-        """Return a person, and what the settings make of them."""
+        """Return a person with their permissions."""
         person = await self._directory.person(person_id)
         requesters = self._rules.requesters
         return Permissions(
@@ -105,7 +105,7 @@ class People:
             )
 
     async def shortage(self) -> str:
-        """Say why nobody's rotation could be approved; empty where somebody's could."""
+        """Say why nobody's rotation could be approved; empty if somebody's could."""
         people = People(Once(self._directory), self._rules)
         needed = self._rules.approvals_required
         able = await people.able(needed + 1)
@@ -123,7 +123,7 @@ class People:
         return ""
 
     async def able(self, enough: int, without: str = "") -> tuple[str, ...]:
-        """Return up to *enough* people who can approve at this moment; no more are asked about."""
+        """Return up to *enough* people who can approve now; the search stops there."""
         found: list[str] = []
         for person_id in sorted(await self.named(self._rules.approvers) - {without}):
             if len(found) < enough and await self._is_member(person_id):
@@ -131,7 +131,7 @@ class People:
         return tuple(found)
 
     async def named(self, ids: frozenset[str]) -> frozenset[str]:
-        """Return the people whom *ids* (of people, and of groups) stand for."""
+        """Return the people behind *ids*, which are those of people and of groups."""
         groups = [await self._directory.members(id_) for id_ in sorted(ids) if id_.startswith("S")]
         return frozenset(id_ for id_ in ids if not id_.startswith("S")).union(*groups)
 
@@ -143,14 +143,14 @@ class People:
         return True
 
     def strict(self, rotation: Rotation) -> Rotation:
-        """Return *rotation* under the stricter of the rules that it began with and those of today."""
+        """Return *rotation* under the stricter of its own rules and today's."""
         return rotation.but(
             approvals_required=max(rotation.approvals_required, self._rules.approvals_required),
             self_approval=rotation.self_approval and self._rules.self_approval,
         )
 
     async def reviewed(self, rotation: Rotation, now: datetime) -> Rotation:
-        """Return *rotation* under the rules of today, without the approvals that nobody could give any more."""
+        """Return *rotation* under today's rules, without the approvals that those people could no longer give."""
         strict = self.strict(rotation)
         whys = {approval.by: await self._lapse(strict, approval) for approval in strict.approvals}
         gone = tuple(by for by, why in whys.items() if why)
@@ -179,4 +179,4 @@ NOBODY = People(
         click_max_age=timedelta(0),
     ),
 )
-"""For a process that does not talk to Slack."""
+"""The people of a process without Slack: it can confirm nobody's permissions."""

@@ -1,4 +1,4 @@
-"""Words for lists and lengths of time. Pure."""
+"""Wording of lists and durations. Pure."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -17,7 +17,7 @@ def listing(items: Iterable[str], joint: str = ", ") -> str:
 
 
 def said(length: timedelta) -> str:
-    """Say a length of time in its largest unit."""
+    """Write a duration in its largest unit."""
     seconds = length.total_seconds()
     for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:

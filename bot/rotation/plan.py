@@ -1,4 +1,4 @@
-"""What uses a provider key, and what will be done about it. Pure: an inventory goes in, a plan comes out."""
+"""Which models use a provider key, and what a rotation will do about it. Pure: makes a plan from an inventory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -6,7 +6,7 @@ from bot.rotation.frozen import Frozen
 from bot.rotation.inventory import Inventory, Model, ProviderKey, Unlisted
 
 LABEL_MOST = 80
-"""Characters of a name in a sentence: five of them have to fit on a card."""
+"""Characters of a name in a sentence: five such names must fit on a card."""
 
 
 class AffectedModel(Frozen):
@@ -19,22 +19,22 @@ class AffectedModel(Frozen):
     kind: str
     upstream: str
     provider: str = ""
-    """What the model itself says of its provider; empty in records that did not note it."""
+    """The provider that the model itself names; empty in older records."""
 
     live: str = ""
-    """The one name under which callers use a wildcard alias, where the counters show just one."""
+    """The one name under which callers use a wildcard alias, if the counters show exactly one."""
 
     @property
     def label(self) -> str:
-        """Name it in a sentence."""
+        """Return the model's name for a sentence."""
         return f"`{_short(self.alias)}` in {self.environment_name[:LABEL_MOST]}"
 
     def as_it_is(self, now: "AffectedModel") -> "AffectedModel":
-        """Return it as the control plane shows it *now*, with what only the counters tell of its alias."""
+        """Return the model as the control plane shows it *now*, keeping the name that only the counters gave."""
         return now.but(live=self.live) if now.alias == self.alias else now
 
     def altered(self, now: "AffectedModel") -> tuple[str, ...]:
-        """Say what an approver saw of this model and is something else *now*."""
+        """Return the changes *now* to what an approver saw of this model."""
         seen = self if self.provider else self.but(provider=now.provider)
         return tuple(_is_now(field, now) for field in SHOWN if getattr(seen, field) != getattr(now, field))
 
@@ -47,7 +47,7 @@ SHOWN: Mapping[str, str] = {
     "environment": "the id of its environment",
     "environment_name": "the name of its environment",
 }
-"""What an approver is shown of a model, by field."""
+"""The fields of a model that an approver sees, with their names in a sentence."""
 
 
 def _is_now(field: str, now: AffectedModel) -> str:
@@ -68,55 +68,55 @@ class Dependent(Frozen):
 
 
 class Plan(Frozen):
-    """What was shown is what runs."""
+    """The models to move, as people saw them; the steps run exactly this plan."""
 
     old_key: ProviderKey
     models: tuple[AffectedModel, ...]
     dependents: tuple[Dependent, ...] = ()
     has_routes: bool = False
-    """Whether the tenant had passthrough routes when it was shown: they must not go unseen later."""
+    """Whether the tenant had passthrough routes; if so, later inventories must show them."""
 
     routes: tuple[str, ...] = ()
-    """Passthrough routes that hold the old key, as people name them."""
+    """Names of the passthrough routes that hold the old key."""
 
     tenant: dict[str, str] = {}
-    """Name by id, of every environment that AISIX has shown to this rotation; empty in records of older versions."""
+    """Name by id of every environment that AISIX has shown to this rotation; empty in records of older versions."""
 
     unlisted: tuple[Unlisted, ...] = ()
-    """What AISIX could not list in them. All else was listed, and must not go unseen later."""
+    """The lists that AISIX could not give for them. It gave all others, and must go on giving them."""
 
     environments: dict[str, str] = {}
-    """Name by id, of every environment that an affected model lives in."""
+    """Name by id of every environment with an affected model."""
 
     route_environments: tuple[str, ...] = ()
-    """Ids of the environments that those routes are in: the replacement has to be allowed there as well."""
+    """Ids of the environments of those routes: the replacement has to be allowed there as well."""
 
     allowed_in: tuple[str, ...] = ()
-    """Names of the environments that the old key is allowed in."""
+    """Names of the environments where the old key is allowed."""
 
     warnings: tuple[str, ...] = ()
     old_key_gone: bool = False
-    """Somebody else deleted the old key, and people have been told."""
+    """Someone else deleted the old key, and people have been told."""
 
     unverifiable: tuple[str, ...] = ()
     """Ids of environments with affected models and no gateway in the settings."""
 
     @property
     def needed_in(self) -> frozenset[str]:
-        """Return the ids of the environments that the replacement has to be allowed in."""
+        """Return the ids of the environments where the replacement has to be allowed."""
         return frozenset({*self.environments, *self.route_environments})
 
     def environment_name(self, environment_id: str) -> str:
-        """Return what people call that environment."""
+        """Return the name of that environment."""
         return {**self.tenant, **self.environments}.get(environment_id, environment_id)
 
     def unlisted_in(self, environment_id: str) -> tuple[str, ...]:
-        """Return the kinds of things that may be there and cannot be listed."""
+        """Return the kinds of objects that may exist there and can't be listed."""
         return tuple(one.kind for one in self.unlisted if one.environment in ("", environment_id))
 
 
 def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str]) -> Plan:
-    """Find every model in every environment that uses *old_key*, and all that reaches one of them."""
+    """Find every model in every environment that uses *old_key*, and all that reach one of them."""
     direct = [model for model in inventory.models if old_key.is_used_by(model)]
     models = tuple(sorted((affected(inventory, model) for model in direct), key=_reading_order))
     routes = tuple(
@@ -144,7 +144,7 @@ def make_plan(inventory: Inventory, old_key: ProviderKey, gateways: Iterable[str
 
 
 def affected(inventory: Inventory, model: Model) -> AffectedModel:
-    """Name what the card and the steps need of *model*."""
+    """Return the fields of *model* that the card and the steps need."""
     return AffectedModel(
         id=model.id,
         environment=model.environment,
@@ -189,7 +189,7 @@ ROLES: Mapping[str, str] = {
     "default": "semantic router, by its default",
     "embedding model": "{kind}, by its embedding model",
 }
-"""How a dependent alias reaches an affected model, by the place where it names it."""
+"""How a dependent alias reaches an affected model, by the field that names it."""
 
 
 def _dependent(inventory: Inventory, model: Model, role: str) -> Dependent:
@@ -202,7 +202,7 @@ def _dependent(inventory: Inventory, model: Model, role: str) -> Dependent:
 
 
 def warnings(plan: Plan, inventory: Inventory) -> Iterable[str]:
-    """Say in words what the person should know before giving a secret."""
+    """Yield what the requester should know before giving a secret."""
     if not plan.models:
         yield "Nothing here can prove the new secret, as no model uses this key: try it at the provider first."
     for environment in plan.unverifiable:
@@ -233,7 +233,7 @@ MOST_NAMED = 5
 
 
 def _referring_elsewhere(key: ProviderKey, inventory: Inventory) -> Iterable[str]:
-    """Warn of what names the key in another place than its own provider key: to move it leaves that as it is."""
+    """Warn of references to the key outside a model's or route's own key: a move leaves those unchanged."""
     others = inventory.but(
         models=tuple(model for model in inventory.models if not key.is_used_by(model)),
         routes=tuple(route for route in inventory.routes if not key.is_used_by(route)),
@@ -247,7 +247,7 @@ def _referring_elsewhere(key: ProviderKey, inventory: Inventory) -> Iterable[str
 
 
 def _unlisted(plan: Plan) -> Iterable[str]:
-    """Warn of lists that may hold a reference and cannot be read."""
+    """Warn of lists that may hold a reference and can't be read."""
     if plan.unlisted:
         yield (
             f"AISIX does not list {named_lists(plan.unlisted, plan)}: something there may use this key unseen. "
@@ -275,7 +275,7 @@ def count(plan: Plan, environment: str) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """Say *number* with its noun: "1 model", "12 models", "2 aliases"."""
+    """Write *number* with its noun: "1 model", "12 models", "2 aliases"."""
     return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('s') else 's'}"
 
 

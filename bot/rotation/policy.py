@@ -1,4 +1,4 @@
-"""Who may do what, and when. Pure: ladders of sentences; a button asks `allowed`, a click calls the `check_`."""
+"""Who may do what, and when. Pure. A card offers a button if `offered` has it; a click runs the `check_` functions."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from bot.rotation.stops import HELP
 
 
 class Person(Frozen):
-    """What Slack says of a member."""
+    """A member as Slack describes them."""
 
     id: str
     team: str = ""
@@ -28,18 +28,18 @@ class Person(Frozen):
     deactivated: bool = False
     stranger: bool = False
     told_at: datetime | None = None
-    """When Slack said this, by its own clock."""
+    """When Slack said this, by Slack's clock."""
 
 
 class Pressed(NamedTuple):
-    """When something was pressed, by Slack's clock; without that, how long it may have waited for this process."""
+    """When a click happened, by Slack's clock; if unknown, how long it may have waited for this process."""
 
     at: datetime | None = None
     away: timedelta | None = None
 
 
 class Permissions(Frozen):
-    """A person, and what the settings make of them at this moment."""
+    """A person with their present permissions."""
 
     person: Person
     may_request: bool = False
@@ -56,27 +56,27 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
     State.ROLLED_BACK: (),
     State.CANCELLED: (),
 }
-"""What each state offers; a block offers what its kind does."""
+"""The buttons in each state; a stop offers those of its kind."""
 
 
 def offered(rotation: Rotation) -> tuple[Action, ...]:
-    """Return what can be pressed on *rotation* now; nothing rolls back to a key that may be gone."""
+    """Return the buttons of *rotation* now; there is no roll back to a key that may be gone."""
     gone = is_way_back_closed(rotation)
     return tuple(action for action in _offers(rotation) if not (gone and action is Action.ROLL_BACK))
 
 
 def is_way_back_closed(rotation: Rotation) -> bool:
-    """Tell whether the old key is gone, or may be at any moment: nothing goes back to it."""
+    """Return whether the old key is gone or may be gone: no model goes back to it."""
     return rotation.plan.old_key_gone or rotation.delete_asked_at is not None
 
 
 def takes_back(rotation: Rotation) -> bool:
-    """Tell whether **Another secret** puts models back on the old key first."""
+    """Return whether **Another secret** first puts models back on the old key."""
     return bool(rotation.moved) and not is_way_back_closed(rotation)
 
 
 APPROVERS_ONLY = frozenset({Action.DELETE_OLD_KEY, Action.ACCEPT_UNPROVED})
-"""What only an approver can press; the requester's direct messages leave it out."""
+"""Buttons for approvers alone; the requester's direct messages leave them out."""
 
 
 def _offers(rotation: Rotation) -> tuple[Action, ...]:
@@ -84,7 +84,7 @@ def _offers(rotation: Rotation) -> tuple[Action, ...]:
         offers = HELP[rotation.stop.kind].offers
         if rotation.track is not Track.FORWARD or not (acceptable(rotation) or acceptable_as_a_whole(rotation)):
             offers = tuple(a for a in offers if a is not Action.ACCEPT_UNPROVED)
-        if rotation.track is Track.BACK:  # it is being rolled back already: go on, or give up the way back
+        if rotation.track is Track.BACK:  # already rolling back: go on, or give up the way back
             left = tuple(a for a in offers if a is not Action.ROLL_BACK)
             return left if Action.TRY_AGAIN in left else (Action.TRY_AGAIN, *left)
         return offers
@@ -94,18 +94,18 @@ def _offers(rotation: Rotation) -> tuple[Action, ...]:
 
 
 def acceptable(rotation: Rotation) -> tuple[AffectedModel, ...]:
-    """Return the models that an approver may accept unproved: those of which nothing is known, for or against."""
+    """Return the models that an approver may accept unproved: nothing speaks for or against them."""
     return tuple(model for model in rotation.moved if label_of(rotation.finding(model)) in UNPROVED)
 
 
 def acceptable_as_a_whole(rotation: Rotation) -> str:
-    """Return what an approver may accept where there is no model to name: the sentence that nothing is proved."""
+    """Return the sentence that an approver may accept if there is no model to name: that nothing is proved."""
     why = "" if acceptable(rotation) else unproved(rotation)
     return why if rotation.stop and rotation.stop.sentence == why else ""
 
 
 def shown_unproved(rotation: Rotation) -> str:
-    """Return a digest of what the form to accept shows: each model with what is known of it, or that there is none."""
+    """Return a digest of what the acceptance form shows: each model with its verdict, or that there is none."""
     rows = [
         (model.model_dump_json(exclude={"live"}), _known(rotation.finding(model))) for model in acceptable(rotation)
     ]
@@ -119,7 +119,7 @@ def _known(finding: Finding) -> tuple[str, str, str]:
 
 
 def check_offered(rotation: Rotation, action: Action) -> None:
-    """Refuse what *rotation* does not offer now."""
+    """Refuse an action that *rotation* does not offer now."""
     if action not in offered(rotation):
         raise WrongState(f"“{action.value}” no longer applies: this rotation is {MEANING[rotation.state]}.")
 
@@ -133,7 +133,7 @@ NO_MEMBER: Mapping[str, tuple[str, str]] = {
     ),
     "guest": ("Guests cannot use Keyturn. Ask a full member of this workspace.", "This person is a guest now."),
 }
-"""By what Slack says of a person who is no full member: what they are told, and what others are told of them."""
+"""For each reason why a person is no full member: what Keyturn tells them, and what it tells others about them."""
 
 
 def _outside(person: Person) -> tuple[str, str] | None:
@@ -141,10 +141,10 @@ def _outside(person: Person) -> tuple[str, str] | None:
 
 
 def check_in_time(pressed: Pressed, person: Person, most: timedelta) -> None:
-    """Refuse what was pressed too long ago: Slack has told the person that it failed.
+    """Refuse a click that came too late: Slack has told the person that it failed.
 
-    Both moments are by Slack's clock, of what it sent and of its answer about that person since. No other clock is
-    asked, so none has to be right. Where one of them is missing, nobody can tell, and it does not count.
+    Both times are by Slack's clock: that of the click, and that of Slack's later answer about the person. So no other
+    clock has to be right. If either time is missing, the click does not count.
     """
     age = person.told_at - pressed.at if person.told_at and pressed.at else None
     age = pressed.away if pressed.at is None else age
@@ -172,7 +172,7 @@ def check_may_request(permissions: Permissions) -> None:
 
 
 def check_may_give_secret(rotation: Rotation, permissions: Permissions) -> None:
-    """Refuse everybody but the requester: who pastes the secret is who asked."""
+    """Refuse everybody but the requester: the person who asked gives the secret."""
     check_may_request(permissions)
     if permissions.person.id != rotation.requested_by:
         raise NotAllowed(f"Only <@{rotation.requested_by}>, who asked for this rotation, can give the secret.")
@@ -186,7 +186,7 @@ def check_may_steer(rotation: Rotation, permissions: Permissions) -> None:
 
 
 def check_may_accept(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:
-    """Refuse anyone who may not vouch for this rotation: an approver, and not of what they asked for themselves."""
+    """Refuse anyone who may not vouch for this rotation: approvers may; the requester needs *self_approval* too."""
     check_member(permissions.person)
     if lapse(rotation, permissions, self_approval=self_approval):
         other = "" if self_approval else f" other than <@{rotation.requested_by}>"
@@ -194,7 +194,7 @@ def check_may_accept(rotation: Rotation, permissions: Permissions, *, self_appro
 
 
 def lapse(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> str:
-    """Say why this person's approval no longer counts; empty where they could give it now."""
+    """Say why this person's approval no longer counts; empty if they could give it now."""
     if told := _outside(permissions.person):
         return told[1]
     if not permissions.approver:
@@ -205,7 +205,7 @@ def lapse(rotation: Rotation, permissions: Permissions, *, self_approval: bool) 
 
 
 def check_may_approve(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:
-    """Refuse anyone who may not release the delete."""
+    """Refuse anyone who may not approve the delete."""
     check_may_accept(rotation, permissions, self_approval=self_approval)
     if any(approval.by == permissions.person.id for approval in rotation.approvals):
         raise WrongState("You have approved this already; another approver is needed.")

@@ -1,6 +1,6 @@
-"""What a gateway product has to offer, and what else the steps are given: Protocols, and the questions they take. Pure.
+"""What a gateway product offers and what else the steps get: Protocols, and the types of their questions. Pure.
 
-Calls raise the errors of `bot.rotation.errors`; a control plane that gives no usable answer raises `Uncertain`.
+Calls raise the errors of `bot.rotation.errors`; a control plane without a usable answer raises `Uncertain`.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,10 +20,10 @@ Clock = Callable[[], datetime]
 
 
 class ControlPlane(Protocol):
-    """Where provider keys and models are set."""
+    """Where provider keys and models are configured."""
 
     async def inventory(self) -> Inventory:
-        """Read everything that can refer to a provider key, and say which lists could not be read."""
+        """Read everything that can refer to a provider key; the result names the lists that could not be read."""
 
     async def keys(self) -> tuple[ProviderKey, ...]:
         """List the provider keys."""
@@ -32,131 +32,131 @@ class ControlPlane(Protocol):
         """List the models of some environments."""
 
     async def is_gone(self, key_id: str, beside: str | None) -> bool:
-        """Tell whether a provider key that one list lacks is gone, by more than that list."""
+        """Return whether a provider key missing from one list is gone, by more evidence than that list."""
 
     async def create_key(
         self, old: ProviderKey, name: str, environments: Iterable[str], secret: SecretStr
     ) -> str | None:
-        """Create the replacement of *old*, sent once; return its id, or None when the answer does not hold it."""
+        """Create the replacement of *old*, sent once; return its id, or None if the answer lacks it."""
 
     async def allow_key(self, key: ProviderKey, environments: Iterable[str]) -> None:
         """Allow *key* in *environments* as well."""
 
     async def point(self, model: str, environment: str, key_id: str) -> None:
-        """Point a model at a provider key; pointing it there twice is harmless."""
+        """Point a model at a provider key; repeating it does no harm."""
 
     async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> bool:
-        """Create a model called *name*, like another but for its key; return False where one of that name is there."""
+        """Create a model called *name*, like another but for its key; return False if one of that name exists."""
 
     async def delete_model(self, model: str, environment: str) -> None:
-        """Delete a model; one that is gone is no error."""
+        """Delete a model; if it is gone already, that is no error."""
 
     async def delete_key(self, key_id: str, within: float | None = None) -> bool:
-        """Delete a provider key, asked once and given up after *within* seconds; return whether it was there."""
+        """Delete a provider key with one request, given up after *within* seconds; return whether the key existed."""
 
 
 class Gateways(Protocol):
-    """Where callers, and our test requests, get their answers."""
+    """The gateways, which answer callers and our test requests."""
 
     @property
     def environments(self) -> frozenset[str]:
         """Return the ids of the environments that have a gateway in the settings."""
 
     def lacks_a_name(self, model: AffectedModel) -> bool:
-        """Tell whether a model cannot be asked before the settings name a concrete model for its wildcard."""
+        """Return whether a model's wildcard needs a concrete name in the settings before it can be probed."""
 
     def endpoint(self, model: AffectedModel) -> str:
-        """Name the endpoint that a model is asked at; empty where it is not asked."""
+        """Return the endpoint that a model is probed at; empty if the model is not probed."""
 
     def upstream(self, model: AffectedModel) -> str:
-        """Name the upstream model that a test request for a model reaches."""
+        """Return the upstream model that a test request for a model reaches."""
 
     async def probe(self, model: AffectedModel, tag: str, *, under: str = "") -> Evidence:
-        """Send one test request for a model, or *under* another name, and say what it proves. Never raises."""
+        """Send one test request for a model, or *under* another name; return what it proves. Never raises."""
 
     def is_always_counted(self, model: AffectedModel) -> bool:
-        """Tell whether every gateway, of whatever version, counts what a model is asked."""
+        """Return whether every gateway version counts test requests for a model."""
 
     def bars_throwaways(self, answer: Evidence) -> bool:
-        """Tell whether an answer says that the caller key may not use throw-away models."""
+        """Return whether an answer says that the caller key may not use throw-away models."""
 
     def may_keep_tokens(self, answer: Evidence) -> bool:
-        """Tell whether the gateway that answered may go on with a token of the secret before."""
+        """Return whether the gateway that answered may still use a token for the previous secret."""
 
     async def caller_key_works(self, environment: str) -> int:
         """Ask a gateway for its models with the caller key; return the HTTP status."""
 
 
 class Keys(NamedTuple):
-    """What the two keys of a rotation are called in the counters' labels: by id, or by name."""
+    """The names of a rotation's two keys in the counters' labels: ids or display names."""
 
     old: frozenset[str]
     new: frozenset[str]
 
 
 class Asked(NamedTuple):
-    """What one rotation wants to know of a replica."""
+    """What one rotation asks of a replica."""
 
     keys: Keys
     models: tuple[AffectedModel, ...]
     ids: tuple[str, ...]
-    """Ids of rows that must not be among the rejected."""
+    """Ids of rows that must not be among the rejected ones."""
 
     throwaways: str
-    """What the names of this rotation's throw-away models begin with."""
+    """The prefix of the names of this rotation's throw-away models."""
 
     callers: tuple[str, ...] = ()
-    """The ids of our caller key, as far as an environment's counters have shown them."""
+    """The ids of our caller key that an environment's counters have shown so far."""
 
     aliases: tuple[str, ...] = ()
-    """Aliases of routers that may be named."""
+    """Aliases of routers that the result may name."""
 
 
 class StatusPages(Protocol):
-    """Where each replica of a gateway shows what it has and what it counted. A product may offer none: no addresses."""
+    """Each replica's own page with its configuration and counters. A product may offer none: no addresses."""
 
     def addresses(self, environment: str) -> tuple[str, ...]:
         """Return the status addresses of an environment."""
 
     def replicas(self, environment: str) -> int:
-        """Say how many replicas an environment has, as far as the settings tell."""
+        """Return the number of replicas of an environment, as far as the settings give it."""
 
     def says_how_many(self, environment: str) -> bool:
-        """Tell whether the settings say how many replicas an environment has."""
+        """Return whether the settings give the number of replicas of an environment."""
 
     async def watch(self, environments: Iterable[str]) -> None:
-        """See whether each status address shows one replica, so that the look after it need not wait for that."""
+        """Check early whether each status address shows one replica, so that the next look need not wait for it."""
 
     async def look(self, environment: str, asked: Asked) -> tuple[Replica, ...]:
-        """Look once at every replica of an environment. Never raises: what cannot be seen is part of what was seen."""
+        """Read every replica of an environment once. Never raises: the result also has replicas that failed."""
 
     async def answers(self, url: str) -> tuple[int, int]:
-        """Ask a status address; return the HTTP status of its configuration and its counters. Raises httpx's errors."""
+        """Ask a status address; return the HTTP statuses of configuration and counters. May raise httpx errors."""
 
     async def contradictions(self, environment: str) -> dict[str, str]:
-        """Look many times at each status address; say what is wrong with those that are not well."""
+        """Read each status address many times; return what is wrong with those that have a problem."""
 
 
 class Moment(Protocol):
-    """When it was certain that nobody else has the rotation in hand."""
+    """A moment at which this process certainly held the lease."""
 
     def until(self, later: Self) -> float:
         """Return the seconds from this moment until a *later* one."""
 
     @property
     def left(self) -> float:
-        """Return the seconds in which it stays certain."""
+        """Return the seconds for which the lease is still certain."""
 
 
 class Hold(Protocol):
-    """The lease: what a step asks before it does what cannot be taken back."""
+    """The lease; a step verifies it before an action that can't be undone."""
 
     async def verified(self, version: int | None = None) -> Moment:
-        """Return when it was certain that nobody else has the rotation in hand; raise `LeaseLost` if somebody has."""
+        """Return a moment at which nobody else held the rotation; raise `LeaseLost` if somebody does."""
 
 
 class Unheld:
-    """No hold at all: what needs one does not happen."""
+    """No lease at all: actions that need one are refused."""
 
     async def verified(self, version: int | None = None) -> Moment:
         """Refuse."""
@@ -167,7 +167,7 @@ UNHELD = Unheld()
 
 
 class Reviewer(Protocol):
-    """Who tells whether people may still do what they did. Raises `Unanswerable` where that cannot be told."""
+    """Says whether people may still do what they did. Raises `Unanswerable` if that is unknown."""
 
     async def reviewed(self, rotation: Rotation, now: datetime) -> Rotation:
-        """Return *rotation* under the rules of today, without the approvals that nobody could give any more."""
+        """Return *rotation* under today's rules, without the approvals that those people could no longer give."""

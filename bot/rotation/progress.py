@@ -11,18 +11,18 @@ def steps_of(rotation: Rotation) -> tuple[Step, ...]:
 
 
 def next_step(rotation: Rotation) -> Step | None:
-    """Return the first step that is not done; None when the track is at its end."""
+    """Return the first step that is not done; None at the end of the track."""
     return next((step for step in steps_of(rotation) if step.name not in rotation.done), None)
 
 
 def rewound(rotation: Rotation, to: StepName) -> Rotation:
-    """Return *rotation* with the step *to* and all after it undone, and the approval of what was seen void.
+    """Return *rotation* with the step *to* and all later ones undone; approvals become void.
 
-    Raises `ValueError` where *to* is no step of its track: going back to the start by mistake would undo a proof.
+    Raises `ValueError` if its track has no step *to*: going back to the start by mistake would undo a proof.
     """
     names = [step.name for step in steps_of(rotation)]
     if to not in names:
         raise ValueError(f"the track {rotation.track} has no step {to}")
     kept = names[: names.index(to)]
-    approvals = rotation.approvals if rotation.deleted_at else ()  # of a delete that has happened, they stay
+    approvals = rotation.approvals if rotation.deleted_at else ()  # approvals of a delete that has happened stay
     return rotation.but(done=tuple(n for n in rotation.done if n in kept), approvals=approvals)

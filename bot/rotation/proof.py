@@ -1,13 +1,13 @@
-"""What proves the new secret of a rotation as a whole. Pure: that no model speaks against it is no proof."""
+"""What proves the new secret of a rotation as a whole. Pure: the absence of failures is no proof."""
 
 from bot.rotation.finding import Finding
 from bot.rotation.record import Rotation
 
 
 def unproved(rotation: Rotation) -> str:
-    """Say where nothing proves the new secret: no model there works with it, and nobody has accepted one by name.
+    """Say where nothing proves the new secret: no model there works with it, and nobody accepted one by name.
 
-    Empty where something does, in every environment with affected models.
+    Empty if every environment with affected models has a proof.
     """
     if not rotation.plan.models:
         return "No model uses this key, so nothing proves the new secret."
@@ -16,7 +16,7 @@ def unproved(rotation: Rotation) -> str:
 
 
 def is_accepted(rotation: Rotation) -> bool:
-    """Tell whether an approver has accepted exactly this: that nothing proves the new secret there."""
+    """Return whether an approver has accepted exactly this: that nothing proves the new secret there."""
     return rotation.accepted is not None and rotation.accepted.of == unproved(rotation)
 
 

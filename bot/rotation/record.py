@@ -1,4 +1,4 @@
-"""The record of a rotation: a value, and the few verbs that make the next one. Pure."""
+"""The record of a rotation: a value, and the few methods that make the next one. Pure."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from bot.rotation.stops import StopKind
 
 
 class Replacement(Frozen):
-    """The key that comes. The name is recorded before it is asked for, so that a lost answer can be found again."""
+    """The new key. Keyturn records the name before it asks for the key, so that it can find it after a lost answer."""
 
     name: str
     asked_at: datetime
@@ -28,11 +28,11 @@ class Replacement(Frozen):
     """Why the control plane refused to create it, if it did."""
 
     fingerprint: str | None = None
-    """The secret's, kept here only until the key's id is known; the store then keeps it by that id."""
+    """The secret's fingerprint; it stays here until the key's id is known, then the store keeps it by that id."""
 
 
 class Approval(Frozen):
-    """Who pressed **Delete old key**, when, and the digest of what was shown then."""
+    """Who pressed **Delete old key**, when, and the digest of what the card showed then."""
 
     by: str
     at: datetime
@@ -40,25 +40,25 @@ class Approval(Frozen):
 
 
 class Void(Frozen):
-    """An approval that did not lead to the delete, because the world was not what the approver had seen."""
+    """An approval that did not lead to the delete, because something differs from what the approver saw."""
 
     by: tuple[str, ...]
     at: datetime
     changes: tuple[str, ...]
-    """A sentence each."""
+    """One sentence each."""
 
     over: bool = False
     """An approver has been asked for another reason since."""
 
     lapsed: bool = False
-    """The approval itself no longer counted (its giver left, the settings are stricter): nothing is verified again.
+    """The approval itself no longer counted (the approver left, the settings are stricter): no need to verify again.
 
-    The first changes then say so of *by*, one each.
+    The first changes then give the reason for each person in *by*.
     """
 
 
 class Trouble(Frozen):
-    """Something that went wrong after the delete, or went well again; *about* says with what."""
+    """Something that went wrong or recovered after the delete; *about* names what it concerns."""
 
     at: datetime
     about: str
@@ -78,26 +78,26 @@ class Stop(Frozen):
 
 
 SCHEMA = 1
-"""Which form of the record this version writes. It reads older ones, and leaves newer ones alone."""
+"""The schema that this version writes. It reads older ones, and leaves newer ones alone."""
 
 CARRIED = 1000
-"""The form of what a rotation leaves behind: newer than any, so that an older version leaves it alone too."""
+"""The schema of the record that a rotation leaves behind: newer than any, so older versions leave it alone too."""
 
 
 class Rotation(Frozen):
-    """One replacement of one provider key, from impact to receipt. Holds no secret, ever."""
+    """One replacement of one provider key, from the impact to the receipt. Never holds a secret."""
 
     schema_version: int = SCHEMA
     namespace: str = ""
-    """Which bot's record this is; under the names of another one it is refused."""
+    """The bot that owns this record; under another bot's names it is refused."""
 
     carried_to: str = ""
-    """The namespace that the rotation goes on in; this is what it left behind, to be changed no more."""
+    """The namespace where the rotation continues; this record stays behind and must not change."""
 
     id: str
     version: int = 0
     write: str = ""
-    """Which write made this version: another one at the same moment, with the same content, is another."""
+    """The write that made this version: a simultaneous write of the same content has another one."""
 
     state: State = State.AWAITING_SECRET
     track: Track = Track.FORWARD
@@ -107,74 +107,74 @@ class Rotation(Frozen):
     requested_at: datetime
     plan: Plan
     attempt: int = 0
-    """How many secrets have been given so far."""
+    """How many secrets people have given so far."""
 
     replacement: Replacement | None = None
     same_secret_checked: bool = False
-    """Whether fingerprints have ruled out that the new secret is the one already in use."""
+    """Whether fingerprints have ruled out that the new secret is already in use."""
 
     names: tuple[str, ...] = ()
-    """Every display name that this rotation has asked a key by: what is found under one of them is its own."""
+    """Every display name that this rotation has requested; a key under one of them belongs to it."""
 
     made: tuple[str, ...] = ()
-    """Every key id that it has been given; all but the replacement are removed in the end."""
+    """Every key id that it has received; at the end it removes all but the replacement."""
 
     done: tuple[StepName, ...] = ()
     findings: dict[str, Finding] = {}
     throwaways: tuple[Throwaway, ...] = ()
     throwaways_used: int = 0
-    """How many names of throw-away models have been used: each is used once."""
+    """How many names of throw-away models it has used: each name is used once."""
 
     rehearsal: str | None = None
-    """What the rehearsal came to."""
+    """The result of the rehearsal."""
 
     unrehearsed: str = ""
     """Why there was no rehearsal."""
 
     no_throwaways: str = ""
-    """Why there can be no throw-away models at the moment, and so no barrier."""
+    """Why there can be no throw-away models at present, and so no barrier."""
 
     barriers: tuple[Throwaway, ...] = ()
-    """Throw-away models made after an environment's last move: a gateway that has one has everything before it."""
+    """Throw-away models made after an environment's last move: a gateway that has one has all earlier changes."""
 
     wave: int = 0
-    """Which wave of the cut-over is in hand, from 0."""
+    """The current wave of the cut-over, from 0."""
 
     looks: dict[str, dict[str, Replica]] = {}
-    """By environment and status address, the look at a replica from which on its counters count."""
+    """By environment and status address, the snapshot from which the counters count."""
 
     callers: dict[str, tuple[str, ...]] = {}
     """By environment, the ids of our caller key as the counters show them."""
 
     tests: dict[str, int] = {}
-    """By environment, how often it was tested that every replica has the change: each test is another draw."""
+    """By environment, the number of tests that every replica has the change; each is a new random draw."""
 
     tally: Tally | None = None
-    """What callers have met; None where no counters tell."""
+    """What callers met; None if no counters show it."""
 
     ledgers: dict[str, Ledger] = {}
-    """By environment, what the tally is made of."""
+    """By environment, the parts of the tally."""
 
     silences: tuple[OldKeyUsage, ...] = ()
-    """What each replica has counted on the old key since the last model was moved."""
+    """What each replica has counted on the old key since the last model moved."""
 
     accepted: Acceptance | None = None
-    """An approver's word that nothing at all proves the new secret, *of* the sentence that said so."""
+    """An approver's decision to go on although nothing proves the new secret; *of* is the sentence that said so."""
 
     approvals: tuple[Approval, ...] = ()
     approvals_required: int = 1
     self_approval: bool = False
     stop: Stop | None = None
     note: str | None = None
-    """One sentence on what is going on right now, or what went before this state."""
+    """One sentence on what is happening now, or on what led to this state."""
 
     retry_at: datetime | None = None
     retry_in: timedelta | None = None
-    """How long it was until `retry_at` when that was recorded."""
+    """The time until `retry_at` when it was recorded."""
 
     step_since: datetime | None = None
     look: str = ""
-    """The mark of the look under way; what it has asked carries it, so that no clock has to tell."""
+    """The mark of the look under way; its test requests carry it, so that no clock has to decide."""
 
     trouble_since: datetime | None = None
     stalled_since: datetime | None = None
@@ -182,46 +182,46 @@ class Rotation(Frozen):
 
     started_at: datetime | None = None
     adopted_at: datetime | None = None
-    """When the record was made again from what the control plane showed, because it was lost."""
+    """When the lost record was made again from what the control plane showed."""
 
     verified_at: datetime | None = None
     first_well_at: datetime | None = None
-    """When every model was verified for the first time in this go."""
+    """When every model was verified for the first time in this run."""
 
     well_since: datetime | None = None
     """Since when every model has stayed well; the soak counts from here."""
 
     soak_until: datetime | None = None
     look_at: datetime | None = None
-    """When every model is asked again during the soak."""
+    """When the soak probes every model again."""
 
     voids: tuple[Void, ...] = ()
     secret_asked_at: datetime | None = None
-    """Since when another secret is waited for; absent: since the card was asked for."""
+    """Since when Keyturn waits for another secret; None: since the command."""
 
     asked_at: datetime | None = None
-    """Since when an approval is waited for."""
+    """Since when Keyturn waits for an approval."""
 
     reminded_at: datetime | None = None
     delete_asked_at: datetime | None = None
-    """Since when the old key may be gone at any moment: from then on there is no way back to it."""
+    """Since when the old key may be gone; from then on there is no way back to it."""
 
     delete_sent_at: datetime | None = None
-    """When the control plane last said yes to the delete."""
+    """When the control plane last confirmed the delete."""
 
     delete_granted: bool = False
-    """The control plane has said that it deleted the old key for us, and not only that there is no such key."""
+    """The control plane said that it deleted the old key for us, not only that no such key exists."""
 
     deleted_at: datetime | None = None
     audit_head: str | None = None
-    """The beginning of the hash of the audit trail's entry on the delete."""
+    """The beginning of the hash of the audit entry on the delete."""
 
     watch_until: datetime | None = None
     watched: int = 0
-    """How many looks there have been since the delete."""
+    """The number of looks since the delete."""
 
     orphaned: tuple[str, ...] = ()
-    """What was refused for want of its key before the delete already, as the counters name it."""
+    """Names, from the counters, whose requests were refused for an unknown key even before the delete."""
 
     troubles: tuple[Trouble, ...] = ()
     """What went wrong since the delete, in order."""
@@ -250,12 +250,12 @@ class Rotation(Frozen):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nobody has a next move."""
+        """Return whether the rotation has ended."""
         return self.state in TERMINAL
 
     @property
     def waits_for_bot(self) -> bool:
-        """Tell whether the next move is the bot's."""
+        """Return whether the bot has the next move."""
         return self.state in (State.RUNNING, State.ROLLING_BACK)
 
     @property
@@ -265,7 +265,7 @@ class Rotation(Frozen):
 
     @property
     def lacks_approval(self) -> bool:
-        """Tell whether more people have to approve."""
+        """Return whether more people have to approve."""
         return self.approvals_missing > 0
 
     @property
@@ -275,27 +275,27 @@ class Rotation(Frozen):
 
     @property
     def tag(self) -> str:
-        """Return what marks this attempt in a display name: the rotation's id, and which secret it is."""
+        """Return the mark of this attempt in a display name: the rotation's id, and the number of the secret."""
         return self.id if self.attempt == 0 else f"{self.id}-{self.attempt + 1}"
 
     def own_keys(self, keys: Iterable[ProviderKey]) -> tuple[ProviderKey, ...]:
-        """Return those of *keys* that this rotation made, also one whose creation was never answered."""
+        """Return those of *keys* that this rotation made, including one whose creation was never answered."""
         return tuple(key for key in keys if key.id in self.made or key.display_name in self.names)
 
     def has_in_hand(self, key: ProviderKey) -> bool:
-        """Tell whether this rotation replaces *key*, or makes it and has not deleted the old one yet."""
+        """Return whether this rotation replaces *key*, or makes it and has not deleted the old one yet."""
         makes = key.id in self.made or key.display_name in self.names
         return not self.is_over and (key.id == self.plan.old_key.id or (makes and self.deleted_at is None))
 
     @property
     def keys(self) -> tuple[ProviderKey, ...]:
-        """Return what people may call the keys of this rotation by: the old one, and each replacement's id and name."""
+        """Return every key that people may mean in this rotation: the old one, and each replacement's id and name."""
         made = {**{id_: id_ for id_ in self.made}, **dict.fromkeys(self.names, "")}
         old = self.plan.old_key
         return (old, *(old.but(id=id_, display_name=name) for name, id_ in made.items()))
 
     def finding(self, model: AffectedModel) -> Finding:
-        """Return what is known of *model*; empty when nothing is."""
+        """Return the finding for *model*; an empty one if nothing is known."""
         return self.findings.get(model.id, UNKNOWN)
 
     def without_secret(self) -> Self:
@@ -304,9 +304,9 @@ class Rotation(Frozen):
         return self.but(**{name: fields[name].get_default(call_default_factory=True) for name in OF_ONE_SECRET})
 
     def planned_anew(self, plan: Plan) -> Self:
-        """Return this rotation with *plan*, knowing nothing of what is not in it any more, or is another model now.
+        """Return this rotation with *plan*, without findings of models that left the plan or were changed.
 
-        Of a model that has been changed, only the move is known still: what it answered, another one did.
+        A changed model keeps only the time of its move: its earlier answers came from the model before the change.
         """
         before, there = {model.id: model for model in self.plan.models}, {model.id: model for model in plan.models}
         findings = {id_: finding for id_, finding in self.findings.items() if id_ in there}
@@ -315,12 +315,12 @@ class Rotation(Frozen):
         return self.but(plan=plan, findings={**findings, **moves})
 
     def unproved(self) -> Self:
-        """Return this rotation having forgotten what models answered since they were moved; the moves stay."""
+        """Return this rotation without the models' answers since the move; the moves stay."""
         forgotten = {id_: finding.unproved for id_, finding in self.findings.items()}
         return self.but(findings=forgotten, first_well_at=None)
 
     def learn(self, findings: Mapping[str, Finding]) -> Self:
-        """Return this rotation knowing *findings* as well."""
+        """Return this rotation with *findings* added."""
         return self.but(findings={**self.findings, **findings})
 
     def barrier(self, environment: str) -> Throwaway | None:
@@ -329,7 +329,7 @@ class Rotation(Frozen):
 
     @property
     def moving(self) -> frozenset[str]:
-        """Return the environments where some model is still meant to be on the old key."""
+        """Return the environments where some model still belongs on the old key."""
         return frozenset(m.environment for m in self.plan.models if not self.finding(m).moved_at)
 
     @cached_property
@@ -339,12 +339,12 @@ class Rotation(Frozen):
 
     @property
     def all_moved(self) -> bool:
-        """Tell whether every model has left the old key; in a cut-over by waves that takes several."""
+        """Return whether every model has left the old key; a cut-over in waves moves them one wave at a time."""
         return len(self.moved) == len(self.plan.models)
 
     @cached_property
     def digest(self) -> str:
-        """Return a digest of what an approver sees: the keys, what reaches them, and the verdict on every model."""
+        """Return a digest of what an approver sees: the keys, all that reaches them, and the verdict on every model."""
         shown = (
             self.plan.old_key.id,
             self.replacement_id,
@@ -357,7 +357,7 @@ class Rotation(Frozen):
 
     @property
     def seen(self) -> str:
-        """Return the beginning of the digest: what a button carries of what was seen when it was pressed."""
+        """Return the beginning of the digest; a button carries it to show what the person saw."""
         return self.digest[:16]
 
     @property
@@ -372,11 +372,11 @@ OF_ONE_SECRET = (
     "look_at", "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement", "same_secret_checked", "silences",
     "soak_until", "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
 )  # fmt: skip
-"""What a rotation forgets when its secret is taken back."""
+"""The fields that a rotation resets when its secret is withdrawn."""
 
 
 def _model_shown(model: AffectedModel) -> str:
-    """Say all that is shown of a model; what an older record did not note, it does not say."""
+    """Return all that is shown of a model; fields that an older record lacks are left out."""
     return model.model_dump_json(exclude_defaults=True)
 
 

@@ -1,6 +1,6 @@
-"""What one gateway replica shows of itself at its status address, and what changed between two looks. Pure.
+"""A snapshot of one gateway replica from its status address, and the difference between two snapshots. Pure.
 
-The counters are the only place where a gateway says which key served; `bot.aisix.counters` reads them.
+Only the counters show which key a gateway used; `bot.aisix.counters` reads them.
 """
 
 import re
@@ -13,21 +13,21 @@ from urllib.parse import urlsplit
 from bot.rotation.frozen import Frozen
 
 THROWAWAY = "keyturn-"
-"""What the names of throw-away models begin with."""
+"""The prefix of the names of throw-away models."""
 
 THROWAWAY_NAME = re.compile(rf"{THROWAWAY}[a-z0-9-]{{1,60}}")
 
 UNNAMED = ""
-"""Stands for the models of counts that name none of ours, and may be about one: a router's alias, no alias at all."""
+"""The name for counts that name no model of ours and may be about one: a router's alias, or no alias."""
 
 WELL = "synced"
 
 
 PASSTHROUGH = "passthrough"
-"""How the counters name the model of a passthrough route."""
+"""The counters' model name for a passthrough route."""
 
 OTHERS = ""
-"""Stands for whatever used the old key under a name that we do not know."""
+"""The name for uses of the old key under a name unknown to us."""
 
 
 class Served(NamedTuple):
@@ -37,22 +37,22 @@ class Served(NamedTuple):
     """With the old key."""
 
     new: int = 0
-    """Answered with the replacement, also from a cache."""
+    """Answered with the replacement, including from a cache."""
 
     failed: int = 0
-    """Failed with the replacement, but for a rate limit."""
+    """Failed with the replacement, except by a rate limit."""
 
     blind: int = 0
-    """Requests of which the counters have no label for the key."""
+    """Requests whose counters have no label for the key."""
 
     third: int = 0
-    """With a key that is neither; counted in more than one family, so only whether it rises says something."""
+    """With a key that is neither; several families count it, so only a rise means something."""
 
     limited: int = 0
-    """Turned away under the replacement by a rate limit (429), the gateway's or the upstream's."""
+    """Turned away under the replacement by a rate limit (429) of the gateway or the upstream."""
 
     hidden: int = 0
-    """Attempts with the old key, also behind a fallback or in an ensemble; only whether it rises says something."""
+    """Attempts with the old key, including behind a fallback or in an ensemble; only a rise means something."""
 
     reached: int = 0
     """Attempts with the replacement that the upstream answered."""
@@ -67,11 +67,11 @@ class Served(NamedTuple):
 
 
 class Replica(Frozen):
-    """One look at one status address. What a page did not say is None, or empty."""
+    """One snapshot of one status address. Fields that the page lacks are None or empty."""
 
     url: str
     at: datetime
-    """When the look began: what was counted before, it has seen."""
+    """When the look began; the snapshot includes everything counted before."""
 
     trouble: str = ""
     """Why this look found nothing at all."""
@@ -79,80 +79,80 @@ class Replica(Frozen):
     state: str = ""
     connected: bool | None = None
     apply_seq: int | None = None
-    """How many configurations it has applied since it started."""
+    """The number of configurations that it has applied since it started."""
 
     revision: int | None = None
     """The revision of the control plane's store that it has applied."""
 
     observed: int | None = None
-    """The newest revision that it has heard of."""
+    """The newest revision that it knows of."""
 
     rejects: int = 0
-    """How many rows of its configuration it has not taken."""
+    """The number of rows of its configuration that it rejected."""
 
     rejected: tuple[str, ...] = ()
-    """Those of the ids that were asked about which such a row names."""
+    """The ids from our question that a rejected row names."""
 
     rejects_more: bool = False
-    """It has not taken rows that it does not name: any may be among them."""
+    """It rejected rows that it does not name; any row may be among them."""
 
     throwaways: tuple[str, ...] | None = None
-    """Throw-away models that it serves; None where it does not list its models."""
+    """Throw-away models that it serves; None if it does not list its models."""
 
     counts: dict[str, Served] | None = None
-    """By model id, or by the name of a throw-away model, or `UNNAMED`; None where it shows no counters."""
+    """By model id, or by the name of a throw-away model, or `UNNAMED`; None if it shows no counters."""
 
     own: dict[str, Served] | None = None
-    """The same of our own test requests; None where they cannot be told from callers' requests."""
+    """The same for our own test requests; None if they can't be told from callers' requests."""
 
     callers: tuple[str, ...] = ()
-    """By which caller keys' ids our own requests were told; several where somebody else calls throw-away models."""
+    """The caller key ids that identify our requests; more than one if somebody else calls throw-away models."""
 
     meters: dict[str, int] = {}
-    """Requests with the old key, whatever the model, by the family that counted them."""
+    """Requests with the old key for all models, by the family that counted them."""
 
     heard: dict[str, int] = {}
-    """The same in all families together, by model id, router's alias, `PASSTHROUGH` or `OTHERS`."""
+    """The same over all families, by model id, router's alias, `PASSTHROUGH` or `OTHERS`."""
 
     orphaned: dict[str, int] = {}
-    """Requests that the gateway refused because their key is unknown, by the same names: a deleted key is no more
-    counted under its id."""
+    """Requests that the gateway refused for an unknown key, by the same names; once a key is deleted, the gateway
+    no longer counts it under its id."""
 
     live: dict[str, tuple[str, ...]] = {}
-    """By the id of a model with a wildcard alias, the concrete names that the old key answered under."""
+    """By the id of a model with a wildcard alias, the concrete names that were answered with the old key."""
 
     old: int = 0
-    """Requests with the old key, whatever the model: those of the family that counted most."""
+    """Requests with the old key for all models, from the family that counted most."""
 
     total: int = 0
     hears_upstream: bool = False
-    """It tells what reached the upstream from what a cache answered or a limit turned away."""
+    """Its counters separate what reached the upstream from what a cache answered or a limit turned away."""
 
     is_deaf: bool = False
-    """Its counters cannot show that a passthrough route uses the old key."""
+    """Its counters can't show whether a passthrough route uses the old key."""
 
     started: float | None = None
 
     @property
     def name(self) -> str:
-        """Name it in a sentence: by its host and port, and nothing else that the address may hold."""
+        """Return the replica's name for a sentence: host and port, and no other part of the address."""
         return host_of(self.url)
 
     @property
     def is_behind(self) -> bool:
-        """Tell whether it says itself that it has heard of changes that it has not applied."""
+        """Return whether it reports changes that it has not applied yet."""
         return _is_less(self.observed, self.revision)
 
     def served(self, model_id: str) -> Served:
-        """Return what it counted for a model; nothing where it counted nothing."""
+        """Return its counts for a model; zeros if it has none."""
         return (self.counts or {}).get(model_id, Served())
 
     def asked(self, model_id: str) -> Served | None:
-        """Return what it counted of our own test requests for a model; None where they cannot be told."""
+        """Return its counts of our own test requests for a model; None if they can't be told apart."""
         return None if self.own is None else self.own.get(model_id, Served())
 
     def restarted_since(self, before: "Replica") -> bool:
-        """Tell whether it started again after *before*, or is another replica: what only grows has become less."""
+        """Return whether it restarted after *before*, or is another replica: a count that only grows has fallen."""
         return (
             _differ(before.started, self.started)
             or _is_less(before.apply_seq, self.apply_seq)
@@ -167,7 +167,7 @@ class Replica(Frozen):
 
 
 def host_of(url: str) -> str:
-    """Name a status address in a sentence: by its host and port, without what a URL may hold besides."""
+    """Return the name of a status address for a sentence: host and port, and no other part of the URL."""
     try:
         return urlsplit(url).netloc.rpartition("@")[2] or "a status address"
     except ValueError:
@@ -187,9 +187,9 @@ def _fell(early: Served, late: Served) -> bool:
 
 
 def rise(before: Replica | None, after: Replica) -> Replica:
-    """Return *after* with what it counted since *before*; with no counters where either look shows none.
+    """Return *after* with what it counted since *before*; without counters if either snapshot has none.
 
-    Where the counters started again, all that they show now was counted since; what they showed in between is lost.
+    If the counters restarted, all that they show now is new; counts between *before* and the restart are lost.
     """
     if before is None or before.counts is None or after.counts is None or _is_of_before(before):
         none: dict[str, Any] = {
@@ -218,12 +218,12 @@ def rise(before: Replica | None, after: Replica) -> Replica:
 
 
 def _is_of_before(look: Replica) -> bool:
-    """Tell whether a version of Keyturn that read one family only took this look: the others are not known."""
+    """Return whether an earlier version of Keyturn, which read only one family, made this snapshot."""
     return bool(look.old and not look.meters)
 
 
 def _are_told_alike(before: Replica, after: Replica) -> bool:
-    """Tell whether both looks tell our own requests from callers', by the same caller key."""
+    """Return whether both snapshots identify our own requests by the same caller key."""
     return None not in (before.own, after.own) and before.callers == after.callers
 
 
@@ -238,5 +238,5 @@ def _less(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]
 
 
 def is_throwaway(name: str, prefix: str = THROWAWAY) -> bool:
-    """Tell whether a name from outside is one that a rotation gave: no other text is kept."""
+    """Return whether a rotation could have given this name; Keyturn stores no other text from outside."""
     return name.startswith(prefix) and THROWAWAY_NAME.fullmatch(name) is not None

@@ -1,4 +1,4 @@
-"""Takes a secret as it was pasted, or says what is wrong with it; and the look of one where none belongs. Pure."""
+"""Accepts a pasted secret or says what is wrong with it; detects secrets where none belongs. Pure."""
 
 import re
 import traceback
@@ -14,7 +14,7 @@ from bot.rotation.pastes import AROUND_A_KEY, DOCUMENT, INVISIBLE, NO_KEY, SPELL
 
 
 class Submitted:
-    """What a form brings, on its way in. Once it is taken, this holds nothing."""
+    """The input of a form on its way in; empty once it is taken."""
 
     def __init__(self, secret: str, name: str) -> None:
         self._typed = secret, name
@@ -26,7 +26,7 @@ class Submitted:
 
 
 def forget_locals(error: BaseException | None) -> None:
-    """Clear the local variables that hang on *error* and on those that led to it; where it happened stays."""
+    """Clear the local variables in the traceback of *error* and of its causes; the places in the code stay."""
     seen: set[int] = set()
     left = [error]
     while left:
@@ -38,9 +38,9 @@ def forget_locals(error: BaseException | None) -> None:
 
 
 def checked(pasted: str, key: ProviderKey, own: Iterable[SecretStr] = ()) -> SecretStr:
-    """Return the secret as it is to be sent, or raise `BadInput` with a sentence for the field that repeats none of it.
+    """Return the secret to send, or raise `BadInput` with a sentence for the field that repeats no part of it.
 
-    *own* are secrets of Keyturn itself: none of them is a provider's to see.
+    *own* are Keyturn's own secrets; no provider may see them.
     """
     secret = pasted.strip()
     if not secret:
@@ -80,11 +80,11 @@ def _blank(secret: str, takes: str) -> str | None:
 
 
 PIECE = 8
-"""Characters of a secret that are already too many to show."""
+"""The number of characters of a secret that must not be shown."""
 
 
 def shares_a_piece(text: str, secret: SecretStr) -> bool:
-    """Tell whether *text* holds a piece of *secret*."""
+    """Return whether *text* holds a piece of *secret*."""
     value = secret.get_secret_value()
     return any(value[i : i + PIECE] in text for i in range(max(1, len(value) - PIECE + 1)))
 
@@ -95,18 +95,18 @@ KNOWN_SECRET = re.compile(
     r"(?:private_key|secret_access_key|client_secret|api_key)(?:\"\s*:|\s*=)(?!\s*\"…\")",
 )
 PREFIXED = re.compile(r"\b(?:sk|rk|hf|gsk|xai)[-_]\S{12,}")
-"""A vendor's prefix and a long rest, whatever is in it: a secret, unless the rest is words."""
+"""A vendor's prefix and a long rest: a secret, unless the rest is words."""
 
 LONG_RUN = re.compile(r"(?<![A-Za-z0-9+/=])(?<!pk_)(?<!key_)[A-Za-z0-9+/=]{20,}")
 
 
 def is_surely_secret(text: str) -> bool:
-    """Tell whether *text* holds what only a secret looks like."""
+    """Return whether *text* holds something that only a secret looks like."""
     return KNOWN_SECRET.search(text) is not None or not all(map(_is_words, PREFIXED.findall(text)))
 
 
 def may_be_secret(text: str) -> bool:
-    """Tell whether *text* holds a long run of letters and digits, as secrets do and names do not."""
+    """Return whether *text* holds a long run of letters and digits, as secrets do and names do not."""
     return any(not _is_words(run) and _is_mixed(run) for run in LONG_RUN.findall(text))
 
 
@@ -114,7 +114,7 @@ PART_OF_A_NAME = re.compile(r"[a-z]{1,14}|[A-Z][a-z]{0,13}|[A-Z]{1,8}|\d{1,4}|v\
 
 
 def _is_words(run: str) -> bool:
-    """Tell whether a run is words and short numbers with marks between them."""
+    """Return whether a run consists of words and short numbers with marks between them."""
     return all(PART_OF_A_NAME.fullmatch(part) for part in re.split(r"[^A-Za-z0-9]+", run) if part)
 
 

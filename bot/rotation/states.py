@@ -1,4 +1,4 @@
-"""Where a rotation can be, where it may go from there, and the order of the work. Pure.
+"""The states of a rotation, the transitions between them, and the order of the steps. Pure.
 
 The engine, the checklist and the diagram in docs/how-it-works.md read these tables.
 """
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Who has the next move. Steps come and go; states do not."""
+    """Who has the next move. Steps may be added or go; states stay."""
 
     AWAITING_SECRET = "AWAITING_SECRET"  # noqa: S105 - a state's name
     RUNNING = "RUNNING"
@@ -33,7 +33,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.ROLLED_BACK: frozenset(),
     State.CANCELLED: frozenset(),
 }
-"""Where each state may go. The diagram in docs/how-it-works.md is made from this."""
+"""The states that each state may change to. The diagram in docs/how-it-works.md is made from this."""
 
 TERMINAL = frozenset(state for state, exits in TRANSITIONS.items() if not exits)
 
@@ -47,11 +47,11 @@ MEANING: Mapping[State, str] = {
     State.ROLLED_BACK: "rolled back",
     State.CANCELLED: "cancelled",
 }
-"""What each state is called where people read it."""
+"""What people read for each state."""
 
 
 class StepName(StrEnum):
-    """Every step there is, on whichever track. Records hold the values, so a name stays what it is."""
+    """Every step of every track. Records hold the values, so a name never changes."""
 
     REPLACE = "replace"
     BASELINE = "baseline"
@@ -71,19 +71,19 @@ class StepName(StrEnum):
 
 
 class Track(StrEnum):
-    """Which tuple of steps the bot is on."""
+    """The sequence of steps that the bot is on."""
 
     FORWARD = "forward"
     BACK = "back"
     WITHDRAW = "withdraw"
-    """Take a refused replacement back, then wait for another secret."""
+    """Withdraw a refused replacement, then wait for another secret."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A named move; `bot/steps` has a function of its name. *doing* is what the card says while it runs.
+    """One step; `bot/steps` has a function of its name. The card shows *doing* while it runs.
 
-    A gated step waits for an approver first. One that *waits for time* is not stopped for learning nothing new.
+    A gated step waits for an approver first. A step with *waits_for_time* may go on without learning anything new.
     *resume* names the earlier step where **Try again** begins after a stop.
     """
 
@@ -115,10 +115,10 @@ BACK = (
     Step(StepName.REMOVE, "Replacement removed", "removing the replacement"),
 )
 WITHDRAW = tuple(step for step in BACK if step.name != StepName.VERIFY_BACK)
-"""What **Another secret** does first: callers are back on the old key before anything is typed."""
+"""The steps before **Another secret**: callers are back on the old key before the requester types anything."""
 
 WAVE_STEPS = frozenset({StepName.CUT_OVER, StepName.PROJECT, StepName.VERIFY})
-"""Steps that come again with every wave."""
+"""The steps that repeat with every wave."""
 
 TRACKS: Mapping[Track, tuple[tuple[Step, ...], State]] = {
     Track.FORWARD: (FORWARD, State.COMPLETED),

@@ -8,11 +8,11 @@ from bot.rotation.actions import Action
 from bot.rotation.states import StepName
 
 GUIDE = "docs/stops.md"
-"""The page that has a part for each stop, headed by its headline."""
+"""The page with a section for each stop, under the stop's headline."""
 
 
 class StopKind(StrEnum):
-    """What sort of trouble it is: decides what it means for callers, and which buttons the card offers."""
+    """The kind of a stop: decides what it means for callers, and which buttons the card offers."""
 
     REJECTED = "rejected"
     REFUSED = "refused"
@@ -24,7 +24,7 @@ class StopKind(StrEnum):
 
 
 class Help(NamedTuple):
-    """What a kind of stop means once models have been moved, and what helps."""
+    """What a kind of stop means once models have moved, and what helps."""
 
     callers: str
     """Completes "3 of 3 models are …"; `{failing}` says how many callers fail."""
@@ -66,14 +66,14 @@ HELP: Mapping[StopKind, Help] = {
     ),
     StopKind.TROUBLE: Help(_NOTHING_LOST, _AGAIN_OR_BACK),
 }
-"""What helps, by the kind of the stop. Total, and tested."""
+"""The help for each kind of stop; a test checks that none is missing."""
 
 
 @unique
 class Cause(Enum):
-    """Why a rotation stops: its kind, what completes "stopped: …", the sentence, and where **Try again** begins.
+    """Why a rotation stops: its kind, the end of "stopped: …", the sentence, and the step where **Try again** begins.
 
-    Without a step there, it begins where the step that stopped says, or at that step.
+    If no step is given, it begins at the `resume` of the step that stopped, or at that step itself.
     """
 
     SECRET_REFUSED = (StopKind.REJECTED, "the new secret was refused", "{why}.", StepName.PROJECT)
@@ -241,5 +241,5 @@ class Cause(Enum):
 
     @property
     def anchor(self) -> str:
-        """Return where the guide explains it."""
+        """Return the address of its section in the guide."""
         return f"{GUIDE}#{self.headline.lower().replace(' ', '-')}"

@@ -1,6 +1,6 @@
-"""Whether a connection failed because of who answered it.
+"""Detects connections that failed for an untrusted certificate.
 
-TLS is always verified, by the bundle that `SSL_CERT_FILE` names or the usual one; no setting looks away.
+TLS is always verified, with the bundle in `SSL_CERT_FILE` or the default one; no setting turns that off.
 """
 
 import ssl
@@ -9,7 +9,7 @@ UNTRUSTED = "its certificate is not trusted"
 
 
 def is_untrusted(error: BaseException | None) -> bool:
-    """Tell whether *error* comes of a certificate that is not trusted, or is another server's."""
+    """Return whether *error* comes from a certificate that is untrusted or belongs to another server."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True

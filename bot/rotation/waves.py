@@ -1,4 +1,4 @@
-"""In which order models are moved. Pure: a plan and what is known of its traffic go in, waves come out."""
+"""The order in which models move. Pure: makes waves from a plan and the known traffic."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,10 +9,10 @@ Wave = tuple[AffectedModel, ...]
 
 
 def waves(rotation: Rotation, order: Sequence[str], sizes: Sequence[int]) -> tuple[Wave, ...]:
-    """Return the affected models in the waves of their cut-over: by environment, the least asked first.
+    """Return the affected models in the waves of their cut-over: by environment, the least used first.
 
-    *order* names environments (or their ids) that come first; *sizes* are those of the first waves of each, the rest is
-    the last. Where nothing could be rehearsed, the first wave is one model: it stands for the rehearsal.
+    *order* names environments (or their ids) that come first. *sizes* are those of each environment's first waves; the
+    rest is the last wave. Without a rehearsal, the first wave is a single model, in place of one.
     """
     sizes = sizes or ((1,) if rotation.unrehearsed else ())
     environments = sorted(rotation.plan.environments, key=lambda id_: _place(rotation, id_, order))
@@ -20,26 +20,26 @@ def waves(rotation: Rotation, order: Sequence[str], sizes: Sequence[int]) -> tup
 
 
 def in_play(rotation: Rotation, order: Sequence[str], sizes: Sequence[int]) -> Wave:
-    """Return the models of the wave in hand and of all before it, in the plan's order."""
+    """Return the models of the current wave and of all earlier ones, in the plan's order."""
     now = {model.id for wave in waves(rotation, order, sizes)[: rotation.wave + 1] for model in wave}
     return tuple(model for model in rotation.plan.models if model.id in now)
 
 
 def _place(rotation: Rotation, environment: str, order: Sequence[str]) -> tuple[int, str]:
-    """Return where an environment comes: as the settings say, then by name."""
+    """Return the place of an environment: first by the settings, then by name."""
     name = rotation.plan.environments[environment]
     places = [place for place, wanted in enumerate(order) if wanted in (environment, name)]
     return (places[0] if places else len(order), name)
 
 
 def _by_traffic(rotation: Rotation, environment: str) -> list[AffectedModel]:
-    """Return the models of an environment, those first whose callers would miss the least."""
+    """Return the models of an environment, those with the least traffic first."""
     models = [model for model in rotation.plan.models if model.environment == environment]
     return sorted(models, key=lambda m: (_traffic(rotation, m), m.alias, m.id))
 
 
 def _traffic(rotation: Rotation, model: AffectedModel) -> float:
-    """Return the requests that were counted for a model; one of which nothing is known comes last."""
+    """Return the requests counted for a model; a model without counts comes last."""
     known = rotation.finding(model).traffic
     return float("inf") if known is None else known
 
