@@ -1,6 +1,6 @@
-"""The steps: one file each, called as the step, with a function of the same name.
+"""The steps: one file each, named after the step, with a function of the same name.
 
-The order of the work stands in `bot/rotation/states.py`. A step that is named there and has no file fails at the start.
+`bot/rotation/states.py` has their order. If a step there has no file here, the bot fails at the start.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,4 +21,4 @@ def _function_of(step: StepName) -> Run:
 
 
 RUN: Mapping[StepName, Run] = {step: _function_of(step) for step in StepName}
-"""What each step does."""
+"""The function of each step."""

@@ -1,4 +1,4 @@
-"""Whether the approvals count still, and what becomes of those that do not."""
+"""Checks whether the approvals still count, and withdraws those that do not."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from bot.steps.world import World
 
 
 async def review(rotation: Rotation, world: World) -> Rotation | None:
-    """Return *rotation* with the approvals that count at this moment; None where Slack cannot tell."""
+    """Return *rotation* with the approvals that count now; None if Slack can't tell."""
     try:
         return await world.people.reviewed(rotation, world.now())
     except Unanswerable:
@@ -19,19 +19,19 @@ async def review(rotation: Rotation, world: World) -> Rotation | None:
 
 
 def decided(reviewed: Rotation | None) -> Rotation:
-    """Return what Slack told; raise `Uncertain` where it told nothing."""
+    """Return the reviewed rotation; raise `Uncertain` if Slack could not tell."""
     if reviewed is None:
         raise Uncertain("Slack does not tell whether those who approved still may.")
     return reviewed
 
 
 def asked_at(rotation: Rotation) -> list[datetime]:
-    """Return when each model was asked last."""
+    """Return when each model was probed last."""
     seen = (rotation.finding(model).latest for model in rotation.plan.models)
     return [evidence.at for evidence in seen if evidence]
 
 
 def voided(rotation: Rotation, changes: list[str], world: World) -> Outcome:
-    """Take back the approvals, and say what changed."""
+    """Withdraw the approvals, and say what changed."""
     void = Void(by=tuple(a.by for a in rotation.approvals), at=world.now(), changes=tuple(changes[:MOST_NAMED]))
     return Again(rotation.unproved().but(voids=(*rotation.voids, void), silences=()), StepName.PROJECT, changes[0])

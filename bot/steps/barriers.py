@@ -1,6 +1,6 @@
-"""Barriers: a throw-away model for each environment where models move, made after the last of them.
+"""Barriers: one throw-away model in each environment where models move, made after the last move.
 
-A replica that answers for it has everything that was written before.
+A replica that answers for the barrier has every earlier change.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,7 +13,7 @@ from bot.steps.world import World
 
 
 def with_barriers(rotation: Rotation, environments: Iterable[str], world: World) -> Rotation:
-    """Name a barrier for each environment that can have one and has none, before any of the names is used."""
+    """Name a barrier for each environment that can have one and lacks one, before any of the names is used."""
     if rotation.no_throwaways:
         return rotation
     lacking = [environment for environment in environments if rotation.barrier(environment) is None]
@@ -23,19 +23,19 @@ def with_barriers(rotation: Rotation, environments: Iterable[str], world: World)
 
 
 def _sample(rotation: Rotation, environment: str, world: World) -> AffectedModel | None:
-    """Choose what the barrier is like: a model that was well before and that every gateway counts, or else any."""
+    """Choose the model that the barrier copies: one that worked before and that every gateway counts, or else any."""
     some = [m for m in (*samples(rotation, world), *askable_by_name(rotation, world)) if m.environment == environment]
     counted = [model for model in some if world.gateways.is_always_counted(model)]
     return next(iter(counted or some), None)
 
 
 def without_barriers(rotation: Rotation, environments: Collection[str]) -> Rotation:
-    """Forget the barriers of environments where models move: they speak of what came before them only."""
+    """Drop the barriers of environments where models move: a barrier only covers earlier changes."""
     return rotation.but(barriers=tuple(b for b in rotation.barriers if b.environment not in environments))
 
 
 def without_made(rotation: Rotation, environments: Collection[str], inventory: Inventory | None = None) -> Rotation:
-    """Forget only those that are there already, as far as was noted or the lists show: a crash may have made one."""
+    """Drop only barriers that exist already, by the record or by the lists; a crash may have made one unnoticed."""
     there = {model.alias for model in inventory.models} if inventory else set()
     made = {b.environment for b in rotation.barriers if b.created or b.name in there}
     return without_barriers(rotation, made & {*environments})
@@ -44,9 +44,9 @@ def without_made(rotation: Rotation, environments: Collection[str], inventory: I
 async def with_made(
     rotation: Rotation, environments: Collection[str], known: Iterable[Model], world: World
 ) -> Rotation:
-    """Create the barriers that are named for *environments*; one that cannot be had is forgotten here.
+    """Create the named barriers of *environments*; drop those that AISIX refuses.
 
-    So is one that is there already: a worker that died made it, and somebody may have moved a model since.
+    Drop also one that exists already: a dead worker made it, and somebody may have moved a model since.
     """
     lacking = [b for b in rotation.barriers if b.environment in environments and not b.created]
     refused = await create_missing(lacking, known, rotation, world, only_new=True)

@@ -1,4 +1,4 @@
-"""Step: see how every model answers on the old key."""
+"""Step: test how every model answers on the old key."""
 
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding
@@ -10,7 +10,7 @@ from bot.steps.world import World
 
 
 async def baseline(rotation: Rotation, world: World) -> Outcome:
-    """See which models answer on the old key, so that what was broken before is not blamed on the rotation."""
+    """Find out which models answer on the old key, so that Keyturn does not blame the rotation for earlier faults."""
     rotation = await _with_names(rotation, world)
     todo = [m for m in askable(rotation, world) if _lacks_baseline(rotation.finding(m))]
     seen = await beside(probe_each(rotation, todo, world), listened(rotation), world)
@@ -23,12 +23,12 @@ async def baseline(rotation: Rotation, world: World) -> Outcome:
 
 
 def _lacks_baseline(finding: Finding) -> bool:
-    """Tell whether it is still to be found out how a model answers on the old key: once it is moved, it is too late."""
+    """Return whether a model still needs a baseline; after its move it is too late for one."""
     return finding.baseline is None and finding.moved_at is None
 
 
 async def _with_names(rotation: Rotation, world: World) -> Rotation:
-    """Learn the concrete name of a wildcard alias that nothing names, where the counters show just one in use."""
+    """Find the concrete name for each wildcard alias that lacks one, if the counters show exactly one in use."""
     nameless = [model for model in askable(rotation, world) if world.gateways.lacks_a_name(model)]
     seen = await look(rotation, {model.environment for model in nameless}, world) if nameless else {}
     live: dict[str, str] = {}
@@ -41,7 +41,7 @@ async def _with_names(rotation: Rotation, world: World) -> Rotation:
 
 
 async def _with_traffic(rotation: Rotation, world: World) -> Rotation:
-    """Learn how much each model is asked, where counters tell: the least asked is moved first."""
+    """Record each model's traffic if counters show it: the least used model moves first."""
     seen = await look(rotation, listened(rotation), world)
     traffic: dict[str, Finding] = {}
     for model in rotation.plan.models:

@@ -1,4 +1,4 @@
-"""Looks at the replicas, and what their counters say: what callers met, and whether the old key is still used."""
+"""Reads the replicas, and what their counters show: what callers met, and whether the old key is still used."""
 
 import asyncio
 import math
@@ -18,11 +18,11 @@ from bot.steps.world import World
 
 T = TypeVar("T")
 Windows = Mapping[str, tuple[Window, ...]]
-"""By environment, one look at each of its status addresses, beside the look from which its counters count."""
+"""By environment, one snapshot of each status address, next to the snapshot from which its counters count."""
 
 
 async def look(rotation: Rotation, environments: Iterable[str], world: World) -> Windows:
-    """Look once at every replica of *environments*."""
+    """Read every replica of *environments* once."""
     wanted = [environment for environment in environments if world.status.addresses(environment)]
     seen = await asyncio.gather(
         *(world.status.look(environment, _asked(rotation, environment)) for environment in wanted)
@@ -31,13 +31,13 @@ async def look(rotation: Rotation, environments: Iterable[str], world: World) ->
 
 
 async def beside(work: Awaitable[T], environments: Iterable[str], world: World) -> T:
-    """Do *work*, and see meanwhile whether each status address shows one replica: the look after it need not wait."""
+    """Do *work*, and meanwhile check whether each status address shows one replica: the next look is then faster."""
     done, _ = await asyncio.gather(work, world.status.watch(environments))
     return done
 
 
 def listened(rotation: Rotation) -> tuple[str, ...]:
-    """Return the environments where the old key is listened to: those of its models, and where lists cannot be read."""
+    """Return the environments whose use of the old key counts: those of its models, and those with unreadable lists."""
     plan = rotation.plan
     return tuple(dict.fromkeys((*plan.environments, *(e for e in plan.tenant if plan.unlisted_in(e)))))
 
@@ -61,7 +61,7 @@ def _asked(rotation: Rotation, environment: str) -> Asked:
 
 
 def rebased(rotation: Rotation, seen: Windows) -> Rotation:
-    """Let the counters of the environments in *seen* count from these looks on, and our test requests with them."""
+    """Reset the counts of the environments in *seen* to these snapshots, and those of our test requests too."""
     counted = noticed(rotation, seen)
     looks = {environment: {window.now.url: window.now for window in windows} for environment, windows in seen.items()}
     ledgers = {e: Ledger(then=ledger.now, now=ledger.now) for e, ledger in counted.ledgers.items() if e in seen}
@@ -74,7 +74,7 @@ def rebased(rotation: Rotation, seen: Windows) -> Rotation:
 
 
 def noticed(rotation: Rotation, seen: Windows) -> Rotation:
-    """Note what callers have met since the looks that count, who used the old key, and which requests are ours."""
+    """Record what callers met since the reset, who used the old key, and which requests are ours."""
     since = {e: [s.since for s in windows if s.since.counts is not None] for e, windows in seen.items()}
     told = {e: windows[0].now.callers for e, windows in seen.items() if any(s.now.callers for s in windows)}
     known = rotation.but(callers={**rotation.callers, **told})
@@ -82,11 +82,11 @@ def noticed(rotation: Rotation, seen: Windows) -> Rotation:
 
 
 Rises = Mapping[str, list[Replica]]
-"""By environment, what each replica that shows counters has counted."""
+"""By environment, what each replica with counters has counted."""
 
 
 def _tallied(rotation: Rotation, since: Rises) -> Rotation:
-    """Add up the requests of callers."""
+    """Add up callers' requests."""
     began = min((moment for f in rotation.findings.values() if (moment := f.moved_at)), default=None)
     fresh = {e: _ledger(rotation.ledgers.get(e, Ledger()), replicas) for e, replicas in since.items() if replicas}
     if began is None or not fresh:
@@ -99,12 +99,12 @@ def _tallied(rotation: Rotation, since: Rises) -> Rotation:
 
 
 def _ledger(ledger: Ledger, replicas: list[Replica]) -> Ledger:
-    """Add what callers met in an environment since the looks that count."""
+    """Add what callers met in an environment since the reset."""
     return ledger.but(now=summed([ledger.then, _met(ledger, replicas)]))
 
 
 def summed(some: Iterable[Served]) -> Served:
-    """Add up what was counted."""
+    """Add up counts."""
     total = Served()
     for served in some:
         total = Served(*map(add, total, served))
@@ -112,10 +112,10 @@ def summed(some: Iterable[Served]) -> Served:
 
 
 def _met(ledger: Ledger, replicas: list[Replica]) -> Served:
-    """Return what callers met: what the upstream answered, what failed, and what a rate limit of the gateway kept back.
+    """Return what callers met: upstream answers, failures, and requests that the gateway's rate limits turned away.
 
-    An answer from a cache says nothing of a key, and the gateway's own 429 is no failure of one. Where the upstream's
-    part cannot be told (`hears_upstream`), a 429 counts as a failure.
+    A cached answer shows nothing about a key, and the gateway's own 429 is no failure of one. If the counters can't
+    single out the upstream's part (`hears_upstream`), a 429 counts as a failure.
     """
     counted = summed(served for replica in replicas for served in _of_callers(replica.counts or {}))
     ours = _ours(ledger, replicas)
@@ -131,19 +131,19 @@ def _met(ledger: Ledger, replicas: list[Replica]) -> Served:
 
 
 def _of_callers(counts: Mapping[str, Served]) -> Iterable[Served]:
-    """Return what was counted for models that callers can ask."""
+    """Return the counts of models that callers can use."""
     return (served for name, served in counts.items() if not name.startswith(THROWAWAY))
 
 
 def _ours(ledger: Ledger, replicas: list[Replica]) -> Served:
-    """Return which of those requests were ours: as the counters tell, or else as many as we have sent."""
+    """Return our share of those requests: by the counters if they show it, else by the number that we sent."""
     if any(replica.own is None for replica in replicas):
         return ledger.probed
     return summed(served for replica in replicas for served in _of_callers(replica.own or {}))
 
 
 def _silences(rotation: Rotation, since: Rises) -> Rotation:
-    """Listen to the old key, once nothing is meant to use it any more."""
+    """Record uses of the old key, once every model has left it."""
     if len(rotation.moved) < len(rotation.plan.models):
         return rotation.but(silences=())
     known = {(silence.environment, silence.url): silence for silence in rotation.silences}
@@ -169,7 +169,7 @@ def _heard(before: OldKeyUsage | None, environment: str, replica: Replica, rotat
 
 
 def users_heard(heard: Mapping[str, int], models: Iterable[AffectedModel]) -> tuple[str, ...]:
-    """Name what was *heard*, the most frequent first, as far as the counters name it."""
+    """Name the users of the old key that the counters show, the most frequent first."""
     aliases = {model.id: f"`{model.alias[:80]}`" for model in models}
     by_count = sorted(heard, key=lambda name: -heard[name])
     named = (WORDS.get(name) or aliases.get(name) or f"`{name[:80]}`" for name in by_count)
@@ -179,14 +179,14 @@ def users_heard(heard: Mapping[str, int], models: Iterable[AffectedModel]) -> tu
 WORDS = {PASSTHROUGH: "a passthrough route", OTHERS: "an alias that the counters do not name"}
 
 MISSED = 0.001
-"""How likely it may be that a replica which lacks the change is never asked: one in a thousand."""
+"""The accepted chance of never probing a replica that lacks the change: one in a thousand."""
 
 
 def turns(replicas: int, probes: int, attempt: int = 0) -> int:
-    """Return how many requests in a row meet a certain one of so many replicas, dealt by chance.
+    """Return how many requests in a row reach any given one of the replicas, if requests are spread by chance.
 
-    Each *attempt* (from 1) is another draw: it may miss with a smaller share of `MISSED` than the one before it, and
-    all shares together are no more than `MISSED`. Attempt 0 has all of it.
+    Each *attempt* (from 1) is another random draw. Its share of `MISSED` is smaller than that of the one before, and
+    all shares add up to at most `MISSED`. Attempt 0 has all of it.
     """
     if replicas == 1:
         return probes
@@ -195,12 +195,12 @@ def turns(replicas: int, probes: int, attempt: int = 0) -> int:
 
 
 async def listening_again(rotation: Rotation, world: World) -> Rotation:
-    """Let every counter count from now on: a request under way at the change is counted when it ends."""
+    """Reset every counter: a request that was running during the change is counted only when it ends."""
     return rebased(rotation, await look(rotation, listened(rotation), world))
 
 
 def heard(rotation: Rotation) -> Iterator[str]:
-    """Yield a sentence for each replica that has counted requests on the old key since nothing should use it."""
+    """Yield a sentence for each replica that counted requests on the old key after the move."""
     for silence in rotation.silences:
         if silence.count:
             where = rotation.plan.environment_name(silence.environment)

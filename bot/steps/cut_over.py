@@ -1,4 +1,4 @@
-"""Step: move the models of the wave in hand to the replacement."""
+"""Step: move the models of the current wave to the replacement."""
 
 import asyncio
 from datetime import datetime
@@ -21,7 +21,7 @@ from bot.steps.world import World
 
 
 async def cut_over(rotation: Rotation, world: World) -> Outcome:
-    """Point every model of the wave in hand at the replacement, then read back that each is there."""
+    """Point every model of the current wave at the replacement, then read back that each one is there."""
     _refuse_unprovable(rotation, world)
     if await _are_all_there(rotation, world):
         return Done(rotation)
@@ -33,7 +33,7 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _moved_on(rotation: Rotation, moving: list[str], world: World) -> Outcome:
-    """Move what is left of the wave, after a look at everything."""
+    """Move the rest of the wave, after reading the whole inventory."""
     inventory = await whole_inventory(rotation, world)
     key = replacement_in(rotation, inventory)
     rotation = refuse_drift(rotation, inventory, world)
@@ -50,15 +50,15 @@ async def _moved_on(rotation: Rotation, moving: list[str], world: World) -> Outc
 
 
 def _moving(rotation: Rotation, world: World) -> list[str]:
-    """Return the environments with models in hand that have not been moved."""
+    """Return the environments of current models that have not been moved."""
     models = (model for model in in_hand(rotation, world) if not rotation.finding(model).moved_at)
     return list(dict.fromkeys(model.environment for model in models))
 
 
 async def _ended(waiting: Wait, moving: list[str], inventory: Inventory, world: World) -> Outcome:
-    """After the last model of the wave, read back at once, and make the barriers meanwhile.
+    """After the last model of the wave, read the models back and create the barriers at the same time.
 
-    A barrier counts only where the models are read back at the first try: it was made after them.
+    The barriers count only if this first reading shows every model moved: then they were made after the moves.
     """
     rotation = waiting.rotation
     if not all(rotation.finding(model).moved_at for model in in_hand(rotation, world)):
@@ -68,14 +68,14 @@ async def _ended(waiting: Wait, moving: list[str], inventory: Inventory, world: 
             _are_all_there(rotation, world), with_made(rotation, moving, inventory.models, world)
         )
     except ApiError:
-        return waiting  # what moved is noted first; the next look tells the rest
+        return waiting  # record the moves first; the next run reads the rest
     return Done(made) if there else Wait(without_barriers(rotation, moving), waiting.reason, waiting.retry_in)
 
 
 async def _are_all_there(rotation: Rotation, world: World) -> bool:
-    """Read back whether every model in hand is where it was pointed, on a key that is there.
+    """Return whether every current model is read back on the replacement, and the replacement exists.
 
-    Whatever else there is to see needs a full look, and one that has not been pointed yet needs it before it is.
+    Returns False if a model has not been pointed yet: that needs the whole inventory first.
     """
     play = in_hand(rotation, world)
     if not play or not all(rotation.finding(model).moved_at for model in play):
@@ -94,7 +94,7 @@ def _mark_moved(rotation: Rotation, there: set[str], at: datetime) -> Rotation:
 
 
 def _refuse_unprovable(rotation: Rotation, world: World) -> None:
-    """Stop before anything moves where the settings ask for a proof that cannot be had."""
+    """Stop before any move if the settings require a proof that is impossible."""
     refuse_nameless(rotation, world)
     environments = rotation.plan.environments
     blind = [name for id_, name in environments.items() if not world.status.addresses(id_)]
@@ -103,7 +103,7 @@ def _refuse_unprovable(rotation: Rotation, world: World) -> None:
 
 
 def _read_back(rotation: Rotation, returned: list[AffectedModel], world: World) -> Outcome:
-    """Give the control plane a moment to show what it accepted; after that, someone has changed it."""
+    """Give the control plane a moment to show the change it accepted; after that, someone has undone it."""
     newest = max(moment for m in returned if (moment := rotation.finding(m).moved_at))
     if world.now() - newest < world.limits.read_back:
         return Wait(rotation, "Reading back that every model is on the replacement.", POLL)

@@ -18,30 +18,30 @@ from bot.steps.unseen import refuse_unheard
 from bot.steps.world import World
 
 LOOK_LASTS = timedelta(minutes=10)
-"""How long the last look counts: a bot that could not delete for longer, or was away, has to look once more."""
+"""How long the last look counts; if the delete comes later, because of an outage or a pause, it must be repeated."""
 
 FRESH = 2.0
-"""Seconds that the oldest list may be old when the delete is asked for."""
+"""The highest age in seconds of the oldest list when Keyturn sends the delete."""
 
 PART_OF_THE_LEASE = 2 / 3
-"""How much of what is left of the lease the delete may take: the rest is for what cannot be timed."""
+"""The part of the remaining lease that the delete may take; the rest is for delays without a time limit."""
 
 READING_BACK = "reading back that the old key is gone"
 
 LOOK_EVERY = timedelta(milliseconds=300)
-"""From a delete to the look whether the key is gone, and from one such look to the next."""
+"""The pause between a delete and reading back, and between two readings."""
 
 
 async def delete(rotation: Rotation, world: World) -> Outcome:
-    """Delete the old key, after one more look that nothing refers to it, and read back that it is gone.
+    """Delete the old key, after a last check that nothing refers to it, and read back that it is gone.
 
-    That it is about to be asked for is recorded before: an answer that is lost may still come true, so from then on
-    nobody is offered a way back to this key.
+    The record says so before Keyturn asks: the delete may happen even if its answer is lost. From then on the card
+    offers no way back to this key.
     """
     assert not rotation.lacks_approval, "a gated step runs approved or not at all"
     sent = rotation.delete_sent_at
     reads_back = sent is not None and world.now() - sent <= world.limits.read_back
-    reviewed = rotation if reads_back else await review(rotation, world)  # first: the lists have to be fresh
+    reviewed = rotation if reads_back else await review(rotation, world)  # first, so that the lists stay fresh
     began = await world.hold.verified(rotation.version)
     inventory = await whole_inventory(rotation, world)
     old = rotation.plan.old_key
@@ -61,7 +61,7 @@ async def delete(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _asked_to_go(rotation: Rotation, began: Moment, world: World) -> Outcome:
-    """Ask for the delete if this process still has the rotation, and what it has read since it *began* is fresh."""
+    """Send the delete if this process still holds the rotation, and if all it has read since *began* is fresh."""
     if rotation.lacks_approval:
         return Unapproved(rotation)
     held = await world.hold.verified(rotation.version)
@@ -75,7 +75,7 @@ async def _asked_to_go(rotation: Rotation, began: Moment, world: World) -> Outco
 
 
 def _look_again(rotation: Rotation, age: float, world: World) -> Outcome:
-    """Read the lists again, and stop where they have been too slow for too long."""
+    """Read the lists again; stop if they have been too slow for too long."""
     took = f"the lists took {age:.1f} s"
     since = rotation.stalled_since or world.now()
     if world.now() - since > min(world.limits.patience, LOOK_LASTS / 2):
@@ -84,23 +84,23 @@ def _look_again(rotation: Rotation, age: float, world: World) -> Outcome:
 
 
 async def _delete(rotation: Rotation, held: Moment, world: World) -> bool:
-    """Ask for the delete, and return whether the key was there.
+    """Send the delete, and return whether the key existed.
 
-    It is given up while the lease still lasts, so that nobody has taken over meanwhile.
+    The request times out before the lease does, so no other process takes over meanwhile.
     """
     try:
         granted = await world.control_plane.delete_key(rotation.plan.old_key.id, within=held.left * PART_OF_THE_LEASE)
         await world.hold.verified(rotation.version)
     except Uncertain:
         raise
-    except ApiError as error:  # a plain no: it certainly did not happen, so the way back is open again
+    except ApiError as error:  # a plain refusal: nothing was deleted, so models may go back again
         after = rotation.but(delete_asked_at=None, delete_sent_at=None, delete_granted=False)
         raise Blocked(Cause.NOT_DELETED, after=after, error=error) from error
     return granted
 
 
 def _warned(rotation: Rotation, inventory: Inventory) -> Rotation:
-    """Say it if something was bound to the old key in the very moment of its end: that can be fixed at once."""
+    """Warn if someone bound a model or route to the old key just before the delete: people can fix that at once."""
     orphans = users_of(inventory, rotation.plan.old_key)
     if not orphans:
         return rotation

@@ -1,7 +1,7 @@
-"""Asking often enough, at the last look, to meet a replica that the settings do not name.
+"""Sends enough test requests at the last look to reach a replica that the settings do not list.
 
-Only the counters show that such a replica answered: an answer of ours that no listed replica has counted. So an answer
-helps only if they would show it, and an answer that was lost may be one that they show in its place.
+Only the counters reveal such a replica: it answered us, and no listed replica counted that answer. So an answer helps
+only if counters would show it; a lost answer may appear in the counters and hide a missing one.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from bot.steps.probing import askable, noted
 from bot.steps.world import World
 
 ROUNDS = 3
-"""How often more requests are sent for those that were lost or turned away, before the look gives up."""
+"""How often the look replaces lost or limited requests before it gives up."""
 
 
 def enough(replicas: int, probes: int, lost: int) -> int:
-    """Return how many requests meet a certain one of so many replicas more often than *lost* times.
+    """Return how many requests reach any given one of the replicas more than *lost* times.
 
-    Dealt by chance, it is met too seldom with a chance of `MISSED` at most.
+    If requests are spread by chance, the chance of reaching it less often is at most `MISSED`.
     """
     count = turns(replicas, probes)
     while _at_most(lost, count, 1 / replicas) > MISSED:
@@ -36,11 +36,11 @@ def _at_most(times: int, of: int, share: float) -> float:
 
 
 Unmet = dict[str, str]
-"""Why a replica more may not have been met, by the model that was proved."""
+"""By proved model, why the look may have missed an extra replica."""
 
 
 async def met_everyone(rotation: Rotation, world: World) -> tuple[Rotation, Unmet]:
-    """Ask as often as meets a replica more than the settings list; return also what failed to."""
+    """Probe often enough to reach one replica more than the settings list; return also where that failed."""
     unmet: Unmet = {}
     for environment in rotation.plan.environments:
         listed = len(world.status.addresses(environment))
@@ -57,7 +57,7 @@ async def met_everyone(rotation: Rotation, world: World) -> tuple[Rotation, Unme
 
 
 async def _asked_once(rotation: Rotation, models: list[AffectedModel], replicas: int, world: World) -> Rotation:
-    """Ask *models* that were not proved: whatever speaks against them has to come up, as far as it can be seen."""
+    """Probe *models* without a proof often enough to find what speaks against them, as far as that can be seen."""
     named = [model for model in models if world.gateways.endpoint(model)]
     missing = turns(replicas, world.limits.probes) - len(named)
     return await _asked(rotation, named, missing, world) if named else rotation
@@ -66,7 +66,7 @@ async def _asked_once(rotation: Rotation, models: list[AffectedModel], replicas:
 async def _asked_until_met(
     rotation: Rotation, models: list[AffectedModel], replicas: int, world: World
 ) -> tuple[Rotation, str]:
-    """Ask *models*, and again for every answer that shows nothing; say why, where that does not end."""
+    """Probe *models*, and again for each answer that counters don't show; say why, if that does not succeed."""
     before, rounds = rotation, 0
     while (shown := _shown(before, rotation, models)) < (wanted := _wanted(rotation, models, replicas, world)):
         if rounds == ROUNDS:
@@ -89,7 +89,7 @@ def _shown(before: Rotation, now: Rotation, models: list[AffectedModel]) -> int:
 
 
 async def _asked(rotation: Rotation, models: list[AffectedModel], many: int, world: World) -> Rotation:
-    """Ask *models* in turn, *many* times in all."""
+    """Probe *models* in turn, *many* times in all."""
     dealt = [models[number % len(models)] for number in range(many)]
     answers = await asyncio.gather(*(world.gateways.probe(model, rotation.id) for model in dealt))
     for model, evidence in zip(dealt, answers, strict=True):
@@ -98,7 +98,7 @@ async def _asked(rotation: Rotation, models: list[AffectedModel], many: int, wor
 
 
 def _noted_more(rotation: Rotation, model: AffectedModel, evidence: Evidence, world: World) -> Rotation:
-    """Note one more answer of a model: one that says nothing, and any after a refusal, only counts."""
+    """Record one more answer of a model; an unclear answer, and any answer after a refusal, changes only the counts."""
     before = rotation.finding(model)
     rotation = noted(rotation, {model.id: evidence}, world.now())
     if evidence.verdict is not Verdict.INCONCLUSIVE and not _is_against(before):

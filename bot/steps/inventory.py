@@ -1,4 +1,4 @@
-"""What the lists show: when they are believed, and where what they show stops the rotation."""
+"""Reads the inventory: when Keyturn believes a list, and which findings stop the rotation."""
 
 from collections.abc import Iterable
 
@@ -14,9 +14,9 @@ from bot.steps.world import World
 
 
 def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rotation:
-    """Return *rotation* with the plan as it stands now, or stop if that is not what was shown.
+    """Return *rotation* with the current plan, or stop if it differs from what people saw.
 
-    The card then shows the world as it is, and **Try again** takes it so.
+    The card then shows the current plan, and **Try again** accepts it.
     """
     ours = [key.id for key in rotation.own_keys(inventory.keys)]
     changes = drift(rotation.plan, inventory, ours, world.gateways.environments)
@@ -27,7 +27,7 @@ def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rota
 
 
 async def whole_inventory(rotation: Rotation, world: World) -> Inventory:
-    """Read everything; a list that lacks one of the two keys is not believed until more says that it is gone."""
+    """Read the inventory; if a list lacks one of the two keys, require more evidence that the key is gone."""
     inventory = await world.control_plane.inventory()
     if is_elsewhere(rotation.plan, inventory):
         raise Uncertain(
@@ -49,7 +49,7 @@ async def confirm_gone(key_id: str, beside: str | None, world: World) -> None:
 
 
 def replacement_in(rotation: Rotation, inventory: Inventory) -> ProviderKey:
-    """Return the replacement, or stop: it was there when the step before this one looked."""
+    """Return the replacement, or stop: the previous step still saw it."""
     key = inventory.key(rotation.replacement_id)
     if key is None:
         raise Blocked(Cause.KEY_GONE)
@@ -57,13 +57,13 @@ def replacement_in(rotation: Rotation, inventory: Inventory) -> ProviderKey:
 
 
 def models_on(inventory: Inventory, keys: Iterable[ProviderKey]) -> set[str]:
-    """Return the ids of the models that refer to one of *keys*."""
+    """Return the ids of the models that use one of *keys*."""
     held = list(keys)
     return {model.id for model in inventory.models if any(key.is_used_by(model) for key in held)}
 
 
 def refuse_unlisted(rotation: Rotation, inventory: Inventory, world: World) -> None:
-    """Stop where a part of the tenant cannot be seen, or not any more: what is there may use the old key."""
+    """Stop if a part of the tenant is not visible, or no longer: something there may use the old key."""
     plan = rotation.plan
     hidden = unlisted_environments(plan, inventory, world.gateways.environments)
     if hidden:
@@ -79,7 +79,7 @@ def refuse_unlisted(rotation: Rotation, inventory: Inventory, world: World) -> N
 
 
 def refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> None:
-    """Stop if anything, anywhere, refers to the old key, or a planned model is not where this rotation put it."""
+    """Stop if anything refers to the old key, or if a planned model is not on this rotation's replacement."""
     refuse_unlisted(rotation, inventory, world)
     users = users_of(inventory, inventory.key(rotation.plan.old_key.id) or rotation.plan.old_key)
     if users:
@@ -96,7 +96,7 @@ def refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> 
 
 
 def _forget_moves(rotation: Rotation, inventory: Inventory) -> Rotation:
-    """Let models that went back to the old key be moved once more."""
+    """Reset models that went back to the old key, so that they are moved again."""
     old = rotation.plan.old_key
     back = {model.id for model in inventory.models if old.is_meant_by(model.provider_key)}
     astray = [m for m in rotation.plan.models if m.id in back]

@@ -1,4 +1,4 @@
-"""What a step may return."""
+"""The outcomes of a step."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +16,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Wait:
-    """The step is not finished; look again in *retry_in* (zero: at once)."""
+    """The step is not finished; run it again after *retry_in* (zero: at once)."""
 
     rotation: Rotation
     reason: str
@@ -25,7 +25,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Ask:
-    """The next move is the requester's: another secret is needed, for this *reason*."""
+    """The requester has the next move: Keyturn needs another secret, for this *reason*."""
 
     rotation: Rotation
     reason: str
@@ -33,7 +33,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Again:
-    """Go on from the step *name*, with it and all after it undone, for this *reason*; approvals are void."""
+    """Go back to the step *name* and repeat it and all later ones, for this *reason*; approvals become void."""
 
     rotation: Rotation
     name: StepName
@@ -42,7 +42,7 @@ class Again:
 
 @dataclass(frozen=True)
 class Unapproved:
-    """Approvals that were given no longer count, and too few are left: an approver is asked again."""
+    """Too few approvals still count; an approver is asked again."""
 
     rotation: Rotation
 

@@ -1,4 +1,4 @@
-"""The keys that a rotation makes: finding the one that was asked for, and removing those not wanted."""
+"""The keys that a rotation makes: finds the requested one, and removes those that are not needed."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from bot.steps.world import World
 
 
 def the_replacement(rotation: Rotation, keys: Iterable[ProviderKey]) -> ProviderKey | None:
-    """Return the replacement that was asked for: by its id, or by its name while the id is not known."""
+    """Return the requested replacement: by its id, or by its name until the id is known."""
     wanted = rotation.replacement
     assert wanted is not None, "a rotation runs forward only once a replacement has been asked for"
     if wanted.key_id:
@@ -20,18 +20,18 @@ def the_replacement(rotation: Rotation, keys: Iterable[ProviderKey]) -> Provider
 
 
 def adopt(rotation: Rotation, key: ProviderKey) -> Rotation:
-    """Return *rotation* with *key* as its replacement, and as one that it made."""
+    """Return *rotation* with *key* as its replacement, recorded as its own."""
     assert rotation.replacement is not None
     made = tuple(dict.fromkeys((*rotation.made, key.id)))
     return rotation.but(replacement=rotation.replacement.but(key_id=key.id), made=made)
 
 
 STAYS = "Key"
-"""What the sentences begin with that each look at the rotation's own keys says again."""
+"""How sentences about this rotation's keys start; each look replaces them."""
 
 
 async def remove_unused(rotation: Rotation, keys: list[ProviderKey], inventory: Inventory, world: World) -> Rotation:
-    """Delete *keys* of this rotation's own making; one that is in use, or may be unseen, stays, and is said."""
+    """Delete *keys*, which this rotation made; keep a key that is or may be in use, and say so."""
     kept = [said for said in rotation.left_alone if not said.startswith(STAYS)]
     hidden = _hidden(rotation.plan, inventory)
     for key in keys:
@@ -47,6 +47,6 @@ async def remove_unused(rotation: Rotation, keys: list[ProviderKey], inventory: 
 
 
 def _hidden(plan: Plan, inventory: Inventory) -> str:
-    """Name what AISIX has shown to this rotation and does not show now: something there may use a key unseen."""
+    """Name what AISIX showed to this rotation before and does not show now: something there may use a key."""
     lists, environments = vanished_lists(plan, inventory), vanished_environments(plan, inventory)
     return " and ".join(filter(None, [named_lists(lists, plan), listing(f"`{name}`" for name in environments)]))

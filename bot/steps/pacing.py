@@ -1,4 +1,4 @@
-"""How long a step works before it returns what it has, and how it waits."""
+"""How long a step works before it returns, and how it waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -11,31 +11,31 @@ from bot.steps.world import World
 
 T = TypeVar("T")
 SLICE = 2.0
-"""Seconds that a step works before it returns what it has, so that a crash loses little and people see progress."""
+"""Seconds that a step works before it returns its progress: a crash loses little, and people see the progress."""
 
 APART = 0.001
-"""Seconds between the first requests of many: what is sent together is answered together, and waits for each other."""
+"""Seconds between the first requests of many: staggered requests don't contend."""
 
 AT_ONCE = 8
-"""Test requests of one model at a time, at most."""
+"""Highest number of simultaneous test requests for one model."""
 
 POLL = timedelta(seconds=1)
 
 
 def waited(rotation: Rotation, world: World) -> timedelta:
-    """Say how long the present step has been going on."""
+    """Return how long the present step has been running."""
     return world.now() - (rotation.step_since or world.now())
 
 
 async def together(work: Iterable[Awaitable[T]]) -> list[T]:
-    """Do all of it side by side; raise an error only when the rest has ended as well, so that nothing comes late."""
+    """Run *work* concurrently; raise an error only after all of it has ended, so that nothing happens later."""
     tasks = [asyncio.ensure_future(one) for one in work]
     await asyncio.gather(*tasks, return_exceptions=True)
     return [task.result() for task in tasks]
 
 
 async def each(things: list[T], act: Callable[[T], Awaitable[None]], *, width: int) -> list[tuple[T, Exception | None]]:
-    """Act on *things*, *width* at a time, beginning none after `SLICE`; return those begun, with their errors."""
+    """Run *act* on *things*, *width* at a time, none started after `SLICE`; return those run, with their errors."""
     waiting = iter(things)
     results: list[tuple[T, Exception | None]] = []
     loop = asyncio.get_running_loop()

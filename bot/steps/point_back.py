@@ -14,14 +14,14 @@ from bot.steps.world import World
 
 
 async def point_back(rotation: Rotation, world: World) -> Outcome:
-    """Point back at the old key every planned model that is where this rotation put it; leave the others alone."""
+    """Point every planned model that this rotation moved back at the old key; leave the others alone."""
     inventory = await whole_inventory(rotation, world)
     there = models_on(inventory, rotation.own_keys(inventory.keys))
     there |= {model.id for model in inventory.models if model.provider_key in (*rotation.made, *rotation.names)}
     left = [model for model in rotation.plan.models if model.id in there]
     old = inventory.key(rotation.plan.old_key.id)
     gone = old is None
-    if (gone or rotation.delete_asked_at) and rotation.track is Track.WITHDRAW:  # the next secret is what helps callers
+    if (gone or rotation.delete_asked_at) and rotation.track is Track.WITHDRAW:  # only another secret helps callers
         return Done(rotation.but(plan=rotation.plan.but(old_key_gone=gone)))
     if left and gone:
         raise no_way_back(rotation)
@@ -32,7 +32,7 @@ async def point_back(rotation: Rotation, world: World) -> Outcome:
 
 
 def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
-    """Name the planned models that someone else has put elsewhere."""
+    """Name the planned models that someone else has put on another key."""
     models = {model.id: model for model in inventory.models}
     old = rotation.plan.old_key
     kept = [

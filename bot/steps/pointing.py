@@ -1,4 +1,4 @@
-"""Pointing models at a key."""
+"""Points models at a key."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from bot.steps.world import World
 
 
 async def point(rotation: Rotation, models: list[AffectedModel], key: ProviderKey, world: World) -> Wait:
-    """Point as many of *models* as a slice of time allows; what could not be pointed is met again next time."""
+    """Point as many of *models* as a slice of time allows; the next run handles the rest."""
 
     async def point_one(model: AffectedModel) -> None:
         await world.control_plane.point(model.id, model.environment, key.id)
@@ -32,7 +32,7 @@ def progress(rotation: Rotation) -> str:
 
 
 def _raise_refusal(rotation: Rotation, results: list[tuple[AffectedModel, Exception | None]], key: ProviderKey) -> None:
-    """A refusal stops the rotation; being unable to tell is raised only when nothing at all got through."""
+    """Stop on a refusal; raise `Uncertain` only if every request was uncertain."""
     errors = [(model, error) for model, error in results if error]
     refusals = [pair for pair in errors if not isinstance(pair[1], Uncertain)]
     if refusals:

@@ -1,4 +1,4 @@
-"""Asking models, and noting what they answered."""
+"""Sends test requests to models, and records their answers."""
 
 import random
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def askable(rotation: Rotation, world: World) -> list[AffectedModel]:
 
 
 def in_hand(rotation: Rotation, world: World) -> tuple[AffectedModel, ...]:
-    """Return the models of the wave in hand and of all before it."""
+    """Return the models of the current wave and of all earlier ones."""
     return in_play(rotation, world.limits.environment_order, world.limits.waves)
 
 
@@ -33,9 +33,9 @@ async def probe_each(rotation: Rotation, models: list[AffectedModel], world: Wor
 
 
 async def probe_all(rotation: Rotation, models: list[AffectedModel], world: World) -> list[dict[str, Evidence]]:
-    """Probe *models*, each as often as it is named; return the first answers, then the second ones, and so on.
+    """Probe *models*, each as often as it occurs; return all first answers, then all second ones, and so on.
 
-    In another order each time: in step with a balancer that deals in turn, a model would always meet the same replica.
+    The order is random: under round-robin balancing, a fixed order could send a model to the same replica every time.
     """
     answers: list[dict[str, Evidence]] = []
 
@@ -51,7 +51,7 @@ async def probe_all(rotation: Rotation, models: list[AffectedModel], world: Worl
 
 
 def noted(rotation: Rotation, seen: Mapping[str, Evidence], now: datetime) -> Rotation:
-    """Count what was seen: passes in a row, since when a model fails, and which requests were no callers'."""
+    """Record the answers: good ones in a row, since when a model fails, and which requests were ours."""
     exchanges = exchanges_tokens(rotation.plan.old_key)
     findings: dict[str, Finding] = {}
     for id_, evidence in seen.items():
@@ -72,7 +72,7 @@ def _with_probe(probed: Served, evidence: Evidence) -> Served:
 
 
 def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
-    """Return *finding* with one more piece of evidence."""
+    """Return *finding* with one more answer."""
     asked = finding.but(
         asked=finding.asked + 1,
         answered=finding.answered + evidence.passed,

@@ -1,11 +1,12 @@
-"""Waiting until the gateways have the change, and knowing it: by a barrier, a throw-away model made after it.
+"""Waits until the gateways have the change, and checks it with a barrier: a throw-away model made after it.
 
-A gateway applies changes in order (facts/aisix.md 5), so a replica that answers for the barrier has everything that was
-written before. Where status addresses show every replica, each of them has to list the barrier first; then it is
-asked, and one that does not know it is a replica that the settings do not name. Where a replica cannot be seen, the
-barrier is asked until a run of good answers is long enough to have met it. Each run is a test, and the next one is
-longer: asking until a run succeeds is no test. Where there can be no barrier, each model is waited for, and then as
-long as the settings say.
+A gateway applies changes in order (facts/aisix.md 5), so a replica that answers for the barrier has every earlier
+change. If status addresses show every replica, each has to list the barrier first. Then Keyturn probes the barrier;
+a replica that does not know it is one that the settings do not list.
+
+If a replica can't be seen, Keyturn probes the barrier until enough good answers in a row must have reached it. Each
+run is a test, and the next one is longer, because repeating a test until it succeeds proves nothing. Without a
+barrier, Keyturn waits for each model, and then as long as the settings say.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ from bot.steps.world import World
 
 
 async def project(rotation: Rotation, world: World) -> Outcome:
-    """Wait until every gateway of the models in hand has the change, and let the counters count from then on."""
+    """Wait until every gateway of the current models has the change, then reset the counters."""
     environments = _unproved_environments(rotation, world)
     named = with_barriers(rotation, environments, world)
     if named != rotation:
@@ -41,7 +42,7 @@ async def project(rotation: Rotation, world: World) -> Outcome:
     first = await look(rotation, environments, world)
     rotation = await beside(_ask_barriers(rotation, first, environments, world), environments, world)
     rotation, left = await _ask_models(rotation, world)
-    seen = await look(rotation, environments, world)  # after all that was asked: these counters have it
+    seen = await look(rotation, environments, world)  # after all test requests: these counters include them
     refuse_uncounted(rotation, seen, world)
     looked = (_confirmed(b, seen, rotation, world) if b.environment in environments else b for b in rotation.barriers)
     rotation = rotation.but(barriers=tuple(looked))
@@ -55,7 +56,7 @@ async def project(rotation: Rotation, world: World) -> Outcome:
 
 
 def _unproved_environments(rotation: Rotation, world: World) -> list[str]:
-    """Return the environments with models in hand that are not verified yet."""
+    """Return the environments of current models that are not verified yet."""
     models = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
     return list(dict.fromkeys(m.environment for m in models if rotation.finding(m).verdict is None))
 
@@ -64,7 +65,7 @@ def _unproved_environments(rotation: Rotation, world: World) -> list[str]:
 
 
 async def _with_created(rotation: Rotation, world: World) -> Rotation:
-    """Create the barriers that are not there yet; a crash may have kept us from noting that one is."""
+    """Create the barriers that do not exist yet; after a crash, one may exist that the record does not show."""
     lacking = [barrier for barrier in rotation.barriers if not barrier.created]
     if not lacking:
         return rotation
@@ -76,7 +77,7 @@ async def _with_created(rotation: Rotation, world: World) -> Rotation:
 
 
 async def _ask_barriers(rotation: Rotation, seen: Windows, environments: Collection[str], world: World) -> Rotation:
-    """Test each barrier of *environments* that is not everywhere yet, once every replica that can be seen has it."""
+    """Probe each barrier of *environments* that is not confirmed yet, once every visible replica has it."""
     here = [barrier for barrier in rotation.barriers if barrier.environment in environments]
     behind = [barrier for barrier in here if not barrier.everywhere and not _lagging(barrier, seen)]
     tests = dict(rotation.tests)
@@ -96,10 +97,10 @@ async def _ask_barriers(rotation: Rotation, seen: Windows, environments: Collect
 
 
 async def _tested(barrier: Throwaway, rotation: Rotation, world: World) -> Throwaway:
-    """Ask a barrier until enough answers in a row are good, one shows that a replica lacks it, or the slice is over.
+    """Probe a barrier until enough good answers came in a row, one shows a replica without it, or the slice is over.
 
-    A handful at a time, the first as large as chance says: in step with callers, a balancer that deals in turn would
-    always give the same replica.
+    Test requests go out a few at a time, first a random number of them: in step with callers, round-robin balancing
+    could send every one to the same replica.
     """
     model = next(model for model in rotation.plan.models if model.id == barrier.sample)
     end = time.monotonic() + SLICE
@@ -114,13 +115,13 @@ async def _tested(barrier: Throwaway, rotation: Rotation, world: World) -> Throw
 
 
 def _enough(barrier: Throwaway, rotation: Rotation, world: World) -> int:
-    """Return how many answers would meet even a replica more than is known of: the settings may not name them all."""
+    """Return how many answers would reach one replica more than is known: the settings may not list all."""
     replicas = world.status.replicas(barrier.environment) + 1
     return turns(replicas, world.limits.probes, rotation.tests.get(barrier.environment, 1))
 
 
 def _asked(barrier: Throwaway, answers: Sequence[Evidence], world: World) -> Throwaway:
-    """Note a handful of answers: whatever the upstream said, the gateway had the row; a lack of it ends the run."""
+    """Record a few answers. Any upstream answer shows that the gateway has the row; one without it ends the run."""
     for evidence in sorted(answers, key=_lacks_row):
         passes = 0 if _lacks_row(evidence) else barrier.finding.passes + _has_row(evidence)
         finding = counted(barrier.finding, evidence, world.now()).but(passes=passes)
@@ -134,7 +135,7 @@ def _lacks_row(evidence: Evidence) -> bool:
 
 
 def _is_unknown_somewhere(barrier: Throwaway) -> bool:
-    """Tell whether the replica that answered last lacks the change; of a handful, such an answer is noted last."""
+    """Return whether the last answer came from a replica without the change; it is recorded last of its group."""
     return barrier.finding.latest is not None and _lacks_row(barrier.finding.latest)
 
 
@@ -143,7 +144,7 @@ def _has_row(evidence: Evidence) -> bool:
 
 
 def _is_counted(rotation: Rotation, barrier: Throwaway, windows: tuple[Window, ...], world: World) -> bool:
-    """Tell whether the gateways count what a barrier is asked: all do at some endpoints, else one has to have done."""
+    """Return whether the gateways count test requests for a barrier; at some endpoints, one of them must show it."""
     model = next(model for model in rotation.plan.models if model.id == barrier.sample)
     return world.gateways.is_always_counted(model) or any(window.now.callers for window in windows)
 
@@ -154,7 +155,7 @@ def _is_barred(barrier: Throwaway, world: World) -> bool:
 
 
 def _confirmed(barrier: Throwaway, seen: Windows, rotation: Rotation, world: World) -> Throwaway:
-    """Tell whether a barrier is everywhere: every replica that lists its models has it, and enough have answered."""
+    """Mark a barrier as everywhere if every replica that lists its models has it, and enough answers came."""
     enough = barrier.finding.passes >= _enough(barrier, rotation, world)
     return barrier.but(everywhere=enough and not _lagging(barrier, seen))
 
@@ -176,7 +177,7 @@ def refuse_uncounted(rotation: Rotation, seen: Windows, world: World) -> None:
 
 
 async def _ask_models(rotation: Rotation, world: World) -> tuple[Rotation, list[AffectedModel]]:
-    """Ask the models in hand that no barrier speaks for; return those that are not there yet."""
+    """Probe the current models without a barrier; return those that are not synced yet."""
     play = {model.id for model in in_hand(rotation, world)}
     mine = [m for m in askable(rotation, world) if m.id in play and rotation.barrier(m.environment) is None]
     todo = [m for m in mine if rotation.finding(m).verdict is None and not _has_projected(rotation.finding(m))]
@@ -193,7 +194,7 @@ def _has_projected(finding: Finding) -> bool:
 
 
 def _echoes_old_key(finding: Finding) -> bool:
-    """Tell whether a refusal may still be that of the key the model was on before: it must not blame the new secret."""
+    """Return whether a refusal may still come from the key before the move; it must not blame the new secret."""
     before, now = finding.baseline, finding.latest
     alike = bool(before and now and now.blames_credential and before.signature == now.signature)
     return alike and not fails_alike(before, now)
@@ -203,7 +204,7 @@ def _echoes_old_key(finding: Finding) -> bool:
 
 
 def _settled(rotation: Rotation, seen: Windows, environments: list[str], world: World) -> Outcome:
-    """Go on; where not every replica could be seen, let stragglers catch up first."""
+    """Finish; if some replica could not be seen, first let slow ones catch up."""
     newest = max((f.moved_at for f in rotation.findings.values() if f.moved_at), default=world.now())
     left = newest + world.limits.settle - world.now()
     if left > timedelta(0) and not all(_all_have(rotation, environment, seen, world) for environment in environments):
@@ -217,7 +218,7 @@ def _is_open(rotation: Rotation, model: AffectedModel) -> bool:
 
 
 def _all_have(rotation: Rotation, environment: str, seen: Windows, world: World) -> bool:
-    """Tell whether every replica of an environment lists the barrier."""
+    """Return whether every replica of an environment lists the barrier."""
     barrier, replicas = rotation.barrier(environment), [window.now for window in seen.get(environment, ())]
     if barrier is None or len(replicas) < world.status.replicas(environment):
         return False
@@ -231,13 +232,13 @@ def _progress(behind: list[Throwaway], left: list[AffectedModel]) -> str:
 
 
 def _is_stuck(barrier: Throwaway, seen: Windows) -> bool:
-    """Tell whether more answers alone will not help a barrier on: it fails, or a replica lacks it."""
+    """Return whether more answers alone can't confirm a barrier: it fails, or a replica lacks it."""
     finding = barrier.finding
     return not finding.passes or finding.failing_since is not None or bool(_lagging(barrier, seen))
 
 
 def _lagging(barrier: Throwaway, seen: Windows) -> list[str]:
-    """Name the replicas that list their models, and not this one."""
+    """Return the replicas that list their models without this barrier."""
     replicas = [window.now for window in seen.get(barrier.environment, ())]
     return [r.name for r in replicas if r.throwaways is not None and barrier.name not in r.throwaways]
 
@@ -252,7 +253,7 @@ def _stop(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel]
 
 
 def _says_nothing(finding: Finding) -> bool:
-    """Tell whether the last answer is no sign of what a gateway has: one passed by, or none that can be used."""
+    """Return whether the last answer shows nothing about the gateway: it bypassed the key, or is unclear."""
     unclear = finding.latest is not None and finding.latest.verdict is Verdict.INCONCLUSIVE
     return unclear or is_bypassed(finding)
 

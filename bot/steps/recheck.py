@@ -1,4 +1,4 @@
-"""Step: look at everything once more, just before the old key goes."""
+"""Step: check everything once more, just before the delete."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,21 +20,21 @@ from bot.steps.verdicts import doubtful, look_again
 from bot.steps.world import World
 
 PROVED_BEFORE = "It was verified by a version of Keyturn that looked at less."
-"""What is said where a version that did not note the tenant's environments has begun a rotation."""
+"""The reason if the rotation began under a version that did not record the tenant's environments."""
 
 
 async def recheck(rotation: Rotation, world: World) -> Outcome:
-    """Look at everything once more before the old key goes: every environment, every model, every replica.
+    """Check everything once more before the delete: every environment, every model, every replica.
 
-    An approval is of what was seen. If the world is not that any more, nothing is deleted: it is verified again, and
-    asked again.
+    An approval covers only what the approver saw. If anything differs now, Keyturn deletes nothing: it verifies again
+    and asks for approval again.
     """
     refuse_unverifiable(rotation, world)
     inventory = await whole_inventory(rotation, world)
     if rotation.delete_asked_at and inventory.key(rotation.plan.old_key.id) is None:
-        return Done(rotation)  # an answer that was lost has come true
+        return Done(rotation)  # the delete happened, and its answer was lost
     refuse_reference(rotation, inventory, world)
-    if not rotation.look:  # it has only begun: Slack is asked once a look, not once a slice of it
+    if not rotation.look:  # ask Slack once a look, not once a slice of it
         rotation = decided(await review(rotation, world))
         if rotation.lacks_approval:
             return Unapproved(rotation)
@@ -43,7 +43,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     rotation = rotation.but(plan=listed_since(rotation.plan, inventory))
     if aged:
         return voided(rotation, aged, world)
-    rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have been created late
+    rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have appeared late
     rotation, left = await look_again(rotation, world, everyone=True)
     if left:
         return Wait(rotation, f"{left} to go")
@@ -61,7 +61,7 @@ def _approved_at(rotation: Rotation) -> datetime:
 
 
 def _aged(rotation: Rotation, world: World) -> Iterator[str]:
-    """Yield a sentence if an approver has seen evidence that was too old at the click."""
+    """Yield a sentence if the evidence was too old when an approver clicked."""
     oldest = min(asked_at(rotation), default=None)
     if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:
         yield f"The evidence was older than {said(world.limits.evidence_max_age)}."
@@ -73,7 +73,7 @@ def _dependents(rotation: Rotation, inventory: Inventory) -> tuple[Dependent, ..
 
 
 def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
-    """Yield a sentence for everything that is not as the approver saw it; nothing if it is all the same."""
+    """Yield a sentence for each difference from what the approver saw."""
     for model in doubtful(now, world):
         recovered = now.finding(model).verdict is None
         yield (
@@ -91,7 +91,7 @@ def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
 
 
 def _unheard(rotation: Rotation) -> Iterator[str]:
-    """Yield a sentence for each replica that was listened to, and could not be this time."""
+    """Yield a sentence for each replica whose counters are no longer visible."""
     for silence in rotation.silences:
         if silence.look != rotation.look:
             yield f"`{silence.name}` does not show its counters any more."

@@ -1,4 +1,4 @@
-"""Stops that several steps come to, and what they say of a model."""
+"""Stops that several steps share, and what they say about a model."""
 
 from collections.abc import Iterable
 
@@ -34,12 +34,12 @@ def _blames_credential(finding: Finding) -> bool:
 
 
 def refuse_unlisted_replica(rotation: Rotation, where: str, how: str) -> None:
-    """Stop: a replica that no status address shows takes part, and may serve the old key."""
+    """Stop: a replica without a status address takes requests, and may use the old key."""
     raise Blocked(Cause.UNLISTED_REPLICA, after=rotation.but(barriers=()), where=where, how=how)
 
 
 def refuse_unproved(rotation: Rotation, why: str) -> None:
-    """Stop: nothing that was seen shows that the new secret serves."""
+    """Stop: nothing shows that the new secret works."""
     raise Blocked(Cause.NOT_PROVED, after=rotation, why=why)
 
 
@@ -49,7 +49,7 @@ def refuse_projection(rotation: Rotation, why: str) -> None:
 
 
 def reason(rotation: Rotation, model: AffectedModel) -> str:
-    """Say what is known of a model, and since when it has not answered well."""
+    """Return the newest judgement on a model, and since when it has been failing."""
     finding = rotation.finding(model)
     if finding.current is None:
         return "no answer yet"
@@ -60,7 +60,7 @@ def reason(rotation: Rotation, model: AffectedModel) -> str:
 
 
 def refuse_unverifiable(rotation: Rotation, world: World) -> None:
-    """Stop where no probe could ever say anything: the old key is not offered for deletion on a guess."""
+    """Stop if no test request could ever prove anything: Keyturn does not offer a delete on a guess."""
     plan = rotation.plan
     blind = [plan.environments[env] for env in plan.environments if env not in world.gateways.environments]
     if blind:
@@ -71,13 +71,13 @@ def refuse_unverifiable(rotation: Rotation, world: World) -> None:
 
 
 def refuse_nameless(rotation: Rotation, world: World) -> None:
-    """Stop at a wildcard alias that cannot be asked."""
+    """Stop at a wildcard alias without a name to probe."""
     nameless = [m.label for m in askable(rotation, world) if world.gateways.lacks_a_name(m)]
     if nameless:
         raise Blocked(Cause.NAMELESS, after=rotation, models=listing(nameless))
 
 
 def no_way_back(rotation: Rotation) -> Blocked:
-    """Return the stop where models cannot go back: the old key does not exist any more."""
+    """Return the stop for models that can't go back because the old key no longer exists."""
     after = rotation.but(plan=rotation.plan.but(old_key_gone=True))
     return Blocked(Cause.NO_WAY_BACK, after=after)

@@ -1,7 +1,7 @@
-"""The rehearsal: throw-away models on the replacement are asked live before any model that callers use is moved.
+"""The rehearsal: Keyturn probes throw-away models on the replacement before it moves any model that callers use.
 
-A wrong secret, or one of another account, is found here, and costs no caller a request. Every throw-away model has a
-name that was never used before: an answer under it can only come from the replacement.
+It finds a wrong secret, or one of another account, without failing a caller's request. Every throw-away model gets a
+name that was never used before, so an answer under that name can only come from the replacement.
 """
 
 from datetime import timedelta
@@ -31,7 +31,7 @@ from bot.steps.world import World
 
 
 async def rehearse(rotation: Rotation, world: World) -> Outcome:
-    """Ask the replacement through throw-away models; leave none of them behind, whatever it says."""
+    """Probe the replacement through throw-away models; remove all of them, whatever the result."""
     if rotation.rehearsal is not None:
         return await _end(rotation, world)
     rotation = rotation.but(unrehearsed="")
@@ -43,7 +43,7 @@ async def rehearse(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _create(rotation: Rotation, world: World) -> Outcome:
-    """Create those that are not there; a crash may have kept us from noting that one is."""
+    """Create the missing throw-away models; after a crash, one may exist that the record does not show."""
     inventory = await whole_inventory(rotation, world)
     rotation = refuse_drift(rotation, inventory, world)
     refused = await create_missing(rotation.throwaways, inventory.models, rotation, world)
@@ -54,7 +54,7 @@ async def _create(rotation: Rotation, world: World) -> Outcome:
 
 
 def _planned(rotation: Rotation, world: World) -> Outcome:
-    """Choose what stands for what, and record the names before any of them is used."""
+    """Choose the models to copy, and record the names before any of them is used."""
     named, throwaways = planned(rotation, likenesses(rotation, world))
     if not throwaways:
         return _without(rotation, "nothing to rehearse")
@@ -62,7 +62,7 @@ def _planned(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _ask(rotation: Rotation, world: World) -> Outcome:
-    """Ask each throw-away model once more, and one that answers as often as is enough; then decide."""
+    """Probe each open throw-away model once more, and one that answers as often as needed; then decide."""
     models = {model.id: model for model in rotation.plan.models}
     open_ones = [t for t in rotation.throwaways if not _is_settled(rotation, t, world)]
     answers = {t.name: t.finding for t in rotation.throwaways}
@@ -93,12 +93,12 @@ def _is_refused(rotation: Rotation, throwaway: Throwaway) -> bool:
 
 
 def _is_as_before(rotation: Rotation, throwaway: Throwaway) -> bool:
-    """Tell whether the sample fails on the new key just as it did on the old one: that says nothing of the secret."""
+    """Return whether the sample fails on the new key as it did on the old one: that shows nothing about the secret."""
     return fails_alike(rotation.findings.get(throwaway.sample, UNKNOWN).baseline, throwaway.finding.latest)
 
 
 def _decide(rotation: Rotation, world: World) -> Outcome:
-    """Record the result before cleaning up, so that a crash in between forgets neither."""
+    """Record the result before the cleanup, so that a crash in between loses neither."""
     barred = [t for t in rotation.throwaways if t.finding.latest and world.gateways.bars_throwaways(t.finding.latest)]
     if len(barred) == len(rotation.throwaways):
         return _impossible(rotation, BARRED_SAID)
@@ -137,7 +137,7 @@ def _without(rotation: Rotation, why: str) -> Outcome:
 
 
 async def _end(rotation: Rotation, world: World) -> Outcome:
-    """Remove the throw-away models; then go on, or stop."""
+    """Remove the throw-away models; then finish, or stop."""
     rotation, _ = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
     if rotation.rehearsal == FAILED:
         raise _stop(rotation)
@@ -145,7 +145,7 @@ async def _end(rotation: Rotation, world: World) -> Outcome:
 
 
 def _stop(rotation: Rotation) -> Blocked:
-    """Say what the rehearsal found; trying again uses names that were never used."""
+    """Return the stop for what the rehearsal found; a retry uses new names."""
     bad = _bad(rotation)
     latest = next(filter(_blames_credential, bad), bad[0]).finding.latest
     where = listing(dict.fromkeys(rotation.plan.environments[t.environment] for t in bad))
@@ -155,7 +155,7 @@ def _stop(rotation: Rotation) -> Blocked:
 
 
 def _bad(rotation: Rotation) -> list[Throwaway]:
-    """Return those that stop the rehearsal, the refused before the unclear; one that fails as before is the last."""
+    """Return those that stop the rehearsal: the refused, else the unclear, else those that failed before."""
     refused = [t for t in rotation.throwaways if _is_refused(rotation, t)]
     unclear = [t for t in rotation.throwaways if not _passed(t) and not _is_as_before(rotation, t)]
     return refused or unclear or [t for t in rotation.throwaways if not _passed(t)]

@@ -1,4 +1,4 @@
-"""Step: remove the replacement, when models are back on the old key."""
+"""Step: remove the replacement, once models are back on the old key."""
 
 from bot.rotation.record import Rotation
 from bot.steps.inventory import whole_inventory

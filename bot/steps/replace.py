@@ -1,4 +1,4 @@
-"""Step: find the replacement that was asked for, and hold it against the old key."""
+"""Step: find the requested replacement, and compare it with the old key."""
 
 from bot.rotation.errors import Blocked
 from bot.rotation.inventory import ProviderKey
@@ -13,7 +13,7 @@ from bot.steps.world import World
 
 
 async def replace(rotation: Rotation, world: World) -> Outcome:
-    """Find the replacement key that was asked for, and hold it against the old one."""
+    """Find the requested replacement, and compare it with the old key."""
     assert rotation.replacement is not None
     if rotation.replacement.refusal:
         raise Blocked(Cause.NOT_CREATED, refusal=rotation.replacement.refusal)
@@ -37,7 +37,7 @@ async def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
     wanted = rotation.replacement
     assert wanted is not None
     if wanted.key_id:
-        await whole_inventory(rotation, world)  # and nobody else's
+        await whole_inventory(rotation, world)  # raises if another organization answers
         await confirm_gone(wanted.key_id, rotation.plan.old_key.id, world)
         raise Blocked(Cause.REPLACEMENT_GONE)
     if world.now() - wanted.asked_at < world.limits.create_grace:

@@ -1,4 +1,4 @@
-"""Step: let every replica take the way back."""
+"""Step: give every replica time to apply the way back."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from bot.steps.world import World
 
 
 async def settle_back(rotation: Rotation, world: World) -> Outcome:
-    """Let every replica take the way back before the replacement goes; one that never served is not waited for."""
+    """Give every replica time to return to the old key; skip the wait if the replacement was refused everywhere."""
     refused = (f.latest is not None and f.latest.blames_credential for f in rotation.findings.values() if f.moved_at)
     served = not all(refused)
     left = world.limits.settle - waited(rotation, world)

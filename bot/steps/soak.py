@@ -1,4 +1,4 @@
-"""Step: see that all stays well for a while, before an approver is asked."""
+"""Step: check for a while that every model stays well, before an approver is asked."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from bot.steps.world import World
 
 
 async def soak(rotation: Rotation, world: World) -> Outcome:
-    """See that all stays well for as long as the settings say, the old key's silence included."""
+    """Check that every model stays well and the old key unused for as long as the settings say."""
     since = rotation.well_since or world.now()
     end = since + length(rotation, world)
     due = rotation.look_at or min(end, since + world.limits.look_interval)
@@ -41,19 +41,19 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
 
 
 def length(rotation: Rotation, world: World) -> timedelta:
-    """Say how long all has to stay well; where a list is not shown, a rare use of the old key has to be heard."""
+    """Return how long all must stay well; if a list is unreadable, long enough to notice a rare use of the old key."""
     return max(world.limits.soak, world.limits.listen if rotation.plan.unlisted else timedelta(0))
 
 
 async def _looked(rotation: Rotation, world: World) -> tuple[Rotation, int]:
-    """Look at everything; without a soak, no model is asked that has just been verified."""
+    """Check everything; without a soak, skip test requests, as the models have just been verified."""
     if not length(rotation, world):
         return await held_against_replicas(rotation, world), 0
     return await look_again(rotation, world)
 
 
 def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World) -> Outcome:
-    """Go back to the verification for what did not stay well; the soak starts again after it."""
+    """Go back to the verification for models that did not stay well; the soak starts again after it."""
     refuse_rejected(rotation, unwell)
     why = f"{unwell[0].label}: {reason(rotation, unwell[0])}"
     if world.now() - (rotation.first_well_at or world.now()) > length(rotation, world) + world.limits.patience:
@@ -63,12 +63,12 @@ def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World
 
 
 async def _listened_on(rotation: Rotation, world: World) -> Outcome:
-    """Listen once more where the old key was heard, or where it may be used unheard."""
+    """Listen again: the old key was used, or its use could go unnoticed somewhere."""
     return await (_listened_anew if any(heard(rotation)) else _listened_elsewhere)(rotation, world)
 
 
 async def _listened_anew(rotation: Rotation, world: World) -> Outcome:
-    """Let the soak start again: a request under way at the change is counted when it ends. Stop if there are more."""
+    """Restart the soak: a request that ran during the change is counted when it ends. Stop if it takes too long."""
     sentences = list(heard(rotation))
     if world.now() - (rotation.verified_at or world.now()) > length(rotation, world) + world.limits.verify:
         refuse_projection(rotation, listing(sentences, joint="; "))
@@ -78,7 +78,7 @@ async def _listened_anew(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _listened_elsewhere(rotation: Rotation, world: World) -> Outcome:
-    """Look at the lists once more, and let counters that were not there before count from now on; else stop."""
+    """Read the lists again, and reset the counters; stop unless more replicas show theirs now."""
     rotation = rotation.but(plan=listed_since(rotation.plan, await world.control_plane.inventory()))
     listening = await listening_again(rotation, world)
     late = world.now() - (rotation.verified_at or world.now()) > length(rotation, world) + world.limits.verify
@@ -89,5 +89,5 @@ async def _listened_elsewhere(rotation: Rotation, world: World) -> Outcome:
 
 
 def _audible(rotation: Rotation) -> set[tuple[str, str]]:
-    """Return the replicas that showed counters when they began to count."""
+    """Return the replicas whose counters were visible at the last reset."""
     return {(e, url) for e, looks in rotation.looks.items() for url, seen in looks.items() if seen.counts is not None}

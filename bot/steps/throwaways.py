@@ -1,4 +1,4 @@
-"""Throw-away models on the replacement: open to no caller, named after their rotation, each name used once."""
+"""Throw-away models on the replacement: closed to callers, named after their rotation, each name used once."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
@@ -17,12 +17,12 @@ BARRED_SAID = "the probe's caller key may not use `keyturn-*`; allow it that"
 
 
 def prefix(rotation: Rotation) -> str:
-    """Return what the names of this rotation's throw-away models begin with."""
+    """Return the prefix of the names of this rotation's throw-away models."""
     return throwaway_prefix(rotation.id)
 
 
 def planned(rotation: Rotation, samples: Iterable[AffectedModel]) -> tuple[Rotation, tuple[Throwaway, ...]]:
-    """Name a throw-away model for each of *samples*, and use the names up."""
+    """Name a throw-away model for each of *samples*, and mark the names as used."""
     made = tuple(
         Throwaway(name=f"{prefix(rotation)}{number}", environment=sample.environment, sample=sample.id)
         for number, sample in enumerate(samples, start=rotation.throwaways_used)
@@ -40,7 +40,7 @@ async def create_missing(
 ) -> dict[str, ApiError]:
     """Create those of *throwaways* that are not among the *known* models of their environments.
 
-    Returns by name why one cannot be had, or was there already where *only_new* ones count; raises `Uncertain`.
+    Returns by name why a model could not be created, or, with *only_new*, that it existed already; raises `Uncertain`.
     """
     models = {model.id: model for model in known}
     there = {model.alias for model in models.values()}
@@ -54,7 +54,7 @@ async def create_missing(
 async def _created(
     throwaway: Throwaway, known: Mapping[str, Model], rotation: Rotation, world: World
 ) -> bool | ApiError:
-    """Create a throw-away model and return whether it is new, or why it cannot be had."""
+    """Create a throw-away model; return whether it is new, or why AISIX refused it."""
     like = known.get(throwaway.sample)
     sample = next((model for model in rotation.plan.models if model.id == throwaway.sample), None)
     if caught := _caught_by(throwaway, known.values()):
@@ -71,7 +71,7 @@ async def _created(
 
 
 def _caught_by(throwaway: Throwaway, known: Iterable[Model]) -> str | None:
-    """Return the wildcard alias that answers for a throw-away model where that has not projected yet."""
+    """Return the wildcard alias that would answer for a throw-away model that is not synced yet."""
     here = (model.alias for model in known if model.environment == throwaway.environment)
     return next((alias for alias in here if "*" in alias and matches(alias, throwaway.name)), None)
 
@@ -82,7 +82,7 @@ def impossible(refusal: ApiError) -> str:
 
 
 async def without_throwaways(rotation: Rotation, inventory: Inventory, world: World) -> tuple[Rotation, Inventory]:
-    """Delete every throw-away model that this rotation made, also those of a crash; return what is left of both."""
+    """Delete every throw-away model of this rotation, including those left by a crash; return what remains of both."""
     mine = throwaways_of(rotation.id, rotation.own_keys(inventory.keys), inventory)
     await together(world.control_plane.delete_model(model.id, model.environment) for model in mine)
     gone = {model.id for model in mine}
@@ -91,7 +91,7 @@ async def without_throwaways(rotation: Rotation, inventory: Inventory, world: Wo
 
 
 def samples(rotation: Rotation, world: World) -> Iterator[AffectedModel]:
-    """Yield the models that a throw-away can stand for: those that are asked, and well before we began."""
+    """Yield the models that a throw-away model can represent: probed, and not failing before the rotation."""
     for model in askable_by_name(rotation, world):
         before = rotation.finding(model).baseline
         if before is None or before.passed or not before.is_of_model:
@@ -99,7 +99,7 @@ def samples(rotation: Rotation, world: World) -> Iterator[AffectedModel]:
 
 
 def askable_by_name(rotation: Rotation, world: World) -> Iterator[AffectedModel]:
-    """Yield the models that are asked at all."""
+    """Yield the models that can be probed."""
     for model in rotation.plan.models:
         if model.environment not in world.gateways.environments or world.gateways.lacks_a_name(model):
             continue
@@ -108,13 +108,13 @@ def askable_by_name(rotation: Rotation, world: World) -> Iterator[AffectedModel]
 
 
 MOST = 10
-"""Throw-away models in one rehearsal; an upstream model beyond that is met by the verification."""
+"""Throw-away models in one rehearsal; the verification covers any upstream model beyond that."""
 
 
 def likenesses(rotation: Rotation, world: World) -> list[AffectedModel]:
-    """Return one model for each environment, endpoint and upstream model: what one of them can serve, its like can.
+    """Return one model for each environment, endpoint and upstream model: others like it behave the same.
 
-    Where there are too many, every environment has its turn.
+    If there are too many, every environment gets a share.
     """
     found: dict[str, dict[tuple[str, str], AffectedModel]] = {}
     for model in (*samples(rotation, world), *askable_by_name(rotation, world)):

@@ -1,4 +1,4 @@
-"""Step: remove what the rotation made and does not need."""
+"""Step: remove what the rotation made and no longer needs."""
 
 from bot.rotation.record import Rotation
 from bot.steps.counters import beside, listened
@@ -10,7 +10,7 @@ from bot.steps.world import World
 
 
 async def tidy(rotation: Rotation, world: World) -> Outcome:
-    """Remove refused replacements that are still there, unless something uses them."""
+    """Remove refused replacements that still exist, unless something uses them."""
     return Done(await beside(_tidied(rotation, world), listened(rotation), world))
 
 

@@ -1,4 +1,4 @@
-"""Lists that AISIX does not have, and the counters that have to stand in for them before the old key goes."""
+"""Lists that AISIX can't give, and the counters that have to replace them before the delete."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from bot.steps.world import World
 
 
 class Ears(NamedTuple):
-    """Where the replicas of one environment can be heard: their status addresses, and how many replicas there are."""
+    """The status addresses of one environment, and the number of its replicas."""
 
     addresses: tuple[str, ...] = ()
     replicas: int = 1
 
 
 def unheard(rotation: Rotation, ears: Mapping[str, Ears]) -> tuple[Unlisted, ...]:
-    """Return the lists that cannot be read where not every replica is heard, and silent on the old key.
+    """Return the unreadable lists of environments whose counters do not show, on every replica, an unused old key.
 
-    An environment without a gateway in the settings cannot be heard; the old key matters there only if it is allowed.
+    An environment without a gateway in the settings has no counters; it matters only if the old key is allowed there.
     """
     silent = {(one.environment, one.url) for one in rotation.silences if not one.count and not one.is_deaf}
     deaf = [
@@ -44,13 +44,13 @@ def _is_heard(environment: str, ears: Ears, silent: set[tuple[str, str]]) -> boo
 
 
 def ears_of(world: World) -> dict[str, Ears]:
-    """Return where the settings say that replicas can be heard."""
+    """Return the status addresses and the numbers of replicas in the settings."""
     status = world.status
     return {id_: Ears(status.addresses(id_), status.replicas(id_)) for id_ in world.gateways.environments}
 
 
 def refuse_unheard(rotation: Rotation, world: World) -> None:
-    """Stop where something may use the old key unseen and unheard. Nobody can accept that: it is not known what."""
+    """Stop if something may use the old key unnoticed. Nobody can accept that, as nobody knows what it is."""
     missing = unheard(rotation, ears_of(world))
     if missing:
         places = ", ".join(dict.fromkeys(f"`{rotation.plan.environment_name(m.environment)}`" for m in missing))

@@ -1,4 +1,4 @@
-"""From answers and looks to a verdict on every model: for the first time, and whenever all is looked at again."""
+"""Reaches a verdict on every model from answers and counters, at first and at every later check."""
 
 import secrets
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from bot.steps.world import World
 
 @dataclass(frozen=True)
 class View:
-    """All that verdicts are reached from."""
+    """All that a verdict depends on."""
 
     rotation: Rotation
     seen: Windows
@@ -28,12 +28,12 @@ class View:
     world: World
 
     def windows(self, model: AffectedModel) -> tuple[Window, ...]:
-        """Return the looks at the replicas of the model's environment."""
+        """Return the snapshots of the replicas in the model's environment."""
         return self.seen.get(model.environment, ())
 
 
 async def weighed(rotation: Rotation, models: Iterable[AffectedModel], world: World) -> Rotation:
-    """Reach a verdict on each of *models* that has answered; where a replica lags, its proof begins again."""
+    """Reach a verdict on each of *models* that answered; restart a proof that a replica contradicts or can't show."""
     answered = [model for model in models if rotation.finding(model).latest]
     seen = await look(rotation, {model.environment for model in answered}, world)
     rotation = noticed(rotation, seen)
@@ -47,7 +47,7 @@ async def weighed(rotation: Rotation, models: Iterable[AffectedModel], world: Wo
 
 
 def refuse_answered_elsewhere(view: View, models: Iterable[AffectedModel]) -> None:
-    """Stop if a replica that is not in the settings answered: asking again until another one answers proves nothing."""
+    """Stop if an unlisted replica answered: repeating until a listed one answers proves nothing."""
     for model in models:
         seen = observed(model, view)
         if seen.uncounted:
@@ -56,7 +56,7 @@ def refuse_answered_elsewhere(view: View, models: Iterable[AffectedModel]) -> No
 
 
 def _begun_again(rotation: Rotation, seen: Windows, *, asked: int | None) -> Rotation:
-    """Let the proofs of the environments in *seen* begin again: only answers after these looks are in the counters."""
+    """Restart the proofs of the environments in *seen*: the counters hold only answers after these snapshots."""
     here = {m.id: rotation.finding(m) for m in rotation.plan.models if m.environment in seen}
     fresh = {
         id_: finding.but(passes=0, asked=finding.asked if asked is None else asked)
@@ -68,16 +68,16 @@ def _begun_again(rotation: Rotation, seen: Windows, *, asked: int | None) -> Rot
 
 
 def recounted(barrier: Throwaway, windows: tuple[Window, ...]) -> Throwaway:
-    """Expect no more of counters that began again what they showed of a barrier before.
+    """Stop expecting answers to a barrier that counters lost in a restart.
 
-    What they never showed is expected still: somebody else gave those answers.
+    Keep expecting those that they never showed: another replica gave those answers.
     """
     lost = sum(window.before.served(barrier.name).new for window in windows if window.before and window.started_again)
     return barrier.but(answered=max(0, barrier.answered - lost))
 
 
 def _deserves_another_beginning(finding: Finding, model: AffectedModel, view: View) -> bool:
-    """Tell whether a proof is to begin again because of its counters; an address that never keeps still ends that."""
+    """Return whether its counters require a proof to restart; after enough test requests, they no longer do."""
     seen = observed(model, view)
     early = finding.asked < turns(max(1, len(seen.windows)), view.world.limits.probes)
     unclear = (bool(seen.lost) and seen.told) or seen.has_surplus
@@ -85,7 +85,7 @@ def _deserves_another_beginning(finding: Finding, model: AffectedModel, view: Vi
 
 
 def _lacks_a_beginning(window: Window) -> bool:
-    """Tell whether a replica shows counters that it did not show when the proof began, or that began again since."""
+    """Return whether a replica shows counters that the start of the proof lacks, or that restarted since."""
     since, now = window.since, window.now
     return now.counts is not None and (
         since.counts is None or window.started_again or (now.own is not None and since.own is None)
@@ -107,7 +107,7 @@ def _judged(model: AffectedModel, view: View) -> Finding:
 
 
 def as_verdict(answer: Evidence, judgement: tuple[Verdict, str]) -> Evidence:
-    """Return the verdict on an answer; one that is doubted for another reason can't be accepted by the same word."""
+    """Return the verdict on an answer; its signature keeps an earlier acceptance from covering a new doubt."""
     verdict, reason = judgement
     doubted = answer.passed and verdict is Verdict.INCONCLUSIVE
     signature = f"{answer.signature}: {reason}" if doubted else answer.signature
@@ -115,7 +115,7 @@ def as_verdict(answer: Evidence, judgement: tuple[Verdict, str]) -> Evidence:
 
 
 def _is_too_early(finding: Finding, seen: Observation, world: World) -> bool:
-    """Tell whether more probes may still reach a replica that counts, and has not been reached."""
+    """Return whether more test requests may still reach a replica that counts and has not been reached."""
     if finding.passes == 0 or not finding.verdict or finding.verdict.verdict not in UNDECIDED:
         return False
     counted = [window for window in seen.windows if window.now.counts is not None]
@@ -124,7 +124,7 @@ def _is_too_early(finding: Finding, seen: Observation, world: World) -> bool:
 
 
 def _reached(window: Window, model_id: str) -> int:
-    """Return how many of our answers a replica shows; of anybody's, where ours cannot be told."""
+    """Return how many of our answers a replica shows; all answers if ours can't be told apart."""
     return (window.since.asked(model_id) or window.since.served(model_id)).new
 
 
@@ -132,7 +132,7 @@ UNDECIDED = frozenset({Verdict.LIKELY, Verdict.INCONCLUSIVE})
 
 
 def is_contradicted(finding: Finding) -> bool:
-    """Tell whether a model answers well, or is not asked, and a replica shows that this proves nothing."""
+    """Return whether a model answers well, or is not probed, and a replica shows that this proves nothing."""
     verdict, latest = finding.verdict, finding.latest
     fine = latest is not None and (latest.passed or latest.skipped)
     return bool(fine and verdict and verdict.verdict in (Verdict.INVALID, Verdict.PROJECTION))
@@ -142,7 +142,7 @@ PROJECTED = "a model made after the change answered on every replica asked"
 
 
 def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observation:
-    """Put together all that was seen of a model; *again*: the replicas that were seen had the change before."""
+    """Collect the evidence about a model; *again*: the visible replicas had the change before."""
     rotation = view.rotation
     finding, barrier = rotation.finding(model), rotation.barrier(model.environment)
     assert finding.latest is not None
@@ -167,18 +167,18 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
 
 
 def _too_few(environment: str, rotation: Rotation, world: World) -> str:
-    """Say why the settings do not tell which replicas there are; nothing where they do."""
+    """Say why the settings don't give the replicas; empty if they do."""
     listed, replicas = len(world.status.addresses(environment)), world.status.replicas(environment)
     if 0 < listed < replicas:
         return f"the settings list {plural(listed, 'status address')} for {replicas} replicas"
-    met = rotation.barrier(environment) or rotation.callers.get(environment)  # either notices one that is not listed
+    met = rotation.barrier(environment) or rotation.callers.get(environment)  # either one detects an unlisted replica
     if not (listed and met) and not world.status.says_how_many(environment):
         return "nothing says how many replicas there are: put `replicas` into the settings"
     return ""
 
 
 def uncounted(barrier: Throwaway, windows: tuple[Window, ...]) -> int:
-    """Return how many answers of a barrier no listed replica has counted: only we ask it, so each has to be there."""
+    """Return how many answers of a barrier no listed replica has counted; only Keyturn sends requests to it."""
     if not windows or any(window.now.counts is None for window in windows):
         return 0
     counted = [window.now.served(barrier.name) for window in windows]
@@ -186,29 +186,28 @@ def uncounted(barrier: Throwaway, windows: tuple[Window, ...]) -> int:
 
 
 TOKEN_LIFE = timedelta(minutes=60)
-"""How long a token for the old secret can be used on, by gateways that keep it (facts/aisix.md, G6)."""
+"""How long some gateways keep and use a token for the old secret (facts/aisix.md, G6)."""
 
 
 def _last_token(rotation: Rotation, finding: Finding) -> datetime:
-    """Say until when a token of the old secret may be good; a moment long ago where secrets are sent as they are."""
+    """Return until when a token for the old secret may be good; the distant past if secrets are sent as they are."""
     if not exchanges_tokens(rotation.plan.old_key) or not finding.moved_at:
         return datetime.min.replace(tzinfo=UTC)
     return finding.moved_at + TOKEN_LIFE
 
 
 def _old_token_until(rotation: Rotation, finding: Finding, world: World) -> datetime | None:
-    """Say until when a gateway that calls itself an old one may go on with a token of the old secret."""
+    """Return until when a gateway may use a token for the old secret; None if its version does not keep them."""
     old = finding.latest is not None and world.gateways.may_keep_tokens(finding.latest)
     until = _last_token(rotation, finding)
     return until if old and world.now() < until else None
 
 
 async def look_again(rotation: Rotation, world: World, *, everyone: bool = False) -> tuple[Rotation, int]:
-    """Ask every model that the look under way has not asked yet; return how many are left for the next time.
+    """Probe every model that the current look has not probed yet; return how many are left for the next run.
 
-    What it asks is marked as asked by it: the clock of another machine does not tell. When all have been asked, the
-    verdicts are held against the replicas; where *everyone* is to be met, enough is asked to meet a replica that was
-    added since the proof.
+    Each answer gets the look's mark, because clocks of machines differ. After the last model, the verdicts are checked
+    against the replicas. With *everyone*, the look sends enough test requests to reach a replica added since the proof.
     """
     rotation = rotation if rotation.look else rotation.but(look=secrets.token_hex(4))
     todo = [model for model in askable(rotation, world) if rotation.finding(model).look != rotation.look]
@@ -223,7 +222,7 @@ async def look_again(rotation: Rotation, world: World, *, everyone: bool = False
 
 
 def _without_unmet(rotation: Rotation, unmet: Unmet) -> Rotation:
-    """Doubt what is proved still, and was asked too seldom to meet a replica that was added since."""
+    """Doubt each proof whose model got too few test requests to reach a replica added since."""
     proved = {id_: finding for id_ in unmet if (finding := rotation.findings[id_]).is_proved}
     return rotation.learn({id_: _doubted_for(finding, unmet[id_]) for id_, finding in proved.items()})
 
@@ -234,9 +233,9 @@ def _doubted_for(finding: Finding, why: str) -> Finding:
 
 
 async def asked_on(rotation: Rotation, models: list[AffectedModel], world: World) -> Rotation:
-    """Ask those of *models* that answer as often as their proof still takes, all of them together.
+    """Probe those of *models* that answer, as often as their proof still needs, all of them concurrently.
 
-    What is not good is noted last: a refusal by one replica must not be covered by an answer of another.
+    Bad answers are recorded last: one replica's good answer must not hide another's refusal.
     """
     more = [model for model in models for _ in range(_still(rotation.finding(model), model, len(models), world))]
     rounds = await probe_all(rotation, more, world)
@@ -250,11 +249,11 @@ def _some(seen: dict[str, Evidence], *, passed: bool) -> dict[str, Evidence]:
 
 
 def _still(finding: Finding, model: AffectedModel, many: int, world: World) -> int:
-    """Say how often a model is still to be asked: one that fails, not at all.
+    """Return how many more test requests a model needs; none if it fails.
 
-    One that has answered often enough has a replica that has not met it. One request at a time, in step with callers,
-    would go on meeting the same replica of a balancer that deals in turn, so a few go out at once: by chance up to as
-    many as it has replicas, and more where so few of the *many* models are left that it costs no time.
+    A model with enough answers may still have an unreached replica. Single requests in step with callers could keep
+    reaching the same replica under round-robin balancing, so a few go out at once: a random number up to one more than
+    its replicas, and more if only a few of the *many* models are left.
     """
     wanted = world.limits.probes
     if finding.passes < wanted:
@@ -265,7 +264,7 @@ def _still(finding: Finding, model: AffectedModel, many: int, world: World) -> i
 
 
 async def held_against_replicas(rotation: Rotation, world: World) -> Rotation:
-    """Hold every verdict against what the replicas show now. It does not get better by that."""
+    """Check every verdict against what the replicas show now; a verdict can't improve this way."""
     seen = await look(rotation, listened(rotation), world)
     rotation = _marked(noticed(rotation, seen), seen)
     view = View(rotation, seen, rotation.moving, world)
@@ -274,14 +273,14 @@ async def held_against_replicas(rotation: Rotation, world: World) -> Rotation:
 
 
 def _lost_proof(seen: Observation) -> str:
-    """Say why counters that proved a model do not show any more whether a replica answers that is not listed."""
-    if seen.has_surplus:  # a worker died: one of its requests may stand in for an answer that is missing
+    """Say why the counters that proved a model can no longer reveal an unlisted replica."""
+    if seen.has_surplus:  # a worker died: one of its requests may hide a missing answer
         return "the counters show test requests that nobody has noted"
     return untold(seen)
 
 
 def _marked(rotation: Rotation, seen: Windows) -> Rotation:
-    """Mark the replicas that this look has heard."""
+    """Mark the replicas whose counters this look has read."""
     heard = {
         (e, window.now.url) for e, windows in seen.items() for window in windows if window.since.counts is not None
     }
@@ -290,7 +289,7 @@ def _marked(rotation: Rotation, seen: Windows) -> Rotation:
 
 
 def _doubted(model: AffectedModel, view: View) -> Finding:
-    """Keep a verdict that nothing speaks against, as old as the newest answer; one that was bad and is not, is open."""
+    """Keep a verdict without new doubts, with the newest answer's time; reset a bad one that no longer holds."""
     finding = view.rotation.finding(model)
     assert finding.latest is not None
     seen = observed(model, view, again=True)
@@ -304,12 +303,12 @@ def _doubted(model: AffectedModel, view: View) -> Finding:
 
 
 def is_bypassed(finding: Finding) -> bool:
-    """Tell whether a cache or another target answered last: that is no sign of what a gateway has."""
+    """Return whether a cache or another target gave the last answer: it shows nothing about the gateway."""
     return finding.latest is not None and finding.latest.verdict is Verdict.INVALID
 
 
 def doubtful(rotation: Rotation, world: World) -> list[AffectedModel]:
-    """Return the models whose verdict is not good enough any more."""
+    """Return the models whose verdict is no longer good enough."""
     return [model for model in rotation.plan.models if not _is_well(rotation.finding(model), world)]
 
 
@@ -318,7 +317,7 @@ def _is_well(finding: Finding, world: World) -> bool:
 
 
 def is_enough(finding: Finding, world: World) -> bool:
-    """Tell whether the verdict on a model is one that the settings are content with, or an approver is."""
+    """Return whether the settings or an approver accept the verdict on a model."""
     verdict = finding.verdict
     if verdict is None or finding.is_accepted:
         return verdict is not None

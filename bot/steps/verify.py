@@ -1,4 +1,4 @@
-"""Step: ask every model that was moved, until there is a verdict on it."""
+"""Step: probe every moved model until there is a verdict on it."""
 
 from datetime import timedelta
 
@@ -20,15 +20,15 @@ from bot.steps.world import World
 
 
 async def verify(rotation: Rotation, world: World) -> Outcome:
-    """Ask every model in hand until there is a verdict on it; stop at the first refused credential.
+    """Probe every current model until there is a verdict on it; stop at the first refused credential.
 
-    When a wave is verified, the next one begins.
+    After a wave is verified, the next one begins.
     """
     refuse_unverifiable(rotation, world)
     if not all(rotation.finding(model).moved_at for model in in_hand(rotation, world)):
         return Again(
             rotation, StepName.CUT_OVER, "the wave is larger now"
-        )  # by other settings: the old key would answer
+        )  # the settings changed: the old key would answer
     play = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
     todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
     rotation = await _asked(rotation, todo, world)
@@ -45,7 +45,7 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _asked(rotation: Rotation, models: list[AffectedModel], world: World) -> Rotation:
-    """Ask what has not answered yet, once; then all that answers as often as it takes, unless something is refused."""
+    """Probe models without a good answer once, then all that answer as often as needed; stop if one is refused."""
     silent = [model for model in models if not rotation.finding(model).passes]
     rotation = noted(rotation, await probe_each(rotation, silent, world), world.now())
     refuse_rejected(rotation, silent)
@@ -66,19 +66,19 @@ def _verified(rotation: Rotation, done: int, world: World) -> Outcome:
 def _is_verified(finding: Finding, world: World) -> bool:
     if finding.latest is None:
         return False
-    if finding.latest.verdict is Verdict.INCONCLUSIVE and finding.failing_since:  # it may be passing trouble
+    if finding.latest.verdict is Verdict.INCONCLUSIVE and finding.failing_since:  # it may be temporary
         patient = world.now() - finding.failing_since < world.limits.verify / 4
         return finding.is_accepted or (was_failing_before(finding) and not patient)
     return was_failing_before(finding) or is_enough(finding, world)
 
 
 def _is_failing(finding: Finding) -> bool:
-    """Tell whether more of the same will not help a model on."""
+    """Return whether repeating the same requests will not help a model."""
     return finding.failing_since is not None or finding.verdict is not None
 
 
 def _refuse_unproved(rotation: Rotation) -> None:
-    """Stop where nothing proves the new secret, unless an approver has accepted just that."""
+    """Stop if nothing proves the new secret, unless an approver has accepted exactly that."""
     why = unproved(rotation)
     if why and not is_accepted(rotation):
         raise Blocked(Cause.NOTHING_PROVED, after=rotation, why=why)
@@ -92,9 +92,9 @@ def _block_on_unverified(rotation: Rotation, left: list[AffectedModel]) -> None:
 
 
 STALE = frozenset({Verdict.PROJECTION, Verdict.INVALID})
-"""Verdicts that say something of the gateways, and nothing of the new secret."""
+"""Verdicts about the gateways, not about the new secret."""
 
 
 def _is_stale(finding: Finding) -> bool:
-    """Tell whether a gateway may not have the change; an answer of a cache or of another target is no sign of that."""
+    """Return whether a gateway may lack the change; an answer from a cache or another target is no sign of that."""
     return finding.current is not None and finding.current.verdict in STALE and not is_bypassed(finding)

@@ -1,4 +1,4 @@
-"""Step: see that every model answers as it did before the rotation."""
+"""Step: check that every model answers as it did before the rotation."""
 
 from bot.rotation.errors import Blocked
 from bot.rotation.finding import Finding
@@ -15,9 +15,9 @@ from bot.steps.world import World
 
 
 async def verify_back(rotation: Rotation, world: World) -> Outcome:
-    """Ask every model that was pointed back, until it answers as it did before the rotation.
+    """Probe every model that was pointed back, until it answers as it did before the rotation.
 
-    One that is not on the old key (any more) has been taken over or deleted by someone: nothing here will mend it.
+    Skip models that are no longer on the old key: someone else changed or deleted them, and this step can't fix that.
     """
     todo = [m for m in askable(rotation, world) if rotation.finding(m).moved_at]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())
@@ -34,7 +34,7 @@ async def verify_back(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world: World) -> list[AffectedModel]:
-    """Return those of *models* that are on the old key at this moment; stop if someone has deleted it meanwhile."""
+    """Return those of *models* that are on the old key now; stop if someone has deleted that key."""
     old = rotation.plan.old_key
     inventory = await whole_inventory(rotation, world)
     there = {model.id for model in inventory.models if old.is_used_by(model)}
@@ -45,11 +45,11 @@ async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world
 
 
 def answers_as_before(finding: Finding) -> bool:
-    """Tell whether a model on the old key does what it did before, or is refused for a reason that is not the key's."""
+    """Return whether a model on the old key answers as before, or is refused for a reason other than the key."""
     latest, before = finding.latest, finding.baseline
     if latest is None:
         return False
     if before is None and latest.is_of_model and latest.signature.startswith("4") and not latest.blames_credential:
-        return True  # nobody knows how it answered before, and this refusal is not said of the key
+        return True  # no baseline, and this refusal is not about the key
     failed_before = before is not None and not before.passed and latest.signature == before.signature
     return latest.passed or latest.skipped or failed_before

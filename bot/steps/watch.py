@@ -1,6 +1,6 @@
-"""The watch after the delete: a few live requests and the counters, at growing intervals.
+"""The watch after the delete: test requests and counters, at growing intervals.
 
-Nothing can be taken back any more. What goes wrong is told, with what still helps.
+The delete can't be undone. Keyturn reports what goes wrong, with what still helps.
 """
 
 from datetime import datetime, timedelta
@@ -22,17 +22,17 @@ FIRST = timedelta(seconds=5)
 LONGEST = timedelta(minutes=10)
 
 DOUBLINGS = 7
-"""After as many the pause is longer than the longest."""
+"""After this many doublings, the pause exceeds the longest."""
 
 MOST_TOLD = 200
-"""Troubles of one watch; what comes after is in the logs."""
+"""The highest number of troubles in one watch; the logs have the rest."""
 
 MANY = 5
-"""Failed requests of callers between two looks, from which on they are told if they are more than the good ones."""
+"""Report callers' failed requests between two looks from this number on, if they outnumber the good ones."""
 
 
 async def watch(rotation: Rotation, world: World) -> Outcome:
-    """Look at growing intervals, for the last time when the watch is over."""
+    """Look at growing intervals, one last time when the watch is over."""
     now = world.now()
     until = rotation.watch_until or (rotation.deleted_at or now) + world.limits.watch
     if not world.limits.watch:
@@ -45,7 +45,7 @@ async def watch(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _looked(rotation: Rotation, world: World) -> Rotation:
-    """Look once at everything, and note what has gone wrong since, or is well again."""
+    """Check everything once, and record what has gone wrong or recovered since."""
     asked, answers = await _answers(rotation, world)
     seen = await look(asked, listened(rotation), world)
     asked = asked if rotation.watched else asked.but(orphaned=_orphaned_before(seen))
@@ -55,7 +55,7 @@ async def _looked(rotation: Rotation, world: World) -> Rotation:
 
 
 def _orphaned_before(seen: Windows) -> tuple[str, ...]:
-    """Return what was refused for want of a key before the delete already: that is not the deleted one."""
+    """Return what was refused for an unknown key even before the delete: the deleted key is not the cause."""
     looks = [window.before for windows in seen.values() for window in windows if window.before]
     return tuple(sorted({name for look in looks for name in look.orphaned}))
 
@@ -64,9 +64,9 @@ REFERS = " refers to the deleted key"
 
 
 async def _orphans(rotation: Rotation, world: World) -> dict[str, str] | None:
-    """Name what refers to the deleted key; None where the control plane does not answer now.
+    """Return what refers to the deleted key; None if AISIX is not answering.
 
-    A throw-away model that was created so late that nobody has seen it yet is removed on the way.
+    Also removes a throw-away model that was created too late for an earlier step to see.
     """
     try:
         _, inventory = await without_throwaways(rotation, await world.control_plane.inventory(), world)
@@ -78,7 +78,7 @@ async def _orphans(rotation: Rotation, world: World) -> dict[str, str] | None:
 
 
 async def _answers(rotation: Rotation, world: World) -> tuple[Rotation, dict[str, Evidence]]:
-    """Ask one model for each environment, endpoint and upstream model; what fails, once more."""
+    """Probe one model for each environment, endpoint and upstream model; probe those that fail once more."""
     samples = likenesses(rotation, world)
     answers = await probe_each(rotation, samples, world)
     rotation = noted(rotation, answers, world.now())
@@ -88,7 +88,7 @@ async def _answers(rotation: Rotation, world: World) -> tuple[Rotation, dict[str
 
 
 def _answered(rotation: Rotation, answers: dict[str, Evidence]) -> dict[str, str]:
-    """Say of each model that was asked what is wrong with it; nothing where it is well."""
+    """Say for each probed model what is wrong with it; empty if it is well."""
     asked = ((model, answers[model.id]) for model in rotation.plan.models if model.id in answers)
     return {model.label: _fault(rotation, model, evidence) for model, evidence in asked}
 
@@ -101,7 +101,7 @@ def _fault(rotation: Rotation, model: AffectedModel, evidence: Evidence) -> str:
 
 
 def _counted(rotation: Rotation, seen: Windows) -> dict[str, str]:
-    """Say what the counters show since the look before: the deleted key in use, and callers that fail."""
+    """Say what the counters show since the previous look: uses of the deleted key, and callers that fail."""
     found: dict[str, str] = {}
     for environment, windows in seen.items():
         telling = [window for window in windows if window.since.counts is not None]
@@ -117,7 +117,7 @@ def _counted(rotation: Rotation, seen: Windows) -> dict[str, str]:
 
 
 def _used(window: Window, rotation: Rotation) -> str:
-    """Say that a replica still serves with the deleted key, or refuses requests for want of it; nothing if neither."""
+    """Say that a replica still uses the deleted key, or refuses requests for lack of it; empty if neither."""
     models, name = rotation.plan.models, f"`{window.now.name}`"
     if window.since.old:
         by = ", ".join(users_heard(window.since.heard, models))
@@ -130,7 +130,7 @@ def _used(window: Window, rotation: Rotation) -> str:
 
 
 def _told(rotation: Rotation, found: dict[str, str], now: datetime, *, unseen: str) -> Rotation:
-    """Add what is newly wrong, and what was seen to be over; of what this look could not see, nothing is said."""
+    """Add new troubles and recoveries; leave out what this look could not see."""
     still_open = {t.about for t in open_troubles(rotation) if not (unseen and t.sentence.endswith(unseen))}
     new = [Trouble(at=now, about=about, sentence=said) for about, said in found.items() if said]
     new = [trouble for trouble in new if trouble.about not in {t.about for t in open_troubles(rotation)}]

@@ -1,4 +1,4 @@
-"""What every step acts on, and the settings that bound it."""
+"""The world that every step acts on, and the limits from the settings."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +9,7 @@ from bot.rotation.ports import UNHELD, Clock, ControlPlane, Gateways, Hold, Stat
 
 @dataclass(frozen=True)
 class Limits:
-    """How long and how much; every one of them is a setting."""
+    """Durations and numbers, all from the settings."""
 
     concurrency: int
     probes: int
@@ -34,7 +34,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class World:
-    """What the steps act on."""
+    """The ports, limits and people that the steps use."""
 
     control_plane: ControlPlane
     gateways: Gateways
@@ -43,4 +43,4 @@ class World:
     now: Clock
     people: People = NOBODY
     hold: Hold = UNHELD
-    """The lease on the rotation in hand."""
+    """The lease on the rotation."""
