@@ -1,21 +1,14 @@
 """The HTTP clients with which the bot calls AISIX: what all of them need is made once for the process."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.util import find_spec
 from ssl import SSLContext
 from typing import Any
 
 import httpx
-
-if find_spec("sniffio") is None:
-    # httpcore imports it several times a request, and Python does not remember that it is not there: it would look
-    # through every folder of the path each time, a sixth of what a rotation costs.
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 ANSWER_MOST = 50_000_000
 """Bytes of one answer that are read, unless the settings say otherwise."""
