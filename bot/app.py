@@ -28,6 +28,7 @@ from bot.steps.world import Limits, World
 from bot.storage.clock import shared_clock
 from bot.storage.connection import address_of, queue_at, redis_at
 from bot.storage.jobs import Jobs, PatientQueue
+from bot.storage.lease import running_clock
 from bot.storage.migration import Carrier
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
@@ -229,7 +230,7 @@ async def worker(built: Parts) -> AsyncIterator[None]:
 async def front(built: Parts) -> AsyncIterator[None]:
     """Run the half that people talk to: Socket Mode, or HTTP."""
     await _warn_of_shortage(built.world.people)
-    background, absence = Background(), Absence()
+    background, absence = Background(), Absence(running_clock)
     app = _listening(built, background, absence)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(background.finish, built.settings.shutdown_grace.total_seconds())

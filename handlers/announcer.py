@@ -12,8 +12,8 @@ from bot.rotation.attention import gist
 from bot.rotation.errors import CannotPost
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from bot.storage.records import Store
 from handlers.channel_unavailable import CLEAR, ChannelUnavailable
+from handlers.ports import ShownStore
 from handlers.slack import ChannelShut, Later, MessageLost, called
 from handlers.views.blocks import message, section
 from handlers.views.composed import composed
@@ -42,7 +42,7 @@ class SlackAnnouncer:
     def __init__(
         self,
         client: AsyncWebClient,
-        store: Store,
+        store: ShownStore,
         *,
         team_url: str,
         approvers: frozenset[str],

@@ -8,7 +8,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.errors import CannotPost
 from bot.rotation.record import Rotation
-from bot.storage.records import Store
+from handlers.ports import ShownStore
 from handlers.slack import MessageLost, Refusal, called
 from handlers.views.direct import Shut, direct
 
@@ -26,7 +26,7 @@ CLEAR = {"shut": "", "shut:since": "", "shut:until": "", "shut:moment": ""}
 class ChannelUnavailable:
     """Remembers which channels are shut, beside where the rotations are shown."""
 
-    def __init__(self, client: AsyncWebClient, store: Store, now: Callable[[], datetime]) -> None:
+    def __init__(self, client: AsyncWebClient, store: ShownStore, now: Callable[[], datetime]) -> None:
         self._client = client
         self._store = store
         self._now = now

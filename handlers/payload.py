@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.aisix.untrusted_json import sendable
+from bot.rotation.phrases import sendable
 
 Json = dict[str, Any]
 

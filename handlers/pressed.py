@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.rotation.policy import Pressed
-from bot.storage.lease import running_clock
 from handlers.payload import said, text
 
 TIME = re.compile(r"\d{1,10}(\.\d{1,9})?")
@@ -39,7 +38,7 @@ def _moment(stamp: Any) -> datetime | None:
 class Absence:
     """How long this process did not get to look at what Slack sends: stopped, asleep with its machine, or stuck."""
 
-    def __init__(self, clock: Callable[[], float] = running_clock) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._looked = clock()
         self._back, self._away = self._looked, 0.0

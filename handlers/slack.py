@@ -7,7 +7,6 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from bot.aisix.waiting import retry_after
 from bot.metrics import calls
 from bot.rotation.errors import CannotPost
 from handlers.views.direct import Shut
@@ -88,8 +87,12 @@ def pause_of(error: SlackApiError) -> float | None:
     status = getattr(error.response, "status_code", getattr(error.response, "status", 0))
     if reason_of(error) != "ratelimited" and status != HTTPStatus.TOO_MANY_REQUESTS:
         return None
-    asked = retry_after(error.response.headers.get("Retry-After"))
-    return min(asked or 1, LONGEST_PAUSE) + 0.1
+    return min(_seconds(error.response.headers.get("Retry-After")), LONGEST_PAUSE) + 0.1
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Read how long Slack asks to be left alone: it says whole seconds; anything else counts as one."""
+    return (float(retry_after) if retry_after and retry_after.isdecimal() else 0.0) or 1.0
 
 
 def _reaction(error: SlackApiError) -> Exception:

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from bot.aisix.untrusted_json import UnreadableJson, decoded, sendable
+from bot.aisix.untrusted_json import UnreadableJson, decoded
+from bot.rotation.phrases import sendable
 
 Json = dict[str, Any]
 

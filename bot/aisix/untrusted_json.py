@@ -1,7 +1,9 @@
-"""What comes from outside, as text that can be passed on and as JSON that means one thing. Pure."""
+"""Reading JSON from outside that means one thing. Pure."""
 
 import json
 from typing import Any
+
+from bot.rotation.phrases import sendable
 
 DEEPEST = 100
 """Levels of an answer that are read: more would exhaust the reader, and nobody's settings need it."""
@@ -9,11 +11,6 @@ DEEPEST = 100
 
 class UnreadableJson(ValueError):
     """This is no JSON, or none that means one thing."""
-
-
-def sendable(text: str) -> str:
-    """Return *text* without orphans of characters, that no encoding can carry."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def decoded(raw: bytes) -> Any:

@@ -23,3 +23,8 @@ def said(length: timedelta) -> str:
         if seconds >= size:
             return plural(round(seconds / size), unit)
     return f"{seconds:g} s"
+
+
+def sendable(text: str) -> str:
+    """Return *text* without lone surrogates: no encoding can carry them."""
+    return text.encode("utf-8", "replace").decode()

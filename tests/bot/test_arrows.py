@@ -102,6 +102,17 @@ def test_nothing_imports_upwards(path):
     assert ours <= below
 
 
+FOR_HANDLERS = {"rotation", "service", "settings", "metrics", "logs", "__version__"}
+"""What handlers may know of the bot: what a rotation is, and what people can ask for."""
+
+
+@pytest.mark.parametrize("path", files("handlers"), ids=name)
+def test_handlers_know_no_store_no_step_and_no_product(path):
+    ours = {module.split(".")[1] for module in imports(path) if module.startswith("bot.")}
+
+    assert ours <= FOR_HANDLERS
+
+
 def words_of(path: Path) -> list[str]:
     """Return every string in a file that is no docstring."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -22,10 +22,11 @@ from bot.aisix.pages import is_foreign, read_config, read_models
 from bot.aisix.paging import Answer, Signs, rows
 from bot.aisix.probes import Gateways, GatewaySettings, read_answer
 from bot.aisix.status import StatusPages
-from bot.aisix.untrusted_json import DEEPEST, UnreadableJson, decoded, sendable
+from bot.aisix.untrusted_json import DEEPEST, UnreadableJson, decoded
 from bot.aisix.waiting import retry_after
 from bot.rotation.errors import ApiError, KeyturnError, Uncertain
 from bot.rotation.inventory import Inventory
+from bot.rotation.phrases import sendable
 from bot.rotation.plan import make_plan
 from bot.rotation.ports import Asked, Keys
 from bot.rotation.record import Rotation

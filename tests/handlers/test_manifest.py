@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -65,7 +66,11 @@ class Registered(AsyncApp):
 def registered() -> list[tuple[str, str]]:
     app = Registered()
     register(
-        app, workspace=Workspace(), answers=Answers(AsyncWebClient(), 1), background=Background(), absence=Absence()
+        app,
+        workspace=Workspace(),
+        answers=Answers(AsyncWebClient(), 1),
+        background=Background(),
+        absence=Absence(monotonic),
     )
     return app.found
 
