@@ -181,17 +181,25 @@ WORDS = {PASSTHROUGH: "a passthrough route", OTHERS: "an alias that the counters
 MISSED = 0.001
 """The accepted chance of never probing a replica that lacks the change: one in a thousand."""
 
+UNLUCKY = 1e-6
+"""The accepted chance that a replica which takes its share of requests never gets one for a given model."""
 
-def turns(replicas: int, probes: int, attempt: int = 0) -> int:
+
+def turns(replicas: int, probes: int, attempt: int = 0, *, missed: float = MISSED) -> int:
     """Return how many requests in a row reach any given one of the replicas, if requests are spread by chance.
 
-    Each *attempt* (from 1) is another random draw. Its share of `MISSED` is smaller than that of the one before, and
-    all shares add up to at most `MISSED`. Attempt 0 has all of it.
+    Each *attempt* (from 1) is another random draw. Its share of *missed* is smaller than that of the one before, and
+    all shares add up to at most *missed*. Attempt 0 has all of it.
     """
     if replicas == 1:
         return probes
-    share = MISSED / (attempt * (attempt + 1)) if attempt else MISSED
+    share = missed / (attempt * (attempt + 1)) if attempt else missed
     return max(probes, math.ceil(math.log(share) / math.log(1 - 1 / replicas)))
+
+
+def most_turns(replicas: int, probes: int) -> int:
+    """Return how many requests a model may take to reach each listed replica; of hundreds of models some need many."""
+    return turns(replicas, probes, missed=UNLUCKY)
 
 
 async def listening_again(rotation: Rotation, world: World) -> Rotation:

@@ -10,7 +10,7 @@ from bot.rotation.families import exchanges_tokens
 from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
-from bot.steps.counters import Windows, listened, look, noticed, rebased, turns
+from bot.steps.counters import Windows, listened, look, most_turns, noticed, rebased
 from bot.steps.everyone import Unmet, met_everyone
 from bot.steps.pacing import AT_ONCE
 from bot.steps.probing import askable, noted, probe_all, probe_each
@@ -79,7 +79,7 @@ def recounted(barrier: Throwaway, windows: tuple[Window, ...]) -> Throwaway:
 def _deserves_another_beginning(finding: Finding, model: AffectedModel, view: View) -> bool:
     """Return whether its counters require a proof to restart; after enough test requests, they no longer do."""
     seen = observed(model, view)
-    early = finding.asked < turns(max(1, len(seen.windows)), view.world.limits.probes)
+    early = finding.asked < most_turns(max(1, len(seen.windows)), view.world.limits.probes)
     unclear = (bool(seen.lost) and seen.told) or seen.has_surplus
     return early and (unclear or any(map(_lacks_a_beginning, seen.windows)))
 
@@ -120,7 +120,7 @@ def _is_too_early(finding: Finding, seen: Observation, world: World) -> bool:
         return False
     counted = [window for window in seen.windows if window.now.counts is not None]
     unreached = any(not _reached(window, seen.model_id) for window in counted)
-    return unreached and finding.asked < turns(len(seen.windows), world.limits.probes)
+    return unreached and finding.asked < most_turns(len(seen.windows), world.limits.probes)
 
 
 def _reached(window: Window, model_id: str) -> int:
@@ -259,7 +259,7 @@ def _still(finding: Finding, model: AffectedModel, many: int, world: World) -> i
     if finding.passes < wanted:
         return wanted - finding.passes if finding.passes else 0
     replicas = len(world.status.addresses(model.environment))
-    unmet = max(1, turns(max(1, replicas), wanted) - finding.asked)
+    unmet = max(1, most_turns(max(1, replicas), wanted) - finding.asked)
     return min(unmet, max(1 + secrets.randbelow(replicas + 1), AT_ONCE // many))
 
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from bot.steps.counters import MISSED, turns
+from bot.steps.counters import MISSED, most_turns, turns
 from bot.steps.pacing import AT_ONCE
 
 PROBES = 3
@@ -37,6 +37,13 @@ def test_a_run_of_the_same_length_for_every_test_would_not_do(replicas):
     fooled = 1 - (1 - missed ** turns(replicas, PROBES)) ** POLLS
 
     assert fooled > 0.2
+
+
+@pytest.mark.parametrize("replicas", REPLICAS)
+def test_not_one_of_a_hundred_models_goes_without_having_met_a_replica_that_takes_its_share(replicas):
+    unmet = 100 * replicas * (1 - 1 / replicas) ** most_turns(replicas, PROBES)
+
+    assert unmet <= MISSED
 
 
 def by_chance(replicas: int, chance: Random):

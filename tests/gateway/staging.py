@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bot.rotation.evidence import Verdict
+from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from sandbox.aisix import Model, Switches
@@ -99,8 +99,17 @@ async def decided(stage: Stage) -> Rotation:
 
 def verdicts(rotation: Rotation) -> set[Verdict]:
     """Return every verdict that the rotation has come to."""
-    found = (rotation.finding(model).current for model in rotation.plan.models)
-    return {evidence.verdict for evidence in found if evidence}
+    return {evidence.verdict for evidence in _known(rotation).values()}
+
+
+def unproved(rotation: Rotation) -> dict[str, str]:
+    """Return why models are not proved, by their label."""
+    return {label: known.reason for label, known in _known(rotation).items() if known.verdict is not Verdict.PROVED}
+
+
+def _known(rotation: Rotation) -> dict[str, Evidence]:
+    found = {model.label: rotation.finding(model).current for model in rotation.plan.models}
+    return {label: evidence for label, evidence in found.items() if evidence}
 
 
 def is_offered(rotation: Rotation) -> bool:
