@@ -1,4 +1,4 @@
-"""What people can ask of Keyturn, one method a verb. Each checks who asks, records the move, and hints at the work."""
+"""What people can ask of Keyturn, one method each. Each checks the person, saves the record, and queues work."""
 
 from bot.service.decisions import Decisions
 from bot.service.replacements import Replacements

@@ -1,4 +1,4 @@
-"""What people decide on the way: go on, go back, accept, approve."""
+"""People's decisions during a rotation: continue, roll back, accept, approve."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -37,7 +37,7 @@ class Decisions(Verbs):
 
     @audited(Action.CANCEL)
     async def cancel(self, rotation_id: str, *, by: str) -> Rotation:
-        """Give up before anything was changed."""
+        """Cancel a rotation before it has changed anything."""
 
         def cancelled(rotation: Rotation) -> Rotation:
             return rotation.to(State.CANCELLED).but(ended_at=self._now(), ended_by=by)
@@ -46,12 +46,12 @@ class Decisions(Verbs):
 
     @audited(Action.TRY_AGAIN)
     async def try_again(self, rotation_id: str, *, by: str) -> Rotation:
-        """Go on from where the stop says, looking at everything again."""
+        """Continue from the step that the stop names, with fresh checks."""
         return await self._steer(rotation_id, Action.TRY_AGAIN, _tried_again, by, "tried again")
 
     @audited(Action.ANOTHER_SECRET)
     async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
-        """Take the refused replacement back; when callers are on the old key again, wait for another secret."""
+        """Withdraw the refused replacement; once callers are on the old key again, wait for another secret."""
         rotation = await self.load(rotation_id)
         check_may_give_secret(rotation, await self._people.permissions(by))
         check_offered(rotation, Action.ANOTHER_SECRET)
@@ -75,9 +75,9 @@ class Decisions(Verbs):
     async def accept_unproved(
         self, rotation_id: str, models: Iterable[str], reason: str, *, by: str, shown: str, pressed: Pressed
     ) -> Rotation:
-        """Let *models* (ids) count although nothing proves them, for a *reason* that goes into the receipt.
+        """Accept *models* (ids) without a proof, for a *reason* that goes into the receipt.
 
-        *shown* is the digest of what the form said of them; if that has changed, nothing is accepted.
+        *shown* is the digest of what the form showed about them; if that has changed, nothing is accepted.
         """
         rotation, person = await self._may_accept(rotation_id, by)
         check_in_time(pressed, person, self._rules.click_max_age)
@@ -100,7 +100,7 @@ class Decisions(Verbs):
 
     @audited(Action.ROLL_BACK)
     async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
-        """Point every model that was moved back at the old key."""
+        """Point every moved model back at the old key."""
 
         def back(rotation: Rotation) -> Rotation:
             return rotation.to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
@@ -111,10 +111,10 @@ class Decisions(Verbs):
     async def approve(
         self, rotation_id: str, *, by: str, pressed: Pressed, click: str = "", shown: str | None = None
     ) -> Rotation:
-        """Release the delete, if *by* is an approver at this moment and enough have approved.
+        """Approve the delete, if *by* is an approver now; with enough approvals, it starts.
 
-        *click* names the very click: delivered once more, it must not answer a later question. *shown* is what
-        was seen when it was made (None where that is not asked).
+        *click* identifies the click: a repeated delivery must not answer a later question. *shown* is the digest that
+        the person saw (None if it is not checked).
         """
         rotation = self._people.strict(recorded := await self.load(rotation_id))
         permissions = await self._people.permissions(by)
@@ -135,7 +135,7 @@ class Decisions(Verbs):
     async def _steer(
         self, rotation_id: str, action: Action, change: Callable[[Rotation], Rotation], by: str, what: str
     ) -> Rotation:
-        """Change a rotation as it is now; a step that is recorded in between is no reason to refuse a person."""
+        """Change the newest version of a rotation; a step that is recorded in between is no reason to refuse."""
         for _ in range(STEERING_TRIES):
             rotation = await self.load(rotation_id)
             check_may_steer(rotation, await self._people.permissions(by))
@@ -146,7 +146,7 @@ class Decisions(Verbs):
 
 
 def _tried_again(rotation: Rotation) -> Rotation:
-    """Return a stopped rotation at the step where it goes on; what was seen before that step's proof is seen again."""
+    """Return a stopped rotation at the step where it continues; evidence from that step on is gathered again."""
     assert rotation.stop is not None
     onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
     fresh = rewound(rotation, rotation.stop.resume).but(no_throwaways="")
@@ -158,7 +158,7 @@ def _tried_again(rotation: Rotation) -> Rotation:
 
 
 def _with_word(rotation: Rotation, wanted: set[str], word: Acceptance) -> tuple[Rotation, str]:
-    """Let the *wanted* models count on somebody's *word*, or the rotation where it has none to name; say which."""
+    """Accept the *wanted* models, or the whole rotation if it has none to name, on somebody's *word*; say which."""
     whole = acceptable_as_a_whole(rotation)
     if whole and not wanted:
         return rotation.but(accepted=word.but(of=whole)), "accepted that nothing proves the new secret"

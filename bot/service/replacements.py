@@ -1,4 +1,4 @@
-"""The secret, from the form to AISIX: it is checked, sent once, and kept nowhere."""
+"""The path of the secret from the form to AISIX: Keyturn checks it, sends it once, and stores it nowhere."""
 
 import asyncio
 from contextlib import suppress
@@ -30,11 +30,11 @@ log = structlog.get_logger("keyturn.service")
 
 
 WITHDRAWAL_LOOKS = 15
-"""Tenths of a second; a form has to be answered within three seconds."""
+"""Tenths of a second; Slack wants an answer to a form within three seconds."""
 
 
 class Replacements(Verbs):
-    """What is done with a secret."""
+    """The requests that involve a secret."""
 
     @audited(Action.ENTER_SECRET)
     async def offer_secret_form(self, rotation_id: str, *, by: str) -> Rotation:
@@ -55,9 +55,9 @@ class Replacements(Verbs):
 
     @audited("gave a secret")
     async def give_secret(self, rotation_id: str, submitted: shape.Submitted, *, by: str) -> Rotation:
-        """Check the secret and record that a replacement is about to be asked for; one submission wins.
+        """Check the secret and record that Keyturn will request a replacement; only one submission wins.
 
-        The secret stays here until `create_replacement` takes it: nothing that is returned or raised holds it.
+        The secret stays here until `create_replacement` takes it: no return value and no error holds it.
         """
         try:
             return await self._accept_secret(rotation_id, submitted, by)
@@ -86,7 +86,7 @@ class Replacements(Verbs):
         return saved
 
     async def _is_another(self, fingerprint: str | None, old: ProviderKey) -> bool:
-        """Tell whether it is certain that the secret is not the one in *old*; refuse the one that is."""
+        """Return whether the secret certainly differs from the one in *old*; refuse the same one."""
         known = await self._store.fingerprint(old.id) if fingerprint else None
         same = is_same(fingerprint, known) if fingerprint and known else None
         if same:
@@ -97,7 +97,7 @@ class Replacements(Verbs):
         return same is False
 
     async def _wait_for_withdrawal(self, rotation_id: str) -> None:
-        """Give a refused secret a moment to be taken back: its form can be filled faster than that."""
+        """Wait a moment until a refused secret is withdrawn: a person can fill the next form sooner."""
         for _ in range(WITHDRAWAL_LOOKS):
             rotation = await self.load(rotation_id)
             if rotation.track is not Track.WITHDRAW or rotation.state is not State.RUNNING:
@@ -106,7 +106,7 @@ class Replacements(Verbs):
         raise WrongState("The refused secret is still being taken back. Press again in a few seconds.")
 
     def _unique(self, rotation: Rotation, name: str) -> str:
-        """Return *name* carrying this attempt's tag, by which the key is found again if an answer is lost."""
+        """Return *name* with this attempt's tag, which finds the key again after a lost answer."""
         wanted = " ".join(name.split()) or self.proposed_name(rotation)
         if shape.is_surely_secret(wanted.replace(base_of(rotation.plan.old_key.display_name), "")):
             raise BadInput("This looks like a secret, and a name is shown to everyone.", field="name")
@@ -120,9 +120,9 @@ class Replacements(Verbs):
             raise WrongState("Another rotation of this key is under way. Finish that one first.")
 
     async def create_replacement(self, rotation: Rotation) -> None:
-        """Ask the control plane for the replacement, once; what became of it is recorded, the secret is not.
+        """Request the replacement from the control plane, once; record the outcome, never the secret.
 
-        Only then is the rotation moved on: a step that ran before could not find out whether there is one.
+        Only then start the next step: an earlier run could not tell whether the replacement exists.
         """
         assert rotation.replacement is not None
         plan, wanted = rotation.plan, rotation.replacement
@@ -139,7 +139,7 @@ class Replacements(Verbs):
         await self._jobs.advance(rotation, again="+created")
 
     async def _record_creation(self, rotation: Rotation, outcome: Replacement) -> None:
-        """Record what became of the replacement, unless the rotation has found out by itself or gone on without it."""
+        """Record the outcome, unless the rotation knows it already or no longer needs this replacement."""
         current = await self.load(rotation.id)
         while _waits_for(current, outcome):
             made = (*current.made, outcome.key_id) if outcome.key_id else current.made
@@ -154,7 +154,7 @@ class Replacements(Verbs):
             await self._remove_unwanted(outcome.key_id)
 
     async def _remove_unwanted(self, key_id: str) -> None:
-        """Remove a replacement that came too late for anybody to wait for it, unless something uses it."""
+        """Delete a replacement that came too late to be used, unless something uses it."""
         inventory = await self._control_plane.inventory()
         key = inventory.key(key_id)
         if key is not None and not users_of(inventory, key):
@@ -162,7 +162,7 @@ class Replacements(Verbs):
 
 
 def _waits_for(rotation: Rotation, outcome: Replacement) -> bool:
-    """Tell whether *rotation* still wants to know what became of this replacement."""
+    """Return whether *rotation* still needs the outcome of this replacement."""
     wanted = rotation.replacement
     if rotation.is_over or rotation.track is not Track.FORWARD or wanted is None:
         return False

@@ -1,4 +1,4 @@
-"""Asking for a rotation: the key that is meant, and whether it is free; nothing is changed yet."""
+"""Requests for a rotation: which key is meant, and whether it is free. Nothing changes in AISIX yet."""
 
 from collections.abc import Awaitable, Callable
 
@@ -29,10 +29,10 @@ from bot.service.verbs import REPLAY_WINDOW, BeingRotated, LooksLikeSecret, Verb
 from bot.storage.records import Taken
 
 DIRECT = "D"
-"""What the id of a conversation with one person begins with."""
+"""The prefix of the id of a conversation with one person."""
 
 RECENT = 20
-"""Rotations that are looked through for a channel to name."""
+"""How many rotations to search for a channel to name."""
 
 
 class Requests(Verbs):
@@ -44,17 +44,17 @@ class Requests(Verbs):
 
     @audited("asked", of_rotation=False)
     async def offer_picker(self, _asked: str, *, by: str, channel: str) -> None:
-        """Refuse a request that could not go on, before there is anything to choose from."""
+        """Refuse a request that could not succeed, before the person chooses a key."""
         await self._check_may_begin(by, channel)
 
     async def _check_may_begin(self, by: str, channel: str) -> None:
-        """Refuse what nobody could approve, and what nobody else would see."""
+        """Refuse a rotation that nobody could approve, or that nobody else would see."""
         await self._people.check_may_begin(by)
         if channel.startswith(DIRECT):
             raise NotAllowed(f"Nobody else would see a rotation here, or could approve it. {await self._elsewhere()}")
 
     async def _elsewhere(self) -> str:
-        """Name a channel that rotations are shown in; the app may not list those that it is in."""
+        """Name a channel that shows rotations; the app may lack permission to list its own channels."""
         shown = (rotation.channel for rotation in await self._store.recent(RECENT))
         known = next((channel for channel in shown if not channel.startswith(DIRECT)), None)
         if known:
@@ -75,7 +75,7 @@ class Requests(Verbs):
         return search(Inventory(environments=(), keys=keys, models=()), typed)
 
     async def under_way(self) -> list[Rotation]:
-        """Return what is under way, oldest first."""
+        """Return the rotations under way, oldest first."""
         return await self._store.under_way()
 
     async def history(self, most: int = 10) -> list[Rotation]:
@@ -85,7 +85,7 @@ class Requests(Verbs):
     async def begin(
         self, asked: str, *, by: str, team: str, channel: str, request: str, show: Callable[[Rotation], Awaitable[None]]
     ) -> None:
-        """Start a rotation and *show* it to the channel; one that cannot be shown is given up."""
+        """Start a rotation and *show* it in the channel; cancel it if that fails."""
         rotation = await self.start(asked, by=by, team=team, channel=channel, request=request)
         try:
             await show(rotation)
@@ -95,9 +95,9 @@ class Requests(Verbs):
 
     @audited("asked", of_rotation=False)
     async def start(self, asked: str, *, by: str, team: str, channel: str, request: str = "") -> Rotation:
-        """Plan the rotation of the key called *asked* and wait for its secret; nothing is changed yet.
+        """Plan the rotation of the key called *asked* and wait for its secret; nothing changes in AISIX yet.
 
-        *request* names what was typed or chosen: delivered once more, it makes no second card.
+        *request* identifies what the person typed or chose: a repeated delivery makes no second card.
         """
         inventory, key = await self._looked_up(asked, by, channel)
         if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
@@ -118,11 +118,11 @@ class Requests(Verbs):
         )
         try:
             return await self._record(rotation, by, "asked")
-        except Taken as taken:  # in the same moment
+        except Taken as taken:  # by a simultaneous request
             raise await self._held(taken.holder) from None
 
     async def _in_hand(self, key: ProviderKey) -> Rotation | None:
-        """Return the rotation under way that replaces or makes *key*; its name tells while its id is not recorded."""
+        """Return the rotation under way that replaces or makes *key*; if its id is not recorded, the name decides."""
         others = await self._store.concerning(key.id)
         tag = tag_of(key.display_name)
         tagged = await self._store.load(tag.rotation) if tag and tag.rotation in await self._store.open_ids() else None
@@ -130,20 +130,20 @@ class Requests(Verbs):
         return next((other for other in others if other.has_in_hand(key)), None)
 
     async def _held(self, holder: str) -> WrongState:
-        """Say why a key can't be had: *holder* has it in hand, or had it and has ended it."""
+        """Say why a key is not free: *holder* is rotating it, or has replaced it."""
         other = await self._store.load(holder)
         if other is None or other.is_over:
             return WrongState("Another rotation has replaced this key already, and deleted it.")
         return BeingRotated(other)
 
     async def adopt(self, rotation: Rotation) -> Rotation:
-        """Record a rotation whose record was lost; from here on it goes its way as any other."""
+        """Record a rotation whose record was lost; from here on it runs like any other."""
         saved = await self._record(rotation, "doctor", "adopted")
         await self._jobs.announce(saved)
         return saved
 
     async def _forget_fingerprints(self, inventory: Inventory) -> None:
-        """Forget those of keys that somebody else has deleted, and those of another pepper."""
+        """Forget the fingerprints of deleted keys, and those made with another pepper."""
         known = await self._store.fingerprints()
         there = {key.id for key in inventory.keys}
         for key_id, fingerprint in known.items():
@@ -152,11 +152,11 @@ class Requests(Verbs):
                 await self._store.forget_fingerprints([key_id])
 
     async def _is_made(self, key_id: str) -> bool:
-        """Tell whether a rotation under way has made a provider key: it is perhaps not listed yet."""
+        """Return whether a rotation under way has made this key, which AISIX may not list yet."""
         return any(key_id in other.made for other in await self._store.concerning(key_id))
 
     async def _looked_up(self, asked: str, by: str, channel: str) -> tuple[Inventory, ProviderKey]:
-        """Find the key that *asked* means; text that means none and looks like a secret is not repeated."""
+        """Find the key that *asked* means; don't repeat text that matches none and looks like a secret."""
         try:
             await self._check_may_begin(by, channel)
             inventory = await self._inventory()
@@ -171,7 +171,7 @@ class Requests(Verbs):
             raise
 
     async def _found(self, inventory: Inventory, asked: str) -> ProviderKey:
-        """Find the key; a name that only a rotation under way knows, or of several keys of one, means that rotation."""
+        """Find the key; if a rotation under way owns that name, or all keys that match it, say so."""
         try:
             return find_key(inventory, asked)
         except UnknownKey:
@@ -186,7 +186,7 @@ class Requests(Verbs):
             raise
 
     async def _rotation_named(self, asked: str) -> Rotation | None:
-        """Return the rotation under way that *asked* means by a key that AISIX does not list (any more, or yet)."""
+        """Return the rotation under way that *asked* means by a key that AISIX does not list now."""
         known = [(rotation, key) for rotation in await self._store.under_way() for key in rotation.keys]
         found = meant((key for _, key in known), asked)
         owners = {rotation.id: rotation for rotation, key in known if any(key is one for one in found)}
@@ -199,7 +199,7 @@ class Requests(Verbs):
             raise _away(error) from error
 
     async def withdraw(self, rotation: Rotation, reason: str) -> None:
-        """Give up a rotation that could not even be shown."""
+        """Cancel a rotation whose card could not be posted."""
         cancelled = rotation.to(State.CANCELLED).but(ended_at=self._now(), note=reason)
         saved = await self._store.save(cancelled, event("keyturn", "cancelled", reason), at=self._now())
         await self._store.was_shown(saved)

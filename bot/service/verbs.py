@@ -1,4 +1,4 @@
-"""What every verb needs: who asks, the record before the deed, and a trace of what was refused."""
+"""What all verbs share: the permissions, the record that is saved first, and the audit of refusals."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -27,11 +27,11 @@ log = structlog.get_logger("keyturn.service")
 
 
 REPLAY_WINDOW = 3600
-"""Seconds in which a click counts once; a captured request is accepted by its signature for 300."""
+"""Seconds in which a click counts once; Slack's signature on a captured request is valid for 300."""
 
 
 class LooksLikeSecret(Refused):
-    """Text that looks like a secret was typed where everybody's client keeps it."""
+    """A person typed text that looks like a secret where everybody's client keeps it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class LooksLikeSecret(Refused):
 
 
 class BeingRotated(WrongState):
-    """Somebody asks for a key that a rotation under way has in hand already."""
+    """The requested key is already being rotated."""
 
     def __init__(self, rotation: Rotation) -> None:
         super().__init__("This key is already being rotated.")
@@ -49,7 +49,7 @@ class BeingRotated(WrongState):
 
 
 TOLD = (NotAllowed, WrongState, BadInput, LooksLikeSecret)
-"""Refusals that the audit trail tells of; their sentences repeat nothing that somebody typed."""
+"""Refusals that go to the audit trail; their sentences repeat nothing that a person typed."""
 
 
 P = ParamSpec("P")
@@ -59,7 +59,7 @@ Verb = Callable[Concatenate[V, str, P], Awaitable[T]]
 
 
 def audited(what: str, *, of_rotation: bool = True) -> Callable[[Verb[V, P, T]], Verb[V, P, T]]:
-    """Have it recorded when a verb refuses; its first argument is the rotation's id, unless it is what was typed."""
+    """Record each refusal of a verb; its first argument is the rotation's id, or else what the person typed."""
 
     def wrapped(verb: Verb[V, P, T]) -> Verb[V, P, T]:
         @wraps(verb)
@@ -76,7 +76,7 @@ def audited(what: str, *, of_rotation: bool = True) -> Callable[[Verb[V, P, T]],
 
 
 class Verbs:
-    """The collaborators of all verbs, and how each of them records what it does."""
+    """The collaborators of all verbs, and how each verb records what it does."""
 
     def __init__(  # noqa: PLR0913 - the collaborators of every verb, given once in __main__
         self,
@@ -106,7 +106,7 @@ class Verbs:
 
     @property
     def rules(self) -> Rules:
-        """Return who may do what."""
+        """Return the rules on who may do what."""
         return self._rules
 
     async def load(self, rotation_id: str) -> Rotation:
@@ -117,12 +117,12 @@ class Verbs:
         return rotation
 
     async def other_rotation(self, rotation: Rotation) -> Rotation | None:
-        """Return another rotation of the same key that is further on, if there is one."""
+        """Return another rotation that holds the same key, if there is one."""
         holder = await self._store.holder(rotation.plan.old_key.id)
         return await self._store.load(holder) if holder and holder != rotation.id else None
 
     async def record_refusal(self, rotation_id: str, what: str, refusal: Refused, *, by: str) -> None:
-        """Record what a person was refused; that it cannot be recorded does not make it allowed."""
+        """Record a refusal; a person stays refused even if that fails."""
         try:
             rotation = await self._store.load(rotation_id) if rotation_id else None
             told = event(by, what, str(refusal))
@@ -142,19 +142,19 @@ class Verbs:
             raise WrongState("Another rotation of this key is under way. Finish that one first.") from None
 
     async def _record(self, rotation: Rotation, by: str, what: str, why: str = "", *, moves: bool = True) -> Rotation:
-        """Record first; then have it shown and, if it *moves* at once, moved on."""
+        """Save the record first; then queue its display and, with *moves*, its next step."""
         saved = await self._store.save(rotation, event(by, what, why), at=self._now())
         log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
         try:
-            if saved.version > 1:  # the command shows the first one itself, and tells the person if it cannot be shown
+            if saved.version > 1:  # the command shows the first one itself, or tells the person why not
                 await self._jobs.announce(saved)
             if moves:
                 await self._jobs.advance(saved)
-        except Unanswerable:  # it is recorded all the same, and the sweep finds it
+        except Unanswerable:  # the record is saved, and the sweep finds it
             log.warning("hint_lost", rotation=saved.id)
         return saved
 
 
 def event(by: str, what: str, why: str = "") -> dict[str, str]:
-    """Return what the audit trail is told."""
+    """Return the entry for the audit trail."""
     return {"by": by, "what": what, "why": why}
