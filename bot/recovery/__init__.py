@@ -1,1 +1,1 @@
-"""Rotations whose record is lost: found from the control plane alone, and brought to an end."""
+"""Recovery of rotations whose record is lost: finds them from the control plane alone, and completes or undoes them."""

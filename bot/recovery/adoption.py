@@ -1,4 +1,4 @@
-"""The record that a half rotation is given: to go on from where it is, or to be taken back. Pure."""
+"""Makes a record for an orphaned rotation, which then continues or is rolled back. Pure."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -19,11 +19,11 @@ DONE: Mapping[Kind, tuple[StepName, ...]] = {
     Kind.SPLIT: (StepName.BASELINE,),
     Kind.MOVED: (StepName.BASELINE, StepName.REHEARSE),
 }
-"""The steps that are behind each: what models answered on the old key cannot be learned once some have left it."""
+"""The steps that each kind has behind it: once models have moved, there is no baseline to gather."""
 
 
 class Sponsor(Frozen):
-    """What no control plane shows: who asked and has not to approve, where it is to be seen, and the rules."""
+    """What the control plane can't show: the requester, who must not approve; the channel; the rules."""
 
     team: str
     channel: str
@@ -33,11 +33,11 @@ class Sponsor(Frozen):
 
 
 NOBODY = Sponsor(team="", channel="", requester="")
-"""Of what is only taken back, and never shown."""
+"""The sponsor of a rotation that is only rolled back and never shown."""
 
 
 def adopted(half: Orphan, inventory: Inventory, gateways: Iterable[str], sponsor: Sponsor, now: datetime) -> Rotation:
-    """Return the rotation that goes on from where *half* is; from there on all is as ever, the approval too."""
+    """Return the rotation that continues from the state of *half*; from then on it is a normal one."""
     check_adoptable(half)
     rotation = _record(half, inventory, gateways, sponsor, now)
     there = (m.id for m in half.moved if half.replacement and half.replacement.is_meant_by(m.provider_key))
@@ -45,7 +45,7 @@ def adopted(half: Orphan, inventory: Inventory, gateways: Iterable[str], sponsor
 
 
 def taken_back(half: Orphan, inventory: Inventory, gateways: Iterable[str], now: datetime) -> Rotation:
-    """Return the rotation that is rolled back from where *half* is; every model is asked whether the old key serves."""
+    """Return the rotation that rolls back from the state of *half*; it probes every model on the old key."""
     check_cleanable(half)
     rotation = _record(half, inventory, gateways, NOBODY, now)
     hidden = _hidden(half, rotation.plan, inventory, gateways)
@@ -59,21 +59,21 @@ def taken_back(half: Orphan, inventory: Inventory, gateways: Iterable[str], now:
 
 
 def _hidden(half: Orphan, plan: Plan, inventory: Inventory, gateways: Iterable[str]) -> set[str]:
-    """Name the environments that are known of and not shown; the replacement may be allowed in more of them."""
+    """Return the environments that are known and not shown; the replacement may be allowed in more of them."""
     known = list(gateways)
     plans = (plan.but(old_key=key) for key in (plan.old_key, *half.keys))
     return {name for each in plans for name in unlisted_environments(each, inventory, known)}
 
 
 def check_adoptable(half: Orphan) -> None:
-    """Refuse what cannot be brought forward."""
+    """Refuse a rotation that can't be completed."""
     check_cleanable(half)
     if half.kind not in BEGUN:
         raise Refused("There is no old key any more, so there is nothing to bring forward.")
 
 
 def check_cleanable(half: Orphan) -> None:
-    """Refuse where nothing is left over, or a person has to say first which key is the old one."""
+    """Refuse if nothing is left over, or if a person has to name the old key first."""
     if half.kind is Kind.FINISHED:
         raise Refused(f"Nothing is left over of rotation {half.rotation}.")
     if half.kind is Kind.UNCLEAR:
@@ -94,7 +94,7 @@ def _record(half: Orphan, inventory: Inventory, gateways: Iterable[str], sponsor
         replacement=Replacement(name=half.replacement.display_name, asked_at=now, key_id=half.replacement.id),
         names=tuple(dict.fromkeys(key.display_name for key in half.keys)),
         made=tuple(key.id for key in half.keys),
-        throwaways_used=int(now.timestamp()),  # beyond any number that was used before: each name is used once
+        throwaways_used=int(now.timestamp()),  # above every earlier number: each name is used once
         approvals_required=sponsor.approvals_required,
         self_approval=sponsor.self_approval,
         started_at=now,
@@ -103,7 +103,7 @@ def _record(half: Orphan, inventory: Inventory, gateways: Iterable[str], sponsor
 
 
 def _plan(half: Orphan, inventory: Inventory, gateways: Iterable[str]) -> Plan:
-    """Plan as if no model had been moved yet."""
+    """Make the plan as if no model had been moved yet."""
     assert half.old is not None, "of what is begun the old key is known"
     moved, gone = {model.id for model in half.moved}, {model.id for model in half.throwaways}
     back = (m.but(provider_key=half.old.id) if m.id in moved else m for m in inventory.models)

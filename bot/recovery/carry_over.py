@@ -1,4 +1,4 @@
-"""`python -m bot carry-over`: brings the rotations of another namespace here, once a person says that they are ours."""
+"""`python -m bot carry-over`: moves another namespace's rotations to this one, once a person claims them."""
 
 from bot.recovery.doctor import say
 from bot.rotation.errors import Refused
@@ -8,7 +8,7 @@ from bot.storage.namespace import NAME, PREFIX, Namespace
 
 
 async def carried_over(carrier: Carrier, name: str, rotation: str | None) -> bool:
-    """Carry over what is under *name*, or one *rotation* of it; say a line each and return whether none is left."""
+    """Carry over the rotations under *name*, or one of them; print a line for each and return whether none is left."""
     source = _source(carrier, name)
     ids = [rotation] if rotation else await carrier.ids_in(source)
     result = await carrier.carry(source, ids, named=rotation is not None)
@@ -21,7 +21,7 @@ async def carried_over(carrier: Carrier, name: str, rotation: str | None) -> boo
 
 
 def _source(carrier: Carrier, name: str) -> Namespace:
-    """Return the namespace that people call *name*, or refuse."""
+    """Return the namespace called *name*, or refuse."""
     source = Namespace(name=f"{name}:".removeprefix(PREFIX).removesuffix(":"))
     if source.name and not NAME.fullmatch(source.name):
         raise Refused(f"{name} is no namespace: `python -m bot check` says what there is.")

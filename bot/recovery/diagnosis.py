@@ -1,4 +1,4 @@
-"""What `python -m bot doctor` says of a half rotation: what it is, what callers notice, what can be done. Pure."""
+"""The report of `python -m bot doctor`: what an orphan is, what callers notice, what you can do. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -11,7 +11,7 @@ INDENT = "       "
 
 
 def described(half: Orphan, held: str, inventory: Inventory) -> Iterator[str]:
-    """Yield the lines on one half rotation; where it must not be touched, *held* says why."""
+    """Yield the lines on one orphan; *held* says why it must not be touched."""
     yield f"{'BUSY' if held else 'HALF'}   {half.rotation}: {HEADLINES[half.kind](half)}"
     lines = [held] if held else [*_facts(half, inventory), CALLERS[half.kind], *_ways(half)]
     yield from (INDENT + line for line in lines)
@@ -27,7 +27,7 @@ HEADLINES: Mapping[Kind, Callable[[Orphan], str]] = {
     Kind.UNCLEAR: lambda half: f"{_called(half.replacement)} replaces a key, and which one cannot be told.",
     Kind.FINISHED: lambda _: "nothing is left over.",
 }
-"""What each is, in a sentence."""
+"""One sentence on each kind."""
 
 CALLERS: Mapping[Kind, str] = {
     Kind.UNUSED: "Callers now: all are served with the old key, as if nothing had begun.",
@@ -94,7 +94,7 @@ def _back(half: Orphan) -> str:
 
 
 def summed_up(orphans: tuple[Orphan, ...]) -> str:
-    """Say what was looked at, where nothing more is to be said of it."""
+    """Say what the doctor checked, if no orphan is left to report."""
     finished = sum(half.kind is Kind.FINISHED and bool(half.keys) for half in orphans)
     if not finished:
         return "ok     No provider key and no model is left over from a rotation."

@@ -1,7 +1,7 @@
-"""`python -m bot doctor`: finds half rotations from the control plane alone, and brings one to an end.
+"""`python -m bot doctor`: finds orphaned rotations from the control plane alone, and completes or undoes one.
 
-Nothing is remembered between two runs: each looks at the world again, and once more right before it acts. Whatever is
-recorded and open belongs to the bot, and is left to it.
+A run stores nothing for the next: each reads the control plane again, and once more right before it acts. The doctor
+leaves every open record to the bot.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from bot.storage.records import Store
 
 @dataclass(frozen=True)
 class Orders:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     rotation: str | None = None
     adopt: bool = False
@@ -40,39 +40,39 @@ class Orders:
 
 
 class Case(NamedTuple):
-    """A half rotation, and what the store knows of it."""
+    """An orphan, and what the store knows about it."""
 
     half: Orphan
     held: str = ""
     """Why it must not be touched."""
 
     over: str = ""
-    """What its record says, where that is there and says that it is over."""
+    """The end state in its record, if it has one."""
 
     @property
     def is_left(self) -> bool:
-        """Tell whether somebody has to bring it to an end."""
+        """Return whether somebody has to complete or undo it."""
         return self.half.kind is not Kind.FINISHED and not self.held
 
 
 class Reception(Protocol):
-    """What Slack is needed for."""
+    """The parts of Slack that the doctor needs."""
 
     @property
     def rotations(self) -> RotationService:
-        """What people can ask for."""
+        """Return the rotation service."""
 
     @property
     def team(self) -> str:
-        """The workspace."""
+        """Return the workspace."""
 
     async def introduce(self, rotation: Rotation) -> None:
-        """Tell the channel that *rotation* is brought forward; raise `Refused` if nobody there would see it."""
+        """Tell the channel that *rotation* continues; raise `Refused` if nobody there would see it."""
 
 
 @dataclass(frozen=True)
 class Doctor:
-    """Looks, and does what it is told to."""
+    """Reports the orphans, and carries out the options."""
 
     store: Store
     world: World
@@ -81,7 +81,7 @@ class Doctor:
     reception: Reception | None = None
 
     async def attend(self) -> bool:
-        """Say what there is, and bring to an end what the orders name; return whether nothing is left."""
+        """Report the orphans and act on the one that the options name; return whether none is left."""
         inventory, cases = await self._look()
         _print(inventory, cases)
         if self.orders.adopt or self.orders.clean:
@@ -98,7 +98,7 @@ class Doctor:
         return inventory, [await self._case(half) for half in rotations_seen(inventory, named)]
 
     async def _case(self, half: Orphan) -> Case:
-        """Find out whether *half* is the bot's to move, or another rotation has its keys in hand."""
+        """Find out whether the bot still owns *half*, or another rotation is using its keys."""
         if half.kind is Kind.FINISHED:
             return Case(half)
         under_way = await self.store.open_ids()
@@ -115,7 +115,7 @@ class Doctor:
         return await self._recorded(half)
 
     async def _holders(self, half: Orphan) -> set[str]:
-        """Return the rotations that have one of its keys in hand: as the old key, or as one that they made."""
+        """Return the rotations that use one of its keys: as the old key, or as one that they made."""
         mine = {key.id for key in half.keys}
         makers = {other.id for other in await self.store.under_way() if mine & {*other.made}}
         held = [await self.store.holder(key.id) for key in (*half.keys, *half.olds)]
@@ -130,7 +130,7 @@ class Doctor:
         return Case(half, over=MEANING[State(record[1])])
 
     async def _act(self, case: Case) -> None:
-        """Do it, if the world is still what was shown and nobody else is at it."""
+        """Act, if the orphan is still what was shown and no other process holds it."""
         half = case.half
         async with self.store.leased(half.rotation, self.lease.total_seconds()) as mine:
             inventory, cases = await self._look()
@@ -153,7 +153,7 @@ class Doctor:
         say(f"done   {half.rotation} is recorded again; a worker moves it on, and the channel sees its card.")
 
     async def _sponsor(self, half: Orphan, rotations: RotationService) -> Sponsor:
-        """Return who answers for it; who may not ask for a rotation may not be named as having asked."""
+        """Return the sponsor; a person who may not ask for a rotation can't be named as its requester."""
         channel = self.orders.channel or (await self.store.messages(half.rotation)).get("channel")
         if not channel or not self.orders.requester:
             raise Refused(
@@ -176,7 +176,7 @@ class Doctor:
     # --- back ---
 
     async def _clean(self, half: Orphan, inventory: Inventory) -> None:
-        """Take *half* back: the throw-away models alone, or as a roll back does it."""
+        """Undo *half*: delete its throw-away models, or roll it back."""
         if half.kind is Kind.LEFTOVERS:
             for model in half.throwaways:
                 await self.world.control_plane.delete_model(model.id, model.environment)
@@ -190,7 +190,7 @@ class Doctor:
         await self._note(half, rotation, "took it back")
 
     async def _try_one(self, half: Orphan, rotation: Rotation) -> None:
-        """Point one model back before the others: if the old key does not serve it, they stay where they are."""
+        """Point one model back before the others: if the old key does not serve it, the others stay where they are."""
         moved = {model.id: model for model in half.moved}
         trial = next((model for model in askable(rotation, self.world) if model.id in moved), None)
         if trial is None:
@@ -208,7 +208,7 @@ class Doctor:
         say(f"done   `{model.alias}` is on `{key.display_name}` again; no other model was moved.")
 
     async def _drive(self, rotation: Rotation) -> None:
-        """Roll *rotation* back to its end in this process; raise `Refused` where that stops."""
+        """Roll *rotation* back to its end in this process; raise `Refused` if it stops."""
         while rotation.waits_for_bot:
             before, rotation = rotation, await move(rotation, self.world)
             for step in rotation.done[len(before.done) :]:
@@ -231,11 +231,11 @@ STEPS = {
     StepName.VERIFY_BACK: "they answer on the old key.",
     StepName.REMOVE: "what this rotation made is removed, unless something uses it.",
 }
-"""What each step of the way back has done."""
+"""What each step of the roll back has done."""
 
 
 def say(line: str) -> None:
-    """Print a line that may hold names from outside: nothing in them speaks to the terminal."""
+    """Print a line that may hold names from outside, without control characters for the terminal."""
     click.echo("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line))
 
 
@@ -250,7 +250,7 @@ def _print(inventory: Inventory, cases: list[Case]) -> None:
 
 
 def _chosen(cases: list[Case], orders: Orders) -> Case:
-    """Return the one case that the orders are about, or refuse."""
+    """Return the one case that the options name, or refuse."""
     left = [case for case in cases if case.half.kind is not Kind.FINISHED and not case.held]
     if orders.rotation is None and len(left) != 1:
         raise Refused("Say which: python -m bot doctor ID --adopt, or --clean." if left else "There is nothing to do.")
@@ -268,7 +268,7 @@ def _chosen(cases: list[Case], orders: Orders) -> Case:
 
 
 def _confirm(half: Orphan, orders: Orders) -> None:
-    """Have the id typed: nothing is done by a slip of the hand."""
+    """Ask the person to type the id, so that nothing happens by accident."""
     if orders.yes:
         return
     typed = click.prompt(f"Type {half.rotation} to go on", default="", show_default=False)

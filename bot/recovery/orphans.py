@@ -1,8 +1,7 @@
-"""Orphan rotations: what the control plane alone shows of one whose record is lost. Pure.
+"""Orphaned rotations: what the control plane alone shows of a rotation whose record is lost. Pure.
 
-All there is to go by are names: a replacement key carries its rotation's id, and so do the throw-away models. The
-key that it replaces is another of the same provider and the same name, older as far as can be told. Where that leaves
-a choice, a person has to make it.
+The only evidence is names: replacement keys and throw-away models carry their rotation's id. The old key has the same
+provider and name, and is older as far as AISIX shows. If several keys qualify, a person has to choose.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,10 +15,10 @@ from bot.rotation.plan import users_of
 
 
 class Kind(StrEnum):
-    """How far a rotation has come, as far as it can be seen."""
+    """How far a rotation has come, as far as AISIX shows."""
 
     UNUSED = "unused"
-    """The replacement is there, and no model is on it."""
+    """The replacement exists, and no model is on it."""
 
     SPLIT = "split"
     """Some models are on the replacement, some on the old key."""
@@ -28,56 +27,56 @@ class Kind(StrEnum):
     """No model is on the old key any more."""
 
     LEFTOVERS = "leftovers"
-    """Throw-away models, and no old key: the rotation itself is over."""
+    """Throw-away models exist, and no old key: the rotation itself has ended."""
 
     UNCLEAR = "unclear"
     """Several keys may be the old one."""
 
     FINISHED = "finished"
-    """The old key is gone, and nothing is left over: no half at all."""
+    """The old key is gone, and nothing is left over: no orphan at all."""
 
 
 BEGUN = frozenset({Kind.UNUSED, Kind.SPLIT, Kind.MOVED})
-"""Kinds of which both keys are known: these can be brought forward or taken back."""
+"""Kinds with both keys known: they can be completed or undone."""
 
 
 class Orphan(Frozen):
-    """What is there of one rotation."""
+    """What exists of one rotation."""
 
     rotation: str
     keys: tuple[ProviderKey, ...] = ()
-    """Its own, the one for the newest secret last."""
+    """Its own keys, the one for the newest secret last."""
 
     olds: tuple[ProviderKey, ...] = ()
-    """Those that it may replace."""
+    """The keys that it may replace."""
 
     certain: bool = True
-    """Nothing speaks for its being the other way round: that one of those was made to replace one of its own."""
+    """Nothing suggests the reverse: that one of `olds` was made to replace one of `keys`."""
 
     moved: tuple[Model, ...] = ()
-    """On its own keys, the throw-away ones aside."""
+    """Models on its own keys, except throw-away models."""
 
     unmoved: tuple[Model, ...] = ()
     throwaways: tuple[Model, ...] = ()
     strangers: tuple[Model, ...] = ()
-    """Named like its throw-away models, and not its own to delete."""
+    """Models named like its throw-away models that it must not delete."""
 
     holders: tuple[str, ...] = ()
-    """Routes, policies and whatever else refers to one of its keys in a way that it cannot change."""
+    """Routes, policies and other objects that refer to one of its keys in a way that Keyturn can't change."""
 
     @property
     def replacement(self) -> ProviderKey | None:
-        """Return the key that the newest secret went into."""
+        """Return the key with the newest secret."""
         return self.keys[-1] if self.keys else None
 
     @property
     def old(self) -> ProviderKey | None:
-        """Return the key that it replaces, where that can be told."""
+        """Return the key that it replaces, if that is certain."""
         return self.olds[0] if len(self.olds) == 1 and self.certain else None
 
     @property
     def kind(self) -> Kind:
-        """Tell how far it has come."""
+        """Return how far it has come."""
         if not self.olds:
             return Kind.LEFTOVERS if self.throwaways else Kind.FINISHED
         if self.old is None:
@@ -88,7 +87,7 @@ class Orphan(Frozen):
 
 
 def rotations_seen(inventory: Inventory, named: Mapping[str, str] | None = None) -> tuple[Orphan, ...]:
-    """Return what is there of every rotation that a key or a model is named after; *named* are the old keys of some."""
+    """Return an orphan for every rotation that a key or model is named after; *named* gives the old keys of some."""
     tags = (tag.rotation for key in inventory.keys if (tag := tag_of(key.display_name)))
     aliases = (found for model in inventory.models if (found := rotation_of(model.alias)))
     return tuple(_half(id_, inventory, (named or {}).get(id_)) for id_ in sorted({*tags, *aliases}))
@@ -114,7 +113,7 @@ def _half(rotation_id: str, inventory: Inventory, named: str | None) -> Orphan:
 
 
 def _on(keys: Iterable[ProviderKey], model: Model) -> bool:
-    """Tell whether a model is on one of *keys* in a way that it can be moved from."""
+    """Return whether a model is on one of *keys* in a way that allows a move."""
     return any(key.is_meant_by(model.provider_key) for key in keys)
 
 
@@ -123,9 +122,9 @@ def _labels(models: Iterable[Model], inventory: Inventory) -> Iterator[str]:
 
 
 def _own_keys(rotation_id: str, inventory: Inventory) -> tuple[ProviderKey, ...]:
-    """Return the keys named after a rotation; of two for the same secret the one that is in use comes last.
+    """Return the keys named after a rotation; of two for the same secret, the one in use comes last.
 
-    Where one is named as a rotation names it, a copy of that name with a word more is somebody else's.
+    If any key has exactly the name that a rotation gives, keys with more words belong to somebody else.
     """
 
     def newness(key: ProviderKey) -> tuple[int, bool, str]:
@@ -138,12 +137,12 @@ def _own_keys(rotation_id: str, inventory: Inventory) -> tuple[ProviderKey, ...]
 
 
 def _olds(keys: tuple[ProviderKey, ...], inventory: Inventory) -> tuple[ProviderKey, ...]:
-    """Return the keys that these may replace."""
+    """Return the keys that *keys* may replace."""
     return tuple(old for old in inventory.keys if keys and all(_may_replace(key, old, inventory) for key in keys))
 
 
 def _may_replace(key: ProviderKey, old: ProviderKey, inventory: Inventory) -> bool:
-    """Tell whether *key* may have been made by a rotation to replace *old*."""
+    """Return whether a rotation may have made *key* to replace *old*."""
     mine, other, base = tag_of(key.display_name), tag_of(old.display_name), base_of(key.display_name)
     alike = (key.provider, base) == (old.provider, base_of(old.display_name))
     if mine is None or base == key.display_name or not alike:
@@ -152,7 +151,7 @@ def _may_replace(key: ProviderKey, old: ProviderKey, inventory: Inventory) -> bo
 
 
 def _is_younger(old: ProviderKey, key: ProviderKey, inventory: Inventory) -> bool:
-    """Tell whether *old* is known to have been made after *key*: by the control plane, or by the day in its name."""
+    """Return whether *old* is known to be younger than *key*: by the control plane, or by the day in its name."""
     made = inventory.made_at.get(old.id), inventory.made_at.get(key.id)
     if made[0] and made[1]:
         return made[0] > made[1]
@@ -161,7 +160,7 @@ def _is_younger(old: ProviderKey, key: ProviderKey, inventory: Inventory) -> boo
 
 
 def _named(asked: str, keys: tuple[ProviderKey, ...], inventory: Inventory) -> tuple[ProviderKey, ...]:
-    """Return the key that a person says is the old one, or refuse what cannot be."""
+    """Return the key that a person names as the old one, or refuse an impossible choice."""
     old = inventory.key(asked)
     if old is None:
         raise Refused(f"There is no provider key of the id {asked}.")
