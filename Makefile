@@ -97,7 +97,8 @@ lock:  ## pin every dependency again, and those that the bot runs on (needs uv);
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Keyturn needs Python 3.11 or newer; try: make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
+	@echo "Making .venv with $(PYTHON): a few seconds."
+	@$(PYTHON) -m venv .venv
 
 $(RUN): requirements-run.lock | $(BIN)/python
 	@echo "Installing what the bot runs on into .venv, once."
@@ -111,7 +112,7 @@ $(DEMO): requirements-run.lock requirements-demo.lock | $(BIN)/python
 
 $(READY): requirements.lock | $(BIN)/python
 	@echo "Installing what the bot, its tests and its checks run on into .venv, once."
-	$(INSTALL) --quiet -r requirements.lock
+	$(INSTALL) -r requirements.lock
 	@touch $(RUN) $(DEMO) $(READY)
 
 $(BROWSER): requirements-browser.lock
@@ -124,8 +125,9 @@ $(AUDIT): requirements-audit.lock | $(READY)
 
 # pytest rewrites a test file when it first meets it; else all processes of `make test` would do so for all files.
 $(COMPILED): $(shell find tests -name '*.py') | $(READY)
-	$(BIN)/python -m pytest --collect-only -qq > /dev/null || true
-	touch $(COMPILED)
+	@echo "Compiling the tests, once."
+	@$(BIN)/python -m pytest --collect-only -qq > /dev/null || true
+	@touch $(COMPILED)
 
 clean:  ## take .venv and var away
 	rm -rf .venv var

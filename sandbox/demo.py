@@ -62,6 +62,8 @@ async def demo(terminal: Terminal, folder: Path, log: Path, *, models: int, late
                 stays(terminal, there, bot.pid, log)
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
+    if well:
+        terminal.say("\nNext: `make play`, to do the same by hand in a browser. README.md says how to install Keyturn.")
     return well
 
 
