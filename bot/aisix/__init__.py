@@ -1,1 +1,1 @@
-"""All that knows AISIX: its control plane, its gateways, their counters and status pages."""
+"""Everything specific to AISIX: its control plane, its gateways, their counters and status pages."""

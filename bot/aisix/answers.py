@@ -1,4 +1,4 @@
-"""What one answer of a gateway says. Pure; the table is facts/aisix.md 6.3."""
+"""Judge one answer of a gateway. Pure; the table is from facts/aisix.md 6.3."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ HTTP_OK = range(200, 300)
 
 
 class Answer(Frozen):
-    """What came back from one probe; the upstream's message is not kept, it can hold a part of a key."""
+    """The answer to one probe, without the upstream's message: that can contain part of a key."""
 
     status: int | None = None
     type: str = ""
@@ -24,11 +24,11 @@ class Answer(Frozen):
 
     malformed: bool = False
     gateway: str = ""
-    """What the gateway calls itself: `AISIX/0.10.0`."""
+    """The gateway's product and version: `AISIX/0.10.0`."""
 
     @property
     def signature(self) -> str:
-        """Name the answer without a word of the upstream's: `401 upstream_error invalid_api_key`."""
+        """Summarize the answer without the upstream's text: `401 upstream_error invalid_api_key`."""
         return " ".join(str(part) for part in (self.status, self.type, self.code) if part) or self.trouble
 
 
@@ -76,11 +76,11 @@ COUNTED = frozenset(
         "upstream_decode_error", "upstream_error",
     }
 )  # fmt: skip
-"""Types of errors that come after the provider key has been chosen."""
+"""Error types that a gateway gives only after it has chosen the provider key."""
 
 CREDENTIAL_STATUSES = frozenset({401, 402, 403})
 REFUSED_AS_SUCH = frozenset({400, 405, 406, 410, 413, 415, 422})
-"""Statuses by which an upstream refuses the request, whatever the credential."""
+"""Statuses with which an upstream refuses the request itself, whatever the credential."""
 
 OF_MODEL = frozenset(
     {
@@ -88,12 +88,12 @@ OF_MODEL = frozenset(
         (503, "provider_unavailable"),
     }
 )  # fmt: skip
-"""What is said of the model or of the request beside the upstream's own refusals; 403 may be of this model only."""
+"""Errors about the model or the request; an upstream's 403 is among them, as it may be about this model only."""
 
 LIMITS = frozenset({408, 429})
 NO_CREDIT = "insufficient_quota"
 NO_HIT = ("", "miss", "bypass")
-"""What a gateway says of its cache where the answer did not come from there; any other word may mean that it did."""
+"""`x-aisix-cache` values of an answer that did not come from the cache; any other value may mean that it did."""
 
 
 def judge(answer: Answer, *, alias: str) -> Judgement:
@@ -130,7 +130,7 @@ def _judge_status(status: int, type_: str) -> Judgement:
 
 
 def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False) -> Evidence:
-    """Turn *answer* into evidence; *guessed* says that nothing names the endpoint that was asked."""
+    """Turn *answer* into evidence; *guessed* means that the endpoint was a guess."""
     verdict, reason = judge(answer, alias=alias)
     rejected = verdict is Verdict.REJECTED
     return Evidence(
@@ -149,7 +149,7 @@ def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False)
 
 
 def _is_unfit(answer: Answer, *, guessed: bool) -> bool:
-    """Tell whether the model may well answer, at another endpoint than the one that was asked."""
+    """Tell whether the model may work at another endpoint than the one that was probed."""
     if answer.status == NOT_OFFERED:
         return True
     refused = answer.type == UPSTREAM and answer.status in (*REFUSED_AS_SUCH, 403, 404)
@@ -157,5 +157,5 @@ def _is_unfit(answer: Answer, *, guessed: bool) -> bool:
 
 
 def skipped(at: datetime) -> Evidence:
-    """Say that the settings exempt this model from probes."""
+    """Return the evidence for a model that the settings exempt from probes."""
     return Evidence(verdict=Verdict.SKIPPED, reason="not probed: the settings say skip", at=at)

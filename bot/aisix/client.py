@@ -1,4 +1,4 @@
-"""The HTTP clients with which the bot calls AISIX: what all of them need is made once for the process."""
+"""The HTTP clients that call AISIX; they share what is expensive to build."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,23 +11,23 @@ from typing import Any
 import httpx
 
 ANSWER_MOST = 50_000_000
-"""Bytes of one answer that are read, unless the settings say otherwise."""
+"""The most bytes of one answer that a client reads, unless the settings say otherwise."""
 
 PARTS = 2
-"""How often as long as a part of it (to connect, to send, the next bytes) a whole exchange may take."""
+"""A whole exchange may take this many times the time-out of one part (connect, send, next bytes)."""
 
 OF_THE_WAY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
-"""Headers that say how a body came, and no more what it is once it has been read."""
+"""Headers about the transfer of a body; they are wrong once the body has been read and decoded."""
 
 
 class TooLong(httpx.HTTPError):
-    """An answer has more bytes than are read."""
+    """An answer is longer than the limit."""
 
 
 def http_client(*, kept: int = 0, **options: Any) -> httpx.AsyncClient:
-    """Return a client that verifies who answers it; it holds *kept* connections at most, or a fresh one a request.
+    """Return a client that verifies certificates; it keeps at most *kept* connections, or opens one per request.
 
-    It sends no cookie back: a balancer that knew it again would send all its requests to the same replica.
+    It sends no cookies: a balancer with sticky sessions would send all its requests to the same replica.
     """
     options["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     limits = httpx.Limits(max_connections=kept or None, max_keepalive_connections=kept)
@@ -35,9 +35,9 @@ def http_client(*, kept: int = 0, **options: Any) -> httpx.AsyncClient:
 
 
 class ClientPool:
-    """As many clients as there may be calls at a time, with a connection each.
+    """One client, with one connection, for each concurrent call.
 
-    One client with as many connections would look at all of them twice a call: at 16 that costs more than the call.
+    A single client scans all its connections twice per call: with 16 that costs more than the call.
     """
 
     def __init__(self, size: int, **options: Any) -> None:
@@ -48,7 +48,7 @@ class ClientPool:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Wait for a free client and lend it; of several, the one used last: its connection is likely to be open."""
+        """Wait for a free client and lend it; prefer the one used last, as its connection is likely still open."""
         client = await self._free.get()
         try:
             yield client
@@ -63,14 +63,14 @@ class ClientPool:
 
 @cache
 def trusted() -> SSLContext:
-    """Read whom to trust; it takes 30 ms, so the clients share it."""
+    """Load the trusted certificates; that takes 30 ms, so all clients share them."""
     return httpx.create_ssl_context()
 
 
 async def read(client: httpx.AsyncClient, method: str, url: str, most: int, **options: Any) -> httpx.Response:
-    """Return an answer, read to its end; raise `TooLong`, or `ReadTimeout` where it drips and the end is not in window.
+    """Return an answer, read to its end; raise `TooLong`, or `ReadTimeout` when it is sent too slowly.
 
-    What comes is unpacked as it comes, so that a small answer cannot fill the memory either.
+    The limit counts decompressed bytes as they arrive, so a small compressed answer cannot fill the memory either.
     """
     within = PARTS * client.timeout.read if client.timeout.read else None
     try:

@@ -1,4 +1,4 @@
-"""AISIX Cloud's Admin API, as far as a rotation needs it. The only module that speaks to the control plane."""
+"""The part of AISIX Cloud's Admin API that a rotation needs. Only this module calls the control plane."""
 
 import asyncio
 from collections.abc import Iterable
@@ -25,12 +25,12 @@ from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.rotation.wildcards import is_wildcard
 
 BETWEEN_LISTS = 0.5
-"""Seconds between two lists that are to say the same."""
+"""Seconds between two reads of a list that must agree."""
 
 MALFORMED = frozenset({400, 422})
 NOT_OFFERED = frozenset({404, 405, 501})
 NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
-"""What is answered to a page beyond the last, or to a way of asking that a list does not know."""
+"""Statuses for a page after the last one, or for a paging parameter that the list does not support."""
 
 REFUSALS = {
     400: "AISIX refused the request as malformed (400).",
@@ -43,7 +43,7 @@ REFUSALS = {
 
 
 class ControlPlane:
-    """One tenant's control plane. Every method raises `ApiError`, or `Uncertain` when nobody knows."""
+    """One tenant's control plane. Methods raise `ApiError`, or `Uncertain` when the effect of a call is unknown."""
 
     def __init__(  # noqa: PLR0913 - its settings, given once in wiring
         self,
@@ -66,10 +66,10 @@ class ControlPlane:
         self._creates_for = grace - PARTS * timeout
         self._most = most
         self._useless: dict[str, set[str]] = {}
-        """By path, the ways of asking for more that its list does not understand."""
+        """By path: the paging parameters that the list does not understand."""
 
         self._known: tuple[Environment, ...] = ()
-        """Those of the inventory before: what they hold is listed beside the list of environments, not after it."""
+        """The last inventory's environments; the next inventory reads their lists beside the list of environments."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,7 +87,7 @@ class ControlPlane:
         )
         self._known = all_ = tuple(reading.environment(row) for row in environments)
         held |= await self._held(environment for environment in all_ if environment.id not in held)
-        found = [key for row in keys if (key := reading.provider_key(row)).id]  # without an id it cannot be worked on
+        found = [key for row in keys if (key := reading.provider_key(row)).id]  # a key without an id cannot be rotated
         names = reading.KeyNames(found)
         parts = [part_of(environment.id, listed(held[environment.id]), names) for environment in all_]
         return Inventory(
@@ -102,7 +102,7 @@ class ControlPlane:
         )
 
     async def _held(self, environments: Iterable[Environment]) -> dict[str, Held | BaseException]:
-        """List what environments hold, each under its id; an error is that of an environment that may be gone."""
+        """List what each environment holds, by id; keep an error as its value, because the environment may be gone."""
         some = list(environments)
         found = await asyncio.gather(*map(self._environment, some), return_exceptions=True)
         return {environment.id: held for environment, held in zip(some, found, strict=True)}
@@ -118,7 +118,7 @@ class ControlPlane:
         )
 
     async def models(self, environments: Iterable[str]) -> tuple[Model, ...]:
-        """List the models of *environments*, and nothing else that may refer to a key."""
+        """List only the models of *environments*, not the other things that can refer to a key."""
         ids = list(dict.fromkeys(environments))
         found = await asyncio.gather(*(self._list(address("environments", id_, "models")) for id_ in ids))
         return tuple(reading.model(row, id_) for id_, rows in zip(ids, found, strict=True) for row in rows)
@@ -130,17 +130,18 @@ class ControlPlane:
     async def create_key(
         self, old: ProviderKey, name: str, environments: Iterable[str], secret: SecretStr
     ) -> str | None:
-        """Create the replacement of *old* and return its id, or None when the answer does not hold it.
+        """Create the replacement of *old* and return its id, or None when the answer lacks it.
 
-        Sent once: a second try could make a second key. `Uncertain` means that a look at `keys` has to tell.
-        A setting that this API does not know is left out and asked for no more; the comparison afterwards finds it.
+        It is not retried after it may have arrived: that could create a second key. After `Uncertain`, read `keys`.
+        If AISIX refuses the settings, they are sent once more without those that the API may not know; the later
+        comparison of both keys reports the difference.
         """
         body = reading.clone(old, name=name, environments=environments)
         try:
             return await self._create(body, secret)
         except ApiError as error:
             known = {k: v for k, v in body.items() if k in reading.CLONED or k not in old.settings}
-            known["allowed_environments"] = sorted(environments)  # the old key may name one that is gone
+            known["allowed_environments"] = sorted(environments)  # the old key may name a deleted one
             if error.status not in MALFORMED or known == body:
                 raise
         return await self._create(known, secret)
@@ -150,16 +151,16 @@ class ControlPlane:
         return reading.identity(reading.single(answer.body))
 
     async def _creating(self, path: str, body: Json) -> Answer:
-        """Send a creation: again only where it certainly had no effect, and so that it is over within the grace.
+        """Send a creation; retry only if it certainly had no effect, and finish within the grace period.
 
-        After that it is taken not to have happened, and somebody may ask for another.
+        After that period Keyturn assumes that it did not happen, and someone may ask for another.
         """
         clock = asyncio.get_running_loop().time
         end = clock() + self._creates_for
 
         def in_time(error: Exception) -> bool | float:
             wait = _wait_if_it_never_arrived(error)
-            return wait if clock() + wait < end else False  # True is about a second
+            return wait if clock() + wait < end else False  # True means about a second
 
         async for attempt in stamina.retry_context(on=in_time, attempts=self._attempts, timeout=None):
             with attempt:
@@ -172,14 +173,14 @@ class ControlPlane:
         await self._again("PATCH", address("provider_keys", key.id), {"allowed_environments": allowed})
 
     async def point(self, model: str, environment: str, key_id: str) -> None:
-        """Point a model at a provider key; pointing it there twice is harmless."""
+        """Point a model at a provider key; doing it twice is harmless."""
         path = address("environments", environment, "models", model)
         await self._again("PATCH", path, {"provider_key_id": key_id})
 
     async def create_model(self, like: Model, name: str, key_id: str, upstream: str) -> bool:
         """Create a model called *name* for *upstream*, on a key, with every other setting of the model *like*.
 
-        Returns False where it is there already, and the list is behind.
+        Return False if it already exists, which happens when the list is out of date.
         """
         try:
             await self._create_model(like, name, key_id, upstream)
@@ -207,10 +208,10 @@ class ControlPlane:
             await self._again("DELETE", address("environments", environment, "models", model))
 
     async def delete_key(self, key_id: str, within: float | None = None) -> bool:
-        """Delete a provider key for good; asked once, so that who asks again has looked again.
+        """Delete a provider key for good; it is never retried here, so that the caller checks again before a retry.
 
-        What is not done *within* so many seconds is given up; where none are left, it is not asked for. Returns False
-        where there is no such key: an earlier try may have got through, and its answer was lost.
+        Give up after *within* seconds, and send nothing if no time is left. Return False if there is no such key:
+        an earlier try may have succeeded and its answer been lost.
         """
         if within is not None and within <= 0:
             raise Uncertain("AISIX was not asked: too much time had passed.", arrived=False)
@@ -224,10 +225,10 @@ class ControlPlane:
         return True
 
     async def is_gone(self, key_id: str, beside: str | None) -> bool:
-        """Tell whether a provider key that a list lacks is gone: one list may be stale, or short.
+        """Tell whether a provider key that is missing in a list is gone: one list may be stale or incomplete.
 
-        It is not to be found by its id either, and another list lacks it. Where no key is to be found by its id, not
-        even the one *beside* it, two more lists have to lack it.
+        The key must not be found by its id, and a second list must lack it. If this control plane cannot find keys
+        by id, not even the existing key *beside*, two more lists must lack it.
         """
         if await self._is_found(key_id):
             return False
@@ -240,7 +241,7 @@ class ControlPlane:
         return True
 
     async def _is_found(self, key_id: str) -> bool:
-        """Tell whether a provider key is found by its id; False where this control plane does not offer that."""
+        """Tell whether a provider key is found by its id; False if this control plane does not offer that."""
         try:
             await self._again("GET", address("provider_keys", key_id))
         except Uncertain:
@@ -250,7 +251,7 @@ class ControlPlane:
         return True
 
     async def _list(self, path: str) -> list[Json]:
-        """Read every page of a list; a reference on a page that was not read would be a key deleted in use."""
+        """Read every page of a list: a reference on an unread page would let a key in use be deleted."""
         useless = self._useless.setdefault(path, set())
         try:
             return await whole_list(lambda query: self._page(path, query), useless)
@@ -260,7 +261,7 @@ class ControlPlane:
             raise Uncertain(f"AISIX does not let me read {_named(path)} to its end.") from None
 
     async def _page(self, path: str, query: Json) -> Answer | None:
-        """Read one page; a further one may be refused, but not left unanswered."""
+        """Read one page; return None if AISIX refuses a page after the first."""
         try:
             return await self._again("GET", path, query=query)
         except ApiError as error:
@@ -269,7 +270,7 @@ class ControlPlane:
             return None
 
     async def _optional(self, path: str, what: str) -> list[Json] | None:
-        """Read a list that not every tenant has (None); one that is there and cannot be read could hide a reference."""
+        """Read a list, or return None if the tenant has none; raise if it cannot be read: it may hide a reference."""
         try:
             return await self._list(path)
         except (NotFound, Unsupported):
@@ -279,14 +280,14 @@ class ControlPlane:
             raise
 
     async def _again(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Answer:
-        """Send what is safe to repeat, up to the set number of times; `Retry-After` is honoured."""
+        """Send a call that is safe to repeat, with retries; honour `Retry-After`."""
         async for attempt in stamina.retry_context(on=_wait_for, attempts=self._attempts, timeout=None):
             with attempt:
                 return await self._once(method, path, body, query)
         raise AssertionError("stamina always returns or raises")
 
     async def _once(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Answer:
-        """Send once; the body of an answer never gets into an error, it could repeat a secret."""
+        """Send once; never put the body of an answer into an error, because it could repeat a secret."""
         async with self._pool.client() as http:
             response = await self._exchange(http, method, path, body, query)
         calls("control_plane", method, response.status_code)
@@ -315,19 +316,19 @@ class ControlPlane:
 
 
 def address(*parts: str) -> str:
-    """Return a path; what an id holds leads nowhere else."""
+    """Return a path; escape the ids in it, so that none leads to another path."""
     if {"", ".", ".."} & set(parts):
         raise ApiError("AISIX uses an id that no address can carry.")
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 def _named(path: str, most: int = 120) -> str:
-    """Name a path in a sentence."""
+    """Shorten a path for a sentence."""
     return path if len(path) <= most else f"{path[: most - 1]}…"
 
 
 def _decipher(response: httpx.Response, method: str, path: str) -> Any:
-    """Turn a response into its content, or into the one error that says how to react."""
+    """Return the content of a response, or raise the error that tells the caller how to react."""
     status = response.status_code
     if response.is_success:
         return _content(response, method, path)
@@ -351,15 +352,15 @@ def _content(response: httpx.Response, method: str, path: str) -> Any:
     except UnreadableJson:
         if method == "GET":
             raise Uncertain(f"AISIX answered {_named(path)} with something that is not JSON.") from None
-        return {}  # done, says the status; what was done is read back anyway
+        return {}  # the status says success, and the effect is read back anyway
 
 
 LONGEST_WAIT = 20.0
-"""Seconds; a server that asks for more is given it by the rotation, not inside a call."""
+"""Seconds. For a longer `Retry-After` the call fails, and the rotation waits instead."""
 
 
 def _wait_for(error: Exception) -> bool | float:
-    """Decide whether a call that is safe to repeat is repeated, and after how many seconds."""
+    """Decide whether to retry a call that is safe to repeat, and after how many seconds."""
     if not isinstance(error, Uncertain):
         return False
     if error.retry_after is None:
@@ -368,5 +369,5 @@ def _wait_for(error: Exception) -> bool | float:
 
 
 def _wait_if_it_never_arrived(error: Exception) -> bool | float:
-    """Decide the same for a call that must not happen twice: only one that certainly did not happen is repeated."""
+    """Decide the same for a call that must not happen twice: retry only if it certainly did not arrive."""
     return isinstance(error, Uncertain) and not error.arrived and _wait_for(error)

@@ -2,15 +2,14 @@
 
 Four families count requests, and none of them sees everything (measured on a real gateway, 2026-11-29):
 
-    aisix_llm_requests_total           one for each caller's request, for its last target; with the caller key's id
+    aisix_llm_requests_total           one per caller's request, for its last target; with the caller key's id
     aisix_proxy_requests_total         the same, and passthrough routes
-    aisix_deployment_requests_total    one for each attempt that reached the upstream, also one that a fallback hid;
-                                       at the endpoints of `ATTEMPTED` only (from the gateway's source)
-    aisix_usage_events_emitted_total   one for each attempt, also of an ensemble's panel
+    aisix_deployment_requests_total    one per attempt that reached the upstream, even if a fallback hid it;
+                                       only at the endpoints in `ATTEMPTED` (from the gateway's source)
+    aisix_usage_events_emitted_total   one per attempt, including those of an ensemble's panel
 
-So a request with the old key counts in whichever family has it. A count that may speak against a model is never
-dropped, and one that may not speak for it is never taken for it. No text of the page is kept but names that we know,
-and the concrete name that a wildcard alias was answered under.
+So a request with the old key counts if any family shows it. When in doubt, a count is read against a model, never
+for it. Of the page's text only known names are kept, and the concrete name under which a wildcard alias answered.
 """
 
 import math
@@ -36,35 +35,35 @@ FAILURES = "aisix_deployment_failure_responses_total"
 STARTED = "process_start_time_seconds"
 
 METERS = (REQUESTS, PROXY, ATTEMPTS, EVENTS)
-"""The families that hear a request with the old key."""
+"""The families that can show a request with the old key."""
 
 READ = frozenset({*METERS, SUCCESSES, FAILURES, STARTED})
 
 MOST = 2**53
-"""From here on a counter is too coarse to show one request more."""
+"""From this value on, a float counter cannot show one more request."""
 
 OURS = re.compile(rf"^[ \t]*(?:{'|'.join(sorted(READ))})[ \t{{].*$", re.MULTILINE)
 ANY = re.compile(r"^[ \t]*(?:# (?:HELP|TYPE) )?aisix_", re.MULTILINE)
-"""A line of a gateway's page: the counters themselves are not on it before the first request."""
+"""Any line of an AISIX gateway's page: the request counters are absent until the first request."""
 
 NOT_TOLD = (None, "", "unknown")
-"""What a gateway writes where it has resolved nothing: no row, no key; the last two say that none was used."""
+"""Labels for an unresolved row or key; the last two mean that none was used."""
 
 CALLER = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""The id of a caller key; no other text is kept."""
+"""The form of a caller key's id; anything else is ignored."""
 
 CONCRETE = re.compile(r"[A-Za-z0-9._:/@-]{1,100}")
-"""A name that a wildcard alias stands for."""
+"""The form of a concrete name that a wildcard alias can match."""
 
 INSTANCE = ("instance", "pod", "exported_instance")
-"""Labels that no gateway writes: a page that has several values of one was put together from several replicas."""
+"""Labels that no gateway writes; several values of one mean that the page merges several replicas."""
 
 LIMITED = "429"
 REFUSED = "400"
-"""How a gateway answers where a model or route refers to a key that it does not have."""
+"""The status with which a gateway answers if a model or route refers to a key that it does not have."""
 
 ATTEMPTED = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses"})
-"""Endpoints whose attempts are counted, and whose answers may come from a cache."""
+"""Endpoints whose attempts the gateway counts, and whose answers may come from a cache."""
 
 
 class Sample(NamedTuple):
@@ -76,7 +75,7 @@ class Sample(NamedTuple):
 
 
 class Page:
-    """The lines of one `/metrics` page that matter. Raises ValueError where they cannot be read."""
+    """The relevant lines of one `/metrics` page. Raises ValueError if they cannot be read."""
 
     def __init__(self, text: str) -> None:
         self.samples = _samples(text)
@@ -84,18 +83,18 @@ class Page:
         _check_one_replica(self.samples)
 
     def callers(self, prefix: str) -> frozenset[str]:
-        """Return whose requests for throw-away models it shows: nobody else calls one, so they are ours."""
+        """Return the caller keys that called throw-away models: only Keyturn calls those, so the keys are ours."""
         rows = (sample.labels for sample in self.samples if sample.family == REQUESTS)
         told = (row.get("api_key_id") for row in rows if is_throwaway(row.get("model", ""), prefix))
         return frozenset(id_ for id_ in told if id_ not in NOT_TOLD and CALLER.fullmatch(str(id_)) and id_)
 
 
 def _samples(text: str) -> list[Sample]:
-    """Return the samples that matter; the rest of a long page is not even parsed."""
+    """Return the relevant samples; the rest of a long page is not parsed."""
     lines = "\n".join(OURS.findall(text)) + "\n"
     try:
         found = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
-    except Exception:  # noqa: BLE001 - whatever it trips over; its message quotes the page
+    except Exception:  # noqa: BLE001 - any parser error; its message quotes the page
         raise ValueError("these are no counters") from None
     return [Sample(sample.name, sample.labels, sample.value) for sample in found if sample.name in READ]
 
@@ -158,7 +157,7 @@ class _Tally:
 
     @property
     def is_deaf(self) -> bool:
-        """Tell whether requests are counted without a key, or in the one family only that lacks passthrough routes."""
+        """Tell whether requests are counted without a key, or only in the family that lacks passthrough routes."""
         blind = {(REQUESTS, True), (PROXY, True)}
         return bool(self._seen & blind) or (self._seen & {(REQUESTS, False), (PROXY, False)} == {(REQUESTS, False)})
 
@@ -185,18 +184,18 @@ class _Tally:
             self.own[model] = _sum(self.own.get(model, Served()), served)
 
     def _note_orphaned(self, name: str, count: int) -> None:
-        """Note requests that were refused for want of their key; of names that we do not know, any may be their own."""
+        """Count requests that a gateway refused for a missing key; skip unknown names, which may be unrelated."""
         if name != OTHERS:
             self.orphaned[name] += count
 
     def _note_name(self, sample: Sample) -> None:
-        """Note under which concrete name a wildcard alias was answered; of many, two are as good as all."""
+        """Note the concrete name under which a wildcard alias answered; two are enough to show that it has many."""
         found = self._names.concrete(sample.labels) if sample.value and _is_success(sample.labels) else None
         if found and len(names := self.live.setdefault(found[0], set())) <= 1:
             names.add(found[1])
 
     def _heard_as(self, model: str | None, sample: Sample) -> str:
-        """Name a request with the old key: by a model of ours, a router's alias, as passthrough, or not at all."""
+        """Name a request: by one of our models, a router's alias, as passthrough, or as one of the others."""
         if model:
             return model
         name = sample.labels.get("model", "")
@@ -210,7 +209,7 @@ def _sum(one: Served, other: Served) -> Served:
 
 
 def _count(value: float) -> int:
-    """Return a count as a whole number; one that is none, or too large to show a rise, makes the page useless."""
+    """Return a count as an int; raise ValueError if it is no count, or too large to show a rise."""
     if 0 <= value < MOST and value == int(value):
         return int(value)
     raise ValueError("this is no count")
@@ -220,7 +219,7 @@ OLD, NEW, BLIND, THIRD, NONE = "old", "new", "blind", "third", "none"
 
 
 def _key_of(labels: Mapping[str, str], keys: Keys) -> str:
-    """Tell which key a line is about; one whose labels fit both counts for the old one."""
+    """Tell which key a line is about; a line that fits both keys counts for the old one."""
     id_, name = labels.get("provider_key_id"), labels.get("provider_key_name")
     if id_ is None and name is None:
         return BLIND
@@ -233,7 +232,7 @@ def _key_of(labels: Mapping[str, str], keys: Keys) -> str:
 
 
 def _as_served(family: str, key: str, labels: Mapping[str, str], count: int) -> Served:
-    """Return what *count* requests of one line are to a model."""
+    """Sort *count* requests of one line by what they show about a model."""
     match family, key:
         case (_, "old") if family == REQUESTS:
             return Served(old=count)
@@ -257,14 +256,14 @@ def _with_new(family: str, labels: Mapping[str, str], count: int) -> Served:
             return Served(refused=count)
         case "aisix_llm_requests_total" if not _is_success(labels):
             return Served(limited=count) if labels.get("status") == LIMITED else Served(failed=count)
-        case "aisix_llm_requests_total" if labels.get("is_fallback") != "true":  # else another model was asked for
+        case "aisix_llm_requests_total" if labels.get("is_fallback") != "true":  # else it asked for another model
             return Served(new=count, reached=0 if _is_attempted(labels) else count)
         case _:
             return Served()
 
 
 def _is_attempted(labels: Mapping[str, str]) -> bool:
-    """Tell whether the upstream's part in a request is counted in another family."""
+    """Tell whether another family counts the upstream's answer to the request."""
     endpoint = labels.get("endpoint", "")
     return endpoint in ATTEMPTED or not endpoint.startswith("/v1/")
 
@@ -275,7 +274,7 @@ def _is_success(labels: Mapping[str, str]) -> bool:
 
 
 class Names:
-    """By which names the counters know some models."""
+    """Maps the labels of counters to models."""
 
     def __init__(self, models: Iterable[AffectedModel]) -> None:
         models = tuple(models)
@@ -287,7 +286,7 @@ class Names:
         self._known = frozenset(self._upstreams.values())
 
     def model(self, labels: Mapping[str, str]) -> str | None:
-        """Return which model a sample is about; None where it is surely another one."""
+        """Return the id of the model that a sample is about; None if it is certainly none of ours."""
         told = [labels[label] for label in ("model", "requested_model") if labels.get(label) not in NOT_TOLD]
         if told and is_throwaway(told[0]):
             return told[0]
@@ -299,18 +298,18 @@ class Names:
         return UNNAMED if self._is_of_another(one, labels.get("upstream_model")) else one
 
     def concrete(self, labels: Mapping[str, str]) -> tuple[str, str] | None:
-        """Return the model with a wildcard alias that a sample is about, and the concrete name that was asked for.
+        """Return the wildcard model that a sample is about, and the concrete name that the caller asked for.
 
-        Gateways label such requests with the pattern; those that tell the name itself are older, or another build.
+        Gateways label such requests with the pattern; only older or other builds give the concrete name.
         """
         for name in (labels.get("requested_model", ""), labels.get("model", "")):
-            stands_for = CONCRETE.fullmatch(name) and name not in self._aliases and not is_throwaway(name)
-            if stands_for and (model := self._by_alias(name)):
+            is_concrete = CONCRETE.fullmatch(name) and name not in self._aliases and not is_throwaway(name)
+            if is_concrete and (model := self._by_alias(name)):
                 return model, name
         return None
 
     def _is_of_another(self, model: str, upstream: str | None) -> bool:
-        """Tell whether another of the models was asked on the way to this one: a cache embeds what chat is asked."""
+        """Tell whether the sample is about another of the models, such as the embedding model of a semantic cache."""
         own = self._upstreams.get(model)
         return own is not None and upstream != own and upstream in self._known
 

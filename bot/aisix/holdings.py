@@ -1,4 +1,4 @@
-"""What an environment holds that can refer to a provider key, from the rows of its lists. Pure."""
+"""Read what an environment holds that can refer to a provider key, from the rows of its lists. Pure."""
 
 from typing import NamedTuple, TypeVar
 
@@ -8,7 +8,7 @@ from bot.rotation.inventory import POLICIES, ROUTES, Model, PassthroughRoute, Un
 
 
 class Held(NamedTuple):
-    """The rows of one environment's lists; None for one that the tenant does not have."""
+    """The rows of one environment's lists; None for a list that the tenant does not have."""
 
     models: list[Json]
     policies: list[Json] | None
@@ -16,7 +16,7 @@ class Held(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one environment holds, and what could not be listed of it."""
+    """What one environment holds, and which of its lists could not be read."""
 
     models: list[Model]
     routes: list[PassthroughRoute]
@@ -24,14 +24,14 @@ class Part(NamedTuple):
 
 
 def listed(held: Held | BaseException) -> Held:
-    """Return what an environment holds, or raise why it could not be listed."""
+    """Return what an environment holds, or raise the error that kept it from being listed."""
     if isinstance(held, BaseException):
         raise held
     return held
 
 
 def part_of(env: str, held: Held, names: reading.KeyNames) -> Part:
-    """Read what the environment *env* holds."""
+    """Parse what the environment *env* holds."""
     read = [_referring(reading.model(row, env), row, names) for row in held.models]
     read += [_referring(reading.cache_policy(row, env), row, names) for row in held.policies or ()]
     return Part(
@@ -42,7 +42,7 @@ def part_of(env: str, held: Held, names: reading.KeyNames) -> Part:
 
 
 def missing(kind: str, found: list[Json] | None, environment: str = "") -> list[Unlisted]:
-    """Say that a list cannot be read, where it was not *found*."""
+    """Return the entry for a list that could not be read; nothing if it was *found*."""
     return [Unlisted(kind=kind, environment=environment)] if found is None else []
 
 
@@ -50,5 +50,5 @@ Thing = TypeVar("Thing", Model, PassthroughRoute)
 
 
 def _referring(thing: Thing, row: Json, names: reading.KeyNames) -> Thing:
-    """Return what was read of *row* with every provider key that it refers to."""
+    """Return *thing*, read from *row*, with every provider key that the row refers to."""
     return thing.but(provider_key=names.resolved(thing.provider_key), mentions=names.mentioned(row))

@@ -1,4 +1,4 @@
-"""What `/status/config` and `/status/models` of a gateway replica say. Pure."""
+"""Read `/status/config` and `/status/models` of a gateway replica. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,11 +9,11 @@ from bot.rotation.replica import is_throwaway
 
 WORD = re.compile(r"[a-z_]{1,20}")
 LISTED_MOST = 256
-"""Rejected rows that a gateway lists at most; there may be more."""
+"""The most rejected rows that a gateway lists; there may be more."""
 
 
 def read_config(body: Any, ids: Iterable[str]) -> dict[str, Any]:
-    """Read `/status/config`: the fields of a `Replica` that it tells; of *ids*, which stand in a rejected row."""
+    """Read the fields of a `Replica` from `/status/config`, and which of *ids* are in a rejected row."""
     if not isinstance(body, dict):
         return {}
     connected = _within(body, "source", "connected")
@@ -36,7 +36,7 @@ OF_OURS = re.compile(r"model|provider_?key", re.IGNORECASE)
 
 
 def _may_be_any(row: Any) -> bool:
-    """Tell whether a rejection names no row, and is of a kind that we care for or of none."""
+    """Tell whether a rejection names no row, so that it may be about one of our models or keys."""
     if any(map(ROW_ID.search, _strings(row))):
         return False
     kind = next((row[name] for name in ("resource_kind", "kind") if row.get(name)), "") if isinstance(row, dict) else ""
@@ -54,14 +54,14 @@ def _count_within(body: Mapping[str, Any], part: str, name: str) -> int | None:
 
 
 def _rows(rejected: Any) -> list[Any]:
-    """Return a row each, also of a document where they stand by their id."""
+    """Return the rejections as a list, also if the page has an object of them by id."""
     if isinstance(rejected, dict):
         return [[name, row] for name, row in rejected.items()]
     return rejected if isinstance(rejected, list) else [rejected] if rejected else []
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Yield every string at any depth: an id is among them, wherever it stands; no other text is kept."""
+    """Yield every string at any depth: an id is among them, wherever the page has it."""
     left = [value]
     while left:
         value = left.pop()
@@ -74,7 +74,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def read_models(body: Any, prefix: str) -> tuple[str, ...] | None:
-    """Read `/status/models`: those of its models whose name begins with *prefix*; None where it is no such list."""
+    """Return the models in `/status/models` whose name begins with *prefix*; None if the page is no such list."""
     if not isinstance(body, list):
         return None
     names = (row.get("display_name") for row in body if isinstance(row, dict))
@@ -82,7 +82,7 @@ def read_models(body: Any, prefix: str) -> tuple[str, ...] | None:
 
 
 def is_foreign(body: Any, models: Iterable[AffectedModel]) -> bool:
-    """Tell whether `/status/models` lists an alias of *models* under another id: it is another environment's."""
+    """Tell whether `/status/models` lists an alias of *models* under another id, so is of another environment."""
     if not isinstance(body, list):
         return False
     rows = [row for row in body if isinstance(row, dict)]

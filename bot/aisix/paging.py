@@ -1,8 +1,8 @@
-"""How a list goes on, and how it is read to its end.
+"""Read a paged list to its end. No I/O of its own.
 
-AISIX does not say in public how it pages, and a page that was not read hides a reference: a key deleted in use. So
-every sign of paging in use anywhere is understood, whatever its spelling and its place; where no sign settles that a
-list has ended, one more page is asked for; and a list that cannot be read to its end is an error. No I/O of its own.
+AISIX does not document how it pages, and an unread page can hide a reference, so that a key in use is deleted. So
+this module understands every common sign of paging, whatever its spelling and place. If no sign shows that a list
+has ended, it asks for one more page. A list that it cannot read to the end is an error.
 """
 
 import json
@@ -24,11 +24,11 @@ MOST_DIGITS = 10
 
 
 class NotAList(ValueError):
-    """An answer holds no list of objects, or says that it failed."""
+    """An answer contains no list of objects, or reports a failure."""
 
 
 class ShortList(ValueError):
-    """A list says that it goes on, and no way of asking brings the rest."""
+    """A list says that it has more rows, and no query returns them."""
 
 
 class Answer(NamedTuple):
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 def rows(body: Any) -> list[Json] | None:
-    """Return the rows of a list answer whatever its envelope; None when it is no list of objects."""
+    """Return the rows of a list answer, whatever its envelope; None if it is no list of objects."""
     if isinstance(body, list):
         return body if all(isinstance(row, dict) for row in body) else None
     if not isinstance(body, dict) or _complains(body):
@@ -54,14 +54,14 @@ FINE = (None, 0, 200, "0", "200", "OK", "ok", "success")
 
 
 def _complains(body: Json) -> bool:
-    """Tell whether an answer with a good status says inside that it failed: its empty list is none."""
+    """Tell whether an answer with a success status reports a failure in its body, so its list means nothing."""
     status = body.get("status")
     code = status.get("code") if isinstance(status, dict) else None
     told = any(body.get(name) for name in ("error", "errors", "error_msg", "error_message"))
     return told or body.get("success") is False or code not in FINE
 
 
-# --- what a page says of its list ---
+# --- the signs of paging on a page ---
 
 TOTALS = (
     "total", "totalcount", "totalitems", "totalelements", "totalrecords", "totalresults", "totalrows", "totalsize",
@@ -90,21 +90,21 @@ TOKENS: Mapping[str, tuple[str, ...]] = {
     "nextoffset": ("offset",),
     "nextpage": ("page",),
 }
-"""What asks for the next page, by the parameters that may take it."""
+"""Fields whose value asks for the next page, with the query parameters that may take it."""
 
 AFTER: Mapping[str, tuple[str, ...]] = {"endcursor": ("after", "cursor"), "lastid": ("after", "after_id", "cursor")}
-"""What names the last row: it is there on the last page too, so it does not say that there is more."""
+"""Fields that name the last row, also on the last page: so they do not say that there is more."""
 
 RANGE = "nextrange"
 KNOWN = frozenset(
     {*TOTALS, *PAGES, *SIZES, *NUMBERS, *OFFSETS, *REMAINING, *MORE, *LAST, *LINKS, *TOKENS, *AFTER, RANGE}
 )
 NAMES_ITSELF = frozenset({*TOKENS, *LINKS} - {"cursor"})
-"""Signs that are empty at the end, rather than left out; `cursor` may be that of the page itself."""
+"""Signs that are empty on the last page; `cursor` is not one, as it may be the page's own."""
 
 
 class Sign(NamedTuple):
-    """One field beside the rows: its name without its spelling, the name as it is written, and its value."""
+    """One field beside the rows: its normalized name, its name as written, and its value."""
 
     plain: str
     name: str
@@ -112,31 +112,31 @@ class Sign(NamedTuple):
 
 
 class Signs:
-    """All that a page says of its list."""
+    """Everything that a page says about its list."""
 
     def __init__(self, answer: Answer) -> None:
         self._all = [*_in_body(answer.body), *_in_headers(answer.headers)]
 
     def of(self, names: Iterable[str]) -> list[Sign]:
-        """Return the signs of these names, in the order of the names."""
+        """Return the signs with these names, in the order of the names."""
         return [sign for name in names for sign in self._all if sign.plain == name]
 
     def number(self, names: Iterable[str]) -> int | None:
-        """Return the largest number under these names, also one written as a string."""
+        """Return the largest number under these names; a string of digits counts."""
         return max((n for sign in self.of(names) if (n := _number(sign.value)) is not None), default=None)
 
     def flags(self, names: Iterable[str]) -> set[bool]:
-        """Return what is said to be true or false under these names."""
+        """Return the booleans under these names."""
         said = {"true": True, "false": False}
         return {flag for s in self.of(names) if (flag := said.get(str(s.value).lower())) is not None}
 
     def told(self) -> list[Json]:
-        """Return the queries for the next page that the page itself names."""
+        """Return the queries for the next page that the page itself gives."""
         links = [_query_of(s.value) for s in self.of(LINKS) if isinstance(s.value, str)]
         return [query for query in links if query] or self._asked(TOKENS)
 
     def after(self) -> list[Json]:
-        """Return the queries for what comes after the last row."""
+        """Return the queries for the rows after the last one."""
         return self._asked(AFTER)
 
     def _asked(self, tokens: Mapping[str, tuple[str, ...]]) -> list[Json]:
@@ -149,15 +149,15 @@ class Signs:
         ]
 
     def is_more(self, page: int, seen: int) -> bool:
-        """Tell whether a page says that there is more than the *seen* rows of *page* pages."""
+        """Tell whether a page says that there are more rows than the *seen* ones of *page* pages."""
         numbers = ((self.number(TOTALS), seen), (self.number(PAGES), page), (self.number(REMAINING), 0))
         counted = any(said is not None and said > known for said, known in numbers)
         return counted or True in self.flags(MORE) or False in self.flags(LAST) or bool(self.of([RANGE]))
 
     def is_last(self, page: int, batch: int, seen: int) -> bool:
-        """Tell whether a page of *batch* rows settles that there is no more.
+        """Tell whether a page of *batch* rows proves that there are no more.
 
-        A total that is the page's own length settles nothing, unless pages are said to be longer than that.
+        A total equal to the page's own length proves nothing, unless the page says that pages can be longer.
         """
         pages, size = self.number(PAGES), self.number(SIZES) or 0
         counted = self.number(TOTALS) == seen and (seen > batch or size > batch)
@@ -166,7 +166,7 @@ class Signs:
         return counted or said or empty or (pages is not None and pages <= page)
 
     def following(self, page: int, seen: int) -> list[Json]:
-        """Return the queries that count on from this page, by the names and the numbers that it gives itself."""
+        """Return the queries that count on from this page, preferring its own names and numbers."""
         offsets = [{s.name: seen} for s in self.of(OFFSETS) if s.name and _number(s.value) is not None]
         numbers = [s for s in self.of(NUMBERS) if _number(s.value) is not None]
         given = [{sign.name: int(sign.value) + 1} for sign in numbers if sign.name]
@@ -181,7 +181,7 @@ class Signs:
 
 
 def _is_nothing(value: Any) -> bool:
-    return value in (None, "", "0", 0, False)  # some end with a cursor of zero
+    return value in (None, "", "0", 0, False)  # some servers end with a cursor of zero
 
 
 def _number(value: Any) -> int | None:
@@ -190,7 +190,7 @@ def _number(value: Any) -> int | None:
 
 
 def _plain(name: str) -> str:
-    """Return a name without its spelling: `next_cursor`, `nextCursor` and `@odata.nextCursor` are one."""
+    """Normalize a name: `next_cursor`, `nextCursor` and `@odata.nextCursor` are the same."""
     return re.sub(r"[^a-z]", "", name.lower().rpartition(".")[2])
 
 
@@ -214,7 +214,7 @@ def _is_next(link: Any) -> bool:
 
 
 def _in_headers(headers: Mapping[str, str]) -> Iterator[Sign]:
-    """Yield what headers say: `X-Total-Count`, `Pagination-Page`, `X-Pagination` (JSON), `Content-Range`, `Link`."""
+    """Yield signs from headers: `X-Total-Count`, `Pagination-Page`, `X-Pagination` (JSON), `Content-Range`, `Link`."""
     for name, value in headers.items():
         plain = _plain(re.sub(r"^(x-)?(pagination-|paging-)?", "", name.lower()))
         if plain in KNOWN:
@@ -235,32 +235,32 @@ def _object(text: str) -> Any:
 
 
 def _next_links(header: str) -> Iterator[str]:
-    """Yield the addresses of a `Link` header that are of the next page."""
+    """Yield the addresses of the next page in a `Link` header."""
     for url, parameters in re.findall(r"<([^>]*)>([^<]*)", header):
         if re.search(r"\brel\s*=\s*(next\b|\"[^\"]*\bnext\b)", parameters, re.IGNORECASE):
             yield url
 
 
 def _query_of(link: str) -> Json:
-    """Read the query of a `next` that is a link rather than a cursor."""
+    """Return the query of a `next` that is a link, or nothing if it is a cursor."""
     return dict(parse_qsl(urlsplit(link).query)) if "?" in link else {}
 
 
-# --- reading on ---
+# --- reading to the end ---
 
 Ask = Callable[[Json], Awaitable[Answer | None]]
-"""Asks for the page of a query; None where the server says that there is no such page or no such way of asking."""
+"""Fetches the page for a query; None if the server says that there is no such page or parameter."""
 
 SECOND: Json = {"page": 2}
 FIRST, OFFSET = "first", "offset"
-"""Ways of asking that a list has answered with its first page again: it does not know them, or counts from one. That is
-not learned about page 2, as some servers repeat the last page, nor from a refusal: that page may exist later."""
+"""Queries that a list answers with its first page again, because it ignores them or counts from one. Page 2 is never
+noted here, as some servers repeat the last page; nor is a refused query, as that page may exist later."""
 
 
 async def whole_list(ask: Ask, useless: set[str]) -> list[Json]:
-    """Read every page of a list through *ask*; raise `NotAList`, or `ShortList` where the rest is out of reach.
+    """Read every page of a list through *ask*; raise `NotAList`, or `ShortList` if the rest cannot be read.
 
-    *useless* holds the ways of asking that this list did not understand before, and learns more of them.
+    *useless* holds the queries that this list has not understood before; more are added here.
     """
     book, page = _Book(ask, useless), await ask({})
     if page is not None:
@@ -275,7 +275,7 @@ async def whole_list(ask: Ask, useless: set[str]) -> list[Json]:
 
 
 class _Book:
-    """The rows that were read so far, and how to turn the page."""
+    """The rows read so far, and the way to the next page."""
 
     def __init__(self, ask: Ask, useless: set[str]) -> None:
         self._ask, self._useless = ask, useless
@@ -283,10 +283,10 @@ class _Book:
         self.pages = 1
         self.total = 0
         self._is_of_all = False
-        """The total has been more than a page's own rows."""
+        """The total has been larger than one page, so it counts the whole list."""
 
     def take(self, answer: Answer) -> int:
-        """Take in a page and return how many of its rows are new; no row is lost for the lack of an id."""
+        """Add a page and return how many of its rows are new; rows without an id are kept too."""
         listed = rows(answer.body)
         if listed is None:
             raise NotAList
@@ -301,14 +301,14 @@ class _Book:
         return len(self.rows) - before
 
     def _count(self, told: int, batch: int) -> None:
-        """Note the total; where one of the whole list has become less, rows have moved to pages that were read."""
+        """Note the total; if the list has shrunk, rows may have moved to pages already read, so raise `ShortList`."""
         if batch and self._is_of_all and told < self.total:
             raise ShortList
         self._is_of_all |= told > batch
         self.total = told
 
     async def turn(self, page: Answer) -> Answer | None:
-        """Return the next page that has new rows, taken in; None at the end."""
+        """Add the next page that has new rows and return it; None at the end."""
         signs, batch, seen = Signs(page), len(rows(page.body) or ()), len(self.rows)
         told = signs.told()
         sure = bool(told) or signs.is_more(self.pages, seen)
@@ -321,14 +321,14 @@ class _Book:
             if fresh:
                 self.pages += 1
                 return answer
-            if answer is not None and not rows(answer.body) and not self._goes_on(answer):
+            if answer is not None and not rows(answer.body) and not self._has_more(answer):
                 return None
         if sure:
             raise ShortList
         return None
 
     def _ways(self, signs: "Signs") -> list[Json]:
-        """Return the ways of asking for more that may bring it."""
+        """Return the queries that may fetch more rows."""
         ways = [*signs.after(), *signs.following(self.pages, len(self.rows))]
         return [way for way in ways if not self._useless & way.keys()]
 
@@ -340,7 +340,7 @@ class _Book:
         return answer, fresh
 
     async def _with_first(self, second: Answer | None, fresh: int) -> tuple[Answer | None, int]:
-        """Ask for page 1 as well where page 2 is not the first page once more: some count from zero."""
+        """Ask for page 1 as well, unless page 2 only repeated known rows: some servers count from zero."""
         is_repeated = second is not None and not fresh and bool(rows(second.body))
         if FIRST in self._useless or is_repeated:
             return second, fresh
@@ -349,6 +349,6 @@ class _Book:
             self._useless.add(FIRST)
         return second if second is not None or not more else first, fresh + more
 
-    def _goes_on(self, answer: Answer) -> bool:
+    def _has_more(self, answer: Answer) -> bool:
         seen = len(self.rows)
         return self.total > seen or Signs(answer).is_more(self.pages, seen)

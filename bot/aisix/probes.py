@@ -1,4 +1,4 @@
-"""Probes: live requests through a managed gateway, and what came back. The only module that speaks to gateways."""
+"""Probes: test requests through a managed gateway, and their answers. Only this module calls gateways."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ from bot.rotation.wildcards import STAR, filled, is_wildcard, matches
 
 
 def bare(url: str) -> str:
-    """Return a status address with nothing in it that may be secret: so it may be shown and stored."""
+    """Return a status address without user, password and query, so that it can be shown and stored."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -39,10 +39,10 @@ class GatewaySettings(Frozen):
     url: str
     caller_key: SecretStr
     status_urls: tuple[str, ...] = Field((), repr=False)
-    """They may hold a user and a password: what is printed of them is bare."""
+    """They may contain a user and a password: hidden in the repr, and serialized through `bare`."""
 
     replicas: int = Field(0, ge=0)
-    """How many replicas there are; absent: one for each status address."""
+    """The number of replicas; if absent, one for each status address."""
 
     probes: dict[str, str] = {}
     """Probe by alias: an endpoint (`chat`, `embeddings`, …), `skip`, a concrete model name, or `endpoint name`."""
@@ -53,12 +53,12 @@ class GatewaySettings(Frozen):
 
 
 class Probe(Frozen):
-    """How one model is asked: at which endpoint, and under which name."""
+    """The endpoint and the name with which one model is probed."""
 
     endpoint: str
     name: str
     guessed: bool = False
-    """Neither the settings nor the kind of the model say which endpoint it is used at."""
+    """Neither the settings nor the kind of the model name the endpoint."""
 
 
 def _chat(name: str, nonce: str) -> dict[str, Any]:
@@ -82,19 +82,19 @@ ENDPOINTS: Mapping[str, tuple[str, Callable[[str, str], dict[str, Any]]]] = {
     ),
     "messages": ("/v1/messages", _chat),
 }
-"""The probe's address and body by endpoint; each holds a nonce, so that no cache knows it."""
+"""The probe's address and body by endpoint; a nonce in each body keeps caches from answering."""
 
 COUNTED_BY_ALL = frozenset({"chat", "messages"})
-"""Endpoints that every gateway counts; earlier ones had no counter for the others (from the gateway's source)."""
+"""Endpoints that every gateway counts; older gateways do not count the others (from the gateway's source)."""
 
 BARRED = "403 permission_denied"
-"""How the gateway answers where the probe's caller key may not use throw-away models."""
+"""The gateway's answer if the probe's caller key may not use throw-away models."""
 
 TOKENS_FOLLOW = (0, 5, 0)
-"""The first version that is meant to follow the secret. A hint only: unstamped builds all tell the same."""
+"""The first version whose tokens should follow the secret. Only a hint: unstamped builds all report one version."""
 
 RESULT_FIELDS = ("choices", "data", "results", "output", "content")
-"""One of these, with something in it, is in every answer that a model gives."""
+"""Every answer of a model has one of these fields, not empty."""
 
 KNOWN_CODES = frozenset(
     {
@@ -111,13 +111,13 @@ KNOWN_TYPES = frozenset(
         "upstream_decode_error", "upstream_error",
     }
 )  # fmt: skip
-"""Only words known to be harmless are kept: a code is the upstream's own text and could hold part of a key."""
+"""Only known words are kept: a code is the upstream's own text and could contain part of a key."""
 
 
 def probe_for(model: AffectedModel, probes: Mapping[str, str]) -> Probe | None:
-    """Choose how *model* is asked; None when the settings say `skip`.
+    """Choose the probe of *model*; None if the settings say `skip`.
 
-    The name is empty for a wildcard alias that neither the settings nor the counters name a concrete model for.
+    The name is empty for a wildcard alias if neither the settings nor the counters give a concrete name for it.
     """
     word = probes.get(model.alias) or _concrete(model.alias, probes)
     endpoint = "embeddings" if model.kind == "embedding" else ""
@@ -148,9 +148,9 @@ def passed_on(model: AffectedModel, name: str) -> str:
 
 
 class Gateways:
-    """Every environment's gateway; probes go through here, a bounded number at a time.
+    """Sends probes to the gateway of every environment, a limited number at a time.
 
-    Each has a connection of its own: a balancer that spreads connections would send all of one to the same replica.
+    Each probe has its own connection: a balancer may send everything on one connection to the same replica.
     """
 
     def __init__(
@@ -180,24 +180,24 @@ class Gateways:
         return frozenset(self._settings)
 
     def lacks_a_name(self, model: AffectedModel) -> bool:
-        """Tell whether *model* has a wildcard alias and nothing names a concrete model for it."""
+        """Tell whether *model* has a wildcard alias and no known concrete name."""
         probe = probe_for(model, self._settings[model.environment].probes)
         return probe is not None and not probe.name
 
     def endpoint(self, model: AffectedModel) -> str:
-        """Return the endpoint that *model* is asked at; empty when the settings say `skip`."""
+        """Return the endpoint at which *model* is probed; empty if the settings say `skip`."""
         probe = probe_for(model, self._settings[model.environment].probes)
         return probe.endpoint if probe else ""
 
     def upstream(self, model: AffectedModel) -> str:
-        """Return the upstream model that a probe of *model* reaches: a wildcard passes on what stands for its star."""
+        """Return the upstream model that a probe of *model* reaches; a wildcard alias fills in what its `*` matches."""
         probe = probe_for(model, self._settings[model.environment].probes)
         return passed_on(model, probe.name) if probe else ""
 
     async def probe(self, model: AffectedModel, tag: str, *, under: str = "") -> Evidence:
-        """Send one live request for *model* and say what it proves. Never raises.
+        """Send one test request for *model* and return what it proves. Never raises.
 
-        *tag* ends up in the request id; a throw-away model that stands for *model* is asked *under* its own name.
+        *tag* becomes part of the request id; *under* is the name of a throw-away model to probe instead of *model*.
         """
         settings = self._settings[model.environment]
         probe = probe_for(model, settings.probes)
@@ -236,7 +236,7 @@ class Gateways:
         return answer
 
     async def _told_apart(self, answer: Answer, settings: GatewaySettings) -> Answer:
-        """Ask whether the caller key works: on `/v1/messages` its refusal looks just like that of the credential."""
+        """Find out whether the caller key works: on `/v1/messages` a refusal of it looks like one of the credential."""
         try:
             asked = await self._models(settings, "keyturn")
         except (httpx.HTTPError, httpx.InvalidURL):
@@ -248,15 +248,15 @@ class Gateways:
         return await read(self._http, "GET", url, self._most, headers=headers)
 
     def is_always_counted(self, model: AffectedModel) -> bool:
-        """Tell whether every gateway, of whatever version, counts what a model is asked."""
+        """Tell whether gateways of every version count requests for a model."""
         return self.endpoint(model) in COUNTED_BY_ALL
 
     def bars_throwaways(self, answer: Evidence) -> bool:
-        """Tell whether an answer says that the caller key may not use throw-away models."""
+        """Tell whether the gateway refused a probe because the caller key may not use throw-away models."""
         return answer.signature.startswith(BARRED)
 
     def may_keep_tokens(self, answer: Evidence) -> bool:
-        """Tell whether the gateway that answered calls itself one that goes on with a token of the secret before."""
+        """Tell whether the gateway's version may keep using a token that it got with the previous secret."""
         version = answer.gateway.removeprefix("AISIX/")
         return bool(version) and tuple(map(int, version.split("."))) < TOKENS_FOLLOW
 
@@ -286,7 +286,7 @@ VERSION = re.compile(r"AISIX/\d{1,4}(\.\d{1,4}){0,3}")
 
 
 def read_answer(response: httpx.Response) -> Answer:
-    """Keep of a response what a verdict needs, and no text of the upstream's."""
+    """Extract from a response what a verdict needs, without any text from the upstream."""
     body = _json(response)
     error = body.get("error") if isinstance(body, dict) else None
     error = error if isinstance(error, dict) else {}
@@ -305,7 +305,7 @@ def read_answer(response: httpx.Response) -> Answer:
 
 
 def _code_within(message: str) -> str:
-    """Read the code out of an upstream's raw error: `/v1/responses` has it nowhere else."""
+    """Return the code from an upstream's raw error message: `/v1/responses` has it nowhere else."""
     try:
         error = decoded(message.encode()) if message.startswith("{") else None
     except (UnreadableJson, UnicodeError):

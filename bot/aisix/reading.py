@@ -1,4 +1,4 @@
-"""Read what the control plane answers. Its schema is not public, so every guess lives here. Pure."""
+"""Parse the control plane's answers. Its schema is not public, so every guess about it is here. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 def single(body: Any) -> Json:
-    """Return the object of an answer that is about one thing, wherever it is nested."""
+    """Return the object in an answer about one thing, however it is nested."""
     if not isinstance(body, dict):
         return {}
     if isinstance(body.get("id"), str):
@@ -32,7 +32,7 @@ def identity(row: Json) -> str | None:
 
 
 class KeyNames:
-    """The ids and names of the provider keys, as they may stand in a row."""
+    """Finds the ids and names of provider keys in rows."""
 
     def __init__(self, keys: Iterable[ProviderKey]) -> None:
         held = tuple(keys)
@@ -44,14 +44,14 @@ class KeyNames:
             self.names.setdefault(plain(key.display_name), set()).add(key.id)
 
     def mentioned(self, row: Json) -> tuple[str, ...]:
-        """Return the ids of those keys that a row names anywhere: at any depth, as a value or a field, in a path.
+        """Return the ids of the keys that a row names anywhere: at any depth, as a value or a field, in a path.
 
-        It rather finds one too many: a reference that is not seen is a key deleted in use.
+        When in doubt it includes a key: a missed reference would let a key in use be deleted.
         """
         return tuple(sorted({key_id for word in _words(row) for key_id in self._meant_by(word)}))
 
     def resolved(self, reference: str | None) -> str | None:
-        """Return the id of the one key that a reference means in other words: another case, blanks, a path."""
+        """Return the id of the one key that a reference means despite case, blanks or a path; else the reference."""
         if reference is None or reference in self.exact:
             return reference
         meant = self.mentioned({"provider_key": reference})
@@ -69,7 +69,7 @@ class KeyNames:
 
 
 class Word(NamedTuple):
-    """A piece of text or a number in a row, as `plain` makes it, and the fields that lead to it."""
+    """A piece of text or a number in a row, normalized by `plain`, and the fields that lead to it."""
 
     text: str
     fields: tuple[str, ...]
@@ -81,14 +81,14 @@ OTHER_FIELD = re.compile(
     r"retr|attempt|max|min|limit|rpm|tpm|ttl|second|_ms$|dimension|size|count|cost|price|threshold|temperature|top_|"
     r"version|revision|port$|status|_at$|percent|ratio|score|index|window|interval|length|tokens|quota|number"
 )
-"""Where a bare number is something else than the id of a provider key."""
+"""Fields in which a bare number is not the id of a provider key."""
 
 OWN_FIELD = re.compile(r"^(id|uuid|model_id|display_name|name|alias|environment(_id)?)$")
 PARTED = (re.compile(r"[/?#&=:,;|]+"), re.compile(r"[^\w.-]+"))
 
 
 def _words(value: Any, fields: tuple[str, ...] = ()) -> Iterator[Word]:
-    """Yield every text and number of a row, and every field; its own id, name and environment are no references."""
+    """Yield every text, number and field of a row, except its own id, name and environment: those are no references."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _pieces(name, fields)
@@ -102,7 +102,7 @@ def _words(value: Any, fields: tuple[str, ...] = ()) -> Iterator[Word]:
 
 
 def _pieces(text: str, fields: tuple[str, ...]) -> Iterator[Word]:
-    """Yield a text whole, and each part of a path, an address or a list; the parts before one lead to it."""
+    """Yield a text, and each part of it if it is a path, an address or a list, with the parts that lead to it."""
     return (Word(part, (*fields, *before)) for part, before in _parted(text))
 
 
@@ -116,13 +116,13 @@ def _parted(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def name_of(row: Json) -> str:
-    """Return what people call a row; its id when it has no name."""
+    """Return the name of a row; its id if it has none."""
     found = next((row[name] for name in ("display_name", "name", "alias") if row.get(name)), None)
     return str(found or identity(row) or "")
 
 
 def environment(row: Json) -> Environment:
-    """Read one environment."""
+    """Parse one environment."""
     return Environment(id=identity(row) or "", name=name_of(row))
 
 
@@ -136,7 +136,7 @@ OWN_PLACES = frozenset({"provider", "allowed_environments", "allowed_environment
 
 
 def provider_key(row: Json) -> ProviderKey:
-    """Read one provider key; whatever looks like a secret or is made by the server is left out."""
+    """Parse one provider key, without fields that look like a secret or that the server sets."""
     settings = {
         name: _without_secrets(value)
         for name, value in row.items()
@@ -156,7 +156,7 @@ def provider_key(row: Json) -> ProviderKey:
 
 
 def made_at(rows: Iterable[Json]) -> dict[str, datetime]:
-    """Return when each row was made, by its id, where that can be read."""
+    """Return when each row was created, by id, if the row says so readably."""
     found = {identity(row) or "": _moment(row.get("created_at")) for row in rows}
     return {id_: moment for id_, moment in found.items() if moment}
 
@@ -170,7 +170,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _without_secrets(value: Any) -> Any:
-    """Leave out what looks like a secret in a section as well; headers are settings, whatever they are called."""
+    """Remove what looks like a secret at any depth; keep default headers, which are settings whatever their names."""
     if not isinstance(value, dict):
         return value
     return {
@@ -181,7 +181,7 @@ def _without_secrets(value: Any) -> Any:
 
 
 def _environments(allowed: Any) -> tuple[str, ...]:
-    """Read a list of environments; what is no list restricts nothing that we could copy."""
+    """Parse a list of environments; anything else is no restriction that could be copied."""
     if not isinstance(allowed, list):
         return ()
     return tuple(reference for item in allowed if (reference := _reference(item)))
@@ -189,11 +189,11 @@ def _environments(allowed: Any) -> tuple[str, ...]:
 
 _NOT_CLONED = re.compile(SERVER_MADE.pattern + r"|^alias$|^provider_key|^environment|^(allowed_)?environments?(_id)?$")
 ESSENTIAL = frozenset({"kind", "provider", "model_name", "embedding"})
-"""What makes a direct model what it is; other settings are tried, and left out if refused."""
+"""The settings that a direct model needs; others are sent first, and left out if AISIX refuses them."""
 
 
 def model(row: Json, environment_id: str) -> Model:
-    """Read one model of any kind."""
+    """Parse one model of any kind."""
     return Model(
         id=identity(row) or "",
         environment=environment_id,
@@ -207,7 +207,7 @@ def model(row: Json, environment_id: str) -> Model:
 
 
 def key_reference(row: Json) -> str | None:
-    """Return the id or the name by which a row refers to a provider key."""
+    """Return the id or name with which a row refers to a provider key."""
     for name in ("provider_key_id", "provider_key", "provider_key_name"):
         if row.get(name):
             return _reference(row[name])
@@ -221,7 +221,7 @@ def _reference(value: Any) -> str | None:
 
 
 def _kind(row: Json) -> str:
-    """Return the kind of a model; one with an `embedding` block embeds, also where it calls itself direct."""
+    """Return the kind of a model; one with an `embedding` block is an embedding model, even if its kind is `direct`."""
     said = row.get("kind")
     if isinstance(said, str):
         return "embedding" if said == "direct" and isinstance(row.get("embedding"), dict) else said
@@ -238,11 +238,11 @@ ROLE_OF_FIELD = {
     "embedding": "embedding model",
     "on_embedding": "default",
 }
-"""The role that a field's beginning gives to what is named under it."""
+"""The role of a model, by the beginning of the field that names it."""
 
 
 def references(row: Json) -> Iterator[tuple[str, str]]:
-    """Yield (role, id or alias) of every model that a model or a cache policy names."""
+    """Yield (role, id or alias) for every model that a model or a cache policy names."""
     for place in (row, *(row[section] for section in SECTIONS if isinstance(row.get(section), dict))):
         for field, value in place.items():
             role = _role(field)
@@ -259,7 +259,7 @@ REFERRING = re.compile(r"^(model|target|embedding_model|judge|default|alias|disp
 
 
 def _names(value: Any) -> Iterator[str]:
-    """Yield every string under *value* that can be the name or id of a model."""
+    """Yield every string in *value* that can be the name or id of a model."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -272,12 +272,12 @@ def _names(value: Any) -> Iterator[str]:
 
 
 def cache_policy(row: Json, environment_id: str) -> Model:
-    """Read a cache policy as a dependent alias: its semantic part can name an embedding model."""
+    """Parse a cache policy as a dependent alias: its semantic section can name an embedding model."""
     return model({**row, "kind": CACHE_POLICY}, environment_id)
 
 
 def passthrough_route(row: Json, environment_id: str) -> PassthroughRoute:
-    """Read one passthrough route; the credential can stand at its top or in a section."""
+    """Parse one passthrough route; its provider key can be at the top or in a section."""
     sections = (row, *(value for value in row.values() if isinstance(value, dict)))
     reference = next((found for section in sections if (found := key_reference(section))), None)
     return PassthroughRoute(
@@ -286,7 +286,7 @@ def passthrough_route(row: Json, environment_id: str) -> PassthroughRoute:
 
 
 def budgeted_keys(budgets: Iterable[Json]) -> tuple[str, ...]:
-    """Return the provider keys that a budget is set on."""
+    """Return the provider keys that have a budget."""
     return tuple(reference for row in budgets if (reference := _budget_key(row)))
 
 
@@ -297,7 +297,7 @@ def _budget_key(row: Json) -> str | None:
 
 
 def clone(old: ProviderKey, *, name: str, environments: Iterable[str]) -> Json:
-    """Return the body that creates a replacement of *old*: every setting of it, and a place for the secret."""
+    """Return the body that creates a replacement of *old*: all its settings, without the secret."""
     return {
         **old.settings,
         "provider": old.provider,
@@ -319,4 +319,4 @@ CLONED = frozenset(
         "byo_label",
     }
 )
-"""The settings that the API is known or expected to accept; others are tried, and left out if refused."""
+"""Settings that the API is known or expected to accept; others are sent first, and left out if refused."""

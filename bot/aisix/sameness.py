@@ -1,6 +1,6 @@
-"""Whether a status address shows one replica, and that replica as it is now. Pure.
+"""Tell whether a status address shows one replica, and its current state. Pure.
 
-A balancer's address shows another replica at each look, and a cache shows what was. Neither says so.
+The address of a balancer shows another replica at each request, and a cache shows old pages. Neither says so.
 """
 
 import re
@@ -20,20 +20,20 @@ CACHED = "shows a page from a cache on the way, and not itself"
 
 
 def twin(other: str) -> str:
-    """Say of an address that it shows the same replica as the *other*."""
+    """Say that an address shows the same replica as the *other*."""
     return f"shows the same replica as {host_of(other)}: give each replica's own address in `status_urls`"
 
 
 REQUESTS = re.compile(rb"^aisix_(?:llm|proxy)_requests_total(?:\{.*\})? ([0-9.]+(?:[eE]\+?\d+)?)\s*$", re.MULTILINE)
 SPENT = re.compile(rb"^aisix_\w+_seconds_sum(?:\{.*\})? (\d+\.\d{4,})\s*$", re.MULTILINE)
-"""Seconds to many places: two processes never have the same."""
+"""Sums of seconds with many decimal places, so two processes never have the same."""
 
 CACHE_SAYS = ("x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status")
-"""Headers in which caches say whether an answer was theirs."""
+"""Headers in which a cache says whether it answered."""
 
 
 class Glimpse(NamedTuple):
-    """What only grows in a process, as far as its pages tell."""
+    """The values on a replica's pages that only grow while its process runs."""
 
     apply_seq: int | None = None
     revision: int | None = None
@@ -41,7 +41,7 @@ class Glimpse(NamedTuple):
 
 
 def glimpse(config: Any, metrics: bytes | str) -> Glimpse:
-    """Read from the two pages of one look what only grows."""
+    """Read the values that only grow from one reading of both pages."""
     applied = config.get("applied") if isinstance(config, dict) else None
     applied = applied if isinstance(applied, dict) else {}
     shown = REQUESTS.findall(metrics) if isinstance(metrics, bytes) else None
@@ -64,38 +64,38 @@ def _number(text: bytes) -> float:
 
 
 def mark(metrics: bytes | str) -> int | None:
-    """Return what tells the process behind a metrics page from every other; None where nothing does."""
+    """Return a value that identifies the process behind a metrics page; None if the page has none."""
     spent = SPENT.findall(metrics) if isinstance(metrics, bytes) else []
     return hash(tuple(spent)) if spent else None
 
 
 def twins(marks: Mapping[str, int | None]) -> dict[str, str]:
-    """Return each address that shows the same replica as one before it, with that other address."""
+    """Map each address that shows the same replica as an earlier one to that earlier address."""
     first: dict[int, str] = {}
     known = [(url, first.setdefault(its, url)) for url, its in marks.items() if its is not None]
     return {url: other for url, other in known if other != url}
 
 
 def is_cached(headers: Mapping[str, str]) -> bool:
-    """Tell whether an answer comes from a cache: it has an age, or the cache says so."""
+    """Tell whether an answer comes from a cache: it has an age, or a cache header says so."""
     age = headers.get("age", "").strip()
     return (age.isdigit() and int(age) > 0) or any("hit" in headers.get(name, "").lower() for name in CACHE_SAYS)
 
 
 def fell(before: Glimpse, now: Glimpse) -> bool:
-    """Tell whether something that only grows has become less: another replica, or one that started again."""
+    """Tell whether a value that only grows fell: this is another replica, or it restarted."""
     pairs = zip(before, now, strict=True)
     return any(early is not None and late is not None and late < early for early, late in pairs)
 
 
 REMEMBERED = timedelta(minutes=10)
-"""A replica that starts again twice within this time is doubted as well."""
+"""Two restarts within this time make an address doubtful as well."""
 
 ONE_TOO_MANY = 2
 
 
 class Row(NamedTuple):
-    """Glimpses of one address, one after another, and between which moments of a clock that never goes back."""
+    """Glimpses of one address in a row, and when they began and ended on a monotonic clock."""
 
     glimpses: tuple[Glimpse, ...]
     began: float
@@ -103,16 +103,16 @@ class Row(NamedTuple):
 
 
 class Watched(Frozen):
-    """What is remembered of one address from look to look."""
+    """What Keyturn remembers about one address between readings."""
 
     last: Glimpse = Glimpse()
     until: float = 0.0
     falls: tuple[datetime, ...] = ()
 
     def after(self, row: Row, at: datetime) -> "Watched":
-        """Return it after one more look; one that began before the last had ended may have seen less.
+        """Return the state after one more row; a row that overlaps the last one is not compared with it.
 
-        A replica may start again between two looks, and count from nought: once. It does not within a look.
+        A replica may restart once between two rows, and count from zero. A fall within a row is proof by itself.
         """
         falls = [at for one, two in pairwise(row.glimpses) if fell(one, two) for _ in range(ONE_TOO_MANY)]
         follows = row.began >= self.until
@@ -123,5 +123,5 @@ class Watched(Frozen):
 
     @property
     def is_balanced(self) -> bool:
-        """Tell whether looks in a row contradict each other."""
+        """Tell whether readings of this address contradict each other."""
         return len(self.falls) >= ONE_TOO_MANY

@@ -1,7 +1,7 @@
-"""Looks at the status addresses of gateway replicas. The only module that speaks to them; it never raises.
+"""Read the status addresses of gateway replicas. Only this module calls them.
 
-They are unauthenticated pages for operators (facts/aisix.md 5): `/status/config`, `/status/models`, `/metrics`. An
-address that does not answer, or lacks a page, is something that was found, not an error.
+They serve unauthenticated pages for operators (facts/aisix.md 5): `/status/config`, `/status/models`, `/metrics`. An
+address that does not answer, or lacks a page, is a finding, not an error: `look` never raises for it.
 """
 
 import asyncio
@@ -28,32 +28,31 @@ CONFIG, MODELS, METRICS = "/status/config", "/status/models", "/metrics"
 UNCACHED = {"Cache-Control": "no-cache"}
 
 IN_A_ROW = 3
-"""How often the pages of an address are read once more, to see whether it shows the same replica each time."""
+"""How many more times the pages of an address are read, to see whether it shows the same replica each time."""
 
 APART = timedelta(seconds=1)
-"""From one such row to the next, at the least: a metrics page can be long. Orphan of it where nobody waits for it."""
+"""The least time between two such rows, as a metrics page can be long; half of it when nobody waits for the row."""
 
 MANY = 10
-"""The same, where it is tried whether the settings are right."""
+"""The same number for `check`, which tests the settings."""
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Stale(str):
-    """Why a page says nothing of the replica as it is now."""
+    """Why a page does not show the current state of its replica."""
 
     __slots__ = ()
 
 
 Shown = bytes | str
-"""A page, or why there is none."""
+"""A page, or the reason why it could not be read."""
 
 
 class StatusPages:
     """The status addresses of every environment.
 
-    Each page is read on a connection of its own: an address that takes turns between replicas would hide that
-    behind a kept one.
+    Each page is read on its own connection: a kept one would hide that an address alternates between replicas.
     """
 
     def __init__(
@@ -83,11 +82,11 @@ class StatusPages:
         await self._http.aclose()
 
     def addresses(self, environment: str) -> tuple[str, ...]:
-        """Return the status addresses of an environment, each once, without what may be secret in them."""
+        """Return the status addresses of an environment, each once, without anything secret."""
         return tuple(self._urls.get(environment, ()))
 
     def replicas(self, environment: str) -> int:
-        """Say how many replicas an environment has: by the settings, else one for each status address."""
+        """Return how many replicas an environment has: by the settings, or by its status addresses if they are more."""
         settings = self._settings.get(environment)
         return max(1, settings.replicas if settings else 0, len(self.addresses(environment)))
 
@@ -97,31 +96,31 @@ class StatusPages:
         return settings is not None and settings.replicas > 0
 
     async def look(self, environment: str, asked: Asked) -> tuple[Replica, ...]:
-        """Look once at every replica of *environment*, all at the same time."""
+        """Read every replica of *environment* once, all at the same time."""
         here = asked._replace(models=tuple(m for m in asked.models if m.environment == environment))
         urls = self._urls.get(environment, {})
         pages = await asyncio.gather(*(self._pages(url, where) for url, where in urls.items()))
         return await asyncio.to_thread(_read, self._told_apart(pages), here)
 
     async def watch(self, environments: Iterable[str]) -> None:
-        """See whether each address shows the same replica each time, where that is due; a look soon after need not."""
+        """Check that each address always shows the same replica, if that is due; the next `look` need not repeat it."""
         urls = {url: where for environment in environments for url, where in self._urls.get(environment, {}).items()}
         await asyncio.gather(*(self._watch(url, where) for url, where in urls.items() if self._is_due(url, APART / 2)))
 
     async def _watch(self, url: str, where: str) -> None:
         self._rowed[url], began = self._now(), monotonic()
-        pages = await self._in_a_row(where, IN_A_ROW, first=-1)  # a look's own pages are the first of its row
+        pages = await self._in_a_row(where, IN_A_ROW, first=-1)  # `look` counts its own pages as the first of the row
         row = tuple(glimpse(_json(config), metrics) for config, metrics in pages if not _is_unread(config, metrics))
         if row:
             self._watched[url] = self._watched.get(url, Watched()).after(Row(row, began, monotonic()), self._now())
         self._rowed[url] = self._now()
 
     def _is_due(self, url: str, apart: timedelta) -> bool:
-        """Tell whether an address is to be read in a row: no look believes one that is of several environments."""
+        """Tell whether to read an address in a row; one that several environments share is never believed anyway."""
         return self._times[url] == 1 and self._now() - self._rowed.get(url, LONG_AGO) >= apart
 
     async def _pages(self, url: str, where: str) -> "Pages":
-        """Fetch what one replica shows."""
+        """Fetch the pages of one replica."""
         seen = Replica(url=url, at=self._now())
         if self._times[url] > 1:
             return Pages(seen.but(trouble="is the status address of more than one environment in the settings"))
@@ -136,7 +135,7 @@ class StatusPages:
         return Pages(seen, config, models, metrics)
 
     async def _doubt(self, url: str, where: str, pages: tuple[Shown, Shown, Shown], began: float) -> str:
-        """Say why these pages are not those of one replica as it is now; nothing where they may well be."""
+        """Say why these pages may not show the current state of one replica; empty if there is no doubt."""
         config, _, metrics = pages
         self._marks[url] = mark(metrics)
         row = [glimpse(_json(config), metrics)]
@@ -148,9 +147,10 @@ class StatusPages:
         return _staleness(pages) or (BALANCED if watched.is_balanced else "")
 
     async def _in_a_row(self, where: str, times: int, *, first: int = 0) -> list[tuple[Shown, Shown]]:
-        """Read the pages of which something only grows, one time after another.
+        """Read the pages with values that only grow, several times in a row.
 
-        Every other time there is one request more: a balancer of two that takes turns would show each page of one only.
+        Every other time sends one extra request: otherwise a balancer that alternates between two replicas would show
+        each page of the same one only.
         """
         row: list[tuple[Shown, Shown]] = []
         for number in range(first, times):
@@ -162,7 +162,7 @@ class StatusPages:
         return row
 
     def _told_apart(self, pages: list["Pages"]) -> list["Pages"]:
-        """Doubt an address that shows, or has shown before, the same replica as another one."""
+        """Doubt an address that shows, or once showed, the same replica as another one."""
         self._twins |= twins({one.seen.url: self._marks.get(one.seen.url) for one in pages})
         return [self._alone(one) for one in pages]
 
@@ -171,7 +171,7 @@ class StatusPages:
         return Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else pages
 
     async def contradictions(self, environment: str) -> dict[str, str]:
-        """Look many times in a row at each status address; say what is wrong with those that are not well."""
+        """Read each status address many times in a row; return what is wrong, by address."""
         urls = self._urls.get(environment, {})
         rows = await asyncio.gather(*(self._in_a_row(where, MANY) for where in urls.values()))
         shown = dict(zip(urls, rows, strict=True))
@@ -179,14 +179,14 @@ class StatusPages:
         return alike | {url: why for url, row in shown.items() if (why := _contradiction(row))}
 
     async def answers(self, url: str) -> tuple[int, int]:
-        """Ask a status address; return the HTTP status of its configuration and its counters. Raises httpx's errors."""
+        """Return the HTTP status of an address's configuration page and counters page. Raises httpx's errors."""
         return (await self._get(url, CONFIG)).status_code, (await self._get(url, METRICS)).status_code
 
     async def _get(self, where: str, path: str) -> httpx.Response:
         return await read(self._http, "GET", where.rstrip("/") + path, self._most)
 
     async def _page(self, where: str, path: str) -> bytes | str:
-        """Read one page, or say why there is none."""
+        """Return one page, or why it cannot be read."""
         try:
             response = await self._get(where, path)
         except httpx.TimeoutException:
@@ -213,7 +213,7 @@ def _staleness(pages: Iterable[Shown]) -> str:
 
 
 def _contradiction(row: list[tuple[Shown, Shown]]) -> str:
-    """Say in what way pages that were read in a row cannot be of one replica, or why there are none to compare."""
+    """Say why pages read in a row cannot be of one replica, or why none could be compared; empty if all is well."""
     unread = [page for pages in row for page in pages if isinstance(page, str) and not isinstance(page, Stale)]
     if row and len(unread) == 2 * len(row):
         return unread[0]
@@ -223,7 +223,7 @@ def _contradiction(row: list[tuple[Shown, Shown]]) -> str:
 
 
 class Pages(NamedTuple):
-    """What one look fetched from one address: each page, or why there is none."""
+    """The pages of one address; for each, its content or why it could not be read."""
 
     seen: Replica
     config: bytes | str = ""
@@ -232,7 +232,7 @@ class Pages(NamedTuple):
 
 
 def _read(pages: Iterable[Pages], asked: Asked) -> tuple[Replica, ...]:
-    """Read the pages that there are. Whose requests are ours, any of the replicas may tell."""
+    """Parse the pages. Any replica may show which caller keys are ours, so all of them are read for that first."""
     counters = [_metrics(one.metrics) for one in pages]
     shown = (page.callers(asked.throwaways) for page in counters if page)
     asked = asked._replace(callers=tuple(sorted(frozenset(asked.callers).union(*shown))))
@@ -257,7 +257,7 @@ def _json(page: bytes | str) -> Any:
 
 
 def _metrics(page: bytes | str) -> Page | None:
-    """Read a metrics page; None where there is none, or one that is no such page."""
+    """Parse a metrics page; None if it is missing or unreadable."""
     if isinstance(page, str):
         return None
     try:
@@ -271,5 +271,5 @@ def _counted(page: Page | None, asked: Asked) -> dict[str, Any]:
         return {}
     try:
         return read_counters(page, asked.keys, asked.models, callers=asked.callers, aliases=asked.aliases)
-    except ValueError:  # a page that is no metrics page shows no counters
+    except ValueError:  # not a metrics page, so no counters
         return {}

@@ -1,4 +1,4 @@
-"""Reading JSON from outside that means one thing. Pure."""
+"""Decode JSON from outside only if it is unambiguous. Pure."""
 
 import json
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from bot.rotation.phrases import sendable
 
 DEEPEST = 100
-"""Levels of an answer that are read: more would exhaust the reader, and nobody's settings need it."""
+"""The deepest nesting that is read: more would exhaust the parser, and no real settings need it."""
 
 
 class UnreadableJson(ValueError):
-    """This is no JSON, or none that means one thing."""
+    """This is not JSON, or it is ambiguous."""
 
 
 def decoded(raw: bytes) -> Any:
-    """Read JSON; a name that is there twice, what is no number, and depth without end make it `UnreadableJson`."""
+    """Decode JSON; raise `UnreadableJson` for a duplicate name, a number like NaN, or too deep a nesting."""
     try:
         found = _clean(json.loads(raw, parse_constant=_refuse, object_pairs_hook=_object))
         _check_depth(found)
@@ -28,7 +28,7 @@ def _refuse(constant: str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object; of two values under one name the second would hide the first, which may be a reference."""
+    """Build an object; refuse a duplicate name, as its second value would hide the first, which may be a reference."""
     made = {sendable(name): _clean(value) for name, value in pairs}
     if len(made) < len(pairs):
         raise UnreadableJson("a name twice")
@@ -36,7 +36,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _clean(value: Any) -> Any:
-    """Make the strings right; objects are already, and numbers beyond all bounds are none."""
+    """Clean the strings; objects are clean already, and infinite numbers are refused."""
     if isinstance(value, str):
         return sendable(value)
     if isinstance(value, list):

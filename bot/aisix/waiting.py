@@ -1,4 +1,4 @@
-"""Reading how long a server asks to be left alone."""
+"""Read how long a server asks clients to wait."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return `Retry-After` in seconds; a server may say it as a number or as a date."""
+    """Return `Retry-After` in seconds; a server may send a number or a date."""
     if not header:
         return None
     with suppress(ValueError):
