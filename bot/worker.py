@@ -1,4 +1,4 @@
-"""The worker: SAQ runs the hints, and a sweep finds what was forgotten."""
+"""The worker: SAQ runs the jobs, and a sweep finds forgotten work."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,23 +18,22 @@ from bot.storage.records import Store
 
 log = structlog.get_logger("keyturn.worker")
 
-
 TICK = 5
-"""Seconds in which a sweep's hint at one rotation is given once."""
+"""Seconds in which sweeps send at most one hint for a rotation."""
 
-RECKON_EVERY = timedelta(minutes=10)
-"""Between looks at everything, the first at the start: a process of an older version notes no time when it records."""
+ALL_DUE_EVERY = timedelta(minutes=10)
+"""How often all rotations become due, first at the start: an older version records no due time."""
 
 
 class Announcer(Protocol):
-    """Shows people what is recorded. A message is a projection of the record; nothing is read back out of it."""
+    """Shows records to people. Messages are derived from the record, and never read back."""
 
     async def show(self, rotation: Rotation) -> timedelta | None:
-        """Bring what people see up to *rotation*; return how long to wait if not all of it could be shown yet."""
+        """Update the messages to show *rotation*; return how long to wait if that is not complete yet."""
 
 
 class Work:
-    """What jobs do."""
+    """The functions that jobs call."""
 
     def __init__(self, store: Store, jobs: Jobs, engine: Engine, announcer: Announcer, world: World) -> None:
         self._store = store
@@ -42,15 +41,15 @@ class Work:
         self._engine = engine
         self._announcer = announcer
         self._world = world
-        self._reckon_at = datetime.min.replace(tzinfo=UTC)
+        self._all_due_at = datetime.min.replace(tzinfo=UTC)
 
     async def advance(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
-        """Move a rotation on."""
-        with suppress(NotOurRecord):  # the store has logged it; a version that can read it gets the hint too
+        """Advance a rotation."""
+        with suppress(NotOurRecord):  # the store logged it; a version that can read it gets a hint too
             await self._engine.advance(rotation_id)
 
     async def announce(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
-        """Show a rotation as it is now; what has to wait is a job for later."""
+        """Show the current record of a rotation; schedule another job for what must wait."""
         rotation = await self._readable(rotation_id)
         if rotation is None:
             return
@@ -61,12 +60,12 @@ class Work:
             await self._jobs.announce(rotation, at=self._world.now() + wait)
 
     async def sweep(self) -> None:
-        """Hint again at everything whose time has come and that nobody may be looking at; reads nothing else."""
+        """Send hints for all due rotations that no process works on, and show stale messages again."""
         now = self._world.now()
         tick = f"~{int(now.timestamp() // TICK)}"
-        if now >= self._reckon_at:
-            await self._store.reckon_anew()
-            self._reckon_at = now + RECKON_EVERY
+        if now >= self._all_due_at:
+            await self._store.make_all_due()
+            self._all_due_at = now + ALL_DUE_EVERY
         async for rotation in self._store.due(now):
             due = due_at(rotation, self._world.limits, now)
             if due is not None and due <= now:
@@ -83,14 +82,14 @@ class Work:
         log.debug("swept", at=now.isoformat())
 
     async def _readable(self, rotation_id: str) -> Rotation | None:
-        """Load a rotation; one that another version has written is that version's to show."""
+        """Load a rotation; return None for one that another version wrote, as that version shows it."""
         with suppress(NotOurRecord):
             return await self._store.load(rotation_id)
         return None
 
 
 class QuietWorker(Worker[Any]):
-    """SAQ's worker without its signal handlers (the process has its own), and with our sweep beside SAQ's."""
+    """SAQ's worker without its signal handlers (the process has its own), and with our sweep."""
 
     SIGNALS: list[Any] = []
 
@@ -100,7 +99,7 @@ class QuietWorker(Worker[Any]):
             functions=[(ADVANCE, work.advance), (ANNOUNCE, work.announce)],
             concurrency=concurrency,
             timers={"sweep": 20, "schedule": 1, "worker_info": 10, "abort": 5},
-            shutdown_grace_period_s=0,  # a step that is cut off is safe to run again
+            shutdown_grace_period_s=0,  # an interrupted step is safe to run again
         )
         self._work = work
         self._sweep_every = sweep_every
@@ -116,6 +115,6 @@ class QuietWorker(Worker[Any]):
                 await self._work.sweep()
             except Unanswerable as away:
                 log.warning("sweep_failed", why=str(away))
-            except Exception:  # a sweep that died would forget every rotation
+            except Exception:  # without sweeps, rotations would be forgotten
                 log.exception("sweep_failed")
             await asyncio.sleep(self._sweep_every)

@@ -1,1 +1,1 @@
-"""Redis: records, leases, the audit trail, jobs, and the server of our own."""
+"""Redis: records, leases, the audit trail, jobs, and the embedded server."""

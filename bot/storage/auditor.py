@@ -1,4 +1,4 @@
-"""`python -m bot audit`: prints the audit trails, and says whether they are as they were written."""
+"""`python -m bot audit`: print the audit trails, and verify that nobody changed them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,14 +13,14 @@ Entries = Sequence[Mapping[str, Any]]
 
 
 async def export(stores: Sequence[Store]) -> None:
-    """Print every entry, a line each, oldest first; of several bots one trail after the other."""
+    """Print every entry on its own line, oldest first; with several bots, one trail after the other."""
     for store in stores:
         async for line in store.trail():
             click.echo(line)
 
 
 async def verify_stores(stores: Sequence[Store], head: str | None) -> bool:
-    """Say whether each trail is whole and explains the record of every rotation, and one of them holds *head*."""
+    """Verify that each trail is complete and matches every record, and that one of them contains *head*."""
     trails: list[Entries] = []
     for store in stores:
         try:
@@ -45,7 +45,7 @@ async def _verified(store: Store) -> Entries:
 
 
 def verify_text(text: str, head: str | None) -> bool:
-    """Say whether an export is whole, each trail of it, and holds *head*."""
+    """Verify that each trail of an export is complete, and that one contains *head*."""
     try:
         lines = text.removesuffix("\n").split("\n") if text else []
         trails = [audit.verified(part) for part in audit.parted(lines)]
@@ -60,7 +60,7 @@ async def _lines(store: Store) -> list[str]:
 
 
 def _held(trails: Sequence[Entries], head: str | None) -> bool:
-    """Say that all is well, unless no trail holds *head*."""
+    """Report success, unless no trail contains *head*."""
     try:
         holder = audit.holder_of(head, trails) if head is not None else None
     except audit.Fault as fault:
@@ -74,7 +74,7 @@ def _held(trails: Sequence[Entries], head: str | None) -> bool:
 
 
 def _of(name: str, all_of_them: Sequence[object]) -> str:
-    """Name a trail where there are several."""
+    """Name a trail if there are several."""
     return f" of {Namespace(name=name).queue}" if len(all_of_them) > 1 else ""
 
 

@@ -1,8 +1,8 @@
 """One clock for all processes of a bot: Redis's.
 
-Each machine has a clock of its own, and one of them may be ten minutes ahead. What one process records another one
-compares with *now*: a wait, a soak, the age of evidence. So all of them ask Redis what time it is, and go on from
-there by a clock that nobody sets.
+Machines disagree about the time, and one may be ten minutes ahead. But a process compares *now* with times that
+another one recorded: for a wait, a soak, the age of evidence. So all processes ask Redis for the time, and count on
+from there with a monotonic clock.
 """
 
 import asyncio
@@ -20,22 +20,22 @@ from bot.storage.outage import answering
 log = structlog.get_logger("keyturn.clock")
 
 ASK_EVERY = 60.0
-"""Seconds between two questions what time it is."""
+"""Seconds between two requests for the time."""
 
 QUICK = 1.0
-"""Seconds within which the answer has to be there to be worth anything."""
+"""A slower answer, in seconds, is too imprecise to use."""
 
 JUMP = 2.0
-"""Seconds by which the clock may be wrong before that is logged."""
+"""A correction of more seconds than this is logged."""
 
 
 class SharedClock:
-    """Time as Redis has it."""
+    """Redis's time."""
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
         self._ahead: float | None = None
-        """By how many seconds Redis's clock is ahead of the one that runs on here."""
+        """Seconds by which Redis's clock is ahead of the local monotonic clock."""
 
     def now(self) -> datetime:
         """Return the time."""
@@ -43,7 +43,7 @@ class SharedClock:
         return datetime.fromtimestamp(running_clock() + self._ahead, UTC)
 
     async def set(self) -> None:
-        """Ask Redis what time it is."""
+        """Ask Redis for the time."""
         asked = running_clock()
         async with answering():
             seconds, micros = await self._redis.time()
@@ -56,7 +56,7 @@ class SharedClock:
         self._ahead = ahead
 
     async def keep(self) -> None:
-        """Ask again now and then; while Redis is away, go on by what it said last."""
+        """Ask again every minute; while Redis is away, count on from its last answer."""
         while True:
             await asyncio.sleep(ASK_EVERY)
             with suppress(Unanswerable):
@@ -65,7 +65,7 @@ class SharedClock:
 
 @asynccontextmanager
 async def shared_clock(redis: Any) -> AsyncIterator[SharedClock]:
-    """Have the clock until the end of the block."""
+    """Provide the clock until the end of the block."""
     clock = SharedClock(redis)
     await clock.set()
     keeper = asyncio.create_task(clock.keep())

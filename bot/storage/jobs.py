@@ -1,4 +1,4 @@
-"""Work for later or for another process, on SAQ. A job is only a hint: the record says what there is to do."""
+"""Jobs for later or for another process, on SAQ. A job is only a hint: the record says what to do."""
 
 import asyncio
 import math
@@ -17,21 +17,20 @@ from bot.storage.outage import answering
 ADVANCE = "advance"
 ANNOUNCE = "announce"
 LONGEST_JOB = 300
-"""Seconds after which SAQ takes a job for stuck; the record makes a second run harmless."""
-
+"""Seconds after which SAQ treats a job as stuck; the record makes a second run harmless."""
 
 WAIT = 10.0
-"""Seconds that Redis is asked to wait for work; a connection that has died without a word is given up after them."""
+"""Seconds that one call waits for work; after that, a connection that died silently is dropped."""
 
-BREATH = 1.0
-"""Seconds between two tries to fetch a job from a Redis that is away: SAQ itself would try without a pause."""
+PAUSE = 1.0
+"""Seconds between two tries to fetch a job while Redis is away: SAQ itself would retry without a pause."""
 
 
 class PatientQueue(RedisQueue):
-    """SAQ's queue on two clients: only *waiting* for work may take long, and every other call has the usual time-out.
+    """SAQ's queue on two clients: only *waiting* for work may take long; all other calls use the usual time-out.
 
-    Without one a call that is never answered would hold a rotation's lease for ever. While Redis is away it takes a
-    breath between two tries.
+    Without a time-out, a call that is never answered would hold a rotation's lease forever. While Redis is away, the
+    queue pauses between two tries.
     """
 
     def __init__(self, redis: Redis, waiting: Redis, namespace: Namespace) -> None:
@@ -39,31 +38,31 @@ class PatientQueue(RedisQueue):
         self.waiting: Any = waiting
 
     async def dequeue(self, *_: Any, **__: Any) -> Job | None:
-        """Wait a while for work; None if there is none."""
+        """Wait up to `WAIT` for a job; return None if there is none."""
         try:
             job_id = await self.waiting.blmove(self._queued, self._active, WAIT, "LEFT", "RIGHT")
             return await self._get_job_by_id(job_id) if job_id else None
         except (RedisError, OSError):
-            await asyncio.sleep(BREATH)
+            await asyncio.sleep(PAUSE)
             raise
 
 
 class Jobs:
-    """Hands hints to whichever worker is free."""
+    """Sends hints to the next free worker."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
     async def advance(self, rotation: Rotation, *, at: datetime | None = None, again: str = "") -> None:
-        """Have *rotation* moved on, now or *at* a time; *again* lets a hint be given that was given before."""
+        """Ask a worker to advance *rotation*, now or *at* a time; *again* makes the hint differ from earlier ones."""
         await self._enqueue(ADVANCE, rotation, at, again)
 
     async def announce(self, rotation: Rotation, *, at: datetime | None = None, again: str = "") -> None:
-        """Have people shown what is recorded of *rotation*."""
+        """Ask a worker to show people the record of *rotation*."""
         await self._enqueue(ANNOUNCE, rotation, at, again)
 
     async def _enqueue(self, what: str, rotation: Rotation, at: datetime | None, again: str) -> None:
-        """Enqueue once for each version: while the same hint waits, SAQ refuses it."""
+        """Enqueue once per version: SAQ refuses a hint while the same one is queued."""
         async with answering():
             await self._queue.enqueue(
                 what,

@@ -1,8 +1,8 @@
-"""A lease: one process at a time has a rotation in hand, and asks Redis whether that is still so before it deletes.
+"""A lease: one process at a time works on a rotation, and it verifies its lease in Redis before it deletes.
 
-A process can stand still for as long as it likes (`docker pause`, a virtual machine that is moved) and knows nothing
-of it. So no process trusts what it remembers: a token that no other acquisition has, and the version of the record
-that it read, are compared in Redis, by Redis's clock, in the call that makes the lease last on.
+A process can be paused for any time without noticing (`docker pause`, migration of a virtual machine). So no process
+trusts its memory: the call that renews the lease compares, in Redis and by Redis's clock, a token unique to the
+acquisition and the version of the record that the process has read.
 """
 
 import asyncio
@@ -26,30 +26,30 @@ RETRY = 0.05
 
 
 def running_clock() -> float:
-    """Return seconds by the clock that runs on while this process, or its machine, stands still."""
+    """Return seconds of a clock that keeps running while this process, or its machine, is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Moment(NamedTuple):
-    """When the lease was verified: by our clock, just before the question, and by Redis's."""
+    """When the lease was verified: by our clock just before the call, and by Redis's clock."""
 
     here: float
     there: float
     lasts: float
-    """Seconds from then on in which nobody else can get the lease."""
+    """Seconds from then on during which nobody else can get the lease."""
 
     def until(self, later: "Moment") -> float:
-        """Return the seconds from this moment until now, or until Redis verified the *later* one if that is more."""
+        """Return the seconds from this moment until now, or until the *later* one by Redis's clock, if that is more."""
         return max(running_clock() - self.here, later.there - self.there)
 
     @property
     def left(self) -> float:
-        """Return the seconds in which it is certain that nobody else has the lease; less than 0 when they are over."""
+        """Return for how many more seconds the lease is certainly ours; negative after that."""
         return self.here + self.lasts - running_clock()
 
 
 class Lease:
-    """A hold on *name* for some *seconds*; *record* is the key of what it is a hold on."""
+    """A lease called *name* for some *seconds*; *record* is the key of the record that it protects."""
 
     def __init__(self, redis: Any, name: str, record: str, seconds: float) -> None:
         self._redis = redis
@@ -61,9 +61,9 @@ class Lease:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[bool]:
-        """Hold the lease until the end of the block, and yield whether it could be had.
+        """Hold the lease until the end of the block, and yield whether it was acquired.
 
-        A lease that is lost to another process ends what its holder does, wherever that is.
+        If another process takes the lease over, the holder's task is cancelled.
         """
         async with answering():
             mine = await self._acquire()
@@ -77,7 +77,7 @@ class Lease:
                     await self._release(keys=self._keys[:1], args=[self._token])
 
     async def _acquire(self) -> bool:
-        """Get the lease, trying for half as long as it lasts."""
+        """Acquire the lease; retry for half of its duration."""
         clock = asyncio.get_running_loop().time
         end = clock() + self._lasts / 2
         while not await self._redis.set(self._keys[0], self._token, nx=True, px=self._milliseconds):
@@ -87,9 +87,9 @@ class Lease:
         return True
 
     async def verified(self, version: int | None = None) -> Moment:
-        """Make the lease last on and return when that was; raise `LeaseLost` if it is not ours any more.
+        """Renew the lease and return when that was; raise `LeaseLost` if it is no longer ours.
 
-        With a *version* it is lost as well where the record is not that version any more.
+        With a *version*, raise it also if the record has another version by now.
         """
         here = running_clock()
         expected = "" if version is None else version
@@ -102,7 +102,7 @@ class Lease:
         return Moment(here, seconds + micros / 1_000_000, self._lasts)
 
     async def _keep(self, holder: asyncio.Task[Any] | None) -> None:
-        """Make the lease last for as long as its holder lives."""
+        """Renew the lease for as long as its holder lives."""
         while True:
             await asyncio.sleep(self._lasts / 3)
             try:

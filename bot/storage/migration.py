@@ -1,7 +1,7 @@
-"""Carries rotations over to this bot's names: from those of the version before, or from another namespace.
+"""Carry rotations over to this bot's namespace, from the previous version's names or from another namespace.
 
-A rotation is carried over if the control plane shows what its record is about. What it leaves behind is a record
-that no version changes any more, so that a process of the version before leaves the rotation alone.
+A rotation is carried over if the control plane shows its keys and models. It leaves behind a record that no version
+changes, so that a process of the previous version does not touch the rotation.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from bot.storage.records import PAGE, RECORDS, claimed_before, concerned
 log = structlog.get_logger("keyturn.carrying")
 
 EVERY = timedelta(minutes=1)
-"""Between two looks for what a process of the version before has begun meanwhile."""
+"""The time between two searches for rotations that a process of the previous version has begun."""
 
 START_PATIENCE = 10.0
-"""Seconds that a start waits for the control plane; what was not carried over by then is with the next look."""
+"""Seconds that a start waits for the control plane; what is left is carried over by the next search."""
 
 UNREADABLE = "its record cannot be read by this version"
 ELSEWHERE = "it is of another workspace"
@@ -39,21 +39,21 @@ TAKEN = "another rotation here has its key in hand, or its id"
 
 
 class Left(NamedTuple):
-    """A rotation that stays where it is, and why."""
+    """A rotation that was not carried over, and why."""
 
     rotation: str
     why: str
 
 
 class Carried(NamedTuple):
-    """What became of a look."""
+    """What one search carried over, and what it left."""
 
     moved: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
 
 
 class Census(NamedTuple):
-    """How many rotations a namespace holds, and how many of them are not over."""
+    """How many rotations a namespace has, and how many of them are open."""
 
     namespace: Namespace
     rotations: int
@@ -61,7 +61,7 @@ class Census(NamedTuple):
 
 
 async def census(redis: Redis) -> list[Census]:
-    """Return what every namespace of this Redis holds, the names of the version before first."""
+    """Count the rotations of every namespace in this Redis, the previous version's names first."""
     asked: Any = redis
     async with answering():
         addresses = await asked.hgetall(REGISTER)
@@ -71,17 +71,17 @@ async def census(redis: Redis) -> list[Census]:
 
 
 class Inventories(Protocol):
-    """The control plane, as far as it is needed here."""
+    """The part of the control plane that this module needs."""
 
     async def inventory(self) -> Inventory:
         """Read everything that can refer to a provider key."""
 
 
 def is_shown(rotation: Rotation, inventory: Inventory) -> bool:
-    """Tell whether a control plane is the one that *rotation* is about.
+    """Tell whether *rotation* belongs to the control plane with this *inventory*.
 
-    One that is not over has to be shown with the key that its models are meant to be on, and with a model: a copy of
-    a control plane has the same ids. One that is over is history: any of its ids will do.
+    For an open rotation, the inventory must show its newest key and one of its models: a copy of a control plane has
+    the same ids. For one that is over, any of its ids is enough.
     """
     keys = {key.id for key in inventory.keys}
     models = {(model.environment, model.id) for model in inventory.models}
@@ -93,7 +93,7 @@ def is_shown(rotation: Rotation, inventory: Inventory) -> bool:
 
 
 class Carrier:
-    """Carries what is this bot's over to its namespace. Every method raises `Unanswerable` when Redis is away."""
+    """Carries this bot's rotations over to its namespace. Every method raises `Unanswerable` when Redis is away."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Carrier:
         self.here = namespace
         self._control_plane = control_plane
         self._teams = teams
-        """The workspaces of our records; None for an organization's bot, which serves many."""
+        """The workspaces of this bot; None for an organization's bot, which serves many."""
 
         self._now = now
         self._seen: set[str] = set()
@@ -116,21 +116,21 @@ class Carrier:
     # --- when ---
 
     async def begin(self) -> None:
-        """Say whose this namespace is, and carry over what is not over; what fails is with the next look."""
+        """Register this namespace, and carry over open rotations; the next search retries what fails."""
         with _put_off():
             async with answering():
                 await self._redis.hset(REGISTER, self.here.name, self.here.control_plane)
             async with asyncio.timeout(START_PATIENCE):
-                self._tell(await self.carry(BEFORE, await self.open_in(BEFORE)))
+                self._log(await self.carry(BEFORE, await self.open_in(BEFORE)))
 
     async def keep(self) -> None:
-        """Carry over what the version before has left, and what a process of it may still begin."""
+        """Carry over what the previous version left, and what a process of it may still begin."""
         while True:
             with _put_off():
-                self._tell(await self.carry(BEFORE, [i for i in await self.ids_in(BEFORE) if i not in self._seen]))
+                self._log(await self.carry(BEFORE, [i for i in await self.ids_in(BEFORE) if i not in self._seen]))
             await asyncio.sleep(EVERY.total_seconds())
 
-    def _tell(self, carried: Carried) -> None:
+    def _log(self, carried: Carried) -> None:
         for rotation_id in carried.moved:
             log.info("carried_over", rotation=rotation_id, to=self.here.name)
         for left in carried.left:
@@ -138,22 +138,22 @@ class Carrier:
                 log.warning("left_behind", rotation=left.rotation, why=left.why)
                 self._seen.add(left.rotation)
 
-    # --- what there is ---
+    # --- what can be carried over ---
 
     async def open_in(self, source: Namespace) -> list[str]:
-        """Return the ids of the rotations there that are not over."""
+        """Return the ids of the open rotations in *source*."""
         async with answering():
             return sorted(await self._redis.smembers(source.key("open")))
 
     async def ids_in(self, source: Namespace) -> list[str]:
-        """Return the ids of all rotations there."""
+        """Return the ids of all rotations in *source*."""
         async with answering():
             return sorted({*await self._redis.zrange(source.key("all"), 0, -1), *await self.open_in(source)})
 
     async def look(
         self, source: Namespace, ids: Sequence[str], *, named: bool = False
     ) -> tuple[list[Rotation], list[Left]]:
-        """Return those of *ids* that are ours, and those that are not, or may not be unless a person *named* them."""
+        """Split *ids* into our rotations and the rest; unknown ones count as ours only if a person *named* them."""
         ours: list[Rotation] = []
         left: list[Left] = []
         for begin in range(0, len(ids), RECORDS):
@@ -187,7 +187,7 @@ class Carrier:
     # --- carrying over ---
 
     async def carry(self, source: Namespace, ids: Sequence[str], *, named: bool = False) -> Carried:
-        """Carry over those of *ids* that are ours; if a person has *named* them, also what cannot be told."""
+        """Carry over those of *ids* that are ours; if a person *named* them, also those that may be another bot's."""
         ours, left = await self.look(source, ids, named=named)
         moved: list[str] = []
         for rotation in ours:
@@ -199,23 +199,23 @@ class Carrier:
         return Carried(tuple(moved), tuple(left))
 
     async def _carry_one(self, source: Namespace, rotation: Rotation) -> str | None:
-        """Move everything of *rotation* at once, or return why it stays."""
+        """Move everything of *rotation* in one transaction, or return why not."""
         move = Move(source, self.here, rotation, self._now())
         async with answering(UNSURE):
             while True:
-                with suppress(WatchError):  # somebody wrote in between; so somebody gets on
+                with suppress(WatchError):  # another writer made progress: try again
                     async with self._redis.pipeline(transaction=True) as pipe:
                         return await move.tried(pipe)
 
 
 class Found(NamedTuple):
-    """What a move has to know of both sides."""
+    """What a move needs to know about both sides."""
 
     entries: tuple[str, str]
-    """What each trail says of it, chained to its last entry."""
+    """The new entry of each trail, chained to its last one."""
 
     is_held: bool
-    """Whether it has its key in hand there."""
+    """Whether the rotation holds its key's claim in the source."""
 
     is_shown: bool
     is_unshown: bool
@@ -223,7 +223,7 @@ class Found(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One rotation on its way from the names of *source* to those of *target*: all of it, or nothing."""
+    """Moves one rotation from the names of *source* to those of *target*: all of it, or nothing."""
 
     source: Namespace
     target: Namespace
@@ -231,7 +231,7 @@ class Move(NamedTuple):
     at: datetime
 
     async def tried(self, pipe: Any) -> str | None:
-        """Do it, or return why not; raise `WatchError` if somebody else has written meanwhile."""
+        """Move it, or return why not; raise `WatchError` if someone else writes meanwhile."""
         await pipe.watch(*self._watched())
         why = await self._hindered(pipe)
         if why is not None:
@@ -262,7 +262,7 @@ class Move(NamedTuple):
         return key("active", self.rotation.plan.old_key.id)
 
     async def _hindered(self, pipe: Any) -> str | None:
-        """Say what stands in the way: a process that has it in hand, or another rotation here."""
+        """Return what prevents the move: a process that works on it, or another rotation here; else None."""
         there, here, id_ = self.source.key, self.target.key, self.rotation.id
         stored = await pipe.get(there("rotation", id_))
         if await pipe.exists(*self._leases()) or stored is None or read(stored) != self.rotation:
@@ -296,7 +296,7 @@ class Move(NamedTuple):
 
     @property
     def _onward(self) -> Rotation:
-        """Return the record that goes on, in its next version: who still has this one in hand cannot write it."""
+        """Return the next version of the record: a process that still holds this one can no longer write it."""
         return self.rotation.but(
             version=self.rotation.version + 1,
             schema_version=SCHEMA,
@@ -316,7 +316,7 @@ class Move(NamedTuple):
         if found.fingerprints:
             pipe.hdel(there("fingerprints"), *found.fingerprints)
         if found.is_held and (self.rotation.is_over or self.source != BEFORE):
-            pipe.delete(self._claim(there))  # else it keeps a process of the version before from the key
+            pipe.delete(self._claim(there))  # else it keeps a process of the previous version away from the key
 
     def _arrive(self, pipe: Any, found: Found) -> None:
         there, here, onward = self.source.key, self.target.key, self._onward
@@ -339,7 +339,7 @@ class Move(NamedTuple):
 
 @contextmanager
 def _put_off() -> Iterator[None]:
-    """Let what does not answer now be for the next look."""
+    """If a service does not answer, leave the work to the next search."""
     try:
         yield
     except (ApiError, Unanswerable, TimeoutError) as away:

@@ -1,4 +1,4 @@
-"""What people are told while Redis is away."""
+"""The sentences for people while Redis is away."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +12,12 @@ UNSURE = (
     "Keyturn's store (Redis) stopped answering in the middle, so I cannot tell whether this was recorded. "
     "Look at the card again in a minute."
 )
-"""What was sent may still be done: a server that hangs does it when it goes on."""
+"""The write may still happen: a server that hangs executes it once it continues."""
 
 
 @asynccontextmanager
 async def answering(sentence: str = AWAY) -> AsyncIterator[None]:
-    """Turn Redis being away into one sentence."""
+    """Turn Redis's errors into `Unanswerable` with one sentence."""
     try:
         yield
     except (RedisError, OSError) as error:

@@ -1,4 +1,4 @@
-"""From what Redis holds to a record, or to the reason why this version cannot read it."""
+"""Parse a stored record, or say why this version cannot read it."""
 
 from contextlib import suppress
 from functools import lru_cache
@@ -13,7 +13,7 @@ from bot.rotation.record import Rotation
 log = structlog.get_logger("keyturn.store")
 
 KEPT = 16
-"""How many records are kept as they were read."""
+"""How many parsed records are cached."""
 
 UNREADABLE_RECORD = (
     "This version of Keyturn cannot read the record of this rotation, so nothing was changed. Its log has an "
@@ -28,12 +28,12 @@ OTHER_STEPS = (
 
 @lru_cache(maxsize=KEPT)
 def _parsed(record: str) -> Rotation:
-    """Read a record; each version is read by a few jobs in a row, and of 500 models that is most of their work."""
+    """Parse a record; several jobs in a row read each version, and with 500 models parsing is most of their work."""
     return Rotation.model_validate_json(record)
 
 
 def read(record: str) -> Rotation:
-    """Read a record, or raise `NotOurRecord`. This is the place to bring an older form of it up to ours."""
+    """Parse a record, or raise `NotOurRecord`. Convert an older format here."""
     try:
         return _parsed(record)
     except ValidationError as error:
@@ -44,13 +44,13 @@ def read(record: str) -> Rotation:
 
 
 def _unknown_steps(error: ValidationError) -> list[str]:
-    """Return the steps that a record names and this version does not have."""
+    """Return the steps in a record that this version does not have."""
     wrong = (problem for problem in error.errors() if problem["type"] == "enum")
     return [str(one["input"])[:40] for one in wrong if one["loc"][0] == "done" or one["loc"][-1] in ("step", "resume")]
 
 
 def readable(record: str) -> Rotation | None:
-    """Read a record; one that cannot be read must not keep the others from being seen."""
+    """Parse a record; return None if that fails, so that one unreadable record does not hide the others."""
     with suppress(NotOurRecord):
         return read(record)
     return None

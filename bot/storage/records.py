@@ -1,8 +1,8 @@
-"""Rotations in Redis or Valkey: compare-and-swap, the audit trail, and what of them has been shown.
+"""Rotations in Redis or Valkey: compare-and-swap, the audit trail, and which version people have been shown.
 
-One script writes a record, appends its entry to the audit trail, and keeps the lists that follow from it, so that all
-of it or none of it happens. Redis can only hash with SHA-1, so the entry comes hashed from here, made for the end of
-the trail as it was read just before; a script that finds another end changes nothing, and the entry is made again.
+One script writes a record, appends its entry to the audit trail, and updates the lists derived from it, all or
+nothing. Redis can only hash with SHA-1, so this module hashes the entry, for the end of the trail that it has just
+read. If the script finds another end, it changes nothing, and this module builds the entry again.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ log = structlog.get_logger("keyturn.store")
 PAGE = 1000
 
 RECORDS = 20
-"""How many entries, and how many records, are read at a time."""
+"""How many records are read at a time."""
 
 
 class Conflict(WrongState):
@@ -51,7 +51,7 @@ NEWER = (
     "A newer version of Keyturn has this rotation in hand, and this is an older one, so nothing was changed. "
     "Try again when all of it is updated."
 )
-"""What this version does not know of a record, it would leave out when it writes it."""
+"""An older version would drop the fields that it does not know when it writes the record."""
 
 GONE = (
     "This rotation goes on in a Keyturn with another AISIX_CLOUD_API, so nothing was changed here. "
@@ -79,13 +79,13 @@ class Store:
             await self._redis.ping()
 
     async def load(self, rotation_id: str) -> Rotation | None:
-        """Return the rotation as it is recorded now, to be changed; raise `NotOurRecord` if that is not ours to do."""
+        """Return the current record of a rotation; raise `NotOurRecord` if this bot must not change it."""
         async with answering():
             stored = await self._redis.get(self.key("rotation", rotation_id))
         return self._ours(read(stored)) if stored else None
 
     def _ours(self, rotation: Rotation) -> Rotation:
-        """Return *rotation* if it is this bot's, and nothing is lost when this version writes it."""
+        """Return *rotation* if it is this bot's and this version can write it without losing fields."""
         if rotation.carried_to:
             raise NotOurRecord(GONE)
         if rotation.namespace != self.namespace.name:
@@ -110,7 +110,7 @@ class Store:
             line = audit.chained(entry, audit.head_of(last))
             saved = _with_head(handed, line)
             answer = await self._write(saved, rotation.version, (last or "", line), fingerprint)
-            if answer != MOVED:  # with somebody else's entry in between; so somebody gets on
+            if answer != MOVED:  # else another entry came in between, so another writer made progress
                 self._judge(answer, saved)
                 return saved
 
@@ -119,7 +119,7 @@ class Store:
             return cast("str | None", await self._redis.lindex(self.key("audit"), -1))
 
     async def _write(self, saved: Rotation, over: int, entry: tuple[str, str], fingerprint: str | None) -> str:
-        """Write *saved* *over* the version before it, with an entry that has to come after the last one."""
+        """Write *saved* over the version *over*; *entry* is the trail's last line and the one to append."""
         async with answering(UNSURE):
             answer = await self._save(
                 keys=[
@@ -161,7 +161,7 @@ class Store:
     async def note(
         self, kind: audit.Kind, event: Mapping[str, str], *, rotation: Rotation | None, at: datetime
     ) -> None:
-        """Record in the audit trail what changed no record."""
+        """Add an event to the audit trail that changes no record."""
         entry = audit.entry(kind, rotation, event, at.isoformat(), self.namespace.name)
         answer = MOVED
         while answer == MOVED:
@@ -181,14 +181,14 @@ class Store:
             begin += PAGE
 
     async def versions(self, ids: Iterable[str]) -> dict[str, audit.AtVersion]:
-        """Return the version and state of every rotation that is recorded, and of those of *ids* that are."""
+        """Return the version and state of every listed rotation, and of those of *ids* that have a record."""
         async with answering():
             listed = await self._redis.zrange(self.key("all"), 0, -1)
         wanted = sorted({*listed, *ids})
         return {rotation.id: (rotation.version, rotation.state) for rotation in await self._read_all(wanted)}
 
     async def due(self, now: datetime) -> AsyncIterator[Rotation]:
-        """Yield what has to be looked at by *now* and is in nobody's hands; what was just recorded is among it."""
+        """Yield rotations that are due by *now* and that nobody has leased, including those just recorded."""
         async with answering():
             ids = await self._redis.zrange(self.key("due"), "-inf", now.timestamp(), byscore=True)
         for begin in range(0, len(ids), RECORDS):
@@ -201,7 +201,7 @@ class Store:
         return [rotation_id for rotation_id, holder in zip(ids, holders, strict=True) if holder is None]
 
     async def set_due(self, rotation: Rotation, due: datetime | None) -> None:
-        """Have *rotation* looked at when it is *due*, or when it is recorded again, if that has not happened yet."""
+        """Set when *rotation* is *due* (None: once it is saved again), unless it has a newer version by now."""
         async with answering():
             await self._set_due(
                 keys=[self.key("rotation", rotation.id), self.key("due"), self.key("concerns")],
@@ -213,26 +213,26 @@ class Store:
                 ],
             )
 
-    async def reckon_anew(self) -> None:
-        """Have every rotation that is not over looked at: another version, or other settings, may have recorded it."""
+    async def make_all_due(self) -> None:
+        """Make every open rotation due now: another version, or other settings, may have set its time."""
         async with answering():
             ids = await self._redis.smembers(self.key("open"))
             if ids:
                 await self._redis.zadd(self.key("due"), dict.fromkeys(ids, 0))
 
     async def concerning(self, key_id: str) -> list[Rotation]:
-        """Return the rotations under way of a provider key, and those that made it, oldest first."""
+        """Return the open rotations that replace a provider key or that made it, oldest first."""
         async with answering():
             pairs = await self._redis.zrange(self.key("concerns"), f"[{key_id} ", f"[{key_id} \x7f", bylex=True)
         return _by_age(await self._load_all([pair.rpartition(" ")[2] for pair in pairs]))
 
     async def open_ids(self) -> frozenset[str]:
-        """Return the ids of the rotations that are not over, also of one whose record cannot be read."""
+        """Return the ids of all open rotations, including those whose record cannot be read."""
         async with answering():
             return frozenset(await self._redis.smembers(self.key("open")))
 
     async def open_elsewhere(self, rotation_id: str) -> str | None:
-        """Return what another namespace of this Redis is called that has a rotation that is not over, if one has."""
+        """Return the name of another namespace in this Redis that has the rotation open, if one has."""
         async with answering():
             names = {BEFORE.name, *await self._redis.hkeys(REGISTER)} - {self.namespace.name}
             for other in (Namespace(name=name) for name in sorted(names)):
@@ -241,29 +241,29 @@ class Store:
         return None
 
     async def is_recorded(self, rotation_id: str) -> bool:
-        """Tell whether there is a record of a rotation, readable or not."""
+        """Tell whether a rotation has a record, readable or not."""
         async with answering():
             return bool(await self._redis.exists(self.key("rotation", rotation_id)))
 
     async def under_way(self) -> list[Rotation]:
-        """Return every rotation that is not over, oldest first."""
+        """Return every open rotation, oldest first."""
         async with answering():
             ids = await self._redis.smembers(self.key("open"))
         return _by_age(await self._load_all(ids))
 
     async def recent(self, most: int) -> list[Rotation]:
-        """Return the last rotations, newest first."""
+        """Return the *most* recent rotations, newest first."""
         async with answering():
             ids = await self._redis.zrevrange(self.key("all"), 0, most - 1)
         return await self._load_all(ids)
 
     async def _load_all(self, ids: Any) -> list[Rotation]:
-        """Return the records of *ids* that can be read and are ours."""
+        """Return those records of *ids* that are readable and ours."""
         records = await self._read_all(ids)
         return [one for one in records if one.namespace == self.namespace.name and not one.carried_to]
 
     async def _read_all(self, ids: Iterable[str]) -> list[Rotation]:
-        """Read the records of *ids*, a few at a time; others have their turn after each, for one may be long."""
+        """Read the records of *ids* in batches; let other tasks run after each, as parsing a long record is slow."""
         wanted, found = list(ids), []
         for begin in range(0, len(wanted), RECORDS):
             async with answering():
@@ -274,67 +274,67 @@ class Store:
         return [rotation for rotation in found if rotation]
 
     async def holder(self, key_id: str) -> str | None:
-        """Return the id of the rotation that has the provider key in hand."""
+        """Return the id of the rotation that has claimed the provider key."""
         async with answering():
             found = await self._redis.get(self.key("active", key_id))
         return str(found) if found else None
 
     async def fingerprint(self, key_id: str) -> str | None:
-        """Return the fingerprint of the secret in a provider key, if a rotation made the key and could tell."""
+        """Return the fingerprint of a provider key's secret, if a rotation made the key and stored one."""
         async with answering():
             found = await self._redis.hget(self.key("fingerprints"), key_id)
         return str(found) if found else None
 
     async def fingerprints(self) -> dict[str, str]:
-        """Return every fingerprint that is kept, by the id of its provider key."""
+        """Return every stored fingerprint, by the id of its provider key."""
         async with answering():
             return dict(await self._redis.hgetall(self.key("fingerprints")))
 
     async def forget_fingerprints(self, key_ids: Iterable[str]) -> None:
-        """Forget the fingerprints of some provider keys."""
+        """Delete the fingerprints of some provider keys."""
         async with answering():
             for key_id in key_ids:
                 await self._redis.hdel(self.key("fingerprints"), key_id)
 
     @asynccontextmanager
     async def leased(self, name: str, seconds: float) -> AsyncIterator[Lease | None]:
-        """Hold *name* for this process; yield None if another has it. A dead holder's lease runs out by itself."""
+        """Lease *name* for this process; yield None if another has it. A dead holder's lease expires."""
         lease = Lease(self._redis, self.key("lease", name), self.key("rotation", name), seconds)
         async with lease.held() as mine:
             yield lease if mine else None
 
     async def is_leased(self, name: str) -> bool:
-        """Tell whether some process holds *name*."""
+        """Tell whether a process has leased *name*."""
         async with answering():
             return bool(await self._redis.exists(self.key("lease", name)))
 
     async def is_first(self, what: str, seconds: int) -> bool:
-        """Tell whether *what* happens for the first time in *seconds*; the second time it does not count."""
+        """Tell whether this is the first call for *what* within *seconds*."""
         async with answering():
             return bool(await self._redis.set(self.key("once", what), "1", nx=True, ex=seconds))
 
     async def messages(self, rotation_id: str) -> dict[str, str]:
-        """Return where a rotation is shown, and what of it has been shown there."""
+        """Return the messages that show a rotation, and what they show."""
         async with answering():
             return dict(await self._redis.hgetall(self.key("shown", rotation_id)))
 
     async def remember_message(self, rotation_id: str, fields: Mapping[str, str]) -> None:
-        """Remember what has been shown."""
+        """Store what a message shows."""
         async with answering():
             await self._redis.hset(self.key("shown", rotation_id), mapping=dict(fields))
 
     async def was_shown(self, rotation: Rotation) -> None:
-        """Note that people see this version, or a later one."""
+        """Note that people see this version of *rotation* or a later one."""
         async with answering():
             await self._shown(keys=[self.key("unshown")], args=[rotation.id, rotation.version])
 
     async def unshown(self) -> list[str]:
-        """Return the rotations of which people see an older version than is recorded."""
+        """Return the ids of rotations whose messages show an older version than the record."""
         async with answering():
             return [str(rotation_id) for rotation_id in await self._redis.zrange(self.key("unshown"), 0, -1)]
 
     async def edits_this_minute(self, minute: int) -> int:
-        """Count one edit of a message against the workspace's budget; return how many there are this minute."""
+        """Count one edit of a message against the workspace's limit; return the number in this minute."""
         name = self.key("edits", str(minute))
         async with answering():
             count, _ = await self._redis.pipeline().incr(name).expire(name, 120).execute()
@@ -346,29 +346,29 @@ def _by_age(rotations: Iterable[Rotation]) -> list[Rotation]:
 
 
 def concerned(rotation: Rotation) -> list[str]:
-    """Name the provider keys that *rotation* may remove."""
+    """Return the ids of the provider keys that *rotation* may remove."""
     return [rotation.plan.old_key.id, *rotation.made]
 
 
 def holds_key(rotation: Rotation) -> bool:
-    """Tell whether *rotation* has its provider key in hand: from the request on, until it is over.
+    """Tell whether *rotation* claims its provider key: from the request until it is over.
 
-    One that is completed keeps it, for there is nothing left of it that another could have in hand.
+    A completed one keeps its claim, because its old key no longer exists for another to rotate.
     """
     return not rotation.is_over or rotation.state is State.COMPLETED
 
 
 def claimed_before(rotation: Rotation) -> bool:
-    """Tell whether a version before would have claimed the key of *rotation*: it did so only with the first secret.
+    """Tell whether the previous version would have claimed the key of *rotation*: it did so at the first secret.
 
-    It may have left two cards open for one key; the first that gets a secret claims it.
+    It may have left two open cards for one key; the first one that gets a secret claims it.
     """
     waits = rotation.attempt == 0 and rotation.state is State.AWAITING_SECRET
     return holds_key(rotation) and not waits
 
 
 def _handing_over(rotation: Rotation) -> tuple[Rotation, str | None]:
-    """Take the fingerprint out of the record once it is known which key it is of, or that there is no such key."""
+    """Take the fingerprint out of the record once its key is known, or it is certain that there is none."""
     wanted = rotation.replacement
     if wanted is None or not (wanted.key_id or wanted.refusal or rotation.is_over):
         return rotation, None
@@ -376,14 +376,14 @@ def _handing_over(rotation: Rotation) -> tuple[Rotation, str | None]:
 
 
 def _with_head(rotation: Rotation, line: str) -> Rotation:
-    """Put the audit trail's head into the record in which the delete is recorded: the receipt carries it."""
+    """Add the audit trail's head to the record of the delete: the receipt shows it."""
     if rotation.deleted_at is None or rotation.audit_head:
         return rotation
     return rotation.but(audit_head=audit.head_of(line).hash[: audit.SHORT])
 
 
 def _without_a_use(rotation: Rotation) -> list[str]:
-    """Name the keys that *rotation* has ended, or that it made and does not want: their fingerprints go."""
+    """Return the keys that *rotation* deleted, or made and no longer needs: their fingerprints are deleted."""
     wanted = None if rotation.state is State.ROLLED_BACK else rotation.replacement_id
     ended = [rotation.plan.old_key.id] if rotation.deleted_at else []
     return [*(key_id for key_id in rotation.made if key_id != wanted), *ended]

@@ -1,6 +1,6 @@
-"""The scripts of the store: each runs in Redis as a whole or not at all.
+"""The store's Lua scripts: Redis runs each one atomically.
 
-The caller names every key that is touched. Nothing newer than Redis 7.0 is used.
+The caller passes every key that a script uses. They need nothing newer than Redis 7.0.
 """
 
 SAVE = """
@@ -36,7 +36,7 @@ return 'OK'
 """
 
 MOVED = "MOVED"
-"""What a script answers where the audit trail does not end in the entry that it was told of."""
+"""The answer of a script if the audit trail does not end with the given entry."""
 
 NOTE = """
 local last, entry = unpack(ARGV)
@@ -58,7 +58,7 @@ end
 redis.call('PEXPIRE', lease, milliseconds)
 return redis.call('TIME')
 """
-"""Makes a lease last on and tells the time, if it is still that of the one who asks."""
+"""Renews a lease and returns the time, if the caller still holds it."""
 
 RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end

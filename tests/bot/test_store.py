@@ -479,7 +479,7 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         lambda s: s.under_way(),
         lambda s: anext(s.due(NOW)),
         lambda s: s.set_due(rotation(), NOW),
-        lambda s: s.reckon_anew(),
+        lambda s: s.make_all_due(),
         lambda s: s.concerning("pk"),
         lambda s: s.recent(3),
         lambda s: s.holder("pk"),
@@ -493,7 +493,7 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         lambda s: s.forget_fingerprints(["pk"]),
     ],
     ids=["ping", "load", "save", "trail", "note", "versions", "under_way", "due", "set_due",
-         "reckon_anew", "concerning", "recent", "holder", "messages", "remember",
+         "make_all_due", "concerning", "recent", "holder", "messages", "remember",
          "was_shown", "unshown", "edits", "fingerprint", "fingerprints", "forget"],
 )  # fmt: skip
 async def test_redis_away_is_one_sentence(ask):

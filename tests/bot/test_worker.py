@@ -15,7 +15,7 @@ from bot.rotation.states import State
 from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
-from bot.worker import RECKON_EVERY, Work
+from bot.worker import ALL_DUE_EVERY, Work
 from tests.bot.values import NAMESPACE, NOW, approval, key, later, limits, rotation, running, stopped
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
@@ -152,8 +152,8 @@ async def test_a_record_that_an_older_version_writes_later_is_found_after_a_whil
     await desk.put(running(id="r1"))
     await desk.redis.delete(NAMESPACE.key("due"))
 
-    assert await desk.swept(RECKON_EVERY.total_seconds() - 1) == set()
-    assert await desk.swept(RECKON_EVERY.total_seconds()) == {"r1"}
+    assert await desk.swept(ALL_DUE_EVERY.total_seconds() - 1) == set()
+    assert await desk.swept(ALL_DUE_EVERY.total_seconds()) == {"r1"}
 
 
 async def test_a_worker_with_shorter_waits_in_its_settings_goes_by_them(desk):
