@@ -1,3 +1,3 @@
-"""Keyturn: what a rotation is, how it moves, what it asks, and how it is started."""
+"""Keyturn's core: rotations, their steps, storage, and the commands that start it."""
 
 __version__ = "0.1.0"

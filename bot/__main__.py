@@ -1,4 +1,4 @@
-"""The door: `python -m bot` is `keyturn`."""
+"""Run `keyturn` as `python -m bot`."""
 
 from bot.cli import entry
 

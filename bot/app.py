@@ -1,4 +1,4 @@
-"""Builds the real things from the settings, starts them and stops them."""
+"""Build Keyturn's parts from the settings, start them and stop them."""
 
 import asyncio
 import gc
@@ -56,7 +56,7 @@ def utc_now() -> datetime:
 async def world_of(
     settings: Settings, now: Callable[[], datetime], stack: AsyncExitStack, people: People = NOBODY
 ) -> World:
-    """Open what a rotation acts on, until *stack* is closed; without *people*, no approval counts in it."""
+    """Open the services that a rotation uses, until *stack* is closed; without *people*, no approval counts."""
     control_plane = await stack.enter_async_context(control_plane_of(settings))
     gateways = await stack.enter_async_context(gateways_of(settings, now))
     status = await stack.enter_async_context(status_of(settings, now))
@@ -71,7 +71,7 @@ async def world_of(
 
 
 def control_plane_of(settings: Settings) -> ControlPlane:
-    """Return the client of the control plane."""
+    """Return the client for the control plane."""
     return ControlPlane(
         settings.aisix_cloud_api,
         settings.aisix_admin_token,
@@ -84,7 +84,7 @@ def control_plane_of(settings: Settings) -> ControlPlane:
 
 
 def gateways_of(settings: Settings, now: Callable[[], datetime]) -> Gateways:
-    """Return the client of the gateways."""
+    """Return the client for the gateways."""
     return Gateways(
         settings.aisix_gateways,
         timeout=settings.probe_timeout.total_seconds(),
@@ -95,13 +95,13 @@ def gateways_of(settings: Settings, now: Callable[[], datetime]) -> Gateways:
 
 
 def status_of(settings: Settings, now: Callable[[], datetime]) -> StatusPages:
-    """Return the client of the replicas' status addresses."""
+    """Return the client for the replicas' status addresses."""
     timeout = settings.status_timeout.total_seconds()
     return StatusPages(settings.aisix_gateways, timeout=timeout, now=now, most=settings.answer_limit)
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return the settings that the steps go by."""
+    """Return the settings that the steps use."""
     return Limits(
         concurrency=settings.control_plane_concurrency,
         probes=settings.probes,
@@ -138,7 +138,7 @@ def rules_of(settings: Settings) -> Rules:
 
 @dataclass(frozen=True)
 class Parts:
-    """What both orphans of Keyturn are made of."""
+    """The parts that the worker and the Slack side share."""
 
     settings: Settings
     store: Store
@@ -154,7 +154,7 @@ class Parts:
 
 @asynccontextmanager
 async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -> AsyncIterator[Parts]:
-    """Build and open everything that both orphans need, and close it again; without *now*, the time is Redis's."""
+    """Build and open the shared parts, and close them at the end; without *now*, Redis tells the time."""
     async with AsyncExitStack() as stack:
         url = await address_of(settings, stack)
         slack = await stack.enter_async_context(slack_client(settings))
@@ -192,17 +192,17 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
 
 
 def namespace_of(settings: Settings, team: Mapping[str, Any]) -> Namespace:
-    """Return where the records of this workspace and this control plane are."""
+    """Return the namespace for the records of this workspace and this control plane."""
     return Namespace.of(text(team, "team_id"), settings.aisix_cloud_api)
 
 
 def carrier_of(redis: Redis, namespace: Namespace, world: World, team: Mapping[str, Any]) -> Carrier:
-    """Return what carries records over to *namespace*."""
+    """Return the carrier that brings records to *namespace*."""
     return Carrier(redis, namespace, world.control_plane, teams=teams_of(team), now=world.now)
 
 
 def teams_of(team: Mapping[str, Any]) -> frozenset[str] | None:
-    """Return the workspaces that our records are of; None where the bot is an organization's."""
+    """Return the workspaces whose records are ours; None if the bot is installed for an organization."""
     if team.get("is_enterprise_install") is True:
         return None
     return frozenset({text(team, "team_id"), text(team, "enterprise_id")} - {""})
@@ -210,7 +210,7 @@ def teams_of(team: Mapping[str, Any]) -> frozenset[str] | None:
 
 @asynccontextmanager
 async def worker(built: Parts) -> AsyncIterator[None]:
-    """Run the worker half."""
+    """Run the worker."""
     settings = built.settings
     engine = Engine(built.store, built.jobs, built.world, lease=settings.lease)
     work = Work(built.store, built.jobs, engine, built.announcer, built.world)
@@ -228,7 +228,7 @@ async def worker(built: Parts) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def front(built: Parts) -> AsyncIterator[None]:
-    """Run the half that people talk to: Socket Mode, or HTTP."""
+    """Run the Slack side, with Socket Mode or HTTP."""
     await _warn_of_shortage(built.world.people)
     background, absence = Background(), Absence(running_clock)
     app = _listening(built, background, absence)
@@ -243,7 +243,7 @@ async def front(built: Parts) -> AsyncIterator[None]:
 
 
 async def _warn_of_shortage(people: People) -> None:
-    """Log it if nobody's rotation could be approved; who may can be changed in Slack while the bot runs."""
+    """Log an error if too few people could approve; start anyway, as that can be fixed in Slack meanwhile."""
     try:
         async with asyncio.timeout(SHORTAGE_WITHIN):
             short = await people.shortage()
@@ -255,12 +255,12 @@ async def _warn_of_shortage(people: People) -> None:
 
 
 SHORTAGE_WITHIN = 5.0
-"""Seconds that a start waits for Slack to tell who could approve."""
+"""Seconds that a start waits for Slack to say who could approve."""
 
 
 @asynccontextmanager
 async def pages(built: Parts) -> AsyncIterator[None]:
-    """Serve the health and the figures of a worker that is a process of its own."""
+    """Serve health checks and metrics of a worker that runs in its own process."""
     async with AsyncExitStack() as stack:
         if built.settings.worker_port is not None:
             await stack.enter_async_context(_site(built, "WORKER_PORT", built.settings.worker_port))
@@ -268,7 +268,7 @@ async def pages(built: Parts) -> AsyncIterator[None]:
 
 
 def directory_of(slack: AsyncWebClient, team: Mapping[str, Any]) -> Directory:
-    """Return what Slack knows of people, for the workspace (or the organization) of the bot."""
+    """Return the directory of people in the bot's workspace or organization."""
     return SlackDirectory(slack, str(team.get("team_id") or ""), str(team.get("enterprise_id") or ""))
 
 
@@ -282,7 +282,7 @@ def _listening(built: Parts, background: Background, absence: Absence) -> AsyncA
 
 
 def service_of(built: Parts) -> RotationService:
-    """Return what people can ask for."""
+    """Return the service behind commands, buttons and forms."""
     return RotationService(
         store=built.store,
         jobs=built.jobs,
@@ -312,7 +312,7 @@ async def _socket(app: AsyncApp, built: Parts, absence: Absence) -> AsyncIterato
 async def _site(
     built: Parts, setting: str, port: int, app: AsyncApp | None = None, socket: Socket | None = None
 ) -> AsyncIterator[None]:
-    """Serve HTTP: health and figures always, Slack's events in HTTP mode."""
+    """Serve HTTP: always health checks and metrics, and in HTTP mode Slack's events."""
     settings = built.settings
     site = http.make_site(lambda: _missing(built.store, socket), settings.http_body_limit)
     if app is not None and settings.http_mode and settings.slack_signing_secret:
@@ -322,7 +322,7 @@ async def _site(
 
 
 async def _missing(store: Store, socket: Socket | None) -> str | None:
-    """Say what stands between this process and its work."""
+    """Return why this process cannot work now, or None."""
     try:
         await store.ping()
     except Unanswerable as away:
@@ -332,22 +332,22 @@ async def _missing(store: Store, socket: Socket | None) -> str | None:
     return None
 
 
-async def run(settings: Settings, *orphans: Callable[[Parts], Any]) -> None:
-    """Run *orphans* until told to stop."""
+async def run(settings: Settings, *sides: Callable[[Parts], Any]) -> None:
+    """Run *sides* (the worker, the Slack side, pages) until a signal stops the process."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         built = await stack.enter_async_context(parts(settings))
-        for half in orphans:
-            await stack.enter_async_context(half(built))
-        _keep_what_stays()
+        for side in sides:
+            await stack.enter_async_context(side(built))
+        _freeze_loaded_objects()
         log.info("ready", team=built.team.get("team"), mode="http" if settings.http_mode else "socket")
         await stop.wait()
         log.info("stopping")
 
 
-def _keep_what_stays() -> None:
-    """Have the collector of rubbish look no more at all that has been loaded: each look stopped the bot for 60 ms."""
+def _freeze_loaded_objects() -> None:
+    """Exempt loaded objects from garbage collection: each full collection paused the bot for 60 ms."""
     gc.collect()
     gc.freeze()

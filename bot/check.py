@@ -1,4 +1,4 @@
-"""`python -m bot check`: tries every setting against what it points at, and says what is wrong in a line each."""
+"""`python -m bot check`: try every setting against its service, and print a line for each result."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -26,8 +26,7 @@ from bot.storage.migration import Carrier, Census, census
 from bot.storage.namespace import BEFORE, Namespace
 
 Finding = str
-"""What was found in good order; what is not is raised as `Wrong`."""
-
+"""A sentence about something that works; a problem is raised as `Wrong`."""
 
 TOKEN_REFUSED = (401, 403)
 
@@ -37,11 +36,11 @@ class Wrong(Exception):
 
 
 WITHIN = 20.0
-"""Seconds for each thing tried."""
+"""Seconds for each try."""
 
 
 class Try(NamedTuple):
-    """One thing to try; where it gives no answer at all, *setting* is the one to look at."""
+    """One thing to try; *setting* is the one to blame if there is no answer."""
 
     name: str
     setting: str
@@ -49,7 +48,7 @@ class Try(NamedTuple):
 
 
 class Whose(NamedTuple):
-    """Where this bot keeps its records, and what carries records over to there from elsewhere in its Redis."""
+    """This bot's namespace, and the carrier that would bring records there from other namespaces in its Redis."""
 
     namespace: Namespace
     carrier: Callable[[Redis], Carrier]
@@ -63,7 +62,7 @@ async def report(
     socket: Callable[[str], Awaitable[None]],
     whose: Callable[[], Awaitable[Whose]],
 ) -> bool:
-    """Print a line for each thing tried; return whether all are well."""
+    """Print a line for each try; return whether all succeeded."""
     app_token = settings.slack_app_token
     tries = [
         Try("Slack", "SLACK_API_URL", lambda: _slack(who, settings)),
@@ -108,7 +107,7 @@ async def _refuse_shortage(people: People) -> None:
 
 
 async def _meant_by(id_: str, directory: Directory) -> frozenset[str]:
-    """Return whom an id in APPROVERS stands for."""
+    """Return the people that an id in APPROVERS means."""
     try:
         if id_.startswith("S"):
             return await directory.members(id_)
@@ -168,7 +167,7 @@ REPLICAS_UNSAID = " `replicas` is not set: one for each status address is assume
 
 
 async def _is_known(environment: str, world: World) -> bool:
-    """Tell whether there is such an environment; that AISIX Cloud does not answer is a line of its own."""
+    """Tell whether the environment exists; if AISIX Cloud does not answer, assume so: another line reports that."""
     try:
         return environment in {known.id for known in (await world.control_plane.inventory()).environments}
     except ApiError:
@@ -188,7 +187,7 @@ async def _status(url: str, world: World) -> Finding:
 
 
 async def _replicas(environment: str, world: World) -> Finding:
-    """Look at every status address many times in a row: each has to show one replica, and another than the others."""
+    """Read every status address many times in a row: each must always show the same replica, and no two the same."""
     wrong = await world.status.contradictions(environment)
     if wrong:
         raise Wrong(f"in environment {environment} {'; '.join(f'{host_of(url)} {why}' for url, why in wrong.items())}.")
@@ -202,29 +201,29 @@ def _why(error: Exception) -> str:
 async def _redis(settings: Settings, whose: Callable[[], Awaitable[Whose]]) -> Finding:
     try:
         ours = await whose()
-    except WrongSettings:  # Slack does not tell: that is a line of its own
+    except WrongSettings:  # Slack does not say: another line reports that
         ours = None
     if settings.redis_url is None:
         kept = f"REDIS_URL is absent, so an embedded server keeps its data in {settings.keyturn_data}."
-        return kept + (_home(ours) if ours else "")
+        return kept + (_records_place(ours) if ours else "")
     async with connected(settings.redis_url, settings.redis_timeout.total_seconds()) as redis:
         said = await _server(redis)
-        return said + (await _rooms(redis, ours) if ours else "")
+        return said + (await _namespaces(redis, ours) if ours else "")
 
 
-def _home(ours: Whose) -> str:
+def _records_place(ours: Whose) -> str:
     return f" The records of this workspace and AISIX Cloud are under `{ours.namespace.queue}`."
 
 
-async def _rooms(redis: Redis, ours: Whose) -> str:
-    """Say where our records are, and which others there are in this Redis."""
+async def _namespaces(redis: Redis, ours: Whose) -> str:
+    """Say where our records are, and which other namespaces this Redis has."""
     carrier = ours.carrier(redis)
     try:
         others = [one for one in await census(redis) if one.rotations and one.namespace.name != ours.namespace.name]
         said = [await _before(carrier, one) if one.namespace == BEFORE else _other(one, ours) for one in others]
     except Unanswerable:
         raise Wrong("REDIS_URL stopped answering in the middle.") from None
-    return _home(ours) + "".join(said)
+    return _records_place(ours) + "".join(said)
 
 
 def _other(one: Census, ours: Whose) -> str:
@@ -236,10 +235,10 @@ def _other(one: Census, ours: Whose) -> str:
 
 
 async def _before(carrier: Carrier, one: Census) -> str:
-    """Say what becomes of the records of the version before."""
+    """Say which records of the previous version will be carried over, and which not."""
     try:
         ours, left = await carrier.look(one.namespace, await carrier.ids_in(one.namespace))
-    except ApiError:  # a line of its own
+    except ApiError:  # another line reports that
         return f" {plural(one.rotations, 'rotation')} of the version before, {one.open} not over."
     coming = (
         f" {plural(len(ours), 'rotation')} of the version before will be carried over at the start." if ours else ""
@@ -251,7 +250,7 @@ async def _before(carrier: Carrier, one: Census) -> str:
 
 
 FEW = 3
-"""How many ids one line names."""
+"""The most ids that one line names."""
 
 
 def _few(ids: Sequence[str]) -> str:
@@ -274,17 +273,17 @@ async def _server(redis: Redis) -> Finding:
 
 
 SAFE = {"maxmemory-policy": "noeviction", "appendonly": "yes"}
-"""How a server has to be set so that it loses nothing by itself."""
+"""Server settings without which Redis can lose data."""
 
 RISKS = {
     "maxmemory-policy": "has the maxmemory-policy {}, so it could drop a rotation under way: make it noeviction",
     "appendonly": "keeps no append-only file, so a restart loses what was recorded last: set appendonly to yes",
 }
-"""What each can cost otherwise, and what to do."""
+"""What happens otherwise, and how to fix it."""
 
 
 async def _said_by(redis: Any) -> dict[str, str]:
-    """Return of the settings in `SAFE` those that the server shows; a managed one may show none."""
+    """Return the settings in `SAFE` that the server reveals; a managed one may reveal none."""
     said: dict[str, str] = {}
     await redis.ping()
     with suppress(ResponseError):

@@ -1,4 +1,4 @@
-"""The commands of `keyturn`, and their help."""
+"""The commands of `keyturn`; their docstrings are the help text."""
 
 import asyncio
 import sys
@@ -40,12 +40,12 @@ from handlers.reception import Reception
 T = TypeVar("T")
 
 
-def _start(*orphans: Callable[[Parts], Any], shared: bool = False) -> None:
+def _start(*sides: Callable[[Parts], Any], shared: bool = False) -> None:
     settings = read_settings()
     logs.configure(settings.log_level, settings.log_format)
     if shared and settings.redis_url is None:
         raise WrongSettings("REDIS_URL is missing: web and worker are two processes and have to share one, redis://….")
-    asyncio.run(run(settings, *orphans))
+    asyncio.run(run(settings, *sides))
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,7 +81,7 @@ def run_check() -> None:
 
 
 async def check_all(settings: Settings) -> bool:
-    """Print one line for each thing tried; return whether all of it works."""
+    """Print one line for each try; return whether all succeeded."""
     async with AsyncExitStack() as stack:
         slack = await stack.enter_async_context(slack_client(settings))
         world = await world_of(settings, utc_now, stack)
@@ -124,7 +124,7 @@ def run_doctor(**given: Any) -> None:
 
 
 async def attended(settings: Settings, orders: doctor.Orders) -> bool:
-    """Let the doctor look and act; what it refuses, and what does not answer, is a sentence."""
+    """Run the doctor; print a refusal or a missing answer as a sentence."""
     async with AsyncExitStack() as stack:
         try:
             return await (await _doctor(settings, orders, stack)).attend()
@@ -134,7 +134,7 @@ async def attended(settings: Settings, orders: doctor.Orders) -> bool:
 
 
 async def _doctor(settings: Settings, orders: doctor.Orders, stack: AsyncExitStack) -> doctor.Doctor:
-    """Call the doctor; Slack is needed for an adoption alone."""
+    """Build the doctor; only an adoption needs Slack."""
     if orders.adopt:
         built = await stack.enter_async_context(parts(settings))
         reception = Reception(service_of(built), built.announcer, str(built.team.get("team_id") or ""))
@@ -145,7 +145,7 @@ async def _doctor(settings: Settings, orders: doctor.Orders, stack: AsyncExitSta
 
 
 async def _known_namespace(settings: Settings, redis: Redis, stack: AsyncExitStack) -> Namespace:
-    """Return our namespace: the one in Redis of this control plane, or what Slack says of the bot."""
+    """Return our namespace: the only one in Redis for this control plane, else the one of the bot's workspace."""
     address = Namespace.of("", settings.aisix_cloud_api).control_plane
     known = [one.namespace for one in await census(redis) if one.namespace.control_plane == address]
     if len(known) == 1:
@@ -169,7 +169,7 @@ def run_carry_over(namespace: str, rotation: str | None) -> None:
 
 
 async def carry(settings: Settings, name: str, rotation: str | None) -> bool:
-    """Carry over by hand; what is refused, and what does not answer, is a sentence."""
+    """Carry over as a person asked; print a refusal or a missing answer as a sentence."""
     async with AsyncExitStack() as stack:
         team = await who_am_i(await stack.enter_async_context(slack_client(settings)))
         redis = await redis_at(await address_of(settings, stack), settings, stack)
@@ -206,7 +206,7 @@ def run_verify(file: TextIO | None, head: str | None) -> None:
 
 
 def _audit(work: Callable[[list[Store]], Awaitable[T]]) -> T:
-    """Work on what is stored alone; its being away in the middle ends it with a sentence."""
+    """Run *work* on the stores alone; if Redis stops answering, end with a sentence."""
     logs.configure("error", "json")
     settings = read_store_settings()
 
@@ -221,7 +221,7 @@ def _audit(work: Callable[[list[Store]], Awaitable[T]]) -> T:
 
 
 def entry(name: str = "keyturn") -> None:
-    """Do what is typed; a wrong setting is a sentence, and exit status 1."""
+    """Run the typed command; for a wrong setting, print a sentence and exit with status 1."""
     try:
         main(prog_name=name)
     except WrongSettings as wrong:

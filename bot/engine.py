@@ -1,4 +1,4 @@
-"""Moves rotations: one move at a time, each recorded before the next."""
+"""Advance rotations, one move at a time; each move is recorded before the next."""
 
 import asyncio
 import secrets
@@ -25,22 +25,21 @@ from bot.storage.records import Conflict, Store
 log = structlog.get_logger("keyturn.engine")
 
 SHORT = timedelta(seconds=2)
-"""A wait up to this is waited out on the spot; a longer one is a scheduled job."""
+"""The engine sleeps through a wait up to this; a longer one becomes a scheduled job."""
 
 LONGEST_BACKOFF = timedelta(seconds=30)
 
-
 AT_ONCE = datetime.fromtimestamp(0, UTC)
-"""When something is due that has no time: no clock is too late for it."""
+"""The due time of what has no time: it is past on every clock."""
 
 CLOCKS_DIFFER = timedelta(seconds=2)
-"""By how much the clocks of two machines may differ before one of them is taken to be wrong."""
+"""The most that two machines' clocks may differ before one of them counts as wrong."""
 
 
 def due_at(rotation: Rotation, limits: Limits, now: datetime) -> datetime | None:
-    """Return when the bot has to look at *rotation* next; None when only a person can move it.
+    """Return when the bot must advance *rotation* next; None if only a person can.
 
-    A wait that is longer than it was when it was recorded is that of a machine whose clock is ahead: it is over.
+    If the remaining wait is longer than the recorded one, a machine with a fast clock recorded it: it is due at once.
     """
     match rotation.state:
         case State.RUNNING | State.ROLLING_BACK:
@@ -59,7 +58,7 @@ def _asked(rotation: Rotation) -> datetime:
 
 
 def _expires_at(rotation: Rotation, limits: Limits) -> datetime:
-    """Say when evidence has to be gathered again: an approval of older evidence would be void."""
+    """Return when evidence must be gathered again: an approval of older evidence would be void."""
     return _asked(rotation) + min(limits.approval_expiry, limits.evidence_max_age)
 
 
@@ -68,7 +67,7 @@ def _reminder_due(rotation: Rotation, limits: Limits) -> datetime:
 
 
 async def move(rotation: Rotation, world: World) -> Rotation:
-    """Return *rotation* one move further; the same value when there is nothing to do."""
+    """Return *rotation* after its next move, or unchanged if there is nothing to do."""
     now = world.now()
     due = due_at(rotation, world.limits, now)
     if due is None or due > now:
@@ -85,7 +84,7 @@ async def move(rotation: Rotation, world: World) -> Rotation:
 
 
 def _attend(rotation: Rotation, world: World) -> Rotation:
-    """Remind of a wanted approval; after its expiry, verify again and ask again."""
+    """Remind the approvers; when the approval request expires, verify again and ask again."""
     if world.now() < _expires_at(rotation, world.limits):
         return rotation.but(reminded_at=world.now())
     again = rewound(rotation.to(State.RUNNING), StepName.PROJECT).unproved()
@@ -105,7 +104,7 @@ async def _take_step(rotation: Rotation, world: World) -> Rotation:
 
 
 def finished(rotation: Rotation, now: datetime) -> Rotation:
-    """Close the track that *rotation* has come to the end of."""
+    """Return *rotation* after the last step of its track."""
     after = rotation.to(TRACKS[rotation.track][1])
     if rotation.track is not Track.WITHDRAW:
         return after.but(ended_at=now)
@@ -113,7 +112,7 @@ def finished(rotation: Rotation, now: datetime) -> Rotation:
 
 
 async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
-    """Run one step; the only place where a step's exception is caught."""
+    """Run one step; only this function catches a step's exceptions."""
     try:
         return _after(rotation, await RUN[step.name](rotation, world), step, world)
     except Blocked as stop:
@@ -123,8 +122,8 @@ async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
     except ApiError as refusal:
         return _stop(rotation, Blocked(Cause.STEP_REFUSED, error=refusal), step, world)
     except (LeaseLost, Unanswerable):
-        raise  # nothing can be recorded, or nothing may be
-    except Exception as surprise:  # noqa: BLE001 - the channel has to hear of a fault of ours as well
+        raise  # nothing can or may be recorded
+    except Exception as surprise:  # noqa: BLE001 - the channel must learn of our own faults too
         return _surprise(rotation, surprise, step, world)
 
 
@@ -149,7 +148,7 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
 
 
 def _fresh(rotation: Rotation) -> Rotation:
-    """Return *rotation* at the beginning of a step, due at once."""
+    """Return *rotation* at the start of a step, due at once."""
     return rotation.but(retry_at=None, retry_in=None, step_since=None, look="", trouble_since=None, stalled_since=None)
 
 
@@ -158,8 +157,8 @@ def _due_in(rotation: Rotation, wait: timedelta, world: World) -> Rotation:
 
 
 def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) -> Rotation:
-    """Stop a step that has learned nothing new for longer than patience lasts: no wait is for ever."""
-    if _learnt(waiting) != _learnt(before):
+    """Stop a step that makes no progress for longer than `PATIENCE`, so that no wait is endless."""
+    if _knowledge(waiting) != _knowledge(before):
         return waiting.but(stalled_since=None)
     since = before.stalled_since or world.now()
     if world.now() - since <= world.limits.patience or step.waits_for_time:
@@ -168,8 +167,8 @@ def _with_an_end(before: Rotation, waiting: Rotation, step: Step, world: World) 
     return _stop(waiting, stop, step, world)
 
 
-def _learnt(rotation: Rotation) -> Rotation:
-    """Return what a rotation knows, without what passes by itself."""
+def _knowledge(rotation: Rotation) -> Rotation:
+    """Return *rotation* without the fields that change as time passes: equal values mean no progress."""
     return rotation.but(
         note=None,
         retry_at=None,
@@ -194,7 +193,7 @@ def _stop(rotation: Rotation, stop: Blocked, step: Step, world: World) -> Rotati
 
 
 def _trouble(rotation: Rotation, trouble: Uncertain, step: Step, world: World) -> Rotation:
-    """Try again after as long as the trouble has lasted, within bounds; stop when patience has run out."""
+    """Retry after as long as the trouble has lasted, within limits; stop after `PATIENCE`."""
     now = world.now()
     since = rotation.trouble_since or now
     if now - since > world.limits.patience:
@@ -213,7 +212,7 @@ def _surprise(rotation: Rotation, surprise: Exception, step: Step, world: World)
 
 
 class Engine:
-    """Advances stored rotations, one process at a time each."""
+    """Advances stored rotations; a lease keeps two processes from the same one."""
 
     def __init__(self, store: Store, jobs: Jobs, world: World, *, lease: timedelta) -> None:
         self._store = store
@@ -222,15 +221,15 @@ class Engine:
         self._lease = lease.total_seconds()
 
     async def advance(self, rotation_id: str) -> None:
-        """Move the rotation on until it waits for time or for a person."""
+        """Advance a rotation until it waits for time or for a person."""
         news = News(self._jobs)
         async with self._store.leased(rotation_id, self._lease) as lease:
-            with suppress(LeaseLost):  # the process that has it now goes on from what is recorded
-                while lease and await self._notch(rotation_id, lease, news):
+            with suppress(LeaseLost):  # the process that has it now continues from the record
+                while lease and await self._move_once(rotation_id, lease, news):
                     pass
 
-    async def _notch(self, rotation_id: str, lease: Hold, news: "News") -> bool:
-        """Make one move and record it; return whether to go on at once."""
+    async def _move_once(self, rotation_id: str, lease: Hold, news: "News") -> bool:
+        """Make one move and record it; return whether to continue at once."""
         before = await self._store.load(rotation_id)
         if before is None:
             return False
@@ -238,14 +237,14 @@ class Engine:
         if after == before:
             await news.catch_up()
             return await self._wait_out(before)
-        with suppress(Conflict):  # a person was faster: go on from what they made of it
+        with suppress(Conflict):  # a person changed it first: continue from their change
             saved = await self._store.save(after, _event(before, after), at=self._world.now())
             log.info("moved", rotation=saved.id, state=saved.state, done=len(saved.done), note=saved.note)
             await news.of(saved)
         return True
 
     async def _wait_out(self, rotation: Rotation) -> bool:
-        """Sleep a short wait; hand a longer one to a scheduled job."""
+        """Sleep through a short wait; schedule a job for a longer one."""
         now = self._world.now()
         due = due_at(rotation, self._world.limits, now)
         if due is None:
@@ -259,13 +258,13 @@ class Engine:
 
 
 class News:
-    """Has people shown what is recorded: a step that is done or another state at once, progress now and then.
+    """Has the record shown to people: a finished step or a new state at once, mere progress every `EVERY` seconds.
 
-    What is not shown for that, or because the bot dies, is found by the sweep.
+    The sweep shows later what this misses because the bot dies.
     """
 
     EVERY = 0.5
-    """Seconds between two hints at mere progress."""
+    """Seconds between two announcements of mere progress."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
@@ -274,21 +273,21 @@ class News:
         self._untold: Rotation | None = None
 
     async def of(self, rotation: Rotation) -> None:
-        """Have *rotation* shown, unless that can wait."""
+        """Announce *rotation*, unless that can wait."""
         told, self._untold = self._told, rotation
         is_progress = told is not None and (told.state, told.done) == (rotation.state, rotation.done)
         if not is_progress or asyncio.get_running_loop().time() - self._told_at >= self.EVERY:
             await self.catch_up()
 
     async def catch_up(self) -> None:
-        """Have shown what has waited."""
+        """Announce what has waited."""
         if self._untold is not None:
             await self._jobs.announce(self._untold)
             self._told, self._told_at, self._untold = self._untold, asyncio.get_running_loop().time(), None
 
 
 def _event(before: Rotation, after: Rotation) -> dict[str, str]:
-    """Describe a move for the event log."""
+    """Describe a move for the audit trail."""
     if after.state is not before.state:
         return {"by": "keyturn", "what": f"{before.state} -> {after.state}", "why": _why(after)}
     return {

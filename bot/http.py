@@ -1,4 +1,4 @@
-"""What Keyturn serves besides Slack's events: whether it lives, whether it can work, and its figures."""
+"""Keyturn's own pages: liveness, readiness and metrics."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,10 +13,10 @@ from bot.settings import WrongSettings
 log = structlog.get_logger("keyturn")
 
 HEAD_WITHIN = 75.0
-"""Seconds that a connection may be open without a whole request's head; aiohttp would wait for an hour."""
+"""Seconds for a connection to send a complete request head; aiohttp would wait for an hour."""
 
 LINGER = 2.0
-"""Seconds in which the rest of a request that has its answer is still read, so that the answer gets through."""
+"""Seconds to keep reading the rest of an answered request, so that the client gets the answer."""
 
 
 def make_site(ready: Callable[[], Awaitable[str | None]], body_limit: int) -> web.Application:
@@ -39,7 +39,7 @@ def make_site(ready: Callable[[], Awaitable[str | None]], body_limit: int) -> we
 
 @asynccontextmanager
 async def served(site: web.Application, setting: str, port: int) -> AsyncIterator[None]:
-    """Serve *site* at *port*, which is called *setting*."""
+    """Serve *site* at *port*; *setting* names it in errors."""
     runner = web.AppRunner(
         site,
         access_log=None,

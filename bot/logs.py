@@ -1,8 +1,8 @@
-"""Logs: one line an event, and nothing in it that a person has typed.
+"""Logs: one line per event, without anything that a person typed.
 
-Slack's libraries write whole request bodies, the new secret included, into their log: on a bad signature at INFO,
-for every frame at DEBUG (facts/slack.md 2.1). So of their records only the place is kept, never the text, and
-their level is pinned whatever `LOG_LEVEL` says. Tracebacks never show local variables.
+Slack's libraries log whole request bodies, including the new secret: on a bad signature at INFO, for every frame at
+DEBUG (facts/slack.md 2.1). So their log records keep only the place, never the text, and their level is fixed
+whatever `LOG_LEVEL` says. Tracebacks never show local variables.
 """
 
 import logging
@@ -16,10 +16,10 @@ TALKATIVE = ("slack_bolt", "slack_sdk")
 
 
 class WhereOnly(logging.Filter):
-    """Replaces the text of a record of Slack's libraries by the place it came from."""
+    """Replaces the text of log records of Slack's libraries with their place in the code."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep every record; take the text, the arguments and the traceback's text out of Slack's."""
+        """Keep every record; remove the text, the arguments and the traceback from those of Slack's libraries."""
         if record.name.startswith(TALKATIVE):
             kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else "message"
             record.msg = f"{kind} at {record.module}:{record.lineno} (text left out: it can hold a request's body)"
@@ -52,7 +52,7 @@ def _rendering(style: str) -> list[Any]:
 
 
 def _configure_libraries(shared: list[Any], style: str) -> None:
-    """Send what libraries log through the same rendering, from WARNING up."""
+    """Render the libraries' logs the same way, from WARNING up."""
     handler = logging.StreamHandler(sys.stdout)
     handler.addFilter(WhereOnly())
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
@@ -67,7 +67,7 @@ def _configure_libraries(shared: list[Any], style: str) -> None:
 
 
 def library_logger(name: str) -> logging.Logger:
-    """Return a logger to hand to Bolt and the Slack SDK: Bolt copies the root's level once, and never looks again."""
+    """Return a logger for Bolt or the Slack SDK with its own level: Bolt copies the root's level only once."""
     logger = logging.getLogger(name)
     logger.setLevel(logging.WARNING)
     return logger

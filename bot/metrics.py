@@ -1,4 +1,4 @@
-"""What `/metrics` shows. Labels hold no name from outside: only states, steps, verbs and statuses."""
+"""Keyturn's metrics. Labels never contain names from outside: only states, steps, verbs and statuses."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 

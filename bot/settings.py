@@ -1,4 +1,4 @@
-"""The settings, read once from the environment and `.env`. Only `app`, `cli`, `check` and `connect` see them whole."""
+"""The settings, read once from the environment and `.env`. Only `app`, `cli`, `check` and `connect` use all of them."""
 
 import json
 import re
@@ -28,7 +28,7 @@ Ids = Annotated[frozenset[str], NoDecode]
 
 
 def _seconds(value: Any) -> Any:
-    """Read a bare number as seconds; anything else is left for ISO 8601."""
+    """Read a bare number as seconds; leave anything else to the ISO 8601 parser."""
     with suppress(ValueError):
         return float(value) if isinstance(value, str) else value
     return value
@@ -37,7 +37,7 @@ def _seconds(value: Any) -> Any:
 NUMBER, SWITCH, PORT = "a number", "true or false", "a port"
 BYTES, CHARACTERS, WHOLE_SECONDS = COUNTED = ("bytes", "characters", "seconds")
 SECONDS = "seconds (30) or an ISO 8601 duration (PT30S)"
-"""Units, as a wrong setting is told them."""
+"""Units, as the message about a wrong setting names them."""
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0), title=SECONDS)]
 Limit = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), title=SECONDS)]
@@ -48,7 +48,7 @@ def _lower(value: Any) -> Any:
 
 
 def _is_sendable(secret: SecretStr) -> SecretStr:
-    """Refuse a key or token that no header can carry."""
+    """Refuse a key or token that cannot be sent in a header."""
     value = secret.get_secret_value()
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError("header")
@@ -56,7 +56,7 @@ def _is_sendable(secret: SecretStr) -> SecretStr:
 
 
 def _is_address(value: str) -> str:
-    """Refuse what is no http address with a host and a possible port."""
+    """Refuse anything but an http address with a host and a valid port."""
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("address")
@@ -64,14 +64,14 @@ def _is_address(value: str) -> str:
 
 
 def _is_bare_address(value: str) -> str:
-    """Refuse an address with a user or a password in it as well: the token or the caller key is what is sent there."""
+    """Refuse also an address with a user or a password: Keyturn sends a token or the caller key there instead."""
     if "@" in urlsplit(_is_address(value)).netloc:
         raise ValueError("address")
     return value
 
 
 def _sizes(value: Any) -> Any:
-    """Read the sizes of the first waves; the rest is always the last."""
+    """Read the sizes of the first waves; the last wave is always the rest."""
     if not isinstance(value, str):
         return value
     parts = [part.strip() for part in value.split(",")]
@@ -94,11 +94,11 @@ SLACK_ID = re.compile(r"[UWS][A-Z0-9_]{1,}")
 
 
 class WrongSettings(Exception):
-    """One sentence that names the setting and says what it should look like."""
+    """A wrong setting: one sentence names it and says what it should look like."""
 
 
 class StoreSettings(BaseSettings):
-    """Where the records and the audit trail are: all that is needed to look at them."""
+    """Where the records and the audit trail are: all that an audit needs."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
@@ -110,9 +110,9 @@ class StoreSettings(BaseSettings):
 
 
 class Settings(StoreSettings):
-    """Every setting, declared once: name, type, default, unit (`title`), meaning, limits, and an example to begin with.
+    """Every setting, declared once: name, type, default, unit (`title`), meaning, limits, and perhaps an example.
 
-    `python -m tests.docs.settings_page --write` makes the table in `docs/settings.md`, and `.env.example`, of them.
+    `python -m tests.docs.settings_page --write` generates the table in `docs/settings.md`, and `.env.example`.
     """
 
     slack_bot_token: Token = Field(description="the bot token: xoxb-…", examples=["xoxb-fill-in"])
@@ -237,7 +237,7 @@ class Settings(StoreSettings):
 
     @property
     def secrets(self) -> tuple[SecretStr, ...]:
-        """Return every secret that is set: none of them is for anybody else to see."""
+        """Return every secret in the settings; none of them may be shown to anyone."""
         own = [value for _, value in self if isinstance(value, SecretStr)]
         return (*own, *(gateway.caller_key for gateway in self.aisix_gateways.values()))
 
@@ -252,17 +252,17 @@ class Settings(StoreSettings):
 
     @property
     def http_mode(self) -> bool:
-        """Tell whether Slack calls us instead of us calling Slack."""
+        """Tell whether Slack sends events by HTTP, not over a socket."""
         return self.slack_app_token is None
 
 
 def read_settings(**given: Any) -> Settings:
-    """Read the settings, or raise `WrongSettings` with one sentence that names the first wrong one."""
+    """Read the settings, or raise `WrongSettings` about the first wrong one."""
     return _read(Settings, given)
 
 
 def read_store_settings() -> StoreSettings:
-    """Read what leads to the store, and nothing else: an audit needs no token."""
+    """Read only the settings of the store: an audit needs no token."""
     return _read(StoreSettings, {})
 
 
@@ -300,13 +300,13 @@ def looks(field: FieldInfo) -> str:
 
 
 def unit(field: FieldInfo) -> str:
-    """Return the unit or the choices that a setting is told in; nothing where its meaning says it."""
+    """Return the unit or the choices of a setting; empty if its meaning says enough."""
     choices = [value for value in get_args(field.annotation) if isinstance(value, str)]
     return f"{', '.join(choices[:-1])} or {choices[-1]}" if choices else field.title or ""
 
 
 def bounds(field: FieldInfo) -> str:
-    """Return the limits of a setting in words; nothing where it has none beside its type's."""
+    """Return the limits of a setting in words; empty if only its type limits it."""
     least, most = (_bound(field, name) for name in ("ge", "le"))
     if most is not None:
         return f"{least} to {most}"

@@ -413,7 +413,7 @@ RECORDS = (
         "lease-lost-records-nothing",
         "A worker that lost its lease records a stop over what another one does.",
         "bot/engine.py",
-        "    except (LeaseLost, Unanswerable):\n        raise  # nothing can be recorded, or nothing may be\n",
+        "    except (LeaseLost, Unanswerable):\n        raise  # nothing can or may be recorded\n",
         "",
         "tests/bot/test_engine.py::test_a_step_whose_lease_is_lost_or_cannot_be_verified_records_nothing",
     ),
