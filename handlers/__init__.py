@@ -19,7 +19,7 @@ from handlers.workspace import FOREIGN, Workspace
 def register(
     app: AsyncApp, *, workspace: Workspace, answers: Answers, background: Background, absence: Absence, **more: Any
 ) -> None:
-    """Register every listener; what is lent reaches a listener as the argument of that name."""
+    """Register every listener; a listener gets each of the lent objects as the argument of that name."""
     lent = {"answers": answers, "background": background, **more}
 
     @app.use
@@ -29,7 +29,7 @@ def register(
         body: dict[str, Any],
         next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt's name
     ) -> BoltResponse | None:
-        if workspace.is_foreign(body):  # a response of ours: without one Bolt would log the body
+        if workspace.is_foreign(body):  # we answer ourselves: without an answer Bolt would log the body
             background.begin(answers.tell(Asker.of(body), FOREIGN))
             return BoltResponse(status=200)
         context.update(lent, pressed=pressed_of(body, request.headers, absence.recent))

@@ -1,4 +1,4 @@
-"""The buttons of a card. Each carries a rotation's id and nothing else; the record decides what it does."""
+"""The buttons of a card. Each carries only a rotation's id; the record decides what it does."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ async def accept_unproved(
 
 
 async def open_form(client: AsyncWebClient, trigger_id: str, view: Block, again: Action = Action.ENTER_SECRET) -> None:
-    """Open a private form; if it comes too late, say what to press *again*."""
+    """Open a private form; if Slack refuses it or is too slow, say which button to press *again*."""
     try:
         await client.views_open(trigger_id=trigger_id, view=view)
     except (SlackApiError, *UNREACHABLE):
@@ -111,6 +111,6 @@ LISTENERS = {
     Action.ACCEPT_UNPROVED: accept_unproved,
     Action.DELETE_OLD_KEY: delete_old_key,
 }
-"""One listener a button; total, and a test holds it so."""
+"""One listener per button; a test checks that none is missing."""
 
 MENUS = {CHOOSE_KEY: choose_key}

@@ -1,4 +1,4 @@
-"""Shows rotations in Slack. Every message is a projection of the record; nothing is read back out of Slack."""
+"""Show rotations in Slack. Every message is derived from the record; nothing is read back from Slack."""
 
 import hashlib
 import json
@@ -21,23 +21,22 @@ from handlers.views.replies import Reply
 from handlers.views.words import adopted
 
 PROGRESS_EVERY = 5.0
-"""Seconds between two edits that show nothing but progress, at the least."""
+"""The least number of seconds between two edits that only show progress."""
 
 PROGRESS_PART = 0.5
-"""They are at least so much of the time apart that nothing else has happened: however long that is, edits are few."""
+"""The pause between such edits is also at least this part of the time since the last news, so long steps get few."""
 
 RESERVED = 0.3
-"""The part of the minute's edits that progress leaves to changes of state."""
-
+"""The part of each minute's edits that is reserved for changes of state."""
 
 THREAD_LOST = {"card": "", "checklist": ""}
-"""What has to be posted again once the card is gone; the replies that were told stay told."""
+"""The messages to post again if the card was deleted; replies are not repeated."""
 
 BUSY = "Slack does not take my messages at the moment. Try again in a minute."
 
 
 class SlackAnnouncer:
-    """Brings a card and its thread up to the record: posts what is missing, edits what differs."""
+    """Updates a card and its thread to match the record: posts what is missing, edits what differs."""
 
     def __init__(
         self,
@@ -59,10 +58,10 @@ class SlackAnnouncer:
         self._budget = edits_per_minute
         self._lease = lease.total_seconds()
         self._unsaved: dict[str, dict[str, str]] = {}
-        """By rotation, what has been shown and could not be remembered: nothing is posted twice for that."""
+        """By rotation: what was shown but could not be stored, so that nothing is posted twice."""
 
     async def show(self, rotation: Rotation) -> timedelta | None:
-        """Show *rotation*; return how long to wait if Slack does not take all of it now."""
+        """Show *rotation*; return how long to wait if Slack did not accept all of it yet."""
         async with self._store.leased("show:" + rotation.id, self._lease) as mine:
             return await self._try(rotation) if mine else timedelta(seconds=1)
 
@@ -73,7 +72,7 @@ class SlackAnnouncer:
             if later.insists:
                 await self._store.remember_message(rotation.id, {"later": f"{self._time() + later.seconds:.3f}"})
             return timedelta(seconds=later.seconds)
-        except MessageLost:  # of a card that was posted only just now
+        except MessageLost:  # the card was posted only just now
             return timedelta(seconds=5)
 
     async def _show_or_reach(self, rotation: Rotation) -> timedelta | None:
@@ -87,7 +86,7 @@ class SlackAnnouncer:
         return self._now().timestamp()
 
     async def first(self, rotation: Rotation) -> None:
-        """Post the card of a new rotation, or raise `CannotPost`: nobody would see the progress."""
+        """Post the card of a new rotation; raise `CannotPost` if that fails, as nobody would see the progress."""
         try:
             async with self._store.leased("show:" + rotation.id, self._lease):
                 await self._show(rotation)
@@ -96,7 +95,7 @@ class SlackAnnouncer:
         await self._store.was_shown(rotation)
 
     async def introduce(self, rotation: Rotation) -> None:
-        """Tell the channel of a rotation that is brought forward, or raise `CannotPost`; its card comes after it."""
+        """Tell the channel about a rebuilt rotation, before its card; raise `CannotPost` if that fails."""
         content = message(text := adopted(rotation), [section(text)])
         try:
             await called("chat.postMessage", self._client.chat_postMessage, channel=rotation.channel, **content)
@@ -104,7 +103,7 @@ class SlackAnnouncer:
             raise CannotPost(BUSY) from None
 
     async def link(self, rotation: Rotation) -> str:
-        """Return a link to the card of *rotation*; empty if it has none yet."""
+        """Return a link to the card of *rotation*, or an empty string if it has none yet."""
         shown = await self._store.messages(rotation.id)
         return self._permalink(shown["channel"], shown["card"]) if shown.get("card") else ""
 
@@ -121,7 +120,7 @@ class SlackAnnouncer:
             raise ChannelShut(shut)
         try:
             await self._show_all(rotation, shown)
-        except MessageLost:  # no thread to answer in: the card is gone
+        except MessageLost:  # the card is gone, and its thread with it
             shown |= THREAD_LOST
             await self._show_all(rotation, shown)
         seen = {"version": str(rotation.version), "gist": gist(rotation)}
@@ -131,17 +130,17 @@ class SlackAnnouncer:
 
     async def _show_all(self, rotation: Rotation, shown: dict[str, str]) -> None:
         urgent = shown.get("gist") != gist(rotation)
-        if not urgent:  # before anything is drawn: of 500 models that is more work than to move them
+        if not urgent:  # before composing: with 500 models that costs more than moving them
             self._pace("card", shown)
         messages = composed(rotation, self._approvers, await self._others(rotation))
-        await self._bring("card", messages.card, rotation, shown, urgent=urgent)
+        await self._update("card", messages.card, rotation, shown, urgent=urgent)
         if messages.checklist:
-            await self._bring("checklist", messages.checklist, rotation, shown, urgent=urgent)
+            await self._update("checklist", messages.checklist, rotation, shown, urgent=urgent)
         for reply in messages.replies:
-            await self._tell(reply, rotation, shown, urgent=urgent)
+            await self._reply(reply, rotation, shown, urgent=urgent)
 
     async def _others(self, rotation: Rotation) -> tuple[str, ...]:
-        """Return links to other rotations of the same key: while it can still be decided not to begin."""
+        """Return links to other rotations of the same key, as long as people can still decide not to start."""
         if rotation.state is not State.AWAITING_SECRET:
             return ()
         key = rotation.plan.old_key.id
@@ -151,8 +150,8 @@ class SlackAnnouncer:
             f"<{link}|asked for by> <@{other.requested_by}>" for other, link in zip(others, links, strict=False) if link
         )
 
-    async def _tell(self, reply: Reply, rotation: Rotation, shown: dict[str, str], *, urgent: bool) -> None:
-        """Post a reply that is missing; edit one that has come to another edition."""
+    async def _reply(self, reply: Reply, rotation: Rotation, shown: dict[str, str], *, urgent: bool) -> None:
+        """Post a reply that is missing; edit one that has a new edition."""
         key, content, edition = reply
         if not shown.get(key):
             await self._post(key, content, rotation, shown)
@@ -161,7 +160,7 @@ class SlackAnnouncer:
         if edition:
             await self._remember(rotation, shown, {key + ":edition": edition})
 
-    async def _bring(
+    async def _update(
         self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str], *, urgent: bool
     ) -> None:
         """Post or edit the message *key* so that it shows *content*."""
@@ -202,7 +201,7 @@ class SlackAnnouncer:
             raise Later(left)
 
     async def _spend(self, *, urgent: bool) -> None:
-        """Take one edit from the workspace's budget for this minute, or wait for the next."""
+        """Count one edit against the workspace's limit for this minute; raise `Later` if it is used up."""
         now = self._time()
         used = await self._store.edits_this_minute(int(now // 60))
         if used > self._budget * (1 if urgent else 1 - RESERVED):

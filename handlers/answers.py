@@ -1,4 +1,4 @@
-"""Answers to one person, that nobody else sees."""
+"""Answers that only one person sees."""
 
 import asyncio
 from typing import Any, NamedTuple, Self
@@ -14,11 +14,11 @@ from handlers.slack import UNREACHABLE
 log = structlog.get_logger("keyturn.answers")
 
 PAUSES = (1.0, 5.0, 20.0)
-"""Seconds between tries to answer somebody while Slack takes nothing; who pressed something is still there then."""
+"""Seconds between tries to answer someone while Slack fails; within this time the person is likely still there."""
 
 
 class Asker(NamedTuple):
-    """Who typed or clicked, and where an answer reaches only them."""
+    """Who typed or clicked, and where to send an answer that only they see."""
 
     person: str
     channel: str = ""
@@ -31,14 +31,14 @@ class Asker(NamedTuple):
 
 
 class Answers:
-    """Says something to the person who typed or clicked, by the first of the ways that works."""
+    """Answers the person who typed or clicked, by the first way that works."""
 
     def __init__(self, client: AsyncWebClient, timeout: float) -> None:
         self._client = client
         self._timeout = timeout
 
     async def tell(self, asker: Asker, words: str, *, blocks: list[Any] | None = None) -> None:
-        """Tell *asker*. A response URL works anywhere; without one it is a message only they see, or a direct one."""
+        """Answer *asker*: by response URL, which works anywhere, else by an ephemeral message, else by a direct one."""
         content = {"text": words, "blocks": blocks} if blocks else {"text": words}
         for pause in PAUSES if asker.person or asker.response_url else ():
             if await self._told(asker, content):
@@ -58,7 +58,7 @@ class Answers:
         return bool(await self._try(self._client.chat_postMessage, channel=person, **content))
 
     async def _respond(self, url: str, content: dict[str, Any]) -> bool:
-        session, logger = self._client.session, self._client._logger  # noqa: SLF001 - one of its own would be opened
+        session, logger = self._client.session, self._client._logger  # noqa: SLF001 - else it opens its own session
         webhook = AsyncWebhookClient(url, timeout=int(self._timeout), session=session, logger=logger)
         answer = await self._try(
             webhook.send_dict, body={**content, "response_type": "ephemeral", "replace_original": False}

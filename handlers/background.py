@@ -1,4 +1,4 @@
-"""What goes on after an acknowledgement, held on to until it is finished."""
+"""Tasks that run on after an acknowledgement, kept until they finish."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,22 +9,22 @@ import structlog
 log = structlog.get_logger("keyturn.background")
 
 ACK_WITHIN = 2.3
-"""Seconds in which a form has to be answered; Slack gives up after three."""
+"""Seconds within which a form must be answered; Slack gives up after three."""
 
 
 class Background:
-    """Tasks of this process that must not be forgotten: Bolt and asyncio keep no hold of theirs."""
+    """Keeps references to running tasks: without them, asyncio may drop a task before it ends."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @staticmethod
     def patience() -> asyncio.Timeout:
-        """Return how long a form may take to be answered."""
+        """Return the time-out for answering a form."""
         return asyncio.timeout(ACK_WITHIN)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* beside everything else."""
+        """Run *work* in the background."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -35,6 +35,6 @@ class Background:
             log.error("background_failed", kind=type(error).__name__)
 
     async def finish(self, within: float) -> None:
-        """Wait for what has begun, at most *within* seconds."""
+        """Wait up to *within* seconds for the running tasks."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within)

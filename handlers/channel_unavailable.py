@@ -1,4 +1,4 @@
-"""While the channel of a card cannot be posted in: the requester is told directly, and the channel is tried again."""
+"""If the bot cannot post in a card's channel: tell the requester directly, and retry the channel."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -14,17 +14,17 @@ from handlers.views.direct import Shut, direct
 
 log = structlog.get_logger("keyturn.channel_unavailable")
 
-FIRST_LOOK, LONGEST_LOOK = 60.0, 3600.0
-"""Seconds between two tries of a channel: the longer it has been shut, the fewer."""
+FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
+"""The shortest and longest time in seconds between two tries; it grows with the time that the channel is shut."""
 
 GIVE_UP = timedelta(days=7).total_seconds()
-"""Seconds after which the channel of a rotation that is over is tried no more."""
+"""Seconds after which the bot stops trying the channel of a rotation that is over."""
 
 CLEAR = {"shut": "", "shut:since": "", "shut:until": "", "shut:moment": ""}
 
 
 class ChannelUnavailable:
-    """Remembers which channels are shut, beside where the rotations are shown."""
+    """Stores which channels are shut, with the other fields about a rotation's messages."""
 
     def __init__(self, client: AsyncWebClient, store: ShownStore, now: Callable[[], datetime]) -> None:
         self._client = client
@@ -32,7 +32,7 @@ class ChannelUnavailable:
         self._now = now
 
     def still(self, shown: Mapping[str, str], moment: str) -> Shut | None:
-        """Return why the channel is shut, where it was tried not long ago and nothing has happened since."""
+        """Return why the channel is shut, if it was tried recently and nothing has happened since."""
         shut = shown.get("shut")
         return Shut(shut) if shut and shown.get("shut:moment") == moment and self._left(shown) > 0 else None
 
@@ -40,23 +40,23 @@ class ChannelUnavailable:
         return float(shown.get("shut:until") or 0) - self._now().timestamp()
 
     async def reach(self, rotation: Rotation, shut: Shut, moment: str) -> timedelta | None:
-        """Tell the requester what somebody has to act on; return when to try the channel again, None for never."""
+        """Tell the requester what needs action; return how long until the next try of the channel, or None to stop."""
         shown = await self._store.messages(rotation.id)
         if self.still(shown, moment):
             return timedelta(seconds=self._left(shown))
         log.warning("channel_shut", rotation=rotation.id, why=shut.value)
-        await self._tell(rotation, shut, shown)
+        await self._notify(rotation, shut, shown)
         now = self._now().timestamp()
         since = float(shown.get("shut:since") or now)
         if rotation.is_over and now - since > GIVE_UP:
             return None
-        pause = min(max(now - since, FIRST_LOOK), LONGEST_LOOK)
+        pause = min(max(now - since, FIRST_PAUSE), LONGEST_PAUSE)
         fields = {"shut": shut.value, "shut:since": f"{since:.3f}", "shut:until": f"{now + pause:.3f}"}
         await self._store.remember_message(rotation.id, fields | {"shut:moment": moment})
         return timedelta(seconds=pause)
 
-    async def _tell(self, rotation: Rotation, shut: Shut, shown: Mapping[str, str]) -> None:
-        """Write to the requester, once on each occasion."""
+    async def _notify(self, rotation: Rotation, shut: Shut, shown: Mapping[str, str]) -> None:
+        """Write to the requester, once per occasion."""
         said = direct(rotation, shut)
         if said is None or said.key in shown:
             return
@@ -64,6 +64,6 @@ class ChannelUnavailable:
         try:
             answer = await called("chat.postMessage", post, channel=rotation.requested_by, **said.content)
         except (CannotPost, MessageLost, Refusal):
-            log.error("nobody_reached", rotation=rotation.id, requester=rotation.requested_by)  # noqa: TRY400 - no fault
+            log.error("nobody_reached", rotation=rotation.id, requester=rotation.requested_by)  # noqa: TRY400 - no bug
         else:
             await self._store.remember_message(rotation.id, {said.key: str(answer["ts"])})

@@ -1,4 +1,4 @@
-"""`/rotate-key`: the picker, a key by name, what is under way, what was, and help."""
+"""`/rotate-key`: the picker, a key by name, status, history and help."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -53,7 +53,7 @@ async def rotate_key(
 
 
 def typed(sent: str) -> str:
-    """Return what a person typed: Slack sends three characters as entities, whatever `should_escape` says."""
+    """Return what a person typed: Slack sends `&`, `<` and `>` as entities, whatever `should_escape` says."""
     plain = sent.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return " ".join(plain.split())
 
@@ -67,7 +67,7 @@ async def open_picker(client: AsyncWebClient, trigger_id: str, channel: str) -> 
 
 
 async def start(asked: str, channel: str, body: Json, rotations: RotationService, announcer: SlackAnnouncer) -> None:
-    """Have a rotation begun; a key that another one has in hand is answered with that one's card."""
+    """Begin a rotation; if another one already has the key, point to that one's card."""
     who = {"by": person_of(body), "team": team_of(body), "channel": channel, "request": text(body, "trigger_id")}
     try:
         await rotations.begin(asked, **who, show=announcer.first)
@@ -76,7 +76,7 @@ async def start(asked: str, channel: str, body: Json, rotations: RotationService
 
 
 async def status(rotations: RotationService, announcer: SlackAnnouncer, by: str) -> str:
-    """List what is under way."""
+    """List the open rotations."""
     await rotations.check_may_look("status", by=by)
     return await _list("Under way:", await rotations.under_way(), announcer) or "Nothing is under way."
 
@@ -88,7 +88,7 @@ async def history(rotations: RotationService, announcer: SlackAnnouncer, by: str
 
 
 async def usage(*_: object) -> str:
-    """Say what the command can do."""
+    """Return the command's help."""
     return HELP
 
 

@@ -1,4 +1,4 @@
-"""How Keyturn reaches Slack: the client, the tokens tried once, and the Bolt app."""
+"""Connect to Slack: the client, one check of each token, and the Bolt app."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -19,12 +19,12 @@ from handlers.payload import text
 from handlers.slack import UNREACHABLE, Later, MessageLost, called, reason_of
 
 BOLT_READS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
-"""What Bolt takes from the environment by itself; the last two make it forget the bot token."""
+"""Variables that Bolt reads from the environment by itself; the last two would make it ignore the bot token."""
 
 
 @asynccontextmanager
 async def slack_client(settings: Settings) -> AsyncIterator[AsyncWebClient]:
-    """Open one session for all calls to Slack: a new one for each would spend the three seconds on handshakes."""
+    """Open one session for all calls to Slack: handshakes for each call would use up Slack's three seconds."""
     timeout = aiohttp.ClientTimeout(total=settings.slack_timeout.total_seconds())
     async with aiohttp.ClientSession(timeout=timeout) as session:
         yield AsyncWebClient(
@@ -37,13 +37,13 @@ async def slack_client(settings: Settings) -> AsyncIterator[AsyncWebClient]:
 
 
 async def who_am_i(slack: AsyncWebClient) -> dict[str, Any]:
-    """Ask Slack who the bot token belongs to, or end with a sentence."""
+    """Ask Slack who the bot token belongs to; raise `WrongSettings` if it is refused."""
     with _asking_slack("SLACK_BOT_TOKEN", "a bot token, xoxb-…"):
         return dict((await slack.auth_test()).data)  # type: ignore[arg-type]
 
 
 async def own_app(slack: AsyncWebClient, bot: str) -> str:
-    """Ask Slack which app the bot belongs to; empty where it does not tell: each transport knows its own app too."""
+    """Ask Slack which app the bot belongs to; empty if Slack does not say, as each transport knows its app too."""
     try:
         answer = await called("bots.info", slack.bots_info, bot=bot)
     except (Later, CannotPost, MessageLost):
@@ -52,14 +52,14 @@ async def own_app(slack: AsyncWebClient, bot: str) -> str:
 
 
 async def try_socket(slack: AsyncWebClient, app_token: str) -> None:
-    """Ask for a socket once, or end with a sentence: the SDK itself would ask for ever."""
+    """Ask for a socket once; raise `WrongSettings` if it is refused: the SDK itself would retry forever."""
     with _asking_slack("SLACK_APP_TOKEN", "an app-level token with connections:write, xapp-…"):
         await slack.apps_connections_open(app_token=app_token)
 
 
 @contextmanager
 def _asking_slack(setting: str, looks: str) -> Iterator[None]:
-    """Turn Slack's no, or its silence, into the sentence to end with."""
+    """Turn a refusal by Slack, or a missing answer, into `WrongSettings`."""
     try:
         yield
     except SlackApiError as error:
@@ -79,13 +79,13 @@ def _asking_slack(setting: str, looks: str) -> Iterator[None]:
 
 
 def bolt_app(slack: AsyncWebClient) -> AsyncApp:
-    """Return a Bolt app without a listener; its own signature check is off because it logs bodies."""
+    """Return a Bolt app without listeners; its own signature check is off because it logs bodies."""
     for name in BOLT_READS:
         os.environ.pop(name, None)
     return AsyncApp(
-        name="keyturn",  # else Bolt reads the source of everything that is on the stack
+        name="keyturn",  # otherwise Bolt reads the source of every frame on the stack
         client=slack,
         logger=logs.library_logger("slack_bolt.keyturn"),
         request_verification_enabled=False,
-        signing_secret="checked in handlers.http",  # noqa: S106 - Bolt wants one, even unused
+        signing_secret="checked in handlers.http",  # noqa: S106 - Bolt requires one, even if unused
     )

@@ -1,4 +1,4 @@
-"""The only place where an exception meets a person."""
+"""Turn exceptions into sentences for people; nothing else does."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -20,13 +20,13 @@ Listener = Callable[..., Awaitable[None]]
 
 
 def explain(error: Exception) -> tuple[str, list[Block] | None]:
-    """Return the sentence, and the blocks if there is something to press, that answer the person."""
+    """Return the answer to the person: a sentence, and blocks if there is something to press."""
     match error:
         case UnknownKey():
             return _unknown(error), None
         case AmbiguousKey():
             return _ambiguous(error)
-        case ApiError() | Unanswerable():  # it may name environments and keys in words from outside
+        case ApiError() | Unanswerable():  # it may contain names of environments and keys from outside
             return sentence(str(error)), None
         case KeyturnError():
             return str(error), None
@@ -37,7 +37,7 @@ def explain(error: Exception) -> tuple[str, list[Block] | None]:
 
 
 def _without_text(error: Exception) -> Any:
-    """Keep where it happened; an exception's own text can hold what somebody typed."""
+    """Keep only the place: an exception's own text can contain what someone typed."""
     return (type(error), RuntimeError("text left out"), error.__traceback__)
 
 
@@ -61,16 +61,16 @@ def _ambiguous(error: AmbiguousKey) -> tuple[str, list[Block]]:
 
 
 def answered(listener: Listener) -> Listener:
-    """Answer the person who typed or clicked when *listener* raises.
+    """Answer the person who typed or clicked if *listener* raises.
 
-    It has to be caught here: Bolt takes an acknowledgement back when a listener raises after it.
+    The exception must be caught here: Bolt revokes an acknowledgement if a listener raises after it.
     """
 
     @wraps(listener)
     async def answering(**lent: Any) -> None:
         try:
             await listener(**lent)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the person hears of it
+        except Exception as error:  # noqa: BLE001 - tell the person about any error
             text, blocks = explain(error)
             answers, body = lent["answers"], lent["body"]
             await answers.tell(Asker.of(body), text, blocks=blocks)

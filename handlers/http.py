@@ -1,4 +1,4 @@
-"""HTTP mode: Slack's requests at one address. The signature is checked here, because Bolt's check logs the body."""
+"""HTTP mode: serve Slack's requests. The signature is checked here, because Bolt's check logs the body."""
 
 import asyncio
 import re
@@ -17,13 +17,13 @@ log = structlog.get_logger("keyturn.http")
 
 PATH = "/slack/events"
 BODY_WITHIN = 10.0
-"""Seconds in which a body has to be whole; Slack itself gives up after three."""
+"""Seconds to receive a complete body; Slack itself gives up after three."""
 
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 def add_slack(site: web.Application, app: AsyncApp, signing_secret: str) -> None:
-    """Serve *app* at `/slack/events`, to Slack alone."""
+    """Serve *app* at `/slack/events`, and refuse requests that Slack did not sign."""
     verifier = SignatureVerifier(signing_secret)
 
     async def events(request: web.Request) -> web.Response:
@@ -32,7 +32,7 @@ def add_slack(site: web.Application, app: AsyncApp, signing_secret: str) -> None
                 raw = await request.read()
         except TimeoutError:
             return web.Response(status=408, text="The body did not come in time.\n")
-        body = raw.decode(errors="replace")  # what is no text has no right signature either
+        body = raw.decode(errors="replace")  # bytes that are not text have no valid signature either
         if not _is_signed(verifier, body, request):
             log.warning("signature_refused", hint="SLACK_SIGNING_SECRET and the clock have to be right")
             return web.Response(status=401, text="The signature is wrong or too old.\n")
@@ -45,11 +45,11 @@ def add_slack(site: web.Application, app: AsyncApp, signing_secret: str) -> None
 
 
 def _read(body: str, request: web.Request) -> AsyncBoltRequest | None:
-    """Read a request as Bolt does; None where that trips over it."""
+    """Parse a request as Bolt does; return None if that fails."""
     headers: Any = dict(request.headers)
     try:
         asked = AsyncBoltRequest(body=body, query=request.query_string, headers=headers)
-    except Exception:  # noqa: BLE001 - it expects every shape to be right, and what it says quotes the body
+    except Exception:  # noqa: BLE001 - it may raise anything, and its message quotes the body
         return None
     return asked if is_whole(asked.body) else None
 
@@ -57,6 +57,6 @@ def _read(body: str, request: web.Request) -> AsyncBoltRequest | None:
 def _is_signed(verifier: SignatureVerifier, body: str, request: web.Request) -> bool:
     timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
     signature = request.headers.get("X-Slack-Signature", "")
-    if not TIMESTAMP.fullmatch(timestamp):  # the SDK raises on what is no number, and on one too long
+    if not TIMESTAMP.fullmatch(timestamp):  # the SDK raises on anything but a short number
         return False
     return verifier.is_valid(body=body, timestamp=timestamp, signature=signature)

@@ -1,4 +1,4 @@
-"""What is typed into the forms. The secret is taken out of the payload, handed over, and does not come back here."""
+"""Handle submitted forms. The secret is removed from the payload, handed over, and never returns here."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ async def find_keys(
         await rotations.check_may_request(person_of(body))
         async with background.patience():
             keys = await rotations.keys_like(text(options, "value"))
-    except Exception as error:  # noqa: BLE001 - a menu has no place for a sentence; the submission says why
+    except Exception as error:  # noqa: BLE001 - a menu cannot show a sentence; the submission says why
         explain(error)
         keys = ()
     await ack(options=[option(key) for key in keys])
@@ -56,7 +56,7 @@ async def pick_key(
 async def give_secret(
     ack: AsyncAck, view: Json, body: Json, rotations: RotationService, background: Background
 ) -> None:
-    """Check, record, acknowledge; the replacement is created in this process, which alone has the secret."""
+    """Check, record, acknowledge; only this process has the secret, so it creates the replacement itself."""
     rotation_id, by = said(view.get("private_metadata")), person_of(body)
     submitted = Submitted(taken_out(view, SECRET, VALUE) + taken_out(view, REST, VALUE), taken_out(view, NAME, VALUE))
     work = _given(rotations, background, rotation_id, submitted, by)
@@ -66,7 +66,7 @@ async def give_secret(
 async def _given(
     rotations: RotationService, background: Background, rotation_id: str, submitted: Submitted, by: str
 ) -> None:
-    """Hand over what was typed; as soon as it is accepted, have the replacement created."""
+    """Hand over the secret; once it is accepted, create the replacement in the background."""
     rotation = await rotations.give_secret(rotation_id, submitted, by=by)
     background.begin(rotations.create_replacement(rotation))
 
@@ -90,7 +90,7 @@ async def accept_unproved(
 
 
 async def _in_time(work: Awaitable[T], tell: Callable[[str], None]) -> T:
-    """Do it; a person who sent the form too late is told directly: Slack does not wait for its answer any more."""
+    """Await *work*; if the form came too late, tell the person directly: Slack no longer waits for the answer."""
     try:
         return await work
     except Late as late:
@@ -99,7 +99,7 @@ async def _in_time(work: Awaitable[T], tell: Callable[[str], None]) -> T:
 
 
 async def _taken(ack: AsyncAck, work: Awaitable[object], first: str, *, late: str) -> None:
-    """Do what a form asks for and close it; what is wrong is said at its field, or at the *first*."""
+    """Do what a form asks for and close it; show an error at its field, or at the *first* one."""
     try:
         async with Background.patience():
             await work
@@ -107,7 +107,7 @@ async def _taken(ack: AsyncAck, work: Awaitable[object], first: str, *, late: st
         errors = {first if wrong.field == MODELS else wrong.field: str(wrong)}
     except TimeoutError:
         errors = {first: late}
-    except Exception as error:  # noqa: BLE001 - a form is answered at its field, whatever happened
+    except Exception as error:  # noqa: BLE001 - any error is shown at a field of the form
         errors = {first: explain(error)[0]}
     else:
         await ack(response_action="clear")

@@ -1,4 +1,4 @@
-"""Reads what Slack sends. It comes signed; all the same, what is missing or of another shape reads as nothing."""
+"""Read Slack's payloads. Although they are signed, anything missing or malformed reads as empty."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Json = dict[str, Any]
 
 
 def is_whole(body: Json) -> bool:
-    """Tell whether a payload has the parts that Bolt takes for granted in one of its type."""
+    """Tell whether a payload has the parts that Bolt assumes for its type."""
     match body.get("type"):
         case "block_actions":
             actions = body.get("actions")
@@ -33,22 +33,22 @@ def text(payload: Any, *path: str) -> str:
 
 
 def said(value: Any) -> str:
-    """Return *value* if it is text."""
+    """Return *value* if it is text, else an empty string."""
     return sendable(value) if isinstance(value, str) else ""
 
 
 def person_of(body: Any) -> str:
-    """Return who typed or clicked: commands and clicks name it differently."""
+    """Return who typed or clicked; commands and clicks use different fields."""
     return text(body, "user_id") or text(body, "user", "id")
 
 
 def channel_of(body: Any) -> str:
-    """Return where."""
+    """Return the channel of a command or click."""
     return text(body, "channel_id") or text(body, "channel", "id")
 
 
 def team_of(body: Any) -> str:
-    """Return the workspace that a payload comes from; an organization's can leave it to the person."""
+    """Return the workspace of a payload; for an organization, only the person may name it."""
     return text(body, "team_id") or text(body, "team", "id") or text(body, "user", "team_id")
 
 
@@ -63,7 +63,7 @@ def typed(view: Json, field: str, value: str) -> str:
 
 
 def taken_out(view: Json, field: str, value: str) -> str:
-    """Take out what was typed into a field: the payload no longer holds it."""
+    """Remove what was typed into a field from the payload, and return it."""
     return said(_field(view, field, value).pop("value", None))
 
 
@@ -73,7 +73,7 @@ def picked(view: Json, field: str, value: str) -> str:
 
 
 def chosen(view: Json, field: str, value: str) -> list[str]:
-    """Return all that was chosen in a menu of a form."""
+    """Return everything chosen in a menu of a form."""
     options = _field(view, field, value).get("selected_options")
     return [text(option, "value") for option in options] if isinstance(options, list) else []
 

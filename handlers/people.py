@@ -1,4 +1,4 @@
-"""What Slack knows of people. Asked at each click, so that a person removed a second ago is out."""
+"""Look up people in Slack, at each click, so that a person removed a second ago has no rights."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,14 +16,14 @@ UNKNOWN = frozenset({"user_not_found", "user_not_visible"})
 
 
 class SlackDirectory:
-    """People and user groups; `Unanswerable` when Slack cannot tell, so that nobody gets in on a guess."""
+    """People and user groups. Raises `Unanswerable` if Slack does not say, so that nobody gets rights by a guess."""
 
     def __init__(self, client: AsyncWebClient, team: str, enterprise: str = "") -> None:
         self._client = client
         self._home = {team, enterprise} - {""}
 
     async def person(self, user_id: str) -> Person:
-        """Return what Slack says of a member."""
+        """Return what Slack says about a person."""
         if not user_id:
             raise _away()
         try:
@@ -59,7 +59,7 @@ class SlackDirectory:
         return _away()
 
     async def members(self, group_id: str) -> frozenset[str]:
-        """Return who is in a user group at this moment."""
+        """Return the current members of a user group."""
         try:
             answer = await self._client.usergroups_users_list(usergroup=group_id)
         except (SlackApiError, *UNREACHABLE):
@@ -74,7 +74,7 @@ class SlackDirectory:
 
 
 def _date_of(answer: Any) -> datetime | None:
-    """Return Slack's time when it answered: the same clock as that of the time stamps in what it sends."""
+    """Return when Slack answered, by the same clock as the time stamps in its payloads."""
     try:
         said = parsedate_to_datetime((getattr(answer, "headers", None) or {}).get("Date", ""))
     except (TypeError, ValueError):

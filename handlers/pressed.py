@@ -1,7 +1,7 @@
-"""When something was pressed: by Slack's clock where Slack says it, else by how long this process may have been away.
+"""When something was pressed: by Slack's clock if Slack says it, else by how long this process may have been paused.
 
-A click tells its own time, and HTTP brings the time at which Slack sent a request. A form that comes over a socket
-tells neither. So a process watches itself as well: what it takes right after a long absence may have waited for it.
+A click has a time stamp, and HTTP requests carry the time when Slack sent them. A form over a socket has neither. So
+the process also notices its own pauses: what it receives right after one may have waited that long.
 """
 
 import re
@@ -16,14 +16,14 @@ TIME = re.compile(r"\d{1,10}(\.\d{1,9})?")
 SENT = "x-slack-request-timestamp"
 
 EVERY = 2.0
-"""Seconds between two looks of a process at itself."""
+"""Seconds between two checks of whether the process runs."""
 
 JUST_BACK = 10.0
-"""Seconds after an absence in which what is taken may have waited for its end."""
+"""Seconds after a pause during which a payload may have waited for its end."""
 
 
 def pressed_of(body: Mapping[str, Any], headers: Mapping[str, Sequence[str]], away: timedelta) -> Pressed:
-    """Read when a payload was sent; *away* is how long it may have waited for this process."""
+    """Return when a payload was sent; *away* is how long it may have waited for this process."""
     sent = _moment(next(iter(headers.get(SENT, ())), ""))
     actions = body.get("actions")
     if isinstance(actions, list):
@@ -36,7 +36,7 @@ def _moment(stamp: Any) -> datetime | None:
 
 
 class Absence:
-    """How long this process did not get to look at what Slack sends: stopped, asleep with its machine, or stuck."""
+    """How long this process could not read Slack's payloads: stopped, asleep with its machine, or stuck."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -44,7 +44,7 @@ class Absence:
         self._back, self._away = self._looked, 0.0
 
     def look(self) -> None:
-        """Note that the process is awake; to be called every `EVERY` seconds."""
+        """Note that the process runs; call this every `EVERY` seconds."""
         now = self._clock()
         if (gap := now - self._looked) > 2 * EVERY:
             self._back, self._away = now, gap
@@ -52,7 +52,7 @@ class Absence:
 
     @property
     def recent(self) -> timedelta:
-        """Return how long what is taken now may have waited."""
+        """Return how long a payload received now may have waited."""
         now = self._clock()
         gap = now - self._looked
         before = self._away if now - self._back < JUST_BACK else 0.0

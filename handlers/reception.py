@@ -1,4 +1,4 @@
-"""What the doctor needs Slack for: who may be named as a requester, and whether the channel sees it."""
+"""The doctor's access to Slack: who can be named as a requester, and whether the channel can see the rotation."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from handlers.announcer import SlackAnnouncer
 
 @dataclass(frozen=True)
 class Reception:
-    """Where a rotation that is brought forward is introduced."""
+    """Introduces a rebuilt rotation to its channel."""
 
     rotations: RotationService
     announcer: SlackAnnouncer
     team: str
 
     async def introduce(self, rotation: Rotation) -> None:
-        """Tell the channel that *rotation* is brought forward; raise `Refused` if nobody there would see it."""
+        """Tell the channel that *rotation* was rebuilt; raise `Refused` if nobody there would see it."""
         await self.announcer.introduce(rotation)

@@ -1,4 +1,4 @@
-"""One call of Slack's Web API, and the one exception that says how to react to each thing it may answer."""
+"""Call Slack's Web API, and turn each refusal into the exception that says how to react."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from handlers.views.direct import Shut
 log = structlog.get_logger("keyturn.slack")
 
 UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError, AttributeError, ValueError)
-"""How a call fails that Slack itself does not answer; the SDK raises the last two on what is no JSON object."""
+"""Exceptions of a call that Slack itself did not answer; the SDK raises the last two for invalid JSON."""
 
 LOST = frozenset({"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"})
 CLOSED = {
@@ -24,21 +24,21 @@ CLOSED = {
     **{f"restricted_action_{how}": Shut.RESTRICTED
        for how in ("non_threadable_channel", "read_only_channel", "thread_locked", "thread_only_channel")},
 }  # fmt: skip
-"""What Slack's words for a channel that takes no message mean."""
+"""The meaning of Slack's error codes for a channel that takes no messages."""
 
 ADVICE = {
     Shut.ARCHIVED: "This channel is archived, so nobody would see the progress. Use another one.",
     Shut.RESTRICTED: "I may not post in this channel, so nobody would see the progress. Use another one.",
     Shut.LEFT: "I am not in this channel, so nobody would see the progress. `/invite @keyturn`, then again.",
 }
-"""What somebody hears who asks for a card there."""
+"""What to tell someone who asks for a card there."""
 
 LONGEST_PAUSE = 600.0
-"""Seconds; what a server asks beyond that is not believed."""
+"""Seconds. A longer `Retry-After` is not believed."""
 
 
 class Later(Exception):
-    """Not all could be shown yet; try again after *seconds*, and not before if Slack *insists*."""
+    """Slack did not accept everything yet; retry after *seconds*, and not earlier if Slack *insists*."""
 
     def __init__(self, seconds: float, *, insists: bool = False) -> None:
         super().__init__()
@@ -47,11 +47,11 @@ class Later(Exception):
 
 
 class Refusal(Later):
-    """Slack refuses, and for none of the reasons that are known here."""
+    """Slack refuses for an unknown reason."""
 
 
 class ChannelShut(CannotPost):
-    """Nothing can be posted in this channel, for the reason *shut*."""
+    """The bot cannot post in this channel; *shut* is the reason."""
 
     def __init__(self, shut: Shut) -> None:
         super().__init__(ADVICE[shut])
@@ -59,11 +59,11 @@ class ChannelShut(CannotPost):
 
 
 class MessageLost(Exception):
-    """Somebody deleted the message that is edited or answered."""
+    """Someone deleted the message that was to be edited or answered."""
 
 
 async def called(method: str, call: Any, **arguments: Any) -> Any:
-    """Call Slack; a refusal becomes the one exception that says how to react."""
+    """Call Slack; turn a refusal into the exception that says how to react."""
     try:
         answer = await call(**arguments)
     except SlackApiError as error:
@@ -77,13 +77,13 @@ async def called(method: str, call: Any, **arguments: Any) -> Any:
 
 
 def reason_of(error: SlackApiError) -> str:
-    """Return Slack's word for what is wrong; an answer that is no JSON has none."""
+    """Return Slack's error code; an answer that is not JSON has none."""
     answer = getattr(error.response, "data", error.response)
     return str(answer.get("error")) if isinstance(answer, dict) else "unreadable"
 
 
 def pause_of(error: SlackApiError) -> float | None:
-    """Return the seconds that Slack asks to be left alone for; None where it does not limit the rate."""
+    """Return for how many seconds Slack asks to pause; None if this is no rate limit."""
     status = getattr(error.response, "status_code", getattr(error.response, "status", 0))
     if reason_of(error) != "ratelimited" and status != HTTPStatus.TOO_MANY_REQUESTS:
         return None

@@ -1,4 +1,4 @@
-"""Socket Mode: a connection that is kept."""
+"""Socket Mode: keep a connection open."""
 
 import asyncio
 from contextlib import suppress
@@ -13,10 +13,10 @@ from handlers.pressed import EVERY, Absence
 log = structlog.get_logger("keyturn.socket")
 
 WATCH_EVERY = EVERY
-"""Seconds between looks at the connection."""
+"""Seconds between checks of the connection."""
 
 GIVE_UP_ADDRESS_AFTER = 3
-"""Looks without a connection, after which its one-time address is thrown away: the SDK would try it for ever."""
+"""Failed checks after which the one-time address is dropped: the SDK would retry it forever."""
 
 
 class Socket:
@@ -29,10 +29,10 @@ class Socket:
         self._watch: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connect, and keep connected; the first address can be a dead one as well."""
+        """Connect and stay connected; the watcher starts first, as even the first address can be dead."""
         client = self._handler.client
         await client.aiohttp_client_session.close()
-        client.aiohttp_client_session = aiohttp.ClientSession(timeout=self._timeout)  # the SDK's own waits for minutes
+        client.aiohttp_client_session = aiohttp.ClientSession(timeout=self._timeout)  # the SDK's waits for minutes
         self._watch = asyncio.get_running_loop().create_task(self._keep())
         await self._handler.connect_async()  # type: ignore[no-untyped-call]
 

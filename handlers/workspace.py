@@ -1,4 +1,4 @@
-"""Where a payload says that it comes from: only our own app, in our own workspace or organization, is served."""
+"""Check where a payload comes from: Keyturn serves only its own app, in its own workspace or organization."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,19 +12,19 @@ ENTERPRISE = (("enterprise_id",), ("enterprise", "id"))
 
 
 class Workspace(NamedTuple):
-    """The ids of our workspace and its organization, and that of our app where Slack tells it."""
+    """The ids of our workspace and its organization, and of our app if Slack says it."""
 
     ids: frozenset[str] = frozenset()
     app: str = ""
 
     @classmethod
     def of(cls, team: Mapping[str, Any]) -> "Workspace":
-        """Read it from what Slack says of the bot."""
+        """Read the ids from what Slack says about the bot."""
         ids = {text(team, "team_id"), text(team, "enterprise_id")}
         return cls(frozenset(ids - {""}), text(team, "app_id"))
 
     def is_foreign(self, body: Any) -> bool:
-        """Tell whether a payload names other workspaces only, or another app. Who it is of is asked of Slack later."""
+        """Tell whether a payload names only other workspaces, or another app. Slack is asked about the person later."""
         claimed = {text(body, *path) for path in (*TEAM, *ENTERPRISE)} - {""}
         app = text(body, "api_app_id")
         elsewhere = bool(claimed and self.ids) and not claimed & self.ids

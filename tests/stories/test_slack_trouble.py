@@ -29,8 +29,8 @@ SHUTTING: dict[str, dict[str, bool]] = {
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try a channel that is shut again after a moment instead of a minute."""
-    monkeypatch.setattr("handlers.channel_unavailable.FIRST_LOOK", 0.2)
-    monkeypatch.setattr("handlers.channel_unavailable.LONGEST_LOOK", 0.2)
+    monkeypatch.setattr("handlers.channel_unavailable.FIRST_PAUSE", 0.2)
+    monkeypatch.setattr("handlers.channel_unavailable.LONGEST_PAUSE", 0.2)
 
 
 class Heard:
@@ -329,8 +329,8 @@ async def test_whoever_has_to_act_is_told_directly_once_on_each_occasion(
 async def test_a_channel_that_stays_shut_is_tried_ever_less_often_and_in_the_end_no_more(
     bare_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handlers.channel_unavailable.FIRST_LOOK", 60.0)
-    monkeypatch.setattr("handlers.channel_unavailable.LONGEST_LOOK", 3600.0)
+    monkeypatch.setattr("handlers.channel_unavailable.FIRST_PAUSE", 60.0)
+    monkeypatch.setattr("handlers.channel_unavailable.LONGEST_PAUSE", 3600.0)
     stage, clock = bare_stage, Clock()
     async with shown_by_hand(stage, clock) as built:
         await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
@@ -347,7 +347,7 @@ async def test_a_channel_that_stays_shut_is_tried_ever_less_often_and_in_the_end
 async def test_a_change_while_the_channel_is_shut_is_not_kept_for_the_next_try(
     bare_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handlers.channel_unavailable.FIRST_LOOK", 60.0)
+    monkeypatch.setattr("handlers.channel_unavailable.FIRST_PAUSE", 60.0)
     stage, clock = bare_stage, Clock()
     async with shown_by_hand(stage, clock) as built:
         await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
