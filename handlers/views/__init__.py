@@ -1,1 +1,1 @@
-"""What people see, made from a rotation alone. Pure: the same record gives the same blocks."""
+"""What people see, built only from a rotation. Pure: the same record gives the same blocks."""

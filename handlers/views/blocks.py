@@ -1,4 +1,4 @@
-"""Small builders of Block Kit, and Slack's limits (facts: docs.slack.dev/block-kit), each in one place."""
+"""Builders for Block Kit, and Slack's limits (facts: docs.slack.dev/block-kit)."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,11 @@ TEXT_MOST = 3900
 
 TABLE_ROWS = 100
 TABLE_CHARACTERS = 9000
-"""Slack allows 10,000 in all the cells of a message; the header and surprises have the rest."""
+"""Slack allows 10,000 characters in all cells of a message; the rest is for the header and a reserve."""
 
 MESSAGE_MOST = 10_000
-"""Characters in all blocks of a message together. Slack documents no such limit and refuses about 12,000
-(`msg_blocks_too_long`, slackapi/bolt-js#2509), counting more than the text."""
+"""Characters in all blocks of a message. Slack documents no such limit, but refuses about 12,000
+(`msg_blocks_too_long`, slackapi/bolt-js#2509), and counts more than the text."""
 
 SMALL_PRINT_MOST = 1000
 
@@ -26,30 +26,30 @@ CELL_MOST = 120
 NAME_MOST = 80
 
 INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
-"""Control characters and marks that turn the direction of writing: a name has no use for them."""
+"""Control characters and direction marks, which no name needs."""
 
-HALF = re.compile(r"(<[^<>]*|&[a-z]*)$")
-"""What is left of a mention, a date or an entity that was cut through."""
+CUT_OFF = re.compile(r"(<[^<>]*|&[a-z]*)$")
+"""The beginning of a mention, a date or an entity that was cut off."""
 
 
 def shortened(text: str, most: int) -> str:
-    """Cut *text* to *most* characters, saying so."""
+    """Cut *text* to *most* characters, with an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def cut(text: str, most: int) -> str:
-    """Cut mrkdwn to *most* characters, and never through a mention, a date or an entity."""
-    return text if len(text) <= most else HALF.sub("", text[: most - 2]) + "…"
+    """Cut mrkdwn to *most* characters, but never inside a mention, a date or an entity."""
+    return text if len(text) <= most else CUT_OFF.sub("", text[: most - 2]) + "…"
 
 
-@lru_cache(maxsize=1024)  # a message names the same model many times, and is drawn many times
+@lru_cache(maxsize=1024)  # a message names a model many times, and is composed often
 def visible(name: str, most: int = NAME_MOST) -> str:
-    """Return a name from outside without what cannot be seen, on one line."""
+    """Return a name from outside on one line, without invisible characters."""
     return shortened(" ".join(INVISIBLE.sub(" ", name).split()), most) or "–"
 
 
 def escaped(text: str) -> str:
-    """Make *text* mean itself in mrkdwn: `<!channel>` pings nobody."""
+    """Escape *text* for mrkdwn, so that `<!channel>` pings nobody."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -59,22 +59,22 @@ def code(name: str, most: int = NAME_MOST) -> str:
 
 
 def sentence(text: str, most: int = 1200) -> str:
-    """Show a sentence of ours that holds names from outside; what it is cut to never ends inside a name's marks."""
+    """Show our own sentence with names from outside; a cut never leaves a code mark open."""
     shown = escaped(" ".join(INVISIBLE.sub(" ", text).split()))
     if len(shown) <= most:
         return shown
-    kept = HALF.sub("", shown[: most - 2])
+    kept = CUT_OFF.sub("", shown[: most - 2])
     return kept + ("`…" if kept.count("`") % 2 else "…")
 
 
 def when(moment: datetime) -> str:
-    """Show a time on each reader's own clock."""
+    """Show a time in each reader's time zone."""
     fallback = f"{moment:%Y-%m-%d %H:%M} UTC"
     return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
 def duration(length: timedelta) -> str:
-    """Say a length of time in the two units that matter."""
+    """Show a length of time in its two largest units."""
     seconds = length.total_seconds()
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -86,49 +86,49 @@ def duration(length: timedelta) -> str:
 
 
 def section(text: str, most: int = SECTION_MOST) -> Block:
-    """A paragraph."""
+    """Build a paragraph."""
     return {"type": "section", "text": {"type": "mrkdwn", "text": _fitting(text, most)}}
 
 
 def context(*texts: str) -> Block:
-    """Small print."""
+    """Build small print."""
     elements = [{"type": "mrkdwn", "text": _fitting(text, SMALL_PRINT_MOST)} for text in texts[:10]]
     return {"type": "context", "elements": elements}
 
 
 def _fitting(text: str, most: int) -> str:
-    """Cut to *most* characters, at the end of a line where there is one."""
+    """Cut to *most* characters, at the end of a line if possible."""
     if len(text) <= most:
         return text or " "
-    kept = HALF.sub("", text[: most - 2])
+    kept = CUT_OFF.sub("", text[: most - 2])
     return (kept.rsplit("\n", 1)[0] if "\n" in kept else kept) + "\n…"
 
 
 def actions(elements: Sequence[Block], block_id: str = "") -> list[Block]:
-    """A row of buttons; nothing where there are none. A click tells the *block_id* of the row that it was made in."""
+    """Build a row of buttons, or nothing without *elements*. A click reports the *block_id* of its row."""
     row: Block = {"type": "actions", "elements": list(elements)}
     return [row | ({"block_id": block_id} if block_id else {})] if elements else []
 
 
 def button(label: str, action_id: str, value: str, *, style: str | None = None, confirm: Block | None = None) -> Block:
-    """A button; *style* is `primary` or `danger`."""
+    """Build a button; *style* is `primary` or `danger`."""
     block: Block = {"type": "button", "text": plain(label), "action_id": action_id, "value": value}
     return block | ({"style": style} if style else {}) | ({"confirm": confirm} if confirm else {})
 
 
 def confirm(title: str, text: str, yes: str, no: str, *, dangerous: bool = False) -> Block:
-    """A dialog before a button counts."""
+    """Build a dialog that asks before a button counts."""
     dialog = {"title": plain(title), "text": plain(shortened(text, 300)), "confirm": plain(yes), "deny": plain(no)}
     return dialog | ({"style": "danger"} if dangerous else {})
 
 
 def plain(text: str) -> Block:
-    """Text that is shown as it is."""
+    """Build text that Slack shows without formatting."""
     return {"type": "plain_text", "text": text}
 
 
 def weight(blocks: Iterable[Block]) -> int:
-    """Count the characters of all that *blocks* show."""
+    """Count the characters in all texts of *blocks*."""
     return sum(map(_weight, blocks))
 
 
@@ -140,7 +140,7 @@ def _weight(part: Any) -> int:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], most: int = TABLE_CHARACTERS) -> tuple[Block, int]:
-    """A table of as many *rows* as Slack holds within *most* characters, and how many those are."""
+    """Build a table of as many *rows* as fit into *most* characters, and return how many fit."""
     shown = [_row(header)]
     used = sum(map(len, header))
     for row in rows:
@@ -157,5 +157,5 @@ def _row(cells: Sequence[str]) -> list[Block]:
 
 
 def message(text: str, blocks: list[Block]) -> dict[str, Any]:
-    """A message whose `text` says the same for notifications and screen readers."""
+    """Build a message; its `text` says the same to notifications and screen readers."""
     return {"text": cut(text, TEXT_MOST), "blocks": blocks}

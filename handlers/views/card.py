@@ -1,4 +1,4 @@
-"""The one message that shows a rotation. It renders every state, for the first post and for each edit."""
+"""The card: the message that shows a rotation in every state."""
 
 from typing import NamedTuple
 
@@ -36,18 +36,18 @@ FACTS_MOST = 1500
 WARNINGS_MOST = 1500
 ALARM_MOST = 1600
 NEXT_MOST = 2200
-"""With these, the names at their longest leave the table some room."""
+"""With these limits, even the longest names leave room for the table."""
 
 
 class Card(NamedTuple):
-    """The message, and every model of the rotation where the message has no room for some: the thread lists them."""
+    """The message, and if it has no room for all models, every model: the thread lists them."""
 
     content: dict[str, object]
     unlisted: tuple[Row, ...]
 
 
 class Said(NamedTuple):
-    """The sentences of one card, said in its blocks and once more in its plain text."""
+    """The sentences of one card, for its blocks and its plain text."""
 
     headline: str
     wrong: str
@@ -82,7 +82,7 @@ def _said(rotation: Rotation, others: tuple[str, ...]) -> Said:
 
 
 def _before(rotation: Rotation, said: Said) -> list[Block]:
-    """State first, then what is wrong, then the facts."""
+    """Build the part above the table: the state, the facts about the key, what is wrong, the impact."""
     return [
         section(f"{words.mark(rotation)} *Rotate {_name(rotation)}*   {said.headline}"),
         context(_key_facts(rotation), _people(rotation)),
@@ -92,7 +92,7 @@ def _before(rotation: Rotation, said: Said) -> list[Block]:
 
 
 def _after(rotation: Rotation, said: Said) -> list[Block]:
-    """What else to know, the next move, and what to press."""
+    """Build the part below the table: other facts, the next move, and the buttons."""
     warned = "\n".join(f"▲ {warning}" for warning in said.warnings)
     return [
         *([section("\n".join(said.facts), FACTS_MOST)] if said.facts else []),
@@ -105,16 +105,16 @@ def _after(rotation: Rotation, said: Said) -> list[Block]:
 
 
 def _room(before: list[Block], after: list[Block]) -> int:
-    """Return the characters that the table may have."""
+    """Return how many characters the table may have."""
     return min(MESSAGE_MOST - weight([*before, *after]), TABLE_CHARACTERS) - SPARE
 
 
 SPARE = 300
-"""Characters kept for the count of those that the table has no room for."""
+"""Characters reserved for the line that counts the models without room in the table."""
 
 
 def _plain(rotation: Rotation, said: Said) -> str:
-    """Say the whole card in plain sentences, the most important first."""
+    """Say the whole card in plain text, the most important first."""
     name = escaped(visible(rotation.plan.old_key.display_name))
     parts = [
         f"Rotate {name}: {said.headline}.",
@@ -129,7 +129,7 @@ def _plain(rotation: Rotation, said: Said) -> str:
 
 
 def _plain_models(rotation: Rotation, most: int = 20) -> str:
-    """Name the first of the models, with their verdicts once there are any."""
+    """Name the first *most* models, with their verdicts if the card shows verdicts."""
     verdicts = "Verdict" in _header(rotation)
     named = [
         f"{escaped(visible(m.alias))} in {escaped(visible(m.environment_name))}"
@@ -164,7 +164,7 @@ def _replacement(rotation: Rotation) -> str | None:
 
 
 ENDED = {State.ROLLING_BACK: "roll back asked for", State.ROLLED_BACK: "rolled back", State.CANCELLED: "cancelled"}
-"""What the person did who ended a rotation."""
+"""How a person ended a rotation."""
 
 
 def _people(rotation: Rotation) -> str:
@@ -178,7 +178,7 @@ def _people(rotation: Rotation) -> str:
 
 
 def _models(rotation: Rotation, room: int) -> tuple[list[Block], int]:
-    """Return the table with what stands under it, and how many models it shows."""
+    """Return the table with the small print below it, and how many models it shows."""
     header, models, legend = _header(rotation), _in_order(rotation), _legend(rotation)
     if not models:
         return [], 0
@@ -188,13 +188,13 @@ def _models(rotation: Rotation, room: int) -> tuple[list[Block], int]:
 
 
 def _legend(rotation: Rotation) -> str:
-    """Explain the verdicts to the person who deletes on the strength of them."""
+    """Explain the verdicts to the person who decides about the delete."""
     decided_on = rotation.state in (State.AWAITING_APPROVAL, State.BLOCKED) and "Verdict" in _header(rotation)
     return evidence.legend(rotation) if decided_on else ""
 
 
 def _left_out(models: list[AffectedModel], header: Row, rotation: Rotation) -> str:
-    """Say what the table has no room for; those that need a look are never among them unless there are too many."""
+    """Count the models without room in the table; models with problems come first, so they are the last to be cut."""
     if not models:
         return ""
     more = f"and {plural(len(models), 'more model')}"
@@ -209,7 +209,7 @@ EVIDENCE: Row = ("Alias", "Environment", "Verdict", "Why", "Last probe")
 
 
 def _header(rotation: Rotation) -> Row:
-    """Choose the columns; on the way back a verdict on the replacement has nothing to say any more."""
+    """Choose the columns; during a roll back, verdicts about the replacement no longer matter."""
     back = rotation.track is not Track.FORWARD and rotation.state is not State.BLOCKED
     if not rotation.moved or back:
         return IMPACT
@@ -219,7 +219,7 @@ def _header(rotation: Rotation) -> Row:
 
 
 def _in_order(rotation: Rotation) -> list[AffectedModel]:
-    """Return the models; those that need a look come first once there is something to look at."""
+    """Return the models; if there are verdicts, those with problems come first."""
     models = rotation.plan.models
     if "Verdict" not in _header(rotation):
         return list(models)
@@ -245,7 +245,7 @@ def _dependents(rotation: Rotation) -> list[Block]:
 
 
 def _warnings(rotation: Rotation, others: tuple[str, ...], impact: str) -> list[str]:
-    """Return what to know beforehand; once it is under way, the stops and verdicts say most of it."""
+    """Return the warnings; after the start, stops and verdicts say most of them."""
     if rotation.state is not State.AWAITING_SECRET:
         return [*filter(None, [evidence.adopted(rotation)]), *_unrehearsed(rotation)]
     planned = [sentence(warning, 600) for warning in rotation.plan.warnings if warning != impact]
@@ -254,7 +254,7 @@ def _warnings(rotation: Rotation, others: tuple[str, ...], impact: str) -> list[
 
 
 def _unrehearsed(rotation: Rotation) -> list[str]:
-    """Say that nothing was rehearsed, for as long as it matters."""
+    """Say that the secret was not rehearsed, for as long as that matters."""
     matters = rotation.state in UNDER_WAY and rotation.track is Track.FORWARD and not rotation.deleted_at
     said = sentence(evidence.unrehearsed(rotation), 600) if matters else ""
     return [said] if said else []
@@ -265,23 +265,23 @@ ASKS_ABOUT_SECRET = frozenset({State.AWAITING_SECRET, State.AWAITING_APPROVAL})
 
 
 def _doubt(rotation: Rotation) -> str:
-    """Say what nobody can know of the new secret, where somebody is about to rely on it."""
+    """Say what Keyturn cannot know about the new secret, when someone is about to rely on it."""
     return evidence.in_doubt(rotation) if rotation.state in ASKS_ABOUT_SECRET else ""
 
 
 def _shown(rotation: Rotation) -> str:
-    """Name what an approver sees, so that a click made on something else can be told from one on this."""
+    """Return a block id that identifies what an approver sees, to detect a click on an older card."""
     return f"{SHOWN}{rotation.seen}" if rotation.state is State.AWAITING_APPROVAL else ""
 
 
 SHOWN = "shown-"
-"""What the block of the buttons is called by, before the digest of what the card shows."""
+"""The prefix of that block id, before the digest of what the card shows."""
 
 STYLES = {Action.ENTER_SECRET: "primary", Action.ANOTHER_SECRET: "primary", Action.DELETE_OLD_KEY: "danger"}
 
 
 def press(action: Action, rotation: Rotation) -> Block:
-    """A button carries the rotation's id and nothing else."""
+    """Build the button for *action*; it carries only the rotation's id."""
     return button(
         action.value, action.name.lower(), rotation.id, style=STYLES.get(action), confirm=_confirm(action, rotation)
     )

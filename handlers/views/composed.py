@@ -1,4 +1,4 @@
-"""All that shows one rotation, composed once: the thread lists the models when the card has no room for all."""
+"""Compose all messages of one rotation at once: the thread lists the models if the card has no room for all."""
 
 from typing import NamedTuple
 
@@ -21,6 +21,6 @@ def composed(rotation: Rotation, approvers: str, others: tuple[str, ...] = ()) -
     content, unlisted = card(rotation, others)
     return Composed(
         content,
-        checklist(rotation) if rotation.attempt else None,  # there is nothing to do before the first secret
+        checklist(rotation) if rotation.attempt else None,  # no step runs before the first secret
         tuple(milestones(rotation, approvers, unlisted)),
     )

@@ -1,4 +1,4 @@
-"""What the requester is told directly, while the channel of the card cannot be posted in."""
+"""The direct message to the requester while the bot cannot post in the card's channel."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,12 +13,12 @@ from handlers.views.replies import Reply
 
 
 class Shut(StrEnum):
-    """Why a channel cannot be posted in."""
+    """Why the bot cannot post in a channel."""
 
     ARCHIVED = "archived"
     RESTRICTED = "restricted"
     LEFT = "left"
-    """Of a private channel that the bot is not in, Slack says that it does not exist."""
+    """Also for a private channel without the bot: Slack says that it does not exist."""
 
 
 REASON: Mapping[Shut, str] = {
@@ -31,11 +31,11 @@ REMEDY: Mapping[Shut, str] = {
     Shut.RESTRICTED: "Allow me to post there",
     Shut.LEFT: "`/invite @keyturn` there",
 }
-"""What opens the channel again; completes "…, and the card there is brought up to date"."""
+"""How to open the channel again; completes "…, and the card there is brought up to date"."""
 
 
 def direct(rotation: Rotation, shut: Shut) -> Reply | None:
-    """Say what somebody has to do now, the channel being *shut*; None where nobody has to."""
+    """Say what someone must do now that the channel is *shut*; None if nobody has to act."""
     about = occasion(rotation)
     if not about:
         return None
@@ -49,6 +49,6 @@ def direct(rotation: Rotation, shut: Shut) -> Reply | None:
 
 
 def _whose(rotation: Rotation) -> str:
-    """Say where the buttons are that are not the requester's to press."""
+    """Say which buttons only an approver may press, on the card."""
     missing = [f"*{action.value}*" for action in offered(rotation) if action in APPROVERS_ONLY]
     return f"{' and '.join(missing)} is an approver's to press, on the card. " if missing else ""

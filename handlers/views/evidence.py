@@ -1,4 +1,4 @@
-"""What the evidence says, for the person who deletes a key on the strength of it: verdicts, silence, callers, soak."""
+"""Show the evidence to the person who decides about the delete: verdicts, old-key usage, callers, soak."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ LEGEND: Mapping[Label, str] = {
 
 
 def why(finding: Finding) -> str:
-    """Say why; nobody is mentioned, a table could not show it."""
+    """Give the reason for a verdict, without mentions: a table cannot show them."""
     reason = finding.current.reason if finding.current else "–"
     match label_of(finding):
         case Label.AS_BEFORE:
@@ -52,12 +52,12 @@ def why(finding: Finding) -> str:
 
 
 def asked_at(finding: Finding) -> str:
-    """Say when a model was last asked; a table cell has no times of each reader's own."""
+    """Say in UTC when a model was last probed: a table cell cannot show local times."""
     return f"{finding.latest.at:%H:%M} UTC" if finding.latest and not finding.latest.skipped else "–"
 
 
 def tally(rotation: Rotation) -> str:
-    """Count the verdicts on what was moved: "11 proved · 1 as before"."""
+    """Count the verdicts on the moved models: "11 proved · 1 as before"."""
     return (
         counted(label_of(rotation.finding(model)) for model in rotation.moved)
         or "no model to verify: nothing proves the new secret"
@@ -80,7 +80,7 @@ Fact = Callable[[Rotation], str]
 
 
 def facts(rotation: Rotation) -> list[str]:
-    """Say what there is to know beside the verdicts, a line each."""
+    """Return the facts for a card in this state, one line each."""
     if rotation.state is State.BLOCKED and not (rotation.moved and rotation.track is Track.FORWARD):
         return []
     told = IN_WATCH if is_watched(rotation) else FACTS.get(rotation.state, ())
@@ -90,18 +90,18 @@ def facts(rotation: Rotation) -> list[str]:
 def _verdicts(rotation: Rotation) -> str:
     if rotation.moved and not any(rotation.finding(model).current for model in rotation.moved):
         return ""
-    if not rotation.moved and is_accepted(rotation):  # that line says why nothing is proved
+    if not rotation.moved and is_accepted(rotation):  # the line about that says why nothing is proved
         return ""
     said = tally(rotation)
     return f"{said[:1].upper()}{said[1:]}."
 
 
-def _silence_heard(rotation: Rotation) -> str:
+def _known_silence(rotation: Rotation) -> str:
     return silence(rotation) if rotation.silences else ""
 
 
 def silence(rotation: Rotation) -> str:
-    """Say when the old key was last heard of, once nothing should use it."""
+    """Say when the old key was last used, once nothing should use it."""
     if not (rotation.moved and rotation.all_moved):
         return ""
     if not rotation.silences:
@@ -116,7 +116,7 @@ def silence(rotation: Rotation) -> str:
 
 
 def against(rotation: Rotation) -> Iterator[str]:
-    """Yield what speaks against the delete: that has to be read before the button is pressed."""
+    """Yield what speaks against the delete; approvers must read it before they press the button."""
     if usage_of(rotation).is_in_use:
         yield "The old key is still in use: deleting it would fail those requests. Find what still uses it first."
     failed = rotation.tally.failed if rotation.tally else 0
@@ -133,7 +133,7 @@ def _heard(last: OldKeyUsage) -> str:
 
 
 def _by(last: OldKeyUsage) -> str:
-    """Name what used it, as far as the counters name it."""
+    """Name what used the old key, as far as the counters say."""
     named = sentence(", ".join(last.about), 200)
     return f" ({named})" if named else ""
 
@@ -144,12 +144,12 @@ def _unheard(usage: Usage) -> str:
 
 
 def _said_of_deaf(deaf: Deaf) -> str:
-    """Say where nobody listens."""
+    """Name the replica or environment whose counters cannot be read."""
     return f"on {code(deaf.replica)}" if deaf.replica else f"in {code(deaf.environment)}"
 
 
 def callers(rotation: Rotation) -> str:
-    """Say what callers have met; nothing where no counters tell."""
+    """Count answered and failed requests of callers; empty without counters."""
     if rotation.tally is None:
         return ""
     met = rotation.tally
@@ -164,7 +164,7 @@ NOTICEABLE = timedelta(seconds=1)
 
 
 def soaked(rotation: Rotation) -> str:
-    """Say how long all had stayed well when an approver was asked."""
+    """Say how long all was well before an approver was asked."""
     since, until = rotation.well_since or rotation.verified_at, rotation.asked_at
     if since is None or until is None or until - since <= NOTICEABLE:
         return ""
@@ -172,7 +172,7 @@ def soaked(rotation: Rotation) -> str:
 
 
 def accepted(rotation: Rotation) -> str:
-    """Say whose word stands in for a proof."""
+    """Say what approvers accepted without proof."""
     return " ".join(filter(None, [_all_accepted(rotation), _models_accepted(rotation)]))
 
 
@@ -190,17 +190,17 @@ def _models_accepted(rotation: Rotation) -> str:
 
 
 FACTS: Mapping[State, tuple[Fact, ...]] = {
-    State.BLOCKED: (_verdicts, _silence_heard, callers),
+    State.BLOCKED: (_verdicts, _known_silence, callers),
     State.AWAITING_APPROVAL: (_verdicts, silence, callers, soaked, accepted),
     State.COMPLETED: (_verdicts, callers, accepted, watch.summary),
 }
-"""What a card says under its table, by state."""
+"""The facts that a card shows, by state."""
 
 IN_WATCH: tuple[Fact, ...] = (_verdicts, callers, accepted)
 
 
 def unrehearsed(rotation: Rotation) -> str:
-    """Say that there was no rehearsal, and what stands for it; nothing where there was one."""
+    """Say that there was no rehearsal, and which model tries the secret first; empty if there was one."""
     if not rotation.unrehearsed:
         return ""
     why_not = rotation.unrehearsed.rstrip(".")
@@ -210,7 +210,7 @@ def unrehearsed(rotation: Rotation) -> str:
 
 
 def adopted(rotation: Rotation) -> str:
-    """Say that the record was lost, and what it therefore cannot tell; nothing where it was not."""
+    """Say that the record was lost and rebuilt, and what is unknown therefore; empty if it was not."""
     if not rotation.adopted_at:
         return ""
     return (
@@ -220,7 +220,7 @@ def adopted(rotation: Rotation) -> str:
 
 
 def in_doubt(rotation: Rotation) -> str:
-    """Say what cannot be known of the new secret; nothing where fingerprints have told."""
+    """Say that the new secret may equal the old one; empty if fingerprints showed otherwise."""
     if rotation.same_secret_checked or rotation.plan.old_key_gone:
         return ""
     return (

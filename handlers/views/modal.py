@@ -1,4 +1,4 @@
-"""The forms: which key, the new secret, and what an approver vouches for."""
+"""The forms: choose a key, enter the new secret, accept models without proof."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ ACCEPTANCE_FORM = "acceptance_form"
 KEY, SECRET, REST, NAME = "key", "secret", "rest", "name"
 MODELS, REASON = "models", "reason"
 VALUE = "value"
-"""The action id of every field; the block id says which it is."""
+"""The action id of every field; the block id tells fields apart."""
 
 FIELD_MOST = 3000
 NAME_FIELD_MOST = 200
@@ -50,7 +50,7 @@ def picker(channel: str) -> Block:
 
 
 def option(key: ProviderKey) -> Block:
-    """One provider key in the type-ahead menu."""
+    """Build the entry of one provider key in the type-ahead menu."""
     return {
         "text": plain(visible(key.display_name, 75)),
         "value": shortened(key.id, 150),
@@ -66,7 +66,7 @@ HINTS = {
 
 
 def secret_form(rotation: Rotation, proposed_name: str) -> Block:
-    """Ask for the new secret. The form never carries a value: not the old one, not what was typed."""
+    """Ask for the new secret. The form never contains a secret: neither the old one nor what was typed."""
     key = rotation.plan.old_key
     hint = HINTS.get(family(key) or "", "One word; line breaks at its end are dropped.")
     return {
@@ -95,7 +95,7 @@ def secret_form(rotation: Rotation, proposed_name: str) -> Block:
 
 
 def _input(block_id: str, label: str, hint: str, most: int, *, optional: bool = False, initial: str = "") -> Block:
-    """A field of up to *most* characters; one that holds more than a line shows several."""
+    """Build a field for up to *most* characters; a long one shows several lines."""
     element: Block = {"type": "plain_text_input", "action_id": VALUE, "multiline": most > NAME_FIELD_MOST}
     element["max_length"] = most
     if initial:
@@ -111,7 +111,7 @@ def _input(block_id: str, label: str, hint: str, most: int, *, optional: bool = 
 
 
 def acceptance_form(rotation: Rotation, models: Sequence[AffectedModel]) -> Block:
-    """Ask an approver which of *models* may stay unproved, and why. None is chosen beforehand."""
+    """Ask an approver which of *models* may stay unproved, and why. None is preselected."""
     return {
         "type": "modal",
         "callback_id": ACCEPTANCE_FORM,
@@ -137,7 +137,7 @@ def _of_models(rotation: Rotation, models: Sequence[AffectedModel]) -> list[Bloc
 
 
 def _of_all(rotation: Rotation) -> Block:
-    """Say in words what is accepted where there is no model to choose."""
+    """Say what the approver accepts if there is no model to choose."""
     return section(
         f"For {code(rotation.plan.old_key.display_name)}. {sentence(acceptable_as_a_whole(rotation), 1200)} If it does "
         "not work, you will hear of it from callers, and once the old key is deleted there is no way back."

@@ -1,4 +1,4 @@
-"""The receipt: the record of a rotation that stays, posted when the old key is gone and edited when the watch ends."""
+"""The receipt: the lasting summary of a rotation, posted after the delete and edited when the watch ends."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,7 +14,7 @@ from handlers.views.replies import Reply, named, parted
 
 
 def receipt(rotation: Rotation) -> Iterator[Reply]:
-    """Render the record of a rotation whose old key is gone; its last line is never left out."""
+    """Summarize a rotation whose old key is gone; its last line is never cut."""
     lines = list(_lines(rotation))
     text = f"Receipt. {cut(' '.join(lines), 3600)} {words.REVOKE}"
     yield from parted(
@@ -23,7 +23,7 @@ def receipt(rotation: Rotation) -> Iterator[Reply]:
 
 
 def _edition(rotation: Rotation) -> str:
-    """Name what is worth an edit: what each look of the watch counts can wait for its end."""
+    """Identify what is worth an edit: the counts of each watch check can wait until the watch ends."""
     return f"{rotation.state}/{len(rotation.troubles)}"
 
 
@@ -49,7 +49,7 @@ KNOWN = (
     evidence.soaked,
     lambda r: sentence(evidence.unrehearsed(r), 600),
 )
-"""What is kept of what the approver was shown."""
+"""The facts from the card that the receipt keeps."""
 
 
 def _people(rotation: Rotation) -> Iterator[str]:
@@ -74,7 +74,7 @@ def _times(rotation: Rotation) -> Iterator[str]:
 
 
 def _model_lines(rotation: Rotation) -> Iterator[str]:
-    """Say it once for all models of which the same is to be said, to the minute."""
+    """Group the models by what there is to say about them, with times to the minute."""
     same: dict[str, list[str]] = {}
     for model in rotation.plan.models:
         same.setdefault(_said(model, rotation.finding(model)), []).append(model.alias)
@@ -95,10 +95,10 @@ def _reason(finding: Finding) -> str:
 
 
 def vouched(word: Acceptance) -> str:
-    """Say who accepted a model unproved, and why."""
+    """Say who accepted something unproved, when and why."""
     return f"by <@{word.by}>, {when(word.at)}, because {code(word.reason, 300)}"
 
 
 def _minute(moment: datetime) -> datetime:
-    """Cut to what a reader is shown of a time anyway."""
+    """Round down to the minute, which is all that Slack shows."""
     return moment.replace(second=0, microsecond=0)

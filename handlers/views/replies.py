@@ -1,4 +1,4 @@
-"""What the replies of a thread are made of: long ones are told in several messages."""
+"""Build the replies of a thread; split long ones into several messages."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from handlers.views.blocks import MESSAGE_MOST, Block, code, message, section, w
 
 
 class Reply(NamedTuple):
-    """A message of the thread, told once under its key; one that comes to another *edition* is edited then."""
+    """A message of the thread, posted once per key, and edited when its *edition* changes."""
 
     key: str
     content: dict[str, object]
@@ -15,7 +15,7 @@ class Reply(NamedTuple):
 
 
 def reply(key: str, text: str) -> Reply:
-    """A reply of one paragraph."""
+    """Build a reply of one paragraph."""
     return Reply(key, message(text, [section(text)]))
 
 
@@ -31,7 +31,7 @@ def named(said: str, names: list[str], most: int = 2500) -> Iterator[str]:
 
 
 def parted(key: str, text: str, lines: list[str], edition: str = "") -> Iterator[Reply]:
-    """Put *lines* into paragraphs, and these into as few messages as hold them."""
+    """Pack *lines* into paragraphs, and these into as few messages as possible."""
     for number, blocks in enumerate(_messages(_paragraphs(lines)), start=1):
         first = number == 1
         said = text if first else f"The {key} goes on."

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from bot.rotation.finding import Acceptance
 
 QUIET = frozenset({StepName.TIDY, StepName.SOAK, StepName.SETTLE_BACK})
-"""Steps that are shown only while they go on: mostly there is nothing to do."""
+"""Steps that are shown only while they run: mostly they have nothing to do."""
 
 
 def checklist(rotation: Rotation) -> dict[str, object]:
-    """Render where the rotation is among its steps."""
+    """Render the list of steps with the current one."""
     lines = list(_lines(rotation))
     state = sentence(words.headline(rotation), 300)
     return message(f"Steps, {state}: {'; '.join(lines)}", [section("\n".join(lines))])
@@ -47,7 +47,7 @@ def _line(step: Step, current: bool, rotation: Rotation) -> str:  # noqa: FBT001
         return f"■ *{_doing(step)}*   {sentence(rotation.stop.headline, 300)}"
     if current and rotation.waits_for_bot:
         return _marked("◔", _doing(step), _progress(step, rotation))
-    if _goes_on(step, rotation):
+    if _has_more_waves(step, rotation):
         return _marked("◔", step.title, detail)
     return _marked("✔", step.title, detail) if step.name in rotation.done else f"· {step.title}"
 
@@ -57,12 +57,12 @@ def _marked(mark: str, title: str, detail: str) -> str:
 
 
 def _progress(step: Step, rotation: Rotation) -> str:
-    """Return what the step says of itself, unless its name says it already."""
+    """Return the step's own note, unless its title already says it."""
     return sentence(rotation.note, 300) if rotation.note and not step.doing.startswith(rotation.note) else ""
 
 
-def _goes_on(step: Step, rotation: Rotation) -> bool:
-    """Tell whether a step that is done, or will come again, has models left for a later wave."""
+def _has_more_waves(step: Step, rotation: Rotation) -> bool:
+    """Tell whether a step that has run must run again for a later wave."""
     begun = rotation.wave > 0 or step.name in rotation.done
     return step.name in WAVE_STEPS and begun and not rotation.all_moved
 
@@ -81,7 +81,7 @@ def _approval_line(rotation: Rotation) -> str:
 
 
 def baseline(rotation: Rotation) -> str:
-    """Say how the models did on the old key."""
+    """Say how the models answered on the old key."""
     seen = [(m, f.baseline) for m in rotation.plan.models if (f := rotation.finding(m)).baseline]
     asked = [(m, e) for m, e in seen if e.verdict is not Verdict.SKIPPED]
     failing = [code(m.alias) for m, e in asked if not e.passed]
@@ -115,13 +115,13 @@ DETAILS: Mapping[StepName, Callable[[Rotation], str]] = {
     StepName.VERIFY: evidence.tally,
     StepName.POINT_BACK: lambda rotation: "" if rotation.moved else "none had been moved",
 }
-"""What a finished step came to, by its name; most need no word."""
+"""The detail that a finished step shows; most show none."""
 
 
 def milestones(rotation: Rotation, approvers: str, unlisted: Sequence[Row]) -> Iterator[Reply]:
-    """Yield every reply that this record gives cause for, in order.
+    """Yield every reply for this record, in order.
 
-    *approvers* are mentions; *unlisted* are the models where the card has no room for all of them.
+    *approvers* are mentions; *unlisted* are all models if the card has no room for some of them.
     """
     if unlisted:
         yield from _listed(unlisted)
@@ -157,7 +157,7 @@ def _prepared(rotation: Rotation) -> Iterator[Reply]:
 
 
 def _moving(rotation: Rotation) -> Iterator[Reply]:
-    """Tell of the first wave, which stands for all others, and of the end."""
+    """Report the first wave and the end of the moves; the waves between need no reply."""
     if rotation.wave and not rotation.all_moved:
         yield from _first_wave(rotation)
     if StepName.CUT_OVER in rotation.done and rotation.moved and rotation.all_moved:
@@ -184,7 +184,7 @@ def _voided(rotation: Rotation, approvers: str) -> Iterator[Reply]:
 
 
 def _lapsed(void: Void, rotation: Rotation, approvers: str) -> str:
-    """Say which approval no longer counts, and ask for another one while that is wanted."""
+    """Say which approval no longer counts, and ask for another one if it is still needed."""
     wanted = rotation.state is State.AWAITING_APPROVAL and not void.over
     again = f"\n{_approval_wanted(rotation, approvers)}: *Delete old key* on the card." if wanted else ""
     return f"{words.not_deleted(rotation, void)}. {words.changed(void, 1200)}{again}"
@@ -196,7 +196,7 @@ def _approval_wanted(rotation: Rotation, approvers: str) -> str:
 
 
 def _accepted(rotation: Rotation) -> Iterator[Reply]:
-    """Tell who vouched for what, once a click."""
+    """Say who accepted what without proof, one reply per click."""
     if rotation.accepted:
         text = f"Accepted {vouched(rotation.accepted)}: {sentence(rotation.accepted.of, 1200)}"
         yield reply(f"accepted:{rotation.accepted.at.isoformat()}", text)
@@ -254,7 +254,7 @@ def _ending(rotation: Rotation) -> Iterator[Reply]:
 
 
 def _troubles(rotation: Rotation) -> Iterator[Reply]:
-    """Tell what each look of the watch found, and what can still be done."""
+    """Report what each check of the watch found, and what can still be done."""
     looks: dict[tuple[datetime, bool], list[Trouble]] = {}
     for trouble in rotation.troubles:
         looks.setdefault((trouble.at, trouble.over), []).append(trouble)

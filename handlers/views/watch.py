@@ -1,4 +1,4 @@
-"""What is said after the delete: how long the watch goes on, what has gone wrong, and what still helps."""
+"""Sentences after the delete: how long the watch lasts, what went wrong, and what still helps."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -10,27 +10,27 @@ from handlers.views.blocks import code, duration, sentence, when
 
 WATCHING = "old key deleted, watching"
 MOST = 3
-"""Troubles that are named on a card; the rest is counted."""
+"""The most troubles that a card names; the rest are counted."""
 
 
 def headline(rotation: Rotation) -> str:
-    """Say in a few words how it goes."""
+    """Say in a few words how the watch is going."""
     return f"{WATCHING}: something is wrong" if open_troubles(rotation) else WATCHING
 
 
 def until(rotation: Rotation) -> str:
-    """Say how long it goes on: "until 15:07"."""
+    """Say how long the watch lasts: "until 15:07"."""
     return f"until {when(rotation.watch_until)}" if rotation.watch_until else "for a while"
 
 
 def wrong_now(rotation: Rotation) -> str:
-    """Say what is wrong at present, and what helps; nothing when all is well."""
+    """Say what is wrong now, and what helps; empty if all is well."""
     troubles = open_troubles(rotation)
     return "\n".join([*listed(troubles), what_helps(rotation)]) if troubles else ""
 
 
 def listed(troubles: Sequence[Trouble], most: int = MOST) -> list[str]:
-    """Say what went wrong or well again, a line each."""
+    """Say what went wrong and what was fixed, one line each."""
     more = len(troubles) - most
     return [*map(_said, troubles[:most]), *([f"and {more:,} more"] if more > 0 else [])]
 
@@ -50,7 +50,7 @@ def what_helps(rotation: Rotation) -> str:
 
 
 def result(rotation: Rotation, most: int = 20) -> Iterator[str]:
-    """Yield for the receipt what the watch came to, or has come to so far; nothing where there is none."""
+    """Yield the result of the watch so far, for the receipt; nothing if there was no watch."""
     found = rotation.troubles
     yield from filter(None, [summary(rotation)])
     yield from (_said(trouble, f"{when(trouble.at)}: ") for trouble in found[:most])
@@ -59,7 +59,7 @@ def result(rotation: Rotation, most: int = 20) -> Iterator[str]:
 
 
 def summary(rotation: Rotation) -> str:
-    """Say how long the watch is, and what it came to; nothing where there is none."""
+    """Say how long the watch lasts and what it found; empty if there was no watch."""
     if is_watched(rotation):
         return f"Watching {until(rotation)}: {_found(rotation, ' so far')}."
     if not rotation.is_over:

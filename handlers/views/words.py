@@ -1,4 +1,4 @@
-"""From a rotation to sentences: what is going on, what it means for callers now, and what to do."""
+"""Turn a rotation into sentences: its state, what that means for callers, and what to do."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,11 +24,11 @@ MARKS: Mapping[State, str] = {
     State.ROLLED_BACK: "○",
     State.CANCELLED: "○",
 }
-"""The one mark at the start of a card, by state."""
+"""The mark at the start of a card, by state."""
 
 
 def mark(rotation: Rotation) -> str:
-    """Return the one mark at the start of a card: once the old key is gone, all is done but watching."""
+    """Return the mark at the start of a card; during the watch it is that of a completed rotation."""
     return MARKS[State.COMPLETED if is_watched(rotation) else rotation.state]
 
 
@@ -42,7 +42,7 @@ ROTATE_THAT = "If it does not work, rotate the replacement with `/rotate-key`."
 
 
 def headline(rotation: Rotation) -> str:
-    """Say the state in a few words, with the progress while the bot is at work."""
+    """Say the state in a few words, with the progress while the bot works."""
     meaning = MEANING[rotation.state]
     if is_watched(rotation):
         return watch.headline(rotation)
@@ -62,14 +62,14 @@ def state_label(rotation: Rotation) -> str:
 
 
 def being_rotated(rotation: Rotation, link: str) -> str:
-    """Answer somebody who asks for a key that *rotation* has in hand."""
+    """Answer someone who asks for a key that *rotation* already rotates."""
     place = f"<{link}|Open its card>" if link else "Its card is on its way; `/rotate-key status` will have the link"
     name = code(rotation.plan.old_key.display_name)
     return f"{name} is already being rotated: {state_label(rotation)}. {place}. Use that card."
 
 
 def impact(rotation: Rotation) -> str:
-    """Say how much uses the key, or did before it was replaced."""
+    """Say how many models use the key, or used it before it was replaced."""
     plan = rotation.plan
     if not plan.models:
         return "No model uses this key."
@@ -81,8 +81,8 @@ def impact(rotation: Rotation) -> str:
 
 
 def _is_replaced(rotation: Rotation) -> bool:
-    """Tell whether every model has left the old key for good or until it is rolled back."""
-    if rotation.delete_asked_at:  # nothing goes back from then on
+    """Tell whether every model has left the old key, for good or until a roll back."""
+    if rotation.delete_asked_at:  # no roll back after that
         return True
     return rotation.track is Track.FORWARD and rotation.all_moved
 
@@ -95,7 +95,7 @@ def also_reached(plan: Plan, most: int = 20) -> str:
 
 
 def adopted(rotation: Rotation) -> str:
-    """Say to the channel that a rotation whose record was lost goes on there."""
+    """Tell the channel that a rotation with a lost record continues there."""
     return (
         f"The record of a rotation of {code(rotation.plan.old_key.display_name)} was lost. It goes on from what AISIX "
         f"shows, with <@{rotation.requested_by}> as its requester; its card follows. "
@@ -104,12 +104,12 @@ def adopted(rotation: Rotation) -> str:
 
 
 def next_move(rotation: Rotation) -> str:
-    """Say what happens next and who has to act; what a stop means and what can be done about it."""
+    """Say what is wrong, what happens next and who must act."""
     return "\n".join(filter(None, [alarm(rotation), then(rotation)]))
 
 
 def alarm(rotation: Rotation) -> str:
-    """Say what has gone wrong and what it means for callers now: that comes first, before any table of models."""
+    """Say what went wrong and what it means for callers now; this comes before the table."""
     if rotation.state is State.BLOCKED and rotation.stop:
         return f"{sentence(rotation.stop.sentence)}\n{consequence(rotation)}"
     if rotation.state is State.COMPLETED:
@@ -120,7 +120,7 @@ def alarm(rotation: Rotation) -> str:
 
 
 def then(rotation: Rotation) -> str:
-    """Say who has to act, and how: that comes last, beside the buttons."""
+    """Say who must act, and how; this comes last, beside the buttons."""
     return NEXT[rotation.state](rotation)
 
 
@@ -142,7 +142,7 @@ def _awaiting_secret(rotation: Rotation) -> str:
 
 
 def _where_models_are(rotation: Rotation) -> str:
-    """Say where the models are while another secret is waited for."""
+    """Say which key the models use while Keyturn waits for another secret."""
     if rotation.plan.old_key_gone and rotation.delete_asked_at:
         return f"{GONE_AND_STAYS} Callers fail if its secret does not work."
     if rotation.attempt and rotation.plan.old_key_gone:
@@ -172,14 +172,14 @@ def _watching(rotation: Rotation, trouble: str) -> str:
 
 
 def _revoking(rotation: Rotation) -> str:
-    """Say the last thing to do, and that it has to wait while something is wrong."""
+    """Name the last thing to do, and say that it must wait while something is wrong."""
     wrong = watch.wrong_now(rotation)
     then = "looks into this first, and revokes it there when all is well" if wrong else "revokes it there"
     return f"{REVOKE} Next: <@{rotation.requested_by}> {then}."
 
 
 def _void(rotation: Rotation) -> str:
-    """Say why an approval came to nothing, until it is asked for again."""
+    """Say why an approval is void, until a new one is asked for."""
     void = open_void(rotation)
     return (
         f"{not_deleted(rotation, void)}, though approved: {changed(void)} Verifying again, then asking again."
@@ -189,12 +189,12 @@ def _void(rotation: Rotation) -> str:
 
 
 def not_deleted(rotation: Rotation, void: Void) -> str:
-    """Say that an approval did not delete the old key, as far as is known: AISIX may have been asked before."""
+    """Say that an approval did not delete the old key, or that nobody knows, as AISIX may have been asked before."""
     return "Delete not confirmed" if may_be_deleted(rotation, void) else "Not deleted"
 
 
 def changed(void: Void, most: int = 600) -> str:
-    """Say what had changed when somebody approved."""
+    """Say what had changed when someone approved."""
     people = void.by if void.lapsed else ()
     lapsed = [
         f"The approval of <@{person}> no longer counts. {sentence(why, most)}"
@@ -228,7 +228,7 @@ def _whereabouts(rotation: Rotation) -> str:
 
 
 def _unmoved(rotation: Rotation) -> str:
-    """Say where callers are before a move is recorded; while models are being moved, some already are."""
+    """Say which key serves callers before a move is recorded; during the cut-over, some models may be moved."""
     step = next_step(rotation)
     if step is not None and step.name == StepName.CUT_OVER:
         return "The first models are being moved to the replacement, and both keys are there."
@@ -236,7 +236,7 @@ def _unmoved(rotation: Rotation) -> str:
 
 
 def _many_moved(rotation: Rotation) -> str:
-    """Say how many are moved, with the verb that goes with it: "3 of 3 models are"."""
+    """Say how many models are moved, with the right verb: "3 of 3 models are"."""
     moved = len(rotation.moved)
     return f"{moved:,} of {plural(len(rotation.plan.models), 'model')} {'is' if moved == 1 else 'are'}"
 
@@ -256,7 +256,7 @@ def _or_rolls_back(rotation: Rotation) -> str:
 
 
 def _no_way_back(rotation: Rotation) -> str:
-    """Say that a delete is final, or that one was asked for already: that is why nothing rolls back any more."""
+    """Say that a delete is final, or that AISIX was already asked for it, so nothing can roll back."""
     key = code(rotation.plan.old_key.id)
     if rotation.delete_asked_at:
         return f"AISIX has already been asked to delete {key}: it may be gone at any moment, so there is no way back."
@@ -264,7 +264,7 @@ def _no_way_back(rotation: Rotation) -> str:
 
 
 def _wanted(rotation: Rotation) -> str:
-    """Say who is waited for: "an approver other than @requester presses"."""
+    """Say who must press: "an approver other than @requester presses"."""
     missing = rotation.approvals_missing
     other = _other(rotation)
     if rotation.approvals:
@@ -277,18 +277,18 @@ def _other(rotation: Rotation) -> str:
 
 
 def approvers(rotation: Rotation) -> str:
-    """Name those who approved."""
+    """Mention the people who approved."""
     return ", ".join(f"<@{approval.by}>" for approval in rotation.approvals)
 
 
 def _advice(rotation: Rotation) -> str:
-    """Say what each button that is offered does, and who can press it."""
+    """Say what each offered button does, and who can press it."""
     todo = [f"• {text}" for action in offered(rotation) if (text := _purpose(action, rotation))]
     return "\n".join([f"Next, for <@{rotation.requested_by}> or an approver:", *todo])
 
 
 def _purpose(action: Action, rotation: Rotation) -> str:
-    """Say what *action* does to a stopped rotation; empty where it could do nothing."""
+    """Say what *action* does to a stopped rotation; empty if it does nothing."""
     assert rotation.stop is not None
     match action:
         case Action.TRY_AGAIN:
@@ -309,7 +309,7 @@ def _purpose(action: Action, rotation: Rotation) -> str:
 
 
 def _unproved(rotation: Rotation) -> str:
-    """Name what may be accepted; more than one are named in the form."""
+    """Name what may be accepted; if it is more than one model, only the form names them."""
     models = acceptable(rotation)
     if not models:
         return "the new secret"
@@ -345,14 +345,14 @@ def _without_old_key(rotation: Rotation) -> str:
 
 
 def _moved_and_failing(rotation: Rotation) -> str:
-    """Say that callers fail where the upstream refuses the new key; empty for any other stop."""
+    """Say that callers fail if the upstream refuses the new key; empty for any other stop."""
     assert rotation.stop is not None
     is_refused = rotation.moved and rotation.stop.kind is StopKind.REJECTED
     return f"{_many_moved(rotation)} {_failing(rotation)}" if is_refused else ""
 
 
 def _failing(rotation: Rotation) -> str:
-    """Tell a refused credential, which fails everything on it, from one model that it does not cover."""
+    """Say who fails: everything on a refused credential, or only the models that it does not cover."""
     failing = failing_models(rotation)
     if failing is None:
         return "on the refused key: *their callers are failing now*."
@@ -360,7 +360,7 @@ def _failing(rotation: Rotation) -> str:
 
 
 def left_alone(rotation: Rotation) -> str:
-    """Say what was not touched and may need a hand."""
+    """Say what Keyturn did not touch and a person may have to fix."""
     return " ".join(f"▲ {sentence(text)}" for text in rotation.left_alone)
 
 
@@ -392,4 +392,4 @@ NEXT: Mapping[State, Callable[[Rotation], str]] = {
     State.ROLLED_BACK: _rolled_back,
     State.CANCELLED: _cancelled,
 }
-"""What each state says of the next move; total, and a test holds it so."""
+"""The next move for each state; a test checks that none is missing."""
