@@ -1289,8 +1289,8 @@ REPLICAS = (
         "tests-grow",
         "Each **Try again** is another draw, until a stuck replica is missed by chance.",
         "bot/steps/counters.py",
-        "MISSED / (attempt * (attempt + 1)) if attempt else MISSED",
-        "MISSED",
+        "missed / (attempt * (attempt + 1)) if attempt else missed",
+        "missed",
         "tests/bot/test_chances.py::test_the_chances_of_all_tests_of_a_rotation_add_up_to_one_in_a_thousand_at_most",
     ),
     Guard(
