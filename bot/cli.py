@@ -127,7 +127,7 @@ async def attended(settings: Settings, orders: doctor.Orders) -> bool:
     """Run the doctor; print a refusal or a missing answer as a sentence."""
     async with AsyncExitStack() as stack:
         try:
-            return await (await _doctor(settings, orders, stack)).attend()
+            return await (await _doctor(settings, orders, stack)).run()
         except (Refused, ApiError) as sentence:
             doctor.say(f"LEFT   {sentence}")
             return False

@@ -12,7 +12,7 @@ from bot.metrics import STEPS
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.phrases import said
 from bot.rotation.ports import Hold
-from bot.rotation.progress import next_step, rewound
+from bot.rotation.progress import next_step, undone_from
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.states import TRACKS, State, Step, StepName, Track
 from bot.rotation.stops import Cause
@@ -87,7 +87,7 @@ def _attend(rotation: Rotation, world: World) -> Rotation:
     """Remind the approvers; when the approval request expires, verify again and ask again."""
     if world.now() < _expires_at(rotation, world.limits):
         return rotation.but(reminded_at=world.now())
-    again = rewound(rotation.to(State.RUNNING), StepName.PROJECT).unproved()
+    again = undone_from(rotation.to(State.RUNNING), StepName.PROJECT).unproved()
     voids = tuple(void.but(over=True) for void in again.voids)
     return again.but(asked_at=None, reminded_at=None, voids=voids)
 
@@ -133,12 +133,12 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
             done = tuple(dict.fromkeys((*after.done, step.name)))
             return _fresh(after).but(done=done, note=None)
         case Again(after, name, reason):
-            return _fresh(rewound(after, name)).but(note=reason)
+            return _fresh(undone_from(after, name)).but(note=reason)
         case Wait(after, reason, retry_in):
             waiting = _due_in(after, retry_in, world).but(note=reason, trouble_since=None)
             return _with_an_end(before, waiting, step, world)
         case Unapproved(after):
-            again = rewound(after, StepName.RECHECK).but(approvals=after.approvals, reminded_at=None)
+            again = undone_from(after, StepName.RECHECK).but(approvals=after.approvals, reminded_at=None)
             return again.to(State.AWAITING_APPROVAL)
         case Ask(after, reason):
             asked = after.to(State.AWAITING_SECRET)

@@ -93,7 +93,7 @@ def _back(half: Orphan) -> str:
     return f"{back}asks every model on the old key, then removes {keys}, unless something uses it. The old key stays."
 
 
-def summed_up(orphans: tuple[Orphan, ...]) -> str:
+def summary(orphans: tuple[Orphan, ...]) -> str:
     """Say what the doctor checked, if no orphan is left to report."""
     finished = sum(half.kind is Kind.FINISHED and bool(half.keys) for half in orphans)
     if not finished:

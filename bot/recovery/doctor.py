@@ -13,7 +13,7 @@ import click
 
 from bot.engine import move
 from bot.recovery.adoption import Sponsor, adopted, check_adoptable, check_cleanable, taken_back
-from bot.recovery.diagnosis import described, summed_up
+from bot.recovery.diagnosis import described, summary
 from bot.recovery.orphans import Kind, Orphan, rotations_seen
 from bot.rotation import audit
 from bot.rotation.errors import Refused
@@ -80,7 +80,7 @@ class Doctor:
     orders: Orders
     reception: Reception | None = None
 
-    async def attend(self) -> bool:
+    async def run(self) -> bool:
         """Report the orphans and act on the one that the options name; return whether none is left."""
         inventory, cases = await self._look()
         _print(inventory, cases)
@@ -199,10 +199,10 @@ class Doctor:
         try:
             await self._drive(rotation.but(plan=rotation.plan.but(models=(trial,)), done=(StepName.REMOVE,)))
         except Refused:
-            await self._put_forward(half, moved[trial.id])
+            await self._undo_trial(half, moved[trial.id])
             raise
 
-    async def _put_forward(self, half: Orphan, model: Model) -> None:
+    async def _undo_trial(self, half: Orphan, model: Model) -> None:
         key = next(key for key in half.keys if key.is_meant_by(model.provider_key))
         await self.world.control_plane.point(model.id, model.environment, key.id)
         say(f"done   `{model.alias}` is on `{key.display_name}` again; no other model was moved.")
@@ -246,7 +246,7 @@ def _print(inventory: Inventory, cases: list[Case]) -> None:
         for number, line in enumerate(described(case.half, case.held, inventory)):
             say(line + (record if number == 0 else ""))
     if not shown:
-        say(summed_up(tuple(case.half for case in cases)))
+        say(summary(tuple(case.half for case in cases)))
 
 
 def _chosen(cases: list[Case], orders: Orders) -> Case:

@@ -169,7 +169,7 @@ def holder_of(head: str, trails: Sequence[Sequence[Mapping[str, Any]]]) -> Seque
     return trails[-1]
 
 
-def parted(lines: Sequence[str]) -> list[Sequence[str]]:
+def split_trails(lines: Sequence[str]) -> list[Sequence[str]]:
     """Split lines into trails; a first entry starts a new trail."""
     begins = [place for place, line in enumerate(lines) if place == 0 or _begins(line)]
     return [lines[begin:end] for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True)]

@@ -25,16 +25,16 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
     fresh = make_plan(inventory, old or plan.old_key, gateways)
     planned = {model.id for model in plan.models}
     joined = [model for model in fresh.models if model.id not in planned]
-    estranged = dict(_estranged(plan, inventory, [plan.old_key.id, *ours]))
+    departed = dict(_departed(plan, inventory, [plan.old_key.id, *ours]))
     now = {model.id: affected(inventory, model) for model in inventory.models}
-    kept = [model for model in plan.models if model.id not in estranged]
-    models = tuple(sorted([*(model.as_it_is(now[model.id]) for model in kept), *joined], key=_reading_order))
+    kept = [model for model in plan.models if model.id not in departed]
+    models = tuple(sorted([*(model.refreshed(now[model.id]) for model in kept), *joined], key=_reading_order))
     environments = {model.environment: model.environment_name for model in models}
     return Changes(
         sentences=(
             *(f"{model.label} was bound to the old key by someone." for model in joined),
             *(["The old key no longer exists: someone deleted it."] if gone and not plan.old_key_gone else []),
-            *estranged.values(),
+            *departed.values(),
             *_altered(kept, now),
         ),
         plan=listed_since(plan, inventory).but(
@@ -57,7 +57,7 @@ def _altered(shown: Iterable[AffectedModel], now: Mapping[str, AffectedModel]) -
             yield f"{model.label} was changed by someone: {', '.join(changes)}."
 
 
-def _estranged(plan: Plan, inventory: Inventory, ours: Iterable[str]) -> Iterable[tuple[str, str]]:
+def _departed(plan: Plan, inventory: Inventory, ours: Iterable[str]) -> Iterable[tuple[str, str]]:
     """Yield (id, sentence) for each planned model that is gone, or on a key other than the old one and *ours*."""
     now = {model.id: model for model in inventory.models}
     keys = [plan.old_key, *(key for key_id in ours if (key := inventory.key(key_id)))]

@@ -29,7 +29,7 @@ class AffectedModel(Frozen):
         """Return the model's name for a sentence."""
         return f"`{_short(self.alias)}` in {self.environment_name[:LABEL_MOST]}"
 
-    def as_it_is(self, now: "AffectedModel") -> "AffectedModel":
+    def refreshed(self, now: "AffectedModel") -> "AffectedModel":
         """Return the model as the control plane shows it *now*, keeping the name that only the counters gave."""
         return now.but(live=self.live) if now.alias == self.alias else now
 

@@ -15,7 +15,7 @@ def next_step(rotation: Rotation) -> Step | None:
     return next((step for step in steps_of(rotation) if step.name not in rotation.done), None)
 
 
-def rewound(rotation: Rotation, to: StepName) -> Rotation:
+def undone_from(rotation: Rotation, to: StepName) -> Rotation:
     """Return *rotation* with the step *to* and all later ones undone; approvals become void.
 
     Raises `ValueError` if its track has no step *to*: going back to the start by mistake would undo a proof.

@@ -282,7 +282,7 @@ class Rotation(Frozen):
         """Return those of *keys* that this rotation made, including one whose creation was never answered."""
         return tuple(key for key in keys if key.id in self.made or key.display_name in self.names)
 
-    def has_in_hand(self, key: ProviderKey) -> bool:
+    def concerns(self, key: ProviderKey) -> bool:
         """Return whether this rotation replaces *key*, or makes it and has not deleted the old one yet."""
         makes = key.id in self.made or key.display_name in self.names
         return not self.is_over and (key.id == self.plan.old_key.id or (makes and self.deleted_at is None))
@@ -303,7 +303,7 @@ class Rotation(Frozen):
         fields = type(self).model_fields
         return self.but(**{name: fields[name].get_default(call_default_factory=True) for name in OF_ONE_SECRET})
 
-    def planned_anew(self, plan: Plan) -> Self:
+    def with_plan(self, plan: Plan) -> Self:
         """Return this rotation with *plan*, without findings of models that left the plan or were changed.
 
         A changed model keeps only the time of its move: its earlier answers came from the model before the change.

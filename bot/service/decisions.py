@@ -23,7 +23,7 @@ from bot.rotation.policy import (
     check_offered,
     shown_unproved,
 )
-from bot.rotation.progress import rewound
+from bot.rotation.progress import undone_from
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.states import State, StepName, Track
 from bot.service.verbs import REPLAY_WINDOW, Verbs, audited
@@ -95,7 +95,7 @@ class Decisions(Verbs):
         word = Acceptance(by=by, at=self._now(), reason=reason)
         accepted, what = _with_word(rotation, set(models), word)
         assert rotation.stop is not None
-        onward = rewound(accepted, rotation.stop.step).to(State.RUNNING)
+        onward = undone_from(accepted, rotation.stop.step).to(State.RUNNING)
         return await self._save(onward, by, what, reason)
 
     @audited(Action.ROLL_BACK)
@@ -149,7 +149,7 @@ def _tried_again(rotation: Rotation) -> Rotation:
     """Return a stopped rotation at the step where it continues; evidence from that step on is gathered again."""
     assert rotation.stop is not None
     onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
-    fresh = rewound(rotation, rotation.stop.resume).but(no_throwaways="")
+    fresh = undone_from(rotation, rotation.stop.resume).but(no_throwaways="")
     if StepName.REHEARSE not in fresh.done:
         fresh = fresh.but(throwaways=(), rehearsal=None)
     if StepName.PROJECT not in fresh.done:

@@ -102,7 +102,7 @@ class Requests(Verbs):
         inventory, key = await self._looked_up(asked, by, channel)
         if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
             raise WrongState("Slack brought me this twice; its card is in the channel.")
-        if other := await self._in_hand(key):
+        if other := await self._rotation_of(key):
             raise BeingRotated(other)
         await self._forget_fingerprints(inventory)
         plan = make_plan(inventory, key, self._gateways)
@@ -121,13 +121,13 @@ class Requests(Verbs):
         except Taken as taken:  # by a simultaneous request
             raise await self._held(taken.holder) from None
 
-    async def _in_hand(self, key: ProviderKey) -> Rotation | None:
+    async def _rotation_of(self, key: ProviderKey) -> Rotation | None:
         """Return the rotation under way that replaces or makes *key*; if its id is not recorded, the name decides."""
         others = await self._store.concerning(key.id)
         tag = tag_of(key.display_name)
         tagged = await self._store.load(tag.rotation) if tag and tag.rotation in await self._store.open_ids() else None
         others += [tagged] if tagged else []
-        return next((other for other in others if other.has_in_hand(key)), None)
+        return next((other for other in others if other.concerns(key)), None)
 
     async def _held(self, holder: str) -> WrongState:
         """Say why a key is not free: *holder* is rotating it, or has replaced it."""
@@ -180,8 +180,8 @@ class Requests(Verbs):
             raise
         except AmbiguousKey as several:
             keys = [key for _, id_ in several.choices if (key := inventory.key(id_))]
-            other = await self._in_hand(keys[0])
-            if other and all(map(other.has_in_hand, keys)):
+            other = await self._rotation_of(keys[0])
+            if other and all(map(other.concerns, keys)):
                 raise BeingRotated(other) from None
             raise
 

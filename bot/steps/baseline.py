@@ -3,7 +3,7 @@
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.record import Rotation
-from bot.steps.counters import beside, listened, look, rebased
+from bot.steps.counters import checking_addresses, look, rebased, watched_environments
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.probing import askable, probe_each
 from bot.steps.world import World
@@ -13,7 +13,7 @@ async def baseline(rotation: Rotation, world: World) -> Outcome:
     """Find out which models answer on the old key, so that Keyturn does not blame the rotation for earlier faults."""
     rotation = await _with_names(rotation, world)
     todo = [m for m in askable(rotation, world) if _lacks_baseline(rotation.finding(m))]
-    seen = await beside(probe_each(rotation, todo, world), listened(rotation), world)
+    seen = await checking_addresses(probe_each(rotation, todo, world), watched_environments(rotation), world)
     again = [m for m in todo if m.id in seen and seen[m.id].verdict is Verdict.INCONCLUSIVE]
     seen |= await probe_each(rotation, again, world)
     learned = rotation.learn({id_: rotation.findings.get(id_, Finding()).but(baseline=e) for id_, e in seen.items()})
@@ -42,7 +42,7 @@ async def _with_names(rotation: Rotation, world: World) -> Rotation:
 
 async def _with_traffic(rotation: Rotation, world: World) -> Rotation:
     """Record each model's traffic if counters show it: the least used model moves first."""
-    seen = await look(rotation, listened(rotation), world)
+    seen = await look(rotation, watched_environments(rotation), world)
     traffic: dict[str, Finding] = {}
     for model in rotation.plan.models:
         counted = [window.now for window in seen.get(model.environment, ()) if window.now.counts is not None]

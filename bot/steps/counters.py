@@ -27,22 +27,22 @@ async def look(rotation: Rotation, environments: Iterable[str], world: World) ->
     seen = await asyncio.gather(
         *(world.status.look(environment, _asked(rotation, environment)) for environment in wanted)
     )
-    return {environment: _beside(rotation, environment, now) for environment, now in zip(wanted, seen, strict=True)}
+    return {environment: _windows(rotation, environment, now) for environment, now in zip(wanted, seen, strict=True)}
 
 
-async def beside(work: Awaitable[T], environments: Iterable[str], world: World) -> T:
+async def checking_addresses(work: Awaitable[T], environments: Iterable[str], world: World) -> T:
     """Do *work*, and meanwhile check whether each status address shows one replica: the next look is then faster."""
     done, _ = await asyncio.gather(work, world.status.watch(environments))
     return done
 
 
-def listened(rotation: Rotation) -> tuple[str, ...]:
+def watched_environments(rotation: Rotation) -> tuple[str, ...]:
     """Return the environments whose use of the old key counts: those of its models, and those with unreadable lists."""
     plan = rotation.plan
     return tuple(dict.fromkeys((*plan.environments, *(e for e in plan.tenant if plan.unlisted_in(e)))))
 
 
-def _beside(rotation: Rotation, environment: str, seen: Iterable[Replica]) -> tuple[Window, ...]:
+def _windows(rotation: Rotation, environment: str, seen: Iterable[Replica]) -> tuple[Window, ...]:
     before = rotation.looks.get(environment, {})
     return tuple(Window(before=before.get(replica.url), now=replica) for replica in seen)
 
@@ -202,12 +202,12 @@ def most_turns(replicas: int, probes: int) -> int:
     return turns(replicas, probes, missed=UNLUCKY)
 
 
-async def listening_again(rotation: Rotation, world: World) -> Rotation:
+async def with_counters_reset(rotation: Rotation, world: World) -> Rotation:
     """Reset every counter: a request that was running during the change is counted only when it ends."""
-    return rebased(rotation, await look(rotation, listened(rotation), world))
+    return rebased(rotation, await look(rotation, watched_environments(rotation), world))
 
 
-def heard(rotation: Rotation) -> Iterator[str]:
+def old_key_uses(rotation: Rotation) -> Iterator[str]:
     """Yield a sentence for each replica that counted requests on the old key after the move."""
     for silence in rotation.silences:
         if silence.count:

@@ -10,12 +10,12 @@ from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
 from bot.steps.barriers import with_barriers, with_made, without_barriers, without_made
-from bot.steps.counters import beside
+from bot.steps.counters import checking_addresses
 from bot.steps.inventory import models_on, refuse_drift, replacement_in, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL
 from bot.steps.pointing import point, progress
-from bot.steps.probing import in_hand
+from bot.steps.probing import current_models
 from bot.steps.refusals import refuse_nameless
 from bot.steps.world import World
 
@@ -29,17 +29,17 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     named = with_barriers(without_made(rotation, moving), moving, world)
     if named != rotation:
         return Wait(named, rotation.note or progress(rotation))
-    return await beside(_moved_on(rotation, moving, world), moving, world)
+    return await checking_addresses(_move_rest(rotation, moving, world), moving, world)
 
 
-async def _moved_on(rotation: Rotation, moving: list[str], world: World) -> Outcome:
+async def _move_rest(rotation: Rotation, moving: list[str], world: World) -> Outcome:
     """Move the rest of the wave, after reading the whole inventory."""
     inventory = await whole_inventory(rotation, world)
     key = replacement_in(rotation, inventory)
     rotation = refuse_drift(rotation, inventory, world)
     there = models_on(inventory, [key])
     moved = _mark_moved(rotation, there, world.now())
-    left = [model for model in in_hand(rotation, world) if model.id not in there]
+    left = [model for model in current_models(rotation, world) if model.id not in there]
     if not left:
         return Done(moved)
     returned = [model for model in left if rotation.finding(model).moved_at]
@@ -51,7 +51,7 @@ async def _moved_on(rotation: Rotation, moving: list[str], world: World) -> Outc
 
 def _moving(rotation: Rotation, world: World) -> list[str]:
     """Return the environments of current models that have not been moved."""
-    models = (model for model in in_hand(rotation, world) if not rotation.finding(model).moved_at)
+    models = (model for model in current_models(rotation, world) if not rotation.finding(model).moved_at)
     return list(dict.fromkeys(model.environment for model in models))
 
 
@@ -61,7 +61,7 @@ async def _ended(waiting: Wait, moving: list[str], inventory: Inventory, world: 
     The barriers count only if this first reading shows every model moved: then they were made after the moves.
     """
     rotation = waiting.rotation
-    if not all(rotation.finding(model).moved_at for model in in_hand(rotation, world)):
+    if not all(rotation.finding(model).moved_at for model in current_models(rotation, world)):
         return waiting
     try:
         there, made = await asyncio.gather(
@@ -77,7 +77,7 @@ async def _are_all_there(rotation: Rotation, world: World) -> bool:
 
     Returns False if a model has not been pointed yet: that needs the whole inventory first.
     """
-    play = in_hand(rotation, world)
+    play = current_models(rotation, world)
     if not play or not all(rotation.finding(model).moved_at for model in play):
         return False
     keys, shown = await asyncio.gather(

@@ -14,7 +14,7 @@ from bot.steps.approvals import asked_at, decided, review, voided
 from bot.steps.inventory import refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
 from bot.steps.pacing import POLL
-from bot.steps.unseen import refuse_unheard
+from bot.steps.unseen import refuse_uncovered
 from bot.steps.world import World
 
 LOOK_LASTS = timedelta(minutes=10)
@@ -49,7 +49,7 @@ async def delete(rotation: Rotation, world: World) -> Outcome:
         return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
     assert old.id != rotation.replacement_id
     refuse_reference(rotation, inventory, world)
-    refuse_unheard(rotation.but(plan=listed_since(rotation.plan, inventory)), world)
+    refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)
     looked_at = min(asked_at(rotation), default=None)
     if looked_at and abs(world.now() - looked_at) > LOOK_LASTS:
         return voided(
@@ -57,10 +57,10 @@ async def delete(rotation: Rotation, world: World) -> Outcome:
         )
     if reads_back:
         return Wait(rotation, READING_BACK, LOOK_EVERY)
-    return await _asked_to_go(decided(reviewed), began, world)
+    return await _request_delete(decided(reviewed), began, world)
 
 
-async def _asked_to_go(rotation: Rotation, began: Moment, world: World) -> Outcome:
+async def _request_delete(rotation: Rotation, began: Moment, world: World) -> Outcome:
     """Send the delete if this process still holds the rotation, and if all it has read since *began* is fresh."""
     if rotation.lacks_approval:
         return Unapproved(rotation)

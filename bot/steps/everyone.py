@@ -35,13 +35,13 @@ def _at_most(times: int, of: int, share: float) -> float:
     return sum(math.comb(of, met) * share**met * (1 - share) ** (of - met) for met in range(times + 1))
 
 
-Unmet = dict[str, str]
+NotReached = dict[str, str]
 """By proved model, why the look may have missed an extra replica."""
 
 
-async def met_everyone(rotation: Rotation, world: World) -> tuple[Rotation, Unmet]:
+async def probed_every_replica(rotation: Rotation, world: World) -> tuple[Rotation, NotReached]:
     """Probe often enough to reach one replica more than the settings list; return also where that failed."""
-    unmet: Unmet = {}
+    missed: NotReached = {}
     for environment in rotation.plan.environments:
         listed = len(world.status.addresses(environment))
         if not listed or not rotation.callers.get(environment):
@@ -49,21 +49,21 @@ async def met_everyone(rotation: Rotation, world: World) -> tuple[Rotation, Unme
         here = [model for model in askable(rotation, world) if model.environment == environment]
         proved = [model for model in here if rotation.finding(model).is_proved]
         if proved:
-            rotation, why = await _asked_until_met(rotation, proved, listed + 1, world)
-            unmet |= {model.id: why for model in proved if why}
+            rotation, why = await _probed_until_reached(rotation, proved, listed + 1, world)
+            missed |= {model.id: why for model in proved if why}
         else:
-            rotation = await _asked_once(rotation, here, listed + 1, world)
-    return rotation, unmet
+            rotation = await _probed_enough(rotation, here, listed + 1, world)
+    return rotation, missed
 
 
-async def _asked_once(rotation: Rotation, models: list[AffectedModel], replicas: int, world: World) -> Rotation:
+async def _probed_enough(rotation: Rotation, models: list[AffectedModel], replicas: int, world: World) -> Rotation:
     """Probe *models* without a proof often enough to find what speaks against them, as far as that can be seen."""
     named = [model for model in models if world.gateways.endpoint(model)]
     missing = turns(replicas, world.limits.probes) - len(named)
     return await _asked(rotation, named, missing, world) if named else rotation
 
 
-async def _asked_until_met(
+async def _probed_until_reached(
     rotation: Rotation, models: list[AffectedModel], replicas: int, world: World
 ) -> tuple[Rotation, str]:
     """Probe *models*, and again for each answer that counters don't show; say why, if that does not succeed."""

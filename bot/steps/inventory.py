@@ -22,8 +22,8 @@ def refuse_drift(rotation: Rotation, inventory: Inventory, world: World) -> Rota
     changes = drift(rotation.plan, inventory, ours, world.gateways.environments)
     if changes.sentences:
         said = listing(changes.sentences, joint=" ")
-        raise Blocked(Cause.CHANGED, after=rotation.planned_anew(changes.plan), changes=said)
-    return rotation.planned_anew(changes.plan)
+        raise Blocked(Cause.CHANGED, after=rotation.with_plan(changes.plan), changes=said)
+    return rotation.with_plan(changes.plan)
 
 
 async def whole_inventory(rotation: Rotation, world: World) -> Inventory:
@@ -85,7 +85,7 @@ def refuse_reference(rotation: Rotation, inventory: Inventory, world: World) -> 
     if users:
         ours = [key.id for key in rotation.own_keys(inventory.keys)]
         changes = drift(rotation.plan, inventory, ours, world.gateways.environments)
-        after = _forget_moves(rotation.planned_anew(changes.plan), inventory)
+        after = _forget_moves(rotation.with_plan(changes.plan), inventory)
         raise Blocked(Cause.STILL_USED, after=after, users=listing(users))
     rotation = refuse_drift(rotation, inventory, world)
     key = replacement_in(rotation, inventory)

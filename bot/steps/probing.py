@@ -22,7 +22,7 @@ def askable(rotation: Rotation, world: World) -> list[AffectedModel]:
     return [model for model in rotation.plan.models if model.environment in world.gateways.environments]
 
 
-def in_hand(rotation: Rotation, world: World) -> tuple[AffectedModel, ...]:
+def current_models(rotation: Rotation, world: World) -> tuple[AffectedModel, ...]:
     """Return the models of the current wave and of all earlier ones."""
     return in_play(rotation, world.limits.environment_order, world.limits.waves)
 

@@ -22,10 +22,10 @@ from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
 from bot.steps.barriers import with_barriers
-from bot.steps.counters import Windows, beside, look, rebased, turns
+from bot.steps.counters import Windows, checking_addresses, look, rebased, turns
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import AT_ONCE, POLL, SLICE, waited
-from bot.steps.probing import askable, counted, in_hand, noted, probe_each
+from bot.steps.probing import askable, counted, current_models, noted, probe_each
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unlisted_replica, refuse_unproved
 from bot.steps.throwaways import BARRED_SAID, create_missing, impossible
 from bot.steps.verdicts import is_bypassed, uncounted
@@ -40,7 +40,7 @@ async def project(rotation: Rotation, world: World) -> Outcome:
         return Wait(named, "making sure that every gateway has the change")
     rotation = await _with_created(rotation, world)
     first = await look(rotation, environments, world)
-    rotation = await beside(_ask_barriers(rotation, first, environments, world), environments, world)
+    rotation = await checking_addresses(_ask_barriers(rotation, first, environments, world), environments, world)
     rotation, left = await _ask_models(rotation, world)
     seen = await look(rotation, environments, world)  # after all test requests: these counters include them
     refuse_uncounted(rotation, seen, world)
@@ -57,7 +57,7 @@ async def project(rotation: Rotation, world: World) -> Outcome:
 
 def _unproved_environments(rotation: Rotation, world: World) -> list[str]:
     """Return the environments of current models that are not verified yet."""
-    models = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
+    models = [m for m in current_models(rotation, world) if m.environment in world.gateways.environments]
     return list(dict.fromkeys(m.environment for m in models if rotation.finding(m).verdict is None))
 
 
@@ -178,7 +178,7 @@ def refuse_uncounted(rotation: Rotation, seen: Windows, world: World) -> None:
 
 async def _ask_models(rotation: Rotation, world: World) -> tuple[Rotation, list[AffectedModel]]:
     """Probe the current models without a barrier; return those that are not synced yet."""
-    play = {model.id for model in in_hand(rotation, world)}
+    play = {model.id for model in current_models(rotation, world)}
     mine = [m for m in askable(rotation, world) if m.id in play and rotation.barrier(m.environment) is None]
     todo = [m for m in mine if rotation.finding(m).verdict is None and not _has_projected(rotation.finding(m))]
     rotation = noted(rotation, await probe_each(rotation, todo, world), world.now())

@@ -10,12 +10,12 @@ from bot.rotation.plan import Dependent, dependents
 from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
 from bot.steps.approvals import asked_at, decided, review, voided
-from bot.steps.counters import heard
+from bot.steps.counters import old_key_uses
 from bot.steps.inventory import refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
 from bot.steps.refusals import reason, refuse_rejected, refuse_unverifiable
 from bot.steps.throwaways import without_throwaways
-from bot.steps.unseen import refuse_unheard
+from bot.steps.unseen import refuse_uncovered
 from bot.steps.verdicts import doubtful, look_again
 from bot.steps.world import World
 
@@ -52,7 +52,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     changes = list(_changes(rotation, now, world))
     if changes:
         return voided(now, changes, world)
-    refuse_unheard(now, world)
+    refuse_uncovered(now, world)
     return Done(now)
 
 
@@ -81,8 +81,8 @@ def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
             if recovered
             else f"{model.label}: {reason(now, model)}."
         )
-    yield from (f"{sentence}." for sentence in heard(now))
-    yield from _unheard(now)
+    yield from (f"{sentence}." for sentence in old_key_uses(now))
+    yield from _counters_lost(now)
     if (why := unproved(now)) and not is_accepted(now):
         yield why
     yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)
@@ -90,7 +90,7 @@ def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
         yield "What is known of the models is not what the card showed."
 
 
-def _unheard(rotation: Rotation) -> Iterator[str]:
+def _counters_lost(rotation: Rotation) -> Iterator[str]:
     """Yield a sentence for each replica whose counters are no longer visible."""
     for silence in rotation.silences:
         if silence.look != rotation.look:

@@ -9,12 +9,12 @@ from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 from bot.rotation.stops import Cause
-from bot.steps.counters import heard, listening_again
+from bot.steps.counters import old_key_uses, with_counters_reset
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected
-from bot.steps.unseen import ears_of, refuse_unheard, unheard
-from bot.steps.verdicts import doubtful, held_against_replicas, look_again
+from bot.steps.unseen import coverage_of, refuse_uncovered, uncovered
+from bot.steps.verdicts import checked_against_replicas, doubtful, look_again
 from bot.steps.world import World
 
 
@@ -31,9 +31,9 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
         return Wait(rotation.but(look_at=due), "soaking")
     unwell = doubtful(rotation, world)
     if unwell:
-        return _verified_anew(rotation, unwell, world)
-    if any(heard(rotation)) or unheard(rotation, ears_of(world)):
-        return await _listened_on(rotation, world)
+        return _verify_again(rotation, unwell, world)
+    if any(old_key_uses(rotation)) or uncovered(rotation, coverage_of(world)):
+        return await _listen_again(rotation, world)
     if world.now() >= end:
         return Done(rotation.but(look_at=None))
     again = min(end, world.now() + world.limits.look_interval)
@@ -48,11 +48,11 @@ def length(rotation: Rotation, world: World) -> timedelta:
 async def _looked(rotation: Rotation, world: World) -> tuple[Rotation, int]:
     """Check everything; without a soak, skip test requests, as the models have just been verified."""
     if not length(rotation, world):
-        return await held_against_replicas(rotation, world), 0
+        return await checked_against_replicas(rotation, world), 0
     return await look_again(rotation, world)
 
 
-def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World) -> Outcome:
+def _verify_again(rotation: Rotation, unwell: list[AffectedModel], world: World) -> Outcome:
     """Go back to the verification for models that did not stay well; the soak starts again after it."""
     refuse_rejected(rotation, unwell)
     why = f"{unwell[0].label}: {reason(rotation, unwell[0])}"
@@ -62,32 +62,32 @@ def _verified_anew(rotation: Rotation, unwell: list[AffectedModel], world: World
     return Again(rotation.learn(forgotten), StepName.PROJECT, f"did not stay well: {why}")
 
 
-async def _listened_on(rotation: Rotation, world: World) -> Outcome:
+async def _listen_again(rotation: Rotation, world: World) -> Outcome:
     """Listen again: the old key was used, or its use could go unnoticed somewhere."""
-    return await (_listened_anew if any(heard(rotation)) else _listened_elsewhere)(rotation, world)
+    return await (_restart_soak if any(old_key_uses(rotation)) else _extend_coverage)(rotation, world)
 
 
-async def _listened_anew(rotation: Rotation, world: World) -> Outcome:
+async def _restart_soak(rotation: Rotation, world: World) -> Outcome:
     """Restart the soak: a request that ran during the change is counted when it ends. Stop if it takes too long."""
-    sentences = list(heard(rotation))
+    sentences = list(old_key_uses(rotation))
     if world.now() - (rotation.verified_at or world.now()) > length(rotation, world) + world.limits.verify:
         refuse_projection(rotation, listing(sentences, joint="; "))
-    listening = await listening_again(rotation, world)
+    listening = await with_counters_reset(rotation, world)
     again = world.now() + POLL
     return Wait(listening.but(well_since=again, look_at=again, look=""), sentences[0], POLL)
 
 
-async def _listened_elsewhere(rotation: Rotation, world: World) -> Outcome:
+async def _extend_coverage(rotation: Rotation, world: World) -> Outcome:
     """Read the lists again, and reset the counters; stop unless more replicas show theirs now."""
     rotation = rotation.but(plan=listed_since(rotation.plan, await world.control_plane.inventory()))
-    listening = await listening_again(rotation, world)
+    listening = await with_counters_reset(rotation, world)
     late = world.now() - (rotation.verified_at or world.now()) > length(rotation, world) + world.limits.verify
-    if late or not _audible(listening) - _audible(rotation):
-        refuse_unheard(rotation, world)
+    if late or not _counting(listening) - _counting(rotation):
+        refuse_uncovered(rotation, world)
     again = world.now() + POLL
     return Wait(listening.but(well_since=again, look_at=again, look=""), "listening to the old key", POLL)
 
 
-def _audible(rotation: Rotation) -> set[tuple[str, str]]:
+def _counting(rotation: Rotation) -> set[tuple[str, str]]:
     """Return the replicas whose counters were visible at the last reset."""
     return {(e, url) for e, looks in rotation.looks.items() for url, seen in looks.items() if seen.counts is not None}

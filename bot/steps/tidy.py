@@ -1,7 +1,7 @@
 """Step: remove what the rotation made and no longer needs."""
 
 from bot.rotation.record import Rotation
-from bot.steps.counters import beside, listened
+from bot.steps.counters import checking_addresses, watched_environments
 from bot.steps.inventory import whole_inventory
 from bot.steps.outcomes import Done, Outcome
 from bot.steps.own_keys import remove_unused
@@ -11,7 +11,7 @@ from bot.steps.world import World
 
 async def tidy(rotation: Rotation, world: World) -> Outcome:
     """Remove refused replacements that still exist, unless something uses them."""
-    return Done(await beside(_tidied(rotation, world), listened(rotation), world))
+    return Done(await checking_addresses(_tidied(rotation, world), watched_environments(rotation), world))
 
 
 async def _tidied(rotation: Rotation, world: World) -> Rotation:

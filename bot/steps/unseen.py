@@ -11,14 +11,14 @@ from bot.rotation.stops import Cause
 from bot.steps.world import World
 
 
-class Ears(NamedTuple):
+class Coverage(NamedTuple):
     """The status addresses of one environment, and the number of its replicas."""
 
     addresses: tuple[str, ...] = ()
     replicas: int = 1
 
 
-def unheard(rotation: Rotation, ears: Mapping[str, Ears]) -> tuple[Unlisted, ...]:
+def uncovered(rotation: Rotation, coverage: Mapping[str, Coverage]) -> tuple[Unlisted, ...]:
     """Return the unreadable lists of environments whose counters do not show, on every replica, an unused old key.
 
     An environment without a gateway in the settings has no counters; it matters only if the old key is allowed there.
@@ -27,8 +27,8 @@ def unheard(rotation: Rotation, ears: Mapping[str, Ears]) -> tuple[Unlisted, ...
     deaf = [
         environment
         for environment in rotation.plan.tenant
-        if (environment in ears or _is_allowed(rotation, environment))
-        and not _is_heard(environment, ears.get(environment, Ears()), silent)
+        if (environment in coverage or _is_allowed(rotation, environment))
+        and not _is_silent(environment, coverage.get(environment, Coverage()), silent)
     ]
     return tuple(Unlisted(kind=kind, environment=e) for e in deaf for kind in rotation.plan.unlisted_in(e))
 
@@ -38,20 +38,20 @@ def _is_allowed(rotation: Rotation, environment: str) -> bool:
     return not allowed or bool({environment, rotation.plan.environment_name(environment)} & {*allowed})
 
 
-def _is_heard(environment: str, ears: Ears, silent: set[tuple[str, str]]) -> bool:
-    every = {(environment, address) for address in ears.addresses}
-    return len(every) >= ears.replicas and every <= silent
+def _is_silent(environment: str, coverage: Coverage, silent: set[tuple[str, str]]) -> bool:
+    every = {(environment, address) for address in coverage.addresses}
+    return len(every) >= coverage.replicas and every <= silent
 
 
-def ears_of(world: World) -> dict[str, Ears]:
+def coverage_of(world: World) -> dict[str, Coverage]:
     """Return the status addresses and the numbers of replicas in the settings."""
     status = world.status
-    return {id_: Ears(status.addresses(id_), status.replicas(id_)) for id_ in world.gateways.environments}
+    return {id_: Coverage(status.addresses(id_), status.replicas(id_)) for id_ in world.gateways.environments}
 
 
-def refuse_unheard(rotation: Rotation, world: World) -> None:
+def refuse_uncovered(rotation: Rotation, world: World) -> None:
     """Stop if something may use the old key unnoticed. Nobody can accept that, as nobody knows what it is."""
-    missing = unheard(rotation, ears_of(world))
+    missing = uncovered(rotation, coverage_of(world))
     if missing:
         places = ", ".join(dict.fromkeys(f"`{rotation.plan.environment_name(m.environment)}`" for m in missing))
         lists = named_lists(missing, rotation.plan)

@@ -10,8 +10,8 @@ from bot.rotation.families import exchanges_tokens
 from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
-from bot.steps.counters import Windows, listened, look, most_turns, noticed, rebased
-from bot.steps.everyone import Unmet, met_everyone
+from bot.steps.counters import Windows, look, most_turns, noticed, rebased, watched_environments
+from bot.steps.everyone import NotReached, probed_every_replica
 from bot.steps.pacing import AT_ONCE
 from bot.steps.probing import askable, noted, probe_all, probe_each
 from bot.steps.refusals import refuse_unlisted_replica
@@ -41,9 +41,9 @@ async def weighed(rotation: Rotation, models: Iterable[AffectedModel], world: Wo
     refuse_answered_elsewhere(view, answered)
     judged = {model.id: _judged(model, view) for model in answered}
     contradicted = {m.environment for m in answered if is_contradicted(judged[m.id])}
-    lacking = {m.environment for m in answered if _deserves_another_beginning(judged[m.id], m, view)}
-    rotation = _begun_again(rotation.learn(judged), {e: seen[e] for e in contradicted & seen.keys()}, asked=0)
-    return _begun_again(rotation, {e: seen[e] for e in lacking - contradicted}, asked=None)
+    lacking = {m.environment for m in answered if _must_restart(judged[m.id], m, view)}
+    rotation = _restarted(rotation.learn(judged), {e: seen[e] for e in contradicted & seen.keys()}, asked=0)
+    return _restarted(rotation, {e: seen[e] for e in lacking - contradicted}, asked=None)
 
 
 def refuse_answered_elsewhere(view: View, models: Iterable[AffectedModel]) -> None:
@@ -55,7 +55,7 @@ def refuse_answered_elsewhere(view: View, models: Iterable[AffectedModel]) -> No
             refuse_unlisted_replica(view.rotation, where, f"it answered {plural(seen.uncounted, 'test request')}")
 
 
-def _begun_again(rotation: Rotation, seen: Windows, *, asked: int | None) -> Rotation:
+def _restarted(rotation: Rotation, seen: Windows, *, asked: int | None) -> Rotation:
     """Restart the proofs of the environments in *seen*: the counters hold only answers after these snapshots."""
     here = {m.id: rotation.finding(m) for m in rotation.plan.models if m.environment in seen}
     fresh = {
@@ -76,15 +76,15 @@ def recounted(barrier: Throwaway, windows: tuple[Window, ...]) -> Throwaway:
     return barrier.but(answered=max(0, barrier.answered - lost))
 
 
-def _deserves_another_beginning(finding: Finding, model: AffectedModel, view: View) -> bool:
+def _must_restart(finding: Finding, model: AffectedModel, view: View) -> bool:
     """Return whether its counters require a proof to restart; after enough test requests, they no longer do."""
     seen = observed(model, view)
     early = finding.asked < most_turns(max(1, len(seen.windows)), view.world.limits.probes)
     unclear = (bool(seen.lost) and seen.told) or seen.has_surplus
-    return early and (unclear or any(map(_lacks_a_beginning, seen.windows)))
+    return early and (unclear or any(map(_lacks_start, seen.windows)))
 
 
-def _lacks_a_beginning(window: Window) -> bool:
+def _lacks_start(window: Window) -> bool:
     """Return whether a replica shows counters that the start of the proof lacks, or that restarted since."""
     since, now = window.since, window.now
     return now.counts is not None and (
@@ -217,11 +217,11 @@ async def look_again(rotation: Rotation, world: World, *, everyone: bool = False
     left = len(todo) - len(seen)
     if left:
         return rotation, left
-    rotation, unmet = await met_everyone(rotation, world) if everyone else (rotation, {})
-    return _without_unmet(await held_against_replicas(rotation, world), unmet), 0
+    rotation, unmet = await probed_every_replica(rotation, world) if everyone else (rotation, {})
+    return _doubt_unreached(await checked_against_replicas(rotation, world), unmet), 0
 
 
-def _without_unmet(rotation: Rotation, unmet: Unmet) -> Rotation:
+def _doubt_unreached(rotation: Rotation, unmet: NotReached) -> Rotation:
     """Doubt each proof whose model got too few test requests to reach a replica added since."""
     proved = {id_: finding for id_ in unmet if (finding := rotation.findings[id_]).is_proved}
     return rotation.learn({id_: _doubted_for(finding, unmet[id_]) for id_, finding in proved.items()})
@@ -232,12 +232,12 @@ def _doubted_for(finding: Finding, why: str) -> Finding:
     return finding.but(verdict=as_verdict(finding.latest, (Verdict.INCONCLUSIVE, f"{why}, so it is verified again")))
 
 
-async def asked_on(rotation: Rotation, models: list[AffectedModel], world: World) -> Rotation:
+async def probed_further(rotation: Rotation, models: list[AffectedModel], world: World) -> Rotation:
     """Probe those of *models* that answer, as often as their proof still needs, all of them concurrently.
 
     Bad answers are recorded last: one replica's good answer must not hide another's refusal.
     """
-    more = [model for model in models for _ in range(_still(rotation.finding(model), model, len(models), world))]
+    more = [model for model in models for _ in range(_probes_left(rotation.finding(model), model, len(models), world))]
     rounds = await probe_all(rotation, more, world)
     for answers in (*(_some(seen, passed=True) for seen in rounds), *(_some(seen, passed=False) for seen in rounds)):
         rotation = noted(rotation, answers, world.now())
@@ -248,7 +248,7 @@ def _some(seen: dict[str, Evidence], *, passed: bool) -> dict[str, Evidence]:
     return {id_: evidence for id_, evidence in seen.items() if evidence.passed is passed}
 
 
-def _still(finding: Finding, model: AffectedModel, many: int, world: World) -> int:
+def _probes_left(finding: Finding, model: AffectedModel, many: int, world: World) -> int:
     """Return how many more test requests a model needs; none if it fails.
 
     A model with enough answers may still have an unreached replica. Single requests in step with callers could keep
@@ -263,9 +263,9 @@ def _still(finding: Finding, model: AffectedModel, many: int, world: World) -> i
     return min(unmet, max(1 + secrets.randbelow(replicas + 1), AT_ONCE // many))
 
 
-async def held_against_replicas(rotation: Rotation, world: World) -> Rotation:
+async def checked_against_replicas(rotation: Rotation, world: World) -> Rotation:
     """Check every verdict against what the replicas show now; a verdict can't improve this way."""
-    seen = await look(rotation, listened(rotation), world)
+    seen = await look(rotation, watched_environments(rotation), world)
     rotation = _marked(noticed(rotation, seen), seen)
     view = View(rotation, seen, rotation.moving, world)
     asked = [model for model in askable(rotation, world) if rotation.finding(model).latest]

@@ -13,9 +13,9 @@ from bot.rotation.states import StepName
 from bot.rotation.stops import Cause
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
-from bot.steps.probing import askable, in_hand, noted, probe_each
+from bot.steps.probing import askable, current_models, noted, probe_each
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unproved, refuse_unverifiable
-from bot.steps.verdicts import asked_on, is_bypassed, is_enough, weighed
+from bot.steps.verdicts import is_bypassed, is_enough, probed_further, weighed
 from bot.steps.world import World
 
 
@@ -25,11 +25,11 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
     After a wave is verified, the next one begins.
     """
     refuse_unverifiable(rotation, world)
-    if not all(rotation.finding(model).moved_at for model in in_hand(rotation, world)):
+    if not all(rotation.finding(model).moved_at for model in current_models(rotation, world)):
         return Again(
             rotation, StepName.CUT_OVER, "the wave is larger now"
         )  # the settings changed: the old key would answer
-    play = [m for m in in_hand(rotation, world) if m.environment in world.gateways.environments]
+    play = [m for m in current_models(rotation, world) if m.environment in world.gateways.environments]
     todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
     rotation = await _asked(rotation, todo, world)
     refuse_rejected(rotation, play)
@@ -49,7 +49,7 @@ async def _asked(rotation: Rotation, models: list[AffectedModel], world: World) 
     silent = [model for model in models if not rotation.finding(model).passes]
     rotation = noted(rotation, await probe_each(rotation, silent, world), world.now())
     refuse_rejected(rotation, silent)
-    return await asked_on(rotation, models, world)
+    return await probed_further(rotation, models, world)
 
 
 def _verified(rotation: Rotation, done: int, world: World) -> Outcome:

@@ -11,7 +11,7 @@ from bot.rotation.evidence import Evidence, Window
 from bot.rotation.finding import was_failing_before
 from bot.rotation.plan import AffectedModel, users_of
 from bot.rotation.record import Rotation, Trouble
-from bot.steps.counters import Windows, listened, look, rebased, users_heard
+from bot.steps.counters import Windows, look, rebased, users_heard, watched_environments
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.probing import noted, probe_each
 from bot.steps.throwaways import likenesses, without_throwaways
@@ -47,7 +47,7 @@ async def watch(rotation: Rotation, world: World) -> Outcome:
 async def _looked(rotation: Rotation, world: World) -> Rotation:
     """Check everything once, and record what has gone wrong or recovered since."""
     asked, answers = await _answers(rotation, world)
-    seen = await look(asked, listened(rotation), world)
+    seen = await look(asked, watched_environments(rotation), world)
     asked = asked if rotation.watched else asked.but(orphaned=_orphaned_before(seen))
     orphans = await _orphans(rotation, world)
     found = {**_answered(asked, answers), **_counted(asked, seen), **(orphans or {})}

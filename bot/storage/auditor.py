@@ -48,7 +48,7 @@ def verify_text(text: str, head: str | None) -> bool:
     """Verify that each trail of an export is complete, and that one contains *head*."""
     try:
         lines = text.removesuffix("\n").split("\n") if text else []
-        trails = [audit.verified(part) for part in audit.parted(lines)]
+        trails = [audit.verified(part) for part in audit.split_trails(lines)]
         audit.check_distinct(trails)
     except audit.Fault as fault:
         return _wrong(str(fault))

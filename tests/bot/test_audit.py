@@ -173,7 +173,7 @@ def test_of_several_trails_in_one_export_each_is_verified_and_none_may_be_there_
         return chain([{**entry, "namespace": name} for entry in entries(3)])
 
     one, other = trail("T1-0a1b2c3d"), trail("T2-0a1b2c3d")
-    parts = audit.parted([*WHOLE, *one, *other])
+    parts = audit.split_trails([*WHOLE, *one, *other])
 
     assert parts == [WHOLE, one, other]
     assert [audit.trail_of(verified(part)) for part in parts] == ["", "T1-0a1b2c3d", "T2-0a1b2c3d"]

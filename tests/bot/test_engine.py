@@ -17,7 +17,7 @@ from bot.rotation import states
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, NotFound, Unanswerable, Uncertain, Unsupported
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
-from bot.rotation.progress import next_step, rewound, steps_of
+from bot.rotation.progress import next_step, steps_of, undone_from
 from bot.rotation.record import Rotation
 from bot.rotation.states import BACK, FORWARD, TERMINAL, TRACKS, WITHDRAW, State, Step, StepName, Track
 from bot.rotation.stops import Cause, StopKind
@@ -399,7 +399,7 @@ def test_the_next_step_is_the_first_that_is_not_done(track):
 @pytest.mark.parametrize(("to", "kept"), [(step.name, count) for count, step in enumerate(FORWARD)])
 def test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval(to, kept):
     names = tuple(step.name for step in FORWARD)
-    after = rewound(running(done=names, approvals=(approval(),)), to)
+    after = undone_from(running(done=names, approvals=(approval(),)), to)
 
     assert after.done == names[:kept]
     assert after.approvals == ()
@@ -408,7 +408,7 @@ def test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval(to, kep
 @pytest.mark.parametrize("unknown", ["", "nonsense", StepName.POINT_BACK])
 def test_rewinding_to_a_step_that_is_not_on_the_track_is_an_error_and_undoes_nothing(unknown):
     with pytest.raises(ValueError, match=f"the track forward has no step {unknown}"):
-        rewound(running(done=("replace", "baseline")), unknown)
+        undone_from(running(done=("replace", "baseline")), unknown)
 
 
 @pytest.mark.parametrize("unknown", ["", "nonsense", "cut_over", "Replace"])
@@ -425,7 +425,7 @@ def test_a_rewound_rotation_needs_its_approval_again():
     everything = tuple(step.name for step in FORWARD)
 
     for step in FORWARD:
-        assert rewound(running(done=everything, approvals=(approval(),)), step.name).approvals == ()
+        assert undone_from(running(done=everything, approvals=(approval(),)), step.name).approvals == ()
 
 
 # --- stored rotations ---

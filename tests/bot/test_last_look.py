@@ -15,7 +15,7 @@ from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Acceptance
 from bot.rotation.policy import offered
 from bot.rotation.ports import UNHELD
-from bot.rotation.progress import rewound
+from bot.rotation.progress import undone_from
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
@@ -537,7 +537,7 @@ async def test_a_way_back_without_an_old_key_ends_once_people_have_put_the_model
     for model in (tenancy.chat, tenancy.staged):
         await here.world.control_plane.point(model.id, model.environment_id, other.id)
     assert Action.TRY_AGAIN in offered(stopped)
-    again = rewound(stopped, stopped.stop.resume).to(State.ROLLING_BACK)
+    again = undone_from(stopped, stopped.stop.resume).to(State.ROLLING_BACK)
     ended = await here.until(again, lambda r: not r.waits_for_bot)
 
     assert ended.state is State.ROLLED_BACK
@@ -577,7 +577,7 @@ async def test_a_model_that_was_changed_after_its_move_gets_no_baseline_from_the
     here, record = await before(tenancy, "recheck")
     tenancy.aisix.edit(tenancy.chat, model_name="gpt-4o-mini", settled=True)
     stopped = await here.until(record, has_ended)
-    again = rewound(stopped, "replace").unproved().to(State.RUNNING)
+    again = undone_from(stopped, "replace").unproved().to(State.RUNNING)
     asked = await here.until(again, lambda r: "baseline" in r.done)
 
     assert asked.findings[tenancy.chat.id].baseline is None
@@ -599,13 +599,13 @@ async def stopped_unproved(tenancy: Tenancy, **settings: Any) -> tuple[Machine, 
 
 def accepting(record: Rotation) -> Rotation:
     word = Acceptance(by="U_APPROVER", at=NOW, reason="tried with curl", of=unproved(record))
-    return rewound(record.but(accepted=word, version=record.version + 1), record.stop.step).to(State.RUNNING)
+    return undone_from(record.but(accepted=word, version=record.version + 1), record.stop.step).to(State.RUNNING)
 
 
 @pytest.mark.parametrize("require_proof", [True, False])
 async def test_a_key_that_no_model_uses_is_not_offered_for_the_delete(tenancy, require_proof):
     here, record = await stopped_unproved(tenancy, require_proof=require_proof)
-    again = await here.until(rewound(record, "verify").to(State.RUNNING), has_ended)
+    again = await here.until(undone_from(record, "verify").to(State.RUNNING), has_ended)
 
     assert again.state is State.BLOCKED
     assert Action.ACCEPT_UNPROVED in offered(record)
@@ -638,7 +638,7 @@ async def test_a_rotation_that_lost_its_last_model_on_the_way_is_not_offered(ten
         tenancy.aisix.remove(model)
     drifted = await here.until(record, has_ended)
     assert drifted.stop.headline == "someone changed something meanwhile"
-    ended = await here.until(rewound(drifted, "replace").unproved().to(State.RUNNING), has_ended)
+    ended = await here.until(undone_from(drifted, "replace").unproved().to(State.RUNNING), has_ended)
 
     assert ended.stop.sentence == "No model uses this key, so nothing proves the new secret."
 

@@ -6,7 +6,7 @@ import pytest
 
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
-from bot.rotation.progress import rewound
+from bot.rotation.progress import undone_from
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.steps.counters import MISSED
@@ -180,7 +180,7 @@ def accepted(record: Rotation, machine: Machine) -> Rotation:
             word = Acceptance(by="U_APPROVER", at=machine.world.now(), reason="known", of=finding.current.signature)
             learnt[model.id] = finding.but(accepted=word)
     assert record.stop
-    return rewound(record.learn(learnt), record.stop.step).to(State.RUNNING)
+    return undone_from(record.learn(learnt), record.stop.step).to(State.RUNNING)
 
 
 async def test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any_more():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.recovery.adoption import Sponsor, adopted, taken_back
-from bot.recovery.diagnosis import described, summed_up
+from bot.recovery.diagnosis import described, summary
 from bot.recovery.orphans import BEGUN, Kind, Orphan, rotations_seen
 from bot.rotation.errors import Refused
 from bot.rotation.inventory import PassthroughRoute
@@ -165,8 +165,8 @@ def test_what_is_held_offers_nothing():
 
 
 def test_where_nothing_is_left_over_that_is_said():
-    assert summed_up(()).startswith("ok     No provider key")
-    assert summed_up((one([], (NEW,)),)).startswith("ok     1 finished rotation")
+    assert summary(()).startswith("ok     No provider key")
+    assert summary((one([], (NEW,)),)).startswith("ok     1 finished rotation")
 
 
 # --- the record that it is given ---

@@ -54,7 +54,7 @@ def test_of_a_model_that_is_another_one_now_only_the_move_is_known_still():
     known = Finding(baseline=seen, moved_at=NOW, latest=seen, verdict=seen, passes=3)
     models = tuple(affected(id_) for id_ in ("m1", "m2", "m3"))
     record = running(findings={"m1": known, "m2": known, "m3": known}).but(plan=rotation().plan.but(models=models))
-    after = record.planned_anew(record.plan.but(models=(affected("m1", alias="alias-m2"), affected("m2"))))
+    after = record.with_plan(record.plan.but(models=(affected("m1", alias="alias-m2"), affected("m2"))))
 
     assert after.findings == {"m1": Finding(moved_at=NOW), "m2": known}
 

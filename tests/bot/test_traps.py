@@ -12,7 +12,7 @@ import pytest
 
 from bot.rotation.evidence import Verdict
 from bot.rotation.policy import Action, offered
-from bot.rotation.progress import rewound
+from bot.rotation.progress import undone_from
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.steps.pacing import AT_ONCE
@@ -389,7 +389,7 @@ def reach(tenancy: Tenancy, _: Rotation) -> None:
 
 def anew(stopped: Rotation) -> Rotation:
     """Try again."""
-    return rewound(stopped, stopped.stop.resume).but(rehearsal=None, barriers=(), throwaways=()).to(State.RUNNING)
+    return undone_from(stopped, stopped.stop.resume).but(rehearsal=None, barriers=(), throwaways=()).to(State.RUNNING)
 
 
 DIFFERENCES = {

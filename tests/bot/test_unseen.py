@@ -13,7 +13,7 @@ from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
-from bot.steps.unseen import Ears, unheard
+from bot.steps.unseen import Coverage, uncovered
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
 from tests.bot.values import NOW, affected, key, running
@@ -346,30 +346,35 @@ ANYWHERE = (Unlisted(kind=BUDGETS),)
 
 
 @pytest.mark.parametrize(
-    ("silences", "unlisted", "ears", "deaf"),
+    ("silences", "unlisted", "coverage", "deaf"),
     [
         ((), (), {}, set()),
         ((), IN_STAGING, {}, {"stag"}),
-        ((), IN_STAGING, {"stag": Ears()}, {"stag"}),
-        ((), IN_STAGING, {"stag": Ears((HERE,))}, {"stag"}),
-        (silent("stag", HERE), IN_STAGING, {"stag": Ears((HERE,))}, set()),
-        (silent("prod", HERE), IN_STAGING, {"stag": Ears((HERE,))}, {"stag"}),
-        (silent("stag", HERE), IN_STAGING, {"stag": Ears((HERE, THERE), 2)}, {"stag"}),
-        (silent("stag", HERE), IN_STAGING, {"stag": Ears((HERE,), 2)}, {"stag"}),
-        (silent("stag", HERE, THERE), IN_STAGING, {"stag": Ears((HERE, THERE), 2)}, set()),
-        (silent("stag", HERE, count=1), IN_STAGING, {"stag": Ears((HERE,))}, {"stag"}),
-        (silent("stag", HERE, is_deaf=True), IN_STAGING, {"stag": Ears((HERE,))}, {"stag"}),
-        (silent("stag", HERE), ANYWHERE, {"stag": Ears((HERE,))}, {"prod"}),
-        (silent("stag", HERE) + silent("prod", HERE), ANYWHERE, {"stag": Ears((HERE,)), "prod": Ears((HERE,))}, set()),
+        ((), IN_STAGING, {"stag": Coverage()}, {"stag"}),
+        ((), IN_STAGING, {"stag": Coverage((HERE,))}, {"stag"}),
+        (silent("stag", HERE), IN_STAGING, {"stag": Coverage((HERE,))}, set()),
+        (silent("prod", HERE), IN_STAGING, {"stag": Coverage((HERE,))}, {"stag"}),
+        (silent("stag", HERE), IN_STAGING, {"stag": Coverage((HERE, THERE), 2)}, {"stag"}),
+        (silent("stag", HERE), IN_STAGING, {"stag": Coverage((HERE,), 2)}, {"stag"}),
+        (silent("stag", HERE, THERE), IN_STAGING, {"stag": Coverage((HERE, THERE), 2)}, set()),
+        (silent("stag", HERE, count=1), IN_STAGING, {"stag": Coverage((HERE,))}, {"stag"}),
+        (silent("stag", HERE, is_deaf=True), IN_STAGING, {"stag": Coverage((HERE,))}, {"stag"}),
+        (silent("stag", HERE), ANYWHERE, {"stag": Coverage((HERE,))}, {"prod"}),
+        (
+            silent("stag", HERE) + silent("prod", HERE),
+            ANYWHERE,
+            {"stag": Coverage((HERE,)), "prod": Coverage((HERE,))},
+            set(),
+        ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there(silences, unlisted, ears, deaf):
-    assert {one.environment for one in unheard(listening(*silences, unlisted=unlisted), ears)} == deaf
+def test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there(silences, unlisted, coverage, deaf):
+    assert {one.environment for one in uncovered(listening(*silences, unlisted=unlisted), coverage)} == deaf
 
 
 @pytest.mark.parametrize(("allowed", "deaf"), [((), {"stag"}), (("prod",), set()), (("stag",), {"stag"})])
 def test_an_environment_without_a_gateway_matters_where_the_key_is_allowed(allowed, deaf):
     rotation = listening(unlisted=IN_STAGING, allowed=allowed)
 
-    assert {one.environment for one in unheard(rotation, {})} == deaf
-    assert {one.environment for one in unheard(rotation, {"stag": Ears()})} == {"stag"}
+    assert {one.environment for one in uncovered(rotation, {})} == deaf
+    assert {one.environment for one in uncovered(rotation, {"stag": Coverage()})} == {"stag"}
