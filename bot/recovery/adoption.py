@@ -23,7 +23,7 @@ DONE: Mapping[Kind, tuple[StepName, ...]] = {
 
 
 class Sponsor(Frozen):
-    """What the control plane can't show: the requester, who must not approve; the channel; the rules."""
+    """What the control plane can't show: the requester (who must not approve), the channel and the rules."""
 
     team: str
     channel: str

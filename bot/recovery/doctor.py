@@ -130,7 +130,7 @@ class Doctor:
         return Case(half, over=MEANING[State(record[1])])
 
     async def _act(self, case: Case) -> None:
-        """Act, if the orphan is still what was shown and no other process holds it."""
+        """Act if the orphan still matches the report and no other process holds it."""
         half = case.half
         async with self.store.leased(half.rotation, self.lease.total_seconds()) as mine:
             inventory, cases = await self._look()

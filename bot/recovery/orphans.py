@@ -24,7 +24,7 @@ class Kind(StrEnum):
     """Some models are on the replacement, some on the old key."""
 
     MOVED = "moved"
-    """No model is on the old key any more."""
+    """All models have left the old key."""
 
     LEFTOVERS = "leftovers"
     """Throw-away models exist, and no old key: the rotation itself has ended."""

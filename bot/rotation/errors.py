@@ -104,7 +104,7 @@ class Blocked(KeyturnError):
 
 
 class ApiError(KeyturnError):
-    """The control plane refused a call for good; `status` is its HTTP status; Keyturn does not keep the body."""
+    """The control plane refused a call for good. `status` is its HTTP status; Keyturn does not keep the body."""
 
     def __init__(self, sentence: str, status: int | None = None) -> None:
         super().__init__(sentence)

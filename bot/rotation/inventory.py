@@ -32,7 +32,7 @@ class ProviderKey(Frozen):
         return str(self.settings.get("adapter") or "")
 
     def is_used_by(self, thing: "Model | PassthroughRoute") -> bool:
-        """Return whether this is the key of a model or route, even if it stands in a field unknown to Keyturn."""
+        """Return whether this is the key of a model or route, even in a field unknown to Keyturn."""
         if thing.provider_key is not None or thing.is_virtual:
             return self.is_meant_by(thing.provider_key)
         return thing.mentions == (self.id,)
