@@ -1,4 +1,4 @@
-"""What showing rotations needs from the store."""
+"""The part of the store that showing rotations needs."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -8,22 +8,22 @@ from bot.rotation.record import Rotation
 
 
 class ShownStore(Protocol):
-    """Remembers what of each rotation Slack shows, and where."""
+    """Stores which messages show each rotation, and what they show."""
 
     def leased(self, name: str, seconds: float) -> AbstractAsyncContextManager[object | None]:
-        """Hold *name* for this process; yield None if another has it."""
+        """Lease *name* for this process; yield None if another has it."""
 
     async def messages(self, rotation_id: str) -> dict[str, str]:
-        """Return where a rotation is shown, and what Slack shows of it."""
+        """Return the messages that show a rotation, and what they show."""
 
     async def remember_message(self, rotation_id: str, fields: Mapping[str, str]) -> None:
-        """Save what Slack shows now."""
+        """Store what a message shows."""
 
     async def was_shown(self, rotation: Rotation) -> None:
-        """Note that people see this version, or a later one."""
+        """Note that people see this version of *rotation* or a later one."""
 
     async def concerning(self, key_id: str) -> list[Rotation]:
-        """Return the open rotations of a provider key, and those that made it, oldest first."""
+        """Return the open rotations that replace a provider key or that made it, oldest first."""
 
     async def edits_this_minute(self, minute: int) -> int:
-        """Count one edit against the workspace's budget; return how many there are this minute."""
+        """Count one edit of a message against the workspace's limit; return the number in this minute."""

@@ -91,7 +91,7 @@ def pause_of(error: SlackApiError) -> float | None:
 
 
 def _seconds(retry_after: str | None) -> float:
-    """Read how long Slack asks to be left alone: it says whole seconds; anything else counts as one."""
+    """Return how many seconds Slack asks to pause: it sends whole seconds; anything else counts as one."""
     return (float(retry_after) if retry_after and retry_after.isdecimal() else 0.0) or 1.0
 
 
