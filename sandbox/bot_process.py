@@ -1,4 +1,4 @@
-"""The bot as a process of its own, with its settings from the environment, as in production."""
+"""Run the bot in its own process, with settings from the environment, as in production."""
 
 import asyncio
 import os
@@ -10,15 +10,15 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
 PATIENCE = 5.0
-"""Seconds between asking the bot to end and ending it."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 HANDED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
-"""What the bot gets of this process's environment: no proxy, and no setting of a real Keyturn."""
+"""The variables that the bot inherits: no proxy, and no settings of a real Keyturn."""
 
 
 @asynccontextmanager
 async def bot_process(settings: Mapping[str, str], folder: Path, log: Path) -> AsyncIterator[Process]:
-    """Run `python -m bot` in *folder*, where no `.env` lies, with its output in *log*; stop it at the end."""
+    """Run `python -m bot` in *folder*, which has no `.env`, with its output in *log*; stop it at the end."""
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot"),
@@ -35,7 +35,7 @@ async def bot_process(settings: Mapping[str, str], folder: Path, log: Path) -> A
 
 
 def environment(settings: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return all that the bot finds in its environment; its embedded Valkey keeps its data in *folder*."""
+    """Return the bot's environment variables; its embedded Valkey keeps its data in *folder*."""
     kept = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
     return {**kept, "PYTHONPATH": str(PROJECT), "KEYTURN_DATA": str(folder / "data"), "LOG_FORMAT": "json", **settings}
 

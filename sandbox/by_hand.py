@@ -1,4 +1,4 @@
-"""The documented procedure as a person with a shell does it: one call after another, then a look at live traffic."""
+"""The documented procedure as a person with a shell follows it: one call after another, then test requests."""
 
 import asyncio
 import ssl
@@ -13,18 +13,18 @@ from sandbox.caller import question
 from sandbox.company import endpoint_of
 
 PROJECTION = 1.0
-"""Seconds that the person leaves to projection; no call would tell when it is over."""
+"""Seconds that the person waits for projection; no call tells when it is done."""
 
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""The loopback has no TLS, and loading the machine's certificates would cost each call 20 ms."""
+"""The loopback needs no TLS, and loading the machine's certificates would cost 20 ms per call."""
 
 READING = 3.0
-"""Seconds that a person needs to see a failure, believe it, and go back in the shell's history."""
+"""Seconds that a person needs to notice a failure, believe it, and find the commands in the shell's history."""
 
 
 @dataclass(frozen=True)
 class ByHand:
-    """Rotates a key by the letter of the procedure: all models first, live requests after that."""
+    """Rotates a key exactly by the procedure: first all models, then test requests."""
 
     aisix: Aisix
     old: ProviderKey
@@ -33,7 +33,7 @@ class ByHand:
     reading: float = READING
 
     async def rotate(self, secret: str) -> bool:
-        """Move every model to a replacement with *secret*; tell whether that held, or all is as it was before."""
+        """Move every model to a replacement with *secret*; return False if it failed and all was moved back."""
         new = await self.create(secret)
         await self.point_all(new)
         await asyncio.sleep(self.projection)
@@ -61,7 +61,7 @@ class ByHand:
             await self._administer("PATCH", path, {"provider_key_id": key_id})
 
     async def all_succeed(self) -> bool:
-        """Send one live request a model, and stop at the first failure."""
+        """Send one test request per model, and stop at the first failure."""
         for model in self.models:
             if not await self._succeeds(model):
                 return False
@@ -81,6 +81,6 @@ class ByHand:
 
 
 async def _curl(method: str, url: str, token: str, body: Any) -> httpx.Response:
-    """Make one call on a connection of its own, as a process does that ends with it."""
+    """Make one call on its own connection, as a `curl` process does."""
     async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as curl:
         return await curl.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"})

@@ -1,4 +1,4 @@
-"""Callers: the applications whose requests a rotation must not fail."""
+"""Callers: applications whose requests must not fail during a rotation."""
 
 import asyncio
 import json
@@ -12,14 +12,14 @@ import aiohttp
 
 Endpoint = Literal["chat", "embeddings"]
 PATIENCE = 10.0
-"""Seconds after which a caller gives up on an answer."""
+"""Seconds that a caller waits for an answer."""
 
 CATCHES_UP = 0.5
-"""Seconds of requests that are sent after all when a busy machine has held them up."""
+"""A caller delayed by a busy machine catches up on this many seconds of requests at most."""
 
 
 class Failure(NamedTuple):
-    """A request that did not get its answer; status 0 where there was none at all."""
+    """A failed request; status 0 means that there was no answer."""
 
     time: float
     alias: str
@@ -28,10 +28,10 @@ class Failure(NamedTuple):
 
 
 class Caller:
-    """Sends steady traffic for one alias, whatever becomes of it, as applications do.
+    """Sends steady traffic for one alias, whatever the answers, as applications do.
 
-    Its requests are not evenly spaced: in step with a balancer that deals in turn, somebody else would always meet the
-    same replica. They go out by the client that costs least, so that callers take little from what is being watched.
+    Its requests are unevenly spaced: with even ones and a round-robin balancer, another client could always meet the
+    same replica. It uses the cheapest HTTP client, so that callers take little CPU from what is being tested.
     """
 
     def __init__(self, url: str, caller_key: str, alias: str, rate: float = 10, endpoint: Endpoint = "chat") -> None:
@@ -57,7 +57,7 @@ class Caller:
         return sum(start <= moment <= end for moment in self._times)
 
     def failed_between(self, start: float, end: float) -> int:
-        """How many requests sent from *start* to *end* (as `time.time()` tells them) failed."""
+        """Return how many requests sent from *start* to *end* (in `time.time()`) failed."""
         return sum(start <= failure.time <= end for failure in self.failures)
 
     async def start(self) -> None:
@@ -66,7 +66,7 @@ class Caller:
         self._beat = asyncio.create_task(self._keep_sending(self._http))
 
     async def stop(self) -> None:
-        """Send no more, and wait for the answers that are under way."""
+        """Stop sending, and wait for open requests."""
         if self._beat is not None:
             self._beat.cancel()
             await asyncio.wait([self._beat])
@@ -123,7 +123,7 @@ def _type_of(answer: bytes) -> str:
 
 
 class Callers:
-    """Several callers, with their figures summed."""
+    """Several callers and their total figures."""
 
     def __init__(self, callers: Iterable[Caller]) -> None:
         self.callers = list(callers)
@@ -167,5 +167,5 @@ class Callers:
         return sum(caller.failed_between(start, end) for caller in self.callers)
 
     def failures_by_type(self) -> Counter[tuple[int, str]]:
-        """How many failures of each status and type."""
+        """Count the failures by status and type."""
         return Counter((failure.status, failure.type) for failure in self.failures)

@@ -1,4 +1,4 @@
-"""A small company on a sandbox AISIX and Slack: what the demo acts on, and what `python -m sandbox` serves."""
+"""A small company with a sandbox AISIX and Slack, for the demo and for `python -m sandbox`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,10 +17,10 @@ SECRETS = (OLD_SECRET, GOOD_SECRET, WRONG_SECRET)
 
 REPLICAS = {"production": 2, "staging": 1}
 LAG = 0.1
-"""Seconds until a gateway has a change: enough to be seen, as with the real one."""
+"""Seconds until a gateway has a change: long enough to be visible, as with a real one."""
 
 CALLS_PER_SECOND, MOST_CALLS_PER_SECOND = 5.0, 60.0
-"""What one alias is asked, and all of them together: the sandbox shares one process with the callers."""
+"""Requests a second for one alias, and for all together: the sandbox and the callers share one process."""
 
 AFFECTED = (
     ("production", "chat-large", "gpt-4o"),
@@ -29,15 +29,15 @@ AFFECTED = (
     ("staging", "chat-large", "gpt-4o"),
     ("staging", "support-embed", "text-embedding-3-small"),
 )
-"""The models behind the key that is rotated; there can be more, with numbers."""
+"""The models on the old key; more of them get numbered names."""
 
 FEWEST = 3
-"""The first three of them hold up the routing alias and the semantic router."""
+"""The routing alias and the semantic router need the first three."""
 
 
 @dataclass(frozen=True)
 class Company:
-    """Where people talk, what their applications call, and the key whose turn has come."""
+    """The company's Slack and AISIX, and the key to rotate."""
 
     slack: Slack
     aisix: Aisix
@@ -49,14 +49,14 @@ class Company:
     """The aliases that reach them."""
 
     def settings(self) -> dict[str, str]:
-        """Return what points a bot here."""
+        """Return the settings for a bot that uses this Slack and this AISIX."""
         return {**self.slack.settings(), **self.aisix.settings(), "APPROVERS": "S_APPROVERS"}
 
     def environment_of(self, model: Model) -> str:
         return self.aisix.environment(model.environment_id).name
 
     def callers(self) -> Callers:
-        """Return an application for every alias that the rotation may touch."""
+        """Return an application for every alias that the rotation may affect."""
         aliases = (*self.models, *self.dependents)
         rate = min(CALLS_PER_SECOND, MOST_CALLS_PER_SECOND / len(aliases))
         return Callers(self.caller(model, rate) for model in aliases)
@@ -75,7 +75,7 @@ def endpoint_of(model: Model) -> Endpoint:
 async def company(
     models: int = len(AFFECTED), latency: float = 0.005, aisix: Aisix | None = None
 ) -> AsyncIterator[Company]:
-    """Open for business, with *models* behind the key and *latency* seconds added to each control plane call."""
+    """Start the company, with *models* on the key and *latency* more seconds for each control plane call."""
     aisix = aisix or Aisix(environments=REPLICAS)
     aisix.switches.latency = latency
     async with Slack() as slack, aisix:
@@ -86,7 +86,7 @@ async def company(
 
 
 def furnished(slack: Slack, aisix: Aisix, count: int) -> Company:
-    """Fill the control plane as if people had done so over the years."""
+    """Fill the control plane with keys and models."""
     key = aisix.add_key(KEY, secret=OLD_SECRET, provider="openai", api_base="https://api.openai.com/v1")
     other = aisix.add_key(
         "Anthropic", secret="sk-ant-sandbox-5520c1", provider="anthropic", environments=["production"]
@@ -109,7 +109,7 @@ def _affected(aisix: Aisix, key: ProviderKey, environment: str, alias: str, upst
 
 
 def rows(count: int) -> list[tuple[str, str, str]]:
-    """Return *count* models to make: the known ones first, then numbered ones in turn in each environment."""
+    """Return *count* models to create: first the known ones, then numbered ones, alternating between environments."""
     environments = islice(cycle(REPLICAS), max(0, count - len(AFFECTED)))
     more = [(environment, f"team-{number:03d}", "gpt-4o-mini") for number, environment in enumerate(environments, 1)]
     return [*AFFECTED[:count], *more]

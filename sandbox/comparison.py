@@ -1,4 +1,4 @@
-"""What a wrong secret costs callers, by hand and by the bot, with callers at work: `make comparison`."""
+"""Measure what a wrong secret costs callers, by hand and by the bot: `make comparison`."""
 
 import sys
 import tempfile
@@ -20,13 +20,12 @@ from sandbox.terminal import Terminal
 RATE = 50.0
 """Requests a second to every affected alias."""
 
-
 PAUSE = 0.5
 """Seconds that a quick person needs before a click."""
 
 
 class Cost(NamedTuple):
-    """What the callers saw of one way."""
+    """What callers saw with one of the two ways."""
 
     way: str
     callers: Callers
@@ -38,7 +37,7 @@ class Cost(NamedTuple):
 
 
 async def measured(way: str, there: Company, rate: float, work: Coroutine[Any, Any, Any]) -> Cost:
-    """Do *work* while callers are at it, from their first answers until every gateway has the last change."""
+    """Run *work* with callers sending, from their first answers until every gateway has the last change."""
     callers = Callers(there.caller(model, rate) for model in there.models)
     async with callers:
         await there.aisix.until(lambda: all(caller.ok for caller in callers.callers), what="an answer for each caller")
@@ -49,20 +48,20 @@ async def measured(way: str, there: Company, rate: float, work: Coroutine[Any, A
 
 
 async def by_hand(models: int, rate: float, reading: float) -> Cost:
-    """Give a wrong secret to the documented procedure."""
+    """Rotate to a wrong secret with the documented procedure."""
     async with company(models) as there:
         person = ByHand(there.aisix, there.key, there.models, reading=reading)
         return await measured("by hand", there, rate, person.rotate(WRONG_SECRET))
 
 
 async def by_the_bot(models: int, rate: float, folder: Path, log: Path) -> Cost:
-    """Give the same secret to the bot."""
+    """Rotate to the same secret with the bot."""
     async with company(models) as there, bot_of(there, folder, log) as bot:
         return await while_it_runs(bot, there, lambda: measured("by the bot", there, rate, wrong_secret(there)))
 
 
 async def wrong_secret(there: Company) -> None:
-    """Ask, give the wrong secret, and once the bot has stopped go back."""
+    """Request a rotation, give the wrong secret, and roll back once the bot has stopped."""
     people = People(there, PAUSE)
     card = await people.ask()
     await people.press("Enter new secret", card)
@@ -73,7 +72,7 @@ async def wrong_secret(there: Company) -> None:
 
 
 async def comparison(terminal: Terminal, folder: Path, log: Path, *, models: int, rate: float, reading: float) -> bool:
-    """Measure both ways and print them; tell whether the bot costs nothing and the procedure something."""
+    """Measure and print both ways; return whether only the procedure failed requests."""
     terminal.scene("A wrong secret, given to both")
     terminal.say(f"  {rate:g} requests a second to each of {models} affected aliases")
     hand = await by_hand(models, rate, reading)

@@ -22,7 +22,7 @@ from sandbox.terminal import Terminal
 
 @dataclass(frozen=True)
 class Demo:
-    """Everything that is running."""
+    """All parts of the running demo."""
 
     company: Company
     callers: Callers
@@ -30,7 +30,7 @@ class Demo:
     terminal: Terminal
 
     async def run(self) -> bool:
-        """Play the story and judge its end."""
+        """Play the story and check its result."""
         before = Beginning.of(self.company)
         Narrator(self.company.slack, self.terminal, SECRETS)
         async with self.callers:
@@ -43,7 +43,7 @@ class Demo:
 
 
 def introduce(terminal: Terminal, there: Company) -> None:
-    """Say what is about to be seen."""
+    """Say what the demo will show."""
     replicas = " and ".join(f"{name} ({count} replica{'s'[: count != 1]})" for name, count in REPLICAS.items())
     terminal.say("Keyturn rotates the provider key of an AI gateway, from Slack.", "bold")
     terminal.say(
@@ -53,7 +53,7 @@ def introduce(terminal: Terminal, there: Company) -> None:
 
 
 async def demo(terminal: Terminal, folder: Path, log: Path, *, models: int, latency: float, stay: bool) -> bool:
-    """Start everything, run it, and stop it; tell whether all is as promised."""
+    """Start everything, run the story, and stop; return whether every promise held."""
     async with company(models, latency) as there:
         introduce(terminal, there)
         async with bot_of(there, folder, log) as bot:
@@ -68,7 +68,7 @@ async def demo(terminal: Terminal, folder: Path, log: Path, *, models: int, late
 
 
 def stays(terminal: Terminal, there: Company, pid: int, log: Path) -> None:
-    """Say how to use what goes on running."""
+    """Say how to use the parts that keep running."""
     terminal.scene("Everything is still running; Ctrl-C ends it")
     terminal.say(
         f"The bot is process {pid}, its log {log}. To try a bot of your own against this Slack and this AISIX, "

@@ -1,4 +1,4 @@
-"""Block Kit drawn for a terminal. Pure: blocks in, renderables out."""
+"""Draw Block Kit in a terminal. Pure: blocks in, renderables out."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,14 +17,14 @@ Names = Mapping[str, str]
 MARKED = re.compile(r"\*((?:`[^`\n]*`|[^*`\n])+)\*|`([^`\n]+)`")
 BUTTONS = {"primary": "bold green", "danger": "bold red"}
 FIELD = 56
-"""Characters of a form's field that are drawn."""
+"""Characters of a form field that are drawn."""
 
 MOST_ROWS = 12
-"""Rows of a table that are drawn; Slack shows them all."""
+"""Rows of a table that are drawn; Slack shows all of them."""
 
 
 def words(mrkdwn: str, names: Names, style: str = "") -> Text:
-    """Read mrkdwn: bold, code, mentions by name, dates by their fallback."""
+    """Render mrkdwn: bold, code, mentions by name, dates by their fallback."""
     text, end = Text(style=style), 0
     for found in MARKED.finditer(mrkdwn):
         text.append(_said(mrkdwn[end : found.start()], names))
@@ -39,7 +39,7 @@ def _said(mrkdwn: str, names: Names) -> str:
 
 
 def drawn(blocks: list[Json], names: Names) -> Group:
-    """Draw a message from top to bottom; buttons stand apart, as they do in Slack."""
+    """Draw a message; buttons are set apart, as in Slack."""
     return Group(*(part for block in blocks for part in _block(block, names)))
 
 
@@ -58,7 +58,7 @@ def _block(block: Json, names: Names) -> Iterator[RenderableType]:
 
 
 def table(rows: list[list[str]]) -> Table:
-    """Draw a table whose widest column gives way when it is narrow."""
+    """Draw a table; its widest column wraps if the terminal is narrow."""
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, header in enumerate(rows[0]):
@@ -82,7 +82,7 @@ def button(label: str, style: str | None = None) -> Text:
 
 
 def form(view: Json, secrets: tuple[str, ...], names: Names) -> Group:
-    """Draw a modal as it is sent, with every secret masked."""
+    """Draw a modal as submitted, with every secret masked."""
     values = view["state"]["values"]
     parts: list[RenderableType] = []
     for block in view["blocks"]:
@@ -102,7 +102,7 @@ def _field(block: Json, values: Json, secrets: tuple[str, ...]) -> list[Renderab
 
 
 def masked(text: str, secrets: tuple[str, ...]) -> str:
-    """Put dots in the place of every secret."""
+    """Replace every secret with dots."""
     for secret in secrets:
         text = text.replace(secret, "•" * len(secret))
     return text

@@ -1,4 +1,4 @@
-"""Settings as lines that a shell or a `.env` file takes."""
+"""Format settings for a shell or a `.env` file."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,5 +14,5 @@ def env_file(settings: Mapping[str, str]) -> str:
 
 
 def assignments(settings: Mapping[str, str]) -> Iterator[str]:
-    """Yield each setting in single quotes, in which neither reader looks for anything; no value holds one."""
+    """Yield each setting in single quotes, so that neither reader expands it; no value contains one."""
     yield from (f"{name}='{value}'" for name, value in settings.items())

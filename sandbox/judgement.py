@@ -1,4 +1,4 @@
-"""Whether the end is as promised, said in a sentence for each promise."""
+"""Check each promise at the end of a demo, with a sentence for each."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from sandbox.terminal import Terminal
 
 
 class Check(NamedTuple):
-    """One thing that has to be so at the end, whether it is, and how it is said in both cases."""
+    """One promise: whether it holds, and the sentence for each case."""
 
     holds: bool
     so: str
@@ -22,7 +22,7 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class Beginning:
-    """What there was before the rotation: ids of provider keys and of models."""
+    """The ids of provider keys and models before the rotation."""
 
     keys: frozenset[str]
     models: frozenset[str]
@@ -33,7 +33,7 @@ class Beginning:
 
 
 def conclude(terminal: Terminal, found: list[Check]) -> bool:
-    """Say whether everything is as promised, and return it."""
+    """Print every check, and return whether all hold."""
     terminal.say()
     for check in found:
         terminal.say(f"  {'✔' if check.holds else '✗'} {check.sentence}", "" if check.holds else "bold red")
@@ -41,7 +41,7 @@ def conclude(terminal: Terminal, found: list[Check]) -> bool:
 
 
 def checks(company: Company, before: Beginning, callers: Callers) -> list[Check]:
-    """Judge the end of a rotation to the receipt."""
+    """Check the result of a completed rotation."""
     old, keys = company.key.id, company.aisix.provider_keys
     new, more = set(keys) - before.keys, len(set(company.aisix.models) - before.models)
     strays = [model for model in company.models if len(new) != 1 or model.provider_key_id not in new]

@@ -1,4 +1,4 @@
-"""Turns what happens in the sandbox's Slack into what the terminal shows. It knows blocks, and nothing of the bot."""
+"""Show events of the sandbox's Slack in the terminal. It knows blocks, but nothing about the bot."""
 
 from typing import Any
 
@@ -12,21 +12,22 @@ Json = dict[str, Any]
 STOPPED = "■"
 SAID = ("✔", STOPPED)
 LISTED = (*SAID, "◔", "·")
-"""The marks of a checklist, those first that are worth a line; what is under way stands on the card as well."""
+"""The marks of checklist lines; those in `SAID` get a line here, as the card shows the current step itself."""
 
 LONG = 7
-"""Lines from which on a reply is drawn in a frame."""
+"""A reply with this many line breaks or more is drawn in a frame."""
 
 
 class Narrator:
-    """Watches a Slack and tells it: the card when someone new has the next move, of the checklist only what is new."""
+    """Narrates a Slack: the whole card when someone new must act, and only new lines of the checklist."""
 
     def __init__(self, slack: Slack, terminal: Terminal, secrets: tuple[str, ...]) -> None:
         self._slack, self._terminal, self._secrets = slack, terminal, secrets
         self._told: dict[str, set[str]] = {}
-        """By message, what has been told of it."""
+        """By message: what was shown already."""
+
         self._headlines: dict[str, str] = {}
-        """By card, what its first line said last."""
+        """By card: its last first line."""
 
         slack.on_change(self._hear)
 
@@ -89,7 +90,7 @@ class Narrator:
                 self._terminal.line("thread", drawing.words(f"now says: {line}", self._names), "dim")
 
     def _card(self, card: Message) -> None:
-        """Show a card whole when it first asks for a certain move, later in two lines, while at work in one."""
+        """Show the whole card when it first asks someone to act, two lines later on, and one while the bot works."""
         headline, mark = _headline(card), card.plain[:1]
         if self._new(card, mark) and mark != AT_WORK:
             self._terminal.panel(drawing.drawn(card.blocks, self._names), f"#{self._channel(card)}", mark)
@@ -144,5 +145,5 @@ def _elements(message: Message) -> list[Json]:
 
 
 def _headline(card: Message) -> str:
-    """Return what a card says beside its name, in its first line."""
+    """Return the state in the first line of a card."""
     return card.plain.split("\n")[0].split("   ")[-1]

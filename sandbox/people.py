@@ -1,4 +1,4 @@
-"""A requester and an approver at their keyboards. They act on what they see, once it is there."""
+"""Simulate a requester and an approver, who act once they see what they need."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from sandbox.slack import Message, Person
 T = TypeVar("T")
 
 PATIENCE = 30.0
-"""Seconds after which something is taken for hanging."""
+"""Seconds after which a wait counts as hanging."""
 
 AT_WORK = "◑"
-"""The mark of a card while nobody has to act."""
+"""The mark of a card while the bot works."""
 
 WATCHING = "watching"
-"""What a card's first line says while all is done and the bot still looks on."""
+"""The word in a card's first line during the watch."""
 
 
 class People:
-    """Each act ends when its result is there; before a click they need *pause* seconds to read."""
+    """Each action ends when its result is visible; before a click, people read for *pause* seconds."""
 
     def __init__(self, company: Company, pause: float = 0.0) -> None:
         self._company, self._pause = company, pause
@@ -38,7 +38,7 @@ class People:
         await (person or self.requester).click(button, card)
 
     async def give(self, secret: str) -> None:
-        """Fill in the form, once it is there, and send it; what is wrong with it ends the story."""
+        """Wait for the form, fill it in and submit it; raise RuntimeError if the bot refuses it."""
         await self.until(lambda: self.requester.modal, "the form")
         await asyncio.sleep(self._pause)
         sent = await self.requester.submit({"secret": secret})
@@ -49,12 +49,12 @@ class People:
         await self.until(lambda: button in card.buttons, f"the button {button}; the card says: {card.plain}")
 
     async def gone(self, secret: str) -> None:
-        """Wait until no key has *secret* any more."""
+        """Wait until no key has *secret*."""
         keys = self._company.aisix.provider_keys
         await self.until(lambda: not any(key.secret == secret for key in keys.values()), "the refused key to go")
 
     async def ended(self, card: Message, words: str) -> None:
-        """Wait until nobody has a next move, the bot neither, and *words* stand on the card or in its thread."""
+        """Wait until neither people nor the bot must act, and the card or its thread contains *words*."""
         await self.until(lambda: _is_at_rest(card) and self._says(card, words), words)
 
     def _says(self, card: Message, words: str) -> bool:

@@ -1,4 +1,4 @@
-"""The demo's story: a requester and an approver at their keyboards. What they see, the narrator shows."""
+"""The demo's story: what a requester and an approver do. The narrator shows what they see."""
 
 import asyncio
 
@@ -9,21 +9,21 @@ from sandbox.slack import Message
 from sandbox.terminal import Terminal
 
 PAUSE = 1.5
-"""Seconds in which a person would read and move the mouse; without a screen there is nobody to wait for."""
+"""Seconds for a person to read and move the mouse; without a screen there is no wait."""
 
 QUIET = 0.3
-"""Seconds in which nothing is said any more before the next scene begins."""
+"""The next scene begins after this many seconds without a call to Slack."""
 
 
 class Play:
-    """Each scene ends when its result is there."""
+    """The scenes; each ends when its result is visible."""
 
     def __init__(self, company: Company, callers: Callers, terminal: Terminal) -> None:
         self._company, self._callers, self._terminal = company, callers, terminal
         self._people = People(company, PAUSE if terminal.alive else 0)
 
     async def run(self) -> None:
-        """Play all of it."""
+        """Play all scenes."""
         self._terminal.scene("1  A team member asks for a rotation")
         card = await self._people.ask()
         await self.give_a_wrong_secret(card)
@@ -31,7 +31,7 @@ class Play:
         await self.approve(card)
 
     async def give_a_wrong_secret(self, card: Message) -> None:
-        """Give a secret that the provider refuses, and see it caught in the rehearsal."""
+        """Give a secret that the provider refuses; the rehearsal catches it."""
         self._terminal.scene("2  The first secret is a wrong one")
         await self._people.press("Enter new secret", card)
         await self._people.give(WRONG_SECRET)
@@ -39,7 +39,7 @@ class Play:
         await self._quiet()
 
     async def give_the_right_one(self, card: Message) -> None:
-        """Take the wrong one back, give the right one, and see it verified."""
+        """Take the wrong secret back, give the right one, and wait until it is verified."""
         self._terminal.scene("3  The wrong secret is taken back, the right one is given")
         await self._people.press("Another secret", card)
         await self._people.gone(WRONG_SECRET)
@@ -49,7 +49,7 @@ class Play:
         await self._quiet()
 
     async def approve(self, card: Message) -> None:
-        """Try to approve as the requester, be told no, and have an approver do it."""
+        """Try to approve as the requester, get refused, and let an approver do it."""
         self._terminal.scene("4  Another person approves the delete")
         requester, keys = self._people.requester, self._company.aisix.provider_keys
         heard = len(requester.ephemerals)
@@ -61,7 +61,7 @@ class Play:
         await self._quiet()
 
     async def _quiet(self) -> None:
-        """Wait until all that belongs to a scene has been said, and say what it cost."""
+        """Wait until the scene's last message, then print the callers' figures."""
         calls = self._company.slack.calls
         said = -1
         while said != len(calls):

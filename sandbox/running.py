@@ -1,4 +1,4 @@
-"""How a program of the sandbox runs the bot beside itself, and how it ends: the demo and the comparison."""
+"""Run the bot next to a sandbox program (the demo, the comparison), and end both."""
 
 import asyncio
 import signal
@@ -15,25 +15,25 @@ from sandbox.terminal import Terminal
 T = TypeVar("T")
 
 START, WHOLE = 20.0, 120.0
-"""Seconds that the bot has to connect, and that all of it may take."""
+"""Seconds for the bot to connect, and for the whole run."""
 
 BOT_SETTINGS = {"SETTLE": "1", "WATCH": "3", "SLACK_EDITS_PER_MINUTE": "600"}
-"""Waits as short as the sandbox is fast, and the edits that a workspace with nobody else in it has to spare."""
+"""Short waits, as the sandbox is fast, and many edits, as nobody else uses the workspace."""
 
 
 class Failed(Exception):
-    """One sentence that says why it could not go on."""
+    """The run failed; one sentence says why."""
 
 
 @asynccontextmanager
 async def bot_of(there: Company, folder: Path, log: Path) -> AsyncIterator[Process]:
-    """Run a bot on this company, with its log in *log*; connected it is only after a while."""
+    """Run a bot for this company, with its log in *log*; it is not connected yet."""
     async with bot_process({**there.settings(), **BOT_SETTINGS}, folder, log) as bot:
         yield bot
 
 
 async def while_it_runs(bot: Process, there: Company, story: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Tell *story* once the bot has connected; end with a sentence where the bot ends, or nothing happens any more."""
+    """Run *story* once the bot has connected; raise `Failed` if the bot ends or the story hangs."""
     told, gone = asyncio.create_task(_once_connected(there, story)), asyncio.create_task(bot.wait())
     try:
         await asyncio.wait({told, gone}, timeout=WHOLE, return_when=asyncio.FIRST_COMPLETED)
@@ -57,7 +57,7 @@ async def _once_connected(there: Company, story: Callable[[], Coroutine[Any, Any
 
 
 def judged(terminal: Terminal, log: Path, work: Coroutine[Any, Any, bool]) -> int:
-    """Run *work* and return the exit status; a failure is told with the bot's log."""
+    """Run *work* and return the exit status; after a failure, print the bot's log."""
     try:
         well = asyncio.run(_until_told_to_stop(work))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -75,7 +75,7 @@ def judged(terminal: Terminal, log: Path, work: Coroutine[Any, Any, bool]) -> in
 
 
 async def _until_told_to_stop(work: Coroutine[Any, Any, bool]) -> bool:
-    """Run *work*; SIGTERM ends it as Ctrl-C does, so that the bot is stopped as well."""
+    """Run *work*; SIGTERM ends it like Ctrl-C, so that the bot is stopped too."""
     task = asyncio.ensure_future(work)
     with suppress(NotImplementedError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

@@ -1,4 +1,4 @@
-"""The terminal as a window on a Slack channel: who did what when, cards as panels, threads as lines."""
+"""Show a Slack channel in the terminal: who did what and when, cards as panels, threads as lines."""
 
 import io
 import sys
@@ -14,17 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 NARROWEST, WIDEST, UNKNOWN = 80, 120, 100
-"""Columns: what is drawn in, and what is taken where there is no terminal to ask."""
+"""The limits of the width in columns, and the width if this is no terminal."""
 
 WHO, SMALL = 11, 76
-"""Columns: of who it was, and of what Slack lays over the channel."""
+"""The width in columns of the actor, and of forms and dialogs."""
 
 FRAMES: Mapping[str, str] = {"■": "red", "●": "green"}
 """The colour of a card's frame, by its state mark."""
 
 
 class Terminal:
-    """Prints what happens, each thing once, with the seconds since the beginning."""
+    """Prints each event once, with the seconds since the start."""
 
     def __init__(self, *, plain: bool = False) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -36,7 +36,7 @@ class Terminal:
 
     @property
     def alive(self) -> bool:
-        """Whether somebody is looking who needs time to read."""
+        """Whether a person watches, who needs time to read."""
         return self.console.is_terminal
 
     def scene(self, title: str) -> None:
@@ -45,7 +45,7 @@ class Terminal:
         self.console.print(Rule(Text(f" {title} ", "bold"), align="left", style="dim"))
 
     def line(self, who: str, what: Text | str, style: str = "") -> None:
-        """Print one thing that happened."""
+        """Print one event."""
         row = Table.grid(padding=(0, 1, 0, 0))
         row.add_column(width=5, justify="right")
         row.add_column(width=WHO, no_wrap=True)
@@ -55,7 +55,7 @@ class Terminal:
         self.console.print(row)
 
     def panel(self, content: RenderableType, title: str, mark: str = "", *, small: bool = False) -> None:
-        """Print something that has a frame in Slack; a form or a dialog is *small*."""
+        """Print something in a frame; a form or a dialog is *small*."""
         width = SMALL if small else None
         frame = FRAMES.get(mark, "dim")
         self.console.print(
@@ -67,12 +67,12 @@ class Terminal:
         self.console.print(Text(sentence, style) if isinstance(sentence, str) else sentence)
 
     def verbatim(self, text: str) -> None:
-        """Print what is to be copied: never wrapped, never coloured."""
+        """Print text to copy: never wrapped, never coloured."""
         print(text, flush=True)
 
     @contextmanager
     def footer(self, figures: Callable[[], str]) -> Iterator[None]:
-        """Keep a line of figures at the bottom, where there is a screen."""
+        """Keep a line of figures at the bottom, if this is a terminal."""
         if not self.alive:
             yield
             return

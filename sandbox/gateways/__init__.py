@@ -1,4 +1,4 @@
-"""Real AISIX gateways behind the sandbox's control plane: their binary and etcd are the reader's own."""
+"""Real AISIX gateways behind the sandbox's control plane; you provide their binary and etcd."""
 
 from sandbox.gateways.aisix import RealAisix
 from sandbox.gateways.missing import missing

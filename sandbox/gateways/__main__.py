@@ -1,4 +1,4 @@
-"""Say what is missing before real gateways can run: `python -m sandbox.gateways`; silent, and 0, where nothing is."""
+"""`python -m sandbox.gateways`: say what real gateways still need; silent, with status 0, if nothing is missing."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""An AISIX whose gateways are real: the sandbox's control plane and provider, with etcd between them."""
+"""An AISIX with real gateways: the sandbox's control plane and provider, connected through etcd."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from sandbox.gateways.writer import Writer
 
 
 class RealAisix(Aisix):
-    """Runs *binary* for each replica, with all that it writes in *folder*."""
+    """Runs *binary* for each replica, with all its files in *folder*."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class RealAisix(Aisix):
         return self._writers[environment.id]
 
     def key_of(self, request_id: str) -> str | None:
-        """Return the id of the provider key that came to the provider with a request, also of one that is gone."""
+        """Return the id of the provider key of a request that reached the provider, even if the key was deleted."""
         return self._owners.get(self._provider.secret_of(request_id))
 
     @property
@@ -78,7 +78,7 @@ class RealAisix(Aisix):
         await asyncio.gather(self._provider.stop(), self._etcd.stop())
 
     async def add_caller(self, environment: str, name: str, limit: int | None = None) -> str:
-        """Let another application in, which may send *limit* requests a minute to each replica; return its key."""
+        """Add an application that may send *limit* requests a minute to each replica; return its caller key."""
         here, token = self.environment(environment), f"ck-{name}-{token_hex(12)}"
         here.callers[token] = CallerKey(token, name, ["*"], limit=limit)
         await self.writer(here).admit(here.callers[token])

@@ -1,4 +1,4 @@
-"""A process of somebody else's program: its output goes to a file, and it ends with whoever started it."""
+"""Run a foreign program: its output goes to a file, and it ends with this process."""
 
 import asyncio
 import os
@@ -13,18 +13,18 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 START = 60.0
-"""Seconds that a program may take until it answers; a debug build on a busy machine is slow."""
+"""Seconds for a program to answer after its start; a debug build on a busy machine is slow."""
 
 PORTS = range(20_000, 32_000)
-"""Below those that systems give to outgoing connections by themselves: a child takes its port a while after it."""
+"""Below the ephemeral ports: otherwise an outgoing connection could take a port before the child does."""
 
-LOOK_AGAIN = 0.05
+CHECK_EVERY = 0.05
 TOLD = 2000
-"""Characters of the end of a log that an error shows."""
+"""Characters from the end of the log that an error shows."""
 
 
 class Child:
-    """Starts *command* in *folder*; it gets nothing of this process's environment but the path."""
+    """Runs *command* in *folder*; of this process's environment it gets only the path."""
 
     def __init__(self, name: str, folder: Path, *command: str) -> None:
         self._command, self._folder = command, folder
@@ -33,12 +33,12 @@ class Child:
 
     @property
     def _guarded(self) -> tuple[str, ...]:
-        """The command, ended by the kernel if this process dies without a word; where there is a program for that."""
+        """The command; if `setpriv` is installed, the kernel kills it when this process dies."""
         guard = shutil.which("setpriv")
         return (guard, "--pdeathsig", "KILL", *self._command) if guard else self._command
 
     async def start(self, answers: Callable[[], Awaitable[bool]]) -> None:
-        """Begin, and wait until it *answers*."""
+        """Start it, and wait until it *answers*."""
         with self._log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *self._guarded,
@@ -51,10 +51,10 @@ class Child:
         async with asyncio.timeout(START):
             while not await answers():
                 self._check_alive()
-                await asyncio.sleep(LOOK_AGAIN)
+                await asyncio.sleep(CHECK_EVERY)
 
     def _check_alive(self) -> None:
-        """Tell what a program said that has ended by itself."""
+        """Raise an error with the end of the log if the program has ended."""
         if self._process is not None and self._process.returncode is not None:
             said = self._log.read_text(errors="replace")[-TOLD:]
             raise RuntimeError(
@@ -62,20 +62,20 @@ class Child:
             )
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, if it still runs."""
+        """Send a signal if it still runs."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
     async def stop(self) -> None:
-        """End it at once, and see it gone."""
+        """Kill it, and wait until it is gone."""
         self.send(signal.SIGKILL)
         if self._process is not None:
             await self._process.wait()
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on, and that no outgoing connection will be given."""
+    """Return a free loopback port that no outgoing connection will get."""
     for port in random.sample(PORTS, len(PORTS)):
         with suppress(OSError), socket.create_server((LOOPBACK, port)):
             return port

@@ -1,4 +1,4 @@
-"""A real etcd of one's own, spoken to by its JSON gateway."""
+"""Run a real etcd, and call its JSON gateway."""
 
 import json
 from base64 import b64encode
@@ -11,7 +11,7 @@ from sandbox.gateways.child import LOOPBACK, Child, free_port
 
 
 class Etcd:
-    """On free ports, with its data in *folder*: one that a killed run has left behind is never met."""
+    """An etcd on free ports, with its data in *folder*, so that one from a killed run is never used."""
 
     def __init__(self, folder: Path) -> None:
         self.port, peer = free_port(), f"http://{LOOPBACK}:{free_port()}"
@@ -37,11 +37,11 @@ class Etcd:
         await self._child.stop()
 
     async def put(self, key: str, row: Any) -> int:
-        """Write *row* as JSON, and return the revision that this made."""
+        """Write *row* as JSON, and return the new revision."""
         return await self._call("put", {"key": _coded(key), "value": _coded(json.dumps(row))})
 
     async def delete(self, key: str) -> int:
-        """Take a row away, and return the revision that this made."""
+        """Delete a row, and return the new revision."""
         return await self._call("deleterange", {"key": _coded(key)})
 
     async def _answers(self) -> bool:

@@ -1,4 +1,4 @@
-"""Handing a request on to a real gateway, and its answer back."""
+"""Forward requests to a real gateway."""
 
 import aiohttp
 from aiohttp import web
@@ -9,13 +9,13 @@ from sandbox.aisix.serving import drop
 OF_THE_CONNECTION = frozenset(
     {"connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"}
 )
-"""Headers that belong to one connection, and so to none after it."""
+"""Headers that belong to one connection, and must not be forwarded."""
 
 PATIENCE = 60.0
 
 
 class Forward:
-    """Sends requests to *url* as they came."""
+    """Forwards requests to *url* unchanged."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -31,7 +31,7 @@ class Forward:
             await self._http.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer as the gateway does; one that is not there gives no answer."""
+        """Answer as the gateway does; drop the connection if it does not answer."""
         assert self._http is not None
         where = URL(self.url + request.raw_path, encoded=True)
         body, headers = await request.read(), _of_the_message(request.headers)
@@ -43,7 +43,7 @@ class Forward:
         return web.Response(body=told, status=answer.status, headers=_of_the_message(answer.headers))
 
     async def page(self, path: str) -> bytes:
-        """Return a page of the gateway's own; an OSError where it gives none."""
+        """Return a page of the gateway; raise OSError if it does not answer."""
         assert self._http is not None
         try:
             async with self._http.get(self.url + path, raise_for_status=True) as answer:

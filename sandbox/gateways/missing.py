@@ -1,4 +1,4 @@
-"""What has to be on this machine before real gateways can run."""
+"""Check what real gateways need on this machine."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def missing(binary: str | None) -> str:
-    """Say in one sentence what is missing and what to do; nothing where all is there."""
+    """Say what is missing and what to do; return an empty string if nothing is."""
     if not binary:
         return "Real gateways need a gateway binary: say where it is with AISIX_BIN=/path/to/aisix."
     if not (Path(binary).is_file() and os.access(binary, os.X_OK)):

@@ -1,4 +1,4 @@
-"""A cable between a gateway and etcd that can be cut, or go silent."""
+"""A connection between a gateway and etcd that can be closed or silenced."""
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
@@ -12,7 +12,7 @@ CHUNK = 65536
 
 
 class Relay:
-    """Carries bytes between its own port and *target*, as long as it is well."""
+    """Carries bytes between its own port and *target*, as long as its state is `well`."""
 
     def __init__(self, target: int) -> None:
         self.port = 0
@@ -25,7 +25,7 @@ class Relay:
 
     @property
     def state(self) -> Cable:
-        """`closed`: connections are torn and refused; `silent`: they stay open, and nothing comes through."""
+        """`closed`: connections are aborted and refused; `silent`: they stay open, but carry nothing."""
         return self._state
 
     @state.setter

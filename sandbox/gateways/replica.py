@@ -1,4 +1,4 @@
-"""One real gateway process, with the knobs of a sandbox replica as far as a real one has them."""
+"""A real gateway process, with the faults of a sandbox replica that a real one can have."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ from sandbox.gateways.forward import Forward
 from sandbox.gateways.relay import Cable, Relay
 from sandbox.gateways.writer import Writer
 
-LOOK = 0.2
-"""Seconds between two looks at what a gateway says that it has applied."""
+POLL = 0.2
+"""Seconds between two reads of a gateway's applied revision."""
 
 ETCD_TIMEOUT_MS = 2000
 BAD = 400
@@ -30,7 +30,7 @@ REQUEST_ID = "x-aisix-request-id"
 
 
 class Around(Protocol):
-    """What a real gateway stands between."""
+    """What a real gateway needs from its AISIX."""
 
     binary: str
     folder: Path
@@ -41,11 +41,11 @@ class Around(Protocol):
     def writer(self, environment: Environment) -> Writer: ...
 
     def key_of(self, request_id: str) -> str | None:
-        """Return the id of the provider key that came to the provider with a request."""
+        """Return the id of the provider key of a request that reached the provider."""
 
 
 class RealReplica(Replica):
-    """A gateway process. What it holds of the configuration is what it says that it has applied."""
+    """A gateway process. Its configuration here is what it says that it has applied."""
 
     def __init__(
         self, number: int, environment: Environment, dispatcher: Dispatcher, pulse: Pulse, around: Around
@@ -72,7 +72,7 @@ class RealReplica(Replica):
     @override
     async def start(self) -> None:
         await asyncio.gather(self.cable.start(), self._gateway.start(), self._pages.start())
-        self._settings.write_text(json.dumps(self._config()))  # YAML holds JSON
+        self._settings.write_text(json.dumps(self._config()))  # JSON is valid YAML
         await self._child.start(self._answers)
         self._spawn(self._look())
 
@@ -86,7 +86,7 @@ class RealReplica(Replica):
 
     @override
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Hand a caller's request on, and note what came of it."""
+        """Forward a caller's request, and record the result."""
         response = await self._gateway.handle(request)
         if isinstance(response, web.Response) and response.prepared is False:
             await self._note(request, response)
@@ -98,11 +98,11 @@ class RealReplica(Replica):
 
     @override
     def catch_up(self) -> None:
-        """A real gateway takes its time."""
+        """Do nothing: a real gateway cannot be hurried."""
 
     @override
     def restart(self) -> None:
-        """Kill the process and begin another."""
+        """Kill the process and start another."""
         self._child.send(signal.SIGKILL)
         self._spawn(self._child.start(self._answers))
 
@@ -118,7 +118,7 @@ class RealReplica(Replica):
 
     @override
     def _turned(self) -> None:
-        """Have the cable to etcd be as the knobs say."""
+        """Set the connection to etcd as the faults say."""
         self.cable.state = "closed" if self.lag is None else "silent" if self.silent else "well"
         super()._turned()
 
@@ -128,7 +128,7 @@ class RealReplica(Replica):
         return self.cable.state != "well"
 
     def fall_ill(self, how: str) -> None:
-        """Have the cable to etcd be `closed` or `silent`, or the process `frozen`; anything else: all is well."""
+        """Make the connection to etcd `closed` or `silent`, or the process `frozen`; anything else repairs both."""
         self._child.send(signal.SIGSTOP if how == "frozen" else signal.SIGCONT)
         self.cable.state = CABLES.get(how, "well")
         self._pulse.beat("replica", self)
@@ -148,7 +148,7 @@ class RealReplica(Replica):
         }
 
     async def _answers(self) -> bool:
-        """Whether it has read its configuration, and callers can connect."""
+        """Tell whether it has loaded its configuration, and callers can connect."""
         with suppress(OSError, ValueError, LookupError):
             state = json.loads(await self._pages.page("/status/config"))["state"]
             _, writer = await asyncio.open_connection(*_address(self.url))
@@ -157,13 +157,13 @@ class RealReplica(Replica):
         return False
 
     async def _look(self) -> None:
-        """Keep the projection at what the gateway says that it has applied."""
+        """Keep the projection at the revision that the gateway says it has applied."""
         writer = self._around.writer(self.environment)
         while True:
             with suppress(OSError, ValueError, LookupError, TypeError):
                 page = json.loads(await self._pages.page("/status/config"))
                 self._take_to(writer.position(page["applied"]["applied_revision"]))
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL)
 
     def _take_to(self, position: int) -> None:
         self._take(self.environment.log[self.projection.position : position])

@@ -1,4 +1,4 @@
-"""The control plane's rows as the gateways read them from etcd: a control plane's projection, as far as it is seen."""
+"""Convert the control plane's rows to the form that gateways read from etcd, as far as it is known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sandbox.aisix.rows import MODEL_REFERENCES, Fields, Model
 from sandbox.aisix.store import CallerKey, Change
 
 MADE_BY_THE_CLOUD = ("allowed_environments", "kind", "display_name")
-"""Fields that no gateway knows, and the name, which stands elsewhere in some tables."""
+"""Fields that no gateway knows, and the name, which has another field in some tables."""
 
 NO_VERSION = ("anthropic",)
 """Adapters that put the `/v1` into the path themselves."""
@@ -18,14 +18,14 @@ NO_VERSION = ("anthropic",)
 
 @dataclass(frozen=True)
 class Rows:
-    """Turns rows for etcd; every key is pointed to *upstream*, so that nothing leaves this machine."""
+    """Converts rows for etcd; every key points at *upstream*, so that nothing leaves this machine."""
 
     upstream: str
     models: Mapping[str, Model]
-    """What references by id are turned into names with."""
+    """For turning references by id into names."""
 
     def row(self, change: Change) -> Fields | None:
-        """Return what etcd holds after *change*; None where the row is gone."""
+        """Return the row in etcd after *change*; None if it is deleted."""
         if change.fields is None:
             return None
         turn = {
@@ -57,7 +57,7 @@ class Rows:
         return row | {"name": fields["display_name"]}
 
     def _by_name(self, value: Any, field: str = "") -> Any:
-        """References by id become references by name."""
+        """Return *value* with references by name instead of by id."""
         if isinstance(value, dict):
             return {name: self._by_name(item, name) for name, item in value.items()}
         if isinstance(value, list):
@@ -68,7 +68,7 @@ class Rows:
 
 
 def caller_row(caller: CallerKey) -> Fields:
-    """Return the row of a caller key: no gateway ever sees the key itself."""
+    """Return the row of a caller key, which has only the hash of the key."""
     row: Fields = {
         "display_name": caller.name,
         "key_hash": sha256(caller.token.encode()).hexdigest(),

@@ -1,4 +1,4 @@
-"""The sandbox's provider over HTTP: real gateways reach it as they reach any, and it still counts by secret."""
+"""Serve the sandbox's provider over HTTP for real gateways; it still counts by secret."""
 
 from collections import OrderedDict
 from typing import Any
@@ -17,11 +17,11 @@ PATHS = {
 }
 REQUEST_ID = "x-aisix-request-id"
 KEPT = 2000
-"""Requests whose secret is remembered by their id."""
+"""How many requests are remembered with their secret."""
 
 
 class UpstreamServer:
-    """Answers what gateways ask as *upstream* would have it."""
+    """Answers gateways' requests as *upstream* says."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream, self._server = upstream, Server()
@@ -41,7 +41,7 @@ class UpstreamServer:
         await self._server.stop()
 
     def secret_of(self, request_id: str) -> str:
-        """Return the secret that came with a gateway's request; nothing where none has come."""
+        """Return the secret of a gateway's request; empty if the request did not arrive."""
         return self._secrets.get(request_id, "")
 
     def _handler(self, endpoint: str) -> Any:
@@ -80,7 +80,7 @@ def _secret_of(request: web.Request) -> str:
 
 
 def _refusal(refused: Refused, endpoint: str) -> web.Response:
-    """Answer an error as OpenAI does, or as Anthropic does to its own messages."""
+    """Return an error as OpenAI does, or for messages as Anthropic does."""
     if endpoint != "messages":
         return web.Response(text=refused.raw, status=refused.status, content_type="application/json")
     kind = "authentication_error" if refused.status == 401 else "invalid_request_error"  # noqa: PLR2004 - a refusal

@@ -1,4 +1,4 @@
-"""How an environment's changes come to its gateways: in order, as a control plane writes them into etcd."""
+"""Write an environment's changes to etcd in order, as a control plane does."""
 
 import asyncio
 from bisect import bisect_right
@@ -9,7 +9,7 @@ from sandbox.gateways.rows import Rows, caller_row
 
 
 class Writer:
-    """Follows one environment's log, and remembers the revision that each change has made."""
+    """Follows one environment's log, and remembers the etcd revision of each change."""
 
     def __init__(self, environment: Environment, etcd: Etcd, rows: Rows) -> None:
         self.prefix = f"/aisix/{environment.id}"
@@ -19,7 +19,7 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Write the caller keys, which are in no log, and then every change."""
+        """Write the caller keys, which are not in the log, and then every change."""
         for caller in self._environment.callers.values():
             await self.admit(caller)
         self._task = asyncio.create_task(self._follow())
@@ -30,15 +30,15 @@ class Writer:
             await asyncio.wait([self._task])
 
     async def admit(self, caller: CallerKey) -> None:
-        """Let gateways know a caller key."""
+        """Write a caller key for the gateways."""
         await self._etcd.put(f"{self.prefix}/api_keys/{caller.id}", caller_row(caller))
 
     def wake(self) -> None:
-        """There may be something to write."""
+        """Signal that there may be changes to write."""
         self._wake.set()
 
     def position(self, revision: int) -> int:
-        """Return how many changes a gateway holds that has applied *revision*."""
+        """Return how many changes a gateway has that has applied *revision*."""
         return bisect_right(self._revisions, revision)
 
     async def _follow(self) -> None:

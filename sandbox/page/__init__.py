@@ -1,1 +1,1 @@
-"""A workspace in the browser: the sandbox's Slack as a person sees it, and its AISIX beside it."""
+"""A page in the browser: the sandbox's Slack as a person sees it, next to its AISIX."""

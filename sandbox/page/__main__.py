@@ -1,4 +1,4 @@
-"""Keyturn to be used by hand, in the browser, against the sandbox: `make play`."""
+"""Try Keyturn by hand in the browser, against the sandbox: `make play`."""
 
 import asyncio
 import secrets
@@ -28,11 +28,11 @@ SETTINGS = {
     "SLACK_EDITS_PER_MINUTE": "600",
     "FINGERPRINT_PEPPER": secrets.token_hex(16),
 }
-"""Waits that are short enough to watch, and a bot that knows the secrets which it has seen."""
+"""Waits short enough to watch, and a pepper, so that the bot recognizes secrets."""
 
 
 async def play(terminal: Terminal, folder: Path, log: Path, *, models: int, port: int, binary: str) -> bool:
-    """Serve until Ctrl-C, between real gateways where *binary* names their program."""
+    """Serve until Ctrl-C, with real gateways if *binary* names their program."""
     aisix = RealAisix(binary, folder, environments=REPLICAS) if binary else None
     async with company(models, aisix=aisix) as bare:
         there = router.with_router(bare)
@@ -47,7 +47,7 @@ async def play(terminal: Terminal, folder: Path, log: Path, *, models: int, port
 
 
 async def _connected(there: Company, bot: Bot) -> None:
-    """Wait for the bot; one that ends by itself says why in its log."""
+    """Wait until the bot has connected; raise `Failed` if it ends or is too slow."""
     assert bot.process is not None
     process = bot.process
     gone = asyncio.create_task(process.wait())
@@ -64,7 +64,7 @@ async def _connected(there: Company, bot: Bot) -> None:
 
 
 def introduce(terminal: Terminal, address: str, log: Path, gateways: str) -> None:
-    """Print the one address, and what is there."""
+    """Print the page's address, and what it shows."""
     terminal.say("A local Slack with Keyturn in it, beside a local AISIX with callers at work:", "bold")
     terminal.say(f"Behind AISIX: {gateways}.")
     terminal.verbatim(f"\n    {address}\n")
@@ -73,7 +73,7 @@ def introduce(terminal: Terminal, address: str, log: Path, gateways: str) -> Non
 
 @contextmanager
 def logged(log: Path | None) -> Iterator[tuple[Path, Path]]:
-    """Lend a folder for the bot, and the place of its log."""
+    """Provide a folder for the bot, and the path of its log."""
     with tempfile.TemporaryDirectory(prefix="keyturn-play-") as name:
         yield Path(name), (log or Path(name) / "bot.log").absolute()
 

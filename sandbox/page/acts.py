@@ -1,4 +1,4 @@
-"""What a person at the browser can do, as a table: each act does something in the sandbox and says what came of it."""
+"""What a person at the browser can do, as a table: each act changes the sandbox and returns the result."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ NO_COMMAND = (
 
 
 class Desk(NamedTuple):
-    """Who acts, and on what."""
+    """The person who acts, and what they act on."""
 
     slack: Slack
     person: Person
@@ -29,7 +29,7 @@ Act = Callable[[Desk, Json], Awaitable[Json]]
 
 
 async def command(desk: Desk, given: Json) -> Json:
-    """Type a command as one types it, with its text after it."""
+    """Type a command with its text."""
     name, _, text = given["text"].partition(" ")
     refusal = NO_THREAD if given.get("thread_ts") else "" if name == "/rotate-key" else NO_COMMAND
     if refusal:
@@ -41,7 +41,7 @@ async def command(desk: Desk, given: Json) -> Json:
 
 
 async def say(desk: Desk, given: Json) -> Json:
-    """Write a message; no app hears of it."""
+    """Write a message; no app receives it."""
     channel = desk.slack.channels[given["channel"]]
     text = given["text"].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     desk.slack.site.speak(channel, desk.person.id, text, [], thread_ts=given.get("thread_ts"))
@@ -49,7 +49,7 @@ async def say(desk: Desk, given: Json) -> Json:
 
 
 async def click(desk: Desk, given: Json) -> Json:
-    """Press a button as it was shown, even if the message has changed since."""
+    """Press a button as shown, even if the message has changed since."""
     where = _where(desk, given)
     press = await desk.person.click(
         given["label"], where, value=given.get("value"), row=given["row"], stale=isinstance(where, Message)
@@ -58,30 +58,30 @@ async def click(desk: Desk, given: Json) -> Json:
 
 
 async def choose(desk: Desk, given: Json) -> Json:
-    """Pick an option of a menu that stands in a message."""
+    """Pick an option of a menu in a message."""
     press = await desk.person.choose(given["option"], _where(desk, given), given["action_id"])
     return {"error": press.error}
 
 
 async def suggest(desk: Desk, given: Json) -> Json:
-    """Type into a menu that the app fills."""
+    """Type into a menu whose options come from the app."""
     return {"options": await desk.person.suggestions(given["query"], given["action_id"], _where(desk, given))}
 
 
 async def submit(desk: Desk, given: Json) -> Json:
-    """Send the open form with what was typed."""
+    """Submit the open form with what was typed."""
     sent = await desk.person.submit(given["values"])
     return {"error": sent.error, "errors": sent.errors, "closed": sent.closed}
 
 
 async def close(desk: Desk, _given: Json) -> Json:
-    """Put the open form away."""
+    """Close the open form."""
     await desk.person.close_modal()
     return {}
 
 
 async def switch(desk: Desk, given: Json) -> Json:
-    """Throw a switch, or have the provider accept a secret or not."""
+    """Set a switch, or let the provider accept or refuse a secret."""
     kind, _, secret = given["name"].partition("secret ")
     if secret and not kind:
         desk.purse.set(secret, accepted=given["value"] == "yes")
@@ -94,7 +94,7 @@ async def switch(desk: Desk, given: Json) -> Json:
 
 
 async def mint(desk: Desk, _given: Json) -> Json:
-    """Make another secret that is accepted."""
+    """Create another secret that the provider accepts."""
     desk.purse.mint()
     return {}
 
@@ -113,7 +113,7 @@ ACTS: dict[str, Act] = {
 
 
 def _where(desk: Desk, given: Json) -> Message | Json | None:
-    """Find the message that something was pressed in; nothing means the form."""
+    """Find the message in which something was pressed; None means the form."""
     if "ts" not in given:
         return None
     message = desk.slack.site.world.find(given["channel"], given["ts"])

@@ -1,4 +1,4 @@
-"""The bot of the page: a process that can be frozen, killed and started again, as machines do to bots."""
+"""The page's bot: a process that can be frozen, killed and restarted."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ HINT = "what is not acknowledged in 3 s fails in Slack; killed, it goes on where
 
 
 class Bot:
-    """A bot's process, and the next one after it."""
+    """A bot's process, which can be replaced by a new one."""
 
     def __init__(self, settings: Callable[[], Mapping[str, str]], folder: Path, log: Path) -> None:
         self._settings, self._folder, self._log = settings, folder, log
@@ -26,25 +26,25 @@ class Bot:
         self.own = Switch("bot", "The bot", HINT, CHOICES, self._thrown)
 
     async def start(self) -> Process:
-        """Start a process with the settings as they are now, after the one before has ended."""
+        """End the old process, and start one with the current settings."""
         async with self._lock:
             await self._end()
             self.process = await self._stack.enter_async_context(bot_process(self._settings(), self._folder, self._log))
             return self.process
 
     async def stop(self) -> None:
-        """End it in good order."""
+        """Stop the bot."""
         if self._starting:
             await asyncio.wait(self._starting)
         await self._end()
 
     async def _end(self) -> None:
-        """End the process that there is; one that is frozen cannot end itself."""
+        """End the current process; continue a frozen one first, as it cannot end otherwise."""
         self._signal(signal.SIGCONT)
         await self._stack.aclose()
 
     def restarted(self) -> None:
-        """Start it again, beside everything else."""
+        """Restart it in the background."""
         self.own.value = CHOICES[0][0]
         task = asyncio.get_running_loop().create_task(self.start())
         self._starting.add(task)
@@ -73,7 +73,7 @@ class Bot:
 
 @asynccontextmanager
 async def running(settings: Callable[[], Mapping[str, str]], folder: Path, log: Path) -> AsyncIterator[Bot]:
-    """Run a bot with these settings until the end."""
+    """Run a bot with these settings until the end of the block."""
     bot = Bot(settings, folder, log)
     await bot.start()
     try:

@@ -1,4 +1,4 @@
-"""What there is to see of the sandbox's AISIX: keys, models and replicas, and what callers get."""
+"""Show the sandbox's AISIX: keys, models and replicas, and the callers' results."""
 
 from string import ascii_uppercase
 from typing import Any
@@ -13,7 +13,7 @@ THROWAWAY = "keyturn-"
 
 
 class Gateways:
-    """Shows an AISIX; a key keeps the letter it is known by for as long as there is anything to see of it."""
+    """Shows an AISIX; a key keeps its letter for as long as the page shows it anywhere."""
 
     def __init__(self, aisix: Aisix, traffic: Traffic) -> None:
         self._aisix, self._traffic = aisix, traffic
@@ -21,8 +21,8 @@ class Gateways:
         self._names: dict[str, str] = {}
 
     def items(self) -> dict[str, Any]:
-        """Return all that is shown, as items by key."""
-        self._look()
+        """Return everything shown, as items by key."""
+        self._assign_letters()
         seconds = [self._second(*each) for each in self._traffic.seconds]
         return {
             "keys": [self._key(key) for key in self._shown()],
@@ -31,8 +31,8 @@ class Gateways:
             "gateways": self._aisix.kind,
         }
 
-    def _look(self) -> None:
-        """Give every new key a letter, and take back those of which nothing is left."""
+    def _assign_letters(self) -> None:
+        """Give every new key a letter, and free the letters that are no longer shown."""
         keys: dict[str, ProviderKey] = self._aisix.provider_keys
         left = {*self._shown(), *(key for second in self._traffic.seconds for key in second.served)}
         self._marks = {key: mark for key, mark in self._marks.items() if key in left}
@@ -41,12 +41,12 @@ class Gateways:
             self._marks[key] = next((each for each in ascii_uppercase if each not in self._marks.values()), "Z")
 
     def _shown(self) -> list[str]:
-        """Return the keys that are there, and those that models refer to all the same."""
+        """Return the existing keys, and deleted ones that models still refer to."""
         used = {model.provider_key_id for model in self._aisix.models.values()}
         return [key for key in self._marks if key in self._aisix.provider_keys or key in used]
 
     def mark(self, key_id: str | None) -> str:
-        """Return the letter of a key; none for no key, or one that nobody has seen."""
+        """Return the letter of a key; empty for no key, or an unknown one."""
         return self._marks.get(key_id or "", "")
 
     def _key(self, key_id: str) -> Json:
@@ -78,7 +78,7 @@ class Gateways:
         }
 
     def _reached(self, model: Model) -> list[str]:
-        """Name the models that a virtual one refers to, in the order in which it does."""
+        """Return the names of the models that a virtual one refers to, in its order."""
         found = [self._aisix.models[each].display_name for each in _strings(model.fields) if each in self._aisix.models]
         return list(dict.fromkeys(found))
 
@@ -87,7 +87,7 @@ class Gateways:
 
 
 def name(replica: Replica) -> str:
-    """Name a replica as people would."""
+    """Return a replica's name for people."""
     return f"replica {replica.proxy.number + 1}"
 
 
@@ -112,7 +112,7 @@ def _state(replica: Replica) -> str:
 
 
 def _held(replica: Replica, model: Model) -> str | None:
-    """Return the key that the replica would serve *model* with."""
+    """Return the key with which the replica would serve *model*."""
     row = replica.projection.snapshot.tables["models"].get(model.id)
     return row.get("provider_key_id") if row else None
 

@@ -1,4 +1,4 @@
-"""A router whose answers are another key's, and a bot that is told to probe through it: a trap of the settings."""
+"""A trap in the settings: the bot probes through a router that answers with another key."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from sandbox.page.switches import ONE_WAY, Switch
 
 SAFE = "chat-safe"
 FIRST = "claude"
-"""The first target, which has a key of its own."""
+"""The first target, which has its own key."""
 
 
 def with_router(there: Company) -> Company:
@@ -20,7 +20,7 @@ def with_router(there: Company) -> Company:
 
 
 def switch(there: Company, restart: Callable[[], None]) -> Switch:
-    """Return the switch that has the bot probe a model through the router; the settings are read at a start."""
+    """Return the switch that makes the bot probe a model through the router; the bot reads settings at its start."""
     probes, probed = there.aisix.environment("production").probes, there.models[1].display_name
 
     def throw(value: str) -> None:

@@ -1,4 +1,4 @@
-"""What one person sees of the sandbox's Slack, as items by key. Pure: the workspace in, JSON out."""
+"""Show what one person sees in the sandbox's Slack, as items by key. Pure: the workspace in, JSON out."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ ROLES = {
     "U_MEMBER": "member (somebody else)",
     "U_GUEST": "guest",
 }
-"""The people whom one can be."""
+"""The people that a visitor can act as."""
 
 TOPICS = {"C_OPS": "Keyturn is in this channel", "C_ELSEWHERE": "Keyturn is not in this channel"}
 READ_ONLY = "Sending messages to this app has been turned off."
@@ -20,7 +20,7 @@ WORKSPACE = "Sandbox"
 
 
 def screen(slack: Slack, person: str) -> dict[str, Any]:
-    """Return all that *person* sees."""
+    """Return everything that *person* sees."""
     seen = {channel.id for channel in _channels(slack, person)}
     said = [message for message in slack.site.world.said if message.channel in seen]
     whispered = [shown for shown in slack.person(person).ephemerals if shown["channel"] in seen]
@@ -33,7 +33,7 @@ def screen(slack: Slack, person: str) -> dict[str, Any]:
 
 
 def team(slack: Slack, person: str) -> Json:
-    """Return who and what there is."""
+    """Return the people, groups and channels."""
     return {
         "workspace": WORKSPACE,
         "me": person,
@@ -60,7 +60,7 @@ def shown(message: Message) -> Json:
 
 
 def whisper(each: Json) -> Json:
-    """Return a message that only one person sees; Slack says from whom: the app."""
+    """Return a message that only one person sees; its author is the app."""
     kept = {name: each[name] for name in ("channel", "ts", "text", "blocks", "thread_ts")}
     return {**kept, "user": "U_KEYTURN", "edited": False, "only_you": True}
 
@@ -87,6 +87,6 @@ def _person(user: User) -> Json:
 
 
 def news(before: dict[str, Any], after: dict[str, Any]) -> Json:
-    """Return what *after* has that *before* had not, and the keys that are gone."""
+    """Return the items that are new or changed in *after*, and the keys that are gone."""
     put = {key: item for key, item in after.items() if before.get(key) != item}
     return {"put": put, "gone": sorted(before.keys() - after.keys())}

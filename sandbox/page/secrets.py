@@ -1,4 +1,4 @@
-"""The made-up secrets that one can paste, and whether their provider accepts them."""
+"""Invented secrets to paste, and whether the provider accepts them."""
 
 from dataclasses import dataclass, field
 from secrets import token_hex
@@ -18,7 +18,7 @@ KNOWN = (
 
 @dataclass
 class Purse:
-    """Every secret that there is, and the provider that knows which are good."""
+    """The secrets on the page, with the provider that accepts or refuses them."""
 
     aisix: Aisix
     secrets: list[tuple[str, str, str]] = field(default_factory=lambda: list(KNOWN))
@@ -30,7 +30,7 @@ class Purse:
         ]
 
     def to_try(self) -> list[list[str]]:
-        """Return a secret that is refused and one that is not and that no key holds, as far as there are any."""
+        """Return a refused secret and an accepted one, neither of them on a key, if they exist."""
         free = [(name, value) for name, value, _hint in self.secrets if not self._holder(value)]
         refused = [[name, value] for name, value in free if not self._accepted(value)]
         good = [[name, value] for name, value in free if self._accepted(value) and value != OLD_SECRET]
@@ -44,7 +44,7 @@ class Purse:
         return next((f"in use: “{key.display_name}” holds it" for key in keys if key.secret == value), "")
 
     def set(self, value: str, *, accepted: bool) -> None:
-        """Have the provider accept or refuse one of them from now on."""
+        """Let the provider accept or refuse one of the secrets from now on."""
         if value not in (known for _name, known, _hint in self.secrets):
             raise LookupError("There is no such secret.")
         if accepted:
@@ -53,7 +53,7 @@ class Purse:
             self.aisix.upstream.refuse(value)
 
     def mint(self) -> None:
-        """Make another that the provider accepts."""
+        """Create another secret that the provider accepts."""
         value = f"sk-sandbox-new-{token_hex(6)}"
         self.aisix.upstream.accept(value)
         self.secrets.append((f"right secret {len(self.secrets) - 1}", value, "made for the replacement"))

@@ -1,4 +1,4 @@
-"""Serves the page and its live socket, on the loopback and to this page only."""
+"""Serve the page and its live socket, on the loopback and only to this page."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STATIC = Path(__file__).parent / "static"
 PACE = 0.1
-"""Seconds between two tellings of what changed."""
+"""Seconds between two updates of the browser."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -34,7 +34,7 @@ HEADERS = {
 
 
 def application(workshop: Workshop | None = None) -> web.Application:
-    """Make the page; without a *workshop* it only draws what it is given."""
+    """Build the page; without a *workshop*, it only draws what it is given."""
     app = web.Application(middlewares=[own_only, with_headers])
     app.router.add_get("/draw", _file("draw.html"))
     app.router.add_static("/static", STATIC)
@@ -60,7 +60,7 @@ def _file(name: str) -> Handler:
 
 @web.middleware
 async def own_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what another site's page sends here through the reader's browser."""
+    """Refuse requests that another site sends through the visitor's browser."""
     own = (LOOPBACK, "localhost")
     asked = urlsplit(f"//{request.host}").hostname
     origin = request.headers.get("Origin", f"http://{request.host}")
@@ -71,7 +71,7 @@ async def own_only(request: web.Request, handler: Handler) -> web.StreamResponse
 
 @web.middleware
 async def with_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let the page load nothing from elsewhere, and run nothing that is written into it."""
+    """Add headers that forbid loading from other sites and inline scripts."""
     response = await handler(request)
     if not response.prepared:
         response.headers.update(HEADERS)
@@ -79,13 +79,13 @@ async def with_headers(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 async def live(request: web.Request, workshop: Workshop) -> web.StreamResponse:
-    """Tell one browser what changes, and do what it asks for."""
+    """Send changes to one browser, and do what it asks for."""
     person = request.query.get("as", "")
     if person not in ROLES:
         raise web.HTTPNotFound(text="There is no such person.")
     socket = web.WebSocketResponse(heartbeat=20)
     await socket.prepare(request)
-    telling = asyncio.create_task(_tell(socket, workshop, person))
+    telling = asyncio.create_task(_send_changes(socket, workshop, person))
     try:
         async with asyncio.TaskGroup() as under_way:
             async for frame in socket:
@@ -96,8 +96,8 @@ async def live(request: web.Request, workshop: Workshop) -> web.StreamResponse:
     return socket
 
 
-async def _tell(socket: web.WebSocketResponse, workshop: Workshop, person: str) -> None:
-    """Send what is other than before, at a pace that an eye can follow."""
+async def _send_changes(socket: web.WebSocketResponse, workshop: Workshop, person: str) -> None:
+    """Send what has changed, at a pace that an eye can follow."""
     seen: dict[str, Any] = {}
     with workshop.woken() as woken:
         while not socket.closed:
@@ -118,7 +118,7 @@ async def _do(socket: web.WebSocketResponse, workshop: Workshop, person: str, as
 
 
 async def _done(workshop: Workshop, person: str, asked: Json) -> Json:
-    """Do one thing; a sentence says why it could not be done."""
+    """Do one act; return a sentence if it is refused."""
     act = ACTS.get(asked.get("act", ""))
     if act is None:
         return {"refused": "There is nothing of that name to do."}
@@ -129,7 +129,7 @@ async def _done(workshop: Workshop, person: str, asked: Json) -> Json:
 
 
 class Page:
-    """The page on a port of the loopback; `async with` gives its address."""
+    """The page on a loopback port; `async with` returns its address."""
 
     def __init__(self, workshop: Workshop | None = None, port: int = 0) -> None:
         self.server, self._workshop = Server(port), workshop

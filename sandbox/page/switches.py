@@ -1,4 +1,4 @@
-"""What can be made to go wrong, as a table: each switch with its words, what it stands at, and what it sets."""
+"""The faults that a visitor can set, as a table: each switch with its texts, its value, and its effect."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 Choices = Sequence[tuple[str, str]]
 
 LATE = 8.0
-"""Seconds that a late replica takes: long enough to be seen, and shorter than the bot waits."""
+"""Seconds of a late replica's lag: long enough to be visible, and shorter than the bot waits."""
 
 SLOW = 1.5
 """Seconds that a slow control plane takes for each call."""
@@ -26,7 +26,7 @@ ANSWERS = ("chat.postMessage", "chat.update", "chat.postEphemeral")
 
 @dataclass
 class Switch:
-    """One switch; the first of its choices is how all is well."""
+    """One switch; its first choice means that all is well."""
 
     name: str
     label: str
@@ -39,7 +39,7 @@ class Switch:
         self.value = self.choices[0][0]
 
     def set(self, value: str) -> None:
-        """Throw it; a LookupError if it cannot stand there."""
+        """Set it; raise LookupError for an unknown value."""
         if value not in dict(self.choices):
             raise LookupError(f"{self.label} cannot be {value!r}.")
         self.throw(value)
@@ -65,14 +65,14 @@ REAL: Choices = (
     ("silent", "hears nothing from etcd any more, on an open connection"),
     ("frozen", "is frozen (SIGSTOP)"),
 )
-"""What can be done to a process without its help."""
+"""Faults of a process that need no support by it."""
 
 CONTROL_PLANE: Choices = (("well", "works"), ("slow", "is slow"), ("down", "is down"))
 ONE_WAY: Choices = (("off", "off"), ("on", "on"))
 
 
 def switches(aisix: Aisix, slack: Slack) -> list[Switch]:
-    """Return every switch of what is outside the bot."""
+    """Return every switch for the systems around the bot."""
     return [
         *_replicas(aisix),
         Switch(
@@ -100,7 +100,7 @@ def _ills(replica: Replica) -> tuple[Choices, Callable[[str], None]]:
 
 
 def _cached(aisix: Aisix) -> Iterator[Switch]:
-    """A cache is a knob of the sandbox's own gateways alone."""
+    """Yield the cache switch, which only the sandbox's own gateways support."""
     production = aisix.environment("production")
     if not any(isinstance(replica, RealReplica) for replica in aisix.all_replicas()):
         yield Switch(

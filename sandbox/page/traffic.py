@@ -1,4 +1,4 @@
-"""What callers saw, second by second, and which key served them."""
+"""Count what callers saw each second, and which key served them."""
 
 from collections import Counter, deque
 from typing import Any, NamedTuple
@@ -8,18 +8,18 @@ from sandbox.caller import Callers
 
 SECONDS = 60
 CACHED = ""
-"""The key of an answer that came from a cache."""
+"""The key id for an answer from a cache."""
 
 
 class Second(NamedTuple):
-    """Requests answered in one second, by the id of the key that served, and those that failed."""
+    """The requests in one second: answered ones by the key that served, and failed ones."""
 
     served: dict[str, int]
     failed: int
 
 
 class Traffic:
-    """Counts what the gateways answer to applications, and what callers saw fail."""
+    """Counts the gateways' good answers to applications, and the callers' failures."""
 
     def __init__(self, callers: Callers) -> None:
         self._callers = callers
@@ -28,13 +28,13 @@ class Traffic:
         self.seconds: deque[Second] = deque([Second({}, 0)] * SECONDS, maxlen=SECONDS)
 
     def hear(self, event: Event) -> None:
-        """Take note of a request that a gateway answered well."""
+        """Count a request that a gateway answered well."""
         call = event.subject
         if event.kind == "request" and isinstance(call, GatewayCall) and call.caller == "app" and call.type is None:
             self._served[call.key_id or CACHED] += 1
 
     def tick(self) -> None:
-        """A second is over."""
+        """Close the current second."""
         failed = self._callers.failed
         self.seconds.append(Second(dict(self._served), failed - self._failed))
         self._served.clear()

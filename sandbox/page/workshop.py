@@ -1,4 +1,4 @@
-"""Everything that the page shows and acts on, and waking whoever looks when it changes."""
+"""Everything that the page shows and changes; it wakes browsers at every change."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,15 +15,15 @@ from sandbox.page.switches import Switch, switches
 from sandbox.page.traffic import Traffic
 
 KEPT = 2000
-"""Calls that are remembered: who plays for hours must not run out of memory."""
+"""Calls to remember, so that hours of play do not fill the memory."""
 
 MISTYPED = "opnai prod"
 QUIET = {"request"}
-"""What happens too often to be told each time; the ticking tells it."""
+"""Events too frequent to wake browsers; the tick each second covers them."""
 
 
 class Workshop:
-    """A company with what the page adds to it."""
+    """A company with what the page adds: traffic, secrets, switches."""
 
     def __init__(self, company: Company, callers: Callers, more: list[Switch]) -> None:
         self.company = company
@@ -37,7 +37,7 @@ class Workshop:
         company.slack.on_change(lambda *_: self.wake())
 
     def items(self, person: str) -> dict[str, Any]:
-        """Return all that *person* sees on the page, as items by key."""
+        """Return everything that *person* sees on the page, as items by key."""
         return {
             **screen(self.company.slack, person),
             **self._gateways.items(),
@@ -58,13 +58,13 @@ class Workshop:
         return Desk(self.company.slack, self.company.slack.person(person), self.switches, self.purse)
 
     def wake(self) -> None:
-        """Let everyone look again."""
+        """Wake every browser."""
         for event in self._looking:
             event.set()
 
     @contextmanager
     def woken(self) -> Iterator[asyncio.Event]:
-        """Lend an event that is set at every change."""
+        """Provide an event that is set at every change."""
         event = asyncio.Event()
         self._looking.add(event)
         try:
@@ -74,7 +74,7 @@ class Workshop:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Workshop"]:
-        """Let the seconds pass, for the chart."""
+        """Update the chart every second."""
         ticking = asyncio.create_task(self._tick())
         try:
             yield self
@@ -91,7 +91,7 @@ class Workshop:
             self.wake()
 
     def _forget(self) -> None:
-        """Keep the last calls only."""
+        """Keep only the last calls."""
         aisix, slack = self.company.aisix, self.company.slack
         for calls in (aisix.gate.calls, aisix.upstream.calls, slack.calls, slack.payloads):
             del calls[:-KEPT]
