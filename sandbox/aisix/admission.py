@@ -1,4 +1,4 @@
-"""Who asks a gateway, and whether it is allowed to."""
+"""Authenticate a gateway's callers, and check what they may use."""
 
 import math
 import re
@@ -36,7 +36,7 @@ def authenticate(environment: Environment, token: str) -> CallerKey:
 
 
 def may_use(caller: CallerKey, alias: str) -> bool:
-    """An empty list allows nothing; globs are fine; what is denied wins."""
+    """Tell whether *caller* may use *alias*: an empty list allows nothing, globs work, and a denial wins."""
     denied = any(fnmatchcase(alias, pattern) for pattern in caller.denied)
     return not denied and any(fnmatchcase(alias, pattern) for pattern in caller.allowed)
 
@@ -47,19 +47,19 @@ def check_may_use(caller: CallerKey, alias: str) -> None:
 
 
 def request_id_of(request: web.Request) -> str:
-    """The caller's own id if it is fit to be one."""
+    """Return the caller's own request id if it is valid, else a new one."""
     own = request.headers.get("x-aisix-request-id", "")
     return own if REQUEST_ID.fullmatch(own) else secrets.token_hex(16)
 
 
 class Limits:
-    """How many requests each caller has sent to one replica in the window that is open."""
+    """Counts each caller's requests to one replica in the current window."""
 
     def __init__(self) -> None:
         self._sent: Counter[tuple[str, int]] = Counter()
 
     def take(self, caller: CallerKey, window: float) -> dict[str, str]:
-        """Count a request; return what its answer says of the limit, or refuse it if there have been too many."""
+        """Count a request and return the headers about the limit; refuse it if there were too many."""
         if caller.limit is None:
             return {}
         number, into = divmod(time.monotonic(), window)
@@ -82,7 +82,7 @@ async def body_of(request: web.Request) -> dict[str, Any]:
 
 
 async def model_of(request: web.Request) -> str:
-    """Return the model that a body names: what is only passed on need not name any."""
+    """Return the model that a body names, or nothing: a passthrough request need not name one."""
     body = await _json_of(request)
     return str(body.get("model", "")) if isinstance(body, dict) else ""
 
@@ -95,7 +95,7 @@ async def _json_of(request: web.Request) -> Any:
 
 
 def visible_models(snapshot: Snapshot, caller: CallerKey) -> list[dict[str, Any]]:
-    """What `GET /v1/models` lists: wildcard aliases are hidden, and what no provider owns is the gateway's."""
+    """Return what `GET /v1/models` lists: no wildcard aliases; models without a provider are owned by `aisix`."""
     named = {str(model["display_name"]): model for model in snapshot.tables["models"].values()}
     seen = (alias for alias in named if "*" not in alias and may_use(caller, alias))
     made = {"object": "model", "created": int(time.time())}

@@ -1,4 +1,4 @@
-"""An AISIX on the loopback: control plane, gateways, provider."""
+"""A local AISIX: control plane, gateways, provider."""
 
 import asyncio
 import json
@@ -22,11 +22,11 @@ from sandbox.aisix.world import World
 Part = Literal["control plane", "gateway", "status"]
 
 NOWHERE = "http://127.0.0.1:9"
-"""An address where nobody listens."""
+"""An address without a listener."""
 
 
 class Aisix(World):
-    """A whole AISIX that refuses what the real one refuses; `async with` starts and stops it."""
+    """A complete AISIX that refuses what the real one refuses; `async with` starts and stops it."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Aisix(World):
         ids: Mapping[str, str] | None = None,
         port: int = 0,
     ) -> None:
-        """Take names of environments with their number of replicas; *ids* gives some of them a known id."""
+        """Create *environments*, each with its number of replicas; *ids* sets the id of some of them."""
         super().__init__(switches or Switches(), environments or {"production": 1}, ids or {})
         self.control_plane = ControlPlane(self.store, self.switches, self.pulse)
         self.gate = self.control_plane.gate
@@ -49,7 +49,7 @@ class Aisix(World):
 
     @property
     def kind(self) -> str:
-        """What its gateways are, in words."""
+        """A description of the gateways."""
         return "the sandbox's own gateways"
 
     async def __aenter__(self) -> Self:
@@ -68,7 +68,7 @@ class Aisix(World):
         await asyncio.gather(self._server.stop(), *(part.stop() for part in self._parts()))
 
     async def add_replica(self, environment: str = "production", *, is_cut_off: bool = False) -> Replica:
-        """Start a replica more behind the balancer that the settings do not list; it may be cut off from now on."""
+        """Start another replica behind the balancer, unlisted in the settings; it may be cut off from the start."""
         replica = self.place_replica(environment)
         if is_cut_off:
             replica.lag = None
@@ -76,7 +76,7 @@ class Aisix(World):
         return replica
 
     def stand_before(self, part: Part, door: Any) -> None:
-        """Have *door*, a middleware of aiohttp's, see every request to a part first; before the start."""
+        """Add *door*, an aiohttp middleware that sees every request to a part first. Call this before the start."""
         servers = {
             "control plane": [self._server],
             "gateway": [balancer.server for balancer in self._balancers.values()],
@@ -100,12 +100,12 @@ class Aisix(World):
 
     @property
     def calls(self) -> list[Call]:
-        """Every call of the control plane, in the order in which they ended."""
+        """Every call to the control plane, in the order in which they ended."""
         return self.gate.calls
 
     @property
     def most_calls_at_once(self) -> int:
-        """The highest number of control plane calls under way at the same time."""
+        """The highest number of concurrent control plane calls."""
         return self.gate.most_under_way
 
     @property
@@ -115,11 +115,11 @@ class Aisix(World):
         return sorted(calls, key=lambda call: call.at)
 
     def revoke(self, token: str) -> None:
-        """An owner revokes an admin token; calls with it are refused from now on."""
+        """Revoke an admin token; later calls with it are refused."""
         self.gate.tokens.pop(token, None)
 
     def settings(self) -> dict[str, str]:
-        """What points a bot here."""
+        """Return the settings for a bot that uses this AISIX."""
         gateways = {env.id: self._gateway(env) for env in self.store.environments.values()}
         return {
             "AISIX_CLOUD_API": self.api_url,
@@ -145,7 +145,7 @@ class Aisix(World):
         return [replica for replica in self.replicas(environment.id) if replica.is_listed]
 
     def _status_urls(self, environment: Environment) -> list[str]:
-        """What an operator wrote down, rightly or wrongly."""
+        """Return the status addresses as an operator configured them, rightly or wrongly."""
         own = [replica.status_url for replica in self._listed(environment)]
         others = (replica.status_url for replica in self.all_replicas() if replica.environment != environment)
         written = {
@@ -159,17 +159,17 @@ class Aisix(World):
     def bind_before(
         self, method: str, part: str, *, key: ProviderKey, alias: str = "latecomer", environment: str = "production"
     ) -> None:
-        """Have a person bind a new model to *key* just before the next such call is served: the worst moment."""
+        """Bind a new model to *key* just before the next matching call is served: the worst moment."""
         self.faults.before(method, part, lambda: self.add_model(environment, alias, key=key))
 
     def on_change(self, callback: Callable[[Event], None]) -> None:
-        """Hear of every event."""
+        """Call *callback* with every event."""
         self.pulse.listen(callback)
 
     async def until(
         self,
         condition: Callable[[], object],
-        timeout: float = 30,  # noqa: ASYNC109 - a limit for people who wait, told with what they waited for
+        timeout: float = 30,  # noqa: ASYNC109 - the error says what it waited for
         what: str = "a condition",
     ) -> None:
         """Wait until *condition* holds; fail with *what* it was."""

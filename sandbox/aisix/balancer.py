@@ -1,4 +1,4 @@
-"""An address for all replicas of an environment: they take turns, or a die is cast, as far as they are up."""
+"""A load balancer for the replicas of an environment that are up: in turn, at random, or sticky."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
@@ -12,13 +12,13 @@ from sandbox.aisix.serving import Server, application
 from sandbox.aisix.switches import Switches
 
 COOKIE = "route"
-"""Its value is the place of a replica in the row."""
+"""The cookie for sticky sessions; its value is the index of a replica."""
 
 Handle = Callable[[Replica, web.Request], Awaitable[web.StreamResponse]]
 
 
 class Balancer:
-    """One environment's load balancer, for one of the ports that its replicas have."""
+    """One environment's load balancer, for one of its replicas' ports."""
 
     def __init__(self, replicas: Sequence[Replica], switches: Switches, handle: Handle) -> None:
         self._replicas, self._switches, self._handle = replicas, switches, handle
@@ -46,14 +46,14 @@ class Balancer:
         return response
 
     def _of_the_cookie(self, request: web.Request) -> Replica | None:
-        """A balancer that sends a caller back to where it has been knows it by what it was given there."""
+        """Return the replica that the caller's cookie names, if the balancer uses cookies and the replica is up."""
         if self._switches.balancing != "cookies" or COOKIE not in request.cookies:
             return None
         replica = self._replicas[int(request.cookies[COOKIE])]
         return None if replica.down else replica
 
     def _of_the_connection(self, request: web.Request) -> Replica | None:
-        """A balancer that knows connections only sends all of one to the same replica, even when it has died."""
+        """Return the next replica; if the balancer pins connections, always the same one, even after it has died."""
         if self._switches.balancing != "connections" or request.transport is None:
             return self._next()
         replica = self._pinned.get(request.transport) or self._next()

@@ -1,4 +1,4 @@
-"""From a provider key to the credential that leaves the gateway, or to the reason why none does."""
+"""Turn a provider key into the credential that the gateway sends, or the error why it cannot."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ CATALOG = {
     "google-vertex": "vertex",
     "azure": "azure-openai",
 }
-"""The providers that set their adapter, and but for Azure their base URL, by themselves."""
+"""Providers with a default adapter and, except for Azure, a default base URL."""
 
 ADAPTERS = frozenset(CATALOG.values())
 
@@ -27,14 +27,14 @@ OFFERS = {
     "bedrock": {"chat", "embeddings", "messages"},
     "vertex": {"chat", "embeddings", "messages"},
 }
-"""The endpoints of each adapter; any other is 501."""
+"""The endpoints of each adapter; any other gets 501."""
 
 HINTS = {
     "bedrock": "bedrock provider_key.api_key must be valid JSON: {access_key_id, secret_access_key, region, ...}",
     "vertex": "vertex provider_key.api_key must be valid JSON: {project, region, and either access_token or ...}",
     "azure-openai": "azure provider_key.api_key looks JSON-shaped but failed to parse as AAD client_credentials",
 }
-"""What a gateway says of a document that it cannot use."""
+"""A gateway's message about a document that it cannot use."""
 
 PLAIN = "provider_key.api_key contains invalid header characters"
 
@@ -45,7 +45,7 @@ FIRST_VISIBLE, DELETE = 0x20, 0x7F
 
 
 def adapter_of(key: Mapping[str, Any]) -> str:
-    """The adapter that serves *key*, whose settings are complete."""
+    """Return the adapter for *key*; refuse a key with incomplete settings."""
     adapter = key.get("adapter") or CATALOG.get(key.get("provider", ""))
     has_base = key.get("provider") in CATALOG or key.get("api_base")
     if adapter not in ADAPTERS or not has_base:
@@ -64,11 +64,11 @@ PUBLISHERS = {
     "bedrock": ("anthropic.", "meta.", "mistral.", "amazon.", "cohere.", "ai21."),
     "vertex": ("gemini-", "claude-", "meta/llama", "llama", "mistral-", "jamba-"),
 }
-"""What the names of an adapter's chat models begin with, where the adapter has to know who made them."""
+"""The prefixes of chat model names, for adapters that must know a model's publisher."""
 
 
 def check_publisher(adapter: str, endpoint: str, model: str) -> None:
-    """Refuse a chat with a model whose maker is unknown: the words are those of a refused token exchange."""
+    """Refuse a chat with a model of an unknown publisher; a refused token exchange has the same error."""
     known = PUBLISHERS.get(adapter)
     if known and endpoint in ("chat", "messages") and not model.startswith(known):
         noun = "model id" if adapter == "bedrock" else "upstream model id"
@@ -76,7 +76,7 @@ def check_publisher(adapter: str, endpoint: str, model: str) -> None:
 
 
 def needs_exchange(adapter: str, secret: str) -> bool:
-    """Whether *secret* has to be exchanged for a token first; refuses one that is malformed."""
+    """Tell whether *secret* must be exchanged for a token first; refuse a malformed one."""
     match adapter:
         case "bedrock":
             _document(secret, BEDROCK, adapter)

@@ -1,4 +1,4 @@
-"""What the set-up helpers say, as the fields of a model."""
+"""Build the fields of a model from the arguments of the set-up helpers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,17 +16,16 @@ ROUTING = (
     "retries",
 )
 
-
 UPSTREAMS = {
     "amazon-bedrock": "anthropic.claude-3-5-haiku-20241022-v1:0",
     "anthropic": "claude-3-5-haiku-latest",
     "google-vertex": "gemini-2.0-flash",
 }
-"""The upstream model of a provider's models where nothing is said."""
+"""The default upstream model of each provider."""
 
 
 def fields_of(kind: str, settings: Settings) -> Fields:
-    """The fields of a model of *kind*; what is not for the kind's own block is kept at the top."""
+    """Return the fields of a model of *kind*; settings outside the kind's own block stay at the top."""
     build = {"routing": _routing, "semantic": _semantic, "ensemble": _ensemble}.get(kind, _direct)
     block = build(kind, settings)
     return {"kind": kind, **block, **settings}

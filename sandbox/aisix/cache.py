@@ -1,4 +1,4 @@
-"""The gateways' response cache: an answer from it says nothing about any key."""
+"""The gateways' response cache; an answer from it proves nothing about a key."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -10,15 +10,14 @@ from sandbox.aisix.store import Environment
 EXACT = {"x-aisix-cache": "hit", "x-aisix-cache-layer": "exact"}
 SEMANTIC = {"x-aisix-cache": "hit", "x-aisix-cache-layer": "semantic", "x-aisix-cache-similarity": "0.98"}
 
-
 POLICY = "responses"
-"""What the counters call the policy of an exact cache."""
+"""The policy label of the cache counters."""
 
 
 async def through_cache(
     environment: Environment, request: Request, scope: str, control: str, ask: Callable[[], Awaitable[Served]]
 ) -> Served:
-    """Answer from the cache or ask; *scope* is the caller, whose answers nobody else gets."""
+    """Answer from the cache, or ask; *scope* is the caller, as callers do not share answers."""
     if not environment.cache or request.endpoint != "chat" or request.body.get("stream"):
         return await ask()
     key = (scope, request.alias, _prompt_key(environment, request))
@@ -36,7 +35,7 @@ def _hit(environment: Environment, body: dict[str, Any]) -> Served:
 
 
 def _prompt_key(environment: Environment, request: Request) -> str:
-    """A semantic cache does not see a nonce."""
+    """Return the cache key of a prompt; a semantic cache ignores a nonce."""
     if environment.cache != "semantic":
         return json.dumps(request.body, sort_keys=True)
     return " ".join(word for word in request.prompt.split() if word.isalpha())

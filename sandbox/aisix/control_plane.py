@@ -1,4 +1,4 @@
-"""The Cloud Admin API over HTTP: its routes, over the store."""
+"""Serve the Cloud Admin API over HTTP."""
 
 from aiohttp import web
 
@@ -14,7 +14,7 @@ from sandbox.aisix.views import Views
 
 
 class ControlPlane:
-    """The API's routes over the store."""
+    """The API's routes; they read and write the store."""
 
     def __init__(self, store: Store, switches: Switches, pulse: Pulse) -> None:
         self._store, self._switches = store, switches
@@ -144,7 +144,7 @@ class ControlPlane:
             raise NotThere("not found")
 
     def _single(self) -> None:
-        """Some tenants may only list."""
+        """Refuse to return a single row, as some tenants can only list."""
         if self._switches.single_get == 404:  # noqa: PLR2004 - the switch names the status
             raise NotThere("not found")
         if self._switches.single_get == 405:  # noqa: PLR2004 - the same

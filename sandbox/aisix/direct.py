@@ -1,4 +1,4 @@
-"""How a replica asks the provider behind a direct model."""
+"""Send a replica's requests to the provider behind a direct model."""
 
 import asyncio
 import time
@@ -15,28 +15,27 @@ from sandbox.aisix.telemetry import UNRESOLVED, Cooldowns, Metrics, outcome_of, 
 from sandbox.aisix.upstream import Refused, Upstream, UpstreamCall
 
 TOKEN_LIFE = 59 * 60.0
-"""Seconds for which a minted token is good."""
-
+"""Seconds for which a minted token is valid."""
 
 RETRIES = 2
-"""How often a direct model is asked again where its row does not say."""
+"""The default number of retries for a direct model."""
 
 DEPLOYED = frozenset({"chat", "responses", "messages"})
-"""Endpoints whose attempts `aisix_deployment_*` counts: embeddings and rerank are not among them."""
+"""Endpoints whose attempts `aisix_deployment_*` counts: not embeddings and rerank."""
 
 
 @dataclass
 class Trail:
-    """Where a request went: the counters of requests tell its last target only."""
+    """Where a request went; the request counters show only its last target."""
 
     labels: Mapping[str, str] = field(default_factory=lambda: UNRESOLVED)
     part_of: Literal["", "panel", "embedding"] = ""
-    """What a request of the gateway's own is part of: no counter tells such a one as a caller's."""
+    """Set for the gateway's own requests, which the callers' counters do not show."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller asked, with the configuration that was in force when it did."""
+    """A caller's request, with the configuration at that moment."""
 
     snapshot: Snapshot
     endpoint: str
@@ -45,13 +44,13 @@ class Request:
     path: str = ""
     is_fallback: bool = False
     may_retry: bool = True
-    """Whether a model that fails is asked again; routing does so with its last target only."""
+    """Whether to retry a model that fails; routing retries only its last target."""
 
     trail: Trail = field(default_factory=Trail)
 
     @property
     def requested(self) -> str:
-        """The name of the model that the caller asked for; a wildcard's is its pattern."""
+        """The name of the requested model; for a wildcard alias, its pattern."""
         model_id = self.snapshot.find(self.alias)
         return str(self.snapshot.tables["models"][model_id]["display_name"]) if model_id else self.alias
 
@@ -62,7 +61,7 @@ class Request:
 
 @dataclass
 class Served:
-    """An answer, and the headers that tell where it came from."""
+    """An answer, and headers that say where it came from."""
 
     body: dict[str, Any]
     headers: dict[str, str] = field(default_factory=dict)
@@ -100,7 +99,7 @@ class Direct:
     def _note(
         self, request: Request, labels: Mapping[str, str], error: GatewayError | None = None, *, last: bool = True
     ) -> None:
-        """Count an attempt, and remember a model that failed for good."""
+        """Count an attempt; start the cooldown of a model whose last try failed."""
         status = error.status if error else 200
         labels = {**labels, "status": str(status), "outcome": outcome_of(status)}
         self.metrics.note_sent(labels["provider_key_id"])
@@ -133,7 +132,7 @@ class Direct:
             raise errors.from_failure(failure) from failure
 
     def _credential(self, model_id: str, adapter: str, secret: str) -> str:
-        """The secret whose token goes upstream: in gateways before v0.5.0, maybe an earlier one."""
+        """Return the secret whose token is sent upstream; before v0.5.0 this may be the previous secret."""
         minted, until = self._tokens.get(model_id, ("", 0.0))
         if not self._switches.since(0, 5) and minted and time.monotonic() < until:
             return minted
@@ -144,7 +143,7 @@ class Direct:
         return secret
 
     async def pass_through(self, snapshot: Snapshot, route: Fields, endpoint: str, model: str) -> Served:
-        """Forward a request with the route's key injected; no model's counter sees it."""
+        """Forward a request with the route's key; no model's counter shows it."""
         key_id = route["provider_key_id"]
         key = snapshot.tables["provider_keys"].get(key_id)
         if key is None:
@@ -156,7 +155,7 @@ class Direct:
 
 
 def _upstream_model(request: Request, model: Fields) -> str:
-    """A wildcard alias passes on what the caller's name has in place of the star."""
+    """Return the upstream model; a wildcard alias fills in what its `*` matches in the caller's name."""
     pattern = str(model["display_name"])
     if "*" not in pattern:
         return str(model["model_name"])
@@ -166,7 +165,7 @@ def _upstream_model(request: Request, model: Fields) -> str:
 
 
 def labels_of(request: Request, model_id: str | None) -> dict[str, str]:
-    """Return what the counters tell of a request for a model; of one that has no key of its own, only its name."""
+    """Return the counters' labels for a request; for a model without its own key, only its name."""
     model = request.snapshot.tables["models"].get(model_id or "", {})
     key_id = str(model.get("provider_key_id", ""))
     key = request.snapshot.tables["provider_keys"].get(key_id)

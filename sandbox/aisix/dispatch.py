@@ -1,4 +1,4 @@
-"""How a replica turns a request for an alias into requests for direct models."""
+"""Turn a request for an alias into requests for direct models."""
 
 import asyncio
 from dataclasses import replace
@@ -14,27 +14,26 @@ from sandbox.aisix.telemetry import Cooldowns, Metrics
 from sandbox.aisix.upstream import Upstream
 
 FALLS_BACK_FROM = frozenset({500, 502, 503, 504})
-"""Statuses after which routing tries the next target by itself. A refused credential is not among them."""
-
+"""Statuses after which routing tries the next target by default; a refused credential is not one."""
 
 ENSEMBLE = {"provider": "ensemble", "upstream_model": "", "provider_key_id": ""}
-"""What the counters tell of a request for an ensemble, instead of its targets."""
+"""The counters' labels for a request to an ensemble; they do not show its targets."""
 
 
 class Dispatcher:
-    """One replica's way from aliases to providers: direct models, routing, semantic routing, ensembles."""
+    """Resolves aliases for one replica: direct models, routing, semantic routing, ensembles."""
 
     def __init__(self, upstream: Upstream, switches: Switches) -> None:
         self.switches, self._upstream = switches, upstream
         self.direct = Direct(upstream, switches)
         self.limits = Limits()
         self.unhealthy: set[str] = set()
-        """Ids of models that the background check has found down: routing leaves them out, cooldown or not."""
+        """Ids of models that failed the background check; routing skips them, with or without a cooldown."""
 
         self._turns = count()
 
     def forget(self) -> None:
-        """Lose what only memory holds: counters, cooldowns, minted tokens, what callers have sent."""
+        """Drop everything in memory: counters, cooldowns, minted tokens, callers' limits."""
         self.direct = Direct(self._upstream, self.switches)
         self.limits = Limits()
 
@@ -108,7 +107,7 @@ class Dispatcher:
         return served
 
     async def _without_embedding(self, request: Request, semantic: Fields) -> Served:
-        """The default policy hides that routing is dead: the default route answers."""
+        """Apply the policy for a failed embedding; the default policy hides it, because the default route answers."""
         policy = semantic.get("on_embedding_failure", "default")
         if policy == "fail":
             raise GatewayError(502, "upstream_error", "the embedding model failed")
@@ -131,7 +130,7 @@ class Dispatcher:
 
 
 def embedding_of(request: Request) -> Request:
-    """Return the gateway's own request that embeds what a caller has asked: no page tells of it."""
+    """Return the gateway's own request that embeds a caller's prompt; no page shows it."""
     body = {"input": request.prompt}
     return replace(request, endpoint="embeddings", body=body, trail=Trail(part_of="embedding"))
 
@@ -142,7 +141,7 @@ def _retryable(routing: Fields) -> set[int]:
 
 
 def _matches(route: Fields, prompt: str) -> bool:
-    """Stands for nearness in meaning: the route's name or one of its examples is in the prompt."""
+    """Simulate semantic similarity: the prompt contains the route's name or one of its examples."""
     return any(word.lower() in prompt.lower() for word in (route["name"], *route.get("examples", [])))
 
 

@@ -1,4 +1,4 @@
-"""The shapes of answers that no public text settles: lists with their pages, created rows, errors."""
+"""The undocumented shapes of answers: lists with their pages, created rows, errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Page:
 
 
 def listing(request: web.Request, rows: list[Any], switches: Switches) -> web.Response:
-    """Answer with the page that the request asks for; a bare array tells its next page in a `Link` header."""
+    """Answer with the requested page; a bare array gives its next page in a `Link` header."""
     page = _page(request.query, rows, switches)
     is_told = switches.paging in ("cursor", "page") and switches.list_envelope == "array" and page.next_query
     link = {"Link": f'<{request.url.with_query(page.next_query)}>; rel="next"'} if is_told else {}
@@ -81,7 +81,7 @@ def _page(query: Mapping[str, str], rows: list[Any], switches: Switches) -> Page
 
 
 def _start(query: Mapping[str, str], rows: list[Any], switches: Switches, size: int) -> int:
-    """Read where the page begins that a request asks for; what this tenant does not know is ignored."""
+    """Return the start of the requested page; parameters that this tenant does not support are ignored."""
     match switches.paging:
         case "none":
             return 0
@@ -103,7 +103,7 @@ def _whole(text: str | None, default: int) -> int:
 
 
 def created(row: dict[str, Any], singular: str, switches: Switches) -> web.Response:
-    """Answer a create, with the row at the top or nested."""
+    """Answer a create with the row, at the top or nested."""
     place = {"top": None, "provider_key": singular}.get(switches.create_answer, switches.create_answer)
     status = {"status": OK} if place == "payload" else {}
     return web.json_response({place: row} | status if place else row, status=switches.create_status)

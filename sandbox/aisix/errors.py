@@ -1,4 +1,4 @@
-"""What a gateway answers when it does not answer."""
+"""A gateway's error answers."""
 
 from typing import Any
 
@@ -9,42 +9,42 @@ from sandbox.aisix.upstream import Garbage, Misfit, Refused
 
 
 class GatewayError(Exception):
-    """An error on its way to the caller. `reached` tells that the provider was asked."""
+    """An error for the caller. `reached` means that the provider was asked."""
 
     def __init__(self, status: int, kind: str, message: str, code: str | None = None, *, reached: bool = False) -> None:
         super().__init__(message)
         self.status, self.kind, self.message, self.code = status, kind, message, code
         self.reached = reached
         self.seen = status
-        """The status that the provider answered with, as far as it is another one."""
+        """The provider's own status, which may differ from `status`."""
 
         self.raw = ""
-        """What the provider wrote, where it is passed on."""
+        """The provider's answer, if it is passed on."""
 
         self.retry_after: int | None = None
         self.hides = False
-        """Routing goes on to the next target without a word."""
+        """Whether routing silently tries the next target."""
 
     @property
     def passes(self) -> bool:
-        """Whether it may be over with the next attempt: the provider failed, or could not be reached."""
-        return self.reached and self.status == 502  # noqa: PLR2004 - what a provider's failure is translated to
+        """Whether a retry may succeed: the provider failed, or could not be reached."""
+        return self.reached and self.status == 502  # noqa: PLR2004 - the translation of a provider's failure
 
     def response(self, path: str) -> web.Response:
-        """Return it in the envelope that callers of *path* expect."""
+        """Return the answer in the envelope that callers of *path* expect."""
         headers = {"Retry-After": str(self.retry_after)} if self.retry_after is not None else None
         body = self._anthropic() if path.startswith("/v1/messages") else self._openai(path)
         return answer(body, self.status, headers)
 
     def _openai(self, path: str) -> dict[str, Any]:
-        """The responses endpoint passes on what the provider wrote, and no code."""
+        """Build OpenAI's envelope; the responses endpoint passes on the provider's message, without a code."""
         error = {"message": self.message, "type": self.kind}
         if path == "/v1/responses" and self.raw:
             return {"error": error | {"message": self.raw}}
         return {"error": error | ({"code": self.code} if self.code else {})}
 
     def _anthropic(self) -> dict[str, Any]:
-        """Anthropic's envelope tells the status in words, and nothing of where the error came from."""
+        """Build Anthropic's envelope, which does not say where the error came from."""
         return {
             "type": "error",
             "error": {"type": ANTHROPIC.get(self.status, "api_error"), "message": self.message},
@@ -75,7 +75,7 @@ REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
     "transport": (502, "transport_error", "The upstream could not be reached.", None),
     "server": (502, "upstream_error", "The upstream failed.", None),
 }
-"""What an environment's gateways may be told to answer, by the word used in `Environment.refusals`."""
+"""Refusals that a test can set, by the word in `Environment.refusals`."""
 
 
 def refusal(word: str) -> GatewayError:
@@ -87,7 +87,7 @@ def refusal(word: str) -> GatewayError:
 
 
 def too_many(wait: int) -> GatewayError:
-    """Refuse a request that is one too many for its caller key."""
+    """Refuse a request above its caller key's limit."""
     error = refusal("rate_limit")
     error.retry_after = wait
     return error
@@ -116,7 +116,7 @@ def malformed_secret(what: str) -> GatewayError:
 
 
 def misconfigured(what: str) -> GatewayError:
-    """Refuse a model that the gateway cannot make use of: the same words as for a credential that is no good."""
+    """Refuse a model that the gateway cannot use, with the same words as for an unusable credential."""
     return GatewayError(500, "config_error", f"bridge is misconfigured: {what}")
 
 
@@ -131,8 +131,8 @@ def no_candidates(wait: float) -> GatewayError:
 
 
 def from_upstream(refused: Refused, adapter: str) -> GatewayError:
-    """Translate the provider's refusal; 4xx messages are forwarded nearly verbatim, 5xx are masked."""
-    if refused.status == 401 and adapter == "bedrock":  # noqa: PLR2004 - a signature that is wrong
+    """Translate the provider's refusal: forward a 4xx message nearly verbatim, mask a 5xx."""
+    if refused.status == 401 and adapter == "bedrock":  # noqa: PLR2004 - a wrong signature
         return GatewayError(403, "upstream_error", "upstream authentication failed", reached=True)
     if refused.status < 500:  # noqa: PLR2004 - the provider's own fault begins here
         error = GatewayError(refused.status, "upstream_error", refused.message, refused.code, reached=True)
@@ -149,7 +149,7 @@ FAILURES: dict[type[BaseException], tuple[int, str, str]] = {
     Garbage: (502, "upstream_decode_error", "the answer of the upstream cannot be read"),
     ConnectionError: (502, "transport_error", "transport error: error sending request"),
 }
-"""What becomes of a request that the provider did not answer in words."""
+"""The error for a request that the provider did not answer properly."""
 
 
 def from_failure(failure: BaseException) -> GatewayError:

@@ -1,4 +1,4 @@
-"""Faults of the control plane, each for the next calls that match it."""
+"""Plan faults of the control plane for the next matching calls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ class Fault:
     act: Act
 
     def takes(self, request: web.Request) -> bool:
-        """Whether this call is hit; uses up one time if so."""
+        """Tell whether this call matches, and count it if so."""
         if self.times == 0 or self.method not in ("*", request.method) or self.part not in request.path_qs:
             return False
         if self.times is not None:
@@ -35,7 +35,7 @@ class Fault:
 
 
 class Faults:
-    """Plans of what goes wrong; `times=None` means until `clear`."""
+    """The planned faults; `times=None` means until `clear`."""
 
     def __init__(self) -> None:
         self._planned: list[Fault] = []
@@ -74,7 +74,7 @@ class Faults:
         self._plan(method, part, times, act)
 
     def hang(self, method: str, part: str, times: int | None = 1, *, after_effect: bool = False) -> None:
-        """Answer nothing until `release`; without *after_effect* the call then takes effect, late."""
+        """Do not answer until `release`; without *after_effect*, the call takes effect only then."""
 
         async def act(_: web.Request, serve: Serve) -> web.StreamResponse:
             answer = await serve() if after_effect else None
@@ -96,7 +96,7 @@ class Faults:
         self._plan(method, part, times, act)
 
     def before(self, method: str, part: str, callback: Callback, times: int | None = 1) -> None:
-        """Run *callback* before the call is served: a person acting at the worst moment."""
+        """Run *callback* just before the call is served, like a person who acts at the worst moment."""
 
         async def act(_: web.Request, serve: Serve) -> web.StreamResponse:
             waiting = callback()
@@ -107,18 +107,18 @@ class Faults:
         self._befores.append(Fault(method, part, times, act))
 
     def release(self) -> None:
-        """Let what hangs go on."""
+        """Continue the hanging calls."""
         self._released.set()
         self._released = asyncio.Event()
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         self._planned.clear()
         self._befores.clear()
         self.release()
 
     async def serve(self, request: web.Request, serve: Serve) -> web.StreamResponse:
-        """Serve the call as planned: every callback first, then the first fault that matches."""
+        """Serve the call as planned: first every callback, then the first matching fault."""
         fault = next((planned for planned in self._planned if planned.takes(request)), None)
         befores = [planned for planned in reversed(self._befores) if planned.takes(request)]
         for planned in ([fault] if fault else []) + befores:

@@ -1,4 +1,4 @@
-"""What every call of the control plane passes through: the record, the faults, the tokens."""
+"""The middlewares of the control plane: recording, faults, tokens."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ STATUS = {NotThere: 404, Conflict: 409, Forbidden: 403}
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the control plane; `status` is None where the caller got no answer."""
+    """One call to the control plane; `status` is None if the caller got no answer."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Call:
 
 
 class Gate:
-    """Stands before the routes."""
+    """Records, breaks and authorizes every call before its route."""
 
     def __init__(self, switches: Switches, pulse: Pulse) -> None:
         self._switches, self._pulse = switches, pulse
@@ -44,7 +44,7 @@ class Gate:
         self.most_under_way = 0
 
     def middlewares(self) -> list[Any]:
-        """Outermost first."""
+        """Return the middlewares, outermost first."""
         return [self._recorded, self._as_planned, self._answered, self._authorized]
 
     @web.middleware

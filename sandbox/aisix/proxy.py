@@ -38,13 +38,13 @@ class GatewayCall:
     path: str
     request_id: str
     caller: str
-    """`probe`, `app`, or the empty string for a key that nobody has."""
+    """`probe`, `app`, or an empty string for an unknown key."""
 
     alias: str = ""
     status: int = 200
     type: str | None = None
     key_id: str | None = None
-    """The provider key of the answer; None for an error or a cached answer."""
+    """The provider key that served; None for an error or a cached answer."""
 
     headers: dict[str, str] | None = None
     at: float = 0.0
@@ -60,7 +60,7 @@ class Proxy:
         self.calls: list[GatewayCall] = []
 
     async def handle(self, request: web.Request, snapshot: Snapshot) -> web.Response:
-        """Answer from *snapshot*, the configuration in force when the request came."""
+        """Answer from *snapshot*, the configuration when the request arrived."""
         call = self.call(request)
         alive = request.path in ("/livez", "/readyz")
         response = answer({"status": "ok"}) if alive else await self._answer(request, snapshot, call)
@@ -80,7 +80,7 @@ class Proxy:
         return self._told(call, served)
 
     def _told(self, call: GatewayCall, served: Served) -> web.Response:
-        """A provider's answer through a passthrough route is passed on as it came; a stream comes in pieces."""
+        """Build the response: a passthrough answer unchanged, a stream in chunks."""
         labels = call.trail.labels
         if labels["inbound_protocol"] == "passthrough":
             return web.json_response(served.body)
@@ -141,7 +141,7 @@ class Proxy:
         return served
 
     async def _cache_works(self, asked: Request) -> bool:
-        """A semantic cache whose embedding model fails just stops matching."""
+        """Tell whether the cache can match: a semantic one cannot if its embedding model fails."""
         if self.environment.cache != "semantic" or asked.endpoint != "chat":
             return True
         policies = asked.snapshot.tables["cache_policies"].values()
@@ -154,7 +154,7 @@ class Proxy:
         return True
 
     def call(self, request: web.Request) -> GatewayCall:
-        """Begin the record of a request."""
+        """Start the record of a request."""
         known = self.environment.callers.get(admission.token_of(request))
         request_id = admission.request_id_of(request)
         name = known.name if known else ""
@@ -162,7 +162,7 @@ class Proxy:
         return GatewayCall(self.environment.name, self.number, request.path, request_id, name, trail=trail)
 
     def record(self, call: GatewayCall, status: int, **found: Any) -> None:
-        """Keep what came of a request, and announce it."""
+        """Complete the record of a request, and announce it."""
         call.status, call.at = status, time.time()
         for name, value in found.items():
             setattr(call, name, value)
@@ -171,7 +171,7 @@ class Proxy:
         self._pulse.beat("request", call)
 
     def _count(self, call: GatewayCall) -> None:
-        """Count the request for its caller; one that showed no good caller key is counted nowhere."""
+        """Count the request for its caller; a request without a valid caller key is not counted."""
         if not call.caller_id:
             return
         labels = {
@@ -184,7 +184,7 @@ class Proxy:
 
 
 def _of_route(route: Fields, snapshot: Snapshot) -> dict[str, str]:
-    """Return what the proxy's counter tells of a request through a passthrough route."""
+    """Return the proxy counter's labels for a request through a passthrough route."""
     key = snapshot.tables["provider_keys"].get(route["provider_key_id"])
     of_key = (
         {
@@ -205,7 +205,7 @@ def _of_route(route: Fields, snapshot: Snapshot) -> dict[str, str]:
 
 
 def _as_the_caller_knows_it(served: Served, asked: Request, request_id: str) -> Served:
-    """Chat and messages are answered under the caller's alias, so they do not tell the target."""
+    """Put the caller's alias into chat and messages answers: they do not show the target."""
     if asked.endpoint in ("chat", "messages"):
         served.body = {**served.body, "model": asked.alias}
     if asked.endpoint == "chat":
@@ -214,7 +214,7 @@ def _as_the_caller_knows_it(served: Served, asked: Request, request_id: str) -> 
 
 
 def _pieces(body: Fields) -> str:
-    """Write a chat answer as the events of a stream."""
+    """Return a chat answer as the events of a stream."""
     text = body["choices"][0]["message"]["content"]
     deltas = [{"role": "assistant", "content": text[:1]}, {"content": text[1:]}]
     ends: list[Fields] = [{}, {"finish_reason": "stop"}]

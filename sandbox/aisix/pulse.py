@@ -1,4 +1,4 @@
-"""Waking whoever waits for something to happen."""
+"""Announce events, and wake those who wait for a condition."""
 
 import asyncio
 import time
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-LOOK_AGAIN = 0.05
-"""Seconds after which a condition is looked at anyway: it may be about another process."""
+CHECK_EVERY = 0.05
+"""Seconds after which a condition is checked without an event: it may depend on another process."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened: `row`, `call`, `projected`, `request` or `replica`, and what it happened to."""
+    """An event: its kind (`row`, `call`, `projected`, `request` or `replica`) and its subject."""
 
     kind: str
     subject: object = None
@@ -20,7 +20,7 @@ class Event:
 
 
 class Pulse:
-    """Tells listeners of each event, and wakes those who wait for a condition."""
+    """Sends each event to listeners, and wakes those who wait for a condition."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Event], None]] = []
@@ -39,7 +39,7 @@ class Pulse:
                 callback(event)
 
     async def until(self, condition: Callable[[], object], limit: float, what: str) -> None:
-        """Return as soon as *condition* holds; fail with *what* was awaited after *limit* seconds."""
+        """Return once *condition* holds; after *limit* seconds, fail with *what* was awaited."""
         waiter = asyncio.Event()
         self._waiters.add(waiter)
         try:
@@ -55,4 +55,4 @@ async def _watch(condition: Callable[[], object], waiter: asyncio.Event) -> None
     while not condition():
         waiter.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(waiter.wait(), LOOK_AGAIN)
+            await asyncio.wait_for(waiter.wait(), CHECK_EVERY)

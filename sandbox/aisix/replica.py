@@ -1,4 +1,4 @@
-"""One gateway replica: it follows the control plane's log and answers on two ports."""
+"""A gateway replica: it follows the control plane's log and serves two ports."""
 
 import asyncio
 import time
@@ -18,21 +18,21 @@ DEFAULT_LAG = 0.02
 
 
 class Replica:
-    """A gateway process. Its knobs may be turned while it runs."""
+    """A gateway process. Its faults can be set while it runs."""
 
     def __init__(self, number: int, environment: Environment, dispatcher: Dispatcher, pulse: Pulse) -> None:
         self.environment, self.dispatcher, self._pulse = environment, dispatcher, pulse
         self.projection = Projection(self._rejects)
         self.proxy = Proxy(number, environment, dispatcher, pulse)
         self.astray: dict[str, str] = {}
-        """Models that this replica serves with another key than the control plane says, by the ids of both."""
+        """Model id to key id: models that this replica serves with a wrong key."""
 
         self.is_listed = True
-        """Whether an operator knows of it: its address and its number are in the settings."""
+        """Whether the settings list and count it."""
 
         self.metrics_available = True
         self.unknown_fields: set[str] = set()
-        """Fields of rows that this gateway takes the row without: `/status/config` lists them."""
+        """Fields that this gateway ignores in rows; `/status/config` lists them."""
 
         self.status_available = True
         self.status = Status(self, dispatcher)
@@ -40,14 +40,14 @@ class Replica:
         self._lag: float | None = DEFAULT_LAG
         self._silent = False
         self.closed_at: float | None = None
-        """Since when its source is closed."""
+        """When its source was closed."""
 
         self._reject_rows: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._proxy_server = Server()
         self.status_server = Server()
-        """Where the status port is."""
+        """The server of the status port."""
 
     @property
     def url(self) -> str:
@@ -59,7 +59,7 @@ class Replica:
 
     @property
     def lag(self) -> float | None:
-        """Seconds from a write to its effect here; None closes its source, which it notices."""
+        """Seconds until a write takes effect here; None closes the source, which the replica notices."""
         return self._lag
 
     @lag.setter
@@ -70,7 +70,7 @@ class Replica:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing arrives from its source any more, which it does not notice."""
+        """Whether nothing arrives from the source any more, without the replica noticing."""
         return self._silent
 
     @silent.setter
@@ -80,7 +80,7 @@ class Replica:
 
     @property
     def down(self) -> bool:
-        """A replica that is down drops every connection and takes no change; the balancer leaves it out."""
+        """Whether it drops every connection and takes no changes; the balancer skips it."""
         return self._down
 
     @down.setter
@@ -90,7 +90,7 @@ class Replica:
 
     @property
     def reject_rows(self) -> set[str]:
-        """Ids of rows not taken, `new keys`, or a table such as `models`. Setting it tries rejected rows again."""
+        """Rows to reject: ids, `new keys`, or a table such as `models`. Setting this retries rejected rows."""
         return self._reject_rows
 
     @reject_rows.setter
@@ -111,26 +111,26 @@ class Replica:
 
     @property
     def up_to_date(self) -> bool:
-        """Whether every change has been looked at here, be it taken or rejected."""
+        """Whether this replica has processed every change, by taking or rejecting it."""
         return self.projection.position == len(self.environment.log)
 
     def restart(self) -> None:
-        """Start again from the snapshot on disk: the counters are back at zero."""
+        """Restart from the snapshot on disk, with all counters at zero."""
         self.dispatcher.forget()
         self.projection.reload()
         self._turned()
 
     @property
     def unhealthy(self) -> set[str]:
-        """Ids of models that its background check has found down."""
+        """Ids of models that failed its background check."""
         return self.dispatcher.unhealthy
 
     def forget_cooldowns(self) -> None:
-        """As if the thirty seconds were over."""
+        """End all cooldowns now."""
         self.dispatcher.cooldowns.clear()
 
     def served_with(self, key_id: str) -> int:
-        """How many attempts this replica made with the key, in truth, whatever its counters show."""
+        """Return how many attempts this replica really made with the key, whatever its counters show."""
         return self.dispatcher.metrics.sent_with(key_id)
 
     async def start(self) -> None:
@@ -145,16 +145,16 @@ class Replica:
         await stop_all(self._proxy_server, self.status_server)
 
     def wake(self) -> None:
-        """There may be something to take."""
+        """Signal that there may be changes."""
         self._wake.set()
 
     def catch_up(self) -> None:
-        """Take everything at once, whatever the lag; a replica that is cut off stays behind."""
+        """Take all changes now, despite the lag; a cut-off replica stays behind."""
         if self.follows:
             self._take(self.environment.log[self.projection.position :])
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer a caller; the balancer calls this, too."""
+        """Answer a caller; the balancer calls this too."""
         if self._down:
             return drop(request)
         return await self.proxy.handle(request, self.projection.snapshot.pointing(self.astray))

@@ -1,4 +1,4 @@
-"""What the control plane does with a request that is well formed, and what it refuses."""
+"""Carry out well-formed requests to the control plane, or refuse them."""
 
 from typing import Any
 
@@ -15,15 +15,15 @@ class NotThere(Exception):
 
 
 class Conflict(Exception):
-    """Something else is in the way: 409."""
+    """The request conflicts with another resource: 409."""
 
 
 class Forbidden(Exception):
-    """Not on this tenant: 403."""
+    """This tenant does not allow it: 403."""
 
 
 class Resources:
-    """The operations on rows, by the switches of this tenant."""
+    """Operations on rows, as this tenant's switches allow."""
 
     def __init__(self, store: Store, switches: Switches) -> None:
         self._store, self._switches = store, switches
@@ -51,7 +51,7 @@ class Resources:
         return key
 
     def edit_key(self, key: ProviderKey, body: Fields) -> None:
-        """Change metadata and settings; the secret stays, whatever the body says."""
+        """Change metadata and settings; never the secret, whatever the body says."""
         if "api_key" in body and self._switches.patch_api_key == "reject":
             raise Invalid("field 'api_key' cannot be changed")
         schema.check(body, schema.provider_key(self._switches))
@@ -129,7 +129,7 @@ class Resources:
             raise Invalid("field 'provider_key_id' names a key of another provider")
 
     def _resolved(self, environment: Environment, value: Any) -> Any:
-        """References by id, whichever way they came."""
+        """Return *value* with every reference by id, also those by name."""
         if isinstance(value, list):
             return [self._resolved(environment, item) for item in value]
         if not isinstance(value, dict):

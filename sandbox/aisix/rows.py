@@ -18,7 +18,7 @@ def stamp() -> str:
 
 @dataclass(eq=False)
 class Row:
-    """One resource. `fields` is replaced by every write, never changed in place: snapshots share it."""
+    """One resource. Every write replaces `fields` and never mutates it: snapshots share it."""
 
     fields: Fields
     id: str = field(default_factory=new_id)
@@ -58,7 +58,7 @@ class ProviderKey(Row):
 
 
 class Model(Row):
-    """An alias of an environment; only direct and embedding models hold a key."""
+    """An alias in an environment; only direct and embedding models have a key."""
 
     table = "models"
     singular = "model"
@@ -90,4 +90,4 @@ class Budget(Row):
 
 
 MODEL_REFERENCES = ("model", "target", "embedding_model", "default")
-"""Fields that name another model, wherever they stand in a virtual model or a policy."""
+"""Fields that name another model, at any depth of a virtual model or a policy."""

@@ -1,4 +1,4 @@
-"""The closed schema: a field it does not know is refused by name before anything is stored."""
+"""The closed schema: it refuses an unknown field by name before anything is stored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -106,11 +106,11 @@ REQUIRED_OF_MODEL = {
 
 
 class Invalid(Exception):
-    """The body does not fit; the message names the field."""
+    """The body does not match the schema; the message names the field."""
 
 
 def provider_key(switches: Switches) -> dict[str, Any]:
-    """The schema of a key, with this tenant's name for the base URL."""
+    """Return the schema of a key, with this tenant's name for the base URL."""
     renamed = {switches.base_url_field if name == "api_base" else name: kind for name, kind in PROVIDER_KEY.items()}
     return dict(renamed)
 

@@ -11,15 +11,15 @@ from aiohttp import web
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK = "127.0.0.1"
 PATIENCE = 0.2
-"""Seconds that a stop waits for requests under way; some of them hang on purpose."""
+"""Seconds that a stop waits for open requests; some of them hang on purpose."""
 
 
 class Server:
-    """One application on one port, which is its own from the start."""
+    """Serves one application on one port, which stays the same across restarts."""
 
     def __init__(self, port: int = 0) -> None:
         self.doors: list[Any] = []
-        """What sees every request first: aiohttp's middlewares, outermost first, put here before the start."""
+        """aiohttp middlewares that see every request first, outermost first. Add them before the start."""
 
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -30,7 +30,7 @@ class Server:
 
     @property
     def addresses(self) -> list[str]:
-        """Where it listens."""
+        """The addresses on which it listens."""
         return [address[0] for address in self._runner.addresses] if self._runner else []
 
     async def start(self, app: web.Application) -> None:
@@ -52,14 +52,14 @@ async def stop_all(*servers: Server) -> None:
 
 
 def application(handle: Handle) -> web.Application:
-    """Make an application of which *handle* answers everything."""
+    """Return an application in which *handle* answers every request."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
     return app
 
 
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Make an answer in JSON, whose type a gateway tells without a charset."""
+    """Return a JSON response; like a gateway's, its content type has no charset."""
     text = json.dumps(body, separators=(",", ":")).encode()
     return web.Response(body=text, status=status, headers=headers, content_type="application/json")
 

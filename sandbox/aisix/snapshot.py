@@ -1,4 +1,4 @@
-"""What one gateway replica holds of the configuration, and how it takes changes."""
+"""A gateway replica's configuration, and how it takes changes."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ def _empty() -> Mapping[str, Mapping[str, Fields]]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An atomic state of the configuration: a request reads one and keeps it to its end."""
+    """An immutable state of the configuration; a request uses the same one until its end."""
 
     tables: Mapping[str, Mapping[str, Fields]] = field(default_factory=_empty)
     revision: int = 0
@@ -37,14 +37,14 @@ class Snapshot:
         return [name for name in self._aliases if "*" in name]
 
     def find(self, alias: str) -> str | None:
-        """The id of the model that answers to *alias*: its own name first, then a wildcard's."""
+        """Return the id of the model for *alias*: by exact name, else by a wildcard."""
         exact = self._aliases.get(alias)
         if exact is not None:
             return exact
         return next((self._aliases[name] for name in self._wildcards if fnmatchcase(alias, name)), None)
 
     def route(self, path: str) -> Fields | None:
-        """Find the passthrough route that *path* lies under."""
+        """Return the passthrough route for *path*."""
         routes = self.tables["passthrough_routes"].values()
         return next((route for route in routes if path.startswith(route["path"])), None)
 
@@ -54,17 +54,17 @@ class Snapshot:
 
     @cached_property
     def config_hash(self) -> str:
-        """The same on every replica that holds the same documents."""
+        """A hash that is equal on replicas with the same documents."""
         return hashlib.sha256(json.dumps(self.tables, sort_keys=True).encode()).hexdigest()
 
     def pointing(self, keys: Mapping[str, str]) -> "Snapshot":
-        """Return it with some models on other keys."""
+        """Return a copy with some models on other keys."""
         models = self.tables["models"]
         moved = {row: models[row] | {"provider_key_id": key} for row, key in keys.items() if row in models}
         return replace(self, tables={**self.tables, "models": {**models, **moved}}) if moved else self
 
     def taking(self, changes: Iterable[Change], revision: int) -> "Snapshot":
-        """Apply *changes* to a copy; its sequence moves only if a document did."""
+        """Return a copy with *changes*; its sequence grows only if a document changed."""
         tables = {table: dict(rows) for table, rows in self.tables.items()}
         moved = [_put(tables[change.table], change) for change in changes if change.table in tables]
         if not any(moved):
@@ -82,14 +82,14 @@ def _put(rows: dict[str, Fields], change: Change) -> bool:
 
 
 class Rejects(Protocol):
-    """Whether a change is refused; `new` says that the row has not been here before."""
+    """Tells whether a change is refused; `new` means that the row was not here before."""
 
     def __call__(self, change: Change, *, new: bool) -> bool: ...
 
 
 @dataclass
 class Projection:
-    """Takes changes in revision order; a rejected row leaves the last good one in force, silently."""
+    """Takes changes in revision order; after a rejected row, the last good one silently stays active."""
 
     rejects: Rejects
 
@@ -97,7 +97,7 @@ class Projection:
     rejected: dict[str, Change] = field(default_factory=dict)
     position: int = 0
     observed_at: float = field(default_factory=time.time)
-    """When it last heard of a change."""
+    """When the last change arrived."""
 
     def apply(self, changes: list[Change]) -> None:
         if not changes:
@@ -108,11 +108,11 @@ class Projection:
         self.snapshot = self.snapshot.taking(taken, max(changes[-1].revision, self.snapshot.revision))
 
     def reload(self) -> None:
-        """Begin again with the configuration that was in force."""
+        """Restart with the current configuration."""
         self.snapshot = replace(self.snapshot, apply_seq=1)
 
     def retry(self) -> None:
-        """Try the rejected rows again, as a full reload does."""
+        """Retry the rejected rows, as a full reload does."""
         waiting = list(self.rejected.values())
         taken = [change for change in waiting if self._takes(change)]
         if taken:
@@ -126,12 +126,12 @@ class Projection:
         return False
 
     def holds(self, change: Change) -> bool:
-        """Whether an earlier state of the row is in force."""
+        """Tell whether an earlier state of the row is active."""
         return change.id in self.snapshot.tables.get(change.table, {})
 
     @property
     def source_hash(self) -> str:
-        """Of what stands in the source, be it taken or rejected."""
+        """The hash of the source's content, both taken and rejected."""
         refused = sorted(self.rejected)
         whole = f"{self.snapshot.config_hash} {refused}" if refused else None
         return hashlib.sha256(whole.encode()).hexdigest() if whole else self.snapshot.config_hash

@@ -1,4 +1,4 @@
-"""A replica's status port: unauthenticated, for operators. The pages have the shapes of a real gateway's."""
+"""A replica's status port: unauthenticated, for operators. Its pages have the shape of a real gateway's."""
 
 import time
 from collections import Counter
@@ -21,7 +21,7 @@ TEXT = "text/plain; version=0.0.4"
 
 
 class Shown(Protocol):
-    """What the pages need to know of a replica."""
+    """What the pages need to know about a replica."""
 
     environment: Environment
     projection: Projection
@@ -39,7 +39,7 @@ class Shown(Protocol):
 
 @dataclass(frozen=True)
 class PageCache:
-    """A cache before the pages: for some seconds it shows a page as it was when it was first asked for."""
+    """A cache in front of the pages: it repeats a page for some seconds."""
 
     seconds: float
     obeys: bool = True
@@ -55,7 +55,7 @@ class Status:
         self._kept: dict[str, tuple[float, bytes, str]] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer with a page, if this gateway has it."""
+        """Answer with a page, if this gateway version has it."""
         if self._replica.down:
             return drop(request)
         kept = self._from_cache(request)
@@ -101,7 +101,7 @@ class Status:
         )
 
     def _source(self) -> Fields:
-        """Return what it knows of its source; it never tells that it has heard of more than it has applied."""
+        """Return what the page says about the source; it never shows a revision beyond the applied one."""
         projection = self._replica.projection
         return {
             "type": "managed" if self._dispatcher.switches.managed else "etcd",
@@ -125,7 +125,7 @@ class Status:
         }
 
     def _state(self) -> str:
-        """One that lags or hears nothing calls itself synced: it is, with the last that it has heard of."""
+        """Return the state; a replica that lags or hears nothing says `synced`, as it has applied all it knows."""
         projection = self._replica.projection
         if not projection.snapshot.apply_seq:
             return "never_loaded"
@@ -147,7 +147,7 @@ class Status:
         return sorted(self._replica.projection.rejected.values(), key=lambda change: (change.table, change.id))
 
     def _rejection(self, change: Change) -> Fields:
-        """The row that serves instead, if there is one, shows in its age only."""
+        """Return one rejection; an older row that still serves shows only by its age."""
         seen = clock(change.seen_at)
         stale = {"serving_stale_since": seen, "serving_stale_age_seconds": int(time.time() - change.seen_at)}
         return {
@@ -178,7 +178,7 @@ class Status:
         return answer([self._model(row, model) for row, model in models.items()])
 
     def _model(self, model_id: str, model: Fields) -> Fields:
-        """What has no value is left out; an embedding model calls itself direct."""
+        """Return one model, without empty values; an embedding model calls itself direct."""
         kind = model["kind"] if model["kind"] in VIRTUAL else "direct"
         return {"id": model_id, "display_name": model["display_name"], "kind": kind, **self._health(model_id, kind)}
 
@@ -202,7 +202,7 @@ class Status:
         return web.Response(body=text, headers={"Content-Type": f"{TEXT}; charset=utf-8"})
 
     def _config_families(self) -> Iterator[Family]:
-        """Yield what the page shows from the start on: it is never empty."""
+        """Yield the metrics that the page has from the start."""
         projection = self._replica.projection
         yield Family("aisix_config_reloads_total", "counter", (), {(): 1})
         yield gauge("aisix_config_source_connected", not self._replica.cut_off)
@@ -233,6 +233,6 @@ def _error(change: Change) -> dict[str, Any]:
 
 
 def _moment(left: float) -> dict[str, int]:
-    """Write the moment in *left* seconds as the page does."""
+    """Return the moment in *left* seconds in the page's form."""
     seconds, rest = divmod(time.time() + left, 1)
     return {"secs_since_epoch": int(seconds), "nanos_since_epoch": int(rest * 1e9)}

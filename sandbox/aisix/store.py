@@ -1,4 +1,4 @@
-"""The control plane's truth, and the log from which gateways take it."""
+"""The control plane's rows, and the log that gateways follow."""
 
 import time
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ from sandbox.aisix.rows import (
 
 
 def clock(seconds: float | None = None) -> str:
-    """Write a moment, now where none is given, as the status pages do: to the second."""
+    """Format a moment (by default now) as the status pages do: to the second."""
     moment = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
 class Change:
-    """One row from *revision* on; `fields` is None once it is gone, or hidden from the environment."""
+    """One row from *revision* on; `fields` is None if it was deleted or hidden from the environment."""
 
     revision: int
     table: str
@@ -40,7 +40,7 @@ class Change:
 
 @dataclass(eq=False)
 class CallerKey:
-    """What a caller presents to a gateway, and the aliases it may use."""
+    """A caller's token for a gateway, and the aliases that it may use."""
 
     token: str
     name: str
@@ -50,32 +50,32 @@ class CallerKey:
     """`active`, `expired` or `disabled`."""
 
     limit: int | None = None
-    """How many requests a window it may send to each replica."""
+    """How many requests per window it may send to each replica."""
 
     id: str = field(default_factory=new_id)
-    """What the counters call it: `api_key_id`."""
+    """Its `api_key_id` in the counters."""
 
 
 @dataclass(eq=False)
 class Environment:
-    """An environment, its change log, and the knobs that its gateways share."""
+    """An environment, its change log, and settings that its gateways share."""
 
     name: str
     id: str = field(default_factory=new_id)
     log: list[Change] = field(default_factory=list)
     callers: dict[str, CallerKey] = field(default_factory=dict)
     probes: dict[str, str] = field(default_factory=dict)
-    """Goes into `AISIX_GATEWAYS` as it is."""
+    """Copied into `AISIX_GATEWAYS`."""
 
     is_visible: bool = True
-    """Whether the control plane shows it; its gateways go on without that."""
+    """Whether the control plane shows it; its gateways run in any case."""
 
     cache: bool | str = False
-    """`True`: exact matches are answered from the cache; `"semantic"`: similar prompts are, too."""
+    """`True`: the cache answers exact matches; `"semantic"`: similar prompts too."""
 
     answers: dict[tuple[str, str, str], Any] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
-    """Alias (or `*`) to what its gateways refuse: see `errors.REFUSALS`."""
+    """Alias (or `*`) to a refusal in `errors.REFUSALS`."""
 
 
 class Store:
@@ -111,13 +111,13 @@ class Store:
         self._append(row, hidden=self._seen_in(row), seen=set())
 
     def add_foreign(self, kind: str, row_id: str, environment_id: str) -> None:
-        """Write a row of a kind that no gateway here knows."""
+        """Write a row of a kind that the gateways do not know."""
         self.revision += 1
         self.environments[environment_id].log.append(Change(self.revision, kind, row_id, {}))
         self.pulse.beat("row", None)
 
     def references(self, key: ProviderKey) -> list[Row]:
-        """What still holds *key*."""
+        """Return the rows that refer to *key*."""
         holders: list[Row] = [*self.models.values(), *self.passthrough_routes.values()]
         return [row for row in holders if row.provider_key_id == key.id]
 

@@ -1,29 +1,29 @@
-"""Every answer of the real service that no public text settles, as a switch."""
+"""Switches for every undocumented behaviour of the real service."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 BEFORE_THE_FIX = "0.4.2"
-"""The last gateways that use a minted token on after its key has changed."""
+"""The last version that keeps using a minted token after its key has changed."""
 
 UNSTAMPED = "0.3.0"
 
 
 @dataclass
 class Switches:
-    """How this AISIX behaves, also while it runs. The defaults are the nastiest plausible answers."""
+    """How this AISIX behaves; can be changed while it runs. The defaults are the nastiest plausible behaviour."""
 
     list_envelope: Literal["array", "data", "items", "list", "payload"] = "data"
-    """Where the rows stand; sister products answer with a `list`, or with a `payload` that holds one."""
+    """Where the rows are; sister products answer with a `list`, or with a `payload` that contains one."""
 
     paging: Literal["none", "cursor", "page", "headers", "range", "after", "offset", "silent", "from zero"] = "none"
-    """How a list goes on. `headers`: `X-Total-Count` and `X-Next-Page`; `range`: `Content-Range`; `after`: the id of
+    """How a list is paged. `headers`: `X-Total-Count` and `X-Next-Page`; `range`: `Content-Range`; `after`: the id of
     the last row; `offset`, `silent` and `from zero` (with `page`) say nothing at all."""
 
     page_size: int = 50
     create_status: Literal[200, 201] = 201
     create_answer: Literal["top", "data", "provider_key", "value", "payload"] = "top"
-    """Where the created row, and so its id, is found in the answer; `provider_key` is the kind of the row."""
+    """Where the answer has the created row with its id; `provider_key` means a field named by the row's kind."""
 
     delete_status: Literal[200, 204] = 204
     validation_status: Literal[400, 422] = 422
@@ -36,7 +36,7 @@ class Switches:
     patch_api_key: Literal["ignore", "reject"] = "ignore"
     delete_referenced: Literal["allow", "409"] = "allow"
     key_not_allowed: Literal["refuse", "accept"] = "refuse"
-    """What becomes of a model that is pointed to a key its environment may not use."""
+    """What happens if a model is pointed at a key that its environment may not use."""
 
     provider_mismatch: Literal["accept", "refuse"] = "accept"
     model_create: bool = True
@@ -51,66 +51,66 @@ class Switches:
     """`provider_key`: a model shows its key's display name, and no id."""
 
     embedding_kind: Literal["embedding", "direct"] = "embedding"
-    """What an embedding model calls itself; its `embedding` block is there either way."""
+    """The kind of an embedding model; it has an `embedding` block either way."""
 
     extra_key_fields: bool = False
-    """A key carries a field that no fact sheet knows of and that a create refuses."""
+    """Keys have an undocumented field that a create refuses."""
 
     raw_bodies: bool = False
-    """Recorded calls keep `api_key` as it was sent."""
+    """Recorded calls keep the `api_key` unmasked."""
 
     status_urls: bool = True
-    """Whether `settings()` tells the status addresses of the replicas."""
+    """Whether `settings()` contains the replicas' status addresses."""
 
     status_urls_told: int | None = None
-    """Of how many replicas an environment's status addresses are told; None: of all."""
+    """How many status addresses `settings()` lists per environment; None: all."""
 
     status_addresses: Literal["own", "shared", "foreign", "nowhere"] = "own"
-    """What is told as a replica's address: its own, one that takes turns between the replicas, for the last of them
-    one of another environment's replica, or one where nobody listens."""
+    """The status addresses in `settings()`: each replica's own, one balanced address for all, for the last replica one
+    of another environment, or one without a listener."""
 
     tell_replicas: bool | None = None
-    """Whether `settings()` tells how many replicas there are; None: where it tells no status addresses."""
+    """Whether `settings()` contains the number of replicas; None: only without status addresses."""
 
     balancing: Literal["requests", "chance", "connections", "cookies"] = "requests"
-    """`chance`: a die is cast for each request; `connections`: all requests of a connection go to the replica that the
-    first of them went to; `cookies`: all of a caller that sends back the cookie it was given."""
+    """`chance`: random for each request; `connections`: all requests of a connection go to the same replica; `cookies`:
+    all requests of a caller that sends the cookie back do."""
 
     metric_labels: Literal["real", "names", "full", "no_key"] = "real"
-    """What the counters tell: what real gateways do, that without the caller's key, with ids of models as well, or what
-    is left where an operator has taken the provider key out."""
+    """Labels of the counters: `real` as real gateways have them, `names` without the callers' labels, `full` with ids
+    of models too, `no_key` as if an operator had removed the provider key."""
 
     hidden_families: frozenset[str] = frozenset()
-    """Families that the counters' page does not have: another version's, or an operator's choice."""
+    """Metric families that the page lacks, as with another version or by an operator's choice."""
 
     lazy_counters: bool = True
-    """A counter is on the page from its first request on, not before."""
+    """A counter appears on the page only with its first request."""
 
     degraded_after: float = 10.0
-    """Seconds after which a gateway whose source is closed calls itself degraded, no longer synced."""
+    """Seconds after which a gateway with a closed source says `degraded` instead of `synced`."""
 
     managed: bool = False
-    """Whether the gateways have their configuration from the cloud, and not from an etcd of their own."""
+    """Whether the gateways get their configuration from the cloud, not from their own etcd."""
 
     rejected_rows: Literal["ids", "store_key"] = "ids"
-    """How a rejected row is named: by its kind and id, or by its key in the store alone."""
+    """How a rejected row is named: by its kind and id, or only by its key in the store."""
 
     gateway_version: str = "0.10.0"
     """Before 0.4.0 there is no `/status/config`; before 0.5.0 no `/status/models`, and tokens are cached too long."""
 
     stamped: bool = True
-    """Whether the version that a gateway tells is its own: a build that was not stamped says 0.3.0 whatever it is."""
+    """Whether a gateway reports its real version: an unstamped build always reports 0.3.0."""
 
     token_cache_bug: bool = False
-    """As before v0.5.0, which is then the version: a token minted for a model is used on, whatever key it has since."""
+    """Behave as before v0.5.0, and report such a version: a model's token is reused after a change of its key."""
 
     cache_ignores_no_cache: bool = False
     limit_window: float = 60.0
-    """Seconds for which a caller key's limit counts."""
+    """The window of a caller key's limit, in seconds."""
 
     cooldown: float = 30.0
     upstream_timeout: float = 1.0
-    """Seconds a gateway waits for its upstream; the real 60 would be too long to watch."""
+    """Seconds that a gateway waits for its upstream; the real 60 s would be too long for tests."""
 
     @property
     def version(self) -> str:
@@ -118,9 +118,9 @@ class Switches:
 
     @property
     def server(self) -> str:
-        """What the gateways call themselves."""
+        """The gateways' `Server` header."""
         return f"AISIX/{self.version if self.stamped else UNSTAMPED}"
 
     def since(self, *version: int) -> bool:
-        """Whether the gateways are of *version* or later."""
+        """Tell whether the gateways have *version* or a later one."""
         return tuple(int(part) for part in self.version.split(".")) >= version

@@ -1,4 +1,4 @@
-"""A replica's counters, its memory of failing models, and the page that shows the counters."""
+"""A replica's counters and cooldowns, and the page that shows the counters."""
 
 import time
 from collections import Counter
@@ -11,41 +11,40 @@ REQUEST_LABELS = (
     "endpoint", "inbound_protocol", "provider", "model", "upstream_model", "provider_key_id", "provider_key_name",
     "api_key_id", "team_id", "user_id", "user_name", "stream", "is_fallback", "status", "outcome",
 )  # fmt: skip
-"""What a real gateway tells of a request: `model` is the alias that was asked for, which a router may be."""
+"""A real gateway's labels of a request; `model` is the requested alias, which may be a router's."""
 
 IDS = ("model_id", "requested_model")
-"""What a page with ids tells besides, and no real gateway of today: its `model` is the direct model that answered, and
-the concrete name that a wildcard was asked under stands beside it."""
+"""More labels of a page with ids, which no current gateway has: its `model` is the direct model that answered, and
+`requested_model` the concrete name behind a wildcard."""
 
 KNOWN = (*REQUEST_LABELS, *IDS, "target")
-"""All that is known of a request; a switch decides what the page tells."""
+"""All labels of a request; a switch decides which of them the page shows."""
 
 OF_CALLERS = ("inbound_protocol", "api_key_id", "team_id", "user_id", "user_name", "stream")
-"""What the vendor's reference leaves out."""
+"""Labels that the vendor's reference does not list."""
 
 DEPLOYMENT_LABELS = ("provider", "model", "upstream_model", "provider_key_id")
 DEPLOYMENT_COUNTERS = ("requests", "success_responses", "failure_responses", "cooled_down")
 USAGE_LABELS = ("handler", "status_code", "inbound_protocol", "model", "provider_key_id", "provider_key_name")
 
 UNKNOWN = "unknown"
-"""The value of a label that there is no row to take from."""
+"""The value of a label without a row."""
 
 UNRESOLVED: Mapping[str, str] = {
     **dict.fromkeys(KNOWN, UNKNOWN), "model": "unresolved", "requested_model": "unresolved",
     "inbound_protocol": "openai", "stream": "false", "is_fallback": "false",
 }  # fmt: skip
-"""What is told of a request that named no model of ours."""
+"""The labels of a request that named no known model."""
 
 
 def told_by(path: str) -> dict[str, str]:
-    """Return what a request's path alone tells."""
+    """Return the labels that depend only on a request's path."""
     protocol = "anthropic" if path.startswith("/v1/messages") else "openai"
     return {"endpoint": path, "inbound_protocol": protocol}
 
 
 COOLING = frozenset({401, 408, 429, 500, 502, 503, 504})
-"""Statuses after which routing leaves a model alone for a while."""
-
+"""Statuses after which routing avoids a model for a while."""
 
 REASONS = {
     401: "upstream_auth_failure",
@@ -57,21 +56,21 @@ FAILED = "upstream_server_error"
 
 
 def outcome_of(status: int) -> str:
-    """Return how the counters sum up *status*."""
+    """Return the `outcome` label for *status*."""
     if status == 429:  # noqa: PLR2004 - the status of "too many requests"
         return "rate_limited"
     return {4: "client_error", 5: "upstream_error"}.get(status // 100, "success")
 
 
 class Cooldowns:
-    """Which models routing avoids. Keyed by model id, so a change of configuration does not clear it."""
+    """The models that routing avoids, by id, so that a change of configuration does not clear them."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
         self._reasons: dict[str, str] = {}
 
     def note(self, model_id: str, status: int, kind: str, seconds: float) -> bool:
-        """Remember how the provider of *model_id* answered; tells whether it cools down now."""
+        """Note how the provider of *model_id* answered; return whether the model cools down now."""
         if status in COOLING:
             self._until[model_id] = time.monotonic() + seconds
             self._reasons[model_id] = kind if kind == "transport_error" else REASONS.get(status, FAILED)
@@ -80,7 +79,7 @@ class Cooldowns:
         return False
 
     def reason(self, model_id: str) -> str:
-        """Say why a model cools down, in the word of the status page."""
+        """Return why a model cools down, as the status page says it."""
         return self._reasons[model_id]
 
     def remaining(self, model_id: str) -> float:
@@ -91,7 +90,7 @@ class Cooldowns:
 
 
 class Family(NamedTuple):
-    """One metric on the page: its type, the names of its labels, and a value for each row of theirs."""
+    """One metric on the page: its type, its label names, and a value for each combination of labels."""
 
     name: str
     type: str
@@ -117,7 +116,7 @@ def gauge(name: str, value: float) -> Family:
 
 
 class Metrics:
-    """The counters of one replica: three families for requests, of which none sees everything, and usage events."""
+    """The counters of one replica: three families for requests, none of which is complete, and usage events."""
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
@@ -129,7 +128,7 @@ class Metrics:
         self._sent: Counter[str] = Counter()
 
     def count_request(self, labels: Mapping[str, str], *, passthrough: bool = False) -> None:
-        """Count a caller's request, by its last target; passthrough is seen by the proxy's counter alone."""
+        """Count a caller's request by its last target; only the proxy's counter has passthrough requests."""
         row = _row(labels, KNOWN)
         self.proxy[row] += 1
         if not passthrough:
@@ -143,26 +142,26 @@ class Metrics:
             self.deployments[name][row] += 1
 
     def count_usage(self, labels: Mapping[str, str], handler: str) -> None:
-        """Count the event that an attempt leaves."""
+        """Count the usage event of an attempt."""
         told = {**labels, "handler": handler, "status_code": f"{labels['status'][0]}xx"}
         self.usage[_row(told, USAGE_LABELS)] += 1
 
     def note_sent(self, key_id: str) -> None:
-        """Remember that an attempt was made with a key: no page shows it."""
+        """Note an attempt with a key; no page shows this count."""
         self._sent[key_id] += 1
 
     def sent_with(self, key_id: str) -> int:
-        """How many attempts this replica made with the key, in truth: passthrough and hidden ones, too."""
+        """Return how many attempts this replica really made with the key, including passthrough and hidden ones."""
         return self._sent[key_id]
 
     def count_one_more(self, key_id: str, **other: str) -> None:
-        """Count a request like one that the key has served; labels in *other* differ."""
+        """Count another request like one that the key has served, except for the labels in *other*."""
         place = KNOWN.index("provider_key_id")
         seen = next(row for row in self.llm if row[place] == key_id)
         self.count_request(dict(zip(KNOWN, seen, strict=True)) | other)
 
     def families(self) -> Iterator[Family]:
-        """Yield what the page shows; a family is on it from its first count on."""
+        """Yield the page's families; a family appears with its first count."""
         for family in self._counters():
             is_due = family.rows or not self._switches.lazy_counters
             if is_due and family.name not in self._switches.hidden_families:
@@ -177,7 +176,7 @@ class Metrics:
         yield self._told(Family("aisix_usage_events_emitted_total", "counter", USAGE_LABELS, self.usage))
 
     def _shown(self, name: str, counts: Counter[tuple[str, ...]]) -> Family:
-        """Return the requests by the labels that are shown; with ids, `model` is the direct model that answered."""
+        """Return the requests with the shown labels; with ids, `model` is the direct model that answered."""
         known = Family(name, "counter", KNOWN, counts)
         if self._switches.metric_labels != "full":
             return self._told(_merged(known, REQUEST_LABELS))
@@ -186,7 +185,7 @@ class Metrics:
         return _merged(known, values)._replace(labels=shown)
 
     def _told(self, family: Family) -> Family:
-        """Leave out what an operator, or another version, leaves out; rows that differ in it only become one."""
+        """Drop the labels that an operator or another version drops, and merge rows that become equal."""
         taken: Mapping[str, Iterable[str]] = {
             "names": OF_CALLERS,
             "no_key": ("provider_key_id", "provider_key_name"),
@@ -209,5 +208,5 @@ def _merged(family: Family, names: Iterable[str]) -> Family:
 
 
 def page(families: Iterable[Family]) -> bytes:
-    """Return the page as Prometheus reads it."""
+    """Return the page in Prometheus's text format."""
     return "\n".join([*map(str, families), ""]).encode()

@@ -1,4 +1,4 @@
-"""The provider behind the gateways: it knows which secrets are good."""
+"""The provider behind the gateways: it knows which secrets are valid."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from typing import Any, Literal
 Behaviour = int | Literal["ok", "slow", "garbage", "hang", "unreachable", "no_money"]
 
 ENDPOINTS = {"rerank": {"rerank"}, "embedding": {"embeddings"}}
-"""What a model of a special kind answers to; every other one answers whatever it is asked."""
+"""The endpoints of models of a special kind; all others support every endpoint."""
 
 
 class Refused(Exception):
@@ -22,22 +22,22 @@ class Refused(Exception):
 
     @property
     def raw(self) -> str:
-        """The answer's body."""
+        """The body of the answer."""
         error = {"message": self.message, "type": "invalid_request_error", "param": None, "code": self.code}
         return json.dumps({"error": error})
 
 
 class Misfit(Exception):
-    """The request does not have the shape that this account expects: a setting of the key is missing."""
+    """The request does not fit this account: the key lacks a setting."""
 
 
 class Garbage(Exception):
-    """The provider answered with something that is not an answer."""
+    """The provider's answer is unreadable."""
 
 
 @dataclass
 class Account:
-    """What the provider makes of one secret."""
+    """How the provider treats one secret."""
 
     behaviour: Behaviour = "ok"
     requires: dict[str, Any] = field(default_factory=dict)
@@ -55,17 +55,18 @@ class UpstreamCall:
 
 
 class Upstream:
-    """In-process stand-in for every provider; unknown secrets are refused with 401."""
+    """An in-process substitute for every provider; it refuses unknown secrets with 401."""
 
     def __init__(self) -> None:
         self.slow_seconds = 0.5
         self.calls: list[UpstreamCall] = []
         self.kinds: dict[str, str] = {}
-        """Upstream model to `embedding` or `rerank`; absent ones are chat models."""
+        """Upstream model to `embedding` or `rerank`; all others are chat models."""
+
         self._accounts: dict[str, Account] = {}
 
     def accept(self, secret: str, requires: Mapping[str, Any] | None = None) -> None:
-        """Take *secret*, if the key's settings in *requires* (such as `api_base`) are as given."""
+        """Accept *secret*, if the key has the settings in *requires* (such as `api_base`)."""
         self._accounts[secret] = Account(requires=dict(requires or {}))
 
     def refuse(self, secret: str, status: int = 401) -> None:
@@ -75,19 +76,19 @@ class Upstream:
         self._accounts.setdefault(secret, Account()).behaviour = behaviour
 
     def models_for(self, secret: str, models: Collection[str]) -> None:
-        """The account of *secret* has only *models*."""
+        """Limit the account of *secret* to *models*."""
         self._accounts.setdefault(secret, Account()).models = set(models)
 
     def knows(self, secret: str) -> bool:
         return secret in self._accounts
 
     def accepts(self, secret: str) -> bool:
-        """Whether a token exchange or a signature made with *secret* succeeds."""
+        """Tell whether a token exchange or a signature with *secret* succeeds."""
         account = self._accounts.get(secret)
         return account is not None and account.behaviour not in (401, 403)
 
     def answered(self, secret: str) -> int:
-        """How many calls came with *secret*."""
+        """Count the calls with *secret*."""
         return sum(call.secret == secret for call in self.calls)
 
     async def answer(self, call: UpstreamCall) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def _check_settings(account: Account, call: UpstreamCall) -> None:
 
 
 def masked(secret: str) -> str:
-    """As OpenAI prints a key it refuses: part of it shows."""
+    """Mask a refused key as OpenAI does, which shows part of it."""
     third = len(secret) // 3
     return f"{secret[: min(8, third)]}***{secret[-min(4, third) or len(secret) :]}"
 

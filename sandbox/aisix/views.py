@@ -1,4 +1,4 @@
-"""How the control plane shows a row: without secrets, with fields that only the server makes."""
+"""Show a row as the control plane does: without secrets, with fields that only the server sets."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ SECRET = "api_key"
 
 
 class Views:
-    """Rows as JSON, by the switches of this tenant."""
+    """Turns rows into JSON, as this tenant's switches say."""
 
     def __init__(self, store: Store, switches: Switches) -> None:
         self._store, self._switches = store, switches
@@ -32,7 +32,7 @@ class Views:
         return self._switches.base_url_field if name == "api_base" else name
 
     def _bound(self, row: Row) -> Fields:
-        """A row of an environment, with its references as this tenant writes them."""
+        """Show a row of an environment, with references in this tenant's form."""
         shown = dict(row.fields)
         if self._switches.references == "name":
             shown = self._named(shown)

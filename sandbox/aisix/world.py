@@ -1,4 +1,4 @@
-"""The world of a sandbox AISIX, and helpers that act on it as people in a dashboard would."""
+"""The state of a sandbox AISIX, and helpers that change it as people in a dashboard would."""
 
 from collections.abc import Mapping
 from secrets import token_hex
@@ -22,7 +22,7 @@ THROW_AWAY = "keyturn-*"
 class World:
     """Environments with their gateways, and the rows of the control plane.
 
-    Helpers write to the store directly; with `settled` every connected replica has the change at once.
+    Helpers write directly to the store; with `settled`, every connected replica gets the change at once.
     """
 
     def __init__(self, switches: Switches, environments: Mapping[str, int], ids: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ class World:
         self.pulse.listen(lambda event: self._wake() if event.kind == "row" else None)
 
     def place_replica(self, environment: str) -> Replica:
-        """Put a replica more into an environment, with the configuration of now; nobody has written it down."""
+        """Add a replica with the current configuration to an environment, unlisted in the settings."""
         here = self.environment(environment)
         replica = self._replica(len(self._replicas[here.id]), here)
         replica.is_listed = False
@@ -68,11 +68,11 @@ class World:
         return [replica for replicas in self._replicas.values() for replica in replicas]
 
     def caller_key(self, environment: str) -> str:
-        """The probe's key: every alias."""
+        """Return the probes' caller key, which may use every alias."""
         return self.caller(environment, "probe").token
 
     def app_caller_key(self, environment: str) -> str:
-        """The applications' key: every alias but the throw-away ones."""
+        """Return the applications' caller key, which may use every alias except throw-away ones."""
         return self.caller(environment, "app").token
 
     def caller(self, environment: str, name: str) -> CallerKey:
@@ -89,7 +89,7 @@ class World:
         environments: list[str] | None = None,
         **settings: Any,
     ) -> ProviderKey:
-        """Add a key, allowed everywhere if nothing is said; the provider accepts its secret unless told otherwise."""
+        """Add a key, by default for all environments; the provider accepts its secret unless it was told otherwise."""
         settled = settings.pop("settled", True)
         names = [env.name for env in self.store.environments.values()] if environments is None else environments
         fields = {
@@ -111,9 +111,9 @@ class World:
         settled: bool = True,
         **settings: Any,
     ) -> Model:
-        """Add a model: `key` and `upstream`, or the models that a virtual one refers to, and any other field.
+        """Add a model with `key` and `upstream`, or with the models that a virtual one refers to, and any other field.
 
-        `kind="rerank"` is a direct model whose provider answers rerank requests only.
+        `kind="rerank"` is a direct model whose provider answers only rerank requests.
         """
         here = self.environment(environment)
         if kind in ("rerank", "embedding"):
@@ -143,34 +143,34 @@ class World:
         return self._add(Budget(fields), settled=True)
 
     def add_foreign_row(self, environment: str, kind: str = "brand_new_kind", row_id: str = "x") -> None:
-        """Add a row of a kind that the gateways do not know: a newer control plane's."""
+        """Add a row of a kind that the gateways do not know, as a newer control plane would."""
         self.store.add_foreign(kind, row_id, self.environment(environment).id)
         self.settle()
 
     def edit(self, row: Row, *, settled: bool = False, **changes: Any) -> None:
-        """A person edits a row; `key=` points a model to another key."""
+        """Edit a row as a person would; `key=` points a model at another key."""
         if "key" in changes:
             changes["provider_key_id"] = changes.pop("key").id
         self.store.edit(row, changes)
         self._settle(settled=settled)
 
     def remove(self, row: Row, *, settled: bool = False) -> None:
-        """A person deletes a row."""
+        """Delete a row as a person would."""
         self.store.remove(row)
         self._settle(settled=settled)
 
     def served_with(self, key: Row | str, environment: str | None = None) -> int:
-        """How many attempts the gateways made with a key, in truth, whatever their counters show."""
+        """Return how many attempts the gateways really made with a key, whatever their counters show."""
         key_id = key if isinstance(key, str) else key.id
         replicas = self.replicas(environment) if environment else self.all_replicas()
         return sum(replica.served_with(key_id) for replica in replicas)
 
     def projected(self) -> bool:
-        """Whether every connected replica has looked at every change."""
+        """Tell whether every connected replica has processed every change."""
         return all(replica.up_to_date for replica in self.all_replicas() if replica.follows)
 
     def settle(self) -> None:
-        """Let every connected replica take everything now."""
+        """Let every connected replica take all changes now."""
         for replica in self.all_replicas():
             replica.catch_up()
 
