@@ -1,4 +1,4 @@
-"""What Slack does with the body of an acknowledgement."""
+"""Process the body of an acknowledgement as Slack does."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Outcome = tuple[dict[str, str], str | None]
 
 
 def show_command_answer(site: Site, typed: Json, body: Any) -> tuple[str, list[Json]]:
-    """Show the answer to the command that was *typed*; `in_channel` publishes the command as well."""
+    """Show the answer to the *typed* command; `in_channel` publishes the command too."""
     if not body:
         return "", []
     answer = body if isinstance(body, dict) else {"text": str(body)}
@@ -31,7 +31,7 @@ def show_command_answer(site: Site, typed: Json, body: Any) -> tuple[str, list[J
 
 
 def take_submission_answer(site: Site, person: str, view_id: str, body: Any) -> Outcome:
-    """Do what the answer to a submission asks for: the errors to show, and Slack's word if it could not."""
+    """Do what the answer to a submission asks for; return the errors to show, and Slack's error code if it failed."""
     stack = site.views.stack(person)
     view = next((each for each in stack if each["id"] == view_id), None)
     if view is None:
@@ -70,7 +70,7 @@ def _close(site: Site, person: str, view: Json, gone: list[Json]) -> None:
 
 
 def _errors(view: Json, errors: Any) -> dict[str, str]:
-    """The errors to show; Slack shows none of them if one names a block that is not there."""
+    """Return the errors to show; Slack shows none of them if one names a missing block."""
     inputs = {block["block_id"] for block in view["blocks"] if block["type"] == "input"}
     if not isinstance(errors, dict) or not errors:
         raise Refusal("invalid_errors", ["[ERROR] errors must name at least one block"])

@@ -1,4 +1,4 @@
-"""What Slack takes as a block, one entry a type."""
+"""The blocks that Slack accepts, one entry per type."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,7 +37,7 @@ BLOCK_ID: dict[str, Check] = {"block_id": IDENTIFIER}
 
 
 def block(required: dict[str, Check], optional: dict[str, Check] | None = None, *rules: Check) -> Check:
-    """Check a block: any of them may carry a block_id."""
+    """Check a block; every block may have a block_id."""
     return shape(required, {**BLOCK_ID, **(optional or {})}, *rules)
 
 
@@ -95,7 +95,7 @@ TASK_MORE: dict[str, Check] = {"details": RICH_TEXT, "output": RICH_TEXT, "sourc
 
 
 def _task(value: Any, at: str) -> Iterator[str]:
-    """Check a task of a plan, which is a task_card that need not say so."""
+    """Check a task of a plan: a task_card whose type is optional."""
     yield from block(TASK, TASK_MORE)(value, at)
 
 

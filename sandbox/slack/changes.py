@@ -9,7 +9,7 @@ Watcher = Callable[[str, Any], None]
 
 
 class Changes:
-    """Wakes whoever waits at every change, and tells the watchers what it was."""
+    """Wakes all waiters at every change, and tells the watchers what changed."""
 
     def __init__(self, describe: Callable[[], str]) -> None:
         self._describe = describe
@@ -21,27 +21,27 @@ class Changes:
         self._watchers.append(watcher)
 
     def announce(self, kind: str, what: Any) -> None:
-        """Tell the watchers and wake the waiting."""
+        """Tell the watchers, and wake the waiters."""
         for watcher in self._watchers:
             watcher(kind, what)
         self.wake()
 
     def wake(self) -> None:
-        """Let every waiting condition look again; for what is no news to a watcher."""
+        """Let every waiter check its condition again, without telling the watchers."""
         for event in self._waiting:
             event.set()
 
     async def until(self, condition: Callable[[], T], timeout: float, what: str) -> T:  # noqa: ASYNC109 - it names what ran out
-        """Wait until *condition* holds and return its value; a LookupError in it means not yet."""
+        """Wait until *condition* holds and return its value; a LookupError means not yet."""
         event = asyncio.Event()
         self._waiting.add(event)
         try:
             async with asyncio.timeout(timeout):
-                while not (value := _look(condition)):
+                while not (value := _value_of(condition)):
                     await event.wait()
                     event.clear()
         except TimeoutError:
-            value = _look(condition)
+            value = _value_of(condition)
         finally:
             self._waiting.discard(event)
         if not value:
@@ -49,7 +49,7 @@ class Changes:
         return value
 
 
-def _look(condition: Callable[[], T]) -> T | None:
+def _value_of(condition: Callable[[], T]) -> T | None:
     try:
         return condition()
     except LookupError:

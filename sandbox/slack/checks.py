@@ -1,7 +1,7 @@
-"""Small checks that compose: what JSON Slack takes, said as data.
+"""Composable checks that describe, as data, the JSON that Slack accepts.
 
-A check walks one value and yields a sentence for each thing that Slack would refuse, with the
-JSON pointer of where it is. It never raises, whatever it is given.
+A check walks one value and yields a sentence for each thing that Slack would refuse, with a JSON pointer to it. It
+never raises, whatever the value.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ Check = Callable[[Any, str], Iterator[str]]
 
 
 def problem(at: str, what: str) -> str:
-    """Say it as Slack does in `response_metadata.messages`."""
+    """Format a problem as Slack does in `response_metadata.messages`."""
     return f"[ERROR] {what} [json-pointer:{at}]"
 
 
@@ -31,7 +31,7 @@ def string(most: int, least: int = 1) -> Check:
 
 
 def integer(least: int, most: int) -> Check:
-    """Check a whole number between two bounds, both allowed."""
+    """Check a whole number between two bounds, inclusive."""
 
     def check(value: Any, at: str) -> Iterator[str]:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -53,7 +53,7 @@ def number(value: Any, at: str) -> Iterator[str]:
 
 
 def anything(_value: Any, _at: str) -> Iterator[str]:
-    """Accept what this sandbox has no opinion about."""
+    """Accept anything: this sandbox does not check it."""
     yield from ()
 
 
@@ -85,7 +85,7 @@ def many(item: Check, most: int, least: int = 1) -> Check:
 
 
 def nullable(item: Check) -> Check:
-    """Let null through, and check everything else."""
+    """Accept null, and check everything else."""
 
     def check(value: Any, at: str) -> Iterator[str]:
         if value is not None:
@@ -95,7 +95,7 @@ def nullable(item: Check) -> Check:
 
 
 def shape(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None, *rules: Check) -> Check:
-    """Check an object whose properties are all known; *rules* see the object once its parts are right."""
+    """Check an object that may only have known properties; *rules* check it once its parts are valid."""
     known = {**required, **(optional or {}), "type": anything}
 
     def check(value: Any, at: str) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _parts(value: Json, known: Mapping[str, Check], at: str) -> Iterator[str]:
 
 
 def typed(what: str, table: Mapping[str, Check]) -> Check:
-    """Check an object by its `type`; a type that is not in *table* does not belong here."""
+    """Check an object by its `type`; refuse a type that is not in *table*."""
 
     def check(value: Any, at: str) -> Iterator[str]:
         kind = value.get("type") if isinstance(value, dict) else None
@@ -149,7 +149,7 @@ def at_least_one_of(*names: str) -> Check:
 
 
 def unique(name: str, items: list[Any], at: str) -> Iterator[str]:
-    """Refuse the same *name* on two of *items*; an absent one is never a double."""
+    """Refuse the same *name* on two of *items*; a missing one is no duplicate."""
     seen: set[Any] = set()
     for item in items:
         value = item.get(name) if isinstance(item, dict) else None

@@ -1,4 +1,4 @@
-"""What comes back when a payload is brought to the app."""
+"""The app's answer to a payload."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass
 class Ack:
-    """The app's answer: a body, or Slack's word for its absence."""
+    """The app's acknowledgement: a body, or Slack's error code if there was none."""
 
     body: Any = None
     error: str | None = None

@@ -1,4 +1,4 @@
-"""What Slack takes inside a block: text, options, confirm dialogs and interactive elements."""
+"""What Slack accepts inside a block: text, options, confirm dialogs and interactive elements."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +42,7 @@ CONFIRM = shape(
 
 
 def option(label: Check) -> Check:
-    """Check one option; its value comes back in payloads and is short."""
+    """Check one option; its value, which payloads return, must be short."""
     return shape({"text": label, "value": string(150)}, {"description": text(75), "url": URL})
 
 
@@ -98,7 +98,7 @@ RADIO_BUTTONS = shape({"options": many(LISTED_OPTION, 10)}, {**ASKING, **FOCUS, 
 
 
 def _menus() -> dict[str, Check]:
-    """Every select, single and multi: one is the other with a plural."""
+    """Return the checks of every select menu, single and multi."""
     some = {"max_selected_items": integer(1, 100)}
     listed = {"options": MENU_OPTIONS, "option_groups": OPTION_GROUPS}
     query = {"min_query_length": integer(0, 100)}
@@ -146,7 +146,7 @@ IN_CONTEXT: dict[str, Check] = {
     "plain_text": plain(3000),
     "mrkdwn": text(3000),
 }
-"""Slack has no masked input: an element of type `password` is refused like any unknown one."""
+"""Slack has no masked input: it refuses an element of type `password` like any unknown type."""
 
 
 def distinct_actions(value: Json, at: str) -> Iterator[str]:
@@ -155,7 +155,7 @@ def distinct_actions(value: Json, at: str) -> Iterator[str]:
 
 
 def check_options(answer: Any) -> list[str]:
-    """Say what is wrong with the answer to a type-ahead; nothing means that Slack shows it."""
+    """Return what is wrong with the answer to a type-ahead; an empty list means that Slack shows it."""
     lists: dict[str, Check] = {"options": many(MENU_OPTION, 100, 0), "option_groups": many(_GROUP, 100, 0)}
     return list(shape({}, lists, _options_or_groups)(answer, ""))
 

@@ -1,11 +1,11 @@
-"""Bad days of the Web API, asked for in advance."""
+"""Plan faults of the Web API."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Fault:
-    """One way of answering badly, for the next *times* calls of *method* (`*` is any)."""
+    """One fault, for the next *times* calls of *method* (`*`: any)."""
 
     kind: str
     method: str
@@ -19,7 +19,7 @@ class Fault:
 
 
 class Faults:
-    """What to do to calls that are yet to come; the oldest matching fault is used first."""
+    """The faults for coming calls; the oldest matching one is used first."""
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
@@ -29,15 +29,15 @@ class Faults:
         self._waiting.append(Fault("rate_limit", method, times, status=429, retry_after=retry_after))
 
     def fail(self, method: str = "*", status: int = 500, times: int = 1, error: str | None = None) -> None:
-        """Answer *status* or, with *error*, 200 and `ok: false`."""
+        """Answer with *status* or, with *error*, with 200 and `ok: false`."""
         self._waiting.append(Fault("fail", method, times, status=200 if error else status, error=error))
 
     def garble(self, method: str, text: str, content_type: str = "application/json", status: int = 200) -> None:
-        """Answer with *text*, as a proxy in between might."""
+        """Answer with *text*, as a proxy might."""
         self._waiting.append(Fault("fail", method, 1, status, text=text, content_type=content_type))
 
     def hang(self, method: str = "*", times: int = 1) -> None:
-        """Take the call and never answer; it has no effect."""
+        """Accept the call and never answer; it has no effect."""
         self._waiting.append(Fault("hang", method, times))
 
     def drop(self, method: str = "*", times: int = 1, *, after_effect: bool = False) -> None:
@@ -45,11 +45,11 @@ class Faults:
         self._waiting.append(Fault("drop", method, times, after_effect=after_effect))
 
     def clear(self) -> None:
-        """Have good days again."""
+        """Remove all faults."""
         self._waiting.clear()
 
     def take(self, method: str) -> Fault | None:
-        """Use up the first fault that is meant for *method*."""
+        """Return the first fault for *method*, and count it as used."""
         for fault in self._waiting:
             if fault.method in ("*", method) and fault.times > 0:
                 fault.times -= 1

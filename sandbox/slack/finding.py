@@ -1,4 +1,4 @@
-"""Finding on a screen what a person means by its words."""
+"""Find what a person means on a screen, by its text."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from sandbox.slack import reading
 
 Json = dict[str, Any]
 Found = tuple[Json, Json]
-"""An element, after the block that it stands in."""
+"""A block, and an element in it."""
 
 
 def button(versions: list[list[Json]], label: str, value: str | None, row: str | None = None) -> Found:
-    """The button with these words in the first version that has it; *value* or *row* tells twins apart."""
+    """Return the button *label* in the first version that has it; *value* or *row* distinguishes equal labels."""
     for blocks in versions:
         found = [(b, e) for b, e in reading.buttons(blocks) if reading.caption(e) == label]
         found = [(b, e) for b, e in found if value in (None, e.get("value")) and row in (None, b["block_id"])]
@@ -25,7 +25,7 @@ def button(versions: list[list[Json]], label: str, value: str | None, row: str |
 
 
 def external(blocks: list[Json], action_id: str | None) -> Found:
-    """The external select, or the one of several that has this action_id."""
+    """Return the external select; *action_id* chooses one of several."""
     for block, element in reading.elements(blocks):
         if element["type"].endswith("external_select") and action_id in (None, element["action_id"]):
             return block, element
@@ -33,11 +33,11 @@ def external(blocks: list[Json], action_id: str | None) -> Found:
 
 
 def ids(block: Json, element: Json) -> Json:
-    """How an action names its element."""
+    """Return the ids with which an action names its element."""
     return {"action_id": element["action_id"], "block_id": block["block_id"]}
 
 
 def dialog(element: Json) -> dict[str, str] | None:
-    """The words of an element's confirm dialog, if it asks first."""
+    """Return the texts of an element's confirm dialog, if it has one."""
     dialog = element.get("confirm")
     return {part: dialog[part]["text"] for part in ("title", "text", "confirm", "deny")} if dialog else None

@@ -1,4 +1,4 @@
-"""What stands in the fields of a form, and what Slack's client checks before it sends them."""
+"""The values of a form, and the checks of Slack's client before it submits them."""
 
 from copy import deepcopy
 from typing import Any
@@ -29,16 +29,16 @@ _KEYS = {
     "timepicker": ("selected_time", "initial_time"),
     "datetimepicker": ("selected_date_time", "initial_date_time"),
 }
-"""Under which name an element's value travels, and under which it was proposed."""
+"""The names of an element's value and of its initial value."""
 
 
 def key(element: Json) -> str:
-    """The name under which this element's value travels."""
+    """Return the name of this element's value in payloads."""
     return _KEYS[element["type"]][0]
 
 
 def fresh(blocks: list[Json], before: Values | None = None) -> Values:
-    """The values of a form just shown; what was typed *before* under the same ids stays."""
+    """Return the values of a new form; keep what was typed *before* under the same ids."""
     values: Values = {}
     for block, element in reading.elements(blocks):
         if element["type"] in _KEYS:
@@ -54,13 +54,13 @@ def _proposed(element: Json) -> Json:
 
 
 def put(values: Values, block: Json, element: Json, value: Any) -> None:
-    """Let *value* stand in a field."""
+    """Put *value* into a field."""
     entry = {"type": element["type"], key(element): value}
     values.setdefault(block["block_id"], {})[element["action_id"]] = entry
 
 
 def field_named(blocks: list[Json], name: str) -> tuple[Json, Json]:
-    """The field with this label, block_id or action_id."""
+    """Return the field with this label, block_id or action_id."""
     fields = [(block, element) for block, element in reading.elements(blocks) if element["type"] in _KEYS]
     for block, element in fields:
         if name in (label(block), block["block_id"], element["action_id"]):
@@ -69,26 +69,26 @@ def field_named(blocks: list[Json], name: str) -> tuple[Json, Json]:
 
 
 def label(block: Json) -> str:
-    """What is written beside a field."""
+    """Return a field's label."""
     text = block.get("label") or block.get("text") or {"text": block["block_id"]}
     return str(text["text"])
 
 
 def options(element: Json) -> list[Json]:
-    """The options of an element that lists them itself."""
+    """Return the options that an element itself lists."""
     groups = element.get("option_groups", [])
     return [*element.get("options", []), *(option for group in groups for option in group["options"])]
 
 
 def option_named(text: str, offered: list[Json]) -> Json:
-    """The option a person would pick by these words; its value tells twins apart."""
+    """Return the option that a person means by *text*; a value distinguishes equal texts."""
     for option in (*(o for o in offered if o["value"] == text), *(o for o in offered if o["text"]["text"] == text)):
         return option
     raise LookupError(f"There is no option {text!r}; there are {[o['text']['text'] for o in offered]}.")
 
 
 def check(blocks: list[Json], values: Values) -> None:
-    """Raise ValueError where Slack's client would not let the form be sent."""
+    """Raise ValueError if Slack's client would not submit the form."""
     for block in blocks:
         if block["type"] == "input":
             element = block["element"]

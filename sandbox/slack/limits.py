@@ -1,7 +1,7 @@
-"""What Slack refuses in a message or a view, as pure functions.
+"""Check what Slack refuses in a message or a view. Pure.
 
-`check_message(blocks)` and `check_view(view)` answer with one sentence for each thing wrong, with its
-place; an empty list means that Slack would take it. They need no server, so goldens can be held to them.
+`check_message(blocks)` and `check_view(view)` return one sentence for each problem, with its place; an empty list
+means that Slack would accept it. They need no server, so goldens are checked with them too.
 """
 
 from collections.abc import Iterator
@@ -15,26 +15,26 @@ from sandbox.slack.reading import cells
 __all__ = ["MESSAGE_TEXT", "UPDATE_TEXT", "VIEW_BYTES", "check_message", "check_options", "check_view"]
 
 MESSAGE_TEXT = 40_000
-"""Characters of `text` that chat.postMessage takes."""
+"""The most characters of `text` that chat.postMessage accepts."""
 
 UPDATE_TEXT = 4_000
-"""Characters of `text` that chat.update takes."""
+"""The most characters of `text` that chat.update accepts."""
 
 VIEW_BYTES = 250_000
-"""Bytes of a view's JSON."""
+"""The most bytes of a view's JSON."""
 
 TABLE_TEXT = 10_000
 MARKDOWN_TEXT = 12_000
 
 
 def check_message(blocks: Any) -> list[str]:
-    """Say why Slack would refuse these as the blocks of a message."""
+    """Return why Slack would refuse these blocks in a message."""
     found = list(_on(IN_MESSAGE, 50, 0)(blocks, "/blocks"))
     return found or [*_whole(blocks, "/blocks"), *_message_totals(blocks)]
 
 
 def check_view(view: Any) -> list[str]:
-    """Say why Slack would refuse this view, a modal or a home tab."""
+    """Return why Slack would refuse this view, a modal or a home tab."""
     kind = view.get("type") if isinstance(view, dict) else None
     found = list(typed("view", {"modal": MODAL, "home": HOME})(view, "/view"))
     if found or not isinstance(view, dict):

@@ -1,4 +1,4 @@
-"""What Slack sends to an app, field by field."""
+"""Build the payloads that Slack sends to an app."""
 
 import html
 import json
@@ -30,7 +30,7 @@ class Place:
 
 
 def command(site: Site, user: User, channel: Channel, name: str, text: str) -> Json:
-    """A slash command, as form fields."""
+    """Return a slash command, as form fields."""
     return {
         "token": TOKEN,
         "team_id": user.team,
@@ -49,12 +49,12 @@ def command(site: Site, user: User, channel: Channel, name: str, text: str) -> J
 
 
 def response_url(site: Site, user: User, channel: str | None, message_ts: str | None = None) -> str:
-    """A new address at which an app may answer this person."""
+    """Return a new URL at which an app may answer this person."""
     return f"{site.base_url}/actions/{HOME}/{site.response_urls.give(user.id, channel, message_ts)}"
 
 
 def in_message(site: Site, user: User, message: Message) -> Place:
-    """A message that everyone in a channel sees."""
+    """Return the place of a message that everyone in a channel sees."""
     shown = site.world.shown(message)
     container = _container(message.channel, message.ts, shown.get("thread_ts"), is_ephemeral=False)
     parts = {"container": container, "message": shown, "channel": _channel(site, message.channel)}
@@ -62,20 +62,20 @@ def in_message(site: Site, user: User, message: Message) -> Place:
 
 
 def in_ephemeral(site: Site, user: User, shown: Json) -> Place:
-    """A message that only this person sees; Slack does not send its contents along."""
+    """Return the place of a message that only this person sees; Slack does not send its content."""
     container = _container(shown["channel"], shown["ts"], shown["thread_ts"], is_ephemeral=True)
     parts = {"container": container, "channel": _channel(site, shown["channel"])}
     return _with_state(site, user, Place(shown["blocks"], {}, parts, shown["channel"], shown["ts"]))
 
 
 def in_view(view: Json) -> Place:
-    """A modal or a home tab."""
+    """Return the place of a modal or a home tab."""
     values: forms.Values = view["state"]["values"]
     return Place(view["blocks"], values, {"container": {"type": "view", "view_id": view["id"]}}, view=view)
 
 
 def interaction(kind: str, user: User, place: Place, **more: Any) -> Json:
-    """What every interaction says, and *more*."""
+    """Return the fields of every interaction, and *more*."""
     shown = {"view": deepcopy(place.view)} if place.view else {}
     return {
         "type": kind,
@@ -92,7 +92,7 @@ def interaction(kind: str, user: User, place: Place, **more: Any) -> Json:
 
 
 def press(site: Site, user: User, place: Place, action: Json) -> Json:
-    """A button pressed or an option chosen."""
+    """Return the payload of a pressed button or a chosen option."""
     more: Json = {"actions": [action | {"action_ts": site.world.next_ts()}]}
     if place.view is None:
         more["state"] = {"values": deepcopy(place.values)}
@@ -101,19 +101,19 @@ def press(site: Site, user: User, place: Place, action: Json) -> Json:
 
 
 def submission(site: Site, user: User, view: Json) -> Json:
-    """A form sent."""
+    """Return the payload of a submitted form."""
     place = Place([], {}, {}, view=view)
     trigger = site.triggers.give(user.id)
     return interaction("view_submission", user, place, trigger_id=trigger, response_urls=[])
 
 
 def closing(user: User, view: Json, *, cleared: bool) -> Json:
-    """A form put away without sending it."""
+    """Return the payload of a form closed without submitting it."""
     return interaction("view_closed", user, Place([], {}, {}, view=view), is_cleared=cleared)
 
 
 def form_fields(kind: str, payload: Json) -> dict[str, str]:
-    """The payload as the form fields of an HTTP request."""
+    """Return the payload as form fields of an HTTP request."""
     return payload if kind == "slash_commands" else {"payload": json.dumps(payload)}
 
 
@@ -128,7 +128,7 @@ def _channel(site: Site, channel_id: str | None) -> Json | None:
 
 
 def _with_state(site: Site, user: User, place: Place) -> Place:
-    """What this person has chosen in this message so far."""
+    """Return the place with what this person has chosen there so far."""
     known = site.selections.get((user.id, place.message_ts or ""))
     place.values = site.selections[(user.id, place.message_ts or "")] = forms.fresh(place.blocks, known)
     return place

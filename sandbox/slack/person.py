@@ -1,4 +1,4 @@
-"""A person at the keyboard: what they can do in Slack, and what they alone see."""
+"""A person in Slack: what they can do, and what only they see."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -19,7 +19,7 @@ Deliver = Callable[[str, Json], Awaitable[Ack]]
 
 
 class Person:
-    """Acts as one user; what they have on screen outlives this object."""
+    """Acts as one user; their screen outlives this object."""
 
     def __init__(self, site: Site, user: User, deliver: Deliver) -> None:
         self.user = user
@@ -40,7 +40,7 @@ class Person:
 
     @property
     def ephemerals(self) -> list[Json]:
-        """Everything that only this person has seen, newest last."""
+        """Every ephemeral message of this person, newest last."""
         return self._site.ephemerals.setdefault(self.id, [])
 
     async def command(self, text: str = "", channel: str = "C_OPS", command: str = "/rotate-key") -> Answer:
@@ -66,10 +66,10 @@ class Person:
         row: str | None = None,
         stale: bool = False,
     ) -> Press:
-        """Press a button by its words, in a message, something only they see, or the open modal.
+        """Press a button by its label, in a message, an ephemeral message or the open modal.
 
-        *confirm* false answers the dialog with no; *value*, or the block id of its *row*, tells twins apart; *stale*
-        also finds a button of an earlier version of the message, as a client that is behind would show it.
+        Without *confirm*, the person declines the dialog. *value*, or the block id of its *row*, distinguishes equal
+        labels. *stale* also finds a button of an earlier version of the message, as an outdated client shows it.
         """
         place = self._place(where)
         earlier = [blocks for _text, blocks in reversed(where.edits)] if stale and isinstance(where, Message) else []
@@ -85,17 +85,17 @@ class Person:
         return await self._send(press, place, action)
 
     async def type_ahead(self, query: str, action_id: str | None = None, where: Where = None) -> list[tuple[str, str]]:
-        """Type into an external select and read the options it shows."""
+        """Type into an external select, and return the texts and values of its options."""
         return [(o["text"]["text"], o["value"]) for o in await self.suggestions(query, action_id, where)]
 
     async def suggestions(self, query: str, action_id: str | None = None, where: Where = None) -> list[Json]:
-        """Type into an external select; its options, each with all that it shows."""
+        """Type into an external select, and return its options."""
         place = self._place(where)
         block, element = finding.external(place.blocks, action_id)
         return await self._suggested(place, block, element, query)
 
     async def choose(self, text: str, where: Where = None, action_id: str | None = None) -> Press:
-        """Pick an option by its words; outside of an input block the app hears of it at once."""
+        """Pick an option by its text; outside an input block, the app is told at once."""
         place = self._place(where)
         block, element, option = await self._picked(place, text, action_id)
         if element["type"] != "overflow":
@@ -116,7 +116,7 @@ class Person:
         self._site.changes.announce("fill", {"user": self.id, "fields": list(values)})
 
     async def submit(self, values: dict[str, Any] | None = None) -> Submission:
-        """Fill in the open modal and send it; ValueError where Slack's client would not send it."""
+        """Fill in and submit the open modal; raise ValueError if Slack's client would not submit it."""
         await self.fill(values or {})
         view = self._open_view()
         if not view["submit"]:
@@ -134,7 +134,7 @@ class Person:
         return sent
 
     async def close_modal(self, *, whole_stack: bool = False) -> None:
-        """Put the open modal away; the app hears of it if it asked to."""
+        """Close the open modal; tell the app if it asked for that."""
         view = self._open_view()
         stack = self._site.views.stack(self.id)
         gone = list(reversed(stack)) if whole_stack or view["clear_on_close"] else [view]
@@ -145,7 +145,7 @@ class Person:
                 await self._deliver("interactive", payloads.closing(self.user, each, cleared=whole_stack))
 
     def _channel(self, channel_id: str) -> Channel:
-        """A channel that this person sees; their own direct messages are always there."""
+        """Return a channel that this person sees; their own direct messages always exist."""
         if channel_id == f"D_{self.id}":
             return self._site.world.direct_channel(self.id)
         channel = self._site.world.channels.get(channel_id)
@@ -188,7 +188,7 @@ class Person:
         return value or None
 
     async def _picked(self, place: Place, text: str, action_id: str | None) -> tuple[Json, Json, Json]:
-        """The first select, or the one meant, that offers these words."""
+        """Return the first select, or the one with *action_id*, that offers this text."""
         tried: list[str] = []
         for block, element in reading.elements(place.blocks):
             if element["type"] == "button" or action_id not in (None, element["action_id"]):
@@ -216,7 +216,7 @@ class Person:
         return shown
 
     def _readable(self, query: str, ack: Ack) -> list[Json]:
-        """The options of an answer to a type-ahead; none of them if Slack could not show them all."""
+        """Return the options in an answer to a type-ahead; none if Slack could not show all of them."""
         problems = [ack.error] if ack.error else check_options(ack.body)
         if problems:
             self._site.complain(f"Type-ahead {query!r} shows nothing: {'; '.join(problems)}")

@@ -1,4 +1,4 @@
-"""HTTP mode: a signed form, posted to the app's one address."""
+"""HTTP mode: post signed forms to the app's address."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ STALE_SECONDS = 600
 
 
 class Posts:
-    """The sender of signed requests."""
+    """Sends signed requests."""
 
     def __init__(self, signing_secret: str, site: Site) -> None:
         self._secret = signing_secret
@@ -43,7 +43,7 @@ class Posts:
             return Ack(error="dispatch_failed")
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._http:
             await self._http.close()
             self._http = None

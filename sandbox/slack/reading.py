@@ -1,4 +1,4 @@
-"""Blocks as a person sees them: words, and things to press."""
+"""Read blocks as a person sees them: their text, and what can be pressed."""
 
 import html
 import re
@@ -23,7 +23,7 @@ _HELD_IN = ("child_blocks", "elements", "fields", "actions", "tasks", "details",
 
 
 def spoken(text: str) -> str:
-    """Read mrkdwn as Slack shows it: links by their label, dates by their fallback, no marks."""
+    """Return mrkdwn as Slack shows it: links by their label, dates by their fallback, no marks."""
     without_code, codes = text, []
     for found in _CODE.finditer(text):
         codes.append(found[1] or found[2])
@@ -46,12 +46,12 @@ def _special(found: re.Match[str]) -> str:
 
 
 def named(text: str, names: Mapping[str, str]) -> str:
-    """Call people, groups and channels by their names where they are mentioned."""
+    """Replace the ids in mentions of people, groups and channels with names."""
     return _MENTION.sub(lambda found: found[1] + names.get(found[2], found[2]), text)
 
 
 def plain(blocks: list[Json]) -> str:
-    """Everything readable in these blocks, a line for each part; a table row is one line."""
+    """Return all text in these blocks, one line per part or table row."""
     return "\n".join(line for block in blocks for line in _lines(block) if line)
 
 
@@ -83,14 +83,14 @@ def _of(part: Json) -> Iterator[str]:
 
 
 def _form_text(part: Json) -> Iterator[str]:
-    """Read what a form element shows before anything is typed."""
+    """Yield what a form element shows before anything is typed."""
     yield from _lines(part.get("placeholder"))
     yield from _lines(part.get("initial_value"))
     yield from _lines((part.get("initial_option") or {}).get("text"))
 
 
 def rich_text(part: Json) -> str:
-    """Read a rich_text block or one of its parts; list items and sections stand on lines of their own."""
+    """Return the text of a rich_text block or one of its parts; list items and sections get their own lines."""
     own_lines = part.get("type") in ("rich_text", "rich_text_list")
     pieces = [rich_text(each) if "elements" in each else _inline(each) for each in part["elements"]]
     return ("\n" if own_lines else "").join(pieces)
@@ -104,7 +104,7 @@ def _inline(element: Json) -> str:
 
 
 def cells(table: Json) -> list[list[str]]:
-    """Read a table's rows as text."""
+    """Return a table's rows as text."""
     return [[_cell(cell) for cell in row] for row in table["rows"]]
 
 
@@ -115,7 +115,7 @@ def _cell(cell: Json) -> str:
 
 
 def elements(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
-    """Everything a person can press, pick or fill in, each with the block it stands in."""
+    """Yield everything that a person can press, pick or fill in, each with its block."""
     for block in blocks:
         held = [*block.get("elements", []), *block.get("actions", []), block.get("accessory"), block.get("element")]
         yield from ((block, element) for element in held if isinstance(element, dict) and "action_id" in element)
@@ -123,11 +123,11 @@ def elements(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
 
 
 def buttons(blocks: list[Json]) -> list[tuple[Json, Json]]:
-    """Every button, in the order in which it is shown, with its block."""
+    """Return every button in order, each with its block."""
     return [(block, element) for block, element in elements(blocks) if element.get("type") == "button"]
 
 
 def caption(element: Json) -> str:
-    """The words on a button."""
+    """Return the label of a button."""
     text: str = element["text"]["text"]
     return text

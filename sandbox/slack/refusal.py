@@ -1,10 +1,10 @@
-"""Slack's way of saying no."""
+"""Slack's refusals."""
 
 from typing import Any
 
 
 class Refusal(Exception):
-    """A call that Slack does not do; *error* is Slack's word, *messages* say where it hurts."""
+    """A call that Slack refuses; *error* is Slack's code, *messages* name the places."""
 
     def __init__(self, error: str, messages: list[str] | None = None, **more: Any) -> None:
         super().__init__(f"{error}: {'; '.join(messages or [])}".removesuffix(": "))
@@ -13,7 +13,7 @@ class Refusal(Exception):
         self.more = more
 
     def answer(self) -> dict[str, Any]:
-        """The body that Slack sends."""
+        """Return the body that Slack sends."""
         body: dict[str, Any] = {"ok": False, "error": self.error, **self.more}
         if self.messages:
             body["response_metadata"] = {"messages": self.messages}

@@ -1,4 +1,4 @@
-"""What a person gets to know of what they did."""
+"""The results that a person sees after an action."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Result:
-    """What became of something sent to the app: Slack's word for what went wrong, and what was sent."""
+    """The result of something sent to the app: the payload, and Slack's error code if it failed."""
 
     error: str | None = None
     payload: Json = field(default_factory=dict)
@@ -21,7 +21,7 @@ class Result:
 
 @dataclass
 class Answer(Result):
-    """What came back to a slash command; `text` and `blocks` are the acknowledgement's body, if any."""
+    """The answer to a slash command; `text` and `blocks` are the acknowledgement's body, if any."""
 
     text: str = ""
     blocks: list[Json] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Answer(Result):
 
 @dataclass
 class Press(Result):
-    """A button pressed, or an option chosen: the dialog that asked first, and whether anything was sent."""
+    """A pressed button or chosen option: its confirm dialog, and whether anything was sent."""
 
     button: str = ""
     confirm: dict[str, str] | None = None
@@ -38,7 +38,7 @@ class Press(Result):
 
 @dataclass
 class Submission(Result):
-    """A form sent: what is wrong at which block, or that the form is gone."""
+    """A submitted form: the errors by block, and whether the form was closed."""
 
     errors: dict[str, str] = field(default_factory=dict)
     closed: bool = False

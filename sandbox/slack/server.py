@@ -1,4 +1,4 @@
-"""The local Slack as one object: start it, be its people, look at what happened."""
+"""The local Slack as one object: start it, act as its people, read what happened."""
 
 import asyncio
 import secrets
@@ -28,9 +28,10 @@ class Slack(Workspace):
         self.app_token = f"xapp-1-sandbox-{secrets.token_hex(8)}"
         self.signing_secret = secrets.token_hex(16)
         self.payloads: list[Json] = []
-        """Everything that was sent to the app, each as `{"type", "payload"}`."""
+        """Everything sent to the app, each as `{"type", "payload"}`."""
+
         self.doors: list[Any] = []
-        """What sees every request first: aiohttp's middlewares, outermost first, put here before the start."""
+        """aiohttp middlewares that see every request first, outermost first. Add them before the start."""
 
         self._web_api = WebApi(self.site, self.bot_token, self.app_token)
         self._sockets = Sockets(self.site)
@@ -51,7 +52,7 @@ class Slack(Workspace):
         return self
 
     async def stop(self) -> None:
-        """Hang up on everyone and stop listening."""
+        """Close every connection, and stop listening."""
         self._web_api.release()
         await self._posts.close()
         if self._runner:
@@ -68,7 +69,7 @@ class Slack(Workspace):
 
     @property
     def api_url(self) -> str:
-        """Where the Web API is; it ends in a slash, as slack_sdk wants it."""
+        """The address of the Web API; it ends in a slash, as slack_sdk requires."""
         return f"{self.site.base_url}/api/"
 
     @property
@@ -78,16 +79,16 @@ class Slack(Workspace):
 
     @property
     def faults(self) -> Faults:
-        """Bad days of the Web API, to be asked for in advance."""
+        """The planned faults of the Web API."""
         return self._web_api.faults
 
     @property
     def sockets(self) -> int:
-        """How many sockets apps hold open."""
+        """The number of sockets that apps have open."""
         return len(self._sockets.open)
 
     def settings(self) -> dict[str, str]:
-        """The environment variables that point a bot here."""
+        """Return the settings for a bot that uses this Slack."""
         own = {
             "socket": {"SLACK_APP_TOKEN": self.app_token},
             "http": {"SLACK_SIGNING_SECRET": self.signing_secret},
@@ -95,15 +96,15 @@ class Slack(Workspace):
         return {"SLACK_API_URL": self.api_url, "SLACK_BOT_TOKEN": self.bot_token, **own[self.mode]}
 
     def person(self, user_id: str) -> Person:
-        """Be someone."""
+        """Return a person to act as."""
         return Person(self.site, self.users[user_id], self._deliver)
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Ask every connected app to connect again, and hang up."""
+        """Ask every connected app to reconnect, and close its socket."""
         await self._sockets.disconnect(reason)
 
     async def _deliver(self, kind: str, payload: Json) -> Ack:
-        """Bring a payload to the app, twice if so switched; the first answer counts."""
+        """Send a payload to the app, or twice with `deliver_twice`; the first answer counts."""
         carrier = self._sockets if self.mode == "socket" else self._posts
         times = 2 if self.deliver_twice else 1
         self.payloads.extend({"type": kind, "payload": payload} for _ in range(times))

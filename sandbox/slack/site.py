@@ -1,4 +1,4 @@
-"""One running workspace: what its parts share."""
+"""What the parts of one running workspace share."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,14 +24,14 @@ Json = dict[str, Any]
 
 @dataclass
 class Site:
-    """The workspace with the tickets it hands out and the people who watch it."""
+    """A workspace with its tickets and its watchers."""
 
     world: World
     changes: Changes
     switches: Switches
     base_url: str = ""
     complaints: list[str] = field(default_factory=list)
-    """What Slack would have refused without a Web API answer to say so."""
+    """What Slack would have refused without a Web API answer to report it."""
 
     def __post_init__(self) -> None:
         now = self.world.now
@@ -44,7 +44,7 @@ class Site:
         self.offered: dict[tuple[str, str, str], list[Json]] = {}
 
     def speak(self, channel: Channel, user: str, text: str, blocks: list[Json], **more: Any) -> Message:
-        """Put a message in a channel, for everyone there."""
+        """Post a message in a channel."""
         ts = self.world.next_ts()
         message = Message(channel.id, ts, user, text, self.world.named(blocks), names=self.world.names, **more)
         self.world.say(message)
@@ -52,17 +52,17 @@ class Site:
         return message
 
     def rewrite(self, message: Message, text: str, blocks: list[Json]) -> None:
-        """Change what a message says."""
+        """Change the content of a message."""
         message.edit(text, self.world.named(blocks))
         self.changes.announce("edit", message)
 
     def remove(self, message: Message) -> None:
-        """Take a message away."""
+        """Delete a message."""
         self.world.unsay(message)
         self.changes.announce("delete", message)
 
     def whisper(self, person: str, text: str, blocks: list[Json] | None = None, **where: str | None) -> Json:
-        """Show something to one person only."""
+        """Show a message to one person only."""
         shown = {
             "text": text,
             "blocks": self.world.named(blocks or []),
@@ -81,7 +81,7 @@ class Site:
         self.changes.wake()
 
     def respond(self, ticket_name: str, answer: Json) -> None:
-        """Do what was posted to a response_url."""
+        """Carry out a post to a response_url."""
         ticket = self.response_urls.take(ticket_name)
         where = {"channel": ticket.channel, "thread_ts": answer.get("thread_ts")}
         if answer.get("delete_original"):
@@ -98,7 +98,7 @@ class Site:
         return None
 
     def original(self, response_url: str, ts: str) -> None:
-        """Let `replace_original` and `delete_original` at this address mean what stands at *ts*."""
+        """Make `replace_original` and `delete_original` at this address affect the message at *ts*."""
         self.response_urls.given[response_url.rsplit("/", 1)[-1]].message_ts = ts
 
     def _unshow(self, person: str, ts: str | None) -> None:
@@ -121,7 +121,7 @@ class Site:
 
 
 def checked_content(answer: Json, most: int = limits.MESSAGE_TEXT) -> tuple[str, list[Json]]:
-    """The text and blocks of a message, or a refusal."""
+    """Return the text and blocks of a message, or raise a refusal."""
     text, blocks = answer.get("text") or "", answer.get("blocks") or []
     if not text and not blocks:
         raise Refusal("no_text")

@@ -1,4 +1,4 @@
-"""Socket Mode: each envelope goes to exactly one of the open sockets, in turn."""
+"""Socket Mode: send each envelope to exactly one of the open sockets, in turn."""
 
 import asyncio
 import json
@@ -17,13 +17,12 @@ from sandbox.slack.world import APP_ID
 Json = dict[str, Any]
 
 MOST_SOCKETS = 10
-
 CLOSE_SECONDS = 0.5
-"""How long an app may take to hang up after being told to."""
+"""Seconds for an app to close its socket after Slack asks for it."""
 
 
 class Sockets:
-    """The apps that are connected."""
+    """The sockets of connected apps."""
 
     def __init__(self, site: Site) -> None:
         self.open: list[web.WebSocketResponse] = []
@@ -32,7 +31,7 @@ class Sockets:
         self._unanswered: dict[str, asyncio.Future[Any]] = {}
 
     async def accept(self, request: web.Request) -> web.StreamResponse:
-        """Let an app connect with a one-time ticket, and listen until it goes."""
+        """Let an app connect with a one-time ticket, and listen until it disconnects."""
         try:
             self._site.links.take(request.query.get("ticket", ""))
         except Spent as spent:
@@ -64,11 +63,11 @@ class Sockets:
             del self._unanswered[envelope_id]
 
     async def disconnect(self, reason: str) -> None:
-        """Ask every app to connect again, and hang up."""
+        """Ask every app to reconnect, and close its socket."""
         await asyncio.gather(*(_dismiss(socket, reason) for socket in self.open))
 
     async def hang_up(self, _app: web.Application) -> None:
-        """Close every socket without a word, as a server that goes away does."""
+        """Close every socket without a message, as a server does when it shuts down."""
         await asyncio.gather(*(socket.close() for socket in self.open))
 
     def _next(self) -> web.WebSocketResponse | None:
@@ -82,13 +81,13 @@ class Sockets:
         self._site.changes.announce("socket", len(self.open))
         try:
             async for frame in socket:
-                self._heard(frame)
+                self._receive(frame)
         finally:
             self.open.remove(socket)
             self._site.changes.announce("socket", len(self.open))
 
-    def _heard(self, frame: aiohttp.WSMessage) -> None:
-        """Match an acknowledgement to its envelope; one that is late is ignored, as Slack does."""
+    def _receive(self, frame: aiohttp.WSMessage) -> None:
+        """Match an acknowledgement to its envelope; ignore a late one, as Slack does."""
         try:
             answer = json.loads(frame.data)
             waiting = self._unanswered.get(answer["envelope_id"])

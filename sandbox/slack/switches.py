@@ -1,4 +1,4 @@
-"""How this Slack behaves; every field may be set at any time."""
+"""How this Slack behaves; every field can be changed at any time."""
 
 import time
 from collections.abc import Callable
@@ -8,34 +8,34 @@ from typing import Literal
 
 @dataclass
 class Switches:
-    """Plain attributes of `Slack`."""
+    """The switches; they are attributes of `Slack`."""
 
     events_url: str | None = None
-    """Where HTTP mode posts to."""
+    """The address to which HTTP mode posts."""
 
     plan_has_groups: bool = True
     """False: the workspace does not pay for user groups (`plan_upgrade_required`)."""
 
     tombstones: bool = False
-    """A deleted message that has replies stays as an empty place, and its thread can be answered in."""
+    """A deleted message with replies leaves a placeholder, and its thread still accepts replies."""
 
     deliver_twice: bool = False
-    """Send every payload two times, at once."""
+    """Send every payload twice at the same time."""
 
     signing_fault: Literal["bad", "stale"] | None = None
-    """Sign wrongly in HTTP mode: with a wrong signature, or a right one that is ten minutes old."""
+    """Sign wrongly in HTTP mode: with a wrong signature, or a valid one that is ten minutes old."""
 
     escape_commands: bool = False
-    """Send `&`, `<` and `>` of a command's text as entities; unconfirmed of Slack, so an app should bear both."""
+    """Send `&`, `<` and `>` in a command's text as entities; unconfirmed for Slack, so an app should handle both."""
 
     ack_within: float = 3.0
-    """Seconds an app has for an acknowledgement."""
+    """Seconds for an app to acknowledge."""
 
     per_minute: dict[str, int] = field(default_factory=dict)
-    """Answers a method gives within a minute before it says 429; empty: nobody counts."""
+    """How many calls per minute a method answers before 429; without an entry, there is no limit."""
 
     scopes: frozenset[str] | None = None
-    """What the app was granted: methods beyond it answer `missing_scope`; None: everything."""
+    """The app's scopes; other methods answer `missing_scope`. None: all scopes."""
 
     now: Callable[[], float] = time.time
     """The clock of time stamps, tickets and signatures."""

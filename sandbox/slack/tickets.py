@@ -1,4 +1,4 @@
-"""Things that Slack hands out and takes back a limited number of times, for a limited time."""
+"""Tickets that Slack hands out, for a limited time and number of uses."""
 
 import secrets
 from collections.abc import Callable
@@ -10,7 +10,7 @@ RESPONSE_URL_USES = 5
 
 
 class Spent(Exception):
-    """A ticket that is not taken; *error* is Slack's word for why."""
+    """A refused ticket; *error* is Slack's code for the reason."""
 
     def __init__(self, error: str) -> None:
         super().__init__(error)
@@ -19,7 +19,7 @@ class Spent(Exception):
 
 @dataclass
 class Ticket:
-    """One hand-out: to whom, where, and how often it was used."""
+    """One ticket: for whom, where, and how often it was used."""
 
     person: str
     until: float
@@ -30,7 +30,7 @@ class Ticket:
 
 @dataclass
 class Words:
-    """What Slack says about a ticket it will not take."""
+    """Slack's error codes for refused tickets."""
 
     unknown: str
     late: str
@@ -44,7 +44,7 @@ LINK_WORDS = Words("unknown_ticket", "expired_ticket", "used_ticket")
 
 @dataclass
 class Tickets:
-    """Every ticket of one sort."""
+    """All tickets of one kind."""
 
     words: Words
     seconds: float
@@ -54,13 +54,13 @@ class Tickets:
     given: dict[str, Ticket] = field(default_factory=dict)
 
     def give(self, person: str, channel: str | None = None, message_ts: str | None = None) -> str:
-        """Hand out a new one."""
+        """Hand out a new ticket."""
         name = f"{self.prefix}{secrets.token_hex(12)}"
         self.given[name] = Ticket(person, self.now() + self.seconds, channel, message_ts)
         return name
 
     def take(self, name: str) -> Ticket:
-        """Use one up, or raise with Slack's word for why not."""
+        """Use a ticket once, or raise `Spent` with Slack's code for the reason."""
         ticket = self.given.get(name)
         if ticket is None:
             raise Spent(self.words.unknown)

@@ -12,14 +12,14 @@ from sandbox.slack.world import APP_ID, BOT_ID, HOME, World
 Json = dict[str, Any]
 
 STACK = 3
-"""Views that fit on top of each other."""
+"""The most views in a stack."""
 
 _GIVEN = ("type", "title", "close", "submit", "private_metadata", "callback_id", "external_id")
 _FLAGS = ("clear_on_close", "notify_on_close", "submit_disabled")
 
 
 class Views:
-    """A stack of modals and one home tab a person."""
+    """Each person's stack of modals, and home tab."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -27,17 +27,17 @@ class Views:
         self.homes: dict[str, Json] = {}
 
     def stack(self, person: str) -> list[Json]:
-        """The modals that lie on this person's screen, the top one last."""
+        """Return the modals on this person's screen, the top one last."""
         return self.stacks.setdefault(person, [])
 
     def open(self, person: str, view: Any) -> Json:
-        """Show a modal, alone."""
+        """Show a modal, in place of any others."""
         made = self._made(view)
         self.stacks[person] = [made]
         return made
 
     def push(self, person: str, view: Any) -> Json:
-        """Lay a modal on top of those that are there."""
+        """Put a modal on top of the stack."""
         stack = self.stack(person)
         if len(stack) >= STACK:
             raise Refusal("push_limit_reached")
@@ -48,7 +48,7 @@ class Views:
         return made
 
     def update(self, view: Json, new: Any, known_hash: str | None = None) -> Json:
-        """Change a modal in place; what was typed stays where block_id and action_id stay."""
+        """Change a modal in place; fields with the same block_id and action_id keep what was typed."""
         if known_hash and known_hash != view["hash"]:
             raise Refusal("hash_conflict")
         made = self._made(new, replacing=view)
@@ -65,7 +65,7 @@ class Views:
         return self.homes[person]
 
     def find(self, view_id: str | None, external_id: str | None) -> tuple[str, Json]:
-        """Whose screen shows this view, and the view."""
+        """Return the person whose screen shows this view, and the view."""
         for person, view in self._everywhere():
             if view["id"] == view_id or (external_id and view["external_id"] == external_id):
                 return person, view

@@ -1,4 +1,4 @@
-"""The Web API's door: who calls, what they may, and how badly the day goes."""
+"""Serve the Web API: check tokens and scopes, apply faults, run the method."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Call:
-    """One call that came in; `status` is 0 while it has no answer, and stays so if it never gets one."""
+    """One received call; `status` is 0 as long as it has no answer."""
 
     method: str
     args: Json
@@ -71,7 +71,7 @@ class WebApi:
         return self._sent(call, web.Response(text="ok"))
 
     def release(self) -> None:
-        """Let go of the calls that hang."""
+        """End the hanging calls."""
         self._released.set()
         self._released = asyncio.Event()
 
@@ -151,7 +151,7 @@ def _failure(fault: Fault) -> web.Response:
 
 
 async def _read(request: web.Request) -> Json:
-    """The arguments, from the query and a JSON or form body."""
+    """Return the arguments, from the query and a JSON or form body."""
     given: Json = dict(request.query)
     if request.content_type == "application/json":
         try:

@@ -1,4 +1,4 @@
-"""Who is in the workspace, what has been said there, and waiting for it."""
+"""The people and messages of the workspace, and waiting for changes."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ class Workspace(Switches):
 
     def __init__(self, **switches: Any) -> None:
         super().__init__(**switches)
-        self._world = World(lambda: self.now())  # noqa: PLW0108 - the clock may be replaced later
+        self._world = World(lambda: self.now())  # noqa: PLW0108 - a test may replace the clock later
         settle(self._world)
         self.site = Site(self._world, Changes(self._story), self)
 
@@ -37,16 +37,16 @@ class Workspace(Switches):
 
     @property
     def complaints(self) -> list[str]:
-        """What Slack would have refused where no answer of the Web API could say so."""
+        """What Slack would have refused without a Web API answer to report it."""
         return self.site.complaints
 
     def add_user(self, user_id: str, name: str, **more: Any) -> User:
-        """Add a person: guest, single_channel_guest, bot, deleted, team, stranger."""
+        """Add a person; *more* can be: guest, single_channel_guest, bot, deleted, team, stranger."""
         self.users[user_id] = User(user_id, name, **more)
         return self.users[user_id]
 
     def add_channel(self, channel_id: str, name: str, members: set[str] | None = None, **more: Any) -> Channel:
-        """Add a channel: bot_in, archived, shared, private; with no *members* named, everyone is in it."""
+        """Add a channel; *more* can be: bot_in, archived, shared, private. Without *members*, everyone is in it."""
         people = {user.id for user in self.users.values() if not user.bot}
         self.channels[channel_id] = Channel(channel_id, name, people if members is None else members, **more)
         return self.channels[channel_id]
@@ -57,21 +57,21 @@ class Workspace(Switches):
         return self.groups[group_id]
 
     def messages(self, channel: str) -> list[Message]:
-        """What stands in a channel, without the replies in threads."""
+        """Return the messages in a channel, without replies in threads."""
         return [m for m in self._world.said if m.channel == channel and not m.thread_ts]
 
     def thread(self, parent: Message | str) -> list[Message]:
-        """The replies to a message."""
+        """Return the replies to a message."""
         ts = parent if isinstance(parent, str) else parent.ts
         channel = None if isinstance(parent, str) else parent.channel
         return [m for m in self._world.said if m.thread_ts == ts and channel in (None, m.channel)]
 
     def direct_messages(self, person: str) -> list[Message]:
-        """What the app has written to one person."""
+        """Return the app's direct messages to one person."""
         return self.messages(f"D_{person}")
 
     def remove(self, message: Message) -> None:
-        """Have a person who may do that delete a message."""
+        """Delete a message as a person with that right would."""
         self.site.remove(message)
 
     def on_change(self, watcher: Watcher) -> None:
@@ -83,11 +83,11 @@ class Workspace(Switches):
         self.site.changes.watch(watcher)
 
     async def until(self, condition: Callable[[], T], timeout: float = 30, what: str = "") -> T:  # noqa: ASYNC109 - it names what ran out
-        """Wait until *condition* holds, looking again at every change; its value is returned."""
+        """Wait until *condition* holds, and return its value; it is checked at every change."""
         return await self.site.changes.until(condition, timeout, what)
 
     def _story(self) -> str:
-        """What there is to see, for the message of a time-out."""
+        """Describe all messages, for the error of a time-out."""
         told = [f"  {m.channel} {m.thread_ts or ''} {m.user}: {m.plain!r} {m.buttons}" for m in self._world.said]
         for person, shown in self.site.ephemerals.items():
             told += [f"  only {person}: {each['text']!r}" for each in shown]

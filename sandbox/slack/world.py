@@ -1,4 +1,4 @@
-"""The workspace: who is there, which channels, and what has been said."""
+"""The workspace's data: people, channels and messages."""
 
 import itertools
 import secrets
@@ -45,14 +45,14 @@ class Channel:
     archived: bool = False
     shared: bool = False
     private: bool = False
-    """To an app that is not in it, it does not exist."""
+    """To an app that is not in it, the channel does not exist."""
 
     person: str | None = None
 
 
 @dataclass
 class Group:
-    """A user group; change `members` at will."""
+    """A user group; `members` may be changed."""
 
     id: str
     name: str
@@ -61,7 +61,7 @@ class Group:
 
 @dataclass
 class Message:
-    """A message as it stands now; `edits` holds what it said before, oldest first."""
+    """The current state of a message; `edits` has its earlier contents, oldest first."""
 
     channel: str
     ts: str
@@ -73,26 +73,26 @@ class Message:
     edits: list[tuple[str, Blocks]] = field(default_factory=list)
     deleted: bool = False
     names: Callable[[], Mapping[str, str]] = field(default=dict, repr=False, compare=False)
-    """What the ids of people, groups and channels are called."""
+    """Returns the names of people, groups and channels, by id."""
 
     @property
     def buttons(self) -> list[str]:
-        """The words on its buttons."""
+        """The labels of its buttons."""
         return [reading.caption(element) for _block, element in reading.buttons(self.blocks)]
 
     @property
     def plain(self) -> str:
-        """Everything a person can read in it."""
+        """All text that a person can read in it."""
         shown = reading.plain(self.blocks) if self.blocks else reading.spoken(self.text)
         return reading.named(shown, self.names())
 
     def edit(self, text: str, blocks: Blocks) -> None:
-        """Say something else from now on."""
+        """Change its content."""
         self.edits.append((self.text, self.blocks))
         self.text, self.blocks = text, blocks
 
     def payload(self) -> Json:
-        """Show it as Slack does in answers and interaction payloads."""
+        """Return it as Slack shows it in answers and interaction payloads."""
         shown: Json = {"type": "message", "user": self.user, "ts": self.ts, "text": self.text, "team": HOME}
         if self.user == BOT_USER:
             shown |= {"bot_id": BOT_ID, "app_id": APP_ID}
@@ -106,7 +106,7 @@ class Message:
 
 
 class World:
-    """Everything that Slack remembers, with the rules for finding it again."""
+    """Everything that Slack stores, and how to find it."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.now = now
@@ -118,21 +118,21 @@ class World:
         self._numbers = itertools.count(1)
 
     def next_ts(self) -> str:
-        """A time stamp that no other message has, however fast they come."""
+        """Return a time stamp that no other message has."""
         self._last_ts = max(self._last_ts + 1, int(self.now() * 1_000_000))
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
     def next_id(self, prefix: str) -> str:
-        """An id that no other thing has."""
+        """Return a unique id."""
         return f"{prefix}{next(self._numbers):05d}{secrets.token_hex(3).upper()}"
 
     def direct_channel(self, person: str) -> Channel:
-        """The direct messages between the bot and *person*, opened when first needed."""
+        """Return the direct messages between the bot and *person*, opened when first needed."""
         made = Channel(f"D_{person}", "directmessage", {person}, person=person)
         return self.channels.setdefault(made.id, made)
 
     def named(self, blocks: Blocks) -> Blocks:
-        """A copy in which every block and element has an id, as Slack gives those that came without."""
+        """Return a copy with an id on every block and element, as Slack adds missing ones."""
         named = deepcopy(blocks)
         for block in named:
             block.setdefault("block_id", self.next_id("b"))
@@ -147,25 +147,25 @@ class World:
         return [element for element in held if element and element["type"] != "image"]
 
     def names(self) -> dict[str, str]:
-        """What everyone and everything with an id is called."""
+        """Return the names of people, channels and groups, by id."""
         return {each.id: each.name for table in (self.users, self.channels, self.groups) for each in table.values()}
 
     def find(self, channel: str, ts: str) -> Message | None:
-        """The message at *ts*, unless it was deleted or never was."""
+        """Return the message at *ts*, or None if it was deleted or never existed."""
         return next((m for m in self.said if m.channel == channel and m.ts == ts), None)
 
     def say(self, message: Message) -> Message:
-        """Put a message where everyone in its channel can see it."""
+        """Add a message to its channel."""
         self.said.append(message)
         return message
 
     def shown(self, message: Message) -> Json:
-        """A message as payloads show it; one with replies names its own thread."""
+        """Return a message as payloads show it; one with replies names its own thread."""
         replies = sum(self._answers(m, message.channel, message.ts) for m in self.said)
         return message.payload() | ({"thread_ts": message.ts, "reply_count": replies} if replies else {})
 
     def has_replies(self, channel: str, ts: str) -> bool:
-        """Whether somebody answered at *ts*, also if what stood there is gone."""
+        """Tell whether the message at *ts* has replies, even if it was deleted."""
         return any(self._answers(message, channel, ts) for message in self.said)
 
     @staticmethod
@@ -173,13 +173,13 @@ class World:
         return message.thread_ts == ts and message.channel == channel
 
     def unsay(self, message: Message) -> None:
-        """Take a message away for everyone."""
+        """Delete a message for everyone."""
         message.deleted = True
         self.said.remove(message)
 
 
 def settle(world: World) -> None:
-    """Fill a new world with the people and places that every test may count on."""
+    """Fill a new world with the people and channels that every test may rely on."""
     for user in (
         User("U_REQUESTER", "requester"),
         User("U_APPROVER", "approver"),

@@ -1,4 +1,4 @@
-"""The Web API, method by method."""
+"""The methods of the Web API."""
 
 from sandbox.slack.methods.basics import BASICS
 from sandbox.slack.methods.chat import CHAT

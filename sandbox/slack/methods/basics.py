@@ -1,4 +1,4 @@
-"""Who am I, and where do I connect."""
+"""Methods about the app itself and its socket."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Messages: post, change, whisper, delete, link to."""
+"""Methods about messages: post, update, post ephemerally, delete, link to."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def get_permalink(site: Site, args: Args) -> Json:
 
 
 def _addressed(site: Site, address: str) -> Channel:
-    """A channel by id or #name, or the direct messages with a person."""
+    """Return a channel by id or #name, or the direct messages with a person."""
     if address in site.world.users and address != BOT_USER:
         return site.world.direct_channel(address)
     for channel in site.world.channels.values():
@@ -95,7 +95,7 @@ def _message(site: Site, channel: Channel, ts: str) -> Message:
 
 
 def _thread(site: Site, channel: Channel, args: Args) -> str | None:
-    """The thread to answer in; only a top-level message has one."""
+    """Return the thread to reply in; only a top-level message has one."""
     thread_ts = args.get("thread_ts") or None
     if thread_ts is None:
         return None

@@ -1,4 +1,4 @@
-"""People, their groups, and the channels they meet in."""
+"""Methods about people, user groups and channels."""
 
 from typing import Any
 

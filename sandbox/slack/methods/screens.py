@@ -1,4 +1,4 @@
-"""Views: open, push, update, publish."""
+"""Methods about views: open, push, update, publish."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def _view(args: Args) -> Any:
 
 
 def _triggered(site: Site, args: Args) -> str:
-    """Whose action this answers; a trigger is used up even if the view is then refused."""
+    """Return whose action this answers; the trigger is used up even if the view is refused later."""
     try:
         return site.triggers.take(args.get("trigger_id")).person
     except Spent as spent:

@@ -1,4 +1,4 @@
-"""How a method of the Web API is written down, and how it reads what it was sent."""
+"""The definition of a Web API method, and of its arguments."""
 
 import json
 from collections.abc import Callable
@@ -13,27 +13,27 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Args:
-    """The arguments of one call; a form's strings and JSON's own types read alike."""
+    """The arguments of one call, from a form or from JSON."""
 
     given: Json
 
     def get(self, name: str) -> str:
-        """An argument as text; the empty string when it is absent."""
+        """Return an argument as text, or an empty string if it is missing."""
         value = self.given.get(name)
         return "" if value is None else str(value)
 
     def need(self, name: str) -> str:
-        """An argument that the method cannot do without."""
+        """Return a required argument as text."""
         if not self.get(name):
             raise Refusal("invalid_arguments", [f"[ERROR] missing required field: {name}"])
         return self.get(name)
 
     def flag(self, name: str) -> bool:
-        """A boolean, in any of the spellings of a form."""
+        """Return a boolean, in any spelling that a form allows."""
         return self.get(name).lower() in ("true", "1")
 
     def structure(self, name: str, error: str) -> Any:
-        """An argument that is JSON, or a string holding JSON; *error* when it is neither."""
+        """Return an argument that is JSON, or a string of JSON; raise *error* if it is neither."""
         value = self.given.get(name)
         if not isinstance(value, str):
             return value
@@ -45,10 +45,10 @@ class Args:
 
 @dataclass(frozen=True)
 class Method:
-    """What runs, and which scope and token it asks for."""
+    """The function to run, and the scope and token that it needs."""
 
     run: Callable[[Site, Args], Json]
     scopes: tuple[str, ...] = ()
-    """Scopes of which one is enough; none are asked for when empty."""
+    """Scopes, of which one is enough; empty: none is needed."""
 
     token: Literal["bot", "app", "none"] = "bot"
