@@ -68,6 +68,9 @@ BY_STATUS: Mapping[int, Judgement] = {
 }
 
 UPSTREAM = "upstream_error"
+NOT_FOUND = 404
+REFUSED = range(400, 500)
+KEY_UNUSABLE = (500, "config_error")
 NOT_OFFERED = 501
 
 COUNTED = frozenset(
@@ -139,6 +142,9 @@ def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False)
         at=at,
         signature=answer.signature,
         gateway=answer.gateway,
+        lacks_model=rejected and answer.status == NOT_FOUND,
+        key_unusable=(answer.status, answer.type) == KEY_UNUSABLE,
+        of_request=answer.status in REFUSED,
         reached=answer.status in HTTP_OK or answer.type in COUNTED,
         of_upstream=answer.type == UPSTREAM and answer.status not in LIMITS,
         of_model=verdict is not Verdict.PROJECTION and (answer.status, answer.type) in OF_MODEL,

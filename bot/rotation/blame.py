@@ -3,11 +3,6 @@
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.stops import Cause
 
-CONFIG_ERROR = "500 config_error"
-"""AISIX answers so for a refused exchange of the secret for a token and for a model that it cannot serve."""
-
-EXCHANGE_REFUSED = f"the provider refused to exchange the secret for a token ({CONFIG_ERROR})"
-
 
 def fails_alike(before: Evidence | None, now: Evidence | None) -> bool:
     """Return whether a model fails now exactly as it failed on the old key, so this rotation did not cause it.
@@ -28,8 +23,9 @@ def held_against(before: Evidence | None, now: Evidence, *, exchanges: bool) -> 
         return _not_probed(now) if now.unfit else now
     if before is None:
         return _incomparable(now)
-    if exchanges and now.signature == CONFIG_ERROR:
-        return now.but(blames_credential=True, reason=EXCHANGE_REFUSED)
+    if exchanges and now.key_unusable:
+        reason = f"the provider refused to exchange the secret for a token ({now.signature})"
+        return now.but(blames_credential=True, reason=reason)
     return now
 
 
@@ -49,4 +45,4 @@ def refusal(answer: Evidence) -> Cause:
     """Return the cause of a stop for a rejected model; only a refused credential is reported as a refused secret."""
     if answer.blames_credential:
         return Cause.SECRET_REFUSED
-    return Cause.ACCOUNT_LACKS_MODEL if answer.signature.startswith("404") else Cause.MODEL_UNFIT
+    return Cause.ACCOUNT_LACKS_MODEL if answer.lacks_model else Cause.MODEL_UNFIT

@@ -1,6 +1,6 @@
 """The label of a finding: the verdict, or that the model failed before, was accepted or not probed. Pure.
 
-`bot.aisix.answers` judges one answer and `bot.rotation.evidence` all of them; a label adds what the rotation knows.
+`bot.aisix.answers` judges one answer and `bot.rotation.weighing` all of them; a label adds what the rotation knows.
 Whether a verdict satisfies the settings is decided from the verdict, by the steps.
 """
 

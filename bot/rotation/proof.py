@@ -1,7 +1,17 @@
-"""What proves the new secret of a rotation as a whole. Pure: the absence of failures is no proof."""
+"""What proves the new secret, of one model and of a rotation as a whole. Pure: the absence of failures is no proof."""
 
 from bot.rotation.finding import Finding
 from bot.rotation.record import Rotation
+
+
+def is_enough(finding: Finding, *, require_proof: bool) -> bool:
+    """Return whether the settings or an approver accept the verdict on a model."""
+    verdict = finding.verdict
+    if verdict is None or finding.is_accepted:
+        return verdict is not None
+    if verdict.skipped:
+        return not require_proof
+    return finding.is_proved or (verdict.passed and not require_proof)
 
 
 def unproved(rotation: Rotation) -> str:

@@ -7,12 +7,12 @@ from operator import add
 from typing import TypeVar
 
 from bot.rotation.counted import Ledger, OldKeyUsage, Tally
-from bot.rotation.evidence import Window
 from bot.rotation.phrases import MOST_NAMED
 from bot.rotation.plan import AffectedModel
 from bot.rotation.ports import Asked, Keys
 from bot.rotation.record import Rotation
 from bot.rotation.replica import OTHERS, PASSTHROUGH, THROWAWAY, Replica, Served
+from bot.rotation.weighing import Window
 from bot.steps.throwaways import prefix
 from bot.steps.world import World
 

@@ -16,11 +16,12 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from bot.rotation.blame import fails_alike
-from bot.rotation.evidence import Evidence, Verdict, Window
+from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
+from bot.rotation.weighing import Window
 from bot.steps.barriers import with_barriers
 from bot.steps.counters import Windows, checking_addresses, look, rebased, turns
 from bot.steps.outcomes import Done, Outcome, Wait

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bot.rotation.evidence import Evidence, Observation, Verdict, Window, doubt, untold, weigh
+from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.families import exchanges_tokens
 from bot.rotation.finding import Finding, Throwaway, was_failing_before
 from bot.rotation.plan import AffectedModel, plural
+from bot.rotation.proof import is_enough
 from bot.rotation.record import Rotation
+from bot.rotation.weighing import Observation, Window, doubt, untold, weigh
 from bot.steps.counters import Windows, look, most_turns, noticed, rebased, watched_environments
 from bot.steps.everyone import NotReached, probed_every_replica
 from bot.steps.pacing import AT_ONCE
@@ -313,14 +315,5 @@ def doubtful(rotation: Rotation, world: World) -> list[AffectedModel]:
 
 
 def _is_well(finding: Finding, world: World) -> bool:
-    return finding.latest is None or is_enough(finding, world) or was_failing_before(finding)
-
-
-def is_enough(finding: Finding, world: World) -> bool:
-    """Return whether the settings or an approver accept the verdict on a model."""
-    verdict = finding.verdict
-    if verdict is None or finding.is_accepted:
-        return verdict is not None
-    if verdict.skipped:
-        return not world.limits.require_proof
-    return finding.is_proved or (verdict.passed and not world.limits.require_proof)
+    enough = is_enough(finding, require_proof=world.limits.require_proof)
+    return finding.latest is None or enough or was_failing_before(finding)

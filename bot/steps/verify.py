@@ -7,7 +7,7 @@ from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
-from bot.rotation.proof import is_accepted, unproved
+from bot.rotation.proof import is_accepted, is_enough, unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 from bot.rotation.stops import Cause
@@ -15,7 +15,7 @@ from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
 from bot.steps.probing import askable, current_models, noted, probe_each
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unproved, refuse_unverifiable
-from bot.steps.verdicts import is_bypassed, is_enough, probed_further, weighed
+from bot.steps.verdicts import is_bypassed, probed_further, weighed
 from bot.steps.world import World
 
 
@@ -69,7 +69,7 @@ def _is_verified(finding: Finding, world: World) -> bool:
     if finding.latest.verdict is Verdict.INCONCLUSIVE and finding.failing_since:  # it may be temporary
         patient = world.now() - finding.failing_since < world.limits.verify / 4
         return finding.is_accepted or (was_failing_before(finding) and not patient)
-    return was_failing_before(finding) or is_enough(finding, world)
+    return was_failing_before(finding) or is_enough(finding, require_proof=world.limits.require_proof)
 
 
 def _is_failing(finding: Finding) -> bool:

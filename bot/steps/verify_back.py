@@ -49,7 +49,7 @@ def answers_as_before(finding: Finding) -> bool:
     latest, before = finding.latest, finding.baseline
     if latest is None:
         return False
-    if before is None and latest.is_of_model and latest.signature.startswith("4") and not latest.blames_credential:
+    if before is None and latest.is_of_model and latest.of_request and not latest.blames_credential:
         return True  # no baseline, and this refusal is not about the key
     failed_before = before is not None and not before.passed and latest.signature == before.signature
     return latest.passed or latest.skipped or failed_before

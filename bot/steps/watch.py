@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from bot.rotation.attention import open_troubles
 from bot.rotation.errors import ApiError
-from bot.rotation.evidence import Evidence, Window
+from bot.rotation.evidence import Evidence
 from bot.rotation.finding import was_failing_before
 from bot.rotation.plan import AffectedModel, users_of
 from bot.rotation.record import Rotation, Trouble
+from bot.rotation.weighing import Window
 from bot.steps.counters import Windows, look, rebased, users_heard, watched_environments
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.probing import noted, probe_each

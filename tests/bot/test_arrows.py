@@ -124,7 +124,7 @@ def words_of(path: Path) -> list[str]:
 OF_THE_PRODUCT = re.compile(r"^(aisix_(?!cloud_api|admin_token|gateways)\w+|/(api|v1|status)/.*|[45]\d\d [a-z_]+.*)$")
 """A label of a counter, a path, or an answer by its status."""
 
-MAY_SAY_SO = {"bot/check.py": {"/status/config"}, "bot/rotation/blame.py": {"500 config_error"}}
+MAY_SAY_SO = {"bot/check.py": {"/status/config"}}
 
 
 @pytest.mark.parametrize("path", [p for p in files("bot", "handlers") if floor(p) != "aisix"], ids=name)

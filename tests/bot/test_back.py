@@ -13,9 +13,9 @@ def seen(verdict: Verdict, signature: str, **fields: bool) -> Evidence:
 
 
 GOOD = seen(Verdict.LIKELY, "200")
-GONE = seen(Verdict.INCONCLUSIVE, "404 upstream_error", of_upstream=True)
+GONE = seen(Verdict.INCONCLUSIVE, "404 upstream_error", of_upstream=True, of_request=True)
 DOWN = seen(Verdict.INCONCLUSIVE, "503 upstream_error", of_upstream=True)
-REFUSED = seen(Verdict.REJECTED, "401 upstream_error", of_upstream=True, blames_credential=True)
+REFUSED = seen(Verdict.REJECTED, "401 upstream_error", of_upstream=True, of_request=True, blames_credential=True)
 NO_ROW = seen(Verdict.PROJECTION, "400 invalid_request_error")
 
 

@@ -11,8 +11,8 @@ from bot.aisix.probes import Gateways, GatewaySettings
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding, was_failing_before
+from bot.rotation.proof import is_enough
 from bot.steps.refusals import refuse_unverifiable
-from bot.steps.verdicts import is_enough
 from bot.steps.world import World
 from tests.bot.values import NOW, limits, running
 
@@ -30,11 +30,10 @@ async def world_of(*environments: str, **given: Any) -> AsyncIterator[World]:
 
 @pytest.mark.parametrize("verdict", Verdict)
 @pytest.mark.parametrize(("require_proof", "enough"), [(False, ENOUGH), (True, {Verdict.PROVED})])
-async def test_a_verdict_is_enough_where_the_settings_say_so(verdict, require_proof, enough):
+def test_a_verdict_is_enough_where_the_settings_say_so(verdict, require_proof, enough):
     finding = Finding(verdict=Evidence(verdict=verdict, reason="so", at=NOW))
 
-    async with world_of("prod", require_proof=require_proof) as world:
-        assert is_enough(finding, world) is (verdict in enough)
+    assert is_enough(finding, require_proof=require_proof) is (verdict in enough)
 
 
 @pytest.mark.parametrize("unfit", [False, True])

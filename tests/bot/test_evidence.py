@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from bot.aisix.answers import BY_TYPE, Answer, evidence, judge, skipped
 from bot.aisix.probes import KNOWN_CODES, KNOWN_TYPES, read_answer
-from bot.rotation.evidence import Observation, Verdict, Window, doubt, weigh
+from bot.rotation.evidence import Verdict
 from bot.rotation.replica import UNNAMED, Replica, Served
+from bot.rotation.weighing import Observation, Window, doubt, weigh
 from tests.bot.values import NOW, later
 
 TESTS = Path(__file__).parent.parent

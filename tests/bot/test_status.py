@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 
 from bot.aisix.probes import GatewaySettings
 from bot.aisix.status import StatusPages, bare
-from bot.rotation.evidence import Observation, Verdict, Window, weigh
+from bot.rotation.evidence import Verdict
 from bot.rotation.ports import Asked, Keys
 from bot.rotation.replica import Served
+from bot.rotation.weighing import Observation, Window, weigh
 from sandbox.aisix import Switches
 from sandbox.aisix.serving import Server
 from tests.bot.values import NOW

@@ -3,9 +3,9 @@
 import pytest
 
 from bot.rotation.counted import Tally
-from bot.rotation.evidence import Window
 from bot.rotation.finding import Finding
 from bot.rotation.replica import Replica, Served
+from bot.rotation.weighing import Window
 from bot.steps.counters import noticed, rebased
 from tests.bot.values import NOW, later, running
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bot.rotation.evidence import Window
 from bot.rotation.finding import Throwaway
 from bot.rotation.replica import Replica, Served
+from bot.rotation.weighing import Window
 from bot.steps.verdicts import recounted, uncounted
 from tests.bot.values import NOW, later
 

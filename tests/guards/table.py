@@ -11,13 +11,13 @@ REQUESTS, DECISIONS = "bot/service/requests.py", "bot/service/decisions.py"
 REPLACEMENTS = "bot/service/replacements.py"
 OLD_KEY, INVENTORY, VERDICTS = "bot/steps/delete.py", "bot/steps/inventory.py", "bot/steps/verdicts.py"
 LAST, REFUSALS = "bot/steps/recheck.py", "bot/steps/refusals.py"
-EVIDENCE, REPLICA = "bot/rotation/evidence.py", "bot/rotation/replica.py"
+WEIGHING, REPLICA = "bot/rotation/weighing.py", "bot/rotation/replica.py"
 COUNTERS, STATUS = "bot/aisix/counters.py", "bot/aisix/status.py"
 ANSWER, GATEWAY = "bot/aisix/answers.py", "bot/aisix/probes.py"
 CONTROL_PLANE, PAGING = "bot/aisix/control_plane.py", "bot/aisix/paging.py"
 HOLDINGS = "bot/aisix/holdings.py"
 STORE, SCRIPTS, LEASE = "bot/storage/records.py", "bot/storage/scripts.py", "bot/storage/lease.py"
-EVERYONE = "bot/steps/everyone.py"
+EVERYONE, PROVED = "bot/steps/everyone.py", "bot/rotation/proof.py"
 PROJECTION, SOAK, LIVE = "bot/steps/project.py", "bot/steps/soak.py", "bot/steps/verify.py"
 
 WHO = "tests/bot/test_policy.py::"
@@ -925,7 +925,7 @@ PROOF = (
     Guard(
         "rejected-row",
         "A replica has rejected the change, serves the old key on, and the model is proved.",
-        EVIDENCE,
+        WEIGHING,
         "    if {seen.model_id, seen.replacement_id} & set(now.rejected):",
         "    if False:",
         WEIGHED,
@@ -933,7 +933,7 @@ PROOF = (
     Guard(
         "rejected-rows-unnamed",
         "A replica has rejected rows that it does not name, ours among them.",
-        EVIDENCE,
+        WEIGHING,
         "    if now.rejects_more:",
         "    if False:",
         WEIGHED,
@@ -941,7 +941,7 @@ PROOF = (
     Guard(
         "old-key-served",
         "A replica has counted answers on the old key, and the model is proved.",
-        EVIDENCE,
+        WEIGHING,
         "    if served.old:",
         "    if False:",
         WEIGHED,
@@ -949,7 +949,7 @@ PROOF = (
     Guard(
         "old-key-hidden",
         "Attempts on the old key behind a fallback or in an ensemble are not seen.",
-        EVIDENCE,
+        WEIGHING,
         "    if served.hidden:",
         "    if False:",
         WEIGHED,
@@ -957,7 +957,7 @@ PROOF = (
     Guard(
         "third-key",
         "A model is served with a key that is neither the old nor the new one, and is proved.",
-        EVIDENCE,
+        WEIGHING,
         "    if not window.since.served(seen.model_id).third:",
         "    if True:",
         WEIGHED,
@@ -965,7 +965,7 @@ PROOF = (
     Guard(
         "lagging-replica",
         "A replica that does not list the barrier is taken for one that has the change.",
-        EVIDENCE,
+        WEIGHING,
         "    if not seen.barrier or listed is None or seen.barrier in listed:",
         "    if True:",
         WEIGHED,
@@ -973,7 +973,7 @@ PROOF = (
     Guard(
         "cut-off-replica",
         "A replica that is cut off from the control plane is taken for one that has the change.",
-        EVIDENCE,
+        WEIGHING,
         "not (now.connected is False or now.state in OUT_OF_TOUCH):",
         "True:",
         WEIGHED,
@@ -981,7 +981,7 @@ PROOF = (
     Guard(
         "began-again-since-the-proof",
         "A replica that began again with an old file since the proof serves the old key.",
-        EVIDENCE,
+        WEIGHING,
         "    if window.restarted:",
         "    if False:",
         WEIGHED,
@@ -989,7 +989,7 @@ PROOF = (
     Guard(
         "not-seen-by-the-proof",
         "A replica that was away at the proof, and is back without the change, serves the old key.",
-        EVIDENCE,
+        WEIGHING,
         "    if window.before is None or window.before.trouble:",
         "    if False:",
         WEIGHED,
@@ -1005,7 +1005,7 @@ PROOF = (
     Guard(
         "answered-elsewhere",
         "A replica that is not in the settings answers test requests, and the model is proved.",
-        EVIDENCE,
+        WEIGHING,
         "    if not seen.uncounted:",
         "    if True:",
         WEIGHED,
@@ -1013,7 +1013,7 @@ PROOF = (
     Guard(
         "old-token",
         "A gateway goes on with a token of the old secret, and the model is proved.",
-        EVIDENCE,
+        WEIGHING,
         "    if seen.old_token_until is None:",
         "    if True:",
         WEIGHED,
@@ -1021,7 +1021,7 @@ PROOF = (
     Guard(
         "hidden-tokens",
         "An unstamped gateway may use a token of the old secret for an hour, and the model is proved.",
-        EVIDENCE,
+        WEIGHING,
         "    if seen.hides_tokens:",
         "    if False:",
         "tests/bot/test_evidence.py::test_while_a_token_of_the_old_secret_may_be_good_nothing_is_proved",
@@ -1029,7 +1029,7 @@ PROOF = (
     Guard(
         "answers-in-a-row",
         "One good answer is enough.",
-        EVIDENCE,
+        WEIGHING,
         "    if seen.passes < max(1, seen.wanted):",
         "    if False:",
         WEIGHED,
@@ -1037,7 +1037,7 @@ PROOF = (
     Guard(
         "own-requests-told-apart",
         "Requests of callers stand in for test requests.",
-        EVIDENCE,
+        WEIGHING,
         '        yield "does not tell our test requests from callers\' (no `api_key_id`)"',
         '        yield ""',
         WEIGHED,
@@ -1045,7 +1045,7 @@ PROOF = (
     Guard(
         "one-caller-key",
         "Somebody else's requests for throw-away models count as our test requests.",
-        EVIDENCE,
+        WEIGHING,
         "    if len(window.now.callers) > 1:",
         "    if False:",
         WEIGHED,
@@ -1053,7 +1053,7 @@ PROOF = (
     Guard(
         "every-replica-reached",
         "A replica that no test request has met is proved with the others.",
-        EVIDENCE,
+        WEIGHING,
         "    elif not ours.new:",
         "    elif False:",
         WEIGHED,
@@ -1061,7 +1061,7 @@ PROOF = (
     Guard(
         "no-more-than-answered",
         "Somebody else uses the caller key, and hides that a test request was answered elsewhere.",
-        EVIDENCE,
+        WEIGHING,
         "    if seen.told and _ours(seen) > seen.answered:",
         "    if False:",
         WEIGHED,
@@ -1069,7 +1069,7 @@ PROOF = (
     Guard(
         "lost-answers",
         "A test request without an answer, in no counter, is not missed.",
-        EVIDENCE,
+        WEIGHING,
         "    if seen.lost:",
         "    if False:",
         WEIGHED,
@@ -1077,7 +1077,7 @@ PROOF = (
     Guard(
         "too-few-addresses",
         "The settings list fewer addresses than there are replicas, and those are proof for all.",
-        EVIDENCE,
+        WEIGHING,
         "    yield from filter(None, [seen.too_few, *_lacks_of_requests(seen)])",
         "    yield from _lacks_of_requests(seen)",
         WEIGHED,
@@ -1085,7 +1085,7 @@ PROOF = (
     Guard(
         "too-few-is-not-likely",
         "Nothing says how many replicas there are, and a run of good answers counts.",
-        EVIDENCE,
+        WEIGHING,
         "    if not seen.too_few and (seen.projected or _is_everywhere(seen)):",
         "    if seen.projected or _is_everywhere(seen):",
         WEIGHED,
@@ -1109,7 +1109,7 @@ PROOF = (
     Guard(
         "counters-shown",
         "A replica without counters is proved.",
-        EVIDENCE,
+        WEIGHING,
         '    yield "shows no counters" if window.now.counts is None else ""',
         '    yield ""',
         WEIGHED,
@@ -1117,7 +1117,7 @@ PROOF = (
     Guard(
         "counters-shown-before",
         "A replica that showed no counters when the proof began is proved.",
-        EVIDENCE,
+        WEIGHING,
         "    if now.counts is not None and since.counts is None:",
         "    if False:",
         WEIGHED,
@@ -1125,7 +1125,7 @@ PROOF = (
     Guard(
         "counters-began-again",
         "A replica that restarted has forgotten what it counted on the old key, and is proved.",
-        EVIDENCE,
+        WEIGHING,
         '    if window.started_again:\n        yield "started',
         '    if False:\n        yield "started',
         WEIGHED,
@@ -1133,7 +1133,7 @@ PROOF = (
     Guard(
         "looked-at-since",
         "Counters of before the newest answer count for it.",
-        EVIDENCE,
+        WEIGHING,
         "    if now.at < seen.answer.at:",
         "    if False:",
         WEIGHED,
@@ -1141,7 +1141,7 @@ PROOF = (
     Guard(
         "counted-without-a-key",
         "Requests that were counted without a key count for the new one.",
-        EVIDENCE,
+        WEIGHING,
         "    if served.blind:",
         "    if False:",
         WEIGHED,
@@ -1149,7 +1149,7 @@ PROOF = (
     Guard(
         "old-key-unnamed",
         "A request on the old key through a router, under no name of ours, is not seen.",
-        EVIDENCE,
+        WEIGHING,
         "    if unnamed.uses_old and not seen.others_remain:",
         "    if False:",
         WEIGHED,
@@ -1157,7 +1157,7 @@ PROOF = (
     Guard(
         "state-is-well",
         "A replica that calls itself degraded is proved.",
-        EVIDENCE,
+        WEIGHING,
         "    if now.state != WELL:",
         "    if False:",
         WEIGHED,
@@ -1165,7 +1165,7 @@ PROOF = (
     Guard(
         "behind-by-its-own-word",
         "A replica that has heard of more than it has applied is proved.",
-        EVIDENCE,
+        WEIGHING,
         '    yield "has not applied all that it has heard of" if now.is_behind else ""\n',
         "",
         WEIGHED,
@@ -1173,7 +1173,7 @@ PROOF = (
     Guard(
         "likely-everywhere",
         "A 200 of any replica makes a model likely, though another one may lack the change.",
-        EVIDENCE,
+        WEIGHING,
         "(seen.projected or _is_everywhere(seen)):",
         "True:",
         WEIGHED,
@@ -1181,7 +1181,7 @@ PROOF = (
     Guard(
         "what-is-shown-comes-first",
         "An answer that says nothing hides what a replica shows, and an approver accepts it.",
-        EVIDENCE,
+        WEIGHING,
         "    if said and seen.answer.verdict in FINAL:",
         "    if said:",
         WEIGHED,
@@ -1229,16 +1229,16 @@ PROOF = (
     Guard(
         "require-proof",
         "REQUIRE_PROOF is set, and a likely model is enough.",
-        VERDICTS,
-        "(verdict.passed and not world.limits.require_proof)",
+        PROVED,
+        "(verdict.passed and not require_proof)",
         "verdict.passed",
         "tests/bot/test_enough.py::test_a_verdict_is_enough_where_the_settings_say_so",
     ),
     Guard(
         "require-proof-of-the-skipped",
         "REQUIRE_PROOF is set, and a model that the settings skip is enough.",
-        VERDICTS,
-        "        return not world.limits.require_proof\n",
+        PROVED,
+        "        return not require_proof\n",
         "        return True\n",
         "tests/bot/test_enough.py::test_a_verdict_is_enough_where_the_settings_say_so",
     ),
