@@ -276,8 +276,8 @@ def _listening(built: Parts, background: Background, absence: Absence) -> AsyncA
     """Return the Bolt app with every listener."""
     app = bolt_app(built.slack)
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
-    lent = {"rotations": service_of(built), "announcer": built.announcer}
-    register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **lent)
+    own = {"rotations": service_of(built), "announcer": built.announcer}
+    register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **own)
     return app
 
 

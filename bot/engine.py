@@ -78,12 +78,12 @@ async def move(rotation: Rotation, world: World) -> Rotation:
             note = again if rotation.attempt else "Nobody gave a secret in time; nothing was changed."
             return rotation.to(State.CANCELLED).but(ended_at=world.now(), note=note)
         case State.AWAITING_APPROVAL:
-            return _attend(rotation, world)
+            return _remind_or_expire(rotation, world)
         case _:
             return await _take_step(rotation, world)
 
 
-def _attend(rotation: Rotation, world: World) -> Rotation:
+def _remind_or_expire(rotation: Rotation, world: World) -> Rotation:
     """Remind the approvers; when the approval request expires, verify again and ask again."""
     if world.now() < _expires_at(rotation, world.limits):
         return rotation.but(reminded_at=world.now())
@@ -124,7 +124,7 @@ async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
     except (LeaseLost, Unanswerable):
         raise  # nothing can or may be recorded
     except Exception as surprise:  # noqa: BLE001 - the channel must learn of our own faults too
-        return _surprise(rotation, surprise, step, world)
+        return _unexpected(rotation, surprise, step, world)
 
 
 def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rotation:
@@ -205,7 +205,7 @@ def _trouble(rotation: Rotation, trouble: Uncertain, step: Step, world: World) -
     return _due_in(rotation, wait, world).but(note=f"{trouble} Trying again.", trouble_since=since)
 
 
-def _surprise(rotation: Rotation, surprise: Exception, step: Step, world: World) -> Rotation:
+def _unexpected(rotation: Rotation, surprise: Exception, step: Step, world: World) -> Rotation:
     reference = secrets.token_hex(4)
     log.error("step_failed", rotation=rotation.id, step=step.name, reference=reference, exc_info=surprise)
     return _stop(rotation, Blocked(Cause.OUR_FAULT, reference=reference), step, world)
@@ -268,22 +268,22 @@ class News:
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
-        self._told: Rotation | None = None
-        self._told_at = 0.0
-        self._untold: Rotation | None = None
+        self._shown: Rotation | None = None
+        self._shown_at = 0.0
+        self._pending: Rotation | None = None
 
     async def of(self, rotation: Rotation) -> None:
         """Announce *rotation*, unless that can wait."""
-        told, self._untold = self._told, rotation
-        is_progress = told is not None and (told.state, told.done) == (rotation.state, rotation.done)
-        if not is_progress or asyncio.get_running_loop().time() - self._told_at >= self.EVERY:
+        shown, self._pending = self._shown, rotation
+        is_progress = shown is not None and (shown.state, shown.done) == (rotation.state, rotation.done)
+        if not is_progress or asyncio.get_running_loop().time() - self._shown_at >= self.EVERY:
             await self.catch_up()
 
     async def catch_up(self) -> None:
         """Announce what has waited."""
-        if self._untold is not None:
-            await self._jobs.announce(self._untold)
-            self._told, self._told_at, self._untold = self._untold, asyncio.get_running_loop().time(), None
+        if self._pending is not None:
+            await self._jobs.announce(self._pending)
+            self._shown, self._shown_at, self._pending = self._pending, asyncio.get_running_loop().time(), None
 
 
 def _event(before: Rotation, after: Rotation) -> dict[str, str]:

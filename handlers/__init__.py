@@ -19,11 +19,11 @@ from handlers.workspace import FOREIGN, Workspace
 def register(
     app: AsyncApp, *, workspace: Workspace, answers: Answers, background: Background, absence: Absence, **more: Any
 ) -> None:
-    """Register every listener; a listener gets each of the lent objects as the argument of that name."""
-    lent = {"answers": answers, "background": background, **more}
+    """Register every listener; a listener gets each of these objects as the argument of that name."""
+    provided = {"answers": answers, "background": background, **more}
 
     @app.use
-    async def lend(
+    async def provide(
         context: AsyncBoltContext,
         request: AsyncBoltRequest,
         body: dict[str, Any],
@@ -32,7 +32,7 @@ def register(
         if workspace.is_foreign(body):  # we answer ourselves: without an answer Bolt would log the body
             background.begin(answers.tell(Asker.of(body), FOREIGN))
             return BoltResponse(status=200)
-        context.update(lent, pressed=pressed_of(body, request.headers, absence.recent))
+        context.update(provided, pressed=pressed_of(body, request.headers, absence.recent))
         await next()
         return None
 

@@ -67,12 +67,12 @@ def answered(listener: Listener) -> Listener:
     """
 
     @wraps(listener)
-    async def answering(**lent: Any) -> None:
+    async def answering(**arguments: Any) -> None:
         try:
-            await listener(**lent)
+            await listener(**arguments)
         except Exception as error:  # noqa: BLE001 - tell the person about any error
             text, blocks = explain(error)
-            answers, body = lent["answers"], lent["body"]
+            answers, body = arguments["answers"], arguments["body"]
             await answers.tell(Asker.of(body), text, blocks=blocks)
 
     return answering

@@ -40,7 +40,7 @@ class Terminal:
         return self.console.is_terminal
 
     def scene(self, title: str) -> None:
-        """Begin a part of the story."""
+        """Print the title of a scene."""
         self.console.print()
         self.console.print(Rule(Text(f" {title} ", "bold"), align="left", style="dim"))
 
@@ -63,7 +63,7 @@ class Terminal:
         )
 
     def say(self, sentence: Text | str = "", style: str = "") -> None:
-        """Print a sentence of the demo's own."""
+        """Print a sentence."""
         self.console.print(Text(sentence, style) if isinstance(sentence, str) else sentence)
 
     def verbatim(self, text: str) -> None:

@@ -16,7 +16,7 @@ ANSWER_MOST = 50_000_000
 PARTS = 2
 """A whole exchange may take this many times the time-out of one part (connect, send, next bytes)."""
 
-OF_THE_WAY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+TRANSFER_HEADERS = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 """Headers about the transfer of a body; they are wrong once the body has been read and decoded."""
 
 
@@ -78,7 +78,7 @@ async def read(client: httpx.AsyncClient, method: str, url: str, most: int, **op
             body = await _body(streamed, most)
     except TimeoutError:
         raise httpx.ReadTimeout("the answer does not end") from None
-    headers = [(name, value) for name, value in streamed.headers.raw if name.lower() not in OF_THE_WAY]
+    headers = [(name, value) for name, value in streamed.headers.raw if name.lower() not in TRANSFER_HEADERS]
     return httpx.Response(streamed.status_code, headers=headers, content=body, request=streamed.request)
 
 

@@ -100,7 +100,7 @@ def _samples(text: str) -> list[Sample]:
 
 
 def _check_one_replica(samples: Iterable[Sample]) -> None:
-    """Refuse a page of several replicas: one that was not reached would hide behind another."""
+    """Refuse a page that merges several replicas: one without the change would hide behind another."""
     for label in INSTANCE:
         if len({sample.labels[label] for sample in samples if label in sample.labels}) > 1:
             raise ValueError("these are the counters of several replicas")
@@ -114,9 +114,9 @@ def read_counters(
     callers: Iterable[str] = (),
     aliases: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Return the fields of a `Replica` that a page tells. Raises ValueError where it cannot be read.
+    """Return the fields of a `Replica` that a page shows; raise ValueError if it cannot be read.
 
-    *callers* are the ids of our own caller key; *aliases* those of routers that may be named.
+    *callers* are the ids of our own caller key; *aliases* are those of routers, which may be named in the result.
     """
     callers = frozenset(callers)
     tally = _Tally(keys, Names(models), callers, frozenset(aliases))

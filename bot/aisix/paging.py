@@ -262,19 +262,19 @@ async def whole_list(ask: Ask, useless: set[str]) -> list[Json]:
 
     *useless* holds the queries that this list has not understood before; more are added here.
     """
-    book, page = _Book(ask, useless), await ask({})
+    reader, page = _Reader(ask, useless), await ask({})
     if page is not None:
-        book.take(page)
+        reader.add(page)
     for _ in range(MOST_PAGES):
         if page is None:
             break
-        page = await book.turn(page)
-    if page is not None or book.total > len(book.rows):
+        page = await reader.next_page(page)
+    if page is not None or reader.total > len(reader.rows):
         raise ShortList
-    return list(book.rows.values())
+    return list(reader.rows.values())
 
 
-class _Book:
+class _Reader:
     """The rows read so far, and the way to the next page."""
 
     def __init__(self, ask: Ask, useless: set[str]) -> None:
@@ -285,7 +285,7 @@ class _Book:
         self._is_of_all = False
         """The total has been larger than one page, so it counts the whole list."""
 
-    def take(self, answer: Answer) -> int:
+    def add(self, answer: Answer) -> int:
         """Add a page and return how many of its rows are new; rows without an id are kept too."""
         listed = rows(answer.body)
         if listed is None:
@@ -307,7 +307,7 @@ class _Book:
         self._is_of_all |= told > batch
         self.total = told
 
-    async def turn(self, page: Answer) -> Answer | None:
+    async def next_page(self, page: Answer) -> Answer | None:
         """Add the next page that has new rows and return it; None at the end."""
         signs, batch, seen = Signs(page), len(rows(page.body) or ()), len(self.rows)
         told = signs.told()
@@ -334,7 +334,7 @@ class _Book:
 
     async def _try(self, way: Json) -> tuple[Answer | None, int]:
         answer = await self._ask(way)
-        fresh = self.take(answer) if answer is not None else 0
+        fresh = self.add(answer) if answer is not None else 0
         if OFFSET in way and answer is not None and rows(answer.body) and not fresh:
             self._useless.add(OFFSET)
         return answer, fresh

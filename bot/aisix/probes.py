@@ -232,10 +232,10 @@ class Gateways:
             return Answer(trouble=UNTRUSTED if is_untrusted(error) else "no connection")
         answer = read_answer(response)
         if probe.endpoint == "messages" and answer.status == httpx.codes.UNAUTHORIZED:
-            return await self._told_apart(answer, settings)
+            return await self._with_cause(answer, settings)
         return answer
 
-    async def _told_apart(self, answer: Answer, settings: GatewaySettings) -> Answer:
+    async def _with_cause(self, answer: Answer, settings: GatewaySettings) -> Answer:
         """Find out whether the caller key works: on `/v1/messages` a refusal of it looks like one of the credential."""
         try:
             asked = await self._models(settings, "keyturn")

@@ -71,7 +71,7 @@ class StatusPages:
         self._times = Counter(url for urls in self._urls.values() for url in urls)
         self._http = http_client(timeout=timeout, headers=UNCACHED)
         self._watched: dict[str, Watched] = {}
-        self._rowed: dict[str, datetime] = {}
+        self._row_at: dict[str, datetime] = {}
         self._marks: dict[str, int | None] = {}
         self._twins: dict[str, str] = {}
 
@@ -100,7 +100,7 @@ class StatusPages:
         here = asked._replace(models=tuple(m for m in asked.models if m.environment == environment))
         urls = self._urls.get(environment, {})
         pages = await asyncio.gather(*(self._pages(url, where) for url, where in urls.items()))
-        return await asyncio.to_thread(_read, self._told_apart(pages), here)
+        return await asyncio.to_thread(_read, self._without_twins(pages), here)
 
     async def watch(self, environments: Iterable[str]) -> None:
         """Check that each address always shows the same replica, if that is due; the next `look` need not repeat it."""
@@ -108,16 +108,16 @@ class StatusPages:
         await asyncio.gather(*(self._watch(url, where) for url, where in urls.items() if self._is_due(url, APART / 2)))
 
     async def _watch(self, url: str, where: str) -> None:
-        self._rowed[url], began = self._now(), monotonic()
+        self._row_at[url], began = self._now(), monotonic()
         pages = await self._in_a_row(where, IN_A_ROW, first=-1)  # `look` counts its own pages as the first of the row
         row = tuple(glimpse(_json(config), metrics) for config, metrics in pages if not _is_unread(config, metrics))
         if row:
             self._watched[url] = self._watched.get(url, Watched()).after(Row(row, began, monotonic()), self._now())
-        self._rowed[url] = self._now()
+        self._row_at[url] = self._now()
 
     def _is_due(self, url: str, apart: timedelta) -> bool:
         """Tell whether to read an address in a row; one that several environments share is never believed anyway."""
-        return self._times[url] == 1 and self._now() - self._rowed.get(url, LONG_AGO) >= apart
+        return self._times[url] == 1 and self._now() - self._row_at.get(url, LONG_AGO) >= apart
 
     async def _pages(self, url: str, where: str) -> "Pages":
         """Fetch the pages of one replica."""
@@ -140,7 +140,7 @@ class StatusPages:
         self._marks[url] = mark(metrics)
         row = [glimpse(_json(config), metrics)]
         if self._is_due(url, APART):
-            self._rowed[url] = self._now()
+            self._row_at[url] = self._now()
             row += [glimpse(_json(one), two) for one, two in await self._in_a_row(where, IN_A_ROW)]
         watched = self._watched.get(url, Watched()).after(Row(tuple(row), began, monotonic()), self._now())
         self._watched[url] = watched
@@ -161,12 +161,12 @@ class StatusPages:
                 break
         return row
 
-    def _told_apart(self, pages: list["Pages"]) -> list["Pages"]:
+    def _without_twins(self, pages: list["Pages"]) -> list["Pages"]:
         """Doubt an address that shows, or once showed, the same replica as another one."""
         self._twins |= twins({one.seen.url: self._marks.get(one.seen.url) for one in pages})
-        return [self._alone(one) for one in pages]
+        return [self._unless_twin(one) for one in pages]
 
-    def _alone(self, pages: "Pages") -> "Pages":
+    def _unless_twin(self, pages: "Pages") -> "Pages":
         other = self._twins.get(pages.seen.url)
         return Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else pages
 

@@ -56,7 +56,7 @@ async def redis_at(url: SecretStr, settings: StoreSettings, stack: AsyncExitStac
 async def queue_at(
     url: SecretStr, namespace: Namespace, settings: StoreSettings, stack: AsyncExitStack
 ) -> PatientQueue:
-    """Open the queue of work, until *stack* is closed."""
+    """Open the job queue, until *stack* is closed."""
     seconds = settings.redis_timeout.total_seconds()
     redis, waiting = [
         await stack.enter_async_context(connected(url, each, text=False)) for each in (seconds, WAIT + seconds)

@@ -117,7 +117,7 @@ class Carrier:
 
     async def begin(self) -> None:
         """Register this namespace, and carry over open rotations; the next search retries what fails."""
-        with _put_off():
+        with _postponed():
             async with answering():
                 await self._redis.hset(REGISTER, self.here.name, self.here.control_plane)
             async with asyncio.timeout(START_PATIENCE):
@@ -126,7 +126,7 @@ class Carrier:
     async def keep(self) -> None:
         """Carry over what the previous version left, and what a process of it may still begin."""
         while True:
-            with _put_off():
+            with _postponed():
                 self._log(await self.carry(BEFORE, [i for i in await self.ids_in(BEFORE) if i not in self._seen]))
             await asyncio.sleep(EVERY.total_seconds())
 
@@ -205,7 +205,7 @@ class Carrier:
             while True:
                 with suppress(WatchError):  # another writer made progress: try again
                     async with self._redis.pipeline(transaction=True) as pipe:
-                        return await move.tried(pipe)
+                        return await move.run(pipe)
 
 
 class Found(NamedTuple):
@@ -230,10 +230,10 @@ class Move(NamedTuple):
     rotation: Rotation
     at: datetime
 
-    async def tried(self, pipe: Any) -> str | None:
+    async def run(self, pipe: Any) -> str | None:
         """Move it, or return why not; raise `WatchError` if someone else writes meanwhile."""
         await pipe.watch(*self._watched())
-        why = await self._hindered(pipe)
+        why = await self._obstacle(pipe)
         if why is not None:
             return why
         found = await self._found(pipe)
@@ -261,7 +261,7 @@ class Move(NamedTuple):
     def _claim(self, key: Callable[..., str]) -> str:
         return key("active", self.rotation.plan.old_key.id)
 
-    async def _hindered(self, pipe: Any) -> str | None:
+    async def _obstacle(self, pipe: Any) -> str | None:
         """Return what prevents the move: a process that works on it, or another rotation here; else None."""
         there, here, id_ = self.source.key, self.target.key, self.rotation.id
         stored = await pipe.get(there("rotation", id_))
@@ -291,11 +291,11 @@ class Move(NamedTuple):
     async def _entry(self, pipe: Any, namespace: Namespace, kind: audit.Kind, what: str) -> str:
         last = await pipe.lindex(namespace.key("audit"), -1)
         event = {"by": "keyturn", "what": what, "why": ""}
-        entry = audit.entry(kind, self._onward, event, self.at.isoformat(), namespace.name)
+        entry = audit.entry(kind, self._next_version, event, self.at.isoformat(), namespace.name)
         return audit.chained(entry, audit.head_of(last))
 
     @property
-    def _onward(self) -> Rotation:
+    def _next_version(self) -> Rotation:
         """Return the next version of the record: a process that still holds this one can no longer write it."""
         return self.rotation.but(
             version=self.rotation.version + 1,
@@ -306,7 +306,7 @@ class Move(NamedTuple):
 
     def _leave(self, pipe: Any, found: Found) -> None:
         there, id_ = self.source.key, self.rotation.id
-        stays = self._onward.but(schema_version=CARRIED, namespace=self.source.name, carried_to=self.target.name)
+        stays = self._next_version.but(schema_version=CARRIED, namespace=self.source.name, carried_to=self.target.name)
         pipe.set(there("rotation", id_), stays.model_dump_json())
         pipe.rpush(there("audit"), found.entries[0])
         pipe.srem(there("open"), id_)
@@ -319,7 +319,7 @@ class Move(NamedTuple):
             pipe.delete(self._claim(there))  # else it keeps a process of the previous version away from the key
 
     def _arrive(self, pipe: Any, found: Found) -> None:
-        there, here, onward = self.source.key, self.target.key, self._onward
+        there, here, onward = self.source.key, self.target.key, self._next_version
         pipe.set(here("rotation", onward.id), onward.model_dump_json())
         pipe.rpush(here("audit"), found.entries[1])
         pipe.zadd(here("all"), {onward.id: onward.requested_at.timestamp()})
@@ -338,9 +338,9 @@ class Move(NamedTuple):
 
 
 @contextmanager
-def _put_off() -> Iterator[None]:
+def _postponed() -> Iterator[None]:
     """If a service does not answer, leave the work to the next search."""
     try:
         yield
     except (ApiError, Unanswerable, TimeoutError) as away:
-        log.warning("carrying_put_off", why=str(away) or "AISIX Cloud does not answer.")
+        log.warning("carry_over_postponed", why=str(away) or "AISIX Cloud does not answer.")

@@ -36,7 +36,7 @@ RECORDS = 20
 
 
 class Conflict(WrongState):
-    """Somebody else changed the rotation first."""
+    """Someone else changed the rotation first."""
 
 
 class Taken(WrongState):
@@ -103,15 +103,15 @@ class Store:
             namespace=self.namespace.name,
             write=secrets.token_hex(4),
         )
-        handed, fingerprint = _handing_over(written)
-        entry = audit.entry(audit.Kind.CHANGE, handed, event, at.isoformat(), self.namespace.name)
+        bare, fingerprint = _without_fingerprint(written)
+        entry = audit.entry(audit.Kind.CHANGE, bare, event, at.isoformat(), self.namespace.name)
         while True:
             last = await self._last_entry()
             line = audit.chained(entry, audit.head_of(last))
-            saved = _with_head(handed, line)
+            saved = _with_head(bare, line)
             answer = await self._write(saved, rotation.version, (last or "", line), fingerprint)
             if answer != MOVED:  # else another entry came in between, so another writer made progress
-                self._judge(answer, saved)
+                self._check_answer(answer, saved)
                 return saved
 
     async def _last_entry(self) -> str | None:
@@ -144,14 +144,14 @@ class Store:
                     saved.requested_at.timestamp(),
                     saved.replacement_id or "",
                     fingerprint or "",
-                    json.dumps(_without_a_use(saved)),
+                    json.dumps(_obsolete_keys(saved)),
                     json.dumps(concerned(saved)),
                 ],
             )
         return str(answer)
 
     @staticmethod
-    def _judge(answer: str, saved: Rotation) -> None:
+    def _check_answer(answer: str, saved: Rotation) -> None:
         if answer.startswith("TAKEN"):
             raise Taken(answer.split()[1])
         if answer != "OK":
@@ -367,7 +367,7 @@ def claimed_before(rotation: Rotation) -> bool:
     return holds_key(rotation) and not waits
 
 
-def _handing_over(rotation: Rotation) -> tuple[Rotation, str | None]:
+def _without_fingerprint(rotation: Rotation) -> tuple[Rotation, str | None]:
     """Take the fingerprint out of the record once its key is known, or it is certain that there is none."""
     wanted = rotation.replacement
     if wanted is None or not (wanted.key_id or wanted.refusal or rotation.is_over):
@@ -382,7 +382,7 @@ def _with_head(rotation: Rotation, line: str) -> Rotation:
     return rotation.but(audit_head=audit.head_of(line).hash[: audit.SHORT])
 
 
-def _without_a_use(rotation: Rotation) -> list[str]:
+def _obsolete_keys(rotation: Rotation) -> list[str]:
     """Return the keys that *rotation* deleted, or made and no longer needs: their fingerprints are deleted."""
     wanted = None if rotation.state is State.ROLLED_BACK else rotation.replacement_id
     ended = [rotation.plan.old_key.id] if rotation.deleted_at else []

@@ -109,8 +109,8 @@ def silence(rotation: Rotation) -> str:
             return "Couldn't tell whether the old key was still used: no status address showed the gateways' counters."
         return "Can't tell whether the old key is still used: no status address shows the gateways' counters."
     usage = usage_of(rotation)
-    said = _heard(usage.last) if usage.last else _unheard(usage)
-    deaf = ", ".join(map(_said_of_deaf, usage.deaf[:5]))
+    said = _last_use(usage.last) if usage.last else _no_use(usage)
+    deaf = ", ".join(map(_place_of, usage.deaf[:5]))
     unseen = f" Can't tell {deaf}." if deaf else ""
     return f"Old key: {said}.{unseen}"
 
@@ -124,7 +124,7 @@ def against(rotation: Rotation) -> Iterator[str]:
         yield f"{plural(failed, 'caller request')} failed since the change. Find out why before you delete the old key."
 
 
-def _heard(last: OldKeyUsage) -> str:
+def _last_use(last: OldKeyUsage) -> str:
     assert last.heard_at is not None
     where = f"on {code(last.name)}{_by(last)}"
     if counts_now(last):
@@ -138,12 +138,12 @@ def _by(last: OldKeyUsage) -> str:
     return f" ({named})" if named else ""
 
 
-def _unheard(usage: Usage) -> str:
+def _no_use(usage: Usage) -> str:
     replicas, since = plural(usage.replicas, "replica"), when(usage.since) if usage.since else "the change"
     return f"no request on {usage.listening:,} of {replicas} since {since}"
 
 
-def _said_of_deaf(deaf: Deaf) -> str:
+def _place_of(deaf: Deaf) -> str:
     """Name the replica or environment whose counters cannot be read."""
     return f"on {code(deaf.replica)}" if deaf.replica else f"in {code(deaf.environment)}"
 

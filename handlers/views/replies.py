@@ -20,7 +20,7 @@ def reply(key: str, text: str) -> Reply:
 
 
 def named(said: str, names: list[str], most: int = 2500) -> Iterator[str]:
-    """Yield lines of up to *most* characters that say the same of all *names*."""
+    """Yield lines of up to *most* characters that say *said* about all *names*."""
     line = said
     for name in map(code, names):
         if len(line) + len(name) > most:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from sandbox.page.secrets import Purse
+from sandbox.page.secrets import Secrets
 from sandbox.page.switches import Switch
 from sandbox.slack import Message, Person, Slack
 
@@ -22,7 +22,7 @@ class Desk(NamedTuple):
     slack: Slack
     person: Person
     switches: list[Switch]
-    purse: Purse
+    secrets: Secrets
 
 
 Act = Callable[[Desk, Json], Awaitable[Json]]
@@ -84,7 +84,7 @@ async def switch(desk: Desk, given: Json) -> Json:
     """Set a switch, or let the provider accept or refuse a secret."""
     kind, _, secret = given["name"].partition("secret ")
     if secret and not kind:
-        desk.purse.set(secret, accepted=given["value"] == "yes")
+        desk.secrets.set(secret, accepted=given["value"] == "yes")
         return {}
     found = next((each for each in desk.switches if each.name == given["name"]), None)
     if found is None:
@@ -95,7 +95,7 @@ async def switch(desk: Desk, given: Json) -> Json:
 
 async def mint(desk: Desk, _given: Json) -> Json:
     """Create another secret that the provider accepts."""
-    desk.purse.mint()
+    desk.secrets.mint()
     return {}
 
 

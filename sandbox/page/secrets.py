@@ -17,7 +17,7 @@ KNOWN = (
 
 
 @dataclass
-class Purse:
+class Secrets:
     """The secrets on the page, with the provider that accepts or refuses them."""
 
     aisix: Aisix

@@ -10,7 +10,7 @@ from sandbox.company import Company
 from sandbox.page.acts import Desk
 from sandbox.page.gateways import Gateways
 from sandbox.page.screen import screen
-from sandbox.page.secrets import Purse
+from sandbox.page.secrets import Secrets
 from sandbox.page.switches import Switch, switches
 from sandbox.page.traffic import Traffic
 
@@ -28,7 +28,7 @@ class Workshop:
     def __init__(self, company: Company, callers: Callers, more: list[Switch]) -> None:
         self.company = company
         self.traffic = Traffic(callers)
-        self.purse = Purse(company.aisix)
+        self.secrets = Secrets(company.aisix)
         self.switches = [*switches(company.aisix, company.slack), *more]
         self._gateways = Gateways(company.aisix, self.traffic)
         self._looking: set[asyncio.Event] = set()
@@ -42,7 +42,7 @@ class Workshop:
             **screen(self.company.slack, person),
             **self._gateways.items(),
             "guide": self._guide(),
-            "secrets": self.purse.shown(),
+            "secrets": self.secrets.shown(),
             "switches": [each.shown() for each in self.switches],
         }
 
@@ -51,11 +51,11 @@ class Workshop:
         keys, model, first = self.company.aisix.provider_keys, self.company.models[0], self.company.key
         key = first if first.id in keys else keys.get(model.provider_key_id or "", first)
         texts = [key.display_name, "", "status", MISTYPED]
-        return {"commands": [f"/rotate-key {text}".strip() for text in texts], "secrets": self.purse.to_try()}
+        return {"commands": [f"/rotate-key {text}".strip() for text in texts], "secrets": self.secrets.to_try()}
 
     def desk(self, person: str) -> Desk:
         """Return what *person* acts on."""
-        return Desk(self.company.slack, self.company.slack.person(person), self.switches, self.purse)
+        return Desk(self.company.slack, self.company.slack.person(person), self.switches, self.secrets)
 
     def wake(self) -> None:
         """Wake every browser."""

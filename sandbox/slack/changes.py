@@ -1,4 +1,4 @@
-"""Waiting for something to become true, without polling."""
+"""Wait for a condition without polling."""
 
 import asyncio
 from collections.abc import Callable

@@ -875,7 +875,7 @@ LISTS = (
         "total-is-reached",
         "Fewer rows come than the total says, and the list is believed.",
         PAGING,
-        "    if page is not None or book.total > len(book.rows):",
+        "    if page is not None or reader.total > len(reader.rows):",
         "    if page is not None:",
         "tests/bot/test_paging.py::test_a_list_that_ends_before_the_total_of_its_first_page_is_not_believed",
     ),

@@ -258,7 +258,7 @@ async def test_the_page_proposes_the_key_that_is_there_and_secrets_that_no_key_h
             there.aisix.edit(model, provider_key_id=replacement.id)
         there.aisix.remove(there.key)
         then = workshop.items("U_GUEST")["guide"]
-        workshop.purse.mint()
+        workshop.secrets.mint()
 
         assert first["commands"][0] == "/rotate-key OpenAI production"
         assert [value for _name, value in first["secrets"]] == [WRONG_SECRET, GOOD_SECRET]
