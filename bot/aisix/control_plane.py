@@ -65,8 +65,8 @@ class ControlPlane:
         self._attempts = attempts
         self._creates_for = grace - PARTS * timeout
         self._most = most
-        self._useless: dict[str, set[str]] = {}
-        """By path: the paging parameters that the list does not understand."""
+        self._habits: dict[str, set[str]] = {}
+        """By path, what was noted of how the list pages."""
 
         self._known: tuple[Environment, ...] = ()
         """The last inventory's environments; the next inventory reads their lists beside the list of environments."""
@@ -252,9 +252,9 @@ class ControlPlane:
 
     async def _list(self, path: str) -> list[Json]:
         """Read every page of a list: a reference on an unread page would let a key in use be deleted."""
-        useless = self._useless.setdefault(path, set())
+        habits = self._habits.setdefault(path, set())
         try:
-            return await whole_list(lambda query: self._page(path, query), useless)
+            return await whole_list(lambda query: self._page(path, query), habits)
         except NotAList:
             raise Uncertain(f"AISIX answered {_named(path)} with something that is no list.") from None
         except ShortList:

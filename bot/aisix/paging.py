@@ -251,18 +251,19 @@ def _query_of(link: str) -> Json:
 Ask = Callable[[Json], Awaitable[Answer | None]]
 """Fetches the page for a query; None if the server says that there is no such page or parameter."""
 
-SECOND: Json = {"page": 2}
-FIRST, OFFSET = "first", "offset"
-"""Queries that a list answers with its first page again, because it ignores them or counts from one. Page 2 is never
-noted here, as some servers repeat the last page; nor is a refused query, as that page may exist later."""
+SECOND = 2
+FIRST, REPEATS = "first", "repeats"
+"""What is noted of a list, to ask less the next time. `FIRST`: its page 1 is the first page again, as it counts from
+one. `REPEATS`: it answers every query for more with rows that are known: it ignores them, or repeats its last page
+beyond its end; such queries then go out in one request, and are never left out. A refused query is not noted."""
 
 
-async def whole_list(ask: Ask, useless: set[str]) -> list[Json]:
+async def whole_list(ask: Ask, habits: set[str]) -> list[Json]:
     """Read every page of a list through *ask*; raise `NotAList`, or `ShortList` if the rest cannot be read.
 
-    *useless* holds the queries that this list has not understood before; more are added here.
+    *habits* holds what was noted of this list before; more is added here.
     """
-    reader, page = _Reader(ask, useless), await ask({})
+    reader, page = _Reader(ask, habits), await ask({})
     if page is not None:
         reader.add(page)
     for _ in range(MOST_PAGES):
@@ -277,9 +278,10 @@ async def whole_list(ask: Ask, useless: set[str]) -> list[Json]:
 class _Reader:
     """The rows read so far, and the way to the next page."""
 
-    def __init__(self, ask: Ask, useless: set[str]) -> None:
-        self._ask, self._useless = ask, useless
+    def __init__(self, ask: Ask, habits: set[str]) -> None:
+        self._ask, self._habits = ask, habits
         self.rows: dict[tuple[str, int], Json] = {}
+        self._first: list[Json] = []
         self.pages = 1
         self.total = 0
         self._is_of_all = False
@@ -290,6 +292,7 @@ class _Reader:
         listed = rows(answer.body)
         if listed is None:
             raise NotAList
+        self._first = self._first or listed
         before, met = len(self.rows), Counter[str]()
         for row in listed:
             name = str(row.get("id") or row.get("uuid") or json.dumps(row, sort_keys=True))
@@ -314,39 +317,45 @@ class _Reader:
         sure = bool(told) or signs.is_more(self.pages, seen)
         if not sure and (not batch or signs.is_last(self.pages, batch, seen)):
             return None
-        for way in told or self._ways(signs):
-            answer, fresh = await self._try(way)
-            if way == SECOND and not told and not signs.is_numbered:
-                answer, fresh = await self._with_first(answer, fresh)
+        answers: list[Answer | None] = []
+        for way in told or self._ways(signs, is_guess=not sure):
+            answer, fresh = await self._try(way, counts=not told and not signs.is_numbered)
             if fresh:
                 self.pages += 1
                 return answer
-            if answer is not None and not rows(answer.body) and not self._has_more(answer):
+            if answer is not None and self._ends(answer, is_joined=not sure and len(way) > 1):
                 return None
+            answers.append(answer)
         if sure:
             raise ShortList
+        if None not in answers:
+            self._habits.add(REPEATS)
         return None
 
-    def _ways(self, signs: "Signs") -> list[Json]:
-        """Return the queries that may fetch more rows."""
-        ways = [*signs.after(), *signs.following(self.pages, len(self.rows))]
-        return [way for way in ways if not self._useless & way.keys()]
+    def _ways(self, signs: Signs, *, is_guess: bool) -> list[Json]:
+        """Return the queries that may fetch more rows; of a list that repeats itself, one with all of them first."""
+        ways = signs.following(self.pages, len(self.rows))
+        joined = {name: value for way in ways for name, value in way.items()}
+        return [*signs.after(), *([joined] if is_guess and REPEATS in self._habits else []), *ways]
 
-    async def _try(self, way: Json) -> tuple[Answer | None, int]:
+    def _ends(self, answer: Answer, *, is_joined: bool) -> bool:
+        """Return whether an *answer* without a new row shows the end; to joined queries, no rows show nothing."""
+        return bool(rows(answer.body)) is is_joined and not self._has_more(answer)
+
+    async def _try(self, way: Json, *, counts: bool) -> tuple[Answer | None, int]:
+        """Ask for more; *counts* tells that the list may count its pages from zero."""
         answer = await self._ask(way)
         fresh = self.add(answer) if answer is not None else 0
-        if OFFSET in way and answer is not None and rows(answer.body) and not fresh:
-            self._useless.add(OFFSET)
-        return answer, fresh
+        return await self._with_first(answer, fresh) if counts and way.get("page") == SECOND else (answer, fresh)
 
     async def _with_first(self, second: Answer | None, fresh: int) -> tuple[Answer | None, int]:
         """Ask for page 1 as well, unless page 2 only repeated known rows: some servers count from zero."""
         is_repeated = second is not None and not fresh and bool(rows(second.body))
-        if FIRST in self._useless or is_repeated:
+        if FIRST in self._habits or is_repeated:
             return second, fresh
-        first, more = await self._try({"page": 1})
-        if first is not None and rows(first.body) and not more:
-            self._useless.add(FIRST)
+        first, more = await self._try({"page": 1}, counts=False)
+        if first is not None and rows(first.body) == self._first:
+            self._habits.add(FIRST)
         return second if second is not None or not more else first, fresh + more
 
     def _has_more(self, answer: Answer) -> bool:

@@ -153,6 +153,25 @@ def clamped(rows_: list[Json], size: int, query: Json) -> Answer:
     return Answer(rows_[(number - 1) * size : number * size])
 
 
+def clamped_from_zero(rows_: list[Json], size: int, query: Json) -> Answer:
+    """A server that counts from zero, and gives the last page for every number beyond it."""
+    number = min(number_in(query, default=0), max(0, pages(len(rows_), size) - 1))
+    return Answer(rows_[number * size : (number + 1) * size])
+
+
+def offset_clamped(rows_: list[Json], size: int, query: Json) -> Answer:
+    """A server that knows offsets alone, and gives its last page for every one beyond it."""
+    start = min(int(query.get("offset", 0)), max(0, len(rows_) - size))
+    return Answer(rows_[start : start + size])
+
+
+def offset_repeated(rows_: list[Json], size: int, query: Json) -> Answer:
+    """A server that knows offsets alone, and repeats its last page beyond its end."""
+    start = int(query.get("offset", 0))
+    start = start if start < len(rows_) else max(0, len(rows_) - size)
+    return Answer(rows_[start : start + size])
+
+
 def ends_in_404(rows_: list[Json], size: int, query: Json) -> Answer | None:
     start = (number_in(query) - 1) * size
     return Answer(rows_[start : start + size]) if start < len(rows_) or not start else None
@@ -195,9 +214,12 @@ STYLES: Mapping[str, Server] = {
     "silent from zero, then 404": zero_based_404,
     "silent, then 404": ends_in_404,
     "silent, the last page for ever": clamped,
+    "silent from zero, the last page for ever": clamped_from_zero,
     "silent offset": offset_only(),
     "silent offset, then 404": offset_404,
     "silent offset, and strict": strict_offset,
+    "silent offset, clamped": offset_clamped,
+    "silent offset, the last page for ever": offset_repeated,
     "offset told": offset_only(figures=lambda start, size: {"offset": start, "limit": size}),
     "skip told": offset_only("skip", lambda start, size: {"skip": start, "take": size}),
     "own name of the page": bodied(lambda _, number, __: {"pageNumber": number}, name="pageNumber"),
@@ -271,9 +293,9 @@ async def test_a_list_is_read_to_its_end_however_it_pages_and_however_long_its_p
 
 @pytest.mark.parametrize("style", STYLES)
 async def test_a_list_that_grows_is_still_read_to_its_end_with_what_was_learnt_of_it(style):
-    useless: set[str] = set()
-    for length in (3, 64, 65, 150):
-        found = await whole_list(asked_of(STYLES[style], MANY[:length], 64), useless)
+    habits: set[str] = set()
+    for length in (3, 64, 65, 128, 129, 150):
+        found = await whole_list(asked_of(STYLES[style], MANY[:length], 64), habits)
 
         assert len(found) == length
 
@@ -346,17 +368,17 @@ async def test_no_row_is_lost_for_the_lack_of_an_id():
         ("silent", ["", "page=2", "page=1"], ["", "page=2"]),
         ("silent offset", ["", "page=2", "offset=3"], ["", "page=2", "offset=3"]),
         ("a page's own total", ["", "page=2", "page=1"], ["", "page=2"]),
-        ("clamped", ["", "page=2", "offset=3"], ["", "page=2"]),
+        ("clamped", ["", "page=2", "offset=3"], ["", "page=2&offset=3"]),
         ("page and size", [""], [""]),
         ("hasMore", [""], [""]),
         ("nextCursor", [""], [""]),
     ],
 )
 async def test_one_more_page_is_asked_for_where_nothing_settles_the_end_and_only_there(style, first, later):
-    useless: set[str] = set()
+    habits: set[str] = set()
     for expected in (first, later, later):
         asked: list[Json] = []
-        await whole_list(asked_of({**STYLES, "clamped": clamped}[style], MANY[:3], 50, asked), useless)
+        await whole_list(asked_of({**STYLES, "clamped": clamped}[style], MANY[:3], 50, asked), habits)
 
         assert ["&".join(f"{name}={value}" for name, value in query.items()) for query in asked] == expected
 

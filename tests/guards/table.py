@@ -872,6 +872,22 @@ LISTS = (
         "tests/bot/test_paging.py::test_one_more_page_is_asked_for_where_nothing_settles_the_end_and_only_there",
     ),
     Guard(
+        "page-one-is-the-first",
+        "A list that counts from zero and repeats its last page is not asked for its second page once it has grown.",
+        PAGING,
+        "        if first is not None and rows(first.body) == self._first:",
+        "        if first is not None and rows(first.body) and not more:",
+        "tests/bot/test_paging.py::test_a_list_that_grows_is_still_read_to_its_end_with_what_was_learnt_of_it",
+    ),
+    Guard(
+        "offset-is-always-asked-for",
+        "A list that repeats its last page is not asked for the rows beyond its first page once it has grown.",
+        PAGING,
+        "        joined = {name: value for way in ways for name, value in way.items()}",
+        '        joined = {"page": 2, "of": 1}',
+        "tests/bot/test_paging.py::test_a_list_that_grows_is_still_read_to_its_end_with_what_was_learnt_of_it",
+    ),
+    Guard(
         "total-is-reached",
         "Fewer rows come than the total says, and the list is believed.",
         PAGING,
