@@ -12,7 +12,7 @@ from bot.metrics import STEPS
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.phrases import said
 from bot.rotation.ports import Hold
-from bot.rotation.progress import next_step, undone_from
+from bot.rotation.progress import before_approval, next_step, undone_from
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.states import TRACKS, State, Step, StepName, Track
 from bot.rotation.stops import Cause
@@ -97,10 +97,14 @@ async def _take_step(rotation: Rotation, world: World) -> Rotation:
     if step is None:
         return finished(rotation, world.now())
     if step.gated and rotation.lacks_approval:
-        return rotation.to(State.AWAITING_APPROVAL).but(asked_at=world.now(), reminded_at=None)
+        return _awaiting_approval(rotation).but(asked_at=world.now())
     rotation = rotation.but(step_since=rotation.step_since or world.now())
     with STEPS.labels(step.name, "any").time():
         return await _outcome(rotation, step, world)
+
+
+def _awaiting_approval(rotation: Rotation) -> Rotation:
+    return before_approval(rotation).to(State.AWAITING_APPROVAL).but(reminded_at=None)
 
 
 def finished(rotation: Rotation, now: datetime) -> Rotation:
@@ -138,8 +142,7 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
             waiting = _due_in(after, retry_in, world).but(note=reason, trouble_since=None)
             return _with_an_end(before, waiting, step, world)
         case Unapproved(after):
-            again = undone_from(after, StepName.RECHECK).but(approvals=after.approvals, reminded_at=None)
-            return again.to(State.AWAITING_APPROVAL)
+            return _awaiting_approval(after)
         case Ask(after, reason):
             asked = after.to(State.AWAITING_SECRET)
             return asked.but(

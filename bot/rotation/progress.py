@@ -15,6 +15,18 @@ def next_step(rotation: Rotation) -> Step | None:
     return next((step for step in steps_of(rotation) if step.name not in rotation.done), None)
 
 
+def earlier(rotation: Rotation, one: StepName, other: StepName) -> StepName:
+    """Return the one of two steps that comes first on the track of *rotation*."""
+    names = [step.name for step in steps_of(rotation)]
+    return min(one, other, key=names.index)
+
+
+def before_approval(rotation: Rotation) -> Rotation:
+    """Return *rotation* before the first step that needs approvals, with those it has: each click gets its own look."""
+    gated = next(step.name for step in steps_of(rotation) if step.gated)
+    return undone_from(rotation, gated).but(approvals=rotation.approvals)
+
+
 def undone_from(rotation: Rotation, to: StepName) -> Rotation:
     """Return *rotation* with the step *to* and all later ones undone; approvals become void.
 

@@ -23,7 +23,7 @@ from bot.rotation.policy import (
     check_offered,
     shown_unproved,
 )
-from bot.rotation.progress import undone_from
+from bot.rotation.progress import before_approval, earlier, undone_from
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.states import State, StepName, Track
 from bot.service.verbs import REPLAY_WINDOW, Verbs, audited
@@ -95,7 +95,7 @@ class Decisions(Verbs):
         word = Acceptance(by=by, at=self._now(), reason=reason)
         accepted, what = _with_word(rotation, set(models), word)
         assert rotation.stop is not None
-        onward = undone_from(accepted, rotation.stop.step).to(State.RUNNING)
+        onward = undone_from(accepted, earlier(rotation, rotation.stop.step, StepName.RECHECK)).to(State.RUNNING)
         return await self._save(onward, by, what, reason)
 
     @audited(Action.ROLL_BACK)
@@ -129,7 +129,7 @@ class Decisions(Verbs):
         approval = Approval(by=by, at=self._now(), digest=rotation.digest)
         approved = reviewed.but(approvals=(*reviewed.approvals, approval))
         if not approved.lacks_approval:
-            approved = approved.to(State.RUNNING)
+            approved = before_approval(approved).to(State.RUNNING)
         return await self._save(approved, by, "approved")
 
     async def _steer(

@@ -1,5 +1,6 @@
 """Checks whether the approvals still count, and withdraws those that do not."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from bot.rotation.errors import Unanswerable, Uncertain
@@ -29,6 +30,12 @@ def asked_at(rotation: Rotation) -> list[datetime]:
     """Return when each model was probed last."""
     seen = (rotation.finding(model).latest for model in rotation.plan.models)
     return [evidence.at for evidence in seen if evidence]
+
+
+def other_than_shown(rotation: Rotation) -> Iterator[str]:
+    """Yield a sentence if an approval is of something else than what is known now."""
+    if any(approval.digest != rotation.digest for approval in rotation.approvals):
+        yield "What is known of the models is not what the card showed."
 
 
 def voided(rotation: Rotation, changes: list[str], world: World) -> Outcome:

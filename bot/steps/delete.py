@@ -10,7 +10,7 @@ from bot.rotation.plan import users_of
 from bot.rotation.ports import Moment
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
-from bot.steps.approvals import asked_at, decided, review, voided
+from bot.steps.approvals import asked_at, decided, other_than_shown, review, voided
 from bot.steps.inventory import refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
 from bot.steps.pacing import POLL
@@ -64,6 +64,9 @@ async def _request_delete(rotation: Rotation, began: Moment, world: World) -> Ou
     """Send the delete if this process still holds the rotation, and if all it has read since *began* is fresh."""
     if rotation.lacks_approval:
         return Unapproved(rotation)
+    changes = list(other_than_shown(rotation))
+    if changes:
+        return voided(rotation, changes, world)
     held = await world.hold.verified(rotation.version)
     age = began.until(held)
     if age > FRESH:

@@ -9,7 +9,7 @@ from bot.rotation.phrases import said
 from bot.rotation.plan import Dependent, dependents
 from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
-from bot.steps.approvals import asked_at, decided, review, voided
+from bot.steps.approvals import asked_at, decided, other_than_shown, review, voided
 from bot.steps.counters import old_key_uses
 from bot.steps.inventory import refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
@@ -86,8 +86,7 @@ def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
     if (why := unproved(now)) and not is_accepted(now):
         yield why
     yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)
-    if any(approval.digest != now.digest for approval in now.approvals):
-        yield "What is known of the models is not what the card showed."
+    yield from other_than_shown(now)
 
 
 def _counters_lost(rotation: Rotation) -> Iterator[str]:

@@ -405,6 +405,19 @@ def test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval(to, kep
     assert after.approvals == ()
 
 
+LOOKED_AT = tuple(step.name for step in FORWARD[: [step.name for step in FORWARD].index(StepName.DELETE)])
+"""The steps that are done right before the delete."""
+
+
+@pytest.mark.parametrize("given", [(), (approval(),)])
+async def test_whoever_is_asked_to_approve_is_asked_before_the_last_look(given):
+    before = running(done=LOOKED_AT, approvals=given, approvals_required=2)
+    after = await move(before, world())
+
+    assert (after.state, after.done) == (State.AWAITING_APPROVAL, LOOKED_AT[:-1])
+    assert after.approvals == given
+
+
 @pytest.mark.parametrize("unknown", ["", "nonsense", StepName.POINT_BACK])
 def test_rewinding_to_a_step_that_is_not_on_the_track_is_an_error_and_undoes_nothing(unknown):
     with pytest.raises(ValueError, match=f"the track forward has no step {unknown}"):

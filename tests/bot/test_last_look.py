@@ -144,6 +144,23 @@ async def test_what_turns_bad_in_the_soak_is_found_by_the_next_look(tenancy):
     assert {f.latest.verdict for f in ended.findings.values()} == {Verdict.REJECTED}
 
 
+@pytest.mark.parametrize("found", ["refused", "the old key"])
+async def test_an_approver_who_is_asked_between_the_look_and_the_delete_gets_a_look_of_their_own(tenancy, found):
+    here, record = await looked(tenancy)
+    asked = await here.until(record.but(approvals=()), has_ended)
+    if found == "refused":
+        tenancy.aisix.upstream.refuse(NEW_SECRET)
+    else:
+        tenancy.aisix.replicas("production")[0].astray = {tenancy.chat.id: tenancy.old.id}
+    before = tenancy.probes()
+    ended = await here.until(tenancy.approved(asked), lambda r: r.voids or has_ended(r))
+
+    assert asked.state is State.AWAITING_APPROVAL
+    assert tenancy.probes() - before >= len(ended.plan.models)
+    assert ended.voids or ended.stop
+    assert tenancy.deletes() == 0
+
+
 # --- from the look to the delete ---
 
 

@@ -244,15 +244,15 @@ class Ending:
         plan = make_plan(before, old, world.gateways.environments)
         new = self.tenant.aisix.add_key("OpenAI production (rabc123)", secret="sk-new-0123456789abcdef")
         self.tenant.aisix.edit(self.tenant.chat, provider_key_id=new.id)
-        return running(
+        record = running(
             plan=plan,
             replacement=Replacement(name=new.display_name, asked_at=NOW, key_id=new.id),
             made=(new.id,),
             findings={model.id: Finding(moved_at=NOW) for model in plan.models},
-            approvals=(approval(SENDER),),
             done=DONE,
             **fields,
         )
+        return record.but(approvals=(approval(SENDER).but(digest=record.digest),))
 
     @property
     def deletes(self) -> int:

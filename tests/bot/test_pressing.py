@@ -19,7 +19,7 @@ from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.policy import Late, Person, Pressed, shown_unproved
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.secret import Submitted
-from bot.rotation.states import State
+from bot.rotation.states import FORWARD, State, StepName
 from bot.rotation.stops import StopKind
 from bot.service import LooksLikeSecret, RotationService
 from bot.storage.jobs import Jobs
@@ -104,6 +104,18 @@ async def test_a_click_on_a_card_that_showed_something_else_does_not_count(desk)
     assert (await desk.approve(record, shown=record.seen)).state is State.RUNNING
 
 
+SOAKED = tuple(step.name for step in FORWARD[: [step.name for step in FORWARD].index(StepName.RECHECK)])
+"""The steps before the last look."""
+
+
+@pytest.mark.parametrize("done", [SOAKED, (*SOAKED, StepName.RECHECK)])
+async def test_a_click_begins_with_the_last_look_whatever_was_looked_at_before(desk, done):
+    approved = await desk.approve(await desk.save(waiting(done=done)))
+
+    assert (approved.state, approved.done) == (State.RUNNING, SOAKED)
+    assert len(approved.approvals) == 1
+
+
 async def test_one_click_that_is_delivered_twice_answers_one_question(desk):
     record = await desk.save(waiting())
     approved = await desk.approve(record, click="1.5")
@@ -150,6 +162,16 @@ async def test_a_form_that_comes_too_late_accepts_nothing(desk):
 
     with pytest.raises(Late):
         await desk.accept(record, pressed=Pressed(away=timedelta(seconds=61)))
+
+
+@pytest.mark.parametrize(("step", "kept"), [("project", 4), ("verify", 5), ("recheck", 8), ("delete", 8)])
+async def test_what_is_accepted_at_the_delete_is_looked_at_again(desk, step, kept):
+    names = tuple(step.name for step in FORWARD)
+    record = unproved()
+    record = record.but(stop=record.stop.but(step=step), done=names[: names.index(step)], approvals=(approval(),))
+    after = await desk.accept(await desk.save(record))
+
+    assert (after.state, after.done, after.approvals) == (State.RUNNING, names[:kept], ())
 
 
 async def test_a_secret_is_no_reason(desk):

@@ -46,6 +46,17 @@ async def test_an_approval_of_another_digest_voids_itself(tenancy):
     assert tenancy.deletes() == 0
 
 
+async def test_an_approval_of_another_digest_does_not_delete(tenancy):
+    """The last look compares them too, and the delete believes no earlier step."""
+    machine = await tenancy.machine()
+    record = await released(tenancy, machine, done="recheck")
+    word = record.approvals[0].but(digest="0" * 64)
+    ended = await machine.until(record.but(approvals=(word,)), has_ended)
+
+    assert [void.changes for void in ended.voids] == [("What is known of the models is not what the card showed.",)]
+    assert tenancy.deletes() == 0
+
+
 async def test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void(tenancy):
     machine = await tenancy.machine(evidence_max_age=HOUR)
     record = await tenancy.asked(machine)

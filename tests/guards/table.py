@@ -10,7 +10,7 @@ POLICY, PEOPLE = "bot/rotation/policy.py", "bot/rotation/people.py"
 REQUESTS, DECISIONS = "bot/service/requests.py", "bot/service/decisions.py"
 REPLACEMENTS = "bot/service/replacements.py"
 OLD_KEY, INVENTORY, VERDICTS = "bot/steps/delete.py", "bot/steps/inventory.py", "bot/steps/verdicts.py"
-LAST, REFUSALS = "bot/steps/recheck.py", "bot/steps/refusals.py"
+LAST, REFUSALS, WORDS = "bot/steps/recheck.py", "bot/steps/refusals.py", "bot/steps/approvals.py"
 WEIGHING, REPLICA = "bot/rotation/weighing.py", "bot/rotation/replica.py"
 COUNTERS, STATUS = "bot/aisix/counters.py", "bot/aisix/status.py"
 ANSWER, GATEWAY = "bot/aisix/answers.py", "bot/aisix/probes.py"
@@ -274,14 +274,14 @@ APPROVALS = (
         "approvals-at-the-delete",
         "The delete goes out with the approval of somebody who has just left.",
         OLD_KEY,
-        "    if rotation.lacks_approval:\n        return Unapproved(rotation)\n    held",
-        "    held",
+        "    if rotation.lacks_approval:\n        return Unapproved(rotation)\n    changes",
+        "    changes",
         "tests/bot/test_people.py::test_no_delete_is_sent_where_too_few_approvals_count",
     ),
     Guard(
         "slack-has-to-tell",
         "While Slack is away, nobody looks whether the approvals still count.",
-        "bot/steps/approvals.py",
+        WORDS,
         "    except Unanswerable:\n        return None\n",
         "    except Unanswerable:\n        return rotation\n",
         "tests/bot/test_people.py::test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted",
@@ -289,10 +289,42 @@ APPROVALS = (
     Guard(
         "approval-of-this-digest",
         "The old key goes though the world is not what the approver saw.",
-        LAST,
-        "    if any(approval.digest != now.digest for approval in now.approvals):",
+        WORDS,
+        "    if any(approval.digest != rotation.digest for approval in rotation.approvals):",
         "    if False:",
         "tests/bot/test_taken_out.py::test_an_approval_of_another_digest_voids_itself",
+    ),
+    Guard(
+        "approval-of-this-digest-at-the-delete",
+        "The delete goes out with an approval of something else.",
+        OLD_KEY,
+        "    changes = list(other_than_shown(rotation))\n",
+        "    changes: list[str] = []\n",
+        "tests/bot/test_taken_out.py::test_an_approval_of_another_digest_does_not_delete",
+    ),
+    Guard(
+        "each-click-its-own-look",
+        "An approver is asked, and the delete follows the click without a look.",
+        "bot/engine.py",
+        "    return before_approval(rotation).to(",
+        "    return rotation.to(",
+        "tests/bot/test_engine.py::test_whoever_is_asked_to_approve_is_asked_before_the_last_look",
+    ),
+    Guard(
+        "a-click-begins-with-the-look",
+        "A record of an older version, which asked after its last look, is deleted on the click without a look.",
+        DECISIONS,
+        "            approved = before_approval(approved).to(",
+        "            approved = approved.to(",
+        "tests/bot/test_pressing.py::test_a_click_begins_with_the_last_look_whatever_was_looked_at_before",
+    ),
+    Guard(
+        "accepting-begins-with-the-look",
+        "Accept unproved at a stop of the delete goes on at the delete.",
+        DECISIONS,
+        "earlier(rotation, rotation.stop.step, StepName.RECHECK)",
+        "rotation.stop.step",
+        "tests/bot/test_pressing.py::test_what_is_accepted_at_the_delete_is_looked_at_again",
     ),
     Guard(
         "evidence-was-fresh",
