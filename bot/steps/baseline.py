@@ -2,6 +2,7 @@
 
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding
+from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.steps.counters import checking_addresses, look, rebased, watched_environments
 from bot.steps.outcomes import Done, Outcome, Wait
@@ -12,7 +13,8 @@ from bot.steps.world import World
 async def baseline(rotation: Rotation, world: World) -> Outcome:
     """Find out which models answer on the old key, so that Keyturn does not blame the rotation for earlier faults."""
     rotation = await _with_names(rotation, world)
-    todo = [m for m in askable(rotation, world) if _lacks_baseline(rotation.finding(m))]
+    lacking = [m for m in askable(rotation, world) if _lacks_baseline(rotation.finding(m))]
+    todo = await _on_the_old_key(rotation, lacking, world)
     seen = await checking_addresses(probe_each(rotation, todo, world), watched_environments(rotation), world)
     again = [m for m in todo if m.id in seen and seen[m.id].verdict is Verdict.INCONCLUSIVE]
     seen |= await probe_each(rotation, again, world)
@@ -25,6 +27,13 @@ async def baseline(rotation: Rotation, world: World) -> Outcome:
 def _lacks_baseline(finding: Finding) -> bool:
     """Return whether a model still needs a baseline; after its move it is too late for one."""
     return finding.baseline is None and finding.moved_at is None
+
+
+async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world: World) -> list[AffectedModel]:
+    """Leave out models that AISIX shows on one of this rotation's keys: a worker may die before it records a move."""
+    shown = await world.control_plane.models(model.environment for model in models)
+    moved = {model.id for model in shown if any(key.is_used_by(model) for key in rotation.keys[1:])}
+    return [model for model in models if model.id not in moved]
 
 
 async def _with_names(rotation: Rotation, world: World) -> Rotation:

@@ -36,13 +36,12 @@ async def _move_rest(rotation: Rotation, moving: list[str], world: World) -> Out
     """Move the rest of the wave, after reading the whole inventory."""
     inventory = await whole_inventory(rotation, world)
     key = replacement_in(rotation, inventory)
-    rotation = refuse_drift(rotation, inventory, world)
     there = models_on(inventory, [key])
-    moved = _mark_moved(rotation, there, world.now())
-    left = [model for model in current_models(rotation, world) if model.id not in there]
+    moved = refuse_drift(_mark_moved(rotation, there, world.now()), inventory, world)
+    left = [model for model in current_models(moved, world) if model.id not in there]
     if not left:
         return Done(moved)
-    returned = [model for model in left if rotation.finding(model).moved_at]
+    returned = [model for model in left if moved.finding(model).moved_at]
     if returned:
         return _read_back(moved, returned, world)
     waiting = await point(without_made(moved, moving, inventory), left, key, world)

@@ -7,7 +7,7 @@ from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import Track
 from bot.steps.inventory import models_on, whole_inventory
-from bot.steps.outcomes import Done, Outcome
+from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pointing import point
 from bot.steps.refusals import no_way_back
 from bot.steps.world import World
@@ -27,8 +27,11 @@ async def point_back(rotation: Rotation, world: World) -> Outcome:
         raise no_way_back(rotation)
     if not left or old is None:
         return Done(_say_left_alone(rotation, inventory))
-    outcome = await point(rotation, left, old, world)
-    return replace(outcome, reason=f"{plural(len(left), 'model')} to point back")
+    reason = f"{plural(len(left), 'model')} to point back"
+    unrecorded = {m.id: rotation.finding(m).but(moved_at=world.now()) for m in left if not rotation.finding(m).moved_at}
+    if unrecorded:  # before they leave the replacement: later steps wait for models that were on it, and ask them
+        return Wait(rotation.learn(unrecorded), reason)
+    return replace(await point(rotation, left, old, world), reason=reason)
 
 
 def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:

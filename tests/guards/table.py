@@ -23,6 +23,7 @@ PROJECTION, SOAK, LIVE = "bot/steps/project.py", "bot/steps/soak.py", "bot/steps
 WHO = "tests/bot/test_policy.py::"
 WEIGHED = "tests/bot/test_evidence.py::test_everything_that_was_seen_has_its_verdict_and_reason"
 LAST_LOOK = "tests/bot/test_last_look.py::"
+UNRECORDED = "tests/bot/test_unrecorded.py::"
 UNSEEN = "tests/bot/test_unseen.py::"
 COMPARED = "tests/bot/test_last_look_comparison.py::"
 
@@ -507,6 +508,30 @@ DELETE = (
         "    aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))",
         "    aged = list(_aged(rotation, world))",
         UNSEEN + "test_what_an_older_version_has_verified_is_verified_again_and_what_it_did_not_note_is_listened_to",
+    ),
+    Guard(
+        "baseline-on-the-old-key",
+        "A model that is on the new key gets its baseline there, and the new key's refusal excuses itself.",
+        "bot/steps/baseline.py",
+        "    return [model for model in models if model.id not in moved]\n",
+        "    return models\n",
+        UNRECORDED + "test_a_model_that_is_on_the_new_key_already_gets_no_baseline",
+    ),
+    Guard(
+        "moves-are-noted-before-a-stop",
+        "A move whose record was lost is forgotten when someone changes that model.",
+        "bot/steps/cut_over.py",
+        "refuse_drift(_mark_moved(rotation, there, world.now()), inventory, world)",
+        "_mark_moved(refuse_drift(rotation, inventory, world), there, world.now())",
+        UNRECORDED + "test_a_move_is_noted_before_a_change_to_that_model_stops_the_rotation",
+    ),
+    Guard(
+        "unrecorded-on-the-way-back",
+        "The replacement is removed while gateways still use it for a model whose move was not recorded.",
+        "bot/steps/point_back.py",
+        "    if unrecorded:",
+        "    if False:",
+        UNRECORDED + "test_on_the_way_back_the_gateways_get_their_time_for_a_move_that_was_not_recorded",
     ),
     Guard(
         "unseen-on-the-way-back",
