@@ -138,8 +138,9 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
             return _fresh(after).but(done=done, note=None)
         case Again(after, name, reason):
             return _fresh(undone_from(after, name)).but(note=reason)
-        case Wait(after, reason, retry_in):
-            waiting = _due_in(after, retry_in, world).but(note=reason, trouble_since=None)
+        case Wait(after, reason, retry_in, is_calm):
+            since = None if is_calm else after.trouble_since
+            waiting = _due_in(after, retry_in, world).but(note=reason, trouble_since=since)
             return _with_an_end(before, waiting, step, world)
         case Unapproved(after):
             return _awaiting_approval(after)
@@ -180,6 +181,7 @@ def _knowledge(rotation: Rotation) -> Rotation:
         trouble_since=None,
         stalled_since=None,
         delete_sent_at=None,
+        delete_try="",
     )
 
 

@@ -151,12 +151,18 @@ class Moment(Protocol):
 class Hold(Protocol):
     """The lease; a step verifies it before an action that can't be undone."""
 
+    @property
+    def mark(self) -> str:
+        """Return the name of this acquisition of the lease; each has its own."""
+
     async def verified(self, version: int | None = None) -> Moment:
         """Return a moment at which nobody else held the rotation; raise `LeaseLost` if somebody does."""
 
 
 class Unheld:
     """No lease at all: actions that need one are refused."""
+
+    mark = ""
 
     async def verified(self, version: int | None = None) -> Moment:
         """Refuse."""

@@ -206,6 +206,12 @@ class Rotation(Frozen):
     delete_asked_at: datetime | None = None
     """Since when the old key may be gone; from then on there is no way back to it."""
 
+    delete_try: str = ""
+    """The lease and the version of the record under which the next delete goes out; under others, it is noted anew."""
+
+    delete_repeated: bool = False
+    """An earlier delete may still come true, whatever AISIX says to the next one."""
+
     delete_sent_at: datetime | None = None
     """When the control plane last confirmed the delete."""
 

@@ -213,6 +213,12 @@ class Cause(Enum):
         "Not deleted. {error} Something may refer to the old key that I cannot see.",
         StepName.RECHECK,
     )
+    NOT_DELETED_YET = (
+        StopKind.TROUBLE,
+        "the old key could not be deleted",
+        "AISIX refuses to delete it now. {error} I have asked before, and that earlier delete may still happen.",
+        StepName.RECHECK,
+    )
     TOO_SLOW = (
         StopKind.TROUBLE,
         "AISIX answers too slowly for a safe delete",

@@ -69,12 +69,31 @@ async def _request_delete(rotation: Rotation, began: Moment, world: World) -> Ou
         return voided(rotation, changes, world)
     held = await world.hold.verified(rotation.version)
     age = began.until(held)
+    is_noted = rotation.delete_try == _try(rotation.version, world)
     if age > FRESH:
-        return _look_again(rotation, age, world)
-    if rotation.delete_asked_at is None:
-        return Wait(rotation.but(delete_asked_at=world.now()), "deleting the old key")
+        return _look_again(_noted(rotation, world) if is_noted else rotation, age, world)
+    if not is_noted:
+        return _about_to_delete(rotation, world)
     granted = await _delete(rotation, held, world) or rotation.delete_granted
     return Wait(rotation.but(delete_sent_at=world.now(), delete_granted=granted), READING_BACK, LOOK_EVERY)
+
+
+def _try(version: int, world: World) -> str:
+    """Return what is noted before a delete: the lease that sends it, and the version of the record that notes it."""
+    return f"{world.hold.mark}/{version}"
+
+
+def _noted(rotation: Rotation, world: World) -> Rotation:
+    """Return *rotation* with a note that the next version's move sends a delete, if it still has this lease."""
+    return rotation.but(delete_try=_try(rotation.version + 1, world))
+
+
+def _about_to_delete(rotation: Rotation, world: World) -> Wait:
+    """Note each delete before it is sent: whoever does not find a note of their own knows that another may be out."""
+    asked_at = rotation.delete_asked_at
+    noted = _noted(rotation, world).but(delete_asked_at=asked_at or world.now(), delete_repeated=asked_at is not None)
+    trouble = rotation.note if rotation.trouble_since else None
+    return Wait(noted, trouble or "deleting the old key", is_calm=False)
 
 
 def _look_again(rotation: Rotation, age: float, world: World) -> Outcome:
@@ -96,10 +115,17 @@ async def _delete(rotation: Rotation, held: Moment, world: World) -> bool:
         await world.hold.verified(rotation.version)
     except Uncertain:
         raise
-    except ApiError as error:  # a plain refusal: nothing was deleted, so models may go back again
-        after = rotation.but(delete_asked_at=None, delete_sent_at=None, delete_granted=False)
-        raise Blocked(Cause.NOT_DELETED, after=after, error=error) from error
+    except ApiError as error:
+        raise _refused(rotation, error) from error
     return granted
+
+
+def _refused(rotation: Rotation, error: ApiError) -> Blocked:
+    """Return the stop after a plain no: models may go back, unless an earlier delete may still come true."""
+    if rotation.delete_repeated:
+        return Blocked(Cause.NOT_DELETED_YET, error=error)
+    after = rotation.but(delete_asked_at=None, delete_sent_at=None, delete_granted=False, delete_try="")
+    return Blocked(Cause.NOT_DELETED, after=after, error=error)
 
 
 def _warned(rotation: Rotation, inventory: Inventory) -> Rotation:

@@ -16,11 +16,12 @@ class Done:
 
 @dataclass(frozen=True)
 class Wait:
-    """The step is not finished; run it again after *retry_in* (zero: at once)."""
+    """The step is not finished; run it again after *retry_in* (zero: at once). If *is_calm*, no trouble goes on."""
 
     rotation: Rotation
     reason: str
     retry_in: timedelta = timedelta(0)
+    is_calm: bool = True
 
 
 @dataclass(frozen=True)

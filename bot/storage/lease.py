@@ -55,6 +55,9 @@ class Lease:
         self._redis = redis
         self._keys = [name, record]
         self._token = secrets.token_hex(16)
+        self.mark = secrets.token_hex(8)
+        """The name of this acquisition; a record may have it, as it is not the token."""
+
         self._lasts = seconds
         self._hold = redis.register_script(HOLD)
         self._release = redis.register_script(RELEASE)

@@ -216,6 +216,8 @@ async def test_settings_under_which_nobodys_rotation_could_be_approved_are_told(
 class Held:
     """The rotation is in this process's hand."""
 
+    mark = "here"
+
     async def verified(self, _: int | None = None) -> Moment:
         return Moment(here=running_clock(), there=0.0, lasts=15.0)
 
@@ -289,7 +291,7 @@ async def test_no_delete_is_sent_where_too_few_approvals_count(ending, asked_at)
 
 async def test_approvals_are_looked_at_again_before_every_delete_that_is_sent(ending):
     world = await ending.world()
-    rotation = await ending.rotation(world, delete_asked_at=later(50))
+    rotation = await ending.rotation(world, delete_asked_at=later(50), delete_try="here/0")
 
     outcome = await delete(rotation.but(done=(*DONE, "recheck")), world)
 

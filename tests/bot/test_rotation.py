@@ -212,7 +212,8 @@ KEPT = {
     "schema_version", "id", "version", "write", "state", "track", "team", "channel", "requested_by", "requested_at",
     "plan", "attempt", "names", "made", "throwaways_used", "approvals_required", "self_approval", "stop", "note",
     "retry_at", "retry_in", "step_since", "look", "trouble_since", "stalled_since", "started_at", "voids",
-    "secret_asked_at", "delete_asked_at", "delete_sent_at", "delete_granted", "deleted_at", "audit_head",
+    "secret_asked_at", "delete_asked_at", "delete_try", "delete_repeated", "delete_sent_at", "delete_granted",
+    "deleted_at", "audit_head",
     "watch_until", "watched", "troubles", "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned",
     "namespace", "carried_to",
 }  # fmt: skip

@@ -191,6 +191,8 @@ class Now(NamedTuple):
 class Held:
     """A lease that nobody else wants."""
 
+    mark = "here"
+
     async def verified(self, version: int | None = None) -> Now:
         """Say that it is held."""
         assert version is not None

@@ -90,7 +90,7 @@ class Hands:
 
     def __init__(self, clock: Clock, happened: list[str]) -> None:
         self._clock, self._happened = clock, happened
-        self.lost, self.lasts = False, 15.0
+        self.lost, self.lasts, self.mark = False, 15.0, "here"
 
     async def verified(self, version: int | None = None) -> Moment:
         """Say that it is held, unless it is lost."""
