@@ -80,6 +80,9 @@ class Stop(Frozen):
 SCHEMA = 1
 """The schema that this version writes. It reads older ones, and leaves newer ones alone."""
 
+KEY_STAYS = "Key"
+"""How a sentence in `left_alone` about one of the rotation's own keys starts; each look replaces these."""
+
 CARRIED = 1000
 """The schema of the record that a rotation leaves behind: newer than any, so older versions leave it alone too."""
 
@@ -118,6 +121,9 @@ class Rotation(Frozen):
 
     made: tuple[str, ...] = ()
     """Every key id that it has received; at the end it removes all but the replacement."""
+
+    unoffered: tuple[str, ...] = ()
+    """Those of them that no model was moved to and that nobody was asked to use; none in records of older versions."""
 
     done: tuple[StepName, ...] = ()
     findings: dict[str, Finding] = {}
@@ -307,7 +313,8 @@ class Rotation(Frozen):
     def without_secret(self) -> Self:
         """Return this rotation as it was before the present secret was given."""
         fields = type(self).model_fields
-        return self.but(**{name: fields[name].get_default(call_default_factory=True) for name in OF_ONE_SECRET})
+        fresh = {name: fields[name].get_default(call_default_factory=True) for name in OF_ONE_SECRET}
+        return self.but(**fresh | {"left_alone": tuple(s for s in self.left_alone if s.startswith(KEY_STAYS))})
 
     def with_plan(self, plan: Plan) -> Self:
         """Return this rotation with *plan*, without findings of models that left the plan or were changed.

@@ -15,8 +15,8 @@ from bot.rotation.errors import (
 )
 from bot.rotation.fingerprint import fingerprint_of, is_same
 from bot.rotation.inventory import ProviderKey
+from bot.rotation.made_keys import received, why_it_stays
 from bot.rotation.naming import base_of, words_of
-from bot.rotation.plan import users_of
 from bot.rotation.policy import (
     check_may_give_secret,
     check_offered,
@@ -142,23 +142,37 @@ class Replacements(Verbs):
         """Record the outcome, unless the rotation knows it already or no longer needs this replacement."""
         current = await self.load(rotation.id)
         while _waits_for(current, outcome):
-            made = (*current.made, outcome.key_id) if outcome.key_id else current.made
+            known = received(current, outcome.key_id) if outcome.key_id else current
             with suppress(Conflict):
                 saved = await self._store.save(
-                    current.but(replacement=outcome, made=made), event("keyturn", "created"), at=self._now()
+                    known.but(replacement=outcome), event("keyturn", "created"), at=self._now()
                 )
                 await self._jobs.announce(saved)
                 return
             current = await self.load(rotation.id)
         if outcome.key_id and current.replacement_id != outcome.key_id:
-            await self._remove_unwanted(outcome.key_id)
+            await self._remove_unwanted(current, outcome.key_id)
 
-    async def _remove_unwanted(self, key_id: str) -> None:
-        """Delete a replacement that came too late to be used, unless something uses it."""
+    async def _remove_unwanted(self, rotation: Rotation, key_id: str) -> None:
+        """Delete a replacement that came too late to be used; keep one that is or may be in use, and say so."""
         inventory = await self._control_plane.inventory()
         key = inventory.key(key_id)
-        if key is not None and not users_of(inventory, key):
+        if key is None:
+            return
+        why = why_it_stays(rotation, key, inventory, self._gateways)
+        if why:
+            await self._say_left_alone(rotation, why)
+        else:
             await self._control_plane.delete_key(key_id)
+
+    async def _say_left_alone(self, rotation: Rotation, why: str) -> None:
+        while why not in rotation.left_alone:
+            with suppress(Conflict):
+                left = rotation.but(left_alone=(*rotation.left_alone, why))
+                saved = await self._store.save(left, event("keyturn", "left a key"), at=self._now())
+                await self._jobs.announce(saved)
+                return
+            rotation = await self.load(rotation.id)
 
 
 def _waits_for(rotation: Rotation, outcome: Replacement) -> bool:

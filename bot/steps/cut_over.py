@@ -5,6 +5,7 @@ from datetime import datetime
 
 from bot.rotation.errors import ApiError, Blocked
 from bot.rotation.inventory import Inventory
+from bot.rotation.made_keys import offering
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
@@ -26,7 +27,7 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     if await _are_all_there(rotation, world):
         return Done(rotation)
     moving = _moving(rotation, world)
-    named = with_barriers(without_made(rotation, moving), moving, world)
+    named = with_barriers(without_made(offering(rotation), moving), moving, world)
     if named != rotation:
         return Wait(named, rotation.note or progress(rotation))
     return await checking_addresses(_move_rest(rotation, moving, world), moving, world)

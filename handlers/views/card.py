@@ -310,5 +310,6 @@ def _delete_text(rotation: Rotation) -> str:
 def _roll_back_text(rotation: Rotation) -> str:
     moved = len(rotation.moved)
     models = f"{plural(moved, 'model')} {'goes' if moved == 1 else 'go'} back to the old key" if moved else ""
-    removed = "The replacement is removed, and this rotation ends." if rotation.made else "This rotation ends."
-    return f"{models or 'No model has been moved'}. {removed}"
+    unless = " unless something may use it unseen" if rotation.plan.unlisted else ""
+    removed = f"The replacement is removed{unless}, and this rotation" if rotation.made else "This rotation"
+    return f"{models or 'No model has been moved'}. {removed} ends."

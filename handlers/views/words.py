@@ -114,6 +114,8 @@ def alarm(rotation: Rotation) -> str:
         return f"{sentence(rotation.stop.sentence)}\n{consequence(rotation)}"
     if rotation.state is State.COMPLETED:
         return "\n".join(filter(None, [left_alone(rotation), watch.wrong_now(rotation)]))
+    if rotation.state in (State.AWAITING_SECRET, State.CANCELLED):
+        return left_alone(rotation)
     if rotation.state is State.AWAITING_APPROVAL:
         return "\n".join(f"▲ {said}" for said in evidence.against(rotation))
     return watch.wrong_now(rotation) if is_watched(rotation) else ""

@@ -253,6 +253,22 @@ async def test_a_replacement_that_comes_too_late_is_removed_unless_something_use
     assert bool(made()) is is_used
 
 
+async def test_a_late_replacement_that_something_unseen_may_use_stays_and_the_record_says_so(desk):
+    """AISIX listed the passthrough routes to this rotation, and does not now."""
+    aisix = desk.tenant.aisix
+    shown = next(iter(await (await desk.tenant.control_plane()).keys()))
+    plan = rotation().plan.but(old_key=shown, environments={}, tenant={desk.tenant.environment: "production"})
+    begun = await desk.give(await desk.save(rotation(plan=plan)))
+    await desk.save(begun.but(replacement=None))
+    aisix.switches.has_passthrough_routes = False
+    await desk.service.create_replacement(begun)
+
+    [made] = [row for row in aisix.provider_keys.values() if row.display_name == begun.replacement.name]
+    unseen = "AISIX does not show the passthrough routes of `production` any more."
+    after = await desk.service.load(begun.id)
+    assert after.left_alone == (f"Key `{made.id}` of this rotation stays: {unseen}",)
+
+
 # --- the way of the secret through a handler ---
 
 KEPT = (Submitted, SecretStr, BaseModel, BaseException, TracebackType, FrameType, CoroutineType, FunctionType, CellType)

@@ -215,7 +215,7 @@ KEPT = {
     "secret_asked_at", "delete_asked_at", "delete_try", "delete_repeated", "delete_sent_at", "delete_granted",
     "deleted_at", "audit_head",
     "watch_until", "watched", "troubles", "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned",
-    "namespace", "carried_to",
+    "namespace", "carried_to", "unoffered",
 }  # fmt: skip
 """What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""
 

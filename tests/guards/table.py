@@ -23,6 +23,7 @@ PROJECTION, SOAK, LIVE = "bot/steps/project.py", "bot/steps/soak.py", "bot/steps
 WHO = "tests/bot/test_policy.py::"
 WEIGHED = "tests/bot/test_evidence.py::test_everything_that_was_seen_has_its_verdict_and_reason"
 LAST_LOOK = "tests/bot/test_last_look.py::"
+KEPT_KEYS, MADE_KEYS = "tests/bot/test_kept_keys.py::", "bot/rotation/made_keys.py"
 UNRECORDED = "tests/bot/test_unrecorded.py::"
 UNSEEN = "tests/bot/test_unseen.py::"
 COMPARED = "tests/bot/test_last_look_comparison.py::"
@@ -536,10 +537,34 @@ DELETE = (
     Guard(
         "unseen-on-the-way-back",
         "A replacement is removed while a route uses it that AISIX does not list any more.",
-        "bot/steps/own_keys.py",
-        "        elif hidden:",
-        "        elif False:",
+        MADE_KEYS,
+        "    if vanished := _vanished(rotation, inventory):",
+        "    if vanished := '':",
         UNSEEN + "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
+    ),
+    Guard(
+        "offered-keys-stay",
+        "A replacement is removed under a route that AISIX has never listed and that people pointed at it.",
+        MADE_KEYS,
+        "    if _is_offered(rotation, key) and (unlisted",
+        "    if False and (unlisted",
+        KEPT_KEYS + "test_a_key_under_a_route_that_cannot_be_listed_stays_and_goes_on_serving",
+    ),
+    Guard(
+        "offered-before-it-is-used",
+        "A replacement that models were moved to counts as never offered, and is removed under an unseen route.",
+        "bot/steps/cut_over.py",
+        "without_made(offering(rotation), moving)",
+        "without_made(rotation, moving)",
+        KEPT_KEYS + "test_a_key_is_recorded_as_offered_before_the_first_model_moves",
+    ),
+    Guard(
+        "offered-by-the-impact",
+        "A replacement that the impact asked people to use is removed before a model has moved, under an unseen route.",
+        MADE_KEYS,
+        "if key_id in rotation.made or rotation.plan.routes else",
+        "if key_id in rotation.made else",
+        KEPT_KEYS + "test_where_a_known_route_holds_the_old_key_the_new_one_is_offered_from_its_beginning",
     ),
     Guard(
         "environments-shown-meanwhile",
@@ -872,17 +897,17 @@ DELETE = (
     Guard(
         "spare-keys-in-use",
         "A replacement of an earlier attempt is removed while models use it.",
-        "bot/steps/own_keys.py",
-        "        if users:",
-        "        if False:",
+        MADE_KEYS,
+        "    if users := users_of(inventory, key):",
+        "    if users := ():",
         "tests/bot/test_taken_out.py::test_a_key_of_an_earlier_attempt_stays_while_something_uses_it",
     ),
     Guard(
         "late-key-in-use",
         "A replacement whose creation was answered too late is removed while something uses it.",
         REPLACEMENTS,
-        "        if key is not None and not users_of(inventory, key):",
-        "        if key is not None:",
+        "        if why:",
+        "        if False:",
         "tests/bot/test_pressing.py::test_a_replacement_that_comes_too_late_is_removed_unless_something_uses_it",
     ),
     Guard(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bot.rotation.errors import AmbiguousKey, UnknownKey
+from bot.rotation.inventory import BUDGETS, Unlisted
 from bot.rotation.policy import acceptable
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.secret import checked
@@ -170,6 +171,11 @@ HOSTILE_PLAN = r.plan(
 )
 LEFT_ALONE = ("`support-embed` in production uses a key that this rotation does not know; I left it alone.",)
 
+UNSEEN = "AISIX does not list the passthrough routes of `production`, so something there may use it unseen."
+KEY_LEFT = (f"Key `pk_1` of this rotation stays: {UNSEEN}",)
+
+UNLISTED = (Unlisted(kind=BUDGETS),)
+
 ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "awaiting-secret": r.awaiting_secret,
     "awaiting-secret-no-models": lambda: r.awaiting_secret(r.plan(())),
@@ -273,6 +279,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "awaiting-approval-500-models": lambda: r.failed_before(r.awaiting_approval(r.plan(r.many(500))), 400),
     "completed-after-watch": lambda: r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))),
     "completed-after-watch-troubled": lambda: r.completed_after_watch(troubles=(r.trouble(), r.trouble(1), r.over())),
+    "awaiting-approval-unlisted": lambda: r.awaiting_approval(r.plan().but(unlisted=UNLISTED)),
     "rolling-back": r.going_back,
     "rolling-back-removing": lambda: r.going_back(("point-back", "verify-back")),
     "completed": r.completed,
@@ -286,6 +293,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "cancelled": r.cancelled,
     "cancelled-expired": lambda: r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": lambda: r.cancelled(attempt=1),
+    "cancelled-and-a-key-left": lambda: r.cancelled(attempt=1, left_alone=KEY_LEFT),
     "cancelled-after-delete-was-asked": lambda: r.cancelled(attempt=1, delete_asked_at=r.at(390)),
     "cancelled-after-the-delete": lambda: r.cancelled(
         attempt=1, delete_asked_at=r.at(390), plan=r.plan().but(old_key_gone=True)

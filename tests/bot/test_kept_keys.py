@@ -1,0 +1,194 @@
+"""What AISIX cannot list may use a key that was offered: such a key stays, and the card says so."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.recovery.adoption import taken_back
+from bot.recovery.orphans import rotations_seen
+from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Environment, Inventory, Unlisted
+from bot.rotation.made_keys import why_it_stays
+from bot.rotation.plan import Plan
+from bot.rotation.record import Rotation
+from bot.rotation.states import State, Track
+from sandbox.aisix import Switches
+from tests.bot.values import affected, key, running
+from tests.support.in_memory import KEY, NEW_SECRET, Machine, Tenancy, tenancy_of
+
+pytestmark = pytest.mark.whole
+
+WITHOUT = Switches(cooldown=0.0, metric_labels="full", has_passthrough_routes=False)
+EVERYWHERE = "`production`, `staging`, `dev`"
+UNSEEN = f"AISIX does not list the passthrough routes of {EVERYWHERE}, so something there may use it unseen."
+
+
+async def created(tenancy: Tenancy, machine: Machine) -> Rotation:
+    """Return a rotation that has just found its replacement."""
+    record = await tenancy.begun(machine)
+    return await machine.until(record.but(made=()), lambda r: "replace" in r.done)
+
+
+async def moved(tenancy: Tenancy, machine: Machine) -> Rotation:
+    return await machine.until(await created(tenancy, machine), lambda r: "cut-over" in r.done)
+
+
+async def taken(machine: Machine, record: Rotation, track: Track) -> Rotation:
+    """Take *record* back to its end on this track."""
+    state = State.ROLLING_BACK if track is Track.BACK else State.RUNNING
+    return await machine.until(record.but(state=state, track=track, done=()), lambda r: not r.waits_for_bot)
+
+
+async def status_through(tenancy: Tenancy, route: str) -> int:
+    """Return how a caller's request through a passthrough route is answered."""
+    caller = tenancy.aisix.caller("production", "app").token
+    url = f"http://production/passthrough/{route}/chat/completions"
+    request = httpx.Request("POST", url, headers={"Authorization": f"Bearer {caller}"}, json={"model": "gpt-4o"})
+    return (await tenancy.carry(request)).status_code
+
+
+@pytest.mark.parametrize("track", [Track.BACK, Track.WITHDRAW])
+async def test_a_key_under_a_route_that_cannot_be_listed_stays_and_goes_on_serving(track):
+    async with tenancy_of(WITHOUT) as tenancy:
+        machine = await tenancy.machine()
+        record = await moved(tenancy, machine)
+        tenancy.aisix.add_passthrough("production", "raw", key=tenancy.new)
+        ended = await taken(machine, record, track)
+
+        assert ended.state is (State.ROLLED_BACK if track is Track.BACK else State.AWAITING_SECRET)
+        assert await status_through(tenancy, "raw") == 200
+        assert ended.left_alone == (f"Key `{tenancy.new.id}` of this rotation stays: {UNSEEN}",)
+
+
+@pytest.mark.parametrize("track", [Track.BACK, Track.WITHDRAW])
+async def test_a_key_that_was_never_offered_is_removed(track):
+    async with tenancy_of(WITHOUT) as tenancy:
+        machine = await tenancy.machine()
+        ended = await taken(machine, await created(tenancy, machine), track)
+
+        assert tenancy.new.id not in tenancy.aisix.provider_keys
+        assert ended.left_alone == ()
+
+
+async def test_a_refused_secret_leaves_no_key_behind():
+    async with tenancy_of(WITHOUT) as tenancy:
+        tenancy.aisix.upstream.refuse(NEW_SECRET)
+        machine = await tenancy.machine()
+        record = await machine.until(await created(tenancy, machine), lambda r: r.state is State.BLOCKED)
+        await taken(machine, record, Track.WITHDRAW)
+
+        assert tenancy.new.id not in tenancy.aisix.provider_keys
+
+
+async def test_a_key_is_recorded_as_offered_before_the_first_model_moves():
+    async with tenancy_of(WITHOUT) as tenancy:
+        machine = await tenancy.machine()
+        record = await created(tenancy, machine)
+        seen = []
+        while "cut-over" not in record.done:
+            before, record = record, await machine.notch(record)
+            seen.append((before.unoffered, tenancy.aisix.models[tenancy.chat.id].provider_key_id == tenancy.new.id))
+
+    assert {unoffered for unoffered, is_moved in seen if is_moved} == {()}
+    assert seen[0] == ((tenancy.new.id,), False)
+
+
+async def test_where_a_known_route_holds_the_old_key_the_new_one_is_offered_from_its_beginning():
+    """The impact asks people to point the route at the new key; so they may, with one that is on no list."""
+    async with tenancy_of() as tenancy:
+        staging = tenancy.aisix.environment("staging").id
+        tenancy.aisix.faults.fail("GET", f"/environments/{staging}/passthrough_routes", 404, times=None)
+        tenancy.aisix.add_passthrough("production", "raw", key=tenancy.old)
+        machine = await tenancy.machine()
+        await taken(machine, await created(tenancy, machine), Track.BACK)
+
+        assert tenancy.new.id in tenancy.aisix.provider_keys
+
+
+async def test_a_key_of_an_earlier_attempt_stays_too_once_it_was_offered():
+    async with tenancy_of(WITHOUT) as tenancy:
+        machine = await tenancy.machine()
+        record = await created(tenancy, machine)
+        offered, refused = (tenancy.aisix.add_key(f"attempt {n}", secret=f"sk-{n}") for n in range(2))
+        record = record.but(made=(offered.id, refused.id, *record.made), unoffered=(refused.id, *record.unoffered))
+        tidied = await machine.until(record, lambda r: "tidy" in r.done)
+
+        assert offered.id in tenancy.aisix.provider_keys
+        assert refused.id not in tenancy.aisix.provider_keys
+        assert [f"`{offered.id}`" in said for said in tidied.left_alone] == [True]
+
+
+async def test_lists_that_can_be_read_by_now_settle_it():
+    async with tenancy_of(WITHOUT) as tenancy:
+        machine = await tenancy.machine()
+        record = await moved(tenancy, machine)
+        tenancy.aisix.switches.has_passthrough_routes = True
+        await taken(machine, record, Track.BACK)
+
+        assert tenancy.new.id not in tenancy.aisix.provider_keys
+
+
+async def test_the_doctor_leaves_a_key_of_a_lost_record_where_a_list_is_missing():
+    async with tenancy_of(WITHOUT) as tenancy:
+        machine = await tenancy.machine()
+        await moved(tenancy, machine)
+        tenancy.aisix.edit(tenancy.new, display_name=f"{KEY} (2026-11-23 rabc234)")
+        inventory = await machine.world.control_plane.inventory()
+        [orphan] = rotations_seen(inventory)
+        lost = taken_back(orphan, inventory, machine.world.gateways.environments, machine.world.now())
+        ended = await machine.until(lost, lambda r: not r.waits_for_bot)
+
+        assert ended.state is State.ROLLED_BACK
+        assert tenancy.new.id in tenancy.aisix.provider_keys
+        assert UNSEEN in ended.left_alone[-1]
+
+
+def test_what_stays_is_still_said_while_another_secret_is_awaited():
+    stays = "Key `pk_new` of this rotation stays: `x` in production uses it."
+    record = running(left_alone=("`y` in production uses a key that this rotation does not know.", stays))
+
+    assert record.without_secret().left_alone == (stays,)
+
+
+# --- the rule ---
+
+STAG, PROD = Environment(id="stag", name="staging"), Environment(id="prod", name="production")
+ROUTES_THERE = (Unlisted(kind=ROUTES, environment="stag"),)
+
+
+def offering(*unlisted: Unlisted, **fields: Any) -> Rotation:
+    plan = Plan(
+        old_key=key(),
+        models=(affected(),),
+        environments={"prod": "production"},
+        tenant={"prod": "production", "stag": "staging"},
+        unlisted=unlisted,
+    )
+    return running(**{"plan": plan, "made": ("pk_new",)} | fields)
+
+
+@pytest.mark.parametrize(
+    ("unlisted", "allowed", "gateways", "fields", "why"),
+    [
+        ((), (), (), {}, ""),
+        (ROUTES_THERE, (), (), {}, "the passthrough routes of `staging`"),
+        (ROUTES_THERE, ("stag", "prod"), (), {}, "the passthrough routes of `staging`"),
+        (ROUTES_THERE, ("staging",), (), {}, "the passthrough routes of `staging`"),
+        (ROUTES_THERE, ("prod",), (), {}, ""),
+        ((Unlisted(kind=POLICIES, environment="stag"),), (), (), {}, "the cache policies of `staging`"),
+        ((Unlisted(kind=BUDGETS),), ("prod",), (), {}, "the budgets"),
+        (ROUTES_THERE, (), (), {"unoffered": ("pk_new",)}, ""),
+        (ROUTES_THERE, (), (), {"made": ()}, ""),
+        ((), ("lab",), (), {}, "`lab`"),
+        ((), (), ("lab",), {}, "`lab`"),
+        ((), ("lab",), (), {"unoffered": ("pk_new",)}, ""),
+    ],
+)
+def test_an_offered_key_stays_where_something_unseen_may_use_it(unlisted, allowed, gateways, fields, why):
+    new = key("pk_new", allowed_environments=allowed)
+    inventory = Inventory(environments=(PROD, STAG), keys=(key(), new), models=(), unlisted=unlisted)
+    said = why_it_stays(offering(*unlisted, **fields), new, inventory, gateways)
+
+    assert said == (
+        why and f"Key `pk_new` of this rotation stays: AISIX does not list {why}, so something there may use it unseen."
+    )
