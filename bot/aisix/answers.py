@@ -68,7 +68,7 @@ BY_STATUS: Mapping[int, Judgement] = {
 }
 
 UPSTREAM = "upstream_error"
-NOT_FOUND = 404
+NOT_FOUND, TOO_MANY = 404, 429
 REFUSED = range(400, 500)
 KEY_UNUSABLE = (500, "config_error")
 NOT_OFFERED = 501
@@ -148,6 +148,7 @@ def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False)
         reached=answer.status in HTTP_OK or answer.type in COUNTED,
         of_upstream=answer.type == UPSTREAM and answer.status not in LIMITS,
         of_model=verdict is not Verdict.PROJECTION and (answer.status, answer.type) in OF_MODEL,
+        turned_away=answer.status == TOO_MANY and answer.type != UPSTREAM,
         unfit=_is_unfit(answer, guessed=guessed),
         lost=answer.status is None,
         blames_credential=rejected and (answer.status in CREDENTIAL_STATUSES or answer.code == NO_CREDIT),

@@ -47,6 +47,9 @@ class Evidence(Frozen):
     reached: bool = False
     """The gateway had chosen a provider key for the request, so its counters have it."""
 
+    turned_away: bool = False
+    """The gateway's own rate limit refused the request, so no provider key was chosen."""
+
     lost: bool = False
     """No answer came, so the counters may or may not have the request."""
 

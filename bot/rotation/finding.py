@@ -48,6 +48,9 @@ class Finding(Frozen):
     reached: int = 0
     """Test requests since then for which a provider key was chosen; the counters hold each of them."""
 
+    turned_away: int = 0
+    """How many test requests since then the gateway's own rate limit refused; the counters may have them."""
+
     failing_since: datetime | None = None
     verdict: Evidence | None = None
     """The verdict on all the evidence."""
@@ -101,7 +104,14 @@ class Throwaway(Frozen):
 def was_failing_before(finding: Finding) -> bool:
     """Return whether a model fails now exactly as on the old key, so its callers failed before too.
 
-    A model that may answer at another endpoint than the tested one is not excused: nobody knows whether it fails.
+    A model that may answer at another endpoint than the tested one is not one of them: nobody knows whether it fails.
     """
     latest = finding.latest
     return fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit
+
+
+def is_excused(finding: Finding) -> bool:
+    """Return whether a model was failing before and no replica shows more: its callers' own requests may well pass."""
+    latest, verdict = finding.latest, finding.verdict
+    is_of_answer = latest is None or verdict is None or verdict.verdict is latest.verdict
+    return is_of_answer and was_failing_before(finding)

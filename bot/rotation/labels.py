@@ -7,7 +7,7 @@ Whether a verdict satisfies the settings is decided from the verdict, by the ste
 from enum import StrEnum
 
 from bot.rotation.evidence import Verdict
-from bot.rotation.finding import Finding, was_failing_before
+from bot.rotation.finding import Finding, is_excused, was_failing_before
 from bot.rotation.record import Rotation
 
 
@@ -38,7 +38,7 @@ def label_of(finding: Finding) -> Label:
     """Return the label of a finding."""
     if finding.current is None:
         return Label.MOVED if finding.moved_at else Label.NOT_MOVED
-    if was_failing_before(finding):
+    if is_excused(finding):
         return Label.AS_BEFORE
     if finding.is_accepted:
         return Label.ACCEPTED

@@ -52,6 +52,12 @@ class Observation(Frozen):
     reached: int = 0
     """Test requests since then for which a provider key was chosen, including those that failed there."""
 
+    turned_away: int = 0
+    """Test requests since then that a rate limit of the gateway refused; the counters may have them as limited."""
+
+    as_before: bool = False
+    """The answer is the one that the model gave on the old key."""
+
     windows: tuple[Window, ...] = ()
     """One for each status address in the settings."""
 
@@ -91,7 +97,8 @@ class Observation(Frozen):
         If the settings list fewer replicas than they say there are, an unlisted replica's answer is expected.
         """
         asked = _asked(self)
-        answered, any_ = sum(map(_shown, asked)), sum(_shown(ours) + ours.failed + ours.limited for ours in asked)
+        answered, limited = sum(map(_shown, asked)), sum(ours.limited for ours in asked)
+        any_ = answered + sum(ours.failed for ours in asked) + max(0, limited - self.turned_away)
         if self.too_few or not self.told or not (any_ or self.is_counted):
             return 0
         return max(0, self.answered - answered, self.reached - any_)
@@ -130,10 +137,11 @@ FINAL = frozenset({Verdict.REJECTED, Verdict.INVALID, Verdict.PROJECTION})
 def doubt(seen: Observation) -> Judgement | None:
     """Return what speaks against the model, whatever it answered before; None if nothing does.
 
-    A replica's evidence comes before an unclear answer: an approver could accept the answer, but never that evidence.
+    A replica's evidence comes before an unclear answer, which an approver could accept, and before a refusal that the
+    old key got as well, which is excused: nobody can accept or excuse that evidence.
     """
     said = None if seen.answer.passed else (seen.answer.verdict, seen.answer.reason)
-    if said and seen.answer.verdict in FINAL:
+    if said and seen.answer.verdict in FINAL and not seen.as_before:
         return said
     shown = (check(window, seen) for check in CHECKS for window in seen.windows)
     return next(filter(None, shown), None) or _answered_elsewhere(seen) or _stale_token(seen) or said
@@ -299,9 +307,16 @@ def _lacks_of_ours(window: Window, seen: Observation) -> Iterator[str]:
 
 
 def untold(seen: Observation) -> str:
-    """Say which counters do not separate our test requests from callers', and why; empty if all do."""
-    shown = [window for window in seen.windows if window.since.counts is not None and window.since.own is None]
-    return next((f"{w.now.name} {lack}" for w in shown for lack in _lacks_of_ours(w, seen)), "")
+    """Say which counters do not show all our test requests since the proof began, and why; empty if all do."""
+    if not seen.windows:
+        return "no status address is in the settings any more"
+    reasons = (_untold(window, seen) for window in seen.windows if not _tells_ours(window))
+    return next(reasons, "")
+
+
+def _untold(window: Window, seen: Observation) -> str:
+    lacks = (*_lacks_of_sight(window, seen), *_lacks_of_counters(window, seen))
+    return f"{window.now.name} {next(filter(None, lacks), 'shows other counters than before')}"
 
 
 def _lacks_of_state(window: Window, _: Observation) -> Iterator[str]:

@@ -67,7 +67,7 @@ def rebased(rotation: Rotation, seen: Windows) -> Rotation:
     ledgers = {e: Ledger(then=ledger.now, now=ledger.now) for e, ledger in counted.ledgers.items() if e in seen}
     fresh = tuple(s.but(count=0) if s.environment in seen else s for s in counted.silences)
     here = {m.id for m in rotation.plan.models if m.environment in seen} & counted.findings.keys()
-    uncounted = {id_: counted.findings[id_].but(answered=0, lost=0, reached=0) for id_ in here}
+    uncounted = {id_: counted.findings[id_].but(answered=0, lost=0, reached=0, turned_away=0) for id_ in here}
     return counted.but(looks={**counted.looks, **looks}, ledgers={**counted.ledgers, **ledgers}, silences=fresh).learn(
         uncounted
     )
@@ -76,9 +76,14 @@ def rebased(rotation: Rotation, seen: Windows) -> Rotation:
 def noticed(rotation: Rotation, seen: Windows) -> Rotation:
     """Record what callers met since the reset, who used the old key, and which requests are ours."""
     since = {e: [s.since for s in windows if s.since.counts is not None] for e, windows in seen.items()}
-    told = {e: windows[0].now.callers for e, windows in seen.items() if any(s.now.callers for s in windows)}
+    told = {e: callers for e, windows in seen.items() if (callers := _callers(windows))}
     known = rotation.but(callers={**rotation.callers, **told})
     return _silences(_tallied(known, since), since)
+
+
+def _callers(windows: Iterable[Window]) -> tuple[str, ...]:
+    """Return the caller keys' ids that identify our requests; a page that can't be read has none, and hides none."""
+    return next((window.now.callers for window in windows if window.now.callers), ())
 
 
 Rises = Mapping[str, list[Replica]]

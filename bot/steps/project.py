@@ -122,9 +122,12 @@ def _enough(barrier: Throwaway, rotation: Rotation, world: World) -> int:
 
 
 def _asked(barrier: Throwaway, answers: Sequence[Evidence], world: World) -> Throwaway:
-    """Record a few answers. Any upstream answer shows that the gateway has the row; one without it ends the run."""
-    for evidence in sorted(answers, key=_lacks_row):
-        passes = 0 if _lacks_row(evidence) else barrier.finding.passes + _has_row(evidence)
+    """Record a few answers; one that does not show that the gateway has the row ends the run.
+
+    It need not lack it: but a replica that never gives a clear answer is not met by drawing until another gives one.
+    """
+    for evidence in sorted(answers, key=lambda answer: (not _has_row(answer), _lacks_row(answer))):
+        passes = barrier.finding.passes + 1 if _has_row(evidence) else 0
         finding = counted(barrier.finding, evidence, world.now()).but(passes=passes)
         finding = finding.but(failing_since=None) if _has_row(evidence) else finding
         barrier = barrier.but(finding=finding, answered=barrier.answered + evidence.passed)
@@ -141,7 +144,8 @@ def _is_unknown_somewhere(barrier: Throwaway) -> bool:
 
 
 def _has_row(evidence: Evidence) -> bool:
-    return evidence.passed or evidence.of_upstream or evidence.of_model or evidence.verdict is Verdict.REJECTED
+    of_row = evidence.of_upstream or evidence.of_model or evidence.verdict is Verdict.REJECTED
+    return evidence.passed or evidence.is_shown or of_row
 
 
 def _is_counted(rotation: Rotation, barrier: Throwaway, windows: tuple[Window, ...], world: World) -> bool:

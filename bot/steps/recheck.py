@@ -49,7 +49,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
         return Wait(rotation, f"{left} to go")
     refuse_rejected(rotation, doubtful(rotation, world))
     now = rotation.but(plan=rotation.plan.but(dependents=_dependents(rotation, inventory)))
-    changes = list(_changes(rotation, now, world))
+    changes = _changes(rotation, now, world)
     if changes:
         return voided(now, changes, world)
     refuse_uncovered(now, world)
@@ -72,8 +72,13 @@ def _dependents(rotation: Rotation, inventory: Inventory) -> tuple[Dependent, ..
     return dependents(inventory, [model for model in inventory.models if model.id in planned])
 
 
-def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
-    """Yield a sentence for each difference from what the approver saw."""
+def _changes(seen: Rotation, now: Rotation, world: World) -> list[str]:
+    """Return a sentence for each difference from what the approver saw; what follows from another, only by itself."""
+    found = [*_counters_lost(now), *_differences(seen, now, world)]
+    return found or list(_consequences(now))
+
+
+def _differences(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
     for model in doubtful(now, world):
         recovered = now.finding(model).verdict is None
         yield (
@@ -82,10 +87,12 @@ def _changes(seen: Rotation, now: Rotation, world: World) -> Iterator[str]:
             else f"{model.label}: {reason(now, model)}."
         )
     yield from (f"{sentence}." for sentence in old_key_uses(now))
-    yield from _counters_lost(now)
+    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)
+
+
+def _consequences(now: Rotation) -> Iterator[str]:
     if (why := unproved(now)) and not is_accepted(now):
         yield why
-    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)
     yield from other_than_shown(now)
 
 

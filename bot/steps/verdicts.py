@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bot.rotation.blame import fails_alike
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.families import exchanges_tokens
-from bot.rotation.finding import Finding, Throwaway, was_failing_before
+from bot.rotation.finding import Finding, Throwaway, is_excused
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.proof import is_enough
 from bot.rotation.record import Rotation
@@ -157,23 +158,25 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         answered=finding.answered,
         lost=finding.lost,
         reached=finding.reached,
+        turned_away=finding.turned_away,
+        as_before=fails_alike(finding.baseline, finding.latest),
         windows=view.windows(model),
         barrier=barrier.name if barrier else "",
         projected=PROJECTED if barrier and barrier.everywhere else "",
         had_change=again,
-        too_few=_too_few(model.environment, rotation, view.world),
+        too_few=_too_few(model.environment, rotation, view.world, met=again),
         old_token_until=_old_token_until(rotation, finding, view.world),
         others_remain=model.environment in view.moving,
         hides_tokens=_last_token(rotation, finding) > view.world.now(),
     )
 
 
-def _too_few(environment: str, rotation: Rotation, world: World) -> str:
-    """Say why the settings don't give the replicas; empty if they do."""
+def _too_few(environment: str, rotation: Rotation, world: World, *, met: bool) -> str:
+    """Say why the settings don't give the replicas; empty if they do. *met*: an unlisted one would have been met."""
     listed, replicas = len(world.status.addresses(environment)), world.status.replicas(environment)
     if 0 < listed < replicas:
         return f"the settings list {plural(listed, 'status address')} for {replicas} replicas"
-    met = rotation.barrier(environment) or rotation.callers.get(environment)  # either one detects an unlisted replica
+    met = met or bool(rotation.barrier(environment) or rotation.callers.get(environment))  # either one detects it
     if not (listed and met) and not world.status.says_how_many(environment):
         return "nothing says how many replicas there are: put `replicas` into the settings"
     return ""
@@ -278,7 +281,7 @@ def _lost_proof(seen: Observation) -> str:
     """Say why the counters that proved a model can no longer reveal an unlisted replica."""
     if seen.has_surplus:  # a worker died: one of its requests may hide a missing answer
         return "the counters show test requests that nobody has noted"
-    return untold(seen)
+    return untold(seen) or seen.too_few
 
 
 def _marked(rotation: Rotation, seen: Windows) -> Rotation:
@@ -297,7 +300,7 @@ def _doubted(model: AffectedModel, view: View) -> Finding:
     seen = observed(model, view, again=True)
     if against := doubt(seen):
         return finding.but(verdict=as_verdict(finding.latest, against))
-    if finding.is_proved and (why := _lost_proof(seen)):
+    if finding.verdict and finding.verdict.passed and (why := _lost_proof(seen) if finding.is_proved else seen.too_few):
         return _doubted_for(finding, why)
     if finding.verdict and not finding.verdict.passed and not finding.is_accepted:
         return finding.but(verdict=None)
@@ -316,4 +319,4 @@ def doubtful(rotation: Rotation, world: World) -> list[AffectedModel]:
 
 def _is_well(finding: Finding, world: World) -> bool:
     enough = is_enough(finding, require_proof=world.limits.require_proof)
-    return finding.latest is None or enough or was_failing_before(finding)
+    return finding.latest is None or enough or is_excused(finding)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Verdict
-from bot.rotation.finding import Finding, was_failing_before
+from bot.rotation.finding import Finding, is_excused
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted, is_enough, unproved
@@ -68,8 +68,8 @@ def _is_verified(finding: Finding, world: World) -> bool:
         return False
     if finding.latest.verdict is Verdict.INCONCLUSIVE and finding.failing_since:  # it may be temporary
         patient = world.now() - finding.failing_since < world.limits.verify / 4
-        return finding.is_accepted or (was_failing_before(finding) and not patient)
-    return was_failing_before(finding) or is_enough(finding, require_proof=world.limits.require_proof)
+        return finding.is_accepted or (is_excused(finding) and not patient)
+    return is_excused(finding) or is_enough(finding, require_proof=world.limits.require_proof)
 
 
 def _is_failing(finding: Finding) -> bool:

@@ -88,7 +88,7 @@ async def test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_
     here = await tenancy.machine(ahead=looker)
     again = await here.until(tenancy.approved(record, here.world.now()), lambda r: r.voids)
 
-    assert again.voids[0].changes == ("`staging.0` does not show its counters any more.",)
+    assert again.voids[0].changes[0] == "`staging.0` does not show its counters any more."
 
 
 async def test_a_look_that_another_machine_goes_on_with_begins_where_it_was_left(tenancy, monkeypatch):

@@ -1,6 +1,9 @@
 """What the last look compares with the counters: a replica that was added since the proof must not hide behind answers
 that were lost, turned away, refused, given by models that show nothing, or not told from callers'."""
 
+from copy import copy
+from typing import Any
+
 import httpx
 import pytest
 
@@ -8,12 +11,17 @@ from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.progress import undone_from
 from bot.rotation.record import Rotation
+from bot.rotation.replica import Replica
 from bot.rotation.states import State
-from bot.steps.counters import MISSED
+from bot.rotation.weighing import Window
+from bot.steps.counters import MISSED, noticed
 from bot.steps.everyone import enough
 from bot.steps.verdicts import as_verdict
+from sandbox.aisix import Switches
 from sandbox.aisix.admission import Limits
-from tests.bot.values import NOW
+from sandbox.aisix.store import Environment
+from sandbox.aisix.upstream import Refused
+from tests.bot.values import NOW, running
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, tenancy_of
 
 pytestmark = pytest.mark.whole
@@ -204,6 +212,115 @@ async def test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any
 
         assert "several caller keys" in record.findings[tenancy.chat.id].verdict.reason
         assert not record.findings[tenancy.chat.id].is_proved
+
+
+@pytest.mark.parametrize("dealt", DEALT)
+async def test_requests_that_a_replica_added_since_turned_away_are_not_sent_again_until_others_answer(dealt):
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine(require_proof=True)
+        record = await tenancy.asked(machine)
+        late = add_stale_replica(tenancy, record, dealt)
+        late.proxy.environment = with_callers(late.proxy.environment, limit=0)
+        await looked(tenancy, machine, record)
+
+        assert tenancy.old_is_there or not late.proxy.calls
+
+
+def with_callers(environment: Environment, limit: int | None) -> Environment:
+    """Return a replica's own view of an environment, in which our caller key has another *limit*, or is unknown."""
+    here = copy(environment)
+    known = {
+        token: copy(caller) for token, caller in here.callers.items() if limit is not None or caller.name != "probe"
+    }
+    for caller in known.values():
+        caller.limit = limit if caller.name == "probe" else None
+    here.callers = known
+    return here
+
+
+def test_a_page_that_could_not_be_read_once_leaves_known_whose_requests_are_ours():
+    well = Replica(url="http://b", at=NOW, counts={}, own={}, callers=("ck-probe",))
+    dark = Replica(url="http://a", at=NOW, trouble="no answer in time")
+    seen = {"prod": (Window(before=None, now=dark), Window(before=None, now=well))}
+
+    learned = noticed(running(), seen).callers.get("prod", ())
+    kept = noticed(running(callers={"prod": ("ck-probe",)}), {"prod": seen["prod"][:1]}).callers.get("prod", ())
+
+    assert learned == kept == ("ck-probe",)
+
+
+@pytest.mark.parametrize("dark", [slice(0, 1), slice(0, 2)])
+async def test_what_was_proved_is_not_once_its_counters_cannot_be_read(dark):
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await machine.until(await tenancy.begun(machine), lambda r: r.wave == 1)
+        assert record.findings[tenancy.chat.id].is_proved
+        for replica in tenancy.aisix.replicas("production")[dark]:
+            replica.status_available = replica.metrics_available = False
+        record = await machine.until(record, lambda r: r.state is State.AWAITING_APPROVAL or is_over(r))
+
+        assert not record.findings[tenancy.chat.id].is_proved
+
+
+@pytest.mark.parametrize("dealt", DEALT)
+@pytest.mark.parametrize("require_proof", [False, True])
+async def test_settings_that_list_fewer_replicas_than_they_count_by_now_prove_nothing(require_proof, dealt):
+    async with tenancy_of() as tenancy:
+        record = await tenancy.asked(await tenancy.machine(require_proof=require_proof))
+        add_stale_replica(tenancy, record, dealt)
+        settings, here = tenancy.wire.settings(), tenancy.chat.environment_id
+        tenancy.wire.settings = lambda: settings | {here: settings[here] | {"replicas": 3}}
+        await looked(tenancy, await tenancy.machine(require_proof=require_proof), record)
+
+        assert tenancy.old_is_there
+
+
+@pytest.mark.parametrize("dealt", DEALT)
+async def test_a_model_that_fails_as_before_is_not_excused_from_what_a_replica_shows(dealt):
+    async with tenancy_of(of_its_own=True) as tenancy:
+        here = tenancy.aisix.environment("production")
+        picky = tenancy.aisix.add_model("production", "o-large", key=tenancy.old, upstream="o3")
+        settings = tenancy.wire.settings()
+        probes = {"probes": {"o-large": "chat"}}
+        tenancy.wire.settings = lambda: {e: told | (probes if e == here.id else {}) for e, told in settings.items()}
+        answered = tenancy.aisix.upstream.answer
+
+        async def answer(call: Any) -> Any:
+            if call.model == "o3":
+                raise Refused(400, "Unsupported parameter: 'max_tokens'.", "unsupported_parameter")
+            return await answered(call)
+
+        tenancy.aisix.upstream.answer = answer
+        tenancy.aisix.replicas("production")[0].reject_rows = {picky.id}
+        for replica in tenancy.aisix.replicas("production"):
+            replica.metrics_available = False
+        tenancy.scene.switchboard.random.seed(dealt)
+        machine = await tenancy.machine(verify=8)
+        ended = await machine.until(
+            await tenancy.begun(machine), lambda r: is_over(r) or r.state is State.AWAITING_APPROVAL
+        )
+
+        assert ended.state is State.BLOCKED
+        assert "has rejected the change" in ended.stop.sentence
+
+
+# --- a replica that never says anything clear ---
+
+
+@pytest.mark.parametrize("dealt", DEALT)
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_replica_that_refuses_our_caller_key_is_not_drawn_around(listed, dealt):
+    async with tenancy_of(Switches(status_urls=listed, cooldown=0.0)) as tenancy:
+        mute = tenancy.aisix.place_replica("production") if listed else tenancy.aisix.replicas("production")[0]
+        mute.proxy.environment = with_callers(mute.proxy.environment, limit=None)
+        mute.silent = True
+        tenancy.scene.switchboard.random.seed(dealt)
+        machine = await tenancy.machine(projection=8)
+        ended = await machine.until(
+            await tenancy.begun(machine), lambda r: is_over(r) or r.state is State.AWAITING_APPROVAL
+        )
+
+        assert ended.state is State.BLOCKED
 
 
 # --- how often is often enough ---
