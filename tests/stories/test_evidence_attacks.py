@@ -247,7 +247,8 @@ async def test_a_replica_that_began_anew_with_an_old_file_since_the_proof_has_to
         )
 
         assert old_key_is_there(stage)
-        assert "not what the card showed" in stage.thread(card) or "started again" in stage.thread(card)
+        told = stage.thread(card)
+        assert "requests on the old key" in told or "started again" in told
 
 
 def last_asked(stage: Stage) -> int:
