@@ -37,4 +37,5 @@ def undone_from(rotation: Rotation, to: StepName) -> Rotation:
         raise ValueError(f"the track {rotation.track} has no step {to}")
     kept = names[: names.index(to)]
     approvals = rotation.approvals if rotation.deleted_at else ()  # approvals of a delete that has happened stay
-    return rotation.but(done=tuple(n for n in rotation.done if n in kept), approvals=approvals)
+    looked_at = rotation.last_look_at if StepName.RECHECK in kept else None
+    return rotation.but(done=tuple(n for n in rotation.done if n in kept), approvals=approvals, last_look_at=looked_at)

@@ -209,6 +209,9 @@ class Rotation(Frozen):
     """Since when Keyturn waits for an approval."""
 
     reminded_at: datetime | None = None
+    last_look_at: datetime | None = None
+    """When the last look before the delete ended; None if it has to be repeated."""
+
     delete_asked_at: datetime | None = None
     """Since when the old key may be gone; from then on there is no way back to it."""
 
@@ -381,9 +384,10 @@ class Rotation(Frozen):
 
 
 OF_ONE_SECRET = (
-    "accepted", "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "ledgers", "left_alone",
-    "look_at", "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement", "same_secret_checked", "silences",
-    "soak_until", "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
+    "accepted", "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "last_look_at", "ledgers",
+    "left_alone", "look_at", "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement",
+    "same_secret_checked", "silences", "soak_until", "tally", "throwaways", "unrehearsed", "verified_at", "wave",
+    "well_since",
 )  # fmt: skip
 """The fields that a rotation resets when its secret is withdrawn."""
 

@@ -1,5 +1,6 @@
 """Step: delete the old key, and read back that it is gone."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from bot.rotation.drift import listed_since
@@ -14,7 +15,9 @@ from bot.steps.approvals import asked_at, decided, other_than_shown, review, voi
 from bot.steps.inventory import refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
 from bot.steps.pacing import POLL
+from bot.steps.refusals import reason
 from bot.steps.unseen import refuse_uncovered
+from bot.steps.verdicts import doubtful
 from bot.steps.world import World
 
 LOOK_LASTS = timedelta(minutes=10)
@@ -40,7 +43,7 @@ async def delete(rotation: Rotation, world: World) -> Outcome:
     """
     assert not rotation.lacks_approval, "a gated step runs approved or not at all"
     sent = rotation.delete_sent_at
-    reads_back = sent is not None and world.now() - sent <= world.limits.read_back
+    reads_back = sent is not None and abs(world.now() - sent) <= world.limits.read_back
     reviewed = rotation if reads_back else await review(rotation, world)  # first, so that the lists stay fresh
     began = await world.hold.verified(rotation.version)
     inventory = await whole_inventory(rotation, world)
@@ -50,11 +53,6 @@ async def delete(rotation: Rotation, world: World) -> Outcome:
     assert old.id != rotation.replacement_id
     refuse_reference(rotation, inventory, world)
     refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)
-    looked_at = min(asked_at(rotation), default=None)
-    if looked_at and abs(world.now() - looked_at) > LOOK_LASTS:
-        return voided(
-            rotation, [f"The last look was more than {said(LOOK_LASTS)} ago when it came to the delete."], world
-        )
     if reads_back:
         return Wait(rotation, READING_BACK, LOOK_EVERY)
     return await _request_delete(decided(reviewed), began, world)
@@ -64,7 +62,7 @@ async def _request_delete(rotation: Rotation, began: Moment, world: World) -> Ou
     """Send the delete if this process still holds the rotation, and if all it has read since *began* is fresh."""
     if rotation.lacks_approval:
         return Unapproved(rotation)
-    changes = list(other_than_shown(rotation))
+    changes = [*_aged(rotation, world), *other_than_shown(rotation), *_demanded(rotation, world)]
     if changes:
         return voided(rotation, changes, world)
     held = await world.hold.verified(rotation.version)
@@ -76,6 +74,23 @@ async def _request_delete(rotation: Rotation, began: Moment, world: World) -> Ou
         return _about_to_delete(rotation, world)
     granted = await _delete(rotation, held, world) or rotation.delete_granted
     return Wait(rotation.but(delete_sent_at=world.now(), delete_granted=granted), READING_BACK, LOOK_EVERY)
+
+
+def _aged(rotation: Rotation, world: World) -> Iterator[str]:
+    """Yield a sentence if any answer, any count or the end of the last look is too old, or if there was no look."""
+    if rotation.last_look_at is None:
+        yield "Nothing says when the last look was."
+        return
+    counted = (silence.looked_at for silence in rotation.silences)
+    moments = (rotation.last_look_at, *asked_at(rotation), *counted)
+    if any(abs(world.now() - at) > LOOK_LASTS for at in moments):
+        yield f"The last look was more than {said(LOOK_LASTS)} ago when it came to the delete."
+
+
+def _demanded(rotation: Rotation, world: World) -> Iterator[str]:
+    """Yield a sentence for each model whose verdict the settings no longer accept."""
+    for model in doubtful(rotation, world):
+        yield f"{model.label}: {reason(rotation, model)}."
 
 
 def _try(version: int, world: World) -> str:

@@ -53,7 +53,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     if changes:
         return voided(now, changes, world)
     refuse_uncovered(now, world)
-    return Done(now)
+    return Done(now.but(last_look_at=world.now()))
 
 
 def _approved_at(rotation: Rotation) -> datetime:
@@ -62,7 +62,7 @@ def _approved_at(rotation: Rotation) -> datetime:
 
 def _aged(rotation: Rotation, world: World) -> Iterator[str]:
     """Yield a sentence if the evidence was too old when an approver clicked."""
-    oldest = min(asked_at(rotation), default=None)
+    oldest = min(asked_at(rotation), default=rotation.asked_at)
     if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:
         yield f"The evidence was older than {said(world.limits.evidence_max_age)}."
 

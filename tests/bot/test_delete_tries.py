@@ -117,6 +117,17 @@ async def test_an_earlier_delete_that_comes_true_after_all_ends_the_rotation(ten
     assert (ended.state, len(came)) == (State.COMPLETED, 2)
 
 
+async def test_a_clock_that_is_set_back_while_the_delete_is_read_back_stops_the_waiting(tenancy):
+    here, record = await about_to_delete(tenancy)
+    came = answer_deletes(tenancy, granted)
+    record = await here.until(record, lambda r: r.delete_sent_at)
+    tenancy.clock.seconds -= 660
+    again = await here.until(record, lambda r: r.voids or has_ended(r))
+
+    assert "The last look was more than 10 minutes ago" in again.voids[0].changes[0]
+    assert len(came) == 1
+
+
 # --- workers that die or stand still ---
 
 

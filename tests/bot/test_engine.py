@@ -399,10 +399,11 @@ def test_the_next_step_is_the_first_that_is_not_done(track):
 @pytest.mark.parametrize(("to", "kept"), [(step.name, count) for count, step in enumerate(FORWARD)])
 def test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval(to, kept):
     names = tuple(step.name for step in FORWARD)
-    after = undone_from(running(done=names, approvals=(approval(),)), to)
+    after = undone_from(running(done=names, approvals=(approval(),), last_look_at=NOW), to)
 
     assert after.done == names[:kept]
     assert after.approvals == ()
+    assert (after.last_look_at is None) is ("recheck" not in after.done)
 
 
 LOOKED_AT = tuple(step.name for step in FORWARD[: [step.name for step in FORWARD].index(StepName.DELETE)])

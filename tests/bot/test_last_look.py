@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -322,6 +323,50 @@ async def test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_on
     assert ended.state is State.COMPLETED
 
 
+TOO_LONG_AGO = "The last look was more than 10 minutes ago when it came to the delete."
+AGED = {
+    "the end of the look": lambda record, ago: record.but(last_look_at=record.last_look_at - ago),
+    "a replica's counters": lambda record, ago: record.but(
+        silences=(record.silences[0].but(looked_at=record.silences[0].looked_at - ago), *record.silences[1:])
+    ),
+    "a model's answer": lambda record, ago: record.learn(
+        {id_: f.but(latest=f.latest.but(at=f.latest.at - ago)) for id_, f in [*record.findings.items()][:1]}
+    ),
+}
+
+
+@pytest.mark.parametrize("minutes", [11, -11])
+@pytest.mark.parametrize("what", AGED)
+async def test_each_part_of_the_last_look_has_to_be_of_the_last_minutes(tenancy, what, minutes):
+    here, record = await looked(tenancy)
+    again = await here.notch(AGED[what](record, timedelta(minutes=minutes)))
+
+    assert [void.changes for void in again.voids] == [(TOO_LONG_AGO,)]
+    assert tenancy.deletes() == 0
+
+
+async def test_without_a_last_look_nothing_is_deleted(tenancy):
+    """An older version did not record when it ended."""
+    here, record = await looked(tenancy)
+    again = await here.notch(record.but(last_look_at=None))
+
+    assert [void.changes for void in again.voids] == [("Nothing says when the last look was.",)]
+    ended = await here.until(tenancy.approved(await here.until(again, has_ended)), has_ended)
+    assert ended.state is State.COMPLETED
+
+
+async def test_what_the_settings_demand_since_the_last_look_counts():
+    async with tenancy_of(Switches(status_urls=False, cooldown=0.0)) as tenancy:
+        _, record = await looked(tenancy)
+        stricter = await tenancy.machine(require_proof=True)
+        again = await stricter.until(record, lambda r: r.voids or has_ended(r))
+
+        assert again.voids
+        assert "`chat-large` in production: not proved: no status address" in again.voids[0].changes[0]
+        assert not again.approvals
+        assert tenancy.deletes() == 0
+
+
 @pytest.mark.parametrize("step", ["recheck", "delete"])
 async def test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_key(tenancy, step):
     """The settings know it, and no planned model is there: nothing else would miss it."""
@@ -635,6 +680,28 @@ async def test_once_an_approver_accepts_that_nothing_proves_it_it_goes_its_way(t
     ended = await here.until(tenancy.approved(asked), has_ended)
 
     assert (ended.state, tenancy.old_is_there) == (State.COMPLETED, False)
+
+
+@pytest.mark.parametrize("minutes", [11, -11, 24 * 60])
+async def test_a_last_look_at_a_key_that_no_model_uses_counts_no_longer_than_another(tenancy, minutes):
+    here, record = await stopped_unproved(tenancy)
+    asked = await here.until(accepting(record), has_ended)
+    record = await here.until(tenancy.approved(asked), lambda r: "recheck" in r.done)
+    tenancy.clock.seconds += minutes * 60
+    again = await here.notch(record)
+
+    assert [void.changes for void in again.voids] == [(TOO_LONG_AGO,)]
+    assert tenancy.old_is_there
+
+
+async def test_an_approver_of_a_key_that_no_model_uses_has_as_long_as_any_other(tenancy):
+    here, record = await stopped_unproved(tenancy, evidence_max_age=3600)
+    asked = await here.until(accepting(record), has_ended)
+    tenancy.clock.seconds += 3601
+    again = await here.until(tenancy.approved(asked), lambda r: r.voids or has_ended(r))
+
+    assert [void.changes for void in again.voids] == [("The evidence was older than 1 hour.",)]
+    assert tenancy.old_is_there
 
 
 async def test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void(tenancy):

@@ -291,7 +291,7 @@ async def test_no_delete_is_sent_where_too_few_approvals_count(ending, asked_at)
 
 async def test_approvals_are_looked_at_again_before_every_delete_that_is_sent(ending):
     world = await ending.world()
-    rotation = await ending.rotation(world, delete_asked_at=later(50), delete_try="here/0")
+    rotation = await ending.rotation(world, delete_asked_at=later(50), delete_try="here/0", last_look_at=later(40))
 
     outcome = await delete(rotation.but(done=(*DONE, "recheck")), world)
 
