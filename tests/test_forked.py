@@ -17,7 +17,7 @@ from tests.support.forked import ROOT, SURROUNDINGS
 from tests.support.process import BotProcess, bot_process, gone, ran
 from tests.support.stage import Stage
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bots are forked on Linux alone")
+pytestmark = [pytest.mark.rest, pytest.mark.skipif(sys.platform != "linux", reason="bots are forked on Linux alone")]
 
 
 def text(pid: int, name: str) -> str:

@@ -94,6 +94,10 @@ OF_MODEL = frozenset(
 """Errors about the model or the request; an upstream's 403 is among them, as it may be about this model only."""
 
 LIMITS = frozenset({408, 429})
+OWN_LIMITS = frozenset({"billing_error", "rate_limit_exceeded"})
+GIVEN_UP = frozenset({408, 502, 503, 504})
+"""Statuses by which a balancer gives up, if no type says that the gateway did: it may still finish the request."""
+
 NO_CREDIT = "insufficient_quota"
 NO_HIT = ("", "miss", "bypass")
 """`x-aisix-cache` values of an answer that did not come from the cache; any other value may mean that it did."""
@@ -148,9 +152,9 @@ def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False)
         reached=answer.status in HTTP_OK or answer.type in COUNTED,
         of_upstream=answer.type == UPSTREAM and answer.status not in LIMITS,
         of_model=verdict is not Verdict.PROJECTION and (answer.status, answer.type) in OF_MODEL,
-        turned_away=answer.status == TOO_MANY and answer.type != UPSTREAM,
+        turned_away=answer.status == TOO_MANY and answer.type in OWN_LIMITS,
         unfit=_is_unfit(answer, guessed=guessed),
-        lost=answer.status is None,
+        lost=answer.status is None or (answer.status in GIVEN_UP and not answer.type),
         blames_credential=rejected and (answer.status in CREDENTIAL_STATUSES or answer.code == NO_CREDIT),
     )
 

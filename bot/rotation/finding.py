@@ -51,6 +51,15 @@ class Finding(Frozen):
     turned_away: int = 0
     """How many test requests since then the gateway's own rate limit refused; the counters may have them."""
 
+    unclear: int = 0
+    """Answers in this look that no counter has, and that were not lost: a refused caller key, a rate limit, a cache."""
+
+    adrift: int = 0
+    """Lost test requests of before those snapshots: a gateway may still count them."""
+
+    adrift_at: datetime | None = None
+    """When the newest of them was lost."""
+
     failing_since: datetime | None = None
     verdict: Evidence | None = None
     """The verdict on all the evidence."""
@@ -61,6 +70,17 @@ class Finding(Frozen):
     def unproved(self) -> "Finding":
         """Return the finding without the model's answers since the move."""
         return self.but(latest=None, look="", passes=0, asked=0, failing_since=None, verdict=None)
+
+    @property
+    def uncounted(self) -> "Finding":
+        """Return the finding as counters see it that count from now on."""
+        at = self.latest.at if self.lost and self.latest else self.adrift_at
+        adrift = {"adrift": self.adrift + self.lost, "adrift_at": at}
+        return self.but(answered=0, lost=0, reached=0, turned_away=0, **adrift)
+
+    def adrift_since(self, moment: datetime) -> int:
+        """Return how many lost requests a gateway may still count, if it gives none up before *moment*."""
+        return self.adrift if self.adrift_at and self.adrift_at > moment else 0
 
     @property
     def current(self) -> Evidence | None:

@@ -364,7 +364,10 @@ class Rotation(Frozen):
         shown = (
             self.plan.old_key.id,
             self.replacement_id,
-            [(_model_shown(model), *_verdict_shown(self.finding(model))) for model in self.plan.models],
+            [
+                (model.model_dump_json(exclude_defaults=True), *_verdict_shown(self.finding(model)))
+                for model in self.plan.models
+            ],
             sorted(dependent.model_dump_json() for dependent in self.plan.dependents),
             sorted(self.plan.routes),
             *([self.accepted.of] if self.accepted else []),
@@ -390,11 +393,6 @@ OF_ONE_SECRET = (
     "well_since",
 )  # fmt: skip
 """The fields that a rotation resets when its secret is withdrawn."""
-
-
-def _model_shown(model: AffectedModel) -> str:
-    """Return all that is shown of a model; fields that an older record lacks are left out."""
-    return model.model_dump_json(exclude_defaults=True)
 
 
 def _verdict_shown(finding: Finding) -> tuple[str, bool, str]:

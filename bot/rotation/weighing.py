@@ -97,11 +97,26 @@ class Observation(Frozen):
         If the settings list fewer replicas than they say there are, an unlisted replica's answer is expected.
         """
         asked = _asked(self)
-        answered, limited = sum(map(_shown, asked)), sum(ours.limited for ours in asked)
-        any_ = answered + sum(ours.failed for ours in asked) + max(0, limited - self.turned_away)
+        answered, any_ = sum(map(_shown, asked)), sum(_shown(ours) + ours.failed + ours.limited for ours in asked)
         if self.too_few or not self.told or not (any_ or self.is_counted):
             return 0
         return max(0, self.answered - answered, self.reached - any_)
+
+    @property
+    def covered(self) -> str:
+        """Say whether requests that a rate limit of the gateway refused may stand for answers of an unlisted replica.
+
+        The counters have them under the provider key; a balancer's own 429 is in no counter.
+        """
+        asked = _asked(self)
+        limited = max(0, sum(ours.limited for ours in asked) - self.turned_away)
+        if (
+            not self.told
+            or not self.turned_away
+            or self.reached <= limited + sum(_shown(ours) + ours.failed for ours in asked)
+        ):
+            return ""
+        return "a rate limit of the gateway may stand for an answer that no listed replica counted"
 
     @property
     def has_surplus(self) -> bool:
@@ -266,6 +281,7 @@ def _lacks_of_requests(seen: Observation) -> Iterator[str]:
         yield "for an hour after the change a gateway may use a token of the old secret"
     if seen.lost:
         yield "a test request had no answer, so what the counters show cannot be compared"
+    yield seen.covered
     if seen.told and _ours(seen) > seen.answered:
         yield (
             f"the counters show {_ours(seen):,} test requests, and {seen.answered:,} were answered: someone else uses "
@@ -306,12 +322,15 @@ def _lacks_of_ours(window: Window, seen: Observation) -> Iterator[str]:
         yield "was not reached by a test request"
 
 
-def untold(seen: Observation) -> str:
-    """Say which counters do not show all our test requests since the proof began, and why; empty if all do."""
+def untold(seen: Observation, *, dark: bool) -> str:
+    """Say which counters do not show all our test requests since the proof began, and why; empty if all do.
+
+    *dark*: also those that can't be read at all.
+    """
     if not seen.windows:
         return "no status address is in the settings any more"
-    reasons = (_untold(window, seen) for window in seen.windows if not _tells_ours(window))
-    return next(reasons, "")
+    silent = (window for window in seen.windows if not _tells_ours(window))
+    return next((_untold(w, seen) for w in silent if dark or (w.since.counts is not None and w.since.own is None)), "")
 
 
 def _untold(window: Window, seen: Observation) -> str:

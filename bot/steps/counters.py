@@ -21,13 +21,25 @@ Windows = Mapping[str, tuple[Window, ...]]
 """By environment, one snapshot of each status address, next to the snapshot from which its counters count."""
 
 
+READINGS = 3
+"""How often a page that showed counters is read before it is believed to show none."""
+
+
 async def look(rotation: Rotation, environments: Iterable[str], world: World) -> Windows:
-    """Read every replica of *environments* once."""
-    wanted = [environment for environment in environments if world.status.addresses(environment)]
-    seen = await asyncio.gather(
-        *(world.status.look(environment, _asked(rotation, environment)) for environment in wanted)
-    )
-    return {environment: _windows(rotation, environment, now) for environment, now in zip(wanted, seen, strict=True)}
+    """Read every replica of *environments*; read those again where a page fails that showed counters before."""
+    seen: dict[str, tuple[Window, ...]] = {}
+    left = [environment for environment in environments if world.status.addresses(environment)]
+    for _ in range(READINGS):
+        pages = await asyncio.gather(*(world.status.look(env, _asked(rotation, env)) for env in left))
+        seen |= {env: _windows(rotation, env, now) for env, now in zip(left, pages, strict=True)}
+        left = [environment for environment in left if any(map(_is_dark, seen[environment]))]
+        if not left:
+            break
+    return seen
+
+
+def _is_dark(window: Window) -> bool:
+    return window.now.counts is None and window.before is not None and window.before.counts is not None
 
 
 async def checking_addresses(work: Awaitable[T], environments: Iterable[str], world: World) -> T:
@@ -67,7 +79,7 @@ def rebased(rotation: Rotation, seen: Windows) -> Rotation:
     ledgers = {e: Ledger(then=ledger.now, now=ledger.now) for e, ledger in counted.ledgers.items() if e in seen}
     fresh = tuple(s.but(count=0) if s.environment in seen else s for s in counted.silences)
     here = {m.id for m in rotation.plan.models if m.environment in seen} & counted.findings.keys()
-    uncounted = {id_: counted.findings[id_].but(answered=0, lost=0, reached=0, turned_away=0) for id_ in here}
+    uncounted = {id_: counted.findings[id_].uncounted for id_ in here}
     return counted.but(looks={**counted.looks, **looks}, ledgers={**counted.ledgers, **ledgers}, silences=fresh).learn(
         uncounted
     )
@@ -186,6 +198,9 @@ WORDS = {PASSTHROUGH: "a passthrough route", OTHERS: "an alias that the counters
 MISSED = 0.001
 """The accepted chance of never probing a replica that lacks the change: one in a thousand."""
 
+FEWEST = 20
+"""The fewest requests that a model may take: its proof restarts after a lost one, and after a page that failed."""
+
 UNLUCKY = 1e-6
 """The accepted chance that a replica which takes its share of requests never gets one for a given model."""
 
@@ -204,7 +219,7 @@ def turns(replicas: int, probes: int, attempt: int = 0, *, missed: float = MISSE
 
 def most_turns(replicas: int, probes: int) -> int:
     """Return how many requests a model may take to reach each listed replica; of hundreds of models some need many."""
-    return turns(replicas, probes, missed=UNLUCKY)
+    return max(FEWEST, turns(replicas, probes, missed=UNLUCKY))
 
 
 async def with_counters_reset(rotation: Rotation, world: World) -> Rotation:

@@ -6,6 +6,7 @@ only if counters would show it; a lost answer may appear in the counters and hid
 
 import asyncio
 import math
+from datetime import timedelta
 
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
@@ -17,6 +18,9 @@ from bot.steps.world import World
 
 ROUNDS = 3
 """How often the look replaces lost or limited requests before it gives up."""
+
+ADRIFT = timedelta(minutes=10)
+"""How long a gateway may still count a request whose answer was lost."""
 
 MOST_HIDDEN = 10
 """How many requests may be lost or limited before it gives up at once: more would take hundreds in their place."""
@@ -69,7 +73,7 @@ async def _probed_until_reached(
     """Probe *models*, and again for each answer that counters don't show; say why, if that does not succeed."""
     before, rounds = rotation, 0
     while True:
-        shown, hidden = _shown(before, rotation, models)
+        shown, hidden = _shown(before, rotation, models, world)
         wanted = enough(replicas, world.limits.probes, min(hidden, MOST_HIDDEN))
         if shown >= wanted and hidden <= MOST_HIDDEN:
             return rotation, ""
@@ -82,7 +86,7 @@ async def _probed_until_reached(
         rounds += 1
 
 
-def _shown(before: Rotation, now: Rotation, models: list[AffectedModel]) -> tuple[int, int]:
+def _shown(before: Rotation, now: Rotation, models: list[AffectedModel], world: World) -> tuple[int, int]:
     """Return how many requests of this look the counters have, and how many may hide those of an unlisted replica.
 
     The look sent each model's first request, and those since *before*. A lost answer may hide one for as long as the
@@ -90,11 +94,8 @@ def _shown(before: Rotation, now: Rotation, models: list[AffectedModel]) -> tupl
     """
     shown = hidden = 0
     for early, late in ((before.finding(model), now.finding(model)) for model in models):
-        first = early.latest
-        sent, lost = 1 + late.asked - early.asked, (first is not None and first.lost) + late.lost - early.lost
-        seen = (first is not None and first.is_shown) + late.reached - early.reached
-        shown += seen
-        hidden += sent - seen - lost + late.lost
+        shown += bool(early.latest and early.latest.is_shown) + late.reached - early.reached
+        hidden += late.unclear + late.lost + late.adrift_since(world.now() - ADRIFT)
     return shown, hidden
 
 

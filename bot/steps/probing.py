@@ -79,6 +79,7 @@ def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
         lost=finding.lost + evidence.lost,
         reached=finding.reached + evidence.is_shown,
         turned_away=finding.turned_away + evidence.turned_away,
+        unclear=finding.unclear + (not evidence.is_shown and not evidence.lost),
     )
     if not evidence.passed:
         return asked.but(latest=evidence, passes=0, failing_since=finding.failing_since or now)

@@ -201,8 +201,9 @@ def _has_projected(finding: Finding) -> bool:
 def _echoes_old_key(finding: Finding) -> bool:
     """Return whether a refusal may still come from the key before the move; it must not blame the new secret."""
     before, now = finding.baseline, finding.latest
-    alike = bool(before and now and now.blames_credential and before.signature == now.signature)
-    return alike and not fails_alike(before, now)
+    if now is None or not now.blames_credential or fails_alike(before, now):
+        return False
+    return before is None or before.signature == now.signature  # without a baseline, it was on a key of ours
 
 
 # --- the end of the wait ---

@@ -12,11 +12,12 @@ from bot.rotation.record import Rotation
 from bot.steps.approvals import asked_at, decided, other_than_shown, review, voided
 from bot.steps.counters import old_key_uses
 from bot.steps.inventory import refuse_reference, whole_inventory
+from bot.steps.looks import look_again
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
 from bot.steps.refusals import reason, refuse_rejected, refuse_unverifiable
 from bot.steps.throwaways import without_throwaways
 from bot.steps.unseen import refuse_uncovered
-from bot.steps.verdicts import doubtful, look_again
+from bot.steps.verdicts import doubtful
 from bot.steps.world import World
 
 PROVED_BEFORE = "It was verified by a version of Keyturn that looked at less."
@@ -44,7 +45,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     if aged:
         return voided(rotation, aged, world)
     rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have appeared late
-    rotation, left = await look_again(rotation, world, everyone=True)
+    rotation, left = await look_again(rotation, world, last=True)
     if left:
         return Wait(rotation, f"{left} to go")
     refuse_rejected(rotation, doubtful(rotation, world))

@@ -10,11 +10,12 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 from bot.rotation.stops import Cause
 from bot.steps.counters import old_key_uses, with_counters_reset
+from bot.steps.looks import checked_against_replicas, look_again
 from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected
 from bot.steps.unseen import coverage_of, refuse_uncovered, uncovered
-from bot.steps.verdicts import checked_against_replicas, doubtful, look_again
+from bot.steps.verdicts import doubtful
 from bot.steps.world import World
 
 

@@ -12,11 +12,10 @@ from bot.rotation.finding import Finding, Throwaway, is_excused
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.proof import is_enough
 from bot.rotation.record import Rotation
-from bot.rotation.weighing import Observation, Window, doubt, untold, weigh
-from bot.steps.counters import Windows, look, most_turns, noticed, rebased, watched_environments
-from bot.steps.everyone import NotReached, probed_every_replica
+from bot.rotation.weighing import Observation, Window, weigh
+from bot.steps.counters import Windows, look, most_turns, noticed, rebased
 from bot.steps.pacing import AT_ONCE
-from bot.steps.probing import askable, noted, probe_all, probe_each
+from bot.steps.probing import noted, probe_all
 from bot.steps.refusals import refuse_unlisted_replica
 from bot.steps.world import World
 
@@ -83,7 +82,7 @@ def _must_restart(finding: Finding, model: AffectedModel, view: View) -> bool:
     """Return whether its counters require a proof to restart; after enough test requests, they no longer do."""
     seen = observed(model, view)
     early = finding.asked < most_turns(max(1, len(seen.windows)), view.world.limits.probes)
-    unclear = (bool(seen.lost) and seen.told) or seen.has_surplus
+    unclear = (bool(seen.lost) and seen.told) or seen.has_surplus or bool(seen.covered)
     return early and (unclear or any(map(_lacks_start, seen.windows)))
 
 
@@ -208,35 +207,6 @@ def _old_token_until(rotation: Rotation, finding: Finding, world: World) -> date
     return until if old and world.now() < until else None
 
 
-async def look_again(rotation: Rotation, world: World, *, everyone: bool = False) -> tuple[Rotation, int]:
-    """Probe every model that the current look has not probed yet; return how many are left for the next run.
-
-    Each answer gets the look's mark, because clocks of machines differ. After the last model, the verdicts are checked
-    against the replicas. With *everyone*, the look sends enough test requests to reach a replica added since the proof.
-    """
-    rotation = rotation if rotation.look else rotation.but(look=secrets.token_hex(4))
-    todo = [model for model in askable(rotation, world) if rotation.finding(model).look != rotation.look]
-    seen = await probe_each(rotation, todo, world)
-    rotation = noted(rotation, seen, world.now())
-    rotation = rotation.learn({id_: rotation.findings[id_].but(look=rotation.look) for id_ in seen})
-    left = len(todo) - len(seen)
-    if left:
-        return rotation, left
-    rotation, unmet = await probed_every_replica(rotation, world) if everyone else (rotation, {})
-    return _doubt_unreached(await checked_against_replicas(rotation, world), unmet), 0
-
-
-def _doubt_unreached(rotation: Rotation, unmet: NotReached) -> Rotation:
-    """Doubt each proof whose model got too few test requests to reach a replica added since."""
-    proved = {id_: finding for id_ in unmet if (finding := rotation.findings[id_]).is_proved}
-    return rotation.learn({id_: _doubted_for(finding, unmet[id_]) for id_, finding in proved.items()})
-
-
-def _doubted_for(finding: Finding, why: str) -> Finding:
-    assert finding.latest is not None
-    return finding.but(verdict=as_verdict(finding.latest, (Verdict.INCONCLUSIVE, f"{why}, so it is verified again")))
-
-
 async def probed_further(rotation: Rotation, models: list[AffectedModel], world: World) -> Rotation:
     """Probe those of *models* that answer, as often as their proof still needs, all of them concurrently.
 
@@ -266,45 +236,6 @@ def _probes_left(finding: Finding, model: AffectedModel, many: int, world: World
     replicas = len(world.status.addresses(model.environment))
     unmet = max(1, most_turns(max(1, replicas), wanted) - finding.asked)
     return min(unmet, max(1 + secrets.randbelow(replicas + 1), AT_ONCE // many))
-
-
-async def checked_against_replicas(rotation: Rotation, world: World) -> Rotation:
-    """Check every verdict against what the replicas show now; a verdict can't improve this way."""
-    seen = await look(rotation, watched_environments(rotation), world)
-    rotation = _marked(noticed(rotation, seen), seen)
-    view = View(rotation, seen, rotation.moving, world)
-    asked = [model for model in askable(rotation, world) if rotation.finding(model).latest]
-    return rotation.learn({model.id: _doubted(model, view) for model in asked})
-
-
-def _lost_proof(seen: Observation) -> str:
-    """Say why the counters that proved a model can no longer reveal an unlisted replica."""
-    if seen.has_surplus:  # a worker died: one of its requests may hide a missing answer
-        return "the counters show test requests that nobody has noted"
-    return untold(seen) or seen.too_few
-
-
-def _marked(rotation: Rotation, seen: Windows) -> Rotation:
-    """Mark the replicas whose counters this look has read."""
-    heard = {
-        (e, window.now.url) for e, windows in seen.items() for window in windows if window.since.counts is not None
-    }
-    silences = (s.but(look=rotation.look) if (s.environment, s.url) in heard else s for s in rotation.silences)
-    return rotation.but(silences=tuple(silences))
-
-
-def _doubted(model: AffectedModel, view: View) -> Finding:
-    """Keep a verdict without new doubts, with the newest answer's time; reset a bad one that no longer holds."""
-    finding = view.rotation.finding(model)
-    assert finding.latest is not None
-    seen = observed(model, view, again=True)
-    if against := doubt(seen):
-        return finding.but(verdict=as_verdict(finding.latest, against))
-    if finding.verdict and finding.verdict.passed and (why := _lost_proof(seen) if finding.is_proved else seen.too_few):
-        return _doubted_for(finding, why)
-    if finding.verdict and not finding.verdict.passed and not finding.is_accepted:
-        return finding.but(verdict=None)
-    return finding.but(verdict=finding.verdict.but(at=finding.latest.at)) if finding.verdict else finding
 
 
 def is_bypassed(finding: Finding) -> bool:

@@ -102,7 +102,7 @@ async def _end_survivor(data: Path) -> None:
     pidfile = data / "valkey.pid"
     with suppress(FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
         pid = int(pidfile.read_text())
-        if not _is_server(pid):
+        if not _is_server(pid, data):
             return
         os.kill(pid, signal.SIGTERM)
         for _ in range(int(START_TIMEOUT / 0.05)):
@@ -110,16 +110,13 @@ async def _end_survivor(data: Path) -> None:
             await asyncio.sleep(0.05)
 
 
-def _is_server(pid: int) -> bool:
-    """Tell whether *pid* is still that server, and not another process that reuses the id."""
+def _is_server(pid: int, data: Path) -> bool:
+    """Return whether *pid* is still the server of *data*, and not another process that reuses the id."""
     if sys.platform != "linux":
         asked = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)  # noqa: S603, S607
-        return b"valkey" in asked.stdout or b"redis" in asked.stdout
+        return bytes(data.resolve()) in asked.stdout
     with suppress(OSError):
-        return (
-            b"valkey" in Path(f"/proc/{pid}/cmdline").read_bytes()
-            or b"redis" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        )
+        return bytes(data.resolve()) in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 

@@ -26,7 +26,7 @@ from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, te
 
 pytestmark = pytest.mark.whole
 
-DEALT = range(8)
+DEALT = range(4)
 """Seeds of the balancer: which replica answers is chance."""
 
 
@@ -250,16 +250,75 @@ def test_a_page_that_could_not_be_read_once_leaves_known_whose_requests_are_ours
 
 
 @pytest.mark.parametrize("dark", [slice(0, 1), slice(0, 2)])
-async def test_what_was_proved_is_not_once_its_counters_cannot_be_read(dark):
+@pytest.mark.parametrize("since", ["verify", "soak"])
+async def test_what_was_proved_is_not_once_its_counters_cannot_be_read(since, dark):
     async with tenancy_of() as tenancy:
         machine = await tenancy.machine()
-        record = await machine.until(await tenancy.begun(machine), lambda r: r.wave == 1)
+        record = await machine.until(await tenancy.begun(machine), lambda r: since in r.done)
         assert record.findings[tenancy.chat.id].is_proved
         for replica in tenancy.aisix.replicas("production")[dark]:
             replica.status_available = replica.metrics_available = False
         record = await machine.until(record, lambda r: r.state is State.AWAITING_APPROVAL or is_over(r))
+        ended = await looked(tenancy, machine, record)
 
-        assert not record.findings[tenancy.chat.id].is_proved
+        assert ended.voids
+        assert tenancy.old_is_there
+
+
+async def test_a_page_that_blinks_costs_no_proof():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await tenancy.asked(machine)
+        carry, failed = tenancy.wire.handle, set()
+
+        async def handle(request: httpx.Request) -> httpx.Response:
+            if request.url.path.startswith(("/status", "/metrics")) and str(request.url) not in failed:
+                failed.add(str(request.url))
+                return httpx.Response(500)
+            return await carry(request)
+
+        tenancy.wire.handle = handle
+        ended = await looked(tenancy, machine, record)
+
+        assert failed
+        assert ended.state is State.COMPLETED
+
+
+@pytest.mark.parametrize("status", [None, 429, 504])
+async def test_among_many_models_one_unclear_answer_voids_no_approval(status):
+    async with tenancy_of(of_its_own=True) as tenancy:
+        for number in range(24):
+            tenancy.aisix.add_model("production", f"team-{number}", key=tenancy.old, upstream="gpt-4o")
+        machine = await tenancy.machine()
+        record = await machine.until(await tenancy.begun(machine), lambda r: r.state is State.AWAITING_APPROVAL)
+        carry, asked = tenancy.wire.handle, [0]
+
+        async def handle(request: httpx.Request) -> httpx.Response:
+            asked[0] += request.method == "POST"
+            if request.method == "POST" and asked[0] == 5:
+                if status is None:
+                    raise httpx.ReadTimeout("late", request=request)
+                return httpx.Response(status, text="<html>")
+            return await carry(request)
+
+        tenancy.wire.handle = handle
+        ended = await looked(tenancy, machine, record)
+
+        assert ended.state is State.COMPLETED
+
+
+@pytest.mark.parametrize("dealt", DEALT)
+async def test_a_likely_model_is_compared_from_the_beginning_of_the_last_look_on(dealt):
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await tenancy.asked(machine)
+        finding = record.findings[tenancy.chat.id]
+        likely = finding.but(verdict=finding.verdict.but(verdict=Verdict.LIKELY), lost=1)
+        record = record.learn({tenancy.chat.id: likely})
+        late = add_stale_replica(tenancy, record, dealt)
+        await looked(tenancy, machine, record)
+
+        assert tenancy.old_is_there or not late.proxy.calls
 
 
 @pytest.mark.parametrize("dealt", DEALT)

@@ -70,7 +70,7 @@ def test_our_test_requests_count_from_the_same_looks_as_the_counters():
 
     after = rebased(moved().learn({"m1": finding}), seen({}))
 
-    assert after.findings["m1"] == Finding(moved_at=NOW)
+    assert after.findings["m1"] == Finding(moved_at=NOW, adrift=1)
 
 
 def test_whose_requests_are_ours_is_remembered_from_one_look_to_the_next():

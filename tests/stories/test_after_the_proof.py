@@ -16,6 +16,8 @@ from sandbox.caller import Caller, Callers
 from sandbox.slack import Message
 from tests.support.stage import KEY, NEW_SECRET, Stage, stage_of
 
+pytestmark = pytest.mark.rest
+
 
 async def waiting(stage: Stage) -> Message:
     card = await stage.ask()

@@ -7,6 +7,8 @@ import pytest
 from bot.rotation.states import State
 from tests.support.stage import KEY, NEW_SECRET, OLD_SECRET, WRONG_SECRET, Stage
 
+pytestmark = pytest.mark.rest
+
 
 async def waiting(stage: Stage, secret: str = NEW_SECRET):
     card = await stage.ask()

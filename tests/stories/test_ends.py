@@ -8,6 +8,8 @@ from bot.rotation.states import State
 from sandbox.aisix import Switches
 from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
 
+pytestmark = pytest.mark.rest
+
 
 async def begun(stage: Stage, words: str, secret: str = NEW_SECRET):
     card = await stage.ask()

@@ -18,6 +18,8 @@ from sandbox.caller import Caller, Callers, question
 from sandbox.slack import Message
 from tests.support.stage import KEY, NEW_SECRET, OLD_SECRET, WRONG_SECRET, Stage, stage_of
 
+pytestmark = pytest.mark.rest
+
 WAITING = "waiting for an approver"
 ENDS = (State.AWAITING_APPROVAL, State.BLOCKED)
 SHORT = {"PROJECTION_TIMEOUT": "1.5", "VERIFY_TIMEOUT": "1.5"}

@@ -13,6 +13,8 @@ from sandbox.caller import Caller, Callers, question
 from sandbox.slack import Message
 from tests.support.stage import KEY, NEW_SECRET, OLD_SECRET, Stage, stage_of
 
+pytestmark = pytest.mark.rest
+
 WAITING = "waiting for an approver"
 QUICK = {"PROJECTION_TIMEOUT": "2", "VERIFY_TIMEOUT": "2"}
 

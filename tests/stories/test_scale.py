@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.stage import KEY, Stage
 
+pytestmark = pytest.mark.rest
+
 
 def add_models(stage: Stage, environment: str, many: int) -> None:
     key = stage.key_named(KEY)
