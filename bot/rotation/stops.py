@@ -179,10 +179,10 @@ class Cause(Enum):
             "(`status_urls` in AISIX_GATEWAYS), or let the admin token list them."
         ),
     )
-    CHANGED = (StopKind.DRIFT, "someone changed something meanwhile", "{changes}", StepName.REPLACE)
+    CHANGED = (StopKind.DRIFT, "someone else changed AISIX", "{changes}", StepName.REPLACE)
     ASTRAY = (
         StopKind.DRIFT,
-        "someone changed something meanwhile",
+        "someone else changed AISIX",
         "Not deleted: {models} is not on the replacement.",
         StepName.REPLACE,
     )

@@ -209,7 +209,7 @@ def _lags(window: Window, seen: Observation) -> Judgement | None:
     listed = window.now.throwaways
     if not seen.barrier or listed is None or seen.barrier in listed:
         return None
-    return Verdict.PROJECTION, f"{window.now.name} does not have the change yet"
+    return Verdict.PROJECTION, f"{window.now.name} is not synced yet"
 
 
 def _is_cut_off(window: Window, seen: Observation) -> Judgement | None:

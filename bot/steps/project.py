@@ -93,7 +93,7 @@ async def _ask_barriers(rotation: Rotation, seen: Windows, environments: Collect
     for barrier in tested:
         if _is_unknown_somewhere(barrier) and _all_have(rotation, barrier.environment, seen, world):
             where = rotation.plan.environments[barrier.environment]
-            refuse_unlisted_replica(rotation, where, "it does not have the change, and every listed replica has it")
+            refuse_unlisted_replica(rotation, where, "it is not synced, and every listed replica is")
     return rotation
 
 

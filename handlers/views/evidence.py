@@ -19,7 +19,7 @@ from handlers.views.blocks import code, duration, sentence, when
 LEGEND: Mapping[Label, str] = {
     Label.REJECTED: "refused on the new key",
     Label.INVALID: "answered, but not in a way that says anything for the new secret",
-    Label.PROJECTION: "the gateway does not have the change",
+    Label.PROJECTION: "the gateway is not synced",
     Label.INCONCLUSIVE: "says nothing about the new secret, for or against",
     Label.ACCEPTED: "nothing proves it; an approver accepted it by name",
     Label.AS_BEFORE: "fails as it did on the old key",

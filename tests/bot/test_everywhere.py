@@ -59,7 +59,7 @@ async def test_a_replica_that_is_not_listed_and_lacks_the_change_stops_it_by_its
 
     assert ended.stop
     assert ended.stop.headline == ELSEWHERE
-    assert "it does not have the change, and every listed replica has it" in ended.stop.sentence
+    assert "it is not synced, and every listed replica is" in ended.stop.sentence
 
 
 async def test_a_replica_that_is_not_listed_and_answers_for_the_barrier_stops_it(tenancy):

@@ -407,12 +407,12 @@ EVERYTHING = {
     "replacement rejected": (observed(window(state="degraded", rejects=1, rejected=(NEW,))), INVALID, "last good"),
     "rejected, though projected": (observed(window(rejects=1, rejected=(NEW,)), projected="yes"), INVALID, "rejected"),
     "a row that is not named": (observed(window(rejects=1, rejects_more=True)), INVALID, "does not name"),
-    "lagging replica (G1)": (observed(*two(throwaways=())), PENDING, "replica-2:9090 does not have the change yet"),
-    "lagging, with an older barrier": (observed(window(throwaways=("keyturn-rabc123-1",))), PENDING, "does not have"),
+    "lagging replica (G1)": (observed(*two(throwaways=())), PENDING, "replica-2:9090 is not synced yet"),
+    "lagging, with an older barrier": (observed(window(throwaways=("keyturn-rabc123-1",))), PENDING, "is not synced"),
     "lagging, though projected": (
         observed(window(throwaways=()), projected="yes"),
         PENDING,
-        "does not have the change",
+        "is not synced",
     ),
     "cut off (G18)": (observed(window(connected=False, throwaways=None)), PENDING, "cut off from the control plane"),
     "cut off, no barrier": (observed(window(connected=False), barrier=""), PENDING, "(not connected)"),
@@ -425,7 +425,7 @@ EVERYTHING = {
     ),
     # an answer that says nothing, where a replica says something: it could be accepted
     "unclear, on the old key": (observed(window(**old()), answer=seen(status=429)), INVALID, "with the old key"),
-    "unclear, and lagging": (observed(window(throwaways=()), answer=seen(status=503)), PENDING, "does not have the"),
+    "unclear, and lagging": (observed(window(throwaways=()), answer=seen(status=503)), PENDING, "is not synced"),
     "skipped, on the old key": (observed(window(**old()), answer=skipped(NOW)), INVALID, "with the old key"),
     "unclear, with an old token": (observed(answer=seen(status=429), old_token_until=NOW), INVALID, "old secret until"),
     "refused, and lagging": (

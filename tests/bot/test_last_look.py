@@ -629,7 +629,7 @@ async def test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved
     ended = await here.until(record, has_ended)
 
     assert ended.stop
-    assert ended.stop.headline == "someone changed something meanwhile"
+    assert ended.stop.headline == "someone else changed AISIX"
     assert "`chat-large` in production was changed by someone: its alias is `chat-small` now." in ended.stop.sentence
     assert (tenancy.deletes(), tenancy.old_is_there) == (0, True)
     assert [f.latest for f in ended.findings.values()].count(None) == 2, "what they answered, the other one did"
@@ -721,7 +721,7 @@ async def test_a_rotation_that_lost_its_last_model_on_the_way_is_not_offered(ten
     for model in (tenancy.chat, tenancy.staged):
         tenancy.aisix.remove(model)
     drifted = await here.until(record, has_ended)
-    assert drifted.stop.headline == "someone changed something meanwhile"
+    assert drifted.stop.headline == "someone else changed AISIX"
     ended = await here.until(undone_from(drifted, "replace").unproved().to(State.RUNNING), has_ended)
 
     assert ended.stop.sentence == "No model uses this key, so nothing proves the new secret."

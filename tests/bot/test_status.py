@@ -611,7 +611,7 @@ async def test_a_replica_that_lags_is_found_out_though_it_answers(tenant, replac
 
     assert (await weighed(tenant, replacement, before, answers))[0] is Verdict.INVALID
     assert unasked[0] is Verdict.PROJECTION
-    assert "does not have the change yet" in unasked[1]
+    assert "is not synced yet" in unasked[1]
 
 
 async def test_a_rejected_row_is_found_out_though_the_old_key_answers(tenant, replacement):

@@ -248,7 +248,7 @@ TRAPS = {
     "a replica that is not told is cut off": Trap(
         tell_one_address_and_cut_the_other_off,
         ELSEWHERE,
-        "it does not have the change, and every listed replica has it",
+        "it is not synced, and every listed replica is",
     ),
     "one address is told, and that there are two": Trap(tell_one_address_of_two, NOT_PROVED, "", CHAT, None, BLIND),
     "both addresses are told, and no number": Trap(tell_no_number, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND),

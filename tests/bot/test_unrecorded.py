@@ -50,7 +50,7 @@ async def test_a_move_is_noted_before_a_change_to_that_model_stops_the_rotation(
         _, stopped = await changed_meanwhile(tenancy, model_name="gpt-4.1")
 
     assert stopped.stop
-    assert stopped.stop.headline == "someone changed something meanwhile"
+    assert stopped.stop.headline == "someone else changed AISIX"
     assert [model.id for model in stopped.moved] == [tenancy.chat.id]
 
 

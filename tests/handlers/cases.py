@@ -118,7 +118,7 @@ STOPS: Mapping[str, Callable[[], Rotation]] = {
         r.in_waves("verify", 0, 1, 0).but(unrehearsed=NO_THROWAWAYS),
         StopKind.PROJECTION,
         "the gateway has not taken the change",
-        "`chat-001` in production: replica-2:9090 does not have the change yet. "
+        "`chat-001` in production: replica-2:9090 is not synced yet. "
         "This says nothing against the new secret: look at Resource Projection in AISIX first.",
     ),
     "a-fault-in-the-watch": lambda: r.stopped(
@@ -136,7 +136,7 @@ STOPS: Mapping[str, Callable[[], Rotation]] = {
     "drift": lambda: r.stopped(
         r.running("cut-over"),
         StopKind.DRIFT,
-        "someone changed something meanwhile",
+        "someone else changed AISIX",
         "`late` in staging was bound to the old key by someone.",
     ),
     "drift-at-the-delete": lambda: r.stopped(

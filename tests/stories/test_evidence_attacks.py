@@ -136,7 +136,7 @@ async def test_what_joined_the_plan_after_the_rehearsal_is_rehearsed_before_it_i
 
         stage.aisix.faults.before("DELETE", "/models/", bind)  # the rehearsal's own end
         await stage.give(card)
-        await stage.says(card, "stopped: someone changed something meanwhile")
+        await stage.says(card, "stopped: someone else changed AISIX")
         await stage.press("Try again", card)
         await stage.says(card, "stopped: the new account lacks a model")
 

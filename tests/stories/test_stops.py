@@ -165,7 +165,7 @@ async def test_a_model_that_someone_changed_meanwhile_stops_the_cut_over_by_name
     await taken_over(stage, stage.key_named("Other key").id)
 
     await stage.give(card)
-    await stage.says(card, "stopped: someone changed something meanwhile")
+    await stage.says(card, "stopped: someone else changed AISIX")
 
     assert "support-embed in production uses a key that this rotation does not know" in card.plain
     assert "No model has been moved; callers notice nothing." in card.plain
