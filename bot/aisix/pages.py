@@ -61,7 +61,7 @@ def _rows(rejected: Any) -> list[Any]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Yield every string at any depth: an id is among them, wherever the page has it."""
+    """Yield every string at any depth, so that an id is found wherever the page has it."""
     left = [value]
     while left:
         value = left.pop()

@@ -216,7 +216,7 @@ class Rotation(Frozen):
     """Since when the old key may be gone; from then on there is no way back to it."""
 
     delete_try: str = ""
-    """The lease and the version of the record under which the next delete goes out; under others, it is noted anew."""
+    """The lease and record version that the next delete goes out under. Under others, Keyturn notes it again."""
 
     delete_repeated: bool = False
     """An earlier delete may still come true, whatever AISIX says to the next one."""

@@ -110,11 +110,8 @@ class Observation(Frozen):
         """
         asked = _asked(self)
         limited = max(0, sum(ours.limited for ours in asked) - self.turned_away)
-        if (
-            not self.told
-            or not self.turned_away
-            or self.reached <= limited + sum(_shown(ours) + ours.failed for ours in asked)
-        ):
+        shown = limited + sum(_shown(ours) + ours.failed for ours in asked)
+        if not self.told or not self.turned_away or self.reached <= shown:
             return ""
         return "a rate limit of the gateway may stand for an answer that no listed replica counted"
 

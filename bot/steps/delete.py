@@ -104,7 +104,7 @@ def _noted(rotation: Rotation, world: World) -> Rotation:
 
 
 def _about_to_delete(rotation: Rotation, world: World) -> Wait:
-    """Note each delete before it is sent: whoever does not find a note of their own knows that another may be out."""
+    """Note each delete before it is sent: a worker that finds no note of its own knows that another may be out."""
     asked_at = rotation.delete_asked_at
     noted = _noted(rotation, world).but(delete_asked_at=asked_at or world.now(), delete_repeated=asked_at is not None)
     trouble = rotation.note if rotation.trouble_since else None

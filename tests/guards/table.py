@@ -760,7 +760,7 @@ DELETE = (
     ),
     Guard(
         "deletes-end",
-        "Deletes that get no answer go out for ever, as each begins the patience anew.",
+        "Keyturn repeats an unanswered delete for ever, because each try restarts the patience.",
         OLD_KEY,
         ", is_calm=False)",
         ")",

@@ -186,9 +186,16 @@ class Plug:
             self.halts.append(Halt(rotation.stop, behind))
         if not rotation.waits_for_bot:
             for plan in self.plans:
-                plan.over = plan.over or (plan.lasts and plan.happened)
+                plan.over = plan.over or (plan.lasts and plan.happened and self._is_noticed(plan))
         self._taken_back = self._taken_back or rotation.track is Track.WITHDRAW
         self.moment = moment_of(rotation) + (ANEW if self._taken_back else "")
+
+    def _is_noticed(self, plan: Plan) -> bool:
+        """Return whether people can act on a fault: without the control plane a rotation has to stop first.
+
+        A write that is lost is written again, so an outage may begin after the first of the two.
+        """
+        return plan.call.service != "control plane" or any(plan in halt.behind for halt in self.halts)
 
     # --- the death of the bot ---
 
