@@ -22,73 +22,73 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(RUN)  ## what the bot runs on, into .venv, and nothing else
+install: $(RUN)  ## install what the bot runs on, into .venv, and nothing else
 
-demo: $(DEMO)  ## one rotation from command to receipt, in the terminal
+demo: $(DEMO)  ## show one rotation in the terminal, from command to receipt
 	$(BIN)/python -m sandbox.demo $(ARGS)
 
-play: $(DEMO)  ## a workspace in the browser, to rotate a key by hand; prints its address; AISIX_BIN=/path/to/aisix for real gateways
+play: $(DEMO)  ## serve a workspace for the browser, to rotate a key by hand; prints its address; AISIX_BIN=/path/to/aisix for real gateways
 	AISIX_BIN="$(AISIX_BIN)" $(BIN)/python -m sandbox.page $(ARGS)
 
-comparison: $(DEMO)  ## what a wrong secret costs callers: by hand, and by the bot
+comparison: $(DEMO)  ## compare what a wrong secret costs callers: by hand, and by the bot
 	$(BIN)/python -m sandbox.comparison $(ARGS)
 
-test-fast: $(READY)  ## the rules alone: no socket, no Redis, no process, no whole rotation, nothing at random
+test-fast: $(READY)  ## run the tests of the rules: no socket, no Redis, no process, no whole rotation, nothing at random
 	$(BIN)/python -m pytest -n 2 --dist worksteal --fast -m "not rest and not soak and not whole and not hypothesis" tests/bot tests/handlers tests/docs tests/guards $(ARGS)
 
-test: $(READY) $(COMPILED)  ## the rules, and each story once, over sockets; ARGS=--cov measures the branches that they take
+test: $(READY) $(COMPILED)  ## run the rules, and each story once, over sockets; ARGS=--cov measures branch coverage
 	$(BIN)/python -m pytest -n 6 --dist worksteal -m "not rest and not soak" $(ARGS)
 
-test-rest: $(READY) $(COMPILED)  ## what `make test` leaves out: every other case of a story, the stand-ins, demo, page and comparison
+test-rest: $(READY) $(COMPILED)  ## run what `make test` leaves out: the other cases of each story, the sandbox, demo, page and comparison
 	$(BIN)/python -m pytest -n 6 --dist worksteal -m "rest and not soak" $(ARGS)
 
-test-all: test test-rest  ## every test; those in the browser where Chromium is
+test-all: test test-rest  ## run every test; those in the browser only if Chromium is installed
 	@if [ -x "$(CHROMIUM)" ]; then $(MAKE) --no-print-directory browser-test; else echo "There is no Chromium: the stories in the browser were not run."; fi
 
-guards: $(READY)  ## take out one guard at a time, in a copy, and see that its test fails; ARGS="references astray" for some
+guards: $(READY)  ## take out one guard at a time, in a copy, and check that its test fails; ARGS="references astray" for some
 	$(BIN)/python -m tests.guards $(ARGS)
 
-soak: $(READY)  ## what takes minutes; SOAK_SECONDS says how many seconds each of it (60), SOAK_EXAMPLES how many inputs of a fuzzer (2,000)
+soak: $(READY)  ## run the long tests; SOAK_SECONDS: seconds for each (60), SOAK_EXAMPLES: inputs for each fuzzer (2,000)
 	$(BIN)/python -m pytest -n 2 -m soak $(ARGS)
 
-browser-test: $(READY)  ## a person's stories in the workspace of `make play`, in Chromium
+browser-test: $(READY)  ## test the workspace of `make play` in Chromium
 	@test -x "$(CHROMIUM)" || { echo "make browser-test needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
 	@$(MAKE) --no-print-directory $(BROWSER)
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser $(ARGS)
 
-gateway-test: $(READY)  ## stories between real gateways; AISIX_BIN=/path/to/aisix, ARGS="--runs 20" for the figures of the guide
+gateway-test: $(READY)  ## test between real gateways; AISIX_BIN=/path/to/aisix, ARGS="--runs 20" for the figures of the guide
 	@AISIX_BIN="$(AISIX_BIN)" $(BIN)/python -m sandbox.gateways
 	AISIX_BIN="$(AISIX_BIN)" $(BIN)/python -m pytest tests/gateway $(ARGS)
 
-pictures: $(READY)  ## every golden file as a picture, in var/pictures; those of the documents in docs/pictures
+pictures: $(READY)  ## draw every golden file, in var/pictures, and the documents' pictures, in docs/pictures
 	@test -x "$(CHROMIUM)" || { echo "make pictures needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
 	@$(MAKE) --no-print-directory $(BROWSER)
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.browser.pictures $(ARGS)
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.browser.moving_picture
 
-check: $(READY) $(AUDIT)  ## format, lint (with bandit's rules), types, and known weaknesses of what is pinned
+check: $(READY) $(AUDIT)  ## check format, lint (with bandit's rules), types, and known vulnerabilities of the pinned versions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python .ci/audit
 
-audit: $(AUDIT)  ## ask an advisory service about every pinned version; what it cannot tell is a failure
+audit: $(AUDIT)  ## ask an advisory service about every pinned version; no answer is a failure
 	$(BIN)/python .ci/audit --strict
 
-bench: $(READY)  ## how fast it is and how much of it there may be, for docs/benchmarks.md; ARGS=cut-over for one item
+bench: $(READY)  ## measure speed and load, for docs/benchmarks.md; ARGS=cut-over for one item
 	$(BIN)/python -m tests.bench $(ARGS)
 
-run: $(RUN)  ## the bot, with the settings of the environment and .env
+run: $(RUN)  ## run the bot, with the settings of the environment and .env
 	$(BIN)/python -m bot
 
-format: $(READY)  ## format, and mend what the linter can
+format: $(READY)  ## format, and fix what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-golden: $(READY)  ## write the cards' golden files again, to be read in the diff
+golden: $(READY)  ## write the cards' golden files again; read the diff
 	$(BIN)/python -m pytest tests/handlers --update-golden
 
-lock:  ## pin every dependency again, and those that the bot runs on (needs uv); a lock holds hashes and no URL
+lock:  ## pin every dependency again (needs uv); a lock holds hashes and no URL
 	$(PIN) --extra dev pyproject.toml -o requirements.lock --upgrade
 	$(PIN) --constraints requirements.lock pyproject.toml -o requirements-run.lock
 	$(PIN) --constraints requirements.lock --group demo -o requirements-demo.lock
@@ -129,5 +129,5 @@ $(COMPILED): $(shell find tests -name '*.py') | $(READY)
 	@$(BIN)/python -m pytest --collect-only -qq > /dev/null || true
 	@touch $(COMPILED)
 
-clean:  ## take .venv and var away
+clean:  ## remove .venv and var
 	rm -rf .venv var

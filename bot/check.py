@@ -167,7 +167,7 @@ REPLICAS_UNSAID = " `replicas` is not set: one for each status address is assume
 
 
 async def _is_known(environment: str, world: World) -> bool:
-    """Tell whether the environment exists; if AISIX Cloud does not answer, assume so: another line reports that."""
+    """Tell whether the environment exists; if AISIX Cloud is not answering, assume so: another line reports that."""
     try:
         return environment in {known.id for known in (await world.control_plane.inventory()).environments}
     except ApiError:

@@ -66,15 +66,15 @@ def run_web() -> None:
     _start(front, shared=True)
 
 
-@main.command("worker", short_help="Run the side that moves rotations.")
+@main.command("worker", short_help="Run the worker, which runs the rotations.")
 def run_worker() -> None:
-    """Run the side that moves rotations; any number of them can share one REDIS_URL."""
+    """Run the worker, which runs the rotations; any number of workers can share one REDIS_URL."""
     _start(worker, pages, shared=True)
 
 
 @main.command("check", short_help="Try the settings and say what is wrong.")
 def run_check() -> None:
-    """Try the settings against Slack, the control plane, the gateways and Redis; exits with 1 if something is wrong."""
+    """Try the settings against Slack, the control plane, the gateways and Redis; exit with 1 if something is wrong."""
     settings = read_settings()
     logs.configure("error", settings.log_format)
     sys.exit(0 if asyncio.run(check_all(settings)) else 1)
@@ -100,14 +100,12 @@ async def check_all(settings: Settings) -> bool:
 
 @main.command("doctor", short_help="Find and end rotations whose record is lost.")
 @click.argument("rotation", required=False)
-@click.option("--adopt", is_flag=True, help="Make its record again: it goes on from where AISIX shows it to be.")
-@click.option(
-    "--clean", is_flag=True, help="Take it back: point its models at the old key again, and remove what it made."
-)
-@click.option("--old", metavar="ID", help="The id of the old key, if the names do not show it.")
+@click.option("--adopt", is_flag=True, help="Restore its record and resume it from the state that AISIX shows.")
+@click.option("--clean", is_flag=True, help="Undo it: point its models back at the old key, and remove what it made.")
+@click.option("--old", metavar="ID", help="The id of the old key, if names don't tell.")
 @click.option("--channel", metavar="C…", help="The channel for its card from now on.")
-@click.option("--requester", metavar="U…", help="Who asked for it, and so cannot approve it.")
-@click.option("--yes", is_flag=True, help="Ask for no confirmation.")
+@click.option("--requester", metavar="U…", help="Who asked for it, and so can't approve it.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def run_doctor(**given: Any) -> None:
     """Find rotations whose record is lost, from AISIX alone, and bring ROTATION (an id) to an end.
 
@@ -189,15 +187,15 @@ def run_audit() -> None:
 
 @run_audit.command("export")
 def run_export() -> None:
-    """Print the audit trail, oldest first: a line of JSON each."""
+    """Print the audit trail as lines of JSON, oldest first."""
     _audit(auditor.export)
 
 
-@run_audit.command("verify", short_help="Say whether the audit trail is whole.")
+@run_audit.command("verify", short_help="Check that the audit trail is complete.")
 @click.argument("file", required=False, type=click.File(encoding="utf-8", errors="replace"))
-@click.option("--head", help="The hash on a receipt: it has to be in the trail.")
+@click.option("--head", help="The hash on a receipt; the trail must contain it.")
 def run_verify(file: TextIO | None, head: str | None) -> None:
-    """Say whether the audit trail, or an exported FILE of it (- is standard input), is whole; exits with 1 if not."""
+    """Check that the audit trail, or an exported FILE of it (- is standard input), is complete; exit with 1 if not."""
     if file is not None:
         well = auditor.verify_text(file.read(), head)
     else:

@@ -221,7 +221,7 @@ class ControlPlane:
         except NotFound:
             return False
         except TimeoutError:
-            raise Uncertain("AISIX does not answer (time-out).") from None
+            raise Uncertain("AISIX is not answering (time-out).") from None
         return True
 
     async def is_gone(self, key_id: str, beside: str | None) -> bool:
@@ -301,10 +301,10 @@ class ControlPlane:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             calls("control_plane", method, "unreachable")
             why = UNTRUSTED if is_untrusted(error) else "no connection"
-            raise Uncertain(f"AISIX does not answer ({why}).", arrived=False) from None
+            raise Uncertain(f"AISIX is not answering ({why}).", arrived=False) from None
         except httpx.TimeoutException:
             calls("control_plane", method, "time-out")
-            raise Uncertain("AISIX does not answer (time-out).") from None
+            raise Uncertain("AISIX is not answering (time-out).") from None
         except TooLong:
             calls("control_plane", method, "too long")
             raise Uncertain(f"AISIX answers with more than {self._most:,} bytes (ANSWER_LIMIT).") from None

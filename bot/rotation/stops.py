@@ -231,7 +231,7 @@ class Cause(Enum):
         "Pointed back at the old key, but {models} does not answer: {reason}.",
     )
     STEP_REFUSED = (StopKind.TROUBLE, "AISIX refused a step", "{error}")
-    NO_ANSWER = (StopKind.TROUBLE, "a service does not answer", "{trouble} I have tried for {time}.")
+    NO_ANSWER = (StopKind.TROUBLE, "no usable answer", "{trouble} I have tried for {time}.")
     NO_PROGRESS = (StopKind.TROUBLE, "a step does not get on", "Nothing has changed for {time}: {note}")
     OUR_FAULT = (
         StopKind.TROUBLE,

@@ -339,8 +339,8 @@ class Move(NamedTuple):
 
 @contextmanager
 def _postponed() -> Iterator[None]:
-    """If a service does not answer, leave the work to the next search."""
+    """If AISIX Cloud is not answering, leave the work to the next search."""
     try:
         yield
     except (ApiError, Unanswerable, TimeoutError) as away:
-        log.warning("carry_over_postponed", why=str(away) or "AISIX Cloud does not answer.")
+        log.warning("carry_over_postponed", why=str(away) or "AISIX Cloud is not answering.")

@@ -34,7 +34,7 @@ class Cloud:
 
     async def inventory(self) -> Inventory:
         if self.shown is None:
-            raise Uncertain("AISIX does not answer.")
+            raise Uncertain("AISIX is not answering.")
         return self.shown
 
 

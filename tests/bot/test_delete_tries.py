@@ -189,6 +189,6 @@ async def test_deletes_without_an_answer_end_after_the_patience_of_the_settings(
         if is_new and record.trouble_since:
             tenancy.hands.mark = f"lease {len(came)}"
 
-    assert record.stop.headline == "a service does not answer"
+    assert record.stop.headline == "no usable answer"
     assert 60 < tenancy.clock.seconds - began < 120
     assert Action.ROLL_BACK not in offered(record)

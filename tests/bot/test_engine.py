@@ -294,13 +294,13 @@ async def test_trouble_is_tried_again_after_as_long_as_it_has_lasted(only_step, 
 
 
 async def test_trouble_that_stays_stops_the_rotation(only_step):
-    only_step(raising(Uncertain("AISIX does not answer.")))
+    only_step(raising(Uncertain("AISIX is not answering.")))
     after = await move(running(trouble_since=NOW), world(601))
 
     assert after.stop is not None
     assert (after.stop.kind, after.stop.sentence) == (
         StopKind.TROUBLE,
-        "AISIX does not answer. I have tried for 10 minutes.",
+        "AISIX is not answering. I have tried for 10 minutes.",
     )
 
 

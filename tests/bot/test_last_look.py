@@ -306,7 +306,7 @@ async def test_a_delete_that_takes_too_long_is_given_up_while_the_lease_lasts(te
     after = await here.notch(record)
 
     assert after.delete_sent_at is None
-    assert after.note == "AISIX does not answer (time-out). Trying again."
+    assert after.note == "AISIX is not answering (time-out). Trying again."
 
 
 async def test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more(tenancy):

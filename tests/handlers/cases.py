@@ -148,8 +148,8 @@ STOPS: Mapping[str, Callable[[], Rotation]] = {
     "trouble": lambda: r.stopped(
         r.running("cut-over"),
         StopKind.TROUBLE,
-        "a service does not answer",
-        "AISIX does not answer (no connection). I have tried for 10 minutes.",
+        "no usable answer",
+        "AISIX is not answering (no connection). I have tried for 10 minutes.",
     ),
     "trouble-back": lambda: r.stopped(
         r.going_back(("point-back",)),
@@ -160,8 +160,8 @@ STOPS: Mapping[str, Callable[[], Rotation]] = {
     "rejected-withdraw": lambda: r.stopped(
         r.withdrawing(),
         StopKind.TROUBLE,
-        "a service does not answer",
-        "AISIX does not answer (time-out). I have tried for 10 minutes.",
+        "no usable answer",
+        "AISIX is not answering (time-out). I have tried for 10 minutes.",
     ),
 }
 
@@ -205,7 +205,7 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "running-project": lambda: r.running("project", note="1 model not there yet"),
     "running-verify": lambda: r.running("verify", note="2 of 3"),
     "running-trouble": lambda: r.running(
-        "cut-over", note="AISIX does not answer (no connection). Trying again.", trouble_since=r.at(34)
+        "cut-over", note="AISIX is not answering (no connection). Trying again.", trouble_since=r.at(34)
     ),
     "running-soak": lambda: r.running("soak", note="soaking", soak_until=r.at(640)),
     "running-soak-again": lambda: r.running(

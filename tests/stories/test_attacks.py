@@ -71,7 +71,7 @@ async def test_once_the_delete_was_asked_for_there_is_no_way_back(bare_stage: St
         card = await waiting(bare_stage)
         bare_stage.aisix.faults.hang("DELETE", "/provider_keys", times=100)
         await bare_stage.press("Delete old key", card, who="U_APPROVER")
-        await bare_stage.says(card, "stopped: a service does not answer")
+        await bare_stage.says(card, "stopped: no usable answer")
 
         assert "Roll back" not in card.buttons
         assert "AISIX has been asked to delete it" in card.plain

@@ -151,7 +151,7 @@ async def test_after_a_delete_that_may_still_come_true_no_state_offers_the_way_b
         card = await run_into(stage, WAITING)
         stage.aisix.faults.hang("DELETE", f"/provider_keys/{stage.key_named(KEY).id}", times=100)
         await stage.press("Delete old key", card, who="U_APPROVER")
-        await stage.says(card, "stopped: a service does not answer")
+        await stage.says(card, "stopped: no usable answer")
         await stage.press("Try again", card)
         await stage.says(card, WAITING)
 
@@ -166,7 +166,7 @@ async def test_a_secret_refused_after_the_delete_was_asked_for_does_not_lead_bac
         card = await run_into(stage, WAITING)
         stage.aisix.faults.hang("DELETE", f"/provider_keys/{stage.key_named(KEY).id}", times=100)
         await stage.press("Delete old key", card, who="U_APPROVER")
-        await stage.says(card, "stopped: a service does not answer")
+        await stage.says(card, "stopped: no usable answer")
         key = stage.key_named(KEY)
         stage.aisix.add_model("staging", "late", key=key, upstream="gpt-4o")
         await stage.press("Try again", card)

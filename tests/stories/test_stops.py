@@ -210,7 +210,7 @@ async def test_trouble_that_stays_stops_the_rotation_and_try_again_ends_it_well(
         card = await bare_stage.ask()
         bare_stage.aisix.faults.fail("PATCH", "/models/", status=500, times=1000)
         await bare_stage.give(card)
-        await bare_stage.says(card, "stopped: a service does not answer")
+        await bare_stage.says(card, "stopped: no usable answer")
         assert "AISIX had an error (500)." in card.plain
 
         bare_stage.aisix.faults.clear()

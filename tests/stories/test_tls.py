@@ -70,7 +70,7 @@ async def test_a_rotation_is_not_begun_at_a_control_plane_that_is_not_trusted(ba
         bare_stage.overrides |= {"AISIX_CLOUD_API": served.url, "CONTROL_PLANE_ATTEMPTS": "1"}
         async with bare_stage.bot():
             await bare_stage.slack.person("U_REQUESTER").command(KEY)
-            await bare_stage.told("U_REQUESTER", f"AISIX does not answer ({SAYS}).")
+            await bare_stage.told("U_REQUESTER", f"AISIX is not answering ({SAYS}).")
 
     assert served.reached == 0
     assert bare_stage.aisix.calls == []

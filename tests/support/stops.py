@@ -15,7 +15,7 @@ from tests.support.plug import Fault, Halt, Plan
 SAID_OF_CONTROL_PLANE = {
     Fault.RESET: r"AISIX (broke off its answer|does not answer \(no connection\))\.",
     Fault.LOST: r"AISIX (broke off its answer|does not answer \(no connection\))\.",
-    Fault.TIME_OUT: r"AISIX does not answer \(time-out\)\.",
+    Fault.TIME_OUT: r"AISIX is not answering \(time-out\)\.",
     Fault.LIMITED: r"AISIX limits the rate \(429\)\.",
     Fault.ERROR: r"AISIX had an error \(500\)\.",
     Fault.GARBAGE: r"AISIX answered /\S+ with something that is not JSON\.",
@@ -51,7 +51,7 @@ FITS = (
         "control plane",
         None,
         TROUBLE,
-        "a service does not answer",
+        "no usable answer",
         r"(AISIX does not show the .+\. )?{said} I have tried for \d+ s\.",
     ),
     Fit(
