@@ -1194,7 +1194,7 @@ PROOF = (
         WEIGHING,
         "    if seen.hides_tokens:",
         "    if False:",
-        "tests/bot/test_evidence.py::test_while_a_token_of_the_old_secret_may_be_good_nothing_is_proved",
+        WEIGHED,
     ),
     Guard(
         "answers-in-a-row",
