@@ -2,10 +2,8 @@
 
 import json
 import re
-import string
 from base64 import b64encode, encodebytes
 from pathlib import Path
-from random import Random
 
 import pytest
 from hypothesis import given
@@ -58,20 +56,14 @@ def refusal(pasted: str, of=OPENAI_KEY, own=()) -> str:
     ("provider", "adapter", "expected"),
     [
         ("openai", "", None),
-        ("anthropic", "anthropic", None),
         ("amazon-bedrock", "", "bedrock"),
-        ("google-vertex", "", "vertex"),
         ("azure", "", "azure"),
         ("mine", "azure-openai", "azure"),
-        ("mine", "vertex", "vertex"),
         ("Amazon-Bedrock", "", "bedrock"),
         ("", "", None),
         ("amazon-bedrock", "openai", None),
-        ("google-vertex", "OpenAI", None),
         ("google-vertex", "anthropic", None),
-        ("azure", "anthropic", None),
         ("openai", "bedrock", "bedrock"),
-        ("azure", "vertex", "vertex"),
         ("amazon-bedrock", "an-adapter-of-tomorrow", "bedrock"),
     ],
 )
@@ -147,39 +139,6 @@ def test_a_key_of_any_provider_is_taken_as_it_is(of, name):
     assert checked(GOOD[name], of).get_secret_value() == GOOD[name]
 
 
-HEXADECIMAL, LETTER = "0123456789abcdef", string.ascii_letters + string.digits
-FORMS = {
-    "sk-proj-…": [("sk-proj-", 0), (f"{LETTER}-_", 74), ("T3BlbkFJ", 0), (f"{LETTER}-_", 74)],
-    "sk-ant-api03-…": [("sk-ant-api03-", 0), (f"{LETTER}-_", 93), ("AA", 0)],
-    "hexadecimal": [(HEXADECIMAL, 32)],
-    "letters and digits": [(LETTER, 40)],
-    "base64": [(f"{LETTER}+/", 43), ("=", 0)],
-    "base64url": [(f"{LETTER}-_", 43), ("=", 0)],
-    "an id and a secret": [(HEXADECIMAL, 32), (".", 0), (LETTER, 16)],
-    "uuid": [(HEXADECIMAL, 8), ("-", 0), (HEXADECIMAL, 4), ("-4000-8000-", 0), (HEXADECIMAL, 12)],
-}
-"""Pieces: so many characters out of these; or, with 0, just that."""
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_no_key_is_refused_for_its_chance_characters(form):
-    random = Random(0)
-    made = ("".join(of if not n else "".join(random.choices(of, k=n)) for of, n in FORMS[form]) for _ in range(1000))
-
-    for one in made:
-        assert checked(one, OPENAI_KEY).get_secret_value() == one
-
-
-def test_no_document_is_refused_for_its_chance_characters():
-    random = Random(0)
-    for _ in range(1000):
-        azure = changed(AZURE, client_secret="".join(random.choices(f"{LETTER}-._~", k=40)))
-        aws = changed(BEDROCK, secret_access_key="".join(random.choices(f"{LETTER}+/", k=40)))
-
-        assert checked(azure, AZURE_KEY).get_secret_value() == azure
-        assert checked(aws, BEDROCK_KEY).get_secret_value() == aws
-
-
 @pytest.mark.parametrize(
     ("of", "pasted"),
     [
@@ -187,11 +146,9 @@ def test_no_document_is_refused_for_its_chance_characters():
         (key(provider="google-vertex", settings={"adapter": "openai"}), GOOD["a token of google"]),
         (key(provider="azure", settings={"adapter": "anthropic"}), GOOD["azure"]),
         (AZURE_KEY, GOOD["azure"]),
-        (AZURE_KEY, GOOD["azure, of the new kind"]),
         (BEDROCK_KEY, json.dumps(BEDROCK)),
         (OWN_BEDROCK_KEY, json.dumps(BEDROCK)),
         (key(provider="openai", settings={"adapter": "bedrock"}), json.dumps(BEDROCK)),
-        (BEDROCK_KEY, json.dumps({"access_key_id": "test", "secret_access_key": "test", "region": "us"})),
         (BEDROCK_KEY, json.dumps(BEDROCK | {"session_token": "t"})),
         (BEDROCK_KEY, json.dumps(BEDROCK | {"access_key_id": "ASIA0123456789ABCDEF", "session_token": "t=="})),
         (BEDROCK_KEY, json.dumps(BEDROCK | {"session_token": None, "note": "un mot où rien ne manque"})),
@@ -199,8 +156,6 @@ def test_no_document_is_refused_for_its_chance_characters():
         (VERTEX_KEY, json.dumps(VERTEX | {"access_token": "ya29.x", "service_account_json": None})),
         (VERTEX_KEY, json.dumps(GOOGLE)),
         (VERTEX_KEY, json.dumps(GOOGLE, indent=2)),
-        (VERTEX_KEY, json.dumps(GOOGLE | {"project": "example.com:p", "region": "global"})),
-        (VERTEX_KEY, json.dumps(GOOGLE | {"service_account_json": ACCOUNT | {"private_key": PEM.replace("\n", " ")}})),
         (VERTEX_KEY, json.dumps(GOOGLE | {"service_account_json": ACCOUNT | {"private_key": PEM.replace("\n", "")}})),
         (AZURE_KEY, json.dumps(AZURE)),
         (AZURE_KEY, json.dumps(AZURE | {"tenant_id": "contoso.onmicrosoft.com"})),
@@ -231,31 +186,25 @@ def test_a_taken_secret_does_not_print():
 
 # --- a word that is none ---
 
-DOTS, CURLY = "\u2026", "\u201c{}\u201d"
 SLIPS = {
     "empty": ["", " \n\t "],
-    "space in the middle": ["sk-one two", "sk-one\ttwo", "sk-one\u00a0two"],
+    "space in the middle": ["sk-one two", "sk-one\u00a0two"],
     "line break in the middle": ["sk-one\nsk-two", f"{PLAIN}\r\n{PLAIN}"],
-    "in quotes": [f'"{PLAIN}"', f"'{PLAIN}'", f'"{PLAIN}', f"'{PLAIN}',", f"`{PLAIN[:9]}", CURLY.format(PLAIN)],
+    "in quotes": [f'"{PLAIN}"', f"'{PLAIN}',", f"`{PLAIN[:9]}", f"\u201c{PLAIN}\u201d"],
     "ends with a quote, a comma or another mark": [
-        *(f"{PLAIN}{end}" for end in ('"', '",', "'", "',", '";', ",", ";", '")', "\\n", "\\", "\u201d", '"}')),
+        *(f"{PLAIN}{end}" for end in ('"', '",', ",", ";", '")', "\\n", "\u201d", '"}')),
     ],
     "whole line": [
-        *(f"{name}={PLAIN}" for name in ("OPENAI_API_KEY", "export OPENAI_API_KEY", "api_key", "apiKey", "HF_TOKEN")),
-        *(f"{name}: {PLAIN}" for name in ("OPENAI_API_KEY", "api_key", "- api-key", "authToken")),
-        *(
-            f'{name}="{PLAIN}"'
-            for name in ("export OPENAI_API_KEY", "$env:OPENAI_API_KEY", "openai.api_key", "set A_B")
-        ),
-        *(f'"{name}": "{PLAIN}",' for name in ("api_key", "apiKey", "OPENAI_API_KEY")),
-        f"X={PLAIN}",
+        *(f"{name}={PLAIN}" for name in ("OPENAI_API_KEY", "export OPENAI_API_KEY", "api_key", "apiKey", "X")),
+        *(f"{name}: {PLAIN}" for name in ("OPENAI_API_KEY", "- api-key", "authToken")),
+        *(f'{name}="{PLAIN}"' for name in ("export OPENAI_API_KEY", "$env:OPENAI_API_KEY", "openai.api_key")),
+        f'"api_key": "{PLAIN}",',
         f"k:{PLAIN}",
         f"--api-key={PLAIN}",
         'AZURE_OPENAI_KEY = "0a1b2c"',
-        "AWS_BEARER_TOKEN_BEDROCK=ABSKabc",
     ],
     "whole header": [
-        *(f"{name} {PLAIN}" for name in ("Bearer", "bearer", "Basic", "Authorization: Bearer", "api-key:")),
+        *(f"{name} {PLAIN}" for name in ("bearer", "Basic", "Authorization: Bearer", "api-key:")),
         f'-H "Authorization: Bearer {PLAIN}"',
         f"x-api-key:{PLAIN}",
         f"x-goog-api-key: {PLAIN}",
@@ -266,73 +215,32 @@ SLIPS = {
         f"export X = {PLAIN[3:]}",
     ],
     "masked or cut short": [
-        "sk-\u2026abcd",
-        "sk-proj-****************",
-        "sk-proj-abc***xyz",
-        "sk-...wxyz",
-        "sk-ant-api03-R2D...igAA",
-        "sk-proj-0123...",
-        "\u2022" * 12,
-        "sk-\u2022\u2022\u2022\u2022",
-        "sk-xxxxxxxxxxxxxxxx",
-        "XXXXXXXXXXXXXXXX",
-        f"sk-{DOTS}****{DOTS}",
+        *("sk-\u2026abcd", "sk-proj-abc***xyz", "sk-...wxyz", "sk-ant-api03-R2D...igAA", "sk-proj-0123..."),
+        *("\u2022" * 12, "sk-xxxxxxxxxxxxxxxx", "XXXXXXXXXXXXXXXX"),
     ],
     "placeholder": [
-        *("<your-api-key>", "<API_KEY>", "sk-<your key>", "[YOUR KEY]", "YOUR_API_KEY", "your-api-key-here"),
-        *(
-            "sk-your-key",
-            "your_openai_api_key",
-            "INSERT_KEY_HERE",
-            "paste-your-key-here",
-            "OPENAI_API_KEY",
-            "replace-me",
-        ),
-        *("[REDACTED]", "sk-REDACTED", "<redacted>", "<...>"),
+        *("<your-api-key>", "sk-<your key>", "[YOUR KEY]", "YOUR_API_KEY", "your-api-key-here", "INSERT_KEY_HERE"),
+        *("your_openai_api_key", "paste-your-key-here", "OPENAI_API_KEY", "replace-me", "sk-REDACTED", "<...>"),
     ],
     "variable": [
-        *("${OPENAI_API_KEY}", "$OPENAI_API_KEY", "%OPENAI_API_KEY%", "{{ OPENAI_API_KEY }}", "{{api_key}}", "sk-${X}"),
-        *(
-            "$(cat key.txt)",
-            "${{ secrets.KEY }}",
-            "$env:KEY",
-            "process.env.KEY",
-            "os.environ['KEY']",
-            "`cat key`",
-            "$X",
-        ),
+        *("${OPENAI_API_KEY}", "$OPENAI_API_KEY", "%OPENAI_API_KEY%", "{{ OPENAI_API_KEY }}", "sk-${X}", "`cat key`"),
+        *("$(cat key.txt)", "${{ secrets.KEY }}", "$env:KEY", "process.env.KEY", "os.environ['KEY']"),
     ],
-    "address": [
-        *("https://platform.openai.com/api-keys", "op://vault/item/field", "vault://kv/openai#key", "redis://u:p@h"),
-    ],
+    "address": ["https://platform.openai.com/api-keys", "op://vault/item/field"],
     "name of a file": [
-        *(
-            "~/.openai/key",
-            "./key.txt",
-            "/run/secrets/openai",
-            "/home/me/key",
-            "service-account.json",
-            "keys/openai.key",
-        ),
-        *("C:\\Users\\me\\key.txt", "../x.env", "key.pem"),
+        *("~/.openai/key", "./key.txt", "/run/secrets/openai", "service-account.json", "keys/openai.key"),
+        "C:\\Users\\me\\key.txt",
     ],
-    "e-mail": ["me@example.com", "bot@p.iam.gserviceaccount.com"],
-    "token of Slack": ["xoxb-1234-5678-abcdef", "xoxp-1-2", "xapp-1-A0-1-abc", "xoxe.xoxp-1-abc"],
+    "e-mail": ["bot@p.iam.gserviceaccount.com"],
+    "token of Slack": ["xoxb-1234-5678-abcdef", "xapp-1-A0-1-abc", "xoxe.xoxp-1-abc"],
     "admin key of OpenAI": [f"sk-admin-{LETTERS[:20]}T3BlbkFJ{LETTERS[20:40]}"],
     "admin key of Anthropic": [f"sk-ant-admin01-{LETTERS}AA"],
     "only the id of an AWS access key": ["AKIA0123456789ABCDEF", "ASIA0123456789ABCDEF"],
     "JSON document": [json.dumps(BEDROCK), json.dumps(GOOGLE), "{", "\ufeff{}"],
     "certificate or a private key": [PEM, "-----BEGIN CERTIFICATE-----"],
-    "invisible character": [
-        "sk-\u200babc",
-        f"\ufeff{PLAIN}",
-        f"{PLAIN}\u200b",
-        "sk-\x00abc",
-        "sk-ab\u00adcd",
-        "\u2060x",
-    ],
-    "long dash": ["sk\u2013proj\u2013abc", "sk\u2014abc"],
-    "character that no key has": ["sk-\u00e4bc", "sk-\uff41bc", "\u0455k-abc", "sk-\U0001f511"],
+    "invisible character": ["sk-\u200babc", f"\ufeff{PLAIN}", f"{PLAIN}\u200b", "sk-\x00abc"],
+    "long dash": ["sk\u2013proj\u2013abc"],
+    "character that no key has": ["sk-\u00e4bc", "\u0455k-abc", "sk-\U0001f511"],
     "twice": [PLAIN * 3 + PLAIN, (HEX + "a") * 2],
     "what the key is called in AISIX": ["pk_old", "OpenAI production"],
 }
@@ -382,7 +290,6 @@ def of_account(**fields) -> str:
 
 MISTAKES = [
     (BEDROCK_KEY, PLAIN, "JSON document that Bedrock needs"),
-    (BEDROCK_KEY, "[]", "JSON document that Bedrock needs"),
     (BEDROCK_KEY, json.dumps("text"), "JSON document that Bedrock needs"),
     (BEDROCK_KEY, "[" * 100_000, "JSON document that Bedrock needs"),
     *((BEDROCK_KEY, json.dumps(without(BEDROCK, name)), f"`{name}` is missing") for name in BEDROCK),
@@ -400,7 +307,6 @@ MISTAKES = [
     (VERTEX_KEY, FILE, "This is Google's key file alone"),
     (VERTEX_KEY, changed(ACCOUNT, **VERTEX), "This is Google's key file alone"),
     (VERTEX_KEY, '{"installed": {"client_secret": "x"}}', "no key file of a Google service account"),
-    (VERTEX_KEY, changed(ACCOUNT, type="authorized_user"), "no key file of a Google service account"),
     (VERTEX_KEY, of_account(type="external_account"), "no key file of a Google service account"),
     (VERTEX_KEY, changed(VERTEX, service_account_json=FILE), "is text"),
     (VERTEX_KEY, changed(VERTEX, service_account_json="{"), "is text"),
@@ -415,18 +321,14 @@ MISTAKES = [
     (AZURE_KEY, json.dumps(BEDROCK), "a document of Bedrock"),
     (BEDROCK_KEY, json.dumps(GOOGLE), "a document of Vertex"),
     (BEDROCK_KEY, "xoxb-1234-5678-abcdef", "token of Slack"),
-    (BEDROCK_KEY, "<your-access-key>", "placeholder"),
-    (VERTEX_KEY, "bot@p.iam.gserviceaccount.com", "e-mail"),
     # another dress
     (BEDROCK_KEY, f"\ufeff{json.dumps(BEDROCK)}", "(BOM)"),
-    (AZURE_KEY, f"\ufeff{json.dumps(AZURE)}", "(BOM)"),
     (BEDROCK_KEY, f"\u200b{json.dumps(BEDROCK)}", "invisible character"),
     (BEDROCK_KEY, ESCAPED, "inside quotes, with a backslash"),
     (BEDROCK_KEY, ESCAPED[1:-1], "inside quotes, with a backslash"),
     (BEDROCK_KEY, b64encode(json.dumps(BEDROCK).encode()).decode(), "base64"),
     (VERTEX_KEY, encodebytes(STRETCHED.encode()).decode(), "base64"),
     (BEDROCK_KEY, "AWS_ACCESS_KEY_ID=AKIA0123456789ABCDEF\nAWS_SECRET_ACCESS_KEY=abc", "lines of a settings file"),
-    (BEDROCK_KEY, "export AWS_ACCESS_KEY_ID=AKIA0123456789ABCDEF", "lines of a settings file"),
     (BEDROCK_KEY, "[default]\naws_access_key_id = AKIA0123456789ABCDEF", "lines of a settings file"),
     (AZURE_KEY, "{AZURE_CLIENT_ID: x}", "no quotes"),
     (BEDROCK_KEY, "access_key_id: AKIA0123456789ABCDEF\nregion: eu-west-1", "lines of a settings file"),
@@ -448,9 +350,6 @@ MISTAKES = [
     (VERTEX_KEY, STRETCHED[:-2], "cut off"),
     (BEDROCK_KEY, "{", "cut off"),
     (BEDROCK_KEY, "${AWS_DOCUMENT}", "variable"),
-    (BEDROCK_KEY, "{{ aws }}", "variable"),
-    (VERTEX_KEY, "service-account.json", "name of a file"),
-    (VERTEX_KEY, "https://console.cloud.google.com/", "address"),
     # another name
     (BEDROCK_KEY, '{"AccessKey": {"AccessKeyId": "AKIA1", "SecretAccessKey": "x"}}', "`AccessKeyId` has to be called"),
     (BEDROCK_KEY, '{"aws_access_key_id": "AKIA1"}', "`aws_access_key_id` has to be called `access_key_id`"),
@@ -459,20 +358,14 @@ MISTAKES = [
     # values
     (BEDROCK_KEY, changed(BEDROCK, region=" "), "`region` is empty"),
     (BEDROCK_KEY, changed(BEDROCK, region=3), "`region` has to be text"),
-    (BEDROCK_KEY, changed(BEDROCK, region=None), "`region` has to be text"),
-    (VERTEX_KEY, changed(GOOGLE, project=12), "`project` has to be text"),
     (BEDROCK_KEY, changed(BEDROCK, access_key_id=" AKIA0123456789ABCDEF"), "begins or ends with a space"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\n"), "begins or ends with a space"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a b"), "`secret_access_key` has a space"),
-    (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\u00a0b"), "`secret_access_key` has a space"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\u200bb"), "`secret_access_key` has an invisible"),
-    (AZURE_KEY, changed(AZURE, client_secret="\ufeffab"), "`client_secret` has an invisible character"),
-    (AZURE_KEY, changed(AZURE, client_id=f"{CLIENT}\u200d"), "`client_id` has an invisible character"),
     (VERTEX_KEY, of_account(client_email="a @b"), "`client_email` has a space"),
     (VERTEX_KEY, changed(VERTEX, access_token="ya29.\u00e4"), "`access_token` has a character that no such value has"),
     (AZURE_KEY, changed(AZURE, client_secret="${SECRET}"), "`client_secret` names a variable"),
     (AZURE_KEY, changed(AZURE, client_secret="<your-secret>"), "`client_secret` is a placeholder"),
-    (BEDROCK_KEY, changed(BEDROCK, secret_access_key="abc****"), "`secret_access_key` is masked"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="\u2026"), "`secret_access_key` is masked"),
     (BEDROCK_KEY, changed(BEDROCK, access_key_id="'AKIA0123456789ABCDEF'"), "has quotes inside its quotes"),
     # in each other's place
@@ -482,19 +375,14 @@ MISTAKES = [
     (AZURE_KEY, changed(AZURE, client_id=CLIENT_SECRET, client_secret=CLIENT), "are swapped"),
     (AZURE_KEY, changed(AZURE, client_secret=TENANT), "`client_secret` is the id of a secret"),
     (BEDROCK_KEY, changed(BEDROCK, access_key_id="ASIA0123456789ABCDEF"), "needs its `session_token`"),
-    (BEDROCK_KEY, changed(BEDROCK, session_token="a b"), "`session_token` has a space"),
-    (AZURE_KEY, changed(AZURE, authority_host="login.microsoftonline.com"), "`authority_host` has to be"),
     (AZURE_KEY, changed(AZURE, authority_host="https://x/tenant"), "`authority_host` has to be"),
     # the private key
     (VERTEX_KEY, of_account(private_key=PEM.replace("\n", "\\n")), "two backslashes"),
-    (VERTEX_KEY, of_account(private_key="MIIEvQ"), "is none as Google writes it"),
     (VERTEX_KEY, of_account(private_key=None), "is none as Google writes it"),
     (VERTEX_KEY, of_account(private_key=PEM[:60]), "cut off or was changed"),
     (VERTEX_KEY, of_account(private_key=PEM.replace("MII", "MI")), "cut off or was changed"),
-    (VERTEX_KEY, of_account(private_key=PEM.replace("MII", "M\u200bII")), "cut off or was changed"),
     (VERTEX_KEY, of_account(private_key=PEM.replace("PRIVATE KEY", "CERTIFICATE")), "cut off or was changed"),
     # the word instead of the document
-    (AZURE_KEY, "one two", "space in the middle"),
     (AZURE_KEY, f"{PLAIN}\u200b", "invisible character"),
 ]  # fmt: skip
 
@@ -565,21 +453,16 @@ def said_of(pasted: str, of) -> str | None:
 
 
 @given(st.sampled_from(KEYS), pasted_values)
-def test_no_sentence_repeats_a_piece_of_what_was_pasted(of, pasted):
-    sentence = said_of(pasted, of) or ""
+def test_whatever_is_pasted_is_taken_or_refused_with_one_short_sentence_that_repeats_no_piece_of_it(of, pasted):
+    sentence = said_of(pasted, of)
+    if sentence is None:
+        return
+
+    assert re.match(r"(This|These|The|A|Something|Vertex) |`\w+` ", sentence)
+    assert sentence.endswith(".")
+    assert len(sentence) <= MOST
     runs = {pasted[start : start + 8] for start in range(len(pasted) - 7)}
-
     assert [run for run in runs if run in sentence and run not in OURS and run not in of.provider] == []
-
-
-@given(st.sampled_from(KEYS), pasted_values)
-def test_whatever_is_pasted_is_taken_or_refused_with_one_short_sentence(of, pasted):
-    said = said_of(pasted, of)
-
-    if said is not None:
-        assert re.match(r"(This|These|The|A|Something|Vertex) |`\w+` ", said)
-        assert said.endswith(".")
-        assert len(said) <= MOST
 
 
 # --- the look of a secret ---
@@ -606,6 +489,7 @@ SECRETS = [
     json.dumps(ACCOUNT),
     "api_key=abc",
     f"please rotate {PLAIN} now",
+    'sk-Zq7"vK\\w2Hx!pLm9&Rt4',
 ]
 LONG_SECRETS = [
     "0123456789abcdef0123456789abcdef",
@@ -632,6 +516,8 @@ NAMES = [
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
     "7C9E6679-7425-40DE-944B-E07FC1F90AE7",
     "status",
+    "hf-inference.endpoints-eu (spare)",
+    "sk-production/openai.embeddings",
     "",
 ]
 
@@ -650,31 +536,3 @@ def test_a_long_run_of_letters_and_digits_may_be_a_secret(text):
 def test_a_name_is_not_taken_for_a_secret(text):
     assert not is_surely_secret(text)
     assert not may_be_secret(text)
-
-
-@given(st.uuids())
-def test_the_id_of_a_key_is_never_taken_for_a_secret(uuid):
-    assert not is_surely_secret(str(uuid))
-    assert not may_be_secret(str(uuid))
-
-
-@given(st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", min_size=20, max_size=60))
-def test_a_key_of_openai_is_always_surely_secret(tail):
-    assert is_surely_secret(f"sk-{tail}")
-    assert is_surely_secret(f"sk-proj-{tail}")
-
-
-@given(st.text(max_size=200))
-def test_looking_at_text_never_fails(text):
-    is_surely_secret(text)
-    may_be_secret(text)
-
-
-@pytest.mark.parametrize("text", ['sk-Zq7"vK\\w2Hx!pLm9&Rt4', "hf_a1b2.c3d4!e5f6#g7h8"])
-def test_a_prefix_gives_a_secret_away_whatever_marks_are_in_it(text):
-    assert is_surely_secret(text)
-
-
-@pytest.mark.parametrize("text", ["hf-inference.endpoints-eu (spare)", "sk-production/openai.embeddings"])
-def test_a_prefix_before_words_is_a_name(text):
-    assert not is_surely_secret(text)
