@@ -123,27 +123,6 @@ async def test_counters_are_read_with_ids_of_models_and_without(tenant, replacem
     assert (await one(tenant, replacement)).counts == {tenant.chat.id: Served(old=2, hidden=4)}
 
 
-@pytest.mark.parametrize("switches", [Switches(metric_labels="no_key")])
-async def test_counters_without_the_key_are_blind(tenant, replacement):
-    await probe(tenant, 2)
-
-    assert (await one(tenant, replacement)).counts == {tenant.chat.id: Served(blind=2)}
-
-
-@pytest.mark.parametrize("switches", [Switches(lazy_counters=True)])
-async def test_counters_that_are_not_on_the_page_yet_are_at_zero(tenant, replacement):
-    seen = await one(tenant, replacement)
-
-    assert (seen.counts, seen.total) == ({}, 0)
-
-
-async def test_a_wildcard_alias_is_counted_for_its_model(tenant, replacement):
-    star = tenant.aisix.add_model("production", "openai/*", key=tenant.key)
-    await probe(tenant, 2, star)
-
-    assert (await one(tenant, replacement, tenant.chat, star)).counts == {star.id: Served(old=2, hidden=4)}
-
-
 async def test_two_environments_with_the_same_alias_are_kept_apart(tenant, replacement):
     twin = tenant.aisix.add_model("staging", "chat-large", key=tenant.key)
     await probe(tenant, 2)
@@ -289,12 +268,9 @@ def all_three(page):
 
 GARBAGE = {
     "empty": body_of(b""),
-    "web page": body_of(b"<html>Sign in</html>", content_type="text/html"),
-    "bytes": body_of(b"\xff\xfe\x00\x80" * 99, content_type="application/octet-stream"),
     "charset of nobody": body_of(b"up 1\n", headers={"Content-Type": "text/plain; charset=hex"}),
     "not gzip": body_of(b"{}", headers={"Content-Encoding": "gzip"}),
     "nested": body_of(b"[" * 100_000),
-    "long number": body_of(b"9" * 5000),
     "broken off": broken_off,
     "broken counters": body_of(b'aisix_llm_requests_total{model="chat'),
     "list of nothing": body_of(b"[null, 1, {}]"),
@@ -364,7 +340,7 @@ async def test_a_redirect_is_not_followed(tenant):
     assert followed == []
 
 
-@pytest.mark.parametrize("status", [204, 401, 403, 500, 503])
+@pytest.mark.parametrize("status", [204, 401, 503])
 async def test_a_refused_page_is_a_missing_page(tenant, status):
     async with served(all_three(body_of(b"", status=status))) as url:
         seen = await one(tenant, status_urls=(url,))
@@ -373,9 +349,7 @@ async def test_a_refused_page_is_a_missing_page(tenant, status):
     assert seen.counts is None
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:9", "http://[", "nonsense", "http://nö.\u2028:1", "http://a:999999", ""]
-)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://[", "nonsense", "http://nö.\u2028:1", ""])
 async def test_an_address_that_is_none_is_a_finding(tenant, url):
     assert (await one(tenant, status_urls=(url,))).trouble == "does not answer"
 
@@ -614,16 +588,6 @@ async def test_a_replica_that_lags_is_found_out_though_it_answers(tenant, replac
     assert "is not synced yet" in unasked[1]
 
 
-async def test_a_rejected_row_is_found_out_though_the_old_key_answers(tenant, replacement):
-    before = await look(tenant, replacement)
-    only(tenant).reject_rows = {tenant.chat.id}
-    cut_over(tenant, replacement)
-    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
-
-    assert verdict is Verdict.INVALID
-    assert "has rejected the change" in reason
-
-
 @pytest.mark.parametrize("switches", [Switches(rejected_rows="store_key"), Switches(rejected_rows="ids")])
 async def test_a_rejected_replacement_is_found_however_it_is_named(tenant, replacement):
     only(tenant).reject_rows = {tenant.chat.id}
@@ -632,46 +596,3 @@ async def test_a_rejected_replacement_is_found_however_it_is_named(tenant, repla
 
     assert (seen.state, seen.rejects, seen.rejected) == ("degraded", 1, (tenant.chat.id,))
     assert not seen.rejects_more
-
-
-async def test_a_replica_that_is_cut_off_is_found_out(tenant, replacement):
-    before = await look(tenant, replacement)
-    only(tenant).lag = None
-    cut_over(tenant, replacement, settled=False)
-    answers = await probe(tenant, 3)
-    unasked = await weighed(tenant, replacement, await look(tenant, replacement), answers, barrier="")
-
-    assert (await weighed(tenant, replacement, before, answers, barrier=""))[0] is Verdict.INVALID
-    assert unasked == (Verdict.PROJECTION, f"{before[0].name} is cut off from the control plane (not connected)")
-
-
-async def test_a_restart_between_the_looks_is_no_proof(tenant, replacement):
-    await probe(tenant, 2)
-    cut_over(tenant, replacement)
-    before = await look(tenant, replacement)
-    only(tenant).restart()
-    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
-
-    assert verdict is Verdict.LIKELY
-    assert "started to count again" in reason
-
-
-async def test_an_answer_that_no_counter_shows_is_no_proof(tenant, replacement):
-    cut_over(tenant, replacement)
-    before = await look(tenant, replacement)
-    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3), answered=5)
-
-    assert verdict is Verdict.PROJECTION
-    assert "answered 2 of 5 test requests" in reason
-
-
-async def test_the_old_key_through_a_router_is_no_proof(tenant, replacement):
-    late = tenant.aisix.add_model("production", "late", key=tenant.key)
-    router = tenant.aisix.add_model("production", "any", kind="routing", targets=[late])
-    cut_over(tenant, replacement)
-    before = await look(tenant, replacement)
-    await probe(tenant, 1, router)
-    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
-
-    assert verdict is Verdict.LIKELY
-    assert "for a model that it does not name" in reason
