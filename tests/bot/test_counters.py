@@ -64,7 +64,6 @@ KEY_LABELS = [
     ({"provider_key_name": "OpenAI production (rabc123)", "status": "204"}, Served(new=2)),
     ({"provider_key_id": "pk_new", "outcome": "upstream_error", "status": "502"}, Served(failed=2)),
     ({"provider_key_id": "pk_new", "status": "429"}, Served(limited=2)),
-    ({"provider_key_id": "pk_new", "status": "429", "outcome": "rate_limited"}, Served(limited=2)),
     ({"provider_key_id": "pk_new", "outcome": "success", "is_fallback": "true"}, None),
     ({"provider_key_id": "pk_old", "outcome": "success", "is_fallback": "true"}, Served(old=2)),
     ({"provider_key_id": "pk_new"}, Served(failed=2)),
@@ -75,7 +74,6 @@ KEY_LABELS = [
     ({"provider_key_id": "pk_third", "status": "200"}, Served(third=2)),
     ({"provider_key_id": "pk_third", "provider_key_name": "OpenAI production (rabc123)"}, Served(third=2)),
     ({"provider_key_id": "PK_OLD"}, Served(third=2)),
-    ({"provider_key_id": " pk_old"}, Served(third=2)),
     ({"provider_key_name": "OpenAI production, renamed"}, Served(third=2)),
 ]
 
@@ -100,7 +98,6 @@ MODEL_LABELS = [
     ({"model": "openai/*"}, STAR),
     ({"model": "openai/gpt-4o"}, STAR),
     ({"requested_model": "openai/gpt-4o"}, STAR),
-    ({"model_id": STAR, "requested_model": "openai/gpt-4o"}, STAR),
     ({"model": "openai/x\ny"}, STAR),
     ({"model": "any-router"}, UNNAMED),
     ({"model": "unknown"}, UNNAMED),
@@ -111,7 +108,6 @@ MODEL_LABELS = [
     ({"requested_model": BARRIER}, BARRIER),
     ({"model": "openai/*", "requested_model": BARRIER}, STAR),
     ({"model": "keyturn-<script>"}, UNNAMED),
-    ({"model": "keyturn-" + "a" * 100}, UNNAMED),
 ]
 
 
@@ -121,9 +117,7 @@ LIVE = [
     (["openai/gpt-4o", "openai/gpt-4o"], ("openai/gpt-4o",)),
     (["openai/gpt-4o", "openai/o3", "openai/o4"], ("openai/gpt-4o", "openai/o3")),
     (["openai/*"], None),
-    (["anthropic/claude"], None),
     (["openai/<script>"], None),
-    (["openai/" + "a" * 100], None),
     (["chat"], None),
 ]
 
@@ -174,12 +168,6 @@ def test_only_the_star_of_an_alias_stands_for_other_characters():
 
     assert counts(line(model="a[b].?c", **NEW), models=star) == {"m1": Served(new=1)}
     assert counts(line(model="ab.xc", **NEW), models=star) == {UNNAMED: Served(new=1)}
-
-
-def test_an_alias_that_is_the_id_of_another_model_is_not_mistaken_for_it():
-    crossed = (affected("m1", alias="m2"), affected("m2", alias="chat"))
-
-    assert counts(line(model="m2", **OLD), models=crossed) == {"m1": Served(old=1)}
 
 
 def test_what_differs_in_other_labels_is_added_up():
@@ -239,10 +227,8 @@ def test_each_family_counts_what_it_counts(family, key, served):
     ("endpoint", "served"),
     [
         ("/v1/chat/completions", Served(new=2)),
-        ("/v1/messages", Served(new=2)),
         ("/v1/responses", Served(new=2)),
         ("/v1/embeddings", Served(new=2, reached=2)),
-        ("/v1/rerank", Served(new=2, reached=2)),
         ("chat", Served(new=2)),
     ],
 )
@@ -250,22 +236,17 @@ def test_an_answer_reached_the_upstream_for_sure_where_no_cache_can_have_given_i
     assert counts(line(2, model="chat", endpoint=endpoint, **NEW)).get(CHAT) == served
 
 
-@pytest.mark.parametrize("family", METERS)
-def test_every_family_hears_the_old_key(family):
-    found = read(line(2, name=family, model="chat", **OLD))
-
-    assert (found["old"], found["meters"], found["heard"]) == (2, {family: 2}, {CHAT: 2})
-
-
-FAMILIES = (
+FAMILIES_THAT_HEAR = (
     "aisix_llm_requests_total", "aisix_proxy_requests_total", "aisix_deployment_requests_total",
     "aisix_usage_events_emitted_total",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES_THAT_HEAR)
 def test_no_family_that_hears_the_old_key_is_left_out(family):
-    assert read(line(2, name=family, model="chat", **OLD))["old"] == 2
+    found = read(line(2, name=family, model="chat", **OLD))
+
+    assert (found["old"], found["meters"], found["heard"]) == (2, {family: 2}, {CHAT: 2})
 
 
 def test_the_old_key_was_used_as_often_as_the_family_says_that_counted_most():
@@ -301,7 +282,6 @@ GONE = {"provider_key_id": "unknown", "provider_key_name": "unknown", "status": 
         (PROXY, GONE | {"model": "chat"}, {CHAT: 3}),
         (PROXY, GONE | {"model": "chat-any"}, {"chat-any": 3}),
         (PROXY, GONE | {"model": "unresolved", "status": "404"}, {}),
-        (PROXY, GONE | {"model": "chat", "status": "404"}, {}),
         (PROXY, GONE | {"model": "somebody-elses"}, {}),
         (PROXY, OLD | {"model": "chat", "status": "400"}, {}),
         (REQUESTS, GONE | {"model": "chat"}, {}),
@@ -365,7 +345,6 @@ def test_a_page_that_is_no_gateways_shows_no_counters(page):
     [
         "aisix_config_applied_revision 5\n",
         "# TYPE aisix_llm_requests_total counter\n",
-        "# HELP aisix_llm_requests_total Requests.\n",
         "other 1\naisix_proxy_in_flight_requests 0\n",
     ],
 )
@@ -384,13 +363,9 @@ def test_a_count_may_be_written_as_a_float(value, count):
     assert read(line(value, model="chat", **NEW))["total"] == count
 
 
-@pytest.mark.parametrize("value", ["NaN", "+Inf"])
-def test_a_start_that_is_no_time_is_not_told(value):
-    assert read(line(value, name="process_start_time_seconds"))["started"] is None
-
-
-def test_the_start_of_the_process_is_read():
-    assert read("process_start_time_seconds 1.7e9", line())["started"] == 1.7e9
+@pytest.mark.parametrize(("value", "started"), [("NaN", None), ("+Inf", None), ("1.7e9", 1.7e9)])
+def test_the_start_of_the_process_is_read_if_it_is_a_time(value, started):
+    assert read(line(value, name="process_start_time_seconds"), line())["started"] == started
 
 
 @pytest.mark.parametrize(
@@ -398,9 +373,7 @@ def test_the_start_of_the_process_is_read():
     [
         'aisix_llm_requests_total{model="chat',
         'aisix_llm_requests_total{model="chat"}',
-        "aisix_llm_requests_total{",
         "aisix_llm_requests_total{model} 1",
-        'aisix_llm_requests_total{="x"} 1',
     ],
 )
 def test_a_broken_line_of_ours_makes_the_page_useless_and_is_not_quoted(broken):
@@ -435,21 +408,11 @@ def test_a_long_page_is_read_in_a_moment():
     assert time.process_time() - began < 5
 
 
+LABELS = ["model", "model_id", "requested_model", "provider_key_id", "provider_key_name", "status", "api_key_id", "pod"]
 samples = st.builds(
     lambda labels, value, name: line(value, name=name, **labels),
     st.dictionaries(
-        st.sampled_from(
-            [
-                "model",
-                "model_id",
-                "requested_model",
-                "provider_key_id",
-                "provider_key_name",
-                "status",
-                "api_key_id",
-                "pod",
-            ]
-        ),
+        st.sampled_from(LABELS),
         st.sampled_from(["chat", "openai/x", "pk_old", "pk_new", "200", BARRIER, "unknown", ""]) | st.text(max_size=6),
     ),
     st.integers(0, 9) | st.floats() | st.text(max_size=4),

@@ -11,7 +11,6 @@ from bot.aisix.reading import (
     budgeted_keys,
     cache_policy,
     clone,
-    environment,
     identity,
     made_at,
     model,
@@ -21,7 +20,6 @@ from bot.aisix.reading import (
     references,
     single,
 )
-from bot.rotation.inventory import Environment
 from bot.rotation.likeness import difference
 from tests.bot.values import key
 
@@ -37,9 +35,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
         (NOON.timestamp(), NOON),
         ("yesterday", None),
         (None, None),
-        ([], None),
         (1e30, None),
-        ("", None),
     ],
 )
 def test_when_a_key_was_made_is_read_where_it_is_told_in_a_known_way(said, moment):
@@ -55,9 +51,7 @@ def test_when_a_key_was_made_is_read_where_it_is_told_in_a_known_way(said, momen
         {"id": "pk"},
         {"data": {"id": "pk"}},
         {"provider_key": {"id": "pk"}},
-        {"data": {"provider_key": {"id": "pk"}}},
         {"result": {"uuid": "pk"}},
-        {"value": {"id": "pk"}},
         {"payload": {"id": "pk"}, "status": {"code": 0, "message": "OK"}},
         {"id": "pk", "data": {"id": "other"}},
     ],
@@ -77,10 +71,6 @@ def test_an_answer_without_an_id_has_none(body):
 )
 def test_a_row_is_called_by_its_best_name(row, name):
     assert name_of(row) == name
-
-
-def test_an_environment_is_read():
-    assert environment({"id": "e1", "name": "production"}) == Environment(id="e1", name="production")
 
 
 # --- provider keys ---
@@ -137,10 +127,7 @@ def test_a_clone_has_every_setting_and_is_allowed_where_it_is_needed():
         ({"api_base": "https://x/v1/"}, "api_base"),
         ({"api_base": None}, "api_base"),
         ({"tls": {"verify": False, "ca_cert": None}}, None),
-        ({"tls": {"verify": True}}, "tls"),
         ({"tls": None}, "tls"),
-        ({"tls": "strict"}, "tls"),
-        ({"api_base": {"url": "https://x/v1"}}, "api_base"),
         ({"request": {"default_headers": {"x-a": "2"}}}, "request"),
         ({"strip_headers": ["cookie", "x-api-key"]}, "strip_headers"),
         ({"new_thing": 1}, "new_thing"),
@@ -180,7 +167,6 @@ def test_a_model_refers_to_its_key_however_it_is_written(row, reference):
         ({"embedding": {"dimensions": 3}}, "embedding"),
         ({"embedding": None}, "direct"),
         ({"kind": "direct", "embedding": {"dimensions": 3}}, "embedding"),
-        ({"kind": "direct", "embedding": {}}, "embedding"),
         ({"kind": "direct", "embedding": None}, "direct"),
         ({"kind": "routing", "embedding": {"dimensions": 3}}, "routing"),
         ({}, "direct"),
@@ -198,13 +184,10 @@ def test_a_kind_is_read_or_seen_by_its_section(row, kind):
         ({"routing": {"targets": ["a"]}}, {("target", "a")}),
         ({"routing": {"targets": [{"model": {"id": "a"}}]}}, {("target", "a")}),
         ({"ensemble": {"panel": [{"model": "a"}], "judge": {"model": "b"}}}, {("panel", "a"), ("judge", "b")}),
-        ({"ensemble": {"judge_model_id": "b"}}, {("judge", "b")}),
         ({"semantic": {"embedding_model": "e"}}, {("embedding model", "e")}),
-        ({"semantic": {"embedding_model_id": "e"}}, {("embedding model", "e")}),
         ({"semantic": {"default": "d"}}, {("default", "d")}),
         ({"semantic": {"default": {"target": "d"}}}, {("default", "d")}),
         ({"semantic": {"on_embedding_failure": {"target": "f"}}}, {("default", "f")}),
-        ({"semantic": {"on_embedding_failure": "default"}}, set()),
         ({"semantic": {"on_embedding_failure": "fail", "match": {"threshold": 1}}}, set()),
         ({"targets": [{"model": "a"}]}, {("target", "a")}),
         ({"model_name": "gpt-4o", "provider_key_id": "pk", "display_name": "x"}, set()),
@@ -346,62 +329,14 @@ def test_a_reference_that_could_mean_two_keys_means_none_of_them_for_sure():
     assert names.mentioned({"provider_key": "case"}) == ("pk_1", "pk_2")
 
 
-# --- rules that hold for every answer ---
-
-
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10)
-FIELDS = (
-    "id", "data", "items", "display_name", "provider", "allowed_environments", "provider_key_id", "provider_key",
-    "kind", "routing", "ensemble", "semantic", "embedding", "targets", "panel", "judge", "routes", "default",
-    "embedding_model", "on_embedding_failure", "model", "api_base", "api_key", "secret_hint", "next", "total",
-    "pagination", "links",
-)  # fmt: skip
-fields = st.sampled_from(FIELDS) | st.text(max_size=6)
-anything = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(fields, inner, max_size=4),
-    max_leaves=15,
-)
-objects = st.dictionaries(fields, anything, max_size=5)
-
-
-@given(anything)
-def test_no_answer_breaks_the_reading_of_one_row(body):
-    assert isinstance(single(body), dict)
-    identity(single(body))
-
-
-@given(objects)
-def test_no_row_breaks_the_reading_of_a_model(row):
-    for read in (model(row, "prod"), cache_policy(row, "prod")):
-        assert all(role and isinstance(ref, str) for role, ref in read.refers_to)
-    passthrough_route(row, "prod")
-    budgeted_keys([row])
-
-
-SAFE_ALLOWED = st.none() | st.lists(st.text(max_size=5) | st.none() | st.dictionaries(fields, scalars), max_size=3)
-
-
-@given(objects, SAFE_ALLOWED)
-def test_no_row_breaks_the_reading_of_a_key(row, allowed):
-    read = provider_key(row | {"allowed_environments": allowed})
-
-    assert difference(read, read) is None
-
-
 secretive = st.sampled_from(["api_key", "apiKey", "secret", "client_secret", "secret_hint", "credentials", "API_KEY_2"])
 
 
-@given(st.dictionaries(secretive, st.text(min_size=1), min_size=1), st.dictionaries(fields, scalars, max_size=4))
+@given(
+    st.dictionaries(secretive, st.text(min_size=1), min_size=1),
+    st.dictionaries(st.text(max_size=6), st.text(max_size=9), max_size=4),
+)
 def test_a_clone_never_holds_a_field_that_looks_like_a_secret(secrets, others):
     body = clone(provider_key(others | {"allowed_environments": []} | secrets), name="n", environments=())
 
     assert not body.keys() & secrets.keys()
-
-
-@given(st.dictionaries(st.text(max_size=8), scalars, max_size=4), st.lists(st.text(min_size=1, max_size=4), max_size=3))
-def test_a_clone_carries_the_name_and_the_environments_whatever_the_settings(settings, environments):
-    body = clone(key(settings=settings), name="n", environments=environments)
-
-    assert (body["display_name"], body["provider"]) == ("n", "openai")
-    assert body["allowed_environments"] == sorted(set(environments))

@@ -10,7 +10,7 @@ from bot.aisix.pages import is_foreign, read_config, read_models
 from bot.rotation.replica import UNNAMED, Replica, Served, host_of, rise
 from tests.bot.values import NOW, affected, later
 
-CHAT, STAR, OTHER = "m_chat", "m_star", "m_other"
+CHAT, STAR = "m_chat", "m_star"
 MODELS = (affected(CHAT, alias="chat"), affected(STAR, alias="openai/*"))
 BARRIER = "keyturn-rabc123-7"
 
@@ -41,20 +41,15 @@ REJECTIONS = [
     ({"id": YOURS, "kind": "provider_key", "serving": "last_known_good"}, (YOURS,), False),
     ({"key": f"/aisix/{THEIRS}/models/{MINE}"}, (MINE,), False),
     ({"key": f"/aisix/{THEIRS}/models/{THEIRS}"}, (), False),
-    ({"resource": {"at": [{"id": MINE}]}}, (MINE,), False),
     ({MINE: "does not match the schema"}, (MINE,), False),
     (MINE, (MINE,), False),
     ([MINE, YOURS], (MINE, YOURS), False),
     ({"resource_kind": "models", "resource_id": THEIRS}, (), False),
-    ({"resource_kind": "guardrails", "resource_id": "no-pii"}, (), False),
     ({"resource_kind": "models", "name": "chat-large"}, (), True),
-    ({"resource_kind": "provider_keys"}, (), True),
     ({"kind": "ProviderKey", "name": "x"}, (), True),
     ({"last_error": "does not match the schema"}, (), True),
     ("a row", (), True),
-    (None, (), True),
     (17, (), True),
-    ({}, (), True),
 ]
 
 
@@ -110,29 +105,6 @@ def test_a_replica_that_has_heard_of_more_than_it_has_applied_is_behind(revision
 
 def test_a_page_that_is_no_document_says_nothing():
     assert read_config(None, (MINE,)) == read_config([], (MINE,)) == read_config("x", (MINE,)) == {}
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(UUIDS),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-fields = st.sampled_from(
-    ["state", "source", "applied", "rejected", "connected", "apply_seq", "kind", "display_name", "id"]
-)
-pages = json_values | st.dictionaries(fields, json_values | st.dictionaries(fields, json_values))
-
-
-@given(pages)
-def test_reading_a_status_page_never_raises(body):
-    found = read_config(body, (MINE, YOURS))
-
-    assert set(found.get("rejected", ())) <= {MINE, YOURS}
-    read_models(body, "keyturn-")
-    read_models([body], "keyturn-")
-    is_foreign(body, MODELS)
-    is_foreign([body], MODELS)
-    Replica(url="http://r:9090", at=NOW, **found)
 
 
 def test_a_page_that_is_nested_without_end_does_not_end_us():
@@ -212,10 +184,6 @@ def test_what_was_counted_between_two_looks_is_the_difference():
 
     assert since.counts == {CHAT: Served(new=3, failed=1)}
     assert (since.old, since.total) == (0, 4)
-
-
-def test_a_model_that_was_not_counted_before_counts_in_full():
-    assert rise(look({}), look({CHAT: Served(old=2)})).served(CHAT) == Served(old=2)
 
 
 @pytest.mark.parametrize(
