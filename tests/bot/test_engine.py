@@ -109,15 +109,6 @@ def test_a_wait_that_a_machine_recorded_whose_clock_is_ahead_is_over(ahead, seco
     assert due == (AT_ONCE if seconds is None else later(seconds))
 
 
-async def test_what_is_left_lying_by_a_machine_that_is_ahead_is_moved_on(only_step):
-    only_step(giving(lambda r: Wait(r, "not yet", timedelta(seconds=3))))
-    left = await move(running(), world(600))
-    after = await move(left, world(0))
-
-    assert left.retry_at == later(603)
-    assert after.retry_at == later(3)
-
-
 @pytest.mark.parametrize(
     ("record", "seconds"),
     [
@@ -256,20 +247,20 @@ async def test_a_block_stops_with_its_sentence_and_what_was_learnt(only_step):
     assert (stop.step, stop.resume, stop.at) == ("tidy", "project", later(9))
 
 
-async def test_a_block_that_names_no_step_resumes_where_it_stopped(only_step):
-    only_step(raising(Blocked(Cause.NO_REPLACEMENT)))
+@pytest.mark.parametrize(
+    ("block", "resume"),
+    [
+        (Blocked(Cause.NO_REPLACEMENT), "tidy"),
+        (Blocked(Cause.NOT_PROVED, resume=StepName.REHEARSE, why="S"), "rehearse"),
+    ],
+    ids=["where it stopped", "where the block says"],
+)
+async def test_a_block_resumes_where_it_stopped_or_where_it_says(only_step, block, resume):
+    only_step(raising(block))
     stop = (await move(running(), world())).stop
 
     assert stop is not None
-    assert stop.resume == "tidy"
-
-
-async def test_a_block_may_resume_at_another_step_than_its_cause_says(only_step):
-    only_step(raising(Blocked(Cause.NOT_PROVED, resume=StepName.REHEARSE, why="S")))
-    stop = (await move(running(), world())).stop
-
-    assert stop is not None
-    assert stop.resume == "rehearse"
+    assert stop.resume == resume
 
 
 @pytest.mark.parametrize("error", [ApiError("AISIX refused (403).", 403), NotFound("Gone."), Unsupported("No such.")])
@@ -327,28 +318,7 @@ async def test_a_fault_of_ours_stops_with_a_reference_and_without_its_text(only_
     assert reference in capsys.readouterr().out
 
 
-async def test_a_broken_promise_inside_a_step_stops_too(only_step):
-    only_step(raising(AssertionError()))
-
-    assert (await move(running(), world())).state is State.BLOCKED
-
-
 # --- the order of the work ---
-
-
-def test_the_tracks_are_told_for_every_track_and_end_where_the_states_allow():
-    assert set(TRACKS) == set(Track)
-    assert {track: end for track, (_, end) in TRACKS.items()} == {
-        Track.FORWARD: State.COMPLETED,
-        Track.BACK: State.ROLLED_BACK,
-        Track.WITHDRAW: State.AWAITING_SECRET,
-    }
-
-
-@pytest.mark.parametrize("way", [FORWARD, BACK, WITHDRAW], ids=["forward", "back", "withdraw"])
-def test_every_step_has_a_name_of_its_own_and_words(way):
-    assert len({step.name for step in way}) == len(way)
-    assert all(step.name and step.title and step.doing for step in way)
 
 
 IRREVERSIBLE = {"delete"}
@@ -435,13 +405,6 @@ def test_a_step_is_on_one_track_or_another():
     assert {step.name for step in (*FORWARD, *BACK)} == set(StepName)
 
 
-def test_a_rewound_rotation_needs_its_approval_again():
-    everything = tuple(step.name for step in FORWARD)
-
-    for step in FORWARD:
-        assert undone_from(running(done=everything, approvals=(approval(),)), step.name).approvals == ()
-
-
 # --- stored rotations ---
 
 
@@ -515,12 +478,6 @@ async def test_a_rotation_that_waits_for_a_person_is_let_be(desk):
     await desk.engine.advance("rabc123")
 
     assert await desk.now() == saved
-
-
-async def test_a_hint_to_a_rotation_that_is_not_there_does_nothing(desk):
-    await desk.engine.advance("nobody")
-
-    assert await desk.store.under_way() == []
 
 
 async def test_a_rotation_in_other_hands_is_let_be(desk, only_step):

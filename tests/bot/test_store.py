@@ -121,16 +121,6 @@ async def test_the_loser_of_a_swap_is_told_and_changes_nothing(store):
     assert len(await trail(store)) == 2
 
 
-async def test_of_many_at_once_exactly_one_wins(store):
-    first = await save(store, rotation())
-    tries = [save(store, first.but(note=f"try {n}")) for n in range(20)]
-    outcomes = await asyncio.gather(*tries, return_exceptions=True)
-
-    assert sum(not isinstance(o, Exception) for o in outcomes) == 1
-    assert sum(isinstance(o, Conflict) for o in outcomes) == 19
-    assert len(await trail(store)) == 2
-
-
 async def test_a_new_rotation_does_not_overwrite_one_of_the_same_id(store):
     await save(store, rotation())
 
@@ -247,13 +237,6 @@ async def test_a_key_that_is_gone_stays_in_the_hand_of_the_rotation_that_ended_i
     assert await store.holder("pk_old") == "r1"
 
 
-async def test_another_key_is_another_claim(store):
-    await begun(store, "r1")
-    await begun(store, "r2", plan=plan_of("pk_other"))
-
-    assert (await store.holder("pk_old"), await store.holder("pk_other")) == ("r1", "r2")
-
-
 # --- the log and the lists ---
 
 
@@ -327,10 +310,6 @@ async def test_the_last_rotations_are_listed_newest_first(store):
         await save(store, rotation(id=f"r{number}", requested_at=later(number), plan=plan_of(f"pk_{number}")))
 
     assert [r.id for r in await store.recent(3)] == ["r4", "r3", "r2"]
-
-
-async def test_an_empty_store_lists_nothing(store):
-    assert (await store.under_way(), await store.recent(5), await store.unshown()) == ([], [], [])
 
 
 # --- what people see ---
@@ -571,15 +550,6 @@ async def test_a_record_of_a_newer_version_is_left_to_it(store, redis):
 
     with pytest.raises(NotOurRecord, match="A newer version of Keyturn has this rotation in hand"):
         await store.load(record.id)
-
-
-async def test_two_bots_may_have_rotations_of_one_id_and_of_one_key(store, redis):
-    ours = await begun(store)
-    theirs = await begun(Store(redis, OTHERS["another workspace"]))
-
-    assert (ours.id, ours.plan) == (theirs.id, theirs.plan)
-    assert await store.load("r1") == ours
-    assert await store.holder("pk_old") == "r1"
 
 
 async def test_a_job_of_one_bot_is_in_no_queue_of_another(redis_url):

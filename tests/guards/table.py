@@ -294,7 +294,7 @@ APPROVALS = (
         WORDS,
         "    if any(approval.digest != rotation.digest for approval in rotation.approvals):",
         "    if False:",
-        "tests/bot/test_taken_out.py::test_an_approval_of_another_digest_voids_itself",
+        "tests/bot/test_taken_out.py::test_an_approval_of_another_digest_is_void",
     ),
     Guard(
         "approval-of-this-digest-at-the-delete",
@@ -302,7 +302,7 @@ APPROVALS = (
         OLD_KEY,
         ", *other_than_shown(rotation)",
         "",
-        "tests/bot/test_taken_out.py::test_an_approval_of_another_digest_does_not_delete",
+        "tests/bot/test_taken_out.py::test_an_approval_of_another_digest_is_void",
     ),
     Guard(
         "each-click-its-own-look",
