@@ -223,6 +223,25 @@ async def test_the_secret_in_use_is_refused(desk):
     assert (await desk.give(record, secret=NEW_SECRET[::-1])).same_secret_checked
 
 
+async def test_the_fingerprint_of_a_key_that_is_gone_or_of_another_pepper_is_forgotten(desk):
+    async def fingerprinted(id_: str, made: str, pepper: SecretStr = PEPPER, **fields: Any) -> None:
+        mark = fingerprint_of(SecretStr(NEW_SECRET), key(), pepper)
+        wanted = Replacement(name=f"of {id_}", asked_at=NOW, key_id=made, fingerprint=mark)
+        plan = rotation().plan.but(old_key=key(f"pk_of_{id_}"))
+        await desk.save(running(id=id_, made=(made,), plan=plan, replacement=wanted, **fields))
+
+    there = [desk.tenant.aisix.add_key(name, secret=NEW_SECRET).id for name in ("One", "Two")]
+    await fingerprinted("rlisted2", there[0], deleted_at=NOW)
+    await fingerprinted("rpepper2", there[1], SecretStr("another pepper of those before"), deleted_at=NOW)
+    await fingerprinted("rrunning", "pk_not_listed_yet")
+    await fingerprinted("rended22", "pk_deleted_by_somebody")
+    await desk.save((await desk.store.load("rended22")).but(deleted_at=NOW).to(State.COMPLETED))
+
+    await desk.service.start(desk.tenant.key.id, by="U_REQUESTER", team="T1", channel="C_OPS")
+
+    assert set(await desk.store.fingerprints()) == {there[0], "pk_not_listed_yet"}
+
+
 @pytest.mark.parametrize("typed", [NEW_SECRET, "A1b2C3d4E5f6G7h8I9j0K1"])
 async def test_a_secret_that_is_typed_after_the_command_is_not_repeated(desk, typed):
     with pytest.raises(Refused) as refusal:
