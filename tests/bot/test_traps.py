@@ -229,8 +229,14 @@ TRAPS = {
     "g3 a default route hides a dead embedder": Trap(
         hide_a_dead_embedder, LACKS, "the upstream does not offer this model to the credential", EMBED
     ),
+    "g3 a default route hides a dead embedder, and nothing can be rehearsed": Trap(
+        hide_a_dead_embedder, LACKS, "", EMBED, Verdict.REJECTED, BLIND
+    ),
     "g4 an ensemble hides a dead member": Trap(
         hide_a_dead_panel_member, LACKS, "the upstream does not offer this model to the credential"
+    ),
+    "g4 an ensemble hides a dead member, and nothing can be rehearsed": Trap(
+        hide_a_dead_panel_member, LACKS, "", ("panel-2", "production"), Verdict.REJECTED, BLIND
     ),
     "no counters and no throw-away models": Trap(show_no_counters, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND),
     "nothing to be seen and no throw-away models": Trap(

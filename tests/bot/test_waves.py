@@ -1,16 +1,17 @@
 """In which order models are moved."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.rotation.finding import Finding
 from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation
-from bot.rotation.states import State
+from bot.rotation.states import State, Track
 from bot.rotation.waves import in_play, waves
 from sandbox.aisix import Switches
 from tests.bot.values import affected, key, running
-from tests.support.in_memory import tenancy_of
+from tests.support.in_memory import NEW_SECRET, Tenancy, tenancy_of
 
 NAMES = {"e1": "production", "e2": "staging", "e3": "canary"}
 
@@ -99,3 +100,64 @@ async def test_a_model_that_other_settings_bring_into_the_wave_is_moved_before_i
         record = await after.until(record, lambda r: r.state is State.AWAITING_APPROVAL)
 
     assert len(record.moved) == len(record.plan.models) == 2
+
+
+# --- environment by environment ---
+
+
+def is_stopped(record: Rotation) -> bool:
+    return record.state in (State.BLOCKED, State.ROLLED_BACK, State.AWAITING_APPROVAL)
+
+
+def refuse(tenancy: Tenancy) -> None:
+    tenancy.aisix.upstream.refuse(NEW_SECRET)
+
+
+def lag(tenancy: Tenancy) -> None:
+    tenancy.wire.behind.add(tenancy.aisix.replicas("staging")[0])
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    ("trouble", "headline"),
+    [(refuse, "the new secret was refused"), (lag, "the gateway has not taken the change")],
+)
+async def test_where_the_first_environment_does_not_verify_the_later_ones_are_never_touched(trouble, headline):
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine(environment_order=("staging", "production"), projection=5, verify=5)
+        tenancy.aisix.faults.before("PATCH", "/models/", lambda: trouble(tenancy))
+        record = await machine.until(await tenancy.begun(machine), is_stopped)
+
+    assert record.stop.headline == headline
+    assert [model.environment_name for model in record.moved] == ["staging"]
+    assert sum("PATCH" in asked for asked in tenancy.happened) == 1
+
+
+@pytest.mark.whole
+async def test_a_replacement_that_loses_an_environment_after_the_proof_is_not_taken_for_proved():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine(projection=5, verify=5)
+        record = await tenancy.asked(machine)
+        production = tenancy.chat.environment_id
+        tenancy.aisix.edit(tenancy.new, allowed_environments=[production], settled=True)
+        record = await machine.until(tenancy.approved(record), is_stopped)
+
+    assert "does not have the provider key" in record.stop.sentence
+    assert tenancy.old_is_there
+
+
+@pytest.mark.whole
+async def test_a_model_cannot_go_back_to_where_the_old_key_is_not_allowed_and_that_is_said():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await tenancy.asked(machine)
+        tenancy.aisix.edit(tenancy.old, allowed_environments=[tenancy.chat.environment_id], settled=True)
+        record = await machine.until(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK), is_stopped)
+        assert record.stop.headline == "a model could not be moved"
+        assert "`chat-large` in staging" in record.stop.sentence
+        assert "is not allowed there: allow it in AISIX, then try again" in record.stop.sentence
+
+        tenancy.aisix.edit(tenancy.old, allowed_environments=[*tenancy.aisix.store.environments], settled=True)
+        record = await machine.until(record.to(State.ROLLING_BACK), is_stopped)
+
+    assert record.state is State.ROLLED_BACK

@@ -1,12 +1,17 @@
 """One rule says what a wildcard alias answers for, whoever asks: the probes, the counters or the throw-away models."""
 
+import httpx
 import pytest
 
 from bot.aisix.probes import probe_for
+from bot.rotation.evidence import Verdict
 from bot.rotation.replica import Served
+from bot.rotation.states import State
 from bot.rotation.wildcards import filled, is_wildcard, matches
+from sandbox.aisix import Switches
 from tests.bot.test_counters import NEW, counts, line
 from tests.bot.values import affected
+from tests.support.in_memory import NEW_SECRET, tenancy_of
 
 RULE = [
     ("openai/*", "openai/gpt-4o", True),
@@ -66,3 +71,45 @@ def test_a_count_is_of_the_model_whose_alias_answers_by_the_same_rule(alias, nam
 )
 def test_what_the_star_stands_for_is_passed_on(alias, name, pattern, upstream):
     assert filled(alias, name, pattern) == upstream
+
+
+NAMELESS = "some models cannot be verified"
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    ("probes", "used", "offered", "headline"),
+    [
+        ({"openai/*": "openai/mini"}, [], {"mini"}, ""),
+        ({}, ["mini"], {"mini"}, ""),
+        ({}, ["mini", "large"], {"mini", "large"}, NAMELESS),
+        ({}, [], {"mini"}, NAMELESS),
+        ({"openai/*": "openai/mini"}, [], {"large"}, "the new account lacks a model"),
+    ],
+    ids=["a name in the settings", "one name in use", "two names in use", "no name", "a name that is not offered"],
+)
+async def test_a_wildcard_is_rehearsed_and_verified_under_one_name(probes, used, offered, headline):
+    async with tenancy_of(Switches(metric_labels="full", cooldown=0.0)) as tenancy:
+        aisix, here = tenancy.aisix, tenancy.chat.environment_id
+        tenancy.aisix.remove(tenancy.chat, settled=True)
+        tenancy.aisix.remove(tenancy.staged, settled=True)
+        wild = aisix.add_model("production", "openai/*", key=tenancy.old, upstream="*")
+        settings = tenancy.wire.settings()
+        tenancy.wire.settings = lambda: settings | {here: settings[here] | {"probes": probes}}
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {aisix.app_caller_key('production')}"}) as http:
+            for name in used:
+                body = {"model": f"openai/{name}", "messages": [{"role": "user", "content": "Hello"}]}
+                assert (await http.post("http://production/v1/chat/completions", json=body)).is_success
+        aisix.upstream.models_for(NEW_SECRET, offered)
+        machine = await tenancy.machine()
+        record = await machine.until(
+            await tenancy.begun(machine), lambda r: r.state in (State.BLOCKED, State.AWAITING_APPROVAL)
+        )
+
+        assert (record.stop.headline if record.stop else "") == headline
+        if headline:
+            assert not any("PATCH" in asked for asked in tenancy.happened)
+        else:
+            assert record.finding(record.plan.models[0]).verdict.verdict is Verdict.PROVED
+            assert record.plan.models[0].id == wild.id
+            assert {call.model for call in aisix.upstream.calls if call.secret == NEW_SECRET} == {"mini"}
