@@ -38,6 +38,13 @@ def test_models_in_every_environment_are_affected_also_where_the_key_is_not_allo
     assert plan.environments == {"prod": "production", "stag": "staging"}
 
 
+def test_the_replacement_is_needed_where_a_model_or_a_route_uses_the_key():
+    route = PassthroughRoute(id="r", environment="stag", name="raw", provider_key="pk_old")
+
+    assert plan_of(direct("a"), routes=(route,)).needed_in == {"prod", "stag"}
+    assert plan_of(direct("a")).needed_in == {"prod"}
+
+
 @pytest.mark.parametrize("reference", ["pk_old", "OpenAI production"])
 def test_a_model_may_name_its_key_by_id_or_by_name(reference):
     assert [m.id for m in plan_of(direct("a", on=reference)).models] == ["a"]
