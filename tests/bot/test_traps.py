@@ -166,6 +166,15 @@ def tell_one_address_and_cut_the_other_off(tenancy: Tenancy) -> None:
     cut_off(tenancy)
 
 
+def tell_an_address_of_staging(tenancy: Tenancy) -> None:
+    tell(tenancy, status_urls=["http://production.0", "http://staging.0"])
+
+
+def tell_an_address_of_staging_and_reject(tenancy: Tenancy) -> None:
+    tell_an_address_of_staging(tenancy)
+    reject(tenancy)
+
+
 def refuse(tenancy: Tenancy) -> None:
     tenancy.aisix.upstream.refuse(NEW_SECRET)
 
@@ -258,6 +267,12 @@ TRAPS = {
     ),
     "one address is told, and that there are two": Trap(tell_one_address_of_two, NOT_PROVED, "", CHAT, None, BLIND),
     "both addresses are told, and no number": Trap(tell_no_number, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND),
+    "an address is another environment's": Trap(
+        tell_an_address_of_staging, NOT_PROVED, "", CHAT, Verdict.LIKELY, settings={"require_proof": True}
+    ),
+    "an address is another environment's, and the replica rejects the row": Trap(
+        tell_an_address_of_staging_and_reject, NOT_PROVED, "", EMBED, Verdict.INCONCLUSIVE, BLIND
+    ),
     "no throw-away models and a refused secret": Trap(
         refuse, "the new secret was refused", "the upstream refused the credential", CHAT, Verdict.REJECTED, BLIND
     ),
@@ -352,6 +367,24 @@ async def test_a_replica_that_restarts_amid_the_proof_has_to_prove_it_again():
     async with tenancy_with() as tenancy:
         at_the_move(tenancy, lambda: straggler(tenancy).restart())
         ended = await run(tenancy, require_proof=True)
+
+    assert ended.state is State.AWAITING_APPROVAL
+    assert set(verdicts(ended).values()) == {Verdict.PROVED}
+
+
+async def test_a_replica_that_catches_up_is_waited_for():
+    async with tenancy_with() as tenancy:
+        lag(tenancy)
+        machine = await tenancy.machine(projection=5, verify=5)
+        record = await machine.until(await tenancy.begun(machine), lambda r: "cut-over" in r.done)
+        for _ in range(4):
+            record = await machine.notch(record)
+        assert not has_ended(record)
+        assert "project" not in record.done
+
+        tenancy.wire.behind.clear()
+        tenancy.wire.project()
+        ended = await machine.until(record, has_ended)
 
     assert ended.state is State.AWAITING_APPROVAL
     assert set(verdicts(ended).values()) == {Verdict.PROVED}
