@@ -179,6 +179,11 @@ def refuse(tenancy: Tenancy) -> None:
     tenancy.aisix.upstream.refuse(NEW_SECRET)
 
 
+def refuse_both(tenancy: Tenancy) -> None:
+    for secret in (OLD_SECRET, NEW_SECRET):
+        tenancy.aisix.upstream.refuse(secret)
+
+
 class Trap(NamedTuple):
     """What is set, what becomes of it, and the verdict: where none is named, any that does not pass."""
 
@@ -273,6 +278,7 @@ TRAPS = {
     "an address is another environment's, and the replica rejects the row": Trap(
         tell_an_address_of_staging_and_reject, NOT_PROVED, "", EMBED, Verdict.INCONCLUSIVE, BLIND
     ),
+    "a refused secret where the old one was refused as well": Trap(refuse_both, "the new secret was refused"),
     "no throw-away models and a refused secret": Trap(
         refuse, "the new secret was refused", "the upstream refused the credential", CHAT, Verdict.REJECTED, BLIND
     ),

@@ -161,3 +161,23 @@ async def test_a_model_cannot_go_back_to_where_the_old_key_is_not_allowed_and_th
         record = await machine.until(record.to(State.ROLLING_BACK), is_stopped)
 
     assert record.state is State.ROLLED_BACK
+
+
+@pytest.mark.whole
+async def test_the_way_back_leaves_alone_what_somebody_else_has_changed():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await tenancy.asked(machine)
+        other = tenancy.aisix.add_key("Other key", secret="sk-other-0123456789abc")
+        tenancy.aisix.edit(tenancy.staged, key=other)
+        late = tenancy.aisix.add_model("production", "late", key=tenancy.new, upstream="gpt-4o")
+        record = await machine.until(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK), is_stopped)
+
+        assert record.state is State.ROLLED_BACK
+        on = {model.id: model.provider_key_id for model in tenancy.aisix.models.values()}
+        assert on == {tenancy.chat.id: tenancy.old.id, tenancy.staged.id: other.id, late.id: tenancy.new.id}
+        assert tenancy.new.id in tenancy.aisix.provider_keys
+
+    said = " ".join(record.left_alone)
+    assert "`chat-large` in staging uses a key that this rotation does not know; I left it alone." in said
+    assert "`late` in production uses it." in said
