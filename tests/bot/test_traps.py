@@ -278,7 +278,9 @@ TRAPS = {
     "an address is another environment's, and the replica rejects the row": Trap(
         tell_an_address_of_staging_and_reject, NOT_PROVED, "", EMBED, Verdict.INCONCLUSIVE, BLIND
     ),
-    "a refused secret where the old one was refused as well": Trap(refuse_both, "the new secret was refused"),
+    "a refused secret where the old one was refused as well": Trap(
+        refuse_both, "the new secret was refused", "In the rehearsal in production"
+    ),
     "no throw-away models and a refused secret": Trap(
         refuse, "the new secret was refused", "the upstream refused the credential", CHAT, Verdict.REJECTED, BLIND
     ),

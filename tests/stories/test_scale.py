@@ -62,27 +62,3 @@ async def test_edits_stay_within_the_budget_and_the_last_state_arrives(bare_stag
 
         edits = [call for call in bare_stage.slack.calls if call.method == "chat.update"]
         assert len(edits) <= 22
-
-
-async def test_slack_asking_to_wait_delays_the_card_and_nothing_else(stage: Stage) -> None:
-    card = await stage.ask()
-    stage.slack.faults.rate_limit("chat.update", retry_after=1, times=2)
-    await stage.give(card)
-
-    await stage.says(card, "waiting for an approver")
-
-
-async def test_a_card_that_a_person_deleted_is_posted_again(stage: Stage) -> None:
-    card = await stage.ask()
-    stage.slack.site.remove(card)
-    rotation = await stage.record()
-    await stage.built.store.save(
-        rotation.but(note="Look again."), {"by": "keyturn", "what": "looked", "why": ""}, at=rotation.requested_at
-    )
-
-    again = await stage.slack.until(
-        lambda: [m for m in stage.slack.messages("C_OPS") if "Look again" in m.plain], what="it"
-    )
-
-    await stage.press("Cancel", again[0])
-    await stage.says(again[0], "cancelled")

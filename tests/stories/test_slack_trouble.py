@@ -85,25 +85,6 @@ def told_directly(stage: Stage, *words: str) -> Callable[[], Message | None]:
     )
 
 
-async def test_a_channel_shut_in_the_middle_stops_nothing_and_the_requester_hears_of_the_approval(
-    stage: Stage,
-) -> None:
-    heard = Heard(stage)
-    card = await stage.ask()
-    await stage.give(card)
-    shut(stage, **SHUTTING["left, and private"])
-
-    said = await stage.slack.until(told_directly(stage, WAITING), 30, "a direct message")
-    assert said.buttons == ["Roll back"]
-    assert "Delete old key is an approver's to press, on the card." in said.plain
-    assert heard.milestones() == []
-    open_again(stage)
-
-    await stage.says(card, WAITING)
-    assert len(stage.slack.direct_messages("U_REQUESTER")) == 1
-    await finished(stage, card, heard)
-
-
 async def test_who_is_stopped_while_the_channel_is_shut_can_go_on_from_the_direct_message(stage: Stage) -> None:
     card = await stage.ask()
     await stage.give(card, WRONG_SECRET)
@@ -122,17 +103,6 @@ async def test_who_is_stopped_while_the_channel_is_shut_can_go_on_from_the_direc
     assert card.plain == shown, "as it was when the channel was shut"
 
 
-async def test_everything_limited_for_a_while_delays_what_is_seen_and_nothing_else(stage: Stage) -> None:
-    heard = Heard(stage)
-    card = await stage.ask()
-    await stage.give(card)
-    stage.slack.faults.rate_limit("*", retry_after=1, times=4)
-
-    await stage.says(card, WAITING)
-
-    await finished(stage, card, heard)
-
-
 async def test_slack_down_for_as_long_as_the_work_takes_loses_no_message(stage: Stage) -> None:
     heard = Heard(stage)
     card = await stage.ask()
@@ -145,27 +115,6 @@ async def test_slack_down_for_as_long_as_the_work_takes_loses_no_message(stage: 
 
     await stage.says(card, WAITING)
     await finished(stage, card, heard)
-
-
-async def test_a_card_that_somebody_deletes_with_its_thread_comes_again_to_be_pressed(bare_stage: Stage) -> None:
-    stage = bare_stage
-    stage.overrides["APPROVAL_REMINDER"] = "1"
-    async with stage.bot():
-        heard = Heard(stage)
-        card = await stage.ask()
-        await stage.give(card)
-        await stage.says(card, WAITING)
-        for message in [*stage.slack.thread(card), card]:
-            stage.slack.remove(message)
-
-        now = await stage.slack.until(lambda: shown_now(stage), 30, "a card to press on")
-
-        await finished(stage, now, heard)
-
-
-def shown_now(stage: Stage) -> Message | None:
-    cards = [message for message in stage.slack.messages("C_OPS") if "Delete old key" in message.buttons]
-    return cards[-1] if cards else None
 
 
 # --- with a clock of our own ---

@@ -16,8 +16,7 @@ from bot.app import Parts
 from bot.rotation.actions import Action
 from bot.rotation.errors import AmbiguousKey
 from bot.rotation.policy import acceptable
-from bot.rotation.record import Approval, Rotation
-from bot.rotation.states import State
+from bot.rotation.record import Rotation
 from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE, acceptance_form, picker, secret_form
@@ -300,24 +299,6 @@ async def test_where_slack_cannot_tell_nobody_gets_in(redis_url: str, unknown: s
             expected[name] = "x" if open_ else "-" if name == "options value" else "?"
 
     assert found == expected
-
-
-async def test_the_word_of_an_approver_who_was_removed_since_counts_no_more(redis_url: str) -> None:
-    act = ACTS["action delete_old_key"]
-    async with house(redis_url) as (stage, built):
-        scene = await scene_of(stage, built, act, "approver")
-        word = Approval(by="U_REMOVED", at=r.at(50), digest=scene.rotation.digest)
-        two = scene.rotation.but(approvals_required=2, approvals=(word,))
-        await built.store.save(two, {"by": "a test", "what": "approved", "why": ""}, at=built.world.now())
-        stage.slack.groups["S_APPROVERS"].members.remove("U_REMOVED")
-
-        await scene.person.click("Delete old key", scene.card)
-
-        async with asyncio.timeout(30):
-            while (now := await stage.record()).version < 3:  # noqa: ASYNC110 - Redis has no event for it
-                await asyncio.sleep(0.01)
-        assert [approval.by for approval in now.approvals] == ["U_APPROVER"]
-        assert now.state is State.AWAITING_APPROVAL
 
 
 # --- forged ---
