@@ -134,6 +134,17 @@ async def test_where_the_first_environment_does_not_verify_the_later_ones_are_ne
 
 
 @pytest.mark.whole
+async def test_a_replacement_is_allowed_wherever_it_is_needed_before_a_model_is_moved():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await tenancy.begun(machine)
+        tenancy.aisix.edit(tenancy.new, allowed_environments=[tenancy.chat.environment_id], settled=True)
+        await machine.until(record, lambda r: "replace" in r.done)
+
+        assert {tenancy.chat.environment_id, tenancy.staged.environment_id} <= {*tenancy.new.allowed_environments}
+
+
+@pytest.mark.whole
 async def test_a_replacement_that_loses_an_environment_after_the_proof_is_not_taken_for_proved():
     async with tenancy_of() as tenancy:
         machine = await tenancy.machine(projection=5, verify=5)

@@ -340,6 +340,20 @@ async def test_a_direct_message_that_is_limited_comes_later(bare_stage: Stage) -
         assert told_directly(stage, WAITING)()
 
 
+async def test_slack_is_not_asked_again_before_the_time_that_it_has_named(bare_stage: Stage) -> None:
+    stage, clock = bare_stage, Clock()
+    async with shown_by_hand(stage, clock) as built:
+        await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
+        saved = await recorded_as(built, r.awaiting_approval())
+        stage.slack.faults.rate_limit("chat.update", retry_after=20)
+        wait, calls = await built.announcer.show(saved), len(stage.slack.calls)
+
+        assert await built.announcer.show(saved) == wait
+        assert len(stage.slack.calls) == calls
+        clock.go(wait)
+        assert await built.announcer.show(saved) is None
+
+
 async def test_a_card_that_is_asked_for_in_a_channel_that_is_shut_is_refused_with_a_sentence(stage: Stage) -> None:
     for how, words in (("archived", "This channel is archived"), ("left", "I am not in this channel")):
         shut(stage, **SHUTTING[how])
