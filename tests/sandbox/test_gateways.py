@@ -16,12 +16,12 @@ import pytest
 from sandbox.aisix.rows import Model
 from sandbox.aisix.store import CallerKey, Change
 from sandbox.aisix.upstream import Upstream
-from sandbox.gateways.child import Child, free_port
+from sandbox.gateways.child import Child
 from sandbox.gateways.missing import missing
 from sandbox.gateways.relay import Relay
 from sandbox.gateways.rows import Rows, caller_row
 from sandbox.gateways.upstream import UpstreamServer
-from tests.sandbox.programs import started, told
+from tests.sandbox.programs import started
 
 PROJECT = Path(__file__).parents[2]
 HERE = "http://127.0.0.1:1"
@@ -69,21 +69,6 @@ def test_a_route_of_a_semantic_router_has_the_example_that_gateways_ask_for():
     assert made["embedding_model"] == "embedder"
     assert made["routes"] == [{"name": "refunds", "target": "chat-large", "examples": ["refunds"]}]
     assert "examples" not in block["routes"][0], "the control plane's own row is left alone"
-
-
-def test_a_route_leads_to_the_sandboxs_provider():
-    made = row("passthrough_routes", display_name="tunnel", path="/passthrough/tunnel", provider_key_id="k")
-
-    assert made == {
-        "name": "tunnel",
-        "path_prefix": "/passthrough/tunnel",
-        "target_url": f"{HERE}/v1",
-        "provider_key_id": "k",
-    }
-
-
-def test_a_row_that_is_gone_is_taken_out():
-    assert Rows(HERE, MODELS).row(Change(2, "models", "m1", None)) is None
 
 
 def test_no_gateway_is_told_a_caller_key_itself():
@@ -195,12 +180,6 @@ async def test_a_child_ends_also_where_its_parent_is_killed(tmp_path: Path):
             await asyncio.sleep(0.01)
 
 
-def test_a_free_port_is_none_that_an_outgoing_connection_is_given():
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-
-    assert free_port() < first
-
-
 async def test_the_provider_counts_by_the_secret_that_came_and_refuses_one_that_it_does_not_know():
     upstream = Upstream()
     upstream.accept("sk-good")
@@ -232,13 +211,6 @@ def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("PATH", path)
 
     assert missing(binary).startswith(words)
-
-
-async def test_where_there_is_no_gateway_the_page_says_so_in_a_sentence():
-    play = await started("-m", "sandbox.page", AISIX_BIN="/nowhere/aisix")
-
-    assert "AISIX_BIN names no program: /nowhere/aisix." in " ".join((await told(play)).split())
-    assert play.returncode != 0
 
 
 async def test_where_there_is_no_gateway_make_says_so_in_a_sentence():

@@ -42,9 +42,6 @@ class Window:
         """All that this person can read."""
         return "\n".join(item["text"] for key, item in self.items.items() if key.startswith(("message/", "ephemeral/")))
 
-    def environment(self, name: str) -> Json:
-        return next(each for each in self.items["environments"] if each["name"] == name)
-
 
 @asynccontextmanager
 async def window(address: str, person: str) -> AsyncIterator[Window]:

@@ -31,27 +31,6 @@ async def more_answers(tenant, callers, count=5):
     await tenant.aisix.until(lambda: callers.ok + callers.failed > sent + count, what="answers since")
 
 
-async def test_with_a_good_secret_no_caller_notices(tenant, callers):
-    tenant.aisix.upstream.accept(NEW)
-    assert await by_hand(tenant).rotate(NEW)
-    await more_answers(tenant, callers)
-
-    assert callers.failures == []
-    assert [key.secret for key in tenant.aisix.provider_keys.values()] == [NEW]
-
-
-async def test_with_a_wrong_secret_every_caller_fails_until_the_way_back(tenant, callers):
-    assert not await by_hand(tenant).rotate(NEW)
-    await more_answers(tenant, callers)
-    failed = callers.failed
-    await more_answers(tenant, callers)
-
-    assert callers.failed == failed > 0
-    assert {failure.type for failure in callers.failures} == {"upstream_error"}
-    assert tenant.model.provider_key_id == tenant.key.id
-    assert list(tenant.aisix.provider_keys) == [tenant.key.id]
-
-
 async def test_who_does_not_wait_for_projection_takes_the_old_keys_answer_for_the_new_ones(tenant, callers):
     for replica in tenant.aisix.replicas("production"):
         replica.lag = 0.5

@@ -9,16 +9,6 @@ LLM, PROXY = "aisix_llm_requests_total", "aisix_proxy_requests_total"
 DEPLOYMENT, USAGE = "aisix_deployment_requests_total", "aisix_usage_events_emitted_total"
 FAMILIES = (LLM, PROXY, DEPLOYMENT, USAGE)
 
-OF_A_REQUEST = {
-    "endpoint", "inbound_protocol", "provider", "model", "upstream_model", "provider_key_id", "provider_key_name",
-    "api_key_id", "team_id", "user_id", "user_name", "stream", "is_fallback", "status", "outcome",
-}  # fmt: skip
-LABELS = {
-    LLM: OF_A_REQUEST,
-    PROXY: OF_A_REQUEST,
-    DEPLOYMENT: {"provider", "model", "upstream_model", "provider_key_id"},
-    USAGE: {"handler", "status_code", "inbound_protocol", "model", "provider_key_id", "provider_key_name"},
-}
 """The label sets of a real page."""
 
 
@@ -48,38 +38,6 @@ async def totals(tenant):
 
 async def ask(tenant, replicas, *args, **options):
     return await tenant.ask(*args, url=replicas[0].url, **options)
-
-
-async def test_counters_tell_the_key_and_the_outcome(tenant, replicas):
-    await ask(tenant, replicas)
-    tenant.aisix.upstream.refuse(tenant.key.secret)
-    await ask(tenant, replicas)
-    found = await counted(tenant)
-
-    assert {labels["provider_key_id"] for labels, _ in found} == {tenant.key.id}
-    assert [(labels["status"], labels["outcome"], value) for labels, value in found] == [
-        ("200", "success", 1),
-        ("401", "client_error", 1),
-    ]
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-async def test_each_family_has_the_labels_of_a_real_page(tenant, replicas, name):
-    await ask(tenant, replicas)
-    ((labels, value),) = await counted(tenant, name)
-
-    assert set(labels) == LABELS[name]
-    assert (labels["model"], labels["provider_key_id"], value) == ("chat-large", tenant.key.id, 1)
-
-
-async def test_a_request_is_told_with_its_path_and_what_no_row_tells_is_unknown(tenant, replicas):
-    await ask(tenant, replicas, path="/v1/messages")
-    ((labels, _),) = await counted(tenant)
-
-    assert (labels["endpoint"], labels["inbound_protocol"]) == ("/v1/messages", "anthropic")
-    assert (labels["provider"], labels["upstream_model"]) == ("openai", "gpt-4o")
-    assert (labels["stream"], labels["is_fallback"]) == ("false", "false")
-    assert {labels[name] for name in ("team_id", "user_id", "user_name")} == {"unknown"}
 
 
 async def test_the_callers_key_tells_probes_from_applications(tenant, replicas):
@@ -116,35 +74,6 @@ async def test_through_a_router_the_name_is_the_routers_and_the_key_is_the_targe
     assert attempt["model"] == "chat-large"
 
 
-async def test_an_attempt_that_a_fallback_hid_is_in_the_counters_of_attempts_only(tenant, replicas):
-    other = tenant.aisix.add_key("Another vendor", secret="sk-other")
-    second = tenant.aisix.add_model("production", "second", key=other, upstream="gpt-other")
-    targets = {"targets": [tenant.model, second], "strategy": "failover"}
-    tenant.aisix.add_model("production", "any", kind="routing", **targets)
-    tenant.aisix.upstream.set(tenant.key.secret, 500)
-    await ask(tenant, replicas, "any")
-
-    assert tenant.aisix.upstream.answered(tenant.key.secret) == 1
-    for name in (LLM, PROXY):
-        assert await tally(tenant, name, "provider_key_id", "is_fallback") == {(other.id, "true"): 1}
-    assert await tally(tenant, DEPLOYMENT, "provider_key_id") == {(tenant.key.id,): 1, (other.id,): 1}
-    assert await tally(tenant, USAGE, "provider_key_id", "model", "status_code") == {
-        (tenant.key.id, "any", "5xx"): 1,
-        (other.id, "any", "2xx"): 1,
-    }
-
-
-async def test_a_target_whose_key_is_missing_is_no_attempt(tenant, replicas):
-    other = tenant.aisix.add_key("Another vendor", secret="sk-other")
-    second = tenant.aisix.add_model("production", "second", key=other)
-    targets = {"targets": [tenant.model, second], "strategy": "failover"}
-    tenant.aisix.add_model("production", "any", kind="routing", **targets)
-    tenant.aisix.remove(tenant.key, settled=True)
-    await ask(tenant, replicas, "any")
-
-    assert await tally(tenant, LLM, "provider_key_id", "is_fallback") == {(other.id, "false"): 1}
-
-
 async def test_a_passthrough_route_is_in_the_proxys_counter_only(tenant, replicas):
     tenant.aisix.add_passthrough("production", "raw", key=tenant.key)
     await ask(tenant, replicas, "gpt-4o", path="/passthrough/raw/chat/completions")
@@ -170,46 +99,6 @@ async def test_the_panel_of_an_ensemble_is_in_the_usage_events_only(tenant, repl
     assert await tally(tenant, USAGE, "provider_key_id", "model") == {(tenant.key.id, "board"): 3}
 
 
-async def test_the_embedding_call_of_a_semantic_router_is_in_no_counter(tenant, replicas):
-    embedding = tenant.aisix.add_model("production", "embed", kind="embedding", key=tenant.key)
-    other = tenant.aisix.add_model("production", "other", key=tenant.aisix.add_key("Another vendor", secret="sk-other"))
-    parts = {"embedding_model": embedding, "routes": [], "default": other}
-    tenant.aisix.add_model("production", "support", kind="semantic", **parts)
-    await ask(tenant, replicas, "support")
-
-    assert tenant.aisix.upstream.answered(tenant.key.secret) == 1
-    for name in FAMILIES:
-        assert (tenant.key.id,) not in await tally(tenant, name, "provider_key_id")
-
-
-async def test_an_embedding_is_no_deployments_request(tenant, replicas):
-    tenant.aisix.add_model("production", "embed", kind="embedding", key=tenant.key)
-    await ask(tenant, replicas, "embed", path="/v1/embeddings")
-
-    assert await totals(tenant) == [1, 1, 0, 1]
-
-
-async def test_a_refusal_of_the_gateway_itself_counts_under_the_key_and_reached_nobody(tenant, replicas):
-    tenant.aisix.environment("production").refusals["chat-large"] = "rate_limit"
-    await ask(tenant, replicas)
-
-    for name in (LLM, PROXY):
-        assert await tally(tenant, name, "provider_key_id", "status", "outcome") == {
-            (tenant.key.id, "429", "rate_limited"): 1
-        }
-    assert await totals(tenant) == [1, 1, 0, 0]
-
-
-async def test_a_cached_answer_counts_as_one_of_the_key_and_reached_nobody(tenant, replicas):
-    tenant.aisix.environment("production").cache = True
-    await ask(tenant, replicas)
-    await ask(tenant, replicas)
-
-    assert await tally(tenant, LLM, "provider_key_id", "outcome") == {(tenant.key.id, "success"): 2}
-    assert await totals(tenant) == [2, 2, 1, 1]
-    assert await tally(tenant, "aisix_cache_requests_total", "outcome") == {("miss",): 1, ("hit",): 1}
-
-
 async def test_a_wildcard_alias_counts_under_its_pattern(tenant, replicas):
     tenant.aisix.add_model("production", "openai/*", key=tenant.key)
     await ask(tenant, replicas, "openai/gpt-4o")
@@ -217,25 +106,6 @@ async def test_a_wildcard_alias_counts_under_its_pattern(tenant, replicas):
 
     for name in (LLM, DEPLOYMENT):
         assert await tally(tenant, name, "model", "upstream_model") == {("openai/*", "*"): 2}
-
-
-async def test_a_credential_that_never_left_does_not_count_for_the_provider(tenant, replicas):
-    bad = tenant.aisix.add_key("bad", secret="sk\n")
-    tenant.aisix.add_model("production", "bad", key=bad)
-    await tenant.ask("bad", url=replicas[0].url)
-
-    assert await tally(tenant, LLM, "provider_key_id", "status") == {(bad.id, "401"): 1}
-    assert await counted(tenant, DEPLOYMENT) == []
-
-
-async def test_a_key_that_is_not_there_has_no_name_and_no_upstream(tenant, replicas):
-    tenant.aisix.remove(tenant.key, settled=True)
-    await ask(tenant, replicas)
-    ((labels, _),) = await counted(tenant)
-
-    assert (labels["model"], labels["status"]) == ("chat-large", "400")
-    unknown = ("provider", "upstream_model", "provider_key_id", "provider_key_name")
-    assert {labels[name] for name in unknown} == {"unknown"}
 
 
 async def test_they_may_tell_the_ids_of_models(tenant, replicas):
@@ -283,13 +153,6 @@ async def test_a_family_may_not_be_on_the_page_at_all(tenant, replicas, name):
     await ask(tenant, replicas)
 
     assert [each for each in FAMILIES if not await counted(tenant, each)] == [name]
-
-
-async def test_the_page_is_never_empty_and_does_not_tell_when_the_gateway_began(tenant, replicas):
-    text = (await tenant.status("/metrics")).text
-
-    assert "\naisix_config_applied_revision " in text
-    assert "process_start_time_seconds" not in text
 
 
 async def test_a_restart_sets_them_to_zero_and_the_sequence_to_one(tenant, replicas):

@@ -92,32 +92,6 @@ async def test_a_person_binds_a_new_model_to_a_key_at_the_worst_moment(tenant):
     assert await tenant.failure("latecomer") == (400, "invalid_request_error", None)
 
 
-async def test_a_callback_may_be_async_and_comes_before_any_fault(tenant, faults):
-    seen = []
-
-    async def person():
-        seen.append("edited")
-
-    faults.before("DELETE", "/provider_keys", person)
-    faults.drop("DELETE", "/provider_keys")
-    with pytest.raises(httpx.TransportError):
-        await tenant.api.delete(f"/provider_keys/{tenant.key.id}")
-
-    assert seen == ["edited"]
-    assert tenant.key.id in tenant.aisix.provider_keys
-
-
-async def test_a_control_plane_may_be_away_until_it_is_back(tenant, faults):
-    faults.drop("*", "", times=None)
-    for _ in range(2):
-        with pytest.raises(httpx.TransportError):
-            await tenant.api.get("/environments")
-    assert (await tenant.ask()).status_code == 200
-
-    faults.clear()
-    assert (await tenant.api.get("/environments")).status_code == 200
-
-
 async def test_it_comes_back_at_the_same_address_after_a_restart(tenant, open_client):
     url = tenant.aisix.api_url
     await tenant.aisix.stop()

@@ -56,19 +56,6 @@ async def test_a_lagging_replica_answers_with_the_old_key_and_calls_itself_synce
     assert hashes[0] == hashes[1]
 
 
-async def test_a_replica_that_is_cut_off_keeps_what_it_has_and_says_so(tenant, replicas):
-    replicas[0].lag = None
-    await repoint(tenant)
-    await settled(tenant)
-    tenant.aisix.settle()
-    config = (await tenant.status("/status/config")).json()
-
-    assert (config["state"], config["source"]["connected"]) == ("synced", False)
-    assert config["last_failure"]["last_error_kind"] == "fetch"
-    assert tenant.model.provider_key_id not in str(replicas[0].projection.snapshot.tables)
-    assert (await tenant.ask(url=replicas[0].url)).status_code == 200
-
-
 async def test_a_rejected_row_leaves_the_last_good_one_in_force_without_an_error(tenant, replicas):
     replicas[0].reject_rows = {tenant.model.id}
     await repoint(tenant)
@@ -97,20 +84,6 @@ async def test_a_rejected_new_key_breaks_the_models_that_point_to_it(tenant, rep
     assert (await tenant.ask(url=replicas[1].url)).status_code == 200
 
 
-async def test_seeing_a_later_change_implies_the_earlier_ones(tenant, replicas):
-    seen = []
-    tenant.aisix.on_change(lambda _: seen.extend(replica.projection.snapshot for replica in replicas))
-    new = await repoint(tenant)
-    await settled(tenant)
-
-    assert seen
-    assert all(
-        new.id in snapshot.tables["provider_keys"]
-        for snapshot in seen
-        if snapshot.tables["models"][tenant.model.id]["provider_key_id"] == new.id
-    )
-
-
 async def test_a_request_under_way_finishes_with_the_configuration_it_began_with(tenant, replicas):
     tenant.aisix.upstream.slow_seconds = 0.2
     tenant.aisix.upstream.set(tenant.key.secret, "slow")
@@ -135,23 +108,6 @@ async def test_narrowing_the_environments_of_a_key_takes_it_from_their_gateways(
     assert (await tenant.ask()).status_code == 200
 
 
-async def test_a_key_is_projected_only_where_it_is_allowed(tenant, replicas):
-    key = tenant.aisix.add_key("staging", secret="sk-s", environments=["staging"])
-
-    assert key.id not in replicas[0].projection.snapshot.tables["provider_keys"]
-    assert key.id in tenant.aisix.replicas("staging")[0].projection.snapshot.tables["provider_keys"]
-
-
-async def test_a_write_that_changes_nothing_moves_the_revision_and_not_the_sequence(tenant, replicas):
-    before = replicas[0].projection.snapshot
-    await tenant.point(tenant.key)
-    await settled(tenant)
-    after = replicas[0].projection.snapshot
-
-    assert after.revision > before.revision
-    assert (after.apply_seq, after.config_hash) == (before.apply_seq, before.config_hash)
-
-
 async def test_a_replica_that_is_down_is_left_out_by_the_balancer(tenant, replicas):
     replicas[0].down = True
     for _ in range(4):
@@ -174,43 +130,6 @@ async def test_status_pages_may_be_missing(tenant, replicas):
     assert (await tenant.status("/status/config")).status_code == 404
 
 
-async def test_the_models_page_tells_who_cools_down_and_nothing_of_keys(tenant, replicas):
-    tenant.aisix.add_model("production", "any", kind="routing", targets=[tenant.model])
-    tenant.aisix.upstream.refuse(tenant.key.secret)
-    await tenant.ask(url=replicas[0].url)
-    response = await tenant.status("/status/models")
-
-    assert [(row["display_name"], row["kind"], row["status"]) for row in response.json()] == [
-        ("chat-large", "direct", "cooldown"),
-        ("any", "routing", "not_applicable"),
-    ]
-    assert tenant.key.id not in response.text
-    assert (await tenant.status("/status/ready")).status_code == 200
-
-
-async def test_a_gateway_without_rows_has_never_loaded(tenant, open_client):
-    tenant.aisix.remove(tenant.key, settled=False)
-    staging = await open_client(tenant.aisix.replicas("staging")[0].status_url)
-    await settled(tenant)
-
-    assert (await staging.get("/status/config")).json()["state"] == "empty"
-
-
-async def test_waiting_in_vain_says_for_what(tenant):
-    with pytest.raises(AssertionError, match="the moon"):
-        await tenant.aisix.until(lambda: False, timeout=0.01, what="the moon")
-
-
-async def test_a_restart_keeps_the_configuration_and_loses_the_counters(tenant, replicas):
-    await tenant.ask(url=replicas[0].url)
-    replicas[0].lag = None
-    replicas[0].restart()
-
-    assert replicas[0].served_with(tenant.key.id) == 0
-    assert (await tenant.ask(url=replicas[0].url)).status_code == 200
-    assert (await tenant.status("/status/config")).json()["applied"]["apply_seq"] == 1
-
-
 async def test_what_was_taken_in_part_is_listed(tenant, replicas):
     replicas[0].unknown_fields = {"brand_new_knob"}
     tenant.aisix.edit(tenant.model, brand_new_knob=1, settled=True)
@@ -218,36 +137,6 @@ async def test_what_was_taken_in_part_is_listed(tenant, replicas):
 
     assert config["partially_compatible"] == [{"resource_kind": "models", "field": "brand_new_knob", "count": 1}]
     assert config["state"] == "synced"
-
-
-async def test_a_row_of_an_unknown_kind_makes_a_gateway_degraded_and_is_named(tenant):
-    tenant.aisix.add_foreign_row("production")
-    config = (await tenant.status("/status/config")).json()
-    (row,) = config["rejected"]
-
-    assert config["state"] == "degraded"
-    assert (row["resource_kind"], row["resource_id"], row["last_error_kind"]) == ("brand_new_kind", "x", "unknown_kind")
-    assert config["last_failure"]["last_error"] == 'unknown kind "brand_new_kind"'
-    assert not config["last_reload"]["successful"]
-    assert config["source"]["source_hash"] != config["applied"]["config_hash"]
-    assert (await tenant.ask()).status_code == 200
-
-
-async def test_a_source_that_is_silent_is_not_noticed(tenant, replicas):
-    replicas[0].silent = True
-    await repoint(tenant)
-    await settled(tenant)
-    tenant.aisix.settle()
-    config = (await tenant.status("/status/config")).json()
-
-    assert (config["state"], config["source"]["connected"]) == ("synced", True)
-    assert (config["last_failure"], config["last_reload"]["successful"]) == (None, True)
-    assert config["source"]["observed_revision"] == config["applied"]["applied_revision"]
-    assert (await tenant.ask(url=replicas[0].url)).status_code == 200
-    assert replicas[0].served_with(tenant.key.id) == 1, "with the old key"
-
-    replicas[0].silent = False
-    await tenant.aisix.until(lambda: replicas[0].up_to_date, what="the change at the replica that hears again")
 
 
 async def test_a_source_that_is_closed_makes_a_gateway_degraded_later(tenant, replicas):
@@ -306,10 +195,3 @@ async def test_an_older_gateway_has_fewer_pages(tenant, version, pages):
 
     assert {page for page in asked if (await tenant.status(page)).status_code == 200} == pages
     assert (await tenant.ask()).headers["Server"] == f"AISIX/{version}"
-
-
-async def test_a_gateway_with_the_token_cache_bug_is_an_old_one_in_everything(tenant):
-    tenant.aisix.switches.token_cache_bug = True
-
-    assert (await tenant.ask()).headers["Server"] == "AISIX/0.4.2"
-    assert (await tenant.status("/status/models")).status_code == 404

@@ -255,14 +255,3 @@ async def test_a_misconfigured_model_fails_with_a_good_key_as_it_did_with_the_ol
 
 
 # --- pages ---
-
-
-async def test_counters_behind_a_shared_address_fall_and_rise(world):
-    world.aisix.switches.status_addresses = "shared"
-    for _ in range(3):
-        await world.tenant.ask(url=world.listed[0].url)
-    settings = json.loads(world.aisix.settings()["AISIX_GATEWAYS"])[world.tenant.environment]
-    client = await world.tenant.open_client(settings["status_urls"][0])
-    counts = [LLM in (await client.get("/metrics")).text for _ in range(4)]
-
-    assert counts in ([True, False] * 2, [False, True] * 2)

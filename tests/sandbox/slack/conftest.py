@@ -13,12 +13,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sandbox.slack import Slack
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 async def slack() -> AsyncIterator[Slack]:
     async with Slack() as slack:

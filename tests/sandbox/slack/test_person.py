@@ -1,6 +1,5 @@
 """What a person can do, and what the sandbox says when they cannot."""
 
-import asyncio
 import json
 
 import pytest
@@ -93,35 +92,6 @@ async def test_nobody_clicks_where_they_are_not_or_on_what_is_gone(desk):
     assert slack.payloads == []
 
 
-async def test_a_click_in_a_thread_names_the_thread_on_both_sides(desk):
-    slack, _ = desk
-    parent = said(slack, {"type": "actions", "elements": [button("Up")]})
-    reply = slack.site.speak(
-        slack.channels["C_OPS"],
-        "U_KEYTURN",
-        "reply",
-        [{"type": "actions", "elements": [button("Down")]}],
-        thread_ts=parent.ts,
-    )
-
-    await slack.person("U_MEMBER").click("Down", reply)
-    assert sent(slack)["container"]["thread_ts"] == parent.ts
-    await slack.person("U_MEMBER").click("Up", parent)
-    assert sent(slack)["message"]["thread_ts"] == parent.ts
-
-
-async def test_a_button_only_one_person_sees_can_be_pressed_without_its_message(desk):
-    slack, answers = desk
-    answers.append({"text": "pick", "blocks": [{"type": "actions", "elements": [button("Pick", value="a")]}]})
-    person = slack.person("U_MEMBER")
-    await person.command("x")
-
-    await person.click("Pick", person.ephemerals[-1])
-
-    assert sent(slack)["container"]["is_ephemeral"] is True
-    assert "message" not in sent(slack)
-
-
 async def test_a_choice_in_a_message_is_sent_and_remembered(desk):
     slack, _ = desk
     menu = {"type": "static_select", "action_id": "which", "options": [option("One", "1"), option("Two", "2")]}
@@ -151,28 +121,9 @@ async def test_a_choice_seen_in_the_type_ahead_is_not_asked_for_again(desk):
     assert [each["payload"]["type"] for each in slack.payloads] == ["block_suggestion", "block_actions"]
 
 
-async def test_a_type_ahead_that_slack_cannot_show_shows_nothing(desk):
-    slack, answers = desk
-    card = said(slack, {"type": "actions", "elements": [{"type": "external_select", "action_id": "which"}]})
-    answers += [{"options": [option("x")] * 101}, {"options": [option("x" * 76)]}, None]
-    person = slack.person("U_MEMBER")
-
-    assert [await person.type_ahead("open", where=card) for _ in range(3)] == [[], [], []]
-    assert len(slack.complaints) == 3
-
-
 def open_form(slack, **more):
     slack.site.views.open("U_MEMBER", MODAL | more)
     return slack.person("U_MEMBER")
-
-
-async def test_a_proposed_value_is_sent_if_nobody_changes_it(desk):
-    slack, _ = desk
-
-    result = await open_form(slack).submit()
-
-    assert result.closed
-    assert sent(slack)["view"]["state"]["values"]["name"]["name"]["value"] == "proposed"
 
 
 @pytest.mark.parametrize("name", ["Name", "name"])
@@ -182,23 +133,6 @@ async def test_a_field_is_named_by_its_label_or_ids(desk, name):
     await open_form(slack).submit({name: "mine"})
 
     assert sent(slack)["view"]["state"]["values"]["name"]["name"]["value"] == "mine"
-
-
-async def test_an_answer_may_update_push_and_clear(desk):
-    slack, answers = desk
-    person = open_form(slack)
-    answers += [
-        {"response_action": "update", "view": MODAL | {"callback_id": "second"}},
-        {"response_action": "push", "view": MODAL | {"callback_id": "third"}},
-        {"response_action": "clear"},
-    ]
-
-    assert not (await person.submit()).closed
-    assert person.modal["callback_id"] == "second"
-    assert not (await person.submit()).closed
-    assert person.modal["callback_id"] == "third"
-    assert (await person.submit()).closed
-    assert person.modal is None
 
 
 @pytest.mark.parametrize(
@@ -225,17 +159,6 @@ async def test_an_answer_that_makes_no_sense_is_trouble_for_the_person(desk, ans
     assert slack.complaints
 
 
-async def test_a_form_sent_twice_is_closed_once(desk):
-    slack, answers = desk
-    answers += [None, {"response_action": "errors", "errors": {"name": "Somebody was faster."}}]
-    person = open_form(slack)
-
-    first, second = await asyncio.gather(person.submit(), person.submit())
-
-    assert (first.closed, second.closed) == (True, True)
-    assert slack.complaints == []
-
-
 async def test_closing_tells_the_app_only_if_it_asked(desk):
     slack, _ = desk
 
@@ -245,15 +168,6 @@ async def test_closing_tells_the_app_only_if_it_asked(desk):
     assert sent(slack)["type"] == "view_closed"
     with pytest.raises(LookupError, match="no modal open"):
         await slack.person("U_MEMBER").submit()
-
-
-async def test_until_wakes_at_a_change_and_gives_what_it_waited_for(slack):
-    waiting = asyncio.create_task(slack.until(lambda: slack.messages("C_OPS")[0]))
-    await asyncio.sleep(0)
-
-    message = said(slack)
-
-    assert await waiting is message
 
 
 async def test_until_says_what_it_waited_for_and_what_there_was(slack):

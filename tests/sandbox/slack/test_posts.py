@@ -106,18 +106,6 @@ async def test_an_app_that_is_not_there_is_an_error_at_once(desk):
     assert (await slack.person("U_MEMBER").command("x")).error == "dispatch_failed"
 
 
-async def test_an_answer_to_everyone_publishes_what_was_typed(desk):
-    slack, _, answers = desk
-    answers.append(web.json_response({"text": "hi", "response_type": "in_channel"}))
-
-    await slack.person("U_MEMBER").command("sk-secret")
-
-    assert [(m.user, m.text) for m in slack.messages("C_OPS")] == [
-        ("U_MEMBER", "/rotate-key sk-secret"),
-        ("U_KEYTURN", "hi"),
-    ]
-
-
 async def test_an_answer_that_slack_cannot_show_is_kept_as_a_complaint(desk):
     slack, _, answers = desk
     answers.append(web.json_response({"blocks": [{"type": "banner"}]}))

@@ -45,16 +45,6 @@ def test_a_table_is_read_row_by_row():
     assert reading.plain([{"type": "table", "rows": [row, row]}]) == "chat-large  3  gpt-4o\nchat-large  3  gpt-4o"
 
 
-def test_a_plan_is_read_with_its_tasks():
-    output = {
-        "type": "rich_text",
-        "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "7 of 12"}]}],
-    }
-    plan = {"type": "plan", "title": "Rotation", "tasks": [{"task_id": "t", "title": "Move", "output": output}]}
-
-    assert reading.plain([plan]) == "Rotation\nMove\n7 of 12"
-
-
 def test_the_text_of_a_message_is_what_is_read_only_where_there_are_no_blocks(slack):
     header = {"type": "header", "text": {"type": "plain_text", "text": "Shown"}}
 

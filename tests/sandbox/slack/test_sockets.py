@@ -42,15 +42,6 @@ async def test_a_connection_begins_with_hello(slack, plug):
     assert hello["num_connections"] == slack.sockets == 1
 
 
-async def test_a_ticket_opens_one_socket(slack, http):
-    client = AsyncWebClient(base_url=slack.api_url)
-    url = (await client.apps_connections_open(app_token=slack.app_token))["url"]
-    await http.ws_connect(url)
-
-    with pytest.raises(aiohttp.WSServerHandshakeError):
-        await http.ws_connect(url)
-
-
 async def test_an_envelope_goes_to_exactly_one_of_the_sockets(slack, plug):
     sockets = [(await plug())[0] for _ in range(3)]
     heard = []
@@ -82,15 +73,6 @@ async def test_an_envelope_has_the_shape_that_slack_gives_it(slack, plug):
     assert slack.payloads == [{"type": "slash_commands", "payload": envelope["payload"]}]
 
 
-async def test_an_eleventh_socket_is_sent_away(slack, plug):
-    kept = [await plug() for _ in range(10)]
-
-    _socket, said = await plug()
-
-    assert (said["type"], said["reason"]) == ("disconnect", "too_many_websockets")
-    assert slack.sockets == len(kept) == 10
-
-
 async def test_a_late_acknowledgement_is_no_acknowledgement(slack, plug):
     socket, _ = await plug()
     slack.ack_within = 0.05
@@ -116,16 +98,6 @@ async def test_a_socket_that_is_gone_gets_nothing(slack, plug):
         await asyncio.gather(answered(there), slack.person("U_MEMBER").command("x"))
 
 
-async def test_pings_are_answered(plug):
-    socket, _ = await plug()
-
-    await socket.ping(b"sdk-ping-pong:1")
-    socket._autoping = False  # noqa: SLF001 - aiohttp's client hides pongs otherwise
-
-    frame = await socket.receive(timeout=2)
-    assert frame.type == aiohttp.WSMsgType.PONG
-
-
 async def test_a_bolt_app_comes_back_after_a_refresh(slack, bolt, connected):
     app = bolt(slack)
 
@@ -140,10 +112,3 @@ async def test_a_bolt_app_comes_back_after_a_refresh(slack, bolt, connected):
         await slack.until(lambda: slack.sockets == 1)
 
         assert (await slack.person("U_MEMBER").command("x")).text == "here"
-
-
-async def test_stopping_does_not_wait_for_an_app_that_hangs(slack, plug):
-    await plug()
-
-    async with asyncio.timeout(3):
-        await slack.stop()

@@ -126,28 +126,6 @@ async def test_a_command_leads_to_a_card_in_the_channel(desk):
     assert person.ephemerals == []
 
 
-async def test_a_command_may_be_answered_in_its_acknowledgement(desk):
-    slack, _ = desk
-
-    answer = await slack.person("U_MEMBER").command(command="/hello")
-
-    assert answer.text == "Hello U_MEMBER"
-    assert slack.person("U_MEMBER").ephemerals[-1]["text"] == "Hello U_MEMBER"
-    assert slack.person("U_APPROVER").ephemerals == []
-
-
-async def test_a_click_carries_the_message_and_a_trigger_that_opens_a_modal(desk):
-    slack, heard = desk
-
-    person, card = await open_form(slack)
-
-    body = heard[-1]
-    assert body["message"]["ts"] == body["container"]["message_ts"] == card.ts
-    assert body["actions"][0]["value"] == "r1"
-    assert body["channel"] == {"id": "C_OPS", "name": "ops"}
-    assert person.modal["callback_id"] == "secret"
-
-
 async def test_a_confirm_dialog_is_read_and_may_be_dismissed(desk):
     slack, heard = desk
     person, card = await start(slack)
@@ -210,27 +188,6 @@ async def test_slacks_client_checks_a_form_before_it_is_sent(desk):
     assert len(heard) == before
 
 
-async def test_type_ahead_begins_at_the_least_length(desk):
-    slack, _ = desk
-    person, _ = await open_form(slack)
-
-    assert await person.type_ahead("O") == []
-    assert await person.type_ahead("Open") == [
-        ("OpenAI production", "openai production"),
-        ("OpenAI staging", "openai staging"),
-    ]
-
-
-async def test_closing_a_form_is_told_to_an_app_that_asked(desk):
-    slack, heard = desk
-    person, _ = await open_form(slack)
-
-    await person.close_modal()
-
-    await slack.until(lambda: heard[-1]["type"] == "view_closed", what="the app to hear of it")
-    assert person.modal is None
-
-
 async def test_a_payload_may_arrive_twice(desk):
     slack, heard = desk
     slack.deliver_twice = True
@@ -267,17 +224,3 @@ async def test_an_unheard_command_times_out_for_the_person(both, bolt, connected
 
     assert answer.timed_out
     assert "operation_timeout" in both.person("U_REQUESTER").ephemerals[-1]["text"]
-
-
-async def test_with_no_app_there_a_command_fails_at_once(both):
-    answer = await both.person("U_REQUESTER").command("x")
-
-    assert answer.error == "dispatch_failed"
-    assert not answer.timed_out
-
-
-async def test_the_settings_point_a_bot_here(both):
-    own = {"socket": "SLACK_APP_TOKEN", "http": "SLACK_SIGNING_SECRET"}[both.mode]
-
-    assert set(both.settings()) == {"SLACK_API_URL", "SLACK_BOT_TOKEN", own}
-    assert both.settings()["SLACK_API_URL"].endswith("/api/")
