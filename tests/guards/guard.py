@@ -1,6 +1,7 @@
 """What a guard is: where it stands in the code, how it is taken out, and the test that fails without it."""
 
 import ast
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +23,11 @@ class Guard(NamedTuple):
     code: str
     """Text that the file has exactly once."""
 
-    without: str
-    """What stands there when the guard is taken out."""
-
     test: str
     """The cheapest test that fails then; of a parametrized one, some case of it."""
+
+    without: str | None = None
+    """What stands there when the guard is taken out; if None, a condition never holds, and anything else is gone."""
 
     def taken_out(self, folder: Path = ROOT) -> str:
         """Return the text of the file without the guard; raise `Moved` unless its code is there exactly once."""
@@ -34,6 +35,13 @@ class Guard(NamedTuple):
         found = text.count(self.code)
         if found != 1:
             raise Moved(f"{self.name}: {self.file} has this {found} times, and not once:\n{self.code}")
-        after = text.replace(self.code, self.without)
+        after = text.replace(self.code, self._without())
         ast.parse(after)
         return after
+
+    def _without(self) -> str:
+        """Return what stands there when the guard is taken out."""
+        if self.without is not None:
+            return self.without
+        never, conditions = re.subn(r"\bif .*:(?=\n|$)", "if False:", self.code)
+        return never if conditions else ""

@@ -17,6 +17,12 @@ from tests.guards.judge import BROKEN, FAILED, PASSED
 from tests.support.forked import ROOT
 
 AT_ONCE = 2
+IMPORTED = (
+    "aiohttp.web", "httpx", "hypothesis", "prometheus_client.parser", "pydantic_settings", "pytest_asyncio.plugin",
+    "redis.asyncio", "saq.queue.redis", "slack_bolt.async_app", "stamina", "structlog",
+)  # fmt: skip
+"""All that the project imports: it does not change with a guard."""
+
 NOT_COPIED = (".git", ".venv", ".*_cache", "__pycache__", "var", "pictures")
 
 
@@ -39,10 +45,10 @@ class Outcome(NamedTuple):
 class Copy:
     """A copy of the tree, in which one guard at a time is missing, and a process that judges there."""
 
-    def __init__(self, tree: Path, folder: Path) -> None:
+    def __init__(self, tree: Path, folder: Path, imported: Iterable[str]) -> None:
         self.folder = folder
         shutil.copytree(tree, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
-        command = [sys.executable, "-m", "tests.guards.judge"]
+        command = [sys.executable, "-m", "tests.guards.judge", *imported]
         self._judge = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def close(self) -> None:
@@ -82,12 +88,17 @@ class Copy:
         return {test: found.get(test, BROKEN) for test in wanted}
 
 
-def tried(guards: Sequence[Guard], say: Callable[[Outcome], None], tree: Path = ROOT) -> list[Outcome]:
+def tried(
+    guards: Sequence[Guard],
+    say: Callable[[Outcome], None],
+    tree: Path = ROOT,
+    imported: Iterable[str] = IMPORTED,
+) -> list[Outcome]:
     """Try every guard, `AT_ONCE` at a time, and *say* what became of each as soon as it is known."""
 
     def part(number: int) -> list[Outcome]:
         found = []
-        with closing(Copy(tree, Path(folder) / str(number))) as copy:
+        with closing(Copy(tree, Path(folder) / str(number), imported)) as copy:
             for outcome in copy.tried(guards[number::AT_ONCE]):
                 say(outcome)
                 found.append(outcome)
