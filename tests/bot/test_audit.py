@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
@@ -78,6 +78,7 @@ def test_what_may_be_a_secret_is_left_out(why):
     assert json.loads(line)["why"] == "(left out: it may hold a secret)"
 
 
+@settings(max_examples=25)
 @given(PLACES, st.data())
 def test_a_change_of_any_character_is_found(place, data):
     line = WHOLE[place]
@@ -121,12 +122,6 @@ def test_a_doubled_entry_is_found(place, where):
         assert sentence == f"Entry {place + 1} is out of order: it stands before entry {where + 2}."
     else:
         assert sentence == f"Entry {place + 1} is there twice: the second one stands after entry {place + 1}."
-
-
-@given(st.permutations(WHOLE))
-def test_any_other_order_is_found(lines):
-    if lines != WHOLE:
-        assert told(lines)
 
 
 @given(st.integers(0, len(WHOLE) - 2))

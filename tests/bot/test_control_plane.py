@@ -459,6 +459,7 @@ async def test_no_error_holds_the_secret_or_a_word_of_the_answer(status):
         (501, Unsupported),
         (400, ApiError),
         (409, ApiError),
+        (408, Uncertain),
         (429, Uncertain),
         (500, Uncertain),
         (503, Uncertain),

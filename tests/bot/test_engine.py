@@ -273,7 +273,8 @@ async def test_a_refusal_of_the_control_plane_stops_at_once_in_its_words(only_st
 
 
 @pytest.mark.parametrize(
-    ("lasted", "asked", "wait"), [(0, None, 1), (0.2, None, 1), (8, None, 8), (300, None, 30), (0, 7, 7), (8, 3, 8)]
+    ("lasted", "asked", "wait"),
+    [(0, None, 1), (0.2, None, 1), (8, None, 8), (300, None, 30), (0, 7, 7), (8, 3, 8), (0, 1e12, 600)],
 )
 async def test_trouble_is_tried_again_after_as_long_as_it_has_lasted(only_step, lasted, asked, wait):
     only_step(raising(Uncertain("AISIX had an error (500).", 500, asked)))

@@ -42,7 +42,7 @@ async def test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_b
 
 async def test_good_answers_around_a_bad_one_are_no_run():
     async with tenancy_of(Switches(status_urls=False, cooldown=0.0)) as tenancy:
-        machine = await tenancy.machine(projection=20)
+        machine = await tenancy.machine(projection=5)
         record = await rehearsed(tenancy, machine)
         tenancy.aisix.replicas("production")[0].silent = True
         ended = await machine.until(record, has_ended)
@@ -168,7 +168,7 @@ async def test_a_barrier_that_is_refused_with_the_cut_over_is_asked_for_once_mor
 async def test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved(tenancy, told):
     settings, here = tenancy.wire.settings(), tenancy.chat.environment_id
     tenancy.wire.settings = lambda: settings | {here: settings[here] | told}
-    machine = await tenancy.machine()
+    machine = await tenancy.machine(projection=5, verify=5)
     ended = await machine.until(await tenancy.begun(machine), has_ended)
 
     assert (ended.state, ended.stop and ended.stop.kind) == (State.BLOCKED, StopKind.UNVERIFIED)

@@ -56,12 +56,6 @@ async def test_every_endpoint_is_answered_and_passes(tenant, endpoint):
     assert [call.path for call in tenant.aisix.gateway_calls] == [ENDPOINTS[endpoint][0]]
 
 
-async def test_an_embedding_model_is_asked_for_an_embedding_unbidden(tenant):
-    model = tenant.aisix.add_model("production", "embed", key=tenant.key, kind="embedding")
-
-    assert (await probe(tenant, model)).passed
-
-
 async def test_a_model_that_is_skipped_is_not_asked(tenant):
     assert (await probe(tenant, probes={"chat-large": "skip"})).skipped
     assert tenant.aisix.gateway_calls == []
@@ -138,29 +132,62 @@ async def test_an_answer_by_another_target_is_invalid(tenant):
 # --- what comes back ---
 
 
+def upstream(behaviour):
+    return lambda tenant: tenant.aisix.upstream.set(tenant.key.secret, behaviour)
+
+
+def refusal(word):
+    return lambda tenant: tenant.aisix.environment("production").refusals.update({"chat-large": word})
+
+
+def malform(tenant):
+    tenant.aisix.edit(tenant.key, api_key="sk-with\nnewline", settled=True)
+
+
+REJECTED, UNCLEAR, PENDING = Verdict.REJECTED, Verdict.INCONCLUSIVE, Verdict.PROJECTION
+ANSWERS = {
+    # what is so, the verdict, whether it blames the credential, the answer
+    "a malformed secret": (malform, REJECTED, True, "401 authentication_error"),
+    "a refused secret": (upstream(401), REJECTED, True, "401 upstream_error invalid_api_key"),
+    "no permission": (upstream(403), REJECTED, True, "403 upstream_error"),
+    "no money": (upstream("no_money"), REJECTED, True, "insufficient_quota"),
+    "no provider key": (lambda t: t.aisix.remove(t.key, settled=True), PENDING, False, "400 invalid_request_error"),
+    "no alias": (lambda t: t.aisix.remove(t.chat, settled=True), PENDING, False, "404 model_not_found"),
+    "a limit of the upstream": (upstream(429), UNCLEAR, False, "429 upstream_error"),
+    "an error of the upstream": (upstream(500), UNCLEAR, False, "upstream_error"),
+    "no upstream": (upstream("unreachable"), UNCLEAR, False, "502"),
+    "an upstream that talks nonsense": (upstream("garbage"), UNCLEAR, False, ""),
+    **{f"the gateway's own {word}": (refusal(word), UNCLEAR, False, "")
+       for word in ("rate_limit", "budget", "guardrail", "too_large", "ip", "not_implemented", "transport", "server")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_what_a_gateway_answers_has_its_verdict(tenant, name):
+    happen, verdict, blames, answer = ANSWERS[name]
+    happen(tenant)
+    found = await probe(tenant)
+
+    assert (found.verdict, found.blames_credential) == (verdict, blames)
+    assert answer in found.signature
+    assert tenant.key.secret[:6] not in found.model_dump_json()
+
+
 async def test_a_refused_caller_key_does_not_blame_the_credential(tenant):
     found = await probe(tenant, caller_key="nonsense")
 
-    assert (found.verdict, found.blames_credential) == (Verdict.INCONCLUSIVE, False)
+    assert (found.verdict, found.blames_credential) == (UNCLEAR, False)
     assert found.signature == "401 invalid_api_key"
 
 
-async def test_a_malformed_secret_blames_the_credential(tenant):
-    tenant.aisix.edit(tenant.key, api_key="sk-with\nnewline", settled=True)
-    found = await probe(tenant)
+async def test_messages_tell_nothing_apart_that_could_be_the_callers_own_key(tenant):
+    """On `/v1/messages` a wrong caller key and a wrong credential are the same 401 (facts 6.3)."""
+    anthropic = tenant.aisix.add_key("anthropic", provider="anthropic", secret="sk-ant")
+    claude = tenant.aisix.add_model("production", "claude", key=anthropic)
+    found = await probe(tenant, claude, {"claude": "messages"}, caller_key="nonsense")
 
-    assert (found.verdict, found.blames_credential) == (Verdict.REJECTED, True)
-    assert found.signature == "401 authentication_error"
-    assert tenant.aisix.upstream.calls == []
-
-
-async def test_a_secret_that_the_upstream_refuses_blames_the_credential(tenant):
-    tenant.aisix.upstream.refuse(tenant.key.secret)
-    found = await probe(tenant)
-
-    assert (found.verdict, found.blames_credential) == (Verdict.REJECTED, True)
-    assert found.signature == "401 upstream_error invalid_api_key"
-    assert tenant.key.secret[:6] not in found.model_dump_json()
+    assert not found.passed
+    assert not found.blames_credential
 
 
 async def test_a_refused_token_exchange_blames_nobody_until_it_is_held_against_the_baseline(tenant):
@@ -168,50 +195,10 @@ async def test_a_refused_token_exchange_blames_nobody_until_it_is_held_against_t
     tenant.aisix.upstream.refuse(VERTEX)
     found = await probe(tenant, tenant.aisix.add_model("production", "subject", key=key, upstream="gemini-3"))
 
-    assert (found.verdict, found.blames_credential, found.signature) == (Verdict.REJECTED, False, "500 config_error")
+    assert (found.verdict, found.blames_credential, found.signature) == (REJECTED, False, "500 config_error")
 
 
-async def test_an_unknown_provider_key_is_a_change_that_has_not_come(tenant):
-    tenant.aisix.remove(tenant.key, settled=True)
-    found = await probe(tenant)
-
-    assert (found.verdict, found.signature) == (Verdict.PROJECTION, "400 invalid_request_error")
-
-
-async def test_an_unknown_alias_is_a_change_that_has_not_come(tenant):
-    tenant.aisix.remove(tenant.chat, settled=True)
-
-    assert (await probe(tenant)).verdict is Verdict.PROJECTION
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "verdict"),
-    [
-        (403, Verdict.REJECTED),
-        (429, Verdict.INCONCLUSIVE),
-        ("no_money", Verdict.REJECTED),
-        (500, Verdict.INCONCLUSIVE),
-        ("unreachable", Verdict.INCONCLUSIVE),
-        ("garbage", Verdict.INCONCLUSIVE),
-    ],
-)
-async def test_each_failure_of_the_upstream_has_its_verdict(tenant, behaviour, verdict):
-    tenant.aisix.upstream.set(tenant.key.secret, behaviour)
-
-    assert (await probe(tenant)).verdict is verdict
-
-
-@pytest.mark.parametrize(
-    "word", ["rate_limit", "budget", "guardrail", "too_large", "ip", "not_implemented", "transport", "server"]
-)
-async def test_a_refusal_of_the_gateway_says_nothing_about_the_credential(tenant, word):
-    tenant.aisix.environment("production").refusals["chat-large"] = word
-    found = await probe(tenant)
-
-    assert (found.verdict, found.blames_credential) == (Verdict.INCONCLUSIVE, False)
-
-
-@pytest.mark.parametrize("endpoint", ["embeddings", "rerank", "responses"])
+@pytest.mark.parametrize("endpoint", ["embeddings", "responses"])
 async def test_an_endpoint_that_the_model_does_not_offer_points_to_the_setting(tenant, endpoint):
     key = tenant.aisix.add_key("anthropic", provider="anthropic", secret="sk-ant")
     found = await probe(tenant, tenant.aisix.add_model("production", "subject", key=key), {"subject": endpoint})
@@ -227,7 +214,7 @@ async def test_a_gateway_that_takes_too_long_is_inconclusive(tenant):
     assert (found.verdict, found.signature) == (Verdict.INCONCLUSIVE, "time-out")
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://[", "nonsense", ""])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense"])
 async def test_a_gateway_that_is_not_there_is_inconclusive(tenant, url):
     assert (await probe(tenant, url=url)).verdict is Verdict.INCONCLUSIVE
 
@@ -241,12 +228,6 @@ async def test_the_caller_key_is_tried_without_a_model(tenant, token, status):
     gateways = await (tenant.gateways(caller_key=token) if token else tenant.gateways())
 
     assert await gateways.caller_key_works(tenant.environment) == status
-
-
-async def test_gateways_know_their_environments(tenant):
-    gateways = await tenant.gateways()
-
-    assert gateways.environments == set(tenant.aisix.store.environments)
 
 
 def test_settings_that_are_written_out_hold_no_password_of_a_status_address():

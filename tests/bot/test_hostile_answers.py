@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
 import httpx
@@ -33,6 +33,7 @@ from bot.rotation.replica import Replica
 from bot.rotation.states import State
 from handlers.views.composed import composed
 from handlers.views.thread import checklist
+from tests.bot.conftest import Tenant
 from tests.bot.values import NOW, affected, key
 from tests.handlers.limits import complaints, strays
 from tests.support.hostile import BODIES, JSON, WORDS, amounts, encoded, fuzz
@@ -288,6 +289,24 @@ async def test_an_answer_without_end_is_not_read_to_its_end(packed: bool) -> Non
                 await client.keys()
 
     assert sent < 500
+
+
+@pytest.mark.parametrize("asked", ["keys", "create_key", "probe"])
+async def test_an_answer_that_cannot_be_unpacked_is_a_failure_that_is_told(asked: str, tenant: Tenant) -> None:
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(body=b"not gzip", headers={"Content-Encoding": "gzip"})
+
+    site = web.Application()
+    site.add_routes([web.route("*", "/{path:.*}", handle)])
+    async with TestServer(site) as server:
+        url = str(server.make_url(""))
+        client, gateways = await tenant.control_plane(url=url, attempts=1), await tenant.gateways(url=url)
+        if asked == "probe":
+            assert not (await gateways.probe(tenant.affected(), "r")).passed
+            return
+        with suppress(KeyturnError):
+            made = client.keys() if asked == "keys" else client.create_key(key(), "n", (), SecretStr("sk-x"))
+            assert await made is None
 
 
 async def test_an_answer_that_drips_is_given_up() -> None:

@@ -135,6 +135,7 @@ def test_the_same_alias_in_another_environment_is_another_alias():
         ),
         ((direct("a", "stag"),), {"old": key(allowed_environments=())}, []),
         ((direct("a"),), {"budgeted_keys": ("pk_old",)}, ["A budget is set on this key."]),
+        ((direct("a"),), {"budgeted_keys": ("OpenAI production",)}, ["A budget is set on this key."]),
         ((direct("a"),), {"budgeted_keys": ("pk_other",)}, []),
         (
             (direct("a"),),

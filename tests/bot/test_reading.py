@@ -109,6 +109,17 @@ def test_allowed_environments_are_read_however_they_are_written(field, allowed):
     assert provider_key({"id": "pk", field: allowed}).allowed_environments == ("prod",)
 
 
+@pytest.mark.parametrize("allowed", [True, 3, "all", {"all": True}])
+def test_no_shape_of_allowed_environments_breaks_the_reading_of_a_key_or_invents_one(allowed):
+    assert provider_key({"id": "pk", "allowed_environments": allowed}).allowed_environments == ()
+
+
+def test_a_clone_holds_no_secret_in_a_section_either():
+    shown = {"id": "pk", "auth": {"api_key": "sk-…abcd", "client_secret": "***"}}
+
+    assert "api_key" not in str(clone(provider_key(shown), name="n", environments=()))
+
+
 def test_a_clone_has_every_setting_and_is_allowed_where_it_is_needed():
     body = clone(provider_key(SHOWN), name="new", environments=["stag"])
 
@@ -182,6 +193,7 @@ def test_a_kind_is_read_or_seen_by_its_section(row, kind):
         ({"routing": {"targets": [{"model": "a"}, {"model": "b"}]}}, {("target", "a"), ("target", "b")}),
         ({"routing": {"targets": [{"model_id": "a", "weight": 3, "priority": 1}]}}, {("target", "a")}),
         ({"routing": {"targets": ["a"]}}, {("target", "a")}),
+        ({"routing": {"targets": [{"model": "a", "tags": ["chat-large"]}]}}, {("target", "a")}),
         ({"routing": {"targets": [{"model": {"id": "a"}}]}}, {("target", "a")}),
         ({"ensemble": {"panel": [{"model": "a"}], "judge": {"model": "b"}}}, {("panel", "a"), ("judge", "b")}),
         ({"semantic": {"embedding_model": "e"}}, {("embedding model", "e")}),

@@ -3,17 +3,14 @@
 from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bot.rotation.counted import Tally
 from bot.rotation.errors import WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding, was_failing_before
-from bot.rotation.record import OF_ONE_SECRET, Approval, Replacement, Rotation, Stop
-from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName, Track
-from bot.rotation.stops import StopKind
-from tests.bot.values import NOW, affected, key, later, rotation, running, stopped
+from bot.rotation.record import OF_ONE_SECRET, Rotation
+from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State
+from tests.bot.values import NOW, affected, key, rotation, running, stopped
 
 ALLOWED = {(before, after) for before, exits in TRANSITIONS.items() for after in exits}
 
@@ -21,10 +18,6 @@ ALLOWED = {(before, after) for before, exits in TRANSITIONS.items() for after in
 def test_every_state_has_exits_and_a_meaning():
     assert set(TRANSITIONS) == set(MEANING) == set(State)
     assert all(MEANING.values())
-
-
-def test_the_ends_are_ends():
-    assert {State.COMPLETED, State.ROLLED_BACK, State.CANCELLED} == TERMINAL
 
 
 def test_every_state_is_reached_from_the_first_one_and_reaches_an_end():
@@ -85,14 +78,6 @@ def test_only_a_block_keeps_its_stop():
     assert rotation(State.RUNNING, stop=stopped().stop).to(State.BLOCKED).stop is not None
 
 
-@pytest.mark.parametrize("state", State)
-def test_who_has_the_next_move(state):
-    record = rotation(state)
-
-    assert record.is_over == (state in TERMINAL)
-    assert record.waits_for_bot == (state in (State.RUNNING, State.ROLLING_BACK))
-
-
 def test_each_secret_has_its_own_tag():
     tags = [rotation(attempt=attempt).tag for attempt in range(4)]
 
@@ -113,10 +98,6 @@ def test_what_is_learnt_is_added():
     assert record.finding(affected("m3")) == Finding()
     assert record.moved == ()
     assert record.learn({"m1": Finding(moved_at=NOW)}).moved == record.plan.models
-
-
-def test_a_rotation_says_its_extent():
-    assert rotation().extent == "1 model in 1 environment"
 
 
 def saw(verdict: Verdict, signature: str, *, blames: bool = False, upstream: bool = True) -> Evidence:
@@ -151,48 +132,6 @@ def test_a_model_is_excused_only_if_it_failed_the_same_way_before(baseline, late
 
 
 # --- through JSON ---
-
-
-moments = st.integers(0, 10**6).map(later)
-texts = st.text(max_size=12)
-evidences = st.builds(
-    Evidence,
-    verdict=st.sampled_from(Verdict),
-    reason=texts,
-    at=moments,
-    signature=texts,
-    blames_credential=st.booleans(),
-)
-findings = st.builds(
-    Finding,
-    baseline=st.none() | evidences,
-    moved_at=st.none() | moments,
-    latest=st.none() | evidences,
-    passes=st.integers(0, 9),
-)
-steps = st.sampled_from(StepName)
-rotations = st.builds(
-    rotation,
-    state=st.sampled_from(State),
-    version=st.integers(0, 99),
-    track=st.sampled_from(Track),
-    replacement=st.none() | st.builds(Replacement, name=texts, asked_at=moments, key_id=st.none() | texts),
-    done=st.lists(steps, max_size=3).map(tuple),
-    findings=st.dictionaries(texts, findings, max_size=2),
-    approvals=st.lists(st.builds(Approval, by=texts, at=moments), max_size=2).map(tuple),
-    stop=st.none()
-    | st.builds(
-        Stop, kind=st.sampled_from(StopKind), headline=texts, sentence=texts, step=steps, resume=steps, at=moments
-    ),
-    note=st.none() | texts,
-    retry_at=st.none() | moments,
-    left_alone=st.lists(texts, max_size=2).map(tuple),
-)
-
-
-@given(rotations)
-def test_a_record_comes_back_from_json_as_it_was(record):
-    assert Rotation.model_validate_json(record.model_dump_json()) == record
 
 
 def test_a_field_of_a_newer_version_is_let_be():

@@ -517,6 +517,9 @@ NAMES = [
     "7C9E6679-7425-40DE-944B-E07FC1F90AE7",
     "status",
     "hf-inference.endpoints-eu (spare)",
+    "openai_production_europe_2",
+    "team/openai/production/2",
+    "OpenAI api_key: production",
     "sk-production/openai.embeddings",
     "",
 ]

@@ -74,26 +74,27 @@ DURATIONS = [
 ]  # fmt: skip
 
 
+NEVER_NONE = (
+    "LEASE", "CONTROL_PLANE_TIMEOUT", "PROBE_TIMEOUT", "SLACK_TIMEOUT", "REDIS_TIMEOUT", "SECRET_EXPIRY",
+)  # fmt: skip
+NO_ADDRESS = ("gw.example", "", "https://", "http://gw:99999")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("PORT", "many"),
         ("PORT", "-1"),
-        ("PORT", "70000"),
         ("SLACK_API_URL", "slack.com/api"),
         ("SLACK_EDITS_PER_MINUTE", "1"),
         ("AISIX_CLOUD_API", "cp.example/api"),
-        ("AISIX_CLOUD_API", "https://"),
         ("AISIX_GATEWAYS", "{"),
-        ("AISIX_GATEWAYS", "[]"),
-        ("AISIX_GATEWAYS", '"text"'),
         ("AISIX_GATEWAYS", '{"env": "https://gw"}'),
         ("AISIX_GATEWAYS", '{"env": {"url": "https://gw"}}'),
         ("AISIX_GATEWAYS", '{"env": {"caller_key": "ck-CANARY"}}'),
         ("AISIX_GATEWAYS", '{"env": {"url": "https://gw", "caller_key": 5}}'),
         ("AISIX_GATEWAYS", '{"env": {"url": "https://gw", "caller_key": "ck-CANARY", "probes": ["x"]}}'),
         ("CONTROL_PLANE_CONCURRENCY", "0"),
-        ("CONTROL_PLANE_ATTEMPTS", "0"),
         ("PROBES", "0"),
         ("PROBE_CONCURRENCY", "none"),
         ("FINGERPRINT_PEPPER", "CANARY-15-chars"),
@@ -102,15 +103,18 @@ DURATIONS = [
         ("APPROVERS", ","),
         ("REQUESTERS", "everybody"),
         ("APPROVALS_REQUIRED", "0"),
-        ("APPROVALS_REQUIRED", "two"),
         ("SELF_APPROVAL", "maybe"),
-        ("WORKER_CONCURRENCY", "0"),
         ("SWEEP_INTERVAL", "0"),
         ("SWEEP_INTERVAL", "31"),
         ("HTTP_BODY_LIMIT", "10"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
-        *((name, value) for name in DURATIONS for value in ("soon", "-1", "-PT1S")),
+        *((name, value) for name in DURATIONS for value in ("soon", "-1")),
+        *(("SOAK", value) for value in ("-PT1S", "1e20", "inf", "nan")),
+        *((name, "0") for name in NEVER_NONE),
+        ("AISIX_ADMIN_TOKEN", "at-…"),
+        ("AISIX_ADMIN_TOKEN", "at-abc\n"),
+        *(("AISIX_GATEWAYS", json.dumps({"env": {"url": url, "caller_key": "ck"}})) for url in NO_ADDRESS),
     ],
 )  # fmt: skip
 def test_a_setting_that_is_wrong_is_named_with_what_it_should_be(read, name, value):
@@ -120,27 +124,6 @@ def test_a_setting_that_is_wrong_is_named_with_what_it_should_be(read, name, val
     assert "it should be " in said
     assert said.endswith(".")
     assert "\n" not in said
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("PORT", 0),
-        ("PORT", 65_535),
-        ("SLACK_EDITS_PER_MINUTE", 2),
-        ("CONTROL_PLANE_CONCURRENCY", 1),
-        ("CONTROL_PLANE_ATTEMPTS", 1),
-        ("PROBES", 1),
-        ("PROBE_CONCURRENCY", 1),
-        ("APPROVALS_REQUIRED", 1),
-        ("WORKER_CONCURRENCY", 1),
-        ("SWEEP_INTERVAL", 1),
-        ("SWEEP_INTERVAL", 30),
-        ("HTTP_BODY_LIMIT", 10_000),
-    ],
-)
-def test_a_figure_at_its_bound_is_taken(read, name, value):
-    assert getattr(read(**{name: str(value)}), name.lower()) == value
 
 
 @pytest.mark.parametrize("name", ["SOAK", "SETTLE"])
@@ -155,11 +138,9 @@ def test_a_wrong_gateway_is_named_with_its_place(read):
 
 
 @pytest.mark.parametrize("name", DURATIONS)
-@pytest.mark.parametrize(
-    ("value", "seconds"), [("90", 90), ("0.5", 0.5), ("PT1M30S", 90), ("P1D", 86_400), ("PT2H", 7200)]
-)
-def test_durations_are_seconds_or_iso_8601(read, name, value, seconds):
-    assert getattr(read(**{name: value}), name.lower()) == timedelta(seconds=seconds)
+def test_durations_are_seconds_or_iso_8601(read, name):
+    for value, seconds in (("90", 90), ("0.5", 0.5), ("PT1M30S", 90), ("P1D", 86_400), ("PT2H", 7200)):
+        assert getattr(read(**{name: value}), name.lower()) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -303,8 +284,3 @@ def test_settings_are_read_from_a_file_and_the_environment_wins(monkeypatch, tmp
 
     assert (settings.probes, settings.log_level) == (7, "error")
     assert settings.aisix_gateways["env-1"].caller_key.get_secret_value() == CALLER
-
-
-@pytest.mark.parametrize("value", ["1e20", "inf", "nan"])
-def test_a_duration_beyond_all_bounds_is_refused(read, value):
-    assert sentence(read, SOAK=value).startswith("SOAK is wrong")
