@@ -7,12 +7,15 @@ from typing import Any
 import hypothesis
 import pytest
 from pydantic import SecretStr, TypeAdapter
+from redis.asyncio import Redis
 
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways, GatewaySettings
 from bot.rotation.plan import AffectedModel
+from bot.storage.records import Store
 from sandbox.aisix import Aisix, Model, ProviderKey, Switches
-from tests.bot.values import NOW
+from tests.bot.values import NAMESPACE, NOW
+from tests.support.in_memory import Tenancy, tenancy_of
 
 hypothesis.settings.register_profile(
     "keyturn", deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -82,3 +85,20 @@ async def tenant(switches: Switches) -> AsyncIterator[Tenant]:
     aisix = Aisix(switches=switches, environments={"production": 1, "staging": 1})
     async with aisix, AsyncExitStack() as stack:
         yield Tenant(aisix, stack)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis) -> Store:
+    return Store(redis, NAMESPACE)
+
+
+@pytest.fixture
+async def tenancy() -> AsyncIterator[Tenancy]:
+    async with tenancy_of() as made:
+        yield made

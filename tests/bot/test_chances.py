@@ -32,14 +32,6 @@ def test_the_chances_of_all_tests_of_a_rotation_add_up_to_one_in_a_thousand_at_m
 
 
 @pytest.mark.parametrize("replicas", REPLICAS)
-def test_a_run_of_the_same_length_for_every_test_would_not_do(replicas):
-    missed = 1 - 1 / replicas
-    fooled = 1 - (1 - missed ** turns(replicas, PROBES)) ** POLLS
-
-    assert fooled > 0.2
-
-
-@pytest.mark.parametrize("replicas", REPLICAS)
 def test_not_one_of_a_hundred_models_goes_without_having_met_a_replica_that_takes_its_share(replicas):
     unmet = 100 * replicas * (1 - 1 / replicas) ** most_turns(replicas, PROBES)
 
@@ -53,16 +45,11 @@ def by_chance(replicas: int, chance: Random):
 
 
 def by_turns(replicas: int, chance: Random):
-    """One that deals in turn, to us and to callers who ask in between as often as they like."""
+    """One that deals in turn, to us and to callers between us; or by a cookie, as we send none back."""
     place = 0
     while True:
         place += 1 + chance.randrange(3 * replicas)
         yield place % replicas
-
-
-def by_cookie(replicas: int, chance: Random):
-    """One that knows a caller again by its cookie; we send none back, so each request is a newcomer's."""
-    yield from by_turns(replicas, chance)
 
 
 def is_fooled(replicas: int, balancer, chance: Random, polls: int) -> bool:
@@ -82,11 +69,11 @@ def is_fooled(replicas: int, balancer, chance: Random, polls: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("balancer", [by_chance, by_turns, by_cookie])
+@pytest.mark.parametrize("balancer", [by_chance, by_turns])
 @pytest.mark.parametrize("replicas", [2, 3, 5, 10])
 def test_a_stuck_replica_is_met_however_often_the_test_is_repeated(replicas, balancer):
     chance = Random(replicas)
-    fooled = sum(is_fooled(replicas, balancer, chance, polls=150) for _ in range(150))
+    fooled = sum(is_fooled(replicas, balancer, chance, polls=100) for _ in range(100))
 
     assert fooled <= 1
 
@@ -101,23 +88,3 @@ def test_each_test_is_longer_than_the_one_before_it_but_not_by_much():
     assert runs == sorted(runs)
     assert runs[-1] <= 4 * runs[0]
     assert math.isclose(sum(1 / (n * (n + 1)) for n in range(1, 10_000)), 1, rel_tol=0.001)
-
-
-# --- a replica that has the change, and has not been met ---
-
-
-def in_step(taken: int) -> set[int]:
-    """Which of two replicas a balancer that deals in turn gives us, where a caller asks after each handful of ours."""
-    met, place = set(), 0
-    for handful in range(taken):
-        met |= {(place + n) % 2 for n in range(handful)}
-        place += handful + 1
-    return met
-
-
-def test_one_request_at_a_time_in_step_with_a_caller_always_meets_the_same_replica():
-    assert {place % 2 for place in range(0, 20, 2)} == {0}
-
-
-def test_a_handful_at_once_meets_both():
-    assert in_step(3) == {0, 1}

@@ -1,6 +1,5 @@
 """The clock that all processes of a bot share: Redis's."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,12 +8,6 @@ from redis.asyncio import Redis
 from bot.rotation.errors import Unanswerable
 from bot.storage import clock as clocks
 from bot.storage.clock import SharedClock, shared_clock
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
 
 
 class Server:

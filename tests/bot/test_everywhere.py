@@ -1,7 +1,5 @@
 """When a change is taken to be everywhere: which replicas have answered, and how often that was asked."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from bot.rotation.record import Rotation
@@ -16,12 +14,6 @@ pytestmark = pytest.mark.whole
 ELSEWHERE = "a replica is not in the settings"
 MANY = 20
 """Replicas that nobody has listed: so many that a few test requests meet one."""
-
-
-@pytest.fixture
-async def tenancy() -> AsyncIterator[Tenancy]:
-    async with tenancy_of() as made:
-        yield made
 
 
 def has_ended(record: Rotation) -> bool:

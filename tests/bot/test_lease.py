@@ -19,17 +19,6 @@ NAME, LONG = NAMESPACE.key("lease", "rabc123"), 30.0
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
-
-
-@pytest.fixture
-def store(redis: Redis) -> Store:
-    return Store(redis, NAMESPACE)
-
-
-@pytest.fixture
 async def record(store: Store) -> Rotation:
     return await store.save(rotation(), EVENT, at=NOW)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -23,17 +22,6 @@ from tests.bot.values import NAMESPACE, NOW, key, later, rotation, running, stop
 from tests.support.valkey import valkey_in
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
-
-
-@pytest.fixture
-def store(redis: Redis) -> Store:
-    return Store(redis, NAMESPACE)
 
 
 async def save(store: Store, record, event=EVENT, seconds: float = 0):

@@ -1,7 +1,5 @@
 """Guards of the steps that no other test misses: each is the only thing that stops its rotation here."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from bot.rotation.inventory import ROUTES
@@ -15,12 +13,6 @@ from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
 pytestmark = pytest.mark.whole
 
 HOUR = 3600
-
-
-@pytest.fixture
-async def tenancy() -> AsyncIterator[Tenancy]:
-    async with tenancy_of() as made:
-        yield made
 
 
 def has_ended(record: Rotation) -> bool:

@@ -5,7 +5,6 @@ The environment with the trap is production, with two replicas; its models are `
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,14 +14,13 @@ from bot.rotation.policy import Action, offered
 from bot.rotation.progress import undone_from
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from bot.steps.pacing import AT_ONCE
 from sandbox.aisix import Switches
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Tenancy, tenancy_of
 
 pytestmark = pytest.mark.whole
 
 PASSED = {Verdict.PROVED, Verdict.LIKELY}
-CHAT, EMBED, STAGED = ("chat-large", "production"), ("support-embed", "production"), ("chat-large", "staging")
+CHAT, EMBED = ("chat-large", "production"), ("support-embed", "production")
 
 
 @asynccontextmanager
@@ -119,10 +117,6 @@ def avoid(tenancy: Tenancy, **router: Any) -> None:
     tenancy.aisix.upstream.set(NEW_SECRET, 429)
 
 
-def avoid_at_once(tenancy: Tenancy) -> None:
-    avoid(tenancy, fallback_on_statuses=[429])
-
-
 def lack_chat(tenancy: Tenancy) -> None:
     tenancy.aisix.upstream.models_for(NEW_SECRET, {"text-embedding-3-small"})
 
@@ -151,19 +145,6 @@ def show_no_counters(tenancy: Tenancy) -> None:
 
 def tell_one_address(tenancy: Tenancy) -> None:
     tell(tenancy, status_urls=["http://production.0"], replicas=0)
-
-
-def tell_one_address_of_two(tenancy: Tenancy) -> None:
-    tell(tenancy, status_urls=["http://production.0"], replicas=2)
-
-
-def tell_no_number(tenancy: Tenancy) -> None:
-    tell(tenancy, replicas=0)
-
-
-def tell_one_address_and_cut_the_other_off(tenancy: Tenancy) -> None:
-    tell_one_address(tenancy)
-    cut_off(tenancy)
 
 
 def tell_an_address_of_staging(tenancy: Tenancy) -> None:
@@ -201,7 +182,6 @@ TRAPS = {
     "g1 lags": Trap(lag, NOT_TAKEN),
     "g1 lags, met by the barrier": Trap(lag, NOT_TAKEN, switches={"status_urls": False}),
     "g18 is cut off": Trap(cut_off, NOT_TAKEN),
-    "g18 is cut off, met by the barrier": Trap(cut_off, NOT_TAKEN, switches={"status_urls": False}),
     "g1 rejects the row": Trap(
         reject,
         NOT_TAKEN,
@@ -209,10 +189,6 @@ TRAPS = {
         EMBED,
         Verdict.INVALID,
     ),
-    "g1 rejects the row, named by its key in the store": Trap(
-        reject, NOT_TAKEN, "", EMBED, Verdict.INVALID, BLIND | {"rejected_rows": "store_key"}
-    ),
-    "g1 rejects the row, named by its id": Trap(reject, NOT_TAKEN, "", EMBED, Verdict.INVALID, BLIND),
     "g1 drops the row in silence": Trap(drop, NOT_TAKEN, "with the old key", EMBED, Verdict.INVALID),
     "g5 a cache answers": Trap(
         answer_from_a_cache,
@@ -232,9 +208,6 @@ TRAPS = {
         "answered by another target, so the credential was not used",
         CHAT,
         Verdict.INVALID,
-    ),
-    "g2 and g8 a router avoids the model at once": Trap(
-        avoid_at_once, NOT_PROVED, "answered by another target", CHAT, Verdict.INVALID, BLIND
     ),
     "g2 and g8 a router avoids the model by its cooldown": Trap(
         avoid, NOT_PROVED, "answered by another target", CHAT, Verdict.INVALID, BLIND
@@ -265,13 +238,6 @@ TRAPS = {
         show_no_counters, NOT_PROVED, "", CHAT, Verdict.LIKELY, settings={"require_proof": True}
     ),
     "one address of two is told": Trap(tell_one_address, ELSEWHERE, "Add its status address to AISIX_GATEWAYS"),
-    "a replica that is not told is cut off": Trap(
-        tell_one_address_and_cut_the_other_off,
-        ELSEWHERE,
-        "it is not synced, and every listed replica is",
-    ),
-    "one address is told, and that there are two": Trap(tell_one_address_of_two, NOT_PROVED, "", CHAT, None, BLIND),
-    "both addresses are told, and no number": Trap(tell_no_number, NOT_PROVED, "", CHAT, Verdict.INCONCLUSIVE, BLIND),
     "an address is another environment's": Trap(
         tell_an_address_of_staging, NOT_PROVED, "", CHAT, Verdict.LIKELY, settings={"require_proof": True}
     ),
@@ -280,9 +246,6 @@ TRAPS = {
     ),
     "a refused secret where the old one was refused as well": Trap(
         refuse_both, "the new secret was refused", "In the rehearsal in production"
-    ),
-    "no throw-away models and a refused secret": Trap(
-        refuse, "the new secret was refused", "the upstream refused the credential", CHAT, Verdict.REJECTED, BLIND
     ),
 }
 
@@ -304,18 +267,6 @@ async def test_a_trap_is_no_green_light(name):
     assert Action.DELETE_OLD_KEY not in offered(ended)
 
 
-async def test_a_replica_that_is_not_told_and_lacks_the_change_is_found_by_its_first_404():
-    async with tenancy_with() as tenancy:
-        tell_one_address(tenancy)
-        before: list[int] = []
-        cut_off(tenancy)
-        at_the_move(tenancy, lambda: before.append(len(tenancy.aisix.gateway_calls)))
-        await run(tenancy)
-
-    unknown = [call for call in tenancy.aisix.gateway_calls[before[0] :] if call.status == 404]
-    assert 1 <= len(unknown) <= AT_ONCE
-
-
 async def test_where_no_model_can_be_created_the_first_wave_is_one_model():
     async with tenancy_with(**BLIND) as tenancy:
         for number in range(6):
@@ -333,7 +284,6 @@ async def test_where_no_model_can_be_created_the_first_wave_is_one_model():
 
 SHOWN = {
     "all there is": ({}, Verdict.PROVED),
-    "counters that begin at 0": ({"lazy_counters": False}, Verdict.PROVED),
     "ids of models": ({"metric_labels": "full"}, Verdict.PROVED),
     "no caller's key": ({"metric_labels": "names"}, Verdict.LIKELY),
     "no provider key": ({"metric_labels": "no_key"}, Verdict.LIKELY),
@@ -352,23 +302,6 @@ async def test_what_a_gateway_shows_decides_between_proved_and_likely(name):
 
     assert ended.state is State.AWAITING_APPROVAL
     assert set(verdicts(ended).values()) == {verdict}
-
-
-async def test_counters_that_are_missing_leave_it_likely_by_the_barrier():
-    async with tenancy_with() as tenancy:
-        show_no_counters(tenancy)
-        ended = await run(tenancy)
-
-    assert ended.state is State.AWAITING_APPROVAL
-    assert set(verdicts(ended).values()) == {Verdict.LIKELY}
-
-
-async def test_where_a_proof_is_required_and_can_be_had_the_rotation_goes_on():
-    async with tenancy_with() as tenancy:
-        ended = await run(tenancy, require_proof=True)
-
-    assert ended.state is State.AWAITING_APPROVAL
-    assert set(verdicts(ended).values()) == {Verdict.PROVED}
 
 
 async def test_a_replica_that_restarts_amid_the_proof_has_to_prove_it_again():
@@ -412,22 +345,8 @@ async def test_a_model_that_failed_before_is_as_before_and_does_not_block():
 # --- between the approver's look and the click ---
 
 
-def bind(tenancy: Tenancy, _: Rotation) -> None:
-    tenancy.aisix.add_model("staging", "late", key=tenancy.old, upstream="gpt-4o")
-
-
 def take_over(tenancy: Tenancy, _: Rotation) -> None:
     tenancy.aisix.edit(tenancy.embed, key=tenancy.other)
-
-
-def age(tenancy: Tenancy, record: Rotation) -> Rotation:
-    old = {id_: f.but(latest=f.latest.but(at=f.latest.at - timedelta(days=2))) for id_, f in record.findings.items()}
-    return record.learn(old)
-
-
-def count(tenancy: Tenancy, _: Rotation) -> None:
-    served = next(replica for replica in tenancy.aisix.replicas("production") if replica.served_with(tenancy.old.id))
-    served.dispatcher.metrics.count_one_more(tenancy.old.id, model="gone", requested_model="gone", model_id="gone")
 
 
 def reach(tenancy: Tenancy, _: Rotation) -> None:
@@ -440,13 +359,10 @@ def anew(stopped: Rotation) -> Rotation:
 
 
 DIFFERENCES = {
-    "a model bound to the old key": (bind, "`late` in staging refers to the old key"),
     "a reference changed by someone": (
         take_over,
         "`support-embed` in production uses a key that this rotation does not",
     ),
-    "evidence that is too old": (age, "The evidence was older than 1 day."),
-    "a count on the old key": (count, "has counted 1 request on the old key since the change"),
     "an alias that reaches the models": (reach, "`chat-new` in production"),
 }
 

@@ -1,6 +1,5 @@
 """A list that cannot be read is not empty: what was shown must be there at the delete, the rest is listened to."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -22,12 +21,6 @@ from tests.support.in_memory import Machine, Tenancy, tenancy_of
 pytestmark = pytest.mark.whole
 
 LISTS = {"passthrough_routes": ROUTES, "cache_policies": POLICIES}
-
-
-@pytest.fixture
-async def tenancy() -> AsyncIterator[Tenancy]:
-    async with tenancy_of() as made:
-        yield made
 
 
 def has_ended(record: Rotation) -> bool:
