@@ -53,9 +53,3 @@ def test_what_only_the_browser_needs_is_not_installed_for_the_demo() -> None:
     assert names
     assert not [name for name in names if f"{name}==" in lock]
     assert not [name for name in names if f"{name}==" not in own]
-
-
-def test_the_project_is_apache_licensed_and_wants_python_3_11() -> None:
-    assert PROJECT["license"] == "Apache-2.0"
-    assert PROJECT["requires-python"] == ">=3.11"
-    assert "Apache-2.0" in README

@@ -42,7 +42,7 @@ def ids(stage: Stage) -> list[str]:
 
 async def printed(stage: Stage, environ: dict[str, str], folder: Path) -> set[str]:
     """Return what the check prints, with the environments' ids made alike."""
-    _, said = await ran(environ, folder, "check", timeout=60, command_line=True)
+    _, said = await ran(environ, folder, "check", timeout=60)
     for id_ in ids(stage):
         said = said.replace(id_, "<environment id>")
     said = re.sub(r"(keyturn:T_HOME-)[0-9a-f]{8}", r"\1<hash>", said)
@@ -53,11 +53,9 @@ async def printed(stage: Stage, environ: dict[str, str], folder: Path) -> set[st
 async def checks(bare_stage: Stage, tmp_path: Path) -> AsyncIterator[tuple[set[str], set[str], set[str]]]:
     """What the check prints at the beginning of the guide, at its end, and at its end without a Redis."""
     alone = {name: value for name, value in bare_stage.environ.items() if name != "REDIS_URL"}
-    yield (
-        await printed(bare_stage, example(bare_stage), tmp_path),
-        await printed(bare_stage, bare_stage.environ, tmp_path),
-        await printed(bare_stage, alone, tmp_path),
-    )
+    environs = (example(bare_stage), bare_stage.environ, alone)
+    before, after, without = await asyncio.gather(*(printed(bare_stage, environ, tmp_path) for environ in environs))
+    yield before, after, without
     bare_stage.slack.calls.clear()  # that Slack refuses the example's tokens is what this is about
 
 
@@ -81,7 +79,7 @@ async def test_the_line_that_says_ready_and_the_addresses_are_those_of_the_bot(
     bare_stage: Stage, tmp_path: Path
 ) -> None:
     port = str(free_port())
-    async with bot_process(bare_stage.environ | {"PORT": port}, tmp_path, command_line=True) as bot:
+    async with bot_process(bare_stage.environ | {"PORT": port}, tmp_path) as bot:
         event = next(event for event in bot.events if event["event"] == "ready")
         answers = {line: await curled(line, port) for line in commands(GUIDE) if "localhost:3000" in line}
 

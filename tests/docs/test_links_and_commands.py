@@ -9,7 +9,7 @@ import pytest
 
 from bot.cli import main
 from handlers.commands import COMMAND, WORDS
-from tests.support.documents import DOCUMENTS, ROOT, anchor, anchors, blocks, commands, links, read
+from tests.support.documents import DOCUMENTS, ROOT, anchors, blocks, commands, links, read
 
 MAKEFILE = read("Makefile")
 TARGETS = {*re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE), ".venv/.ready"}
@@ -39,11 +39,6 @@ NAMED = re.compile(r"`((?:bot|handlers|sandbox|tests|docs)/[\w./-]*)`")
 def test_every_file_and_folder_of_ours_that_a_page_names_is_there(name: str) -> None:
     """A changelog speaks of what was; every other page of what is."""
     assert [path for path in NAMED.findall(read(name)) if not (ROOT / path).exists()] == []
-
-
-def test_the_anchors_are_those_of_github() -> None:
-    assert anchor("5. Status addresses: the difference, `x`") == "5-status-addresses-the-difference-x"
-    assert anchor("What *Redis* holds") == "what-redis-holds"
 
 
 @pytest.mark.parametrize(("name", "line"), TYPED, ids=[f"{name}: {line}"[:70] for name, line in TYPED])

@@ -19,7 +19,6 @@ from bot.rotation.states import BACK, FORWARD, MEANING, State
 from bot.rotation.stops import HELP, Cause, StopKind
 from handlers.views.evidence import LEGEND
 from handlers.views.words import MARKS
-from tests.handlers.cases import ROTATIONS
 from tests.handlers.conftest import GOLDEN
 from tests.support.documents import ROOT, anchors, read, rows
 
@@ -179,13 +178,6 @@ def test_every_sentence_of_every_card_is_in_the_guide() -> None:
 
     assert len(clauses) > 100
     assert sorted(clause for clause in clauses - VARIES if clause not in guide) == []
-
-
-def test_every_state_and_kind_of_stop_is_among_those_cards() -> None:
-    rotations = [made() for made in ROTATIONS.values()]
-
-    assert {rotation.state for rotation in rotations} == set(State)
-    assert {rotation.stop.kind for rotation in rotations if rotation.stop} == set(StopKind)
 
 
 REFUSALS = ("NotAllowed", "WrongState", "Late", "BadInput", "Unanswerable")

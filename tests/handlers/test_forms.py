@@ -132,10 +132,6 @@ async def test_a_form_that_comes_too_late_is_also_answered_directly():
     assert Told.said == [(r.APPROVER, "It came late.")]
 
 
-def test_the_fields_are_called_what_the_service_calls_them() -> None:
-    assert {MODELS, REASON} == {"models", "reason"}
-
-
 def test_each_option_is_a_model_with_what_is_known_of_it() -> None:
     rotation = r.unsure(r.running("soak"))
     options = acceptance_form(rotation, rotation.plan.models)["blocks"][1]["element"]["options"]

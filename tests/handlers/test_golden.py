@@ -5,9 +5,9 @@ import pytest
 from bot.rotation.states import State
 from handlers.views.card import card
 from handlers.views.evidence import LEGEND
-from sandbox.slack import check_message, check_options, check_view
+from sandbox.slack import check_options, check_view
 from sandbox.slack.reading import spoken
-from tests.handlers.cases import CASES, MESSAGES, OPTIONS, ROTATIONS, THREADS, VIEWS
+from tests.handlers.cases import CASES, OPTIONS, ROTATIONS, THREADS, VIEWS
 from tests.handlers.conftest import GOLDEN, Golden
 from tests.handlers.limits import complaints
 
@@ -63,11 +63,3 @@ def test_every_verdict_is_on_some_golden_card() -> None:
     shown = {cell["text"] for table in tables for row in table["rows"] for cell in row}
 
     assert set(LEGEND) <= shown
-
-
-def test_a_message_without_blocks_is_an_answer_or_help() -> None:
-    assert all(name.startswith("answer-") for name in MESSAGES if not MESSAGES[name]().get("blocks"))
-
-
-def test_the_checker_itself_would_notice() -> None:
-    assert check_message([{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}])

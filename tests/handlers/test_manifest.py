@@ -91,14 +91,10 @@ def test_the_commands_are_those_that_are_registered() -> None:
     assert declared == [name for kind, name in registered() if kind == "command"] == [COMMAND]
 
 
-def test_interactivity_is_on_because_there_are_buttons_forms_and_menus() -> None:
-    assert {"action", "options", "view"} <= {kind for kind, _ in registered()}
-    assert MANIFEST["settings"]["interactivity"]["is_enabled"] is True
-
-
-def test_no_events_are_asked_for_because_none_are_listened_to() -> None:
+def test_interactions_are_asked_for_and_no_events_as_only_those_are_listened_to() -> None:
     assert "event_subscriptions" not in MANIFEST["settings"]
-    assert {kind for kind, _ in registered()} <= {"action", "command", "options", "view"}
+    assert MANIFEST["settings"]["interactivity"]["is_enabled"] is True
+    assert {kind for kind, _ in registered()} == {"action", "command", "options", "view"}
 
 
 def test_every_method_that_is_called_is_known_with_its_scope() -> None:
@@ -121,16 +117,6 @@ def test_the_command_escapes_and_shows_how_it_is_used() -> None:
     assert "url" not in command
 
 
-def test_socket_mode_is_on_and_what_is_not_used_is_off() -> None:
-    settings = MANIFEST["settings"]
-
-    assert settings["socket_mode_enabled"] is True
-    assert settings["org_deploy_enabled"] is False
-    assert settings["token_rotation_enabled"] is False
-    assert MANIFEST["features"]["app_home"]["home_tab_enabled"] is False
-    assert MANIFEST["features"]["bot_user"] == {"display_name": "keyturn", "always_online": True}
-
-
 @pytest.mark.parametrize(
     ("text", "most"),
     [
@@ -144,14 +130,3 @@ def test_socket_mode_is_on_and_what_is_not_used_is_off() -> None:
 )
 def test_its_words_are_within_slacks_limits(text: str, most: int) -> None:
     assert 1 <= len(text) <= most
-
-
-def test_it_holds_nothing_that_slack_does_not_know() -> None:
-    assert MANIFEST.keys() == {"display_information", "features", "oauth_config", "settings"}
-    assert MANIFEST["features"].keys() == {"app_home", "bot_user", "slash_commands"}
-    assert MANIFEST["settings"].keys() == {
-        "interactivity",
-        "org_deploy_enabled",
-        "socket_mode_enabled",
-        "token_rotation_enabled",
-    }
