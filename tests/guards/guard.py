@@ -15,7 +15,6 @@ class Moved(Exception):
 class Guard(NamedTuple):
     """Something in the code that stands between a mistake and a wrong delete, a false green or a leaked secret."""
 
-    name: str
     prevents: str
     """One sentence: what happens without it."""
 
@@ -28,6 +27,8 @@ class Guard(NamedTuple):
 
     without: str | None = None
     """What stands there when the guard is taken out; if None, a condition never holds, and anything else is gone."""
+
+    name: str = ""
 
     def taken_out(self, folder: Path = ROOT) -> str:
         """Return the text of the file without the guard; raise `Moved` unless its code is there exactly once."""

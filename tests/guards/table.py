@@ -28,1402 +28,1218 @@ UNRECORDED = "tests/bot/test_unrecorded.py::"
 UNSEEN = "tests/bot/test_unseen.py::"
 COMPARED = "tests/bot/test_last_look_comparison.py::"
 
-PERSONS = (
-    Guard(
-        "member",
+PERSONS = {
+    "member": Guard(
         "Guests, bots, deactivated accounts and people of other workspaces press buttons.",
         POLICY,
         "    if told := _outside(person):\n        raise NotAllowed(told[0])\n",
         WHO + "test_whoever_is_not_a_full_member_hears_why",
         "",
     ),
-    Guard(
-        "guest",
+    "guest": Guard(
         "A guest of the channel approves a delete.",
         POLICY,
         '    "guest": ("Guests',
         WHO + "test_whoever_is_not_a_full_member_hears_why",
         '    "team": ("Guests',
     ),
-    Guard(
-        "deactivated",
+    "deactivated": Guard(
         "The approval of somebody who has left the company counts.",
         POLICY,
         '    "deactivated": ("This',
         WHO + "test_whoever_is_not_a_full_member_hears_why",
         '    "team": ("This',
     ),
-    Guard(
-        "other-workspace",
+    "other-workspace": Guard(
         "Somebody of another workspace, in a shared channel, approves a delete.",
         POLICY,
         '    "stranger": (',
         WHO + "test_whoever_is_not_a_full_member_hears_why",
         '    "team": (',
     ),
-    Guard(
-        "bot-user",
+    "bot-user": Guard(
         "A program approves a delete.",
         POLICY,
         '    "bot": (',
         WHO + "test_whoever_is_not_a_full_member_hears_why",
         '    "team": (',
     ),
-    Guard(
-        "requesters",
+    "requesters": Guard(
         "Somebody whom REQUESTERS does not name begins a rotation.",
         POLICY,
         "    if not permissions.may_request:",
         WHO + "test_the_settings_may_let_only_some_ask",
     ),
-    Guard(
-        "lists-for-members",
+    "lists-for-members": Guard(
         "A guest is shown the keys and people of channels that the guest is not in.",
         REQUESTS,
         "        check_member(await self._directory.person(by))",
         "tests/bot/test_pressing.py::test_a_guest_is_shown_no_list",
         "        await self._directory.person(by)",
     ),
-    Guard(
-        "own-secret",
+    "own-secret": Guard(
         "Somebody else than the requester gives the secret.",
         POLICY,
         "    if permissions.person.id != rotation.requested_by:",
         WHO + "test_a_press_does_what_the_tables_say_whoever_presses",
     ),
-    Guard(
-        "steering",
+    "steering": Guard(
         "Anybody in the channel cancels, retries or rolls back.",
         POLICY,
         "    if permissions.person.id != rotation.requested_by and not permissions.approver:",
         WHO + "test_a_press_does_what_the_tables_say_whoever_presses",
     ),
-    Guard(
-        "approver",
+    "approver": Guard(
         "Somebody whom APPROVERS does not name releases the delete.",
         POLICY,
         "    if not permissions.approver:",
         WHO + "test_a_press_does_what_the_tables_say_whoever_presses",
     ),
-    Guard(
-        "not-the-requester",
+    "not-the-requester": Guard(
         "One person alone asks for a rotation and releases its delete.",
         POLICY,
         "    if permissions.person.id == rotation.requested_by and not self_approval:",
         WHO + "test_a_requester_who_is_an_approver_hears_who_else_has_to",
     ),
-    Guard(
-        "approved-once",
+    "approved-once": Guard(
         "Two clicks of one approver count as two approvals.",
         POLICY,
         "    if any(approval.by == permissions.person.id for approval in rotation.approvals):",
         WHO + "test_one_approver_approves_once",
     ),
-    Guard(
-        "offered",
+    "offered": Guard(
         "A button on an old card does what this moment does not offer.",
         POLICY,
         "    if action not in offered(rotation):",
         WHO + "test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button",
     ),
-    Guard(
-        "no-way-back-to-a-deleted-key",
+    "no-way-back-to-a-deleted-key": Guard(
         "**Roll back** puts callers on a key that may be gone.",
         POLICY,
         " if not (gone and action is Action.ROLL_BACK))",
         "tests/bot/test_policy.py::test_nothing_rolls_back_to_a_key_that_may_be_gone",
         ")",
     ),
-    Guard(
-        "accept-only-the-unknown",
+    "accept-only-the-unknown": Guard(
         "An approver accepts a model that is known to fail, or to be on the old key.",
         POLICY,
         " if label_of(rotation.finding(model)) in UNPROVED)",
         WHO + "test_only_a_model_of_which_nothing_is_known_can_be_accepted",
         ")",
     ),
-    Guard(
-        "accepted-as-shown",
+    "accepted-as-shown": Guard(
         "A form that was opened before the evidence changed accepts what nobody has seen.",
         DECISIONS,
         "        if shown != shown_unproved(rotation):",
         "tests/bot/test_pressing.py::test_a_form_that_showed_something_else_accepts_nothing",
     ),
-    Guard(
-        "acceptance-lapses",
+    "acceptance-lapses": Guard(
         "What was accepted as unknown stays accepted once it is known to be bad.",
         "bot/rotation/finding.py",
         "known.verdict in SAYS_NOTHING and known.signature",
         WHO + "test_an_acceptance_does_not_outlive_that_nothing_is_known",
         "known.signature",
     ),
-)
+}
 
-APPROVALS = (
-    Guard(
-        "click-of-this-card",
+APPROVALS = {
+    "click-of-this-card": Guard(
         "A click on an older card releases what its giver has not seen.",
         DECISIONS,
         "        if shown is not None and shown != rotation.seen:",
         "tests/bot/test_pressing.py::test_a_click_on_a_card_that_showed_something_else_does_not_count",
     ),
-    Guard(
-        "click-counts-once",
+    "click-counts-once": Guard(
         "Slack delivers a click again, and it answers a later question.",
         DECISIONS,
         "        if click and not await",
         "tests/bot/test_pressing.py::test_one_click_that_is_delivered_twice_answers_one_question",
         "        if False and not await",
     ),
-    Guard(
-        "click-in-time",
+    "click-in-time": Guard(
         "A click that Slack called failed is taken late, and deletes.",
         DECISIONS,
         "        check_in_time(pressed, permissions.person, self._rules.click_max_age)\n",
         "tests/bot/test_pressing.py::test_a_click_that_comes_too_late_does_not_delete",
     ),
-    Guard(
-        "form-in-time",
+    "form-in-time": Guard(
         "A form that Slack called failed is taken late, and accepts models.",
         DECISIONS,
         "        check_in_time(pressed, person, self._rules.click_max_age)\n",
         "tests/bot/test_pressing.py::test_a_form_that_comes_too_late_accepts_nothing",
     ),
-    Guard(
-        "moment-of-the-click",
+    "moment-of-the-click": Guard(
         "A click counts though nobody can tell when it was made.",
         POLICY,
         "    if age is None or age < -most:",
         "tests/bot/test_policy.py::test_what_slack_has_called_failed_does_not_count",
         "    if age is None:\n        return\n    if age < -most:",
     ),
-    Guard(
-        "gate",
+    "gate": Guard(
         "The last look and the delete run unapproved.",
         "bot/engine.py",
         "    if step.gated and rotation.lacks_approval:",
         "tests/bot/test_engine.py::test_a_gated_step_waits_for_enough_approvals",
     ),
-    Guard(
-        "last-steps-are-gated",
+    "last-steps-are-gated": Guard(
         "The old key goes before anybody was asked.",
         "bot/rotation/states.py",
         '"deleting the old key", gated=True',
         "tests/bot/test_engine.py::test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look",
         '"deleting the old key"',
     ),
-    Guard(
-        "rewinding-voids",
+    "rewinding-voids": Guard(
         "An approval of what was seen before counts for what is verified after it.",
         "bot/rotation/progress.py",
         "rotation.approvals if rotation.deleted_at else ()",
         "tests/bot/test_engine.py::test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval",
         "rotation.approvals",
     ),
-    Guard(
-        "stricter-number",
+    "stricter-number": Guard(
         "A setting that was made stricter does not count for rotations under way.",
         PEOPLE,
         "max(rotation.approvals_required, self._rules.approvals_required)",
         "tests/bot/test_people.py::test_as_many_approvals_are_needed_as_the_larger_of_the_two_rules_says",
         "rotation.approvals_required",
     ),
-    Guard(
-        "stricter-self-approval",
+    "stricter-self-approval": Guard(
         "An own approval counts after SELF_APPROVAL was switched off.",
         PEOPLE,
         "rotation.self_approval and self._rules.self_approval",
         "tests/bot/test_people.py::test_an_own_approval_counts_only_while_both_rules_allow_it",
         "rotation.self_approval",
     ),
-    Guard(
-        "approvals-reviewed",
+    "approvals-reviewed": Guard(
         "An approval counts though its giver could not give it any more.",
         PEOPLE,
         "if approval.by not in gone)",
         "tests/bot/test_people.py::test_an_approval_of_somebody_who_could_not_give_it_now_is_dropped_and_the_others_stay",
         ")",
     ),
-    Guard(
-        "approvals-at-the-click",
+    "approvals-at-the-click": Guard(
         "The second of two approvals is added to one of somebody who has left.",
         DECISIONS,
         "        reviewed = await self._people.reviewed(recorded, self._now())",
         "tests/bot/test_pressing.py::test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left",
         "        reviewed = rotation",
     ),
-    Guard(
-        "approvals-at-the-last-look",
+    "approvals-at-the-last-look": Guard(
         "The last look goes on with the approval of somebody who has left.",
         LAST,
         "        if rotation.lacks_approval:\n            return Unapproved(rotation)\n    ",
         "tests/bot/test_people.py::test_the_last_look_ends_before_it_asks_a_model_where_too_few_approvals_count",
         "    ",
     ),
-    Guard(
-        "approvals-at-the-delete",
+    "approvals-at-the-delete": Guard(
         "The delete goes out with the approval of somebody who has just left.",
         OLD_KEY,
         "    if rotation.lacks_approval:\n        return Unapproved(rotation)\n    changes =",
         "tests/bot/test_people.py::test_no_delete_is_sent_where_too_few_approvals_count",
         "    changes =",
     ),
-    Guard(
-        "slack-has-to-tell",
+    "slack-has-to-tell": Guard(
         "While Slack is away, nobody looks whether the approvals still count.",
         WORDS,
         "    except Unanswerable:\n        return None\n",
         "tests/bot/test_people.py::test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted",
         "    except Unanswerable:\n        return rotation\n",
     ),
-    Guard(
-        "approval-of-this-digest",
+    "approval-of-this-digest": Guard(
         "The old key goes though the world is not what the approver saw.",
         WORDS,
         "    if any(approval.digest != rotation.digest for approval in rotation.approvals):",
         "tests/bot/test_taken_out.py::test_an_approval_of_another_digest_is_void",
     ),
-    Guard(
-        "approval-of-this-digest-at-the-delete",
+    "approval-of-this-digest-at-the-delete": Guard(
         "The delete goes out with an approval of something else.",
         OLD_KEY,
         ", *other_than_shown(rotation)",
         "tests/bot/test_taken_out.py::test_an_approval_of_another_digest_is_void",
     ),
-    Guard(
-        "each-click-its-own-look",
+    "each-click-its-own-look": Guard(
         "An approver is asked, and the delete follows the click without a look.",
         "bot/engine.py",
         "    return before_approval(rotation).to(",
         "tests/bot/test_engine.py::test_whoever_is_asked_to_approve_is_asked_before_the_last_look",
         "    return rotation.to(",
     ),
-    Guard(
-        "a-click-begins-with-the-look",
+    "a-click-begins-with-the-look": Guard(
         "A record of an older version, which asked after its last look, is deleted on the click without a look.",
         DECISIONS,
         "            approved = before_approval(approved).to(",
         "tests/bot/test_pressing.py::test_a_click_begins_with_the_last_look_whatever_was_looked_at_before",
         "            approved = approved.to(",
     ),
-    Guard(
-        "accepting-begins-with-the-look",
+    "accepting-begins-with-the-look": Guard(
         "Accept unproved at a stop of the delete goes on at the delete.",
         DECISIONS,
         "earlier(rotation, rotation.stop.step, StepName.RECHECK)",
         "tests/bot/test_pressing.py::test_what_is_accepted_at_the_delete_is_looked_at_again",
         "rotation.stop.step",
     ),
-    Guard(
-        "evidence-was-fresh",
+    "evidence-was-fresh": Guard(
         "An approver releases the delete on evidence of last week.",
         LAST,
         "    if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:",
         "tests/bot/test_taken_out.py::test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void",
     ),
-    Guard(
-        "enough-approvers",
+    "enough-approvers": Guard(
         "A rotation begins that too few people could ever approve.",
         PEOPLE,
         "        if able < needed:",
         "tests/bot/test_people.py::test_one_that_too_few_others_can_approve_is_refused_with_the_settings_and_the_numbers",
     ),
-    Guard(
-        "seen-by-others",
+    "seen-by-others": Guard(
         "A rotation runs in a direct message, where nobody else sees it.",
         REQUESTS,
         "        if channel.startswith(DIRECT):",
         "tests/bot/test_asking.py::test_a_rotation_that_nobody_else_would_see_does_not_begin",
     ),
-)
+}
 
-RECORDS = (
-    Guard(
-        "compare-and-swap",
+RECORDS = {
+    "compare-and-swap": Guard(
         "Of two that change a rotation at once, the later overwrites what the first has decided.",
         SCRIPTS,
         "if is ~= expected then return 'CONFLICT' end\n",
         "tests/bot/test_store.py::test_the_loser_of_a_swap_is_told_and_changes_nothing",
     ),
-    Guard(
-        "one-rotation-a-key",
+    "one-rotation-a-key": Guard(
         "Two rotations of one key run at once, and each deletes what the other needs.",
         SCRIPTS,
         "if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end\n",
         "tests/bot/test_store.py::test_a_key_is_claimed_with_the_request_and_of_two_at_once_one_gets_it",
     ),
-    Guard(
-        "one-request-a-key",
+    "one-request-a-key": Guard(
         "A second request for a key that is being rotated begins another rotation of it.",
         REQUESTS,
         "        if other := await self._rotation_of(key):",
         "tests/bot/test_asking.py::test_nor_is_the_replacement_that_a_rotation_makes",
         "        if other := None:",
     ),
-    Guard(
-        "own-records-only",
+    "own-records-only": Guard(
         "A bot moves a rotation of another workspace or another AISIX.",
         STORE,
         "        if rotation.namespace != self.namespace.name:",
         "tests/bot/test_store.py::test_a_record_that_was_copied_under_another_bots_names_is_refused_and_left_out",
     ),
-    Guard(
-        "own-records-listed",
+    "own-records-listed": Guard(
         "Lists show people rotations of another bot.",
         STORE,
         "[one for one in records if one.namespace == self.namespace.name and not one.carried_to]",
         "tests/bot/test_store.py::test_a_record_that_was_copied_under_another_bots_names_is_refused_and_left_out",
         "records",
     ),
-    Guard(
-        "newer-records",
+    "newer-records": Guard(
         "An older version writes a record of a newer one, and leaves out what it does not know.",
         STORE,
         "        if rotation.schema_version > SCHEMA:",
         "tests/bot/test_store.py::test_a_record_of_a_newer_version_is_left_to_it",
     ),
-    Guard(
-        "lease-is-asked-for",
+    "lease-is-asked-for": Guard(
         "Two workers have one rotation in hand.",
         LEASE,
         "self._token, nx=True, px=",
         "tests/bot/test_store.py::test_only_one_process_holds_a_lease",
         "self._token, px=",
     ),
-    Guard(
-        "lease-token",
+    "lease-token": Guard(
         "A worker that was frozen takes the lease of the one that has taken over for its own.",
         SCRIPTS,
         "if redis.call('GET', lease) ~= token then return {} end\n",
         "tests/bot/test_lease.py::test_a_lease_that_another_has_is_lost_and_left_alone",
     ),
-    Guard(
-        "lease-version",
+    "lease-version": Guard(
         "A worker deletes on a record that another has moved on.",
         SCRIPTS,
         "if not is or tostring(cjson.decode(is).version) ~= version then return {} end",
         "tests/bot/test_lease.py::test_a_record_that_has_moved_on_is_in_other_hands",
     ),
-    Guard(
-        "lease-release",
+    "lease-release": Guard(
         "A worker that lost its lease gives back that of another one.",
         SCRIPTS,
         "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end",
         "tests/bot/test_lease.py::test_a_lease_that_is_lost_ends_what_its_holder_does",
         "redis.call('DEL', KEYS[1])",
     ),
-    Guard(
-        "lease-lost-stops",
+    "lease-lost-stops": Guard(
         "A worker goes on with a step after another one has taken over.",
         LEASE,
         "                if holder is not None:\n                    holder.cancel()\n",
         "tests/bot/test_lease.py::test_a_lease_that_is_lost_ends_what_its_holder_does",
         "",
     ),
-    Guard(
-        "lease-lost-records-nothing",
+    "lease-lost-records-nothing": Guard(
         "A worker that lost its lease records a stop over what another one does.",
         "bot/engine.py",
         "    except (LeaseLost, Unanswerable):\n        raise  # nothing can or may be recorded\n",
         "tests/bot/test_engine.py::test_a_step_whose_lease_is_lost_or_cannot_be_verified_records_nothing",
     ),
-    Guard(
-        "shared-clock",
+    "shared-clock": Guard(
         "Two machines whose clocks differ disagree on what is due and what is old.",
         "bot/storage/clock.py",
         "return datetime.fromtimestamp(running_clock() + self._ahead, UTC)",
         "tests/bot/test_clock.py::test_it_goes_on_by_a_clock_that_nobody_sets",
         "return datetime.now(UTC)",
     ),
-    Guard(
-        "move-of-the-same-record",
+    "move-of-the-same-record": Guard(
         "A rotation that was changed meanwhile is carried over as it was.",
         "bot/storage/migration.py",
         " or read(stored) != self.rotation:",
         "tests/bot/test_carrying.py::test_what_was_changed_since_it_was_looked_at_is_looked_at_again",
         ":",
     ),
-    Guard(
-        "carry-own-workspace",
+    "carry-own-workspace": Guard(
         "A bot takes over the rotations of another workspace.",
         "bot/storage/migration.py",
         "        if self._teams is not None and rotation.team not in self._teams:",
         "tests/bot/test_carrying.py::test_what_is_another_bots_or_cannot_be_told_stays_as_it_was",
     ),
-)
+}
 
-DELETE = (
-    Guard(
-        "unlisted-at-the-last-look",
+DELETE = {
+    "unlisted-at-the-last-look": Guard(
         "The old key is deleted while a part of the tenant is not shown, where it may be in use.",
         INVENTORY,
         "    refuse_unlisted(rotation, inventory, world)\n",
         LAST_LOOK + "test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_key",
     ),
-    Guard(
-        "environments-of-the-settings",
+    "environments-of-the-settings": Guard(
         "An environment that the key or AISIX_GATEWAYS names is not listed, and nobody misses it.",
         INVENTORY,
         "    if hidden:",
         "tests/bot/test_taken_out.py::test_an_environment_that_only_the_settings_know_of_is_missed",
     ),
-    Guard(
-        "environments-shown-before",
+    "environments-shown-before": Guard(
         "An environment that was listed is not any more, and what is there is taken for nothing.",
         INVENTORY,
         "    if gone:",
         UNSEEN + "test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name",
     ),
-    Guard(
-        "proved-by-an-older-version",
+    "proved-by-an-older-version": Guard(
         "A proof by the weaker rules of an older version is enough for the delete.",
         LAST,
         "    aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))",
         UNSEEN + "test_what_an_older_version_has_verified_is_verified_again_and_what_it_did_not_note_is_listened_to",
         "    aged = list(_aged(rotation, world))",
     ),
-    Guard(
-        "baseline-on-the-old-key",
+    "baseline-on-the-old-key": Guard(
         "A model that is on the new key gets its baseline there, and the new key's refusal excuses itself.",
         "bot/steps/baseline.py",
         "    return [model for model in models if model.id not in moved]\n",
         UNRECORDED + "test_a_model_that_is_on_the_new_key_already_gets_no_baseline",
         "    return models\n",
     ),
-    Guard(
-        "moves-are-noted-before-a-stop",
+    "moves-are-noted-before-a-stop": Guard(
         "A move whose record was lost is forgotten when someone changes that model.",
         "bot/steps/cut_over.py",
         "refuse_drift(_mark_moved(rotation, there, world.now()), inventory, world)",
         UNRECORDED + "test_a_move_is_noted_before_a_change_to_that_model_stops_the_rotation",
         "_mark_moved(refuse_drift(rotation, inventory, world), there, world.now())",
     ),
-    Guard(
-        "unrecorded-on-the-way-back",
+    "unrecorded-on-the-way-back": Guard(
         "The replacement is removed while gateways still use it for a model whose move was not recorded.",
         "bot/steps/point_back.py",
         "    if unrecorded:",
         UNRECORDED + "test_on_the_way_back_the_gateways_get_their_time_for_a_move_that_was_not_recorded",
     ),
-    Guard(
-        "unseen-on-the-way-back",
+    "unseen-on-the-way-back": Guard(
         "A replacement is removed while a route uses it that AISIX does not list any more.",
         MADE_KEYS,
         "    if vanished := _vanished(rotation, inventory):",
         UNSEEN + "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
         "    if vanished := '':",
     ),
-    Guard(
-        "offered-keys-stay",
+    "offered-keys-stay": Guard(
         "A replacement is removed under a route that AISIX has never listed and that people pointed at it.",
         MADE_KEYS,
         "    if _is_offered(rotation, key) and (unlisted",
         KEPT_KEYS + "test_a_key_under_a_route_that_cannot_be_listed_stays_and_goes_on_serving",
         "    if False and (unlisted",
     ),
-    Guard(
-        "offered-before-it-is-used",
+    "offered-before-it-is-used": Guard(
         "A replacement that models were moved to counts as never offered, and is removed under an unseen route.",
         "bot/steps/cut_over.py",
         "without_made(offering(rotation), moving)",
         KEPT_KEYS + "test_a_key_is_recorded_as_offered_before_the_first_model_moves",
         "without_made(rotation, moving)",
     ),
-    Guard(
-        "offered-by-the-impact",
+    "offered-by-the-impact": Guard(
         "A replacement that the impact asked people to use is removed before a model has moved, under an unseen route.",
         MADE_KEYS,
         "if key_id in rotation.made or rotation.plan.routes else",
         KEPT_KEYS + "test_where_a_known_route_holds_the_old_key_the_new_one_is_offered_from_its_beginning",
         "if key_id in rotation.made else",
     ),
-    Guard(
-        "environments-shown-meanwhile",
+    "environments-shown-meanwhile": Guard(
         "An environment that came and went during the rotation is forgotten.",
         LAST,
         "    rotation = rotation.but(plan=listed_since(rotation.plan, inventory))\n",
         "tests/bot/test_taken_out.py::test_an_environment_that_only_the_last_look_has_seen_is_missed_at_the_delete",
     ),
-    Guard(
-        "lists-shown-before",
+    "lists-shown-before": Guard(
         "A list that was readable answers 404 now, and is taken for empty.",
         INVENTORY,
         "    if lost:",
         UNSEEN + "test_a_list_that_one_environment_does_not_show_any_more_stops_the_delete_by_name",
     ),
-    Guard(
-        "routes-shown-before",
+    "routes-shown-before": Guard(
         "The passthrough routes that there were are not listed any more (a record of an older version).",
         INVENTORY,
         "    if plan.has_routes and not inventory.has_routes:",
         "tests/bot/test_taken_out.py::test_a_record_of_a_version_that_noted_only_that_there_were_routes_misses_them",
     ),
-    Guard(
-        "unheard-at-the-last-look",
+    "unheard-at-the-last-look": Guard(
         "Something that AISIX does not list uses the old key on a replica that nobody hears.",
         LAST,
         "    refuse_uncovered(now, world)\n",
         "tests/bot/test_taken_out.py::test_an_environment_that_came_since_and_does_not_show_its_lists_stops_the_delete",
     ),
-    Guard(
-        "unheard-at-the-delete",
+    "unheard-at-the-delete": Guard(
         "A list that came and went between the last look and the delete hides a use.",
         OLD_KEY,
         "    refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)\n",
         "tests/bot/test_taken_out.py::test_an_environment_that_came_since_and_does_not_show_its_lists_stops_the_delete",
     ),
-    Guard(
-        "unheard-before-the-question",
+    "unheard-before-the-question": Guard(
         "An approver is asked though something unseen may use the old key.",
         SOAK,
         "    if any(old_key_uses(rotation)) or uncovered(rotation, coverage_of(world)):",
         UNSEEN + "test_where_a_replica_is_not_heard_no_approver_is_asked",
         "    if any(old_key_uses(rotation)):",
     ),
-    Guard(
-        "every-replica-is-heard",
+    "every-replica-is-heard": Guard(
         "One silent replica stands for all of them.",
         "bot/steps/unseen.py",
         "len(every) >= coverage.replicas and every <= silent",
         UNSEEN + "test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there",
         "every <= silent",
     ),
-    Guard(
-        "references",
+    "references": Guard(
         "The old key is deleted while a model or route refers to it.",
         INVENTORY,
         "    if users:\n        ours",
         "tests/bot/test_taken_out.py::test_a_model_that_came_to_the_old_key_since_is_named",
     ),
-    Guard(
-        "references-anywhere",
+    "references-anywhere": Guard(
         "A key in use is deleted because its id stands in a field that Keyturn does not know.",
         "bot/rotation/inventory.py",
         " or self.id in thing.mentions\n",
         "tests/bot/test_plan.py::test_what_names_the_key_in_another_place_is_warned_of_at_once_and_counts_as_a_user",
         "\n",
     ),
-    Guard(
-        "references-in-routes",
+    "references-in-routes": Guard(
         "The old key is deleted while a passthrough route injects it.",
         "bot/rotation/plan.py",
         "    return (*models, *routes)\n",
         "tests/bot/test_plan.py::test_everything_that_refers_to_a_key_is_named",
         "    return (*models,)\n",
     ),
-    Guard(
-        "drift-at-the-last-look",
+    "drift-at-the-last-look": Guard(
         "The delete goes on though somebody changed what the approver saw.",
         INVENTORY,
         "    rotation = refuse_drift(rotation, inventory, world)\n",
         "tests/bot/test_last_look.py::test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved",
     ),
-    Guard(
-        "astray",
+    "astray": Guard(
         "The old key is deleted while an affected model is not on the replacement.",
         INVENTORY,
         "    if astray:",
         "tests/bot/test_taken_out.py::test_a_model_on_a_key_of_an_earlier_attempt_is_not_on_the_replacement",
     ),
-    Guard(
-        "replacement-is-there",
+    "replacement-is-there": Guard(
         "The old key is deleted though the replacement does not exist any more.",
         INVENTORY,
         "    key = replacement_in(rotation, inventory)",
         "tests/bot/test_taken_out.py::test_where_no_model_is_affected_the_replacement_has_to_be_there_all_the_same",
         "    key = inventory.key(rotation.replacement_id) or rotation.plan.old_key",
     ),
-    Guard(
-        "lease-before-the-delete",
+    "lease-before-the-delete": Guard(
         "A worker that was frozen after its last look deletes when it wakes up.",
         OLD_KEY,
         "    held = await world.hold.verified(rotation.version)\n",
         LAST_LOOK + "test_a_lease_that_is_lost_while_the_lists_are_read_is_the_end_of_it",
         "    held = began\n",
     ),
-    Guard(
-        "lists-are-fresh",
+    "lists-are-fresh": Guard(
         "The delete goes out on lists that are older than 2 s.",
         OLD_KEY,
         "    if age > FRESH:",
         LAST_LOOK + "test_a_list_that_is_older_than_two_seconds_is_read_again_by_whichever_clock_it_is",
     ),
-    Guard(
-        "delete-within-the-lease",
+    "delete-within-the-lease": Guard(
         "A delete that hangs is still under way when another worker has taken over.",
         OLD_KEY,
         ", within=held.left * PART_OF_THE_LEASE)",
         LAST_LOOK + "test_a_delete_is_not_asked_for_once_its_time_is_over",
         ")",
     ),
-    Guard(
-        "lease-after-the-delete",
+    "lease-after-the-delete": Guard(
         "A worker that lost its lease during the delete records what it thinks came of it.",
         OLD_KEY,
         "        await world.hold.verified(rotation.version)\n    except",
         LAST_LOOK + "test_a_lease_that_is_lost_while_the_delete_is_under_way_records_nothing",
         "    except",
     ),
-    Guard(
-        "last-look-is-fresh",
+    "last-look-is-fresh": Guard(
         "A bot that was away for an hour between the last look and the delete deletes.",
         OLD_KEY,
         "    if any(abs(world.now() - at) > LOOK_LASTS for at in moments):",
         LAST_LOOK + "test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more",
     ),
-    Guard(
-        "last-look-of-no-model-is-fresh",
+    "last-look-of-no-model-is-fresh": Guard(
         "A key that no model uses is deleted on counters of yesterday.",
         OLD_KEY,
         "(rotation.last_look_at, *asked_at(rotation), *counted)",
         LAST_LOOK + "test_a_last_look_at_a_key_that_no_model_uses_counts_no_longer_than_another",
         "asked_at(rotation)",
     ),
-    Guard(
-        "last-look-is-known",
+    "last-look-is-known": Guard(
         "A record that says nothing of a last look is deleted without one.",
         OLD_KEY,
         '        yield "Nothing says when the last look was."\n',
         LAST_LOOK + "test_without_a_last_look_nothing_is_deleted",
     ),
-    Guard(
-        "demands-at-the-delete",
+    "demands-at-the-delete": Guard(
         "REQUIRE_PROOF is set after the last look, and a key is deleted without a proof.",
         OLD_KEY,
         ", *_demanded(rotation, world)]",
         LAST_LOOK + "test_what_the_settings_demand_since_the_last_look_counts",
         "]",
     ),
-    Guard(
-        "delete-is-noted-first",
+    "delete-is-noted-first": Guard(
         "The answer to a delete is lost, and people are offered a way back to a key that is gone.",
         OLD_KEY,
         "    if not is_noted:\n",
         LAST_LOOK + "test_the_delete_goes_out_after_the_lists_were_read_and_the_lease_was_verified_after_them",
     ),
-    Guard(
-        "each-delete-is-noted",
+    "each-delete-is-noted": Guard(
         "A worker that stood still records that nothing is under way while another one's delete is.",
         OLD_KEY,
         "    is_noted = rotation.delete_try == _try(rotation.version, world)\n",
         "tests/bot/test_delete_tries.py::test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over_it",
         "    is_noted = rotation.delete_asked_at is not None\n",
     ),
-    Guard(
-        "an-earlier-delete-may-happen",
+    "an-earlier-delete-may-happen": Guard(
         "AISIX refuses the second delete, models go back to the old key, and the first delete comes true.",
         OLD_KEY,
         "    if rotation.delete_repeated:",
         "tests/bot/test_delete_tries.py::test_a_refusal_says_nothing_of_an_earlier_delete",
     ),
-    Guard(
-        "deletes-end",
+    "deletes-end": Guard(
         "Keyturn repeats an unanswered delete for ever, because each try restarts the patience.",
         OLD_KEY,
         ", is_calm=False)",
         "tests/bot/test_delete_tries.py::test_deletes_without_an_answer_end_after_the_patience_of_the_settings",
         ")",
     ),
-    Guard(
-        "delete-is-sent-once",
+    "delete-is-sent-once": Guard(
         "A delete is repeated on a look that is as old as the first try.",
         CONTROL_PLANE,
         'await self._once("DELETE", address("provider_keys", key_id))',
         "tests/bot/test_control_plane.py::test_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time",
         'await self._again("DELETE", address("provider_keys", key_id))',
     ),
-    Guard(
-        "old-key-on-the-counters",
+    "old-key-on-the-counters": Guard(
         "The old key is deleted though a replica has counted a request on it since the change.",
         LAST,
         '    yield from (f"{sentence}." for sentence in old_key_uses(now))\n',
         "tests/bot/test_taken_out.py::test_a_request_on_the_old_key_since_the_approval_is_named",
     ),
-    Guard(
-        "counters-still-shown",
+    "counters-still-shown": Guard(
         "A replica that shows its counters no more is taken for one that does not use the old key.",
         LAST,
         "*_counters_lost(now), ",
         LAST_LOOK + "test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_clocks_say",
     ),
-    Guard(
-        "reached-as-shown",
+    "reached-as-shown": Guard(
         "A router that has come to depend on the models since is not shown to the approver.",
         LAST,
         "    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)\n",
         "tests/bot/test_taken_out.py::test_a_router_that_reaches_the_models_since_is_named",
     ),
-    Guard(
-        "refused-at-the-last-look",
+    "refused-at-the-last-look": Guard(
         "The old key is deleted though the new secret was revoked since the proof.",
         LAST,
         "    refuse_rejected(rotation, doubtful(rotation, world))\n",
         "tests/bot/test_taken_out.py::test_a_secret_that_is_refused_since_the_approval_stops_the_last_look_by_that_name",
     ),
-    Guard(
-        "last-look-asks",
+    "last-look-asks": Guard(
         "The last look takes a model's answer of before the approval for one of now.",
         LOOKS,
         " if rotation.finding(model).look != rotation.look]",
         LAST_LOOK + "test_the_last_look_asks_every_model_whatever_the_clocks_say",
         " if not rotation.finding(model).latest]",
     ),
-    Guard(
-        "last-look-meets-everyone",
+    "last-look-meets-everyone": Guard(
         "A replica that was added since the proof, and serves the old key, is not met.",
         LAST,
         ", last=True)",
         LAST_LOOK + "test_the_last_look_asks_every_model_whatever_the_clocks_say",
         ")",
     ),
-    Guard(
-        "last-look-lost-answers",
+    "last-look-lost-answers": Guard(
         "An answer that was lost is in the counters in place of one that an unlisted replica gave.",
         EVERYONE,
         "late.unclear + late.lost + late",
         COMPARED + "test_an_answer_that_was_lost_stands_in_for_none_that_is_missing",
         "late.unclear + late",
     ),
-    Guard(
-        "last-look-unclear-answers",
+    "last-look-unclear-answers": Guard(
         "A replica that was added turns our requests away, and they are sent again until the listed ones answer.",
         EVERYONE,
         "late.unclear + late.lost",
         COMPARED + "test_requests_that_a_replica_added_since_turned_away_are_not_sent_again_until_others_answer",
         "late.lost",
     ),
-    Guard(
-        "limits-hide-no-failure",
+    "limits-hide-no-failure": Guard(
         "A rate limit of a listed replica is counted in place of a failed answer of one that was added.",
         WEIGHING,
         "for ours in asked) - self.turned_away)",
         WEIGHED,
         "for ours in asked))",
     ),
-    Guard(
-        "callers-stay-known",
+    "callers-stay-known": Guard(
         "One page that could not be read makes Keyturn forget whose requests are its own.",
         "bot/steps/counters.py",
         "for window in windows if window.now.callers), ())",
         COMPARED + "test_a_page_that_could_not_be_read_once_leaves_known_whose_requests_are_ours",
         "for window in windows), ())",
     ),
-    Guard(
-        "refusal-at-the-last-look-stays",
+    "refusal-at-the-last-look-stays": Guard(
         "One replica's refusal of the new secret is covered by another's answer just before the delete.",
         EVERYONE,
         "and not _is_against(before)",
         COMPARED + "test_a_refusal_is_not_covered_by_the_answers_after_it",
     ),
-    Guard(
-        "proof-still-tells-ours",
+    "proof-still-tells-ours": Guard(
         "Counters no longer tell our requests from callers', so none is missed, and what was proved stays so.",
         LOOKS,
         " or untold(seen, dark=last)",
         COMPARED + "test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any_more",
     ),
-    Guard(
-        "proof-of-as-many-replicas",
+    "proof-of-as-many-replicas": Guard(
         "The settings count more replicas than they list since the proof, and what was proved stays so.",
         LOOKS,
         " or untold(seen, dark=last) or seen.too_few",
         COMPARED + "test_settings_that_list_fewer_replicas_than_they_count_by_now_prove_nothing",
         " or untold(seen, dark=last)",
     ),
-    Guard(
-        "acceptance-of-one-reason",
+    "acceptance-of-one-reason": Guard(
         "An approver accepts a model for one reason, and the word covers another.",
         VERDICTS,
         "    doubted = answer.passed and verdict is Verdict.INCONCLUSIVE",
         COMPARED + "test_a_word_for_one_reason_accepts_no_other",
         "    doubted = False",
     ),
-    Guard(
-        "proved-at-the-last-look",
+    "proved-at-the-last-look": Guard(
         "Nothing proves the new secret any more at the last look, and nobody has accepted that.",
         LAST,
         "    if (why := unproved(now)) and not is_accepted(now):",
         LAST_LOOK + "test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void",
     ),
-    Guard(
-        "gone-by-more-than-one-list",
+    "gone-by-more-than-one-list": Guard(
         "A list that lacks the old key for a moment is taken for its delete.",
         INVENTORY,
         "    if inventory.key(old) is None and not known_gone:",
         LAST_LOOK + "test_lists_that_go_on_to_lack_a_key_that_is_found_by_its_id_stop_it",
     ),
-    Guard(
-        "gone-by-its-id",
+    "gone-by-its-id": Guard(
         "Lists that lack the old key are believed, though it is found by its id.",
         CONTROL_PLANE,
         "        if await self._is_found(key_id):\n            return False\n",
         LAST_LOOK + "test_lists_that_go_on_to_lack_a_key_that_is_found_by_its_id_stop_it",
         "",
     ),
-    Guard(
-        "gone-by-further-lists",
+    "gone-by-further-lists": Guard(
         "One stale list makes the old key deleted, where AISIX shows no key by its id.",
         CONTROL_PLANE,
         "range(1 if by_id else 2)",
         LAST_LOOK + "test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete",
         "range(0)",
     ),
-    Guard(
-        "rehearsal",
+    "rehearsal": Guard(
         "A wrong secret is found out by callers: models move although the rehearsal failed.",
         "bot/steps/rehearse.py",
         "    if rotation.rehearsal == FAILED:\n        raise",
         "tests/bot/test_taken_out.py::test_a_secret_that_the_rehearsal_refuses_moves_no_model",
     ),
-    Guard(
-        "refused-in-the-verification",
+    "refused-in-the-verification": Guard(
         "A secret that is refused after the models moved is asked again until the time is over.",
         LIVE,
         "    refuse_rejected(rotation, play)\n",
         "tests/bot/test_taken_out.py::test_a_secret_that_is_refused_amid_the_verification_stops_it_by_that_name",
     ),
-    Guard(
-        "404-is-no-delete-of-ours",
+    "404-is-no-delete-of-ours": Guard(
         "A 404 to the delete, of a path that AISIX does not know, counts as a delete.",
         OLD_KEY,
         "    return granted\n",
         LAST_LOOK + "test_a_404_to_the_delete_is_no_delete_of_ours",
         "    return True\n",
     ),
-    Guard(
-        "spare-keys-in-use",
+    "spare-keys-in-use": Guard(
         "A replacement of an earlier attempt is removed while models use it.",
         MADE_KEYS,
         "    if users := users_of(inventory, key):",
         "tests/bot/test_taken_out.py::test_a_key_of_an_earlier_attempt_stays_while_something_uses_it",
         "    if users := ():",
     ),
-    Guard(
-        "late-key-in-use",
+    "late-key-in-use": Guard(
         "A replacement whose creation was answered too late is removed while something uses it.",
         REPLACEMENTS,
         "        if why:",
         "tests/bot/test_pressing.py::test_a_replacement_that_comes_too_late_is_removed_unless_something_uses_it",
     ),
-    Guard(
-        "throw-away-models-only",
+    "throw-away-models-only": Guard(
         "A model that a person named like a throw-away one is deleted.",
         "bot/rotation/naming.py",
         "        and not any(key.is_used_by(model) for key in foreign)\n",
         "tests/bot/test_belongings.py::test_a_throw_away_model_is_a_rotations_own_if_it_is_on_its_key_and_nothing_refers_to_it",
     ),
-    Guard(
-        "key-is-created-once",
+    "key-is-created-once": Guard(
         "A lost answer to the creation leads to two replacement keys.",
         CONTROL_PLANE,
         "            wait = _wait_if_it_never_arrived(error)",
         "tests/bot/test_control_plane.py::test_a_key_is_asked_for_once_when_the_answer_is_lost",
         "            wait = _wait_for(error)",
     ),
-    Guard(
-        "not-its-own-replacement",
+    "not-its-own-replacement": Guard(
         "AISIX answers a creation with the old key, and models are moved to what is then deleted.",
         "bot/steps/replace.py",
         "    if key.id == rotation.plan.old_key.id:",
         "tests/bot/test_taken_out.py::test_the_old_key_is_no_replacement_of_itself",
     ),
-    Guard(
-        "alike",
+    "alike": Guard(
         "Models are moved to a replacement with another base URL or another setting.",
         "bot/steps/replace.py",
         "    _refuse_difference(rotation, old, key)\n",
         "tests/bot/test_taken_out.py::test_a_replacement_with_another_setting_is_named",
     ),
-)
+}
 
-LISTS = (
-    Guard(
-        "falling-total",
+LISTS = {
+    "falling-total": Guard(
         "A row that moves to a page that was read is on no page.",
         PAGING,
         "        if batch and self._is_of_all and told < self.total:",
         "tests/bot/test_paging.py::test_a_list_whose_total_falls_while_it_is_read_is_not_believed",
     ),
-    Guard(
-        "list-is-a-list",
+    "list-is-a-list": Guard(
         "An answer that is no list is taken for an empty one.",
         PAGING,
         "        if listed is None:\n            raise NotAList\n",
         "tests/bot/test_control_plane.py::test_an_answer_that_is_no_list_is_not_an_empty_one",
         "        listed = listed or []\n",
     ),
-    Guard(
-        "failed-inside",
+    "failed-inside": Guard(
         "An answer of 200 that says inside that it failed is taken for an empty list.",
         PAGING,
         " or _complains(body):",
         "tests/bot/test_paging.py::test_an_answer_that_says_inside_that_it_failed_is_no_empty_list",
         ":",
     ),
-    Guard(
-        "one-more-page",
+    "one-more-page": Guard(
         "A list that says nothing of its end is read short, and a reference is not seen.",
         PAGING,
         "        if not sure and (not batch or signs.is_last(self.pages, batch, seen)):",
         "tests/bot/test_paging.py::test_one_more_page_is_asked_for_where_nothing_settles_the_end_and_only_there",
         "        if not sure:",
     ),
-    Guard(
-        "page-one-is-the-first",
+    "page-one-is-the-first": Guard(
         "A list that counts from zero and repeats its last page is not asked for its second page once it has grown.",
         PAGING,
         "        if first is not None and rows(first.body) == self._first:",
         "tests/bot/test_paging.py::test_a_list_that_grows_is_still_read_to_its_end_with_what_was_learnt_of_it",
         "        if first is not None and rows(first.body) and not more:",
     ),
-    Guard(
-        "offset-is-always-asked-for",
+    "offset-is-always-asked-for": Guard(
         "A list that repeats its last page is not asked for the rows beyond its first page once it has grown.",
         PAGING,
         "        joined = {name: value for way in ways for name, value in way.items()}",
         "tests/bot/test_paging.py::test_a_list_that_grows_is_still_read_to_its_end_with_what_was_learnt_of_it",
         '        joined = {"page": 2, "of": 1}',
     ),
-    Guard(
-        "total-is-reached",
+    "total-is-reached": Guard(
         "Fewer rows come than the total says, and the list is believed.",
         PAGING,
         "    if page is not None or reader.total > len(reader.rows):",
         "tests/bot/test_paging.py::test_a_list_that_ends_before_the_total_of_its_first_page_is_not_believed",
         "    if page is not None:",
     ),
-    Guard(
-        "more-is-read",
+    "more-is-read": Guard(
         "A list says that there is more, nothing brings it, and it is believed.",
         PAGING,
         "        if sure:\n            raise ShortList\n",
         "tests/bot/test_paging.py::test_a_list_that_says_more_than_can_be_read_is_not_believed",
         "",
     ),
-    Guard(
-        "further-page-has-to-answer",
+    "further-page-has-to-answer": Guard(
         "A second page that answers 500 is taken for the end of the list.",
         CONTROL_PLANE,
         "            if not query or error.status not in NO_SUCH_PAGE:",
         "tests/bot/test_paging.py::test_a_further_page_that_is_not_answered_is_not_the_end",
         "            if not query:",
     ),
-    Guard(
-        "policies-have-to-answer",
+    "policies-have-to-answer": Guard(
         "A list of cache policies or routes that answers 500 is taken for one that there is not.",
         CONTROL_PLANE,
         "        except (NotFound, Unsupported):\n            return None\n        except ApiError as error:",
         "tests/bot/test_control_plane.py::test_what_could_hide_a_reference_may_not_fail",
         "        except ApiError:\n            return None\n        except ApiError as error:",
     ),
-    Guard(
-        "missing-is-not-empty",
+    "missing-is-not-empty": Guard(
         "A list that a tenant does not have is taken for an empty one.",
         HOLDINGS,
         "    return [Unlisted(kind=kind, environment=environment)] if found is None else []",
         "tests/bot/test_control_plane.py::test_a_list_that_a_tenant_does_not_have_is_told_from_an_empty_one",
         "    return []",
     ),
-    Guard(
-        "names-by-other-words",
+    "names-by-other-words": Guard(
         "A reference in another case, or in a path like `provider_keys/7`, is not seen.",
         "bot/aisix/reading.py",
         "        if word.text not in self.ids and word.text not in self.names:",
         "tests/bot/test_reading.py::test_a_reference_to_a_key_is_seen_wherever_it_stands",
         "        if word.text not in self.exact:",
     ),
-)
+}
 
-PROOF = (
-    Guard(
-        "rejected-row",
+PROOF = {
+    "rejected-row": Guard(
         "A replica has rejected the change, serves the old key on, and the model is proved.",
         WEIGHING,
         "    if {seen.model_id, seen.replacement_id} & set(now.rejected):",
         WEIGHED,
     ),
-    Guard(
-        "rejected-rows-unnamed",
+    "rejected-rows-unnamed": Guard(
         "A replica has rejected rows that it does not name, ours among them.",
         WEIGHING,
         "    if now.rejects_more:",
         WEIGHED,
     ),
-    Guard(
-        "old-key-served",
+    "old-key-served": Guard(
         "A replica has counted answers on the old key, and the model is proved.",
         WEIGHING,
         "    if served.old:",
         WEIGHED,
     ),
-    Guard(
-        "old-key-hidden",
+    "old-key-hidden": Guard(
         "Attempts on the old key behind a fallback or in an ensemble are not seen.",
         WEIGHING,
         "    if served.hidden:",
         WEIGHED,
     ),
-    Guard(
-        "third-key",
+    "third-key": Guard(
         "A model is served with a key that is neither the old nor the new one, and is proved.",
         WEIGHING,
         "    if not window.since.served(seen.model_id).third:",
         WEIGHED,
         "    if True:",
     ),
-    Guard(
-        "lagging-replica",
+    "lagging-replica": Guard(
         "A replica that does not list the barrier is taken for one that has the change.",
         WEIGHING,
         "    if not seen.barrier or listed is None or seen.barrier in listed:",
         WEIGHED,
         "    if True:",
     ),
-    Guard(
-        "cut-off-replica",
+    "cut-off-replica": Guard(
         "A replica that is cut off from the control plane is taken for one that has the change.",
         WEIGHING,
         "not (now.connected is False or now.state in OUT_OF_TOUCH):",
         WEIGHED,
         "True:",
     ),
-    Guard(
-        "began-again-since-the-proof",
+    "began-again-since-the-proof": Guard(
         "A replica that began again with an old file since the proof serves the old key.",
         WEIGHING,
         "    if window.restarted:",
         WEIGHED,
     ),
-    Guard(
-        "not-seen-by-the-proof",
+    "not-seen-by-the-proof": Guard(
         "A replica that was away at the proof, and is back without the change, serves the old key.",
         WEIGHING,
         "    if window.before is None or window.before.trouble:",
         WEIGHED,
     ),
-    Guard(
-        "moved-before-verified",
+    "moved-before-verified": Guard(
         "A model that other settings bring into the wave answers on the old key, and is likely.",
         LIVE,
         "    if not all(rotation.finding(model).moved_at for model in current_models(rotation, world)):",
         "tests/bot/test_waves.py::test_a_model_that_other_settings_bring_into_the_wave_is_moved_before_it_is_verified",
     ),
-    Guard(
-        "answered-elsewhere",
+    "answered-elsewhere": Guard(
         "A replica that is not in the settings answers test requests, and the model is proved.",
         WEIGHING,
         "    if not seen.uncounted:",
         WEIGHED,
         "    if True:",
     ),
-    Guard(
-        "old-token",
+    "old-token": Guard(
         "A gateway goes on with a token of the old secret, and the model is proved.",
         WEIGHING,
         "    if seen.old_token_until is None:",
         WEIGHED,
         "    if True:",
     ),
-    Guard(
-        "hidden-tokens",
+    "hidden-tokens": Guard(
         "An unstamped gateway may use a token of the old secret for an hour, and the model is proved.",
         WEIGHING,
         "    if seen.hides_tokens:",
         WEIGHED,
     ),
-    Guard(
-        "answers-in-a-row",
+    "answers-in-a-row": Guard(
         "One good answer is enough.",
         WEIGHING,
         "    if seen.passes < max(1, seen.wanted):",
         WEIGHED,
     ),
-    Guard(
-        "own-requests-told-apart",
+    "own-requests-told-apart": Guard(
         "Requests of callers stand in for test requests.",
         WEIGHING,
         '        yield "does not tell our test requests from callers\' (no `api_key_id`)"',
         WEIGHED,
         '        yield ""',
     ),
-    Guard(
-        "one-caller-key",
+    "one-caller-key": Guard(
         "Somebody else's requests for throw-away models count as our test requests.",
         WEIGHING,
         "    if len(window.now.callers) > 1:",
         WEIGHED,
     ),
-    Guard(
-        "every-replica-reached",
+    "every-replica-reached": Guard(
         "A replica that no test request has met is proved with the others.",
         WEIGHING,
         "    elif not ours.new:",
         WEIGHED,
         "    elif False:",
     ),
-    Guard(
-        "no-more-than-answered",
+    "no-more-than-answered": Guard(
         "Somebody else uses the caller key, and hides that a test request was answered elsewhere.",
         WEIGHING,
         "    if seen.told and _ours(seen) > seen.answered:",
         WEIGHED,
     ),
-    Guard(
-        "lost-answers",
+    "lost-answers": Guard(
         "A test request without an answer, in no counter, is not missed.",
         WEIGHING,
         "    if seen.lost:",
         WEIGHED,
     ),
-    Guard(
-        "too-few-addresses",
+    "too-few-addresses": Guard(
         "The settings list fewer addresses than there are replicas, and those are proof for all.",
         WEIGHING,
         "    yield from filter(None, [seen.too_few, *_lacks_of_requests(seen)])",
         WEIGHED,
         "    yield from _lacks_of_requests(seen)",
     ),
-    Guard(
-        "too-few-is-not-likely",
+    "too-few-is-not-likely": Guard(
         "Nothing says how many replicas there are, and a run of good answers counts.",
         WEIGHING,
         "    if not seen.too_few and (seen.projected or _is_everywhere(seen)):",
         WEIGHED,
         "    if seen.projected or _is_everywhere(seen):",
     ),
-    Guard(
-        "number-of-replicas",
+    "number-of-replicas": Guard(
         "Settings that do not say how many replicas there are give a proof.",
         VERDICTS,
         "    if not (listed and met) and not world.status.says_how_many(environment):",
         "tests/bot/test_everywhere.py::test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved",
     ),
-    Guard(
-        "addresses-of-all-replicas",
+    "addresses-of-all-replicas": Guard(
         "Two of three replicas are listed, and these two are proof for all.",
         VERDICTS,
         "    if 0 < listed < replicas:",
         "tests/bot/test_everywhere.py::test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved",
     ),
-    Guard(
-        "counters-shown",
+    "counters-shown": Guard(
         "A replica without counters is proved.",
         WEIGHING,
         '    yield "shows no counters" if window.now.counts is None else ""',
         WEIGHED,
         '    yield ""',
     ),
-    Guard(
-        "counters-shown-before",
+    "counters-shown-before": Guard(
         "A replica that showed no counters when the proof began is proved.",
         WEIGHING,
         "    if now.counts is not None and since.counts is None:",
         WEIGHED,
     ),
-    Guard(
-        "counters-began-again",
+    "counters-began-again": Guard(
         "A replica that restarted has forgotten what it counted on the old key, and is proved.",
         WEIGHING,
         '    if window.started_again:\n        yield "started',
         WEIGHED,
     ),
-    Guard(
-        "looked-at-since",
+    "looked-at-since": Guard(
         "Counters of before the newest answer count for it.",
         WEIGHING,
         "    if now.at < seen.answer.at:",
         WEIGHED,
     ),
-    Guard(
-        "counted-without-a-key",
+    "counted-without-a-key": Guard(
         "Requests that were counted without a key count for the new one.",
         WEIGHING,
         "    if served.blind:",
         WEIGHED,
     ),
-    Guard(
-        "old-key-unnamed",
+    "old-key-unnamed": Guard(
         "A request on the old key through a router, under no name of ours, is not seen.",
         WEIGHING,
         "    if unnamed.uses_old and not seen.others_remain:",
         WEIGHED,
     ),
-    Guard(
-        "state-is-well",
+    "state-is-well": Guard(
         "A replica that calls itself degraded is proved.",
         WEIGHING,
         "    if now.state != WELL:",
         WEIGHED,
     ),
-    Guard(
-        "behind-by-its-own-word",
+    "behind-by-its-own-word": Guard(
         "A replica that has heard of more than it has applied is proved.",
         WEIGHING,
         '    yield "has not applied all that it has heard of" if now.is_behind else ""\n',
         WEIGHED,
     ),
-    Guard(
-        "likely-everywhere",
+    "likely-everywhere": Guard(
         "A 200 of any replica makes a model likely, though another one may lack the change.",
         WEIGHING,
         "(seen.projected or _is_everywhere(seen)):",
         WEIGHED,
         "True:",
     ),
-    Guard(
-        "what-is-shown-comes-first",
+    "what-is-shown-comes-first": Guard(
         "An answer that says nothing hides what a replica shows, and an approver accepts it.",
         WEIGHING,
         "    if said and seen.answer.verdict in FINAL and",
         WEIGHED,
         "    if said and",
     ),
-    Guard(
-        "what-is-shown-is-never-excused",
+    "what-is-shown-is-never-excused": Guard(
         "A replica has rejected the change of a model that fails as before, and serves its callers with the old key.",
         WEIGHING,
         " and not seen.as_before",
         COMPARED + "test_a_model_that_fails_as_before_is_not_excused_from_what_a_replica_shows",
     ),
-    Guard(
-        "answer-from-a-cache",
+    "answer-from-a-cache": Guard(
         "A cache answers for the new key.",
         ANSWER,
         "    if answer.cache not in NO_HIT:",
         "tests/bot/test_evidence.py::test_a_cache_hit_proves_nothing",
     ),
-    Guard(
-        "answer-of-another-target",
+    "answer-of-another-target": Guard(
         "A fallback answers for the new key.",
         ANSWER,
         "    if answer.served_by and answer.served_by != alias:",
         "tests/bot/test_evidence.py::test_an_answer_of_another_target_proves_nothing",
     ),
-    Guard(
-        "answer-of-a-model",
+    "answer-of-a-model": Guard(
         "A login page with status 200 counts as an answer of the model.",
         ANSWER,
         "    if answer.malformed:",
         "tests/bot/test_evidence.py::test_a_200_that_is_no_answer_is_inconclusive",
     ),
-    Guard(
-        "unknown-key-is-no-refusal",
+    "unknown-key-is-no-refusal": Guard(
         "A gateway that lags blames the new secret.",
         ANSWER,
         "    if answer.names_unknown_key:",
         "tests/bot/test_evidence.py::test_an_unknown_provider_key_is_a_change_that_has_not_come",
     ),
-    Guard(
-        "past-the-cache",
+    "past-the-cache": Guard(
         "A cache takes a test request for one that it has answered before.",
         GATEWAY,
         '        "Cache-Control": "no-cache, no-store",\n',
         "tests/bot/test_gateway.py::test_a_probe_passes_by_the_cache_and_leaves_nothing_in_it",
     ),
-    Guard(
-        "require-proof",
+    "require-proof": Guard(
         "REQUIRE_PROOF is set, and a likely model is enough.",
         PROVED,
         "(verdict.passed and not require_proof)",
         "tests/bot/test_enough.py::test_a_verdict_is_enough_where_the_settings_say_so",
         "verdict.passed",
     ),
-    Guard(
-        "require-proof-of-the-skipped",
+    "require-proof-of-the-skipped": Guard(
         "REQUIRE_PROOF is set, and a model that the settings skip is enough.",
         PROVED,
         "        return not require_proof\n",
         "tests/bot/test_enough.py::test_a_verdict_is_enough_where_the_settings_say_so",
         "        return True\n",
     ),
-    Guard(
-        "require-proof-before-moving",
+    "require-proof-before-moving": Guard(
         "REQUIRE_PROOF is set, and models move where nothing can ever be proved.",
         "bot/steps/cut_over.py",
         "    if world.limits.require_proof and blind:",
         "tests/bot/test_taken_out.py::test_where_a_proof_is_required_and_cannot_be_had_no_model_is_moved",
     ),
-    Guard(
-        "nothing-answers",
+    "nothing-answers": Guard(
         "No model of an environment answers, before or now, and the delete is offered.",
         LIVE,
         "    if why and not is_accepted(rotation):",
         "tests/bot/test_taken_out.py::test_where_no_model_uses_the_key_nothing_is_proved",
     ),
-    Guard(
-        "no-gateway",
+    "no-gateway": Guard(
         "An environment without a gateway in the settings is not asked, and the delete is offered.",
         REFUSALS,
         "    if blind:\n",
         "tests/bot/test_enough.py::test_an_environment_without_a_gateway_cannot_be_verified",
     ),
-    Guard(
-        "routes-are-moved-by-hand",
+    "routes-are-moved-by-hand": Guard(
         "A passthrough route still holds the old key, and the delete is offered.",
         REFUSALS,
         "    if plan.routes:",
         "tests/bot/test_enough.py::test_a_passthrough_route_that_still_holds_the_old_key_is_to_be_moved_by_a_person",
     ),
-    Guard(
-        "failed-in-the-same-way-before",
+    "failed-in-the-same-way-before": Guard(
         "A model that may answer at another endpoint is taken for one that failed before.",
         "bot/rotation/finding.py",
         "fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit",
         "tests/bot/test_enough.py::test_a_model_that_may_answer_at_another_endpoint_is_not_excused",
         "fails_alike(finding.baseline, latest)",
     ),
-)
+}
 
-REPLICAS = (
-    Guard(
-        "tests-grow",
+REPLICAS = {
+    "tests-grow": Guard(
         "Each **Try again** is another draw, until a stuck replica is missed by chance.",
         "bot/steps/counters.py",
         "missed / (attempt * (attempt + 1)) if attempt else missed",
         "tests/bot/test_chances.py::test_the_chances_of_all_tests_of_a_rotation_add_up_to_one_in_a_thousand_at_most",
         "missed",
     ),
-    Guard(
-        "one-replica-more",
+    "one-replica-more": Guard(
         "A replica more than the settings name is not met by the barrier's test.",
         PROJECTION,
         "    replicas = world.status.replicas(barrier.environment) + 1\n",
         "tests/bot/test_everywhere.py::test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_been_met",
         "    replicas = world.status.replicas(barrier.environment)\n",
     ),
-    Guard(
-        "a-404-ends-the-run",
+    "a-404-ends-the-run": Guard(
         "Good answers before and after a replica that lacks the change count as one run.",
         PROJECTION,
         " if _has_row(evidence) else 0",
         "tests/bot/test_everywhere.py::test_good_answers_around_a_bad_one_are_no_run",
         " * _has_row(evidence)",
     ),
-    Guard(
-        "an-unclear-answer-ends-the-run",
+    "an-unclear-answer-ends-the-run": Guard(
         "A replica that refuses our caller key is asked again until another one answers in its place.",
         PROJECTION,
         " + 1 if _has_row(evidence) else 0",
         COMPARED + "test_a_replica_that_refuses_our_caller_key_is_not_drawn_around",
         " * (not _lacks_row(evidence)) + _has_row(evidence)",
     ),
-    Guard(
-        "first-404-stops",
+    "first-404-stops": Guard(
         "Every listed replica has the change, another one answers 404, and it is asked again until it is not met.",
         PROJECTION,
         "        if _is_unknown_somewhere(barrier) and _all_have(rotation, barrier.environment, seen, world):",
         "tests/bot/test_everywhere.py::test_a_replica_that_is_not_listed_and_lacks_the_change_stops_it_by_its_first_404",
     ),
-    Guard(
-        "barrier-of-a-crash",
+    "barrier-of-a-crash": Guard(
         "A barrier that a dead worker made before the change is taken for one that was made after it.",
         "bot/steps/barriers.py",
         "if b.created or b.name in there",
         "tests/bot/test_everywhere.py::test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change",
         "if b.created",
     ),
-    Guard(
-        "barrier-that-was-there",
+    "barrier-that-was-there": Guard(
         "A barrier that a dead worker made is taken for a new one, because the list does not show it yet.",
         "bot/steps/barriers.py",
         "only_new=True",
@@ -1431,331 +1247,289 @@ REPLICAS = (
         "test_a_barrier_that_a_crash_left_behind_is_not_taken_either_where_the_list_does_not_show_it_yet",
         "only_new=False",
     ),
-    Guard(
-        "barrier-after-what-is-read-back",
+    "barrier-after-what-is-read-back": Guard(
         "A barrier counts that was made while a model was not where it had been moved.",
         "bot/steps/cut_over.py",
         "return Done(made) if there else Wait(",
         "tests/bot/test_everywhere.py::test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again",
         "return Done(made) if made else Wait(",
     ),
-    Guard(
-        "barrier-is-counted",
+    "barrier-is-counted": Guard(
         "A replica that is not in the settings answers for the barrier.",
         PROJECTION,
         "    refuse_uncounted(rotation, seen, world)\n",
         "tests/bot/test_everywhere.py::test_a_replica_that_is_not_listed_and_answers_for_the_barrier_stops_it",
     ),
-    Guard(
-        "test-requests-are-counted",
+    "test-requests-are-counted": Guard(
         "A replica that is not in the settings answers a test request, and the next try misses it.",
         VERDICTS,
         "    refuse_answered_elsewhere(view, answered)\n",
         "tests/bot/test_everywhere.py::test_a_replica_that_is_not_listed_and_answers_in_the_verification_stops_it",
     ),
-    Guard(
-        "lost-counts-are-no-excuse",
+    "lost-counts-are-no-excuse": Guard(
         "A replica that began again hides that another one has answered for the barrier.",
         VERDICTS,
         "if window.before and window.started_again)",
         "tests/bot/test_unlisted.py::test_counters_that_went_on_are_expected_to_have_it_still",
         "if window.before)",
     ),
-    Guard(
-        "no-cookies",
+    "no-cookies": Guard(
         "A balancer knows Keyturn again by its cookie, and shows it one replica of many.",
         "bot/aisix/client.py",
         "DefaultCookiePolicy(allowed_domains=())",
         "tests/bot/test_client.py::test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again",
         "DefaultCookiePolicy()",
     ),
-    Guard(
-        "fresh-connections",
+    "fresh-connections": Guard(
         "A balancer of connections sends every test request to the same replica.",
         GATEWAY,
         "        self._http = http_client(timeout=timeout)",
         "tests/bot/test_gateway.py::test_each_probe_has_a_connection_of_its_own",
         "        self._http = http_client(timeout=timeout, kept=4)",
     ),
-    Guard(
-        "several-replicas-on-a-page",
+    "several-replicas-on-a-page": Guard(
         "A page that was put together from several replicas hides one that was not reached.",
         COUNTERS,
         "        _check_one_replica(self.samples)\n",
         "tests/bot/test_counters.py::test_a_page_put_together_from_several_replicas_shows_no_counters",
     ),
-    Guard(
-        "a-page-of-a-gateway",
+    "a-page-of-a-gateway": Guard(
         "A page of another program, without a count on the old key, is proof.",
         COUNTERS,
         '        "counts": tally.counts if page.is_gateways else None,',
         "tests/bot/test_counters.py::test_a_page_that_is_no_gateways_shows_no_counters",
         '        "counts": tally.counts,',
     ),
-    Guard(
-        "whole-counts",
+    "whole-counts": Guard(
         "A count that is none, or too large to show one more, hides a use of the old key.",
         COUNTERS,
         "    if 0 <= value < MOST and value == int(value):",
         "tests/bot/test_counters.py::test_a_value_that_is_no_count_makes_the_page_useless",
         "    if value == value and abs(value) != math.inf:",
     ),
-    Guard(
-        "both-keys-are-the-old-one",
+    "both-keys-are-the-old-one": Guard(
         "A line whose labels fit both keys counts for the new one.",
         COUNTERS,
         "    if {id_, name} & keys.old:",
         "tests/bot/test_counters.py::test_a_request_counts_as_its_labels_tell_of_the_key",
         "    if (id_ or name) in keys.old:",
     ),
-    Guard(
-        "meter-of-requests",
+    "meter-of-requests": Guard(
         "Requests on the old key are not heard.",
         COUNTERS,
         "METERS = (REQUESTS, PROXY,",
         "tests/bot/test_counters.py::test_no_family_that_hears_the_old_key_is_left_out",
         "METERS = (PROXY,",
     ),
-    Guard(
-        "meter-of-passthrough",
+    "meter-of-passthrough": Guard(
         "Passthrough requests on the old key are not heard.",
         COUNTERS,
         "METERS = (REQUESTS, PROXY, ATTEMPTS,",
         "tests/bot/test_counters.py::test_no_family_that_hears_the_old_key_is_left_out",
         "METERS = (REQUESTS, ATTEMPTS,",
     ),
-    Guard(
-        "meter-of-attempts",
+    "meter-of-attempts": Guard(
         "Attempts on the old key that a fallback hid are not heard.",
         COUNTERS,
         "PROXY, ATTEMPTS, EVENTS)\n",
         "tests/bot/test_counters.py::test_no_family_that_hears_the_old_key_is_left_out",
         "PROXY, EVENTS)\n",
     ),
-    Guard(
-        "meter-of-ensembles",
+    "meter-of-ensembles": Guard(
         "Attempts of an ensemble on the old key are not heard.",
         COUNTERS,
         "METERS = (REQUESTS, PROXY, ATTEMPTS, EVENTS)",
         "tests/bot/test_counters.py::test_no_family_that_hears_the_old_key_is_left_out",
         "METERS = (REQUESTS, PROXY, ATTEMPTS)",
     ),
-    Guard(
-        "shared-alias",
+    "shared-alias": Guard(
         "A count under an alias that two models share speaks for one of them.",
         COUNTERS,
         "model.id if often[model.alias] == 1 else UNNAMED",
         "tests/bot/test_counters.py::test_an_alias_that_two_models_share_speaks_for_neither_of_them",
         "model.id",
     ),
-    Guard(
-        "counters-that-fell",
+    "counters-that-fell": Guard(
         "A replica that restarted, or another one at the same address, is taken for the one of before.",
         REPLICA,
         "    if after.restarted_since(before):\n        return after\n",
         "tests/bot/test_replica.py::test_counters_that_began_anew_count_in_full",
         "",
     ),
-    Guard(
-        "balancer",
+    "balancer": Guard(
         "A balancer's address shows now one replica and now another, and is taken for one.",
         STATUS,
         'return _staleness(pages) or (BALANCED if watched.is_balanced else "")\n\n    async',
         "tests/bot/test_status.py::test_a_balancers_address_is_named_and_shows_no_counters",
         "return _staleness(pages)\n\n    async",
     ),
-    Guard(
-        "page-from-a-cache",
+    "page-from-a-cache": Guard(
         "A cache on the way shows counters of before.",
         STATUS,
         "        if response.is_success and is_cached(response.headers):",
         "tests/bot/test_status.py::test_a_page_from_a_cache_is_doubted",
     ),
-    Guard(
-        "asked-past-caches",
+    "asked-past-caches": Guard(
         "A cache on the way is not asked to stand aside.",
         STATUS,
         ", headers=UNCACHED)",
         "tests/bot/test_status.py::test_a_page_is_asked_for_past_every_cache",
         ")",
     ),
-    Guard(
-        "same-replica-twice",
+    "same-replica-twice": Guard(
         "One replica under two addresses stands for two.",
         STATUS,
         "        return Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else pages",
         "tests/bot/test_status.py::test_a_replica_under_two_addresses_counts_once",
         "        return pages",
     ),
-    Guard(
-        "address-of-two-environments",
+    "address-of-two-environments": Guard(
         "The replica of one environment stands for that of another one.",
         STATUS,
         "        if self._times[url] > 1:",
         "tests/bot/test_status.py::test_an_address_of_two_environments_says_nothing_of_either",
     ),
-    Guard(
-        "address-of-another-environment",
+    "address-of-another-environment": Guard(
         "The page of a replica of another environment shows that the old key is silent.",
         STATUS,
         "    if is_foreign(listed, asked.models):",
         "tests/bot/test_status.py::test_an_address_of_another_environment_is_found_out",
     ),
-)
+}
 
-SECRETS = (
-    Guard(
-        "slack-libraries",
+SECRETS = {
+    "slack-libraries": Guard(
         "Slack's libraries write the body of a form, with the secret, into the log.",
         "bot/logs.py",
         "        if record.name.startswith(TALKATIVE):",
         "tests/stories/test_logging.py::test_an_exception_in_a_listener_logs_its_place_and_not_its_text",
     ),
-    Guard(
-        "pinned-levels",
+    "pinned-levels": Guard(
         "LOG_LEVEL=debug makes libraries write whole requests into the log.",
         "bot/logs.py",
         "    for name in PINNED:\n        logging.getLogger(name).setLevel(logging.WARNING)\n",
         "tests/stories/test_logging.py::test_a_library_that_was_made_to_talk_is_silenced_again",
     ),
-    Guard(
-        "plain-tracebacks",
+    "plain-tracebacks": Guard(
         "A traceback shows local variables, the secret among them.",
         "bot/logs.py",
         ", exception_formatter=plain)",
         "tests/stories/test_logging.py::test_tracebacks_show_no_local_variables",
         ")",
     ),
-    Guard(
-        "known-words-only",
+    "known-words-only": Guard(
         "The code of an upstream's error, which may hold a part of a key, is stored and shown.",
         GATEWAY,
         '    return word if isinstance(word, str) and word in known else ""',
         "tests/bot/test_evidence.py::test_a_word_that_is_not_known_to_be_harmless_is_not_kept_of_an_answer",
         '    return word if isinstance(word, str) else ""',
     ),
-    Guard(
-        "addresses-are-bare",
+    "addresses-are-bare": Guard(
         "A password in a status address is stored and shown.",
         GATEWAY,
         "        return tuple(map(bare, urls))",
         "tests/bot/test_gateway.py::test_settings_that_are_written_out_hold_no_password_of_a_status_address",
         "        return urls",
     ),
-    Guard(
-        "addresses-are-stored-bare",
+    "addresses-are-stored-bare": Guard(
         "A password in a status address gets into the record.",
         STATUS,
         "{bare(url): url for url",
         "tests/bot/test_status.py::test_a_password_in_an_address_is_sent_and_never_shown",
         "{url: url for url",
     ),
-    Guard(
-        "settings-of-a-key",
+    "settings-of-a-key": Guard(
         "A field of a provider key that holds its secret is stored in the plan.",
         "bot/aisix/reading.py",
         "        and not SECRET_FIELDS.search(name)\n        and not SERVER",
         "tests/bot/test_reading.py::test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not",
         "        and not SERVER",
     ),
-    Guard(
-        "name-shares-no-piece",
+    "name-shares-no-piece": Guard(
         "A piece of the secret becomes the name of the replacement key, for everybody to read.",
         REPLACEMENTS,
         "        if shape.shares_a_piece(name, checked):",
         "tests/bot/test_pressing.py::test_a_piece_of_the_secret_is_no_name",
     ),
-    Guard(
-        "secret-on-an-error",
+    "secret-on-an-error": Guard(
         "A secret hangs on an error that the service raises, and so comes back to the handler.",
         REPLACEMENTS,
         "            shape.forget_locals(error)\n",
         "tests/bot/test_pressing.py::test_a_secret_never_comes_back_to_the_handler",
     ),
-    Guard(
-        "secret-in-the-payload",
+    "secret-in-the-payload": Guard(
         "The handler keeps the secret in the payload after it has handed it over.",
         "handlers/payload.py",
         '.pop("value", None)',
         "tests/bot/test_pressing.py::test_a_secret_never_comes_back_to_the_handler",
         '.get("value")',
     ),
-    Guard(
-        "name-is-no-secret",
+    "name-is-no-secret": Guard(
         "A secret that was pasted into the field of the name becomes the name.",
         REPLACEMENTS,
         '        if shape.is_surely_secret(wanted.replace(base_of(rotation.plan.old_key.display_name), "")):',
         "tests/bot/test_pressing.py::test_another_secret_is_no_name_either",
     ),
-    Guard(
-        "reason-is-no-secret",
+    "reason-is-no-secret": Guard(
         "A secret that was pasted as a reason goes into the receipt.",
         DECISIONS,
         "        if shape.is_surely_secret(reason):",
         "tests/bot/test_pressing.py::test_a_secret_is_no_reason",
     ),
-    Guard(
-        "typed-secrets",
+    "typed-secrets": Guard(
         "A secret that was typed after the command is repeated in the answer and the audit trail.",
         REQUESTS,
         "            if shape.is_surely_secret(asked) or shape.may_be_secret(asked):",
         "tests/bot/test_pressing.py::test_a_secret_that_is_typed_after_the_command_is_not_repeated",
     ),
-    Guard(
-        "typed-secrets-refused",
+    "typed-secrets-refused": Guard(
         "A secret that was typed by somebody who may not ask is repeated.",
         REQUESTS,
         "            if shape.is_surely_secret(asked):\n",
         "tests/bot/test_asking.py::test_a_secret_that_is_typed_in_a_direct_message_is_not_repeated",
     ),
-    Guard(
-        "own-secrets",
+    "own-secrets": Guard(
         "Keyturn's own token, pasted by mistake, is sent to the provider.",
         "bot/rotation/secret.py",
         "    if any(secret == ours.get_secret_value() for ours in own):",
         "tests/bot/test_secret.py::test_a_secret_of_keyturns_own_is_never_sent_to_a_provider",
     ),
-    Guard(
-        "same-secret",
+    "same-secret": Guard(
         "The secret in use is given again, passes every test, and is revoked with the old key.",
         REPLACEMENTS,
         "        if same:\n",
         "tests/bot/test_pressing.py::test_the_secret_in_use_is_refused",
     ),
-    Guard(
-        "fingerprints-leave-the-record",
+    "fingerprints-leave-the-record": Guard(
         "The fingerprint of a secret stays in a record that people can read.",
         STORE,
         "    return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint",
         "tests/bot/test_store.py::test_with_its_keys_id_a_fingerprint_moves_out_of_the_record",
         "    return rotation, wanted.fingerprint",
     ),
-    Guard(
-        "audit-says-no-secret",
+    "audit-says-no-secret": Guard(
         "A secret gets into the audit trail, from where nothing can be taken back.",
         "bot/rotation/audit.py",
         "    if secret.is_surely_secret(text) or secret.may_be_secret(text):",
         "tests/bot/test_audit.py::test_what_may_be_a_secret_is_left_out",
     ),
-    Guard(
-        "trusted-certificates",
+    "trusted-certificates": Guard(
         "Somebody in between answers in the name of AISIX, and gets the secret.",
         "bot/aisix/client.py",
         "    return httpx.create_ssl_context()",
         "tests/stories/test_tls.py::test_what_the_clients_share_verifies_certificates_and_names",
         "    return httpx.create_ssl_context(verify=False)",
     ),
-    Guard(
-        "ids-lead-nowhere-else",
+    "ids-lead-nowhere-else": Guard(
         "An id like `../provider_keys/7` in an answer of AISIX leads a delete elsewhere.",
         CONTROL_PLANE,
         '    return "".join(f"/{quote(part, safe=\'\')}" for part in parts)',
         "tests/bot/test_hostile_answers.py::test_an_id_is_one_part_of_an_address_whatever_it_holds",
         '    return "".join(f"/{part}" for part in parts)',
     ),
-)
+}
 
-PARTS: dict[str, tuple[Guard, ...]] = {
+TITLED = {
     "Who may press what": PERSONS,
     "An approval holds": APPROVALS,
     "Records, leases and clocks": RECORDS,
@@ -1765,5 +1539,5 @@ PARTS: dict[str, tuple[Guard, ...]] = {
     "Which replica was seen": REPLICAS,
     "The secret": SECRETS,
 }
-
-GUARDS = tuple(guard for guards in PARTS.values() for guard in guards)
+PARTS = {title: [guard._replace(name=name) for name, guard in part.items()] for title, part in TITLED.items()}
+GUARDS = [guard for part in PARTS.values() for guard in part]

@@ -38,7 +38,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_a_guard_is_noticed_by_a_test_that_passes_with_it_and_asserts_what_is_not_so_without(tree: Path) -> None:
-    guards = [Guard(name, "", "guarded.py", "age > 9", f"test_guarded.py::test_that_{name}", "False") for name in SAID]
+    guards = [Guard("", "guarded.py", "if age > 9:", f"test_guarded.py::test_that_{name}", name=name) for name in SAID]
     outcomes = tried(guards, lambda _: None, tree, imported=())
 
     assert {outcome.guard.name: line(outcome).split()[0] for outcome in outcomes} == SAID
