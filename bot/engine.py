@@ -122,9 +122,9 @@ async def _outcome(rotation: Rotation, step: Step, world: World) -> Rotation:
     except Blocked as stop:
         return _stop(stop.after or rotation, stop, step, world)
     except Uncertain as trouble:
-        return _trouble(rotation, trouble, step, world)
+        return _trouble(trouble.after or rotation, trouble, step, world)
     except ApiError as refusal:
-        return _stop(rotation, Blocked(Cause.STEP_REFUSED, error=refusal), step, world)
+        return _stop(refusal.after or rotation, Blocked(Cause.STEP_REFUSED, error=refusal), step, world)
     except (LeaseLost, Unanswerable):
         raise  # nothing can or may be recorded
     except Exception as surprise:  # noqa: BLE001 - the channel must learn of our own faults too

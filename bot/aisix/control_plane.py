@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bot.aisix import reading
 from bot.aisix.client import ANSWER_MOST, PARTS, ClientPool, TooLong, read
 from bot.aisix.holdings import Held, listed, missing, part_of
-from bot.aisix.paging import Answer, NotAList, ShortList, whole_list
+from bot.aisix.paging import Answer, NotAList, ShortList, complains, whole_list
 from bot.aisix.reading import Json
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import retry_after
@@ -217,11 +217,13 @@ class ControlPlane:
             raise Uncertain("AISIX was not asked: too much time had passed.", arrived=False)
         try:
             async with asyncio.timeout(within):
-                await self._once("DELETE", address("provider_keys", key_id))
+                answer = await self._once("DELETE", address("provider_keys", key_id))
         except NotFound:
             return False
         except TimeoutError:
             raise Uncertain("AISIX is not answering (time-out).") from None
+        if isinstance(answer.body, dict) and complains(answer.body):
+            raise Uncertain("AISIX answered a delete with a failure.")
         return True
 
     async def is_gone(self, key_id: str, beside: str | None) -> bool:

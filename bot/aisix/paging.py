@@ -42,7 +42,7 @@ def rows(body: Any) -> list[Json] | None:
     """Return the rows of a list answer, whatever its envelope; None if it is no list of objects."""
     if isinstance(body, list):
         return body if all(isinstance(row, dict) for row in body) else None
-    if not isinstance(body, dict) or _complains(body):
+    if not isinstance(body, dict) or complains(body):
         return None
     there = [name for name in (*ENVELOPES, *NAMED_ENVELOPES) if name in body]
     named = [body[name] for name in there if body[name] is not None]
@@ -53,8 +53,8 @@ def rows(body: Any) -> list[Json] | None:
 FINE = (None, 0, 200, "0", "200", "OK", "ok", "success")
 
 
-def _complains(body: Json) -> bool:
-    """Tell whether an answer with a success status reports a failure in its body, so its list means nothing."""
+def complains(body: Json) -> bool:
+    """Tell whether an answer with a success status reports a failure in its body."""
     status = body.get("status")
     code = status.get("code") if isinstance(status, dict) else None
     told = any(body.get(name) for name in ("error", "errors", "error_msg", "error_message"))

@@ -109,6 +109,8 @@ class ApiError(KeyturnError):
     def __init__(self, sentence: str, status: int | None = None) -> None:
         super().__init__(sentence)
         self.status = status
+        self.after: Any = None
+        """The rotation to record instead of the one that the step began with."""
 
 
 class NotFound(ApiError):

@@ -1,7 +1,9 @@
 """Step: delete the old key, and read back that it is gone."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from bot.rotation.drift import listed_since
 from bot.rotation.errors import ApiError, Blocked, Uncertain
@@ -12,9 +14,9 @@ from bot.rotation.ports import Moment
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
 from bot.steps.approvals import asked_at, decided, other_than_shown, review, voided
-from bot.steps.inventory import refuse_reference, whole_inventory
+from bot.steps.inventory import is_deleted, refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
-from bot.steps.pacing import POLL
+from bot.steps.pacing import FRESH, PART_OF_THE_LEASE, POLL
 from bot.steps.refusals import reason
 from bot.steps.unseen import refuse_uncovered
 from bot.steps.verdicts import doubtful
@@ -23,43 +25,63 @@ from bot.steps.world import World
 LOOK_LASTS = timedelta(minutes=10)
 """How long the last look counts; if the delete comes later, because of an outage or a pause, it must be repeated."""
 
-FRESH = 2.0
-"""The highest age in seconds of the oldest list when Keyturn sends the delete."""
-
-PART_OF_THE_LEASE = 2 / 3
-"""The part of the remaining lease that the delete may take; the rest is for delays without a time limit."""
-
 READING_BACK = "reading back that the old key is gone"
 
 LOOK_EVERY = timedelta(milliseconds=300)
 """The pause between a delete and reading back, and between two readings."""
 
 
+class Held(NamedTuple):
+    """The rotation that may delete now, and when its lease was verified."""
+
+    rotation: Rotation
+    moment: Moment
+
+
 async def delete(rotation: Rotation, world: World) -> Outcome:
     """Delete the old key, after a last check that nothing refers to it, and read back that it is gone.
 
     The record says so before Keyturn asks: the delete may happen even if its answer is lost. From then on the card
-    offers no way back to this key.
+    offers no way back to this key, unless the same lease finds a reason not to ask.
     """
     assert not rotation.lacks_approval, "a gated step runs approved or not at all"
+    is_noted = rotation.delete_try == _try(rotation.version, world)
+    is_unsent = is_noted and not rotation.delete_repeated
+    resting = rotation.but(delete_asked_at=None, delete_try="") if is_unsent else rotation
+    with _leaving(resting):
+        ready = await _ready(resting, rotation.delete_asked_at if is_noted else None, world)
+    return await _send(rotation, ready, world) if isinstance(ready, Held) else ready
+
+
+@contextmanager
+def _leaving(resting: Rotation) -> Iterator[None]:
+    """If it comes to no delete, leave *resting* as the record."""
+    try:
+        yield
+    except (Blocked, ApiError) as end:
+        end.after = end.after or resting
+        raise
+
+
+async def _ready(rotation: Rotation, noted: datetime | None, world: World) -> Outcome | Held:
+    """Read the lists, and return the lease if everything allows the delete now; otherwise what comes first.
+
+    *noted* says when this lease noted the delete; None if it did not.
+    """
     sent = rotation.delete_sent_at
     reads_back = sent is not None and abs(world.now() - sent) <= world.limits.read_back
     reviewed = rotation if reads_back else await review(rotation, world)  # first, so that the lists stay fresh
     began = await world.hold.verified(rotation.version)
     inventory = await whole_inventory(rotation, world)
     old = rotation.plan.old_key
-    if inventory.key(old.id) is None:
+    if is_deleted(rotation, inventory):
         return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
     assert old.id != rotation.replacement_id
     refuse_reference(rotation, inventory, world)
     refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)
     if reads_back:
         return Wait(rotation, READING_BACK, LOOK_EVERY)
-    return await _request_delete(decided(reviewed), began, world)
-
-
-async def _request_delete(rotation: Rotation, began: Moment, world: World) -> Outcome:
-    """Send the delete if this process still holds the rotation, and if all it has read since *began* is fresh."""
+    rotation = decided(reviewed)
     if rotation.lacks_approval:
         return Unapproved(rotation)
     changes = [*_aged(rotation, world), *other_than_shown(rotation), *_demanded(rotation, world)]
@@ -67,12 +89,15 @@ async def _request_delete(rotation: Rotation, began: Moment, world: World) -> Ou
         return voided(rotation, changes, world)
     held = await world.hold.verified(rotation.version)
     age = began.until(held)
-    is_noted = rotation.delete_try == _try(rotation.version, world)
     if age > FRESH:
-        return _look_again(_noted(rotation, world) if is_noted else rotation, age, world)
-    if not is_noted:
-        return _about_to_delete(rotation, world)
-    granted = await _delete(rotation, held, world) or rotation.delete_granted
+        return _look_again(_noted(rotation, noted, world) if noted else rotation, age, world)
+    return Held(rotation, held) if noted else _about_to_delete(rotation, world)
+
+
+async def _send(noted: Rotation, ready: Held, world: World) -> Outcome:
+    """Send the delete that the record has *noted*; the request times out before the lease does."""
+    rotation = ready.rotation.but(delete_asked_at=noted.delete_asked_at, delete_try=noted.delete_try)
+    granted = await _delete(rotation, ready.moment, world) or rotation.delete_granted
     return Wait(rotation.but(delete_sent_at=world.now(), delete_granted=granted), READING_BACK, LOOK_EVERY)
 
 
@@ -94,21 +119,27 @@ def _demanded(rotation: Rotation, world: World) -> Iterator[str]:
 
 
 def _try(version: int, world: World) -> str:
-    """Return what is noted before a delete: the lease that sends it, and the version of the record that notes it."""
+    """Return what is noted before a delete: the lease that sends it, and the version of the record that notes it.
+
+    As each record has a version of its own, a note that fits tells that nothing has been sent since.
+    """
     return f"{world.hold.mark}/{version}"
 
 
-def _noted(rotation: Rotation, world: World) -> Rotation:
+def _noted(rotation: Rotation, at: datetime, world: World) -> Rotation:
     """Return *rotation* with a note that the next version's move sends a delete, if it still has this lease."""
-    return rotation.but(delete_try=_try(rotation.version + 1, world))
+    asked_at = rotation.delete_asked_at
+    return rotation.but(
+        delete_try=_try(rotation.version + 1, world),
+        delete_asked_at=asked_at or at,
+        delete_repeated=asked_at is not None,
+    )
 
 
 def _about_to_delete(rotation: Rotation, world: World) -> Wait:
     """Note each delete before it is sent: a worker that finds no note of its own knows that another may be out."""
-    asked_at = rotation.delete_asked_at
-    noted = _noted(rotation, world).but(delete_asked_at=asked_at or world.now(), delete_repeated=asked_at is not None)
     trouble = rotation.note if rotation.trouble_since else None
-    return Wait(noted, trouble or "deleting the old key", is_calm=False)
+    return Wait(_noted(rotation, world.now(), world), trouble or "deleting the old key", is_calm=False)
 
 
 def _look_again(rotation: Rotation, age: float, world: World) -> Outcome:
@@ -121,10 +152,7 @@ def _look_again(rotation: Rotation, age: float, world: World) -> Outcome:
 
 
 async def _delete(rotation: Rotation, held: Moment, world: World) -> bool:
-    """Send the delete, and return whether the key existed.
-
-    The request times out before the lease does, so no other process takes over meanwhile.
-    """
+    """Send the delete, and return whether the key existed."""
     try:
         granted = await world.control_plane.delete_key(rotation.plan.old_key.id, within=held.left * PART_OF_THE_LEASE)
         await world.hold.verified(rotation.version)

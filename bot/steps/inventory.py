@@ -42,6 +42,12 @@ async def whole_inventory(rotation: Rotation, world: World) -> Inventory:
     return inventory
 
 
+def is_deleted(rotation: Rotation, inventory: Inventory) -> bool:
+    """Return whether the old key is gone; a token that can't see the replacement either may see no key at all."""
+    is_telling = rotation.delete_granted or inventory.key(rotation.replacement_id) is not None
+    return is_telling and inventory.key(rotation.plan.old_key.id) is None
+
+
 async def confirm_gone(key_id: str, beside: str | None, world: World) -> None:
     """Raise `Uncertain` unless more than one list says that a provider key is gone."""
     if not await world.control_plane.is_gone(key_id, beside):

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 
 from bot.rotation.inventory import Inventory, ProviderKey
 from bot.rotation.made_keys import received, why_it_stays
+from bot.rotation.ports import Moment
 from bot.rotation.record import KEY_STAYS, Rotation
+from bot.steps.outcomes import Done, Outcome, Wait
+from bot.steps.pacing import FRESH, PART_OF_THE_LEASE, POLL
 from bot.steps.world import World
 
 
@@ -23,14 +26,22 @@ def adopt(rotation: Rotation, key: ProviderKey) -> Rotation:
     return received(rotation, key.id).but(replacement=rotation.replacement.but(key_id=key.id))
 
 
-async def remove_unused(rotation: Rotation, keys: list[ProviderKey], inventory: Inventory, world: World) -> Rotation:
-    """Delete *keys*, which this rotation made; keep a key that is or may be in use, and say so."""
+async def remove_unused(
+    rotation: Rotation, keys: list[ProviderKey], inventory: Inventory, began: Moment, world: World
+) -> Outcome:
+    """Delete *keys*, which this rotation made; keep a key that is or may be in use, and say so.
+
+    Look again if the lists, read since *began*, are too old: the process may have been suspended since.
+    """
     kept = [said for said in rotation.left_alone if not said.startswith(KEY_STAYS)]
     for key in keys:
         assert key.id != rotation.plan.old_key.id
         why = why_it_stays(rotation, key, inventory, world.gateways.environments)
         if why:
             kept.append(why)
-        else:
-            await world.control_plane.delete_key(key.id)
-    return rotation.but(left_alone=tuple(dict.fromkeys(kept)))
+            continue
+        held = await world.hold.verified(rotation.version)
+        if began.until(held) > FRESH:
+            return Wait(rotation, "The lists are too old for a delete; reading them again.", POLL)
+        await world.control_plane.delete_key(key.id, within=held.left * PART_OF_THE_LEASE)
+    return Done(rotation.but(left_alone=tuple(dict.fromkeys(kept))))

@@ -21,6 +21,12 @@ AT_ONCE = 8
 
 POLL = timedelta(seconds=1)
 
+FRESH = 2.0
+"""The highest age in seconds of the oldest list when Keyturn deletes a key."""
+
+PART_OF_THE_LEASE = 2 / 3
+"""The part of the remaining lease that a delete may take; the rest is for delays without a time limit."""
+
 
 def waited(rotation: Rotation, world: World) -> timedelta:
     """Return how long the present step has been running."""

@@ -35,7 +35,7 @@ async def point_back(rotation: Rotation, world: World) -> Outcome:
 
 
 def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
-    """Name the planned models that someone else has put on another key."""
+    """Name the planned models that someone else has put on another key, and the moved ones that are not shown."""
     models = {model.id: model for model in inventory.models}
     old = rotation.plan.old_key
     kept = [
@@ -43,4 +43,9 @@ def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
         for m in rotation.plan.models
         if m.id in models and not old.is_meant_by(models[m.id].provider_key)
     ]
-    return rotation.but(left_alone=tuple(dict.fromkeys((*rotation.left_alone, *kept))))
+    hidden = [
+        f"AISIX does not show {m.label} any more, so I could not point it back."
+        for m in rotation.moved
+        if m.id not in models
+    ]
+    return rotation.but(left_alone=tuple(dict.fromkeys((*rotation.left_alone, *kept, *hidden))))

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from bot.rotation.errors import Blocked, Uncertain
+from bot.rotation.errors import Blocked, LeaseLost, Uncertain
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
@@ -14,8 +14,12 @@ from bot.steps.world import World
 
 async def point(rotation: Rotation, models: list[AffectedModel], key: ProviderKey, world: World) -> Wait:
     """Point as many of *models* as a slice of time allows; the next run handles the rest."""
+    held = await world.hold.verified(rotation.version)
 
     async def point_one(model: AffectedModel) -> None:
+        nonlocal held
+        if held.left <= 0:  # the process was suspended: another one may have moved the models back since
+            held = await world.hold.verified(rotation.version)
         await world.control_plane.point(model.id, model.environment, key.id)
 
     results = await each(models, point_one, width=world.limits.concurrency)
@@ -34,6 +38,9 @@ def progress(rotation: Rotation) -> str:
 def _raise_refusal(rotation: Rotation, results: list[tuple[AffectedModel, Exception | None]], key: ProviderKey) -> None:
     """Stop on a refusal; raise `Uncertain` only if every request was uncertain."""
     errors = [(model, error) for model, error in results if error]
+    for _, error in errors:
+        if isinstance(error, LeaseLost):
+            raise error
     refusals = [pair for pair in errors if not isinstance(pair[1], Uncertain)]
     if refusals:
         model, error = refusals[0]

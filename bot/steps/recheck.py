@@ -11,7 +11,7 @@ from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
 from bot.steps.approvals import asked_at, decided, other_than_shown, review, voided
 from bot.steps.counters import old_key_uses
-from bot.steps.inventory import refuse_reference, whole_inventory
+from bot.steps.inventory import is_deleted, refuse_reference, whole_inventory
 from bot.steps.looks import look_again
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
 from bot.steps.refusals import reason, refuse_rejected, refuse_unverifiable
@@ -32,7 +32,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     """
     refuse_unverifiable(rotation, world)
     inventory = await whole_inventory(rotation, world)
-    if rotation.delete_asked_at and inventory.key(rotation.plan.old_key.id) is None:
+    if rotation.delete_asked_at and is_deleted(rotation, inventory):
         return Done(rotation)  # the delete happened, and its answer was lost
     refuse_reference(rotation, inventory, world)
     if not rotation.look:  # ask Slack once a look, not once a slice of it

@@ -2,7 +2,7 @@
 
 from bot.rotation.record import Rotation
 from bot.steps.inventory import whole_inventory
-from bot.steps.outcomes import Done, Outcome, Wait
+from bot.steps.outcomes import Outcome, Wait
 from bot.steps.own_keys import adopt, remove_unused, the_replacement
 from bot.steps.pacing import POLL
 from bot.steps.throwaways import without_throwaways
@@ -15,5 +15,6 @@ async def remove(rotation: Rotation, world: World) -> Outcome:
     if wanted and not (wanted.key_id or wanted.refusal) and world.now() - wanted.asked_at < world.limits.create_grace:
         found = the_replacement(rotation, await world.control_plane.keys())
         return Wait(adopt(rotation, found) if found else rotation, "waiting for the creation to be answered", POLL)
+    began = await world.hold.verified(rotation.version)
     rotation, inventory = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
-    return Done(await remove_unused(rotation, list(rotation.own_keys(inventory.keys)), inventory, world))
+    return await remove_unused(rotation, list(rotation.own_keys(inventory.keys)), inventory, began, world)

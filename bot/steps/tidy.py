@@ -3,7 +3,7 @@
 from bot.rotation.record import Rotation
 from bot.steps.counters import checking_addresses, watched_environments
 from bot.steps.inventory import whole_inventory
-from bot.steps.outcomes import Done, Outcome
+from bot.steps.outcomes import Outcome
 from bot.steps.own_keys import remove_unused
 from bot.steps.throwaways import without_throwaways
 from bot.steps.world import World
@@ -11,10 +11,11 @@ from bot.steps.world import World
 
 async def tidy(rotation: Rotation, world: World) -> Outcome:
     """Remove refused replacements that still exist, unless something uses them."""
-    return Done(await checking_addresses(_tidied(rotation, world), watched_environments(rotation), world))
+    return await checking_addresses(_tidied(rotation, world), watched_environments(rotation), world)
 
 
-async def _tidied(rotation: Rotation, world: World) -> Rotation:
+async def _tidied(rotation: Rotation, world: World) -> Outcome:
+    began = await world.hold.verified(rotation.version)
     rotation, inventory = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
     spare = [key for key in rotation.own_keys(inventory.keys) if key.id != rotation.replacement_id]
-    return await remove_unused(rotation, spare, inventory, world)
+    return await remove_unused(rotation, spare, inventory, began, world)

@@ -128,6 +128,99 @@ async def test_a_clock_that_is_set_back_while_the_delete_is_read_back_stops_the_
     assert len(came) == 1
 
 
+def gone(request: httpx.Request) -> httpx.Response:
+    """Refuse the connection: nothing arrives."""
+    raise httpx.ConnectError("refused", request=request)
+
+
+def complained(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, json={"success": False, "error": "still referenced"})
+
+
+async def test_an_answer_that_complains_in_its_body_grants_nothing(tenancy):
+    here, record = await about_to_delete(tenancy)
+    answer_deletes(tenancy, complained)
+    record = await here.notch(record)
+    tenancy.lack(tenancy.old, 1)
+    ended = await here.until(record, has_ended)
+
+    assert not record.delete_granted
+    assert (ended.deleted_at, tenancy.old_is_there) == (None, True)
+
+
+async def test_a_token_that_sees_no_key_any_more_shows_no_delete(tenancy):
+    here, record = await about_to_delete(tenancy)
+    answer_deletes(tenancy, status(500))
+    sent = await here.notch(record)
+    carry = tenancy.wire.handle
+
+    async def blind(request: httpx.Request) -> httpx.Response:
+        if "/provider_keys" not in request.url.path:
+            return await carry(request)
+        is_list = request.url.path.endswith("/provider_keys")
+        return httpx.Response(200, json={"data": [], "total": 0}) if is_list else httpx.Response(404, json={})
+
+    tenancy.wire.handle = blind
+    ended = await here.until(sent, lambda r: r.deleted_at or has_ended(r))
+
+    assert ended.deleted_at is None
+    assert ended.stop.headline == "someone else changed AISIX"
+
+
+# --- a delete that is noted and never sent ---
+
+
+def is_as_before_the_note(record: Rotation) -> bool:
+    return (record.delete_asked_at, record.delete_try, record.delete_repeated) == (None, "", False)
+
+
+async def test_a_use_that_is_found_between_the_note_and_the_delete_leaves_the_way_back_open(tenancy):
+    here, record = await about_to_delete(tenancy)
+    tenancy.aisix.edit(tenancy.chat, key=tenancy.old, settled=True)
+    stopped = await here.until(record, has_ended)
+
+    assert (stopped.stop.headline, tenancy.deletes()) == ("something uses the old key", 0)
+    assert is_as_before_the_note(stopped)
+    assert Action.ROLL_BACK in offered(stopped)
+
+
+async def test_so_do_lists_that_are_too_slow_from_the_note_on(tenancy):
+    here, record = await about_to_delete(tenancy)
+
+    async def before(asked: str) -> None:
+        tenancy.clock.seconds += 1.5 * asked.endswith("/models")
+
+    tenancy.before = before
+    stopped = await here.until(record, has_ended)
+
+    assert (stopped.stop.headline, tenancy.deletes()) == ("AISIX answers too slowly for a safe delete", 0)
+    assert is_as_before_the_note(stopped)
+
+
+@pytest.mark.parametrize(("answer", "headline"), [(gone, "no usable answer"), (status(403), "AISIX refused a step")])
+async def test_so_does_an_aisix_that_shows_no_list_any_more(tenancy, answer, headline):
+    here, record = await about_to_delete(tenancy)
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        return answer(request)
+
+    tenancy.wire.handle = handle
+    stopped = await here.until(record, has_ended)
+
+    assert stopped.stop.headline == headline
+    assert is_as_before_the_note(stopped)
+
+
+async def test_the_note_of_a_worker_that_died_stays(tenancy):
+    here, record = await about_to_delete(tenancy)
+    tenancy.hands.mark = "there"
+    tenancy.aisix.edit(tenancy.chat, key=tenancy.old, settled=True)
+    stopped = await here.until(record, has_ended)
+
+    assert stopped.delete_asked_at == record.delete_asked_at
+    assert Action.ROLL_BACK not in offered(stopped)
+
+
 # --- workers that die or stand still ---
 
 

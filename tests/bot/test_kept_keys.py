@@ -7,6 +7,7 @@ import pytest
 
 from bot.recovery.adoption import taken_back
 from bot.recovery.orphans import rotations_seen
+from bot.rotation.errors import LeaseLost
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Environment, Inventory, Unlisted
 from bot.rotation.made_keys import why_it_stays
 from bot.rotation.plan import Plan
@@ -148,6 +149,96 @@ def test_what_stays_is_still_said_while_another_secret_is_awaited():
     record = running(left_alone=("`y` in production uses a key that this rotation does not know.", stays))
 
     assert record.without_secret().left_alone == (stays,)
+
+
+async def after_suspension(tenancy: Tenancy, asked: str) -> None:
+    """Suspend the machine for ten minutes once AISIX has been asked for *asked*; another takes the rotation over."""
+    carry = tenancy.wire.handle
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        answer = await carry(request)
+        if not tenancy.hands.lost and f"{request.method} {request.url.path}".endswith(asked):
+            tenancy.clock.seconds += 600
+            tenancy.hands.lost = True
+        return answer
+
+    tenancy.wire.handle = handle
+
+
+@pytest.mark.parametrize("end", ["/passthrough_routes", "/models"])
+async def test_a_worker_that_was_suspended_after_its_look_removes_no_key(end):
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await moved(tenancy, machine)
+        back = record.but(state=State.ROLLING_BACK, track=Track.BACK, done=())
+        back = await machine.until(back, lambda r: "verify-back" in r.done)
+        await after_suspension(tenancy, end)
+        with pytest.raises(LeaseLost):
+            await machine.notch(back)
+
+        assert tenancy.new.id in tenancy.aisix.provider_keys
+
+
+async def test_lists_that_took_longer_than_two_seconds_remove_no_key():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await moved(tenancy, machine)
+        slow = [2.1]
+
+        async def before(asked: str) -> None:
+            if slow and "remove" not in back.done and asked.endswith("/models"):
+                tenancy.clock.seconds += slow.pop()
+
+        back = record.but(state=State.ROLLING_BACK, track=Track.BACK, done=())
+        back = await machine.until(back, lambda r: "verify-back" in r.done)
+        tenancy.before = before
+        back = await machine.notch(back)
+
+        assert (slow, back.done[-1]) == ([], "verify-back")
+        assert tenancy.new.id in tenancy.aisix.provider_keys
+        assert (await machine.until(back, lambda r: not r.waits_for_bot)).state is State.ROLLED_BACK
+        assert tenancy.new.id not in tenancy.aisix.provider_keys
+
+
+async def test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more():
+    async with tenancy_of() as tenancy:
+        first, *_ = [
+            tenancy.aisix.add_model("production", f"chat-{number}", key=tenancy.old, upstream="gpt-4o")
+            for number in range(3)
+        ]
+        machine = await tenancy.machine(concurrency=1)
+        record = await machine.until(await created(tenancy, machine), lambda r: "rehearse" in r.done)
+        await after_suspension(tenancy, f"/models/{first.id}")
+        with pytest.raises(LeaseLost):
+            await machine.until(record, lambda r: "cut-over" in r.done)
+
+        assert [m.display_name for m in tenancy.aisix.models.values() if m.provider_key_id == tenancy.new.id] == [
+            "chat-0"
+        ]
+
+
+@pytest.mark.parametrize("track", [Track.BACK, Track.WITHDRAW])
+async def test_environments_that_were_made_anew_are_no_other_organizations(track):
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await tenancy.asked(machine)
+        others = {f"gone-{name}": name for name in record.plan.tenant.values()}
+        record = record.but(plan=record.plan.but(tenant=others), approvals=())
+        ended = await taken(machine, record, track)
+
+        assert ended.state is (State.ROLLED_BACK if track is Track.BACK else State.AWAITING_SECRET)
+        assert tenancy.new.id in tenancy.aisix.provider_keys
+        assert "does not show `production`" in " ".join(ended.left_alone)
+
+
+async def test_a_moved_model_that_is_not_shown_any_more_is_not_called_back():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await moved(tenancy, machine)
+        del tenancy.aisix.models[tenancy.chat.id]
+        ended = await taken(machine, record, Track.BACK)
+
+        assert "AISIX does not show `chat-large` in production any more" in " ".join(ended.left_alone)
 
 
 # --- the rule ---

@@ -610,8 +610,9 @@ DELETE = {
     "delete-is-noted-first": Guard(
         "The answer to a delete is lost, and people are offered a way back to a key that is gone.",
         OLD_KEY,
-        "    if not is_noted:\n",
+        " if noted else _about_to_delete(rotation, world)\n",
         LAST_LOOK + "test_the_delete_goes_out_after_the_lists_were_read_and_the_lease_was_verified_after_them",
+        "\n",
     ),
     "each-delete-is-noted": Guard(
         "A worker that stood still records that nothing is under way while another one's delete is.",
@@ -625,6 +626,46 @@ DELETE = {
         OLD_KEY,
         "    if rotation.delete_repeated:",
         "tests/bot/test_delete_tries.py::test_a_refusal_says_nothing_of_an_earlier_delete",
+    ),
+    "an-unsent-delete-is-forgotten": Guard(
+        "A use is found just before the delete, and models can't go back to the old key though nothing was sent.",
+        OLD_KEY,
+        'delete_asked_at=None, delete_try="") if is_unsent',
+        "tests/bot/test_delete_tries.py::test_a_use_that_is_found_between_the_note_and_the_delete_leaves_the_way_back_open",
+        'delete_try="") if is_unsent',
+    ),
+    "a-blind-token": Guard(
+        "A token that may not see keys any more makes the old key look deleted.",
+        INVENTORY,
+        "rotation.delete_granted or inventory.key(rotation.replacement_id) is not None",
+        "tests/bot/test_delete_tries.py::test_a_token_that_sees_no_key_any_more_shows_no_delete",
+        "True",
+    ),
+    "a-delete-that-complains": Guard(
+        "An answer that reports a failure in its body counts as a delete.",
+        CONTROL_PLANE,
+        "isinstance(answer.body, dict) and complains(answer.body)",
+        "tests/bot/test_delete_tries.py::test_an_answer_that_complains_in_its_body_grants_nothing",
+        "False",
+    ),
+    "lease-before-removing": Guard(
+        "A machine that was suspended removes a new key that somebody uses by now.",
+        "bot/steps/own_keys.py",
+        "        held = await world.hold.verified(rotation.version)\n",
+        KEPT_KEYS + "test_a_worker_that_was_suspended_after_its_look_removes_no_key",
+        "        held = began\n",
+    ),
+    "lists-are-fresh-before-removing": Guard(
+        "A new key is removed on lists that are older than 2 s.",
+        "bot/steps/own_keys.py",
+        "        if began.until(held) > FRESH:",
+        KEPT_KEYS + "test_lists_that_took_longer_than_two_seconds_remove_no_key",
+    ),
+    "lease-while-moving": Guard(
+        "A machine that was suspended goes on moving models that another worker has moved back.",
+        "bot/steps/pointing.py",
+        "        if held.left <= 0:",
+        KEPT_KEYS + "test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more",
     ),
     "deletes-end": Guard(
         "Keyturn repeats an unanswered delete for ever, because each try restarts the patience.",
@@ -834,7 +875,7 @@ LISTS = {
     "failed-inside": Guard(
         "An answer of 200 that says inside that it failed is taken for an empty list.",
         PAGING,
-        " or _complains(body):",
+        " or complains(body):",
         "tests/bot/test_paging.py::test_an_answer_that_says_inside_that_it_failed_is_no_empty_list",
         ":",
     ),
