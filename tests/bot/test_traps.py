@@ -165,6 +165,14 @@ def refuse_both(tenancy: Tenancy) -> None:
         tenancy.aisix.upstream.refuse(secret)
 
 
+def limit_the_rate(tenancy: Tenancy) -> None:
+    tenancy.aisix.upstream.set(NEW_SECRET, 429)
+
+
+def refuse_our_caller(tenancy: Tenancy) -> None:
+    tell(tenancy, caller_key="nonsense")
+
+
 class Trap(NamedTuple):
     """What is set, what becomes of it, and the verdict: where none is named, any that does not pass."""
 
@@ -241,6 +249,11 @@ TRAPS = {
     "an address is another environment's": Trap(
         tell_an_address_of_staging, NOT_PROVED, "", CHAT, Verdict.LIKELY, settings={"require_proof": True}
     ),
+    "the rate is limited": Trap(limit_the_rate, "the rehearsal came to no result", "the upstream limits the rate"),
+    "the rate is limited, and no throw-away models": Trap(
+        limit_the_rate, NOT_PROVED, "the upstream limits the rate", CHAT, Verdict.INCONCLUSIVE, BLIND
+    ),
+    "no test request reaches a model": Trap(refuse_our_caller, "the rehearsal came to no result"),
     "an address is another environment's, and the replica rejects the row": Trap(
         tell_an_address_of_staging_and_reject, NOT_PROVED, "", EMBED, Verdict.INCONCLUSIVE, BLIND
     ),

@@ -1,0 +1,98 @@
+"""The watch after the delete: what it finds, what it clears away, and how often it looks."""
+
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from sandbox.aisix import Switches
+from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, tenancy_of
+
+pytestmark = pytest.mark.whole
+
+HOUR = 3600
+
+
+async def deleted(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Rotation]:
+    """Return a rotation whose old key has just been deleted."""
+    machine = await tenancy.machine(watch=HOUR, **settings)
+    record = tenancy.approved(await tenancy.asked(machine))
+    return machine, await machine.until(record, lambda r: r.deleted_at)
+
+
+async def test_it_looks_at_growing_intervals_with_a_request_for_each_kind_of_model(tenancy):
+    machine, record = await deleted(tenancy)
+    before, looks = tenancy.probes(), []
+    while record.state is not State.COMPLETED:
+        record, watched = await machine.notch(record), record.watched
+        if record.watched != watched:
+            looks.append(round(tenancy.clock.seconds))
+
+    pauses = [later - earlier for earlier, later in pairwise(looks)]
+    assert pauses[:4] == [5, 10, 20, 40]
+    assert pauses[:-1] == sorted(pauses[:-1])
+    assert max(pauses) == 600
+    assert (record.ended_at - record.deleted_at).total_seconds() >= HOUR
+    assert tenancy.probes() - before == 2 * record.watched
+    assert record.troubles == ()
+
+
+async def test_a_credential_that_dies_and_recovers_is_told_both_times(tenancy):
+    machine, record = await deleted(tenancy)
+    tenancy.aisix.upstream.refuse(NEW_SECRET)
+    failing = await machine.until(record, lambda r: r.troubles)
+    tenancy.aisix.upstream.accept(NEW_SECRET)
+    well = await machine.until(failing, lambda r: any(trouble.over for trouble in r.troubles))
+
+    assert failing.troubles[0].sentence.startswith("`chat-large` in production does not answer: ")
+    assert [trouble.over for trouble in well.troubles] == [False, False, True, True]
+
+
+def bind(tenancy: Tenancy) -> None:
+    tenancy.aisix.add_model("staging", "late", key=tenancy.old, upstream="gpt-4o")
+
+
+def use(tenancy: Tenancy) -> None:
+    counters = tenancy.aisix.replicas("staging")[0].dispatcher.metrics
+    counters.count_one_more(tenancy.old.id, model="gone", requested_model="gone", model_id="gone")
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence"),
+    [
+        (bind, "`late` in staging refers to the deleted key"),
+        (use, "`staging.0` still serves with the deleted key"),
+    ],
+)
+async def test_what_still_uses_the_deleted_key_is_named(tenancy, what, sentence):
+    machine, record = await deleted(tenancy)
+    record = await machine.until(record, lambda r: r.watched)
+    what(tenancy)
+    record = await machine.until(record, lambda r: r.troubles)
+
+    assert record.troubles[0].sentence.startswith(sentence)
+
+
+async def test_a_route_that_was_left_on_the_deleted_key_and_is_on_no_list_is_heard():
+    async with tenancy_of(Switches(cooldown=0.0, has_passthrough_routes=False)) as tenancy:
+        tenancy.aisix.add_passthrough("production", "raw", key=tenancy.old)
+        machine, record = await deleted(tenancy)
+        record = await machine.until(record, lambda r: r.watched)
+        caller = tenancy.aisix.caller("production", "app").token
+        url, token = "http://production/passthrough/raw/chat/completions", {"Authorization": f"Bearer {caller}"}
+        await tenancy.carry(httpx.Request("POST", url, headers=token, json={"model": "gpt-4o"}))
+        record = await machine.until(record, lambda r: r.troubles)
+
+    assert "refused 1 requests because their key is gone (a passthrough route" in record.troubles[0].sentence
+    assert OLD_SECRET not in str(record)
+
+
+async def test_a_throw_away_model_whose_creation_comes_after_the_delete_is_removed(tenancy):
+    machine, record = await deleted(tenancy)
+    late = tenancy.aisix.add_model("production", f"keyturn-{record.id}-9", key=tenancy.new, upstream="gpt-4o")
+    await machine.until(record, lambda r: r.watched)
+
+    assert late.id not in tenancy.aisix.models
