@@ -86,12 +86,9 @@ async def test_told_to_stop_both_end_in_order(pair: tuple[BotProcess, BotProcess
 
 SAID = {
     "wrong words": (("nonsense",), {}, 2),
-    "no settings": ((), {}, 1),
     "a setting of the environment": ((), {"SLACK_BOT_TOKEN": "xoxb-1"}, 1),
     "a width of the environment": (("--help",), {"COLUMNS": "50"}, 0),
-    "help": (("--help",), {}, 0),
     "a file in the folder": (("audit", "verify", "trail.jsonl"), {}, 1),
-    "input": (("audit", "verify", "-"), {}, 1),
 }
 
 

@@ -123,12 +123,11 @@ def test_mrkdwn_is_drawn_as_slack_draws_it(page: Page, mrkdwn: str, html: str):
     assert re.sub(r"</?span[^>]*>", "", shown) == html
 
 
-@pytest.mark.parametrize(("zone", "time"), [("Asia/Tokyo", "23:02"), ("America/Caracas", "10:02"), ("UTC", "14:02")])
-def test_a_date_is_shown_in_the_readers_clock(opened, zone: str, time: str):
-    page = opened(path="draw", timezone_id=zone)
+def test_a_date_is_shown_in_the_readers_clock(opened):
+    page = opened(path="draw", timezone_id="Asia/Tokyo")
     drawn(page, {"text": "at <!date^1795442520^{date_short_pretty} {time}|never>"}, now="2026-11-23T14:30:00Z")
 
-    expect(page.locator("#drawing time").last).to_have_text(f"today {time}")
+    expect(page.locator("#drawing time").last).to_have_text("today 23:02")
 
 
 def test_a_list_is_drawn_as_a_thread_and_the_address_may_hold_the_json(opened):

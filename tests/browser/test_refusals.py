@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from sandbox.company import GOOD_SECRET
 from tests.browser.people import card, confirm, form, give, press, says, send, throw, whispered
@@ -17,21 +17,6 @@ def test_a_guest_is_told_no_and_nobody_else_hears_of_it(opened):
     whispered(guest, "Guests cannot use Keyturn.")
 
     expect(member.locator("#messages")).to_have_text("Nothing has been said here yet.")
-
-
-def test_an_unknown_name_is_answered_with_the_nearest(opened):
-    page = opened()
-    page.get_by_role("button", name="/rotate-key opnai prod").click()
-    expect(page.locator("#box")).to_be_focused()
-    page.keyboard.press("Enter")
-    whispered(page, "I know no provider key opnai prod. Did you mean OpenAI production?")
-
-
-def test_a_channel_without_the_bot_is_refused(opened):
-    page = opened()
-    page.get_by_role("button", name="elsewhere").click()
-    send(page, "/rotate-key OpenAI production")
-    whispered(page, "I am not in this channel")
 
 
 def test_a_secret_typed_as_a_command_is_neither_used_nor_repeated(opened):
@@ -94,43 +79,6 @@ def test_the_picker_is_filled_by_typing_and_a_gateway_that_lags_stops_the_rotati
     confirm(page, "Roll back")
     says(page, "rolled back")
     expect(page.get_by_role("columnheader", name="replica 2 in sync")).to_be_visible()
-
-
-def test_an_answer_from_a_cache_does_not_fool_the_bot(opened):
-    page = opened()
-    page.get_by_role("switch", name="production answers from a cache").check()
-    send(page, "/rotate-key OpenAI production")
-    says(page, "waiting for the new secret")
-    press(page, "Enter new secret")
-    give(page, GOOD_SECRET)
-    says(page, "from a cache, so the credential was not used")
-    expect(card(page).get_by_role("button", name="Delete old key")).to_have_count(0)
-    page.get_by_role("switch", name="production answers from a cache").uncheck()
-    press(page, "Roll back")
-    confirm(page, "Roll back")
-    says(page, "rolled back")
-
-
-def test_an_answer_of_a_fallback_does_not_fool_the_bot(opened):
-    page = opened()
-    through_the_router(page, on=True)
-    send(page, "/rotate-key OpenAI production")
-    says(page, "waiting for the new secret")
-    press(page, "Enter new secret")
-    give(page, GOOD_SECRET)
-    says(page, "answered by another target, so the credential was not used")
-    expect(card(page).get_by_role("button", name="Delete old key")).to_have_count(0)
-    through_the_router(page, on=False)
-    press(page, "Roll back")
-    confirm(page, "Roll back")
-    says(page, "rolled back")
-
-
-def through_the_router(page: Page, *, on: bool) -> None:
-    """Have the bot probe through the router or not: it starts again, and is away for so long."""
-    page.get_by_role("switch", name="The bot probes chat-small through chat-safe").set_checked(on)
-    expect(page.get_by_role("button", name="Keyturn (away)")).to_be_visible()
-    expect(page.get_by_role("button", name="Keyturn (away)")).to_have_count(0)
 
 
 def test_a_control_plane_or_a_slack_that_does_not_answer_is_said(opened):

@@ -113,7 +113,7 @@ async def test_trouble_is_told_and_edits_the_receipt(thread: Thread) -> None:
 
 
 async def test_every_part_of_a_long_receipt_is_edited(thread: Thread) -> None:
-    many = r.plan(r.many(1500))
+    many = r.plan(r.many(700))
     await thread.show(r.watched(many))
     await thread.show(r.completed_after_watch(many, version=2))
 

@@ -48,29 +48,6 @@ def test_no_key_of_a_real_gateway_leads_away_from_this_machine(key: dict[str, st
     assert row("provider_keys", display_name="k", api_key="sk-1", **key)["api_base"] == base
 
 
-def test_a_key_carries_its_secret_and_settings_and_nothing_that_only_the_cloud_knows():
-    settings = {"api_key": "sk-1", "request": {"default_headers": {"x": "y"}}}
-    made = row("provider_keys", display_name="k", provider="openai", allowed_environments=["e"], **settings)
-
-    assert settings.items() <= made.items()
-    assert "allowed_environments" not in made
-
-
-def test_a_model_names_others_by_their_alias_and_has_no_kind():
-    routing = row("models", display_name="any", kind="routing", routing={"targets": [{"model": "m1"}]})
-
-    assert routing == {"display_name": "any", "routing": {"targets": [{"model": "chat-large"}]}}
-
-
-def test_a_route_of_a_semantic_router_has_the_example_that_gateways_ask_for():
-    block = {"embedding_model": "m2", "default": "m1", "routes": [{"name": "refunds", "target": "m1"}]}
-    made = row("models", display_name="support", kind="semantic", semantic=block)["semantic"]
-
-    assert made["embedding_model"] == "embedder"
-    assert made["routes"] == [{"name": "refunds", "target": "chat-large", "examples": ["refunds"]}]
-    assert "examples" not in block["routes"][0], "the control plane's own row is left alone"
-
-
 def test_no_gateway_is_told_a_caller_key_itself():
     made = caller_row(CallerKey("ck-secret", "app", ["*"], limit=60))
 

@@ -40,14 +40,10 @@ async def test_a_refused_secret_is_an_upstream_error_that_shows_part_of_it(tenan
 @pytest.mark.parametrize(
     ("provider", "secret", "settings", "expected"),
     [
-        ("openai", "sk-new\n", {}, (401, "authentication_error", None)),
-        ("amazon-bedrock", "plain", {}, (401, "authentication_error", None)),
         ("amazon-bedrock", "{}", {}, (401, "authentication_error", None)),
         ("google-vertex", '{"project": "p", "region": "r"}', {}, (401, "authentication_error", None)),
-        ("azure", '{"tenant_id": "t"}', AZURE_BASE, (401, "authentication_error", None)),
         ("azure", "plain", {}, (400, "invalid_request_error", None)),
         ("my-llm", "plain", {"api_base": "https://x"}, (503, "provider_unavailable", None)),
-        ("my-llm", "plain", {"adapter": "openai"}, (503, "provider_unavailable", None)),
     ],
 )
 async def test_a_key_that_does_not_fit_never_leaves_the_gateway(tenant, provider, secret, settings, expected):
@@ -60,7 +56,6 @@ async def test_a_key_that_does_not_fit_never_leaves_the_gateway(tenant, provider
 @pytest.mark.parametrize(
     ("provider", "secret", "settings", "expected"),
     [
-        ("anthropic", "sk-ant", {}, (401, "upstream_error", "invalid_api_key")),
         ("azure", "plain", AZURE_BASE, (401, "upstream_error", "invalid_api_key")),
         ("azure", AZURE_AD, AZURE_BASE, (500, "config_error", None)),
         ("google-vertex", VERTEX_ACCOUNT, {}, (500, "config_error", None)),
@@ -82,9 +77,7 @@ async def test_each_provider_refuses_a_wrong_credential_in_its_own_way(tenant, p
         (403, (403, "upstream_error", "permission_denied")),
         (429, (429, "upstream_error", "rate_limit_exceeded")),
         ("no_money", (429, "upstream_error", "insufficient_quota")),
-        (500, (502, "upstream_error", None)),
         (418, (418, "upstream_error", None)),
-        ("unreachable", (502, "transport_error", None)),
         ("garbage", (502, "upstream_decode_error", None)),
     ],
 )
