@@ -45,11 +45,15 @@ async def _on_the_old_key(rotation: Rotation, models: list[AffectedModel], world
 
 
 def answers_as_before(finding: Finding) -> bool:
-    """Return whether a model on the old key answers as before, or is refused for a reason other than the key."""
+    """Return whether a model on the old key answers as before, or is refused for a reason other than the key.
+
+    An account that lacks the model is such a reason only if the baseline says the same.
+    """
     latest, before = finding.latest, finding.baseline
     if latest is None:
         return False
-    if before is None and latest.is_of_model and latest.of_request and not latest.blames_credential:
-        return True  # no baseline, and this refusal is not about the key
+    is_of_key = latest.blames_credential or latest.lacks_model
+    if before is None and latest.is_of_model and latest.of_request and not is_of_key:
+        return True
     failed_before = before is not None and not before.passed and latest.signature == before.signature
     return latest.passed or latest.skipped or failed_before

@@ -16,6 +16,7 @@ GOOD = seen(Verdict.LIKELY, "200")
 GONE = seen(Verdict.INCONCLUSIVE, "404 upstream_error", of_upstream=True, of_request=True)
 DOWN = seen(Verdict.INCONCLUSIVE, "503 upstream_error", of_upstream=True)
 REFUSED = seen(Verdict.REJECTED, "401 upstream_error", of_upstream=True, of_request=True, blames_credential=True)
+LACKED = seen(Verdict.REJECTED, "404 upstream_error", of_upstream=True, of_request=True, lacks_model=True)
 NO_ROW = seen(Verdict.PROJECTION, "400 invalid_request_error")
 
 
@@ -32,6 +33,9 @@ NO_ROW = seen(Verdict.PROJECTION, "400 invalid_request_error")
         (None, GONE, True),
         (None, DOWN, False),
         (None, REFUSED, False),
+        (None, LACKED, False),
+        (GOOD, LACKED, False),
+        (LACKED, LACKED, True),
         (None, NO_ROW, False),
         (None, seen(Verdict.SKIPPED, ""), True),
     ],

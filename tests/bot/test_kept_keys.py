@@ -15,7 +15,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
 from sandbox.aisix import Switches
 from tests.bot.values import affected, key, running
-from tests.support.in_memory import KEY, NEW_SECRET, Machine, Tenancy, tenancy_of
+from tests.support.in_memory import KEY, NEW_SECRET, OLD_SECRET, Machine, Tenancy, tenancy_of
 
 pytestmark = pytest.mark.whole
 
@@ -142,6 +142,22 @@ async def test_the_doctor_leaves_a_key_of_a_lost_record_where_a_list_is_missing(
         assert ended.state is State.ROLLED_BACK
         assert tenancy.new.id in tenancy.aisix.provider_keys
         assert UNSEEN in ended.left_alone[-1]
+
+
+async def test_the_doctor_takes_nothing_back_to_a_key_whose_account_lacks_the_models():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        await moved(tenancy, machine)
+        tenancy.aisix.edit(tenancy.new, display_name=f"{KEY} (2026-11-23 rabc234)")
+        tenancy.aisix.upstream.models_for(OLD_SECRET, {"another"})
+        inventory = await machine.world.control_plane.inventory()
+        [orphan] = rotations_seen(inventory)
+        lost = taken_back(orphan, inventory, machine.world.gateways.environments, machine.world.now())
+        stopped = await machine.until(lost, lambda r: not r.waits_for_bot)
+
+        assert stopped.state is State.BLOCKED
+        assert "does not answer: the upstream does not offer this model" in stopped.stop.sentence
+        assert tenancy.new.id in tenancy.aisix.provider_keys
 
 
 def test_what_stays_is_still_said_while_another_secret_is_awaited():

@@ -450,6 +450,13 @@ DELETE = {
         UNSEEN + "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
         "    if vanished := '':",
     ),
+    "lacking-account-on-the-way-back": Guard(
+        "Callers are taken back to an account that lacks their models, and the key that served them is removed.",
+        "bot/steps/verify_back.py",
+        " or latest.lacks_model",
+        "tests/bot/test_back.py::test_a_model_is_back_when_it_answers_as_before",
+        "",
+    ),
     "offered-keys-stay": Guard(
         "A replacement is removed under a route that AISIX has never listed and that people pointed at it.",
         MADE_KEYS,
