@@ -1,7 +1,7 @@
 """A running AISIX with one key behind models in two environments, and the bot's two clients for it."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import hypothesis
@@ -14,6 +14,7 @@ from bot.aisix.probes import Gateways, GatewaySettings
 from bot.rotation.plan import AffectedModel
 from bot.storage.records import Store
 from sandbox.aisix import Aisix, Model, ProviderKey, Switches
+from sandbox.aisix.serving import Handle, Server, application
 from tests.bot.values import NAMESPACE, NOW
 from tests.support.in_memory import Tenancy, tenancy_of
 
@@ -85,6 +86,17 @@ async def tenant(switches: Switches) -> AsyncIterator[Tenant]:
     aisix = Aisix(switches=switches, environments={"production": 1, "staging": 1})
     async with aisix, AsyncExitStack() as stack:
         yield Tenant(aisix, stack)
+
+
+@asynccontextmanager
+async def answering(handle: Handle) -> AsyncIterator[str]:
+    """Have *handle* answer every request to the address that is yielded."""
+    server = Server()
+    await server.start(application(handle))
+    try:
+        yield server.url
+    finally:
+        await server.stop()
 
 
 @pytest.fixture

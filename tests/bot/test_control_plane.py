@@ -15,6 +15,7 @@ from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, ProviderKey
 from bot.rotation.plan import make_plan
 from sandbox.aisix import Switches
+from tests.bot.conftest import answering
 from tests.bot.values import SECRET
 
 CANARY = SecretStr(SECRET)
@@ -409,29 +410,16 @@ async def test_no_module_is_looked_for_while_a_request_is_sent(tenant, monkeypat
 # --- servers that only a test would write ---
 
 
-Answer = Callable[[web.Request], web.Response]
-
-
 @asynccontextmanager
-async def serving(answer: Answer, **options) -> AsyncIterator[ControlPlane]:
+async def serving(answer: Callable[[web.Request], web.Response]) -> AsyncIterator[ControlPlane]:
     """A control plane that gives *answer* to everything, and a client for it."""
 
     async def handle(request: web.Request) -> web.Response:
         return answer(request)
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
-    try:
-        settings = {"timeout": 2, "concurrency": 2, "attempts": 1, "grace": 30} | options
-        async with ControlPlane(url, SecretStr("t"), **settings) as made:
-            yield made
-    finally:
-        await runner.cleanup()
+    settings = {"timeout": 2, "concurrency": 2, "attempts": 1, "grace": 30}
+    async with answering(handle) as url, ControlPlane(f"{url}/api/", SecretStr("t"), **settings) as made:
+        yield made
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 422, 429, 500])

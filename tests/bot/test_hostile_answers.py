@@ -33,7 +33,7 @@ from bot.rotation.replica import Replica
 from bot.rotation.states import State
 from handlers.views.composed import composed
 from handlers.views.thread import checklist
-from tests.bot.conftest import Tenant
+from tests.bot.conftest import Tenant, answering
 from tests.bot.values import NOW, affected, key
 from tests.handlers.limits import complaints, strays
 from tests.support.hostile import BODIES, JSON, WORDS, amounts, encoded, fuzz
@@ -278,15 +278,10 @@ async def test_an_answer_without_end_is_not_read_to_its_end(packed: bool) -> Non
             pass
         return response
 
-    site = web.Application()
-    site.add_routes([web.route("*", "/{path:.*}", endless)])
-    async with TestServer(site) as server:
-        made = ControlPlane(
-            str(server.make_url("")), SecretStr("t"), grace=30, timeout=20, concurrency=1, attempts=1, most=200_000
-        )
-        async with made as client:
-            with pytest.raises(Uncertain, match="200,000 bytes"):
-                await client.keys()
+    settings: dict[str, Any] = {"grace": 30, "timeout": 20, "concurrency": 1, "attempts": 1, "most": 200_000}
+    async with answering(endless) as url, ControlPlane(url, SecretStr("t"), **settings) as client:
+        with pytest.raises(Uncertain, match="200,000 bytes"):
+            await client.keys()
 
     assert sent < 500
 
@@ -296,10 +291,7 @@ async def test_an_answer_that_cannot_be_unpacked_is_a_failure_that_is_told(asked
     async def handle(_: web.Request) -> web.Response:
         return web.Response(body=b"not gzip", headers={"Content-Encoding": "gzip"})
 
-    site = web.Application()
-    site.add_routes([web.route("*", "/{path:.*}", handle)])
-    async with TestServer(site) as server:
-        url = str(server.make_url(""))
+    async with answering(handle) as url:
         client, gateways = await tenant.control_plane(url=url, attempts=1), await tenant.gateways(url=url)
         if asked == "probe":
             assert not (await gateways.probe(tenant.affected(), "r")).passed
@@ -309,7 +301,7 @@ async def test_an_answer_that_cannot_be_unpacked_is_a_failure_that_is_told(asked
             assert await made is None
 
 
-async def test_an_answer_that_drips_is_given_up() -> None:
+async def test_an_answer_that_drips_is_given_up(tenant: Tenant) -> None:
     async def dripping(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -320,13 +312,10 @@ async def test_an_answer_that_drips_is_given_up() -> None:
         except ConnectionError:
             return response
 
-    site = web.Application()
-    site.add_routes([web.route("*", "/{path:.*}", dripping)])
-    async with TestServer(site) as server:
-        made = ControlPlane(str(server.make_url("")), SecretStr("t"), grace=30, timeout=0.3, concurrency=1, attempts=1)
-        async with made as client:
-            with pytest.raises(Uncertain, match="time-out"):
-                await client.keys()
+    async with answering(dripping) as url:
+        client = await tenant.control_plane(url=url, timeout=0.3, attempts=1)
+        with pytest.raises(Uncertain, match="time-out"):
+            await client.keys()
 
 
 @pytest.mark.parametrize(

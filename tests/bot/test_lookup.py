@@ -1,10 +1,6 @@
 """Which key somebody means: the surest way to mean one decides, and nothing is guessed between two."""
 
-import unicodedata
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.lookup import find_key, search
@@ -114,26 +110,6 @@ def test_a_name_that_is_near_to_none_has_no_nearest(asked):
         find_key(KEYS, asked)
 
     assert refusal.value.nearest == ()
-
-
-names = st.text(st.sampled_from("aA bB(2e\u0301\u00e9)"), max_size=8)
-
-
-@given(st.lists(names, min_size=1, max_size=5), names)
-def test_one_that_is_found_is_meant_by_its_beginning_and_no_other_is_meant_as_surely(all_names, asked):
-    world = inventory((), [key(f"pk_{n}", name) for n, name in enumerate(all_names)])
-
-    try:
-        found = find_key(world, asked)
-    except (AmbiguousKey, UnknownKey):
-        return
-    folded = " ".join(unicodedata.normalize("NFC", asked).casefold().split())
-    same = [k for k in world.keys if k.display_name == found.display_name]
-
-    assert unicodedata.normalize("NFC", " ".join(found.display_name.casefold().split())).startswith(
-        unicodedata.normalize("NFC", folded)
-    )
-    assert same == [found]
 
 
 # --- the picker ---

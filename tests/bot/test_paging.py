@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.paging import Answer, Ask, NotAList, ShortList, Signs, rows, whole_list
 from bot.rotation.errors import ApiError, Uncertain
+from tests.bot.conftest import answering
 
 Json = dict[str, Any]
 ROWS = [{"id": "1"}, {"id": "2"}]
@@ -394,12 +394,9 @@ def test_the_query_of_a_next_link_is_decoded():
 
 async def listed(handle) -> list[str]:
     """Read a list that *handle* answers."""
-    site = web.Application()
-    site.add_routes([web.get("/provider_keys", handle)])
-    async with TestServer(site) as server:
-        url = str(server.make_url("")).rstrip("/")
-        async with ControlPlane(url, SecretStr("t"), grace=30, timeout=1, concurrency=1, attempts=1) as client:
-            return [key.id for key in await client.keys()]
+    settings = {"grace": 30, "timeout": 1, "concurrency": 1, "attempts": 1}
+    async with answering(handle) as url, ControlPlane(url, SecretStr("t"), **settings) as client:
+        return [key.id for key in await client.keys()]
 
 
 @pytest.mark.parametrize("status", [403, 429, 500])

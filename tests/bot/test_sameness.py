@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.aisix.sameness import Glimpse, Row, Watched, fell, glimpse, is_cached, mark, twins
+from bot.aisix.sameness import Glimpse, Row, Watched, glimpse, is_cached, mark, twins
 from tests.bot.values import NOW, later
 
 SAMPLE = b"""# TYPE aisix_llm_requests_total counter
@@ -73,9 +73,6 @@ def test_looks_that_overlap_are_not_compared():
     assert seen.last == GROWN
 
 
-glimpses = st.builds(Glimpse, *[st.none() | st.integers(0, 9)] * 3)
-
-
 @given(st.lists(st.lists(st.integers(0, 50), min_size=1, max_size=4), min_size=1, max_size=6))
 def test_what_only_grows_is_never_taken_for_a_balancer(steps):
     total, looks = 0, []
@@ -87,12 +84,6 @@ def test_what_only_grows_is_never_taken_for_a_balancer(steps):
         looks.append(tuple(shown))
 
     assert not watched(*looks).is_balanced
-
-
-@given(glimpses, glimpses)
-def test_either_nothing_fell_or_nothing_stayed(before, now):
-    assert not fell(before, before)
-    assert not (fell(before, now) and now == before)
 
 
 # --- two addresses of one replica ---

@@ -18,7 +18,7 @@ from bot.rotation.ports import Asked, Keys
 from bot.rotation.replica import Served
 from bot.rotation.weighing import Observation, Window, weigh
 from sandbox.aisix import Switches
-from sandbox.aisix.serving import Server
+from tests.bot.conftest import answering
 from tests.bot.values import NOW
 
 BARRIER = "keyturn-rabc123-0"
@@ -172,26 +172,15 @@ async def test_a_replica_that_is_down_is_a_finding(tenant):
     assert (seen.counts, seen.throwaways, seen.state) == (None, None, "")
 
 
-async def test_metrics_that_are_missing_leave_the_rest(tenant):
-    only(tenant).metrics_available = False
-    seen = await one(tenant)
-
-    assert (seen.trouble, seen.state, seen.counts, seen.throwaways) == ("", "synced", None, ())
-
-
-async def test_status_pages_that_are_missing_leave_the_counters(tenant):
-    only(tenant).status_available = False
+@pytest.mark.parametrize(("metrics", "status"), [(False, True), (True, False), (False, False)])
+async def test_a_page_that_is_missing_leaves_the_rest(tenant, metrics, status):
+    only(tenant).metrics_available, only(tenant).status_available = metrics, status
     await probe(tenant)
     seen = await one(tenant)
 
-    assert (seen.trouble, seen.state, seen.throwaways) == ("", "", None)
-    assert seen.counts == {tenant.chat.id: Served(old=1, hidden=2)}
-
-
-async def test_a_replica_that_shows_nothing_says_what_is_missing(tenant):
-    only(tenant).metrics_available = only(tenant).status_available = False
-
-    assert (await one(tenant)).trouble == "has no /status/config (404)"
+    assert seen.trouble == ("" if metrics or status else "has no /status/config (404)")
+    assert (seen.state, seen.throwaways) == (("synced", ()) if status else ("", None))
+    assert seen.counts == ({tenant.chat.id: Served(old=1, hidden=2)} if metrics else None)
 
 
 async def test_a_list_of_models_is_heard_though_it_is_all_there_is(tenant):
@@ -209,7 +198,6 @@ Page = Callable[[web.Request], object]
 @contextlib.asynccontextmanager
 async def served(answers: dict[str, Page]) -> AsyncIterator[str]:
     """A server with these pages, under any address that ends in one of them."""
-    app, server = web.Application(), Server()
 
     async def answer(request: web.Request) -> web.StreamResponse:
         path = next((path for path in answers if request.path.endswith(path)), None)
@@ -217,12 +205,8 @@ async def served(answers: dict[str, Page]) -> AsyncIterator[str]:
             raise web.HTTPNotFound
         return await answers[path](request)
 
-    app.router.add_get("/{path:.*}", answer)
-    await server.start(app)
-    try:
-        yield server.url
-    finally:
-        await server.stop()
+    async with answering(answer) as url:
+        yield url
 
 
 def body_of(body, **options):
