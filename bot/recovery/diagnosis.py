@@ -98,6 +98,4 @@ def summary(orphans: tuple[Orphan, ...]) -> str:
     finished = sum(half.kind is Kind.FINISHED and bool(half.keys) for half in orphans)
     if not finished:
         return "ok     No provider key and no model is left over from a rotation."
-    return (
-        f"ok     {plural(finished, 'finished rotation')}: a key carries its id, and no older key of that name is there."
-    )
+    return f"ok     {plural(finished, 'finished rotation')}: a key carries its id, and its old key is not there."

@@ -14,7 +14,7 @@ import click
 from bot.engine import move
 from bot.recovery.adoption import Sponsor, adopted, check_adoptable, check_cleanable, taken_back
 from bot.recovery.diagnosis import described, summary
-from bot.recovery.orphans import Kind, Orphan, rotations_seen
+from bot.recovery.orphans import Kind, Orphan, ids_seen, rotations_seen
 from bot.rotation import audit
 from bot.rotation.errors import Refused
 from bot.rotation.inventory import Inventory, Model
@@ -95,7 +95,10 @@ class Doctor:
     async def _look(self) -> tuple[Inventory, list[Case]]:
         inventory = await self.world.control_plane.inventory()
         named = {self.orders.rotation: self.orders.old} if self.orders.rotation and self.orders.old else {}
-        return inventory, [await self._case(half) for half in rotations_seen(inventory, named)]
+        recorded = await self.store.old_keys(ids_seen(inventory))
+        if any(recorded.get(id_, old) != old for id_, old in named.items()):
+            raise Refused(f"The record of {self.orders.rotation} names another old key: leave out --old.")
+        return inventory, [await self._case(half) for half in rotations_seen(inventory, named, recorded)]
 
     async def _case(self, half: Orphan) -> Case:
         """Find out whether the bot still owns *half*, or another rotation is using its keys."""

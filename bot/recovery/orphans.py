@@ -1,7 +1,8 @@
 """Orphaned rotations: what the control plane alone shows of a rotation whose record is lost. Pure.
 
 The only evidence is names: replacement keys and throw-away models carry their rotation's id. The old key has the same
-provider and name, and is older as far as AISIX shows. If several keys qualify, a person has to choose.
+provider and name, and is older as far as AISIX shows. If several keys qualify, a person has to choose. Where a record
+can be read, it knows better than any name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -86,16 +87,30 @@ class Orphan(Frozen):
         return Kind.SPLIT if self.unmoved else Kind.MOVED
 
 
-def rotations_seen(inventory: Inventory, named: Mapping[str, str] | None = None) -> tuple[Orphan, ...]:
-    """Return an orphan for every rotation that a key or model is named after; *named* gives the old keys of some."""
+def rotations_seen(
+    inventory: Inventory, named: Mapping[str, str] | None = None, recorded: Mapping[str, str] | None = None
+) -> tuple[Orphan, ...]:
+    """Return an orphan for every rotation that a key or model is named after.
+
+    For some, *named* gives the old key that a person says, and *recorded* the one in the record.
+    """
+    said, known = named or {}, recorded or {}
+    return tuple(_half(id_, inventory, said.get(id_), known.get(id_)) for id_ in sorted(ids_seen(inventory)))
+
+
+def ids_seen(inventory: Inventory) -> frozenset[str]:
+    """Return the id of every rotation that a key or model is named after."""
     tags = (tag.rotation for key in inventory.keys if (tag := tag_of(key.display_name)))
     aliases = (found for model in inventory.models if (found := rotation_of(model.alias)))
-    return tuple(_half(id_, inventory, (named or {}).get(id_)) for id_ in sorted({*tags, *aliases}))
+    return frozenset({*tags, *aliases})
 
 
-def _half(rotation_id: str, inventory: Inventory, named: str | None) -> Orphan:
+def _half(rotation_id: str, inventory: Inventory, named: str | None, recorded: str | None) -> Orphan:
     keys = _own_keys(rotation_id, inventory)
-    olds = _named(named, keys, inventory) if named else _olds(keys, inventory)
+    if recorded:
+        olds = tuple(key for key in inventory.keys if key.id == recorded) if keys else ()
+    else:
+        olds = _named(named, keys, inventory) if named else _olds(keys, inventory)
     throwaways = throwaways_of(rotation_id, keys, inventory)
     moved = tuple(m for m in inventory.models if m not in throwaways and _on(keys, m))
     counted = {*_labels(moved, inventory), *_labels(throwaways, inventory)}
@@ -103,7 +118,7 @@ def _half(rotation_id: str, inventory: Inventory, named: str | None) -> Orphan:
         rotation=rotation_id,
         keys=keys,
         olds=olds,
-        certain=bool(named) or not any(_may_replace(old, key, inventory) for old in olds for key in keys),
+        certain=bool(named or recorded) or not any(_may_replace(old, key, inventory) for old in olds for key in keys),
         moved=moved,
         unmoved=tuple(m for m in inventory.models if _on(olds, m)),
         throwaways=throwaways,

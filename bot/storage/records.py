@@ -245,6 +245,10 @@ class Store:
         async with answering():
             return bool(await self._redis.exists(self.key("rotation", rotation_id)))
 
+    async def old_keys(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the id of the old key by the readable record of each of *ids* that has one."""
+        return {rotation.id: rotation.plan.old_key.id for rotation in await self._read_all(ids)}
+
     async def under_way(self) -> list[Rotation]:
         """Return every open rotation, oldest first."""
         async with answering():

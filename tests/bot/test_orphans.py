@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from bot.recovery.adoption import Sponsor, adopted, taken_back
 from bot.recovery.diagnosis import described, summary
+from bot.recovery.doctor import Doctor, Orders
 from bot.recovery.orphans import BEGUN, Kind, Orphan, rotations_seen
 from bot.rotation.errors import Refused
 from bot.rotation.inventory import PassthroughRoute
 from bot.rotation.naming import tag_of
+from bot.rotation.plan import Plan
 from bot.rotation.progress import next_step
 from bot.rotation.states import State, Track
-from tests.bot.values import NOW, inventory, key, model
+from tests.bot.values import NAMESPACE, NOW, inventory, key, model, rotation
+from tests.support.in_memory import KEY, tenancy_of
 
 ID = "r7k2abc"
 OLD = key()
@@ -126,6 +129,41 @@ def test_a_person_can_say_which_is_the_old_key_and_not_one_that_cannot_be():
         one(keys=(key("pk_azure", provider="azure"), OLD, NEW), named={ID: "pk_azure"})
     with pytest.raises(Refused):
         one([throwaway(key_id="pk_gone")], (OLD,), {ID: "pk_old"})
+
+
+def test_where_a_record_can_be_read_it_says_which_is_the_old_key_and_no_name_does():
+    models, keys = [on("m1", "pk_new")], (EARLIER, NEW)
+    assert one(models, keys).old == EARLIER
+
+    finished = next(
+        half for half in rotations_seen(inventory(models, keys), recorded={ID: "pk_gone"}) if half.rotation == ID
+    )
+    assert (finished.kind, finished.old) == (Kind.FINISHED, None)
+    [renamed] = rotations_seen(inventory(models, (OTHER, NEW)), recorded={ID: "pk_other"})
+    assert (renamed.kind, renamed.old) == (Kind.MOVED, OTHER)
+
+
+async def test_the_doctor_takes_nothing_back_to_a_key_that_the_record_does_not_name(store):
+    """The first rotation was rolled back and its key stays; the second replaced the same key, which is gone."""
+    async with tenancy_of() as tenancy:
+        machine, aisix = await tenancy.machine(), tenancy.aisix
+        aisix.edit(tenancy.old, display_name=f"{KEY} (2026-11-20 raaaaa2)")
+        used = aisix.add_key(f"{KEY} (2026-11-23 {ID})", secret="sk-second")
+        for there in (tenancy.chat, tenancy.staged):
+            aisix.edit(there, key=used)
+        for id_, state in (("raaaaa2", State.ROLLED_BACK), (ID, State.COMPLETED)):
+            gone = rotation(state, id=id_, plan=Plan(old_key=key("pk_gone"), models=()), namespace=NAMESPACE.name)
+            await store.save(gone, dict.fromkeys(("by", "what", "why"), ""), at=NOW)
+
+        def doctor(**orders: Any) -> Doctor:
+            return Doctor(store, machine.world, timedelta(seconds=30), Orders(yes=True, **orders))
+
+        for orders in ({}, {"old": tenancy.old.id}):
+            with pytest.raises(Refused, match=r"Nothing is left over|names another old key"):
+                await doctor(rotation=ID, clean=True, **orders).run()
+        assert await doctor().run()
+        assert [there.provider_key_id for there in (tenancy.chat, tenancy.staged)] == [used.id, used.id]
+        assert used.id in aisix.provider_keys
 
 
 def test_what_refers_to_the_replacement_and_cannot_be_moved_is_told():

@@ -443,6 +443,7 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         trail,
         lambda s: s.note(Kind.REFUSAL, EVENT, rotation=None, at=NOW),
         lambda s: s.versions([]),
+        lambda s: s.old_keys(["r"]),
         lambda s: s.under_way(),
         lambda s: anext(s.due(NOW)),
         lambda s: s.set_due(rotation(), NOW),
@@ -459,7 +460,7 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
         lambda s: s.fingerprints(),
         lambda s: s.forget_fingerprints(["pk"]),
     ],
-    ids=["ping", "load", "save", "trail", "note", "versions", "under_way", "due", "set_due",
+    ids=["ping", "load", "save", "trail", "note", "versions", "old_keys", "under_way", "due", "set_due",
          "make_all_due", "concerning", "recent", "holder", "messages", "remember",
          "was_shown", "unshown", "edits", "fingerprint", "fingerprints", "forget"],
 )  # fmt: skip

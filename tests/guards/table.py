@@ -450,6 +450,13 @@ DELETE = {
         UNSEEN + "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
         "    if vanished := '':",
     ),
+    "old-key-by-the-record": Guard(
+        "The doctor takes callers back to a key that the rotation never replaced, and removes the key in use.",
+        "bot/recovery/doctor.py",
+        "rotations_seen(inventory, named, recorded)",
+        "tests/bot/test_orphans.py::test_the_doctor_takes_nothing_back_to_a_key_that_the_record_does_not_name",
+        "rotations_seen(inventory, named)",
+    ),
     "lacking-account-on-the-way-back": Guard(
         "Callers are taken back to an account that lacks their models, and the key that served them is removed.",
         "bot/steps/verify_back.py",
