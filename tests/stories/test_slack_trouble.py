@@ -185,8 +185,10 @@ async def test_after_minutes_without_slack_everything_is_shown_once(bare_stage: 
         assert len(told) == len(set(told)) > 2
 
 
-@pytest.mark.parametrize("tombstones", [True, False])
-@pytest.mark.parametrize("what", ["card", "checklist", "replies", "everything"])
+@pytest.mark.parametrize(
+    ("what", "tombstones"),
+    [("card", True), ("checklist", True), ("replies", True), ("everything", True), ("everything", False)],
+)
 async def test_what_somebody_deletes_comes_again_where_it_is_needed_and_no_milestone_does(
     bare_stage: Stage,
     what: str,
@@ -236,25 +238,27 @@ async def test_a_reply_that_finds_no_thread_to_stand_in_brings_the_card_back(bar
         assert len(heard.milestones()) == before + 1, "nothing else is told again"
 
 
-LATER: dict[str, tuple[Rotation, str]] = {
-    "approval": (r.awaiting_approval(), WAITING),
-    "stop": (r.stopped(r.running("verify"), StopKind.DRIFT, "someone changed a model", "It was changed."), "stopped"),
+LATER: dict[str, tuple[str, Rotation, str]] = {
+    "approval": ("archived", r.awaiting_approval(), WAITING),
+    "stop": (
+        "left",
+        r.stopped(r.running("verify"), StopKind.DRIFT, "someone changed a model", "It was changed."),
+        "stopped",
+    ),
     "secret": (
+        "left, and private",
         r.withdrawing().but(state=State.AWAITING_SECRET, secret_asked_at=r.at(70)),
         "waiting for the new secret",
     ),
-    "trouble": (r.watched(troubles=(r.trouble(),)), "something is wrong"),
-    "deleted": (r.completed(), "still works at the provider until it is revoked"),
+    "trouble": ("left", r.watched(troubles=(r.trouble(),)), "something is wrong"),
+    "deleted": ("archived", r.completed(), "still works at the provider until it is revoked"),
 }
 
 
 @pytest.mark.parametrize("occasion", LATER)
-@pytest.mark.parametrize("how", SHUTTING)
-async def test_whoever_has_to_act_is_told_directly_once_on_each_occasion(
-    bare_stage: Stage, occasion: str, how: str
-) -> None:
+async def test_whoever_has_to_act_is_told_directly_once_on_each_occasion(bare_stage: Stage, occasion: str) -> None:
     stage, clock = bare_stage, Clock()
-    rotation, words = LATER[occasion]
+    how, rotation, words = LATER[occasion]
     async with shown_by_hand(stage, clock) as built:
         await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
         shut(stage, **SHUTTING[how])

@@ -43,7 +43,6 @@ OF_HTTP = tuple(fault for fault in Fault if fault is not Fault.READ_ONLY)
 OF_REDIS = tuple(fault for fault in Fault if fault is not Fault.LIMITED)
 """There, 500 is that it is still loading its data."""
 
-CRASHES = frozenset({Fault.CRASH_BEFORE, Fault.CRASH_AFTER})
 AFTER = frozenset({Fault.CRASH_AFTER, Fault.LOST, Fault.TIME_OUT, Fault.GARBAGE})
 """Faults of a call that has its effect: only the answer does not come, or comes as rubbish."""
 
