@@ -257,9 +257,12 @@ async def test_two_cards_of_a_version_before_go_their_way(desk):
     assert (await desk.refused("OpenAI production")).id in (first.id, second.id)
 
     assert await desk.service.offer_secret_form(second.id, by=SECOND) == second
-    await desk.given(first)
+    given = await desk.given(first)
     with pytest.raises(WrongState, match="Another rotation of this key is under way"):
         await desk.service.offer_secret_form(second.id, by=SECOND)
     with pytest.raises(WrongState, match="Another rotation of this key is under way"):
         await desk.service._save(second.to(State.RUNNING).but(attempt=1), SECOND, "raced")  # noqa: SLF001
+    await desk.save(given.to(State.COMPLETED))
+    with pytest.raises(WrongState, match="Another rotation has replaced this key already"):
+        await desk.service.offer_secret_form(second.id, by=SECOND)
     assert (await desk.service.cancel(second.id, by=SECOND)).state is State.CANCELLED

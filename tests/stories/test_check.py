@@ -328,7 +328,7 @@ async def test_a_control_plane_that_is_away_does_not_stop_the_start(bare_stage: 
     async with bot_process(bare_stage.environ, tmp_path):
         await bare_stage.slack.person("U_REQUESTER").command(KEY)
 
-        assert "AISIX" in await bare_stage.told("U_REQUESTER", "does not answer")
+        await bare_stage.told("U_REQUESTER", "AISIX is not answering")
 
 
 async def test_what_bolt_would_read_from_the_environment_by_itself_changes_nothing(

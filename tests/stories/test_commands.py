@@ -123,12 +123,14 @@ async def test_help_says_what_there_is(stage: Stage) -> None:
 
 
 async def test_a_slow_control_plane_delays_the_card_but_not_the_acknowledgement(stage: Stage) -> None:
-    stage.aisix.switches.latency = 1.0
+    stage.aisix.faults.hang("GET", "/provider_keys")
 
     answer = await stage.slack.person("U_REQUESTER").command(KEY)
 
     assert not answer.timed_out
     assert stage.slack.messages("C_OPS") == []
+    await stage.aisix.until(lambda: stage.aisix.calls, what="the slow call")
+    stage.aisix.faults.release()
     await stage.slack.until(lambda: stage.slack.messages("C_OPS"), what="the card")
 
 

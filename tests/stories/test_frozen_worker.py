@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from bot.storage.lease import running_clock
 from bot.storage.records import Store
 from sandbox.slack import Message
 from tests.support.process import BotProcess, bot_process
@@ -106,25 +105,3 @@ async def test_a_worker_that_wakes_after_another_has_found_the_key_in_use_delete
 
         assert frozen.deletes == 0
         assert (await frozen.record()).stop == told.stop
-
-
-async def test_a_process_that_was_paused_looks_again_before_it_deletes(
-    bare_stage: Stage, redis_url: str, tmp_path: Path
-) -> None:
-    """Nobody has taken over: its lease is long. What it has read is older than it can be."""
-    bare_stage.overrides |= {"LEASE": "60", "PATIENCE": "60"}
-    async with (
-        frozen_at_the_last_list(bare_stage, redis_url) as frozen,
-        bot_process(bare_stage.environ, tmp_path) as bot,
-    ):
-        await frozen.approved(bot)
-        await frozen.stands_still()
-        stopped_at = running_clock()
-        bare_stage.aisix.add_model("staging", "latecomer", key=frozen.old_key, upstream="gpt-4o")
-        while running_clock() - stopped_at < 2.5:  # noqa: ASYNC110 - time itself is what is waited for
-            await asyncio.sleep(0.1)
-        frozen.wake()
-
-        told = await frozen.recorded(lambda r: r.state is State.BLOCKED)
-        assert "Not deleted: `latecomer` in staging refers to the old key." in told.stop.sentence
-        assert frozen.deletes == 0

@@ -91,7 +91,7 @@ def rotation_of(at: Front) -> Any:
     return at.run(work)
 
 
-@amounts(50)
+@amounts(20)
 def test_whatever_is_typed_after_the_command_is_answered(redis_url: str, many: int, tried: Tried) -> None:
     with front(redis_url) as at:
 
@@ -117,7 +117,7 @@ STATES = st.one_of(
 
 
 @pytest.mark.parametrize("form", FORMS)
-@amounts(30)
+@amounts(20)
 def test_a_form_of_any_shape_is_answered(redis_url: str, form: str, many: int, tried: Tried) -> None:
     with front(redis_url) as at:
         rotation = rotation_of(at)
@@ -142,7 +142,7 @@ CLICK = st.fixed_dictionaries(
 )
 
 
-@amounts(60)
+@amounts(30)
 def test_a_click_of_any_shape_is_answered(redis_url: str, many: int, tried: Tried) -> None:
     with front(redis_url) as at:
         rotation_of(at)
@@ -157,7 +157,7 @@ def test_a_click_of_any_shape_is_answered(redis_url: str, many: int, tried: Trie
             at.tidy()
 
 
-@amounts(40)
+@amounts(15)
 def test_a_key_of_a_hostile_control_plane_is_shown_or_refused_in_words(redis_url: str, many: int, tried: Tried) -> None:
     with front(redis_url) as at, serving(at.run) as server:
         client = at.built.world.control_plane

@@ -33,7 +33,7 @@ class Run(NamedTuple):
     settings: dict[str, str]
 
 
-SHORT = Run(6, 2, (0.8, 2.0), {"LEASE": "3", "SWEEP_INTERVAL": "1"})
+SHORT = Run(4, 2, (0.5, 1.5), {"LEASE": "3", "SWEEP_INTERVAL": "1"})
 SOAK = Run(float(os.environ.get("SOAK_SECONDS", "120")), 6, (2.0, 6.0), {"LEASE": "15", "SWEEP_INTERVAL": "5"})
 """As it runs with nothing chosen."""
 

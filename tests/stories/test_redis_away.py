@@ -58,7 +58,7 @@ class Away:
         assert len(self.stage.aisix.models) == 5, "no throw-away model is left"
 
 
-SHORT, LONG = 2.5, 30.0
+SHORT, LONG = 1.0, 30.0
 """Seconds; both are longer than one call to Redis may take."""
 
 HOW = [
@@ -73,7 +73,7 @@ HOW = [
 @pytest.fixture(params=HOW)
 async def away(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Away]:
     async with valkey_in(tmp_path) as redis, stage_of(redis.url) as stage:
-        stage.overrides |= {"REDIS_TIMEOUT": "1", "PATIENCE": "120"}
+        stage.overrides |= {"REDIS_TIMEOUT": "0.5", "PATIENCE": "120"}
         async with stage.bot():
             yield Away(stage, redis, *request.param)
 

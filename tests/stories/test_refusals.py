@@ -1,23 +1,14 @@
 """What is refused in passing, each with its sentence."""
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.rotation.errors import BadInput, Blocked, Unanswerable, WrongState
-from bot.rotation.plan import Plan
-from bot.rotation.policy import Pressed
-from bot.rotation.record import Approval, Replacement, Rotation
-from bot.rotation.secret import Submitted
+from bot.rotation.errors import Unanswerable
 from bot.rotation.states import State
 from bot.service import RotationService
 from bot.settings import WrongSettings
-from bot.steps.cut_over import cut_over
-from bot.steps.outcomes import Again
-from bot.steps.recheck import recheck
-from bot.steps.replace import replace
 from bot.storage.embedded import embedded_server
 from handlers.people import SlackDirectory
 from tests.bot.values import rules
@@ -39,36 +30,12 @@ def service(stage: Stage) -> RotationService:
     )
 
 
-async def test_a_rotation_that_is_forgotten_is_said(stage: Stage) -> None:
-    with pytest.raises(WrongState, match="I do not know this rotation any more"):
-        await service(stage).load("rnobody")
-
-
 async def test_the_menu_is_empty_while_aisix_is_away(bare_stage: Stage) -> None:
     bare_stage.overrides["CONTROL_PLANE_ATTEMPTS"] = "1"
     async with bare_stage.bot():
         bare_stage.aisix.faults.drop("GET", "/provider_keys", times=100)
         with pytest.raises(Unanswerable, match="AISIX"):
             await service(bare_stage).keys_like("open")
-
-
-async def test_a_secret_typed_as_a_name_is_refused(stage: Stage) -> None:
-    await stage.ask()
-    rotation = await stage.record()
-    submitted = Submitted(NEW_SECRET, "sk-proj-A1b2C3d4E5f6G7h8")
-    with pytest.raises(BadInput, match="a name is shown to everyone"):
-        await service(stage).give_secret(rotation.id, submitted, by="U_REQUESTER")
-
-
-async def test_a_click_counts_once(stage: Stage) -> None:
-    card = await stage.ask()
-    await stage.give(card)
-    await stage.says(card, "waiting for an approver")
-    rotation = await stage.record()
-    assert await stage.built.store.is_first(f"click:{rotation.id}:t/1", 60)
-
-    with pytest.raises(WrongState, match="This click has counted already"):
-        await service(stage).approve(rotation.id, by="U_APPROVER", pressed=Pressed(away=timedelta(0)), click="t/1")
 
 
 async def test_a_form_that_comes_before_the_taking_back_is_over_is_asked_to_wait(bare_stage: Stage) -> None:
@@ -82,51 +49,6 @@ async def test_a_form_that_comes_before_the_taking_back_is_over_is_asked_to_wait
         result = await bare_stage.give(card, NEW_SECRET, button="Another secret")
 
         assert "The refused secret is still being taken back" in str(result.errors)
-
-
-async def test_the_old_key_is_no_replacement_of_itself(stage: Stage) -> None:
-    await stage.ask()
-    rotation = await stage.record()
-    old = stage.key_named(KEY)
-    wanted = Replacement(name=KEY, asked_at=rotation.requested_at, key_id=old.id)
-    with pytest.raises(Blocked, match="AISIX answered with the old key itself"):
-        await replace(rotation.but(replacement=wanted), stage.built.world)
-
-
-async def test_a_replacement_that_is_gone_is_said(stage: Stage) -> None:
-    await stage.ask()
-    rotation = await stage.record()
-    wanted = Replacement(name="gone", asked_at=rotation.requested_at, key_id="gone")
-    with pytest.raises(Blocked, match="The replacement key no longer exists"):
-        await replace(rotation.but(replacement=wanted), stage.built.world)
-
-
-async def test_a_model_that_is_unclear_at_the_last_look_voids_the_approval(stage: Stage) -> None:
-    card = await stage.ask()
-    await stage.give(card)
-    await stage.says(card, "waiting for an approver")
-    rotation = await stage.record()
-    stage.aisix.upstream.set(NEW_SECRET, 429)
-    approval = Approval(by="U_APPROVER", at=stage.built.world.now(), digest=rotation.digest)
-
-    outcome = await stage.looked_once_more(rotation.but(approvals=(approval,)))
-
-    assert isinstance(outcome, Again)
-    assert outcome.name == "project"
-    assert "chat-large" in outcome.rotation.voids[0].changes[0]
-
-
-async def test_a_model_that_is_not_on_the_replacement_stops_the_delete(stage: Stage) -> None:
-    card = await stage.ask()
-    await stage.give(card)
-    await stage.says(card, "waiting for an approver")
-    rotation = await stage.record()
-    spare = stage.aisix.add_key("spare", provider="openai", secret=NEW_SECRET, environments=["production", "staging"])
-    model = next(m for m in stage.aisix.models.values() if m.display_name == "support-embed")
-    stage.aisix.edit(model, provider_key_id=spare.id)
-
-    with pytest.raises(Blocked, match="is not on the replacement"):
-        await recheck(rotation.but(made=(*rotation.made, spare.id)), stage.built.world)
 
 
 async def test_a_form_that_slack_does_not_open_is_said(stage: Stage) -> None:
@@ -202,29 +124,6 @@ async def test_a_lost_connection_to_slack_delays_the_card(stage: Stage) -> None:
     await stage.says(card, "cancelled")
 
 
-async def test_a_replacement_that_vanishes_before_the_move_is_said(stage: Stage) -> None:
-    await stage.ask()
-    rotation = await stage.record()
-    wanted = Replacement(name="gone", asked_at=rotation.requested_at, key_id="gone")
-    with pytest.raises(Blocked, match="The replacement key no longer exists"):
-        await _point_nothing(rotation.but(replacement=wanted), stage)
-
-
-async def _point_nothing(rotation: Rotation, stage: Stage) -> None:
-    """Cut over with no model left to move, so that only the replacement is missed."""
-    for model in [m for m in stage.aisix.models.values() if m.provider_key_id == rotation.plan.old_key.id]:
-        stage.aisix.remove(model, settled=True)
-    await cut_over(rotation.but(plan=rotation.plan.but(models=())), stage.built.world)
-
-
-async def test_trouble_while_throw_away_models_are_made_is_tried_again(stage: Stage) -> None:
-    card = await stage.ask()
-    stage.aisix.faults.fail("POST", "/models", status=500, times=2)
-    await stage.give(card)
-
-    await stage.says(card, "waiting for an approver")
-
-
 async def test_data_that_no_server_starts_on_end_the_start_with_a_sentence(tmp_path: Path) -> None:
     broken = tmp_path / "appendonlydir"
     broken.mkdir()
@@ -244,23 +143,3 @@ async def test_a_machine_without_any_server_is_told_to_name_one(
     with pytest.raises(WrongSettings, match="REDIS_URL is missing, and there is no valkey-server here"):
         async with embedded_server(tmp_path / "data"):
             pass
-
-
-async def test_an_approval_of_something_else_than_what_is_known_now_is_void(stage: Stage) -> None:
-    card = await stage.ask()
-    await stage.give(card)
-    await stage.says(card, "waiting for an approver")
-    rotation = await stage.record()
-    seen_otherwise = Approval(
-        by="U_APPROVER", at=stage.built.world.now(), digest=rotation.but(plan=_less(rotation)).digest
-    )
-
-    outcome = await stage.looked_once_more(rotation.but(approvals=(seen_otherwise,)))
-
-    assert isinstance(outcome, Again)
-    assert outcome.rotation.voids[0].changes == ("What is known of the models is not what the card showed.",)
-    assert outcome.rotation.unproved() == outcome.rotation
-
-
-def _less(rotation: Rotation) -> Plan:
-    return rotation.plan.but(models=rotation.plan.models[1:])

@@ -14,8 +14,6 @@ from bot.app import Parts, front, parts, worker
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.settings import Settings
-from bot.steps.outcomes import Outcome, Wait
-from bot.steps.recheck import recheck
 from bot.storage.namespace import Namespace
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack
@@ -159,14 +157,6 @@ class Stage:
             lambda: any(words in said["text"] for said in person.ephemerals), what=f"{words!r} to {who}"
         )
         return str(person.ephemerals[-1]["text"])
-
-    async def looked_once_more(self, rotation: Rotation) -> Outcome:
-        """Run the last look at *rotation*, for as many slices of time as that takes here."""
-        assert self.built is not None
-        outcome = await recheck(rotation.but(look=""), self.built.world)
-        while isinstance(outcome, Wait):
-            outcome = await recheck(outcome.rotation, self.built.world)
-        return outcome
 
     # --- what there is ---
 
