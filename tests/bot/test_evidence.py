@@ -598,7 +598,7 @@ TRAPS = {
     "G16": ("stories/test_shapes.py::test_g16_a_key_behind_every_kind_of_alias",),
     "G17": ("bot/test_taken_out.py::test_a_request_on_the_old_key_since_the_approval_is_named",),
     "G18": ("bot/test_traps.py::g18 is cut off",),
-    "G19": ("stories/test_traps.py::test_g1_a_lagging_replica",),
+    "G19": ("bot/test_traps.py::g19 no replica takes the replacement",),
     "G20": ("bot/test_wildcards.py::test_a_wildcard_is_rehearsed_and_verified_under_one_name",),
     "G21": ("stories/test_rotation.py::test_a_rotation_goes_from_the_command_to_the_deleted_key",),
     "G22": ("bot/test_taken_out.py::test_a_replacement_with_another_setting_is_named",),

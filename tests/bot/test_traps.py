@@ -89,6 +89,11 @@ def reject(tenancy: Tenancy) -> None:
     straggler(tenancy).reject_rows = {tenancy.embed.id}
 
 
+def reject_new_keys(tenancy: Tenancy) -> None:
+    for replica in tenancy.aisix.replicas("staging"):
+        replica.reject_rows = {"new keys"}
+
+
 def drop(tenancy: Tenancy) -> None:
     reject(tenancy)
     straggler(tenancy).status_available = False
@@ -198,6 +203,9 @@ TRAPS = {
         Verdict.INVALID,
     ),
     "g1 drops the row in silence": Trap(drop, NOT_TAKEN, "with the old key", EMBED, Verdict.INVALID),
+    "g19 no replica takes the replacement": Trap(
+        reject_new_keys, NOT_TAKEN, "This says nothing against the new secret"
+    ),
     "g5 a cache answers": Trap(
         answer_from_a_cache,
         "the rehearsal came to no result",
