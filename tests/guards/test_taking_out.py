@@ -37,7 +37,11 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "tree"
 
 
-def test_a_guard_is_noticed_by_a_test_that_passes_with_it_and_asserts_what_is_not_so_without(tree: Path) -> None:
+def test_a_guard_is_noticed_by_a_test_that_passes_with_it_and_asserts_what_is_not_so_without(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take longer than the tests
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_timeout")
     guards = [Guard("", "guarded.py", "if age > 9:", f"test_guarded.py::test_that_{name}", name=name) for name in SAID]
     outcomes = tried(guards, lambda _: None, tree, imported=())
 

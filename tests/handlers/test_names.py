@@ -106,7 +106,7 @@ def everything_said(rotation: Rotation) -> list[dict[str, Any]]:
     return [shown.card, checklist(rotation), *(reply.content for reply in replies)]
 
 
-@settings(MANY, max_examples=20)
+@settings(MANY, max_examples=12)
 @given(plan=plans(), sentence=SENTENCES)
 def test_every_message_is_taken_and_pings_nobody(plan: Plan, sentence: str) -> None:
     for rotation in every_moment(plan, sentence):
