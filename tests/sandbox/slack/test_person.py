@@ -3,9 +3,6 @@
 import json
 
 import pytest
-from aiohttp import web
-
-from sandbox.slack import Slack
 
 MODAL = {
     "type": "modal",
@@ -31,25 +28,6 @@ def option(words, value=None):
     return {"text": {"type": "plain_text", "text": words}, "value": value or words}
 
 
-@pytest.fixture
-async def desk():
-    """A Slack whose app answers each payload with the next of `answers`."""
-    answers = []
-
-    async def events(_request):
-        body = answers.pop(0) if answers else None
-        return web.json_response(body) if body else web.Response()
-
-    app = web.Application()
-    app.router.add_post("/", events)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with Slack(mode="http", events_url=f"http://127.0.0.1:{runner.addresses[0][1]}/") as slack:
-        yield slack, answers
-    await runner.cleanup()
-
-
 def said(slack, *blocks):
     return slack.site.speak(slack.channels["C_OPS"], "U_KEYTURN", "card", list(blocks))
 
@@ -59,7 +37,7 @@ def sent(slack):
 
 
 async def test_a_button_that_is_not_there_is_named_beside_those_that_are(desk):
-    slack, _ = desk
+    slack, *_ = desk
     card = said(slack, {"type": "actions", "elements": [button("Enter"), button("Cancel")]})
 
     with pytest.raises(LookupError, match=r"'Delete'; there are \['Enter', 'Cancel'\]"):
@@ -67,7 +45,7 @@ async def test_a_button_that_is_not_there_is_named_beside_those_that_are(desk):
 
 
 async def test_twin_buttons_are_told_apart_by_their_value(desk):
-    slack, _ = desk
+    slack, *_ = desk
     card = said(slack, {"type": "actions", "elements": [button("Go", value="1"), button("Go", value="2")]})
 
     with pytest.raises(LookupError, match="2 buttons say 'Go'"):
@@ -78,7 +56,7 @@ async def test_twin_buttons_are_told_apart_by_their_value(desk):
 
 
 async def test_nobody_clicks_where_they_are_not_or_on_what_is_gone(desk):
-    slack, _ = desk
+    slack, *_ = desk
     slack.add_user("U_FAR", "far")
     card = said(slack, {"type": "actions", "elements": [button("Go")]})
 
@@ -93,7 +71,7 @@ async def test_nobody_clicks_where_they_are_not_or_on_what_is_gone(desk):
 
 
 async def test_a_choice_in_a_message_is_sent_and_remembered(desk):
-    slack, _ = desk
+    slack, *_ = desk
     menu = {"type": "static_select", "action_id": "which", "options": [option("One", "1"), option("Two", "2")]}
     card = said(slack, {"type": "section", "text": {"type": "plain_text", "text": "Which?"}, "accessory": menu})
     person = slack.person("U_MEMBER")
@@ -108,7 +86,7 @@ async def test_a_choice_in_a_message_is_sent_and_remembered(desk):
 
 
 async def test_a_choice_seen_in_the_type_ahead_is_not_asked_for_again(desk):
-    slack, answers = desk
+    slack, _, answers = desk
     menu = {"type": "external_select", "action_id": "which"}
     card = said(slack, {"type": "actions", "elements": [menu]})
     answers += [{"options": [option("OpenAI production", "pk_1")]}, None]
@@ -128,7 +106,7 @@ def open_form(slack, **more):
 
 @pytest.mark.parametrize("name", ["Name", "name"])
 async def test_a_field_is_named_by_its_label_or_ids(desk, name):
-    slack, _ = desk
+    slack, *_ = desk
 
     await open_form(slack).submit({name: "mine"})
 
@@ -147,7 +125,7 @@ async def test_a_field_is_named_by_its_label_or_ids(desk, name):
     ids=json.dumps,
 )
 async def test_an_answer_that_makes_no_sense_is_trouble_for_the_person(desk, answer):
-    slack, answers = desk
+    slack, _, answers = desk
     answers.append(answer)
     person = open_form(slack)
 
@@ -160,7 +138,7 @@ async def test_an_answer_that_makes_no_sense_is_trouble_for_the_person(desk, ans
 
 
 async def test_closing_tells_the_app_only_if_it_asked(desk):
-    slack, _ = desk
+    slack, *_ = desk
 
     await open_form(slack).close_modal()
     assert slack.payloads == []
@@ -179,7 +157,7 @@ async def test_until_says_what_it_waited_for_and_what_there_was(slack):
 
 
 async def test_a_watcher_is_told_of_everything_people_see(desk):
-    slack, answers = desk
+    slack, _, answers = desk
     told = []
     slack.on_change(lambda kind, what: told.append(kind))
     answers.append({"text": "hi"})

@@ -6,29 +6,6 @@ import pytest
 from aiohttp import web
 from slack_sdk.signature import SignatureVerifier
 
-from sandbox.slack import Slack
-
-
-@pytest.fixture
-async def desk():
-    """A Slack in HTTP mode, what an app was sent, and the answers it is to give."""
-    seen, answers = [], []
-
-    async def events(request):
-        body = (await request.read()).decode()
-        seen.append((dict(request.headers), body, dict(await request.post())))
-        return answers.pop(0) if answers else web.Response()
-
-    app = web.Application()
-    app.router.add_post("/slack/events", events)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
-    async with Slack(mode="http", events_url=url) as slack:
-        yield slack, seen, answers
-    await runner.cleanup()
-
 
 def signed(slack, request):
     headers, body, _ = request
@@ -93,7 +70,7 @@ async def test_an_answer_that_is_not_200_is_an_error_for_the_person(desk, status
 
 async def test_an_answer_may_be_words_or_json(desk):
     slack, _, answers = desk
-    answers += [web.Response(text="words"), web.json_response({"text": "json"})]
+    answers += [web.Response(text="words"), {"text": "json"}]
 
     assert (await slack.person("U_MEMBER").command("x")).text == "words"
     assert (await slack.person("U_MEMBER").command("x")).text == "json"
@@ -108,7 +85,7 @@ async def test_an_app_that_is_not_there_is_an_error_at_once(desk):
 
 async def test_an_answer_that_slack_cannot_show_is_kept_as_a_complaint(desk):
     slack, _, answers = desk
-    answers.append(web.json_response({"blocks": [{"type": "banner"}]}))
+    answers.append({"blocks": [{"type": "banner"}]})
 
     await slack.person("U_MEMBER").command("x")
 

@@ -56,10 +56,6 @@ def listen_to_messages(app, heard):
         heard.append(command)
         await client.chat_postMessage(channel=command["channel_id"], text=command["text"], blocks=CARD)
 
-    @app.command("/hello")
-    async def hello(ack, command):
-        await ack(f"Hello {command['user_id']}")
-
     @app.action("enter")
     async def enter(ack, body, client):
         await ack()
@@ -114,18 +110,6 @@ async def open_form(slack):
     return person, card
 
 
-async def test_a_command_leads_to_a_card_in_the_channel(desk):
-    slack, heard = desk
-
-    person, card = await start(slack)
-
-    assert card.buttons == ["Enter", "Delete"]
-    assert "Rotate OpenAI production" in card.plain
-    assert heard[0]["text"] == "OpenAI production"
-    assert heard[0]["channel_name"] == "ops"
-    assert person.ephemerals == []
-
-
 async def test_a_confirm_dialog_is_read_and_may_be_dismissed(desk):
     slack, heard = desk
     person, card = await start(slack)
@@ -135,17 +119,6 @@ async def test_a_confirm_dialog_is_read_and_may_be_dismissed(desk):
     assert press.confirm["text"] == "It is gone for good."
     assert not press.sent
     assert len(heard) == 1
-
-
-async def test_an_answer_to_the_response_url_is_for_one_person(desk):
-    slack, _ = desk
-    person, card = await start(slack)
-
-    await person.click("Delete", card)
-
-    said = await slack.until(lambda: person.ephemerals)
-    assert said[-1]["text"] == "Only you see that it is deleted."
-    assert said[-1]["channel"] == "C_OPS"
 
 
 async def test_an_error_at_a_field_keeps_the_form_open(desk):
