@@ -74,7 +74,12 @@ async def move(rotation: Rotation, world: World) -> Rotation:
         return rotation
     match rotation.state:
         case State.AWAITING_SECRET:
-            again = "Nobody gave another secret in time; no model is on a refused one."
+            where = (
+                "what this rotation moved is back on the old key"
+                if rotation.left_alone
+                else "no model is on a refused one"
+            )
+            again = f"Nobody gave another secret in time; {where}."
             note = again if rotation.attempt else "Nobody gave a secret in time; nothing was changed."
             return rotation.to(State.CANCELLED).but(ended_at=world.now(), note=note)
         case State.AWAITING_APPROVAL:

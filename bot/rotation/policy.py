@@ -60,9 +60,14 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
 
 
 def offered(rotation: Rotation) -> tuple[Action, ...]:
-    """Return the buttons of *rotation* now; there is no roll back to a key that may be gone."""
-    gone = is_way_back_closed(rotation)
-    return tuple(action for action in _offers(rotation) if not (gone and action is Action.ROLL_BACK))
+    """Return the buttons of *rotation* now; there is no roll back to a key that may be gone.
+
+    A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives.
+    """
+    gone, offers = is_way_back_closed(rotation), _offers(rotation)
+    left = tuple(action for action in offers if not (gone and action is Action.ROLL_BACK))
+    is_stuck = rotation.state is State.BLOCKED and rotation.deleted_at is None and len(left) < len(offers)
+    return (*left, Action.CANCEL) if is_stuck else left
 
 
 def is_way_back_closed(rotation: Rotation) -> bool:

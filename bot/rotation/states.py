@@ -26,7 +26,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.RUNNING: frozenset(
         {State.AWAITING_SECRET, State.AWAITING_APPROVAL, State.BLOCKED, State.ROLLING_BACK, State.COMPLETED}
     ),
-    State.BLOCKED: frozenset({State.RUNNING, State.AWAITING_SECRET, State.ROLLING_BACK}),
+    State.BLOCKED: frozenset({State.RUNNING, State.AWAITING_SECRET, State.ROLLING_BACK, State.CANCELLED}),
     State.AWAITING_APPROVAL: frozenset({State.RUNNING, State.ROLLING_BACK}),
     State.ROLLING_BACK: frozenset({State.ROLLED_BACK, State.BLOCKED}),
     State.COMPLETED: frozenset(),

@@ -37,10 +37,10 @@ class Decisions(Verbs):
 
     @audited(Action.CANCEL)
     async def cancel(self, rotation_id: str, *, by: str) -> Rotation:
-        """Cancel a rotation before it has changed anything."""
+        """End a rotation that waits for a secret, or a stopped one that has no way back; keep the stop for the card."""
 
         def cancelled(rotation: Rotation) -> Rotation:
-            return rotation.to(State.CANCELLED).but(ended_at=self._now(), ended_by=by)
+            return rotation.to(State.CANCELLED).but(stop=rotation.stop, ended_at=self._now(), ended_by=by)
 
         return await self._steer(rotation_id, Action.CANCEL, cancelled, by, "cancelled")
 

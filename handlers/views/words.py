@@ -8,7 +8,7 @@ from bot.rotation.labels import failing_models
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import acceptable, offered, takes_back
 from bot.rotation.progress import next_step
-from bot.rotation.record import Rotation, Void
+from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import HELP, StopKind
 from handlers.views import evidence, watch
@@ -37,6 +37,12 @@ REVOKE = "The old credential still works at the provider until it is revoked the
 GONE_AND_STAYS = "The old key is gone, and every model stays on the replacement."
 
 STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the replacement."
+
+POINTS_AT_NOTHING = (
+    "Callers of models that point at a key that is gone fail: point these models at another key in AISIX."
+)
+
+MOVED_IS_BACK = "what this rotation moved is back on the old key"
 
 ROTATE_THAT = "If it does not work, rotate the replacement with `/rotate-key`."
 
@@ -136,10 +142,8 @@ def _awaiting_secret(rotation: Rotation) -> str:
     if rotation.attempt and rotation.delete_asked_at:
         return f"{STAYS} Next: {requester} gives another secret."
     if rotation.attempt:
-        return (
-            "The refused secret is taken back and every model is on the old key. "
-            f"Next: {requester} gives another secret."
-        )
+        where = f", and {MOVED_IS_BACK}" if rotation.left_alone else " and every model is on the old key"
+        return f"The refused secret is taken back{where}. Next: {requester} gives another secret."
     return f"Nothing has changed yet. Next: {requester} gives the new secret."
 
 
@@ -303,6 +307,8 @@ def _purpose(action: Action, rotation: Rotation) -> str:
         case Action.ANOTHER_SECRET:
             first = "puts every model back on the old key, then asks" if takes_back(rotation) else "asks"
             return f"*Another secret* (only <@{rotation.requested_by}>) {first} for a different secret"
+        case Action.CANCEL:
+            return "*Cancel* ends this rotation as it stands: no model is moved, no key is removed"
         case Action.ROLL_BACK if not rotation.plan.old_key_gone:
             models = "puts every model back on the old key and " if rotation.moved else ""
             return f"*Roll back* {models}ends this rotation"
@@ -326,7 +332,7 @@ def consequence(rotation: Rotation) -> str:
     if rotation.plan.old_key_gone or rotation.deleted_at:
         return _without_old_key(rotation)
     if rotation.delete_asked_at:
-        callers = _moved_and_failing(rotation) or "Every model is off it."
+        callers = _moved_and_failing(rotation) or _off_old_key(rotation)
         return f"The old key may be gone at any moment: AISIX has been asked to delete it. {callers}"
     if rotation.track is not Track.FORWARD:
         return "Both keys are still there. Models that are not back on the old key yet may be failing."
@@ -339,11 +345,24 @@ def consequence(rotation: Rotation) -> str:
 def _without_old_key(rotation: Rotation) -> str:
     left = len(rotation.plan.models) - len(rotation.moved)
     if not left:
-        callers = _moved_and_failing(rotation) or "Every model is on the replacement and stays there."
-        return f"The old key is gone. {callers}"
+        stays = "Every model is on the replacement and stays there."
+        is_refused = rotation.stop is not None and rotation.stop.kind is StopKind.REFUSED
+        return f"The old key is gone. {_moved_and_failing(rotation) or (POINTS_AT_NOTHING if is_refused else stays)}"
     return (
         f"{plural(left, 'model')} still {'needs' if left == 1 else 'need'} the deleted key: *callers are failing now*."
     )
+
+
+def _off_old_key(rotation: Rotation) -> str:
+    """Say what still is on a key that AISIX has been asked to delete; only some stops leave no doubt."""
+    assert rotation.stop is not None
+    left = len(rotation.plan.models) - len(rotation.moved)
+    if left:
+        return f"{plural(left, 'model')} {'is' if left == 1 else 'are'} still on it: *callers fail once it is gone*."
+    if rotation.stop.kind is StopKind.REFUSED:
+        return POINTS_AT_NOTHING
+    is_in_doubt = rotation.stop.kind in (StopKind.DRIFT, StopKind.UNVERIFIED)
+    return "Callers of anything that still uses it fail then." if is_in_doubt else "Every model is off it."
 
 
 def _moved_and_failing(rotation: Rotation) -> str:
@@ -368,20 +387,29 @@ def left_alone(rotation: Rotation) -> str:
 
 def _rolled_back(rotation: Rotation) -> str:
     if rotation.left_alone:
-        return f"What this rotation moved is back on the old key. {left_alone(rotation)}"
+        return f"{MOVED_IS_BACK.capitalize()}. {left_alone(rotation)}"
     if not rotation.moved:
         return "No model was moved; every model is on the old key, and no replacement is left."
     return "Every model is back on the old key, and the replacement is removed."
 
 
 def _cancelled(rotation: Rotation) -> str:
+    if rotation.stop:
+        return _cancelled_at(rotation.stop, rotation)
     if rotation.attempt and rotation.delete_asked_at:
         return f"{GONE_AND_STAYS if rotation.plan.old_key_gone else STAYS} {ROTATE_THAT}"
     if rotation.plan.old_key_gone and rotation.plan.models:
         return "The old key is gone: callers of its models fail until these get another key."
     if rotation.note:
         return sentence(rotation.note)
+    if rotation.left_alone:
+        return f"{MOVED_IS_BACK.capitalize()}."
     return "Every model is on the old key." if rotation.attempt else "Nothing was changed."
+
+
+def _cancelled_at(stop: Stop, rotation: Rotation) -> str:
+    helps = "" if stop.kind is StopKind.REFUSED else " If the replacement does not work, rotate it with `/rotate-key`."
+    return f"Cancelled after a stop: {stop.headline}. {consequence(rotation)}{helps}"
 
 
 NEXT: Mapping[State, Callable[[Rotation], str]] = {

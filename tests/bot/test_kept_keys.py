@@ -160,6 +160,18 @@ async def test_the_doctor_takes_nothing_back_to_a_key_whose_account_lacks_the_mo
         assert tenancy.new.id in tenancy.aisix.provider_keys
 
 
+async def test_nobody_is_told_that_nothing_is_on_a_refused_key_while_something_is():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await moved(tenancy, machine)
+        tenancy.aisix.add_model("production", "newcomer", key=tenancy.new)
+        back = await taken(machine, record, Track.WITHDRAW)
+        over = await machine.until(back, lambda r: r.is_over)
+
+        assert "`newcomer` in production uses it" in over.left_alone[-1]
+        assert over.note == "Nobody gave another secret in time; what this rotation moved is back on the old key."
+
+
 def test_what_stays_is_still_said_while_another_secret_is_awaited():
     stays = "Key `pk_new` of this rotation stays: `x` in production uses it."
     record = running(left_alone=("`y` in production uses a key that this rotation does not know.", stays))

@@ -182,7 +182,19 @@ def test_every_state_says_what_it_offers_and_an_end_offers_nothing():
 @pytest.mark.parametrize("gone", [{"delete_asked_at": NOW}, {"plan": rotation().plan.but(old_key_gone=True)}])
 @pytest.mark.parametrize("moment", [name for name, offers in OFFERED.items() if A.ROLL_BACK in offers])
 def test_nothing_rolls_back_to_a_key_that_may_be_gone(moment, gone):
-    assert set(offered(MOMENTS[moment].but(**gone))) == OFFERED[moment] - {A.ROLL_BACK}
+    end = {A.CANCEL} if MOMENTS[moment].state is S.BLOCKED else set()
+
+    assert set(offered(MOMENTS[moment].but(**gone))) == OFFERED[moment] - {A.ROLL_BACK} | end
+
+
+@pytest.mark.parametrize("kind", StopKind)
+def test_an_approver_can_end_a_stopped_rotation_that_has_no_way_back(kind):
+    stuck = stopped(kind, delete_asked_at=NOW)
+
+    check_offered(stuck, A.CANCEL)
+    check_may_steer(stuck, PEOPLE["approver"])
+    assert stuck.to(S.CANCELLED).is_over
+    assert A.CANCEL not in offered(stuck.but(deleted_at=NOW)), "what is deleted is not cancelled"
 
 
 @pytest.mark.parametrize("who", ["stranger", "guest", "bot", "deactivated"])

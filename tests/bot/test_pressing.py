@@ -405,3 +405,11 @@ def test_the_search_finds_what_hangs_on_an_error_and_in_a_closure():
     assert found_in(texts_on(closed_over(NEW_SECRET)), NEW_SECRET)
     assert found_in(texts_on([Submitted(NEW_SECRET, "")]), NEW_SECRET)
     assert found_in(texts_on({"a": SecretStr(NEW_SECRET)}), NEW_SECRET)
+
+
+async def test_an_approver_ends_a_stopped_rotation_that_has_no_way_back_and_its_stop_stays_on_the_card(desk):
+    record = await desk.save(stopped(StopKind.REFUSED, delete_asked_at=NOW))
+    ended = await desk.service.cancel(record.id, by="U_APPROVER")
+
+    assert (ended.state, ended.ended_by) == (State.CANCELLED, "U_APPROVER")
+    assert ended.stop == record.stop

@@ -33,6 +33,16 @@ REFUSED_SECRET = (
     "the new secret was refused",
     f"`chat-large` in production: {r.REFUSED_401.reason}.",
 )
+GONE = (
+    StopKind.REFUSED,
+    "the replacement is gone",
+    "The replacement key no longer exists: someone deleted it.",
+)
+STILL_USED = (
+    StopKind.DRIFT,
+    "something uses the old key",
+    "Not deleted: `chat-large` in production refers to the old key. I will not delete it while anything uses it.",
+)
 NO_THROWAWAYS = "AISIX refused the admin token (403)."
 
 
@@ -53,6 +63,8 @@ STOPS: Mapping[str, Callable[[], Rotation]] = {
         r.seeing(r.running("recheck", r.plan().but(old_key_gone=True), delete_asked_at=r.at(390)), r.REFUSED_401),
         *REFUSED_SECRET,
     ),
+    "refused-after-delete-was-asked": lambda: r.stopped(r.running("recheck", delete_asked_at=r.at(390)), *GONE),
+    "drift-after-delete-was-asked": lambda: r.stopped(r.running("recheck", delete_asked_at=r.at(390)), *STILL_USED),
     "rejected-in-the-rehearsal": lambda: r.stopped(
         r.running("rehearse"),
         StopKind.REJECTED,
@@ -294,6 +306,8 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "cancelled-expired": lambda: r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": lambda: r.cancelled(attempt=1),
     "cancelled-and-a-key-left": lambda: r.cancelled(attempt=1, left_alone=KEY_LEFT),
+    "cancelled-after-a-stop": lambda: r.cancelled_at(*STILL_USED),
+    "cancelled-after-a-stop-without-replacement": lambda: r.cancelled_at(*GONE),
     "cancelled-after-delete-was-asked": lambda: r.cancelled(attempt=1, delete_asked_at=r.at(390)),
     "cancelled-after-the-delete": lambda: r.cancelled(
         attempt=1, delete_asked_at=r.at(390), plan=r.plan().but(old_key_gone=True)

@@ -315,6 +315,12 @@ def cancelled(**changes: Any) -> Rotation:
     return awaiting_secret().but(state=State.CANCELLED, ended_at=at(20), ended_by=REQUESTER).but(**changes)
 
 
+def cancelled_at(kind: StopKind, headline: str, sentence: str) -> Rotation:
+    """Return a rotation that a person ended at a stop, as there was no way back."""
+    at_stop = stopped(running("recheck", delete_asked_at=at(390)), kind, headline, sentence)
+    return at_stop.but(state=State.CANCELLED, ended_at=at(420), ended_by=APPROVER)
+
+
 def withdrawing(**changes: Any) -> Rotation:
     rotation = seeing(running("verify"), REFUSED_401)
     return rotation.but(track=Track.WITHDRAW, done=()).but(**changes)

@@ -69,6 +69,30 @@ def test_no_model_is_said_to_go_back_to_a_key_that_aisix_has_been_asked_to_delet
         assert "no model is on a refused one" not in said
 
 
+def test_every_model_is_said_to_be_off_the_old_key_only_where_all_are_and_nothing_speaks_against_it() -> None:
+    asked = r.running("delete", delete_asked_at=r.at(390))
+    first = asked.plan.models[0]
+    one_left = asked.learn({first.id: asked.finding(first).but(moved_at=None)})
+    off = "Every model is off it."
+
+    assert [kind for kind in StopKind if off in words.consequence(stop_of(kind, asked))] == [
+        StopKind.DIFFERENCE,
+        StopKind.PROJECTION,
+        StopKind.TROUBLE,
+    ]
+    for kind in set(StopKind) - {StopKind.REJECTED}:
+        assert "1 model is still on it" in words.consequence(stop_of(kind, one_left))
+
+
+def test_what_is_left_alone_is_not_said_to_be_back() -> None:
+    left = {"attempt": 1, "left_alone": ("Key `pk_1` of this rotation stays: `x` in production uses it.",)}
+
+    for rotation in (r.awaiting_secret(**left), r.cancelled(**left)):
+        said = words.next_move(rotation)
+        assert "very model is on the old key" not in said
+        assert "hat this rotation moved is back on the old key." in said
+
+
 @pytest.mark.parametrize("action", Action)
 def test_every_action_has_a_listener_and_a_state_that_offers_it(action: Action) -> None:
     everywhere = {*IN_STATE.values(), *(known.offers for known in HELP.values())}

@@ -131,7 +131,9 @@ class Laws:
             self._demand(actor and others <= actor.vouched.keys(), "every approval stands at the last one", after.id)
 
     def nothing_left(self, over: Rotation) -> None:
-        """Demand that a rotation that is over has left nothing behind."""
+        """Demand that a rotation that is over has left nothing behind, unless a person ended it at a stop."""
+        if over.state is State.CANCELLED and over.stop:
+            return
         begin = throwaway_prefix(over.id)
         mine = [m for m in self._aisix.models.values() if m.display_name.startswith(begin)]
         models = [m.display_name for m in mine if m.provider_key_id in over.made]
