@@ -233,7 +233,8 @@ class Rotation(Frozen):
 
     watch_until: datetime | None = None
     watched: int = 0
-    """The number of looks since the delete."""
+    blind: int = 0
+    """Looks since the delete: all of them, and those that lacked a list of AISIX or a counter that the proof had."""
 
     orphaned: tuple[str, ...] = ()
     """Names, from the counters, whose requests were refused for an unknown key even before the delete."""
@@ -250,10 +251,9 @@ class Rotation(Frozen):
         """Move to *state*, or refuse."""
         if state not in TRANSITIONS[self.state]:
             raise WrongState(f"This rotation is {MEANING[self.state]}; that button belongs to an earlier moment.")
-        stop = self.stop if state is State.BLOCKED else None
         return self.but(
             state=state,
-            stop=stop,
+            stop=self.stop if state is State.BLOCKED else None,
             note=None,
             retry_at=None,
             retry_in=None,

@@ -52,7 +52,14 @@ async def _looked(rotation: Rotation, world: World) -> Rotation:
     asked = asked if rotation.watched else asked.but(orphaned=_orphaned_before(seen))
     orphans = await _orphans(rotation, world)
     found = {**_answered(asked, answers), **_counted(asked, seen), **(orphans or {})}
+    asked = asked.but(blind=asked.blind + (orphans is None or _lacks_counters(asked, seen)))
     return _told(rebased(asked, seen), found, world.now(), unseen=REFERS if orphans is None else "")
+
+
+def _lacks_counters(rotation: Rotation, seen: Windows) -> bool:
+    """Return whether a replica whose counters told of the old key before shows none now."""
+    readable = {window.now.url for windows in seen.values() for window in windows if window.now.counts is not None}
+    return any(silence.url not in readable for silence in rotation.silences)
 
 
 def _orphaned_before(seen: Windows) -> tuple[str, ...]:

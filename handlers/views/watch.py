@@ -70,9 +70,19 @@ def summary(rotation: Rotation) -> str:
 def _found(rotation: Rotation, so_far: str = "") -> str:
     wrong, left = sum(not trouble.over for trouble in rotation.troubles), len(open_troubles(rotation))
     if not wrong:
-        return f"no problems{so_far}"
+        return _nothing_found(rotation, so_far)
     state = f"{left:,} still open" if left else "all fixed"
     return f"{plural(wrong, 'problem')}{so_far}, {state}"
+
+
+def _nothing_found(rotation: Rotation, so_far: str) -> str:
+    """Say that there were no problems only as far as the looks could see."""
+    blind, looks = rotation.blind, rotation.watched
+    if not blind:
+        return f"no problems{so_far}"
+    if blind >= looks:
+        return f"can't tell{so_far}: no look could read every AISIX list and gateway counter"
+    return f"no problems seen{so_far}; {blind:,} of {looks:,} looks could not read every AISIX list and gateway counter"
 
 
 def _length(rotation: Rotation) -> timedelta:

@@ -285,3 +285,20 @@ async def test_deletes_without_an_answer_end_after_the_patience_of_the_settings(
     assert record.stop.headline == "no usable answer"
     assert 60 < tenancy.clock.seconds - began < 120
     assert Action.ROLL_BACK not in offered(record)
+
+
+@pytest.mark.parametrize("dark", ["AISIX", "status pages"])
+async def test_a_look_after_the_delete_that_could_not_read_everything_is_counted_as_blind(tenancy, dark):
+    here = await tenancy.machine(watch=3600)
+    record = await here.until(tenancy.approved(await tenancy.asked(here)), lambda r: r.watched == 1)
+    assert record.blind == 0
+    carry = tenancy.wire.handle
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        is_dark = request.method == "GET" and ("/api/" in str(request.url)) is (dark == "AISIX")
+        return httpx.Response(500, json={}) if is_dark else await carry(request)
+
+    tenancy.wire.handle = handle
+    ended = await here.until(record, lambda r: r.is_over)
+
+    assert ended.blind == ended.watched - 1

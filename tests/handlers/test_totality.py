@@ -9,7 +9,7 @@ from bot.rotation.states import State
 from bot.rotation.stops import HELP, Cause, StopKind
 from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY
-from handlers.views import words
+from handlers.views import watch, words
 from handlers.views.card import card
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
@@ -82,6 +82,15 @@ def test_every_model_is_said_to_be_off_the_old_key_only_where_all_are_and_nothin
     ]
     for kind in set(StopKind) - {StopKind.REJECTED}:
         assert "1 model is still on it" in words.consequence(stop_of(kind, one_left))
+
+
+def test_a_watch_that_could_not_read_everything_says_so() -> None:
+    """Its looks are 11."""
+    said = {blind: watch.summary(r.completed_after_watch(blind=blind)) for blind in (0, 4, 11)}
+
+    assert said[0] == "Watched for 1 h: no problems."
+    assert "no problems seen; 4 of 11 looks could not read every AISIX list and gateway counter." in said[4]
+    assert said[11] == "Watched for 1 h: can't tell: no look could read every AISIX list and gateway counter."
 
 
 def test_what_is_left_alone_is_not_said_to_be_back() -> None:
