@@ -1,28 +1,24 @@
 """An approval counts while the person who gave it could give it now, under the stricter of the rules then and today."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pytest
 
-from bot.aisix.status import StatusPages
 from bot.engine import move
 from bot.rotation.errors import NotAllowed, Unanswerable, Uncertain
-from bot.rotation.finding import Finding
 from bot.rotation.people import NOBODY, People
-from bot.rotation.plan import make_plan
 from bot.rotation.policy import NO_MEMBER, Person
-from bot.rotation.record import Replacement, Rotation
+from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.steps.delete import delete
 from bot.steps.outcomes import Done, Unapproved, Wait
 from bot.steps.recheck import recheck
 from bot.steps.world import World
-from bot.storage.lease import Moment, running_clock
-from tests.bot.conftest import Tenant
-from tests.bot.values import NOW, approval, later, limits, rules, running
+from tests.bot.values import NOW, approval, rules, running
+from tests.support.in_memory import Tenancy
 
 SENDER, OTHER = "U_SENDER", "U_OTHER"
-DONE = ("replace", "baseline", "rehearse", "cut-over", "project", "verify", "tidy", "soak")
 
 
 class Directory:
@@ -213,128 +209,85 @@ async def test_settings_under_which_nobodys_rotation_could_be_approved_are_told(
 # --- at the last look, and at the delete ---
 
 
-class Held:
-    """The rotation is in this process's hand."""
+class Ending(NamedTuple):
+    """A rotation that one approver has released, before its last two steps."""
 
-    mark = "here"
+    tenancy: Tenancy
+    directory: Directory
+    world: World
+    rotation: Rotation
 
-    async def verified(self, _: int | None = None) -> Moment:
-        return Moment(here=running_clock(), there=0.0, lasts=15.0)
-
-
-class Ending:
-    """A rotation whose models are all on the replacement, before its last two steps."""
-
-    def __init__(self, tenant: Tenant, directory: Directory) -> None:
-        self.tenant, self.directory = tenant, directory
-
-    async def world(self) -> World:
-        control_plane, gateways = await self.tenant.control_plane(), await self.tenant.gateways()
-        return World(
-            control_plane=control_plane,
-            gateways=gateways,
-            status=StatusPages({}, timeout=2, now=lambda: later(60)),
-            limits=limits(),
-            now=lambda: later(60),
-            people=people(self.directory),
-            hold=Held(),
-        )
-
-    async def rotation(self, world: World, **fields: Any) -> Rotation:
-        before = await world.control_plane.inventory()
-        old = next(key for key in before.keys if key.id == self.tenant.key.id)
-        plan = make_plan(before, old, world.gateways.environments)
-        new = self.tenant.aisix.add_key("OpenAI production (rabc123)", secret="sk-new-0123456789abcdef")
-        self.tenant.aisix.edit(self.tenant.chat, provider_key_id=new.id)
-        record = running(
-            plan=plan,
-            replacement=Replacement(name=new.display_name, asked_at=NOW, key_id=new.id),
-            made=(new.id,),
-            findings={model.id: Finding(moved_at=NOW) for model in plan.models},
-            done=DONE,
-            **fields,
-        )
-        return record.but(approvals=(approval(SENDER).but(digest=record.digest),))
-
-    @property
-    def deletes(self) -> int:
-        return len(self.tenant.calls("DELETE", "/provider_keys"))
+    def looked(self, **fields: Any) -> Rotation:
+        """Return it after its last look, before the delete."""
+        return self.rotation.but(done=(*self.rotation.done, "recheck"), **fields)
 
 
 @pytest.fixture
-def ending(tenant: Tenant) -> Ending:
-    return Ending(tenant, Directory())
+async def ending(tenancy: Tenancy) -> Ending:
+    machine, directory = await tenancy.machine(), Directory()
+    asked = await tenancy.asked(machine)
+    word = approval(SENDER).but(digest=asked.digest, at=tenancy.clock.now())
+    record = asked.but(approvals=(word,)).to(State.RUNNING)
+    return Ending(tenancy, directory, replace(machine.world, people=people(directory)), record)
 
 
 async def test_the_last_look_ends_before_it_asks_a_model_where_too_few_approvals_count(ending):
-    world = await ending.world()
-    rotation = await ending.rotation(world)
+    probes = ending.tenancy.probes()
     leaves(ending.directory)
 
-    outcome = await recheck(rotation, world)
+    outcome = await recheck(ending.rotation, ending.world)
 
     assert isinstance(outcome, Unapproved)
     assert outcome.rotation.approvals == ()
+    assert ending.tenancy.probes() == probes
 
 
-@pytest.mark.parametrize("asked_at", [None, later(50)])
+@pytest.mark.parametrize("asked_at", [None, NOW])
 async def test_no_delete_is_sent_where_too_few_approvals_count(ending, asked_at):
-    world = await ending.world()
-    rotation = await ending.rotation(world, delete_asked_at=asked_at)
     leaves(ending.directory)
 
-    outcome = await delete(rotation.but(done=(*DONE, "recheck")), world)
+    outcome = await delete(ending.looked(delete_asked_at=asked_at), ending.world)
 
     assert isinstance(outcome, Unapproved)
-    assert ending.deletes == 0
+    assert ending.tenancy.deletes() == 0
 
 
 async def test_approvals_are_looked_at_again_before_every_delete_that_is_sent(ending):
-    world = await ending.world()
-    rotation = await ending.rotation(world, delete_asked_at=later(50), delete_try="here/0", last_look_at=later(40))
+    now, mark = ending.tenancy.clock.now(), f"here/{ending.rotation.version}"
 
-    outcome = await delete(rotation.but(done=(*DONE, "recheck")), world)
+    outcome = await delete(ending.looked(delete_asked_at=now, delete_try=mark, last_look_at=now), ending.world)
 
     assert isinstance(outcome, Wait)
-    assert (ending.deletes, ending.directory.asked) == (1, [SENDER])
+    assert (ending.tenancy.deletes(), ending.directory.asked) == (1, [SENDER])
 
 
 async def test_a_key_that_is_gone_is_noted_whatever_became_of_the_approvals(ending):
-    world = await ending.world()
-    rotation = await ending.rotation(world, delete_asked_at=later(50))
-    ending.tenant.aisix.remove(ending.tenant.key)
+    ending.tenancy.aisix.remove(ending.tenancy.old)
     ending.directory.away = True
 
-    assert isinstance(await delete(rotation.but(done=(*DONE, "recheck")), world), Done)
+    assert isinstance(await delete(ending.looked(delete_asked_at=NOW), ending.world), Done)
 
 
 async def test_a_look_that_goes_on_does_not_ask_slack_again(ending):
-    world = await ending.world()
-    rotation = await ending.rotation(world, look="1234abcd")
-
-    await recheck(rotation, world)
+    await recheck(ending.rotation.but(look="1234abcd"), ending.world)
 
     assert ending.directory.asked == []
 
 
 @pytest.mark.parametrize("step", [recheck, delete])
 async def test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted(ending, step):
-    world = await ending.world()
-    rotation = await ending.rotation(world, delete_asked_at=later(50))
     ending.directory.away = True
 
     with pytest.raises(Uncertain, match="Slack does not tell whether those who approved still may"):
-        await step(rotation, world)
-    assert ending.deletes == 0
+        await step(ending.rotation.but(delete_asked_at=NOW), ending.world)
+    assert ending.tenancy.deletes() == 0
 
 
 async def test_an_approver_is_asked_again_and_the_approvals_that_count_stay(ending):
-    world = await ending.world()
-    rotation = await ending.rotation(world, approvals_required=2, asked_at=NOW)
-    both = rotation.but(approvals=(approval(SENDER), approval(OTHER)), done=(*DONE, "recheck"))
+    both = ending.looked(approvals=(approval(SENDER), approval(OTHER)), approvals_required=2)
     leaves(ending.directory)
 
-    after = await move(both, world)
+    after = await move(both, ending.world)
 
-    assert (after.state, after.done, after.asked_at) == (State.AWAITING_APPROVAL, DONE, NOW)
+    assert (after.state, after.done, after.asked_at) == (State.AWAITING_APPROVAL, ending.rotation.done, both.asked_at)
     assert [kept.by for kept in after.approvals] == [OTHER]
