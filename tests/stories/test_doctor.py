@@ -29,19 +29,10 @@ class Moment(NamedTuple):
 
 
 MOMENTS = {
-    "the replacement is created": Moment(
-        "POST", "/provider_keys", 1, "and no model is on it", "as if nothing had begun"
-    ),
-    "rehearsed": Moment("POST", "/models", 2, "and no model is on it", "as if nothing had begun"),
     "the first model is moved": Moment("PATCH", "/models/", 1, "split over two keys", "one key or the other"),
+    "rehearsed": Moment("POST", "/models", 2, "and no model is on it", "as if nothing had begun"),
     "all are moved": Moment("PATCH", "/models/", 3, "every model of", "all are served with the replacement"),
 }  # fmt: skip
-
-
-MOST = [
-    pytest.param(name, marks=[pytest.mark.soak] if name == "the replacement is created" else []) for name in MOMENTS
-]
-"""The first differs from the second in little."""
 
 
 @pytest.fixture
@@ -110,7 +101,7 @@ def throwaways(stage: Stage) -> list[str]:
     return [m.display_name for m in stage.aisix.models.values() if m.display_name.startswith("keyturn-")]
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", MOMENTS)
 async def test_what_is_half_done_is_found_and_taken_back(
     broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -134,7 +125,7 @@ async def test_what_is_half_done_is_found_and_taken_back(
     assert "There is nothing to do." in again.text
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", MOMENTS)
 async def test_what_is_half_done_is_found_and_brought_forward(
     broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -172,19 +163,29 @@ def creations(stage: Stage) -> list[object]:
 SPLIT = MOMENTS["the first model is moved"]
 
 
-async def test_what_is_recorded_and_open_is_left_to_the_bot(broken: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_is_recorded_is_left_to_the_bot_and_what_is_over_is_not_begun_again(
+    broken: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with broken.bot():
         card = await broken.ask()
         await broken.give(card)
         await broken.says(card, "waiting for an approver")
         changes = [call for call in broken.aisix.calls if call.method != "GET"]
+        id_ = (await broken.record()).id
 
         for orders in ({}, {"clean": True}, {"adopt": True, **WHO}):
-            said = await doctor(broken, capsys, rotation=(await broken.record()).id, **orders)
+            said = await doctor(broken, capsys, rotation=id_, **orders)
             assert "It is under way" in said.text
             assert said.well is (not orders), "what is under way is nothing for the doctor to do"
         assert [call for call in broken.aisix.calls if call.method != "GET"] == changes
-        assert await broken.state() is State.AWAITING_APPROVAL
+        broken.aisix.add_passthrough("production", "raw", key=broken.key_named("(20"))
+        await broken.press("Roll back", card)
+        await broken.says(card, "rolled back")
+
+    adopted = await doctor(broken, capsys, rotation=id_, adopt=True, **WHO)
+    assert "LEFT   Its record says: rolled back. What is over is not begun again" in adopted.text
+    broken.aisix.remove(next(iter(broken.aisix.store.passthrough_routes.values())), settled=True)
+    assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
 
 
 async def test_an_adoption_needs_a_channel_that_sees_it_and_a_requester_who_may_ask(
@@ -244,62 +245,6 @@ async def test_what_another_rotation_has_in_hand_is_left_alone_until_that_one_is
         await broken.says(card, "rolled back")
 
     assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
-
-
-async def test_what_is_over_is_not_begun_again(broken: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    async with broken.bot():
-        card = await broken.ask()
-        await broken.give(card)
-        await broken.says(card, "waiting for an approver")
-        replacement = broken.key_named("(20")
-        broken.aisix.add_passthrough("production", "raw", key=replacement)
-        await broken.press("Roll back", card)
-        await broken.says(card, "rolled back")
-    id_ = rotation_in((await doctor(broken, capsys)).text)
-
-    adopted = await doctor(broken, capsys, rotation=id_, adopt=True, **WHO)
-    assert "LEFT   Its record says: rolled back. What is over is not begun again" in adopted.text
-    broken.aisix.remove(next(iter(broken.aisix.store.passthrough_routes.values())), settled=True)
-    assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
-    assert replacement.id not in broken.aisix.provider_keys
-
-
-async def test_what_people_made_by_hand_is_not_the_doctors(
-    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await broken_off(broken, tmp_path, SPLIT)
-    id_ = rotation_in((await doctor(broken, capsys)).text)
-    other, replacement = broken.key_named("Other"), broken.key_named("(20")
-    by_hand = broken.aisix.add_model("production", f"keyturn-{id_}-99", key=other)
-    mine = broken.aisix.add_model("production", "keyturn-mine", key=replacement)
-    wired = broken.aisix.add_model("production", f"keyturn-{id_}-98", key=replacement)
-    broken.aisix.add_model("production", "router", kind="routing", targets=[wired])
-
-    said = await doctor(broken, capsys, clean=True)
-
-    assert said.well, said.text
-    assert "is named like a throw-away model and is not this rotation's: left alone." in said.text
-    assert {by_hand.id, mine.id, wired.id} <= set(broken.aisix.models)
-    assert mine.provider_key_id == broken.key_named(KEY).id, "it was on the replacement, so it went back with the rest"
-    assert by_hand.provider_key_id == other.id
-
-
-async def test_a_key_that_something_refers_to_is_never_removed(
-    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await broken_off(broken, tmp_path, SPLIT)
-    replacement = broken.key_named("(20")
-    broken.aisix.bind_before(
-        "DELETE", "/provider_keys/", key=replacement
-    )  # too late to be seen; so must not come to it
-    broken.aisix.add_passthrough("production", "raw", key=replacement)
-
-    said = await doctor(broken, capsys, clean=True)
-
-    assert not said.well
-    assert "passthrough route `raw` in production uses it" in said.text
-    assert replacement.id in broken.aisix.provider_keys
-    assert not [c for c in broken.aisix.calls if c.method == "DELETE" and "/provider_keys/" in c.path]
 
 
 async def test_the_command_asks_for_the_id_and_ends_with_a_status(
