@@ -129,68 +129,33 @@ async def test_an_exception_in_a_listener_logs_its_place_and_not_its_text(
     refuse_canary(str(sent.errors), "the form")
 
 
-async def test_a_menu_that_cannot_be_filled_is_empty_and_the_log_has_the_place_but_not_the_text(
+async def test_nothing_that_goes_to_slack_or_comes_from_it_is_logged(
     stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(self: object, typed: str) -> None:
-        raise ValueError(f"bad value {CANARY}")
-
-    monkeypatch.setattr(RotationService, "keys_like", fail)
-    person = stage.slack.person("U_REQUESTER")
-    await person.command("")
-    await stage.slack.until(lambda: person.modal, what="the picker")
-
-    assert await person.type_ahead("open") == []
-    assert "listener_failed" in log.text
-    assert "test_logging.py" in log.text, "the place is kept"
-    refuse_canary(log.text, "the log")
-
-
-async def test_frames_of_the_socket_are_not_logged(stage: Stage, log: Log) -> None:
-    person = await opened_form(stage)
-    log.open_all()
-
-    await person.submit({"secret": CANARY})
-
-    assert log.came_from("__init__"), "the SDK's Socket Mode client has logged its frames"
-    refuse_canary(log.text, "the log")
-
-
-async def test_answers_to_forms_are_not_logged(stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.rotation.secret.checked", _repeat)
     person = await opened_form(stage)
     log.open_all()
 
     sent = await person.submit({"secret": CANARY})
+    asked = await person.command("help")
+    await stage.told("U_REQUESTER", "rotates a provider key")
+    await stage.built.slack.chat_postMessage(channel="C_OPS", text=CANARY)
 
     assert CANARY in sent.errors["secret"], "even if an answer repeated the secret"
-    assert log.came_from("asyncio_runner")
+    for module, what in (
+        ("__init__", "frames of the socket"),
+        ("asyncio_runner", "answers to forms"),
+        ("async_internal_utils", "calls of the Web API"),
+        ("async_client", "answers to a response_url"),
+    ):
+        assert log.came_from(module), f"the libraries have logged {what}"
+    assert asked.payload["response_url"] not in log.text
+    assert asked.payload["trigger_id"] not in log.text
     refuse_canary(log.text, "the log")
 
 
 def _repeat(pasted: str, *_: object) -> None:
     raise BadInput(f"{pasted} is wrong")
-
-
-async def test_calls_of_the_web_api_and_their_answers_are_not_logged(stage: Stage, log: Log) -> None:
-    await stage.ask()
-    log.open_all()
-    assert stage.built
-
-    await stage.built.slack.chat_postMessage(channel="C_OPS", text=CANARY)
-
-    assert log.text.count("at async_internal_utils:") >= 2
-    refuse_canary(log.text, "the log")
-
-
-async def test_a_response_url_is_not_logged(stage: Stage, log: Log) -> None:
-    log.open_all()
-    answer = await stage.slack.person("U_REQUESTER").command("help")
-    await stage.told("U_REQUESTER", "rotates a provider key")
-
-    assert log.came_from("async_client")
-    assert answer.payload["response_url"] not in log.text
-    assert answer.payload["trigger_id"] not in log.text
 
 
 async def test_slacks_libraries_are_pinned_whatever_the_level_of_the_log_is(bare_stage: Stage, log: Log) -> None:
@@ -229,19 +194,23 @@ def test_tracebacks_show_no_local_variables(log: Log) -> None:
     refuse_canary(log.text, "the log")
 
 
-async def test_a_listener_that_fails_right_after_its_acknowledgement_does_not_time_the_person_out(
+async def test_a_listener_that_fails_says_so_to_the_person_and_never_what(
     stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(self: object, rotation_id: str, *, by: str) -> None:
+    async def fail(self: object, *_: object, **__: object) -> None:
         raise RuntimeError(CANARY)
 
     monkeypatch.setattr(RotationService, "cancel", fail)
+    monkeypatch.setattr(RotationService, "keys_like", fail)
     card = await stage.ask()
+    person = stage.slack.person("U_REQUESTER")
 
-    pressed = await stage.press("Cancel", card)
-
-    assert pressed.error is None
+    assert (await stage.press("Cancel", card)).error is None, "it was acknowledged before"
     await stage.told("U_REQUESTER", "Keyturn made a mistake here")
+    await person.command("")
+    await stage.slack.until(lambda: person.modal, what="the picker")
+    assert await person.type_ahead("open") == []
+    assert log.text.count("listener_failed") == 2
     refuse_canary(log.text, "the log")
 
 
