@@ -20,15 +20,6 @@ async def test_the_bare_command_opens_a_picker_whose_choice_posts_the_card(stage
     assert KEY in stage.slack.messages("C_OPS")[-1].plain
 
 
-async def test_an_unknown_name_answers_only_the_person_with_the_nearest_names(stage: Stage) -> None:
-    await stage.slack.person("U_REQUESTER").command("opnai prodction")
-
-    said = await stage.told("U_REQUESTER", "I know no provider key")
-
-    assert f"Did you mean `{KEY}`" in said
-    assert stage.slack.messages("C_OPS") == []
-
-
 async def test_an_ambiguous_name_offers_the_choice(stage: Stage) -> None:
     twin = stage.aisix.add_key(KEY, provider="openai", secret="sk-twin-0123456789", environments=["staging"])
     person = stage.slack.person("U_REQUESTER")
@@ -81,14 +72,6 @@ async def test_a_name_that_only_looks_like_a_secret_is_looked_up_and_its_key_is_
     assert (await stage.record()).replacement.name.startswith(f"{name} (")
 
 
-async def test_a_key_that_was_rotated_is_found_by_the_name_that_people_gave_it(stage: Stage) -> None:
-    stage.key_named(KEY).fields["display_name"] = renamed = f"{KEY} (2026-11-23 rabc123)"
-
-    card = await stage.ask(KEY.split()[0].lower())
-
-    assert renamed in card.plain
-
-
 async def test_where_the_bot_is_not_in_the_channel_the_person_is_told_to_invite_it(stage: Stage) -> None:
     await stage.slack.person("U_REQUESTER").command(KEY, channel="C_ELSEWHERE")
 
@@ -114,14 +97,6 @@ async def test_status_lists_what_is_under_way_with_links_and_history_the_last_on
     assert "cancelled" in await stage.told("U_REQUESTER", "The last rotations:")
 
 
-async def test_help_says_what_there_is(stage: Stage) -> None:
-    await stage.slack.person("U_MEMBER").command("help")
-
-    said = await stage.told("U_MEMBER", "rotates a provider key without an outage")
-
-    assert all(word in said for word in ("status", "history", "NAME-OR-ID"))
-
-
 async def test_a_slow_control_plane_delays_the_card_but_not_the_acknowledgement(stage: Stage) -> None:
     stage.aisix.faults.hang("GET", "/provider_keys")
 
@@ -132,32 +107,6 @@ async def test_a_slow_control_plane_delays_the_card_but_not_the_acknowledgement(
     await stage.aisix.until(lambda: stage.aisix.calls, what="the slow call")
     stage.aisix.faults.release()
     await stage.slack.until(lambda: stage.slack.messages("C_OPS"), what="the card")
-
-
-async def test_a_control_plane_that_is_away_is_said_in_one_sentence(bare_stage: Stage) -> None:
-    bare_stage.overrides |= {"CONTROL_PLANE_ATTEMPTS": "1"}
-    async with bare_stage.bot():
-        bare_stage.aisix.faults.drop("GET", "/provider_keys", times=100)
-        await bare_stage.slack.person("U_REQUESTER").command(KEY)
-
-        said = await bare_stage.told("U_REQUESTER", "AISIX")
-
-        assert "Nothing was changed. Try again in a minute; if it stays, see `python -m bot check`." in said
-
-
-async def test_a_display_name_can_neither_ping_nor_format(stage: Stage) -> None:
-    nasty = "<!channel> *bold* `tick` \u202eevil"
-    key = stage.aisix.add_key(nasty, provider="openai", secret="sk-nasty-0123456789", environments=["production"])
-    stage.aisix.add_model("production", "<!here> <@U_MEMBER>", key=key, upstream="<http://x|y>")
-
-    card = await stage.ask(key.id)
-
-    formatted = [block["text"]["text"] for block in card.blocks if block["type"] == "section"]
-    formatted += [e["text"] for block in card.blocks if block["type"] == "context" for e in block["elements"]]
-    assert "<!" not in "".join([card.text, *formatted]).replace("<!date", "")
-    assert "<@U_MEMBER>" not in card.text
-    assert "<!channel>" not in card.text
-    assert "\u202e" not in card.text + str(card.blocks)
 
 
 async def test_a_name_that_slack_sends_escaped_is_found(stage: Stage) -> None:
