@@ -232,13 +232,14 @@ async def ending(tenancy: Tenancy) -> Ending:
 
 
 async def test_the_last_look_ends_before_it_asks_a_model_where_too_few_approvals_count(ending):
-    probes = ending.tenancy.probes()
+    probes, record = ending.tenancy.probes(), ending.rotation
+    both = record.but(approvals=(*record.approvals, approval(OTHER)), approvals_required=2)
     leaves(ending.directory)
 
-    outcome = await recheck(ending.rotation, ending.world)
+    outcome = await recheck(both, ending.world)
 
     assert isinstance(outcome, Unapproved)
-    assert outcome.rotation.approvals == ()
+    assert [kept.by for kept in outcome.rotation.approvals] == [OTHER]
     assert ending.tenancy.probes() == probes
 
 
