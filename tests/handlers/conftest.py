@@ -18,10 +18,9 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 
     def hold(name: str, value: Any) -> None:
         file = GOLDEN / f"{name}.json"
-        shown = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
         if request.config.getoption("--update-golden"):
             GOLDEN.mkdir(exist_ok=True)
-            file.write_text(shown, encoding="utf-8")
+            file.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         assert file.exists(), f"no {file.name}: pytest tests/handlers --update-golden"
         assert json.loads(file.read_text(encoding="utf-8")) == value, "pytest tests/handlers --update-golden"
 

@@ -120,17 +120,6 @@ async def test_a_gateway_refuses_for_reasons_of_its_own(tenant, word, expected):
     assert tenant.aisix.upstream.calls == []
 
 
-@pytest.mark.parametrize(("provider", "secret"), [("amazon-bedrock", BEDROCK), ("google-vertex", VERTEX_TOKEN)])
-async def test_a_model_that_is_misconfigured_looks_like_a_token_exchange_that_was_refused(tenant, provider, secret):
-    model = model_on(tenant, provider, secret)
-    assert (await tenant.ask("subject")).status_code == 200
-    tenant.aisix.edit(model, model_name="gpt-4o", settled=True)
-
-    assert await tenant.failure("subject") == (500, "config_error", None)
-    assert "publisher unknown" in (await tenant.ask("subject")).json()["error"]["message"]
-    assert len(tenant.aisix.upstream.calls) == 1
-
-
 async def test_a_build_that_was_not_stamped_tells_another_version(tenant):
     tenant.aisix.switches.stamped = False
 
