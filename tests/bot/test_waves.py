@@ -192,3 +192,37 @@ async def test_the_way_back_leaves_alone_what_somebody_else_has_changed():
     said = " ".join(record.left_alone)
     assert "`chat-large` in staging uses a key that this rotation does not know; I left it alone." in said
     assert "`late` in production uses it." in said
+
+
+# --- what did not arrive ---
+
+
+@pytest.mark.whole
+async def test_a_move_that_aisix_does_not_answer_stops_it_and_goes_on_once_it_does():
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        tenancy.aisix.faults.fail("PATCH", "/models/", status=500, times=None)
+        record = await machine.until(await tenancy.begun(machine), is_stopped)
+        assert record.stop.headline == "no usable answer"
+        assert "AISIX had an error (500)." in record.stop.sentence
+
+        tenancy.aisix.faults.clear()
+        record = await machine.until(record.to(State.RUNNING), is_stopped)
+
+    assert record.state is State.AWAITING_APPROVAL
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_replacement_that_is_not_there_is_asked_for_once_more_or_missed(is_known):
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        record = await tenancy.begun(machine)
+        tenancy.aisix.remove(tenancy.new, settled=True)
+        wanted = record.replacement.but(key_id=record.replacement.key_id if is_known else None)
+        record = await machine.until(
+            record.but(replacement=wanted), lambda r: r.state in (State.BLOCKED, State.AWAITING_SECRET)
+        )
+
+    assert record.state is (State.BLOCKED if is_known else State.AWAITING_SECRET)
+    assert is_known or "please give it once more" in record.note
