@@ -347,3 +347,8 @@ def test_an_id_that_leads_elsewhere_is_no_address(part: str) -> None:
 
 def test_an_id_is_one_part_of_an_address_whatever_it_holds() -> None:
     assert address("provider_keys", "../environments?x#y") == "/provider_keys/..%2Fenvironments%3Fx%23y"
+
+
+async def test_an_id_that_is_too_long_for_an_address_is_refused(tenant: Tenant) -> None:
+    with pytest.raises(ApiError, match="no address can carry"):
+        await (await tenant.control_plane()).delete_key("x" * 70_000)
