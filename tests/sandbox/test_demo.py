@@ -1,59 +1,39 @@
 """The demo from outside: what it prints, how it ends, and that it keeps its secrets to itself."""
 
-import asyncio
 import signal
 from pathlib import Path
-
-import pytest
 
 from sandbox.company import SECRETS
 from tests.sandbox.programs import PROJECT, started, told
 
-
-@pytest.fixture(scope="module")
-def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[int | None, str, str]:
-    """One demo for all claims: its exit status, what it printed, and the bot's log."""
-    log = tmp_path_factory.mktemp("demo") / "bot.log"
-
-    async def run() -> tuple[int | None, str]:
-        demo = await started("-m", "sandbox.demo", "--plain", "--log", str(log), http_proxy="http://127.0.0.1:9")
-        return await told(demo), demo.returncode
-
-    printed, status = asyncio.run(run())
-    return status, printed, log.read_text()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "@requester  /rotate-key OpenAI production",
-        "5 models in 2 environments use this key",
-        "masked here; Slack itself shows it",
-        "stopped: the new secret was refused",
-        "No model has been moved",
-        "staging      proved",
-        "to @requester only: Only an approver other than @requester can do this.",
-        "[ Not yet ]  [ Delete ]",
-        "Receipt",
-        "now says: ",
-        " requests sent, 0 failed",
-        "✔ No request failed.",
-        "✔ The old key is gone.",
-        "✔ All 5 affected models are on the replacement.",
-        "✔ No other key of the rotation is left over.",
-        "✔ No throw-away model is left over.",
-    ],
+TOLD = (
+    "@requester  /rotate-key OpenAI production",
+    "5 models in 2 environments use this key",
+    "masked here; Slack itself shows it",
+    "stopped: the new secret was refused",
+    "No model has been moved",
+    "staging      proved",
+    "to @requester only: Only an approver other than @requester can do this.",
+    "[ Not yet ]  [ Delete ]",
+    "Receipt",
+    "now says: ",
+    " requests sent, 0 failed",
+    "✔ No request failed.",
+    "✔ The old key is gone.",
+    "✔ All 5 affected models are on the replacement.",
+    "✔ No other key of the rotation is left over.",
+    "✔ No throw-away model is left over.",
 )
-def test_the_demo_ends_well_and_tells_the_whole_story(demonstrated: tuple[int | None, str, str], words: str) -> None:
-    status, printed, _log = demonstrated
-
-    assert status == 0, printed
-    assert words in printed
 
 
-def test_no_secret_is_in_the_output_or_in_the_bots_log(demonstrated: tuple[int | None, str, str]) -> None:
-    _status, printed, log = demonstrated
+async def test_the_demo_ends_well_tells_the_whole_story_and_keeps_its_secrets(tmp_path: Path) -> None:
+    path = tmp_path / "bot.log"
+    demo = await started("-m", "sandbox.demo", "--plain", "--log", str(path), http_proxy="http://127.0.0.1:9")
+    printed = await told(demo)
+    log = path.read_text()
 
+    assert demo.returncode == 0, printed
+    assert [words for words in TOLD if words not in printed] == []
     assert '"event": "ready"' in log
     assert [secret for secret in SECRETS if secret in printed or secret in log] == []
 
