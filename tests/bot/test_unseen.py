@@ -238,7 +238,7 @@ async def passed_through(tenancy: Tenancy, environment: str, route: str) -> None
 async def test_a_route_that_is_on_no_list_and_is_used_once_a_minute_is_heard_before_delete_is_offered():
     async with tenancy_of(without(ROUTES, metric_labels="real")) as tenancy:
         tenancy.aisix.add_passthrough("staging", "files", key=tenancy.old)
-        machine = await tenancy.machine(listen=300)
+        machine = await tenancy.machine(listen=120)
         record, used_at = await tenancy.begun(machine), 0.0
         while not has_ended(record):
             if tenancy.clock.seconds - used_at >= 60:
@@ -250,10 +250,10 @@ async def test_a_route_that_is_on_no_list_and_is_used_once_a_minute_is_heard_bef
     assert "a passthrough route" in record.stop.sentence
 
 
-@pytest.mark.parametrize(("switches", "least"), [(without(ROUTES), 300), (Switches(cooldown=0.0), 0)])
+@pytest.mark.parametrize(("switches", "least"), [(without(ROUTES), 120), (Switches(cooldown=0.0), 0)])
 async def test_the_old_key_is_listened_to_for_a_while_where_a_list_is_not_shown_and_nowhere_else(switches, least):
     async with tenancy_of(switches) as tenancy:
-        record = await tenancy.asked(await tenancy.machine(listen=300))
+        record = await tenancy.asked(await tenancy.machine(listen=120))
 
         assert least <= tenancy.clock.seconds < least + 60
         assert record.state is State.AWAITING_APPROVAL
