@@ -187,6 +187,7 @@ def _knowledge(rotation: Rotation) -> Rotation:
         stalled_since=None,
         delete_sent_at=None,
         delete_try="",
+        look_try="",
     )
 
 

@@ -95,7 +95,7 @@ OF_MODEL = frozenset(
 
 LIMITS = frozenset({408, 429})
 OWN_LIMITS = frozenset({"billing_error", "rate_limit_exceeded"})
-GIVEN_UP = frozenset({408, 502, 503, 504})
+GIVEN_UP = frozenset({408, 499, *range(500, 600)} - {NOT_OFFERED})
 """Statuses by which a balancer gives up, if no type says that the gateway did: it may still finish the request."""
 
 NO_CREDIT = "insufficient_quota"
@@ -154,6 +154,7 @@ def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False)
         of_model=verdict is not Verdict.PROJECTION and (answer.status, answer.type) in OF_MODEL,
         turned_away=answer.status == TOO_MANY and answer.type in OWN_LIMITS,
         unfit=_is_unfit(answer, guessed=guessed),
+        malformed=answer.status in HTTP_OK and verdict is Verdict.INCONCLUSIVE,
         lost=answer.status is None or (answer.status in GIVEN_UP and not answer.type),
         blames_credential=rejected and (answer.status in CREDENTIAL_STATUSES or answer.code == NO_CREDIT),
     )

@@ -53,6 +53,9 @@ class Evidence(Frozen):
     lost: bool = False
     """No answer came, so the counters may or may not have the request."""
 
+    malformed: bool = False
+    """The status says success and the body is no answer of a model: the counters have it as a good one."""
+
     gateway: str = ""
     """The name and version that the answering gateway gives of itself."""
 

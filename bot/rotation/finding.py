@@ -1,6 +1,6 @@
 """What a rotation did to one model and learned about it. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.rotation.blame import fails_alike
 from bot.rotation.evidence import Evidence, Verdict
@@ -17,6 +17,10 @@ class Acceptance(Frozen):
     at: datetime
     reason: str
     of: str = ""
+
+
+ADRIFT = timedelta(minutes=20)
+"""How long a gateway may still count a request whose answer was lost: ten minutes, and ten for clocks that differ."""
 
 
 class Finding(Frozen):
@@ -55,10 +59,16 @@ class Finding(Frozen):
     """Answers in this look that no counter has, and that were not lost: a refused caller key, a rate limit, a cache."""
 
     adrift: int = 0
-    """Lost test requests of before those snapshots: a gateway may still count them."""
+    """Test requests that were lost before the reset: a gateway may still count them."""
 
     adrift_at: datetime | None = None
     """When the newest of them was lost."""
+
+    lost_at: datetime | None = None
+    """When the newest lost test request was lost."""
+
+    malformed: int = 0
+    """Answers since the reset that a gateway counts as good ones and Keyturn does not."""
 
     failing_since: datetime | None = None
     verdict: Evidence | None = None
@@ -74,13 +84,13 @@ class Finding(Frozen):
     @property
     def uncounted(self) -> "Finding":
         """Return the finding as counters see it that count from now on."""
-        at = self.latest.at if self.lost and self.latest else self.adrift_at
-        adrift = {"adrift": self.adrift + self.lost, "adrift_at": at}
-        return self.but(answered=0, lost=0, reached=0, turned_away=0, **adrift)
+        reset = self.but(answered=0, lost=0, reached=0, turned_away=0, malformed=0)
+        at = self.lost_at or (self.latest.at if self.latest else None)  # a record of 0.1 may lack the first
+        return reset.but(adrift=self.lost + self.adrift_still(at), adrift_at=at) if self.lost and at else reset
 
-    def adrift_since(self, moment: datetime) -> int:
-        """Return how many lost requests a gateway may still count, if it gives none up before *moment*."""
-        return self.adrift if self.adrift_at and self.adrift_at > moment else 0
+    def adrift_still(self, now: datetime) -> int:
+        """Return how many of the requests that were lost before the reset a gateway may still count."""
+        return self.adrift if self.adrift_at and self.adrift_at > now - ADRIFT else 0
 
     @property
     def current(self) -> Evidence | None:

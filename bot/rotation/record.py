@@ -182,6 +182,9 @@ class Rotation(Frozen):
     look: str = ""
     """The mark of the look under way; its test requests carry it, so that no clock has to decide."""
 
+    look_try: str = ""
+    """The mark of the only move that may go on with the last look; any other begins it anew."""
+
     trouble_since: datetime | None = None
     stalled_since: datetime | None = None
     """Since when a step has waited without learning anything."""

@@ -49,6 +49,9 @@ class Observation(Frozen):
     lost: int = 0
     """Test requests since then whose answer never came."""
 
+    malformed: int = 0
+    """Answers since then that a gateway counts as good ones and Keyturn does not."""
+
     reached: int = 0
     """Test requests since then for which a provider key was chosen, including those that failed there."""
 
@@ -118,7 +121,7 @@ class Observation(Frozen):
     @property
     def has_surplus(self) -> bool:
         """Return whether the counters show more answers than came or were lost: the excess could hide a missing one."""
-        return self.told and sum(map(_shown, _asked(self))) > self.answered + self.lost
+        return self.told and sum(map(_shown, _asked(self))) > self.answered + self.lost + self.malformed
 
 
 def _tells_ours(window: Window) -> bool:

@@ -31,11 +31,18 @@ async def look(rotation: Rotation, environments: Iterable[str], world: World) ->
     left = [environment for environment in environments if world.status.addresses(environment)]
     for _ in range(READINGS):
         pages = await asyncio.gather(*(world.status.look(env, _asked(rotation, env)) for env in left))
-        seen |= {env: _windows(rotation, env, now) for env, now in zip(left, pages, strict=True)}
+        fresh = {env: _windows(rotation, env, now) for env, now in zip(left, pages, strict=True)}
+        seen |= {env: _brightest(seen.get(env, ()), windows) for env, windows in fresh.items()}
         left = [environment for environment in left if any(map(_is_dark, seen[environment]))]
         if not left:
             break
     return seen
+
+
+def _brightest(before: Iterable[Window], now: Iterable[Window]) -> tuple[Window, ...]:
+    """Return the windows of *now*, and of *before* those that showed counters: a page fails by itself."""
+    shown = {window.now.url: window for window in before if not _is_dark(window)}
+    return tuple(shown.get(window.now.url, window) for window in now)
 
 
 def _is_dark(window: Window) -> bool:

@@ -16,7 +16,7 @@ from bot.rotation.stops import Cause
 from bot.steps.approvals import asked_at, decided, other_than_shown, review, voided
 from bot.steps.inventory import is_deleted, refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
-from bot.steps.pacing import FRESH, PART_OF_THE_LEASE, POLL
+from bot.steps.pacing import FRESH, PART_OF_THE_LEASE, POLL, move_mark
 from bot.steps.refusals import reason
 from bot.steps.unseen import refuse_uncovered
 from bot.steps.verdicts import doubtful
@@ -45,7 +45,7 @@ async def delete(rotation: Rotation, world: World) -> Outcome:
     offers no way back to this key, unless the same lease finds a reason not to ask.
     """
     assert not rotation.lacks_approval, "a gated step runs approved or not at all"
-    is_noted = rotation.delete_try == _try(rotation.version, world)
+    is_noted = rotation.delete_try == move_mark(rotation.version, world)
     is_unsent = is_noted and not rotation.delete_repeated
     resting = rotation.but(delete_asked_at=None, delete_try="") if is_unsent else rotation
     with _leaving(resting):
@@ -106,6 +106,10 @@ def _aged(rotation: Rotation, world: World) -> Iterator[str]:
     if rotation.last_look_at is None:
         yield "Nothing says when the last look was."
         return
+    oldest = min(asked_at(rotation), default=rotation.last_look_at)
+    if rotation.last_look_at - oldest > LOOK_LASTS:
+        yield f"The last look took more than {said(LOOK_LASTS)}: raise `PROBE_CONCURRENCY` and restart."
+        return
     counted = (silence.looked_at for silence in rotation.silences)
     moments = (rotation.last_look_at, *asked_at(rotation), *counted)
     if any(abs(world.now() - at) > LOOK_LASTS for at in moments):
@@ -118,19 +122,11 @@ def _demanded(rotation: Rotation, world: World) -> Iterator[str]:
         yield f"{model.label}: {reason(rotation, model)}."
 
 
-def _try(version: int, world: World) -> str:
-    """Return what is noted before a delete: the lease that sends it, and the version of the record that notes it.
-
-    As each record has a version of its own, a note that fits tells that nothing has been sent since.
-    """
-    return f"{world.hold.mark}/{version}"
-
-
 def _noted(rotation: Rotation, at: datetime, world: World) -> Rotation:
     """Return *rotation* with a note that the next version's move sends a delete, if it still has this lease."""
     asked_at = rotation.delete_asked_at
     return rotation.but(
-        delete_try=_try(rotation.version + 1, world),
+        delete_try=move_mark(rotation.version + 1, world),
         delete_asked_at=asked_at or at,
         delete_repeated=asked_at is not None,
     )

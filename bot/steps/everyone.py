@@ -6,7 +6,6 @@ only if counters would show it; a lost answer may appear in the counters and hid
 
 import asyncio
 import math
-from datetime import timedelta
 
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
@@ -19,9 +18,6 @@ from bot.steps.world import World
 ROUNDS = 3
 """How often the look replaces lost or limited requests before it gives up."""
 
-ADRIFT = timedelta(minutes=10)
-"""How long a gateway may still count a request whose answer was lost."""
-
 MOST_HIDDEN = 10
 """How many requests may be lost or limited before it gives up at once: more would take hundreds in their place."""
 
@@ -29,10 +25,10 @@ MOST_HIDDEN = 10
 def enough(replicas: int, probes: int, lost: int) -> int:
     """Return how many requests reach any given one of the replicas more than *lost* times.
 
-    If requests are spread by chance, the chance of reaching it less often is at most `MISSED`.
+    If requests are spread by chance, the chance of reaching it less often is at most `MISSED`, over all rounds.
     """
-    count = turns(replicas, probes)
-    while _at_most(lost, count, 1 / replicas) > MISSED:
+    count, share = turns(replicas, probes), MISSED / (ROUNDS + 1) if lost else MISSED
+    while _at_most(lost, count, 1 / replicas) > share:
         count += 1
     return count
 
@@ -42,7 +38,7 @@ def _at_most(times: int, of: int, share: float) -> float:
 
 
 NotReached = dict[str, str]
-"""By proved model, why the look may have missed an extra replica."""
+"""By model, why the look may have missed an extra replica."""
 
 
 async def probed_every_replica(rotation: Rotation, world: World) -> tuple[Rotation, NotReached]:
@@ -51,20 +47,20 @@ async def probed_every_replica(rotation: Rotation, world: World) -> tuple[Rotati
     for environment in rotation.plan.environments:
         listed = len(world.status.addresses(environment))
         here = [model for model in askable(rotation, world) if model.environment == environment]
-        proved = [model for model in here if rotation.finding(model).is_proved]
-        if proved:
-            rotation, why = await _probed_until_reached(rotation, proved, listed + 1, world)
-            missed |= {model.id: why for model in proved if why}
-        elif listed and rotation.callers.get(environment):
-            rotation = await _probed_enough(rotation, here, listed + 1, world)
+        tells = bool(listed and rotation.callers.get(environment))
+        models = _telling(here, rotation, world, tells=tells)
+        if models:
+            rotation, why = await _probed_until_reached(rotation, models, listed + 1, world)
+            missed |= {model.id: why for model in models if why}
     return rotation, missed
 
 
-async def _probed_enough(rotation: Rotation, models: list[AffectedModel], replicas: int, world: World) -> Rotation:
-    """Probe *models* without a proof often enough to find what speaks against them, as far as that can be seen."""
-    named = [model for model in models if world.gateways.endpoint(model)]
-    missing = turns(replicas, world.limits.probes) - len(named)
-    return await _asked(rotation, named, missing, world) if named else rotation
+def _telling(models: list[AffectedModel], rotation: Rotation, world: World, *, tells: bool) -> list[AffectedModel]:
+    """Return the models to probe: the proved ones; without any, all that work, if the counters tell our requests."""
+    proved = [model for model in models if rotation.finding(model).is_proved]
+    if proved or not tells:
+        return proved
+    return [model for model in models if world.gateways.endpoint(model)]
 
 
 async def _probed_until_reached(
@@ -95,7 +91,7 @@ def _shown(before: Rotation, now: Rotation, models: list[AffectedModel], world: 
     shown = hidden = 0
     for early, late in ((before.finding(model), now.finding(model)) for model in models):
         shown += bool(early.latest and early.latest.is_shown) + late.reached - early.reached
-        hidden += late.unclear + late.lost + late.adrift_since(world.now() - ADRIFT)
+        hidden += late.unclear + late.lost + late.adrift_still(world.now())
     return shown, hidden
 
 

@@ -38,7 +38,7 @@ async def look_again(rotation: Rotation, world: World, *, last: bool = False) ->
 
 
 async def _begun(rotation: Rotation, world: World, *, last: bool) -> Rotation:
-    """Begin a look; for the last one, counters that can't be compared with the proof count from now on."""
+    """Begin a look; the counters of the last one count from now on, so that no older request hides a missing answer."""
     rotation = rotation.but(look=secrets.token_hex(4))
     if not last:
         return rotation
@@ -49,13 +49,12 @@ async def _begun(rotation: Rotation, world: World, *, last: bool) -> Rotation:
 
 
 def _is_to_reset(environment: str, view: View) -> bool:
-    """Return whether counters tell our requests only from now on, and nothing so far speaks against a model."""
+    """Return whether counters tell our requests from now on, and nothing so far speaks against a model."""
     here = [model for model in askable(view.rotation, view.world) if model.environment == environment]
     seen = [observed(model, view, again=True) for model in here if view.rotation.finding(model).latest]
     tells = all(window.now.own is not None for window in view.seen[environment])
     used = any(silence.count for silence in view.rotation.silences if silence.environment == environment)
-    unclear = any(one.lost or not one.told for one in seen)
-    return tells and unclear and not used and not any(map(doubt, seen))
+    return tells and not used and not any(map(doubt, seen))
 
 
 async def _cleared_up(rotation: Rotation, world: World) -> Rotation:
@@ -72,9 +71,9 @@ def _is_unclear(finding: Finding) -> bool:
 
 
 def _doubt_unreached(rotation: Rotation, unmet: NotReached) -> Rotation:
-    """Doubt each proof whose model got too few test requests to reach a replica added since."""
-    proved = {id_: finding for id_ in unmet if (finding := rotation.findings[id_]).is_proved}
-    return rotation.learn({id_: _doubted_for(finding, unmet[id_]) for id_, finding in proved.items()})
+    """Doubt each model that got too few test requests to reach a replica added since."""
+    fine = {id_: finding for id_ in unmet if (finding := rotation.findings[id_]).verdict and finding.verdict.passed}
+    return rotation.learn({id_: _doubted_for(finding, unmet[id_]) for id_, finding in fine.items()})
 
 
 def _doubted_for(finding: Finding, why: str) -> Finding:

@@ -28,6 +28,15 @@ PART_OF_THE_LEASE = 2 / 3
 """The part of the remaining lease that a delete may take; the rest is for delays without a time limit."""
 
 
+def move_mark(version: int, world: World) -> str:
+    """Return a mark of one move: its lease, and the version of the record that it begins with.
+
+    A move notes the mark of the next one before it does what must not be forgotten. If another move finds the note,
+    this one has not come to its end, or somebody has changed the record since.
+    """
+    return f"{world.hold.mark}/{version}"
+
+
 def waited(rotation: Rotation, world: World) -> timedelta:
     """Return how long the present step has been running."""
     return world.now() - (rotation.step_since or world.now())

@@ -77,6 +77,8 @@ def counted(finding: Finding, evidence: Evidence, now: datetime) -> Finding:
         asked=finding.asked + 1,
         answered=finding.answered + evidence.passed,
         lost=finding.lost + evidence.lost,
+        lost_at=now if evidence.lost else finding.lost_at,
+        malformed=finding.malformed + evidence.malformed,
         reached=finding.reached + evidence.is_shown,
         turned_away=finding.turned_away + evidence.turned_away,
         unclear=finding.unclear + (not evidence.is_shown and not evidence.lost),

@@ -14,6 +14,7 @@ from bot.steps.counters import old_key_uses
 from bot.steps.inventory import is_deleted, refuse_reference, whole_inventory
 from bot.steps.looks import look_again
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
+from bot.steps.pacing import move_mark
 from bot.steps.refusals import reason, refuse_rejected, refuse_unverifiable
 from bot.steps.throwaways import without_throwaways
 from bot.steps.unseen import refuse_uncovered
@@ -35,6 +36,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     if rotation.delete_asked_at and is_deleted(rotation, inventory):
         return Done(rotation)  # the delete happened, and its answer was lost
     refuse_reference(rotation, inventory, world)
+    rotation = _without_broken_look(rotation, world)
     if not rotation.look:  # ask Slack once a look, not once a slice of it
         rotation = decided(await review(rotation, world))
         if rotation.lacks_approval:
@@ -47,7 +49,7 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have appeared late
     rotation, left = await look_again(rotation, world, last=True)
     if left:
-        return Wait(rotation, f"{left} to go")
+        return Wait(rotation.but(look_try=move_mark(rotation.version + 1, world)), f"{left} to go")
     refuse_rejected(rotation, doubtful(rotation, world))
     now = rotation.but(plan=rotation.plan.but(dependents=_dependents(rotation, inventory)))
     changes = _changes(rotation, now, world)
@@ -55,6 +57,11 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
         return voided(now, changes, world)
     refuse_uncovered(now, world)
     return Done(now.but(last_look_at=world.now()))
+
+
+def _without_broken_look(rotation: Rotation, world: World) -> Rotation:
+    """Begin the look anew if a worker may have died in it: nobody has noted its last test requests."""
+    return rotation if rotation.look_try == move_mark(rotation.version, world) else rotation.but(look="")
 
 
 def _approved_at(rotation: Rotation) -> datetime:

@@ -156,6 +156,7 @@ def observed(model: AffectedModel, view: View, *, again: bool = False) -> Observ
         wanted=view.world.limits.probes,
         answered=finding.answered,
         lost=finding.lost,
+        malformed=finding.malformed,
         reached=finding.reached,
         turned_away=finding.turned_away,
         as_before=fails_alike(finding.baseline, finding.latest),

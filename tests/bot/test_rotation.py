@@ -150,7 +150,7 @@ def test_no_field_of_a_record_is_made_for_a_secret():
 KEPT = {
     "schema_version", "id", "version", "write", "state", "track", "team", "channel", "requested_by", "requested_at",
     "plan", "attempt", "names", "made", "throwaways_used", "approvals_required", "self_approval", "stop", "note",
-    "retry_at", "retry_in", "step_since", "look", "trouble_since", "stalled_since", "started_at", "voids",
+    "retry_at", "retry_in", "step_since", "look", "look_try", "trouble_since", "stalled_since", "started_at", "voids",
     "secret_asked_at", "delete_asked_at", "delete_try", "delete_repeated", "delete_sent_at", "delete_granted",
     "deleted_at", "audit_head",
     "watch_until", "watched", "blind", "troubles", "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned",

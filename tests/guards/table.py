@@ -631,7 +631,7 @@ DELETE = {
     "each-delete-is-noted": Guard(
         "A worker that stood still records that nothing is under way while another one's delete is.",
         OLD_KEY,
-        "    is_noted = rotation.delete_try == _try(rotation.version, world)\n",
+        "    is_noted = rotation.delete_try == move_mark(rotation.version, world)\n",
         "tests/bot/test_delete_tries.py::test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over_it",
         "    is_noted = rotation.delete_asked_at is not None\n",
     ),
