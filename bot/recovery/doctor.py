@@ -5,7 +5,7 @@ leaves every open record to the bot.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
@@ -18,6 +18,7 @@ from bot.recovery.orphans import Kind, Orphan, ids_seen, rotations_seen
 from bot.rotation import audit
 from bot.rotation.errors import Refused
 from bot.rotation.inventory import Inventory, Model
+from bot.rotation.ports import Hold, Moment
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING, State, StepName
 from bot.service import RotationService
@@ -53,6 +54,21 @@ class Case(NamedTuple):
     def is_left(self) -> bool:
         """Return whether somebody has to complete or undo it."""
         return self.half.kind is not Kind.FINISHED and not self.held
+
+
+class Unrecorded(NamedTuple):
+    """The lease of a rotation that has no record, so no version either."""
+
+    lease: Hold
+
+    @property
+    def mark(self) -> str:
+        """Return the name of this acquisition of the lease."""
+        return self.lease.mark
+
+    async def verified(self, _: int | None = None) -> Moment:
+        """Return a moment at which nobody else held the rotation."""
+        return await self.lease.verified()
 
 
 class Reception(Protocol):
@@ -142,7 +158,8 @@ class Doctor:
             if self.orders.adopt:
                 await self._adopt(half, inventory)
             else:
-                await self._clean(half, inventory)
+                held = replace(self, world=replace(self.world, hold=Unrecorded(mine)))
+                await held._clean(half, inventory)  # noqa: SLF001 - the same doctor, with the lease
 
     # --- forward ---
 

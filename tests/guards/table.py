@@ -24,6 +24,7 @@ WHO = "tests/bot/test_policy.py::"
 WEIGHED = "tests/bot/test_evidence.py::test_everything_that_was_seen_has_its_verdict_and_reason"
 LAST_LOOK = "tests/bot/test_last_look.py::"
 KEPT_KEYS, MADE_KEYS = "tests/bot/test_kept_keys.py::", "bot/rotation/made_keys.py"
+LEFTOVERS = "tests/bot/test_leftovers.py::"
 UNRECORDED = "tests/bot/test_unrecorded.py::"
 UNSEEN = "tests/bot/test_unseen.py::"
 COMPARED = "tests/bot/test_last_look_comparison.py::"
@@ -739,6 +740,32 @@ DELETE = {
         "late.unclear + late.lost + late",
         COMPARED + "test_an_answer_that_was_lost_stands_in_for_none_that_is_missing",
         "late.unclear + late",
+    ),
+    "broken-look": Guard(
+        "A worker dies in its last look, and its test requests hide an answer of a replica that was added.",
+        LAST,
+        "    rotation = _without_broken_look(rotation, world)\n",
+        LEFTOVERS + "test_nor_do_those_of_a_later_slice_of_the_look",
+    ),
+    "last-look-counts-anew": Guard(
+        "Test requests from before the last look hide an answer of a replica that was added.",
+        LOOKS,
+        "    return tells and not used and not any(map(doubt, seen))",
+        LEFTOVERS + "test_nor_do_the_requests_of_a_worker_that_died",
+        "    return False",
+    ),
+    "adrift-after-a-void": Guard(
+        "Requests that hung in an earlier look are counted in this one, and hide an answer of an added replica.",
+        "bot/rotation/finding.py",
+        "reset.but(adrift=self.lost + self.adrift_still(at), adrift_at=at) if self.lost and at else ",
+        LEFTOVERS + "test_requests_that_hung_in_the_look_before_hide_no_answer",
+    ),
+    "likely-models-meet-everyone": Guard(
+        "Where no model is proved, a replica that was added is not met.",
+        EVERYONE,
+        "    if proved or not tells:",
+        LEFTOVERS + "test_answers_that_were_lost_are_made_up_for_where_a_model_is_likely_too",
+        "    if True:",
     ),
     "last-look-unclear-answers": Guard(
         "A replica that was added turns our requests away, and they are sent again until the listed ones answer.",
