@@ -180,10 +180,8 @@ class Rotation(Frozen):
 
     step_since: datetime | None = None
     look: str = ""
-    """The mark of the look under way; its test requests carry it, so that no clock has to decide."""
-
     look_try: str = ""
-    """The mark of the only move that may go on with the last look; any other begins it anew."""
+    """The mark of the look under way, so that no clock has to decide, and of the only move that may go on with it."""
 
     trouble_since: datetime | None = None
     stalled_since: datetime | None = None
@@ -225,8 +223,6 @@ class Rotation(Frozen):
     """An earlier delete may still come true, whatever AISIX says to the next one."""
 
     delete_sent_at: datetime | None = None
-    """When the control plane last confirmed the delete."""
-
     delete_granted: bool = False
     """The control plane said that it deleted the old key for us, not only that no such key exists."""
 

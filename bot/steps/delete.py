@@ -25,6 +25,9 @@ from bot.steps.world import World
 LOOK_LASTS = timedelta(minutes=10)
 """How long the last look counts; if the delete comes later, because of an outage or a pause, it must be repeated."""
 
+TOO_LONG_AGO = f"The last look was more than {said(LOOK_LASTS)} ago when it came to the delete."
+TOOK_TOO_LONG = f"The last look took more than {said(LOOK_LASTS)}: raise `PROBE_CONCURRENCY` and restart."
+
 READING_BACK = "reading back that the old key is gone"
 
 LOOK_EVERY = timedelta(milliseconds=300)
@@ -106,14 +109,11 @@ def _aged(rotation: Rotation, world: World) -> Iterator[str]:
     if rotation.last_look_at is None:
         yield "Nothing says when the last look was."
         return
-    oldest = min(asked_at(rotation), default=rotation.last_look_at)
-    if rotation.last_look_at - oldest > LOOK_LASTS:
-        yield f"The last look took more than {said(LOOK_LASTS)}: raise `PROBE_CONCURRENCY` and restart."
-        return
-    counted = (silence.looked_at for silence in rotation.silences)
+    counted = [silence.looked_at for silence in rotation.silences]
     moments = (rotation.last_look_at, *asked_at(rotation), *counted)
     if any(abs(world.now() - at) > LOOK_LASTS for at in moments):
-        yield f"The last look was more than {said(LOOK_LASTS)} ago when it came to the delete."
+        is_recent = all(abs(world.now() - at) <= LOOK_LASTS for at in (rotation.last_look_at, *counted))
+        yield TOOK_TOO_LONG if is_recent else TOO_LONG_AGO
 
 
 def _demanded(rotation: Rotation, world: World) -> Iterator[str]:

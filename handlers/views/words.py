@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import is_watched, may_be_deleted, open_void
-from bot.rotation.labels import failing_models
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import acceptable, offered, takes_back
 from bot.rotation.progress import next_step
@@ -13,6 +12,7 @@ from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import HELP, StopKind
 from handlers.views import evidence, watch
 from handlers.views.blocks import code, sentence, when
+from handlers.views.callers import consequence, many_moved
 
 MARKS: Mapping[State, str] = {
     State.AWAITING_SECRET: "◔",
@@ -37,10 +37,6 @@ REVOKE = "The old credential still works at the provider until it is revoked the
 GONE_AND_STAYS = "The old key is gone, and every model stays on the replacement."
 
 STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the replacement."
-
-POINTS_AT_NOTHING = (
-    "Callers of models that point at a key that is gone fail: point these models at another key in AISIX."
-)
 
 MOVED_IS_BACK = "what this rotation moved is back on the old key"
 
@@ -230,7 +226,7 @@ def _whereabouts(rotation: Rotation) -> str:
     """Say which key serves the callers now."""
     if not rotation.moved:
         return _unmoved(rotation)
-    return f"{_many_moved(rotation)} on the replacement, and both keys are there."
+    return f"{many_moved(rotation)} on the replacement, and both keys are there."
 
 
 def _unmoved(rotation: Rotation) -> str:
@@ -239,12 +235,6 @@ def _unmoved(rotation: Rotation) -> str:
     if step is not None and step.name == StepName.CUT_OVER:
         return "The first models are being moved to the replacement, and both keys are there."
     return "Callers are on the old key and notice nothing."
-
-
-def _many_moved(rotation: Rotation) -> str:
-    """Say how many models are moved, with the right verb: "3 of 3 models are"."""
-    moved = len(rotation.moved)
-    return f"{moved:,} of {plural(len(rotation.plan.models), 'model')} {'is' if moved == 1 else 'are'}"
 
 
 def _awaiting_approval(rotation: Rotation) -> str:
@@ -324,60 +314,6 @@ def _unproved(rotation: Rotation) -> str:
     if len(models) > 1:
         return plural(len(models), "model")
     return f"{code(models[0].alias, 40)} in {code(models[0].environment_name, 40)}"
-
-
-def consequence(rotation: Rotation) -> str:
-    """Say what a stop means for callers now."""
-    assert rotation.stop is not None
-    if rotation.plan.old_key_gone or rotation.deleted_at:
-        return _without_old_key(rotation)
-    if rotation.delete_asked_at:
-        callers = _moved_and_failing(rotation) or _off_old_key(rotation)
-        return f"The old key may be gone at any moment: AISIX has been asked to delete it. {callers}"
-    if rotation.track is not Track.FORWARD:
-        return "Both keys are still there. Models that are not back on the old key yet may be failing."
-    if not rotation.moved:
-        return "No model has been moved; callers notice nothing."
-    callers = HELP[rotation.stop.kind].callers.format(failing=_failing(rotation))
-    return f"{_many_moved(rotation)} {callers}"
-
-
-def _without_old_key(rotation: Rotation) -> str:
-    left = len(rotation.plan.models) - len(rotation.moved)
-    if not left:
-        stays = "Every model is on the replacement and stays there."
-        is_refused = rotation.stop is not None and rotation.stop.kind is StopKind.REFUSED
-        return f"The old key is gone. {_moved_and_failing(rotation) or (POINTS_AT_NOTHING if is_refused else stays)}"
-    return (
-        f"{plural(left, 'model')} still {'needs' if left == 1 else 'need'} the deleted key: *callers are failing now*."
-    )
-
-
-def _off_old_key(rotation: Rotation) -> str:
-    """Say what still is on a key that AISIX has been asked to delete; only some stops leave no doubt."""
-    assert rotation.stop is not None
-    left = len(rotation.plan.models) - len(rotation.moved)
-    if left:
-        return f"{plural(left, 'model')} {'is' if left == 1 else 'are'} still on it: *callers fail once it is gone*."
-    if rotation.stop.kind is StopKind.REFUSED:
-        return POINTS_AT_NOTHING
-    is_in_doubt = rotation.stop.kind in (StopKind.DRIFT, StopKind.UNVERIFIED)
-    return "Callers of anything that still uses it fail then." if is_in_doubt else "Every model is off it."
-
-
-def _moved_and_failing(rotation: Rotation) -> str:
-    """Say that callers fail if the upstream refuses the new key; empty for any other stop."""
-    assert rotation.stop is not None
-    is_refused = rotation.moved and rotation.stop.kind is StopKind.REJECTED
-    return f"{_many_moved(rotation)} {_failing(rotation)}" if is_refused else ""
-
-
-def _failing(rotation: Rotation) -> str:
-    """Say who fails: everything on a refused credential, or only the models that it does not cover."""
-    failing = failing_models(rotation)
-    if failing is None:
-        return "on the refused key: *their callers are failing now*."
-    return f"on the replacement: *callers of {plural(failing, 'model')} are failing now*."
 
 
 def left_alone(rotation: Rotation) -> str:

@@ -1,0 +1,71 @@
+"""Say what a stop means for callers now."""
+
+from bot.rotation.labels import failing_models
+from bot.rotation.plan import plural
+from bot.rotation.record import Rotation
+from bot.rotation.states import Track
+from bot.rotation.stops import HELP, StopKind
+
+POINTS_AT_NOTHING = (
+    "Callers of models that point at a key that is gone fail: point these models at another key in AISIX."
+)
+
+
+def consequence(rotation: Rotation) -> str:
+    """Say what a stop means for callers now."""
+    assert rotation.stop is not None
+    if rotation.plan.old_key_gone or rotation.deleted_at:
+        return _without_old_key(rotation)
+    if rotation.delete_asked_at:
+        callers = _moved_and_failing(rotation) or _off_old_key(rotation)
+        return f"The old key may be gone at any moment: AISIX has been asked to delete it. {callers}"
+    if rotation.track is not Track.FORWARD:
+        return "Both keys are still there. Models that are not back on the old key yet may be failing."
+    if not rotation.moved:
+        return "No model has been moved; callers notice nothing."
+    callers = HELP[rotation.stop.kind].callers.format(failing=_failing(rotation))
+    return f"{many_moved(rotation)} {callers}"
+
+
+def _without_old_key(rotation: Rotation) -> str:
+    left = len(rotation.plan.models) - len(rotation.moved)
+    if not left:
+        stays = "Every model is on the replacement and stays there."
+        is_refused = rotation.stop is not None and rotation.stop.kind is StopKind.REFUSED
+        return f"The old key is gone. {_moved_and_failing(rotation) or (POINTS_AT_NOTHING if is_refused else stays)}"
+    return (
+        f"{plural(left, 'model')} still {'needs' if left == 1 else 'need'} the deleted key: *callers are failing now*."
+    )
+
+
+def _off_old_key(rotation: Rotation) -> str:
+    """Say what still is on a key that AISIX has been asked to delete; only some stops leave no doubt."""
+    assert rotation.stop is not None
+    left = len(rotation.plan.models) - len(rotation.moved)
+    if left:
+        return f"{plural(left, 'model')} {'is' if left == 1 else 'are'} still on it: *callers fail once it is gone*."
+    if rotation.stop.kind is StopKind.REFUSED:
+        return POINTS_AT_NOTHING
+    is_in_doubt = rotation.stop.kind in (StopKind.DRIFT, StopKind.UNVERIFIED)
+    return "Callers of anything that still uses it fail then." if is_in_doubt else "Every model is off it."
+
+
+def _moved_and_failing(rotation: Rotation) -> str:
+    """Say that callers fail if the upstream refuses the new key; empty for any other stop."""
+    assert rotation.stop is not None
+    is_refused = rotation.moved and rotation.stop.kind is StopKind.REJECTED
+    return f"{many_moved(rotation)} {_failing(rotation)}" if is_refused else ""
+
+
+def _failing(rotation: Rotation) -> str:
+    """Say who fails: everything on a refused credential, or only the models that it does not cover."""
+    failing = failing_models(rotation)
+    if failing is None:
+        return "on the refused key: *their callers are failing now*."
+    return f"on the replacement: *callers of {plural(failing, 'model')} are failing now*."
+
+
+def many_moved(rotation: Rotation) -> str:
+    """Say how many models are moved, with the right verb: "3 of 3 models are"."""
+    moved = len(rotation.moved)
+    return f"{moved:,} of {plural(len(rotation.plan.models), 'model')} {'is' if moved == 1 else 'are'}"
