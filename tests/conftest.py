@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from redis import Redis
 
 from bot.storage.embedded import embedded_server
@@ -26,6 +27,11 @@ for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROX
     os.environ.pop(name, None)  # every server of a test is on loopback, and slack_sdk reads these
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background ignores it, and so would its bots
+
+PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(
+    processors=[*structlog.get_config()["processors"][:-1], PLAIN]
+)  # rich draws every local: for minutes
 
 gc.disable()  # until all is collected: what is imported stays, and would be looked through again and again
 

@@ -105,4 +105,4 @@ def tried(
         return found
 
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
-        return [outcome for outcomes in pool.map(part, range(AT_ONCE)) for outcome in outcomes]
+        return [outcome for outcomes in pool.map(part, range(min(AT_ONCE, len(guards)))) for outcome in outcomes]
