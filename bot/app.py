@@ -147,6 +147,7 @@ class Parts:
     world: World
     slack: AsyncWebClient
     announcer: SlackAnnouncer
+    people: People
     rules: Rules
     team: dict[str, Any]
     carrier: Carrier
@@ -165,7 +166,8 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
         store = Store(redis, namespace_of(settings, team))
         queue = await queue_at(url, store.namespace, settings, stack)
         rules = rules_of(settings)
-        world = await world_of(settings, now, stack, People(directory_of(slack, team), rules))
+        people = People(directory_of(slack, team), rules)
+        world = await world_of(settings, now, stack, people)
         carrier = carrier_of(redis, store.namespace, world, team)
         await carrier.begin()
         announcer = SlackAnnouncer(
@@ -183,6 +185,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
             queue=queue,
             jobs=Jobs(queue),
             world=world,
+            people=people,
             slack=slack,
             announcer=announcer,
             rules=rules,
@@ -229,7 +232,7 @@ async def worker(built: Parts) -> AsyncIterator[None]:
 @asynccontextmanager
 async def front(built: Parts) -> AsyncIterator[None]:
     """Run the Slack side, with Socket Mode or HTTP."""
-    await _warn_of_shortage(built.world.people)
+    await _warn_of_shortage(built.people)
     background, absence = Background(), Absence(running_clock)
     app = _listening(built, background, absence)
     async with AsyncExitStack() as stack:

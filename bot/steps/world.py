@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.rotation.people import NOBODY, People
-from bot.rotation.ports import UNHELD, Clock, ControlPlane, Gateways, Hold, StatusPages
+from bot.rotation.people import NOBODY
+from bot.rotation.ports import UNHELD, Clock, ControlPlane, Gateways, Hold, Reviewer, StatusPages
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,6 @@ class World:
     status: StatusPages
     limits: Limits
     now: Clock
-    people: People = NOBODY
+    people: Reviewer = NOBODY
     hold: Hold = UNHELD
     """The lease on the rotation."""
