@@ -64,15 +64,16 @@ def offered(rotation: Rotation) -> tuple[Action, ...]:
 
     A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives.
     """
-    gone, offers = is_way_back_closed(rotation), _offers(rotation)
-    left = tuple(action for action in offers if not (gone and action is Action.ROLL_BACK))
-    is_stuck = rotation.state is State.BLOCKED and rotation.deleted_at is None and len(left) < len(offers)
-    return (*left, Action.CANCEL) if is_stuck else left
+    if not is_way_back_closed(rotation):
+        return _offers(rotation)
+    left = tuple(action for action in _offers(rotation) if action is not Action.ROLL_BACK)
+    stop = rotation.stop if rotation.state is State.BLOCKED and not rotation.deleted_at else None
+    return (*left, Action.CANCEL) if stop and Action.ROLL_BACK in HELP[stop.kind].offers else left
 
 
 def is_way_back_closed(rotation: Rotation) -> bool:
     """Return whether the old key is gone or may be gone: no model goes back to it."""
-    return rotation.plan.old_key_gone or rotation.delete_asked_at is not None
+    return rotation.plan.old_key_gone or bool(rotation.delete_asked_at or rotation.deleted_at)
 
 
 def takes_back(rotation: Rotation) -> bool:

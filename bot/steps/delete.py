@@ -1,7 +1,6 @@
 """Step: delete the old key, and read back that it is gone."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
 from bot.steps.approvals import asked_at, decided, other_than_shown, review, voided
 from bot.steps.inventory import is_deleted, refuse_reference, whole_inventory
-from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
+from bot.steps.outcomes import Done, Outcome, Unapproved, Wait, leaving
 from bot.steps.pacing import FRESH, PART_OF_THE_LEASE, POLL, move_mark
 from bot.steps.refusals import reason
 from bot.steps.unseen import refuse_uncovered
@@ -51,19 +50,9 @@ async def delete(rotation: Rotation, world: World) -> Outcome:
     is_noted = rotation.delete_try == move_mark(rotation.version, world)
     is_unsent = is_noted and not rotation.delete_repeated
     resting = rotation.but(delete_asked_at=None, delete_try="") if is_unsent else rotation
-    with _leaving(resting):
+    with leaving(resting):
         ready = await _ready(resting, rotation.delete_asked_at if is_noted else None, world)
     return await _send(rotation, ready, world) if isinstance(ready, Held) else ready
-
-
-@contextmanager
-def _leaving(resting: Rotation) -> Iterator[None]:
-    """If it comes to no delete, leave *resting* as the record."""
-    try:
-        yield
-    except (Blocked, ApiError) as end:
-        end.after = end.after or resting
-        raise
 
 
 async def _ready(rotation: Rotation, noted: datetime | None, world: World) -> Outcome | Held:

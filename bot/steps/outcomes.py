@@ -1,8 +1,11 @@
 """The outcomes of a step."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bot.rotation.errors import ApiError, Blocked
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
 
@@ -46,6 +49,16 @@ class Unapproved:
     """Too few approvals still count; an approver is asked again."""
 
     rotation: Rotation
+
+
+@contextmanager
+def leaving(rotation: Rotation) -> Iterator[None]:
+    """If the block ends in a stop or in trouble, have *rotation* recorded."""
+    try:
+        yield
+    except (Blocked, ApiError) as end:
+        end.after = end.after or rotation
+        raise
 
 
 Outcome = Done | Wait | Ask | Again | Unapproved

@@ -27,11 +27,11 @@ def adopt(rotation: Rotation, key: ProviderKey) -> Rotation:
 
 
 async def remove_unused(
-    rotation: Rotation, keys: list[ProviderKey], inventory: Inventory, began: Moment, world: World
+    rotation: Rotation, keys: list[ProviderKey], inventory: Inventory, read: Moment, world: World
 ) -> Outcome:
     """Delete *keys*, which this rotation made; keep a key that is or may be in use, and say so.
 
-    Look again if the lists, read since *began*, are too old: the process may have been suspended since.
+    Look again if that was too long after the lists were *read*: the process may have been suspended since.
     """
     kept = [said for said in rotation.left_alone if not said.startswith(KEY_STAYS)]
     for key in keys:
@@ -41,7 +41,7 @@ async def remove_unused(
             kept.append(why)
             continue
         held = await world.hold.verified(rotation.version)
-        if began.until(held) > FRESH:
+        if read.until(held) > FRESH:
             return Wait(rotation, "The lists are too old for a delete; reading them again.", POLL)
         await world.control_plane.delete_key(key.id, within=held.left * PART_OF_THE_LEASE)
     return Done(rotation.but(left_alone=tuple(dict.fromkeys(kept))))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from bot.rotation.drift import listed_since
 from bot.rotation.inventory import Inventory
@@ -13,7 +14,7 @@ from bot.steps.approvals import asked_at, decided, other_than_shown, review, voi
 from bot.steps.counters import old_key_uses
 from bot.steps.inventory import is_deleted, refuse_reference, whole_inventory
 from bot.steps.looks import look_again
-from bot.steps.outcomes import Done, Outcome, Unapproved, Wait
+from bot.steps.outcomes import Done, Outcome, Unapproved, Wait, leaving
 from bot.steps.pacing import move_mark
 from bot.steps.refusals import reason, refuse_rejected, refuse_unverifiable
 from bot.steps.throwaways import without_throwaways
@@ -25,6 +26,13 @@ PROVED_BEFORE = "It was verified by a version of Keyturn that looked at less."
 """The reason if the rotation began under a version that did not record the tenant's environments."""
 
 
+class Ready(NamedTuple):
+    """The rotation whose models can be looked at, and what AISIX lists."""
+
+    rotation: Rotation
+    inventory: Inventory
+
+
 async def recheck(rotation: Rotation, world: World) -> Outcome:
     """Check everything once more before the delete: every environment, every model, every replica.
 
@@ -32,11 +40,29 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     and asks for approval again.
     """
     refuse_unverifiable(rotation, world)
+    rotation = _without_broken_look(rotation, world)
+    with leaving(_going_on(rotation, world)):
+        ready = await _ready(rotation, world)
+    if not isinstance(ready, Ready):
+        return ready
+    rotation, left = await look_again(ready.rotation, world, last=True)
+    if left:
+        return Wait(_going_on(rotation, world), f"{left} to go")
+    refuse_rejected(rotation, doubtful(rotation, world))
+    now = rotation.but(plan=rotation.plan.but(dependents=_dependents(rotation, ready.inventory)))
+    changes = _changes(rotation, now, world)
+    if changes:
+        return voided(now, changes, world)
+    refuse_uncovered(now, world)
+    return Done(now.but(last_look_at=world.now()))
+
+
+async def _ready(rotation: Rotation, world: World) -> Outcome | Ready:
+    """Read the lists, and return what the look at the models begins with; otherwise what comes first."""
     inventory = await whole_inventory(rotation, world)
     if rotation.delete_asked_at and is_deleted(rotation, inventory):
         return Done(rotation)  # the delete happened, and its answer was lost
     refuse_reference(rotation, inventory, world)
-    rotation = _without_broken_look(rotation, world)
     if not rotation.look:  # ask Slack once a look, not once a slice of it
         rotation = decided(await review(rotation, world))
         if rotation.lacks_approval:
@@ -46,17 +72,12 @@ async def recheck(rotation: Rotation, world: World) -> Outcome:
     rotation = rotation.but(plan=listed_since(rotation.plan, inventory))
     if aged:
         return voided(rotation, aged, world)
-    rotation, inventory = await without_throwaways(rotation, inventory, world)  # one may have appeared late
-    rotation, left = await look_again(rotation, world, last=True)
-    if left:
-        return Wait(rotation.but(look_try=move_mark(rotation.version + 1, world)), f"{left} to go")
-    refuse_rejected(rotation, doubtful(rotation, world))
-    now = rotation.but(plan=rotation.plan.but(dependents=_dependents(rotation, inventory)))
-    changes = _changes(rotation, now, world)
-    if changes:
-        return voided(now, changes, world)
-    refuse_uncovered(now, world)
-    return Done(now.but(last_look_at=world.now()))
+    return Ready(*await without_throwaways(rotation, inventory, world))  # one may have appeared late
+
+
+def _going_on(rotation: Rotation, world: World) -> Rotation:
+    """Return *rotation* with a note that the next move may go on with the look: all its test requests are noted."""
+    return rotation.but(look_try=move_mark(rotation.version + 1, world))
 
 
 def _without_broken_look(rotation: Rotation, world: World) -> Rotation:

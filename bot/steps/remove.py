@@ -15,6 +15,7 @@ async def remove(rotation: Rotation, world: World) -> Outcome:
     if wanted and not (wanted.key_id or wanted.refusal) and world.now() - wanted.asked_at < world.limits.create_grace:
         found = the_replacement(rotation, await world.control_plane.keys())
         return Wait(adopt(rotation, found) if found else rotation, "waiting for the creation to be answered", POLL)
-    began = await world.hold.verified(rotation.version)
-    rotation, inventory = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
-    return await remove_unused(rotation, list(rotation.own_keys(inventory.keys)), inventory, began, world)
+    inventory = await whole_inventory(rotation, world)
+    read = await world.hold.verified(rotation.version)
+    rotation, inventory = await without_throwaways(rotation, inventory, world)
+    return await remove_unused(rotation, list(rotation.own_keys(inventory.keys)), inventory, read, world)

@@ -15,7 +15,8 @@ async def tidy(rotation: Rotation, world: World) -> Outcome:
 
 
 async def _tidied(rotation: Rotation, world: World) -> Outcome:
-    began = await world.hold.verified(rotation.version)
-    rotation, inventory = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
+    inventory = await whole_inventory(rotation, world)
+    read = await world.hold.verified(rotation.version)
+    rotation, inventory = await without_throwaways(rotation, inventory, world)
     spare = [key for key in rotation.own_keys(inventory.keys) if key.id != rotation.replacement_id]
-    return await remove_unused(rotation, spare, inventory, began, world)
+    return await remove_unused(rotation, spare, inventory, read, world)

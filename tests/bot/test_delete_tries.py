@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from bot.rotation.actions import Action
-from bot.rotation.policy import offered
+from bot.rotation.policy import is_way_back_closed, offered
 from bot.rotation.progress import undone_from
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
@@ -209,6 +209,15 @@ async def test_so_does_an_aisix_that_shows_no_list_any_more(tenancy, answer, hea
 
     assert stopped.stop.headline == headline
     assert is_as_before_the_note(stopped)
+
+
+async def test_a_key_that_somebody_else_deletes_meanwhile_leaves_no_way_back(tenancy):
+    here, record = await about_to_delete(tenancy, watch=3600)
+    tenancy.aisix.remove(tenancy.old)
+    record = await here.until(record, lambda r: r.deleted_at or has_ended(r))
+
+    assert (tenancy.deletes(), record.delete_asked_at) == (0, None)
+    assert is_way_back_closed(record)
 
 
 async def test_the_note_of_a_worker_that_died_stays(tenancy):

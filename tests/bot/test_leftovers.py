@@ -113,6 +113,27 @@ async def test_nor_do_those_of_a_later_slice_of_the_look(monkeypatch, seed):
         assert stage.old_is_there
 
 
+async def test_a_list_that_fails_now_and_then_does_not_begin_a_look_anew(monkeypatch):
+    async with asked(models=8, concurrency=1, patience=60) as stage:
+        monkeypatch.setattr(pacing, "SLICE", -1)
+        carry, lists = stage.tenancy.wire.handle, list[httpx.Request]()
+
+        async def handle(request: httpx.Request) -> httpx.Response:
+            if request.method == "GET" and request.url.path.endswith("/provider_keys"):
+                lists.append(request)
+            return httpx.Response(503) if lists and len(lists) % 3 == 0 else await carry(request)
+
+        stage.tenancy.wire.handle = handle
+        record = stage.tenancy.approved(stage.record)
+        looks = set()
+        while not record.last_look_at and record.waits_for_bot and len(lists) < 200:
+            record = await stage.machine.notch(record)
+            looks.add(record.look)
+
+        assert record.last_look_at
+        assert len(looks - {""}) == 1
+
+
 # --- another rotation's watch ---
 
 

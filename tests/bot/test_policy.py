@@ -194,6 +194,7 @@ def test_an_approver_can_end_a_stopped_rotation_that_has_no_way_back(kind):
     check_offered(stuck, A.CANCEL)
     check_may_steer(stuck, PEOPLE["approver"])
     assert stuck.to(S.CANCELLED).is_over
+    assert A.CANCEL in offered(stuck.but(track=Track.BACK))
     assert A.CANCEL not in offered(stuck.but(deleted_at=NOW)), "what is deleted is not cancelled"
 
 

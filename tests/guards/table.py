@@ -117,9 +117,9 @@ PERSONS = {
     "no-way-back-to-a-deleted-key": Guard(
         "**Roll back** puts callers on a key that may be gone.",
         POLICY,
-        " if not (gone and action is Action.ROLL_BACK))",
+        "    if not is_way_back_closed(rotation):\n        return _offers",
         "tests/bot/test_policy.py::test_nothing_rolls_back_to_a_key_that_may_be_gone",
-        ")",
+        "    if True:\n        return _offers",
     ),
     "accept-only-the-unknown": Guard(
         "An approver accepts a model that is known to fail, or to be on the old key.",
@@ -668,13 +668,13 @@ DELETE = {
         "bot/steps/own_keys.py",
         "        held = await world.hold.verified(rotation.version)\n",
         KEPT_KEYS + "test_a_worker_that_was_suspended_after_its_look_removes_no_key",
-        "        held = began\n",
+        "        held = read\n",
     ),
     "lists-are-fresh-before-removing": Guard(
         "A new key is removed on lists that are older than 2 s.",
         "bot/steps/own_keys.py",
-        "        if began.until(held) > FRESH:",
-        KEPT_KEYS + "test_lists_that_took_longer_than_two_seconds_remove_no_key",
+        "        if read.until(held) > FRESH:",
+        KEPT_KEYS + "test_lists_that_were_read_more_than_two_seconds_ago_remove_no_key",
     ),
     "lease-while-moving": Guard(
         "A machine that was suspended goes on moving models that another worker has moved back.",
