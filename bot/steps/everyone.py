@@ -56,11 +56,12 @@ async def probed_every_replica(rotation: Rotation, world: World) -> tuple[Rotati
 
 
 def _telling(models: list[AffectedModel], rotation: Rotation, world: World, *, tells: bool) -> list[AffectedModel]:
-    """Return the models to probe: the proved ones; without any, all that work, if the counters tell our requests."""
+    """Return the models to probe: the proved ones; without any, the likely ones, if the counters tell our requests."""
     proved = [model for model in models if rotation.finding(model).is_proved]
     if proved or not tells:
         return proved
-    return [model for model in models if world.gateways.endpoint(model)]
+    fine = [model for model in models if (known := rotation.finding(model).verdict) and known.passed]
+    return [model for model in fine if world.gateways.endpoint(model)]
 
 
 async def _probed_until_reached(

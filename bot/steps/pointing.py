@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from bot.rotation.errors import Blocked, LeaseLost, Uncertain
+from bot.rotation.errors import Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
@@ -39,7 +39,7 @@ def _raise_refusal(rotation: Rotation, results: list[tuple[AffectedModel, Except
     """Stop on a refusal; raise `Uncertain` only if every request was uncertain."""
     errors = [(model, error) for model, error in results if error]
     for _, error in errors:
-        if isinstance(error, LeaseLost):
+        if isinstance(error, LeaseLost | Unanswerable):
             raise error
     refusals = [pair for pair in errors if not isinstance(pair[1], Uncertain)]
     if refusals:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.recovery.adoption import taken_back
 from bot.recovery.orphans import rotations_seen
-from bot.rotation.errors import LeaseLost
+from bot.rotation.errors import LeaseLost, Unanswerable
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Environment, Inventory, Unlisted
 from bot.rotation.made_keys import why_it_stays
 from bot.rotation.plan import Plan
@@ -180,15 +180,18 @@ def test_what_stays_is_still_said_while_another_secret_is_awaited():
     assert record.without_secret().left_alone == (stays,)
 
 
-async def after_suspension(tenancy: Tenancy, asked: str) -> None:
-    """Suspend the machine for ten minutes once AISIX has been asked for *asked*; another takes the rotation over."""
+async def after_suspension(tenancy: Tenancy, asked: str, then: str = "lost") -> None:
+    """Suspend the machine for ten minutes once AISIX has been asked for *asked*; another takes the rotation over.
+
+    *then* says what the machine finds: that its lease is lost, or a Redis that is away.
+    """
     carry = tenancy.wire.handle
 
     async def handle(request: httpx.Request) -> httpx.Response:
         answer = await carry(request)
-        if not tenancy.hands.lost and re.search(asked, f"{request.method} {request.url.path}"):
+        if not getattr(tenancy.hands, then) and re.search(asked, f"{request.method} {request.url.path}"):
             tenancy.clock.seconds += 600
-            tenancy.hands.lost = True
+            setattr(tenancy.hands, then, True)
         return answer
 
     tenancy.wire.handle = handle
@@ -246,7 +249,8 @@ async def test_lists_that_are_always_slow_end_a_roll_back_all_the_same():
         assert (await machine.until(back, lambda r: not r.waits_for_bot)).state is State.ROLLED_BACK
 
 
-async def test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more():
+@pytest.mark.parametrize(("then", "error"), [("lost", LeaseLost), ("is_away", Unanswerable)])
+async def test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more(then, error):
     async with tenancy_of() as tenancy:
         first, *_ = [
             tenancy.aisix.add_model("production", f"chat-{number}", key=tenancy.old, upstream="gpt-4o")
@@ -254,8 +258,8 @@ async def test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more()
         ]
         machine = await tenancy.machine(concurrency=1)
         record = await machine.until(await created(tenancy, machine), lambda r: "rehearse" in r.done)
-        await after_suspension(tenancy, f"/models/{first.id}")
-        with pytest.raises(LeaseLost):
+        await after_suspension(tenancy, f"/models/{first.id}", then)
+        with pytest.raises(error):
             await machine.until(record, lambda r: "cut-over" in r.done)
 
         assert [m.display_name for m in tenancy.aisix.models.values() if m.provider_key_id == tenancy.new.id] == [

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from bot.rotation.evidence import Evidence, Verdict
-from bot.rotation.finding import Finding
+from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.steps import pacing
@@ -207,6 +207,30 @@ async def test_answers_that_were_lost_are_made_up_for_where_a_model_is_likely_to
         await stage.looked(stage.tenancy.approved(stage.record.learn({id_: likely})))
 
         assert stage.old_is_there
+
+
+async def test_a_model_that_an_approver_has_accepted_voids_no_approval_of_a_likely_one():
+    async with asked(models=2) as stage:
+        fine, broken = stage.record.findings
+        found = stage.record.findings[fine]
+        unclear = found.verdict.but(verdict=Verdict.INCONCLUSIVE, signature="500")
+        word = Acceptance(by="U_APPROVER", at=NOW, reason="known", of="500")
+        record = stage.record.learn(
+            {
+                fine: found.but(verdict=found.verdict.but(verdict=Verdict.LIKELY)),
+                broken: found.but(latest=unclear, verdict=unclear, accepted=word),
+            }
+        )
+        alias = next(model.alias for model in record.plan.models if model.id == broken)
+        carry = stage.tenancy.wire.handle
+
+        async def handle(request: httpx.Request) -> httpx.Response:
+            is_broken = request.method == "POST" and f'"{alias}"'.encode() in request.content
+            return httpx.Response(500, text="<html>") if is_broken else await carry(request)
+
+        stage.tenancy.wire.handle = handle
+
+        assert (await stage.looked(stage.tenancy.approved(record))).state is State.COMPLETED
 
 
 LOST = Finding(latest=Evidence(verdict=Verdict.LIKELY, reason="", at=NOW), lost=5, lost_at=NOW)

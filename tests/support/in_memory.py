@@ -17,7 +17,7 @@ from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways, GatewaySettings
 from bot.aisix.status import StatusPages
 from bot.engine import due_at, move
-from bot.rotation.errors import LeaseLost
+from bot.rotation.errors import LeaseLost, Unanswerable
 from bot.rotation.people import People
 from bot.rotation.plan import make_plan
 from bot.rotation.policy import Person
@@ -90,11 +90,13 @@ class Hands:
 
     def __init__(self, clock: Clock, happened: list[str]) -> None:
         self._clock, self._happened = clock, happened
-        self.lost, self.lasts, self.mark = False, 15.0, "here"
+        self.lost, self.is_away, self.lasts, self.mark = False, False, 15.0, "here"
 
     async def verified(self, version: int | None = None) -> Moment:
-        """Say that it is held, unless it is lost."""
+        """Say that it is held, unless it is lost, or nobody can tell."""
         self._happened.append(f"verified {version}")
+        if self.is_away:
+            raise Unanswerable("Redis does not answer.")
         if self.lost:
             raise LeaseLost("Another process has it.")
         return Moment(self._clock.here(), self._clock.seconds - self._clock.missed_there, self.lasts)
