@@ -95,8 +95,11 @@ OF_MODEL = frozenset(
 
 LIMITS = frozenset({408, 429})
 OWN_LIMITS = frozenset({"billing_error", "rate_limit_exceeded"})
-GIVEN_UP = frozenset({408, 499, *range(500, 600)} - {NOT_OFFERED})
+GIVEN_UP = frozenset({408, 499, 502, 503, 504, 524})
 """Statuses by which a balancer gives up, if no type says that the gateway did: it may still finish the request."""
+
+SPOILT = frozenset({*GIVEN_UP, *range(500, 600)} - {NOT_OFFERED})
+"""Statuses that a balancer or proxy may put in place of the gateway's answer, if no type says whose they are."""
 
 NO_CREDIT = "insufficient_quota"
 NO_HIT = ("", "miss", "bypass")
@@ -155,7 +158,8 @@ def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False)
         turned_away=answer.status == TOO_MANY and answer.type in OWN_LIMITS,
         unfit=_is_unfit(answer, guessed=guessed),
         malformed=answer.status in HTTP_OK and verdict is Verdict.INCONCLUSIVE,
-        lost=answer.status is None or (answer.status in GIVEN_UP and not answer.type),
+        lost=answer.status is None or (answer.status in SPOILT and not answer.type),
+        pending=answer.status is None or (answer.status in GIVEN_UP and not answer.type),
         blames_credential=rejected and (answer.status in CREDENTIAL_STATUSES or answer.code == NO_CREDIT),
     )
 

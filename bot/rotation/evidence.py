@@ -53,6 +53,9 @@ class Evidence(Frozen):
     lost: bool = False
     """No answer came, so the counters may or may not have the request."""
 
+    pending: bool = False
+    """The request may still be under way, so the counters may show it later."""
+
     malformed: bool = False
     """The status says success and the body is no answer of a model: the counters have it as a good one."""
 

@@ -19,8 +19,8 @@ class Acceptance(Frozen):
     of: str = ""
 
 
-ADRIFT = timedelta(minutes=20)
-"""How long a gateway may still count a request whose answer was lost: ten minutes, and ten for clocks that differ."""
+ADRIFT = timedelta(minutes=10)
+"""How long a gateway may still count a request that got no answer. All machines use the clock of Redis."""
 
 
 class Finding(Frozen):
@@ -59,13 +59,16 @@ class Finding(Frozen):
     """Answers in this look that no counter has, and that were not lost: a refused caller key, a rate limit, a cache."""
 
     adrift: int = 0
-    """Test requests that were lost before the reset: a gateway may still count them."""
+    """Test requests without an answer from before the reset: a gateway may still count them."""
 
     adrift_at: datetime | None = None
     """When the newest of them was lost."""
 
-    lost_at: datetime | None = None
-    """When the newest lost test request was lost."""
+    pending: int = 0
+    """Test requests since the reset that may still be under way."""
+
+    pending_at: datetime | None = None
+    """When the newest of them was given up."""
 
     malformed: int = 0
     """Answers since the reset that a gateway counts as good ones and Keyturn does not."""
@@ -84,12 +87,12 @@ class Finding(Frozen):
     @property
     def uncounted(self) -> "Finding":
         """Return the finding as counters see it that count from now on."""
-        reset = self.but(answered=0, lost=0, reached=0, turned_away=0, malformed=0)
-        at = self.lost_at or (self.latest.at if self.latest else None)  # a record of 0.1 may lack the first
-        return reset.but(adrift=self.lost + self.adrift_still(at), adrift_at=at) if self.lost and at else reset
+        reset = self.but(answered=0, lost=0, pending=0, reached=0, turned_away=0, malformed=0)
+        at = self.pending_at if self.pending else None
+        return reset.but(adrift=self.pending + self.adrift_still(at), adrift_at=at) if at else reset
 
     def adrift_still(self, now: datetime) -> int:
-        """Return how many of the requests that were lost before the reset a gateway may still count."""
+        """Return how many requests from before the reset a gateway may still count."""
         return self.adrift if self.adrift_at and self.adrift_at > now - ADRIFT else 0
 
     @property

@@ -8,7 +8,7 @@ import asyncio
 import math
 
 from bot.rotation.evidence import Evidence, Verdict
-from bot.rotation.finding import Finding
+from bot.rotation.finding import ADRIFT, Finding
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 from bot.steps.counters import MISSED, turns
@@ -75,12 +75,17 @@ async def _probed_until_reached(
         if shown >= wanted and hidden <= MOST_HIDDEN:
             return rotation, ""
         if rounds == ROUNDS or hidden > MOST_HIDDEN:
-            return (
-                rotation,
-                f"the last look sent {shown + hidden:,} test requests, and counters can show {shown:,} of them",
-            )
+            return rotation, _too_much_hidden(shown, hidden, rotation, models, world)
         rotation = await _asked(rotation, models, wanted - shown, world)
         rounds += 1
+
+
+def _too_much_hidden(shown: int, hidden: int, rotation: Rotation, models: list[AffectedModel], world: World) -> str:
+    """Say why the look could not tell; if earlier requests are part of it, until when they are."""
+    why = f"counters can show {shown:,} test requests of the last look, and {hidden:,} more may or may not be counted"
+    adrift = [known for model in models if (known := rotation.finding(model)).adrift_still(world.now())]
+    until = max((known.adrift_at + ADRIFT for known in adrift if known.adrift_at), default=None)
+    return f"{why} (some from an outage before, until {until:%H:%M} UTC)" if until else why
 
 
 def _shown(before: Rotation, now: Rotation, models: list[AffectedModel], world: World) -> tuple[int, int]:

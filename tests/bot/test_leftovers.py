@@ -233,19 +233,19 @@ async def test_a_model_that_an_approver_has_accepted_voids_no_approval_of_a_like
         assert (await stage.looked(stage.tenancy.approved(record))).state is State.COMPLETED
 
 
-LOST = Finding(latest=Evidence(verdict=Verdict.LIKELY, reason="", at=NOW), lost=5, lost_at=NOW)
+PENDING = Finding(latest=Evidence(verdict=Verdict.LIKELY, reason="", at=NOW), lost=9, pending=5, pending_at=NOW)
 
 
-def test_a_lost_request_may_be_counted_for_ten_minutes_by_whichever_clock():
-    assert [LOST.uncounted.adrift_still(NOW + timedelta(minutes=m)) for m in (-10, 0, 19, 21)] == [5, 5, 5, 0]
+def test_a_request_without_an_answer_may_be_counted_for_ten_minutes():
+    assert [PENDING.uncounted.adrift_still(NOW + timedelta(minutes=m)) for m in (0, 9, 11)] == [5, 5, 0]
 
 
 def test_so_it_may_after_the_approval_is_void():
-    assert LOST.unproved.uncounted.adrift_still(NOW) == 5
+    assert PENDING.unproved.uncounted.adrift_still(NOW) == 5
 
 
 def test_what_is_long_over_does_not_come_back_with_one_more():
-    later = LOST.uncounted.but(lost=1, lost_at=NOW + timedelta(days=1)).uncounted
+    later = PENDING.uncounted.but(pending=1, pending_at=NOW + timedelta(days=1)).uncounted
     assert later.adrift == 1
 
 

@@ -66,11 +66,11 @@ def test_the_figures_go_on_when_the_counters_count_from_another_look():
 
 
 def test_our_test_requests_count_from_the_same_looks_as_the_counters():
-    finding = Finding(moved_at=NOW, answered=7, lost=1, lost_at=NOW)
+    finding = Finding(moved_at=NOW, answered=7, lost=2, pending=1, pending_at=NOW)
 
     after = rebased(moved().learn({"m1": finding}), seen({}))
 
-    assert after.findings["m1"] == Finding(moved_at=NOW, lost_at=NOW, adrift=1, adrift_at=NOW)
+    assert after.findings["m1"] == Finding(moved_at=NOW, pending_at=NOW, adrift=1, adrift_at=NOW)
 
 
 def test_whose_requests_are_ours_is_remembered_from_one_look_to_the_next():

@@ -757,7 +757,7 @@ DELETE = {
     "adrift-after-a-void": Guard(
         "Requests that hung in an earlier look are counted in this one, and hide an answer of an added replica.",
         "bot/rotation/finding.py",
-        "reset.but(adrift=self.lost + self.adrift_still(at), adrift_at=at) if self.lost and at else ",
+        "reset.but(adrift=self.pending + self.adrift_still(at), adrift_at=at) if at else ",
         LEFTOVERS + "test_requests_that_hung_in_the_look_before_hide_no_answer",
     ),
     "likely-models-meet-everyone": Guard(

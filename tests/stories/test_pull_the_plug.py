@@ -17,6 +17,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from redis.asyncio import Redis
 
 from bot import logs
 from bot.metrics import REGISTRY
-from bot.rotation import audit
+from bot.rotation import audit, finding
 from bot.rotation.record import Rotation
 from bot.rotation.states import BACK, FORWARD, State
 from bot.rotation.stops import StopKind
@@ -315,8 +316,9 @@ def outages(calls: Iterable[Call], steps: Iterable[str]) -> list[list[Plan]]:
 @leaving_things_behind
 @pytest.mark.parametrize("track", [case(track) for track in BATCHES])
 async def test_whatever_stays_away_is_what_the_stop_names(
-    valkey: str, track: str, tried: Tried, printed: io.StringIO
+    valkey: str, track: str, tried: Tried, printed: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(finding, "ADRIFT", timedelta(seconds=1))  # how long the next delete waits for what hung
     moments, calls = await recorded(valkey, track)
     schedules = outages(calls, {step.name for step in (*FORWARD, *BACK)})
     tried("services that stay away", rotations=len(schedules), faults=sum(map(len, schedules)))
