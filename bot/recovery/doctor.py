@@ -18,6 +18,7 @@ from bot.recovery.orphans import Kind, Orphan, ids_seen, rotations_seen
 from bot.rotation import audit
 from bot.rotation.errors import Refused
 from bot.rotation.inventory import Inventory, Model
+from bot.rotation.policy import is_way_back_closed
 from bot.rotation.ports import Hold, Moment
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING, State, StepName
@@ -203,11 +204,21 @@ class Doctor:
                 say(f"done   `{model.alias}` is removed.")
             await self._note(half, None, f"removed {len(half.throwaways)} throw-away models")
             return
+        await self._refuse_closed_way(half)
         rotation = taken_back(half, inventory, self.world.gateways.environments, self.world.now())
         await self._note(half, rotation, "began to take it back")
         await self._try_one(half, rotation)
         await self._drive(rotation)
         await self._note(half, rotation, "took it back")
+
+    async def _refuse_closed_way(self, half: Orphan) -> None:
+        """Refuse if the record says that the old key may be deleted at any moment."""
+        record = await self.store.load(half.rotation)
+        if record and is_way_back_closed(record):
+            raise Refused(
+                "AISIX has been asked to delete the old key, and that may still happen, so no model goes back to it. "
+                "Point the models at another key in AISIX."
+            )
 
     async def _try_one(self, half: Orphan, rotation: Rotation) -> None:
         """Point one model back before the others: if the old key does not serve it, the others stay where they are."""

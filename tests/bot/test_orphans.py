@@ -166,6 +166,23 @@ async def test_the_doctor_takes_nothing_back_to_a_key_that_the_record_does_not_n
         assert used.id in aisix.provider_keys
 
 
+async def test_the_doctor_takes_nothing_back_to_a_key_that_aisix_has_been_asked_to_delete(store):
+    async with tenancy_of() as tenancy:
+        machine = await tenancy.machine()
+        used = tenancy.aisix.add_key(f"{KEY} (2026-11-23 {ID})", secret="sk-second")
+        tenancy.aisix.edit(tenancy.chat, key=used)
+        old = key(tenancy.old.id)
+        cancelled = rotation(
+            State.CANCELLED, id=ID, plan=Plan(old_key=old, models=()), namespace=NAMESPACE.name, delete_asked_at=NOW
+        )
+        await store.save(cancelled, dict.fromkeys(("by", "what", "why"), ""), at=NOW)
+        doctor = Doctor(store, machine.world, timedelta(seconds=30), Orders(rotation=ID, clean=True, yes=True))
+        with pytest.raises(Refused, match="that may still happen"):
+            await doctor.run()
+
+        assert tenancy.chat.provider_key_id == used.id
+
+
 def test_what_refers_to_the_replacement_and_cannot_be_moved_is_told():
     route = PassthroughRoute(id="rt", environment="prod", name="raw", provider_key="pk_new")
     policy = on("m9", None, alias="policy", mentions=("pk_new",))
