@@ -42,6 +42,10 @@ class Window:
         """All that this person can read."""
         return "\n".join(item["text"] for key, item in self.items.items() if key.startswith(("message/", "ephemeral/")))
 
+    def environment(self, name: str) -> Json:
+        """What the page shows of an environment; the stories between real gateways ask."""
+        return next(each for each in self.items["environments"] if each["name"] == name)
+
 
 @asynccontextmanager
 async def window(address: str, person: str) -> AsyncIterator[Window]:
