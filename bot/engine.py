@@ -10,7 +10,7 @@ import structlog
 
 from bot.metrics import STEPS
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
-from bot.rotation.phrases import said
+from bot.rotation.phrases import MOVED_IS_BACK, said
 from bot.rotation.ports import Hold
 from bot.rotation.progress import before_approval, next_step, undone_from
 from bot.rotation.record import Rotation, Stop
@@ -74,11 +74,7 @@ async def move(rotation: Rotation, world: World) -> Rotation:
         return rotation
     match rotation.state:
         case State.AWAITING_SECRET:
-            where = (
-                "what this rotation moved is back on the old key"
-                if rotation.left_alone
-                else "no model is on a refused one"
-            )
+            where = MOVED_IS_BACK if rotation.left_alone else "no model is on a refused one"
             again = f"Nobody gave another secret in time; {where}."
             note = again if rotation.attempt else "Nobody gave a secret in time; nothing was changed."
             return rotation.to(State.CANCELLED).but(ended_at=world.now(), note=note)

@@ -160,7 +160,7 @@ class Doctor:
                 await self._adopt(half, inventory)
             else:
                 held = replace(self, world=replace(self.world, hold=Unrecorded(mine)))
-                await held._clean(half, inventory)  # noqa: SLF001 - the same doctor, with the lease
+                await held.take_back(half, inventory)
 
     # --- forward ---
 
@@ -196,8 +196,8 @@ class Doctor:
 
     # --- back ---
 
-    async def _clean(self, half: Orphan, inventory: Inventory) -> None:
-        """Undo *half*: delete its throw-away models, or roll it back."""
+    async def take_back(self, half: Orphan, inventory: Inventory) -> None:
+        """Undo *half*: delete its throw-away models, or roll it back. The world must hold its lease."""
         if half.kind is Kind.LEFTOVERS:
             for model in half.throwaways:
                 await self.world.control_plane.delete_model(model.id, model.environment)

@@ -82,7 +82,10 @@ def vanished_environments(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
 
 
 def is_elsewhere(plan: Plan, inventory: Inventory) -> bool:
-    """Return whether another organization answers; then what it does not show is not gone. Ids are unique."""
+    """Return whether another organization answers; then what it does not show is not gone.
+
+    Ids are unique, so a listed old key shows that it is ours.
+    """
     shown = {environment.id for environment in inventory.environments}
     return bool(plan.tenant) and not shown & plan.tenant.keys() and inventory.key(plan.old_key.id) is None
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from bot.rotation.plan import plural
 
+MOVED_IS_BACK = "what this rotation moved is back on the old key"
+
 MOST_NAMED = 5
 
 

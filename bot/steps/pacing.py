@@ -22,17 +22,17 @@ AT_ONCE = 8
 POLL = timedelta(seconds=1)
 
 FRESH = 2.0
-"""The highest age in seconds of the oldest list when Keyturn deletes a key."""
+"""Seconds after which Keyturn reads the lists again before it deletes a key."""
 
 PART_OF_THE_LEASE = 2 / 3
 """The part of the remaining lease that a delete may take; the rest is for delays without a time limit."""
 
 
 def move_mark(version: int, world: World) -> str:
-    """Return a mark of one move: its lease, and the version of the record that it begins with.
+    """Return the mark of a move: the lease that makes it, and the version of the record that it starts from.
 
-    A move notes the mark of the next one before it does what must not be forgotten. If another move finds the note,
-    this one has not come to its end, or somebody has changed the record since.
+    A move records the mark of the next one. If a move finds another mark than its own, the one before it did not
+    finish, or someone changed the record.
     """
     return f"{world.hold.mark}/{version}"
 

@@ -76,12 +76,12 @@ async def _ready(rotation: Rotation, world: World) -> Outcome | Ready:
 
 
 def _going_on(rotation: Rotation, world: World) -> Rotation:
-    """Return *rotation* with a note that the next move may go on with the look: all its test requests are noted."""
+    """Let the next move go on with the look: all its test requests are recorded."""
     return rotation.but(look_try=move_mark(rotation.version + 1, world))
 
 
 def _without_broken_look(rotation: Rotation, world: World) -> Rotation:
-    """Begin the look anew if a worker may have died in it: nobody has noted its last test requests."""
+    """Restart the look if a worker may have died in it: its last test requests are not recorded."""
     return rotation if rotation.look_try == move_mark(rotation.version, world) else rotation.but(look="")
 
 

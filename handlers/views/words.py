@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import is_watched, may_be_deleted, open_void
+from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import acceptable, offered, takes_back
 from bot.rotation.progress import next_step
@@ -37,8 +38,6 @@ REVOKE = "The old credential still works at the provider until it is revoked the
 GONE_AND_STAYS = "The old key is gone, and every model stays on the replacement."
 
 STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the replacement."
-
-MOVED_IS_BACK = "what this rotation moved is back on the old key"
 
 ROTATE_THAT = "If it does not work, rotate the replacement with `/rotate-key`."
 

@@ -26,7 +26,7 @@ def back(record: Rotation) -> Rotation:
     return record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
 
 
-def anew(stopped: Rotation) -> Rotation:
+def tried_again(stopped: Rotation) -> Rotation:
     """Try again."""
     return undone_from(stopped, stopped.stop.resume).but(rehearsal=None, barriers=(), throwaways=()).to(State.RUNNING)
 
@@ -81,7 +81,7 @@ async def test_what_joined_the_plan_after_the_rehearsal_is_rehearsed_before_it_i
     late = tenancy.aisix.add_model("production", "late", key=tenancy.old, upstream="gpt-9")
     stopped = await machine.until(record, has_ended)
     assert stopped.stop.headline == "someone else changed AISIX"
-    ended = await machine.until(anew(stopped), has_ended)
+    ended = await machine.until(tried_again(stopped), has_ended)
 
     assert ended.stop.headline == "the new account lacks a model"
     assert late.provider_key_id == tenancy.old.id
@@ -107,7 +107,7 @@ async def test_a_planned_model_that_somebody_deletes_is_said_and_the_rest_can_be
     stopped = await machine.until(record, has_ended)
     assert "`chat-large` in staging" in stopped.stop.sentence
 
-    assert (await machine.until(anew(stopped), has_ended)).state is State.AWAITING_APPROVAL
+    assert (await machine.until(tried_again(stopped), has_ended)).state is State.AWAITING_APPROVAL
 
 
 async def test_a_replacement_that_somebody_deletes_is_said_and_the_way_back_goes_to_the_old_key(tenancy):
@@ -115,7 +115,9 @@ async def test_a_replacement_that_somebody_deletes_is_said_and_the_way_back_goes
     tenancy.aisix.remove(tenancy.new)
     stopped = await machine.until(record, has_ended)
     stopped = (
-        stopped if "someone deleted it" in stopped.stop.sentence else await machine.until(anew(stopped), has_ended)
+        stopped
+        if "someone deleted it" in stopped.stop.sentence
+        else await machine.until(tried_again(stopped), has_ended)
     )
     assert "someone deleted it" in stopped.stop.sentence
     ended = await machine.until(back(stopped), lambda r: not r.waits_for_bot)
@@ -130,7 +132,7 @@ async def test_a_move_that_was_accepted_and_has_no_effect_is_noticed(tenancy):
     stopped = await machine.until(record, has_ended)
     assert "went back to the old key after I had moved it." in stopped.stop.sentence
 
-    assert (await machine.until(anew(stopped), has_ended)).state is State.AWAITING_APPROVAL
+    assert (await machine.until(tried_again(stopped), has_ended)).state is State.AWAITING_APPROVAL
 
 
 async def test_a_model_bound_in_the_very_moment_of_the_delete_is_named_in_the_receipt(tenancy):

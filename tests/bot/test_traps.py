@@ -374,7 +374,7 @@ def reach(tenancy: Tenancy, _: Rotation) -> None:
     tenancy.aisix.add_model("production", "chat-new", kind="routing", targets=[tenancy.chat])
 
 
-def anew(stopped: Rotation) -> Rotation:
+def tried_again(stopped: Rotation) -> Rotation:
     """Try again."""
     return undone_from(stopped, stopped.stop.resume).but(rehearsal=None, barriers=(), throwaways=()).to(State.RUNNING)
 
@@ -400,7 +400,7 @@ async def test_where_the_world_differs_at_the_click_it_is_said_verified_again_an
         assert said in " ".join([*(void.changes[0] for void in told.voids), told.stop.sentence if told.stop else ""])
         assert tenancy.deletes() == 0
 
-        again = anew(told) if told.stop else told
+        again = tried_again(told) if told.stop else told
         again = await machine.until(again, has_ended)
         assert again.state is State.AWAITING_APPROVAL
         assert again.verified_at > seen.verified_at

@@ -747,7 +747,7 @@ DELETE = {
         "    rotation = _without_broken_look(rotation, world)\n",
         LEFTOVERS + "test_nor_do_those_of_a_later_slice_of_the_look",
     ),
-    "last-look-counts-anew": Guard(
+    "last-look-resets-counters": Guard(
         "Test requests from before the last look hide an answer of a replica that was added.",
         LOOKS,
         "    return tells and not used and not any(map(doubt, seen))",
