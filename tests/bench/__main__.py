@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from tests.bench import acknowledgement, approval, cut_over, size, slack_calls, waiting, workers
+from tests.bench import acknowledgement, approval, cut_over, open_records, size, slack_calls, waiting, workers
 from tests.bench.table import page, replaced
 from tests.support.forked import ROOT
 
@@ -19,6 +19,7 @@ ITEMS: dict[str, Callable[[], Awaitable[str]]] = {
     "approval": approval.measured,
     "acknowledgement": acknowledgement.measured,
     "waiting": waiting.measured,
+    "open-records": open_records.measured,
     "workers": workers.measured,
     "slack-calls": slack_calls.measured,
     "size": size.measured,

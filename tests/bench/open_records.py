@@ -1,0 +1,65 @@
+"""How long the loop is held while 2,500 open records of 12 models are read: meanwhile nobody is acknowledged."""
+
+import asyncio
+import gc
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from bot.app import spare_loaded_objects
+from bot.storage.embedded import embedded_server
+from bot.storage.records import Store
+from tests.bench.table import milliseconds, table
+from tests.bot.values import NAMESPACE
+from tests.handlers import records
+
+RECORDS, MODELS = 2500, 12
+EVENT = {"by": "keyturn", "what": "step", "why": "verify"}
+
+
+async def measured() -> str:
+    """Fill a store, and read all of it in each way in which the bot does."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            embedded_server(Path(folder)) as url,
+            Redis.from_url(url, decode_responses=True) as redis,
+        ):
+            store = Store(redis, NAMESPACE)
+            await filled(store)
+            spare_loaded_objects()
+            rows = [
+                await held("`/rotate-key status`, and a worker's look at everything", store.under_way),
+                await held("a worker's look at what is due", lambda: all_due(store)),
+            ]
+            gc.unfreeze()
+    title = f"{RECORDS:,} open records of {MODELS} models in one process"
+    return table(title, ("what reads them", "CPU", "the longest turn of the loop"), rows)
+
+
+async def filled(store: Store) -> None:
+    """Record rotations of as many keys, each with a model that the provider refuses."""
+    one = records.seeing(records.running("verify", records.plan(records.many(MODELS))), records.REFUSED_401)
+    for number in range(RECORDS):
+        plan = one.plan.but(old_key=one.plan.old_key.but(id=f"pk{number}"))
+        record = one.but(id=f"r{number:06}", version=0, namespace=NAMESPACE.name, plan=plan)
+        await store.save(record, EVENT, at=datetime.now(UTC))
+
+
+async def all_due(store: Store) -> None:
+    """Read everything that is due."""
+    assert len([each async for each in store.due(datetime.now(UTC))]) == RECORDS
+
+
+async def held(name: str, read: Callable[[], Awaitable[object]]) -> tuple[str, str, str]:
+    """Read, and return how long that took and the longest turn of the loop, in time on the CPU: others use it too."""
+    reading, longest, began = asyncio.ensure_future(read()), 0.0, time.thread_time()
+    while not reading.done():
+        before = time.thread_time()
+        await asyncio.sleep(0)
+        longest = max(longest, time.thread_time() - before)
+    await reading
+    return name, milliseconds(time.thread_time() - began), milliseconds(longest)
