@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,13 @@ from tests.support.forked import ROOT
 
 
 class Moved(Exception):
-    """The code of a guard is not where the table says: its entry has to follow it."""
+    """The code of a guard, or its test, is not there exactly once: its entry has to follow it."""
+
+
+@cache
+def texts(tree: Path, folder: str) -> dict[str, str]:
+    """Return the text of every module of a folder, by its path in *tree*."""
+    return {str(file.relative_to(tree)): file.read_text() for file in sorted((tree / folder).rglob("*.py"))}
 
 
 class Guard(NamedTuple):
@@ -18,25 +25,38 @@ class Guard(NamedTuple):
     prevents: str
     """One sentence: what happens without it."""
 
-    file: str
     code: str
-    """Text that the file has exactly once."""
+    """Text that `bot/` and `handlers/` have exactly once."""
 
-    test: str
+    test_name: str
     """The cheapest test that fails then; of a parametrized one, some case of it."""
 
     without: str | None = None
     """What stands there when the guard is taken out; if None, a condition never holds, and anything else is gone."""
 
     name: str = ""
+    tree: Path = ROOT
 
-    def taken_out(self, folder: Path = ROOT) -> str:
-        """Return the text of the file without the guard; raise `Moved` unless its code is there exactly once."""
-        text = (folder / self.file).read_text()
-        found = text.count(self.code)
-        if found != 1:
-            raise Moved(f"{self.name}: {self.file} has this {found} times, and not once:\n{self.code}")
-        after = text.replace(self.code, self._without())
+    @property
+    def file(self) -> str:
+        """The file that has the code."""
+        modules = {**texts(self.tree, "bot"), **texts(self.tree, "handlers")}
+        return self._once(self.code, modules)
+
+    @property
+    def test(self) -> str:
+        """The test, as pytest wants it."""
+        return f"{self._once(f'def {self.test_name}(', texts(self.tree, 'tests'))}::{self.test_name}"
+
+    def _once(self, wanted: str, modules: dict[str, str]) -> str:
+        found = [file for file, text in modules.items() for _ in range(text.count(wanted))]
+        if len(found) != 1:
+            raise Moved(f"{self.name}: this should be there once, and is {len(found)} times:\n{wanted}\n{found}")
+        return found[0]
+
+    def taken_out(self) -> str:
+        """Return the text of the file without the guard."""
+        after = (self.tree / self.file).read_text().replace(self.code, self._without())
         ast.parse(after)
         return after
 

@@ -1,29 +1,24 @@
 """The list of guards, as the guide for contributors has it."""
 
-from collections.abc import Iterable
-
-from tests.guards.guard import Guard
 from tests.guards.table import PARTS
 from tests.support.forked import ROOT
 
 GUIDE = ROOT / "docs" / "guards.md"
 BEGIN, END = "<!-- guards -->", "<!-- /guards -->"
+HEAD = "| guard | what happens without it | file | test that fails |\n|---|---|---|---|"
 
 
 def page() -> str:
     """Return all of the list, with the marks that the guide has around it."""
-    parts = (f"### {title}\n\n{rows(guards)}" for title, guards in PARTS.items())
-    return "\n\n".join([BEGIN, *parts, END])
+    lines = [BEGIN]
+    for title, guards in PARTS.items():
+        rows = [f"| `{one.name}` | {one.prevents} | `{one.file}` | {_test(one.test)} |" for one in guards]
+        lines.append("\n".join([f"### {title}\n", HEAD, *rows]))
+    return "\n\n".join([*lines, END])
 
 
-def rows(guards: Iterable[Guard]) -> str:
-    """Return a table of some guards."""
-    lines = (f"| `{guard.name}` | {guard.prevents} | `{guard.file}` | {_test(guard)} |" for guard in guards)
-    return "\n".join(["| guard | what happens without it | file | test that fails |", "|---|---|---|---|", *lines])
-
-
-def _test(guard: Guard) -> str:
-    file, _, name = guard.test.partition("::")
+def _test(test: str) -> str:
+    file, _, name = test.partition("::")
     return f"`{file}` `{name}`"
 
 
