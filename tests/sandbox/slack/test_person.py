@@ -1,116 +1,206 @@
-"""What a person can do, and what the sandbox says when they cannot."""
+"""What a person does in Slack, as the app is told of it in HTTP mode, and what its answers do on their screen."""
 
 import json
 
 import pytest
+from aiohttp import web
+from slack_sdk.signature import SignatureVerifier
+
+
+def plain(words):
+    return {"type": "plain_text", "text": words}
+
+
+def option(words, value):
+    return {"text": plain(words), "value": value}
+
+
+def field(name, **element):
+    return {"type": "input", "block_id": name, "label": plain(name.title()), "element": element | {"action_id": name}}
+
 
 MODAL = {
     "type": "modal",
     "callback_id": "form",
-    "title": {"type": "plain_text", "text": "Form"},
-    "submit": {"type": "plain_text", "text": "Go"},
+    "title": plain("Form"),
+    "submit": plain("Go"),
     "blocks": [
-        {
-            "type": "input",
-            "block_id": "name",
-            "label": {"type": "plain_text", "text": "Name"},
-            "element": {"type": "plain_text_input", "action_id": "name", "initial_value": "proposed"},
-        }
+        field("secret", type="plain_text_input", min_length=3, max_length=20, initial_value="proposed"),
+        field("key", type="external_select", min_query_length=2) | {"optional": True},
     ],
 }
+DIALOG = {
+    "title": plain("Delete?"),
+    "text": plain("It is gone for good."),
+    "confirm": plain("Yes"),
+    "deny": plain("No"),
+}
+CARD = [
+    {
+        "type": "actions",
+        "elements": [
+            {"type": "button", "text": plain("Go"), "value": "1"},
+            {"type": "button", "text": plain("Delete"), "value": "1", "confirm": DIALOG},
+            {"type": "static_select", "action_id": "which", "options": [option("One", "1"), option("Two", "2")]},
+        ],
+    }
+]
 
 
-def button(words, **more):
-    return {"type": "button", "text": {"type": "plain_text", "text": words}, **more}
-
-
-def option(words, value=None):
-    return {"text": {"type": "plain_text", "text": words}, "value": value or words}
-
-
-def said(slack, *blocks):
-    return slack.site.speak(slack.channels["C_OPS"], "U_KEYTURN", "card", list(blocks))
-
-
-def sent(slack):
-    return slack.payloads[-1]["payload"]
-
-
-async def test_a_button_that_is_not_there_is_named_beside_those_that_are(desk):
+@pytest.fixture
+def card(desk):
     slack, *_ = desk
-    card = said(slack, {"type": "actions", "elements": [button("Enter"), button("Cancel")]})
-
-    with pytest.raises(LookupError, match=r"'Delete'; there are \['Enter', 'Cancel'\]"):
-        await slack.person("U_MEMBER").click("Delete", card)
+    return slack.site.speak(slack.channels["C_OPS"], "U_KEYTURN", "card", CARD)
 
 
-async def test_twin_buttons_are_told_apart_by_their_value(desk):
-    slack, *_ = desk
-    card = said(slack, {"type": "actions", "elements": [button("Go", value="1"), button("Go", value="2")]})
-
-    with pytest.raises(LookupError, match="2 buttons say 'Go'"):
-        await slack.person("U_MEMBER").click("Go", card)
-    await slack.person("U_MEMBER").click("Go", card, value="2")
-
-    assert sent(slack)["actions"][0]["value"] == "2"
+@pytest.fixture
+def member(desk):
+    return desk[0].person("U_MEMBER")
 
 
-async def test_nobody_clicks_where_they_are_not_or_on_what_is_gone(desk):
-    slack, *_ = desk
-    slack.add_user("U_FAR", "far")
-    card = said(slack, {"type": "actions", "elements": [button("Go")]})
-
-    with pytest.raises(LookupError, match="is in no channel C_OPS"):
-        await slack.person("U_FAR").click("Go", card)
-    with pytest.raises(LookupError, match="is in no channel C_OPS"):
-        await slack.person("U_FAR").command("x")
-    slack.site.remove(card)
-    with pytest.raises(LookupError, match="gone"):
-        await slack.person("U_MEMBER").click("Go", card)
-    assert slack.payloads == []
-
-
-async def test_a_choice_in_a_message_is_sent_and_remembered(desk):
-    slack, *_ = desk
-    menu = {"type": "static_select", "action_id": "which", "options": [option("One", "1"), option("Two", "2")]}
-    card = said(slack, {"type": "section", "text": {"type": "plain_text", "text": "Which?"}, "accessory": menu})
-    person = slack.person("U_MEMBER")
-
-    await person.choose("Two", card)
-
-    assert sent(slack)["actions"][0]["selected_option"]["value"] == "2"
-    [values] = sent(slack)["state"]["values"].values()
-    assert values["which"]["selected_option"]["value"] == "2"
-    with pytest.raises(LookupError, match=r"there are \['One', 'Two'\]"):
-        await person.choose("Three", card)
-
-
-async def test_a_choice_seen_in_the_type_ahead_is_not_asked_for_again(desk):
-    slack, _, answers = desk
-    menu = {"type": "external_select", "action_id": "which"}
-    card = said(slack, {"type": "actions", "elements": [menu]})
-    answers += [{"options": [option("OpenAI production", "pk_1")]}, None]
-    person = slack.person("U_MEMBER")
-
-    assert await person.type_ahead("op", where=card) == []
-    assert await person.type_ahead("open", where=card) == [("OpenAI production", "pk_1")]
-    await person.choose("OpenAI production", card)
-
-    assert [each["payload"]["type"] for each in slack.payloads] == ["block_suggestion", "block_actions"]
-
-
-def open_form(slack, **more):
+def opened(slack, **more):
     slack.site.views.open("U_MEMBER", MODAL | more)
     return slack.person("U_MEMBER")
 
 
-@pytest.mark.parametrize("name", ["Name", "name"])
-async def test_a_field_is_named_by_its_label_or_ids(desk, name):
+def told(slack):
+    return slack.person("U_MEMBER").ephemerals[-1]["text"]
+
+
+@pytest.mark.parametrize(("fault", "is_signed"), [(None, True), ("bad", False), ("stale", False)])
+async def test_the_app_is_told_in_a_form_with_a_signature_that_may_be_wrong(desk, member, card, fault, is_signed):
+    slack, seen, _ = desk
+    slack.signing_fault = fault
+    await member.command("OpenAI & Co = üñ")
+    await member.click("Go", card)
+    slack.escape_commands = True
+    await member.command("a & <b>")
+    (_, _, command), (_, _, interaction), (_, _, escaped) = seen
+    payload = json.loads(interaction["payload"])
+
+    assert [SignatureVerifier(slack.signing_secret).is_valid_request(body, head) for head, body, _ in seen] == [
+        is_signed
+    ] * 3
+    assert (command["text"], command["user_id"]) == ("OpenAI & Co = üñ", "U_MEMBER")
+    assert escaped["text"] == "a &amp; &lt;b&gt;"
+    assert payload["type"] == "block_actions"
+    assert payload["response_url"].startswith(slack.site.base_url)
+    assert payload == slack.payloads[1]["payload"]
+
+
+async def test_a_payload_may_arrive_twice(desk, member):
+    slack, seen, _ = desk
+    slack.deliver_twice = True
+    await member.command("twice")
+
+    assert [form["text"] for _, _, form in seen] == ["twice", "twice"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (web.Response(text="words"), "words"),
+        ({"text": "json"}, "json"),
+        (web.Response(status=500), '/rotate-key failed with the error "http_service_error"'),
+        (web.Response(status=404), '/rotate-key failed with the error "http_client_error"'),
+        ({"blocks": [{"type": "banner"}]}, None),
+    ],
+)
+async def test_the_person_sees_the_answer_to_a_command(desk, member, answer, shown):
+    slack, _, answers = desk
+    answers.append(answer)
+    await member.command("x")
+
+    assert [each["text"] for each in member.ephemerals] == ([shown] if shown else [])
+    assert bool(slack.complaints) is (shown is None)
+
+
+async def test_an_app_that_is_not_there_is_an_error_at_once(desk, member):
+    desk[0].events_url = "http://127.0.0.1:9/slack/events"
+
+    assert (await member.command("x")).error == "dispatch_failed"
+
+
+async def test_nobody_clicks_where_they_are_not_or_on_what_is_gone(desk, card):
     slack, *_ = desk
+    slack.add_user("U_FAR", "far")
+    for act in (slack.person("U_FAR").click("Go", card), slack.person("U_FAR").command("x")):
+        with pytest.raises(LookupError, match="is in no channel C_OPS"):
+            await act
+    with pytest.raises(LookupError, match=r"no button 'Stop'; there are \['Go', 'Delete'\]"):
+        await slack.person("U_MEMBER").click("Stop", card)
+    slack.site.remove(card)
+    with pytest.raises(LookupError, match="gone"):
+        await slack.person("U_MEMBER").click("Go", card)
 
-    await open_form(slack).submit({name: "mine"})
+    assert slack.payloads == []
 
-    assert sent(slack)["view"]["state"]["values"]["name"]["name"]["value"] == "mine"
+
+async def test_a_dialog_is_read_and_may_be_dismissed(desk, member, card):
+    press = await member.click("Delete", card, confirm=False)
+
+    assert press.confirm["text"] == "It is gone for good."
+    assert (press.sent, desk[0].payloads) == (False, [])
+
+
+async def test_a_click_on_a_stale_card_is_told_with_the_card_as_it_is_now(desk, member, card):
+    slack, *_ = desk
+    slack.site.rewrite(card, "done", [])
+    with pytest.raises(LookupError, match=r"there are \[\]"):
+        await member.click("Delete", card)
+    await member.click("Delete", card, stale=True)
+
+    assert slack.payloads[-1]["payload"]["message"]["text"] == "done"
+
+
+async def test_a_choice_in_a_message_is_sent_and_remembered(desk, member, card):
+    await member.choose("Two", card)
+    sent = desk[0].payloads[-1]["payload"]
+    [values] = sent["state"]["values"].values()
+
+    assert sent["actions"][0]["selected_option"]["value"] == "2"
+    assert values["which"]["selected_option"]["value"] == "2"
+
+
+async def test_a_type_ahead_asks_the_app_from_its_shortest_query_on(desk):
+    slack, _, answers = desk
+    answers += [{"options": [option("OpenAI production", "pk_1")]}, None]
+    person = opened(slack)
+
+    assert await person.type_ahead("o") == []
+    assert await person.type_ahead("op") == [("OpenAI production", "pk_1")]
+    assert await person.type_ahead("other") == []
+    assert [each["payload"]["type"] for each in slack.payloads] == ["block_suggestion"] * 2
+    assert "'other' shows nothing" in slack.complaints[0]
+
+
+async def test_slacks_client_checks_a_form_before_it_is_sent(desk):
+    slack, *_ = desk
+    for typed, why in (("x" * 21, "at most 20"), ("x", "at least 3"), ("", "required")):
+        with pytest.raises(ValueError, match=why):
+            await opened(slack).submit({"Secret": typed})
+
+    assert slack.payloads == []
+
+
+async def test_a_form_is_sent_with_its_values_and_closes(desk):
+    slack, _, answers = desk
+    answers += [{"options": [option("OpenAI production", "pk_1")]}]
+    result = await opened(slack).submit({"Key": "OpenAI production"})
+    values = result.payload["view"]["state"]["values"]
+
+    assert (result.closed, slack.person("U_MEMBER").modal) == (True, None)
+    assert values["secret"]["secret"] == {"type": "plain_text_input", "value": "proposed"}
+    assert values["key"]["key"]["selected_option"]["value"] == "pk_1"
+
+
+async def test_an_error_at_a_field_keeps_the_form_open(desk):
+    slack, _, answers = desk
+    errors = {"secret": "That is wrong."}
+    answers.append({"response_action": "errors", "errors": errors})
+    result = await opened(slack).submit()
+
+    assert (result.errors, result.closed) == (errors, False)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +208,6 @@ async def test_a_field_is_named_by_its_label_or_ids(desk, name):
     [
         {"response_action": "errors", "errors": {"nowhere": "x"}},
         {"response_action": "errors", "errors": {}},
-        {"response_action": "update", "view": {"type": "modal"}},
         {"response_action": "dance"},
         {"text": "hello"},
     ],
@@ -127,47 +216,17 @@ async def test_a_field_is_named_by_its_label_or_ids(desk, name):
 async def test_an_answer_that_makes_no_sense_is_trouble_for_the_person(desk, answer):
     slack, _, answers = desk
     answers.append(answer)
-    person = open_form(slack)
+    result = await opened(slack).submit()
 
-    result = await person.submit()
-
-    assert result.error
-    assert not result.closed
-    assert "trouble connecting" in person.ephemerals[-1]["text"]
-    assert slack.complaints
+    assert (bool(result.error), result.closed, bool(slack.complaints)) == (True, False, True)
+    assert "trouble connecting" in told(slack)
 
 
 async def test_closing_tells_the_app_only_if_it_asked(desk):
     slack, *_ = desk
-
-    await open_form(slack).close_modal()
+    await opened(slack).close_modal()
     assert slack.payloads == []
-    await open_form(slack, notify_on_close=True).close_modal()
-    assert sent(slack)["type"] == "view_closed"
+    await opened(slack, notify_on_close=True).close_modal()
+    assert slack.payloads[-1]["payload"]["type"] == "view_closed"
     with pytest.raises(LookupError, match="no modal open"):
         await slack.person("U_MEMBER").submit()
-
-
-async def test_until_says_what_it_waited_for_and_what_there_was(slack):
-    said(slack, {"type": "actions", "elements": [button("Enter")]})
-    slack.site.whisper("U_MEMBER", "psst")
-
-    with pytest.raises(TimeoutError, match=r"(?s)0.01 s for the receipt.*Enter.*only U_MEMBER: 'psst'"):
-        await slack.until(lambda: None, timeout=0.01, what="the receipt")
-
-
-async def test_a_watcher_is_told_of_everything_people_see(desk):
-    slack, _, answers = desk
-    told = []
-    slack.on_change(lambda kind, what: told.append(kind))
-    answers.append({"text": "hi"})
-
-    await slack.person("U_MEMBER").command("x")
-    card = said(slack, {"type": "actions", "elements": [button("Go")]})
-    await slack.person("U_MEMBER").click("Go", card)
-    slack.site.rewrite(card, "new", [])
-    slack.site.remove(card)
-    await open_form(slack).submit()
-
-    expected = ["command", "ephemeral", "message", "click", "edit", "delete", "fill", "submit", "modal_closed"]
-    assert told == expected

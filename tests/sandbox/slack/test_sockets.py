@@ -9,22 +9,17 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 
 @pytest.fixture
-async def http():
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture
-def plug(slack, http):
+async def plug(slack):
     """Open a socket as an app does, and read its hello."""
+    async with aiohttp.ClientSession() as http:
 
-    async def connect():
-        client = AsyncWebClient(base_url=slack.api_url)
-        answer = await client.apps_connections_open(app_token=slack.app_token)
-        socket = await http.ws_connect(answer["url"])
-        return socket, await socket.receive_json()
+        async def connect():
+            client = AsyncWebClient(base_url=slack.api_url)
+            answer = await client.apps_connections_open(app_token=slack.app_token)
+            socket = await http.ws_connect(answer["url"])
+            return socket, await socket.receive_json()
 
-    return connect
+        yield connect
 
 
 async def answered(socket, payload=None):
@@ -35,15 +30,20 @@ async def answered(socket, payload=None):
     return envelope
 
 
-async def test_a_connection_begins_with_hello(slack, plug):
-    _socket, hello = await plug()
+async def test_an_envelope_has_the_shape_that_slack_gives_it(slack, plug):
+    socket, hello = await plug()
+    envelope, answer = await asyncio.gather(answered(socket, {"text": "hi"}), slack.person("U_MEMBER").command("x"))
 
     assert hello["type"] == "hello"
     assert hello["num_connections"] == slack.sockets == 1
+    assert envelope["type"] == "slash_commands"
+    assert envelope["accepts_response_payload"] is True
+    assert answer.text == "hi"
+    assert slack.payloads == [{"type": "slash_commands", "payload": envelope["payload"]}]
 
 
-async def test_an_envelope_goes_to_exactly_one_of_the_sockets(slack, plug):
-    sockets = [(await plug())[0] for _ in range(3)]
+async def test_an_envelope_goes_to_exactly_one_of_the_sockets_that_are_open(slack, plug):
+    sockets = [(await plug())[0] for _ in range(4)]
     heard = []
 
     async def listen(number, socket):
@@ -52,6 +52,8 @@ async def test_an_envelope_goes_to_exactly_one_of_the_sockets(slack, plug):
             heard.append((number, envelope["payload"]["text"]))
             await socket.send_json({"envelope_id": envelope["envelope_id"]})
 
+    await sockets.pop().close()
+    await slack.until(lambda: slack.sockets == 3)
     listening = [asyncio.create_task(listen(*each)) for each in enumerate(sockets)]
     for number in range(6):
         await slack.person("U_MEMBER").command(str(number))
@@ -62,21 +64,9 @@ async def test_an_envelope_goes_to_exactly_one_of_the_sockets(slack, plug):
     assert sorted(number for number, _ in heard) == [0, 0, 1, 1, 2, 2]
 
 
-async def test_an_envelope_has_the_shape_that_slack_gives_it(slack, plug):
-    socket, _ = await plug()
-
-    envelope, answer = await asyncio.gather(answered(socket, {"text": "hi"}), slack.person("U_MEMBER").command("x"))
-
-    assert envelope["type"] == "slash_commands"
-    assert envelope["accepts_response_payload"] is True
-    assert answer.text == "hi"
-    assert slack.payloads == [{"type": "slash_commands", "payload": envelope["payload"]}]
-
-
 async def test_a_late_acknowledgement_is_no_acknowledgement(slack, plug):
     socket, _ = await plug()
     slack.ack_within = 0.05
-
     answer = await slack.person("U_MEMBER").command("x")
     await answered(socket, {"text": "too late"})
     await socket.send_str("nonsense")
@@ -86,29 +76,3 @@ async def test_a_late_acknowledgement_is_no_acknowledgement(slack, plug):
     assert [each["text"] for each in slack.person("U_MEMBER").ephemerals] == [
         '/rotate-key failed with the error "operation_timeout"'
     ]
-
-
-async def test_a_socket_that_is_gone_gets_nothing(slack, plug):
-    gone, _ = await plug()
-    there, _ = await plug()
-    await gone.close()
-    await slack.until(lambda: slack.sockets == 1)
-
-    for _ in range(2):
-        await asyncio.gather(answered(there), slack.person("U_MEMBER").command("x"))
-
-
-async def test_a_bolt_app_comes_back_after_a_refresh(slack, bolt, connected):
-    app = bolt(slack)
-
-    @app.command("/rotate-key")
-    async def command(ack):
-        await ack("here")
-
-    async with connected(slack, app):
-        opened = [call.method for call in slack.calls].count("apps.connections.open")
-        await slack.disconnect()
-        await slack.until(lambda: [c.method for c in slack.calls].count("apps.connections.open") > opened)
-        await slack.until(lambda: slack.sockets == 1)
-
-        assert (await slack.person("U_MEMBER").command("x")).text == "here"
