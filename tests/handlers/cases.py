@@ -6,10 +6,10 @@ from typing import Any
 from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.inventory import BUDGETS, Unlisted
 from bot.rotation.policy import acceptable
-from bot.rotation.record import Replacement, Rotation
+from bot.rotation.record import Rotation
 from bot.rotation.secret import checked
 from bot.rotation.states import State
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause
 from bot.service import LooksLikeSecret
 from handlers.commands import HELP
 from handlers.errors import explain
@@ -26,24 +26,10 @@ Case = Callable[[], Json]
 
 OTHER = ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>",)
 
-# --- stops, with the sentences that the steps raise ---
-
-REFUSED_SECRET = (
-    StopKind.REJECTED,
-    "the new secret was refused",
-    f"`chat-large` in production: {r.REFUSED_401.reason}.",
-)
-GONE = (
-    StopKind.REFUSED,
-    "the replacement is gone",
-    "The replacement key no longer exists: someone deleted it.",
-)
-STILL_USED = (
-    StopKind.DRIFT,
-    "something uses the old key",
-    "Not deleted: `chat-large` in production refers to the old key. I will not delete it while anything uses it.",
-)
+LARGE = "`chat-large` in production"
+DELETE_ASKED: Json = {"delete_asked_at": r.at(390)}
 NO_THROWAWAYS = "AISIX refused the admin token (403)."
+REFUSED_TOKEN = "AISIX refused the admin token (403): it needs the read and the write scope."
 
 
 def mixed(rotation: Rotation) -> Rotation:
@@ -51,129 +37,80 @@ def mixed(rotation: Rotation) -> Rotation:
     return r.accepted(r.seeing(r.failed_before(r.proved(rotation, (0,)), 3), r.SKIPPED, 4), 5)
 
 
+def refused(rotation: Rotation) -> Rotation:
+    return r.stopped_by(Cause.SECRET_REFUSED, r.seeing(rotation, r.REFUSED_401), why=f"{LARGE}: {r.REFUSED_401.reason}")
+
+
+def unproved(rotation: Rotation, of: str = LARGE, why: str = r.RATE_LIMITED.reason) -> Rotation:
+    return r.stopped_by(Cause.NOT_PROVED, rotation, why=f"{of}: {why}")
+
+
+def gone() -> Rotation:
+    return r.stopped_by(Cause.REPLACEMENT_GONE, r.running("recheck", **DELETE_ASKED))
+
+
+def still_used(users: str = LARGE, **changes: Any) -> Rotation:
+    return r.stopped_by(Cause.STILL_USED, r.running("recheck", **changes), users=users)
+
+
 STOPS: Mapping[str, Callable[[], Rotation]] = {
-    "rejected": lambda: r.stopped(r.seeing(r.running("verify"), r.REFUSED_401), *REFUSED_SECRET),
-    "rejected-500-models": lambda: r.stopped(
-        r.seeing(r.running("verify", r.plan(r.many(500))), r.REFUSED_401, 321), *REFUSED_SECRET
+    "rejected": lambda: refused(r.running("verify")),
+    "rejected-after-the-delete": lambda: refused(r.running("recheck", r.plan().but(old_key_gone=True), **DELETE_ASKED)),
+    "refused-after-delete-was-asked": gone,
+    "drift-after-delete-was-asked": lambda: still_used(**DELETE_ASKED),
+    "rejected-in-the-rehearsal": lambda: r.stopped_by(
+        Cause.SECRET_REFUSED, r.running("rehearse"), why=f"In the rehearsal in production: {r.REFUSED_401.reason}"
     ),
-    "rejected-after-delete-was-asked": lambda: r.stopped(
-        r.seeing(r.running("recheck", delete_asked_at=r.at(390)), r.REFUSED_401), *REFUSED_SECRET
+    "rehearsal-unclear": lambda: r.stopped_by(
+        Cause.NOT_REHEARSED, r.running("rehearse"), why=f"In the rehearsal in production: {r.RATE_LIMITED.reason}"
     ),
-    "rejected-after-the-delete": lambda: r.stopped(
-        r.seeing(r.running("recheck", r.plan().but(old_key_gone=True), delete_asked_at=r.at(390)), r.REFUSED_401),
-        *REFUSED_SECRET,
+    "refused": lambda: r.stopped_by(
+        Cause.NOT_CREATED, r.running("replace"), refusal=f"The replacement was not created. {REFUSED_TOKEN}"
     ),
-    "refused-after-delete-was-asked": lambda: r.stopped(r.running("recheck", delete_asked_at=r.at(390)), *GONE),
-    "drift-after-delete-was-asked": lambda: r.stopped(r.running("recheck", delete_asked_at=r.at(390)), *STILL_USED),
-    "rejected-in-the-rehearsal": lambda: r.stopped(
-        r.running("rehearse"),
-        StopKind.REJECTED,
-        "the new secret was refused",
-        f"In the rehearsal in production: {r.REFUSED_401.reason}.",
+    "refused-back": lambda: r.stopped_by(Cause.NO_WAY_BACK, r.going_back(planned=r.plan().but(old_key_gone=True))),
+    "difference": lambda: r.stopped_by(
+        Cause.DIFFERENT, r.running("replace", replacement=r.replacement("x")), field="api_base"
     ),
-    "rehearsal-unclear": lambda: r.stopped(
-        r.running("rehearse"),
-        StopKind.UNVERIFIED,
-        "the rehearsal came to no result",
-        f"In the rehearsal in production: {r.RATE_LIMITED.reason}.",
-    ),
-    "refused": lambda: r.stopped(
-        r.running("replace"),
-        StopKind.REFUSED,
-        "the replacement was not created",
-        "The replacement was not created. AISIX refused the admin token (403): it needs the read and the write scope.",
-    ),
-    "refused-back": lambda: r.stopped(
-        r.going_back(planned=r.plan().but(old_key_gone=True)),
-        StopKind.REFUSED,
-        "the old key is gone",
-        "There is no way back: the old key no longer exists. Only a working secret helps the callers now.",
-    ),
-    "difference": lambda: r.stopped(
-        r.running("replace", replacement=Replacement(name="x", asked_at=r.at(30), key_id="pk_91bc")),
-        StopKind.DIFFERENCE,
-        "the replacement is not like the old key",
-        "The replacement differs from the old key in `api_base`. Make them alike in AISIX, then try again.",
-    ),
-    "projection": lambda: r.stopped(
+    "projection": lambda: r.stopped_by(
+        Cause.NOT_TAKEN,
         r.seeing(r.running("project"), r.NO_PROJECTION),
-        StopKind.PROJECTION,
-        "the gateway has not taken the change",
-        f"`chat-large` in production: {r.NO_PROJECTION.reason}, for 120 s now. "
-        "This says nothing against the new secret: look at Resource Projection in AISIX first.",
+        why=f"{LARGE}: {r.NO_PROJECTION.reason}, for 120 s now",
     ),
-    "unverified": lambda: r.stopped(
-        r.seeing(r.running("verify"), r.RATE_LIMITED),
-        StopKind.UNVERIFIED,
-        "the new secret is not proved",
-        f"`chat-large` in production: {r.RATE_LIMITED.reason}.",
-    ),
-    "unverified-all": lambda: r.stopped(
+    "unverified": lambda: unproved(r.seeing(r.running("verify"), r.RATE_LIMITED)),
+    "unverified-all": lambda: unproved(
         r.listening(r.accepted(r.proved(r.running("soak"), (0, 1)), 0).but(tally=r.FAILING_CALLERS)),
-        StopKind.UNVERIFIED,
-        "the new secret is not proved",
-        "`support-embed` in production: answered, but with which key is unknown: no status address in the settings.",
+        "`support-embed` in production",
+        "answered, but with which key is unknown: no status address in the settings",
     ),
-    "unverified-500-models": lambda: r.stopped(
-        r.unsure(r.running("soak", r.plan(r.many(500)))),
-        StopKind.UNVERIFIED,
-        "the new secret is not proved",
-        f"`chat-001` in production, and 499 more: {r.RATE_LIMITED.reason}.",
+    "unverified-500-models": lambda: unproved(
+        r.unsure(r.running("soak", r.plan(r.many(500)))), "`chat-001` in production, and 499 more"
     ),
-    "unverified-no-models": lambda: r.stopped(
+    "unverified-no-models": lambda: r.stopped_by(
+        Cause.NOTHING_PROVED,
         r.running("verify", r.plan(())),
-        StopKind.UNVERIFIED,
-        "the new secret is not proved",
-        "No model uses this key, so nothing proves the new secret.",
+        why="No model uses this key, so nothing proves the new secret.",
     ),
-    "in-the-first-wave": lambda: r.stopped(
+    "in-the-first-wave": lambda: r.stopped_by(
+        Cause.NOT_TAKEN,
         r.in_waves("verify", 0, 1, 0).but(unrehearsed=NO_THROWAWAYS),
-        StopKind.PROJECTION,
-        "the gateway has not taken the change",
-        "`chat-001` in production: replica-2:9090 is not synced yet. "
-        "This says nothing against the new secret: look at Resource Projection in AISIX first.",
+        why="`chat-001` in production: replica-2:9090 is not synced yet",
     ),
-    "a-fault-in-the-watch": lambda: r.stopped(
-        r.watched(),
-        StopKind.TROUBLE,
-        "a fault in Keyturn",
-        "Keyturn itself made a mistake here; the log has it under `00c0ffee`.",
+    "a-fault-in-the-watch": lambda: r.stopped_by(Cause.OUR_FAULT, r.watched(), reference="00c0ffee"),
+    "unverifiable": lambda: r.stopped_by(
+        Cause.NO_GATEWAY, r.running("verify", r.plan(gateways=["env_p"])), environments="`staging`"
     ),
-    "unverifiable": lambda: r.stopped(
-        r.running("verify", r.plan(gateways=["env_p"])),
-        StopKind.UNVERIFIED,
-        "some models cannot be verified",
-        "`staging` has no gateway in the settings (AISIX_GATEWAYS).",
+    "drift": lambda: r.stopped_by(
+        Cause.CHANGED, r.running("cut-over"), changes="`late` in staging was bound to the old key by someone."
     ),
-    "drift": lambda: r.stopped(
-        r.running("cut-over"),
-        StopKind.DRIFT,
-        "someone else changed AISIX",
-        "`late` in staging was bound to the old key by someone.",
+    "drift-at-the-delete": lambda: still_used("`chat-new` in production", approvals=(r.approval(),)),
+    "trouble": lambda: r.stopped_by(
+        Cause.NO_ANSWER, r.running("cut-over"), trouble="AISIX is not answering (no connection).", time="10 minutes"
     ),
-    "drift-at-the-delete": lambda: r.stopped(
-        r.running("recheck", approvals=(r.approval(),)),
-        StopKind.DRIFT,
-        "something uses the old key",
-        "Not deleted: `chat-new` in production refers to the old key. I will not delete it while anything uses it.",
+    "trouble-back": lambda: r.stopped_by(
+        Cause.UNWELL_ON_OLD_KEY, r.going_back(("point-back",)), models=LARGE, reason=r.RATE_LIMITED.reason
     ),
-    "trouble": lambda: r.stopped(
-        r.running("cut-over"),
-        StopKind.TROUBLE,
-        "no usable answer",
-        "AISIX is not answering (no connection). I have tried for 10 minutes.",
-    ),
-    "trouble-back": lambda: r.stopped(
-        r.going_back(("point-back",)),
-        StopKind.TROUBLE,
-        "a model does not answer on the old key",
-        f"Pointed back at the old key, but `chat-large` in production does not answer: {r.RATE_LIMITED.reason}.",
-    ),
-    "rejected-withdraw": lambda: r.stopped(
-        r.withdrawing(),
-        StopKind.TROUBLE,
-        "no usable answer",
-        "AISIX is not answering (time-out). I have tried for 10 minutes.",
+    "rejected-withdraw": lambda: r.stopped_by(
+        Cause.NO_ANSWER, r.withdrawing(), trouble="AISIX is not answering (time-out).", time="10 minutes"
     ),
 }
 
@@ -192,15 +129,10 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "awaiting-secret": r.awaiting_secret,
     "awaiting-secret-no-models": lambda: r.awaiting_secret(r.plan(())),
     "awaiting-secret-one-model": lambda: r.awaiting_secret(r.plan(r.FEW[:1])),
-    "awaiting-secret-500-models": lambda: r.awaiting_secret(r.plan(r.many(500))),
     "awaiting-secret-hostile": lambda: r.awaiting_secret(HOSTILE_PLAN),
     "awaiting-secret-unverifiable": lambda: r.awaiting_secret(r.plan(gateways=["env_p"])),
     "awaiting-secret-warnings": lambda: r.awaiting_secret(
         r.plan(old_key=r.key(allowed_environments=("env_p",)), routes=(r.route(),), budgeted_keys=("pk_7f3a",))
-    ),
-    "awaiting-secret-again": lambda: r.awaiting_secret(attempt=1),
-    "awaiting-secret-lost": lambda: r.awaiting_secret(
-        attempt=1, note="The replacement key was not created, and the secret is not kept: please give it once more."
     ),
     "awaiting-secret-lost-after-delete-was-asked": lambda: r.awaiting_secret(
         attempt=2,
@@ -226,8 +158,6 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "running-no-rehearsal": lambda: r.running("cut-over", unrehearsed=NO_THROWAWAYS),
     "running-first-wave": lambda: r.in_waves("project", 0, 1, 0),
     "running-second-wave": lambda: r.in_waves("cut-over", 1, 1, 1).but(note="1 of 12 verified"),
-    "running-second-wave-moved": lambda: r.in_waves("verify", 1, 7, 1).but(note="1 of 12"),
-    "running-last-wave": lambda: r.in_waves("verify", 2, 12, 7).but(note="7 of 12"),
     "running-after-a-void": lambda: r.running("verify", voids=(r.void(),), asked_at=r.at(41)),
     "running-after-a-void-and-another-secret": lambda: r.running(
         "cut-over", voids=(r.void(),), attempt=2, secret_asked_at=r.at(400)
@@ -237,30 +167,22 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
     "running-watch-just-begun": lambda: r.watched(watched=0, watch_until=None),
     "running-watch-trouble": lambda: r.watched(troubles=(r.trouble(), r.trouble(1))),
     "running-watch-well-again": lambda: r.watched(troubles=(r.trouble(), r.over())),
-    "running-watch-500-models": lambda: r.watched(r.plan(r.many(500))),
     "running-recheck": lambda: r.running("recheck", approvals=(r.approval(),)),
     "running-delete": lambda: r.running(
         "delete", approvals=(r.approval(),), note="reading back that the old key is gone"
     ),
     "running-withdraw": r.withdrawing,
     "awaiting-approval": r.awaiting_approval,
-    "awaiting-approval-reminded": lambda: r.awaiting_approval(reminded_at=r.at(14_000)),
     "awaiting-approval-as-before": lambda: r.failed_before(r.awaiting_approval(), 1),
     "awaiting-approval-proved": lambda: r.listening(
         r.proved(r.awaiting_approval(tally=r.CALLERS, asked_at=r.at(640), same_secret_checked=True))
     ),
     "awaiting-approval-mixed": lambda: mixed(r.awaiting_approval(r.plan(r.many(9)), tally=r.CALLERS)),
-    "awaiting-approval-heard": lambda: r.listening(r.awaiting_approval(), (None, 300, None)),
     "awaiting-approval-still-heard": lambda: r.listening(r.awaiting_approval(), (None, 640, 300)),
     "awaiting-approval-partly-heard": lambda: r.listening(r.awaiting_approval(), (None, None)),
     "awaiting-approval-callers-fail": lambda: r.listening(r.awaiting_approval(tally=r.FAILING_CALLERS)),
     "awaiting-approval-no-rehearsal": lambda: r.awaiting_approval(unrehearsed=NO_THROWAWAYS),
-    "awaiting-approval-accepted": lambda: r.accepted(r.proved(r.awaiting_approval()), 1),
     "awaiting-approval-accepted-hostile": lambda: r.accepted(r.awaiting_approval(), 1, reason=r.HOSTILE * 6),
-    "awaiting-approval-again": lambda: r.awaiting_approval(asked_at=r.at(340), voids=(r.void(),)),
-    "awaiting-approval-lapsed": lambda: r.awaiting_approval(
-        approvals_required=2, approvals=(r.approval(),), voids=(r.lapsed(),)
-    ),
     "awaiting-approval-stricter": lambda: r.awaiting_approval(
         approvals_required=2,
         approvals=(r.approval(),),
@@ -284,34 +206,21 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
         (None, 300, None),
     ),
     "awaiting-approval-adopted": lambda: r.awaiting_approval(adopted_at=r.at(30)),
-    "awaiting-approval-skipped": lambda: r.seeing(r.awaiting_approval(), r.SKIPPED, 2),
-    "awaiting-approval-no-models": lambda: r.unused(r.awaiting_approval(r.plan(())), "tried with curl"),
-    "awaiting-approval-1-of-2": lambda: r.awaiting_approval(approvals_required=2, approvals=(r.approval(),)),
     "awaiting-approval-0-of-2": lambda: r.awaiting_approval(approvals_required=2),
-    "awaiting-approval-500-models": lambda: r.failed_before(r.awaiting_approval(r.plan(r.many(500))), 400),
     "completed-after-watch": lambda: r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))),
-    "completed-after-watch-troubled": lambda: r.completed_after_watch(troubles=(r.trouble(), r.trouble(1), r.over())),
     "awaiting-approval-unlisted": lambda: r.awaiting_approval(r.plan().but(unlisted=UNLISTED)),
-    "rolling-back": r.going_back,
     "rolling-back-removing": lambda: r.going_back(("point-back", "verify-back")),
     "completed": r.completed,
     "completed-orphan": lambda: r.completed(
         left_alone=("`late` in production refers to the deleted key and fails: point it at the replacement now.",)
     ),
-    "completed-500-models": lambda: r.completed(r.plan(r.many(500))),
-    "completed-no-models": lambda: r.unused(r.completed(r.plan(())), "tried with curl"),
-    "rolled-back": r.rolled_back,
     "rolled-back-left-alone": lambda: r.rolled_back(left_alone=LEFT_ALONE),
     "cancelled": r.cancelled,
     "cancelled-expired": lambda: r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": lambda: r.cancelled(attempt=1),
     "cancelled-and-a-key-left": lambda: r.cancelled(attempt=1, left_alone=KEY_LEFT),
-    "cancelled-after-a-stop": lambda: r.cancelled_at(*STILL_USED),
-    "cancelled-after-a-stop-without-replacement": lambda: r.cancelled_at(*GONE),
+    "cancelled-after-a-stop": lambda: r.cancelled_at(still_used(**DELETE_ASKED)),
     "cancelled-after-delete-was-asked": lambda: r.cancelled(attempt=1, delete_asked_at=r.at(390)),
-    "cancelled-after-the-delete": lambda: r.cancelled(
-        attempt=1, delete_asked_at=r.at(390), plan=r.plan().but(old_key_gone=True)
-    ),
     **{f"stopped-{name}": made for name, made in STOPS.items()},
 }
 """Every moment at which a card and a checklist are drawn."""
@@ -339,7 +248,7 @@ def form(rotation: Rotation) -> Json:
     return acceptance_form(rotation, acceptable(rotation))
 
 
-def refused(secret: str, provider: str = "openai") -> Exception:
+def objection(secret: str, provider: str = "openai") -> Exception:
     try:
         checked(secret, r.key(provider=provider))
     except Exception as error:  # noqa: BLE001 - the sentence of whatever it is
@@ -363,58 +272,30 @@ MESSAGES: Mapping[str, Case] = {
     "direct-another-secret": directly(
         lambda: r.withdrawing(state=State.AWAITING_SECRET, secret_asked_at=r.at(70)), Shut.RESTRICTED
     ),
-    "direct-stopped": directly(STOPS["rejected"], Shut.LEFT),
     "direct-unverified": directly(STOPS["unverified"]),
     "direct-deleted": directly(r.completed),
     "direct-trouble": directly(lambda: r.watched(troubles=(r.trouble(),)), Shut.LEFT),
     "card-another-linked": lambda: card(r.awaiting_secret(), OTHER).content,
-    "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "listing-101-models": told(r.awaiting_secret(r.plan(r.many(101))), "listing"),
     "reply-created": told(r.running("baseline"), "created"),
     "reply-rehearsed": told(r.running("cut-over"), "rehearsed"),
     "reply-moved": told(r.running("project"), "moved"),
-    "reply-moved-one": told(r.running("project", r.plan(r.FEW[:1])), "moved"),
     "reply-verified": told(r.failed_before(r.awaiting_approval(), 1), "verified"),
-    "reply-approval": told(r.awaiting_approval(), "approval"),
     "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
     "reply-stopped": told(STOPS["rejected"](), "stopped"),
-    "reply-deleted": told(r.completed(), "deleted"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "receipt": told(r.completed(), "receipt"),
-    "receipt-full": told(
-        r.failed_before(
-            r.seeing(
-                r.completed(
-                    attempt=2, approvals=(r.approval(), r.approval(r.SECOND_APPROVER, 302)), left_alone=LEFT_ALONE
-                ),
-                r.SKIPPED,
-                2,
-            ),
-            1,
-        ),
-        "receipt",
-    ),
-    "receipt-adopted": told(r.completed(adopted_at=r.at(30)), "receipt"),
     "receipt-no-models": told(r.unused(r.completed(r.plan(())), "tried with curl"), "receipt"),
     "receipt-500-models": told(r.completed(r.plan(r.many(500))), "receipt"),
     "reply-first-wave": told(r.in_waves("cut-over", 1, 1, 1), "wave"),
     "reply-later-wave": told(r.in_waves("verify", 2, 9, 5), "wave"),
-    "reply-accepted-no-models": told(r.unused(r.running("soak", r.plan(())), "tried with curl"), "accepted"),
-    "reply-accepted": told(r.accepted(r.running("verify"), 0, 2), "accepted"),
     "reply-accepted-hostile": told(r.accepted(r.running("verify"), 0, reason=r.HOSTILE * 6), "accepted"),
     "reply-void": told(r.running("project", voids=(r.void(),)), "void"),
-    "reply-void-two-approvers": told(
-        r.running("project", voids=(r.void(r.HOSTILE, "B.", by=(r.APPROVER, r.SECOND_APPROVER)),)), "void"
-    ),
     "reply-void-after-delete-was-asked": told(
         r.running("project", voids=(r.void(),), delete_asked_at=r.at(290)), "void"
     ),
-    "reply-lapsed": told(r.awaiting_approval(voids=(r.lapsed(),)), "void"),
-    "reply-lapsed-and-approved-by-others": told(r.running("recheck", voids=(r.lapsed(),)), "void"),
-    "reply-trouble": told(r.watched(troubles=(r.trouble(),)), "trouble"),
     "reply-troubles": told(r.watched(troubles=tuple(r.trouble(n % 3, about=f"{n}") for n in range(40))), "trouble"),
     "reply-well-again": told(r.watched(troubles=(r.over(),)), "well-again"),
-    "receipt-in-watch": told(r.listening(r.proved(r.watched(tally=r.CALLERS))), "receipt"),
     "receipt-in-watch-troubled": told(r.watched(troubles=(r.trouble(),)), "receipt"),
     "receipt-after-watch": told(r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))), "receipt"),
     "receipt-after-troubles": told(
@@ -441,19 +322,17 @@ MESSAGES: Mapping[str, Case] = {
         "receipt",
     ),
     "receipt-watch-stopped": told(STOPS["a-fault-in-the-watch"](), "receipt"),
-    "receipt-accepted-hostile": told(r.accepted(r.completed(), 0, reason=r.HOSTILE * 6), "receipt"),
     "answer-help": lambda: {"text": HELP},
-    "answer-being-rotated": lambda: {"text": being_rotated(r.awaiting_approval(), "https://sandbox.slack.com/p1")},
     "answer-being-rotated-without-a-card": lambda: {"text": being_rotated(r.watched(), "")},
     "answer-unknown": answer(UnknownKey("opnai prod", ("OpenAI production", "OpenAI staging"))),
     "answer-unknown-nothing-near": answer(UnknownKey(r.HOSTILE, ())),
     "answer-ambiguous": answer(AmbiguousKey(r.NAME, ((r.NAME, "pk_7f3a"), (r.NAME, "pk_22aa")))),
     "answer-ambiguous-101": answer(AmbiguousKey("O", tuple((f"OpenAI {n}", f"pk_{n}") for n in range(101)))),
     "answer-looks-like-secret": answer(LooksLikeSecret()),
-    "answer-bad-secret": answer(refused("one two")),
-    "answer-bad-line": answer(refused("OPENAI_API_KEY=sk-0123456789")),
-    "answer-bad-value": answer(refused('{"tenant_id": "a", "client_id": "b", "client_secret": "c d"}', "azure")),
-    "answer-bad-document": answer(refused('{"project": "p", "region": "r"}', "vertex")),
+    "answer-bad-secret": answer(objection("one two")),
+    "answer-bad-line": answer(objection("OPENAI_API_KEY=sk-0123456789")),
+    "answer-bad-value": answer(objection('{"tenant_id": "a", "client_id": "b", "client_secret": "c d"}', "azure")),
+    "answer-bad-document": answer(objection('{"project": "p", "region": "r"}', "vertex")),
 }
 VIEWS: Mapping[str, Case] = {
     "form-picker": lambda: picker("C_OPS"),
@@ -472,10 +351,8 @@ VIEWS: Mapping[str, Case] = {
     "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]()),
     "form-acceptance-no-models": lambda: form(STOPS["unverified-no-models"]()),
     "form-acceptance-hostile": lambda: form(r.unsure(r.running("soak", HOSTILE_PLAN))),
-    "form-secret-hostile": lambda: secret_form(r.awaiting_secret(HOSTILE_PLAN), r.HOSTILE * 20),
 }
 OPTIONS: Mapping[str, Case] = {
-    "option": lambda: option(r.key()),
     "option-hostile": lambda: option(r.key(display_name=r.HOSTILE, provider=r.HOSTILE * 20)),
 }
 

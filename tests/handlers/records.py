@@ -13,7 +13,7 @@ from bot.rotation.proof import unproved
 from bot.rotation.record import Approval, Replacement, Rotation, Stop, Trouble, Void
 from bot.rotation.replica import Replica
 from bot.rotation.states import BACK, FORWARD, State, Track
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause, StopKind
 
 ASKED = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
 REQUESTER, APPROVER, SECOND_APPROVER = "U_REQUESTER", "U_APPROVER", "U_MEMBER"
@@ -192,6 +192,10 @@ def stopped(rotation: Rotation, kind: StopKind, headline: str, sentence: str, **
     return rotation.but(state=State.BLOCKED, stop=stop, **changes)
 
 
+def stopped_by(cause: Cause, rotation: Rotation, **words: str) -> Rotation:
+    return stopped(rotation, cause.kind, cause.headline, cause.sentence.format(**words))
+
+
 def awaiting_approval(planned: Plan | None = None, **changes: Any) -> Rotation:
     return running("recheck", planned).but(state=State.AWAITING_APPROVAL, asked_at=at(41)).but(**changes)
 
@@ -315,9 +319,8 @@ def cancelled(**changes: Any) -> Rotation:
     return awaiting_secret().but(state=State.CANCELLED, ended_at=at(20), ended_by=REQUESTER).but(**changes)
 
 
-def cancelled_at(kind: StopKind, headline: str, sentence: str) -> Rotation:
+def cancelled_at(at_stop: Rotation) -> Rotation:
     """Return a rotation that a person ended at a stop, as there was no way back."""
-    at_stop = stopped(running("recheck", delete_asked_at=at(390)), kind, headline, sentence)
     return at_stop.but(state=State.CANCELLED, ended_at=at(420), ended_by=APPROVER)
 
 
