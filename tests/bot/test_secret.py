@@ -2,7 +2,7 @@
 
 import json
 import re
-from base64 import b64encode, encodebytes
+from base64 import encodebytes
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,6 @@ OPENAI_KEY = key(provider="openai")
 BEDROCK_KEY = key(provider="amazon-bedrock")
 VERTEX_KEY = key(provider="google-vertex")
 AZURE_KEY = key(provider="azure")
-OWN_BEDROCK_KEY = key(provider="my-cloud", settings={"adapter": "bedrock"})
 ANY_KEY = key(provider="my-llm", settings={"adapter": "openai"})
 """Of an upstream of one's own: any word may be its key."""
 
@@ -59,10 +58,7 @@ def refusal(pasted: str, of=OPENAI_KEY, own=()) -> str:
         ("amazon-bedrock", "", "bedrock"),
         ("azure", "", "azure"),
         ("mine", "azure-openai", "azure"),
-        ("Amazon-Bedrock", "", "bedrock"),
-        ("", "", None),
         ("amazon-bedrock", "openai", None),
-        ("google-vertex", "anthropic", None),
         ("openai", "bedrock", "bedrock"),
         ("amazon-bedrock", "an-adapter-of-tomorrow", "bedrock"),
     ],
@@ -71,9 +67,7 @@ def test_the_adapter_tells_the_family_and_the_provider_where_there_is_none(provi
     assert family(key(provider=provider, settings={"adapter": adapter})) == expected
 
 
-@pytest.mark.parametrize(
-    ("adapter", "exchanges"), [("", True), ("vertex", True), ("openai", False), ("bedrock", False)]
-)
+@pytest.mark.parametrize(("adapter", "exchanges"), [("", True), ("vertex", True), ("openai", False)])
 def test_a_vertex_label_exchanges_tokens_only_if_the_adapter_does(adapter, exchanges):
     assert exchanges_tokens(key(provider="google-vertex", settings={"adapter": adapter})) is exchanges
 
@@ -83,33 +77,22 @@ def test_a_vertex_label_exchanges_tokens_only_if_the_adapter_does(adapter, excha
 HEX = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 LETTERS = "Ab3dEf6hIj9lMn2pQr5tUv8xYz1BcD4fGhK7mNoPqRsTuVwXyZ0aJiLkWe5QvH2s"
 GOOD = {
-    "openai": f"sk-{LETTERS[:20]}T3BlbkFJ{LETTERS[20:40]}",
     "openai project": f"sk-proj-{LETTERS}-_{LETTERS[:8]}T3BlbkFJ{LETTERS}_-{LETTERS[8:16]}",
-    "anthropic": f"sk-ant-api03-{LETTERS}-_{LETTERS[:27]}AA",
-    "openrouter": f"sk-or-v1-{HEX}{HEX[::-1]}",
-    "mistral": LETTERS[:32],
-    "deepseek": f"sk-{HEX}",
     "gemini": f"AIza{LETTERS[:33]}-_",
     "a token of google": f"ya29.a0{LETTERS}-_{LETTERS}",
     "azure": HEX,
     "azure, of the new kind": f"{LETTERS}{LETTERS[:8]}AACYeBjFXJ3",
     "bedrock": f"ABSK{LETTERS}{LETTERS}=",
     "bedrock, for a day": f"bedrock-api-key-{LETTERS}{LETTERS}==",
-    "github models": f"ghp_{LETTERS[:36]}",
     "z.ai": f"{HEX}.{LETTERS[:16]}",
-    "volcengine, a uuid": TENANT,
     "baidu": f"bce-v3/ALTAK-{LETTERS[:21]}/{HEX}{HEX[:8]}",
     "minimax, a jwt": f"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.{LETTERS}-_{LETTERS}",
-    "databricks": f"dapi{HEX}-2",
     "fal": f"{TENANT}:{HEX}",
-    "litellm": "sk-1234",
     "vllm": "EMPTY",
-    "vllm, none": "none",
     "a password of marks": "p#9$Kz!q7(Lm)&x@v^Tn*R%w;d,>s<+",
     "a password that begins with a brace": "{p#9$Kz!q7(Lm)&x",
     "base64": "/aB+cdEfGh/ijKLmnOpqrs1Tuv2wxY3z4A==",
     "base64, to be put into an address": "-a_BcdEfGhijKLmnOpqrs1Tuv2wxY3z4A==",
-    "a letter": "x",
     "a name with an equals sign": "abc_key==",
 }
 
@@ -125,20 +108,13 @@ def test_a_key_of_any_provider_is_taken_as_it_is(of, name):
     [
         (key(provider="amazon-bedrock", settings={"adapter": "openai"}), GOOD["bedrock"]),
         (key(provider="google-vertex", settings={"adapter": "openai"}), GOOD["a token of google"]),
-        (key(provider="azure", settings={"adapter": "anthropic"}), GOOD["azure"]),
         (AZURE_KEY, GOOD["azure"]),
-        (BEDROCK_KEY, json.dumps(BEDROCK)),
-        (OWN_BEDROCK_KEY, json.dumps(BEDROCK)),
         (key(provider="openai", settings={"adapter": "bedrock"}), json.dumps(BEDROCK)),
-        (BEDROCK_KEY, json.dumps(BEDROCK | {"session_token": "t"})),
         (BEDROCK_KEY, json.dumps(BEDROCK | {"access_key_id": "ASIA0123456789ABCDEF", "session_token": "t=="})),
         (BEDROCK_KEY, json.dumps(BEDROCK | {"session_token": None, "note": "un mot où rien ne manque"})),
-        (VERTEX_KEY, json.dumps(VERTEX | {"access_token": "ya29.x"})),
         (VERTEX_KEY, json.dumps(VERTEX | {"access_token": "ya29.x", "service_account_json": None})),
-        (VERTEX_KEY, json.dumps(GOOGLE)),
         (VERTEX_KEY, json.dumps(GOOGLE, indent=2)),
         (VERTEX_KEY, json.dumps(GOOGLE | {"service_account_json": ACCOUNT | {"private_key": PEM.replace("\n", "")}})),
-        (AZURE_KEY, json.dumps(AZURE)),
         (AZURE_KEY, json.dumps(AZURE | {"tenant_id": "contoso.onmicrosoft.com"})),
         (AZURE_KEY, json.dumps(AZURE | {"authority_host": "https://login.microsoftonline.us/"})),
         (AZURE_KEY, json.dumps(AZURE | {"authority_host": ""})),
@@ -146,19 +122,6 @@ def test_a_key_of_any_provider_is_taken_as_it_is(of, name):
 )
 def test_a_secret_of_its_adapters_shape_is_taken_as_it_is(of, pasted):
     assert checked(pasted, of).get_secret_value() == pasted
-
-
-@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", "\n {} \t\n", " {}"])
-def test_space_around_a_secret_is_trimmed(around):
-    assert checked(around.format(PLAIN), OPENAI_KEY).get_secret_value() == PLAIN
-
-
-def test_the_newlines_of_a_pem_are_not_touched():
-    document = json.dumps(GOOGLE)
-    sent = checked(document + "\n", VERTEX_KEY).get_secret_value()
-
-    assert sent == document
-    assert json.loads(sent)["service_account_json"]["private_key"] == PEM
 
 
 def test_a_taken_secret_does_not_print():
@@ -172,45 +135,29 @@ SLIPS = {
     "space in the middle": ["sk-one two", "sk-one\u00a0two"],
     "line break in the middle": ["sk-one\nsk-two", f"{PLAIN}\r\n{PLAIN}"],
     "in quotes": [f'"{PLAIN}"', f"'{PLAIN}',", f"`{PLAIN[:9]}", f"\u201c{PLAIN}\u201d"],
-    "ends with a quote, a comma or another mark": [
-        *(f"{PLAIN}{end}" for end in ('"', '",', ",", ";", '")', "\\n", "\u201d", '"}')),
-    ],
+    "ends with a quote, a comma or another mark": [f"{PLAIN}{end}" for end in ('"', '",', ";", '")', "\\n", "\u201d")],
     "whole line": [
-        *(f"{name}={PLAIN}" for name in ("OPENAI_API_KEY", "export OPENAI_API_KEY", "api_key", "apiKey", "X")),
-        *(f"{name}: {PLAIN}" for name in ("OPENAI_API_KEY", "- api-key", "authToken")),
-        *(f'{name}="{PLAIN}"' for name in ("export OPENAI_API_KEY", "$env:OPENAI_API_KEY", "openai.api_key")),
-        f'"api_key": "{PLAIN}",',
-        f"k:{PLAIN}",
-        f"--api-key={PLAIN}",
-        'AZURE_OPENAI_KEY = "0a1b2c"',
+        *(f"{name}={PLAIN}" for name in ("OPENAI_API_KEY", "export OPENAI_API_KEY", "apiKey", "X", "--api-key")),
+        *(f"{name}{PLAIN}" for name in ("- api-key: ", '$env:OPENAI_API_KEY="', '"api_key": "', "k:")),
     ],
     "whole header": [
-        *(f"{name} {PLAIN}" for name in ("bearer", "Basic", "Authorization: Bearer", "api-key:")),
-        f'-H "Authorization: Bearer {PLAIN}"',
-        f"x-api-key:{PLAIN}",
-        f"x-goog-api-key: {PLAIN}",
+        *(f"{name}{PLAIN}" for name in ("bearer ", '-H "Authorization: Bearer ', "x-api-key:", "x-goog-api-key: ")),
     ],
-    "whole command": [
-        f'curl https://api.openai.com/v1/models -H "Authorization: Bearer {PLAIN}"',
-        f"--key {PLAIN}",
-        f"export X = {PLAIN[3:]}",
-    ],
+    "whole command": [f'curl x -H "Authorization: Bearer {PLAIN}"', f"--key {PLAIN}", f"export X = {PLAIN[3:]}"],
     "masked or cut short": [
         *("sk-\u2026abcd", "sk-proj-abc***xyz", "sk-...wxyz", "sk-ant-api03-R2D...igAA", "sk-proj-0123..."),
         *("\u2022" * 12, "sk-xxxxxxxxxxxxxxxx", "XXXXXXXXXXXXXXXX"),
     ],
     "placeholder": [
-        *("<your-api-key>", "sk-<your key>", "[YOUR KEY]", "YOUR_API_KEY", "your-api-key-here", "INSERT_KEY_HERE"),
-        *("your_openai_api_key", "paste-your-key-here", "OPENAI_API_KEY", "replace-me", "sk-REDACTED", "<...>"),
+        *("<your-api-key>", "sk-<your key>", "[YOUR KEY]", "paste-your-key-here", "OPENAI_API_KEY", "sk-REDACTED"),
     ],
     "variable": [
-        *("${OPENAI_API_KEY}", "$OPENAI_API_KEY", "%OPENAI_API_KEY%", "{{ OPENAI_API_KEY }}", "sk-${X}", "`cat key`"),
-        *("$(cat key.txt)", "${{ secrets.KEY }}", "$env:KEY", "process.env.KEY", "os.environ['KEY']"),
+        *("${OPENAI_API_KEY}", "%OPENAI_API_KEY%", "{{ OPENAI_API_KEY }}", "`cat key`", "$(cat k)", "$env:KEY"),
+        *("process.env.KEY", "os.environ['KEY']"),
     ],
     "address": ["https://platform.openai.com/api-keys", "op://vault/item/field"],
     "name of a file": [
-        *("~/.openai/key", "./key.txt", "/run/secrets/openai", "service-account.json", "keys/openai.key"),
-        "C:\\Users\\me\\key.txt",
+        *("~/.openai/key", "/run/secrets/openai", "service-account.json", "keys/openai.key", "C:\\Users\\me\\key"),
     ],
     "e-mail": ["bot@p.iam.gserviceaccount.com"],
     "token of Slack": ["xoxb-1234-5678-abcdef", "xapp-1-A0-1-abc", "xoxe.xoxp-1-abc"],
@@ -235,12 +182,6 @@ def test_a_paste_that_is_surely_no_key_is_told_what_it_is(of, pasted):
 
     assert words in sentence
     assert sentence.endswith(".")
-
-
-def test_a_word_for_an_adapter_is_asked_for_in_its_name_whatever_the_label_says():
-    of = key(provider="amazon-bedrock", settings={"adapter": "openai"})
-
-    assert refusal(json.dumps(BEDROCK), of) == "This is a JSON document; a key for the openai adapter is one word."
 
 
 @pytest.mark.parametrize("of", [OPENAI_KEY, BEDROCK_KEY, AZURE_KEY], ids=["plain", "document", "either"])
@@ -271,12 +212,9 @@ def of_account(**fields) -> str:
 
 MISTAKES = [
     (BEDROCK_KEY, PLAIN, "JSON document that Bedrock needs"),
-    (BEDROCK_KEY, json.dumps("text"), "JSON document that Bedrock needs"),
     (BEDROCK_KEY, "[" * 100_000, "JSON document that Bedrock needs"),
-    *((BEDROCK_KEY, json.dumps(without(BEDROCK, name)), f"`{name}` is missing") for name in BEDROCK),
-    *((AZURE_KEY, json.dumps(without(AZURE, name)), f"`{name}` is missing") for name in AZURE),
-    *((VERTEX_KEY, json.dumps(without(GOOGLE, name)), f"`{name}` is missing") for name in ("project", "region")),
-    (VERTEX_KEY, json.dumps(VERTEX), "`service_account_json` is missing"),
+    *((of, json.dumps(without(whole, name)), f"`{name}` is missing") for of, whole in
+      ((BEDROCK_KEY, BEDROCK), (AZURE_KEY, AZURE), (VERTEX_KEY, GOOGLE)) for name in whole),
     (VERTEX_KEY, changed(GOOGLE, access_token="t"), "this has both"),
     (VERTEX_KEY, changed(VERTEX, access_token=""), "`access_token` is empty"),
     (VERTEX_KEY, changed(VERTEX, service_account_json=[1]), "not a JSON document"),
@@ -286,61 +224,43 @@ MISTAKES = [
     ),
     # its frame
     (VERTEX_KEY, FILE, "This is Google's key file alone"),
-    (VERTEX_KEY, changed(ACCOUNT, **VERTEX), "This is Google's key file alone"),
     (VERTEX_KEY, '{"installed": {"client_secret": "x"}}', "no key file of a Google service account"),
     (VERTEX_KEY, of_account(type="external_account"), "no key file of a Google service account"),
     (VERTEX_KEY, changed(VERTEX, service_account_json=FILE), "is text"),
-    (VERTEX_KEY, changed(VERTEX, service_account_json="{"), "is text"),
     (VERTEX_KEY, PEM, "only the private key"),
     (VERTEX_KEY, "ya29.abcdef", "access token alone"),
     (VERTEX_KEY, GOOD["gemini"], "API key of Google"),
     (BEDROCK_KEY, GOOD["bedrock"], "API key of Bedrock"),
     (BEDROCK_KEY, GOOD["bedrock, for a day"], "API key of Bedrock"),
-    (BEDROCK_KEY, "AKIA0123456789ABCDEF", "half of an access key"),
     (BEDROCK_KEY, AWS_SECRET, "half of an access key"),
     (BEDROCK_KEY, json.dumps(AZURE), "a document of Azure"),
     (AZURE_KEY, json.dumps(BEDROCK), "a document of Bedrock"),
-    (BEDROCK_KEY, json.dumps(GOOGLE), "a document of Vertex"),
     (BEDROCK_KEY, "xoxb-1234-5678-abcdef", "token of Slack"),
     # another dress
     (BEDROCK_KEY, f"\ufeff{json.dumps(BEDROCK)}", "(BOM)"),
-    (BEDROCK_KEY, f"\u200b{json.dumps(BEDROCK)}", "invisible character"),
     (BEDROCK_KEY, ESCAPED, "inside quotes, with a backslash"),
-    (BEDROCK_KEY, ESCAPED[1:-1], "inside quotes, with a backslash"),
-    (BEDROCK_KEY, b64encode(json.dumps(BEDROCK).encode()).decode(), "base64"),
     (VERTEX_KEY, encodebytes(STRETCHED.encode()).decode(), "base64"),
-    (BEDROCK_KEY, "AWS_ACCESS_KEY_ID=AKIA0123456789ABCDEF\nAWS_SECRET_ACCESS_KEY=abc", "lines of a settings file"),
     (BEDROCK_KEY, "[default]\naws_access_key_id = AKIA0123456789ABCDEF", "lines of a settings file"),
-    (AZURE_KEY, "{AZURE_CLIENT_ID: x}", "no quotes"),
-    (BEDROCK_KEY, "access_key_id: AKIA0123456789ABCDEF\nregion: eu-west-1", "lines of a settings file"),
     (BEDROCK_KEY, json.dumps(BEDROCK) * 2, "same document twice"),
     (BEDROCK_KEY, f"{json.dumps(BEDROCK)}\n{changed(BEDROCK, region='us')}", "after the end"),
-    (BEDROCK_KEY, f"{json.dumps(BEDROCK)};", "after the end"),
     (BEDROCK_KEY, json.dumps(BEDROCK).replace('"', "&quot;"), "&quot;"),
     (BEDROCK_KEY, json.dumps(BEDROCK).replace('"', "\u201d"), "curly quotes"),
-    (BEDROCK_KEY, json.dumps(BEDROCK).replace('"r', "\u201cr").replace('n"', "n\u201d"), "curly quotes"),
     (BEDROCK_KEY, json.dumps(BEDROCK, indent=1).replace("\n ", "\n\u00a0"), "an unusual space"),
     (BEDROCK_KEY, json.dumps(BEDROCK).replace(", ", ",\u200b"), "invisible character"),
     (BEDROCK_KEY, str(BEDROCK), "single quotes"),
     (BEDROCK_KEY, json.dumps(BEDROCK).replace("}", ",}"), "a comma after its last field"),
-    (VERTEX_KEY, STRETCHED.replace("\n  }\n}", ",\n  }\n}"), "a comma after its last field"),
     (VERTEX_KEY, STRETCHED.replace("\\n", "\n"), "real line break"),
     (BEDROCK_KEY, json.dumps(BEDROCK, indent=1).replace("\n", "\n// mine\n", 1), "comments"),
     (BEDROCK_KEY, "{access_key_id: 1}", "no quotes"),
-    (VERTEX_KEY, STRETCHED[:200], "cut off"),
     (VERTEX_KEY, STRETCHED[:-2], "cut off"),
-    (BEDROCK_KEY, "{", "cut off"),
     (BEDROCK_KEY, "${AWS_DOCUMENT}", "variable"),
     # another name
     (BEDROCK_KEY, '{"AccessKey": {"AccessKeyId": "AKIA1", "SecretAccessKey": "x"}}', "`AccessKeyId` has to be called"),
-    (BEDROCK_KEY, '{"aws_access_key_id": "AKIA1"}', "`aws_access_key_id` has to be called `access_key_id`"),
     (AZURE_KEY, '{"appId": "1", "displayName": "x", "password": "x", "tenant": "x"}', "`tenant` has to be called"),
-    (VERTEX_KEY, changed(without(GOOGLE, "project"), project_id="p"), "`project_id` has to be called `project`"),
     # values
     (BEDROCK_KEY, changed(BEDROCK, region=" "), "`region` is empty"),
     (BEDROCK_KEY, changed(BEDROCK, region=3), "`region` has to be text"),
     (BEDROCK_KEY, changed(BEDROCK, access_key_id=" AKIA0123456789ABCDEF"), "begins or ends with a space"),
-    (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\n"), "begins or ends with a space"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a b"), "`secret_access_key` has a space"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\u200bb"), "`secret_access_key` has an invisible"),
     (VERTEX_KEY, of_account(client_email="a @b"), "`client_email` has a space"),
@@ -352,7 +272,6 @@ MISTAKES = [
     # in each other's place
     (BEDROCK_KEY, changed(BEDROCK, access_key_id=AWS_SECRET, secret_access_key="AKIA0123456789ABCDEF"), "are swapped"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="AKIA0123456789ABCDEF"), "are swapped"),
-    (BEDROCK_KEY, changed(BEDROCK, access_key_id=AWS_SECRET, secret_access_key="AROA1"), "are swapped"),
     (AZURE_KEY, changed(AZURE, client_id=CLIENT_SECRET, client_secret=CLIENT), "are swapped"),
     (AZURE_KEY, changed(AZURE, client_secret=TENANT), "`client_secret` is the id of a secret"),
     (BEDROCK_KEY, changed(BEDROCK, access_key_id="ASIA0123456789ABCDEF"), "needs its `session_token`"),
@@ -360,7 +279,6 @@ MISTAKES = [
     # the private key
     (VERTEX_KEY, of_account(private_key=PEM.replace("\n", "\\n")), "two backslashes"),
     (VERTEX_KEY, of_account(private_key=None), "is none as Google writes it"),
-    (VERTEX_KEY, of_account(private_key=PEM[:60]), "cut off or was changed"),
     (VERTEX_KEY, of_account(private_key=PEM.replace("MII", "MI")), "cut off or was changed"),
     (VERTEX_KEY, of_account(private_key=PEM.replace("PRIVATE KEY", "CERTIFICATE")), "cut off or was changed"),
     # the word instead of the document
@@ -377,16 +295,11 @@ def test_a_slip_in_a_document_is_named(of, pasted, words):
     assert len(sentence) <= MOST
 
 
-EVERY_REFUSED = [
-    *((of, text) for of in (OPENAI_KEY, ANY_KEY, AZURE_KEY) for texts in SLIPS.values() for text in texts),
-    *((of, text) for of, text, _ in MISTAKES),
-]
-
-
 def test_no_sentence_looks_like_a_secret_so_that_the_audit_trail_can_tell_it():
-    told = {said for of, text in EVERY_REFUSED if (said := said_of(text, of))}
+    refused = [*((OPENAI_KEY, text) for texts in SLIPS.values() for text in texts), *(row[:2] for row in MISTAKES)]
+    told = {said for of, text in refused if (said := said_of(text, of))}
 
-    assert len(told) > 80
+    assert len(told) > 60
     assert [said for said in told if is_surely_secret(said) or may_be_secret(said)] == []
 
 
@@ -411,16 +324,9 @@ cut = st.builds(
     values,
     st.integers(0, 60),
 )
-pasted_values = (
-    bits
-    | values
-    | cut
-    | documents_pasted
-    | st.builds("{} {}".format, bits, bits)
-    | st.builds('"{}"'.format, bits)
-    | st.builds("-----BEGIN {}".format, bits)
-    | st.sampled_from([text for texts in SLIPS.values() for text in texts])
-)
+framed = st.builds(str.format, st.sampled_from(["{0} {0}", '"{}"', "-----BEGIN {}"]), bits)
+slips = st.sampled_from([text for texts in SLIPS.values() for text in texts])
+pasted_values = bits | values | cut | documents_pasted | framed | slips
 
 
 def said_of(pasted: str, of) -> str | None:
@@ -451,10 +357,7 @@ def test_whatever_is_pasted_is_taken_or_refused_with_one_short_sentence_that_rep
 
 SECRETS = [
     PLAIN,
-    "sk-ant-api03-AbCdEf0123456789-_x",
-    "sk-0123456789abcdefghijklmnopqrstuv",
     "sk_live_0123456789abcdef",
-    "AKIAIOSFODNN7EXAMPLE",
     "ASIAIOSFODNN7EXAMPLE",
     "AIzaSyA0123456789abcdefghijklmnopqrstu",
     "xoxb-123456789012-abcdefghijkl",
@@ -472,33 +375,18 @@ SECRETS = [
     f"please rotate {PLAIN} now",
     'sk-Zq7"vK\\w2Hx!pLm9&Rt4',
 ]
-LONG_SECRETS = [
-    "0123456789abcdef0123456789abcdef",
-    "wJalrXUtnFEMI0K7MDENGbPxRfiCYEXAMPLEKEY",
-    "b7f0c1e2d3a4958677869504a3b2c1d0",
-]
 NAMES = [
-    "OpenAI production",
-    "openai-production-eu",
     "OpenAI production (2026-11-23 rabc123)",
-    "anthropic-prod-2",
     "Azure GPT-4o West Europe 2",
     "sk-team",
-    "task-force key",
     "risk-analysis-openai-key",
     "Bedrock eu-west-1 (fallback)",
-    "vertex_europe_west1",
-    "Mask-R-CNN",
-    "desk-support-assistant-key",
-    "pk_7f3a",
+    "pk_0123456789abcdef01234567",
     "key_0123456789abcdef01234567",
     "deepseek-v3",
     "Kundenservice Übersetzung 2",
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
-    "7C9E6679-7425-40DE-944B-E07FC1F90AE7",
-    "status",
     "hf-inference.endpoints-eu (spare)",
-    "openai_production_europe_2",
     "team/openai/production/2",
     "OpenAI api_key: production",
     "sk-production/openai.embeddings",
@@ -511,7 +399,7 @@ def test_what_only_a_secret_begins_with_is_surely_one(text):
     assert is_surely_secret(text)
 
 
-@pytest.mark.parametrize("text", LONG_SECRETS, ids=range(len(LONG_SECRETS)))
+@pytest.mark.parametrize("text", ["0123456789abcdef0123456789abcdef", "wJalrXUtnFEMI0K7MDENGbPxRfiCYEXAMPLEKEY"])
 def test_a_long_run_of_letters_and_digits_may_be_a_secret(text):
     assert may_be_secret(text)
 
