@@ -2,20 +2,26 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import hypothesis
 import pytest
 from pydantic import SecretStr, TypeAdapter
 from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
 
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways, GatewaySettings
 from bot.rotation.plan import AffectedModel
+from bot.rotation.policy import Person, Pressed
+from bot.rotation.record import Rotation
+from bot.service import RotationService
+from bot.storage.jobs import Jobs
 from bot.storage.records import Store
 from sandbox.aisix import Aisix, Model, ProviderKey, Switches
 from sandbox.aisix.serving import Handle, Server, application
-from tests.bot.values import NAMESPACE, NOW
+from tests.bot.values import NAMESPACE, NOW, rules
 from tests.support.in_memory import Tenancy, tenancy_of
 
 hypothesis.settings.register_profile(
@@ -114,3 +120,55 @@ def store(redis: Redis) -> Store:
 async def tenancy() -> AsyncIterator[Tenancy]:
     async with tenancy_of() as made:
         yield made
+
+
+class Slack:
+    """Slack, where everybody is a full member but who has left."""
+
+    def __init__(self) -> None:
+        self.left: set[str] = set()
+        self.guests: set[str] = set()
+        self.approvers = {"U_APPROVER", "U_OTHER"}
+
+    async def person(self, user_id: str) -> Person:
+        return Person(id=user_id, deactivated=user_id in self.left, guest=user_id in self.guests)
+
+    async def members(self, _: str) -> frozenset[str]:
+        return frozenset(self.approvers)
+
+
+class Desk:
+    """What people can ask for, over a real store and a sandbox's AISIX."""
+
+    def __init__(self, service: RotationService, store: Store, tenant: Tenant, slack: Slack) -> None:
+        self.service, self.store, self.tenant, self.slack = service, store, tenant, slack
+
+    async def save(self, record: Rotation, **changes: Any) -> Rotation:
+        return await self.store.save(record.but(**changes), {"by": "a test", "what": "recorded", "why": ""}, at=NOW)
+
+    async def ask(self, name: str, by: str = "U_REQUESTER", channel: str = "C_OPS") -> Rotation:
+        return await self.service.start(name, by=by, team="T1", channel=channel)
+
+    async def approve(self, record: Rotation, **given: Any) -> Rotation:
+        return await self.service.approve(record.id, **{"by": "U_APPROVER", "pressed": AT_ONCE} | given)
+
+
+AT_ONCE = Pressed(away=timedelta(0))
+PEPPER = SecretStr("a pepper that is long enough to be one")
+
+
+@pytest.fixture
+async def desk(tenant: Tenant, store: Store, redis_url: str) -> AsyncIterator[Desk]:
+    async with Redis.from_url(redis_url) as plain:
+        slack = Slack()
+        service = RotationService(
+            store=store,
+            jobs=Jobs(RedisQueue(plain, name="keyturn")),
+            control_plane=await tenant.control_plane(),
+            directory=slack,
+            rules=rules(approvers=frozenset({"S_APPROVERS"})),
+            gateways=frozenset({tenant.environment}),
+            now=lambda: NOW,
+            pepper=PEPPER,
+        )
+        yield Desk(service, store, tenant, slack)
