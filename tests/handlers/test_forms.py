@@ -1,15 +1,14 @@
 """What is sent from a form reaches the service, and what is wrong with it is said at its field."""
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from bot.rotation.errors import BadInput, Late, NotAllowed
 from bot.rotation.policy import Pressed, acceptable
-from bot.rotation.record import Rotation
 from handlers.actions import accept_unproved as press
-from handlers.answers import Asker
 from handlers.background import Background
 from handlers.modals import accept_unproved as submit
 from handlers.views.modal import MODELS, REASON, VALUE, acceptance_form
@@ -19,123 +18,67 @@ PRESSED = Pressed(away=timedelta(0))
 BODY = {"user": {"id": r.APPROVER}, "trigger_id": "t1"}
 
 
-class Rotations:
-    """Takes what an approver accepts, or refuses it."""
-
-    def __init__(self, refusal: Exception | None = None) -> None:
-        self.refusal = refusal
-        self.asked: list[Any] = []
-
-    async def offer_acceptance(self, rotation_id: str, *, by: str) -> Rotation:
-        self.asked.append((rotation_id, by))
-        return r.unsure(r.running("soak"))
-
-    async def accept_unproved(
-        self, rotation_id: str, models: list[str], reason: str, *, by: str, shown: str, pressed: Pressed
-    ) -> Rotation:
-        self.asked.append((rotation_id, models, reason, by, shown, pressed))
-        if self.refusal:
-            raise self.refusal
-        return r.running("verify")
-
-
-class Client:
-    def __init__(self) -> None:
-        self.opened: list[Any] = []
-
-    async def views_open(self, **arguments: Any) -> None:
-        self.opened.append(arguments)
-
-
-class Told:
-    """What was said to one person."""
-
-    said: ClassVar[list[Any]] = []
-
-    async def tell(self, asker: Asker, words: str) -> None:
-        self.said.append((asker.person, words))
-
-
-class Ack:
-    def __init__(self) -> None:
-        self.said: dict[str, Any] = {}
-
-    async def __call__(self, **said: Any) -> None:
-        self.said = said
-
-
 def filled(reason: str, *models: str) -> dict[str, Any]:
-    chosen = {"selected_options": [{"value": model} for model in models]}
-    values = {MODELS: {VALUE: chosen}, REASON: {VALUE: {"value": reason}}}
-    return {"private_metadata": "r7k2abc 0123abcd", "state": {"values": values}}
+    """Return what Slack sends of a form; one that lists no model has no field for them."""
+    chosen = {MODELS: {VALUE: {"selected_options": [{"value": model} for model in models]}}} if models else {}
+    return {"private_metadata": "r7k2abc 0123abcd", "state": {"values": {**chosen, REASON: {VALUE: {"value": reason}}}}}
 
 
-async def sent(rotations: Rotations, view: dict[str, Any]) -> dict[str, Any]:
-    ack, background = Ack(), Background()
-    await submit(ack, view, BODY, rotations, Told(), background, PRESSED)  # type: ignore[arg-type] - stand-ins
+async def sent(view: dict[str, Any], refusal: Exception | None = None) -> tuple[dict[str, Any], AsyncMock, AsyncMock]:
+    """Send a form; return how it was answered, the service that took or refused it, and what else was said."""
+    ack, rotations, answers, background = AsyncMock(), AsyncMock(), AsyncMock(), Background()
+    rotations.accept_unproved.side_effect = refusal
+    await submit(ack, view, BODY, rotations, answers, background, PRESSED)
     await background.finish(5)
-    return ack.said
+    return ack.await_args.kwargs, rotations.accept_unproved, answers.tell
 
 
-async def test_the_button_opens_a_form_with_what_may_be_accepted() -> None:
-    rotations, client = Rotations(), Client()
+async def test_the_button_opens_a_form_with_what_may_be_accepted_and_what_is_known_of_it() -> None:
+    rotation, rotations, client = r.unsure(r.running("soak")), AsyncMock(), AsyncMock()
+    rotations.offer_acceptance.return_value = rotation
+    view = acceptance_form(rotation, acceptable(rotation))
+    options = view["blocks"][1]["element"]["options"]
 
-    await press(ack=Ack(), action={"value": "r7k2abc"}, body=BODY, client=client, rotations=rotations, answers=None)
-    rotation = r.unsure(r.running("soak"))
+    await press(
+        ack=AsyncMock(), action={"value": "r7k2abc"}, body=BODY, client=client, rotations=rotations, answers=None
+    )
 
-    assert rotations.asked == [("r7k2abc", r.APPROVER)]
-    assert client.opened == [{"trigger_id": "t1", "view": acceptance_form(rotation, acceptable(rotation))}]
+    rotations.offer_acceptance.assert_awaited_once_with("r7k2abc", by=r.APPROVER)
+    client.views_open.assert_awaited_once_with(trigger_id="t1", view=view)
+    assert [option["value"] for option in options] == [model.id for model in rotation.plan.models]
+    assert options[2]["text"]["text"] == "chat-large in staging"
+    assert options[2]["description"]["text"] == r.RATE_LIMITED.reason
 
 
-async def test_what_is_chosen_is_accepted_and_the_form_closes() -> None:
-    rotations = Rotations()
+@pytest.mark.parametrize("models", [["m_001", "m_003"], []], ids=["some models", "a form without models"])
+async def test_what_is_chosen_is_accepted_and_the_form_closes(models: list[str]) -> None:
+    said, accept, _ = await sent(filled("their fault", *models))
 
-    said = await sent(rotations, filled("their fault", "m_001", "m_003"))
-
-    assert rotations.asked == [("r7k2abc", ["m_001", "m_003"], "their fault", r.APPROVER, "0123abcd", PRESSED)]
+    accept.assert_called_once_with("r7k2abc", models, "their fault", by=r.APPROVER, shown="0123abcd", pressed=PRESSED)
     assert said == {"response_action": "clear"}
 
 
 @pytest.mark.parametrize(
-    ("refusal", "field"),
+    ("refusal", "models", "field"),
     [
-        (BadInput("Say why.", field="reason"), REASON),
-        (BadInput("Choose.", field="models"), MODELS),
-        (NotAllowed("Only an approver can do this."), MODELS),
-        (TimeoutError(), MODELS),
+        (BadInput("Say why.", field="reason"), ["m_001"], REASON),
+        (BadInput("Choose.", field="models"), ["m_001"], MODELS),
+        (BadInput("Out of date.", field="models"), [], REASON),
+        (NotAllowed("Only an approver can do this."), ["m_001"], MODELS),
+        (TimeoutError(), ["m_001"], MODELS),
+        (TimeoutError(), [], REASON),
     ],
 )
-async def test_what_is_wrong_is_said_at_its_field(refusal: Exception, field: str) -> None:
-    said = await sent(Rotations(refusal), filled(""))
+async def test_what_is_wrong_is_said_at_its_field(refusal: Exception, models: list[str], field: str) -> None:
+    said, _, _ = await sent(filled("", *models), refusal)
 
     assert said["response_action"] == "errors"
     assert list(said["errors"]) == [field]
     assert str(refusal) in said["errors"][field]
 
 
-@pytest.mark.parametrize("refusal", [BadInput("Out of date.", field="models"), TimeoutError()])
-async def test_a_form_without_models_says_what_is_wrong_at_its_one_field(refusal: Exception) -> None:
-    view = filled("tried with curl")
-    del view["state"]["values"][MODELS]
-    rotations = Rotations(refusal)
-    said = await sent(rotations, view)
-
-    assert rotations.asked == [("r7k2abc", [], "tried with curl", r.APPROVER, "0123abcd", PRESSED)]
-    assert list(said["errors"]) == [REASON]
-
-
-async def test_a_form_that_comes_too_late_is_also_answered_directly():
-    Told.said.clear()
-    said = await sent(Rotations(Late("It came late.")), filled("their fault", "m_001"))
+async def test_a_form_that_comes_too_late_is_also_answered_directly() -> None:
+    said, _, tell = await sent(filled("their fault", "m_001"), Late("It came late."))
 
     assert said["errors"] == {MODELS: "It came late."}
-    assert Told.said == [(r.APPROVER, "It came late.")]
-
-
-def test_each_option_is_a_model_with_what_is_known_of_it() -> None:
-    rotation = r.unsure(r.running("soak"))
-    options = acceptance_form(rotation, rotation.plan.models)["blocks"][1]["element"]["options"]
-
-    assert [option["value"] for option in options] == [model.id for model in rotation.plan.models]
-    assert options[2]["text"]["text"] == "chat-large in staging"
-    assert options[2]["description"]["text"] == r.RATE_LIMITED.reason
+    assert [(told.args[0].person, told.args[1]) for told in tell.await_args_list] == [(r.APPROVER, "It came late.")]

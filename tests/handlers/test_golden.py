@@ -37,28 +37,19 @@ def test_no_golden_file_is_left_over(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_every_message_is_within_slacks_limits(name: str) -> None:
-    assert complaints(shown(name)) == []
-
-
-@pytest.mark.parametrize("name", sorted(VIEWS))
-def test_every_form_is_within_slacks_limits(name: str) -> None:
-    assert check_view(VIEWS[name]()) == []
-
-
-@pytest.mark.parametrize("name", sorted(OPTIONS))
-def test_every_option_is_within_slacks_limits(name: str) -> None:
-    assert check_options({"options": [OPTIONS[name]()]}) == []
-
-
-@pytest.mark.parametrize("name", SAID)
-def test_no_sentence_shouts_or_is_left_empty(name: str) -> None:
+def test_every_message_is_within_slacks_limits_and_no_sentence_shouts_or_is_left_empty(name: str) -> None:
     text = spoken(shown(name)["text"])
 
+    assert complaints(shown(name)) == []
     assert text.strip()
     assert "! " not in text.replace("<!", "")
     assert ". ." not in text
     assert "  " not in text.replace("   ", "")
+
+
+def test_every_form_and_option_is_within_slacks_limits() -> None:
+    assert {name: found for name in VIEWS if (found := check_view(shown(name)))} == {}
+    assert check_options({"options": [shown(name) for name in OPTIONS]}) == []
 
 
 def test_every_state_has_a_golden_card() -> None:

@@ -1,23 +1,38 @@
-"""Replies are told once; a receipt is edited when it comes to another edition, and not before."""
+"""A card and its replies are composed and told once; a receipt is edited when it says something else."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
 from bot.rotation.record import Rotation
 from handlers.announcer import SlackAnnouncer
 from handlers.commands import status
+from handlers.views import card, composed, words
 from tests.handlers import records as r
 
 
-class Memory:
-    """Remembers messages as the store does."""
+class Thread:
+    """What a person sees of one rotation. It stands for Slack and for the store's memory of what was sent there."""
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
+        self.channel: dict[str, Any] = {}
+        self.edited: list[str] = []
+        self.edits_this_minute = AsyncMock(return_value=0)
+        self.concerning = AsyncMock(return_value=[])
+        self.announcer = SlackAnnouncer(
+            self,  # type: ignore[arg-type] - a stand-in
+            self,  # type: ignore[arg-type] - a stand-in
+            team_url="https://keyturn.slack.com",
+            approvers=frozenset({"S_APPROVERS"}),
+            edits_per_minute=40,
+            lease=timedelta(seconds=30),
+            now=lambda: datetime.now(UTC),
+        )
 
     @asynccontextmanager
     async def leased(self, *_: Any) -> AsyncIterator[bool]:
@@ -29,56 +44,28 @@ class Memory:
     async def remember_message(self, _: str, fields: dict[str, str]) -> None:
         self.fields.update(fields)
 
-    async def edits_this_minute(self, _: int) -> int:
-        return 0
-
-    async def concerning(self, _: str) -> list[Rotation]:
-        return []
-
-
-class Channel:
-    """Keeps the messages of a channel, and which were edited."""
-
-    def __init__(self) -> None:
-        self.messages: dict[str, Any] = {}
-        self.edited: list[str] = []
-
     async def chat_postMessage(self, **message: Any) -> dict[str, str]:  # noqa: N802 - Slack's name
-        ts = f"{len(self.messages)}.0"
-        self.messages[ts] = message
+        ts = f"{len(self.channel)}.0"
+        self.channel[ts] = message
         return {"ts": ts, "channel": "C_OPS"}
 
     async def chat_update(self, *, ts: str, **message: Any) -> None:
-        self.messages[ts] = message
+        self.channel[ts] = message
         self.edited.append(ts)
 
-
-class Thread:
-    """What a person sees of one rotation."""
-
-    def __init__(self) -> None:
-        self.memory, self.channel = Memory(), Channel()
-        self.announcer = SlackAnnouncer(
-            self.channel,  # type: ignore[arg-type] - a stand-in
-            self.memory,  # type: ignore[arg-type] - a stand-in
-            team_url="https://keyturn.slack.com",
-            approvers=frozenset({"S_APPROVERS"}),
-            edits_per_minute=40,
-            lease=timedelta(seconds=30),
-            now=lambda: datetime.now(UTC),
-        )
-
-    async def show(self, rotation: Rotation) -> None:
-        self.channel.edited.clear()
-        self.memory.fields = {k: v for k, v in self.memory.fields.items() if not k.endswith(":at")}
-        assert await self.announcer.show(rotation) is None
+    async def show(self, *rotations: Rotation) -> None:
+        """Show a rotation as it comes to be."""
+        for version, rotation in enumerate(rotations, rotations[0].version):
+            self.edited.clear()
+            self.fields = {k: v for k, v in self.fields.items() if not k.endswith(":at")}
+            assert await self.announcer.show(rotation.but(version=version)) is None
 
     def edits(self, key: str) -> int:
-        parts = [part for part in self.memory.fields if part == key or part.startswith(f"{key}:")]
-        return sum(self.memory.fields[part] in self.channel.edited for part in parts)
+        parts = [part for part in self.fields if part == key or part.startswith(f"{key}:")]
+        return sum(self.fields[part] in self.edited for part in parts)
 
     def said(self, key: str) -> str:
-        return str(self.channel.messages[self.memory.fields[key]]["text"])
+        return str(self.channel[self.fields[key]]["text"])
 
 
 @pytest.fixture
@@ -97,16 +84,14 @@ async def test_the_receipt_is_edited_at_the_end_of_the_watch(thread: Thread) -> 
 
 
 async def test_a_look_that_finds_nothing_edits_no_receipt(thread: Thread) -> None:
-    await thread.show(r.watched(tally=r.CALLERS))
-    await thread.show(r.watched(tally=r.FAILING_CALLERS, version=2))
+    await thread.show(r.watched(tally=r.CALLERS), r.watched(tally=r.FAILING_CALLERS))
 
     assert thread.edits("receipt") == 0
     assert thread.edits("card") == 1
 
 
 async def test_trouble_is_told_and_edits_the_receipt(thread: Thread) -> None:
-    await thread.show(r.watched())
-    await thread.show(r.watched(troubles=(r.trouble(),), version=2))
+    await thread.show(r.watched(), r.watched(troubles=(r.trouble(),)))
 
     assert "1 problem so far, 1 still open" in thread.said("receipt")
     assert "There is no way back to the old key." in thread.said(f"trouble:{r.at(900).isoformat()}")
@@ -114,43 +99,64 @@ async def test_trouble_is_told_and_edits_the_receipt(thread: Thread) -> None:
 
 async def test_every_part_of_a_long_receipt_is_edited(thread: Thread) -> None:
     many = r.plan(r.many(700))
-    await thread.show(r.watched(many))
-    await thread.show(r.completed_after_watch(many, version=2))
+    await thread.show(r.watched(many), r.completed_after_watch(many))
 
-    assert "receipt:2" in thread.memory.fields
+    assert "receipt:2" in thread.fields
     assert thread.edits("receipt") > 1
 
 
 async def test_other_replies_are_told_once(thread: Thread) -> None:
     await thread.show(r.running("project", voids=(r.void(),)))
-    told = len(thread.channel.messages)
+    told = len(thread.channel)
     await thread.show(r.running("verify", voids=(r.void(),), version=2))
 
-    assert len(thread.channel.messages) == told
+    assert len(thread.channel) == told
 
 
 async def test_the_first_wave_is_told_once_and_the_end_of_the_move_when_all_are_moved(thread: Thread) -> None:
-    for version, wave, moved, verified in ((1, 0, 1, 0), (2, 1, 1, 1), (3, 2, 7, 4)):
-        await thread.show(r.in_waves("verify", wave, moved, verified).but(version=version))
+    await thread.show(*(r.in_waves("verify", wave, moved, verified) for wave, moved, verified in
+                        ((0, 1, 0), (1, 1, 1), (2, 7, 4))))  # fmt: skip
 
     assert "First wave: `chat-001`" in thread.said("wave:1")
-    assert not any(key.startswith("moved:") for key in thread.memory.fields)
+    assert not any(key.startswith("moved:") for key in thread.fields)
 
     await thread.show(r.in_waves("tidy", 2, 12, 12).but(version=4))
 
-    assert sum(key.startswith("moved:") for key in thread.memory.fields) == 1
-
-
-class Rotations:
-    async def check_may_look(self, *_: str, by: str) -> None:
-        assert by == "U_MEMBER"
-
-    async def under_way(self) -> list[Rotation]:
-        return [r.watched(), r.running("verify")]
+    assert sum(key.startswith("moved:") for key in thread.fields) == 1
 
 
 async def test_the_list_tells_a_watch_from_what_is_still_to_come(thread: Thread) -> None:
-    said = await status(Rotations(), thread.announcer, "U_MEMBER")  # type: ignore[arg-type] - a stand-in
+    rotations = AsyncMock()
+    rotations.under_way.return_value = [r.watched(), r.running("verify")]
+    said = await status(rotations, thread.announcer, "U_MEMBER")
 
     assert "`OpenAI production`: old key deleted, watching, asked for by" in said
     assert "`OpenAI production`: running, asked for by" in said
+
+
+# --- composed once ---
+
+MANY = r.plan(r.many(500))
+MOMENTS = [r.awaiting_secret(MANY), r.running("verify", MANY), r.awaiting_approval(MANY), r.completed(MANY)]
+
+
+@pytest.mark.parametrize("rotation", MOMENTS, ids=lambda rotation: rotation.state)
+async def test_to_show_a_rotation_its_card_is_composed_once(rotation, thread, monkeypatch):
+    places = [(words, "impact"), (words, "alarm"), (words, "then"), (card, "table"), (composed, "card")]
+    counts = {name: Mock(wraps=getattr(module, name)) for module, name in places}
+    for module, name in places:
+        monkeypatch.setattr(module, name, counts[name])
+    await thread.show(rotation)
+
+    assert {name: count.call_count for name, count in counts.items()} == dict.fromkeys(counts, 1)
+
+
+@pytest.mark.parametrize("links", [0, 3])
+@pytest.mark.parametrize("models", [1, 60, 99, 100])
+def test_the_thread_lists_the_models_exactly_where_the_card_that_is_shown_has_no_room(models: int, links: int) -> None:
+    others = ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>" * 3,) * links
+    rotation = r.awaiting_secret(r.plan([r.model(n, alias=f"m{n}-{'x' * 70}") for n in range(models)]))
+    shown = composed.composed(rotation, r.APPROVERS, others)
+    rows = next(len(block["rows"]) - 1 for block in shown.card["blocks"] if block["type"] == "table")
+
+    assert any(reply.key == "listing" for reply in shown.replies) is (rows < models)
