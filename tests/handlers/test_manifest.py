@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -43,6 +43,8 @@ class Registered(AsyncApp):
 
     def __init__(self) -> None:
         self.found: list[tuple[str, str]] = []
+        for kind in ("command", "action", "options", "view"):
+            setattr(self, kind, partial(self._keep, kind))
 
     def use(self, *args: Any, **_: Any) -> Any:
         return args[0]
@@ -51,28 +53,10 @@ class Registered(AsyncApp):
         self.found.append((kind, name))
         return lambda listener: listener
 
-    def command(self, name: str) -> Any:
-        return self._keep("command", name)
-
-    def action(self, name: str) -> Any:
-        return self._keep("action", name)
-
-    def options(self, name: str) -> Any:
-        return self._keep("options", name)
-
-    def view(self, name: str) -> Any:
-        return self._keep("view", name)
-
 
 def registered() -> list[tuple[str, str]]:
-    app = Registered()
-    register(
-        app,
-        workspace=Workspace(),
-        answers=Answers(AsyncWebClient(), 1),
-        background=Background(),
-        absence=Absence(monotonic),
-    )
+    parts = {"workspace": Workspace(), "answers": Answers(AsyncWebClient(), 1), "background": Background()}
+    register(app := Registered(), absence=Absence(monotonic), **parts)
     return app.found
 
 

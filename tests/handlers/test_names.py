@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.rotation.errors import AmbiguousKey, UnknownKey
+from bot.rotation.errors import AmbiguousKey, ApiError, NotFound, Unanswerable, Uncertain, UnknownKey
 from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
@@ -22,21 +22,7 @@ from sandbox.slack import check_options, check_view
 from tests.handlers import records as r
 from tests.handlers.limits import complaints, strays
 
-NASTY = (
-    "<!channel>",
-    "<!here>",
-    "<@U_MEMBER>",
-    "<!subteam^S1>",
-    "`",
-    "*",
-    "_",
-    "~",
-    "&lt;!here&gt;",
-    "\u202e",
-    "\x00",
-    "\n",
-    ">",
-)
+NASTY = (*"`*_~>\u202e\x00\n", "<!channel>", "<!here>", "<@U_MEMBER>", "<!subteam^S1>", "&lt;!here&gt;")
 NAMES = st.one_of(
     st.text(max_size=40),
     st.lists(st.sampled_from(NASTY), max_size=12).map("".join),
@@ -68,35 +54,24 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 def every_moment(plan: Plan, sentence: str) -> list[Rotation]:
-    back = {"left_alone": (sentence, sentence)}
-    tracks = cycle((r.running("verify", plan), r.running("replace", plan), r.going_back(planned=plan)))
-    stops = [r.stopped(track, kind, sentence, sentence) for kind, track in zip(StopKind, tracks, strict=False)]
-    return [
-        r.awaiting_secret(plan),
-        r.awaiting_secret(plan, note=sentence),
-        r.running("cut-over", plan, note=sentence, trouble_since=r.at(1)),
-        r.awaiting_approval(plan, approvals_required=3, approvals=(r.approval(),), reminded_at=r.at(50)),
-        r.going_back(planned=plan, note=sentence),
-        r.rolled_back(plan, **back),
-        r.completed(plan, **back),
-        r.cancelled(note=sentence),
-        *later_moments(plan, sentence),
-        *stops,
-    ]
-
-
-def later_moments(plan: Plan, sentence: str) -> list[Rotation]:
     voids = (r.void(sentence, sentence), r.void(sentence, seconds=400))
     troubles = tuple(r.trouble(seconds=900 + n, about=f"{n}", sentence=sentence, over=n == 1) for n in range(30))
     unsure = r.unsure(r.running("soak", plan, voids=voids, unrehearsed=sentence), reason=sentence)
     heard = r.listening(unsure.but(tally=r.FAILING_CALLERS, replacement=r.replacement(sentence)), (None, 300, None))
     over = {"deleted_at": r.at(303), "approvals": (r.approval(),), "troubles": troubles, "watched": 3}
+    tracks = cycle((r.running("verify", plan), r.running("replace", plan), r.going_back(planned=plan), heard))
     return [
+        r.awaiting_secret(plan, note=sentence),
+        r.running("cut-over", plan, note=sentence, trouble_since=r.at(1)),
+        r.awaiting_approval(plan, approvals_required=3, approvals=(r.approval(),), reminded_at=r.at(50)),
+        r.going_back(planned=plan, note=sentence),
+        r.rolled_back(plan, left_alone=(sentence, sentence)),
+        r.cancelled(note=sentence),
         unsure,
         heard.but(state=State.AWAITING_APPROVAL, asked_at=r.at(641)),
-        r.stopped(heard, StopKind.UNVERIFIED, sentence, sentence),
         heard.but(**over),
         heard.but(state=State.COMPLETED, ended_at=r.at(3903), left_alone=(sentence,), **over),
+        *(r.stopped(track, kind, sentence, sentence) for kind, track in zip(StopKind, tracks, strict=False)),
     ]
 
 
@@ -128,7 +103,8 @@ def test_every_form_is_taken(plan: Plan, name: str) -> None:
 @MANY
 @given(asked=NAMES, names=st.lists(NAMES, min_size=1, max_size=3))
 def test_every_answer_pings_nobody(asked: str, names: list[str]) -> None:
-    for error in (UnknownKey(asked, tuple(names)), AmbiguousKey(asked, tuple((n, "pk_1") for n in names))):
+    failed = (kind(f"AISIX does not show `{asked}`.") for kind in (ApiError, NotFound, Uncertain, Unanswerable))
+    for error in (UnknownKey(asked, tuple(names)), AmbiguousKey(asked, tuple((n, "pk_1") for n in names)), *failed):
         text, blocks = explain(error)
         said = {"text": text, "blocks": blocks or []}
         assert complaints(said) == []
@@ -136,21 +112,14 @@ def test_every_answer_pings_nobody(asked: str, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 100, 101, 600])
-def test_every_model_is_on_the_card_or_in_the_thread(count: int) -> None:
+def test_every_model_is_on_the_card_or_in_the_thread_and_on_the_receipt_whose_last_line_stays(count: int) -> None:
     rotation = r.awaiting_secret(r.plan(r.many(count)))
+    replies = composed(r.completed(rotation.plan), "").replies
+    receipt: list[Any] = [reply.content for reply in replies if reply.key.startswith("receipt")]
 
-    said = str(everything_said(rotation))
-
-    assert all(model.alias in said for model in rotation.plan.models)
-
-
-@pytest.mark.parametrize("count", [1, 100, 600])
-def test_every_model_is_on_the_receipt_and_its_last_line_is_never_left_out(count: int) -> None:
-    replies = composed(r.completed(r.plan(r.many(count))), "").replies
-    said: list[Any] = [reply.content for reply in replies if reply.key.startswith("receipt")]
-
-    assert all(model.alias in str(said) for model in r.many(count))
-    assert "Deleting it here did not do that." in said[-1]["blocks"][-1]["text"]["text"]
+    for said in (everything_said(rotation), receipt):
+        assert all(model.alias in str(said) for model in rotation.plan.models)
+    assert "Deleting it here did not do that." in receipt[-1]["blocks"][-1]["text"]["text"]
 
 
 def test_the_model_that_needs_a_look_comes_first_however_many_there_are() -> None:

@@ -1,7 +1,5 @@
 """Nothing is left without words, without a button, or without somebody who listens."""
 
-import json
-
 import pytest
 
 from bot.rotation.actions import Action
@@ -16,10 +14,7 @@ from handlers.views.card import card
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
 from tests.handlers.cases import CASES, ROTATIONS, STOPS, THREADS
-from tests.handlers.conftest import GOLDEN
 from tests.handlers.test_manifest import registered
-
-MOMENTS = sorted(ROTATIONS)
 
 
 def stop_of(kind: StopKind, rotation: Rotation) -> Rotation:
@@ -38,18 +33,13 @@ def test_every_stop_says_what_happened_what_it_means_and_what_to_press(kind: Sto
     assert [line.split("*")[1] for line in todo] == [action.value for action in offered(rotation)]
 
 
-@pytest.mark.parametrize("kind", StopKind)
-def test_every_kind_of_stop_is_in_every_table(kind: StopKind) -> None:
-    assert kind in HELP
-    assert kind in {cause.kind for cause in Cause}
-    assert kind in {made().stop.kind for made in STOPS.values()}
+def test_every_kind_of_stop_is_in_every_table() -> None:
+    assert set(HELP) == {cause.kind for cause in Cause} == {made().stop.kind for made in STOPS.values()}
 
 
 @pytest.mark.parametrize("kind", StopKind)
 def test_no_stop_promises_an_old_key_that_is_gone(kind: StopKind) -> None:
-    gone = r.running("verify").but(plan=r.plan().but(old_key_gone=True))
-
-    said = words.next_move(stop_of(kind, gone))
+    said = words.next_move(stop_of(kind, r.running("verify", r.plan().but(old_key_gone=True))))
 
     assert "Both keys" not in said
     assert "back on the old key" not in said
@@ -105,52 +95,34 @@ def test_what_is_left_alone_is_not_said_to_be_back() -> None:
         assert "hat this rotation moved is back on the old key." in said
 
 
-@pytest.mark.parametrize("action", Action)
-def test_every_action_has_a_listener_and_a_state_that_offers_it(action: Action) -> None:
-    everywhere = {*IN_STATE.values(), *(known.offers for known in HELP.values())}
-
-    assert action in LISTENERS
-    assert any(action in actions for actions in everywhere)
-    assert ("action", action.name.lower()) in registered()
-
-
-def test_every_listener_has_a_button() -> None:
-    pressed = {
+def test_every_action_has_a_state_that_offers_it_a_listener_and_a_button() -> None:
+    offering = {*IN_STATE.values(), *(known.offers for known in HELP.values())}
+    buttons = {
         element["action_id"]
         for name in set(CASES) - set(THREADS)
-        for block in json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8")).get("blocks", [])
+        for block in CASES[name]().get("blocks", [])
         for element in block.get("elements", [])
         if "action_id" in element
     }
 
-    assert pressed == {action.name.lower() for action in LISTENERS} | {CHOOSE_KEY}
+    assert {action for actions in offering for action in actions} == set(Action) == set(LISTENERS)
+    assert buttons == {action.name.lower() for action in Action} | {CHOOSE_KEY}
     assert set(MENUS) == {CHOOSE_KEY}
-    assert {name for kind, name in registered() if kind == "action"} == pressed
+    assert {name for kind, name in registered() if kind == "action"} == buttons
 
 
-@pytest.mark.parametrize("name", MOMENTS)
-def test_a_card_offers_what_the_policy_offers_and_a_button_carries_the_id_alone(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(ROTATIONS))
+def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_policy_offers(name: str) -> None:
     rotation = ROTATIONS[name]()
-    buttons = [e for block in card(rotation).content["blocks"] if block["type"] == "actions" for e in block["elements"]]
-
-    assert [button["text"]["text"] for button in buttons] == [action.value for action in offered(rotation)]
-    assert {button["value"] for button in buttons} <= {rotation.id}
-
-
-@pytest.mark.parametrize("name", MOMENTS)
-def test_the_text_of_a_card_says_the_state_first(name: str) -> None:
-    rotation = ROTATIONS[name]()
-    named, said = spoken(card(rotation).content["text"]).split(": ", 1)
-
-    assert named.startswith("Rotate ")
-    assert said.startswith(words.state_label(rotation))
-
-
-@pytest.mark.parametrize("name", MOMENTS)
-def test_a_card_says_who_has_to_move(name: str) -> None:
-    rotation = ROTATIONS[name]()
+    shown = card(rotation).content
+    buttons = [e for block in shown["blocks"] if block["type"] == "actions" for e in block["elements"]]
+    named, text = spoken(shown["text"]).split(": ", 1)
     said = words.next_move(rotation)
 
+    assert named.startswith("Rotate ")
+    assert text.startswith(words.state_label(rotation))
+    assert [button["text"]["text"] for button in buttons] == [action.value for action in offered(rotation)]
+    assert {button["value"] for button in buttons} <= {rotation.id}, "a button carries the id alone"
     match rotation.state:
         case State.AWAITING_SECRET | State.BLOCKED | State.AWAITING_APPROVAL | State.COMPLETED:
             assert "Next" in said
