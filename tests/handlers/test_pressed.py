@@ -3,10 +3,12 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.rotation.policy import Pressed
 from handlers import socket
@@ -74,22 +76,6 @@ def test_what_is_taken_right_after_an_absence_may_have_waited_for_all_of_it():
     assert absence.recent == timedelta(0)
 
 
-class Client:
-    """Slack, with these headers on its answer."""
-
-    def __init__(self, headers: dict[str, str] | None) -> None:
-        self.headers = headers
-
-    async def users_info(self, user: str) -> "Answer":
-        return Answer({"ok": True, "user": {"id": user}}, self.headers)
-
-
-class Answer(dict[str, Any]):
-    def __init__(self, data: dict[str, Any], headers: dict[str, str] | None) -> None:
-        super().__init__(data)
-        self.headers = headers
-
-
 @pytest.mark.parametrize(
     ("headers", "told_at"),
     [
@@ -101,10 +87,13 @@ class Answer(dict[str, Any]):
     ],
 )
 async def test_slacks_time_is_that_of_its_answer(headers, told_at):
-    client: Any = Client(headers)
-    person = await SlackDirectory(client, "T1").person("U_APPROVER")
+    said = {"ok": True, "user": {"id": "U_APPROVER"}}
+    answer = AsyncSlackResponse(
+        client=None, http_verb="GET", api_url="", req_args={}, data=said, headers=headers, status_code=200
+    )
+    client = AsyncMock(**{"users_info.return_value": answer})
 
-    assert person.told_at == told_at
+    assert (await SlackDirectory(client, "T1").person("U_APPROVER")).told_at == told_at
 
 
 async def test_a_process_on_a_socket_keeps_looking_at_itself(monkeypatch):
