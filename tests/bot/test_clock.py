@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from redis.asyncio import Redis
 
 from bot.rotation.errors import Unanswerable
 from bot.storage import clock as clocks
@@ -54,16 +53,6 @@ async def test_it_goes_on_by_a_clock_that_nobody_sets(server):
     assert clock.now() == server.time_there
 
 
-async def test_two_processes_agree_whatever_their_machines_clocks_say(server):
-    """What a machine's own clock says is never read."""
-    first, second = SharedClock(server), SharedClock(server)
-    await first.set()
-    server.pass_(3000)
-    await second.set()
-
-    assert abs(first.now() - second.now()) < timedelta(milliseconds=1)
-
-
 async def test_an_answer_that_took_long_changes_nothing(server):
     clock = SharedClock(server)
     await clock.set()
@@ -84,12 +73,6 @@ async def test_a_redis_that_failed_over_to_another_clock_is_followed_and_logged(
     assert "clock_jumped" in capsys.readouterr().out
 
 
-async def test_while_redis_is_away_it_cannot_be_set():
-    async with Redis.from_url("redis://127.0.0.1:9", decode_responses=True, retry=None) as nobody:
-        with pytest.raises(Unanswerable):
-            await SharedClock(nobody).set()
-
-
 async def test_a_redis_that_goes_away_later_stops_no_clock(server, monkeypatch):
     monkeypatch.setattr(clocks, "ASK_EVERY", 0.001)
     asked = 0
@@ -97,14 +80,14 @@ async def test_a_redis_that_goes_away_later_stops_no_clock(server, monkeypatch):
     async def away() -> tuple[int, int]:
         nonlocal asked
         asked += 1
-        if asked > 1:
-            raise OSError
-        return int(server.there), 250_000
+        raise OSError
 
-    monkeypatch.setattr(server, "time", away)
     async with shared_clock(server) as clock:
-        while asked < 4:
+        monkeypatch.setattr(server, "time", away)
+        while asked < 3:
             await clocks.asyncio.sleep(0.001)
         server.pass_(5)
 
         assert clock.now() == server.time_there
+    with pytest.raises(Unanswerable):
+        await SharedClock(server).set()

@@ -2,19 +2,13 @@
 
 import pytest
 
-from bot.storage.namespace import BEFORE, Namespace
+from bot.storage.namespace import Namespace
 
 HERE = Namespace.of("T1", "https://cp.example.com/api")
 
 
 @pytest.mark.parametrize(
-    "address",
-    [
-        "https://cp.example.com/api/",
-        "https://CP.Example.com/api",
-        "HTTPS://cp.example.com:443/api",
-        "https://cp.example.com./api",
-    ],
+    "address", ["https://CP.Example.com/api/", "HTTPS://cp.example.com:443/api", "https://cp.example.com./api"]
 )
 def test_another_way_to_write_the_same_address_is_the_same_namespace(address: str) -> None:
     assert Namespace.of("T1", address) == HERE
@@ -26,28 +20,19 @@ def test_another_way_to_write_the_same_address_is_the_same_namespace(address: st
         ("T2", "https://cp.example.com/api"),
         ("T1", "https://staging.example.com/api"),
         ("T1", "https://cp.example.com:8443/api"),
-        ("T1", "https://cp.example.com/staging/api"),
         ("T1", "https://cp.example.com/API"),
         ("T1", "http://cp.example.com/api"),
     ],
 )
 def test_another_workspace_or_control_plane_has_other_names(team: str, address: str) -> None:
-    other = Namespace.of(team, address)
-
-    assert other.name != HERE.name
-    assert not other.key("rotation", "r1").startswith(HERE.prefix)
+    assert not Namespace.of(team, address).key("rotation", "r1").startswith(HERE.prefix)
 
 
 def test_a_key_names_the_namespace_the_kind_and_what_it_is_of() -> None:
     assert HERE.key("audit") == f"keyturn:{HERE.name}:audit"
     assert HERE.key("rotation", "rabc123") == f"keyturn:{HERE.name}:rotation:rabc123"
     assert HERE.name.startswith("T1-")
-    assert "example" not in HERE.name
 
 
 def test_an_address_of_numbers_keeps_its_brackets_and_its_port() -> None:
     assert Namespace.of("T1", "http://[2001:DB8::1]:8080/api/").control_plane == "http://[2001:db8::1]:8080/api"
-
-
-def test_the_version_before_had_one_set_of_names_for_every_bot() -> None:
-    assert (BEFORE.name, BEFORE.key("open"), BEFORE.key("shown", "r1")) == ("", "keyturn:open", "keyturn:shown:r1")
