@@ -59,19 +59,19 @@ def test_the_settings_of_the_contract_are_enough(read):
     assert (settings.approvals_required, settings.self_approval, settings.http_mode) == (1, False, False)
 
 
+def test_what_may_be_left_out_or_written_otherwise_is_taken(read):
+    settings = read(AISIX_GATEWAYS=None, FINGERPRINT_PEPPER="", LOG_LEVEL="Warning", SLACK_API_URL="http://a/api")
+
+    assert (settings.aisix_gateways, settings.fingerprint_pepper) == ({}, None)
+    assert (settings.log_level, settings.slack_api_url) == ("warning", "http://a/api/")
+
+
 @pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "AISIX_CLOUD_API", "AISIX_ADMIN_TOKEN", "APPROVERS"])
 @pytest.mark.parametrize("how", [None, ""])
 def test_a_setting_that_is_missing_or_empty_is_named(read, name, how):
     said = sentence(read, **{name: how})
 
     assert said.startswith(f"{name} is missing: it should be ")
-
-
-DURATIONS = [
-    "SLACK_TIMEOUT", "CONTROL_PLANE_TIMEOUT", "CREATE_GRACE", "READ_BACK", "PATIENCE", "PROBE_TIMEOUT",
-    "PROJECTION_TIMEOUT", "SETTLE", "VERIFY_TIMEOUT", "SOAK", "REDIS_TIMEOUT", "SECRET_EXPIRY", "APPROVAL_REMINDER",
-    "APPROVAL_EXPIRY", "LEASE", "SHUTDOWN_GRACE",
-]  # fmt: skip
 
 
 NEVER_NONE = (
@@ -84,33 +84,21 @@ NO_ADDRESS = ("gw.example", "", "https://", "http://gw:99999")
     ("name", "value"),
     [
         ("PORT", "many"),
-        ("PORT", "-1"),
-        ("SLACK_API_URL", "slack.com/api"),
         ("SLACK_EDITS_PER_MINUTE", "1"),
         ("AISIX_CLOUD_API", "cp.example/api"),
         ("AISIX_GATEWAYS", "{"),
-        ("AISIX_GATEWAYS", '{"env": "https://gw"}'),
         ("AISIX_GATEWAYS", '{"env": {"url": "https://gw"}}'),
-        ("AISIX_GATEWAYS", '{"env": {"caller_key": "ck-CANARY"}}'),
-        ("AISIX_GATEWAYS", '{"env": {"url": "https://gw", "caller_key": 5}}'),
         ("AISIX_GATEWAYS", '{"env": {"url": "https://gw", "caller_key": "ck-CANARY", "probes": ["x"]}}'),
-        ("CONTROL_PLANE_CONCURRENCY", "0"),
         ("PROBES", "0"),
-        ("PROBE_CONCURRENCY", "none"),
         ("FINGERPRINT_PEPPER", "CANARY-15-chars"),
         ("APPROVERS", "alice"),
         ("APPROVERS", "U123, <@U456>"),
-        ("APPROVERS", ","),
-        ("REQUESTERS", "everybody"),
         ("APPROVALS_REQUIRED", "0"),
         ("SELF_APPROVAL", "maybe"),
-        ("SWEEP_INTERVAL", "0"),
         ("SWEEP_INTERVAL", "31"),
         ("HTTP_BODY_LIMIT", "10"),
         ("LOG_LEVEL", "loud"),
-        ("LOG_FORMAT", "xml"),
-        *((name, value) for name in DURATIONS for value in ("soon", "-1")),
-        *(("SOAK", value) for value in ("-PT1S", "1e20", "inf", "nan")),
+        *(("SOAK", value) for value in ("soon", "-1", "-PT1S", "1e20", "inf", "nan")),
         *((name, "0") for name in NEVER_NONE),
         ("AISIX_ADMIN_TOKEN", "at-…"),
         ("AISIX_ADMIN_TOKEN", "at-abc\n"),
@@ -126,26 +114,16 @@ def test_a_setting_that_is_wrong_is_named_with_what_it_should_be(read, name, val
     assert "\n" not in said
 
 
-@pytest.mark.parametrize("name", ["SOAK", "SETTLE"])
-def test_a_wait_may_be_none(read, name):
-    assert getattr(read(**{name: "0"}), name.lower()) == timedelta(0)
-
-
 def test_a_wrong_gateway_is_named_with_its_place(read):
-    said = sentence(read, AISIX_GATEWAYS='{"env-7": {"url": "https://gw"}}')
-
-    assert "env-7.caller_key" in said
+    assert "env-7.caller_key" in sentence(read, AISIX_GATEWAYS='{"env-7": {"url": "https://gw"}}')
 
 
-@pytest.mark.parametrize("name", DURATIONS)
-def test_durations_are_seconds_or_iso_8601(read, name):
-    for value, seconds in (("90", 90), ("0.5", 0.5), ("PT1M30S", 90), ("P1D", 86_400), ("PT2H", 7200)):
-        assert getattr(read(**{name: value}), name.lower()) == timedelta(seconds=seconds)
+def test_durations_are_seconds_or_iso_8601(read):
+    for value, seconds in (("0", 0), ("0.5", 0.5), ("PT1M30S", 90), ("P1D", 86_400)):
+        assert read(SOAK=value).soak == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize(
-    ("value", "ids"), [("U1", {"U1"}), (" U1 , S2,", {"U1", "S2"}), ("W9,U1", {"W9", "U1"}), ("S_TEAM", {"S_TEAM"})]
-)
+@pytest.mark.parametrize(("value", "ids"), [(" U1 , S2,", {"U1", "S2"}), ("W9,S_TEAM", {"W9", "S_TEAM"})])
 def test_people_are_ids_with_commas_between_them(read, value, ids):
     settings = read(APPROVERS=value, REQUESTERS=value)
 
@@ -161,26 +139,12 @@ def test_a_gateway_may_have_status_addresses_and_probes(read):
     assert gateway.caller_key.get_secret_value() == CALLER
 
 
-def test_no_gateways_at_all_is_a_choice(read):
-    assert read(AISIX_GATEWAYS=None).aisix_gateways == {}
+def test_socket_mode_wins_over_http_mode(read):
+    assert read(SLACK_APP_TOKEN=None, PORT="0").http_mode
+    assert not read(PORT="3000").http_mode
 
 
-@pytest.mark.parametrize(
-    ("app", "signing", "port", "http"),
-    [
-        (APP, None, None, False),
-        (APP, SIGNING, "3000", False),
-        (None, SIGNING, "3000", True),
-        (None, SIGNING, "0", True),
-    ],
-)
-def test_socket_mode_wins_over_http_mode(read, app, signing, port, http):
-    assert read(SLACK_APP_TOKEN=app, SLACK_SIGNING_SECRET=signing, PORT=port).http_mode is http
-
-
-@pytest.mark.parametrize(
-    ("signing", "port"), [(None, None), (SIGNING, None), (None, "3000"), ("", "3000"), (SIGNING, "")]
-)
+@pytest.mark.parametrize(("signing", "port"), [(SIGNING, None), (None, "3000"), ("", "3000"), (SIGNING, "")])
 def test_one_of_the_modes_is_needed(read, signing, port):
     said = sentence(read, SLACK_APP_TOKEN=None, SLACK_SIGNING_SECRET=signing, PORT=port)
 
@@ -248,31 +212,6 @@ def test_a_sentence_about_another_setting_holds_no_secret(read, name):
 @pytest.mark.parametrize("name", ["SLACK_API_URL", "AISIX_CLOUD_API"])
 def test_an_address_with_a_password_is_refused_because_a_token_is_what_is_sent_there(read, name):
     assert sentence(read, **{name: "https://me:CANARY@example.com/api"}).startswith(f"{name} is wrong")
-
-
-def test_an_address_of_slack_ends_in_a_slash(read):
-    assert read(SLACK_API_URL="http://127.0.0.1:1/api").slack_api_url == "http://127.0.0.1:1/api/"
-
-
-def test_every_setting_says_what_it_should_look_like():
-    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
-
-
-def test_a_pepper_is_absent_or_has_16_characters_and_is_not_printed(read):
-    settings = read(FINGERPRINT_PEPPER="CANARY-16-chars!")
-
-    assert settings.fingerprint_pepper.get_secret_value() == "CANARY-16-chars!"
-    assert "CANARY" not in f"{settings!r} {settings.model_dump()}"
-    assert read(FINGERPRINT_PEPPER="").fingerprint_pepper is None
-
-
-def test_a_setting_that_nobody_knows_is_let_be(read):
-    assert read(KEYTURN_NONSENSE="1")
-
-
-@pytest.mark.parametrize("value", ["DEBUG", "debug", "Warning"])
-def test_a_log_level_is_read_whatever_its_case(read, value):
-    assert read(LOG_LEVEL=value).log_level == value.lower()
 
 
 def test_settings_are_read_from_a_file_and_the_environment_wins(monkeypatch, tmp_path):
