@@ -1,7 +1,5 @@
 """The record of a rotation: its table of states, its verbs, and its way through JSON."""
 
-from itertools import product
-
 import pytest
 
 from bot.rotation.counted import Tally
@@ -11,13 +9,6 @@ from bot.rotation.finding import Finding, was_failing_before
 from bot.rotation.record import OF_ONE_SECRET, Rotation
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State
 from tests.bot.values import NOW, affected, key, rotation, running, stopped
-
-ALLOWED = {(before, after) for before, exits in TRANSITIONS.items() for after in exits}
-
-
-def test_every_state_has_exits_and_a_meaning():
-    assert set(TRANSITIONS) == set(MEANING) == set(State)
-    assert all(MEANING.values())
 
 
 def test_every_state_is_reached_from_the_first_one_and_reaches_an_end():
@@ -30,16 +21,17 @@ def test_every_state_is_reached_from_the_first_one_and_reaches_an_end():
 
     assert reached(State.AWAITING_SECRET) == set(State)
     assert all(reached(state) & TERMINAL for state in State)
+    assert {state for state in State if State.COMPLETED in TRANSITIONS[state]} == {State.RUNNING}
 
 
-@pytest.mark.parametrize(("before", "after"), list(product(State, State)))
-def test_a_rotation_moves_where_the_table_lets_it_and_nowhere_else(before, after):
-    record = rotation(before)
-    if (before, after) in ALLOWED:
-        assert record.to(after).state is after
-    else:
-        with pytest.raises(WrongState, match=MEANING[before]):
-            record.to(after)
+@pytest.mark.parametrize("before", State)
+def test_a_rotation_moves_where_the_table_lets_it_and_nowhere_else(before):
+    for after in State:
+        if after in TRANSITIONS[before]:
+            assert rotation(before).to(after).state is after
+        else:
+            with pytest.raises(WrongState, match=MEANING[before]):
+                rotation(before).to(after)
 
 
 def test_of_a_model_that_is_another_one_now_only_the_move_is_known_still():
@@ -60,11 +52,6 @@ def test_what_an_older_record_did_not_note_of_a_model_is_not_part_of_what_was_sh
     assert noted.digest != record.digest
 
 
-def test_nothing_deletes_without_an_approval_being_awaited():
-    assert {before for before, after in ALLOWED if after is State.COMPLETED} == {State.RUNNING}
-    assert State.COMPLETED not in TRANSITIONS[State.ROLLING_BACK]
-
-
 def test_a_move_forgets_what_belonged_to_the_state_before():
     before = rotation(State.RUNNING, note="n", retry_at=NOW, step_since=NOW, trouble_since=NOW, look="a look")
     after = before.to(State.AWAITING_APPROVAL)
@@ -79,9 +66,7 @@ def test_only_a_block_keeps_its_stop():
 
 
 def test_each_secret_has_its_own_tag():
-    tags = [rotation(attempt=attempt).tag for attempt in range(4)]
-
-    assert tags == ["rabc123", "rabc123-2", "rabc123-3", "rabc123-4"]
+    assert [rotation(attempt=attempt).tag for attempt in range(3)] == ["rabc123", "rabc123-2", "rabc123-3"]
 
 
 def test_a_rotation_knows_its_keys_by_id_and_by_a_name_it_asked_for():
@@ -89,15 +74,6 @@ def test_a_rotation_knows_its_keys_by_id_and_by_a_name_it_asked_for():
     keys = [key("pk_1", "x"), key("pk_2", "asked"), key("pk_3", "OpenAI production"), key("asked", "pk_1")]
 
     assert [k.id for k in record.own_keys(keys)] == ["pk_1", "pk_2"]
-
-
-def test_what_is_learnt_is_added():
-    record = rotation().learn({"m1": Finding(passes=1)}).learn({"m2": Finding(moved_at=NOW)})
-
-    assert record.finding(affected("m1")).passes == 1
-    assert record.finding(affected("m3")) == Finding()
-    assert record.moved == ()
-    assert record.learn({"m1": Finding(moved_at=NOW)}).moved == record.plan.models
 
 
 def saw(verdict: Verdict, signature: str, *, blames: bool = False, upstream: bool = True) -> Evidence:
@@ -138,13 +114,6 @@ def test_a_field_of_a_newer_version_is_let_be():
     stored = rotation().model_dump(mode="json") | {"tomorrow": 1}
 
     assert Rotation.model_validate(stored) == rotation()
-
-
-def test_no_field_of_a_record_is_made_for_a_secret():
-    schema = str(Rotation.model_json_schema()).casefold()
-
-    assert "password" not in schema
-    assert "secretstr" not in schema
 
 
 KEPT = {
