@@ -1,4 +1,4 @@
-"""The pages of settings, dependencies, states and speed have what the program has."""
+"""The pages of settings, dependencies, states, speed and gateways have what the program has."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ from handlers.announcer import SlackAnnouncer
 from tests.bench.__main__ import ITEMS
 from tests.bench.table import between_marks, page, replaced
 from tests.docs import settings_page
-from tests.support.documents import read, rows
+from tests.support.documents import ROOT, read, rows
 
 PYPROJECT = tomllib.loads(read("pyproject.toml"))
 BENCHMARKS = read("docs/benchmarks.md")
@@ -29,11 +29,8 @@ BENCHMARKS = read("docs/benchmarks.md")
 WRITE = "python -m tests.docs.settings_page --write"
 
 
-def test_the_page_of_settings_is_what_the_declarations_give() -> None:
+def test_the_page_and_the_example_of_settings_are_what_the_declarations_give() -> None:
     assert settings_page.page() == read("docs/settings.md"), WRITE
-
-
-def test_the_example_of_settings_is_what_the_declarations_give() -> None:
     assert settings_page.example() == read(".env.example"), WRITE
 
 
@@ -54,27 +51,19 @@ def test_a_default_is_written_where_the_setting_is_declared_and_nowhere_else() -
     assert given == {"most"}, "ANSWER_LIMIT's default is the constant that the clients have"
 
 
-def packages() -> list[str]:
+def test_every_dependency_has_its_reason() -> None:
     project, groups = PYPROJECT["project"], PYPROJECT["dependency-groups"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], *groups["browser"], *groups["audit"]]
-    return [re.split(r"[\[<>=]", line)[0] for line in wanted]
-
-
-@pytest.mark.parametrize("package", packages())
-def test_every_dependency_has_its_reason(package: str) -> None:
     names = " ".join(name for name, _why in rows("docs/dependencies.md", "Dependencies, and why each is there"))
 
-    assert re.search(rf"\b{re.escape(package)}\b", names)
+    assert [line for line in wanted if not re.search(rf"\b{re.split(r'[<>=[]', line)[0]}\b", names)] == []
 
 
 def test_the_diagram_of_states_is_the_one_that_the_table_gives() -> None:
-    assert diagram() in read("docs/how-it-works.md"), f"put this between the marks:\n{diagram()}"
-
-
-def diagram() -> str:
-    """Draw the table of states for GitHub."""
     lines = [f"    {state} --> {exit_}" for state in State for exit_ in sorted(TRANSITIONS[state])]
-    return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> AWAITING_SECRET", *lines, "```"])
+    diagram = "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> AWAITING_SECRET", *lines, "```"])
+
+    assert diagram in read("docs/how-it-works.md"), f"put this between the marks:\n{diagram}"
 
 
 def test_the_speed_is_told_in_the_tables_that_the_bench_prints() -> None:
@@ -85,3 +74,12 @@ def test_the_speed_is_told_in_the_tables_that_the_bench_prints() -> None:
     assert all(len(table) >= 3 and len({len(row) for row in table}) == 1 for table in lines)
     assert replaced(BENCHMARKS, page(["a"])) != BENCHMARKS
     assert between_marks(replaced(BENCHMARKS, page(["a"]))).strip() == "a"
+
+
+def test_every_story_with_real_gateways_is_in_the_guide_with_what_came_out_and_no_other() -> None:
+    files = (ROOT / "tests/gateway").glob("test_*.py")
+    claims = [claim for file in files for claim in re.findall(r"^async def test_(\w+)", file.read_text(), re.MULTILINE)]
+    table = {story: came_out for story, _runs, came_out in rows("docs/gateways.md", "What came out")}
+
+    assert set(table) == {claim.replace("_", " ") for claim in claims}
+    assert all(table.values())
