@@ -10,19 +10,23 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
-
 from tests.support.documents import ROOT, commands, read
 
 DOCKERFILE = read("Dockerfile")
 COPIED = [words.split()[0] for words in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)]
 ENTRY = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
+VIA = re.compile(r"^ +#(?: via)? +([\w.-]+)", re.MULTILINE)
+"""Which packages need a package, as the comments of a lock have it."""
+
+
+def entries(name: str) -> dict[str, str]:
+    """Return what a lock says of each package."""
+    return {re.split(r"[=\[]", entry)[0]: entry for entry in ENTRY.split(read(name))[1:]}
 
 
 def pins(name: str) -> dict[str, str]:
-    """Return what a lock says of each package: its version, its marker and its hashes."""
-    entries = ENTRY.split(read(name))[1:]
-    return {re.split(r"[=\[]", entry)[0]: re.sub(r"\n *#.*", "", entry) for entry in entries}
+    """Return the version, the marker and the hashes of each package of a lock."""
+    return {package: re.sub(r"\n *#.*", "", entry) for package, entry in entries(name).items()}
 
 
 def imported(folder: str) -> set[str]:
@@ -31,11 +35,6 @@ def imported(folder: str) -> set[str]:
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
     return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
-
-
-def as_pinned(distribution: str) -> str:
-    """Return a distribution's name as a lock has it."""
-    return distribution.lower().replace("_", "-")
 
 
 def test_all_that_the_image_copies_is_there_and_let_through() -> None:
@@ -50,14 +49,14 @@ def test_no_settings_get_into_the_image() -> None:
     assert not {".", ".env"} & set(COPIED)
 
 
-@pytest.mark.parametrize("folder", ["bot", "handlers"])
-def test_all_that_the_bot_imports_is_in_the_image(folder: str) -> None:
+def test_all_that_the_bot_imports_is_in_the_image() -> None:
     distributions = packages_distributions()
     locked = set(pins("requirements-run.lock"))
-    theirs = imported(folder) - set(COPIED)
+    theirs = (imported("bot") | imported("handlers")) - set(COPIED)
+    pinned = {name: {found.lower().replace("_", "-") for found in distributions[name]} for name in theirs}
 
     assert theirs
-    assert not [name for name in theirs if not {as_pinned(found) for found in distributions[name]} & locked]
+    assert [name for name, found in pinned.items() if not found & locked] == []
 
 
 def test_what_the_bot_runs_on_is_pinned_as_in_the_whole_lock_and_no_tool_is_in_it() -> None:
@@ -69,21 +68,12 @@ def test_what_the_bot_runs_on_is_pinned_as_in_the_whole_lock_and_no_tool_is_in_i
 
 def test_it_is_just_what_the_project_depends_on_and_what_that_needs() -> None:
     run = set(pins("requirements-run.lock"))
-    direct = {
-        re.split(r"[\[<>=]", line)[0] for line in tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]
-    }
-    needed = {package for package, parents in needed_by().items() if parents & run}
+    wanted = tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]
+    needed_by = {package: set(VIA.findall(entry)) for package, entry in entries("requirements.lock").items()}
 
-    assert direct | needed == run
-
-
-def needed_by() -> dict[str, set[str]]:
-    """Return, from the comments of the whole lock, which packages need each package."""
-    entries = ENTRY.split(read("requirements.lock"))[1:]
-    return {
-        re.split(r"[=\[]", entry)[0]: set(re.findall(r"^ +#(?: via)? +([\w.-]+)", entry, re.MULTILINE))
-        for entry in entries
-    }
+    assert {re.split(r"[\[<>=]", line)[0] for line in wanted} | {
+        package for package, parents in needed_by.items() if parents & run
+    } == run
 
 
 def test_the_image_is_no_roots_and_starts_the_bot() -> None:
