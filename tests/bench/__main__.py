@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.bench import acknowledgement, approval, cut_over, open_records, size, slack_calls, waiting, workers
 from tests.bench.table import page, replaced
-from tests.support.forked import ROOT
+from tests.support.documents import ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 

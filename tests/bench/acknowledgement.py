@@ -20,7 +20,7 @@ from sandbox.slack import Slack
 from tests.bench.running import begun
 from tests.bench.table import milliseconds, quantile, table
 from tests.bench.tenant import tenant
-from tests.support.forked import ROOT
+from tests.support.documents import ROOT
 from tests.support.process import bot_process
 
 PEOPLE, ROTATIONS, MODELS, ROUNDS = 50, 50, 10, 5

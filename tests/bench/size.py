@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.ground import bot_on, ground
 from tests.bench.table import megabytes, table
-from tests.support.forked import ROOT
+from tests.support.documents import ROOT
 
 STARTS = 5
 

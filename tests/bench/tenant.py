@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sandbox.aisix import Aisix
-from tests.support.forked import ROOT
+from tests.support.documents import ROOT
 from tests.support.stage import NEW_SECRET, OLD_SECRET
 
 LATENCY = 0.05

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.forked import ROOT
+from tests.support.documents import ROOT
 
 
 class Moved(Exception):

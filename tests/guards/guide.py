@@ -1,7 +1,7 @@
 """The list of guards, as the guide for contributors has it."""
 
 from tests.guards.table import PARTS
-from tests.support.forked import ROOT
+from tests.support.documents import ROOT
 
 GUIDE = ROOT / "docs" / "guards.md"
 BEGIN, END = "<!-- guards -->", "<!-- /guards -->"

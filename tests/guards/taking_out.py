@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tests.guards.guard import Guard
 from tests.guards.judge import BROKEN, FAILED, PASSED
-from tests.support.forked import ROOT
+from tests.support.documents import ROOT
 
 AT_ONCE = 2
 NOT_COPIED = (".git", ".venv", ".*_cache", "__pycache__", "var", "pictures")

@@ -5,7 +5,7 @@ import pytest
 from tests.guards.guard import Guard, Moved
 from tests.guards.guide import GUIDE, page
 from tests.guards.table import GUARDS
-from tests.support.forked import ROOT
+from tests.support.documents import ROOT
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=[guard.name for guard in GUARDS])

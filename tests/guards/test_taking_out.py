@@ -7,7 +7,7 @@ import pytest
 
 from tests.guards.guard import Guard
 from tests.guards.taking_out import tried
-from tests.support.forked import ROOT
+from tests.support.documents import ROOT
 
 GUARDED = """
 def may(age):

