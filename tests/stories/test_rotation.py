@@ -4,8 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.rotation.states import State
-from sandbox.slack import Message
-from tests.support.stage import IN_WAVES, KEY, Stage, stage_of
+from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
@@ -56,39 +55,42 @@ async def test_a_second_request_for_a_key_is_answered_with_the_link_and_makes_no
     assert len(await stage.built.store.recent(9)) == 1
 
 
-async def second_card(stage: Stage) -> Message:
-    """Post another card for the key of the newest, as a version before did: it claimed a key with the first secret."""
-    built, first = stage.built, await stage.record()
-    claim = stage.namespace.key("active", first.plan.old_key.id)
-    async with Redis.from_url(stage.redis_url) as redis:
-        await redis.delete(claim)
-        event = {"by": "a test", "what": "recorded", "why": ""}
-        saved = await built.store.save(first.but(id="rother2", version=0), event, at=built.world.now())
-        await redis.delete(claim)
-    await built.announcer.first(saved)
-    return stage.slack.messages("C_OPS")[-1]
-
-
-async def test_of_two_cards_of_a_version_before_the_second_is_linked_and_takes_no_secret(stage: Stage) -> None:
-    first = await stage.ask()
+async def test_the_card_of_another_rotation_of_the_same_key_links_the_first(stage: Stage) -> None:
+    built, card = stage.built, await stage.ask()
     await stage.is_linked()
-    second = await second_card(stage)
+    first = await stage.record()
+    async with Redis.from_url(stage.redis_url) as redis:  # a version before claimed a key with the first secret only
+        await redis.delete(stage.namespace.key("active", first.plan.old_key.id))
+    event = {"by": "a test", "what": "recorded", "why": ""}
+    saved = await built.store.save(first.but(id="rother2", version=0), event, at=built.world.now())
+    await built.announcer.first(saved)
+
+    second = stage.slack.messages("C_OPS")[-1]
     assert "Another rotation of this key is under way" in second.plain
-    assert f"p{first.ts.replace('.', '')}" in str(second.blocks)
-    await stage.give(first)
-    await stage.says(first, "waiting for an approver")
-
-    await stage.press("Enter new secret", second)
-
-    await stage.told("U_REQUESTER", "Another rotation of this key is under way. Finish that one first.")
-    assert stage.slack.person("U_REQUESTER").modal is None
+    assert f"p{card.ts.replace('.', '')}" in str(second.blocks)
 
 
-async def test_a_rotation_can_be_cancelled_before_anything_has_changed(stage: Stage) -> None:
+async def test_a_wrong_secret_costs_no_caller_anything_and_another_one_takes_it_back_first(stage: Stage) -> None:
+    models, old = set(stage.aisix.models), stage.key_named(KEY)
     card = await stage.ask()
-    await stage.press("Cancel", card)
-    await stage.says(card, "cancelled")
+    await stage.give(card, WRONG_SECRET)
+    await stage.says(card, "stopped: the new secret was refused")
+    assert "the upstream refused the credential (401 upstream_error invalid_api_key)" in card.plain
+    assert "No model has been moved" in card.plain
+    assert {"Another secret", "Roll back"} <= set(card.buttons)
+    assert WRONG_SECRET[:12] not in card.plain + stage.thread(card)
+    assert set(stage.aisix.models) == models
 
-    assert await stage.state() is State.CANCELLED
-    assert card.buttons == []
-    assert all(call.method == "GET" for call in stage.aisix.calls)
+    await stage.press("Another secret", card)
+    await stage.says(card, "The refused secret is taken back and every model is on the old key.")
+    assert old.id in stage.keys_in_use()
+    assert len(stage.aisix.provider_keys) == 2
+    assert card.buttons == ["Enter new secret", "Cancel"]
+
+    await stage.slack.person("U_REQUESTER").submit({"secret": NEW_SECRET})
+    await stage.press("Delete old key", card, who="U_APPROVER")
+    await stage.thread_says(card, "Receipt")
+    assert old.id not in stage.aisix.provider_keys
+    assert len(stage.aisix.provider_keys) == 2  # the other key, and one replacement
+    assert "2 secrets given" in stage.thread(card)
+    assert stage.thread(card).count("Approval wanted") == 1

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from sandbox.slack import Message
-from tests.support.stage import NEW_SECRET, Stage
+from tests.support.stage import NEW_SECRET, WRONG_SECRET, Stage
 
 
 def creations(stage: Stage) -> list[Any]:
@@ -77,17 +77,17 @@ async def test_slack_delivering_the_form_twice_creates_one_replacement(stage: St
     stage.slack.deliver_twice = False
 
     await stage.says(card, "waiting for an approver")
-
     assert len(creations(stage)) == 1
 
 
-async def test_a_refused_creation_stops_and_offers_another_secret(stage: Stage) -> None:
-    card = await stage.ask()
-    stage.aisix.faults.fail("POST", "/provider_keys", status=403)
+async def test_a_form_that_comes_before_the_taking_back_is_over_is_asked_to_wait(bare_stage: Stage) -> None:
+    bare_stage.overrides |= {"PATIENCE": "30", "CONTROL_PLANE_ATTEMPTS": "1"}
+    async with bare_stage.bot():
+        card = await bare_stage.ask()
+        await bare_stage.give(card, WRONG_SECRET)
+        await bare_stage.says(card, "stopped: the new secret was refused")
+        bare_stage.aisix.faults.fail("GET", "/provider_keys", status=500, times=1000)
 
-    await stage.give(card)
-    await stage.says(card, "stopped: the replacement was not created")
-    assert "it needs the read and the write scope" in card.plain
-    await stage.give(card, NEW_SECRET, button="Another secret")
+        result = await bare_stage.give(card, NEW_SECRET, button="Another secret")
 
-    await stage.says(card, "waiting for an approver")
+        assert "The refused secret is still being taken back" in str(result.errors)

@@ -1,9 +1,9 @@
-"""Slack in trouble: a rotation goes on, messages catch up, nothing happens twice, and who can act is told."""
+"""Slack in trouble: a rotation goes on, messages catch up, nothing is told twice, and who can act is told."""
 
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -19,62 +19,18 @@ from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Environment, Stag
 
 WAITING = "waiting for an approver"
 DIRECT = "I cannot post in #ops"
+PAUSES = "handlers.channel_unavailable.FIRST_PAUSE", "handlers.channel_unavailable.LONGEST_PAUSE"
 SHUTTING: dict[str, dict[str, bool]] = {
     "archived": {"archived": True},
     "left": {"bot_in": False},
     "left, and private": {"bot_in": False, "private": True},
 }
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try a channel that is shut again after a moment instead of a minute."""
-    monkeypatch.setattr("handlers.channel_unavailable.FIRST_PAUSE", 0.2)
-    monkeypatch.setattr("handlers.channel_unavailable.LONGEST_PAUSE", 0.2)
-
-
-class Heard:
-    """Everything that was ever posted, also what somebody deleted."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._posted: list[tuple[str, str, bool]] = []
-        stage.slack.on_change(self._note)
-
-    def _note(self, kind: str, what: Any) -> None:
-        if kind == "message":
-            self._posted.append((what.channel, what.plain, bool(what.thread_ts)))
-
-    def milestones(self) -> list[str]:
-        """Return the first words of each reply but the checklist, which has a mark."""
-        replies = [text for channel, text, in_thread in self._posted if channel == "C_OPS" and in_thread]
-        return [text.split("\n")[0] for text in replies if not re.match("[✔◔■·]", text)]
+OPEN = {"archived": False, "bot_in": True, "private": False}
 
 
 def shut(stage: Stage, **how: bool) -> None:
     for name, value in how.items():
         setattr(stage.slack.channels["C_OPS"], name, value)
-
-
-def open_again(stage: Stage) -> None:
-    shut(stage, archived=False, bot_in=True)
-
-
-async def once(stage: Stage, heard: Heard) -> None:
-    """See that no change was made twice at AISIX, and no milestone told twice."""
-    changes = [(c.method, c.path) for c in stage.aisix.calls if c.method != "GET" and "/models" not in c.path]
-    moves = [c.path for c in stage.aisix.calls if c.method == "PATCH" and "/models/" in c.path]
-    told = heard.milestones()
-    assert [method for method, _ in changes] == ["POST", "DELETE"]
-    assert len(moves) == len(set(moves)) == 3
-    assert sorted(told) == sorted(set(told))
-    assert any(text.startswith("Receipt") for text in told)
-
-
-async def finished(stage: Stage, card: Message, heard: Heard) -> None:
-    """Go on from the wait for an approver to the end, and see that all of it happened once."""
-    await stage.press("Delete old key", card, who="U_APPROVER")
-    await stage.slack.until(lambda: any(t.startswith("Receipt") for t in heard.milestones()), 30, "the receipt")
-    await once(stage, heard)
 
 
 def told_directly(stage: Stage, *words: str) -> Callable[[], Message | None]:
@@ -85,7 +41,11 @@ def told_directly(stage: Stage, *words: str) -> Callable[[], Message | None]:
     )
 
 
-async def test_who_is_stopped_while_the_channel_is_shut_can_go_on_from_the_direct_message(stage: Stage) -> None:
+async def test_who_is_stopped_while_the_channel_is_shut_can_go_on_from_the_direct_message(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pause in PAUSES:
+        monkeypatch.setattr(pause, 0.2)
     card = await stage.ask()
     await stage.give(card, WRONG_SECRET)
     shut(stage, archived=True)
@@ -103,86 +63,83 @@ async def test_who_is_stopped_while_the_channel_is_shut_can_go_on_from_the_direc
     assert card.plain == shown, "as it was when the channel was shut"
 
 
-async def test_slack_down_for_as_long_as_the_work_takes_loses_no_message(stage: Stage) -> None:
-    heard = Heard(stage)
-    card = await stage.ask()
-    await stage.give(card)
-    stage.slack.faults.drop("*", times=10_000)
-    await stage.recorded(lambda r: r.state is State.AWAITING_APPROVAL)
-    assert WAITING not in card.plain
-
-    stage.slack.faults.clear()
-
-    await stage.says(card, WAITING)
-    await finished(stage, card, heard)
-
-
 # --- with a clock of our own ---
 
 
-class Clock:
-    """A clock that stands still until it is told to go on."""
+class ByHand:
+    """The bot without its workers, and a clock that stands: nothing is shown but what a test has shown."""
 
-    def __init__(self) -> None:
-        self.moment = r.at(4000)
+    built: Parts
 
-    def __call__(self) -> datetime:
-        return self.moment
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.now = stage, r.at(4000)
+        self.milestones: list[str] = []
+        """The first line of each reply that was ever posted, but for the checklist, which has a mark."""
 
-    def go(self, by: timedelta) -> None:
-        self.moment += by
+        stage.slack.on_change(self._note)
+
+    def _note(self, kind: str, what: Any) -> None:
+        if kind == "message" and what.channel == "C_OPS" and what.thread_ts and not re.match("[✔◔■·]", what.plain):
+            self.milestones.append(what.plain.split("\n")[0])
+
+    def clock(self) -> datetime:
+        return self.now
+
+    async def record(self, rotation: Rotation) -> Rotation:
+        """Put *rotation* into the store as the next version of what is there."""
+        before = await self.built.store.load(rotation.id)
+        event = {"by": "a test", "what": "recorded", "why": ""}
+        return await self.built.store.save(rotation.but(version=before.version if before else 0), event, at=self.now)
+
+    async def show(self, rotation: Rotation) -> timedelta | None:
+        """Record it, and show it once; return when it has to be shown again."""
+        return await self.built.announcer.show(await self.record(rotation))
+
+    async def until_shown(self, rotation: Rotation) -> timedelta:
+        """Show it as often as the announcer asks to; return how long that took by the clock."""
+        began, saved = self.now, await self.record(rotation)
+        for _ in range(500):
+            wait = await self.built.announcer.show(saved)
+            if wait is None:
+                return self.now - began
+            self.now += wait
+        raise AssertionError("It is never shown.")
+
+    @property
+    def card(self) -> Message:
+        (card,) = self.stage.slack.messages("C_OPS")
+        return card
+
+    def calls(self, method: str) -> int:
+        return sum(call.method == method for call in self.stage.slack.calls)
 
 
-@asynccontextmanager
-async def shown_by_hand(stage: Stage, clock: Clock) -> AsyncIterator[Parts]:
-    """Build the bot without its two orphans: nothing is shown but what a test has shown."""
-    with Environment(stage.environ):
+@pytest.fixture
+async def hand(bare_stage: Stage) -> AsyncIterator[ByHand]:
+    """A rotation whose card is there."""
+    hand = ByHand(bare_stage)
+    with Environment(bare_stage.environ):
         settings = Settings(_env_file=None)
-    async with parts(settings, clock) as built:
-        yield built
-
-
-async def recorded_as(built: Parts, rotation: Rotation) -> Rotation:
-    """Put *rotation* into the store as the next version of what is there."""
-    before = await built.store.load(rotation.id)
-    version = before.version if before else 0
-    return await built.store.save(
-        rotation.but(version=version), {"by": "a test", "what": "recorded", "why": ""}, at=built.world.now()
-    )
-
-
-async def until_shown(built: Parts, rotation: Rotation, clock: Clock) -> timedelta:
-    """Show *rotation* as often as the announcer asks to; return how long that took by the clock."""
-    began = clock.moment
-    for _ in range(500):
-        wait = await built.announcer.show(rotation)
-        if wait is None:
-            return clock.moment - began
-        clock.go(wait)
-    raise AssertionError("It is never shown.")
+    async with parts(settings, hand.clock) as hand.built:
+        await hand.built.announcer.first(await hand.record(r.awaiting_secret()))
+        yield hand
 
 
 @pytest.mark.parametrize("fault", ["rate_limit", "fail", "drop"])
-async def test_after_minutes_without_slack_everything_is_shown_once(bare_stage: Stage, fault: str) -> None:
-    stage, clock, heard = bare_stage, Clock(), Heard(bare_stage)
-    async with shown_by_hand(stage, clock) as built:
-        saved = await recorded_as(built, r.awaiting_secret())
-        await built.announcer.first(saved)
-        saved = await recorded_as(built, r.awaiting_approval())
-        match fault:
-            case "rate_limit":
-                stage.slack.faults.rate_limit("*", retry_after=30, times=10)
-            case "fail":
-                stage.slack.faults.fail("*", status=503, times=40)
-            case _:
-                stage.slack.faults.drop("*", times=60, after_effect=False)
+async def test_after_minutes_without_slack_everything_is_shown_once(hand: ByHand, fault: str) -> None:
+    faults = hand.stage.slack.faults
+    match fault:
+        case "rate_limit":
+            faults.rate_limit("*", retry_after=30, times=10)
+        case "fail":
+            faults.fail("*", status=503, times=40)
+        case _:
+            faults.drop("*", times=60, after_effect=False)
 
-        took = await until_shown(built, saved, clock)
+    assert await hand.until_shown(r.awaiting_approval()) >= timedelta(minutes=5)
 
-        assert took >= timedelta(minutes=5)
-        assert WAITING in stage.slack.messages("C_OPS")[0].plain
-        told = heard.milestones()
-        assert len(told) == len(set(told)) > 2
+    assert WAITING in hand.card.plain
+    assert len(hand.milestones) == len(set(hand.milestones)) > 2
 
 
 @pytest.mark.parametrize(
@@ -190,52 +147,40 @@ async def test_after_minutes_without_slack_everything_is_shown_once(bare_stage: 
     [("card", True), ("checklist", True), ("replies", True), ("everything", True), ("everything", False)],
 )
 async def test_what_somebody_deletes_comes_again_where_it_is_needed_and_no_milestone_does(
-    bare_stage: Stage,
-    what: str,
-    tombstones: bool,  # noqa: FBT001
+    hand: ByHand, what: str, *, tombstones: bool
 ) -> None:
-    stage, clock, heard = bare_stage, Clock(), Heard(bare_stage)
-    stage.slack.tombstones = tombstones
-    async with shown_by_hand(stage, clock) as built:
-        await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
-        await built.announcer.show(await recorded_as(built, r.awaiting_approval()))
-        (card,) = stage.slack.messages("C_OPS")
-        checklist, *replies = stage.slack.thread(card)
-        gone = {"card": [card], "checklist": [checklist], "replies": replies}
-        for message in gone.get(what, [*replies, checklist, card]):
-            stage.slack.remove(message)
+    slack = hand.stage.slack
+    slack.tombstones = tombstones
+    await hand.show(r.awaiting_approval())
+    checklist, *replies = slack.thread(hand.card)
+    gone = {"card": [hand.card], "checklist": [checklist], "replies": replies}
+    for message in gone.get(what, [*replies, checklist, hand.card]):
+        slack.remove(message)
 
-        await until_shown(built, await recorded_as(built, r.awaiting_approval(reminded_at=r.at(5000))), clock)
+    await hand.until_shown(r.awaiting_approval(reminded_at=r.at(5000)))
 
-        (now,) = stage.slack.messages("C_OPS")
-        assert now.buttons == ["Delete old key", "Roll back"]
-        assert "reminded" in now.plain
-        assert "Still waiting for" in stage.thread(now)
-        await until_shown(built, await recorded_as(built, r.completed()), clock)
-        marked = [m for m in stage.slack.thread(now) if m.plain.startswith("✔")]
-        assert len(marked) == 1, "the checklist is there, once"
-        told = heard.milestones()
-        assert len(told) == len(set(told)) > 4
+    assert hand.card.buttons == ["Delete old key", "Roll back"]
+    assert "reminded" in hand.card.plain
+    assert "Still waiting for" in hand.stage.thread(hand.card)
+    await hand.until_shown(r.completed())
+    marked = [m for m in slack.thread(hand.card) if m.plain.startswith("✔")]
+    assert len(marked) == 1, "the checklist is there, once"
+    assert len(hand.milestones) == len(set(hand.milestones)) > 4
 
 
-async def test_a_reply_that_finds_no_thread_to_stand_in_brings_the_card_back(bare_stage: Stage) -> None:
-    stage, clock, heard = bare_stage, Clock(), Heard(bare_stage)
-    async with shown_by_hand(stage, clock) as built:
-        await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
-        saved = await recorded_as(built, r.awaiting_approval())
-        await built.announcer.show(saved)
-        (card,) = stage.slack.messages("C_OPS")
-        stage.slack.remove(card)
-        missing = next(key for key in await built.store.messages(saved.id) if key.startswith("approval:"))
-        await built.store.remember_message(saved.id, {missing: ""})
-        before = len(heard.milestones())
+async def test_a_reply_that_finds_no_thread_to_stand_in_brings_the_card_back(hand: ByHand) -> None:
+    rotation = r.awaiting_approval()
+    await hand.show(rotation)
+    hand.stage.slack.remove(hand.card)
+    missing = next(key for key in await hand.built.store.messages(rotation.id) if key.startswith("approval:"))
+    await hand.built.store.remember_message(rotation.id, {missing: ""})
+    before = len(hand.milestones)
 
-        await until_shown(built, saved, clock)
+    await hand.until_shown(rotation)
 
-        (now,) = stage.slack.messages("C_OPS")
-        assert now.buttons == ["Delete old key", "Roll back"]
-        assert [reply.plain.split()[0] for reply in stage.slack.thread(now)] == ["✔", "Approval"]
-        assert len(heard.milestones()) == before + 1, "nothing else is told again"
+    assert hand.card.buttons == ["Delete old key", "Roll back"]
+    assert [reply.plain.split()[0] for reply in hand.stage.slack.thread(hand.card)] == ["✔", "Approval"]
+    assert len(hand.milestones) == before + 1, "nothing else is told again"
 
 
 LATER: dict[str, tuple[str, Rotation, str]] = {
@@ -256,113 +201,165 @@ LATER: dict[str, tuple[str, Rotation, str]] = {
 
 
 @pytest.mark.parametrize("occasion", LATER)
-async def test_whoever_has_to_act_is_told_directly_once_on_each_occasion(bare_stage: Stage, occasion: str) -> None:
-    stage, clock = bare_stage, Clock()
+async def test_whoever_has_to_act_is_told_directly_once_on_each_occasion(hand: ByHand, occasion: str) -> None:
     how, rotation, words = LATER[occasion]
-    async with shown_by_hand(stage, clock) as built:
-        await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
-        shut(stage, **SHUTTING[how])
-        saved = await recorded_as(built, rotation)
+    shut(hand.stage, **SHUTTING[how])
+    for _ in range(5):
+        wait = await hand.show(rotation)
+        assert wait is not None, "it is tried again"
+        hand.now += wait
 
-        for _ in range(5):
-            wait = await built.announcer.show(saved)
-            assert wait is not None, "it is tried again"
-            clock.go(wait)
-
-        (said,) = stage.slack.direct_messages("U_REQUESTER")
-        assert DIRECT in said.plain
-        assert words in said.plain
-        assert ("Unarchive that channel" if how == "archived" else "/invite @keyturn") in said.plain
-        open_again(stage)
-        await until_shown(built, saved, clock)
-        assert words in stage.slack.messages("C_OPS")[0].plain
-        assert (await built.store.messages(saved.id))["shut"] == ""
+    (said,) = hand.stage.slack.direct_messages("U_REQUESTER")
+    assert DIRECT in said.plain
+    assert words in said.plain
+    assert ("Unarchive that channel" if how == "archived" else "/invite @keyturn") in said.plain
+    shut(hand.stage, **OPEN)
+    await hand.until_shown(rotation)
+    assert words in hand.card.plain
+    assert (await hand.built.store.messages(rotation.id))["shut"] == ""
 
 
-async def test_a_channel_that_stays_shut_is_tried_ever_less_often_and_in_the_end_no_more(
-    bare_stage: Stage, monkeypatch: pytest.MonkeyPatch
+async def test_a_channel_that_stays_shut_is_tried_ever_less_often_and_in_the_end_no_more(hand: ByHand) -> None:
+    shut(hand.stage, archived=True)
+
+    took = await hand.until_shown(r.completed())
+
+    assert timedelta(days=7) <= took <= timedelta(days=8)
+    assert hand.calls("chat.update") < 200
+    assert len(hand.stage.slack.direct_messages("U_REQUESTER")) == 1
+
+
+async def test_a_change_while_the_channel_is_shut_is_not_kept_for_the_next_try(hand: ByHand) -> None:
+    shut(hand.stage, bot_in=False)
+    await hand.show(r.running("verify"))
+    assert hand.stage.slack.direct_messages("U_REQUESTER") == []
+
+    await hand.show(r.awaiting_approval())
+
+    assert told_directly(hand.stage, WAITING)()
+
+
+async def test_a_direct_message_that_is_limited_comes_later_and_one_that_is_refused_is_not_tried_again_at_once(
+    hand: ByHand,
 ) -> None:
-    monkeypatch.setattr("handlers.channel_unavailable.FIRST_PAUSE", 60.0)
-    monkeypatch.setattr("handlers.channel_unavailable.LONGEST_PAUSE", 3600.0)
-    stage, clock = bare_stage, Clock()
-    async with shown_by_hand(stage, clock) as built:
-        await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
-        shut(stage, archived=True)
-        saved = await recorded_as(built, r.completed())
+    shut(hand.stage, archived=True)
+    saved = await hand.record(r.awaiting_approval())
+    faults, show = hand.stage.slack.faults, hand.built.announcer.show
+    faults.rate_limit("chat.postMessage", retry_after=20)
+    wait = await show(saved)
+    assert wait is not None
+    assert wait >= timedelta(seconds=20)
+    hand.now += wait
+    faults.fail("chat.postMessage", error="cannot_dm_bot", times=10)
 
-        took = await until_shown(built, saved, clock)
+    assert await show(saved)
+    assert await show(saved)
+    assert hand.calls("chat.postMessage") == 3, "the card, one that was limited, and one that was refused"
 
-        assert timedelta(days=7) <= took <= timedelta(days=8)
-        assert len([c for c in stage.slack.calls if c.method == "chat.update"]) < 200
-        assert len(stage.slack.direct_messages("U_REQUESTER")) == 1
-
-
-async def test_a_change_while_the_channel_is_shut_is_not_kept_for_the_next_try(
-    bare_stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("handlers.channel_unavailable.FIRST_PAUSE", 60.0)
-    stage, clock = bare_stage, Clock()
-    async with shown_by_hand(stage, clock) as built:
-        await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
-        shut(stage, bot_in=False)
-        await built.announcer.show(await recorded_as(built, r.running("verify")))
-        assert stage.slack.direct_messages("U_REQUESTER") == []
-
-        await built.announcer.show(await recorded_as(built, r.awaiting_approval()))
-
-        assert told_directly(stage, WAITING)()
+    faults.clear()
+    hand.now += timedelta(minutes=2)
+    await show(saved)
+    assert told_directly(hand.stage, WAITING)()
 
 
-async def test_a_requester_who_cannot_be_written_to_is_no_reason_to_hammer_slack(bare_stage: Stage) -> None:
-    stage, clock = bare_stage, Clock()
-    async with shown_by_hand(stage, clock) as built:
-        await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
-        shut(stage, archived=True)
-        saved = await recorded_as(built, r.awaiting_approval())
-        stage.slack.faults.fail("chat.postMessage", error="cannot_dm_bot", times=10)
+async def test_slack_is_not_asked_again_before_the_time_that_it_has_named(hand: ByHand) -> None:
+    saved = await hand.record(r.awaiting_approval())
+    hand.stage.slack.faults.rate_limit("chat.update", retry_after=20)
+    wait, calls = await hand.built.announcer.show(saved), len(hand.stage.slack.calls)
 
-        assert await built.announcer.show(saved)
-        assert await built.announcer.show(saved)
-
-        assert len([c for c in stage.slack.calls if c.method == "chat.postMessage"]) == 2, "the card, and one try"
+    assert await hand.built.announcer.show(saved) == wait
+    assert len(hand.stage.slack.calls) == calls
+    assert wait is not None
+    hand.now += wait
+    assert await hand.built.announcer.show(saved) is None
 
 
-async def test_a_direct_message_that_is_limited_comes_later(bare_stage: Stage) -> None:
-    stage, clock = bare_stage, Clock()
-    async with shown_by_hand(stage, clock) as built:
-        await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
-        shut(stage, archived=True)
-        saved = await recorded_as(built, r.awaiting_approval())
-        stage.slack.faults.rate_limit("chat.postMessage", retry_after=20)
+async def test_a_step_that_takes_ten_minutes_is_told_in_few_edits_and_its_end_at_once(hand: ByHand) -> None:
+    began, told = hand.now, list[int]()
+    await hand.show(running := r.running("verify"))
+    for second in range(0, 600, 5):
+        hand.now = began + timedelta(seconds=second)
+        await hand.show(running.but(note=f"{second} of 600", retry_at=hand.now))
+        if f"{second} of 600" in hand.card.plain:
+            told.append(second)
 
-        wait = await built.announcer.show(saved)
-        assert wait is not None
-        assert wait >= timedelta(seconds=20)
-        clock.go(wait)
-        await built.announcer.show(saved)
-
-        assert told_directly(stage, WAITING)()
-
-
-async def test_slack_is_not_asked_again_before_the_time_that_it_has_named(bare_stage: Stage) -> None:
-    stage, clock = bare_stage, Clock()
-    async with shown_by_hand(stage, clock) as built:
-        await built.announcer.first(await recorded_as(built, r.awaiting_secret()))
-        saved = await recorded_as(built, r.awaiting_approval())
-        stage.slack.faults.rate_limit("chat.update", retry_after=20)
-        wait, calls = await built.announcer.show(saved), len(stage.slack.calls)
-
-        assert await built.announcer.show(saved) == wait
-        assert len(stage.slack.calls) == calls
-        clock.go(wait)
-        assert await built.announcer.show(saved) is None
+    assert told[0] <= 10
+    assert told[-1] > 300, "it is still told"
+    assert len(told) < 15
+    assert hand.calls("chat.update") < 30
+    gaps = [after - before for before, after in pairwise(told)]
+    assert gaps == sorted(gaps), "ever less often"
+    await hand.show(r.stopped(running, StopKind.DRIFT, "someone changed a model", "It was changed."))
+    assert "stopped: someone changed a model" in hand.card.plain
 
 
-async def test_a_card_that_is_asked_for_in_a_channel_that_is_shut_is_refused_with_a_sentence(stage: Stage) -> None:
-    for how, words in (("archived", "This channel is archived"), ("left", "I am not in this channel")):
-        shut(stage, **SHUTTING[how])
+async def test_edits_stay_within_what_slack_allows_in_a_minute_and_the_last_state_arrives(bare_stage: Stage) -> None:
+    bare_stage.overrides["SLACK_EDITS_PER_MINUTE"] = "20"
+    async with bare_stage.bot():
+        card = await bare_stage.ask()
+        await bare_stage.give(card)
+        await bare_stage.press("Delete old key", card, who="U_APPROVER")
+        await bare_stage.says(card, "old key deleted", timeout=80)
+
+        assert len([call for call in bare_stage.slack.calls if call.method == "chat.update"]) <= 22
+
+
+# --- what Slack refuses while somebody waits for an answer ---
+
+
+async def test_a_card_that_slack_does_not_take_is_refused_with_a_sentence_and_nothing_begins(stage: Stage) -> None:
+    for how, words in (
+        (SHUTTING["archived"], "This channel is archived"),
+        (SHUTTING["left"], "I am not in this channel"),
+        ({}, "Slack does not take my messages at the moment."),
+    ):
+        if not how:
+            stage.slack.faults.rate_limit("chat.postMessage", retry_after=5, times=1)
+        shut(stage, **how)
         await stage.slack.person("U_REQUESTER").command(KEY)
         await stage.told("U_REQUESTER", words)
-        open_again(stage)
+        shut(stage, **OPEN)
 
     assert await stage.built.store.under_way() == []
+
+
+async def test_a_form_that_slack_does_not_open_is_said(stage: Stage) -> None:
+    card = await stage.ask()
+    stage.slack.faults.fail("views.open", error="internal_error", times=2)
+    await stage.press("Enter new secret", card)
+    await stage.told("U_REQUESTER", "Slack was too slow to open the form.")
+
+    await stage.slack.person("U_REQUESTER").command("")
+
+    await stage.told("U_REQUESTER", "or type `/rotate-key NAME`")
+
+
+GARBLED = {
+    "a proxy's word": ("upstream connect error", "text/plain", 503),
+    "a page": ("<html>", "text/html", 200),
+    "a list": ("[1]", "application/json", 200),
+    "nothing": ("", "application/json", 200),
+    "yes, and nothing else": ('{"ok": true}', "application/json", 200),
+    "yes, and nobody": ('{"ok": true, "user": []}', "application/json", 200),
+    "yes, and somebody else": ('{"ok": true, "user": {"id": "U_APPROVER"}}', "application/json", 200),
+}
+
+
+async def test_where_slack_answers_nonsense_of_who_asks_nothing_is_done(stage: Stage) -> None:
+    for answer in GARBLED.values():
+        stage.slack.site.ephemerals.clear()
+        stage.slack.faults.garble("users.info", *answer)
+        await stage.slack.person("U_REQUESTER").command(KEY)
+        await stage.told("U_REQUESTER", "Slack does not tell me who you are")
+
+    assert stage.slack.messages("C_OPS") == []
+
+
+async def test_who_pressed_something_while_slack_was_away_hears_that_nothing_was_done(stage: Stage) -> None:
+    card = await stage.ask()
+    stage.slack.faults.drop("*", times=4)  # who it is, and the three ways to answer
+    await stage.press("Cancel", card)
+
+    await stage.told("U_REQUESTER", "Slack does not tell me who you are, so nothing was done.")
+
+    assert await stage.state() is State.AWAITING_SECRET
