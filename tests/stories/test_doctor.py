@@ -1,6 +1,5 @@
 """Redis is lost altogether in the middle of a rotation: the doctor finds it in AISIX, and brings it to an end."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +12,8 @@ from bot.recovery.doctor import Orders, say
 from bot.rotation import audit
 from bot.rotation.states import State
 from bot.settings import Settings
-from sandbox.slack import Message
 from tests.support.process import BotProcess, bot_process, ran
-from tests.support.stage import KEY, OLD_SECRET, Environment, Stage
+from tests.support.stage import KEY, Environment, Stage
 
 
 class Moment(NamedTuple):
@@ -36,19 +34,13 @@ MOMENTS = {
 
 
 @pytest.fixture
-async def broken(bare_stage: Stage) -> AsyncIterator[Stage]:
-    """A stage whose models and keys are remembered as they were."""
+def broken(bare_stage: Stage) -> Stage:
+    """A stage whose models are moved one at a time."""
     bare_stage.overrides |= {"CONTROL_PLANE_CONCURRENCY": "1", "SWEEP_INTERVAL": "1"}
-    yield bare_stage
-    assert bare_stage.aisix.gateway_calls, "somebody was asked"
+    return bare_stage
 
 
-def lose(stage: Stage) -> None:
-    with Redis.from_url(stage.redis_url) as redis:
-        redis.flushall()
-
-
-async def broken_off(stage: Stage, folder: Path, moment: Moment) -> Message:
+async def broken_off(stage: Stage, folder: Path, moment: Moment) -> None:
     """Have a rotation broken off for good: the bot is killed, and Redis is emptied."""
     async with bot_process(stage.environ, folder) as bot:
         card = await stage.ask()
@@ -56,8 +48,8 @@ async def broken_off(stage: Stage, folder: Path, moment: Moment) -> Message:
         await stage.give(card)
         await bot.ended(30)
     stage.aisix.faults.clear()
-    lose(stage)
-    return card
+    with Redis.from_url(stage.redis_url) as redis:
+        redis.flushall()
 
 
 def kill_at(stage: Stage, bot: BotProcess, moment: Moment) -> None:
@@ -101,40 +93,61 @@ def throwaways(stage: Stage) -> list[str]:
     return [m.display_name for m in stage.aisix.models.values() if m.display_name.startswith("keyturn-")]
 
 
+def changes(stage: Stage) -> int:
+    return sum(call.method != "GET" for call in stage.aisix.calls)
+
+
 @pytest.mark.parametrize("name", MOMENTS)
-async def test_what_is_half_done_is_found_and_taken_back(
+async def test_what_is_half_done_is_found_and_taken_back_once_its_id_is_typed(
     broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     before, keys = own_models(broken), set(broken.aisix.provider_keys)
     await broken_off(broken, tmp_path, MOMENTS[name])
+    so_far = changes(broken)
 
     found = await doctor(broken, capsys)
     assert not found.well
     assert MOMENTS[name].says in found.text
     assert MOMENTS[name].callers in found.text
-    assert rotation_in(found.text) in broken.key_named("(20").display_name
+    id_ = rotation_in(found.text)
+    assert id_ in broken.key_named("(20").display_name
+    status, said = await ran(broken.environ, tmp_path, "doctor", id_, "--clean", timeout=30, stdin="no\n")
+    assert (status, "nothing was done" in said, changes(broken)) == (1, True, so_far), said
 
-    cleaned = await doctor(broken, capsys, rotation=rotation_in(found.text), clean=True)
+    status, said = await ran(broken.environ, tmp_path, "doctor", id_, "--clean", timeout=30, stdin=f"{id_}\n")
 
-    assert cleaned.well, cleaned.text
-    assert cleaned.text.rstrip().endswith("No provider key and no model is left over from a rotation.")
+    assert status == 0, said
+    assert said.rstrip().endswith("No provider key and no model is left over from a rotation.")
     assert own_models(broken) == before
     assert throwaways(broken) == []
     assert set(broken.aisix.provider_keys) == keys, "the old key stays, the replacement is gone"
-    again = await doctor(broken, capsys, clean=True)
-    assert "There is nothing to do." in again.text
+    with Redis.from_url(broken.redis_url, decode_responses=True) as redis:
+        trail = redis.lrange(broken.namespace.key("audit"), 0, -1)
+    assert [entry for entry in audit.verified(trail) if entry["what"] == f"took it back: {id_}"]
+    assert "There is nothing to do." in (await doctor(broken, capsys, clean=True)).text
 
 
-@pytest.mark.parametrize("name", MOMENTS)
-async def test_what_is_half_done_is_found_and_brought_forward(
-    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+SPLIT = MOMENTS["the first model is moved"]
+
+
+async def test_what_is_half_done_is_brought_forward_for_a_requester_who_may_ask_in_a_channel_that_sees_it(
+    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old, before = broken.key_named(KEY), set(own_models(broken))
-    await broken_off(broken, tmp_path, MOMENTS[name])
+    old = broken.key_named(KEY)
+    await broken_off(broken, tmp_path, SPLIT)
+    for orders, sentence in (
+        ({"channel": "C_OPS"}, "--adopt needs --channel"),
+        ({"channel": "C_OPS", "requester": "U_GUEST"}, "U_GUEST cannot be its requester: Guests cannot use Keyturn."),
+        ({"channel": "C_NOWHERE", "requester": "U_REQUESTER"}, "I am not in this channel"),
+    ):
+        refused = await doctor(broken, capsys, adopt=True, **orders)
+        assert (refused.well, sentence in refused.text) == (False, True), refused.text
+    with Redis.from_url(broken.redis_url) as redis:
+        assert redis.keys(broken.namespace.key("rotation", "*")) == []
+    broken.slack.calls.clear()
 
     adopted = await doctor(broken, capsys, adopt=True, **WHO)
     assert adopted.well, adopted.text
-    assert old.id in broken.aisix.provider_keys
     assert "The record of a rotation of" in broken.slack.messages("C_OPS")[-1].plain
     async with broken.bot():
         await broken.slack.until(lambda: "rebuilt" in broken.slack.messages("C_OPS")[-1].plain, what="a card")
@@ -146,21 +159,12 @@ async def test_what_is_half_done_is_found_and_brought_forward(
         await broken.thread_says(card, "Receipt")
         assert await broken.state() is State.COMPLETED
 
-    replacement = broken.key_named("(20")
-    assert len(creations(broken)) == 1, "no second replacement"
-    assert old.id not in broken.aisix.provider_keys
+    keys = {broken.key_named("(20").id, broken.key_named("Other key").id}
+    assert set(broken.aisix.provider_keys) == keys, "one replacement, and no old key"
     assert throwaways(broken) == []
-    assert set(own_models(broken)) == before
-    assert [k for k in own_models(broken).values() if k == replacement.id] == [replacement.id] * 3
+    assert set(own_models(broken).values()) == {*keys, None}
     assert "The record was lost and rebuilt" in broken.thread(card)
     assert (await doctor(broken, capsys)).well
-
-
-def creations(stage: Stage) -> list[object]:
-    return [c for c in stage.aisix.calls if c.method == "POST" and c.path.endswith("/provider_keys")]
-
-
-SPLIT = MOMENTS["the first model is moved"]
 
 
 async def test_what_is_recorded_is_left_to_the_bot_and_what_is_over_is_not_begun_again(
@@ -170,14 +174,13 @@ async def test_what_is_recorded_is_left_to_the_bot_and_what_is_over_is_not_begun
         card = await broken.ask()
         await broken.give(card)
         await broken.says(card, "waiting for an approver")
-        changes = [call for call in broken.aisix.calls if call.method != "GET"]
-        id_ = (await broken.record()).id
+        so_far, id_ = changes(broken), (await broken.record()).id
 
         for orders in ({}, {"clean": True}, {"adopt": True, **WHO}):
             said = await doctor(broken, capsys, rotation=id_, **orders)
             assert "It is under way" in said.text
             assert said.well is (not orders), "what is under way is nothing for the doctor to do"
-        assert [call for call in broken.aisix.calls if call.method != "GET"] == changes
+        assert changes(broken) == so_far
         broken.aisix.add_passthrough("production", "raw", key=broken.key_named("(20"))
         await broken.press("Roll back", card)
         await broken.says(card, "rolled back")
@@ -186,44 +189,6 @@ async def test_what_is_recorded_is_left_to_the_bot_and_what_is_over_is_not_begun
     assert "LEFT   Its record says: rolled back. What is over is not begun again" in adopted.text
     broken.aisix.remove(next(iter(broken.aisix.store.passthrough_routes.values())), settled=True)
     assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
-
-
-async def test_an_adoption_needs_a_channel_that_sees_it_and_a_requester_who_may_ask(
-    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await broken_off(broken, tmp_path, SPLIT)
-    for orders, sentence in (
-        ({}, "--adopt needs --channel"),
-        ({"channel": "C_OPS"}, "--adopt needs --channel"),
-        ({"channel": "C_OPS", "requester": "U_GUEST"}, "U_GUEST cannot be its requester: Guests cannot use Keyturn."),
-        ({"channel": "C_NOWHERE", "requester": "U_REQUESTER"}, "I am not in this channel"),
-    ):
-        said = await doctor(broken, capsys, adopt=True, **orders)
-        assert sentence in said.text, said.text
-        assert not said.well
-    with Redis.from_url(broken.redis_url) as redis:
-        assert redis.keys(broken.namespace.key("rotation", "*")) == []
-    broken.slack.calls.clear()
-
-
-async def test_an_old_key_that_does_not_serve_any_more_costs_one_model_a_moment_and_the_replacement_stays(
-    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await broken_off(broken, tmp_path, MOMENTS["all are moved"])
-    replacement = broken.key_named("(20")
-    moved = own_models(broken)
-    broken.aisix.upstream.refuse(OLD_SECRET)
-    broken.overrides |= {"PROJECTION_TIMEOUT": "1"}
-    patches = len([call for call in broken.aisix.calls if call.method == "PATCH"])
-
-    said = await doctor(broken, capsys, clean=True)
-
-    assert not said.well
-    assert "does not answer" in said.text
-    assert "The replacement was not removed." in said.text
-    assert replacement.id in broken.aisix.provider_keys
-    assert own_models(broken) == moved
-    assert len([call for call in broken.aisix.calls if call.method == "PATCH"]) == patches + 2, "there and back again"
 
 
 async def test_what_another_rotation_has_in_hand_is_left_alone_until_that_one_is_over(
@@ -245,24 +210,6 @@ async def test_what_another_rotation_has_in_hand_is_left_alone_until_that_one_is
         await broken.says(card, "rolled back")
 
     assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
-
-
-async def test_the_command_asks_for_the_id_and_ends_with_a_status(
-    broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await broken_off(broken, tmp_path, SPLIT)
-    changes = len([call for call in broken.aisix.calls if call.method != "GET"])
-    environ = broken.environ
-
-    id_ = rotation_in((await doctor(broken, capsys)).text)
-    status, said = await ran(environ, tmp_path, "doctor", id_, "--clean", timeout=30, stdin="no\n")
-    assert (status, "nothing was done" in said) == (1, True), said
-    assert len([call for call in broken.aisix.calls if call.method != "GET"]) == changes
-    status, said = await ran(environ, tmp_path, "doctor", id_, "--clean", timeout=30, stdin=f"{id_}\n")
-    assert status == 0, said
-    with Redis.from_url(broken.redis_url, decode_responses=True) as redis:
-        trail = redis.lrange(broken.namespace.key("audit"), 0, -1)
-    assert [entry for entry in audit.verified(trail) if entry["what"] == f"took it back: {id_}"]
 
 
 @pytest.mark.parametrize("asked", [["r7k2abc", "--adopt", "--clean"], ["--clean", "--old", "pk_1"]])
