@@ -6,14 +6,12 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bot import steps
-from bot.metrics import UNREADABLE
 from bot.rotation import states
 from bot.rotation.record import SCHEMA, Rotation
 from bot.rotation.states import State, Step, StepName, Track
@@ -22,7 +20,7 @@ from bot.steps.world import World
 from tests.support.players import Play, play
 from tests.support.plug import Plug
 from tests.support.stage import NEW_SECRET
-from tests.support.stored import FOLDER, as_here, put_back
+from tests.support.stored import FOLDER, put_back
 
 FORMS = sorted(FOLDER.iterdir())
 ENDS = {
@@ -37,25 +35,16 @@ ENDS = {
 }
 """What a rotation that was left in each state comes to."""
 
-THREE_DAYS = timedelta(days=3)
-
 
 @asynccontextmanager
-async def left(
-    valkey: str, form: Path, state: State, later: timedelta = THREE_DAYS, *, here: bool = False
-) -> AsyncIterator[Play]:
-    """Set the stage as it was left in *state*, and begin *later*; *here*, as if it was recorded by this version."""
-    found: dict[str, Any] = json.loads((form / f"{state.lower()}.json").read_text())
+async def left(valkey: str, form: Path, state: State, later: timedelta) -> AsyncIterator[Play]:
+    """Set the stage as it was left in *state*, and begin *later*."""
     async with play(valkey, 1, Plug(), secret=NEW_SECRET) as made:
-        record = await put_back(made, as_here(made, found) if here else found)
+        record = await put_back(made, json.loads((form / f"{state.lower()}.json").read_text()))
         made.followed, made.cancelled = record.id, state is State.CANCELLED
-        made.stage.began = max(times(record)) + later
+        said = (record.requested_at, record.secret_asked_at, record.asked_at, record.step_since, record.ended_at)
+        made.stage.began = max(at for at in said if at) + later
         yield made
-
-
-def times(record: Rotation) -> list[datetime]:
-    said = (record.requested_at, record.secret_asked_at, record.asked_at, record.step_since, record.ended_at)
-    return [at for at in said if at]
 
 
 def test_there_is_something_of_every_form_in_every_state() -> None:
@@ -68,7 +57,7 @@ def test_there_is_something_of_every_form_in_every_state() -> None:
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 async def test_what_an_older_version_left_behind_goes_on_to_its_end(valkey: str, form: Path, state: State) -> None:
-    later = timedelta(seconds=5) if state is State.AWAITING_SECRET else THREE_DAYS
+    later = timedelta(seconds=5) if state is State.AWAITING_SECRET else timedelta(days=3)
     async with left(valkey, form, state, later) as made:
         record = await made.to_the_end()
 
@@ -76,11 +65,6 @@ async def test_what_an_older_version_left_behind_goes_on_to_its_end(valkey: str,
         keys = {model.provider_key_id for model in made.stage.aisix.models.values()}
         assert keys == set(made.stage.aisix.provider_keys), "every model is on the one key that is left"
         assert (record.plan.old_key.id in keys) is (record.state is not State.COMPLETED)
-
-
-async def test_a_card_that_nobody_gave_a_secret_for_is_cancelled_after_three_days(valkey: str) -> None:
-    async with left(valkey, FORMS[-1], State.AWAITING_SECRET) as made, made.stage.bot():
-        await made.stage.says(made.stage.slack.messages("C_OPS")[-1], "cancelled", timeout=60)
 
 
 # --- a deploy that adds a step ---
@@ -117,43 +101,3 @@ async def test_a_rotation_that_waits_for_approval_survives_a_deploy_that_adds_a_
         assert seen, "the new step was taken"
         assert not made.deleted_early
         assert len([call for call in made.stage.aisix.calls if call.method == "POST" and "keys" in call.path]) == 0
-
-
-# --- records that this version does not know ---
-
-
-async def test_a_record_of_a_newer_version_is_left_to_it_and_who_clicks_is_told(valkey: str) -> None:
-    async with left(valkey, FORMS[-1], State.AWAITING_APPROVAL, here=True) as made:
-        await rewrite(made, {"schema_version": SCHEMA + 1, "a_new_field": "worth keeping"})
-        before = await stored(made)
-        async with made.stage.bot():
-            card = made.stage.slack.messages("C_OPS")[-1]
-            await made.stage.press("Delete old key", card, who="U_APPROVER")
-            await made.stage.told("U_APPROVER", "A newer version of Keyturn has this rotation in hand")
-
-        assert await stored(made) == before
-
-
-async def test_a_record_that_cannot_be_read_is_told_of_and_keeps_no_other_from_going_on(valkey: str) -> None:
-    async with left(valkey, FORMS[-1], State.RUNNING, here=True) as made:
-        broken = (
-            (await stored(made)).replace('"state":"RUNNING"', '"state":"ON_HOLIDAY"').replace(made.followed, "r222222")
-        )
-        await made.redis.set(made.key("rotation", "r222222"), broken)
-        await made.redis.zadd(made.key("unshown"), {"r222222": 0})
-        await made.redis.sadd(made.key("open"), "r222222")
-        counted = UNREADABLE._value.get()  # noqa: SLF001 - as the page shows it
-
-        record = await made.to_the_end()
-
-        assert record.state is State.COMPLETED
-        assert UNREADABLE._value.get() > counted  # noqa: SLF001 - the same
-        assert await made.redis.get(made.key("rotation", "r222222")) == broken
-
-
-async def stored(made: Play) -> str:
-    return str(await made.redis.get(made.key("rotation", made.followed)))
-
-
-async def rewrite(made: Play, changes: dict[str, Any]) -> None:
-    await made.redis.set(made.key("rotation", made.followed), json.dumps({**json.loads(await stored(made)), **changes}))

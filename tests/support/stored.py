@@ -91,15 +91,6 @@ def record_in(left: Json) -> Rotation:
     return Rotation.model_validate_json(record)
 
 
-def as_here(made: Play, left: Json) -> Json:
-    """Return what was left behind as if this version had kept it, under the names of this bot."""
-    here = made.stage.namespace
-    store = {key.replace("keyturn:", here.prefix, 1): value for key, value in left["store"].items()}
-    record = record_in(left).but(namespace=here.name)
-    store[here.key("rotation", record.id)] = ["string", record.model_dump_json()]
-    return {**left, "store": store}
-
-
 # --- writing it down ---
 
 
