@@ -1,0 +1,120 @@
+"""Records of another namespace on one Redis: brought over by hand, or named and left alone.
+
+That a bot finds nothing of another one is in tests/bot/test_store.py.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.storage.namespace import BEFORE
+from bot.storage.records import Store
+from tests.bot.values import NOW
+from tests.support.process import ran
+from tests.support.stage import KEY, Stage, stage_of
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Any]:
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+# --- AISIX Cloud gets another address ---
+
+
+async def test_after_a_move_of_aisix_cloud_its_rotations_are_named_brought_over_by_hand_and_come_to_their_end(
+    bare_stage: Stage, tmp_path: Path
+) -> None:
+    stage = bare_stage
+    async with stage.bot():
+        card = await stage.ask()
+        await stage.give(card)
+        await stage.says(card, "waiting for an approver")
+        await stage.is_linked()
+    old = stage.namespace.queue
+    stage.overrides["AISIX_CLOUD_API"] = stage.aisix.api_url.replace("127.0.0.1", "localhost")
+    await is_named(stage, tmp_path, old)
+    async with stage.bot():
+        await stage.slack.person("U_APPROVER").click("Delete old key", card)
+        await stage.told("U_APPROVER", "I do not know this rotation any more.")
+
+    status, said = await ran(stage.environ, tmp_path, "carry-over", old)
+    assert (status, f"1 rotation carried over from {old} to {stage.namespace.queue}." in said) == (0, True), said
+
+    new = stage.overrides.pop("AISIX_CLOUD_API")
+    async with stage.bot():
+        await stage.slack.person("U_APPROVER").click("Delete old key", card)
+        await stage.told("U_APPROVER", "This rotation goes on in a Keyturn with another AISIX_CLOUD_API")
+    assert stage.key_named(KEY).id in stage.aisix.provider_keys
+
+    stage.overrides["AISIX_CLOUD_API"] = new
+    async with stage.bot():
+        await stage.press("Delete old key", card, who="U_APPROVER")
+        await stage.thread_says(card, "Receipt")
+    status, said = await ran({"REDIS_URL": stage.redis_url}, tmp_path, "audit", "verify")
+    assert (status, said.count("each chained to the one before")) == (0, 2), said
+
+
+async def is_named(stage: Stage, folder: Path, old: str) -> None:
+    status, said = await ran(stage.environ, folder, "check")
+    assert status == 0, said
+    assert f"`{old}` has 1 rotation of http://127.0.0.1:" in said
+    assert f"If that is an earlier address of this AISIX Cloud: `python -m bot carry-over {old}`." in said
+    status, said = await ran(stage.environ, folder, "doctor")
+    assert status == 0, said
+    assert f"Its record is under {old}: `python -m bot carry-over {old}` brings it here." in said
+
+
+async def test_what_cannot_be_brought_over_is_refused_with_a_sentence(bare_stage: Stage, tmp_path: Path) -> None:
+    for name, sentence in (
+        ("nonsense", "nonsense is no namespace: `python -m bot check` says what there is."),
+        ("keyturn:T_OTHER-0a1b2c3d", "keyturn:T_OTHER-0a1b2c3d is of another workspace"),
+        (bare_stage.namespace.queue, "is where this bot keeps its records already."),
+    ):
+        status, said = await ran(bare_stage.environ, tmp_path, "carry-over", name)
+
+        assert (status, sentence in said) == (1, True), said
+
+
+# --- what the version before left of two bots ---
+
+
+async def test_what_the_version_before_left_of_another_bot_is_named_by_the_check_and_never_touched(
+    bare_stage: Stage, redis: Any, tmp_path: Path
+) -> None:
+    ids: list[str] = []
+    async with stage_of(bare_stage.redis_url) as other:
+        for stage in (other, bare_stage):
+            async with stage.front():
+                await stage.ask()
+                await stage.is_linked()
+                ids.append((await stage.record()).id)
+                await as_before(redis, stage, ids[-1])
+    theirs = ids[0]
+    left = await redis.get(BEFORE.key("rotation", theirs))
+
+    status, said = await ran(bare_stage.environ, tmp_path, "check")
+    assert status == 0, said
+    assert "1 rotation of the version before will be carried over at the start." in said
+    assert f"1 rotation of the version before ({theirs}) cannot be: AISIX Cloud does not show its keys" in said
+
+    async with bare_stage.bot():
+        await bare_stage.slack.person("U_REQUESTER").command("status")
+        assert (await bare_stage.told("U_REQUESTER", "Under way:")).count(KEY) == 1
+
+    assert await redis.get(BEFORE.key("rotation", theirs)) == left
+    assert await redis.smembers(BEFORE.key("open")) == {theirs}
+
+
+async def as_before(redis: Any, stage: Stage, rotation_id: str) -> None:
+    """Have a rotation kept as the version before did, by every bot under the same names."""
+    store, before = Store(redis, stage.namespace), Store(redis, BEFORE)
+    record = await store.load(rotation_id)
+    assert record is not None
+    await before.save(record.but(version=0), {"by": "U_REQUESTER", "what": "asked", "why": ""}, at=NOW)
+    await before.remember_message(rotation_id, await store.messages(rotation_id) | {"version": "1"})
+    await redis.delete(*[name async for name in redis.scan_iter(stage.namespace.key("*"))])
