@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from itertools import islice
 from secrets import token_hex
 from typing import Any, Literal, Self
 
@@ -20,9 +19,6 @@ from sandbox.aisix.switches import Switches
 from sandbox.aisix.world import World
 
 Part = Literal["control plane", "gateway", "status"]
-
-NOWHERE = "http://127.0.0.1:9"
-"""An address without a listener."""
 
 
 class Aisix(World):
@@ -147,14 +143,8 @@ class Aisix(World):
     def _status_urls(self, environment: Environment) -> list[str]:
         """Return the status addresses as an operator configured them, rightly or wrongly."""
         own = [replica.status_url for replica in self._listed(environment)]
-        others = (replica.status_url for replica in self.all_replicas() if replica.environment != environment)
-        written = {
-            "own": own,
-            "shared": [self._status_balancers[environment.id].url] * len(own),
-            "foreign": [*own[:-1], *islice(others, 1)],
-            "nowhere": [NOWHERE] * len(own),
-        }
-        return written[self.switches.status_addresses][: self.switches.status_urls_told]
+        shared = [self._status_balancers[environment.id].url] * len(own)
+        return (own if self.switches.status_addresses == "own" else shared)[: self.switches.status_urls_told]
 
     def bind_before(
         self, method: str, part: str, *, key: ProviderKey, alias: str = "latecomer", environment: str = "production"

@@ -125,10 +125,6 @@ class Replica:
         """Ids of models that failed its background check."""
         return self.dispatcher.unhealthy
 
-    def forget_cooldowns(self) -> None:
-        """End all cooldowns now."""
-        self.dispatcher.cooldowns.clear()
-
     def served_with(self, key_id: str) -> int:
         """Return how many attempts this replica really made with the key, whatever its counters show."""
         return self.dispatcher.metrics.sent_with(key_id)

@@ -52,8 +52,6 @@ class Resources:
 
     def edit_key(self, key: ProviderKey, body: Fields) -> None:
         """Change metadata and settings; never the secret, whatever the body says."""
-        if "api_key" in body and self._switches.patch_api_key == "reject":
-            raise Invalid("field 'api_key' cannot be changed")
         schema.check(body, schema.provider_key(self._switches))
         changes = self._key_fields({name: value for name, value in body.items() if name != "api_key"}, key)
         self._store.edit(key, changes)
@@ -81,8 +79,7 @@ class Resources:
         schema.check(body, allowed)
         if body.get("display_name", model.display_name) != model.display_name:
             self._check_alias(environment, body["display_name"])
-        provider = {"provider": model.fields.get("provider")} | body
-        changes = self._model_fields(environment, provider)
+        changes = self._model_fields(environment, body)
         self._store.edit(model, {name: changes[name] for name in body})
 
     def edit_route(self, environment: Environment, route: PassthroughRoute, body: Fields) -> None:
@@ -123,10 +120,8 @@ class Resources:
         key = self._store.provider_keys.get(body["provider_key_id"])
         if key is None:
             raise Invalid("field 'provider_key_id' names an unknown provider key")
-        if self._switches.key_not_allowed == "refuse" and environment.id not in key.allowed_environments:
+        if environment.id not in key.allowed_environments:
             raise Invalid("field 'provider_key_id' names a key that is not allowed in this environment")
-        if self._switches.provider_mismatch == "refuse" and body.get("provider", key.provider) != key.provider:
-            raise Invalid("field 'provider_key_id' names a key of another provider")
 
     def _resolved(self, environment: Environment, value: Any) -> Any:
         """Return *value* with every reference by id, also those by name."""

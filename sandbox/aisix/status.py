@@ -104,7 +104,7 @@ class Status:
         """Return what the page says about the source; it never shows a revision beyond the applied one."""
         projection = self._replica.projection
         return {
-            "type": "managed" if self._dispatcher.switches.managed else "etcd",
+            "type": "etcd",
             "connected": not self._replica.cut_off,
             "observed_revision": projection.snapshot.revision,
             "source_hash": projection.source_hash,

@@ -6,8 +6,6 @@ from typing import Literal
 BEFORE_THE_FIX = "0.4.2"
 """The last version that keeps using a minted token after its key has changed."""
 
-UNSTAMPED = "0.3.0"
-
 
 @dataclass
 class Switches:
@@ -33,12 +31,7 @@ class Switches:
     """Seconds added to every control plane call."""
 
     duplicate_display_name: Literal["409", "allow"] = "allow"
-    patch_api_key: Literal["ignore", "reject"] = "ignore"
     delete_referenced: Literal["allow", "409"] = "allow"
-    key_not_allowed: Literal["refuse", "accept"] = "refuse"
-    """What happens if a model is pointed at a key that its environment may not use."""
-
-    provider_mismatch: Literal["accept", "refuse"] = "accept"
     model_create: bool = True
     has_passthrough_routes: bool = True
     has_cache_policies: bool = True
@@ -49,9 +42,6 @@ class Switches:
 
     model_key_reference: Literal["provider_key_id", "provider_key"] = "provider_key_id"
     """`provider_key`: a model shows its key's display name, and no id."""
-
-    embedding_kind: Literal["embedding", "direct"] = "embedding"
-    """The kind of an embedding model; it has an `embedding` block either way."""
 
     extra_key_fields: bool = False
     """Keys have an undocumented field that a create refuses."""
@@ -65,9 +55,8 @@ class Switches:
     status_urls_told: int | None = None
     """How many status addresses `settings()` lists per environment; None: all."""
 
-    status_addresses: Literal["own", "shared", "foreign", "nowhere"] = "own"
-    """The status addresses in `settings()`: each replica's own, one balanced address for all, for the last replica one
-    of another environment, or one without a listener."""
+    status_addresses: Literal["own", "shared"] = "own"
+    """The status addresses in `settings()`: each replica's own, or one balanced address for all."""
 
     tell_replicas: bool | None = None
     """Whether `settings()` contains the number of replicas; None: only without status addresses."""
@@ -83,23 +72,14 @@ class Switches:
     hidden_families: frozenset[str] = frozenset()
     """Metric families that the page lacks, as with another version or by an operator's choice."""
 
-    lazy_counters: bool = True
-    """A counter appears on the page only with its first request."""
-
     degraded_after: float = 10.0
     """Seconds after which a gateway with a closed source says `degraded` instead of `synced`."""
-
-    managed: bool = False
-    """Whether the gateways get their configuration from the cloud, not from their own etcd."""
 
     rejected_rows: Literal["ids", "store_key"] = "ids"
     """How a rejected row is named: by its kind and id, or only by its key in the store."""
 
     gateway_version: str = "0.10.0"
     """Before 0.4.0 there is no `/status/config`; before 0.5.0 no `/status/models`, and tokens are cached too long."""
-
-    stamped: bool = True
-    """Whether a gateway reports its real version: an unstamped build always reports 0.3.0."""
 
     token_cache_bug: bool = False
     """Behave as before v0.5.0, and report such a version: a model's token is reused after a change of its key."""
@@ -119,7 +99,7 @@ class Switches:
     @property
     def server(self) -> str:
         """The gateways' `Server` header."""
-        return f"AISIX/{self.version if self.stamped else UNSTAMPED}"
+        return f"AISIX/{self.version}"
 
     def since(self, *version: int) -> bool:
         """Tell whether the gateways have *version* or a later one."""

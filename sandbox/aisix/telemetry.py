@@ -163,8 +163,7 @@ class Metrics:
     def families(self) -> Iterator[Family]:
         """Yield the page's families; a family appears with its first count."""
         for family in self._counters():
-            is_due = family.rows or not self._switches.lazy_counters
-            if is_due and family.name not in self._switches.hidden_families:
+            if family.rows and family.name not in self._switches.hidden_families:
                 yield family
 
     def _counters(self) -> Iterator[Family]:

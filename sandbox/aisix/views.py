@@ -36,8 +36,6 @@ class Views:
         shown = dict(row.fields)
         if self._switches.references == "name":
             shown = self._named(shown)
-        if shown.get("kind") == "embedding":
-            shown["kind"] = self._switches.embedding_kind
         key = self._store.provider_keys.get(row.provider_key_id or "")
         if self._switches.model_key_reference == "provider_key" and "provider_key_id" in shown:
             shown["provider_key"] = key.display_name if key else shown["provider_key_id"]
