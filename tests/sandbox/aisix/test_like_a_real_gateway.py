@@ -5,6 +5,7 @@ The tables are facts taken from samples of two and three real replicas on an etc
 
 import json
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -51,87 +52,43 @@ AT_BOOT = {
 HASH = re.compile("[0-9a-f]{64}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
+COUNTS = {"api_keys": int, "models": int, "provider_keys": int}
 APPLIED = {
     "applied_revision": int,
     "config_hash": HASH,
     "apply_seq": int,
     "applied_at": MOMENT,
-    "resource_counts": {"api_keys": int, "models": int, "provider_keys": int},
+    "resource_counts": COUNTS,
 }
-SOURCE = {
-    "type": str,
-    "connected": bool,
-    "observed_revision": int,
-    "source_hash": HASH,
-    "observed_at": MOMENT,
-}
-FAILURE = {"at": MOMENT, "last_error_kind": str, "last_error": str}
-REJECTED = {
-    "resource_kind": str,
-    "resource_id": str,
-    "last_error_kind": str,
-    "last_error": str,
-    "first_seen_at": MOMENT,
-    "last_seen_at": MOMENT,
-}
+SOURCE = {"type": str, "connected": bool, "observed_revision": int, "source_hash": HASH, "observed_at": MOMENT}
+ERROR = {"last_error_kind": str, "last_error": str}
+FAILURE = ERROR | {"at": MOMENT}
+REJECTED = ERROR | {"resource_kind": str, "resource_id": str, "first_seen_at": MOMENT, "last_seen_at": MOMENT}
 STALE = REJECTED | {"serving_stale_since": MOMENT, "serving_stale_age_seconds": int}
-CONFIG = {
-    "state": str,
-    "source": SOURCE,
-    "applied": APPLIED,
-    "last_reload": {"successful": bool, "at": MOMENT},
-    "last_failure": None,
-    "rejected": [],
-    "partially_compatible": [],
-}
+RELOAD = {"successful": bool, "at": MOMENT}
+PARTS = {"rejected": [], "partially_compatible": []}
+CONFIG = {"state": str, "source": SOURCE, "applied": APPLIED, "last_reload": RELOAD, "last_failure": None} | PARTS
 """`/status/config` of a gateway that is well."""
 
 MODEL = {"id": str, "display_name": str, "kind": str, "status": str}
 COOLING = MODEL | {"cooldown_until": {"secs_since_epoch": int, "nanos_since_epoch": int}, "status_reason": str}
 
-CHAT = {
-    "id": str,
-    "object": "chat.completion",
-    "created": int,
-    "model": "chat-large",
-    "choices": [{"index": int, "message": {"role": str, "content": str}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": int, "completion_tokens": int, "total_tokens": int},
-}
+CHOICE = {"index": int, "message": {"role": str, "content": str}, "finish_reason": "stop"}
+VECTOR = {"index": int, "object": "embedding", "embedding": [float]}
+OUTPUT = {"type": "message", "id": str, "role": "assistant", "status": "completed"}
+OUTPUT |= {"content": [{"annotations": [], "text": str, "type": "output_text"}]}
+COST = {"prompt_tokens": int, "total_tokens": int}
+TOKENS = {"input_tokens": int, "output_tokens": int}
+MADE = {"id": str, "model": "chat-large"}
 BODIES: dict[str, Any] = {
-    "/v1/chat/completions": CHAT,
-    "/v1/embeddings": {
-        "object": "list",
-        "model": "gpt-4o",
-        "data": [{"index": int, "object": "embedding", "embedding": [float]}],
-        "usage": {"prompt_tokens": int, "total_tokens": int},
-    },
-    "/v1/responses": {
-        "created_at": int,
-        "id": str,
-        "model": "gpt-4o",
-        "object": "response",
-        "output": [
-            {
-                "content": [{"annotations": [], "text": str, "type": "output_text"}],
-                "id": str,
-                "role": "assistant",
-                "status": "completed",
-                "type": "message",
-            }
-        ],
-        "status": "completed",
-        "usage": {"input_tokens": int, "output_tokens": int, "total_tokens": int},
-    },
-    "/v1/messages": {
-        "content": [{"text": str, "type": "text"}],
-        "id": str,
-        "model": "chat-large",
-        "role": "assistant",
-        "stop_reason": "end_turn",
-        "stop_sequence": None,
-        "type": "message",
-        "usage": {"input_tokens": int, "output_tokens": int},
-    },
+    "/v1/chat/completions": MADE
+    | {"object": "chat.completion", "created": int, "choices": [CHOICE], "usage": COST | {"completion_tokens": int}},
+    "/v1/embeddings": {"object": "list", "model": "gpt-4o", "data": [VECTOR], "usage": COST},
+    "/v1/responses": {"id": str, "model": "gpt-4o", "object": "response", "created_at": int, "status": "completed"}
+    | {"output": [OUTPUT], "usage": TOKENS | {"total_tokens": int}},
+    "/v1/messages": MADE
+    | {"type": "message", "role": "assistant", "content": [{"text": str, "type": "text"}]}
+    | {"stop_reason": "end_turn", "stop_sequence": None, "usage": TOKENS},
 }
 
 EVERY = {"Content-Type", "Server", "x-aisix-request-id"}
@@ -150,82 +107,63 @@ HEADERS: dict[str, tuple[str, set[str]]] = {
 }
 """The headers of each kind of answer, besides those of every answer."""
 
-Error = tuple[int, str, str | None, str]
-ERRORS: dict[str, tuple[str, Error]] = {
-    "no caller key": ("chat-large", (401, "invalid_api_key", None, "missing or malformed Authorization header")),
-    "wrong caller key": ("chat-large", (401, "invalid_api_key", None, "invalid API key")),
-    "disabled caller key": ("chat-large", (401, "invalid_api_key", "api_key_disabled", "API key has been disabled")),
-    "expired caller key": ("chat-large", (401, "invalid_api_key", "api_key_expired", "API key has expired")),
-    "not allowed": ("keyturn-1", (403, "permission_denied", None, 'API key is not allowed to use model "keyturn-1"')),
-    "not allowed, unknown": ("keyturn-2", (404, "model_not_found", None, 'model "keyturn-2" not found')),
-    "unknown alias": ("nothing", (404, "model_not_found", None, 'model "nothing" not found')),
-    "unknown alias, embeddings": (
-        "nothing /v1/embeddings",
-        (404, "model_not_found", None, 'model "nothing" not found'),
-    ),
-    "not JSON": ("", (400, "invalid_request_error", None, "request payload is invalid: invalid JSON request body")),
-    "missing key": ("nokey", (400, "invalid_request_error", None, 'request payload is invalid: model "nokey" refer')),
-    "missing key, embeddings": ("nokey /v1/embeddings", (400, "invalid_request_error", None, "request payload is")),
-    "refused": ("refused", (401, "upstream_error", "invalid_api_key", "Incorrect API key provided: sk-refus***0000.")),
-    "refused, embeddings": ("refused /v1/embeddings", (401, "upstream_error", "invalid_api_key", "Incorrect API key")),
-    "refused, responses": ("refused /v1/responses", (401, "upstream_error", None, '{"error": {"message": "Incorrect')),
-    "refused by Anthropic": ("claude", (401, "upstream_error", "invalid_api_key", "invalid x-api-key")),
-    "newline in the secret": (
-        "newline",
-        (401, "authentication_error", None, "invalid upstream credentials: provider_key.api_key contains invalid head"),
-    ),
-    "Bedrock, no document": (
-        "bedrock",
-        (401, "authentication_error", None, "invalid upstream credentials: bedrock provider_key.api_key must be valid"),
-    ),
-    "Vertex, no document": (
-        "vertex",
-        (401, "authentication_error", None, "invalid upstream credentials: vertex provider_key.api_key must be valid"),
-    ),
-    "Azure, broken document": (
-        "azure",
-        (401, "authentication_error", None, "invalid upstream credentials: azure provider_key.api_key looks JSON-sha"),
-    ),
-    "misconfigured, Bedrock": (
-        "odd-bedrock",
-        (500, "config_error", None, 'bridge is misconfigured: bedrock publisher unknown for model id "gpt-4o"'),
-    ),
-    "misconfigured, Vertex": (
-        "odd-vertex",
-        (500, "config_error", None, 'bridge is misconfigured: vertex publisher unknown for upstream model id "gpt-4o"'),
-    ),
-    "no bridge": ("weird", (503, "provider_unavailable", None, "no bridge registered for provider")),
-    "no base URL": ("baseless", (503, "provider_unavailable", None, "no bridge registered for provider")),
-    "cannot be reached": ("closed", (502, "transport_error", None, "transport error: error sending request")),
-    "times out": ("slow", (504, "timeout", None, "upstream request timed out")),
-    "upstream 500": ("s500", (502, "upstream_error", None, "upstream returned 500")),
-    "upstream 503": ("s503", (502, "upstream_error", None, "upstream returned 503")),
-    "upstream 529": ("s529", (502, "upstream_error", None, "upstream returned 529")),
-    "upstream 408": ("s408", (408, "upstream_error", None, "")),
-    "upstream 422": ("s422", (422, "upstream_error", None, "")),
-    "rerank on a chat model": ("chat-large /v1/rerank", (404, "upstream_error", None, "404: Not Found")),
-    "embeddings of an ensemble": (
-        "board /v1/embeddings",
-        (
-            400,
-            "invalid_request_error",
-            None,
-            "request payload is invalid: model `board` is an ensemble model; only /v1/chat/completions is supported",
-        ),
-    ),
-    "too many requests": ("limited", (429, "rate_limit_exceeded", None, "request limit exceeded (requests)")),
-    "no budget answer": ("unpaid", (429, "billing_error", None, "")),
-    "a passthrough route without its key": (
-        "any /passthrough/raw/embeddings",
-        (
-            400,
-            "invalid_request_error",
-            None,
-            'request payload is invalid: passthrough route "raw" references an unknown provider key',
-        ),
-    ),
+PAYLOAD, INVALID = "request payload is invalid: ", "invalid upstream credentials: "
+BRIDGE, NO_BRIDGE = "bridge is misconfigured: ", "no bridge registered for provider"
+ONLY_CHAT = f"{PAYLOAD}model `board` is an ensemble model; only /v1/chat/completions is supported"
+Error = tuple[str, int, str, str | None, str]
+ERRORS: dict[str, Error] = {
+    "no caller key": ("chat-large", 401, "invalid_api_key", None, "missing or malformed Authorization header"),
+    "wrong caller key": ("chat-large", 401, "invalid_api_key", None, "invalid API key"),
+    "disabled caller key": ("chat-large", 401, "invalid_api_key", "api_key_disabled", "API key has been disabled"),
+    "expired caller key": ("chat-large", 401, "invalid_api_key", "api_key_expired", "API key has expired"),
+    "not allowed": ("keyturn-1", 403, "permission_denied", None, 'API key is not allowed to use model "keyturn-1"'),
+    "not allowed, unknown": ("keyturn-2", 404, "model_not_found", None, 'model "keyturn-2" not found'),
+    "outside a wildcard": ("other/gpt-4o", 404, "model_not_found", None, 'model "other/gpt-4o" not found'),
+    "not JSON": ("", 400, "invalid_request_error", None, f"{PAYLOAD}invalid JSON request body"),
+    "missing key": ("nokey", 400, "invalid_request_error", None, f'{PAYLOAD}model "nokey" references'),
+    "missing key of a route": ("x /passthrough/raw/chat", 400, "invalid_request_error", None, f"{PAYLOAD}passthroug"),
+    "refused": ("refused", 401, "upstream_error", "invalid_api_key", "Incorrect API key provided: sk-refus***0000."),
+    "refused, responses": ("refused /v1/responses", 401, "upstream_error", None, '{"error": {"message": "Incorrect'),
+    "refused by Anthropic": ("claude", 401, "upstream_error", "invalid_api_key", "invalid x-api-key"),
+    "refused by Azure": ("azure", 401, "upstream_error", "invalid_api_key", "Incorrect API key"),
+    "refused by Azure's directory": ("azure-ad", 500, "config_error", None, f"{BRIDGE}the token exchange"),
+    "refused by Vertex": ("vertex", 401, "upstream_error", "invalid_api_key", "Incorrect API key"),
+    "refused by Vertex's directory": ("vertex-account", 500, "config_error", None, f"{BRIDGE}the token exchange"),
+    "refused by Bedrock": ("bedrock", 403, "upstream_error", None, "upstream authentication failed"),
+    "newline": ("newline", 401, "authentication_error", None, f"{INVALID}provider_key.api_key contains invalid head"),
+    "Bedrock, no document": ("odd-bedrock", 401, "authentication_error", None, f"{INVALID}bedrock provider_key.api"),
+    "Vertex, no document": ("odd-vertex", 401, "authentication_error", None, f"{INVALID}vertex provider_key.api_k"),
+    "Azure, broken document": ("odd-azure", 401, "authentication_error", None, f"{INVALID}azure provider_key.api_"),
+    "no publisher, Bedrock": ("gpt-bedrock", 500, "config_error", None, f"{BRIDGE}bedrock publisher unknown for model"),
+    "no publisher, Vertex": ("gpt-vertex", 500, "config_error", None, f"{BRIDGE}vertex publisher unknown for upstream"),
+    "no bridge": ("weird", 503, "provider_unavailable", None, NO_BRIDGE),
+    "no base URL": ("baseless", 503, "provider_unavailable", None, NO_BRIDGE),
+    "no base URL, Azure": ("baseless-azure", 400, "invalid_request_error", None, "the provider key needs an api_base"),
+    "another base URL": ("elsewhere", 400, "invalid_request_error", None, "the upstream expects another base URL"),
+    "not offered": ("claude /v1/embeddings", 501, "not_implemented", None, "anthropic does not offer embeddings"),
+    "cannot be reached": ("closed", 502, "transport_error", None, "transport error: error sending request"),
+    "times out": ("slow", 504, "timeout", None, "upstream request timed out"),
+    "garbage": ("garbage", 502, "upstream_decode_error", None, "the answer of the upstream cannot be read"),
+    "no money": ("poor", 429, "upstream_error", "insufficient_quota", "You exceeded your current quota"),
+    "no such model": ("modelless", 404, "upstream_error", "model_not_found", "The model `gpt-4o` does not exist"),
+    "upstream 403": ("s403", 403, "upstream_error", "permission_denied", ""),
+    "upstream 408": ("s408", 408, "upstream_error", None, ""),
+    "upstream 429": ("s429", 429, "upstream_error", "rate_limit_exceeded", ""),
+    "upstream 500": ("s500", 502, "upstream_error", None, "upstream returned 500"),
+    "upstream 529": ("s529", 502, "upstream_error", None, "upstream returned 529"),
+    "rerank on a chat model": ("chat-large /v1/rerank", 404, "upstream_error", None, "404: Not Found"),
+    "chat with a rerank model": ("sorter", 400, "upstream_error", "unsupported_endpoint", "rerank-1 does not support"),
+    "chat with an embedding model": ("support-embed", 400, "upstream_error", "unsupported_endpoint", "embedding-1 do"),
+    "embeddings of an ensemble": ("board /v1/embeddings", 400, "invalid_request_error", None, ONLY_CHAT),
+    "responses of an ensemble": ("board /v1/responses", 400, "invalid_request_error", None, ONLY_CHAT),
+    "too many requests": ("rate_limit", 429, "rate_limit_exceeded", None, "request limit exceeded (requests)"),
+    "no budget answer": ("no_budget", 429, "billing_error", None, ""),
+    "budget used up": ("budget", 429, "billing_error", "budget_exceeded", ""),
+    "guardrail": ("guardrail", 422, "content_filter", None, ""),
+    "too large": ("too_large", 413, "invalid_request_error", None, ""),
+    "address": ("ip", 403, "permission_denied", "ip_restricted", ""),
 }
-"""Status, type, code and the beginning of the message of each error."""
+"""What is asked, and the status, type, code and beginning of the message of its error."""
 
 REASONS = {
     401: "upstream_auth_failure",
@@ -241,6 +179,68 @@ COOL = (400, 403, 404, 422, 529)
 """What a provider may answer without its model cooling down."""
 
 
+BEDROCK = json.dumps({"access_key_id": "a", "secret_access_key": "s", "region": "eu"})
+VERTEX_ACCOUNT = json.dumps({"project": "p", "region": "eu", "service_account_json": {"client_email": "x"}})
+VERTEX_TOKEN = json.dumps({"project": "p", "region": "eu", "access_token": "t"})
+AZURE_AD = json.dumps({"tenant_id": "t", "client_id": "c", "client_secret": "s"})
+AT_AZURE = {"api_base": "https://x.openai.azure.com"}
+Way = tuple[str, str, dict[str, str], Any]
+BROKEN: dict[str, Way] = {
+    "refused": ("openai", "sk-refused-00000000000000000", {}, 401),
+    "claude": ("anthropic", "sk-ant-refused", {}, 401),
+    "azure": ("azure", "plain", AT_AZURE, 401),
+    "azure-ad": ("azure", AZURE_AD, AT_AZURE, 401),
+    "vertex": ("google-vertex", VERTEX_TOKEN, {}, 401),
+    "vertex-account": ("google-vertex", VERTEX_ACCOUNT, {}, 401),
+    "bedrock": ("amazon-bedrock", BEDROCK, {}, 401),
+    "newline": ("openai", "sk-newline\n", {}, "ok"),
+    "odd-bedrock": ("amazon-bedrock", "{}", {}, "ok"),
+    "odd-vertex": ("google-vertex", '{"project": "p", "region": "r"}', {}, "ok"),
+    "odd-azure": ("azure", '{"tenant_id": "t"}', AT_AZURE, "ok"),
+    "gpt-bedrock": ("amazon-bedrock", BEDROCK, {}, 401),
+    "gpt-vertex": ("google-vertex", VERTEX_TOKEN, {}, 401),
+    "weird": ("weird", "sk-weird", {"api_base": "https://weird.example"}, "ok"),
+    "baseless": ("weird", "sk-weird", {"adapter": "openai"}, "ok"),
+    "baseless-azure": ("azure", "sk-weird", {}, "ok"),
+    "elsewhere": ("openai", "sk-elsewhere", {}, "ok"),
+    "modelless": ("openai", "sk-modelless", {}, "ok"),
+    "closed": ("openai", "sk-closed", {}, "unreachable"),
+    "slow": ("openai", "sk-slow", {}, "hang"),
+    "garbage": ("openai", "sk-garbage", {}, "garbage"),
+    "poor": ("openai", "sk-poor", {}, "no_money"),
+    "nokey": ("openai", "sk-gone", {}, "ok"),
+    **{f"s{status}": ("openai", f"sk-s{status}", {}, status) for status in (*REASONS, *COOL)},
+}
+"""What is the matter with each model: the provider, the secret and the settings of its key, and how it is answered."""
+
+REFUSED_BY_THE_GATEWAY = ("rate_limit", "no_budget", "budget", "guardrail", "too_large", "ip")
+
+
+@pytest.fixture
+def full(tenant):
+    """A tenant with a model for each way to be answered."""
+    aisix, add = tenant.aisix, partial(tenant.aisix.add_model, "production")
+    embedding = add("support-embed", kind="embedding", key=tenant.key)
+    add("chat-any", kind="routing", targets=[tenant.model])
+    add("support", kind="semantic", embedding_model=embedding, routes=[], default=tenant.model)
+    add("board", kind="ensemble", panel=[tenant.model, tenant.model], judge=tenant.model)
+    add("sorter", kind="rerank", key=tenant.key)
+    for alias in ("wild/*", "keyturn-1", *REFUSED_BY_THE_GATEWAY):
+        add(alias, key=tenant.key)
+    for alias, (provider, secret, settings, behaviour) in BROKEN.items():
+        own = aisix.add_key(alias, provider=provider, secret=secret, **settings)
+        add(alias, key=own, **({"upstream": "gpt-4o"} if alias.startswith("gpt") else {}))
+        aisix.upstream.set(secret, behaviour)
+    aisix.upstream.accept("sk-elsewhere", requires={"api_base": "https://eu.api.openai.com/v1"})
+    aisix.upstream.models_for("sk-modelless", {"gpt-4o-mini"})
+    gone = next(each for each in aisix.provider_keys.values() if each.display_name == "nokey")
+    aisix.add_passthrough("production", "raw", key=gone)
+    aisix.remove(gone, settled=True)
+    aisix.environment("production").refusals |= {word: word for word in REFUSED_BY_THE_GATEWAY}
+    aisix.switches.upstream_timeout = 0.05
+    return tenant
+
+
 def fits(value: Any, fact: Any) -> bool:
     """Tell whether a value has the shape and the types of a fact: no field is missing, and none is there besides."""
     if isinstance(fact, dict):
@@ -250,56 +250,6 @@ def fits(value: Any, fact: Any) -> bool:
     if isinstance(fact, re.Pattern):
         return isinstance(value, str) and fact.fullmatch(value) is not None
     return type(value) is fact if isinstance(fact, type) else bool(value == fact)
-
-
-@pytest.fixture
-def full(tenant):
-    """A tenant with a model for each way to be answered; a model's name says what is the matter with it."""
-    aisix, key = tenant.aisix, tenant.key
-    add = aisix.add_model
-    embedding = add("production", "support-embed", kind="embedding", key=key)
-    add("production", "chat-any", kind="routing", targets=[tenant.model])
-    add("production", "support", kind="semantic", embedding_model=embedding, routes=[], default=tenant.model)
-    add("production", "board", kind="ensemble", panel=[tenant.model, tenant.model], judge=tenant.model)
-    add("production", "wild/*", key=key)
-    add("production", "keyturn-1", key=key)
-    broken = {
-        "refused": ("openai", "sk-refused-00000000000000000", {}),
-        "claude": ("anthropic", "sk-ant-refused", {}),
-        "newline": ("openai", "sk-newline\n", {}),
-        "bedrock": ("amazon-bedrock", "plain", {}),
-        "vertex": ("google-vertex", "plain", {}),
-        "azure": ("azure", '{"tenant_id": "t"}', {"api_base": "https://x.openai.azure.com"}),
-        "odd-bedrock": ("amazon-bedrock", "plain", {}),
-        "odd-vertex": ("google-vertex", "plain", {}),
-        "weird": ("weird", "sk-weird", {"api_base": "https://weird.example"}),
-        "baseless": ("weird", "sk-weird", {"adapter": "openai"}),
-        "closed": ("openai", "sk-closed", {}),
-        "slow": ("openai", "sk-slow", {}),
-        "nokey": ("openai", "sk-gone", {}),
-    } | {f"s{status}": ("openai", f"sk-s{status}", {}) for status in (*REASONS, *COOL)}
-    for alias, (provider, secret, settings) in broken.items():
-        own = aisix.add_key(alias, provider=provider, secret=secret, **settings)
-        upstream = {"upstream": "gpt-4o"} if alias.startswith("odd") else {}
-        add("production", alias, key=own, **upstream)
-        if alias == "nokey":
-            aisix.remove(own, settled=True)
-    behaviours = {
-        "sk-refused-00000000000000000": 401,
-        "sk-ant-refused": 401,
-        "sk-closed": "unreachable",
-        "sk-slow": "hang",
-    }
-    behaviours |= {f"sk-s{each}": each for each in (*REASONS, *COOL)}
-    for secret, behaviour in behaviours.items():
-        aisix.upstream.set(secret, behaviour)
-    aisix.add_passthrough("production", "raw", key=aisix.add_key("gone", secret="sk-gone"))
-    aisix.remove(next(each for each in aisix.provider_keys.values() if each.display_name == "gone"), settled=True)
-    aisix.environment("production").refusals |= {"limited": "rate_limit", "unpaid": "no_budget"}
-    for alias in ("limited", "unpaid"):
-        add("production", alias, key=key)
-    aisix.switches.upstream_timeout = 0.05
-    return tenant
 
 
 async def ask(tenant, what, **options):
@@ -344,8 +294,6 @@ async def test_the_configuration_page_of_a_gateway_that_is_well(tenant):
     assert (config["state"], config["source"]["type"], config["source"]["connected"]) == ("synced", "etcd", True)
     assert config["source"]["observed_revision"] == config["applied"]["applied_revision"]
     assert config["source"]["source_hash"] == config["applied"]["config_hash"]
-    tenant.aisix.switches.managed = True
-    assert (await tenant.status("/status/config")).json()["source"]["type"] == "managed"
 
 
 async def test_the_configuration_page_of_a_gateway_that_has_not_taken_everything(tenant):
@@ -441,7 +389,7 @@ async def test_the_list_of_models_says_who_owns_them(full):
 
 @pytest.mark.parametrize("name", ERRORS)
 async def test_an_error_has_its_status_type_code_and_words(full, name):
-    what, (status, kind, code, words) = ERRORS[name]
+    what, status, kind, code, words = ERRORS[name]
     caller = full.aisix.caller("production", "app" if name.startswith("not allowed") else "probe")
     caller.state = name.split()[0] if name.startswith(("disabled", "expired")) else "active"
     headers = {"no caller key": {"Authorization": ""}, "wrong caller key": {"Authorization": "Bearer nonsense"}}
@@ -455,7 +403,7 @@ async def test_an_error_has_its_status_type_code_and_words(full, name):
     assert (response.status_code, error["type"], error.get("code")) == (status, kind, code)
     assert error.keys() == {"message", "type"} | ({"code"} if code else set())
     assert error["message"].startswith(words)
-    assert ("Retry-After" in response.headers) is (status == 429)
+    assert ("Retry-After" in response.headers) is (status == 429 and kind != "upstream_error")
 
 
 @pytest.mark.parametrize(
@@ -468,3 +416,40 @@ async def test_an_error_on_messages_has_the_envelope_of_anthropic(full, alias, t
 
     assert fits(body, {"type": "error", "error": {"type": str, "message": str}}), json.dumps(body)
     assert (response.status_code, body["error"]["type"]) == expected
+
+
+@pytest.mark.parametrize("alias", ["azure", "azure-ad", "vertex", "vertex-account", "bedrock", "elsewhere"])
+async def test_a_credential_that_the_provider_accepts_is_good_for_an_answer(full, alias):
+    key = next(each for each in full.aisix.provider_keys.values() if each.display_name == alias)
+    full.aisix.upstream.accept(key.secret)
+
+    assert (await ask(full, alias)).status_code == 200
+
+
+async def test_each_kind_of_model_answers_its_own_requests(full):
+    for what in ("sorter /v1/rerank", "support-embed /v1/embeddings", "wild/gpt-4o-mini"):
+        assert (await ask(full, what)).status_code == 200
+    assert full.aisix.upstream.calls[-1].model == "gpt-4o-mini"
+    assert json.loads(full.aisix.settings()["AISIX_GATEWAYS"])[full.environment]["probes"]["sorter"] == "rerank"
+
+
+async def test_a_passthrough_route_passes_on_what_it_gets_and_what_comes_back(tenant):
+    tenant.aisix.add_passthrough("production", "raw", key=tenant.key)
+    named = await tenant.ask("text-embedding-3-small", "/passthrough/raw/embeddings", input="x")
+    nameless = await tenant.ask(None, "/passthrough/raw/chat/completions")
+
+    assert (named.json()["data"][0]["object"], named.json()["model"]) == ("embedding", "text-embedding-3-small")
+    assert nameless.status_code == 200
+    assert [call.endpoint for call in tenant.aisix.upstream.calls] == ["embeddings", "chat"]
+
+
+async def test_a_request_keeps_its_callers_id_and_is_recorded(tenant):
+    good = await tenant.ask(headers={"x-aisix-request-id": "rot-1-a"}, token=tenant.aisix.app_caller_key("production"))
+    bad = await tenant.ask("nobody", headers={"x-aisix-request-id": "not visible"})
+    one, two = tenant.aisix.gateway_calls
+
+    assert good.headers["x-aisix-request-id"] == good.headers["x-aisix-call-id"] == "rot-1-a"
+    assert bad.headers["x-aisix-request-id"] not in ("", "not visible")
+    assert good.headers["Server"] == "AISIX/0.10.0"
+    assert (one.caller, one.alias, one.status, one.key_id) == ("app", "chat-large", 200, tenant.key.id)
+    assert (two.caller, two.status, two.type, two.key_id) == ("probe", 404, "model_not_found", None)
