@@ -1,6 +1,4 @@
-"""What a replica's counters tell of who served, and what they leave out."""
-
-from collections import Counter
+"""What a replica's counters tell of who served, and the traps in which they prove nothing."""
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -8,8 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 LLM, PROXY = "aisix_llm_requests_total", "aisix_proxy_requests_total"
 DEPLOYMENT, USAGE = "aisix_deployment_requests_total", "aisix_usage_events_emitted_total"
 FAMILIES = (LLM, PROXY, DEPLOYMENT, USAGE)
-
-"""The label sets of a real page."""
+NEW = "sk-new-0123456789abcdef"
+RAW = "x /passthrough/raw/chat/completions"
 
 
 @pytest.fixture
@@ -17,148 +15,262 @@ def replicas(tenant):
     return tenant.aisix.replicas("production")
 
 
-async def counted(tenant, name=LLM):
-    """Every series of a counter of the first replica: its labels and its value."""
-    text = (await tenant.status("/metrics")).text
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    return [(sample.labels, sample.value) for sample in samples if sample.name == name]
+async def rows(tenant, family, number=0):
+    """Every row of a family on a replica: its labels and its count."""
+    text = (await tenant.status("/metrics", number)).text
+    samples = [sample for each in text_string_to_metric_families(text) for sample in each.samples]
+    return [(sample.labels, int(sample.value)) for sample in samples if sample.name == family]
 
 
-async def tally(tenant, name, *labels):
-    """Sum a counter of the first replica by some labels."""
-    sums: Counter[tuple[str, ...]] = Counter()
-    for row, value in await counted(tenant, name):
-        sums[tuple(row[label] for label in labels)] += int(value)
-    return dict(sums)
+async def shown(tenant, key):
+    """The families in which the first replica has counted a key."""
+    found = {family: await rows(tenant, family) for family in FAMILIES}
+    return {family for family in FAMILIES if any(row.get("provider_key_id") == key.id for row, _ in found[family])}
 
 
-async def totals(tenant):
-    return [sum(value for _, value in await counted(tenant, name)) for name in FAMILIES]
+async def ask(tenant, what="chat-large", **options):
+    """Ask the first replica for an alias, by chat where *what* names no path."""
+    alias, _, path = what.partition(" ")
+    more = {"path": path, "input": "x"} if path else {}
+    return await tenant.ask(alias, url=tenant.aisix.replicas("production")[0].url, **more, **options)
 
 
-async def ask(tenant, replicas, *args, **options):
-    return await tenant.ask(*args, url=replicas[0].url, **options)
+# --- which family counts what, and under which labels ---
+
+COUNTED = {
+    "a direct model": ("chat-large", [1, 1, 1, 1], {"model": "chat-large", "upstream_model": "gpt-4o"}),
+    "a router": ("any", [1, 1, 1, 1], {"model": "any", "upstream_model": "gpt-4o"}),
+    "a wildcard": ("openai/gpt-4o", [1, 1, 1, 1], {"model": "openai/*", "upstream_model": "*"}),
+    "an unknown alias": (
+        "nothing",
+        [1, 1, 0, 0],
+        {"model": "unresolved", "status": "404", "provider_key_id": "unknown"},
+    ),
+    "an ensemble": ("board", [1, 1, 0, 3], {"model": "board", "upstream_model": "", "provider_key_id": ""}),
+    "a passthrough route": (RAW, [0, 1, 0, 0], {"model": "passthrough", "endpoint": "/passthrough_route"}),
+    "a refusal by the gateway": ("limited", [1, 1, 0, 0], {"model": "limited", "outcome": "rate_limited"}),
+}
 
 
-async def test_the_callers_key_tells_probes_from_applications(tenant, replicas):
-    await ask(tenant, replicas)
-    for _ in range(2):
-        await ask(tenant, replicas, token=tenant.aisix.app_caller_key("production"))
-
-    by_caller = await tally(tenant, LLM, "api_key_id")
-    assert sorted(by_caller.values()) == [1, 2]
-    assert by_caller == await tally(tenant, PROXY, "api_key_id")
-
-
-async def test_a_caller_without_a_good_key_is_counted_nowhere(tenant, replicas):
-    await ask(tenant, replicas, token="ck-wrong")
-
-    assert await totals(tenant) == [0, 0, 0, 0]
-
-
-async def test_an_unknown_alias_is_counted_as_unresolved(tenant, replicas):
-    await ask(tenant, replicas, "nothing")
-    ((labels, _),) = await counted(tenant)
-
-    assert (labels["model"], labels["status"]) == ("unresolved", "404")
-    assert {labels[name] for name in ("provider", "upstream_model", "provider_key_id")} == {"unknown"}
-
-
-async def test_through_a_router_the_name_is_the_routers_and_the_key_is_the_targets(tenant, replicas):
+@pytest.mark.parametrize(("what", "counts", "labels"), COUNTED.values(), ids=COUNTED)
+async def test_each_kind_of_request_counts_in_its_families_and_under_its_name(tenant, what, counts, labels):
     tenant.aisix.add_model("production", "any", kind="routing", targets=[tenant.model])
-    await ask(tenant, replicas, "any")
-    ((labels, _),) = await counted(tenant)
-    ((attempt, _),) = await counted(tenant, DEPLOYMENT)
-
-    assert (labels["model"], labels["upstream_model"], labels["provider_key_id"]) == ("any", "gpt-4o", tenant.key.id)
-    assert attempt["model"] == "chat-large"
-
-
-async def test_a_passthrough_route_is_in_the_proxys_counter_only(tenant, replicas):
-    tenant.aisix.add_passthrough("production", "raw", key=tenant.key)
-    await ask(tenant, replicas, "gpt-4o", path="/passthrough/raw/chat/completions")
-    ((labels, _),) = await counted(tenant, PROXY)
-
-    assert tenant.aisix.upstream.answered(tenant.key.secret) == 1
-    assert await totals(tenant) == [0, 1, 0, 0]
-    assert (labels["endpoint"], labels["inbound_protocol"]) == ("/passthrough_route", "passthrough")
-    assert (labels["model"], labels["upstream_model"]) == ("passthrough", "unknown")
-    assert (labels["provider_key_id"], labels["provider_key_name"]) == (tenant.key.id, "OpenAI production")
-
-
-async def test_the_panel_of_an_ensemble_is_in_the_usage_events_only(tenant, replicas):
-    members = {"panel": [tenant.model, tenant.model], "judge": tenant.model}
-    tenant.aisix.add_model("production", "board", kind="ensemble", **members)
-    await ask(tenant, replicas, "board")
-    ((labels, _),) = await counted(tenant)
-
-    assert tenant.aisix.upstream.answered(tenant.key.secret) == 3
-    assert await totals(tenant) == [1, 1, 0, 3]
-    assert (labels["provider"], labels["model"], labels["upstream_model"]) == ("ensemble", "board", "")
-    assert (labels["provider_key_id"], labels["provider_key_name"]) == ("", "unknown")
-    assert await tally(tenant, USAGE, "provider_key_id", "model") == {(tenant.key.id, "board"): 3}
-
-
-async def test_a_wildcard_alias_counts_under_its_pattern(tenant, replicas):
     tenant.aisix.add_model("production", "openai/*", key=tenant.key)
-    await ask(tenant, replicas, "openai/gpt-4o")
-    await ask(tenant, replicas, "openai/gpt-4o-mini")
+    tenant.aisix.add_model("production", "board", kind="ensemble", panel=[tenant.model] * 2, judge=tenant.model)
+    tenant.aisix.add_model("production", "limited", key=tenant.key)
+    tenant.aisix.add_passthrough("production", "raw", key=tenant.key)
+    tenant.aisix.environment("production").refusals["limited"] = "rate_limit"
+    await ask(tenant, what)
+    ((row, _),) = await rows(tenant, PROXY)
+    await ask(tenant, what, token="ck-wrong")
 
-    for name in (LLM, DEPLOYMENT):
-        assert await tally(tenant, name, "model", "upstream_model") == {("openai/*", "*"): 2}
-
-
-async def test_they_may_tell_the_ids_of_models(tenant, replicas):
-    tenant.aisix.switches.metric_labels = "full"
-    tenant.aisix.add_model("production", "any", kind="routing", targets=[tenant.model])
-    await ask(tenant, replicas, "any")
-    ((labels, _),) = await counted(tenant)
-
-    assert (labels["model_id"], labels["model"], labels["requested_model"]) == (tenant.model.id, "chat-large", "any")
+    assert labels.items() <= row.items()
+    assert [sum(count for _, count in await rows(tenant, family)) for family in FAMILIES] == counts
 
 
-async def test_they_may_leave_out_the_callers_key(tenant, replicas):
-    tenant.aisix.switches.metric_labels = "names"
-    await ask(tenant, replicas)
-    await ask(tenant, replicas, token=tenant.aisix.app_caller_key("production"))
-    ((labels, value),) = await counted(tenant)
+@pytest.mark.parametrize(
+    ("shown_labels", "there", "missing"),
+    [
+        ("real", {"api_key_id", "provider_key_id"}, {"model_id"}),
+        ("names", {"provider_key_id"}, {"api_key_id"}),
+        ("full", {"api_key_id", "model_id", "requested_model"}, set()),
+        ("no_key", {"api_key_id"}, {"provider_key_id", "provider_key_name"}),
+    ],
+)
+async def test_an_operator_or_a_version_chooses_the_labels(tenant, shown_labels, there, missing):
+    tenant.aisix.switches.metric_labels = shown_labels
+    await ask(tenant)
+    for _ in range(2):
+        await ask(tenant, token=tenant.aisix.app_caller_key("production"))
+    found = await rows(tenant, LLM)
 
-    assert value == 2
-    assert "api_key_id" not in labels
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-async def test_an_operator_may_have_taken_the_provider_key_out(tenant, replicas, name):
-    tenant.aisix.switches.metric_labels = "no_key"
-    other = tenant.aisix.add_key("other", secret="sk-other")
-    await ask(tenant, replicas)
-    tenant.aisix.edit(tenant.model, key=other, settled=True)
-    await ask(tenant, replicas)
-    ((labels, value),) = await counted(tenant, name)
-
-    assert value == 2
-    assert not any(label.startswith("provider_key") for label in labels)
+    assert all(there <= row.keys() and not missing & row.keys() for row, _ in found)
+    assert sorted(count for _, count in found) == ([3] if "api_key_id" in missing else [1, 2])
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-async def test_a_counter_appears_with_its_first_request_only(tenant, replicas, name):
-    assert name not in (await tenant.status("/metrics")).text
-    tenant.aisix.switches.lazy_counters = False
-    assert name in (await tenant.status("/metrics")).text
+@pytest.mark.parametrize("hidden", FAMILIES)
+async def test_a_family_may_not_be_on_the_page_at_all(tenant, hidden):
+    tenant.aisix.switches.hidden_families = frozenset({hidden})
+    await ask(tenant)
 
-
-@pytest.mark.parametrize("name", FAMILIES)
-async def test_a_family_may_not_be_on_the_page_at_all(tenant, replicas, name):
-    tenant.aisix.switches.hidden_families = frozenset({name})
-    await ask(tenant, replicas)
-
-    assert [each for each in FAMILIES if not await counted(tenant, each)] == [name]
+    assert [each for each in FAMILIES if not await rows(tenant, each)] == [hidden]
 
 
 async def test_a_restart_sets_them_to_zero_and_the_sequence_to_one(tenant, replicas):
-    await ask(tenant, replicas)
+    await ask(tenant)
     tenant.aisix.edit(tenant.model, retries=1, settled=True)
     replicas[0].restart()
 
-    assert await counted(tenant) == []
+    assert await rows(tenant, LLM) == []
     assert (await tenant.status("/status/config")).json()["applied"]["apply_seq"] == 1
+
+
+# --- uses of a key that no model of a rotation makes ---
+
+
+def a_model(aisix, used, _good):
+    aisix.add_model("production", "late", key=used)
+    return "late"
+
+
+def a_passthrough_route(aisix, used, _good):
+    aisix.add_passthrough("production", "raw", key=used)
+    return RAW
+
+
+def an_ensembles_panel(aisix, used, good):
+    panel = [aisix.add_model("production", "member", key=used)]
+    judge = aisix.add_model("production", "judge", key=good)
+    return aisix.add_model("production", "board", kind="ensemble", panel=panel, judge=judge).display_name
+
+
+def a_routers_embedding_call(aisix, used, good):
+    embedding = aisix.add_model("production", "embed", kind="embedding", key=used)
+    default = aisix.add_model("production", "default", key=good)
+    parts = {"embedding_model": embedding, "routes": [], "default": default}
+    return aisix.add_model("production", "support", kind="semantic", **parts).display_name
+
+
+def a_hidden_attempt(aisix, used, good, kind="direct"):
+    targets = [aisix.add_model("production", f"on {key.display_name}", kind=kind, key=key) for key in (used, good)]
+    aisix.add_model("production", "any", kind="routing", targets=targets, strategy="failover")
+    aisix.upstream.set(used.secret, 503)
+    return "any"
+
+
+def a_hidden_embedding(aisix, used, good):
+    return f"{a_hidden_attempt(aisix, used, good, 'embedding')} /v1/embeddings"
+
+
+USES = {
+    "a model": (a_model, set(FAMILIES)),
+    "a passthrough route": (a_passthrough_route, {PROXY}),
+    "an attempt that a fallback hides": (a_hidden_attempt, {DEPLOYMENT, USAGE}),
+    "an embedding that a fallback hides": (a_hidden_embedding, {USAGE}),
+    "an ensemble's panel": (an_ensembles_panel, {USAGE}),
+    "a semantic router's embedding call": (a_routers_embedding_call, set()),
+}
+
+
+@pytest.mark.parametrize(("use", "shows"), USES.values(), ids=USES)
+async def test_each_use_of_a_key_shows_in_its_own_families_only(tenant, use, shows):
+    used = tenant.aisix.add_key("used", secret="sk-used")
+    answer = await ask(tenant, use(tenant.aisix, used, tenant.key))
+
+    assert (answer.status_code, tenant.aisix.upstream.answered("sk-used")) == (200, 1)
+    assert await shown(tenant, used) == shows
+
+
+async def test_a_route_that_no_list_shows_uses_its_key_until_it_is_deleted(tenant):
+    tenant.aisix.switches.has_passthrough_routes = False
+    a_passthrough_route(tenant.aisix, tenant.key, None)
+    assert (await ask(tenant, RAW)).status_code == 200
+
+    assert (await tenant.api.delete(f"/provider_keys/{tenant.key.id}")).is_success, "nothing refuses the delete"
+    await tenant.aisix.until(tenant.aisix.projected, what="the delete at the gateways")
+    assert (await ask(tenant, RAW)).status_code == 400
+
+
+# --- replicas ---
+
+
+@pytest.fixture
+def moved(tenant, replicas):
+    """Move the tenant's model to a new key, and put a throw-away model behind it."""
+
+    def move():
+        new = tenant.aisix.add_key("replacement", secret=NEW)
+        tenant.aisix.edit(tenant.model, key=new, settled=True)
+        tenant.aisix.add_model("production", "keyturn-barrier", key=new)
+        return new
+
+    return move
+
+
+async def test_a_replica_that_nobody_listed_uses_the_old_key_while_every_listed_one_looks_well(tenant, moved):
+    await tenant.aisix.add_replica("production", is_cut_off=True)
+    new, app = moved(), tenant.aisix.app_caller_key("production")
+    answers = [(await tenant.ask(token=token)).status_code for _ in range(3) for token in (app, None, None)]
+    counted = [row for number in (0, 1) for row in await rows(tenant, LLM, number)]
+    own = tenant.aisix.caller("production", "probe").id
+
+    assert answers == [200] * 9
+    assert tenant.aisix.upstream.answered(tenant.key.secret) == 3
+    assert {row["provider_key_id"] for row, _ in counted} == {new.id}
+    assert sum(count for _, count in counted) == 6, "as many as we have sent, by all callers together"
+    assert sum(count for row, count in counted if row["api_key_id"] == own) < 6, "which only the caller's key tells"
+    for number in (0, 1):
+        config = (await tenant.status("/status/config", number)).json()
+        models = (await tenant.status("/status/models", number)).json()
+        assert (config["state"], config["source"]["connected"]) == ("synced", True)
+        assert "keyturn-barrier" in {row["display_name"] for row in models}
+    assert [(await tenant.ask("keyturn-barrier")).status_code for _ in range(3)].count(404) == 1
+
+
+async def test_a_run_of_good_answers_tells_nothing_of_a_replica_that_is_stuck(tenant, replicas, moved):
+    tenant.aisix.switches.balancing = "chance"
+    replicas[0].silent = True
+    moved()
+    answers = [(await tenant.ask("keyturn-barrier")).is_success for _ in range(80)]
+
+    assert any(all(answers[start : start + 3]) for start in range(78))
+    assert not all(answers)
+
+
+async def test_a_replica_whose_source_is_silent_uses_the_old_key_and_looks_well(tenant, replicas, moved):
+    replicas[0].silent = True
+    moved()
+    await ask(tenant)
+    config = (await tenant.status("/status/config")).json()
+
+    assert tenant.aisix.upstream.answered(tenant.key.secret) == 1
+    assert (config["state"], config["source"]["connected"], config["last_failure"]) == ("synced", True, None)
+    assert config["source"]["observed_revision"] == config["applied"]["applied_revision"]
+    assert LLM in await shown(tenant, tenant.key), "only its counters tell, once it is asked"
+
+
+async def test_a_third_key_serves_a_model_and_neither_of_the_two_shows_it(tenant, replicas, moved):
+    third = tenant.aisix.add_key("third", secret="sk-third")
+    replicas[0].astray = {tenant.model.id: third.id}
+    moved()
+    await ask(tenant)
+
+    assert [tenant.aisix.upstream.answered(secret) for secret in (tenant.key.secret, NEW, "sk-third")] == [0, 0, 1]
+    assert {row["provider_key_id"] for row, _ in await rows(tenant, LLM)} == {third.id}
+
+
+# --- figures and blame ---
+
+
+async def test_a_caller_has_a_limit_for_each_replica_and_window_and_the_excess_counts_as_the_keys_failures(tenant):
+    tenant.aisix.switches.limit_window = 3600.0
+    caller = tenant.aisix.caller("production", "app")
+    caller.limit = 1
+    assert (await ask(tenant, "nothing", token=caller.token)).status_code == 404, "which uses up nothing"
+    last, refused = [await ask(tenant, token=caller.token) for _ in range(2)]
+    found = {row["outcome"]: count for row, count in await rows(tenant, LLM) if row["model"] == "chat-large"}
+
+    limit = {name: last.headers[f"x-ratelimit-{name}-requests"] for name in ("limit", "remaining")}
+    assert limit == {"limit": "1", "remaining": "0"}
+    assert last.headers["x-ratelimit-reset-requests"].endswith("s")
+    assert refused.json()["error"] == {"message": "request limit exceeded (requests)", "type": "rate_limit_exceeded"}
+    assert 0 < int(refused.headers["Retry-After"]) <= 3600
+    assert found == {"success": 1, "rate_limited": 1}
+    assert tenant.aisix.upstream.answered(tenant.key.secret) == sum(n for _, n in await rows(tenant, DEPLOYMENT)) == 1
+    second = tenant.aisix.replicas("production")[1].url
+    assert (await tenant.ask(token=caller.token, url=second)).status_code == 200
+    assert not any(name.startswith("x-ratelimit") for name in (await ask(tenant)).headers)
+    tenant.aisix.switches.limit_window = 1e-9
+    assert (await ask(tenant, token=caller.token)).status_code == 200
+
+
+async def test_the_cache_counts_as_answers_of_a_key_that_no_longer_works(tenant, moved):
+    tenant.aisix.environment("production").cache = True
+    await ask(tenant)
+    new = moved()
+    tenant.aisix.upstream.refuse(NEW)
+    answer = await ask(tenant)
+    (found,) = [row for row, _ in await rows(tenant, LLM) if row["provider_key_id"] == new.id]
+
+    assert (answer.status_code, found["outcome"], tenant.aisix.upstream.answered(NEW)) == (200, "success", 0)
+    assert all(row["provider_key_id"] != new.id for row, _ in await rows(tenant, DEPLOYMENT))

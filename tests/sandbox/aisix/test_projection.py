@@ -1,6 +1,7 @@
-"""From a write to its effect: what each replica knows, and when."""
+"""From a write to its effect: what each replica knows, and when; and the addresses by which it can be asked."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sandbox.aisix.status import PageCache
 
 LONG = 3600
-NEW = "sk-new-0123456789"
+CONFIG, MODELS, READY, METRICS = "/status/config", "/status/models", "/status/ready", "/metrics"
 
 
 @pytest.fixture
@@ -16,8 +17,9 @@ def replicas(tenant):
     return tenant.aisix.replicas("production")
 
 
-async def repoint(tenant, secret=NEW):
-    key = tenant.aisix.add_key("replacement", secret=secret, settled=False)
+async def repoint(tenant):
+    """Move the model as an operator does; a replica has heard of it when it is up to date."""
+    key = tenant.aisix.add_key("replacement", secret="sk-new-0123456789", settled=False)
     assert (await tenant.point(key)).status_code == 200
     return key
 
@@ -26,52 +28,51 @@ async def settled(tenant):
     await tenant.aisix.until(tenant.aisix.projected, what="the change at every replica that is connected")
 
 
-async def test_a_write_takes_effect_after_the_lag(tenant, replicas):
-    replicas[0].lag = 0.1
-    before = [replica.projection.snapshot.apply_seq for replica in replicas]
-    new = await repoint(tenant)
+async def config(tenant, replica=0):
+    return (await tenant.status(CONFIG, replica)).json()
 
-    assert replicas[0].projection.snapshot.apply_seq == before[0]
-    await settled(tenant)
-    assert replicas[0].projection.snapshot.apply_seq > before[0]
-    await asyncio.gather(*(tenant.ask(url=replica.url) for replica in replicas))
-    assert [replica.served_with(new.id) for replica in replicas] == [1, 1]
+
+async def hashes(tenant):
+    return {(await config(tenant, number))["applied"]["config_hash"] for number in (0, 1)}
 
 
 async def test_a_lagging_replica_answers_with_the_old_key_and_calls_itself_synced(tenant, replicas):
     replicas[0].lag = LONG
+    before = replicas[0].projection.snapshot.apply_seq
     new = await repoint(tenant)
     await tenant.aisix.until(lambda: replicas[1].up_to_date, what="the other replica")
 
     assert (await tenant.ask(url=replicas[0].url)).status_code == 200
-    assert replicas[0].served_with(tenant.key.id) == 1
-    assert tenant.aisix.served_with(new) == 0
-    assert (await tenant.status("/status/config")).json()["state"] == "synced"
-    hashes = [(await tenant.status("/status/config", n)).json()["applied"]["config_hash"] for n in (0, 1)]
-    assert hashes[0] != hashes[1]
-
-    replicas[0].lag = 0
+    assert (replicas[0].served_with(tenant.key.id), tenant.aisix.served_with(new)) == (1, 0)
+    assert ((await config(tenant))["state"], len(await hashes(tenant))) == ("synced", 2)
+    replicas[0].lag = 0.1
     await settled(tenant)
-    hashes = [(await tenant.status("/status/config", n)).json()["applied"]["config_hash"] for n in (0, 1)]
-    assert hashes[0] == hashes[1]
+    assert replicas[0].projection.snapshot.apply_seq > before
+    assert len(await hashes(tenant)) == 1
+    await asyncio.gather(*(tenant.ask(url=replica.url) for replica in replicas))
+    assert [replica.served_with(new.id) for replica in replicas] == [1, 1]
 
 
-async def test_a_rejected_row_leaves_the_last_good_one_in_force_without_an_error(tenant, replicas):
+@pytest.mark.parametrize("named_by", ["ids", "store_key"])
+async def test_a_rejected_row_leaves_the_last_good_one_in_force_without_an_error(tenant, replicas, named_by):
+    tenant.aisix.switches.rejected_rows = named_by
     replicas[0].reject_rows = {tenant.model.id}
-    await repoint(tenant)
+    new = await repoint(tenant)
     await settled(tenant)
-    config = (await tenant.status("/status/config")).json()
+    page = await config(tenant)
+    (row,) = page["rejected"]
+    by_ids = {"resource_kind": "models", "resource_id": tenant.model.id}
+    by_key = {"key": f"/aisix/{tenant.environment}/models/{tenant.model.id}"}
 
-    assert config["state"] == "degraded"
-    assert [(row["resource_kind"], row["resource_id"]) for row in config["rejected"]] == [("models", tenant.model.id)]
-    assert "serving_stale_since" in config["rejected"][0]
+    assert (page["state"], "serving_stale_since" in row) == ("degraded", True)
+    assert {name: row[name] for name in by_ids.keys() | by_key if name in row} == (
+        by_ids if named_by == "ids" else by_key
+    )
     assert (await tenant.ask(url=replicas[0].url)).status_code == 200
     assert replicas[0].served_with(tenant.key.id) == 1
-
     replicas[0].reject_rows = set()
     await tenant.ask(url=replicas[0].url)
-    assert replicas[0].served_with(tenant.model.provider_key_id) == 1
-    assert (await tenant.status("/status/config")).json()["rejected"] == []
+    assert (replicas[0].served_with(new.id), (await config(tenant))["rejected"]) == (1, [])
 
 
 async def test_a_rejected_new_key_breaks_the_models_that_point_to_it(tenant, replicas):
@@ -80,8 +81,25 @@ async def test_a_rejected_new_key_breaks_the_models_that_point_to_it(tenant, rep
     await settled(tenant)
 
     assert await tenant.failure(url=replicas[0].url) == (400, "invalid_request_error", None)
-    assert "serving_stale_since" not in (await tenant.status("/status/config")).json()["rejected"][0]
+    assert "serving_stale_since" not in (await config(tenant))["rejected"][0]
     assert (await tenant.ask(url=replicas[1].url)).status_code == 200
+
+
+async def test_what_was_taken_in_part_is_listed(tenant, replicas):
+    replicas[0].unknown_fields = {"brand_new_knob"}
+    tenant.aisix.edit(tenant.model, brand_new_knob=1, settled=True)
+    page = await config(tenant)
+
+    assert page["partially_compatible"] == [{"resource_kind": "models", "field": "brand_new_knob", "count": 1}]
+    assert page["state"] == "synced"
+
+
+async def test_a_source_that_is_closed_makes_a_gateway_degraded_later(tenant, replicas):
+    replicas[0].lag = None
+    assert (await config(tenant))["state"] == "synced"
+    tenant.aisix.switches.degraded_after = 0
+
+    assert (await config(tenant))["state"] == "degraded"
 
 
 async def test_a_request_under_way_finishes_with_the_configuration_it_began_with(tenant, replicas):
@@ -97,101 +115,113 @@ async def test_a_request_under_way_finishes_with_the_configuration_it_began_with
 
 async def test_narrowing_the_environments_of_a_key_takes_it_from_their_gateways(tenant):
     staging = tenant.aisix.environment("staging").id
-    body = {"allowed_environments": [staging]}
-    await tenant.api.patch(f"/provider_keys/{tenant.key.id}", json=body)
-    await settled(tenant)
-    assert (await tenant.failure())[0] == 400
+    for environments, status in (([staging], 400), ([staging, tenant.environment], 200)):
+        await tenant.api.patch(f"/provider_keys/{tenant.key.id}", json={"allowed_environments": environments})
+        await settled(tenant)
+        assert (await tenant.ask()).status_code == status
 
-    body = {"allowed_environments": [staging, tenant.environment]}
-    await tenant.api.patch(f"/provider_keys/{tenant.key.id}", json=body)
-    await settled(tenant)
-    assert (await tenant.ask()).status_code == 200
+
+# --- pages and addresses ---
+
+
+@pytest.mark.parametrize(
+    ("version", "switched_off", "pages"),
+    [
+        ("0.10.0", (), {CONFIG, MODELS, READY, METRICS}),
+        ("0.10.0", ("metrics_available",), {CONFIG, MODELS, READY}),
+        ("0.10.0", ("status_available",), {METRICS}),
+        ("0.4.2", (), {CONFIG, READY, METRICS}),
+        ("0.3.1", (), {METRICS}),
+    ],
+)
+async def test_a_page_may_be_missing_or_not_there_yet(tenant, replicas, version, switched_off, pages):
+    tenant.aisix.switches.gateway_version = version
+    for name in switched_off:
+        setattr(replicas[0], name, False)
+    asked = (CONFIG, MODELS, READY, METRICS)
+
+    assert {page for page in asked if (await tenant.status(page)).status_code == 200} == pages
+    assert (await tenant.ask()).headers["Server"] == f"AISIX/{version}"
+
+
+@pytest.mark.parametrize(("obeys", "age"), [(False, "0"), (True, None)])
+async def test_a_page_from_a_cache_is_old_and_says_its_age_unless_it_obeys(tenant, replicas, obeys, age):
+    replicas[0].status.cache = PageCache(seconds=3600, obeys=obeys)
+    first = await tenant.status(METRICS)
+    await tenant.ask(url=replicas[0].url)
+    url, headers = replicas[0].status_url, {"Cache-Control": "no-cache"}
+    second = await tenant.gateways[url].get(METRICS, headers=headers)
+
+    assert (first.headers.get("Age"), second.headers.get("Age")) == (None, age)
+    assert (second.content == first.content) is not obeys
 
 
 async def test_a_replica_that_is_down_is_left_out_by_the_balancer(tenant, replicas):
     replicas[0].down = True
-    for _ in range(4):
-        assert (await tenant.ask()).status_code == 200
-    with pytest.raises(httpx.TransportError):
-        await tenant.ask(url=replicas[0].url)
-    with pytest.raises(httpx.TransportError):
-        await tenant.status("/metrics")
+    assert [(await tenant.ask()).status_code for _ in range(4)] == [200] * 4
+    for attempt in (tenant.ask(url=replicas[0].url), tenant.status(METRICS)):
+        with pytest.raises(httpx.TransportError):
+            await attempt
 
     replicas[1].down = True
     assert (await tenant.ask()).status_code == 503
 
 
-async def test_status_pages_may_be_missing(tenant, replicas):
-    replicas[0].metrics_available = False
-    assert (await tenant.status("/metrics")).status_code == 404
-    assert (await tenant.status("/status/config")).status_code == 200
+@pytest.mark.parametrize(
+    ("balancing", "served"), [("requests", [3, 3]), ("connections", [1, 5]), ("cookies", [2, 4]), ("chance", None)]
+)
+async def test_a_balancer_keeps_a_connection_or_a_cookie_at_one_replica_or_neither(tenant, replicas, balancing, served):
+    tenant.aisix.switches.balancing = balancing
+    for number in range(6 if served else 40):
+        if number == 3:
+            tenant.gateways[tenant.aisix.gateway_url("production")].cookies.clear()
+        if number == 5:
+            tenant.gateways.clear()
+        await tenant.ask()
+    by_time = [call.replica for call in tenant.aisix.gateway_calls]
 
-    replicas[0].status_available = False
-    assert (await tenant.status("/status/config")).status_code == 404
-
-
-async def test_what_was_taken_in_part_is_listed(tenant, replicas):
-    replicas[0].unknown_fields = {"brand_new_knob"}
-    tenant.aisix.edit(tenant.model, brand_new_knob=1, settled=True)
-    config = (await tenant.status("/status/config")).json()
-
-    assert config["partially_compatible"] == [{"resource_kind": "models", "field": "brand_new_knob", "count": 1}]
-    assert config["state"] == "synced"
-
-
-async def test_a_source_that_is_closed_makes_a_gateway_degraded_later(tenant, replicas):
-    replicas[0].lag = None
-    assert (await tenant.status("/status/config")).json()["state"] == "synced"
-    tenant.aisix.switches.degraded_after = 0
-
-    assert (await tenant.status("/status/config")).json()["state"] == "degraded"
+    assert served in (None, sorted(by_time.count(number) for number in (0, 1)))
+    assert served or (set(by_time) == {0, 1} and by_time not in ([0, 1] * 20, [1, 0] * 20))
 
 
-@pytest.mark.parametrize("page", ["/metrics", "/status/config", "/status/models"])
-async def test_a_page_from_a_cache_is_old_and_says_its_age(tenant, replicas, page):
-    replicas[0].status.cache = PageCache(seconds=3600)
-    first = await tenant.status(page)
-    tenant.aisix.add_model("production", "another", key=tenant.key)
-    await tenant.ask(url=replicas[0].url)
-    kept = await tenant.status(page)
-
-    assert "Age" not in first.headers
-    assert kept.headers["Age"] == "0"
-    assert (kept.content, kept.headers["Content-Type"]) == (first.content, first.headers["Content-Type"])
-
-
-@pytest.mark.parametrize("obeys", [True, False])
-async def test_a_cache_may_obey_no_cache(tenant, replicas, obeys):
-    replicas[0].status.cache = PageCache(seconds=3600, obeys=obeys)
-    await tenant.status("/metrics")
-    url = replicas[0].status_url
-    page = await tenant.gateways[url].get("/metrics", headers={"Cache-Control": "no-cache"})
-
-    assert ("Age" in page.headers) is not obeys
-
-
-async def test_a_rejected_row_may_be_named_by_its_key_in_the_store_alone(tenant, replicas):
-    tenant.aisix.switches.rejected_rows = "store_key"
-    replicas[0].reject_rows = {tenant.model.id}
-    await repoint(tenant)
-    await settled(tenant)
-    (row,) = (await tenant.status("/status/config")).json()["rejected"]
-
-    assert row["key"] == f"/aisix/{tenant.environment}/models/{tenant.model.id}"
-    assert "resource_id" not in row
+def told(tenant):
+    return json.loads(tenant.aisix.settings()["AISIX_GATEWAYS"])[tenant.environment]
 
 
 @pytest.mark.parametrize(
-    ("version", "pages"),
+    ("switches", "urls", "count"),
     [
-        ("0.10.0", {"/status/config", "/status/models", "/status/ready", "/metrics"}),
-        ("0.4.2", {"/status/config", "/status/ready", "/metrics"}),
-        ("0.3.1", {"/metrics"}),
+        ({}, 2, None),
+        ({"status_urls": False}, 0, 2),
+        ({"status_urls": False, "tell_replicas": False}, 0, None),
+        ({"status_urls_told": 1, "tell_replicas": True}, 1, 2),
     ],
 )
-async def test_an_older_gateway_has_fewer_pages(tenant, version, pages):
-    tenant.aisix.switches.gateway_version = version
-    asked = ("/status/config", "/status/models", "/status/ready", "/metrics")
+async def test_the_settings_tell_so_many_addresses_and_replicas_and_none_that_was_added_later(
+    tenant, replicas, switches, urls, count
+):
+    for name, value in switches.items():
+        setattr(tenant.aisix.switches, name, value)
+    listed = [replica.status_url for replica in replicas]
+    await tenant.aisix.add_replica("production")
 
-    assert {page for page in asked if (await tenant.status(page)).status_code == 200} == pages
-    assert (await tenant.ask()).headers["Server"] == f"AISIX/{version}"
+    assert told(tenant).get("status_urls", []) == listed[:urls]
+    assert told(tenant).get("replicas") == count
+    assert [(await tenant.ask()).status_code for _ in range(3)] == [200] * 3
+    assert sorted(call.replica for call in tenant.aisix.gateway_calls) == [0, 1, 2]
+
+
+async def test_a_shared_status_address_shows_another_replica_at_each_look(tenant, replicas, open_client):
+    tenant.aisix.switches.status_addresses = "shared"
+    replicas[1].lag = None
+    await tenant.ask(url=replicas[0].url)
+    tenant.aisix.add_model("production", "another", key=tenant.key)
+    client = await open_client(told(tenant)["status_urls"][0])
+    sources = [(await client.get(CONFIG)).json()["source"] for _ in range(4)]
+    counted = ["aisix_llm_requests_total" in (await client.get(METRICS)).text for _ in range(4)]
+
+    for name in ("source_hash", "connected"):
+        values = [source[name] for source in sources]
+        assert values[0] != values[1], name
+        assert values[:2] == values[2:], name
+    assert counted in ([True, False] * 2, [False, True] * 2)
