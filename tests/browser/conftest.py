@@ -1,17 +1,12 @@
 """The page in a real browser, as a person meets it: `make play` in a process of its own, and Chromium."""
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-PROJECT = Path(__file__).parents[2]
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
+from tests.browser.people import CHROMIUM, PATIENCE, begin, sandbox
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -21,34 +16,15 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 60_000
-"""Milliseconds that anything may take: the machine may be slow, and everything waits for what it wants to see."""
-
-expect.set_options(timeout=PATIENCE)
 
 Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """A sandbox of this module's own; what it prints is its address."""
-    command = [sys.executable, "-m", "sandbox.page"]
-    with subprocess.Popen(
-        command, cwd=PROJECT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            printed = ""
-            for line in process.stdout:
-                printed += line
-                if line.strip().startswith("http://"):
-                    yield line.strip()
-                    break
-            else:
-                pytest.fail(printed)
-        finally:
-            process.terminate()
-            process.communicate()
+    """A sandbox of this module's own."""
+    with sandbox() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -69,12 +45,13 @@ def opened(address: str, browser: Browser) -> Iterator[Open]:
     def open_(person: str = "U_REQUESTER", path: str = "", **context: object) -> Page:
         contexts.append(browser.new_context(**{**usual, **context}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
-        page.goto(f"{address}{path or f'?as={person}'}")
-        if not path:
-            page.get_by_role("navigation", name="Channels").get_by_role("button").first.wait_for()
+        if path:
+            page.set_default_timeout(PATIENCE)
+            page.goto(f"{address}{path}")
+        else:
+            begin(page, f"{address}?as={person}")
         return page
 
     yield open_

@@ -7,30 +7,18 @@ before is left out of it.
 import base64
 import re
 import struct
-import subprocess
-import sys
 import zlib
-from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from playwright.sync_api import Page, expect, sync_playwright
 
 from sandbox.company import GOOD_SECRET, KEY, WRONG_SECRET
-from tests.browser.people import be, card, confirm, form, press, says, send
-from tests.browser.pictures import CHROMIUM
+from tests.browser.people import CHROMIUM, be, begin, card, confirm, form, press, sandbox, says, send
 from tests.support.documents import ROOT
 from tests.support.pictures import MOVING, moving_sources, note
 
 WIDTH, PAGE, BAR = 1200, 740, 48
 HEIGHT = PAGE + BAR
-PATIENCE = 60_000
-"""Milliseconds that anything may take."""
-
-COLOURS = 255
-"""Of a palette's 256, one means that a pixel is as it was."""
 
 PIXELS = """async ([png, words, bar]) => {
   const image = await createImageBitmap(await (await fetch("data:image/png;base64," + png)).blob());
@@ -43,35 +31,36 @@ PIXELS = """async ([png, words, bar]) => {
   context.font = "600 20px sans-serif";
   context.textBaseline = "middle";
   context.fillText(words, 20, image.height + bar / 2);
-  const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  const shown = context.getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = new Uint32Array(shown.data.buffer);
+  const now = pixels.map((colour) => (colour & 0xf0f0f0f0) | ((colour >>> 4) & 0x0f0f0f0f));
+  pixels.set(now);
+  if (window.before) window.before.forEach((colour, at) => { if (colour === now[at]) pixels[at] = 0; });
+  window.before = now;
+  const bytes = new Uint8Array(pixels.buffer);
   let text = "";
-  for (let at = 0; at < data.length; at += 32768) text += String.fromCharCode(...data.subarray(at, at + 32768));
+  for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
   return btoa(text);
 }"""
-"""Read a picture of the page, with a bar of words below. The browser can read a PNG; so no package has to."""
+"""Put a bar of words below a picture of the page; return its pixels, and none where it is as the picture before.
 
-
-@dataclass(frozen=True)
-class Frame:
-    """What the page shows for a while."""
-
-    pixels: "array[int]"
-    milliseconds: int
+Of 4,096 colours, the file is half as large as of all.
+"""
 
 
 @dataclass
 class Film:
-    """The frames that were taken of a page."""
+    """The frames that were taken of a page: the pixels that have changed, and for how many milliseconds it stays."""
 
     page: Page
     reader: Page
-    frames: list[Frame] = field(default_factory=list)
+    frames: list[tuple[bytes, int]] = field(default_factory=list)
 
     def take(self, words: str, seconds: float) -> None:
         """Take what the page shows now, with *words* below it."""
         png = base64.b64encode(self.page.screenshot(animations="disabled")).decode()
-        pixels = array("I", base64.b64decode(self.reader.evaluate(PIXELS, [png, words, BAR])))
-        self.frames.append(Frame(pixels, int(seconds * 1000)))
+        changed = base64.b64decode(self.reader.evaluate(PIXELS, [png, words, BAR]))
+        self.frames.append((changed, int(seconds * 1000)))
 
 
 def play(film: Film) -> None:
@@ -131,93 +120,33 @@ def approve(film: Film) -> None:
 # --- APNG ---
 
 
-def palette_of(frames: Sequence[Frame]) -> list[int]:
-    """Return the colours that are used most."""
-    used: Counter[int] = Counter()
-    for frame in frames:
-        used.update(frame.pixels)
-    return [colour for colour, _ in used.most_common(COLOURS)]
-
-
-def nearest(palette: Sequence[int]) -> Callable[[int], int]:
-    """Return what finds a colour's place in the palette; the first is the one that means "as before"."""
-    parts = [tuple(colour.to_bytes(4, "little")[:3]) for colour in palette]
-    known = {colour: place for place, colour in enumerate(palette, 1)}
-
-    def find(colour: int) -> int:
-        if colour not in known:
-            red, green, blue = colour.to_bytes(4, "little")[:3]
-            far = [(red - r) ** 2 + (green - g) ** 2 + (blue - b) ** 2 for r, g, b in parts]
-            known[colour] = far.index(min(far)) + 1
-        return known[colour]
-
-    return find
-
-
 def chunk(kind: bytes, data: bytes) -> bytes:
     """Return a piece of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def packed(places: bytes) -> bytes:
-    """Return a frame's rows as a PNG wants them: unfiltered, as a palette's places compress best."""
-    rows = (b"\0" + places[at : at + WIDTH] for at in range(0, len(places), WIDTH))
-    return zlib.compress(b"".join(rows), 9)
-
-
-def changes(frames: Sequence[Frame], find: Callable[[int], int]) -> Iterator[bytes]:
-    """Yield the places of each frame's colours, 0 where a pixel is as before."""
-    before: bytes = bytes(WIDTH * HEIGHT)
-    for frame in frames:
-        now = bytes(map(find, frame.pixels))
-        yield bytes(0 if new == old else new for new, old in zip(now, before, strict=True))
-        before = now
-
-
-def apng(frames: Sequence[Frame]) -> bytes:
+def apng(frames: list[tuple[bytes, int]]) -> bytes:
     """Return the frames as one PNG that moves, for ever."""
-    palette = palette_of(frames)
-    colours = b"\0\0\0" + b"".join(colour.to_bytes(4, "little")[:3] for colour in palette)
-    pieces = [
-        chunk(b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 3, 0, 0, 0)),
-        chunk(b"acTL", struct.pack(">II", len(frames), 0)),
-        chunk(b"PLTE", colours),
-        chunk(b"tRNS", b"\0"),
-    ]
+    pieces = [chunk(b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 6, 0, 0, 0))]
+    pieces.append(chunk(b"acTL", struct.pack(">II", len(frames), 0)))
     number = 0
-    for frame, places in zip(frames, changes(frames, nearest(palette)), strict=True):
-        shown = struct.pack(">IIIIIHHBB", number, WIDTH, HEIGHT, 0, 0, frame.milliseconds, 1000, 0, 1)
-        data = packed(places)
-        later = number > 0
+    for pixels, milliseconds in frames:
+        rows = (b"\0" + pixels[at : at + 4 * WIDTH] for at in range(0, len(pixels), 4 * WIDTH))
+        data = zlib.compress(b"".join(rows), 9)
+        shown = struct.pack(">IIIIIHHBB", number, WIDTH, HEIGHT, 0, 0, milliseconds, 1000, 0, 1)
         pieces.append(chunk(b"fcTL", shown))
-        pieces.append(chunk(b"fdAT", struct.pack(">I", number + 1) + data) if later else chunk(b"IDAT", data))
-        number += 2 if later else 1
+        pieces.append(chunk(b"fdAT", struct.pack(">I", number + 1) + data) if number else chunk(b"IDAT", data))
+        number += 2 if number else 1
     return b"\x89PNG\r\n\x1a\n" + b"".join([*pieces, chunk(b"IEND", b"")])
-
-
-@contextmanager
-def sandbox() -> Iterator[str]:
-    """Run the page in a process of its own; lend its address."""
-    command = [sys.executable, "-u", "-m", "sandbox.page"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield next(line.strip() for line in process.stdout if line.strip().startswith("http://"))
-        finally:
-            process.terminate()
-            process.communicate()
 
 
 def main() -> None:
     """Play it, keep it, and note what it was drawn from."""
-    expect.set_options(timeout=PATIENCE)
     with sandbox() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         size = {"width": WIDTH, "height": PAGE}
         page = browser.new_page(viewport=size, locale="en-GB", timezone_id="UTC", color_scheme="light")
-        page.set_default_timeout(PATIENCE)
-        page.goto(f"{address}?as=U_REQUESTER")
-        page.get_by_role("navigation", name="Channels").get_by_role("button").first.wait_for()
+        begin(page, f"{address}?as=U_REQUESTER")
         film = Film(page, browser.new_page())
         play(film)
         browser.close()

@@ -1,10 +1,41 @@
-"""What people do on the page, and where they look."""
+"""The page in a process of its own, what people do on it, and where they look."""
 
-import re
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, expect
 
-CARD = re.compile(r"Rotate")
+from tests.support.documents import ROOT
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
+PATIENCE = 60_000
+"""Milliseconds that anything may take: the machine may be slow, and everything waits for what it wants to see."""
+
+expect.set_options(timeout=PATIENCE)
+
+
+@contextmanager
+def sandbox() -> Iterator[str]:
+    """Run the page of `make play`; lend its address, which is what it prints."""
+    command = [sys.executable, "-u", "-m", "sandbox.page"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield next(line.strip() for line in process.stdout if line.strip().startswith("http://"))
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def begin(page: Page, address: str) -> None:
+    """Open the workspace, and wait until it is there."""
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    page.get_by_role("navigation", name="Channels").get_by_role("button").first.wait_for()
 
 
 def send(page: Page, text: str) -> None:
@@ -16,7 +47,7 @@ def send(page: Page, text: str) -> None:
 
 def card(page: Page) -> Locator:
     """The newest card in the channel."""
-    return page.locator("#messages article").filter(has_text=CARD).last
+    return page.locator("#messages article").filter(has_text="Rotate").last
 
 
 def press(page: Page, button: str) -> None:

@@ -5,8 +5,6 @@ All of them go to var/pictures, to be looked at; those that the documents show, 
 
 import asyncio
 import json
-import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,10 +13,10 @@ from playwright.async_api import Page as Tab
 from playwright.async_api import async_playwright
 
 from sandbox.page.server import Page
+from tests.browser.people import CHROMIUM
 from tests.support.documents import ROOT
 from tests.support.pictures import GOLDEN, KEPT, PICTURES, note, sources
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
 ALL = ROOT / "var/pictures"
 WINDOW = {"viewport": {"width": 1000, "height": 1100}, "locale": "en-GB", "timezone_id": "UTC", "color_scheme": "light"}
 NOW = "2026-11-23T14:30:00Z"
