@@ -2,17 +2,16 @@
 
 import json
 from itertools import product
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.people import be, card, form, press, says, send
+from tests.support.pictures import GOLDEN
 
 pytestmark = pytest.mark.timeout(600)
 
-GOLDEN = Path(__file__).parents[1] / "handlers" / "golden"
 DRAWN = ("card-stopped-rejected", "form-picker", "form-acceptance", "form-secret", "answer-ambiguous", "receipt")
 THEMES = ("light", "dark")
 WIDTHS = {"wide": 1800, "usual": 1280, "narrow": 390}
@@ -114,20 +113,14 @@ def test_what_is_new_is_said_to_who_cannot_see_it(opened):
     expect(page.get_by_role("status").filter(has_text="Only visible to you: Under way:")).to_have_count(1)
 
 
-def test_the_theme_is_the_systems_until_somebody_chooses_and_then_it_stays(opened):
+def test_a_theme_that_is_chosen_and_who_one_is_stay_on_reload(opened):
     page = opened(color_scheme="dark")
     toggle = page.get_by_role("button", name="Dark")
     expect(toggle).to_have_attribute("aria-pressed", "true")
     toggle.click()
-    page.reload()
-
-    expect(toggle).to_have_attribute("aria-pressed", "false")
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
-
-
-def test_who_one_is_stays_on_reload(opened):
-    page = opened()
     be(page, "U_APPROVER")
     page.reload()
 
+    expect(toggle).to_have_attribute("aria-pressed", "false")
     expect(page.get_by_label("You are")).to_have_value("U_APPROVER")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"

@@ -11,12 +11,11 @@ pytestmark = pytest.mark.timeout(600)
 
 def test_a_person_rotates_a_key_with_the_wrong_secret_first(opened):
     page = opened()
-    ask(page)
-    give_a_wrong_secret(page)
-    give_the_right_one(page)
-    be_refused(page)
-    approve(page)
-    read_the_receipt(page)
+    give_the_secrets(page)
+    release(page)
+    card(page).get_by_role("button", name="replies").click()
+    for words in ("Receipt", "Approved by @approver", "The old credential still works at the provider until"):
+        expect(page.get_by_role("region", name="Thread")).to_contain_text(words)
 
     expect(page.get_by_role("list", name="Provider keys")).not_to_contain_text("A OpenAI production")
     expect(page.locator("#traffic .totals")).to_contain_text(" 0 failed")
@@ -24,15 +23,12 @@ def test_a_person_rotates_a_key_with_the_wrong_secret_first(opened):
     assert GOOD_SECRET not in page.locator("#slack").inner_text()
 
 
-def ask(page: Page) -> None:
+def give_the_secrets(page: Page) -> None:
     send(page, "/rotate-key OpenAI production")
     says(page, "waiting for the new secret")
     says(page, "5 models in 2 environments use this key")
-
     assert keys_of(page, "production", "chat-large") == ["A", "A", "A"]
 
-
-def give_a_wrong_secret(page: Page) -> None:
     press(page, "Enter new secret")
     expect(form(page).get_by_label("New secret", exact=True)).to_be_focused()
     give(page, "two words")
@@ -41,28 +37,22 @@ def give_a_wrong_secret(page: Page) -> None:
     give(page, WRONG_SECRET)
     says(page, "stopped: the new secret was refused")
     says(page, "No model has been moved; callers notice nothing.")
-
     assert keys_of(page, "production", "chat-large") == ["A", "A", "A"]
 
-
-def give_the_right_one(page: Page) -> None:
     press(page, "Another secret")
     give(page, GOOD_SECRET)
     says(page, "waiting for an approver")
     says(page, "5 proved")
     expect(page.get_by_role("group", name="Models in production").locator(".key-0")).to_have_count(0)
-
     assert keys_of(page, "production", "chat-large") == ["C", "C", "C"]
 
 
-def be_refused(page: Page) -> None:
+def release(page: Page) -> None:
     press(page, "Delete old key")
     expect(page.get_by_role("dialog")).to_contain_text("there is no way back to it")
     confirm(page, "Delete")
     whispered(page, "Only an approver other than @requester can do this.")
 
-
-def approve(page: Page) -> None:
     be(page, "U_APPROVER")
     says(page, "waiting for an approver")
     expect(page.locator("#messages .only-you")).to_have_count(0)
@@ -72,12 +62,3 @@ def approve(page: Page) -> None:
     press(page, "Delete old key")
     confirm(page, "Delete")
     says(page, "old key deleted")
-
-
-def read_the_receipt(page: Page) -> None:
-    card(page).get_by_role("button", name="replies").click()
-    thread = page.get_by_role("region", name="Thread")
-
-    expect(thread).to_contain_text("Receipt")
-    expect(thread).to_contain_text("Approved by @approver")
-    expect(thread).to_contain_text("The old credential still works at the provider until it is revoked there.")
