@@ -45,7 +45,7 @@ test-rest: $(READY) $(COMPILED)  ## run what `make test` leaves out: the other c
 test-all: test test-rest  ## run every test; those in the browser only if Chromium is installed
 	@if [ -x "$(CHROMIUM)" ]; then $(MAKE) --no-print-directory browser-test; else echo "There is no Chromium: the stories in the browser were not run."; fi
 
-guards: $(READY)  ## take out one guard at a time, in a copy, and check that its test fails; ARGS="references astray" for some
+guards: $(READY)  ## take out one guard at a time, in a copy, and check that its test fails; ARGS="test_lease one_approver" for some
 	$(BIN)/python -m tests.guards $(ARGS)
 
 soak: $(READY)  ## run the long tests; SOAK_SECONDS: seconds for each (60), SOAK_EXAMPLES: inputs for each fuzzer (2,000)

@@ -22,9 +22,6 @@ def texts(tree: Path, folder: str) -> dict[str, str]:
 class Guard(NamedTuple):
     """Something in the code that stands between a mistake and a wrong delete, a false green or a leaked secret."""
 
-    prevents: str
-    """One sentence: what happens without it."""
-
     code: str
     """Text that `bot/` and `handlers/` have exactly once."""
 
@@ -34,7 +31,9 @@ class Guard(NamedTuple):
     without: str | None = None
     """What stands there when the guard is taken out; if None, a condition never holds, and anything else is gone."""
 
-    name: str = ""
+    prevents: str = ""
+    """One sentence: what happens without it."""
+
     tree: Path = ROOT
 
     @property
@@ -51,7 +50,7 @@ class Guard(NamedTuple):
     def _once(self, wanted: str, modules: dict[str, str]) -> str:
         found = [file for file, text in modules.items() for _ in range(text.count(wanted))]
         if len(found) != 1:
-            raise Moved(f"{self.name}: this should be there once, and is {len(found)} times:\n{wanted}\n{found}")
+            raise Moved(f"{self.prevents} This should be there once, and is {len(found)} times:\n{wanted}\n{found}")
         return found[0]
 
     def taken_out(self) -> str:

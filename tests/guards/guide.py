@@ -5,14 +5,14 @@ from tests.support.documents import ROOT
 
 GUIDE = ROOT / "docs" / "guards.md"
 BEGIN, END = "<!-- guards -->", "<!-- /guards -->"
-HEAD = "| guard | what happens without it | file | test that fails |\n|---|---|---|---|"
+HEAD = "| what happens without the guard | its file | test that fails |\n|---|---|---|"
 
 
 def page() -> str:
     """Return all of the list, with the marks that the guide has around it."""
     lines = [BEGIN]
     for title, guards in PARTS.items():
-        rows = [f"| `{one.name}` | {one.prevents} | `{one.file}` | {_test(one.test)} |" for one in guards]
+        rows = [f"| {one.prevents} | `{one.file}` | {_test(one.test)} |" for one in guards]
         lines.append("\n".join([f"### {title}\n", HEAD, *rows]))
     return "\n\n".join([*lines, END])
 

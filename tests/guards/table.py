@@ -8,1066 +8,739 @@ from tests.guards.guard import Guard
 
 WEIGHED = "test_everything_that_was_seen_has_its_verdict_and_reason"
 
-PERSONS = {
-    "member": Guard(
-        "Guests, bots, deactivated accounts and people of other workspaces press buttons.",
-        "    if told := _outside(person):\n        raise NotAllowed(told[0])\n",
-        "test_whoever_is_not_a_full_member_hears_why",
-        "",
-    ),
-    "requesters": Guard(
-        "Somebody whom REQUESTERS does not name begins a rotation.",
-        "    if not permissions.may_request:",
-        "test_the_settings_may_let_only_some_ask",
-    ),
-    "lists-for-members": Guard(
-        "A guest is shown the keys and people of channels that the guest is not in.",
-        "        check_member(await self._directory.person(by))",
-        "test_a_guest_is_shown_no_list",
-        "        await self._directory.person(by)",
-    ),
-    "own-secret": Guard(
-        "Somebody else than the requester gives the secret.",
-        "    if permissions.person.id != rotation.requested_by:",
-        "test_a_press_does_what_the_tables_say_whoever_presses",
-    ),
-    "steering": Guard(
-        "Anybody in the channel cancels, retries or rolls back.",
-        "    if permissions.person.id != rotation.requested_by and not permissions.approver:",
-        "test_a_press_does_what_the_tables_say_whoever_presses",
-    ),
-    "approver": Guard(
-        "Somebody whom APPROVERS does not name releases the delete.",
-        "    if not permissions.approver:",
-        "test_a_press_does_what_the_tables_say_whoever_presses",
-    ),
-    "not-the-requester": Guard(
-        "One person alone asks for a rotation and releases its delete.",
-        "    if permissions.person.id == rotation.requested_by and not self_approval:",
-        "test_a_requester_who_is_an_approver_hears_who_else_has_to",
-    ),
-    "approved-once": Guard(
-        "Two clicks of one approver count as two approvals.",
-        "    if any(approval.by == permissions.person.id for approval in rotation.approvals):",
-        "test_one_approver_approves_once",
-    ),
-    "offered": Guard(
-        "A button on an old card does what this moment does not offer.",
-        "    if action not in offered(rotation):",
-        "test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button",
-    ),
-    "no-way-back-to-a-deleted-key": Guard(
-        "**Roll back** puts callers on a key that may be gone.",
-        "    if not is_way_back_closed(rotation):\n        return _offers",
-        "test_nothing_rolls_back_to_a_key_that_may_be_gone",
-        "    if True:\n        return _offers",
-    ),
-    "accept-only-the-unknown": Guard(
-        "An approver accepts a model that is known to fail, or to be on the old key.",
-        " if label_of(rotation.finding(model)) in UNPROVED)",
-        "test_only_a_model_of_which_nothing_is_known_can_be_accepted",
-        ")",
-    ),
-    "accepted-as-shown": Guard(
-        "A form that was opened before the evidence changed accepts what nobody has seen.",
-        "        if shown != shown_unproved(rotation):",
-        "test_a_form_that_showed_something_else_accepts_nothing",
-    ),
-    "acceptance-lapses": Guard(
-        "What was accepted as unknown stays accepted once it is known to be bad.",
-        "known.verdict in SAYS_NOTHING and known.signature",
-        "test_an_acceptance_does_not_outlive_that_nothing_is_known",
-        "known.signature",
-    ),
+TABLE: dict[str, dict[str, Guard]] = {
+    "Who may press what": {
+        "Guests, bots, deactivated accounts and people of other workspaces press buttons.": Guard(
+            "    if told := _outside(person):\n        raise NotAllowed(told[0])\n",
+            "test_whoever_is_not_a_full_member_hears_why",
+            "",
+        ),
+        "Somebody whom REQUESTERS does not name begins a rotation.": Guard(
+            "    if not permissions.may_request:", "test_the_settings_may_let_only_some_ask"
+        ),
+        "Somebody else than the requester gives the secret.": Guard(
+            "    if permissions.person.id != rotation.requested_by:",
+            "test_a_press_does_what_the_tables_say_whoever_presses",
+        ),
+        "Anybody in the channel cancels, retries or rolls back.": Guard(
+            "    if permissions.person.id != rotation.requested_by and not permissions.approver:",
+            "test_a_press_does_what_the_tables_say_whoever_presses",
+        ),
+        "Somebody whom APPROVERS does not name releases the delete.": Guard(
+            "    if not permissions.approver:", "test_a_press_does_what_the_tables_say_whoever_presses"
+        ),
+        "One person alone asks for a rotation and releases its delete.": Guard(
+            "    if permissions.person.id == rotation.requested_by and not self_approval:",
+            "test_a_requester_who_is_an_approver_hears_who_else_has_to",
+        ),
+        "Two clicks of one approver count as two approvals.": Guard(
+            "    if any(approval.by == permissions.person.id for approval in rotation.approvals):",
+            "test_one_approver_approves_once",
+        ),
+        "A button on an old card does what this moment does not offer.": Guard(
+            "    if action not in offered(rotation):",
+            "test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button",
+        ),
+        "**Roll back** puts callers on a key that may be gone.": Guard(
+            "    if not is_way_back_closed(rotation):\n        return _offers",
+            "test_nothing_rolls_back_to_a_key_that_may_be_gone",
+            "    if True:\n        return _offers",
+        ),
+        "An approver accepts a model that is known to fail, or to be on the old key.": Guard(
+            " if label_of(rotation.finding(model)) in UNPROVED)",
+            "test_only_a_model_of_which_nothing_is_known_can_be_accepted",
+            ")",
+        ),
+        "A form that was opened before the evidence changed accepts what nobody has seen.": Guard(
+            "        if shown != shown_unproved(rotation):", "test_a_form_that_showed_something_else_accepts_nothing"
+        ),
+        "What was accepted as unknown stays accepted once it is known to be bad.": Guard(
+            "known.verdict in SAYS_NOTHING and known.signature",
+            "test_an_acceptance_does_not_outlive_that_nothing_is_known",
+            "known.signature",
+        ),
+    },
+    "An approval holds": {
+        "A click on an older card releases what its giver has not seen.": Guard(
+            "        if shown is not None and shown != rotation.seen:",
+            "test_a_click_on_a_card_that_showed_something_else_does_not_count",
+        ),
+        "Slack delivers a click again, and it answers a later question.": Guard(
+            "        if click and not await",
+            "test_one_click_that_is_delivered_twice_answers_one_question",
+            "        if False and not await",
+        ),
+        "A click that Slack called failed is taken late, and deletes.": Guard(
+            "        check_in_time(pressed, permissions.person, self._rules.click_max_age)\n",
+            "test_a_click_that_comes_too_late_does_not_delete",
+        ),
+        "The last look and the delete run unapproved.": Guard(
+            "    if step.gated and rotation.lacks_approval:", "test_a_gated_step_waits_for_enough_approvals"
+        ),
+        "The old key goes before anybody was asked.": Guard(
+            '"deleting the old key", gated=True',
+            "test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look",
+            '"deleting the old key"',
+        ),
+        "An approval of what was seen before counts for what is verified after it.": Guard(
+            "rotation.approvals if rotation.deleted_at else ()",
+            "test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval",
+            "rotation.approvals",
+        ),
+        "A setting that was made stricter does not count for rotations under way.": Guard(
+            "max(rotation.approvals_required, self._rules.approvals_required)",
+            "test_as_many_approvals_are_needed_as_the_larger_of_the_two_rules_says",
+            "rotation.approvals_required",
+        ),
+        "An approval counts though its giver could not give it any more.": Guard(
+            "if approval.by not in gone)",
+            "test_an_approval_of_somebody_who_could_not_give_it_now_is_dropped_and_the_others_stay",
+            ")",
+        ),
+        "The second of two approvals is added to one of somebody who has left.": Guard(
+            "        reviewed = await self._people.reviewed(recorded, self._now())",
+            "test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left",
+            "        reviewed = rotation",
+        ),
+        "The delete goes out with the approval of somebody who has just left.": Guard(
+            "    if rotation.lacks_approval:\n        return Unapproved(rotation)\n    changes =",
+            "test_no_delete_is_sent_where_too_few_approvals_count",
+            "    changes =",
+        ),
+        "While Slack is away, nobody looks whether the approvals still count.": Guard(
+            "    except Unanswerable:\n        return None\n",
+            "test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted",
+            "    except Unanswerable:\n        return rotation\n",
+        ),
+        "The delete goes out with an approval of something else.": Guard(
+            ", *other_than_shown(rotation)", "test_an_approval_of_another_digest_is_void"
+        ),
+        "An approver is asked, and the delete follows the click without a look.": Guard(
+            "    return before_approval(rotation).to(",
+            "test_whoever_is_asked_to_approve_is_asked_before_the_last_look",
+            "    return rotation.to(",
+        ),
+        "Accept unproved at a stop of the delete goes on at the delete.": Guard(
+            "earlier(rotation, rotation.stop.step, StepName.RECHECK)",
+            "test_what_is_accepted_at_the_delete_is_looked_at_again",
+            "rotation.stop.step",
+        ),
+        "An approver releases the delete on evidence of last week.": Guard(
+            "    if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:",
+            "test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void",
+        ),
+    },
+    "Records, leases and clocks": {
+        "Of two that change a rotation at once, the later overwrites what the first has decided.": Guard(
+            "if is ~= expected then return 'CONFLICT' end\n", "test_the_loser_of_a_swap_is_told_and_changes_nothing"
+        ),
+        "Two rotations of one key run at once, and each deletes what the other needs.": Guard(
+            "if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end\n",
+            "test_a_key_is_claimed_with_the_request_and_of_two_at_once_one_gets_it",
+        ),
+        "A bot moves a rotation of another workspace or another AISIX.": Guard(
+            "        if rotation.namespace != self.namespace.name:",
+            "test_a_record_that_was_copied_under_another_bots_names_is_refused_and_left_out",
+        ),
+        "An older version writes a record of a newer one, and leaves out what it does not know.": Guard(
+            "        if rotation.schema_version > SCHEMA:", "test_a_record_of_a_newer_version_is_left_to_it"
+        ),
+        "Two workers have one rotation in hand.": Guard(
+            "self._token, nx=True, px=", "test_only_one_process_holds_a_lease", "self._token, px="
+        ),
+        "A worker that was frozen takes the lease of the one that has taken over for its own.": Guard(
+            "if redis.call('GET', lease) ~= token then return {} end\n",
+            "test_a_lease_that_another_has_is_lost_and_left_alone",
+        ),
+        "A worker deletes on a record that another has moved on.": Guard(
+            "if not is or tostring(cjson.decode(is).version) ~= version then return {} end",
+            "test_a_record_that_has_moved_on_is_in_other_hands",
+        ),
+        "A worker that lost its lease gives back that of another one.": Guard(
+            "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end",
+            "test_a_lease_that_is_lost_ends_what_its_holder_does",
+            "redis.call('DEL', KEYS[1])",
+        ),
+        "A worker goes on with a step after another one has taken over.": Guard(
+            "                if holder is not None:\n                    holder.cancel()\n",
+            "test_a_lease_that_is_lost_ends_what_its_holder_does",
+            "",
+        ),
+        "A worker that lost its lease records a stop over what another one does.": Guard(
+            "    except (LeaseLost, Unanswerable):\n        raise  # nothing can or may be recorded\n",
+            "test_a_step_whose_lease_is_lost_or_cannot_be_verified_records_nothing",
+        ),
+        "Two machines whose clocks differ disagree on what is due and what is old.": Guard(
+            "return datetime.fromtimestamp(running_clock() + self._ahead, UTC)",
+            "test_it_goes_on_by_a_clock_that_nobody_sets",
+            "return datetime.now(UTC)",
+        ),
+        "A bot takes over the rotations of another workspace.": Guard(
+            "        if self._teams is not None and rotation.team not in self._teams:",
+            "test_what_is_another_bots_or_cannot_be_told_stays_as_it_was",
+        ),
+    },
+    "The last look and the delete": {
+        "The old key is deleted while a part of the tenant is not shown, where it may be in use.": Guard(
+            "    refuse_unlisted(rotation, inventory, world)\n",
+            "test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_key",
+        ),
+        "An environment that was listed is not any more, and what is there is taken for nothing.": Guard(
+            "    if gone:", "test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name"
+        ),
+        "A proof by the weaker rules of an older version is enough for the delete.": Guard(
+            "    aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))",
+            "test_what_an_older_version_has_verified_is_verified_again_and_what_it_did_not_note_is_listened_to",
+            "    aged = list(_aged(rotation, world))",
+        ),
+        "A model that is on the new key gets its baseline there, and the new key's refusal excuses itself.": Guard(
+            "    return [model for model in models if model.id not in moved]\n",
+            "test_a_model_that_is_on_the_new_key_already_gets_no_baseline",
+            "    return models\n",
+        ),
+        "The replacement is removed while gateways still use it for a model whose move was not recorded.": Guard(
+            "    if unrecorded:", "test_on_the_way_back_the_gateways_get_their_time_for_a_move_that_was_not_recorded"
+        ),
+        "A replacement is removed while a route uses it that AISIX does not list any more.": Guard(
+            "    if vanished := _vanished(rotation, inventory):",
+            "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
+            "    if vanished := '':",
+        ),
+        "The doctor takes callers back to a key that the rotation never replaced, and removes the key in use.": Guard(
+            "rotations_seen(inventory, named, recorded)",
+            "test_the_doctor_takes_nothing_back_to_a_key_that_the_record_does_not_name",
+            "rotations_seen(inventory, named)",
+        ),
+        "Callers go back to an account that lacks their models, and the key that served them is removed.": Guard(
+            " or latest.lacks_model", "test_a_model_is_back_when_it_answers_as_before", ""
+        ),
+        "A replacement is removed under a route that AISIX has never listed and that people pointed at it.": Guard(
+            "    if _is_offered(rotation, key) and (unlisted",
+            "test_a_key_under_a_route_that_cannot_be_listed_stays_and_goes_on_serving",
+            "    if False and (unlisted",
+        ),
+        "A list that was readable answers 404 now, and is taken for empty.": Guard(
+            "    if lost:", "test_a_list_that_one_environment_does_not_show_any_more_stops_the_delete_by_name"
+        ),
+        "A list that came and went between the last look and the delete hides a use.": Guard(
+            "    refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)\n",
+            "test_an_environment_that_came_since_and_does_not_show_its_lists_stops_the_delete",
+        ),
+        "One silent replica stands for all of them.": Guard(
+            "len(every) >= coverage.replicas and every <= silent",
+            "test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there",
+            "every <= silent",
+        ),
+        "The old key is deleted while a model or route refers to it.": Guard(
+            "    if users:\n        ours", "test_a_model_that_came_to_the_old_key_since_is_named"
+        ),
+        "A key in use is deleted because its id stands in a field that Keyturn does not know.": Guard(
+            " or self.id in thing.mentions\n",
+            "test_what_names_the_key_in_another_place_is_warned_of_at_once_and_counts_as_a_user",
+            "\n",
+        ),
+        "The old key is deleted while a passthrough route injects it.": Guard(
+            "    return (*models, *routes)\n",
+            "test_everything_that_refers_to_a_key_is_named",
+            "    return (*models,)\n",
+        ),
+        "The delete goes on though somebody changed what the approver saw.": Guard(
+            "    rotation = refuse_drift(rotation, inventory, world)\n    key",
+            "test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved",
+            "    key",
+        ),
+        "The old key is deleted while an affected model is not on the replacement.": Guard(
+            "    if astray:", "test_a_model_on_a_key_of_an_earlier_attempt_is_not_on_the_replacement"
+        ),
+        "The old key is deleted though the replacement does not exist any more.": Guard(
+            ", inventory, world)\n    key = replacement_in(rotation, inventory)",
+            "test_where_no_model_is_affected_the_replacement_has_to_be_there_all_the_same",
+            ", inventory, world)\n    key = inventory.key(rotation.replacement_id) or rotation.plan.old_key",
+        ),
+        "A worker that was frozen after its last look deletes when it wakes up.": Guard(
+            "    held = await world.hold.verified(rotation.version)\n    age",
+            "test_a_lease_that_is_lost_while_the_lists_are_read_is_the_end_of_it",
+            "    held = began\n    age",
+        ),
+        "The delete goes out on lists that are older than 2 s.": Guard(
+            "    if age > FRESH:", "test_a_list_that_is_older_than_two_seconds_is_read_again_by_whichever_clock_it_is"
+        ),
+        "A delete that hangs is still under way when another worker has taken over.": Guard(
+            "old_key.id, within=held.left * PART_OF_THE_LEASE)",
+            "test_a_delete_is_not_asked_for_once_its_time_is_over",
+            "old_key.id)",
+        ),
+        "A worker that lost its lease during the delete records what it thinks came of it.": Guard(
+            "        await world.hold.verified(rotation.version)\n    except",
+            "test_a_lease_that_is_lost_while_the_delete_is_under_way_records_nothing",
+            "    except",
+        ),
+        "A bot that was away for an hour between the last look and the delete deletes.": Guard(
+            "    if any(abs(world.now() - at) > LOOK_LASTS for at in moments):",
+            "test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more",
+        ),
+        "A record that says nothing of a last look is deleted without one.": Guard(
+            '        yield "Nothing says when the last look was."\n', "test_without_a_last_look_nothing_is_deleted"
+        ),
+        "REQUIRE_PROOF is set after the last look, and a key is deleted without a proof.": Guard(
+            ", *_demanded(rotation, world)]", "test_what_the_settings_demand_since_the_last_look_counts", "]"
+        ),
+        "The answer to a delete is lost, and people are offered a way back to a key that is gone.": Guard(
+            " if noted else _about_to_delete(rotation, world)\n",
+            "test_the_delete_goes_out_after_the_lists_were_read_and_the_lease_was_verified_after_them",
+            "\n",
+        ),
+        "A worker that stood still records that nothing is under way while another one's delete is.": Guard(
+            "    is_noted = rotation.delete_try == move_mark(rotation.version, world)\n",
+            "test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over_it",
+            "    is_noted = rotation.delete_asked_at is not None\n",
+        ),
+        "AISIX refuses the second delete, models go back to the old key, and the first delete comes true.": Guard(
+            "    if rotation.delete_repeated:", "test_a_refusal_says_nothing_of_an_earlier_delete"
+        ),
+        "A token that may not see keys any more makes the old key look deleted.": Guard(
+            "rotation.delete_granted or inventory.key(rotation.replacement_id) is not None",
+            "test_a_token_that_sees_no_key_any_more_shows_no_delete",
+            "True",
+        ),
+        "An answer that reports a failure in its body counts as a delete.": Guard(
+            "isinstance(answer.body, dict) and complains(answer.body)",
+            "test_an_answer_that_complains_in_its_body_grants_nothing",
+            "False",
+        ),
+        "A machine that was suspended removes a new key that somebody uses by now.": Guard(
+            "held = await world.hold.verified(rotation.version)\n        if read",
+            "test_a_worker_that_was_suspended_after_its_look_removes_no_key",
+            "held = read\n        if read",
+        ),
+        "A machine that was suspended goes on moving models that another worker has moved back.": Guard(
+            "        if held.left <= 0:", "test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more"
+        ),
+        "A delete is repeated on a look that is as old as the first try.": Guard(
+            'await self._once("DELETE", address("provider_keys", key_id))',
+            "test_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time",
+            'await self._again("DELETE", address("provider_keys", key_id))',
+        ),
+        "The old key is deleted though a replica has counted a request on it since the change.": Guard(
+            '    yield from (f"{sentence}." for sentence in old_key_uses(now))\n',
+            "test_a_request_on_the_old_key_since_the_approval_is_named",
+        ),
+        "A replica that shows its counters no more is taken for one that does not use the old key.": Guard(
+            "*_counters_lost(now), ", "test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_clocks_say"
+        ),
+        "A router that has come to depend on the models since is not shown to the approver.": Guard(
+            "    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)\n",
+            "test_a_router_that_reaches_the_models_since_is_named",
+        ),
+        "The old key is deleted though the new secret was revoked since the proof.": Guard(
+            "    refuse_rejected(rotation, doubtful(rotation, world))\n",
+            "test_a_secret_that_is_refused_since_the_approval_stops_the_last_look_by_that_name",
+        ),
+        "The last look takes a model's answer of before the approval for one of now.": Guard(
+            " if rotation.finding(model).look != rotation.look]",
+            "test_the_last_look_asks_every_model_whatever_the_clocks_say",
+            " if not rotation.finding(model).latest]",
+        ),
+        "A replica that was added since the proof, and serves the old key, is not met.": Guard(
+            ", last=True)", "test_the_last_look_asks_every_model_whatever_the_clocks_say", ")"
+        ),
+        "An answer that was lost is in the counters in place of one that an unlisted replica gave.": Guard(
+            "late.unclear + late.lost + late",
+            "test_an_answer_that_was_lost_stands_in_for_none_that_is_missing",
+            "late.unclear + late",
+        ),
+        "Test requests from before the last look hide an answer of a replica that was added.": Guard(
+            "    return tells and not used and not any(map(doubt, seen))",
+            "test_nor_do_the_requests_of_a_worker_that_died",
+            "    return False",
+        ),
+        "Requests that hung in an earlier look count in this one, and hide an answer of an added replica.": Guard(
+            "reset.but(adrift=self.pending + self.adrift_still(at), adrift_at=at) if at else ",
+            "test_requests_that_hung_in_the_look_before_hide_no_answer",
+        ),
+        "Where no model is proved, a replica that was added is not met.": Guard(
+            "    if proved or not tells:",
+            "test_answers_that_were_lost_are_made_up_for_where_a_model_is_likely_too",
+            "    if True:",
+        ),
+        "A rate limit of a listed replica is counted in place of a failed answer of one that was added.": Guard(
+            "for ours in asked) - self.turned_away)", WEIGHED, "for ours in asked))"
+        ),
+        "One page that could not be read makes Keyturn forget whose requests are its own.": Guard(
+            "for window in windows if window.now.callers), ())",
+            "test_a_page_that_could_not_be_read_once_leaves_known_whose_requests_are_ours",
+            "for window in windows), ())",
+        ),
+        "One replica's refusal of the new secret is covered by another's answer just before the delete.": Guard(
+            "and not _is_against(before)", "test_a_refusal_is_not_covered_by_the_answers_after_it"
+        ),
+        "Counters no longer tell our requests from callers', so none is missed, and what was proved stays so.": Guard(
+            " or untold(seen, dark=last)", "test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any_more"
+        ),
+        "An approver accepts a model for one reason, and the word covers another.": Guard(
+            "    doubted = answer.passed and verdict is Verdict.INCONCLUSIVE",
+            "test_a_word_for_one_reason_accepts_no_other",
+            "    doubted = False",
+        ),
+        "Nothing proves the new secret any more at the last look, and nobody has accepted that.": Guard(
+            "    if (why := unproved(now)) and not is_accepted(now):",
+            "test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void",
+        ),
+        "Lists that lack the old key are believed, though it is found by its id.": Guard(
+            "        if await self._is_found(key_id):\n            return False\n",
+            "test_lists_that_go_on_to_lack_a_key_that_is_found_by_its_id_stop_it",
+            "",
+        ),
+        "One stale list makes the old key deleted, where AISIX shows no key by its id.": Guard(
+            "range(1 if by_id else 2)", "test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete", "range(0)"
+        ),
+        "A wrong secret is found out by callers: models move although the rehearsal failed.": Guard(
+            "    if rotation.rehearsal == FAILED:\n        raise",
+            "test_a_secret_that_the_rehearsal_refuses_moves_no_model",
+        ),
+        "A 404 to the delete, of a path that AISIX does not know, counts as a delete.": Guard(
+            "    return granted\n", "test_a_404_to_the_delete_is_no_delete_of_ours", "    return True\n"
+        ),
+        "A replacement of an earlier attempt is removed while models use it.": Guard(
+            "    if users := users_of(inventory, key):",
+            "test_a_key_of_an_earlier_attempt_stays_while_something_uses_it",
+            "    if users := ():",
+        ),
+        "A replacement whose creation was answered too late is removed while something uses it.": Guard(
+            "        if why:\n            await self",
+            "test_a_replacement_that_comes_too_late_is_removed_unless_something_uses_it",
+        ),
+        "A model that a person named like a throw-away one is deleted.": Guard(
+            "        and not any(key.is_used_by(model) for key in foreign)\n",
+            "test_a_throw_away_model_is_a_rotations_own_if_it_is_on_its_key_and_nothing_refers_to_it",
+        ),
+        "AISIX answers a creation with the old key, and models are moved to what is then deleted.": Guard(
+            "    if key.id == rotation.plan.old_key.id:", "test_the_old_key_is_no_replacement_of_itself"
+        ),
+        "Models are moved to a replacement with another base URL or another setting.": Guard(
+            "    _refuse_difference(rotation, old, key)\n", "test_a_replacement_with_another_setting_is_named"
+        ),
+    },
+    "Lists are read to their end": {
+        "A row that moves to a page that was read is on no page.": Guard(
+            "        if batch and self._is_of_all and told < self.total:",
+            "test_a_list_whose_total_falls_while_it_is_read_is_not_believed",
+        ),
+        "An answer that is no list is taken for an empty one.": Guard(
+            "        if listed is None:\n            raise NotAList\n",
+            "test_an_answer_that_is_no_list_is_not_an_empty_one",
+            "        listed = listed or []\n",
+        ),
+        "An answer of 200 that says inside that it failed is taken for an empty list.": Guard(
+            " or complains(body):", "test_an_answer_that_says_inside_that_it_failed_is_no_empty_list", ":"
+        ),
+        "A list that says nothing of its end is read short, and a reference is not seen.": Guard(
+            "        if not sure and (not batch or signs.is_last(self.pages, batch, seen)):",
+            "test_one_more_page_is_asked_for_where_nothing_settles_the_end_and_only_there",
+            "        if not sure:",
+        ),
+        "A list that repeats its last page is not asked for the rows beyond its first page once it has grown.": Guard(
+            "        joined = {name: value for way in ways for name, value in way.items()}",
+            "test_a_list_that_grows_is_still_read_to_its_end_with_what_was_learnt_of_it",
+            '        joined = {"page": 2, "of": 1}',
+        ),
+        "Fewer rows come than the total says, and the list is believed.": Guard(
+            "    if page is not None or reader.total > len(reader.rows):",
+            "test_a_list_that_ends_before_the_total_of_its_first_page_is_not_believed",
+            "    if page is not None:",
+        ),
+        "A second page that answers 500 is taken for the end of the list.": Guard(
+            "            if not query or error.status not in NO_SUCH_PAGE:",
+            "test_a_further_page_that_is_not_answered_is_not_the_end",
+            "            if not query:",
+        ),
+        "A list of cache policies or routes that answers 500 is taken for one that there is not.": Guard(
+            "        except (NotFound, Unsupported):\n            return None\n        except ApiError as error:",
+            "test_what_could_hide_a_reference_may_not_fail",
+            "        except ApiError:\n            return None\n        except ApiError as error:",
+        ),
+        "A list that a tenant does not have is taken for an empty one.": Guard(
+            "    return [Unlisted(kind=kind, environment=environment)] if found is None else []",
+            "test_a_list_that_a_tenant_does_not_have_is_told_from_an_empty_one",
+            "    return []",
+        ),
+        "A reference in another case, or in a path like `provider_keys/7`, is not seen.": Guard(
+            "        if word.text not in self.ids and word.text not in self.names:",
+            "test_a_reference_to_a_key_is_seen_wherever_it_stands",
+            "        if word.text not in self.exact:",
+        ),
+    },
+    "What a verdict takes": {
+        "A replica has rejected the change, serves the old key on, and the model is proved.": Guard(
+            "    if {seen.model_id, seen.replacement_id} & set(now.rejected):", WEIGHED
+        ),
+        "A replica has counted answers on the old key, and the model is proved.": Guard("    if served.old:", WEIGHED),
+        "A model is served with a key that is neither the old nor the new one, and is proved.": Guard(
+            "    if not window.since.served(seen.model_id).third:", WEIGHED, "    if True:"
+        ),
+        "A replica that does not list the barrier is taken for one that has the change.": Guard(
+            "    if not seen.barrier or listed is None or seen.barrier in listed:", WEIGHED, "    if True:"
+        ),
+        "A replica that is cut off from the control plane is taken for one that has the change.": Guard(
+            "not (now.connected is False or now.state in OUT_OF_TOUCH):", WEIGHED, "True:"
+        ),
+        "A replica that began again with an old file since the proof serves the old key.": Guard(
+            "    if window.restarted:", WEIGHED
+        ),
+        "A replica that was away at the proof, and is back without the change, serves the old key.": Guard(
+            "    if window.before is None or window.before.trouble:", WEIGHED
+        ),
+        "A model that other settings bring into the wave answers on the old key, and is likely.": Guard(
+            "current_models(rotation, world)):\n        return Again",
+            "test_a_model_that_other_settings_bring_into_the_wave_is_moved_before_it_is_verified",
+            "current_models(rotation, world)) and False:\n        return Again",
+        ),
+        "A replica that is not in the settings answers test requests, and the model is proved.": Guard(
+            "    if not seen.uncounted:", WEIGHED, "    if True:"
+        ),
+        "A gateway goes on with a token of the old secret, and the model is proved.": Guard(
+            "    if seen.old_token_until is None:", WEIGHED, "    if True:"
+        ),
+        "One good answer is enough.": Guard("    if seen.passes < max(1, seen.wanted):", WEIGHED),
+        "Requests of callers stand in for test requests.": Guard(
+            '        yield "does not tell our test requests from callers\' (no `api_key_id`)"',
+            WEIGHED,
+            '        yield ""',
+        ),
+        "A replica that no test request has met is proved with the others.": Guard(
+            "    elif not ours.new:", WEIGHED, "    elif False:"
+        ),
+        "Somebody else uses the caller key, and hides that a test request was answered elsewhere.": Guard(
+            "    if seen.told and _ours(seen) > seen.answered:", WEIGHED
+        ),
+        "A test request without an answer, in no counter, is not missed.": Guard("    if seen.lost:", WEIGHED),
+        "The settings list fewer addresses than there are replicas, and those are proof for all.": Guard(
+            "    yield from filter(None, [seen.too_few, *_lacks_of_requests(seen)])",
+            WEIGHED,
+            "    yield from _lacks_of_requests(seen)",
+        ),
+        "Settings that do not say how many replicas there are give a proof.": Guard(
+            "    if not (listed and met) and not world.status.says_how_many(environment):",
+            "test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved",
+        ),
+        "A replica without counters is proved.": Guard(
+            '    yield "shows no counters" if window.now.counts is None else ""', WEIGHED, '    yield ""'
+        ),
+        "Counters of before the newest answer count for it.": Guard("    if now.at < seen.answer.at:", WEIGHED),
+        "Requests that were counted without a key count for the new one.": Guard("    if served.blind:", WEIGHED),
+        "A request on the old key through a router, under no name of ours, is not seen.": Guard(
+            "    if unnamed.uses_old and not seen.others_remain:", WEIGHED
+        ),
+        "A 200 of any replica makes a model likely, though another one may lack the change.": Guard(
+            "(seen.projected or _is_everywhere(seen)):", WEIGHED, "True:"
+        ),
+        "An answer that says nothing hides what a replica shows, and an approver accepts it.": Guard(
+            "    if said and seen.answer.verdict in FINAL and", WEIGHED, "    if said and"
+        ),
+        "A replica has rejected the change of a model that fails as before, and serves it with the old key.": Guard(
+            " and not seen.as_before", "test_a_model_that_fails_as_before_is_not_excused_from_what_a_replica_shows"
+        ),
+        "A cache answers for the new key.": Guard(
+            "    if answer.cache not in NO_HIT:", "test_a_cache_hit_proves_nothing"
+        ),
+        "A fallback answers for the new key.": Guard(
+            "    if answer.served_by and answer.served_by != alias:", "test_an_answer_of_another_target_proves_nothing"
+        ),
+        "A login page with status 200 counts as an answer of the model.": Guard(
+            "    if answer.malformed:", "test_a_200_that_is_no_answer_is_inconclusive"
+        ),
+        "A cache takes a test request for one that it has answered before.": Guard(
+            '        "Cache-Control": "no-cache, no-store",\n',
+            "test_a_probe_passes_by_the_cache_and_leaves_nothing_in_it",
+        ),
+        "REQUIRE_PROOF is set, and a likely model is enough.": Guard(
+            "(verdict.passed and not require_proof)",
+            "test_a_verdict_is_enough_where_the_settings_say_so",
+            "verdict.passed",
+        ),
+        "No model of an environment answers, before or now, and the delete is offered.": Guard(
+            "    if why and not is_accepted(rotation):", "test_where_no_model_uses_the_key_nothing_is_proved"
+        ),
+        "An environment without a gateway in the settings is not asked, and the delete is offered.": Guard(
+            "    if blind:\n", "test_an_environment_without_a_gateway_cannot_be_verified"
+        ),
+        "A passthrough route still holds the old key, and the delete is offered.": Guard(
+            "    if plan.routes:", "test_a_passthrough_route_that_still_holds_the_old_key_is_to_be_moved_by_a_person"
+        ),
+        "A model that may answer at another endpoint is taken for one that failed before.": Guard(
+            "fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit",
+            "test_a_model_that_may_answer_at_another_endpoint_is_not_excused",
+            "fails_alike(finding.baseline, latest)",
+        ),
+    },
+    "Which replica was seen": {
+        "Each **Try again** is another draw, until a stuck replica is missed by chance.": Guard(
+            "missed / (attempt * (attempt + 1)) if attempt else missed",
+            "test_the_chances_of_all_tests_of_a_rotation_add_up_to_one_in_a_thousand_at_most",
+            "missed",
+        ),
+        "A replica more than the settings name is not met by the barrier's test.": Guard(
+            "    replicas = world.status.replicas(barrier.environment) + 1\n",
+            "test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_been_met",
+            "    replicas = world.status.replicas(barrier.environment)\n",
+        ),
+        "Good answers before and after a replica that lacks the change count as one run.": Guard(
+            " if _has_row(evidence) else 0", "test_good_answers_around_a_bad_one_are_no_run", " * _has_row(evidence)"
+        ),
+        "Every listed replica has the change, another answers 404, and is asked again until it is not met.": Guard(
+            "        if _is_unknown_somewhere(barrier) and _all_have(rotation, barrier.environment, seen, world):",
+            "test_a_replica_that_is_not_listed_and_lacks_the_change_stops_it_by_its_first_404",
+        ),
+        "A barrier that a dead worker made before the change is taken for one that was made after it.": Guard(
+            "if b.created or b.name in there",
+            "test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change",
+            "if b.created",
+        ),
+        "A barrier counts that was made while a model was not where it had been moved.": Guard(
+            "return Done(made) if there else Wait(",
+            "test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again",
+            "return Done(made) if made else Wait(",
+        ),
+        "A replica that is not in the settings answers for the barrier.": Guard(
+            "    refuse_uncounted(rotation, seen, world)\n",
+            "test_a_replica_that_is_not_listed_and_answers_for_the_barrier_stops_it",
+        ),
+        "A replica that is not in the settings answers a test request, and the next try misses it.": Guard(
+            "    refuse_answered_elsewhere(view, answered)\n",
+            "test_a_replica_that_is_not_listed_and_answers_in_the_verification_stops_it",
+        ),
+        "A replica that began again hides that another one has answered for the barrier.": Guard(
+            "if window.before and window.started_again)",
+            "test_counters_that_went_on_are_expected_to_have_it_still",
+            "if window.before)",
+        ),
+        "A balancer knows Keyturn again by its cookie, and shows it one replica of many.": Guard(
+            "DefaultCookiePolicy(allowed_domains=())",
+            "test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again",
+            "DefaultCookiePolicy()",
+        ),
+        "A balancer of connections sends every test request to the same replica.": Guard(
+            "        self._http = http_client(timeout=timeout)",
+            "test_each_probe_has_a_connection_of_its_own",
+            "        self._http = http_client(timeout=timeout, kept=4)",
+        ),
+        "A page that was put together from several replicas hides one that was not reached.": Guard(
+            "        _check_one_replica(self.samples)\n",
+            "test_a_page_put_together_from_several_replicas_shows_no_counters",
+        ),
+        "A page of another program, without a count on the old key, is proof.": Guard(
+            '        "counts": tally.counts if page.is_gateways else None,',
+            "test_a_page_that_is_no_gateways_shows_no_counters",
+            '        "counts": tally.counts,',
+        ),
+        "A count that is none, or too large to show one more, hides a use of the old key.": Guard(
+            "    if 0 <= value < MOST and value == int(value):",
+            "test_a_value_that_is_no_count_makes_the_page_useless",
+            "    if value == value and abs(value) != math.inf:",
+        ),
+        "A line whose labels fit both keys counts for the new one.": Guard(
+            "    if {id_, name} & keys.old:",
+            "test_a_request_counts_as_its_labels_tell_of_the_key",
+            "    if (id_ or name) in keys.old:",
+        ),
+        "Passthrough requests on the old key are not heard.": Guard(
+            "METERS = (REQUESTS, PROXY, ATTEMPTS,",
+            "test_no_family_that_hears_the_old_key_is_left_out",
+            "METERS = (REQUESTS, ATTEMPTS,",
+        ),
+        "A count under an alias that two models share speaks for one of them.": Guard(
+            "model.id if often[model.alias] == 1 else UNNAMED",
+            "test_an_alias_that_two_models_share_speaks_for_neither_of_them",
+            "model.id",
+        ),
+        "A replica that restarted, or another one at the same address, is taken for the one of before.": Guard(
+            "    if after.restarted_since(before):\n        return after\n",
+            "test_counters_that_began_anew_count_in_full",
+            "",
+        ),
+        "A balancer's address shows now one replica and now another, and is taken for one.": Guard(
+            'return _staleness(pages) or (BALANCED if watched.is_balanced else "")\n\n    async',
+            "test_a_balancers_address_is_named_and_shows_no_counters",
+            "return _staleness(pages)\n\n    async",
+        ),
+        "A cache on the way shows counters of before.": Guard(
+            "        if response.is_success and is_cached(response.headers):", "test_a_page_from_a_cache_is_doubted"
+        ),
+        "One replica under two addresses stands for two.": Guard(
+            "        return Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else pages",
+            "test_a_replica_under_two_addresses_counts_once",
+            "        return pages",
+        ),
+        "The page of a replica of another environment shows that the old key is silent.": Guard(
+            "    if is_foreign(listed, asked.models):", "test_an_address_of_another_environment_is_found_out"
+        ),
+    },
+    "The secret": {
+        "Slack's libraries write the body of a form, with the secret, into the log.": Guard(
+            "        if record.name.startswith(TALKATIVE):",
+            "test_an_exception_in_a_listener_logs_its_place_and_not_its_text",
+        ),
+        "A traceback shows local variables, the secret among them.": Guard(
+            ", exception_formatter=plain)", "test_tracebacks_show_no_local_variables", ")"
+        ),
+        "The code of an upstream's error, which may hold a part of a key, is stored and shown.": Guard(
+            '    return word if isinstance(word, str) and word in known else ""',
+            "test_a_word_that_is_not_known_to_be_harmless_is_not_kept_of_an_answer",
+            '    return word if isinstance(word, str) else ""',
+        ),
+        "A password in a status address gets into the record.": Guard(
+            "{bare(url): url for url", "test_a_password_in_an_address_is_sent_and_never_shown", "{url: url for url"
+        ),
+        "A field of a provider key that holds its secret is stored in the plan.": Guard(
+            "        and not SECRET_FIELDS.search(name)\n        and not SERVER",
+            "test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not",
+            "        and not SERVER",
+        ),
+        "A piece of the secret becomes the name of the replacement key, for everybody to read.": Guard(
+            "        if shape.shares_a_piece(name, checked):", "test_a_piece_of_the_secret_is_no_name"
+        ),
+        "A secret hangs on an error that the service raises, and so comes back to the handler.": Guard(
+            "            shape.forget_locals(error)\n", "test_a_secret_never_comes_back_to_the_handler"
+        ),
+        "The handler keeps the secret in the payload after it has handed it over.": Guard(
+            '.pop("value", None)', "test_a_secret_never_comes_back_to_the_handler", '.get("value")'
+        ),
+        "A secret that was pasted as a reason goes into the receipt.": Guard(
+            "        if shape.is_surely_secret(reason):", "test_a_secret_is_no_reason"
+        ),
+        "A secret that was typed after the command is repeated in the answer and the audit trail.": Guard(
+            "            if shape.is_surely_secret(asked) or shape.may_be_secret(asked):",
+            "test_a_secret_that_is_typed_after_the_command_is_not_repeated",
+        ),
+        "Keyturn's own token, pasted by mistake, is sent to the provider.": Guard(
+            "    if any(secret == ours.get_secret_value() for ours in own):",
+            "test_a_secret_of_keyturns_own_is_never_sent_to_a_provider",
+        ),
+        "The secret in use is given again, passes every test, and is revoked with the old key.": Guard(
+            "        if same:\n", "test_the_secret_in_use_is_refused"
+        ),
+        "The fingerprint of a secret stays in a record that people can read.": Guard(
+            "    return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint",
+            "test_with_its_keys_id_a_fingerprint_moves_out_of_the_record",
+            "    return rotation, wanted.fingerprint",
+        ),
+        "A secret gets into the audit trail, from where nothing can be taken back.": Guard(
+            "    if secret.is_surely_secret(text) or secret.may_be_secret(text):",
+            "test_what_may_be_a_secret_is_left_out",
+        ),
+        "Somebody in between answers in the name of AISIX, and gets the secret.": Guard(
+            "    return httpx.create_ssl_context()",
+            "test_what_the_clients_share_verifies_certificates_and_names",
+            "    return httpx.create_ssl_context(verify=False)",
+        ),
+        "An id like `../provider_keys/7` in an answer of AISIX leads a delete elsewhere.": Guard(
+            '    return "".join(f"/{quote(part, safe=\'\')}" for part in parts)',
+            "test_an_id_is_one_part_of_an_address_whatever_it_holds",
+            '    return "".join(f"/{part}" for part in parts)',
+        ),
+    },
 }
-
-APPROVALS = {
-    "click-of-this-card": Guard(
-        "A click on an older card releases what its giver has not seen.",
-        "        if shown is not None and shown != rotation.seen:",
-        "test_a_click_on_a_card_that_showed_something_else_does_not_count",
-    ),
-    "click-counts-once": Guard(
-        "Slack delivers a click again, and it answers a later question.",
-        "        if click and not await",
-        "test_one_click_that_is_delivered_twice_answers_one_question",
-        "        if False and not await",
-    ),
-    "click-in-time": Guard(
-        "A click that Slack called failed is taken late, and deletes.",
-        "        check_in_time(pressed, permissions.person, self._rules.click_max_age)\n",
-        "test_a_click_that_comes_too_late_does_not_delete",
-    ),
-    "moment-of-the-click": Guard(
-        "A click counts though nobody can tell when it was made.",
-        "    if age is None or age < -most:",
-        "test_what_slack_has_called_failed_does_not_count",
-        "    if age is None:\n        return\n    if age < -most:",
-    ),
-    "gate": Guard(
-        "The last look and the delete run unapproved.",
-        "    if step.gated and rotation.lacks_approval:",
-        "test_a_gated_step_waits_for_enough_approvals",
-    ),
-    "last-steps-are-gated": Guard(
-        "The old key goes before anybody was asked.",
-        '"deleting the old key", gated=True',
-        "test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look",
-        '"deleting the old key"',
-    ),
-    "rewinding-voids": Guard(
-        "An approval of what was seen before counts for what is verified after it.",
-        "rotation.approvals if rotation.deleted_at else ()",
-        "test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval",
-        "rotation.approvals",
-    ),
-    "stricter-number": Guard(
-        "A setting that was made stricter does not count for rotations under way.",
-        "max(rotation.approvals_required, self._rules.approvals_required)",
-        "test_as_many_approvals_are_needed_as_the_larger_of_the_two_rules_says",
-        "rotation.approvals_required",
-    ),
-    "approvals-reviewed": Guard(
-        "An approval counts though its giver could not give it any more.",
-        "if approval.by not in gone)",
-        "test_an_approval_of_somebody_who_could_not_give_it_now_is_dropped_and_the_others_stay",
-        ")",
-    ),
-    "approvals-at-the-click": Guard(
-        "The second of two approvals is added to one of somebody who has left.",
-        "        reviewed = await self._people.reviewed(recorded, self._now())",
-        "test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left",
-        "        reviewed = rotation",
-    ),
-    "approvals-at-the-delete": Guard(
-        "The delete goes out with the approval of somebody who has just left.",
-        "    if rotation.lacks_approval:\n        return Unapproved(rotation)\n    changes =",
-        "test_no_delete_is_sent_where_too_few_approvals_count",
-        "    changes =",
-    ),
-    "slack-has-to-tell": Guard(
-        "While Slack is away, nobody looks whether the approvals still count.",
-        "    except Unanswerable:\n        return None\n",
-        "test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted",
-        "    except Unanswerable:\n        return rotation\n",
-    ),
-    "approval-of-this-digest-at-the-delete": Guard(
-        "The delete goes out with an approval of something else.",
-        ", *other_than_shown(rotation)",
-        "test_an_approval_of_another_digest_is_void",
-    ),
-    "each-click-its-own-look": Guard(
-        "An approver is asked, and the delete follows the click without a look.",
-        "    return before_approval(rotation).to(",
-        "test_whoever_is_asked_to_approve_is_asked_before_the_last_look",
-        "    return rotation.to(",
-    ),
-    "accepting-begins-with-the-look": Guard(
-        "Accept unproved at a stop of the delete goes on at the delete.",
-        "earlier(rotation, rotation.stop.step, StepName.RECHECK)",
-        "test_what_is_accepted_at_the_delete_is_looked_at_again",
-        "rotation.stop.step",
-    ),
-    "evidence-was-fresh": Guard(
-        "An approver releases the delete on evidence of last week.",
-        "    if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:",
-        "test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void",
-    ),
+PARTS = {
+    title: [guard._replace(prevents=prevents) for prevents, guard in part.items()] for title, part in TABLE.items()
 }
-
-RECORDS = {
-    "compare-and-swap": Guard(
-        "Of two that change a rotation at once, the later overwrites what the first has decided.",
-        "if is ~= expected then return 'CONFLICT' end\n",
-        "test_the_loser_of_a_swap_is_told_and_changes_nothing",
-    ),
-    "one-rotation-a-key": Guard(
-        "Two rotations of one key run at once, and each deletes what the other needs.",
-        "if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end\n",
-        "test_a_key_is_claimed_with_the_request_and_of_two_at_once_one_gets_it",
-    ),
-    "own-records-only": Guard(
-        "A bot moves a rotation of another workspace or another AISIX.",
-        "        if rotation.namespace != self.namespace.name:",
-        "test_a_record_that_was_copied_under_another_bots_names_is_refused_and_left_out",
-    ),
-    "newer-records": Guard(
-        "An older version writes a record of a newer one, and leaves out what it does not know.",
-        "        if rotation.schema_version > SCHEMA:",
-        "test_a_record_of_a_newer_version_is_left_to_it",
-    ),
-    "lease-is-asked-for": Guard(
-        "Two workers have one rotation in hand.",
-        "self._token, nx=True, px=",
-        "test_only_one_process_holds_a_lease",
-        "self._token, px=",
-    ),
-    "lease-token": Guard(
-        "A worker that was frozen takes the lease of the one that has taken over for its own.",
-        "if redis.call('GET', lease) ~= token then return {} end\n",
-        "test_a_lease_that_another_has_is_lost_and_left_alone",
-    ),
-    "lease-version": Guard(
-        "A worker deletes on a record that another has moved on.",
-        "if not is or tostring(cjson.decode(is).version) ~= version then return {} end",
-        "test_a_record_that_has_moved_on_is_in_other_hands",
-    ),
-    "lease-release": Guard(
-        "A worker that lost its lease gives back that of another one.",
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end",
-        "test_a_lease_that_is_lost_ends_what_its_holder_does",
-        "redis.call('DEL', KEYS[1])",
-    ),
-    "lease-lost-stops": Guard(
-        "A worker goes on with a step after another one has taken over.",
-        "                if holder is not None:\n                    holder.cancel()\n",
-        "test_a_lease_that_is_lost_ends_what_its_holder_does",
-        "",
-    ),
-    "lease-lost-records-nothing": Guard(
-        "A worker that lost its lease records a stop over what another one does.",
-        "    except (LeaseLost, Unanswerable):\n        raise  # nothing can or may be recorded\n",
-        "test_a_step_whose_lease_is_lost_or_cannot_be_verified_records_nothing",
-    ),
-    "shared-clock": Guard(
-        "Two machines whose clocks differ disagree on what is due and what is old.",
-        "return datetime.fromtimestamp(running_clock() + self._ahead, UTC)",
-        "test_it_goes_on_by_a_clock_that_nobody_sets",
-        "return datetime.now(UTC)",
-    ),
-    "move-of-the-same-record": Guard(
-        "A rotation that was changed meanwhile is carried over as it was.",
-        " or read(stored) != self.rotation:",
-        "test_what_was_changed_since_it_was_looked_at_is_looked_at_again",
-        ":",
-    ),
-    "carry-own-workspace": Guard(
-        "A bot takes over the rotations of another workspace.",
-        "        if self._teams is not None and rotation.team not in self._teams:",
-        "test_what_is_another_bots_or_cannot_be_told_stays_as_it_was",
-    ),
-}
-
-DELETE = {
-    "unlisted-at-the-last-look": Guard(
-        "The old key is deleted while a part of the tenant is not shown, where it may be in use.",
-        "    refuse_unlisted(rotation, inventory, world)\n",
-        "test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_key",
-    ),
-    "environments-shown-before": Guard(
-        "An environment that was listed is not any more, and what is there is taken for nothing.",
-        "    if gone:",
-        "test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name",
-    ),
-    "proved-by-an-older-version": Guard(
-        "A proof by the weaker rules of an older version is enough for the delete.",
-        "    aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))",
-        "test_what_an_older_version_has_verified_is_verified_again_and_what_it_did_not_note_is_listened_to",
-        "    aged = list(_aged(rotation, world))",
-    ),
-    "baseline-on-the-old-key": Guard(
-        "A model that is on the new key gets its baseline there, and the new key's refusal excuses itself.",
-        "    return [model for model in models if model.id not in moved]\n",
-        "test_a_model_that_is_on_the_new_key_already_gets_no_baseline",
-        "    return models\n",
-    ),
-    "unrecorded-on-the-way-back": Guard(
-        "The replacement is removed while gateways still use it for a model whose move was not recorded.",
-        "    if unrecorded:",
-        "test_on_the_way_back_the_gateways_get_their_time_for_a_move_that_was_not_recorded",
-    ),
-    "unseen-on-the-way-back": Guard(
-        "A replacement is removed while a route uses it that AISIX does not list any more.",
-        "    if vanished := _vanished(rotation, inventory):",
-        "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
-        "    if vanished := '':",
-    ),
-    "old-key-by-the-record": Guard(
-        "The doctor takes callers back to a key that the rotation never replaced, and removes the key in use.",
-        "rotations_seen(inventory, named, recorded)",
-        "test_the_doctor_takes_nothing_back_to_a_key_that_the_record_does_not_name",
-        "rotations_seen(inventory, named)",
-    ),
-    "lacking-account-on-the-way-back": Guard(
-        "Callers are taken back to an account that lacks their models, and the key that served them is removed.",
-        " or latest.lacks_model",
-        "test_a_model_is_back_when_it_answers_as_before",
-        "",
-    ),
-    "offered-keys-stay": Guard(
-        "A replacement is removed under a route that AISIX has never listed and that people pointed at it.",
-        "    if _is_offered(rotation, key) and (unlisted",
-        "test_a_key_under_a_route_that_cannot_be_listed_stays_and_goes_on_serving",
-        "    if False and (unlisted",
-    ),
-    "lists-shown-before": Guard(
-        "A list that was readable answers 404 now, and is taken for empty.",
-        "    if lost:",
-        "test_a_list_that_one_environment_does_not_show_any_more_stops_the_delete_by_name",
-    ),
-    "unheard-at-the-delete": Guard(
-        "A list that came and went between the last look and the delete hides a use.",
-        "    refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)\n",
-        "test_an_environment_that_came_since_and_does_not_show_its_lists_stops_the_delete",
-    ),
-    "every-replica-is-heard": Guard(
-        "One silent replica stands for all of them.",
-        "len(every) >= coverage.replicas and every <= silent",
-        "test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there",
-        "every <= silent",
-    ),
-    "references": Guard(
-        "The old key is deleted while a model or route refers to it.",
-        "    if users:\n        ours",
-        "test_a_model_that_came_to_the_old_key_since_is_named",
-    ),
-    "references-anywhere": Guard(
-        "A key in use is deleted because its id stands in a field that Keyturn does not know.",
-        " or self.id in thing.mentions\n",
-        "test_what_names_the_key_in_another_place_is_warned_of_at_once_and_counts_as_a_user",
-        "\n",
-    ),
-    "references-in-routes": Guard(
-        "The old key is deleted while a passthrough route injects it.",
-        "    return (*models, *routes)\n",
-        "test_everything_that_refers_to_a_key_is_named",
-        "    return (*models,)\n",
-    ),
-    "drift-at-the-last-look": Guard(
-        "The delete goes on though somebody changed what the approver saw.",
-        "    rotation = refuse_drift(rotation, inventory, world)\n    key",
-        "test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved",
-        "    key",
-    ),
-    "astray": Guard(
-        "The old key is deleted while an affected model is not on the replacement.",
-        "    if astray:",
-        "test_a_model_on_a_key_of_an_earlier_attempt_is_not_on_the_replacement",
-    ),
-    "replacement-is-there": Guard(
-        "The old key is deleted though the replacement does not exist any more.",
-        ", inventory, world)\n    key = replacement_in(rotation, inventory)",
-        "test_where_no_model_is_affected_the_replacement_has_to_be_there_all_the_same",
-        ", inventory, world)\n    key = inventory.key(rotation.replacement_id) or rotation.plan.old_key",
-    ),
-    "lease-before-the-delete": Guard(
-        "A worker that was frozen after its last look deletes when it wakes up.",
-        "    held = await world.hold.verified(rotation.version)\n    age",
-        "test_a_lease_that_is_lost_while_the_lists_are_read_is_the_end_of_it",
-        "    held = began\n    age",
-    ),
-    "lists-are-fresh": Guard(
-        "The delete goes out on lists that are older than 2 s.",
-        "    if age > FRESH:",
-        "test_a_list_that_is_older_than_two_seconds_is_read_again_by_whichever_clock_it_is",
-    ),
-    "delete-within-the-lease": Guard(
-        "A delete that hangs is still under way when another worker has taken over.",
-        "old_key.id, within=held.left * PART_OF_THE_LEASE)",
-        "test_a_delete_is_not_asked_for_once_its_time_is_over",
-        "old_key.id)",
-    ),
-    "lease-after-the-delete": Guard(
-        "A worker that lost its lease during the delete records what it thinks came of it.",
-        "        await world.hold.verified(rotation.version)\n    except",
-        "test_a_lease_that_is_lost_while_the_delete_is_under_way_records_nothing",
-        "    except",
-    ),
-    "last-look-is-fresh": Guard(
-        "A bot that was away for an hour between the last look and the delete deletes.",
-        "    if any(abs(world.now() - at) > LOOK_LASTS for at in moments):",
-        "test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more",
-    ),
-    "last-look-is-known": Guard(
-        "A record that says nothing of a last look is deleted without one.",
-        '        yield "Nothing says when the last look was."\n',
-        "test_without_a_last_look_nothing_is_deleted",
-    ),
-    "demands-at-the-delete": Guard(
-        "REQUIRE_PROOF is set after the last look, and a key is deleted without a proof.",
-        ", *_demanded(rotation, world)]",
-        "test_what_the_settings_demand_since_the_last_look_counts",
-        "]",
-    ),
-    "delete-is-noted-first": Guard(
-        "The answer to a delete is lost, and people are offered a way back to a key that is gone.",
-        " if noted else _about_to_delete(rotation, world)\n",
-        "test_the_delete_goes_out_after_the_lists_were_read_and_the_lease_was_verified_after_them",
-        "\n",
-    ),
-    "each-delete-is-noted": Guard(
-        "A worker that stood still records that nothing is under way while another one's delete is.",
-        "    is_noted = rotation.delete_try == move_mark(rotation.version, world)\n",
-        "test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over_it",
-        "    is_noted = rotation.delete_asked_at is not None\n",
-    ),
-    "an-earlier-delete-may-happen": Guard(
-        "AISIX refuses the second delete, models go back to the old key, and the first delete comes true.",
-        "    if rotation.delete_repeated:",
-        "test_a_refusal_says_nothing_of_an_earlier_delete",
-    ),
-    "a-blind-token": Guard(
-        "A token that may not see keys any more makes the old key look deleted.",
-        "rotation.delete_granted or inventory.key(rotation.replacement_id) is not None",
-        "test_a_token_that_sees_no_key_any_more_shows_no_delete",
-        "True",
-    ),
-    "a-delete-that-complains": Guard(
-        "An answer that reports a failure in its body counts as a delete.",
-        "isinstance(answer.body, dict) and complains(answer.body)",
-        "test_an_answer_that_complains_in_its_body_grants_nothing",
-        "False",
-    ),
-    "lease-before-removing": Guard(
-        "A machine that was suspended removes a new key that somebody uses by now.",
-        "held = await world.hold.verified(rotation.version)\n        if read",
-        "test_a_worker_that_was_suspended_after_its_look_removes_no_key",
-        "held = read\n        if read",
-    ),
-    "lease-while-moving": Guard(
-        "A machine that was suspended goes on moving models that another worker has moved back.",
-        "        if held.left <= 0:",
-        "test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more",
-    ),
-    "delete-is-sent-once": Guard(
-        "A delete is repeated on a look that is as old as the first try.",
-        'await self._once("DELETE", address("provider_keys", key_id))',
-        "test_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time",
-        'await self._again("DELETE", address("provider_keys", key_id))',
-    ),
-    "old-key-on-the-counters": Guard(
-        "The old key is deleted though a replica has counted a request on it since the change.",
-        '    yield from (f"{sentence}." for sentence in old_key_uses(now))\n',
-        "test_a_request_on_the_old_key_since_the_approval_is_named",
-    ),
-    "counters-still-shown": Guard(
-        "A replica that shows its counters no more is taken for one that does not use the old key.",
-        "*_counters_lost(now), ",
-        "test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_clocks_say",
-    ),
-    "reached-as-shown": Guard(
-        "A router that has come to depend on the models since is not shown to the approver.",
-        "    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)\n",
-        "test_a_router_that_reaches_the_models_since_is_named",
-    ),
-    "refused-at-the-last-look": Guard(
-        "The old key is deleted though the new secret was revoked since the proof.",
-        "    refuse_rejected(rotation, doubtful(rotation, world))\n",
-        "test_a_secret_that_is_refused_since_the_approval_stops_the_last_look_by_that_name",
-    ),
-    "last-look-asks": Guard(
-        "The last look takes a model's answer of before the approval for one of now.",
-        " if rotation.finding(model).look != rotation.look]",
-        "test_the_last_look_asks_every_model_whatever_the_clocks_say",
-        " if not rotation.finding(model).latest]",
-    ),
-    "last-look-meets-everyone": Guard(
-        "A replica that was added since the proof, and serves the old key, is not met.",
-        ", last=True)",
-        "test_the_last_look_asks_every_model_whatever_the_clocks_say",
-        ")",
-    ),
-    "last-look-lost-answers": Guard(
-        "An answer that was lost is in the counters in place of one that an unlisted replica gave.",
-        "late.unclear + late.lost + late",
-        "test_an_answer_that_was_lost_stands_in_for_none_that_is_missing",
-        "late.unclear + late",
-    ),
-    "last-look-resets-counters": Guard(
-        "Test requests from before the last look hide an answer of a replica that was added.",
-        "    return tells and not used and not any(map(doubt, seen))",
-        "test_nor_do_the_requests_of_a_worker_that_died",
-        "    return False",
-    ),
-    "adrift-after-a-void": Guard(
-        "Requests that hung in an earlier look are counted in this one, and hide an answer of an added replica.",
-        "reset.but(adrift=self.pending + self.adrift_still(at), adrift_at=at) if at else ",
-        "test_requests_that_hung_in_the_look_before_hide_no_answer",
-    ),
-    "likely-models-meet-everyone": Guard(
-        "Where no model is proved, a replica that was added is not met.",
-        "    if proved or not tells:",
-        "test_answers_that_were_lost_are_made_up_for_where_a_model_is_likely_too",
-        "    if True:",
-    ),
-    "limits-hide-no-failure": Guard(
-        "A rate limit of a listed replica is counted in place of a failed answer of one that was added.",
-        "for ours in asked) - self.turned_away)",
-        WEIGHED,
-        "for ours in asked))",
-    ),
-    "callers-stay-known": Guard(
-        "One page that could not be read makes Keyturn forget whose requests are its own.",
-        "for window in windows if window.now.callers), ())",
-        "test_a_page_that_could_not_be_read_once_leaves_known_whose_requests_are_ours",
-        "for window in windows), ())",
-    ),
-    "refusal-at-the-last-look-stays": Guard(
-        "One replica's refusal of the new secret is covered by another's answer just before the delete.",
-        "and not _is_against(before)",
-        "test_a_refusal_is_not_covered_by_the_answers_after_it",
-    ),
-    "proof-still-tells-ours": Guard(
-        "Counters no longer tell our requests from callers', so none is missed, and what was proved stays so.",
-        " or untold(seen, dark=last)",
-        "test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any_more",
-    ),
-    "acceptance-of-one-reason": Guard(
-        "An approver accepts a model for one reason, and the word covers another.",
-        "    doubted = answer.passed and verdict is Verdict.INCONCLUSIVE",
-        "test_a_word_for_one_reason_accepts_no_other",
-        "    doubted = False",
-    ),
-    "proved-at-the-last-look": Guard(
-        "Nothing proves the new secret any more at the last look, and nobody has accepted that.",
-        "    if (why := unproved(now)) and not is_accepted(now):",
-        "test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void",
-    ),
-    "gone-by-its-id": Guard(
-        "Lists that lack the old key are believed, though it is found by its id.",
-        "        if await self._is_found(key_id):\n            return False\n",
-        "test_lists_that_go_on_to_lack_a_key_that_is_found_by_its_id_stop_it",
-        "",
-    ),
-    "gone-by-further-lists": Guard(
-        "One stale list makes the old key deleted, where AISIX shows no key by its id.",
-        "range(1 if by_id else 2)",
-        "test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete",
-        "range(0)",
-    ),
-    "rehearsal": Guard(
-        "A wrong secret is found out by callers: models move although the rehearsal failed.",
-        "    if rotation.rehearsal == FAILED:\n        raise",
-        "test_a_secret_that_the_rehearsal_refuses_moves_no_model",
-    ),
-    "404-is-no-delete-of-ours": Guard(
-        "A 404 to the delete, of a path that AISIX does not know, counts as a delete.",
-        "    return granted\n",
-        "test_a_404_to_the_delete_is_no_delete_of_ours",
-        "    return True\n",
-    ),
-    "spare-keys-in-use": Guard(
-        "A replacement of an earlier attempt is removed while models use it.",
-        "    if users := users_of(inventory, key):",
-        "test_a_key_of_an_earlier_attempt_stays_while_something_uses_it",
-        "    if users := ():",
-    ),
-    "late-key-in-use": Guard(
-        "A replacement whose creation was answered too late is removed while something uses it.",
-        "        if why:\n            await self",
-        "test_a_replacement_that_comes_too_late_is_removed_unless_something_uses_it",
-    ),
-    "throw-away-models-only": Guard(
-        "A model that a person named like a throw-away one is deleted.",
-        "        and not any(key.is_used_by(model) for key in foreign)\n",
-        "test_a_throw_away_model_is_a_rotations_own_if_it_is_on_its_key_and_nothing_refers_to_it",
-    ),
-    "not-its-own-replacement": Guard(
-        "AISIX answers a creation with the old key, and models are moved to what is then deleted.",
-        "    if key.id == rotation.plan.old_key.id:",
-        "test_the_old_key_is_no_replacement_of_itself",
-    ),
-    "alike": Guard(
-        "Models are moved to a replacement with another base URL or another setting.",
-        "    _refuse_difference(rotation, old, key)\n",
-        "test_a_replacement_with_another_setting_is_named",
-    ),
-}
-
-LISTS = {
-    "falling-total": Guard(
-        "A row that moves to a page that was read is on no page.",
-        "        if batch and self._is_of_all and told < self.total:",
-        "test_a_list_whose_total_falls_while_it_is_read_is_not_believed",
-    ),
-    "list-is-a-list": Guard(
-        "An answer that is no list is taken for an empty one.",
-        "        if listed is None:\n            raise NotAList\n",
-        "test_an_answer_that_is_no_list_is_not_an_empty_one",
-        "        listed = listed or []\n",
-    ),
-    "failed-inside": Guard(
-        "An answer of 200 that says inside that it failed is taken for an empty list.",
-        " or complains(body):",
-        "test_an_answer_that_says_inside_that_it_failed_is_no_empty_list",
-        ":",
-    ),
-    "one-more-page": Guard(
-        "A list that says nothing of its end is read short, and a reference is not seen.",
-        "        if not sure and (not batch or signs.is_last(self.pages, batch, seen)):",
-        "test_one_more_page_is_asked_for_where_nothing_settles_the_end_and_only_there",
-        "        if not sure:",
-    ),
-    "offset-is-always-asked-for": Guard(
-        "A list that repeats its last page is not asked for the rows beyond its first page once it has grown.",
-        "        joined = {name: value for way in ways for name, value in way.items()}",
-        "test_a_list_that_grows_is_still_read_to_its_end_with_what_was_learnt_of_it",
-        '        joined = {"page": 2, "of": 1}',
-    ),
-    "total-is-reached": Guard(
-        "Fewer rows come than the total says, and the list is believed.",
-        "    if page is not None or reader.total > len(reader.rows):",
-        "test_a_list_that_ends_before_the_total_of_its_first_page_is_not_believed",
-        "    if page is not None:",
-    ),
-    "more-is-read": Guard(
-        "A list says that there is more, nothing brings it, and it is believed.",
-        "        if sure:\n            raise ShortList\n",
-        "test_a_list_that_says_more_than_can_be_read_is_not_believed",
-        "",
-    ),
-    "further-page-has-to-answer": Guard(
-        "A second page that answers 500 is taken for the end of the list.",
-        "            if not query or error.status not in NO_SUCH_PAGE:",
-        "test_a_further_page_that_is_not_answered_is_not_the_end",
-        "            if not query:",
-    ),
-    "policies-have-to-answer": Guard(
-        "A list of cache policies or routes that answers 500 is taken for one that there is not.",
-        "        except (NotFound, Unsupported):\n            return None\n        except ApiError as error:",
-        "test_what_could_hide_a_reference_may_not_fail",
-        "        except ApiError:\n            return None\n        except ApiError as error:",
-    ),
-    "missing-is-not-empty": Guard(
-        "A list that a tenant does not have is taken for an empty one.",
-        "    return [Unlisted(kind=kind, environment=environment)] if found is None else []",
-        "test_a_list_that_a_tenant_does_not_have_is_told_from_an_empty_one",
-        "    return []",
-    ),
-    "names-by-other-words": Guard(
-        "A reference in another case, or in a path like `provider_keys/7`, is not seen.",
-        "        if word.text not in self.ids and word.text not in self.names:",
-        "test_a_reference_to_a_key_is_seen_wherever_it_stands",
-        "        if word.text not in self.exact:",
-    ),
-}
-
-PROOF = {
-    "rejected-row": Guard(
-        "A replica has rejected the change, serves the old key on, and the model is proved.",
-        "    if {seen.model_id, seen.replacement_id} & set(now.rejected):",
-        WEIGHED,
-    ),
-    "old-key-served": Guard(
-        "A replica has counted answers on the old key, and the model is proved.",
-        "    if served.old:",
-        WEIGHED,
-    ),
-    "third-key": Guard(
-        "A model is served with a key that is neither the old nor the new one, and is proved.",
-        "    if not window.since.served(seen.model_id).third:",
-        WEIGHED,
-        "    if True:",
-    ),
-    "lagging-replica": Guard(
-        "A replica that does not list the barrier is taken for one that has the change.",
-        "    if not seen.barrier or listed is None or seen.barrier in listed:",
-        WEIGHED,
-        "    if True:",
-    ),
-    "cut-off-replica": Guard(
-        "A replica that is cut off from the control plane is taken for one that has the change.",
-        "not (now.connected is False or now.state in OUT_OF_TOUCH):",
-        WEIGHED,
-        "True:",
-    ),
-    "began-again-since-the-proof": Guard(
-        "A replica that began again with an old file since the proof serves the old key.",
-        "    if window.restarted:",
-        WEIGHED,
-    ),
-    "not-seen-by-the-proof": Guard(
-        "A replica that was away at the proof, and is back without the change, serves the old key.",
-        "    if window.before is None or window.before.trouble:",
-        WEIGHED,
-    ),
-    "moved-before-verified": Guard(
-        "A model that other settings bring into the wave answers on the old key, and is likely.",
-        "current_models(rotation, world)):\n        return Again",
-        "test_a_model_that_other_settings_bring_into_the_wave_is_moved_before_it_is_verified",
-        "current_models(rotation, world)) and False:\n        return Again",
-    ),
-    "answered-elsewhere": Guard(
-        "A replica that is not in the settings answers test requests, and the model is proved.",
-        "    if not seen.uncounted:",
-        WEIGHED,
-        "    if True:",
-    ),
-    "old-token": Guard(
-        "A gateway goes on with a token of the old secret, and the model is proved.",
-        "    if seen.old_token_until is None:",
-        WEIGHED,
-        "    if True:",
-    ),
-    "answers-in-a-row": Guard(
-        "One good answer is enough.",
-        "    if seen.passes < max(1, seen.wanted):",
-        WEIGHED,
-    ),
-    "own-requests-told-apart": Guard(
-        "Requests of callers stand in for test requests.",
-        '        yield "does not tell our test requests from callers\' (no `api_key_id`)"',
-        WEIGHED,
-        '        yield ""',
-    ),
-    "every-replica-reached": Guard(
-        "A replica that no test request has met is proved with the others.",
-        "    elif not ours.new:",
-        WEIGHED,
-        "    elif False:",
-    ),
-    "no-more-than-answered": Guard(
-        "Somebody else uses the caller key, and hides that a test request was answered elsewhere.",
-        "    if seen.told and _ours(seen) > seen.answered:",
-        WEIGHED,
-    ),
-    "lost-answers": Guard(
-        "A test request without an answer, in no counter, is not missed.",
-        "    if seen.lost:",
-        WEIGHED,
-    ),
-    "too-few-addresses": Guard(
-        "The settings list fewer addresses than there are replicas, and those are proof for all.",
-        "    yield from filter(None, [seen.too_few, *_lacks_of_requests(seen)])",
-        WEIGHED,
-        "    yield from _lacks_of_requests(seen)",
-    ),
-    "number-of-replicas": Guard(
-        "Settings that do not say how many replicas there are give a proof.",
-        "    if not (listed and met) and not world.status.says_how_many(environment):",
-        "test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved",
-    ),
-    "counters-shown": Guard(
-        "A replica without counters is proved.",
-        '    yield "shows no counters" if window.now.counts is None else ""',
-        WEIGHED,
-        '    yield ""',
-    ),
-    "looked-at-since": Guard(
-        "Counters of before the newest answer count for it.",
-        "    if now.at < seen.answer.at:",
-        WEIGHED,
-    ),
-    "counted-without-a-key": Guard(
-        "Requests that were counted without a key count for the new one.",
-        "    if served.blind:",
-        WEIGHED,
-    ),
-    "old-key-unnamed": Guard(
-        "A request on the old key through a router, under no name of ours, is not seen.",
-        "    if unnamed.uses_old and not seen.others_remain:",
-        WEIGHED,
-    ),
-    "behind-by-its-own-word": Guard(
-        "A replica that has heard of more than it has applied is proved.",
-        '    yield "has not applied all that it has heard of" if now.is_behind else ""\n',
-        WEIGHED,
-    ),
-    "likely-everywhere": Guard(
-        "A 200 of any replica makes a model likely, though another one may lack the change.",
-        "(seen.projected or _is_everywhere(seen)):",
-        WEIGHED,
-        "True:",
-    ),
-    "what-is-shown-comes-first": Guard(
-        "An answer that says nothing hides what a replica shows, and an approver accepts it.",
-        "    if said and seen.answer.verdict in FINAL and",
-        WEIGHED,
-        "    if said and",
-    ),
-    "what-is-shown-is-never-excused": Guard(
-        "A replica has rejected the change of a model that fails as before, and serves its callers with the old key.",
-        " and not seen.as_before",
-        "test_a_model_that_fails_as_before_is_not_excused_from_what_a_replica_shows",
-    ),
-    "answer-from-a-cache": Guard(
-        "A cache answers for the new key.",
-        "    if answer.cache not in NO_HIT:",
-        "test_a_cache_hit_proves_nothing",
-    ),
-    "answer-of-another-target": Guard(
-        "A fallback answers for the new key.",
-        "    if answer.served_by and answer.served_by != alias:",
-        "test_an_answer_of_another_target_proves_nothing",
-    ),
-    "answer-of-a-model": Guard(
-        "A login page with status 200 counts as an answer of the model.",
-        "    if answer.malformed:",
-        "test_a_200_that_is_no_answer_is_inconclusive",
-    ),
-    "past-the-cache": Guard(
-        "A cache takes a test request for one that it has answered before.",
-        '        "Cache-Control": "no-cache, no-store",\n',
-        "test_a_probe_passes_by_the_cache_and_leaves_nothing_in_it",
-    ),
-    "require-proof": Guard(
-        "REQUIRE_PROOF is set, and a likely model is enough.",
-        "(verdict.passed and not require_proof)",
-        "test_a_verdict_is_enough_where_the_settings_say_so",
-        "verdict.passed",
-    ),
-    "nothing-answers": Guard(
-        "No model of an environment answers, before or now, and the delete is offered.",
-        "    if why and not is_accepted(rotation):",
-        "test_where_no_model_uses_the_key_nothing_is_proved",
-    ),
-    "no-gateway": Guard(
-        "An environment without a gateway in the settings is not asked, and the delete is offered.",
-        "    if blind:\n",
-        "test_an_environment_without_a_gateway_cannot_be_verified",
-    ),
-    "routes-are-moved-by-hand": Guard(
-        "A passthrough route still holds the old key, and the delete is offered.",
-        "    if plan.routes:",
-        "test_a_passthrough_route_that_still_holds_the_old_key_is_to_be_moved_by_a_person",
-    ),
-    "failed-in-the-same-way-before": Guard(
-        "A model that may answer at another endpoint is taken for one that failed before.",
-        "fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit",
-        "test_a_model_that_may_answer_at_another_endpoint_is_not_excused",
-        "fails_alike(finding.baseline, latest)",
-    ),
-}
-
-REPLICAS = {
-    "tests-grow": Guard(
-        "Each **Try again** is another draw, until a stuck replica is missed by chance.",
-        "missed / (attempt * (attempt + 1)) if attempt else missed",
-        "test_the_chances_of_all_tests_of_a_rotation_add_up_to_one_in_a_thousand_at_most",
-        "missed",
-    ),
-    "one-replica-more": Guard(
-        "A replica more than the settings name is not met by the barrier's test.",
-        "    replicas = world.status.replicas(barrier.environment) + 1\n",
-        "test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_been_met",
-        "    replicas = world.status.replicas(barrier.environment)\n",
-    ),
-    "a-404-ends-the-run": Guard(
-        "Good answers before and after a replica that lacks the change count as one run.",
-        " if _has_row(evidence) else 0",
-        "test_good_answers_around_a_bad_one_are_no_run",
-        " * _has_row(evidence)",
-    ),
-    "first-404-stops": Guard(
-        "Every listed replica has the change, another one answers 404, and it is asked again until it is not met.",
-        "        if _is_unknown_somewhere(barrier) and _all_have(rotation, barrier.environment, seen, world):",
-        "test_a_replica_that_is_not_listed_and_lacks_the_change_stops_it_by_its_first_404",
-    ),
-    "barrier-of-a-crash": Guard(
-        "A barrier that a dead worker made before the change is taken for one that was made after it.",
-        "if b.created or b.name in there",
-        "test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change",
-        "if b.created",
-    ),
-    "barrier-after-what-is-read-back": Guard(
-        "A barrier counts that was made while a model was not where it had been moved.",
-        "return Done(made) if there else Wait(",
-        "test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again",
-        "return Done(made) if made else Wait(",
-    ),
-    "barrier-is-counted": Guard(
-        "A replica that is not in the settings answers for the barrier.",
-        "    refuse_uncounted(rotation, seen, world)\n",
-        "test_a_replica_that_is_not_listed_and_answers_for_the_barrier_stops_it",
-    ),
-    "test-requests-are-counted": Guard(
-        "A replica that is not in the settings answers a test request, and the next try misses it.",
-        "    refuse_answered_elsewhere(view, answered)\n",
-        "test_a_replica_that_is_not_listed_and_answers_in_the_verification_stops_it",
-    ),
-    "lost-counts-are-no-excuse": Guard(
-        "A replica that began again hides that another one has answered for the barrier.",
-        "if window.before and window.started_again)",
-        "test_counters_that_went_on_are_expected_to_have_it_still",
-        "if window.before)",
-    ),
-    "no-cookies": Guard(
-        "A balancer knows Keyturn again by its cookie, and shows it one replica of many.",
-        "DefaultCookiePolicy(allowed_domains=())",
-        "test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again",
-        "DefaultCookiePolicy()",
-    ),
-    "fresh-connections": Guard(
-        "A balancer of connections sends every test request to the same replica.",
-        "        self._http = http_client(timeout=timeout)",
-        "test_each_probe_has_a_connection_of_its_own",
-        "        self._http = http_client(timeout=timeout, kept=4)",
-    ),
-    "several-replicas-on-a-page": Guard(
-        "A page that was put together from several replicas hides one that was not reached.",
-        "        _check_one_replica(self.samples)\n",
-        "test_a_page_put_together_from_several_replicas_shows_no_counters",
-    ),
-    "a-page-of-a-gateway": Guard(
-        "A page of another program, without a count on the old key, is proof.",
-        '        "counts": tally.counts if page.is_gateways else None,',
-        "test_a_page_that_is_no_gateways_shows_no_counters",
-        '        "counts": tally.counts,',
-    ),
-    "whole-counts": Guard(
-        "A count that is none, or too large to show one more, hides a use of the old key.",
-        "    if 0 <= value < MOST and value == int(value):",
-        "test_a_value_that_is_no_count_makes_the_page_useless",
-        "    if value == value and abs(value) != math.inf:",
-    ),
-    "both-keys-are-the-old-one": Guard(
-        "A line whose labels fit both keys counts for the new one.",
-        "    if {id_, name} & keys.old:",
-        "test_a_request_counts_as_its_labels_tell_of_the_key",
-        "    if (id_ or name) in keys.old:",
-    ),
-    "meter-of-passthrough": Guard(
-        "Passthrough requests on the old key are not heard.",
-        "METERS = (REQUESTS, PROXY, ATTEMPTS,",
-        "test_no_family_that_hears_the_old_key_is_left_out",
-        "METERS = (REQUESTS, ATTEMPTS,",
-    ),
-    "shared-alias": Guard(
-        "A count under an alias that two models share speaks for one of them.",
-        "model.id if often[model.alias] == 1 else UNNAMED",
-        "test_an_alias_that_two_models_share_speaks_for_neither_of_them",
-        "model.id",
-    ),
-    "counters-that-fell": Guard(
-        "A replica that restarted, or another one at the same address, is taken for the one of before.",
-        "    if after.restarted_since(before):\n        return after\n",
-        "test_counters_that_began_anew_count_in_full",
-        "",
-    ),
-    "balancer": Guard(
-        "A balancer's address shows now one replica and now another, and is taken for one.",
-        'return _staleness(pages) or (BALANCED if watched.is_balanced else "")\n\n    async',
-        "test_a_balancers_address_is_named_and_shows_no_counters",
-        "return _staleness(pages)\n\n    async",
-    ),
-    "page-from-a-cache": Guard(
-        "A cache on the way shows counters of before.",
-        "        if response.is_success and is_cached(response.headers):",
-        "test_a_page_from_a_cache_is_doubted",
-    ),
-    "same-replica-twice": Guard(
-        "One replica under two addresses stands for two.",
-        "        return Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else pages",
-        "test_a_replica_under_two_addresses_counts_once",
-        "        return pages",
-    ),
-    "address-of-two-environments": Guard(
-        "The replica of one environment stands for that of another one.",
-        "        if self._times[url] > 1:",
-        "test_an_address_of_two_environments_says_nothing_of_either",
-    ),
-    "address-of-another-environment": Guard(
-        "The page of a replica of another environment shows that the old key is silent.",
-        "    if is_foreign(listed, asked.models):",
-        "test_an_address_of_another_environment_is_found_out",
-    ),
-}
-
-SECRETS = {
-    "slack-libraries": Guard(
-        "Slack's libraries write the body of a form, with the secret, into the log.",
-        "        if record.name.startswith(TALKATIVE):",
-        "test_an_exception_in_a_listener_logs_its_place_and_not_its_text",
-    ),
-    "pinned-levels": Guard(
-        "LOG_LEVEL=debug makes libraries write whole requests into the log.",
-        "    for name in PINNED:\n        logging.getLogger(name).setLevel(logging.WARNING)\n",
-        "test_a_library_that_was_made_to_talk_is_silenced_again",
-    ),
-    "plain-tracebacks": Guard(
-        "A traceback shows local variables, the secret among them.",
-        ", exception_formatter=plain)",
-        "test_tracebacks_show_no_local_variables",
-        ")",
-    ),
-    "known-words-only": Guard(
-        "The code of an upstream's error, which may hold a part of a key, is stored and shown.",
-        '    return word if isinstance(word, str) and word in known else ""',
-        "test_a_word_that_is_not_known_to_be_harmless_is_not_kept_of_an_answer",
-        '    return word if isinstance(word, str) else ""',
-    ),
-    "addresses-are-stored-bare": Guard(
-        "A password in a status address gets into the record.",
-        "{bare(url): url for url",
-        "test_a_password_in_an_address_is_sent_and_never_shown",
-        "{url: url for url",
-    ),
-    "settings-of-a-key": Guard(
-        "A field of a provider key that holds its secret is stored in the plan.",
-        "        and not SECRET_FIELDS.search(name)\n        and not SERVER",
-        "test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not",
-        "        and not SERVER",
-    ),
-    "name-shares-no-piece": Guard(
-        "A piece of the secret becomes the name of the replacement key, for everybody to read.",
-        "        if shape.shares_a_piece(name, checked):",
-        "test_a_piece_of_the_secret_is_no_name",
-    ),
-    "secret-on-an-error": Guard(
-        "A secret hangs on an error that the service raises, and so comes back to the handler.",
-        "            shape.forget_locals(error)\n",
-        "test_a_secret_never_comes_back_to_the_handler",
-    ),
-    "secret-in-the-payload": Guard(
-        "The handler keeps the secret in the payload after it has handed it over.",
-        '.pop("value", None)',
-        "test_a_secret_never_comes_back_to_the_handler",
-        '.get("value")',
-    ),
-    "reason-is-no-secret": Guard(
-        "A secret that was pasted as a reason goes into the receipt.",
-        "        if shape.is_surely_secret(reason):",
-        "test_a_secret_is_no_reason",
-    ),
-    "typed-secrets": Guard(
-        "A secret that was typed after the command is repeated in the answer and the audit trail.",
-        "            if shape.is_surely_secret(asked) or shape.may_be_secret(asked):",
-        "test_a_secret_that_is_typed_after_the_command_is_not_repeated",
-    ),
-    "own-secrets": Guard(
-        "Keyturn's own token, pasted by mistake, is sent to the provider.",
-        "    if any(secret == ours.get_secret_value() for ours in own):",
-        "test_a_secret_of_keyturns_own_is_never_sent_to_a_provider",
-    ),
-    "same-secret": Guard(
-        "The secret in use is given again, passes every test, and is revoked with the old key.",
-        "        if same:\n",
-        "test_the_secret_in_use_is_refused",
-    ),
-    "fingerprints-leave-the-record": Guard(
-        "The fingerprint of a secret stays in a record that people can read.",
-        "    return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint",
-        "test_with_its_keys_id_a_fingerprint_moves_out_of_the_record",
-        "    return rotation, wanted.fingerprint",
-    ),
-    "audit-says-no-secret": Guard(
-        "A secret gets into the audit trail, from where nothing can be taken back.",
-        "    if secret.is_surely_secret(text) or secret.may_be_secret(text):",
-        "test_what_may_be_a_secret_is_left_out",
-    ),
-    "trusted-certificates": Guard(
-        "Somebody in between answers in the name of AISIX, and gets the secret.",
-        "    return httpx.create_ssl_context()",
-        "test_what_the_clients_share_verifies_certificates_and_names",
-        "    return httpx.create_ssl_context(verify=False)",
-    ),
-    "ids-lead-nowhere-else": Guard(
-        "An id like `../provider_keys/7` in an answer of AISIX leads a delete elsewhere.",
-        '    return "".join(f"/{quote(part, safe=\'\')}" for part in parts)',
-        "test_an_id_is_one_part_of_an_address_whatever_it_holds",
-        '    return "".join(f"/{part}" for part in parts)',
-    ),
-}
-
-TITLED = {
-    "Who may press what": PERSONS,
-    "An approval holds": APPROVALS,
-    "Records, leases and clocks": RECORDS,
-    "The last look and the delete": DELETE,
-    "Lists are read to their end": LISTS,
-    "What a verdict takes": PROOF,
-    "Which replica was seen": REPLICAS,
-    "The secret": SECRETS,
-}
-PARTS = {title: [guard._replace(name=name) for name, guard in part.items()] for title, part in TITLED.items()}
 GUARDS = [guard for part in PARTS.values() for guard in part]

@@ -37,14 +37,14 @@ class Outcome(NamedTuple):
 
     def __str__(self) -> str:
         """Say in one line what became of the guard."""
-        said = f"{self.guard.name}  {self.guard.test}"
+        said = f"{self.guard.test}  {self.guard.prevents}"
         if self.is_noticed:
             return f"noticed    {said}"
         if self.before != PASSED:
-            return f"RED        {said} does not pass with the guard in"
+            return f"RED        {said} The test does not pass with the guard in."
         if self.after == PASSED:
-            return f"UNNOTICED  {said} passes without it"
-        return f"BROKEN     {said} fails without it, and by no assertion"
+            return f"UNNOTICED  {said} The test passes without the guard."
+        return f"BROKEN     {said} The test fails without it, and by no assertion."
 
 
 def outcomes(guards: Sequence[Guard], folder: Path) -> Iterator[Outcome]:
