@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from operator import methodcaller
 from typing import Any
 
 import pytest
@@ -19,7 +20,6 @@ from bot.storage.namespace import REGISTER, Namespace
 from bot.storage.reading import read, readable
 from bot.storage.records import Conflict, Store, Taken
 from tests.bot.values import NAMESPACE, NOW, key, later, rotation, running, stopped
-from tests.support.valkey import valkey_in
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
 
@@ -38,52 +38,6 @@ async def begun(store: Store, id_: str = "r1", **fields):
     return await save(store, first.to(State.RUNNING).but(attempt=1))
 
 
-# --- a Redis that is away ---
-
-
-async def test_who_writes_to_a_redis_that_hangs_is_not_told_that_nothing_was_changed(tmp_path, monkeypatch):
-    async with valkey_in(tmp_path) as server, Redis.from_url(server.url, decode_responses=True) as steady:
-        first = await save(Store(steady, NAMESPACE), rotation())  # so the server knows the script
-        hasty = Redis.from_url(server.url, decode_responses=True, socket_timeout=0.5)
-        read = hasty.lindex
-
-        async def read_and_hang(*args: Any) -> Any:
-            found = await read(*args)
-            server.freeze()
-            return found
-
-        monkeypatch.setattr(hasty, "lindex", read_and_hang)
-        with pytest.raises(Unanswerable, match="I cannot tell whether this was recorded"):
-            await save(Store(hasty, NAMESPACE), first.to(State.RUNNING))
-        with pytest.raises(Unanswerable, match="so nothing was changed"):
-            await Store(hasty, NAMESPACE).load("rabc123")
-        server.thaw()
-        await hasty.aclose()
-        async with asyncio.timeout(30):
-            while (await Store(steady, NAMESPACE).load("rabc123")).version == 1:  # noqa: ASYNC110 - it does what was sent
-                await asyncio.sleep(0.02)
-
-
-async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(tmp_path, monkeypatch):
-    breaths: list[float] = []
-
-    async def breathe(seconds: float) -> None:
-        breaths.append(seconds)
-
-    async with valkey_in(tmp_path) as server:
-        queue = PatientQueue(Redis.from_url(server.url), Redis.from_url(server.url), NAMESPACE)
-        await queue.connect()
-        server.kill()
-        await server.gone()
-        monkeypatch.setattr("bot.storage.jobs.asyncio.sleep", breathe)
-        with pytest.raises(RedisError):
-            await queue.dequeue(timeout=1)
-        monkeypatch.undo()
-        await queue.waiting.aclose()
-        await queue.redis.aclose()
-    assert breaths == [1.0]
-
-
 # --- compare and swap ---
 
 
@@ -92,9 +46,6 @@ async def test_a_saved_rotation_is_loaded_as_it_was(store):
 
     assert saved.version == 1
     assert await store.load("rabc123") == saved
-
-
-async def test_a_rotation_that_does_not_exist_is_none(store):
     assert await store.load("nobody") is None
 
 
@@ -109,17 +60,12 @@ async def test_the_loser_of_a_swap_is_told_and_changes_nothing(store):
     assert len(await trail(store)) == 2
 
 
-async def test_a_new_rotation_does_not_overwrite_one_of_the_same_id(store):
-    await save(store, rotation())
+async def test_a_new_rotation_does_not_overwrite_one_of_the_same_id_nor_is_one_that_is_gone_brought_back(store, redis):
+    first = await save(store, rotation())
 
     with pytest.raises(Conflict):
         await save(store, rotation(channel="C_OTHER"))
-
-
-async def test_a_rotation_that_is_gone_is_not_brought_back(store, redis):
-    first = await save(store, rotation())
     await redis.flushall()
-
     with pytest.raises(Conflict):
         await save(store, first.but(note="again"))
 
@@ -192,13 +138,6 @@ async def test_of_two_rotations_of_a_version_before_the_first_that_gets_a_secret
     assert await store.holder("pk_old") == "r1"
 
 
-async def test_a_rotation_that_waits_for_another_secret_keeps_its_key(store):
-    record = await begun(store)
-    await save(store, record.to(State.AWAITING_SECRET))
-
-    assert await store.holder("pk_old") == "r1"
-
-
 @pytest.mark.parametrize(
     "ends",
     [
@@ -207,9 +146,10 @@ async def test_a_rotation_that_waits_for_another_secret_keeps_its_key(store):
         [State.CANCELLED],
     ],
 )
-async def test_an_end_lets_the_key_go(store, ends):
+async def test_an_end_lets_the_key_go_and_nothing_before_it(store, ends):
     record = await save(store, rotation())
     for state in ends:
+        assert await store.holder("pk_old") == record.id
         record = await save(store, record.to(state))
     second = await begun(store, "r2")
 
@@ -244,8 +184,7 @@ MANY = 50
 
 async def test_whoever_reads_many_records_lets_others_have_their_turn_after_each(store, monkeypatch):
     for number in range(MANY):
-        plan = Plan(old_key=key(f"pk_{number}"), models=(), environments={})
-        await save(store, rotation(id=f"r{number}", plan=plan))
+        await save(store, rotation(id=f"r{number}", plan=plan_of(f"pk_{number}")))
     turns, read_at = 0, []
 
     def noting(record: str) -> Rotation | None:
@@ -261,13 +200,15 @@ async def test_whoever_reads_many_records_lets_others_have_their_turn_after_each
     assert len(set(read_at)) == MANY
 
 
-async def test_what_is_under_way_is_listed_oldest_first_until_it_is_over(store):
+async def test_what_is_under_way_is_listed_oldest_first_until_it_is_over_and_the_last_ones_newest_first(store):
     young = await save(store, rotation(id="young", requested_at=later(9), plan=plan_of("pk_other")))
     old = await save(store, rotation(id="old", requested_at=NOW))
     assert await store.under_way() == [old, young]
 
     await save(store, old.to(State.CANCELLED))
     assert await store.under_way() == [young]
+    assert [record.id for record in await store.recent(2)] == ["young", "old"]
+    assert [record.id for record in await store.recent(1)] == ["young"]
 
 
 async def test_a_key_concerns_its_rotations_and_the_one_that_made_it_until_they_are_over(store, redis):
@@ -293,13 +234,6 @@ async def test_what_a_key_concerns_is_known_of_older_records_too_once_they_are_r
     assert await store.concerning("pk_old") == await store.concerning("pk_new") == [saved]
 
 
-async def test_the_last_rotations_are_listed_newest_first(store):
-    for number in range(5):
-        await save(store, rotation(id=f"r{number}", requested_at=later(number), plan=plan_of(f"pk_{number}")))
-
-    assert [r.id for r in await store.recent(3)] == ["r4", "r3", "r2"]
-
-
 # --- what people see ---
 
 
@@ -312,13 +246,7 @@ async def test_every_version_has_to_be_shown_and_a_later_one_does_for_an_earlier
     assert await store.unshown() == ["rabc123"]
     await store.was_shown(second)
     assert await store.unshown() == []
-
-
-async def test_showing_is_not_forgotten_when_something_newer_comes(store):
-    first = await save(store, rotation())
-    await store.was_shown(first)
-    await save(store, first.but(note="n"))
-
+    await save(store, second.but(note="newer"))
     assert await store.unshown() == ["rabc123"]
 
 
@@ -328,11 +256,6 @@ async def test_messages_are_remembered_field_by_field(store):
 
     assert await store.messages("r1") == {"card": "3.4", "channel": "C"}
     assert await store.messages("r2") == {}
-
-
-async def test_edits_are_counted_by_the_minute(store):
-    assert [await store.edits_this_minute(7) for _ in range(3)] == [1, 2, 3]
-    assert await store.edits_this_minute(8) == 1
 
 
 async def test_only_one_process_holds_a_lease(store):
@@ -355,26 +278,17 @@ async def fingerprinted(store: Store, **fields):
     return await save(store, asked.but(replacement=wanted(key_id="pk_new"), made=("pk_new",), **fields))
 
 
-async def test_a_fingerprint_stays_in_the_record_until_its_key_is_known(store):
+async def test_with_its_keys_id_a_fingerprint_moves_out_of_the_record_and_stays(store):
     asked = await begun(store, replacement=wanted())
-
     assert (await store.load(asked.id)).replacement.fingerprint == "f.new"
     assert await store.fingerprints() == {}
 
-
-async def test_with_its_keys_id_a_fingerprint_moves_out_of_the_record(store):
-    saved = await fingerprinted(store)
-
+    saved = await save(store, asked.but(replacement=wanted(key_id="pk_new"), made=("pk_new",)))
     assert saved.replacement.fingerprint is None
     assert await store.load(saved.id) == saved
-    assert await store.fingerprints() == {"pk_new": "f.new"}
     assert (await store.fingerprint("pk_new"), await store.fingerprint("pk_old")) == ("f.new", None)
 
-
-async def test_a_fingerprint_outlives_what_is_saved_after_it_and_the_end(store):
-    saved = await fingerprinted(store)
     await save(store, saved.but(note="n").to(State.COMPLETED))
-
     assert await store.fingerprints() == {"pk_new": "f.new"}
 
 
@@ -433,39 +347,62 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
 
 # --- Redis away ---
 
+ONE = ("load", "concerning", "holder", "messages", "fingerprint", "is_recorded", "is_leased", "open_elsewhere")
+ASKED: list[tuple[Any, ...]] = [
+    *((verb,) for verb in ("ping", "make_all_due", "under_way", "unshown", "fingerprints", "open_ids")),
+    *((verb, "r") for verb in ONE),
+    *((verb, ["r"]) for verb in ("versions", "old_keys", "forget_fingerprints")),
+    *((verb, 3) for verb in ("recent", "edits_this_minute")),
+    ("set_due", rotation(), NOW),
+    ("was_shown", rotation()),
+    ("remember_message", "r", {"a": "b"}),
+]
+
 
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda s: s.ping(),
-        lambda s: s.load("r"),
-        lambda s: s.save(rotation(), EVENT, at=NOW),
+        *(methodcaller(verb, *given) for verb, *given in ASKED),
+        lambda store: save(store, rotation()),
+        lambda store: store.note(Kind.REFUSAL, EVENT, rotation=None, at=NOW),
+        lambda store: anext(store.due(NOW)),
         trail,
-        lambda s: s.note(Kind.REFUSAL, EVENT, rotation=None, at=NOW),
-        lambda s: s.versions([]),
-        lambda s: s.old_keys(["r"]),
-        lambda s: s.under_way(),
-        lambda s: anext(s.due(NOW)),
-        lambda s: s.set_due(rotation(), NOW),
-        lambda s: s.make_all_due(),
-        lambda s: s.concerning("pk"),
-        lambda s: s.recent(3),
-        lambda s: s.holder("pk"),
-        lambda s: s.messages("r"),
-        lambda s: s.remember_message("r", {"a": "b"}),
-        lambda s: s.was_shown(rotation()),
-        lambda s: s.unshown(),
-        lambda s: s.edits_this_minute(1),
-        lambda s: s.fingerprint("pk"),
-        lambda s: s.fingerprints(),
-        lambda s: s.forget_fingerprints(["pk"]),
     ],
-    ids=range(22),
 )
 async def test_redis_away_is_one_sentence(ask):
     async with Redis.from_url("redis://127.0.0.1:9", decode_responses=True, retry=None) as nobody:
         with pytest.raises(Unanswerable, match=r"store \(Redis\) does not answer"):
             await ask(Store(nobody, NAMESPACE))
+
+
+class Hanging(Redis):
+    """A client whose questions are not answered in time."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        if args[0] != "LINDEX":
+            raise TimeoutError
+        return await super().execute_command(*args, **options)
+
+
+async def test_who_writes_to_a_redis_that_hangs_is_not_told_that_nothing_was_changed(redis_url):
+    async with Hanging.from_url(redis_url, decode_responses=True) as client:
+        with pytest.raises(Unanswerable, match="I cannot tell whether this was recorded"):
+            await save(Store(client, NAMESPACE), rotation())
+        with pytest.raises(Unanswerable, match="so nothing was changed"):
+            await Store(client, NAMESPACE).load("rabc123")
+
+
+async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(monkeypatch):
+    breaths: list[float] = []
+
+    async def breathe(seconds: float) -> None:
+        breaths.append(seconds)
+
+    monkeypatch.setattr("bot.storage.jobs.asyncio.sleep", breathe)
+    async with Redis.from_url("redis://127.0.0.1:9", retry=None) as nobody:
+        with pytest.raises(RedisError):
+            await PatientQueue(nobody, nobody, NAMESPACE).dequeue(timeout=1)
+    assert breaths == [1.0]
 
 
 async def test_a_redis_that_refuses_is_one_sentence(store, redis):
@@ -480,17 +417,13 @@ async def test_a_redis_that_refuses_is_one_sentence(store, redis):
 # --- another bot's ---
 
 
-OTHERS = {
-    "another workspace": Namespace.of("T2", "https://cp.example.com/api"),
-    "another control plane": Namespace.of("T1", "https://staging.example.com/api"),
-}
+OTHER = Namespace.of("T2", "https://cp.example.com/api")
 
 
-@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-async def test_a_bot_finds_nothing_of_another_one(store, redis, other):
+async def test_a_bot_finds_nothing_of_another_one(store, redis):
     record = await begun(store, replacement=wanted(), requested_at=NOW)
     await store.remember_message(record.id, {"card": "1.1"})
-    theirs = Store(redis, other)
+    theirs = Store(redis, OTHER)
 
     assert await theirs.load(record.id) is None
     assert await theirs.under_way() == await theirs.recent(9) == await theirs.concerning("pk_old") == []
@@ -510,25 +443,16 @@ async def test_a_bot_finds_nothing_of_another_one(store, redis, other):
     assert await theirs.open_elsewhere(record.id) == store.namespace.queue
 
 
-@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-async def test_a_record_that_was_copied_under_another_bots_names_is_refused_and_left_out(store, redis, other):
+async def test_a_record_that_was_copied_under_another_bots_names_is_refused_and_left_out(store, redis):
     record = await begun(store)
     async for name in redis.scan_iter(store.namespace.key("*")):
-        await redis.copy(name, name.replace(store.namespace.prefix, other.prefix))
-    theirs = Store(redis, other)
+        await redis.copy(name, name.replace(store.namespace.prefix, OTHER.prefix))
+    theirs = Store(redis, OTHER)
 
     with pytest.raises(NotOurRecord, match="This record belongs to another Keyturn"):
         await theirs.load(record.id)
     assert await theirs.under_way() == await theirs.recent(9) == await theirs.concerning("pk_old") == []
     assert [one async for one in theirs.due(later(99_999))] == []
-
-
-async def test_a_record_that_says_nothing_of_a_bot_is_refused(store, redis):
-    record = await begun(store)
-    await redis.set(store.key("rotation", record.id), record.but(namespace="").model_dump_json())
-
-    with pytest.raises(NotOurRecord, match="This record belongs to another Keyturn"):
-        await store.load(record.id)
 
 
 async def test_a_record_of_a_newer_version_is_left_to_it(store, redis):
@@ -541,7 +465,7 @@ async def test_a_record_of_a_newer_version_is_left_to_it(store, redis):
 
 async def test_a_job_of_one_bot_is_in_no_queue_of_another(redis_url):
     async with Redis.from_url(redis_url) as plain:
-        ours, theirs = (PatientQueue(plain, plain, one) for one in (NAMESPACE, OTHERS["another workspace"]))
+        ours, theirs = (PatientQueue(plain, plain, one) for one in (NAMESPACE, OTHER))
         await Jobs(ours).advance(rotation())
 
         assert (await ours.count("queued"), await theirs.count("queued")) == (1, 0)

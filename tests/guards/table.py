@@ -721,7 +721,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "The fingerprint of a secret stays in a record that people can read.": Guard(
             "    return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint",
-            "test_with_its_keys_id_a_fingerprint_moves_out_of_the_record",
+            "test_with_its_keys_id_a_fingerprint_moves_out_of_the_record_and_stays",
             "    return rotation, wanted.fingerprint",
         ),
         "A secret gets into the audit trail, from where nothing can be taken back.": Guard(
