@@ -1,26 +1,24 @@
 """A whole rotation of a gateway product that is not AISIX: the core and the steps know only the ports."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
-from typing import NamedTuple, Self
+from collections.abc import Iterable
 
 import pytest
 from pydantic import SecretStr
 
-from bot.engine import due_at, move
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
 from bot.rotation.people import People
 from bot.rotation.plan import AffectedModel, make_plan
-from bot.rotation.policy import Person
 from bot.rotation.ports import Asked, ControlPlane, Gateways, StatusPages
 from bot.rotation.record import Approval, Replacement, Rotation
 from bot.rotation.replica import WELL, Replica, Served
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
 from bot.steps.world import World
+from bot.storage import lease
 from tests.bot.values import NOW, limits, rotation, rules
+from tests.support.in_memory import Clock, Everybody, Hands, Machine
 
 OLD, NEW, WRONG = "old-secret", "new-secret", "wrong-secret"
 NAME = "Vendor (rabc123)"
@@ -31,7 +29,7 @@ class Product:
     """A gateway of one replica, with its control plane and its counters: what is set serves at once."""
 
     def __init__(self) -> None:
-        self.at = NOW
+        self.clock = Clock()
         self.names = {"k1": "Vendor"}
         self.secrets = {"k1": OLD}
         self.rows = {"m1": _model("m1", "large", "k1"), "m2": _model("m2", "small", "k1")}
@@ -101,12 +99,12 @@ class Product:
         assert tag
         row = next((row for row in self.rows.values() if row.alias == (under or model.alias)), None)
         if row is None or row.provider_key is None:
-            return Evidence(verdict=Verdict.PROJECTION, reason="no such model", at=self.at)
+            return Evidence(verdict=Verdict.PROJECTION, reason="no such model", at=self.clock.now())
         if self.secrets[row.provider_key] not in self.good:
             refusal = "the vendor refused the secret"
-            return Evidence(verdict=Verdict.REJECTED, reason=refusal, at=self.at, blames_credential=True)
+            return Evidence(verdict=Verdict.REJECTED, reason=refusal, at=self.clock.now(), blames_credential=True)
         self.counted[row.id, row.provider_key] += 1
-        return Evidence(verdict=Verdict.LIKELY, reason="answered", at=self.at, reached=True)
+        return Evidence(verdict=Verdict.LIKELY, reason="answered", at=self.clock.now(), reached=True)
 
     def is_always_counted(self, _: AffectedModel) -> bool:
         return True
@@ -146,7 +144,9 @@ class Product:
         }
         made = tuple(name for name in self.rows if name.startswith(asked.throwaways))
         old = {"requests": sum(served.old for served in counts.values())}
-        return (Replica(url=PAGE, at=self.at, state=WELL, counts=counts, own=counts, throwaways=made, meters=old),)
+        return (
+            Replica(url=PAGE, at=self.clock.now(), state=WELL, counts=counts, own=counts, throwaways=made, meters=old),
+        )
 
     async def contradictions(self, _: str) -> dict[str, str]:
         return {}
@@ -156,49 +156,21 @@ def _model(id_: str, alias: str, key: str) -> Model:
     return Model(id=id_, environment="prod", alias=alias, provider_key=key, upstream="vendor-1")
 
 
-class Now(NamedTuple):
-    """A moment of a process that never stands still."""
-
-    left: float = 15.0
-
-    def until(self, _: Self) -> float:
-        return 0.0
-
-
-class Held:
-    """A lease that nobody else wants."""
-
-    mark = "here"
-
-    async def verified(self, version: int | None = None) -> Now:
-        assert version is not None
-        return Now()
-
-
-class Members:
-    """A workspace in which everybody is a member."""
-
-    async def person(self, user_id: str) -> Person:
-        return Person(id=user_id)
-
-    async def members(self, group_id: str) -> frozenset[str]:
-        raise AssertionError(group_id)
-
-
 @pytest.fixture
-def product() -> Product:
-    return Product()
+def product(monkeypatch: pytest.MonkeyPatch) -> Product:
+    made = Product()
+    monkeypatch.setattr(lease, "running_clock", made.clock.here)
+    return made
 
 
-def world_of(product: Product) -> World:
-    def now() -> datetime:
-        return product.at
-
+def machine_of(product: Product) -> Machine:
     control_plane: ControlPlane = product
     gateways: Gateways = product
     status: StatusPages = product
-    people = People(Members(), rules(approvers=frozenset({"U_APPROVER"})))
-    return World(control_plane, gateways, status, limits(soak=60, watch=600), now, people, Held())
+    people = People(Everybody(), rules(approvers=frozenset({"U_APPROVER"})))
+    hold = Hands(product.clock, [])
+    waits = limits(soak=60, watch=600)
+    return Machine(World(control_plane, gateways, status, waits, product.clock.now, people, hold), product.clock, 0, {})
 
 
 async def begun(product: Product, secret: str) -> Rotation:
@@ -209,24 +181,9 @@ async def begun(product: Product, secret: str) -> Rotation:
     return rotation(State.RUNNING, plan=plan, replacement=replacement, names=(NAME,), made=(key_id,), attempt=1)
 
 
-async def until(product: Product, record: Rotation, ends: Callable[[Rotation], bool]) -> Rotation:
-    """Move *record* on until it *ends*; time passes where it waits."""
-    world = world_of(product)
-    for _ in range(300):
-        if ends(record):
-            return record
-        after = await move(record, world)
-        if after == record:
-            due = due_at(record, world.limits, product.at)
-            assert due, f"only a person can move it: {record.state}"
-            product.at = max(due, product.at + timedelta(milliseconds=1))
-        record = after.but(version=record.version + 1)
-    raise AssertionError(f"{record.state} {record.done[-1:]}: {record.note or record.stop}")
-
-
 async def is_asked_or_stopped(product: Product, secret: str) -> Rotation:
     record = await begun(product, secret)
-    return await until(product, record, lambda r: r.state in (State.AWAITING_APPROVAL, State.BLOCKED))
+    return await machine_of(product).until(record, lambda r: r.state in (State.AWAITING_APPROVAL, State.BLOCKED))
 
 
 @pytest.mark.parametrize(("shows_counters", "verdict"), [(True, Verdict.PROVED), (False, Verdict.LIKELY)])
@@ -238,8 +195,8 @@ async def test_its_key_is_replaced_verified_and_deleted_once_an_approver_says_so
     assert {asked.finding(model).verdict.verdict for model in asked.plan.models} == {verdict}
     assert "k1" in product.names
 
-    word = Approval(by="U_APPROVER", at=product.at, digest=asked.digest)
-    ended = await until(product, asked.but(approvals=(word,)).to(State.RUNNING), lambda r: r.is_over)
+    word = Approval(by="U_APPROVER", at=product.clock.now(), digest=asked.digest)
+    ended = await machine_of(product).until(asked.but(approvals=(word,)).to(State.RUNNING), lambda r: r.is_over)
 
     assert ended.state is State.COMPLETED
     assert product.names == {"k2": NAME}
@@ -255,7 +212,7 @@ async def test_a_secret_that_it_refuses_moves_nothing_and_is_taken_back(product)
     assert {model.provider_key for model in product.rows.values()} == {"k1"}
 
     back = stopped.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
-    ended = await until(product, back, lambda r: r.is_over)
+    ended = await machine_of(product).until(back, lambda r: r.is_over)
 
     assert ended.state is State.ROLLED_BACK
     assert product.names == {"k1": "Vendor"}
