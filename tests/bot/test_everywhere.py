@@ -1,5 +1,7 @@
 """When a change is taken to be everywhere: which replicas have answered, and how often that was asked."""
 
+from collections.abc import Callable
+
 import pytest
 
 from bot.rotation.record import Rotation
@@ -11,7 +13,6 @@ from tests.support.in_memory import Machine, Tenancy, tenancy_of
 
 pytestmark = pytest.mark.whole
 
-ELSEWHERE = "a replica is not in the settings"
 MANY = 20
 """Replicas that nobody has listed: so many that a few test requests meet one."""
 
@@ -43,36 +44,24 @@ async def test_good_answers_around_a_bad_one_are_no_run():
     assert (ended.stop.step, ended.stop.kind) == ("project", StopKind.PROJECTION)
 
 
-async def test_a_replica_that_is_not_listed_and_lacks_the_change_stops_it_by_its_first_404(tenancy):
+@pytest.mark.parametrize(
+    ("after", "replicas", "lacks", "step", "says"),
+    [
+        ("rehearse", 1, True, "project", "it is not synced, and every listed replica is"),
+        ("rehearse", 1, False, "project", ""),
+        ("project", MANY, False, "verify", ""),
+    ],
+    ids=["lacks the change", "answers for the barrier", "answers in the verification"],
+)
+async def test_a_replica_that_is_not_listed_stops_it(tenancy, after, replicas, lacks, step, says):
     machine = await tenancy.machine()
-    record = await rehearsed(tenancy, machine)
-    tenancy.aisix.place_replica("production").silent = True
-    ended = await machine.until(record, has_ended)
+    record = await machine.until(await tenancy.begun(machine), lambda r: after in r.done)
+    for _ in range(replicas):
+        tenancy.aisix.place_replica("production").silent = lacks
+    stop = (await machine.until(record, has_ended)).stop
 
-    assert ended.stop
-    assert ended.stop.headline == ELSEWHERE
-    assert "it is not synced, and every listed replica is" in ended.stop.sentence
-
-
-async def test_a_replica_that_is_not_listed_and_answers_for_the_barrier_stops_it(tenancy):
-    machine = await tenancy.machine()
-    record = await rehearsed(tenancy, machine)
-    tenancy.aisix.place_replica("production")
-    ended = await machine.until(record, has_ended)
-
-    assert ended.stop
-    assert (ended.stop.step, ended.stop.headline) == ("project", ELSEWHERE)
-
-
-async def test_a_replica_that_is_not_listed_and_answers_in_the_verification_stops_it(tenancy):
-    machine = await tenancy.machine()
-    record = await machine.until(await tenancy.begun(machine), lambda r: "project" in r.done)
-    for _ in range(MANY):
-        tenancy.aisix.place_replica("production")
-    ended = await machine.until(record, has_ended)
-
-    assert ended.stop
-    assert (ended.stop.step, ended.stop.headline) == ("verify", ELSEWHERE)
+    assert (stop.step, stop.headline) == (step, "a replica is not in the settings")
+    assert says in stop.sentence
 
 
 # --- a barrier speaks of what came before it ---
@@ -93,30 +82,33 @@ async def test_a_barrier_is_made_with_the_cut_over_after_the_last_model_of_the_w
     assert all(barrier.created for barrier in record.barriers)
 
 
-async def test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change(tenancy):
+@pytest.mark.parametrize("is_listed", [True, False], ids=["listed", "not listed yet"])
+async def test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change(tenancy, is_listed):
     machine = await tenancy.machine()
     record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
     old = record.barrier(tenancy.chat.environment_id)
-    tenancy.aisix.add_model("production", old.name, key=tenancy.new)
+
+    def made_before() -> None:
+        tenancy.aisix.add_model("production", old.name, key=tenancy.new)
+
+    if is_listed:
+        made_before()
+    else:
+        at_the_next_post(tenancy, made_before)
     record = await machine.until(record, lambda r: "project" in r.done)
 
     assert record.barrier(tenancy.chat.environment_id).name != old.name
 
 
-async def test_a_barrier_that_a_crash_left_behind_is_not_taken_either_where_the_list_does_not_show_it_yet(tenancy):
-    machine = await tenancy.machine()
-    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
-    old = record.barrier(tenancy.chat.environment_id)
+def at_the_next_post(tenancy: Tenancy, act: Callable[[], object]) -> None:
+    """Do something right before the next object is created."""
 
-    async def shown_late(asked: str) -> None:
+    async def act_once(asked: str) -> None:
         if asked.startswith("POST"):
             tenancy.before = nothing
-            tenancy.aisix.add_model("production", old.name, key=tenancy.new)
+            act()
 
-    tenancy.before = shown_late
-    record = await machine.until(record, lambda r: "project" in r.done)
-
-    assert record.barrier(tenancy.chat.environment_id).name != old.name
+    tenancy.before = act_once
 
 
 async def nothing(_: str) -> None:
@@ -128,12 +120,7 @@ async def test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again
     record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
     old = record.barrier(tenancy.chat.environment_id)
 
-    async def moved_back(asked: str) -> None:
-        if asked.startswith("POST"):
-            tenancy.before = nothing
-            tenancy.aisix.edit(tenancy.chat, key=tenancy.old)
-
-    tenancy.before = moved_back
+    at_the_next_post(tenancy, lambda: tenancy.aisix.edit(tenancy.chat, key=tenancy.old))
     record = await machine.notch(record)
 
     assert "cut-over" not in record.done

@@ -239,6 +239,7 @@ MISTAKES = [
     # another dress
     (BEDROCK_KEY, f"\ufeff{json.dumps(BEDROCK)}", "(BOM)"),
     (BEDROCK_KEY, ESCAPED, "inside quotes, with a backslash"),
+    (BEDROCK_KEY, ESCAPED[1:-1], "inside quotes, with a backslash"),
     (VERTEX_KEY, encodebytes(STRETCHED.encode()).decode(), "base64"),
     (BEDROCK_KEY, "[default]\naws_access_key_id = AKIA0123456789ABCDEF", "lines of a settings file"),
     (BEDROCK_KEY, json.dumps(BEDROCK) * 2, "same document twice"),
