@@ -1,6 +1,7 @@
-"""Every message and form that people get to see, by name: the goldens, the drawings and the limits all read this."""
+"""Every message and form that people get to see, by name: the goldens and the limits read this."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from bot.rotation.errors import AmbiguousKey, UnknownKey
@@ -27,6 +28,7 @@ Case = Callable[[], Json]
 OTHER = ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>",)
 
 LARGE = "`chat-large` in production"
+GONE = r.plan().but(old_key_gone=True)
 DELETE_ASKED: Json = {"delete_asked_at": r.at(390)}
 NO_THROWAWAYS = "AISIX refused the admin token (403)."
 REFUSED_TOKEN = "AISIX refused the admin token (403): it needs the read and the write scope."
@@ -45,71 +47,65 @@ def unproved(rotation: Rotation, of: str = LARGE, why: str = r.RATE_LIMITED.reas
     return r.stopped_by(Cause.NOT_PROVED, rotation, why=f"{of}: {why}")
 
 
-def gone() -> Rotation:
-    return r.stopped_by(Cause.REPLACEMENT_GONE, r.running("recheck", **DELETE_ASKED))
-
-
 def still_used(users: str = LARGE, **changes: Any) -> Rotation:
     return r.stopped_by(Cause.STILL_USED, r.running("recheck", **changes), users=users)
 
 
-STOPS: Mapping[str, Callable[[], Rotation]] = {
-    "rejected": lambda: refused(r.running("verify")),
-    "rejected-after-the-delete": lambda: refused(r.running("recheck", r.plan().but(old_key_gone=True), **DELETE_ASKED)),
-    "refused-after-delete-was-asked": gone,
-    "drift-after-delete-was-asked": lambda: still_used(**DELETE_ASKED),
-    "rejected-in-the-rehearsal": lambda: r.stopped_by(
+STOPS: Mapping[str, Rotation] = {
+    "rejected": refused(r.running("verify")),
+    "rejected-after-the-delete": refused(r.running("recheck", GONE, **DELETE_ASKED)),
+    "refused-after-delete-was-asked": r.stopped_by(Cause.REPLACEMENT_GONE, r.running("recheck", **DELETE_ASKED)),
+    "drift-after-delete-was-asked": still_used(**DELETE_ASKED),
+    "rejected-in-the-rehearsal": r.stopped_by(
         Cause.SECRET_REFUSED, r.running("rehearse"), why=f"In the rehearsal in production: {r.REFUSED_401.reason}"
     ),
-    "rehearsal-unclear": lambda: r.stopped_by(
+    "rehearsal-unclear": r.stopped_by(
         Cause.NOT_REHEARSED, r.running("rehearse"), why=f"In the rehearsal in production: {r.RATE_LIMITED.reason}"
     ),
-    "refused": lambda: r.stopped_by(
+    "refused": r.stopped_by(
         Cause.NOT_CREATED, r.running("replace"), refusal=f"The replacement was not created. {REFUSED_TOKEN}"
     ),
-    "refused-back": lambda: r.stopped_by(Cause.NO_WAY_BACK, r.going_back(planned=r.plan().but(old_key_gone=True))),
-    "difference": lambda: r.stopped_by(
-        Cause.DIFFERENT, r.running("replace", replacement=r.replacement("x")), field="api_base"
-    ),
-    "projection": lambda: r.stopped_by(
+    "refused-back": r.stopped_by(Cause.NO_WAY_BACK, r.going_back(planned=GONE)),
+    "difference": r.stopped_by(Cause.DIFFERENT, r.running("replace", replacement=r.replacement("x")), field="api_base"),
+    "projection": r.stopped_by(
         Cause.NOT_TAKEN,
         r.seeing(r.running("project"), r.NO_PROJECTION),
         why=f"{LARGE}: {r.NO_PROJECTION.reason}, for 120 s now",
     ),
-    "unverified": lambda: unproved(r.seeing(r.running("verify"), r.RATE_LIMITED)),
-    "unverified-all": lambda: unproved(
+    "unverified": unproved(r.seeing(r.running("verify"), r.RATE_LIMITED)),
+    "unverified-all": unproved(
         r.listening(r.accepted(r.proved(r.running("soak"), (0, 1)), 0).but(tally=r.FAILING_CALLERS)),
         "`support-embed` in production",
         "answered, but with which key is unknown: no status address in the settings",
     ),
-    "unverified-500-models": lambda: unproved(
+    "unverified-500-models": unproved(
         r.unsure(r.running("soak", r.plan(r.many(500)))), "`chat-001` in production, and 499 more"
     ),
-    "unverified-no-models": lambda: r.stopped_by(
+    "unverified-no-models": r.stopped_by(
         Cause.NOTHING_PROVED,
         r.running("verify", r.plan(())),
         why="No model uses this key, so nothing proves the new secret.",
     ),
-    "in-the-first-wave": lambda: r.stopped_by(
+    "in-the-first-wave": r.stopped_by(
         Cause.NOT_TAKEN,
         r.in_waves("verify", 0, 1, 0).but(unrehearsed=NO_THROWAWAYS),
         why="`chat-001` in production: replica-2:9090 is not synced yet",
     ),
-    "a-fault-in-the-watch": lambda: r.stopped_by(Cause.OUR_FAULT, r.watched(), reference="00c0ffee"),
-    "unverifiable": lambda: r.stopped_by(
+    "a-fault-in-the-watch": r.stopped_by(Cause.OUR_FAULT, r.watched(), reference="00c0ffee"),
+    "unverifiable": r.stopped_by(
         Cause.NO_GATEWAY, r.running("verify", r.plan(gateways=["env_p"])), environments="`staging`"
     ),
-    "drift": lambda: r.stopped_by(
+    "drift": r.stopped_by(
         Cause.CHANGED, r.running("cut-over"), changes="`late` in staging was bound to the old key by someone."
     ),
-    "drift-at-the-delete": lambda: still_used("`chat-new` in production", approvals=(r.approval(),)),
-    "trouble": lambda: r.stopped_by(
+    "drift-at-the-delete": still_used("`chat-new` in production", approvals=(r.approval(),)),
+    "trouble": r.stopped_by(
         Cause.NO_ANSWER, r.running("cut-over"), trouble="AISIX is not answering (no connection).", time="10 minutes"
     ),
-    "trouble-back": lambda: r.stopped_by(
+    "trouble-back": r.stopped_by(
         Cause.UNWELL_ON_OLD_KEY, r.going_back(("point-back",)), models=LARGE, reason=r.RATE_LIMITED.reason
     ),
-    "rejected-withdraw": lambda: r.stopped_by(
+    "rejected-withdraw": r.stopped_by(
         Cause.NO_ANSWER, r.withdrawing(), trouble="AISIX is not answering (time-out).", time="10 minutes"
     ),
 }
@@ -125,75 +121,71 @@ KEY_LEFT = (f"Key `pk_1` of this rotation stays: {UNSEEN}",)
 
 UNLISTED = (Unlisted(kind=BUDGETS),)
 
-ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
-    "awaiting-secret": r.awaiting_secret,
-    "awaiting-secret-no-models": lambda: r.awaiting_secret(r.plan(())),
-    "awaiting-secret-one-model": lambda: r.awaiting_secret(r.plan(r.FEW[:1])),
-    "awaiting-secret-hostile": lambda: r.awaiting_secret(HOSTILE_PLAN),
-    "awaiting-secret-unverifiable": lambda: r.awaiting_secret(r.plan(gateways=["env_p"])),
-    "awaiting-secret-warnings": lambda: r.awaiting_secret(
+ROTATIONS: Mapping[str, Rotation] = {
+    "awaiting-secret": r.awaiting_secret(),
+    "awaiting-secret-no-models": r.awaiting_secret(r.plan(())),
+    "awaiting-secret-one-model": r.awaiting_secret(r.plan(r.FEW[:1])),
+    "awaiting-secret-hostile": r.awaiting_secret(HOSTILE_PLAN),
+    "awaiting-secret-unverifiable": r.awaiting_secret(r.plan(gateways=["env_p"])),
+    "awaiting-secret-warnings": r.awaiting_secret(
         r.plan(old_key=r.key(allowed_environments=("env_p",)), routes=(r.route(),), budgeted_keys=("pk_7f3a",))
     ),
-    "awaiting-secret-lost-after-delete-was-asked": lambda: r.awaiting_secret(
+    "awaiting-secret-lost-after-delete-was-asked": r.awaiting_secret(
         attempt=2,
-        delete_asked_at=r.at(390),
         note="The replacement key was not created, and the secret is not kept: please give it once more.",
+        **DELETE_ASKED,
     ),
-    "awaiting-secret-after-the-delete": lambda: r.awaiting_secret(
-        r.plan().but(old_key_gone=True), attempt=1, delete_asked_at=r.at(390)
-    ),
-    "running-replace": lambda: r.running("replace"),
-    "running-baseline": lambda: r.running("baseline", note="1 of 3"),
-    "running-rehearse": lambda: r.running("rehearse", note="rehearsing"),
-    "running-cut-over": lambda: r.seeing(r.running("cut-over", note="1 of 3"), r.good(36), moved_at=r.at(34)),
-    "running-project": lambda: r.running("project", note="1 model not there yet"),
-    "running-verify": lambda: r.running("verify", note="2 of 3"),
-    "running-trouble": lambda: r.running(
+    "awaiting-secret-after-the-delete": r.awaiting_secret(GONE, attempt=1, **DELETE_ASKED),
+    "running-replace": r.running("replace"),
+    "running-baseline": r.running("baseline", note="1 of 3"),
+    "running-rehearse": r.running("rehearse", note="rehearsing"),
+    "running-cut-over": r.seeing(r.running("cut-over", note="1 of 3"), r.good(36), moved_at=r.at(34)),
+    "running-project": r.running("project", note="1 model not there yet"),
+    "running-verify": r.running("verify", note="2 of 3"),
+    "running-trouble": r.running(
         "cut-over", note="AISIX is not answering (no connection). Trying again.", trouble_since=r.at(34)
     ),
-    "running-soak": lambda: r.running("soak", note="soaking", soak_until=r.at(640)),
-    "running-soak-again": lambda: r.running(
+    "running-soak": r.running("soak", note="soaking", soak_until=r.at(640)),
+    "running-soak-again": r.running(
         "soak", note="`replica-2:9090` in production has counted 1 request on the old key since the change"
     ),
-    "running-no-rehearsal": lambda: r.running("cut-over", unrehearsed=NO_THROWAWAYS),
-    "running-first-wave": lambda: r.in_waves("project", 0, 1, 0),
-    "running-second-wave": lambda: r.in_waves("cut-over", 1, 1, 1).but(note="1 of 12 verified"),
-    "running-after-a-void": lambda: r.running("verify", voids=(r.void(),), asked_at=r.at(41)),
-    "running-after-a-void-and-another-secret": lambda: r.running(
+    "running-no-rehearsal": r.running("cut-over", unrehearsed=NO_THROWAWAYS),
+    "running-first-wave": r.in_waves("project", 0, 1, 0),
+    "running-second-wave": r.in_waves("cut-over", 1, 1, 1).but(note="1 of 12 verified"),
+    "running-after-a-void": r.running("verify", voids=(r.void(),), asked_at=r.at(41)),
+    "running-after-a-void-and-another-secret": r.running(
         "cut-over", voids=(r.void(),), attempt=2, secret_asked_at=r.at(400)
     ),
-    "running-verify-cached": lambda: r.seeing(r.running("verify"), r.CACHED),
-    "running-watch": r.watched,
-    "running-watch-just-begun": lambda: r.watched(watched=0, watch_until=None),
-    "running-watch-trouble": lambda: r.watched(troubles=(r.trouble(), r.trouble(1))),
-    "running-watch-well-again": lambda: r.watched(troubles=(r.trouble(), r.over())),
-    "running-recheck": lambda: r.running("recheck", approvals=(r.approval(),)),
-    "running-delete": lambda: r.running(
-        "delete", approvals=(r.approval(),), note="reading back that the old key is gone"
-    ),
-    "running-withdraw": r.withdrawing,
-    "awaiting-approval": r.awaiting_approval,
-    "awaiting-approval-as-before": lambda: r.failed_before(r.awaiting_approval(), 1),
-    "awaiting-approval-proved": lambda: r.listening(
+    "running-verify-cached": r.seeing(r.running("verify"), r.CACHED),
+    "running-watch": r.watched(),
+    "running-watch-just-begun": r.watched(watched=0, watch_until=None),
+    "running-watch-trouble": r.watched(troubles=(r.trouble(), r.trouble(1))),
+    "running-watch-well-again": r.watched(troubles=(r.trouble(), r.over())),
+    "running-recheck": r.running("recheck", approvals=(r.approval(),)),
+    "running-delete": r.running("delete", approvals=(r.approval(),), note="reading back that the old key is gone"),
+    "running-withdraw": r.withdrawing(),
+    "awaiting-approval": r.awaiting_approval(),
+    "awaiting-approval-as-before": r.failed_before(r.awaiting_approval(), 1),
+    "awaiting-approval-proved": r.listening(
         r.proved(r.awaiting_approval(tally=r.CALLERS, asked_at=r.at(640), same_secret_checked=True))
     ),
-    "awaiting-approval-mixed": lambda: mixed(r.awaiting_approval(r.plan(r.many(9)), tally=r.CALLERS)),
-    "awaiting-approval-still-heard": lambda: r.listening(r.awaiting_approval(), (None, 640, 300)),
-    "awaiting-approval-partly-heard": lambda: r.listening(r.awaiting_approval(), (None, None)),
-    "awaiting-approval-callers-fail": lambda: r.listening(r.awaiting_approval(tally=r.FAILING_CALLERS)),
-    "awaiting-approval-no-rehearsal": lambda: r.awaiting_approval(unrehearsed=NO_THROWAWAYS),
-    "awaiting-approval-accepted-hostile": lambda: r.accepted(r.awaiting_approval(), 1, reason=r.HOSTILE * 6),
-    "awaiting-approval-stricter": lambda: r.awaiting_approval(
+    "awaiting-approval-mixed": mixed(r.awaiting_approval(r.plan(r.many(9)), tally=r.CALLERS)),
+    "awaiting-approval-still-heard": r.listening(r.awaiting_approval(), (None, 640, 300)),
+    "awaiting-approval-partly-heard": r.listening(r.awaiting_approval(), (None, None)),
+    "awaiting-approval-callers-fail": r.listening(r.awaiting_approval(tally=r.FAILING_CALLERS)),
+    "awaiting-approval-no-rehearsal": r.awaiting_approval(unrehearsed=NO_THROWAWAYS),
+    "awaiting-approval-accepted-hostile": r.accepted(r.awaiting_approval(), 1, reason=r.HOSTILE * 6),
+    "awaiting-approval-stricter": r.awaiting_approval(
         approvals_required=2,
         approvals=(r.approval(),),
         voids=(r.lapsed("The settings ask for 2 approvals now.", by=()),),
     ),
-    "awaiting-approval-lapsed-after-delete-was-asked": lambda: r.awaiting_approval(
+    "awaiting-approval-lapsed-after-delete-was-asked": r.awaiting_approval(
         delete_asked_at=r.at(390),
         voids=(r.lapsed("This person is a guest now.", "The requester can't approve.", by=(r.APPROVER, r.REQUESTER)),),
     ),
-    "awaiting-approval-again-hostile": lambda: r.awaiting_approval(voids=(r.void(r.HOSTILE * 50),)),
-    "awaiting-approval-everything-500-models": lambda: r.listening(
+    "awaiting-approval-again-hostile": r.awaiting_approval(voids=(r.void(r.HOSTILE * 50),)),
+    "awaiting-approval-everything-500-models": r.listening(
         mixed(
             r.awaiting_approval(
                 r.plan(r.many(500)),
@@ -205,23 +197,23 @@ ROTATIONS: Mapping[str, Callable[[], Rotation]] = {
         ),
         (None, 300, None),
     ),
-    "awaiting-approval-adopted": lambda: r.awaiting_approval(adopted_at=r.at(30)),
-    "awaiting-approval-0-of-2": lambda: r.awaiting_approval(approvals_required=2),
-    "completed-after-watch": lambda: r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))),
-    "awaiting-approval-unlisted": lambda: r.awaiting_approval(r.plan().but(unlisted=UNLISTED)),
-    "rolling-back-removing": lambda: r.going_back(("point-back", "verify-back")),
-    "completed": r.completed,
-    "completed-orphan": lambda: r.completed(
+    "awaiting-approval-adopted": r.awaiting_approval(adopted_at=r.at(30)),
+    "awaiting-approval-0-of-2": r.awaiting_approval(approvals_required=2),
+    "completed-after-watch": r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))),
+    "awaiting-approval-unlisted": r.awaiting_approval(r.plan().but(unlisted=UNLISTED)),
+    "rolling-back-removing": r.going_back(("point-back", "verify-back")),
+    "completed": r.completed(),
+    "completed-orphan": r.completed(
         left_alone=("`late` in production refers to the deleted key and fails: point it at the replacement now.",)
     ),
-    "rolled-back-left-alone": lambda: r.rolled_back(left_alone=LEFT_ALONE),
-    "cancelled": r.cancelled,
-    "cancelled-expired": lambda: r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
-    "cancelled-after-a-refused-secret": lambda: r.cancelled(attempt=1),
-    "cancelled-and-a-key-left": lambda: r.cancelled(attempt=1, left_alone=KEY_LEFT),
-    "cancelled-after-a-stop": lambda: r.cancelled_at(still_used(**DELETE_ASKED)),
-    "cancelled-after-delete-was-asked": lambda: r.cancelled(attempt=1, delete_asked_at=r.at(390)),
-    **{f"stopped-{name}": made for name, made in STOPS.items()},
+    "rolled-back-left-alone": r.rolled_back(left_alone=LEFT_ALONE),
+    "cancelled": r.cancelled(),
+    "cancelled-expired": r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
+    "cancelled-after-a-refused-secret": r.cancelled(attempt=1),
+    "cancelled-and-a-key-left": r.cancelled(attempt=1, left_alone=KEY_LEFT),
+    "cancelled-after-a-stop": r.cancelled_at(still_used(**DELETE_ASKED)),
+    "cancelled-after-delete-was-asked": r.cancelled(attempt=1, **DELETE_ASKED),
+    **{f"stopped-{name}": rotation for name, rotation in STOPS.items()},
 }
 """Every moment at which a card and a checklist are drawn."""
 
@@ -256,25 +248,19 @@ def objection(secret: str, provider: str = "openai") -> Exception:
     raise AssertionError(secret)
 
 
-def directly(made: Callable[[], Rotation], shut: Shut = Shut.ARCHIVED) -> Case:
+def directly(rotation: Rotation, shut: Shut = Shut.ARCHIVED) -> Case:
     """Return what the requester of a rotation is told while the channel is *shut*."""
-
-    def told() -> Json:
-        said = direct(made(), shut)
-        assert said is not None
-        return said.content
-
-    return told
+    return lambda: next(said.content for said in [direct(rotation, shut)] if said)
 
 
 MESSAGES: Mapping[str, Case] = {
-    "direct-awaiting-approval": directly(r.awaiting_approval),
+    "direct-awaiting-approval": directly(r.awaiting_approval()),
     "direct-another-secret": directly(
-        lambda: r.withdrawing(state=State.AWAITING_SECRET, secret_asked_at=r.at(70)), Shut.RESTRICTED
+        r.withdrawing(state=State.AWAITING_SECRET, secret_asked_at=r.at(70)), Shut.RESTRICTED
     ),
     "direct-unverified": directly(STOPS["unverified"]),
-    "direct-deleted": directly(r.completed),
-    "direct-trouble": directly(lambda: r.watched(troubles=(r.trouble(),)), Shut.LEFT),
+    "direct-deleted": directly(r.completed()),
+    "direct-trouble": directly(r.watched(troubles=(r.trouble(),)), Shut.LEFT),
     "card-another-linked": lambda: card(r.awaiting_secret(), OTHER).content,
     "listing-101-models": told(r.awaiting_secret(r.plan(r.many(101))), "listing"),
     "reply-created": told(r.running("baseline"), "created"),
@@ -282,7 +268,7 @@ MESSAGES: Mapping[str, Case] = {
     "reply-moved": told(r.running("project"), "moved"),
     "reply-verified": told(r.failed_before(r.awaiting_approval(), 1), "verified"),
     "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
-    "reply-stopped": told(STOPS["rejected"](), "stopped"),
+    "reply-stopped": told(STOPS["rejected"], "stopped"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "receipt": told(r.completed(), "receipt"),
     "receipt-no-models": told(r.unused(r.completed(r.plan(())), "tried with curl"), "receipt"),
@@ -321,7 +307,7 @@ MESSAGES: Mapping[str, Case] = {
         ),
         "receipt",
     ),
-    "receipt-watch-stopped": told(STOPS["a-fault-in-the-watch"](), "receipt"),
+    "receipt-watch-stopped": told(STOPS["a-fault-in-the-watch"], "receipt"),
     "answer-help": lambda: {"text": HELP},
     "answer-being-rotated-without-a-card": lambda: {"text": being_rotated(r.watched(), "")},
     "answer-unknown": answer(UnknownKey("opnai prod", ("OpenAI production", "OpenAI staging"))),
@@ -348,8 +334,8 @@ VIEWS: Mapping[str, Case] = {
     ),
     "form-secret-azure": lambda: secret_form(r.awaiting_secret(r.plan(old_key=r.key(provider="azure"))), "Azure"),
     "form-acceptance": lambda: form(r.unsure(r.running("soak"))),
-    "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]()),
-    "form-acceptance-no-models": lambda: form(STOPS["unverified-no-models"]()),
+    "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]),
+    "form-acceptance-no-models": lambda: form(STOPS["unverified-no-models"]),
     "form-acceptance-hostile": lambda: form(r.unsure(r.running("soak", HOSTILE_PLAN))),
 }
 OPTIONS: Mapping[str, Case] = {
@@ -357,28 +343,24 @@ OPTIONS: Mapping[str, Case] = {
 }
 
 
-def _thread(made: Callable[[], Rotation]) -> Callable[[], list[Json]]:
-    return lambda: [checklist(made()), *(reply.content for reply in composed(made(), r.APPROVERS).replies)]
+def thread(rotation: Rotation) -> list[Json]:
+    """Return all that hangs under the card at one moment."""
+    return [checklist(rotation), *(reply.content for reply in composed(rotation, r.APPROVERS).replies)]
 
 
 THREADS: Mapping[str, Callable[[], list[Json]]] = {
-    f"thread-{name}": _thread(ROTATIONS[name])
+    f"thread-{name}": partial(thread, ROTATIONS[name])
     for name in ("stopped-rejected", "awaiting-approval-proved", "completed-after-watch")
 }
-"""All that hangs under a card at one moment."""
 
 
-def _card(made: Callable[[], Rotation]) -> Case:
-    return lambda: card(made()).content
-
-
-def _checklist(made: Callable[[], Rotation]) -> Case:
-    return lambda: checklist(made())
+def shown(rotation: Rotation) -> Json:
+    return card(rotation).content
 
 
 CASES: Mapping[str, Callable[[], Any]] = {
-    **{f"card-{name}": _card(made) for name, made in ROTATIONS.items()},
-    **{f"checklist-{name}": _checklist(made) for name, made in ROTATIONS.items() if made().attempt},
+    **{f"card-{name}": partial(shown, rotation) for name, rotation in ROTATIONS.items()},
+    **{f"checklist-{name}": partial(checklist, rotation) for name, rotation in ROTATIONS.items() if rotation.attempt},
     **MESSAGES,
     **VIEWS,
     **OPTIONS,

@@ -53,7 +53,7 @@ def test_every_form_and_option_is_within_slacks_limits() -> None:
 
 
 def test_every_state_has_a_golden_card() -> None:
-    assert {made().state for made in ROTATIONS.values()} == set(State)
+    assert {rotation.state for rotation in ROTATIONS.values()} == set(State)
 
 
 def test_every_verdict_is_on_some_golden_card() -> None:

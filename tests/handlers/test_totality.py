@@ -34,7 +34,7 @@ def test_every_stop_says_what_happened_what_it_means_and_what_to_press(kind: Sto
 
 
 def test_every_kind_of_stop_is_in_every_table() -> None:
-    assert set(HELP) == {cause.kind for cause in Cause} == {made().stop.kind for made in STOPS.values()}
+    assert set(HELP) == {cause.kind for cause in Cause} == {stopped.stop.kind for stopped in STOPS.values()}
 
 
 @pytest.mark.parametrize("kind", StopKind)
@@ -113,7 +113,7 @@ def test_every_action_has_a_state_that_offers_it_a_listener_and_a_button() -> No
 
 @pytest.mark.parametrize("name", sorted(ROTATIONS))
 def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_policy_offers(name: str) -> None:
-    rotation = ROTATIONS[name]()
+    rotation = ROTATIONS[name]
     shown = card(rotation).content
     buttons = [e for block in shown["blocks"] if block["type"] == "actions" for e in block["elements"]]
     named, text = spoken(shown["text"]).split(": ", 1)
