@@ -6,7 +6,6 @@ Whoever does not belong here is named in every setting all the same, and asked f
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pytest
@@ -108,12 +107,11 @@ class Scene(NamedTuple):
 Do = Callable[[Scene], Awaitable[Any]]
 
 
-@dataclass(frozen=True)
-class Act:
+class Act(NamedTuple):
     """Something that people do: at which moment of a rotation, how, and the words that come of it if any do."""
 
     do: Do
-    at: Callable[[], Rotation] = r.awaiting_secret
+    at: Rotation = r.awaiting_secret()
     words: str = ""
 
 
@@ -168,7 +166,7 @@ ACTS: Mapping[str, Act] = {
     "action another_secret": Act(click(Action.ANOTHER_SECRET), STOPS["rejected"]),
     "action roll_back": Act(click(Action.ROLL_BACK), STOPS["rejected"]),
     "action accept_unproved": Act(click(Action.ACCEPT_UNPROVED), STOPS["unverified"]),
-    "action delete_old_key": Act(click(Action.DELETE_OLD_KEY), r.awaiting_approval),
+    "action delete_old_key": Act(click(Action.DELETE_OLD_KEY), r.awaiting_approval()),
     "action choose_key": Act(choose),
     "options value": Act(type_ahead),
     "view picker": Act(submit(lambda _: picker("C_OPS"), key=KEY)),
@@ -213,7 +211,7 @@ async def scene_of(stage: Stage, built: Parts, act: Act, who: str) -> Scene:
     slack.site.views.stacks.clear()
     for message in [*slack.messages("C_OPS"), *slack.direct_messages(person.id)]:
         slack.remove(message)
-    rotation = act.at().but(version=0, requested_by=person.id if who in ASKED else "U_REQUESTER")
+    rotation = act.at.but(version=0, requested_by=person.id if who in ASKED else "U_REQUESTER")
     event = {"by": "a test", "what": "recorded", "why": ""}
     saved = await built.store.save(rotation, event, at=built.world.now())
     await built.announcer.first(saved)
