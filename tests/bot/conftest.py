@@ -117,6 +117,12 @@ def store(redis: Redis) -> Store:
 
 
 @pytest.fixture
+async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
+    async with Redis.from_url(redis_url) as client:
+        yield RedisQueue(client, name=NAMESPACE.queue)
+
+
+@pytest.fixture
 async def tenancy() -> AsyncIterator[Tenancy]:
     async with tenancy_of() as made:
         yield made
@@ -158,17 +164,16 @@ PEPPER = SecretStr("a pepper that is long enough to be one")
 
 
 @pytest.fixture
-async def desk(tenant: Tenant, store: Store, redis_url: str) -> AsyncIterator[Desk]:
-    async with Redis.from_url(redis_url) as plain:
-        slack = Slack()
-        service = RotationService(
-            store=store,
-            jobs=Jobs(RedisQueue(plain, name="keyturn")),
-            control_plane=await tenant.control_plane(),
-            directory=slack,
-            rules=rules(approvers=frozenset({"S_APPROVERS"})),
-            gateways=frozenset({tenant.environment}),
-            now=lambda: NOW,
-            pepper=PEPPER,
-        )
-        yield Desk(service, store, tenant, slack)
+async def desk(tenant: Tenant, store: Store, queue: RedisQueue) -> Desk:
+    slack = Slack()
+    service = RotationService(
+        store=store,
+        jobs=Jobs(queue),
+        control_plane=await tenant.control_plane(),
+        directory=slack,
+        rules=rules(approvers=frozenset({"S_APPROVERS"})),
+        gateways=frozenset({tenant.environment}),
+        now=lambda: NOW,
+        pepper=PEPPER,
+    )
+    return Desk(service, store, tenant, slack)
