@@ -211,7 +211,9 @@ ROTATIONS: Mapping[str, Rotation] = {
     "cancelled-expired": r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": r.cancelled(attempt=1),
     "cancelled-and-a-key-left": r.cancelled(attempt=1, left_alone=KEY_LEFT),
-    "cancelled-after-a-stop": r.cancelled_at(still_used(**DELETE_ASKED)),
+    "cancelled-after-a-stop": still_used(**DELETE_ASKED).but(
+        state=State.CANCELLED, ended_at=r.at(420), ended_by=r.APPROVER
+    ),
     "cancelled-after-delete-was-asked": r.cancelled(attempt=1, **DELETE_ASKED),
     **{f"stopped-{name}": rotation for name, rotation in STOPS.items()},
 }

@@ -52,15 +52,13 @@ def key(**changes: Any) -> ProviderKey:
 
 
 def model(number: int, **changes: Any) -> Model:
-    environment = PRODUCTION if number % 3 else STAGING
-    made = Model(
+    return Model(
         id=f"m_{number:03}",
-        environment=environment.id,
+        environment=(PRODUCTION if number % 3 else STAGING).id,
         alias=f"chat-{number:03}",
         upstream="gpt-4o",
         provider_key="pk_7f3a",
-    )
-    return made.but(**changes)
+    ).but(**changes)
 
 
 FEW = (
@@ -68,16 +66,10 @@ FEW = (
     model(2, alias="support-embed", kind="embedding", upstream="text-embedding-3-small"),
     model(3, alias="chat-large"),
 )
+ROUTER: dict[str, Any] = {"upstream": "", "provider_key": None}
 ROUTERS = (
-    model(7, alias="chat-any", kind="routing", upstream="", provider_key=None, refers_to=(("target", "m_001"),)),
-    model(
-        8,
-        alias="support",
-        kind="semantic",
-        upstream="",
-        provider_key=None,
-        refers_to=(("embedding model", "m_002"),),
-    ),
+    model(7, alias="chat-any", kind="routing", refers_to=(("target", "m_001"),), **ROUTER),
+    model(8, alias="support", kind="semantic", refers_to=(("embedding model", "m_002"),), **ROUTER),
 )
 
 
@@ -118,7 +110,7 @@ def awaiting_secret(planned: Plan | None = None, **changes: Any) -> Rotation:
 
 def running(step: str, planned: Plan | None = None, **changes: Any) -> Rotation:
     """Return a rotation at *step* on the way forward, with what the steps before it have learned."""
-    done = _before(step, [s.name for s in FORWARD])
+    done = _before(step)
     rotation = awaiting_secret(planned).but(
         state=State.RUNNING,
         attempt=1,
@@ -133,22 +125,24 @@ def running(step: str, planned: Plan | None = None, **changes: Any) -> Rotation:
     return rotation.learn({m.id: _learnt(done, n) for n, m in enumerate(rotation.plan.models)}).but(**changes)
 
 
-def replacement(name: str = f"{NAME} (2026-11-23 r7k2abc)") -> Replacement:
-    return Replacement(name=name, asked_at=at(30), key_id="pk_91bc")
-
-
-def _before(step: str, names: list[str]) -> tuple[str, ...]:
+def _before(step: str) -> tuple[str, ...]:
+    names: list[str] = [s.name for s in FORWARD]
     return tuple(names[: names.index(step)] if step in names else names)
 
 
 def _learnt(done: tuple[str, ...], number: int) -> Finding:
-    return Finding(
+    learnt = Finding(
         baseline=good(32) if "baseline" in done else None,
         moved_at=at(34 + number / 100) if "cut-over" in done else None,
-        latest=good(39, "answered 3 times in a row since the change") if "verify" in done else None,
-        verdict=good(39, LIKELY) if "verify" in done else None,
-        passes=3 if "verify" in done else 0,
     )
+    if "verify" not in done:
+        return learnt
+    latest = good(39, "answered 3 times in a row since the change")
+    return learnt.but(latest=latest, verdict=good(39, LIKELY), passes=3)
+
+
+def replacement(name: str = f"{NAME} (2026-11-23 r7k2abc)") -> Replacement:
+    return Replacement(name=name, asked_at=at(30), key_id="pk_91bc")
 
 
 def good(seconds: float, reason: str = "answered") -> Evidence:
@@ -240,14 +234,13 @@ def proved(rotation: Rotation, but: Iterable[int] = ()) -> Rotation:
 
 def listening(rotation: Rotation, heard: Iterable[float | None] = (None, None, None)) -> Rotation:
     """Return *rotation* with silences on the replicas, each *heard* so many seconds on; the others show no counters."""
-    looks: dict[str, dict[str, Replica]] = {}
-    for environment, url in REPLICAS:
-        looks.setdefault(environment, {})[url] = Replica(url=url, at=at(38))
+    looks = {
+        environment: {url: Replica(url=url, at=at(38)) for there, url in REPLICAS if there == environment}
+        for environment in GATEWAYS
+    }
     silences = tuple(
-        OldKeyUsage(
-            url=url, environment=environment, looked_at=at(640), heard_at=None if moment is None else at(moment)
-        )
-        for (environment, url), moment in zip(REPLICAS, heard, strict=False)
+        OldKeyUsage(url=url, environment=there, looked_at=at(640), heard_at=None if moment is None else at(moment))
+        for (there, url), moment in zip(REPLICAS, heard, strict=False)
     )
     return rotation.but(looks=looks, silences=silences)
 
@@ -262,18 +255,15 @@ def accepted(rotation: Rotation, *numbers: int, reason: str = "the vendor limits
 
 def unsure(rotation: Rotation, reason: str | None = None) -> Rotation:
     """Return *rotation* with nothing that proves any of its models; with a *reason*, every second is accepted."""
-    word = Acceptance(by=APPROVER, at=at(70), reason=reason, of=RATE_LIMITED.signature) if reason else None
-    found = {
-        m.id: rotation.finding(m).but(latest=RATE_LIMITED, verdict=RATE_LIMITED, accepted=word if number % 2 else None)
-        for number, m in enumerate(rotation.plan.models)
-    }
-    return rotation.learn(found)
+    rotation = rotation.learn(
+        {m.id: rotation.finding(m).but(latest=RATE_LIMITED, verdict=RATE_LIMITED) for m in rotation.plan.models}
+    )
+    return accepted(rotation, *range(1, len(rotation.plan.models), 2), reason=reason) if reason else rotation
 
 
-def unused(rotation: Rotation, reason: str | None = None) -> Rotation:
-    """Return *rotation* of a key that no model uses; with a *reason*, that nothing proves its secret is accepted."""
-    word = Acceptance(by=APPROVER, at=at(70), reason=reason, of=unproved(rotation)) if reason else None
-    return rotation.but(accepted=word)
+def unused(rotation: Rotation, reason: str) -> Rotation:
+    """Return *rotation* of a key that no model uses, of which an approver accepts that nothing proves its secret."""
+    return rotation.but(accepted=Acceptance(by=APPROVER, at=at(70), reason=reason, of=unproved(rotation)))
 
 
 def void(*changes: str, seconds: float = 300, by: tuple[str, ...] = (APPROVER,)) -> Void:
@@ -291,8 +281,7 @@ def in_waves(step: str, wave: int, moved: int, verified: int, count: int = 12) -
     models = rotation.plan.models
     rotation = rotation.learn({m.id: rotation.finding(m).unproved for m in models[verified:]})
     rotation = rotation.learn({m.id: Finding(baseline=good(32)) for m in models[moved:]})
-    done = _before(step, [s.name for s in FORWARD])
-    return rotation.but(done=done, wave=wave, verified_at=None, well_since=None)
+    return rotation.but(done=_before(step), wave=wave, verified_at=None, well_since=None)
 
 
 def trouble(number: int = 0, seconds: float = 900, **changes: Any) -> Trouble:
@@ -317,11 +306,6 @@ def rolled_back(planned: Plan | None = None, **changes: Any) -> Rotation:
 
 def cancelled(**changes: Any) -> Rotation:
     return awaiting_secret().but(state=State.CANCELLED, ended_at=at(20), ended_by=REQUESTER).but(**changes)
-
-
-def cancelled_at(at_stop: Rotation) -> Rotation:
-    """Return a rotation that a person ended at a stop, as there was no way back."""
-    return at_stop.but(state=State.CANCELLED, ended_at=at(420), ended_by=APPROVER)
 
 
 def withdrawing(**changes: Any) -> Rotation:
