@@ -10,10 +10,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from bot.settings import SECONDS, Settings, StoreSettings, bounds, unit
-from tests.support.documents import ROOT
+from tests.support.documents import ROOT, filled
 
-PAGE, EXAMPLE = ROOT / "docs/settings.md", ROOT / ".env.example"
-BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
+PAGE, EXAMPLE = "docs/settings.md", ".env.example"
 HEAD = "# Copy to .env and fill in, with docs/install.md beside it. docs/settings.md lists every setting."
 FIELDS = sorted(Settings.model_fields.items(), key=lambda one: one[0] in StoreSettings.model_fields)
 """Every setting, those of the store last."""
@@ -44,16 +43,10 @@ def row(name: str, field: FieldInfo) -> str:
     return f"| `{name.upper()}` | {default(name, field)} | {told} | {bounds(field)} | {meaning} |"
 
 
-def table() -> str:
-    """Return the table of every setting."""
-    head = "| setting | default | unit | limits | meaning |\n|---|---|---|---|---|"
-    return "\n".join([head, *(row(name, field) for name, field in FIELDS)])
-
-
 def page() -> str:
-    """Return the page with the table as it should be."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{rest.partition(END)[2]}"
+    """Return the page with the table of every setting as it should be."""
+    head = "| setting | default | unit | limits | meaning |\n|---|---|---|---|---|"
+    return filled(PAGE, "settings", "\n".join([head, *(row(name, field) for name, field in FIELDS)]))
 
 
 def example() -> str:
@@ -70,5 +63,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.docs.settings_page", description=__doc__)
     parser.add_argument("--write", action="store_true", required=True, help="write docs/settings.md and .env.example")
     parser.parse_args()
-    PAGE.write_text(page())
-    EXAMPLE.write_text(example())
+    (ROOT / PAGE).write_text(page())
+    (ROOT / EXAMPLE).write_text(example())

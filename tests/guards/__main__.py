@@ -5,9 +5,10 @@ import sys
 import time
 
 from tests.guards.guard import Moved
-from tests.guards.guide import GUIDE, page, replaced
+from tests.guards.guide import GUIDE, page
 from tests.guards.table import GUARDS
 from tests.guards.taking_out import tried
+from tests.support.documents import ROOT
 
 
 def main(words: list[str]) -> int:
@@ -25,7 +26,7 @@ if __name__ == "__main__":
     parser.add_argument("--guide", action="store_true", help="only write the list of guards into the guide again")
     given = parser.parse_args()
     if given.guide:
-        GUIDE.write_text(replaced(GUIDE.read_text(), page()))
+        (ROOT / GUIDE).write_text(page())
         sys.exit(0)
     try:
         sys.exit(main(given.words))

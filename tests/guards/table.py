@@ -16,35 +16,34 @@ TABLE: dict[str, dict[str, Guard]] = {
             "",
         ),
         "Somebody whom REQUESTERS does not name begins a rotation.": Guard(
-            "    if not permissions.may_request:", "test_the_settings_may_let_only_some_ask"
+            "if not permissions.may_request:", "test_the_settings_may_let_only_some_ask"
         ),
         "Somebody else than the requester gives the secret.": Guard(
-            "    if permissions.person.id != rotation.requested_by:",
+            "if permissions.person.id != rotation.requested_by:",
             "test_a_press_does_what_the_tables_say_whoever_presses",
         ),
         "Anybody in the channel cancels, retries or rolls back.": Guard(
-            "    if permissions.person.id != rotation.requested_by and not permissions.approver:",
+            "if permissions.person.id != rotation.requested_by and not permissions.approver:",
             "test_a_press_does_what_the_tables_say_whoever_presses",
         ),
         "Somebody whom APPROVERS does not name releases the delete.": Guard(
-            "    if not permissions.approver:", "test_a_press_does_what_the_tables_say_whoever_presses"
+            "if not permissions.approver:", "test_a_press_does_what_the_tables_say_whoever_presses"
         ),
         "One person alone asks for a rotation and releases its delete.": Guard(
-            "    if permissions.person.id == rotation.requested_by and not self_approval:",
+            "if permissions.person.id == rotation.requested_by and not self_approval:",
             "test_a_requester_who_is_an_approver_hears_who_else_has_to",
         ),
         "Two clicks of one approver count as two approvals.": Guard(
-            "    if any(approval.by == permissions.person.id for approval in rotation.approvals):",
+            "if any(approval.by == permissions.person.id for approval in rotation.approvals):",
             "test_one_approver_approves_once",
         ),
         "A button on an old card does what this moment does not offer.": Guard(
-            "    if action not in offered(rotation):",
-            "test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button",
+            "if action not in offered(rotation):", "test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button"
         ),
         "**Roll back** puts callers on a key that may be gone.": Guard(
-            "    if not is_way_back_closed(rotation):\n        return _offers",
+            "if not is_way_back_closed(rotation):\n        return _offers",
             "test_nothing_rolls_back_to_a_key_that_may_be_gone",
-            "    if True:\n        return _offers",
+            "if True:\n        return _offers",
         ),
         "An approver accepts a model that is known to fail, or to be on the old key.": Guard(
             " if label_of(rotation.finding(model)) in UNPROVED)",
@@ -52,7 +51,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             ")",
         ),
         "A form that was opened before the evidence changed accepts what nobody has seen.": Guard(
-            "        if shown != shown_unproved(rotation):", "test_a_form_that_showed_something_else_accepts_nothing"
+            "if shown != shown_unproved(rotation):", "test_a_form_that_showed_something_else_accepts_nothing"
         ),
         "What was accepted as unknown stays accepted once it is known to be bad.": Guard(
             "known.verdict in SAYS_NOTHING and known.signature",
@@ -62,20 +61,20 @@ TABLE: dict[str, dict[str, Guard]] = {
     },
     "An approval holds": {
         "A click on an older card releases what its giver has not seen.": Guard(
-            "        if shown is not None and shown != rotation.seen:",
+            "if shown is not None and shown != rotation.seen:",
             "test_a_click_on_a_card_that_showed_something_else_does_not_count",
         ),
         "Slack delivers a click again, and it answers a later question.": Guard(
-            "        if click and not await",
+            "if click and not await",
             "test_one_click_that_is_delivered_twice_answers_one_question",
-            "        if False and not await",
+            "if False and not await",
         ),
         "A click that Slack called failed is taken late, and deletes.": Guard(
             "        check_in_time(pressed, permissions.person, self._rules.click_max_age)\n",
             "test_a_click_that_comes_too_late_does_not_delete",
         ),
         "The last look and the delete run unapproved.": Guard(
-            "    if step.gated and rotation.lacks_approval:", "test_a_gated_step_waits_for_enough_approvals"
+            "if step.gated and rotation.lacks_approval:", "test_a_gated_step_waits_for_enough_approvals"
         ),
         "The old key goes before anybody was asked.": Guard(
             '"deleting the old key", gated=True',
@@ -98,27 +97,27 @@ TABLE: dict[str, dict[str, Guard]] = {
             ")",
         ),
         "The second of two approvals is added to one of somebody who has left.": Guard(
-            "        reviewed = await self._people.reviewed(recorded, self._now())",
+            "reviewed = await self._people.reviewed(recorded, self._now())",
             "test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left",
-            "        reviewed = rotation",
+            "reviewed = rotation",
         ),
         "The delete goes out with the approval of somebody who has just left.": Guard(
-            "    if rotation.lacks_approval:\n        return Unapproved(rotation)\n    changes =",
+            "if rotation.lacks_approval:\n        return Unapproved(rotation)\n    changes =",
             "test_no_delete_is_sent_where_too_few_approvals_count",
-            "    changes =",
+            "changes =",
         ),
         "While Slack is away, nobody looks whether the approvals still count.": Guard(
-            "    except Unanswerable:\n        return None\n",
+            "except Unanswerable:\n        return None\n",
             "test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted",
-            "    except Unanswerable:\n        return rotation\n",
+            "except Unanswerable:\n        return rotation\n",
         ),
         "The delete goes out with an approval of something else.": Guard(
             ", *other_than_shown(rotation)", "test_an_approval_of_another_digest_is_void"
         ),
         "An approver is asked, and the delete follows the click without a look.": Guard(
-            "    return before_approval(rotation).to(",
+            "return before_approval(rotation).to(",
             "test_whoever_is_asked_to_approve_is_asked_before_the_last_look",
-            "    return rotation.to(",
+            "return rotation.to(",
         ),
         "Accept unproved at a stop of the delete goes on at the delete.": Guard(
             "earlier(rotation, rotation.stop.step, StepName.RECHECK)",
@@ -126,7 +125,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "rotation.stop.step",
         ),
         "An approver releases the delete on evidence of last week.": Guard(
-            "    if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:",
+            "if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:",
             "test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void",
         ),
     },
@@ -139,11 +138,11 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_key_is_claimed_with_the_request_and_of_two_at_once_one_gets_it",
         ),
         "A bot moves a rotation of another workspace or another AISIX.": Guard(
-            "        if rotation.namespace != self.namespace.name:",
+            "if rotation.namespace != self.namespace.name:",
             "test_a_record_that_was_copied_under_another_bots_names_is_refused_and_left_out",
         ),
         "An older version writes a record of a newer one, and leaves out what it does not know.": Guard(
-            "        if rotation.schema_version > SCHEMA:", "test_a_record_of_a_newer_version_is_left_to_it"
+            "if rotation.schema_version > SCHEMA:", "test_a_record_of_a_newer_version_is_left_to_it"
         ),
         "Two workers have one rotation in hand.": Guard(
             "self._token, nx=True, px=", "test_only_one_process_holds_a_lease", "self._token, px="
@@ -176,7 +175,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "return datetime.now(UTC)",
         ),
         "A bot takes over the rotations of another workspace.": Guard(
-            "        if self._teams is not None and rotation.team not in self._teams:",
+            "if self._teams is not None and rotation.team not in self._teams:",
             "test_what_is_another_bots_or_cannot_be_told_stays_as_it_was",
         ),
     },
@@ -186,25 +185,25 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_key",
         ),
         "An environment that was listed is not any more, and what is there is taken for nothing.": Guard(
-            "    if gone:", "test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name"
+            "if gone:", "test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name"
         ),
         "A proof by the weaker rules of an older version is enough for the delete.": Guard(
-            "    aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))",
+            "aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))",
             "test_what_an_older_version_has_verified_is_verified_again_and_what_it_did_not_note_is_listened_to",
-            "    aged = list(_aged(rotation, world))",
+            "aged = list(_aged(rotation, world))",
         ),
         "A model that is on the new key gets its baseline there, and the new key's refusal excuses itself.": Guard(
-            "    return [model for model in models if model.id not in moved]\n",
+            "return [model for model in models if model.id not in moved]\n",
             "test_a_model_that_is_on_the_new_key_already_gets_no_baseline",
-            "    return models\n",
+            "return models\n",
         ),
         "The replacement is removed while gateways still use it for a model whose move was not recorded.": Guard(
-            "    if unrecorded:", "test_on_the_way_back_the_gateways_get_their_time_for_a_move_that_was_not_recorded"
+            "if unrecorded:", "test_on_the_way_back_the_gateways_get_their_time_for_a_move_that_was_not_recorded"
         ),
         "A replacement is removed while a route uses it that AISIX does not list any more.": Guard(
-            "    if vanished := _vanished(rotation, inventory):",
+            "if vanished := _vanished(rotation, inventory):",
             "test_on_the_way_back_a_key_stays_that_something_unseen_may_use",
-            "    if vanished := '':",
+            "if vanished := '':",
         ),
         "The doctor takes callers back to a key that the rotation never replaced, and removes the key in use.": Guard(
             "rotations_seen(inventory, named, recorded)",
@@ -215,12 +214,12 @@ TABLE: dict[str, dict[str, Guard]] = {
             " or latest.lacks_model", "test_a_model_is_back_when_it_answers_as_before", ""
         ),
         "A replacement is removed under a route that AISIX has never listed and that people pointed at it.": Guard(
-            "    if _is_offered(rotation, key) and (unlisted",
+            "if _is_offered(rotation, key) and (unlisted",
             "test_a_key_under_a_route_that_cannot_be_listed_stays_and_goes_on_serving",
-            "    if False and (unlisted",
+            "if False and (unlisted",
         ),
         "A list that was readable answers 404 now, and is taken for empty.": Guard(
-            "    if lost:", "test_a_list_that_one_environment_does_not_show_any_more_stops_the_delete_by_name"
+            "if lost:", "test_a_list_that_one_environment_does_not_show_any_more_stops_the_delete_by_name"
         ),
         "A list that came and went between the last look and the delete hides a use.": Guard(
             "    refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)\n",
@@ -232,7 +231,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "every <= silent",
         ),
         "The old key is deleted while a model or route refers to it.": Guard(
-            "    if users:\n        ours", "test_a_model_that_came_to_the_old_key_since_is_named"
+            "if users:\n        ours", "test_a_model_that_came_to_the_old_key_since_is_named"
         ),
         "A key in use is deleted because its id stands in a field that Keyturn does not know.": Guard(
             " or self.id in thing.mentions\n",
@@ -240,17 +239,15 @@ TABLE: dict[str, dict[str, Guard]] = {
             "\n",
         ),
         "The old key is deleted while a passthrough route injects it.": Guard(
-            "    return (*models, *routes)\n",
-            "test_everything_that_refers_to_a_key_is_named",
-            "    return (*models,)\n",
+            "return (*models, *routes)\n", "test_everything_that_refers_to_a_key_is_named", "return (*models,)\n"
         ),
         "The delete goes on though somebody changed what the approver saw.": Guard(
-            "    rotation = refuse_drift(rotation, inventory, world)\n    key",
+            "rotation = refuse_drift(rotation, inventory, world)\n    key",
             "test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved",
-            "    key",
+            "key",
         ),
         "The old key is deleted while an affected model is not on the replacement.": Guard(
-            "    if astray:", "test_a_model_on_a_key_of_an_earlier_attempt_is_not_on_the_replacement"
+            "if astray:", "test_a_model_on_a_key_of_an_earlier_attempt_is_not_on_the_replacement"
         ),
         "The old key is deleted though the replacement does not exist any more.": Guard(
             ", inventory, world)\n    key = replacement_in(rotation, inventory)",
@@ -258,12 +255,12 @@ TABLE: dict[str, dict[str, Guard]] = {
             ", inventory, world)\n    key = inventory.key(rotation.replacement_id) or rotation.plan.old_key",
         ),
         "A worker that was frozen after its last look deletes when it wakes up.": Guard(
-            "    held = await world.hold.verified(rotation.version)\n    age",
+            "held = await world.hold.verified(rotation.version)\n    age",
             "test_a_lease_that_is_lost_while_the_lists_are_read_is_the_end_of_it",
-            "    held = began\n    age",
+            "held = began\n    age",
         ),
         "The delete goes out on lists that are older than 2 s.": Guard(
-            "    if age > FRESH:", "test_a_list_that_is_older_than_two_seconds_is_read_again_by_whichever_clock_it_is"
+            "if age > FRESH:", "test_a_list_that_is_older_than_two_seconds_is_read_again_by_whichever_clock_it_is"
         ),
         "A delete that hangs is still under way when another worker has taken over.": Guard(
             "old_key.id, within=held.left * PART_OF_THE_LEASE)",
@@ -276,7 +273,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "    except",
         ),
         "A bot that was away for an hour between the last look and the delete deletes.": Guard(
-            "    if any(abs(world.now() - at) > LOOK_LASTS for at in moments):",
+            "if any(abs(world.now() - at) > LOOK_LASTS for at in moments):",
             "test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more",
         ),
         "A record that says nothing of a last look is deleted without one.": Guard(
@@ -291,12 +288,12 @@ TABLE: dict[str, dict[str, Guard]] = {
             "\n",
         ),
         "A worker that stood still records that nothing is under way while another one's delete is.": Guard(
-            "    is_noted = rotation.delete_try == move_mark(rotation.version, world)\n",
+            "is_noted = rotation.delete_try == move_mark(rotation.version, world)\n",
             "test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over_it",
-            "    is_noted = rotation.delete_asked_at is not None\n",
+            "is_noted = rotation.delete_asked_at is not None\n",
         ),
         "AISIX refuses the second delete, models go back to the old key, and the first delete comes true.": Guard(
-            "    if rotation.delete_repeated:", "test_a_refusal_says_nothing_of_an_earlier_delete"
+            "if rotation.delete_repeated:", "test_a_refusal_says_nothing_of_an_earlier_delete"
         ),
         "A token that may not see keys any more makes the old key look deleted.": Guard(
             "rotation.delete_granted or inventory.key(rotation.replacement_id) is not None",
@@ -314,7 +311,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "held = read\n        if read",
         ),
         "A machine that was suspended goes on moving models that another worker has moved back.": Guard(
-            "        if held.left <= 0:", "test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more"
+            "if held.left <= 0:", "test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more"
         ),
         "A delete is repeated on a look that is as old as the first try.": Guard(
             'await self._once("DELETE", address("provider_keys", key_id))',
@@ -337,9 +334,9 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_secret_that_is_refused_since_the_approval_stops_the_last_look_by_that_name",
         ),
         "The last look takes a model's answer of before the approval for one of now.": Guard(
-            " if rotation.finding(model).look != rotation.look]",
+            "if rotation.finding(model).look != rotation.look]",
             "test_the_last_look_asks_every_model_whatever_the_clocks_say",
-            " if not rotation.finding(model).latest]",
+            "if not rotation.finding(model).latest]",
         ),
         "A replica that was added since the proof, and serves the old key, is not met.": Guard(
             ", last=True)", "test_the_last_look_asks_every_model_whatever_the_clocks_say", ")"
@@ -350,18 +347,18 @@ TABLE: dict[str, dict[str, Guard]] = {
             "late.unclear + late",
         ),
         "Test requests from before the last look hide an answer of a replica that was added.": Guard(
-            "    return tells and not used and not any(map(doubt, seen))",
+            "return tells and not used and not any(map(doubt, seen))",
             "test_nor_do_the_requests_of_a_worker_that_died",
-            "    return False",
+            "return False",
         ),
         "Requests that hung in an earlier look count in this one, and hide an answer of an added replica.": Guard(
             "reset.but(adrift=self.pending + self.adrift_still(at), adrift_at=at) if at else ",
             "test_requests_that_hung_in_the_look_before_hide_no_answer",
         ),
         "Where no model is proved, a replica that was added is not met.": Guard(
-            "    if proved or not tells:",
+            "if proved or not tells:",
             "test_answers_that_were_lost_are_made_up_for_where_a_model_is_likely_too",
-            "    if True:",
+            "if True:",
         ),
         "A rate limit of a listed replica is counted in place of a failed answer of one that was added.": Guard(
             "for ours in asked) - self.turned_away)", WEIGHED, "for ours in asked))"
@@ -378,12 +375,12 @@ TABLE: dict[str, dict[str, Guard]] = {
             " or untold(seen, dark=last)", "test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any_more"
         ),
         "An approver accepts a model for one reason, and the word covers another.": Guard(
-            "    doubted = answer.passed and verdict is Verdict.INCONCLUSIVE",
+            "doubted = answer.passed and verdict is Verdict.INCONCLUSIVE",
             "test_a_word_for_one_reason_accepts_no_other",
-            "    doubted = False",
+            "doubted = False",
         ),
         "Nothing proves the new secret any more at the last look, and nobody has accepted that.": Guard(
-            "    if (why := unproved(now)) and not is_accepted(now):",
+            "if (why := unproved(now)) and not is_accepted(now):",
             "test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void",
         ),
         "Lists that lack the old key are believed, though it is found by its id.": Guard(
@@ -395,19 +392,18 @@ TABLE: dict[str, dict[str, Guard]] = {
             "range(1 if by_id else 2)", "test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete", "range(0)"
         ),
         "A wrong secret is found out by callers: models move although the rehearsal failed.": Guard(
-            "    if rotation.rehearsal == FAILED:\n        raise",
-            "test_a_secret_that_the_rehearsal_refuses_moves_no_model",
+            "if rotation.rehearsal == FAILED:\n        raise", "test_a_secret_that_the_rehearsal_refuses_moves_no_model"
         ),
         "A 404 to the delete, of a path that AISIX does not know, counts as a delete.": Guard(
-            "    return granted\n", "test_a_404_to_the_delete_is_no_delete_of_ours", "    return True\n"
+            "return granted\n", "test_a_404_to_the_delete_is_no_delete_of_ours", "return True\n"
         ),
         "A replacement of an earlier attempt is removed while models use it.": Guard(
-            "    if users := users_of(inventory, key):",
+            "if users := users_of(inventory, key):",
             "test_a_key_of_an_earlier_attempt_stays_while_something_uses_it",
-            "    if users := ():",
+            "if users := ():",
         ),
         "A replacement whose creation was answered too late is removed while something uses it.": Guard(
-            "        if why:\n            await self",
+            "if why:\n            await self",
             "test_a_replacement_that_comes_too_late_is_removed_unless_something_uses_it",
         ),
         "A model that a person named like a throw-away one is deleted.": Guard(
@@ -415,7 +411,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_throw_away_model_is_a_rotations_own_if_it_is_on_its_key_and_nothing_refers_to_it",
         ),
         "AISIX answers a creation with the old key, and models are moved to what is then deleted.": Guard(
-            "    if key.id == rotation.plan.old_key.id:", "test_the_old_key_is_no_replacement_of_itself"
+            "if key.id == rotation.plan.old_key.id:", "test_the_old_key_is_no_replacement_of_itself"
         ),
         "Models are moved to a replacement with another base URL or another setting.": Guard(
             "    _refuse_difference(rotation, old, key)\n", "test_a_replacement_with_another_setting_is_named"
@@ -423,72 +419,72 @@ TABLE: dict[str, dict[str, Guard]] = {
     },
     "Lists are read to their end": {
         "A row that moves to a page that was read is on no page.": Guard(
-            "        if batch and self._is_of_all and told < self.total:",
+            "if batch and self._is_of_all and told < self.total:",
             "test_a_list_whose_total_falls_while_it_is_read_is_not_believed",
         ),
         "An answer that is no list is taken for an empty one.": Guard(
-            "        if listed is None:\n            raise NotAList\n",
+            "if listed is None:\n            raise NotAList\n",
             "test_an_answer_that_is_no_list_is_not_an_empty_one",
-            "        listed = listed or []\n",
+            "listed = listed or []\n",
         ),
         "An answer of 200 that says inside that it failed is taken for an empty list.": Guard(
             " or complains(body):", "test_an_answer_that_says_inside_that_it_failed_is_no_empty_list", ":"
         ),
         "A list that says nothing of its end is read short, and a reference is not seen.": Guard(
-            "        if not sure and (not batch or signs.is_last(self.pages, batch, seen)):",
+            "if not sure and (not batch or signs.is_last(self.pages, batch, seen)):",
             "test_one_more_page_is_asked_for_where_nothing_settles_the_end_and_only_there",
-            "        if not sure:",
+            "if not sure:",
         ),
         "A list that repeats its last page is not asked for the rows beyond its first page once it has grown.": Guard(
-            "        joined = {name: value for way in ways for name, value in way.items()}",
+            "joined = {name: value for way in ways for name, value in way.items()}",
             "test_a_list_that_grows_is_still_read_to_its_end_with_what_was_learnt_of_it",
-            '        joined = {"page": 2, "of": 1}',
+            'joined = {"page": 2, "of": 1}',
         ),
         "Fewer rows come than the total says, and the list is believed.": Guard(
-            "    if page is not None or reader.total > len(reader.rows):",
+            "if page is not None or reader.total > len(reader.rows):",
             "test_a_list_that_ends_before_the_total_of_its_first_page_is_not_believed",
-            "    if page is not None:",
+            "if page is not None:",
         ),
         "A second page that answers 500 is taken for the end of the list.": Guard(
-            "            if not query or error.status not in NO_SUCH_PAGE:",
+            "if not query or error.status not in NO_SUCH_PAGE:",
             "test_a_further_page_that_is_not_answered_is_not_the_end",
-            "            if not query:",
+            "if not query:",
         ),
         "A list of cache policies or routes that answers 500 is taken for one that there is not.": Guard(
-            "        except (NotFound, Unsupported):\n            return None\n        except ApiError as error:",
+            "except (NotFound, Unsupported):\n            return None\n        except ApiError as error:",
             "test_what_could_hide_a_reference_may_not_fail",
-            "        except ApiError:\n            return None\n        except ApiError as error:",
+            "except ApiError:\n            return None\n        except ApiError as error:",
         ),
         "A list that a tenant does not have is taken for an empty one.": Guard(
-            "    return [Unlisted(kind=kind, environment=environment)] if found is None else []",
+            "return [Unlisted(kind=kind, environment=environment)] if found is None else []",
             "test_a_list_that_a_tenant_does_not_have_is_told_from_an_empty_one",
-            "    return []",
+            "return []",
         ),
         "A reference in another case, or in a path like `provider_keys/7`, is not seen.": Guard(
-            "        if word.text not in self.ids and word.text not in self.names:",
+            "if word.text not in self.ids and word.text not in self.names:",
             "test_a_reference_to_a_key_is_seen_wherever_it_stands",
-            "        if word.text not in self.exact:",
+            "if word.text not in self.exact:",
         ),
     },
     "What a verdict takes": {
         "A replica has rejected the change, serves the old key on, and the model is proved.": Guard(
-            "    if {seen.model_id, seen.replacement_id} & set(now.rejected):", WEIGHED
+            "if {seen.model_id, seen.replacement_id} & set(now.rejected):", WEIGHED
         ),
-        "A replica has counted answers on the old key, and the model is proved.": Guard("    if served.old:", WEIGHED),
+        "A replica has counted answers on the old key, and the model is proved.": Guard("if served.old:", WEIGHED),
         "A model is served with a key that is neither the old nor the new one, and is proved.": Guard(
-            "    if not window.since.served(seen.model_id).third:", WEIGHED, "    if True:"
+            "if not window.since.served(seen.model_id).third:", WEIGHED, "if True:"
         ),
         "A replica that does not list the barrier is taken for one that has the change.": Guard(
-            "    if not seen.barrier or listed is None or seen.barrier in listed:", WEIGHED, "    if True:"
+            "if not seen.barrier or listed is None or seen.barrier in listed:", WEIGHED, "if True:"
         ),
         "A replica that is cut off from the control plane is taken for one that has the change.": Guard(
             "not (now.connected is False or now.state in OUT_OF_TOUCH):", WEIGHED, "True:"
         ),
         "A replica that began again with an old file since the proof serves the old key.": Guard(
-            "    if window.restarted:", WEIGHED
+            "if window.restarted:", WEIGHED
         ),
         "A replica that was away at the proof, and is back without the change, serves the old key.": Guard(
-            "    if window.before is None or window.before.trouble:", WEIGHED
+            "if window.before is None or window.before.trouble:", WEIGHED
         ),
         "A model that other settings bring into the wave answers on the old key, and is likely.": Guard(
             "current_models(rotation, world)):\n        return Again",
@@ -496,58 +492,54 @@ TABLE: dict[str, dict[str, Guard]] = {
             "current_models(rotation, world)) and False:\n        return Again",
         ),
         "A replica that is not in the settings answers test requests, and the model is proved.": Guard(
-            "    if not seen.uncounted:", WEIGHED, "    if True:"
+            "if not seen.uncounted:", WEIGHED, "if True:"
         ),
         "A gateway goes on with a token of the old secret, and the model is proved.": Guard(
-            "    if seen.old_token_until is None:", WEIGHED, "    if True:"
+            "if seen.old_token_until is None:", WEIGHED, "if True:"
         ),
-        "One good answer is enough.": Guard("    if seen.passes < max(1, seen.wanted):", WEIGHED),
+        "One good answer is enough.": Guard("if seen.passes < max(1, seen.wanted):", WEIGHED),
         "Requests of callers stand in for test requests.": Guard(
-            '        yield "does not tell our test requests from callers\' (no `api_key_id`)"',
-            WEIGHED,
-            '        yield ""',
+            'yield "does not tell our test requests from callers\' (no `api_key_id`)"', WEIGHED, 'yield ""'
         ),
         "A replica that no test request has met is proved with the others.": Guard(
-            "    elif not ours.new:", WEIGHED, "    elif False:"
+            "elif not ours.new:", WEIGHED, "elif False:"
         ),
         "Somebody else uses the caller key, and hides that a test request was answered elsewhere.": Guard(
-            "    if seen.told and _ours(seen) > seen.answered:", WEIGHED
+            "if seen.told and _ours(seen) > seen.answered:", WEIGHED
         ),
-        "A test request without an answer, in no counter, is not missed.": Guard("    if seen.lost:", WEIGHED),
+        "A test request without an answer, in no counter, is not missed.": Guard("if seen.lost:", WEIGHED),
         "The settings list fewer addresses than there are replicas, and those are proof for all.": Guard(
-            "    yield from filter(None, [seen.too_few, *_lacks_of_requests(seen)])",
+            "yield from filter(None, [seen.too_few, *_lacks_of_requests(seen)])",
             WEIGHED,
-            "    yield from _lacks_of_requests(seen)",
+            "yield from _lacks_of_requests(seen)",
         ),
         "Settings that do not say how many replicas there are give a proof.": Guard(
-            "    if not (listed and met) and not world.status.says_how_many(environment):",
+            "if not (listed and met) and not world.status.says_how_many(environment):",
             "test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved",
         ),
         "A replica without counters is proved.": Guard(
-            '    yield "shows no counters" if window.now.counts is None else ""', WEIGHED, '    yield ""'
+            'yield "shows no counters" if window.now.counts is None else ""', WEIGHED, 'yield ""'
         ),
-        "Counters of before the newest answer count for it.": Guard("    if now.at < seen.answer.at:", WEIGHED),
-        "Requests that were counted without a key count for the new one.": Guard("    if served.blind:", WEIGHED),
+        "Counters of before the newest answer count for it.": Guard("if now.at < seen.answer.at:", WEIGHED),
+        "Requests that were counted without a key count for the new one.": Guard("if served.blind:", WEIGHED),
         "A request on the old key through a router, under no name of ours, is not seen.": Guard(
-            "    if unnamed.uses_old and not seen.others_remain:", WEIGHED
+            "if unnamed.uses_old and not seen.others_remain:", WEIGHED
         ),
         "A 200 of any replica makes a model likely, though another one may lack the change.": Guard(
             "(seen.projected or _is_everywhere(seen)):", WEIGHED, "True:"
         ),
         "An answer that says nothing hides what a replica shows, and an approver accepts it.": Guard(
-            "    if said and seen.answer.verdict in FINAL and", WEIGHED, "    if said and"
+            "if said and seen.answer.verdict in FINAL and", WEIGHED, "if said and"
         ),
         "A replica has rejected the change of a model that fails as before, and serves it with the old key.": Guard(
             " and not seen.as_before", "test_a_model_that_fails_as_before_is_not_excused_from_what_a_replica_shows"
         ),
-        "A cache answers for the new key.": Guard(
-            "    if answer.cache not in NO_HIT:", "test_a_cache_hit_proves_nothing"
-        ),
+        "A cache answers for the new key.": Guard("if answer.cache not in NO_HIT:", "test_a_cache_hit_proves_nothing"),
         "A fallback answers for the new key.": Guard(
-            "    if answer.served_by and answer.served_by != alias:", "test_an_answer_of_another_target_proves_nothing"
+            "if answer.served_by and answer.served_by != alias:", "test_an_answer_of_another_target_proves_nothing"
         ),
         "A login page with status 200 counts as an answer of the model.": Guard(
-            "    if answer.malformed:", "test_a_200_that_is_no_answer_is_inconclusive"
+            "if answer.malformed:", "test_a_200_that_is_no_answer_is_inconclusive"
         ),
         "A cache takes a test request for one that it has answered before.": Guard(
             '        "Cache-Control": "no-cache, no-store",\n',
@@ -559,13 +551,13 @@ TABLE: dict[str, dict[str, Guard]] = {
             "verdict.passed",
         ),
         "No model of an environment answers, before or now, and the delete is offered.": Guard(
-            "    if why and not is_accepted(rotation):", "test_where_no_model_uses_the_key_nothing_is_proved"
+            "if why and not is_accepted(rotation):", "test_where_no_model_uses_the_key_nothing_is_proved"
         ),
         "An environment without a gateway in the settings is not asked, and the delete is offered.": Guard(
-            "    if blind:\n", "test_an_environment_without_a_gateway_cannot_be_verified"
+            "if blind:\n", "test_an_environment_without_a_gateway_cannot_be_verified"
         ),
         "A passthrough route still holds the old key, and the delete is offered.": Guard(
-            "    if plan.routes:", "test_a_passthrough_route_that_still_holds_the_old_key_is_to_be_moved_by_a_person"
+            "if plan.routes:", "test_a_passthrough_route_that_still_holds_the_old_key_is_to_be_moved_by_a_person"
         ),
         "A model that may answer at another endpoint is taken for one that failed before.": Guard(
             "fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit",
@@ -580,15 +572,15 @@ TABLE: dict[str, dict[str, Guard]] = {
             "missed",
         ),
         "A replica more than the settings name is not met by the barrier's test.": Guard(
-            "    replicas = world.status.replicas(barrier.environment) + 1\n",
+            "replicas = world.status.replicas(barrier.environment) + 1\n",
             "test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_been_met",
-            "    replicas = world.status.replicas(barrier.environment)\n",
+            "replicas = world.status.replicas(barrier.environment)\n",
         ),
         "Good answers before and after a replica that lacks the change count as one run.": Guard(
-            " if _has_row(evidence) else 0", "test_good_answers_around_a_bad_one_are_no_run", " * _has_row(evidence)"
+            "if _has_row(evidence) else 0", "test_good_answers_around_a_bad_one_are_no_run", "* _has_row(evidence)"
         ),
         "Every listed replica has the change, another answers 404, and is asked again until it is not met.": Guard(
-            "        if _is_unknown_somewhere(barrier) and _all_have(rotation, barrier.environment, seen, world):",
+            "if _is_unknown_somewhere(barrier) and _all_have(rotation, barrier.environment, seen, world):",
             "test_a_replica_that_is_not_listed_stops_it",
         ),
         "A barrier that a dead worker made before the change is taken for one that was made after it.": Guard(
@@ -602,12 +594,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "return Done(made) if made else Wait(",
         ),
         "A replica that is not in the settings answers for the barrier.": Guard(
-            "    refuse_uncounted(rotation, seen, world)\n",
-            "test_a_replica_that_is_not_listed_stops_it",
+            "    refuse_uncounted(rotation, seen, world)\n", "test_a_replica_that_is_not_listed_stops_it"
         ),
         "A replica that is not in the settings answers a test request, and the next try misses it.": Guard(
-            "    refuse_answered_elsewhere(view, answered)\n",
-            "test_a_replica_that_is_not_listed_stops_it",
+            "    refuse_answered_elsewhere(view, answered)\n", "test_a_replica_that_is_not_listed_stops_it"
         ),
         "A replica that began again hides that another one has answered for the barrier.": Guard(
             "if window.before and window.started_again)",
@@ -620,28 +610,28 @@ TABLE: dict[str, dict[str, Guard]] = {
             "DefaultCookiePolicy()",
         ),
         "A balancer of connections sends every test request to the same replica.": Guard(
-            "        self._http = http_client(timeout=timeout)",
+            "self._http = http_client(timeout=timeout)",
             "test_each_probe_has_a_connection_of_its_own",
-            "        self._http = http_client(timeout=timeout, kept=4)",
+            "self._http = http_client(timeout=timeout, kept=4)",
         ),
         "A page that was put together from several replicas hides one that was not reached.": Guard(
             "        _check_one_replica(self.samples)\n",
             "test_a_page_put_together_from_several_replicas_shows_no_counters",
         ),
         "A page of another program, without a count on the old key, is proof.": Guard(
-            '        "counts": tally.counts if page.is_gateways else None,',
+            '"counts": tally.counts if page.is_gateways else None,',
             "test_a_page_that_is_no_gateways_shows_no_counters",
-            '        "counts": tally.counts,',
+            '"counts": tally.counts,',
         ),
         "A count that is none, or too large to show one more, hides a use of the old key.": Guard(
-            "    if 0 <= value < MOST and value == int(value):",
+            "if 0 <= value < MOST and value == int(value):",
             "test_a_value_that_is_no_count_makes_the_page_useless",
-            "    if value == value and abs(value) != math.inf:",
+            "if value == value and abs(value) != math.inf:",
         ),
         "A line whose labels fit both keys counts for the new one.": Guard(
-            "    if {id_, name} & keys.old:",
+            "if {id_, name} & keys.old:",
             "test_a_request_counts_as_its_labels_tell_of_the_key",
-            "    if (id_ or name) in keys.old:",
+            "if (id_ or name) in keys.old:",
         ),
         "Passthrough requests on the old key are not heard.": Guard(
             "METERS = (REQUESTS, PROXY, ATTEMPTS,",
@@ -664,40 +654,39 @@ TABLE: dict[str, dict[str, Guard]] = {
             "return _staleness(pages)\n\n    async",
         ),
         "A cache on the way shows counters of before.": Guard(
-            "        if response.is_success and is_cached(response.headers):", "test_a_page_from_a_cache_is_doubted"
+            "if response.is_success and is_cached(response.headers):", "test_a_page_from_a_cache_is_doubted"
         ),
         "One replica under two addresses stands for two.": Guard(
-            "        return Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else pages",
+            "return Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else pages",
             "test_a_replica_under_two_addresses_counts_once",
-            "        return pages",
+            "return pages",
         ),
         "The page of a replica of another environment shows that the old key is silent.": Guard(
-            "    if is_foreign(listed, asked.models):", "test_an_address_of_another_environment_is_found_out"
+            "if is_foreign(listed, asked.models):", "test_an_address_of_another_environment_is_found_out"
         ),
     },
     "The secret": {
         "Slack's libraries write the body of a form, with the secret, into the log.": Guard(
-            "        if record.name.startswith(TALKATIVE):",
-            "test_an_exception_in_a_listener_logs_its_place_and_not_its_text",
+            "if record.name.startswith(TALKATIVE):", "test_an_exception_in_a_listener_logs_its_place_and_not_its_text"
         ),
         "A traceback shows local variables, the secret among them.": Guard(
             ", exception_formatter=plain)", "test_tracebacks_show_no_local_variables", ")"
         ),
         "The code of an upstream's error, which may hold a part of a key, is stored and shown.": Guard(
-            '    return word if isinstance(word, str) and word in known else ""',
+            'return word if isinstance(word, str) and word in known else ""',
             "test_a_word_that_is_not_known_to_be_harmless_is_not_kept_of_an_answer",
-            '    return word if isinstance(word, str) else ""',
+            'return word if isinstance(word, str) else ""',
         ),
         "A password in a status address gets into the record.": Guard(
             "{bare(url): url for url", "test_a_password_in_an_address_is_sent_and_never_shown", "{url: url for url"
         ),
         "A field of a provider key that holds its secret is stored in the plan.": Guard(
-            "        and not SECRET_FIELDS.search(name)\n        and not SERVER",
+            "and not SECRET_FIELDS.search(name)\n        and not SERVER",
             "test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not",
-            "        and not SERVER",
+            "and not SERVER",
         ),
         "A piece of the secret becomes the name of the replacement key, for everybody to read.": Guard(
-            "        if shape.shares_a_piece(name, checked):", "test_a_piece_of_the_secret_is_no_name"
+            "if shape.shares_a_piece(name, checked):", "test_a_piece_of_the_secret_is_no_name"
         ),
         "A secret hangs on an error that the service raises, and so comes back to the handler.": Guard(
             "            shape.forget_locals(error)\n", "test_a_secret_never_comes_back_to_the_handler"
@@ -706,41 +695,38 @@ TABLE: dict[str, dict[str, Guard]] = {
             '.pop("value", None)', "test_a_secret_never_comes_back_to_the_handler", '.get("value")'
         ),
         "A secret that was pasted as a reason goes into the receipt.": Guard(
-            "        if shape.is_surely_secret(reason):", "test_a_secret_is_no_reason"
+            "if shape.is_surely_secret(reason):", "test_a_secret_is_no_reason"
         ),
         "A secret that was typed after the command is repeated in the answer and the audit trail.": Guard(
-            "            if shape.is_surely_secret(asked) or shape.may_be_secret(asked):",
+            "if shape.is_surely_secret(asked) or shape.may_be_secret(asked):",
             "test_a_secret_that_is_typed_after_the_command_is_not_repeated",
         ),
         "Keyturn's own token, pasted by mistake, is sent to the provider.": Guard(
-            "    if any(secret == ours.get_secret_value() for ours in own):",
+            "if any(secret == ours.get_secret_value() for ours in own):",
             "test_a_secret_of_keyturns_own_is_never_sent_to_a_provider",
         ),
         "The secret in use is given again, passes every test, and is revoked with the old key.": Guard(
-            "        if same:\n", "test_the_secret_in_use_is_refused"
+            "if same:\n", "test_the_secret_in_use_is_refused"
         ),
         "The fingerprint of a secret stays in a record that people can read.": Guard(
-            "    return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint",
+            "return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint",
             "test_with_its_keys_id_a_fingerprint_moves_out_of_the_record_and_stays",
-            "    return rotation, wanted.fingerprint",
+            "return rotation, wanted.fingerprint",
         ),
         "A secret gets into the audit trail, from where nothing can be taken back.": Guard(
-            "    if secret.is_surely_secret(text) or secret.may_be_secret(text):",
-            "test_what_may_be_a_secret_is_left_out",
+            "if secret.is_surely_secret(text) or secret.may_be_secret(text):", "test_what_may_be_a_secret_is_left_out"
         ),
         "Somebody in between answers in the name of AISIX, and gets the secret.": Guard(
-            "    return httpx.create_ssl_context()",
+            "return httpx.create_ssl_context()",
             "test_what_the_clients_share_verifies_certificates_and_names",
-            "    return httpx.create_ssl_context(verify=False)",
+            "return httpx.create_ssl_context(verify=False)",
         ),
         "An id like `../provider_keys/7` in an answer of AISIX leads a delete elsewhere.": Guard(
-            '    return "".join(f"/{quote(part, safe=\'\')}" for part in parts)',
+            'return "".join(f"/{quote(part, safe=\'\')}" for part in parts)',
             "test_an_id_is_one_part_of_an_address_whatever_it_holds",
-            '    return "".join(f"/{part}" for part in parts)',
+            'return "".join(f"/{part}" for part in parts)',
         ),
     },
 }
-PARTS = {
-    title: [guard._replace(prevents=prevents) for prevents, guard in part.items()] for title, part in TABLE.items()
-}
-GUARDS = [guard for part in PARTS.values() for guard in part]
+
+GUARDS = [guard._replace(prevents=prevents) for part in TABLE.values() for prevents, guard in part.items()]

@@ -5,7 +5,7 @@ import pytest
 from tests.guards.guard import Guard, Moved
 from tests.guards.guide import GUIDE, page
 from tests.guards.table import GUARDS
-from tests.support.documents import ROOT
+from tests.support.documents import ROOT, read
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=[guard.prevents for guard in GUARDS])
@@ -19,7 +19,7 @@ def test_every_guard_says_what_it_prevents_in_a_sentence() -> None:
 
 
 def test_the_guide_has_the_list_of_the_table() -> None:
-    assert page() in GUIDE.read_text(), "write it again: make guards ARGS=--guide"
+    assert page() == read(GUIDE), "write it again: make guards ARGS=--guide"
 
 
 @pytest.mark.parametrize("code", ["nothing like this is there", "import"], ids=["gone", "several times"])

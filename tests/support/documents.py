@@ -31,6 +31,13 @@ def blocks(name: str) -> list[Block]:
     return [Block(*found) for found in FENCE.findall(read(name))]
 
 
+def filled(name: str, mark: str, content: str) -> str:
+    """Return a document with *content* between its marks."""
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    before, _, rest = read(name).partition(begin)
+    return f"{before}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}"
+
+
 def prose(name: str) -> str:
     """Return a document without its blocks of code."""
     return FENCE.sub("", read(name))
