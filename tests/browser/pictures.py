@@ -6,10 +6,9 @@ All of them go to var/pictures, to be looked at; those that the documents show, 
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from playwright.async_api import Page as Tab
 from playwright.async_api import async_playwright
 
 from sandbox.page.server import Page
@@ -22,42 +21,27 @@ WINDOW = {"viewport": {"width": 1000, "height": 1100}, "locale": "en-GB", "timez
 NOW = "2026-11-23T14:30:00Z"
 
 
-async def draw(every: Mapping[Path, object]) -> None:
-    """Draw each content to its file."""
+async def draw(every: Mapping[Path, Path]) -> None:
+    """Draw each golden file to its picture; what is unknown to the page must not get into one unseen."""
     async with Page() as address, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         tab = await (await browser.new_context(**WINDOW)).new_page()  # type: ignore[arg-type]
         await tab.goto(f"{address}draw")
         await tab.wait_for_function("() => Boolean(window.draw)")
-        for file, shown in every.items():
-            await take(tab, file, shown)
+        for picture, golden in every.items():
+            shown = json.loads(golden.read_text())
+            await tab.evaluate("([shown, options]) => draw(shown, options)", [shown, {"now": NOW}])
+            assert await tab.locator(".unknown").count() == 0, golden.stem
+            await tab.locator("#drawing").screenshot(path=picture, animations="disabled")
         await browser.close()
 
 
-async def take(tab: Tab, file: Path, shown: object) -> None:
-    """Draw one; what is unknown to the page must not get into a picture unseen."""
-    await tab.evaluate("([shown, options]) => draw(shown, options)", [shown, {"now": NOW}])
-    assert await tab.locator(".unknown").count() == 0, file.stem
-    await tab.locator("#drawing").screenshot(path=file, animations="disabled")
-
-
-def wanted(names: list[str]) -> Iterator[tuple[Path, object]]:
-    """Yield the golden files, or those of them that *names* begin."""
-    for golden in sorted(GOLDEN.glob("*.json")):
-        if not names or golden.stem.startswith(tuple(names)):
-            yield ALL / f"{golden.stem}.png", read(golden)
-
-
-def read(golden: Path) -> object:
-    return json.loads(golden.read_text())
-
-
 def main(names: list[str]) -> None:
-    """Draw what *names* begin, or everything; and what the documents show."""
+    """Draw the golden files that *names* begin, or all of them; and what the documents show."""
     ALL.mkdir(parents=True, exist_ok=True)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    kept = {KEPT / f"{name}.png": read(GOLDEN / f"{golden}.json") for name, golden in PICTURES.items()}
-    asyncio.run(draw({**dict(wanted(names)), **kept}))
+    wanted = [golden for golden in sorted(GOLDEN.glob("*.json")) if golden.stem.startswith(tuple(names) or "")]
+    kept = {KEPT / f"{name}.png": GOLDEN / f"{golden}.json" for name, golden in PICTURES.items()}
+    asyncio.run(draw({**{ALL / f"{golden.stem}.png": golden for golden in wanted}, **kept}))
     note(sources())
     print(f"Drawn: {len(kept)} to {KEPT.relative_to(ROOT)}, the others to {ALL.relative_to(ROOT)}.")  # noqa: T201
 

@@ -12,7 +12,7 @@ from tests.support.pictures import GOLDEN
 
 pytestmark = pytest.mark.timeout(600)
 
-DRAWN = ("card-stopped-rejected", "form-picker", "form-acceptance", "form-secret", "answer-ambiguous", "receipt")
+DRAWN = ("card-awaiting-approval-mixed", "card-stopped-rejected", "form-acceptance", "answer-ambiguous", "receipt")
 THEMES = ("light", "dark")
 WIDTHS = {"wide": 1800, "usual": 1280, "narrow": 390}
 
@@ -54,11 +54,11 @@ def test_the_checker_has_nothing_to_say_of_the_workspace_the_form_and_the_questi
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_checker_has_nothing_to_say_of_what_the_bot_sends(opened, theme):
     page = opened(path="draw", color_scheme=theme)
-    card_ = json.loads((GOLDEN / "card-awaiting-approval-mixed.json").read_text())
-    pictures = {name: json.loads((GOLDEN / f"{name}.json").read_text()) for name in DRAWN}
-    pictures |= {"question": card_["blocks"][-1]["elements"][0]["confirm"], "thread": [card_, pictures["receipt"]]}
+    sent = {name: json.loads((GOLDEN / f"{name}.json").read_text()) for name in DRAWN}
+    mixed = sent["card-awaiting-approval-mixed"]
+    sent |= {"question": mixed["blocks"][-1]["elements"][0]["confirm"], "thread": [mixed, sent["receipt"]]}
     shown = {}
-    for name, content in pictures.items():
+    for name, content in sent.items():
         page.evaluate("(content) => draw(content)", content)
         shown[name] = findings(page)
 

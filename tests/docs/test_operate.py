@@ -18,8 +18,8 @@ from bot.rotation.states import BACK, FORWARD, MEANING, State
 from bot.rotation.stops import HELP, Cause, StopKind
 from handlers.views.evidence import LEGEND
 from handlers.views.words import MARKS
-from tests.handlers.conftest import GOLDEN
 from tests.support.documents import ROOT, anchors, read, rows
+from tests.support.pictures import GOLDEN
 
 GUIDE = "docs/operate.md"
 STOPS = "docs/stops.md"

@@ -43,8 +43,8 @@ def refused(rotation: Rotation) -> Rotation:
     return r.stopped_by(Cause.SECRET_REFUSED, r.seeing(rotation, r.REFUSED_401), why=f"{LARGE}: {r.REFUSED_401.reason}")
 
 
-def unproved(rotation: Rotation, of: str = LARGE, why: str = r.RATE_LIMITED.reason) -> Rotation:
-    return r.stopped_by(Cause.NOT_PROVED, rotation, why=f"{of}: {why}")
+def unproved(rotation: Rotation, of: str = LARGE) -> Rotation:
+    return r.stopped_by(Cause.NOT_PROVED, rotation, why=f"{of}: {r.RATE_LIMITED.reason}")
 
 
 def still_used(users: str = LARGE, **changes: Any) -> Rotation:
@@ -73,11 +73,6 @@ STOPS: Mapping[str, Rotation] = {
         why=f"{LARGE}: {r.NO_PROJECTION.reason}, for 120 s now",
     ),
     "unverified": unproved(r.seeing(r.running("verify"), r.RATE_LIMITED)),
-    "unverified-all": unproved(
-        r.listening(r.accepted(r.proved(r.running("soak"), (0, 1)), 0).but(tally=r.FAILING_CALLERS)),
-        "`support-embed` in production",
-        "answered, but with which key is unknown: no status address in the settings",
-    ),
     "unverified-500-models": unproved(
         r.unsure(r.running("soak", r.plan(r.many(500)))), "`chat-001` in production, and 499 more"
     ),
@@ -153,12 +148,8 @@ ROTATIONS: Mapping[str, Rotation] = {
     "running-first-wave": r.in_waves("project", 0, 1, 0),
     "running-second-wave": r.in_waves("cut-over", 1, 1, 1).but(note="1 of 12 verified"),
     "running-after-a-void": r.running("verify", voids=(r.void(),), asked_at=r.at(41)),
-    "running-after-a-void-and-another-secret": r.running(
-        "cut-over", voids=(r.void(),), attempt=2, secret_asked_at=r.at(400)
-    ),
     "running-verify-cached": r.seeing(r.running("verify"), r.CACHED),
     "running-watch": r.watched(),
-    "running-watch-just-begun": r.watched(watched=0, watch_until=None),
     "running-watch-trouble": r.watched(troubles=(r.trouble(), r.trouble(1))),
     "running-watch-well-again": r.watched(troubles=(r.trouble(), r.over())),
     "running-recheck": r.running("recheck", approvals=(r.approval(),)),
@@ -265,8 +256,6 @@ MESSAGES: Mapping[str, Case] = {
     "direct-trouble": directly(r.watched(troubles=(r.trouble(),)), Shut.LEFT),
     "card-another-linked": lambda: card(r.awaiting_secret(), OTHER).content,
     "listing-101-models": told(r.awaiting_secret(r.plan(r.many(101))), "listing"),
-    "reply-created": told(r.running("baseline"), "created"),
-    "reply-rehearsed": told(r.running("cut-over"), "rehearsed"),
     "reply-moved": told(r.running("project"), "moved"),
     "reply-verified": told(r.failed_before(r.awaiting_approval(), 1), "verified"),
     "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
@@ -276,12 +265,8 @@ MESSAGES: Mapping[str, Case] = {
     "receipt-no-models": told(r.unused(r.completed(r.plan(())), "tried with curl"), "receipt"),
     "receipt-500-models": told(r.completed(r.plan(r.many(500))), "receipt"),
     "reply-first-wave": told(r.in_waves("cut-over", 1, 1, 1), "wave"),
-    "reply-later-wave": told(r.in_waves("verify", 2, 9, 5), "wave"),
     "reply-accepted-hostile": told(r.accepted(r.running("verify"), 0, reason=r.HOSTILE * 6), "accepted"),
     "reply-void": told(r.running("project", voids=(r.void(),)), "void"),
-    "reply-void-after-delete-was-asked": told(
-        r.running("project", voids=(r.void(),), delete_asked_at=r.at(290)), "void"
-    ),
     "reply-troubles": told(r.watched(troubles=tuple(r.trouble(n % 3, about=f"{n}") for n in range(40))), "trouble"),
     "reply-well-again": told(r.watched(troubles=(r.over(),)), "well-again"),
     "receipt-in-watch-troubled": told(r.watched(troubles=(r.trouble(),)), "receipt"),
@@ -318,8 +303,6 @@ MESSAGES: Mapping[str, Case] = {
     "answer-ambiguous-101": answer(AmbiguousKey("O", tuple((f"OpenAI {n}", f"pk_{n}") for n in range(101)))),
     "answer-looks-like-secret": answer(LooksLikeSecret()),
     "answer-bad-secret": answer(objection("one two")),
-    "answer-bad-line": answer(objection("OPENAI_API_KEY=sk-0123456789")),
-    "answer-bad-value": answer(objection('{"tenant_id": "a", "client_id": "b", "client_secret": "c d"}', "azure")),
     "answer-bad-document": answer(objection('{"project": "p", "region": "r"}', "vertex")),
 }
 VIEWS: Mapping[str, Case] = {

@@ -1,5 +1,6 @@
 """Everything that people see, held to its golden file and to Slack's limits."""
 
+import json
 from functools import cache
 from typing import Any
 
@@ -10,8 +11,8 @@ from handlers.views.evidence import LEGEND
 from sandbox.slack import check_options, check_view
 from sandbox.slack.reading import spoken
 from tests.handlers.cases import CASES, OPTIONS, ROTATIONS, THREADS, VIEWS
-from tests.handlers.conftest import GOLDEN, Golden
 from tests.handlers.limits import complaints
+from tests.support.pictures import GOLDEN
 
 SAID = sorted(set(CASES) - set(VIEWS) - set(OPTIONS) - set(THREADS))
 
@@ -23,17 +24,20 @@ def shown(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_what_people_see_is_what_has_been_read(name: str, golden: Golden) -> None:
-    golden(name, shown(name))
+def test_what_people_see_is_what_has_been_read(name: str, request: pytest.FixtureRequest) -> None:
+    file = GOLDEN / f"{name}.json"
+    if request.config.getoption("--update-golden"):
+        file.write_text(json.dumps(shown(name), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    assert json.loads(file.read_text(encoding="utf-8")) == shown(name), "make golden, and read the diff"
 
 
 def test_no_golden_file_is_left_over(request: pytest.FixtureRequest) -> None:
     left = [file for file in GOLDEN.glob("*.json") if file.stem not in CASES]
-    if request.config.getoption("--update-golden"):
-        for file in left:
-            file.unlink()
-    else:
-        assert left == []
+    for file in left if request.config.getoption("--update-golden") else ():
+        file.unlink()
+
+    assert [file for file in left if file.exists()] == []
 
 
 @pytest.mark.parametrize("name", SAID)

@@ -42,38 +42,32 @@ def test_a_click_tells_its_time_and_a_form_only_over_http(body, headers, pressed
     assert pressed_of(body, headers, AWAY) == pressed
 
 
-class Clock:
+class Process:
+    """A process that looks at itself, and how long it was away."""
+
     def __init__(self) -> None:
         self.now = 1000.0
+        self.absence = Absence(lambda: self.now)
 
-    def __call__(self) -> float:
-        return self.now
-
-    def passes(self, seconds: float, absence: Absence | None = None) -> None:
-        self.now += seconds
-        if absence:
-            absence.look()
+    def looks(self, *, after: float, times: int = 1) -> timedelta:
+        for _ in range(times):
+            self.now += after
+            self.absence.look()
+        return self.absence.recent
 
 
 def test_a_process_that_looks_at_itself_in_time_was_never_away():
-    absence = Absence(clock := Clock())
-    for _ in range(50):
-        clock.passes(EVERY * 1.5, absence)
-
-    assert absence.recent == timedelta(0)
+    assert Process().looks(after=EVERY * 1.5, times=50) == timedelta(0)
 
 
 def test_what_is_taken_right_after_an_absence_may_have_waited_for_all_of_it():
-    absence = Absence(clock := Clock())
-    clock.passes(90)
-    assert absence.recent == timedelta(seconds=90)  # before its first look as well
+    process = Process()
+    process.now += 90
+    assert process.absence.recent == AWAY  # before its first look as well
 
-    absence.look()
-    for _ in range(int(JUST_BACK / EVERY) - 1):
-        clock.passes(EVERY, absence)
-        assert absence.recent == timedelta(seconds=90)
-    clock.passes(EVERY, absence)
-    assert absence.recent == timedelta(0)
+    assert process.looks(after=0) == AWAY
+    assert process.looks(after=EVERY, times=int(JUST_BACK / EVERY) - 1) == AWAY
+    assert process.looks(after=EVERY) == timedelta(0)
 
 
 @pytest.mark.parametrize(
@@ -98,15 +92,15 @@ async def test_slacks_time_is_that_of_its_answer(headers, told_at):
 
 async def test_a_process_on_a_socket_keeps_looking_at_itself(monkeypatch):
     monkeypatch.setattr(socket, "WATCH_EVERY", 0)
-    absence = Absence(clock := Clock())
+    process = Process()
     app = AsyncApp(name="a test", client=AsyncWebClient("xoxb-1"), request_verification_enabled=False)
-    kept = socket.Socket(app, "xapp-1", timeout=1, absence=absence)
+    kept = socket.Socket(app, "xapp-1", timeout=1, absence=process.absence)
     watch = asyncio.create_task(kept._keep())  # noqa: SLF001 - without a Slack to connect to
     for _ in range(20):
-        clock.passes(EVERY)
+        process.now += EVERY
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     watch.cancel()
     await kept.close()
 
-    assert absence.recent == timedelta(0)
+    assert process.absence.recent == timedelta(0)
