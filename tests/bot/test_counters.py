@@ -3,14 +3,11 @@
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bot.aisix.counters import (
     ATTEMPTS,
     EVENTS,
     FAILURES,
-    METERS,
     MOST,
     PROXY,
     REQUESTS,
@@ -23,12 +20,12 @@ from bot.rotation.replica import OTHERS, PASSTHROUGH, UNNAMED, Replica, Served
 from tests.bot.values import NOW, affected
 
 KEYS = Keys(frozenset({"pk_old", "OpenAI production"}), frozenset({"pk_new", "OpenAI production (rabc123)"}))
-CHAT, STAR, OTHER = "m_chat", "m_star", "m_other"
-MODELS = (affected(CHAT, alias="chat"), affected(STAR, alias="openai/*"))
+CHAT, STAR = "m_chat", "m_star"
+ALIASES = {CHAT: "chat", STAR: "openai/*"}
+MODELS = tuple(affected(id_, alias=alias) for id_, alias in ALIASES.items())
 OLD = {"provider_key_id": "pk_old", "status": "200", "outcome": "success"}
 NEW = {"provider_key_id": "pk_new", "status": "200", "outcome": "success"}
 BARRIER = "keyturn-rabc123-7"
-PREFIX = "keyturn-rabc123-"
 
 
 def line(value=1, name="aisix_llm_requests_total", **labels):
@@ -48,33 +45,25 @@ def counts(*lines, **given_):
     return read(*lines, **given_)["counts"]
 
 
-# --- /metrics: which key, which model ---
+# --- which key, which model ---
 
 KEY_LABELS = [
     # what the labels tell of the key, what the request counts as
     ({"provider_key_id": "pk_old"}, Served(old=2)),
     ({"provider_key_name": "OpenAI production"}, Served(old=2)),
-    ({"provider_key_id": "pk_old", "provider_key_name": "renamed"}, Served(old=2)),
-    ({"provider_key_id": "row-7", "provider_key_name": "OpenAI production"}, Served(old=2)),
     ({"provider_key_id": "pk_new", "provider_key_name": "OpenAI production"}, Served(old=2)),
-    ({"provider_key_id": "unknown", "provider_key_name": "OpenAI production"}, Served(old=2)),
-    ({"provider_key_id": "pk_new", "outcome": "success"}, Served(new=2)),
-    ({"provider_key_id": "pk_new", "status": "200"}, Served(new=2)),
+    ({"provider_key_id": "pk_old", "outcome": "success", "is_fallback": "true"}, Served(old=2)),
     ({"provider_key_id": "pk_new", "outcome": "success", "status": "0"}, Served(new=2)),
     ({"provider_key_name": "OpenAI production (rabc123)", "status": "204"}, Served(new=2)),
-    ({"provider_key_id": "pk_new", "outcome": "upstream_error", "status": "502"}, Served(failed=2)),
+    ({"provider_key_id": "pk_new", "outcome": "upstream_error", "status": "200"}, Served(failed=2)),
+    ({"provider_key_id": "pk_new"}, Served(failed=2)),
     ({"provider_key_id": "pk_new", "status": "429"}, Served(limited=2)),
     ({"provider_key_id": "pk_new", "outcome": "success", "is_fallback": "true"}, None),
-    ({"provider_key_id": "pk_old", "outcome": "success", "is_fallback": "true"}, Served(old=2)),
-    ({"provider_key_id": "pk_new"}, Served(failed=2)),
-    ({}, Served(blind=2)),
     ({"provider": "openai", "status": "200"}, Served(blind=2)),
     ({"provider_key_id": "", "status": "200"}, None),
     ({"provider_key_id": "unknown", "provider_key_name": "unknown"}, None),
-    ({"provider_key_id": "pk_third", "status": "200"}, Served(third=2)),
     ({"provider_key_id": "pk_third", "provider_key_name": "OpenAI production (rabc123)"}, Served(third=2)),
     ({"provider_key_id": "PK_OLD"}, Served(third=2)),
-    ({"provider_key_name": "OpenAI production, renamed"}, Served(third=2)),
 ]
 
 
@@ -84,41 +73,51 @@ def test_a_request_counts_as_its_labels_tell_of_the_key(labels, served):
 
 
 MODEL_LABELS = [
-    # what the labels tell of the model, which one it is; None: surely none of ours
-    ({"model_id": CHAT}, CHAT),
-    ({"model_id": CHAT, "model": "elsewhere"}, CHAT),
-    ({"model_id": OTHER, "model": "chat"}, None),
-    ({"model_id": "", "model": "chat"}, CHAT),
-    ({"model_id": "unknown", "model": "chat"}, CHAT),
-    ({"model": "chat"}, CHAT),
-    ({"requested_model": "chat"}, CHAT),
-    ({"model": "chat", "requested_model": "any-router"}, CHAT),
-    ({"model": "gpt-4o", "requested_model": "chat"}, CHAT),
-    ({"model": "openai/*", "requested_model": "openai/gpt-4o"}, STAR),
-    ({"model": "openai/*"}, STAR),
-    ({"model": "openai/gpt-4o"}, STAR),
-    ({"requested_model": "openai/gpt-4o"}, STAR),
-    ({"model": "openai/x\ny"}, STAR),
-    ({"model": "any-router"}, UNNAMED),
-    ({"model": "unknown"}, UNNAMED),
-    ({"model": "chat", "requested_model": "openai/gpt-4o"}, UNNAMED),
-    ({}, UNNAMED),
-    ({"model": BARRIER}, BARRIER),
-    ({"model": BARRIER, "model_id": OTHER}, BARRIER),
-    ({"requested_model": BARRIER}, BARRIER),
-    ({"model": "openai/*", "requested_model": BARRIER}, STAR),
-    ({"model": "keyturn-<script>"}, UNNAMED),
+    # the aliases of the models, what the labels tell of the model, which one it is; None: surely none of ours
+    (ALIASES, {"model_id": CHAT, "model": "elsewhere"}, CHAT),
+    (ALIASES, {"model_id": "m_other", "model": "chat"}, None),
+    (ALIASES, {"model_id": "unknown", "model": "chat"}, CHAT),
+    (ALIASES, {"requested_model": "chat"}, CHAT),
+    (ALIASES, {"model": "chat", "requested_model": "any-router"}, CHAT),
+    (ALIASES, {"model": "gpt-4o", "requested_model": "chat"}, CHAT),
+    (ALIASES, {"model": "openai/*", "requested_model": "openai/gpt-4o"}, STAR),
+    (ALIASES, {"requested_model": "openai/x\ny"}, STAR),
+    (ALIASES, {"model": "any-router"}, UNNAMED),
+    (ALIASES, {"model": "unknown"}, UNNAMED),
+    (ALIASES, {"model": "chat", "requested_model": "openai/gpt-4o"}, UNNAMED),
+    (ALIASES, {}, UNNAMED),
+    (ALIASES, {"model": BARRIER, "model_id": "m_other"}, BARRIER),
+    (ALIASES, {"requested_model": BARRIER}, BARRIER),
+    (ALIASES, {"model": "openai/*", "requested_model": BARRIER}, STAR),
+    (ALIASES, {"model": "keyturn-<script>"}, UNNAMED),
+    ({CHAT: "openai/*", STAR: "*"}, {"model": "openai/gpt-4o"}, UNNAMED),
+    ({CHAT: "openai/*", STAR: "*"}, {"model": "openai/*"}, CHAT),
+    ({CHAT: "a[b].?*"}, {"model": "a[b].?c"}, CHAT),
+    ({CHAT: "a[b].?*"}, {"model": "ab.xc"}, UNNAMED),
+    ({CHAT: 'a\\b"c\nd{e="f",g} 5'}, {"model": 'a\\b"c\nd{e="f",g} 5'}, CHAT),
 ]
+
+
+@pytest.mark.parametrize(("aliases", "labels", "model"), MODEL_LABELS)
+def test_a_request_is_of_the_model_that_its_labels_name_and_no_use_of_the_old_key_is_let_fall(aliases, labels, model):
+    found = read(line(3, **OLD, **labels), models=[affected(id_, alias=alias) for id_, alias in aliases.items()])
+
+    assert found["counts"] == ({model: Served(old=3)} if model is not None else {})
+    assert found["old"] == 3
+
+
+def test_an_alias_that_two_models_share_speaks_for_neither_of_them():
+    twice = (affected("m1", alias="chat"), affected("m2", alias="chat"))
+
+    assert counts(line(model="chat", **NEW), models=twice) == {UNNAMED: Served(new=1)}
+    assert counts(line(model="chat", model_id="m2", **NEW), models=twice) == {"m2": Served(new=1)}
 
 
 LIVE = [
     # the concrete names that lines tell, and which of them a wildcard alias was answered under with the old key
-    (["openai/gpt-4o"], ("openai/gpt-4o",)),
     (["openai/gpt-4o", "openai/gpt-4o"], ("openai/gpt-4o",)),
     (["openai/gpt-4o", "openai/o3", "openai/o4"], ("openai/gpt-4o", "openai/o3")),
-    (["openai/*"], None),
-    (["openai/<script>"], None),
-    (["chat"], None),
+    (["openai/*", "openai/<script>", "chat"], None),
 ]
 
 
@@ -138,38 +137,6 @@ def test_only_what_the_old_key_answered_is_in_use():
     assert read(line(3, **OLD, model=BARRIER), models=(affected(STAR, alias="*"),))["live"] == {}
 
 
-@pytest.mark.parametrize(("labels", "model"), MODEL_LABELS)
-def test_a_request_is_of_the_model_that_its_labels_name(labels, model):
-    assert counts(line(3, **OLD, **labels)) == ({model: Served(old=3)} if model is not None else {})
-
-
-def test_an_old_count_is_never_let_fall_whatever_the_model():
-    lines = [line(3, **OLD, **labels) for labels, _ in MODEL_LABELS]
-
-    assert read(*lines)["old"] == 3 * len(MODEL_LABELS)
-
-
-def test_an_alias_that_two_models_share_speaks_for_neither_of_them():
-    twice = (affected("m1", alias="chat"), affected("m2", alias="chat"))
-
-    assert counts(line(model="chat", **NEW), models=twice) == {UNNAMED: Served(new=1)}
-    assert counts(line(model="chat", model_id="m2", **NEW), models=twice) == {"m2": Served(new=1)}
-
-
-def test_a_name_that_two_wildcards_answer_for_speaks_for_neither_of_them():
-    stars = (affected("m1", alias="openai/*"), affected("m2", alias="*"))
-
-    assert counts(line(model="openai/gpt-4o", **NEW), models=stars) == {UNNAMED: Served(new=1)}
-    assert counts(line(model="openai/*", **NEW), models=stars) == {"m1": Served(new=1)}
-
-
-def test_only_the_star_of_an_alias_stands_for_other_characters():
-    star = (affected("m1", alias="a[b].?*"),)
-
-    assert counts(line(model="a[b].?c", **NEW), models=star) == {"m1": Served(new=1)}
-    assert counts(line(model="ab.xc", **NEW), models=star) == {UNNAMED: Served(new=1)}
-
-
 def test_what_differs_in_other_labels_is_added_up():
     found = read(
         line(2, model="chat", endpoint="/v1/chat", **OLD),
@@ -183,70 +150,46 @@ def test_what_differs_in_other_labels_is_added_up():
     assert (found["old"], found["total"]) == (2, 20)
 
 
-def test_label_values_are_read_as_they_were_meant():
-    alias = 'a\\b"c\nd{e="f",g} 5'
-
-    assert counts(line(7, model=alias, **OLD), models=(affected(CHAT, alias=alias),)) == {CHAT: Served(old=7)}
-
-
-@pytest.mark.parametrize("space", ["\u2028", "\x85", "\x0b", "\x1c", "\r"])
+@pytest.mark.parametrize("space", ["\u2028", "\x85", "\r"])
 def test_a_character_that_some_take_for_the_end_of_a_line_is_none(space):
     forged = f'{space}aisix_llm_requests_total{{model="chat",provider_key_id="pk_new",status="200"}} 9'
 
     assert CHAT not in counts(line(1, model="router" + forged, **OLD))
 
 
-# --- /metrics: each family ---
+# --- each family ---
 
 FAMILIES = [
-    # the family, the key, what a line of it is to the model
-    (REQUESTS, OLD, Served(old=2)),
-    (PROXY, OLD, None),
-    (ATTEMPTS, OLD, Served(hidden=2)),
-    (EVENTS, OLD, Served(hidden=2)),
-    (SUCCESSES, OLD, None),
-    (FAILURES, OLD, None),
-    (REQUESTS, NEW, Served(new=2)),
-    (PROXY, NEW, None),
-    (ATTEMPTS, NEW, None),
-    (EVENTS, NEW, None),
-    (SUCCESSES, NEW, Served(reached=2)),
-    (FAILURES, NEW, Served(refused=2)),
-    (REQUESTS, {"provider_key_id": "pk_third"}, Served(third=2)),
-    (ATTEMPTS, {"provider_key_id": "pk_third"}, Served(third=2)),
-    (PROXY, {"provider_key_id": "pk_third"}, None),
+    # the family, what a line of it is to the model with the old key, and with the new one
+    (REQUESTS, Served(old=2), Served(new=2)),
+    (PROXY, None, None),
+    (ATTEMPTS, Served(hidden=2), None),
+    (EVENTS, Served(hidden=2), None),
+    (SUCCESSES, None, Served(reached=2)),
+    (FAILURES, None, Served(refused=2)),
 ]
 
 
-@pytest.mark.parametrize(("family", "key", "served"), FAMILIES)
-def test_each_family_counts_what_it_counts(family, key, served):
-    assert counts(line(2, name=family, model="chat", **key)).get(CHAT) == served
+@pytest.mark.parametrize(("family", "old", "new"), FAMILIES)
+def test_each_family_counts_what_it_counts(family, old, new):
+    third = Served(third=2) if family in (REQUESTS, ATTEMPTS) else None
+
+    for key, served in ((OLD, old), (NEW, new), ({"provider_key_id": "pk_third"}, third)):
+        found = read(line(2, name=family, model="chat", **key))
+        assert found["counts"].get(CHAT) == served
+        assert found["hears_upstream"] is (family in (ATTEMPTS, SUCCESSES, FAILURES))
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "served"),
-    [
-        ("/v1/chat/completions", Served(new=2)),
-        ("/v1/responses", Served(new=2)),
-        ("/v1/embeddings", Served(new=2, reached=2)),
-        ("chat", Served(new=2)),
-    ],
-)
-def test_an_answer_reached_the_upstream_for_sure_where_no_cache_can_have_given_it(endpoint, served):
-    assert counts(line(2, model="chat", endpoint=endpoint, **NEW)).get(CHAT) == served
+@pytest.mark.parametrize(("endpoint", "reached"), [("/v1/responses", 0), ("/v1/embeddings", 2), ("chat", 0)])
+def test_an_answer_reached_the_upstream_for_sure_where_no_cache_can_have_given_it(endpoint, reached):
+    assert counts(line(2, model="chat", endpoint=endpoint, **NEW)).get(CHAT) == Served(new=2, reached=reached)
 
 
-FAMILIES_THAT_HEAR = (
-    "aisix_llm_requests_total", "aisix_proxy_requests_total", "aisix_deployment_requests_total",
-    "aisix_usage_events_emitted_total",
-)  # fmt: skip
+@pytest.mark.parametrize("kind", ["llm_requests", "proxy_requests", "deployment_requests", "usage_events_emitted"])
+def test_no_family_that_hears_the_old_key_is_left_out(kind):
+    found = read(line(2, name=f"aisix_{kind}_total", model="chat", **OLD))
 
-
-@pytest.mark.parametrize("family", FAMILIES_THAT_HEAR)
-def test_no_family_that_hears_the_old_key_is_left_out(family):
-    found = read(line(2, name=family, model="chat", **OLD))
-
-    assert (found["old"], found["meters"], found["heard"]) == (2, {family: 2}, {CHAT: 2})
+    assert (found["old"], found["meters"], found["heard"]) == (2, {f"aisix_{kind}_total": 2}, {CHAT: 2})
 
 
 def test_the_old_key_was_used_as_often_as_the_family_says_that_counted_most():
@@ -280,8 +223,7 @@ GONE = {"provider_key_id": "unknown", "provider_key_name": "unknown", "status": 
     [
         (PROXY, GONE | PASSED_THROUGH, {PASSTHROUGH: 3}),
         (PROXY, GONE | {"model": "chat"}, {CHAT: 3}),
-        (PROXY, GONE | {"model": "chat-any"}, {"chat-any": 3}),
-        (PROXY, GONE | {"model": "unresolved", "status": "404"}, {}),
+        (PROXY, GONE | {"model": "chat", "status": "404"}, {}),
         (PROXY, GONE | {"model": "somebody-elses"}, {}),
         (PROXY, OLD | {"model": "chat", "status": "400"}, {}),
         (REQUESTS, GONE | {"model": "chat"}, {}),
@@ -293,31 +235,23 @@ def test_a_request_that_is_refused_for_want_of_its_key_is_told_by_its_status_and
     assert read(line(3, name=family, **labels), aliases=("chat-any",))["orphaned"] == orphaned
 
 
-def test_a_page_tells_what_reached_the_upstream_only_where_it_has_such_a_family():
-    assert not read(line(model="chat", **NEW))["hears_upstream"]
-    assert read(line(name=SUCCESSES, model="chat", **NEW))["hears_upstream"]
+# --- whose request ---
 
 
-# --- /metrics: whose request ---
-
-
-def test_whoever_asks_for_our_throw_away_models_is_us():
+def test_whoever_asks_for_our_throw_away_models_is_us_and_is_counted_apart():
     rows = [
-        line(model=BARRIER, api_key_id="ck-probe", **NEW),
-        line(model="chat", api_key_id="ck-app", **NEW),
+        line(2, model=BARRIER, api_key_id="ck-probe", **NEW),
+        line(5, model="chat", api_key_id="ck-app", **NEW),
+        line(2, model="chat", api_key_id="ck-probe", **NEW),
         line(model="keyturn-rother1-2", api_key_id="ck-other", **NEW),
-        line(model=BARRIER, api_key_id="unknown", **NEW),
-        line(model=BARRIER, api_key_id="<b>", **NEW),
+        line(model=BARRIER, api_key_id="unknown", **OLD),
+        line(model=BARRIER, api_key_id="<b>", **OLD),
     ]
+    callers = Page("\n".join(rows) + "\n").callers("keyturn-rabc123-")
+    found = read(*rows, callers=callers)
 
-    assert Page("\n".join(rows) + "\n").callers(PREFIX) == {"ck-probe"}
-
-
-def test_our_own_test_requests_are_counted_apart_from_those_of_callers():
-    rows = [line(5, model="chat", api_key_id="ck-app", **NEW), line(2, model="chat", api_key_id="ck-probe", **NEW)]
-    found = read(*rows, callers={"ck-probe"})
-
-    assert (found["counts"], found["own"]) == ({CHAT: Served(new=7)}, {CHAT: Served(new=2)})
+    assert callers == {"ck-probe"}
+    assert (found["counts"][CHAT], found["own"]) == (Served(new=7), {CHAT: Served(new=2), BARRIER: Served(new=2)})
 
 
 @pytest.mark.parametrize("callers", [(), ("ck-probe", "ck-app")])
@@ -332,67 +266,47 @@ def test_a_page_put_together_from_several_replicas_shows_no_counters():
         Page("\n".join(rows) + "\n")
 
 
-# --- /metrics: what it is, and what it is not ---
-
-
-@pytest.mark.parametrize("page", ["", "\n", "<html>", "up 1\n", '{"a": 1}', "# HELP other Counters.\nother 1\n"])
-def test_a_page_that_is_no_gateways_shows_no_counters(page):
-    assert read_counters(Page(page), KEYS, MODELS)["counts"] is None
+# --- what a page is, and what it is not ---
 
 
 @pytest.mark.parametrize(
-    "page",
+    ("page", "found"),
     [
-        "aisix_config_applied_revision 5\n",
-        "# TYPE aisix_llm_requests_total counter\n",
-        "other 1\naisix_proxy_in_flight_requests 0\n",
+        ("", None),
+        ("<html>", None),
+        ("# HELP other Counters.\nother 1\n", None),
+        ("aisix_config_applied_revision 5\n", {}),
+        ("# TYPE aisix_llm_requests_total counter\n", {}),
+        ("other 1\naisix_proxy_in_flight_requests 0\n", {}),
     ],
 )
-def test_a_gateway_that_nobody_has_asked_yet_has_counted_nothing(page):
-    assert read_counters(Page(page), KEYS, MODELS)["counts"] == {}
+def test_only_the_page_of_a_gateway_shows_counters_also_before_the_first_request(page, found):
+    assert read_counters(Page(page), KEYS, MODELS)["counts"] == found
 
 
-@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "-1", "0.5", "1e300", str(MOST), "many", "", "0x10"])
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-1", "0.5", str(MOST), "many", ""])
 def test_a_value_that_is_no_count_makes_the_page_useless(value):
     with pytest.raises(ValueError, match=r"^th"):
         read(line(1, model="chat", **NEW), line(value, model="elsewhere", **OLD))
 
 
-@pytest.mark.parametrize(("value", "count"), [("1.0", 1), ("1e3", 1000), ("0", 0), (str(MOST - 1), MOST - 1)])
-def test_a_count_may_be_written_as_a_float(value, count):
-    assert read(line(value, model="chat", **NEW))["total"] == count
-
-
-@pytest.mark.parametrize(("value", "started"), [("NaN", None), ("+Inf", None), ("1.7e9", 1.7e9)])
+@pytest.mark.parametrize(("value", "started"), [("NaN", None), ("1.7e9", 1.7e9)])
 def test_the_start_of_the_process_is_read_if_it_is_a_time(value, started):
     assert read(line(value, name="process_start_time_seconds"), line())["started"] == started
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        'aisix_llm_requests_total{model="chat',
-        'aisix_llm_requests_total{model="chat"}',
-        "aisix_llm_requests_total{model} 1",
-    ],
-)
+@pytest.mark.parametrize("broken", ['{model="chat', '{model="chat"}', "{model} 1"])
 def test_a_broken_line_of_ours_makes_the_page_useless_and_is_not_quoted(broken):
     with pytest.raises(ValueError, match=r"^these are no counters$"):
-        read(line(1, model="chat", **NEW), broken)
+        read(line(1, model="chat", **NEW), REQUESTS + broken)
 
 
-def test_a_broken_line_of_others_does_no_harm():
-    assert counts("other{", "}{", line(1, model="chat", **NEW)) == {CHAT: Served(new=1)}
-
-
-@pytest.mark.parametrize("written", [" {}", "\t{}", "{} 1700000000000", "{}\r", "{} "])
-def test_blanks_and_timestamps_do_not_hide_a_count(written):
+@pytest.mark.parametrize("written", ["}}other{{\n{}", "\t{}", "{} 1700000000000", "{}\r", "{}.0", "{}e0"])
+def test_a_count_is_read_however_it_is_written_and_whatever_is_beside_it(written):
     assert counts(written.format(line(4, model="chat", **OLD))) == {CHAT: Served(old=4)}
 
 
-@pytest.mark.parametrize(
-    "name", ["aisix_llm_requests_total_created", "aisix_llm_requests", "x_aisix_llm_requests_total"]
-)
+@pytest.mark.parametrize("name", ["aisix_llm_requests_total_created", "x_aisix_llm_requests_total"])
 def test_a_counter_of_another_name_is_not_ours(name):
     assert read(line(9, name=name, model="chat", **OLD))["old"] == 0
 
@@ -408,34 +322,12 @@ def test_a_long_page_is_read_in_a_moment():
     assert time.process_time() - began < 5
 
 
-LABELS = ["model", "model_id", "requested_model", "provider_key_id", "provider_key_name", "status", "api_key_id", "pod"]
-samples = st.builds(
-    lambda labels, value, name: line(value, name=name, **labels),
-    st.dictionaries(
-        st.sampled_from(LABELS),
-        st.sampled_from(["chat", "openai/x", "pk_old", "pk_new", "200", BARRIER, "unknown", ""]) | st.text(max_size=6),
-    ),
-    st.integers(0, 9) | st.floats() | st.text(max_size=4),
-    st.sampled_from([REQUESTS, *METERS, SUCCESSES, FAILURES, "process_start_time_seconds", "up"]),
+@pytest.mark.parametrize("prefix", ["", "keyturn-", "openai/", "chat"])
+@pytest.mark.parametrize(
+    "labels", [["model"], ["model_id", "requested_model"], ["provider_key_id", "endpoint", "model"]]
 )
+def test_no_text_of_the_metrics_is_kept_but_the_name_of_a_model_that_answered(labels, prefix):
+    found = read(line(2, **(OLD | dict.fromkeys(labels, prefix + "zqXkLeak"))))
 
-
-@given(st.lists(samples | st.text(max_size=30), max_size=5).map("\n".join) | st.text())
-def test_reading_counters_raises_nothing_but_a_value_error(page):
-    try:
-        found = read_counters(Page(page), KEYS, MODELS)
-    except ValueError:
-        return
-
-    Replica(url="http://r:9090", at=NOW, **found)
-
-
-MARKED = "zqXkLeak"
-
-
-@given(st.lists(st.sampled_from(["model", "model_id", "requested_model", "provider_key_id", "endpoint"]), unique=True))
-def test_no_text_of_the_metrics_is_kept_but_the_name_of_a_model_that_answered(names):
-    for prefix in ("", "keyturn-", "openai/", "chat"):
-        found = read(line(2, **(OLD | dict.fromkeys(names, prefix + MARKED))))
-        assert found.pop("live") in ({}, {STAR: (f"openai/{MARKED}",)})
-        assert MARKED not in Replica(url="http://r:9090", at=NOW, **found).model_dump_json()
+    assert found.pop("live") in ({}, {STAR: ("openai/zqXkLeak",)})
+    assert "zqXkLeak" not in Replica(url="http://r:9090", at=NOW, **found).model_dump_json()

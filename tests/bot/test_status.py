@@ -13,11 +13,8 @@ from pydantic import TypeAdapter
 
 from bot.aisix.probes import GatewaySettings
 from bot.aisix.status import StatusPages, bare
-from bot.rotation.evidence import Verdict
 from bot.rotation.ports import Asked, Keys
 from bot.rotation.replica import Served
-from bot.rotation.weighing import Observation, Window, weigh
-from sandbox.aisix import Switches
 from tests.bot.conftest import answering
 from tests.bot.values import NOW
 
@@ -82,22 +79,6 @@ def cut_over(tenant, replacement, *, settled=True):
     tenant.aisix.add_model("production", BARRIER, key=replacement, settled=settled)
 
 
-async def weighed(tenant, replacement, before, answers, **fields):
-    looks = await look(tenant, replacement)
-    early = {replica.url: replica for replica in before}
-    seen = {
-        "model_id": tenant.chat.id,
-        "replacement_id": replacement.id,
-        "answer": answers[-1],
-        "passes": len(answers),
-        "answered": sum(answer.passed for answer in answers),
-        "wanted": len(answers),
-        "windows": tuple(Window(before=early.get(replica.url), now=replica) for replica in looks),
-        "barrier": BARRIER,
-    }
-    return weigh(Observation(**seen | fields))
-
-
 # --- a whole look ---
 
 
@@ -116,13 +97,6 @@ async def test_a_look_at_a_replica_that_is_well_finds_all_there_is(tenant, repla
     assert seen.revision == seen.observed == only(tenant).projection.snapshot.revision
 
 
-@pytest.mark.parametrize("switches", [Switches(metric_labels=labels) for labels in ("real", "full", "names")])
-async def test_counters_are_read_with_ids_of_models_and_without(tenant, replacement):
-    await probe(tenant, 2)
-
-    assert (await one(tenant, replacement)).counts == {tenant.chat.id: Served(old=2, hidden=4)}
-
-
 async def test_two_environments_with_the_same_alias_are_kept_apart(tenant, replacement):
     twin = tenant.aisix.add_model("staging", "chat-large", key=tenant.key)
     await probe(tenant, 2)
@@ -136,40 +110,18 @@ async def test_two_environments_with_the_same_alias_are_kept_apart(tenant, repla
     assert there.counts == {}
 
 
-async def test_every_replica_is_looked_at_at_the_same_time(tenant):
-    async with served({"/status/config": hanging, "/status/models": hanging, "/metrics": hanging}) as url:
-        urls = tuple(f"{url}/{n}" for n in range(20))
-        async with asyncio.timeout(5):
-            seen = await look(tenant, status_urls=urls, timeout=0.3)
-
-    assert [replica.trouble for replica in seen] == ["does not answer in time"] * 20
-
-
-async def test_an_environment_without_addresses_has_no_replicas_to_look_at(tenant):
-    async with pages(tenant, status_urls=()) as made:
-        assert await made.look("nowhere", asked(tenant)) == ()
-        assert await made.look(tenant.environment, asked(tenant)) == ()
-        assert made.addresses(tenant.environment) == made.addresses("nowhere") == ()
-        assert made.replicas("nowhere") == 1
-
-
 @pytest.mark.parametrize(
-    ("urls", "told", "replicas"), [((), 0, 1), ((), 4, 4), (("http://a", "http://b"), 0, 2), (("http://a",), 3, 3)]
+    ("urls", "told", "replicas"),
+    [((), 0, 1), ((), 4, 4), (("http://a", "http://b"), 0, 2), (("http://a", "http://a/", "HTTP://a"), 0, 1)],
 )
 async def test_there_are_as_many_replicas_as_the_settings_tell_or_show(tenant, urls, told, replicas):
     async with pages(tenant, status_urls=urls, replicas=told) as made:
         assert made.replicas(tenant.environment) == replicas
+        assert made.replicas("nowhere") == 1
+        assert await made.look("nowhere", asked(tenant)) == made.addresses("nowhere") == ()
 
 
 # --- pages that are not there ---
-
-
-async def test_a_replica_that_is_down_is_a_finding(tenant):
-    only(tenant).down = True
-    seen = await one(tenant)
-
-    assert seen.trouble == "does not answer"
-    assert (seen.counts, seen.throwaways, seen.state) == (None, None, "")
 
 
 @pytest.mark.parametrize(("metrics", "status"), [(False, True), (True, False), (False, False)])
@@ -181,13 +133,6 @@ async def test_a_page_that_is_missing_leaves_the_rest(tenant, metrics, status):
     assert seen.trouble == ("" if metrics or status else "has no /status/config (404)")
     assert (seen.state, seen.throwaways) == (("synced", ()) if status else ("", None))
     assert seen.counts == ({tenant.chat.id: Served(old=1, hidden=2)} if metrics else None)
-
-
-async def test_a_list_of_models_is_heard_though_it_is_all_there_is(tenant):
-    async with served({"/status/models": json_of([])}) as url:
-        seen = await one(tenant, status_urls=(url,))
-
-    assert (seen.trouble, seen.throwaways) == ("", ())
 
 
 # --- servers that are no gateway ---
@@ -212,13 +157,6 @@ async def served(answers: dict[str, Page]) -> AsyncIterator[str]:
 def body_of(body, **options):
     async def page(_):
         return web.Response(body=body, **options)
-
-    return page
-
-
-def json_of(body):
-    async def page(_):
-        return web.json_response(body)
 
     return page
 
@@ -251,40 +189,28 @@ def all_three(page):
 
 
 GARBAGE = {
-    "empty": body_of(b""),
     "charset of nobody": body_of(b"up 1\n", headers={"Content-Type": "text/plain; charset=hex"}),
     "not gzip": body_of(b"{}", headers={"Content-Encoding": "gzip"}),
-    "nested": body_of(b"[" * 100_000),
     "broken off": broken_off,
     "broken counters": body_of(b'aisix_llm_requests_total{model="chat'),
-    "list of nothing": body_of(b"[null, 1, {}]"),
     "document": body_of(b'{"state": {}, "source": 3, "rejected": "x", "applied": []}'),
 }
 
 
 @pytest.mark.parametrize("page", GARBAGE.values(), ids=GARBAGE)
-async def test_garbage_is_a_finding_and_no_green_light(tenant, replacement, page):
-    answers = await probe(tenant, 3)
+async def test_garbage_shows_no_counters_and_no_state(tenant, replacement, page):
     async with served(all_three(page)) as url:
         seen = await one(tenant, replacement, status_urls=(url,))
 
-    assert seen.counts is None
-    assert seen.state == ""
-    assert verdict_on(tenant, seen, answers) in (Verdict.INCONCLUSIVE, Verdict.PROJECTION, Verdict.INVALID)
+    assert (seen.counts, seen.state) == (None, "")
 
 
-def verdict_on(tenant, seen, answers):
-    windows = (Window(before=seen, now=seen),)
-    observed = Observation(model_id=tenant.chat.id, replacement_id="new", answer=answers[-1], passes=3, windows=windows)
-    return weigh(observed)[0]
-
-
-@pytest.mark.parametrize("page", [hanging, dripping], ids=["hanging", "dripping"])
-async def test_a_page_that_does_not_end_is_given_up_in_time(tenant, page):
+@pytest.mark.parametrize("page", [hanging, dripping])
+async def test_pages_that_do_not_end_are_given_up_in_time_all_at_once(tenant, page):
     async with served(all_three(page)) as url, asyncio.timeout(5):
-        seen = await one(tenant, status_urls=(url,), timeout=0.3)
+        seen = await look(tenant, status_urls=tuple(f"{url}/{number}" for number in range(20)), timeout=0.3)
 
-    assert seen.trouble == "does not answer in time"
+    assert [replica.trouble for replica in seen] == ["does not answer in time"] * 20
 
 
 async def test_one_page_that_hangs_does_not_take_the_others_along(tenant):
@@ -294,48 +220,29 @@ async def test_one_page_that_hangs_does_not_take_the_others_along(tenant):
     assert (seen.trouble, seen.state, seen.counts) == ("", "", {})
 
 
-@pytest.mark.parametrize("squeezed", [False, True])
-async def test_a_page_that_is_too_long_is_not_read_to_its_end(tenant, squeezed):
-    page = b'aisix_llm_requests_total{model="chat-large",provider_key_id="x"} 1\n' * 1000
-    headers = {"Content-Encoding": "gzip"} if squeezed else {}
-    answer = body_of(gzip.compress(page) if squeezed else page, headers=headers)
-    async with served(all_three(answer)) as url:
+async def test_a_page_that_is_too_long_is_not_read_to_its_end(tenant):
+    page = body_of(gzip.compress(b"aisix_x 1\n" * 1000), headers={"Content-Encoding": "gzip"})
+    async with served(all_three(page)) as url:
         seen = await one(tenant, status_urls=(url,), most=1_000)
 
     assert (seen.trouble, seen.counts) == ("has a /status/config that is too long", None)
 
 
-async def test_a_redirect_is_not_followed(tenant):
-    followed = []
-
-    async def elsewhere(request):
-        followed.append(request.path)
-        return web.json_response({"state": "synced"})
-
-    async with served({"/elsewhere": elsewhere}) as target:
-
-        async def redirect(_):
-            raise web.HTTPFound(f"{target}/elsewhere")
-
-        async with served(all_three(redirect)) as url:
-            seen = await one(tenant, status_urls=(url,))
-
-    assert seen.trouble == "has no /status/config (302)"
-    assert followed == []
-
-
-@pytest.mark.parametrize("status", [204, 401, 503])
-async def test_a_refused_page_is_a_missing_page(tenant, status):
-    async with served(all_three(body_of(b"", status=status))) as url:
+@pytest.mark.parametrize(("status", "headers"), [(204, {}), (401, {}), (302, {"Location": "/elsewhere/status/config"})])
+async def test_a_refused_page_is_a_missing_page_and_a_redirect_is_not_followed(tenant, status, headers):
+    pages = {"/elsewhere/status/config": body_of(b'{"state": "synced"}')}
+    async with served(pages | all_three(body_of(b"", status=status, headers=headers))) as url:
         seen = await one(tenant, status_urls=(url,))
 
     assert seen.trouble == (f"has no /status/config ({status})" if status != 204 else "")
-    assert seen.counts is None
+    assert (seen.counts, seen.state) == (None, "")
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://[", "nonsense", "http://nö.\u2028:1", ""])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://[", "http://n\u00f6.\u2028:1", ""])
 async def test_an_address_that_is_none_is_a_finding(tenant, url):
-    assert (await one(tenant, status_urls=(url,))).trouble == "does not answer"
+    seen = await one(tenant, status_urls=(url,))
+
+    assert (seen.trouble, seen.counts, seen.throwaways) == ("does not answer", None, None)
 
 
 async def test_a_password_in_an_address_is_sent_and_never_shown(tenant):
@@ -369,13 +276,6 @@ def test_an_address_is_stored_without_what_may_be_secret(url, shown):
 
 
 # --- addresses that are not what they seem ---
-
-
-async def test_an_address_that_is_given_twice_is_one_replica(tenant):
-    url = only(tenant).status_url
-    async with pages(tenant, status_urls=(url, url + "/", url.replace("http", "HTTP"))) as made:
-        assert len(made.addresses(tenant.environment)) == 1
-        assert made.replicas(tenant.environment) == 1
 
 
 async def test_an_address_of_two_environments_says_nothing_of_either(tenant):
@@ -420,38 +320,25 @@ def metrics(requests, spent="0.5"):
     return lambda: web.Response(text=body)
 
 
-@contextlib.asynccontextmanager
-async def shown(config_page, metrics_page):
-    pages = {"/status/config": config_page, "/status/models": json_of([]), "/metrics": metrics_page}
-    async with served(pages) as url:
-        yield url
+def shown(config_page, metrics_page):
+    return served({"/status/config": config_page, "/status/models": body_of(b"[]"), "/metrics": metrics_page})
 
 
 @pytest.mark.parametrize(
     ("configs", "counters"),
-    [
-        ((config(3), config(9)), (metrics(40),)),
-        ((config(3),), (metrics(40), metrics(120))),
-        ((config(3), config(9), config(5)), (metrics(40), metrics(120), metrics(7))),
-    ],
-    ids=["by its configuration", "by its counters", "of three"],
+    [((config(3), config(9)), (metrics(40),)), ((config(3),), (metrics(40), metrics(120)))],
+    ids=["by its configuration", "by its counters"],
 )
 async def test_a_balancers_address_is_named_and_shows_no_counters(tenant, configs, counters):
-    async with shown(in_turn(*configs), in_turn(*counters)) as url:
-        seen = await one(tenant, status_urls=(url,))
-
-    assert seen.trouble.startswith("shows another replica at each look")
-    assert seen.counts is None
-
-
-async def test_what_was_told_of_a_balancer_is_remembered_when_it_shows_the_same_replica_twice(tenant):
     async with (
-        shown(in_turn(config(3), config(9)), in_turn(metrics(40))) as url,
+        shown(in_turn(*configs), in_turn(*counters)) as url,
         pages(tenant, status_urls=(url,)) as made,
     ):
-        seen = [(await made.look(tenant.environment, asked(tenant)))[0].trouble for _ in range(3)]
+        looks = [await made.look(tenant.environment, asked(tenant)) for _ in range(3)]
 
-    assert all("balancer" in trouble for trouble in seen)
+    for (seen,) in looks:  # it is remembered where a look is not due to compare again
+        assert seen.trouble.startswith("shows another replica at each look")
+        assert seen.counts is None
 
 
 async def test_a_balancers_address_is_found_out_before_the_look_that_need_not_wait_for_it(tenant):
@@ -508,10 +395,9 @@ async def test_a_replica_under_two_addresses_counts_once(tenant):
     assert there.counts is None
 
 
-@pytest.mark.parametrize("header", [{"Age": "40"}, {"X-Cache": "HIT"}])
-@pytest.mark.parametrize("path", ["/status/config", "/metrics"])
+@pytest.mark.parametrize(("path", "header"), [("/status/config", {"Age": "40"}), ("/metrics", {"X-Cache": "HIT"})])
 async def test_a_page_from_a_cache_is_doubted(tenant, path, header):
-    fresh, stale = all_three(json_of({"state": "synced"})), {path: body_of(b"aisix_x 1\n", headers=header)}
+    fresh, stale = all_three(body_of(b'{"state": "synced"}')), {path: body_of(b"aisix_x 1\n", headers=header)}
     async with served(fresh | stale) as url:
         seen = await one(tenant, status_urls=(url,))
 
@@ -545,38 +431,3 @@ async def test_whoever_tries_the_settings_hears_of_each_address_that_contradicts
         one_url: "shows another replica at each look",
         two_url: "shows a page from a cache on the way, and not itself",
     }
-
-
-# --- a look and a verdict ---
-
-
-async def test_three_answers_that_are_counted_are_a_proof(tenant, replacement):
-    await probe(tenant, 2)
-    cut_over(tenant, replacement)
-    before = await look(tenant, replacement)
-    verdict, reason = await weighed(tenant, replacement, before, await probe(tenant, 3))
-
-    assert verdict is Verdict.PROVED
-    assert "served 3 test requests on the one replica" in reason
-
-
-async def test_a_replica_that_lags_is_found_out_though_it_answers(tenant, replacement):
-    before = await look(tenant, replacement)
-    only(tenant).lag = 3600
-    cut_over(tenant, replacement, settled=False)
-    answers = await probe(tenant, 3)
-    unasked = await weighed(tenant, replacement, await look(tenant, replacement), answers)
-
-    assert (await weighed(tenant, replacement, before, answers))[0] is Verdict.INVALID
-    assert unasked[0] is Verdict.PROJECTION
-    assert "is not synced yet" in unasked[1]
-
-
-@pytest.mark.parametrize("switches", [Switches(rejected_rows="store_key"), Switches(rejected_rows="ids")])
-async def test_a_rejected_replacement_is_found_however_it_is_named(tenant, replacement):
-    only(tenant).reject_rows = {tenant.chat.id}
-    cut_over(tenant, replacement)
-    seen = await one(tenant, replacement)
-
-    assert (seen.state, seen.rejects, seen.rejected) == ("degraded", 1, (tenant.chat.id,))
-    assert not seen.rejects_more
