@@ -180,7 +180,7 @@ def test_each_family_counts_what_it_counts(family, old, new):
         assert found["hears_upstream"] is (family in (ATTEMPTS, SUCCESSES, FAILURES))
 
 
-@pytest.mark.parametrize(("endpoint", "reached"), [("/v1/responses", 0), ("/v1/embeddings", 2), ("chat", 0)])
+@pytest.mark.parametrize(("endpoint", "reached"), [("/v1/chat/completions", 0), ("/v1/embeddings", 2), ("chat", 0)])
 def test_an_answer_reached_the_upstream_for_sure_where_no_cache_can_have_given_it(endpoint, reached):
     assert counts(line(2, model="chat", endpoint=endpoint, **NEW)).get(CHAT) == Served(new=2, reached=reached)
 
