@@ -1,10 +1,9 @@
 """Reading answers whose shape no public text settles."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bot.aisix.reading import (
     KeyNames,
@@ -29,7 +28,6 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("said", "moment"),
     [
-        ("2026-11-23T12:00:00Z", NOON),
         ("2026-11-23T13:00:00+01:00", NOON),
         ("2026-11-23T12:00:00", NOON),
         (NOON.timestamp(), NOON),
@@ -42,38 +40,28 @@ def test_when_a_key_was_made_is_read_where_it_is_told_in_a_known_way(said, momen
     assert made_at([{"id": "pk", "created_at": said}]) == ({"pk": moment} if moment else {})
 
 
-# --- one row ---
-
-
 @pytest.mark.parametrize(
-    "body",
+    ("body", "id_"),
     [
-        {"id": "pk"},
-        {"data": {"id": "pk"}},
-        {"provider_key": {"id": "pk"}},
-        {"result": {"uuid": "pk"}},
-        {"payload": {"id": "pk"}, "status": {"code": 0, "message": "OK"}},
-        {"id": "pk", "data": {"id": "other"}},
+        ({"provider_key": {"id": "pk"}}, "pk"),
+        ({"result": {"uuid": "pk"}}, "pk"),
+        ({"payload": {"id": "pk"}, "status": {"code": 0, "message": "OK"}}, "pk"),
+        ({"id": "pk", "data": {"id": "other"}}, "pk"),
+        ([], None),
+        ("text", None),
+        ({"data": []}, None),
+        ({"data": {}}, None),
     ],
 )
-def test_the_id_is_found_wherever_the_row_is_nested(body):
-    assert identity(single(body)) == "pk"
-
-
-@pytest.mark.parametrize("body", [{}, [], None, "text", {"data": []}, {"data": {}}])
-def test_an_answer_without_an_id_has_none(body):
-    assert identity(single(body)) is None
+def test_the_id_is_found_wherever_the_row_is_nested(body, id_):
+    assert identity(single(body)) == id_
 
 
 @pytest.mark.parametrize(
-    ("row", "name"),
-    [({"display_name": "a", "name": "b", "id": "1"}, "a"), ({"name": "b"}, "b"), ({"id": 7}, "7"), ({}, "")],
+    ("row", "name"), [({"display_name": "a", "name": "b"}, "a"), ({"name": "b"}, "b"), ({"id": 7}, "7"), ({}, "")]
 )
 def test_a_row_is_called_by_its_best_name(row, name):
     assert name_of(row) == name
-
-
-# --- provider keys ---
 
 
 SHOWN = {
@@ -102,22 +90,17 @@ def test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not():
 
 
 @pytest.mark.parametrize(
-    "allowed", [["prod"], [{"id": "prod", "name": "production"}], [{"id": "prod"}]], ids=["id", "object", "bare object"]
+    ("field", "allowed", "read"),
+    [
+        ("allowed_environments", ["prod"], ("prod",)),
+        ("allowed_environment_ids", [{"id": "prod", "name": "production"}], ("prod",)),
+        ("allowed_environments", True, ()),
+        ("allowed_environments", "all", ()),
+        ("allowed_environments", {"all": True}, ()),
+    ],
 )
-@pytest.mark.parametrize("field", ["allowed_environments", "allowed_environment_ids"])
-def test_allowed_environments_are_read_however_they_are_written(field, allowed):
-    assert provider_key({"id": "pk", field: allowed}).allowed_environments == ("prod",)
-
-
-@pytest.mark.parametrize("allowed", [True, 3, "all", {"all": True}])
-def test_no_shape_of_allowed_environments_breaks_the_reading_of_a_key_or_invents_one(allowed):
-    assert provider_key({"id": "pk", "allowed_environments": allowed}).allowed_environments == ()
-
-
-def test_a_clone_holds_no_secret_in_a_section_either():
-    shown = {"id": "pk", "auth": {"api_key": "sk-…abcd", "client_secret": "***"}}
-
-    assert "api_key" not in str(clone(provider_key(shown), name="n", environments=()))
+def test_allowed_environments_are_read_however_they_are_written_and_none_is_invented(field, allowed, read):
+    assert provider_key({"id": "pk", field: allowed}).allowed_environments == read
 
 
 def test_a_clone_has_every_setting_and_is_allowed_where_it_is_needed():
@@ -135,12 +118,10 @@ def test_a_clone_has_every_setting_and_is_allowed_where_it_is_needed():
     [
         ({}, None),
         ({"provider": "azure"}, "provider"),
-        ({"api_base": "https://x/v1/"}, "api_base"),
         ({"api_base": None}, "api_base"),
         ({"tls": {"verify": False, "ca_cert": None}}, None),
         ({"tls": None}, "tls"),
         ({"request": {"default_headers": {"x-a": "2"}}}, "request"),
-        ({"strip_headers": ["cookie", "x-api-key"]}, "strip_headers"),
         ({"new_thing": 1}, "new_thing"),
         ({"id": "pk_new", "display_name": "other", "created_at": "2027", "allowed_environments": ["stag"]}, None),
     ],
@@ -149,20 +130,14 @@ def test_a_difference_is_named_and_what_has_to_differ_is_none(change, named):
     assert difference(provider_key(SHOWN), provider_key(SHOWN | change)) == named
 
 
-# --- models ---
-
-
 @pytest.mark.parametrize(
     ("row", "reference"),
     [
-        ({"provider_key_id": "pk"}, "pk"),
-        ({"provider_key": "by name"}, "by name"),
         ({"provider_key": {"id": "pk", "display_name": "n"}}, "pk"),
         ({"provider_key": {"display_name": "n"}}, "n"),
         ({"provider_key_name": "n"}, "n"),
         ({"provider_key_id": None, "provider_key": "n"}, "n"),
         ({"provider_key_id": ""}, None),
-        ({}, None),
     ],
 )
 def test_a_model_refers_to_its_key_however_it_is_written(row, reference):
@@ -175,12 +150,9 @@ def test_a_model_refers_to_its_key_however_it_is_written(row, reference):
         ({"kind": "semantic"}, "semantic"),
         ({"routing": {"targets": [{}]}}, "routing"),
         ({"ensemble": {"panel": [{}]}}, "ensemble"),
-        ({"embedding": {"dimensions": 3}}, "embedding"),
         ({"embedding": None}, "direct"),
         ({"kind": "direct", "embedding": {"dimensions": 3}}, "embedding"),
-        ({"kind": "direct", "embedding": None}, "direct"),
         ({"kind": "routing", "embedding": {"dimensions": 3}}, "routing"),
-        ({}, "direct"),
     ],
 )
 def test_a_kind_is_read_or_seen_by_its_section(row, kind):
@@ -191,13 +163,11 @@ def test_a_kind_is_read_or_seen_by_its_section(row, kind):
     ("row", "expected"),
     [
         ({"routing": {"targets": [{"model": "a"}, {"model": "b"}]}}, {("target", "a"), ("target", "b")}),
-        ({"routing": {"targets": [{"model_id": "a", "weight": 3, "priority": 1}]}}, {("target", "a")}),
         ({"routing": {"targets": ["a"]}}, {("target", "a")}),
-        ({"routing": {"targets": [{"model": "a", "tags": ["chat-large"]}]}}, {("target", "a")}),
-        ({"routing": {"targets": [{"model": {"id": "a"}}]}}, {("target", "a")}),
+        ({"routing": {"targets": [{"model": {"id": "a"}, "weight": 3, "tags": ["chat"]}]}}, {("target", "a")}),
+        ({"semantic": {"routes": [{"name": "sports", "target": "r", "examples": ["football"]}]}}, {("route", "r"), ("route", "sports")}),
         ({"ensemble": {"panel": [{"model": "a"}], "judge": {"model": "b"}}}, {("panel", "a"), ("judge", "b")}),
         ({"semantic": {"embedding_model": "e"}}, {("embedding model", "e")}),
-        ({"semantic": {"default": "d"}}, {("default", "d")}),
         ({"semantic": {"default": {"target": "d"}}}, {("default", "d")}),
         ({"semantic": {"on_embedding_failure": {"target": "f"}}}, {("default", "f")}),
         ({"semantic": {"on_embedding_failure": "fail", "match": {"threshold": 1}}}, set()),
@@ -209,12 +179,6 @@ def test_references_are_read_with_their_role(row, expected):
     assert set(references(row)) == expected
 
 
-def test_a_route_of_a_semantic_router_refers_to_its_target():
-    row = {"semantic": {"routes": [{"name": "sports", "target": "r", "examples": ["football"]}]}}
-
-    assert ("route", "r") in set(references(row))
-
-
 def test_a_cache_policy_is_a_dependent_alias_and_holds_no_key():
     read = cache_policy({"id": "c", "display_name": "near", "semantic": {"embedding_model": "e"}}, "prod")
 
@@ -222,9 +186,7 @@ def test_a_cache_policy_is_a_dependent_alias_and_holds_no_key():
     assert read.refers_to == (("embedding model", "e"),)
 
 
-@pytest.mark.parametrize(
-    "row", [{"provider_key_id": "pk"}, {"credential": {"provider_key_id": "pk"}}, {"auth": {"provider_key": "pk"}}]
-)
+@pytest.mark.parametrize("row", [{"provider_key_id": "pk"}, {"credential": {"provider_key_id": "pk"}}])
 def test_a_route_holds_its_key_at_the_top_or_in_a_section(row):
     assert passthrough_route({"id": "r", "display_name": "raw"} | row, "prod").provider_key == "pk"
 
@@ -232,8 +194,6 @@ def test_a_route_holds_its_key_at_the_top_or_in_a_section(row):
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ({"scope": "provider_key", "scope_id": "pk"}, ("pk",)),
-        ({"scope": "provider_key", "provider_key_id": "pk"}, ("pk",)),
         ({"scope_type": "provider_key", "target_id": "pk"}, ("pk",)),
         ({"provider_key_id": "pk"}, ("pk",)),
         ({"scope": "environment", "scope_id": "prod"}, ()),
@@ -244,8 +204,6 @@ def test_a_budget_names_the_key_it_is_set_on(row, expected):
     assert budgeted_keys([row]) == expected
 
 
-# --- references to a key, wherever they stand ---
-
 SEVEN, EIGHT = key("7", "OpenAI production"), key("8", "OpenAI staging")
 LONG = key("3f0c9a3e-77aa-4be1-9d6a-0a4f2f6a7c11", "Batch")
 NAMES = KeyNames([SEVEN, EIGHT, LONG])
@@ -254,24 +212,17 @@ NAMES = KeyNames([SEVEN, EIGHT, LONG])
 @pytest.mark.parametrize(
     "row",
     [
-        {"provider_key_id": "7"},
         {"provider_key_id": 7},
         {"provider_key": {"id": 7}},
-        {"provider_key_ids": [7]},
         {"provider_key_ids": "5, 7"},
         {"fallback": {"provider_key_id": "7"}},
-        {"fallback": {"provider_key_id": 7}},
         {"fallback": [{"provider": {"key": {"id": 7}}}]},
         {"fallback": 7},
         {"keys": {"7": {"weight": 50}}},
         {"auth": "provider_keys/7"},
         {"auth": "https://cp.example/api/provider_keys/7?expand=models"},
-        {"auth": "provider_key:7"},
         {"template": "Bearer ${provider_key(7)}"},
-        {"provider_key": "OpenAI production"},
-        {"provider_key": "openai production"},
-        {"provider_key": " OpenAI  production ".replace("  ", " ")},
-        {"fallback": {"provider_key": "OPENAI PRODUCTION"}},
+        {"provider_key": " openai production"},
         {"fallback": {"credential": ["OpenAI production"]}},
         {"keys": {"OpenAI production": {"weight": 50}}},
         {"auth": "provider_keys/OpenAI%20production"},
@@ -285,14 +236,7 @@ def test_a_reference_to_a_key_is_seen_wherever_it_stands(row):
 
 
 @pytest.mark.parametrize(
-    "row",
-    [
-        {"routing": {"credentials": [LONG.id.upper()]}},
-        {"extra": {LONG.id: True}},
-        {"note": f"moved to {LONG.id}."},
-        {"url": f"https://cp.example/keys/{LONG.id}/use"},
-    ],
-    ids=str,
+    "row", [{"routing": {"credentials": [LONG.id.upper()]}}, {"extra": {LONG.id: True}}, {"note": f"to {LONG.id}."}]
 )
 def test_an_id_that_is_no_bare_number_is_seen_in_any_place(row):
     assert NAMES.mentioned(row) == (LONG.id,)
@@ -303,10 +247,8 @@ def test_an_id_that_is_no_bare_number_is_seen_in_any_place(row):
     [
         {"id": "7", "display_name": "OpenAI production", "environment_id": 7},
         {"model_name": "gpt-4/7", "upstream_model": "OpenAI production"},
-        {"provider": "OpenAI production"},
         {"routing": {"targets": [{"model_id": 7, "weight": 7, "priority": 7}], "retries": 7}},
         {"timeout": 7, "max_tokens": 7, "rate_limit": {"rpm": 7}},
-        {"is_default": True},
         {"provider_key_id": "77", "auth": "provider_keys/17"},
         {"provider_key": "OpenAI"},
     ],
@@ -319,10 +261,8 @@ def test_what_only_looks_like_a_reference_is_none(row):
 @pytest.mark.parametrize(
     ("reference", "expected"),
     [
-        ("7", "7"),
         ("OpenAI production", "OpenAI production"),
         ("openai production ", "7"),
-        ("provider_keys/7", "7"),
         ("https://cp.example/api/provider_keys/8", "8"),
         (LONG.id.upper(), LONG.id),
         ("somebody else's", "somebody else's"),
@@ -341,14 +281,16 @@ def test_a_reference_that_could_mean_two_keys_means_none_of_them_for_sure():
     assert names.mentioned({"provider_key": "case"}) == ("pk_1", "pk_2")
 
 
-secretive = st.sampled_from(["api_key", "apiKey", "secret", "client_secret", "secret_hint", "credentials", "API_KEY_2"])
-
-
-@given(
-    st.dictionaries(secretive, st.text(min_size=1), min_size=1),
-    st.dictionaries(st.text(max_size=6), st.text(max_size=9), max_size=4),
+@pytest.mark.parametrize(
+    "shown",
+    [
+        dict.fromkeys(
+            ("api_key", "apiKey", "secret", "client_secret", "secret_hint", "credentials", "API_KEY_2"), "sk-…"
+        ),
+        {"auth": {"api_key": "sk-…abcd", "client_secret": "***"}},
+    ],
 )
-def test_a_clone_never_holds_a_field_that_looks_like_a_secret(secrets, others):
-    body = clone(provider_key(others | {"allowed_environments": []} | secrets), name="n", environments=())
+def test_a_clone_never_holds_what_looks_like_a_secret_in_a_section_either(shown):
+    body = clone(provider_key({"id": "pk"} | shown), name="n", environments=())
 
-    assert not body.keys() & secrets.keys()
+    assert not re.search("key|secret|cred", str(body), re.IGNORECASE)
