@@ -18,13 +18,9 @@ OTHER = key("pk_other", "Another key")
     ("name", "tag", "base"),
     [
         ("OpenAI production", None, "OpenAI production"),
-        ("OpenAI production (2026-11-23 r7k2abc)", Tag("r7k2abc", 1), "OpenAI production"),
         ("OpenAI production (2026-11-23 r7k2abc-2)", Tag("r7k2abc", 2), "OpenAI production"),
-        ("OpenAI production (r7k2abc-12)", Tag("r7k2abc", 12), "OpenAI production"),
         ("X (2026-10-01 raaaaa2) (2026-11-23 rbbbbb3)", Tag("rbbbbb3", 1), "X"),
         ("X r7k2abc by hand", Tag("r7k2abc", 1), "X r7k2abc by hand"),
-        ("OpenAI (reserve)", None, "OpenAI (reserve)"),
-        ("OpenAI request key", None, "OpenAI request key"),
         ("OpenAI (rev2024)", None, "OpenAI (rev2024)"),
         ("OpenAI (r7k2abc-1)", None, "OpenAI"),
         ("OpenAI r7k2abcd", None, "OpenAI r7k2abcd"),
@@ -41,7 +37,6 @@ def test_a_name_tells_the_rotation_that_gave_it_and_what_it_was_before(name, tag
         ("X (2026-11-23 r7k2abc)", date(2026, 11, 23)),
         ("X (2026-13-45 r7k2abc)", None),
         ("X (r7k2abc)", None),
-        ("X", None),
     ],
 )
 def test_a_name_tells_its_day_where_it_has_one(name, day):
@@ -52,10 +47,8 @@ def test_a_name_tells_its_day_where_it_has_one(name, day):
     ("alias", "rotation"),
     [
         ("keyturn-r7k2abc-0", "r7k2abc"),
-        ("keyturn-r7k2abc-12", "r7k2abc"),
         ("keyturn-r7k2abc", None),
         ("keyturn-r7k2abc-x", None),
-        ("keyturn-test", None),
         ("keyturn-reserve-1", None),
         ("my-keyturn-r7k2abc-0", None),
     ],
@@ -100,14 +93,14 @@ def test_a_throw_away_model_is_a_rotations_own_if_it_is_on_its_key_and_nothing_r
     assert (throwaway in throwaways_of("r7k2abc", [NEW], world)) is own
 
 
-def test_a_router_is_never_a_throw_away_model():
-    router = model("m1", alias="keyturn-r7k2abc-0", kind="routing", refers_to=(("target", "m2"),))
-
-    assert throwaways_of("r7k2abc", [NEW], inventory([router], [NEW])) == ()
-
-
-@pytest.mark.parametrize("alias", ["keyturn-r7k2abc-mine", "keyturn-r7k2abc-", "keyturn-rother2-0", "keyturn-"])
-def test_a_model_of_another_name_is_never_a_rotations_own(alias):
-    world = inventory([model("m1", alias=alias, provider_key="pk_new")], [NEW])
-
-    assert throwaways_of("r7k2abc", [NEW], world) == ()
+@pytest.mark.parametrize(
+    ("alias", "fields"),
+    [
+        ("keyturn-r7k2abc-mine", {"provider_key": "pk_new"}),
+        ("keyturn-rother2-0", {"provider_key": "pk_new"}),
+        ("keyturn-", {"provider_key": "pk_new"}),
+        ("keyturn-r7k2abc-0", {"kind": "routing", "refers_to": (("target", "m2"),)}),
+    ],
+)
+def test_a_model_of_another_name_or_a_router_is_never_a_rotations_own(alias, fields):
+    assert throwaways_of("r7k2abc", [NEW], inventory([model("m1", alias=alias, **fields)], [NEW])) == ()

@@ -190,6 +190,7 @@ async def test_all_that_is_kept_of_a_rotation_under_way_is_found_here_and_its_ke
     )  # fmt: skip
     assert await contents(room.old, saved.id) == (set(), [], [], [], [], {}, {"pk_9": "f.another"})
     assert await room.new.under_way() == [found]
+    assert await room.keys(BEFORE) - {"active:pk_old"} == {f"rotation:{saved.id}", "fingerprints"}
     assert await room.new.holder("pk_old") == (None if state is State.AWAITING_SECRET else saved.id)
 
 

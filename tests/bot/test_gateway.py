@@ -17,28 +17,21 @@ async def probe(tenant, model=None, probes=None, **options):
     return await gateways.probe(tenant.affected(model), "rabc123")
 
 
-# --- where a probe goes ---
-
-
 @pytest.mark.parametrize(
     ("alias", "kind", "probes", "expected"),
     [
         ("chat", "direct", {}, Probe(endpoint="chat", name="chat", guessed=True)),
         ("emb", "embedding", {}, Probe(endpoint="embeddings", name="emb")),
         ("chat", "direct", {"chat": "responses"}, Probe(endpoint="responses", name="chat")),
-        ("chat", "direct", {"other": "responses"}, Probe(endpoint="chat", name="chat", guessed=True)),
         ("emb", "embedding", {"emb": "chat"}, Probe(endpoint="chat", name="emb")),
         ("chat", "direct", {"chat": "skip"}, None),
-        ("openai/*", "direct", {"openai/*": "skip"}, None),
         ("chat", "direct", {"chat": "chat"}, Probe(endpoint="chat", name="chat")),
         ("openai/*", "direct", {}, Probe(endpoint="chat", name="", guessed=True)),
         ("openai/*", "direct", {"openai/*": "openai/g"}, Probe(endpoint="chat", name="openai/g", guessed=True)),
         ("openai/*", "direct", {"openai/*": "embeddings"}, Probe(endpoint="embeddings", name="")),
-        ("openai/*", "direct", {"openai/*": "rerank openai/r"}, Probe(endpoint="rerank", name="openai/r")),
         ("openai/*", "direct", {"openai/*": "rerank:openai/r"}, Probe(endpoint="rerank", name="openai/r")),
         ("openai/*", "direct", {"openai/*": "openai/r rerank"}, Probe(endpoint="rerank", name="openai/r")),
         ("openai/*", "direct", {"openai/gpt-4o": "chat"}, Probe(endpoint="chat", name="openai/gpt-4o")),
-        ("openai/*", "embedding", {"openai/e": "embeddings"}, Probe(endpoint="embeddings", name="openai/e")),
         ("openai/*", "direct", {"anthropic/x": "chat"}, Probe(endpoint="chat", name="", guessed=True)),
     ],
 )
@@ -61,45 +54,32 @@ async def test_a_model_that_is_skipped_is_not_asked(tenant):
     assert tenant.aisix.gateway_calls == []
 
 
-async def test_a_wildcard_alias_is_asked_under_a_concrete_name(tenant):
+async def test_a_wildcard_alias_is_asked_under_a_concrete_name_or_not_at_all(tenant):
     model = tenant.aisix.add_model("production", "openai/*", key=tenant.key)
-
     assert (await probe(tenant, model)).passed
-    assert tenant.aisix.gateway_calls[-1].alias == "openai/gpt-4o-mini"
+    assert [call.alias for call in tenant.aisix.gateway_calls] == ["openai/gpt-4o-mini"]
 
-
-async def test_a_wildcard_alias_without_a_concrete_name_is_not_asked(tenant):
-    model = tenant.aisix.add_model("production", "openai/*", key=tenant.key)
     tenant.aisix.environment("production").probes.clear()
-    gateways = await tenant.gateways()
-    found = await gateways.probe(tenant.affected(model), "rabc123")
-
-    assert gateways.lacks_a_name(tenant.affected(model))
-    assert not gateways.lacks_a_name(tenant.affected())
+    gateways, found = await tenant.gateways(), await probe(tenant, model)
+    assert (gateways.lacks_a_name(tenant.affected(model)), gateways.lacks_a_name(tenant.affected())) == (True, False)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "openai/*" in found.reason
-    assert tenant.aisix.gateway_calls == []
-
-
-# --- what a probe carries ---
+    assert len(tenant.aisix.gateway_calls) == 1
 
 
 async def test_every_probe_has_a_request_id_of_its_own_that_names_the_rotation(tenant):
-    gateways = await tenant.gateways()
     for _ in range(3):
-        await gateways.probe(tenant.affected(), "rabc123")
-    ids = [call.request_id for call in tenant.aisix.gateway_calls]
+        await probe(tenant)
+    ids = {call.request_id for call in tenant.aisix.gateway_calls}
 
-    assert len(set(ids)) == 3
-    assert all(id_.startswith("rot-rabc123-") for id_ in ids)
+    assert [id_.startswith("rot-rabc123-") for id_ in ids] == [True] * 3
     assert {call.caller for call in tenant.aisix.gateway_calls} == {"probe"}
 
 
 @pytest.mark.parametrize("cache", [True, "semantic"])
 async def test_a_probe_passes_by_the_cache_and_leaves_nothing_in_it(tenant, cache):
     tenant.aisix.environment("production").cache = cache
-    gateways = await tenant.gateways()
-    found = [await gateways.probe(tenant.affected(), "rabc123") for _ in range(2)]
+    found = [await probe(tenant) for _ in range(2)]
 
     assert all(evidence.passed for evidence in found)
     assert len(tenant.aisix.upstream.calls) == 2
@@ -107,20 +87,11 @@ async def test_a_probe_passes_by_the_cache_and_leaves_nothing_in_it(tenant, cach
 
 
 @pytest.mark.parametrize("switches", [Switches(cache_ignores_no_cache=True)])
-async def test_an_answer_from_a_cache_that_listens_to_nobody_is_invalid(tenant):
-    tenant.aisix.environment("production").cache = "semantic"
-    gateways = await tenant.gateways()
-    found = [(await gateways.probe(tenant.affected(), "rabc123")).verdict for _ in range(2)]
+@pytest.mark.parametrize(("cache", "second"), [(True, Verdict.LIKELY), ("semantic", Verdict.INVALID)])
+async def test_a_nonce_keeps_an_exact_cache_that_listens_to_nobody_from_answering(tenant, cache, second):
+    tenant.aisix.environment("production").cache = cache
 
-    assert found == [Verdict.LIKELY, Verdict.INVALID]
-
-
-@pytest.mark.parametrize("switches", [Switches(cache_ignores_no_cache=True)])
-async def test_a_nonce_keeps_an_exact_cache_from_answering(tenant):
-    tenant.aisix.environment("production").cache = True
-    gateways = await tenant.gateways()
-
-    assert all([(await gateways.probe(tenant.affected(), "rabc123")).passed for _ in range(2)])
+    assert [(await probe(tenant)).verdict for _ in range(2)] == [Verdict.LIKELY, second]
 
 
 async def test_an_answer_by_another_target_is_invalid(tenant):
@@ -129,36 +100,21 @@ async def test_an_answer_by_another_target_is_invalid(tenant):
     assert (await probe(tenant, router)).verdict is Verdict.INVALID
 
 
-# --- what comes back ---
-
-
-def upstream(behaviour):
-    return lambda tenant: tenant.aisix.upstream.set(tenant.key.secret, behaviour)
-
-
-def refusal(word):
-    return lambda tenant: tenant.aisix.environment("production").refusals.update({"chat-large": word})
-
-
-def malform(tenant):
-    tenant.aisix.edit(tenant.key, api_key="sk-with\nnewline", settled=True)
-
-
 REJECTED, UNCLEAR, PENDING = Verdict.REJECTED, Verdict.INCONCLUSIVE, Verdict.PROJECTION
 ANSWERS = {
     # what is so, the verdict, whether it blames the credential, the answer
-    "a malformed secret": (malform, REJECTED, True, "401 authentication_error"),
-    "a refused secret": (upstream(401), REJECTED, True, "401 upstream_error invalid_api_key"),
-    "no permission": (upstream(403), REJECTED, True, "403 upstream_error"),
-    "no money": (upstream("no_money"), REJECTED, True, "insufficient_quota"),
+    "a malformed secret": (
+        lambda t: t.aisix.edit(t.key, api_key="sk-\n", settled=True), REJECTED, True, "401 authentication_error"
+    ),
+    "a refused secret": (
+        lambda t: t.aisix.upstream.set(t.key.secret, 401), REJECTED, True, "401 upstream_error invalid_api_key"
+    ),
     "no provider key": (lambda t: t.aisix.remove(t.key, settled=True), PENDING, False, "400 invalid_request_error"),
     "no alias": (lambda t: t.aisix.remove(t.chat, settled=True), PENDING, False, "404 model_not_found"),
-    "a limit of the upstream": (upstream(429), UNCLEAR, False, "429 upstream_error"),
-    "an error of the upstream": (upstream(500), UNCLEAR, False, "upstream_error"),
-    "no upstream": (upstream("unreachable"), UNCLEAR, False, "502"),
-    "an upstream that talks nonsense": (upstream("garbage"), UNCLEAR, False, ""),
-    **{f"the gateway's own {word}": (refusal(word), UNCLEAR, False, "")
-       for word in ("rate_limit", "budget", "guardrail", "too_large", "ip", "not_implemented", "transport", "server")},
+    "an upstream that talks nonsense": (lambda t: t.aisix.upstream.set(t.key.secret, "garbage"), UNCLEAR, False, ""),
+    "the gateway's own limit": (
+        lambda t: t.aisix.environment("production").refusals.update({"chat-large": "rate_limit"}), UNCLEAR, False, "429"
+    ),
 }  # fmt: skip
 
 
@@ -173,21 +129,14 @@ async def test_what_a_gateway_answers_has_its_verdict(tenant, name):
     assert tenant.key.secret[:6] not in found.model_dump_json()
 
 
-async def test_a_refused_caller_key_does_not_blame_the_credential(tenant):
-    found = await probe(tenant, caller_key="nonsense")
-
-    assert (found.verdict, found.blames_credential) == (UNCLEAR, False)
-    assert found.signature == "401 invalid_api_key"
-
-
-async def test_messages_tell_nothing_apart_that_could_be_the_callers_own_key(tenant):
+@pytest.mark.parametrize("endpoint", ["chat", "messages"])
+async def test_a_refused_caller_key_does_not_blame_the_credential(tenant, endpoint):
     """On `/v1/messages` a wrong caller key and a wrong credential are the same 401 (facts 6.3)."""
     anthropic = tenant.aisix.add_key("anthropic", provider="anthropic", secret="sk-ant")
     claude = tenant.aisix.add_model("production", "claude", key=anthropic)
-    found = await probe(tenant, claude, {"claude": "messages"}, caller_key="nonsense")
+    found = await probe(tenant, claude, {"claude": endpoint}, caller_key="nonsense")
 
-    assert not found.passed
-    assert not found.blames_credential
+    assert (found.verdict, found.blames_credential, found.signature) == (UNCLEAR, False, "401 invalid_api_key")
 
 
 async def test_a_refused_token_exchange_blames_nobody_until_it_is_held_against_the_baseline(tenant):
@@ -211,21 +160,18 @@ async def test_a_gateway_that_takes_too_long_is_inconclusive(tenant):
     tenant.aisix.upstream.set(tenant.key.secret, "hang")
     found = await probe(tenant, timeout=0.1)
 
-    assert (found.verdict, found.signature) == (Verdict.INCONCLUSIVE, "time-out")
+    assert (found.verdict, found.signature) == (UNCLEAR, "time-out")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense"])
 async def test_a_gateway_that_is_not_there_is_inconclusive(tenant, url):
-    assert (await probe(tenant, url=url)).verdict is Verdict.INCONCLUSIVE
-
-
-async def test_a_gateway_address_may_end_in_a_slash(tenant):
-    assert (await probe(tenant, url=tenant.aisix.gateway_url("production") + "/")).passed
+    assert (await probe(tenant, url=url)).verdict is UNCLEAR
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 200), ("nonsense", 401)])
 async def test_the_caller_key_is_tried_without_a_model(tenant, token, status):
-    gateways = await (tenant.gateways(caller_key=token) if token else tenant.gateways())
+    given = {"url": tenant.aisix.gateway_url("production") + "/"} | ({"caller_key": token} if token else {})
+    gateways = await tenant.gateways(**given)
 
     assert await gateways.caller_key_works(tenant.environment) == status
 

@@ -45,6 +45,7 @@ def test_rows_are_found_in_every_envelope_and_only_there(body, expected):
 @pytest.mark.parametrize(
     "body",
     [
+        {"data": [], "error": "no"},
         {"data": [], "errors": [{"message": "no"}]},
         {"error_msg": "no", "list": None, "total": 0},
         {"payload": None, "status": {"code": 1003, "message": "no"}},

@@ -3,8 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bot.aisix.sameness import Glimpse, Row, Watched, glimpse, is_cached, mark, twins
 from tests.bot.values import NOW, later
@@ -42,15 +40,13 @@ GROWN, ANEW = Glimpse(4, 20, 150), Glimpse(1, 20, 2)
 @pytest.mark.parametrize(
     ("looks", "balanced"),
     [
-        (((ONE,), (ONE,), (GROWN,)), False),
-        (((ONE, ONE, GROWN), (GROWN,)), False),
+        (((ONE,), (ONE, ONE), (GROWN,)), False),
         (((GROWN,), (ANEW,), (Glimpse(2, 21, 9),)), False),
         (((GROWN,), (ANEW,), (GROWN,), (ANEW,)), True),
         (((ONE, TWO),), True),
         (((TWO, ONE),), True),
         (((ONE,), (TWO,), (ONE,)), True),
-        (((Glimpse(requests=5),), (Glimpse(requests=9),), (Glimpse(requests=5), Glimpse(requests=9))), False),
-        (((Glimpse(requests=9), Glimpse(requests=5)),), True),
+        (((Glimpse(requests=5), Glimpse(requests=9)),), False),
         (((Glimpse(), Glimpse(3, 1, 2), Glimpse()),), False),
     ],
 )
@@ -73,22 +69,6 @@ def test_looks_that_overlap_are_not_compared():
     assert seen.last == GROWN
 
 
-@given(st.lists(st.lists(st.integers(0, 50), min_size=1, max_size=4), min_size=1, max_size=6))
-def test_what_only_grows_is_never_taken_for_a_balancer(steps):
-    total, looks = 0, []
-    for row in steps:
-        shown = []
-        for step in row:
-            total += step
-            shown.append(Glimpse(total, total, total))
-        looks.append(tuple(shown))
-
-    assert not watched(*looks).is_balanced
-
-
-# --- two addresses of one replica ---
-
-
 def test_two_pages_with_the_same_seconds_spent_are_of_one_process():
     other = SAMPLE.replace(b"0.02604057", b"0.02604058")
 
@@ -100,21 +80,16 @@ def test_pages_that_may_be_alike_by_chance_are_not_of_one_process(page):
     assert twins({"a": mark(page), "b": mark(page)}) == {}
 
 
-# --- pages from a cache ---
-
-
 @pytest.mark.parametrize(
     ("headers", "cached"),
     [
         ({}, False),
         ({"age": "0"}, False),
         ({"age": "12"}, True),
-        ({"age": "soon"}, False),
         ({"x-cache": "HIT from proxy"}, True),
         ({"x-cache": "Miss from proxy"}, False),
         ({"x-cache-status": "HIT"}, True),
         ({"cf-cache-status": "hit"}, True),
-        ({"cache-control": "no-cache"}, False),
     ],
 )
 def test_a_page_from_a_cache_is_known_by_its_headers(headers, cached):
