@@ -72,24 +72,15 @@ def client(kept: int = 1) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-@pytest.mark.parametrize(
-    ("then", "error"),
-    [
-        ("hangs up", httpx.RemoteProtocolError),
-        ("answers half", httpx.RemoteProtocolError),
-        ("speaks no HTTP", httpx.RemoteProtocolError),
-        ("says nothing", httpx.ReadTimeout),
-    ],
-)
-async def test_what_breaks_on_a_kept_connection_may_have_arrived_and_is_not_sent_again(method, then, error):
+@pytest.mark.parametrize("then", ["hangs up", "answers half", "says nothing"])
+async def test_what_breaks_on_a_kept_connection_may_have_arrived_and_is_not_sent_again(method, then):
     async with shop("answers", then, "answers") as keeper, client() as http:
         await http.request(method, keeper.url)
 
-        with pytest.raises(error):
+        with pytest.raises(httpx.ReadTimeout if then == "says nothing" else httpx.RemoteProtocolError):
             await http.request(method, keeper.url, timeout=0.3 if then == "says nothing" else 10)
 
-    assert len(keeper.heard) == 2
-    assert keeper.customers == 1
+    assert (len(keeper.heard), keeper.customers) == (2, 1)
 
 
 async def test_an_answer_that_is_no_http_is_in_no_traceback():
@@ -145,15 +136,6 @@ async def test_a_call_that_is_given_up_gives_its_client_back():
     assert keeper.customers == 2
 
 
-async def test_a_proxy_of_the_environment_is_used(monkeypatch):
-    async with shop("answers") as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
-        async with http_client(timeout=10) as http:
-            assert (await http.get("http://control-plane.example.com/api/models")).text == "done"
-
-    assert proxy.heard[0].startswith(b"GET http://control-plane.example.com/api/models HTTP/1.1\r\n")
-
-
 @pytest.mark.parametrize("is_proxied", [False, True], ids=["direct", "by a proxy"])
 async def test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again(monkeypatch, is_proxied):
     async with shop("answers and marks", "answers") as keeper:
@@ -163,5 +145,6 @@ async def test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again(monkeyp
             for _ in range(2):
                 assert (await http.get(keeper.url)).text == "done"
 
-    assert len(keeper.heard) == 2
+    asked = b"GET " + (keeper.url.encode() if is_proxied else b"/") + b" HTTP/1.1\r\n"
+    assert [head.startswith(asked) for head in keeper.heard] == [True, True]
     assert not [head for head in keeper.heard if b"cookie" in head.lower()]
