@@ -22,7 +22,8 @@ from tests.support.in_memory import KEY, NEW_SECRET, OLD_SECRET, Machine, Tenanc
 pytestmark = pytest.mark.whole
 
 TAG = "rabc234"
-UNSEEN = "AISIX does not list the passthrough routes of `production`, `staging`, `dev`, so something there may use it unseen."
+EVERYWHERE = "`production`, `staging`, `dev`"
+UNSEEN = f"AISIX does not list the passthrough routes of {EVERYWHERE}, so something there may use it unseen."
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def test_a_kind_is_read_or_seen_by_its_section(row, kind):
         ({"routing": {"targets": [{"model": "a"}, {"model": "b"}]}}, {("target", "a"), ("target", "b")}),
         ({"routing": {"targets": ["a"]}}, {("target", "a")}),
         ({"routing": {"targets": [{"model": {"id": "a"}, "weight": 3, "tags": ["chat"]}]}}, {("target", "a")}),
-        ({"semantic": {"routes": [{"name": "sports", "target": "r", "examples": ["football"]}]}}, {("route", "r"), ("route", "sports")}),
+        ({"semantic": {"routes": [{"name": "s", "target": "r", "examples": ["b"]}]}}, {("route", "r"), ("route", "s")}),
         ({"ensemble": {"panel": [{"model": "a"}], "judge": {"model": "b"}}}, {("panel", "a"), ("judge", "b")}),
         ({"semantic": {"embedding_model": "e"}}, {("embedding model", "e")}),
         ({"semantic": {"default": {"target": "d"}}}, {("default", "d")}),

@@ -112,7 +112,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "except Unanswerable:\n        return rotation\n",
         ),
         "The delete goes out with an approval of something else.": Guard(
-            ", *other_than_shown(rotation)", "test_an_approval_of_another_digest_is_void"
+            ", *other_than_shown(rotation)", "test_what_has_changed_since_the_approval_keeps_the_old_key"
         ),
         "An approver is asked, and the delete follows the click without a look.": Guard(
             "return before_approval(rotation).to(",
@@ -223,7 +223,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A list that came and went between the last look and the delete hides a use.": Guard(
             "    refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)\n",
-            "test_an_environment_that_came_since_and_does_not_show_its_lists_stops_the_delete",
+            "test_what_has_changed_since_the_approval_keeps_the_old_key",
         ),
         "One silent replica stands for all of them.": Guard(
             "len(every) >= coverage.replicas and every <= silent",
@@ -231,7 +231,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "every <= silent",
         ),
         "The old key is deleted while a model or route refers to it.": Guard(
-            "if users:\n        ours", "test_a_model_that_came_to_the_old_key_since_is_named"
+            "if users:\n        ours", "test_what_has_changed_since_the_approval_keeps_the_old_key"
         ),
         "A key in use is deleted because its id stands in a field that Keyturn does not know.": Guard(
             " or self.id in thing.mentions\n",
@@ -247,11 +247,11 @@ TABLE: dict[str, dict[str, Guard]] = {
             "key",
         ),
         "The old key is deleted while an affected model is not on the replacement.": Guard(
-            "if astray:", "test_a_model_on_a_key_of_an_earlier_attempt_is_not_on_the_replacement"
+            "if astray:", "test_what_has_changed_since_the_approval_keeps_the_old_key"
         ),
         "The old key is deleted though the replacement does not exist any more.": Guard(
             ", inventory, world)\n    key = replacement_in(rotation, inventory)",
-            "test_where_no_model_is_affected_the_replacement_has_to_be_there_all_the_same",
+            "test_what_has_changed_since_the_approval_keeps_the_old_key",
             ", inventory, world)\n    key = inventory.key(rotation.replacement_id) or rotation.plan.old_key",
         ),
         "A worker that was frozen after its last look deletes when it wakes up.": Guard(
@@ -320,18 +320,18 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "The old key is deleted though a replica has counted a request on it since the change.": Guard(
             '    yield from (f"{sentence}." for sentence in old_key_uses(now))\n',
-            "test_a_request_on_the_old_key_since_the_approval_is_named",
+            "test_what_has_changed_since_the_approval_keeps_the_old_key",
         ),
         "A replica that shows its counters no more is taken for one that does not use the old key.": Guard(
             "*_counters_lost(now), ", "test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_clocks_say"
         ),
         "A router that has come to depend on the models since is not shown to the approver.": Guard(
             "    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)\n",
-            "test_a_router_that_reaches_the_models_since_is_named",
+            "test_what_has_changed_since_the_approval_keeps_the_old_key",
         ),
         "The old key is deleted though the new secret was revoked since the proof.": Guard(
             "    refuse_rejected(rotation, doubtful(rotation, world))\n",
-            "test_a_secret_that_is_refused_since_the_approval_stops_the_last_look_by_that_name",
+            "test_what_has_changed_since_the_approval_keeps_the_old_key",
         ),
         "The last look takes a model's answer of before the approval for one of now.": Guard(
             "if rotation.finding(model).look != rotation.look]",
@@ -392,7 +392,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "range(1 if by_id else 2)", "test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete", "range(0)"
         ),
         "A wrong secret is found out by callers: models move although the rehearsal failed.": Guard(
-            "if rotation.rehearsal == FAILED:\n        raise", "test_a_secret_that_the_rehearsal_refuses_moves_no_model"
+            "if rotation.rehearsal == FAILED:\n        raise", "test_a_wrong_replacement_takes_no_model"
         ),
         "A 404 to the delete, of a path that AISIX does not know, counts as a delete.": Guard(
             "return granted\n", "test_a_404_to_the_delete_is_no_delete_of_ours", "return True\n"
@@ -411,10 +411,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_throw_away_model_is_a_rotations_own_if_it_is_on_its_key_and_nothing_refers_to_it",
         ),
         "AISIX answers a creation with the old key, and models are moved to what is then deleted.": Guard(
-            "if key.id == rotation.plan.old_key.id:", "test_the_old_key_is_no_replacement_of_itself"
+            "if key.id == rotation.plan.old_key.id:", "test_a_wrong_replacement_takes_no_model"
         ),
         "Models are moved to a replacement with another base URL or another setting.": Guard(
-            "    _refuse_difference(rotation, old, key)\n", "test_a_replacement_with_another_setting_is_named"
+            "    _refuse_difference(rotation, old, key)\n", "test_a_wrong_replacement_takes_no_model"
         ),
     },
     "Lists are read to their end": {
@@ -442,12 +442,12 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "Fewer rows come than the total says, and the list is believed.": Guard(
             "if page is not None or reader.total > len(reader.rows):",
-            "test_a_list_that_ends_before_the_total_of_its_first_page_is_not_believed",
+            "test_a_list_that_cannot_be_read_as_far_as_it_says_is_not_believed",
             "if page is not None:",
         ),
         "A second page that answers 500 is taken for the end of the list.": Guard(
             "if not query or error.status not in NO_SUCH_PAGE:",
-            "test_a_further_page_that_is_not_answered_is_not_the_end",
+            "test_a_further_page_that_is_not_answered_is_not_the_end_unless_it_is_not_there",
             "if not query:",
         ),
         "A list of cache policies or routes that answers 500 is taken for one that there is not.": Guard(
@@ -620,7 +620,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A page of another program, without a count on the old key, is proof.": Guard(
             '"counts": tally.counts if page.is_gateways else None,',
-            "test_a_page_that_is_no_gateways_shows_no_counters",
+            "test_only_the_page_of_a_gateway_shows_counters_also_before_the_first_request",
             '"counts": tally.counts,',
         ),
         "A count that is none, or too large to show one more, hides a use of the old key.": Guard(
