@@ -4,6 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from datetime import timedelta
+from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
@@ -33,35 +34,24 @@ HOUR, DAY = 3600, 86_400
 def world(seconds: float = 0, **given: Any) -> World:
     """A world with a clock, and with nothing that could be called."""
     nothing: Any = object()
-    return World(
-        control_plane=nothing, gateways=nothing, status=nothing, limits=limits(**given), now=lambda: later(seconds)
-    )
+    return World(nothing, nothing, nothing, limits(**given), lambda: later(seconds))
 
 
 @pytest.fixture
 def only_step(monkeypatch) -> Callable[..., None]:
-    """Make one step the whole way forward."""
+    """Make one step the whole way forward: it raises an error, gives an outcome or runs a function."""
 
-    def install(run: Run, *, gated: bool = False) -> None:
+    def install(does: Exception | Callable[[Rotation], Outcome] | Run, *, gated: bool = False) -> None:
+        async def run(moving: Rotation, at: World) -> Outcome:
+            if isinstance(does, Exception):
+                raise does
+            return await does(moving, at) if iscoroutinefunction(does) else does(moving)
+
         way = (Step(StepName.TIDY, "Only", "doing the only thing", gated=gated),)
         monkeypatch.setattr(states, "TRACKS", {**TRACKS, Track.FORWARD: (way, State.COMPLETED)})
         monkeypatch.setitem(bot.steps.RUN, StepName.TIDY, run)
 
     return install
-
-
-def giving(outcome: Callable[[Rotation], Outcome]) -> Run:
-    async def run(moving: Rotation, _: World) -> Outcome:
-        return outcome(moving)
-
-    return run
-
-
-def raising(error: Exception) -> Run:
-    async def run(_: Rotation, __: World) -> Outcome:
-        raise error
-
-    return run
 
 
 # --- when a rotation is due ---
@@ -138,25 +128,21 @@ async def test_an_approval_that_does_not_come_is_asked_for_anew_on_fresh_evidenc
 
 @pytest.mark.parametrize(("given", "required"), [(0, 1), (1, 2)])
 async def test_a_gated_step_waits_for_enough_approvals(only_step, given, required):
-    only_step(raising(AssertionError("it ran")), gated=True)
+    only_step(AssertionError("it ran"), gated=True)
     approvals = tuple(approval(f"U{n}") for n in range(given))
     after = await move(running(approvals=approvals, approvals_required=required), world(5))
 
     assert (after.state, after.asked_at) == (State.AWAITING_APPROVAL, later(5))
     assert after.approvals == approvals
-
-
-async def test_a_gated_step_runs_once_it_is_approved(only_step):
-    only_step(giving(Done), gated=True)
-
-    assert (await move(running(approvals=(approval(),)), world())).done == ("tidy",)
+    only_step(Done, gated=True)
+    assert (await move(running(approvals=approvals, approvals_required=given), world())).done == ("tidy",)
 
 
 # --- what steps return ---
 
 
 async def test_a_step_that_is_done_is_recorded_and_its_troubles_forgotten(only_step):
-    only_step(giving(Done))
+    only_step(Done)
     after = await move(running(note="n", trouble_since=NOW, step_since=NOW, look="a look"), world(9))
 
     assert after.done == ("tidy",)
@@ -165,7 +151,7 @@ async def test_a_step_that_is_done_is_recorded_and_its_troubles_forgotten(only_s
 
 
 async def test_a_step_that_waits_says_why_and_until_when(only_step):
-    only_step(giving(lambda r: Wait(r, "not yet", timedelta(seconds=3))))
+    only_step(lambda r: Wait(r, "not yet", timedelta(seconds=3)))
     after = await move(running(), world(9))
 
     assert (after.state, after.note, after.retry_at, after.done) == (State.RUNNING, "not yet", later(12), ())
@@ -174,7 +160,7 @@ async def test_a_step_that_waits_says_why_and_until_when(only_step):
 
 
 async def test_a_step_that_asks_hands_the_move_to_the_requester(only_step):
-    only_step(giving(lambda r: Ask(r, "once more, please")))
+    only_step(lambda r: Ask(r, "once more, please"))
     after = await move(running(done=("replace",)), world(9))
 
     assert (after.state, after.note) == (State.AWAITING_SECRET, "once more, please")
@@ -200,7 +186,7 @@ async def test_the_way_forward_ends_completed_the_way_back_rolled_back_and_a_wit
 @pytest.mark.parametrize(("says", "resume"), [({}, "project"), ({"resume": StepName.REHEARSE}, "rehearse")])
 async def test_a_block_stops_with_its_sentence_and_what_was_learnt_and_says_where_to_resume(only_step, says, resume):
     learned = running(findings={"m1": Finding(passes=2)})
-    only_step(raising(Blocked(Cause.NOT_PROVED, after=learned, why="It was refused", **says)))
+    only_step(Blocked(Cause.NOT_PROVED, after=learned, why="It was refused", **says))
     after = await move(running(), world(9))
 
     assert after.state is State.BLOCKED
@@ -216,7 +202,7 @@ async def test_a_block_stops_with_its_sentence_and_what_was_learnt_and_says_wher
 
 
 async def test_a_refusal_of_the_control_plane_stops_at_once_in_its_words_and_resumes_where_it_stopped(only_step):
-    only_step(raising(ApiError("AISIX refused (403).", 403)))
+    only_step(ApiError("AISIX refused (403).", 403))
     stop = (await move(running(), world())).stop
 
     assert stop is not None
@@ -228,7 +214,7 @@ async def test_a_refusal_of_the_control_plane_stops_at_once_in_its_words_and_res
     [(0, None, 1), (8, None, 8), (300, None, 30), (0, 7, 7), (8, 3, 8), (0, 1e12, 600)],
 )
 async def test_trouble_is_tried_again_after_as_long_as_it_has_lasted(only_step, lasted, asked, wait):
-    only_step(raising(Uncertain("AISIX had an error (500).", 500, asked)))
+    only_step(Uncertain("AISIX had an error (500).", 500, asked))
     after = await move(running(trouble_since=NOW), world(lasted))
 
     assert (after.state, after.trouble_since) == (State.RUNNING, NOW)
@@ -237,24 +223,21 @@ async def test_trouble_is_tried_again_after_as_long_as_it_has_lasted(only_step, 
 
 
 async def test_trouble_that_stays_stops_the_rotation(only_step):
-    only_step(raising(Uncertain("AISIX is not answering.")))
-    after = await move(running(trouble_since=NOW), world(601))
+    only_step(Uncertain("AISIX is not answering."))
+    stop = (await move(running(trouble_since=NOW), world(601))).stop
 
-    assert after.stop is not None
-    assert (after.stop.kind, after.stop.sentence) == (
-        StopKind.TROUBLE,
-        "AISIX is not answering. I have tried for 10 minutes.",
-    )
+    assert stop is not None
+    assert (stop.kind, stop.sentence) == (StopKind.TROUBLE, "AISIX is not answering. I have tried for 10 minutes.")
 
 
 async def test_patience_begins_anew_once_a_step_gets_through(only_step):
-    only_step(giving(lambda r: Wait(r, "going on")))
+    only_step(lambda r: Wait(r, "going on"))
 
     assert (await move(running(trouble_since=NOW), world(500))).trouble_since is None
 
 
 async def test_a_fault_of_ours_stops_with_a_reference_and_without_its_text(only_step, capsys):
-    only_step(raising(ZeroDivisionError("CANARY text")))
+    only_step(ZeroDivisionError("CANARY text"))
     after = await move(running(), world())
 
     assert after.stop is not None
@@ -266,20 +249,21 @@ async def test_a_fault_of_ours_stops_with_a_reference_and_without_its_text(only_
 
 # --- the order of the work ---
 
+NAMES = tuple(step.name for step in FORWARD)
+SOAKED, LOOKED_AT = NAMES[: NAMES.index(StepName.RECHECK)], NAMES[: NAMES.index(StepName.DELETE)]
+"""The steps that are done right before the last look, and right before the delete."""
+
 
 def test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look():
-    names = [step.name for step in FORWARD]
-
     assert {step.name for step in FORWARD if step.gated} == {"recheck", "delete"}
-    assert names.index("delete") == names.index("recheck") + 1
+    assert (*SOAKED, StepName.RECHECK) == LOOKED_AT
     assert [name for name, run in bot.steps.RUN.items() if run is delete] == ["delete"]
 
 
 def test_the_models_are_verified_before_anyone_is_asked():
-    names = [step.name for step in FORWARD]
     wanted = ["replace", "baseline", "cut-over", "project", "verify", "recheck"]
 
-    assert [name for name in names if name in wanted] == wanted
+    assert [name for name in NAMES if name in wanted] == wanted
 
 
 @pytest.mark.parametrize("way", [BACK, WITHDRAW])
@@ -294,24 +278,17 @@ def test_on_the_way_back_the_models_go_first_and_then_the_replacement_with_nobod
 @pytest.mark.parametrize("track", Track)
 def test_the_next_step_is_the_first_that_is_not_done(track):
     way = TRACKS[track][0]
-    for count, step in enumerate(way):
-        done = tuple(s.name for s in way[:count])
-        assert next_step(running(track=track, done=done)) is step
-    assert next_step(running(track=track, done=tuple(s.name for s in way))) is None
+    for count, step in enumerate((*way, None)):
+        assert next_step(running(track=track, done=tuple(s.name for s in way[:count]))) is step
 
 
-@pytest.mark.parametrize(("to", "kept"), [(step.name, count) for count, step in enumerate(FORWARD)])
+@pytest.mark.parametrize(("to", "kept"), [(name, count) for count, name in enumerate(NAMES)])
 def test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval(to, kept):
-    names = tuple(step.name for step in FORWARD)
-    after = undone_from(running(done=names, approvals=(approval(),), last_look_at=NOW), to)
+    after = undone_from(running(done=NAMES, approvals=(approval(),), last_look_at=NOW), to)
 
-    assert after.done == names[:kept]
+    assert after.done == NAMES[:kept]
     assert after.approvals == ()
     assert (after.last_look_at is None) is ("recheck" not in after.done)
-
-
-LOOKED_AT = tuple(step.name for step in FORWARD[: [step.name for step in FORWARD].index(StepName.DELETE)])
-"""The steps that are done right before the delete."""
 
 
 @pytest.mark.parametrize("given", [(), (approval(),)])
@@ -319,7 +296,7 @@ async def test_whoever_is_asked_to_approve_is_asked_before_the_last_look(given):
     before = running(done=LOOKED_AT, approvals=given, approvals_required=2)
     after = await move(before, world())
 
-    assert (after.state, after.done) == (State.AWAITING_APPROVAL, LOOKED_AT[:-1])
+    assert (after.state, after.done) == (State.AWAITING_APPROVAL, SOAKED)
     assert after.approvals == given
 
 
@@ -363,7 +340,7 @@ def desk(store: Store, queue: RedisQueue) -> Desk:
 
 
 async def test_a_rotation_is_moved_to_its_end_and_each_notch_is_logged(desk, only_step):
-    only_step(giving(Done))
+    only_step(Done)
     await desk.put(running())
 
     assert (await desk.advanced()).state is State.COMPLETED
@@ -386,7 +363,7 @@ async def test_people_are_shown_the_first_progress_and_where_it_comes_to(desk, o
 
 
 async def test_a_rotation_in_other_hands_is_let_be(desk, only_step):
-    only_step(raising(AssertionError("it ran twice")))
+    only_step(AssertionError("it ran twice"))
     saved = await desk.put(running())
     async with desk.store.leased("rabc123", 30):
         assert await desk.advanced(lease=0.1) == saved
@@ -406,7 +383,7 @@ async def test_a_person_who_was_faster_than_a_step_wins(desk, only_step):
 
 @pytest.mark.parametrize("error", [LeaseLost("Another has it."), Unanswerable("Redis is away.")])
 async def test_a_step_whose_lease_is_lost_or_cannot_be_verified_records_nothing(desk, only_step, error):
-    only_step(raising(error))
+    only_step(error)
     saved = await desk.put(running())
     with nullcontext() if isinstance(error, LeaseLost) else pytest.raises(Unanswerable):
         await desk.advanced()
@@ -429,7 +406,7 @@ async def test_a_step_is_lent_the_lease_that_it_runs_under(desk, only_step):
 
 
 async def test_a_long_wait_is_handed_to_a_job_for_later(desk, only_step):
-    only_step(giving(lambda r: Wait(r, "not yet", timedelta(seconds=60))))
+    only_step(lambda r: Wait(r, "not yet", timedelta(seconds=60)))
     await desk.put(running())
     found = await desk.advanced()
     job = await desk.queue.job(f"advance:rabc123:{found.version}@")
