@@ -169,6 +169,7 @@ async def test_slack_is_asked_about_no_more_people_than_are_needed_and_about_eac
         ({"approvals_required": 3, "requesters": frozenset({"S_APPROVERS"})}, "everybody in REQUESTERS is among"),
         ({"approvals_required": 3, "requesters": frozenset({OTHER}), "self_approval": True}, ""),
         ({"approvals_required": 3, "requesters": frozenset({OTHER, "U_COLLEAGUE"})}, ""),
+        ({"approvals_required": 2, "requesters": frozenset({OTHER})}, ""),
     ],
 )
 async def test_settings_under_which_nobodys_rotation_could_be_approved_are_told(rules, short):
