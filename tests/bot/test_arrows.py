@@ -2,7 +2,10 @@
 
 import ast
 import re
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,14 +15,16 @@ from bot.steps import RUN
 
 ROOT = Path(__file__).parents[2]
 MAY_KNOW = {
-    "rotation": set[str](),
-    "aisix": {"rotation", "metrics"},
-    "storage": {"rotation", "metrics", "settings"},
-    "steps": {"rotation"},
-    "service": {"rotation", "steps", "storage"},
-    "recovery": {"rotation", "steps", "storage", "engine", "service"},
+    "bot/rotation": set[str](),
+    "bot/aisix": {"rotation", "metrics"},
+    "bot/storage": {"rotation", "metrics", "settings"},
+    "bot/steps": {"rotation"},
+    "bot/service": {"rotation", "steps", "storage"},
+    "bot/recovery": {"rotation", "steps", "storage", "engine", "service"},
+    "handlers": {"rotation", "service", "settings", "metrics", "logs", "__version__"},
+    "handlers/views": {"rotation"},
 }
-"""Rooms, and what each may import beside itself."""
+"""Folders, and which rooms and files of the bot each may import beside itself."""
 
 FLOORS = (
     "__version__", "rotation", "metrics", "logs", "aisix", "settings", "http", "storage", "steps", "engine", "service",
@@ -30,146 +35,137 @@ FLOORS = (
 PURE = ("answers", "counters", "pages", "reading", "sameness", "untrusted_json", "waiting")
 """What reads pages and answers of AISIX without asking for them."""
 
-CALLERS = ("bot/aisix/control_plane.py", "bot/aisix/probes.py", "bot/aisix/status.py", "bot/check.py")
 FOR_SLACK = ("bot/app.py", "bot/cli.py")
 """What puts the bot and its handlers together."""
 
 IO = {"httpx", "redis", "aiohttp", "slack_bolt", "slack_sdk", "asyncio", "saq", "socket", "structlog", "requests"}
 
 
-def files(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+@cache
+def files(*folders: str) -> tuple[Path, ...]:
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert len(found) > 4, "there are files to look at"
+    return tuple(sorted(found))
 
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def parsed(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every module that a file imports, wherever it does so."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in parsed(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "an import says the whole way"
             found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
-    return found
+    return frozenset(found)
 
 
 def roots(path: Path) -> set[str]:
     return {module.split(".")[0] for module in imports(path)}
 
 
-@pytest.mark.parametrize("path", [p for p in files("bot") if name(p) not in FOR_SLACK], ids=name)
-def test_bot_knows_nothing_of_slack_or_its_handlers(path):
-    assert not {root for root in roots(path) if root == "handlers" or root.startswith("slack")}
+def rooms(path: Path) -> set[str]:
+    """The rooms and files of the bot that a file imports from."""
+    return {module.split(".")[1] for module in imports(path) if module.startswith("bot.")}
 
 
-@pytest.mark.parametrize("path", files("bot", "handlers"), ids=name)
-def test_the_bot_never_knows_the_sandbox_or_the_tests(path):
-    assert not roots(path) & {"sandbox", "tests"}
+@cache
+def words_of(path: Path) -> frozenset[str]:
+    """Every string in a file that is no docstring."""
+    said = {id(node.value) for node in parsed(path) if isinstance(node, ast.Expr)}
+    strings = (node for node in parsed(path) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return frozenset(node.value for node in strings if id(node) not in said)
 
 
-@pytest.mark.parametrize("path", files("sandbox"), ids=name)
-def test_the_sandbox_knows_nothing_of_the_bot(path):
-    assert not roots(path) & {"bot", "handlers", "tests"}
-
-
-@pytest.mark.parametrize("path", [*files("bot/rotation"), *(ROOT / f"bot/aisix/{m}.py" for m in PURE)], ids=name)
-def test_the_core_does_no_io(path):
-    assert not roots(path) & IO
-
-
-@pytest.mark.parametrize("room", MAY_KNOW)
-def test_a_room_knows_only_what_is_below_it(room):
-    ours = {m.split(".")[1] for path in files(f"bot/{room}") for m in imports(path) if m.startswith("bot.")}
-
-    assert ours <= {room, *MAY_KNOW[room]}
+def called(path: Path) -> set[str]:
+    """The names of all that a file calls."""
+    return {ast.unparse(node.func).rpartition(".")[2] for node in parsed(path) if isinstance(node, ast.Call)}
 
 
 def floor(path: Path) -> str:
     return path.parts[len(ROOT.parts) + 1].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", files("bot"), ids=name)
-def test_nothing_imports_upwards(path):
-    ours = {module.split(".")[1] for module in imports(path) if module.startswith("bot.")}
-    below = (
-        {"__init__", *FLOORS[: FLOORS.index(floor(path)) + 1]} if path.stem != "__init__" else {floor(path), *FLOORS}
-    )
-
-    assert ours <= below
+def wrong(paths: Iterable[Path], found: Callable[[Path], Iterable[Any]]) -> dict[str, set[Any]]:
+    """What is *found* in each file, where there is something."""
+    return {name(path): one for path in paths if (one := set(found(path)))}
 
 
-FOR_HANDLERS = {"rotation", "service", "settings", "metrics", "logs", "__version__"}
-"""What handlers may know of the bot: what a rotation is, and what people can ask for."""
+OURS = files("bot", "handlers")
+NEVER = {
+    "the bot, Slack or its handlers": (
+        [path for path in files("bot") if name(path) not in FOR_SLACK],
+        {"handlers", "slack_bolt", "slack_sdk"},
+    ),
+    "the bot and its handlers, the sandbox or the tests": (OURS, {"sandbox", "tests"}),
+    "the sandbox, the bot": (files("sandbox"), {"bot", "handlers", "tests"}),
+    "the core, the outside world": ([*files("bot/rotation"), *(ROOT / f"bot/aisix/{pure}.py" for pure in PURE)], IO),
+    "core and steps, a status code": (files("bot/rotation", "bot/steps"), {"http", "httpx"}),
+}
 
 
-@pytest.mark.parametrize("path", files("handlers"), ids=name)
-def test_handlers_know_no_store_no_step_and_no_product(path):
-    ours = {module.split(".")[1] for module in imports(path) if module.startswith("bot.")}
+@pytest.mark.parametrize("rule", NEVER)
+def test_nobody_knows_what_they_must_not(rule):
+    paths, never = NEVER[rule]
 
-    assert ours <= FOR_HANDLERS
+    assert wrong(paths, lambda path: roots(path) & never) == {}
 
 
-def words_of(path: Path) -> list[str]:
-    """Return every string in a file that is no docstring."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
-    return [node.value for node in strings if id(node) not in said]
+@pytest.mark.parametrize("room", MAY_KNOW)
+def test_a_room_knows_only_what_is_below_it(room):
+    assert wrong(files(room), lambda path: rooms(path) - {floor(path), *MAY_KNOW[room]}) == {}
+
+
+def test_nothing_imports_upwards():
+    def above(path: Path) -> set[str]:
+        below = FLOORS if path.stem == "__init__" else FLOORS[: FLOORS.index(floor(path)) + 1]
+        return rooms(path) - {"__init__", floor(path), *below}
+
+    assert wrong(files("bot"), above) == {}
 
 
 OF_THE_PRODUCT = re.compile(r"^(aisix_(?!cloud_api|admin_token|gateways)\w+|/(api|v1|status)/.*|[45]\d\d [a-z_]+.*)$")
 """A label of a counter, a path, or an answer by its status."""
 
-MAY_SAY_SO = {"bot/check.py": {"/status/config"}}
+
+def test_only_the_room_of_the_product_knows_its_paths_labels_and_answers():
+    others = [path for path in OURS if floor(path) != "aisix"]
+
+    assert wrong(others, lambda path: filter(OF_THE_PRODUCT.match, words_of(path))) == {}
+    assert [name(path) for path in files("bot/rotation", "bot/steps") if ".status ==" in path.read_text()] == []
 
 
-@pytest.mark.parametrize("path", [p for p in files("bot", "handlers") if floor(p) != "aisix"], ids=name)
-def test_only_the_room_of_the_product_knows_its_paths_labels_and_answers(path):
-    assert {word for word in words_of(path) if OF_THE_PRODUCT.match(word)} <= MAY_SAY_SO.get(name(path), set())
+def test_what_a_stop_says_stands_in_one_table():
+    said = {text for cause in Cause for text in (cause.headline, cause.sentence)}
+
+    assert wrong([path for path in OURS if path.name != "stops.py"], lambda path: said & words_of(path)) == {}
 
 
-@pytest.mark.parametrize("path", files("bot/rotation", "bot/steps"), ids=name)
-def test_neither_core_nor_steps_know_a_status_code(path):
-    assert not [module for module in imports(path) if module.startswith("http")]
-    assert ".status ==" not in path.read_text()
+def test_no_file_is_longer_than_400_lines():
+    assert [name(path) for path in OURS if len(path.read_text().splitlines()) > 400] == []
 
 
-@pytest.mark.parametrize("path", [p for p in files("bot", "handlers") if p.name != "stops.py"], ids=name)
-def test_what_a_stop_says_stands_in_one_table(path):
-    said = words_of(path)
+def test_no_step_is_named_by_a_loose_string():
+    loose = {step.value for step in StepName if "-" in step}  # the others are words as well
 
-    assert not [cause for cause in Cause if cause.headline in said or cause.sentence in said]
-
-
-@pytest.mark.parametrize("path", files("bot", "handlers"), ids=name)
-def test_no_file_is_longer_than_400_lines(path):
-    assert len(path.read_text().splitlines()) <= 400
+    assert wrong(files("bot/steps", "handlers"), lambda path: loose & words_of(path)) == {}
 
 
-@pytest.mark.parametrize("path", files("bot/steps", "handlers"), ids=name)
-def test_no_step_is_named_by_a_loose_string(path):
-    assert not LOOSE & {*words_of(path)}
+def test_nobody_but_their_table_imports_a_single_step():
+    steps = {run.__module__ for run in RUN.values()}
+    others = [path for path in OURS if name(path) != "bot/steps/__init__.py"]
 
-
-LOOSE = {step.value for step in StepName if "-" in step}
-"""Names of steps that are no other word."""
-
-
-STEPS = sorted(run.__module__ for run in RUN.values())
-
-
-@pytest.mark.parametrize("module", STEPS)
-def test_no_step_and_no_helper_imports_a_step(module):
-    assert not [name(path) for path in files("bot/steps") if path.stem != "__init__" and module in imports(path)]
-
-
-@pytest.mark.parametrize("path", [p for p in files("bot", "handlers") if "steps" not in p.parts], ids=name)
-def test_nobody_else_imports_a_single_step(path):
-    assert not {*STEPS} & imports(path)
+    assert wrong(others, lambda path: steps & imports(path)) == {}
 
 
 def test_each_step_has_a_file_of_its_name():
@@ -179,24 +175,22 @@ def test_each_step_has_a_file_of_its_name():
     assert steps == {name: (f"bot.steps.{file}", file) for name in steps for file in [name.replace("-", "_")]}
 
 
-@pytest.mark.parametrize("path", files("handlers/views"), ids=name)
-def test_a_view_turns_values_into_blocks_and_knows_nobody_who_acts(path):
-    rooms = {module.split(".")[1] for module in imports(path) if module.startswith("bot.")}
-    beside = {module for module in imports(path) if module.startswith("handlers.")}
+def test_a_view_turns_values_into_blocks_and_knows_nobody_who_acts():
+    def others(path: Path) -> set[str]:
+        return {one for one in imports(path) if one.startswith("handlers.") and not one.startswith("handlers.views")}
 
-    assert rooms <= {"rotation"}
-    assert not {module for module in beside if not module.startswith("handlers.views")}
+    assert wrong(files("handlers/views"), others) == {}
 
 
 @pytest.mark.parametrize(
     ("library", "modules"),
     [
-        ("httpx", {*CALLERS, "bot/aisix/client.py"}),
-        ("saq", {"bot/storage/jobs.py", "bot/worker.py"}),
+        ("httpx", {"aisix/client", "aisix/control_plane", "aisix/probes", "aisix/status", "check"}),
+        ("saq", {"storage/jobs", "worker"}),
     ],
-)  # fmt: skip
+)
 def test_each_outside_world_is_met_in_few_places(library, modules):
-    assert {name(path) for path in files("bot", "handlers") if library in roots(path)} <= modules
+    assert {name(path) for path in OURS if library in roots(path)} <= {f"bot/{module}.py" for module in modules}
 
 
 @pytest.mark.parametrize(
@@ -212,16 +206,4 @@ def test_each_outside_world_is_met_in_few_places(library, modules):
     ],
 )
 def test_a_client_is_made_in_one_place_so_that_the_check_tries_those_of_the_bot(client, modules):
-    assert {name(path) for path in files("bot", "handlers") if client in called(path)} == modules
-
-
-def called(path: Path) -> set[str]:
-    """Return the names of all that a file calls."""
-    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    return {ast.unparse(what).rpartition(".")[2] for what in calls}
-
-
-def test_there_are_files_to_look_at():
-    assert len(files("bot")) > 20
-    assert len(files("handlers")) > 5
-    assert len(files("sandbox")) > 20
+    assert {name(path) for path in OURS if client in called(path)} == modules
