@@ -202,9 +202,7 @@ async def ending(tenancy: Tenancy) -> Ending:
     return Ending(tenancy, directory, replace(machine.world, people=people(directory)), record)
 
 
-async def test_the_last_look_ends_before_it_asks_a_model_where_too_few_approvals_count(
-    ending,
-):
+async def test_the_last_look_ends_before_it_asks_a_model_where_too_few_approvals_count(ending):
     probes = ending.tenancy.probes()
     both = ending.rotation.but(approvals=(*ending.rotation.approvals, approval(OTHER)), approvals_required=2)
     leaves(ending.directory)
