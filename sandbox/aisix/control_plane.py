@@ -6,7 +6,7 @@ from sandbox.aisix import envelopes
 from sandbox.aisix.gate import Gate, Handler
 from sandbox.aisix.pulse import Pulse
 from sandbox.aisix.resources import NotThere, Resources
-from sandbox.aisix.rows import Fields, Model, PassthroughRoute, ProviderKey
+from sandbox.aisix.rows import Fields, Model, ProviderKey
 from sandbox.aisix.schema import Invalid
 from sandbox.aisix.store import Environment, Store
 from sandbox.aisix.switches import Switches
@@ -29,7 +29,7 @@ class ControlPlane:
 
     def _routes(self) -> list[tuple[str, str, Handler]]:
         key, environment = "/provider_keys/{id}", "/environments/{environment}"
-        model, route = f"{environment}/models/{{id}}", f"{environment}/passthrough_routes/{{id}}"
+        model = f"{environment}/models/{{id}}"
         return [
             ("GET", "/environments", self.list_environments),
             ("GET", "/budgets", self.list_budgets),
@@ -44,8 +44,6 @@ class ControlPlane:
             ("PATCH", model, self.edit_model),
             ("DELETE", model, self.delete_model),
             ("GET", f"{environment}/passthrough_routes", self.list_routes),
-            ("GET", route, self.read_route),
-            ("PATCH", route, self.edit_route),
             ("GET", f"{environment}/cache_policies", self.list_policies),
         ]
 
@@ -102,15 +100,6 @@ class ControlPlane:
         self._offered(offered=self._switches.has_passthrough_routes)
         return self._listing(request, "passthrough_routes", self._environment(request))
 
-    async def read_route(self, request: web.Request) -> web.Response:
-        self._single()
-        return web.json_response(self._views.row(self._route(request)))
-
-    async def edit_route(self, request: web.Request) -> web.Response:
-        route = self._route(request)
-        self._resources.edit_route(self._environment(request), route, await _object(request))
-        return web.json_response(self._views.row(route))
-
     async def list_policies(self, request: web.Request) -> web.Response:
         self._offered(offered=self._switches.has_cache_policies)
         return self._listing(request, "cache_policies", self._environment(request))
@@ -132,12 +121,6 @@ class ControlPlane:
         model = self._resources.find("models", request.match_info["id"], self._environment(request))
         assert isinstance(model, Model)
         return model
-
-    def _route(self, request: web.Request) -> PassthroughRoute:
-        self._offered(offered=self._switches.has_passthrough_routes)
-        route = self._resources.find("passthrough_routes", request.match_info["id"], self._environment(request))
-        assert isinstance(route, PassthroughRoute)
-        return route
 
     def _offered(self, *, offered: bool) -> None:
         if not offered:

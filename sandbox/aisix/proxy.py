@@ -1,6 +1,5 @@
 """The caller-facing side of a gateway replica."""
 
-import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,6 @@ ENDPOINTS = {
     "/v1/rerank": "rerank",
     "/v1/responses": "responses",
     "/v1/messages": "messages",
-    "/v1/messages/count_tokens": "count_tokens",
 }
 
 
@@ -62,8 +60,7 @@ class Proxy:
     async def handle(self, request: web.Request, snapshot: Snapshot) -> web.Response:
         """Answer from *snapshot*, the configuration when the request arrived."""
         call = self.call(request)
-        alive = request.path in ("/livez", "/readyz")
-        response = answer({"status": "ok"}) if alive else await self._answer(request, snapshot, call)
+        response = await self._answer(request, snapshot, call)
         response.headers["x-aisix-request-id"] = call.request_id
         response.headers["Server"] = self.dispatcher.switches.server
         return response
@@ -80,13 +77,9 @@ class Proxy:
         return self._told(call, served)
 
     def _told(self, call: GatewayCall, served: Served) -> web.Response:
-        """Build the response: a passthrough answer unchanged, a stream in chunks."""
-        labels = call.trail.labels
-        if labels["inbound_protocol"] == "passthrough":
+        """Build the response: a passthrough answer unchanged."""
+        if call.trail.labels["inbound_protocol"] == "passthrough":
             return web.json_response(served.body)
-        if labels["stream"] == "true" and labels["endpoint"] == "/v1/chat/completions":
-            headers = served.headers | {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-            return web.Response(body=_pieces(served.body).encode(), headers=headers)
         return answer(served.body, headers=served.headers)
 
     def _models(self, request: web.Request, snapshot: Snapshot) -> web.Response:
@@ -128,8 +121,6 @@ class Proxy:
             raise refusal(word)
 
     async def _serve(self, asked: Request, model_id: str, token: str, control: str) -> Served:
-        if asked.endpoint == "count_tokens":
-            return _count_tokens(asked, model_id)
         if not await self._cache_works(asked):
             return await self.dispatcher.serve(asked, model_id)
         control = "" if self.dispatcher.switches.cache_ignores_no_cache else control
@@ -211,20 +202,3 @@ def _as_the_caller_knows_it(served: Served, asked: Request, request_id: str) -> 
     if asked.endpoint == "chat":
         served.headers["x-aisix-call-id"] = request_id
     return served
-
-
-def _pieces(body: Fields) -> str:
-    """Return a chat answer as the events of a stream."""
-    text = body["choices"][0]["message"]["content"]
-    deltas = [{"role": "assistant", "content": text[:1]}, {"content": text[1:]}]
-    ends: list[Fields] = [{}, {"finish_reason": "stop"}]
-    choices = [{"index": 0, "delta": delta, **end} for delta, end in zip(deltas, ends, strict=True)]
-    whole = {name: body[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
-    events = [json.dumps({**whole, "choices": [choice]}) for choice in choices]
-    return "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
-
-
-def _count_tokens(asked: Request, model_id: str) -> Served:
-    if asked.snapshot.tables["models"][model_id].get("provider") != "anthropic":
-        raise GatewayError(400, "invalid_request_error", "only Anthropic models count tokens")
-    return Served({"input_tokens": 8})

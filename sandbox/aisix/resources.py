@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox.aisix import schema
 from sandbox.aisix.bridge import CATALOG
-from sandbox.aisix.rows import MODEL_REFERENCES, Fields, Model, PassthroughRoute, ProviderKey, Row
+from sandbox.aisix.rows import MODEL_REFERENCES, Fields, Model, ProviderKey, Row
 from sandbox.aisix.schema import Invalid
 from sandbox.aisix.store import Environment, Store
 from sandbox.aisix.switches import Switches
@@ -81,12 +81,6 @@ class Resources:
             self._check_alias(environment, body["display_name"])
         changes = self._model_fields(environment, body)
         self._store.edit(model, {name: changes[name] for name in body})
-
-    def edit_route(self, environment: Environment, route: PassthroughRoute, body: Fields) -> None:
-        schema.check(body, schema.PASSTHROUGH_ROUTE)
-        if "provider_key_id" in body:
-            self._check_key(environment, body)
-        self._store.edit(route, body)
 
     def delete(self, row: Row) -> None:
         self._store.remove(row)

@@ -93,8 +93,6 @@ MODEL = {
     "ensemble": COMMON | {"ensemble": ENSEMBLE},
 }
 
-PASSTHROUGH_ROUTE = {"display_name": str, "path": str, "provider_key_id": str, "methods": [str]}
-
 REQUIRED_OF_KEY = ("provider", "display_name", "api_key")
 REQUIRED_OF_MODEL = {
     "direct": ("display_name", "provider", "model_name", "provider_key_id"),

@@ -49,12 +49,6 @@ def _act(site: Site, person: str, view: Json, answer: Json) -> dict[str, str]:
     match answer.get("response_action"):
         case "errors":
             return _errors(view, answer.get("errors"))
-        case "update":
-            site.views.update(view, answer.get("view"))
-            site.changes.announce("modal", {"user": person, "view": view})
-        case "push":
-            pushed = site.views.push(person, answer.get("view"))
-            site.changes.announce("modal", {"user": person, "view": pushed})
         case "clear":
             _close(site, person, view, site.views.stack(person))
         case None if not answer:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 
@@ -30,9 +30,6 @@ class Switches:
 
     ack_within: float = 3.0
     """Seconds for an app to acknowledge."""
-
-    per_minute: dict[str, int] = field(default_factory=dict)
-    """How many calls per minute a method answers before 429; without an entry, there is no limit."""
 
     scopes: frozenset[str] | None = None
     """The app's scopes; other methods answer `missing_scope`. None: all scopes."""

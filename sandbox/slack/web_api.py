@@ -47,7 +47,7 @@ class WebApi:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ") or given.pop("token", "")
         given.pop("token", None)
         call = self._recorded(method, given)
-        fault = self.faults.take(method) or self._too_many(method)
+        fault = self.faults.take(method)
         if fault and not fault.after_effect:
             return await self._misbehave(fault, call, request)
         answer = self._answer(method, token, Args(given))
@@ -96,8 +96,7 @@ class WebApi:
         method = METHODS.get(name)
         if method is None:
             raise Refusal("unknown_method", req_method=name)
-        if method.token != "none":
-            self._check_token(token, method.token)
+        self._check_token(token, method.token)
         self._check_scope(method.scopes)
         return method.run(self.site, args)
 
@@ -114,16 +113,6 @@ class WebApi:
         granted = self.site.switches.scopes
         if enough and granted is not None and granted.isdisjoint(enough):
             raise Refusal("missing_scope", needed=",".join(enough), provided=",".join(sorted(granted)))
-
-    def _too_many(self, method: str) -> Fault | None:
-        most = self.site.switches.per_minute.get(method)
-        if most is None:
-            return None
-        since = self.site.world.now() - 60
-        answered = [c for c in self.calls if c.method == method and c.at > since and c.status == web.HTTPOk.status_code]
-        if len(answered) < most:
-            return None
-        return Fault("rate_limit", method, 1, status=429, retry_after=max(1, round(answered[0].at - since)))
 
     async def _misbehave(self, fault: Fault, call: Call, request: web.Request) -> web.StreamResponse:
         match fault.kind:

@@ -16,7 +16,14 @@ async def started(*arguments: str, **environ: str) -> Process:
     )
 
 
-async def told(process: Process) -> str:
-    """Wait for its end, and return all that it printed."""
-    printed, _ = await process.communicate()
+async def told(process: Process, until: str | None = None) -> str:
+    """Return what it prints up to the line with *until*, or to its end."""
+    assert process.stdout is not None
+    printed = b""
+    while until is None or until.encode() not in printed:
+        if not (line := await process.stdout.readline()):
+            assert until is None, f"it ended before it had said {until!r}: {printed.decode()}"
+            await process.wait()
+            break
+        printed += line
     return printed.decode()

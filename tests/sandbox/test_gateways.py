@@ -1,14 +1,10 @@
 """What stands around real gateways, without one: the rows they read, their cable to etcd, their provider."""
 
 import asyncio
-import os
 import shutil
 import sys
-from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -21,31 +17,24 @@ from sandbox.gateways.missing import missing
 from sandbox.gateways.relay import Relay
 from sandbox.gateways.rows import Rows, caller_row
 from sandbox.gateways.upstream import UpstreamServer
-from tests.sandbox.programs import started
+from tests.sandbox.programs import started, told
 
-PROJECT = Path(__file__).parents[2]
 HERE = "http://127.0.0.1:1"
-MODELS = {"m1": Model({"display_name": "chat-large", "kind": "direct"}), "m2": Model({"display_name": "embedder"})}
-
-
-def row(table: str, **fields: Any) -> Any:
-    return Rows(HERE, MODELS).row(Change(1, table, "id", fields))
-
-
-# --- rows ---
 
 
 @pytest.mark.parametrize(
     ("key", "base"),
     [
         ({"provider": "openai", "api_base": "https://api.openai.com/v1"}, f"{HERE}/v1"),
-        ({"provider": "openai"}, f"{HERE}/v1"),
         ({"provider": "own", "adapter": "openai", "api_base": "https://llm.example.com"}, f"{HERE}/v1"),
         ({"provider": "anthropic"}, HERE),
     ],
 )
-def test_no_key_of_a_real_gateway_leads_away_from_this_machine(key: dict[str, str], base: str):
-    assert row("provider_keys", display_name="k", api_key="sk-1", **key)["api_base"] == base
+def test_no_key_of_a_real_gateway_leads_away_from_this_machine(key, base):
+    rows = Rows(HERE, {"m1": Model({"display_name": "chat-large", "kind": "direct"})})
+    row = rows.row(Change(1, "provider_keys", "id", {"display_name": "k", "api_key": "sk-1"} | key))
+
+    assert row["api_base"] == base
 
 
 def test_no_gateway_is_told_a_caller_key_itself():
@@ -55,14 +44,11 @@ def test_no_gateway_is_told_a_caller_key_itself():
     assert made["rate_limit"] == {"rpm": 60}
 
 
-# --- the cable ---
+@pytest.fixture
+async def relay():
+    """A cable to somebody who says back what is said."""
 
-
-@asynccontextmanager
-async def cable() -> AsyncIterator[Relay]:
-    """Lay a cable to somebody who says back what is said."""
-
-    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def echo(reader, writer):
         while line := await reader.readline():
             writer.write(line)
         writer.close()
@@ -76,46 +62,32 @@ async def cable() -> AsyncIterator[Relay]:
     await server.wait_closed()
 
 
-async def spoken(relay: Relay, reader: Any = None, writer: Any = None) -> tuple[Any, Any, bytes]:
-    if writer is None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
-    writer.write(b"hello\n")
-    return reader, writer, await asyncio.wait_for(reader.readline(), 0.3)
+async def test_a_cable_may_fall_silent_for_a_while_and_tears_what_is_open_when_it_is_closed(relay):
+    reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+
+    async def heard():
+        writer.write(b"hello\n")
+        return await asyncio.wait_for(reader.readline(), 0.3)
+
+    assert await heard() == b"hello\n"
+    relay.state = "silent"
+    with pytest.raises(TimeoutError):
+        await heard()
+    relay.state = "well"
+    assert await reader.readline() == b"hello\n"
+    relay.state = "closed"
+    assert await reader.read() == b""
+    relay.state = "well"
+    reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+    assert await heard() == b"hello\n"
 
 
-async def test_a_cable_carries_what_is_said_and_tears_what_is_open_when_it_is_closed():
-    async with cable() as relay:
-        reader, _, heard = await spoken(relay)
-        relay.state = "closed"
-
-        assert heard == b"hello\n"
-        assert await reader.read() == b""
-        relay.state = "well"
-        assert (await spoken(relay))[2] == b"hello\n"
-
-
-async def test_a_silent_cable_stays_open_and_carries_nothing_until_it_is_well_again():
-    async with cable() as relay:
-        reader, writer, _ = await spoken(relay)
-        relay.state = "silent"
-        with pytest.raises(TimeoutError):
-            await spoken(relay, reader, writer)
-
-        relay.state = "well"
-        assert await reader.readline() == b"hello\n"
-
-
-# --- processes, ports, the provider ---
-
-
-async def test_a_program_that_ends_by_itself_is_told_with_what_it_said(tmp_path: Path):
-    child = Child("broken", tmp_path, sys.executable, "-c", "import sys; sys.exit('no such flag')")
-
-    async def answers() -> bool:
+async def test_a_program_that_ends_by_itself_is_told_with_what_it_said(tmp_path):
+    async def answers():
         return False
 
     with pytest.raises(RuntimeError, match="no such flag"):
-        await child.start(answers)
+        await Child("broken", tmp_path, sys.executable, "-c", "import sys; sys.exit('no such flag')").start(answers)
 
 
 PARENT = """
@@ -137,7 +109,7 @@ asyncio.run(main())
 """
 
 
-def runs(pid: int) -> bool:
+def runs(pid):
     """Whether a process is there, and is no zombie."""
     with suppress(OSError):
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
@@ -145,13 +117,11 @@ def runs(pid: int) -> bool:
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="it is util-linux that does it")
-async def test_a_child_ends_also_where_its_parent_is_killed(tmp_path: Path):
+async def test_a_child_ends_also_where_its_parent_is_killed(tmp_path):
     parent = await started("-c", PARENT, str(tmp_path))
-    assert parent.stdout is not None
-    child = int(await parent.stdout.readline())
+    child = int(await told(parent, "\n"))
     parent.kill()
     await parent.wait()
-
     async with asyncio.timeout(10):
         while runs(child):  # noqa: ASYNC110 - the kernel has no event for it
             await asyncio.sleep(0.01)
@@ -167,13 +137,8 @@ async def test_the_provider_counts_by_the_secret_that_came_and_refuses_one_that_
             headers = {"Authorization": f"Bearer {secret}", "x-aisix-request-id": f"of {secret}"}
             async with http.post("/v1/chat/completions", json={"model": "gpt-4o"}, headers=headers) as answer:
                 assert answer.status == status
-            assert server.secret_of(f"of {secret}") == secret
+            assert (server.secret_of(f"of {secret}"), upstream.answered(secret)) == (secret, 1)
     await server.stop()
-
-    assert (upstream.answered("sk-good"), upstream.answered("sk-bad")) == (1, 1)
-
-
-# --- where something is missing ---
 
 
 @pytest.mark.parametrize(
@@ -184,17 +149,7 @@ async def test_the_provider_counts_by_the_secret_that_came_and_refuses_one_that_
         (sys.executable, "/nowhere", "Real gateways need etcd: install Debian's package etcd-server"),
     ],
 )
-def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, binary: str, path: str, words: str):
+def test_what_is_missing_is_said_in_a_sentence(monkeypatch, binary, path, words):
     monkeypatch.setenv("PATH", path)
 
     assert missing(binary).startswith(words)
-
-
-async def test_where_there_is_no_gateway_make_says_so_in_a_sentence():
-    command = ("make", "-s", "-o", ".venv/.ready", "gateway-test", "AISIX_BIN=")
-    environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    making = await asyncio.create_subprocess_exec(*command, cwd=PROJECT, env=environ, stdout=PIPE, stderr=STDOUT)
-    printed, _ = await making.communicate()
-
-    assert making.returncode != 0
-    assert printed.decode().startswith("Real gateways need a gateway binary: say where it is with AISIX_BIN=")

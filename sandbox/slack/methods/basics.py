@@ -11,12 +11,6 @@ from sandbox.slack.world import APP_ID, BOT_ID, BOT_USER, HOME
 Json = dict[str, Any]
 
 
-def api_test(_site: Site, args: Args) -> Json:
-    if args.get("error"):
-        raise Refusal(args.get("error"), args=args.given)
-    return {"args": args.given}
-
-
 def auth_test(site: Site, _args: Args) -> Json:
     return {
         "url": f"https://{DOMAIN}.slack.com/",
@@ -40,7 +34,6 @@ def connections_open(site: Site, _args: Args) -> Json:
 
 
 BASICS = {
-    "api.test": Method(api_test, token="none"),
     "auth.test": Method(auth_test),
     "bots.info": Method(bots_info, ("users:read",)),
     "apps.connections.open": Method(connections_open, token="app"),

@@ -1,10 +1,9 @@
-"""Methods about messages: post, update, post ephemerally, delete, link to."""
+"""Methods about messages: post, update, post ephemerally."""
 
 from typing import Any
 
 from sandbox.slack import limits
 from sandbox.slack.methods.table import Args, Method
-from sandbox.slack.payloads import DOMAIN
 from sandbox.slack.refusal import Refusal
 from sandbox.slack.site import Site, checked_content
 from sandbox.slack.world import BOT_USER, Channel, Message
@@ -40,24 +39,6 @@ def post_ephemeral(site: Site, args: Args) -> Json:
     thread_ts = _thread(site, channel, args)
     shown = site.whisper(person, text, blocks, channel=channel.id, thread_ts=thread_ts)
     return {"message_ts": shown["ts"]}
-
-
-def delete(site: Site, args: Args) -> Json:
-    channel = _known(site, args.need("channel"))
-    message = _message(site, channel, args.need("ts"))
-    if message.user != BOT_USER:
-        raise Refusal("cant_delete_message")
-    site.remove(message)
-    return {"channel": channel.id, "ts": message.ts}
-
-
-def get_permalink(site: Site, args: Args) -> Json:
-    channel = _known(site, args.need("channel"))
-    message = _message(site, channel, args.need("message_ts"))
-    link = f"https://{DOMAIN}.slack.com/archives/{channel.id}/p{message.ts.replace('.', '')}"
-    if message.thread_ts:
-        link += f"?thread_ts={message.thread_ts}&cid={channel.id}"
-    return {"channel": channel.id, "permalink": link}
 
 
 def _addressed(site: Site, address: str) -> Channel:
@@ -119,6 +100,4 @@ CHAT = {
     "chat.postMessage": Method(post_message, WRITING),
     "chat.update": Method(update, WRITING),
     "chat.postEphemeral": Method(post_ephemeral, WRITING),
-    "chat.delete": Method(delete, WRITING),
-    "chat.getPermalink": Method(get_permalink),
 }

@@ -5,7 +5,7 @@ from typing import Any
 from sandbox.slack.methods.table import Args, Method
 from sandbox.slack.refusal import Refusal
 from sandbox.slack.site import Site
-from sandbox.slack.world import HOME, Channel, Group, User
+from sandbox.slack.world import HOME, Channel, User
 
 Json = dict[str, Any]
 
@@ -17,17 +17,9 @@ def users_info(site: Site, args: Args) -> Json:
     return {"user": _user(user)}
 
 
-def groups_list(site: Site, args: Args) -> Json:
-    _paid(site)
-    groups = [_group(group) for group in site.world.groups.values()]
-    if args.flag("include_users"):
-        for shown in groups:
-            shown["users"] = list(site.world.groups[shown["id"]].members)
-    return {"usergroups": groups}
-
-
 def group_members(site: Site, args: Args) -> Json:
-    _paid(site)
+    if not site.switches.plan_has_groups:
+        raise Refusal("plan_upgrade_required")
     group = site.world.groups.get(args.need("usergroup"))
     if group is None:
         raise Refusal("no_such_subteam")
@@ -39,18 +31,6 @@ def conversations_info(site: Site, args: Args) -> Json:
     if channel is None:
         raise Refusal("channel_not_found")
     return {"channel": _channel(channel)}
-
-
-def conversations_open(site: Site, args: Args) -> Json:
-    person = args.need("users")
-    if person not in site.world.users:
-        raise Refusal("user_not_found")
-    return {"channel": {"id": site.world.direct_channel(person).id}}
-
-
-def _paid(site: Site) -> None:
-    if not site.switches.plan_has_groups:
-        raise Refusal("plan_upgrade_required")
 
 
 def _user(user: User) -> Json:
@@ -70,20 +50,6 @@ def _user(user: User) -> Json:
         "is_admin": False,
         "is_owner": False,
         "tz": "UTC",
-    }
-
-
-def _group(group: Group) -> Json:
-    return {
-        "id": group.id,
-        "team_id": HOME,
-        "is_usergroup": True,
-        "is_external": False,
-        "name": group.name,
-        "handle": group.name,
-        "description": "",
-        "date_delete": 0,
-        "user_count": len(group.members),
     }
 
 
@@ -107,8 +73,6 @@ def _channel(channel: Channel) -> Json:
 
 PEOPLE = {
     "users.info": Method(users_info, ("users:read",)),
-    "usergroups.list": Method(groups_list, ("usergroups:read",)),
     "usergroups.users.list": Method(group_members, ("usergroups:read",)),
     "conversations.info": Method(conversations_info, ("channels:read", "groups:read", "im:read")),
-    "conversations.open": Method(conversations_open, ("im:write", "mpim:write")),
 }

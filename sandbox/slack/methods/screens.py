@@ -1,4 +1,4 @@
-"""Methods about views: open, push, update, publish."""
+"""Methods about views: open, publish."""
 
 from typing import Any
 
@@ -13,16 +13,6 @@ Json = dict[str, Any]
 def open_view(site: Site, args: Args) -> Json:
     view, person = _view(args), _triggered(site, args)
     return _shown(site, person, site.views.open(person, view))
-
-
-def push_view(site: Site, args: Args) -> Json:
-    view, person = _view(args), _triggered(site, args)
-    return _shown(site, person, site.views.push(person, view))
-
-
-def update_view(site: Site, args: Args) -> Json:
-    person, view = site.views.find(args.get("view_id") or None, args.get("external_id") or None)
-    return _shown(site, person, site.views.update(view, _view(args), args.get("hash") or None))
 
 
 def publish_view(site: Site, args: Args) -> Json:
@@ -54,7 +44,5 @@ def _shown(site: Site, person: str, view: Json) -> Json:
 
 SCREENS = {
     "views.open": Method(open_view),
-    "views.push": Method(push_view),
-    "views.update": Method(update_view),
     "views.publish": Method(publish_view),
 }

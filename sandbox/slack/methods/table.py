@@ -28,10 +28,6 @@ class Args:
             raise Refusal("invalid_arguments", [f"[ERROR] missing required field: {name}"])
         return self.get(name)
 
-    def flag(self, name: str) -> bool:
-        """Return a boolean, in any spelling that a form allows."""
-        return self.get(name).lower() in ("true", "1")
-
     def structure(self, name: str, error: str) -> Any:
         """Return an argument that is JSON, or a string of JSON; raise *error* if it is neither."""
         value = self.given.get(name)
@@ -51,4 +47,4 @@ class Method:
     scopes: tuple[str, ...] = ()
     """Scopes, of which one is enough; empty: none is needed."""
 
-    token: Literal["bot", "app", "none"] = "bot"
+    token: Literal["bot", "app"] = "bot"

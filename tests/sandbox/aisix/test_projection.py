@@ -1,7 +1,6 @@
 """From a write to its effect: what each replica knows, and when; and the addresses by which it can be asked."""
 
 import asyncio
-import json
 
 import httpx
 import pytest
@@ -182,46 +181,3 @@ async def test_a_balancer_keeps_a_connection_or_a_cookie_at_one_replica_or_neith
 
     assert served in (None, sorted(by_time.count(number) for number in (0, 1)))
     assert served or (set(by_time) == {0, 1} and by_time not in ([0, 1] * 20, [1, 0] * 20))
-
-
-def told(tenant):
-    return json.loads(tenant.aisix.settings()["AISIX_GATEWAYS"])[tenant.environment]
-
-
-@pytest.mark.parametrize(
-    ("switches", "urls", "count"),
-    [
-        ({}, 2, None),
-        ({"status_urls": False}, 0, 2),
-        ({"status_urls": False, "tell_replicas": False}, 0, None),
-        ({"status_urls_told": 1, "tell_replicas": True}, 1, 2),
-    ],
-)
-async def test_the_settings_tell_so_many_addresses_and_replicas_and_none_that_was_added_later(
-    tenant, replicas, switches, urls, count
-):
-    for name, value in switches.items():
-        setattr(tenant.aisix.switches, name, value)
-    listed = [replica.status_url for replica in replicas]
-    await tenant.aisix.add_replica("production")
-
-    assert told(tenant).get("status_urls", []) == listed[:urls]
-    assert told(tenant).get("replicas") == count
-    assert [(await tenant.ask()).status_code for _ in range(3)] == [200] * 3
-    assert sorted(call.replica for call in tenant.aisix.gateway_calls) == [0, 1, 2]
-
-
-async def test_a_shared_status_address_shows_another_replica_at_each_look(tenant, replicas, open_client):
-    tenant.aisix.switches.status_addresses = "shared"
-    replicas[1].lag = None
-    await tenant.ask(url=replicas[0].url)
-    tenant.aisix.add_model("production", "another", key=tenant.key)
-    client = await open_client(told(tenant)["status_urls"][0])
-    sources = [(await client.get(CONFIG)).json()["source"] for _ in range(4)]
-    counted = ["aisix_llm_requests_total" in (await client.get(METRICS)).text for _ in range(4)]
-
-    for name in ("source_hash", "connected"):
-        values = [source[name] for source in sources]
-        assert values[0] != values[1], name
-        assert values[:2] == values[2:], name
-    assert counted in ([True, False] * 2, [False, True] * 2)

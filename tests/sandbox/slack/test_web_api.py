@@ -95,46 +95,6 @@ async def test_a_refusal_of_blocks_says_where_and_why(client):
     assert "/blocks/1/text/text" in message
 
 
-async def test_a_message_is_posted_answered_and_edited(slack, client):
-    parent = await client.chat_postMessage(channel="C_OPS", text="x" * 4001, blocks=[{"type": "divider"}])
-    await client.chat_postMessage(channel="C_OPS", text="reply", thread_ts=parent["ts"])
-    await client.chat_update(channel="C_OPS", ts=parent["ts"], text="three")
-
-    [message] = slack.messages("C_OPS")
-    assert (message.ts, message.text, message.blocks, message.plain) == (parent["ts"], "three", [], "three")
-    assert message.edits[0][0] == "x" * 4001
-    assert [each.text for each in slack.thread(parent["ts"])] == ["reply"]
-
-
-async def test_what_is_for_one_person_is_seen_by_nobody_else(slack, client):
-    await client.chat_postMessage(channel="U_APPROVER", text="psst")
-    await client.chat_postEphemeral(channel="C_OPS", user="U_MEMBER", text="only you")
-
-    assert [m.text for m in slack.direct_messages("U_APPROVER")] == ["psst"]
-    assert [each["text"] for each in slack.person("U_MEMBER").ephemerals] == ["only you"]
-    assert slack.person("U_APPROVER").ephemerals == []
-    assert slack.messages("C_OPS") == []
-
-
-async def test_people_are_shown_with_what_they_are(slack, client):
-    slack.add_user("U_SINGLE", "single", single_channel_guest=True)
-    slack.add_user("U_GONE", "gone", deleted=True)
-    who = {"U_GUEST": "is_restricted", "U_SINGLE": "is_ultra_restricted", "U_GONE": "deleted", "U_KEYTURN": "is_bot"}
-    who |= {"U_STRANGER": "is_stranger"}
-    shown = {user: (await client.users_info(user=user))["user"] for user in (*who, "U_MEMBER")}
-
-    assert all(shown[user][flag] and not shown["U_MEMBER"][flag] for user, flag in who.items())
-    assert (shown["U_STRANGER"]["team_id"], shown["U_MEMBER"]["team_id"]) == ("T_OTHER", "T_HOME")
-
-
-async def test_groups_change_under_the_apps_feet_and_cost_money(slack, client):
-    slack.groups["S_APPROVERS"].members.append("U_MEMBER")
-
-    assert (await client.usergroups_users_list(**GROUP))["users"] == ["U_APPROVER", "U_MEMBER"]
-    slack.plan_has_groups = False
-    assert await refused(client.usergroups_users_list(**GROUP)) == "plan_upgrade_required"
-
-
 async def test_a_trigger_opens_one_modal_for_whoever_acted_within_three_seconds(slack, client):
     once, late = (slack.site.triggers.give("U_REQUESTER") for _ in range(2))
     view = (await client.views_open(trigger_id=once, view=MODAL))["view"]
