@@ -1,6 +1,7 @@
 """The page in a process of its own, what people do on it, and where they look."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def send(page: Page, text: str) -> None:
 
 def card(page: Page) -> Locator:
     """The newest card in the channel."""
-    return page.locator("#messages article").filter(has_text="Rotate").last
+    return page.locator("#messages article").filter(has_text=re.compile("Rotate")).last
 
 
 def press(page: Page, button: str) -> None:

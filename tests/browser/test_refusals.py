@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(600)
 
 def test_who_is_told_no_hears_it_alone_and_nothing_that_was_typed_is_repeated(opened):
     guest, member = opened("U_GUEST"), opened("U_MEMBER")
-    send(guest, f"/rotate-key {GOOD_SECRET}")
+    send(guest, "/rotate-key OpenAI production")
     whispered(guest, "Guests cannot use Keyturn.")
     send(member, f"/rotate-key {GOOD_SECRET}")
     whispered(member, "That looks like a secret, so I did not use it")
