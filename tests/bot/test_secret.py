@@ -86,7 +86,6 @@ GOOD = {
     "bedrock, for a day": f"bedrock-api-key-{LETTERS}{LETTERS}==",
     "z.ai": f"{HEX}.{LETTERS[:16]}",
     "baidu": f"bce-v3/ALTAK-{LETTERS[:21]}/{HEX}{HEX[:8]}",
-    "minimax, a jwt": f"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.{LETTERS}-_{LETTERS}",
     "fal": f"{TENANT}:{HEX}",
     "vllm": "EMPTY",
     "a password of marks": "p#9$Kz!q7(Lm)&x@v^Tn*R%w;d,>s<+",
@@ -216,13 +215,11 @@ MISTAKES = [
     *((of, json.dumps(without(whole, name)), f"`{name}` is missing") for of, whole in
       ((BEDROCK_KEY, BEDROCK), (AZURE_KEY, AZURE), (VERTEX_KEY, GOOGLE)) for name in whole),
     (VERTEX_KEY, changed(GOOGLE, access_token="t"), "this has both"),
-    (VERTEX_KEY, changed(VERTEX, access_token=""), "`access_token` is empty"),
     (VERTEX_KEY, changed(VERTEX, service_account_json=[1]), "not a JSON document"),
     *(
         (VERTEX_KEY, changed(VERTEX, service_account_json=without(ACCOUNT, name)), f"has no `{name}`")
         for name in ("client_email", "private_key", "token_uri")
     ),
-    # its frame
     (VERTEX_KEY, FILE, "This is Google's key file alone"),
     (VERTEX_KEY, '{"installed": {"client_secret": "x"}}', "no key file of a Google service account"),
     (VERTEX_KEY, of_account(type="external_account"), "no key file of a Google service account"),
@@ -231,12 +228,9 @@ MISTAKES = [
     (VERTEX_KEY, "ya29.abcdef", "access token alone"),
     (VERTEX_KEY, GOOD["gemini"], "API key of Google"),
     (BEDROCK_KEY, GOOD["bedrock"], "API key of Bedrock"),
-    (BEDROCK_KEY, GOOD["bedrock, for a day"], "API key of Bedrock"),
     (BEDROCK_KEY, AWS_SECRET, "half of an access key"),
     (BEDROCK_KEY, json.dumps(AZURE), "a document of Azure"),
-    (AZURE_KEY, json.dumps(BEDROCK), "a document of Bedrock"),
     (BEDROCK_KEY, "xoxb-1234-5678-abcdef", "token of Slack"),
-    # another dress
     (BEDROCK_KEY, f"\ufeff{json.dumps(BEDROCK)}", "(BOM)"),
     (BEDROCK_KEY, ESCAPED, "inside quotes, with a backslash"),
     (BEDROCK_KEY, ESCAPED[1:-1], "inside quotes, with a backslash"),
@@ -247,42 +241,34 @@ MISTAKES = [
     (BEDROCK_KEY, json.dumps(BEDROCK).replace('"', "&quot;"), "&quot;"),
     (BEDROCK_KEY, json.dumps(BEDROCK).replace('"', "\u201d"), "curly quotes"),
     (BEDROCK_KEY, json.dumps(BEDROCK, indent=1).replace("\n ", "\n\u00a0"), "an unusual space"),
-    (BEDROCK_KEY, json.dumps(BEDROCK).replace(", ", ",\u200b"), "invisible character"),
     (BEDROCK_KEY, str(BEDROCK), "single quotes"),
     (BEDROCK_KEY, json.dumps(BEDROCK).replace("}", ",}"), "a comma after its last field"),
     (VERTEX_KEY, STRETCHED.replace("\\n", "\n"), "real line break"),
     (BEDROCK_KEY, json.dumps(BEDROCK, indent=1).replace("\n", "\n// mine\n", 1), "comments"),
     (BEDROCK_KEY, "{access_key_id: 1}", "no quotes"),
     (VERTEX_KEY, STRETCHED[:-2], "cut off"),
-    (BEDROCK_KEY, "${AWS_DOCUMENT}", "variable"),
-    # another name
     (BEDROCK_KEY, '{"AccessKey": {"AccessKeyId": "AKIA1", "SecretAccessKey": "x"}}', "`AccessKeyId` has to be called"),
     (AZURE_KEY, '{"appId": "1", "displayName": "x", "password": "x", "tenant": "x"}', "`tenant` has to be called"),
-    # values
     (BEDROCK_KEY, changed(BEDROCK, region=" "), "`region` is empty"),
     (BEDROCK_KEY, changed(BEDROCK, region=3), "`region` has to be text"),
     (BEDROCK_KEY, changed(BEDROCK, access_key_id=" AKIA0123456789ABCDEF"), "begins or ends with a space"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a b"), "`secret_access_key` has a space"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="a\u200bb"), "`secret_access_key` has an invisible"),
-    (VERTEX_KEY, of_account(client_email="a @b"), "`client_email` has a space"),
     (VERTEX_KEY, changed(VERTEX, access_token="ya29.\u00e4"), "`access_token` has a character that no such value has"),
     (AZURE_KEY, changed(AZURE, client_secret="${SECRET}"), "`client_secret` names a variable"),
     (AZURE_KEY, changed(AZURE, client_secret="<your-secret>"), "`client_secret` is a placeholder"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="\u2026"), "`secret_access_key` is masked"),
     (BEDROCK_KEY, changed(BEDROCK, access_key_id="'AKIA0123456789ABCDEF'"), "has quotes inside its quotes"),
-    # in each other's place
     (BEDROCK_KEY, changed(BEDROCK, access_key_id=AWS_SECRET, secret_access_key="AKIA0123456789ABCDEF"), "are swapped"),
     (BEDROCK_KEY, changed(BEDROCK, secret_access_key="AKIA0123456789ABCDEF"), "are swapped"),
     (AZURE_KEY, changed(AZURE, client_id=CLIENT_SECRET, client_secret=CLIENT), "are swapped"),
     (AZURE_KEY, changed(AZURE, client_secret=TENANT), "`client_secret` is the id of a secret"),
     (BEDROCK_KEY, changed(BEDROCK, access_key_id="ASIA0123456789ABCDEF"), "needs its `session_token`"),
     (AZURE_KEY, changed(AZURE, authority_host="https://x/tenant"), "`authority_host` has to be"),
-    # the private key
     (VERTEX_KEY, of_account(private_key=PEM.replace("\n", "\\n")), "two backslashes"),
     (VERTEX_KEY, of_account(private_key=None), "is none as Google writes it"),
     (VERTEX_KEY, of_account(private_key=PEM.replace("MII", "MI")), "cut off or was changed"),
     (VERTEX_KEY, of_account(private_key=PEM.replace("PRIVATE KEY", "CERTIFICATE")), "cut off or was changed"),
-    # the word instead of the document
     (AZURE_KEY, f"{PLAIN}\u200b", "invisible character"),
 ]  # fmt: skip
 
@@ -320,14 +306,8 @@ documents_pasted = st.builds(
 )
 cut = st.builds(
     lambda text, at, put, skip: text[:at] + put + text[at + skip :],
-    st.sampled_from(PARTS),
-    st.integers(0, 400),
-    values,
-    st.integers(0, 60),
+    *(st.sampled_from(PARTS), st.integers(0, 400), values, st.integers(0, 60)),
 )
-framed = st.builds(str.format, st.sampled_from(["{0} {0}", '"{}"', "-----BEGIN {}"]), bits)
-slips = st.sampled_from([text for texts in SLIPS.values() for text in texts])
-pasted_values = bits | values | cut | documents_pasted | framed | slips
 
 
 def said_of(pasted: str, of) -> str | None:
@@ -340,7 +320,7 @@ def said_of(pasted: str, of) -> str | None:
     return None
 
 
-@given(st.sampled_from(KEYS), pasted_values)
+@given(st.sampled_from(KEYS), bits | values | cut | documents_pasted)
 def test_whatever_is_pasted_is_taken_or_refused_with_one_short_sentence_that_repeats_no_piece_of_it(of, pasted):
     sentence = said_of(pasted, of)
     if sentence is None:
@@ -363,28 +343,19 @@ SECRETS = [
     "AIzaSyA0123456789abcdefghijklmnopqrstu",
     "xoxb-123456789012-abcdefghijkl",
     "xapp-1-A0123-456-abcdef",
-    "ghp_0123456789abcdefghij0123456789abcdef",
-    "hf_0123456789abcdefghij",
     "gsk_0123456789abcdefghijkl",
     "ya29.a0AfH6SMBx0123456789",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x",
     PEM,
     json.dumps(BEDROCK),
-    json.dumps(AZURE),
-    json.dumps(ACCOUNT),
     "api_key=abc",
     f"please rotate {PLAIN} now",
     'sk-Zq7"vK\\w2Hx!pLm9&Rt4',
 ]
 NAMES = [
     "OpenAI production (2026-11-23 rabc123)",
-    "Azure GPT-4o West Europe 2",
-    "sk-team",
-    "risk-analysis-openai-key",
-    "Bedrock eu-west-1 (fallback)",
     "pk_0123456789abcdef01234567",
     "key_0123456789abcdef01234567",
-    "deepseek-v3",
     "Kundenservice Übersetzung 2",
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
     "hf-inference.endpoints-eu (spare)",
