@@ -88,18 +88,12 @@ def test_a_change_of_any_character_is_found(place, data):
     assert told(changed) == f"Entry {place + 1} was changed: its hash is not that of what it says."
 
 
-def rewritten(entry: int, **changes: Any) -> list[str]:
-    """The whole trail but for one entry, all hashed anew."""
-    body = entries(9)
-    return chain([*body[: entry - 1], {**body[entry - 1], **changes}, *body[entry:]])
-
-
 def carried(*said: tuple[Kind, int]) -> list[str]:
     """The trail of a rotation of which each entry is of that kind and version."""
     return chain([audit.entry(kind, rotation(version=version), EVENT, NOW.isoformat()) for kind, version in said])
 
 
-A = WHOLE
+A, BODY = WHOLE, entries(9)
 DAMAGED = {
     "no entry": ([*A[:3], "nonsense", *A[4:]], "Entry 4 was changed"),
     "nested too deep": ([*A[:3], "[" * 100_000, *A[4:]], "Entry 4 was changed"),
@@ -115,10 +109,10 @@ DAMAGED = {
         "Entry 6 does not follow entry 5: one of the two was rewritten.",
     ),
     "of another bot": (
-        rewritten(3, namespace="T2-0a1b2c3d"),
+        chain([*BODY[:2], {**BODY[2], "namespace": "T2-0a1b2c3d"}, *BODY[3:]]),
         "Entry 3 belongs into another trail: it was written by another Keyturn.",
     ),
-    "taken out, and the rest hashed anew": (chain(entries(9)[1:]), "and none before it of version 1"),
+    "taken out, and the rest hashed anew": (chain(BODY[1:]), "and none before it of version 1"),
     "a hole after it was carried over": (carried((Kind.CARRIED, 7), (Kind.CHANGE, 9)), "none before it of version 8"),
     "carried over twice": (carried((Kind.CARRIED, 7), (Kind.CARRIED, 7)), "and none before it of version 8"),
 }
@@ -180,7 +174,6 @@ RECORDS = {"rabc123": (9, "AWAITING_SECRET")}
         ({}, "there is no record of it that can be read"),
         (RECORDS | {"rother": (1, "RUNNING")}, "Rotation rother is RUNNING at version 1, and no entry says so"),
     ],
-    ids=["ahead", "another state", "put back", "gone", "untold"],
 )
 def test_a_record_that_the_trail_does_not_explain_is_found(records, sentence):
     whole = verified(WHOLE)

@@ -25,7 +25,7 @@ from bot.steps.outcomes import Ask, Done, Outcome, Wait
 from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
-from tests.bot.values import NOW, approval, later, limits, rotation, running, stopped
+from tests.bot.values import NOW, SOAKED, approval, later, limits, rotation, running, stopped
 
 Run = Callable[[Rotation, World], Awaitable[Outcome]]
 HOUR, DAY = 3600, 86_400
@@ -250,13 +250,11 @@ async def test_a_fault_of_ours_stops_with_a_reference_and_without_its_text(only_
 # --- the order of the work ---
 
 NAMES = tuple(step.name for step in FORWARD)
-SOAKED, LOOKED_AT = NAMES[: NAMES.index(StepName.RECHECK)], NAMES[: NAMES.index(StepName.DELETE)]
-"""The steps that are done right before the last look, and right before the delete."""
 
 
 def test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look():
     assert {step.name for step in FORWARD if step.gated} == {"recheck", "delete"}
-    assert (*SOAKED, StepName.RECHECK) == LOOKED_AT
+    assert NAMES[: len(SOAKED) + 2] == (*SOAKED, "recheck", "delete")
     assert [name for name, run in bot.steps.RUN.items() if run is delete] == ["delete"]
 
 
@@ -293,7 +291,7 @@ def test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval(to, kep
 
 @pytest.mark.parametrize("given", [(), (approval(),)])
 async def test_whoever_is_asked_to_approve_is_asked_before_the_last_look(given):
-    before = running(done=LOOKED_AT, approvals=given, approvals_required=2)
+    before = running(done=(*SOAKED, StepName.RECHECK), approvals=given, approvals_required=2)
     after = await move(before, world())
 
     assert (after.state, after.done) == (State.AWAITING_APPROVAL, SOAKED)

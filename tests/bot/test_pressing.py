@@ -25,7 +25,7 @@ from handlers.modals import give_secret
 from handlers.views.modal import NAME, REST, SECRET, VALUE
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import AT_ONCE, PEPPER, Desk
-from tests.bot.values import NOW, approval, key, rotation, running, stopped
+from tests.bot.values import NOW, SOAKED, approval, key, rotation, running, stopped
 from tests.support.canary import found_in
 
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
@@ -53,10 +53,6 @@ async def test_a_click_on_a_card_that_showed_something_else_does_not_count(desk)
     with pytest.raises(WrongState, match="What you saw is not what is asked now"):
         await desk.approve(record, shown="0" * 16)
     assert (await desk.approve(record, shown=record.seen)).state is State.RUNNING
-
-
-SOAKED = tuple(step.name for step in FORWARD[: [step.name for step in FORWARD].index(StepName.RECHECK)])
-"""The steps before the last look."""
 
 
 @pytest.mark.parametrize("done", [SOAKED, (*SOAKED, StepName.RECHECK)])
@@ -158,20 +154,20 @@ async def test_a_guest_is_shown_no_list(desk):
 # --- the secret ---
 
 
-@pytest.mark.parametrize("piece", [NEW_SECRET[7:15], f"the {NEW_SECRET[-8:]} key"])
-async def test_a_piece_of_the_secret_is_no_name(desk, piece):
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (NEW_SECRET[7:15], "This holds a piece of the secret"),
+        (f"the {NEW_SECRET[-8:]} key", "This holds a piece of the secret"),
+        ("sk-proj-A1b2C3d4E5f6G7h8", "looks like a secret, and a name is shown"),
+    ],
+)
+async def test_a_piece_of_the_secret_is_no_name(desk, name, why):
     record = await desk.save(rotation())
 
-    with pytest.raises(BadInput, match="This holds a piece of the secret") as refusal:
-        await give(desk, record, piece)
-    assert piece not in str(refusal.value)
-
-
-async def test_another_secret_is_no_name_either(desk):
-    record = await desk.save(rotation())
-
-    with pytest.raises(BadInput, match="looks like a secret, and a name is shown"):
-        await give(desk, record, "sk-proj-A1b2C3d4E5f6G7h8")
+    with pytest.raises(BadInput, match=why) as refusal:
+        await give(desk, record, name)
+    assert name not in str(refusal.value)
 
 
 async def test_the_secret_in_use_is_refused(desk):
@@ -239,16 +235,15 @@ async def test_a_replacement_that_comes_too_late_is_removed_unless_something_use
 
 # --- the way of the secret through a handler ---
 
-KEPT = (Submitted, SecretStr, BaseModel, BaseException, TracebackType, FrameType, CoroutineType, FunctionType, CellType)
+KEPT = (
+    *(Submitted, SecretStr, BaseModel, BaseException, TracebackType, FrameType, CoroutineType, FunctionType, CellType),
+    *(Mapping, list, tuple, set, frozenset),
+)
 """What is looked into for a secret; whatever else a frame names, such as the service itself, is not what it returns."""
 
 
 def inner(value: Any) -> list[Any]:
     """Return what hangs on *value*: items, fields, the variables of frames and what a function has closed over."""
-    if isinstance(value, Mapping):
-        return [*value.keys(), *value.values()]
-    if isinstance(value, list | tuple | set | frozenset):
-        return list(value)
     if isinstance(value, FrameType):
         return list(value.f_locals.values())
     return gc.get_referents(value) if isinstance(value, KEPT) and not isinstance(value, type) else []

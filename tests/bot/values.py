@@ -8,13 +8,16 @@ from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
 from bot.rotation.people import Rules
 from bot.rotation.plan import AffectedModel, Plan
 from bot.rotation.record import Approval, Replacement, Rotation, Stop
-from bot.rotation.states import State
+from bot.rotation.states import FORWARD, State, StepName
 from bot.rotation.stops import StopKind
 from bot.steps.world import Limits
 from bot.storage.namespace import Namespace
 
 NOW = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
 SECRET = "sk-CANARY-0123456789abcdefghij"
+SOAKED = tuple(step.name for step in FORWARD[: [step.name for step in FORWARD].index(StepName.RECHECK)])
+"""The steps before the last look."""
+
 NAMESPACE = Namespace.of("T1", "https://cp.example.com/api")
 
 
