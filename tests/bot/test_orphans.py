@@ -1,6 +1,7 @@
 """What is left of a rotation is told from the control plane alone, and what is not certain is not guessed."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from bot.rotation.plan import Plan
 from bot.rotation.progress import next_step
 from bot.rotation.states import State, Track
 from tests.bot.values import NAMESPACE, NOW, inventory, key, model, rotation
-from tests.support.in_memory import KEY, tenancy_of
+from tests.support.in_memory import KEY, NEW_SECRET, OLD_SECRET, tenancy_of
 
 ID = "r7k2abc"
 OLD = key()
@@ -181,6 +182,27 @@ async def test_the_doctor_takes_nothing_back_to_a_key_that_aisix_has_been_asked_
             await doctor.run()
 
         assert tenancy.chat.provider_key_id == used.id
+
+
+async def test_an_old_key_that_does_not_serve_any_more_costs_one_model_a_moment(store, monkeypatch):
+    async with tenancy_of() as tenancy:
+        machine, aisix = await tenancy.machine(verify=1), tenancy.aisix
+        used = aisix.add_key(f"{KEY} (2026-11-23 {ID})", secret=NEW_SECRET)
+        for there in (tenancy.chat, tenancy.staged):
+            aisix.edit(there, key=used, settled=True)
+        aisix.upstream.refuse(OLD_SECRET)
+
+        async def passes(seconds: float) -> None:
+            tenancy.clock.seconds += seconds
+
+        monkeypatch.setattr("bot.recovery.doctor.asyncio", SimpleNamespace(sleep=passes))
+        doctor = Doctor(store, machine.world, timedelta(seconds=30), Orders(rotation=ID, clean=True, yes=True))
+        with pytest.raises(Refused, match=r"does not answer.* The replacement was not removed."):
+            await doctor.run()
+
+        assert [there.provider_key_id for there in (tenancy.chat, tenancy.staged)] == [used.id, used.id]
+        assert used.id in aisix.provider_keys
+        assert sum(asked.startswith("PATCH") for asked in tenancy.happened) == 2, "there and back again"
 
 
 def test_what_refers_to_the_replacement_and_cannot_be_moved_is_told():
