@@ -20,42 +20,11 @@ async def test_the_bare_command_opens_a_picker_whose_choice_posts_the_card(stage
     assert KEY in stage.slack.messages("C_OPS")[-1].plain
 
 
-async def test_an_ambiguous_name_offers_the_choice(stage: Stage) -> None:
-    twin = stage.aisix.add_key(KEY, provider="openai", secret="sk-twin-0123456789", environments=["staging"])
-    person = stage.slack.person("U_REQUESTER")
-    await person.command(KEY)
-    await stage.told("U_REQUESTER", "2 provider keys match")
+async def test_text_that_looks_like_a_secret_is_refused_without_repeating_it(stage: Stage) -> None:
+    await stage.slack.person("U_REQUESTER").command(f"{KEY} sk-ant-abcdefghijklmnop0123456789")
 
-    menu = person.ephemerals[-1]["blocks"][1]["elements"][0]
-
-    assert twin.id in [option["value"] for option in menu["options"]]
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["sk-proj-abcdefghijklmnop0123456789", f"{KEY} sk-ant-abcdefghijklmnop0123456789", "A1b2C3d4E5f6G7h8J9k0L1m2N3p4"],
-)
-async def test_text_that_looks_like_a_secret_is_refused_without_repeating_it(stage: Stage, text: str) -> None:
-    await stage.slack.person("U_REQUESTER").command(text)
-
-    said = await stage.told("U_REQUESTER", "That looks like a secret")
-
-    assert "revoke it" in said
-    assert text.rsplit(maxsplit=1)[-1][:10] not in str([call.args for call in stage.slack.calls])
-
-
-@pytest.mark.parametrize("why", ["a guest", "AISIX is away"])
-async def test_a_secret_is_told_for_one_where_no_name_can_be_looked_up(stage: Stage, why: str) -> None:
-    typed = "sk-proj-abcdefghijklmnop0123456789"
-    if why == "AISIX is away":
-        stage.aisix.faults.fail("GET", "/provider_keys", status=503, times=20)
-    who = "U_GUEST" if why == "a guest" else "U_REQUESTER"
-    await stage.slack.person(who).command(typed)
-
-    said = await stage.told(who, "That looks like a secret")
-
-    assert "revoke it" in said
-    assert typed[:10] not in str([call.args for call in stage.slack.calls])
+    assert "revoke it" in await stage.told("U_REQUESTER", "That looks like a secret")
+    assert "sk-ant-abc" not in str([call.args for call in stage.slack.calls])
 
 
 @pytest.mark.parametrize("name", ["hf-llama3-production", "sk-proj-ZyXwVuTsRqPoNmLkJiHg"])
@@ -70,15 +39,6 @@ async def test_a_name_that_only_looks_like_a_secret_is_looked_up_and_its_key_is_
     await stage.says(card, "waiting for an approver")
 
     assert (await stage.record()).replacement.name.startswith(f"{name} (")
-
-
-async def test_where_the_bot_is_not_in_the_channel_the_person_is_told_to_invite_it(stage: Stage) -> None:
-    await stage.slack.person("U_REQUESTER").command(KEY, channel="C_ELSEWHERE")
-
-    said = await stage.told("U_REQUESTER", "I am not in this channel")
-
-    assert "/invite @keyturn" in said
-    assert await stage.built.store.under_way() == []
 
 
 async def test_status_lists_what_is_under_way_with_links_and_history_the_last_ones(stage: Stage) -> None:
@@ -127,32 +87,6 @@ async def test_a_command_that_slack_delivers_twice_makes_one_card(stage: Stage) 
     assert stage.built is not None
     assert len(await stage.built.store.recent(10)) == 1
     assert len(stage.slack.messages("C_OPS")) == 1
-
-
-@pytest.mark.parametrize("text", [KEY, ""])
-async def test_a_rotation_asked_for_in_a_direct_message_is_answered_with_a_channel_to_use(
-    stage: Stage, text: str
-) -> None:
-    person = stage.slack.person("U_REQUESTER")
-    await stage.ask("Other key")
-
-    await person.command(text, channel="D_U_REQUESTER")
-
-    assert "the last rotation was in <#C_OPS>" in await stage.told("U_REQUESTER", "Nobody else would see a rotation")
-    assert person.modal is None
-    assert len(await stage.built.store.recent(9)) == 1
-
-
-@pytest.mark.parametrize("text", [KEY, ""])
-async def test_the_only_approver_is_told_that_nobody_else_could_approve(stage: Stage, text: str) -> None:
-    person = stage.slack.person("U_APPROVER")
-
-    await person.command(text)
-
-    said = await stage.told("U_APPROVER", "Nobody of the people in APPROVERS can approve what you ask for")
-    assert "APPROVALS_REQUIRED is 1" in said
-    assert person.modal is None
-    assert stage.slack.messages("C_OPS") == []
 
 
 async def test_a_start_where_nobody_could_approve_is_logged_and_goes_on(bare_stage: Stage) -> None:
