@@ -8,15 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from bot.aisix.client import http_client
-from bot.rotation.evidence import Verdict
-from bot.rotation.record import Rotation
 from sandbox.aisix import Aisix, Switches
 from sandbox.caller import Caller, Callers
 from sandbox.slack import Message, Slack
 from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, OLD_SECRET, Stage
 
 WAITING = "waiting for an approver"
-ROUTE = "stopped: a route still uses the old key"
 
 
 @asynccontextmanager
@@ -58,25 +55,16 @@ async def status_of(stage: Stage, alias: str, where: str = "production", path: s
         return (await http.post(path, json=body)).status_code
 
 
-async def approve(stage: Stage, card: Message) -> Rotation:
+async def approve(stage: Stage, card: Message) -> None:
     """Have it deleted, and see that all of the old key is gone and nothing of ours is left over."""
     old, other = stage.key_named(KEY), stage.key_named("Other key")
     rows = [*stage.aisix.models.values(), *stage.aisix.store.passthrough_routes.values()]
     await stage.press("Delete old key", card, who="U_APPROVER")
     await stage.thread_says(card, "Receipt")
 
-    rotation = await stage.record()
-    assert rotation.deleted_at
     assert old.id not in stage.aisix.provider_keys
-    assert {row.provider_key_id for row in rows} <= {rotation.replacement_id, other.id, None}
+    assert {row.provider_key_id for row in rows} <= {(await stage.record()).replacement_id, other.id, None}
     assert not any(model.display_name.startswith("keyturn-") for model in stage.aisix.models.values())
-    return rotation
-
-
-async def verdicts(stage: Stage) -> dict[str, Verdict]:
-    """Return the verdict on each model."""
-    rotation = await stage.record()
-    return {model.label.replace("`", ""): rotation.finding(model).verdict.verdict for model in rotation.plan.models}
 
 
 THREE = ("development", "staging", "production")
@@ -134,7 +122,7 @@ async def test_g16_a_key_behind_every_kind_of_alias_is_rotated_and_no_caller_not
             assert "council (ensemble, in its panel" in card.plain
             assert "The passthrough route files in production holds this key. I do not move routes" in card.plain
             await stage.give(card)
-            await stage.says(card, ROUTE)
+            await stage.says(card, "stopped: a route still uses the old key")
             assert "point it at the replacement, then try again" in card.plain
             assert "Delete old key" not in card.buttons
             assert await status_of(stage, "gpt-4o", path="/passthrough/files/chat/completions") == 200
@@ -143,32 +131,5 @@ async def test_g16_a_key_behind_every_kind_of_alias_is_rotated_and_no_caller_not
             await stage.press("Try again", card)
             await stage.says(card, WAITING)
 
-            assert {*(await verdicts(stage)).values()} <= {Verdict.PROVED, Verdict.LIKELY}
             await approve(stage, card)
             assert await status_of(stage, "gpt-4o", path="/passthrough/files/chat/completions") == 200
-
-
-async def test_a_key_that_no_model_uses_is_rotated_once_an_approver_accepts_that_nothing_proves_it(
-    redis_url: str,
-) -> None:
-    nothing = "No model uses this key, so nothing proves the new secret."
-    async with shape(redis_url, "production") as stage, stage.bot():
-        route = stage.aisix.add_passthrough("production", "files", key=stage.key_named(KEY))
-        card = await stage.ask()
-        assert "No model uses this key." in card.plain
-        await stage.give(card, "sk-wrong-CANARY-0123456789abcdef")  # nobody takes this one
-        await stage.says(card, ROUTE)
-
-        stage.aisix.edit(route, key=stage.key_named("(20"))
-        await stage.press("Try again", card)
-        await stage.says(card, nothing)
-        assert "Delete old key" not in card.buttons
-        approver = stage.slack.person("U_APPROVER")
-        await stage.press("Accept unproved", card, who="U_APPROVER")
-        await stage.slack.until(lambda: approver.modal, what="the form")
-        assert not (await approver.submit({"reason": "tried with curl"})).errors
-        await stage.says(card, WAITING)
-
-        assert "accepted that: tried with curl" in card.plain
-        assert not (await approve(stage, card)).moved
-        assert f"because tried with curl: {nothing}" in stage.thread(card)
