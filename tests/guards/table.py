@@ -46,17 +46,14 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if True:\n        return _offers",
         ),
         "An approver accepts a model that is known to fail, or to be on the old key.": Guard(
-            " if label_of(rotation.finding(model)) in UNPROVED)",
+            " if label_of(rotation.finding(model)) in UNPROVED",
             "test_only_a_model_of_which_nothing_is_known_can_be_accepted",
-            ")",
         ),
         "A form that was opened before the evidence changed accepts what nobody has seen.": Guard(
             "if shown != shown_unproved(rotation):", "test_a_form_that_showed_something_else_accepts_nothing"
         ),
         "What was accepted as unknown stays accepted once it is known to be bad.": Guard(
-            "known.verdict in SAYS_NOTHING and known.signature",
-            "test_an_acceptance_does_not_outlive_that_nothing_is_known",
-            "known.signature",
+            "known.verdict in SAYS_NOTHING and ", "test_an_acceptance_does_not_outlive_that_nothing_is_known"
         ),
     },
     "An approval holds": {
@@ -82,9 +79,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             '"deleting the old key"',
         ),
         "An approval of what was seen before counts for what is verified after it.": Guard(
-            "rotation.approvals if rotation.deleted_at else ()",
-            "test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval",
-            "rotation.approvals",
+            " if rotation.deleted_at else ()", "test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval"
         ),
         "A setting that was made stricter does not count for rotations under way.": Guard(
             "max(rotation.approvals_required, self._rules.approvals_required)",
@@ -92,9 +87,8 @@ TABLE: dict[str, dict[str, Guard]] = {
             "rotation.approvals_required",
         ),
         "An approval counts though its giver could not give it any more.": Guard(
-            "if approval.by not in gone)",
+            "if approval.by not in gone",
             "test_an_approval_of_somebody_who_could_not_give_it_now_is_dropped_and_the_others_stay",
-            ")",
         ),
         "The second of two approvals is added to one of somebody who has left.": Guard(
             "reviewed = await self._people.reviewed(recorded, self._now())",
@@ -188,9 +182,8 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if gone:", "test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name"
         ),
         "A proof by the weaker rules of an older version is enough for the delete.": Guard(
-            "aged = [PROVED_BEFORE] if is_of_before else list(_aged(rotation, world))",
+            "[PROVED_BEFORE] if is_of_before else ",
             "test_what_an_older_version_has_verified_is_verified_again_and_what_it_did_not_note_is_listened_to",
-            "aged = list(_aged(rotation, world))",
         ),
         "A model that is on the new key gets its baseline there, and the new key's refusal excuses itself.": Guard(
             "return [model for model in models if model.id not in moved]\n",
@@ -206,12 +199,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if vanished := '':",
         ),
         "The doctor takes callers back to a key that the rotation never replaced, and removes the key in use.": Guard(
-            "rotations_seen(inventory, named, recorded)",
-            "test_the_doctor_takes_nothing_back_to_a_key_that_the_record_does_not_name",
-            "rotations_seen(inventory, named)",
+            "named, recorded)", "test_the_doctor_takes_nothing_back_to_a_key_that_the_record_does_not_name", "named)"
         ),
         "Callers go back to an account that lacks their models, and the key that served them is removed.": Guard(
-            " or latest.lacks_model", "test_a_model_is_back_when_it_answers_as_before", ""
+            " or latest.lacks_model", "test_a_model_is_back_when_it_answers_as_before"
         ),
         "A replacement is removed under a route that AISIX has never listed and that people pointed at it.": Guard(
             "if _is_offered(rotation, key) and (unlisted",
@@ -226,20 +217,17 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_what_has_changed_since_the_approval_keeps_the_old_key",
         ),
         "One silent replica stands for all of them.": Guard(
-            "len(every) >= coverage.replicas and every <= silent",
-            "test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there",
-            "every <= silent",
+            "len(every) >= coverage.replicas and ", "test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there"
         ),
         "The old key is deleted while a model or route refers to it.": Guard(
             "if users:\n        ours", "test_what_has_changed_since_the_approval_keeps_the_old_key"
         ),
         "A key in use is deleted because its id stands in a field that Keyturn does not know.": Guard(
-            " or self.id in thing.mentions\n",
+            " or self.id in thing.mentions",
             "test_what_names_the_key_in_another_place_is_warned_of_at_once_and_counts_as_a_user",
-            "\n",
         ),
         "The old key is deleted while a passthrough route injects it.": Guard(
-            "return (*models, *routes)\n", "test_everything_that_refers_to_a_key_is_named", "return (*models,)\n"
+            " *routes", "test_everything_that_refers_to_a_key_is_named"
         ),
         "The delete goes on though somebody changed what the approver saw.": Guard(
             "rotation = refuse_drift(rotation, inventory, world)\n    key",
@@ -280,12 +268,11 @@ TABLE: dict[str, dict[str, Guard]] = {
             '        yield "Nothing says when the last look was."\n', "test_without_a_last_look_nothing_is_deleted"
         ),
         "REQUIRE_PROOF is set after the last look, and a key is deleted without a proof.": Guard(
-            ", *_demanded(rotation, world)]", "test_what_the_settings_demand_since_the_last_look_counts", "]"
+            ", *_demanded(rotation, world)", "test_what_the_settings_demand_since_the_last_look_counts"
         ),
         "The answer to a delete is lost, and people are offered a way back to a key that is gone.": Guard(
-            " if noted else _about_to_delete(rotation, world)\n",
+            " if noted else _about_to_delete(rotation, world)",
             "test_the_delete_goes_out_after_the_lists_were_read_and_the_lease_was_verified_after_them",
-            "\n",
         ),
         "A worker that stood still records that nothing is under way while another one's delete is.": Guard(
             "is_noted = rotation.delete_try == move_mark(rotation.version, world)\n",
@@ -339,12 +326,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if not rotation.finding(model).latest]",
         ),
         "A replica that was added since the proof, and serves the old key, is not met.": Guard(
-            ", last=True)", "test_the_last_look_asks_every_model_whatever_the_clocks_say", ")"
+            ", last=True", "test_the_last_look_asks_every_model_whatever_the_clocks_say"
         ),
         "An answer that was lost is in the counters in place of one that an unlisted replica gave.": Guard(
-            "late.unclear + late.lost + late",
-            "test_an_answer_that_was_lost_stands_in_for_none_that_is_missing",
-            "late.unclear + late",
+            " + late.lost", "test_an_answer_that_was_lost_stands_in_for_none_that_is_missing"
         ),
         "Test requests from before the last look hide an answer of a replica that was added.": Guard(
             "return tells and not used and not any(map(doubt, seen))",
@@ -361,12 +346,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if True:",
         ),
         "A rate limit of a listed replica is counted in place of a failed answer of one that was added.": Guard(
-            "for ours in asked) - self.turned_away)", WEIGHED, "for ours in asked))"
+            " - self.turned_away", WEIGHED
         ),
         "One page that could not be read makes Keyturn forget whose requests are its own.": Guard(
-            "for window in windows if window.now.callers), ())",
-            "test_a_page_that_could_not_be_read_once_leaves_known_whose_requests_are_ours",
-            "for window in windows), ())",
+            " if window.now.callers", "test_a_page_that_could_not_be_read_once_leaves_known_whose_requests_are_ours"
         ),
         "One replica's refusal of the new secret is covered by another's answer just before the delete.": Guard(
             "and not _is_against(before)", "test_a_refusal_is_not_covered_by_the_answers_after_it"
@@ -428,12 +411,11 @@ TABLE: dict[str, dict[str, Guard]] = {
             "listed = listed or []\n",
         ),
         "An answer of 200 that says inside that it failed is taken for an empty list.": Guard(
-            " or complains(body):", "test_an_answer_that_says_inside_that_it_failed_is_no_empty_list", ":"
+            " or complains(body)", "test_an_answer_that_says_inside_that_it_failed_is_no_empty_list"
         ),
         "A list that says nothing of its end is read short, and a reference is not seen.": Guard(
-            "if not sure and (not batch or signs.is_last(self.pages, batch, seen)):",
+            " and (not batch or signs.is_last(self.pages, batch, seen))",
             "test_one_more_page_is_asked_for_where_nothing_settles_the_end_and_only_there",
-            "if not sure:",
         ),
         "A list that repeats its last page is not asked for the rows beyond its first page once it has grown.": Guard(
             "joined = {name: value for way in ways for name, value in way.items()}",
@@ -441,14 +423,11 @@ TABLE: dict[str, dict[str, Guard]] = {
             'joined = {"page": 2, "of": 1}',
         ),
         "Fewer rows come than the total says, and the list is believed.": Guard(
-            "if page is not None or reader.total > len(reader.rows):",
-            "test_a_list_that_cannot_be_read_as_far_as_it_says_is_not_believed",
-            "if page is not None:",
+            " or reader.total > len(reader.rows)", "test_a_list_that_cannot_be_read_as_far_as_it_says_is_not_believed"
         ),
         "A second page that answers 500 is taken for the end of the list.": Guard(
-            "if not query or error.status not in NO_SUCH_PAGE:",
+            " or error.status not in NO_SUCH_PAGE",
             "test_a_further_page_that_is_not_answered_is_not_the_end_unless_it_is_not_there",
-            "if not query:",
         ),
         "A list of cache policies or routes that answers 500 is taken for one that there is not.": Guard(
             "except (NotFound, Unsupported):\n            return None\n        except ApiError as error:",
@@ -456,9 +435,8 @@ TABLE: dict[str, dict[str, Guard]] = {
             "except ApiError:\n            return None\n        except ApiError as error:",
         ),
         "A list that a tenant does not have is taken for an empty one.": Guard(
-            "return [Unlisted(kind=kind, environment=environment)] if found is None else []",
+            "[Unlisted(kind=kind, environment=environment)] if found is None else ",
             "test_a_list_that_a_tenant_does_not_have_is_told_from_an_empty_one",
-            "return []",
         ),
         "A reference in another case, or in a path like `provider_keys/7`, is not seen.": Guard(
             "if word.text not in self.ids and word.text not in self.names:",
@@ -499,7 +477,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "One good answer is enough.": Guard("if seen.passes < max(1, seen.wanted):", WEIGHED),
         "Requests of callers stand in for test requests.": Guard(
-            'yield "does not tell our test requests from callers\' (no `api_key_id`)"', WEIGHED, 'yield ""'
+            "does not tell our test requests from callers' (no `api_key_id`)", WEIGHED
         ),
         "A replica that no test request has met is proved with the others.": Guard(
             "elif not ours.new:", WEIGHED, "elif False:"
@@ -518,7 +496,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved",
         ),
         "A replica without counters is proved.": Guard(
-            'yield "shows no counters" if window.now.counts is None else ""', WEIGHED, 'yield ""'
+            '"shows no counters" if window.now.counts is None else ', WEIGHED
         ),
         "Counters of before the newest answer count for it.": Guard("if now.at < seen.answer.at:", WEIGHED),
         "Requests that were counted without a key count for the new one.": Guard("if served.blind:", WEIGHED),
@@ -529,7 +507,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "(seen.projected or _is_everywhere(seen)):", WEIGHED, "True:"
         ),
         "An answer that says nothing hides what a replica shows, and an approver accepts it.": Guard(
-            "if said and seen.answer.verdict in FINAL and", WEIGHED, "if said and"
+            " seen.answer.verdict in FINAL and", WEIGHED
         ),
         "A replica has rejected the change of a model that fails as before, and serves it with the old key.": Guard(
             " and not seen.as_before", "test_a_model_that_fails_as_before_is_not_excused_from_what_a_replica_shows"
@@ -560,16 +538,14 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if plan.routes:", "test_a_passthrough_route_that_still_holds_the_old_key_is_to_be_moved_by_a_person"
         ),
         "A model that may answer at another endpoint is taken for one that failed before.": Guard(
-            "fails_alike(finding.baseline, latest) and latest is not None and not latest.unfit",
+            " and latest is not None and not latest.unfit",
             "test_a_model_that_may_answer_at_another_endpoint_is_not_excused",
-            "fails_alike(finding.baseline, latest)",
         ),
     },
     "Which replica was seen": {
         "Each **Try again** is another draw, until a stuck replica is missed by chance.": Guard(
-            "missed / (attempt * (attempt + 1)) if attempt else missed",
+            " / (attempt * (attempt + 1)) if attempt else missed",
             "test_the_chances_of_all_tests_of_a_rotation_add_up_to_one_in_a_thousand_at_most",
-            "missed",
         ),
         "A replica more than the settings name is not met by the barrier's test.": Guard(
             "replicas = world.status.replicas(barrier.environment) + 1\n",
@@ -584,9 +560,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_replica_that_is_not_listed_stops_it",
         ),
         "A barrier that a dead worker made before the change is taken for one that was made after it.": Guard(
-            "if b.created or b.name in there",
-            "test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change",
-            "if b.created",
+            " or b.name in there", "test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change"
         ),
         "A barrier counts that was made while a model was not where it had been moved.": Guard(
             "return Done(made) if there else Wait(",
@@ -600,14 +574,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "    refuse_answered_elsewhere(view, answered)\n", "test_a_replica_that_is_not_listed_stops_it"
         ),
         "A replica that began again hides that another one has answered for the barrier.": Guard(
-            "if window.before and window.started_again)",
-            "test_counters_that_went_on_are_expected_to_have_it_still",
-            "if window.before)",
+            " and window.started_again", "test_counters_that_went_on_are_expected_to_have_it_still"
         ),
         "A balancer knows Keyturn again by its cookie, and shows it one replica of many.": Guard(
-            "DefaultCookiePolicy(allowed_domains=())",
-            "test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again",
-            "DefaultCookiePolicy()",
+            "allowed_domains=()", "test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again"
         ),
         "A balancer of connections sends every test request to the same replica.": Guard(
             "self._http = http_client(timeout=timeout)",
@@ -619,9 +589,8 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_page_put_together_from_several_replicas_shows_no_counters",
         ),
         "A page of another program, without a count on the old key, is proof.": Guard(
-            '"counts": tally.counts if page.is_gateways else None,',
+            " if page.is_gateways else None",
             "test_only_the_page_of_a_gateway_shows_counters_also_before_the_first_request",
-            '"counts": tally.counts,',
         ),
         "A count that is none, or too large to show one more, hides a use of the old key.": Guard(
             "if 0 <= value < MOST and value == int(value):",
@@ -634,14 +603,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if (id_ or name) in keys.old:",
         ),
         "Passthrough requests on the old key are not heard.": Guard(
-            "METERS = (REQUESTS, PROXY, ATTEMPTS,",
-            "test_no_family_that_hears_the_old_key_is_left_out",
-            "METERS = (REQUESTS, ATTEMPTS,",
+            " PROXY,", "test_no_family_that_hears_the_old_key_is_left_out"
         ),
         "A count under an alias that two models share speaks for one of them.": Guard(
-            "model.id if often[model.alias] == 1 else UNNAMED",
-            "test_an_alias_that_two_models_share_speaks_for_neither_of_them",
-            "model.id",
+            " if often[model.alias] == 1 else UNNAMED", "test_an_alias_that_two_models_share_speaks_for_neither_of_them"
         ),
         "A replica that restarted, or another one at the same address, is taken for the one of before.": Guard(
             "    if after.restarted_since(before):\n        return after\n",
@@ -657,9 +622,8 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if response.is_success and is_cached(response.headers):", "test_a_page_from_a_cache_is_doubted"
         ),
         "One replica under two addresses stands for two.": Guard(
-            "return Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else pages",
+            "Pages(pages.seen.but(trouble=twin(other))) if other and not pages.seen.trouble else ",
             "test_a_replica_under_two_addresses_counts_once",
-            "return pages",
         ),
         "The page of a replica of another environment shows that the old key is silent.": Guard(
             "if is_foreign(listed, asked.models):", "test_an_address_of_another_environment_is_found_out"
@@ -670,20 +634,17 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if record.name.startswith(TALKATIVE):", "test_an_exception_in_a_listener_logs_its_place_and_not_its_text"
         ),
         "A traceback shows local variables, the secret among them.": Guard(
-            ", exception_formatter=plain)", "test_tracebacks_show_no_local_variables", ")"
+            ", exception_formatter=plain", "test_tracebacks_show_no_local_variables"
         ),
         "The code of an upstream's error, which may hold a part of a key, is stored and shown.": Guard(
-            'return word if isinstance(word, str) and word in known else ""',
-            "test_a_word_that_is_not_known_to_be_harmless_is_not_kept_of_an_answer",
-            'return word if isinstance(word, str) else ""',
+            " and word in known", "test_a_word_that_is_not_known_to_be_harmless_is_not_kept_of_an_answer"
         ),
         "A password in a status address gets into the record.": Guard(
             "{bare(url): url for url", "test_a_password_in_an_address_is_sent_and_never_shown", "{url: url for url"
         ),
         "A field of a provider key that holds its secret is stored in the plan.": Guard(
-            "and not SECRET_FIELDS.search(name)\n        and not SERVER",
+            "        and not SECRET_FIELDS.search(name)\n",
             "test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not",
-            "and not SERVER",
         ),
         "A piece of the secret becomes the name of the replacement key, for everybody to read.": Guard(
             "if shape.shares_a_piece(name, checked):", "test_a_piece_of_the_secret_is_no_name"
@@ -709,9 +670,8 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if same:\n", "test_the_secret_in_use_is_refused"
         ),
         "The fingerprint of a secret stays in a record that people can read.": Guard(
-            "return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint",
+            ".but(replacement=wanted.but(fingerprint=None))",
             "test_with_its_keys_id_a_fingerprint_moves_out_of_the_record_and_stays",
-            "return rotation, wanted.fingerprint",
         ),
         "A secret gets into the audit trail, from where nothing can be taken back.": Guard(
             "if secret.is_surely_secret(text) or secret.may_be_secret(text):", "test_what_may_be_a_secret_is_left_out"
