@@ -16,16 +16,13 @@ class Server:
         self.here, self.there, self.takes = 1000.0, 1_795_000_000.25, 0.0
 
     async def time(self) -> tuple[int, int]:
-        self.here += self.takes
-        self.there += self.takes
+        self.after(self.takes)
         return int(self.there), int(self.there % 1 * 1_000_000)
 
-    def pass_(self, seconds: float) -> None:
+    def after(self, seconds: float) -> datetime:
+        """Let time pass, and return what it is there."""
         self.here += seconds
         self.there += seconds
-
-    @property
-    def time_there(self) -> datetime:
         return datetime.fromtimestamp(self.there, UTC)
 
 
@@ -48,9 +45,9 @@ async def test_it_is_as_late_as_redis_says(redis):
 async def test_it_goes_on_by_a_clock_that_nobody_sets(server):
     clock = SharedClock(server)
     await clock.set()
-    server.pass_(12)
+    later = server.after(12)
 
-    assert clock.now() == server.time_there
+    assert clock.now() == later
 
 
 async def test_an_answer_that_took_long_changes_nothing(server):
@@ -69,7 +66,7 @@ async def test_a_redis_that_failed_over_to_another_clock_is_followed_and_logged(
     server.there += 600
     await clock.set()
 
-    assert clock.now() == server.time_there
+    assert clock.now() == server.after(0)
     assert "clock_jumped" in capsys.readouterr().out
 
 
@@ -86,8 +83,8 @@ async def test_a_redis_that_goes_away_later_stops_no_clock(server, monkeypatch):
         monkeypatch.setattr(server, "time", away)
         while asked < 3:
             await clocks.asyncio.sleep(0.001)
-        server.pass_(5)
+        later = server.after(5)
 
-        assert clock.now() == server.time_there
+        assert clock.now() == later
     with pytest.raises(Unanswerable):
         await SharedClock(server).set()

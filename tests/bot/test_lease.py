@@ -87,8 +87,8 @@ async def test_while_redis_is_away_and_where_nothing_is_held_nothing_is_verified
 
 
 @pytest.mark.parametrize(
-    ("here", "there", "age"), [(1, 1, 1), (12, 1, 12), (0, 12, 12), (3, -60, 3)],
-    ids=["both", "paused", "a clock that stood still", "failed over"],
+    ("here", "there", "age"), [(12, 1, 12), (0, 12, 12), (3, -60, 3)],
+    ids=["paused", "a clock that stood still", "failed over"],
 )  # fmt: skip
 def test_how_long_ago_a_moment_was_is_what_the_clock_says_that_knows_of_more(monkeypatch, here, there, age):
     monkeypatch.setattr(leases, "running_clock", lambda: 100.0 + here)
@@ -151,13 +151,12 @@ async def test_a_redis_that_is_away_for_a_moment_ends_nothing(store, redis, monk
 
 
 async def test_who_waits_for_a_lease_gets_it_when_it_is_given_back(store):
+    async def waited() -> bool:
+        async with store.leased("r1", LONG) as lease:
+            return lease is not None
+
     async with asyncio.timeout(30):
         async with store.leased("r1", LONG):
-            waiting = asyncio.create_task(anext(aiter(_held(store))))
+            waiting = asyncio.create_task(waited())
             await asyncio.sleep(0)
         assert await waiting
-
-
-async def _held(store: Store) -> AsyncIterator[bool]:
-    async with store.leased("r1", LONG) as lease:
-        yield lease is not None

@@ -91,9 +91,7 @@ REFUSED = saw(Verdict.REJECTED, "401", blames=True)
 @pytest.mark.parametrize(
     ("baseline", "latest", "excused"),
     [
-        (None, BAD, False),
         (BAD, None, False),
-        (GOOD, BAD, False),
         (BAD, GOOD, False),
         (BAD, BAD, True),
         (BAD, saw(Verdict.INCONCLUSIVE, "504"), False),
