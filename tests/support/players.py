@@ -14,7 +14,7 @@ from bot.rotation.stops import StopKind
 from bot.settings import WrongSettings
 from sandbox.aisix import Aisix
 from sandbox.slack import Message, Slack
-from tests.support.line import line_to
+from tests.support import line  # noqa: F401 - it lays the line
 from tests.support.plug import Plug
 from tests.support.stage import KEY, OLD_SECRET, Stage
 
@@ -307,8 +307,8 @@ async def play(  # noqa: PLR0913 - what a rotation is to be like
         key = aisix.add_key(KEY, secret=OLD_SECRET, environments=["production"])
         aisix.add_model("production", "chat-large", key=key, upstream="gpt-4o")
         aisix.upstream.accept(secret)
-        redis = await stack.enter_async_context(Redis.from_url(f"{redis_url}?db={number}", decode_responses=True))
+        url = f"{redis_url}?db={number}"
+        redis = await stack.enter_async_context(Redis.from_url(url, decode_responses=True))
         await redis.flushdb()
         await redis.script_flush()
-        line = await stack.enter_async_context(line_to(redis_url, plug, number))
-        yield Play(Stage(slack, aisix, line, overrides=dict(overrides)), plug, redis, secret, wrong=wrong, back=back)
+        yield Play(Stage(slack, aisix, url, overrides=dict(overrides)), plug, redis, secret, wrong=wrong, back=back)

@@ -177,7 +177,7 @@ class Plug:
             plan.left = min(plan.left, 1)
         return self.moments.index(plan.call.moment) <= self.moments.index(self.moment)
 
-    def recorded(self, record: bytes) -> None:
+    def recorded(self, record: str) -> None:
         """Read in a record that is being written which moment it is, and whether the rotation stops."""
         rotation = Rotation.model_validate_json(record)
         if rotation.stop and rotation.stop not in [halt.stop for halt in self.halts]:
