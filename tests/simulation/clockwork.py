@@ -8,7 +8,6 @@ people, workers and processes that dies at such a call can happen, and happens a
 import asyncio
 import selectors
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,6 +36,9 @@ class Fate(StrEnum):
     LATE = "given up, and taking effect later"
     KILLED = "killed before its effect"
     KILLED_AFTER = "killed after its effect"
+
+
+AFTER = (Fate.UNHEARD, Fate.ERROR_AFTER, Fate.GARBAGE, Fate.KILLED_AFTER)
 
 
 @dataclass(eq=False)
@@ -70,17 +72,11 @@ class Actor:
     loaded: int = 0
     """The turn at which it last read or wrote the record."""
 
-    listed: dict[str, int] = field(default_factory=dict)
-    """The turn at which it last listed what is at a path."""
-
-    listed_at: dict[str, float] = field(default_factory=dict)
-    """The time of that."""
+    listed: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """The turn at which it last listed what is at a path, and the time of that."""
 
     lacked: dict[str, frozenset[str]] = field(default_factory=dict)
     """The ids of rows that the last list of what is at a path lacked, though they were there."""
-
-    heard: list[str] = field(default_factory=list)
-    """Which replicas that nobody has written down have answered it with the old key since it last read the record."""
 
     vouched: dict[str, int] = field(default_factory=dict)
     """Who was an approver when it asked, and the turn at which that was."""
@@ -115,18 +111,13 @@ class Switchboard:
         """Wait for a turn, and then *act*, unless fate has it otherwise."""
         fate = await self._turn(what)
         actor = ACTOR.get()
-        if fate is Fate.KILLED and actor:
+        done = await act() if fate is Fate.WELL or fate in AFTER else None
+        if fate in (Fate.KILLED, Fate.KILLED_AFTER) and actor:
             self.kill(actor)
             raise Killed
-        if fate in (Fate.LOST, Fate.ERROR, Fate.LIMITED, Fate.LATE):
+        if fate is not Fate.WELL:
             raise fail(fate)
-        done = await act()
-        if fate is Fate.KILLED_AFTER and actor:
-            self.kill(actor)
-            raise Killed
-        if fate in (Fate.UNHEARD, Fate.ERROR_AFTER, Fate.GARBAGE):
-            raise fail(fate)
-        return done
+        return done  # type: ignore[return-value]
 
     async def _turn(self, what: str) -> Fate:
         actor = ACTOR.get()
@@ -165,10 +156,6 @@ class Switchboard:
 
     def note(self, line: str) -> None:
         self.trace.append(f"{self.now:9.2f} {line}")
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
 
     async def let(self, turns: int) -> None:
         """Let that many calls go, or as many as there are before everybody waits for time or has ended."""
@@ -226,9 +213,3 @@ class Loop(asyncio.SelectorEventLoop):
 def _unless_killed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     if not isinstance(context.get("exception"), Killed):
         loop.default_exception_handler(context)
-
-
-async def ended(task: asyncio.Task[Any]) -> None:
-    """Wait for *task* to end in whatever way."""
-    with suppress(BaseException):
-        await task

@@ -1,7 +1,6 @@
 """The bot's client of the real Valkey, held: every command waits for its turn, and may be lost on the way."""
 
-import asyncio
-from typing import Any
+from typing import Any, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Away
@@ -22,11 +21,21 @@ class HeldRedis(Redis):
     laws: Laws
     leases: dict[str, tuple[float, Actor | None]]
 
+    @classmethod
+    def to(cls, url: str, switchboard: Switchboard, laws: Laws) -> Self:
+        """Connect."""
+        redis: Self = cls.from_url(url, decode_responses=True)  # type: ignore[assignment]
+        redis.switchboard, redis.laws, redis.leases = switchboard, laws, {}
+        laws.holder = redis.holder
+        return redis
+
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Wait for a turn, and carry the command out."""
 
         async def carry_out() -> Any:
-            answer = self._in_its_time(args, await self._carry_out(*_with_long_leases(args), **options))
+            answer = await self._carry_out(*_with_long_leases(args), **options)
+            if _lease(args) and isinstance(answer, list):  # the server's time, where a lease is verified
+                answer = [int(self.switchboard.now), int(self.switchboard.now % 1 * 1_000_000)]
             self._notice(args, answer)
             return answer
 
@@ -38,12 +47,6 @@ class HeldRedis(Redis):
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         finally:
             self.switchboard.in_flight -= 1
-
-    def _in_its_time(self, args: tuple[Any, ...], answer: Any) -> Any:
-        """Have the server tell the simulation's time where a lease is verified."""
-        if _lease(args) is None or not answer or not isinstance(answer, list):
-            return answer
-        return [int(self.switchboard.now), int(self.switchboard.now % 1 * 1_000_000)]
 
     def _notice(self, args: tuple[Any, ...], answer: Any) -> None:
         lease = _lease(args)
@@ -88,12 +91,3 @@ def _with_long_leases(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _said(args: tuple[Any, ...]) -> str:
     return f"{args[0]} {args[3] if args[0] == 'EVALSHA' else args[1] if len(args) > 1 else ''}"
-
-
-async def held(url: str, switchboard: Switchboard, laws: Laws) -> HeldRedis:
-    """Connect."""
-    redis: HeldRedis = HeldRedis.from_url(url, decode_responses=True)  # type: ignore[assignment]
-    redis.switchboard, redis.laws, redis.leases = switchboard, laws, {}
-    laws.holder = redis.holder
-    await asyncio.sleep(0)
-    return redis

@@ -16,7 +16,7 @@ from bot.rotation.naming import tag_of
 from sandbox.aisix import Aisix
 from sandbox.aisix.faults import GARBAGE
 from sandbox.aisix.replica import Replica
-from tests.simulation.callers import Callers
+from sandbox.aisix.store import CallerKey
 from tests.simulation.clockwork import ACTOR, Actor, Fate, Switchboard
 from tests.simulation.laws import Laws
 
@@ -73,11 +73,14 @@ class Refusal(Exception):
 class Wire:
     """Carries requests to the control plane, the gateways and the replicas' status pages, a turn each."""
 
-    def __init__(self, switchboard: Switchboard, aisix: Aisix, laws: Laws) -> None:
-        self._switchboard, self._aisix, self._laws = switchboard, aisix, laws
+    def __init__(self, switchboard: Switchboard, aisix: Aisix) -> None:
+        self._switchboard, self.random, self._aisix = switchboard, switchboard.random, aisix
         self._control_plane = aisix.control_plane.app()
         self._control_plane.freeze()
-        self.callers = Callers(switchboard, aisix)
+        self.laws = Laws(aisix, switchboard)
+        self.at_work = False
+        """Whether applications ask models between any two calls of the bot, by a caller key that is not its own."""
+
         self.short = 0.0
         """How often a list of a worker's lacks something."""
 
@@ -91,16 +94,14 @@ class Wire:
                 "url": f"http://{environment.name}",
                 "caller_key": self._aisix.caller_key(environment.name),
                 "status_urls": self._status_urls(environment.name) if self._aisix.switches.status_urls else [],
-                "replicas": len(self._listed(environment.name)),
+                "replicas": len(self._status_urls(environment.name)),
             }
             for environment in self._aisix.store.environments.values()
         }
 
-    def _listed(self, environment: str) -> list[Replica]:
-        return [replica for replica in self._aisix.replicas(environment) if replica.is_listed]
-
     def _status_urls(self, environment: str) -> list[str]:
-        return [f"http://{environment}.{number}" for number, _ in enumerate(self._listed(environment))]
+        listed = [replica for replica in self._aisix.replicas(environment) if replica.is_listed]
+        return [f"http://{environment}.{number}" for number, _ in enumerate(listed)]
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         """Carry a request there and its answer back, or neither."""
@@ -111,16 +112,9 @@ class Wire:
             return self._failure(fate, request, body)
 
         try:
-            response = await self._switchboard.call(what, lambda: self._carry(request, body), fail)
+            return await self._switchboard.call(what, lambda: self._carry(request, body), fail)
         except Refusal as refusal:
             return refusal.response
-        self._laws.answered(ACTOR.get(), request.extensions.get("answered_by"), body, response.status_code)
-        return response
-
-    async def _callers_ask(self) -> None:
-        for request in self.callers.ask():
-            serve, _ = self._place(request.url)
-            await _answer(serve, _as_seen_there(request, request.content, Line()))
 
     def _failure(self, fate: Fate, request: httpx.Request, body: bytes) -> Exception:
         match fate:
@@ -142,24 +136,24 @@ class Wire:
         self._late = asyncio.get_running_loop().create_task(self._carry(request, body))
 
     async def _carry(self, request: httpx.Request, body: bytes) -> httpx.Response:
-        await self._callers_ask()
-        actor = ACTOR.get()
+        if self.at_work:
+            await self._callers_ask()
+        actor, path = ACTOR.get(), request.url.path.removeprefix("/api")
         serve, replica = self._place(request.url)
-        if request.url.host == "control-plane":
-            self._laws.asked(actor, request.method, request.url.path.removeprefix("/api"), body)
+        if replica is None:
+            self.laws.asked(actor, request.method, path, body)
         line = Line()
         response = await _answer(serve, _as_seen_there(request, body, line))
         if line.closed:
             raise httpx.ReadError("dropped", request=request)
-        if request.url.host == "control-plane" and request.method != "GET":
-            self.project()
-            self._laws.done(actor, request.method, request.url.path.removeprefix("/api"), response.status)
-        if replica:
-            self._laws.asked_gateway(actor, replica, request.url.path, body)
-            request.extensions["answered_by"] = replica
         content = response.body or b""
-        if request.url.host == "control-plane" and request.method == "GET" and actor and actor.is_worker:
-            content = self._shortened(actor, request.url.path.removeprefix("/api"), content)
+        if replica is not None:
+            self.laws.asked_gateway(actor, replica, path, body)
+        elif request.method != "GET":
+            self.project()
+            self.laws.done(actor, request.method, path, response.status)
+        elif actor and actor.is_worker:
+            content = self._shortened(actor, path, content)
         return httpx.Response(response.status, headers=list(response.headers.items()), content=content)
 
     def _shortened(self, actor: Actor, path: str, content: bytes) -> bytes:
@@ -170,12 +164,12 @@ class Wire:
         actor.lacked[path] = frozenset()
         answer = json.loads(content or b"null")
         rows = answer.get("data") if isinstance(answer, dict) else None
-        short = self.short * (LATE if self._laws.is_ending(actor.rotation) else 1)
-        if not isinstance(rows, list) or not rows or self._switchboard.random.random() >= short:
+        short = self.short * (LATE if self.laws.is_ending(actor.rotation) else 1)
+        if not isinstance(rows, list) or not rows or self.random.random() >= short:
             return content
-        lost = self._switchboard.random.sample(rows, self._switchboard.random.randint(1, len(rows)))
+        lost = self.random.sample(rows, self.random.randint(1, len(rows)))
         kept = [row for row in rows if row not in lost or _is_ours(row)]
-        told = len(kept) if self._switchboard.random.random() < 0.8 else len(rows)
+        told = len(kept) if self.random.random() < 0.8 else len(rows)
         actor.lacked[path] = frozenset(row["id"] for row in rows if row not in kept)
         self._switchboard.note(f"    {path} lacks {len(rows) - len(kept)} of {len(rows)} rows, and tells {told}")
         return json.dumps({**answer, "data": kept, "total": told}).encode()
@@ -194,8 +188,30 @@ class Wire:
         if number:
             return replicas[int(number)].status.handle, replicas[int(number)]
         up = [replica for replica in replicas if not replica.down]
-        chosen = self._switchboard.random.choice(up or replicas)
+        chosen = self.random.choice(up or replicas)
         return chosen.handle, chosen
+
+    # --- applications ---
+
+    def begin_callers(self) -> None:
+        """Have them go to work: some are limited, and in some environments the same question comes from a cache."""
+        self.at_work = True
+        for environment in self._aisix.store.environments.values():
+            environment.callers["ck-limited"] = CallerKey("ck-limited", "limited", ["*"], ["keyturn-*"], limit=0)
+            environment.cache = self.random.random() < 0.5
+
+    async def _callers_ask(self) -> None:
+        store, chance = self._aisix.store, self.random
+        for environment in chance.choices(list(store.environments.values()), k=chance.choice((0, 0, 1, 2))):
+            routes = [r.fields["path"] for r in store.passthrough_routes.values() if r.environment_id == environment.id]
+            route = chance.choice(routes) if routes and chance.random() < 0.3 else ""
+            aliases = {model.display_name for model in store.models_of(environment.id)}
+            alias = chance.choice(sorted(a for a in aliases if not a.startswith("keyturn-")) or ["nothing"])
+            token = "ck-limited" if chance.random() < 0.2 else self._aisix.app_caller_key(environment.id)
+            asked = {"model": alias, "messages": [{"role": "user", "content": "the same as always"}]}
+            url, headers = f"http://{environment.name}{route}/v1/chat/completions", {"Authorization": f"Bearer {token}"}
+            request = httpx.Request("POST", url, headers=headers, json=asked)
+            await _answer(self._place(request.url)[0], _as_seen_there(request, request.content, Line()))
 
 
 def _is_ours(row: dict[str, Any]) -> bool:
@@ -211,8 +227,8 @@ async def _answer(serve: Serve, request: web.Request) -> Any:
 
 
 def _as_seen_there(request: httpx.Request, body: bytes, line: Line) -> web.Request:
-    headers = CIMultiDictProxy(CIMultiDict(request.headers.items()))
     path = request.url.raw_path.decode()
+    headers = CIMultiDictProxy(CIMultiDict(request.headers.items()))
     message = RawRequestMessage(
         request.method, path, HttpVersion11, headers, tuple(request.headers.raw), False, None, False, False, URL(path)
     )

@@ -29,7 +29,6 @@ from bot.storage.lease import Moment
 from sandbox.aisix import Aisix, ProviderKey, Switches
 from tests.bot.values import NOW, limits, rotation, rules
 from tests.simulation.clockwork import Switchboard
-from tests.simulation.laws import Laws
 from tests.simulation.wire import CONTROL_PLANE, Wire
 
 KEY = "OpenAI production"
@@ -123,8 +122,7 @@ class Scene:
     def __init__(self, switches: Switches) -> None:
         self.aisix = Aisix(switches, {"production": 2, "staging": 1, "dev": 1})
         self.switchboard = Switchboard(Random(1))
-        self.laws = Laws(self.aisix, self.switchboard)
-        self.wire = Wire(self.switchboard, self.aisix, self.laws)
+        self.wire = Wire(self.switchboard, self.aisix)
         self.old: ProviderKey = self.aisix.add_key(KEY, secret=OLD_SECRET)
         self.chat = self.aisix.add_model("production", "chat-large", key=self.old, upstream="gpt-4o")
         self.staged = self.aisix.add_model("staging", "chat-large", key=self.old, upstream="gpt-4o")
@@ -135,7 +133,7 @@ class Scene:
         """Return another one that goes on from here."""
         other = copy(self)
         vars(other).update(deepcopy({name: value for name, value in vars(self).items() if name != "wire"}))
-        other.wire = Wire(other.switchboard, other.aisix, other.laws)
+        other.wire = Wire(other.switchboard, other.aisix)
         return other
 
 

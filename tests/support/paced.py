@@ -8,7 +8,7 @@ import asyncio
 import math
 import selectors
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation
 from bot.rotation.states import WAVE_STEPS, State
 from bot.steps import project
-from tests.simulation.town import fixed
+from tests.simulation.town import at_once, fixed
 from tests.simulation.wire import CONTROL_PLANE
 from tests.support.in_memory import Clock, Machine, Tenancy, tenancy_of
 
@@ -191,14 +191,10 @@ async def _paced(tenancy: Tenancy) -> AsyncIterator[Course]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tenancy, "carry", slow)
         patch.setattr(tenancy.wire, "project", lambda: loop.call_later(PROJECTION, tenancy.aisix.settle))
-        patch.setattr(asyncio, "to_thread", _at_once)
+        patch.setattr(asyncio, "to_thread", at_once)
         patch.setattr(status, "monotonic", loop.time)
         patch.setattr(project, "time", SimpleNamespace(monotonic=loop.time))
         yield course
-
-
-async def _at_once(work: Callable[..., Any], *args: Any) -> Any:
-    return work(*args)
 
 
 def _whom(request: httpx.Request) -> str:
