@@ -302,7 +302,7 @@ def populated(chance: Random, nasty: frozenset[Nasty]) -> Aisix:
 def fixed(seed: int) -> Iterator[list[dict[str, Any]]]:
     """Take chance from the seed, everywhere in this process, and the log away from the terminal; yield its errors."""
     errors: list[dict[str, Any]] = []
-    state, config = random.getstate(), structlog.get_config()
+    chance, state, config = Random(f"chance {seed}"), random.getstate(), structlog.get_config()
 
     def keep(_: Any, method: str, event: Any) -> Any:
         if method in ("error", "exception"):
@@ -314,7 +314,7 @@ def fixed(seed: int) -> Iterator[list[dict[str, Any]]]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             for place, name in ((os, "urandom"), (random, "_urandom")):
-                patch.setattr(place, name, Random(f"chance {seed} {name}").randbytes)
+                patch.setattr(place, name, chance.randbytes)
             yield errors
     finally:
         random.setstate(state)
