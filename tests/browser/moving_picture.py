@@ -65,8 +65,13 @@ class Film:
 
 def play(film: Film) -> None:
     """Rotate a key by hand, the wrong secret first."""
-    for act in (ask, give_a_wrong_secret, give_the_right_one, see_it_move, approve):
-        act(film)
+    ask(film)
+    give(film, "Enter new secret", WRONG_SECRET, "A private form takes the new secret. This one is wrong.")
+    says(film.page, "stopped: the new secret was refused")
+    film.take("Refused on a throw-away model. No caller has noticed: 0 failed.", 4)
+    give(film, "Another secret", GOOD_SECRET, "The right secret this time.")
+    see_it_move(film)
+    approve(film)
 
 
 def ask(film: Film) -> None:
@@ -79,21 +84,11 @@ def ask(film: Film) -> None:
     film.take("The channel sees what uses the key. Nothing has changed yet.", 3)
 
 
-def fill_in(film: Film, button: str, secret: str, words: str) -> None:
+def give(film: Film, button: str, secret: str, words: str) -> None:
     press(film.page, button)
     form(film.page).get_by_label("New secret", exact=True).fill(secret)
     film.take(words, 2.5)
     form(film.page).get_by_role("button", name="Create replacement").click()
-
-
-def give_a_wrong_secret(film: Film) -> None:
-    fill_in(film, "Enter new secret", WRONG_SECRET, "A private form takes the new secret. This one is wrong.")
-    says(film.page, "stopped: the new secret was refused")
-    film.take("Refused on a throw-away model. No caller has noticed: 0 failed.", 4)
-
-
-def give_the_right_one(film: Film) -> None:
-    fill_in(film, "Another secret", GOOD_SECRET, "The right secret this time.")
 
 
 def see_it_move(film: Film) -> None:

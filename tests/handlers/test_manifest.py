@@ -67,24 +67,17 @@ def called() -> set[str]:
     return named & METHODS
 
 
-def test_the_commands_are_those_that_are_registered() -> None:
+def test_the_commands_and_interactions_are_those_that_are_registered_and_no_events_are_asked_for() -> None:
     declared = [command["command"] for command in MANIFEST["features"]["slash_commands"]]
 
     assert declared == [name for kind, name in registered() if kind == "command"] == [COMMAND]
-
-
-def test_interactions_are_asked_for_and_no_events_as_only_those_are_listened_to() -> None:
-    assert "event_subscriptions" not in MANIFEST["settings"]
-    assert MANIFEST["settings"]["interactivity"]["is_enabled"] is True
     assert {kind for kind, _ in registered()} == {"action", "command", "options", "view"}
+    assert MANIFEST["settings"]["interactivity"]["is_enabled"] is True
+    assert "event_subscriptions" not in MANIFEST["settings"]
 
 
-def test_every_method_that_is_called_is_known_with_its_scope() -> None:
-    assert called() <= SCOPES.keys()
-    assert {"chat_postMessage", "chat_update", "views_open", "users_info"} <= called()
-
-
-def test_the_scopes_are_those_of_the_methods_and_no_more() -> None:
+def test_the_scopes_are_those_of_the_methods_that_are_called_and_no_more() -> None:
+    assert {"chat_postMessage", "chat_update", "views_open", "users_info"} <= called() <= SCOPES.keys()
     needed = {scope for method in called() if (scope := SCOPES[method])} | {"commands"}
 
     assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == needed
