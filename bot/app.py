@@ -1,8 +1,6 @@
 """Build Keyturn's parts from the settings, start them and stop them."""
 
 import asyncio
-import gc
-import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -232,7 +230,6 @@ async def worker(built: Parts) -> AsyncIterator[None]:
 @asynccontextmanager
 async def front(built: Parts) -> AsyncIterator[None]:
     """Run the Slack side, with Socket Mode or HTTP."""
-    await _warn_of_shortage(built.people)
     background, absence = Background(), Absence(running_clock)
     app = _listening(built, background, absence)
     async with AsyncExitStack() as stack:
@@ -243,22 +240,6 @@ async def front(built: Parts) -> AsyncIterator[None]:
         if built.settings.port is not None:
             await stack.enter_async_context(_site(built, "PORT", built.settings.port, app, socket))
         yield
-
-
-async def _warn_of_shortage(people: People) -> None:
-    """Log an error if too few people could approve; start anyway, as that can be fixed in Slack meanwhile."""
-    try:
-        async with asyncio.timeout(SHORTAGE_WITHIN):
-            short = await people.shortage()
-    except (Unanswerable, TimeoutError) as away:
-        log.warning("approvers_unknown", why=str(away) or "Slack does not answer.")
-        return
-    if short:
-        log.error("too_few_approvers", why=short)
-
-
-SHORTAGE_WITHIN = 5.0
-"""Seconds that a start waits for Slack to say who could approve."""
 
 
 @asynccontextmanager
@@ -333,28 +314,3 @@ async def _missing(store: Store, socket: Socket | None) -> str | None:
     if socket is not None and not await socket.is_open():
         return "Slack is not connected."
     return None
-
-
-async def run(settings: Settings, *sides: Callable[[Parts], Any]) -> None:
-    """Run *sides* (the worker, the Slack side, pages) until a signal stops the process."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        built = await stack.enter_async_context(parts(settings))
-        for side in sides:
-            await stack.enter_async_context(side(built))
-        spare_loaded_objects()
-        log.info("ready", team=built.team.get("team"), mode="http" if settings.http_mode else "socket")
-        await stop.wait()
-        log.info("stopping")
-
-
-def spare_loaded_objects() -> None:
-    """Exempt loaded objects from garbage collection, and collect all others rarely: that holds the loop.
-
-    A full collection took 60 ms of the loaded objects, and 380 ms while 2,500 records were being read.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*gc.get_threshold()[:2], 1000)

@@ -1,6 +1,7 @@
 """The commands of `keyturn`; their docstrings are the help text."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -13,12 +14,10 @@ from bot import __version__, check, logs
 from bot.app import (
     Parts,
     carrier_of,
-    directory_of,
     front,
     namespace_of,
     pages,
     parts,
-    run,
     service_of,
     utc_now,
     worker,
@@ -27,14 +26,14 @@ from bot.app import (
 from bot.recovery import doctor
 from bot.recovery.carry_over import carried_over
 from bot.rotation.errors import ApiError, Refused, Unanswerable
-from bot.rotation.people import Directory
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
+from bot.start import checked, run
 from bot.storage import auditor
 from bot.storage.connection import address_of, redis_at, stores_alone
 from bot.storage.migration import census
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
-from handlers.connect import slack_client, try_socket, who_am_i
+from handlers.connect import slack_client, who_am_i
 from handlers.reception import Reception
 
 T = TypeVar("T")
@@ -73,29 +72,27 @@ def run_worker() -> None:
 
 
 @main.command("check", short_help="Try the settings and say what is wrong.")
-def run_check() -> None:
-    """Try the settings against Slack, the control plane, the gateways and Redis; exit with 1 if something is wrong."""
+@click.option("--json", "as_json", is_flag=True, help="Print one object of JSON instead of lines.")
+def run_check(*, as_json: bool) -> None:
+    """Try the settings against Slack, the control plane, the gateways and Redis.
+
+    Each line begins with `ok`, `WARN` (look at it) or `WRONG`, and says what to do. Exit status 1 if anything is
+    wrong, else 0.
+    """
     settings = read_settings()
     logs.configure("error", settings.log_format)
-    sys.exit(0 if asyncio.run(check_all(settings)) else 1)
+    found = asyncio.run(checked(settings, _ignore if as_json else _print))
+    if as_json:
+        click.echo(json.dumps({"ok": check.well(found), "findings": [each.as_json() for each in found]}, indent=2))
+    sys.exit(0 if check.well(found) else 1)
 
 
-async def check_all(settings: Settings) -> bool:
-    """Print one line for each try; return whether all succeeded."""
-    async with AsyncExitStack() as stack:
-        slack = await stack.enter_async_context(slack_client(settings))
-        world = await world_of(settings, utc_now, stack)
+def _print(finding: check.Finding) -> None:
+    click.echo(str(finding))
 
-        async def who() -> tuple[dict[str, Any], Directory]:
-            team = await who_am_i(slack)
-            return team, directory_of(slack, team)
 
-        async def whose() -> check.Whose:
-            team = await who_am_i(slack)
-            ours = namespace_of(settings, team)
-            return check.Whose(ours, lambda redis: carrier_of(redis, ours, world, team))
-
-        return await check.report(settings, world, who=who, socket=lambda token: try_socket(slack, token), whose=whose)
+def _ignore(_: check.Finding) -> None:
+    """Print nothing: all findings are printed together."""
 
 
 @main.command("doctor", short_help="Find and end rotations whose record is lost.")
@@ -219,9 +216,10 @@ def _audit(work: Callable[[list[Store]], Awaitable[T]]) -> T:
 
 
 def entry(name: str = "keyturn") -> None:
-    """Run the typed command; for a wrong setting, print a sentence and exit with status 1."""
+    """Run the typed command; for wrong settings, print a sentence for each and exit with status 1."""
     try:
         main(prog_name=name)
     except WrongSettings as wrong:
-        click.echo(f"Keyturn cannot start. {wrong}", err=True)
+        between = "\n  " if len(wrong.sentences) > 1 else " "
+        click.echo(between.join(("Keyturn cannot start.", *wrong.sentences)), err=True)
         sys.exit(1)

@@ -42,6 +42,24 @@ async def who_am_i(slack: AsyncWebClient) -> dict[str, Any]:
         return dict((await slack.auth_test()).data)  # type: ignore[arg-type]
 
 
+async def date_at(slack: AsyncWebClient) -> str | None:
+    """Return the time by Slack's clock, as a header of HTTP has it; None if Slack does not tell."""
+    with _asking_slack("SLACK_BOT_TOKEN", "a bot token, xoxb-…"):
+        return (await slack.auth_test()).headers.get("Date")
+
+
+async def is_in_a_channel(slack: AsyncWebClient) -> bool | None:
+    """Return whether the bot has been invited to a channel; None if Slack does not tell, as without the scopes."""
+    try:
+        answer = await called("users.conversations", slack.users_conversations, types=CHANNELS, limit=1)
+    except (Later, CannotPost, MessageLost):
+        return None
+    return bool(answer.get("channels"))
+
+
+CHANNELS = "public_channel,private_channel"
+
+
 async def own_app(slack: AsyncWebClient, bot: str) -> str:
     """Ask Slack which app the bot belongs to; empty if Slack does not say, as each transport knows its app too."""
     try:

@@ -17,7 +17,7 @@ from bot.aisix.holdings import Held, listed, missing, part_of
 from bot.aisix.paging import Answer, NotAList, ShortList, complains, whole_list
 from bot.aisix.reading import Json
 from bot.aisix.untrusted_json import UnreadableJson, decoded
-from bot.aisix.waiting import retry_after
+from bot.aisix.waiting import ahead, retry_after
 from bot.metrics import calls
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Environment, Inventory, Model, ProviderKey
@@ -67,6 +67,9 @@ class ControlPlane:
         self._most = most
         self._habits: dict[str, set[str]] = {}
         """By path, what was noted of how the list pages."""
+
+        self.ahead: float | None = None
+        """Seconds by which AISIX's clock is ahead of this machine's, by its last answer."""
 
         self._known: tuple[Environment, ...] = ()
         """The last inventory's environments; the next inventory reads their lists beside the list of environments."""
@@ -293,6 +296,7 @@ class ControlPlane:
         async with self._pool.client() as http:
             response = await self._exchange(http, method, path, body, query)
         calls("control_plane", method, response.status_code)
+        self.ahead = ahead(response.headers.get("Date"))
         return Answer(_decipher(response, method, path), response.headers)
 
     async def _exchange(

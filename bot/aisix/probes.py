@@ -5,16 +5,16 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-from pydantic import Field, SecretStr, field_serializer
+from pydantic import ConfigDict, Field, SecretStr, field_serializer
 
 from bot.aisix.answers import Answer, evidence, skipped
 from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
 from bot.aisix.untrusted_json import UnreadableJson, decoded
-from bot.aisix.waiting import retry_after
+from bot.aisix.waiting import ahead, retry_after
 from bot.metrics import calls
 from bot.rotation.evidence import Evidence
 from bot.rotation.frozen import Frozen
@@ -35,6 +35,8 @@ def bare(url: str) -> str:
 
 class GatewaySettings(Frozen):
     """One environment's gateways, as `AISIX_GATEWAYS` describes them."""
+
+    model_config = ConfigDict(extra="forbid")
 
     url: str
     caller_key: SecretStr
@@ -147,6 +149,22 @@ def passed_on(model: AffectedModel, name: str) -> str:
     return filled(model.alias, name, model.upstream or STAR)
 
 
+class Greeting(NamedTuple):
+    """How a gateway answers to the caller key."""
+
+    status: int
+    version: str
+    """Its name and version, as `AISIX/0.10.0`; empty if it does not say. A build without a version says 0.3.0."""
+
+    ahead: float | None
+    """Seconds by which its clock is ahead of this machine's; None if it does not tell the time."""
+
+    @property
+    def keeps_tokens(self) -> bool:
+        """Whether this version may keep using a token that it got with the previous secret."""
+        return _is_before(self.version, TOKENS_FOLLOW)
+
+
 class Gateways:
     """Sends probes to the gateway of every environment, a limited number at a time.
 
@@ -257,12 +275,12 @@ class Gateways:
 
     def may_keep_tokens(self, answer: Evidence) -> bool:
         """Tell whether the gateway's version may keep using a token that it got with the previous secret."""
-        version = answer.gateway.removeprefix("AISIX/")
-        return bool(version) and tuple(map(int, version.split("."))) < TOKENS_FOLLOW
+        return _is_before(answer.gateway, TOKENS_FOLLOW)
 
-    async def caller_key_works(self, environment: str) -> int:
-        """Ask the gateway for its models with the caller key; return the HTTP status. Raises httpx's errors."""
-        return (await self._models(self._settings[environment], "keyturn-check")).status_code
+    async def greeting(self, environment: str) -> Greeting:
+        """Ask the gateway for its models with the caller key. Raises httpx's errors."""
+        answer = await self._models(self._settings[environment], "keyturn-check")
+        return Greeting(answer.status_code, _version(answer), ahead(answer.headers.get("Date")))
 
 
 def _address(settings: GatewaySettings, path: str) -> str:
@@ -280,6 +298,11 @@ def _headers(settings: GatewaySettings, request_id: str) -> dict[str, str]:
 def _needs_a_name(model: AffectedModel, at: datetime) -> Evidence:
     answer = Answer(trouble=f"a wildcard alias needs a concrete name in `probes`, under {model.alias}")
     return evidence(answer, alias=model.alias, at=at)
+
+
+def _is_before(gateway: str, version: tuple[int, ...]) -> bool:
+    says = gateway.removeprefix("AISIX/")
+    return bool(says) and tuple(map(int, says.split("."))) < version
 
 
 VERSION = re.compile(r"AISIX/\d{1,4}(\.\d{1,4}){0,3}")
@@ -300,8 +323,13 @@ def read_answer(response: httpx.Response) -> Answer:
         served_by=response.headers.get("x-aisix-served-by", ""),
         retry_after=retry_after(response.headers.get("Retry-After")),
         malformed=bool(error) or not _has_result(body),
-        gateway=found.group() if (found := VERSION.match(response.headers.get("Server", ""))) else "",
+        gateway=_version(response),
     )
+
+
+def _version(response: httpx.Response) -> str:
+    found = VERSION.match(response.headers.get("Server", ""))
+    return found.group() if found else ""
 
 
 def _code_within(message: str) -> str:

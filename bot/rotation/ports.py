@@ -83,9 +83,6 @@ class Gateways(Protocol):
     def may_keep_tokens(self, answer: Evidence) -> bool:
         """Return whether the gateway that answered may still use a token for the previous secret."""
 
-    async def caller_key_works(self, environment: str) -> int:
-        """Ask a gateway for its models with the caller key; return the HTTP status."""
-
 
 class Keys(NamedTuple):
     """The names of a rotation's two keys in the counters' labels: ids or display names."""
@@ -129,12 +126,6 @@ class StatusPages(Protocol):
 
     async def look(self, environment: str, asked: Asked) -> tuple[Replica, ...]:
         """Read every replica of an environment once. Never raises: the result also has replicas that failed."""
-
-    async def answers(self, url: str) -> tuple[int, int]:
-        """Ask a status address; return the HTTP statuses of configuration and counters. May raise httpx errors."""
-
-    async def contradictions(self, environment: str) -> dict[str, str]:
-        """Read each status address many times; return what is wrong with those that have a problem."""
 
 
 class Moment(Protocol):

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from redis.exceptions import ReadOnlyError
 
 from bot.rotation.errors import Unanswerable
 from bot.rotation.trust import UNTRUSTED, is_untrusted
@@ -72,6 +73,9 @@ async def connected(url: SecretStr, seconds: float, *, text: bool = True) -> Asy
             url.get_secret_value(),
             socket_timeout=seconds,
             decode_responses=text,
+            retry_on_error=[
+                ReadOnlyError
+            ],  # a primary that has become a replica: connect anew, where the name leads now
             driver_info=None,  # otherwise each connection reads the package's files to report its version
         )
     except ValueError:  # its text repeats the address with the password

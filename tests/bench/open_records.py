@@ -10,7 +10,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from bot.app import spare_loaded_objects
+from bot.start import spare_loaded_objects
 from bot.storage.embedded import embedded_server
 from bot.storage.records import Store
 from tests.bench.table import milliseconds, table

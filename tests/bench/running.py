@@ -9,7 +9,7 @@ from bot.app import control_plane_of
 from bot.rotation.plan import make_plan
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.states import State
-from bot.settings import Settings
+from bot.settings import read_settings
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
 from tests.support.stage import Environment, namespace_of
@@ -18,7 +18,7 @@ from tests.support.stage import Environment, namespace_of
 async def begun(pairs: list[list[str]], environ: dict[str, str], redis: Redis) -> list[str]:
     """Record every rotation as it is once its replacement is there, and hint at it."""
     with Environment(environ):
-        settings = Settings(_env_file=None)
+        settings = read_settings(None)
     async with control_plane_of(settings) as control_plane, Redis.from_url(environ["REDIS_URL"]) as plain:
         inventory, now = await control_plane.inventory(), datetime.now(UTC)
         namespace = namespace_of(environ)

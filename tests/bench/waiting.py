@@ -13,7 +13,7 @@ from saq.queue.redis import RedisQueue
 from bot.app import limits_of
 from bot.engine import Engine
 from bot.rotation.record import Rotation
-from bot.settings import Settings
+from bot.settings import read_settings
 from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.namespace import Namespace
@@ -125,7 +125,7 @@ async def sweeps(stage: Stage, redis: Redis) -> list[tuple[str, str]]:
 async def work_on(stage: Stage, redis: Redis) -> AsyncIterator[tuple[Work, Store]]:
     """Yield a worker's work over this Redis; it can look, and has nobody to show or ask anything."""
     with Environment({"APPROVERS": "S_APPROVERS", **stage.slack.settings(), **stage.aisix.settings()}):
-        limits = limits_of(Settings(_env_file=None))
+        limits = limits_of(read_settings(None))
     nothing: Any = None
     world = World(nothing, nothing, nothing, limits, lambda: datetime.now(UTC))
     async with Redis.from_url(stage.redis_url) as plain:

@@ -173,7 +173,7 @@ async def test_the_caller_key_is_tried_without_a_model(tenant, token, status):
     given = {"url": tenant.aisix.gateway_url("production") + "/"} | ({"caller_key": token} if token else {})
     gateways = await tenant.gateways(**given)
 
-    assert await gateways.caller_key_works(tenant.environment) == status
+    assert (await gateways.greeting(tenant.environment)).status == status
 
 
 def test_settings_that_are_written_out_hold_no_password_of_a_status_address():

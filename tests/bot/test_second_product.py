@@ -115,9 +115,6 @@ class Product:
     def may_keep_tokens(self, _: Evidence) -> bool:
         return False
 
-    async def caller_key_works(self, _: str) -> int:
-        return 200
-
     # --- the status page ---
 
     def addresses(self, _: str) -> tuple[str, ...]:
@@ -147,9 +144,6 @@ class Product:
         return (
             Replica(url=PAGE, at=self.clock.now(), state=WELL, counts=counts, own=counts, throwaways=made, meters=old),
         )
-
-    async def contradictions(self, _: str) -> dict[str, str]:
-        return {}
 
 
 def _model(id_: str, alias: str, key: str) -> Model:

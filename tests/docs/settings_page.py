@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from bot.settings import SECONDS, Settings, StoreSettings, bounds, unit
+from bot.settings import Settings, StoreSettings
+from bot.settings.reading import bounds, unit
+from bot.settings.values import LENGTH
 from tests.support.documents import ROOT, filled
 
 PAGE, EXAMPLE = "docs/settings.md", ".env.example"
@@ -38,7 +40,7 @@ def default(name: str, field: FieldInfo) -> str:
 
 def row(name: str, field: FieldInfo) -> str:
     """Return a setting's line in the table."""
-    told = "seconds" if unit(field) == SECONDS else unit(field)
+    told = "seconds" if unit(field) == LENGTH else unit(field)
     meaning = str(field.description).replace("<", "&lt;")
     return f"| `{name.upper()}` | {default(name, field)} | {told} | {bounds(field)} | {meaning} |"
 

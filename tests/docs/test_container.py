@@ -63,7 +63,7 @@ def test_what_the_bot_runs_on_is_what_it_depends_on_and_what_that_needs_pinned_a
     needed = {package for package, parents in needed_by.items() if parents & set(run)}
 
     assert run.items() <= pins("requirements.lock").items()
-    assert {re.split(r"[\[<>=]", line)[0] for line in wanted} | needed == set(run)
+    assert {re.split(r"[\[<>=]", line)[0].lower() for line in wanted} | needed == set(run)
 
 
 def test_the_image_is_no_roots_and_starts_the_bot() -> None:
@@ -88,7 +88,7 @@ def test_what_the_image_copies_is_enough_for_the_bot_to_begin(tmp_path: Path) ->
         [sys.executable, "-m", "bot"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
     )
 
-    assert begun.stderr.startswith("Keyturn cannot start. SLACK_BOT_TOKEN is missing")
+    assert begun.stderr.startswith("Keyturn cannot start.\n  SLACK_APP_TOKEN is missing")
     assert begun.returncode == 1
 
 

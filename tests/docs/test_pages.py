@@ -14,7 +14,9 @@ from bot.aisix.probes import Gateways
 from bot.aisix.status import StatusPages
 from bot.rotation.people import Rules
 from bot.rotation.states import TRANSITIONS, State
-from bot.settings import SECONDS, SWITCH, Settings, bounds, unit
+from bot.settings import Settings
+from bot.settings.reading import bounds, unit
+from bot.settings.values import LENGTH, SWITCH
 from bot.steps.world import Limits
 from handlers.announcer import SlackAnnouncer
 from tests.bench.__main__ import ITEMS
@@ -40,7 +42,7 @@ def test_a_setting_is_declared_with_its_meaning_and_its_unit(name: str, field: F
 
     assert field.description
     assert bool(unit(field)) or not is_measured
-    assert bounds(field) or unit(field) in ("", SECONDS, SWITCH) or get_origin(field.annotation) is Literal
+    assert bounds(field) or unit(field) in ("", LENGTH, SWITCH) or get_origin(field.annotation) is Literal
 
 
 def test_a_default_is_written_where_the_setting_is_declared_and_nowhere_else() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from bot.settings import WrongSettings
+from bot import start
+from bot.check import Finding, Level
+from bot.settings import WrongSettings, read_settings
 from bot.storage.embedded import embedded_server
 from tests.support.process import bot_process, ran
 from tests.support.stage import KEY, Stage, free_port
@@ -36,53 +38,71 @@ def secrets_of(environ: dict[str, str]) -> list[str]:
     return [environ["SLACK_BOT_TOKEN"], environ["SLACK_APP_TOKEN"], environ["AISIX_ADMIN_TOKEN"], *keys]
 
 
-async def checked(stage: Stage, folder: Path) -> tuple[int, list[str]]:
-    """Run the check; return its status and its lines, none of which holds a secret."""
-    status, said = await ran(stage.environ, folder, "check", timeout=40)
+async def checked(stage: Stage) -> list[Finding]:
+    """Run the check in this process; none of its lines holds a secret."""
+    found = await start.checked(read_settings(None, stage.environ), lambda _: None)
+    said = " ".join(map(str, found))
     assert not [secret for secret in secrets_of(stage.environ) if secret in said]
-    assert "Traceback" not in said
-    return status, said.splitlines()
+    assert "CANARY" not in said
+    return found
 
 
-def wrong(lines: list[str]) -> list[str]:
-    assert all(line.startswith(("ok     ", "WRONG  ")) for line in lines), lines
-    return [line.removeprefix("WRONG  ") for line in lines if line.startswith("WRONG")]
+def told(found: list[Finding], level: Level) -> list[str]:
+    return [f"{each.about}: {each.said}" for each in found if each.level is level]
 
 
-async def test_with_everything_well_there_is_a_good_line_for_each_and_status_0(
+async def test_the_check_prints_a_line_or_json_for_each_try_and_fails_for_what_is_wrong_alone(
     bare_stage: Stage, tmp_path: Path
 ) -> None:
     bare_stage.overrides["AISIX_ADMIN_TOKEN"] = bare_stage.aisix.read_token  # enough for the check
-    bare_stage.overrides["AISIX_GATEWAYS"] = gateways(bare_stage, replicas=2)
+    bare_stage.slack.channels["C_OPS"].bot_in = False
 
-    status, lines = await checked(bare_stage, tmp_path)
-
-    production, staging = (bare_stage.aisix.environment(name).id for name in ("production", "staging"))
-    assert status == 0
-    assert wrong(lines) == []
-    assert [line.split(":")[0].removeprefix("ok     ") for line in lines] == [
-        "Slack",
-        "Slack socket",
-        "AISIX Cloud",
-        f"gateway of {production}",
-        f"status of {production}",
-        f"status of {production}",
-        f"replicas of {production}",
-        f"gateway of {staging}",
-        f"status of {staging}",
-        f"replicas of {staging}",
-        "Redis",
-    ]
-    assert lines[0].endswith("; 1 approver.")
-    assert "the write scope cannot be tried harmlessly" in lines[2]
-    assert not lines[3].endswith("assumed.")
-    assert lines[7].endswith("`replicas` is not set: one for each status address is assumed.")
+    status, said = await ran(bare_stage.environ, tmp_path, "check", timeout=40)
+    assert (status, {line[:7] for line in said.splitlines()}) == (0, {"ok     ", "WARN   "})
+    assert said.startswith("ok     Slack: bot keyturn in workspace Sandbox; 1 approver.\n")
+    assert "\nWARN   Slack: the bot is in no channel, so it can show nothing: /invite it" in said
     assert all(call.method == "GET" for call in bare_stage.aisix.calls), "a check changes nothing"
 
+    bare_stage.overrides["AISIX_ADMIN_TOKEN"] = "at-wrong"
+    status, said = await ran(bare_stage.environ, tmp_path, "check", "--json", timeout=40)
+    assert (status, json.loads(said)["ok"]) == (1, False)
+    assert {each["level"] for each in json.loads(said)["findings"]} == {"ok", "warn", "wrong"}
 
-async def test_what_may_hold_a_password_is_not_printed_either_whether_it_answers_or_not(
-    bare_stage: Stage, tmp_path: Path
-) -> None:
+
+async def test_the_check_tries_slack_aisix_and_redis(bare_stage: Stage) -> None:
+    bare_stage.overrides["AISIX_GATEWAYS"] = gateways(bare_stage, replicas=2)
+
+    assert list(dict.fromkeys(each.about.split(" ")[0] for each in await checked(bare_stage))) == [
+        "Slack", "AISIX", "environment", "gateway", "status", "replicas", "Redis",
+    ]  # fmt: skip
+
+
+async def test_a_start_logs_what_is_wrong_and_what_is_doubtful(bare_stage: Stage, tmp_path: Path) -> None:
+    bare_stage.overrides["AISIX_GATEWAYS"] = gateways(bare_stage, url=nobody())
+    bare_stage.slack.channels["C_OPS"].bot_in = False
+    async with bot_process(bare_stage.environ, tmp_path) as bot:
+        await bot.until(
+            lambda: {"check_wrong", "check_doubtful"} <= {each["event"] for each in bot.events}, what="both"
+        )
+
+    assert [(e["level"], e["about"]) for e in bot.events if e["event"] == "check_wrong"] == [
+        ("error", "gateway of production")
+    ]
+    assert ("warning", "Slack") in [(e["level"], e["about"]) for e in bot.events if e["event"] == "check_doubtful"]
+
+
+async def test_an_order_of_environments_that_are_not_there_ends_the_start(bare_stage: Stage, tmp_path: Path) -> None:
+    bare_stage.overrides["ENVIRONMENT_ORDER"] = "stagin,production"
+    status, said = await ran(bare_stage.environ, tmp_path)
+
+    assert status == 1
+    assert said.splitlines()[-1] == (
+        "Keyturn cannot start. ENVIRONMENT_ORDER names stagin, and AISIX Cloud has no such environment: "
+        "did you mean staging?"
+    )
+
+
+async def test_what_may_hold_a_password_is_not_printed_either_whether_it_answers_or_not(bare_stage: Stage) -> None:
     known = json.loads(bare_stage.aisix.settings()["AISIX_GATEWAYS"])
     (status, *_) = known[bare_stage.aisix.environment("production").id]["status_urls"]
     there, away = (url.replace("://", "://ops:CANARY@") for url in (status, nobody()))
@@ -91,15 +111,20 @@ async def test_what_may_hold_a_password_is_not_printed_either_whether_it_answers
     bare_stage.overrides["FINGERPRINT_PEPPER"] = "CANARY-pepper-16"
     bare_stage.overrides["SLACK_SIGNING_SECRET"] = "CANARY-signing"
 
-    code, lines = await checked(bare_stage, tmp_path)
+    abouts = [line.partition(": ")[0] for line in told(await checked(bare_stage), Level.WRONG)]
+    assert abouts == [f"status address {away.rpartition('@')[2]} of production", "replicas of production", "Redis"]
 
-    assert code == 1
-    assert [line.partition(":")[0] for line in wrong(lines)] == [
-        f"status of {bare_stage.aisix.environment('production').id}",
-        f"replicas of {bare_stage.aisix.environment('production').id}",
-        "Redis",
-    ]
-    assert "CANARY" not in "\n".join(lines)
+
+@pytest.mark.parametrize(("scopes", "said"), [({"chat:write"}, "it does not tell which channels"), (None, "")])
+async def test_a_slack_that_does_not_tell_the_channels_is_told(
+    bare_stage: Stage, scopes: set[str] | None, said: str
+) -> None:
+    if scopes:
+        bare_stage.slack.scopes = frozenset({*scopes, "users:read", "usergroups:read", "commands"})
+    warned = [line for line in told(await checked(bare_stage), Level.WARN) if line.startswith("Slack:")]
+
+    assert [said in line for line in warned] == ([True] if said else [])
+    bare_stage.slack.calls.clear()
 
 
 def share_status_addresses(stage: Stage) -> None:
@@ -128,7 +153,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "AISIX_ADMIN_TOKEN": ("at-wrong", "AISIX Cloud: AISIX_ADMIN_TOKEN does not work."),
     "AISIX_CLOUD_API without /api": (
         lambda stage: stage.aisix.api_url.removesuffix("/api"),
-        "AISIX Cloud: AISIX_CLOUD_API does not work.",
+        "It does not end in /api:",
     ),
     "AISIX_GATEWAYS url": (
         lambda stage: gateways(stage, url=nobody()),
@@ -140,7 +165,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "AISIX_GATEWAYS status_urls": (
         lambda stage: gateways(stage, status_urls=[nobody()]),
-        "no answer from a status_url in AISIX_GATEWAYS (ConnectError).",
+        "no answer (ConnectError): correct status_urls in AISIX_GATEWAYS.",
     ),
     "AISIX_GATEWAYS id": (unknown_environment, "AISIX Cloud has no environment of that id: AISIX_GATEWAYS is keyed"),
     "APPROVERS group": ("S_NOBODY", "Slack: it does not tell who S_NOBODY in APPROVERS is"),
@@ -153,16 +178,17 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-async def test_what_is_wrong_is_named_and_the_rest_is_still_tried(bare_stage: Stage, tmp_path: Path, case: str) -> None:
+async def test_what_is_wrong_is_named_and_the_rest_is_still_tried(bare_stage: Stage, case: str) -> None:
     value, sentence = WRONG[case]
     given = value(bare_stage) if callable(value) else value
     bare_stage.overrides |= {case.partition(" ")[0]: given} if given else {}
 
-    status, lines = await checked(bare_stage, tmp_path)
+    found = await checked(bare_stage)
 
-    assert status == 1
-    assert len(wrong(lines)) == (2 if case.endswith("status_urls") else 1), lines  # nor can its looks be compared
-    assert sentence in wrong(lines)[0]
+    lines = told(found, Level.WRONG)
+    assert len(lines) == (2 if case.endswith("status_urls") else 1), lines  # nor can its looks be compared
+    assert sentence in lines[0]
+    assert told(found, Level.OK)
     bare_stage.slack.calls.clear()  # that Slack refused one of them is what this is about
 
 
@@ -173,18 +199,17 @@ UNSAFE = {
 
 
 async def test_a_redis_that_may_lose_a_rotation_is_wrong(
-    redis_url: str, bare_stage: Stage, tmp_path: Path, subtests: pytest.Subtests
+    redis_url: str, bare_stage: Stage, subtests: pytest.Subtests
 ) -> None:
     for name, (value, sentence) in UNSAFE.items():
         with Redis.from_url(redis_url, decode_responses=True) as redis:
             before = redis.config_get(name)[name]
             redis.config_set(name, value)
-            status, lines = await checked(bare_stage, tmp_path)
+            lines = told(await checked(bare_stage), Level.WRONG)
             redis.config_set(name, before)
 
         with subtests.test(name):
-            assert status == 1
-            assert [line.startswith(f"Redis: the server at REDIS_URL {sentence}") for line in wrong(lines)] == [True]
+            assert [line.startswith(f"Redis: the server at REDIS_URL {sentence}") for line in lines] == [True]
 
 
 BARRED = {
@@ -195,19 +220,20 @@ BARRED = {
 
 @pytest.mark.parametrize("barred", BARRED)
 async def test_what_a_managed_redis_does_not_show_is_asked_of_whoever_set_it_up(
-    redis_url: str, bare_stage: Stage, tmp_path: Path, barred: str
+    redis_url: str, bare_stage: Stage, barred: str
 ) -> None:
     wrong_without, said_with = BARRED[barred]
     with Redis.from_url(redis_url) as redis:
         redis.execute_command("ACL", "SETUSER", "managed", "on", ">pass", "~*", "&*", "+@all", *barred.split())
         bare_stage.overrides["REDIS_URL"] = redis_url.replace("unix://", "unix://managed:pass@")
-        status, lines = await checked(bare_stage, tmp_path)
-        assert (status, said_with in lines[-1]) == (0, True), lines[-1]
+        found = await checked(bare_stage)
+        assert said_with in told(found, Level.WARN)[-1]
+        assert told(found, Level.WRONG) == []
 
         redis.config_set("appendonly", "no")
-        status, lines = await checked(bare_stage, tmp_path)
+        lines = told(await checked(bare_stage), Level.WRONG)
         redis.config_set("appendonly", "yes")
-        assert (status, wrong_without in lines[-1]) == (1 if wrong_without else 0, True)
+        assert [wrong_without in line for line in lines] == ([True] if wrong_without else [])
 
 
 # --- at the start ---
@@ -223,7 +249,10 @@ AT_START: dict[str, tuple[Any, str]] = {
     "SLACK_APP_TOKEN": ("xapp-wrong", "SLACK_APP_TOKEN is wrong: Slack says invalid_auth. It should be an app-level"),
     "SLACK_API_URL": (lambda _: nobody(), "SLACK_API_URL does not answer (ClientConnectorError): it should be"),
     "REDIS_URL": ("redis://:CANARY@127.0.0.1:1/0", "REDIS_URL does not answer (ConnectionError)"),
-    "REDIS_URL without a scheme": ("localhost:6379", "REDIS_URL is wrong: it should be redis://… or unix://…."),
+    "REDIS_URL without a scheme": (
+        "localhost:6379",
+        "REDIS_URL is wrong: it should be redis://… or unix://…; absent: an embedded server.",
+    ),
     "PORT": (lambda stage: stage.slack.api_url.split(":")[2].split("/")[0], "PORT cannot be listened on"),
     "a Slack in trouble": (limit_slack, "Slack is not well (it answers 429), so SLACK_BOT_TOKEN could not be tried."),
 }
@@ -268,7 +297,7 @@ async def test_what_bolt_would_read_from_the_environment_by_itself_changes_nothi
     environ = bare_stage.environ | {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "x", "SLACK_SIGNING_SECRET": "y"}
     async with bot_process(environ, tmp_path) as bot:
         card = await bare_stage.ask()
-        warnings = [event for event in bot.events if event["level"] in ("warning", "error")]
+        warnings = [e for e in bot.events if e["level"] in ("warning", "error") and e["event"] != "check_doubtful"]
 
     assert KEY in card.plain
     assert warnings == []

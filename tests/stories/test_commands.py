@@ -1,7 +1,6 @@
 """What `/rotate-key` answers, and to whom."""
 
 import pytest
-from structlog.testing import capture_logs
 
 from tests.support.stage import KEY, Stage
 
@@ -87,24 +86,3 @@ async def test_a_command_that_slack_delivers_twice_makes_one_card(stage: Stage) 
     assert stage.built is not None
     assert len(await stage.built.store.recent(10)) == 1
     assert len(stage.slack.messages("C_OPS")) == 1
-
-
-async def test_a_start_where_nobody_could_approve_is_logged_and_goes_on(bare_stage: Stage) -> None:
-    bare_stage.slack.users["U_APPROVER"].guest = True
-    with capture_logs() as logged:
-        async with bare_stage.front():
-            await bare_stage.slack.person("U_MEMBER").command(KEY)
-            await bare_stage.told("U_MEMBER", "Nobody of the people in APPROVERS")
-
-    (error,) = [each for each in logged if each["log_level"] == "error"]
-    assert error["event"] == "too_few_approvers"
-    assert "nobody of the people in APPROVERS can approve, and APPROVALS_REQUIRED is 1" in error["why"]
-
-
-async def test_a_start_where_slack_cannot_tell_who_could_approve_goes_on(bare_stage: Stage) -> None:
-    bare_stage.slack.faults.fail("usergroups.users.list", error="internal_error")
-    with capture_logs() as logged:
-        async with bare_stage.bot():
-            await bare_stage.ask()
-
-    assert [each["event"] for each in logged if each["log_level"] in ("error", "warning")] == ["approvers_unknown"]

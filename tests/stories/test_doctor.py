@@ -11,7 +11,7 @@ from bot import cli
 from bot.recovery.doctor import Orders, say
 from bot.rotation import audit
 from bot.rotation.states import State
-from bot.settings import Settings
+from bot.settings import read_settings
 from tests.support.process import BotProcess, bot_process, ran
 from tests.support.stage import KEY, Environment, Stage
 
@@ -71,7 +71,7 @@ class Said(NamedTuple):
 async def doctor(stage: Stage, capsys: pytest.CaptureFixture[str], **orders: object) -> Said:
     """`python -m bot doctor`, in this process."""
     with Environment(stage.environ):
-        settings = Settings(_env_file=None)
+        settings = read_settings(None)
     capsys.readouterr()
     well = await cli.attended(settings, Orders(yes=True, **orders))  # type: ignore[arg-type]
     return Said(well, capsys.readouterr().out)

@@ -12,7 +12,7 @@ from bot.app import Parts, parts
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
-from bot.settings import Settings
+from bot.settings import read_settings
 from sandbox.slack import Message
 from tests.handlers import records as r
 from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Environment, Stage
@@ -119,7 +119,7 @@ async def hand(bare_stage: Stage) -> AsyncIterator[ByHand]:
     """A rotation whose card is there."""
     hand = ByHand(bare_stage)
     with Environment(bare_stage.environ):
-        settings = Settings(_env_file=None)
+        settings = read_settings(None)
     async with parts(settings, hand.clock) as hand.built:
         await hand.built.announcer.first(await hand.record(r.awaiting_secret()))
         yield hand

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from bot.app import Parts, front, parts, worker
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from bot.settings import Settings
+from bot.settings import read_settings
 from bot.storage.namespace import Namespace
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack
@@ -97,7 +97,7 @@ class Stage:
         """Run the bot in this process, all of it."""
         async with AsyncExitStack() as stack:
             with Environment(self.environ):
-                settings = Settings(_env_file=None)
+                settings = read_settings(None)
             clock = await stack.enter_async_context(loop_clock(self.began))
             self.built = await stack.enter_async_context(parts(settings, clock.now))
             await stack.enter_async_context(worker(self.built))
@@ -108,7 +108,7 @@ class Stage:
     async def front(self) -> AsyncIterator[Parts]:
         """Run the half of the bot that people talk to, and nothing that moves a rotation on."""
         with Environment(self.environ):
-            settings = Settings(_env_file=None)
+            settings = read_settings(None)
         async with parts(settings) as self.built, front(self.built):
             yield self.built
 

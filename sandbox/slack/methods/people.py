@@ -33,6 +33,11 @@ def conversations_info(site: Site, args: Args) -> Json:
     return {"channel": _channel(channel)}
 
 
+def users_conversations(site: Site, _: Args) -> Json:
+    joined = [one for one in site.world.channels.values() if one.bot_in and one.person is None]
+    return {"channels": [_channel(one) for one in joined]}
+
+
 def _user(user: User) -> Json:
     names = {"real_name": user.name.title(), "display_name": user.name}
     return {
@@ -74,5 +79,6 @@ def _channel(channel: Channel) -> Json:
 PEOPLE = {
     "users.info": Method(users_info, ("users:read",)),
     "usergroups.users.list": Method(group_members, ("usergroups:read",)),
+    "users.conversations": Method(users_conversations, ("channels:read", "groups:read")),
     "conversations.info": Method(conversations_info, ("channels:read", "groups:read", "im:read")),
 }

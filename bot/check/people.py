@@ -1,0 +1,84 @@
+"""Check what Slack tells of the bot, its tokens, its channels and the people who may approve."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from bot.aisix.waiting import ahead
+from bot.app import rules_of
+from bot.check.findings import Finding, Try, Wrong, clock, ok, warn, wrong
+from bot.rotation.errors import Refused, Unanswerable
+from bot.rotation.people import Directory, People
+from bot.rotation.plan import plural
+from bot.rotation.policy import check_member
+from bot.settings import Settings
+
+
+class Slack(NamedTuple):
+    """What a check asks of Slack; each raises `WrongSettings` if a token is refused, or Slack does not answer."""
+
+    who: Callable[[], Awaitable[tuple[dict[str, Any], Directory]]]
+    open_socket: Callable[[str], Awaitable[None]]
+    date: Callable[[], Awaitable[str | None]]
+    """The time by Slack's clock, as a header of HTTP; None if it does not tell."""
+
+    is_in_a_channel: Callable[[], Awaitable[bool | None]]
+    """None if Slack does not tell."""
+
+
+def tries(slack: Slack, settings: Settings) -> Iterator[Try]:
+    """Return what can be tried."""
+    yield Try("Slack", "SLACK_API_URL", partial(_bot, slack, settings))
+    if token := settings.slack_app_token:
+        yield Try("Slack socket", "SLACK_API_URL", partial(_socket, slack, token.get_secret_value()))
+
+
+async def _bot(slack: Slack, settings: Settings) -> list[Finding]:
+    team, directory = await slack.who()
+    people = {person for id_ in sorted(settings.approvers) for person in await _meant_by(id_, directory)}
+    if not people:
+        raise Wrong("nobody is in the user groups of APPROVERS, so nobody could approve.")
+    known = f"bot {team.get('user')} in workspace {team.get('team')}; {plural(len(people), 'approver')}."
+    return [
+        *([wrong(short)] if (short := await shortage(People(directory, rules_of(settings)))) else [ok(known)]),
+        *clock(ahead(await slack.date())),
+        *_channels(joined=await slack.is_in_a_channel()),
+    ]
+
+
+async def shortage(people: People) -> str:
+    """Say why nobody's rotation could be approved; empty if somebody's could."""
+    try:
+        return await people.shortage()
+    except Unanswerable:
+        raise Wrong("it does not tell who the people in APPROVERS are: try again in a minute.") from None
+
+
+def _channels(*, joined: bool | None) -> Iterator[Finding]:
+    if joined is None:
+        yield warn(
+            "it does not tell which channels the bot is in: give the app the scopes channels:read and groups:read "
+            "(manifest.yml), and see that you have invited it."
+        )
+    elif not joined:
+        yield warn("the bot is in no channel, so it can show nothing: /invite it to the channel where people rotate.")
+
+
+async def _meant_by(id_: str, directory: Directory) -> frozenset[str]:
+    """Return the people that an id in APPROVERS means."""
+    try:
+        if id_.startswith("S"):
+            return await directory.members(id_)
+        check_member(await directory.person(id_))
+    except Unanswerable:
+        raise Wrong(
+            f"it does not tell who {id_} in APPROVERS is: that should be the id of a person (U…) or a user group (S…)."
+        ) from None
+    except Refused as refusal:
+        raise Wrong(f"{id_} in APPROVERS could not approve. {refusal}") from None
+    return frozenset({id_})
+
+
+async def _socket(slack: Slack, app_token: str) -> list[Finding]:
+    await slack.open_socket(app_token)
+    return [ok("a socket can be opened.")]

@@ -1,0 +1,6 @@
+"""The settings, read once from the environment and `.env`: all that is wrong is said at once, nothing is dropped."""
+
+from bot.settings.declared import Settings, StoreSettings
+from bot.settings.reading import WrongSettings, read_settings, read_store_settings
+
+__all__ = ["Settings", "StoreSettings", "WrongSettings", "read_settings", "read_store_settings"]

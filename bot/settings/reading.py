@@ -1,0 +1,114 @@
+"""Reads the settings, and says in a sentence each all that is wrong with them."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from bot.aisix.probes import GatewaySettings
+from bot.settings.declared import Settings, StoreSettings
+from bot.settings.values import COUNTED
+from bot.settings.written import nearest, written
+
+S = TypeVar("S", bound=StoreSettings)
+DOTENV = Path(".env")
+KNOWN = tuple(name.upper() for name in Settings.model_fields)
+
+
+class WrongSettings(Exception):
+    """Wrong settings: a sentence for each names it and says what it should look like."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = sentences
+
+
+def read_settings(file: Path | None = DOTENV, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from *environ* and *file*, or raise `WrongSettings` about all that is wrong."""
+    return _read(Settings, file, environ)
+
+
+def read_store_settings(file: Path | None = DOTENV, environ: Mapping[str, str] = os.environ) -> StoreSettings:
+    """Read only the settings of the store: an audit needs no token."""
+    return _read(StoreSettings, file, environ)
+
+
+def _read(kind: type[S], file: Path | None, environ: Mapping[str, str]) -> S:
+    found = written(KNOWN, file, environ)
+    values = {name.lower(): value for name, value in found.values.items()}
+    problems = list(found.problems)
+    if kind is Settings:
+        problems += _lacks_mode(values)
+    try:
+        settings = kind.model_validate(values)
+    except ValidationError as error:
+        problems += map(_sentence, error.errors(include_input=False))
+    else:
+        if not problems:
+            return settings
+    raise WrongSettings(*problems) from None
+
+
+def _lacks_mode(values: Mapping[str, str]) -> Iterator[str]:
+    if not values.get("slack_app_token") and not {"slack_signing_secret", "port"} <= values.keys():
+        yield (
+            "SLACK_APP_TOKEN is missing: set it (xapp-…) for Socket Mode, "
+            "or SLACK_SIGNING_SECRET and PORT for HTTP mode."
+        )
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    name, *within = map(str, problem["loc"])
+    place = f" (at {'.'.join(within)})" if within else ""
+    setting = name.upper()
+    match problem["type"], within:
+        case "told", _:
+            return f"{setting} is wrong{place}: {problem['msg']}."
+        case "extra_forbidden", _:
+            return _unknown_field(setting, within)
+        case "missing", []:
+            return _should_be(name, f"{setting} is missing")
+        case _:
+            return _should_be(name, f"{setting} is wrong{place}")
+
+
+def _unknown_field(setting: str, within: list[str]) -> str:
+    near = nearest(within[-1], GatewaySettings.model_fields)
+    meant = f"did you mean {near}?" if near else f"it has {', '.join(GatewaySettings.model_fields)}."
+    return f"{setting} has no field {within[-1]} (at {'.'.join(within[:-1])}): {meant}"
+
+
+def _should_be(name: str, what: str) -> str:
+    return f"{what}: it should be {looks(Settings.model_fields[name])}."
+
+
+def looks(field: FieldInfo) -> str:
+    """Say what a setting should look like."""
+    what, limits = unit(field), bounds(field)
+    if limits:
+        what = f"{limits} {what}" if what in COUNTED else f"{what} ({limits})"
+    return f"{what}: {field.description}" if what else str(field.description)
+
+
+def unit(field: FieldInfo) -> str:
+    """Return the unit or the choices of a setting; empty if its meaning says enough."""
+    choices = [value for value in get_args(field.annotation) if isinstance(value, str)]
+    return f"{', '.join(choices[:-1])} or {choices[-1]}" if choices else field.title or ""
+
+
+def bounds(field: FieldInfo) -> str:
+    """Return the limits of a setting in words; empty if only its type limits it."""
+    least, most = (_bound(field, name) for name in ("ge", "le"))
+    if most is not None:
+        return f"{least} to {most}"
+    if _bound(field, "gt") is not None:
+        return "more than 0"
+    least = least or _bound(field, "min_length")
+    return f"at least {least:,}" if least else ""
+
+
+def _bound(field: FieldInfo, name: str) -> Any:
+    return next((getattr(each, name) for each in field.metadata if hasattr(each, name)), None)

@@ -1,0 +1,206 @@
+"""The types of settings: how people write a duration, an address, ids or the gateways, and what is refused."""
+
+import json
+import re
+from collections.abc import Hashable, Mapping
+from datetime import timedelta
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
+
+from bot.aisix.probes import GatewaySettings
+
+NUMBER, SWITCH, PORT = "a number", "true or false", "a port"
+BYTES, CHARACTERS, WHOLE_SECONDS = COUNTED = ("bytes", "characters", "seconds")
+LENGTH = "a duration (30, 30s, 10m, 1h30m, 2d or PT30S)"
+"""Units, as the message about a wrong setting names them."""
+
+
+def told(why: str) -> PydanticCustomError:
+    """Return the error of a value whose fault the unit and the meaning of its setting do not tell."""
+    return PydanticCustomError("told", "{said}", {"said": why})
+
+
+SPOKEN = re.compile(r"(?=\d)(?:(\d+)d)? ?(?:(\d+)h)? ?(?:(\d+)m)? ?(?:(\d+)s)?")
+UNITS = ("days", "hours", "minutes", "seconds")
+
+
+def _duration(value: Any) -> Any:
+    """Read a bare number as seconds, and `1h30m` as people write it; leave the rest to the ISO 8601 parser."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if spoken := SPOKEN.fullmatch(value.lower()):
+            return timedelta(**{unit: int(many) for unit, many in zip(UNITS, spoken.groups(), strict=True) if many})
+        return float(value)
+    except OverflowError:
+        raise ValueError("duration") from None
+    except ValueError:
+        return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta(0), title=LENGTH)]
+Limit = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), title=LENGTH)]
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+Lower = BeforeValidator(_lower)
+
+
+def _is_sendable(secret: SecretStr) -> SecretStr:
+    """Refuse a key or token that cannot be sent in a header."""
+    value = secret.get_secret_value()
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("header")
+    return secret
+
+
+def _is_address(value: str) -> str:
+    """Refuse anything but an http address with a host and a valid port."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("address")
+    return value
+
+
+def _is_bare_address(value: str) -> str:
+    """Refuse also an address with a user or a password: Keyturn sends a token or the caller key there instead."""
+    if "@" in urlsplit(_is_address(value)).netloc:
+        raise ValueError("address")
+    return value
+
+
+def _ends_in_slash(value: str) -> str:
+    return value if value.endswith("/") else value + "/"
+
+
+Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
+Address = Annotated[str, AfterValidator(_is_bare_address)]
+Folder = Annotated[Address, AfterValidator(_ends_in_slash)]
+
+DATABASE = re.compile(r"/?\d*")
+
+
+def _names_a_database(url: SecretStr) -> SecretStr:
+    """Refuse an address whose database is no number: the client would use database 0 instead."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        port = parts.port
+    except ValueError:
+        raise ValueError("address") from None  # its own words may repeat the password
+    if parts.scheme not in ("redis", "rediss", "unix") or port == 0:
+        raise ValueError("address")
+    if parts.scheme != "unix" and not DATABASE.fullmatch(parts.path):
+        raise told("what follows the host is a database, which is a number: redis://host:6379/0")
+    return url
+
+
+RedisAddress = Annotated[SecretStr, AfterValidator(_names_a_database)]
+
+
+def _sizes(value: Any) -> Any:
+    """Read the sizes of the first waves; the last wave is always the rest."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",")]
+    sizes = tuple(int(part) for part in (parts[:-1] if parts[-1] == "rest" else parts))
+    if not all(size > 0 for size in sizes):
+        raise ValueError("sizes")
+    return sizes
+
+
+def _names(value: Any) -> Any:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+SLACK_ID = re.compile(r"[UWS][A-Z0-9_]{1,}")
+
+
+def _ids(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    ids = _names(value)
+    if not ids or not all(SLACK_ID.fullmatch(i) for i in ids):
+        raise ValueError("ids")
+    return frozenset(ids)
+
+
+Sizes = Annotated[tuple[int, ...], BeforeValidator(_sizes)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Ids = Annotated[frozenset[str], BeforeValidator(_ids)]
+
+
+class _Strict(yaml.SafeLoader):
+    """Reads YAML in which no name stands twice: the last one would win, and the others would be dropped."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+        names = [each.value for each, _ in node.value]
+        _refuse_twice(names)
+        return super().construct_mapping(node, deep)
+
+
+def _refuse_twice(names: list[str]) -> None:
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise told(f"{twice} stands twice: keep one")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _refuse_twice([name for name, _ in pairs])
+    return dict(pairs)
+
+
+def _decoded(text: str, place: str) -> Any:
+    """Read JSON; a parser's own words repeat the text with its caller keys, so only the place is told."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except JSONDecodeError as error:
+        raise told(f"it is no JSON ({place}line {error.lineno}, column {error.colno})") from None
+
+
+def _from_file(name: str) -> Any:
+    """Read the gateways from a file of YAML or JSON."""
+    file = Path(name)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise told(f"{name} can't be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise told(f"{name} is not UTF-8") from None
+    if file.suffix == ".json":
+        return _decoded(text, f"{name}, ")
+    try:
+        return yaml.load(text, _Strict)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise told(f"{name} is no YAML (line {mark.line + 1 if mark else 1})") from None
+    except yaml.YAMLError:
+        raise told(f"{name} is no YAML") from None
+
+
+def _gateways(value: Any) -> Any:
+    """Read an object of JSON, or the file that `@` names."""
+    if not isinstance(value, str):
+        return value
+    return _from_file(value[1:].strip()) if value.startswith("@") else _decoded(value, "")
+
+
+def _are_reachable(gateways: Mapping[str, GatewaySettings]) -> Mapping[str, GatewaySettings]:
+    for gateway in gateways.values():
+        _is_bare_address(gateway.url)
+        _is_sendable(gateway.caller_key)
+        for url in gateway.status_urls:
+            _is_address(url)
+    return gateways
+
+
+GatewaysByEnvironment = Annotated[
+    dict[str, GatewaySettings], BeforeValidator(_gateways), AfterValidator(_are_reachable)
+]

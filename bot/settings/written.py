@@ -1,0 +1,120 @@
+"""What `.env` and the environment say: the values of settings, and a sentence for everything that would be dropped."""
+
+import io
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple
+
+from dotenv.parser import Binding, parse_stream
+from dotenv.variables import Variable, parse_variables
+
+QUOTED_JSON = re.compile(r'\s*(?:export\s+)?(\w+)\s*=\s*"(\{.*\})"\s*')
+"""A line with JSON in double quotes that are not escaped: the quotes can only be the value's own."""
+
+QUOTES = ("'", '"')
+
+
+class Written(NamedTuple):
+    """Values by setting, in capitals, and what is wrong with how they are written."""
+
+    values: dict[str, str]
+    problems: tuple[str, ...] = ()
+
+
+def written(known: Collection[str], file: Path | None, environ: Mapping[str, str]) -> Written:
+    """Read the settings in *known*; the environment wins over *file*, which need not exist."""
+    here = {name.upper(): value for name, value in environ.items()}
+    there = read_file(file, known, here) if file else Written({})
+    problems = (*there.problems, *(_misspelt(name, near) for name in sorted(here) if (near := _slip(name, known))))
+    values = {name: plain(value) for name, value in {**there.values, **here}.items() if name in known}
+    return Written({name: value for name, value in values.items() if value}, problems)
+
+
+def plain(value: str) -> str:
+    """Return a value without blanks or one pair of quotes around it: `docker --env-file` keeps the quotes."""
+    value = value.strip()
+    return value[1:-1].strip() if len(value) > 1 and value[0] == value[-1] and value[0] in QUOTES else value
+
+
+def read_file(file: Path, known: Collection[str], environ: Mapping[str, str]) -> Written:
+    """Read a file of settings, with what can't be read or would be dropped."""
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        return Written({})
+    except OSError as error:
+        return Written({}, (f"{file} can't be read ({error.strerror}): let the user that Keyturn runs as read it.",))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return Written({}, (f"Line {line} of {file} is not UTF-8: save the file as UTF-8.",))
+    lines = [_mended(binding) for binding in parse_stream(io.StringIO(text))]
+    values = {line.key.upper(): line.value for line in lines if line.key and line.value is not None}
+    defined = {**values, **environ}
+    return Written(
+        {name: _filled(value, defined) for name, value in values.items()}, tuple(_problems(lines, defined, known, file))
+    )
+
+
+def _mended(line: Binding) -> Binding:
+    found = QUOTED_JSON.fullmatch(line.original.string) if line.error else None
+    return Binding(found[1], found[2], line.original, error=False) if found else line
+
+
+def _problems(
+    lines: Iterable[Binding], defined: Mapping[str, str], known: Collection[str], file: Path
+) -> Iterator[str]:
+    seen: dict[str, int] = {}
+    for line in lines:
+        where = f"line {_number(line)} of {file}"
+        if line.error or (line.key and line.value is None):
+            yield f"{where.capitalize()} can't be read: write NAME=value there."
+        elif line.key and line.value is not None:
+            yield from _problems_of(line.key.upper(), line.value, defined, known, where)
+            if before := seen.get(line.key.upper()):
+                yield f"{line.key.upper()} stands twice in {file}, in lines {before} and {_number(line)}: keep one."
+            seen[line.key.upper()] = _number(line)
+
+
+def _number(line: Binding) -> int:
+    """Return a binding's line: it may begin with empty ones."""
+    string = line.original.string
+    return line.original.line + string[: len(string) - len(string.lstrip())].count("\n")
+
+
+def _problems_of(
+    name: str, value: str, defined: Mapping[str, str], known: Collection[str], where: str
+) -> Iterator[str]:
+    if name not in known:
+        yield _misspelt(name, nearest(name, known), where)
+    for part in parse_variables(value):
+        if isinstance(part, Variable) and part.default is None and part.name.upper() not in defined:
+            yield f"{name} ({where}) uses ${{{part.name}}}, which is not set: set it, or write the value itself."
+
+
+def _filled(value: str, defined: Mapping[str, str]) -> str:
+    names = {part.name: defined.get(part.name.upper()) for part in parse_variables(value) if isinstance(part, Variable)}
+    return "".join(part.resolve(names) for part in parse_variables(value))
+
+
+def _misspelt(name: str, near: str, where: str = "the environment") -> str:
+    meant = f"did you mean {near}?" if near else "remove it; docs/settings.md lists every setting."
+    return f"{name} ({where}) is no setting of Keyturn: {meant}"
+
+
+def nearest(name: str, known: Collection[str], cutoff: float = 0.6) -> str:
+    """Return the setting that a name most resembles; empty if none does."""
+    twisted = [one for one in known if sorted(one) == sorted(name)]
+    return next(iter(twisted or get_close_matches(name, known, n=1, cutoff=cutoff)), "")
+
+
+def _slip(name: str, known: Collection[str]) -> str:
+    """Return the setting that a variable of the environment almost names: most of them belong to other programs."""
+    return "" if name in known else nearest(name, known, SLIP)
+
+
+SLIP = 0.87
+"""How much alike two names are of which one is misspelt, of 1: `REQUIRE_PROOFS` and `WAVE`, but not `REDIS_PORT`."""

@@ -1,0 +1,179 @@
+"""How settings are written: as people write them, with nothing dropped in silence, and all that is wrong at once."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from bot.settings import Settings, WrongSettings, read_settings
+from tests.bot.test_settings import BOT, CALLER, GATEWAYS, GOOD, nothing_around, read, sentence
+
+__all__ = ["nothing_around", "read"]
+
+
+@pytest.mark.parametrize("url", ["redis://host/keyturn", "rediss://:CANARY@host:6379/0/1", "redis://host/-1"])
+def test_a_database_that_is_no_number_is_refused(read, url):
+    assert "a database, which is a number" in sentence(read, REDIS_URL=url)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://host", "redis://host/", "rediss://u:p@host:6379/3", "unix:///run/r.sock?db=2"]
+)
+def test_an_address_of_redis_may_name_a_database(read, url):
+    assert read(REDIS_URL=url).redis_url.get_secret_value() == url
+
+
+def test_what_is_wrong_is_said_at_once(read):
+    said = sentence(read, SLACK_APP_TOKEN=None, SLACK_SIGNING_SECRET=None, APPROVERS=None, PROBES="0", SOKA="1h")
+
+    assert [each.split(" ")[0] for each in said.splitlines()] == ["SOKA", "SLACK_APP_TOKEN", "PROBES", "APPROVERS"]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("REQUIRE_PROOFS", "REQUIRE_PROOF"), ("SOKA", "SOAK"), ("wave", "WAVES"), ("REDIS_URI", "REDIS_URL")],
+)
+def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(read, written, meant):
+    assert sentence(read, **{written: "1"}) == (
+        f"{written.upper()} (the environment) is no setting of Keyturn: did you mean {meant}?"
+    )
+
+
+@pytest.mark.parametrize("name", ["REDIS_PORT", "KEYTURN_PORT", "LISTEN_FDS", "PATH", "HOST", "SLACK_TEAM", "LESS"])
+def test_variables_of_other_programs_are_let_be(read, name):
+    assert read(**{name: "1"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"status_url": ["http://r"]}, "AISIX_GATEWAYS has no field status_url (at env-1): did you mean status_urls?"),
+        (
+            {"zzz": 1},
+            "AISIX_GATEWAYS has no field zzz (at env-1): it has url, caller_key, status_urls, replicas, probes.",
+        ),
+    ],
+)
+def test_an_unknown_field_of_a_gateway_is_named(read, fields, said):
+    assert sentence(read, AISIX_GATEWAYS=json.dumps({"env-1": GATEWAYS["env-1"] | fields})) == said
+
+
+GATEWAYS_YAML = "env-1:\n  url: https://gw.example\n  caller_key: ck-CANARY-caller\n"
+FILES = {
+    "gateways.yaml": GATEWAYS_YAML,
+    "with-bom.yml": "\ufeff" + GATEWAYS_YAML,
+    "gateways.json": "{\n\t" + json.dumps(GATEWAYS)[1:],
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_gateways_may_be_a_file(read, monkeypatch, tmp_path, name):
+    (tmp_path / name).write_text(FILES[name], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    assert read(AISIX_GATEWAYS=f"@{name}").aisix_gateways == read().aisix_gateways
+
+
+WRONG_FILES = {
+    "missing.yaml": (None, "missing.yaml can't be read (No such file or directory)"),
+    "latin.yaml": ("# caf\xe9".encode("latin-1"), "latin.yaml is not UTF-8"),
+    "torn.yaml": (b"env-1:\n  caller_key: 'ck-CANARY\n", "torn.yaml is no YAML (line 3)"),
+    "torn.json": (b'{"env-1":\n "ck-CANARY}', "it is no JSON (torn.json, line 2, column 2)"),
+    "twice.yaml": (b"env-1: {url: a, url: b}", "url stands twice: keep one"),
+    "twice.json": (b'{"env-1": 1, "env-1": 2}', "env-1 stands twice: keep one"),
+    "field.yaml": (GATEWAYS_YAML.encode() + b"  status_url: x\n", "did you mean status_urls?"),
+    "control.yaml": (b"a: \x01", "control.yaml is no YAML"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_a_file_of_gateways_that_is_wrong_is_named(read, monkeypatch, tmp_path, name):
+    content, said = WRONG_FILES[name]
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+
+    assert said in sentence(read, AISIX_GATEWAYS=f"@{name}")
+
+
+@pytest.mark.parametrize("value", ["{", '{"env": {"url": "a"}, "env": {"url": "b"}}'])
+def test_gateways_that_are_no_json_are_refused(read, value):
+    assert sentence(read, AISIX_GATEWAYS=value).startswith("AISIX_GATEWAYS is wrong: ")
+
+
+@pytest.fixture
+def read_env(monkeypatch, tmp_path):
+    """Read settings from a file, after the lines of `GOOD`."""
+
+    def read_with(more: str | bytes, good: dict[str, str] = GOOD) -> Settings:
+        lines = "".join(f"{name}='{value}'\n" for name, value in good.items())
+        (tmp_path / ".env").write_bytes(lines.encode() + (more if isinstance(more, bytes) else more.encode()))
+        monkeypatch.chdir(tmp_path)
+        return read_settings()
+
+    return read_with
+
+
+JSON_GATEWAYS = json.dumps(GATEWAYS)
+AS_WRITTEN = {
+    "in single quotes": f"AISIX_GATEWAYS='{JSON_GATEWAYS}'",
+    "in double quotes": f'AISIX_GATEWAYS="{JSON_GATEWAYS}"',
+    "in double quotes, escaped": 'AISIX_GATEWAYS="' + JSON_GATEWAYS.replace('"', '\\"') + '"',
+    "in no quotes": f"AISIX_GATEWAYS={JSON_GATEWAYS}",
+    "over several lines": "AISIX_GATEWAYS='" + json.dumps(GATEWAYS, indent=2) + "'",
+    "with export and blanks": f"  export AISIX_GATEWAYS = '{JSON_GATEWAYS}'  # staging",
+    "with Windows' line ends": f"# made on Windows\r\n\r\nAISIX_GATEWAYS='{JSON_GATEWAYS}'\r\n",
+}
+
+
+@pytest.mark.parametrize("how", AS_WRITTEN)
+def test_a_file_of_settings_is_read_as_people_write_it(read_env, how):
+    others = {name: value for name, value in GOOD.items() if name != "AISIX_GATEWAYS"}
+    gateways = read_env(AS_WRITTEN[how], others).aisix_gateways
+
+    assert gateways["env-1"].caller_key.get_secret_value() == CALLER
+
+
+def test_a_byte_order_mark_hides_no_setting(monkeypatch, tmp_path):
+    lines = "\n".join(f"{name}='{value}'" for name, value in GOOD.items())
+    (tmp_path / ".env").write_text(lines, encoding="utf-8-sig")
+    monkeypatch.chdir(tmp_path)
+
+    assert read_settings().slack_bot_token.get_secret_value() == BOT
+
+
+def test_a_value_may_use_another(read_env):
+    assert read_env("PROBES=5\nWATCH=${PROBES}m\nSOAK=${NOT_SET:-10m}").watch == timedelta(minutes=5)
+
+
+DROPPED = {
+    "SOKA=10m": "SOKA (line 8 of .env) is no setting of Keyturn: did you mean SOAK?",
+    "HTTPS_PROXY=http://proxy": "HTTPS_PROXY (line 8 of .env) is no setting of Keyturn: remove it; docs/settings.md",
+    "SOAK=10m\n\nSOAK=20m": "SOAK stands twice in .env, in lines 8 and 10: keep one.",
+    "SOAK 10m": "Line 8 of .env can't be read: write NAME=value there.",
+    "SOAK": "Line 8 of .env can't be read: write NAME=value there.",
+    "SOAK='10m": "Line 8 of .env can't be read: write NAME=value there.",
+    "SOAK=${LONG}": "SOAK (line 8 of .env) uses ${LONG}, which is not set: set it, or write the value itself.",
+    "# caf\xe9\nSOAK=10m": "Line 8 of .env is not UTF-8: save the file as UTF-8.",
+}
+
+
+@pytest.mark.parametrize("lines", DROPPED)
+def test_what_would_be_dropped_is_said_with_its_line(read_env, lines):
+    with pytest.raises(WrongSettings) as wrong:
+        read_env(lines.encode("latin-1"))
+
+    assert wrong.value.sentences[0].startswith(DROPPED[lines])
+    assert len(wrong.value.sentences) == 1 or "not UTF-8" in wrong.value.sentences[0]
+
+
+def test_a_file_that_may_not_be_read_is_said(monkeypatch, tmp_path):
+    (tmp_path / ".env").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WrongSettings, match=r"^\.env can't be read \(Is a directory\): "):
+        read_settings()
+
+
+@pytest.mark.parametrize("value", ["'5'", '"5"', "  5\n", "' 5 '"])
+def test_blanks_and_quotes_around_a_value_are_not_part_of_it(read, value):
+    assert read(PROBES=value).probes == 5
