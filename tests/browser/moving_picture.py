@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from playwright.sync_api import Page, expect, sync_playwright
 
 from sandbox.company import GOOD_SECRET, KEY, WRONG_SECRET
-from tests.browser.people import CHROMIUM, be, begin, card, confirm, form, press, sandbox, says, send
+from tests.browser.people import BROWSER, be, begin, card, confirm, form, press, sandbox, says, send
 from tests.support.documents import ROOT
 from tests.support.pictures import MOVING, moving_sources, note
 
@@ -138,7 +138,7 @@ def apng(frames: list[tuple[bytes, int]]) -> bytes:
 def main() -> None:
     """Play it, keep it, and note what it was drawn from."""
     with sandbox() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(**BROWSER)
         size = {"width": WIDTH, "height": PAGE}
         page = browser.new_page(viewport=size, locale="en-GB", timezone_id="UTC", color_scheme="light")
         begin(page, f"{address}?as=U_REQUESTER")

@@ -7,12 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.documents import ROOT
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
+BROWSER: dict[str, Any] = {
+    "executable_path": os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium",
+    "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+}
 PATIENCE = 60_000
 """Milliseconds that anything may take: the machine may be slow, and everything waits for what it wants to see."""
 

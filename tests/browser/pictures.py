@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from sandbox.page.server import Page
-from tests.browser.people import CHROMIUM
+from tests.browser.people import BROWSER
 from tests.support.documents import ROOT
 from tests.support.pictures import GOLDEN, KEPT, PICTURES, note, sources
 
@@ -24,7 +24,7 @@ NOW = "2026-11-23T14:30:00Z"
 async def draw(every: Mapping[Path, Path]) -> None:
     """Draw each golden file to its picture; what is unknown to the page must not get into one unseen."""
     async with Page() as address, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = await playwright.chromium.launch(**BROWSER)
         tab = await (await browser.new_context(**WINDOW)).new_page()  # type: ignore[arg-type]
         await tab.goto(f"{address}draw")
         await tab.wait_for_function("() => Boolean(window.draw)")

@@ -7,7 +7,6 @@ from functools import cache
 
 import pytest
 
-from handlers.views.evidence import LEGEND
 from tests.support.documents import ROOT, read, rows
 
 MODULES = [file for top in ("bot", "handlers") for file in (ROOT / top).rglob("*.py")]
@@ -60,12 +59,6 @@ def test_the_code_has_the_names_that_the_glossary_gives() -> None:
 
     assert all(given.values())
     assert {word: missing for word, code in given.items() if (missing := code - names)} == {}
-
-
-def test_the_verdicts_are_those_of_the_cards_legend_in_its_order() -> None:
-    table = re.split(r"The verdicts, the worst first:\n", read(GLOSSARY))[1].split("\n## ")[0]
-
-    assert re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE) == list(LEGEND)
 
 
 # --- the facts ---

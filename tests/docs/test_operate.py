@@ -63,10 +63,12 @@ def test_the_steps_are_the_programs_in_their_order(track: Any) -> None:
         place = found.end()
 
 
-def test_the_verdicts_are_those_of_the_legend_in_its_order() -> None:
+def test_the_verdicts_are_those_of_the_legend_in_its_order_here_and_in_the_glossary() -> None:
     table = [(verdict.strip("`"), meaning) for verdict, meaning, _ in rows(GUIDE, "Verdicts")]
+    glossary = read("docs/glossary.md").split("The verdicts, the worst first:\n")[1].split("\n## ")[0]
 
     assert table == list(LEGEND.items())
+    assert re.findall(r"^\| `(.+?)` \|", glossary, re.MULTILINE) == list(LEGEND)
 
 
 def test_every_kind_of_stop_offers_what_the_guide_says() -> None:

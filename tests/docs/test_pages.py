@@ -1,5 +1,6 @@
-"""The pages of settings, dependencies, states, speed and gateways have what the program has."""
+"""The pages of settings, dependencies, states, speed and gateways, and the project's own files, tell what there is."""
 
+import hashlib
 import re
 import tomllib
 from datetime import timedelta
@@ -7,8 +8,10 @@ from inspect import Parameter, signature
 from typing import Literal, get_origin
 
 import pytest
+import yaml
 from pydantic.fields import FieldInfo
 
+from bot import __version__
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways
 from bot.aisix.status import StatusPages
@@ -74,7 +77,6 @@ def test_the_speed_is_told_in_the_tables_that_the_bench_prints() -> None:
 
     assert len(tables) == len(ITEMS), "make bench ARGS=--write puts them there"
     assert all(len(table) >= 3 and len({len(row) for row in table}) == 1 for table in lines)
-    assert replaced(BENCHMARKS, page(["a"])) != BENCHMARKS
     assert between_marks(replaced(BENCHMARKS, page(["a"]))).strip() == "a"
 
 
@@ -85,3 +87,38 @@ def test_every_story_with_real_gateways_is_in_the_guide_with_what_came_out_and_n
 
     assert set(table) == {claim.replace("_", " ") for claim in claims}
     assert all(table.values())
+
+
+# --- the licence, the changelog and the commit hooks ---
+
+APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+"""The digest of the licence's text as apache.org has it."""
+
+GROUPS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_licence_is_the_apache_text_word_for_word() -> None:
+    assert hashlib.sha256(read("LICENSE").encode()).hexdigest() == APACHE_2
+    assert PYPROJECT["project"]["license"] == "Apache-2.0"
+
+
+def test_the_changelog_has_the_form_of_keep_a_changelog_and_its_newest_version_is_the_projects() -> None:
+    first, *released = re.findall(r"^## (.+)$", read("CHANGELOG.md"), re.MULTILINE)
+    versions = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d", title) for title in released]
+
+    assert first == "[Unreleased]"
+    assert all(versions)
+    assert versions[0] is not None
+    assert versions[0][1] == __version__
+    assert set(re.findall(r"^### (.+)$", read("CHANGELOG.md"), re.MULTILINE)) <= GROUPS
+
+
+def test_the_hooks_run_what_make_check_runs_in_its_order() -> None:
+    repositories = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
+    hooks = [hook for repository in repositories for hook in repository["hooks"]]
+    recipe = re.search(r"^check:.*\n((?:\t.+\n)+)", read("Makefile"), re.MULTILINE)
+    lines = recipe[1].replace("$(BIN)", ".venv/bin").splitlines() if recipe else []
+
+    assert {repository["repo"] for repository in repositories} == {"local"}, "a hook fetches nothing"
+    assert [hook["entry"] for hook in hooks] == [line.strip().lstrip("@") for line in lines]
+    assert not any(hook["pass_filenames"] for hook in hooks)

@@ -25,8 +25,6 @@ from tests.handlers import records as r
 Json = dict[str, Any]
 Case = Callable[[], Json]
 
-OTHER = ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>",)
-
 LARGE = "`chat-large` in production"
 GONE = r.plan().but(old_key_gone=True)
 DELETE_ASKED: Json = {"delete_asked_at": r.at(390)}
@@ -112,9 +110,6 @@ HOSTILE_PLAN = r.plan(
 LEFT_ALONE = ("`support-embed` in production uses a key that this rotation does not know; I left it alone.",)
 
 UNSEEN = "AISIX does not list the passthrough routes of `production`, so something there may use it unseen."
-KEY_LEFT = (f"Key `pk_1` of this rotation stays: {UNSEEN}",)
-
-UNLISTED = (Unlisted(kind=BUDGETS),)
 
 ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-secret": r.awaiting_secret(),
@@ -191,7 +186,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-approval-adopted": r.awaiting_approval(adopted_at=r.at(30)),
     "awaiting-approval-0-of-2": r.awaiting_approval(approvals_required=2),
     "completed-after-watch": r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))),
-    "awaiting-approval-unlisted": r.awaiting_approval(r.plan().but(unlisted=UNLISTED)),
+    "awaiting-approval-unlisted": r.awaiting_approval(r.plan().but(unlisted=(Unlisted(kind=BUDGETS),))),
     "rolling-back-removing": r.going_back(("point-back", "verify-back")),
     "completed": r.completed(),
     "completed-orphan": r.completed(
@@ -201,7 +196,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "cancelled": r.cancelled(),
     "cancelled-expired": r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": r.cancelled(attempt=1),
-    "cancelled-and-a-key-left": r.cancelled(attempt=1, left_alone=KEY_LEFT),
+    "cancelled-and-a-key-left": r.cancelled(attempt=1, left_alone=(f"Key `pk_1` of this rotation stays: {UNSEEN}",)),
     "cancelled-after-a-stop": still_used(**DELETE_ASKED).but(
         state=State.CANCELLED, ended_at=r.at(420), ended_by=r.APPROVER
     ),
@@ -254,7 +249,9 @@ MESSAGES: Mapping[str, Case] = {
     "direct-unverified": directly(STOPS["unverified"]),
     "direct-deleted": directly(r.completed()),
     "direct-trouble": directly(r.watched(troubles=(r.trouble(),)), Shut.LEFT),
-    "card-another-linked": lambda: card(r.awaiting_secret(), OTHER).content,
+    "card-another-linked": lambda: (
+        card(r.awaiting_secret(), ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>",)).content
+    ),
     "listing-101-models": told(r.awaiting_secret(r.plan(r.many(101))), "listing"),
     "reply-moved": told(r.running("project"), "moved"),
     "reply-verified": told(r.failed_before(r.awaiting_approval(), 1), "verified"),
