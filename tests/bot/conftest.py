@@ -13,6 +13,7 @@ from saq.queue.redis import RedisQueue
 
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways, GatewaySettings
+from bot.rotation.errors import NotAllowed, Unanswerable
 from bot.rotation.plan import AffectedModel
 from bot.rotation.policy import Person, Pressed
 from bot.rotation.record import Rotation
@@ -129,17 +130,24 @@ async def tenancy() -> AsyncIterator[Tenancy]:
 
 
 class Slack:
-    """Slack, where everybody is a full member but who has left."""
+    """Slack, where everybody is a full member of whom nothing else is said."""
 
     def __init__(self) -> None:
-        self.left: set[str] = set()
-        self.guests: set[str] = set()
-        self.approvers = {"U_APPROVER", "U_OTHER"}
+        self.said: dict[str, dict[str, bool]] = {}
+        self.unknown, self.is_away = {"U_GONE"}, False
+        self.approvers = {"U_APPROVER", "U_OTHER", "U_REQUESTER"}
+        self.asked: list[str] = []
 
     async def person(self, user_id: str) -> Person:
-        return Person(id=user_id, deactivated=user_id in self.left, guest=user_id in self.guests)
+        self.asked.append(user_id)
+        if self.is_away:
+            raise Unanswerable("Slack does not tell me who you are.")
+        if user_id in self.unknown:
+            raise NotAllowed("I cannot find you.")
+        return Person(id=user_id, **self.said.get(user_id, {}))
 
-    async def members(self, _: str) -> frozenset[str]:
+    async def members(self, group_id: str) -> frozenset[str]:
+        self.asked.append(group_id)
         return frozenset(self.approvers)
 
 

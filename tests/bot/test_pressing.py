@@ -94,7 +94,7 @@ async def test_a_click_that_comes_too_late_does_not_delete(desk):
 
 async def test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left(desk):
     record = await desk.save(waiting(approvals=(approval("U_OTHER"),), approvals_required=2))
-    desk.slack.left = {"U_OTHER"}
+    desk.slack.said = {"U_OTHER": {"deactivated": True}}
     after = await desk.approve(record)
 
     assert ([word.by for word in after.approvals], after.state) == (["U_APPROVER"], State.AWAITING_APPROVAL)
@@ -144,7 +144,7 @@ async def test_a_secret_is_no_reason(desk):
 
 
 async def test_a_guest_is_shown_no_list(desk):
-    desk.slack.guests = {"U_GUEST"}
+    desk.slack.said = {"U_GUEST": {"guest": True}}
 
     await desk.service.check_may_look("status", by="U_MEMBER")
     with pytest.raises(NotAllowed):
