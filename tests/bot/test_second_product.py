@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable
 
-import pytest
 from pydantic import SecretStr
 
 from bot.rotation.evidence import Evidence, Verdict
@@ -11,16 +10,14 @@ from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
 from bot.rotation.people import People
 from bot.rotation.plan import AffectedModel, make_plan
 from bot.rotation.ports import Asked, ControlPlane, Gateways, StatusPages
-from bot.rotation.record import Approval, Replacement, Rotation
+from bot.rotation.record import Approval, Replacement
 from bot.rotation.replica import WELL, Replica, Served
-from bot.rotation.states import State, Track
-from bot.rotation.stops import StopKind
+from bot.rotation.states import State
 from bot.steps.world import World
 from bot.storage import lease
 from tests.bot.values import NOW, limits, rotation, rules
 from tests.support.in_memory import Clock, Everybody, Hands, Machine
 
-OLD, NEW, WRONG = "old-secret", "new-secret", "wrong-secret"
 NAME = "Vendor (rabc123)"
 PAGE = "http://replica/status"
 
@@ -31,13 +28,9 @@ class Product:
     def __init__(self) -> None:
         self.clock = Clock()
         self.names = {"k1": "Vendor"}
-        self.secrets = {"k1": OLD}
         self.rows = {"m1": _model("m1", "large", "k1"), "m2": _model("m2", "small", "k1")}
-        self.good = {OLD, NEW}
         self.counted: Counter[tuple[str, str]] = Counter()
         """Requests by the id of the model and of the key that served it."""
-
-        self.shows_counters = True
 
     # --- the control plane ---
 
@@ -58,7 +51,8 @@ class Product:
 
     async def create_key(self, old: ProviderKey, name: str, _: Iterable[str], secret: SecretStr) -> str:
         assert old.id in self.names
-        self.names["k2"], self.secrets["k2"] = name, secret.get_secret_value()
+        assert secret
+        self.names["k2"] = name
         return "k2"
 
     async def allow_key(self, key: ProviderKey, environments: Iterable[str]) -> None:
@@ -100,9 +94,6 @@ class Product:
         row = next((row for row in self.rows.values() if row.alias == (under or model.alias)), None)
         if row is None or row.provider_key is None:
             return Evidence(verdict=Verdict.PROJECTION, reason="no such model", at=self.clock.now())
-        if self.secrets[row.provider_key] not in self.good:
-            refusal = "the vendor refused the secret"
-            return Evidence(verdict=Verdict.REJECTED, reason=refusal, at=self.clock.now(), blames_credential=True)
         self.counted[row.id, row.provider_key] += 1
         return Evidence(verdict=Verdict.LIKELY, reason="answered", at=self.clock.now(), reached=True)
 
@@ -118,7 +109,7 @@ class Product:
     # --- the status page ---
 
     def addresses(self, _: str) -> tuple[str, ...]:
-        return (PAGE,) if self.shows_counters else ()
+        return (PAGE,)
 
     def replicas(self, _: str) -> int:
         return 1
@@ -130,8 +121,6 @@ class Product:
         """Each address is one replica's."""
 
     async def look(self, _: str, asked: Asked) -> tuple[Replica, ...]:
-        if not self.shows_counters:
-            return ()
         counts = {
             model: Served(
                 old=sum(count for (id_, key), count in self.counted.items() if id_ == model and key in asked.keys.old),
@@ -150,64 +139,31 @@ def _model(id_: str, alias: str, key: str) -> Model:
     return Model(id=id_, environment="prod", alias=alias, provider_key=key, upstream="vendor-1")
 
 
-@pytest.fixture
-def product(monkeypatch: pytest.MonkeyPatch) -> Product:
-    made = Product()
-    monkeypatch.setattr(lease, "running_clock", made.clock.here)
-    return made
-
-
-def machine_of(product: Product) -> Machine:
+async def test_its_key_is_replaced_verified_and_deleted_once_an_approver_says_so(monkeypatch):
+    product = Product()
+    monkeypatch.setattr(lease, "running_clock", product.clock.here)
     control_plane: ControlPlane = product
     gateways: Gateways = product
     status: StatusPages = product
     people = People(Everybody(), rules(approvers=frozenset({"U_APPROVER"})))
-    hold = Hands(product.clock, [])
-    waits = limits(soak=60, watch=600)
-    return Machine(World(control_plane, gateways, status, waits, product.clock.now, people, hold), product.clock, 0, {})
+    waits, hold = limits(soak=60, watch=600), Hands(product.clock, [])
+    world = World(control_plane, gateways, status, waits, product.clock.now, people, hold)
+    machine = Machine(world, product.clock, 0, {})
 
-
-async def begun(product: Product, secret: str) -> Rotation:
     inventory = await product.inventory()
     plan = make_plan(inventory, inventory.keys[0], product.environments)
-    key_id = await product.create_key(plan.old_key, NAME, (), SecretStr(secret))
+    key_id = await product.create_key(plan.old_key, NAME, (), SecretStr("new-secret"))
     replacement = Replacement(name=NAME, asked_at=NOW, key_id=key_id)
-    return rotation(State.RUNNING, plan=plan, replacement=replacement, names=(NAME,), made=(key_id,), attempt=1)
+    begun = rotation(State.RUNNING, plan=plan, replacement=replacement, names=(NAME,), made=(key_id,), attempt=1)
+    asked = await machine.until(begun, lambda r: r.state is State.AWAITING_APPROVAL)
 
-
-async def is_asked_or_stopped(product: Product, secret: str) -> Rotation:
-    record = await begun(product, secret)
-    return await machine_of(product).until(record, lambda r: r.state in (State.AWAITING_APPROVAL, State.BLOCKED))
-
-
-@pytest.mark.parametrize(("shows_counters", "verdict"), [(True, Verdict.PROVED), (False, Verdict.LIKELY)])
-async def test_its_key_is_replaced_verified_and_deleted_once_an_approver_says_so(product, shows_counters, verdict):
-    product.shows_counters = shows_counters
-    asked = await is_asked_or_stopped(product, NEW)
-
-    assert asked.stop is None
-    assert {asked.finding(model).verdict.verdict for model in asked.plan.models} == {verdict}
+    assert {asked.finding(model).verdict.verdict for model in asked.plan.models} == {Verdict.PROVED}
     assert "k1" in product.names
 
     word = Approval(by="U_APPROVER", at=product.clock.now(), digest=asked.digest)
-    ended = await machine_of(product).until(asked.but(approvals=(word,)).to(State.RUNNING), lambda r: r.is_over)
+    ended = await machine.until(asked.but(approvals=(word,)).to(State.RUNNING), lambda r: r.is_over)
 
     assert ended.state is State.COMPLETED
     assert product.names == {"k2": NAME}
     assert {model.provider_key for model in product.rows.values()} == {"k2"}
     assert set(product.rows) == {"m1", "m2"}, "no throw-away model is left"
-
-
-async def test_a_secret_that_it_refuses_moves_nothing_and_is_taken_back(product):
-    stopped = await is_asked_or_stopped(product, WRONG)
-
-    assert stopped.stop is not None
-    assert stopped.stop.kind is StopKind.REJECTED
-    assert {model.provider_key for model in product.rows.values()} == {"k1"}
-
-    back = stopped.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
-    ended = await machine_of(product).until(back, lambda r: r.is_over)
-
-    assert ended.state is State.ROLLED_BACK
-    assert product.names == {"k1": "Vendor"}
-    assert set(product.rows) == {"m1", "m2"}
