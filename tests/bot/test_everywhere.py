@@ -21,8 +21,10 @@ def has_ended(record: Rotation) -> bool:
     return record.state in (State.COMPLETED, State.BLOCKED, State.AWAITING_APPROVAL)
 
 
-async def rehearsed(tenancy: Tenancy, machine: Machine) -> Rotation:
-    return await machine.until(await tenancy.begun(machine), lambda r: "rehearse" in r.done)
+async def until_barriers(tenancy: Tenancy) -> tuple[Machine, Rotation]:
+    """Return a machine, and a rotation whose barriers have their names and are not made yet."""
+    machine = await tenancy.machine()
+    return machine, await machine.until(await tenancy.begun(machine), lambda r: r.barriers)
 
 
 async def test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_been_met(tenancy):
@@ -36,7 +38,7 @@ async def test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_b
 async def test_good_answers_around_a_bad_one_are_no_run():
     async with tenancy_of(Switches(status_urls=False, cooldown=0.0)) as tenancy:
         machine = await tenancy.machine(projection=5)
-        record = await rehearsed(tenancy, machine)
+        record = await machine.until(await tenancy.begun(machine), lambda r: "rehearse" in r.done)
         tenancy.aisix.replicas("production")[0].silent = True
         ended = await machine.until(record, has_ended)
 
@@ -73,8 +75,7 @@ def made(tenancy: Tenancy) -> list[str]:
 
 
 async def test_a_barrier_is_made_with_the_cut_over_after_the_last_model_of_the_wave(tenancy):
-    machine = await tenancy.machine()
-    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
+    machine, record = await until_barriers(tenancy)
     tenancy.happened.clear()
     record = await machine.until(record, lambda r: "cut-over" in r.done)
 
@@ -84,8 +85,7 @@ async def test_a_barrier_is_made_with_the_cut_over_after_the_last_model_of_the_w
 
 @pytest.mark.parametrize("is_listed", [True, False], ids=["listed", "not listed yet"])
 async def test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change(tenancy, is_listed):
-    machine = await tenancy.machine()
-    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
+    machine, record = await until_barriers(tenancy)
     old = record.barrier(tenancy.chat.environment_id)
 
     def made_before() -> None:
@@ -116,8 +116,7 @@ async def nothing(_: str) -> None:
 
 
 async def test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again(tenancy):
-    machine = await tenancy.machine()
-    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
+    machine, record = await until_barriers(tenancy)
     old = record.barrier(tenancy.chat.environment_id)
 
     at_the_next_post(tenancy, lambda: tenancy.aisix.edit(tenancy.chat, key=tenancy.old))
@@ -127,11 +126,8 @@ async def test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again
     assert old.name not in {barrier.name for barrier in record.barriers}
 
 
-async def test_a_barrier_that_is_refused_with_the_cut_over_is_asked_for_once_more_and_then_said_to_be_impossible(
-    tenancy,
-):
-    machine = await tenancy.machine()
-    record = await machine.until(await rehearsed(tenancy, machine), lambda r: r.barriers)
+async def test_a_barrier_that_is_refused_twice_is_said_to_be_impossible(tenancy):
+    machine, record = await until_barriers(tenancy)
     tenancy.aisix.switches.model_create = False
     record = await machine.until(record, lambda r: r.no_throwaways)
 

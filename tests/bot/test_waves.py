@@ -11,7 +11,7 @@ from bot.rotation.states import State, Track
 from bot.rotation.waves import in_play, waves
 from sandbox.aisix import Switches
 from tests.bot.values import affected, key, running
-from tests.support.in_memory import NEW_SECRET, Tenancy, tenancy_of
+from tests.support.in_memory import tenancy_of
 
 NAMES = {"e1": "production", "e2": "staging", "e3": "canary"}
 
@@ -101,72 +101,57 @@ def is_stopped(record: Rotation) -> bool:
     return record.state in (State.BLOCKED, State.ROLLED_BACK, State.AWAITING_APPROVAL)
 
 
-def refuse(tenancy: Tenancy) -> None:
-    tenancy.aisix.upstream.refuse(NEW_SECRET)
-
-
-def lag(tenancy: Tenancy) -> None:
-    tenancy.wire.behind.add(tenancy.aisix.replicas("staging")[0])
-
-
 @pytest.mark.whole
-@pytest.mark.parametrize(
-    ("trouble", "headline"),
-    [(refuse, "the new secret was refused"), (lag, "the gateway has not taken the change")],
-)
-async def test_where_the_first_environment_does_not_verify_the_later_ones_are_never_touched(trouble, headline):
-    async with tenancy_of() as tenancy:
-        machine = await tenancy.machine(environment_order=("staging", "production"), projection=5, verify=5)
-        tenancy.aisix.faults.before("PATCH", "/models/", lambda: trouble(tenancy))
-        record = await machine.until(await tenancy.begun(machine), is_stopped)
+async def test_where_the_first_environment_does_not_verify_the_later_ones_are_never_touched(tenancy):
+    machine = await tenancy.machine(environment_order=("staging", "production"), projection=5, verify=5)
+    lagging = tenancy.aisix.replicas("staging")[0]
+    tenancy.aisix.faults.before("PATCH", "/models/", lambda: tenancy.wire.behind.add(lagging))
+    record = await machine.until(await tenancy.begun(machine), is_stopped)
 
-    assert record.stop.headline == headline
+    assert record.stop.headline == "the gateway has not taken the change"
     assert [model.environment_name for model in record.moved] == ["staging"]
     assert sum("PATCH" in asked for asked in tenancy.happened) == 1
 
 
 @pytest.mark.whole
-async def test_a_replacement_is_allowed_wherever_it_is_needed_before_a_model_is_moved():
-    async with tenancy_of() as tenancy:
-        machine = await tenancy.machine()
-        record = await tenancy.begun(machine)
-        tenancy.aisix.edit(tenancy.new, allowed_environments=[tenancy.chat.environment_id], settled=True)
-        await machine.until(record, lambda r: "replace" in r.done)
+async def test_a_replacement_is_allowed_wherever_it_is_needed_before_a_model_is_moved(tenancy):
+    machine = await tenancy.machine()
+    record = await tenancy.begun(machine)
+    tenancy.aisix.edit(tenancy.new, allowed_environments=[tenancy.chat.environment_id], settled=True)
+    await machine.until(record, lambda r: "replace" in r.done)
 
-        assert {tenancy.chat.environment_id, tenancy.staged.environment_id} <= {*tenancy.new.allowed_environments}
+    assert {tenancy.chat.environment_id, tenancy.staged.environment_id} <= {*tenancy.new.allowed_environments}
 
 
 @pytest.mark.whole
-async def test_a_model_cannot_go_back_to_where_the_old_key_is_not_allowed_and_that_is_said():
-    async with tenancy_of() as tenancy:
-        machine = await tenancy.machine()
-        record = await tenancy.asked(machine)
-        tenancy.aisix.edit(tenancy.old, allowed_environments=[tenancy.chat.environment_id], settled=True)
-        record = await machine.until(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK), is_stopped)
-        assert record.stop.headline == "a model could not be moved"
-        assert "`chat-large` in staging" in record.stop.sentence
-        assert "is not allowed there: allow it in AISIX, then try again" in record.stop.sentence
+async def test_a_model_cannot_go_back_to_where_the_old_key_is_not_allowed_and_that_is_said(tenancy):
+    machine = await tenancy.machine()
+    record = await tenancy.asked(machine)
+    tenancy.aisix.edit(tenancy.old, allowed_environments=[tenancy.chat.environment_id], settled=True)
+    record = await machine.until(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK), is_stopped)
+    assert record.stop.headline == "a model could not be moved"
+    assert "`chat-large` in staging" in record.stop.sentence
+    assert "is not allowed there: allow it in AISIX, then try again" in record.stop.sentence
 
-        tenancy.aisix.edit(tenancy.old, allowed_environments=[*tenancy.aisix.store.environments], settled=True)
-        record = await machine.until(record.to(State.ROLLING_BACK), is_stopped)
+    tenancy.aisix.edit(tenancy.old, allowed_environments=[*tenancy.aisix.store.environments], settled=True)
+    record = await machine.until(record.to(State.ROLLING_BACK), is_stopped)
 
     assert record.state is State.ROLLED_BACK
 
 
 @pytest.mark.whole
-async def test_the_way_back_leaves_alone_what_somebody_else_has_changed():
-    async with tenancy_of() as tenancy:
-        machine = await tenancy.machine()
-        record = await tenancy.asked(machine)
-        other = tenancy.aisix.add_key("Other key", secret="sk-other-0123456789abc")
-        tenancy.aisix.edit(tenancy.staged, key=other)
-        late = tenancy.aisix.add_model("production", "late", key=tenancy.new, upstream="gpt-4o")
-        record = await machine.until(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK), is_stopped)
+async def test_the_way_back_leaves_alone_what_somebody_else_has_changed(tenancy):
+    machine = await tenancy.machine()
+    record = await tenancy.asked(machine)
+    other = tenancy.aisix.add_key("Other key", secret="sk-other-0123456789abc")
+    tenancy.aisix.edit(tenancy.staged, key=other)
+    late = tenancy.aisix.add_model("production", "late", key=tenancy.new, upstream="gpt-4o")
+    record = await machine.until(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK), is_stopped)
 
-        assert record.state is State.ROLLED_BACK
-        on = {model.id: model.provider_key_id for model in tenancy.aisix.models.values()}
-        assert on == {tenancy.chat.id: tenancy.old.id, tenancy.staged.id: other.id, late.id: tenancy.new.id}
-        assert tenancy.new.id in tenancy.aisix.provider_keys
+    assert record.state is State.ROLLED_BACK
+    on = {model.id: model.provider_key_id for model in tenancy.aisix.models.values()}
+    assert on == {tenancy.chat.id: tenancy.old.id, tenancy.staged.id: other.id, late.id: tenancy.new.id}
+    assert tenancy.new.id in tenancy.aisix.provider_keys
 
     said = " ".join(record.left_alone)
     assert "`chat-large` in staging uses a key that this rotation does not know; I left it alone." in said
@@ -175,13 +160,12 @@ async def test_the_way_back_leaves_alone_what_somebody_else_has_changed():
 
 @pytest.mark.whole
 @pytest.mark.parametrize("is_known", [False, True])
-async def test_a_replacement_that_is_not_there_is_asked_for_once_more_or_missed(is_known):
-    async with tenancy_of() as tenancy:
-        machine = await tenancy.machine()
-        record = await tenancy.begun(machine)
-        tenancy.aisix.remove(tenancy.new, settled=True)
-        wanted = record.replacement.but(key_id=record.replacement.key_id if is_known else None)
-        record = await machine.until(record.but(replacement=wanted), lambda r: r.state is not State.RUNNING)
+async def test_a_replacement_that_is_not_there_is_asked_for_once_more_or_missed(tenancy, is_known):
+    machine = await tenancy.machine()
+    record = await tenancy.begun(machine)
+    tenancy.aisix.remove(tenancy.new, settled=True)
+    wanted = record.replacement.but(key_id=record.replacement.key_id if is_known else None)
+    record = await machine.until(record.but(replacement=wanted), lambda r: r.state is not State.RUNNING)
 
     assert record.state is (State.BLOCKED if is_known else State.AWAITING_SECRET)
     assert is_known or "please give it once more" in record.note
