@@ -159,9 +159,6 @@ def test_of_several_trails_in_one_export_each_is_verified_and_none_may_be_there_
     assert audit.holder_of(json.loads(other[-1])["hash"], [verified(part) for part in parts]) == verified(other)
 
 
-# --- records ---
-
-
 RECORDS = {"rabc123": (9, "AWAITING_SECRET")}
 
 
@@ -182,9 +179,6 @@ def test_a_record_that_the_trail_does_not_explain_is_found(records, sentence):
 
     with pytest.raises(Fault, match=sentence):
         audit.check_records(records, whole, whole)
-
-
-# --- in the store ---
 
 
 async def test_everybodys_entries_make_one_chain_however_many_write_at_once(store):

@@ -90,9 +90,6 @@ async def test_each_state_says_when_the_bot_has_to_look_again_and_until_then_not
         assert await move(record, world(seconds)) is record
 
 
-# --- waiting for people ---
-
-
 async def test_a_secret_that_nobody_gives_ends_the_rotation():
     after = await move(rotation(), world(DAY))
 
@@ -123,9 +120,6 @@ async def test_an_approval_that_does_not_come_is_asked_for_anew_on_fresh_evidenc
     assert (after.asked_at, after.reminded_at) == (None, None)
 
 
-# --- gates ---
-
-
 @pytest.mark.parametrize(("given", "required"), [(0, 1), (1, 2)])
 async def test_a_gated_step_waits_for_enough_approvals(only_step, given, required):
     only_step(AssertionError("it ran"), gated=True)
@@ -136,9 +130,6 @@ async def test_a_gated_step_waits_for_enough_approvals(only_step, given, require
     assert after.approvals == approvals
     only_step(Done, gated=True)
     assert (await move(running(approvals=approvals, approvals_required=given), world())).done == ("tidy",)
-
-
-# --- what steps return ---
 
 
 async def test_a_step_that_is_done_is_recorded_and_its_troubles_forgotten(only_step):
@@ -301,9 +292,6 @@ async def test_whoever_is_asked_to_approve_is_asked_before_the_last_look(given):
 def test_rewinding_to_a_step_that_is_not_on_the_track_is_an_error():
     with pytest.raises(ValueError, match="the track forward has no step point-back"):
         undone_from(running(done=("replace", "baseline")), StepName.POINT_BACK)
-
-
-# --- stored rotations ---
 
 
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}

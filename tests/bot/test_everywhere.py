@@ -66,9 +66,6 @@ async def test_a_replica_that_is_not_listed_stops_it(tenancy, after, replicas, l
     assert says in stop.sentence
 
 
-# --- a barrier speaks of what came before it ---
-
-
 def made(tenancy: Tenancy) -> list[str]:
     """What was created and moved, in order."""
     return [what.split()[0] for what in tenancy.happened if what.startswith(("POST", "PATCH"))]
@@ -147,9 +144,6 @@ async def test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved
     ended = await machine.until(await tenancy.begun(machine), has_ended)
 
     assert (ended.state, ended.stop and ended.stop.kind) == (State.BLOCKED, StopKind.UNVERIFIED)
-
-
-# --- settings that were changed while a change is waited for ---
 
 
 async def test_smaller_waves_do_not_wait_for_a_barrier_that_is_not_in_hand_any_more():

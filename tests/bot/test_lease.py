@@ -30,9 +30,6 @@ async def mine(store: Store, record: Rotation) -> AsyncIterator[Lease]:
         yield lease
 
 
-# --- verified ---
-
-
 async def test_a_lease_that_is_held_is_verified_and_lasts_on_and_redis_tells_the_time_of_it(redis, mine, record):
     await redis.pexpire(NAME, 5000)
     before = await redis.time()
@@ -83,9 +80,6 @@ async def test_while_redis_is_away_and_where_nothing_is_held_nothing_is_verified
             await Lease(nobody, "lease", "record", LONG).verified()
 
 
-# --- moments ---
-
-
 @pytest.mark.parametrize(
     ("here", "there", "age"), [(12, 1, 12), (0, 12, 12), (3, -60, 3)],
     ids=["paused", "a clock that stood still", "failed over"],
@@ -100,9 +94,6 @@ def test_what_is_left_of_a_lease_counts_from_before_the_question(monkeypatch):
     monkeypatch.setattr(leases, "running_clock", lambda: 112.0)
 
     assert (Moment(100, 0, 15).left, Moment(100, 0, 10).left) == (3, -2)
-
-
-# --- the holder ---
 
 
 async def test_a_lease_is_kept_for_as_long_as_its_holder_lives(redis, store):

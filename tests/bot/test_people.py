@@ -99,9 +99,6 @@ async def test_where_slack_cannot_tell_no_approval_is_judged_and_no_rotation_beg
         await people(slack).check_may_begin("U_REQUESTER")
 
 
-# --- before a rotation begins ---
-
-
 @pytest.mark.parametrize("change", CHANGES)
 async def test_one_that_too_few_others_can_approve_is_refused_with_the_settings_and_the_numbers(change):
     slack = Slack()
@@ -152,9 +149,6 @@ async def test_settings_under_which_nobodys_rotation_could_be_approved_are_told(
 
     assert short in said
     assert bool(said) is bool(short)
-
-
-# --- at the last look, and at the delete ---
 
 
 class Ending(NamedTuple):

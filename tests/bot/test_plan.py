@@ -24,9 +24,6 @@ def plan_of(*models: Model, old=OLD, gateways=BOTH, **fields):
     return make_plan(inventory(models, [old, OTHER], **fields), old, gateways)
 
 
-# --- affected models ---
-
-
 def test_the_replacement_is_needed_where_a_model_or_a_route_uses_the_key():
     assert plan_of(direct("a"), routes=(RAW,)).needed_in == {"prod", "stag"}
     assert plan_of(direct("a")).needed_in == {"prod"}
@@ -37,9 +34,6 @@ def test_models_are_shown_in_the_order_of_environment_and_alias():
 
     labels = ["`alias-4` in env-4", "`a` in production", "`b` in production", "`a` in staging"]
     assert [m.label for m in plan.models] == labels
-
-
-# --- dependent aliases ---
 
 
 @pytest.mark.parametrize(
@@ -57,9 +51,6 @@ def test_an_alias_that_names_an_affected_model_depends_on_it(kind, role, words):
     plan = plan_of(direct("a"), model("v", kind=kind, refers_to=((role, "a"),)))
 
     assert [(d.alias, d.environment_name, d.role) for d in plan.dependents] == [("alias-v", "production", words)]
-
-
-# --- warnings ---
 
 
 RAW = PassthroughRoute(id="r", environment="stag", name="raw", provider_key="pk_old")
@@ -96,9 +87,6 @@ def test_what_a_person_should_know_first_is_said_in_words(models, fields, expect
 
     assert len(warnings) == len(expected)
     assert all(sentence in warning for sentence, warning in zip(expected, warnings, strict=True))
-
-
-# --- drift ---
 
 
 SHOWN = (direct("a"), direct("b", "stag"))
@@ -218,9 +206,6 @@ def test_what_names_the_key_in_another_place_is_warned_of_at_once_and_counts_as_
     (warning,) = plan.warnings
     assert ", ".join([*named, "passthrough route `raw` in staging"]) in warning
     assert [m.id for m in plan.models] == ["own", "stranger"], "only those are moved"
-
-
-# --- rules that hold for every world ---
 
 
 environments = st.sampled_from(["prod", "stag", "third"])

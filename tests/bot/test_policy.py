@@ -228,9 +228,6 @@ def test_a_model_is_accepted_once_and_one_that_was_never_moved_not_at_all():
     assert not policy.acceptable(stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED.but(moved_at=None)}))
 
 
-# --- what the form to accept models showed ---
-
-
 def test_another_model_or_word_on_it_is_another_form_and_a_later_look_with_the_same_word_is_not():
     before = stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED})
     plan = before.plan.but(models=(before.plan.models[0].but(upstream="gpt-5"),))
@@ -242,8 +239,6 @@ def test_another_model_or_word_on_it_is_another_form_and_a_later_look_with_the_s
         assert policy.shown_unproved(other) != policy.shown_unproved(before)
     assert policy.shown_unproved(before.but(findings={"m1": later_look})) == policy.shown_unproved(before)
 
-
-# --- what comes too late ---
 
 MINUTE = timedelta(seconds=60)
 

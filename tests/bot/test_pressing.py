@@ -140,18 +140,12 @@ async def test_a_secret_is_no_reason(desk):
         await accept(desk, record, reason=f"it is {NEW_SECRET}")
 
 
-# --- lists ---
-
-
 async def test_a_guest_is_shown_no_list(desk):
     desk.slack.said = {"U_GUEST": {"guest": True}}
 
     await desk.service.check_may_look("status", by="U_MEMBER")
     with pytest.raises(NotAllowed):
         await desk.service.check_may_look("status", by="U_GUEST")
-
-
-# --- the secret ---
 
 
 @pytest.mark.parametrize(
@@ -199,9 +193,6 @@ async def test_the_fingerprint_of_a_key_that_is_gone_or_of_another_pepper_is_for
     await desk.service.start(desk.tenant.key.id, by="U_REQUESTER", team="T1", channel="C_OPS")
 
     assert set(await desk.store.fingerprints()) == {there[0], "pk_not_listed_yet"}
-
-
-# --- a replacement that comes too late ---
 
 
 async def of_its_key(desk: Desk) -> Rotation:

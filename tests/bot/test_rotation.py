@@ -105,9 +105,6 @@ def test_a_model_is_excused_only_if_it_failed_the_same_way_before(baseline, late
     assert was_failing_before(Finding(baseline=baseline, latest=latest)) is excused
 
 
-# --- through JSON ---
-
-
 def test_a_field_of_a_newer_version_is_let_be():
     stored = rotation().model_dump(mode="json") | {"tomorrow": 1}
 

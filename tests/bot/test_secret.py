@@ -127,8 +127,6 @@ def test_a_taken_secret_does_not_print():
     assert PLAIN not in f"{checked(PLAIN, OPENAI_KEY)!r} {checked(PLAIN, OPENAI_KEY)}"
 
 
-# --- a word that is none ---
-
 SLIPS = {
     "empty": ["", " \n\t "],
     "space in the middle": ["sk-one two", "sk-one\u00a0two"],
@@ -288,9 +286,6 @@ def test_no_sentence_looks_like_a_secret_so_that_the_audit_trail_can_tell_it():
 
     assert len(told) > 60
     assert [said for said in told if is_surely_secret(said) or may_be_secret(said)] == []
-
-
-# --- whatever is pasted ---
 
 
 OURS = "\n".join(Path(module.__file__).read_text(encoding="utf-8") for module in (secret, pastes, documents, families))

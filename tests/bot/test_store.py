@@ -155,9 +155,6 @@ async def test_a_key_that_is_gone_stays_in_the_hand_of_the_rotation_that_ended_i
     assert await store.holder("pk_old") == "r1"
 
 
-# --- the log and the lists ---
-
-
 async def test_whoever_reads_many_records_lets_others_have_their_turn_after_each(store, monkeypatch):
     for number in range(5):
         await save(store, rotation(id=f"r{number}", plan=plan_of(f"pk_{number}")))
@@ -201,9 +198,6 @@ async def test_what_a_key_concerns_is_known_of_older_records_too_once_they_are_r
 
     await store.set_due(saved, NOW)
     assert await store.concerning("pk_old") == await store.concerning("pk_new") == [saved]
-
-
-# --- what people see ---
 
 
 async def test_every_version_has_to_be_shown_and_a_later_one_does_for_an_earlier(store):

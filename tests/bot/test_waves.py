@@ -94,9 +94,6 @@ async def test_a_model_that_other_settings_bring_into_the_wave_is_moved_before_i
     assert len(record.moved) == len(record.plan.models) == 2
 
 
-# --- environment by environment ---
-
-
 def is_stopped(record: Rotation) -> bool:
     return record.state in (State.BLOCKED, State.ROLLED_BACK, State.AWAITING_APPROVAL)
 
