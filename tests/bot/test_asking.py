@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from bot.rotation.errors import CannotPost, NotAllowed, Refused, Unanswerable, WrongState
 from bot.rotation.record import Replacement, Rotation
@@ -13,7 +12,7 @@ from bot.rotation.states import State
 from bot.service import BeingRotated, LooksLikeSecret
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import Desk
-from tests.bot.values import NAMESPACE, NOW, SECRET, approval
+from tests.bot.values import NOW, SECRET, approval
 
 FIRST, SECOND = "U_REQUESTER", "U_COLLEAGUE"
 
@@ -30,10 +29,6 @@ async def given(desk: Desk, rotation: Rotation, **changes: Any) -> Rotation:
     name = desk.service.proposed_name(rotation)
     wanted = Replacement(name=name, asked_at=NOW)
     return await desk.save(rotation.to(State.RUNNING).but(attempt=1, names=(name,), replacement=wanted), **changes)
-
-
-async def unclaim(redis: Redis, rotation: Rotation) -> None:
-    await redis.delete(NAMESPACE.key("active", rotation.plan.old_key.id))
 
 
 def made(desk: Desk, rotation: Rotation) -> ProviderKey:
@@ -151,21 +146,3 @@ async def test_a_key_that_a_finished_rotation_has_deleted_is_not_begun_on_an_old
 
     with pytest.raises(WrongState, match="Another rotation has replaced this key already, and deleted it"):
         await desk.ask("OpenAI production")
-
-
-async def test_two_cards_of_a_version_before_go_their_way(desk, redis):
-    """That one claimed a key only with its first secret."""
-    first = await desk.ask("OpenAI production")
-    await unclaim(redis, first)
-    second = await desk.save(first.but(id="rother2", version=0, requested_by=SECOND))
-    await unclaim(redis, second)
-    assert (await refused(desk, "OpenAI production")).id in (first.id, second.id)
-
-    assert await desk.service.offer_secret_form(second.id, by=SECOND) == second
-    begun = await given(desk, first)
-    with pytest.raises(WrongState, match="Another rotation of this key is under way"):
-        await desk.service.offer_secret_form(second.id, by=SECOND)
-    await desk.save(begun.to(State.COMPLETED))
-    with pytest.raises(WrongState, match="Another rotation has replaced this key already"):
-        await desk.service.offer_secret_form(second.id, by=SECOND)
-    assert (await desk.service.cancel(second.id, by=SECOND)).state is State.CANCELLED

@@ -191,15 +191,6 @@ async def test_a_key_concerns_its_rotations_and_the_one_that_made_it_until_they_
     assert await store.concerning("pk_new") == []
 
 
-async def test_what_a_key_concerns_is_known_of_older_records_too_once_they_are_reckoned(store, redis):
-    saved = await save(store, rotation(made=("pk_new",)))
-    await redis.delete(NAMESPACE.key("concerns"))
-    assert await store.concerning("pk_new") == []
-
-    await store.set_due(saved, NOW)
-    assert await store.concerning("pk_old") == await store.concerning("pk_new") == [saved]
-
-
 async def test_every_version_has_to_be_shown_and_a_later_one_does_for_an_earlier(store):
     first = await save(store, rotation())
     second = await save(store, first.but(note="n"))
