@@ -29,6 +29,7 @@ from tests.bot.values import NOW, SOAKED, approval, key, rotation, running, stop
 from tests.support.canary import found_in
 
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
+LATE = Pressed(away=timedelta(seconds=61))
 
 
 async def accept(desk: Desk, record: Rotation, **given: Any) -> Rotation:
@@ -47,11 +48,13 @@ def waiting(**fields: Any) -> Rotation:
     return running(**fields).but(state=State.AWAITING_APPROVAL)
 
 
-async def test_a_click_on_a_card_that_showed_something_else_does_not_count(desk):
+async def test_a_click_that_is_late_or_on_a_card_that_showed_something_else_does_not_count(desk):
     record = await desk.save(waiting())
 
     with pytest.raises(WrongState, match="What you saw is not what is asked now"):
         await desk.approve(record, shown="0" * 16)
+    with pytest.raises(Late):
+        await desk.approve(record, pressed=LATE)
     assert (await desk.approve(record, shown=record.seen)).state is State.RUNNING
 
 
@@ -85,13 +88,6 @@ async def test_a_step_that_is_recorded_in_between_refuses_no_roll_back(desk, mon
     assert (await desk.service.roll_back(record.id, by="U_REQUESTER")).state is State.ROLLING_BACK
 
 
-async def test_a_click_that_comes_too_late_does_not_delete(desk):
-    record = await desk.save(waiting())
-
-    with pytest.raises(Late):
-        await desk.approve(record, pressed=Pressed(away=timedelta(seconds=61)))
-
-
 async def test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left(desk):
     record = await desk.save(waiting(approvals=(approval("U_OTHER"),), approvals_required=2))
     desk.slack.said = {"U_OTHER": {"deactivated": True}}
@@ -108,19 +104,14 @@ def unproved(reason: str = "the upstream limits the rate") -> Rotation:
     return stopped(StopKind.UNVERIFIED, findings={"m1": Finding(moved_at=NOW, latest=unclear, verdict=unclear)})
 
 
-async def test_a_form_that_showed_something_else_accepts_nothing(desk):
+async def test_a_form_that_is_late_or_showed_something_else_accepts_nothing(desk):
     record = await desk.save(unproved())
 
     with pytest.raises(BadInput, match="This form is out of date"):
         await accept(desk, record, shown=shown_unproved(unproved("the upstream has an error")))
-    assert (await accept(desk, record)).finding(record.plan.models[0]).is_accepted
-
-
-async def test_a_form_that_comes_too_late_accepts_nothing(desk):
-    record = await desk.save(unproved())
-
     with pytest.raises(Late):
-        await accept(desk, record, pressed=Pressed(away=timedelta(seconds=61)))
+        await accept(desk, record, pressed=LATE)
+    assert (await accept(desk, record)).finding(record.plan.models[0]).is_accepted
 
 
 @pytest.mark.parametrize(("step", "kept"), [("project", 4), ("verify", 5), ("recheck", 8), ("delete", 8)])
