@@ -33,6 +33,7 @@ from bot.storage.connection import address_of, redis_at, stores_alone
 from bot.storage.migration import census
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
+from bot.terminal import say
 from handlers.connect import slack_client, who_am_i
 from handlers.reception import Reception
 
@@ -83,12 +84,14 @@ def run_check(*, as_json: bool) -> None:
     logs.configure("error", settings.log_format)
     found = asyncio.run(checked(settings, _ignore if as_json else _print))
     if as_json:
-        click.echo(json.dumps({"ok": check.well(found), "findings": [each.as_json() for each in found]}, indent=2))
+        whole = {"ok": check.well(found), "findings": [each.as_json() for each in found]}
+        for line in json.dumps(whole, indent=2).splitlines():
+            say(line)
     sys.exit(0 if check.well(found) else 1)
 
 
 def _print(finding: check.Finding) -> None:
-    click.echo(str(finding))
+    say(str(finding))
 
 
 def _ignore(_: check.Finding) -> None:
@@ -124,7 +127,7 @@ async def attended(settings: Settings, orders: doctor.Orders) -> bool:
         try:
             return await (await _doctor(settings, orders, stack)).run()
         except (Refused, ApiError) as sentence:
-            doctor.say(f"LEFT   {sentence}")
+            say(f"LEFT   {sentence}")
             return False
 
 
@@ -173,7 +176,7 @@ async def carry(settings: Settings, name: str, rotation: str | None) -> bool:
         try:
             return await carried_over(carrier, name, rotation)
         except (Refused, ApiError) as sentence:
-            doctor.say(f"LEFT   {sentence}")
+            say(f"LEFT   {sentence}")
             return False
 
 

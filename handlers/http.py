@@ -57,6 +57,6 @@ def _read(body: str, request: web.Request) -> AsyncBoltRequest | None:
 def _is_signed(verifier: SignatureVerifier, body: str, request: web.Request) -> bool:
     timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
     signature = request.headers.get("X-Slack-Signature", "")
-    if not TIMESTAMP.fullmatch(timestamp):  # the SDK raises on anything but a short number
+    if not TIMESTAMP.fullmatch(timestamp) or not signature.isascii():  # the SDK raises on anything else
         return False
     return verifier.is_valid(body=body, timestamp=timestamp, signature=signature)

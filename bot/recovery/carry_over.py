@@ -1,10 +1,10 @@
 """`python -m bot carry-over`: moves another namespace's rotations to this one, once a person claims them."""
 
-from bot.recovery.doctor import say
 from bot.rotation.errors import Refused
 from bot.rotation.plan import plural
 from bot.storage.migration import Carrier
 from bot.storage.namespace import NAME, PREFIX, Namespace
+from bot.terminal import say
 
 
 async def carried_over(carrier: Carrier, name: str, rotation: str | None) -> bool:

@@ -26,6 +26,7 @@ from bot.service import RotationService
 from bot.steps.probing import askable
 from bot.steps.world import World
 from bot.storage.records import Store
+from bot.terminal import say
 
 
 @dataclass(frozen=True)
@@ -263,11 +264,6 @@ STEPS = {
     StepName.REMOVE: "what this rotation made is removed, unless something uses it.",
 }
 """What each step of the roll back has done."""
-
-
-def say(line: str) -> None:
-    """Print a line that may hold names from outside, without control characters for the terminal."""
-    click.echo("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line))
 
 
 def _print(inventory: Inventory, cases: list[Case]) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
 from bot.rotation import audit
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
+from bot.terminal import say
 
 Entries = Sequence[Mapping[str, Any]]
 
@@ -16,7 +15,7 @@ async def export(stores: Sequence[Store]) -> None:
     """Print every entry on its own line, oldest first; with several bots, one trail after the other."""
     for store in stores:
         async for line in store.trail():
-            click.echo(line)
+            say(line)
 
 
 async def verify_stores(stores: Sequence[Store], head: str | None) -> bool:
@@ -69,7 +68,7 @@ def _held(trails: Sequence[Entries], head: str | None) -> bool:
         named = f" `{head}` is entry {audit.check_head(str(head), entries)}." if entries is holder else ""
         last = f", and the last is `{entries[-1]['hash'][: audit.SHORT]}`" if entries else ""
         of = _of(audit.trail_of(entries), trails)
-        click.echo(f"ok     audit trail{of}: {len(entries)} entries, each chained to the one before{last}.{named}")
+        say(f"ok     audit trail{of}: {len(entries)} entries, each chained to the one before{last}.{named}")
     return True
 
 
@@ -79,5 +78,5 @@ def _of(name: str, all_of_them: Sequence[object]) -> str:
 
 
 def _wrong(sentence: str, of: str = "") -> bool:
-    click.echo(f"WRONG  audit trail{of}: {sentence}")
+    say(f"WRONG  audit trail{of}: {sentence}")
     return False

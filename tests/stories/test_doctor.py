@@ -8,10 +8,11 @@ from click.testing import CliRunner
 from redis import Redis
 
 from bot import cli
-from bot.recovery.doctor import Orders, say
+from bot.recovery.doctor import Orders
 from bot.rotation import audit
 from bot.rotation.states import State
 from bot.settings import read_settings
+from bot.terminal import say
 from tests.support.process import BotProcess, bot_process, ran
 from tests.support.stage import KEY, Environment, Stage
 

@@ -1,0 +1,22 @@
+"""What a command prints."""
+
+import os
+import sys
+
+from bot.terminal import say
+
+
+def test_a_reader_that_leaves_ends_no_command(monkeypatch):
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        os.close(read)
+
+        say("this goes nowhere")
+        say("and this")
+
+
+def test_names_from_outside_send_the_terminal_no_commands(capsys):
+    say("staging\x1b[2J")
+
+    assert capsys.readouterr().out == "staging\N{REPLACEMENT CHARACTER}[2J\n"
