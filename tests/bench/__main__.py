@@ -27,7 +27,6 @@ ITEMS: dict[str, Callable[[], Awaitable[str]]] = {
 
 
 async def main(names: list[str], *, into_page: bool) -> None:
-    """Measure, and print what goes into docs/benchmarks.md, or put it there."""
     tables = []
     for name in names:
         began = time.monotonic()

@@ -28,7 +28,6 @@ TOO_LATE = 1.0
 
 
 async def measured() -> str:
-    """Start the rotations, and have everybody type."""
     async with tenant(ROTATIONS, MODELS) as there, Slack() as slack, Slack() as other:
         with tempfile.TemporaryDirectory() as folder:
             async with embedded_server(Path(folder)) as redis_url:
@@ -50,20 +49,17 @@ async def measured() -> str:
 
 
 def row(name: str, waits: list[float]) -> tuple[str, ...]:
-    """Say how long they waited."""
     shown = (quantile(waits, 0.5), quantile(waits, 0.99), max(waits))
     return (name, *map(milliseconds, shown), str(sum(wait > TOO_LATE for wait in waits)))
 
 
 def ratios(bot: list[float], bare: list[float]) -> tuple[str, ...]:
-    """Say how much longer than with the bare app."""
     parts = [quantile(bot, part) / quantile(bare, part) for part in (0.5, 0.99)]
     return ("bot ÷ bare", *(f"{part:.1f}" for part in parts), f"{max(bot) / max(bare):.1f}", "")
 
 
 @asynccontextmanager
 async def bare_app(slack: Slack) -> AsyncIterator[None]:
-    """Run the bare app."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **slack.settings()}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.bare_bolt", env=environ)
     try:
@@ -75,12 +71,10 @@ async def bare_app(slack: Slack) -> AsyncIterator[None]:
 
 
 def join(slack: Slack, people: list[str]) -> None:
-    """Let people into the channel."""
     slack.channels["C_OPS"].members.update(people)
 
 
 async def in_turns(slack: Slack, other: Slack) -> tuple[list[float], list[float]]:
-    """Have everybody type at the bot and at the bare app in turns, and return how long they waited."""
     crowd = [f"U_P{number:03}" for number in range(PEOPLE)]
     for place in (slack, other):
         for person in crowd:
@@ -95,8 +89,6 @@ async def in_turns(slack: Slack, other: Slack) -> tuple[list[float], list[float]
 
 
 async def burst(slack: Slack, crowd: list[str]) -> list[float]:
-    """Have everybody type at once."""
-
     async def typed(person: str) -> float:
         began = time.perf_counter()
         answer = await slack.person(person).command("", channel="C_OPS")

@@ -18,8 +18,6 @@ ENVIRONMENTS = ("production", "staging", "dev")
 
 
 class Measured(NamedTuple):
-    """One rotation on this machine."""
-
     seconds: float
     cpu: float
     calls: int
@@ -27,7 +25,6 @@ class Measured(NamedTuple):
 
 
 async def measured() -> str:
-    """Measure every size, on this machine and in virtual time."""
     heads = (
         "models × environments",
         "secret to approver",
@@ -45,7 +42,6 @@ async def measured() -> str:
 
 
 async def once(models: int, environments: int) -> Measured:
-    """Bring one rotation to its approver."""
     async with ground(LATENCY, dev=1) as stage:
         furnish(stage, models, *ENVIRONMENTS[:environments])
         async with bot_on(stage) as bot:
@@ -59,7 +55,6 @@ async def once(models: int, environments: int) -> Measured:
 
 
 def here(models: int, environments: int, seen: Measured) -> tuple[str, ...]:
-    """Say what one size took on this machine."""
     alone = seen.calls / CONCURRENCY * LATENCY
     times = (f"{seen.seconds:.1f} s", f"{seen.cpu:.1f} s")
     return (f"{models} × {environments}", *times, str(seen.calls), str(seen.requests), f"{alone:.1f} s")

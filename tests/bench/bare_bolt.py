@@ -11,7 +11,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 
 async def main() -> None:
-    """Connect, say so, and acknowledge."""
     token = os.environ.pop("SLACK_BOT_TOKEN")
     async with aiohttp.ClientSession() as session:
         client = AsyncWebClient(token=token, base_url=os.environ["SLACK_API_URL"], session=session)

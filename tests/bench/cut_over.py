@@ -56,14 +56,12 @@ async def by_the_loop(stage: Stage) -> float:
 
 
 async def once(models: int, *, with_loop: bool) -> tuple[float, float, float]:
-    """Return the seconds of the bot's cut-over, from the secret to the approver, and of the loop if it is asked for."""
     async with ground(LATENCY) as stage:
         furnish(stage, models, "production")
         return *await by_the_bot(stage), await by_the_loop(stage) if with_loop else 0.0
 
 
 async def row(models: int, times: int) -> tuple[str, ...]:
-    """Measure one size, and take the median of the bot's figures."""
     measured = [await once(models, with_loop=turn == 0) for turn in range(times)]
     cut_over, whole, _ = (statistics.median(figures) for figures in zip(*measured, strict=True))
     loop = measured[0][2]
@@ -80,7 +78,6 @@ async def row(models: int, times: int) -> tuple[str, ...]:
 
 
 async def measured() -> str:
-    """Measure every size."""
     if shutil.which("curl") is None:
         raise SystemExit("This compares the bot with a loop of curl calls, and there is no curl here.")
     heads = ("cut-over", "bot", "limit", "bot ÷ limit", "curl loop", "loop ÷ bot", "secret to approver")

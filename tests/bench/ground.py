@@ -28,7 +28,6 @@ async def ground(latency: float = 0.0, **more: int) -> AsyncIterator[Stage]:
 
 @asynccontextmanager
 async def bot_on(stage: Stage, *command: str, **settings: str) -> AsyncIterator[BotProcess]:
-    """Run the bot as it is by default, but for *settings*."""
     environ = {"APPROVERS": "S_APPROVERS", "REDIS_URL": stage.redis_url} | stage.slack.settings()
     with tempfile.TemporaryDirectory() as folder:
         environ |= stage.aisix.settings() | settings
@@ -46,12 +45,10 @@ def furnish(stage: Stage, models: int, *environments: str) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def memory(pid: int) -> int:
-    """Return the bytes of memory that a process holds."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) * 1024

@@ -22,7 +22,6 @@ EVENT = {"by": "keyturn", "what": "step", "why": "verify"}
 
 
 async def measured() -> str:
-    """Fill a store, and read all of it in each way in which the bot does."""
     with tempfile.TemporaryDirectory() as folder:
         async with (
             embedded_server(Path(folder)) as url,
@@ -41,7 +40,6 @@ async def measured() -> str:
 
 
 async def filled(store: Store) -> None:
-    """Record rotations of as many keys, each with a model that the provider refuses."""
     one = records.seeing(records.running("verify", records.plan(records.many(MODELS))), records.REFUSED_401)
     for number in range(RECORDS):
         plan = one.plan.but(old_key=one.plan.old_key.but(id=f"pk{number}"))
@@ -50,7 +48,6 @@ async def filled(store: Store) -> None:
 
 
 async def all_due(store: Store) -> None:
-    """Read everything that is due."""
     assert len([each async for each in store.due(datetime.now(UTC))]) == RECORDS
 
 

@@ -16,7 +16,6 @@ from tests.support.stage import Environment, namespace_of
 
 
 async def begun(pairs: list[list[str]], environ: dict[str, str], redis: Redis) -> list[str]:
-    """Record every rotation as it is once its replacement is there, and hint at it."""
     with Environment(environ):
         settings = read_settings(None)
     async with control_plane_of(settings) as control_plane, Redis.from_url(environ["REDIS_URL"]) as plain:

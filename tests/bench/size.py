@@ -17,7 +17,6 @@ STARTS = 5
 
 
 async def measured() -> str:
-    """Start it a few times, and weigh what it needs."""
     async with ground() as stage:
         starts = []
         for _ in range(STARTS):
@@ -36,7 +35,6 @@ async def measured() -> str:
 
 
 async def imported() -> float:
-    """Return the seconds in which Python starts and imports the bot."""
     took = []
     for _ in range(STARTS):
         began = time.monotonic()
@@ -47,7 +45,6 @@ async def imported() -> float:
 
 
 def runtime() -> list[Distribution]:
-    """Return the packages that the bot runs with, as they are installed here."""
     named = re.findall(r"^([\w.-]+)==", (ROOT / "requirements-run.lock").read_text(), re.MULTILINE)
     found = []
     for name in named:
@@ -57,6 +54,5 @@ def runtime() -> list[Distribution]:
 
 
 def weight(package: Distribution) -> int:
-    """Return the bytes of a package's files as they were installed."""
     paths = [Path(str(file.locate())) for file in package.files or ()]
     return sum(path.stat().st_size for path in paths if path.suffix != ".pyc" and path.is_file())

@@ -9,7 +9,6 @@ MODELS = 500
 
 
 async def measured() -> str:
-    """Run one rotation to its end, and count."""
     async with ground(latency=0.05) as stage:
         furnish(stage, MODELS, "production", "staging")
         async with bot_on(stage, WATCH="0"):

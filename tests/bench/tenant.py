@@ -19,7 +19,6 @@ LATENCY = 0.05
 
 
 async def serve(keys: int, models: int) -> None:
-    """Serve as many keys, and beside each its replacement, with *models* on each old one."""
     async with Aisix(environments={"production": 1}) as aisix:
         aisix.switches.latency = LATENCY
         aisix.upstream.accept(NEW_SECRET)

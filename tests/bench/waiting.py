@@ -29,7 +29,6 @@ EVENT = {"by": "keyturn", "what": "step", "why": "verify"}
 
 
 async def measured() -> str:
-    """Bring one rotation to its approval, multiply it, and watch a bot that has nothing to do."""
     async with ground() as stage, Redis.from_url(stage.redis_url, decode_responses=True) as redis:
         furnish(stage, MODELS, "production", "staging")
         one, empty = await first(stage, redis)
@@ -74,19 +73,16 @@ async def multiplied(one: Rotation, redis: Redis, namespace: Namespace) -> None:
 
 
 async def used(redis: Redis) -> int:
-    """Return the bytes that Redis uses."""
     return int((await redis.info("memory"))["used_memory"])
 
 
 async def all_reckoned(redis: Redis, namespace: Namespace) -> None:
-    """Wait until the bot has looked at everything, as it does at its start."""
     async with asyncio.timeout(60):
         while await redis.zcount(namespace.key("due"), "-inf", time.time()):  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.2)
 
 
 async def nothing_happens(stage: Stage, redis: Redis, pid: int) -> list[tuple[str, str]]:
-    """Watch the bot while nobody does anything."""
     before, cpu, commands = requests(stage), cpu_seconds(pid), await processed(redis)
     await asyncio.sleep(QUIET)
     sent = requests(stage) - before
@@ -99,17 +95,14 @@ async def nothing_happens(stage: Stage, redis: Redis, pid: int) -> list[tuple[st
 
 
 def requests(stage: Stage) -> int:
-    """Count all that was sent to anybody."""
     return len(stage.slack.calls) + len(stage.aisix.calls) + len(stage.aisix.gateway_calls)
 
 
 async def processed(redis: Redis) -> int:
-    """Count the commands that Redis has done."""
     return int((await redis.info("stats"))["total_commands_processed"])
 
 
 async def sweeps(stage: Stage, redis: Redis) -> list[tuple[str, str]]:
-    """Time a sweep that finds nothing due, and beside it one that looks at everything, as the first one does."""
     async with work_on(stage, redis) as (work, store):
         await work.sweep()
         idle = await timed(work.sweep, 20)
@@ -135,7 +128,6 @@ async def work_on(stage: Stage, redis: Redis) -> AsyncIterator[tuple[Work, Store
 
 
 async def timed(what: Callable[[], Awaitable[object]], times: int) -> float:
-    """Return the seconds that *what* takes."""
     began = time.perf_counter()
     for _ in range(times):
         await what()

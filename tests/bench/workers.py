@@ -29,7 +29,6 @@ ARRIVED = f'"state":"{State.AWAITING_APPROVAL}"'
 
 
 async def measured() -> str:
-    """Measure each number of workers on a new tenant."""
     rates = [(workers, await rate(workers)) for workers in WORKERS]
     rows = [(str(workers), f"{found:.0f}", f"{found / (rates[0][1] or 1):.2f}") for workers, found in rates]
     title = f"{ROTATIONS} rotations of {MODELS} models, on {os.cpu_count()} cores that the control plane works on too"
@@ -37,7 +36,6 @@ async def measured() -> str:
 
 
 async def rate(workers: int) -> float:
-    """Return how many rotations a minute so many workers bring to their approval."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         there = await stack.enter_async_context(tenant(ROTATIONS, MODELS))
@@ -54,7 +52,6 @@ async def rate(workers: int) -> float:
 
 
 async def counted(redis: Redis, ids: list[str]) -> float:
-    """Count those that have come to their approval when the window closes, or all have come."""
     began, found = time.monotonic(), 0
     while found < len(ids) and time.monotonic() < began + WINDOW:
         await asyncio.sleep(0.25)

@@ -24,8 +24,6 @@ class Killed(BaseException):
 
 
 class Fate(StrEnum):
-    """What becomes of a call."""
-
     WELL = "well"
     LOST = "lost before its effect"
     UNHEARD = "its answer was lost"
@@ -43,8 +41,6 @@ AFTER = (Fate.UNHEARD, Fate.ERROR_AFTER, Fate.GARBAGE, Fate.KILLED_AFTER)
 
 @dataclass(eq=False)
 class Machine:
-    """Where some of the bot's processes run: it has a clock of its own, and has been up for some time."""
-
     ahead: float = 0.0
     """Seconds by which its clock is ahead of the real time."""
 
@@ -138,7 +134,6 @@ class Switchboard:
         return fate
 
     def kill(self, actor: Actor) -> None:
-        """End *actor* as `kill -9` does."""
         actor.killed = True
         for future, waiting, _ in list(self._waiting):
             if waiting is actor and not future.done():
@@ -150,7 +145,6 @@ class Switchboard:
         actor.frozen = actor.was_frozen = True
 
     def thaw(self, actor: Actor) -> None:
-        """Have *actor* go on where it was."""
         self.note(f"THAWED {actor.name}/{actor.rotation}")
         actor.frozen = False
 
@@ -198,8 +192,6 @@ class _Selector(selectors.DefaultSelector):
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """An event loop whose time is the switchboard's."""
-
     def __init__(self, switchboard: Switchboard) -> None:
         selector = _Selector()
         selector.switchboard = self.switchboard = switchboard

@@ -22,7 +22,6 @@ Press = Callable[[Town, Rotation, str], None]
 
 
 def ask(town: Town, key: str = "", who: str = "") -> None:
-    """Somebody asks for a rotation, and its card is posted."""
     who = who or town.random.choice(EVERYBODY)
     key = key or town.random.choice(KEYS)
     posted = town.random.random() < 0.97
@@ -64,7 +63,6 @@ def fitting(town: Town, shown: Rotation, action: Action) -> str:
 
 
 def give(town: Town, shown: Rotation, who: str, secret: str = "") -> None:
-    """Fill in the form, and what the process does with the secret."""
     secret = secret or _some_secret(town)
 
     async def work() -> None:
@@ -92,7 +90,6 @@ def approve(town: Town, shown: Rotation, who: str) -> None:
 
 
 def accept(town: Town, shown: Rotation, who: str) -> None:
-    """Accept some of the models that are unproved."""
     nobody = [] if acceptable_as_a_whole(shown) else ["m_unknown"]
     models = [model.id for model in acceptable(shown)] or nobody
     chosen = models if town.random.random() < 0.7 else models[:1]
@@ -108,8 +105,6 @@ def accept(town: Town, shown: Rotation, who: str) -> None:
 
 
 def another(town: Town, shown: Rotation, who: str) -> None:
-    """Press Another secret, and perhaps fill in the form that opens."""
-
     async def work() -> None:
         await town.service.another_secret(shown.id, by=who)
         if town.random.random() < 0.7:
@@ -177,7 +172,6 @@ def sweep(town: Town) -> None:
 
 
 def wait(town: Town) -> None:
-    """Time passes until somebody who sleeps wakes."""
     town.switchboard.now += town.switchboard.next_timer or 0
 
 
@@ -262,7 +256,6 @@ def change_approvers(town: Town) -> None:
 
 
 def provider_acts_up(town: Town) -> None:
-    """The provider refuses, or fails, or recovers, for one secret."""
     secret = town.random.choice([OLD_SECRET, *town.good_secrets])
     town.aisix.upstream.set(secret, town.random.choice((401, 429, 500, "ok", "ok", "unreachable", "garbage")))
 
@@ -304,7 +297,6 @@ def unlisted_comes_up(town: Town) -> None:
 
 
 def jump_a_clock(town: Town) -> None:
-    """The clock of a machine is set, rightly or wrongly."""
     town.random.choice(town.machines).ahead = town.random.choice(AHEAD)
 
 

@@ -15,23 +15,18 @@ LONG = 1000
 
 
 class HeldRedis(Redis):
-    """Redis as an actor meets it."""
-
     switchboard: Switchboard
     laws: Laws
     leases: dict[str, tuple[float, Actor | None]]
 
     @classmethod
     def to(cls, url: str, switchboard: Switchboard, laws: Laws) -> Self:
-        """Connect."""
         redis: Self = cls.from_url(url, decode_responses=True)  # type: ignore[assignment]
         redis.switchboard, redis.laws, redis.leases = switchboard, laws, {}
         laws.holder = redis.holder
         return redis
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Wait for a turn, and carry the command out."""
-
         async def carry_out() -> Any:
             answer = await self._carry_out(*_with_long_leases(args), **options)
             if _lease(args) and isinstance(answer, list):  # the server's time, where a lease is verified
@@ -66,7 +61,6 @@ class HeldRedis(Redis):
             self.leases[lease] = (self.switchboard.now + seconds / 1000, ACTOR.get())
 
     def holder(self, rotation_id: str) -> Actor | None:
-        """Return who has a rotation in hand."""
         return self.leases.get(f"{LEASE}{rotation_id}", (0.0, None))[1]
 
     async def expire_leases(self) -> None:

@@ -21,8 +21,6 @@ class Broken(AssertionError):
 
 
 class Laws:
-    """Keeps what it needs to judge, and the breaches it has seen."""
-
     def __init__(self, aisix: Aisix, switchboard: Switchboard) -> None:
         self._aisix, self._switchboard = aisix, switchboard
         self.holder: Any = lambda _: None
@@ -46,12 +44,10 @@ class Laws:
         aisix.on_change(self._row_changed)
 
     def check(self) -> None:
-        """Raise the first breach."""
         if self.breaches:
             raise Broken(self.breaches[0])
 
     def demand(self, holds: object, law: str, detail: str) -> None:
-        """Note that a *law* was broken unless it *holds*."""
         if not holds:
             self._switchboard.note(f"BROKEN: {law}: {detail}")
             self.breaches.append(f"{law}: {detail}")
@@ -69,12 +65,10 @@ class Laws:
     # --- records ---
 
     def read(self) -> None:
-        """Somebody read a record."""
         if actor := ACTOR.get():
             actor.loaded = self._switchboard.turns
 
     def saved(self, text: str) -> None:
-        """Somebody wrote a record."""
         self.read()
         after = Rotation.model_validate_json(text)
         before = self.records.get(after.id)
@@ -153,13 +147,11 @@ class Laws:
     # --- requests ---
 
     def asked_gateway(self, actor: Actor | None, replica: Replica, path: str, body: bytes) -> None:
-        """Note what a worker has asked a replica."""
         if actor and actor.is_worker and path.startswith("/v1/") and body:
             alias = str(json.loads(body).get("model"))
             self._probed[actor.rotation, replica.environment.id, alias] = self._switchboard.turns
 
     def asked(self, actor: Actor | None, method: str, path: str, body: bytes) -> None:
-        """Judge a request to the control plane before it takes effect."""
         if actor is None:
             return
         if actor.is_worker:
@@ -249,7 +241,6 @@ class Laws:
         self.demand(body["provider_key_id"] in own, "models are moved among a rotation's keys", told)
 
     def done(self, actor: Actor | None, method: str, path: str, status: int) -> None:
-        """Judge what a request has done."""
         if (method, path) == ("POST", "/provider_keys") and status in (200, 201) and actor:
             made = self.records[actor.rotation].attempt, actor.rotation
             self._creations[made] += 1

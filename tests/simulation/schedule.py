@@ -72,8 +72,6 @@ PATIENT = 3
 
 @dataclass
 class Run:
-    """What a seed came to."""
-
     seed: int
     actions: int = 0
     turns: int = 0
@@ -86,7 +84,6 @@ class Run:
 
 
 def run(seed: int, redis_url: str, steps: int = STEPS) -> Run:
-    """Run a seed's schedule, to its end or to the first law that is broken."""
     with Redis.from_url(redis_url) as client:
         client.flushdb()
         client.script_flush()  # or the first seed on a server would have more to say than the same one later
@@ -151,7 +148,6 @@ class _Director:
             await self._let(self.random.choice((0, 1, 3, 8, 20, 60)))
 
     async def _reach(self, scene: str) -> None:
-        """Let the first rotation get as far as the *scene* in which all begins."""
         for _ in range(PRELUDE):
             if any(scene in (record.state, *record.done[-1:]) for record in self.town.laws.records.values()):
                 return
@@ -218,7 +214,6 @@ class _Director:
             replica.down = False
 
     def _calm(self) -> None:
-        """Have no worker stand still any more, and no list lack anything."""
         self.switchboard.arriving = lambda *_: None
         self.town.wire.short = 0.0
         for actor in self.town.frozen:
@@ -246,7 +241,6 @@ class _Director:
         return [record for record in self.town.laws.records.values() if not record.is_over]
 
     def _help(self, rotation: Rotation) -> None:
-        """Press what a sensible person presses on the card as it is shown."""
         shown = self.town.slack.cards.get(rotation.id, [rotation])[-1]
         buttons = offered(shown)
         if shown.version != rotation.version or not buttons:
@@ -288,7 +282,6 @@ class _Director:
         return not self._open() and not behind and all(task.done() for _, task in self.town.actors)
 
     async def _explained(self) -> None:
-        """See that the audit trail is whole and explains every record, and that nothing is left over."""
         try:
             entries = audit.verified([line async for line in self.town.store.trail()])
             audit.check_records(await self.town.store.versions(audit.last_versions(entries)), entries, entries)

@@ -117,13 +117,10 @@ class Hints:
         await self._switchboard.call(f"saq {what}", put, lambda fate: Away(str(fate)))
 
     def due(self) -> list[str]:
-        """Name the hints that a worker could take."""
         return [key for key, (*_, at) in self.waiting.items() if at <= self._switchboard.now]
 
 
 class Town:
-    """Everything that a schedule acts on and looks at."""
-
     def __init__(self, switchboard: Switchboard, aisix: Aisix, nasty: frozenset[Nasty]) -> None:
         self.switchboard, self.random, self.aisix = switchboard, switchboard.random, aisix
         self.machines = [HERE]
@@ -164,12 +161,10 @@ class Town:
 
     @property
     def frozen(self) -> list[Actor]:
-        """Whoever stands still."""
         return [actor for actor, task in self.actors if actor.frozen and not task.done()]
 
     @asynccontextmanager
     async def open(self, redis_url: str) -> AsyncIterator[None]:
-        """Connect the bot's parts."""
         chance = self.random.random
         required, self.laws.self_approval = 1 if chance() < 0.6 else 2, chance() < 0.1
         given = rules(
@@ -204,11 +199,9 @@ class Town:
         return BEGIN + timedelta(seconds=self.switchboard.now + _machine().ahead)
 
     def running_clock(self) -> float:
-        """Return the seconds that the machine at work has been up."""
         return self.switchboard.now + _machine().up_for
 
     def begin(self, actor: Actor, work: Coroutine[Any, Any, Any]) -> None:
-        """Have *actor* do *work* beside everything else."""
         actor.machine = self.random.choice(self.machines)
         ACTOR.set(actor)
         task = asyncio.get_running_loop().create_task(self._acting(actor, work))
@@ -233,23 +226,19 @@ class Town:
         self.laws.demand(not surprise, "nothing is raised that is not for people", f"{actor.name}: {surprise!r}")
 
     def take(self, key: str) -> None:
-        """Have a worker take a hint."""
         what, rotation_id, _ = self.hints.waiting.pop(key)
         job = self.work.advance if what == ADVANCE else self.work.announce
         self.begin(Actor(what, rotation_id), job({}, rotation_id=rotation_id))
 
     def sweep(self) -> None:
-        """Have a worker look for what was forgotten."""
         self.begin(Actor("sweep"), self.work.sweep())
 
     def remove_unlisted(self) -> None:
-        """Take away the replicas that nobody has written down."""
         for replica in [replica for replica in self.aisix.all_replicas() if not replica.is_listed]:
             self.aisix.replicas(replica.environment.id).remove(replica)
             self.wire.behind.discard(replica)
 
     def secret(self) -> str:
-        """Make a secret that the provider takes."""
         secret = f"sk-good-{len(self.good_secrets)}-{self.random.getrandbits(64):016x}"
         self.good_secrets.append(secret)
         self.aisix.upstream.accept(secret)

@@ -46,8 +46,6 @@ class Line:
 
 
 class Body:
-    """A request's body, all of it there."""
-
     def __init__(self, content: bytes) -> None:
         self._content = content
 
@@ -104,7 +102,6 @@ class Wire:
         return [f"http://{environment}.{number}" for number, _ in enumerate(listed)]
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
-        """Carry a request there and its answer back, or neither."""
         what = f"{request.method} {request.url.host}{request.url.path.removeprefix('/api')}"
         body = await request.aread()
 

@@ -82,7 +82,6 @@ READERS = {
 
 
 async def refuse_in_keys(redis: Any) -> None:
-    """Fail if any key of the store, of whatever type, holds a part of either secret."""
     held = [(key, await _value(redis, key)) async for key in redis.scan_iter()]
     assert any(":rotation:" in str(key) for key, _ in held)
     refuse_canary(repr(held).replace("\\\\", "\\"), "Redis")
@@ -106,7 +105,6 @@ class Written:
         return [file for file in self._folder.rglob("*") if file.is_file()]
 
     def refuse(self) -> None:
-        """Fail if it holds a part of either secret."""
         new = b"".join(file.read_bytes()[self._before.get(file, 0) :] for file in self._files())
         assert b":rotation:" in new
         refuse_canary(new.decode(errors="replace"), "Redis's files")

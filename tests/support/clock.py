@@ -20,7 +20,6 @@ class LoopClock:
         self._ticks = 0
 
     def now(self) -> datetime:
-        """Return the time."""
         return self._began + self._ticks * timedelta(seconds=TICK)
 
     async def _tick(self) -> None:

@@ -16,8 +16,6 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A block of code, and the language it is said to be in."""
-
     language: str
     text: str
 
@@ -27,7 +25,6 @@ def read(name: str) -> str:
 
 
 def blocks(name: str) -> list[Block]:
-    """Return the blocks of code of a document."""
     return [Block(*found) for found in FENCE.findall(read(name))]
 
 
@@ -39,12 +36,10 @@ def filled(name: str, mark: str, content: str) -> str:
 
 
 def prose(name: str) -> str:
-    """Return a document without its blocks of code."""
     return FENCE.sub("", read(name))
 
 
 def commands(name: str) -> Iterator[str]:
-    """Yield the command lines of a document, without comments."""
     for block in blocks(name):
         if block.language == "sh":
             lines = (re.sub(r"(^|\s+)#.*", "", line) for line in block.text.replace("\\\n", "").splitlines())
@@ -52,17 +47,14 @@ def commands(name: str) -> Iterator[str]:
 
 
 def links(name: str) -> list[str]:
-    """Return where a document points."""
     return LINK.findall(prose(name))
 
 
 def anchors(name: str) -> set[str]:
-    """Return the anchors that GitHub gives to a document's headings."""
     return {anchor(heading) for heading in HEADING.findall(prose(name))}
 
 
 def anchor(heading: str) -> str:
-    """Return GitHub's anchor of a heading."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
     return re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
 

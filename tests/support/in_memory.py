@@ -40,8 +40,6 @@ NOTCHES = 400
 
 
 class Machine:
-    """What one machine has: a clock that may be wrong, and the clients of the bot."""
-
     def __init__(self, world: World, clock: "Clock", ahead: float, given: dict[str, Any]) -> None:
         self.world, self._clock, self.ahead, self.given = world, clock, timedelta(seconds=ahead), given
 
@@ -76,11 +74,9 @@ class Clock:
         """Seconds that Redis's has missed."""
 
     def here(self) -> float:
-        """Return the seconds by this process's clock."""
         return self.seconds - self.missed_here
 
     def now(self) -> datetime:
-        """Return the time."""
         return NOW + timedelta(seconds=self.seconds)
 
 
@@ -105,11 +101,9 @@ class Everybody:
     """Slack, as far as it knows who is who: all are members, and one is an approver."""
 
     async def person(self, user_id: str) -> Person:
-        """Return a member."""
         return Person(id=user_id)
 
     async def members(self, _: str) -> frozenset[str]:
-        """Return the approvers."""
         return frozenset({"U_APPROVER"})
 
 
@@ -117,8 +111,6 @@ RULES = rules(approvers=frozenset({"S_APPROVERS"}))
 
 
 class Scene:
-    """An AISIX in memory, and a key behind two models there."""
-
     def __init__(self, switches: Switches) -> None:
         self.aisix = Aisix(switches, {"production": 2, "staging": 1, "dev": 1})
         self.switchboard = Switchboard(Random(1))
@@ -130,7 +122,6 @@ class Scene:
         self.new: ProviderKey | None = None
 
     def copied(self) -> "Scene":
-        """Return another one that goes on from here."""
         other = copy(self)
         vars(other).update(deepcopy({name: value for name, value in vars(self).items() if name != "wire"}))
         other.wire = Wire(other.switchboard, other.aisix)
@@ -153,15 +144,12 @@ BEGINNINGS: dict[str, Scene] = {}
 
 
 def beginning_of(switches: Switches) -> Scene:
-    """Return the scene of these switches, the same one each time."""
     if (kind := repr(switches)) not in BEGINNINGS:
         BEGINNINGS[kind] = Scene(switches)
     return BEGINNINGS[kind]
 
 
 class Tenancy:
-    """A scene, and machines that rotate its key."""
-
     def __init__(self, switches: Switches, stack: AsyncExitStack, *, of_its_own: bool) -> None:
         self._kind = repr(switches)
         self._scene = Scene(switches) if of_its_own else beginning_of(switches).copied()
@@ -190,7 +178,6 @@ class Tenancy:
     new = property(lambda self: self.scene.new)
 
     async def carry(self, request: httpx.Request) -> httpx.Response:
-        """Carry a request to where it goes."""
         if str(request.url).startswith(CONTROL_PLANE):
             asked = f"{request.method} {request.url.path.removeprefix('/api')}"
             await self.before(asked)
@@ -268,7 +255,6 @@ class Tenancy:
 
     @property
     def old_is_there(self) -> bool:
-        """Whether the old key still exists."""
         return self._scene.old.id in self._scene.aisix.provider_keys
 
     def probes(self) -> int:

@@ -34,7 +34,6 @@ Words = list[str]
 
 
 def kind_of(words: Words) -> str:
-    """Name a command by what it does and the kind of its key."""
     name = words[0].upper()
     if name == "EVALSHA":
         return f"{SCRIPTS.get(words[1], 'script')} {masked_key(words[3])}"
@@ -42,7 +41,6 @@ def kind_of(words: Words) -> str:
 
 
 def pack(self: Any, *words: Any) -> list[bytes]:
-    """Keep what is about to be sent."""
     said = [word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in words]
     vars(self).setdefault("said", []).append([*said[0].split(), *said[1:]])
     return PACK(self, *words)
@@ -71,7 +69,6 @@ async def send(self: Any, command: Any, check_health: bool = True) -> None:  # n
 
 
 async def read(self: Any, *args: Any, **options: Any) -> Any:
-    """Read an answer, or have what comes of a fault instead."""
     plug, fault = PLUGGED.get(), vars(self).get("grief")
     if plug is None or fault is None:
         return await READ(self, *args, **options)

@@ -58,8 +58,6 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 class LoopClock(Clock):
-    """The time of the loop."""
-
     @property
     def seconds(self) -> float:
         return asyncio.get_running_loop().time()
@@ -71,8 +69,6 @@ class LoopClock(Clock):
 
 @dataclass(frozen=True)
 class Call:
-    """One call: to whom, for what, and between which moments."""
-
     to: str
     method: str
     began: float
@@ -81,8 +77,6 @@ class Call:
 
 @dataclass(frozen=True)
 class Notch:
-    """One move of the engine: of which wave and step, and between which moments."""
-
     wave: int
     step: str
     began: float
@@ -98,12 +92,10 @@ class Course:
 
     @property
     def seconds(self) -> float:
-        """How long all of it took."""
         return self.notches[-1].ended - self.notches[0].began
 
     @property
     def pauses(self) -> float:
-        """In how many of the seconds nothing was asked."""
         return self.seconds - busy(self.calls)
 
     @property
@@ -178,7 +170,6 @@ def _furnish(tenancy: Tenancy, models: int, environments: Sequence[str]) -> None
 
 @asynccontextmanager
 async def _paced(tenancy: Tenancy) -> AsyncIterator[Course]:
-    """Let each call take its while, and note it."""
     course, loop, carry = Course(), asyncio.get_running_loop(), tenancy.carry
 
     async def slow(request: httpx.Request) -> httpx.Response:

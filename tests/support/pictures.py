@@ -50,7 +50,6 @@ PICTURES: Mapping[str, str] = {
 
 
 def sources() -> dict[str, str]:
-    """Return what the pictures would be drawn from now."""
     goldens = {name: _digest([GOLDEN / f"{golden}.json"]) for name, golden in PICTURES.items()}
     return goldens | {"page": _digest([DRAWING / name for name in MODULES])}
 
@@ -60,21 +59,17 @@ def _digest(files: list[Path]) -> str:
 
 
 def moving_sources() -> dict[str, str]:
-    """Return what the moving picture would be drawn from now."""
     return {MOVING.stem: _digest([GOLDEN / f"{name}.json" for name in SCENES])}
 
 
 def note(sources: dict[str, str]) -> None:
-    """Note what pictures were drawn from."""
     MANIFEST.write_text(json.dumps({**drawn(), **sources}, indent=2) + "\n")
 
 
 def drawn() -> dict[str, str]:
-    """Return what the pictures that are kept were drawn from."""
     found: dict[str, str] = json.loads(MANIFEST.read_text()) if MANIFEST.exists() else {}
     return found
 
 
 def pictures(folder: Path) -> list[str]:
-    """Return the names of the pictures in *folder*."""
     return sorted(file.stem for file in folder.glob("*.png"))

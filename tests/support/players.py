@@ -142,7 +142,6 @@ class Play:
             await self.plug.buried()
 
     async def live(self) -> None:
-        """Run the bot until it dies."""
         async with self.stage.bot():
             if self.plug.moment == "start":
                 self.plug.moment = "asked"
@@ -170,7 +169,6 @@ class Play:
         self.plug.lost |= {message.ts for message in self.said()} - known
 
     def said(self) -> list[Message]:
-        """Return every message, cards and replies."""
         slack = self.stage.slack
         return [said for card in slack.messages("C_OPS") for said in (card, *slack.thread(card))]
 
@@ -181,7 +179,6 @@ class Play:
         return Rotation.model_validate_json(stored) if stored else None
 
     async def record_of_newest(self) -> Rotation | None:
-        """Return the newest record, followed or not."""
         newest = await self.redis.zrevrange(self.key("all"), 0, 0)
         stored = await self.redis.get(self.key("rotation", newest[0])) if newest else None
         return Rotation.model_validate_json(stored) if stored else None
@@ -208,7 +205,6 @@ class Play:
         return good[-1] if good else None
 
     async def _turn(self) -> None:
-        """Do what the card asks for, and wait a while for what comes of it."""
         await self.up.wait()
         card = await self._card()
         with suppress(LookupError):  # the card has changed in this very moment
@@ -267,7 +263,6 @@ class Play:
         await self._wait(lambda: button not in card.buttons)
 
     async def _go_on(self, card: Message) -> None:
-        """Give another secret where the wrong one was refused; else try again."""
         record = await self._record()
         if record and record.stop:
             await self._read(card, record.stop)

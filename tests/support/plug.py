@@ -26,8 +26,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Fault(StrEnum):
-    """What a call can come to."""
-
     CRASH_BEFORE = "crash before the effect"
     CRASH_AFTER = "crash after the effect"
     RESET = "connection reset"
@@ -69,7 +67,6 @@ class Call:
         return f"{self.service}: {self.kind} #{self.number} in {self.moment!r}"
 
     def is_like(self, service: str, kind: str) -> bool:
-        """Tell whether a call is one of these."""
         return self.service == service and self.kind in (kind, ANY)
 
 
@@ -93,7 +90,6 @@ class Plan:
 
     @property
     def is_to_come(self) -> bool:
-        """Tell whether the next call of its kind comes to grief."""
         return not self.happened or (self.lasts and not self.over)
 
 
@@ -105,7 +101,6 @@ class Halt:
     behind: tuple[Plan, ...]
 
     def __str__(self) -> str:
-        """Return all that people and the record say of it."""
         return f"{self.stop.kind} in {self.stop.step}: {self.stop.headline}. {self.stop.sentence}"
 
 
@@ -154,7 +149,6 @@ class Plug:
     # --- what is called ---
 
     def called(self, service: str, kind: str) -> Fault | None:
-        """Note a call; return what is to happen to it."""
         self._counts[service, kind, self.moment] += 1
         self.calls.append(Call(service, kind, self.moment, self._counts[service, kind, self.moment]))
         for plan in self.plans:
@@ -167,7 +161,6 @@ class Plug:
 
     @property
     def is_waited_for(self) -> bool:
-        """Tell whether a fault has not happened yet."""
         return not all(plan.happened for plan in self.plans)
 
     def _is_time(self, plan: Plan) -> bool:
@@ -199,7 +192,6 @@ class Plug:
     # --- the death of the bot ---
 
     def begin(self, life: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Begin a life of the bot, all of whose tasks can be found."""
         context = copy_context()
         context.run(PLUGGED.set, self)
         self.dead = False
@@ -215,7 +207,6 @@ class Plug:
             task.cancel()
 
     async def buried(self) -> None:
-        """Wait until nothing of the bot runs any more."""
         while self.tasks:
             await asyncio.wait(self.tasks, timeout=5)
             for task in list(self.tasks):
@@ -224,8 +215,6 @@ class Plug:
     # --- the doors ---
 
     def door(self, service: str) -> Any:
-        """Return the middleware that stands before an HTTP service."""
-
         @web.middleware
         async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
             transport = request.transport
@@ -273,7 +262,6 @@ def _cut(request: web.Request) -> web.Response:
 
 
 async def _left(request: web.Request) -> None:
-    """Wait until whoever asked has given up."""
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.02)
 

@@ -39,7 +39,6 @@ FORKS.set_forkserver_preload(["bot.cli", __name__, *LATER])
 
 
 async def from_command_line(environ: Mapping[str, str], folder: Path, command: Sequence[str], stdin: str) -> Any:
-    """Type `python -m bot` with *command* after it, and *stdin*."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", *command, cwd=folder, env=environ, stdin=PIPE, stdout=PIPE, stderr=STDOUT
     )
@@ -62,17 +61,14 @@ class Forked:
         self._has_ended.set()
 
     def send_signal(self, number: int) -> None:
-        """Send it."""
         os.kill(self.pid, number)
 
     async def wait(self) -> int:
-        """Wait until it has ended; return its exit status."""
         await self._has_ended.wait()
         return int(self._process.exitcode)
 
 
 async def forked(environ: Mapping[str, str], folder: Path, command: Sequence[str], stdin: str) -> Forked:
-    """Fork a bot, with *stdin* typed."""
     here, there = FORKS.Pipe(duplex=False)
     process = FORKS.Process(target=be_a_bot, args=(there, environ, folder, command, stdin), daemon=True)
     await asyncio.to_thread(process.start)
@@ -114,21 +110,17 @@ class BotProcess:
 
     @property
     def output(self) -> str:
-        """All that it has printed."""
         return "\n".join(self.lines)
 
     @property
     def pid(self) -> int:
-        """Its number."""
         return int(self._process.pid)
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What it has logged as JSON."""
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     async def start(self, stdin: str = "") -> "BotProcess":
-        """Begin, type *stdin*, and read what it prints from now on."""
         self._process = await self._begin(self._environ, self.folder, self._command, stdin)
         self._reader = asyncio.create_task(self._read())
         return self
@@ -140,7 +132,6 @@ class BotProcess:
             self._news.set()
 
     async def until(self, condition: Callable[[], object], timeout: float = 60, what: str = "") -> None:
-        """Wait until *condition* holds of what it has printed."""
         try:
             async with asyncio.timeout(timeout):
                 while not condition():
@@ -150,17 +141,14 @@ class BotProcess:
             raise AssertionError(f"Waited {timeout} s for {what}. It printed:\n{self.output}") from None
 
     async def ready(self) -> "BotProcess":
-        """Wait until it says that it is ready."""
         await self.until(lambda: READY.search(self.output), what="the bot to be ready")
         return self
 
     def kill(self) -> None:
-        """`kill -9`, if it still runs."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     async def killed(self) -> None:
-        """`kill -9`, and see it gone."""
         self.kill()
         await self.ended()
 
@@ -171,7 +159,6 @@ class BotProcess:
         return await self.ended(), time.monotonic() - began
 
     async def ended(self, timeout: float = 60) -> int:
-        """Wait until it has ended; return its exit status."""
         try:
             async with asyncio.timeout(timeout):
                 status = await self._process.wait()
@@ -226,13 +213,11 @@ async def gone(pid: int, timeout: float = 30) -> None:
 
 
 async def answer_of(url: str) -> tuple[int, str]:
-    """GET *url*; return the status and the text."""
     async with aiohttp.ClientSession() as http, http.get(url) as response:
         return response.status, await response.text()
 
 
 async def until_answer(url: str, status: int, timeout: float = 30) -> str:
-    """Wait until *url* answers with *status*; return the text."""
     async with asyncio.timeout(timeout):
         while True:
             with suppress(aiohttp.ClientError):

@@ -65,8 +65,6 @@ IN_WAVES = {"WAVES": "1,rest"}
 
 @dataclass
 class Stage:
-    """Everything that a story acts on and looks at."""
-
     slack: Slack
     aisix: Aisix
     redis_url: str
@@ -77,7 +75,6 @@ class Stage:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The settings as a process would get them."""
         found = {
             **QUICK,
             "REDIS_URL": self.redis_url,
@@ -89,12 +86,10 @@ class Stage:
 
     @property
     def namespace(self) -> Namespace:
-        """Where the bot keeps its records."""
         return namespace_of(self.environ)
 
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[Parts]:
-        """Run the bot in this process, all of it."""
         async with AsyncExitStack() as stack:
             with Environment(self.environ):
                 settings = read_settings(None)
@@ -115,7 +110,6 @@ class Stage:
     # --- what people do ---
 
     async def ask(self, text: str = KEY, who: str = "U_REQUESTER") -> Message:
-        """Have *who* ask for a rotation and return its card."""
         before = len(self.slack.messages("C_OPS"))
         await self.slack.person(who).command(text, channel="C_OPS")
         await self.slack.until(lambda: len(self.slack.messages("C_OPS")) > before, what="the card")
@@ -131,23 +125,19 @@ class Stage:
     async def give(
         self, card: Message, secret: str = NEW_SECRET, button: str = "Enter new secret", **fields: str
     ) -> Any:
-        """Have the requester give *secret* in the form."""
         person = self.slack.person("U_REQUESTER")
         await self.press(button, card)
         await self.slack.until(lambda: person.modal, what="the form")
         return await person.submit({"secret": secret, **fields})
 
     async def says(self, card: Message, words: str, timeout: float = 60) -> Message:
-        """Wait until *card* says *words*."""
         await self.slack.until(lambda: words in card.plain, timeout=timeout, what=f"{words!r} on the card")
         return card
 
     def thread(self, card: Message) -> str:
-        """Return all that the thread says."""
         return "\n".join(reply.plain for reply in self.slack.thread(card))
 
     async def thread_says(self, card: Message, words: str, timeout: float = 60) -> None:
-        """Wait until the thread says *words*."""
         await self.slack.until(lambda: words in self.thread(card), timeout=timeout, what=f"{words!r} in the thread")
 
     async def told(self, who: str, words: str) -> str:
@@ -161,7 +151,6 @@ class Stage:
     # --- what there is ---
 
     async def record(self) -> Rotation:
-        """Return the newest rotation as it is recorded."""
         assert self.built is not None
         return (await self.built.store.recent(1))[0]
 
@@ -180,11 +169,9 @@ class Stage:
             await asyncio.sleep(0.01)
 
     async def state(self) -> State:
-        """Return the newest rotation's state."""
         return (await self.record()).state
 
     def key_named(self, part: str) -> Any:
-        """Return the provider key whose name holds *part*."""
         return next(key for key in self.aisix.provider_keys.values() if part in key.display_name)
 
     def keys_in_use(self) -> set[str]:
@@ -193,7 +180,6 @@ class Stage:
 
 
 def namespace_of(environ: Mapping[str, str]) -> Namespace:
-    """Return where a bot of these settings keeps its records."""
     return Namespace.of(HOME, environ["AISIX_CLOUD_API"])
 
 
@@ -222,14 +208,12 @@ async def stage_of(
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def populate(aisix: Aisix) -> None:
-    """The world most stories begin in."""
     key = aisix.add_key(KEY, provider="openai", secret=OLD_SECRET, environments=["production", "staging"])
     other = aisix.add_key("Other key", provider="openai", secret="sk-other-0123456789abc", environments=["production"])
     chat = aisix.add_model("production", "chat-large", key=key, upstream="gpt-4o")

@@ -44,7 +44,6 @@ WRITE: dict[str, Callable[[Any, str, Any], Any]] = {
 
 
 async def left_behind(made: Play, state: State) -> Json:
-    """Return what there is, in a form that can be written down."""
     transient = tuple(made.key(kind, "") for kind in TRANSIENT)
     keys = [key for key in sorted(await made.redis.keys(made.key("*"))) if not key.startswith(transient)]
     kinds = {key: await made.redis.type(key) for key in keys}
@@ -86,7 +85,6 @@ async def put_back(made: Play, left: Json) -> Rotation:
 
 
 def record_in(left: Json) -> Rotation:
-    """Return the record that was left behind."""
     record = next(value for key, (_, value) in left["store"].items() if ":rotation:" in key)
     return Rotation.model_validate_json(record)
 
@@ -145,7 +143,6 @@ async def _write_down(redis_url: str, state: State, folder: Path) -> None:
 
 
 async def main(folder: Path) -> None:
-    """Write down every state."""
     logs.configure("error", "json")
     asyncio.get_running_loop().set_task_factory(register)
     with tempfile.TemporaryDirectory() as data:

@@ -22,7 +22,6 @@ class Valkey:
         self._command = command_of(data, socket)
 
     async def start(self) -> None:
-        """Begin, or begin again, and wait until it answers."""
         self._process = await asyncio.create_subprocess_exec(*self._command, stdout=asyncio.subprocess.DEVNULL)
         redis = Redis.from_url(self.url)
         async with asyncio.timeout(30):
@@ -34,31 +33,25 @@ class Valkey:
         await redis.aclose()
 
     def freeze(self) -> None:
-        """It takes what is sent, and answers nothing."""
         os.kill(self._process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It goes on, with all that was sent meanwhile."""
         os.kill(self._process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """`kill -9`."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     async def gone(self) -> None:
-        """See it dead."""
         await self._process.wait()
 
     async def restart(self) -> None:
-        """Start it again with what is on disk."""
         await self.gone()
         await self.start()
 
 
 @asynccontextmanager
 async def valkey_in(data: Path) -> AsyncIterator[Valkey]:
-    """Run a server whose data are in a folder."""
     with tempfile.TemporaryDirectory(prefix="keyturn-") as folder:
         server = Valkey(data, Path(folder) / "valkey.sock")
         await server.start()
