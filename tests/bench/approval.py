@@ -6,7 +6,6 @@ machine nor the sandbox has a part in it.
 
 import asyncio
 import time
-from typing import NamedTuple
 
 from tests.bench.cut_over import CONCURRENCY, LATENCY
 from tests.bench.ground import bot_on, cpu_seconds, furnish, ground
@@ -17,31 +16,16 @@ SIZES = [(models, environments) for environments in (1, 3) for models in (12, 10
 ENVIRONMENTS = ("production", "staging", "dev")
 
 
-class Measured(NamedTuple):
-    seconds: float
-    cpu: float
-    calls: int
-    requests: int
-
-
 async def measured() -> str:
-    heads = (
-        "models × environments",
-        "secret to approver",
-        "CPU of the bot",
-        "calls",
-        "test requests",
-        "calls alone",
-        "in virtual time",
-        "limit",
-        "÷ limit",
-        "each wave ÷ its limit",
-    )
-    rows = [(*here(*size, await once(*size)), *await asyncio.to_thread(by_wave, *size)) for size in SIZES]
+    real = ("secret to approver", "CPU of the bot", "calls", "test requests", "calls alone")
+    virtual = ("in virtual time", "limit", "÷ limit", "each wave ÷ its limit")
+    heads = ("models × environments", *real, *virtual)
+    rows = [(*await here(*size), *await asyncio.to_thread(by_wave, *size)) for size in SIZES]
     return table(f"From the secret to the approver, {LATENCY * 1000:.0f} ms a call", heads, rows)
 
 
-async def once(models: int, environments: int) -> Measured:
+async def here(models: int, environments: int) -> tuple[str, ...]:
+    """Bring one rotation to its approver on this machine."""
     async with ground(LATENCY, dev=1) as stage:
         furnish(stage, models, *ENVIRONMENTS[:environments])
         async with bot_on(stage) as bot:
@@ -51,13 +35,10 @@ async def once(models: int, environments: int) -> Measured:
             await stage.give(card)
             await stage.says(card, "waiting for an approver", timeout=200)
             seconds, used = time.monotonic() - began, cpu_seconds(bot.pid) - cpu
-        return Measured(seconds, used, len(stage.aisix.calls) - before, len(stage.aisix.gateway_calls))
-
-
-def here(models: int, environments: int, seen: Measured) -> tuple[str, ...]:
-    alone = seen.calls / CONCURRENCY * LATENCY
-    times = (f"{seen.seconds:.1f} s", f"{seen.cpu:.1f} s")
-    return (f"{models} × {environments}", *times, str(seen.calls), str(seen.requests), f"{alone:.1f} s")
+        calls, requests = len(stage.aisix.calls) - before, len(stage.aisix.gateway_calls)
+    alone = calls / CONCURRENCY * LATENCY
+    size = f"{models} × {environments}"
+    return (size, f"{seconds:.1f} s", f"{used:.1f} s", str(calls), str(requests), f"{alone:.1f} s")
 
 
 def by_wave(models: int, environments: int) -> tuple[str, ...]:

@@ -38,14 +38,9 @@ async def by_the_bot(stage: Stage) -> tuple[float, float]:
 async def by_the_loop(stage: Stage) -> float:
     """Move every model as the procedure's example does: one curl after another."""
     replacement = next(key for key in stage.aisix.provider_keys.values() if KEY + " (" in key.display_name)
+    api, token = stage.aisix.api_url, stage.aisix.admin_token
     calls = [
-        CALL.format(
-            token=stage.aisix.admin_token,
-            key=replacement.id,
-            api=stage.aisix.api_url,
-            environment=model.environment_id,
-            model=model.id,
-        )
+        CALL.format(token=token, key=replacement.id, api=api, environment=model.environment_id, model=model.id)
         for model in stage.aisix.models.values()
         if model.provider_key_id == replacement.id
     ]
@@ -55,26 +50,18 @@ async def by_the_loop(stage: Stage) -> float:
     return time.monotonic() - began
 
 
-async def once(models: int, *, with_loop: bool) -> tuple[float, float, float]:
-    async with ground(LATENCY) as stage:
-        furnish(stage, models, "production")
-        return *await by_the_bot(stage), await by_the_loop(stage) if with_loop else 0.0
-
-
 async def row(models: int, times: int) -> tuple[str, ...]:
-    measured = [await once(models, with_loop=turn == 0) for turn in range(times)]
-    cut_over, whole, _ = (statistics.median(figures) for figures in zip(*measured, strict=True))
-    loop = measured[0][2]
+    """Measure one size, and take the median of the bot's figures."""
+    figures, loop = [], 0.0
+    for _ in range(times):
+        async with ground(LATENCY) as stage:
+            furnish(stage, models, "production")
+            figures.append(await by_the_bot(stage))
+            loop = loop or await by_the_loop(stage)
+    cut_over, whole = (statistics.median(each) for each in zip(*figures, strict=True))
     limit = math.ceil(models / CONCURRENCY) * LATENCY
-    return (
-        f"{models} models",
-        f"{cut_over:.2f} s",
-        f"{limit:.2f} s",
-        f"{cut_over / limit:.2f}",
-        f"{loop:.1f} s",
-        f"{loop / cut_over:.1f}",
-        f"{whole:.1f} s",
-    )
+    seconds = (f"{cut_over:.2f} s", f"{limit:.2f} s", f"{cut_over / limit:.2f}")
+    return (f"{models} models", *seconds, f"{loop:.1f} s", f"{loop / cut_over:.1f}", f"{whole:.1f} s")
 
 
 async def measured() -> str:

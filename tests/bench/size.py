@@ -5,6 +5,7 @@ import re
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -24,7 +25,7 @@ async def measured() -> str:
             async with bot_on(stage):
                 starts.append(time.monotonic() - began)
     ready, alone = statistics.median(starts), await imported()
-    packages = runtime()
+    packages = list(runtime())
     size = sum(map(weight, packages))
     rows = [
         ("from `python -m bot` to ready", f"{ready:.2f} s"),
@@ -44,13 +45,11 @@ async def imported() -> float:
     return statistics.median(took)
 
 
-def runtime() -> list[Distribution]:
-    named = re.findall(r"^([\w.-]+)==", (ROOT / "requirements-run.lock").read_text(), re.MULTILINE)
-    found = []
-    for name in named:
+def runtime() -> Iterator[Distribution]:
+    """Yield the packages that the bot runs with, as they are installed here."""
+    for name in re.findall(r"^([\w.-]+)==", (ROOT / "requirements-run.lock").read_text(), re.MULTILINE):
         with suppress(PackageNotFoundError):  # one for another platform
-            found.append(distribution(name))
-    return found
+            yield distribution(name)
 
 
 def weight(package: Distribution) -> int:

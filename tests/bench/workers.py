@@ -2,21 +2,15 @@
 
 import asyncio
 import os
-import tempfile
 import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from redis.asyncio import Redis
 
 from bot.rotation.states import State
-from bot.storage.embedded import embedded_server
-from sandbox.slack import Slack
-from tests.bench.running import begun
 from tests.bench.table import table
-from tests.bench.tenant import tenant
+from tests.bench.tenant import begun, tenant
 from tests.support.process import bot_process
-from tests.support.stage import namespace_of
 
 ROTATIONS, MODELS, WORKERS = 200, 20, (1, 2, 4)
 AT_A_TIME = 1
@@ -36,19 +30,15 @@ async def measured() -> str:
 
 
 async def rate(workers: int) -> float:
+    """Return how many rotations a minute so many workers bring to their approval."""
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         there = await stack.enter_async_context(tenant(ROTATIONS, MODELS))
-        slack = await stack.enter_async_context(Slack())
-        redis_url = await stack.enter_async_context(embedded_server(folder))
-        environ = {"REDIS_URL": redis_url, "APPROVERS": "S_APPROVERS", "SLACK_EDITS_PER_MINUTE": "100000"}
-        environ["WORKER_CONCURRENCY"] = str(AT_A_TIME)
-        environ |= slack.settings() | there["settings"]
-        redis = await stack.enter_async_context(Redis.from_url(redis_url, decode_responses=True))
-        ids = [namespace_of(environ).key("rotation", name) for name in await begun(there["pairs"], environ, redis)]
+        there.environ["WORKER_CONCURRENCY"] = str(AT_A_TIME)
+        ids = await begun(there)
         for _ in range(workers):
-            await stack.enter_async_context(bot_process(environ, folder, "worker", command_line=True))
-        return await counted(redis, ids)
+            bot = bot_process(there.environ, there.folder, "worker", command_line=True)
+            await stack.enter_async_context(bot)
+        return await counted(there.redis, ids)
 
 
 async def counted(redis: Redis, ids: list[str]) -> float:
