@@ -16,6 +16,7 @@ SAID = {
         Fault.RESET: BROKEN_OFF,
         Fault.LOST: BROKEN_OFF,
         Fault.TIME_OUT: r"AISIX is not answering \(time-out\)\.",
+        Fault.LIMITED: r"AISIX limits the rate \(429\)\.",
         Fault.ERROR: r"AISIX had an error \(500\)\.",
         Fault.GARBAGE: r"AISIX answered /\S+ with something that is not JSON\.",
     },
