@@ -167,7 +167,7 @@ class _Director:
         yield not self._open(), 0.3, deeds.ask
         yield any(r.approvals for r in asking), 0.15, deeds.change_approvers
         yield self._drift and deeds.is_ending(self.town), 0.4, deeds.worst
-        yield self._drift and asking, 0.1, deeds.reach_otherwise
+        yield self._drift and asking, 0.25, deeds.reach_otherwise
         yield Nasty.UNLISTED in self._nasty and asking, 0.3, deeds.unlisted_comes_up
         yield self.town.frozen, 0.15, deeds.take_over_from_the_frozen
         yield self.town.frozen, 0.15, deeds.thaw

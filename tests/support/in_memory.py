@@ -140,20 +140,15 @@ class Asked(NamedTuple):
 ASKED: dict[str, Asked] = {}
 """What has been seen in this process already: of the same beginning, the same comes."""
 
+
 BEGINNINGS: dict[str, Scene] = {}
-
-
-def beginning_of(switches: Switches) -> Scene:
-    if (kind := repr(switches)) not in BEGINNINGS:
-        BEGINNINGS[kind] = Scene(switches)
-    return BEGINNINGS[kind]
 
 
 class Tenancy:
     def __init__(self, switches: Switches, stack: AsyncExitStack, *, of_its_own: bool) -> None:
-        self._kind = repr(switches)
-        self._scene = Scene(switches) if of_its_own else beginning_of(switches).copied()
-        self._is_changed = of_its_own
+        self._kind, self._scene, self._is_changed = repr(switches), Scene(switches), of_its_own
+        if not of_its_own:
+            self._scene = BEGINNINGS.setdefault(self._kind, self._scene).copied()
         self.clock = Clock()
         self.happened: list[str] = []
         """What the control plane was asked and when the lease was verified, in order."""
