@@ -112,14 +112,11 @@ def test_a_lock_has_what_its_group_needs_beside_the_others(group, beside, within
 
     assert {re.split(r"[<>=]", line)[0] for line in GROUPS[group]} <= own.keys()
     assert not own.keys() & other.keys()
+    assert PROJECT["optional-dependencies"].get(group, GROUPS[group]) == GROUPS[group]
     if within:
         assert own.items() | other.items() <= pinned(within).items()
     assert "://" not in (ROOT / name).read_text()
     assert (ROOT / name).read_text().count("--hash=sha256:") > len(own)
-
-
-def test_the_extra_of_the_demo_is_its_group():
-    assert PROJECT["optional-dependencies"]["demo"] == GROUPS["demo"]
 
 
 def test_make_help_lists_every_target():

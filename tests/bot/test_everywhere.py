@@ -144,27 +144,3 @@ async def test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved
     ended = await machine.until(await tenancy.begun(machine), has_ended)
 
     assert (ended.state, ended.stop and ended.stop.kind) == (State.BLOCKED, StopKind.UNVERIFIED)
-
-
-async def test_smaller_waves_do_not_wait_for_a_barrier_that_is_not_in_hand_any_more():
-    async with tenancy_of(of_its_own=True) as tenancy:
-        for number in range(3):
-            tenancy.aisix.add_model("production", f"more-{number}", key=tenancy.old, upstream="gpt-4o")
-        before = await tenancy.machine(waves=())
-        record = await before.until(await tenancy.begun(before), lambda r: "cut-over" in r.done and r.wave == 1)
-        after = await tenancy.machine(waves=(1, 1, 1))
-        ended = await after.until(record, has_ended)
-
-        assert ended.state is State.AWAITING_APPROVAL
-        assert all(finding.verdict.passed for finding in ended.findings.values())
-
-
-async def test_a_gateway_that_was_taken_out_of_the_settings_is_asked_for_by_name(tenancy):
-    before = await tenancy.machine()
-    record = await before.until(await tenancy.begun(before), lambda r: "cut-over" in r.done)
-    here, settings = record.barriers[0].environment, tenancy.wire.settings()
-    tenancy.wire.settings = lambda: {e: told for e, told in settings.items() if e != here}
-    ended = await (await tenancy.machine()).until(record, has_ended)
-
-    assert ended.stop.headline == "some models cannot be verified"
-    assert record.plan.environments[here] in ended.stop.sentence

@@ -15,21 +15,34 @@ def seen(verdict: Verdict, signature: str = "429", **fields: Any) -> Evidence:
     return Evidence(verdict=verdict, reason="a reason", at=NOW, signature=signature, **fields)
 
 
+def moved(latest: Evidence, **fields: Any) -> Finding:
+    return Finding(moved_at=NOW, latest=latest, **fields)
+
+
 OFF = seen(Verdict.REJECTED, "404 upstream_error", of_upstream=True)
+REFUSED = seen(Verdict.REJECTED, "401 upstream_error", blames_credential=True, of_upstream=True)
+BAD, WORSE = (seen(Verdict.INCONCLUSIVE, status, of_upstream=True) for status in ("502", "504"))
+NO_CONNECTION, CACHED = seen(Verdict.INCONCLUSIVE, "no connection"), seen(Verdict.INVALID, "200")
 WORD = Acceptance(by="U_APPROVER", at=NOW, reason="their fault", of="429")
 TABLE = [
     (Finding(), Label.NOT_MOVED),
     (Finding(moved_at=NOW), Label.MOVED),
-    *((Finding(moved_at=NOW, latest=seen(v)), Label(v)) for v in Verdict if v is not Verdict.SKIPPED),
-    (Finding(moved_at=NOW, latest=seen(Verdict.SKIPPED)), Label.NOT_PROBED),
-    (Finding(moved_at=NOW, latest=seen(Verdict.LIKELY), verdict=seen(Verdict.PROVED)), Label.PROVED),
-    (Finding(moved_at=NOW, latest=seen(Verdict.LIKELY), verdict=seen(Verdict.INVALID)), Label.INVALID),
-    (Finding(moved_at=NOW, latest=seen(Verdict.INCONCLUSIVE), accepted=WORD), Label.ACCEPTED),
-    (Finding(moved_at=NOW, latest=seen(Verdict.INCONCLUSIVE, "500"), accepted=WORD), Label.INCONCLUSIVE),
-    (Finding(moved_at=NOW, latest=seen(Verdict.REJECTED), accepted=WORD), Label.REJECTED),
-    (Finding(moved_at=NOW, baseline=OFF, latest=OFF), Label.AS_BEFORE),
-    (Finding(moved_at=NOW, baseline=OFF, latest=OFF, accepted=WORD), Label.AS_BEFORE),
-    (Finding(moved_at=NOW, baseline=OFF, latest=OFF.but(unfit=True)), Label.REJECTED),
+    *((moved(seen(v)), Label(v)) for v in Verdict if v is not Verdict.SKIPPED),
+    (moved(seen(Verdict.SKIPPED)), Label.NOT_PROBED),
+    (moved(seen(Verdict.LIKELY), verdict=seen(Verdict.PROVED)), Label.PROVED),
+    (moved(seen(Verdict.LIKELY), verdict=seen(Verdict.INVALID)), Label.INVALID),
+    (moved(seen(Verdict.INCONCLUSIVE), accepted=WORD), Label.ACCEPTED),
+    (moved(seen(Verdict.INCONCLUSIVE, "500"), accepted=WORD), Label.INCONCLUSIVE),
+    (moved(seen(Verdict.REJECTED), accepted=WORD), Label.REJECTED),
+    (moved(OFF, baseline=OFF), Label.AS_BEFORE),
+    (moved(BAD, baseline=BAD), Label.AS_BEFORE),
+    (moved(WORSE, baseline=BAD), Label.INCONCLUSIVE),
+    (moved(seen(Verdict.LIKELY), baseline=seen(Verdict.LIKELY)), Label.LIKELY),
+    (moved(REFUSED, baseline=REFUSED), Label.REJECTED),
+    (moved(NO_CONNECTION, baseline=NO_CONNECTION), Label.INCONCLUSIVE),
+    (moved(CACHED, baseline=CACHED), Label.INVALID),
+    (moved(OFF, baseline=OFF, accepted=WORD), Label.AS_BEFORE),
+    (moved(OFF.but(unfit=True), baseline=OFF), Label.REJECTED),
 ]
 
 
@@ -38,16 +51,13 @@ def test_a_finding_has_one_label():
     assert {label for _, label in TABLE} == set(Label)
 
 
-REFUSED = seen(Verdict.REJECTED, "401 upstream_error", blames_credential=True)
-
-
 @pytest.mark.parametrize(
     ("finding", "failing"),
     [
-        (Finding(moved_at=NOW, latest=REFUSED), None),
-        (Finding(moved_at=NOW, latest=OFF), 1),
-        (Finding(moved_at=NOW, latest=OFF, baseline=OFF), 0),
-        (Finding(moved_at=NOW, latest=seen(Verdict.LIKELY)), 0),
+        (moved(REFUSED), None),
+        (moved(OFF), 1),
+        (moved(OFF, baseline=OFF), 0),
+        (moved(seen(Verdict.LIKELY)), 0),
         (Finding(latest=REFUSED), 0),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from bot.rotation.counted import Tally
 from bot.rotation.errors import WrongState
 from bot.rotation.evidence import Evidence, Verdict
-from bot.rotation.finding import Finding, was_failing_before
+from bot.rotation.finding import Finding
 from bot.rotation.record import OF_ONE_SECRET, Rotation
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State
 from tests.bot.values import NOW, affected, key, rotation, running, stopped
@@ -74,35 +74,6 @@ def test_a_rotation_knows_its_keys_by_id_and_by_a_name_it_asked_for():
     keys = [key("pk_1", "x"), key("pk_2", "asked"), key("pk_3", "OpenAI production"), key("asked", "pk_1")]
 
     assert [k.id for k in record.own_keys(keys)] == ["pk_1", "pk_2"]
-
-
-def saw(verdict: Verdict, signature: str, *, blames: bool = False, upstream: bool = True) -> Evidence:
-    return Evidence(
-        verdict=verdict, reason="r", at=NOW, signature=signature, blames_credential=blames, of_upstream=upstream
-    )
-
-
-GOOD, BAD = saw(Verdict.LIKELY, "200"), saw(Verdict.INCONCLUSIVE, "502")
-NO_CONNECTION = saw(Verdict.INCONCLUSIVE, "no connection", upstream=False)
-CACHED = saw(Verdict.INVALID, "200", upstream=False)
-REFUSED = saw(Verdict.REJECTED, "401", blames=True)
-
-
-@pytest.mark.parametrize(
-    ("baseline", "latest", "excused"),
-    [
-        (BAD, None, False),
-        (BAD, GOOD, False),
-        (BAD, BAD, True),
-        (BAD, saw(Verdict.INCONCLUSIVE, "504"), False),
-        (REFUSED, REFUSED, False),
-        (saw(Verdict.REJECTED, "404"), saw(Verdict.REJECTED, "404"), True),
-        (NO_CONNECTION, NO_CONNECTION, False),
-        (CACHED, CACHED, False),
-    ],
-)
-def test_a_model_is_excused_only_if_it_failed_the_same_way_before(baseline, latest, excused):
-    assert was_failing_before(Finding(baseline=baseline, latest=latest)) is excused
 
 
 def test_a_field_of_a_newer_version_is_let_be():
