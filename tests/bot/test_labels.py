@@ -21,6 +21,7 @@ def moved(latest: Evidence, **fields: Any) -> Finding:
 
 OFF = seen(Verdict.REJECTED, "404 upstream_error", of_upstream=True)
 REFUSED = seen(Verdict.REJECTED, "401 upstream_error", blames_credential=True, of_upstream=True)
+GOOD = seen(Verdict.LIKELY, of_upstream=True)
 BAD, WORSE = (seen(Verdict.INCONCLUSIVE, status, of_upstream=True) for status in ("502", "504"))
 NO_CONNECTION, CACHED = seen(Verdict.INCONCLUSIVE, "no connection"), seen(Verdict.INVALID, "200")
 WORD = Acceptance(by="U_APPROVER", at=NOW, reason="their fault", of="429")
@@ -34,10 +35,9 @@ TABLE = [
     (moved(seen(Verdict.INCONCLUSIVE), accepted=WORD), Label.ACCEPTED),
     (moved(seen(Verdict.INCONCLUSIVE, "500"), accepted=WORD), Label.INCONCLUSIVE),
     (moved(seen(Verdict.REJECTED), accepted=WORD), Label.REJECTED),
-    (moved(OFF, baseline=OFF), Label.AS_BEFORE),
     (moved(BAD, baseline=BAD), Label.AS_BEFORE),
     (moved(WORSE, baseline=BAD), Label.INCONCLUSIVE),
-    (moved(seen(Verdict.LIKELY), baseline=seen(Verdict.LIKELY)), Label.LIKELY),
+    (moved(GOOD, baseline=GOOD), Label.LIKELY),
     (moved(REFUSED, baseline=REFUSED), Label.REJECTED),
     (moved(NO_CONNECTION, baseline=NO_CONNECTION), Label.INCONCLUSIVE),
     (moved(CACHED, baseline=CACHED), Label.INVALID),
