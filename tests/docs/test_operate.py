@@ -88,9 +88,8 @@ def test_every_button_is_explained() -> None:
 
 def runbook() -> dict[str, str]:
     """Return the text of each stop in the guide."""
-    part = re.split(r"^## ", read(STOPS), flags=re.MULTILINE)
-    (text,) = [section for section in part if section.startswith("By headline\n")]
-    return {entry.split("\n", 1)[0]: entry.split("\n", 1)[1] for entry in text.split("\n### ")[1:]}
+    (part,) = re.findall(r"^## By headline$(.*?)(?=^## |\Z)", read(STOPS), re.MULTILINE | re.DOTALL)
+    return dict(entry.split("\n", 1) for entry in part.split("\n### ")[1:])
 
 
 def test_the_runbook_has_every_stop_of_the_program_and_no_other() -> None:

@@ -470,9 +470,6 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if seen.told and _ours(seen) > seen.answered:", WEIGHED
         ),
         "A test request without an answer, in no counter, is not missed.": Guard("if seen.lost:", WEIGHED),
-        "The settings list fewer addresses than there are replicas, and those are proof for all.": Guard(
-            "filter(None, [seen.too_few, *_lacks_of_requests(seen)])", WEIGHED, "_lacks_of_requests(seen)"
-        ),
         "Settings that do not say how many replicas there are give a proof.": Guard(
             "if not (listed and met) and not world.status.says_how_many(environment):",
             "test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved",
@@ -500,10 +497,6 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A login page with status 200 counts as an answer of the model.": Guard(
             "if answer.malformed:", "test_a_200_that_is_no_answer_is_inconclusive"
-        ),
-        "A cache takes a test request for one that it has answered before.": Guard(
-            '        "Cache-Control": "no-cache, no-store",\n',
-            "test_a_probe_passes_by_the_cache_and_leaves_nothing_in_it",
         ),
         "REQUIRE_PROOF is set, and a likely model is enough.": Guard(
             "(verdict.passed and not require_proof)",

@@ -57,9 +57,6 @@ STOPS: Mapping[str, Rotation] = {
     "rejected-in-the-rehearsal": r.stopped_by(
         Cause.SECRET_REFUSED, r.running("rehearse"), why=f"In the rehearsal in production: {r.REFUSED_401.reason}"
     ),
-    "rehearsal-unclear": r.stopped_by(
-        Cause.NOT_REHEARSED, r.running("rehearse"), why=f"In the rehearsal in production: {r.RATE_LIMITED.reason}"
-    ),
     "refused": r.stopped_by(
         Cause.NOT_CREATED, r.running("replace"), refusal=f"The replacement was not created. {REFUSED_TOKEN}"
     ),
@@ -92,9 +89,6 @@ STOPS: Mapping[str, Rotation] = {
         Cause.CHANGED, r.running("cut-over"), changes="`late` in staging was bound to the old key by someone."
     ),
     "drift-at-the-delete": still_used("`chat-new` in production", approvals=(r.approval(),)),
-    "trouble": r.stopped_by(
-        Cause.NO_ANSWER, r.running("cut-over"), trouble="AISIX is not answering (no connection).", time="10 minutes"
-    ),
     "trouble-back": r.stopped_by(
         Cause.UNWELL_ON_OLD_KEY, r.going_back(("point-back",)), models=LARGE, reason=r.RATE_LIMITED.reason
     ),
@@ -253,10 +247,7 @@ MESSAGES: Mapping[str, Case] = {
         card(r.awaiting_secret(), ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>",)).content
     ),
     "listing-101-models": told(r.awaiting_secret(r.plan(r.many(101))), "listing"),
-    "reply-moved": told(r.running("project"), "moved"),
-    "reply-verified": told(r.failed_before(r.awaiting_approval(), 1), "verified"),
     "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
-    "reply-stopped": told(STOPS["rejected"], "stopped"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "receipt": told(r.completed(), "receipt"),
     "receipt-no-models": told(r.unused(r.completed(r.plan(())), "tried with curl"), "receipt"),
