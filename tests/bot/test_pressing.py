@@ -303,17 +303,6 @@ async def test_a_secret_never_comes_back_to_the_handler(desk, monkeypatch, way):
     assert found_in(texts_on(*heard.back, view, vars(background), said), secret) == []
 
 
-def test_the_search_finds_what_hangs_on_an_error_and_in_a_closure():
-    def refuse(pasted: str) -> None:
-        raise BadInput("This is no secret.") from KeyError(lambda: pasted)
-
-    with pytest.raises(BadInput) as refusal:
-        refuse(NEW_SECRET)
-    error = refusal.value
-    for there in (error.__traceback__.tb_next, error.__cause__, [Submitted(NEW_SECRET, "")], SecretStr(NEW_SECRET)):
-        assert found_in(texts_on(there), NEW_SECRET)
-
-
 async def test_an_approver_ends_a_stopped_rotation_that_has_no_way_back_and_its_stop_stays_on_the_card(desk):
     record = await desk.save(stopped(StopKind.REFUSED, delete_asked_at=NOW))
     ended = await desk.service.cancel(record.id, by="U_APPROVER")

@@ -329,15 +329,6 @@ async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(monk
     breath.assert_awaited_once_with(1.0)
 
 
-async def test_a_redis_that_refuses_is_one_sentence(store, redis):
-    await redis.set(NAMESPACE.key("open"), "not a set")
-
-    with pytest.raises(Unanswerable):
-        await store.under_way()
-    with pytest.raises(Unanswerable):
-        await save(store, rotation())
-
-
 # --- another bot's ---
 
 
