@@ -17,7 +17,7 @@ from tests.support.documents import ROOT
 
 AT_ONCE = 2
 NOT_COPIED = (".git", ".venv", ".*_cache", "__pycache__", "var", "pictures")
-PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "--timeout=60", "-p", "tests.guards.judge")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "--timeout=120", "-p", "tests.guards.judge")
 
 
 class Outcome(NamedTuple):
