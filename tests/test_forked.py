@@ -1,4 +1,4 @@
-"""A bot that the tests fork says what `python -m bot` says, and ends with them."""
+"""A bot that the tests fork ends with them."""
 
 import asyncio
 import json
@@ -9,29 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents import ROOT
-from tests.support.process import SURROUNDINGS, gone, ran
+from tests.support.process import SURROUNDINGS, gone
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.rest, pytest.mark.skipif(sys.platform != "linux", reason="bots are forked on Linux alone")]
-
-
-SAID = {
-    "wrong words": (("nonsense",), {}, 2),
-    "a setting of the environment": ((), {"SLACK_BOT_TOKEN": "xoxb-1"}, 1),
-    "a width of the environment": (("--help",), {"COLUMNS": "50"}, 0),
-    "a file in the folder": (("audit", "verify", "trail.jsonl"), {}, 1),
-}
-
-
-@pytest.mark.parametrize("case", SAID)
-async def test_both_say_the_same_and_end_with_the_same_status(tmp_path: Path, case: str) -> None:
-    command, environ, status = SAID[case]
-    (tmp_path / "trail.jsonl").write_text("nonsense\n")
-
-    typed = await ran(environ, tmp_path, *command, stdin="nonsense\n", command_line=True)
-
-    assert await ran(environ, tmp_path, *command, stdin="nonsense\n") == typed
-    assert typed[0] == status
 
 
 TESTS = """

@@ -10,12 +10,9 @@ from hypothesis import strategies as st
 
 from bot.rotation import audit
 from bot.rotation.audit import START, Fault, Kind, chained, head_of, verified
-from bot.rotation.plan import Plan
 from bot.rotation.states import State
 from bot.storage.records import PAGE
-from tests.bot.values import NAMESPACE, NOW, SECRET, key, later, rotation
-
-EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
+from tests.bot.values import EVENT, NAMESPACE, NOW, SECRET, later, plan_of, rotation
 
 
 def chain(entries: list[dict[str, Any]]) -> list[str]:
@@ -183,8 +180,7 @@ def test_a_record_that_the_trail_does_not_explain_is_found(records, sentence):
 
 async def test_everybodys_entries_make_one_chain_however_many_write_at_once(store):
     async def one(number: int) -> None:
-        plan = Plan(old_key=key(f"pk_{number}"), models=(), environments={})
-        first = await store.save(rotation(id=f"r{number}", plan=plan), EVENT, at=NOW)
+        first = await store.save(rotation(id=f"r{number}", plan=plan_of(f"pk_{number}")), EVENT, at=NOW)
         await store.note(Kind.REFUSAL, EVENT, rotation=first, at=NOW)
         await store.save(first.to(State.CANCELLED), EVENT, at=NOW)
 

@@ -25,7 +25,7 @@ from bot.steps.outcomes import Ask, Done, Outcome, Wait
 from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
-from tests.bot.values import NOW, SOAKED, approval, later, limits, rotation, running, stopped
+from tests.bot.values import EVENT, NOW, SOAKED, approval, later, limits, rotation, running, stopped
 
 Run = Callable[[Rotation, World], Awaitable[Outcome]]
 HOUR, DAY = 3600, 86_400
@@ -292,9 +292,6 @@ async def test_whoever_is_asked_to_approve_is_asked_before_the_last_look(given):
 def test_rewinding_to_a_step_that_is_not_on_the_track_is_an_error():
     with pytest.raises(ValueError, match="the track forward has no step point-back"):
         undone_from(running(done=("replace", "baseline")), StepName.POINT_BACK)
-
-
-EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
 
 
 class Desk:

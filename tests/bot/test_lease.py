@@ -12,9 +12,8 @@ from bot.rotation.record import Rotation
 from bot.storage import lease as leases
 from bot.storage.lease import Lease, Moment
 from bot.storage.records import Store
-from tests.bot.values import NAMESPACE, NOW, rotation
+from tests.bot.values import EVENT, NAMESPACE, NOW, rotation
 
-EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
 NAME, LONG = NAMESPACE.key("lease", "rabc123"), 30.0
 
 

@@ -246,7 +246,6 @@ MISTAKES = [
     (BEDROCK_KEY, "{access_key_id: 1}", "no quotes"),
     (VERTEX_KEY, STRETCHED[:-2], "cut off"),
     (BEDROCK_KEY, '{"AccessKey": {"AccessKeyId": "AKIA1", "SecretAccessKey": "x"}}', "`AccessKeyId` has to be called"),
-    (AZURE_KEY, '{"appId": "1", "displayName": "x", "password": "x", "tenant": "x"}', "`tenant` has to be called"),
     (BEDROCK_KEY, changed(BEDROCK, region=" "), "`region` is empty"),
     (BEDROCK_KEY, changed(BEDROCK, region=3), "`region` has to be text"),
     (BEDROCK_KEY, changed(BEDROCK, access_key_id=" AKIA0123456789ABCDEF"), "begins or ends with a space"),

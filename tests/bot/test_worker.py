@@ -7,16 +7,14 @@ from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
 from bot.engine import Engine
-from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
 from bot.worker import ALL_DUE_EVERY, Work
-from tests.bot.values import NAMESPACE, NOW, approval, key, later, limits, rotation, running, stopped
+from tests.bot.values import EVENT, NAMESPACE, NOW, approval, later, limits, plan_of, rotation, running, stopped
 
-EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
 A_REMINDER, AN_EXPIRY = 14_400, 86_400
 
 
@@ -54,8 +52,8 @@ def desk(redis: Redis, queue: RedisQueue) -> Desk:
 
 def waiting(number: int = 0, **fields) -> Rotation:
     """A rotation that waits for its approval since NOW, of a key of its own."""
-    plan = Plan(old_key=key(f"pk_{number}"), models=(), environments={})
-    return running(**{"id": f"r{number}", "plan": plan} | fields).but(state=State.AWAITING_APPROVAL, asked_at=NOW)
+    fields = {"id": f"r{number}", "plan": plan_of(f"pk_{number}")} | fields
+    return running(**fields).but(state=State.AWAITING_APPROVAL, asked_at=NOW)
 
 
 async def test_a_sweep_with_nothing_due_reads_no_record(desk):

@@ -21,6 +21,9 @@ SOAKED = tuple(step.name for step in FORWARD[: [step.name for step in FORWARD].i
 NAMESPACE = Namespace.of("T1", "https://cp.example.com/api")
 
 
+EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
+
+
 def later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
@@ -41,6 +44,11 @@ def inventory(models: Iterable[Model], keys: Iterable[ProviderKey] = (), **field
 def affected(id_: str = "m1", environment: str = "prod", **fields: Any) -> AffectedModel:
     made = {"alias": f"alias-{id_}", "environment_name": environment, "kind": "direct", "upstream": "gpt-4o"}
     return AffectedModel(id=id_, environment=environment, **made | fields)
+
+
+def plan_of(key_id: str) -> Plan:
+    """A plan for a key that no model uses."""
+    return Plan(old_key=key(key_id), models=(), environments={})
 
 
 def rotation(state: State = State.AWAITING_SECRET, **fields: Any) -> Rotation:
