@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.rotation.errors import CannotPost, NotAllowed, Refused, Unanswerable, WrongState
+from bot.rotation.errors import AmbiguousKey, CannotPost, NotAllowed, Refused, Unanswerable, UnknownKey, WrongState
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.states import State
 from bot.service import BeingRotated, LooksLikeSecret
@@ -143,3 +143,14 @@ async def test_a_key_that_a_finished_rotation_has_deleted_is_not_begun_on_an_old
 
     with pytest.raises(WrongState, match="Another rotation has replaced this key already, and deleted it"):
         await desk.ask("OpenAI production")
+
+
+async def test_other_keys_are_asked_for_as_ever(desk):
+    await desk.ask("OpenAI production")
+    other = desk.tenant.aisix.add_key("OpenAI staging", secret="sk-staging-0123456789")
+
+    with pytest.raises(AmbiguousKey):
+        await desk.ask("openai")
+    with pytest.raises(UnknownKey):
+        await desk.ask("Anthropic")
+    assert (await desk.ask("OpenAI staging")).plan.old_key.id == other.id
