@@ -85,7 +85,7 @@ def tried(guards: Sequence[Guard], say: Callable[[Outcome], None], tree: Path = 
         found = []
         copy = Path(folder) / str(number)
         shutil.copytree(tree, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
-        for outcome in outcomes(guards[number::AT_ONCE], copy):
+        for outcome in outcomes([guard._replace(tree=copy) for guard in guards[number::AT_ONCE]], copy):
             say(outcome)
             found.append(outcome)
         return found

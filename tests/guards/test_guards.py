@@ -58,7 +58,7 @@ def test_a_guard_is_noticed_by_a_test_that_passes_with_it_and_asserts_what_is_no
     (tree / "bot").mkdir()
     (tree / "bot/guarded.py").write_text(GUARDED)
     (tree / "tests/test_guarded.py").write_text(TESTS)
-    outcomes = tried([Guard("if age > 9:", f"test_that_{name}", tree=tree) for name in SAID], str, tree)
+    outcomes = tried([Guard("if age > 9:", f"test_that_{name}") for name in SAID], str, tree)
 
     assert {outcome.guard.test_name[10:]: str(outcome).split()[0] for outcome in outcomes} == SAID
     assert [outcome.guard.test_name for outcome in outcomes if outcome.is_noticed] == ["test_that_notices"]
