@@ -4,7 +4,8 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from io import TextIOWrapper
 from typing import Any, TextIO, TypeVar
 
 import click
@@ -220,6 +221,10 @@ def _audit(work: Callable[[list[Store]], Awaitable[T]]) -> T:
 
 def entry(name: str = "keyturn") -> None:
     """Run the typed command; for wrong settings, print a sentence for each and exit with status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 lacks some of our letters
     try:
         main(prog_name=name)
     except WrongSettings as wrong:

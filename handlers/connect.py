@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import logs
+from bot.proxies import proxy_for
 from bot.rotation.errors import CannotPost
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.settings import Settings, WrongSettings
@@ -27,13 +28,15 @@ async def slack_client(settings: Settings) -> AsyncIterator[AsyncWebClient]:
     """Open one session for all calls to Slack: handshakes for each call would use up Slack's three seconds."""
     timeout = aiohttp.ClientTimeout(total=settings.slack_timeout.total_seconds())
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        yield AsyncWebClient(
+        client = AsyncWebClient(
             token=settings.slack_bot_token.get_secret_value(),
             base_url=settings.slack_api_url,
             session=session,
             logger=logs.library_logger("slack_sdk.keyturn"),
             retry_handlers=[],
         )
+        client.proxy = proxy_for(settings.slack_api_url)  # the SDK would ignore NO_PROXY
+        yield client
 
 
 async def who_am_i(slack: AsyncWebClient) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Socket:
     def __init__(self, app: AsyncApp, app_token: str, *, timeout: float, absence: Absence) -> None:
         self._absence = absence
         self._handler = AsyncSocketModeHandler(app, app_token, logger=app.logger, web_client=app.client)
+        self._handler.client.proxy = app.client.proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._watch: asyncio.Task[None] | None = None
 

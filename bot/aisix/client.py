@@ -1,7 +1,7 @@
 """The HTTP clients that call AISIX; they share what is expensive to build."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -9,6 +9,8 @@ from ssl import SSLContext
 from typing import Any
 
 import httpx
+
+from bot.proxies import proxy_for
 
 ANSWER_MOST = 50_000_000
 """The most bytes of one answer that a client reads, unless the settings say otherwise."""
@@ -24,14 +26,24 @@ class TooLong(httpx.HTTPError):
     """An answer is longer than the limit."""
 
 
-def http_client(*, kept: int = 0, **options: Any) -> httpx.AsyncClient:
-    """Return a client that verifies certificates; it keeps at most *kept* connections, or opens one per request.
+def http_client(addresses: Iterable[str], *, kept: int = 0, **options: Any) -> httpx.AsyncClient:
+    """Return a client for some *addresses*; it keeps at most *kept* connections, or opens one per request.
+
+    It verifies certificates, and uses the proxies of the environment.
 
     It sends no cookies: a balancer with sticky sessions would send all its requests to the same replica.
     """
     options["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     limits = httpx.Limits(max_connections=kept or None, max_keepalive_connections=kept)
-    return httpx.AsyncClient(verify=trusted(), limits=limits, **options)
+    direct: dict[str, Any] = {"verify": trusted(), "limits": limits}
+    proxies = {_origin(each): proxy for each in addresses if (proxy := proxy_for(each))}
+    mounts = {there: httpx.AsyncHTTPTransport(proxy=proxy, **direct) for there, proxy in proxies.items()}
+    return httpx.AsyncClient(mounts=mounts, trust_env=False, **direct, **options)
+
+
+def _origin(address: str) -> str:
+    url = httpx.URL(address)
+    return f"{url.scheme}://{url.netloc.decode()}"
 
 
 class ClientPool:
@@ -40,8 +52,8 @@ class ClientPool:
     A single client scans all its connections twice per call: with 16 that costs more than the call.
     """
 
-    def __init__(self, size: int, **options: Any) -> None:
-        self._clients = [http_client(kept=1, **options) for _ in range(size)]
+    def __init__(self, size: int, address: str, **options: Any) -> None:
+        self._clients = [http_client([address], kept=1, **options) for _ in range(size)]
         self._free: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
         for client in self._clients:
             self._free.put_nowait(client)

@@ -59,6 +59,7 @@ class ControlPlane:
         self._base = base_url.rstrip("/")
         self._pool = ClientPool(
             concurrency,
+            self._base,
             headers={"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"},
             timeout=timeout,
         )

@@ -184,7 +184,7 @@ class Gateways:
         self._most = most
         self._now = now
         self._turn = asyncio.Semaphore(concurrency)
-        self._http = http_client(timeout=timeout)
+        self._http = http_client([one.url for one in settings.values()], timeout=timeout)
 
     async def __aenter__(self) -> Self:
         return self

@@ -69,7 +69,8 @@ class StatusPages:
         self._now = now
         self._urls = {id_: {bare(url): url for url in one.status_urls} for id_, one in settings.items()}
         self._times = Counter(url for urls in self._urls.values() for url in urls)
-        self._http = http_client(timeout=timeout, headers=UNCACHED)
+        addresses = [url for one in settings.values() for url in one.status_urls]
+        self._http = http_client(addresses, timeout=timeout, headers=UNCACHED)
         self._watched: dict[str, Watched] = {}
         self._row_at: dict[str, datetime] = {}
         self._marks: dict[str, int | None] = {}

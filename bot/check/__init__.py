@@ -6,6 +6,7 @@ from functools import partial
 
 from bot.check.findings import Finding, Level, Try, well
 from bot.check.gateways import Product, strangers
+from bot.check.machine import SURROUNDINGS
 from bot.check.people import Slack, tries
 from bot.check.store import Whose, store
 from bot.settings import Settings
@@ -24,6 +25,7 @@ async def report(
     everything = [
         *tries(slack, settings),
         *product.tries(),
+        SURROUNDINGS,
         Try("Redis", "REDIS_URL", partial(store, settings, whose)),
     ]
     found: list[Finding] = []

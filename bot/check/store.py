@@ -14,6 +14,7 @@ from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.plan import plural
 from bot.settings import Settings, WrongSettings
 from bot.storage.connection import connected
+from bot.storage.embedded import try_data
 from bot.storage.migration import Carrier, Census, census
 from bot.storage.namespace import BEFORE, Namespace
 
@@ -32,6 +33,7 @@ async def store(settings: Settings, whose: Callable[[], Awaitable[Whose]]) -> li
     except WrongSettings:  # Slack does not say: another line reports that
         ours = None
     if settings.redis_url is None:
+        try_data(settings.keyturn_data)
         kept = f"REDIS_URL is absent, so an embedded server keeps its data in {settings.keyturn_data}."
         return [ok(kept + (_records_place(ours) if ours else ""))]
     async with connected(settings.redis_url, settings.redis_timeout.total_seconds()) as redis:

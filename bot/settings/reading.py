@@ -1,6 +1,7 @@
 """Reads the settings, and says in a sentence each all that is wrong with them."""
 
 import os
+import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from bot.aisix.probes import GatewaySettings
+from bot.proxies import troubles
 from bot.settings.declared import Settings, StoreSettings
 from bot.settings.values import COUNTED
 from bot.settings.written import nearest, written
@@ -41,7 +43,7 @@ def _read(kind: type[S], file: Path | None, environ: Mapping[str, str]) -> S:
     values = {name.lower(): value for name, value in found.values.items()}
     problems = list(found.problems)
     if kind is Settings:
-        problems += _lacks_mode(values)
+        problems += (*_lacks_mode(values), *troubles(environ), *_untrusting(environ))
     try:
         settings = kind.model_validate(values)
     except ValidationError as error:
@@ -58,6 +60,18 @@ def _lacks_mode(values: Mapping[str, str]) -> Iterator[str]:
             "SLACK_APP_TOKEN is missing: set it (xapp-…) for Socket Mode, "
             "or SLACK_SIGNING_SECRET and PORT for HTTP mode."
         )
+
+
+def _untrusting(environ: Mapping[str, str]) -> Iterator[str]:
+    """Return a sentence about certificates to trust that can't be read."""
+    if file := environ.get("SSL_CERT_FILE"):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+        except OSError as error:  # as SSLError is, of a file without a certificate
+            why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            yield f"SSL_CERT_FILE is wrong ({why}): it should be a file of certificates to trust, in PEM."
+    if (folder := environ.get("SSL_CERT_DIR")) and not Path(folder).is_dir():
+        yield "SSL_CERT_DIR is wrong (no such folder): it should be a folder of certificates to trust, in PEM."
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ async def embedded_server(data: Path) -> AsyncIterator[str]:
             *command_of(data, socket),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
+            umask=0o077,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
         try:
@@ -48,8 +49,11 @@ class _Folder:
         self._path = data / "keyturn.lock"
 
     def __enter__(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = self._path.open("w")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = open(self._path, "w", opener=_private)
+        except OSError as error:
+            raise WrongSettings(_unwritable(self._path.parent, error)) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -61,6 +65,32 @@ class _Folder:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _unwritable(data: Path, error: OSError) -> str:
+    return (
+        f"KEYTURN_DATA can't be written ({data}: {error.strerror}): it should be a folder of the user that Keyturn "
+        "runs as, on a disk with room."
+    )
+
+
+def try_data(data: Path) -> None:
+    """Raise `WrongSettings` unless the embedded server could write its data; leave nothing behind."""
+    there = next(each for each in (data.resolve(), *data.resolve().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(bytes(ROOM))
+            file.flush()
+    except OSError as error:
+        raise WrongSettings(_unwritable(data, error)) from None
+
+
+ROOM = 1_000_000
+"""Bytes that have to fit onto the disk: a rotation takes some tens of thousands."""
 
 
 def command_of(data: Path, socket: Path) -> list[str]:

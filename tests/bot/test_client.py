@@ -68,7 +68,7 @@ async def shop(*says: str) -> AsyncIterator[Shop]:
 
 
 def client(kept: int = 1) -> httpx.AsyncClient:
-    return http_client(kept=kept, timeout=10)
+    return http_client([], kept=kept, timeout=10)
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
@@ -109,7 +109,7 @@ async def test_a_request_that_finds_every_connection_busy_was_not_sent():
 
 
 async def test_a_pool_opens_no_more_connections_than_calls_at_a_time_and_uses_them_again():
-    pool = ClientPool(2, timeout=10)
+    pool = ClientPool(2, "http://a", timeout=10)
 
     async def call() -> str:
         async with pool.client() as http:
@@ -125,7 +125,7 @@ async def test_a_pool_opens_no_more_connections_than_calls_at_a_time_and_uses_th
 
 
 async def test_a_call_that_is_given_up_gives_its_client_back():
-    pool = ClientPool(1, timeout=10)
+    pool = ClientPool(1, "http://a", timeout=10)
     async with shop("says nothing", "answers") as keeper:
         for _ in range(2):
             with suppress(TimeoutError):
@@ -136,15 +136,16 @@ async def test_a_call_that_is_given_up_gives_its_client_back():
     assert keeper.customers == 2
 
 
-@pytest.mark.parametrize("is_proxied", [False, True], ids=["direct", "by a proxy"])
-async def test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again(monkeypatch, is_proxied):
+@pytest.mark.parametrize("how", ["direct", "by a proxy", "past a proxy"])
+async def test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again(monkeypatch, how):
     async with shop("answers and marks", "answers") as keeper:
-        if is_proxied:
+        if how != "direct":
             monkeypatch.setenv("http_proxy", keeper.url)
-        async with http_client(timeout=10) as http:
+            monkeypatch.setenv("no_proxy", "127.0.0.0/8" if how == "past a proxy" else "[::1],fd00::/8")
+        async with http_client([keeper.url], timeout=10) as http:
             for _ in range(2):
                 assert (await http.get(keeper.url)).text == "done"
 
-    asked = b"GET " + (keeper.url.encode() if is_proxied else b"/") + b" HTTP/1.1\r\n"
+    asked = b"GET " + (keeper.url.encode() if how == "by a proxy" else b"/") + b" HTTP/1.1\r\n"
     assert [head.startswith(asked) for head in keeper.heard] == [True, True]
     assert not [head for head in keeper.heard if b"cookie" in head.lower()]

@@ -555,9 +555,9 @@ TABLE: dict[str, dict[str, Guard]] = {
             "allowed_domains=()", "test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again"
         ),
         "A balancer of connections sends every test request to the same replica.": Guard(
-            "self._http = http_client(timeout=timeout)",
+            "for one in settings.values()], timeout=timeout)",
             "test_each_probe_has_a_connection_of_its_own",
-            "self._http = http_client(timeout=timeout, kept=4)",
+            "for one in settings.values()], timeout=timeout, kept=4)",
         ),
         "A page that was put together from several replicas hides one that was not reached.": Guard(
             "        _check_one_replica(self.samples)\n",

@@ -51,7 +51,7 @@ async def status_of(stage: Stage, alias: str, where: str = "production", path: s
     """Ask once, as an application does."""
     headers = {"Authorization": f"Bearer {stage.aisix.app_caller_key(where)}"}
     body = {"model": alias, "messages": [{"role": "user", "content": "Hello"}]}
-    async with http_client(base_url=stage.aisix.gateway_url(where), headers=headers) as http:
+    async with http_client([], base_url=stage.aisix.gateway_url(where), headers=headers) as http:
         return (await http.post(path, json=body)).status_code
 
 

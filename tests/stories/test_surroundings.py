@@ -1,0 +1,64 @@
+"""What surrounds the process and is wrong: a sentence at the check and at the start names it, and never a trace."""
+
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.storage.embedded import embedded_server
+from tests.support.process import ran
+from tests.support.stage import Stage
+
+WRONG = {
+    "NO_PROXY": ("127.0.0.1,[::1", "NO_PROXY has [::1, which is no host, address or range: "),
+    "ALL_PROXY": ("socks5://proxy", "ALL_PROXY is wrong: it should be the address of a proxy, http://host:port."),
+    "SSL_CERT_FILE missing": ("nothing.pem", "SSL_CERT_FILE is wrong (No such file or directory): "),
+    "SSL_CERT_FILE empty": ("/dev/null", "SSL_CERT_FILE is wrong (no certificate in it): "),
+    "SSL_CERT_DIR": ("nowhere", "SSL_CERT_DIR is wrong (no such folder): "),
+    "KEYTURN_DATA": ("/dev/null/data", "KEYTURN_DATA can't be written (/dev/null/data: Not a directory): "),
+    "KEYTURN_DATA read-only": ("/proc/data", "KEYTURN_DATA can't be written (/proc/data: "),
+}
+
+
+@pytest.mark.parametrize("command", ["check", ""])
+async def test_wrong_surroundings_are_named_by_the_check_and_at_the_start(
+    bare_stage: Stage, tmp_path: Path, subtests: pytest.Subtests, command: str
+) -> None:
+    for case, (value, sentence) in WRONG.items():
+        name = case.partition(" ")[0]
+        bare_stage.overrides = {name: value, **({"REDIS_URL": ""} if name == "KEYTURN_DATA" else {})}
+        with subtests.test(case):
+            status, said = await ran(bare_stage.environ, tmp_path, *filter(None, [command]))
+
+            assert status == 1
+            assert sentence in said
+            assert "Traceback" not in said
+
+
+DOUBTFUL = {
+    "REQUESTS_CA_BUNDLE": ("ca.pem", "WARN   this machine: REQUESTS_CA_BUNDLE has no effect on Keyturn: "),
+    "PYTHONIOENCODING": ("ascii", "ok     Slack: bot keyturn"),
+    "TZ": ("Nowhere/Never", "ok     Slack: bot keyturn"),
+    "HOME": ("/nowhere", "ok     Slack: bot keyturn"),
+    "LC_ALL": ("tlh_KX.KLINGON", "ok     Slack: bot keyturn"),
+    "NO_PROXY": ("::1,[::1],fd00::/8,10.0.0.0/8,.svc", "ok     Slack: bot keyturn"),
+}
+
+
+async def test_odd_surroundings_end_no_check(bare_stage: Stage, tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for name, (value, line) in DOUBTFUL.items():
+        bare_stage.overrides = {name: value}
+        with subtests.test(name):
+            status, said = await ran(bare_stage.environ, tmp_path, "check", command_line=True)
+
+            assert (status, line in said, "Traceback" in said) == (0, True, False)
+
+
+async def test_the_embedded_servers_files_are_its_users_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with embedded_server(data) as url, Redis.from_url(url) as redis:
+        await redis.set("a", "b")
+        files = [path for path in data.rglob("*") if path.is_file()]
+
+        assert {path.name for path in files} >= {"keyturn.lock", "appendonly.aof.1.incr.aof"}
+        assert [path.name for path in files if path.stat().st_mode & 0o077] == []
