@@ -32,8 +32,6 @@ class Product:
         self.counted: Counter[tuple[str, str]] = Counter()
         """Requests by the id of the model and of the key that served it."""
 
-    # --- the control plane ---
-
     async def inventory(self) -> Inventory:
         environments = (Environment(id="prod", name="production"),)
         return Inventory(environments=environments, keys=await self.keys(), models=tuple(self.rows.values()))
@@ -76,8 +74,6 @@ class Product:
         assert all(model.provider_key != key_id for model in self.rows.values()), "a model would fail"
         return self.names.pop(key_id, None) is not None
 
-    # --- the gateway ---
-
     environments = frozenset({"prod"})
 
     def lacks_a_name(self, _: AffectedModel) -> bool:
@@ -105,8 +101,6 @@ class Product:
 
     def may_keep_tokens(self, _: Evidence) -> bool:
         return False
-
-    # --- the status page ---
 
     def addresses(self, _: str) -> tuple[str, ...]:
         return (PAGE,)
