@@ -66,17 +66,13 @@ async def test_a_replica_that_is_not_listed_stops_it(tenancy, after, replicas, l
     assert says in stop.sentence
 
 
-def made(tenancy: Tenancy) -> list[str]:
-    """What was created and moved, in order."""
-    return [what.split()[0] for what in tenancy.happened if what.startswith(("POST", "PATCH"))]
-
-
 async def test_a_barrier_is_made_with_the_cut_over_after_the_last_model_of_the_wave(tenancy):
     machine, record = await until_barriers(tenancy)
     tenancy.happened.clear()
     record = await machine.until(record, lambda r: "cut-over" in r.done)
 
-    assert made(tenancy) == ["PATCH", "POST"]
+    made = [what.split()[0] for what in tenancy.happened if what.startswith(("POST", "PATCH"))]
+    assert made == ["PATCH", "POST"]
     assert all(barrier.created for barrier in record.barriers)
 
 
@@ -99,17 +95,14 @@ async def test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_afte
 
 def at_the_next_post(tenancy: Tenancy, act: Callable[[], object]) -> None:
     """Do something right before the next object is created."""
+    usual = tenancy.before
 
     async def act_once(asked: str) -> None:
         if asked.startswith("POST"):
-            tenancy.before = nothing
+            tenancy.before = usual
             act()
 
     tenancy.before = act_once
-
-
-async def nothing(_: str) -> None:
-    """Let it be."""
 
 
 async def test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again(tenancy):
