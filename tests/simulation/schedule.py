@@ -228,6 +228,7 @@ class _Director:
         if town.random.random() < 0.3:
             deeds.thaw(town)
             await town.redis.expire_leases()
+        await self._let(10_000)
         deeds.approve_what_was(town)  # sensible people look at the card; one of them has not
         await self._let(10_000)
         for rotation in self._open():

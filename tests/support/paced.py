@@ -6,11 +6,11 @@ no figure.
 
 import asyncio
 import math
-import selectors
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +23,7 @@ from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation
 from bot.rotation.states import WAVE_STEPS, State
 from bot.steps import project
+from tests.simulation.clockwork import Loop, Switchboard
 from tests.simulation.town import at_once, fixed
 from tests.simulation.wire import CONTROL_PLANE
 from tests.support.in_memory import Clock, Machine, Tenancy, tenancy_of
@@ -34,27 +35,12 @@ WIDTHS = {"control plane": 16, "gateways": 8}
 """How many calls may be under way at a time."""
 
 
-class _Selector(selectors.DefaultSelector):
-    """Moves the clock where it would wait."""
+class Hurry(Switchboard):
+    """Moves the clock to the next timer where nobody can go on."""
 
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        ready = super().select(0)
-        if not ready and timeout is not None and timeout > 0:
-            self.now += timeout
-        return ready
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """An event loop in which nobody waits in earnest."""
-
-    def __init__(self) -> None:
-        self._clockwork = _Selector()
-        super().__init__(self._clockwork)
-
-    def time(self) -> float:
-        return self._clockwork.now
+    def idle(self, timer: float | None) -> bool:
+        self.now += timer or 0
+        return timer is not None
 
 
 class LoopClock(Clock):
@@ -129,7 +115,7 @@ def busy(calls: list[Call]) -> float:
 
 def to_approval(models: int, environments: int, **settings: Any) -> Course:
     """Return what happens from the secret to the approver; by the same chances each time."""
-    with fixed(models + environments), asyncio.Runner(loop_factory=Loop) as runner:
+    with fixed(models + environments), asyncio.Runner(loop_factory=lambda: Loop(Hurry(Random(0)))) as runner:
         return runner.run(_to_approval(models, ("production", "staging", "dev")[:environments], settings))
 
 
