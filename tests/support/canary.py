@@ -27,10 +27,9 @@ WAYS: tuple[Callable[[str], str], ...] = (
 """As it is, in JSON, in JSON that is a string in JSON, in a form, in Python's own writing, and as Slack escapes it."""
 
 
-def parts(secret: str, length: int = LONG, step: int = 1) -> Iterator[str]:
-    """Yield the parts of *secret* that are *length* long, beginning at every *step*th character."""
-    for begin in range(SHOWN, len(secret) - length + 1, step):
-        yield secret[begin : begin + length]
+def parts(secret: str) -> list[str]:
+    """Return the parts of *secret* that are long enough to give it away."""
+    return [secret[begin : begin + LONG] for begin in range(SHOWN, len(secret) - LONG + 1)]
 
 
 def in_base64(part: bytes) -> Iterator[str]:
@@ -47,20 +46,9 @@ def forms_of(secret: str) -> frozenset[str]:
     return frozenset(plain | {form for part in parts(secret) for form in in_base64(part.encode())})
 
 
-HALF = LONG // 2
-
-
-@cache
-def hints_of(secret: str) -> frozenset[str]:
-    """Return what stands in any text that holds one of the forms: any part holds a whole one of its aligned orphans."""
-    plain = {way(half) for half in parts(secret, HALF, HALF) for way in WAYS}
-    return frozenset(plain | {form for part in parts(secret) for form in in_base64(part.encode())})
-
-
 def found_in(text: str, *secrets: str) -> list[str]:
     """Return the forms of the *secrets* that are in *text*."""
-    suspects = [secret for secret in secrets if any(hint in text for hint in hints_of(secret))]
-    return sorted(form for secret in suspects for form in forms_of(secret) if form in text)
+    return sorted(form for secret in secrets for form in forms_of(secret) if form in text)
 
 
 def refuse_canary(text: str, where: str) -> None:

@@ -4,21 +4,20 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
 from bot.app import Parts, front, parts, worker
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from bot.settings import read_settings
+from bot.settings import Settings, read_settings
 from bot.storage.namespace import Namespace
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack
 from sandbox.slack.world import HOME
-from tests.support.clock import loop_clock
 
 OLD_SECRET = "sk-old-0123456789abcdef"
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
@@ -63,6 +62,28 @@ IN_WAVES = {"WAVES": "1,rest"}
 """As it is by default."""
 
 
+TICK = 0.02
+"""Seconds."""
+
+
+@asynccontextmanager
+async def loop_clock(began: datetime | None) -> AsyncIterator[Callable[[], datetime]]:
+    """Yield a clock that stands still where the loop gets no turn, so that no time-out is met for want of a processor."""
+    now = began or datetime.now(UTC)
+
+    async def tick() -> None:
+        nonlocal now
+        while True:
+            await asyncio.sleep(TICK)
+            now += timedelta(seconds=TICK)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield lambda: now
+    finally:
+        ticking.cancel()
+
+
 @dataclass
 class Stage:
     slack: Slack
@@ -90,22 +111,23 @@ class Stage:
 
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[Parts]:
-        async with AsyncExitStack() as stack:
-            with Environment(self.environ):
-                settings = read_settings(None)
-            clock = await stack.enter_async_context(loop_clock(self.began))
-            self.built = await stack.enter_async_context(parts(settings, clock.now))
-            await stack.enter_async_context(worker(self.built))
-            await stack.enter_async_context(front(self.built))
+        async with (
+            loop_clock(self.began) as clock,
+            parts(self._settings(), clock) as self.built,
+            worker(self.built),
+            front(self.built),
+        ):
             yield self.built
 
     @asynccontextmanager
     async def front(self) -> AsyncIterator[Parts]:
         """Run the half of the bot that people talk to, and nothing that moves a rotation on."""
-        with Environment(self.environ):
-            settings = read_settings(None)
-        async with parts(settings) as self.built, front(self.built):
+        async with parts(self._settings()) as self.built, front(self.built):
             yield self.built
+
+    def _settings(self) -> Settings:
+        with Environment(self.environ):
+            return read_settings(None)
 
     # --- what people do ---
 

@@ -19,6 +19,7 @@ from bot.rotation.states import State, StepName
 from bot.storage.embedded import embedded_server
 from sandbox.slack import Message
 from sandbox.slack.world import BOT_USER
+from tests.support.canary import READERS
 from tests.support.players import APPROVE, BACK, SECRET, Play, play
 from tests.support.plug import Call, Fault, Plan, Plug, register
 from tests.support.stage import NEW_SECRET
@@ -27,13 +28,6 @@ FOLDER = Path(__file__).parents[1] / "stories" / "stored"
 TRANSIENT = ("lease", "once", "edits")
 Json = dict[str, Any]
 
-READ: dict[str, Callable[[Any, str], Any]] = {
-    "string": lambda redis, key: redis.get(key),
-    "hash": lambda redis, key: redis.hgetall(key),
-    "list": lambda redis, key: redis.lrange(key, 0, -1),
-    "set": lambda redis, key: redis.smembers(key),
-    "zset": lambda redis, key: redis.zrange(key, 0, -1, withscores=True),
-}
 WRITE: dict[str, Callable[[Any, str, Any], Any]] = {
     "string": lambda redis, key, value: redis.set(key, value),
     "hash": lambda redis, key, value: redis.hset(key, mapping=value),
@@ -47,7 +41,7 @@ async def left_behind(made: Play, state: State) -> Json:
     transient = tuple(made.key(kind, "") for kind in TRANSIENT)
     keys = [key for key in sorted(await made.redis.keys(made.key("*"))) if not key.startswith(transient)]
     kinds = {key: await made.redis.type(key) for key in keys}
-    store = {key: [kind, await READ[kind](made.redis, key)] for key, kind in kinds.items()}
+    store = {key: [kind, await READERS[kind](made.redis, key)] for key, kind in kinds.items()}
     return {
         "state": state,
         "namespace": made.stage.namespace.name,
