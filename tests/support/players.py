@@ -86,10 +86,11 @@ class Play:
         self.up = asyncio.Event()
         self.key = self.stage.namespace.key
         self._old = self.stage.key_named(KEY).id
-        self.stage.aisix.on_change(lambda event: self._look(event.subject) if event.kind == "call" else None)
+        self.stage.aisix.on_change(self._look)
 
-    def _look(self, call: Any) -> None:
-        if call.method == "DELETE" and self._old in call.path and not self.approved:
+    def _look(self, event: Any) -> None:
+        call = event.subject
+        if event.kind == "call" and call.method == "DELETE" and self._old in call.path and not self.approved:
             self.deleted_early = True
 
     async def to_the_end(self) -> Rotation:
@@ -110,16 +111,12 @@ class Play:
         return record
 
     async def _see_it_through(self) -> None:
-        await self._play()
-        for _ in range(MOST_STIRS):
-            if not self.plug.is_waited_for:
+        for stirred in range(MOST_STIRS + 1):
+            while not await self._is_over():
+                await self._turn()
+            if all(plan.happened for plan in self.plug.plans) or stirred == MOST_STIRS:
                 return
             await self._stir()
-            await self._play()
-
-    async def _play(self) -> None:
-        while not await self._is_over():
-            await self._turn()
 
     async def _stir(self) -> None:
         """Begin the bot once more, with an end that people may not have been shown: its sweep has something to do."""
@@ -178,18 +175,11 @@ class Play:
         stored = await self.redis.get(self.key("rotation", self.followed))
         return Rotation.model_validate_json(stored) if stored else None
 
-    async def record_of_newest(self) -> Rotation | None:
-        newest = await self.redis.zrevrange(self.key("all"), 0, 0)
-        stored = await self.redis.get(self.key("rotation", newest[0])) if newest else None
-        return Rotation.model_validate_json(stored) if stored else None
-
     async def _is_over(self) -> bool:
         record = await self._record() if self.followed else None
         if record is None or not record.is_over:
             return False
-        if (
-            record.state is State.CANCELLED and not self.cancelled
-        ):  # its card could not be posted, so it was given up: it is asked for again
+        if record.state is State.CANCELLED and not self.cancelled:  # its card could not be posted: asked for again
             self._given_up.add(self.followed)
             self.followed = ""
             return False
@@ -245,16 +235,14 @@ class Play:
         await self._wait(lambda: person.modal or len(person.ephemerals) > told)
         if person.modal is None:
             return
-        sent = await person.submit({"secret": await self._secret_at_hand()})
+        record = await self._record()
+        secret = self.wrong if self.wrong and record and record.attempt == 0 else self.secret
+        sent = await person.submit({"secret": secret})
         self.plug.sent.append(f"{sent.errors}")
         if person.modal:
             await person.close_modal()
         else:
             await self._wait(lambda: button not in card.buttons)
-
-    async def _secret_at_hand(self) -> str:
-        record = await self._record()
-        return self.wrong if self.wrong and record and record.attempt == 0 else self.secret
 
     async def _decide(self, card: Message) -> None:
         self.approved = not self.back
@@ -274,10 +262,13 @@ class Play:
 
     async def _read(self, card: Message, stop: Stop) -> None:
         """Read on the card why it stopped, before anything is pressed."""
-        words = [text.replace("`", "") for text in (f"stopped: {stop.headline}", stop.sentence)]
-        await self._wait(lambda: all(text in card.plain.replace("`", "") for text in words))
-        if not all(text in card.plain.replace("`", "") for text in words):
-            self.unsaid.append(stop)
+
+        def is_said() -> bool:
+            said = card.plain.replace("`", "")
+            return all(text.replace("`", "") in said for text in (f"stopped: {stop.headline}", stop.sentence))
+
+        await self._wait(is_said)
+        self.unsaid += [] if is_said() else [stop]
 
 
 @asynccontextmanager

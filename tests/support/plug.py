@@ -66,9 +66,6 @@ class Call:
     def __str__(self) -> str:
         return f"{self.service}: {self.kind} #{self.number} in {self.moment!r}"
 
-    def is_like(self, service: str, kind: str) -> bool:
-        return self.service == service and self.kind in (kind, ANY)
-
 
 @dataclass(eq=False)
 class Plan:
@@ -87,10 +84,6 @@ class Plan:
 
     def __str__(self) -> str:
         return f"{self.fault} at {self.call}{' and from then on' if self.lasts else ''}"
-
-    @property
-    def is_to_come(self) -> bool:
-        return not self.happened or (self.lasts and not self.over)
 
 
 @dataclass(frozen=True)
@@ -152,16 +145,14 @@ class Plug:
         self._counts[service, kind, self.moment] += 1
         self.calls.append(Call(service, kind, self.moment, self._counts[service, kind, self.moment]))
         for plan in self.plans:
-            if plan.is_to_come and plan.call.is_like(service, kind) and self._is_time(plan):
+            is_to_come = not plan.happened or (plan.lasts and not plan.over)
+            is_like = plan.call.service == service and plan.call.kind in (kind, ANY)
+            if is_to_come and is_like and self._is_time(plan):
                 plan.left -= 1
                 if plan.left <= 0:
                     plan.happened = True
                     return plan.fault
         return None
-
-    @property
-    def is_waited_for(self) -> bool:
-        return not all(plan.happened for plan in self.plans)
 
     def _is_time(self, plan: Plan) -> bool:
         if self.moment not in self.moments:  # one that only comes of trouble

@@ -68,7 +68,7 @@ TICK = 0.02
 
 @asynccontextmanager
 async def loop_clock(began: datetime | None) -> AsyncIterator[Callable[[], datetime]]:
-    """Yield a clock that stands still where the loop gets no turn, so that no time-out is met for want of a processor."""
+    """Yield a clock that stands still where the loop gets no turn: no limit is met for want of a processor."""
     now = began or datetime.now(UTC)
 
     async def tick() -> None:

@@ -91,8 +91,8 @@ async def _reach(made: Play, state: State) -> None:
     await made.up.wait()
     card = await made.stage.ask()
     while True:
-        record = await made.record_of_newest()
-        if record and record.state is state and not await made.redis.exists(made.key("unshown")):
+        record = await made.stage.record()
+        if record.state is state and not await made.redis.exists(made.key("unshown")):
             return
         with suppress(LookupError):
             await _act(made, card, state)
