@@ -17,8 +17,6 @@ AT_A_TIME = 1
 """Rotations that one worker moves at a time, beside one whose turn it is: with more, none would be there in time."""
 
 WINDOW = 40.0
-"""Seconds from the start of the last worker in which they are counted."""
-
 ARRIVED = f'"state":"{State.AWAITING_APPROVAL}"'
 
 

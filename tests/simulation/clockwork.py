@@ -58,8 +58,6 @@ class Actor:
     rotation: str = ""
     who: str = ""
     shown: str = ""
-    """The digest of the card that was acted upon."""
-
     machine: Machine = HERE
     killed: bool = False
     over: bool = False
@@ -97,8 +95,6 @@ class Switchboard:
         self.next_timer: float | None = None
         self.fate: Callable[[Actor, str], Fate] = lambda *_: Fate.WELL
         self.arriving: Callable[[Actor, str], None] = lambda *_: None
-        """Told of each call before it waits for its turn."""
-
         self._waiting: list[tuple[asyncio.Future[None], Actor, str]] = []
         self._budget = 0
         self._director: asyncio.Future[None] | None = None

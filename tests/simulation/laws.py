@@ -24,8 +24,6 @@ class Laws:
     def __init__(self, aisix: Aisix, switchboard: Switchboard) -> None:
         self._aisix, self._switchboard = aisix, switchboard
         self.holder: Any = lambda _: None
-        """Who has a rotation in hand."""
-
         self.lucky = 0
         """How often a key went while a replica that nobody has written down served it."""
 
@@ -36,11 +34,7 @@ class Laws:
         self._creations: Counter[tuple[int, str]] = Counter()
         self._at_work: dict[str, Actor] = {}
         self._approved: dict[str, int] = {}
-        """The turn of a rotation's newest approval."""
-
         self._probed: dict[tuple[str, str, str], int] = {}
-        """The turn at which a rotation has asked an alias in an environment last."""
-
         aisix.on_change(self._row_changed)
 
     def check(self) -> None:

@@ -44,8 +44,6 @@ MORE: dict[Nasty, tuple[Deed, int]] = {
     Nasty.CLOCKS: (deeds.jump_a_clock, 4),
     Nasty.UNLISTED: (deeds.unlisted_acts_up, 6),
 }
-"""What else happens in a seed that is nasty with it."""
-
 FAULTS: dict[Fate, int] = {
     Fate.LOST: 3,
     Fate.UNHEARD: 4,
@@ -77,8 +75,6 @@ class Run:
     turns: int = 0
     faults: int = 0
     lucky: int = 0
-    """How often an old key went while an unlisted replica served it."""
-
     trace: list[str] = field(default_factory=list)
     broken: str = ""
 

@@ -18,7 +18,6 @@ SEEDS = [seed if seed in IN_FEW else pytest.param(seed, marks=pytest.mark.rest) 
 
 SOAK_FROM = 1_000_000
 LAST = 150
-"""Lines of a seed's story that are shown where a law is broken."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

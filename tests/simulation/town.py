@@ -48,7 +48,6 @@ APPROVERS = ("U_APPROVER", "U_SECOND", "U_REQUESTER")
 EVERYBODY = (*APPROVERS, "U_OTHER", "U_MEMBER", "U_GUEST")
 LEASE = timedelta(seconds=2)
 AHEAD = (-600.0, -590.0, -60.0, -3.0, 0.0, 3.0, 60.0, 590.0, 600.0)
-"""Seconds by which a machine's clock may be wrong."""
 
 
 class Nasty(StrEnum):

@@ -80,8 +80,6 @@ class Wire:
         """Whether applications ask models between any two calls of the bot, by a caller key that is not its own."""
 
         self.short = 0.0
-        """How often a list of a worker's lacks something."""
-
         self.behind: set[Any] = set()
         """Replicas that have not taken the last changes yet."""
 

@@ -36,7 +36,6 @@ OLD_SECRET = "sk-old-0123456789abcdef"
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
 ATTEMPTS = 2
 NOTCHES = 400
-"""More than any rotation here needs."""
 
 
 class Machine:

@@ -32,7 +32,6 @@ LATENCY, PROJECTION = 0.05, 0.02
 """Seconds that each call takes, and that a change takes to each replica."""
 
 WIDTHS = {"control plane": 16, "gateways": 8}
-"""How many calls may be under way at a time."""
 
 
 class Hurry(Switchboard):

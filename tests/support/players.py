@@ -38,14 +38,8 @@ QUICK = {
 """Short where a fault is waited out, long where a slow machine would be mistaken for one."""
 
 PATIENCE = 180.0
-"""Seconds until a rotation has to be over."""
-
 LOOK = 0.3
-"""Seconds between looks at what the bot has recorded."""
-
 MOST_THOUGHT = 1.5
-"""Seconds that people think at most before they press."""
-
 MOST_STIRS = 3
 """How often the bot is begun once more after the end, for faults that have not happened yet."""
 
@@ -62,14 +56,10 @@ class Play:
     redis: Any
     secret: str
     back: bool = False
-    """Whether it is rolled back in the end."""
-
     wrong: str = ""
     """A secret that the upstream refuses, given before *secret* if there is one."""
 
     cancelled: bool = False
-    """Whether its end is that it was cancelled."""
-
     followed: str = ""
     """The id of the rotation; empty until the secret is given."""
 
@@ -79,7 +69,6 @@ class Play:
     """Stops of which the card does not say what the record does."""
 
     refusals: list[str] = field(default_factory=list)
-    """What kept the bot from starting."""
 
     def __post_init__(self) -> None:
         self._given_up: set[str] = set()

@@ -51,7 +51,6 @@ ANEW = " again"
 """How the moments end that come after a secret was taken back."""
 
 ANY = "any call"
-"""The kind of all calls of a service."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,6 @@ class Plan:
     left: int = 0
     happened: bool = False
     over: bool = False
-    """It has lasted as long as it should."""
 
     def __post_init__(self) -> None:
         self.left = self.call.number
@@ -124,8 +122,6 @@ class Plug:
     moment: str = "start"
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     cuts: dict[Any, Callable[[], None]] = field(default_factory=dict)
-    """How to cut each connection that is open."""
-
     lost: set[str] = field(default_factory=set)
     """Messages that Slack has shown and of which the bot has had no answer, by their time stamp."""
 

@@ -59,11 +59,9 @@ QUICK = {
 """Waits as short as the sandbox is fast, and one wave: each asks barriers again. Where waves matter: `IN_WAVES`."""
 
 IN_WAVES = {"WAVES": "1,rest"}
-"""As it is by default."""
 
 
 TICK = 0.02
-"""Seconds."""
 
 
 @asynccontextmanager

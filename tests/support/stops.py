@@ -36,7 +36,6 @@ WHERE = {
     "gateway": r"(In the rehearsal in production|in production a model made after the change|"
     r".*`chat-large` in production( does not answer)?): {}(, for \d+ s now)?\.",
 }
-"""The sentence that has it."""
 
 
 def unfit(halts: Iterable[Halt]) -> list[str]:
