@@ -9,10 +9,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from tests.bench import acknowledgement, approval, cut_over, open_records, size, slack_calls, waiting, workers
-from tests.bench.table import page, replaced
-from tests.support.documents import ROOT
+from tests.support.documents import ROOT, filled
 
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGE = "docs/benchmarks.md"
 
 ITEMS: dict[str, Callable[[], Awaitable[str]]] = {
     "cut-over": cut_over.measured,
@@ -32,9 +31,9 @@ async def main(names: list[str], *, into_page: bool) -> None:
         began = time.monotonic()
         tables.append(await ITEMS[name]())
         print(f"\n{tables[-1]}\n\n({name}: {time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
-    print(page(tables))
+    print("\n\n".join(tables))
     if into_page:
-        PAGE.write_text(replaced(PAGE.read_text(), page(tables)))
+        (ROOT / PAGE).write_text(filled(PAGE, "bench", "\n\n".join(tables)))
 
 
 if __name__ == "__main__":

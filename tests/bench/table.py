@@ -2,25 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
-
 
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     rule = ["---", *("---:" for _ in heads[1:])]
     return "\n".join([f"**{title}**", "", *("| " + " | ".join(row) + " |" for row in (heads, rule, *rows))])
-
-
-def page(tables: Iterable[str]) -> str:
-    return "\n\n".join([BEGIN, *tables, END])
-
-
-def between_marks(text: str) -> str:
-    return text.split(BEGIN)[1].split(END, maxsplit=1)[0]
-
-
-def replaced(text: str, page: str) -> str:
-    before, _, rest = text.partition(BEGIN)
-    return before + page + rest.partition(END)[2]
 
 
 def quantile(values: Iterable[float], part: float) -> float:

@@ -45,8 +45,6 @@ AFTER = frozenset({Fault.CRASH_AFTER, Fault.LOST, Fault.TIME_OUT, Fault.GARBAGE}
 """Faults of a call that has its effect: only the answer does not come, or comes as rubbish."""
 
 RUBBISH = "<html><body>Bad gateway</body></html>"
-
-
 ANEW = " again"
 """How the moments end that come after a secret was taken back."""
 
@@ -126,7 +124,6 @@ class Plug:
     """Messages that Slack has shown and of which the bot has had no answer, by their time stamp."""
 
     halts: list[Halt] = field(default_factory=list)
-    crashes: int = 0
     sent: list[str] = field(default_factory=list)
     """Everything that the bot has sent, but for the one call that takes the secret."""
 
@@ -187,7 +184,6 @@ class Plug:
     def crash(self) -> None:
         """Take everything from the bot, in one moment."""
         self.dead = True
-        self.crashes += 1
         for cut in list(self.cuts.values()):
             cut()
         for task in list(self.tasks):
@@ -207,8 +203,7 @@ class Plug:
             transport = request.transport
             if self.dead or transport is None:
                 return _cut(request)
-            if transport not in self.cuts:
-                self.cuts[transport] = transport.abort
+            self.cuts.setdefault(transport, transport.abort)
             kind = kind_of(service, request)
             if kind != "POST /api/provider_keys":
                 self.sent.append(f"{request.path_qs} {dict(request.headers)} {await request.text()}")
@@ -228,7 +223,8 @@ class Plug:
         if fault in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER):
             self.crash()
         elif fault is Fault.TIME_OUT:
-            await _left(request)
+            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.02)
         elif fault is Fault.LIMITED:
             late = {"Retry-After": "1"}
             return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=late)
@@ -246,11 +242,6 @@ def _cut(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
-
-
-async def _left(request: web.Request) -> None:
-    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - no event tells
-        await asyncio.sleep(0.02)
 
 
 # --- names ---

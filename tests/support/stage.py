@@ -94,13 +94,7 @@ class Stage:
 
     @property
     def environ(self) -> dict[str, str]:
-        found = {
-            **QUICK,
-            "REDIS_URL": self.redis_url,
-            **self.slack.settings(),
-            **self.aisix.settings(),
-            **self.overrides,
-        }
+        found = QUICK | {"REDIS_URL": self.redis_url} | self.slack.settings() | self.aisix.settings() | self.overrides
         return {name: str(value) for name, value in found.items()}
 
     @property
