@@ -167,10 +167,6 @@ def work(town: Town) -> None:
         town.hints.waiting.pop(key, None)
 
 
-def sweep(town: Town) -> None:
-    town.sweep()
-
-
 def wait(town: Town) -> None:
     town.switchboard.now += town.switchboard.next_timer or 0
 

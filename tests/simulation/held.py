@@ -29,7 +29,7 @@ class HeldRedis(Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         async def carry_out() -> Any:
             answer = await self._carry_out(*_with_long_leases(args), **options)
-            if _lease(args) and isinstance(answer, list):  # the server's time, where a lease is verified
+            if _lease(args) and answer and isinstance(answer, list):  # the server's time, where a lease is verified
                 answer = [int(self.switchboard.now), int(self.switchboard.now % 1 * 1_000_000)]
             self._notice(args, answer)
             return answer

@@ -28,7 +28,7 @@ DEEDS: dict[Deed, int] = {
     deeds.work: 63,
     deeds.press: 18,
     deeds.wait: 25,
-    deeds.sweep: 4,
+    Town.sweep: 4,
     deeds.jump: 2,
     deeds.crowd: 7,
     deeds.approve_what_was: 2,
@@ -243,7 +243,9 @@ class _Director:
         if shown.version != rotation.version or not buttons:
             return
         if shown.state is State.AWAITING_SECRET:
-            action = Action.CANCEL if self._is_replaced(shown.plan.old_key.id) else Action.ENTER_SECRET
+            ended = [r for r in self.town.laws.records.values() if r.state is State.COMPLETED]
+            is_replaced = shown.plan.old_key.id in {r.plan.old_key.id for r in ended}
+            action = Action.CANCEL if is_replaced else Action.ENTER_SECRET
             secret = () if action is Action.CANCEL else (self.town.secret(),)
             deeds.PRESSES[action](self.town, shown, shown.requested_by, *secret)
         elif shown.state is State.AWAITING_APPROVAL:
@@ -255,10 +257,6 @@ class _Director:
             last = [action for action in (Action.ROLL_BACK, Action.ACCEPT_UNPROVED) if action in buttons]
             action = last[0] if last and self._helped[shown.id] > PATIENT else self.random.choice(buttons)
             deeds.PRESSES[action](self.town, shown, deeds.fitting(self.town, shown, action))
-
-    def _is_replaced(self, key_id: str) -> bool:
-        records = self.town.laws.records.values()
-        return any(r.plan.old_key.id == key_id for r in records if r.state is State.COMPLETED)
 
     def _clear_the_way(self, shown: Rotation) -> None:
         """Do what the card asks for: routes are pointed by hand, keys allowed, settings made alike, replicas listed."""

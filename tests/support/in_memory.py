@@ -137,7 +137,6 @@ class Asked(NamedTuple):
 
 
 ASKED: dict[str, Asked] = {}
-"""What has been seen in this process already: of the same beginning, the same comes."""
 
 
 BEGINNINGS: dict[str, Scene] = {}
