@@ -58,14 +58,6 @@ def test_what_is_excused_by_hand_is_a_name_a_label_a_safe_loader_and_the_embedde
     assert excused == names | {"connect S106", "embedded S603", "embedded S607", "values S506"}
 
 
-def test_the_check_audits_what_is_pinned_and_a_strict_audit_can_be_had() -> None:
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    rules = dict(rule.split(":", 1) for rule in text.split("\n\n") if ":" in rule)
-
-    assert ".ci/audit\n" in rules["check"] + "\n"
-    assert ".ci/audit --strict" in rules["audit"]
-
-
 SAID: dict[str, tuple[dict[str, Any] | None, int, int]] = {
     "all is well": ({"name": "a", "version": "1", "vulns": []}, 0, 0),
     "one is weak": ({"name": "a", "version": "1", "vulns": [{"id": "CVE-1"}]}, 1, 1),
