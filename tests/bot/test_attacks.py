@@ -7,10 +7,10 @@ import pytest
 from bot.rotation.actions import Action
 from bot.rotation.evidence import Verdict
 from bot.rotation.policy import offered
-from bot.rotation.progress import undone_from
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
-from tests.bot.test_traps import at_the_move, has_ended, tenancy_with, verdicts
+from tests.bot.test_traps import at_the_move, tenancy_with, tried_again, verdicts
+from tests.bot.values import back
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy
 
 pytestmark = pytest.mark.whole
@@ -19,20 +19,7 @@ pytestmark = pytest.mark.whole
 async def after(tenancy: Tenancy, step: str, **settings: Any) -> tuple[Machine, Rotation]:
     """Return a rotation that has done *step*."""
     machine = await tenancy.machine(**{"projection": 5, "verify": 5} | settings)
-    return machine, await machine.until(await tenancy.begun(machine), lambda r: step in r.done)
-
-
-def back(record: Rotation) -> Rotation:
-    return record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
-
-
-def tried_again(stopped: Rotation) -> Rotation:
-    """Try again."""
-    return undone_from(stopped, stopped.stop.resume).but(rehearsal=None, barriers=(), throwaways=()).to(State.RUNNING)
-
-
-def left_over(tenancy: Tenancy) -> list[str]:
-    return [m.display_name for m in tenancy.aisix.models.values() if m.display_name.startswith("keyturn-")]
+    return machine, await machine.done(await tenancy.begun(machine), step)
 
 
 # --- what is in the way of the rehearsal of a wrong secret ---
@@ -60,7 +47,7 @@ async def test_what_hinders_one_rehearsal_lets_no_wrong_secret_past_the_others(t
     hinder(tenancy)
     tenancy.aisix.upstream.refuse(NEW_SECRET)
     machine = await tenancy.machine(projection=5, verify=5)
-    ended = await machine.until(await tenancy.begun(machine), has_ended)
+    ended = await machine.ended(await tenancy.begun(machine))
 
     assert ended.stop
     assert not [asked for asked in tenancy.happened if asked.startswith("PATCH")]
@@ -79,79 +66,76 @@ async def test_what_joined_the_plan_after_the_rehearsal_is_rehearsed_before_it_i
     machine, record = await after(tenancy, "rehearse")
     tenancy.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o"})
     late = tenancy.aisix.add_model("production", "late", key=tenancy.old, upstream="gpt-9")
-    stopped = await machine.until(record, has_ended)
+    stopped = await machine.ended(record)
     assert stopped.stop.headline == "someone else changed AISIX"
-    ended = await machine.until(tried_again(stopped), has_ended)
+    ended = await machine.ended(tried_again(stopped))
 
     assert ended.stop.headline == "the new account lacks a model"
     assert late.provider_key_id == tenancy.old.id
     assert not ended.finding(ended.plan.models[0]).moved_at
 
 
-async def test_a_wildcard_that_no_concrete_name_is_known_of_stops_before_anything_is_moved(tenancy):
-    tenancy.aisix.add_model("production", "openai/*", key=tenancy.old, upstream="*")
-    machine = await tenancy.machine()
-    ended = await machine.until(await tenancy.begun(machine), has_ended)
-
-    assert "has a wildcard alias: name a concrete model for it in `probes`." in ended.stop.sentence
-    assert not [asked for asked in tenancy.happened if asked.startswith("PATCH")]
-
-
 # --- what others do meanwhile ---
 
 
-@pytest.mark.parametrize("step", ["baseline", "cut-over"])
-async def test_a_planned_model_that_somebody_deletes_is_said_and_the_rest_can_be_gone_on_with(tenancy, step):
-    machine, record = await after(tenancy, step)
+def delete_a_model(tenancy: Tenancy) -> None:
     tenancy.aisix.remove(tenancy.staged)
-    stopped = await machine.until(record, has_ended)
-    assert "`chat-large` in staging" in stopped.stop.sentence
 
-    assert (await machine.until(tried_again(stopped), has_ended)).state is State.AWAITING_APPROVAL
+
+def have_no_effect(tenancy: Tenancy) -> None:
+    tenancy.aisix.faults.garbage("PATCH", "/models/", times=1, after_effect=False)
+
+
+@pytest.mark.parametrize(
+    ("step", "happen", "said"),
+    [
+        ("baseline", delete_a_model, "`chat-large` in staging"),
+        ("cut-over", delete_a_model, "`chat-large` in staging"),
+        ("rehearse", have_no_effect, "went back to the old key after I had moved it."),
+    ],
+)
+async def test_a_model_that_is_gone_or_did_not_move_is_said_and_it_can_be_tried_again(tenancy, step, happen, said):
+    machine, record = await after(tenancy, step)
+    happen(tenancy)
+    stopped = await machine.ended(record)
+    assert said in stopped.stop.sentence
+
+    assert (await machine.ended(tried_again(stopped))).state is State.AWAITING_APPROVAL
 
 
 async def test_a_replacement_that_somebody_deletes_is_said_and_the_way_back_goes_to_the_old_key(tenancy):
     machine, record = await after(tenancy, "cut-over")
     tenancy.aisix.remove(tenancy.new)
-    stopped = await machine.until(record, has_ended)
-    stopped = (
-        stopped
-        if "someone deleted it" in stopped.stop.sentence
-        else await machine.until(tried_again(stopped), has_ended)
-    )
+    stopped = await machine.ended(record)
+    if "someone deleted it" not in stopped.stop.sentence:
+        stopped = await machine.ended(tried_again(stopped))
     assert "someone deleted it" in stopped.stop.sentence
-    ended = await machine.until(back(stopped), lambda r: not r.waits_for_bot)
+    ended = await machine.ended(back(stopped))
 
     assert ended.state is State.ROLLED_BACK
     assert {tenancy.chat.provider_key_id, tenancy.staged.provider_key_id} == {tenancy.old.id}
 
 
-async def test_a_move_that_was_accepted_and_has_no_effect_is_noticed(tenancy):
-    machine, record = await after(tenancy, "rehearse")
-    tenancy.aisix.faults.garbage("PATCH", "/models/", times=1, after_effect=False)
-    stopped = await machine.until(record, has_ended)
-    assert "went back to the old key after I had moved it." in stopped.stop.sentence
-
-    assert (await machine.until(tried_again(stopped), has_ended)).state is State.AWAITING_APPROVAL
+async def about_to_delete(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Rotation]:
+    machine = await tenancy.machine(**settings)
+    return machine, await machine.until(await tenancy.released(machine), lambda r: r.delete_asked_at)
 
 
 async def test_a_model_bound_in_the_very_moment_of_the_delete_is_named_in_the_receipt(tenancy):
-    machine = await tenancy.machine()
-    record = await machine.until(tenancy.approved(await tenancy.asked(machine)), lambda r: r.delete_asked_at)
+    machine, record = await about_to_delete(tenancy)
     tenancy.aisix.bind_before("DELETE", "/provider_keys", key=tenancy.old)
-    ended = await machine.until(record, has_ended)
+    ended = await machine.ended(record)
 
     assert ended.state is State.COMPLETED
     assert "refers to the deleted key and fails: point it at the replacement now." in ended.left_alone[-1]
 
 
 async def test_a_model_bound_between_two_deletes_is_seen(tenancy):
-    machine = await tenancy.machine()
-    record = await machine.until(tenancy.approved(await tenancy.asked(machine)), lambda r: r.delete_asked_at)
+    machine, record = await about_to_delete(tenancy)
     tenancy.aisix.faults.fail("DELETE", "/provider_keys", 500)
     record = await machine.notch(record)
     tenancy.aisix.add_model("staging", "late", key=tenancy.old, upstream="gpt-4o")
-    ended = await machine.until(record, has_ended)
+    ended = await machine.ended(record)
 
     assert "`late` in staging refers to the old key" in ended.stop.sentence
     assert (tenancy.deletes(), tenancy.old_is_there) == (1, True)
@@ -159,31 +143,25 @@ async def test_a_model_bound_between_two_deletes_is_seen(tenancy):
 
 async def test_a_throw_away_model_whose_creation_comes_late_is_removed_all_the_same(tenancy):
     machine = await tenancy.machine()
-    record = tenancy.approved(await tenancy.asked(machine))
-    tenancy.aisix.add_model("production", f"keyturn-{record.id}-9", key=tenancy.new, upstream="gpt-4o")
-    ended = await machine.until(record, has_ended)
+    record = await tenancy.released(machine)
+    late = tenancy.aisix.add_model("production", f"keyturn-{record.id}-9", key=tenancy.new, upstream="gpt-4o")
 
-    assert (ended.state, left_over(tenancy)) == (State.COMPLETED, [])
-
-
-# --- once the delete has been asked for ---
+    assert (await machine.ended(record)).state is State.COMPLETED
+    assert late.id not in tenancy.aisix.models
 
 
 async def test_another_secret_after_the_delete_was_asked_for_puts_no_model_back_on_the_old_key(tenancy):
-    machine = await tenancy.machine()
-    record = await machine.until(tenancy.approved(await tenancy.asked(machine)), lambda r: r.delete_asked_at)
-    withdrawn = record.but(track=Track.WITHDRAW, done=(), approvals=())
-    ended = await machine.until(withdrawn, lambda r: not r.waits_for_bot)
+    machine, record = await about_to_delete(tenancy)
+    ended = await machine.ended(record.but(track=Track.WITHDRAW, done=(), approvals=()))
 
     assert ended.state is State.AWAITING_SECRET
     assert tenancy.old.id not in {m.provider_key_id for m in tenancy.aisix.models.values()}
 
 
 async def test_a_delete_that_has_no_effect_ends_with_a_person(tenancy):
-    machine = await tenancy.machine(patience=4, read_back=1)
-    record = tenancy.approved(await tenancy.asked(machine))
+    machine, record = await about_to_delete(tenancy, patience=4, read_back=1)
     tenancy.aisix.faults.garbage("DELETE", "/provider_keys", times=None, after_effect=False)
-    ended = await machine.until(record, has_ended)
+    ended = await machine.ended(record)
 
     assert ended.stop.headline == "a step does not get on"
     assert Action.ROLL_BACK not in offered(ended)
@@ -198,9 +176,9 @@ async def test_a_model_that_falters_in_the_soak_is_verified_anew_and_the_soak_be
         machine = await tenancy.machine(projection=5, verify=5, soak=60, look_interval=20)
         record = await machine.until(await tenancy.begun(machine), lambda r: r.note == "soaking")
         tenancy.aisix.upstream.set(NEW_SECRET, 429)
-        faltered = await machine.until(record, lambda r: "verify" not in r.done or has_ended(r))
+        faltered = await machine.until(record, lambda r: "verify" not in r.done or not r.waits_for_bot)
         tenancy.aisix.upstream.accept(NEW_SECRET)
-        ended = await machine.until(faltered, has_ended)
+        ended = await machine.ended(faltered)
 
     assert ended.state is State.AWAITING_APPROVAL
     assert ended.well_since > faltered.verified_at
@@ -211,7 +189,7 @@ async def test_a_count_on_the_old_key_after_the_verification_lets_the_soak_begin
     machine, record = await after(tenancy, "verify")
     counters = tenancy.aisix.replicas("staging")[0].dispatcher.metrics
     counters.count_one_more(tenancy.old.id, model="gone", requested_model="gone", model_id="gone")
-    ended = await machine.until(record, has_ended)
+    ended = await machine.ended(record)
 
     assert ended.state is State.AWAITING_APPROVAL
     assert ended.well_since > ended.verified_at
@@ -223,7 +201,7 @@ async def test_trouble_that_passes_does_not_stop_the_rotation(tenancy):
     record = await machine.until(record, lambda r: any(f.failing_since for f in r.findings.values()))
     tenancy.aisix.upstream.accept(NEW_SECRET)
 
-    assert (await machine.until(record, has_ended)).state is State.AWAITING_APPROVAL
+    assert (await machine.ended(record)).state is State.AWAITING_APPROVAL
 
 
 async def test_a_dead_old_key_does_not_have_the_new_secret_blamed_where_a_gateway_lags():
@@ -234,7 +212,7 @@ async def test_a_dead_old_key_does_not_have_the_new_secret_blamed_where_a_gatewa
         record = await machine.until(record, lambda r: r.note == "1 model not there yet")
         tenancy.wire.behind.clear()
         tenancy.wire.project()
-        ended = await machine.until(record, has_ended)
+        ended = await machine.ended(record)
 
     assert (ended.state, ended.stop) == (State.AWAITING_APPROVAL, None)
     assert set(verdicts(ended).values()) == {Verdict.LIKELY}
@@ -243,17 +221,8 @@ async def test_a_dead_old_key_does_not_have_the_new_secret_blamed_where_a_gatewa
 # --- the way back ---
 
 
-async def test_a_way_back_that_cannot_be_verified_stops_and_goes_on_when_it_can(tenancy):
-    machine = await tenancy.machine(projection=3)
-    record = await tenancy.asked(machine)
-    tenancy.aisix.upstream.set(OLD_SECRET, 500)
-    stopped = await machine.until(back(record), lambda r: not r.waits_for_bot)
-    assert stopped.stop.headline == "a model does not answer on the old key"
-    assert Action.ROLL_BACK not in offered(stopped)
+def recover(tenancy: Tenancy) -> None:
     tenancy.aisix.upstream.accept(OLD_SECRET)
-    again = stopped.to(State.ROLLING_BACK).but(done=tuple(step for step in stopped.done if step != "verify-back"))
-
-    assert (await machine.until(again, lambda r: not r.waits_for_bot)).state is State.ROLLED_BACK
 
 
 def delete_the_models(tenancy: Tenancy) -> None:
@@ -265,13 +234,19 @@ def delete_the_key(tenancy: Tenancy) -> None:
     tenancy.aisix.remove(tenancy.old)
 
 
-@pytest.mark.parametrize(("what", "headline"), [(delete_the_models, None), (delete_the_key, "the old key is gone")])
-async def test_what_somebody_deletes_on_the_way_back_does_not_hold_it_up(tenancy, what, headline):
-    machine = await tenancy.machine(verify=600)
+@pytest.mark.parametrize(
+    ("then", "headline"), [(recover, None), (delete_the_models, None), (delete_the_key, "the old key is gone")]
+)
+async def test_a_way_back_that_cannot_be_verified_stops_and_goes_on_when_it_can(tenancy, then, headline):
+    machine = await tenancy.machine(projection=3)
     record = await tenancy.asked(machine)
     tenancy.aisix.upstream.set(OLD_SECRET, 500)
-    record = await machine.until(back(record), lambda r: "settle-back" in r.done)
-    what(tenancy)
-    ended = await machine.until(record, lambda r: not r.waits_for_bot)
+    stopped = await machine.ended(back(record))
+    assert stopped.stop.headline == "a model does not answer on the old key"
+    assert Action.ROLL_BACK not in offered(stopped)
+    then(tenancy)
+    again = stopped.to(State.ROLLING_BACK).but(done=tuple(step for step in stopped.done if step != "verify-back"))
+    ended = await machine.ended(again)
 
     assert (ended.stop and ended.stop.headline) == headline
+    assert headline or ended.state is State.ROLLED_BACK

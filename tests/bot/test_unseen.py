@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from bot.aisix.counters import PROXY
@@ -10,82 +9,44 @@ from bot.rotation.counted import OldKeyUsage
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Unlisted
 from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation
-from bot.rotation.states import State, Track
+from bot.rotation.states import State
 from bot.rotation.stops import StopKind
 from bot.steps.unseen import Coverage, uncovered
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
-from tests.bot.values import NOW, affected, key, running
-from tests.support.in_memory import Machine, Tenancy, tenancy_of
+from tests.bot.values import NOW, affected, back, key, running
+from tests.support.in_memory import tenancy_of
 
 pytestmark = pytest.mark.whole
 
 LISTS = {"passthrough_routes": ROUTES, "cache_policies": POLICIES}
 
 
-def has_ended(record: Rotation) -> bool:
-    return record.state in (State.COMPLETED, State.BLOCKED, State.AWAITING_APPROVAL)
-
-
-async def ended(tenancy: Tenancy, record: Rotation, machine: Machine) -> Rotation:
-    return await machine.until(tenancy.approved(record), has_ended)
-
-
 # --- what was shown must be shown at the delete ---
 
 
-@pytest.mark.parametrize(("part", "status"), [("passthrough_routes", 404), ("cache_policies", 501)])
-async def test_a_list_that_one_environment_does_not_show_any_more_stops_the_delete_by_name(tenancy, part, status):
+@pytest.mark.parametrize(
+    ("where", "part", "status", "done", "said"),
+    [
+        ("staging", "passthrough_routes", 404, "soak", "AISIX showed the passthrough routes of `staging`"),
+        ("staging", "cache_policies", 501, "soak", "AISIX showed the cache policies of `staging`"),
+        ("", "cache_policies", 404, "recheck", "AISIX showed the cache policies of `production`, `staging`"),
+        ("", "passthrough_routes", 403, "soak", "AISIX does not show the passthrough routes"),
+        ("", "cache_policies", 500, "soak", "AISIX does not show the cache policies"),
+        ("", "budgets", 403, "soak", "AISIX does not show the budgets"),
+    ],
+)
+async def test_a_list_that_is_not_shown_any_more_stops_the_delete_by_name(tenancy, where, part, status, done, said):
     machine = await tenancy.machine()
-    record = await tenancy.asked(machine)
-    staging = tenancy.aisix.environment("staging").id
-    tenancy.aisix.faults.fail("GET", f"/environments/{staging}/{part}", status, times=None)
-    stopped = await ended(tenancy, record, machine)
+    record = await tenancy.released(machine, done=done)
+    environment = f"/environments/{tenancy.aisix.environment(where).id}" if where else ""
+    tenancy.aisix.faults.fail("GET", f"{environment}/{part}", status, times=None)
+    stopped = await machine.ended(record)
 
-    assert stopped.stop
-    assert stopped.stop.kind is StopKind.UNVERIFIED
-    assert f"AISIX showed the {LISTS[part]} of `staging` to this rotation" in stopped.stop.sentence
+    assert said in stopped.stop.sentence
     assert tenancy.deletes() == 0
-
     tenancy.aisix.faults.clear()
-    assert (await machine.until(stopped.to(State.RUNNING), has_ended)).state is not State.BLOCKED
-
-
-@pytest.mark.parametrize(("part", "status"), [("passthrough_routes", 403), ("cache_policies", 500), ("budgets", 403)])
-async def test_a_list_that_fails_at_the_last_look_stops_the_delete_by_name(tenancy, part, status):
-    machine = await tenancy.machine()
-    record = await tenancy.asked(machine)
-    tenancy.aisix.faults.fail("GET", f"/{part}", status, times=None)
-    stopped = await ended(tenancy, record, machine)
-
-    assert stopped.state is State.BLOCKED
-    assert f"AISIX does not show the {part.replace('_', ' ')}" in stopped.stop.sentence
-    assert tenancy.deletes() == 0
-
-
-async def test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name(tenancy):
-    machine = await tenancy.machine()
-    lab = Environment("lab")
-    tenancy.aisix.store.environments[lab.id] = lab
-    record = await tenancy.asked(machine)
-    lab.is_visible = False
-    stopped = await ended(tenancy, record, machine)
-
-    assert stopped.stop
-    assert stopped.stop.headline == "an environment cannot be seen"
-    assert "AISIX listed `lab` to this rotation" in stopped.stop.sentence
-    assert tenancy.deletes() == 0
-
-
-async def test_a_list_that_is_lost_between_the_last_look_and_the_delete_stops_it(tenancy):
-    machine = await tenancy.machine()
-    record = await tenancy.asked(machine)
-    looked = await machine.until(tenancy.approved(record), lambda r: "recheck" in r.done)
-    tenancy.aisix.faults.fail("GET", "/cache_policies", 404, times=None)
-    stopped = await machine.until(looked, has_ended)
-
-    assert "AISIX showed the cache policies of `production`, `staging`" in stopped.stop.sentence
-    assert tenancy.deletes() == 0
+    assert (await machine.ended(stopped.to(State.RUNNING))).state is not State.BLOCKED
 
 
 @pytest.mark.parametrize("part", LISTS)
@@ -94,9 +55,8 @@ async def test_on_the_way_back_a_key_stays_that_something_unseen_may_use(tenancy
     machine = await tenancy.machine()
     record = await tenancy.asked(machine)
     tenancy.aisix.add_passthrough("production", "tunnel", key=tenancy.new)
-    back = record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
     tenancy.aisix.faults.fail("GET", f"/{part}", 404, times=None)
-    ended = await machine.until(back, lambda r: not r.waits_for_bot)
+    ended = await machine.ended(back(record))
 
     assert ended.state is State.ROLLED_BACK
     assert tenancy.new.id in tenancy.aisix.provider_keys
@@ -111,8 +71,7 @@ async def test_on_the_way_back_a_key_stays_that_an_environment_unseen_may_use(te
     tenancy.aisix.store.environments[lab.id] = lab
     record = await tenancy.asked(machine)
     lab.is_visible = False
-    back = record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
-    ended = await machine.until(back, lambda r: not r.waits_for_bot)
+    ended = await machine.ended(back(record))
 
     assert tenancy.new.id in tenancy.aisix.provider_keys
     assert ended.left_alone == (f"Key `{tenancy.new.id}` of this rotation stays: AISIX does not show `lab` any more.",)
@@ -124,12 +83,12 @@ async def test_what_an_older_version_has_verified_is_verified_again_and_what_it_
     record = await tenancy.asked(machine)
     old = record.but(plan=record.plan.but(tenant={}, unlisted=()))
     tenancy.aisix.faults.fail("GET", "/cache_policies", 404, times=None)
-    again = await machine.until(tenancy.approved(old), lambda r: r.voids or has_ended(r))
+    again = await machine.answered(tenancy.approved(old))
     assert [void.changes for void in again.voids] == [("It was verified by a version of Keyturn that looked at less.",)]
 
-    asked = await machine.until(again, has_ended)
+    asked = await machine.ended(again)
     assert (asked.state, {one.kind for one in asked.plan.unlisted}) == (State.AWAITING_APPROVAL, {POLICIES})
-    assert (await ended(tenancy, asked, machine)).state is State.COMPLETED
+    assert (await machine.ended(tenancy.approved(asked))).state is State.COMPLETED
 
 
 # --- what cannot be listed at all is listened to ---
@@ -141,10 +100,7 @@ def without(kind: str, **others: Any) -> Switches:
     return Switches(**{"cooldown": 0.0, "metric_labels": "full"} | lists | others)
 
 
-KINDS = (ROUTES, POLICIES, BUDGETS)
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [ROUTES, POLICIES, BUDGETS])
 async def test_the_impact_says_what_cannot_be_listed_and_where_every_replica_is_silent_it_is_deleted(kind):
     async with tenancy_of(without(kind)) as tenancy:
         machine = await tenancy.machine()
@@ -152,87 +108,50 @@ async def test_the_impact_says_what_cannot_be_listed_and_where_every_replica_is_
         where = ":" if kind == BUDGETS else " of `production`, `staging`"
 
         assert any(f"AISIX does not list the {kind}{where}" in warning for warning in record.plan.warnings)
-        assert (await ended(tenancy, record, machine)).state is State.COMPLETED
+        assert (await machine.ended(tenancy.approved(record))).state is State.COMPLETED
 
 
 @pytest.mark.parametrize(("kind", "has_addresses"), [(ROUTES, False), (POLICIES, True), (BUDGETS, True)])
-async def test_where_a_replica_is_not_heard_no_approver_is_asked(kind, has_addresses):
+async def test_where_a_replica_is_not_heard_no_approver_is_asked_until_it_is_or_the_list_can_be_read(
+    kind, has_addresses
+):
     async with tenancy_of(without(kind, status_urls=has_addresses)) as tenancy:
-        if has_addresses:
-            tenancy.aisix.replicas("staging")[0].metrics_available = False
-        machine = await tenancy.machine()
-        stopped = await machine.until(await tenancy.begun(machine), has_ended)
-
-    assert stopped.stop
-    assert (stopped.stop.kind, stopped.stop.headline) == (
-        StopKind.UNVERIFIED,
-        "something unseen may use the old key",
-    )
-    assert f"AISIX does not list the {kind} of" in stopped.stop.sentence
-    assert "`status_urls`" in stopped.stop.sentence
-
-
-async def test_a_replica_that_is_heard_again_is_listened_to_from_then_on():
-    async with tenancy_of(without(ROUTES)) as tenancy:
-        machine = await tenancy.machine()
         replica = tenancy.aisix.replicas("staging")[0]
-        replica.metrics_available = False
-        stopped = await machine.until(await tenancy.begun(machine), has_ended)
-        replica.metrics_available = True
-        again = await machine.until(stopped.to(State.RUNNING), has_ended)
+        replica.metrics_available = not has_addresses
+        machine = await tenancy.machine()
+        stopped = await machine.ended(await tenancy.begun(machine))
 
+        said = (StopKind.UNVERIFIED, "something unseen may use the old key")
+        assert (stopped.stop.kind, stopped.stop.headline) == said
+        assert f"AISIX does not list the {kind} of" in stopped.stop.sentence
+        assert "`status_urls`" in stopped.stop.sentence
+
+        replica.metrics_available = tenancy.aisix.switches.has_passthrough_routes = True
+        again = await machine.ended(stopped.to(State.RUNNING))
         assert again.state is State.AWAITING_APPROVAL
-        assert (await ended(tenancy, again, machine)).state is State.COMPLETED
+        assert (await machine.ended(tenancy.approved(again))).state is State.COMPLETED
 
 
-async def test_an_environment_of_other_models_is_listened_to_as_well():
+async def test_an_environment_of_other_models_is_listened_to_as_well_also_after_the_approval():
     async with tenancy_of(without(ROUTES)) as tenancy:
         tenancy.aisix.edit(tenancy.staged, key=tenancy.aisix.add_key("another", secret="sk-other"), settled=True)
         machine = await tenancy.machine()
         record = await tenancy.asked(machine)
-
         assert set(record.plan.environments.values()) == {"production"}
         assert "staging.0" in {silence.name for silence in record.silences}
 
-
-async def test_a_replica_that_falls_silent_after_the_approval_is_not_taken_for_a_silent_key():
-    async with tenancy_of(without(ROUTES)) as tenancy:
-        machine = await tenancy.machine()
-        record = await tenancy.asked(machine)
         tenancy.aisix.replicas("staging")[0].metrics_available = False
-        after = await ended(tenancy, record, machine)
-
-        assert after.state is State.BLOCKED
+        assert (await machine.ended(tenancy.approved(record))).state is State.BLOCKED
         assert tenancy.deletes() == 0
-
-
-async def test_lists_that_can_be_read_by_now_need_nobody_to_listen():
-    async with tenancy_of(without(ROUTES, status_urls=False)) as tenancy:
-        machine = await tenancy.machine()
-        stopped = await machine.until(await tenancy.begun(machine), has_ended)
-        tenancy.aisix.switches.has_passthrough_routes = True
-        again = await machine.until(stopped.to(State.RUNNING), has_ended)
-
-        assert again.state is State.AWAITING_APPROVAL
-        assert again.plan.unlisted == ()
 
 
 @pytest.mark.parametrize("deaf", [{"hidden_families": frozenset({PROXY})}, {"metric_labels": "no_key"}])
 async def test_counters_that_cannot_show_a_passthrough_route_do_not_stand_in_for_the_list(deaf):
     async with tenancy_of(without(ROUTES, **deaf)) as tenancy:
         machine = await tenancy.machine()
-        stopped = await machine.until(await tenancy.begun(machine), has_ended)
+        stopped = await machine.ended(await tenancy.begun(machine))
 
-    assert stopped.state is State.BLOCKED
     assert stopped.stop.headline in ("something unseen may use the old key", "the new secret is not proved")
-
-
-async def passed_through(tenancy: Tenancy, environment: str, route: str) -> None:
-    """A caller uses a passthrough route."""
-    caller = tenancy.aisix.caller(environment, "app").token
-    url = f"http://{environment}/passthrough/{route}/chat/completions"
-    request = httpx.Request("POST", url, headers={"Authorization": f"Bearer {caller}"}, json={"model": "gpt-4o"})
-    assert (await tenancy.carry(request)).status_code == 200
 
 
 async def test_a_route_that_is_on_no_list_and_is_used_once_a_minute_is_heard_before_delete_is_offered():
@@ -240,10 +159,10 @@ async def test_a_route_that_is_on_no_list_and_is_used_once_a_minute_is_heard_bef
         tenancy.aisix.add_passthrough("staging", "files", key=tenancy.old)
         machine = await tenancy.machine(listen=120)
         record, used_at = await tenancy.begun(machine), 0.0
-        while not has_ended(record):
+        while record.waits_for_bot:
             if tenancy.clock.seconds - used_at >= 60:
                 used_at = tenancy.clock.seconds
-                await passed_through(tenancy, "staging", "files")
+                assert (await tenancy.pass_through("staging", "files")).is_success
             record = await machine.notch(record)
 
     assert record.state is State.BLOCKED
@@ -263,6 +182,9 @@ async def test_the_old_key_is_listened_to_for_a_while_where_a_list_is_not_shown_
 
 
 HERE, THERE = "http://one:9090", "http://two:9090"
+IN_STAGING = (Unlisted(kind=ROUTES, environment="stag"),)
+ANYWHERE = (Unlisted(kind=BUDGETS),)
+ONE = {"stag": Coverage((HERE,))}
 
 
 def silent(environment: str, *urls: str, **fields: Any) -> tuple[OldKeyUsage, ...]:
@@ -270,43 +192,28 @@ def silent(environment: str, *urls: str, **fields: Any) -> tuple[OldKeyUsage, ..
 
 
 def listening(*silences: OldKeyUsage, unlisted: tuple[Unlisted, ...], allowed: tuple[str, ...] = ()) -> Rotation:
-    plan = Plan(
-        old_key=key(allowed_environments=allowed),
-        models=(affected(),),
-        environments={"prod": "production"},
-        tenant={"prod": "production", "stag": "staging"},
-        unlisted=unlisted,
-    )
+    tenant = {"prod": "production", "stag": "staging"}
+    plan = Plan(old_key=key(allowed_environments=allowed), models=(affected(),), tenant=tenant, unlisted=unlisted)
     return running(plan=plan, silences=silences)
-
-
-IN_STAGING = (Unlisted(kind=ROUTES, environment="stag"),)
-ANYWHERE = (Unlisted(kind=BUDGETS),)
 
 
 @pytest.mark.parametrize(
     ("silences", "unlisted", "coverage", "deaf"),
     [
         ((), (), {}, set()),
-        ((), IN_STAGING, {}, {"stag"}),
         ((), IN_STAGING, {"stag": Coverage()}, {"stag"}),
-        ((), IN_STAGING, {"stag": Coverage((HERE,))}, {"stag"}),
-        (silent("stag", HERE), IN_STAGING, {"stag": Coverage((HERE,))}, set()),
-        (silent("prod", HERE), IN_STAGING, {"stag": Coverage((HERE,))}, {"stag"}),
+        ((), IN_STAGING, ONE, {"stag"}),
+        (silent("stag", HERE), IN_STAGING, ONE, set()),
+        (silent("prod", HERE), IN_STAGING, ONE, {"stag"}),
         (silent("stag", HERE), IN_STAGING, {"stag": Coverage((HERE, THERE), 2)}, {"stag"}),
         (silent("stag", HERE), IN_STAGING, {"stag": Coverage((HERE,), 2)}, {"stag"}),
         (silent("stag", HERE, THERE), IN_STAGING, {"stag": Coverage((HERE, THERE), 2)}, set()),
-        (silent("stag", HERE, count=1), IN_STAGING, {"stag": Coverage((HERE,))}, {"stag"}),
-        (silent("stag", HERE, is_deaf=True), IN_STAGING, {"stag": Coverage((HERE,))}, {"stag"}),
-        (silent("stag", HERE), ANYWHERE, {"stag": Coverage((HERE,))}, {"prod"}),
-        (
-            silent("stag", HERE) + silent("prod", HERE),
-            ANYWHERE,
-            {"stag": Coverage((HERE,)), "prod": Coverage((HERE,))},
-            set(),
-        ),
+        (silent("stag", HERE, count=1), IN_STAGING, ONE, {"stag"}),
+        (silent("stag", HERE, is_deaf=True), IN_STAGING, ONE, {"stag"}),
+        (silent("stag", HERE), ANYWHERE, ONE, {"prod"}),
+        (silent("stag", HERE) + silent("prod", HERE), ANYWHERE, ONE | {"prod": Coverage((HERE,))}, set()),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there(silences, unlisted, coverage, deaf):
     assert {one.environment for one in uncovered(listening(*silences, unlisted=unlisted), coverage)} == deaf
 

@@ -19,8 +19,7 @@ HOUR = 3600
 async def deleted(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Rotation]:
     """Return a rotation whose old key has just been deleted."""
     machine = await tenancy.machine(watch=HOUR, **settings)
-    record = tenancy.approved(await tenancy.asked(machine))
-    return machine, await machine.until(record, lambda r: r.deleted_at)
+    return machine, await machine.until(await tenancy.released(machine), lambda r: r.deleted_at)
 
 
 async def test_it_looks_at_growing_intervals_with_a_request_for_each_kind_of_model(tenancy):
@@ -37,7 +36,21 @@ async def test_it_looks_at_growing_intervals_with_a_request_for_each_kind_of_mod
     assert max(pauses) == 600
     assert (record.ended_at - record.deleted_at).total_seconds() >= HOUR
     assert tenancy.probes() - before == 2 * record.watched
-    assert record.troubles == ()
+    assert (record.troubles, record.blind) == ((), 0)
+
+
+@pytest.mark.parametrize("dark", ["AISIX", "status pages"])
+async def test_a_look_that_could_not_read_everything_is_counted_as_blind(tenancy, dark):
+    machine, record = await deleted(tenancy)
+
+    async def darken(request, carry):
+        is_dark = request.method == "GET" and ("/api/" in str(request.url)) is (dark == "AISIX")
+        return httpx.Response(500, json={}) if is_dark else await carry(request)
+
+    tenancy.intercept(darken)
+    ended = await machine.ended(record)
+
+    assert ended.blind == ended.watched
 
 
 async def test_a_credential_that_dies_and_recovers_is_told_both_times(tenancy):
@@ -81,9 +94,7 @@ async def test_a_route_that_was_left_on_the_deleted_key_and_is_on_no_list_is_hea
         tenancy.aisix.add_passthrough("production", "raw", key=tenancy.old)
         machine, record = await deleted(tenancy)
         record = await machine.until(record, lambda r: r.watched)
-        caller = tenancy.aisix.caller("production", "app").token
-        url, token = "http://production/passthrough/raw/chat/completions", {"Authorization": f"Bearer {caller}"}
-        await tenancy.carry(httpx.Request("POST", url, headers=token, json={"model": "gpt-4o"}))
+        await tenancy.pass_through("production", "raw")
         record = await machine.until(record, lambda r: r.troubles)
 
     assert "refused 1 requests because their key is gone (a passthrough route" in record.troubles[0].sentence

@@ -7,8 +7,9 @@ from typing import Any
 from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
 from bot.rotation.people import Rules
 from bot.rotation.plan import AffectedModel, Plan
+from bot.rotation.progress import undone_from
 from bot.rotation.record import Approval, Replacement, Rotation, Stop
-from bot.rotation.states import FORWARD, State, StepName
+from bot.rotation.states import FORWARD, State, StepName, Track
 from bot.rotation.stops import StopKind
 from bot.steps.world import Limits
 from bot.storage.namespace import Namespace
@@ -71,6 +72,17 @@ def running(**fields: Any) -> Rotation:
 def stopped(kind: StopKind = StopKind.TROUBLE, **fields: Any) -> Rotation:
     stop = Stop(kind=kind, headline="it stopped", sentence="It stopped.", step="verify", resume="project", at=NOW)
     return running(**fields).but(state=State.BLOCKED, stop=stop)
+
+
+def back(record: Rotation) -> Rotation:
+    """Return *record* as **Roll back** leaves it."""
+    return record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
+
+
+def tried_again(record: Rotation) -> Rotation:
+    """Return *record* as **Try again** leaves it."""
+    assert record.stop
+    return undone_from(record, record.stop.resume).to(State.RUNNING)
 
 
 def approval(by: str = "U_APPROVER", seconds: float = 0) -> Approval:

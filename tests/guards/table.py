@@ -173,7 +173,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_key",
         ),
         "An environment that was listed is not any more, and what is there is taken for nothing.": Guard(
-            "if gone:", "test_an_environment_that_is_not_shown_any_more_stops_the_delete_by_name"
+            "if gone:", "test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_key"
         ),
         "A proof by the weaker rules of an older version is enough for the delete.": Guard(
             "[PROVED_BEFORE] if is_of_before else ",
@@ -202,7 +202,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if False and (unlisted",
         ),
         "A list that was readable answers 404 now, and is taken for empty.": Guard(
-            "if lost:", "test_a_list_that_one_environment_does_not_show_any_more_stops_the_delete_by_name"
+            "if lost:", "test_a_list_that_is_not_shown_any_more_stops_the_delete_by_name"
         ),
         "A list that came and went between the last look and the delete hides a use.": Guard(
             "    refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)\n",
@@ -236,7 +236,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A worker that was frozen after its last look deletes when it wakes up.": Guard(
             "held = await world.hold.verified(rotation.version)\n    age",
-            "test_a_lease_that_is_lost_while_the_lists_are_read_is_the_end_of_it",
+            "test_a_lease_that_is_lost_before_or_during_the_delete_is_the_end_of_it",
             "held = began\n    age",
         ),
         "The delete goes out on lists that are older than 2 s.": Guard(
@@ -249,15 +249,16 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A worker that lost its lease during the delete records what it thinks came of it.": Guard(
             "        await world.hold.verified(rotation.version)\n    except",
-            "test_a_lease_that_is_lost_while_the_delete_is_under_way_records_nothing",
+            "test_a_lease_that_is_lost_before_or_during_the_delete_is_the_end_of_it",
             "    except",
         ),
         "A bot that was away for an hour between the last look and the delete deletes.": Guard(
             "if any(abs(world.now() - at) > LOOK_LASTS for at in moments):",
-            "test_a_bot_that_was_away_between_the_last_look_and_the_delete_looks_once_more",
+            "test_each_part_of_the_last_look_has_to_be_of_the_last_minutes",
         ),
         "A record that says nothing of a last look is deleted without one.": Guard(
-            '        yield "Nothing says when the last look was."\n', "test_without_a_last_look_nothing_is_deleted"
+            '        yield "Nothing says when the last look was."\n',
+            "test_each_part_of_the_last_look_has_to_be_of_the_last_minutes",
         ),
         "REQUIRE_PROOF is set after the last look, and a key is deleted without a proof.": Guard(
             ", *_demanded(rotation, world)", "test_what_the_settings_demand_since_the_last_look_counts"
@@ -281,7 +282,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "An answer that reports a failure in its body counts as a delete.": Guard(
             "isinstance(answer.body, dict) and complains(answer.body)",
-            "test_an_answer_that_complains_in_its_body_grants_nothing",
+            "test_an_answer_that_says_nothing_of_a_delete_grants_none",
             "False",
         ),
         "A machine that was suspended removes a new key that somebody uses by now.": Guard(
@@ -325,7 +326,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "Test requests from before the last look hide an answer of a replica that was added.": Guard(
             "return tells and not used and not any(map(doubt, seen))",
-            "test_nor_do_the_requests_of_a_worker_that_died",
+            "test_nor_do_the_requests_of_a_worker_that_died_or_of_an_earlier_rotations_watch",
             "return False",
         ),
         "Requests that hung in an earlier look count in this one, and hide an answer of an added replica.": Guard(
@@ -366,7 +367,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if rotation.rehearsal == FAILED:\n        raise", "test_a_wrong_replacement_takes_no_model"
         ),
         "A 404 to the delete, of a path that AISIX does not know, counts as a delete.": Guard(
-            "return granted\n", "test_a_404_to_the_delete_is_no_delete_of_ours", "return True\n"
+            "return granted\n", "test_an_answer_that_says_nothing_of_a_delete_grants_none", "return True\n"
         ),
         "A replacement of an earlier attempt is removed while models use it.": Guard(
             "users_of(inventory, key):", "test_a_key_of_an_earlier_attempt_stays_while_something_uses_it", "():"
@@ -491,12 +492,15 @@ TABLE: dict[str, dict[str, Guard]] = {
         "A replica has rejected the change of a model that fails as before, and serves it with the old key.": Guard(
             " and not seen.as_before", "test_a_model_that_fails_as_before_is_not_excused_from_what_a_replica_shows"
         ),
-        "A cache answers for the new key.": Guard("if answer.cache not in NO_HIT:", "test_a_cache_hit_proves_nothing"),
+        "A cache answers for the new key.": Guard(
+            "if answer.cache not in NO_HIT:", "test_what_else_an_answer_shows_decides_before_its_status"
+        ),
         "A fallback answers for the new key.": Guard(
-            "if answer.served_by and answer.served_by != alias:", "test_an_answer_of_another_target_proves_nothing"
+            "if answer.served_by and answer.served_by != alias:",
+            "test_what_else_an_answer_shows_decides_before_its_status",
         ),
         "A login page with status 200 counts as an answer of the model.": Guard(
-            "if answer.malformed:", "test_a_200_that_is_no_answer_is_inconclusive"
+            "if answer.malformed:", "test_what_else_an_answer_shows_decides_before_its_status"
         ),
         "REQUIRE_PROOF is set, and a likely model is enough.": Guard(
             "(verdict.passed and not require_proof)",
@@ -507,10 +511,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if why and not is_accepted(rotation):", "test_where_no_model_uses_the_key_nothing_is_proved"
         ),
         "An environment without a gateway in the settings is not asked, and the delete is offered.": Guard(
-            "if blind:\n", "test_an_environment_without_a_gateway_cannot_be_verified"
+            "if blind:\n", "test_what_cannot_be_verified_or_moved_by_the_bot_stops_it"
         ),
         "A passthrough route still holds the old key, and the delete is offered.": Guard(
-            "if plan.routes:", "test_a_passthrough_route_that_still_holds_the_old_key_is_to_be_moved_by_a_person"
+            "if plan.routes:", "test_what_cannot_be_verified_or_moved_by_the_bot_stops_it"
         ),
         "A model that may answer at another endpoint is taken for one that failed before.": Guard(
             " and latest is not None and not latest.unfit",
@@ -610,7 +614,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             ", exception_formatter=plain", "test_tracebacks_show_no_local_variables"
         ),
         "The code of an upstream's error, which may hold a part of a key, is stored and shown.": Guard(
-            " and word in known", "test_a_word_that_is_not_known_to_be_harmless_is_not_kept_of_an_answer"
+            " and word in known", "test_no_text_of_the_upstream_gets_into_evidence"
         ),
         "A password in a status address gets into the record.": Guard(
             "{bare(url): url for url", "test_a_password_in_an_address_is_sent_and_never_shown", "{url: url for url"

@@ -31,6 +31,7 @@ from tests.bot.values import NOW, limits, rotation, rules
 from tests.simulation.clockwork import Switchboard
 from tests.simulation.wire import CONTROL_PLANE, Wire
 
+Carry = Callable[[httpx.Request], Awaitable[httpx.Response]]
 KEY = "OpenAI production"
 OLD_SECRET = "sk-old-0123456789abcdef"
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
@@ -49,6 +50,18 @@ class Machine:
                 return record
             record = await self.notch(record)
         raise AssertionError(f"{record.state} {record.done[-1:]}: {record.note or record.stop}")
+
+    async def done(self, record: Rotation, step: str) -> Rotation:
+        """Move *record* on until it has done *step*."""
+        return await self.until(record, lambda r: step in r.done)
+
+    async def ended(self, record: Rotation) -> Rotation:
+        """Move *record* on until the next move is a person's, or nobody's."""
+        return await self.until(record, lambda r: not r.waits_for_bot)
+
+    async def answered(self, record: Rotation) -> Rotation:
+        """Move *record* on until it has ended, or its approval is void."""
+        return await self.until(record, lambda r: len(r.voids) > len(record.voids) or not r.waits_for_bot)
 
     async def notch(self, record: Rotation) -> Rotation:
         """Move *record* one notch; where it is not due yet, let time pass until it is."""
@@ -179,6 +192,31 @@ class Tenancy:
         is_list = request.method == "GET" and request.url.path.endswith("/provider_keys")
         return self._shortened(request, answer) if is_list else answer
 
+    def intercept(self, answer: Callable[[httpx.Request, Carry], Awaitable[httpx.Response]]) -> None:
+        """Have *answer* answer each request; it is given what would carry the request on."""
+        carry = self.wire.handle
+
+        async def handle(request: httpx.Request) -> httpx.Response:
+            return await answer(request, carry)
+
+        self.wire.handle = handle
+
+    def at(self, asked: str, then: Callable[[], None], *, times: int = 1) -> None:
+        """Have something happen just before the control plane is *asked* something."""
+        left = [then] * times
+
+        async def before(what: str) -> None:
+            if asked in what and left:
+                left.pop()()
+
+        self.before = before
+
+    async def pass_through(self, environment: str, route: str) -> httpx.Response:
+        """Have a caller use a passthrough route."""
+        token = {"Authorization": f"Bearer {self.aisix.caller(environment, 'app').token}"}
+        url = f"http://{environment}/passthrough/{route}/chat/completions"
+        return await self.carry(httpx.Request("POST", url, headers=token, json={"model": "gpt-4o"}))
+
     def lack(self, key: ProviderKey, lists: int) -> None:
         """Have the next *lists* of provider keys lack one that is there, as one that is read where it is not yet."""
         self._lacking, self._lists = key.id, lists
@@ -240,6 +278,10 @@ class Tenancy:
 
     async def _asked(self, machine: Machine) -> Rotation:
         return await machine.until(await self.begun(machine), lambda r: r.state is State.AWAITING_APPROVAL)
+
+    async def released(self, machine: Machine, *, done: str = "soak") -> Rotation:
+        """Return a rotation that an approver has released and that has *done* this step."""
+        return await machine.done(self.approved(await self.asked(machine)), done)
 
     def approved(self, record: Rotation, at: datetime | None = None) -> Rotation:
         """Return *record* as an approver has just released it."""
