@@ -66,9 +66,9 @@ async def test_what_joined_the_plan_after_the_rehearsal_is_rehearsed_before_it_i
     machine, record = await after(tenancy, "rehearse")
     tenancy.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o"})
     late = tenancy.aisix.add_model("production", "late", key=tenancy.old, upstream="gpt-9")
-    stopped = await machine.ended(record)
+    stopped = await machine.stopped(record)
     assert stopped.stop.headline == "someone else changed AISIX"
-    ended = await machine.ended(tried_again(stopped))
+    ended = await machine.stopped(tried_again(stopped))
 
     assert ended.stop.headline == "the new account lacks a model"
     assert late.provider_key_id == tenancy.old.id
@@ -97,7 +97,7 @@ def have_no_effect(tenancy: Tenancy) -> None:
 async def test_a_model_that_is_gone_or_did_not_move_is_said_and_it_can_be_tried_again(tenancy, step, happen, said):
     machine, record = await after(tenancy, step)
     happen(tenancy)
-    stopped = await machine.ended(record)
+    stopped = await machine.stopped(record)
     assert said in stopped.stop.sentence
 
     assert (await machine.ended(tried_again(stopped))).state is State.AWAITING_APPROVAL
@@ -106,9 +106,9 @@ async def test_a_model_that_is_gone_or_did_not_move_is_said_and_it_can_be_tried_
 async def test_a_replacement_that_somebody_deletes_is_said_and_the_way_back_goes_to_the_old_key(tenancy):
     machine, record = await after(tenancy, "cut-over")
     tenancy.aisix.remove(tenancy.new)
-    stopped = await machine.ended(record)
+    stopped = await machine.stopped(record)
     if "someone deleted it" not in stopped.stop.sentence:
-        stopped = await machine.ended(tried_again(stopped))
+        stopped = await machine.stopped(tried_again(stopped))
     assert "someone deleted it" in stopped.stop.sentence
     ended = await machine.ended(back(stopped))
 
@@ -116,13 +116,8 @@ async def test_a_replacement_that_somebody_deletes_is_said_and_the_way_back_goes
     assert {tenancy.chat.provider_key_id, tenancy.staged.provider_key_id} == {tenancy.old.id}
 
 
-async def about_to_delete(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Rotation]:
-    machine = await tenancy.machine(**settings)
-    return machine, await machine.until(await tenancy.released(machine), lambda r: r.delete_asked_at)
-
-
 async def test_a_model_bound_in_the_very_moment_of_the_delete_is_named_in_the_receipt(tenancy):
-    machine, record = await about_to_delete(tenancy)
+    machine, record = await tenancy.about_to_delete()
     tenancy.aisix.bind_before("DELETE", "/provider_keys", key=tenancy.old)
     ended = await machine.ended(record)
 
@@ -131,11 +126,11 @@ async def test_a_model_bound_in_the_very_moment_of_the_delete_is_named_in_the_re
 
 
 async def test_a_model_bound_between_two_deletes_is_seen(tenancy):
-    machine, record = await about_to_delete(tenancy)
+    machine, record = await tenancy.about_to_delete()
     tenancy.aisix.faults.fail("DELETE", "/provider_keys", 500)
     record = await machine.notch(record)
     tenancy.aisix.add_model("staging", "late", key=tenancy.old, upstream="gpt-4o")
-    ended = await machine.ended(record)
+    ended = await machine.stopped(record)
 
     assert "`late` in staging refers to the old key" in ended.stop.sentence
     assert (tenancy.deletes(), tenancy.old_is_there) == (1, True)
@@ -151,7 +146,7 @@ async def test_a_throw_away_model_whose_creation_comes_late_is_removed_all_the_s
 
 
 async def test_another_secret_after_the_delete_was_asked_for_puts_no_model_back_on_the_old_key(tenancy):
-    machine, record = await about_to_delete(tenancy)
+    machine, record = await tenancy.about_to_delete()
     ended = await machine.ended(record.but(track=Track.WITHDRAW, done=(), approvals=()))
 
     assert ended.state is State.AWAITING_SECRET
@@ -159,9 +154,9 @@ async def test_another_secret_after_the_delete_was_asked_for_puts_no_model_back_
 
 
 async def test_a_delete_that_has_no_effect_ends_with_a_person(tenancy):
-    machine, record = await about_to_delete(tenancy, patience=4, read_back=1)
+    machine, record = await tenancy.about_to_delete(patience=4, read_back=1)
     tenancy.aisix.faults.garbage("DELETE", "/provider_keys", times=None, after_effect=False)
-    ended = await machine.ended(record)
+    ended = await machine.stopped(record)
 
     assert ended.stop.headline == "a step does not get on"
     assert Action.ROLL_BACK not in offered(ended)
@@ -241,7 +236,7 @@ async def test_a_way_back_that_cannot_be_verified_stops_and_goes_on_when_it_can(
     machine = await tenancy.machine(projection=3)
     record = await tenancy.asked(machine)
     tenancy.aisix.upstream.set(OLD_SECRET, 500)
-    stopped = await machine.ended(back(record))
+    stopped = await machine.stopped(back(record))
     assert stopped.stop.headline == "a model does not answer on the old key"
     assert Action.ROLL_BACK not in offered(stopped)
     then(tenancy)

@@ -10,7 +10,7 @@ from bot.rotation.policy import is_way_back_closed, offered
 from bot.rotation.progress import undone_from
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from tests.support.in_memory import Machine, Tenancy
+from tests.support.in_memory import Tenancy
 
 pytestmark = pytest.mark.whole
 
@@ -44,12 +44,6 @@ def answer_deletes(tenancy: Tenancy, *answers: Answer) -> list[httpx.Request]:
     return came
 
 
-async def about_to_delete(tenancy: Tenancy, **settings: float) -> tuple[Machine, Rotation]:
-    """A rotation that has noted its delete, and has not sent it."""
-    here = await tenancy.machine(**settings)
-    return here, await here.until(await tenancy.released(here), lambda r: r.delete_asked_at)
-
-
 def tried_again(tenancy: Tenancy, record: Rotation) -> Rotation:
     """Press **Try again**, and approve."""
     return tenancy.approved(undone_from(record, record.stop.resume))
@@ -63,10 +57,10 @@ def is_way_back_offered(record: Rotation) -> bool:
 @pytest.mark.parametrize("no", [403, 409])
 @pytest.mark.parametrize("first", [lost, status(500), status(429), granted], ids=["lost", "500", "429", "granted"])
 async def test_a_refusal_says_nothing_of_an_earlier_delete(tenancy, first, no):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     came = answer_deletes(tenancy, first, status(no))
     for tries in (2, 3):
-        stopped = await here.ended(record)
+        stopped = await here.stopped(record)
         assert len(came) == tries
         assert not is_way_back_offered(stopped)
         assert stopped.stop.sentence.endswith("I have asked before, and that earlier delete may still happen.")
@@ -75,7 +69,7 @@ async def test_a_refusal_says_nothing_of_an_earlier_delete(tenancy, first, no):
 
 @pytest.mark.parametrize("no", [400, 403])
 async def test_a_refusal_of_the_only_delete_leaves_the_way_back_open_as_often_as_it_comes(tenancy, no):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     came = answer_deletes(tenancy, status(no))
     for tries in (1, 2):
         stopped = await here.ended(record)
@@ -85,7 +79,7 @@ async def test_a_refusal_of_the_only_delete_leaves_the_way_back_open_as_often_as
 
 
 async def test_an_earlier_delete_that_comes_true_after_all_ends_the_rotation(tenancy):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     carry = tenancy.wire.handle
     came = answer_deletes(tenancy, lost, status(409))
     stopped = await here.ended(record)
@@ -96,18 +90,18 @@ async def test_an_earlier_delete_that_comes_true_after_all_ends_the_rotation(ten
 
 
 async def test_a_clock_that_is_set_back_while_the_delete_is_read_back_stops_the_waiting(tenancy):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     came = answer_deletes(tenancy, granted)
     record = await here.until(record, lambda r: r.delete_sent_at)
     tenancy.clock.seconds -= 660
-    again = await here.answered(record)
+    again = await here.voided(record)
 
     assert "The last look was more than 10 minutes ago" in again.voids[0].changes[0]
     assert len(came) == 1
 
 
 async def test_a_token_that_sees_no_key_any_more_shows_no_delete(tenancy):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     answer_deletes(tenancy, status(500))
     sent = await here.notch(record)
 
@@ -121,6 +115,7 @@ async def test_a_token_that_sees_no_key_any_more_shows_no_delete(tenancy):
     ended = await here.until(sent, lambda r: r.deleted_at or not r.waits_for_bot)
 
     assert ended.deleted_at is None
+    assert ended.stop
     assert ended.stop.headline == "someone else changed AISIX"
 
 
@@ -152,9 +147,9 @@ def gone(request: httpx.Request) -> httpx.Response:
     ],
 )
 async def test_what_is_found_between_the_note_and_the_delete_leaves_the_way_back_open(tenancy, what, headline):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     what(tenancy)
-    stopped = await here.ended(record)
+    stopped = await here.stopped(record)
 
     assert (stopped.stop.headline, tenancy.deletes()) == (headline, 0)
     assert (stopped.delete_asked_at, stopped.delete_try, stopped.delete_repeated) == (None, "", False)
@@ -162,7 +157,7 @@ async def test_what_is_found_between_the_note_and_the_delete_leaves_the_way_back
 
 
 async def test_a_key_that_somebody_else_deletes_meanwhile_leaves_no_way_back(tenancy):
-    here, record = await about_to_delete(tenancy, watch=3600)
+    here, record = await tenancy.about_to_delete(watch=3600)
     tenancy.aisix.remove(tenancy.old)
     record = await here.until(record, lambda r: r.deleted_at or not r.waits_for_bot)
 
@@ -174,7 +169,7 @@ async def test_a_key_that_somebody_else_deletes_meanwhile_leaves_no_way_back(ten
 
 
 async def test_the_note_of_a_worker_that_died_stays(tenancy):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     tenancy.hands.mark = "there"
     use_the_old_key(tenancy)
     stopped = await here.ended(record)
@@ -185,7 +180,7 @@ async def test_the_note_of_a_worker_that_died_stays(tenancy):
 
 @pytest.mark.parametrize("is_older", [False, True], ids=["a worker that died", "an older version"])
 async def test_whoever_did_not_record_it_may_have_sent_a_delete(tenancy, is_older):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     answer_deletes(tenancy, status(403)) if is_older else answer_deletes(tenancy, lost, status(403))
     if not is_older:
         await here.notch(record)  # it is sent, and nothing is recorded
@@ -197,7 +192,7 @@ async def test_whoever_did_not_record_it_may_have_sent_a_delete(tenancy, is_olde
 
 async def test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over_it(tenancy):
     """A worker that stood still with the first refusal would else open the way back while the second is under way."""
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     came = answer_deletes(tenancy, status(403))
     tenancy.hands.mark = "there"
     noted = await here.notch(record)
@@ -209,7 +204,7 @@ async def test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over
 
 
 async def test_lists_that_are_slow_once_are_no_delete(tenancy):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     came = answer_deletes(tenancy, status(403))
     tenancy.at("/models", lambda: setattr(tenancy.clock, "seconds", tenancy.clock.seconds + 2.1))
     stopped = await here.ended(record)
@@ -220,7 +215,7 @@ async def test_lists_that_are_slow_once_are_no_delete(tenancy):
 
 @pytest.mark.parametrize("is_new", [False, True], ids=["one lease", "each time another"])
 async def test_deletes_without_an_answer_end_after_the_patience_of_the_settings(tenancy, is_new):
-    here, record = await about_to_delete(tenancy, patience=60)
+    here, record = await tenancy.about_to_delete(patience=60)
     came, began = answer_deletes(tenancy, lost), tenancy.clock.seconds
     while record.waits_for_bot:
         record = await here.notch(record)

@@ -21,18 +21,13 @@ UNCLEAR, REFUSED, PENDING = Verdict.INCONCLUSIVE, Verdict.REJECTED, Verdict.PROJ
 PROVED, LIKELY, INVALID, SKIPPED = Verdict.PROVED, Verdict.LIKELY, Verdict.INVALID, Verdict.SKIPPED
 
 TABLE = [
-    # status, type, code, verdict, blames the credential: every row, as the gateway says it on OpenAI's wire
+    # status, type, code, verdict, blames the credential: each row, as the gateway says it on OpenAI's wire
     (401, "invalid_api_key", "", UNCLEAR, False),
-    (401, "invalid_api_key", "api_key_expired", UNCLEAR, False),
-    (401, "invalid_api_key", "api_key_disabled", UNCLEAR, False),
     (403, "permission_denied", "", UNCLEAR, False),
-    (403, "permission_denied", "ip_restricted", UNCLEAR, False),
     (404, "model_not_found", "", PENDING, False),
     (400, "invalid_request_error", "", REFUSED, False),
     (401, "authentication_error", "", REFUSED, True),
-    (401, "upstream_error", "invalid_api_key", REFUSED, True),
     (401, "upstream_error", "", REFUSED, True),
-    (403, "upstream_error", "permission_denied", REFUSED, True),
     (403, "upstream_error", "", REFUSED, True),
     (500, "config_error", "", REFUSED, False),
     (402, "upstream_error", "", REFUSED, True),
@@ -41,7 +36,6 @@ TABLE = [
     (415, "upstream_error", "", REFUSED, False),
     (422, "upstream_error", "", REFUSED, False),
     (404, "upstream_error", "model_not_found", REFUSED, False),
-    (429, "upstream_error", "rate_limit_exceeded", UNCLEAR, False),
     (429, "upstream_error", "", UNCLEAR, False),
     (429, "upstream_error", "insufficient_quota", REFUSED, True),
     (429, "rate_limit_exceeded", "", UNCLEAR, False),
@@ -260,6 +254,7 @@ EVERYTHING = [
     # the answer
     (REFUSED, "refused the credential", observed(answer=REFUSAL)),
     (REFUSED, "refused the credential", observed(window(throwaways=()), answer=REFUSAL)),
+    (INVALID, "has rejected", observed(window(rejected=(MODEL,)), answer=REFUSAL, as_before=True)),
     (SKIPPED, "settings say skip", observed(answer=skipped(NOW))),
     (UNCLEAR, "answered 2 of 3 times", observed(passes=2)),
     (UNCLEAR, "answered 0 of 0", observed(passes=0, wanted=0)),

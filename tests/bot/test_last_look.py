@@ -18,8 +18,7 @@ from bot.rotation.policy import offered
 from bot.rotation.progress import undone_from
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
-from bot.rotation.states import State, Track
-from bot.steps import pacing
+from bot.rotation.states import State
 from bot.steps.counters import turns
 from bot.steps.delete import TOOK_TOO_LONG
 from sandbox.aisix import Switches
@@ -57,24 +56,9 @@ async def test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_
     record = await tenancy.asked(await tenancy.machine(ahead=verifier))
     tenancy.aisix.replicas("staging")[0].metrics_available = False
     here = await tenancy.machine(ahead=looker)
-    again = await here.answered(tenancy.approved(record, here.world.now()))
+    again = await here.voided(tenancy.approved(record, here.world.now()))
 
     assert again.voids[0].changes[0] == "`staging.0` does not show its counters any more."
-
-
-async def test_a_look_that_another_machine_goes_on_with_begins_where_it_was_left(tenancy, monkeypatch):
-    record = await tenancy.asked(await tenancy.machine())
-    before = tenancy.probes()
-    monkeypatch.setattr(pacing, "SLICE", -1)
-    first = await tenancy.machine(concurrency=1)
-    begun = await first.notch(tenancy.approved(record))
-    assert tenancy.probes() - before == 1
-
-    monkeypatch.undo()
-    second = await tenancy.machine(ahead=-TEN_MINUTES)
-    await second.done(begun, "recheck")
-
-    assert tenancy.probes() - before == EVERYONE
 
 
 @pytest.mark.parametrize(("verifier", "looker"), CLOCKS)
@@ -89,20 +73,9 @@ async def test_each_look_of_the_soak_asks_every_model_whatever_the_clocks_say(te
         assert tenancy.probes() - before == len(record.plan.models)
 
     tenancy.aisix.upstream.refuse(NEW_SECRET)
-    ended = await here.ended(record)
+    ended = await here.stopped(record)
     assert ended.stop.headline == "the new secret was refused"
     assert {f.latest.verdict for f in ended.findings.values()} == {Verdict.REJECTED}
-
-
-async def test_an_approver_who_is_asked_between_the_look_and_the_delete_gets_a_look_of_their_own(tenancy):
-    here, record = await looked(tenancy)
-    asked = await here.ended(record.but(approvals=()))
-    assert asked.state is State.AWAITING_APPROVAL
-    tenancy.aisix.replicas("production")[0].astray = {tenancy.chat.id: tenancy.old.id}
-    ended = await here.answered(tenancy.approved(asked))
-
-    assert ended.voids or ended.stop
-    assert tenancy.deletes() == 0
 
 
 # --- from the look to the delete ---
@@ -114,12 +87,6 @@ async def looked(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Rotation]:
     record = await tenancy.released(here, done="recheck")
     tenancy.happened.clear()
     return here, record
-
-
-async def about_to_delete(tenancy: Tenancy) -> tuple[Machine, Rotation]:
-    """One that has noted its delete as well."""
-    here, record = await looked(tenancy)
-    return here, await here.until(record, lambda r: r.delete_asked_at)
 
 
 async def test_the_delete_goes_out_after_the_lists_were_read_and_the_lease_was_verified_after_them(tenancy):
@@ -136,7 +103,7 @@ async def test_the_delete_goes_out_after_the_lists_were_read_and_the_lease_was_v
 
 @pytest.mark.parametrize(("asked", "deletes"), [("GET /provider_keys", 0), ("/passthrough_routes", 0), ("DELETE", 1)])
 async def test_a_lease_that_is_lost_before_or_during_the_delete_is_the_end_of_it(tenancy, asked, deletes):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     tenancy.at(asked, lambda: setattr(tenancy.hands, "lost", True))
     with pytest.raises(LeaseLost):
         await here.notch(record)
@@ -159,31 +126,31 @@ async def test_a_list_that_is_older_than_two_seconds_is_read_again_by_whichever_
     tenancy, asked, standing_still
 ):
     """A process that was paused, a virtual machine whose clock stood still with it, a Redis that failed over."""
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     tenancy.at(asked, let_pass(tenancy, 2.1, standing_still))
     again = await here.notch(record)
     assert "reading the lists took 2.1 s" in again.note
     assert tenancy.deletes() == 0
 
     tenancy.aisix.add_model("staging", "latecomer", key=tenancy.old, upstream="gpt-4o")
-    ended = await here.ended(again)
+    ended = await here.stopped(again)
     assert "`latecomer` in staging refers to the old key" in ended.stop.sentence
     assert tenancy.deletes() == 0
 
 
 async def test_lists_that_are_two_seconds_old_are_fresh(tenancy):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     tenancy.at("GET /provider_keys", let_pass(tenancy, 2.0))
 
     assert (await here.notch(record)).delete_sent_at
     assert tenancy.deletes() == 1
 
 
-@pytest.mark.parametrize("begin", [looked, about_to_delete])
+@pytest.mark.parametrize("begin", [looked, Tenancy.about_to_delete])
 async def test_an_aisix_that_is_always_too_slow_stops_it_with_a_sentence_and_the_way_back_open(tenancy, begin):
     here, record = await begin(tenancy)
     tenancy.at("GET /provider_keys", let_pass(tenancy, 3), times=1000)
-    ended = await here.ended(record)
+    ended = await here.stopped(record)
 
     assert ended.stop.headline == "AISIX answers too slowly for a safe delete"
     assert re.fullmatch(
@@ -195,7 +162,7 @@ async def test_an_aisix_that_is_always_too_slow_stops_it_with_a_sentence_and_the
 
 
 async def test_a_delete_is_not_asked_for_once_its_time_is_over(tenancy):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     tenancy.hands.lasts = 0
     after = await here.notch(record)
 
@@ -204,7 +171,7 @@ async def test_a_delete_is_not_asked_for_once_its_time_is_over(tenancy):
 
 
 async def test_a_delete_that_takes_too_long_is_given_up_while_the_lease_lasts(tenancy):
-    here, record = await about_to_delete(tenancy)
+    here, record = await tenancy.about_to_delete()
     waiting = asyncio.Event()
 
     async def hang(what: str) -> None:
@@ -255,7 +222,7 @@ async def test_each_part_of_the_last_look_has_to_be_of_the_last_minutes(tenancy,
 async def test_what_the_settings_demand_since_the_last_look_counts():
     async with tenancy_of(Switches(status_urls=False, cooldown=0.0)) as tenancy:
         _, record = await looked(tenancy)
-        again = await (await tenancy.machine(require_proof=True)).answered(record)
+        again = await (await tenancy.machine(require_proof=True)).voided(record)
 
         assert "`chat-large` in production: not proved: no status address" in again.voids[0].changes[0]
         assert not again.approvals
@@ -274,7 +241,7 @@ async def test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_
         record = await here.until(record, lambda r: r.delete_asked_at)
     hidden = next(one for one in tenancy.aisix.store.environments.values() if one.name == name)
     hidden.is_visible = False
-    ended = await here.ended(record)
+    ended = await here.stopped(record)
 
     assert (ended.stop.step, ended.stop.headline) == (step, "an environment cannot be seen")
     assert said in ended.stop.sentence
@@ -292,7 +259,7 @@ async def test_a_replica_that_was_added_since_the_proof_is_met_by_the_last_look(
     late.astray = {tenancy.chat.id: tenancy.old.id}
     if has_failed:
         tenancy.aisix.upstream.set(OLD_SECRET, 500)
-    again = await machine.answered(tenancy.approved(record))
+    again = await machine.voided(tenancy.approved(record))
 
     assert "a replica that is not in `status_urls` answered" in again.voids[0].changes[0]
     assert tenancy.old_is_there
@@ -309,7 +276,7 @@ async def test_a_replica_that_the_proof_did_not_see_and_that_is_back_has_to_be_p
     assert record.findings[tenancy.chat.id].verdict.verdict is Verdict.LIKELY
 
     away.down, away.lag, away.silent = False, (None if source == "closed" else 0.02), source == "silent"
-    again = await machine.answered(tenancy.approved(record))
+    again = await machine.voided(tenancy.approved(record))
 
     assert "production.1 was not seen when the proof began" in again.voids[0].changes[0]
     assert tenancy.old_is_there
@@ -322,9 +289,10 @@ EACH_LIST = ["recheck", "the delete, before it is recorded", "the delete"]
 
 async def before(tenancy: Tenancy, moment: str) -> tuple[Machine, Rotation]:
     """A released rotation that is about to list everything for one of three times."""
+    if moment == "the delete":
+        return await tenancy.about_to_delete(patience=20)
     here = await tenancy.machine(patience=20)
-    record = await tenancy.released(here, done="soak" if moment == "recheck" else "recheck")
-    return here, record if moment != "the delete" else await here.until(record, lambda r: r.delete_asked_at)
+    return here, await tenancy.released(here, done="soak" if moment == "recheck" else "recheck")
 
 
 def offering(single_get: str) -> Switches:
@@ -348,7 +316,7 @@ async def test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete(moment, s
 async def test_lists_that_go_on_to_lack_a_key_that_is_found_by_its_id_stop_it(tenancy, moment):
     here, record = await before(tenancy, moment)
     tenancy.lack(tenancy.old, 10_000)
-    ended = await here.ended(record)
+    ended = await here.stopped(record)
 
     assert "AISIX's lists of provider keys contradict each other." in ended.stop.sentence
     assert (ended.deleted_at, tenancy.deletes(), tenancy.old_is_there) == (None, 0, True)
@@ -407,7 +375,7 @@ async def elsewhere(here: Machine, record: Rotation) -> Rotation:
     """Move *record* on with the admin token of another organization, which has other keys and environments."""
     async with tenancy_of(of_its_own=True) as other:
         here.world = replace(here.world, control_plane=(await other.machine()).world.control_plane)
-        return await here.ended(record)
+        return await here.stopped(record)
 
 
 @pytest.mark.parametrize("moment", EACH_LIST)
@@ -453,25 +421,11 @@ async def test_nor_does_it_keep_a_rotation_from_its_way_back(tenancy, lacked, do
     assert list(tenancy.aisix.provider_keys) == [tenancy.old.id]
 
 
-async def test_what_is_known_to_be_gone_is_not_asked_after_again(tenancy):
-    """Another secret is waited for by callers that fail."""
-    here = await tenancy.machine()
-    record = await tenancy.asked(here)
-    tenancy.aisix.remove(tenancy.old)
-    withdrawn = record.but(state=State.RUNNING, track=Track.WITHDRAW, done=(), approvals=())
-    gone = await here.done(withdrawn, "point-back")
-    tenancy.happened.clear()
-    await here.ended(gone)
-
-    assert gone.plan.old_key_gone
-    assert f"GET /provider_keys/{tenancy.old.id}" not in tenancy.happened
-
-
 async def test_a_way_back_without_an_old_key_ends_once_people_have_put_the_models_on_another(tenancy):
     here = await tenancy.machine()
     record = await tenancy.asked(here)
     tenancy.aisix.remove(tenancy.old)
-    stopped = await here.ended(back(record))
+    stopped = await here.stopped(back(record))
     assert stopped.stop.headline == "the old key is gone"
 
     other = tenancy.aisix.add_key("Other", secret="sk-other-0123456789abcdef")
@@ -489,7 +443,7 @@ async def test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved
     here, record = await before(tenancy, moment)
     tenancy.aisix.edit(small, display_name="chat-large", settled=True)
     tenancy.aisix.edit(tenancy.chat, display_name="chat-small", settled=True)
-    ended = await here.ended(record)
+    ended = await here.stopped(record)
 
     assert ended.stop.headline == "someone else changed AISIX"
     assert "`chat-large` in production was changed by someone: its alias is `chat-small` now." in ended.stop.sentence
@@ -507,7 +461,7 @@ async def asked_unproved(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Ro
     here = await tenancy.machine(**settings)
     for model in (tenancy.chat, tenancy.staged):
         tenancy.aisix.remove(model)
-    record = await here.ended(await tenancy.begun(here))
+    record = await here.stopped(await tenancy.begun(here))
     assert record.stop.sentence == NO_MODEL
     word = Acceptance(by="U_APPROVER", at=NOW, reason="tried with curl", of=unproved(record))
     return here, await here.ended(tried_again(record.but(accepted=word, version=record.version + 1)))
@@ -524,7 +478,7 @@ async def test_once_an_approver_accepts_that_nothing_proves_it_it_goes_its_way(t
 async def test_an_approver_of_a_key_that_no_model_uses_has_as_long_as_any_other(tenancy):
     here, asked = await asked_unproved(tenancy, evidence_max_age=3600)
     tenancy.clock.seconds += 3601
-    again = await here.answered(tenancy.approved(asked))
+    again = await here.voided(tenancy.approved(asked))
 
     assert [void.changes for void in again.voids] == [("The evidence was older than 1 hour.",)]
     assert tenancy.old_is_there
@@ -533,7 +487,7 @@ async def test_an_approver_of_a_key_that_no_model_uses_has_as_long_as_any_other(
 async def test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void(tenancy):
     here, asked = await asked_unproved(tenancy)
     released = tenancy.approved(asked.but(accepted=asked.accepted.but(of="No model in `production` is probed.")))
-    again = await here.answered(released)
+    again = await here.voided(released)
 
     assert [void.changes for void in again.voids] == [(NO_MODEL,)]
     assert tenancy.old_is_there
@@ -544,8 +498,8 @@ async def test_a_rotation_that_lost_its_last_model_on_the_way_is_not_offered(ten
     record = await here.done(await tenancy.begun(here), "rehearse")
     for model in (tenancy.chat, tenancy.staged):
         tenancy.aisix.remove(model)
-    drifted = await here.ended(record)
+    drifted = await here.stopped(record)
     assert drifted.stop.headline == "someone else changed AISIX"
-    ended = await here.ended(undone_from(drifted, "replace").unproved().to(State.RUNNING))
+    ended = await here.stopped(undone_from(drifted, "replace").unproved().to(State.RUNNING))
 
     assert ended.stop.sentence == NO_MODEL

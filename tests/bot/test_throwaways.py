@@ -2,16 +2,11 @@
 
 import pytest
 
-from bot.rotation.progress import undone_from
-from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from tests.bot.values import tried_again
 from tests.support.in_memory import NEW_SECRET, Tenancy, tenancy_of
 
 pytestmark = pytest.mark.whole
-
-
-def has_ended(record: Rotation) -> bool:
-    return record.state in (State.BLOCKED, State.AWAITING_APPROVAL)
 
 
 def made(tenancy: Tenancy) -> list[dict]:
@@ -25,12 +20,12 @@ async def test_no_throw_away_model_outlives_a_rotation_and_no_name_is_used_twice
         machine = await tenancy.machine(waves=(1,))
         record = await tenancy.begun(machine)
         for _ in range(2):
-            record = await machine.until(record, has_ended)
+            record = await machine.stopped(record)
             assert record.stop.headline == "the new secret was refused"
             assert set(tenancy.aisix.models) == models
-            record = undone_from(record, record.stop.resume).to(State.RUNNING)
+            record = tried_again(record)
         tenancy.aisix.upstream.accept(NEW_SECRET)
-        record = await machine.until(record, has_ended)
+        record = await machine.ended(record)
 
     names = [body["display_name"] for body in made(tenancy)]
     assert record.state is State.AWAITING_APPROVAL
@@ -46,7 +41,7 @@ async def test_a_throw_away_model_is_like_the_model_it_stands_for():
             tenancy.aisix.remove(model, settled=True)
         tenancy.aisix.add_model("staging", "alone", key=tenancy.old, upstream="gpt-4.1", **told)
         machine = await tenancy.machine()
-        await machine.until(await tenancy.begun(machine), has_ended)
+        await machine.ended(await tenancy.begun(machine))
 
     assert made(tenancy)
     assert all(told.items() <= body.items() for body in made(tenancy))
@@ -59,7 +54,7 @@ async def test_a_probe_key_that_may_not_use_throw_away_models_is_said():
             environment = tenancy.aisix.environment(name)
             environment.callers[tenancy.aisix.caller_key(name)].allowed[:] = ["chat-large"]
         machine = await tenancy.machine()
-        record = await machine.until(await tenancy.begun(machine), has_ended)
+        record = await machine.ended(await tenancy.begun(machine))
 
     assert record.state is State.AWAITING_APPROVAL
     assert "the probe's caller key may not use `keyturn-*`; allow it that" in record.rehearsal

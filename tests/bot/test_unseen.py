@@ -41,7 +41,7 @@ async def test_a_list_that_is_not_shown_any_more_stops_the_delete_by_name(tenanc
     record = await tenancy.released(machine, done=done)
     environment = f"/environments/{tenancy.aisix.environment(where).id}" if where else ""
     tenancy.aisix.faults.fail("GET", f"{environment}/{part}", status, times=None)
-    stopped = await machine.ended(record)
+    stopped = await machine.stopped(record)
 
     assert said in stopped.stop.sentence
     assert tenancy.deletes() == 0
@@ -83,7 +83,7 @@ async def test_what_an_older_version_has_verified_is_verified_again_and_what_it_
     record = await tenancy.asked(machine)
     old = record.but(plan=record.plan.but(tenant={}, unlisted=()))
     tenancy.aisix.faults.fail("GET", "/cache_policies", 404, times=None)
-    again = await machine.answered(tenancy.approved(old))
+    again = await machine.voided(tenancy.approved(old))
     assert [void.changes for void in again.voids] == [("It was verified by a version of Keyturn that looked at less.",)]
 
     asked = await machine.ended(again)
@@ -119,7 +119,7 @@ async def test_where_a_replica_is_not_heard_no_approver_is_asked_until_it_is_or_
         replica = tenancy.aisix.replicas("staging")[0]
         replica.metrics_available = not has_addresses
         machine = await tenancy.machine()
-        stopped = await machine.ended(await tenancy.begun(machine))
+        stopped = await machine.stopped(await tenancy.begun(machine))
 
         said = (StopKind.UNVERIFIED, "something unseen may use the old key")
         assert (stopped.stop.kind, stopped.stop.headline) == said
@@ -149,7 +149,7 @@ async def test_an_environment_of_other_models_is_listened_to_as_well_also_after_
 async def test_counters_that_cannot_show_a_passthrough_route_do_not_stand_in_for_the_list(deaf):
     async with tenancy_of(without(ROUTES, **deaf)) as tenancy:
         machine = await tenancy.machine()
-        stopped = await machine.ended(await tenancy.begun(machine))
+        stopped = await machine.stopped(await tenancy.begun(machine))
 
     assert stopped.stop.headline in ("something unseen may use the old key", "the new secret is not proved")
 
@@ -162,7 +162,7 @@ async def test_a_route_that_is_on_no_list_and_is_used_once_a_minute_is_heard_bef
         while record.waits_for_bot:
             if tenancy.clock.seconds - used_at >= 60:
                 used_at = tenancy.clock.seconds
-                assert (await tenancy.pass_through("staging", "files")).is_success
+                assert (await tenancy.ask("staging", "gpt-4o", "passthrough/files")).is_success
             record = await machine.notch(record)
 
     assert record.state is State.BLOCKED

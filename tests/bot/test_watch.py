@@ -94,7 +94,7 @@ async def test_a_route_that_was_left_on_the_deleted_key_and_is_on_no_list_is_hea
         tenancy.aisix.add_passthrough("production", "raw", key=tenancy.old)
         machine, record = await deleted(tenancy)
         record = await machine.until(record, lambda r: r.watched)
-        await tenancy.pass_through("production", "raw")
+        await tenancy.ask("production", "gpt-4o", "passthrough/raw")
         record = await machine.until(record, lambda r: r.troubles)
 
     assert "refused 1 requests because their key is gone (a passthrough route" in record.troubles[0].sentence

@@ -59,6 +59,18 @@ class Machine:
         """Move *record* on until the next move is a person's, or nobody's."""
         return await self.until(record, lambda r: not r.waits_for_bot)
 
+    async def stopped(self, record: Rotation) -> Rotation:
+        """Move *record* on until it stops, which it has to."""
+        ended = await self.ended(record)
+        assert ended.stop, ended.state
+        return ended
+
+    async def voided(self, record: Rotation) -> Rotation:
+        """Move *record* on until its approval is void, which it has to be."""
+        answered = await self.answered(record)
+        assert len(answered.voids) > len(record.voids), answered.stop or answered.state
+        return answered
+
     async def answered(self, record: Rotation) -> Rotation:
         """Move *record* on until it has ended, or its approval is void."""
         return await self.until(record, lambda r: len(r.voids) > len(record.voids) or not r.waits_for_bot)
@@ -211,11 +223,12 @@ class Tenancy:
 
         self.before = before
 
-    async def pass_through(self, environment: str, route: str) -> httpx.Response:
-        """Have a caller use a passthrough route."""
+    async def ask(self, environment: str, model: str, path: str = "v1") -> httpx.Response:
+        """Have a caller ask a model, or with another *path* use a passthrough route."""
         token = {"Authorization": f"Bearer {self.aisix.caller(environment, 'app').token}"}
-        url = f"http://{environment}/passthrough/{route}/chat/completions"
-        return await self.carry(httpx.Request("POST", url, headers=token, json={"model": "gpt-4o"}))
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+        url = f"http://{environment}/{path}/chat/completions"
+        return await self.carry(httpx.Request("POST", url, headers=token, json=body))
 
     def lack(self, key: ProviderKey, lists: int) -> None:
         """Have the next *lists* of provider keys lack one that is there, as one that is read where it is not yet."""
@@ -282,6 +295,11 @@ class Tenancy:
     async def released(self, machine: Machine, *, done: str = "soak") -> Rotation:
         """Return a rotation that an approver has released and that has *done* this step."""
         return await machine.done(self.approved(await self.asked(machine)), done)
+
+    async def about_to_delete(self, **settings: Any) -> tuple[Machine, Rotation]:
+        """Return a machine and a rotation that has noted its delete and has not sent it."""
+        machine = await self.machine(**settings)
+        return machine, await machine.until(await self.released(machine), lambda r: r.delete_asked_at)
 
     def approved(self, record: Rotation, at: datetime | None = None) -> Rotation:
         """Return *record* as an approver has just released it."""
