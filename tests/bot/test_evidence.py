@@ -366,13 +366,13 @@ TRAPS = {
     "G14": ("bot/test_traps.py::g3 a default route hides a dead embedder",),
     "G15": ("bot/test_plan.py::test_what_a_person_should_know_first_is_said_in_words",),
     "G16": ("stories/test_shapes.py::test_g16_a_key_behind_every_kind_of_alias",),
-    "G17": ("bot/test_taken_out.py::test_a_request_on_the_old_key_since_the_approval_is_named",),
+    "G17": ("bot/test_taken_out.py::a request on the old key",),
     "G18": ("bot/test_traps.py::g18 is cut off",),
     "G19": ("bot/test_traps.py::g19 no replica takes the replacement",),
     "G20": ("bot/test_wildcards.py::test_a_wildcard_is_rehearsed_and_verified_under_one_name",),
     "G21": ("stories/test_rotation.py::test_a_rotation_goes_from_the_command_to_the_deleted_key",),
-    "G22": ("bot/test_taken_out.py::test_a_replacement_with_another_setting_is_named",),
-    "G23": ("bot/test_control_plane.py::test_a_key_is_deleted_and_deleting_it_twice_is_no_error",),
+    "G22": ("bot/test_taken_out.py::another setting",),
+    "G23": ("bot/test_control_plane.py::test_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time",),
 }
 
 
