@@ -386,12 +386,11 @@ async def test_what_another_organization_does_not_have_is_not_deleted(tenancy, m
     assert (ended.deleted_at, tenancy.old_is_there) == (None, True)
 
 
-@pytest.mark.parametrize("answered", [True, False])
-async def test_nor_is_a_replacement_that_it_does_not_have_asked_for_once_more(tenancy, answered):
+@pytest.mark.parametrize("lost", [{}, {"key_id": None}], ids=["created", "its answer was lost"])
+async def test_nor_is_a_replacement_that_it_does_not_have_asked_for_once_more(tenancy, lost):
     here = await tenancy.machine(patience=20, create_grace=5)
     record = await tenancy.begun(here)
-    if not answered:
-        record = record.but(replacement=record.replacement.but(key_id=None), made=())
+    record = record.but(replacement=record.replacement.but(**lost), made=() if lost else record.made)
 
     assert (await elsewhere(here, record)).stop.sentence.startswith(NEITHER)
 
@@ -467,30 +466,25 @@ async def asked_unproved(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Ro
     return here, await here.ended(tried_again(record.but(accepted=word, version=record.version + 1)))
 
 
-async def test_once_an_approver_accepts_that_nothing_proves_it_it_goes_its_way(tenancy):
-    here, asked = await asked_unproved(tenancy)
-    assert asked.state is State.AWAITING_APPROVAL
-    ended = await here.ended(tenancy.approved(asked))
-
-    assert (ended.state, tenancy.old_is_there) == (State.COMPLETED, False)
-
-
-async def test_an_approver_of_a_key_that_no_model_uses_has_as_long_as_any_other(tenancy):
+@pytest.mark.parametrize(
+    ("passing", "of", "whys"),
+    [
+        (0, NO_MODEL, []),
+        (3601, NO_MODEL, [("The evidence was older than 1 hour.",)]),
+        (0, "No model in `production` is probed.", [(NO_MODEL,)]),
+    ],
+    ids=["as it was accepted", "as old as any other evidence may not be", "accepted for something else"],
+)
+async def test_an_acceptance_that_nothing_proves_it_is_of_that_and_lasts_as_long_as_evidence(
+    tenancy, passing, of, whys
+):
     here, asked = await asked_unproved(tenancy, evidence_max_age=3600)
-    tenancy.clock.seconds += 3601
-    again = await here.voided(tenancy.approved(asked))
+    assert asked.state is State.AWAITING_APPROVAL
+    tenancy.clock.seconds += passing
+    ended = await here.answered(tenancy.approved(asked.but(accepted=asked.accepted.but(of=of))))
 
-    assert [void.changes for void in again.voids] == [("The evidence was older than 1 hour.",)]
-    assert tenancy.old_is_there
-
-
-async def test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void(tenancy):
-    here, asked = await asked_unproved(tenancy)
-    released = tenancy.approved(asked.but(accepted=asked.accepted.but(of="No model in `production` is probed.")))
-    again = await here.voided(released)
-
-    assert [void.changes for void in again.voids] == [(NO_MODEL,)]
-    assert tenancy.old_is_there
+    assert [void.changes for void in ended.voids] == whys
+    assert (ended.state is State.COMPLETED) is (not whys) is (not tenancy.old_is_there)
 
 
 async def test_a_rotation_that_lost_its_last_model_on_the_way_is_not_offered(tenancy):

@@ -353,7 +353,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "Nothing proves the new secret any more at the last look, and nobody has accepted that.": Guard(
             "if (why := unproved(now)) and not is_accepted(now):",
-            "test_an_acceptance_that_is_of_something_else_by_the_last_look_is_void",
+            "test_an_acceptance_that_nothing_proves_it_is_of_that_and_lasts_as_long_as_evidence",
         ),
         "Lists that lack the old key are believed, though it is found by its id.": Guard(
             "        if await self._is_found(key_id):\n            return False\n",
