@@ -110,26 +110,25 @@ def lose_some(stage: Stage, late: Any, share: float, chance: random.Random) -> N
 # --- requests that were lost or turned away ---
 
 
-@pytest.mark.parametrize("dealt", DEALT)
-@pytest.mark.parametrize("limit", [1, 6])
-async def test_requests_that_a_rate_limit_turned_away_met_nobody(limit, dealt):
-    async with asked() as stage:
-        late, shared = stage.add_stale_replica(dealt), Limits()
-        for replica in stage.tenancy.aisix.replicas("production"):
-            replica.proxy.dispatcher.limits = shared
-        for caller in late.environment.callers.values():
-            caller.limit = limit if caller.name == "probe" else None
-
-        assert (await stage.looked()).voids
-        assert stage.old_is_there
+def limit_the_rate(stage: Stage, late: Any, limit: int) -> None:
+    shared = Limits()
+    for replica in stage.tenancy.aisix.replicas("production"):
+        replica.proxy.dispatcher.limits = shared
+    for caller in late.environment.callers.values():
+        caller.limit = limit if caller.name == "probe" else None
 
 
 @pytest.mark.parametrize("dealt", DEALT)
-@pytest.mark.parametrize("share", [0.3, 0.5])
-async def test_an_answer_that_was_lost_stands_in_for_none_that_is_missing(share, dealt):
+@pytest.mark.parametrize(
+    "lost", [1, 6, 0.3, 0.5], ids=["limited after 1", "limited after 6", "3 in 10", "every second"]
+)
+async def test_an_answer_that_was_lost_or_turned_away_stands_in_for_none_that_is_missing(lost, dealt):
     async with asked() as stage:
         late = stage.add_stale_replica(dealt)
-        lose_some(stage, late, share, stage.tenancy.scene.switchboard.random)
+        if lost >= 1:
+            limit_the_rate(stage, late, lost)
+        else:
+            lose_some(stage, late, lost, stage.tenancy.scene.switchboard.random)
 
         assert (await stage.looked()).voids
         assert stage.old_is_there
@@ -262,13 +261,6 @@ async def test_nor_do_those_of_a_later_slice_of_the_look(monkeypatch):
         await stage.machine.answered(record)
 
         assert stage.old_is_there
-
-
-async def test_the_watch_of_an_earlier_rotation_voids_no_approval():
-    async with asked_alone() as stage:
-        await stage.probe(1)
-
-        assert (await stage.looked()).state is State.COMPLETED
 
 
 async def test_a_test_request_of_somebody_else_during_the_last_look_hides_no_other_replica():
@@ -459,7 +451,7 @@ async def test_settings_that_list_fewer_replicas_than_they_count_by_now_prove_no
 # --- noise ---
 
 
-async def test_a_page_that_blinks_costs_no_proof():
+async def test_a_page_that_blinks_and_a_test_request_of_before_cost_no_proof():
     async with asked() as stage:
         failed = set()
 
@@ -470,6 +462,8 @@ async def test_a_page_that_blinks_costs_no_proof():
             return await carry(request)
 
         stage.tenancy.intercept(blink)
+
+        await stage.probe(1)  # as the watch of an earlier rotation does
 
         assert (await stage.looked()).state is State.COMPLETED
         assert failed

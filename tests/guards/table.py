@@ -322,7 +322,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             ", last=True", "test_the_last_look_asks_every_model_whatever_the_clocks_say"
         ),
         "An answer that was lost is in the counters in place of one that an unlisted replica gave.": Guard(
-            " + late.lost", "test_an_answer_that_was_lost_stands_in_for_none_that_is_missing"
+            " + late.lost", "test_an_answer_that_was_lost_or_turned_away_stands_in_for_none_that_is_missing"
         ),
         "Test requests from before the last look hide an answer of a replica that was added.": Guard(
             "return tells and not used and not any(map(doubt, seen))",
