@@ -20,13 +20,12 @@ import pytest
 from bot.aisix import status
 from bot.engine import due_at
 from bot.rotation.progress import next_step
-from bot.rotation.record import Rotation
 from bot.rotation.states import WAVE_STEPS, State
 from bot.steps import project
 from tests.simulation.clockwork import Loop, Switchboard
 from tests.simulation.town import at_once, fixed
 from tests.simulation.wire import CONTROL_PLANE
-from tests.support.in_memory import Clock, Machine, Tenancy, tenancy_of
+from tests.support.in_memory import Clock, Tenancy, tenancy_of
 
 LATENCY, PROJECTION = 0.05, 0.02
 """Seconds that each call takes, and that a change takes to each replica."""
@@ -129,18 +128,12 @@ async def _to_approval(models: int, environments: Sequence[str], given: dict[str
         while record.state is State.RUNNING:
             step, began = next_step(record), loop.time()
             after = await machine.notch(record)
-            if after == record:
-                await asyncio.sleep(_left(machine, record))
+            if after == record and (due := due_at(record, machine.world.limits, machine.world.now())):
+                await asyncio.sleep(max(0.0, (due - machine.world.now()).total_seconds()))
             course.notches.append(Notch(record.wave, step.name if step else "", began, loop.time()))
             record = after
         assert record.state is State.AWAITING_APPROVAL, record.stop
         return course
-
-
-def _left(machine: Machine, record: Rotation) -> float:
-    due = due_at(record, machine.world.limits, now := machine.world.now())
-    assert due
-    return max(0.0, (due - now).total_seconds())
 
 
 def _furnish(tenancy: Tenancy, models: int, environments: Sequence[str]) -> None:
