@@ -9,7 +9,8 @@ from bot.rotation.evidence import Verdict
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
-from tests.bot.test_traps import at_the_move, tenancy_with, tried_again, verdicts
+from tests.bot import values
+from tests.bot.test_traps import at_the_move, tenancy_with, verdicts
 from tests.bot.values import back
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy
 
@@ -20,6 +21,10 @@ async def after(tenancy: Tenancy, step: str, **settings: Any) -> tuple[Machine, 
     """Return a rotation that has done *step*."""
     machine = await tenancy.machine(**{"projection": 5, "verify": 5} | settings)
     return machine, await machine.done(await tenancy.begun(machine), step)
+
+
+def tried_again(stopped: Rotation) -> Rotation:
+    return values.tried_again(stopped).but(rehearsal=None, barriers=(), throwaways=())
 
 
 # --- what is in the way of the rehearsal of a wrong secret ---
