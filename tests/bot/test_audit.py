@@ -51,10 +51,13 @@ def forged(line: str, **changes: Any) -> str:
     return chained(fields, audit.Head(number - 1, before))
 
 
-def test_a_whole_trail_is_well():
+def test_a_whole_trail_is_well_and_one_that_was_carried_over_goes_on_from_its_version():
+    onward = carried((Kind.CARRIED, 7), (Kind.CHANGE, 8), (Kind.CARRIED, 12), (Kind.CHANGE, 13))
+
     assert [entry["number"] for entry in verified(WHOLE)] == list(range(1, 13))
     assert json.loads(WHOLE[0])["before"] == START
     assert verified([]) == []
+    assert audit.last_versions(verified(onward)) == {"rabc123": (13, "AWAITING_SECRET")}
 
 
 def test_an_entry_says_who_did_what_when_and_where_that_left_the_rotation():
@@ -131,12 +134,6 @@ def test_the_last_entry_written_anew_and_a_tail_taken_off_are_found_by_the_head_
             audit.check_head(short, verified(lines))
     with pytest.raises(Fault, match="A head has at least 20 digits"):
         audit.check_head(short[:-1], verified(WHOLE))
-
-
-def test_a_rotation_that_was_carried_over_begins_at_its_version_and_goes_on_from_there():
-    good = carried((Kind.CARRIED, 7), (Kind.CHANGE, 8), (Kind.CARRIED, 12), (Kind.CHANGE, 13))
-
-    assert audit.last_versions(verified(good)) == {"rabc123": (13, "AWAITING_SECRET")}
 
 
 def test_of_several_trails_in_one_export_each_is_verified_and_none_may_be_there_twice():

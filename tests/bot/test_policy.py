@@ -150,10 +150,7 @@ def test_nothing_rolls_back_to_a_key_that_may_be_gone(moment, gone):
     end = {A.CANCEL} if MOMENTS[moment].state is S.BLOCKED else set()
 
     assert set(policy.offered(MOMENTS[moment].but(**gone))) == OFFERED[moment] - {A.ROLL_BACK} | end
-
-
-def test_what_is_deleted_is_not_cancelled():
-    assert A.CANCEL not in policy.offered(stopped(delete_asked_at=NOW, deleted_at=NOW))
+    assert A.CANCEL not in policy.offered(MOMENTS[moment].but(**gone, deleted_at=NOW))
 
 
 def test_whoever_is_not_a_full_member_hears_why():
