@@ -95,7 +95,9 @@ async def test_a_key_is_claimed_with_the_request_and_of_two_at_once_one_gets_it(
     saving = [save(store, rotation(id=id_)) for id_ in ("r1", "r2", "r3")]
     outcomes = await asyncio.gather(*saving, return_exceptions=True)
 
-    [first] = [outcome for outcome in outcomes if isinstance(outcome, Rotation)]
+    firsts = [outcome for outcome in outcomes if isinstance(outcome, Rotation)]
+    assert len(firsts) == 1
+    [first] = firsts
     assert [outcome.holder for outcome in outcomes if isinstance(outcome, Taken)] == [first.id] * 2
     assert await store.holder("pk_old") == first.id
     assert await store.under_way() == [first]
