@@ -149,6 +149,18 @@ async def tried_again(stage: Stage, card: Message, rotation: Rotation) -> Rotati
     return rotation
 
 
+async def is_never_taken_for_moved(stage: Stage, replica: RealReplica) -> None:
+    """Cut *replica* off at the first move, and press **Try again**: the delete is not offered while it serves."""
+    cut_off_at_the_first_move(stage, replica)
+    async with stage.bot(), applications(stage) as callers:
+        card, rotation = await rotated(stage)
+        rotation = await tried_again(stage, card, rotation)
+
+        assert await requests_on_the_old_key(stage, callers) > 0
+        assert not is_offered(rotation)
+        assert stage.key_named(KEY)
+
+
 async def passthrough(stage: Stage) -> Caller:
     """Return an application that uses a passthrough route on the old key."""
     stage.aisix.add_passthrough("production", "tunnel", key=stage.key_named(KEY))
