@@ -335,19 +335,16 @@ async def test_a_form_that_slack_does_not_open_is_said(stage: Stage) -> None:
     await stage.told("U_REQUESTER", "or type `/rotate-key NAME`")
 
 
-GARBLED = {
-    "a proxy's word": ("upstream connect error", "text/plain", 503),
-    "a page": ("<html>", "text/html", 200),
-    "a list": ("[1]", "application/json", 200),
-    "nothing": ("", "application/json", 200),
-    "yes, and nothing else": ('{"ok": true}', "application/json", 200),
-    "yes, and nobody": ('{"ok": true, "user": []}', "application/json", 200),
-    "yes, and somebody else": ('{"ok": true, "user": {"id": "U_APPROVER"}}', "application/json", 200),
-}
+GARBLED = [
+    ("upstream connect error", "text/plain", 503),
+    ("<html>", "text/html", 200),
+    *((body, "application/json", 200) for body in ("[1]", "", '{"ok": true}', '{"ok": true, "user": []}')),
+    ('{"ok": true, "user": {"id": "U_APPROVER"}}', "application/json", 200),
+]
 
 
 async def test_where_slack_answers_nonsense_of_who_asks_nothing_is_done(stage: Stage) -> None:
-    for answer in GARBLED.values():
+    for answer in GARBLED:
         stage.slack.site.ephemerals.clear()
         stage.slack.faults.garble("users.info", *answer)
         await stage.slack.person("U_REQUESTER").command(KEY)

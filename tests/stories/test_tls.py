@@ -65,24 +65,6 @@ async def test_an_authority_of_ones_own_is_trusted_by_the_environment(bare_stage
     assert all(each.reached for each in served)
 
 
-async def test_a_gateway_that_is_not_trusted_gets_no_caller_key_and_proves_nothing(bare_stage: Stage) -> None:
-    known = json.loads(bare_stage.aisix.settings()["AISIX_GATEWAYS"])
-    production = known[bare_stage.aisix.environment("production").id]
-    async with encrypted(production["url"]) as served, encrypted(production["status_urls"][0]) as replica:
-        production |= {"url": served.url, "status_urls": [replica.url]}
-        bare_stage.overrides |= {"AISIX_GATEWAYS": json.dumps(known), "PATIENCE": "1", "VERIFY_TIMEOUT": "1"}
-        bare_stage.overrides |= {"PROJECTION_TIMEOUT": "1"}
-        async with bare_stage.bot():
-            card = await bare_stage.ask()
-            await bare_stage.give(card)
-            await bare_stage.says(card, "stopped:")
-            shown = card.plain + bare_stage.thread(card)
-
-    assert SAYS in shown
-    assert served.reached == replica.reached == 0
-    assert "Delete old key" not in card.buttons
-
-
 async def test_a_redis_that_is_not_trusted_ends_the_bot_with_a_sentence(bare_stage: Stage, tmp_path: Path) -> None:
     async with encrypted("redis://127.0.0.1:1/0") as served:
         bare_stage.overrides["REDIS_URL"] = served.url

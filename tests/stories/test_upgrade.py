@@ -1,4 +1,4 @@
-"""What an older version has left behind is taken up, and a rotation that waits survives a deploy that adds a step.
+"""What an older version has left behind is taken up.
 
 `stored/` holds what Keyturn left behind in every state: its whole store and its messages, by the form of the record.
 """
@@ -11,12 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import steps
-from bot.rotation import states
-from bot.rotation.record import SCHEMA, Rotation
-from bot.rotation.states import State, Step, StepName, Track
-from bot.steps.outcomes import Done
-from bot.steps.world import World
+from bot.rotation.record import SCHEMA
+from bot.rotation.states import State
 from tests.support.players import Play, play
 from tests.support.plug import Plug
 from tests.support.stage import NEW_SECRET
@@ -65,39 +61,3 @@ async def test_what_an_older_version_left_behind_goes_on_to_its_end(valkey: str,
         keys = {model.provider_key_id for model in made.stage.aisix.models.values()}
         assert keys == set(made.stage.aisix.provider_keys), "every model is on the one key that is left"
         assert (record.plan.old_key.id in keys) is (record.state is not State.COMPLETED)
-
-
-# --- a deploy that adds a step ---
-
-
-NEW = StepName.POINT_BACK
-"""A name that no step of this track has."""
-
-
-def with_step(monkeypatch: pytest.MonkeyPatch, before: str) -> list[str]:
-    """Deploy a version with one more step, *before* another; return whom it has seen."""
-    seen: list[str] = []
-
-    async def look(rotation: Rotation, _: World) -> Done:
-        seen.append(rotation.state)
-        return Done(rotation)
-
-    place = [step.name for step in states.FORWARD].index(before)
-    forward = (*states.FORWARD[:place], Step(NEW, "New", "doing what is new"), *states.FORWARD[place:])
-    monkeypatch.setattr(states, "TRACKS", {**states.TRACKS, Track.FORWARD: (forward, State.COMPLETED)})
-    monkeypatch.setitem(steps.RUN, NEW, look)
-    return seen
-
-
-@pytest.mark.parametrize("before", ["cut-over", "verify", "recheck", "delete", "watch"])
-async def test_a_rotation_that_waits_for_approval_survives_a_deploy_that_adds_a_step(
-    valkey: str, monkeypatch: pytest.MonkeyPatch, before: str
-) -> None:
-    seen = with_step(monkeypatch, before)
-    async with left(valkey, FORMS[-1], State.AWAITING_APPROVAL, timedelta(minutes=1)) as made:
-        record = await made.to_the_end()
-
-        assert record.state is State.COMPLETED
-        assert seen, "the new step was taken"
-        assert not made.deleted_early
-        assert len([call for call in made.stage.aisix.calls if call.method == "POST" and "keys" in call.path]) == 0
