@@ -77,7 +77,9 @@ async def test_what_the_version_before_left_of_another_bot_is_named_by_the_check
     bare_stage: Stage, redis_url: str, tmp_path: Path
 ) -> None:
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
-        await Store(redis, BEFORE).save(rotation(id="rother2"), {"by": "", "what": "asked", "why": ""}, at=NOW)
+        await Store(redis, BEFORE).save(
+            rotation(id="rother2", team="T_HOME"), {"by": "", "what": "asked", "why": ""}, at=NOW
+        )
 
     status, said = await ran(bare_stage.environ, tmp_path, "check")
 
