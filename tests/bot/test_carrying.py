@@ -96,9 +96,6 @@ OPEN = {
 }
 
 
-# --- whose it is ---
-
-
 @pytest.mark.parametrize(
     ("record", "shown", "is_ours"),
     [
@@ -158,9 +155,6 @@ async def test_a_record_that_cannot_be_read_or_is_a_newer_versions_or_was_copied
     assert await room.keys(NAMESPACE) == set()
 
 
-# --- all of it ---
-
-
 @pytest.mark.parametrize("order", [1, -1])
 async def test_two_cards_that_the_version_before_made_for_one_key_are_both_carried_over(room: Room, order: int) -> None:
     """It claimed a key with the first secret: one that only waits for its own keeps nobody from the key."""
@@ -173,25 +167,35 @@ async def test_two_cards_that_the_version_before_made_for_one_key_are_both_carri
     assert await room.new.holder("pk_old") == begun.id
 
 
-@pytest.mark.parametrize("state", OPEN)
-async def test_all_that_is_kept_of_a_rotation_under_way_is_found_here_and_its_key_is_held(
+@pytest.mark.parametrize("state", State)
+async def test_all_that_is_kept_of_a_rotation_is_found_here_and_the_key_of_one_under_way_is_held(
     room: Room, state: State
 ) -> None:
-    saved = await room.put(ASKED, OPEN[state]) if state is not State.AWAITING_SECRET else await room.put(ASKED)
+    is_over = state in OVER
+    saved = (
+        await room.put(ASKED, RUNNING, (OVER | OPEN)[state])
+        if state is not State.AWAITING_SECRET
+        else await room.put(ASKED)
+    )
     await room.old.remember_message(saved.id, {"card": "1.1", "channel": "C_OPS"})
     await room.redis.hset(BEFORE.key("fingerprints"), mapping={"pk_old": "f.old", "pk_9": "f.another"})
+    if is_over:
+        await room.old.was_shown(saved)
 
     await room.carrier.carry(BEFORE, [saved.id])
 
     found = await room.new.load(saved.id)
+    open_, messages = [] if is_over else [found], {"card": "1.1", "channel": "C_OPS"}
     assert found == saved.but(version=saved.version + 1, namespace=NAMESPACE.name)
     assert await contents(room.new, saved.id) == (
-        {saved.id}, [found], [found], [found], [saved.id], {"card": "1.1", "channel": "C_OPS"}, {"pk_old": "f.old"},
+        {one.id for one in open_}, [found], open_, open_, [one.id for one in open_], messages, {"pk_old": "f.old"},
     )  # fmt: skip
     assert await contents(room.old, saved.id) == (set(), [], [], [], [], {}, {"pk_9": "f.another"})
-    assert await room.new.under_way() == [found]
-    assert await room.keys(BEFORE) - {"active:pk_old"} == {f"rotation:{saved.id}", "fingerprints"}
-    assert await room.new.holder("pk_old") == (None if state is State.AWAITING_SECRET else saved.id)
+    assert await room.new.under_way() == open_
+    is_held = state not in (State.AWAITING_SECRET, State.ROLLED_BACK, State.CANCELLED)
+    assert await room.new.holder("pk_old") == (saved.id if is_held else None)
+    claim = set() if is_over or state is State.AWAITING_SECRET else {"active:pk_old"}
+    assert await room.keys(BEFORE) == {f"rotation:{saved.id}", "fingerprints"} | claim
 
 
 async def contents(store: Store, rotation: str) -> tuple[Any, ...]:
@@ -204,20 +208,6 @@ async def contents(store: Store, rotation: str) -> tuple[Any, ...]:
         await store.messages(rotation),
         await store.fingerprints(),
     )
-
-
-@pytest.mark.parametrize("state", OVER)
-async def test_what_is_over_is_history_here_and_is_not_shown_once_more(room: Room, state: State) -> None:
-    saved = await room.put(ASKED, RUNNING, OVER[state])
-    await room.old.was_shown(saved)
-
-    await room.carrier.carry(BEFORE, [saved.id])
-
-    assert [one.id for one in await room.new.recent(9)] == [saved.id]
-    assert await room.new.open_ids() == frozenset()
-    assert await room.new.unshown() == []
-    assert await room.new.holder("pk_old") == (saved.id if state is State.COMPLETED else None)
-    assert await room.keys(BEFORE) == {f"rotation:{saved.id}"}
 
 
 async def test_both_trails_verify_and_the_rotation_goes_on_in_the_new_one(room: Room) -> None:
@@ -240,9 +230,6 @@ async def test_both_trails_verify_and_the_rotation_goes_on_in_the_new_one(room: 
     await room.redis.delete(NAMESPACE.key("rotation", saved.id))
     with pytest.raises(audit.Fault, match="there is no record of it that can be read"):
         await room.trail(room.new)
-
-
-# --- beside a process of the version before ---
 
 
 @pytest.mark.parametrize("lease", ["rabc123", "show:rabc123"])
@@ -316,9 +303,6 @@ async def test_where_another_rotation_has_the_key_or_the_id_nothing_is_written_o
     assert await room.new.load(saved.id) == namesake
 
 
-# --- when ---
-
-
 async def test_a_start_carries_over_what_is_not_over_once_the_control_plane_shows_it(room: Room) -> None:
     room.cloud.shown = None
     assert await room.carrier.carry(BEFORE, await room.carrier.open_in(BEFORE)) == ((), ()), "nothing is asked"
@@ -339,9 +323,6 @@ async def test_a_start_carries_over_what_is_not_over_once_the_control_plane_show
         while await room.new.load(over.id) is None:  # noqa: ASYNC110 - Redis has no event for it
             await asyncio.sleep(0.01)
     looking.cancel()
-
-
-# --- another address ---
 
 
 async def test_a_namespace_is_carried_over_to_another_address_and_back(room: Room) -> None:

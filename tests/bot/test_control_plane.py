@@ -18,6 +18,7 @@ from tests.bot.conftest import answering
 from tests.bot.values import SECRET
 
 CANARY = SecretStr(SECRET)
+WAITS = {"rate_limit": {"retry_after": 0.01}}
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +48,6 @@ def populate(tenant) -> None:
 async def plan_seen(tenant, **options):
     seen = await (await tenant.control_plane(**options)).inventory()
     return make_plan(seen, old_key(seen), [e.id for e in seen.environments])
-
-
-# --- one world, however it is told ---
 
 
 SHAPES = [
@@ -114,9 +112,6 @@ async def test_what_could_hide_a_reference_may_not_fail(tenant, part, status):
 
     assert isinstance(failure.value, ApiError)
     assert isinstance(failure.value, Uncertain) == (status == 500)
-
-
-# --- creating ---
 
 
 async def created(tenant, environment="", **options):
@@ -199,13 +194,9 @@ async def test_an_answer_that_is_no_json_is_a_key_without_a_known_id(tenant):
     assert len(tenant.aisix.provider_keys) == 2
 
 
-# --- pointing, allowing, deleting ---
-
-
 @pytest.mark.parametrize("fault", ["drop", "fail", "garbage", "rate_limit"])
 async def test_pointing_is_repeated_until_it_is_done(tenant, fault):
-    options = {"retry_after": 0.01} if fault == "rate_limit" else {}
-    getattr(tenant.aisix.faults, fault)("PATCH", "/models/", **options)
+    getattr(tenant.aisix.faults, fault)("PATCH", "/models/", **WAITS.get(fault, {}))
     new = tenant.aisix.add_key("new", secret=SECRET)
     await (await tenant.control_plane()).point(tenant.chat.id, tenant.environment, new.id)
 
@@ -247,19 +238,16 @@ async def test_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next
     assert not {lost.id, spare.id} & tenant.aisix.provider_keys.keys()
 
 
-# --- trouble ---
-
-
 @pytest.mark.parametrize("fault", ["drop", "fail", "garbage", "rate_limit"])
 async def test_a_list_is_asked_for_again_and_only_so_often(tenant, fault):
-    options = {"retry_after": 0.01} if fault == "rate_limit" else {}
-    getattr(tenant.aisix.faults, fault)("GET", "/provider_keys", times=2, **options)
+    happen, options = getattr(tenant.aisix.faults, fault), WAITS.get(fault, {})
+    happen("GET", "/provider_keys", times=2, **options)
     client = await tenant.control_plane(attempts=3)
     assert len(await client.keys()) == 1
     asked = len(tenant.calls("GET", "/provider_keys"))
     assert asked == 3 + 2, "two that failed, the list, and two ways to ask for more of it"
 
-    getattr(tenant.aisix.faults, fault)("GET", "/provider_keys", times=None, **options)
+    happen("GET", "/provider_keys", times=None, **options)
     with pytest.raises(Uncertain):
         await client.keys()
     assert len(tenant.calls("GET", "/provider_keys")) == asked + 3
@@ -331,9 +319,6 @@ async def test_an_environment_that_is_listed_and_cannot_be_read_is_trouble_the_s
 
     with pytest.raises(ApiError, match="does not show the cache policies of `"):
         await client.inventory()
-
-
-# --- servers that only a test would write ---
 
 
 @asynccontextmanager

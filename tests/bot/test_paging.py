@@ -17,8 +17,6 @@ from tests.bot.conftest import answering
 Json = dict[str, Any]
 ROWS = [{"id": "1"}, {"id": "2"}]
 
-# --- where the rows are ---
-
 
 @pytest.mark.parametrize(
     ("body", "expected"),
@@ -55,9 +53,6 @@ def test_rows_are_found_in_every_envelope_and_only_there(body, expected):
 )
 def test_an_answer_that_says_inside_that_it_failed_is_no_empty_list(body):
     assert rows(body) is None
-
-
-# --- every way to page, at every size of a page ---
 
 
 MANY = [{"id": f"m{n}"} for n in range(300)]
@@ -334,9 +329,6 @@ def test_the_query_of_a_next_link_is_decoded():
     body = {"data": [{"id": "1"}], "next": "https://cp.example/api/models?cursor=eyJpIjoxfQ%3D%3D"}
 
     assert Signs(Answer(body)).told() == [{"cursor": "eyJpIjoxfQ=="}]
-
-
-# --- over HTTP ---
 
 
 async def listed(handle) -> list[str]:

@@ -25,43 +25,95 @@ from tests.bot.values import key
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("said", "moment"),
-    [
-        ("2026-11-23T13:00:00+01:00", NOON),
-        ("2026-11-23T12:00:00", NOON),
-        (NOON.timestamp(), NOON),
-        ("yesterday", None),
-        (None, None),
-        (1e30, None),
-    ],
-)
-def test_when_a_key_was_made_is_read_where_it_is_told_in_a_known_way(said, moment):
-    assert made_at([{"id": "pk", "created_at": said}]) == ({"pk": moment} if moment else {})
+def id_in(body):
+    return identity(single(body))
 
 
-@pytest.mark.parametrize(
-    ("body", "id_"),
-    [
-        ({"provider_key": {"id": "pk"}}, "pk"),
-        ({"result": {"uuid": "pk"}}, "pk"),
-        ({"payload": {"id": "pk"}, "status": {"code": 0, "message": "OK"}}, "pk"),
-        ({"id": "pk", "data": {"id": "other"}}, "pk"),
-        ([], None),
-        ("text", None),
-        ({"data": []}, None),
-        ({"data": {}}, None),
-    ],
-)
-def test_the_id_is_found_wherever_the_row_is_nested(body, id_):
-    assert identity(single(body)) == id_
+def made(said):
+    return made_at([{"id": "pk", "created_at": said}]).get("pk")
 
 
-@pytest.mark.parametrize(
-    ("row", "name"), [({"display_name": "a", "name": "b"}, "a"), ({"name": "b"}, "b"), ({"id": 7}, "7"), ({}, "")]
-)
-def test_a_row_is_called_by_its_best_name(row, name):
-    assert name_of(row) == name
+def allowed(row):
+    return provider_key({"id": "pk"} | row).allowed_environments
+
+
+def key_of(row):
+    return model({"id": "m"} | row, "prod").provider_key
+
+
+def kind_of(row):
+    return model({"id": "m"} | row, "prod").kind
+
+
+def key_of_route(row):
+    return passthrough_route({"id": "r"} | row, "prod").provider_key
+
+
+def budgeted(row):
+    return budgeted_keys([row])
+
+
+def roles(row):
+    return set(references(row))
+
+
+FIELDS = [
+    # what is read, the answer or the row, what it says
+    (made, "2026-11-23T13:00:00+01:00", NOON),
+    (made, "2026-11-23T12:00:00", NOON),
+    (made, NOON.timestamp(), NOON),
+    (made, "yesterday", None),
+    (made, None, None),
+    (made, 1e30, None),
+    (id_in, {"provider_key": {"id": "pk"}}, "pk"),
+    (id_in, {"result": {"uuid": "pk"}}, "pk"),
+    (id_in, {"payload": {"id": "pk"}, "status": {"code": 0, "message": "OK"}}, "pk"),
+    (id_in, {"id": "pk", "data": {"id": "other"}}, "pk"),
+    (id_in, "text", None),
+    (id_in, {"data": []}, None),
+    (id_in, {"data": {}}, None),
+    (name_of, {"display_name": "a", "name": "b"}, "a"),
+    (name_of, {"name": "b"}, "b"),
+    (name_of, {"id": 7}, "7"),
+    (name_of, {}, ""),
+    (allowed, {"allowed_environments": ["prod"]}, ("prod",)),
+    (allowed, {"allowed_environment_ids": [{"id": "prod", "name": "production"}]}, ("prod",)),
+    (allowed, {"allowed_environments": True}, ()),
+    (allowed, {"allowed_environments": "all"}, ()),
+    (allowed, {"allowed_environments": {"all": True}}, ()),
+    (key_of, {"provider_key": {"id": "pk", "display_name": "n"}}, "pk"),
+    (key_of, {"provider_key": {"display_name": "n"}}, "n"),
+    (key_of, {"provider_key_name": "n"}, "n"),
+    (key_of, {"provider_key_id": None, "provider_key": "n"}, "n"),
+    (key_of, {"provider_key_id": ""}, None),
+    (kind_of, {"kind": "semantic"}, "semantic"),
+    (kind_of, {"routing": {"targets": [{}]}}, "routing"),
+    (kind_of, {"ensemble": {"panel": [{}]}}, "ensemble"),
+    (kind_of, {"embedding": None}, "direct"),
+    (kind_of, {"kind": "direct", "embedding": {"dimensions": 3}}, "embedding"),
+    (kind_of, {"kind": "routing", "embedding": {"dimensions": 3}}, "routing"),
+    (key_of_route, {"provider_key_id": "pk"}, "pk"),
+    (key_of_route, {"credential": {"provider_key_id": "pk"}}, "pk"),
+    (budgeted, {"scope_type": "provider_key", "target_id": "pk"}, ("pk",)),
+    (budgeted, {"provider_key_id": "pk"}, ("pk",)),
+    (budgeted, {"scope": "environment", "scope_id": "prod"}, ()),
+    (budgeted, {"scope": "provider_key"}, ()),
+    (roles, {"routing": {"targets": [{"model": "a"}, "b"]}}, {("target", "a"), ("target", "b")}),
+    (roles, {"routing": {"targets": [{"model": {"id": "a"}, "weight": 3, "tags": ["chat"]}]}}, {("target", "a")}),
+    (roles, {"semantic": {"routes": [{"name": "s", "target": "r"}]}}, {("route", "r"), ("route", "s")}),
+    (roles, {"ensemble": {"panel": [{"model": "a"}], "judge": {"model": "b"}}}, {("panel", "a"), ("judge", "b")}),
+    (roles, {"semantic": {"embedding_model": "e"}}, {("embedding model", "e")}),
+    (roles, {"semantic": {"default": {"target": "d"}}}, {("default", "d")}),
+    (roles, {"semantic": {"on_embedding_failure": {"target": "f"}}}, {("default", "f")}),
+    (roles, {"semantic": {"on_embedding_failure": "fail", "match": {"threshold": 1}}}, set()),
+    (roles, {"targets": [{"model": "a"}]}, {("target", "a")}),
+    (roles, {"model_name": "gpt-4o", "provider_key_id": "pk", "display_name": "x"}, set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("read", "shown", "said"), FIELDS)
+def test_a_field_is_read_wherever_and_however_it_is_written(read, shown, said):
+    assert read(shown) == said
 
 
 SHOWN = {
@@ -87,20 +139,6 @@ def test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not():
 
     assert set(read.settings) == {"api_base", "adapter", "request", "strip_headers", "tls"}
     assert (read.base_url, read.adapter) == ("https://x/v1", "openai")
-
-
-@pytest.mark.parametrize(
-    ("field", "allowed", "read"),
-    [
-        ("allowed_environments", ["prod"], ("prod",)),
-        ("allowed_environment_ids", [{"id": "prod", "name": "production"}], ("prod",)),
-        ("allowed_environments", True, ()),
-        ("allowed_environments", "all", ()),
-        ("allowed_environments", {"all": True}, ()),
-    ],
-)
-def test_allowed_environments_are_read_however_they_are_written_and_none_is_invented(field, allowed, read):
-    assert provider_key({"id": "pk", field: allowed}).allowed_environments == read
 
 
 def test_a_clone_has_every_setting_and_is_allowed_where_it_is_needed():
@@ -130,78 +168,11 @@ def test_a_difference_is_named_and_what_has_to_differ_is_none(change, named):
     assert difference(provider_key(SHOWN), provider_key(SHOWN | change)) == named
 
 
-@pytest.mark.parametrize(
-    ("row", "reference"),
-    [
-        ({"provider_key": {"id": "pk", "display_name": "n"}}, "pk"),
-        ({"provider_key": {"display_name": "n"}}, "n"),
-        ({"provider_key_name": "n"}, "n"),
-        ({"provider_key_id": None, "provider_key": "n"}, "n"),
-        ({"provider_key_id": ""}, None),
-    ],
-)
-def test_a_model_refers_to_its_key_however_it_is_written(row, reference):
-    assert model({"id": "m"} | row, "prod").provider_key == reference
-
-
-@pytest.mark.parametrize(
-    ("row", "kind"),
-    [
-        ({"kind": "semantic"}, "semantic"),
-        ({"routing": {"targets": [{}]}}, "routing"),
-        ({"ensemble": {"panel": [{}]}}, "ensemble"),
-        ({"embedding": None}, "direct"),
-        ({"kind": "direct", "embedding": {"dimensions": 3}}, "embedding"),
-        ({"kind": "routing", "embedding": {"dimensions": 3}}, "routing"),
-    ],
-)
-def test_a_kind_is_read_or_seen_by_its_section(row, kind):
-    assert model({"id": "m"} | row, "prod").kind == kind
-
-
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        ({"routing": {"targets": [{"model": "a"}, {"model": "b"}]}}, {("target", "a"), ("target", "b")}),
-        ({"routing": {"targets": ["a"]}}, {("target", "a")}),
-        ({"routing": {"targets": [{"model": {"id": "a"}, "weight": 3, "tags": ["chat"]}]}}, {("target", "a")}),
-        ({"semantic": {"routes": [{"name": "s", "target": "r", "examples": ["b"]}]}}, {("route", "r"), ("route", "s")}),
-        ({"ensemble": {"panel": [{"model": "a"}], "judge": {"model": "b"}}}, {("panel", "a"), ("judge", "b")}),
-        ({"semantic": {"embedding_model": "e"}}, {("embedding model", "e")}),
-        ({"semantic": {"default": {"target": "d"}}}, {("default", "d")}),
-        ({"semantic": {"on_embedding_failure": {"target": "f"}}}, {("default", "f")}),
-        ({"semantic": {"on_embedding_failure": "fail", "match": {"threshold": 1}}}, set()),
-        ({"targets": [{"model": "a"}]}, {("target", "a")}),
-        ({"model_name": "gpt-4o", "provider_key_id": "pk", "display_name": "x"}, set()),
-    ],
-)  # fmt: skip
-def test_references_are_read_with_their_role(row, expected):
-    assert set(references(row)) == expected
-
-
 def test_a_cache_policy_is_a_dependent_alias_and_holds_no_key():
     read = cache_policy({"id": "c", "display_name": "near", "semantic": {"embedding_model": "e"}}, "prod")
 
     assert (read.alias, read.kind, read.provider_key) == ("near", "semantic cache policy", None)
     assert read.refers_to == (("embedding model", "e"),)
-
-
-@pytest.mark.parametrize("row", [{"provider_key_id": "pk"}, {"credential": {"provider_key_id": "pk"}}])
-def test_a_route_holds_its_key_at_the_top_or_in_a_section(row):
-    assert passthrough_route({"id": "r", "display_name": "raw"} | row, "prod").provider_key == "pk"
-
-
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        ({"scope_type": "provider_key", "target_id": "pk"}, ("pk",)),
-        ({"provider_key_id": "pk"}, ("pk",)),
-        ({"scope": "environment", "scope_id": "prod"}, ()),
-        ({"scope": "provider_key"}, ()),
-    ],
-)
-def test_a_budget_names_the_key_it_is_set_on(row, expected):
-    assert budgeted_keys([row]) == expected
 
 
 SEVEN, EIGHT = key("7", "OpenAI production"), key("8", "OpenAI staging")
