@@ -113,10 +113,10 @@ OPEN = {
     ],
 )
 def test_a_rotation_is_ours_if_the_control_plane_shows_what_it_is_about(
-    record: Rotation,
-    shown: Inventory,
-    is_ours: bool,  # noqa: FBT001
-) -> None:
+    record,
+    shown,
+    is_ours,
+):
     assert is_shown(record, shown) is is_ours
 
 
@@ -129,7 +129,7 @@ def test_a_rotation_is_ours_if_the_control_plane_shows_what_it_is_about(
         (OVER[State.CANCELLED].but(plan=OTHERS, made=()), UNKNOWN),
     ],
 )
-async def test_what_is_another_bots_or_cannot_be_told_stays_as_it_was(room: Room, record: Rotation, why: str) -> None:
+async def test_what_is_another_bots_or_cannot_be_told_stays_as_it_was(room, record, why):
     """A person can name one that cannot be told, but none of another workspace; an organization's bot takes both."""
     saved = await room.put(record)
 
@@ -142,7 +142,7 @@ async def test_what_is_another_bots_or_cannot_be_told_stays_as_it_was(room: Room
     assert (await every.carry(BEFORE, [saved.id])).moved == ((saved.id,) if why == ELSEWHERE else ())
 
 
-async def test_a_record_that_cannot_be_read_or_is_a_newer_versions_or_was_copied_there_stays(room: Room) -> None:
+async def test_a_record_that_cannot_be_read_or_is_a_newer_versions_or_was_copied_there_stays(room):
     saved = await room.put(WAITING)
     newer = saved.but(id="rnewer2", schema_version=SCHEMA + 1)
     await room.redis.set(BEFORE.key("rotation", "rnewer2"), newer.model_dump_json())
@@ -156,7 +156,7 @@ async def test_a_record_that_cannot_be_read_or_is_a_newer_versions_or_was_copied
 
 
 @pytest.mark.parametrize("order", [1, -1])
-async def test_two_cards_that_the_version_before_made_for_one_key_are_both_carried_over(room: Room, order: int) -> None:
+async def test_two_cards_that_the_version_before_made_for_one_key_are_both_carried_over(room, order):
     """It claimed a key with the first secret: one that only waits for its own keeps nobody from the key."""
     waits = await room.put(ASKED)
     begun = await room.put(ASKED.but(id="rbegun2"), RUNNING.but(id="rbegun2"))
@@ -168,9 +168,7 @@ async def test_two_cards_that_the_version_before_made_for_one_key_are_both_carri
 
 
 @pytest.mark.parametrize("state", State)
-async def test_all_that_is_kept_of_a_rotation_is_found_here_and_the_key_of_one_under_way_is_held(
-    room: Room, state: State
-) -> None:
+async def test_all_that_is_kept_of_a_rotation_is_found_here_and_the_key_of_one_under_way_is_held(room, state):
     is_over = state in OVER
     saved = (
         await room.put(ASKED, RUNNING, (OVER | OPEN)[state])
@@ -210,7 +208,7 @@ async def contents(store: Store, rotation: str) -> tuple[Any, ...]:
     )
 
 
-async def test_both_trails_verify_and_the_rotation_goes_on_in_the_new_one(room: Room) -> None:
+async def test_both_trails_verify_and_the_rotation_goes_on_in_the_new_one(room):
     saved = await room.put(ASKED, RUNNING, WAITING)
     other = await room.put(WAITING.but(id="rother2", team="T2", plan=OTHERS))
 
@@ -233,7 +231,7 @@ async def test_both_trails_verify_and_the_rotation_goes_on_in_the_new_one(room: 
 
 
 @pytest.mark.parametrize("lease", ["rabc123", "show:rabc123"])
-async def test_what_another_process_has_in_hand_is_carried_over_once_it_lets_go(room: Room, lease: str) -> None:
+async def test_what_another_process_has_in_hand_is_carried_over_once_it_lets_go(room, lease):
     saved = await room.put(RUNNING)
 
     async with room.old.leased(lease, 30) as mine:
@@ -244,7 +242,7 @@ async def test_what_another_process_has_in_hand_is_carried_over_once_it_lets_go(
     assert (await room.carrier.carry(BEFORE, [saved.id])).moved == (saved.id,)
 
 
-async def test_what_was_changed_since_it_was_looked_at_is_looked_at_again(room: Room) -> None:
+async def test_what_was_changed_since_it_was_looked_at_is_looked_at_again(room):
     looked_at = await room.put(RUNNING)
     changed = await room.old.save(looked_at.but(note="n"), EVENT, at=NOW)
 
@@ -253,9 +251,7 @@ async def test_what_was_changed_since_it_was_looked_at_is_looked_at_again(room: 
     assert await room.new.load(changed.id) is None
 
 
-async def test_what_stays_behind_keeps_an_older_version_from_the_record_and_the_key(
-    room: Room,
-) -> None:
+async def test_what_stays_behind_keeps_an_older_version_from_the_record_and_the_key(room):
     saved = await room.put(RUNNING)
     await room.carrier.carry(BEFORE, [saved.id])
     with pytest.raises(Conflict):
@@ -271,7 +267,7 @@ async def test_what_stays_behind_keeps_an_older_version_from_the_record_and_the_
         await room.put(rotation(id="rsecnd2"), running(id="rsecnd2"))
 
 
-async def test_many_bots_at_once_carry_each_over_once(room: Room) -> None:
+async def test_many_bots_at_once_carry_each_over_once(room):
     ids = [f"r{number:05}2" for number in range(12)]
     for number, id_ in enumerate(ids):
         await room.put(rotation(id=id_, requested_at=later(number)))
@@ -292,7 +288,7 @@ async def test_many_bots_at_once_carry_each_over_once(room: Room) -> None:
     assert len([e for e in after if e["kind"] == audit.Kind.CARRIED]) == len(ids)
 
 
-async def test_where_another_rotation_has_the_key_or_the_id_nothing_is_written_over(room: Room) -> None:
+async def test_where_another_rotation_has_the_key_or_the_id_nothing_is_written_over(room):
     saved = await room.put(RUNNING)
     holder = await room.put(running(id="rholds2"), store=room.new)
     assert await room.carrier.carry(BEFORE, [saved.id]) == ((), ((saved.id, TAKEN),))
@@ -303,7 +299,7 @@ async def test_where_another_rotation_has_the_key_or_the_id_nothing_is_written_o
     assert await room.new.load(saved.id) == namesake
 
 
-async def test_a_start_carries_over_what_is_not_over_once_the_control_plane_shows_it(room: Room) -> None:
+async def test_a_start_carries_over_what_is_not_over_once_the_control_plane_shows_it(room):
     room.cloud.shown = None
     assert await room.carrier.carry(BEFORE, await room.carrier.open_in(BEFORE)) == ((), ()), "nothing is asked"
     waiting = await room.put(WAITING)
@@ -325,7 +321,7 @@ async def test_a_start_carries_over_what_is_not_over_once_the_control_plane_show
     looking.cancel()
 
 
-async def test_a_namespace_is_carried_over_to_another_address_and_back(room: Room) -> None:
+async def test_a_namespace_is_carried_over_to_another_address_and_back(room):
     saved = await room.put(ASKED, WAITING, store=room.new)
     there = Store(room.redis, MOVED)
 
@@ -347,7 +343,7 @@ async def test_a_namespace_is_carried_over_to_another_address_and_back(room: Roo
     assert [e["version"] for e in await room.trail(there)] == [3, 4, 5]
 
 
-async def test_the_census_counts_every_namespace_also_one_that_nobody_has_registered(room: Room) -> None:
+async def test_the_census_counts_every_namespace_also_one_that_nobody_has_registered(room):
     await room.put(WAITING)
     await room.put(OVER[State.CANCELLED].but(id="rover22"), store=room.new)
     await room.another(MOVED).begin()
@@ -357,7 +353,7 @@ async def test_the_census_counts_every_namespace_also_one_that_nobody_has_regist
     assert sorted(found) == sorted([("keyturn", 0, 0), (NAMESPACE.queue, 1, 0), (MOVED.queue, 1, 1)])
 
 
-async def test_a_claim_that_a_request_has_made_comes_along_and_takes_nobody_elses_place(room: Room) -> None:
+async def test_a_claim_that_a_request_has_made_comes_along_and_takes_nobody_elses_place(room):
     asked = await room.put(ASKED, store=room.new)
     await room.redis.set(NAMESPACE.key("active", "pk_old"), asked.id)
     there = Store(room.redis, MOVED)
