@@ -33,7 +33,7 @@ from bot.rotation.replica import Replica
 from bot.rotation.states import State
 from handlers.views.composed import composed
 from handlers.views.thread import checklist
-from tests.bot.conftest import Tenant, answering
+from tests.bot.conftest import answering
 from tests.bot.values import NOW, affected, key
 from tests.handlers.limits import complaints, strays
 from tests.support.hostile import BODIES, JSON, WORDS, amounts, encoded, fuzz
@@ -120,7 +120,7 @@ def stored(rotation: Rotation) -> Rotation:
 
 
 @amounts(30)
-def test_a_hostile_control_plane_is_read_or_refused_and_its_names_are_shown_harmlessly(many: int, tried: Tried) -> None:
+def test_a_hostile_control_plane_is_read_or_refused_and_its_names_are_shown_harmlessly(many, tried):
     with asyncio.Runner() as runner, serving(runner.run) as server:
         client, refused = control_plane(server), list[str]()
 
@@ -153,8 +153,8 @@ def everything_is_harmless(inventory: Inventory, old: Any) -> None:
 
 @amounts(25)
 def test_a_hostile_answer_to_a_change_is_done_or_uncertain_and_to_a_probe_or_a_look_proves_and_keeps_nothing(
-    many: int, tried: Tried
-) -> None:
+    many, tried
+):
     keys = Keys(frozenset({"pk_old"}), frozenset({"pk_new"}))
     asked = Asked(keys, (affected(environment="prod"),), ("m1",), "keyturn-r")
     with asyncio.Runner() as runner, serving(runner.run) as server:
@@ -209,7 +209,7 @@ def metrics_pages(draw: st.DrawFn) -> bytes:
 
 
 @amounts(150)
-def test_no_shape_of_json_trips_whoever_reads_it_and_no_bytes_mean_two_things(many: int, tried: Tried) -> None:
+def test_no_shape_of_json_trips_whoever_reads_it_and_no_bytes_mean_two_things(many, tried):
     @fuzz(tried, many, value=JSON, header=WORDS, body=BODIES, status=st.integers(200, 599))
     def hold(value: Any, header: str, body: bytes, status: int) -> None:
         row = value if isinstance(value, dict) else {"id": value}
@@ -235,7 +235,7 @@ def test_no_shape_of_json_trips_whoever_reads_it_and_no_bytes_mean_two_things(ma
 
 
 @pytest.mark.parametrize("packed", [False, True])
-async def test_an_answer_without_end_is_not_read_to_its_end(packed: bool) -> None:  # noqa: FBT001
+async def test_an_answer_without_end_is_not_read_to_its_end(packed):
     sent = 0
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -257,7 +257,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(packed: bool) -> Non
     assert sent < 500
 
 
-async def test_an_answer_that_cannot_be_unpacked_or_drips_is_a_failure_that_is_told(tenant: Tenant) -> None:
+async def test_an_answer_that_cannot_be_unpacked_or_drips_is_a_failure_that_is_told(tenant):
     async def garbled(_: web.Request) -> web.Response:
         return web.Response(body=b"not gzip", headers={"Content-Encoding": "gzip"})
 
@@ -283,20 +283,20 @@ async def test_an_answer_that_cannot_be_unpacked_or_drips_is_a_failure_that_is_t
 @pytest.mark.parametrize(
     "raw", [b'{"a": 1, "a": 2}', b"[NaN]", b'{"a": 1e999}', b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1), b"", b"\xff"]
 )
-def test_json_that_does_not_mean_one_thing_is_unreadable(raw: bytes) -> None:
+def test_json_that_does_not_mean_one_thing_is_unreadable(raw):
     with pytest.raises(UnreadableJson):
         decoded(raw)
 
 
-def test_half_a_character_becomes_one_that_can_be_sent() -> None:
+def test_half_a_character_becomes_one_that_can_be_sent():
     assert decoded(rb'[{"\ud800": "a\udfff"}, ["\ud800"]]') == [{"?": "a?"}, ["?"]]
 
 
-def test_an_id_is_one_part_of_an_address_whatever_it_holds() -> None:
+def test_an_id_is_one_part_of_an_address_whatever_it_holds():
     assert address("provider_keys", "../environments?x#y") == "/provider_keys/..%2Fenvironments%3Fx%23y"
 
 
 @pytest.mark.parametrize("part", ["", ".", "..", "x" * 70_000], ids=["empty", "dot", "dots", "long"])
-async def test_an_id_that_leads_elsewhere_or_is_too_long_is_no_address(part: str, tenant: Tenant) -> None:
+async def test_an_id_that_leads_elsewhere_or_is_too_long_is_no_address(part, tenant):
     with pytest.raises(ApiError, match="no address can carry"):
         await (await tenant.control_plane()).delete_key(part)

@@ -125,15 +125,19 @@ async def test_where_a_known_route_holds_the_old_key_the_new_one_is_offered_from
     assert is_there(tenancy)
 
 
-async def test_a_key_of_an_earlier_attempt_stays_too_once_it_was_offered(listless):
+async def test_a_key_of_an_earlier_attempt_stays_where_something_may_use_it(listless):
     machine = await listless.machine()
     record = await created(listless, machine)
-    offered, refused = (listless.aisix.add_key(f"attempt {n}", secret=f"sk-{n}") for n in range(2))
-    record = record.but(made=(offered.id, refused.id, *record.made), unoffered=(refused.id, *record.unoffered))
+    offered, used, refused = (listless.aisix.add_key(f"attempt {n}", secret=f"sk-{n}") for n in range(3))
+    listless.aisix.add_model("dev", "somebody's", key=used, upstream="gpt-4o")
+    unoffered = (used.id, refused.id, *record.unoffered)
+    record = record.but(made=(offered.id, used.id, refused.id, *record.made), unoffered=unoffered)
     tidied = await machine.until(record, lambda r: "tidy" in r.done)
 
-    assert {offered.id, refused.id} & listless.aisix.provider_keys.keys() == {offered.id}
-    assert [f"`{offered.id}`" in said for said in tidied.left_alone] == [True]
+    assert {offered.id, used.id, refused.id} & listless.aisix.provider_keys.keys() == {offered.id, used.id}
+    told = " ".join(tidied.left_alone)
+    assert f"Key `{offered.id}` of this rotation stays: {UNSEEN}" in told
+    assert "`somebody's` in dev uses it" in told
 
 
 async def test_lists_that_can_be_read_by_now_settle_it(listless):
@@ -143,15 +147,6 @@ async def test_lists_that_can_be_read_by_now_settle_it(listless):
     await ended(machine, record, Track.BACK)
 
     assert not is_there(listless)
-
-
-async def test_the_doctor_leaves_a_key_of_a_lost_record_where_a_list_is_missing(listless):
-    machine = await listless.machine()
-    last = await ended(machine, await lost(listless, machine))
-
-    assert last.state is State.ROLLED_BACK
-    assert is_there(listless)
-    assert UNSEEN in last.left_alone[-1]
 
 
 async def test_the_doctor_takes_nothing_back_to_a_key_whose_account_lacks_the_models(tenancy):

@@ -242,7 +242,7 @@ def test_what_is_adopted_goes_on_from_where_it_is_and_never_past_the_approval(mo
     assert (rotation.plan.old_key, rotation.replacement_id, rotation.made) == (OLD, "pk_new", ("pk_new",))
     assert (rotation.id, rotation.attempt, rotation.version) == (ID, 1, 0)
     assert (rotation.channel, rotation.requested_by, rotation.approvals_required) == ("C_OPS", "U_REQUESTER", 2)
-    assert (rotation.approvals, rotation.delete_asked_at) == ((), None)
+    assert (rotation.approvals, rotation.delete_asked_at, rotation.unoffered) == ((), None, ())
     assert not {"recheck", "delete", "verify", "soak", "project", "cut-over"} & {*rotation.done}
     assert rotation.throwaways_used > 1_000_000, "no name is used twice"
 
@@ -262,7 +262,7 @@ def test_what_is_taken_back_asks_every_model_on_the_old_key_before_it_removes_an
 
     assert (rotation.state, rotation.track) == (State.ROLLING_BACK, Track.BACK)
     assert [m.id for m in rotation.moved] == ["m1", "m2"]
-    assert rotation.done == ()
+    assert rotation.done == rotation.unoffered == ()
 
 
 @pytest.mark.parametrize("case", [case for case, (*_, kind) in KINDS.items() if kind not in BEGUN])

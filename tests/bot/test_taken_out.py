@@ -187,18 +187,6 @@ async def test_a_wrong_replacement_takes_no_model(tenancy, name):
     assert on(tenancy) == {tenancy.old.id}
 
 
-async def test_a_key_of_an_earlier_attempt_stays_while_something_uses_it(tenancy):
-    machine = await tenancy.machine()
-    record = await tenancy.begun(machine)
-    earlier = [tenancy.aisix.add_key(f"attempt {number}", secret=f"sk-{number}") for number in range(2)]
-    tenancy.aisix.add_model("dev", "somebody's", key=earlier[0], upstream="gpt-4o")
-    made = (*(key.id for key in earlier), *record.made)
-    tidied = await machine.until(record.but(made=made), lambda r: "tidy" in r.done)
-
-    assert [key.id in tenancy.aisix.provider_keys for key in earlier] == [True, False]
-    assert any("`somebody's` in dev uses it" in left for left in tidied.left_alone)
-
-
 async def test_a_secret_that_is_refused_amid_the_verification_stops_it_by_that_name(tenancy):
     machine = await tenancy.machine()
     record = await machine.until(await tenancy.begun(machine), lambda r: "project" in r.done)

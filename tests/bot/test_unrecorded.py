@@ -1,7 +1,5 @@
 """A worker may die between a move and its record: the lists of AISIX show what was moved, and they are believed."""
 
-from typing import Any
-
 import pytest
 
 from bot.rotation.labels import Label, label_of
@@ -37,35 +35,22 @@ async def test_a_model_that_is_on_the_new_key_already_gets_no_baseline(reference
     assert asked == {tenancy.staged.id}
 
 
-async def changed_meanwhile(tenancy: Tenancy, **upstream: Any) -> tuple[Machine, Rotation]:
-    """Return a rotation that stops for a change to a model whose move was not recorded."""
-    machine = await tenancy.machine(projection=5, verify=5)
-    record = await moved_unrecorded(tenancy, machine, "rehearse")
-    tenancy.aisix.edit(tenancy.chat, settled=True, **upstream)
-    return machine, await machine.until(record, has_ended)
-
-
-async def test_a_move_is_noted_before_a_change_to_that_model_stops_the_rotation():
-    async with tenancy_of() as tenancy:
-        _, stopped = await changed_meanwhile(tenancy, model_name="gpt-4.1")
-
-    assert stopped.stop
-    assert stopped.stop.headline == "someone else changed AISIX"
-    assert [model.id for model in stopped.moved] == [tenancy.chat.id]
-
-
-async def test_what_the_new_key_refuses_is_no_excuse_for_itself():
+async def test_a_move_is_noted_before_a_change_to_that_model_stops_it_and_a_refusal_there_is_no_excuse_for_itself():
     """The new account lacks the model that somebody has put behind the alias; on the old key nobody asked for it."""
     async with tenancy_of() as tenancy:
         tenancy.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o"})
-        machine, stopped = await changed_meanwhile(tenancy, model_name="gpt-5")
-        assert stopped.stop
+        machine = await tenancy.machine(projection=5, verify=5)
+        record = await moved_unrecorded(tenancy, machine, "rehearse")
+        tenancy.aisix.edit(tenancy.chat, settled=True, model_name="gpt-5")
+        stopped = await machine.until(record, has_ended)
         again = undone_from(stopped, stopped.stop.resume).but(throwaways=(), rehearsal=None, barriers=())
         ended = await machine.until(again.unproved().to(State.RUNNING), has_ended)
 
-        assert ended.state is State.BLOCKED
-        assert ended.findings[tenancy.chat.id].baseline is None
-        assert Label.AS_BEFORE not in map(label_of, ended.findings.values())
+    assert stopped.stop.headline == "someone else changed AISIX"
+    assert [model.id for model in stopped.moved] == [tenancy.chat.id]
+    assert ended.state is State.BLOCKED
+    assert ended.findings[tenancy.chat.id].baseline is None
+    assert Label.AS_BEFORE not in map(label_of, ended.findings.values())
 
 
 async def test_on_the_way_back_the_gateways_get_their_time_for_a_move_that_was_not_recorded():

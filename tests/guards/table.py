@@ -370,7 +370,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "return granted\n", "test_an_answer_that_says_nothing_of_a_delete_grants_none", "return True\n"
         ),
         "A replacement of an earlier attempt is removed while models use it.": Guard(
-            "users_of(inventory, key):", "test_a_key_of_an_earlier_attempt_stays_while_something_uses_it", "():"
+            "users_of(inventory, key):", "test_a_key_of_an_earlier_attempt_stays_where_something_may_use_it", "():"
         ),
         "A replacement whose creation was answered too late is removed while something uses it.": Guard(
             "if why:\n            await self",
