@@ -32,29 +32,20 @@ def test_a_name_tells_the_rotation_that_gave_it_and_what_it_was_before(name, tag
 
 
 @pytest.mark.parametrize(
-    ("name", "day"),
+    ("tells", "name", "said"),
     [
-        ("X (2026-11-23 r7k2abc)", date(2026, 11, 23)),
-        ("X (2026-13-45 r7k2abc)", None),
-        ("X (r7k2abc)", None),
+        (day_of, "X (2026-11-23 r7k2abc)", date(2026, 11, 23)),
+        (day_of, "X (2026-13-45 r7k2abc)", None),
+        (day_of, "X (r7k2abc)", None),
+        (rotation_of, "keyturn-r7k2abc-0", "r7k2abc"),
+        (rotation_of, "keyturn-r7k2abc", None),
+        (rotation_of, "keyturn-r7k2abc-x", None),
+        (rotation_of, "keyturn-reserve-1", None),
+        (rotation_of, "my-keyturn-r7k2abc-0", None),
     ],
 )
-def test_a_name_tells_its_day_where_it_has_one(name, day):
-    assert day_of(name) == day
-
-
-@pytest.mark.parametrize(
-    ("alias", "rotation"),
-    [
-        ("keyturn-r7k2abc-0", "r7k2abc"),
-        ("keyturn-r7k2abc", None),
-        ("keyturn-r7k2abc-x", None),
-        ("keyturn-reserve-1", None),
-        ("my-keyturn-r7k2abc-0", None),
-    ],
-)
-def test_a_throw_away_model_is_named_to_the_letter(alias, rotation):
-    assert rotation_of(alias) == rotation
+def test_a_name_tells_its_day_and_that_of_a_throw_away_model_its_rotation_to_the_letter(tells, name, said):
+    assert tells(name) == said
 
 
 @given(st.integers(0, 50))

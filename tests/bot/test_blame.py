@@ -94,12 +94,7 @@ def test_where_the_endpoint_is_named_the_upstreams_refusal_is_the_models(status)
 
 
 @pytest.mark.parametrize(
-    ("before", "exchanges", "blames"),
-    [
-        ("200", True, True),
-        ("200", False, False),
-        ("500 config_error", True, False),
-    ],
+    ("before", "exchanges", "blames"), [("200", True, True), ("200", False, False), ("500 config_error", True, False)]
 )
 def test_a_config_error_is_a_refused_exchange_only_where_tokens_are_and_the_old_key_had_none(before, exchanges, blames):
     held = held_against(said(before), said("500 config_error"), exchanges=exchanges)

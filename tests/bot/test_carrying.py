@@ -29,28 +29,22 @@ COPY = inventory([model("m1")], [key("pk_old")])
 MOVED = Namespace.of("T1", "https://new.example.com/api")
 
 
-class Cloud:
-    """A control plane that shows this, or is away."""
+class Room:
+    """One Redis: what the version before keeps in it, a bot that comes, and what its control plane shows."""
 
-    def __init__(self, shown: Inventory = HERE) -> None:
-        self.shown: Inventory | None = shown
+    def __init__(self, redis: Redis) -> None:
+        self.redis, self.shown = redis, HERE
+        self.old, self.new = Store(redis, BEFORE), Store(redis, NAMESPACE)
+        self.carrier = self.another()
 
     async def inventory(self) -> Inventory:
+        """Say what there is, unless the control plane is away."""
         if self.shown is None:
             raise Uncertain("AISIX is not answering.")
         return self.shown
 
-
-class Room:
-    """One Redis: what the version before keeps in it, and a bot that comes."""
-
-    def __init__(self, redis: Redis) -> None:
-        self.redis, self.cloud = redis, Cloud()
-        self.old, self.new = Store(redis, BEFORE), Store(redis, NAMESPACE)
-        self.carrier = self.another()
-
     def another(self, namespace: Namespace = NAMESPACE, teams: frozenset[str] | None = frozenset({"T1"})) -> Carrier:
-        return Carrier(self.redis, namespace, self.cloud, teams=teams, now=lambda: later(60))
+        return Carrier(self.redis, namespace, self, teams=teams, now=lambda: later(60))
 
     async def put(self, *records: Rotation, store: Store | None = None) -> Rotation:
         """Record a rotation as its version before did, step by step; return the newest."""
@@ -85,14 +79,11 @@ async def room(redis_url: str) -> AsyncIterator[Room]:
 ASKED = rotation()
 RUNNING = running(made=("pk_new",))
 WAITING = RUNNING.but(state=State.AWAITING_APPROVAL, asked_at=NOW)
-OVER = {
-    state: RUNNING.but(state=state, ended_at=NOW, deleted_at=NOW if state is State.COMPLETED else None)
-    for state in (State.COMPLETED, State.ROLLED_BACK, State.CANCELLED)
-}
-OPEN = {
-    **{state: RUNNING.but(state=state) for state in (State.RUNNING, State.BLOCKED, State.ROLLING_BACK)},
+OVER = (State.COMPLETED, State.ROLLED_BACK, State.CANCELLED)
+RECORDS = {state: RUNNING.but(state=state, ended_at=NOW if state in OVER else None) for state in State} | {
     State.AWAITING_SECRET: ASKED,
     State.AWAITING_APPROVAL: WAITING,
+    State.COMPLETED: RUNNING.but(state=State.COMPLETED, ended_at=NOW, deleted_at=NOW),
 }
 
 
@@ -106,10 +97,10 @@ OPEN = {
         (ASKED, inventory([model("m9")], [key("pk_old")]), False),
         (ASKED, inventory([model("m1", "another environment")], [key("pk_old")]), False),
         (ASKED.but(plan=Plan(old_key=key(), models=())), inventory([], [key("pk_old")]), True),
-        (OVER[State.COMPLETED], inventory([], [key("pk_new")]), True),
-        (OVER[State.ROLLED_BACK], inventory([], [key("pk_old")]), True),
-        (OVER[State.CANCELLED], inventory([model("m1")], [key("pk_9")]), True),
-        (OVER[State.COMPLETED], ELSEWHERE_ALTOGETHER, False),
+        (RECORDS[State.COMPLETED], inventory([], [key("pk_new")]), True),
+        (RECORDS[State.ROLLED_BACK], inventory([], [key("pk_old")]), True),
+        (RECORDS[State.CANCELLED], inventory([model("m1")], [key("pk_9")]), True),
+        (RECORDS[State.COMPLETED], ELSEWHERE_ALTOGETHER, False),
     ],
 )
 def test_a_rotation_is_ours_if_the_control_plane_shows_what_it_is_about(
@@ -124,9 +115,9 @@ def test_a_rotation_is_ours_if_the_control_plane_shows_what_it_is_about(
     ("record", "why"),
     [
         (WAITING.but(team="T2"), ELSEWHERE),
-        (OVER[State.COMPLETED].but(team="T2"), ELSEWHERE),
+        (RECORDS[State.COMPLETED].but(team="T2"), ELSEWHERE),
         (WAITING.but(plan=OTHERS, replacement=None), UNKNOWN),
-        (OVER[State.CANCELLED].but(plan=OTHERS, made=()), UNKNOWN),
+        (RECORDS[State.CANCELLED].but(plan=OTHERS, made=()), UNKNOWN),
     ],
 )
 async def test_what_is_another_bots_or_cannot_be_told_stays_as_it_was(room, record, why):
@@ -170,11 +161,7 @@ async def test_two_cards_that_the_version_before_made_for_one_key_are_both_carri
 @pytest.mark.parametrize("state", State)
 async def test_all_that_is_kept_of_a_rotation_is_found_here_and_the_key_of_one_under_way_is_held(room, state):
     is_over = state in OVER
-    saved = (
-        await room.put(ASKED, RUNNING, (OVER | OPEN)[state])
-        if state is not State.AWAITING_SECRET
-        else await room.put(ASKED)
-    )
+    saved = await room.put(ASKED, *([] if state is State.AWAITING_SECRET else [RUNNING, RECORDS[state]]))
     await room.old.remember_message(saved.id, {"card": "1.1", "channel": "C_OPS"})
     await room.redis.hset(BEFORE.key("fingerprints"), mapping={"pk_old": "f.old", "pk_9": "f.another"})
     if is_over:
@@ -300,14 +287,14 @@ async def test_where_another_rotation_has_the_key_or_the_id_nothing_is_written_o
 
 
 async def test_a_start_carries_over_what_is_not_over_once_the_control_plane_shows_it(room):
-    room.cloud.shown = None
+    room.shown = None
     assert await room.carrier.carry(BEFORE, await room.carrier.open_in(BEFORE)) == ((), ()), "nothing is asked"
     waiting = await room.put(WAITING)
-    over = await room.put(OVER[State.COMPLETED].but(id="rover22", plan=OTHERS))
+    over = await room.put(RECORDS[State.COMPLETED].but(id="rover22", plan=OTHERS))
 
     await room.carrier.begin()
     assert await room.old.load(waiting.id) == waiting
-    room.cloud.shown = HERE
+    room.shown = HERE
     await room.carrier.begin()
 
     assert await room.new.load(waiting.id) is not None
@@ -345,7 +332,7 @@ async def test_a_namespace_is_carried_over_to_another_address_and_back(room):
 
 async def test_the_census_counts_every_namespace_also_one_that_nobody_has_registered(room):
     await room.put(WAITING)
-    await room.put(OVER[State.CANCELLED].but(id="rover22"), store=room.new)
+    await room.put(RECORDS[State.CANCELLED].but(id="rover22"), store=room.new)
     await room.another(MOVED).begin()
 
     found = [(one.namespace.queue, one.rotations, one.open) for one in await census(room.redis)]

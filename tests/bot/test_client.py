@@ -34,7 +34,6 @@ class Shop:
     url: str = ""
     heard: list[bytes] = field(default_factory=list)
     customers: int = 0
-    is_silent: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.customers += 1
@@ -42,7 +41,6 @@ class Shop:
             self.heard.append(head)
             said = SAYS[self.says.pop(0)]
             if said is None:
-                self.is_silent.set()
                 await reader.read()
                 break
             writer.write(said)
@@ -67,14 +65,10 @@ async def shop(*says: str) -> AsyncIterator[Shop]:
     server.close()
 
 
-def client(kept: int = 1) -> httpx.AsyncClient:
-    return http_client([], kept=kept, timeout=10)
-
-
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 @pytest.mark.parametrize("then", ["hangs up", "answers half", "says nothing"])
 async def test_what_breaks_on_a_kept_connection_may_have_arrived_and_is_not_sent_again(method, then):
-    async with shop("answers", then, "answers") as keeper, client() as http:
+    async with shop("answers", then, "answers") as keeper, http_client([], kept=1, timeout=10) as http:
         await http.request(method, keeper.url)
 
         with pytest.raises(httpx.ReadTimeout if then == "says nothing" else httpx.RemoteProtocolError):
@@ -85,43 +79,12 @@ async def test_what_breaks_on_a_kept_connection_may_have_arrived_and_is_not_sent
 
 async def test_an_answer_that_is_no_http_is_in_no_traceback():
     limits = {"timeout": 10, "concurrency": 1, "attempts": 1, "grace": 30}
-    async with (
-        shop("speaks no HTTP") as keeper,
-        ControlPlane(keeper.url, SecretStr("token"), **limits) as control_plane,
-    ):
+    async with shop("speaks no HTTP") as keeper, ControlPlane(keeper.url, SecretStr("token"), **limits) as client:
         with pytest.raises(Uncertain) as broken:
-            await control_plane.inventory()
+            await client.inventory()
 
     assert broken.value.arrived
     assert "smtp" not in "".join(format_exception(broken.value))
-
-
-async def test_a_request_that_finds_every_connection_busy_was_not_sent():
-    async with shop("says nothing") as keeper, client() as http:
-        busy = asyncio.create_task(http.get(keeper.url))
-        await keeper.is_silent.wait()
-
-        with pytest.raises(httpx.PoolTimeout):
-            await http.post(keeper.url, json={}, timeout=0.05)
-
-        busy.cancel()
-        assert len(keeper.heard) == 1
-
-
-async def test_a_pool_opens_no_more_connections_than_calls_at_a_time_and_uses_them_again():
-    pool = ClientPool(2, "http://a", timeout=10)
-
-    async def call() -> str:
-        async with pool.client() as http:
-            return (await http.get(keeper.url)).text
-
-    async with shop(*["answers"] * 9) as keeper:
-        assert await call() == await call() == await call() == "done"
-        one_at_a_time = keeper.customers
-        assert await asyncio.gather(*(call() for _ in range(6))) == ["done"] * 6
-        await pool.aclose()
-
-    assert (one_at_a_time, keeper.customers) == (1, 2)
 
 
 async def test_a_call_that_is_given_up_gives_its_client_back():

@@ -167,7 +167,6 @@ STYLES: Mapping[str, Server] = {
     "own name of the page": bodied(lambda _, number, __: {"pageNumber": number}, name="pageNumber"),
     "Link": headed(Link=linked),
     "X-Total-Count": headed(X_Total_Count=lambda total, *_: total),
-    "X-Total-Pages": headed(X_Total_Pages=lambda total, _, size: pages(total, size)),
     "X-Next-Page": headed(X_Next_Page=next_number, X_Page=lambda _, number, __: number),
     "X-Has-More": headed(X_Has_More=lambda total, number, size: str(number * size < total).lower()),
     "X-Pagination": headed(X_Pagination=lambda total, *_: json.dumps({"totalCount": total})),
@@ -175,7 +174,6 @@ STYLES: Mapping[str, Server] = {
     "Content-Range": headed(Content_Range=ranged),
     "Content-Range, no total": headed(Content_Range=lambda *figures: ranged(*figures).rpartition("/")[0] + "/*"),
     "a page's own total": numbered(lambda part, *_: Answer({"list": part, "total": len(part)})),
-    "a page's own count": numbered(lambda part, *_: Answer({"items": part, "count": len(part)})),
     "last_id": after_the_last("after", "last_id", "has_more"),
     "after_id": after_the_last("after_id", "last_id", "has_more"),
     "end_cursor": after_the_last("after", "end_cursor", "has_next_page"),
@@ -206,7 +204,6 @@ STYLES: Mapping[str, Server] = {
     ),
     "last": bodied(lambda total, number, size: {"last": number * size >= total}),
     "hasMore": bodied(lambda total, number, size: {"hasMore": number * size < total}),
-    "isTruncated": bodied(lambda total, number, size: {"meta": {"IsTruncated": number * size < total}}),
     "page and size": bodied(lambda total, number, size: {"total": total, "page": number, "page_size": size}),
     "page and size alone": bodied(lambda _, number, size: {"page": number, "page_size": size}),
 }  # fmt: skip

@@ -90,6 +90,10 @@ SINCE = {
         "something uses the old key; Not deleted: `latecomer` in staging refers to the old key",
         lambda t: t.aisix.add_model("staging", "latecomer", key=t.old),
     ),
+    "a model that somebody pointed elsewhere": Since(
+        "`chat-large` in production uses a key that this rotation does not know",
+        lambda t: t.aisix.edit(t.chat, key=t.aisix.add_key("Other key", secret="sk-other"), settled=True),
+    ),
     "a model on a key of an earlier attempt": Since(
         "Not deleted: `chat-large` in production is not on the replacement.",
         move_to_an_earlier_key,

@@ -12,7 +12,6 @@ import pytest
 
 from bot.rotation.evidence import Verdict
 from bot.rotation.policy import Action, offered
-from bot.rotation.progress import undone_from
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from sandbox.aisix import Switches
@@ -328,38 +327,3 @@ async def test_a_model_that_failed_before_is_as_before_and_does_not_block():
 
     assert ended.state is State.AWAITING_APPROVAL
     assert verdicts(ended).get((legacy.display_name, "production")) is not Verdict.PROVED
-
-
-DIFFERENCES = {
-    "a reference changed by someone": (
-        lambda t: t.aisix.edit(t.embed, key=t.other),
-        "`support-embed` in production uses a key that this rotation does not",
-    ),
-    "an alias that reaches the models": (
-        lambda t: t.aisix.add_model("production", "chat-new", kind="routing", targets=[t.chat]),
-        "`chat-new` in production",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", DIFFERENCES)
-async def test_where_the_world_differs_at_the_click_it_is_said_verified_again_and_asked_again(name):
-    differ, said = DIFFERENCES[name]
-    async with tenancy_with() as tenancy:
-        machine = await tenancy.machine()
-        seen = await tenancy.asked(machine)
-        tenancy.clock.seconds += 60
-        differ(tenancy)
-        told = await machine.until(tenancy.approved(seen), lambda r: r.voids or has_ended(r))
-        assert said in " ".join([*(void.changes[0] for void in told.voids), told.stop.sentence if told.stop else ""])
-        assert tenancy.deletes() == 0
-
-        if told.stop:  # try again
-            anew = {"rehearsal": None, "barriers": (), "throwaways": ()}
-            told = undone_from(told, told.stop.resume).but(**anew).to(State.RUNNING)
-        again = await machine.until(told, has_ended)
-        assert again.state is State.AWAITING_APPROVAL
-        assert again.verified_at > seen.verified_at
-        ended = await machine.until(tenancy.approved(again), has_ended)
-
-    assert ended.state is State.COMPLETED

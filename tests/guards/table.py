@@ -421,7 +421,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A list that a tenant does not have is taken for an empty one.": Guard(
             "[Unlisted(kind=kind, environment=environment)] if found is None else ",
-            "test_a_list_that_a_tenant_does_not_have_is_told_from_an_empty_one",
+            "test_the_same_world_is_read_whatever_its_shape_and_a_list_that_is_not_there_is_no_empty_one",
         ),
         "A reference in another case, or in a path like `provider_keys/7`, is not seen.": Guard(
             "self.ids and word.text not in self.names",
