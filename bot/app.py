@@ -17,8 +17,9 @@ from bot import http
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways
 from bot.aisix.status import StatusPages
+from bot.credentials import Credentials, User
 from bot.engine import Engine
-from bot.rotation.errors import Unanswerable
+from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.people import NOBODY, Directory, People, Rules
 from bot.service import RotationService
 from bot.settings import Settings
@@ -35,7 +36,7 @@ from handlers import register
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.background import Background
-from handlers.connect import bolt_app, own_app, slack_client, try_socket, who_am_i
+from handlers.connect import bolt_app, own_app, slack_client, slack_user, try_socket, who_am_i
 from handlers.http import add_slack
 from handlers.payload import text
 from handlers.people import SlackDirectory
@@ -52,11 +53,20 @@ def utc_now() -> datetime:
 
 
 async def world_of(
-    settings: Settings, now: Callable[[], datetime], stack: AsyncExitStack, people: People = NOBODY
+    settings: Settings,
+    now: Callable[[], datetime],
+    stack: AsyncExitStack,
+    people: People = NOBODY,
+    credentials: Credentials | None = None,
 ) -> World:
     """Open the services that a rotation uses, until *stack* is closed; without *people*, no approval counts."""
-    control_plane = await stack.enter_async_context(control_plane_of(settings))
-    gateways = await stack.enter_async_context(gateways_of(settings, now))
+    control_plane = await stack.enter_async_context(control_plane_of(settings, credentials))
+    gateways = await stack.enter_async_context(gateways_of(settings, now, credentials))
+    if credentials:
+        credentials.users += [
+            User(control_plane.keys, lambda later: control_plane.use(later.aisix_admin_token), (ApiError,)),
+            User(gateways.greet_all, lambda later: gateways.use(later.aisix_gateways), ()),
+        ]
     status = await stack.enter_async_context(status_of(settings, now))
     return World(
         control_plane=control_plane,
@@ -68,7 +78,7 @@ async def world_of(
     )
 
 
-def control_plane_of(settings: Settings) -> ControlPlane:
+def control_plane_of(settings: Settings, credentials: Credentials | None = None) -> ControlPlane:
     """Return the client for the control plane."""
     return ControlPlane(
         settings.aisix_cloud_api,
@@ -78,10 +88,11 @@ def control_plane_of(settings: Settings) -> ControlPlane:
         attempts=settings.control_plane_attempts,
         grace=settings.create_grace.total_seconds(),
         most=settings.answer_limit,
+        credentials=credentials,
     )
 
 
-def gateways_of(settings: Settings, now: Callable[[], datetime]) -> Gateways:
+def gateways_of(settings: Settings, now: Callable[[], datetime], credentials: Credentials | None = None) -> Gateways:
     """Return the client for the gateways."""
     return Gateways(
         settings.aisix_gateways,
@@ -89,6 +100,7 @@ def gateways_of(settings: Settings, now: Callable[[], datetime]) -> Gateways:
         concurrency=settings.probe_concurrency,
         now=now,
         most=settings.answer_limit,
+        credentials=credentials,
     )
 
 
@@ -149,6 +161,7 @@ class Parts:
     rules: Rules
     team: dict[str, Any]
     carrier: Carrier
+    credentials: Credentials
 
 
 @asynccontextmanager
@@ -156,7 +169,9 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
     """Build and open the shared parts, and close them at the end; without *now*, Redis tells the time."""
     async with AsyncExitStack() as stack:
         url = await address_of(settings, stack)
-        slack = await stack.enter_async_context(slack_client(settings))
+        credentials = Credentials()
+        slack = await stack.enter_async_context(slack_client(settings, credentials))
+        credentials.users.append(slack_user(slack))
         team = await who_am_i(slack)
         team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
         redis = await redis_at(url, settings, stack)
@@ -165,7 +180,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
         queue = await queue_at(url, store.namespace, settings, stack)
         rules = rules_of(settings)
         people = People(directory_of(slack, team), rules)
-        world = await world_of(settings, now, stack, people)
+        world = await world_of(settings, now, stack, people, credentials)
         carrier = carrier_of(redis, store.namespace, world, team)
         await carrier.begin()
         announcer = SlackAnnouncer(
@@ -189,6 +204,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
             rules=rules,
             team=team,
             carrier=carrier,
+            credentials=credentials,
         )
 
 
@@ -258,9 +274,9 @@ def directory_of(slack: AsyncWebClient, team: Mapping[str, Any]) -> Directory:
 
 def _listening(built: Parts, background: Background, absence: Absence) -> AsyncApp:
     """Return the Bolt app with every listener."""
-    app = bolt_app(built.slack)
-    answers = Answers(built.slack, built.settings.slack_timeout.total_seconds())
-    own = {"rotations": service_of(built), "announcer": built.announcer}
+    app = bolt_app(built.slack, built.team)
+    answers = Answers(built.slack, built.settings.slack_timeout.total_seconds(), built.credentials)
+    own = {"rotations": service_of(built), "announcer": built.announcer, "client": built.slack}
     register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **own)
     return app
 
@@ -284,7 +300,8 @@ def service_of(built: Parts) -> RotationService:
 async def _socket(app: AsyncApp, built: Parts, absence: Absence) -> AsyncIterator[Socket]:
     token = (built.settings.slack_app_token or SecretStr("")).get_secret_value()
     await try_socket(built.slack, token)
-    socket = Socket(app, token, timeout=built.settings.slack_timeout.total_seconds(), absence=absence)
+    socket = Socket(app, built.slack, token, timeout=built.settings.slack_timeout.total_seconds(), absence=absence)
+    built.credentials.users.append(User(socket.is_open, lambda later: socket.use(later.slack_app_token), ()))
     try:
         await socket.open()
         yield socket
@@ -298,19 +315,21 @@ async def _site(
 ) -> AsyncIterator[None]:
     """Serve HTTP: always health checks and metrics, and in HTTP mode Slack's events."""
     settings = built.settings
-    site = http.make_site(lambda: _missing(built.store, socket), settings.http_body_limit)
+    site = http.make_site(lambda: _missing(built, socket), settings.http_body_limit)
     if app is not None and settings.http_mode and settings.slack_signing_secret:
         add_slack(site, app, settings.slack_signing_secret.get_secret_value())
     async with http.served(site, setting, port):
         yield
 
 
-async def _missing(store: Store, socket: Socket | None) -> str | None:
+async def _missing(built: Parts, socket: Socket | None) -> str | None:
     """Return why this process cannot work now, or None."""
     try:
-        await store.ping()
+        await built.store.ping()
     except Unanswerable as away:
         return str(away)
+    if built.credentials.trouble:
+        return built.credentials.trouble
     if socket is not None and not await socket.is_open():
         return "Slack is not connected."
     return None

@@ -26,7 +26,7 @@ from bot.app import (
 from bot.check import Finding, Level
 from bot.rotation.errors import ApiError
 from bot.rotation.people import Directory
-from bot.settings import Settings, WrongSettings
+from bot.settings import Settings, WrongSettings, read_settings
 from handlers.connect import date_at, is_in_a_channel, slack_client, try_socket, who_am_i
 
 log = structlog.get_logger("keyturn")
@@ -44,10 +44,28 @@ async def run(settings: Settings, *sides: Callable[[Parts], Any]) -> None:
             await stack.enter_async_context(side(built))
         spare_loaded_objects()
         log.info("ready", team=built.team.get("team"), mode="http" if settings.http_mode else "socket")
-        checking = asyncio.create_task(_log_findings(settings))
+        beside = [asyncio.create_task(_log_findings(settings)), asyncio.create_task(_keep_credentials(built))]
         await stop.wait()
         log.info("stopping")
-        checking.cancel()
+        for task in beside:
+            task.cancel()
+
+
+TRY_EVERY = 60.0
+"""Seconds between two tries of our own credentials: nobody may need them for hours."""
+
+
+async def _keep_credentials(built: Parts) -> None:
+    while True:
+        await asyncio.sleep(TRY_EVERY)
+        await built.credentials.tried(_settings_now)
+
+
+def _settings_now() -> Settings | None:
+    """Read the settings again; None if they are wrong by now."""
+    with suppress(WrongSettings):
+        return read_settings()
+    return None
 
 
 async def _refuse_strangers(built: Parts) -> None:

@@ -8,6 +8,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from bot.credentials import Credentials
 from handlers.payload import channel_of, person_of, text
 from handlers.slack import UNREACHABLE
 
@@ -33,9 +34,15 @@ class Asker(NamedTuple):
 class Answers:
     """Answers the person who typed or clicked, by the first way that works."""
 
-    def __init__(self, client: AsyncWebClient, timeout: float) -> None:
+    def __init__(self, client: AsyncWebClient, timeout: float, credentials: Credentials | None = None) -> None:
         self._client = client
         self._timeout = timeout
+        self._credentials = credentials or Credentials()
+
+    @property
+    def trouble(self) -> str:
+        """Why Keyturn can do nothing for anybody now; empty as a rule."""
+        return self._credentials.trouble
 
     async def tell(self, asker: Asker, words: str, *, blocks: list[Any] | None = None) -> None:
         """Answer *asker*: by response URL, which works anywhere, else by an ephemeral message, else by a direct one."""

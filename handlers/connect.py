@@ -1,17 +1,19 @@
 """Connect to Slack: the client, one check of each token, and the Bolt app."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import logs
+from bot.credentials import APP_TOKEN, BOT_TOKEN, Credentials, User
 from bot.proxies import proxy_for
 from bot.rotation.errors import CannotPost
 from bot.rotation.trust import UNTRUSTED, is_untrusted
@@ -23,12 +25,37 @@ BOLT_READS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLA
 """Variables that Bolt reads from the environment by itself; the last two would make it ignore the bot token."""
 
 
+DEAD = frozenset({"token_revoked", "token_expired", "invalid_auth", "not_authed", "account_inactive"})
+"""Slack's words for a token that will never work again."""
+
+
+class Web(AsyncWebClient):
+    """Slack's Web API; notes whether Slack takes the bot's tokens."""
+
+    def __init__(self, credentials: Credentials, **options: Any) -> None:
+        super().__init__(**options)
+        self._credentials = credentials
+
+    async def api_call(self, api_method: str, **options: Any) -> Any:
+        """Call a method."""
+        token = APP_TOKEN if api_method == "apps.connections.open" else BOT_TOKEN
+        try:
+            answer = await super().api_call(api_method, **options)
+        except SlackApiError as error:
+            if (word := reason_of(error)) in DEAD:
+                self._credentials.refused(token, word)
+            raise
+        self._credentials.works(token)
+        return answer
+
+
 @asynccontextmanager
-async def slack_client(settings: Settings) -> AsyncIterator[AsyncWebClient]:
+async def slack_client(settings: Settings, credentials: Credentials | None = None) -> AsyncIterator[AsyncWebClient]:
     """Open one session for all calls to Slack: handshakes for each call would use up Slack's three seconds."""
     timeout = aiohttp.ClientTimeout(total=settings.slack_timeout.total_seconds())
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        client = AsyncWebClient(
+        client = Web(
+            credentials or Credentials(),
             token=settings.slack_bot_token.get_secret_value(),
             base_url=settings.slack_api_url,
             session=session,
@@ -37,6 +64,15 @@ async def slack_client(settings: Settings) -> AsyncIterator[AsyncWebClient]:
         )
         client.proxy = proxy_for(settings.slack_api_url)  # the SDK would ignore NO_PROXY
         yield client
+
+
+def slack_user(slack: AsyncWebClient) -> User:
+    """Return how to try and to renew the bot token."""
+    return User(
+        slack.auth_test,
+        lambda later: setattr(slack, "token", later.slack_bot_token.get_secret_value()),
+        (SlackApiError, *UNREACHABLE),
+    )
 
 
 async def who_am_i(slack: AsyncWebClient) -> dict[str, Any]:
@@ -99,13 +135,27 @@ def _asking_slack(setting: str, looks: str) -> Iterator[None]:
         ) from None
 
 
-def bolt_app(slack: AsyncWebClient) -> AsyncApp:
-    """Return a Bolt app without listeners; its own signature check is off because it logs bodies."""
+def bolt_app(slack: AsyncWebClient, team: Mapping[str, Any]) -> AsyncApp:
+    """Return a Bolt app without listeners; its own signature check is off because it logs bodies.
+
+    Slack has told at the start who the bot is: with a client of its own, Bolt would ask again at the first command, and
+    call the app uninstalled if Slack is in trouble just then.
+    """
     for name in BOLT_READS:
         os.environ.pop(name, None)
+
+    async def known() -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=text(team, "enterprise_id") or None,
+            team_id=text(team, "team_id"),
+            bot_user_id=text(team, "user_id"),
+            bot_id=text(team, "bot_id"),
+            bot_token=slack.token,
+        )
+
     return AsyncApp(
         name="keyturn",  # otherwise Bolt reads the source of every frame on the stack
-        client=slack,
+        authorize=known,
         logger=logs.library_logger("slack_bolt.keyturn"),
         request_verification_enabled=False,
         signing_secret="checked in handlers.http",  # noqa: S106 - Bolt requires one, even if unused

@@ -5,8 +5,10 @@ from contextlib import suppress
 
 import aiohttp
 import structlog
+from pydantic import SecretStr
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
 
 from handlers.pressed import EVERY, Absence
 
@@ -22,10 +24,12 @@ GIVE_UP_ADDRESS_AFTER = 3
 class Socket:
     """The Socket Mode connection of one process."""
 
-    def __init__(self, app: AsyncApp, app_token: str, *, timeout: float, absence: Absence) -> None:
+    def __init__(
+        self, app: AsyncApp, slack: AsyncWebClient, app_token: str, *, timeout: float, absence: Absence
+    ) -> None:
         self._absence = absence
-        self._handler = AsyncSocketModeHandler(app, app_token, logger=app.logger, web_client=app.client)
-        self._handler.client.proxy = app.client.proxy
+        self._handler = AsyncSocketModeHandler(app, app_token, logger=app.logger, web_client=slack)
+        self._handler.client.proxy = slack.proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._watch: asyncio.Task[None] | None = None
 
@@ -36,6 +40,11 @@ class Socket:
         client.aiohttp_client_session = aiohttp.ClientSession(timeout=self._timeout)  # the SDK's waits for minutes
         self._watch = asyncio.get_running_loop().create_task(self._keep())
         await self._handler.connect_async()  # type: ignore[no-untyped-call]
+
+    def use(self, app_token: SecretStr | None) -> None:
+        """Connect with another app-level token from now on."""
+        if app_token:
+            self._handler.client.app_token = app_token.get_secret_value()
 
     async def is_open(self) -> bool:
         """Tell whether Slack can reach us."""

@@ -67,6 +67,11 @@ class ClientPool:
         finally:
             self._free.put_nowait(client)
 
+    def send(self, **headers: str) -> None:
+        """Send these headers from now on."""
+        for client in self._clients:
+            client.headers.update(headers)
+
     async def aclose(self) -> None:
         """Close every connection."""
         for client in self._clients:

@@ -18,6 +18,7 @@ from bot.aisix.paging import Answer, NotAList, ShortList, complains, whole_list
 from bot.aisix.reading import Json
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import ahead, retry_after
+from bot.credentials import ADMIN_TOKEN, Credentials
 from bot.metrics import calls
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Environment, Inventory, Model, ProviderKey
@@ -55,7 +56,9 @@ class ControlPlane:
         attempts: int,
         grace: float,
         most: int = ANSWER_MOST,
+        credentials: Credentials | None = None,
     ) -> None:
+        self._credentials = credentials or Credentials()
         self._base = base_url.rstrip("/")
         self._pool = ClientPool(
             concurrency,
@@ -74,6 +77,10 @@ class ControlPlane:
 
         self._known: tuple[Environment, ...] = ()
         """The last inventory's environments; the next inventory reads their lists beside the list of environments."""
+
+    def use(self, token: SecretStr) -> None:
+        """Send another admin token from now on."""
+        self._pool.send(Authorization=f"Bearer {token.get_secret_value()}")
 
     async def __aenter__(self) -> Self:
         return self
@@ -298,6 +305,10 @@ class ControlPlane:
             response = await self._exchange(http, method, path, body, query)
         calls("control_plane", method, response.status_code)
         self.ahead = ahead(response.headers.get("Date"))
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            self._credentials.refused(ADMIN_TOKEN, str(response.status_code))
+        elif response.is_success:
+            self._credentials.works(ADMIN_TOKEN)
         return Answer(_decipher(response, method, path), response.headers)
 
     async def _exchange(

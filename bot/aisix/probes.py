@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +16,7 @@ from bot.aisix.answers import Answer, evidence, skipped
 from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import ahead, retry_after
+from bot.credentials import CALLER_KEY, Credentials
 from bot.metrics import calls
 from bot.rotation.evidence import Evidence
 from bot.rotation.frozen import Frozen
@@ -149,6 +151,10 @@ def passed_on(model: AffectedModel, name: str) -> str:
     return filled(model.alias, name, model.upstream or STAR)
 
 
+CALLER_REFUSED = "invalid_api_key"
+"""The type of a gateway's own refusal of the caller key."""
+
+
 class Greeting(NamedTuple):
     """How a gateway answers to the caller key."""
 
@@ -179,12 +185,21 @@ class Gateways:
         concurrency: int,
         now: Callable[[], datetime],
         most: int = ANSWER_MOST,
+        credentials: Credentials | None = None,
     ) -> None:
+        self._credentials = credentials or Credentials()
         self._settings = settings
         self._most = most
         self._now = now
         self._turn = asyncio.Semaphore(concurrency)
         self._http = http_client([one.url for one in settings.values()], timeout=timeout)
+
+    def use(self, settings: Mapping[str, GatewaySettings]) -> None:
+        """Send other caller keys from now on; the addresses stay."""
+        self._settings = {
+            id_: one.but(caller_key=settings[id_].caller_key) if id_ in settings else one
+            for id_, one in self._settings.items()
+        }
 
     async def __aenter__(self) -> Self:
         return self
@@ -227,7 +242,15 @@ class Gateways:
         async with self._turn:
             answer = await self._ask(settings, probe, f"rot-{tag}-{secrets.token_hex(4)}")
         calls("gateway", probe.endpoint, answer.status or "no answer")
+        self._note(model.environment, answer)
         return evidence(answer, alias=under or model.alias, at=self._now(), guessed=probe.guessed)
+
+    def _note(self, environment: str, answer: Answer) -> None:
+        """Note whether the gateway takes the caller key."""
+        if answer.type == CALLER_REFUSED:
+            self._credentials.refused(CALLER_KEY, f"{answer.status} {answer.type}", environment)
+        elif answer.status:
+            self._credentials.works(CALLER_KEY, environment)
 
     async def _ask(self, settings: GatewaySettings, probe: Probe, request_id: str) -> Answer:
         path, body = ENDPOINTS[probe.endpoint]
@@ -259,7 +282,7 @@ class Gateways:
             asked = await self._models(settings, "keyturn")
         except (httpx.HTTPError, httpx.InvalidURL):
             return Answer(trouble="no connection")
-        return answer.but(type="upstream_error" if asked.is_success else "invalid_api_key")
+        return answer.but(type="upstream_error" if asked.is_success else CALLER_REFUSED)
 
     async def _models(self, settings: GatewaySettings, who: str) -> httpx.Response:
         url, headers = _address(settings, "/v1/models"), _headers(settings, who)
@@ -277,9 +300,16 @@ class Gateways:
         """Tell whether the gateway's version may keep using a token that it got with the previous secret."""
         return _is_before(answer.gateway, TOKENS_FOLLOW)
 
+    async def greet_all(self) -> None:
+        """Use the caller key of every environment once."""
+        for environment in self._settings:
+            with suppress(httpx.HTTPError, httpx.InvalidURL):
+                await self.greeting(environment)
+
     async def greeting(self, environment: str) -> Greeting:
         """Ask the gateway for its models with the caller key. Raises httpx's errors."""
         answer = await self._models(self._settings[environment], "keyturn-check")
+        self._note(environment, read_answer(answer))
         return Greeting(answer.status_code, _version(answer), ahead(answer.headers.get("Date")))
 
 

@@ -60,7 +60,7 @@ class Tenant:
             for env, one in settings.items()
         }
         options = {name: given[name] for name in ("timeout", "concurrency") if name in given}
-        made = Gateways(settings, **{"timeout": 2, "concurrency": 4} | options, now=lambda: NOW)
+        made = Gateways(settings, **dict[str, Any]({"timeout": 2, "concurrency": 4} | options), now=lambda: NOW)
         return await self._stack.enter_async_context(made)
 
     @property

@@ -16,19 +16,19 @@ from bot.steps import RUN
 ROOT = Path(__file__).parents[2]
 MAY_KNOW = {
     "bot/rotation": set[str](),
-    "bot/aisix": {"rotation", "metrics", "proxies"},
+    "bot/aisix": {"rotation", "metrics", "proxies", "credentials"},
     "bot/storage": {"rotation", "metrics", "settings", "terminal"},
     "bot/steps": {"rotation"},
     "bot/service": {"rotation", "steps", "storage"},
     "bot/recovery": {"rotation", "steps", "storage", "engine", "service", "terminal"},
-    "handlers": {"proxies", "rotation", "service", "settings", "metrics", "logs", "__version__"},
+    "handlers": {"proxies", "credentials", "rotation", "service", "settings", "metrics", "logs", "__version__"},
     "handlers/views": {"rotation"},
 }
 """Folders, and which rooms and files of the bot each may import beside itself."""
 
 FLOORS = (
-    "__version__", "terminal", "proxies", "rotation", "metrics", "logs", "aisix", "settings", "http", "storage",
-    "steps", "engine", "service", "recovery", "worker", "app", "check", "start", "cli", "__main__",
+    "__version__", "terminal", "proxies", "credentials", "rotation", "metrics", "logs", "aisix", "settings", "http",
+    "storage", "steps", "engine", "service", "recovery", "worker", "app", "check", "start", "cli", "__main__",
 )  # fmt: skip
 """The rooms and files of the bot; each imports only what stands before it."""
 
@@ -191,7 +191,7 @@ def test_a_view_turns_values_into_blocks_and_knows_nobody_who_acts():
         ("ClientPool", {"aisix/control_plane"}),
         ("AsyncClient", {"aisix/client"}),
         ("from_url", {"storage/connection", "storage/embedded"}),
-        ("AsyncWebClient", {"handlers/connect"}),
+        ("Web", {"handlers/connect"}),
         ("ControlPlane", {"app"}),
         ("Carrier", {"app"}),
     ],

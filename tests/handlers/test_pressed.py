@@ -94,7 +94,7 @@ async def test_a_process_on_a_socket_keeps_looking_at_itself(monkeypatch):
     monkeypatch.setattr(socket, "WATCH_EVERY", 0)
     process = Process()
     app = AsyncApp(name="a test", client=AsyncWebClient("xoxb-1"), request_verification_enabled=False)
-    kept = socket.Socket(app, "xapp-1", timeout=1, absence=process.absence)
+    kept = socket.Socket(app, app.client, "xapp-1", timeout=1, absence=process.absence)
     watch = asyncio.create_task(kept._keep())  # noqa: SLF001 - without a Slack to connect to
     for _ in range(20):
         process.now += EVERY

@@ -1,0 +1,43 @@
+"""A token of ours that Slack refuses: not ready, logged, told to who asks; and one error of Slack's is none of that."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.support.process import answer_of
+from tests.support.stage import KEY, Stage, free_port
+
+
+async def test_a_revoked_bot_token_is_told_and_makes_the_bot_not_ready_until_it_works(
+    bare_stage: Stage,
+) -> None:
+    bare_stage.overrides["PORT"] = str(free_port())
+    ready = f"http://127.0.0.1:{bare_stage.overrides['PORT']}/readyz"
+    with capture_logs() as logged:
+        async with bare_stage.bot():
+            for method in ("users.info", "usergroups.users.list", "chat.postMessage", "chat.postEphemeral"):
+                bare_stage.slack.faults.fail(method, error="token_revoked", times=100_000)
+            await bare_stage.slack.person("U_REQUESTER").command(KEY)
+            told = await bare_stage.told("U_REQUESTER", "Slack refuses Keyturn's bot token (token_revoked)")
+            assert "Tell whoever runs Keyturn: SLACK_BOT_TOKEN needs a new one." in told
+            assert await answer_of(ready) == (503, f"{told}\n")
+
+            bare_stage.slack.faults.clear()
+            await bare_stage.ask()
+            assert await answer_of(ready) == (200, "ready\n")
+            bare_stage.slack.calls.clear()
+
+    refused = [each for each in logged if each["event"] == "credential_refused"]
+    assert [(each["setting"], each["word"], each["log_level"]) for each in refused] == [
+        ("SLACK_BOT_TOKEN", "token_revoked", "error")
+    ]
+
+
+@pytest.mark.parametrize("status", [500, 429])
+async def test_an_error_of_slack_at_the_first_command_is_no_uninstalled_app(bare_stage: Stage, status: int) -> None:
+    async with bare_stage.bot():
+        if status == 429:
+            bare_stage.slack.faults.rate_limit("auth.test")
+        else:
+            bare_stage.slack.faults.fail("auth.test", error="internal_error", times=100_000)
+        await bare_stage.ask()
+        bare_stage.slack.faults.clear()
