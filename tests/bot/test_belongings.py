@@ -37,6 +37,7 @@ def test_a_name_tells_the_rotation_that_gave_it_and_what_it_was_before(name, tag
         (day_of, "X (2026-11-23 r7k2abc)", date(2026, 11, 23)),
         (day_of, "X (2026-13-45 r7k2abc)", None),
         (day_of, "X (r7k2abc)", None),
+        (day_of, "X", None),
         (rotation_of, "keyturn-r7k2abc-0", "r7k2abc"),
         (rotation_of, "keyturn-r7k2abc", None),
         (rotation_of, "keyturn-r7k2abc-x", None),
