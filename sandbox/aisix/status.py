@@ -16,6 +16,9 @@ from sandbox.aisix.store import Change, Environment, clock
 from sandbox.aisix.telemetry import FAILED, Family, gauge, page
 
 VIRTUAL = ("routing", "semantic", "ensemble")
+DEGRADED_AFTER = 10.0
+"""Seconds after which a gateway with a closed source says `degraded` instead of `synced`."""
+
 UNREACHABLE = {"last_error_kind": "fetch", "last_error": "configuration source unreachable"}
 TEXT = "text/plain; version=0.0.4"
 
@@ -133,7 +136,7 @@ class Status:
         if projection.rejected:
             return "degraded" if loaded else "out_of_sync"
         closed = time.monotonic() - (self._replica.closed_at or time.monotonic())
-        if closed > self._dispatcher.switches.degraded_after:
+        if closed > DEGRADED_AFTER:
             return "degraded"
         return "synced" if loaded else "empty"
 

@@ -72,9 +72,6 @@ class Switches:
     hidden_families: frozenset[str] = frozenset()
     """Metric families that the page lacks, as with another version or by an operator's choice."""
 
-    degraded_after: float = 10.0
-    """Seconds after which a gateway with a closed source says `degraded` instead of `synced`."""
-
     rejected_rows: Literal["ids", "store_key"] = "ids"
     """How a rejected row is named: by its kind and id, or only by its key in the store."""
 

@@ -1,10 +1,7 @@
 """What stands around real gateways, without one: the rows they read, their cable to etcd, their provider."""
 
 import asyncio
-import shutil
 import sys
-from contextlib import suppress
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -12,12 +9,10 @@ import pytest
 from sandbox.aisix.rows import Model
 from sandbox.aisix.store import CallerKey, Change
 from sandbox.aisix.upstream import Upstream
-from sandbox.gateways.child import Child
 from sandbox.gateways.missing import missing
 from sandbox.gateways.relay import Relay
 from sandbox.gateways.rows import Rows, caller_row
 from sandbox.gateways.upstream import UpstreamServer
-from tests.sandbox.programs import started, told
 
 HERE = "http://127.0.0.1:1"
 
@@ -80,51 +75,6 @@ async def test_a_cable_may_fall_silent_for_a_while_and_tears_what_is_open_when_i
     relay.state = "well"
     reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
     assert await heard() == b"hello\n"
-
-
-async def test_a_program_that_ends_by_itself_is_told_with_what_it_said(tmp_path):
-    async def answers():
-        return False
-
-    with pytest.raises(RuntimeError, match="no such flag"):
-        await Child("broken", tmp_path, sys.executable, "-c", "import sys; sys.exit('no such flag')").start(answers)
-
-
-PARENT = """
-import asyncio, sys
-from pathlib import Path
-from sandbox.gateways.child import Child
-
-async def answers():
-    print(child._process.pid, flush=True)
-    return True
-
-async def main():
-    global child
-    child = Child("sleeper", Path(sys.argv[1]), "sleep", "600")
-    await child.start(answers)
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-
-
-def runs(pid):
-    """Whether a process is there, and is no zombie."""
-    with suppress(OSError):
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
-    return False
-
-
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="it is util-linux that does it")
-async def test_a_child_ends_also_where_its_parent_is_killed(tmp_path):
-    parent = await started("-c", PARENT, str(tmp_path))
-    child = int(await told(parent, "\n"))
-    parent.kill()
-    await parent.wait()
-    async with asyncio.timeout(10):
-        while runs(child):  # noqa: ASYNC110 - the kernel has no event for it
-            await asyncio.sleep(0.01)
 
 
 async def test_the_provider_counts_by_the_secret_that_came_and_refuses_one_that_it_does_not_know():

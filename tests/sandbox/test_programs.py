@@ -11,16 +11,11 @@ from tests.sandbox.windows import window
 
 TOLD = (
     "@requester  /rotate-key OpenAI production",
-    "5 models in 2 environments use this key",
     "masked here; Slack itself shows it",
     "stopped: the new secret was refused",
-    "No model has been moved",
-    "staging      proved",
     "to @requester only: Only an approver other than @requester can do this.",
     "[ Not yet ]  [ Delete ]",
     "Receipt",
-    "now says: ",
-    " requests sent, 0 failed",
     "✔ No request failed.",
     "✔ The old key is gone.",
     "✔ All 5 affected models are on the replacement.",

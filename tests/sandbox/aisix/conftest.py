@@ -1,8 +1,8 @@
 """A running AISIX with one key, and clients for its two faces."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -10,73 +10,68 @@ import pytest
 
 from sandbox.aisix import Aisix, Model, ProviderKey
 
-OLD = "sk-old-0123456789abcdef"
-NEW = "sk-new-0123456789abcdef"
-
 
 @dataclass
 class Tenant:
-    """An AISIX, its first key and model, and clients."""
+    """An AISIX, its first key and model, and a client of each address that was asked."""
 
     aisix: Aisix
     key: ProviderKey
     model: Model
-    api: httpx.AsyncClient
-    open_client: Callable[..., Awaitable[httpx.AsyncClient]]
-    gateways: dict[str, httpx.AsyncClient]
+    stack: AsyncExitStack
+    gateways: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     @property
     def environment(self) -> str:
         return self.aisix.environment("production").id
 
-    def path(self, model: Model | None = None) -> str:
-        model = model or self.model
-        return f"/environments/{model.environment_id}/models/{model.id}"
+    async def opened(self, url: str, token: str = "") -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        client = httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=5)
+        return await self.stack.enter_async_context(client)
 
-    async def point(self, key: ProviderKey | str, model: Model | None = None) -> httpx.Response:
-        body = {"provider_key_id": key if isinstance(key, str) else key.id}
-        return await self.api.patch(self.path(model), json=body)
+    @property
+    def api(self) -> httpx.AsyncClient:
+        return self.gateways["api"]
 
-    async def ask(
-        self, alias: str = "chat-large", path: str = "/v1/chat/completions", **options: Any
-    ) -> httpx.Response:
-        url, token = options.pop("url", self.aisix.gateway_url("production")), options.pop("token", None)
-        if url not in self.gateways:
-            self.gateways[url] = await self.open_client(url)
-        token = token or self.aisix.caller_key("production")
+    async def point(self, key_id: str) -> httpx.Response:
+        path = f"/environments/{self.environment}/models/{self.model.id}"
+        return await self.api.patch(path, json={"provider_key_id": key_id})
+
+    async def ask(self, what: str | None = "chat-large", **options: Any) -> httpx.Response:
+        """Ask for an alias, by chat where *what* names no path, at the balancer or, with *replica*, at one of them."""
+        alias, _, path = (what or "").partition(" ")
+        number, token = options.pop("replica", None), options.pop("token", None) or self.aisix.caller_key("production")
+        replicas = self.aisix.replicas("production")
+        url = self.aisix.gateway_url("production") if number is None else replicas[number].url
         headers = {"Authorization": f"Bearer {token}"} | options.pop("headers", {})
         body = {"model": alias, "messages": [{"role": "user", "content": options.pop("prompt", "hello")}]}
-        return await self.gateways[url].post(path, json=body | options, headers=headers)
+        body |= {"input": "x", "query": "x", "documents": ["a"]} if path else {}
+        return await (await self._client(url)).post(
+            path or "/v1/chat/completions", json=body | options, headers=headers
+        )
 
     async def failure(self, *args: Any, **options: Any) -> tuple[int, str, str | None]:
         response = await self.ask(*args, **options)
         error = response.json()["error"]
         return response.status_code, error["type"], error.get("code")
 
-    async def status(self, page: str, replica: int = 0) -> httpx.Response:
-        url = self.aisix.replicas("production")[replica].status_url
+    async def status(self, page: str, replica: int = 0, **headers: str) -> httpx.Response:
+        client = await self._client(self.aisix.replicas("production")[replica].status_url)
+        return await client.get(page, headers=headers)
+
+    async def _client(self, url: str) -> httpx.AsyncClient:
         if url not in self.gateways:
-            self.gateways[url] = await self.open_client(url)
-        return await self.gateways[url].get(page)
+            self.gateways[url] = await self.opened(url)
+        return self.gateways[url]
 
 
 @pytest.fixture
-async def open_client() -> AsyncIterator[Callable[..., Awaitable[httpx.AsyncClient]]]:
-    async with AsyncExitStack() as stack:
-
-        async def open_one(url: str, token: str = "") -> httpx.AsyncClient:
-            headers = {"Authorization": f"Bearer {token}"} if token else {}
-            client = httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=5)
-            return await stack.enter_async_context(client)
-
-        yield open_one
-
-
-@pytest.fixture
-async def tenant(open_client: Callable[..., Awaitable[httpx.AsyncClient]]) -> AsyncIterator[Tenant]:
+async def tenant() -> AsyncIterator[Tenant]:
     aisix = Aisix(environments={"production": 2, "staging": 1})
-    key = aisix.add_key("OpenAI production", secret=OLD, api_base="https://api.openai.com/v1")
+    key = aisix.add_key("OpenAI production", secret="sk-old-0123456789abcdef", api_base="https://api.openai.com/v1")
     model = aisix.add_model("production", "chat-large", key=key, upstream="gpt-4o")
-    async with aisix:
-        api = await open_client(aisix.api_url, aisix.admin_token)
-        yield Tenant(aisix, key, model, api, open_client, {})
+    async with aisix, AsyncExitStack() as stack:
+        tenant = Tenant(aisix, key, model, stack)
+        tenant.gateways["api"] = await tenant.opened(aisix.api_url, aisix.admin_token)
+        yield tenant

@@ -32,8 +32,8 @@ async def test_a_person_makes_the_calls_of_the_documented_loop(tenant):
 
     assert [(call.method, call.path.removeprefix("/api")) for call in tenant.aisix.calls] == [
         ("POST", "/provider_keys"),
-        ("PATCH", tenant.path()),
-        ("PATCH", tenant.path(second)),
+        ("PATCH", f"/environments/{tenant.environment}/models/{tenant.model.id}"),
+        ("PATCH", f"/environments/{second.environment_id}/models/{second.id}"),
         ("DELETE", f"/provider_keys/{tenant.key.id}"),
     ]
     assert tenant.aisix.calls[0].body["api_base"] == "https://api.openai.com/v1"

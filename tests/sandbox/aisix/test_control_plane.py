@@ -25,18 +25,6 @@ def inside(body, *names):
     return body
 
 
-async def test_a_bad_token_is_401_and_a_missing_scope_403(tenant, open_client):
-    stranger = await open_client(tenant.aisix.api_url, "nonsense")
-    reader = await open_client(tenant.aisix.api_url, tenant.aisix.read_token)
-
-    assert (await stranger.get("/environments")).status_code == 401
-    assert (await reader.get("/environments")).status_code == 200
-    assert (await reader.delete(f"/provider_keys/{tenant.key.id}")).status_code == 403
-    assert tenant.key.id in tenant.aisix.provider_keys
-    tenant.aisix.revoke(tenant.aisix.admin_token)
-    assert (await tenant.api.get("/environments")).status_code == 401
-
-
 async def test_a_key_is_created_and_its_secret_is_never_shown_again(tenant):
     created = await create(tenant)
     path = f"/provider_keys/{created.json()['id']}"
@@ -62,12 +50,6 @@ async def test_a_patch_changes_what_it_names_and_never_a_secret(tenant):
     assert tenant.model.fields["model_name"] == "gpt-4o"
 
 
-async def test_a_key_in_use_is_deleted_and_a_second_delete_is_404(tenant):
-    path = f"/provider_keys/{tenant.key.id}"
-
-    assert [(await tenant.api.delete(path)).status_code for _ in range(2)] == [204, 404]
-
-
 @pytest.mark.parametrize(
     ("switches", "method", "path", "body", "status"),
     [
@@ -77,6 +59,7 @@ async def test_a_key_in_use_is_deleted_and_a_second_delete_is_404(tenant):
         ({"extra_key_fields": True}, "POST", KEYS, KEY | {"quota_tier": "gold"}, 422),
         ({"duplicate_display_name": "409"}, "POST", KEYS, KEY | {"display_name": "OpenAI production"}, 409),
         ({"delete_referenced": "409"}, "DELETE", THE_KEY, None, 409),
+        ({}, "DELETE", "/provider_keys/nobody", None, 404),
         ({"single_get": 404}, "GET", THE_KEY, None, 404),
         ({"single_get": 405}, "GET", THE_MODEL, None, 405),
         ({}, "PATCH", THE_MODEL, {"provider_key_id": "nobody"}, 422),
@@ -169,12 +152,3 @@ async def test_a_long_list_comes_in_pages_and_says_more_or_less_beside_its_rows(
     turn(tenant, list_envelope="array")
     links = [(await tenant.api.get(KEYS, params=asked)).links for asked in ({}, query.format(**first.json()))]
     assert ["next" in each for each in links] == [paging in ("cursor", "page"), False]
-
-
-async def test_an_environment_may_disappear_while_its_gateways_go_on(tenant):
-    tenant.aisix.environment("production").is_visible = False
-    listed = (await tenant.api.get("/environments")).json()["data"]
-
-    assert [row["name"] for row in listed] == ["staging"]
-    assert (await tenant.api.get(f"/environments/{tenant.environment}/models")).status_code == 404
-    assert (await tenant.ask()).status_code == 200

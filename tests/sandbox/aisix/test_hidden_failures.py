@@ -1,6 +1,5 @@
 """Traps: green lights that say nothing about the key behind a model."""
 
-import json
 
 import pytest
 
@@ -93,29 +92,3 @@ async def test_an_ensemble_hides_failures_up_to_its_minimum(tenant, bad):
     add(tenant, "empty", "ensemble", panel=[], judge=tenant.model, min_responses=1)
 
     assert [(await tenant.ask(alias)).status_code for alias in ("vote", "strict", "empty")] == [200, 401, 503]
-
-
-@pytest.mark.parametrize(("cache", "layer", "prompts"), [(True, "exact", "aa"), ("semantic", "semantic", "ab")])
-async def test_a_cache_may_ignore_no_cache_and_a_semantic_one_does_not_see_a_nonce(tenant, cache, layer, prompts):
-    tenant.aisix.environment("production").cache = cache
-    tenant.aisix.switches.cache_ignores_no_cache = True
-    headers = {"Cache-Control": "no-cache, no-store"}
-    answers = [await tenant.ask(prompt=f"Reply with OK. ({nonce})", headers=headers) for nonce in prompts]
-
-    assert [answer.headers.get("x-aisix-cache-layer") for answer in answers] == [None, layer]
-
-
-async def test_an_old_gateway_uses_a_minted_token_on_with_the_new_key(tenant, alone):
-    tenant.aisix.switches.token_cache_bug = True
-    old, new = (json.dumps({"project": p, "region": "eu", "service_account_json": {}}) for p in ("old", "new"))
-    old_key, new_key = (tenant.aisix.add_key(s, provider="google-vertex", secret=s) for s in (old, new))
-    model = add(tenant, "gemini", key=old_key, upstream="gemini-3")
-    await tenant.ask("gemini")
-    tenant.aisix.upstream.refuse(new)
-    tenant.aisix.edit(model, key=new_key, settled=True)
-    green = await tenant.ask("gemini")
-
-    assert (green.status_code, green.headers["Server"]) == (200, "AISIX/0.4.2")
-    assert tenant.aisix.served_with(new_key) == 1
-    tenant.aisix.switches.token_cache_bug = False
-    assert await tenant.failure("gemini") == (500, "config_error", None)

@@ -41,7 +41,6 @@ CARD = [
         "elements": [
             {"type": "button", "text": plain("Go"), "value": "1"},
             {"type": "button", "text": plain("Delete"), "value": "1", "confirm": DIALOG},
-            {"type": "static_select", "action_id": "which", "options": [option("One", "1"), option("Two", "2")]},
         ],
     }
 ]
@@ -116,24 +115,6 @@ async def test_nobody_clicks_where_they_are_not_or_what_is_gone_or_has_declined(
 
     assert (declined.confirm["text"], declined.sent) == ("It is gone for good.", False)
     assert slack.payloads == []
-
-
-async def test_a_click_on_a_stale_card_is_told_with_the_card_as_it_is_now(desk, member, card):
-    slack, *_ = desk
-    slack.site.rewrite(card, "done", [])
-    with pytest.raises(LookupError, match=r"there are \[\]"):
-        await member.click("Delete", card)
-    await member.click("Delete", card, stale=True)
-
-    assert slack.payloads[-1]["payload"]["message"]["text"] == "done"
-
-
-async def test_a_choice_in_a_message_is_sent_and_remembered(desk, member, card):
-    await member.choose("Two", card)
-    sent = desk[0].payloads[-1]["payload"]
-    [values] = sent["state"]["values"].values()
-
-    assert sent["actions"][0]["selected_option"]["value"] == values["which"]["selected_option"]["value"] == "2"
 
 
 async def test_a_type_ahead_asks_the_app_from_its_shortest_query_on(desk):

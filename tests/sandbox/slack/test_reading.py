@@ -21,15 +21,3 @@ SAID = {
 @pytest.mark.parametrize(("text", "read"), SAID.values(), ids=SAID)
 def test_mrkdwn_is_read_without_its_marks(slack, text, read):
     assert slack.site.speak(slack.channels["C_OPS"], "U_KEYTURN", text, []).plain == read
-
-
-def test_a_table_is_read_row_by_row_and_instead_of_the_text(slack):
-    rich = {"type": "text", "text": "gpt-4o", "style": {"bold": True}}
-    row = [
-        {"type": "raw_text", "text": "chat-large"},
-        {"type": "raw_number", "value": 3},
-        {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [rich]}]},
-    ]
-    message = slack.site.speak(slack.channels["C_OPS"], "U_KEYTURN", "x", [{"type": "table", "rows": [row, row]}])
-
-    assert message.plain == "chat-large  3  gpt-4o\nchat-large  3  gpt-4o"
