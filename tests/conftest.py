@@ -50,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="leave out what opens a socket or starts a process")
 
 
-SERVED = {"valkey", "tenant", "slack", "both", "bare_stage", "stage"}
+SERVED = {"valkey", "tenant", "slack", "bare_stage", "stage"}
 """Fixtures that serve something on a socket."""
 
 SANDBOX, STORIES = Path(__file__).parent / "sandbox", Path(__file__).parent / "stories"

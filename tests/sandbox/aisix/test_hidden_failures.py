@@ -1,5 +1,6 @@
 """Traps: green lights that say nothing about the key behind a model."""
 
+import json
 
 import pytest
 
@@ -92,3 +93,18 @@ async def test_an_ensemble_hides_failures_up_to_its_minimum(tenant, bad):
     add(tenant, "empty", "ensemble", panel=[], judge=tenant.model, min_responses=1)
 
     assert [(await tenant.ask(alias)).status_code for alias in ("vote", "strict", "empty")] == [200, 401, 503]
+
+
+async def test_an_old_gateway_uses_a_minted_token_on_with_the_new_key(tenant, alone):
+    tenant.aisix.switches.token_cache_bug = True
+    secrets = [json.dumps({"project": p, "region": "eu", "service_account_json": {}}) for p in ("old", "new")]
+    old, new = (tenant.aisix.add_key(secret, provider="google-vertex", secret=secret) for secret in secrets)
+    model = add(tenant, "gemini", key=old, upstream="gemini-3")
+    await tenant.ask("gemini")
+    tenant.aisix.upstream.refuse(secrets[1])
+    tenant.aisix.edit(model, key=new, settled=True)
+    green = await tenant.ask("gemini")
+
+    assert (green.status_code, green.headers["Server"]) == (200, "AISIX/0.4.2")
+    tenant.aisix.switches.token_cache_bug = False
+    assert await tenant.failure("gemini") == (500, "config_error", None)

@@ -15,6 +15,7 @@ OF_A_REQUEST = {
     "endpoint", "inbound_protocol", "provider", "model", "upstream_model", "provider_key_id", "provider_key_name",
     "api_key_id", "team_id", "user_id", "user_name", "stream", "is_fallback", "status", "outcome",
 }  # fmt: skip
+OF_AN_EVENT = {"handler", "status_code", "inbound_protocol", "model", "provider_key_id", "provider_key_name"}
 OF_A_DEPLOYMENT = {"provider", "model", "upstream_model", "provider_key_id"}
 
 FAMILIES: dict[str, tuple[str, set[str]]] = {
@@ -24,10 +25,7 @@ FAMILIES: dict[str, tuple[str, set[str]]] = {
     "aisix_deployment_success_responses_total": ("counter", OF_A_DEPLOYMENT),
     "aisix_deployment_failure_responses_total": ("counter", OF_A_DEPLOYMENT),
     "aisix_deployment_cooled_down_total": ("counter", OF_A_DEPLOYMENT),
-    "aisix_usage_events_emitted_total": (
-        "counter",
-        {"handler", "status_code", "inbound_protocol", "model", "provider_key_id", "provider_key_name"},
-    ),
+    "aisix_usage_events_emitted_total": ("counter", OF_AN_EVENT),
     "aisix_cache_requests_total": ("counter", {"policy", "outcome"}),
     "aisix_config_reloads_total": ("counter", set()),
     "aisix_config_source_connected": ("gauge", set()),
@@ -42,23 +40,15 @@ FAMILIES: dict[str, tuple[str, set[str]]] = {
 }
 """Each family of a page with its type and its labels."""
 
-AT_BOOT = {
-    "aisix_config_reloads_total", "aisix_config_source_connected", "aisix_config_hash_info",
-    "aisix_config_observed_revision", "aisix_config_applied_revision", "aisix_config_last_reload_successful",
-    "aisix_config_last_reload_success_timestamp_seconds",
-}  # fmt: skip
+AT_BOOT = {name for name in FAMILIES if name.startswith("aisix_config") and not name.endswith("resources")}
 """What is on a page before the first request."""
 
 HASH = re.compile("[0-9a-f]{64}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 COUNTS = {"api_keys": int, "models": int, "provider_keys": int}
-APPLIED = {
-    "applied_revision": int,
-    "config_hash": HASH,
-    "apply_seq": int,
-    "applied_at": MOMENT,
-    "resource_counts": COUNTS,
+APPLIED = {"applied_revision": int, "config_hash": HASH, "apply_seq": int, "applied_at": MOMENT} | {
+    "resource_counts": COUNTS
 }
 SOURCE = {"type": str, "connected": bool, "observed_revision": int, "source_hash": HASH, "observed_at": MOMENT}
 ERROR = {"last_error_kind": str, "last_error": str}

@@ -100,7 +100,6 @@ REFUSED = {
 FITS = {
     "no blocks": [],
     "no options": options(0),
-    "a full table": [table(100, 20, "x" * 5)],
     "a form": modal(field(multiline=True), field(kind="external_select", min_query_length=0), notify_on_close=True),
     "a data table": [table(201, 20, caption="x", kind="data_table")],
     "a plan": [{"type": "plan", "title": "x", "tasks": [{"task_id": "1", "title": "x", "status": "complete"}]}],
@@ -128,7 +127,3 @@ def test_what_slack_does_not_know_is_refused_with_its_reason(what, why):
 @pytest.mark.parametrize("what", FITS.values(), ids=FITS)
 def test_what_slack_knows_is_taken(what):
     assert problems(what) == []
-
-
-def test_every_thing_wrong_is_named_not_only_the_first():
-    assert len(check_message([section(""), {"type": "nothing"}, actions()])) == 3
