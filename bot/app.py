@@ -169,7 +169,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
     """Build and open the shared parts, and close them at the end; without *now*, Redis tells the time."""
     async with AsyncExitStack() as stack:
         url = await address_of(settings, stack)
-        credentials = Credentials()
+        credentials = Credentials(logged=True)
         slack = await stack.enter_async_context(slack_client(settings, credentials))
         credentials.users.append(slack_user(slack))
         team = await who_am_i(slack)

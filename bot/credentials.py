@@ -38,22 +38,26 @@ class User(NamedTuple):
 
 
 class Credentials:
-    """Our own credentials, by the setting that each is in, and where it is used if there are several."""
+    """Our own credentials, by the setting that each is in, and where it is used if there are several.
 
-    def __init__(self) -> None:
+    A command says itself what it finds, so only the bot has them *logged*.
+    """
+
+    def __init__(self, *, logged: bool = False) -> None:
+        self._logged = logged
         self._refused: dict[tuple[str, str], str] = {}
         self.users: list[User] = []
         """The clients that use them."""
 
     def refused(self, setting: str, word: str, where: str = "") -> None:
         """Note that a service refused a credential, with its own *word* for it; log it the first time."""
-        if self._refused.get((setting, where)) != word:
+        if self._logged and self._refused.get((setting, where)) != word:
             log.error("credential_refused", setting=setting, word=word, where=where)
         self._refused[setting, where] = word
 
     def works(self, setting: str, where: str = "") -> None:
         """Note that a credential was taken."""
-        if self._refused.pop((setting, where), None):
+        if self._refused.pop((setting, where), None) and self._logged:
             log.info("credential_works", setting=setting, where=where)
 
     async def tried(self, reread: Callable[[], Any]) -> str:

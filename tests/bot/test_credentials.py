@@ -21,7 +21,7 @@ SAID = {
 
 
 def test_a_credential_that_is_refused_is_logged_once_and_told_until_it_works():
-    credentials = Credentials()
+    credentials = Credentials(logged=True)
     with capture_logs() as logged:
         for _ in range(3):
             credentials.refused(BOT_TOKEN, "token_revoked")
