@@ -12,7 +12,6 @@ ROUTING = (
     "max_fallbacks",
     "retry_on_429",
     "fallback_on_statuses",
-    "when_all_unavailable",
     "retries",
 )
 

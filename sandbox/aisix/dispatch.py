@@ -27,9 +27,6 @@ class Dispatcher:
         self.switches, self._upstream = switches, upstream
         self.direct = Direct(upstream, switches)
         self.limits = Limits()
-        self.unhealthy: set[str] = set()
-        """Ids of models that failed the background check; routing skips them, with or without a cooldown."""
-
         self._turns = count()
 
     def forget(self) -> None:
@@ -62,12 +59,9 @@ class Dispatcher:
     async def _routing(self, request: Request, model: Fields) -> Served:
         routing = model["routing"]
         targets = self._ordered(routing)
-        healthy = [target for target in targets if target not in self.unhealthy]
-        if not healthy and routing.get("when_all_unavailable", "fail") == "fail":
-            raise errors.no_candidates(max(map(self.cooldowns.remaining, targets), default=0))
-        ready = [target for target in healthy if not self.cooldowns.remaining(target)]
+        ready = [target for target in targets if not self.cooldowns.remaining(target)]
         limit = 1 + routing.get("max_fallbacks", len(targets))
-        return await self._first_good(request, (ready or healthy or targets)[:limit], routing)
+        return await self._first_good(request, (ready or targets)[:limit], routing)
 
     def _ordered(self, routing: Fields) -> list[str]:
         targets = [str(target["model"]) for target in routing["targets"]]

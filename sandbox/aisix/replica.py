@@ -120,11 +120,6 @@ class Replica:
         self.projection.reload()
         self._turned()
 
-    @property
-    def unhealthy(self) -> set[str]:
-        """Ids of models that failed its background check."""
-        return self.dispatcher.unhealthy
-
     def served_with(self, key_id: str) -> int:
         """Return how many attempts this replica really made with the key, whatever its counters show."""
         return self.dispatcher.metrics.sent_with(key_id)

@@ -13,7 +13,7 @@ from sandbox.aisix.rows import Fields
 from sandbox.aisix.serving import answer, drop
 from sandbox.aisix.snapshot import TABLES, Projection
 from sandbox.aisix.store import Change, Environment, clock
-from sandbox.aisix.telemetry import FAILED, Family, gauge, page
+from sandbox.aisix.telemetry import Family, gauge, page
 
 VIRTUAL = ("routing", "semantic", "ensemble")
 DEGRADED_AFTER = 10.0
@@ -190,8 +190,6 @@ class Status:
         left = cooldowns.remaining(model_id)
         if kind in VIRTUAL:
             return {"status": "not_applicable"}
-        if model_id in self._dispatcher.unhealthy:
-            return {"status": "unhealthy", "status_reason": FAILED}
         if not left:
             return {"status": "healthy"}
         return {"status": "cooldown", "cooldown_until": _moment(left), "status_reason": cooldowns.reason(model_id)}

@@ -115,7 +115,6 @@ async def test_what_nobody_takes_shows_what_slack_would_show_to_that_person_only
         ("click", {"channel": "C_OPS", "ts": "1.1", "label": "Delete", "row": "b"}, "That message is gone."),
         ("submit", {"values": {}}, "no modal open"),
         ("switch", {"name": "slack", "value": "asleep"}, "cannot be 'asleep'"),
-        ("switch", {"name": "weather", "value": "rain"}, "no such switch"),
         ("switch", {"name": "secret sk-other", "value": "yes"}, "no such secret"),
     ],
 )

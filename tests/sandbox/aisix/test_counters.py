@@ -195,6 +195,18 @@ async def test_a_replica_whose_source_is_silent_uses_the_old_key_and_looks_well(
     assert LLM in await shown(tenant, tenant.key), "only its counters tell, once it is asked"
 
 
+async def test_a_third_key_serves_a_model_and_neither_of_the_two_shows_it_nor_a_restart_any(tenant, replicas, moved):
+    third = tenant.aisix.add_key("third", secret="sk-third")
+    replicas[0].astray = {tenant.model.id: third.id}
+    moved()
+    await tenant.ask(replica=0)
+    seen = {row["provider_key_id"] for row, _ in await rows(tenant, LLM)}
+    replicas[0].restart()
+
+    assert [tenant.aisix.upstream.answered(secret) for secret in (tenant.key.secret, NEW, "sk-third")] == [0, 0, 1]
+    assert (seen, await rows(tenant, LLM)) == ({third.id}, [])
+
+
 # --- figures and blame ---
 
 

@@ -54,15 +54,6 @@ async def test_routing_hides_a_refused_key_at_once_if_it_falls_back_from_401(ten
     assert 'is_fallback="true"' in (await tenant.status("/metrics")).text
 
 
-async def test_routing_is_503_where_the_background_check_has_found_every_target_down(tenant, bad, alone):
-    add(tenant, "any", "routing", targets=[bad])
-    alone.unhealthy.add(bad.id)
-
-    assert await tenant.failure("any") == (503, "all_candidates_unavailable", None)
-    assert "Retry-After" in (await tenant.ask("any")).headers
-    assert await tenant.failure("broken") == REFUSED, "it is asked by its own name"
-
-
 @pytest.mark.parametrize(("behaviour", "attempts"), [(500, 3), ("unreachable", 3), (401, 1), (429, 1)])
 async def test_a_provider_that_fails_is_asked_again_and_one_that_refuses_is_not(tenant, behaviour, attempts):
     tenant.aisix.upstream.set(tenant.key.secret, behaviour)

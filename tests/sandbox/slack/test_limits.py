@@ -65,8 +65,6 @@ MOST = {
     "value of a button": (2000, lambda n: [actions(button(value="x" * n))]),
     "action_id": (255, lambda n: [actions(button(action_id="x" * n))]),
     "title of a dialog": (100, lambda n: [asking(title=n)]),
-    "text of a dialog": (300, lambda n: [asking(text=n)]),
-    "button of a dialog": (30, lambda n: [asking(confirm=n)]),
     "rows of a table": (100, lambda n: [table(n)]),
     "columns of a table": (20, lambda n: [table(1, n)]),
     "options of a menu": (100, lambda n: [menu(**options(n))]),
