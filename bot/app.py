@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from bot.aisix.probes import Gateways
 from bot.aisix.status import StatusPages
 from bot.credentials import Credentials, User
 from bot.engine import Engine
+from bot.gauges import Gauges
 from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.people import NOBODY, Directory, People, Rules
 from bot.service import RotationService
@@ -26,6 +28,7 @@ from bot.settings import Settings
 from bot.steps.world import Limits, World
 from bot.storage.clock import shared_clock
 from bot.storage.connection import address_of, queue_at, redis_at
+from bot.storage.figures import Figures
 from bot.storage.jobs import Jobs, PatientQueue
 from bot.storage.lease import running_clock
 from bot.storage.migration import Carrier
@@ -152,6 +155,7 @@ class Parts:
 
     settings: Settings
     store: Store
+    figures: Figures
     queue: PatientQueue
     jobs: Jobs
     world: World
@@ -195,6 +199,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
         yield Parts(
             settings=settings,
             store=store,
+            figures=Figures(redis, store.namespace),
             queue=queue,
             jobs=Jobs(queue),
             world=world,
@@ -315,11 +320,13 @@ async def _site(
 ) -> AsyncIterator[None]:
     """Serve HTTP: always health checks and metrics, and in HTTP mode Slack's events."""
     settings = built.settings
-    site = http.make_site(lambda: _missing(built, socket), settings.http_body_limit)
-    if app is not None and settings.http_mode and settings.slack_signing_secret:
-        add_slack(site, app, settings.slack_signing_secret.get_secret_value())
-    async with http.served(site, setting, port):
-        yield
+    ready = partial(_missing, built, socket)
+    async with Gauges(built.figures.read, built.world.control_plane.key_dates, ready, built.world.now) as gauges:
+        site = http.make_site(ready, gauges, settings.http_body_limit)
+        if app is not None and settings.http_mode and settings.slack_signing_secret:
+            add_slack(site, app, settings.slack_signing_secret.get_secret_value())
+        async with http.served(site, setting, port):
+            yield
 
 
 async def _missing(built: Parts, socket: Socket | None) -> str | None:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from bot.metrics import STEPS
+from bot.metrics import STEPS, STOPS
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.phrases import MOVED_IS_BACK, said
 from bot.rotation.ports import Hold
-from bot.rotation.progress import before_approval, next_step, undone_from
+from bot.rotation.progress import before_approval, how_left, next_step, undone_from
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.states import TRACKS, State, Step, StepName, Track
 from bot.rotation.stops import Cause
@@ -100,8 +100,7 @@ async def _take_step(rotation: Rotation, world: World) -> Rotation:
     if step.gated and rotation.lacks_approval:
         return _awaiting_approval(rotation).but(asked_at=world.now())
     rotation = rotation.but(step_since=rotation.step_since or world.now())
-    with STEPS.labels(step.name, "any").time():
-        return await _outcome(rotation, step, world)
+    return await _outcome(rotation, step, world)
 
 
 def _awaiting_approval(rotation: Rotation) -> Rotation:
@@ -240,6 +239,7 @@ class Engine:
         before = await self._store.load(rotation_id)
         if before is None:
             return False
+        began = self._world.now()
         after = await move(before, replace(self._world, hold=lease))
         if after == before:
             await news.catch_up()
@@ -247,6 +247,7 @@ class Engine:
         with suppress(Conflict):  # a person changed it first: continue from their change
             saved = await self._store.save(after, _event(before, after), at=self._world.now())
             log.info("moved", rotation=saved.id, state=saved.state, done=len(saved.done), note=saved.note)
+            _count(before, saved, self._world.now() - (before.step_since or began))
             await news.of(saved)
         return True
 
@@ -291,6 +292,15 @@ class News:
         if self._pending is not None:
             await self._jobs.announce(self._pending)
             self._shown, self._shown_at, self._pending = self._pending, asyncio.get_running_loop().time(), None
+
+
+def _count(before: Rotation, after: Rotation, took: timedelta) -> None:
+    """Count the end of a step, once it is recorded."""
+    outcome, step = how_left(before, after), next_step(before)
+    if outcome and step:
+        STEPS.labels(step.name, outcome).observe(max(took.total_seconds(), 0))
+    if after.stop and after.stop != before.stop:
+        STOPS.labels(after.stop.kind).inc()
 
 
 def _event(before: Rotation, after: Rotation) -> dict[str, str]:

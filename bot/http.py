@@ -1,11 +1,12 @@
 """Keyturn's own pages: liveness, readiness and metrics."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple, Protocol
 
 import structlog
 from aiohttp import web
-from prometheus_client import generate_latest
+from prometheus_client import Metric, generate_latest
 
 from bot.metrics import REGISTRY
 from bot.settings import WrongSettings
@@ -19,8 +20,30 @@ LINGER = 2.0
 """Seconds to keep reading the rest of an answered request, so that the client gets the answer."""
 
 
-def make_site(ready: Callable[[], Awaitable[str | None]], body_limit: int) -> web.Application:
-    """Return the site; *ready* returns what is missing, or None."""
+Ready = Callable[[], Awaitable[str | None]]
+"""Returns why this process can't work now, or None."""
+
+
+class Gauges(Protocol):
+    """What is read at each scrape."""
+
+    async def read(self) -> list[Metric]:
+        """Return the gauges, soon and whatever is away."""
+
+
+class Page(NamedTuple):
+    """All that one scrape shows: the counters of this process, and the gauges just read."""
+
+    gauges: list[Metric]
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric."""
+        yield from REGISTRY.collect()
+        yield from self.gauges
+
+
+def make_site(ready: Ready, gauges: Gauges, body_limit: int) -> web.Application:
+    """Return the site."""
     site = web.Application(client_max_size=body_limit)
 
     async def healthz(_: web.Request) -> web.Response:
@@ -31,7 +54,8 @@ def make_site(ready: Callable[[], Awaitable[str | None]], body_limit: int) -> we
         return web.Response(text=f"{missing}\n", status=503) if missing else web.Response(text="ready\n")
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"})
+        page = generate_latest(Page(await gauges.read()))
+        return web.Response(body=page, headers={"Content-Type": "text/plain; version=0.0.4"})
 
     site.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     return site

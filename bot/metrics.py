@@ -1,9 +1,15 @@
 """Keyturn's metrics. Labels never contain names from outside: only states, steps, verbs and statuses."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, PlatformCollector, ProcessCollector
+
+from bot import __version__
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
 
+BUILD = Info("keyturn_build", "The version that this process runs.", registry=REGISTRY)
+BUILD.info({"version": __version__})
 CALLS = Counter(
     "keyturn_calls_total",
     "Calls to the services at either end, by outcome.",
@@ -11,6 +17,9 @@ CALLS = Counter(
     registry=REGISTRY,
 )
 STATES = Counter("keyturn_rotations_total", "Rotations that entered a state.", ["state"], registry=REGISTRY)
+STOPS = Counter(
+    "keyturn_stops_total", "Stops of rotations, by what they mean for callers.", ["kind"], registry=REGISTRY
+)
 UNREADABLE = Counter(
     "keyturn_unreadable_records_total",
     "Times that a record was looked at and could not be read.",
@@ -18,11 +27,13 @@ UNREADABLE = Counter(
     registry=REGISTRY,
 )
 STEPS = Histogram(
-    "keyturn_step_seconds",
-    "Time that one turn of a step took, in seconds.",
+    "keyturn_step_duration_seconds",
+    "Time from the first turn of a step until Keyturn left it.",
     ["step", "outcome"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
     registry=REGISTRY,
 )
+LEASES = Gauge("keyturn_leases_held", "Leases that this process holds.", [], registry=REGISTRY)
 
 
 def calls(service: str, verb: str, outcome: int | str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote
@@ -137,6 +138,12 @@ class ControlPlane:
     async def keys(self) -> tuple[ProviderKey, ...]:
         """List the provider keys."""
         return tuple(key for row in await self._list("/provider_keys") if (key := reading.provider_key(row)).id)
+
+    async def key_dates(self) -> dict[str, datetime | None]:
+        """Return when each provider key was created, by id; None if AISIX does not say so readably."""
+        rows = await self._list("/provider_keys")
+        ids = (reading.identity(row) for row in rows)
+        return {**dict.fromkeys(filter(None, ids)), **reading.made_at(rows)}
 
     async def create_key(
         self, old: ProviderKey, name: str, environments: Iterable[str], secret: SecretStr

@@ -3,7 +3,7 @@
 Calls raise the errors of `bot.rotation.errors`; a control plane without a usable answer raises `Uncertain`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol, Self
 
@@ -27,6 +27,9 @@ class ControlPlane(Protocol):
 
     async def keys(self) -> tuple[ProviderKey, ...]:
         """List the provider keys."""
+
+    async def key_dates(self) -> Mapping[str, datetime | None]:
+        """Return when each provider key was created, by id; None where that is not known."""
 
     async def models(self, environments: Iterable[str]) -> tuple[Model, ...]:
         """List the models of some environments."""

@@ -2,7 +2,7 @@
 
 from bot.rotation import states
 from bot.rotation.record import Rotation
-from bot.rotation.states import Step, StepName
+from bot.rotation.states import State, Step, StepName
 
 
 def steps_of(rotation: Rotation) -> tuple[Step, ...]:
@@ -13,6 +13,18 @@ def steps_of(rotation: Rotation) -> tuple[Step, ...]:
 def next_step(rotation: Rotation) -> Step | None:
     """Return the first step that is not done; None at the end of the track."""
     return next((step for step in steps_of(rotation) if step.name not in rotation.done), None)
+
+
+def how_left(before: Rotation, after: Rotation) -> str:
+    """Return how a move from *before* to *after* left the step that was next; empty if it goes on or never ran."""
+    step = next_step(before)
+    if step is None or not before.waits_for_bot or (step.gated and before.lacks_approval) or after.step_since:
+        return ""
+    return LEFT.get(after.state) or ("done" if step.name in after.done else "again")
+
+
+LEFT = {State.BLOCKED: "stopped", State.AWAITING_SECRET: "asked", State.AWAITING_APPROVAL: "unapproved"}
+"""How a step ends that leaves the rotation in another state."""
 
 
 def earlier(rotation: Rotation, one: StepName, other: StepName) -> StepName:

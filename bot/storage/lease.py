@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import structlog
 from redis.exceptions import RedisError
 
+from bot.metrics import LEASES
 from bot.rotation.errors import LeaseLost, Unanswerable
 from bot.storage.outage import answering
 from bot.storage.scripts import HOLD, RELEASE
@@ -71,9 +72,11 @@ class Lease:
         async with answering():
             mine = await self._acquire()
         keeper = asyncio.create_task(self._keep(asyncio.current_task())) if mine else None
+        LEASES.inc(mine)
         try:
             yield mine
         finally:
+            LEASES.dec(mine)
             if keeper is not None:
                 keeper.cancel()
                 with suppress(RedisError, OSError):

@@ -18,6 +18,7 @@ from bot.rotation import audit
 from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.inventory import Inventory
 from bot.rotation.record import CARRIED, SCHEMA, Rotation
+from bot.storage.figures import state_since
 from bot.storage.namespace import BEFORE, PREFIX, REGISTER, Namespace, named_by
 from bot.storage.outage import UNSURE, answering
 from bot.storage.reading import read, readable
@@ -310,6 +311,7 @@ class Move(NamedTuple):
         pipe.set(there("rotation", id_), stays.model_dump_json())
         pipe.rpush(there("audit"), found.entries[0])
         pipe.srem(there("open"), id_)
+        pipe.hdel(there("states"), id_)
         for kind in ("all", "due", "unshown"):
             pipe.zrem(there(kind), id_)
         pipe.zrem(there("concerns"), *(f"{key_id} {id_}" for key_id in concerned(self.rotation)))
@@ -333,6 +335,7 @@ class Move(NamedTuple):
             pipe.hset(here("fingerprints"), mapping=found.fingerprints)
         if not onward.is_over:
             pipe.sadd(here("open"), onward.id)
+            pipe.hset(here("states"), onward.id, state_since(onward))
             pipe.zadd(here("due"), {onward.id: 0})
             pipe.zadd(here("concerns"), {f"{key_id} {onward.id}": 0 for key_id in concerned(onward)})
 

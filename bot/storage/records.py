@@ -21,11 +21,12 @@ from bot.rotation import audit
 from bot.rotation.errors import NotOurRecord, WrongState
 from bot.rotation.record import SCHEMA, Rotation
 from bot.rotation.states import State
+from bot.storage.figures import state_since
 from bot.storage.lease import Lease
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import UNSURE, answering
 from bot.storage.reading import read, readable
-from bot.storage.scripts import MOVED, NOTE, SAVE, SET_DUE, SHOWN
+from bot.storage.scripts import ENTERED, MOVED, NOTE, SAVE, SET_DUE, SHOWN
 
 log = structlog.get_logger("keyturn.store")
 
@@ -132,6 +133,7 @@ class Store:
                     self.key("fingerprints"),
                     self.key("due"),
                     self.key("concerns"),
+                    self.key("states"),
                 ],
                 args=[
                     saved.model_dump_json(),
@@ -146,6 +148,7 @@ class Store:
                     fingerprint or "",
                     json.dumps(_obsolete_keys(saved)),
                     json.dumps(concerned(saved)),
+                    state_since(saved),
                 ],
             )
         return str(answer)
@@ -154,9 +157,10 @@ class Store:
     def _check_answer(answer: str, saved: Rotation) -> None:
         if answer.startswith("TAKEN"):
             raise Taken(answer.split()[1])
-        if answer != "OK":
+        if answer not in ("OK", ENTERED):
             raise Conflict("Someone else just changed this rotation. Look at its card again.")
-        STATES.labels(saved.state.value).inc()
+        if answer == ENTERED:
+            STATES.labels(saved.state.value).inc()
 
     async def note(
         self, kind: audit.Kind, event: Mapping[str, str], *, rotation: Rotation | None, at: datetime
@@ -204,12 +208,13 @@ class Store:
         """Set when *rotation* is *due* (None: once it is saved again), unless it has a newer version by now."""
         async with answering():
             await self._set_due(
-                keys=[self.key("rotation", rotation.id), self.key("due"), self.key("concerns")],
+                keys=[self.key("rotation", rotation.id), self.key("due"), self.key("concerns"), self.key("states")],
                 args=[
                     rotation.id,
                     rotation.version,
                     due.timestamp() if due else "",
                     json.dumps(concerned(rotation)),
+                    state_since(rotation),
                 ],
             )
 

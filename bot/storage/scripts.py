@@ -4,11 +4,12 @@ The caller passes every key that a script uses. They need nothing newer than Red
 """
 
 SAVE = """
-local record, audit, open, unshown, all, claim, fingerprints, due, concerns = unpack(KEYS)
-local new, expected, last, entry, id, version, holds, over, created, made, fingerprint, gone, keys = unpack(ARGV)
+local record, audit, open, unshown, all, claim, fingerprints, due, concerns, states = unpack(KEYS)
+local new, expected, last, entry, id, version, holds, over, created, made, fingerprint, gone, keys, state = unpack(ARGV)
 local old = redis.call('GET', record)
 if old == new then return 'OK' end
-local is = old and tostring(cjson.decode(old).version) or ''
+local was = old and cjson.decode(old) or {}
+local is = old and tostring(was.version) or ''
 if is ~= expected then return 'CONFLICT' end
 local holder = redis.call('GET', claim)
 if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end
@@ -16,10 +17,12 @@ if (redis.call('LINDEX', audit, -1) or '') ~= last then return 'MOVED' end
 if holds == '1' then redis.call('SET', claim, id) end
 if over == '1' then
   redis.call('SREM', open, id)
+  redis.call('HDEL', states, id)
   redis.call('ZREM', due, id)
   if holds == '0' and holder == id then redis.call('DEL', claim) end
 else
   redis.call('SADD', open, id)
+  redis.call('HSET', states, id, state)
   redis.call('ZADD', due, 0, id)
 end
 for _, key in ipairs(cjson.decode(keys)) do
@@ -32,8 +35,11 @@ redis.call('ZADD', unshown, version, id)
 redis.call('ZADD', all, created, id)
 if made ~= '' and fingerprint ~= '' then redis.call('HSET', fingerprints, made, fingerprint) end
 for _, key in ipairs(cjson.decode(gone)) do redis.call('HDEL', fingerprints, key) end
-return 'OK'
+return was.state == string.match(state, '%S+') and 'OK' or 'ENTERED'
 """
+
+ENTERED = "ENTERED"
+"""The answer of `SAVE` if the rotation was in another state before."""
 
 MOVED = "MOVED"
 """The answer of a script if the audit trail does not end with the given entry."""
@@ -71,10 +77,33 @@ if wanted and tonumber(wanted) <= version then redis.call('ZREM', unshown, id) e
 """
 
 SET_DUE = """
-local record, due, concerns = unpack(KEYS)
-local id, version, at, keys = unpack(ARGV)
+local record, due, concerns, states = unpack(KEYS)
+local id, version, at, keys, state = unpack(ARGV)
 local is = redis.call('GET', record)
 if not is or tostring(cjson.decode(is).version) ~= version then return end
 if at == '' then redis.call('ZREM', due, id) else redis.call('ZADD', due, at, id) end
+redis.call('HSET', states, id, state)
 for _, key in ipairs(cjson.decode(keys)) do redis.call('ZADD', concerns, 0, key .. ' ' .. id) end
 """
+
+FIGURES = """
+local open, states, due, queued, active = unpack(KEYS)
+local rotations = {}
+local fields = redis.call('HGETALL', states)
+for i = 1, #fields, 2 do
+  if redis.call('SISMEMBER', open, fields[i]) == 1 then
+    local state, since = string.match(fields[i + 1], '^(%S+) ?(%d*)$')
+    local found = rotations[state] or {state, 0, ''}
+    rotations[state] = found
+    found[2] = found[2] + 1
+    if since ~= '' and (found[3] == '' or tonumber(since) < tonumber(found[3])) then found[3] = since end
+  end
+end
+local listed = {}
+for _, found in pairs(rotations) do table.insert(listed, found) end
+return {
+  redis.call('SCARD', open), redis.call('ZCOUNT', due, '-inf', ARGV[1]),
+  redis.call('LLEN', queued), redis.call('LLEN', active), listed
+}
+"""
+"""Counts what is open, by state with the time of the oldest, and what is due, queued and in hand; reads no record."""

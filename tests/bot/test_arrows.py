@@ -28,7 +28,7 @@ MAY_KNOW = {
 
 FLOORS = (
     "__version__", "terminal", "proxies", "credentials", "rotation", "metrics", "logs", "aisix", "settings", "http",
-    "storage", "steps", "engine", "service", "recovery", "worker", "app", "check", "start", "cli", "__main__",
+    "storage", "gauges", "steps", "engine", "service", "recovery", "worker", "app", "check", "start", "cli", "__main__",
 )  # fmt: skip
 """The rooms and files of the bot; each imports only what stands before it."""
 

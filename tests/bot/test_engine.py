@@ -12,6 +12,7 @@ from saq.queue.redis import RedisQueue
 
 import bot.steps
 from bot.engine import AT_ONCE, Engine, News, due_at, finished, move
+from bot.metrics import REGISTRY
 from bot.rotation import states
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.evidence import Evidence, Verdict
@@ -328,6 +329,21 @@ async def test_a_rotation_is_moved_to_its_end_and_each_notch_is_logged(desk, onl
 
     assert (await desk.advanced()).state is State.COMPLETED
     assert await desk.told() == [("asked", ""), ("step", "tidy"), ("RUNNING -> COMPLETED", "")]
+
+
+async def test_a_step_counts_once_it_is_left_with_the_time_of_all_its_turns(desk, only_step):
+    def counted(what: str) -> float:
+        return REGISTRY.get_sample_value(f"keyturn_{what}", {"step": "tidy", "outcome": "done"}) or 0
+
+    only_step(Done)
+    await desk.put(running(step_since=later(-40)))
+    before = counted("step_duration_seconds_count"), counted("step_duration_seconds_sum")
+    await desk.advanced()
+
+    assert (counted("step_duration_seconds_count"), counted("step_duration_seconds_sum")) == (
+        before[0] + 1,
+        before[1] + 40,
+    )
 
 
 async def test_people_are_shown_the_first_progress_and_where_it_comes_to(desk, only_step, monkeypatch):

@@ -39,6 +39,9 @@ class Product:
     async def keys(self) -> tuple[ProviderKey, ...]:
         return tuple(ProviderKey(id=id_, display_name=name) for id_, name in self.names.items())
 
+    async def key_dates(self) -> dict[str, None]:
+        return dict.fromkeys(self.names)
+
     async def models(self, environments: Iterable[str]) -> tuple[Model, ...]:
         wanted = {*environments}
         return tuple(model for model in self.rows.values() if model.environment in wanted)

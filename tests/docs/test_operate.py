@@ -211,7 +211,7 @@ def test_every_sentence_that_only_one_person_sees_is_in_the_guide(what: str) -> 
     assert sorted(part for part in parts if len(re.findall(r"[a-z]{2,}", part)) > 2 and part not in guide) == []
 
 
-# --- logs and metrics ---
+# --- logs ---
 
 LEVELS = ("debug", "info", "warning", "error", "exception")
 
@@ -229,14 +229,3 @@ def test_every_event_of_the_log_is_in_the_guide_with_its_level_and_no_other() ->
     }
 
     assert table == logged
-
-
-def test_every_metric_is_in_the_guide_with_its_labels_and_no_other() -> None:
-    made = [
-        node for node in ast.walk(ast.parse(read("bot/metrics.py"))) if isinstance(node, ast.Call) and node.keywords
-    ]
-    labels = {ast.literal_eval(call.args[0]): ast.literal_eval(call.args[2]) for call in made if len(call.args) == 3}
-    table = {name.strip("`"): named for name, named, *_ in rows(ADMINISTER, "Metrics")}
-
-    assert set(table) == set(labels)
-    assert [name for name, named in table.items() if not all(f"`{label}`" in named for label in labels[name])] == []

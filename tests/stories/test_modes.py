@@ -174,8 +174,9 @@ async def test_web_and_worker_are_two_processes_and_the_web_half_moves_nothing(
             url = f"http://127.0.0.1:{environ['WORKER_PORT']}"
             assert await answer_of(f"{url}/readyz") == (200, "ready\n")
             _, figures = await answer_of(f"{url}/metrics")
-            assert 'keyturn_step_seconds_count{outcome="any",step="verify"}' in figures
+            assert 'keyturn_step_duration_seconds_count{outcome="done",step="verify"}' in figures
             assert 'keyturn_rotations_total{state="AWAITING_APPROVAL"} 1.0' in figures
+            assert 'keyturn_open_rotations{state="AWAITING_APPROVAL"} 1.0' in figures
 
 
 async def test_a_half_without_a_port_or_a_shared_redis_ends_with_one_sentence(
