@@ -15,7 +15,7 @@ from handlers.answers import Answers
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.payload import channel_of, person_of, text
-from handlers.slack import UNREACHABLE
+from handlers.slack import UNREACHABLE, counted
 from handlers.views.blocks import Block
 from handlers.views.card import SHOWN
 from handlers.views.modal import acceptance_form, secret_form
@@ -55,7 +55,8 @@ async def accept_unproved(
 async def open_form(client: AsyncWebClient, trigger_id: str, view: Block, again: Action = Action.ENTER_SECRET) -> None:
     """Open a private form; if Slack refuses it or is too slow, say which button to press *again*."""
     try:
-        await client.views_open(trigger_id=trigger_id, view=view)
+        with counted("views.open"):
+            await client.views_open(trigger_id=trigger_id, view=view)
     except (SlackApiError, *UNREACHABLE):
         raise Unanswerable(f"Slack was too slow to open the form. Press “{again.value}” once more.") from None
 

@@ -98,7 +98,7 @@ class SlackAnnouncer:
         """Tell the channel about a rebuilt rotation, before its card; raise `CannotPost` if that fails."""
         content = message(text := adopted(rotation), [section(text)])
         try:
-            await called("chat.postMessage", self._client.chat_postMessage, channel=rotation.channel, **content)
+            await called(self._client.chat_postMessage, channel=rotation.channel, **content)
         except Later:
             raise CannotPost(BUSY) from None
 
@@ -175,7 +175,7 @@ class SlackAnnouncer:
         place = {"channel": rotation.channel}
         if key != "card":
             place["thread_ts"] = shown["card"]
-        answer = await called("chat.postMessage", self._client.chat_postMessage, **place, **content)
+        answer = await called(self._client.chat_postMessage, **place, **content)
         found = {key: str(answer["ts"])}
         if key == "card":
             found |= {"channel": str(answer.get("channel") or rotation.channel), "checklist": ""}
@@ -188,7 +188,7 @@ class SlackAnnouncer:
             self._pace(key, shown)
         await self._spend(urgent=urgent)
         try:
-            await called("chat.update", self._client.chat_update, channel=shown["channel"], ts=shown[key], **content)
+            await called(self._client.chat_update, channel=shown["channel"], ts=shown[key], **content)
         except MessageLost:
             await self._post(key, content, rotation, shown)
         await self._remember(rotation, shown, {key + ":at": f"{self._time():.3f}"})

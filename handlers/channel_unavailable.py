@@ -62,7 +62,7 @@ class ChannelUnavailable:
             return
         post = self._client.chat_postMessage
         try:
-            answer = await called("chat.postMessage", post, channel=rotation.requested_by, **said.content)
+            answer = await called(post, channel=rotation.requested_by, **said.content)
         except (CannotPost, MessageLost, Refusal):
             log.error("nobody_reached", rotation=rotation.id, requester=rotation.requested_by)  # noqa: TRY400 - no bug
         else:

@@ -14,7 +14,7 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
 from handlers.payload import channel_of, person_of, team_of, text
-from handlers.slack import UNREACHABLE
+from handlers.slack import UNREACHABLE, counted
 from handlers.views.blocks import code, shortened, when
 from handlers.views.modal import picker
 from handlers.views.words import being_rotated, state_label
@@ -61,7 +61,8 @@ def typed(sent: str) -> str:
 async def open_picker(client: AsyncWebClient, trigger_id: str, channel: str) -> None:
     """Open the picker at once: the trigger lasts three seconds, and the control plane may need longer."""
     try:
-        await client.views_open(trigger_id=trigger_id, view=picker(channel))
+        with counted("views.open"):
+            await client.views_open(trigger_id=trigger_id, view=picker(channel))
     except (SlackApiError, *UNREACHABLE):
         raise Unanswerable("Slack was too slow to open the form. Try again, or type `/rotate-key NAME`.") from None
 

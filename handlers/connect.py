@@ -19,7 +19,7 @@ from bot.rotation.errors import CannotPost
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.settings import Settings, WrongSettings
 from handlers.payload import text
-from handlers.slack import UNREACHABLE, Later, MessageLost, called, reason_of
+from handlers.slack import UNREACHABLE, Later, MessageLost, called, counted, reason_of
 
 BOLT_READS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
 """Variables that Bolt reads from the environment by itself; the last two would make it ignore the bot token."""
@@ -40,7 +40,8 @@ class Web(AsyncWebClient):
         """Call a method."""
         token = APP_TOKEN if api_method == "apps.connections.open" else BOT_TOKEN
         try:
-            answer = await super().api_call(api_method, **options)
+            with counted(api_method):
+                answer = await super().api_call(api_method, **options)
         except SlackApiError as error:
             if (word := reason_of(error)) in DEAD:
                 self._credentials.refused(token, word)
@@ -90,7 +91,7 @@ async def date_at(slack: AsyncWebClient) -> str | None:
 async def is_in_a_channel(slack: AsyncWebClient) -> bool | None:
     """Return whether the bot has been invited to a channel; None if Slack does not tell, as without the scopes."""
     try:
-        answer = await called("users.conversations", slack.users_conversations, types=CHANNELS, limit=1)
+        answer = await called(slack.users_conversations, types=CHANNELS, limit=1)
     except (Later, CannotPost, MessageLost):
         return None
     return bool(answer.get("channels"))
@@ -102,7 +103,7 @@ CHANNELS = "public_channel,private_channel"
 async def own_app(slack: AsyncWebClient, bot: str) -> str:
     """Ask Slack which app the bot belongs to; empty if Slack does not say, as each transport knows its app too."""
     try:
-        answer = await called("bots.info", slack.bots_info, bot=bot)
+        answer = await called(slack.bots_info, bot=bot)
     except (Later, CannotPost, MessageLost):
         return ""
     return text(answer.data, "bot", "app_id")

@@ -7,7 +7,6 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.metrics import calls
 from bot.rotation.errors import NotAllowed, Unanswerable
 from bot.rotation.policy import Person
 from handlers.slack import UNREACHABLE, reason_of
@@ -32,7 +31,6 @@ class SlackDirectory:
             raise self._unanswerable(error) from None
         except UNREACHABLE:
             raise _away() from None
-        calls("slack", "users.info", "ok")
         user = answer.get("user")
         if not isinstance(user, dict) or user.get("id") != user_id:
             raise _away()
@@ -53,7 +51,6 @@ class SlackDirectory:
 
     @staticmethod
     def _unanswerable(error: SlackApiError) -> Exception:
-        calls("slack", "users.info", reason_of(error))
         if reason_of(error) in UNKNOWN:
             return NotAllowed("Only members of this workspace can use Keyturn; I cannot find you in it.")
         return _away()
@@ -63,12 +60,10 @@ class SlackDirectory:
         try:
             answer = await self._client.usergroups_users_list(usergroup=group_id)
         except (SlackApiError, *UNREACHABLE):
-            calls("slack", "usergroups.users.list", "failed")
             raise Unanswerable(
                 "Slack does not tell me who is in the user group that decides this, so nothing was done. "
                 "Try again in a minute; if it stays, see `python -m bot check`."
             ) from None
-        calls("slack", "usergroups.users.list", "ok")
         users = answer.get("users")
         return frozenset(filter(_is_id, users)) if isinstance(users, list) else frozenset()
 

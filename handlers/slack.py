@@ -1,5 +1,7 @@
 """Call Slack's Web API, and turn each refusal into the exception that says how to react."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -62,18 +64,37 @@ class MessageLost(Exception):
     """Someone deleted the message that was to be edited or answered."""
 
 
-async def called(method: str, call: Any, **arguments: Any) -> Any:
+@contextmanager
+def counted(method: str) -> Iterator[None]:
+    """Count one call by how it ends."""
+    try:
+        yield
+    except (SlackApiError, *UNREACHABLE) as error:
+        calls("slack", method, _outcome(error))
+        raise
+    calls("slack", method, "ok")
+
+
+def _outcome(error: Exception) -> str:
+    match error:
+        case SlackApiError():
+            return reason_of(error)
+        case TimeoutError():
+            return "time-out"
+        case aiohttp.ClientConnectionError() | OSError():
+            return "unreachable"
+        case _:
+            return "broken"
+
+
+async def called(call: Any, **arguments: Any) -> Any:
     """Call Slack; turn a refusal into the exception that says how to react."""
     try:
-        answer = await call(**arguments)
+        return await call(**arguments)
     except SlackApiError as error:
-        calls("slack", method, reason_of(error))
         raise _reaction(error) from None
     except UNREACHABLE:
-        calls("slack", method, "unreachable")
         raise Later(5) from None
-    calls("slack", method, "ok")
-    return answer
 
 
 def reason_of(error: SlackApiError) -> str:

@@ -56,6 +56,11 @@ class GatewaySettings(Frozen):
         return tuple(map(bare, urls))
 
 
+TIME_OUT, BROKEN, TOO_LONG = "time-out", "an answer that cannot be decoded", "an answer that is too long"
+OUTCOMES = {TIME_OUT: "time-out", BROKEN: "broken", TOO_LONG: "too long"}
+"""The metric's word for a trouble; without one, there was no connection."""
+
+
 class Probe(Frozen):
     """The endpoint and the name with which one model is probed."""
 
@@ -241,7 +246,7 @@ class Gateways:
             return _needs_a_name(model, self._now())
         async with self._turn:
             answer = await self._ask(settings, probe, f"rot-{tag}-{secrets.token_hex(4)}")
-        calls("gateway", probe.endpoint, answer.status or "no answer")
+        calls("gateway", probe.endpoint, answer.status or OUTCOMES.get(answer.trouble, "unreachable"))
         self._note(model.environment, answer)
         return evidence(answer, alias=under or model.alias, at=self._now(), guessed=probe.guessed)
 
@@ -264,11 +269,11 @@ class Gateways:
                 headers=_headers(settings, request_id),
             )
         except httpx.TimeoutException:
-            return Answer(trouble="time-out")
+            return Answer(trouble=TIME_OUT)
         except httpx.DecodingError:
-            return Answer(trouble="an answer that cannot be decoded")
+            return Answer(trouble=BROKEN)
         except TooLong:
-            return Answer(trouble="an answer that is too long")
+            return Answer(trouble=TOO_LONG)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             return Answer(trouble=UNTRUSTED if is_untrusted(error) else "no connection")
         answer = read_answer(response)

@@ -1,11 +1,14 @@
 """What `/metrics` serves is true, says so where it can't be read, and is what the guide and `deploy/` name."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import aiohttp
 import pytest
+from slack_sdk.errors import SlackApiError
 
 from bot import gauges
 from bot.gauges import Gauges
@@ -15,6 +18,7 @@ from bot.rotation.progress import how_left
 from bot.rotation.states import State, StepName
 from bot.storage.figures import Figures, Shared
 from bot.storage.jobs import Jobs
+from handlers.slack import counted
 from tests.bot.values import EVENT, NAMESPACE, NOW, SECRET, SOAKED, approval, later, plan_of, rotation, running, stopped
 
 HOUR = 3600
@@ -236,3 +240,45 @@ async def test_the_ages_of_keys_are_what_aisix_says_and_a_key_without_a_date_sta
     control_plane = await tenant.control_plane()
 
     assert await control_plane.key_dates() == {tenant.key.id: NOW, undated.id: None}
+
+
+# --- how a call ends ---
+
+
+def called(service: str, verb: str, outcome: str) -> float:
+    labels = {"service": service, "verb": verb, "outcome": outcome}
+    return REGISTRY.get_sample_value("keyturn_calls_total", labels) or 0
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, "ok"),
+        (SlackApiError("no", {"error": "ratelimited"}), "ratelimited"),
+        (SlackApiError("no", "<html>"), "unreadable"),
+        (aiohttp.ServerTimeoutError(), "time-out"),
+        (TimeoutError(), "time-out"),
+        (aiohttp.ServerDisconnectedError(), "unreachable"),
+        (ConnectionResetError(), "unreachable"),
+        (aiohttp.ClientPayloadError(), "broken"),
+        (ValueError("no JSON"), "broken"),
+    ],
+)
+def test_the_outcome_of_a_call_of_slack_is_how_it_ended(error, outcome):
+    before = called("slack", "a.method", outcome)
+    with suppress(Exception), counted("a.method"):
+        if error:
+            raise error
+
+    assert called("slack", "a.method", outcome) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome"), [({"timeout": 0.1}, "time-out"), ({"url": "http://127.0.0.1:9"}, "unreachable")]
+)
+async def test_the_outcome_of_a_test_request_without_an_answer_says_why(tenant, given, outcome):
+    tenant.aisix.upstream.set(tenant.key.secret, "hang")
+    before, gateways = called("gateway", "chat", outcome), await tenant.gateways(**given)
+    await gateways.probe(tenant.affected(), "r1")
+
+    assert called("gateway", "chat", outcome) == before + 1
