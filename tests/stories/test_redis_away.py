@@ -39,11 +39,10 @@ class Away:
 
     @asynccontextmanager
     async def for_a_while(self) -> AsyncIterator[None]:
-        """Have it go away, and come back by itself."""
+        """Have it be away for the whole block, and for a while after that."""
         self.go()
-        back = asyncio.create_task(self.comes_back())
         yield
-        await back
+        await self.comes_back()
 
     def calls(self, method: str) -> int:
         return sum(c.method == method and "/provider_keys" in c.path for c in self.stage.aisix.calls)
