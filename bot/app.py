@@ -146,6 +146,8 @@ def rules_of(settings: Settings) -> Rules:
         approvals_required=settings.approvals_required,
         self_approval=settings.self_approval,
         click_max_age=settings.click_max_age,
+        cards_per_person=settings.cards_per_person,
+        cards_per_channel=settings.cards_per_channel,
     )
 
 

@@ -1,5 +1,6 @@
 """`/rotate-key`: the picker, a key by name, status, history and help."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,10 +22,13 @@ from handlers.views.words import being_rotated, state_label
 
 COMMAND = "/rotate-key"
 
+PAGE = 15
+"""How many rotations a list has."""
+
 HELP = """*Keyturn* rotates a provider key without an outage.
 • `/rotate-key` lets you choose a provider key
 • `/rotate-key NAME-OR-ID` shows what uses it (the beginning of a name will do); nothing changes until you give a secret
-• `/rotate-key status` lists what is under way
+• `/rotate-key status` lists what is under way, the oldest first; `/rotate-key status 2` is the second page
 • `/rotate-key history` lists the last rotations
 Never type a secret into a command: the card's *Enter new secret* button opens a private form."""
 
@@ -45,8 +49,9 @@ async def rotate_key(
     if not asked:
         await rotations.offer_picker(COMMAND, by=by, channel=channel_of(body))
         await open_picker(client, text(body, "trigger_id"), channel_of(body))
-    elif asked.casefold() in WORDS:
-        said = await WORDS[asked.casefold()](rotations, announcer, by)
+    elif listing := LISTED.fullmatch(asked):
+        word, page = listing.groups()
+        said = await WORDS[word.casefold()](rotations, announcer, by, int(page or 1))
         await answers.tell(Asker.of(body), said)
     else:
         await start(asked, channel_of(body), body, rotations, announcer)
@@ -76,16 +81,23 @@ async def start(asked: str, channel: str, body: Json, rotations: RotationService
         raise WrongState(being_rotated(other.rotation, await announcer.link(other.rotation))) from None
 
 
-async def status(rotations: RotationService, announcer: SlackAnnouncer, by: str) -> str:
-    """List the open rotations."""
+async def status(rotations: RotationService, announcer: SlackAnnouncer, by: str, number: int = 1) -> str:
+    """List a page of the open rotations."""
     await rotations.check_may_look("status", by=by)
-    return await _list("Under way:", await rotations.under_way(), announcer) or "Nothing is under way."
+    page = await rotations.under_way(number, PAGE)
+    if not page.total:
+        return "Nothing is under way."
+    part = f", {page.begin + 1:,} to {page.end:,} of {page.total:,}" if page.total > PAGE else ""
+    left = [f"{page.unreadable} of them can't be read by this version of Keyturn."] if page.unreadable else []
+    more = [f"`{COMMAND} status {page.end // PAGE + 1}` lists the next."] if page.end < page.total else []
+    return await _list(f"Under way{part}:", page.rotations, announcer, *left, *more)
 
 
-async def history(rotations: RotationService, announcer: SlackAnnouncer, by: str) -> str:
+async def history(rotations: RotationService, announcer: SlackAnnouncer, by: str, _: int = 1) -> str:
     """List the last rotations."""
     await rotations.check_may_look("history", by=by)
-    return await _list("The last rotations:", await rotations.history(), announcer) or "There was none yet."
+    last = await rotations.history()
+    return await _list("The last rotations:", last, announcer) if last else "There was none yet."
 
 
 async def usage(*_: object) -> str:
@@ -93,16 +105,19 @@ async def usage(*_: object) -> str:
     return HELP
 
 
-WORDS: dict[str, Callable[[RotationService, SlackAnnouncer, str], Awaitable[str]]] = {
+WORDS: dict[str, Callable[[RotationService, SlackAnnouncer, str, int], Awaitable[str]]] = {
     "status": status,
     "history": history,
     "help": usage,
 }
 
+LISTED = re.compile(rf"({'|'.join(WORDS)})(?: ([1-9]\d{{0,5}}))?", re.IGNORECASE | re.ASCII)
+"""A word of ours, with the number of a page."""
 
-async def _list(title: str, rotations: list[Rotation], announcer: SlackAnnouncer) -> str:
+
+async def _list(title: str, rotations: list[Rotation], announcer: SlackAnnouncer, *after: str) -> str:
     lines = [await _line(rotation, announcer) for rotation in rotations]
-    return shortened("\n".join([title, *lines]), 3800) if lines else ""
+    return "\n".join([shortened("\n".join([title, *lines]), 3600), *after])
 
 
 async def _line(rotation: Rotation, announcer: SlackAnnouncer) -> str:

@@ -63,6 +63,8 @@ class Rules(Frozen):
     approvals_required: int
     self_approval: bool
     click_max_age: timedelta
+    cards_per_person: int
+    cards_per_channel: int
 
 
 class People:
@@ -177,6 +179,8 @@ NOBODY = People(
         approvals_required=1,
         self_approval=False,
         click_max_age=timedelta(0),
+        cards_per_person=0,
+        cards_per_channel=0,
     ),
 )
 """The people of a process without Slack: it can confirm nobody's permissions."""

@@ -1,6 +1,7 @@
 """Requests for a rotation: which key is meant, and whether it is free. Nothing changes in AISIX yet."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from bot.rotation import secret as shape
 from bot.rotation.errors import (
@@ -18,7 +19,7 @@ from bot.rotation.fingerprint import is_made_with
 from bot.rotation.inventory import Inventory, ProviderKey
 from bot.rotation.lookup import find_key, meant, search
 from bot.rotation.naming import new_id, tag_of
-from bot.rotation.plan import make_plan
+from bot.rotation.plan import make_plan, plural
 from bot.rotation.policy import (
     check_may_request,
     check_member,
@@ -26,7 +27,9 @@ from bot.rotation.policy import (
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.service.verbs import REPLAY_WINDOW, BeingRotated, LooksLikeSecret, Verbs, audited, event
-from bot.storage.records import Taken
+from bot.storage import records
+from bot.storage.lists import Page
+from bot.storage.records import Full, Room, Taken
 
 DIRECT = "D"
 """The prefix of the id of a conversation with one person."""
@@ -48,10 +51,32 @@ class Requests(Verbs):
         await self._check_may_begin(by, channel)
 
     async def _check_may_begin(self, by: str, channel: str) -> None:
-        """Refuse a rotation that nobody could approve, or that nobody else would see."""
+        """Refuse a rotation that nobody could approve, that nobody else would see, or that is one too many."""
         await self._people.check_may_begin(by)
         if channel.startswith(DIRECT):
             raise NotAllowed(f"Nobody else would see a rotation here, or could approve it. {await self._elsewhere()}")
+        with self._saying_what_is_full():
+            await self._store.check_room(self._room(by, channel))
+
+    def _room(self, by: str, channel: str) -> Room:
+        rules = self._rules
+        return ((records.by(by), rules.cards_per_person), (records.within(channel), rules.cards_per_channel))
+
+    @contextmanager
+    def _saying_what_is_full(self) -> Iterator[None]:
+        try:
+            yield
+        except Full as full:
+            person, channel = self._rules.cards_per_person, self._rules.cards_per_channel
+            whose, name, most = (
+                ("You have", "CARDS_PER_PERSON", person)
+                if full.place.startswith(records.by(""))
+                else ("This channel has", "CARDS_PER_CHANNEL", channel)
+            )
+            raise WrongState(
+                f"{whose} {plural(most, 'rotation')} waiting for a secret already, and the settings ({name}) allow no "
+                "more. Give one its secret, or cancel it: `/rotate-key status` lists them."
+            ) from None
 
     async def _elsewhere(self) -> str:
         """Name a channel that shows rotations; the app may lack permission to list its own channels."""
@@ -74,9 +99,9 @@ class Requests(Verbs):
             raise _away(error) from error
         return search(Inventory(environments=(), keys=keys, models=()), typed)
 
-    async def under_way(self) -> list[Rotation]:
-        """Return the rotations under way, oldest first."""
-        return await self._store.under_way()
+    async def under_way(self, number: int, size: int) -> Page:
+        """Return a page of the rotations under way, oldest first."""
+        return await self._store.page_under_way(number, size)
 
     async def history(self, most: int = 10) -> list[Rotation]:
         """Return the last rotations, newest first."""
@@ -117,7 +142,8 @@ class Requests(Verbs):
             self_approval=self._rules.self_approval,
         )
         try:
-            return await self._record(rotation, by, "asked")
+            with self._saying_what_is_full():
+                return await self._record(rotation, by, ("asked", ""), room=self._room(by, channel))
         except Taken as taken:  # by a simultaneous request
             raise await self._held(taken.holder) from None
 
@@ -138,7 +164,7 @@ class Requests(Verbs):
 
     async def adopt(self, rotation: Rotation) -> Rotation:
         """Record a rotation whose record was lost; from here on it runs like any other."""
-        saved = await self._record(rotation, "doctor", "adopted")
+        saved = await self._record(rotation, "doctor", ("adopted", ""))
         await self._jobs.announce(saved)
         return saved
 

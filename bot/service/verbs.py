@@ -21,7 +21,7 @@ from bot.rotation.people import Directory, People, Rules
 from bot.rotation.ports import ControlPlane
 from bot.rotation.record import Rotation
 from bot.storage.jobs import Jobs
-from bot.storage.records import Store, Taken
+from bot.storage.records import Room, Store, Taken
 
 log = structlog.get_logger("keyturn.service")
 
@@ -137,13 +137,16 @@ class Verbs:
 
     async def _save(self, rotation: Rotation, by: str, what: str, why: str = "", *, moves: bool = True) -> Rotation:
         try:
-            return await self._record(rotation, by, what, why, moves=moves)
+            return await self._record(rotation, by, (what, why), moves=moves)
         except Taken:
             raise WrongState("Another rotation of this key is under way. Finish that one first.") from None
 
-    async def _record(self, rotation: Rotation, by: str, what: str, why: str = "", *, moves: bool = True) -> Rotation:
+    async def _record(
+        self, rotation: Rotation, by: str, told: tuple[str, str], *, moves: bool = True, room: Room = ()
+    ) -> Rotation:
         """Save the record first; then queue its display and, with *moves*, its next step."""
-        saved = await self._store.save(rotation, event(by, what, why), at=self._now())
+        what, why = told
+        saved = await self._store.save(rotation, event(by, what, why), at=self._now(), room=room)
         log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
         try:
             if saved.version > 1:  # the command shows the first one itself, or tells the person why not

@@ -138,6 +138,12 @@ class Settings(StoreSettings):
     click_max_age: Limit = Field(
         timedelta(seconds=60), description="how old a click on Delete old key or Accept unproved may be"
     )
+    cards_per_person: int = Field(
+        20, ge=1, title=NUMBER, description="rotations of one requester that may wait for their secret at a time"
+    )
+    cards_per_channel: int = Field(
+        100, ge=1, title=NUMBER, description="rotations in one channel that may wait for their secret at a time"
+    )
     secret_expiry: Limit = Field(timedelta(days=1), description="how long a card waits for its secret")
     approval_reminder: Limit = Field(timedelta(hours=4), description="the time between reminders to approve")
     approval_expiry: Limit = Field(

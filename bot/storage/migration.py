@@ -19,10 +19,11 @@ from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.inventory import Inventory
 from bot.rotation.record import CARRIED, SCHEMA, Rotation
 from bot.storage.figures import state_since
+from bot.storage.lists import RECORDS
 from bot.storage.namespace import BEFORE, PREFIX, REGISTER, Namespace, named_by
 from bot.storage.outage import UNSURE, answering
 from bot.storage.reading import read, readable
-from bot.storage.records import PAGE, RECORDS, claimed_before, concerned
+from bot.storage.records import PAGE, claimed_before, concerned
 
 log = structlog.get_logger("keyturn.carrying")
 

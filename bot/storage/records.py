@@ -5,13 +5,12 @@ nothing. Redis can only hash with SHA-1, so this module hashes the entry, for th
 read. If the script finds another end, it changes nothing, and this module builds the entry again.
 """
 
-import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 import structlog
 from redis.asyncio import Redis
@@ -23,21 +22,30 @@ from bot.rotation.record import SCHEMA, Rotation
 from bot.rotation.states import State
 from bot.storage.figures import state_since
 from bot.storage.lease import Lease
+from bot.storage.lists import Lists
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import UNSURE, answering
-from bot.storage.reading import read, readable
-from bot.storage.scripts import ENTERED, MOVED, NOTE, SAVE, SET_DUE, SHOWN
+from bot.storage.reading import read
+from bot.storage.scripts import ENTERED, FULL, MOVED, NOTE, SAVE, SET_DUE, SHOWN
 
 log = structlog.get_logger("keyturn.store")
 
 PAGE = 1000
 
-RECORDS = 20
-"""How many records are read at a time."""
+Room = Sequence[tuple[str, int]]
+"""How many rotations may wait for their secret in each place."""
 
 
 class Conflict(WrongState):
     """Someone else changed the rotation first."""
+
+
+class Full(WrongState):
+    """Too many rotations wait for their secret in one `place`: by a person, or in a channel."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__("Too many rotations wait for their secret.")
+        self.place = place
 
 
 class Taken(WrongState):
@@ -62,17 +70,16 @@ GONE = (
 FOREIGN = "This record belongs to another Keyturn (another workspace or AISIX_CLOUD_API), so nothing was changed."
 
 
-class Store:
+class Store(Lists):
     """The records of all rotations of one bot. Every method raises `Unanswerable` when Redis is away."""
 
     def __init__(self, redis: Redis, namespace: Namespace) -> None:
-        self.namespace = namespace
-        self.key = namespace.key
-        self._redis: Any = redis  # redis-py types every answer as "now or later"
+        super().__init__(redis, namespace)
         self._save = redis.register_script(SAVE)
         self._note = redis.register_script(NOTE)
         self._shown = redis.register_script(SHOWN)
         self._set_due = redis.register_script(SET_DUE)
+        self._full = redis.register_script(FULL)
 
     async def ping(self) -> None:
         """Raise `Unanswerable` unless Redis answers."""
@@ -96,8 +103,11 @@ class Store:
             raise NotOurRecord(NEWER)
         return rotation
 
-    async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime) -> Rotation:
-        """Record *rotation* as the next version, and *event* in the audit trail; raise `Conflict` or `Taken`."""
+    async def save(self, rotation: Rotation, event: Mapping[str, str], *, at: datetime, room: Room = ()) -> Rotation:
+        """Record *rotation* as the next version, and *event* in the audit trail; raise `Conflict` or `Taken`.
+
+        If it is new, raise `Full` where *room* has no more.
+        """
         written = rotation.but(
             version=rotation.version + 1,
             schema_version=SCHEMA,
@@ -110,7 +120,7 @@ class Store:
             last = await self._last_entry()
             line = audit.chained(entry, audit.head_of(last))
             saved = _with_head(bare, line)
-            answer = await self._write(saved, rotation.version, (last or "", line), fingerprint)
+            answer = await self._write(saved, rotation.version, (last or "", line), fingerprint, room)
             if answer != MOVED:  # else another entry came in between, so another writer made progress
                 self._check_answer(answer, saved)
                 return saved
@@ -119,7 +129,9 @@ class Store:
         async with answering():
             return cast("str | None", await self._redis.lindex(self.key("audit"), -1))
 
-    async def _write(self, saved: Rotation, over: int, entry: tuple[str, str], fingerprint: str | None) -> str:
+    async def _write(
+        self, saved: Rotation, over: int, entry: tuple[str, str], fingerprint: str | None, room: Room
+    ) -> str:
         """Write *saved* over the version *over*; *entry* is the trail's last line and the one to append."""
         async with answering(UNSURE):
             answer = await self._save(
@@ -149,14 +161,25 @@ class Store:
                     json.dumps(_obsolete_keys(saved)),
                     json.dumps(concerned(saved)),
                     state_since(saved),
+                    json.dumps(room),
                 ],
             )
         return str(answer)
+
+    async def check_room(self, room: Room) -> None:
+        """Raise `Full` if as many rotations wait for their secret in a place as *room* allows."""
+        keys = [self.key(name) for name in ("concerns", "states", "open")]
+        async with answering():
+            place = await self._full(keys=keys, args=[json.dumps(room)])
+        if place:
+            raise Full(str(place))
 
     @staticmethod
     def _check_answer(answer: str, saved: Rotation) -> None:
         if answer.startswith("TAKEN"):
             raise Taken(answer.split()[1])
+        if answer.startswith("FULL"):
+            raise Full(answer.split()[1])
         if answer not in ("OK", ENTERED):
             raise Conflict("Someone else just changed this rotation. Look at its card again.")
         if answer == ENTERED:
@@ -191,19 +214,6 @@ class Store:
         wanted = sorted({*listed, *ids})
         return {rotation.id: (rotation.version, rotation.state) for rotation in await self._read_all(wanted)}
 
-    async def due(self, now: datetime) -> AsyncIterator[Rotation]:
-        """Yield rotations that are due by *now* and that nobody has leased, including those just recorded."""
-        async with answering():
-            ids = await self._redis.zrange(self.key("due"), "-inf", now.timestamp(), byscore=True)
-        for begin in range(0, len(ids), RECORDS):
-            for rotation in await self._load_all(await self._unleased(ids[begin : begin + RECORDS])):
-                yield rotation
-
-    async def _unleased(self, ids: Sequence[str]) -> list[str]:
-        async with answering():
-            holders = await self._redis.mget([self.key("lease", rotation_id) for rotation_id in ids])
-        return [rotation_id for rotation_id, holder in zip(ids, holders, strict=True) if holder is None]
-
     async def set_due(self, rotation: Rotation, due: datetime | None) -> None:
         """Set when *rotation* is *due* (None: once it is saved again), unless it has a newer version by now."""
         async with answering():
@@ -225,17 +235,6 @@ class Store:
             if ids:
                 await self._redis.zadd(self.key("due"), dict.fromkeys(ids, 0))
 
-    async def concerning(self, key_id: str) -> list[Rotation]:
-        """Return the open rotations that replace a provider key or that made it, oldest first."""
-        async with answering():
-            pairs = await self._redis.zrange(self.key("concerns"), f"[{key_id} ", f"[{key_id} \x7f", bylex=True)
-        return _by_age(await self._load_all([pair.rpartition(" ")[2] for pair in pairs]))
-
-    async def open_ids(self) -> frozenset[str]:
-        """Return the ids of all open rotations, including those whose record cannot be read."""
-        async with answering():
-            return frozenset(await self._redis.smembers(self.key("open")))
-
     async def open_elsewhere(self, rotation_id: str) -> str | None:
         """Return the name of another namespace in this Redis that has the rotation open, if one has."""
         async with answering():
@@ -249,38 +248,6 @@ class Store:
         """Tell whether a rotation has a record, readable or not."""
         async with answering():
             return bool(await self._redis.exists(self.key("rotation", rotation_id)))
-
-    async def old_keys(self, ids: Iterable[str]) -> dict[str, str]:
-        """Return the id of the old key by the readable record of each of *ids* that has one."""
-        return {rotation.id: rotation.plan.old_key.id for rotation in await self._read_all(ids)}
-
-    async def under_way(self) -> list[Rotation]:
-        """Return every open rotation, oldest first."""
-        async with answering():
-            ids = await self._redis.smembers(self.key("open"))
-        return _by_age(await self._load_all(ids))
-
-    async def recent(self, most: int) -> list[Rotation]:
-        """Return the *most* recent rotations, newest first."""
-        async with answering():
-            ids = await self._redis.zrevrange(self.key("all"), 0, most - 1)
-        return await self._load_all(ids)
-
-    async def _load_all(self, ids: Any) -> list[Rotation]:
-        """Return those records of *ids* that are readable and ours."""
-        records = await self._read_all(ids)
-        return [one for one in records if one.namespace == self.namespace.name and not one.carried_to]
-
-    async def _read_all(self, ids: Iterable[str]) -> list[Rotation]:
-        """Read the records of *ids* in batches; let other tasks run after each, as parsing a long record is slow."""
-        wanted, found = list(ids), []
-        for begin in range(0, len(wanted), RECORDS):
-            async with answering():
-                stored = await self._redis.mget([self.key("rotation", id_) for id_ in wanted[begin : begin + RECORDS]])
-            for record in filter(None, stored):
-                found.append(readable(record))
-                await asyncio.sleep(0)
-        return [rotation for rotation in found if rotation]
 
     async def holder(self, key_id: str) -> str | None:
         """Return the id of the rotation that has claimed the provider key."""
@@ -350,13 +317,19 @@ class Store:
         return int(count)
 
 
-def _by_age(rotations: Iterable[Rotation]) -> list[Rotation]:
-    return sorted(rotations, key=lambda rotation: rotation.requested_at)
-
-
 def concerned(rotation: Rotation) -> list[str]:
-    """Return the ids of the provider keys that *rotation* may remove."""
-    return [rotation.plan.old_key.id, *rotation.made]
+    """Return what *rotation* is found by while it is open: the keys that it may remove, and its places."""
+    return [rotation.plan.old_key.id, *rotation.made, by(rotation.requested_by), within(rotation.channel)]
+
+
+def by(person: str) -> str:
+    """Return the place of the rotations that a person has asked for."""
+    return f"by:{person}"
+
+
+def within(channel: str) -> str:
+    """Return the place of the rotations of a channel."""
+    return f"in:{channel}"
 
 
 def holds_key(rotation: Rotation) -> bool:

@@ -3,9 +3,32 @@
 The caller passes every key that a script uses. They need nothing newer than Redis 7.0.
 """
 
-SAVE = """
+_FULL = """
+local function full(concerns, states, open, room)
+  for _, place in ipairs(cjson.decode(room)) do
+    local waiting = 0
+    local first, last = '[' .. place[1] .. ' ', '[' .. place[1] .. ' \\127'
+    for _, pair in ipairs(redis.call('ZRANGEBYLEX', concerns, first, last)) do
+      local id = string.match(pair, '%S+$')
+      local state = redis.call('HGET', states, id) or ''
+      if string.find(state, '^AWAITING_SECRET') and redis.call('SISMEMBER', open, id) == 1 then
+        waiting = waiting + 1
+      end
+    end
+    if waiting >= place[2] then return place[1] end
+  end
+end
+"""
+
+FULL = _FULL + "return full(KEYS[1], KEYS[2], KEYS[3], ARGV[1])"
+"""Returns the first place where as many rotations wait for their secret as there is room for."""
+
+SAVE = (
+    _FULL
+    + """
 local record, audit, open, unshown, all, claim, fingerprints, due, concerns, states = unpack(KEYS)
-local new, expected, last, entry, id, version, holds, over, created, made, fingerprint, gone, keys, state = unpack(ARGV)
+local new, expected, last, entry, id, version, holds, over, created, made, fingerprint, gone, keys, state, room =
+  unpack(ARGV)
 local old = redis.call('GET', record)
 if old == new then return 'OK' end
 local was = old and cjson.decode(old) or {}
@@ -13,6 +36,8 @@ local is = old and tostring(was.version) or ''
 if is ~= expected then return 'CONFLICT' end
 local holder = redis.call('GET', claim)
 if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end
+local place = not old and full(concerns, states, open, room)
+if place then return 'FULL ' .. place end
 if (redis.call('LINDEX', audit, -1) or '') ~= last then return 'MOVED' end
 if holds == '1' then redis.call('SET', claim, id) end
 if over == '1' then
@@ -37,6 +62,7 @@ if made ~= '' and fingerprint ~= '' then redis.call('HSET', fingerprints, made, 
 for _, key in ipairs(cjson.decode(gone)) do redis.call('HDEL', fingerprints, key) end
 return was.state == string.match(state, '%S+') and 'OK' or 'ENTERED'
 """
+)
 
 ENTERED = "ENTERED"
 """The answer of `SAVE` if the rotation was in another state before."""

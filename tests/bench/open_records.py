@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from bot.start import spare_loaded_objects
 from bot.storage.embedded import embedded_server
 from bot.storage.records import Store
+from handlers.commands import PAGE
 from tests.bench.table import milliseconds, table
 from tests.bot.values import NAMESPACE
 from tests.handlers import records
@@ -31,7 +32,8 @@ async def measured() -> str:
             await filled(store)
             spare_loaded_objects()
             rows = [
-                await held("`/rotate-key status`, and a worker's look at everything", store.under_way),
+                await held("`/rotate-key status`, a page of it", lambda: store.page_under_way(1, PAGE)),
+                await held("a name that AISIX does not have, and `keyturn doctor`", store.under_way),
                 await held("a worker's look at what is due", lambda: all_due(store)),
             ]
             gc.unfreeze()

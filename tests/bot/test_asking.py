@@ -85,6 +85,26 @@ async def test_a_secret_that_is_typed_after_the_command_is_not_repeated(desk, ty
     assert typed not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("most", "sentence"),
+    [
+        ({"cards_per_person": 1}, r"You have 1 rotation waiting for a secret already, and .*\(CARDS_PER_PERSON\)"),
+        ({"cards_per_channel": 1}, r"This channel has 1 rotation waiting .*\(CARDS_PER_CHANNEL\) allow no more"),
+    ],
+)
+async def test_who_has_more_cards_waiting_than_the_settings_allow_is_told_what_to_do(desk, most, sentence):
+    desk.tenant.aisix.add_key("Another", secret="sk-another-0123456789")
+    desk.service._rules = desk.service.rules.but(**most)  # noqa: SLF001
+    first = await desk.ask("OpenAI production")
+
+    for again in (desk.ask("Another"), desk.service.offer_picker("/rotate-key", by=FIRST, channel="C_OPS")):
+        with pytest.raises(WrongState, match=sentence):
+            await again
+    await desk.ask("Another", SECOND, "C_OTHER")
+    await desk.service.cancel(first.id, by=FIRST)
+    await desk.service.offer_picker("/rotate-key", by=FIRST, channel="C_OPS")
+
+
 @pytest.mark.parametrize("name", [None, "OpenAI production", " openai  PRODUCTION", "openai"])
 async def test_a_key_that_waits_for_its_secret_is_not_asked_for_twice(desk, name):
     first = await desk.ask("OpenAI production")

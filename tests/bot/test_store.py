@@ -14,11 +14,11 @@ from bot.rotation.audit import Kind
 from bot.rotation.errors import NotOurRecord, Unanswerable, WrongState
 from bot.rotation.record import SCHEMA, Replacement, Rotation
 from bot.rotation.states import State, StepName
-from bot.storage import records
+from bot.storage import lists
 from bot.storage.jobs import PatientQueue
 from bot.storage.namespace import REGISTER, Namespace
 from bot.storage.reading import read, readable
-from bot.storage.records import Conflict, Store, Taken
+from bot.storage.records import Conflict, Full, Store, Taken, within
 from tests.bot.values import EVENT, NAMESPACE, NOW, later, plan_of, rotation, running, stopped
 
 
@@ -147,8 +147,8 @@ async def test_whoever_reads_many_records_lets_others_have_their_turn_after_each
     for number in range(5):
         await save(store, rotation(id=f"r{number}", plan=plan_of(f"pk_{number}")))
     order: list[str] = []
-    monkeypatch.setattr(records, "readable", lambda stored: order.append("read") or readable(stored))
-    monkeypatch.setattr(records.asyncio, "sleep", AsyncMock(side_effect=lambda _: order.append("turn")))
+    monkeypatch.setattr(lists, "readable", lambda stored: order.append("read") or readable(stored))
+    monkeypatch.setattr(lists.asyncio, "sleep", AsyncMock(side_effect=lambda _: order.append("turn")))
 
     assert len(await store.under_way()) == 5
     assert order == ["read", "turn"] * 5
@@ -163,6 +163,54 @@ async def test_what_is_under_way_is_listed_oldest_first_until_it_is_over_and_the
     assert await store.under_way() == [young]
     assert [record.id for record in await store.recent(2)] == ["young", "old"]
     assert [record.id for record in await store.recent(1)] == ["young"]
+
+
+async def several(store, count: int) -> list[Rotation]:
+    """Rotations that were asked for one after the other and wait for their secret."""
+    return [
+        await save(store, rotation(id=f"r{number}", requested_at=later(number), plan=plan_of(f"pk_{number}")))
+        for number in range(count)
+    ]
+
+
+async def test_a_page_of_what_is_under_way_reads_no_record_of_another_page(store, redis, monkeypatch):
+    over, *still = await several(store, 6)
+    await save(store, over.to(State.CANCELLED))
+    read_records = []
+    monkeypatch.setattr(lists, "readable", lambda stored: read_records.append(stored) or readable(stored))
+
+    assert [await store.page_under_way(number, 2) for number in (1, 2, 3, 4)] == [
+        (still[0:2], 0, 2, 5), (still[2:4], 2, 4, 5), (still[4:], 4, 5, 5), (still[4:], 4, 5, 5)
+    ]  # fmt: skip
+    assert len(read_records) == 6
+    await redis.set(store.key("rotation", still[0].id), "{}")
+    page = await store.page_under_way(1, 2)
+    assert (page.rotations, page.unreadable) == ([still[1]], 1)
+
+
+async def test_an_empty_list_has_an_empty_first_page(store):
+    assert await store.page_under_way(1, 2) == ([], 0, 0, 0)
+
+
+async def test_where_as_many_wait_for_their_secret_as_there_is_room_for_no_other_is_recorded(store):
+    """Those that have got their secret, are over or are elsewhere take no room."""
+    running_now, over, first, second = await several(store, 4)
+    await save(store, running_now.to(State.RUNNING).but(attempt=1))
+    await save(store, over.to(State.CANCELLED))
+    await save(store, rotation(id="r_else", channel="C_ELSE", plan=plan_of("pk_else")))
+    two, three = [(within("C_OPS"), 2)], [(within("C_OPS"), 3)]
+
+    with pytest.raises(Full) as full:
+        await store.check_room(two)
+    assert full.value.place == within("C_OPS")
+    await store.check_room(three)
+    asked = [rotation(id=f"r_{number}", plan=plan_of(f"pk_new{number}")) for number in range(4)]
+    outcomes = await asyncio.gather(
+        *(store.save(each, EVENT, at=NOW, room=three) for each in asked), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes if not isinstance(outcome, Rotation)] == [Full] * 3
+    assert (await store.save(first.but(note="n"), EVENT, at=NOW, room=two)).version == 2
+    await save(store, second.to(State.CANCELLED))
 
 
 async def test_a_key_concerns_its_rotations_and_the_one_that_made_it_until_they_are_over(store, redis):
@@ -270,6 +318,8 @@ ASKED: list[tuple[Any, ...]] = [
     *((verb, "r") for verb in ONE),
     *((verb, ["r"]) for verb in ("versions", "old_keys", "forget_fingerprints")),
     *((verb, 3) for verb in ("recent", "edits_this_minute")),
+    ("page_under_way", 1, 3),
+    ("check_room", [(within("C_OPS"), 1)]),
     ("set_due", rotation(), NOW),
     ("was_shown", rotation()),
     ("remember_message", "r", {"a": "b"}),

@@ -9,8 +9,9 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from bot.rotation.record import Rotation
+from bot.storage.lists import Page
 from handlers.announcer import SlackAnnouncer
-from handlers.commands import status
+from handlers.commands import LISTED, PAGE, status
 from handlers.views import card, composed, words
 from tests.handlers import records as r
 
@@ -127,11 +128,31 @@ async def test_the_first_wave_is_told_once_and_the_end_of_the_move_when_all_are_
 
 async def test_the_list_tells_a_watch_from_what_is_still_to_come(thread: Thread) -> None:
     rotations = AsyncMock()
-    rotations.under_way.return_value = [r.watched(), r.running("verify")]
+    rotations.under_way.return_value = Page([r.watched(), r.running("verify")], 0, 2, 2)
     said = await status(rotations, thread.announcer, "U_MEMBER")
 
     assert "`OpenAI production`: old key deleted, watching, asked for by" in said
     assert "`OpenAI production`: running, asked for by" in said
+
+
+async def test_a_long_list_comes_in_pages_and_says_what_it_cannot_show(thread: Thread) -> None:
+    rotations = AsyncMock()
+    rotations.under_way.return_value = Page([r.running("verify")] * (PAGE - 1), PAGE, 2 * PAGE, 2500)
+    said = await status(rotations, thread.announcer, "U_MEMBER", 2)
+
+    assert rotations.under_way.await_args.args == (2, PAGE)
+    assert said.startswith("Under way, 16 to 30 of 2,500:\n• ")
+    assert said.endswith("1 of them can't be read by this version of Keyturn.\n`/rotate-key status 3` lists the next.")
+
+
+@pytest.mark.parametrize(
+    ("typed", "asks"),
+    [("status", ("status", None)), ("Status 12", ("Status", "12")), ("status 0", None), ("status prod", None)],
+)
+def test_a_word_of_ours_may_have_a_page_and_anything_else_is_a_key(typed: str, asks: tuple[str, str] | None) -> None:
+    found = LISTED.fullmatch(typed)
+
+    assert (found and found.groups()) == asks
 
 
 # --- composed once ---

@@ -1,0 +1,112 @@
+"""Lists of rotations: what is under way, due or recent, read in batches and in pages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+
+from bot.rotation.record import Rotation
+from bot.storage.namespace import Namespace
+from bot.storage.outage import answering
+from bot.storage.reading import readable
+
+RECORDS = 20
+"""How many records are read at a time."""
+
+
+class Page(NamedTuple):
+    """A part of a long list."""
+
+    rotations: list[Rotation]
+    """Those of it that this version can read."""
+
+    begin: int
+    """The place of the first one in the list, from 0."""
+
+    end: int
+    total: int
+
+    @property
+    def unreadable(self) -> int:
+        """Return how many of the page this version can't show."""
+        return self.end - self.begin - len(self.rotations)
+
+
+class Lists:
+    """The lists of one bot. Every method raises `Unanswerable` when Redis is away."""
+
+    def __init__(self, redis: Redis, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self.key = namespace.key
+        self._redis: Any = redis  # redis-py types every answer as "now or later"
+
+    async def due(self, now: datetime) -> AsyncIterator[Rotation]:
+        """Yield rotations that are due by *now* and that nobody has leased, including those just recorded."""
+        async with answering():
+            ids = await self._redis.zrange(self.key("due"), "-inf", now.timestamp(), byscore=True)
+        for begin in range(0, len(ids), RECORDS):
+            for rotation in await self._load_all(await self._unleased(ids[begin : begin + RECORDS])):
+                yield rotation
+
+    async def _unleased(self, ids: Sequence[str]) -> list[str]:
+        async with answering():
+            holders = await self._redis.mget([self.key("lease", rotation_id) for rotation_id in ids])
+        return [rotation_id for rotation_id, holder in zip(ids, holders, strict=True) if holder is None]
+
+    async def concerning(self, key_id: str) -> list[Rotation]:
+        """Return the open rotations that replace a provider key or that made it, oldest first."""
+        async with answering():
+            pairs = await self._redis.zrange(self.key("concerns"), f"[{key_id} ", f"[{key_id} \x7f", bylex=True)
+        return _by_age(await self._load_all([pair.rpartition(" ")[2] for pair in pairs]))
+
+    async def open_ids(self) -> frozenset[str]:
+        """Return the ids of all open rotations, including those whose record cannot be read."""
+        async with answering():
+            return frozenset(await self._redis.smembers(self.key("open")))
+
+    async def old_keys(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the id of the old key by the readable record of each of *ids* that has one."""
+        return {rotation.id: rotation.plan.old_key.id for rotation in await self._read_all(ids)}
+
+    async def under_way(self) -> list[Rotation]:
+        """Return every open rotation, oldest first."""
+        return _by_age(await self._load_all(await self.open_ids()))
+
+    async def page_under_way(self, number: int, size: int) -> Page:
+        """Return a page of the open rotations, oldest first; it reads no record of another page.
+
+        Pages count from 1; a *number* beyond the last means the last.
+        """
+        async with answering():
+            ids = await self._redis.zinter({self.key("all"): 1, self.key("open"): 0})
+        begin = max(0, min(number - 1, (len(ids) - 1) // size)) * size
+        chosen = ids[begin : begin + size]
+        return Page(_by_age(await self._load_all(chosen)), begin, begin + len(chosen), len(ids))
+
+    async def recent(self, most: int) -> list[Rotation]:
+        """Return the *most* recent rotations, newest first."""
+        async with answering():
+            ids = await self._redis.zrevrange(self.key("all"), 0, most - 1)
+        return await self._load_all(ids)
+
+    async def _load_all(self, ids: Iterable[str]) -> list[Rotation]:
+        """Return those records of *ids* that are readable and ours."""
+        records = await self._read_all(ids)
+        return [one for one in records if one.namespace == self.namespace.name and not one.carried_to]
+
+    async def _read_all(self, ids: Iterable[str]) -> list[Rotation]:
+        """Read the records of *ids* in batches; let other tasks run after each, as parsing a long record is slow."""
+        wanted, found = list(ids), []
+        for begin in range(0, len(wanted), RECORDS):
+            async with answering():
+                stored = await self._redis.mget([self.key("rotation", id_) for id_ in wanted[begin : begin + RECORDS]])
+            for record in filter(None, stored):
+                found.append(readable(record))
+                await asyncio.sleep(0)
+        return [rotation for rotation in found if rotation]
+
+
+def _by_age(rotations: Iterable[Rotation]) -> list[Rotation]:
+    return sorted(rotations, key=lambda rotation: rotation.requested_at)
