@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from bot.metrics import STEPS, STOPS
+from bot.metrics import STEPS, stops
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.phrases import MOVED_IS_BACK, said
 from bot.rotation.ports import Hold
@@ -300,7 +300,7 @@ def _count(before: Rotation, after: Rotation, took: timedelta) -> None:
     if outcome and step:
         STEPS.labels(step.name, outcome).observe(max(took.total_seconds(), 0))
     if after.stop and after.stop != before.stop:
-        STOPS.labels(after.stop.kind).inc()
+        stops(after.stop.kind, moved=bool(after.moved))
 
 
 def _event(before: Rotation, after: Rotation) -> dict[str, str]:

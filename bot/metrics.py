@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, PlatformCollector, ProcessCollector
 
 from bot import __version__
+from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -18,7 +20,10 @@ CALLS = Counter(
 )
 STATES = Counter("keyturn_rotations_total", "Rotations that entered a state.", ["state"], registry=REGISTRY)
 STOPS = Counter(
-    "keyturn_stops_total", "Stops of rotations, by what they mean for callers.", ["kind"], registry=REGISTRY
+    "keyturn_stops_total",
+    "Stops of rotations, by what they mean for callers once a model has moved to the new key.",
+    ["kind", "moved"],
+    registry=REGISTRY,
 )
 UNREADABLE = Counter(
     "keyturn_unreadable_records_total",
@@ -34,6 +39,18 @@ STEPS = Histogram(
     registry=REGISTRY,
 )
 LEASES = Gauge("keyturn_leases_held", "Leases that this process holds.", [], registry=REGISTRY)
+
+
+def stops(kind: str, *, moved: bool) -> None:
+    """Count one stop."""
+    STOPS.labels(kind, str(moved).lower()).inc()
+
+
+for state in State:
+    STATES.labels(state.value)
+for kind in StopKind:
+    for moved in ("true", "false"):
+        STOPS.labels(kind.value, moved)  # an increase from nothing to 1 is none to Prometheus
 
 
 def calls(service: str, verb: str, outcome: int | str) -> None:

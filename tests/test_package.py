@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
 COMMANDS = ["", "web", "worker", "check", "doctor", "carry-over", "audit", "audit export"]
-PACKED = ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "bot", "handlers", "sandbox", "tests")
+PACKED = ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "bot", "handlers", "sandbox", "tests", "deploy")
 
 
 def test_the_wheel_holds_the_bot_and_its_handlers_and_no_test_and_no_sandbox_and_says_what_it_is(tmp_path):

@@ -346,6 +346,19 @@ async def test_a_step_counts_once_it_is_left_with_the_time_of_all_its_turns(desk
     )
 
 
+async def test_a_stop_counts_by_its_kind_and_whether_a_model_had_moved(desk, only_step):
+    def counted() -> float:
+        labels = {"kind": StopKind.REJECTED, "moved": "true"}
+        return REGISTRY.get_sample_value("keyturn_stops_total", labels) or 0
+
+    only_step(Blocked(Cause.SECRET_REFUSED, why="It is refused"))
+    await desk.put(running(findings={"m1": Finding(moved_at=NOW)}))
+    before = counted()
+    await desk.advanced()
+
+    assert counted() == before + 1
+
+
 async def test_people_are_shown_the_first_progress_and_where_it_comes_to(desk, only_step, monkeypatch):
     monkeypatch.setattr(News, "EVERY", 60)
     notes = iter(range(1, 6))
