@@ -1,8 +1,11 @@
 """Look up people in Slack, at each click, so that a person removed a second ago has no rights."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -13,13 +16,28 @@ from handlers.slack import UNREACHABLE, reason_of
 
 UNKNOWN = frozenset({"user_not_found", "user_not_visible"})
 
+REMEMBERED = 30.0
+"""Seconds for which a user group's list may refuse people: a crowd of them must not use up Slack's limit."""
+
+
+class _Known(NamedTuple):
+    """The members of a user group, and when Slack was asked."""
+
+    at: float
+    members: frozenset[str]
+
 
 class SlackDirectory:
     """People and user groups. Raises `Unanswerable` if Slack does not say, so that nobody gets rights by a guess."""
 
-    def __init__(self, client: AsyncWebClient, team: str, enterprise: str = "") -> None:
+    def __init__(
+        self, client: AsyncWebClient, team: str, enterprise: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
         self._home = {team, enterprise} - {""}
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._asked: dict[str, asyncio.Future[frozenset[str]]] = {}
 
     async def person(self, user_id: str) -> Person:
         """Return what Slack says about a person."""
@@ -57,6 +75,19 @@ class SlackDirectory:
 
     async def members(self, group_id: str) -> frozenset[str]:
         """Return the current members of a user group."""
+        asked = self._asked[group_id] = asyncio.ensure_future(self._members(group_id))
+        return await asyncio.shield(asked)  # others may wait for it too
+
+    async def recent(self, group_id: str) -> frozenset[str] | None:
+        """Return a list that is at most `REMEMBERED` old, or the one that is on its way; None if there is none."""
+        known = self._known.get(group_id)
+        if known and self._clock() - known.at <= REMEMBERED:
+            return known.members
+        asked = self._asked.get(group_id)
+        return await asyncio.shield(asked) if asked and not asked.done() else None
+
+    async def _members(self, group_id: str) -> frozenset[str]:
+        at = self._clock()
         try:
             answer = await self._client.usergroups_users_list(usergroup=group_id)
         except (SlackApiError, *UNREACHABLE):
@@ -65,7 +96,9 @@ class SlackDirectory:
                 "Try again in a minute; if it stays, see `python -m bot check`."
             ) from None
         users = answer.get("users")
-        return frozenset(filter(_is_id, users)) if isinstance(users, list) else frozenset()
+        members = frozenset(filter(_is_id, users)) if isinstance(users, list) else frozenset()
+        self._known[group_id] = _Known(at, members)
+        return members
 
 
 def _date_of(answer: Any) -> datetime | None:

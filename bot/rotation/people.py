@@ -18,6 +18,9 @@ class Directory(Protocol):
     async def members(self, group_id: str) -> frozenset[str]:
         """Return the present members of a user group."""
 
+    async def recent(self, group_id: str) -> frozenset[str] | None:
+        """Return its members of a moment ago, if known: enough to refuse somebody, never to let somebody approve."""
+
 
 NO_SLACK = "This process does not talk to Slack."
 
@@ -32,6 +35,9 @@ class NoDirectory:
     async def members(self, _: str) -> frozenset[str]:
         """Refuse."""
         raise Unanswerable(NO_SLACK)
+
+    async def recent(self, _: str) -> None:
+        """Return None: nothing is known."""
 
 
 class Once:
@@ -53,6 +59,10 @@ class Once:
         if group_id not in self._groups:
             self._groups[group_id] = await self._directory.members(group_id)
         return self._groups[group_id]
+
+    async def recent(self, group_id: str) -> frozenset[str] | None:
+        """Return what the other directory knows."""
+        return await self._directory.recent(group_id)
 
 
 class Rules(Frozen):
@@ -88,7 +98,9 @@ class People:
         if person_id in ids:
             return True
         for group in sorted(i for i in ids if i.startswith("S")):
-            if person_id in await self._directory.members(group):
+            recent = await self._directory.recent(group)
+            may_be_in = recent is None or person_id in recent
+            if may_be_in and person_id in await self._directory.members(group):
                 return True
         return False
 
@@ -133,9 +145,13 @@ class People:
         return tuple(found)
 
     async def named(self, ids: frozenset[str]) -> frozenset[str]:
-        """Return the people behind *ids*, which are those of people and of groups."""
-        groups = [await self._directory.members(id_) for id_ in sorted(ids) if id_.startswith("S")]
+        """Return the people behind *ids*, which are those of people and of groups, as of a moment ago."""
+        groups = [await self._lately_in(id_) for id_ in sorted(ids) if id_.startswith("S")]
         return frozenset(id_ for id_ in ids if not id_.startswith("S")).union(*groups)
+
+    async def _lately_in(self, group: str) -> frozenset[str]:
+        recent = await self._directory.recent(group)
+        return await self._directory.members(group) if recent is None else recent
 
     async def _is_member(self, person_id: str) -> bool:
         try:

@@ -150,6 +150,9 @@ class Slack:
         self.asked.append(group_id)
         return frozenset(self.approvers)
 
+    async def recent(self, _: str) -> None:
+        pass
+
 
 class Desk:
     """What people can ask for, over a real store and a sandbox's AISIX."""

@@ -86,6 +86,11 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if approval.by not in gone",
             "test_an_approval_of_somebody_who_could_not_give_it_now_is_dropped_and_the_others_stay",
         ),
+        "Who has left the user group approves by a list that Keyturn remembers.": Guard(
+            "if may_be_in and person_id in await self._directory.members(group):",
+            "test_whoever_has_left_the_group_is_refused_at_once_and_whoever_joined_is_let_in_soon",
+            "if may_be_in:",
+        ),
         "The second of two approvals is added to one of somebody who has left.": Guard(
             "reviewed = await self._people.reviewed(recorded, self._now())",
             "test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left",

@@ -83,6 +83,9 @@ class Slack:
             actor.vouched |= dict.fromkeys(found, self._switchboard.turns)
         return found
 
+    async def recent(self, _: str) -> None:
+        pass
+
     async def show(self, rotation: Rotation) -> timedelta | None:
         async def post() -> None:
             checklist(rotation), composed(rotation, "")

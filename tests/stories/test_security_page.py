@@ -34,7 +34,7 @@ async def test_every_key_in_redis_is_of_a_kind_that_the_page_names(stage: Stage)
 
 
 def test_every_kind_of_key_that_the_store_knows_is_on_the_page() -> None:
-    code = (ROOT / "bot/storage/records.py").read_text(encoding="utf-8")
+    code = "".join((ROOT / f"bot/storage/{name}.py").read_text(encoding="utf-8") for name in ("records", "lists"))
     kinds = set(re.findall(r'self\.key\("([a-z]+)"', code))
 
     assert {"rotation", "audit", "fingerprints", "lease", "edits"} <= kinds

@@ -130,6 +130,9 @@ class Everybody:
     async def members(self, _: str) -> frozenset[str]:
         return frozenset({"U_APPROVER"})
 
+    async def recent(self, _: str) -> None:
+        pass
+
 
 RULES = rules(approvers=frozenset({"S_APPROVERS"}))
 

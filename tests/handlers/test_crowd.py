@@ -1,0 +1,89 @@
+"""A crowd that may not approve asks Slack once who is in the user group; whoever may approve is asked about anew."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackApiError
+
+from bot.rotation.errors import Unanswerable
+from bot.rotation.people import People
+from handlers.people import REMEMBERED, SlackDirectory
+from tests.bot.values import rules
+
+CROWD = [f"U_{number}" for number in range(50)]
+
+
+class Slack:
+    """Slack's client, with its limit of 20 calls for the list of a user group."""
+
+    def __init__(self) -> None:
+        self.group, self.asked, self.seconds = {"U_APPROVER"}, 0, 0.0
+        self.people = People(SlackDirectory(self, "T1", clock=lambda: self.seconds), rules(approvers=frozenset({"S1"})))  # type: ignore[arg-type]
+
+    async def users_info(self, user: str) -> dict[str, Any]:
+        return {"user": {"id": user, "team_id": "T1"}}
+
+    async def usergroups_users_list(self, **_: str) -> dict[str, Any]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.asked > 20:
+            raise SlackApiError("", {"error": "ratelimited"})
+        return {"users": [*self.group]}
+
+    async def approvers(self, *who: str) -> list[bool]:
+        found = await asyncio.gather(*map(self.people.permissions, who))
+        return [each.approver for each in found]
+
+
+async def test_a_crowd_at_the_limit_of_a_user_group_does_not_lock_its_members_out() -> None:
+    slack = Slack()
+
+    assert not any(await slack.approvers(*CROWD))
+    assert not any(await slack.approvers(*CROWD))
+    assert await slack.approvers("U_APPROVER") == [True]
+    assert slack.asked == 2
+
+
+async def test_whoever_has_left_the_group_is_refused_at_once_and_whoever_joined_is_let_in_soon() -> None:
+    slack = Slack()
+    assert await slack.approvers("U_APPROVER", "U_1") == [True, False]
+
+    slack.group = {"U_1"}
+    assert await slack.approvers("U_APPROVER") == [False]
+    slack.group = {"U_2"}
+    assert await slack.approvers("U_2") == [False]
+    slack.seconds += REMEMBERED + 1
+    assert await slack.approvers("U_2") == [True]
+
+
+async def test_a_list_that_slack_does_not_give_is_not_remembered() -> None:
+    slack = Slack()
+    slack.asked = 20
+    refused = await asyncio.gather(*map(slack.people.permissions, CROWD), return_exceptions=True)
+    assert {type(each) for each in refused} == {Unanswerable}
+    assert slack.asked == 21, "all waited for the one list"
+
+    slack.asked = 0
+    assert await slack.approvers("U_APPROVER") == [True]
+
+
+async def test_people_who_ask_for_rotations_do_not_use_the_limit_up_either() -> None:
+    slack = Slack()
+
+    await asyncio.gather(*map(slack.people.check_may_begin, CROWD))
+    await asyncio.gather(*map(slack.people.check_may_begin, CROWD))
+
+    assert slack.asked == 1
+
+
+@pytest.mark.parametrize("caller", ["the one who asks", "one who waits for the same list"])
+async def test_whoever_gives_up_waiting_takes_the_list_from_nobody_else(caller: str) -> None:
+    slack = Slack()
+    first, second = (asyncio.create_task(slack.people.permissions(who)) for who in ("U_1", "U_2"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gone, stays = (first, second) if caller == "the one who asks" else (second, first)
+    gone.cancel()
+
+    assert (await stays).approver is False
