@@ -246,7 +246,7 @@ async def worker(built: Parts) -> AsyncIterator[None]:
         yield
     finally:
         keeper.cancel()
-        runner.event.set()
+        runner.stop_quietly()
         await asyncio.wait([task], timeout=settings.shutdown_grace.total_seconds())
 
 

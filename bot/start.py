@@ -99,6 +99,7 @@ async def checked(settings: Settings, tell: Callable[[Finding], None]) -> list[F
             await stack.enter_async_context(gateways_of(settings, utc_now)),
             await stack.enter_async_context(status_of(settings, utc_now)),
         )
+        stack.push_async_callback(product.aclose)
         world = await world_of(settings, utc_now, stack)
 
         async def who() -> tuple[dict[str, Any], Directory]:

@@ -1,6 +1,7 @@
 """The worker: SAQ runs the jobs, and a sweep finds forgotten work."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -103,6 +104,11 @@ class QuietWorker(Worker[Any]):
         )
         self._work = work
         self._sweep_every = sweep_every
+
+    def stop_quietly(self) -> None:
+        """Stop; SAQ would warn of each step that it interrupts, which is safe to run again."""
+        logging.getLogger("saq").setLevel(logging.ERROR)
+        self.event.set()
 
     async def upkeep(self) -> Any:
         """Add the sweep to SAQ's own upkeep."""

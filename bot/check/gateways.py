@@ -44,6 +44,12 @@ class Product:
                 yield Try(about, "AISIX_GATEWAYS", partial(self._address, environment, url))
             yield Try(f"replicas of {environment}", "AISIX_GATEWAYS", partial(self._replicas, environment))
 
+    async def aclose(self) -> None:
+        """Give up what was asked: the clients are about to close."""
+        if self._asked is not None:
+            self._asked.cancel()
+            await asyncio.gather(self._asked, return_exceptions=True)
+
     async def _inventory(self) -> Inventory:
         if self._asked is None:
             self._asked = asyncio.ensure_future(self._control_plane.inventory())

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.storage.embedded import embedded_server
-from tests.support.process import ran
+from tests.support.process import bot_process, ran
 from tests.support.stage import Stage
 
 WRONG = {
@@ -62,3 +62,14 @@ async def test_the_embedded_servers_files_are_its_users_alone(tmp_path: Path) ->
 
         assert {path.name for path in files} >= {"keyturn.lock", "appendonly.aof.1.incr.aof"}
         assert [path.name for path in files if path.stat().st_mode & 0o077] == []
+
+
+async def test_a_bot_that_is_stopped_at_once_says_so_and_nothing_else(bare_stage: Stage, tmp_path: Path) -> None:
+    async with bot_process(bare_stage.environ, tmp_path) as bot:
+        status, _ = await bot.terminated()
+        said = [
+            event for event in bot.events if event["level"] in ("warning", "error") and "check_" not in event["event"]
+        ]
+
+    assert (status, said) == (0, [])
+    assert bot.events[-1]["event"] == "stopping"
