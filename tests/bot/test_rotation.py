@@ -65,10 +65,6 @@ def test_only_a_block_keeps_its_stop():
     assert rotation(State.RUNNING, stop=stopped().stop).to(State.BLOCKED).stop is not None
 
 
-def test_each_secret_has_its_own_tag():
-    assert [rotation(attempt=attempt).tag for attempt in range(3)] == ["rabc123", "rabc123-2", "rabc123-3"]
-
-
 def test_a_rotation_knows_its_keys_by_id_and_by_a_name_it_asked_for():
     record = rotation(made=("pk_1",), names=("asked",))
     keys = [key("pk_1", "x"), key("pk_2", "asked"), key("pk_3", "OpenAI production"), key("asked", "pk_1")]

@@ -50,19 +50,25 @@ def sentence(read, **changes: str | None) -> str:
 
 
 def test_the_settings_of_the_contract_are_enough(read):
-    settings = read()
+    settings = read(AISIX_GATEWAYS=None)
 
-    assert settings.approvers == {"U123", "S456"}
-    assert settings.requesters is None
-    assert settings.aisix_gateways["env-1"].url == "https://gw.example"
+    assert (settings.approvers, settings.requesters, settings.aisix_gateways) == ({"U123", "S456"}, None, {})
     assert (settings.approvals_required, settings.self_approval, settings.http_mode) == (1, False, False)
+    assert not read(PORT="3000").http_mode, "Socket Mode wins"
 
 
-def test_what_may_be_left_out_or_written_otherwise_is_taken(read):
-    settings = read(AISIX_GATEWAYS=None, FINGERPRINT_PEPPER="", LOG_LEVEL="Warning", SLACK_API_URL="http://a/api")
+def test_what_is_written_as_people_write_it_is_read(read):
+    one = {**GATEWAYS["env-1"], "status_urls": ["http://r:9090"], "probes": {"emb": "embeddings"}}
+    given = {"AISIX_GATEWAYS": json.dumps({"env-1": one}), "APPROVERS": " W9 , S_TEAM,", "SLACK_APP_TOKEN": None}
+    settings = read(**given, PORT="0", FINGERPRINT_PEPPER="", LOG_LEVEL="Warning", SLACK_API_URL="http://a/api")
+    durations = {"0": 0, "0.5": 0.5, "90s": 90, "1h30m": 5400, "1h 30m": 5400, "2D": 172_800, "PT1M30S": 90}
 
-    assert (settings.aisix_gateways, settings.fingerprint_pepper) == ({}, None)
     assert (settings.log_level, settings.slack_api_url) == ("warning", "http://a/api/")
+    assert (settings.approvers, settings.fingerprint_pepper, settings.http_mode) == ({"W9", "S_TEAM"}, None, True)
+    gateway = settings.aisix_gateways["env-1"]
+    assert (gateway.status_urls, gateway.probes) == (("http://r:9090",), {"emb": "embeddings"})
+    assert gateway.caller_key.get_secret_value() == CALLER
+    assert {value: read(SOAK=value).soak.total_seconds() for value in durations} == durations
 
 
 @pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "AISIX_CLOUD_API", "AISIX_ADMIN_TOKEN", "APPROVERS"])
@@ -130,33 +136,6 @@ def test_a_setting_that_is_wrong_is_named_with_its_place_and_what_it_should_be_a
     assert "it should be " in said
     assert said.endswith(".")
     assert "\n" not in said
-
-
-def test_durations_are_written_as_people_write_them(read):
-    written = {"0": 0, "0.5": 0.5, "90s": 90, "10m": 600, "1h30m": 5400, "1h 30m": 5400, "2D": 172_800, "PT1M30S": 90}
-
-    assert {value: read(SOAK=value).soak.total_seconds() for value in written} == written
-
-
-@pytest.mark.parametrize(("value", "ids"), [(" U1 , S2,", {"U1", "S2"}), ("W9,S_TEAM", {"W9", "S_TEAM"})])
-def test_people_are_ids_with_commas_between_them(read, value, ids):
-    settings = read(APPROVERS=value, REQUESTERS=value)
-
-    assert settings.approvers == settings.requesters == ids
-
-
-def test_a_gateway_may_have_status_addresses_and_probes(read):
-    one = GATEWAYS["env-1"] | {"status_urls": ["http://r:9090"], "probes": {"emb": "embeddings"}}
-    gateway = read(AISIX_GATEWAYS=json.dumps({"env-1": one})).aisix_gateways["env-1"]
-
-    assert gateway.status_urls == ("http://r:9090",)
-    assert gateway.probes == {"emb": "embeddings"}
-    assert gateway.caller_key.get_secret_value() == CALLER
-
-
-def test_socket_mode_wins_over_http_mode(read):
-    assert read(SLACK_APP_TOKEN=None, PORT="0").http_mode
-    assert not read(PORT="3000").http_mode
 
 
 @pytest.mark.parametrize(("signing", "port"), [(SIGNING, None), (None, "3000"), ("", "3000"), (SIGNING, "")])
