@@ -17,10 +17,6 @@ MANY = 20
 """Replicas that nobody has listed: so many that a few test requests meet one."""
 
 
-def has_ended(record: Rotation) -> bool:
-    return record.state in (State.COMPLETED, State.BLOCKED, State.AWAITING_APPROVAL)
-
-
 async def until_barriers(tenancy: Tenancy) -> tuple[Machine, Rotation]:
     """Return a machine, and a rotation whose barriers have their names and are not made yet."""
     machine = await tenancy.machine()
@@ -40,7 +36,7 @@ async def test_good_answers_around_a_bad_one_are_no_run():
         machine = await tenancy.machine(projection=5)
         record = await machine.until(await tenancy.begun(machine), lambda r: "rehearse" in r.done)
         tenancy.aisix.replicas("production")[0].silent = True
-        ended = await machine.until(record, has_ended)
+        ended = await machine.ended(record)
 
     assert ended.stop
     assert (ended.stop.step, ended.stop.kind) == ("project", StopKind.PROJECTION)
@@ -60,7 +56,7 @@ async def test_a_replica_that_is_not_listed_stops_it(tenancy, after, replicas, l
     record = await machine.until(await tenancy.begun(machine), lambda r: after in r.done)
     for _ in range(replicas):
         tenancy.aisix.place_replica("production").silent = lacks
-    stop = (await machine.until(record, has_ended)).stop
+    stop = (await machine.ended(record)).stop
 
     assert (stop.step, stop.headline) == (step, "a replica is not in the settings")
     assert says in stop.sentence
@@ -134,6 +130,6 @@ async def test_where_the_settings_do_not_tell_of_every_replica_nothing_is_proved
     settings, here = tenancy.wire.settings(), tenancy.chat.environment_id
     tenancy.wire.settings = lambda: settings | {here: settings[here] | told}
     machine = await tenancy.machine(projection=5, verify=5)
-    ended = await machine.until(await tenancy.begun(machine), has_ended)
+    ended = await machine.ended(await tenancy.begun(machine))
 
     assert (ended.state, ended.stop and ended.stop.kind) == (State.BLOCKED, StopKind.UNVERIFIED)

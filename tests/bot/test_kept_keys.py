@@ -48,7 +48,7 @@ async def ended(machine: Machine, record: Rotation, track: Track | None = None) 
     if track:
         state = State.ROLLING_BACK if track is Track.BACK else State.RUNNING
         record = record.but(state=state, track=track, done=())
-    return await machine.until(record, lambda r: not r.waits_for_bot)
+    return await machine.ended(record)
 
 
 async def lost(tenancy: Tenancy, machine: Machine) -> Rotation:

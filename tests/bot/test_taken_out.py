@@ -6,19 +6,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from bot.rotation.record import Rotation
-from bot.rotation.states import State
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
-from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
+from tests.support.in_memory import NEW_SECRET, Tenancy, tenancy_of
 
 pytestmark = pytest.mark.whole
 
 HOUR = 3600
 LISTLESS = Switches(cooldown=0.0, metric_labels="full", has_passthrough_routes=False)
-
-
-def has_ended(record: Rotation) -> bool:
-    return bool(record.voids) or record.state in (State.COMPLETED, State.BLOCKED, State.AWAITING_APPROVAL)
 
 
 def said(record: Rotation) -> str:
@@ -31,11 +26,6 @@ def said(record: Rotation) -> str:
 def on(tenancy: Tenancy) -> set[str]:
     """Return the keys that the models are on."""
     return {tenancy.chat.provider_key_id, tenancy.staged.provider_key_id}
-
-
-async def released(tenancy: Tenancy, machine: Machine, done: str = "soak") -> Rotation:
-    """Return a rotation that an approver has released, before the last look or, with that *done*, before the delete."""
-    return await machine.until(tenancy.approved(await tenancy.asked(machine)), lambda r: done in r.done)
 
 
 def put_up(tenancy: Tenancy) -> Environment:
@@ -126,9 +116,9 @@ async def test_what_has_changed_since_the_approval_keeps_the_old_key(name):
         if since.switches:
             tenancy.aisix.edit(tenancy.old, allowed_environments=[])
         machine = await tenancy.machine()
-        record = await released(tenancy, machine, since.done)
+        record = await tenancy.released(machine, done=since.done)
         since.happen(tenancy)
-        ended = await machine.until(since.change(record, tenancy), has_ended)
+        ended = await machine.answered(since.change(record, tenancy))
 
     assert since.says in said(ended)
     assert tenancy.deletes() == 0
@@ -138,7 +128,7 @@ async def test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void(ten
     machine = await tenancy.machine(evidence_max_age=HOUR)
     record = await tenancy.asked(machine)
     tenancy.clock.seconds += HOUR + 60
-    ended = await machine.until(tenancy.approved(record), has_ended)
+    ended = await machine.answered(tenancy.approved(record))
 
     assert [void.changes for void in ended.voids] == [("The evidence was older than 1 hour.",)]
     assert tenancy.deletes() == 0
@@ -146,11 +136,11 @@ async def test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void(ten
 
 async def test_an_environment_that_only_the_last_look_has_seen_is_missed_at_the_delete(tenancy):
     machine = await tenancy.machine()
-    record = await released(tenancy, machine)
+    record = await tenancy.released(machine)
     lab = put_up(tenancy)
     record = await machine.until(record, lambda r: "recheck" in r.done)
     lab.is_visible = False
-    ended = await machine.until(record, has_ended)
+    ended = await machine.answered(record)
 
     assert "AISIX listed `lab` to this rotation and does not now" in said(ended)
     assert tenancy.deletes() == 0
@@ -158,7 +148,7 @@ async def test_an_environment_that_only_the_last_look_has_seen_is_missed_at_the_
 
 async def test_a_record_of_a_version_that_noted_only_that_there_were_routes_misses_them(tenancy):
     machine = await tenancy.machine()
-    record = await released(tenancy, machine)
+    record = await tenancy.released(machine)
     tenancy.aisix.faults.fail("GET", "/passthrough_routes", 404, times=None)
     after = await machine.notch(record.but(plan=record.plan.but(tenant={}, unlisted=(), has_routes=True)))
 
@@ -185,7 +175,7 @@ async def test_a_wrong_replacement_takes_no_model(tenancy, name):
     machine = await tenancy.machine()
     record = await tenancy.begun(machine)
     wrong.happen(tenancy)
-    ended = await machine.until(wrong.change(record, tenancy), has_ended)
+    ended = await machine.answered(wrong.change(record, tenancy))
 
     assert wrong.says in said(ended)
     assert on(tenancy) == {tenancy.old.id}
@@ -204,7 +194,7 @@ async def test_where_no_model_uses_the_key_nothing_is_proved(tenancy):
     for model in (tenancy.chat, tenancy.staged):
         tenancy.aisix.remove(model)
     machine = await tenancy.machine()
-    ended = await machine.until(await tenancy.begun(machine), has_ended)
+    ended = await machine.answered(await tenancy.begun(machine))
 
     assert said(ended).startswith("verify; unverified; the new secret is not proved; ")
 
@@ -212,7 +202,18 @@ async def test_where_no_model_uses_the_key_nothing_is_proved(tenancy):
 async def test_where_a_proof_is_required_and_cannot_be_had_no_model_is_moved():
     async with tenancy_of(Switches(status_urls=False, cooldown=0.0)) as tenancy:
         machine = await tenancy.machine(require_proof=True)
-        ended = await machine.until(await tenancy.begun(machine), has_ended)
+        ended = await machine.answered(await tenancy.begun(machine))
 
         assert said(ended).startswith("cut-over; ")
         assert on(tenancy) == {tenancy.old.id}
+
+
+async def test_one_refusal_ends_the_rehearsal_while_another_environment_gives_no_clear_answer(tenancy):
+    tenancy.aisix.upstream.refuse(NEW_SECRET)
+    tenancy.aisix.environment("staging").callers[tenancy.aisix.caller_key("staging")].limit = 0
+    machine = await tenancy.machine()
+    began = tenancy.clock.now()
+    ended = await machine.ended(await tenancy.begun(machine))
+
+    assert ended.stop.headline == "the new secret was refused"
+    assert tenancy.clock.now() - began < machine.world.limits.verify

@@ -34,14 +34,10 @@ async def tenancy_with(**switches: Any) -> AsyncIterator[Tenancy]:
         yield tenancy
 
 
-def has_ended(record: Rotation) -> bool:
-    return record.state in (State.COMPLETED, State.BLOCKED, State.AWAITING_APPROVAL)
-
-
 async def run(tenancy: Tenancy, **settings: Any) -> Rotation:
     """Rotate until a person is asked, or told why not."""
     machine = await tenancy.machine(**{"projection": 5, "verify": 5} | settings)
-    return await machine.until(await tenancy.begun(machine), has_ended)
+    return await machine.ended(await tenancy.begun(machine))
 
 
 def verdicts(record: Rotation) -> dict[tuple[str, str], Verdict]:
@@ -138,16 +134,6 @@ def tell_an_address_of_staging(tenancy: Tenancy) -> None:
     tell(tenancy, status_urls=["http://production.0", "http://staging.0"])
 
 
-def tell_an_address_of_staging_and_reject(tenancy: Tenancy) -> None:
-    tell_an_address_of_staging(tenancy)
-    reject(tenancy)
-
-
-def refuse_both(tenancy: Tenancy) -> None:
-    for secret in (OLD_SECRET, NEW_SECRET):
-        tenancy.aisix.upstream.refuse(secret)
-
-
 def limit_the_rate(tenancy: Tenancy) -> None:
     tenancy.aisix.upstream.set(NEW_SECRET, 429)
 
@@ -227,7 +213,7 @@ TRAPS = {
         tell_an_address_of_staging, NOT_PROVED, "", CHAT, Verdict.LIKELY, settings=STRICT
     ),
     "an address is another environment's, and the replica rejects the row": Trap(
-        tell_an_address_of_staging_and_reject, NOT_PROVED, "", EMBED, Verdict.INCONCLUSIVE, BLIND
+        lambda t: (tell_an_address_of_staging(t), reject(t)), NOT_PROVED, "", EMBED, Verdict.INCONCLUSIVE, BLIND
     ),
     "the rate is limited": Trap(limit_the_rate, NO_RESULT, "the upstream limits the rate"),
     "the rate is limited, and no throw-away models": Trap(
@@ -235,7 +221,9 @@ TRAPS = {
     ),
     "no test request reaches a model": Trap(lambda t: tell(t, caller_key="nonsense"), NO_RESULT),
     "a refused secret where the old one was refused as well": Trap(
-        refuse_both, "the new secret was refused", "In the rehearsal in production"
+        lambda t: [t.aisix.upstream.refuse(secret) for secret in (OLD_SECRET, NEW_SECRET)],
+        "the new secret was refused",
+        "In the rehearsal in production",
     ),
 }
 
@@ -272,10 +260,8 @@ async def test_where_no_model_can_be_created_the_first_wave_is_one_model():
 
 SHOWN = {
     "all there is": ({}, Verdict.PROVED),
-    "ids of models": ({"metric_labels": "full"}, Verdict.PROVED),
     "no caller's key": ({"metric_labels": "names"}, Verdict.LIKELY),
     "no provider key": ({"metric_labels": "no_key"}, Verdict.LIKELY),
-    "an old gateway": ({"gateway_version": "0.4.2"}, Verdict.PROVED),
     "an older gateway": ({"gateway_version": "0.3.1"}, Verdict.LIKELY),
     "no status addresses": ({"status_urls": False}, Verdict.LIKELY),
     "no throw-away models": ({"model_create": False}, Verdict.LIKELY),
@@ -292,14 +278,6 @@ async def test_what_a_gateway_shows_decides_between_proved_and_likely(name):
     assert set(verdicts(ended).values()) == {verdict}
 
 
-async def test_a_replica_that_restarts_amid_the_proof_has_to_prove_it_again():
-    async with tenancy_with() as tenancy:
-        at_the_move(tenancy, lambda: straggler(tenancy).restart())
-        ended = await run(tenancy, require_proof=True)
-
-    assert set(verdicts(ended).values()) == {Verdict.PROVED}
-
-
 async def test_a_replica_that_catches_up_is_waited_for():
     async with tenancy_with() as tenancy:
         lag(tenancy)
@@ -307,12 +285,12 @@ async def test_a_replica_that_catches_up_is_waited_for():
         record = await machine.until(await tenancy.begun(machine), lambda r: "cut-over" in r.done)
         for _ in range(4):
             record = await machine.notch(record)
-        assert not has_ended(record)
+        assert record.waits_for_bot
         assert "project" not in record.done
 
         tenancy.wire.behind.clear()
         tenancy.wire.project()
-        ended = await machine.until(record, has_ended)
+        ended = await machine.ended(record)
 
     assert ended.state is State.AWAITING_APPROVAL
     assert set(verdicts(ended).values()) == {Verdict.PROVED}

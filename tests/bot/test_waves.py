@@ -94,16 +94,12 @@ async def test_a_model_that_other_settings_bring_into_the_wave_is_moved_before_i
     assert len(record.moved) == len(record.plan.models) == 2
 
 
-def is_stopped(record: Rotation) -> bool:
-    return record.state in (State.BLOCKED, State.ROLLED_BACK, State.AWAITING_APPROVAL)
-
-
 @pytest.mark.whole
 async def test_where_the_first_environment_does_not_verify_the_later_ones_are_never_touched(tenancy):
     machine = await tenancy.machine(environment_order=("staging", "production"), projection=5, verify=5)
     lagging = tenancy.aisix.replicas("staging")[0]
     tenancy.aisix.faults.before("PATCH", "/models/", lambda: tenancy.wire.behind.add(lagging))
-    record = await machine.until(await tenancy.begun(machine), is_stopped)
+    record = await machine.ended(await tenancy.begun(machine))
 
     assert record.stop.headline == "the gateway has not taken the change"
     assert [model.environment_name for model in record.moved] == ["staging"]
@@ -125,13 +121,13 @@ async def test_a_model_cannot_go_back_to_where_the_old_key_is_not_allowed_and_th
     machine = await tenancy.machine()
     record = await tenancy.asked(machine)
     tenancy.aisix.edit(tenancy.old, allowed_environments=[tenancy.chat.environment_id], settled=True)
-    record = await machine.until(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK), is_stopped)
+    record = await machine.ended(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK))
     assert record.stop.headline == "a model could not be moved"
     assert "`chat-large` in staging" in record.stop.sentence
     assert "is not allowed there: allow it in AISIX, then try again" in record.stop.sentence
 
     tenancy.aisix.edit(tenancy.old, allowed_environments=[*tenancy.aisix.store.environments], settled=True)
-    record = await machine.until(record.to(State.ROLLING_BACK), is_stopped)
+    record = await machine.ended(record.to(State.ROLLING_BACK))
 
     assert record.state is State.ROLLED_BACK
 
@@ -143,7 +139,7 @@ async def test_the_way_back_leaves_alone_what_somebody_else_has_changed(tenancy)
     other = tenancy.aisix.add_key("Other key", secret="sk-other-0123456789abc")
     tenancy.aisix.edit(tenancy.staged, key=other)
     late = tenancy.aisix.add_model("production", "late", key=tenancy.new, upstream="gpt-4o")
-    record = await machine.until(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK), is_stopped)
+    record = await machine.ended(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK))
 
     assert record.state is State.ROLLED_BACK
     on = {model.id: model.provider_key_id for model in tenancy.aisix.models.values()}
