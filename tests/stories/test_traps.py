@@ -10,7 +10,7 @@ from bot.rotation.stops import StopKind
 from sandbox.aisix import Switches
 from tests.support.stage import KEY, Stage, stage_of
 
-VERTEX_OLD = json.dumps({"project": "p", "region": "eu", "access_token": "ya29.old"})
+VERTEX_OLD = json.dumps({"project": "p", "region": "eu", "service_account_json": {}})
 VERTEX_NEW = json.dumps({"project": "p", "region": "eu", "access_token": "ya29.new"})
 
 
@@ -41,10 +41,13 @@ async def test_g6_an_old_gateway_goes_on_with_a_token_of_the_old_secret(redis_ur
         key = stage.aisix.add_key("Vertex", provider="google-vertex", secret=VERTEX_OLD, environments=["production"])
         stage.aisix.add_model("production", "gemini", key=key, upstream="gemini-2.5")
         stage.aisix.upstream.accept(VERTEX_NEW)
+        upstream, at_the_move = stage.aisix.upstream, list[int]()
+        stage.aisix.faults.before("PATCH", "/models/", lambda: at_the_move.append(len(upstream.calls)))
         card = await stage.ask("Vertex")
         await stage.give(card, VERTEX_NEW)
         await stage.says(card, "stopped:")
 
+        assert VERTEX_OLD in {call.secret for call in upstream.calls[at_the_move[0] :]}, "the old token was used"
         assert [found.current.verdict for found in (await stage.record()).findings.values()] == [Verdict.INVALID]
         assert "AISIX/0.4.2 may use a token of the old secret until" in card.plain
         assert "Delete old key" not in card.buttons
