@@ -130,7 +130,7 @@ async def test_a_model_bound_in_the_very_moment_of_the_delete_is_named_in_the_re
     assert "refers to the deleted key and fails: point it at the replacement now." in ended.left_alone[-1]
 
 
-async def test_a_model_bound_between_two_deletes_is_seen(tenancy):
+async def test_g10_a_model_bound_between_two_deletes_is_seen(tenancy):
     machine, record = await tenancy.about_to_delete()
     tenancy.aisix.faults.fail("DELETE", "/provider_keys", 500)
     record = await machine.notch(record)

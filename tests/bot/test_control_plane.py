@@ -207,7 +207,7 @@ async def test_allowing_a_key_keeps_what_it_was_allowed(tenant):
 
 @pytest.mark.parametrize("switches", [Switches(delete_status=status) for status in (200, 204)])
 @pytest.mark.parametrize("fault", ["drop", "fail"])
-async def test_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time(tenant, fault):
+async def test_g23_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time(tenant, fault):
     """Who asks again has to have looked again: something may use the key by now."""
     lost, spare = (tenant.aisix.add_key(name, secret=SECRET) for name in ("lost", "spare"))
     client = await tenant.control_plane()

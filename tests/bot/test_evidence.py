@@ -1,6 +1,7 @@
 """What an answer proves, row by row of the fact sheet's table (6.3), and what everything seen of a model does (9)."""
 
 import json
+import re
 from itertools import product
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from bot.rotation.weighing import Observation, Window, doubt, weigh
 from tests.bot.values import NOW, later
 
 TESTS = Path(__file__).parent.parent
+NAMED = re.compile(r'def test_((?:g\d+_)+)|^    "((?:g\d+ (?:and )?)+)', re.MULTILINE)
+"""Traps in the name of a test, or of a row."""
+
 UNCLEAR, REFUSED, PENDING = Verdict.INCONCLUSIVE, Verdict.REJECTED, Verdict.PROJECTION
 PROVED, LIKELY, INVALID, SKIPPED = Verdict.PROVED, Verdict.LIKELY, Verdict.INVALID, Verdict.SKIPPED
 
@@ -350,40 +354,11 @@ def test_everything_that_was_seen_has_its_verdict_and_reason(verdict, word, ever
     assert doubted == (found, reason) if doubted else verdict in (PROVED, LIKELY, UNCLEAR)
 
 
-TRAPS = {
-    # where in tests/ each is set; its verdict is a row of the tables
-    "G1": ("stories/test_traps.py::test_g1_a_lagging_replica", "bot/test_traps.py::g1 rejects the row"),
-    "G2": ("bot/test_traps.py::g2 a fallback answers",),
-    "G3": ("bot/test_traps.py::g3 a default route hides a dead embedder",),
-    "G4": ("bot/test_traps.py::g4 an ensemble hides a dead member",),
-    "G5": ("bot/test_traps.py::g5 a cache answers",),
-    "G6": ("stories/test_traps.py::test_g6_an_old_gateway",),
-    "G7": ("bot/test_traps.py::g2 and g8 a cooldown hides a refusal",),
-    "G8": ("bot/test_traps.py::g2 and g8 a router avoids the model by its cooldown",),
-    "G9": ("stories/test_shapes.py::test_g9_a_shared_key_is_moved_environment_by_environment",),
-    "G10": ("bot/test_attacks.py::test_a_model_bound_between_two_deletes_is_seen",),
-    "G11": ("stories/test_restart.py::test_killed_whatever_it_is_at_it_goes_on_from_there",),
-    "G12": ("stories/test_restart.py::test_killed_whatever_it_is_at_it_goes_on_from_there",),
-    "G13": ("stories/test_same_secret.py::test_the_secret_in_use_is_refused_at_the_field",),
-    "G14": ("bot/test_traps.py::g3 a default route hides a dead embedder",),
-    "G15": ("bot/test_plan.py::test_what_a_person_should_know_first_is_said_in_words",),
-    "G16": ("stories/test_shapes.py::test_g16_a_key_behind_every_kind_of_alias",),
-    "G17": ("bot/test_taken_out.py::a request on the old key",),
-    "G18": ("bot/test_traps.py::g18 is cut off",),
-    "G19": ("bot/test_traps.py::g19 no replica takes the replacement",),
-    "G20": ("bot/test_wildcards.py::test_a_wildcard_is_rehearsed_and_verified_under_one_name",),
-    "G21": ("stories/test_rotation.py::test_a_rotation_goes_from_the_command_to_the_deleted_key",),
-    "G22": ("bot/test_taken_out.py::another setting",),
-    "G23": ("bot/test_control_plane.py::test_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time",),
-}
-
-
 def test_each_trap_of_the_fact_sheet_has_its_test_or_a_row_of_one():
-    assert set(TRAPS) == {f"G{number}" for number in range(1, 24)}
-    for test in [test for tests in TRAPS.values() for test in tests]:
-        file, _, name = test.partition("::")
-        text = (TESTS / file).read_text()
-        assert f"def {name}" in text or f'"{name}": ' in text, test
+    files = (file.read_text() for file in TESTS.rglob("test_*.py"))
+    named = {trap for text in files for name in NAMED.findall(text) for trap in re.findall(r"g\d+", "".join(name))}
+
+    assert named == {f"g{number}" for number in range(1, 24)}
 
 
 def test_no_part_of_a_status_address_but_its_host_gets_into_a_reason():

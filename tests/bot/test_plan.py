@@ -93,7 +93,7 @@ WARNED = [
 
 
 @pytest.mark.parametrize(("models", "fields", "expected"), WARNED)
-def test_what_a_person_should_know_first_is_said_in_words(models, fields, expected):
+def test_g15_what_a_person_should_know_first_is_said_in_words(models, fields, expected):
     warnings = plan_of(*models, **fields).warnings
 
     assert len(warnings) == len(expected)

@@ -223,7 +223,7 @@ MISTAKES = [
     (BEDROCK_KEY, json.dumps(AZURE), "a document of Azure"),
     (BEDROCK_KEY, "xoxb-1234-5678-abcdef", "token of Slack"),
     (BEDROCK_KEY, f"\ufeff{json.dumps(BEDROCK)}", "(BOM)"),
-    (BEDROCK_KEY, ESCAPED, "inside quotes, with a backslash"),
+    *((BEDROCK_KEY, text, "inside quotes, with a backslash") for text in (ESCAPED, ESCAPED[1:-1])),
     (VERTEX_KEY, encodebytes(STRETCHED.encode()).decode(), "base64"),
     (BEDROCK_KEY, "[default]\naws_access_key_id = AKIA0123456789ABCDEF", "lines of a settings file"),
     (BEDROCK_KEY, json.dumps(BEDROCK) * 2, "same document twice"),
@@ -255,7 +255,8 @@ MISTAKES = [
     (AZURE_KEY, changed(AZURE, authority_host="https://x/tenant"), "`authority_host` has to be"),
     (VERTEX_KEY, of_account(private_key=PEM.replace("\n", "\\n")), "two backslashes"),
     (VERTEX_KEY, of_account(private_key=None), "is none as Google writes it"),
-    (VERTEX_KEY, of_account(private_key=PEM.replace("MII", "MI")), "cut off or was changed"),
+    *((VERTEX_KEY, of_account(private_key=PEM.replace(*other)), "cut off or was changed")
+      for other in (("MII", "MI"), ("PRIVATE KEY", "CERTIFICATE"))),
     (AZURE_KEY, f"{PLAIN}\u200b", "invisible character"),
 ]  # fmt: skip
 

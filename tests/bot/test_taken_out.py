@@ -75,7 +75,7 @@ SINCE = {
         "`smart` in production now depends on these models (routing).",
         lambda t: t.aisix.add_model("production", "smart", kind="routing", targets=[t.chat]),
     ),
-    "a request on the old key": Since("has counted 1 request on the old key", use_once),
+    "g17 a request on the old key": Since("has counted 1 request on the old key", use_once),
     "a model that came to the old key": Since(
         "something uses the old key; Not deleted: `latecomer` in staging refers to the old key",
         lambda t: t.aisix.add_model("staging", "latecomer", key=t.old),
@@ -161,7 +161,7 @@ REPLACEMENTS = {
         "AISIX answered with the old key itself.",
         change=lambda record, t: record.but(replacement=record.replacement.but(key_id=t.old.id)),
     ),
-    "another setting": Since(
+    "g22 another setting": Since(
         "The replacement differs from the old key in `api_base`",
         lambda t: t.aisix.edit(t.new, api_base="https://elsewhere.example.com/v1"),
     ),

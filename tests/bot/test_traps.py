@@ -181,10 +181,10 @@ TRAPS = {
     "g2 and g8 a router avoids the model by its cooldown": Trap(
         avoid, NOT_PROVED, "answered by another target", CHAT, Verdict.INVALID, BLIND
     ),
-    "g2 and g8 a cooldown hides a refusal": Trap(
+    "g2 and g7 a cooldown hides a refusal": Trap(
         lambda t: lack(t, "text-embedding-3-small"), LACKS, "", CHAT, Verdict.REJECTED, BLIND
     ),
-    "g3 a default route hides a dead embedder": Trap(hide_a_dead_embedder, LACKS, NOT_OFFERED, EMBED),
+    "g3 and g14 a default route hides a dead embedder": Trap(hide_a_dead_embedder, LACKS, NOT_OFFERED, EMBED),
     "g3 a default route hides a dead embedder, and nothing can be rehearsed": Trap(
         hide_a_dead_embedder, LACKS, "", EMBED, Verdict.REJECTED, BLIND
     ),

@@ -68,7 +68,7 @@ NAMELESS = "some models cannot be verified"
     ],
     ids=["a name in the settings", "one name in use", "two names in use", "no name", "a name that is not offered"],
 )
-async def test_a_wildcard_is_rehearsed_and_verified_under_one_name(probes, used, offered, headline):
+async def test_g20_a_wildcard_is_rehearsed_and_verified_under_one_name(probes, used, offered, headline):
     async with tenancy_of(Switches(metric_labels="full", cooldown=0.0)) as tenancy:
         aisix, here = tenancy.aisix, tenancy.chat.environment_id
         for model in (tenancy.chat, tenancy.staged):

@@ -300,7 +300,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A delete is repeated on a look that is as old as the first try.": Guard(
             'await self._once("DELETE", address("provider_keys", key_id))',
-            "test_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time",
+            "test_g23_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_next_time",
             'await self._again("DELETE", address("provider_keys", key_id))',
         ),
         "The old key is deleted though a replica has counted a request on it since the change.": Guard(

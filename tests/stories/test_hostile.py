@@ -117,23 +117,6 @@ def test_a_form_of_any_shape_is_answered(front: Front, form: str, many: int, tri
         assert all(isinstance(words, str) and FAULT not in words for words in said.values())
 
 
-CLICK = st.fixed_dictionaries(
-    {"action_id": st.sampled_from(["enter_secret", "roll_back", "delete_old_key", "accept_unproved", "choose_key"])},
-    optional=dict.fromkeys(("value", "block_id", "action_ts", "selected_option", "text"), JSON),
-)
-SPOILT = st.dictionaries(st.sampled_from(["trigger_id", "state", "hash"]), JSON)
-
-
-@amounts(30)
-def test_a_click_of_any_shape_is_answered(front: Front, many: int, tried: Tried) -> None:
-    @fuzz(tried, many, action=CLICK, spoilt=SPOILT)
-    def hold(action: Json, spoilt: Json) -> None:
-        body = payloads.interaction("block_actions", front.person.user, payloads.Place([], {}, {}), **spoilt)
-        url = payloads.response_url(front.site, front.person.user, "C_OPS")
-        body |= {"actions": [{"type": "button", "block_id": "b"} | action], "response_url": url}
-        front.answered(front.sent("interactive", body))
-
-
 # --- signed, and yet no payload ---
 
 ODD = (

@@ -92,7 +92,7 @@ async def theatre(bare_stage: Stage, tmp_path: Path, request: pytest.FixtureRequ
         yield theatre
 
 
-async def test_killed_whatever_it_is_at_it_goes_on_from_there(theatre: Theatre) -> None:
+async def test_g11_g12_killed_whatever_it_is_at_it_goes_on_from_there(theatre: Theatre) -> None:
     stage = theatre.stage
     card, person = await stage.ask(), stage.slack.person("U_REQUESTER")
     await stage.press("Enter new secret", card)

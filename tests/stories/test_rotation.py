@@ -8,7 +8,7 @@ from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET, Stage, 
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
-async def test_a_rotation_goes_from_the_command_to_the_deleted_key(redis_url: str, mode: str) -> None:
+async def test_g21_a_rotation_goes_from_the_command_to_the_deleted_key(redis_url: str, mode: str) -> None:
     async with stage_of(redis_url, mode=mode, overrides=IN_WAVES) as stage, stage.bot():
         old = stage.key_named(KEY)
         card = await stage.ask()

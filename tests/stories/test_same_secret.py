@@ -25,7 +25,7 @@ async def kept(stage: Stage) -> set[str]:
         return set(await redis.hkeys(stage.namespace.key("fingerprints")))
 
 
-async def test_the_secret_in_use_is_refused_at_the_field_and_another_one_is_taken(peppered: Stage) -> None:
+async def test_g13_the_secret_in_use_is_refused_at_the_field_and_another_one_is_taken(peppered: Stage) -> None:
     async with peppered.bot():
         peppered.aisix.faults.drop("POST", "/provider_keys", after_effect=True)
         card = await peppered.ask()

@@ -42,13 +42,3 @@ async def test_a_fault_hits_once_before_or_after_the_effect(tenant, fault, optio
     assert there == 1 + keys
     assert (await create(tenant)).status_code == 201
     assert fault != "drop" or tenant.aisix.calls[1].status is None
-
-
-async def test_a_person_acts_just_before_a_call(tenant):
-    tenant.aisix.bind_before("DELETE", "/provider_keys", key=tenant.key)
-    aliases = [model.display_name for model in tenant.aisix.models.values()]
-    await tenant.api.delete(f"/provider_keys/{tenant.key.id}")
-    await tenant.aisix.until(tenant.aisix.projected, what="both changes at the gateways")
-
-    assert aliases == ["chat-large"]
-    assert await tenant.failure("latecomer") == (400, "invalid_request_error", None)
