@@ -7,6 +7,7 @@ shorter, the better. A rule has one entry, though it may hold in more places tha
 from tests.guards.guard import Guard
 
 WEIGHED = "test_everything_that_was_seen_has_its_verdict_and_reason"
+SINCE = "test_what_has_changed_since_the_approval_keeps_the_old_key"
 
 TABLE: dict[str, dict[str, Guard]] = {
     "Who may press what": {
@@ -106,9 +107,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_where_slack_cannot_tell_it_is_tried_again_and_nothing_is_deleted",
             "except Unanswerable:\n        return rotation\n",
         ),
-        "The delete goes out with an approval of something else.": Guard(
-            ", *other_than_shown(rotation)", "test_what_has_changed_since_the_approval_keeps_the_old_key"
-        ),
+        "The delete goes out with an approval of something else.": Guard(", *other_than_shown(rotation)", SINCE),
         "An approver is asked, and the delete follows the click without a look.": Guard(
             "before_approval(rotation)", "test_whoever_is_asked_to_approve_is_asked_before_the_last_look", "rotation"
         ),
@@ -210,15 +209,12 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if lost:", "test_a_list_that_is_not_shown_any_more_stops_the_delete_by_name"
         ),
         "A list that came and went between the last look and the delete hides a use.": Guard(
-            "    refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)\n",
-            "test_what_has_changed_since_the_approval_keeps_the_old_key",
+            "    refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)\n", SINCE
         ),
         "One silent replica stands for all of them.": Guard(
             "len(every) >= coverage.replicas and ", "test_what_cannot_be_listed_has_to_be_silent_on_every_replica_there"
         ),
-        "The old key is deleted while a model or route refers to it.": Guard(
-            "if users:\n        ours", "test_what_has_changed_since_the_approval_keeps_the_old_key"
-        ),
+        "The old key is deleted while a model or route refers to it.": Guard("if users:\n        ours", SINCE),
         "A key in use is deleted because its id stands in a field that Keyturn does not know.": Guard(
             " or self.id in thing.mentions",
             "test_what_names_the_key_in_another_place_is_warned_of_at_once_and_counts_as_a_user",
@@ -231,12 +227,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved",
             "key",
         ),
-        "The old key is deleted while an affected model is not on the replacement.": Guard(
-            "if astray:", "test_what_has_changed_since_the_approval_keeps_the_old_key"
-        ),
+        "The old key is deleted while an affected model is not on the replacement.": Guard("if astray:", SINCE),
         "The old key is deleted though the replacement does not exist any more.": Guard(
             ", inventory, world)\n    key = replacement_in(rotation, inventory)",
-            "test_what_has_changed_since_the_approval_keeps_the_old_key",
+            SINCE,
             ", inventory, world)\n    key = inventory.key(rotation.replacement_id) or rotation.plan.old_key",
         ),
         "A worker that was frozen after its last look deletes when it wakes up.": Guard(
@@ -304,19 +298,16 @@ TABLE: dict[str, dict[str, Guard]] = {
             'await self._again("DELETE", address("provider_keys", key_id))',
         ),
         "The old key is deleted though a replica has counted a request on it since the change.": Guard(
-            '    yield from (f"{sentence}." for sentence in old_key_uses(now))\n',
-            "test_what_has_changed_since_the_approval_keeps_the_old_key",
+            '    yield from (f"{sentence}." for sentence in old_key_uses(now))\n', SINCE
         ),
         "A replica that shows its counters no more is taken for one that does not use the old key.": Guard(
             "*_counters_lost(now), ", "test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_clocks_say"
         ),
         "A router that has come to depend on the models since is not shown to the approver.": Guard(
-            "    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)\n",
-            "test_what_has_changed_since_the_approval_keeps_the_old_key",
+            "    yield from _reached_otherwise(seen.plan.dependents, now.plan.dependents)\n", SINCE
         ),
         "The old key is deleted though the new secret was revoked since the proof.": Guard(
-            "    refuse_rejected(rotation, doubtful(rotation, world))\n",
-            "test_what_has_changed_since_the_approval_keeps_the_old_key",
+            "    refuse_rejected(rotation, doubtful(rotation, world))\n", SINCE
         ),
         "The last look takes a model's answer of before the approval for one of now.": Guard(
             "if rotation.finding(model).look != rotation.look]",
