@@ -1,24 +1,28 @@
 """What an older version has left behind is taken up.
 
 `stored/` holds what Keyturn left behind in every state: its whole store and its messages, by the form of the record.
+A form is written down once, before it changes, by `tests/support/stored.py` of f9dc218.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.rotation.record import SCHEMA
+from bot.rotation.record import SCHEMA, Rotation
 from bot.rotation.states import State
+from sandbox.slack import Message
+from sandbox.slack.world import BOT_USER
 from tests.support.players import Play, play
 from tests.support.plug import Plug
 from tests.support.stage import NEW_SECRET
-from tests.support.stored import FOLDER, put_back
 
-FORMS = sorted(FOLDER.iterdir())
+FORMS = sorted((Path(__file__).parent / "stored").iterdir())
+Json = dict[str, Any]
 ENDS = {
     State.AWAITING_SECRET: State.COMPLETED,
     State.RUNNING: State.COMPLETED,
@@ -30,6 +34,45 @@ ENDS = {
     State.CANCELLED: State.CANCELLED,
 }
 """What a rotation that was left in each state comes to."""
+
+
+WRITE: dict[str, Callable[[Any, str, Any], Any]] = {
+    "string": lambda redis, key, value: redis.set(key, value),
+    "hash": lambda redis, key, value: redis.hset(key, mapping=value),
+    "list": lambda redis, key, value: redis.rpush(key, *value),
+    "set": lambda redis, key, value: redis.sadd(key, *value),
+    "zset": lambda redis, key, value: redis.zadd(key, dict(value)),
+}
+
+
+async def put_back(made: Play, left: Json) -> Rotation:
+    """Make the world of *made* as it was left behind, and return the record; its own ids stand for those of then."""
+    aisix, text = made.stage.aisix, json.dumps(left)
+    (old, model) = next(iter(aisix.provider_keys.values())), next(iter(aisix.models.values()))
+    theirs = {left["environment"]: aisix.environment("production").id, left["models"][0][0]: model.id}
+    if "namespace" in left:
+        theirs[left["namespace"]] = made.stage.namespace.name
+    for key_id, name in left["keys"]:
+        is_old = name == old.display_name
+        theirs[key_id] = old.id if is_old else aisix.add_key(name, secret=made.secret).id
+    seen = record_in(left).seen
+    for before, now in theirs.items():
+        text = text.replace(before, now)
+    text = text.replace(seen, record_in(json.loads(text)).seen)
+    left |= json.loads(text)
+    aisix.edit(model, settled=True, provider_key_id=left["models"][0][1])
+    for row in [old] if old.id not in dict(left["keys"]) else []:
+        aisix.remove(row, settled=True)
+    for key, (kind, value) in left["store"].items():
+        await WRITE[kind](made.redis, key, value)
+    world = made.stage.slack.site.world
+    world.said += [Message("C_OPS", ts, BOT_USER, words, blocks, thread) for ts, thread, words, blocks in left["said"]]
+    return record_in(left)
+
+
+def record_in(left: Json) -> Rotation:
+    record = next(value for key, (_, value) in left["store"].items() if ":rotation:" in key)
+    return Rotation.model_validate_json(record)
 
 
 @asynccontextmanager
