@@ -5,6 +5,7 @@ from typing import Any, Self
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Away
 
+from bot.storage.scripts import ENTERED
 from tests.bot.values import NAMESPACE
 from tests.simulation.clockwork import ACTOR, Actor, Switchboard
 from tests.simulation.laws import Laws
@@ -49,7 +50,7 @@ class HeldRedis(Redis):
             self._notice_lease(lease, args, answer)
         elif args[0] == "GET" and str(args[1]).startswith(RECORD):
             self.laws.read()
-        elif args[0] == "EVALSHA" and str(args[3]).startswith(RECORD) and answer == "OK":
+        elif args[0] == "EVALSHA" and str(args[3]).startswith(RECORD) and answer in ("OK", ENTERED):
             self.laws.saved(args[3 + args[2]])
 
     def _notice_lease(self, lease: str, args: tuple[Any, ...], answer: Any) -> None:
