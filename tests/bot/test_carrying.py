@@ -14,6 +14,7 @@ from bot.rotation.inventory import Inventory
 from bot.rotation.plan import Plan
 from bot.rotation.record import CARRIED, SCHEMA, Rotation
 from bot.rotation.states import State
+from bot.storage.figures import Figures
 from bot.storage.migration import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, census, is_shown
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.records import Conflict, Store, Taken, claimed_before
@@ -177,6 +178,7 @@ async def test_all_that_is_kept_of_a_rotation_is_found_here_and_the_key_of_one_u
     )  # fmt: skip
     assert await contents(room.old, saved.id) == (set(), [], [], [], [], {}, {"pk_9": "f.another"})
     assert await room.new.under_way() == open_
+    assert (await Figures(room.redis, NAMESPACE).read(NOW)).states == {one.state: 1 for one in open_}
     is_held = state not in (State.AWAITING_SECRET, State.ROLLED_BACK, State.CANCELLED)
     assert await room.new.holder("pk_old") == (saved.id if is_held else None)
     claim = set() if is_over or state is State.AWAITING_SECRET else {"active:pk_old"}

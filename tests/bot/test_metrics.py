@@ -66,6 +66,7 @@ async def test_open_rotations_are_counted_by_state_with_the_oldest_wait_for_a_pe
         queued=1,
         active=0,
     )
+    assert await redis.hlen(store.key("states")) == 6
 
 
 async def test_what_an_older_version_wrote_is_unknown_until_a_sweep_has_read_it(store, redis):
@@ -228,9 +229,10 @@ async def test_keys_are_listed_again_after_a_while_and_sooner_when_that_failed(a
             around.time, around.dates = later(seconds), Uncertain("AISIX is not answering.") if seconds == 900 else {}
             before = around.asked.count("dates")
             await made.read()
-            listed[seconds] = around.asked.count("dates") > before
+            shown = {family.name for family in await made.read()}
+            listed[seconds] = (around.asked.count("dates") > before, "keyturn_provider_keys" in shown)
 
-    assert listed == {0: True, 899: False, 900: True, 959: False, 960: True}
+    assert listed == {0: (True, True), 899: (False, True), 900: (True, False), 959: (False, False), 960: (True, True)}
 
 
 async def test_the_ages_of_keys_are_what_aisix_says_and_a_key_without_a_date_stays_in_the_list(tenant):

@@ -140,7 +140,7 @@ async def test_a_bot_that_can_work_says_so_and_shows_its_figures(bare_stage: Sta
         status, figures = await answer_of(f"{url}/metrics")
 
     assert status == 200
-    assert 'keyturn_rotations_total{state="AWAITING_SECRET"} 0.0' not in figures
+    assert 'keyturn_open_rotations{state="AWAITING_SECRET"} 1.0' in figures
     assert 'keyturn_calls_total{outcome="200",service="control_plane",verb="GET"}' in figures
 
 
