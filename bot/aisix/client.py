@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
@@ -44,6 +44,13 @@ def http_client(addresses: Iterable[str], *, kept: int = 0, **options: Any) -> h
 def _origin(address: str) -> str:
     url = httpx.URL(address)
     return f"{url.scheme}://{url.netloc.decode()}"
+
+
+def can_be_asked(url: str) -> bool:
+    """Tell whether a request can be sent to *url*."""
+    with suppress(httpx.InvalidURL):
+        return httpx.URL(url).host != "" and not any(map(str.isspace, url))
+    return False
 
 
 class ClientPool:

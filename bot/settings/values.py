@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import timedelta
 from json import JSONDecodeError
 from pathlib import Path
@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
+from redis.asyncio.connection import Connection, parse_url
+from redis.exceptions import RedisError
 
+from bot.aisix.client import can_be_asked
 from bot.aisix.probes import GatewaySettings
 
 NUMBER, SWITCH, PORT = "a number", "true or false", "a port"
@@ -66,14 +69,14 @@ def _is_sendable(secret: SecretStr) -> SecretStr:
 def _is_address(value: str) -> str:
     """Refuse anything but an http address with a host and a valid port."""
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or not can_be_asked(value):
         raise ValueError("address")
     return value
 
 
 def _is_bare_address(value: str) -> str:
-    """Refuse also an address with a user or a password: Keyturn sends a token or the caller key there instead."""
-    if "@" in urlsplit(_is_address(value)).netloc:
+    """Refuse also a user or a password, as Keyturn sends a credential there, and what no path can follow."""
+    if "@" in urlsplit(_is_address(value)).netloc or "?" in value or "#" in value:
         raise ValueError("address")
     return value
 
@@ -94,7 +97,9 @@ def _names_a_database(url: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(url.get_secret_value())
         port = parts.port
-    except ValueError:
+        options: dict[str, Any] = {**parse_url(url.get_secret_value())}
+        options.pop("connection_class", Connection)(**options)
+    except (ValueError, TypeError, RedisError):
         raise ValueError("address") from None  # its own words may repeat the password
     if parts.scheme not in ("redis", "rediss", "unix") or port == 0:
         raise ValueError("address")
@@ -163,6 +168,8 @@ def _decoded(text: str, place: str) -> Any:
         return json.loads(text, object_pairs_hook=_unique)
     except JSONDecodeError as error:
         raise told(f"it is no JSON ({place}line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise told("it is nested too deeply") from None
 
 
 def _from_file(name: str) -> Any:
@@ -181,7 +188,7 @@ def _from_file(name: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise told(f"{name} is no YAML (line {mark.line + 1 if mark else 1})") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, AttributeError, RecursionError):
         raise told(f"{name} is no YAML") from None
 
 
@@ -193,12 +200,23 @@ def _gateways(value: Any) -> Any:
 
 
 def _are_reachable(gateways: Mapping[str, GatewaySettings]) -> Mapping[str, GatewaySettings]:
-    for gateway in gateways.values():
-        _is_bare_address(gateway.url)
-        _is_sendable(gateway.caller_key)
-        for url in gateway.status_urls:
-            _is_address(url)
+    wrong = [f"at {id_}.{field} it should be {what}" for id_, one in gateways.items() for field, what in _faults(one)]
+    if wrong:
+        raise told("; ".join(wrong))
     return gateways
+
+
+def _faults(gateway: GatewaySettings) -> Iterator[tuple[str, str]]:
+    tries: tuple[tuple[str, str, Callable[[], object]], ...] = (
+        ("url", "the address of a gateway, https://host, without a user", lambda: _is_bare_address(gateway.url)),
+        ("caller_key", "a key of ASCII letters without blanks", lambda: _is_sendable(gateway.caller_key)),
+        ("status_urls", "addresses, http://host:port", lambda: [*map(_is_address, gateway.status_urls)]),
+    )
+    for field, what, attempt in tries:
+        try:
+            attempt()
+        except ValueError:
+            yield field, what
 
 
 GatewaysByEnvironment = Annotated[

@@ -28,8 +28,12 @@ def written(known: Collection[str], file: Path | None, environ: Mapping[str, str
     here = {name.upper(): value for name, value in environ.items()}
     there = read_file(file, known, here) if file else Written({})
     problems = (*there.problems, *(_misspelt(name, near) for name in sorted(here) if (near := _slip(name, known))))
-    values = {name: plain(value) for name, value in {**there.values, **here}.items() if name in known}
-    return Written({name: value for name, value in values.items() if value}, problems)
+    return Written(_filled_in(there.values, known) | _filled_in(here, known), problems)
+
+
+def _filled_in(values: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
+    """Return the settings that are not empty: `REQUIRE_PROOF=` in the environment hides no `true` in the file."""
+    return {name: bare for name, value in values.items() if name in known and (bare := plain(value))}
 
 
 def plain(value: str) -> str:
@@ -49,14 +53,17 @@ def read_file(file: Path, known: Collection[str], environ: Mapping[str, str]) ->
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        return Written({}, (f"Line {line} of {file} is not UTF-8: save the file as UTF-8.",))
+        return Written({}, (_no_utf_8(raw, error.start, file),))
+    if "\0" in text:
+        return Written({}, (_no_utf_8(raw, raw.index(b"\0"), file),))
     lines = [_mended(binding) for binding in parse_stream(io.StringIO(text))]
-    values = {line.key.upper(): line.value for line in lines if line.key and line.value is not None}
-    defined = {**values, **environ}
-    return Written(
-        {name: _filled(value, defined) for name, value in values.items()}, tuple(_problems(lines, defined, known, file))
-    )
+    values: dict[str, str] = {}
+    problems = tuple(_problems(lines, values, environ, known, file))
+    return Written(values, problems)
+
+
+def _no_utf_8(raw: bytes, at: int, file: Path) -> str:
+    return f"Line {raw.count(bytes([10]), 0, at) + 1} of {file} is not UTF-8: save the file as UTF-8."
 
 
 def _mended(line: Binding) -> Binding:
@@ -65,15 +72,17 @@ def _mended(line: Binding) -> Binding:
 
 
 def _problems(
-    lines: Iterable[Binding], defined: Mapping[str, str], known: Collection[str], file: Path
+    lines: list[Binding], values: dict[str, str], environ: Mapping[str, str], known: Collection[str], file: Path
 ) -> Iterator[str]:
-    seen: dict[str, int] = {}
+    """Fill *values* line by line, as each may use those above it; return what is wrong."""
+    known, seen = {*known, *_used(lines)}, dict[str, int]()
     for line in lines:
         where = f"line {_number(line)} of {file}"
         if line.error or (line.key and line.value is None):
             yield f"{where.capitalize()} can't be read: write NAME=value there."
         elif line.key and line.value is not None:
-            yield from _problems_of(line.key.upper(), line.value, defined, known, where)
+            yield from _problems_of(line.key, line.value, {**values, **environ}, known, where)
+            values[line.key.upper()] = _filled(line.value, {**values, **environ})
             if before := seen.get(line.key.upper()):
                 yield f"{line.key.upper()} stands twice in {file}, in lines {before} and {_number(line)}: keep one."
             seen[line.key.upper()] = _number(line)
@@ -85,18 +94,28 @@ def _number(line: Binding) -> int:
     return line.original.line + string[: len(string) - len(string.lstrip())].count("\n")
 
 
-def _problems_of(
-    name: str, value: str, defined: Mapping[str, str], known: Collection[str], where: str
-) -> Iterator[str]:
+def _problems_of(key: str, value: str, defined: Mapping[str, str], known: Collection[str], where: str) -> Iterator[str]:
+    name = key.upper()
     if name not in known:
-        yield _misspelt(name, nearest(name, known), where)
-    for part in parse_variables(value):
-        if isinstance(part, Variable) and part.default is None and part.name.upper() not in defined:
-            yield f"{name} ({where}) uses ${{{part.name}}}, which is not set: set it, or write the value itself."
+        near = nearest(name, known)
+        told = near or key.isupper()  # another may be the second line of a token
+        yield _misspelt(name, near, where) if told else f"{where.capitalize()} is no setting of Keyturn: remove it."
+    for part in _variables(value):
+        if part.default is None and part.name.upper() not in defined:
+            yield f"{name} ({where}) uses ${{{part.name}}}, which is not set above it: set it, or write the value."
+
+
+def _variables(value: str) -> Iterator[Variable]:
+    return (part for part in parse_variables(value) if isinstance(part, Variable))
+
+
+def _used(lines: Iterable[Binding]) -> Iterator[str]:
+    """Return the names that other values use: those are dropped by nobody."""
+    return (part.name.upper() for line in lines for part in _variables(line.value or ""))
 
 
 def _filled(value: str, defined: Mapping[str, str]) -> str:
-    names = {part.name: defined.get(part.name.upper()) for part in parse_variables(value) if isinstance(part, Variable)}
+    names = {part.name: defined[name] for part in _variables(value) if (name := part.name.upper()) in defined}
     return "".join(part.resolve(names) for part in parse_variables(value))
 
 

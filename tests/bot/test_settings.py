@@ -96,7 +96,16 @@ def every_secret() -> dict[str, str]:
 NEVER_NONE = (
     "LEASE", "CONTROL_PLANE_TIMEOUT", "PROBE_TIMEOUT", "SLACK_TIMEOUT", "REDIS_TIMEOUT", "SECRET_EXPIRY",
 )  # fmt: skip
-NO_ADDRESS = ("gw.example", "", "https://", "http://gw:99999")
+NO_ADDRESS = (
+    "gw.example",
+    "",
+    "https://",
+    "http://gw:99999",
+    "http://g w",
+    "http://xn--",
+    "http://gw/?a",
+    "http://gw/#/",
+)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +145,16 @@ def test_a_setting_that_is_wrong_is_named_with_its_place_and_what_it_should_be_a
     assert "it should be " in said
     assert said.endswith(".")
     assert "\n" not in said
+
+
+def test_each_gateway_that_is_wrong_is_named_with_its_field(read):
+    wrong = {"a": {"url": "x", "caller_key": "CANARY CANARY"}, "b": {**GATEWAYS["env-1"], "status_urls": ["http://"]}}
+
+    assert sentence(read, AISIX_GATEWAYS=json.dumps(wrong)) == (
+        "AISIX_GATEWAYS is wrong: at a.url it should be the address of a gateway, https://host, without a user; "
+        "at a.caller_key it should be a key of ASCII letters without blanks; "
+        "at b.status_urls it should be addresses, http://host:port."
+    )
 
 
 @pytest.mark.parametrize(("signing", "port"), [(SIGNING, None), (None, "3000"), ("", "3000"), (SIGNING, "")])

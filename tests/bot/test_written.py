@@ -11,6 +11,11 @@ from tests.bot.test_settings import BOT, CALLER, GATEWAYS, GOOD, nothing_around,
 __all__ = ["nothing_around", "read"]
 
 
+@pytest.mark.parametrize("query", ["db=a", "socket_timeout=a", "nonsense=1", "ssl_cert_reqs=CANARY"])
+def test_an_address_of_redis_that_no_client_takes_is_refused(read, query):
+    assert sentence(read, REDIS_URL=f"redis://host?{query}").startswith("REDIS_URL is wrong: ")
+
+
 @pytest.mark.parametrize("url", ["redis://host/keyturn", "rediss://:CANARY@host:6379/0/1", "redis://host/-1"])
 def test_a_database_that_is_no_number_is_refused(read, url):
     assert "a database, which is a number" in sentence(read, REDIS_URL=url)
@@ -83,6 +88,7 @@ WRONG_FILES = {
     "twice.json": (b'{"env-1": 1, "env-1": 2}', "env-1 stands twice: keep one"),
     "field.yaml": (GATEWAYS_YAML.encode() + b"  status_url: x\n", "did you mean status_urls?"),
     "control.yaml": (b"a: \x01", "control.yaml is no YAML"),
+    "time.yaml": (b"a: !!timestamp x", "time.yaml is no YAML"),
 }
 
 
@@ -96,7 +102,7 @@ def test_a_file_of_gateways_that_is_wrong_is_named(read, monkeypatch, tmp_path, 
     assert said in sentence(read, AISIX_GATEWAYS=f"@{name}")
 
 
-@pytest.mark.parametrize("value", ["{", '{"env": {"url": "a"}, "env": {"url": "b"}}'])
+@pytest.mark.parametrize("value", ["{", "[" * 100_000, '{"env": {"url": "a"}, "env": {"url": "b"}}'])
 def test_gateways_that_are_no_json_are_refused(read, value):
     assert sentence(read, AISIX_GATEWAYS=value).startswith("AISIX_GATEWAYS is wrong: ")
 
@@ -142,8 +148,17 @@ def test_a_byte_order_mark_hides_no_setting(monkeypatch, tmp_path):
     assert read_settings().slack_bot_token.get_secret_value() == BOT
 
 
-def test_a_value_may_use_another(read_env):
-    assert read_env("PROBES=5\nWATCH=${PROBES}m\nSOAK=${NOT_SET:-10m}").watch == timedelta(minutes=5)
+def test_a_value_may_use_those_above_it_and_a_default(read_env):
+    settings = read_env("PART=5\nMANY=${PART}\nPROBES=${MANY}\nWATCH=${PROBES}m\nSOAK=${SOAK:-10m}")
+
+    assert (settings.probes, settings.watch, settings.soak) == (5, timedelta(minutes=5), timedelta(minutes=10))
+
+
+@pytest.mark.parametrize("empty", ["", " ", '""'])
+def test_a_variable_that_is_empty_hides_nothing_in_the_file(read_env, monkeypatch, empty):
+    monkeypatch.setenv("REQUIRE_PROOF", empty)
+
+    assert read_env("REQUIRE_PROOF=true").require_proof
 
 
 DROPPED = {
@@ -153,7 +168,10 @@ DROPPED = {
     "SOAK 10m": "Line 8 of .env can't be read: write NAME=value there.",
     "SOAK": "Line 8 of .env can't be read: write NAME=value there.",
     "SOAK='10m": "Line 8 of .env can't be read: write NAME=value there.",
-    "SOAK=${LONG}": "SOAK (line 8 of .env) uses ${LONG}, which is not set: set it, or write the value itself.",
+    "SOAK=${LONG}": "SOAK (line 8 of .env) uses ${LONG}, which is not set above it: set it, or write the value.",
+    "SOAK=${LONG}\nLONG=1m": "SOAK (line 8 of .env) uses ${LONG}, which is not set above it: set it, or write the",
+    "cannAry==": "Line 8 of .env is no setting of Keyturn: remove it.",
+    "S\0O\0A\0K\0=\0": "Line 8 of .env is not UTF-8: save the file as UTF-8.",
     "# caf\xe9\nSOAK=10m": "Line 8 of .env is not UTF-8: save the file as UTF-8.",
 }
 
