@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 SCHEMES = ("http", "https")
 PORTS = {"http": 80, "https": 443}
+OF_SOCKETS = {"ws": "http", "wss": "https"}
 Network = IPv4Network | IPv6Network
 HOST = re.compile(r"(\*?\.)?[\w.-]+")
 
@@ -20,6 +21,7 @@ HOST = re.compile(r"(\*?\.)?[\w.-]+")
 def proxy_for(url: str, environ: Mapping[str, str] = os.environ) -> str | None:
     """Return the proxy for requests to *url*; None if they go there directly."""
     there = urlsplit(url)
+    there = there._replace(scheme=OF_SOCKETS.get(there.scheme, there.scheme))
     proxy = _read(environ, f"{there.scheme}_proxy") or _read(environ, "all_proxy")
     if not proxy or any(_exempts(entry, there) for entry in _entries(environ)):
         return None
@@ -28,7 +30,8 @@ def proxy_for(url: str, environ: Mapping[str, str] = os.environ) -> str | None:
 
 def troubles(environ: Mapping[str, str] = os.environ) -> Iterator[str]:
     """Return a sentence for each of these variables that can't be followed."""
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
+    own = [f"{scheme}_proxy" for scheme in SCHEMES]
+    for name in own if all(_read(environ, each) for each in own) else (*own, "all_proxy"):
         if (proxy := _read(environ, name)) and not _is_proxy(_whole(proxy)):
             yield f"{_spelling(environ, name)} is wrong: it should be the address of a proxy, http://host:port."
     for entry in _entries(environ):
@@ -91,7 +94,7 @@ def _exempts(entry: str, there: SplitResult) -> bool:
     network = _network(entry)
     if network is not None:
         return _is_in(there.hostname or "", network)
-    suffix = host.removeprefix("*").removeprefix(".")
+    suffix = host.removeprefix("*").strip(".")
     return there.hostname == suffix or (there.hostname or "").endswith(f".{suffix}")
 
 

@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.credentials import Credentials
+from bot.proxies import proxy_for
 from handlers.payload import channel_of, person_of, text
 from handlers.slack import UNREACHABLE
 
@@ -67,6 +68,7 @@ class Answers:
     async def _respond(self, url: str, content: dict[str, Any]) -> bool:
         session, logger = self._client.session, self._client._logger  # noqa: SLF001 - else it opens its own session
         webhook = AsyncWebhookClient(url, timeout=int(self._timeout), session=session, logger=logger)
+        webhook.proxy = proxy_for(url)  # the SDK would ignore NO_PROXY
         answer = await self._try(
             webhook.send_dict, body={**content, "response_type": "ephemeral", "replace_original": False}
         )

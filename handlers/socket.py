@@ -10,6 +10,7 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.proxies import proxy_for
 from handlers.pressed import EVERY, Absence
 
 log = structlog.get_logger("keyturn.socket")
@@ -29,7 +30,8 @@ class Socket:
     ) -> None:
         self._absence = absence
         self._handler = AsyncSocketModeHandler(app, app_token, logger=app.logger, web_client=slack)
-        self._handler.client.proxy = slack.proxy
+        self._issue = self._handler.client.issue_new_wss_url
+        self._handler.client.issue_new_wss_url = self._issued  # type: ignore[method-assign]
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._watch: asyncio.Task[None] | None = None
 
@@ -40,6 +42,12 @@ class Socket:
         client.aiohttp_client_session = aiohttp.ClientSession(timeout=self._timeout)  # the SDK's waits for minutes
         self._watch = asyncio.get_running_loop().create_task(self._keep())
         await self._handler.connect_async()  # type: ignore[no-untyped-call]
+
+    async def _issued(self) -> str:
+        """Ask for an address, which may need another proxy than Slack's Web API."""
+        address = await self._issue()
+        self._handler.client.proxy = proxy_for(address)
+        return address
 
     def use(self, app_token: SecretStr | None) -> None:
         """Connect with another app-level token from now on."""

@@ -70,7 +70,7 @@ def _untrusting(environ: Mapping[str, str]) -> Iterator[str]:
         except OSError as error:  # as SSLError is, of a file without a certificate
             why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
             yield f"SSL_CERT_FILE is wrong ({why}): it should be a file of certificates to trust, in PEM."
-    if (folder := environ.get("SSL_CERT_DIR")) and not Path(folder).is_dir():
+    if (folders := environ.get("SSL_CERT_DIR")) and not any(Path(each).is_dir() for each in folders.split(os.pathsep)):
         yield "SSL_CERT_DIR is wrong (no such folder): it should be a folder of certificates to trust, in PEM."
 
 

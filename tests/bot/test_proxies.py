@@ -1,10 +1,17 @@
 """Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, alike for every client."""
 
+import asyncio
+import os
+
 import pytest
+from aiohttp import test_utils, web
 
 from bot.proxies import proxy_for
 from bot.settings import WrongSettings, read_settings
-from handlers.connect import slack_client
+from handlers.answers import Answers, Asker
+from handlers.connect import bolt_app, slack_client
+from handlers.pressed import Absence
+from handlers.socket import Socket
 from tests.bot.test_settings import GOOD
 
 PROXY = "http://proxy:3128"
@@ -20,6 +27,8 @@ PROXY = "http://proxy:3128"
         ({"ALL_PROXY": PROXY}, "http://gateway", PROXY),
         ({"https_proxy": "proxy:3128", "HTTPS_PROXY": "http://other"}, "https://slack.com", PROXY),
         ({"HTTPS_PROXY": ""}, "https://slack.com", None),
+        ({"HTTPS_PROXY": PROXY}, "wss://wss-primary.slack.com/link", PROXY),
+        ({"HTTPS_PROXY": PROXY, "NO_PROXY": "slack.com:443"}, "wss://wss-primary.slack.com/link", None),
     ],
 )
 def test_the_scheme_chooses_the_proxy(environ, url, proxy):
@@ -31,7 +40,7 @@ def test_the_scheme_chooses_the_proxy(environ, url, proxy):
     [
         ("*", ["http://a", "http://[::1]"], []),
         ("corp.example", ["http://corp.example", "http://a.corp.example:81"], ["http://notcorp.example", "http://a"]),
-        (".svc, *.corp.example", ["http://a.svc", "http://b.corp.example"], ["http://a.svcs"]),
+        (".svc, *.corp.example.", ["http://a.svc", "http://b.corp.example"], ["http://a.svcs"]),
         ("10.0.0.0/8", ["http://10.1.2.3:9090"], ["http://11.1.2.3", "http://10.example"]),
         ("fd00::/8", ["http://[fd12::3]:9090"], ["http://[fe80::1]"]),
         ("[::1]", ["http://[::1]:80"], ["http://127.0.0.1"]),
@@ -64,6 +73,44 @@ def test_a_variable_that_cannot_be_followed_ends_the_start_and_is_named(environ,
 
     assert str(wrong.value).startswith(said)
     assert "CANARY" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HTTP_PROXY": PROXY, "https_proxy": PROXY, "ALL_PROXY": "socks5://proxy"},
+        {"SSL_CERT_DIR": f"/nowhere{os.pathsep}/etc"},
+    ],
+)
+def test_what_has_no_effect_ends_no_start(environ):
+    assert read_settings(None, GOOD | environ)
+
+
+async def test_an_answer_and_the_socket_go_where_no_proxy_says(monkeypatch):
+    """To servers that are there, past a proxy that is not."""
+    for name, value in {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    got, linked = list[str](), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        got.append(request.path)
+        if request.path == "/link":
+            linked.set()
+        return web.json_response({"ok": True, "url": f"ws://127.0.0.1:{request.url.port}/link"})
+
+    site = web.Application()
+    site.router.add_route("*", "/{path:.*}", answer)
+    async with test_utils.TestServer(site) as server:
+        environ = GOOD | {"SLACK_API_URL": str(server.make_url("/api/"))}
+        async with slack_client(read_settings(None, environ)) as slack, asyncio.timeout(10):
+            await Answers(slack, 5).tell(Asker("", "", str(server.make_url("/respond"))), "words")
+            socket = Socket(bolt_app(slack, {}), slack, "xapp-1", timeout=1, absence=Absence(lambda: 0.0))
+            opening = asyncio.create_task(socket.open())
+            await linked.wait()
+            opening.cancel()
+            await socket.close()
+
+    assert got[:3] == ["/respond", "/api/apps.connections.open", "/link"]
 
 
 @pytest.mark.parametrize(("no_proxy", "proxy"), [("slack.com", None), ("[::1],fd00::/8", PROXY)])
