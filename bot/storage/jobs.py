@@ -46,6 +46,10 @@ class PatientQueue(RedisQueue):
             await asyncio.sleep(PAUSE)
             raise
 
+    async def listen(self, *given: Any, **options: Any) -> None:
+        """Ask again and again what becomes of a job: SAQ retries a broken subscription without a pause."""
+        await Queue.listen(self, *given, **options)
+
 
 class Jobs:
     """Sends hints to the next free worker."""

@@ -367,6 +367,21 @@ async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(monk
     breath.assert_awaited_once_with(1.0)
 
 
+async def test_who_waits_for_a_job_asks_and_subscribes_to_nothing_that_could_break(redis_url):
+    subscribed = []
+
+    async def seen(*_: object) -> bool:
+        subscribed.append(await redis.pubsub_numpat())
+        return True
+
+    async with Redis.from_url(redis_url) as redis:
+        queue = PatientQueue(redis, redis, NAMESPACE)
+        job = await queue.enqueue("anything")
+        await queue.listen([job.key], seen, timeout=5)
+
+    assert subscribed == [0]
+
+
 # --- another bot's ---
 
 
