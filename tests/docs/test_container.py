@@ -1,4 +1,4 @@
-"""The image cannot be built here; what can be known of it without that is held here."""
+"""No image is built by a test; what can be known of it without that is held here."""
 
 import ast
 import os
@@ -10,6 +10,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from bot import __version__
 from tests.support.documents import ROOT, commands, read
 
 DOCKERFILE = read("Dockerfile")
@@ -75,6 +76,7 @@ def test_the_image_is_no_roots_and_starts_the_bot() -> None:
     assert 'ENTRYPOINT ["python", "-m", "bot"]' in last
     assert f"-o {user[1]} -g {user[1]} -m 700 /data" in last, "the folder for the data has to be that user's"
     assert "KEYTURN_DATA=/data" in last
+    assert f'version="{__version__}"' in last
     assert "HOME=/data" in last, "slack_sdk asks where the user's home is, and a user of a number only has none"
 
 

@@ -1,7 +1,6 @@
 """The guide to install it shows what is really printed, and what it starts is really there."""
 
 import asyncio
-import configparser
 import json
 import re
 import shlex
@@ -97,18 +96,6 @@ async def test_the_ids_of_the_environments_are_had_as_the_guide_says(bare_stage:
 
 
 # --- what starts it ---
-
-
-def test_the_systemd_unit_starts_the_bot_and_keeps_its_data_where_it_may_write() -> None:
-    unit = configparser.ConfigParser(interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read_string(next(block.text for block in blocks(GUIDE) if block.language == "ini"))
-    service = unit["Service"]
-
-    assert service["ExecStart"] == f"{service['WorkingDirectory']}/.venv/bin/python -m bot"
-    assert service["Environment"] == f"KEYTURN_DATA=/var/lib/{service['StateDirectory']}"
-    assert service["DynamicUser"] == "yes"
-    assert service["LimitCORE"] == "0", "a core dump could show the secret"
 
 
 def test_the_procfile_has_the_two_halves() -> None:
