@@ -79,10 +79,10 @@ async def test_one_click_that_is_delivered_twice_answers_one_question(desk):
 async def test_a_step_that_is_recorded_in_between_refuses_no_roll_back(desk, monkeypatch):
     record, save = await desk.save(waiting()), desk.store.save
 
-    async def after_another(saved, event, *, at):
+    async def after_another(saved, *more, **options):
         monkeypatch.undo()
         await desk.save(record)
-        return await save(saved, event, at=at)
+        return await save(saved, *more, **options)
 
     monkeypatch.setattr(desk.store, "save", after_another)
     assert (await desk.service.roll_back(record.id, by="U_REQUESTER")).state is State.ROLLING_BACK
