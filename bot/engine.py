@@ -21,6 +21,7 @@ from bot.steps.outcomes import Again, Ask, Done, Outcome, Unapproved, Wait
 from bot.steps.world import Limits, World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Conflict, Store
+from bot.tracing import tracer
 
 log = structlog.get_logger("keyturn.engine")
 
@@ -100,7 +101,10 @@ async def _take_step(rotation: Rotation, world: World) -> Rotation:
     if step.gated and rotation.lacks_approval:
         return _awaiting_approval(rotation).but(asked_at=world.now())
     rotation = rotation.but(step_since=rotation.step_since or world.now())
-    return await _outcome(rotation, step, world)
+    with tracer().step(rotation.id, step.name) as ended:
+        after = await _outcome(rotation, step, world)
+        ended(how_left(rotation, after) or "goes on")
+    return after
 
 
 def _awaiting_approval(rotation: Rotation) -> Rotation:

@@ -11,7 +11,9 @@ from typing import Any
 
 import structlog
 
-PINNED = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "saq", "asyncio", "stamina", "redis")
+PINNED = (
+    "slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "saq", "asyncio", "stamina", "redis", "opentelemetry",
+)  # fmt: skip
 TALKATIVE = ("slack_bolt", "slack_sdk")
 
 

@@ -27,6 +27,7 @@ from bot.check import Finding, Level
 from bot.rotation.errors import ApiError
 from bot.rotation.people import Directory
 from bot.settings import Settings, WrongSettings, read_settings
+from bot.tracing import sent
 from handlers.connect import date_at, is_in_a_channel, slack_client, try_socket, who_am_i
 
 log = structlog.get_logger("keyturn")
@@ -38,6 +39,7 @@ async def run(settings: Settings, *sides: Callable[[Parts], Any]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(sent())
         built = await stack.enter_async_context(parts(settings))
         await _refuse_strangers(built)
         for side in sides:

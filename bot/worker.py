@@ -16,6 +16,7 @@ from bot.rotation.record import Rotation
 from bot.steps.world import World
 from bot.storage.jobs import ADVANCE, ANNOUNCE, Jobs
 from bot.storage.records import Store
+from bot.tracing import tracer
 
 log = structlog.get_logger("keyturn.worker")
 
@@ -54,7 +55,8 @@ class Work:
         rotation = await self._readable(rotation_id)
         if rotation is None:
             return
-        wait = await self._announcer.show(rotation)
+        with tracer().within(rotation.id):
+            wait = await self._announcer.show(rotation)
         if wait is None:
             await self._store.was_shown(rotation)
         else:

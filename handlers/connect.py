@@ -18,6 +18,7 @@ from bot.proxies import proxy_for
 from bot.rotation.errors import CannotPost
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.settings import Settings, WrongSettings
+from bot.tracing import tracer
 from handlers.payload import text
 from handlers.slack import UNREACHABLE, Later, MessageLost, called, counted, reason_of
 
@@ -40,8 +41,9 @@ class Web(AsyncWebClient):
         """Call a method."""
         token = APP_TOKEN if api_method == "apps.connections.open" else BOT_TOKEN
         try:
-            with counted(api_method):
+            with counted(api_method), tracer().call("POST", self.base_url + api_method) as ended:
                 answer = await super().api_call(api_method, **options)
+                ended(str(answer.status_code))
         except SlackApiError as error:
             if (word := reason_of(error)) in DEAD:
                 self._credentials.refused(token, word)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from bot.proxies import proxy_for
+from bot.tracing import tracer
 
 ANSWER_MOST = 50_000_000
 """The most bytes of one answer that a client reads, unless the settings say otherwise."""
@@ -98,8 +99,10 @@ async def read(client: httpx.AsyncClient, method: str, url: str, most: int, **op
     """
     within = PARTS * client.timeout.read if client.timeout.read else None
     try:
-        async with asyncio.timeout(within), client.stream(method, url, **options) as streamed:
-            body = await _body(streamed, most)
+        with tracer().call(method, url) as ended:
+            async with asyncio.timeout(within), client.stream(method, url, **options) as streamed:
+                ended(str(streamed.status_code))
+                body = await _body(streamed, most)
     except TimeoutError:
         raise httpx.ReadTimeout("the answer does not end") from None
     headers = [(name, value) for name, value in streamed.headers.raw if name.lower() not in TRANSFER_HEADERS]

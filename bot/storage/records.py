@@ -27,6 +27,7 @@ from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import UNSURE, answering
 from bot.storage.reading import read
 from bot.storage.scripts import ENTERED, FULL, MOVED, NOTE, SAVE, SET_DUE, SHOWN
+from bot.tracing import tracer
 
 log = structlog.get_logger("keyturn.store")
 
@@ -184,6 +185,8 @@ class Store(Lists):
             raise Conflict("Someone else just changed this rotation. Look at its card again.")
         if answer == ENTERED:
             STATES.labels(saved.state.value).inc()
+            if saved.ended_at:
+                tracer().ended(saved.id, saved.state, saved.requested_at, saved.ended_at)
 
     async def note(
         self, kind: audit.Kind, event: Mapping[str, str], *, rotation: Rotation | None, at: datetime

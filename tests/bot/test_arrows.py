@@ -16,19 +16,30 @@ from bot.steps import RUN
 ROOT = Path(__file__).parents[2]
 MAY_KNOW = {
     "bot/rotation": set[str](),
-    "bot/aisix": {"rotation", "metrics", "proxies", "credentials"},
-    "bot/storage": {"rotation", "metrics", "settings", "terminal"},
+    "bot/aisix": {"rotation", "metrics", "tracing", "proxies", "credentials"},
+    "bot/storage": {"rotation", "metrics", "tracing", "settings", "terminal"},
     "bot/steps": {"rotation"},
     "bot/service": {"rotation", "steps", "storage"},
     "bot/recovery": {"rotation", "steps", "storage", "engine", "service", "terminal"},
-    "handlers": {"proxies", "credentials", "rotation", "service", "settings", "metrics", "logs", "__version__"},
+    "handlers": {
+        "proxies",
+        "credentials",
+        "rotation",
+        "service",
+        "settings",
+        "metrics",
+        "tracing",
+        "logs",
+        "__version__",
+    },
     "handlers/views": {"rotation"},
 }
 """Folders, and which rooms and files of the bot each may import beside itself."""
 
 FLOORS = (
-    "__version__", "terminal", "proxies", "credentials", "rotation", "metrics", "logs", "aisix", "settings", "http",
-    "storage", "gauges", "steps", "engine", "service", "recovery", "worker", "app", "check", "start", "cli", "__main__",
+    "__version__", "terminal", "proxies", "credentials", "tracing", "otel", "rotation", "metrics", "logs", "aisix",
+    "settings", "http", "storage", "gauges", "steps", "engine", "service", "recovery", "worker", "app", "check",
+    "start", "cli", "__main__",
 )  # fmt: skip
 """The rooms and files of the bot; each imports only what stands before it."""
 
