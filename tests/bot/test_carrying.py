@@ -15,7 +15,7 @@ from bot.rotation.plan import Plan
 from bot.rotation.record import CARRIED, SCHEMA, Rotation
 from bot.rotation.states import State
 from bot.storage.figures import Figures
-from bot.storage.migration import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, census, is_shown
+from bot.storage.migration import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, is_shown
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.records import Conflict, Store, Taken, claimed_before
 from tests.bot.values import NAMESPACE, NOW, affected, inventory, key, later, model, rotation, running
@@ -104,11 +104,7 @@ RECORDS = {state: RUNNING.but(state=state, ended_at=NOW if state in OVER else No
         (RECORDS[State.COMPLETED], ELSEWHERE_ALTOGETHER, False),
     ],
 )
-def test_a_rotation_is_ours_if_the_control_plane_shows_what_it_is_about(
-    record,
-    shown,
-    is_ours,
-):
+def test_a_rotation_is_ours_if_the_control_plane_shows_what_it_is_about(record, shown, is_ours):
     assert is_shown(record, shown) is is_ours
 
 
@@ -330,16 +326,6 @@ async def test_a_namespace_is_carried_over_to_another_address_and_back(room):
     assert (back.state, back.version, back.carried_to) == (State.ROLLING_BACK, 5, "")
     assert [e["version"] for e in await room.trail(room.new)] == [1, 2, 3, 5]
     assert [e["version"] for e in await room.trail(there)] == [3, 4, 5]
-
-
-async def test_the_census_counts_every_namespace_also_one_that_nobody_has_registered(room):
-    await room.put(WAITING)
-    await room.put(RECORDS[State.CANCELLED].but(id="rover22"), store=room.new)
-    await room.another(MOVED).begin()
-
-    found = [(one.namespace.queue, one.rotations, one.open) for one in await census(room.redis)]
-
-    assert sorted(found) == sorted([("keyturn", 0, 0), (NAMESPACE.queue, 1, 0), (MOVED.queue, 1, 1)])
 
 
 async def test_a_claim_that_a_request_has_made_comes_along_and_takes_nobody_elses_place(room):

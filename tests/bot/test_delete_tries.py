@@ -203,16 +203,6 @@ async def test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over
     assert len(came) == 1
 
 
-async def test_lists_that_are_slow_once_are_no_delete(tenancy):
-    here, record = await tenancy.about_to_delete()
-    came = answer_deletes(tenancy, status(403))
-    tenancy.at("/models", lambda: setattr(tenancy.clock, "seconds", tenancy.clock.seconds + 2.1))
-    stopped = await here.ended(record)
-
-    assert len(came) == 1
-    assert is_way_back_offered(stopped)
-
-
 @pytest.mark.parametrize("is_new", [False, True], ids=["one lease", "each time another"])
 async def test_deletes_without_an_answer_end_after_the_patience_of_the_settings(tenancy, is_new):
     here, record = await tenancy.about_to_delete(patience=60)

@@ -140,15 +140,6 @@ async def test_a_key_of_an_earlier_attempt_stays_where_something_may_use_it(list
     assert "`somebody's` in dev uses it" in told
 
 
-async def test_lists_that_can_be_read_by_now_settle_it(listless):
-    machine = await listless.machine()
-    record = await moved(listless, machine)
-    listless.aisix.switches.has_passthrough_routes = True
-    await ended(machine, record, Track.BACK)
-
-    assert not is_there(listless)
-
-
 async def test_the_doctor_takes_nothing_back_to_a_key_whose_account_lacks_the_models(tenancy):
     machine = await tenancy.machine()
     record = await lost(tenancy, machine)

@@ -17,6 +17,8 @@ def test_a_reader_that_leaves_ends_no_command(monkeypatch):
 
 
 def test_names_from_outside_send_the_terminal_no_commands(capsys):
-    say("staging\x1b[2J")
+    say("`\x1b[2J\x1b]0;owned\x07key\u202e` is fine \u2013 \u2264 5.")
 
-    assert capsys.readouterr().out == "staging\N{REPLACEMENT CHARACTER}[2J\n"
+    said = capsys.readouterr().out
+    assert said.removesuffix("\n").isprintable()
+    assert said.endswith("is fine \u2013 \u2264 5.\n")

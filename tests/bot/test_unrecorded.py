@@ -12,10 +12,6 @@ from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
 pytestmark = pytest.mark.whole
 
 
-def has_ended(record: Rotation) -> bool:
-    return record.state in (State.COMPLETED, State.BLOCKED, State.AWAITING_APPROVAL)
-
-
 async def moved_unrecorded(tenancy: Tenancy, machine: Machine, step: str) -> Rotation:
     """Return the record after *step*, and move a model that it does not show as moved."""
     record = await machine.until(await tenancy.begun(machine), lambda r: step in r.done)
@@ -42,9 +38,9 @@ async def test_a_move_is_noted_before_a_change_to_that_model_stops_it_and_a_refu
         machine = await tenancy.machine(projection=5, verify=5)
         record = await moved_unrecorded(tenancy, machine, "rehearse")
         tenancy.aisix.edit(tenancy.chat, settled=True, model_name="gpt-5")
-        stopped = await machine.until(record, has_ended)
+        stopped = await machine.ended(record)
         again = undone_from(stopped, stopped.stop.resume).but(throwaways=(), rehearsal=None, barriers=())
-        ended = await machine.until(again.unproved().to(State.RUNNING), has_ended)
+        ended = await machine.ended(again.unproved().to(State.RUNNING))
 
     assert stopped.stop.headline == "someone else changed AISIX"
     assert [model.id for model in stopped.moved] == [tenancy.chat.id]
@@ -59,7 +55,7 @@ async def test_on_the_way_back_the_gateways_get_their_time_for_a_move_that_was_n
         record = await moved_unrecorded(tenancy, machine, "rehearse")
         back = record.to(State.ROLLING_BACK).but(track=Track.BACK, done=())
         began = tenancy.clock.seconds
-        ended = await machine.until(back, lambda r: not r.waits_for_bot)
+        ended = await machine.ended(back)
 
         assert ended.state is State.ROLLED_BACK
         assert tenancy.clock.seconds - began >= 60

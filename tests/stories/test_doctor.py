@@ -12,7 +12,6 @@ from bot.recovery.doctor import Orders
 from bot.rotation import audit
 from bot.rotation.states import State
 from bot.settings import read_settings
-from bot.terminal import say
 from tests.support.process import BotProcess, bot_process, ran
 from tests.support.stage import KEY, Environment, Stage
 
@@ -219,12 +218,3 @@ def test_what_may_be_meant_in_two_ways_is_refused_before_anything_is_looked_at(a
 
     assert said.exit_code == 2
     assert "Usage: " in said.output
-
-
-def test_a_name_from_outside_says_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    say("`\x1b[2J\x1b]0;owned\x07key\u202e` is fine – ≤ 5.")
-
-    said = capsys.readouterr().out
-    assert said.isprintable() is False
-    assert said.rstrip("\n").isprintable()
-    assert said.endswith("is fine – ≤ 5.\n")

@@ -61,26 +61,6 @@ async def test_each_kind_of_request_counts_in_its_families_and_under_its_name(te
     assert [sum(count for _, count in await rows(tenant, family)) for family in FAMILIES] == counts
 
 
-@pytest.mark.parametrize(
-    ("shown_labels", "there", "missing"),
-    [
-        ("real", {"api_key_id", "provider_key_id"}, {"model_id"}),
-        ("names", {"provider_key_id"}, {"api_key_id"}),
-        ("full", {"api_key_id", "model_id", "requested_model"}, set()),
-        ("no_key", {"api_key_id"}, {"provider_key_id", "provider_key_name"}),
-    ],
-)
-async def test_an_operator_or_a_version_chooses_the_labels(tenant, shown_labels, there, missing):
-    tenant.aisix.switches.metric_labels = shown_labels
-    await tenant.ask(replica=0)
-    for _ in range(2):
-        await tenant.ask(token=tenant.aisix.app_caller_key("production"), replica=0)
-    found = await rows(tenant, LLM)
-
-    assert all(there <= row.keys() and not missing & row.keys() for row, _ in found)
-    assert sorted(count for _, count in found) == ([3] if "api_key_id" in missing else [1, 2])
-
-
 # --- uses of a key that no model of a rotation makes ---
 
 
@@ -137,16 +117,6 @@ async def test_each_use_of_a_key_shows_in_its_own_families_only(tenant, use, sho
     assert await shown(tenant, used) == shows
 
 
-async def test_a_route_that_no_list_shows_uses_its_key_until_it_is_deleted(tenant):
-    tenant.aisix.switches.has_passthrough_routes = False
-    a_passthrough_route(tenant.aisix, tenant.key, None)
-    assert (await tenant.ask(RAW, replica=0)).status_code == 200
-
-    assert (await tenant.api.delete(f"/provider_keys/{tenant.key.id}")).is_success, "nothing refuses the delete"
-    await tenant.aisix.until(tenant.aisix.projected, what="the delete at the gateways")
-    assert (await tenant.ask(RAW, replica=0)).status_code == 400
-
-
 # --- replicas ---
 
 
@@ -161,38 +131,6 @@ def moved(tenant, replicas):
         return new
 
     return move
-
-
-async def test_a_replica_that_nobody_listed_uses_the_old_key_while_every_listed_one_looks_well(tenant, moved):
-    await tenant.aisix.add_replica("production", is_cut_off=True)
-    new, app = moved(), tenant.aisix.app_caller_key("production")
-    answers = [(await tenant.ask(token=token)).status_code for _ in range(3) for token in (app, None, None)]
-    counted = [row for number in (0, 1) for row in await rows(tenant, LLM, number)]
-    own = tenant.aisix.caller("production", "probe").id
-
-    assert answers == [200] * 9
-    assert tenant.aisix.upstream.answered(tenant.key.secret) == 3
-    assert {row["provider_key_id"] for row, _ in counted} == {new.id}
-    assert sum(count for _, count in counted) == 6, "as many as we have sent, by all callers together"
-    assert sum(count for row, count in counted if row["api_key_id"] == own) < 6, "which only the caller's key tells"
-    for number in (0, 1):
-        config = (await tenant.status("/status/config", number)).json()
-        models = (await tenant.status("/status/models", number)).json()
-        assert (config["state"], config["source"]["connected"]) == ("synced", True)
-        assert "keyturn-barrier" in {row["display_name"] for row in models}
-    assert [(await tenant.ask("keyturn-barrier")).status_code for _ in range(3)].count(404) == 1
-
-
-async def test_a_replica_whose_source_is_silent_uses_the_old_key_and_looks_well(tenant, replicas, moved):
-    replicas[0].silent = True
-    moved()
-    await tenant.ask(replica=0)
-    config = (await tenant.status("/status/config")).json()
-
-    assert tenant.aisix.upstream.answered(tenant.key.secret) == 1
-    assert (config["state"], config["source"]["connected"], config["last_failure"]) == ("synced", True, None)
-    assert config["source"]["observed_revision"] == config["applied"]["applied_revision"]
-    assert LLM in await shown(tenant, tenant.key), "only its counters tell, once it is asked"
 
 
 async def test_a_third_key_serves_a_model_and_neither_of_the_two_shows_it_nor_a_restart_any(tenant, replicas, moved):

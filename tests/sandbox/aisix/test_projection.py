@@ -5,8 +5,6 @@ import asyncio
 import httpx
 import pytest
 
-from sandbox.aisix.status import PageCache
-
 LONG = 3600
 CONFIG, MODELS, READY, METRICS = "/status/config", "/status/models", "/status/ready", "/metrics"
 
@@ -116,17 +114,6 @@ async def test_a_page_may_be_missing_or_not_there_yet(tenant, replicas, version,
 
     assert {page for page in asked if (await tenant.status(page)).status_code == 200} == pages
     assert (await tenant.ask()).headers["Server"] == f"AISIX/{version}"
-
-
-@pytest.mark.parametrize(("obeys", "age"), [(False, "0"), (True, None)])
-async def test_a_page_from_a_cache_is_old_and_says_its_age_unless_it_obeys(tenant, replicas, obeys, age):
-    replicas[0].status.cache = PageCache(seconds=3600, obeys=obeys)
-    first = await tenant.status(METRICS)
-    await tenant.ask(replica=0)
-    second = await tenant.status(METRICS, **{"Cache-Control": "no-cache"})
-
-    assert (first.headers.get("Age"), second.headers.get("Age")) == (None, age)
-    assert (second.content == first.content) is not obeys
 
 
 async def test_a_replica_that_is_down_is_left_out_by_the_balancer(tenant, replicas):
