@@ -63,14 +63,6 @@ class Aisix(World):
         self.faults.clear()
         await asyncio.gather(self._server.stop(), *(part.stop() for part in self._parts()))
 
-    async def add_replica(self, environment: str = "production", *, is_cut_off: bool = False) -> Replica:
-        """Start another replica behind the balancer, unlisted in the settings; it may be cut off from the start."""
-        replica = self.place_replica(environment)
-        if is_cut_off:
-            replica.lag = None
-        await replica.start()
-        return replica
-
     def stand_before(self, part: Part, door: Any) -> None:
         """Add *door*, an aiohttp middleware that sees every request to a part first. Call this before the start."""
         servers = {

@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -40,46 +39,20 @@ class Shown(Protocol):
     def cut_off(self) -> bool: ...
 
 
-@dataclass(frozen=True)
-class PageCache:
-    """A cache in front of the pages: it repeats a page for some seconds."""
-
-    seconds: float
-    obeys: bool = True
-    """Whether `no-cache` reaches the gateway."""
-
-
 class Status:
     """The pages of one replica."""
 
     def __init__(self, replica: Shown, dispatcher: Dispatcher) -> None:
         self._replica, self._dispatcher = replica, dispatcher
-        self.cache: PageCache | None = None
-        self._kept: dict[str, tuple[float, bytes, str]] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer with a page, if this gateway version has it."""
         if self._replica.down:
             return drop(request)
-        kept = self._from_cache(request)
-        if kept is not None:
-            return kept
         pages = self._pages()
         if request.path not in pages:
             raise web.HTTPNotFound
-        response = pages[request.path]()
-        if self.cache is not None and isinstance(response.body, bytes):
-            self._kept[request.path] = (time.monotonic(), response.body, response.headers["Content-Type"])
-        return response
-
-    def _from_cache(self, request: web.Request) -> web.Response | None:
-        at, body, kind = self._kept.get(request.path, (0.0, b"", ""))
-        age = time.monotonic() - at
-        if self.cache is None or not kind or age >= self.cache.seconds:
-            return None
-        if self.cache.obeys and "no-cache" in request.headers.get("Cache-Control", ""):
-            return None
-        return web.Response(body=body, headers={"Content-Type": kind, "Age": str(int(age))})
+        return pages[request.path]()
 
     def _pages(self) -> dict[str, Callable[[], web.Response]]:
         metrics = {"/metrics": self._metrics} if self._replica.metrics_available else {}
