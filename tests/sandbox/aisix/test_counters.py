@@ -148,27 +148,6 @@ async def test_a_third_key_serves_a_model_and_neither_of_the_two_shows_it_nor_a_
 # --- figures and blame ---
 
 
-async def test_a_caller_has_a_limit_for_each_replica_and_window_and_the_excess_counts_as_the_keys_failures(tenant):
-    tenant.aisix.switches.limit_window = 3600.0
-    caller = tenant.aisix.caller("production", "app")
-    caller.limit = 1
-    assert (await tenant.ask("nothing", token=caller.token, replica=0)).status_code == 404, "which uses up nothing"
-    last, refused = [await tenant.ask(token=caller.token, replica=0) for _ in range(2)]
-    found = {row["outcome"]: count for row, count in await rows(tenant, LLM) if row["model"] == "chat-large"}
-
-    limit = {name: last.headers[f"x-ratelimit-{name}-requests"] for name in ("limit", "remaining")}
-    assert limit == {"limit": "1", "remaining": "0"}
-    assert last.headers["x-ratelimit-reset-requests"].endswith("s")
-    assert refused.json()["error"] == {"message": "request limit exceeded (requests)", "type": "rate_limit_exceeded"}
-    assert 0 < int(refused.headers["Retry-After"]) <= 3600
-    assert found == {"success": 1, "rate_limited": 1}
-    assert tenant.aisix.upstream.answered(tenant.key.secret) == sum(n for _, n in await rows(tenant, DEPLOYMENT)) == 1
-    assert (await tenant.ask(token=caller.token, replica=1)).status_code == 200
-    assert not any(name.startswith("x-ratelimit") for name in (await tenant.ask(replica=0)).headers)
-    tenant.aisix.switches.limit_window = 1e-9
-    assert (await tenant.ask(token=caller.token, replica=0)).status_code == 200
-
-
 async def test_the_cache_counts_as_answers_of_a_key_that_no_longer_works(tenant, moved):
     tenant.aisix.environment("production").cache = True
     await tenant.ask(replica=0)

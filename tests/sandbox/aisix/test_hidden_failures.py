@@ -1,5 +1,6 @@
 """Traps: green lights that say nothing about the key behind a model."""
 
+import asyncio
 import json
 
 import pytest
@@ -99,3 +100,14 @@ async def test_an_old_gateway_uses_a_minted_token_on_with_the_new_key(tenant, al
     assert (green.status_code, green.headers["Server"]) == (200, "AISIX/0.4.2")
     tenant.aisix.switches.token_cache_bug = False
     assert await tenant.failure("gemini") == (500, "config_error", None)
+
+
+async def test_a_request_under_way_finishes_with_the_configuration_it_began_with(tenant):
+    tenant.aisix.upstream.slow_seconds = 0.2
+    tenant.aisix.upstream.set(tenant.key.secret, "slow")
+    under_way = asyncio.create_task(tenant.ask(replica=0))
+    await tenant.aisix.until(lambda: tenant.aisix.upstream.calls, what="the request at the provider")
+    tenant.aisix.remove(tenant.key, settled=True)
+
+    assert (await under_way).status_code == 200
+    assert (await tenant.failure(replica=0))[0] == 400

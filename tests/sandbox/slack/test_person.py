@@ -169,10 +169,3 @@ async def test_an_answer_that_makes_no_sense_is_trouble_for_the_person(desk, ans
 
     assert (bool(result.error), result.closed, bool(slack.complaints)) == (True, False, True)
     assert "trouble connecting" in person.ephemerals[-1]["text"]
-
-
-async def test_closing_tells_the_app_only_if_it_asked(desk):
-    slack, *_ = desk
-    for asks in (False, True):
-        await opened(slack, notify_on_close=asks).close_modal()
-        assert [each["payload"]["type"] for each in slack.payloads] == ["view_closed"] * asks
