@@ -148,6 +148,16 @@ async def test_a_third_key_serves_a_model_and_neither_of_the_two_shows_it_nor_a_
 # --- figures and blame ---
 
 
+async def test_a_caller_has_a_limit_for_each_replica_and_the_excess_counts_as_the_keys_failures(tenant):
+    tenant.aisix.switches.limit_window = 3600.0
+    caller = tenant.aisix.caller("production", "app")
+    caller.limit = 1
+    statuses = [(await tenant.ask(token=caller.token, replica=number)).status_code for number in (0, 0, 1)]
+    found = {row["outcome"]: count for row, count in await rows(tenant, LLM)}
+
+    assert (statuses, found) == ([200, 429, 200], {"success": 1, "rate_limited": 1})
+
+
 async def test_the_cache_counts_as_answers_of_a_key_that_no_longer_works(tenant, moved):
     tenant.aisix.environment("production").cache = True
     await tenant.ask(replica=0)
