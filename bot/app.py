@@ -18,7 +18,7 @@ from bot import http
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways
 from bot.aisix.status import StatusPages
-from bot.credentials import Credentials, User
+from bot.credentials import ADMIN_TOKEN, APP_TOKEN, CALLER_KEY, Credentials, User
 from bot.engine import Engine
 from bot.gauges import Gauges
 from bot.rotation.errors import ApiError, Unanswerable
@@ -67,8 +67,8 @@ async def world_of(
     gateways = await stack.enter_async_context(gateways_of(settings, now, credentials))
     if credentials:
         credentials.users += [
-            User(control_plane.keys, lambda later: control_plane.use(later.aisix_admin_token), (ApiError,)),
-            User(gateways.greet_all, lambda later: gateways.use(later.aisix_gateways), ()),
+            User(ADMIN_TOKEN, control_plane.keys, partial(_take_token, settings, control_plane), (ApiError,)),
+            User(CALLER_KEY, gateways.greet_all, partial(_take_keys, gateways), ()),
         ]
     status = await stack.enter_async_context(status_of(settings, now))
     return World(
@@ -79,6 +79,15 @@ async def world_of(
         now=now,
         people=people,
     )
+
+
+async def _take_token(settings: Settings, control_plane: ControlPlane, later: Settings) -> None:
+    if later.aisix_cloud_api == settings.aisix_cloud_api:
+        control_plane.use(later.aisix_admin_token)
+
+
+async def _take_keys(gateways: Gateways, later: Settings) -> None:
+    gateways.use(later.aisix_gateways)
 
 
 def control_plane_of(settings: Settings, credentials: Credentials | None = None) -> ControlPlane:
@@ -177,8 +186,8 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
         url = await address_of(settings, stack)
         credentials = Credentials(logged=True)
         slack = await stack.enter_async_context(slack_client(settings, credentials))
-        credentials.users.append(slack_user(slack))
         team = await who_am_i(slack)
+        credentials.users.append(slack_user(slack, team))
         team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
         redis = await redis_at(url, settings, stack)
         now = now or (await stack.enter_async_context(shared_clock(redis))).now
@@ -308,7 +317,7 @@ async def _socket(app: AsyncApp, built: Parts, absence: Absence) -> AsyncIterato
     token = (built.settings.slack_app_token or SecretStr("")).get_secret_value()
     await try_socket(built.slack, token)
     socket = Socket(app, built.slack, token, timeout=built.settings.slack_timeout.total_seconds(), absence=absence)
-    built.credentials.users.append(User(socket.is_open, lambda later: socket.use(later.slack_app_token), ()))
+    built.credentials.users.append(User(APP_TOKEN, socket.is_open, socket.use, ()))
     try:
         await socket.open()
         yield socket

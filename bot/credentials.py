@@ -27,14 +27,17 @@ WHAT = {
 class User(NamedTuple):
     """A client that uses a credential."""
 
+    setting: str
+    """Where the credential is."""
+
     ask: Callable[[], Awaitable[object]]
     """Uses it once, harmlessly."""
 
-    take: Callable[[Any], object]
-    """Takes the one that other settings have."""
+    take: Callable[[Any], Awaitable[object]]
+    """Takes the one that other settings have, if it is for the same service: no other may see it."""
 
     away: tuple[type[Exception], ...]
-    """What *ask* raises where the service is in trouble."""
+    """What both raise where the service is in trouble."""
 
 
 class Credentials:
@@ -61,23 +64,33 @@ class Credentials:
             log.info("credential_works", setting=setting, where=where)
 
     async def tried(self, reread: Callable[[], Any]) -> str:
-        """Use each once; if one is refused, give every client what *reread* settings have, and try again."""
-        await self._try()
-        if self.trouble and (settings := reread()):
-            for user in self.users:
-                user.take(settings)
-            await self._try()
+        """Use each once; take a new one for each that is refused from the *reread* settings, and try again.
+
+        The others stay: somebody may be in the middle of writing the file.
+        """
+        await self._try(self.users)
+        if self._refused and (settings := reread()):
+            refused = [user for user in self.users if self.trouble_of(user.setting)]
+            for user in refused:
+                with suppress(*user.away):
+                    await user.take(settings)
+            await self._try(refused)
         return self.trouble
 
-    async def _try(self) -> None:
-        for user in self.users:
+    @staticmethod
+    async def _try(users: Iterable[User]) -> None:
+        for user in users:
             with suppress(*user.away):  # whatever else is wrong is not ours to tell
                 await user.ask()
 
     @property
     def trouble(self) -> str:
-        """What to say to whoever wants something; empty while none is refused."""
+        """Why this process is not ready; empty while none is refused."""
         return _sentence(self._refused.items())
+
+    def trouble_of(self, setting: str) -> str:
+        """Say the same of one setting, to whoever wants something that needs it."""
+        return _sentence(each for each in self._refused.items() if each[0][0] == setting)
 
 
 def _sentence(refused: Iterable[tuple[tuple[str, str], str]]) -> str:

@@ -60,7 +60,10 @@ TRY_EVERY = 60.0
 async def _keep_credentials(built: Parts) -> None:
     while True:
         await asyncio.sleep(TRY_EVERY)
-        await built.credentials.tried(_settings_now)
+        try:
+            await built.credentials.tried(_settings_now)
+        except Exception as error:  # noqa: BLE001 - whatever it was, try again: nobody else does
+            log.warning("credentials_untried", kind=type(error).__name__)
 
 
 def _settings_now() -> Settings | None:

@@ -7,7 +7,6 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.actions import Action
-from bot.rotation.errors import Unanswerable
 from bot.rotation.policy import Pressed, acceptable
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
@@ -15,7 +14,7 @@ from handlers.answers import Answers
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.payload import channel_of, person_of, text
-from handlers.slack import UNREACHABLE, counted
+from handlers.slack import UNREACHABLE, SlackAway, counted
 from handlers.views.blocks import Block
 from handlers.views.card import SHOWN
 from handlers.views.modal import acceptance_form, secret_form
@@ -58,7 +57,7 @@ async def open_form(client: AsyncWebClient, trigger_id: str, view: Block, again:
         with counted("views.open"):
             await client.views_open(trigger_id=trigger_id, view=view)
     except (SlackApiError, *UNREACHABLE):
-        raise Unanswerable(f"Slack was too slow to open the form. Press “{again.value}” once more.") from None
+        raise SlackAway(f"Slack was too slow to open the form. Press “{again.value}” once more.") from None
 
 
 @answered

@@ -1,6 +1,7 @@
 """Answers that only one person sees."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 
 import structlog
@@ -8,10 +9,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.credentials import Credentials
+from bot.credentials import ADMIN_TOKEN, BOT_TOKEN, Credentials
 from bot.proxies import proxy_for
+from bot.rotation.errors import ApiError
 from handlers.payload import channel_of, person_of, text
-from handlers.slack import UNREACHABLE
+from handlers.slack import UNREACHABLE, SlackAway
 
 log = structlog.get_logger("keyturn.answers")
 
@@ -40,10 +42,15 @@ class Answers:
         self._timeout = timeout
         self._credentials = credentials or Credentials()
 
-    @property
-    def trouble(self) -> str:
-        """Why Keyturn can do nothing for anybody now; empty as a rule."""
-        return self._credentials.trouble
+    def trouble_behind(self, error: Exception) -> str:
+        """Say which credential of ours is refused where that is why of *error*; empty as a rule."""
+        match error:
+            case SlackAway():
+                return self._credentials.trouble_of(BOT_TOKEN)
+            case ApiError(status=HTTPStatus.UNAUTHORIZED):
+                return self._credentials.trouble_of(ADMIN_TOKEN)
+            case _:
+                return ""
 
     async def tell(self, asker: Asker, words: str, *, blocks: list[Any] | None = None) -> None:
         """Answer *asker*: by response URL, which works anywhere, else by an ephemeral message, else by a direct one."""

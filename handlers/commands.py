@@ -8,14 +8,14 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.rotation.errors import Unanswerable, WrongState
+from bot.rotation.errors import WrongState
 from bot.rotation.record import Rotation
 from bot.service import BeingRotated, RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
 from handlers.payload import channel_of, person_of, team_of, text
-from handlers.slack import UNREACHABLE, counted
+from handlers.slack import UNREACHABLE, SlackAway, counted
 from handlers.views.blocks import code, shortened, when
 from handlers.views.modal import picker
 from handlers.views.words import being_rotated, state_label
@@ -69,7 +69,7 @@ async def open_picker(client: AsyncWebClient, trigger_id: str, channel: str) -> 
         with counted("views.open"):
             await client.views_open(trigger_id=trigger_id, view=picker(channel))
     except (SlackApiError, *UNREACHABLE):
-        raise Unanswerable("Slack was too slow to open the form. Try again, or type `/rotate-key NAME`.") from None
+        raise SlackAway("Slack was too slow to open the form. Try again, or type `/rotate-key NAME`.") from None
 
 
 async def start(asked: str, channel: str, body: Json, rotations: RotationService, announcer: SlackAnnouncer) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -57,25 +58,34 @@ async def slack_client(settings: Settings, credentials: Credentials | None = Non
     """Open one session for all calls to Slack: handshakes for each call would use up Slack's three seconds."""
     timeout = aiohttp.ClientTimeout(total=settings.slack_timeout.total_seconds())
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        client = Web(
-            credentials or Credentials(),
-            token=settings.slack_bot_token.get_secret_value(),
-            base_url=settings.slack_api_url,
-            session=session,
-            logger=logs.library_logger("slack_sdk.keyturn"),
-            retry_handlers=[],
-        )
-        client.proxy = proxy_for(settings.slack_api_url)  # the SDK would ignore NO_PROXY
-        yield client
+        yield _web(settings, session, credentials or Credentials())
 
 
-def slack_user(slack: AsyncWebClient) -> User:
-    """Return how to try and to renew the bot token."""
-    return User(
-        slack.auth_test,
-        lambda later: setattr(slack, "token", later.slack_bot_token.get_secret_value()),
-        (SlackApiError, *UNREACHABLE),
+def _web(settings: Settings, session: aiohttp.ClientSession | None, credentials: Credentials) -> Web:
+    client = Web(
+        credentials,
+        token=settings.slack_bot_token.get_secret_value(),
+        base_url=settings.slack_api_url,
+        session=session,
+        logger=logs.library_logger("slack_sdk.keyturn"),
+        retry_handlers=[],
     )
+    client.proxy = proxy_for(settings.slack_api_url)  # the SDK would ignore NO_PROXY
+    return client
+
+
+def slack_user(slack: AsyncWebClient, team: Mapping[str, Any]) -> User:
+    """Return how to try and to renew the bot token."""
+    return User(BOT_TOKEN, slack.auth_test, partial(_take_token, slack, team), (SlackApiError, *UNREACHABLE))
+
+
+async def _take_token(slack: AsyncWebClient, team: Mapping[str, Any], later: Settings) -> None:
+    """Use another token of the same bot: one of another would post what is ours elsewhere."""
+    if later.slack_api_url != slack.base_url:
+        return
+    whose = await _web(later, slack.session, Credentials()).auth_test()
+    if all(whose.get(name) == team.get(name) for name in ("team_id", "user_id")):
+        slack.token = later.slack_bot_token.get_secret_value()
 
 
 async def who_am_i(slack: AsyncWebClient) -> dict[str, Any]:

@@ -73,8 +73,6 @@ def answered(listener: Listener) -> Listener:
         except Exception as error:  # noqa: BLE001 - tell the person about any error
             text, blocks = explain(error)
             answers, body = arguments["answers"], arguments["body"]
-            if isinstance(error, ApiError | Unanswerable) and answers.trouble:
-                text = answers.trouble
-            await answers.tell(Asker.of(body), text, blocks=blocks)
+            await answers.tell(Asker.of(body), answers.trouble_behind(error) or text, blocks=blocks)
 
     return answering

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.rotation.errors import NotAllowed, Unanswerable
+from bot.rotation.errors import NotAllowed
 from bot.rotation.policy import Person
-from handlers.slack import UNREACHABLE, reason_of
+from handlers.slack import UNREACHABLE, SlackAway, reason_of
 
 UNKNOWN = frozenset({"user_not_found", "user_not_visible"})
 
@@ -28,7 +28,7 @@ class _Known(NamedTuple):
 
 
 class SlackDirectory:
-    """People and user groups. Raises `Unanswerable` if Slack does not say, so that nobody gets rights by a guess."""
+    """People and user groups. Raises `SlackAway` if Slack does not say, so that nobody gets rights by a guess."""
 
     def __init__(
         self, client: AsyncWebClient, team: str, enterprise: str = "", clock: Callable[[], float] = time.monotonic
@@ -91,7 +91,7 @@ class SlackDirectory:
         try:
             answer = await self._client.usergroups_users_list(usergroup=group_id)
         except (SlackApiError, *UNREACHABLE):
-            raise Unanswerable(
+            raise SlackAway(
                 "Slack does not tell me who is in the user group that decides this, so nothing was done. "
                 "Try again in a minute; if it stays, see `python -m bot check`."
             ) from None
@@ -114,5 +114,5 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _away() -> Unanswerable:
-    return Unanswerable("Slack does not tell me who you are, so nothing was done. Try again in a minute.")
+def _away() -> SlackAway:
+    return SlackAway("Slack does not tell me who you are, so nothing was done. Try again in a minute.")

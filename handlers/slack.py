@@ -10,7 +10,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.metrics import calls
-from bot.rotation.errors import CannotPost
+from bot.rotation.errors import CannotPost, Unanswerable
 from handlers.views.direct import Shut
 
 log = structlog.get_logger("keyturn.slack")
@@ -37,6 +37,10 @@ ADVICE = {
 
 LONGEST_PAUSE = 600.0
 """Seconds. A longer `Retry-After` is not believed."""
+
+
+class SlackAway(Unanswerable):
+    """Slack does not answer, or refuses us, and what was asked for needs its answer."""
 
 
 class Later(Exception):

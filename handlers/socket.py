@@ -5,12 +5,12 @@ from contextlib import suppress
 
 import aiohttp
 import structlog
-from pydantic import SecretStr
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.proxies import proxy_for
+from bot.settings import Settings
 from handlers.pressed import EVERY, Absence
 
 log = structlog.get_logger("keyturn.socket")
@@ -49,10 +49,10 @@ class Socket:
         self._handler.client.proxy = proxy_for(address)
         return address
 
-    def use(self, app_token: SecretStr | None) -> None:
-        """Connect with another app-level token from now on."""
-        if app_token:
-            self._handler.client.app_token = app_token.get_secret_value()
+    async def use(self, later: Settings) -> None:
+        """Connect with the app-level token of other settings from now on."""
+        if later.slack_app_token and later.slack_api_url == self._handler.client.web_client.base_url:
+            self._handler.client.app_token = later.slack_app_token.get_secret_value()
 
     async def is_open(self) -> bool:
         """Tell whether Slack can reach us."""

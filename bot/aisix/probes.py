@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 from pydantic import ConfigDict, Field, SecretStr, field_serializer
 
-from bot.aisix.answers import Answer, evidence, skipped
+from bot.aisix.answers import HTTP_OK, Answer, evidence, skipped
 from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import ahead, retry_after
@@ -200,9 +200,9 @@ class Gateways:
         self._http = http_client([one.url for one in settings.values()], timeout=timeout)
 
     def use(self, settings: Mapping[str, GatewaySettings]) -> None:
-        """Send other caller keys from now on; the addresses stay."""
+        """Send other caller keys from now on, each to the address that it is for; the addresses stay."""
         self._settings = {
-            id_: one.but(caller_key=settings[id_].caller_key) if id_ in settings else one
+            id_: one.but(caller_key=later.caller_key) if (later := settings.get(id_)) and later.url == one.url else one
             for id_, one in self._settings.items()
         }
 
@@ -254,7 +254,7 @@ class Gateways:
         """Note whether the gateway takes the caller key."""
         if answer.type == CALLER_REFUSED:
             self._credentials.refused(CALLER_KEY, f"{answer.status} {answer.type}", environment)
-        elif answer.status:
+        elif answer.type or answer.status in HTTP_OK:  # others may be a balancer's
             self._credentials.works(CALLER_KEY, environment)
 
     async def _ask(self, settings: GatewaySettings, probe: Probe, request_id: str) -> Answer:
@@ -307,9 +307,11 @@ class Gateways:
 
     async def greet_all(self) -> None:
         """Use the caller key of every environment once."""
-        for environment in self._settings:
-            with suppress(httpx.HTTPError, httpx.InvalidURL):
-                await self.greeting(environment)
+        await asyncio.gather(*map(self._greet, self._settings))
+
+    async def _greet(self, environment: str) -> None:
+        with suppress(httpx.HTTPError, httpx.InvalidURL):
+            await self.greeting(environment)
 
     async def greeting(self, environment: str) -> Greeting:
         """Ask the gateway for its models with the caller key. Raises httpx's errors."""

@@ -3,15 +3,22 @@
 import json
 from contextlib import AsyncExitStack
 
+import httpx
 import pytest
+from aiohttp import test_utils, web
 from pydantic import SecretStr
+from slack_sdk.web.async_client import AsyncWebClient
 from structlog.testing import capture_logs
 
-from bot.app import utc_now, world_of
-from bot.credentials import ADMIN_TOKEN, BOT_TOKEN, CALLER_KEY, Credentials, User
+from bot.app import gateways_of, utc_now, world_of
+from bot.credentials import ADMIN_TOKEN, BOT_TOKEN, CALLER_KEY, WHAT, Credentials, User
+from bot.rotation.errors import ApiError, Unanswerable
 from bot.settings import read_settings
+from handlers.answers import Answers
+from handlers.connect import slack_client, slack_user
+from handlers.slack import SlackAway
 from tests.bot.test_check_product import SETTINGS
-from tests.support.in_memory import Tenancy, tenancy_of
+from tests.support.in_memory import CONTROL_PLANE, Tenancy, tenancy_of
 
 SAID = {
     BOT_TOKEN: "Slack refuses Keyturn's bot token (token_revoked), so nothing was done. ",
@@ -47,9 +54,109 @@ async def test_a_credential_that_was_renewed_in_the_settings_is_used_without_a_r
             credentials.refused(ADMIN_TOKEN, "401")
             raise OSError
 
-    credentials.users.append(User(ask, held.append, (OSError,)))
+    async def take(later: str) -> None:
+        held.append(later)
+
+    async def take_what_is_half_written(later: str) -> None:
+        pytest.fail("nobody refused this one")
+
+    async def well() -> None:
+        credentials.works(BOT_TOKEN)
+
+    credentials.users.append(User(ADMIN_TOKEN, ask, take, (OSError,)))
+    credentials.users.append(User(BOT_TOKEN, well, take_what_is_half_written, ()))
 
     assert bool(await credentials.tried(lambda: renewed)) is trouble
+
+
+@pytest.mark.parametrize(("address", "sent"), [(CONTROL_PLANE, "new"), ("http://moved.invalid/api", "old")])
+async def test_a_new_credential_goes_to_no_other_address_than_its_own(monkeypatch, address, sent):
+    async with tenancy_of() as tenancy:
+        environ = SETTINGS | {"AISIX_ADMIN_TOKEN": "at-old", "AISIX_GATEWAYS": gateway(address, "ck-old")}
+        moved = {"AISIX_CLOUD_API": address, "AISIX_GATEWAYS": gateway(CONTROL_PLANE, "ck-new")}
+        later = read_settings(None, environ | moved | {"AISIX_ADMIN_TOKEN": "at-new"})
+        seen = list[str]()
+
+        async def carried(request: httpx.Request) -> httpx.Response:
+            seen.append(request.headers["Authorization"].removeprefix("Bearer "))
+            return httpx.Response(401, json={"error": {"type": "invalid_api_key"}})
+
+        monkeypatch.setattr(tenancy, "carry", carried)
+        credentials = Credentials()
+        async with AsyncExitStack() as stack:
+            await world_of(read_settings(None, environ), utc_now, stack, credentials=credentials)
+            await credentials.tried(lambda: later)
+
+    assert seen == ["at-old", "ck-old", f"at-{sent}", f"ck-{sent}"]
+
+
+def gateway(url: str, caller_key: str) -> str:
+    return json.dumps({"env-1": {"url": url, "caller_key": caller_key}})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "known"),
+    [
+        (502, {}, True),
+        (429, {"error": {"type": "rate_limit_exceeded"}}, False),
+        (403, {"error": {"type": "permission_denied"}}, False),
+        (200, {"data": []}, False),
+    ],
+)
+async def test_a_caller_key_works_again_when_the_gateway_itself_says_so(monkeypatch, status, body, known):
+    answers = [httpx.Response(401, json={"error": {"type": "invalid_api_key"}}), httpx.Response(status, json=body)]
+
+    async def carried(_: httpx.Request) -> httpx.Response:
+        return answers.pop(0)
+
+    async with tenancy_of() as tenancy:
+        monkeypatch.setattr(tenancy, "carry", carried)
+        credentials = Credentials()
+        environ = SETTINGS | {"AISIX_ADMIN_TOKEN": "at", "AISIX_GATEWAYS": gateway("http://g", "ck")}
+        async with gateways_of(read_settings(None, environ), utc_now, credentials) as gateways:
+            await gateways.greet_all()
+            assert credentials.trouble
+            await gateways.greet_all()
+
+    assert bool(credentials.trouble) is known
+
+
+@pytest.mark.parametrize(("whose", "used"), [("T1", "xoxb-new"), ("T2", "xoxb-1")])
+async def test_a_new_bot_token_is_taken_only_if_it_is_of_the_same_bot(whose, used):
+    async def answer(request: web.Request) -> web.Response:
+        is_new = request.headers["Authorization"].endswith("new")
+        said = {"ok": True, "team_id": whose, "user_id": "U1"} if is_new else {"ok": False, "error": "token_revoked"}
+        return web.json_response(said)
+
+    site = web.Application()
+    site.router.add_route("*", "/{path:.*}", answer)
+    async with test_utils.TestServer(site) as server:
+        environ = SETTINGS | {"AISIX_ADMIN_TOKEN": "at", "SLACK_API_URL": str(server.make_url("/api/"))}
+        credentials = Credentials()
+        async with slack_client(read_settings(None, environ), credentials) as slack:
+            credentials.users.append(slack_user(slack, {"team_id": "T1", "user_id": "U1"}))
+            trouble = await credentials.tried(lambda: read_settings(None, environ | {"SLACK_BOT_TOKEN": "xoxb-new"}))
+
+            assert (slack.token, bool(trouble)) == (used, whose == "T2")
+
+
+BEHIND = {
+    BOT_TOKEN: SlackAway("Slack does not tell me who you are."),
+    ADMIN_TOKEN: ApiError("AISIX refuses the token.", 401),
+    "Redis": Unanswerable("I cannot tell whether this was recorded."),
+    "AISIX away": ApiError("AISIX is not answering."),
+}
+
+
+@pytest.mark.parametrize("why", BEHIND)
+def test_whoever_clicks_is_told_of_a_credential_only_where_it_is_why(why):
+    credentials = Credentials()
+    for setting in (CALLER_KEY, BOT_TOKEN, ADMIN_TOKEN):
+        credentials.refused(setting, "word")
+    told = Answers(AsyncWebClient(), 1, credentials).trouble_behind(BEHIND[why])
+
+    assert told == credentials.trouble_of(why)
+    assert bool(told) is (why in WHAT)
 
 
 async def revoke_the_admin_token(tenancy: Tenancy) -> None:
