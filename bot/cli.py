@@ -1,12 +1,13 @@
 """The commands of `keyturn`; their docstrings are the help text."""
 
 import asyncio
-import json
+import os
+import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from io import TextIOWrapper
-from typing import Any, TextIO, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 from redis.asyncio import Redis
@@ -24,6 +25,8 @@ from bot.app import (
     worker,
     world_of,
 )
+from bot.commands import rotations
+from bot.commands.rotations import Asked
 from bot.recovery import doctor
 from bot.recovery.carry_over import carried_over
 from bot.rotation.errors import ApiError, Refused, Unanswerable
@@ -34,7 +37,7 @@ from bot.storage.connection import address_of, redis_at, stores_alone
 from bot.storage.migration import census
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
-from bot.terminal import say
+from bot.terminal import findings, keeping, say, say_json
 from handlers.connect import slack_client, who_am_i
 from handlers.reception import Reception
 
@@ -55,7 +58,10 @@ def _start(*sides: Callable[[Parts], Any], shared: bool = False) -> None:
 def main(context: click.Context) -> None:
     """Keyturn rotates an AI gateway's upstream credential from Slack, without an outage.
 
-    Without a command it runs everything in one process.
+    Without a command it runs everything in one process. Settings come from the environment and from .env.
+
+    Exit status of every command: 0 if all is well, 1 if something is wrong or refused, 2 for words that it does not
+    understand. A bot that a signal stops ends with 0.
     """
     if context.invoked_subcommand is None:
         _start(worker, front)
@@ -63,18 +69,38 @@ def main(context: click.Context) -> None:
 
 @main.command("web", short_help="Run the Slack side.")
 def run_web() -> None:
-    """Run the Slack side; needs REDIS_URL, and a worker beside it."""
+    """Run the Slack side; needs REDIS_URL, and a worker beside it.
+
+    Exit status 0 once a signal has stopped it, 1 if it cannot start.
+    """
     _start(front, shared=True)
 
 
 @main.command("worker", short_help="Run the worker, which runs the rotations.")
 def run_worker() -> None:
-    """Run the worker, which runs the rotations; any number of workers can share one REDIS_URL."""
+    """Run the worker, which runs the rotations; any number of workers can share one REDIS_URL.
+
+    Exit status 0 once a signal has stopped it, 1 if it cannot start.
+    """
     _start(worker, pages, shared=True)
 
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one object of JSON instead of lines.")
+
+
+def _ended(work: Callable[[], bool], *, as_json: bool) -> NoReturn:
+    """Run *work*, which prints a line for each finding, and exit with 0 if all is well, else with 1."""
+    if as_json:
+        with keeping() as lines:
+            well = work()
+        say_json({"ok": well, "findings": findings(lines)})
+    else:
+        well = work()
+    sys.exit(0 if well else 1)
+
+
 @main.command("check", short_help="Try the settings and say what is wrong.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object of JSON instead of lines.")
+@AS_JSON
 def run_check(*, as_json: bool) -> None:
     """Try the settings against Slack, the control plane, the gateways and Redis.
 
@@ -85,9 +111,7 @@ def run_check(*, as_json: bool) -> None:
     logs.configure("error", settings.log_format)
     found = asyncio.run(checked(settings, _ignore if as_json else _print))
     if as_json:
-        whole = {"ok": check.well(found), "findings": [each.as_json() for each in found]}
-        for line in json.dumps(whole, indent=2).splitlines():
-            say(line)
+        say_json({"ok": check.well(found), "findings": [each.as_json() for each in found]})
     sys.exit(0 if check.well(found) else 1)
 
 
@@ -99,6 +123,51 @@ def _ignore(_: check.Finding) -> None:
     """Print nothing: all findings are printed together."""
 
 
+@main.command("status", short_help="List the rotations under way.")
+@click.option(
+    "--page", "number", type=click.IntRange(min=1), default=1, show_default=True, help="The page of the list."
+)
+@AS_JSON
+def run_status(number: int, *, as_json: bool) -> None:
+    """List the rotations under way, the oldest first, 20 a page, for every bot that has records in this Redis.
+
+    Needs REDIS_URL, or KEYTURN_DATA while no bot runs on it, and no other setting. Exit status 0.
+    """
+    _on_stores(lambda stores: rotations.status(stores, number, as_json=as_json))
+
+
+@main.command("show", short_help="Show one rotation, and what helps.")
+@click.argument("rotation", metavar="ID")
+@AS_JSON
+def run_show(rotation: str, *, as_json: bool) -> None:
+    """Show the rotation of an ID, under way or over.
+
+    Its state and step; at a stop the reason and what helps; each model with its verdict; the approvals. Needs what
+    `status` needs. Exit status 0, or 1 if there is no such rotation or this version can't read its record.
+    """
+    _on_stores(lambda stores: rotations.show(stores, Asked(rotation, as_json)))
+
+
+@main.command("resume", short_help="Let a stopped rotation try again.")
+@click.argument("rotation", metavar="ID")
+@click.option("--by", metavar="NAME", help="Who does it, for the audit trail; else the user of this machine.")
+@AS_JSON
+def run_resume(rotation: str, by: str | None, *, as_json: bool) -> None:
+    """Do what the button Try again does to the stopped rotation of an ID: go on with fresh checks.
+
+    It approves nothing: an approval that was given is void, and an approver is asked before the delete. The audit
+    trail records it as done at the command line. Needs what `status` needs. Exit status 0, or 1 if it can't be done.
+    """
+    _on_stores(lambda stores: rotations.resume(stores, Asked(rotation, as_json, by or _user())))
+
+
+def _user() -> str:
+    """Return the name of the user that this process runs as."""
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    return f"uid {os.getuid()}"
+
+
 @main.command("doctor", short_help="Find and end rotations whose record is lost.")
 @click.argument("rotation", required=False)
 @click.option("--adopt", is_flag=True, help="Restore its record and resume it from the state that AISIX shows.")
@@ -107,7 +176,8 @@ def _ignore(_: check.Finding) -> None:
 @click.option("--channel", metavar="C…", help="The channel for its card from now on.")
 @click.option("--requester", metavar="U…", help="Who asked for it, and so can't approve it.")
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
-def run_doctor(**given: Any) -> None:
+@AS_JSON
+def run_doctor(*, as_json: bool, **given: Any) -> None:
     """Find rotations whose record is lost, from AISIX alone, and bring ROTATION (an id) to an end.
 
     Exit status 0 where nothing is left to do, 1 where something is.
@@ -119,7 +189,7 @@ def run_doctor(**given: Any) -> None:
         raise click.UsageError("--old says which key ROTATION replaces: name that as well.")
     settings = read_settings()
     logs.configure("error", settings.log_format)
-    sys.exit(0 if asyncio.run(attended(settings, orders)) else 1)
+    _ended(lambda: asyncio.run(attended(settings, orders)), as_json=as_json)
 
 
 async def attended(settings: Settings, orders: doctor.Orders) -> bool:
@@ -155,7 +225,8 @@ async def _known_namespace(settings: Settings, redis: Redis, stack: AsyncExitSta
 @main.command("carry-over", short_help="Bring rotations here from another namespace.")
 @click.argument("namespace")
 @click.argument("rotation", required=False)
-def run_carry_over(namespace: str, rotation: str | None) -> None:
+@AS_JSON
+def run_carry_over(namespace: str, rotation: str | None, *, as_json: bool) -> None:
     """Bring the rotations kept under NAMESPACE here, after AISIX Cloud's address has changed.
 
     `python -m bot check` says which namespaces there are; `keyturn` is where the version before kept everything.
@@ -164,7 +235,7 @@ def run_carry_over(namespace: str, rotation: str | None) -> None:
     """
     settings = read_settings()
     logs.configure("error", settings.log_format)
-    sys.exit(0 if asyncio.run(carry(settings, namespace, rotation)) else 1)
+    _ended(lambda: asyncio.run(carry(settings, namespace, rotation)), as_json=as_json)
 
 
 async def carry(settings: Settings, name: str, rotation: str | None) -> bool:
@@ -189,22 +260,28 @@ def run_audit() -> None:
 @run_audit.command("export")
 def run_export() -> None:
     """Print the audit trail as lines of JSON, oldest first."""
-    _audit(auditor.export)
+    _on_stores(auditor.export)
 
 
 @run_audit.command("verify", short_help="Check that the audit trail is complete.")
 @click.argument("file", required=False, type=click.File(encoding="utf-8", errors="replace"))
 @click.option("--head", help="The hash on a receipt; the trail must contain it.")
-def run_verify(file: TextIO | None, head: str | None) -> None:
-    """Check that the audit trail, or an exported FILE of it (- is standard input), is complete; exit with 1 if not."""
-    if file is not None:
-        well = auditor.verify_text(file.read(), head)
-    else:
-        well = _audit(lambda stores: auditor.verify_stores(stores, head))
-    sys.exit(0 if well else 1)
+@AS_JSON
+def run_verify(file: TextIO | None, head: str | None, *, as_json: bool) -> None:
+    """Check that the audit trail, or an exported FILE of it (- is standard input), is complete.
+
+    Exit status 0 if it is, else 1.
+    """
+
+    def verify() -> bool:
+        if file is not None:
+            return auditor.verify_text(file.read(), head)
+        return _on_stores(lambda stores: auditor.verify_stores(stores, head))
+
+    _ended(verify, as_json=as_json)
 
 
-def _audit(work: Callable[[list[Store]], Awaitable[T]]) -> T:
+def _on_stores(work: Callable[[list[Store]], Awaitable[T]]) -> T:
     """Run *work* on the stores alone; if Redis stops answering, end with a sentence."""
     logs.configure("error", "json")
     settings = read_store_settings()
@@ -217,6 +294,9 @@ def _audit(work: Callable[[list[Store]], Awaitable[T]]) -> T:
         return asyncio.run(working())
     except Unanswerable:
         raise WrongSettings("REDIS_URL stopped answering in the middle: try again in a minute.") from None
+    except Refused as sentence:
+        click.echo(str(sentence), err=True)
+        sys.exit(1)
 
 
 def entry(name: str = "keyturn") -> None:

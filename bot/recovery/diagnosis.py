@@ -6,8 +6,7 @@ from bot.recovery.orphans import BEGUN, Kind, Orphan
 from bot.rotation.inventory import Inventory, Model, ProviderKey
 from bot.rotation.phrases import listing
 from bot.rotation.plan import plural
-
-INDENT = "       "
+from bot.terminal import INDENT
 
 
 def described(half: Orphan, held: str, inventory: Inventory) -> Iterator[str]:

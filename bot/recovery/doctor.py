@@ -298,6 +298,6 @@ def _confirm(half: Orphan, orders: Orders) -> None:
     """Ask the person to type the id, so that nothing happens by accident."""
     if orders.yes:
         return
-    typed = click.prompt(f"Type {half.rotation} to go on", default="", show_default=False)
+    typed = click.prompt(f"Type {half.rotation} to go on", default="", show_default=False, err=True)
     if typed.strip() != half.rotation:
         raise Refused("That is not its id, so nothing was done.")

@@ -248,4 +248,9 @@ class Cause(Enum):
     @property
     def anchor(self) -> str:
         """Return the address of its section in the guide."""
-        return f"{GUIDE}#{self.headline.lower().replace(' ', '-')}"
+        return guide_to(self.headline)
+
+
+def guide_to(headline: str) -> str:
+    """Return the address of the section on a stop in the guide."""
+    return f"{GUIDE}#{headline.lower().replace(' ', '-')}"

@@ -26,10 +26,9 @@ from bot.rotation.policy import (
 from bot.rotation.progress import before_approval, earlier, undone_from
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.states import State, StepName, Track
+from bot.service.resuming import TRIES, tried_again
 from bot.service.verbs import REPLAY_WINDOW, Verbs, audited
 from bot.storage.records import Conflict
-
-STEERING_TRIES = 10
 
 
 class Decisions(Verbs):
@@ -47,7 +46,7 @@ class Decisions(Verbs):
     @audited(Action.TRY_AGAIN)
     async def try_again(self, rotation_id: str, *, by: str) -> Rotation:
         """Continue from the step that the stop names, with fresh checks."""
-        return await self._steer(rotation_id, Action.TRY_AGAIN, _tried_again, by, "tried again")
+        return await self._steer(rotation_id, Action.TRY_AGAIN, tried_again, by, "tried again")
 
     @audited(Action.ANOTHER_SECRET)
     async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
@@ -136,25 +135,13 @@ class Decisions(Verbs):
         self, rotation_id: str, action: Action, change: Callable[[Rotation], Rotation], by: str, what: str
     ) -> Rotation:
         """Change the newest version of a rotation; a step that is recorded in between is no reason to refuse."""
-        for _ in range(STEERING_TRIES):
+        for _ in range(TRIES):
             rotation = await self.load(rotation_id)
             check_may_steer(rotation, await self._people.permissions(by))
             check_offered(rotation, action)
             with suppress(Conflict):
                 return await self._save(change(rotation), by, what)
         raise WrongState("This rotation moves too fast at the moment. Press again.")
-
-
-def _tried_again(rotation: Rotation) -> Rotation:
-    """Return a stopped rotation at the step where it continues; evidence from that step on is gathered again."""
-    assert rotation.stop is not None
-    onward = State.ROLLING_BACK if rotation.track is Track.BACK else State.RUNNING
-    fresh = undone_from(rotation, rotation.stop.resume).but(no_throwaways="")
-    if StepName.REHEARSE not in fresh.done:
-        fresh = fresh.but(throwaways=(), rehearsal=None)
-    if StepName.PROJECT not in fresh.done:
-        fresh = fresh.but(barriers=())
-    return (fresh if StepName.VERIFY in fresh.done else fresh.unproved()).to(onward)
 
 
 def _with_word(rotation: Rotation, wanted: set[str], word: Acceptance) -> tuple[Rotation, str]:

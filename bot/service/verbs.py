@@ -111,10 +111,7 @@ class Verbs:
 
     async def load(self, rotation_id: str) -> Rotation:
         """Return a rotation, or refuse."""
-        rotation = await self._store.load(rotation_id)
-        if rotation is None:
-            raise WrongState("I do not know this rotation any more.")
-        return rotation
+        return await loaded(self._store, rotation_id)
 
     async def other_rotation(self, rotation: Rotation) -> Rotation | None:
         """Return another rotation that holds the same key, if there is one."""
@@ -156,6 +153,14 @@ class Verbs:
         except Unanswerable:  # the record is saved, and the sweep finds it
             log.warning("hint_lost", rotation=saved.id)
         return saved
+
+
+async def loaded(store: Store, rotation_id: str) -> Rotation:
+    """Return a rotation, or refuse."""
+    rotation = await store.load(rotation_id)
+    if rotation is None:
+        raise WrongState("I do not know this rotation any more.")
+    return rotation
 
 
 def event(by: str, what: str, why: str = "") -> dict[str, str]:

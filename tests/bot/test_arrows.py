@@ -21,6 +21,7 @@ MAY_KNOW = {
     "bot/steps": {"rotation"},
     "bot/service": {"rotation", "steps", "storage"},
     "bot/recovery": {"rotation", "steps", "storage", "engine", "service", "terminal"},
+    "bot/commands": {"rotation", "storage", "service", "terminal"},
     "handlers": {
         "proxies",
         "credentials",
@@ -38,8 +39,8 @@ MAY_KNOW = {
 
 FLOORS = (
     "__version__", "terminal", "proxies", "credentials", "tracing", "otel", "rotation", "metrics", "logs", "aisix",
-    "settings", "http", "storage", "gauges", "steps", "engine", "service", "recovery", "worker", "app", "check",
-    "start", "cli", "__main__",
+    "settings", "http", "storage", "gauges", "steps", "engine", "service", "recovery", "commands", "worker", "app",
+    "check", "start", "cli", "__main__",
 )  # fmt: skip
 """The rooms and files of the bot; each imports only what stands before it."""
 
@@ -55,7 +56,7 @@ IO = {"httpx", "redis", "aiohttp", "slack_bolt", "slack_sdk", "asyncio", "saq", 
 @cache
 def files(*folders: str) -> tuple[Path, ...]:
     found = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    assert len(found) > 4, "there are files to look at"
+    assert len(found) > 2, "there are files to look at"
     return tuple(sorted(found))
 
 

@@ -1,0 +1,1 @@
+"""What `keyturn status`, `show` and `resume` do; they need the store alone, neither Slack nor AISIX."""

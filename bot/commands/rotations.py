@@ -1,0 +1,87 @@
+"""`keyturn status`, `show` and `resume`, on the stores of every bot that has records here."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from bot.commands import shown
+from bot.rotation.errors import Refused
+from bot.rotation.plan import plural
+from bot.service.resuming import resumed
+from bot.service.verbs import loaded
+from bot.storage.lists import Page
+from bot.storage.records import Store
+from bot.terminal import say, say_json
+
+SIZE = 20
+"""How many rotations a page has."""
+
+
+class Asked(NamedTuple):
+    """The options that `status`, `show` and `resume` share."""
+
+    rotation: str = ""
+    as_json: bool = False
+    by: str = ""
+
+
+async def status(stores: Sequence[Store], number: int, *, as_json: bool) -> None:
+    """Print a page of what is under way, for each bot that has records here."""
+    pages = [(store.namespace.queue, await store.page_under_way(number, SIZE)) for store in stores]
+    if as_json:
+        say_json({"namespaces": [_as_json(name, page) for name, page in pages]})
+        return
+    for name, page in pages:
+        of = f" in {name}" if len(pages) > 1 else ""
+        say(f"{plural(page.total, 'rotation')} under way{of}." if page.total else f"Nothing is under way{of}.")
+        for rotation in page.rotations:
+            say(shown.line(rotation))
+        if page.unreadable:
+            say(f"{page.unreadable} of them can't be read by this version of Keyturn.")
+        if page.total > SIZE:
+            say(f"These are {page.begin + 1:,} to {page.end:,} of {page.total:,}.{_more(page)}")
+
+
+def _more(page: Page) -> str:
+    return f" The next: keyturn status --page {page.end // SIZE + 1}" if page.end < page.total else ""
+
+
+def _as_json(name: str, page: Page) -> dict[str, object]:
+    return {
+        "namespace": name,
+        "total": page.total,
+        "first": page.begin + 1 if page.total else 0,
+        "last": page.end,
+        "unreadable": page.unreadable,
+        "rotations": [shown.summary(each) for each in page.rotations],
+    }
+
+
+async def show(stores: Sequence[Store], asked: Asked) -> None:
+    """Print one rotation, under way or over."""
+    store = await _holder(stores, asked.rotation)
+    rotation = await loaded(store, asked.rotation)
+    if asked.as_json:
+        say_json({"namespace": store.namespace.queue, **shown.details(rotation)})
+        return
+    for line in shown.page(rotation):
+        say(line)
+
+
+async def resume(stores: Sequence[Store], asked: Asked) -> None:
+    """Do what **Try again** does, and say what comes next."""
+    store = await _holder(stores, asked.rotation)
+    rotation = await resumed(store, asked.rotation, operator=asked.by, at=datetime.now(UTC))
+    if asked.as_json:
+        say_json({"namespace": store.namespace.queue, "by": asked.by, **shown.summary(rotation)})
+        return
+    say(f"done   {rotation.id} is {shown.state(rotation)}. A worker goes on with it; its card shows how it gets on.")
+    say(f"       The audit trail says that {asked.by} did this at the command line.")
+
+
+async def _holder(stores: Sequence[Store], rotation_id: str) -> Store:
+    """Return the store that has the record of a rotation, or refuse."""
+    for store in stores:
+        if await store.is_recorded(rotation_id):
+            return store
+    raise Refused(f"No record is of a rotation {rotation_id}: `keyturn status` lists those under way.")
