@@ -14,7 +14,9 @@ from tests.support.documents import DOCUMENTS, ROOT, anchors, commands, links, r
 MAKEFILE = read("Makefile")
 TARGETS = {*re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE), ".venv/.ready"}
 OURS = ("make", "python", ".venv/bin/python", "keyturn")
-OTHERS = {"cp", "chmod", "curl", "docker", "git", "journalctl", "sudo", "openssl", "pip"}
+OTHERS = {
+    *["chmod", "cp", "curl", "docker", "echo", "git", "install", "journalctl", "kubectl", "openssl", "pip", "sudo"]
+}
 """Programs of others that the documents use."""
 
 TYPED = [(name, line) for name in DOCUMENTS for line in commands(name)]
