@@ -12,8 +12,10 @@ from opentelemetry.trace import SpanKind
 
 from bot import tracing
 from bot.otel import Otel, whole
+from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.tracing import ADDRESSES, sent, tracer, using
+from bot.worker import Work
 from tests.bot.conftest import answering
 from tests.bot.values import EVENT, NOW, SECRET, later, rotation
 from tests.support.canary import parts
@@ -56,6 +58,22 @@ async def test_every_step_and_its_calls_are_spans_of_the_one_trace_of_the_rotati
     asked = [span for span in traces.named("POST") if "/v1/chat/completions" in span.attributes["url.full"]]
     assert {ids[span.parent.span_id].name for span in asked} == {"step baseline"}
     assert {(span.kind, span.attributes["http.response.status_code"]) for span in asked} == {(SpanKind.CLIENT, 200)}
+
+
+class Shows:
+    """Shows a record with one call."""
+
+    async def show(self, _: Rotation) -> None:
+        with tracer().call("POST", "https://slack.com/api/chat.update"):
+            pass
+
+
+async def test_what_shows_a_rotation_belongs_to_its_trace_though_no_step_does_it(traces, store):
+    record = await store.save(rotation(), EVENT, at=NOW)
+    await Work(store, None, None, Shows(), None).announce({}, rotation_id=record.id)
+
+    (span,) = traces.spans()
+    assert (span.context.trace_id, span.parent.span_id) == (whole(record.id).trace_id, whole(record.id).span_id)
 
 
 async def test_no_span_holds_a_secret(traces, tenancy):
