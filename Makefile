@@ -17,7 +17,7 @@ export PYTHONHASHSEED ?= 0
 # So that not every process compiles the same code anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo play comparison test-fast test test-rest test-all guards browser-test gateway-test soak check audit bench run format golden lock clean
+.PHONY: help install demo play comparison test-fast test test-rest test-all guards browser-test gateway-test soak check audit sbom bench run format golden lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,10 @@ check: $(READY) $(AUDIT)  ## check format, lint (with bandit's rules), types, an
 
 audit: $(AUDIT)  ## ask an advisory service about every pinned version; no answer is a failure
 	$(BIN)/python .ci/audit --strict
+
+sbom: $(AUDIT)  ## write what the bot runs on, as requirements-run.lock pins it, in CycloneDX's form to var/sbom.json
+	@mkdir -p var
+	PYTHONPATH=. $(BIN)/python .ci/sbom > var/sbom.json
 
 bench: $(READY)  ## measure speed and load, for docs/benchmarks.md; ARGS=cut-over for one item
 	$(BIN)/python -m tests.bench $(ARGS)

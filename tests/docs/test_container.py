@@ -1,6 +1,7 @@
 """No image is built by a test; what can be known of it without that is held here."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,8 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
+
+import pytest
 
 from bot import __version__
 from tests.support.documents import ROOT, commands, read
@@ -68,6 +71,22 @@ def test_what_the_bot_runs_on_is_what_it_depends_on_and_what_that_needs_pinned_a
 
     assert run.items() <= pins("requirements.lock").items()
     assert {re.split(r"[\[<>=]", line)[0].lower() for line in wanted} | needed == set(run)
+
+
+def test_the_bill_of_materials_has_every_package_that_the_bot_runs_on_with_its_hashes() -> None:
+    pytest.importorskip("cyclonedx", reason="`make check` installs it, for `make sbom`")
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    made = subprocess.run([sys.executable, ".ci/sbom"], cwd=ROOT, env=environ, capture_output=True, check=True)
+    parts = {
+        part["name"]: (part["version"], sorted(each["content"] for each in part["hashes"]))
+        for part in json.loads(made.stdout)["components"]
+    }
+    pinned = {
+        package: (re.findall("==([^ ;]+)", pin)[0], sorted(re.findall(r"sha256:(\w+)", pin)))
+        for package, pin in pins("requirements-run.lock").items()
+    }
+
+    assert parts == pinned
 
 
 def test_the_image_is_no_roots_and_starts_the_bot() -> None:
