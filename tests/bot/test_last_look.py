@@ -24,7 +24,7 @@ from bot.steps.delete import TOOK_TOO_LONG
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
 from tests.bot.values import NOW, back, tried_again
-from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, tenancy_of
+from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
 
 pytestmark = pytest.mark.whole
 
@@ -249,20 +249,6 @@ async def test_an_environment_that_is_not_shown_any_more_may_hold_what_uses_the_
 
 
 # --- replicas that came since ---
-
-
-@pytest.mark.parametrize("has_failed", [False, True], ids=["the old key works", "the old key fails"])
-async def test_a_replica_that_was_added_since_the_proof_is_met_by_the_last_look(tenancy, has_failed):
-    machine = await tenancy.machine()
-    record = await tenancy.asked(machine)
-    late = tenancy.aisix.place_replica("production")
-    late.astray = {tenancy.chat.id: tenancy.old.id}
-    if has_failed:
-        tenancy.aisix.upstream.set(OLD_SECRET, 500)
-    again = await machine.voided(tenancy.approved(record))
-
-    assert "a replica that is not in `status_urls` answered" in again.voids[0].changes[0]
-    assert tenancy.old_is_there
 
 
 @pytest.mark.parametrize("source", ["closed", "silent"])

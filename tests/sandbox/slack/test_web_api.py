@@ -117,22 +117,6 @@ async def test_a_response_url_is_good_for_five_answers_in_thirty_minutes(slack, 
     assert [each.text for each in slack.messages("C_OPS")] == ["4"][:answered]
 
 
-async def test_faults_are_used_up_in_the_order_they_were_asked_for(slack, client):
-    slack.faults.rate_limit("auth.test", retry_after=7)
-    slack.faults.fail("auth.test", status=503)
-    slack.faults.fail("*", error="internal_error", times=2)
-    for status in (429, 503):
-        with pytest.raises(SlackApiError) as raised:
-            await client.auth_test()
-        assert raised.value.response.status_code == status
-        assert raised.value.response.headers.get("Retry-After") == ("7" if status == 429 else None)
-
-    assert await refused(client.auth_test()) == "internal_error"
-    assert await refused(client.users_info(user="U_MEMBER")) == "internal_error"
-    await client.auth_test()
-    assert [call.status for call in slack.calls] == [429, 503, 200, 200, 200]
-
-
 @pytest.mark.parametrize(
     ("fault", "more", "error", "there"),
     [
