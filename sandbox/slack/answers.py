@@ -25,8 +25,7 @@ def show_command_answer(site: Site, typed: Json, body: Any) -> tuple[str, list[J
         site.speak(channel, typed["user_id"], f"{typed['command']} {typed['text']}".strip(), [])
         site.speak(channel, BOT_USER, text, blocks)
     else:
-        shown = site.whisper(typed["user_id"], text, blocks, channel=typed["channel_id"])
-        site.original(typed["response_url"], shown["ts"])
+        site.whisper(typed["user_id"], text, blocks, channel=typed["channel_id"])
     return text, blocks
 
 

@@ -20,7 +20,6 @@ from sandbox.slack.checks import (
     typed,
 )
 from sandbox.slack.elements import (
-    BUTTON,
     IDENTIFIER,
     IMAGE_ELEMENT,
     IN_ACTIONS,
@@ -104,27 +103,10 @@ def _picture(value: Json, at: str) -> Iterator[str]:
         yield problem(at, "must have either image_url or slack_file")
 
 
-CARD_PARTS: dict[str, Check] = {
-    "hero_image": IMAGE_ELEMENT,
-    "icon": IMAGE_ELEMENT,
-    "slack_icon": anything,
-    "title": text(150),
-    "subtitle": text(150),
-    "body": text(200),
-    "actions": many(typed("element", {"button": BUTTON}), 3),
-}
-CARD = block({}, CARD_PARTS, at_least_one_of("hero_image", "title", "actions", "body"))
-FEEDBACK = shape({}, dict.fromkeys(("action_id", "positive_button", "negative_button", "icon", "text"), anything))
-
 BLOCKS: dict[str, Check] = {
     "actions": block({"elements": many(typed("element", IN_ACTIONS), 25)}, {}, distinct_actions),
     "alert": block({"text": text(200)}, {"level": choice("default", "info", "warning", "error", "success")}),
-    "card": CARD,
-    "carousel": block({"elements": many(typed("block", {"card": CARD}), 10)}),
     "context": block({"elements": many(typed("element", IN_CONTEXT), 10)}),
-    "context_actions": block(
-        {"elements": many(typed("element", {"feedback_buttons": FEEDBACK, "icon_button": FEEDBACK}), 5)}
-    ),
     "divider": block({}),
     "header": block({"text": plain(150)}),
     "image": block(
@@ -149,16 +131,6 @@ BLOCKS: dict[str, Check] = {
     ),
     "table": block({"rows": many(many(CELL, 20), 100)}, {"column_settings": many(nullable(COLUMN), 20)}),
     "task_card": block(TASK, TASK_MORE),
-    "video": block(
-        {"alt_text": string(2000), "title": plain(199), "thumbnail_url": URL, "video_url": URL},
-        {
-            "author_name": string(49),
-            "description": plain(200),
-            "provider_icon_url": URL,
-            "provider_name": string(255),
-            "title_url": URL,
-        },
-    ),
 }
 DATA_CELL = typed(
     "table cell",
@@ -173,12 +145,12 @@ BLOCKS["data_table"] = block(
     {"page_size": integer(1, 100), "row_header_column_index": integer(0, 19)},
 )
 IN_MODAL = frozenset(BLOCKS) & {
-    *("actions", "alert", "card", "context", "divider", "header"),
-    *("image", "input", "rich_text", "section", "video"),
+    *("actions", "alert", "context", "divider", "header"),
+    *("image", "input", "rich_text", "section"),
 }
 IN_MESSAGE = frozenset(BLOCKS) - {"alert"}
-IN_HOME = frozenset(BLOCKS) - {"alert", "task_card", "plan", "markdown", "context_actions"}
-IN_CONTAINER = IN_MESSAGE - {"table", "data_table", "input", "carousel"}
+IN_HOME = frozenset(BLOCKS) - {"alert", "task_card", "plan", "markdown"}
+IN_CONTAINER = IN_MESSAGE - {"table", "data_table", "input"}
 
 
 def container() -> Check:

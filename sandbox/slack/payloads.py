@@ -48,9 +48,9 @@ def command(site: Site, user: User, channel: Channel, name: str, text: str) -> J
     }
 
 
-def response_url(site: Site, user: User, channel: str | None, message_ts: str | None = None) -> str:
+def response_url(site: Site, user: User, channel: str | None) -> str:
     """Return a new URL at which an app may answer this person."""
-    return f"{site.base_url}/actions/{HOME}/{site.response_urls.give(user.id, channel, message_ts)}"
+    return f"{site.base_url}/actions/{HOME}/{site.response_urls.give(user.id, channel)}"
 
 
 def in_message(site: Site, user: User, message: Message) -> Place:
@@ -96,7 +96,7 @@ def press(site: Site, user: User, place: Place, action: Json) -> Json:
     more: Json = {"actions": [action | {"action_ts": site.world.next_ts()}]}
     if place.view is None:
         more["state"] = {"values": deepcopy(place.values)}
-        more["response_url"] = response_url(site, user, place.channel, place.message_ts)
+        more["response_url"] = response_url(site, user, place.channel)
     return interaction("block_actions", user, place, trigger_id=site.triggers.give(user.id), **more)
 
 

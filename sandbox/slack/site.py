@@ -83,41 +83,12 @@ class Site:
     def respond(self, ticket_name: str, answer: Json) -> None:
         """Carry out a post to a response_url."""
         ticket = self.response_urls.take(ticket_name)
-        where = {"channel": ticket.channel, "thread_ts": answer.get("thread_ts")}
-        if answer.get("delete_original"):
-            return self._unshow(ticket.person, ticket.message_ts)
         text, blocks = checked_content(answer)
-        if answer.get("replace_original") and self._reshow(ticket.person, ticket.message_ts, text, blocks):
-            return None
         if answer.get("response_type") == "in_channel" and ticket.channel:
             channel = self.world.channels[ticket.channel]
             self.speak(channel, BOT_USER, text, blocks, thread_ts=answer.get("thread_ts"))
-            return None
-        shown = self.whisper(ticket.person, text, blocks, **where)
-        ticket.message_ts = ticket.message_ts or shown["ts"]
-        return None
-
-    def original(self, response_url: str, ts: str) -> None:
-        """Make `replace_original` and `delete_original` at this address affect the message at *ts*."""
-        self.response_urls.given[response_url.rsplit("/", 1)[-1]].message_ts = ts
-
-    def _unshow(self, person: str, ts: str | None) -> None:
-        kept = self.ephemerals.get(person, [])
-        self.ephemerals[person] = [each for each in kept if each["ts"] != ts]
-        for message in [m for m in self.world.said if m.ts == ts]:
-            self.remove(message)
-        self.changes.wake()
-
-    def _reshow(self, person: str, ts: str | None, text: str, blocks: list[Json]) -> bool:
-        for each in self.ephemerals.get(person, []):
-            if each["ts"] == ts:
-                each |= {"text": text, "blocks": self.world.named(blocks)}
-                self.changes.announce("ephemeral", each)
-                return True
-        for message in [m for m in self.world.said if m.ts == ts]:
-            self.rewrite(message, text, blocks)
-            return True
-        return False
+        else:
+            self.whisper(ticket.person, text, blocks, channel=ticket.channel, thread_ts=answer.get("thread_ts"))
 
 
 def checked_content(answer: Json, most: int = limits.MESSAGE_TEXT) -> tuple[str, list[Json]]:

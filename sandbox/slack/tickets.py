@@ -24,7 +24,6 @@ class Ticket:
     person: str
     until: float
     channel: str | None = None
-    message_ts: str | None = None
     uses: int = 0
 
 
@@ -53,10 +52,10 @@ class Tickets:
     prefix: str = ""
     given: dict[str, Ticket] = field(default_factory=dict)
 
-    def give(self, person: str, channel: str | None = None, message_ts: str | None = None) -> str:
+    def give(self, person: str, channel: str | None = None) -> str:
         """Hand out a new ticket."""
         name = f"{self.prefix}{secrets.token_hex(12)}"
-        self.given[name] = Ticket(person, self.now() + self.seconds, channel, message_ts)
+        self.given[name] = Ticket(person, self.now() + self.seconds, channel)
         return name
 
     def take(self, name: str) -> Ticket:

@@ -141,9 +141,9 @@ class World:
         return named
 
     def _held(self, block: Json) -> Blocks:
-        if block["type"] not in ("actions", "section", "input", "card"):
+        if block["type"] not in ("actions", "section", "input"):
             return []
-        held = [*block.get("elements", []), *block.get("actions", []), block.get("accessory"), block.get("element")]
+        held = [*block.get("elements", []), block.get("accessory"), block.get("element")]
         return [element for element in held if element and element["type"] != "image"]
 
     def names(self) -> dict[str, str]:

@@ -250,12 +250,6 @@ def test_every_irreversible_step_is_gated_and_comes_right_after_the_last_look():
     assert [name for name, run in bot.steps.RUN.items() if run is delete] == ["delete"]
 
 
-def test_the_models_are_verified_before_anyone_is_asked():
-    wanted = ["replace", "baseline", "cut-over", "project", "verify", "recheck"]
-
-    assert [name for name in NAMES if name in wanted] == wanted
-
-
 @pytest.mark.parametrize("way", [BACK, WITHDRAW])
 def test_on_the_way_back_the_models_go_first_and_then_the_replacement_with_nobodys_approval(way):
     names = [step.name for step in way]

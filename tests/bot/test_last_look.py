@@ -471,15 +471,3 @@ async def test_an_acceptance_that_nothing_proves_it_is_of_that_and_lasts_as_long
 
     assert [void.changes for void in ended.voids] == whys
     assert (ended.state is State.COMPLETED) is (not whys) is (not tenancy.old_is_there)
-
-
-async def test_a_rotation_that_lost_its_last_model_on_the_way_is_not_offered(tenancy):
-    here = await tenancy.machine()
-    record = await here.done(await tenancy.begun(here), "rehearse")
-    for model in (tenancy.chat, tenancy.staged):
-        tenancy.aisix.remove(model)
-    drifted = await here.stopped(record)
-    assert drifted.stop.headline == "someone else changed AISIX"
-    ended = await here.stopped(undone_from(drifted, "replace").unproved().to(State.RUNNING))
-
-    assert ended.stop.sentence == NO_MODEL

@@ -34,25 +34,16 @@ ROWS = [{"id": "1"}, {"id": "2"}]
         ({}, None),
         ({"data": "text"}, None),
         (None, None),
+        ({"data": [], "error": "no"}, None),
+        ({"data": [], "errors": [{"message": "no"}]}, None),
+        ({"error_msg": "no", "list": None, "total": 0}, None),
+        ({"payload": None, "status": {"code": 1003, "message": "no"}}, None),
+        ({"payload": [], "status": {"code": "forbidden"}}, None),
+        ({"success": False, "data": []}, None),
     ],
 )
-def test_rows_are_found_in_every_envelope_and_only_there(body, expected):
+def test_rows_are_found_in_every_envelope_and_an_answer_that_says_inside_that_it_failed_has_none(body, expected):
     assert rows(body) == expected
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"data": [], "error": "no"},
-        {"data": [], "errors": [{"message": "no"}]},
-        {"error_msg": "no", "list": None, "total": 0},
-        {"payload": None, "status": {"code": 1003, "message": "no"}},
-        {"payload": [], "status": {"code": "forbidden"}},
-        {"success": False, "data": []},
-    ],
-)
-def test_an_answer_that_says_inside_that_it_failed_is_no_empty_list(body):
-    assert rows(body) is None
 
 
 MANY = [{"id": f"m{n}"} for n in range(300)]

@@ -245,19 +245,6 @@ async def test_a_trap_is_no_green_light(name):
     assert Action.DELETE_OLD_KEY not in offered(ended)
 
 
-async def test_where_no_model_can_be_created_the_first_wave_is_one_model():
-    async with tenancy_with(**BLIND) as tenancy:
-        for number in range(6):
-            tenancy.aisix.add_model("production", f"more-{number}", key=tenancy.old, upstream="gpt-4o")
-        tenancy.aisix.upstream.refuse(NEW_SECRET)
-        ended = await run(tenancy)
-
-    assert ended.stop
-    assert ended.stop.headline == "the new secret was refused"
-    assert len(ended.moved) == 1
-    assert ended.unrehearsed
-
-
 SHOWN = {
     "all there is": ({}, Verdict.PROVED),
     "no caller's key": ({"metric_labels": "names"}, Verdict.LIKELY),

@@ -394,7 +394,8 @@ TABLE: dict[str, dict[str, Guard]] = {
             "listed = listed or []\n",
         ),
         "An answer of 200 that says inside that it failed is taken for an empty list.": Guard(
-            " or complains(body)", "test_an_answer_that_says_inside_that_it_failed_is_no_empty_list"
+            " or complains(body)",
+            "test_rows_are_found_in_every_envelope_and_an_answer_that_says_inside_that_it_failed_has_none",
         ),
         "A list that says nothing of its end is read short, and a reference is not seen.": Guard(
             " and (not batch or signs.is_last(self.pages, batch, seen))",

@@ -78,24 +78,13 @@ def test_the_message_box_knows_every_word_of_the_command():
     assert [word for word in WORDS if f'"{COMMAND} {word}"' not in script] == []
 
 
-@pytest.mark.parametrize(
-    ("target", "lacks", "words"),
-    [
-        (
-            "browser-test",
-            "CHROMIUM=/nowhere",
-            "make browser-test needs Chromium: install Debian's package chromium, or",
-        ),
-        ("gateway-test", "AISIX_BIN=", "Real gateways need a gateway binary: say where it is with AISIX_BIN="),
-    ],
-)
-def test_where_something_is_missing_make_says_so_in_a_sentence(target, lacks, words):
+def test_where_chromium_is_missing_make_says_so_in_a_sentence():
     environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    command = ("make", "-s", "-o", ".venv/.ready", target, lacks)
+    command = ("make", "-s", "-o", ".venv/.ready", "browser-test", "CHROMIUM=/nowhere")
     made = subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, text=True, check=False)
 
     assert made.returncode != 0
-    assert (made.stdout + made.stderr).startswith(words)
+    assert (made.stdout + made.stderr).startswith("make browser-test needs Chromium: install Debian's package chromium")
 
 
 async def test_what_nobody_takes_shows_what_slack_would_show_to_that_person_only(address):

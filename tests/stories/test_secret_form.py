@@ -69,17 +69,6 @@ async def test_a_document_longer_than_a_field_goes_into_two(stage: Stage) -> Non
     assert creations(stage)[0].body["api_key"] == document
 
 
-async def test_slack_delivering_the_form_twice_creates_one_replacement(stage: Stage) -> None:
-    card = await stage.ask()
-    person = await opened(stage, card)
-    stage.slack.deliver_twice = True
-    await person.submit({"secret": NEW_SECRET})
-    stage.slack.deliver_twice = False
-
-    await stage.says(card, "waiting for an approver")
-    assert len(creations(stage)) == 1
-
-
 async def test_a_form_that_comes_before_the_taking_back_is_over_is_asked_to_wait(bare_stage: Stage) -> None:
     bare_stage.overrides |= {"PATIENCE": "30", "CONTROL_PLANE_ATTEMPTS": "1"}
     async with bare_stage.bot():

@@ -125,16 +125,16 @@ async def hand(bare_stage: Stage) -> AsyncIterator[ByHand]:
         yield hand
 
 
-@pytest.mark.parametrize("fault", ["rate_limit", "fail", "drop"])
-async def test_after_minutes_without_slack_everything_is_shown_once(hand: ByHand, fault: str) -> None:
-    faults = hand.stage.slack.faults
-    match fault:
-        case "rate_limit":
-            faults.rate_limit("*", retry_after=30, times=10)
-        case "fail":
-            faults.fail("*", status=503, times=40)
-        case _:
-            faults.drop("*", times=60, after_effect=False)
+@pytest.mark.parametrize(
+    ("fault", "how"),
+    [
+        ("rate_limit", {"retry_after": 30, "times": 10}),
+        ("fail", {"status": 503, "times": 40}),
+        ("drop", {"times": 60, "after_effect": False}),
+    ],
+)
+async def test_after_minutes_without_slack_everything_is_shown_once(hand: ByHand, fault: str, how: Any) -> None:
+    getattr(hand.stage.slack.faults, fault)("*", **how)
 
     assert await hand.until_shown(r.awaiting_approval()) >= timedelta(minutes=5)
 

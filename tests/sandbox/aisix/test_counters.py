@@ -156,15 +156,3 @@ async def test_a_caller_has_a_limit_for_each_replica_and_the_excess_counts_as_th
     found = {row["outcome"]: count for row, count in await rows(tenant, LLM)}
 
     assert (statuses, found) == ([200, 429, 200], {"success": 1, "rate_limited": 1})
-
-
-async def test_the_cache_counts_as_answers_of_a_key_that_no_longer_works(tenant, moved):
-    tenant.aisix.environment("production").cache = True
-    await tenant.ask(replica=0)
-    new = moved()
-    tenant.aisix.upstream.refuse(NEW)
-    answer = await tenant.ask(replica=0)
-    (found,) = [row for row, _ in await rows(tenant, LLM) if row["provider_key_id"] == new.id]
-
-    assert (answer.status_code, found["outcome"], tenant.aisix.upstream.answered(NEW)) == (200, "success", 0)
-    assert all(row["provider_key_id"] != new.id for row, _ in await rows(tenant, DEPLOYMENT))
