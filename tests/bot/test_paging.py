@@ -42,7 +42,7 @@ ROWS = [{"id": "1"}, {"id": "2"}]
         ({"success": False, "data": []}, None),
     ],
 )
-def test_rows_are_found_in_every_envelope_and_an_answer_that_says_inside_that_it_failed_has_none(body, expected):
+def test_rows_are_found_in_every_envelope_and_none_where_it_says_that_it_failed(body, expected):
     assert rows(body) == expected
 
 

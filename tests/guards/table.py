@@ -395,7 +395,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "An answer of 200 that says inside that it failed is taken for an empty list.": Guard(
             " or complains(body)",
-            "test_rows_are_found_in_every_envelope_and_an_answer_that_says_inside_that_it_failed_has_none",
+            "test_rows_are_found_in_every_envelope_and_none_where_it_says_that_it_failed",
         ),
         "A list that says nothing of its end is read short, and a reference is not seen.": Guard(
             " and (not batch or signs.is_last(self.pages, batch, seen))",
