@@ -2,6 +2,10 @@
 
 An entry is one line of JSON. It ends with the SHA-256 of its own content and of the previous entry's hash. Anyone who
 has only the lines can detect one that was changed, removed, repeated or moved.
+
+An entry also binds the record of its rotation: `found` is the digest of the record that was stored when the entry was
+written, `record` that of the version that was stored with it. So an edit of the record by another hand is found, even
+after Keyturn has saved over it. Entries of earlier versions lack both.
 """
 
 import hashlib
@@ -12,6 +16,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from bot.rotation import secret
+from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 
 START = "0" * 64
@@ -23,6 +28,9 @@ SHORT = 20
 
 FIELDS = frozenset({"number", "kind", "rotation", "version", "state", "before"})
 """The fields that verification needs; an entry may have more."""
+
+FOUND, RECORD = "found", "record"
+"""The fields that bind a record; entries of earlier versions have neither."""
 
 
 class Kind(StrEnum):
@@ -46,6 +54,23 @@ class Kind(StrEnum):
 
 CHANGES = frozenset({Kind.CHANGE, Kind.CARRIED})
 """Kinds of entries that give the version and state of a rotation's record."""
+
+
+class Stored(NamedTuple):
+    """What verification needs of a stored record."""
+
+    version: int
+    state: str
+    digest: str
+    head: str | None
+
+
+class Written(NamedTuple):
+    """The next version of a record, as it is stored, and the trail's line about it."""
+
+    rotation: Rotation
+    record: str
+    line: str
 
 
 class Head(NamedTuple):
@@ -82,6 +107,39 @@ def _sayable(text: str) -> str:
     if secret.is_surely_secret(text) or secret.may_be_secret(text):
         return "(left out: it may hold a secret)"
     return text
+
+
+def digest(record: str) -> str:
+    """Return the SHA-256 of a stored record, byte for byte, but for its audit head.
+
+    The head is the hash of the entry that holds this digest, so it can't be part of it.
+    """
+    front, name, rest = record.rpartition('"audit_head":"')
+    return hashlib.sha256((front + name + rest[SHORT if name else 0 :]).encode()).hexdigest()
+
+
+def stored_of(rotation: Rotation, record: str) -> Stored:
+    """Return what verification needs of a *rotation* and the *record* that it was read from."""
+    return Stored(rotation.version, rotation.state, digest(record), rotation.audit_head)
+
+
+def as_found(record: str | None) -> dict[str, str]:
+    """Return the field of an entry that says which *record* was stored when the entry was written."""
+    return {FOUND: digest(record)} if record else {}
+
+
+def written(entry: Mapping[str, Any], rotation: Rotation, before: str | None, head: Head) -> Written:
+    """Return *rotation* as it is stored over the record *before*, with the line of *entry*, which binds both.
+
+    Once the old key is deleted, the record also holds the line's hash: the receipt shows it.
+    """
+    ended = rotation.deleted_at is not None
+    record = rotation.but(audit_head=START[:SHORT] if ended else None).model_dump_json()
+    line = chained({**entry, **as_found(before), RECORD: digest(record)}, head)
+    if not ended:
+        return Written(rotation, record, line)
+    shown = rotation.but(audit_head=head_of(line).hash[:SHORT])
+    return Written(shown, shown.model_dump_json(), line)
 
 
 def chained(entry: Mapping[str, Any], head: Head) -> str:
@@ -130,6 +188,7 @@ def verified(lines: Sequence[str]) -> list[dict[str, Any]]:
         entries.append(found)
     _check_namespace(entries)
     _check_versions(entries)
+    _check_found(entries)
     return entries
 
 
@@ -211,6 +270,35 @@ def _check_versions(entries: Iterable[Mapping[str, Any]]) -> None:
             versions[found["rotation"]] = found["version"]
 
 
+def _check_found(entries: Iterable[Mapping[str, Any]]) -> None:
+    """Raise `Fault` if an entry found another record than the last change before it had written."""
+    last: dict[Any, Mapping[str, Any]] = {}
+    for entry in entries:
+        change = last.get(entry["rotation"], {})
+        if FOUND in entry and change.get(RECORD, entry[FOUND]) != entry[FOUND]:
+            raise Fault(
+                f"Entry {entry['number']} found another record of rotation {entry['rotation']} than entry "
+                f"{change['number']} had written: {EDITED} in between."
+            )
+        if entry["kind"] in CHANGES:
+            last[entry["rotation"]] = entry
+
+
+EDITED = "a verdict, an approval, a time or another field was edited"
+
+
+def binding(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Say from which entry on every change binds its record; empty if there was no change."""
+    changes = [entry for entry in entries if entry["kind"] in CHANGES]
+    loose = [entry["number"] for entry in changes if RECORD not in entry]
+    bound = [entry["number"] for entry in changes if not loose or entry["number"] > loose[-1]]
+    if not bound:
+        return f"Entry {loose[-1]} is of an earlier version of Keyturn: it binds no record." if loose else ""
+    left = sum(RECORD not in entry for entry in {entry["rotation"]: entry for entry in changes}.values())
+    older = f"; {plural(left, 'rotation')} changed last before that, and no hash binds what is recorded there"
+    return f"Records are bound from entry {bound[0]} on{older if left else ''}."
+
+
 AtVersion = tuple[int, str]
 """A rotation's version, and its state in that version."""
 
@@ -221,29 +309,48 @@ def last_versions(entries: Iterable[Mapping[str, Any]]) -> dict[str, AtVersion]:
 
 
 def check_records(
-    records: Mapping[str, AtVersion], before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+    records: Mapping[str, Stored], before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 ) -> None:
     """Raise `Fault` unless the trail explains every record; it was read *before* the records and again *after*."""
-    told = {(e["rotation"], e["version"], e["state"]) for e in after if e["kind"] in CHANGES}
-    for rotation_id, (version, state) in records.items():
-        if (rotation_id, version, state) not in told:
+    told = {(e["rotation"], e["version"], e["state"]): e for e in after if e["kind"] in CHANGES}
+    for rotation_id, stored in records.items():
+        change = told.get((rotation_id, stored.version, stored.state))
+        if change is None:
             raise Fault(
-                f"Rotation {rotation_id} is {state} at version {version}, and no entry says so: entries were taken "
-                "from the end, or the record was changed by another hand."
+                f"Rotation {rotation_id} is {stored.state} at version {stored.version}, and no entry says so: entries "
+                "were taken from the end, or the record was changed by another hand."
             )
+        check_bound(stored, change)
     for rotation_id, (version, _) in last_versions(before).items():
         if rotation_id not in records:
             raise Fault(f"The trail tells of rotation {rotation_id}, and there is no record of it that can be read.")
-        if records[rotation_id][0] < version:
-            raise Fault(f"Rotation {rotation_id} was put back from version {version} to {records[rotation_id][0]}.")
+        if records[rotation_id].version < version:
+            raise Fault(
+                f"Rotation {rotation_id} was put back from version {version} to {records[rotation_id].version}."
+            )
+
+
+def check_bound(stored: Stored, change: Mapping[str, Any]) -> None:
+    """Raise `Fault` if the entry of a record's last *change* binds it, and the record was edited since."""
+    heads = (None, change["hash"][:SHORT])
+    if RECORD in change and (stored.digest != change[RECORD] or stored.head not in heads):
+        raise Fault(
+            f"The record of rotation {change['rotation']} is not the one that entry {change['number']} wrote: {EDITED}."
+        )
 
 
 def check_head(head: str, entries: Iterable[Mapping[str, Any]]) -> int:
     """Return the number of the entry with the receipt's *head*, or raise `Fault`."""
-    wanted = head.strip().strip("`").casefold()
-    if len(wanted) < SHORT:
-        raise Fault(f"A head has at least {SHORT} digits; the receipt shows them.")
+    wanted = wanted_head(head)
     for found in entries:
         if found["hash"].startswith(wanted):
             return int(found["number"])
     raise Fault(f"No entry has the hash {wanted}: entries were taken from the end, or the trail was rewritten.")
+
+
+def wanted_head(head: str) -> str:
+    """Return a *head* that a person copied from a receipt, or raise `Fault` if it is too short to tell anything."""
+    wanted = head.strip().strip("`").casefold()
+    if len(wanted) < SHORT:
+        raise Fault(f"A head has at least {SHORT} digits; the receipt shows them.")
+    return wanted

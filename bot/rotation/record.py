@@ -228,7 +228,7 @@ class Rotation(Frozen):
 
     deleted_at: datetime | None = None
     audit_head: str | None = None
-    """The beginning of the hash of the audit entry on the delete."""
+    """From the delete on, the beginning of the hash of the audit entry on this version of the record."""
 
     watch_until: datetime | None = None
     watched: int = 0

@@ -65,10 +65,11 @@ def _held(trails: Sequence[Entries], head: str | None) -> bool:
     except audit.Fault as fault:
         return _wrong(str(fault))
     for entries in trails:
-        named = f" `{head}` is entry {audit.check_head(str(head), entries)}." if entries is holder else ""
+        named = f"`{head}` is entry {audit.check_head(str(head), entries)}." if entries is holder else ""
         last = f", and the last is `{entries[-1]['hash'][: audit.SHORT]}`" if entries else ""
         of = _of(audit.trail_of(entries), trails)
-        say(f"ok     audit trail{of}: {len(entries)} entries, each chained to the one before{last}.{named}")
+        whole = f"ok     audit trail{of}: {len(entries)} entries, each chained to the one before{last}."
+        say(" ".join(filter(None, (whole, audit.binding(entries), named))))
     return True
 
 

@@ -97,15 +97,20 @@ class Lists:
         return [one for one in records if one.namespace == self.namespace.name and not one.carried_to]
 
     async def _read_all(self, ids: Iterable[str]) -> list[Rotation]:
-        """Read the records of *ids* in batches; let other tasks run after each, as parsing a long record is slow."""
-        wanted, found = list(ids), []
-        for begin in range(0, len(wanted), RECORDS):
+        return [rotation async for rotation, _ in self.stored(list(ids))]
+
+    async def stored(self, ids: Sequence[str]) -> AsyncIterator[tuple[Rotation, str]]:
+        """Yield the readable records of *ids*, parsed and as stored, a batch at a time.
+
+        Other tasks run after each, as parsing a long record is slow.
+        """
+        for begin in range(0, len(ids), RECORDS):
             async with answering():
-                stored = await self._redis.mget([self.key("rotation", id_) for id_ in wanted[begin : begin + RECORDS]])
-            for record in filter(None, stored):
-                found.append(readable(record))
+                found = await self._redis.mget([self.key("rotation", id_) for id_ in ids[begin : begin + RECORDS]])
+            for record in filter(None, found):
+                if rotation := readable(record):
+                    yield rotation, record
                 await asyncio.sleep(0)
-        return [rotation for rotation in found if rotation]
 
 
 def _by_age(rotations: Iterable[Rotation]) -> list[Rotation]:

@@ -213,8 +213,11 @@ class Carrier:
 class Found(NamedTuple):
     """What a move needs to know about both sides."""
 
-    entries: tuple[str, str]
-    """The new entry of each trail, chained to its last one."""
+    stays: audit.Written
+    """The record that stays behind, and its entry in the trail there."""
+
+    onward: audit.Written
+    """The record that goes on, and its entry in the trail here."""
 
     is_held: bool
     """Whether the rotation holds its key's claim in the source."""
@@ -280,9 +283,9 @@ class Move(NamedTuple):
         keys = [self.rotation.plan.old_key.id, *self.rotation.made]
         prints = dict(zip(keys, await pipe.hmget(there("fingerprints"), keys), strict=True))
         return Found(
-            entries=(
-                await self._entry(pipe, self.source, audit.Kind.CHANGE, f"carried over to {self.target.queue}"),
-                await self._entry(pipe, self.target, audit.Kind.CARRIED, f"carried over from {self.source.queue}"),
+            stays=await self._written(pipe, self._stays, audit.Kind.CHANGE, f"carried over to {self.target.queue}"),
+            onward=await self._written(
+                pipe, self._next_version, audit.Kind.CARRIED, f"carried over from {self.source.queue}"
             ),
             is_held=await pipe.get(self._claim(there)) == id_,
             is_shown=bool(await pipe.exists(there("shown", id_))),
@@ -290,11 +293,12 @@ class Move(NamedTuple):
             fingerprints={key: value for key, value in prints.items() if value},
         )
 
-    async def _entry(self, pipe: Any, namespace: Namespace, kind: audit.Kind, what: str) -> str:
-        last = await pipe.lindex(namespace.key("audit"), -1)
+    async def _written(self, pipe: Any, record: Rotation, kind: audit.Kind, what: str) -> audit.Written:
+        key = Namespace(name=record.namespace).key
+        last, before = await pipe.lindex(key("audit"), -1), await pipe.get(key("rotation", record.id))
         event = {"by": "keyturn", "what": what, "why": ""}
-        entry = audit.entry(kind, self._next_version, event, self.at.isoformat(), namespace.name)
-        return audit.chained(entry, audit.head_of(last))
+        entry = audit.entry(kind, record, event, self.at.isoformat(), record.namespace)
+        return audit.written(entry, record, before, audit.head_of(last))
 
     @property
     def _next_version(self) -> Rotation:
@@ -306,11 +310,15 @@ class Move(NamedTuple):
             carried_to="",
         )
 
+    @property
+    def _stays(self) -> Rotation:
+        """Return the record that stays behind, which no version changes."""
+        return self._next_version.but(schema_version=CARRIED, namespace=self.source.name, carried_to=self.target.name)
+
     def _leave(self, pipe: Any, found: Found) -> None:
         there, id_ = self.source.key, self.rotation.id
-        stays = self._next_version.but(schema_version=CARRIED, namespace=self.source.name, carried_to=self.target.name)
-        pipe.set(there("rotation", id_), stays.model_dump_json())
-        pipe.rpush(there("audit"), found.entries[0])
+        pipe.set(there("rotation", id_), found.stays.record)
+        pipe.rpush(there("audit"), found.stays.line)
         pipe.srem(there("open"), id_)
         pipe.hdel(there("states"), id_)
         for kind in ("all", "due", "unshown"):
@@ -322,9 +330,9 @@ class Move(NamedTuple):
             pipe.delete(self._claim(there))  # else it keeps a process of the previous version away from the key
 
     def _arrive(self, pipe: Any, found: Found) -> None:
-        there, here, onward = self.source.key, self.target.key, self._next_version
-        pipe.set(here("rotation", onward.id), onward.model_dump_json())
-        pipe.rpush(here("audit"), found.entries[1])
+        there, here, onward = self.source.key, self.target.key, found.onward.rotation
+        pipe.set(here("rotation", onward.id), found.onward.record)
+        pipe.rpush(here("audit"), found.onward.line)
         pipe.zadd(here("all"), {onward.id: onward.requested_at.timestamp()})
         if claimed_before(onward) or found.is_held:
             pipe.set(self._claim(here), onward.id)

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import cast
 
 import structlog
 from redis.asyncio import Redis
@@ -26,7 +25,7 @@ from bot.storage.lists import Lists
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import UNSURE, answering
 from bot.storage.reading import read
-from bot.storage.scripts import ENTERED, FULL, MOVED, NOTE, SAVE, SET_DUE, SHOWN
+from bot.storage.scripts import END, ENTERED, FULL, MOVED, NOTE, SAVE, SET_DUE, SHOWN
 from bot.tracing import tracer
 
 log = structlog.get_logger("keyturn.store")
@@ -78,6 +77,7 @@ class Store(Lists):
         super().__init__(redis, namespace)
         self._save = redis.register_script(SAVE)
         self._note = redis.register_script(NOTE)
+        self._end_of = redis.register_script(END)
         self._shown = redis.register_script(SHOWN)
         self._set_due = redis.register_script(SET_DUE)
         self._full = redis.register_script(FULL)
@@ -118,22 +118,22 @@ class Store(Lists):
         bare, fingerprint = _without_fingerprint(written)
         entry = audit.entry(audit.Kind.CHANGE, bare, event, at.isoformat(), self.namespace.name)
         while True:
-            last = await self._last_entry()
-            line = audit.chained(entry, audit.head_of(last))
-            saved = _with_head(bare, line)
-            answer = await self._write(saved, rotation.version, (last or "", line), fingerprint, room)
+            last, before = await self._end(rotation.id)
+            made = audit.written(entry, bare, before, audit.head_of(last))
+            answer = await self._write(made, rotation.version, last or "", fingerprint, room)
             if answer != MOVED:  # else another entry came in between, so another writer made progress
-                self._check_answer(answer, saved)
-                return saved
+                self._check_answer(answer, made.rotation)
+                return made.rotation
 
-    async def _last_entry(self) -> str | None:
+    async def _end(self, rotation_id: str) -> tuple[str | None, str | None]:
+        """Return the trail's last entry and the stored record, both of the same moment."""
         async with answering():
-            return cast("str | None", await self._redis.lindex(self.key("audit"), -1))
+            last, record = await self._end_of(keys=[self.key("audit"), self.key("rotation", rotation_id)])
+        return last or None, record or None
 
-    async def _write(
-        self, saved: Rotation, over: int, entry: tuple[str, str], fingerprint: str | None, room: Room
-    ) -> str:
-        """Write *saved* over the version *over*; *entry* is the trail's last line and the one to append."""
+    async def _write(self, made: audit.Written, over: int, last: str, fingerprint: str | None, room: Room) -> str:
+        """Write what was *made* over the version *over*, after the trail's *last* line."""
+        saved = made.rotation
         async with answering(UNSURE):
             answer = await self._save(
                 keys=[
@@ -149,9 +149,10 @@ class Store(Lists):
                     self.key("states"),
                 ],
                 args=[
-                    saved.model_dump_json(),
+                    made.record,
                     str(over) if over else "",
-                    *entry,
+                    last,
+                    made.line,
                     saved.id,
                     saved.version,
                     int(holds_key(saved)),
@@ -195,8 +196,8 @@ class Store(Lists):
         entry = audit.entry(kind, rotation, event, at.isoformat(), self.namespace.name)
         answer = MOVED
         while answer == MOVED:
-            last = await self._last_entry()
-            line = audit.chained(entry, audit.head_of(last))
+            last, record = await self._end(rotation.id if rotation else "")
+            line = audit.chained({**entry, **audit.as_found(record)}, audit.head_of(last))
             async with answering():
                 answer = str(await self._note(keys=[self.key("audit")], args=[last or "", line]))
 
@@ -210,12 +211,12 @@ class Store(Lists):
                 yield line
             begin += PAGE
 
-    async def versions(self, ids: Iterable[str]) -> dict[str, audit.AtVersion]:
-        """Return the version and state of every listed rotation, and of those of *ids* that have a record."""
+    async def versions(self, ids: Iterable[str]) -> dict[str, audit.Stored]:
+        """Return what an audit needs of every listed rotation, and of those of *ids* that have a record."""
         async with answering():
             listed = await self._redis.zrange(self.key("all"), 0, -1)
-        wanted = sorted({*listed, *ids})
-        return {rotation.id: (rotation.version, rotation.state) for rotation in await self._read_all(wanted)}
+        stored = self.stored(sorted({*listed, *ids}))
+        return {rotation.id: audit.stored_of(rotation, record) async for rotation, record in stored}
 
     async def set_due(self, rotation: Rotation, due: datetime | None) -> None:
         """Set when *rotation* is *due* (None: once it is saved again), unless it has a newer version by now."""
@@ -358,13 +359,6 @@ def _without_fingerprint(rotation: Rotation) -> tuple[Rotation, str | None]:
     if wanted is None or not (wanted.key_id or wanted.refusal or rotation.is_over):
         return rotation, None
     return rotation.but(replacement=wanted.but(fingerprint=None)), wanted.fingerprint
-
-
-def _with_head(rotation: Rotation, line: str) -> Rotation:
-    """Add the audit trail's head to the record of the delete: the receipt shows it."""
-    if rotation.deleted_at is None or rotation.audit_head:
-        return rotation
-    return rotation.but(audit_head=audit.head_of(line).hash[: audit.SHORT])
 
 
 def _obsolete_keys(rotation: Rotation) -> list[str]:

@@ -67,6 +67,11 @@ return was.state == string.match(state, '%S+') and 'OK' or 'ENTERED'
 ENTERED = "ENTERED"
 """The answer of `SAVE` if the rotation was in another state before."""
 
+END = """
+return {redis.call('LINDEX', KEYS[1], -1) or '', redis.call('GET', KEYS[2]) or ''}
+"""
+"""Returns the last entry of the audit trail and a record, both of the same moment."""
+
 MOVED = "MOVED"
 """The answer of a script if the audit trail does not end with the given entry."""
 

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from bot.rotation import audit
 from bot.rotation.audit import START, Fault, Kind, chained, head_of, verified
+from bot.rotation.evidence import Evidence
+from bot.rotation.finding import Finding
 from bot.rotation.states import State
-from bot.storage.records import PAGE
-from tests.bot.values import EVENT, NAMESPACE, NOW, SECRET, later, plan_of, rotation
+from bot.storage.records import PAGE, Store
+from tests.bot.values import EVENT, NAMESPACE, NOW, SECRET, approval, later, plan_of, rotation, running
 
 
 def chain(entries: list[dict[str, Any]]) -> list[str]:
@@ -153,17 +155,21 @@ def test_of_several_trails_in_one_export_each_is_verified_and_none_may_be_there_
     assert audit.holder_of(json.loads(other[-1])["hash"], [verified(part) for part in parts]) == verified(other)
 
 
-RECORDS = {"rabc123": (9, "AWAITING_SECRET")}
+def stored(version: int, state: str = "AWAITING_SECRET") -> audit.Stored:
+    return audit.Stored(version, state, "", None)
+
+
+RECORDS = {"rabc123": stored(9)}
 
 
 @pytest.mark.parametrize(
     ("records", "sentence"),
     [
-        ({"rabc123": (10, "RUNNING")}, "Rotation rabc123 is RUNNING at version 10, and no entry says so"),
-        ({"rabc123": (9, "COMPLETED")}, "Rotation rabc123 is COMPLETED at version 9, and no entry says so"),
-        ({"rabc123": (8, "AWAITING_SECRET")}, "Rotation rabc123 was put back from version 9 to 8"),
+        ({"rabc123": stored(10, "RUNNING")}, "Rotation rabc123 is RUNNING at version 10, and no entry says so"),
+        ({"rabc123": stored(9, "COMPLETED")}, "Rotation rabc123 is COMPLETED at version 9, and no entry says so"),
+        ({"rabc123": stored(8)}, "Rotation rabc123 was put back from version 9 to 8"),
         ({}, "there is no record of it that can be read"),
-        (RECORDS | {"rother": (1, "RUNNING")}, "Rotation rother is RUNNING at version 1, and no entry says so"),
+        (RECORDS | {"rother": stored(1, "RUNNING")}, "Rotation rother is RUNNING at version 1, and no entry says so"),
     ],
 )
 def test_a_record_that_the_trail_does_not_explain_is_found(records, sentence):
@@ -188,15 +194,90 @@ async def test_everybodys_entries_make_one_chain_however_many_write_at_once(stor
     assert len({(e["rotation"], e["version"]) for e in found if e["kind"] == Kind.CHANGE}) == 30
 
 
-async def test_the_head_goes_into_the_record_with_the_delete_and_stays(store):
-    first = await store.save(rotation(State.RUNNING), EVENT, at=NOW)
-    assert first.audit_head is None
+async def explained(store: Store) -> list[dict[str, Any]]:
+    """The verified trail of a store, which explains every record."""
+    entries = verified([line async for line in store.trail()])
+    audit.check_records(await store.versions([]), entries, entries)
+    return entries
 
+
+async def test_from_the_delete_on_the_record_holds_the_hash_of_the_entry_that_binds_it(store):
+    first = await store.save(rotation(State.RUNNING), EVENT, at=NOW)
     deleted = await store.save(first.but(deleted_at=NOW), EVENT, at=NOW)
     ended = await store.save(deleted.to(State.COMPLETED), EVENT, at=NOW)
-    hashes = [entry["hash"] for entry in verified([line async for line in store.trail()])]
 
-    assert deleted.audit_head == ended.audit_head == hashes[1][:20]
+    heads = [entry["hash"][:20] for entry in await explained(store)]
+    assert [first.audit_head, deleted.audit_head, ended.audit_head] == [None, *heads[1:]]
+
+
+APPROVED = running(
+    approvals=(approval(),),
+    findings={"m1": Finding(verdict=Evidence(verdict="inconclusive", reason="429", at=NOW))},
+    deleted_at=NOW,
+)
+EDITS = {
+    "a verdict": (b'"inconclusive"', b'"proved"'),
+    "an approval": (b"U_APPROVER", b"U_SOMEBODY"),
+    "a time": (b'"deleted_at":"2026-11-23T14:02', b'"deleted_at":"2026-11-23T14:03'),
+    "the audit head": (b'"audit_head":"', b'"audit_head":"","write":"'),
+    "the order of its fields": (b'{"schema_version":1,', b'{ "schema_version":1,'),
+}
+
+
+@pytest.mark.parametrize(("genuine", "edited"), EDITS.values(), ids=EDITS)
+async def test_an_edit_of_a_record_is_found_also_after_keyturn_saved_over_it(redis, store, genuine, edited):
+    saved = await store.save(APPROVED, EVENT, at=NOW)
+    await store.note(Kind.CLICK, EVENT, rotation=saved, at=NOW)
+    await explained(store)
+    record = (await redis.get(store.key("rotation", saved.id))).encode()
+    assert genuine in record
+    await redis.set(store.key("rotation", saved.id), record.replace(genuine, edited))
+
+    with pytest.raises(Fault, match="The record of rotation rabc123 is not the one that entry 1 wrote: a verdict, an"):
+        await explained(store)
+    await store.note(Kind.CLICK, EVENT, rotation=saved, at=NOW)
+    await store.save(saved, EVENT, at=NOW)
+    with pytest.raises(Fault, match="Entry 3 found another record of rotation rabc123 than entry 1 had written: a ver"):
+        await explained(store)
+
+
+async def test_an_edited_audit_head_is_found(redis, store):
+    saved = await store.save(APPROVED, EVENT, at=NOW)
+    record = await redis.get(store.key("rotation", saved.id))
+    await redis.set(store.key("rotation", saved.id), record.replace(saved.audit_head, "0" * 20))
+
+    with pytest.raises(Fault, match="is not the one that entry 1 wrote"):
+        await explained(store)
+
+
+def unbound(line: str) -> dict[str, Any]:
+    """The entry as the version before wrote it."""
+    left_out = {"found", "record", "number", "before", "hash"}
+    return {name: value for name, value in json.loads(line).items() if name not in left_out}
+
+
+LAST = "; 1 rotation changed last before that, and no hash binds what is recorded there."
+
+
+async def test_a_trail_of_an_earlier_version_goes_on_and_says_from_which_entry_on_records_are_bound(redis, store):
+    said = [audit.binding(await explained(store))]
+    first = await store.save(rotation(), EVENT, at=NOW)
+    await store.save(rotation(id="rother2", plan=plan_of("pk_other")), EVENT, at=NOW)
+    said.append(audit.binding(await explained(store)))
+    older = chain([unbound(line) for line in await redis.lrange(store.key("audit"), 0, -1)])
+    await redis.delete(store.key("audit"))
+    await redis.rpush(store.key("audit"), *older)
+    said.append(audit.binding(await explained(store)))
+    await store.note(Kind.CLICK, EVENT, rotation=first, at=NOW)
+    await store.save(first, EVENT, at=NOW)
+    said.append(audit.binding(await explained(store)))
+
+    assert said == [
+        "",
+        "Records are bound from entry 1 on.",
+        "Entry 2 is of an earlier version of Keyturn: it binds no record.",
+        f"Records are bound from entry 4 on{LAST}",
+    ]
 
 
 async def test_a_long_trail_is_read_page_by_page(redis, store):

@@ -168,7 +168,7 @@ async def test_all_that_is_kept_of_a_rotation_is_found_here_and_the_key_of_one_u
 
     found = await room.new.load(saved.id)
     open_, messages = [] if is_over else [found], {"card": "1.1", "channel": "C_OPS"}
-    assert found == saved.but(version=saved.version + 1, namespace=NAMESPACE.name)
+    assert found == saved.but(version=saved.version + 1, namespace=NAMESPACE.name, audit_head=found.audit_head)
     assert await contents(room.new, saved.id) == (
         {one.id for one in open_}, [found], open_, open_, [one.id for one in open_], messages, {"pk_old": "f.old"},
     )  # fmt: skip
