@@ -25,7 +25,7 @@ from bot.app import (
     worker,
     world_of,
 )
-from bot.commands import rotations
+from bot.commands import receipts, rotations
 from bot.commands.rotations import Asked
 from bot.recovery import doctor
 from bot.recovery.carry_over import carried_over
@@ -279,6 +279,49 @@ def run_verify(file: TextIO | None, head: str | None, *, as_json: bool) -> None:
         return _on_stores(lambda stores: auditor.verify_stores(stores, head))
 
     _ended(verify, as_json=as_json)
+
+
+class Receipts(click.Group):
+    """Takes what is no command of its own for the id of a rotation."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that *args* begin with, or the one that prints."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["print", *args])
+
+
+@main.group(
+    "receipt", cls=Receipts, short_help="Print or verify a rotation's receipt.", subcommand_metavar="ID | verify FILE"
+)
+def run_receipt() -> None:
+    """Print the receipt of the rotation of an ID as JSON, or verify one that was printed.
+
+    Printing needs what `status` needs; verifying needs no setting. Exit status 0 if there is a receipt and it is well,
+    else 1.
+    """
+
+
+@run_receipt.command("print", hidden=True)
+@click.argument("rotation", metavar="ID")
+def run_print(rotation: str) -> None:
+    """Print the receipt of the rotation of an ID as JSON, with its proof.
+
+    Exit status 0, or 1 if there is none: the old key is not deleted yet, or no record is of that ID.
+    """
+    _on_stores(lambda stores: receipts.print_receipt(stores, rotation))
+
+
+@run_receipt.command("verify", short_help="Check that a printed receipt was not edited.")
+@click.argument("file", type=click.File(encoding="utf-8", errors="replace"))
+@click.option("--head", help="The head of the audit trail on the receipt in Slack; this one must have it too.")
+@AS_JSON
+def run_verify_receipt(file: TextIO, head: str | None, *, as_json: bool) -> None:
+    """Check that a printed receipt in FILE (- is standard input) is as Keyturn recorded it.
+
+    Exit status 0 if it is, else 1.
+    """
+    _ended(lambda: receipts.verify_receipt(file.read(), head), as_json=as_json)
 
 
 def _on_stores(work: Callable[[list[Store]], Awaitable[T]]) -> T:

@@ -20,7 +20,7 @@ from bot.cli import main
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
-COMMANDS = ["", "web", "worker", "check", "doctor", "carry-over", "audit", "audit export"]
+COMMANDS = ["", "web", "worker", "check", "doctor", "carry-over", "audit", "audit export", "receipt"]
 PACKED = ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "bot", "handlers", "sandbox", "tests", "deploy")
 
 

@@ -56,6 +56,7 @@ async def test_the_trail_explains_the_record_and_whatever_is_done_to_it_is_found
     assert (status, f"`{head}` is entry {last['number']}." in output) == (0, True)
 
     await verifies_from_its_file(stage, tmp_path)
+    await has_a_receipt_that_verifies_alone(record.id, head, stage, tmp_path)
     await is_found_to_be_meddled_with(stage, tmp_path)
 
 
@@ -105,6 +106,21 @@ async def verifies_from_its_file(stage: Stage, folder: Path) -> None:
     assert (status, f"{len(lines)} entries, each chained to the one before" in output) == (0, True)
     status, output = await ran({}, folder, "audit", "verify", str(file), "--head", "0" * 20)
     assert (status, "No entry has the hash" in output) == (1, True)
+
+
+async def has_a_receipt_that_verifies_alone(rotation: str, head: str, stage: Stage, folder: Path) -> None:
+    status, printed = await ran({"REDIS_URL": stage.redis_url}, folder, "receipt", rotation)
+    file = folder / "receipt.json"
+    file.write_text(printed)
+    assert (status, json.loads(printed)["approvals"][0]["by"]) == (0, "U_APPROVER")
+
+    status, output = await ran({}, folder, "receipt", "verify", str(file), "--head", head)
+    assert (status, "which is the head that you gave" in output) == (0, True), output
+    file.write_text(printed.replace("U_APPROVER", "U_SOMEBODY", 1))
+    status, output = await ran({}, folder, "receipt", "verify", str(file))
+    assert (status, "`approvals[0].by` was edited" in output) == (1, True), output
+    status, output = await ran({"REDIS_URL": stage.redis_url}, folder, "receipt", "rnone22")
+    assert (status, "No record is of a rotation rnone22" in output) == (1, True), output
 
 
 async def test_a_trail_that_cannot_be_read_now_is_one_sentence(tmp_path: Path) -> None:
