@@ -41,6 +41,7 @@ class Lists:
         self.namespace = namespace
         self.key = namespace.key
         self._redis: Any = redis  # redis-py types every answer as "now or later"
+        self._everything = asyncio.Semaphore(1)
 
     async def due(self, now: datetime) -> AsyncIterator[Rotation]:
         """Yield rotations that are due by *now* and that nobody has leased, including those just recorded."""
@@ -71,8 +72,9 @@ class Lists:
         return {rotation.id: rotation.plan.old_key.id for rotation in await self._read_all(ids)}
 
     async def under_way(self) -> list[Rotation]:
-        """Return every open rotation, oldest first."""
-        return _by_age(await self._load_all(await self.open_ids()))
+        """Return every open rotation, oldest first; one call reads at a time, as it may read thousands."""
+        async with self._everything:
+            return _by_age(await self._load_all(await self.open_ids()))
 
     async def page_under_way(self, number: int, size: int) -> Page:
         """Return a page of the open rotations, oldest first; it reads no record of another page.
