@@ -107,9 +107,15 @@ def run_check(*, as_json: bool) -> None:
     Each line begins with `ok`, `WARN` (look at it) or `WRONG`, and says what to do. Exit status 1 if anything is
     wrong, else 0.
     """
-    settings = read_settings()
-    logs.configure("error", settings.log_format)
-    found = asyncio.run(checked(settings, _ignore if as_json else _print))
+    try:
+        settings = read_settings()
+    except WrongSettings as mistakes:
+        if not as_json:
+            raise
+        found = [check.Finding(check.Level.WRONG, "settings", each) for each in mistakes.sentences]
+    else:
+        logs.configure("error", settings.log_format)
+        found = asyncio.run(checked(settings, _ignore if as_json else _print))
     if as_json:
         say_json({"ok": check.well(found), "findings": [each.as_json() for each in found]})
     sys.exit(0 if check.well(found) else 1)

@@ -84,7 +84,7 @@ async def _refuse_strangers(built: Parts) -> None:
 
 async def _log_findings(settings: Settings) -> None:
     """Run the check beside the bot; what is wrong or doubtful goes into the log."""
-    await checked(settings, _log)
+    await checked(settings, _log, beside=True)
 
 
 def _log(finding: Finding) -> None:
@@ -94,8 +94,11 @@ def _log(finding: Finding) -> None:
         log.warning("check_doubtful", about=finding.about, why=finding.said)
 
 
-async def checked(settings: Settings, tell: Callable[[Finding], None]) -> list[Finding]:
-    """Try the settings with the clients that the bot uses; *tell* each finding, and return all."""
+async def checked(settings: Settings, tell: Callable[[Finding], None], *, beside: bool = False) -> list[Finding]:
+    """Try the settings with the clients that the bot uses; *tell* each finding, and return all.
+
+    *beside* the bot, leave out what it has tried itself.
+    """
     async with AsyncExitStack() as stack:
         web = await stack.enter_async_context(slack_client(settings))
         product = check.Product(
@@ -116,7 +119,8 @@ async def checked(settings: Settings, tell: Callable[[Finding], None]) -> list[F
             ours = namespace_of(settings, team)
             return check.Whose(ours, lambda redis: carrier_of(redis, ours, world, team))
 
-        slack = check.Slack(who, partial(try_socket, web), partial(date_at, web), partial(is_in_a_channel, web))
+        open_socket = None if beside else partial(try_socket, web)
+        slack = check.Slack(who, open_socket, partial(date_at, web), partial(is_in_a_channel, web))
         return await check.report(settings, slack, product, whose, tell)
 
 

@@ -29,8 +29,10 @@ def say(line: str) -> None:
         return
     try:
         click.echo("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line))
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # a file on a full disk would lack what was said
+            sys.exit(f"The output can't be written ({error.strerror}).")
 
 
 def say_json(whole: object) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -164,6 +163,8 @@ class Greeting(NamedTuple):
     """How a gateway answers to the caller key."""
 
     status: int
+    lists_models: bool  # a web page for people answers 200 to everything
+
     version: str
     """Its name and version, as `AISIX/0.10.0`; empty if it does not say. A build without a version says 0.3.0."""
 
@@ -307,17 +308,15 @@ class Gateways:
 
     async def greet_all(self) -> None:
         """Use the caller key of every environment once."""
-        await asyncio.gather(*map(self._greet, self._settings))
-
-    async def _greet(self, environment: str) -> None:
-        with suppress(httpx.HTTPError, httpx.InvalidURL):
-            await self.greeting(environment)
+        await asyncio.gather(*map(self.greeting, self._settings), return_exceptions=True)
 
     async def greeting(self, environment: str) -> Greeting:
         """Ask the gateway for its models with the caller key. Raises httpx's errors."""
         answer = await self._models(self._settings[environment], "keyturn-check")
-        self._note(environment, read_answer(answer))
-        return Greeting(answer.status_code, _version(answer), ahead(answer.headers.get("Date")))
+        lists = answer.is_success and _lists(_json(answer))
+        if lists or not answer.is_success:
+            self._note(environment, read_answer(answer))
+        return Greeting(answer.status_code, lists, _version(answer), ahead(answer.headers.get("Date")))
 
 
 def _address(settings: GatewaySettings, path: str) -> str:
@@ -383,6 +382,10 @@ def _has_result(body: Any) -> bool:
     if not isinstance(body, dict) or body.get("object") == "error":
         return False
     return any(isinstance(body.get(name), list) and body[name] for name in RESULT_FIELDS)
+
+
+def _lists(body: Any) -> bool:
+    return isinstance(body, dict) and isinstance(body.get("data"), list)
 
 
 def _json(response: httpx.Response) -> Any:

@@ -5,6 +5,7 @@ address that does not answer, or lacks a page, is a finding, not an error: `look
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -179,9 +180,12 @@ class StatusPages:
         alike = {url: twin(other) for url, other in twins({u: mark(row[0][1]) for u, row in shown.items()}).items()}
         return alike | {url: why for url, row in shown.items() if (why := _contradiction(row))}
 
-    async def answers(self, url: str) -> tuple[int, int]:
-        """Return the HTTP status of an address's configuration page and counters page. Raises httpx's errors."""
-        return (await self._get(url, CONFIG)).status_code, (await self._get(url, METRICS)).status_code
+    async def answers(self, url: str) -> tuple[str, str]:
+        """Say what is wrong with an address's configuration page and counters page. Raises httpx's errors."""
+        return (
+            _unlike(await self._get(url, CONFIG), lambda page: bool(read_config(_json(page), ()).get("state"))),
+            _unlike(await self._get(url, METRICS), lambda page: OF_COUNTERS.search(page) is not None),
+        )
 
     async def _get(self, where: str, path: str) -> httpx.Response:
         return await read(self._http, "GET", where.rstrip("/") + path, self._most)
@@ -205,6 +209,19 @@ class StatusPages:
         return response.content if response.is_success else f"has no {path} ({response.status_code})"
 
 
+OF_COUNTERS = re.compile(rb"^(# (HELP|TYPE) )?aisix_", re.MULTILINE)
+"""Only a gateway's metrics have lines that begin so."""
+
+UNLIKE = "shows another page than a gateway's"
+
+
+def _unlike(answer: httpx.Response, shows: Callable[[bytes], bool]) -> str:
+    """Say why an answer is not the page that was asked for; empty if it is."""
+    if not answer.is_success:
+        return f"answers {answer.status_code}"
+    return "" if shows(answer.content) else UNLIKE
+
+
 def _is_unread(*pages: Shown) -> bool:
     return not any(isinstance(page, bytes) for page in pages)
 
@@ -220,7 +237,8 @@ def _contradiction(row: list[tuple[Shown, Shown]]) -> str:
         return unread[0]
     glimpses = tuple(glimpse(_json(config), metrics) for config, metrics in row)
     watched = Watched().after(Row(glimpses, 0, 0), LONG_AGO)
-    return _staleness(page for pages in row for page in pages) or (BALANCED if watched.is_balanced else "")
+    unlike = UNLIKE if all(one.apply_seq is None and not one.requests for one in glimpses) else ""
+    return _staleness(page for pages in row for page in pages) or (BALANCED if watched.is_balanced else unlike)
 
 
 class Pages(NamedTuple):

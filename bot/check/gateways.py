@@ -113,8 +113,9 @@ class Product:
         if greeting.status in TOKEN_REFUSED:
             said = f"the caller_key in AISIX_GATEWAYS is refused ({greeting.status}): make a caller key for Keyturn."
             return [wrong(said, about)]
-        if greeting.status != HTTPStatus.OK:
-            said = f"GET /v1/models answers {greeting.status}: is the url in AISIX_GATEWAYS that of a gateway?"
+        if not greeting.lists_models:
+            got = "lists no models" if greeting.status == HTTPStatus.OK else f"answers {greeting.status}"
+            said = f"GET /v1/models {got}: is the url in AISIX_GATEWAYS that of a gateway?"
             return [wrong(said, about)]
         known = f"the caller key works ({greeting.version or 'no version'}). For the rehearsal it has to be allowed "
         return [
@@ -142,10 +143,10 @@ class Product:
             config, metrics = await self._status.answers(url)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return [wrong(f"no answer ({why(error)}): correct status_urls in AISIX_GATEWAYS.", about)]
-        if config != HTTPStatus.OK:
-            return [wrong(f"GET /status/config answers {config}: is that a status address?", about)]
-        if metrics != HTTPStatus.OK:
-            return [warn(f"GET /metrics answers {metrics}: without counters nothing can be proved.", about)]
+        if config:
+            return [wrong(f"GET /status/config {config}: is that a status address?", about)]
+        if metrics:
+            return [warn(f"GET /metrics {metrics}: without counters nothing can be proved.", about)]
         return [ok("it answers, with counters.", about)]
 
     async def _replicas(self, environment: str) -> list[Finding]:

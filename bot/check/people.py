@@ -18,7 +18,9 @@ class Slack(NamedTuple):
     """What a check asks of Slack; each raises `WrongSettings` if a token is refused, or Slack does not answer."""
 
     who: Callable[[], Awaitable[tuple[dict[str, Any], Directory]]]
-    open_socket: Callable[[str], Awaitable[None]]
+    open_socket: Callable[[str], Awaitable[None]] | None
+    """None where the bot itself has just tried: Slack limits how often."""
+
     date: Callable[[], Awaitable[str | None]]
     """The time by Slack's clock, as a header of HTTP; None if it does not tell."""
 
@@ -29,8 +31,8 @@ class Slack(NamedTuple):
 def tries(slack: Slack, settings: Settings) -> Iterator[Try]:
     """Return what can be tried."""
     yield Try("Slack", "SLACK_API_URL", partial(_bot, slack, settings))
-    if token := settings.slack_app_token:
-        yield Try("Slack socket", "SLACK_API_URL", partial(_socket, slack, token.get_secret_value()))
+    if (token := settings.slack_app_token) and slack.open_socket:
+        yield Try("Slack socket", "SLACK_API_URL", partial(_socket, slack.open_socket, token.get_secret_value()))
 
 
 async def _bot(slack: Slack, settings: Settings) -> list[Finding]:
@@ -79,6 +81,6 @@ async def _meant_by(id_: str, directory: Directory) -> frozenset[str]:
     return frozenset({id_})
 
 
-async def _socket(slack: Slack, app_token: str) -> list[Finding]:
-    await slack.open_socket(app_token)
+async def _socket(open_socket: Callable[[str], Awaitable[None]], app_token: str) -> list[Finding]:
+    await open_socket(app_token)
     return [ok("a socket can be opened.")]

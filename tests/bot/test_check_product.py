@@ -142,6 +142,27 @@ async def test_a_gateway_that_is_old_or_says_no_version_is_told(monkeypatch, ser
     assert [said in line for line in warned] == [True] * 3
 
 
+async def test_a_page_for_people_that_answers_everything_is_no_gateway_and_no_replica(monkeypatch):
+    async with tenancy_of() as tenancy:
+        carry = tenancy.carry
+
+        async def carried(request: httpx.Request) -> httpx.Response:
+            is_aisix = str(request.url).startswith(CONTROL_PLANE)
+            return await carry(request) if is_aisix else httpx.Response(200, html="<html>Welcome</html>")
+
+        monkeypatch.setattr(tenancy, "carry", carried)
+        findings = await checked(tenancy)
+
+    unlike = "another page than a gateway's"
+    assert [each.said for each in findings if each.about == "gateway of staging"] == [
+        "GET /v1/models lists no models: is the url in AISIX_GATEWAYS that of a gateway?"
+    ]
+    assert [unlike in line for line in told(findings, Level.WRONG)].count(True) == 8
+    assert [each.about for each in findings if each.level is Level.OK and "environment " not in each.about] == [
+        "AISIX Cloud"
+    ]
+
+
 def headed(monkeypatch, tenancy: Tenancy, name: str, value: str) -> None:
     """Have every answer carry a header."""
     carry = tenancy.carry

@@ -2,6 +2,9 @@
 
 import os
 import sys
+from pathlib import Path
+
+import pytest
 
 from bot.terminal import say
 
@@ -14,6 +17,13 @@ def test_a_reader_that_leaves_ends_no_command(monkeypatch):
 
         say("this goes nowhere")
         say("and this")
+
+
+def test_output_that_cannot_be_written_ends_the_command_with_a_sentence(monkeypatch):
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit, match=r"^The output can't be written \(No space left on device\)\.$"):
+            say("this goes nowhere")
 
 
 def test_names_from_outside_send_the_terminal_no_commands(capsys):

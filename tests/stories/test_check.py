@@ -68,6 +68,11 @@ async def test_the_check_prints_a_line_or_json_for_each_try_and_fails_for_what_i
     assert (status, json.loads(said)["ok"]) == (1, False)
     assert {each["level"] for each in json.loads(said)["findings"]} == {"ok", "warn", "wrong"}
 
+    bare_stage.overrides |= {"PROBES": "0", "SOKA": "1h"}
+    status, said = await ran(bare_stage.environ, tmp_path, "check", "--json", timeout=40)
+    wrong = [each["said"].partition(" ")[0] for each in json.loads(said)["findings"]]
+    assert (status, wrong) == (1, ["SOKA", "PROBES"])
+
 
 async def test_the_check_tries_slack_aisix_and_redis(bare_stage: Stage) -> None:
     bare_stage.overrides["AISIX_GATEWAYS"] = gateways(bare_stage, replicas=2)
@@ -85,6 +90,8 @@ async def test_a_start_logs_what_is_wrong_and_what_is_doubtful(bare_stage: Stage
             lambda: {"check_wrong", "check_doubtful"} <= {each["event"] for each in bot.events}, what="both"
         )
 
+    asked = [call.method for call in bare_stage.slack.calls]
+    assert asked.count("apps.connections.open") == 2, "the start and the socket: Slack limits how often"
     assert [(e["level"], e["about"]) for e in bot.events if e["event"] == "check_wrong"] == [
         ("error", "gateway of production")
     ]
