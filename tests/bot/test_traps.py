@@ -245,6 +245,14 @@ async def test_a_trap_is_no_green_light(name):
     assert Action.DELETE_OLD_KEY not in offered(ended)
 
 
+async def test_where_no_model_can_be_created_the_first_wave_is_one_model():
+    async with tenancy_with(**BLIND) as tenancy:
+        tenancy.aisix.upstream.refuse(NEW_SECRET)
+        ended = await run(tenancy)
+
+    assert (ended.stop.headline, len(ended.moved)) == ("the new secret was refused", 1)
+
+
 SHOWN = {
     "all there is": ({}, Verdict.PROVED),
     "no caller's key": ({"metric_labels": "names"}, Verdict.LIKELY),
