@@ -165,7 +165,6 @@ RECORDS = {"rabc123": stored(9)}
 @pytest.mark.parametrize(
     ("records", "sentence"),
     [
-        ({"rabc123": stored(10, "RUNNING")}, "Rotation rabc123 is RUNNING at version 10, and no entry says so"),
         ({"rabc123": stored(9, "COMPLETED")}, "Rotation rabc123 is COMPLETED at version 9, and no entry says so"),
         ({"rabc123": stored(8)}, "Rotation rabc123 was put back from version 9 to 8"),
         ({}, "there is no record of it that can be read"),

@@ -280,7 +280,6 @@ CANNOT_TELL: Mapping[str, Callable[[Stage], None]] = {
     "who it is": lambda stage: stage.slack.faults.fail("users.info", error="internal_error", times=9),
     "who is in the group": lambda stage: stage.slack.faults.fail("usergroups.users.list", times=9),
     "groups at all": lambda stage: setattr(stage.slack, "plan_has_groups", False),
-    "anything": lambda stage: stage.slack.faults.rate_limit("users.info", times=9),
 }
 NEEDS_NO_GROUP = {"command status", "command history"}
 
