@@ -34,6 +34,7 @@ from bot.storage.lease import running_clock
 from bot.storage.migration import Carrier
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
+from bot.storage.trial import Trial
 from bot.worker import QuietWorker, Work
 from handlers import register
 from handlers.announcer import SlackAnnouncer
@@ -167,6 +168,7 @@ class Parts:
     settings: Settings
     store: Store
     figures: Figures
+    trial: Trial
     queue: PatientQueue
     jobs: Jobs
     world: World
@@ -190,8 +192,10 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
         credentials.users.append(slack_user(slack, team))
         team["app_id"] = await own_app(slack, str(team.get("bot_id") or ""))
         redis = await redis_at(url, settings, stack)
-        now = now or (await stack.enter_async_context(shared_clock(redis))).now
         store = Store(redis, namespace_of(settings, team))
+        trial = Trial(redis, store.namespace)
+        await trial.insist()
+        now = now or (await stack.enter_async_context(shared_clock(redis))).now
         queue = await queue_at(url, store.namespace, settings, stack)
         rules = rules_of(settings)
         people = People(directory_of(slack, team), rules)
@@ -211,6 +215,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
             settings=settings,
             store=store,
             figures=Figures(redis, store.namespace),
+            trial=trial,
             queue=queue,
             jobs=Jobs(queue),
             world=world,
@@ -343,7 +348,7 @@ async def _site(
 async def _missing(built: Parts, socket: Socket | None) -> str | None:
     """Return why this process cannot work now, or None."""
     try:
-        await built.store.ping()
+        await built.trial.passed()
     except Unanswerable as away:
         return str(away)
     if built.credentials.trouble:

@@ -9,7 +9,6 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from bot.check.findings import Finding, Wrong, clock, ok, warn
-from bot.check.gateways import why
 from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.plan import plural
 from bot.settings import Settings, WrongSettings
@@ -17,6 +16,8 @@ from bot.storage.connection import connected
 from bot.storage.embedded import try_data
 from bot.storage.migration import Carrier, Census, census
 from bot.storage.namespace import BEFORE, Namespace
+from bot.storage.outage import wrong_with
+from bot.storage.trial import Trial
 
 
 class Whose(NamedTuple):
@@ -37,9 +38,10 @@ async def store(settings: Settings, whose: Callable[[], Awaitable[Whose]]) -> li
         kept = f"REDIS_URL is absent, so an embedded server keeps its data in {settings.keyturn_data}."
         return [ok(kept + (_records_place(ours) if ours else ""))]
     async with connected(settings.redis_url, settings.redis_timeout.total_seconds()) as redis:
-        said, hidden = await _server(redis)
+        await Trial(redis, ours.namespace if ours else BEFORE).insist()
+        hidden = await _server(redis)
         return [
-            ok(said + (await _namespaces(redis, ours) if ours else "")),
+            ok(SERVES + (await _namespaces(redis, ours) if ours else "")),
             *([warn(hidden)] if hidden else []),
             *clock(await _ahead(redis)),
         ]
@@ -64,8 +66,8 @@ async def _namespaces(redis: Redis, ours: Whose) -> str:
     try:
         others = [one for one in await census(redis) if one.rotations and one.namespace.name != ours.namespace.name]
         said = [await _before(carrier, one) if one.namespace == BEFORE else _other(one, ours) for one in others]
-    except Unanswerable:
-        raise Wrong("REDIS_URL stopped answering in the middle.") from None
+    except Unanswerable as away:
+        raise Wrong(wrong_with(away.__cause__)) from None
     return _records_place(ours) + "".join(said)
 
 
@@ -100,19 +102,21 @@ def _few(ids: Sequence[str]) -> str:
     return ", ".join(ids[:FEW]) + (", …" if len(ids) > FEW else "")
 
 
-async def _server(redis: Redis) -> tuple[str, str]:
-    """Return what works, and what the server hides; raise `Wrong` if it could lose records."""
+async def _server(redis: Redis) -> str:
+    """Say what the server hides; raise `Wrong` if it could lose records."""
     try:
         said = await _said_by(redis)
     except (RedisError, OSError) as error:
-        raise Wrong(f"REDIS_URL does not answer ({why(error)}).") from None
+        raise Wrong(wrong_with(error)) from None
     unsafe = [RISKS[name].format(said[name]) for name, safe in SAFE.items() if name in said and said[name] != safe]
     if unsafe:
         raise Wrong(f"the server at REDIS_URL {', and it '.join(unsafe)}.")
     hidden = [name for name in SAFE if name not in said]
     sure = " and that ".join(f"{name} is {SAFE[name]}" for name in hidden)
-    return "it answers.", f"it does not show its {' and its '.join(hidden)}: make sure that {sure}." if hidden else ""
+    return f"it does not show its {' and its '.join(hidden)}: make sure that {sure}." if hidden else ""
 
+
+SERVES = "it takes every write, script and blocking read of Keyturn."
 
 SAFE = {"maxmemory-policy": "noeviction", "appendonly": "yes"}
 """Server settings without which Redis can lose data."""
@@ -127,7 +131,6 @@ RISKS = {
 async def _said_by(redis: Any) -> dict[str, str]:
     """Return the settings in `SAFE` that the server reveals; a managed one may reveal none."""
     said: dict[str, str] = {}
-    await redis.ping()
     with suppress(ResponseError):
         if "aof_enabled" in (kept := await redis.info("persistence")):
             said["appendonly"] = "yes" if kept["aof_enabled"] else "no"

@@ -5,16 +5,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from pydantic import SecretStr
 from redis.asyncio import Redis
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import ReadOnlyError, RedisError
 
-from bot.rotation.errors import Unanswerable
-from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.settings import StoreSettings, WrongSettings
 from bot.storage.embedded import embedded_server
 from bot.storage.jobs import WAIT, PatientQueue
 from bot.storage.migration import census
 from bot.storage.namespace import BEFORE, Namespace
-from bot.storage.outage import answering
+from bot.storage.outage import answering, wrong_with
 from bot.storage.records import Store
 
 
@@ -89,8 +87,6 @@ async def connected(url: SecretStr, seconds: float, *, text: bool = True) -> Asy
 async def _reach(redis: Redis) -> None:
     """Check that the server answers; raise `WrongSettings` if not."""
     try:
-        async with answering():
-            await redis.execute_command("PING")  # type: ignore[no-untyped-call]
-    except Unanswerable as away:
-        reason = UNTRUSTED if is_untrusted(away) else type(away.__cause__).__name__
-        raise WrongSettings(f"REDIS_URL does not answer ({reason}): it should be that of a running Redis.") from None
+        await redis.execute_command("PING")  # type: ignore[no-untyped-call]
+    except (RedisError, OSError) as error:
+        raise WrongSettings(wrong_with(error)) from None

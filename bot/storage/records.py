@@ -82,11 +82,6 @@ class Store(Lists):
         self._set_due = redis.register_script(SET_DUE)
         self._full = redis.register_script(FULL)
 
-    async def ping(self) -> None:
-        """Raise `Unanswerable` unless Redis answers."""
-        async with answering():
-            await self._redis.ping()
-
     async def load(self, rotation_id: str) -> Rotation | None:
         """Return the current record of a rotation; raise `NotOurRecord` if this bot must not change it."""
         async with answering():

@@ -314,7 +314,7 @@ async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(s
 
 ONE = ("load", "concerning", "holder", "messages", "fingerprint", "is_recorded", "is_leased", "open_elsewhere")
 ASKED: list[tuple[Any, ...]] = [
-    *((verb,) for verb in ("ping", "make_all_due", "under_way", "unshown", "fingerprints", "open_ids")),
+    *((verb,) for verb in ("make_all_due", "under_way", "unshown", "fingerprints", "open_ids")),
     *((verb, "r") for verb in ONE),
     *((verb, ["r"]) for verb in ("versions", "old_keys", "forget_fingerprints")),
     *((verb, 3) for verb in ("recent", "edits_this_minute")),

@@ -17,9 +17,10 @@ from bot.storage.embedded import command_of
 class Valkey:
     """Writes every change to its append-only file before it answers, as the embedded server does."""
 
-    def __init__(self, data: Path, socket: Path) -> None:
+    def __init__(self, data: Path, socket: Path, *options: str) -> None:
         self.url = f"unix://{socket}"
-        self._command = command_of(data, socket)
+        self._command = [*command_of(data, socket), *options]
+        self.binary = self._command[0]
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(*self._command, stdout=asyncio.subprocess.DEVNULL)
@@ -51,9 +52,9 @@ class Valkey:
 
 
 @asynccontextmanager
-async def valkey_in(data: Path) -> AsyncIterator[Valkey]:
+async def valkey_in(data: Path, *options: str) -> AsyncIterator[Valkey]:
     with tempfile.TemporaryDirectory(prefix="keyturn-") as folder:
-        server = Valkey(data, Path(folder) / "valkey.sock")
+        server = Valkey(data, Path(folder) / "valkey.sock", *options)
         await server.start()
         try:
             yield server

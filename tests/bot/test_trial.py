@@ -1,0 +1,183 @@
+"""Whether Redis serves what the bot does is tried, and what Redis says against it is put into words."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis._parsers.base import BaseParser
+from redis.asyncio import Redis
+
+from bot.rotation.errors import Unanswerable
+from bot.settings import WrongSettings
+from bot.storage.outage import ALLOWED, AWAY, UNSURE, answering, trouble_of, wrong_with
+from bot.storage.trial import Trial
+from tests.bot.values import NAMESPACE
+from tests.support.stage import free_port
+from tests.support.valkey import valkey_in
+
+TELL = "so nothing was changed. Try again in a minute. If it stays like that, tell the people who run Keyturn: "
+
+
+async def said_of(redis: Redis) -> tuple[str, str]:
+    """Return what the check and a start say, and what `/readyz` and who clicks are told."""
+    trial = Trial(redis, NAMESPACE)
+    with pytest.raises(WrongSettings) as wrong:
+        await trial.insist()
+    with pytest.raises(Unanswerable) as away:
+        await trial.passed()
+    return str(wrong.value), str(away.value)
+
+
+# --- what it tries ---
+
+
+async def test_it_leaves_nothing_behind_even_if_many_try_at_once(redis):
+    await asyncio.gather(*(Trial(redis, NAMESPACE).insist() for _ in range(8)))
+
+    assert await redis.keys("*") == []
+
+
+async def test_it_is_good_for_a_moment_and_a_fault_is_not(redis):
+    trial = Trial(redis, NAMESPACE)
+    await asyncio.gather(trial.passed(), trial.passed())
+    before = (await redis.info("commandstats"))["cmdstat_exec"]["calls"]
+    await trial.passed()
+    assert (await redis.info("commandstats"))["cmdstat_exec"]["calls"] == before
+
+    await redis.config_set("maxmemory", "1")
+    try:
+        other = Trial(redis, NAMESPACE)
+        with pytest.raises(Unanswerable):
+            await other.passed()
+    finally:
+        await redis.config_set("maxmemory", "0")
+    await other.passed()
+
+
+BARRED = [
+    "-blmove", "-evalsha", "-script", "-@transaction", "-watch", "-publish", "-set", "-hset", "-rename", "-time",
+    "-pexpire", "resetchannels",
+    "resetkeys ~keyturn:*", "resetkeys ~saq:*", "resetkeys %R~*", "resetkeys ~keyturn:T1* ~saq:*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("barred", ["", *BARRED])
+async def test_a_user_of_redis_who_may_not_do_all_that_the_bot_does_is_told_what_to_allow(redis, redis_url, barred):
+    await redis.execute_command("ACL", "SETUSER", "bot", "reset", "on", ">p", *f"{ALLOWED} {barred}".split())
+    async with Redis.from_url(redis_url.replace("://", "://bot:p@"), decode_responses=True) as limited:
+        if not barred:
+            await Trial(limited, NAMESPACE).insist()
+            return
+        wrong, away = await said_of(limited)
+
+    assert wrong.startswith("REDIS_URL does not work: its server does not allow Keyturn's user all that")
+    assert wrong.endswith(f"(NOPERM). Allow the user of REDIS_URL `{ALLOWED}`.")
+    assert TELL in away
+
+
+# --- what a server says ---
+
+
+def config(**settings: str) -> Callable[[Redis], Any]:
+    async def change(redis: Redis) -> None:
+        for name, value in settings.items():
+            await redis.config_set(name.replace("_", "-"), value)
+
+    return change
+
+
+BREAKS: dict[str, tuple[Callable[[Redis], Any], Callable[[Redis], Any]]] = {
+    "is a replica and takes no writes (READONLY)": (
+        lambda redis: redis.replicaof("127.0.0.1", 1),
+        lambda redis: redis.replicaof("NO", "ONE"),
+    ),
+    "is out of memory (OOM)": (config(maxmemory="1"), config(maxmemory="0")),
+    "has too few replicas to take writes (NOREPLICAS)": (
+        config(min_replicas_to_write="1"),
+        config(min_replicas_to_write="0"),
+    ),
+}
+
+
+@pytest.mark.parametrize("said", BREAKS)
+async def test_a_server_that_answers_ping_and_takes_no_write_is_told_and_fine_again_after_it(redis, said):
+    breaks, mends = BREAKS[said]
+    await breaks(redis)
+    try:
+        wrong, away = await said_of(redis)
+        assert await redis.ping()
+    finally:
+        await mends(redis)
+
+    assert wrong.startswith(f"REDIS_URL does not work: its server {said}. ")
+    assert away.startswith(f"Keyturn's store (Redis) {said}, {TELL}")
+    await Trial(redis, NAMESPACE).passed()
+
+
+@pytest.mark.parametrize(
+    ("user", "database", "said"),
+    [
+        ("bot:wrong@", "", "refuses the user or the password (WRONGPASS)"),
+        ("", "", "refuses the user or the password (NOAUTH)"),
+        (":own@", "?db=99", "has no database of that number (DB index)"),
+    ],
+)
+async def test_who_the_server_does_not_let_in_is_told(redis, redis_url, user, database, said):
+    await redis.execute_command("ACL", "SETUSER", "default", "resetpass", ">own")
+    try:
+        async with Redis.from_url(f"{redis_url.replace('://', f'://{user}')}{database}") as refused:
+            wrong, _ = await said_of(refused)
+    finally:
+        await redis.execute_command("ACL", "SETUSER", "default", "nopass")
+
+    assert wrong.startswith(f"REDIS_URL does not work: its server {said}. ")
+
+
+async def test_a_cluster_is_refused_in_one_sentence(tmp_path: Path):
+    ports = ("--port", str(free_port()), "--cluster-port", str(free_port()))
+    options = (*ports, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
+    async with valkey_in(tmp_path, *options) as server, Redis.from_url(server.url, decode_responses=True) as redis:
+        without_slots, _ = await said_of(redis)
+        await redis.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        async with asyncio.timeout(10):
+            while "cluster_state:ok" not in await redis.execute_command("CLUSTER", "INFO"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        with_all_of_them, _ = await said_of(redis)
+
+    for wrong in (without_slots, with_all_of_them):
+        assert wrong.startswith("REDIS_URL does not work: its server is a Redis Cluster, which Keyturn can't use (")
+        assert wrong.endswith("). Give it one server, or one primary with replicas.")
+
+
+ERRORS = {
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.": "is a replica and takes no",
+    "MOVED 3999 127.0.0.1:6381": "is a Redis Cluster",
+    "ASK 3999 127.0.0.1:6381": "is a Redis Cluster",
+    "TRYAGAIN Multiple keys request during rehashing of slot": "is a Redis Cluster",
+    "ERR SELECT is not allowed in cluster mode": "is a Redis Cluster",
+    "LOADING Redis is loading the dataset in memory": "is loading its data (LOADING)",
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist": "can't save its data",
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL": "is busy with a script (BUSY)",
+    "ERR AUTH <password> called without any password configured for the default user.": "refuses the user or the",
+    "ERR unknown command 'BLMOVE', with args beginning with: ": "lacks a command that Keyturn needs (unknown command)",
+}
+"""What a server says, which is hard to have said."""
+
+
+def test_what_a_server_can_say_is_put_into_words():
+    assert {text: trouble_of(BaseParser.parse_error(text)).said.startswith(said) for text, said in ERRORS.items()} == (
+        dict.fromkeys(ERRORS, True)
+    )
+    assert trouble_of(BaseParser.parse_error("ERR something else about READONLY")) is None
+    assert wrong_with(OSError("redis://:CANARY@host")).startswith("REDIS_URL does not answer (OSError): ")
+
+
+async def test_of_a_write_that_may_have_happened_before_it_was_refused_nobody_says_that_it_did_not():
+    for sentence, says in ((AWAY, "so nothing was changed"), (UNSURE, "I cannot tell whether this was recorded")):
+        with pytest.raises(Unanswerable) as away:
+            async with answering(sentence):
+                raise BaseParser.parse_error("READONLY You can't write against a read only replica.")
+        assert says in str(away.value)
+        assert "(READONLY)" in str(away.value)
