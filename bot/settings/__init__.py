@@ -2,5 +2,14 @@
 
 from bot.settings.declared import Settings, StoreSettings
 from bot.settings.reading import WrongSettings, read_settings, read_store_settings
+from bot.settings.sentinels import Sentinels, sentinels_in
 
-__all__ = ["Settings", "StoreSettings", "WrongSettings", "read_settings", "read_store_settings"]
+__all__ = [
+    "Sentinels",
+    "Settings",
+    "StoreSettings",
+    "WrongSettings",
+    "read_settings",
+    "read_store_settings",
+    "sentinels_in",
+]

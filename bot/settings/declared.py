@@ -37,7 +37,9 @@ class StoreSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     redis_url: RedisAddress | None = Field(
-        None, description="redis://… or unix://…; absent: an embedded server", examples=["redis://localhost:6379/0"]
+        None,
+        description="redis://…, rediss://…, unix://… or redis+sentinel://…; absent: an embedded server",
+        examples=["redis://localhost:6379/0"],
     )
     redis_timeout: Limit = Field(timedelta(seconds=2), description="the time limit of one call to Redis")
     keyturn_data: Path = Field(Path("./var"), description="the folder of the embedded server's data")

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from bot.aisix.client import can_be_asked
 from bot.aisix.probes import GatewaySettings
+from bot.settings.sentinels import EXAMPLE, SCHEME, sentinels_in
 
 NUMBER, SWITCH, PORT = "a number", "true or false", "a port"
 BYTES, CHARACTERS, WHOLE_SECONDS = COUNTED = ("bytes", "characters", "seconds")
@@ -94,6 +95,8 @@ DATABASE = re.compile(r"/?\d*")
 
 def _names_a_database(url: SecretStr) -> SecretStr:
     """Refuse an address whose database is no number: the client would use database 0 instead."""
+    if url.get_secret_value().startswith(SCHEME):
+        return _names_sentinels(url)
     try:
         parts = urlsplit(url.get_secret_value())
         port = parts.port
@@ -105,6 +108,14 @@ def _names_a_database(url: SecretStr) -> SecretStr:
         raise ValueError("address")
     if parts.scheme != "unix" and not DATABASE.fullmatch(parts.path):
         raise told("what follows the host is a database, which is a number: redis://host:6379/0")
+    return url
+
+
+def _names_sentinels(url: SecretStr) -> SecretStr:
+    try:
+        sentinels_in(url.get_secret_value())
+    except ValueError:
+        raise told(f"it should name the Sentinels and what they call the primary: {EXAMPLE}") from None
     return url
 
 

@@ -2,12 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from pydantic import SecretStr
 from redis.asyncio import Redis
-from redis.exceptions import ReadOnlyError, RedisError
+from redis.asyncio.connection import AbstractConnection, ConnectionPool, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import MasterDownError, ReadOnlyError, RedisError
 
-from bot.settings import StoreSettings, WrongSettings
+from bot.settings import Sentinels, StoreSettings, WrongSettings, sentinels_in
 from bot.storage.embedded import embedded_server
 from bot.storage.jobs import WAIT, PatientQueue
 from bot.storage.migration import census
@@ -57,31 +63,67 @@ async def queue_at(
 ) -> PatientQueue:
     """Open the job queue, until *stack* is closed."""
     seconds = settings.redis_timeout.total_seconds()
-    redis, waiting = [
-        await stack.enter_async_context(connected(url, each, text=False)) for each in (seconds, WAIT + seconds)
-    ]
+    redis = await stack.enter_async_context(connected(url, seconds, text=False))
+    waiting = await stack.enter_async_context(connected(url, seconds, waits=WAIT, text=False))
     return PatientQueue(redis, waiting, namespace)
 
 
+class Pool(ConnectionPool):
+    """Connections to one place; if one of them fails, the idle ones are made anew too."""
+
+    async def release(self, connection: AbstractConnection) -> None:
+        """Take a connection back; what failed was closed."""
+        await super().release(connection)
+        if not connection.is_connected:
+            await self.disconnect(inuse_connections=False)
+
+
+class PrimaryPool(Pool, SentinelConnectionPool):
+    """Connections to the primary that Sentinel names."""
+
+
+ANEW = Retry(NoBackoff(), 1, (NoConnection, ReadOnlyError, MasterDownError))
+"""What is tried once more on a new connection, where the name leads now: a primary may have become a replica."""
+
+
 @asynccontextmanager
-async def connected(url: SecretStr, seconds: float, *, text: bool = True) -> AsyncIterator[Redis]:
-    """Connect; no call may take longer than *seconds*."""
-    try:
-        redis = Redis.from_url(
-            url.get_secret_value(),
-            socket_timeout=seconds,
-            decode_responses=text,
-            retry_on_error=[
-                ReadOnlyError
-            ],  # a primary that has become a replica: connect anew, where the name leads now
-            driver_info=None,  # otherwise each connection reads the package's files to report its version
-        )
-    except ValueError:  # its text repeats the address with the password
-        raise WrongSettings("REDIS_URL is wrong: it should be redis://… or unix://….") from None
-    try:
+async def connected(url: SecretStr, seconds: float, *, waits: float = 0, text: bool = True) -> AsyncIterator[Redis]:
+    """Connect; a call may take *seconds*, and as long again as it *waits* for something."""
+    given = {
+        "socket_timeout": seconds + waits,
+        "socket_connect_timeout": seconds,
+        "decode_responses": text,
+        "retry": ANEW,
+        "driver_info": None,  # otherwise each connection reads the package's files to report its version
+    }
+    async with AsyncExitStack() as stack:
+        try:
+            redis = _client(url.get_secret_value(), given, stack)
+        except ValueError:  # its text repeats the address with the password
+            raise WrongSettings(NO_ADDRESS) from None
+        stack.push_async_callback(redis.aclose)
         yield redis
-    finally:
-        await redis.aclose()
+
+
+NO_ADDRESS = "REDIS_URL is wrong: it should be redis://…, rediss://…, unix://… or redis+sentinel://…."
+
+
+def _client(url: str, given: dict[str, Any], stack: AsyncExitStack) -> Redis:
+    sentinels = sentinels_in(url)
+    return _primary_of(sentinels, given, stack) if sentinels else Redis.from_pool(Pool.from_url(url, **given))
+
+
+def _primary_of(sentinels: Sentinels, given: dict[str, Any], stack: AsyncExitStack) -> Redis:
+    """Return a client that asks Sentinel for the primary each time it connects."""
+    within = given["socket_connect_timeout"]
+    asking = {"socket_timeout": within, "retry": Retry(NoBackoff(), 0), "password": sentinels.password}
+    asked: Any = Sentinel(sentinels.hosts, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+    for each in asked.sentinels:
+        stack.push_async_callback(each.aclose)
+    primary: Redis = asked.master_for(
+        sentinels.name, connection_pool_class=PrimaryPool, **parse_url(sentinels.server), **given
+    )
+    return primary
 
 
 async def _reach(redis: Redis) -> None:

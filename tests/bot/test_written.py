@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.settings import Settings, WrongSettings, read_settings
+from bot.settings import Settings, WrongSettings, read_settings, sentinels_in
 from tests.bot.test_settings import BOT, CALLER, GATEWAYS, GOOD, nothing_around, read, sentence
 
 __all__ = ["nothing_around", "read"]
@@ -26,6 +26,30 @@ def test_a_database_that_is_no_number_is_refused(read, url):
 )
 def test_an_address_of_redis_may_name_a_database(read, url):
     assert read(REDIS_URL=url).redis_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "server", "password"),
+    [
+        ("one/mymaster", [("one", 26379)], "redis://mymaster/?", None),
+        ("u:p@one:1,two,[::1]:3/mymaster/2", [("one", 1), ("two", 26379), ("::1", 3)], "redis://u:p@mymaster/2?", None),
+        (":p@one/my?sentinel_password=s%2F&db=1", [("one", 26379)], "redis://:p@my/?db=1", "s/"),
+    ],
+)
+def test_an_address_may_name_sentinels_and_what_they_call_the_primary(read, url, hosts, server, password):
+    found = sentinels_in(read(REDIS_URL=f"redis+sentinel://{url}").redis_url.get_secret_value())
+
+    assert (list(found.hosts), found.server, found.password) == (hosts, server, password)
+
+
+@pytest.mark.parametrize(
+    "url", ["one:26379", "one/", "one:CANARY/mymaster", "one,/mymaster", "one:0/mymaster", "one/mymaster/name"]
+)
+def test_sentinels_without_a_host_a_port_or_a_name_are_refused(read, url):
+    said = sentence(read, REDIS_URL=f"redis+sentinel://{url}")
+
+    assert "redis+sentinel://host:26379,host:26379/mymaster/0" in said
+    assert "CANARY" not in said
 
 
 def test_what_is_wrong_is_said_at_once(read):

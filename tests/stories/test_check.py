@@ -258,7 +258,7 @@ AT_START: dict[str, tuple[Any, str]] = {
     "REDIS_URL": ("redis://:CANARY@127.0.0.1:1/0", "REDIS_URL does not answer (ConnectionError)"),
     "REDIS_URL without a scheme": (
         "localhost:6379",
-        "REDIS_URL is wrong: it should be redis://… or unix://…; absent: an embedded server.",
+        "REDIS_URL is wrong: it should be redis://…, rediss://…, unix://… or redis+sentinel://…; absent: an embedded",
     ),
     "PORT": (lambda stage: stage.slack.api_url.split(":")[2].split("/")[0], "PORT cannot be listened on"),
     "a Slack in trouble": (limit_slack, "Slack is not well (it answers 429), so SLACK_BOT_TOKEN could not be tried."),

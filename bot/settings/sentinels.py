@@ -1,0 +1,49 @@
+"""The address of a Redis whose primary Sentinel names: `redis+sentinel://user:password@host:26379,host/mymaster/0`."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+EXAMPLE = "redis+sentinel://host:26379,host:26379/mymaster/0"
+SCHEME = "redis+sentinel://"
+ADDRESS = re.compile(rf"{re.escape(SCHEME)}([^@/]*@)?([^@/?]+)/([^/?]+)(?:/(\d*))?(?:\?(.*))?")
+PORT = 26379
+OWN_PASSWORD = "sentinel_password"  # noqa: S105 - the name of an option in the address
+
+
+class Sentinels(NamedTuple):
+    """Where the Sentinels are, and what the primary is asked with."""
+
+    hosts: tuple[tuple[str, int], ...]
+    name: str
+    """What they call the primary."""
+
+    server: str
+    """The primary's address, but for its host."""
+
+    password: str | None
+    """The Sentinels' own."""
+
+
+def sentinels_in(url: str) -> Sentinels | None:
+    """Read an address; return None for one of another kind, raise `ValueError` for one that lacks something."""
+    if not url.startswith(SCHEME):
+        return None
+    if not (found := ADDRESS.fullmatch(url)):
+        raise ValueError("address")
+    user, hosts, name, database, query = found.groups("")
+    options = dict(parse_qsl(query))
+    password = options.pop(OWN_PASSWORD, None)
+    return Sentinels(
+        hosts=tuple(map(_place, hosts.split(","))),
+        name=name,
+        server=f"redis://{user}{name}/{database}?{urlencode(options)}",
+        password=password,
+    )
+
+
+def _place(host: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{host.strip()}")
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("address")
+    return parts.hostname, parts.port or PORT

@@ -1,0 +1,66 @@
+"""A connection that is alive but serves no more is dropped, and its like with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from pydantic import SecretStr
+from redis.exceptions import TimeoutError as Late
+
+from bot.settings import WrongSettings
+from bot.storage.connection import connected
+
+
+class Place:
+    """Where a name leads; connections from before it moved get the old server's answer, or none."""
+
+    def __init__(self) -> None:
+        self.moved_at = self.connections = self.asked_there = 0
+        self.old_answer = b""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        number = self.connections
+        while (await reader.read(1000)).startswith(b"*"):
+            there = number <= self.moved_at
+            self.asked_there += there
+            writer.write(self.old_answer if there else b"+PONG\r\n")
+            await asyncio.sleep(0.01)  # so that several callers need several connections
+        writer.close()
+
+
+@asynccontextmanager
+async def place_with_idle_connections() -> AsyncIterator[tuple[Place, object]]:
+    place = Place()
+    server = await asyncio.start_server(place.serve, "127.0.0.1", 0)
+    url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, connected(SecretStr(url), 0.2) as redis:
+        await asyncio.gather(*(redis.ping() for _ in range(5)))
+        place.moved_at = place.connections
+        assert place.moved_at == 5
+        yield place, redis
+
+
+async def test_if_one_is_silent_the_call_ends_in_time_is_not_made_again_and_all_others_are_made_anew():
+    async with place_with_idle_connections() as (place, redis):
+        with pytest.raises(Late):
+            await redis.ping()
+        assert [await redis.ping() for _ in range(5)] == [True] * 5
+        assert place.asked_there == 1
+
+
+@pytest.mark.parametrize("answer", ["READONLY You can't write", "MASTERDOWN Link is down", "LOADING the dataset"])
+async def test_who_is_refused_by_what_has_become_a_replica_connects_anew_and_hears_nothing_of_it(answer):
+    async with place_with_idle_connections() as (place, redis):
+        place.old_answer = f"-{answer}\r\n".encode()
+        assert await redis.ping()
+        assert (place.asked_there, place.connections) == (1, 6)
+
+
+@pytest.mark.parametrize("url", ["host:1", "redis+sentinel://:CANARY@host"])
+async def test_an_address_that_is_none_is_told_without_its_password(url):
+    with pytest.raises(WrongSettings, match="REDIS_URL is wrong: it should be redis") as wrong:
+        async with connected(SecretStr(url), 1):
+            raise AssertionError
+    assert "CANARY" not in str(wrong.value)
