@@ -33,7 +33,7 @@ SETEX {lease} 60 token
 GET {rotation}
 EXISTS {rotation}
 MGET {rotation} {lease}
-INCR {edits}
+INCRBY {edits} 1
 RPUSH {queued} job
 LINDEX {audit} -1
 LRANGE {audit} 0 -1

@@ -14,6 +14,7 @@ from bot.settings import WrongSettings
 from bot.storage.outage import ALLOWED, AWAY, UNSURE, answering, trouble_of, wrong_with
 from bot.storage.trial import Trial
 from tests.bot.values import NAMESPACE
+from tests.support.documents import read
 from tests.support.stage import free_port
 from tests.support.valkey import valkey_in
 
@@ -75,6 +76,10 @@ async def test_a_user_of_redis_who_may_not_do_all_that_the_bot_does_is_told_what
     assert wrong.startswith("REDIS_URL does not work: its server does not allow Keyturn's user all that")
     assert wrong.endswith(f"(NOPERM). Allow the user of REDIS_URL `{ALLOWED}`.")
     assert TELL in away
+
+
+def test_the_guide_gives_the_user_what_is_needed():
+    assert f"ACL SETUSER keyturn on ><password> {ALLOWED}\n" in read("docs/install.md")
 
 
 # --- what a server says ---

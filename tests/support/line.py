@@ -62,7 +62,7 @@ async def send(self: Any, command: Any, check_health: bool = True) -> None:  # n
     self.grief, self.left = fault, len(block)
     if fault is None or fault in AFTER:
         for words in block:
-            if words[0] == "EVALSHA" and SCRIPTS.get(words[1]) == "save":
+            if words[0] == "EVALSHA" and SCRIPTS.get(words[1]) == "save" and ":trial:" not in words[3]:
                 plug.recorded(words[3 + int(words[2])])
         return await SEND(self, command, check_health)
     return None
