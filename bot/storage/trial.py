@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from bot.settings import WrongSettings
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import answering, wrong_with
-from bot.storage.scripts import HOLD, NOTE, RELEASE, SAVE, SET_DUE, SHOWN
+from bot.storage.scripts import FIGURES, FULL, HOLD, NOTE, RELEASE, SAVE, SET_DUE, SHOWN
 
 FRESH = 1.0
 """Seconds for which a trial is good: whoever asks for `/readyz` again and again does not write each time."""
@@ -51,6 +51,9 @@ ZCARD {due}
 ZSCORE {due} id
 ZRANGE {due} -inf 1 BYSCORE
 ZRANGEBYSCORE {due} 1 2
+ZRANGEBYLEX {concerns} [a [b
+ZCOUNT {due} -inf 1
+ZINTER 2 {all} {open} WEIGHTS 1 0
 ZREVRANGE {due} 0 1
 ZREMRANGEBYSCORE {due} 0 1
 HSET {shown} card 1
@@ -71,11 +74,13 @@ RECORD = '{"version": 1}'
 SCRIPTS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     (
         SAVE,
-        "rotation audit open unshown all active fingerprints due concerns",
-        (RECORD, "", "", "entry", "id", 1, 1, 0, 0, "key", "print", "[]", '["key"]'),
+        "rotation audit open unshown all active fingerprints due concerns states",
+        (RECORD, "", "", "entry", "id", 1, 1, 0, 0, "key", "print", "[]", '["key"]', "RUNNING", '[["key", 1]]'),
     ),
     (NOTE, "audit", ("entry", "another")),
-    (SET_DUE, "rotation due concerns", ("id", 1, 0, '["key"]')),
+    (SET_DUE, "rotation due concerns states", ("id", 1, 0, '["key"]', "RUNNING")),
+    (FULL, "concerns states open", ('[["key", 1]]',)),
+    (FIGURES, "open states due queued active_jobs", (1,)),
     (SHOWN, "unshown", ("id", 1)),
     (HOLD, "rotation rotation", (RECORD, 1, 60_000)),
     (RELEASE, "rotation", (RECORD,)),

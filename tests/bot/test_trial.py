@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 
 from bot.rotation.errors import Unanswerable
 from bot.settings import WrongSettings
+from bot.storage import scripts
 from bot.storage.outage import ALLOWED, AWAY, UNSURE, answering, trouble_of, wrong_with
-from bot.storage.trial import Trial
+from bot.storage.trial import SCRIPTS, Trial
 from tests.bot.values import NAMESPACE
 from tests.support.documents import read
 from tests.support.stage import free_port
@@ -38,6 +39,12 @@ async def test_it_leaves_nothing_behind_even_if_many_try_at_once(redis):
     await asyncio.gather(*(Trial(redis, NAMESPACE).insist() for _ in range(8)))
 
     assert await redis.keys("*") == []
+
+
+def test_it_tries_every_script():
+    assert {script for script, _, _ in SCRIPTS} == {
+        text for name, text in vars(scripts).items() if name.isupper() and not name.startswith("_") and "call(" in text
+    }
 
 
 async def test_it_is_good_for_a_moment_and_a_fault_is_not(redis):

@@ -108,6 +108,7 @@ async def test_the_trial_tries_every_command_of_a_rotation_and_the_guides_rights
     limited: Stage, admin: Any
 ) -> None:
     await admin.config_resetstat()
+    await admin.execute_command("ACL", "LOG", "RESET")
     card = await limited.ask()
     await limited.give(card)
     await limited.press("Delete old key", card, who="U_APPROVER")
