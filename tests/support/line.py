@@ -4,6 +4,7 @@ It is laid into every connection of this process, and does nothing but in the ta
 """
 
 import asyncio
+from copy import copy
 from hashlib import sha1
 from typing import Any
 
@@ -89,7 +90,7 @@ async def _come_to_grief(connection: Any, plug: Plug, fault: Fault) -> None:
     if fault is not Fault.READ_ONLY:
         connection.grief = None
         await connection.disconnect(nowait=True)
-    raise COMES_OF[fault]
+    raise copy(COMES_OF[fault])  # the client writes into it, once for each command of a transaction
 
 
 AbstractConnection.pack_command, AbstractConnection.send_packed_command = pack, send  # type: ignore[method-assign]
