@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -25,14 +25,15 @@ START_TIMEOUT = 10.0
 @asynccontextmanager
 async def embedded_server(data: Path) -> AsyncIterator[str]:
     """Run a server on a Unix socket that only this user can open, and yield its URL."""
-    with _Folder(data), tempfile.TemporaryDirectory(prefix="keyturn-") as folder:
+    with _Folder(data), _folder_of_socket() as folder:
         await _end_survivor(data)
+        _hide(data)
         socket = Path(folder) / "valkey.sock"
         server = await asyncio.create_subprocess_exec(
             *command_of(data, socket),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
-            umask=0o077,
+            umask=OTHERS,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
         try:
@@ -42,11 +43,36 @@ async def embedded_server(data: Path) -> AsyncIterator[str]:
             await _end(server)
 
 
+def _hide(data: Path) -> None:
+    """Let nobody else read what a version before left readable; the folder may hold others' files too."""
+    for path in (data / LOCK, *(data / "appendonlydir").glob("*")):
+        with suppress(OSError):
+            path.chmod(path.stat().st_mode & ~OTHERS)
+
+
+LOCK = "keyturn.lock"
+OTHERS = 0o077
+SOCKET_MOST = 90
+"""The most bytes of the folder's name: the system allows a socket 107 with its own."""
+
+
+@contextmanager
+def _folder_of_socket() -> Iterator[str]:
+    try:
+        made = tempfile.TemporaryDirectory(prefix="keyturn-")
+    except OSError as error:
+        raise WrongSettings(f"TMPDIR is wrong ({error.strerror}): it should be a folder that can be written.") from None
+    with made as folder:
+        if len(os.fsencode(folder)) > SOCKET_MOST:
+            raise WrongSettings("TMPDIR is too long for a socket in it: it should be a short one, /tmp.")
+        yield folder
+
+
 class _Folder:
     """A lock on the data folder while the process lives: two servers would corrupt it."""
 
     def __init__(self, data: Path) -> None:
-        self._path = data / "keyturn.lock"
+        self._path = data / LOCK
 
     def __enter__(self) -> None:
         try:
@@ -80,6 +106,11 @@ def _unwritable(data: Path, error: OSError) -> str:
 
 def try_data(data: Path) -> None:
     """Raise `WrongSettings` unless the embedded server could write its data; leave nothing behind."""
+    with _folder_of_socket():
+        _try_writing(data)
+
+
+def _try_writing(data: Path) -> None:
     there = next(each for each in (data.resolve(), *data.resolve().parents) if each.exists())
     try:
         with tempfile.TemporaryFile(dir=there) as file:

@@ -1,13 +1,17 @@
 """What surrounds the process and is wrong: a sentence at the check and at the start names it, and never a trace."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from bot.storage.embedded import embedded_server
+from bot.settings import WrongSettings
+from bot.storage.embedded import embedded_server, try_data
 from tests.support.process import bot_process, ran
 from tests.support.stage import Stage
+
+LONG = "a" * 90
 
 WRONG = {
     "NO_PROXY": ("127.0.0.1,[::1", "NO_PROXY has [::1, which is no host, address or range: "),
@@ -16,6 +20,7 @@ WRONG = {
     "SSL_CERT_FILE empty": ("/dev/null", "SSL_CERT_FILE is wrong (no certificate in it): "),
     "SSL_CERT_DIR": ("nowhere", "SSL_CERT_DIR is wrong (no such folder): "),
     "KEYTURN_DATA": ("/dev/null/data", "KEYTURN_DATA can't be written (/dev/null/data: Not a directory): "),
+    "TMPDIR too long": (LONG, "TMPDIR is too long for a socket in it: it should be a short one, /tmp."),
     "KEYTURN_DATA read-only": ("/proc/data", "KEYTURN_DATA can't be written (/proc/data: "),
 }
 
@@ -24,9 +29,10 @@ WRONG = {
 async def test_wrong_surroundings_are_named_by_the_check_and_at_the_start(
     bare_stage: Stage, tmp_path: Path, subtests: pytest.Subtests, command: str
 ) -> None:
+    (tmp_path / LONG).mkdir()
     for case, (value, sentence) in WRONG.items():
         name = case.partition(" ")[0]
-        bare_stage.overrides = {name: value, **({"REDIS_URL": ""} if name == "KEYTURN_DATA" else {})}
+        bare_stage.overrides = {name: value, **({"REDIS_URL": ""} if name in ("KEYTURN_DATA", "TMPDIR") else {})}
         with subtests.test(case):
             status, said = await ran(bare_stage.environ, tmp_path, *filter(None, [command]))
 
@@ -54,8 +60,19 @@ async def test_odd_surroundings_end_no_check(bare_stage: Stage, tmp_path: Path, 
             assert (status, line in said, "Traceback" in said) == (0, True, False)
 
 
+async def test_no_folder_for_the_embedded_servers_socket_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(WrongSettings, match=r"^TMPDIR is wrong \(No such file or directory\): "):
+        try_data(tmp_path)
+
+
 async def test_the_embedded_servers_files_are_its_users_alone(tmp_path: Path) -> None:
     data = tmp_path / "data"
+    (data / "appendonlydir").mkdir(parents=True)
+    (data / "appendonlydir" / "of-a-version-before").touch(0o644)
+    (data / "keyturn.lock").touch(0o644)
     async with embedded_server(data) as url, Redis.from_url(url) as redis:
         await redis.set("a", "b")
         files = [path for path in data.rglob("*") if path.is_file()]
