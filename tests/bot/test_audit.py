@@ -223,8 +223,15 @@ EDITS = {
 }
 
 
+ONWARD = {
+    "saved over it": lambda store, saved: store.save(saved, EVENT, at=NOW),
+    "noted a click": lambda store, saved: store.note(Kind.CLICK, EVENT, rotation=saved, at=NOW),
+}
+
+
+@pytest.mark.parametrize("onward", ONWARD.values(), ids=ONWARD)
 @pytest.mark.parametrize(("genuine", "edited"), EDITS.values(), ids=EDITS)
-async def test_an_edit_of_a_record_is_found_also_after_keyturn_saved_over_it(redis, store, genuine, edited):
+async def test_an_edit_of_a_record_is_found_also_after_keyturn_went_on_with_it(redis, store, genuine, edited, onward):
     saved = await store.save(APPROVED, EVENT, at=NOW)
     await store.note(Kind.CLICK, EVENT, rotation=saved, at=NOW)
     await explained(store)
@@ -234,8 +241,7 @@ async def test_an_edit_of_a_record_is_found_also_after_keyturn_saved_over_it(red
 
     with pytest.raises(Fault, match="The record of rotation rabc123 is not the one that entry 1 wrote: a verdict, an"):
         await explained(store)
-    await store.note(Kind.CLICK, EVENT, rotation=saved, at=NOW)
-    await store.save(saved, EVENT, at=NOW)
+    await onward(store, saved)
     with pytest.raises(Fault, match="Entry 3 found another record of rotation rabc123 than entry 1 had written: a ver"):
         await explained(store)
 

@@ -215,6 +215,16 @@ async def test_both_trails_verify_and_the_rotation_goes_on_in_the_new_one(room):
         await room.trail(room.new)
 
 
+async def test_an_edit_before_it_was_carried_over_is_found(room):
+    saved = await room.put(RUNNING)
+    name = BEFORE.key("rotation", saved.id)
+    await room.redis.set(name, (await room.redis.get(name)).replace("U_REQUESTER", "U_SOMEBODY"))
+    await room.carrier.carry(BEFORE, [saved.id])
+
+    with pytest.raises(audit.Fault, match="Entry 2 found another record of rotation rabc123 than entry 1"):
+        await room.trail(room.old)
+
+
 @pytest.mark.parametrize("lease", ["rabc123", "show:rabc123"])
 async def test_what_another_process_has_in_hand_is_carried_over_once_it_lets_go(room, lease):
     saved = await room.put(RUNNING)

@@ -126,7 +126,7 @@ PROOFS = {
         edited("record", '"inconclusive"', '"proved"'),
         "The record in `proof` is not the one that entry 42",
     ),
-    "its head": (edited("record", '"audit_head":"', '"audit_head":"0'), "is not the one that entry 42 wrote"),
+    "its head": (edited("record", str(bound().rotation.audit_head), "0" * 20), "is not the one that entry 42 wrote"),
     "the entry": (edited("entry", "U_REQUESTER", "U_SOMEBODY"), "The audit entry in `proof` was changed"),
     "an entry that binds nothing": (unbound(), "An earlier version of Keyturn wrote entry 1, which binds no record"),
     "another format": (printed() | {"receipt": 2}, "This receipt has another format"),
