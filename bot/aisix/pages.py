@@ -81,11 +81,17 @@ def read_models(body: Any, prefix: str) -> tuple[str, ...] | None:
     return tuple(sorted(name for name in names if isinstance(name, str) and is_throwaway(name, prefix)))
 
 
+def ids_of(body: Any) -> frozenset[str]:
+    """Return the ids of the models in `/status/models`; none if the page is no such list."""
+    rows = body if isinstance(body, list) else []
+    return frozenset(row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str))
+
+
 def is_foreign(body: Any, models: Iterable[AffectedModel]) -> bool:
     """Tell whether `/status/models` lists an alias of *models* under another id, so is of another environment."""
     if not isinstance(body, list):
         return False
     rows = [row for row in body if isinstance(row, dict)]
-    ids = {row["id"] for row in rows if isinstance(row.get("id"), str)}
+    ids = ids_of(body)
     names = {row["display_name"] for row in rows if isinstance(row.get("display_name"), str) and ids}
     return any(model.alias in names and model.id not in ids for model in models)

@@ -7,7 +7,7 @@ address that does not answer, or lacks a page, is a finding, not an error: `look
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple, Self
@@ -16,7 +16,7 @@ import httpx
 
 from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
 from bot.aisix.counters import Page, read_counters
-from bot.aisix.pages import is_foreign, read_config, read_models
+from bot.aisix.pages import ids_of, is_foreign, read_config, read_models
 from bot.aisix.probes import GatewaySettings, bare
 from bot.aisix.sameness import BALANCED, CACHED, Row, Watched, glimpse, is_cached, mark, twin, twins
 from bot.aisix.untrusted_json import UnreadableJson, decoded
@@ -125,7 +125,7 @@ class StatusPages:
         """Fetch the pages of one replica."""
         seen = Replica(url=url, at=self._now())
         if self._times[url] > 1:
-            return Pages(seen.but(trouble="is the status address of more than one environment in the settings"))
+            return Pages(seen.but(trouble=SHARED))
         began = monotonic()
         config, models, metrics = await asyncio.gather(
             self._page(where, CONFIG), self._page(where, MODELS), self._page(where, METRICS)
@@ -178,7 +178,15 @@ class StatusPages:
         rows = await asyncio.gather(*(self._in_a_row(where, MANY) for where in urls.values()))
         shown = dict(zip(urls, rows, strict=True))
         alike = {url: twin(other) for url, other in twins({u: mark(row[0][1]) for u, row in shown.items()}).items()}
-        return alike | {url: why for url, row in shown.items() if (why := _contradiction(row))}
+        shared = {url: SHARED for url in urls if self._times[url] > 1}
+        return alike | shared | {url: why for url, row in shown.items() if (why := _contradiction(row))}
+
+    async def foreign(self, environment: str, models: Collection[str]) -> dict[str, str]:
+        """Return the addresses that show models, but none of the environment's own *models*, by id."""
+        urls = self._urls.get(environment, {})
+        pages = await asyncio.gather(*(self._page(where, MODELS) for where in urls.values()))
+        shown = {url: ids_of(_json(page)) for url, page in zip(urls, pages, strict=True)}
+        return {url: FOREIGN for url, ids in shown.items() if ids and models and ids.isdisjoint(models)}
 
     async def answers(self, url: str) -> tuple[str, str]:
         """Say what is wrong with an address's configuration page and counters page. Raises httpx's errors."""
@@ -212,6 +220,8 @@ class StatusPages:
 OF_COUNTERS = re.compile(rb"^(# (HELP|TYPE) )?aisix_", re.MULTILINE)
 """Only a gateway's metrics have lines that begin so."""
 
+SHARED = "is the status address of more than one environment in the settings"
+FOREIGN = "shows none of this environment's models: give the addresses of its own replicas in `status_urls`"
 UNLIKE = "shows another page than a gateway's"
 
 

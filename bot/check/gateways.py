@@ -62,6 +62,14 @@ class Product:
         except ApiError:
             return environment
 
+    async def _models(self, environment: str) -> frozenset[str]:
+        """Return the ids of an environment's models; none where AISIX Cloud does not tell."""
+        try:
+            models = (await self._inventory()).models
+        except ApiError:
+            return frozenset()
+        return frozenset(model.id for model in models if model.environment == environment)
+
     async def _cloud(self) -> list[Finding]:
         try:
             inventory = await self._inventory()
@@ -159,6 +167,7 @@ class Product:
         if not addresses:
             return [warn("there are no status_urls, so no model can be proved: list one for each replica.", about)]
         contradictions = await self._status.contradictions(environment)
+        contradictions |= await self._status.foreign(environment, await self._models(environment))
         found = [wrong(f"{host_of(url)} {what}.", about) for url, what in contradictions.items()]
         replicas, listed = self._status.replicas(environment), plural(len(addresses), "status address")
         if len(addresses) < replicas:

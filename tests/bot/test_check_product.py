@@ -163,6 +163,21 @@ async def test_a_page_for_people_that_answers_everything_is_no_gateway_and_no_re
     ]
 
 
+@pytest.mark.parametrize(("listed", "lines"), [("swapped", 3), ("shared", 2)])
+async def test_a_status_address_of_another_environment_is_told(listed, lines):
+    async with tenancy_of() as tenancy:
+        known = json.loads(gateways(tenancy))
+        one, other = (known[tenancy.aisix.environment(name).id] for name in ("production", "staging"))
+        theirs = {"swapped": one["status_urls"], "shared": other["status_urls"]}[listed]
+        one["status_urls"], other["status_urls"] = other["status_urls"], theirs
+        one["replicas"] = other["replicas"] = 1
+        found = told(await checked(tenancy, AISIX_GATEWAYS=json.dumps(known)), Level.WRONG)
+
+    said = {"swapped": "shows none of this environment's models", "shared": "more than one environment in the settings"}
+    assert sum(line.startswith("replicas of ") for line in found) == lines
+    assert said[listed] in " ".join(found)
+
+
 def headed(monkeypatch, tenancy: Tenancy, name: str, value: str) -> None:
     """Have every answer carry a header."""
     carry = tenancy.carry
