@@ -8,7 +8,8 @@ EXAMPLE = "redis+sentinel://host:26379,host:26379/mymaster/0"
 SCHEME = "redis+sentinel://"
 ADDRESS = re.compile(rf"{re.escape(SCHEME)}([^@/]*@)?([^@/?]+)/([^/?]+)(?:/(\d*))?(?:\?(.*))?")
 PORT = 26379
-OWN_PASSWORD = "sentinel_password"  # noqa: S105 - the name of an option in the address
+OF_SENTINELS = "sentinel_password"
+"""The option of the address that the Sentinels are asked with."""
 
 
 class Sentinels(NamedTuple):
@@ -33,7 +34,7 @@ def sentinels_in(url: str) -> Sentinels | None:
         raise ValueError("address")
     user, hosts, name, database, query = found.groups("")
     options = dict(parse_qsl(query))
-    password = options.pop(OWN_PASSWORD, None)
+    password = options.pop(OF_SENTINELS, None)
     return Sentinels(
         hosts=tuple(map(_place, hosts.split(","))),
         name=name,

@@ -46,7 +46,7 @@ async def test_if_one_is_silent_the_call_ends_in_time_is_not_made_again_and_all_
     async with place_with_idle_connections() as (place, redis):
         with pytest.raises(Late):
             await redis.ping()
-        assert [await redis.ping() for _ in range(5)] == [True] * 5
+        assert await asyncio.gather(*(redis.ping() for _ in range(5))) == [True] * 5
         assert place.asked_there == 1
 
 
