@@ -13,9 +13,9 @@ local function full(concerns, states, open, room)
       local state = redis.call('HGET', states, id) or ''
       if string.find(state, '^AWAITING_SECRET') and redis.call('SISMEMBER', open, id) == 1 then
         waiting = waiting + 1
+        if waiting >= place[2] then return place[1] end
       end
     end
-    if waiting >= place[2] then return place[1] end
   end
 end
 """

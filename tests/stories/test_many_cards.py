@@ -1,6 +1,7 @@
 """2,500 cards are open, and the bot looks at each of them: whoever types meanwhile is acknowledged at once."""
 
 import asyncio
+import gc
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,8 +9,11 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from bot.start import spare_loaded_objects
 from bot.storage.records import Store
+from tests.bench import open_records
 from tests.bench.table import quantile
+from tests.bot.values import NAMESPACE
 from tests.handlers import records
 from tests.support.process import bot_process
 from tests.support.stage import Stage
@@ -27,6 +31,21 @@ async def filled(store: Store) -> None:
         saved = await store.save(card, EVENT, at=datetime.now(UTC))
         await store.remember_message(card.id, {"channel": card.channel, "ts": f"{number}.0", "version": "1"})
         await store.was_shown(saved)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+async def test_2500_open_records_hold_the_loop_for_100_ms_at_most(redis_url: str) -> None:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        store = Store(redis, NAMESPACE)
+        await open_records.filled(store)
+        before = gc.get_threshold()
+        spare_loaded_objects()
+        turns = {name: (await open_records.held(read))[1] for name, read in open_records.readers(store).items()}
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+    assert {name: turn for name, turn in turns.items() if turn > 0.1} == {}
 
 
 @pytest.mark.soak
