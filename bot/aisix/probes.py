@@ -163,8 +163,7 @@ class Greeting(NamedTuple):
     """How a gateway answers to the caller key."""
 
     status: int
-    lists_models: bool  # a web page for people answers 200 to everything
-
+    models: frozenset[str] | None  # None if it lists none: a web page for people answers 200 to everything
     version: str
     """Its name and version, as `AISIX/0.10.0`; empty if it does not say. A build without a version says 0.3.0."""
 
@@ -313,10 +312,10 @@ class Gateways:
     async def greeting(self, environment: str) -> Greeting:
         """Ask the gateway for its models with the caller key. Raises httpx's errors."""
         answer = await self._models(self._settings[environment], "keyturn-check")
-        lists = answer.is_success and _lists(_json(answer))
-        if lists or not answer.is_success:
+        models = _models_in(_json(answer)) if answer.is_success else None
+        if models is not None or not answer.is_success:
             self._note(environment, read_answer(answer))
-        return Greeting(answer.status_code, lists, _version(answer), ahead(answer.headers.get("Date")))
+        return Greeting(answer.status_code, models, _version(answer), ahead(answer.headers.get("Date")))
 
 
 def _address(settings: GatewaySettings, path: str) -> str:
@@ -384,8 +383,9 @@ def _has_result(body: Any) -> bool:
     return any(isinstance(body.get(name), list) and body[name] for name in RESULT_FIELDS)
 
 
-def _lists(body: Any) -> bool:
-    return isinstance(body, dict) and isinstance(body.get("data"), list)
+def _models_in(body: Any) -> frozenset[str] | None:
+    rows = body.get("data") if isinstance(body, dict) else None
+    return frozenset(str(row.get("id")) for row in rows if isinstance(row, dict)) if isinstance(rows, list) else None
 
 
 def _json(response: httpx.Response) -> Any:

@@ -14,11 +14,12 @@ from bot.aisix.probes import Gateways
 from bot.aisix.status import StatusPages
 from bot.check.findings import Finding, Try, Wrong, clock, ok, warn, wrong
 from bot.rotation.errors import ApiError
-from bot.rotation.inventory import Environment, Inventory
+from bot.rotation.inventory import Environment, Inventory, Model
 from bot.rotation.phrases import listing
 from bot.rotation.plan import plural
 from bot.rotation.replica import host_of
 from bot.rotation.trust import UNTRUSTED, is_untrusted
+from bot.rotation.wildcards import is_wildcard
 from bot.settings import Settings
 
 TOKEN_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -62,13 +63,21 @@ class Product:
         except ApiError:
             return environment
 
-    async def _models(self, environment: str) -> frozenset[str]:
-        """Return the ids of an environment's models; none where AISIX Cloud does not tell."""
+    async def _models(self, environment: str) -> tuple[Model, ...]:
+        """Return an environment's models; none where AISIX Cloud does not tell."""
         try:
             models = (await self._inventory()).models
         except ApiError:
-            return frozenset()
-        return frozenset(model.id for model in models if model.environment == environment)
+            return ()
+        return tuple(model for model in models if model.environment == environment)
+
+    async def _usable(self, environment: str, listed: frozenset[str], about: str) -> list[Finding]:
+        """Warn of a gateway that lists none of its environment's models; routes may be hidden, and wildcards are."""
+        aliases = {model.alias for model in await self._models(environment) if model.provider_key}
+        if not aliases or any(map(is_wildcard, aliases)) or aliases & listed:
+            return []
+        said = "it lists none of this environment's models: is it another's, or may the caller key use none of them?"
+        return [warn(said, about)]
 
     async def _cloud(self) -> list[Finding]:
         try:
@@ -121,13 +130,14 @@ class Product:
         if greeting.status in TOKEN_REFUSED:
             said = f"the caller_key in AISIX_GATEWAYS is refused ({greeting.status}): make a caller key for Keyturn."
             return [wrong(said, about)]
-        if not greeting.lists_models:
+        if greeting.models is None:
             got = "lists no models" if greeting.status == HTTPStatus.OK else f"answers {greeting.status}"
             said = f"GET /v1/models {got}: is the url in AISIX_GATEWAYS that of a gateway?"
             return [wrong(said, about)]
         known = f"the caller key works ({greeting.version or 'no version'}). For the rehearsal it has to be allowed "
         return [
             ok(known + "`keyturn-*` too, which can't be tried here.", about),
+            *await self._usable(environment, greeting.models, about),
             *_version(greeting.version, about, keeps_tokens=greeting.keeps_tokens),
             *clock(greeting.ahead, about),
         ]
@@ -167,7 +177,7 @@ class Product:
         if not addresses:
             return [warn("there are no status_urls, so no model can be proved: list one for each replica.", about)]
         contradictions = await self._status.contradictions(environment)
-        contradictions |= await self._status.foreign(environment, await self._models(environment))
+        contradictions |= await self._status.foreign(environment, {one.id for one in await self._models(environment)})
         found = [wrong(f"{host_of(url)} {what}.", about) for url, what in contradictions.items()]
         replicas, listed = self._status.replicas(environment), plural(len(addresses), "status address")
         if len(addresses) < replicas:

@@ -178,6 +178,19 @@ async def test_a_status_address_of_another_environment_is_told(listed, lines):
     assert said[listed] in " ".join(found)
 
 
+async def test_a_gateway_that_lists_none_of_the_environments_models_is_told():
+    async with tenancy_of() as tenancy:
+        tenancy.aisix.add_model("dev", "only-in-dev", key=tenancy.old)
+        known = json.loads(gateways(tenancy))
+        dev, staging = (known[tenancy.aisix.environment(name).id] for name in ("dev", "staging"))
+        dev |= {"url": staging["url"], "caller_key": staging["caller_key"]}
+        warned = told(await checked(tenancy, AISIX_GATEWAYS=json.dumps(known)), Level.WARN)
+
+    assert [line.partition(":")[0] for line in warned if "lists none of this environment's models" in line] == [
+        "gateway of dev"
+    ]
+
+
 def headed(monkeypatch, tenancy: Tenancy, name: str, value: str) -> None:
     """Have every answer carry a header."""
     carry = tenancy.carry
