@@ -114,8 +114,13 @@ def digest(record: str) -> str:
 
     The head is the hash of the entry that holds this digest, so it can't be part of it.
     """
+    return hashlib.sha256(_with_head(record, "").encode()).hexdigest()
+
+
+def _with_head(record: str, head: str) -> str:
+    """Return a stored record with another audit head, if it has one."""
     front, name, rest = record.rpartition('"audit_head":"')
-    return hashlib.sha256((front + name + rest[SHORT if name else 0 :]).encode()).hexdigest()
+    return f"{front}{name}{head}{rest[SHORT:]}" if name else record
 
 
 def stored_of(rotation: Rotation, record: str) -> Stored:
@@ -138,8 +143,8 @@ def written(entry: Mapping[str, Any], rotation: Rotation, before: str | None, he
     line = chained({**entry, **as_found(before), RECORD: digest(record)}, head)
     if not ended:
         return Written(rotation, record, line)
-    shown = rotation.but(audit_head=head_of(line).hash[:SHORT])
-    return Written(shown, shown.model_dump_json(), line)
+    shown = head_of(line).hash[:SHORT]
+    return Written(rotation.but(audit_head=shown), _with_head(record, shown), line)
 
 
 def chained(entry: Mapping[str, Any], head: Head) -> str:
