@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,8 +28,17 @@ def written(known: Collection[str], file: Path | None, environ: Mapping[str, str
     """Read the settings in *known*; the environment wins over *file*, which need not exist."""
     here = {name.upper(): value for name, value in environ.items()}
     there = read_file(file, known, here) if file else Written({})
-    problems = (*there.problems, *(_misspelt(name, near) for name in sorted(here) if (near := _slip(name, known))))
+    twice = sorted(name for name, many in Counter(map(str.upper, environ)).items() if many > 1 and name in known)
+    problems = (
+        *there.problems,
+        *map(_twice, twice),
+        *(_misspelt(name, near) for name in sorted(here) if (near := _slip(name, known))),
+    )
     return Written(_filled_in(there.values, known) | _filled_in(here, known), problems)
+
+
+def _twice(name: str) -> str:
+    return f"{name} stands twice in the environment, in capitals and in small letters: keep one."
 
 
 def _filled_in(values: Mapping[str, str], known: Collection[str]) -> dict[str, str]:

@@ -68,6 +68,10 @@ def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(read, written, 
     )
 
 
+def test_a_variable_in_capitals_and_in_small_letters_is_named(read):
+    assert sentence(read, PROBES="5", probes="7").startswith("PROBES stands twice in the environment, ")
+
+
 @pytest.mark.parametrize("name", ["REDIS_PORT", "KEYTURN_PORT", "LISTEN_FDS", "PATH", "HOST", "SLACK_TEAM", "LESS"])
 def test_variables_of_other_programs_are_let_be(read, name):
     assert read(**{name: "1"})
