@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 from redis.asyncio import Redis
 
-from bot import __version__, check, logs
+from bot import __version__, check
 from bot.app import (
     Parts,
     carrier_of,
@@ -37,6 +37,7 @@ from bot.storage.connection import address_of, redis_at, stores_alone
 from bot.storage.migration import census
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
+from bot.telemetry import logs
 from bot.terminal import findings, keeping, say, say_json
 from handlers.connect import slack_client, who_am_i
 from handlers.reception import Reception

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from bot.metrics import STEPS, stops
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.phrases import MOVED_IS_BACK, said
 from bot.rotation.ports import Hold
@@ -21,7 +20,8 @@ from bot.steps.outcomes import Again, Ask, Done, Outcome, Unapproved, Wait
 from bot.steps.world import Limits, World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Conflict, Store
-from bot.tracing import tracer
+from bot.telemetry.metrics import STEPS, stops
+from bot.telemetry.tracing import tracer
 
 log = structlog.get_logger("keyturn.engine")
 

@@ -8,8 +8,8 @@ import structlog
 from aiohttp import web
 from prometheus_client import Metric, generate_latest
 
-from bot.metrics import REGISTRY
 from bot.settings import WrongSettings
+from bot.telemetry.metrics import REGISTRY
 
 log = structlog.get_logger("keyturn")
 

@@ -27,7 +27,7 @@ from bot.check import Finding, Level
 from bot.rotation.errors import ApiError
 from bot.rotation.people import Directory
 from bot.settings import Settings, WrongSettings, read_settings
-from bot.tracing import sent
+from bot.telemetry.tracing import sent
 from handlers.connect import date_at, is_in_a_channel, slack_client, try_socket, who_am_i
 
 log = structlog.get_logger("keyturn")

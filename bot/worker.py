@@ -16,7 +16,7 @@ from bot.rotation.record import Rotation
 from bot.steps.world import World
 from bot.storage.jobs import ADVANCE, ANNOUNCE, Jobs
 from bot.storage.records import Store
-from bot.tracing import tracer
+from bot.telemetry.tracing import tracer
 
 log = structlog.get_logger("keyturn.worker")
 

@@ -13,13 +13,13 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import logs
 from bot.credentials import APP_TOKEN, BOT_TOKEN, Credentials, User
 from bot.proxies import proxy_for
 from bot.rotation.errors import CannotPost
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.settings import Settings, WrongSettings
-from bot.tracing import tracer
+from bot.telemetry import logs
+from bot.telemetry.tracing import tracer
 from handlers.payload import text
 from handlers.slack import UNREACHABLE, Later, MessageLost, called, counted, reason_of
 

@@ -9,8 +9,8 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from bot.metrics import calls
 from bot.rotation.errors import CannotPost, Unanswerable
+from bot.telemetry.metrics import calls
 from handlers.views.direct import Shut
 
 log = structlog.get_logger("keyturn.slack")

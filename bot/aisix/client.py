@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from bot.proxies import proxy_for
-from bot.tracing import tracer
+from bot.telemetry.tracing import tracer
 
 ANSWER_MOST = 50_000_000
 """The most bytes of one answer that a client reads, unless the settings say otherwise."""

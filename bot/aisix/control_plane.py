@@ -20,11 +20,11 @@ from bot.aisix.reading import Json
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import ahead, retry_after
 from bot.credentials import ADMIN_TOKEN, Credentials
-from bot.metrics import calls
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Environment, Inventory, Model, ProviderKey
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.rotation.wildcards import is_wildcard
+from bot.telemetry.metrics import calls
 
 BETWEEN_LISTS = 0.5
 """Seconds between two reads of a list that must agree."""

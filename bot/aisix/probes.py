@@ -16,12 +16,12 @@ from bot.aisix.client import ANSWER_MOST, TooLong, http_client, read
 from bot.aisix.untrusted_json import UnreadableJson, decoded
 from bot.aisix.waiting import ahead, retry_after
 from bot.credentials import CALLER_KEY, Credentials
-from bot.metrics import calls
 from bot.rotation.evidence import Evidence
 from bot.rotation.frozen import Frozen
 from bot.rotation.plan import AffectedModel
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.rotation.wildcards import STAR, filled, is_wildcard, matches
+from bot.telemetry.metrics import calls
 
 
 def bare(url: str) -> str:

@@ -20,10 +20,10 @@ from bot.aisix.pages import ids_of, is_foreign, read_config, read_models
 from bot.aisix.probes import GatewaySettings, bare
 from bot.aisix.sameness import BALANCED, CACHED, Row, Watched, glimpse, is_cached, mark, twin, twins
 from bot.aisix.untrusted_json import UnreadableJson, decoded
-from bot.metrics import calls
 from bot.rotation.ports import Asked
 from bot.rotation.replica import Replica
 from bot.rotation.trust import UNTRUSTED, is_untrusted
+from bot.telemetry.metrics import calls
 
 CONFIG, MODELS, METRICS = "/status/config", "/status/models", "/metrics"
 UNCACHED = {"Cache-Control": "no-cache"}

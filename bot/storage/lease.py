@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import structlog
 from redis.exceptions import RedisError
 
-from bot.metrics import LEASES
 from bot.rotation.errors import LeaseLost, Unanswerable
 from bot.storage.outage import answering
 from bot.storage.scripts import HOLD, RELEASE
+from bot.telemetry.metrics import LEASES
 
 log = structlog.get_logger("keyturn.lease")
 

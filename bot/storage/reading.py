@@ -6,9 +6,9 @@ from functools import lru_cache
 import structlog
 from pydantic import ValidationError
 
-from bot.metrics import UNREADABLE
 from bot.rotation.errors import NotOurRecord
 from bot.rotation.record import Rotation
+from bot.telemetry.metrics import UNREADABLE
 
 log = structlog.get_logger("keyturn.store")
 

@@ -14,7 +14,6 @@ from datetime import datetime
 import structlog
 from redis.asyncio import Redis
 
-from bot.metrics import STATES
 from bot.rotation import audit
 from bot.rotation.errors import NotOurRecord, WrongState
 from bot.rotation.record import SCHEMA, Rotation
@@ -26,7 +25,8 @@ from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import UNSURE, answering
 from bot.storage.reading import read
 from bot.storage.scripts import END, ENTERED, FULL, MOVED, NOTE, SAVE, SET_DUE, SHOWN
-from bot.tracing import tracer
+from bot.telemetry.metrics import STATES
+from bot.telemetry.tracing import tracer
 
 log = structlog.get_logger("keyturn.store")
 

@@ -16,8 +16,8 @@ from bot.steps import RUN
 ROOT = Path(__file__).parents[2]
 MAY_KNOW = {
     "bot/rotation": set[str](),
-    "bot/aisix": {"rotation", "metrics", "tracing", "proxies", "credentials"},
-    "bot/storage": {"rotation", "metrics", "tracing", "settings", "terminal"},
+    "bot/aisix": {"rotation", "telemetry", "proxies", "credentials"},
+    "bot/storage": {"rotation", "telemetry", "settings", "terminal"},
     "bot/steps": {"rotation"},
     "bot/service": {"rotation", "steps", "storage"},
     "bot/recovery": {"rotation", "steps", "storage", "engine", "service", "terminal"},
@@ -28,9 +28,7 @@ MAY_KNOW = {
         "rotation",
         "service",
         "settings",
-        "metrics",
-        "tracing",
-        "logs",
+        "telemetry",
         "__version__",
     },
     "handlers/views": {"rotation"},
@@ -38,8 +36,8 @@ MAY_KNOW = {
 """Folders, and which rooms and files of the bot each may import beside itself."""
 
 FLOORS = (
-    "__version__", "terminal", "proxies", "credentials", "tracing", "otel", "rotation", "metrics", "logs", "aisix",
-    "settings", "http", "storage", "gauges", "steps", "engine", "service", "recovery", "commands", "worker", "app",
+    "__version__", "terminal", "proxies", "credentials", "rotation", "telemetry", "aisix", "settings",
+    "http", "storage", "gauges", "steps", "engine", "service", "recovery", "commands", "worker", "app",
     "check", "start", "cli", "__main__",
 )  # fmt: skip
 """The rooms and files of the bot; each imports only what stands before it."""

@@ -12,7 +12,6 @@ from saq.queue.redis import RedisQueue
 
 import bot.steps
 from bot.engine import AT_ONCE, Engine, News, due_at, finished, move
-from bot.metrics import REGISTRY
 from bot.rotation import states
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.evidence import Evidence, Verdict
@@ -26,6 +25,7 @@ from bot.steps.outcomes import Ask, Done, Outcome, Wait
 from bot.steps.world import World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
+from bot.telemetry.metrics import REGISTRY
 from tests.bot.values import EVENT, NOW, SOAKED, approval, later, limits, rotation, running, stopped
 
 Run = Callable[[Rotation, World], Awaitable[Outcome]]

@@ -12,12 +12,12 @@ from slack_sdk.errors import SlackApiError
 
 from bot import gauges
 from bot.gauges import Gauges
-from bot.metrics import REGISTRY
 from bot.rotation.errors import Unanswerable, Uncertain
 from bot.rotation.progress import how_left
 from bot.rotation.states import State, StepName
 from bot.storage.figures import Figures, Shared
 from bot.storage.jobs import Jobs
+from bot.telemetry.metrics import REGISTRY
 from handlers.slack import counted
 from tests.bot.values import EVENT, NAMESPACE, NOW, SECRET, SOAKED, approval, later, plan_of, rotation, running, stopped
 

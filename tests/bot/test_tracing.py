@@ -10,11 +10,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from bot import tracing
-from bot.otel import Otel, whole
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from bot.tracing import ADDRESSES, sent, tracer, using
+from bot.telemetry import tracing
+from bot.telemetry.otel import Otel, whole
+from bot.telemetry.tracing import ADDRESSES, sent, tracer, using
 from bot.worker import Work
 from tests.bot.conftest import answering
 from tests.bot.values import EVENT, NOW, SECRET, later, rotation
@@ -168,7 +168,7 @@ async def test_with_an_address_they_are_sent_there_before_the_process_ends(no_ad
 
 async def test_without_the_extra_the_log_says_that_none_are_sent_and_the_bot_runs(no_address, monkeypatch, capsys):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setitem(sys.modules, "bot.otel", None)
+    monkeypatch.setitem(sys.modules, "bot.telemetry.otel", None)
     async with sent():
         with tracer().step("r1", "verify") as ended:
             ended("done")
@@ -182,9 +182,8 @@ async def test_without_an_address_nothing_happens(no_address):
 
 
 def test_the_bot_needs_none_of_it():
-    asks = (
-        "import sys; sys.modules['opentelemetry'] = None; import bot.start, bot.cli; print('bot.otel' in sys.modules)"
-    )
+    barred = "import sys; sys.modules['opentelemetry'] = None; "
+    asks = f"{barred}import bot.start, bot.cli; print('bot.telemetry.otel' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
 
     assert ran.stdout == "False\n"

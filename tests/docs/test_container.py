@@ -56,7 +56,7 @@ def test_all_that_the_bot_imports_is_in_the_image() -> None:
     theirs = (imported("bot") | imported("handlers")) - {
         *COPIED,
         "opentelemetry",
-    }  # which bot/otel.py alone needs, with the extra
+    }  # which bot/telemetry/otel.py alone needs, with the extra
     pinned = {name: {found.lower().replace("_", "-") for found in distributions[name]} for name in theirs}
 
     assert theirs

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from bot import metrics
 from bot.gauges import Gauges
 from bot.storage.figures import Shared
+from bot.telemetry import metrics
 from tests.support.documents import ROOT, anchors, read, rows
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)

@@ -15,11 +15,11 @@ import structlog
 from aiohttp import web
 from redis.asyncio import Redis
 
-from bot import logs
 from bot.rotation.errors import BadInput
 from bot.rotation.secret import Submitted
 from bot.service import RotationService
 from bot.storage.embedded import embedded_server
+from bot.telemetry import logs
 from tests.support.canary import (
     CANARY,
     WAYS,

@@ -26,13 +26,13 @@ import structlog
 from prometheus_client import generate_latest
 from redis.asyncio import Redis
 
-from bot import logs
-from bot.metrics import REGISTRY
 from bot.rotation import audit, finding
 from bot.rotation.record import Rotation
 from bot.rotation.states import BACK, FORWARD, State
 from bot.rotation.stops import StopKind
 from bot.storage.records import Store
+from bot.telemetry import logs
+from bot.telemetry.metrics import REGISTRY
 from tests.conftest import Tried
 from tests.support.canary import CANARY, WRONG, Written, refuse_canary, refuse_in_keys
 from tests.support.players import QUICK, Play, play

@@ -1,6 +1,6 @@
 """Traces: what is done when, for whoever follows one rotation through processes and services.
 
-Nothing happens unless `bot/otel.py` is in use. That needs the extra `otel`, and an address to send traces to.
+Nothing happens unless `bot/telemetry/otel.py` is in use. That needs the extra `otel`, and an address to send traces to.
 """
 
 import importlib
@@ -84,7 +84,7 @@ async def sent() -> AsyncIterator[None]:
         yield
         return
     try:
-        otel = importlib.import_module("bot.otel")
+        otel = importlib.import_module("bot.telemetry.otel")
     except ImportError as error:
         log.warning("traces_not_sent", why=f"{error.name} is not installed: install keyturn[otel]")
         yield

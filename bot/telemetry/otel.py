@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
 from bot import __version__
-from bot.tracing import End
+from bot.telemetry.tracing import End
 
 FLUSH = 5.0
 """Seconds to send the last spans at the end of the process."""
