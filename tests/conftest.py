@@ -36,6 +36,14 @@ structlog.configure(
 gc.disable()  # until all is collected: what is imported stays, and would be looked through again and again
 
 
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Undo what a command that ran in this process has set up for its own log."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Let memory be collected from now on; hold `--fast` to its word."""
     gc.freeze()

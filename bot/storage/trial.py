@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from bot.settings import WrongSettings
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import answering, wrong_with
-from bot.storage.scripts import FIGURES, FULL, HOLD, NOTE, RELEASE, SAVE, SET_DUE, SHOWN
+from bot.storage.scripts import END, FIGURES, FULL, HOLD, NOTE, RELEASE, SAVE, SET_DUE, SHOWN
 
 FRESH = 1.0
 """Seconds for which a trial is good: whoever asks for `/readyz` again and again does not write each time."""
@@ -79,6 +79,7 @@ SCRIPTS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ),
     (NOTE, "audit", ("entry", "another")),
     (SET_DUE, "rotation due concerns states", ("id", 1, 0, '["key"]', "RUNNING")),
+    (END, "audit rotation", ()),
     (FULL, "concerns states open", ('[["key", 1]]',)),
     (FIGURES, "open states due queued active_jobs", (1,)),
     (SHOWN, "unshown", ("id", 1)),

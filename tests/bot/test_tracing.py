@@ -77,7 +77,8 @@ async def test_what_shows_a_rotation_belongs_to_its_trace_though_no_step_does_it
 
 
 async def test_no_span_holds_a_secret(traces, tenancy):
-    await tenancy.asked(await tenancy.machine())
+    record = await tenancy.begun(machine := await tenancy.machine())
+    await machine.until(record, lambda r: r.state is State.AWAITING_APPROVAL)
 
     said = "".join(span.to_json() for span in traces.spans())
     assert len(traces.spans()) > 20

@@ -61,7 +61,7 @@ async def test_a_list_that_slack_does_not_give_is_not_remembered() -> None:
     slack = Slack()
     slack.asked = 20
     refused = await asyncio.gather(*map(slack.people.permissions, CROWD), return_exceptions=True)
-    assert {type(each) for each in refused} == {Unanswerable}
+    assert all(isinstance(each, Unanswerable) for each in refused)
     assert slack.asked == 21, "all waited for the one list"
 
     slack.asked = 0

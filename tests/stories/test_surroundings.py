@@ -1,5 +1,8 @@
 """What surrounds the process and is wrong: a sentence at the check and at the start names it, and never a trace."""
 
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -8,6 +11,7 @@ from redis.asyncio import Redis
 
 from bot.settings import WrongSettings
 from bot.storage.embedded import embedded_server, try_data
+from tests.support.documents import ROOT
 from tests.support.process import bot_process, ran
 from tests.support.stage import Stage
 
@@ -90,3 +94,10 @@ async def test_a_bot_that_is_stopped_at_once_says_so_and_nothing_else(bare_stage
 
     assert (status, said) == (0, [])
     assert "stopping" in {event["event"] for event in bot.events}
+
+
+def test_a_user_without_a_home_can_start_it() -> None:
+    nobody = "import pwd; pwd.getpwuid = lambda _: {}['nobody']; import bot.cli"
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+
+    assert subprocess.run([sys.executable, "-c", nobody], env=environ, check=False).returncode == 0
