@@ -27,6 +27,9 @@ class _Known(NamedTuple):
     members: frozenset[str]
 
 
+NOTHING = _Known(float("-inf"), frozenset())
+
+
 class SlackDirectory:
     """People and user groups. Raises `SlackAway` if Slack does not say, so that nobody gets rights by a guess."""
 
@@ -97,7 +100,7 @@ class SlackDirectory:
             ) from None
         users = answer.get("users")
         members = frozenset(filter(_is_id, users)) if isinstance(users, list) else frozenset()
-        self._known[group_id] = _Known(at, members)
+        self._known[group_id] = max(_Known(at, members), self._known.get(group_id, NOTHING), key=lambda known: known.at)
         return members
 
 

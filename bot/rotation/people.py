@@ -84,21 +84,21 @@ class People:
         self._directory = directory
         self._rules = rules
 
-    async def permissions(self, person_id: str) -> Permissions:
-        """Return a person with their permissions."""
+    async def permissions(self, person_id: str, *, afresh: bool = False) -> Permissions:
+        """Return a person with their permissions; *afresh*, by no list of a moment ago."""
         person = await self._directory.person(person_id)
         requesters = self._rules.requesters
         return Permissions(
             person=person,
             may_request=requesters is None or await self._is_among(person_id, requesters),
-            approver=await self._is_among(person_id, self._rules.approvers),
+            approver=await self._is_among(person_id, self._rules.approvers, afresh=afresh),
         )
 
-    async def _is_among(self, person_id: str, ids: frozenset[str]) -> bool:
+    async def _is_among(self, person_id: str, ids: frozenset[str], *, afresh: bool = False) -> bool:
         if person_id in ids:
             return True
         for group in sorted(i for i in ids if i.startswith("S")):
-            recent = await self._directory.recent(group)
+            recent = None if afresh else await self._directory.recent(group)
             may_be_in = recent is None or person_id in recent
             if may_be_in and person_id in await self._directory.members(group):
                 return True
@@ -181,7 +181,7 @@ class People:
 
     async def _lapse(self, rotation: Rotation, approval: Approval) -> str:
         try:
-            permissions = await self.permissions(approval.by)
+            permissions = await self.permissions(approval.by, afresh=True)  # another process may have let them in
         except NotAllowed:
             return "Slack finds no such member."
         return lapse(rotation, permissions, self_approval=rotation.self_approval)

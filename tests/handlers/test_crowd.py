@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError
 from bot.rotation.errors import Unanswerable
 from bot.rotation.people import People
 from handlers.people import REMEMBERED, SlackDirectory
-from tests.bot.values import rules
+from tests.bot.values import NOW, approval, rules, running
 
 CROWD = [f"U_{number}" for number in range(50)]
 
@@ -19,17 +19,21 @@ class Slack:
 
     def __init__(self) -> None:
         self.group, self.asked, self.seconds = {"U_APPROVER"}, 0, 0.0
-        self.people = People(SlackDirectory(self, "T1", clock=lambda: self.seconds), rules(approvers=frozenset({"S1"})))  # type: ignore[arg-type]
+        self.held: asyncio.Event | None = None
+        """Lets the lists come that were asked for since; None if they come at once."""
+        self.directory = SlackDirectory(self, "T1", clock=lambda: self.seconds)  # type: ignore[arg-type]
+        self.people = People(self.directory, rules(approvers=frozenset({"S1"})))
 
     async def users_info(self, user: str) -> dict[str, Any]:
         return {"user": {"id": user, "team_id": "T1"}}
 
     async def usergroups_users_list(self, **_: str) -> dict[str, Any]:
         self.asked += 1
-        await asyncio.sleep(0)
+        users = [*self.group]
+        await (self.held.wait() if self.held else asyncio.sleep(0))
         if self.asked > 20:
             raise SlackApiError("", {"error": "ratelimited"})
-        return {"users": [*self.group]}
+        return {"users": users}
 
     async def approvers(self, *who: str) -> list[bool]:
         found = await asyncio.gather(*map(self.people.permissions, who))
@@ -55,6 +59,29 @@ async def test_whoever_has_left_the_group_is_refused_at_once_and_whoever_joined_
     assert await slack.approvers("U_2") == [False]
     slack.seconds += REMEMBERED + 1
     assert await slack.approvers("U_2") == [True]
+
+
+async def test_an_approval_counts_although_this_process_has_a_list_from_before_its_sender_joined() -> None:
+    slack = Slack()
+    assert await slack.approvers("U_1") == [False]
+    slack.group = {"U_1"}  # and another process lets them approve
+
+    given = running(approvals=(approval("U_1"),))
+    assert await slack.people.reviewed(given, NOW) == given
+
+
+async def test_a_list_that_was_asked_for_earlier_and_comes_later_is_not_remembered() -> None:
+    slack = Slack()
+    slack.held = asyncio.Event()
+    first = asyncio.create_task(slack.directory.members("S1"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    held, slack.held, slack.group, slack.seconds = slack.held, None, {"U_1"}, 1.0
+    assert await slack.directory.members("S1") == {"U_1"}
+    held.set()
+
+    assert await first == {"U_APPROVER"}
+    assert await slack.directory.recent("S1") == {"U_1"}
 
 
 async def test_a_list_that_slack_does_not_give_is_not_remembered() -> None:
