@@ -80,8 +80,13 @@ async def resume(stores: Sequence[Store], asked: Asked) -> None:
 
 
 async def _holder(stores: Sequence[Store], rotation_id: str) -> Store:
-    """Return the store that has the record of a rotation, or refuse."""
-    for store in stores:
-        if await store.is_recorded(rotation_id):
-            return store
-    raise Refused(f"No record is of a rotation {rotation_id}: `keyturn status` lists those under way.")
+    """Return the store that has the record of a rotation, and not only where it was carried over from, or refuse."""
+    holders = [store for store in stores if await store.is_recorded(rotation_id)]
+    if not holders:
+        raise Refused(f"No record is of a rotation {rotation_id}: `keyturn status` lists those under way.")
+    onward = [store for store in holders if not await _was_carried(store, rotation_id)]
+    return (onward or holders)[0]
+
+
+async def _was_carried(store: Store, rotation_id: str) -> bool:
+    return any([bool(rotation.carried_to) async for rotation, _ in store.stored([rotation_id])])

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from bot.commands import rotations
+from bot.commands.rotations import Asked
 from bot.rotation import audit
 from bot.rotation.errors import NotOurRecord, Uncertain
 from bot.rotation.inventory import Inventory
@@ -18,7 +20,7 @@ from bot.storage.figures import Figures
 from bot.storage.migration import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, is_shown
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.records import Conflict, Store, Taken, claimed_before
-from tests.bot.values import NAMESPACE, NOW, affected, inventory, key, later, model, rotation, running
+from tests.bot.values import NAMESPACE, NOW, affected, inventory, key, later, model, rotation, running, stopped
 
 OTHERS = Plan(old_key=key("pk_9"), models=(affected("m9"),))
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
@@ -213,6 +215,19 @@ async def test_both_trails_verify_and_the_rotation_goes_on_in_the_new_one(room):
     await room.redis.delete(NAMESPACE.key("rotation", saved.id))
     with pytest.raises(audit.Fault, match="there is no record of it that can be read"):
         await room.trail(room.new)
+
+
+async def test_one_that_was_carried_over_is_shown_and_resumed_where_it_goes_on(room, capsys):
+    saved = await room.put(stopped())
+    await room.carrier.carry(BEFORE, [saved.id])
+
+    await rotations.show([room.old, room.new], Asked(saved.id))
+    await rotations.resume([room.old, room.new], Asked(saved.id, by="alice"))
+
+    assert capsys.readouterr().out.startswith(f"{saved.id}  stopped")
+    assert (await room.new.load(saved.id)).state is State.RUNNING
+    with pytest.raises(NotOurRecord, match="goes on in a Keyturn"):
+        await rotations.show([room.old], Asked(saved.id))
 
 
 async def test_an_edit_before_it_was_carried_over_is_found(room):
