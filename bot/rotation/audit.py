@@ -114,7 +114,7 @@ def digest(record: str) -> str:
 
     The head is the hash of the entry that holds this digest, so it can't be part of it.
     """
-    return hashlib.sha256(_with_head(record, "").encode()).hexdigest()
+    return hashlib.sha256(_with_head(record, "").encode(errors="surrogatepass")).hexdigest()
 
 
 def _with_head(record: str, head: str) -> str:

@@ -126,6 +126,7 @@ PROOFS = {
         edited("record", '"inconclusive"', '"proved"'),
         "The record in `proof` is not the one that entry 42",
     ),
+    "no text that has bytes": (edited("record", "U_APPROVER", "\ud800"), "The record in `proof` is not the one that"),
     "its head": (edited("record", str(bound().rotation.audit_head), "0" * 20), "is not the one that entry 42 wrote"),
     "the entry": (edited("entry", "U_REQUESTER", "U_SOMEBODY"), "The audit entry in `proof` was changed"),
     "an entry that binds nothing": (unbound(), "An earlier version of Keyturn wrote entry 1, which binds no record"),
