@@ -284,9 +284,11 @@ class Store(Lists):
             return bool(await self._redis.exists(self.key("lease", name)))
 
     async def is_first(self, what: str, seconds: int) -> bool:
-        """Tell whether this is the first call for *what* within *seconds*."""
+        """Tell whether this is the first call for *what* within *seconds*; Redis may get it twice, see `ANEW`."""
+        ours = secrets.token_hex(4)
         async with answering():
-            return bool(await self._redis.set(self.key("once", what), "1", nx=True, ex=seconds))
+            found = await self._redis.set(self.key("once", what), ours, nx=True, get=True, ex=seconds)
+        return found in (None, ours)
 
     async def messages(self, rotation_id: str) -> dict[str, str]:
         """Return the messages that show a rotation, and what they show."""

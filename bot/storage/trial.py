@@ -27,6 +27,7 @@ NOBODY = "trial"
 
 COMMANDS = """
 SET {lease} token NX PX 60000
+SET {lease} token NX GET EX 60
 PEXPIRE {lease} 60000
 EXPIRE {lease} 60
 SETEX {lease} 60 token

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -10,6 +11,8 @@ from redis.exceptions import TimeoutError as Late
 
 from bot.settings import WrongSettings
 from bot.storage.connection import connected
+from bot.storage.records import Store
+from tests.bot.values import NAMESPACE
 
 
 class Place:
@@ -64,3 +67,27 @@ async def test_an_address_that_is_none_is_told_without_its_password(url):
         async with connected(SecretStr(url), 1):
             raise AssertionError
     assert "CANARY" not in str(wrong.value)
+
+
+async def test_a_click_counts_if_redis_got_it_and_its_answer_was_lost_and_counts_once(redis_url):
+    """The client asks again, and Redis already has this very click."""
+    lost: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_unix_connection(urlsplit(redis_url).path)
+        while sent := await reader.read(1000):
+            ours.write(sent)
+            answer = await theirs.read(1000)
+            if b"once:" in sent and not lost:
+                lost.append(answer)
+                break
+            writer.write(answer)
+        writer.close()
+        ours.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, connected(SecretStr(url), 2) as redis:
+        store = Store(redis, NAMESPACE)
+        assert [await store.is_first("click", 30) for _ in range(2)] == [True, False]
+        assert lost
