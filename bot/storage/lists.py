@@ -102,15 +102,17 @@ class Lists:
         return [rotation async for rotation, _ in self.stored(list(ids))]
 
     async def stored(self, ids: Sequence[str]) -> AsyncIterator[tuple[Rotation, str]]:
-        """Yield the readable records of *ids*, parsed and as stored, a batch at a time.
+        """Yield the readable records of *ids*, parsed and as stored, a batch at a time; no other one in their place.
 
         Other tasks run after each, as parsing a long record is slow.
         """
         for begin in range(0, len(ids), RECORDS):
+            batch = ids[begin : begin + RECORDS]
             async with answering():
-                found = await self._redis.mget([self.key("rotation", id_) for id_ in ids[begin : begin + RECORDS]])
-            for record in filter(None, found):
-                if rotation := readable(record):
+                found = await self._redis.mget([self.key("rotation", id_) for id_ in batch])
+            for id_, record in zip(batch, found, strict=True):
+                rotation = readable(record) if record else None
+                if rotation and rotation.id == id_:
                     yield rotation, record
                 await asyncio.sleep(0)
 

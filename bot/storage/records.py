@@ -210,7 +210,7 @@ class Store(Lists):
         """Return what an audit needs of every listed rotation, and of those of *ids* that have a record."""
         async with answering():
             listed = await self._redis.zrange(self.key("all"), 0, -1)
-        stored = self.stored(sorted({*listed, *ids}))
+        stored = self.stored(sorted({*listed, *await self.open_ids(), *ids}))
         return {rotation.id: audit.stored_of(rotation, record) async for rotation, record in stored}
 
     async def set_due(self, rotation: Rotation, due: datetime | None) -> None:

@@ -255,6 +255,28 @@ async def test_an_edited_audit_head_is_found(redis, store):
         await explained(store)
 
 
+@pytest.mark.parametrize("swapped", [True, False])
+async def test_an_edit_is_found_although_the_genuine_record_stands_in_another_place(redis, store, swapped):
+    saved = await store.save(APPROVED, EVENT, at=NOW)
+    other = await store.save(APPROVED.but(id="rother2", plan=plan_of("pk_9")), EVENT, at=NOW)
+    places = [store.key("rotation", each.id) for each in (saved, other)]
+    records = await redis.mget(places)
+    edited = records[::-1] if swapped else [records[0].replace("U_APPROVER", "U_SOMEBODY"), records[1]]
+    await redis.mset(dict(zip(places, edited, strict=True)) | {store.key("rotation", "rzombie"): records[0]})
+    await redis.zadd(store.key("all"), {"rzombie": 1})
+
+    with pytest.raises(Fault, match=r"there is no record of it|is not the one that entry 1 wrote"):
+        await explained(store)
+
+
+async def test_one_under_way_is_found_whose_entries_and_place_in_the_list_were_taken_out(redis, store):
+    await store.save(running(), EVENT, at=NOW)
+    await redis.delete(store.key("audit"), store.key("all"))
+
+    with pytest.raises(Fault, match="and no entry says so"):
+        await explained(store)
+
+
 def unbound(line: str) -> dict[str, Any]:
     """The entry as the version before wrote it."""
     left_out = {"found", "record", "number", "before", "hash"}
