@@ -103,17 +103,24 @@ class Trial:
         shared = {"register": REGISTER, "open_before": BEFORE.key("open")}
         self._names = {**own, **jobs, "job": f"saq:job:{namespace.queue}:trial", **shared, "nobody": NOBODY}
         self._own = [*own.values(), *jobs.values()]
-        self._lock = asyncio.Lock()
         self._passed_at = -FRESH
+        self._under_way: asyncio.Future[None] | None = None
 
     async def passed(self) -> None:
-        """Raise `Unanswerable` unless Redis serves all that the bot does, now or a moment ago."""
-        async with self._lock:
-            clock = asyncio.get_running_loop().time
-            if clock() - self._passed_at >= FRESH:
-                async with answering():
-                    await self._run()
-                self._passed_at = clock()
+        """Raise `Unanswerable` unless Redis serves all that the bot does, now or a moment ago.
+
+        Whoever asks while a trial is under way waits for that one: one after the other would wait ever longer.
+        """
+        if asyncio.get_running_loop().time() - self._passed_at < FRESH:
+            return
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.ensure_future(self._pass())
+        await asyncio.shield(self._under_way)
+
+    async def _pass(self) -> None:
+        async with answering():
+            await self._run()
+        self._passed_at = asyncio.get_running_loop().time()
 
     async def insist(self) -> None:
         """Raise `WrongSettings` unless Redis serves all that the bot does."""

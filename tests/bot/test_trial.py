@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from redis._parsers.base import BaseParser
 from redis.asyncio import Redis
 
 from bot.rotation.errors import Unanswerable
 from bot.settings import WrongSettings
 from bot.storage import scripts
+from bot.storage.connection import connected
 from bot.storage.outage import ALLOWED, AWAY, UNSURE, answering, trouble_of, wrong_with
 from bot.storage.trial import SCRIPTS, Trial
 from tests.bot.values import NAMESPACE
@@ -45,6 +47,24 @@ def test_it_tries_every_script():
     assert {script for script, _, _ in SCRIPTS} == {
         text for name, text in vars(scripts).items() if name.isupper() and not name.startswith("_") and "call(" in text
     }
+
+
+async def test_while_redis_hangs_all_who_ask_meanwhile_are_told_by_one_trial():
+    asked: list[bytes] = []
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while sent := await reader.read(1000):
+            asked.append(sent)
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, connected(SecretStr(url), 0.1) as redis:
+        trial = Trial(redis, NAMESPACE)
+        for askers in (1, 5):
+            found = await asyncio.gather(*(trial.passed() for _ in range(askers)), return_exceptions=True)
+            assert [type(each) for each in found] == [Unanswerable] * askers
+    assert len(asked) == 4, "two trials, each with a read that waits and a write"
 
 
 async def test_it_is_good_for_a_moment_and_a_fault_is_not(redis):
