@@ -69,6 +69,10 @@ GONE = (
 
 FOREIGN = "This record belongs to another Keyturn (another workspace or AISIX_CLOUD_API), so nothing was changed."
 
+MISPLACED = (
+    "Another rotation's record stands in this one's place, so nothing was changed: see `python -m bot audit verify`."
+)
+
 
 class Store(Lists):
     """The records of all rotations of one bot. Every method raises `Unanswerable` when Redis is away."""
@@ -86,7 +90,10 @@ class Store(Lists):
         """Return the current record of a rotation; raise `NotOurRecord` if this bot must not change it."""
         async with answering():
             stored = await self._redis.get(self.key("rotation", rotation_id))
-        return self._ours(read(stored)) if stored else None
+        rotation = self._ours(read(stored)) if stored else None
+        if rotation and rotation.id != rotation_id:
+            raise NotOurRecord(MISPLACED)
+        return rotation
 
     def _ours(self, rotation: Rotation) -> Rotation:
         """Return *rotation* if it is this bot's and this version can write it without losing fields."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.rotation import audit
 from bot.rotation.audit import START, Fault, Kind, chained, head_of, verified
+from bot.rotation.errors import NotOurRecord
 from bot.rotation.evidence import Evidence
 from bot.rotation.finding import Finding
 from bot.rotation.states import State
@@ -267,6 +268,8 @@ async def test_an_edit_is_found_although_the_genuine_record_stands_in_another_pl
 
     with pytest.raises(Fault, match=r"there is no record of it|is not the one that entry 1 wrote"):
         await explained(store)
+    with pytest.raises(NotOurRecord, match="Another rotation's record stands in this one's place"):
+        await store.load("rzombie")
 
 
 async def test_one_under_way_is_found_whose_entries_and_place_in_the_list_were_taken_out(redis, store):
