@@ -144,6 +144,7 @@ class Wire:
         content = response.body or b""
         if replica is not None:
             self.laws.asked_gateway(actor, replica, path, body)
+            request.extensions["answered_by"] = replica
         elif request.method != "GET":
             self.project()
             self.laws.done(actor, request.method, path, response.status)
