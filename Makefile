@@ -14,7 +14,7 @@ PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-e
 # So that a seed that fails fails again.
 export PYTHONHASHSEED ?= 0
 
-# So that not every process compiles the same code anew.
+# So that each process need not compile the same code.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo play comparison test-fast test test-rest test-all guards browser-test gateway-test soak check audit sbom bench run format golden lock clean

@@ -29,7 +29,7 @@ from bot.commands import receipts, rotations
 from bot.commands.rotations import Asked
 from bot.recovery import doctor
 from bot.recovery.carry_over import carried_over
-from bot.rotation.errors import ApiError, Refused, Unanswerable
+from bot.rotation.errors import ApiError, Refused
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
 from bot.start import checked, run
 from bot.storage import auditor
@@ -332,7 +332,7 @@ def run_verify_receipt(file: TextIO, head: str | None, *, as_json: bool) -> None
 
 
 def _on_stores(work: Callable[[list[Store]], Awaitable[T]]) -> T:
-    """Run *work* on the stores alone; if Redis stops answering, end with a sentence."""
+    """Run *work* on the stores alone; end with a sentence if Redis stops answering, or *work* is refused."""
     logs.configure("error", "json")
     settings = read_store_settings()
 
@@ -342,8 +342,6 @@ def _on_stores(work: Callable[[list[Store]], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(working())
-    except Unanswerable:
-        raise WrongSettings("REDIS_URL stopped answering in the middle: try again in a minute.") from None
     except Refused as sentence:
         click.echo(str(sentence), err=True)
         sys.exit(1)

@@ -89,7 +89,7 @@ class Credentials:
         return _sentence(self._refused.items())
 
     def trouble_of(self, setting: str) -> str:
-        """Say the same of one setting, to whoever wants something that needs it."""
+        """Say the same of one setting, to a person whose request needs it."""
         return _sentence(each for each in self._refused.items() if each[0][0] == setting)
 
 
@@ -98,6 +98,6 @@ def _sentence(refused: Iterable[tuple[tuple[str, str], str]]) -> str:
         service, what = WHAT[setting]
         return (
             f"{service} refuses Keyturn's {what} ({word}), so nothing was done. "
-            f"Tell whoever runs Keyturn: {setting} needs a new one."
+            f"Tell the people who run Keyturn: {setting} needs a new one."
         )
     return ""

@@ -46,7 +46,7 @@ async def run(settings: Settings, *sides: Callable[[Parts], Any]) -> None:
             await stack.enter_async_context(side(built))
         spare_loaded_objects()
         log.info("ready", team=built.team.get("team"), mode="http" if settings.http_mode else "socket")
-        beside = [asyncio.create_task(_log_findings(settings)), asyncio.create_task(_keep_credentials(built))]
+        beside = [asyncio.create_task(log_findings(settings)), asyncio.create_task(_keep_credentials(built))]
         await stop.wait()
         log.info("stopping")
         for task in beside:
@@ -82,9 +82,12 @@ async def _refuse_strangers(built: Parts) -> None:
                 raise WrongSettings(*unknown)
 
 
-async def _log_findings(settings: Settings) -> None:
+async def log_findings(settings: Settings) -> None:
     """Run the check beside the bot; what is wrong or doubtful goes into the log."""
-    await checked(settings, _log, beside=True)
+    try:
+        await checked(settings, _log, beside=True)
+    except Exception as error:  # noqa: BLE001 - a check that broke off must not look like one that found nothing
+        log.warning("check_unfinished", kind=type(error).__name__)
 
 
 def _log(finding: Finding) -> None:

@@ -1,7 +1,7 @@
 """The receipt as a document: what was decided, by whom, when and on what evidence, with the proof of it. Pure.
 
-The proof is the record as it was stored, and the entry of the audit trail that binds it. Whoever has the document can
-verify it without Redis; the entry's hash stands on the receipt in Slack, where nobody but Keyturn can edit it.
+The proof is the record as it was stored, and the entry of the audit trail that binds it. It can be
+verified without Redis; the entry's hash stands on the receipt in Slack, where nobody but Keyturn can edit it.
 """
 
 import json

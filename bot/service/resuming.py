@@ -23,7 +23,7 @@ LONGEST = 80
 async def resumed(store: Store, rotation_id: str, *, operator: str, at: datetime) -> Rotation:
     """Do what **Try again** does, and record that *operator* did so at the command line.
 
-    Whoever can write to the store is asked for no permission. Approvals become void, as they do on the card.
+    It checks no permission: an operator who can write to the store could do more. Approvals become void.
     """
     by = f"{_checked(operator)} at the command line"
     for _ in range(TRIES):

@@ -69,7 +69,7 @@ async def queue_at(
 
 
 class Pool(ConnectionPool):
-    """Connections to one place; if one of them fails, the idle ones are made anew too."""
+    """Connections to one place; if one of them fails, the idle ones are closed too."""
 
     async def release(self, connection: AbstractConnection) -> None:
         """Take a connection back; what failed was closed."""
@@ -82,8 +82,8 @@ class PrimaryPool(Pool, SentinelConnectionPool):
     """Connections to the primary that Sentinel names."""
 
 
-ANEW = Retry(NoBackoff(), 1, (NoConnection, ReadOnlyError, MasterDownError))
-"""What is tried once more on a new connection, where the name leads now: a primary may have become a replica."""
+RETRY = Retry(NoBackoff(), 1, (NoConnection, ReadOnlyError, MasterDownError))
+"""Retries once, on a new connection, what a primary that became a replica refused: its name may lead elsewhere now."""
 
 
 @asynccontextmanager
@@ -93,7 +93,7 @@ async def connected(url: SecretStr, seconds: float, *, waits: float = 0, text: b
         "socket_timeout": seconds + waits,
         "socket_connect_timeout": seconds,
         "decode_responses": text,
-        "retry": ANEW,
+        "retry": RETRY,
         "driver_info": None,  # otherwise each connection reads the package's files to report its version
     }
     async with AsyncExitStack() as stack:

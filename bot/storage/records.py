@@ -291,7 +291,7 @@ class Store(Lists):
             return bool(await self._redis.exists(self.key("lease", name)))
 
     async def is_first(self, what: str, seconds: int) -> bool:
-        """Tell whether this is the first call for *what* within *seconds*; Redis may get it twice, see `ANEW`."""
+        """Tell whether this call for *what* is the first within *seconds*; the client may send it twice (`RETRY`)."""
         ours = secrets.token_hex(4)
         async with answering():
             found = await self._redis.set(self.key("once", what), ours, nx=True, get=True, ex=seconds)

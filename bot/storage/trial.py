@@ -17,7 +17,7 @@ from bot.storage.outage import answering, wrong_with
 from bot.storage.scripts import END, FIGURES, FULL, HOLD, NOTE, RELEASE, SAVE, SET_DUE, SHOWN
 
 FRESH = 1.0
-"""Seconds for which a trial is good: whoever asks for `/readyz` again and again does not write each time."""
+"""Seconds for which a trial is good, so that frequent requests for `/readyz` do not write each time."""
 
 BLOCK = 0.1
 """Seconds that the blocking read waits at most, where another process removes what it is to read."""
@@ -109,7 +109,7 @@ class Trial:
     async def passed(self) -> None:
         """Raise `Unanswerable` unless Redis serves all that the bot does, now or a moment ago.
 
-        Whoever asks while a trial is under way waits for that one: one after the other would wait ever longer.
+        Callers that come while a trial is under way wait for that one: in turns they would wait ever longer.
         """
         if asyncio.get_running_loop().time() - self._passed_at < FRESH:
             return

@@ -1,4 +1,4 @@
-"""Traces: what is done when, for whoever follows one rotation through processes and services.
+"""Traces: follow one rotation through processes and services.
 
 Nothing happens unless `bot/telemetry/otel.py` is in use. That needs the extra `otel`, and an address to send traces to.
 """

@@ -3,10 +3,13 @@
 import json
 from email.utils import format_datetime
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from bot import start
 from bot.app import utc_now
 from bot.check import Finding, Level, Product, strangers
 from bot.check.findings import clock
@@ -233,3 +236,11 @@ async def test_an_order_may_name_environments_by_name_or_id():
     assert strangers(["nowhere"], inventory) == [
         "ENVIRONMENT_ORDER names nowhere, and AISIX Cloud has no such environment: it has production, staging, dev."
     ]
+
+
+async def test_a_check_beside_the_start_that_breaks_off_is_logged(monkeypatch):
+    monkeypatch.setattr(start, "checked", AsyncMock(side_effect=KeyError("sk-CANARY")))
+    with capture_logs() as logged:
+        await start.log_findings(read_settings(None, SETTINGS | {"AISIX_ADMIN_TOKEN": "at-1"}))
+
+    assert logged == [{"event": "check_unfinished", "log_level": "warning", "kind": "KeyError"}]

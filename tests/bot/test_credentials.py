@@ -35,7 +35,7 @@ def test_a_credential_that_is_refused_is_logged_once_and_told_until_it_works():
         told = credentials.trouble
         credentials.works(BOT_TOKEN)
 
-    assert told == SAID[BOT_TOKEN] + "Tell whoever runs Keyturn: SLACK_BOT_TOKEN needs a new one."
+    assert told == SAID[BOT_TOKEN] + "Tell the people who run Keyturn: SLACK_BOT_TOKEN needs a new one."
     assert [(each["event"], each["log_level"]) for each in logged] == [
         ("credential_refused", "error"),
         ("credential_works", "info"),

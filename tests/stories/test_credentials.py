@@ -18,7 +18,7 @@ async def test_a_revoked_bot_token_is_told_and_makes_the_bot_not_ready_until_it_
                 bare_stage.slack.faults.fail(method, error="token_revoked", times=100_000)
             await bare_stage.slack.person("U_REQUESTER").command(KEY)
             told = await bare_stage.told("U_REQUESTER", "Slack refuses Keyturn's bot token (token_revoked)")
-            assert "Tell whoever runs Keyturn: SLACK_BOT_TOKEN needs a new one." in told
+            assert "Tell the people who run Keyturn: SLACK_BOT_TOKEN needs a new one." in told
             assert await answer_of(ready) == (503, f"{told}\n")
 
             bare_stage.slack.faults.clear()

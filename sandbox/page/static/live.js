@@ -65,7 +65,7 @@ export class Live {
     });
   }
 
-  /** Send it, as soon as the socket is open; where that never happens, whoever waits is told. */
+  /** Send it, as soon as the socket is open; if it never opens, the caller gets a refusal. */
   #send(asked) {
     const { socket } = this;
     if (socket.readyState === WebSocket.CONNECTING) socket.addEventListener("open", () => socket.send(asked));
