@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from itertools import accumulate
 from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
@@ -16,13 +17,13 @@ from handlers.answers import Answers, Asker
 from handlers.errors import answered
 from handlers.payload import channel_of, person_of, team_of, text
 from handlers.slack import UNREACHABLE, SlackAway, counted
-from handlers.views.blocks import code, shortened, when
+from handlers.views.blocks import code, when
 from handlers.views.modal import picker
 from handlers.views.words import being_rotated, state_label
 
 COMMAND = "/rotate-key"
 
-PAGE = 15
+PAGE = 10
 """How many rotations a list has."""
 
 HELP = """*Keyturn* rotates a provider key without an outage.
@@ -117,11 +118,17 @@ LISTED = re.compile(rf"({'|'.join(WORDS)})(?: ([1-9]\d{{0,5}}))?", re.IGNORECASE
 
 async def _list(title: str, rotations: list[Rotation], announcer: SlackAnnouncer, *after: str) -> str:
     lines = [await _line(rotation, announcer) for rotation in rotations]
-    return "\n".join([shortened("\n".join([title, *lines]), 3600), *after])
+    whole = [line for line, length in zip(lines, accumulate(map(len, lines)), strict=True) if length <= ROOM]
+    left = [f"And {len(lines) - len(whole)} more, which do not fit here."] if len(whole) < len(lines) else []
+    return "\n".join([title, *whole, *left, *after])
+
+
+ROOM = 3600
+"""Letters for the lines of a list: Slack shows about 4,000 of a message."""
 
 
 async def _line(rotation: Rotation, announcer: SlackAnnouncer) -> str:
-    name, link = code(rotation.plan.old_key.display_name), await announcer.link(rotation)
+    name, link = code(rotation.plan.old_key.display_name, 60), await announcer.link(rotation)
     place = f"<{link}|open>" if link else "not shown yet"
     return (
         f"• {name}: {state_label(rotation)}, asked for by <@{rotation.requested_by}>, "

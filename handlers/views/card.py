@@ -301,7 +301,7 @@ def _delete_text(rotation: Rotation) -> str:
     waits = (
         f" It happens when {plural(missing, 'more approver')} agree{'s' if missing == 1 else ''}." if missing else ""
     )
-    gone = f"“{name}” is gone for good; there is no way back to it."
+    gone = f"This deletes “{name}” for good: there is no way back to it."
     if usage_of(rotation).is_in_use:
         gone = f"“{name}” is still in use, and deleting it cannot be undone."
     return f"{gone} Keyturn checks everything once more first.{waits}"

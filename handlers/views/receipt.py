@@ -67,7 +67,7 @@ def _times(rotation: Rotation) -> Iterator[str]:
     if rotation.deleted_at:
         yield f"Old key deleted {when(rotation.deleted_at)}."
     if rotation.audit_head:
-        yield f"Head of the audit trail: {code(rotation.audit_head)}."
+        yield f"Head of the audit trail {'at the end' if rotation.is_over else 'so far'}: {code(rotation.audit_head)}."
     if rotation.started_at and rotation.deleted_at:
         yield f"From the first secret to the delete: {duration(rotation.deleted_at - rotation.started_at)}."
     yield from watch.result(rotation)

@@ -37,19 +37,30 @@ def _lines(rotation: Rotation) -> Iterator[str]:
         if step.gated and not asked:
             asked = True
             yield _approval_line(rotation)
-        if step.name not in QUIET or (step is current and rotation.waits_for_bot):
+        if _is_shown(step, step is current, rotation):
             yield _line(step, step is current, rotation)
 
 
 def _line(step: Step, current: bool, rotation: Rotation) -> str:  # noqa: FBT001 - a column of the line
     detail = DETAILS.get(step.name, _nothing)(rotation)
-    if current and rotation.state is State.BLOCKED and rotation.stop:
+    if current and _is_stopped(rotation) and rotation.stop:
         return f"■ *{_doing(step)}*   {sentence(rotation.stop.headline, 300)}"
     if current and rotation.waits_for_bot:
         return _marked("◔", _doing(step), _progress(step, rotation))
     if _has_more_waves(step, rotation):
         return _marked("◔", step.title, detail)
-    return _marked("✔", step.title, detail) if step.name in rotation.done else f"· {step.title}"
+    done = step.name in rotation.done or (step.name is StepName.DELETE and rotation.plan.old_key_gone)
+    return _marked("✔", step.title, detail) if done else f"· {step.title}"
+
+
+def _is_shown(step: Step, current: bool, rotation: Rotation) -> bool:  # noqa: FBT001 - as in `_line`
+    if step.name is StepName.WATCH and step.name in rotation.done:
+        return rotation.watched > 0
+    return step.name not in QUIET or (current and (rotation.waits_for_bot or _is_stopped(rotation)))
+
+
+def _is_stopped(rotation: Rotation) -> bool:
+    return rotation.state is State.BLOCKED
 
 
 def _marked(mark: str, title: str, detail: str) -> str:

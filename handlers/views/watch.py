@@ -55,7 +55,7 @@ def result(rotation: Rotation, most: int = 20) -> Iterator[str]:
     yield from filter(None, [summary(rotation)])
     yield from (_said(trouble, f"{when(trouble.at)}: ") for trouble in found[:most])
     if len(found) > most:
-        yield f"and {len(found) - most:,} more, in the thread"
+        yield f"and {len(found) - most:,} more lines, problems or fixes"
 
 
 def summary(rotation: Rotation) -> str:
@@ -63,7 +63,7 @@ def summary(rotation: Rotation) -> str:
     if is_watched(rotation):
         return f"Watching {until(rotation)}: {_found(rotation, ' so far')}."
     if not rotation.is_over:
-        return f"The watch has stopped: {_found(rotation, ' so far')}."
+        return f"The watch stopped early: {_found(rotation, ' so far')}. The card says why."
     return f"Watched for {duration(_length(rotation))}: {_found(rotation)}." if rotation.watched else ""
 
 

@@ -160,10 +160,15 @@ def _running(rotation: Rotation) -> str:
     if is_watched(rotation):
         return _watching(rotation, trouble)
     if rotation.approvals:
-        return f"{trouble}Approved by {approvers(rotation)}. Looking at everything once more, then the old key goes."
+        step = next_step(rotation)
+        doing = "Deleting the old key." if step and step.name is StepName.DELETE else LAST_LOOK
+        return f"{trouble}Approved by {approvers(rotation)}. {doing}"
     void = f"{said}\n" if (said := _void(rotation)) else ""
     parts = [_whereabouts(rotation), "Nothing to do for you.", _soaking(rotation)]
     return f"{trouble}{void}{' '.join(filter(None, parts))} The thread has the details."
+
+
+LAST_LOOK = "Checking everything once more; then Keyturn deletes the old key."
 
 
 def _watching(rotation: Rotation, trouble: str) -> str:

@@ -141,8 +141,20 @@ async def test_a_long_list_comes_in_pages_and_says_what_it_cannot_show(thread: T
     said = await status(rotations, thread.announcer, "U_MEMBER", 2)
 
     assert rotations.under_way.await_args.args == (2, PAGE)
-    assert said.startswith("Under way, 16 to 30 of 2,500:\n• ")
+    assert said.startswith("Under way, 11 to 20 of 2,500:\n• ")
     assert said.endswith("1 of them can't be read by this version of Keyturn.\n`/rotate-key status 3` lists the next.")
+
+
+@pytest.mark.parametrize(("name", "shown"), [("x" * 300, PAGE), ("&" * 300, 8)])
+async def test_a_list_cuts_no_line_and_counts_those_that_do_not_fit(thread: Thread, name: str, shown: int) -> None:
+    record = r.running("verify")
+    record = record.but(plan=record.plan.but(old_key=record.plan.old_key.but(display_name=name)))
+    rotations = AsyncMock()
+    rotations.under_way.return_value = Page([record] * PAGE, 0, PAGE, PAGE)
+    _, *lines = (await status(rotations, thread.announcer, "U_MEMBER")).splitlines()
+
+    assert [line.endswith((")", "yet)")) for line in lines[:shown]] == [True] * shown
+    assert lines[shown:] == ([f"And {PAGE - shown} more, which do not fit here."] if shown < PAGE else [])
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ SCENES = (
     "form-secret",
     "card-stopped-rejected-in-the-rehearsal",
     "card-awaiting-approval-proved",
+    "receipt-after-watch",
 )
 """The golden files whose kind it shows: when one of them changes, it shows something else than the bot does."""
 
