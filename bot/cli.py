@@ -61,8 +61,8 @@ def main(context: click.Context) -> None:
 
     Without a command it runs everything in one process. Settings come from the environment and from .env.
 
-    Exit status of every command: 0 if all is well, 1 if something is wrong or refused, 2 for words that it does not
-    understand. A bot that a signal stops ends with 0.
+    Exit status of every command: 0 on success, 1 if something is wrong or refused, 2 for a wrong
+    command or option. A bot that a signal stops ends with 0.
     """
     if context.invoked_subcommand is None:
         _start(worker, front)
@@ -147,7 +147,7 @@ def run_status(number: int, *, as_json: bool) -> None:
 @click.argument("rotation", metavar="ID")
 @AS_JSON
 def run_show(rotation: str, *, as_json: bool) -> None:
-    """Show the rotation of an ID, under way or over.
+    """Show one rotation, open or finished.
 
     Its state and step; at a stop the reason and what helps; each model with its verdict; the approvals. Needs what
     `status` needs. Exit status 0, or 1 if there is no such rotation or this version can't read its record.
@@ -157,10 +157,10 @@ def run_show(rotation: str, *, as_json: bool) -> None:
 
 @main.command("resume", short_help="Let a stopped rotation try again.")
 @click.argument("rotation", metavar="ID")
-@click.option("--by", metavar="NAME", help="Who does it, for the audit trail; else the user of this machine.")
+@click.option("--by", metavar="NAME", help="Your name for the audit trail; else the login name.")
 @AS_JSON
 def run_resume(rotation: str, by: str | None, *, as_json: bool) -> None:
-    """Do what the button Try again does to the stopped rotation of an ID: go on with fresh checks.
+    """Retry the stopped rotation ID with fresh checks, as the button Try again does.
 
     It approves nothing: an approval that was given is void, and an approver is asked before the delete. The audit
     trail records it as done at the command line. Needs what `status` needs. Exit status 0, or 1 if it can't be done.
@@ -178,7 +178,9 @@ def _user() -> str:
 @main.command("doctor", short_help="Find and end rotations whose record is lost.")
 @click.argument("rotation", required=False)
 @click.option("--adopt", is_flag=True, help="Restore its record and resume it from the state that AISIX shows.")
-@click.option("--clean", is_flag=True, help="Undo it: point its models back at the old key, and remove what it made.")
+@click.option(
+    "--clean", is_flag=True, help="Roll back: point its models at the old key again, and remove what it made."
+)
 @click.option("--old", metavar="ID", help="The id of the old key, if names don't tell.")
 @click.option("--channel", metavar="C…", help="The channel for its card from now on.")
 @click.option("--requester", metavar="U…", help="Who asked for it, and so can't approve it.")
@@ -238,7 +240,7 @@ def run_carry_over(namespace: str, rotation: str | None, *, as_json: bool) -> No
 
     `python -m bot check` says which namespaces there are; `keyturn` is where the version before kept everything.
     Stop the bot that had them first. ROTATION (an id) takes that one alone, also where AISIX Cloud does not show its
-    keys. Exit status 0 where none is left there, 1 where one is.
+    keys. Exit status 0 if no rotation is left under NAMESPACE, else 1.
     """
     settings = read_settings()
     logs.configure("error", settings.log_format)

@@ -48,7 +48,7 @@ def introduce(terminal: Terminal, there: Company) -> None:
     terminal.say("Keyturn rotates the provider key of an AI gateway, from Slack.", "bold")
     terminal.say(
         f"A local Slack, a local AISIX with {replicas}, an application on each alias, and the bot as its own process. "
-        f"“{there.key.display_name}” is the key whose turn has come."
+        f"“{there.key.display_name}” is the key to rotate."
     )
 
 

@@ -53,8 +53,13 @@ class Product:
 
     async def _inventory(self) -> Inventory:
         if self._asked is None:
-            self._asked = asyncio.ensure_future(self._control_plane.inventory())
+            self._asked = asyncio.ensure_future(self._read())
         return await asyncio.shield(self._asked)
+
+    async def _read(self) -> Inventory:
+        """Read one list first: many at once would blame whichever of them failed first."""
+        await self._control_plane.keys()
+        return await self._control_plane.inventory()
 
     async def _named(self, environment: str) -> str:
         """Return an environment's name, or its id where AISIX Cloud does not tell: another line reports that."""

@@ -17,7 +17,7 @@ async def print_receipt(stores: Sequence[Store], rotation_id: str) -> None:
             if not rotation.carried_to:
                 say_json(receipt.document(rotation, record, await _line_of(rotation, store)))
                 return
-    raise Refused(f"No record is of a rotation {rotation_id}, or this version of Keyturn can't read it.")
+    raise Refused(f"There is no rotation {rotation_id}, or this version of Keyturn can't read it.")
 
 
 async def _line_of(rotation: Rotation, store: Store) -> str:

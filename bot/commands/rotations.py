@@ -43,7 +43,7 @@ async def status(stores: Sequence[Store], number: int, *, as_json: bool) -> None
 
 
 def _more(page: Page) -> str:
-    return f" The next: keyturn status --page {page.end // SIZE + 1}" if page.end < page.total else ""
+    return f" The next: python -m bot status --page {page.end // SIZE + 1}" if page.end < page.total else ""
 
 
 def _as_json(name: str, page: Page) -> dict[str, object]:
@@ -83,7 +83,7 @@ async def _holder(stores: Sequence[Store], rotation_id: str) -> Store:
     """Return the store that has the record of a rotation, and not only where it was carried over from, or refuse."""
     holders = [store for store in stores if await store.is_recorded(rotation_id)]
     if not holders:
-        raise Refused(f"No record is of a rotation {rotation_id}: `keyturn status` lists those under way.")
+        raise Refused(f"There is no rotation {rotation_id}: `python -m bot status` lists those under way.")
     onward = [store for store in holders if not await _was_carried(store, rotation_id)]
     return (onward or holders)[0]
 

@@ -78,7 +78,7 @@ def _helps(rotation: Rotation, stop: Stop) -> Iterator[tuple[Action, str]]:
     """Yield what can be done at a stop, and where."""
     for action in offered(rotation):
         if action is Action.TRY_AGAIN:
-            yield action, f"{HELP[stop.kind].try_again}; on the card, or `keyturn resume {rotation.id}`"
+            yield action, f"{HELP[stop.kind].try_again}; on the card, or `python -m bot resume {rotation.id}`"
         else:
             yield action, "on the card"
 

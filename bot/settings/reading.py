@@ -42,6 +42,8 @@ def _read(kind: type[S], file: Path | None, environ: Mapping[str, str]) -> S:
     found = written(KNOWN, file, environ)
     values = {name.lower(): value for name, value in found.values.items()}
     problems = list(found.problems)
+    if not found.is_read:
+        raise WrongSettings(*problems)
     if kind is Settings:
         problems += (*_lacks_mode(values), *troubles(environ), *_untrusting(environ))
     try:

@@ -155,7 +155,7 @@ Ids = Annotated[frozenset[str], BeforeValidator(_ids)]
 
 
 class _Strict(yaml.SafeLoader):
-    """Reads YAML in which no name stands twice: the last one would win, and the others would be dropped."""
+    """Reads YAML in which each name is set once: the last one would win, and the others would be dropped."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
         names = [each.value for each, _ in node.value]
@@ -165,7 +165,7 @@ class _Strict(yaml.SafeLoader):
 
 def _refuse_twice(names: list[str]) -> None:
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise told(f"{twice} stands twice: keep one")
+        raise told(f"{twice} is set twice: keep one")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _decoded(text: str, place: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except JSONDecodeError as error:
-        raise told(f"it is no JSON ({place}line {error.lineno}, column {error.colno})") from None
+        raise told(f"it is not valid JSON ({place}line {error.lineno}, column {error.colno})") from None
     except RecursionError:
         raise told("it is nested too deeply") from None
 
@@ -198,9 +198,9 @@ def _from_file(name: str) -> Any:
         return yaml.load(text, _Strict)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise told(f"{name} is no YAML (line {mark.line + 1 if mark else 1})") from None
+        raise told(f"{name} is not valid YAML (line {mark.line + 1 if mark else 1})") from None
     except (yaml.YAMLError, AttributeError, RecursionError):
-        raise told(f"{name} is no YAML") from None
+        raise told(f"{name} is not valid YAML") from None
 
 
 def _gateways(value: Any) -> Any:

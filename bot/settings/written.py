@@ -22,6 +22,8 @@ class Written(NamedTuple):
 
     values: dict[str, str]
     problems: tuple[str, ...] = ()
+    is_read: bool = True
+    """False if there is a file and nothing in it could be read: what it sets is not missing."""
 
 
 def written(known: Collection[str], file: Path | None, environ: Mapping[str, str]) -> Written:
@@ -34,11 +36,12 @@ def written(known: Collection[str], file: Path | None, environ: Mapping[str, str
         *map(_twice, twice),
         *(_misspelt(name, near) for name in sorted(here) if (near := _slip(name, known))),
     )
-    return Written(_filled_in(there.values, known) | _filled_in(here, known), problems)
+    values = _filled_in(there.values, known) | _filled_in(here, known)
+    return Written(values, problems, is_read=there.is_read)
 
 
 def _twice(name: str) -> str:
-    return f"{name} stands twice in the environment, in capitals and in small letters: keep one."
+    return f"{name} is set twice in the environment, in capitals and in small letters: keep one."
 
 
 def _filled_in(values: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
@@ -59,13 +62,14 @@ def read_file(file: Path, known: Collection[str], environ: Mapping[str, str]) ->
     except FileNotFoundError:
         return Written({})
     except OSError as error:
-        return Written({}, (f"{file} can't be read ({error.strerror}): let the user that Keyturn runs as read it.",))
+        said = f"{file} can't be read ({error.strerror}): let the user that Keyturn runs as read it."
+        return Written({}, (said,), is_read=False)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return Written({}, (_no_utf_8(raw, error.start, file),))
+        return Written({}, (_no_utf_8(raw, error.start, file),), is_read=False)
     if "\0" in text:
-        return Written({}, (_no_utf_8(raw, raw.index(b"\0"), file),))
+        return Written({}, (_no_utf_8(raw, raw.index(b"\0"), file),), is_read=False)
     lines = [_mended(binding) for binding in parse_stream(io.StringIO(text))]
     values: dict[str, str] = {}
     problems = tuple(_problems(lines, values, environ, known, file))
@@ -94,7 +98,7 @@ def _problems(
             yield from _problems_of(line.key, line.value, {**values, **environ}, known, where)
             values[line.key.upper()] = _filled(line.value, {**values, **environ})
             if before := seen.get(line.key.upper()):
-                yield f"{line.key.upper()} stands twice in {file}, in lines {before} and {_number(line)}: keep one."
+                yield f"{line.key.upper()} is set twice in {file}, in lines {before} and {_number(line)}: keep one."
             seen[line.key.upper()] = _number(line)
 
 
@@ -109,7 +113,7 @@ def _problems_of(key: str, value: str, defined: Mapping[str, str], known: Collec
     if name not in known:
         near = nearest(name, known)
         told = near or key.isupper()  # another may be the second line of a token
-        yield _misspelt(name, near, where) if told else f"{where.capitalize()} is no setting of Keyturn: remove it."
+        yield _misspelt(name, near, where) if told else f"{where.capitalize()} is not a Keyturn setting: remove it."
     for part in _variables(value):
         if part.default is None and part.name.upper() not in defined:
             yield f"{name} ({where}) uses ${{{part.name}}}, which is not set above it: set it, or write the value."
@@ -131,7 +135,7 @@ def _filled(value: str, defined: Mapping[str, str]) -> str:
 
 def _misspelt(name: str, near: str, where: str = "the environment") -> str:
     meant = f"did you mean {near}?" if near else "remove it; docs/settings.md lists every setting."
-    return f"{name} ({where}) is no setting of Keyturn: {meant}"
+    return f"{name} ({where}) is not a Keyturn setting: {meant}"
 
 
 def nearest(name: str, known: Collection[str], cutoff: float = 0.6) -> str:

@@ -79,7 +79,7 @@ def test_status_lists_a_page_of_what_is_under_way(desk):
     assert lines[1] == (
         "r000  waiting for the new secret: OpenAI production, asked for by U_REQUESTER in C_OPS, 2026-11-23 14:02 UTC"
     )
-    assert lines[-1] == "These are 1 to 20 of 21. The next: keyturn status --page 2"
+    assert lines[-1] == "These are 1 to 20 of 21. The next: python -m bot status --page 2"
     assert second.stdout.splitlines()[1:] == [
         "r020  waiting for the new secret: OpenAI production, asked for by U_REQUESTER in C_OPS, 2026-11-23 14:02 UTC",
         "These are 21 to 21 of 21.",
@@ -109,7 +109,7 @@ def test_show_says_the_stop_and_what_helps_each_model_with_its_verdict_and_the_a
         "  asked     by U_REQUESTER in C_OPS, 2026-11-23 14:02 UTC",
         "  steps     8 of 11 done, next: recheck (looking at everything once more)",
         "  stop      It stopped. (2026-11-23 14:02 UTC)",
-        "  helps     Try again: once that is fixed; on the card, or `keyturn resume rabc123`",
+        "  helps     Try again: once that is fixed; on the card, or `python -m bot resume rabc123`",
         "  helps     Roll back: on the card",
         "  guide     docs/stops.md#it-stopped",
         "  approvals 1 of 1: U_APPROVER 2026-11-23 14:02 UTC",
@@ -173,7 +173,7 @@ def test_a_rotation_that_is_not_there_is_one_sentence(desk, command):
     done = desk.type(f"{command} r_nope --json")
 
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "No record is of a rotation r_nope: `keyturn status` lists those under way.\n"
+    assert done.stderr == "There is no rotation r_nope: `python -m bot status` lists those under way.\n"
 
 
 def test_lines_are_told_in_json_with_their_level_what_they_are_about_and_what_belongs_to_them():

@@ -171,7 +171,7 @@ async def test_what_is_printed_is_verified_alone_and_says_with_what_to_compare_i
 @pytest.mark.parametrize(
     ("id_", "sentence"),
     [
-        ("rnone22", "No record is of a rotation rnone22"),
+        ("rnone22", "There is no rotation rnone22"),
         ("rabc123", "is running: a receipt comes with the delete"),
     ],
 )

@@ -64,12 +64,12 @@ def test_what_is_wrong_is_said_at_once(read):
 )
 def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(read, written, meant):
     assert sentence(read, **{written: "1"}) == (
-        f"{written.upper()} (the environment) is no setting of Keyturn: did you mean {meant}?"
+        f"{written.upper()} (the environment) is not a Keyturn setting: did you mean {meant}?"
     )
 
 
 def test_a_variable_in_capitals_and_in_small_letters_is_named(read):
-    assert sentence(read, PROBES="5", probes="7").startswith("PROBES stands twice in the environment, ")
+    assert sentence(read, PROBES="5", probes="7").startswith("PROBES is set twice in the environment, ")
 
 
 @pytest.mark.parametrize("name", ["REDIS_PORT", "KEYTURN_PORT", "LISTEN_FDS", "PATH", "HOST", "SLACK_TEAM", "LESS"])
@@ -110,13 +110,13 @@ def test_the_gateways_may_be_a_file(read, monkeypatch, tmp_path, name):
 WRONG_FILES = {
     "missing.yaml": (None, "missing.yaml can't be read (No such file or directory)"),
     "latin.yaml": ("# caf\xe9".encode("latin-1"), "latin.yaml is not UTF-8"),
-    "torn.yaml": (b"env-1:\n  caller_key: 'ck-CANARY\n", "torn.yaml is no YAML (line 3)"),
-    "torn.json": (b'{"env-1":\n "ck-CANARY}', "it is no JSON (torn.json, line 2, column 2)"),
-    "twice.yaml": (b"env-1: {url: a, url: b}", "url stands twice: keep one"),
-    "twice.json": (b'{"env-1": 1, "env-1": 2}', "env-1 stands twice: keep one"),
+    "torn.yaml": (b"env-1:\n  caller_key: 'ck-CANARY\n", "torn.yaml is not valid YAML (line 3)"),
+    "torn.json": (b'{"env-1":\n "ck-CANARY}', "it is not valid JSON (torn.json, line 2, column 2)"),
+    "twice.yaml": (b"env-1: {url: a, url: b}", "url is set twice: keep one"),
+    "twice.json": (b'{"env-1": 1, "env-1": 2}', "env-1 is set twice: keep one"),
     "field.yaml": (GATEWAYS_YAML.encode() + b"  status_url: x\n", "did you mean status_urls?"),
-    "control.yaml": (b"a: \x01", "control.yaml is no YAML"),
-    "time.yaml": (b"a: !!timestamp x", "time.yaml is no YAML"),
+    "control.yaml": (b"a: \x01", "control.yaml is not valid YAML"),
+    "time.yaml": (b"a: !!timestamp x", "time.yaml is not valid YAML"),
 }
 
 
@@ -190,15 +190,15 @@ def test_a_variable_that_is_empty_hides_nothing_in_the_file(read_env, monkeypatc
 
 
 DROPPED = {
-    "SOKA=10m": "SOKA (line 8 of .env) is no setting of Keyturn: did you mean SOAK?",
-    "HTTPS_PROXY=http://proxy": "HTTPS_PROXY (line 8 of .env) is no setting of Keyturn: remove it; docs/settings.md",
-    "SOAK=10m\n\nSOAK=20m": "SOAK stands twice in .env, in lines 8 and 10: keep one.",
+    "SOKA=10m": "SOKA (line 8 of .env) is not a Keyturn setting: did you mean SOAK?",
+    "HTTPS_PROXY=http://proxy": "HTTPS_PROXY (line 8 of .env) is not a Keyturn setting: remove it; docs/settings.md",
+    "SOAK=10m\n\nSOAK=20m": "SOAK is set twice in .env, in lines 8 and 10: keep one.",
     "SOAK 10m": "Line 8 of .env can't be read: write NAME=value there.",
     "SOAK": "Line 8 of .env can't be read: write NAME=value there.",
     "SOAK='10m": "Line 8 of .env can't be read: write NAME=value there.",
     "SOAK=${LONG}": "SOAK (line 8 of .env) uses ${LONG}, which is not set above it: set it, or write the value.",
     "SOAK=${LONG}\nLONG=1m": "SOAK (line 8 of .env) uses ${LONG}, which is not set above it: set it, or write the",
-    "cannAry==": "Line 8 of .env is no setting of Keyturn: remove it.",
+    "cannAry==": "Line 8 of .env is not a Keyturn setting: remove it.",
     "S\0O\0A\0K\0=\0": "Line 8 of .env is not UTF-8: save the file as UTF-8.",
     "# caf\xe9\nSOAK=10m": "Line 8 of .env is not UTF-8: save the file as UTF-8.",
 }
@@ -209,14 +209,14 @@ def test_what_would_be_dropped_is_said_with_its_line(read_env, lines):
     with pytest.raises(WrongSettings) as wrong:
         read_env(lines.encode("latin-1"))
 
-    assert wrong.value.sentences[0].startswith(DROPPED[lines])
-    assert len(wrong.value.sentences) == 1 or "not UTF-8" in wrong.value.sentences[0]
+    (said,) = wrong.value.sentences
+    assert said.startswith(DROPPED[lines])
 
 
 def test_a_file_that_may_not_be_read_is_said(monkeypatch, tmp_path):
     (tmp_path / ".env").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(WrongSettings, match=r"^\.env can't be read \(Is a directory\): "):
+    with pytest.raises(WrongSettings, match=r"^\.env can't be read \(Is a directory\): .*\.$"):
         read_settings()
 
 

@@ -120,7 +120,7 @@ async def has_a_receipt_that_verifies_alone(rotation: str, head: str, stage: Sta
     status, output = await ran({}, folder, "receipt", "verify", str(file))
     assert (status, "`approvals[0].by` was edited" in output) == (1, True), output
     status, output = await ran({"REDIS_URL": stage.redis_url}, folder, "receipt", "rnone22")
-    assert (status, "No record is of a rotation rnone22" in output) == (1, True), output
+    assert (status, "There is no rotation rnone22" in output) == (1, True), output
 
 
 async def test_a_trail_that_cannot_be_read_now_is_one_sentence(tmp_path: Path) -> None:

@@ -101,3 +101,12 @@ def test_a_user_without_a_home_can_start_it() -> None:
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 
     assert subprocess.run([sys.executable, "-c", nobody], env=environ, check=False).returncode == 0
+
+
+def test_a_python_without_the_packages_is_told_to_install_them(tmp_path: Path) -> None:
+    asks = f"import sys, runpy; sys.path[:0] = [{str(ROOT)!r}]; runpy.run_module('bot', run_name='__main__')"
+    command = [sys.executable, "-I", "-S", "-c", asks]
+    bare = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    assert (bare.returncode, bare.stdout) == (1, "")
+    assert bare.stderr.endswith("is not installed: run `make install`, then .venv/bin/python -m bot.\n")
