@@ -38,7 +38,7 @@ class StoreSettings(BaseModel):
 
     redis_url: RedisAddress | None = Field(
         None,
-        description="redis://…, rediss://…, unix://… or redis+sentinel://…; absent: an embedded server",
+        description="redis://…, rediss://…, unix://… or redis(s)+sentinel://…; absent: an embedded server",
         examples=["redis://localhost:6379/0"],
     )
     redis_timeout: Limit = Field(timedelta(seconds=2), description="the time limit of one call to Redis")

@@ -1,12 +1,15 @@
-"""The address of a Redis whose primary Sentinel names: `redis+sentinel://user:password@host:26379,host/mymaster/0`."""
+"""The address of a Redis whose primary Sentinel names: `redis+sentinel://user:password@host:26379,host/mymaster/0`.
+
+With `rediss+sentinel://` both the Sentinels and Redis are asked over TLS.
+"""
 
 import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 EXAMPLE = "redis+sentinel://host:26379,host:26379/mymaster/0"
-SCHEME = "redis+sentinel://"
-ADDRESS = re.compile(rf"{re.escape(SCHEME)}([^@/]*@)?([^@/?]+)/([^/?]+)(?:/(\d*))?(?:\?(.*))?")
+SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
+ADDRESS = re.compile(r"(rediss?)\+sentinel://([^@/]*@)?([^@/?]+)/([^/?]+)(?:/(\d*))?(?:\?(.*))?")
 PORT = 26379
 OF_SENTINELS = "sentinel_password"
 """The option of the address that the Sentinels are asked with."""
@@ -28,17 +31,17 @@ class Sentinels(NamedTuple):
 
 def sentinels_in(url: str) -> Sentinels | None:
     """Read an address; return None for one of another kind, raise `ValueError` for one that lacks something."""
-    if not url.startswith(SCHEME):
+    if not url.startswith(SCHEMES):
         return None
     if not (found := ADDRESS.fullmatch(url)):
         raise ValueError("address")
-    user, hosts, name, database, query = found.groups("")
+    scheme, user, hosts, name, database, query = found.groups("")
     options = dict(parse_qsl(query))
     password = options.pop(OF_SENTINELS, None)
     return Sentinels(
         hosts=tuple(map(_place, hosts.split(","))),
         name=name,
-        server=f"redis://{user}{name}/{database}?{urlencode(options)}",
+        server=f"{scheme}://{user}{name}/{database}?{urlencode(options)}",
         password=password,
     )
 

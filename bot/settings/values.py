@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from bot.aisix.client import can_be_asked
 from bot.aisix.probes import GatewaySettings
-from bot.settings.sentinels import EXAMPLE, SCHEME, sentinels_in
+from bot.settings.sentinels import EXAMPLE, SCHEMES, sentinels_in
 
 NUMBER, SWITCH, PORT = "a number", "true or false", "a port"
 BYTES, CHARACTERS, WHOLE_SECONDS = COUNTED = ("bytes", "characters", "seconds")
@@ -95,7 +95,7 @@ DATABASE = re.compile(r"/?\d*")
 
 def _names_a_database(url: SecretStr) -> SecretStr:
     """Refuse an address whose database is no number: the client would use database 0 instead."""
-    if url.get_secret_value().startswith(SCHEME):
+    if url.get_secret_value().startswith(SCHEMES):
         return _names_sentinels(url)
     try:
         parts = urlsplit(url.get_secret_value())

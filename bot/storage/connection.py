@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedSSLConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import MasterDownError, ReadOnlyError, RedisError
@@ -105,7 +105,7 @@ async def connected(url: SecretStr, seconds: float, *, waits: float = 0, text: b
         yield redis
 
 
-NO_ADDRESS = "REDIS_URL is wrong: it should be redis://…, rediss://…, unix://… or redis+sentinel://…."
+NO_ADDRESS = "REDIS_URL is wrong: it should be redis://…, rediss://…, unix://… or redis(s)+sentinel://…."
 
 
 def _client(url: str, given: dict[str, Any], stack: AsyncExitStack) -> Redis:
@@ -116,13 +116,15 @@ def _client(url: str, given: dict[str, Any], stack: AsyncExitStack) -> Redis:
 def _primary_of(sentinels: Sentinels, given: dict[str, Any], stack: AsyncExitStack) -> Redis:
     """Return a client that asks Sentinel for the primary each time it connects."""
     within = given["socket_connect_timeout"]
-    asking = {"socket_timeout": within, "retry": Retry(NoBackoff(), 0), "password": sentinels.password}
+    options: dict[str, Any] = {**parse_url(sentinels.server), **given}
+    asking: dict[str, Any] = {"socket_timeout": within, "retry": Retry(NoBackoff(), 0), "password": sentinels.password}
+    if options.pop("connection_class", None):
+        options["connection_class"] = SentinelManagedSSLConnection
+        asking |= {"ssl": True} | {name: value for name, value in options.items() if name.startswith("ssl_")}
     asked: Any = Sentinel(sentinels.hosts, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     for each in asked.sentinels:
         stack.push_async_callback(each.aclose)
-    primary: Redis = asked.master_for(
-        sentinels.name, connection_pool_class=PrimaryPool, **parse_url(sentinels.server), **given
-    )
+    primary: Redis = asked.master_for(sentinels.name, connection_pool_class=PrimaryPool, **options)
     return primary
 
 

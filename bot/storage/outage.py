@@ -69,7 +69,9 @@ TROUBLES = {
         "lacks a command that Keyturn needs", "use Redis 7.0 or newer, or Valkey, with no proxy between"
     ),
     "no primary": Trouble(
-        "is not to be found through Sentinel", "compare the hosts and the name in REDIS_URL with SENTINEL MASTERS"
+        "is not to be found through Sentinel",
+        "compare the hosts and the name in REDIS_URL with SENTINEL MASTERS, and over TLS see that Keyturn trusts "
+        "their certificates (SSL_CERT_FILE)",
     ),
 }
 """What is wrong, by the first word of Redis's error, or by what `OTHERWISE` makes of it."""

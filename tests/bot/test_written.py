@@ -31,15 +31,16 @@ def test_an_address_of_redis_may_name_a_database(read, url):
 @pytest.mark.parametrize(
     ("url", "hosts", "server", "password"),
     [
-        ("one/mymaster", [("one", 26379)], "redis://mymaster/?", None),
-        ("u:p@one:1,two,[::1]:3/mymaster/2", [("one", 1), ("two", 26379), ("::1", 3)], "redis://u:p@mymaster/2?", None),
-        (":p@one/my?sentinel_password=s%2F&db=1", [("one", 26379)], "redis://:p@my/?db=1", "s/"),
+        ("one/mymaster", [("one", 26379)], "://mymaster/?", None),
+        ("u:p@one:1,two,[::1]:3/mymaster/2", [("one", 1), ("two", 26379), ("::1", 3)], "://u:p@mymaster/2?", None),
+        (":p@one/my?sentinel_password=s%2F&db=1", [("one", 26379)], "://:p@my/?db=1", "s/"),
     ],
 )
 def test_an_address_may_name_sentinels_and_what_they_call_the_primary(read, url, hosts, server, password):
-    found = sentinels_in(read(REDIS_URL=f"redis+sentinel://{url}").redis_url.get_secret_value())
+    for scheme in ("redis", "rediss"):
+        found = sentinels_in(read(REDIS_URL=f"{scheme}+sentinel://{url}").redis_url.get_secret_value())
 
-    assert (list(found.hosts), found.server, found.password) == (hosts, server, password)
+        assert (list(found.hosts), found.server, found.password) == (hosts, scheme + server, password)
 
 
 @pytest.mark.parametrize(

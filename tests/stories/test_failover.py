@@ -5,11 +5,17 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from bot.rotation import audit
 from bot.rotation.states import State
+from bot.settings import WrongSettings
+from bot.storage.connection import connected
+from bot.storage.namespace import BEFORE
+from bot.storage.trial import Trial
 from sandbox.slack import Message
-from tests.support.failover import Pair, managed, watched
+from tests.support.encrypted import CERTIFICATE
+from tests.support.failover import Pair, managed, watched, watched_with_tls
 from tests.support.process import until_answer
 from tests.support.stage import Stage, free_port, stage_of
 
@@ -99,3 +105,18 @@ async def nothing_is_lost(stage: Stage, card: Message) -> None:
     audit.check_records(await stage.built.store.versions(audit.last_versions(trail)), trail, trail)
     for words in ("created, with the settings", "3 of 3 models moved", "deleted, approved", "Receipt"):
         assert stage.thread(card).count(words) == 1, words
+
+
+async def test_sentinel_and_redis_are_asked_over_tls_also_after_a_fail_over_and_only_whom_we_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watched_with_tls(tmp_path, monkeypatch) as pair:
+        async with connected(SecretStr(pair.url), 2) as redis:
+            with pytest.raises(WrongSettings, match=r"through Sentinel .* trusts their certificates"):
+                await Trial(redis, BEFORE).insist()
+
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+        async with connected(SecretStr(pair.url), 2) as redis:
+            await Trial(redis, BEFORE).insist()
+            await dies(pair)
+            await Trial(redis, BEFORE).insist()

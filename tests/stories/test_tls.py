@@ -80,9 +80,9 @@ async def test_a_redis_that_is_not_trusted_ends_the_bot_with_a_sentence(bare_sta
 
 
 WHOM_TO_TRUST = {"verify", "ssl", "verify_ssl", "ssl_context", "ssl_check_hostname", "ssl_cert_reqs", "cert"}
-"""Arguments by which a client is told whom to trust. One is given: what httpx trusts by itself."""
+"""Arguments by which a client is told whom to trust. Given are what httpx trusts by itself, and TLS to a Sentinel."""
 
-THE_ONE = {"bot/aisix/client.py": {"verify"}}
+THE_ONE = {"bot/aisix/client.py": {"verify"}, "bot/storage/connection.py": {"ssl"}}
 
 ELSEWHERE = {"follow_redirects", "check_hostname", "verify_mode", "_create_unverified_context", "CERT_NONE"}
 """Names that take the verifying back, or carry a request on to somebody else."""

@@ -22,7 +22,7 @@ class Encrypted:
 
 
 @asynccontextmanager
-async def encrypted(url: str) -> AsyncIterator[Encrypted]:
+async def encrypted(url: str, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Encrypted]:
     """Serve over TLS what is at *url*: http becomes https, and redis rediss."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE, KEY)
@@ -39,7 +39,7 @@ async def encrypted(url: str) -> AsyncIterator[Encrypted]:
             back.close()
         writer.close()
 
-    server = await asyncio.start_server(pass_on, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(pass_on, host, port, ssl=context)
     served = Encrypted(url, server.sockets[0].getsockname()[1])
     try:
         yield served

@@ -100,19 +100,21 @@ SENTINEL = """
 port {port}
 bind 127.0.0.1
 dir {folder}
-sentinel monitor keyturn 127.0.0.1 {primary} 1
+sentinel resolve-hostnames yes
+sentinel announce-hostnames yes
+sentinel monitor keyturn {host} {primary} 1
 sentinel down-after-milliseconds keyturn 500
 sentinel failover-timeout keyturn 1000
-sentinel known-replica keyturn 127.0.0.1 {replica}
+sentinel known-replica keyturn {host} {replica}
 """
 
 
 @asynccontextmanager
-async def watched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
+async def watched(folder: Path, _: object = None, host: str = "127.0.0.1") -> AsyncIterator[Pair]:
     """A Sentinel that watches both, and names the primary; the first of the Sentinels in the address is away."""
-    async with pair_in(folder) as pair:
+    async with pair_in(folder, "--replica-announce-ip", host) as pair:
         pair.sentinel = port = free_port()
-        written = SENTINEL.format(port=port, folder=folder, primary=pair.ports[0], replica=pair.ports[1])
+        written = SENTINEL.format(port=port, folder=folder, host=host, primary=pair.ports[0], replica=pair.ports[1])
         (file := folder / "sentinel.conf").write_text(written)
         binary = pair.servers[0].binary
         process = await asyncio.create_subprocess_exec(binary, file, "--sentinel", stdout=asyncio.subprocess.DEVNULL)
@@ -123,6 +125,25 @@ async def watched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         finally:
             process.kill()
             await process.wait()
+
+
+ELSEWHERE = "127.0.0.2"
+
+
+@asynccontextmanager
+async def watched_with_tls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
+    """The same over TLS alone: the bot finds each port of `localhost` elsewhere, behind TLS."""
+    async with watched(folder, host="localhost") as pair, AsyncExitStack() as stack:
+        for port in (pair.sentinel, *pair.ports):
+            await stack.enter_async_context(encrypted(f"redis://127.0.0.1:{port}", ELSEWHERE, port))
+        known = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *more, **options: known(ELSEWHERE if host == "localhost" else host, *more, **options),
+        )
+        pair.url = f"rediss+sentinel://localhost:{pair.sentinel}/keyturn/0"
+        yield pair
 
 
 async def until_named(sentinel: int, wanted: int) -> None:
