@@ -151,7 +151,8 @@ def test_resume_does_what_try_again_does_and_the_trail_says_who_did_it_at_the_co
         (rotation(), "alice", "“Try again” no longer applies: this rotation is waiting for the new secret."),
         (running(done=SOAKED).to(State.AWAITING_APPROVAL), "alice", "“Try again” no longer applies"),
         (STOPPED, "x" * 81, "The name should be one of 1 to 80 letters."),
-        (STOPPED, "sk-proj-A1b2C3d4E5f6G7h8I9j0", "This looks like a secret"),
+        (STOPPED, "sk-proj-A1b2-C3d4-E5f6-G7h8", "This looks like a secret"),
+        (STOPPED, "A1b2C3d4E5f6G7h8I9j0", "This looks like a secret"),
     ],
 )
 def test_resume_refuses_in_one_sentence_what_does_not_apply_and_changes_nothing(desk, record, name, sentence):

@@ -153,9 +153,9 @@ async def test_a_step_that_waits_says_why_and_until_when(only_step):
 
 async def test_a_step_that_asks_hands_the_move_to_the_requester(only_step):
     only_step(lambda r: Ask(r, "once more, please"))
-    after = await move(running(done=("replace",)), world(9))
+    after = await move(running(done=("replace",), same_secret_checked=True), world(9))
 
-    assert (after.state, after.note) == (State.AWAITING_SECRET, "once more, please")
+    assert (after.state, after.note, after.same_secret_checked) == (State.AWAITING_SECRET, "once more, please", False)
     assert (after.replacement, after.done, after.secret_asked_at) == (None, (), later(9))
 
 
@@ -194,11 +194,17 @@ async def test_a_block_stops_with_its_sentence_and_what_was_learnt_and_says_wher
 
 
 async def test_a_refusal_of_the_control_plane_stops_at_once_in_its_words_and_resumes_where_it_stopped(only_step):
-    only_step(ApiError("AISIX refused (403).", 403))
-    stop = (await move(running(), world())).stop
+    refusal = ApiError("AISIX refused (403).", 403)
+    refusal.after = running(attempt=2)
+    only_step(refusal)
+    after = await move(running(), world())
 
-    assert stop is not None
-    assert (stop.kind, stop.sentence, stop.resume) == (StopKind.TROUBLE, "AISIX refused (403).", "tidy")
+    assert (after.stop.kind, after.stop.sentence, after.stop.resume) == (
+        StopKind.TROUBLE,
+        "AISIX refused (403).",
+        "tidy",
+    )
+    assert after.attempt == 2
 
 
 @pytest.mark.parametrize(
@@ -206,10 +212,12 @@ async def test_a_refusal_of_the_control_plane_stops_at_once_in_its_words_and_res
     [(0, None, 1), (8, None, 8), (300, None, 30), (0, 7, 7), (8, 3, 8), (0, 1e12, 600)],
 )
 async def test_trouble_is_tried_again_after_as_long_as_it_has_lasted(only_step, lasted, asked, wait):
-    only_step(Uncertain("AISIX had an error (500).", 500, asked))
+    trouble = Uncertain("AISIX had an error (500).", 500, asked)
+    trouble.after = running(trouble_since=NOW, attempt=2)
+    only_step(trouble)
     after = await move(running(trouble_since=NOW), world(lasted))
 
-    assert (after.state, after.trouble_since) == (State.RUNNING, NOW)
+    assert (after.state, after.trouble_since, after.attempt) == (State.RUNNING, NOW, 2)
     assert after.retry_at == later(lasted + wait)
     assert after.note == "AISIX had an error (500). Trying again."
 

@@ -27,6 +27,7 @@ PEOPLE = {
     "approver": Permissions(person=Person(id="U_APPROVER"), approver=True),
     "both": Permissions(person=Person(id="U_REQUESTER"), may_request=True, approver=True),
     "colleague": Permissions(person=Person(id="U_COLLEAGUE"), may_request=True),
+    "removed": Permissions(person=Person(id="U_REQUESTER")),
     "bystander": Permissions(person=Person(id="U_BYSTANDER")),
     **{
         it: Permissions(person=Person(id="U_REQUESTER", **{it: True}), may_request=True, approver=True)
@@ -37,9 +38,9 @@ PEOPLE = {
 WHO = {
     A.ENTER_SECRET: {"requester", "both"},
     A.ANOTHER_SECRET: {"requester", "both"},
-    A.CANCEL: {"requester", "approver", "both"},
-    A.TRY_AGAIN: {"requester", "approver", "both"},
-    A.ROLL_BACK: {"requester", "approver", "both"},
+    A.CANCEL: {"requester", "removed", "approver", "both"},
+    A.TRY_AGAIN: {"requester", "removed", "approver", "both"},
+    A.ROLL_BACK: {"requester", "removed", "approver", "both"},
     A.DELETE_OLD_KEY: {"approver"},
     A.ACCEPT_UNPROVED: {"approver"},
 }
@@ -60,6 +61,9 @@ MOMENTS: dict[str, Rotation] = {
     "CANCELLED": rotation(S.CANCELLED),
     **{f"BLOCKED, {kind}": stopped(kind) for kind in StopKind},
     "BLOCKED, unverified, with unproved models": stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED}),
+    "BLOCKED, unproved models, on the way back": stopped(
+        StopKind.UNVERIFIED, findings={"m1": UNPROVED}, track=Track.BACK
+    ),
     **{f"BLOCKED, {kind}, on the way back": stopped(kind, track=Track.BACK) for kind in StopKind},
 }
 
@@ -87,6 +91,7 @@ BLOCKED, refused, on the way back           .      .      x     x       .      .
 BLOCKED, difference, on the way back        .      .      x     .       .      .       .
 BLOCKED, projection, on the way back        .      .      x     .       .      .       .
 BLOCKED, unverified, on the way back        .      .      x     x       .      .       .
+BLOCKED, unproved models, on the way back   .      . .      x     x       .      .       .
 BLOCKED, drift, on the way back             .      .      x     .       .      .       .
 BLOCKED, trouble, on the way back           .      .      x     .       .      .       .
 """
@@ -249,6 +254,7 @@ MINUTE = timedelta(seconds=60)
         (Pressed(at=NOW), later(-2), ""),  # two of Slack's servers, and whole seconds
         (Pressed(at=NOW), later(-61), "I can't tell when you pressed this"),
         (Pressed(at=NOW), None, "I can't tell when you pressed this"),
+        (Pressed(at=NOW, away=timedelta(0)), None, "I can't tell when you pressed this"),
         (Pressed(), NOW, "I can't tell when you pressed this"),
         (Pressed(away=timedelta(0)), None, ""),
         (Pressed(away=MINUTE), None, ""),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from bot.rotation.errors import BadInput, NotAllowed, Unanswerable, WrongState
 from bot.rotation.evidence import Evidence, Verdict
-from bot.rotation.finding import Finding
+from bot.rotation.finding import Finding, Throwaway
 from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.policy import Late, Pressed, shown_unproved
 from bot.rotation.record import Replacement, Rotation
@@ -20,12 +20,13 @@ from bot.rotation.secret import Submitted
 from bot.rotation.states import FORWARD, State, StepName
 from bot.rotation.stops import StopKind
 from bot.service import RotationService
+from bot.service.resuming import tried_again
 from handlers.background import Background
 from handlers.modals import give_secret
 from handlers.views.modal import NAME, REST, SECRET, VALUE
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import AT_ONCE, PEPPER, Desk
-from tests.bot.values import NOW, SOAKED, approval, key, rotation, running, stopped
+from tests.bot.values import NOW, SOAKED, approval, key, plan_of, rotation, running, stopped
 from tests.support.canary import found_in
 
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
@@ -88,6 +89,14 @@ async def test_a_step_that_is_recorded_in_between_refuses_no_roll_back(desk, mon
     assert (await desk.service.roll_back(record.id, by="U_REQUESTER")).state is State.ROLLING_BACK
 
 
+async def test_roll_back_and_another_secret_void_the_approvals(desk):
+    given = {"approvals": (approval(),), "approvals_required": 2}
+    await desk.save(waiting(**given))
+    assert (await desk.service.roll_back("rabc123", by="U_REQUESTER")).approvals == ()
+    await desk.save(stopped(StopKind.REJECTED, id="rabc124", plan=plan_of("pk_other"), **given))
+    assert (await desk.service.another_secret("rabc124", by="U_REQUESTER")).approvals == ()
+
+
 async def test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left(desk):
     record = await desk.save(waiting(approvals=(approval("U_OTHER"),), approvals_required=2))
     desk.slack.said = {"U_OTHER": {"deactivated": True}}
@@ -99,9 +108,10 @@ async def test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left(de
 # --- Accept unproved ---
 
 
-def unproved(reason: str = "the upstream limits the rate") -> Rotation:
-    unclear = Evidence(verdict=Verdict.INCONCLUSIVE, reason=reason, at=NOW)
-    return stopped(StopKind.UNVERIFIED, findings={"m1": Finding(moved_at=NOW, latest=unclear, verdict=unclear)})
+def unproved(reason: str = "the upstream limits the rate", **fields: Any) -> Rotation:
+    unclear = Evidence(verdict=Verdict.INCONCLUSIVE, reason=reason, at=NOW, signature="429")
+    findings = {"m1": Finding(moved_at=NOW, latest=unclear, verdict=unclear)}
+    return stopped(StopKind.UNVERIFIED, **{"findings": findings} | fields)
 
 
 async def test_a_form_that_is_late_or_showed_something_else_accepts_nothing(desk):
@@ -111,6 +121,8 @@ async def test_a_form_that_is_late_or_showed_something_else_accepts_nothing(desk
         await accept(desk, record, shown=shown_unproved(unproved("the upstream has an error")))
     with pytest.raises(Late):
         await accept(desk, record, pressed=LATE)
+    with pytest.raises(BadInput, match="Choose among the models that are still unproved"):
+        await accept(desk, record, models=["m1", "m2"])
     assert (await accept(desk, record)).finding(record.plan.models[0]).is_accepted
 
 
@@ -122,6 +134,39 @@ async def test_what_is_accepted_at_the_delete_is_looked_at_again(desk, step, kep
     after = await accept(desk, await desk.save(record))
 
     assert (after.state, after.done, after.approvals) == (State.RUNNING, names[:kept], ())
+
+
+async def test_accepting_the_whole_rotation_accepts_the_sentence_that_was_shown(desk):
+    why = "No model uses this key, so nothing proves the new secret."
+    record = unproved(findings={}, plan=plan_of("pk_old"))
+    after = await accept(desk, await desk.save(record.but(stop=record.stop.but(sentence=why))), models=[])
+
+    assert after.accepted.of == why
+
+
+def by_button(name: str) -> Callable[..., Awaitable[Any]]:
+    return lambda desk, record, by: getattr(desk.service, name)(record.id, by=by)
+
+
+@pytest.mark.parametrize(
+    ("press", "record", "by", "refused"),
+    [
+        (Desk.approve, stopped(StopKind.REJECTED), "U_APPROVER", WrongState),
+        (accept, unproved().to(State.RUNNING), "U_APPROVER", WrongState),
+        (by_button("another_secret"), waiting(), "U_REQUESTER", WrongState),
+        (Desk.approve, waiting(self_approval=True), "U_REQUESTER", NotAllowed),
+        (accept, unproved(self_approval=True), "U_REQUESTER", NotAllowed),
+        (by_button("offer_acceptance"), unproved(self_approval=True), "U_REQUESTER", NotAllowed),
+        (by_button("another_secret"), stopped(StopKind.REJECTED), "U_APPROVER", NotAllowed),
+        (by_button("roll_back"), waiting(), "U_COLLEAGUE", NotAllowed),
+    ],
+)
+async def test_a_button_that_is_not_offered_or_not_theirs_changes_nothing(desk, press, record, by, refused):
+    saved = await desk.save(record)
+
+    with pytest.raises(refused):
+        await press(desk, saved, by=by)
+    assert await desk.store.load(saved.id) == saved
 
 
 async def test_a_secret_is_no_reason(desk):
@@ -213,6 +258,27 @@ async def test_a_replacement_that_comes_too_late_is_removed_unless_something_use
         unseen = "AISIX does not show the passthrough routes of `production` any more."
         said = f"Key `{made()[0].id}` of this rotation stays: {unseen}"
         assert (await desk.service.load(begun.id)).left_alone == (said,)
+
+
+# --- Try again ---
+
+
+@pytest.mark.parametrize(
+    ("resume", "forgotten"),
+    [
+        ("soak", set()),
+        ("verify", {"findings", "first_well_at"}),
+        ("project", {"findings", "first_well_at", "barriers"}),
+        ("rehearse", {"findings", "first_well_at", "barriers", "throwaways", "rehearsal"}),
+    ],
+)
+def test_try_again_forgets_what_the_steps_from_there_on_had_found(resume, forgotten):
+    thrown = (Throwaway(name="keyturn-rabc123-0", environment="prod", sample="m1"),)
+    found = {"first_well_at": NOW, "barriers": thrown, "throwaways": thrown, "rehearsal": "said yes"}
+    record = unproved(done=SOAKED, **found)
+    after = tried_again(record.but(stop=record.stop.but(resume=resume)))
+
+    assert {name for name in (*found, "findings") if getattr(after, name) != getattr(record, name)} == forgotten
 
 
 # --- the way of the secret through a handler ---

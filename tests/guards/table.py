@@ -41,6 +41,22 @@ TABLE: dict[str, dict[str, Guard]] = {
         "A button on an old card does what this moment does not offer.": Guard(
             "if action not in offered(rotation):", "test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button"
         ),
+        "An old card releases the delete of a stopped rotation.": Guard(
+            "        check_offered(rotation, Action.DELETE_OLD_KEY)\n",
+            "test_a_button_that_is_not_offered_or_not_theirs_changes_nothing",
+        ),
+        "An approver accepts a model while its rotation goes on.": Guard(
+            "        check_offered(rotation, Action.ACCEPT_UNPROVED)\n",
+            "test_a_button_that_is_not_offered_or_not_theirs_changes_nothing",
+        ),
+        "A requester accepts their own models after the settings forbid it.": Guard(
+            "rotation = self._people.strict(await",
+            "test_a_button_that_is_not_offered_or_not_theirs_changes_nothing",
+            "rotation = (await",
+        ),
+        "A guest of a single channel counts as a member.": Guard(
+            ' or user.get("is_ultra_restricted")', "test_slack_says_who_is_no_full_member_of_this_workspace"
+        ),
         "**Roll back** puts callers on a key that may be gone.": Guard(
             "not is_way_back_closed(rotation):", "test_nothing_rolls_back_to_a_key_that_may_be_gone", "True:"
         ),
@@ -66,6 +82,11 @@ TABLE: dict[str, dict[str, Guard]] = {
         "A click that Slack called failed is taken late, and deletes.": Guard(
             "        check_in_time(pressed, permissions.person, self._rules.click_max_age)\n",
             "test_a_click_that_is_late_or_on_a_card_that_showed_something_else_does_not_count",
+        ),
+        "A click whose delay nobody knows counts.": Guard(
+            "if pressed.at is None else age",
+            "test_what_slack_has_called_failed_does_not_count",
+            "if age is None else age",
         ),
         "The last look and the delete run unapproved.": Guard(
             "if step.gated and rotation.lacks_approval:", "test_a_gated_step_waits_for_enough_approvals"
@@ -119,6 +140,9 @@ TABLE: dict[str, dict[str, Guard]] = {
         "An approver releases the delete on evidence of last week.": Guard(
             "if oldest and _approved_at(rotation) - oldest > world.limits.evidence_max_age:",
             "test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void",
+        ),
+        "The second of two approvals comes a week after the first, and the evidence passes as fresh.": Guard(
+            "max(approval.at", "test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void", "min(approval.at"
         ),
     },
     "Records, leases and clocks": {

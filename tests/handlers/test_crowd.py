@@ -8,7 +8,8 @@ from slack_sdk.errors import SlackApiError
 
 from bot.rotation.errors import Unanswerable
 from bot.rotation.people import People
-from handlers.people import REMEMBERED, SlackDirectory
+from bot.rotation.policy import NO_MEMBER
+from handlers.people import SlackDirectory
 from tests.bot.values import NOW, approval, rules, running
 
 CROWD = [f"U_{number}" for number in range(50)]
@@ -19,13 +20,15 @@ class Slack:
 
     def __init__(self) -> None:
         self.group, self.asked, self.seconds = {"U_APPROVER"}, 0, 0.0
+        self.said: dict[str, Any] = {}
+        """What is said of everybody."""
         self.held: asyncio.Event | None = None
         """Lets the lists come that were asked for since; None if they come at once."""
-        self.directory = SlackDirectory(self, "T1", clock=lambda: self.seconds)  # type: ignore[arg-type]
+        self.directory = SlackDirectory(self, "T1", "E1", clock=lambda: self.seconds)  # type: ignore[arg-type]
         self.people = People(self.directory, rules(approvers=frozenset({"S1"})))
 
     async def users_info(self, user: str) -> dict[str, Any]:
-        return {"user": {"id": user, "team_id": "T1"}}
+        return {"user": {"id": user, "team_id": "T1"} | self.said}
 
     async def usergroups_users_list(self, **_: str) -> dict[str, Any]:
         self.asked += 1
@@ -38,6 +41,36 @@ class Slack:
     async def approvers(self, *who: str) -> list[bool]:
         found = await asyncio.gather(*map(self.people.permissions, who))
         return [each.approver for each in found]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({}, ""),
+        ({"is_restricted": True}, "guest"),
+        ({"is_ultra_restricted": True}, "guest"),
+        ({"is_bot": True}, "bot"),
+        ({"deleted": True}, "deactivated"),
+        ({"is_stranger": True}, "stranger"),
+        ({"team_id": "T2"}, "stranger"),
+        ({"team_id": "T2", "enterprise_user": {"enterprise_id": "E2"}}, "stranger"),
+        ({"team_id": "T2", "enterprise_user": {"enterprise_id": "E1"}}, ""),
+    ],
+)
+async def test_slack_says_who_is_no_full_member_of_this_workspace(said: dict[str, Any], why: str) -> None:
+    slack = Slack()
+    slack.said = said
+    person = await slack.directory.person("U_1")
+
+    assert [name for name in NO_MEMBER if getattr(person, name)] == [why][: bool(why)]
+
+
+async def test_an_answer_about_another_person_does_not_count() -> None:
+    slack = Slack()
+    slack.said = {"id": "U_OTHER"}
+
+    with pytest.raises(Unanswerable):
+        await slack.directory.person("U_1")
 
 
 async def test_a_crowd_at_the_limit_of_a_user_group_does_not_lock_its_members_out() -> None:
@@ -57,7 +90,7 @@ async def test_whoever_has_left_the_group_is_refused_at_once_and_whoever_joined_
     assert await slack.approvers("U_APPROVER") == [False]
     slack.group = {"U_2"}
     assert await slack.approvers("U_2") == [False]
-    slack.seconds += REMEMBERED + 1
+    slack.seconds += 31
     assert await slack.approvers("U_2") == [True]
 
 
@@ -77,7 +110,7 @@ async def test_a_list_that_was_asked_for_earlier_and_comes_later_is_not_remember
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     held, slack.held, slack.group, slack.seconds = slack.held, None, {"U_1"}, 1.0
-    assert await slack.directory.members("S1") == {"U_1"}
+    assert await asyncio.wait_for(slack.directory.members("S1"), 5) == {"U_1"}, "it waits for no earlier list"
     held.set()
 
     assert await first == {"U_APPROVER"}
