@@ -91,7 +91,7 @@ BLOCKED, refused, on the way back           .      .      x     x       .      .
 BLOCKED, difference, on the way back        .      .      x     .       .      .       .
 BLOCKED, projection, on the way back        .      .      x     .       .      .       .
 BLOCKED, unverified, on the way back        .      .      x     x       .      .       .
-BLOCKED, unproved models, on the way back   .      . .      x     x       .      .       .
+BLOCKED, unproved models, on the way back   .      .      x     x       .      .       .
 BLOCKED, drift, on the way back             .      .      x     .       .      .       .
 BLOCKED, trouble, on the way back           .      .      x     .       .      .       .
 """
