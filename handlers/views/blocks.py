@@ -140,12 +140,12 @@ def _weight(part: Any) -> int:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], most: int = TABLE_CHARACTERS) -> tuple[Block, int]:
-    """Build a table of as many *rows* as fit into *most* characters, and return how many fit."""
+    """Build a table of as many *rows* as fit into *most* characters as Slack counts them, and return how many fit."""
     shown = [_row(header)]
     used = sum(map(len, header))
     for row in rows:
         cells = [visible(cell, CELL_MOST) for cell in row]
-        used += sum(map(len, cells))
+        used += sum(len(escaped(cell)) for cell in cells)
         if len(shown) >= TABLE_ROWS or used > most:
             break
         shown.append(_row(cells))

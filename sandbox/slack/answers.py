@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.slack.refusal import Refusal
-from sandbox.slack.site import Site, checked_content
+from sandbox.slack.site import Site
 from sandbox.slack.world import BOT_USER
 
 Json = dict[str, Any]
@@ -16,7 +16,7 @@ def show_command_answer(site: Site, typed: Json, body: Any) -> tuple[str, list[J
         return "", []
     answer = body if isinstance(body, dict) else {"text": str(body)}
     try:
-        text, blocks = checked_content(answer)
+        text, blocks = site.checked(answer)
     except Refusal as refusal:
         site.complain(f"The answer to {typed['command']} was refused: {refusal}")
         return "", []

@@ -1,8 +1,8 @@
 """The blocks that Slack accepts, one entry per type."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from sandbox.slack.charts import CHART
 from sandbox.slack.checks import (
     Check,
     Json,
@@ -18,6 +18,7 @@ from sandbox.slack.checks import (
     shape,
     string,
     typed,
+    unique,
 )
 from sandbox.slack.elements import (
     IDENTIFIER,
@@ -55,7 +56,7 @@ INLINE = typed(
         "color": shape({"value": string(255)}),
         "date": shape(
             {"timestamp": integer(0, 9_999_999_999), "format": string(255)},
-            {**STYLED, "url": URL, "fallback": string(255)},
+            {**STYLED, "url": URL, "fallback": string(255), "timezone": string(255)},
         ),
     },
 )
@@ -84,18 +85,48 @@ CELL = typed(
     },
 )
 COLUMN = shape({}, {"align": choice("left", "center", "right"), "is_wrapped": boolean})
-TASK: dict[str, Check] = {
-    "task_id": IDENTIFIER,
-    "title": string(3000),
-    "status": choice("pending", "in_progress", "complete", "error"),
-}
+DATA_CELL = typed(
+    "table cell",
+    {
+        "raw_text": shape({"text": string(20_000)}),
+        "raw_number": shape({"value": number, "text": string(20_000)}),
+        "rich_text": RICH_TEXT,
+    },
+)
+
+
+def _even(table: Json, at: str) -> Iterator[str]:
+    """Refuse rows of unequal length, formatted cells in the header, and a row header that no column is."""
+    columns = len(table["rows"][0])
+    for index, row in enumerate(table["rows"]):
+        if len(row) != columns:
+            yield problem(f"{at}/rows/{index}", f"must have as many cells as the first row ({columns})")
+    for place, cell in enumerate(table["rows"][0]):
+        if cell["type"] == "rich_text":
+            yield problem(f"{at}/rows/0/{place}", "a header cell must not be rich_text")
+    if table.get("row_header_column_index", 0) >= columns:
+        yield problem(f"{at}/row_header_column_index", f"must be less than {columns}")
+
+
 SOURCE = typed("source", {"url": shape({"url": URL, "text": string(3000)})})
-TASK_MORE: dict[str, Check] = {"details": RICH_TEXT, "output": RICH_TEXT, "sources": many(SOURCE, 50)}
+TASK: dict[str, Check] = {"task_id": IDENTIFIER, "title": string(3000)}
+TASK_MORE: dict[str, Check] = {
+    "details": RICH_TEXT,
+    "output": RICH_TEXT,
+    "sources": many(SOURCE, 50),
+    "icon": typed("icon", {"icon": shape({"name": string(255)})}),
+    "hide_title": boolean,
+}
+BEGUN = ("in_progress", "complete", "error")
 
 
-def _task(value: Any, at: str) -> Iterator[str]:
-    """Check a task of a plan: a task_card whose type is optional."""
-    yield from block(TASK, TASK_MORE)(value, at)
+def task(*statuses: str) -> Check:
+    """Check a task_card that may have one of these statuses; on its own it has to have begun."""
+    return block({**TASK, "status": choice(*statuses)}, TASK_MORE)
+
+
+def _told_apart(plan: Json, at: str) -> Iterator[str]:
+    yield from unique("task_id", plan.get("tasks", []), f"{at}/tasks")
 
 
 def _picture(value: Json, at: str) -> Iterator[str]:
@@ -108,7 +139,13 @@ BLOCKS: dict[str, Check] = {
     "alert": block({"text": text(200)}, {"level": choice("default", "info", "warning", "error", "success")}),
     "context": block({"elements": many(typed("element", IN_CONTEXT), 10)}),
     "divider": block({}),
-    "header": block({"text": plain(150)}),
+    "data_table": block(
+        {"caption": string(3000), "rows": many(many(DATA_CELL, 20), 201, 2)},
+        {"page_size": integer(1, 100), "row_header_column_index": integer(0, 19)},
+        _even,
+    ),
+    "data_visualization": block({"title": string(50), "chart": CHART}),
+    "header": block({"text": plain(150)}, {"level": integer(1, 4)}),
     "image": block(
         {"alt_text": string(2000)}, {"image_url": URL, "slack_file": anything, "title": plain(2000)}, _picture
     ),
@@ -117,7 +154,9 @@ BLOCKS: dict[str, Check] = {
         {"hint": plain(2000), "optional": boolean, "dispatch_action": boolean},
     ),
     "markdown": block({"text": string(12_000)}),
-    "plan": block({"title": string(3000)}, {"tasks": many(_task, 50)}),
+    "plan": block(
+        {"title": string(3000)}, {"tasks": many(task("pending", *BEGUN), 50), "status": anything}, _told_apart
+    ),
     "rich_text": RICH_TEXT,
     "section": block(
         {},
@@ -130,27 +169,13 @@ BLOCKS: dict[str, Check] = {
         at_least_one_of("text", "fields"),
     ),
     "table": block({"rows": many(many(CELL, 20), 100)}, {"column_settings": many(nullable(COLUMN), 20)}),
-    "task_card": block(TASK, TASK_MORE),
+    "task_card": task(*BEGUN),
 }
-DATA_CELL = typed(
-    "table cell",
-    {
-        "raw_text": shape({"text": string(20_000)}),
-        "raw_number": shape({"value": number, "text": string(255)}),
-        "rich_text": RICH_TEXT,
-    },
-)
-BLOCKS["data_table"] = block(
-    {"caption": string(3000), "rows": many(many(DATA_CELL, 20), 201, 2)},
-    {"page_size": integer(1, 100), "row_header_column_index": integer(0, 19)},
-)
-IN_MODAL = frozenset(BLOCKS) & {
-    *("actions", "alert", "context", "divider", "header"),
-    *("image", "input", "rich_text", "section"),
-}
+IN_ALL = frozenset({"actions", "context", "divider", "header", "image", "input", "rich_text", "section"})
+IN_MODAL = IN_ALL | {"alert"}
 IN_MESSAGE = frozenset(BLOCKS) - {"alert"}
-IN_HOME = frozenset(BLOCKS) - {"alert", "task_card", "plan", "markdown"}
-IN_CONTAINER = IN_MESSAGE - {"table", "data_table", "input"}
+IN_HOME = frozenset(BLOCKS) - {"alert", "markdown", "plan", "task_card"}
+IN_CONTAINER = IN_ALL | {"table"}
 
 
 def container() -> Check:
@@ -174,3 +199,4 @@ def container() -> Check:
 
 BLOCKS["container"] = container()
 IN_MESSAGE |= {"container"}
+IN_HOME |= {"container"}

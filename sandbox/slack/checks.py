@@ -21,7 +21,7 @@ def string(most: int, least: int = 1) -> Check:
 
     def check(value: Any, at: str) -> Iterator[str]:
         if not isinstance(value, str):
-            yield problem(at, "must be a string")
+            yield problem(at, "must provide a string")
         elif len(value) > most:
             yield problem(at, f"must be at most {most} characters (there are {len(value)})")
         elif len(value) < least:
@@ -100,7 +100,7 @@ def shape(required: Mapping[str, Check], optional: Mapping[str, Check] | None = 
 
     def check(value: Any, at: str) -> Iterator[str]:
         if not isinstance(value, dict):
-            yield problem(at, "must be an object")
+            yield problem(at, "must provide an object")
             return
         found = [*_missing(value, required, at), *_parts(value, known, at)]
         yield from found
@@ -131,7 +131,7 @@ def typed(what: str, table: Mapping[str, Check]) -> Check:
     def check(value: Any, at: str) -> Iterator[str]:
         kind = value.get("type") if isinstance(value, dict) else None
         if not isinstance(kind, str) or kind not in table:
-            yield problem(at, f"unsupported {what} type: {kind}")
+            yield problem(f"{at}/type" if kind else at, f"unsupported {what} type: {kind}")
         else:
             yield from table[kind](value, at)
 

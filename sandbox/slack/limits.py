@@ -4,42 +4,66 @@
 means that Slack would accept it. They need no server, so goldens are checked with them too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
+from sandbox.slack import totals
 from sandbox.slack.blocks import BLOCKS, IN_HOME, IN_MESSAGE, IN_MODAL
-from sandbox.slack.checks import Check, Json, anything, boolean, choice, many, problem, shape, string, typed, unique
+from sandbox.slack.checks import Check, Json, anything, boolean, choice, many, problem, shape, string, typed
 from sandbox.slack.elements import check_options, plain
-from sandbox.slack.reading import cells
+from sandbox.slack.refusal import Refusal
+from sandbox.slack.totals import BLOCKS_TEXT
 
-__all__ = ["MESSAGE_TEXT", "UPDATE_TEXT", "VIEW_BYTES", "check_message", "check_options", "check_view"]
+__all__ = ["MESSAGE_TEXT", "UPDATE_BYTES", "VIEW_BYTES", "check_message", "check_options", "check_view", "refuse"]
 
 MESSAGE_TEXT = 40_000
 """The most characters of `text` that chat.postMessage accepts."""
 
-UPDATE_TEXT = 4_000
-"""The most characters of `text` that chat.update accepts."""
+UPDATE_BYTES = 4_000
+"""The most bytes of `text`, as UTF-8, that chat.update accepts."""
 
 VIEW_BYTES = 250_000
 """The most bytes of a view's JSON."""
 
-TABLE_TEXT = 10_000
-MARKDOWN_TEXT = 12_000
-
 
 def check_message(blocks: Any) -> list[str]:
     """Return why Slack would refuse these blocks in a message."""
-    found = list(_on(IN_MESSAGE, 50, 0)(blocks, "/blocks"))
-    return found or [*_whole(blocks, "/blocks"), *_message_totals(blocks)]
+    return [problem for _error, problem in _refusals(blocks, (), BLOCKS_TEXT)]
 
 
-def check_view(view: Any) -> list[str]:
+def refuse(blocks: Any, missing: Collection[str] = (), most: int = BLOCKS_TEXT) -> None:
+    """Raise Slack's refusal of these blocks in a message, by a workspace without what is *missing*."""
+    found = list(_refusals(blocks, missing, most))
+    if found:
+        error = found[0][0]
+        raise Refusal(error, [] if error == TOO_LONG else [problem for each, problem in found if each == error])
+
+
+def check_view(view: Any, missing: Collection[str] = ()) -> list[str]:
     """Return why Slack would refuse this view, a modal or a home tab."""
     kind = view.get("type") if isinstance(view, dict) else None
     found = list(typed("view", {"modal": MODAL, "home": HOME})(view, "/view"))
     if found or not isinstance(view, dict):
         return found
-    return [*_whole(view["blocks"], "/view/blocks"), *(_form_rules(view) if kind == "modal" else ())]
+    blocks, at = view["blocks"], "/view/blocks"
+    whole = [*totals.not_there_yet(blocks, at, missing), *totals.same_ids(blocks, at)]
+    return [*whole, *(_form_rules(view) if kind == "modal" else ())]
+
+
+TOO_LONG = "msg_blocks_too_long"
+"""An answer with no more than this word."""
+
+
+def _refusals(blocks: Any, missing: Collection[str], most: int) -> Iterator[tuple[str, str]]:
+    """Yield Slack's error and a sentence for each problem of a message."""
+    at = "/blocks"
+    wrong = [*totals.not_there_yet(blocks, at, missing), *_on(IN_MESSAGE, 50, 0)(blocks, at)]
+    yield from (("invalid_blocks", each) for each in wrong)
+    if wrong:
+        return
+    yield from (("invalid_blocks", each) for each in (*totals.same_ids(blocks, at), *totals.too_many(blocks, at)))
+    yield from (("invalid_attachments", each) for each in totals.second_table(blocks, at))
+    yield from ((TOO_LONG, each) for each in totals.too_long(blocks, at, most))
 
 
 def _on(surface: frozenset[str], most: int, least: int = 1) -> Check:
@@ -63,22 +87,6 @@ MODAL = shape(
     },
 )
 HOME = shape({"type": choice("home"), "blocks": _on(IN_HOME, 100)}, {**_VIEW, "title": anything})
-
-
-def _whole(blocks: list[Json], at: str) -> Iterator[str]:
-    yield from unique("block_id", blocks, at)
-
-
-def _message_totals(blocks: list[Json]) -> Iterator[str]:
-    tables = [block for block in blocks if block["type"] == "table"]
-    if len(tables) > 1:
-        yield problem("/blocks", "only_one_table_allowed")
-    written = sum(len(cell) for table in tables for row in cells(table) for cell in row)
-    if written > TABLE_TEXT:
-        yield problem("/blocks", f"table text must be at most {TABLE_TEXT} characters (there are {written})")
-    marked = sum(len(block["text"]) for block in blocks if block["type"] == "markdown")
-    if marked > MARKDOWN_TEXT:
-        yield problem("/blocks", f"markdown must be at most {MARKDOWN_TEXT} characters in all (there are {marked})")
 
 
 def _form_rules(view: Json) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 Json = dict[str, Any]
@@ -66,20 +66,23 @@ def _lines(part: Any) -> Iterator[str]:
 
 
 def _of(part: Json) -> Iterator[str]:
-    kind = part.get("type")
-    if kind in ("table", "data_table"):
-        yield from _lines(part.get("caption"))
-        yield from ("  ".join(row) for row in cells(part))
-    elif kind == "rich_text":
-        yield rich_text(part)
-    elif kind in ("mrkdwn", "markdown"):
-        yield spoken(part["text"])
-    elif kind == "plain_text":
-        yield part["text"]
-    else:
-        for name in (*_SHOWN_IN, *_HELD_IN):
-            yield from _lines(part.get(name))
-        yield from _form_text(part)
+    read = _READ.get("task_card" if "task_id" in part else part.get("type", ""))
+    if read:
+        yield from read(part)
+        return
+    for name in (*_SHOWN_IN, *_HELD_IN):
+        yield from _lines(part.get(name))
+    yield from _form_text(part)
+
+
+def _table(part: Json) -> Iterator[str]:
+    yield from _lines(part.get("caption"))
+    yield from ("  ".join(row) for row in cells(part))
+
+
+def _task(part: Json) -> Iterator[str]:
+    yield f"{part['title']} ({part['status'].replace('_', ' ')})"
+    yield from _lines([part.get("details"), part.get("output")])
 
 
 def _form_text(part: Json) -> Iterator[str]:
@@ -103,6 +106,14 @@ def _inline(element: Json) -> str:
     return str(element.get("text") or element.get("fallback") or element.get("timestamp") or element.get("url", ""))
 
 
+def chart(part: Json) -> Iterator[str]:
+    """Yield a chart in words: its title, then a line for each series or segment."""
+    yield part["title"]
+    yield from (f"{segment['label']}: {segment['value']:g}" for segment in part["chart"].get("segments", []))
+    for series in part["chart"].get("series", []):
+        yield f"{series['name']}: " + ", ".join(f"{point['label']} {point['value']:g}" for point in series["data"])
+
+
 def cells(table: Json) -> list[list[str]]:
     """Return a table's rows as text."""
     return [[_cell(cell) for cell in row] for row in table["rows"]]
@@ -112,6 +123,19 @@ def _cell(cell: Json) -> str:
     if cell.get("type") == "rich_text":
         return rich_text(cell)
     return str(cell.get("text", cell.get("value", "")))
+
+
+_READ: Mapping[str, Callable[[Json], Iterable[str]]] = {
+    "data_table": _table,
+    "data_visualization": chart,
+    "markdown": lambda part: [spoken(part["text"])],
+    "mrkdwn": lambda part: [spoken(part["text"])],
+    "plain_text": lambda part: [part["text"]],
+    "rich_text": lambda part: [rich_text(part)],
+    "table": _table,
+    "task_card": _task,
+}
+"""How a part is read that is more than its parts."""
 
 
 def elements(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:

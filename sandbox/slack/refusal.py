@@ -17,4 +17,6 @@ class Refusal(Exception):
         body: dict[str, Any] = {"ok": False, "error": self.error, **self.more}
         if self.messages:
             body["response_metadata"] = {"messages": self.messages}
+        if self.messages and self.error == "invalid_blocks":
+            body["errors"] = [each.removeprefix("[ERROR] ") for each in self.messages]
         return body

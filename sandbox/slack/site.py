@@ -35,7 +35,7 @@ class Site:
 
     def __post_init__(self) -> None:
         now = self.world.now
-        self.views = Views(self.world)
+        self.views = Views(self.world, self.switches)
         self.triggers = Tickets(TRIGGER_WORDS, TRIGGER_SECONDS, 1, now, prefix="13345224609.738474920.")
         self.response_urls = Tickets(RESPONSE_URL_WORDS, RESPONSE_URL_SECONDS, RESPONSE_URL_USES, now)
         self.links = Tickets(LINK_WORDS, 30.0, 1, now)
@@ -80,24 +80,22 @@ class Site:
         self.complaints.append(what)
         self.changes.wake()
 
+    def checked(self, content: Json) -> tuple[str, list[Json]]:
+        """Return the text and blocks of a message, or raise a refusal."""
+        text, blocks = content.get("text") or "", content.get("blocks") or []
+        if not text and not blocks:
+            raise Refusal("no_text")
+        limits.refuse(blocks, self.switches.missing_blocks, self.switches.blocks_text)
+        if len(text) > limits.MESSAGE_TEXT:
+            raise Refusal("msg_too_long")
+        return text, blocks
+
     def respond(self, ticket_name: str, answer: Json) -> None:
         """Carry out a post to a response_url."""
         ticket = self.response_urls.take(ticket_name)
-        text, blocks = checked_content(answer)
+        text, blocks = self.checked(answer)
         if answer.get("response_type") == "in_channel" and ticket.channel:
             channel = self.world.channels[ticket.channel]
             self.speak(channel, BOT_USER, text, blocks, thread_ts=answer.get("thread_ts"))
         else:
             self.whisper(ticket.person, text, blocks, channel=ticket.channel, thread_ts=answer.get("thread_ts"))
-
-
-def checked_content(answer: Json, most: int = limits.MESSAGE_TEXT) -> tuple[str, list[Json]]:
-    """Return the text and blocks of a message, or raise a refusal."""
-    text, blocks = answer.get("text") or "", answer.get("blocks") or []
-    if not text and not blocks:
-        raise Refusal("no_text")
-    if problems := limits.check_message(blocks):
-        raise Refusal("invalid_blocks", problems)
-    if len(text) > most:
-        raise Refusal("msg_too_long")
-    return text, blocks

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from sandbox.slack.totals import BLOCKS_TEXT
+
 
 @dataclass
 class Switches:
@@ -33,6 +35,14 @@ class Switches:
 
     scopes: frozenset[str] | None = None
     """The app's scopes; other methods answer `missing_scope`. None: all scopes."""
+
+    missing_blocks: frozenset[str] = frozenset()
+    """What the roll-out of Slack has not brought here yet: block types, or properties as `header.level`. Anything with
+    one of them is refused whole, as with any unknown block."""
+
+    blocks_text: int = BLOCKS_TEXT
+    """The most characters of all blocks of a message together (`msg_blocks_too_long`); 11,341 is the least that was
+    ever refused."""
 
     now: Callable[[], float] = time.time
     """The clock of time stamps, tickets and signatures."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.slack import forms, limits
 from sandbox.slack.refusal import Refusal
+from sandbox.slack.switches import Switches
 from sandbox.slack.world import APP_ID, BOT_ID, HOME, World
 
 Json = dict[str, Any]
@@ -17,8 +18,8 @@ _FLAGS = ("clear_on_close", "notify_on_close", "submit_disabled")
 class Views:
     """Each person's stack of modals, and home tab."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, switches: Switches) -> None:
+        self._world, self._switches = world, switches
         self.stacks: dict[str, list[Json]] = {}
         self.homes: dict[str, Json] = {}
 
@@ -64,5 +65,5 @@ class Views:
     def _check(self, view: Any) -> None:
         if len(json.dumps(view)) > limits.VIEW_BYTES:
             raise Refusal("view_too_large")
-        if problems := limits.check_view(view):
+        if problems := limits.check_view(view, self._switches.missing_blocks):
             raise Refusal("invalid_arguments", problems)

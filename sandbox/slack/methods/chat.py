@@ -5,7 +5,7 @@ from typing import Any
 from sandbox.slack import limits
 from sandbox.slack.methods.table import Args, Method
 from sandbox.slack.refusal import Refusal
-from sandbox.slack.site import Site, checked_content
+from sandbox.slack.site import Site
 from sandbox.slack.world import BOT_USER, Channel, Message
 
 Json = dict[str, Any]
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 def post_message(site: Site, args: Args) -> Json:
     channel = _speakable(_addressed(site, args.need("channel")))
-    text, blocks = _content(args, limits.MESSAGE_TEXT)
+    text, blocks = _content(site, args)
     thread_ts = _thread(site, channel, args)
     metadata = args.structure("metadata", "invalid_metadata_format")
     message = site.speak(channel, BOT_USER, text, blocks, thread_ts=thread_ts, metadata=metadata)
@@ -25,7 +25,9 @@ def update(site: Site, args: Args) -> Json:
     message = _message(site, channel, args.need("ts"))
     if message.user != BOT_USER:
         raise Refusal("cant_update_message")
-    text, blocks = _content(args, limits.UPDATE_TEXT)
+    text, blocks = _content(site, args)
+    if len(text.encode()) > limits.UPDATE_BYTES:
+        raise Refusal("msg_too_long")
     site.rewrite(message, text or message.text, blocks)
     return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": message.payload()}
 
@@ -35,7 +37,7 @@ def post_ephemeral(site: Site, args: Args) -> Json:
     person = args.need("user")
     if person not in channel.members:
         raise Refusal("user_not_in_channel")
-    text, blocks = _content(args, limits.MESSAGE_TEXT)
+    text, blocks = _content(site, args)
     thread_ts = _thread(site, channel, args)
     shown = site.whisper(person, text, blocks, channel=channel.id, thread_ts=thread_ts)
     return {"message_ts": shown["ts"]}
@@ -90,9 +92,9 @@ def _thread(site: Site, channel: Channel, args: Args) -> str | None:
     return thread_ts
 
 
-def _content(args: Args, most: int) -> tuple[str, list[Json]]:
+def _content(site: Site, args: Args) -> tuple[str, list[Json]]:
     blocks = args.structure("blocks", "invalid_blocks_format")
-    return checked_content({"text": args.get("text"), "blocks": blocks}, most)
+    return site.checked({"text": args.get("text"), "blocks": blocks})
 
 
 WRITING = ("chat:write",)

@@ -14,6 +14,7 @@ MODAL = {
 }
 LONG = {"type": "section", "text": {"type": "plain_text", "text": "x" * 3001}}
 MANY = [{"type": "section", "text": {"type": "plain_text", "text": "x" * 2900}}] * 100
+TABLE = {"type": "table", "rows": [[{"type": "raw_text", "text": "x"}]]}
 POST, EDIT, WHISPER = "chat.postMessage", "chat.update", "chat.postEphemeral"
 GROUP = {"usergroup": "S_APPROVERS"}
 
@@ -28,7 +29,10 @@ async def refused(call):
     with pytest.raises(SlackApiError) as raised:
         await call
     answer = raised.value.response
-    assert ("[json-pointer:/" in str(answer)) is (answer["error"] in ("invalid_blocks", "invalid_arguments"))
+    told = answer.get("response_metadata", {}).get("messages", [])
+    assert all("[json-pointer:/" in each for each in told)
+    assert bool(told) is (answer["error"] in ("invalid_blocks", "invalid_attachments", "invalid_arguments"))
+    assert answer.get("errors", []) == [m.removeprefix("[ERROR] ") for m in told if answer["error"] == "invalid_blocks"]
     return answer["error"]
 
 
@@ -58,11 +62,13 @@ async def test_a_token_is_for_its_own_methods_and_scopes(slack, client):
         (POST, {"text": "x" * 40_001}, "msg_too_long"),
         (POST, {"blocks": "["}, "invalid_blocks_format"),
         (POST, {"blocks": [LONG]}, "invalid_blocks"),
+        (POST, {"blocks": [TABLE, TABLE]}, "invalid_attachments"),
+        (POST, {"blocks": MANY[:5]}, "msg_blocks_too_long"),
         (POST, {"thread_ts": "1.000001"}, "thread_not_found"),
         (POST, {"thread_ts": "a reply"}, "cannot_reply_to_message"),
         (EDIT, {"ts": "1.000001"}, "message_not_found"),
         (EDIT, {"ts": "theirs"}, "cant_update_message"),
-        (EDIT, {"ts": "mine", "text": "x" * 4001}, "msg_too_long"),
+        (EDIT, {"ts": "mine", "text": "é" * 2001}, "msg_too_long"),
         (EDIT, {"ts": "mine", "channel": "C_OLD"}, "is_inactive"),
         (WHISPER, {"user": "U_FAR"}, "user_not_in_channel"),
         (WHISPER, {"user": "U_MEMBER", "channel": "C_ELSEWHERE"}, "not_in_channel"),
@@ -86,6 +92,22 @@ async def test_a_call_that_slack_refuses_has_no_effect(slack, client, method, ar
     assert len([m for each in slack.channels for m in slack.messages(each)]) == 2
     assert mine.edits == []
     assert slack.person("U_MEMBER").modal is None
+
+
+async def test_what_the_roll_out_has_not_brought_yet_is_refused_whole_and_so_is_a_little_less_text(slack, client):
+    header = {"type": "header", "text": {"type": "plain_text", "text": "x"}, "level": 1}
+    plan = {"type": "plan", "title": "x", "tasks": []}
+    alert = {"type": "alert", "text": {"type": "plain_text", "text": "x"}}
+    sent = [MANY[:4], [header], [header, plan | {"tasks": [{"task_id": "1", "title": "x", "status": "pending"}]}]]
+    for blocks in sent:
+        await client.chat_postMessage(channel="C_OPS", text="x", blocks=blocks)
+    slack.missing_blocks, slack.blocks_text = frozenset({"plan", "header.level", "alert"}), 11_341
+
+    trigger = slack.site.triggers.give("U_MEMBER")
+    found = [await refused(client.chat_postMessage(channel="C_OPS", text="x", blocks=blocks)) for blocks in sent]
+    assert found == ["msg_blocks_too_long", "invalid_blocks", "invalid_blocks"]
+    assert await refused(client.views_open(trigger_id=trigger, view=MODAL | {"blocks": [alert]})) == "invalid_arguments"
+    assert len(slack.messages("C_OPS")) == 3
 
 
 async def test_a_trigger_opens_one_modal_for_whoever_acted_within_three_seconds(slack, client):
