@@ -151,7 +151,7 @@ class Aisix(World):
     async def until(
         self,
         condition: Callable[[], object],
-        timeout: float = 30,  # noqa: ASYNC109 - the error says what it waited for
+        timeout: float = 120,  # noqa: ASYNC109 - the error says what it waited for
         what: str = "a condition",
     ) -> None:
         """Wait until *condition* holds; fail with *what* it was."""

@@ -82,7 +82,7 @@ class Workspace(Switches):
         """
         self.site.changes.watch(watcher)
 
-    async def until(self, condition: Callable[[], T], timeout: float = 30, what: str = "") -> T:  # noqa: ASYNC109 - it names what ran out
+    async def until(self, condition: Callable[[], T], timeout: float = 120, what: str = "") -> T:  # noqa: ASYNC109 - it names what ran out
         """Wait until *condition* holds, and return its value; it is checked at every change."""
         return await self.site.changes.until(condition, timeout, what)
 

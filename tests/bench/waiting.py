@@ -43,7 +43,7 @@ async def measured() -> str:
         each = (await told(redis, "used_memory") - before) / ROTATIONS
         rows.insert(0, ("memory in Redis, each", f"{each / 1000:.1f} kB"))
         async with bot_on(stage) as bot:
-            async with asyncio.timeout(60):  # it looks at everything at its start
+            async with asyncio.timeout(120):  # it looks at everything at its start
                 while await redis.zcount(stage.namespace.key("due"), "-inf", time.time()):  # noqa: ASYNC110 - the same
                     await asyncio.sleep(0.2)
             rows += await nothing_happens(stage, redis, bot.pid)

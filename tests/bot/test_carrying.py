@@ -325,7 +325,7 @@ async def test_a_start_carries_over_what_is_not_over_once_the_control_plane_show
     assert await room.redis.hgetall(REGISTER) == {NAMESPACE.name: "https://cp.example.com/api"}
 
     looking = asyncio.create_task(room.carrier.keep())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while await room.new.load(over.id) is None:  # noqa: ASYNC110 - Redis has no event for it
             await asyncio.sleep(0.01)
     looking.cancel()

@@ -102,7 +102,7 @@ async def test_an_answer_and_the_socket_go_where_no_proxy_says(monkeypatch):
     site.router.add_route("*", "/{path:.*}", answer)
     async with test_utils.TestServer(site) as server:
         environ = GOOD | {"SLACK_API_URL": str(server.make_url("/api/"))}
-        async with slack_client(read_settings(None, environ)) as slack, asyncio.timeout(10):
+        async with slack_client(read_settings(None, environ)) as slack, asyncio.timeout(120):
             await Answers(slack, 5).tell(Asker("", "", str(server.make_url("/respond"))), "words")
             socket = Socket(bolt_app(slack, {}), slack, "xapp-1", timeout=1, absence=Absence(lambda: 0.0))
             opening = asyncio.create_task(socket.open())

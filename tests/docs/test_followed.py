@@ -91,7 +91,7 @@ class Follower:
         """Have *words* run until they say at *port* that they are ready; then stop them, and see that they end well."""
         bot = await self._begun(words, folder, given, user)
         reading = asyncio.create_task(bot.stdout.read())  # type: ignore[union-attr]
-        ready = asyncio.create_task(until_answer(f"http://127.0.0.1:{port}/readyz", 200, timeout=60))
+        ready = asyncio.create_task(until_answer(f"http://127.0.0.1:{port}/readyz", 200))
         try:
             await asyncio.wait({reading, ready}, return_when=asyncio.FIRST_COMPLETED)
             assert not reading.done(), (words, reading.result())

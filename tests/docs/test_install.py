@@ -37,7 +37,7 @@ def example(stage: Stage) -> dict[str, str]:
 
 async def printed(stage: Stage, environ: dict[str, str], folder: Path) -> set[str]:
     """Return what the check prints, with the environments' ids made alike."""
-    _, said = await ran(environ, folder, "check", timeout=60)
+    _, said = await ran(environ, folder, "check")
     for id_ in json.loads(stage.environ["AISIX_GATEWAYS"]):
         said = said.replace(id_, "<environment id>")
     said = re.sub(r"127\.0\.0\.1:\d+", "<host:port>", said)

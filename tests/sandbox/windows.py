@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-PATIENCE = 60
+PATIENCE = 120
 Json = dict[str, Any]
 
 

@@ -57,19 +57,19 @@ async def test_the_check_prints_a_line_or_json_for_each_try_and_fails_for_what_i
     bare_stage.overrides["AISIX_ADMIN_TOKEN"] = bare_stage.aisix.read_token  # enough for the check
     bare_stage.slack.channels["C_OPS"].bot_in = False
 
-    status, said = await ran(bare_stage.environ, tmp_path, "check", timeout=40)
+    status, said = await ran(bare_stage.environ, tmp_path, "check")
     assert (status, {line[:7] for line in said.splitlines()}) == (0, {"ok     ", "WARN   "})
     assert said.startswith("ok     Slack: bot keyturn in workspace Sandbox; 1 approver.\n")
     assert "\nWARN   Slack: the bot is in no channel, so it can show nothing: /invite it" in said
     assert all(call.method == "GET" for call in bare_stage.aisix.calls), "a check changes nothing"
 
     bare_stage.overrides["AISIX_ADMIN_TOKEN"] = "at-wrong"
-    status, said = await ran(bare_stage.environ, tmp_path, "check", "--json", timeout=40)
+    status, said = await ran(bare_stage.environ, tmp_path, "check", "--json")
     assert (status, json.loads(said)["ok"]) == (1, False)
     assert {each["level"] for each in json.loads(said)["findings"]} == {"ok", "warn", "wrong"}
 
     bare_stage.overrides |= {"PROBES": "0", "SOKA": "1h"}
-    status, said = await ran(bare_stage.environ, tmp_path, "check", "--json", timeout=40)
+    status, said = await ran(bare_stage.environ, tmp_path, "check", "--json")
     wrong = [each["said"].partition(" ")[0] for each in json.loads(said)["findings"]]
     assert (status, wrong) == (1, ["SOKA", "PROBES"])
 

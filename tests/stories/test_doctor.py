@@ -112,13 +112,13 @@ async def test_what_is_half_done_is_found_and_taken_back_once_its_id_is_typed(
     assert MOMENTS[name].callers in found.text
     id_ = rotation_in(found.text)
     assert id_ in broken.key_named("(20").display_name
-    status, said = await ran(broken.environ, tmp_path, "doctor", "--json", timeout=30)
+    status, said = await ran(broken.environ, tmp_path, "doctor", "--json")
     (told,) = json.loads(said)["findings"]
     assert (status, told["level"], told["about"], MOMENTS[name].says in told["said"]) == (1, "half", id_, True)
-    status, said = await ran(broken.environ, tmp_path, "doctor", id_, "--clean", timeout=30, stdin="no\n")
+    status, said = await ran(broken.environ, tmp_path, "doctor", id_, "--clean", stdin="no\n")
     assert (status, "nothing was done" in said, changes(broken)) == (1, True, so_far), said
 
-    status, said = await ran(broken.environ, tmp_path, "doctor", id_, "--clean", timeout=30, stdin=f"{id_}\n")
+    status, said = await ran(broken.environ, tmp_path, "doctor", id_, "--clean", stdin=f"{id_}\n")
 
     assert status == 0, said
     assert said.rstrip().endswith("No provider key and no model is left over from a rotation.")

@@ -69,7 +69,7 @@ async def test_a_fail_over_in_the_cut_over_at_the_approval_and_in_the_delete_is_
             card = await stage.ask()
             stage.aisix.faults.before("PATCH", "/models/", lambda: abrupt(pair))
             await stage.give(card)
-            await stage.says(card, "waiting for an approver", timeout=90)
+            await stage.says(card, "waiting for an approver")
 
             async def wakes_and_fails_over() -> None:
                 await wakes(pair)
@@ -79,8 +79,8 @@ async def test_a_fail_over_in_the_cut_over_at_the_approval_and_in_the_delete_is_
             stage.aisix.faults.before("DELETE", "/provider_keys/", wakes_and_fails_over)
             assert await until_a_click_counts(stage, card) < WITHIN
 
-            await stage.thread_says(card, "Receipt", timeout=90)
-            await stage.says(card, "old key deleted", timeout=90)
+            await stage.thread_says(card, "Receipt")
+            await stage.says(card, "old key deleted")
             await until_answer(f"http://127.0.0.1:{stage.overrides['PORT']}/readyz", 200)
             await nothing_is_lost(stage, card)
 

@@ -43,7 +43,7 @@ class Frozen:
 
     async def recorded(self, condition: Callable[[Rotation], object]) -> Rotation:
         """Wait until the record meets *condition*."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not condition(record := await self.record()):  # noqa: ASYNC110 - Redis has no event for it
                 await asyncio.sleep(0.02)
         return record

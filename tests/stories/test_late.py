@@ -67,7 +67,7 @@ async def test_a_form_that_is_sent_while_the_bot_is_frozen_does_not_count_when_i
             os.kill(bot.pid, signal.SIGCONT)
             assert answer.error == "operation_timeout"
 
-            await stage.slack.until(lambda: "did not count" in told(stage), timeout=60, what="the refusal")
+            await stage.slack.until(lambda: "did not count" in told(stage), what="the refusal")
 
             assert "so it did not count. Look at the card, then press again." in told(stage)
             assert card.plain == shown

@@ -79,7 +79,7 @@ async def test_whenever_it_goes_away_who_asks_is_told_nothing_is_lost_and_everyt
     stage, person = away.stage, away.stage.slack.person("U_REQUESTER")
     card = await stage.ask()
     await stage.press("Enter new secret", card)
-    await stage.slack.until(lambda: person.modal, timeout=60, what="the form")
+    await stage.slack.until(lambda: person.modal, what="the form")
     async with away.for_a_while():
         refused = await person.submit({"secret": NEW_SECRET})
     assert SORRY in refused.errors["secret"]
@@ -95,7 +95,7 @@ async def test_whenever_it_goes_away_who_asks_is_told_nothing_is_lost_and_everyt
     stage.aisix.faults.before("DELETE", "/provider_keys/", away.go)
     await stage.press("Delete old key", card, who="U_APPROVER")
     await away.comes_back()
-    await stage.slack.until(lambda: "Delete old key" in card.buttons or "Receipt" in stage.thread(card), timeout=60)
+    await stage.slack.until(lambda: "Delete old key" in card.buttons or "Receipt" in stage.thread(card))
     if "Delete old key" in card.buttons:  # whether the first click has counted, nobody can tell
         await stage.press("Delete old key", card, who="U_APPROVER")
     await stage.thread_says(card, "Receipt")

@@ -50,16 +50,16 @@ async def test_who_is_stopped_while_the_channel_is_shut_can_go_on_from_the_direc
     await stage.give(card, WRONG_SECRET)
     shut(stage, archived=True)
     shown = card.plain
-    stopped = await stage.slack.until(told_directly(stage, "stopped: the new secret was refused"), 30, "the stop")
+    stopped = await stage.slack.until(told_directly(stage, "stopped: the new secret was refused"), what="the stop")
     assert stopped.buttons == ["Another secret", "Try again", "Roll back"]
 
     await stage.press("Another secret", stopped)
-    asked = await stage.slack.until(told_directly(stage, "waiting for the new secret"), 30, "the question")
+    asked = await stage.slack.until(told_directly(stage, "waiting for the new secret"), what="the question")
     assert asked.buttons == ["Enter new secret", "Cancel"]
     await stage.slack.person("U_REQUESTER").close_modal()
     await stage.give(asked, NEW_SECRET)
 
-    await stage.slack.until(told_directly(stage, WAITING), 30, "the approval")
+    await stage.slack.until(told_directly(stage, WAITING), what="the approval")
     assert card.plain == shown, "as it was when the channel was shut"
 
 

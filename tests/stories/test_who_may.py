@@ -226,7 +226,7 @@ async def outcome(scene: Scene, act: Act, do: Do | None = None) -> str:
     result = await (do or act.do)(scene)
     if isinstance(result, list):
         return "x" if result else "-"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not (found := await _seen(scene, act, result)):  # noqa: ASYNC110 - Redis has no event for it
             await asyncio.sleep(0.01)
     while found == "x" and _is_creating(await scene.built.store.load(scene.rotation.id)):  # noqa: ASYNC110 - the same

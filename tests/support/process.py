@@ -131,7 +131,7 @@ class BotProcess:
             self.lines.append(line.decode().rstrip("\n"))
             self._news.set()
 
-    async def until(self, condition: Callable[[], object], timeout: float = 60, what: str = "") -> None:
+    async def until(self, condition: Callable[[], object], timeout: float = 120, what: str = "") -> None:
         try:
             async with asyncio.timeout(timeout):
                 while not condition():
@@ -158,7 +158,7 @@ class BotProcess:
         self._process.send_signal(signal.SIGTERM)
         return await self.ended(), time.monotonic() - began
 
-    async def ended(self, timeout: float = 60) -> int:
+    async def ended(self, timeout: float = 120) -> int:
         try:
             async with asyncio.timeout(timeout):
                 status = await self._process.wait()
@@ -184,7 +184,7 @@ async def ran(
     environ: Mapping[str, str],
     folder: Path,
     *command: str,
-    timeout: float = 60,
+    timeout: float = 120,
     stdin: str = "",
     command_line: bool = False,
 ) -> tuple[int, str]:
@@ -196,7 +196,7 @@ async def ran(
         await bot.killed()
 
 
-async def gone(pid: int, timeout: float = 30) -> None:
+async def gone(pid: int, timeout: float = 120) -> None:
     """Wait until the process *pid*, which is nobody's child here, has ended."""
     try:
         handle = os.pidfd_open(pid)
@@ -217,7 +217,7 @@ async def answer_of(url: str) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-async def until_answer(url: str, status: int, timeout: float = 30) -> str:
+async def until_answer(url: str, status: int, timeout: float = 120) -> str:
     async with asyncio.timeout(timeout):
         while True:
             with suppress(aiohttp.ClientError):

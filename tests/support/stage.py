@@ -131,9 +131,7 @@ class Stage:
 
     async def press(self, button: str, card: Message, who: str = "U_REQUESTER", **more: Any) -> Any:
         """Have *who* press a button of *card*, once it is there."""
-        await self.slack.until(
-            lambda: button in card.buttons, timeout=60, what=f"the button {button}; the card says {card.plain}"
-        )
+        await self.slack.until(lambda: button in card.buttons, what=f"the button {button}; the card says {card.plain}")
         return await self.slack.person(who).click(button, card, **more)
 
     async def give(
@@ -144,14 +142,14 @@ class Stage:
         await self.slack.until(lambda: person.modal, what="the form")
         return await person.submit({"secret": secret, **fields})
 
-    async def says(self, card: Message, words: str, timeout: float = 60) -> Message:
+    async def says(self, card: Message, words: str, timeout: float = 120) -> Message:
         await self.slack.until(lambda: words in card.plain, timeout=timeout, what=f"{words!r} on the card")
         return card
 
     def thread(self, card: Message) -> str:
         return "\n".join(reply.plain for reply in self.slack.thread(card))
 
-    async def thread_says(self, card: Message, words: str, timeout: float = 60) -> None:
+    async def thread_says(self, card: Message, words: str, timeout: float = 120) -> None:
         await self.slack.until(lambda: words in self.thread(card), timeout=timeout, what=f"{words!r} in the thread")
 
     async def told(self, who: str, words: str) -> str:
@@ -168,7 +166,7 @@ class Stage:
         assert self.built is not None
         return (await self.built.store.recent(1))[0]
 
-    async def recorded(self, condition: Callable[[Rotation], Any], timeout: float = 30) -> Rotation:
+    async def recorded(self, condition: Callable[[Rotation], Any], timeout: float = 120) -> Rotation:
         """Wait until the newest record meets *condition*, whatever people see, and return it."""
         async with asyncio.timeout(timeout):
             while not condition(rotation := await self.record()):  # noqa: ASYNC110 - Redis has no event for it

@@ -25,7 +25,7 @@ class Valkey:
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(*self._command, stdout=asyncio.subprocess.DEVNULL)
         redis = Redis.from_url(self.url)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while True:
                 with suppress(RedisError, OSError):
                     await redis.execute_command("PING")  # type: ignore[no-untyped-call]
