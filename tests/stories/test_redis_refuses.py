@@ -1,6 +1,7 @@
 """Redis answers PING and refuses writes: the check, a start, `/readyz` and who clicks say why; then all goes on."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +10,18 @@ from redis.asyncio import Redis
 from bot import start
 from bot.app import parts
 from bot.settings import WrongSettings, read_settings
-from bot.storage.outage import ALLOWED
 from bot.storage.trial import Trial
 from tests.support.process import until_answer
+from tests.support.refusing import OPTIONS, REFUSES, Change, Refusal, admit, between
 from tests.support.stage import Stage, free_port
+from tests.support.valkey import valkey_in
+
+
+@pytest.fixture
+async def redis_url(tmp_path: Path) -> AsyncIterator[str]:
+    """A server of its own, which may be kept from serving."""
+    async with valkey_in(tmp_path, *OPTIONS) as server:
+        yield server.url
 
 
 @pytest.fixture
@@ -20,11 +29,6 @@ async def admin(redis_url: str) -> AsyncIterator[Any]:
     async with Redis.from_url(redis_url, decode_responses=True) as client:
         await admit(client)
         yield client
-
-
-async def admit(admin: Any) -> None:
-    """Give the bot's user what the guide says, and no more."""
-    await admin.execute_command("ACL", "SETUSER", "bot", "reset", "on", ">p", *ALLOWED.split())
 
 
 @pytest.fixture
@@ -40,42 +44,25 @@ async def limited(bare_stage: Stage, admin: Any) -> AsyncIterator[Stage]:
         yield bare_stage
 
 
-Change = Callable[[Any], Awaitable[Any]]
-
-
-def setting(name: str, value: str) -> Change:
-    return lambda admin: admin.config_set(name, value)
-
-
 def acl(*words: str) -> Change:
     return lambda admin: admin.execute_command("ACL", *words)
 
 
-REFUSES: dict[str, tuple[Change, Change, str]] = {
-    "READONLY": (
-        lambda admin: admin.replicaof("127.0.0.1", 1),
-        lambda admin: admin.replicaof("NO", "ONE"),
-        "is a replica and takes no writes",
-    ),
-    "OOM": (setting("maxmemory", "1"), setting("maxmemory", "0"), "is out of memory"),
-    "NOREPLICAS": (setting("min-replicas-to-write", "1"), setting("min-replicas-to-write", "0"), "too few replicas"),
-    "NOPERM": (acl("SETUSER", "bot", "-evalsha"), admit, "does not allow Keyturn's user"),
-    "WRONGPASS": (acl("DELUSER", "bot"), admit, "refuses the user or the password"),
+OF_THE_USER = {
+    "NOPERM": Refusal("does not allow Keyturn's user", between(acl("SETUSER", "bot", "-evalsha"), admit)),
+    "WRONGPASS": Refusal("refuses the user or the password", between(acl("DELUSER", "bot"), admit)),
 }
+REFUSED = REFUSES | OF_THE_USER
 
 
-@pytest.mark.parametrize("word", REFUSES)
+@pytest.mark.parametrize("word", REFUSED)
 async def test_while_redis_takes_no_write_check_start_readyz_and_who_clicks_say_why_and_then_it_goes_on(
     limited: Stage, admin: Any, word: str
 ) -> None:
-    breaks, mends, said = REFUSES[word]
     card, readyz = await limited.ask(), f"http://127.0.0.1:{limited.overrides['PORT']}/readyz"
     await limited.is_linked()
-    await breaks(admin)
-    try:
-        await everybody_is_told(limited, readyz, f"({word})", said)
-    finally:
-        await mends(admin)
+    async with REFUSED[word].during(admin):
+        await everybody_is_told(limited, readyz, f"({word})", REFUSED[word].said)
 
     await until_answer(readyz, 200)
     await limited.press("Cancel", card)
