@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -12,11 +13,13 @@ from bot.rotation.attention import gist
 from bot.rotation.errors import CannotPost
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.channel_unavailable import CLEAR, ChannelUnavailable
+from handlers.channel_unavailable import CLEAR, GIVE_UP, ChannelUnavailable
 from handlers.ports import ShownStore
-from handlers.slack import ChannelShut, Later, MessageLost, called
+from handlers.sending import Sender
+from handlers.slack import AGAIN, ChannelShut, Later, MessageLost, Refused
 from handlers.views.blocks import message, section
 from handlers.views.composed import composed
+from handlers.views.direct import Shut
 from handlers.views.replies import Reply
 from handlers.views.words import adopted
 
@@ -26,13 +29,16 @@ PROGRESS_EVERY = 5.0
 PROGRESS_PART = 0.5
 """The pause between such edits is also at least this part of the time since the last news, so long steps get few."""
 
-RESERVED = 0.3
-"""The part of each minute's edits that is reserved for changes of state."""
+REFUSED_MOST = 3600.0
+"""Seconds. A message that Slack refuses is tried again after a pause that grows with the time since, up to this."""
+
+NEVER = float("inf")
 
 THREAD_LOST = {"card": "", "checklist": ""}
 """The messages to post again if the card was deleted; replies are not repeated."""
 
 BUSY = "Slack does not take my messages at the moment. Try again in a minute."
+REFUSES = "Slack refuses my card, so nobody would see the progress. The log says why (`message_refused`)."
 
 
 class SlackAnnouncer:
@@ -49,13 +55,12 @@ class SlackAnnouncer:
         lease: timedelta,
         now: Callable[[], datetime],
     ) -> None:
-        self._client = client
+        self._sender = Sender(client, store, edits_per_minute=edits_per_minute, now=now)
         self._store = store
         self._now = now
-        self._unavailable = ChannelUnavailable(client, store, now)
+        self._unavailable = ChannelUnavailable(self._sender, store, now)
         self._team_url = team_url
         self._approvers = " ".join(mention(who) for who in sorted(approvers))
-        self._budget = edits_per_minute
         self._lease = lease.total_seconds()
         self._unsaved: dict[str, dict[str, str]] = {}
         """By rotation: what was shown but could not be stored, so that nothing is posted twice."""
@@ -77,10 +82,13 @@ class SlackAnnouncer:
 
     async def _show_or_reach(self, rotation: Rotation) -> timedelta | None:
         try:
-            await self._show(rotation)
+            refused = await self._show(rotation)
         except ChannelShut as closed:
             return await self._unavailable.reach(rotation, closed.shut, gist(rotation))
-        return None
+        if "card" in refused:
+            await self._unavailable.tell(rotation, Shut.REFUSED)
+        pauses = [pause for pause in refused.values() if pause < NEVER]
+        return timedelta(seconds=min(pauses)) if pauses else None
 
     def _time(self) -> float:
         return self._now().timestamp()
@@ -89,16 +97,18 @@ class SlackAnnouncer:
         """Post the card of a new rotation; raise `CannotPost` if that fails, as nobody would see the progress."""
         try:
             async with self._store.leased("show:" + rotation.id, self._lease):
-                await self._show(rotation)
+                refused = await self._show(rotation)
         except Later:
             raise CannotPost(BUSY) from None
+        if refused:
+            raise CannotPost(REFUSES)
         await self._store.was_shown(rotation)
 
     async def introduce(self, rotation: Rotation) -> None:
         """Tell the channel about a rebuilt rotation, before its card; raise `CannotPost` if that fails."""
         content = message(text := adopted(rotation), [section(text)])
         try:
-            await called(self._client.chat_postMessage, channel=rotation.channel, **content)
+            await self._sender.post(content, channel=rotation.channel)
         except Later:
             raise CannotPost(BUSY) from None
 
@@ -110,34 +120,61 @@ class SlackAnnouncer:
     def _permalink(self, channel: str, ts: str) -> str:
         return f"{self._team_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
 
-    async def _show(self, rotation: Rotation) -> None:
+    async def _show(self, rotation: Rotation) -> dict[str, float]:
+        """Show *rotation*; return for how many seconds to leave each message that Slack refuses."""
         shown = await self._store.messages(rotation.id) | self._unsaved.get(rotation.id, {})
         if int(shown.get("version", 0)) > rotation.version:
-            return
+            return {}
         if (wait := float(shown.get("later", 0)) - self._time()) > 0:
             raise Later(wait)
         if shut := self._unavailable.still(shown, gist(rotation)):
             raise ChannelShut(shut)
         try:
-            await self._show_all(rotation, shown)
+            refused = await self._show_all(rotation, shown)
         except MessageLost:  # the card is gone, and its thread with it
             shown |= THREAD_LOST
-            await self._show_all(rotation, shown)
+            refused = await self._show_all(rotation, shown)
         seen = {"version": str(rotation.version), "gist": gist(rotation)}
         if shown.get("gist") != seen["gist"]:
             seen["since"] = f"{self._time():.3f}"
         await self._remember(rotation, shown, seen | (CLEAR if shown.get("shut") else {}))
+        return refused
 
-    async def _show_all(self, rotation: Rotation, shown: dict[str, str]) -> None:
+    async def _show_all(self, rotation: Rotation, shown: dict[str, str]) -> dict[str, float]:
         urgent = shown.get("gist") != gist(rotation)
         if not urgent:  # before composing: with 500 models that costs more than moving them
             self._pace("card", shown)
         messages = composed(rotation, self._approvers, await self._others(rotation))
-        await self._update("card", messages.card, rotation, shown, urgent=urgent)
+        parts = [("card", partial(self._update, "card", messages.card))]
         if messages.checklist:
-            await self._update("checklist", messages.checklist, rotation, shown, urgent=urgent)
-        for reply in messages.replies:
-            await self._reply(reply, rotation, shown, urgent=urgent)
+            parts.append(("checklist", partial(self._update, "checklist", messages.checklist)))
+        parts += [(reply.key, partial(self._reply, reply)) for reply in messages.replies]
+        pauses = {}
+        for key, show in parts:
+            if key == "card" or shown.get("card"):  # there is no thread without one
+                task = partial(show, rotation, shown, urgent=urgent)
+                pauses[key] = await self._alone(key, task, rotation, shown, urgent=urgent)
+        return {key: pause for key, pause in pauses.items() if pause}
+
+    async def _alone(
+        self, key: str, task: Callable[[], Awaitable[None]], rotation: Rotation, shown: dict[str, str], *, urgent: bool
+    ) -> float:
+        """Show one message; if Slack refuses it, return for how long to leave it: no other message waits for it."""
+        now = self._time()
+        left = float(shown.get(key + ":again") or 0) - now
+        if left > 0 and not urgent:
+            return left
+        try:
+            await task()
+        except Refused:
+            since = float(shown.get(key + ":refused") or now)
+            pause = min(max(now - since, AGAIN), REFUSED_MOST)
+            times = {"refused": since, "again": now + pause, "at": now}
+            await self._remember(rotation, shown, {f"{key}:{name}": f"{time:.3f}" for name, time in times.items()})
+            return NEVER if rotation.is_over and now - since > GIVE_UP else pause
+        if shown.get(key + ":refused"):
+            await self._remember(rotation, shown, {key + ":refused": "", key + ":again": ""})
+        return 0
 
     async def _others(self, rotation: Rotation) -> tuple[str, ...]:
         """Return links to other rotations of the same key, as long as people can still decide not to start."""
@@ -175,7 +212,7 @@ class SlackAnnouncer:
         place = {"channel": rotation.channel}
         if key != "card":
             place["thread_ts"] = shown["card"]
-        answer = await called(self._client.chat_postMessage, **place, **content)
+        answer = await self._sender.post(content, **place)
         found = {key: str(answer["ts"])}
         if key == "card":
             found |= {"channel": str(answer.get("channel") or rotation.channel), "checklist": ""}
@@ -186,9 +223,8 @@ class SlackAnnouncer:
     ) -> None:
         if not urgent:
             self._pace(key, shown)
-        await self._spend(urgent=urgent)
         try:
-            await called(self._client.chat_update, channel=shown["channel"], ts=shown[key], **content)
+            await self._sender.edit(content, urgent=urgent, channel=shown["channel"], ts=shown[key])
         except MessageLost:
             await self._post(key, content, rotation, shown)
         await self._remember(rotation, shown, {key + ":at": f"{self._time():.3f}"})
@@ -199,13 +235,6 @@ class SlackAnnouncer:
         left = float(shown.get(key + ":at", 0)) + pause - now
         if left > 0:
             raise Later(left)
-
-    async def _spend(self, *, urgent: bool) -> None:
-        """Count one edit against the workspace's limit for this minute; raise `Later` if it is used up."""
-        now = self._time()
-        used = await self._store.edits_this_minute(int(now // 60))
-        if used > self._budget * (1 if urgent else 1 - RESERVED):
-            raise Later(60 - now % 60 + 0.1)
 
     async def _remember(self, rotation: Rotation, shown: dict[str, str], fields: dict[str, str]) -> None:
         news = {name: value for name, value in fields.items() if shown.get(name) != value}

@@ -47,7 +47,7 @@ class Answers:
         match error:
             case SlackAway():
                 return self._credentials.trouble_of(BOT_TOKEN)
-            case ApiError(status=HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN):
+            case ApiError(status=HTTPStatus.UNAUTHORIZED):
                 return self._credentials.trouble_of(ADMIN_TOKEN)
             case _:
                 return ""

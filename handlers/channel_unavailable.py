@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.errors import CannotPost
 from bot.rotation.record import Rotation
 from handlers.ports import ShownStore
-from handlers.slack import MessageLost, Refusal, called
+from handlers.sending import Sender
+from handlers.slack import MessageLost, Refused
 from handlers.views.direct import Shut, direct
 
 log = structlog.get_logger("keyturn.channel_unavailable")
@@ -26,8 +26,8 @@ CLEAR = {"shut": "", "shut:since": "", "shut:until": "", "shut:moment": ""}
 class ChannelUnavailable:
     """Stores which channels are shut, with the other fields about a rotation's messages."""
 
-    def __init__(self, client: AsyncWebClient, store: ShownStore, now: Callable[[], datetime]) -> None:
-        self._client = client
+    def __init__(self, sender: Sender, store: ShownStore, now: Callable[[], datetime]) -> None:
+        self._sender = sender
         self._store = store
         self._now = now
 
@@ -45,7 +45,7 @@ class ChannelUnavailable:
         if self.still(shown, moment):
             return timedelta(seconds=self._left(shown))
         log.warning("channel_shut", rotation=rotation.id, why=shut.value)
-        await self._notify(rotation, shut, shown)
+        await self.tell(rotation, shut)
         now = self._now().timestamp()
         since = float(shown.get("shut:since") or now)
         if rotation.is_over and now - since > GIVE_UP:
@@ -55,15 +55,14 @@ class ChannelUnavailable:
         await self._store.remember_message(rotation.id, fields | {"shut:moment": moment})
         return timedelta(seconds=pause)
 
-    async def _notify(self, rotation: Rotation, shut: Shut, shown: Mapping[str, str]) -> None:
+    async def tell(self, rotation: Rotation, shut: Shut) -> None:
         """Write to the requester, once per occasion."""
         said = direct(rotation, shut)
-        if said is None or said.key in shown:
+        if said is None or said.key in await self._store.messages(rotation.id):
             return
-        post = self._client.chat_postMessage
         try:
-            answer = await called(post, channel=rotation.requested_by, **said.content)
-        except (CannotPost, MessageLost, Refusal):
+            answer = await self._sender.post(said.content, channel=rotation.requested_by)
+        except (CannotPost, MessageLost, Refused):
             log.error("nobody_reached", rotation=rotation.id, requester=rotation.requested_by)  # noqa: TRY400 - no bug
         else:
             await self._store.remember_message(rotation.id, {said.key: str(answer["ts"])})

@@ -1,5 +1,6 @@
 """Call Slack's Web API, and turn each refusal into the exception that says how to react."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.rotation.errors import CannotPost, Unanswerable
 from bot.telemetry.metrics import calls
+from handlers.payload import part
 from handlers.views.direct import Shut
 
 log = structlog.get_logger("keyturn.slack")
@@ -28,12 +30,26 @@ CLOSED = {
 }  # fmt: skip
 """The meaning of Slack's error codes for a channel that takes no messages."""
 
+AWAY = frozenset({
+    "access_denied", "account_inactive", "ekm_access_denied", "fatal_error", "internal_error", "invalid_auth",
+    "missing_scope", "not_allowed_token_type", "not_authed", "org_login_required", "rate_limited", "request_timeout",
+    "service_unavailable", "team_access_not_granted", "team_added_to_org", "token_expired", "token_revoked",
+    "unreadable",
+})  # fmt: skip
+"""Slack's error codes that are about no message of ours: the next message would be refused too."""
+
+OF_CONTENT = re.compile("attachment|block|invalid_arg|markdown|no_text|table|too_long")
+"""In Slack's error codes for a message that it may take in a plainer form."""
+
 ADVICE = {
     Shut.ARCHIVED: "This channel is archived, so nobody would see the progress. Use another one.",
     Shut.RESTRICTED: "I may not post in this channel, so nobody would see the progress. Use another one.",
     Shut.LEFT: "I am not in this channel, so nobody would see the progress. `/invite @keyturn`, then again.",
 }
 """What to tell someone who asks for a card there."""
+
+AGAIN = 15.0
+"""Seconds after which a message is tried again that Slack has refused for an unknown reason."""
 
 LONGEST_PAUSE = 600.0
 """Seconds. A longer `Retry-After` is not believed."""
@@ -52,8 +68,17 @@ class Later(Exception):
         self.insists = insists
 
 
-class Refusal(Later):
-    """Slack refuses for an unknown reason."""
+class Refused(Later):
+    """Slack refuses this message, and may accept others."""
+
+
+class ContentRefused(Refused):
+    """Slack refuses what this message says or how; *complaints* say what Slack objects to, and where."""
+
+    def __init__(self, reason: str, complaints: tuple[str, ...]) -> None:
+        super().__init__(AGAIN)
+        self.reason = reason
+        self.complaints = complaints
 
 
 class ChannelShut(CannotPost):
@@ -104,7 +129,7 @@ async def called(call: Any, **arguments: Any) -> Any:
 def reason_of(error: SlackApiError) -> str:
     """Return Slack's error code; an answer that is not JSON has none."""
     answer = getattr(error.response, "data", error.response)
-    return str(answer.get("error")) if isinstance(answer, dict) else "unreadable"
+    return str(answer.get("error") or "unreadable") if isinstance(answer, dict) else "unreadable"
 
 
 def pause_of(error: SlackApiError) -> float | None:
@@ -128,5 +153,18 @@ def _reaction(error: SlackApiError) -> Exception:
         return MessageLost()
     if reason in CLOSED:
         return ChannelShut(CLOSED[reason])
+    if OF_CONTENT.search(reason):
+        return ContentRefused(reason, _complaints(error))
     log.warning("slack_refused", reason=reason)
-    return Refusal(15)
+    return Later(AGAIN) if reason in AWAY else Refused(AGAIN)
+
+
+def _complaints(error: SlackApiError) -> tuple[str, ...]:
+    """Return what Slack objects to: `must provide a string [json-pointer:/blocks/0/title]`."""
+    answer = getattr(error.response, "data", error.response)
+    said = [*_listed(answer.get("errors")), *_listed(part(answer, "response_metadata").get("messages"))]
+    return tuple(dict.fromkeys(one.removeprefix("[ERROR] ") for one in said if isinstance(one, str)))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -31,6 +31,12 @@ UNREADABLE = Counter(
     [],
     registry=REGISTRY,
 )
+REFUSED = Counter(
+    "keyturn_slack_refused_messages_total",
+    "Messages that Slack refused, and that Keyturn sent again in plainer blocks.",
+    ["method", "reason"],
+    registry=REGISTRY,
+)
 STEPS = Histogram(
     "keyturn_step_duration_seconds",
     "Time from the first turn of a step until Keyturn left it.",
@@ -46,6 +52,21 @@ def stops(kind: str, *, moved: bool) -> None:
     STOPS.labels(kind, str(moved).lower()).inc()
 
 
+REASONS = (
+    "invalid_arguments", "invalid_attachments", "invalid_blocks", "msg_blocks_too_long", "msg_too_long",
+    "only_one_table_allowed", "other",
+)  # fmt: skip
+"""Slack's words for a message that it does not take."""
+
+
+def refused_message(method: str, reason: str) -> None:
+    """Count a message that Slack refused."""
+    REFUSED.labels(method, reason if reason in REASONS else "other").inc()
+
+
+for verb in ("chat.postMessage", "chat.update"):
+    for reason in REASONS:
+        REFUSED.labels(verb, reason)
 for state in State:
     STATES.labels(state.value)
 for kind in StopKind:

@@ -20,16 +20,21 @@ class Shut(StrEnum):
     LEFT = "left"
     """Also for a private channel without the bot: Slack says that it does not exist."""
 
+    REFUSED = "refused"
+    """The channel is open, and Slack refuses the card."""
+
 
 REASON: Mapping[Shut, str] = {
     Shut.ARCHIVED: "it is archived",
     Shut.RESTRICTED: "its settings do not let me",
     Shut.LEFT: "I am not in it any more",
+    Shut.REFUSED: "Slack refuses the card",
 }
 REMEDY: Mapping[Shut, str] = {
     Shut.ARCHIVED: "Unarchive that channel",
     Shut.RESTRICTED: "Allow me to post there",
     Shut.LEFT: "`/invite @keyturn` there",
+    Shut.REFUSED: "Have someone read why in Keyturn's log (`message_refused`)",
 }
 """How to open the channel again; completes "…, and the card there is brought up to date"."""
 

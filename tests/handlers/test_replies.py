@@ -32,8 +32,11 @@ class Thread:
             approvers=frozenset({"S_APPROVERS"}),
             edits_per_minute=40,
             lease=timedelta(seconds=30),
-            now=lambda: datetime.now(UTC),
+            now=self.now,
         )
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     @asynccontextmanager
     async def leased(self, *_: Any) -> AsyncIterator[bool]:

@@ -13,6 +13,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
 from bot.settings import read_settings
+from handlers.views.plainer import NEWER
 from sandbox.slack import Message
 from tests.handlers import records as r
 from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Environment, Stage
@@ -294,7 +295,7 @@ async def test_a_step_that_takes_ten_minutes_is_told_in_few_edits_and_its_end_at
 
 
 async def test_edits_stay_within_what_slack_allows_in_a_minute_and_the_last_state_arrives(hand: ByHand) -> None:
-    hand.built.announcer._budget = 10  # noqa: SLF001 - as SLACK_EDITS_PER_MINUTE says
+    hand.built.announcer._sender._budget = 10  # noqa: SLF001 - as SLACK_EDITS_PER_MINUTE says
     for _ in range(10):
         await hand.show(r.running("verify"))
         wait = await hand.show(r.awaiting_approval())
@@ -303,6 +304,34 @@ async def test_edits_stay_within_what_slack_allows_in_a_minute_and_the_last_stat
     assert hand.calls("chat.update") == 10
     assert await hand.until_shown(r.completed()) <= timedelta(minutes=2)
     assert "old key deleted" in hand.card.plain
+
+
+async def test_where_slack_refuses_every_newer_block_the_state_the_buttons_and_the_thread_arrive(hand: ByHand) -> None:
+    slack = hand.stage.slack
+    slack.missing_blocks = NEWER | {"table"}
+
+    await hand.until_shown(r.awaiting_approval())
+
+    assert WAITING in hand.card.plain
+    assert hand.card.buttons == ["Delete old key", "Roll back"]
+    assert "Approval wanted" in hand.stage.thread(hand.card)
+    refused = sum(call.error == "invalid_blocks" for call in slack.calls)
+    await hand.until_shown(r.completed())
+    assert "old key deleted" in hand.card.plain
+    assert sum(call.error == "invalid_blocks" for call in slack.calls) == refused, "what is lacking is known"
+
+
+async def test_a_card_that_slack_refuses_in_every_form_is_told_directly_and_the_thread_goes_on(hand: ByHand) -> None:
+    hand.stage.slack.faults.fail("chat.update", error="msg_blocks_too_long", times=100)
+
+    assert await hand.show(r.awaiting_approval())
+
+    assert "Approval wanted" in hand.stage.thread(hand.card)
+    (said,) = hand.stage.slack.direct_messages("U_REQUESTER")
+    assert WAITING in said.plain
+    hand.stage.slack.faults.clear()
+    await hand.until_shown(r.awaiting_approval())
+    assert WAITING in hand.card.plain
 
 
 # --- what Slack refuses while somebody waits for an answer ---
@@ -328,7 +357,7 @@ async def test_a_form_that_slack_does_not_open_is_said(stage: Stage) -> None:
     card = await stage.ask()
     stage.slack.faults.fail("views.open", error="internal_error", times=2)
     await stage.press("Enter new secret", card)
-    await stage.told("U_REQUESTER", "Slack did not open the form.")
+    await stage.told("U_REQUESTER", "Slack was too slow to open the form.")
 
     await stage.slack.person("U_REQUESTER").command("")
 

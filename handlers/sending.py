@@ -1,0 +1,83 @@
+"""Send messages to Slack; what it refuses comes again in plainer blocks, and Keyturn remembers what it lacks."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.telemetry.metrics import refused_message
+from handlers.ports import ShownStore
+from handlers.slack import ContentRefused, Later, called
+from handlers.views.plainer import FORGETTABLE, Refusal, editions, lacking_since
+
+log = structlog.get_logger("keyturn.sending")
+
+REMEMBERED = timedelta(days=1)
+"""How long Keyturn sends no block that the workspace refused: Slack may bring it there meanwhile."""
+
+WORKSPACE = "workspace"
+"""Has the place of a rotation's id in the store: until when the workspace is taken to lack which blocks."""
+
+RESERVED = 0.3
+"""The part of each minute's edits that is reserved for changes of state."""
+
+
+class Sender:
+    """Posts and edits messages."""
+
+    def __init__(
+        self, client: AsyncWebClient, store: ShownStore, *, edits_per_minute: int, now: Callable[[], datetime]
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._budget = edits_per_minute
+        self._now = now
+
+    async def post(self, content: Mapping[str, Any], **place: str) -> Any:
+        """Post a message; return Slack's answer."""
+        return await self._send("chat.postMessage", self._client.chat_postMessage, content, place)
+
+    async def edit(self, content: Mapping[str, Any], *, urgent: bool = True, **place: str) -> None:
+        """Edit a message; raise `Later` if this minute's edits are used up."""
+        await self._spend(urgent=urgent)
+        await self._send("chat.update", self._client.chat_update, content, place)
+
+    async def _spend(self, *, urgent: bool) -> None:
+        """Count one edit against the workspace's limit for this minute."""
+        now = self._now().timestamp()
+        used = await self._store.edits_this_minute(int(now // 60))
+        if used > self._budget * (1 if urgent else 1 - RESERVED):
+            raise Later(60 - now % 60 + 0.1)
+
+    async def _send(self, method: str, call: Any, content: Mapping[str, Any], place: Mapping[str, str]) -> Any:
+        refusal: Refusal | None = None
+        for edition in editions(content, await self.lacking()):
+            try:
+                answer = await called(call, **place, **edition)
+            except ContentRefused as refused:
+                refusal = refusal or Refusal(edition, refused.reason, refused.complaints)
+            else:
+                if refusal:
+                    await self._learn(method, refusal, lacking_since(refusal, edition))
+                return answer
+        assert refusal is not None
+        await self._learn(method, refusal, frozenset())
+        raise ContentRefused(refusal.reason, refusal.complaints)
+
+    async def lacking(self) -> frozenset[str]:
+        """Return the blocks that the workspace refused within `REMEMBERED`."""
+        until = await self._store.messages(WORKSPACE)
+        now = self._now().timestamp()
+        return frozenset(kind for kind, end in until.items() if kind in FORGETTABLE and float(end) > now)
+
+    async def _learn(self, method: str, refusal: Refusal, lacking: frozenset[str]) -> None:
+        """Remember what the workspace is *lacking*; log that and each reason once within `REMEMBERED`."""
+        refused_message(method, refusal.reason)
+        now, logged = self._now(), f"logged:{refusal.reason}"
+        if lacking or float((await self._store.messages(WORKSPACE)).get(logged) or 0) < now.timestamp():
+            said = next(iter(refusal.complaints), "")[:200]
+            log.error("message_refused", method=method, reason=refusal.reason, said=said, lacking=sorted(lacking))
+            until = f"{(now + REMEMBERED).timestamp():.0f}"
+            await self._store.remember_message(WORKSPACE, dict.fromkeys([*lacking, logged], until))
