@@ -4,6 +4,7 @@ import os
 import resource
 
 from bot.check.findings import Finding, Try, warn
+from bot.settings import doubts
 
 FILES = 512
 """The fewest files that a busy bot should be allowed to open: each connection is one."""
@@ -17,6 +18,7 @@ async def _surroundings() -> list[Finding]:
         for name in IGNORED
         if os.environ.get(name) and not os.environ.get("SSL_CERT_FILE")
     ]
+    found += map(warn, doubts())
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= files < FILES:
         found.append(warn(f"the process may open {files} files at a time (ulimit -n): let it open {FILES} or more."))

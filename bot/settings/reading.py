@@ -13,7 +13,7 @@ from bot.aisix.probes import GatewaySettings
 from bot.proxies import troubles
 from bot.settings.declared import Settings, StoreSettings
 from bot.settings.values import COUNTED
-from bot.settings.written import nearest, written
+from bot.settings.written import lookalikes, nearest, written
 
 S = TypeVar("S", bound=StoreSettings)
 DOTENV = Path(".env")
@@ -36,6 +36,11 @@ def read_settings(file: Path | None = DOTENV, environ: Mapping[str, str] = os.en
 def read_store_settings(file: Path | None = DOTENV, environ: Mapping[str, str] = os.environ) -> StoreSettings:
     """Read only the settings of the store: an audit needs no token."""
     return _read(StoreSettings, file, environ)
+
+
+def doubts(environ: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Return a sentence for each variable of the environment that may be meant for Keyturn, and is not read."""
+    return lookalikes(environ, KNOWN)
 
 
 def _read(kind: type[S], file: Path | None, environ: Mapping[str, str]) -> S:

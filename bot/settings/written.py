@@ -34,7 +34,7 @@ def written(known: Collection[str], file: Path | None, environ: Mapping[str, str
     problems = (
         *there.problems,
         *map(_twice, twice),
-        *(_misspelt(name, near) for name in sorted(here) if (near := _slip(name, known))),
+        *(_misspelt(name, near) for name, near in _slips(here, known) if near not in GENERIC),
     )
     values = _filled_in(there.values, known) | _filled_in(here, known)
     return Written(values, problems, is_read=there.is_read)
@@ -144,9 +144,26 @@ def nearest(name: str, known: Collection[str], cutoff: float = 0.6) -> str:
     return next(iter(twisted or get_close_matches(name, known, n=1, cutoff=cutoff)), "")
 
 
-def _slip(name: str, known: Collection[str]) -> str:
-    """Return the setting that a variable of the environment almost names: most of them belong to other programs."""
-    return "" if name in known else nearest(name, known, SLIP)
+def _slips(names: Iterable[str], known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Return the variables of the environment that almost name a setting: most of them belong to other programs."""
+    return ((name, near) for name in sorted(names) if name not in known and (near := nearest(name, known, SLIP)))
+
+
+GENERIC = {
+    "PORT": "platforms set PORTS and PORT0",
+    "LOG_LEVEL": "many programs read LOGLEVEL",
+    "LOG_FORMAT": "the same with LOGFORMAT",
+    "PROBES": "PROBE turns a health check on",
+    "LISTEN": "SILENT has the same letters",
+}
+"""Settings with a name that others almost use too, and who: such a variable ends no start."""
+
+
+def lookalikes(environ: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    """Return a sentence for each variable that is likely another program's, and almost names a setting."""
+    for name, near in _slips(map(str.upper, environ), known):
+        if near in GENERIC:
+            yield f"{name} (the environment) is not a Keyturn setting and is not read: if you mean {near}, write that."
 
 
 SLIP = 0.87

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.settings import Settings, WrongSettings, read_settings, sentinels_in
+from bot.settings import Settings, WrongSettings, doubts, read_settings, sentinels_in
 from tests.bot.test_settings import BOT, CALLER, GATEWAYS, GOOD, nothing_around, read, sentence
 
 __all__ = ["nothing_around", "read"]
@@ -76,6 +76,21 @@ def test_a_variable_in_capitals_and_in_small_letters_is_named(read):
 @pytest.mark.parametrize("name", ["REDIS_PORT", "KEYTURN_PORT", "LISTEN_FDS", "PATH", "HOST", "SLACK_TEAM", "LESS"])
 def test_variables_of_other_programs_are_let_be(read, name):
     assert read(**{name: "1"})
+    assert list(doubts({name: "1"})) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("LOGLEVEL", "LOG_LEVEL"), ("PORTS", "PORT"), ("PORT0", "PORT"), ("PROBE", "PROBES"), ("silent", "LISTEN")],
+)
+def test_a_variable_that_a_platform_may_set_is_doubtful_in_the_environment_and_wrong_in_our_own_file(
+    read, tmp_path, name, meant
+):
+    assert read(**{name: "1"})
+    assert [each.endswith(f" if you mean {meant}, write that.") for each in doubts({name: "1"})] == [True]
+    (tmp_path / ".env").write_text(f"{name}=1\n")
+    with pytest.raises(WrongSettings, match="is not a Keyturn setting"):
+        read_settings(tmp_path / ".env", {})
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ async def test_wrong_surroundings_are_named_by_the_check_and_at_the_start(
 
 DOUBTFUL = {
     "REQUESTS_CA_BUNDLE": ("ca.pem", "WARN   this machine: REQUESTS_CA_BUNDLE has no effect on Keyturn: "),
+    "LOGLEVEL": (
+        "DEBUG",
+        "WARN   this machine: LOGLEVEL (the environment) is not a Keyturn setting and is not read: ",
+    ),
     "PYTHONIOENCODING": ("ascii", "ok     Slack: bot keyturn"),
     "TZ": ("Nowhere/Never", "ok     Slack: bot keyturn"),
     "HOME": ("/nowhere", "ok     Slack: bot keyturn"),
