@@ -35,7 +35,7 @@ from bot.storage.migration import Carrier
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
 from bot.storage.trial import Trial
-from bot.worker import QuietWorker, Work
+from bot.worker import Outage, QuietWorker, Work
 from handlers import register
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
@@ -253,7 +253,11 @@ async def worker(built: Parts) -> AsyncIterator[None]:
     engine = Engine(built.store, built.jobs, built.world, lease=settings.lease)
     work = Work(built.store, built.jobs, engine, built.announcer, built.world)
     runner = QuietWorker(
-        built.queue, work, concurrency=2 * settings.worker_concurrency, sweep_every=settings.sweep_interval
+        built.queue,
+        work,
+        Outage(built.trial),
+        concurrency=2 * settings.worker_concurrency,
+        sweep_every=settings.sweep_interval,
     )
     task, keeper = asyncio.create_task(runner.start()), asyncio.create_task(built.carrier.keep())
     try:

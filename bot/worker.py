@@ -2,20 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
+from redis.exceptions import RedisError
 from saq import Queue, Worker
 
 from bot.engine import Engine, due_at
 from bot.rotation.errors import NotOurRecord, Unanswerable
 from bot.rotation.record import Rotation
+from bot.settings import WrongSettings
 from bot.steps.world import World
 from bot.storage.jobs import ADVANCE, ANNOUNCE, Jobs
+from bot.storage.outage import wrong_with
 from bot.storage.records import Store
+from bot.storage.trial import Trial
 from bot.telemetry.tracing import tracer
 
 log = structlog.get_logger("keyturn.worker")
@@ -91,38 +96,90 @@ class Work:
         return None
 
 
+class Outage(logging.Filter):
+    """Logs once that Redis does not serve the worker, and once that it does again; SAQ would log each try."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self._trial, self._is_away = trial, False
+
+    def began(self, error: Exception) -> None:
+        """Note that Redis did not serve."""
+        if not self._is_away:
+            log.warning("redis_away", why=wrong_with(error.__cause__ if isinstance(error, Unanswerable) else error))
+        self._is_away = True
+
+    async def look(self) -> None:
+        """See whether it is over: whatever the bot does has to work."""
+        if self._is_away:
+            with suppress(WrongSettings):
+                await self._trial.insist()
+                self._is_away = False
+                log.info("redis_back")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop what SAQ logs of it; the sweep finds what a job had in hand."""
+        error = record.exc_info[1] if record.exc_info else None
+        of_redis = error.__cause__ if isinstance(error, Unanswerable) else error
+        if isinstance(of_redis, RedisError):
+            self.began(of_redis)
+        return not isinstance(of_redis, RedisError)
+
+
 class QuietWorker(Worker[Any]):
-    """SAQ's worker without its signal handlers (the process has its own), and with our sweep."""
+    """SAQ's worker without its signal handlers (the process has its own), and with our sweep and our log."""
 
     SIGNALS: list[Any] = []
 
-    def __init__(self, queue: Queue, work: Work, *, concurrency: int, sweep_every: int) -> None:
+    def __init__(self, queue: Queue, work: Work, outage: Outage, *, concurrency: int, sweep_every: int) -> None:
         super().__init__(
             queue,
             functions=[(ADVANCE, work.advance), (ANNOUNCE, work.announce)],
             concurrency=concurrency,
-            timers={"sweep": 20, "schedule": 1, "worker_info": 10, "abort": 5},
             shutdown_grace_period_s=0,  # an interrupted step is safe to run again
         )
-        self._work = work
-        self._sweep_every = sweep_every
+        self._outage = outage
+        self._upkeep: tuple[tuple[Callable[[], Awaitable[object]], int], ...] = (
+            (partial(self.abort, 5), 5),
+            (partial(self.schedule, 1), 1),
+            (partial(queue.sweep, 20), 20),
+            (partial(self.worker_info, 11), 10),
+            (outage.look, 1),
+            (work.sweep, sweep_every),
+        )
+
+    async def start(self) -> None:
+        """Work until it is stopped."""
+        logger = logging.getLogger("saq")
+        logger.addFilter(self._outage)
+        try:
+            await super().start()
+        finally:
+            logger.removeFilter(self._outage)
 
     def stop_quietly(self) -> None:
         """Stop; SAQ would warn of each step that it interrupts, which is safe to run again."""
         logging.getLogger("saq").setLevel(logging.ERROR)
         self.event.set()
 
-    async def upkeep(self) -> Any:
-        """Add the sweep to SAQ's own upkeep."""
-        tasks = await super().upkeep()
-        return [*tasks, asyncio.create_task(self._keep_sweeping())]
+    async def process(self) -> bool:
+        """Run one job; what it had in hand when Redis went away is found by the sweep."""
+        try:
+            return await super().process()
+        except RedisError as error:
+            self._outage.began(error)
+            return True
 
-    async def _keep_sweeping(self) -> None:
+    async def upkeep(self) -> Any:
+        """Run SAQ's own upkeep, and with it the sweep."""
+        return [asyncio.create_task(self._keep(task, every)) for task, every in self._upkeep]
+
+    async def _keep(self, task: Callable[[], Awaitable[object]], every: int) -> None:
         while not self.event.is_set():
             try:
-                await self._work.sweep()
-            except Unanswerable as away:
-                log.warning("sweep_failed", why=str(away))
+                await task()
+            except (RedisError, OSError, Unanswerable) as error:
+                self._outage.began(error)
             except Exception:  # without sweeps, rotations would be forgotten
                 log.exception("sweep_failed")
-            await asyncio.sleep(self._sweep_every)
+            await asyncio.sleep(every)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.actions import Action
@@ -13,9 +12,8 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
+from handlers.forms import Forms
 from handlers.payload import channel_of, person_of, text
-from handlers.slack import UNREACHABLE, SlackAway, counted
-from handlers.views.blocks import Block
 from handlers.views.card import SHOWN
 from handlers.views.modal import acceptance_form, secret_form
 
@@ -24,40 +22,49 @@ Json = dict[str, Any]
 
 @answered
 async def enter_secret(
-    ack: AsyncAck, action: Json, body: Json, client: AsyncWebClient, rotations: RotationService, answers: Answers
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    client: AsyncWebClient,
+    rotations: RotationService,
+    forms: Forms,
+    answers: Answers,
 ) -> None:
     await ack()
     rotation = await rotations.offer_secret_form(text(action, "value"), by=person_of(body))
-    await open_form(client, text(body, "trigger_id"), secret_form(rotation, rotations.proposed_name(rotation)))
+    await forms.open(client, text(body, "trigger_id"), secret_form(rotation, rotations.proposed_name(rotation)))
 
 
 @answered
 async def another_secret(
-    ack: AsyncAck, action: Json, body: Json, client: AsyncWebClient, rotations: RotationService, answers: Answers
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    client: AsyncWebClient,
+    rotations: RotationService,
+    forms: Forms,
+    answers: Answers,
 ) -> None:
     await ack()
     rotation = await rotations.another_secret(text(action, "value"), by=person_of(body))
-    await open_form(client, text(body, "trigger_id"), secret_form(rotation, rotations.proposed_name(rotation)))
+    await forms.open(client, text(body, "trigger_id"), secret_form(rotation, rotations.proposed_name(rotation)))
 
 
 @answered
 async def accept_unproved(
-    ack: AsyncAck, action: Json, body: Json, client: AsyncWebClient, rotations: RotationService, answers: Answers
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    client: AsyncWebClient,
+    rotations: RotationService,
+    forms: Forms,
+    answers: Answers,
 ) -> None:
     await ack()
     rotation = await rotations.offer_acceptance(text(action, "value"), by=person_of(body))
-    await open_form(
+    await forms.open(
         client, text(body, "trigger_id"), acceptance_form(rotation, acceptable(rotation)), Action.ACCEPT_UNPROVED
     )
-
-
-async def open_form(client: AsyncWebClient, trigger_id: str, view: Block, again: Action = Action.ENTER_SECRET) -> None:
-    """Open a private form; if Slack refuses it or is too slow, say which button to press *again*."""
-    try:
-        with counted("views.open"):
-            await client.views_open(trigger_id=trigger_id, view=view)
-    except (SlackApiError, *UNREACHABLE):
-        raise SlackAway(f"Slack was too slow to open the form. Press “{again.value}” once more.") from None
 
 
 @answered

@@ -47,7 +47,7 @@ class Answers:
         match error:
             case SlackAway():
                 return self._credentials.trouble_of(BOT_TOKEN)
-            case ApiError(status=HTTPStatus.UNAUTHORIZED):
+            case ApiError(status=HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN):
                 return self._credentials.trouble_of(ADMIN_TOKEN)
             case _:
                 return ""

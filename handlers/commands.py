@@ -70,7 +70,7 @@ async def open_picker(client: AsyncWebClient, trigger_id: str, channel: str) -> 
         with counted("views.open"):
             await client.views_open(trigger_id=trigger_id, view=picker(channel))
     except (SlackApiError, *UNREACHABLE):
-        raise SlackAway("Slack was too slow to open the form. Try again, or type `/rotate-key NAME`.") from None
+        raise SlackAway("Slack did not open the form. Try again, or type `/rotate-key NAME`.") from None
 
 
 async def start(asked: str, channel: str, body: Json, rotations: RotationService, announcer: SlackAnnouncer) -> None:

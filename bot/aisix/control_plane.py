@@ -18,7 +18,7 @@ from bot.aisix.holdings import Held, listed, missing, part_of
 from bot.aisix.paging import Answer, NotAList, ShortList, complains, whole_list
 from bot.aisix.reading import Json
 from bot.aisix.untrusted_json import UnreadableJson, decoded
-from bot.aisix.waiting import ahead, retry_after
+from bot.aisix.waiting import ahead, retry_after, wait_for, wait_if_it_never_arrived
 from bot.credentials import ADMIN_TOKEN, Credentials
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, Environment, Inventory, Model, ProviderKey
@@ -33,6 +33,8 @@ MALFORMED = frozenset({400, 422})
 NOT_OFFERED = frozenset({404, 405, 501})
 NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
 """Statuses for a page after the last one, or for a paging parameter that the list does not support."""
+
+EVERYBODY_HAS = ("/environments", "/provider_keys")
 
 REFUSALS = {
     400: "AISIX refused the request as malformed (400).",
@@ -177,7 +179,7 @@ class ControlPlane:
         end = clock() + self._creates_for
 
         def in_time(error: Exception) -> bool | float:
-            wait = _wait_if_it_never_arrived(error)
+            wait = wait_if_it_never_arrived(error)
             return wait if clock() + wait < end else False  # True means about a second
 
         async for attempt in stamina.retry_context(on=in_time, attempts=self._attempts, timeout=None):
@@ -301,7 +303,7 @@ class ControlPlane:
 
     async def _again(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Answer:
         """Send a call that is safe to repeat, with retries; honour `Retry-After`."""
-        async for attempt in stamina.retry_context(on=_wait_for, attempts=self._attempts, timeout=None):
+        async for attempt in stamina.retry_context(on=wait_for, attempts=self._attempts, timeout=None):
             with attempt:
                 return await self._once(method, path, body, query)
         raise AssertionError("stamina always returns or raises")
@@ -316,7 +318,17 @@ class ControlPlane:
             self._credentials.refused(ADMIN_TOKEN, str(response.status_code))
         elif response.is_success:
             self._credentials.works(ADMIN_TOKEN)
+        elif response.status_code == httpx.codes.FORBIDDEN and method == "GET" and await self._may_read_nothing():
+            self._credentials.refused(ADMIN_TOKEN, str(response.status_code))
         return Answer(_decipher(response, method, path), response.headers)
+
+    async def _may_read_nothing(self) -> bool:
+        """Tell whether the admin token is refused, and not one list: ask for the two that every organization has."""
+        async with self._pool.client() as http:
+            with suppress(Uncertain):
+                both = [await self._exchange(http, "GET", path, None, None) for path in EVERYBODY_HAS]
+                return all(each.status_code == httpx.codes.FORBIDDEN for each in both)
+        return False
 
     async def _exchange(
         self, http: httpx.AsyncClient, method: str, path: str, body: Json | None, query: Json | None
@@ -378,21 +390,3 @@ def _content(response: httpx.Response, method: str, path: str) -> Any:
         if method == "GET":
             raise Uncertain(f"AISIX answered {_named(path)} with something that is not JSON.") from None
         return {}  # the status says success, and the effect is read back anyway
-
-
-LONGEST_WAIT = 20.0
-"""Seconds. For a longer `Retry-After` the call fails, and the rotation waits instead."""
-
-
-def _wait_for(error: Exception) -> bool | float:
-    """Decide whether to retry a call that is safe to repeat, and after how many seconds."""
-    if not isinstance(error, Uncertain):
-        return False
-    if error.retry_after is None:
-        return True
-    return error.retry_after if error.retry_after <= LONGEST_WAIT else False
-
-
-def _wait_if_it_never_arrived(error: Exception) -> bool | float:
-    """Decide the same for a call that must not happen twice: retry only if it certainly did not arrive."""
-    return isinstance(error, Uncertain) and not error.arrived and _wait_for(error)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from bot.rotation.families import AZURE, BEDROCK, SHAPES, VERTEX, family
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.plan import AffectedModel, plural
-from bot.rotation.policy import acceptable_as_a_whole, shown_unproved
+from bot.rotation.policy import acceptable_as_a_whole, is_way_back_closed, shown_unproved
 from bot.rotation.record import Rotation
+from handlers.views import evidence
 from handlers.views.blocks import Block, code, context, plain, section, sentence, shortened, visible
 
 PICKER = "picker"
@@ -63,41 +64,82 @@ HINTS = {
     VERTEX: f"The JSON document {SHAPES[VERTEX]} with Google's key file in place of the last {{…}}",
     AZURE: f"The resource key, or the JSON document {SHAPES[AZURE]}",
 }
+"""What to paste where the adapter takes a document; anywhere else a key is one word."""
+
+VISIBLE = (
+    "Slack doesn't hide what you type here: make sure that nobody sees your screen. "
+    "Slack's servers see it on its way to Keyturn."
+)
+KEPT = "It goes to AISIX once, straight from this form. Keyturn does not keep it, log it, or show it again."
 
 
 def secret_form(rotation: Rotation, proposed_name: str) -> Block:
     """Ask for the new secret. The form never contains a secret: neither the old one nor what was typed."""
-    key = rotation.plan.old_key
-    hint = HINTS.get(family(key) or "", "One word; line breaks at its end are dropped.")
+    doubt = evidence.in_doubt(rotation)
     return {
         "type": "modal",
         "callback_id": SECRET_FORM,
         "private_metadata": rotation.id,
         "title": plain("New secret"),
-        "submit": plain("Create replacement"),
+        "submit": plain("Create new key"),
         "close": plain("Cancel"),
         "blocks": [
-            section(f"For {code(key.display_name)}"),
-            {
-                "type": "section",
-                "text": plain("⚠ Slack does not hide what you type here. Make sure that nobody sees your screen."),
-            },
-            _input(SECRET, "New secret", hint, FIELD_MOST),
-            _input(REST, "Rest of a long document (optional)", f"What did not fit into {FIELD_MOST:,} characters.",
-                   FIELD_MOST, optional=True),
-            _input(NAME, "Name of the replacement", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
-            context(
-                "It goes to AISIX once, straight from this form. Keyturn does not keep it, log it, or show it again. "
-                "Slack passes it on."
-            ),
+            section(f"For {code(rotation.plan.old_key.display_name)}"),
+            alert(VISIBLE),
+            *_secret(HINTS.get(family(rotation.plan.old_key) or "")),
+            _input(NAME, "Name of the new key", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
+            section(f"*What comes next:* {_next(rotation)}"),
+            context(KEPT, *([doubt] if doubt else [])),
         ],
-    }  # fmt: skip
+    }
 
 
-def _input(block_id: str, label: str, hint: str, most: int, *, optional: bool = False, initial: str = "") -> Block:
-    """Build a field for up to *most* characters; a long one shows several lines."""
-    element: Block = {"type": "plain_text_input", "action_id": VALUE, "multiline": most > NAME_FIELD_MOST}
-    element["max_length"] = most
+def _secret(document: str | None) -> list[Block]:
+    """Build one line for a key, or room for a *document*, which may not fit into one field."""
+    if document is None:
+        return [_input(SECRET, "New secret", "One word.", FIELD_MOST)]
+    rest = f"What did not fit into the {FIELD_MOST:,} characters of the first field."
+    return [
+        _input(SECRET, "New secret", document, FIELD_MOST, multiline=True),
+        _input(REST, "Rest of a long document", rest, FIELD_MOST, multiline=True, optional=True),
+    ]
+
+
+def _next(rotation: Rotation) -> str:
+    tested = "it's tested before any caller uses it; if it can't be, the card says so."
+    if is_way_back_closed(rotation):
+        return f"{tested} There is no way back to the old key."
+    return f"{tested} The old key stays until an approver deletes it."
+
+
+def alert(warning: str) -> Block:
+    """Build a warning that a form alone can show, of at most 200 characters."""
+    return {"type": "alert", "level": "warning", "text": plain(warning)}
+
+
+def without_alerts(form: Block) -> Block:
+    """Return *form* for a workspace that has no such blocks yet: a word and a mark, not only a colour."""
+    return form | {"blocks": [_plainer(block) for block in form["blocks"]]}
+
+
+def _plainer(block: Block) -> Block:
+    if block["type"] != "alert":
+        return block
+    return {"type": "section", "text": plain(f"⚠ {block['text']['text']}")}
+
+
+def _input(
+    block_id: str,
+    label: str,
+    hint: str,
+    most: int,
+    *,
+    multiline: bool = False,
+    optional: bool = False,
+    initial: str = "",
+) -> Block:
+    """Build a field for up to *most* characters; Slack itself writes "(optional)" behind the label of one."""
+    element: Block = {"type": "plain_text_input", "action_id": VALUE, "multiline": multiline, "max_length": most}
     if initial:
         element["initial_value"] = shortened(initial, most)
     return {
@@ -121,7 +163,13 @@ def acceptance_form(rotation: Rotation, models: Sequence[AffectedModel]) -> Bloc
         "close": plain("Cancel"),
         "blocks": [
             *(_of_models(rotation, models) if models else [_of_all(rotation)]),
-            _input(REASON, "Reason", "Everyone can see it: it goes into the receipt, with your name.", REASON_MOST),
+            _input(
+                REASON,
+                "Reason",
+                "Everyone can see it: it goes into the receipt, with your name.",
+                REASON_MOST,
+                multiline=True,
+            ),
         ],
     }
 

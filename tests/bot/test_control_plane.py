@@ -1,13 +1,14 @@
 """The client of the control plane, against one that answers in every way the real one might."""
 
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 import stamina
 from aiohttp import web
 from pydantic import SecretStr
 
+from bot.aisix import control_plane
 from bot.aisix.control_plane import ControlPlane
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
 from bot.rotation.inventory import BUDGETS, POLICIES, ROUTES, ProviderKey
@@ -296,14 +297,21 @@ async def test_an_environment_that_is_listed_and_cannot_be_read_is_trouble_the_s
 
 
 @asynccontextmanager
+async def client_of(handle):
+    """A client for a control plane that answers like this."""
+    settings = {"timeout": 2, "concurrency": 2, "attempts": 1, "grace": 30}
+    async with answering(handle) as url, ControlPlane(f"{url}/api/", SecretStr("t"), **settings) as made:
+        yield made
+
+
+@asynccontextmanager
 async def answered(text, status=200):
     """A client for a control plane that answers everything with this."""
 
     async def handle(_):
         return web.Response(text=text, status=status, content_type="application/json")
 
-    settings = {"timeout": 2, "concurrency": 2, "attempts": 1, "grace": 30}
-    async with answering(handle) as url, ControlPlane(f"{url}/api/", SecretStr("t"), **settings) as made:
+    async with client_of(handle) as made:
         yield made
 
 
@@ -321,6 +329,30 @@ async def test_each_status_has_the_error_that_says_how_to_react_without_a_word_o
     assert (type(failure.value), failure.value.status) == (kind, status)
     assert SECRET not in told
     assert "parrot" not in told
+
+
+@pytest.mark.parametrize(
+    ("by_id", "listed", "is_gone"),
+    [
+        ({"beside": 200}, ["beside"], True),
+        ({"beside": 200}, [], False),
+        ({"beside": 200}, ["beside", "old"], False),
+        ({"beside": 200, "old": 200}, ["beside"], False),
+        ({"beside": 200, "old": 500}, ["beside"], None),
+        ({}, [], True),
+        ({}, ["old"], False),
+    ],
+)
+async def test_a_key_is_gone_that_nothing_finds_where_the_key_beside_it_is_found(monkeypatch, by_id, listed, is_gone):
+    async def handle(request):
+        *_, name = request.path.split("/")
+        rows = [{"id": id_, "display_name": id_} for id_ in listed]
+        return web.json_response({"data": rows}, status=200 if name == "provider_keys" else by_id.get(name, 404))
+
+    monkeypatch.setattr(control_plane, "BETWEEN_LISTS", 0)
+    async with client_of(handle) as client:
+        with pytest.raises(Uncertain) if is_gone is None else nullcontext():
+            assert await client.is_gone("old", "beside") is is_gone
 
 
 @pytest.mark.parametrize("body", ['{"error": "no"}', "null", ""])

@@ -140,20 +140,21 @@ async def test_a_new_bot_token_is_taken_only_if_it_is_of_the_same_bot(whose, use
             assert (slack.token, bool(trouble)) == (used, whose == "T2")
 
 
-BEHIND = {
-    BOT_TOKEN: SlackAway("Slack does not tell me who you are."),
-    ADMIN_TOKEN: ApiError("AISIX refuses the token.", 401),
-    "Redis": Unanswerable("I cannot tell whether this was recorded."),
-    "AISIX away": ApiError("AISIX is not answering."),
-}
+BEHIND = [
+    (BOT_TOKEN, SlackAway("Slack does not tell me who you are.")),
+    (ADMIN_TOKEN, ApiError("AISIX refuses the token.", 401)),
+    (ADMIN_TOKEN, ApiError("AISIX says that the token may not do this.", 403)),
+    ("Redis", Unanswerable("I cannot tell whether this was recorded.")),
+    ("AISIX away", ApiError("AISIX is not answering.")),
+]
 
 
-@pytest.mark.parametrize("why", BEHIND)
-def test_whoever_clicks_is_told_of_a_credential_only_where_it_is_why(why):
+@pytest.mark.parametrize(("why", "error"), BEHIND)
+def test_whoever_clicks_is_told_of_a_credential_only_where_it_is_why(why, error):
     credentials = Credentials()
     for setting in (CALLER_KEY, BOT_TOKEN, ADMIN_TOKEN):
         credentials.refused(setting, "word")
-    told = Answers(AsyncWebClient(), 1, credentials).trouble_behind(BEHIND[why])
+    told = Answers(AsyncWebClient(), 1, credentials).trouble_behind(error)
 
     assert told == credentials.trouble_of(why)
     assert bool(told) is (why in WHAT)
@@ -163,16 +164,24 @@ async def revoke_the_admin_token(tenancy: Tenancy) -> None:
     tenancy.aisix.gate.tokens.clear()
 
 
+async def take_all_from_the_admin_token(tenancy: Tenancy) -> None:
+    tenancy.aisix.gate.tokens[tenancy.aisix.admin_token] = {"write"}
+
+
 async def disable_the_caller_key(tenancy: Tenancy) -> None:
     environment = tenancy.aisix.environment("staging")
     environment.callers[tenancy.aisix.caller_key("staging")].state = "disabled"
 
 
-REVOKED = {ADMIN_TOKEN: revoke_the_admin_token, CALLER_KEY: disable_the_caller_key}
+REVOKED = [
+    (ADMIN_TOKEN, "401", revoke_the_admin_token),
+    (ADMIN_TOKEN, "403", take_all_from_the_admin_token),
+    (CALLER_KEY, "401 invalid_api_key", disable_the_caller_key),
+]
 
 
-@pytest.mark.parametrize("setting", REVOKED)
-async def test_what_aisix_refuses_is_known_by_the_next_use(setting):
+@pytest.mark.parametrize(("setting", "word", "revoke"), REVOKED)
+async def test_what_aisix_refuses_is_known_by_the_next_use(setting, word, revoke):
     async with tenancy_of() as tenancy:
         gateways, token = tenancy.scene.wire.settings(), tenancy.aisix.admin_token
         environ = SETTINGS | {"AISIX_ADMIN_TOKEN": token, "AISIX_GATEWAYS": json.dumps(gateways)}
@@ -181,10 +190,29 @@ async def test_what_aisix_refuses_is_known_by_the_next_use(setting):
             await world_of(settings, utc_now, stack, credentials=credentials)
             assert await credentials.tried(lambda: None) == ""
 
-            await REVOKED[setting](tenancy)
-            assert (await credentials.tried(lambda: None)).startswith(SAID[setting])
-            assert (await credentials.tried(lambda: settings)).startswith(SAID[setting])
+            await revoke(tenancy)
+            for later in (None, settings):
+                trouble = await credentials.tried(lambda later=later: later)
+                assert trouble.startswith(SAID[setting].replace("(401)", f"({word})"))
 
             tenancy.aisix.gate.tokens["at-new"] = {"read", "write"}
             renewed = settings.model_copy(update={"aisix_admin_token": SecretStr("at-new")})
             assert bool(await credentials.tried(lambda: renewed)) is (setting == CALLER_KEY)
+
+
+@pytest.mark.parametrize("path", ["/environments", "/provider_keys", "/budgets"])
+async def test_a_list_that_the_admin_token_may_not_read_does_not_make_the_token_a_refused_one(monkeypatch, path):
+    async with tenancy_of() as tenancy:
+        carry, credentials = tenancy.carry, Credentials()
+        environ = SETTINGS | {"AISIX_ADMIN_TOKEN": tenancy.aisix.admin_token}
+
+        async def carried(request: httpx.Request) -> httpx.Response:
+            return httpx.Response(403) if request.url.path.endswith(path) else await carry(request)
+
+        monkeypatch.setattr(tenancy, "carry", carried)
+        async with AsyncExitStack() as stack:
+            world = await world_of(read_settings(None, environ), utc_now, stack, credentials=credentials)
+            with pytest.raises(ApiError):
+                await world.control_plane.inventory()
+
+    assert credentials.trouble == ""

@@ -168,9 +168,14 @@ async def test_a_key_that_somebody_else_deletes_meanwhile_leaves_no_way_back(ten
 # --- workers that die or stand still ---
 
 
-async def test_the_note_of_a_worker_that_died_stays(tenancy):
+@pytest.mark.parametrize("is_second", [False, True], ids=["of a worker that died", "before a second delete"])
+async def test_the_note_of_a_delete_that_may_be_out_stays(tenancy, is_second):
     here, record = await tenancy.about_to_delete()
-    tenancy.hands.mark = "there"
+    if is_second:
+        answer_deletes(tenancy, lost)
+        record = await here.until(record, lambda r: r.delete_repeated)
+    else:
+        tenancy.hands.mark = "there"
     use_the_old_key(tenancy)
     stopped = await here.ended(record)
 

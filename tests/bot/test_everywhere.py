@@ -72,18 +72,17 @@ async def test_a_barrier_is_made_with_the_cut_over_after_the_last_model_of_the_w
     assert all(barrier.created for barrier in record.barriers)
 
 
-@pytest.mark.parametrize("is_listed", [True, False], ids=["listed", "not listed yet"])
-async def test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change(tenancy, is_listed):
+@pytest.mark.parametrize("when", ["listed", "not listed yet", "before somebody moved the model"])
+async def test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change(tenancy, when):
     machine, record = await until_barriers(tenancy)
     old = record.barrier(tenancy.chat.environment_id)
 
     def made_before() -> None:
         tenancy.aisix.add_model("production", old.name, key=tenancy.new)
 
-    if is_listed:
-        made_before()
-    else:
-        at_the_next_post(tenancy, made_before)
+    at_the_next_post(tenancy, made_before) if when == "not listed yet" else made_before()
+    if when == "before somebody moved the model":
+        tenancy.aisix.edit(tenancy.chat, key=tenancy.new)
     record = await machine.until(record, lambda r: "project" in r.done)
 
     assert record.barrier(tenancy.chat.environment_id).name != old.name
@@ -101,11 +100,25 @@ def at_the_next_post(tenancy: Tenancy, act: Callable[[], object]) -> None:
     tenancy.before = act_once
 
 
-async def test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again(tenancy):
+@pytest.mark.parametrize(
+    "happen",
+    [
+        lambda tenancy: tenancy.aisix.edit(tenancy.chat, key=tenancy.old),
+        lambda tenancy: tenancy.aisix.remove(tenancy.new),
+    ],
+    ids=["the model goes back", "the key goes"],
+)
+async def test_a_barrier_beside_which_the_models_are_not_read_back_is_made_again(tenancy, happen):
     machine, record = await until_barriers(tenancy)
     old = record.barrier(tenancy.chat.environment_id)
 
-    at_the_next_post(tenancy, lambda: tenancy.aisix.edit(tenancy.chat, key=tenancy.old))
+    async def move(request, carry):
+        answer = await carry(request)
+        if request.method == "PATCH":
+            happen(tenancy)
+        return answer
+
+    tenancy.intercept(move)
     record = await machine.notch(record)
 
     assert "cut-over" not in record.done

@@ -182,18 +182,19 @@ def test_what_stays_is_still_said_while_another_secret_is_awaited():
     assert record.without_secret().left_alone == (stays,)
 
 
-def suspend_after(tenancy: Tenancy, asked: str, then: str = "lost") -> None:
-    """Suspend the machine for ten minutes once AISIX has been asked for *asked*; another takes the rotation over.
+LOST, PRESSED, AWAY = {"lost": True}, {"version": -1}, {"is_away": True}
+"""What a machine can find: another has its lease, somebody has pressed a button, or Redis is away."""
 
-    *then* says what the machine finds: that its lease is lost, or a Redis that is away.
-    """
+
+def suspend_after(tenancy: Tenancy, asked: str, then: dict[str, Any]) -> None:
+    """Suspend the machine for ten minutes once AISIX has been asked for *asked*; *then* says what it finds."""
     carry = tenancy.wire.handle
 
     async def handle(request: httpx.Request) -> httpx.Response:
         answer = await carry(request)
-        if not getattr(tenancy.hands, then) and re.search(asked, f"{request.method} {request.url.path}"):
+        if re.search(asked, f"{request.method} {request.url.path}"):
             tenancy.clock.seconds += 600
-            setattr(tenancy.hands, then, True)
+            vars(tenancy.hands).update(then)
         return answer
 
     tenancy.wire.handle = handle
@@ -206,11 +207,12 @@ async def rolling_back(tenancy: Tenancy, machine: Machine) -> Rotation:
     return await machine.until(back, lambda r: "verify-back" in r.done)
 
 
+@pytest.mark.parametrize("then", [LOST, PRESSED])
 @pytest.mark.parametrize("end", ["/passthrough_routes$", "/models$", "^DELETE .*/models/"])
-async def test_a_worker_that_was_suspended_after_its_look_removes_no_key(tenancy, end):
+async def test_a_worker_that_was_suspended_after_its_look_removes_no_key(tenancy, end, then):
     machine = await tenancy.machine()
     back = await rolling_back(tenancy, machine)
-    suspend_after(tenancy, end)
+    suspend_after(tenancy, end, then)
     with pytest.raises(LeaseLost):
         await machine.notch(back)
 
@@ -233,6 +235,15 @@ async def test_lists_that_were_read_more_than_two_seconds_ago_remove_no_key(tena
     assert not is_there(tenancy)
 
 
+async def test_a_key_is_not_removed_once_the_time_of_the_lease_is_over(tenancy):
+    machine = await tenancy.machine()
+    back = await rolling_back(tenancy, machine)
+    tenancy.hands.lasts = 0
+    assert "too much time had passed" in (await machine.notch(back)).note
+
+    assert is_there(tenancy)
+
+
 async def test_lists_that_are_always_slow_end_a_roll_back_all_the_same(tenancy):
     machine = await tenancy.machine(patience=60)
     back = await rolling_back(tenancy, machine)
@@ -245,17 +256,21 @@ async def test_lists_that_are_always_slow_end_a_roll_back_all_the_same(tenancy):
     assert (await ended(machine, back)).state is State.ROLLED_BACK
 
 
-@pytest.mark.parametrize(("then", "error"), [("lost", LeaseLost), ("is_away", Unanswerable)])
-async def test_a_worker_that_was_suspended_while_it_moved_models_moves_no_more(tenancy, then, error):
-    first, *_ = [tenancy.aisix.add_model("production", f"chat-{n}", key=tenancy.old) for n in range(3)]
+@pytest.mark.parametrize(("then", "error"), [(LOST, LeaseLost), (PRESSED, LeaseLost), (AWAY, Unanswerable)])
+@pytest.mark.parametrize(("after", "on_the_new"), [("GET .*/passthrough_routes", []), ("PATCH", ["chat-0"])])
+async def test_a_worker_that_was_suspended_before_or_while_it_moved_models_moves_no_more(
+    tenancy, after, on_the_new, then, error
+):
+    for number in range(3):
+        tenancy.aisix.add_model("production", f"chat-{number}", key=tenancy.old)
     machine = await tenancy.machine(concurrency=1)
     record = await machine.until(await created(tenancy, machine), lambda r: "rehearse" in r.done)
-    suspend_after(tenancy, f"/models/{first.id}", then)
+    suspend_after(tenancy, after, then)
     with pytest.raises(error):
         await machine.until(record, lambda r: "cut-over" in r.done)
 
     models = tenancy.aisix.models.values()
-    assert [m.display_name for m in models if m.provider_key_id == tenancy.new.id] == ["chat-0"]
+    assert [m.display_name for m in models if m.provider_key_id == tenancy.new.id] == on_the_new
 
 
 @pytest.mark.parametrize("track", [Track.BACK, Track.WITHDRAW])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 from redis.asyncio import Redis
@@ -87,7 +88,26 @@ def test_how_long_ago_a_moment_was_is_what_the_clock_says_that_knows_of_more(mon
     monkeypatch.setattr(leases, "running_clock", lambda: 100.0 + here)
 
     assert Moment(100, 1000, LONG).until(Moment(100 + here, 1000 + there, LONG)) == age
-    assert Moment(100, 1000, LONG).left == LONG - here, "it counts from before the question"
+    assert Moment(100, 1000, LONG).left == LONG - here
+
+
+async def test_a_lease_counts_from_before_the_question(monkeypatch):
+    seconds = [100.0]
+
+    async def slowly(**_: object) -> list[int]:
+        seconds[0] += 12
+        return [1000, 0]
+
+    monkeypatch.setattr(leases, "running_clock", lambda: seconds[0])
+    found = await Lease(SimpleNamespace(register_script=lambda _: slowly), "lease", "record", LONG).verified()
+
+    assert found.left == LONG - 12
+
+
+def test_its_clock_runs_on_while_the_machine_is_suspended(monkeypatch):
+    monkeypatch.setattr(leases, "time", SimpleNamespace(CLOCK_BOOTTIME=7, clock_gettime={7: 12.5}.get))
+
+    assert leases.running_clock() == 12.5
 
 
 @pytest.mark.parametrize("taken", [True, False], ids=["another has it", "it has run out"])

@@ -5,10 +5,12 @@ import pytest
 from bot.rotation.counted import Tally
 from bot.rotation.errors import WrongState
 from bot.rotation.evidence import Evidence, Verdict
-from bot.rotation.finding import Finding
+from bot.rotation.finding import Finding, Throwaway
 from bot.rotation.record import OF_ONE_SECRET, Rotation
-from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State
-from tests.bot.values import NOW, affected, key, rotation, running, stopped
+from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName
+from bot.service.resuming import tried_again
+from bot.steps.own_keys import the_replacement
+from tests.bot.values import NOW, SOAKED, affected, key, rotation, running, stopped
 
 
 def test_every_state_is_reached_from_the_first_one_and_reaches_an_end():
@@ -52,6 +54,23 @@ def test_what_an_older_record_did_not_note_of_a_model_is_not_part_of_what_was_sh
     assert noted.digest != record.digest
 
 
+@pytest.mark.parametrize(
+    ("resume", "kept"),
+    [
+        ("recheck", "answers throwaways barriers"), ("verify", "throwaways barriers"), ("project", "throwaways"),
+        ("cut-over", "throwaways"), ("rehearse", ""),
+    ],
+)  # fmt: skip
+def test_what_is_done_again_after_a_stop_is_done_without_what_it_found_before(resume, kept):
+    made = (Throwaway(name="keyturn-rabc123-0", environment="prod", sample="m1"),)
+    before = stopped(findings={"m1": Finding(moved_at=NOW, passes=3)}, throwaways=made, barriers=made, done=SOAKED)
+    after = tried_again(before.but(stop=before.stop.but(resume=StepName(resume))))
+
+    left = {"answers": after.findings["m1"].passes, "throwaways": after.throwaways, "barriers": after.barriers}
+    assert " ".join(name for name, what in left.items() if what) == kept
+    assert after.findings["m1"].moved_at == NOW
+
+
 def test_a_move_forgets_what_belonged_to_the_state_before():
     before = rotation(State.RUNNING, note="n", retry_at=NOW, step_since=NOW, trouble_since=NOW, look="a look")
     after = before.to(State.AWAITING_APPROVAL)
@@ -70,6 +89,16 @@ def test_a_rotation_knows_its_keys_by_id_and_by_a_name_it_asked_for():
     keys = [key("pk_1", "x"), key("pk_2", "asked"), key("pk_3", "OpenAI production"), key("asked", "pk_1")]
 
     assert [k.id for k in record.own_keys(keys)] == ["pk_1", "pk_2"]
+
+
+@pytest.mark.parametrize(("id_", "found"), [("pk_new", "pk_new"), ("pk_gone", None), (None, "pk_copy")])
+def test_the_replacement_is_known_by_its_id_and_by_its_name_only_until_that_is_known(id_, found):
+    record = running()
+    wanted = record.replacement.but(key_id=id_)
+    keys = [key("pk_copy", wanted.name), key("pk_new", wanted.name)]
+    replacement = the_replacement(record.but(replacement=wanted), keys)
+
+    assert (replacement and replacement.id) == found
 
 
 def test_a_field_of_a_newer_version_is_let_be():

@@ -72,11 +72,12 @@ class Repeating(Redis):
 async def test_the_same_write_again_is_fine_and_is_logged_once(store, redis_url):
     """An answer that was lost makes the client write again; nothing has gone wrong then."""
     first = await save(store, rotation())
-    async with Repeating.from_url(redis_url, decode_responses=True) as client:
+    async with asyncio.timeout(30), Repeating.from_url(redis_url, decode_responses=True) as client:
         once = await save(Store(client, NAMESPACE), first.but(note="n"))
+        await Store(client, NAMESPACE).note(Kind.REFUSAL, EVENT, rotation=once, at=NOW)
 
     assert await store.load("rabc123") == once
-    assert len(await trail(store)) == 2
+    assert len(await trail(store)) == 3
 
 
 async def test_of_two_that_write_the_same_in_the_same_moment_one_wins(store):

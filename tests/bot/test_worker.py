@@ -1,19 +1,31 @@
 """The sweep, over a real Valkey and a real queue: it finds everything that is due, and reads nothing else."""
 
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
+from structlog.testing import capture_logs
 
 from bot.engine import Engine
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from bot.settings import StoreSettings
 from bot.steps.world import World
+from bot.storage.connection import connected, queue_at
 from bot.storage.jobs import Jobs
 from bot.storage.records import Store
-from bot.worker import ALL_DUE_EVERY, Work
+from bot.storage.trial import Trial
+from bot.worker import ALL_DUE_EVERY, Outage, QuietWorker, Work
 from tests.bot.values import EVENT, NAMESPACE, NOW, approval, later, limits, plan_of, rotation, running, stopped
+from tests.support.refusing import REFUSES
+from tests.support.valkey import Valkey, valkey_in
 
 A_REMINDER, AN_EXPIRY = 14_400, 86_400
 
@@ -129,3 +141,67 @@ async def test_a_time_that_is_long_over_is_found_by_a_clock_that_is_behind(desk)
 
     assert await desk.swept(-3600) == set()
     assert await desk.swept(A_REMINDER) == {"r1"}
+
+
+class Sweeps(Work):
+    """Counts them; a job goes on once Redis has gone."""
+
+    count = 0
+    gone: asyncio.Event
+
+    async def sweep(self) -> None:
+        self.count += 1
+        await super().sweep()
+
+    async def advance(self, _: object, *, rotation_id: str) -> None:
+        await self.gone.wait()
+        await self._store.was_shown(await self._store.load(rotation_id))
+
+    async def announce(self, _: object, *, rotation_id: str) -> None:
+        """Show nothing."""
+
+
+@asynccontextmanager
+async def dead(server: Valkey, _: Redis) -> AsyncIterator[None]:
+    server.kill()
+    await server.gone()
+    yield
+    await server.start()
+
+
+@pytest.mark.parametrize("how", ["", "READONLY", "OOM"])
+async def test_that_redis_does_not_serve_is_one_line_when_it_begins_and_one_when_it_ends(tmp_path, caplog, how):
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(valkey_in(tmp_path))
+        redis = await stack.enter_async_context(connected(SecretStr(server.url), 1))
+        desk = Desk(redis, await queue_at(SecretStr(server.url), NAMESPACE, StoreSettings(), stack))
+        desk.work.__class__, Sweeps.gone = Sweeps, asyncio.Event()
+        outage = Outage(Trial(redis, NAMESPACE))
+        worker = QuietWorker(desk.queue, desk.work, outage, concurrency=2, sweep_every=0)
+        with capture_logs() as logged:
+            task = asyncio.create_task(worker.start())
+            await desk.put(running(id="r1"))
+            await until(lambda: worker.job_task_contexts)
+            async with REFUSES[how].during(redis) if how else dead(server, redis):
+                await until(lambda: said(logged))
+                desk.work.gone.set()
+                before = desk.work.count
+                await until(lambda: desk.work.count > before + 50 and not worker.job_task_contexts)
+            await until(lambda: len(said(logged)) > 1)
+            worker.stop_quietly()
+            await task
+        gc.collect()
+
+    assert said(logged) == ["redis_away", "redis_back"]
+    assert next(each["why"] for each in logged if "why" in each).startswith("REDIS_URL does not ")
+    assert caplog.records == []
+
+
+def said(logged: list[dict[str, Any]]) -> list[str]:
+    return [each["event"] for each in logged if each["log_level"] != "debug"]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0.01)

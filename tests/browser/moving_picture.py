@@ -88,7 +88,7 @@ def give(film: Film, button: str, secret: str, words: str) -> None:
     press(film.page, button)
     form(film.page).get_by_label("New secret", exact=True).fill(secret)
     film.take(words, 2.5)
-    form(film.page).get_by_role("button", name="Create replacement").click()
+    form(film.page).get_by_role("button", name="Create new key").click()
 
 
 def see_it_move(film: Film) -> None:

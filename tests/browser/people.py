@@ -73,7 +73,7 @@ def form(page: Page) -> Locator:
 def give(page: Page, secret: str) -> None:
     """Fill in the secret and send the form."""
     form(page).get_by_label("New secret", exact=True).fill(secret)
-    form(page).get_by_role("button", name="Create replacement").click()
+    form(page).get_by_role("button", name="Create new key").click()
 
 
 def be(page: Page, person: str) -> None:

@@ -37,7 +37,7 @@ def test_the_checker_has_nothing_to_say_of_the_workspace_the_form_and_the_questi
     shown = {"workspace": findings(page)}
 
     press(page, "Enter new secret")
-    form(page).get_by_role("button", name="Create replacement").click()
+    form(page).get_by_role("button", name="Create new key").click()
     expect(form(page).get_by_text("Please complete this required field.")).to_be_visible()
     shown["form"] = findings(page)
     page.keyboard.press("Escape")

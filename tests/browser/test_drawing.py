@@ -42,10 +42,10 @@ def said(part: object) -> list[str]:
         return [spoken(MENTION.sub(name_of, piece)) for piece in DATE.split(part["text"])]
     if part.get("type") in ("plain_text", "raw_text"):
         return [part["text"]]
+    bare = [part[name] for name in ("title", "caption") if isinstance(part.get(name), str)]
     hidden = ("confirm", "options", "placeholder", "initial_value")
-    return [
-        each for name, one in part.items() if name not in hidden or part.get("type") == "modal" for each in said(one)
-    ]
+    shown = [one for name, one in part.items() if name not in hidden or part.get("type") == "modal"]
+    return [*bare, *said(shown)]
 
 
 def name_of(mention: re.Match[str]) -> str:

@@ -5,13 +5,16 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
+from slack_sdk.errors import SlackApiError
 
 from bot.rotation.errors import BadInput, Late, NotAllowed
 from bot.rotation.policy import Pressed, acceptable
 from handlers.actions import accept_unproved as press
 from handlers.background import Background
+from handlers.forms import Forms
 from handlers.modals import accept_unproved as submit
-from handlers.views.modal import MODELS, REASON, VALUE, acceptance_form
+from handlers.slack import SlackAway
+from handlers.views.modal import MODELS, REASON, VALUE, acceptance_form, secret_form
 from tests.handlers import records as r
 
 PRESSED = Pressed(away=timedelta(0))
@@ -40,7 +43,13 @@ async def test_the_button_opens_a_form_with_what_may_be_accepted_and_what_is_kno
     options = view["blocks"][1]["element"]["options"]
 
     await press(
-        ack=AsyncMock(), action={"value": "r7k2abc"}, body=BODY, client=client, rotations=rotations, answers=None
+        ack=AsyncMock(),
+        action={"value": "r7k2abc"},
+        body=BODY,
+        client=client,
+        rotations=rotations,
+        forms=Forms(),
+        answers=None,
     )
 
     rotations.offer_acceptance.assert_awaited_once_with("r7k2abc", by=r.APPROVER)
@@ -82,3 +91,39 @@ async def test_a_form_that_comes_too_late_is_also_answered_directly() -> None:
 
     assert said["errors"] == {MODELS: "It came late."}
     assert [(told.args[0].person, told.args[1]) for told in tell.await_args_list] == [(r.APPROVER, "It came late.")]
+
+
+# --- a workspace without the newest blocks ---
+
+OPENED = ""
+
+
+@pytest.mark.parametrize(
+    ("answers", "tried", "later"),
+    [
+        ([OPENED], ["alert"], "alert"),
+        (["invalid_blocks", OPENED], ["alert", "section"], "section"),
+        (["invalid_arguments", OPENED], ["alert", "section"], "section"),
+        (["invalid_arguments", "exchanged_trigger_id"], ["alert", "section"], "section"),
+        (["expired_trigger_id"], ["alert"], "alert"),
+    ],
+)
+async def test_a_form_that_slack_refuses_comes_again_without_alerts_and_so_does_every_later_one(
+    answers: list[str], tried: list[str], later: str
+) -> None:
+    client, forms, form = AsyncMock(), Forms(), secret_form(r.awaiting_secret(), "new")
+    client.views_open.side_effect = [
+        SlackApiError(error, {"ok": False, "error": error}) if error else None for error in answers
+    ]
+
+    if answers[-1] == OPENED:
+        await forms.open(client, "t1", form)
+    else:
+        with pytest.raises(SlackAway, match="Slack did not open the form"):
+            await forms.open(client, "t1", form)
+    client.views_open.side_effect = None
+    await forms.open(client, "t2", form)
+
+    warnings = [call.kwargs["view"]["blocks"][1] for call in client.views_open.await_args_list]
+    assert [block["type"] for block in warnings] == [*tried, later]
+    assert all("Slack doesn't hide what you type" in block["text"]["text"] for block in warnings)

@@ -62,13 +62,13 @@ def test_no_file_of_the_page_loads_anything_from_elsewhere_or_reads_text_as_html
 
 
 def test_everything_that_the_bot_sends_is_drawn():
-    script = (STATIC / "blocks.js").read_text(encoding="utf-8")
+    script = "".join((STATIC / name).read_text(encoding="utf-8") for name in ("blocks.js", "rich.js"))
     drawn = set(re.findall(r"^  (\w+): ", script, re.MULTILINE))
     goldens = [file.read_text(encoding="utf-8") for file in GOLDEN.glob("*.json")]
     sent = {kind for text in goldens for kind in re.findall(r'"type": "(\w+)"', text)}
 
     assert {"section", "context", "table", "actions", "input", "button", "external_select"} <= sent
-    assert sent <= drawn | {"mrkdwn", "plain_text", "modal", "raw_text"}
+    assert sent <= drawn | {"mrkdwn", "plain_text", "modal", "raw_text", "raw_number", "line", "bar", "area", "pie"}
 
 
 def test_the_message_box_knows_every_word_of_the_command():

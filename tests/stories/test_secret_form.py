@@ -23,7 +23,7 @@ async def test_a_mistake_is_told_at_the_field_without_the_value_and_the_form_sta
     card = await stage.ask()
     person = await opened(stage, card)
     said = json.dumps(person.modal, ensure_ascii=False)
-    assert "Slack does not hide what you type here" in said
+    assert "Slack doesn't hide what you type here" in said
     assert "It goes to AISIX once, straight from this form" in said
 
     own = [secret.get_secret_value() for secret in stage.built.settings.secrets]

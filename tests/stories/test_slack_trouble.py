@@ -357,7 +357,7 @@ async def test_a_form_that_slack_does_not_open_is_said(stage: Stage) -> None:
     card = await stage.ask()
     stage.slack.faults.fail("views.open", error="internal_error", times=2)
     await stage.press("Enter new secret", card)
-    await stage.told("U_REQUESTER", "Slack was too slow to open the form.")
+    await stage.told("U_REQUESTER", "Slack did not open the form.")
 
     await stage.slack.person("U_REQUESTER").command("")
 

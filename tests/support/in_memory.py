@@ -77,6 +77,8 @@ class Machine:
 
     async def notch(self, record: Rotation) -> Rotation:
         """Move *record* one notch; where it is not due yet, let time pass until it is."""
+        assert isinstance(self.world.hold, Hands)
+        self.world.hold.version = record.version
         after = await move(record, self.world)
         if after == record:
             due = due_at(record, self.world.limits, now := self.world.now())
@@ -110,14 +112,16 @@ class Hands:
     def __init__(self, clock: Clock, happened: list[str]) -> None:
         self._clock, self._happened = clock, happened
         self.lost, self.is_away, self.lasts, self.mark = False, False, 15.0, "here"
+        self.version = 0
+        """Of the record, as it is stored at present."""
 
     async def verified(self, version: int | None = None) -> Moment:
         """Say that it is held, unless it is lost, or nobody can tell."""
         self._happened.append(f"verified {version}")
         if self.is_away:
             raise Unanswerable("Redis does not answer.")
-        if self.lost:
-            raise LeaseLost("Another process has it.")
+        if self.lost or version not in (None, self.version):
+            raise LeaseLost("Another process has it, or somebody has changed the record.")
         return Moment(self._clock.here(), self._clock.seconds - self._clock.missed_there, self.lasts)
 
 
@@ -307,7 +311,8 @@ class Tenancy:
     def approved(self, record: Rotation, at: datetime | None = None) -> Rotation:
         """Return *record* as an approver has just released it."""
         word = Approval(by="U_APPROVER", at=at or self.clock.now(), digest=record.digest)
-        return record.but(approvals=(word,), version=record.version + 1).to(State.RUNNING)
+        self.hands.version = record.version + 1
+        return record.but(approvals=(word,), version=self.hands.version).to(State.RUNNING)
 
     @property
     def old_is_there(self) -> bool:

@@ -21,8 +21,14 @@ MODULES = (
     "draw.css",
     "draw.html",
     "draw.js",
+    "folding.js",
     "mrkdwn.js",
+    "newer.css",
+    "plan.js",
+    "plot.js",
+    "rich.js",
     "slack.css",
+    "tables.js",
 )
 """What decides how a golden file is drawn. Menus have a module of their own; no picture shows one."""
 

@@ -311,7 +311,7 @@ class App {
 
 /** The first line of a message, as words. */
 function spoken(message) {
-  const first = message.blocks?.find((block) => block.type === "section")?.text?.text ?? message.text;
+  const first = message.blocks?.find((block) => block.text?.text)?.text.text ?? message.text;
   return el("p", {}, mrkdwn(first.split("\n")[0])).textContent.trim();
 }
 

@@ -3,10 +3,21 @@
 
 import { combo } from "./combo.js";
 import { el, fresh, svg } from "./dom.js";
+import { foldable } from "./folding.js";
 import { clock, mrkdwn } from "./mrkdwn.js";
+import { alert, plan, tasks } from "./plan.js";
+import { plot } from "./plot.js";
+import { richText, unknown, words } from "./rich.js";
+import { dataTable, table } from "./tables.js";
 
 /** Every block that can be drawn; any other is shown as unknown. */
 export const BLOCKS = {
+  alert: (block, env) => alert(block, env),
+  container: (block, env) => container(block, env),
+  data_table: (block, env) => dataTable(block, env),
+  data_visualization: (block) => plot(block),
+  plan: (block, env) => plan(block, env),
+  task_card: (block, env) => tasks([block], env),
   actions: (block, env) =>
     el(
       "div",
@@ -20,15 +31,10 @@ export const BLOCKS = {
       block.elements.map((each) => small(each, env)),
     ),
   divider: () => el("hr", { class: "block divider" }),
-  header: (block) => el("h3", { class: "block header" }, block.text.text),
+  header: (block) => el(heading(block), { class: `block header level-${block.level ?? "none"}` }, block.text.text),
   image: (block) => picture(block),
   input: (block, env) => field(block, env),
-  rich_text: (block, env) =>
-    el(
-      "div",
-      { class: "block rich" },
-      block.elements.map((part) => rich(part, env)),
-    ),
+  rich_text: (block, env) => richText(block, env),
   section: (block, env) => section(block, env),
   table: (block, env) => table(block, env),
 };
@@ -104,17 +110,24 @@ function icon(path) {
   return svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: path }));
 }
 
-function unknown(what) {
-  return (given) => el("p", { class: "unknown", role: "note" }, `Unknown ${what}: ${given.type}`);
-}
-
 function element(given, block, env) {
   return (ELEMENTS[given.type] ?? unknown("element"))(given, block, env);
 }
 
-/** Draw a text object of either kind. */
-function words(text, env) {
-  return text.type === "mrkdwn" ? mrkdwn(text.text, env) : text.text;
+/** A header says which level it is to a screen reader, too; the message itself has none. */
+function heading(block) {
+  return `h${(block.level ?? 1) + 2}`;
+}
+
+/** Blocks under a title, which may be folded; a child stands in it as it would outside. */
+function container(block, env) {
+  const title = block.rich_text_title ? richText(block.rich_text_title, env) : el("strong", {}, block.title.text);
+  const top = [title, block.subtitle && el("div", { class: "soft" }, words(block.subtitle, env))];
+  const open = !(block.is_collapsible && block.default_collapsed);
+  const body = el("div", {}, drawBlocks(block.child_blocks, env));
+  return block.is_collapsible
+    ? el("details", { class: "block container", open }, el("summary", {}, top), body)
+    : el("div", { class: "block container" }, top, body);
 }
 
 function small(given, env) {
@@ -129,7 +142,7 @@ function section(block, env) {
     el(
       "div",
       { class: "text" },
-      block.text && el("div", {}, words(block.text, env)),
+      block.text && (block.expand ? el("div", {}, words(block.text, env)) : foldable(words(block.text, env))),
       block.fields &&
         el(
           "div",
@@ -144,106 +157,6 @@ function section(block, env) {
 function picture(block) {
   const shown = el("img", { src: block.image_url, alt: block.alt_text });
   return el("figure", { class: "block picture" }, block.title && el("figcaption", {}, block.title.text), shown);
-}
-
-const LONG = 40;
-
-function table(block, env) {
-  const [head, ...rows] = block.rows;
-  const line = (cells, tag) =>
-    el(
-      "tr",
-      {},
-      cells.map((each, place) => cellOf(each, tag, block.column_settings?.[place], env)),
-    );
-  return el(
-    "div",
-    {
-      class: "block table",
-      tabindex: 0,
-      role: "group",
-      "aria-label": `Table: ${head.map((each) => cell(each, env)).join(", ")}`,
-      "data-key": `table/${block.block_id ?? ""}`,
-    },
-    el(
-      "table",
-      {},
-      el("thead", {}, line(head, "th")),
-      el(
-        "tbody",
-        {},
-        rows.map((row) => line(row, "td")),
-      ),
-    ),
-  );
-}
-
-/** A cell of a row; one that says much keeps some width, and the table is scrolled sideways where there is none. */
-function cellOf(given, tag, column, env) {
-  const said = cell(given, env);
-  const looks = [column?.align ?? "left", (said.length ?? 0) > LONG && "long"].filter(Boolean);
-  return el(tag, { class: looks.join(" "), scope: tag === "th" && "col" }, said);
-}
-
-function cell(given, env) {
-  return given.type === "rich_text" ? BLOCKS.rich_text(given, env) : String(given.text ?? given.value ?? "");
-}
-
-const RICH = {
-  rich_text_section: (part, env) =>
-    el(
-      "p",
-      {},
-      part.elements.map((each) => run(each, env)),
-    ),
-  rich_text_quote: (part, env) =>
-    el(
-      "blockquote",
-      {},
-      part.elements.map((each) => run(each, env)),
-    ),
-  rich_text_preformatted: (part, env) =>
-    el(
-      "pre",
-      {},
-      part.elements.map((each) => run(each, env)),
-    ),
-  rich_text_list: (part, env) =>
-    el(
-      part.style === "ordered" ? "ol" : "ul",
-      {},
-      part.elements.map((each) =>
-        el(
-          "li",
-          {},
-          each.elements.map((one) => run(one, env)),
-        ),
-      ),
-    ),
-};
-
-function rich(part, env) {
-  return (RICH[part.type] ?? unknown("rich text"))(part, env);
-}
-
-const RUNS = {
-  text: (given) => given.text,
-  link: (given, env) => mrkdwn(`<${given.url}|${given.text ?? given.url}>`, env),
-  user: (given, env) => mrkdwn(`<@${given.user_id}>`, env),
-  usergroup: (given, env) => mrkdwn(`<!subteam^${given.usergroup_id}>`, env),
-  channel: (given, env) => mrkdwn(`<#${given.channel_id}>`, env),
-  broadcast: (given, env) => mrkdwn(`<!${given.range}>`, env),
-  date: (given, env) => mrkdwn(`<!date^${given.timestamp}^${given.format}|${given.fallback ?? ""}>`, env),
-  emoji: (given) => `:${given.name}:`,
-};
-const STYLED = { bold: "strong", italic: "em", strike: "s", code: "code" };
-
-function run(given, env) {
-  const drawn = (RUNS[given.type] ?? unknown("rich text"))(given, env);
-  return Object.keys(STYLED).reduce(
-    (inner, style) => (given.style?.[style] ? el(STYLED[style], {}, inner) : inner),
-    drawn,
-  );
 }
 
 function button(given, block, env) {
@@ -318,12 +231,11 @@ const BLANK = { errors: {}, described: () => null, typed: () => undefined, chose
 function field(block, env) {
   const id = env.form?.id(block) ?? fresh("field");
   const wrong = env.form?.errors[block.block_id];
-  const optional = block.optional && !/\(optional\)\s*$/i.test(block.label.text);
-  const inner = { ...env, form: env.form ?? { ...BLANK, id: () => id } };
+    const inner = { ...env, form: env.form ?? { ...BLANK, id: () => id } };
   return el(
     "div",
     { class: wrong ? "block field wrong" : "block field" },
-    el("label", { for: id }, block.label.text, optional && el("span", { class: "optional" }, " (optional)")),
+    el("label", { for: id }, block.label.text, block.optional && el("span", { class: "optional" }, " (optional)")),
     element(block.element, block, inner),
     wrong && el("p", { class: "error", id: `${id}-error` }, wrong),
     block.hint && el("p", { class: "hint", id: `${id}-hint` }, block.hint.text),

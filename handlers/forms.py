@@ -1,0 +1,54 @@
+"""Open private forms, plainer where the workspace has no newer blocks yet."""
+
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.rotation.actions import Action
+from handlers.slack import UNREACHABLE, SlackAway, counted, reason_of
+from handlers.views.blocks import Block
+from handlers.views.modal import without_alerts
+
+log = structlog.get_logger("keyturn.forms")
+
+REFUSED = frozenset({"invalid_blocks", "invalid_arguments"})
+"""What Slack says to a form with a block that it does not have, or not yet in this workspace."""
+
+
+class Forms:
+    """Opens forms, and remembers for as long as the process lives whether the workspace takes alerts."""
+
+    def __init__(self) -> None:
+        self._takes_alerts: bool | None = None
+
+    def certain(self, form: Block) -> Block:
+        """Return *form* as Slack will take it: in the place of another form, nobody hears of a refusal."""
+        return form if self._takes_alerts else without_alerts(form)
+
+    async def open(
+        self, client: AsyncWebClient, trigger_id: str, form: Block, again: Action = Action.ENTER_SECRET
+    ) -> None:
+        """Open *form*; if Slack refuses it or is too slow, say which button to press *again*."""
+        try:
+            await self._open(client, trigger_id, form)
+        except (SlackApiError, *UNREACHABLE):
+            raise SlackAway(f"Slack did not open the form. Press “{again.value}” once more.") from None
+
+    async def _open(self, client: AsyncWebClient, trigger_id: str, form: Block) -> None:
+        plainer = without_alerts(form)
+        shown = plainer if self._takes_alerts is False else form
+        try:
+            await _opened(client, trigger_id, shown)
+        except SlackApiError as refusal:
+            if shown == plainer or reason_of(refusal) not in REFUSED:
+                raise
+            self._takes_alerts = False
+            log.warning("slack_has_no_alerts")
+            await _opened(client, trigger_id, plainer)  # if the trigger is used up, the next click gets this one
+        else:
+            self._takes_alerts = self._takes_alerts or shown != plainer
+
+
+async def _opened(client: AsyncWebClient, trigger_id: str, form: Block) -> None:
+    with counted("views.open"):
+        await client.views_open(trigger_id=trigger_id, view=form)
