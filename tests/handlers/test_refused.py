@@ -1,0 +1,159 @@
+"""A message that Slack refuses comes again plainer, and holds up no other message of its rotation."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackApiError
+from structlog.testing import capture_logs
+
+from bot.rotation.errors import CannotPost
+from bot.telemetry.metrics import REFUSED
+from handlers.views.plainer import kinds
+from tests.handlers import records as r
+from tests.handlers.test_replies import Thread
+
+Message = dict[str, Any]
+POINTER = "unsupported block type: table [json-pointer:/blocks/{}/type]"
+
+
+class Picky(Thread):
+    """A Slack that refuses messages, by the word that `refuses` returns for each; and a clock that stands."""
+
+    refuses: Callable[[Message], str | None] = staticmethod(lambda _: None)
+    named = True
+    """Whether it says which block it does not take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = r.at(9000)
+        self.tried: list[Message] = []
+        self.direct: list[Message] = []
+
+    def now(self) -> datetime:
+        return self.clock
+
+    async def chat_postMessage(self, **message: Any) -> dict[str, str]:  # noqa: N802 - Slack's name
+        if message["channel"] == r.REQUESTER:
+            self.direct.append(message)
+            return {"ts": "1.0", "channel": "D_REQUESTER"}
+        self._judge(message)
+        return await super().chat_postMessage(**message)
+
+    async def chat_update(self, *, ts: str, **message: Any) -> None:
+        self._judge(message)
+        await super().chat_update(ts=ts, **message)
+
+    def _judge(self, message: Message) -> None:
+        self.tried.append(message)
+        if word := self.refuses(message):
+            places = [at for at, block in enumerate(message.get("blocks", [])) if block["type"] == "table"]
+            complaints = [POINTER.format(at) for at in places if self.named]
+            answer = {"ok": False, "error": word, "response_metadata": {"messages": complaints}}
+            raise SlackApiError("", answer)
+
+    async def refused(self) -> timedelta | None:
+        """Show the next version of a rotation that waits for an approver; return when it is to be shown again."""
+        return await self.announcer.show(r.awaiting_approval(version=2))
+
+    @property
+    def card(self) -> Message:
+        return self.channel[self.fields["card"]]
+
+
+@pytest.fixture
+def slack() -> Picky:
+    return Picky()
+
+
+def has(kind: str) -> Callable[[Message], str | None]:
+    return lambda message: "invalid_blocks" if kind in kinds(message) else None
+
+
+def counted() -> float:
+    samples = (one for family in REFUSED.collect() for one in family.samples if one.name.endswith("_total"))
+    return sum(one.value for one in samples)
+
+
+def is_card(message: Message) -> str | None:
+    return "invalid_blocks" if "waiting for an approver" in message["text"] and "thread_ts" not in message else None
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_block_that_is_refused_comes_as_another_until_a_day_has_passed(slack: Picky, *, named: bool) -> None:
+    slack.refuses, slack.named = has("table"), named
+    before = counted()
+    with capture_logs() as logs:
+        await slack.show(r.awaiting_approval())
+        tried = [message for message in slack.tried if "thread_ts" not in message]
+        await slack.show(r.awaiting_approval(reminded_at=r.at(14_000), version=1))
+
+    assert "table" not in kinds(slack.card)
+    assert {"actions", "context"} <= kinds(slack.card)
+    assert ["table" in kinds(message) for message in tried] == [True, False]
+    assert not any("table" in kinds(message) for message in slack.tried[len(tried) :]), "not tried again"
+    assert "Still waiting" in str(slack.channel)
+    (told,) = [log for log in logs if log["event"] == "message_refused"]
+    assert (told["log_level"], told["reason"], told["lacking"]) == ("error", "invalid_blocks", ["table"])
+    assert told["said"].startswith("unsupported block type: table") is named
+    assert counted() == before + 1
+
+    slack.clock += timedelta(hours=25)
+    slack.refuses = lambda _: None
+    await slack.show(r.awaiting_approval(reminded_at=r.at(15_000), version=2))
+    assert "table" in kinds(slack.card), "Slack has brought it meanwhile"
+
+
+async def test_a_card_that_is_refused_as_a_whole_holds_up_no_reply_and_tells_whoever_has_to_act(slack: Picky) -> None:
+    await slack.show(r.running("verify"))
+    slack.refuses = is_card
+
+    with capture_logs():
+        waits = [await slack.refused()]
+        tried = len(slack.tried)
+        slack.clock += timedelta(seconds=5)
+        assert await slack.refused() == timedelta(seconds=10)
+        assert len(slack.tried) == tried, "not tried again at once"
+        slack.clock -= timedelta(seconds=5)
+        for _ in range(5):
+            slack.clock += waits[-1] or timedelta()
+            waits.append(await slack.refused())
+
+    assert "Approval wanted" in str(slack.channel)
+    (told,) = slack.direct
+    assert "waiting for an approver" in told["text"]
+    assert [wait.total_seconds() for wait in waits if wait] == [15, 15, 30, 60, 120, 240]
+    slack.refuses = lambda _: None
+    slack.clock += timedelta(hours=1)
+    assert await slack.refused() is None
+    assert "waiting for an approver" in slack.card["text"]
+
+
+async def test_a_reply_that_is_refused_holds_up_neither_the_card_nor_the_other_replies(slack: Picky) -> None:
+    await slack.show(r.running("verify"))
+    slack.refuses = lambda message: "msg_too_long" if message["text"].startswith("Approval") else None
+
+    with capture_logs():
+        assert await slack.refused() == timedelta(seconds=15)
+
+    assert "waiting for an approver" in slack.card["text"]
+    assert slack.direct == []
+
+
+async def test_what_is_about_no_message_is_tried_with_one_message_alone(slack: Picky) -> None:
+    await slack.show(r.running("verify"))
+    slack.tried.clear()
+    slack.refuses = lambda _: "invalid_auth"
+
+    with capture_logs():
+        assert await slack.refused() == timedelta(seconds=15)
+
+    assert len(slack.tried) == 1
+
+
+async def test_a_first_card_that_is_refused_begins_nothing(slack: Picky) -> None:
+    slack.refuses = lambda _: "invalid_blocks"
+
+    with capture_logs(), pytest.raises(CannotPost, match="Slack refuses my card"):
+        await slack.announcer.first(r.awaiting_secret())
