@@ -16,6 +16,7 @@ Names = Mapping[str, str]
 
 MARKED = re.compile(r"\*((?:`[^`\n]*`|[^*`\n])+)\*|`([^`\n]+)`")
 BUTTONS = {"primary": "bold green", "danger": "bold red"}
+TASKS = {"pending": "○", "in_progress": "◑", "complete": "✔", "error": "✘"}
 FIELD = 56
 """Characters of a form field that are drawn."""
 
@@ -45,16 +46,22 @@ def drawn(blocks: list[Json], names: Names) -> Group:
 
 def _block(block: Json, names: Names) -> Iterator[RenderableType]:
     match block["type"]:
-        case "section":
+        case "header":
+            yield Text(block["text"]["text"], "bold")
+        case "section" if "text" in block:
             yield words(block["text"]["text"], names)
         case "context":
             yield from (words(element["text"], names, "dim") for element in block["elements"])
-        case "table":
-            yield Padding(table(cells(block)), (1, 0))
+        case "table" | "data_table":
+            shown = Padding(table([[named(cell, names) for cell in row] for row in cells(block)]), (1, 0))
+            yield Group(Text(block["caption"], "bold"), shown) if "caption" in block else shown
+        case "plan":
+            yield Text(block["title"], "bold")
+            yield from map(task, block.get("tasks", []))
         case "actions":
             yield Padding(buttons(block["elements"]), (1, 0, 0, 0))
         case _:
-            yield Text(plain([block]))
+            yield Text(named(plain([block]), names))
 
 
 def table(rows: list[list[str]]) -> Table:
@@ -69,6 +76,12 @@ def table(rows: list[list[str]]) -> Table:
     if (left := len(rows) - 1 - MOST_ROWS) > 0:
         shown.add_row(Text(f"… {left} more", "dim"))
     return shown
+
+
+def task(given: Json) -> Text:
+    """Draw one step of a plan, with what is said of it."""
+    said = [plain([given[part]]) for part in ("details", "output") if part in given]
+    return Text.assemble(f"{TASKS[given['status']]} {given['title']}", ("  ".join(["", *said]), "dim"))
 
 
 def buttons(elements: list[Json]) -> Text:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.slack import Channel, Message, Slack, User
+from sandbox.slack import Channel, File, Message, Slack, User
 
 Json = dict[str, Any]
 
@@ -17,6 +17,8 @@ ROLES = {
 TOPICS = {"C_OPS": "Keyturn is in this channel", "C_ELSEWHERE": "Keyturn is not in this channel"}
 READ_ONLY = "Sending messages to this app has been turned off."
 WORKSPACE = "Sandbox"
+PREVIEW = 5
+"""Lines of a file that are shown."""
 
 
 def screen(slack: Slack, person: str) -> dict[str, Any]:
@@ -54,9 +56,15 @@ def shown(message: Message) -> Json:
         "user": message.user,
         "text": message.text,
         "blocks": message.blocks,
+        "files": [file.payload() | {"preview": _preview(file)} for file in message.files],
         "thread_ts": message.thread_ts,
         "edited": bool(message.edits),
     }
+
+
+def _preview(file: File) -> str:
+    """Return the first lines of a file of text."""
+    return "\n".join((file.content or b"").decode(errors="replace").splitlines()[:PREVIEW])
 
 
 def whisper(each: Json) -> Json:

@@ -5,12 +5,13 @@ from sandbox.slack.person import Person
 from sandbox.slack.results import Answer, Press, Submission
 from sandbox.slack.server import Slack
 from sandbox.slack.web_api import Call
-from sandbox.slack.world import Channel, Group, Message, User
+from sandbox.slack.world import Channel, File, Group, Message, User
 
 __all__ = [
     "Answer",
     "Call",
     "Channel",
+    "File",
     "Group",
     "Message",
     "Person",

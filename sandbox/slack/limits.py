@@ -31,6 +31,15 @@ def check_message(blocks: Any) -> list[str]:
     return [problem for _error, problem in _refusals(blocks, (), BLOCKS_TEXT)]
 
 
+def check_blocks(given: Any, missing: Collection[str] = ()) -> list[str]:
+    """Return what is wrong with blocks that may be for any place or, each by itself, with those of a message."""
+    if isinstance(given, dict):
+        blocks, at, check = given.get("blocks", []), "/blocks", _on(IN_MESSAGE, 50, 0)
+    else:
+        blocks, at, check = given, "", _on(frozenset(BLOCKS), 100)
+    return [*totals.not_there_yet(blocks, at, missing), *check(blocks, at)]
+
+
 def refuse(blocks: Any, missing: Collection[str] = (), most: int = BLOCKS_TEXT) -> None:
     """Raise Slack's refusal of these blocks in a message, by a workspace without what is *missing*."""
     found = list(_refusals(blocks, missing, most))

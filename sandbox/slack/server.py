@@ -43,6 +43,7 @@ class Slack(Workspace):
         app = web.Application(client_max_size=4 * 1024 * 1024, middlewares=self.doors)
         app.router.add_route("*", "/api/{method}", self._web_api.call)
         app.router.add_post("/actions/{team}/{ticket}", self._web_api.respond)
+        app.router.add_post("/upload/v1/{ticket}", self._web_api.upload)
         app.router.add_get("/link", self._sockets.accept)
         app.on_shutdown.append(self._sockets.hang_up)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

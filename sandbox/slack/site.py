@@ -14,10 +14,12 @@ from sandbox.slack.tickets import (
     RESPONSE_URL_WORDS,
     TRIGGER_SECONDS,
     TRIGGER_WORDS,
+    UPLOAD_SECONDS,
+    UPLOAD_WORDS,
     Tickets,
 )
 from sandbox.slack.views import Views
-from sandbox.slack.world import BOT_USER, Channel, Message, World
+from sandbox.slack.world import BOT_USER, Channel, File, Message, World
 
 Json = dict[str, Any]
 
@@ -38,6 +40,8 @@ class Site:
         self.views = Views(self.world, self.switches)
         self.triggers = Tickets(TRIGGER_WORDS, TRIGGER_SECONDS, 1, now, prefix="13345224609.738474920.")
         self.response_urls = Tickets(RESPONSE_URL_WORDS, RESPONSE_URL_SECONDS, RESPONSE_URL_USES, now)
+        self.uploads = Tickets(UPLOAD_WORDS, UPLOAD_SECONDS, 1, now)
+        self.files: dict[str, File] = {}
         self.links = Tickets(LINK_WORDS, 30.0, 1, now)
         self.ephemerals: dict[str, list[Json]] = {}
         self.selections: dict[tuple[str, str], Json] = {}
@@ -89,6 +93,13 @@ class Site:
         if len(text) > limits.MESSAGE_TEXT:
             raise Refusal("msg_too_long")
         return text, blocks
+
+    def upload(self, ticket_name: str, content: bytes) -> None:
+        """Take the bytes of a file that was announced."""
+        file = self.files[self.uploads.take(ticket_name).person]
+        if len(content) != file.length:
+            raise Refusal("length_mismatch")
+        file.content = content
 
     def respond(self, ticket_name: str, answer: Json) -> None:
         """Carry out a post to a response_url."""

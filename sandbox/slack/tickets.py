@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 TRIGGER_SECONDS = 3.0
 RESPONSE_URL_SECONDS = 30 * 60.0
 RESPONSE_URL_USES = 5
+UPLOAD_SECONDS = 10 * 60.0
 
 
 class Spent(Exception):
@@ -19,7 +20,7 @@ class Spent(Exception):
 
 @dataclass
 class Ticket:
-    """One ticket: for whom, where, and how often it was used."""
+    """One ticket: for whom (or for which file), where, and how often it was used."""
 
     person: str
     until: float
@@ -38,6 +39,7 @@ class Words:
 
 TRIGGER_WORDS = Words("invalid_trigger_id", "expired_trigger_id", "exchanged_trigger_id")
 RESPONSE_URL_WORDS = Words("invalid_url", "expired_url", "used_url")
+UPLOAD_WORDS = Words("unknown_upload", "expired_upload", "used_upload")
 LINK_WORDS = Words("unknown_ticket", "expired_ticket", "used_ticket")
 
 

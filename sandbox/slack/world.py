@@ -60,6 +60,22 @@ class Group:
 
 
 @dataclass
+class File:
+    """A file, from the moment that the app asks where to upload it; `content` is what was uploaded."""
+
+    id: str
+    name: str
+    length: int
+    content: bytes | None = None
+    title: str = ""
+    shared: bool = False
+
+    def payload(self) -> Json:
+        """Return it as messages name it."""
+        return {"id": self.id, "name": self.name, "title": self.title, "size": self.length}
+
+
+@dataclass
 class Message:
     """The current state of a message; `edits` has its earlier contents, oldest first."""
 
@@ -70,6 +86,7 @@ class Message:
     blocks: Blocks
     thread_ts: str | None = None
     metadata: Json | None = None
+    files: list[File] = field(default_factory=list)
     edits: list[tuple[str, Blocks]] = field(default_factory=list)
     deleted: bool = False
     names: Callable[[], Mapping[str, str]] = field(default=dict, repr=False, compare=False)
@@ -84,7 +101,7 @@ class Message:
     def plain(self) -> str:
         """All text that a person can read in it."""
         shown = reading.plain(self.blocks) if self.blocks else reading.spoken(self.text)
-        return reading.named(shown, self.names())
+        return reading.named("\n".join([shown, *(file.title for file in self.files)]).strip(), self.names())
 
     def edit(self, text: str, blocks: Blocks) -> None:
         """Change its content."""
@@ -98,6 +115,8 @@ class Message:
             shown |= {"bot_id": BOT_ID, "app_id": APP_ID}
         if self.blocks:
             shown["blocks"] = deepcopy(self.blocks)
+        if self.files:
+            shown["files"] = [file.payload() for file in self.files]
         if self.thread_ts:
             shown["thread_ts"] = self.thread_ts
         if self.edits:

@@ -65,11 +65,13 @@ FIELD = {
 }
 FORM = {"type": "modal", "title": plain("Form"), "submit": plain("Go"), "blocks": [*ALERTS, FIELD]}
 HEADERS = [{"type": "header", "level": level, "text": plain(f"Level {level}")} for level in (1, 2, 3, 4)]
+FILE = {"name": "models.csv", "title": "Every model", "size": 2300, "preview": "model,verdict\nchat-1,proved"}
 MESSAGES = {
     "words": {"blocks": [*HEADERS, section(12), plan(10)]},
     "tables": {"blocks": [DATA_TABLE, TABLE]},
     "charts": {"blocks": [chart("line"), chart("area"), chart("bar"), PIE]},
     "form": FORM,
+    "file": {"text": "All 500", "files": [FILE]},
 }
 
 
@@ -148,6 +150,12 @@ def test_a_form_says_the_level_of_an_alert_and_that_a_field_may_be_left_empty(pa
 
     expect(page.get_by_role("note")).to_have_text(["info: INFO", "warning: WARNING", "error: ERROR"])
     expect(page.get_by_label("Why (optional)")).to_be_visible()
+
+
+def test_a_file_is_shown_with_its_name_its_size_and_how_it_begins(page: Page):
+    drawn(page, MESSAGES["file"])
+
+    expect(page.locator(".content")).to_have_text("All 500Every model 2.3 kBmodel,verdict\nchat-1,proved")
 
 
 @pytest.mark.parametrize("theme", THEMES)

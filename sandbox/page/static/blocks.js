@@ -87,8 +87,20 @@ function byline(message, author) {
 export function content(message, env) {
   const body = message.blocks?.length
     ? drawBlocks(message.blocks, env)
-    : el("div", { class: "block" }, mrkdwn(message.text, env));
-  return el("div", { class: "content" }, body, message.edited && el("span", { class: "edited" }, "(edited)"));
+    : message.text && el("div", { class: "block" }, mrkdwn(message.text, env));
+  const files = (message.files ?? []).map(file);
+  return el("div", { class: "content" }, body, files, message.edited && el("span", { class: "edited" }, "(edited)"));
+}
+
+/** A file under what was said: its name, its size, and how it begins. */
+function file(given) {
+  const size = given.size < 1000 ? `${given.size} bytes` : `${(given.size / 1000).toFixed(1)} kB`;
+  return el(
+    "figure",
+    { class: "block file" },
+    el("figcaption", {}, el("strong", {}, given.title ?? given.name), el("span", { class: "soft" }, ` ${size}`)),
+    given.preview && el("pre", { tabindex: 0, "aria-label": `How ${given.name} begins` }, given.preview),
+  );
 }
 
 function avatar(author) {

@@ -47,4 +47,5 @@ class Method:
     scopes: tuple[str, ...] = ()
     """Scopes, of which one is enough; empty: none is needed."""
 
-    token: Literal["bot", "app"] = "bot"
+    token: Literal["bot", "app", "any"] = "bot"
+    """`any`: also none."""

@@ -110,6 +110,53 @@ async def test_what_the_roll_out_has_not_brought_yet_is_refused_whole_and_so_is_
     assert len(slack.messages("C_OPS")) == 3
 
 
+HEADER = {"type": "header", "text": {"type": "plain_text", "text": "x"}}
+ALERT = {"type": "alert", "text": {"type": "plain_text", "text": "x"}}
+SOUND = {"blocks": [HEADER, ALERT], "message": {"blocks": [TABLE, TABLE]}, "view": MODAL | {"blocks": [ALERT]}}
+WRONG = [
+    ({"blocks": [HEADER, {"type": "header"}]}, "/1", "missing_field", "text"),
+    ({"message": {"blocks": [ALERT]}}, "/blocks/0/type", "failed_constraint", None),
+    ({"view": MODAL | {"blocks": [TABLE]}}, "/blocks/0/type", "failed_constraint", None),
+    ({"blocks": [{"type": "plan", "title": "x"}]}, "/0/type", "failed_constraint", None),
+]
+
+
+@pytest.mark.parametrize(("given", "pointer", "code", "field"), WRONG)
+async def test_whoever_asks_may_have_one_thing_validated_against_what_there_is_here(slack, given, pointer, code, field):
+    client = AsyncWebClient(base_url=slack.api_url)
+    slack.missing_blocks = frozenset({"plan"})
+    for name, sound in SOUND.items():
+        assert (await client.blocks_validate(**{name: sound}))["ok"]
+    with pytest.raises(SlackApiError) as raised:
+        await client.blocks_validate(**given)
+    [error] = raised.value.response["errors"]
+
+    assert raised.value.response["error"] == f"invalid_{next(iter(given))}"
+    assert (error["pointer"], error["code"], error.get("field")) == (pointer, code, field)
+    assert await refused(client.blocks_validate(**SOUND)) == "invalid_arguments"
+
+
+async def test_a_file_is_uploaded_and_shared_once_in_a_thread(slack, client):
+    card = slack.site.speak(slack.channels["C_OPS"], "U_KEYTURN", "card", [])
+    thread = {"channel_id": "C_OPS", "thread_ts": card.ts}
+    file = {"content": "model,verdict\na,proved\n", "filename": "models.csv", "title": "Every model"}
+    sent = await client.files_upload_v2(**file, channel="C_OPS", thread_ts=card.ts, initial_comment="All 500")
+    empty = await client.files_getUploadURLExternal(filename="models.csv", length=3)
+    async with aiohttp.ClientSession() as http, http.post(empty["upload_url"], data=b"four") as answer:
+        assert answer.status == 400
+    [shared] = slack.thread(card)
+
+    assert (shared.plain, shared.files[0].content) == ("All 500\nEvery model", file["content"].encode())
+    assert file["content"] not in str(slack.calls)
+    for file_id in (sent["file"]["id"], empty["file_id"], "F00000000"):
+        shared_again = client.files_completeUploadExternal(files=[{"id": file_id}], **thread)
+        assert await refused(shared_again) == "file_not_found"
+    assert await refused(client.files_upload_v2(**file, channel="C_ELSEWHERE")) == "not_in_channel"
+    slack.scopes = frozenset({"chat:write"})
+    assert await refused(client.files_upload_v2(**file, channel="C_OPS")) == "missing_scope"
+    assert len(slack.thread(card)) == 1
+
+
 async def test_a_trigger_opens_one_modal_for_whoever_acted_within_three_seconds(slack, client):
     once, late = (slack.site.triggers.give("U_REQUESTER") for _ in range(2))
     view = (await client.views_open(trigger_id=once, view=MODAL))["view"]
