@@ -12,7 +12,7 @@ from bot.rotation.states import State, Track
 from tests.bot import values
 from tests.bot.test_traps import at_the_move, tenancy_with, verdicts
 from tests.bot.values import back
-from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy
+from tests.support.in_memory import ATTEMPTS, NEW_SECRET, OLD_SECRET, Machine, Tenancy
 
 pytestmark = pytest.mark.whole
 
@@ -106,6 +106,14 @@ async def test_a_model_that_is_gone_or_did_not_move_is_said_and_it_can_be_tried_
     assert said in stopped.stop.sentence
 
     assert (await machine.ended(tried_again(stopped))).state is State.AWAITING_APPROVAL
+
+
+async def test_a_move_that_fails_for_a_while_is_no_move_that_somebody_has_undone(tenancy):
+    small = tenancy.aisix.add_model("production", "chat-small", key=tenancy.old, upstream="gpt-4o-mini")
+    tenancy.aisix.faults.fail("PATCH", small.id, 500, times=ATTEMPTS)
+    machine = await tenancy.machine()
+
+    assert (await machine.ended(await tenancy.begun(machine))).state is State.AWAITING_APPROVAL
 
 
 async def test_a_replacement_that_somebody_deletes_is_said_and_the_way_back_goes_to_the_old_key(tenancy):

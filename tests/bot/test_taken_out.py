@@ -1,6 +1,7 @@
 """Guards of the steps that no other test misses: each is the only thing that stops its rotation here."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -127,11 +128,25 @@ async def test_what_has_changed_since_the_approval_keeps_the_old_key(name):
 async def test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void(tenancy):
     machine = await tenancy.machine(evidence_max_age=HOUR)
     record = await tenancy.asked(machine)
-    tenancy.clock.seconds += HOUR + 60
+    id_, finding = next(iter(record.findings.items()))
+    first = finding.latest.at - timedelta(minutes=45)
+    record = record.learn({id_: finding.but(latest=finding.latest.but(at=first))})
+    tenancy.clock.seconds += HOUR / 2
     early, late = tenancy.approved(record, record.asked_at), tenancy.approved(record)
     ended = await machine.answered(late.but(approvals=(*early.approvals, *late.approvals), approvals_required=2))
 
     assert [void.changes for void in ended.voids] == [("The evidence was older than 1 hour.",)]
+    assert tenancy.deletes() == 0
+
+
+async def test_an_environment_whose_gateway_is_in_the_settings_no_more_keeps_the_old_key(tenancy):
+    record = await tenancy.released(await tenancy.machine())
+    settings = tenancy.wire.settings()
+    del settings[tenancy.staged.environment_id]
+    tenancy.wire.settings = lambda: settings
+    ended = await (await tenancy.machine()).answered(record)
+
+    assert "`staging` has no gateway in the settings" in said(ended)
     assert tenancy.deletes() == 0
 
 

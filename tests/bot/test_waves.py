@@ -139,9 +139,11 @@ async def test_the_way_back_leaves_alone_what_somebody_else_has_changed(tenancy)
     other = tenancy.aisix.add_key("Other key", secret="sk-other-0123456789abc")
     tenancy.aisix.edit(tenancy.staged, key=other)
     late = tenancy.aisix.add_model("production", "late", key=tenancy.new, upstream="gpt-4o")
-    record = await machine.ended(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK))
+    tenancy.clock.seconds += 60
+    asked, record = record, await machine.ended(record.but(track=Track.BACK, done=()).to(State.ROLLING_BACK))
 
     assert record.state is State.ROLLED_BACK
+    assert [record.finding(m).moved_at for m in record.moved] == [asked.finding(m).moved_at for m in asked.moved]
     on = {model.id: model.provider_key_id for model in tenancy.aisix.models.values()}
     assert on == {tenancy.chat.id: tenancy.old.id, tenancy.staged.id: other.id, late.id: tenancy.new.id}
     assert tenancy.new.id in tenancy.aisix.provider_keys

@@ -311,6 +311,11 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_the_note_of_a_delete_that_may_be_out_stays",
             "is_noted",
         ),
+        "A gateway leaves the settings after the approval, and nobody asks its models in the last look.": Guard(
+            "    refuse_unverifiable(rotation, world)\n    rotation = _without_broken_look(",
+            "test_an_environment_whose_gateway_is_in_the_settings_no_more_keeps_the_old_key",
+            "    rotation = _without_broken_look(",
+        ),
         "A token that may not see keys any more makes the old key look deleted.": Guard(
             "rotation.delete_granted or inventory.key(rotation.replacement_id) is not None",
             "test_a_token_that_sees_no_key_any_more_shows_no_delete",
