@@ -158,6 +158,7 @@ def rules_of(settings: Settings) -> Rules:
         click_max_age=settings.click_max_age,
         cards_per_person=settings.cards_per_person,
         cards_per_channel=settings.cards_per_channel,
+        require_reason=settings.require_reason,
     )
 
 

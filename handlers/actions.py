@@ -7,6 +7,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.actions import Action
 from bot.rotation.policy import Pressed, acceptable
+from bot.rotation.record import Rotation
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
@@ -14,10 +15,17 @@ from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms
 from handlers.payload import channel_of, person_of, text
+from handlers.views.blocks import Block
 from handlers.views.card import SHOWN
 from handlers.views.modal import acceptance_form, secret_form
 
 Json = dict[str, Any]
+
+
+def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
+    """Return the form of the new secret, under today's settings."""
+    required = rotations.rules.require_reason
+    return secret_form(rotation, rotations.proposed_name(rotation), require_reason=required)
 
 
 @answered
@@ -32,7 +40,7 @@ async def enter_secret(
 ) -> None:
     await ack()
     rotation = await rotations.offer_secret_form(text(action, "value"), by=person_of(body))
-    await forms.open(client, text(body, "trigger_id"), secret_form(rotation, rotations.proposed_name(rotation)))
+    await forms.open(client, text(body, "trigger_id"), secret_form_of(rotation, rotations))
 
 
 @answered
@@ -47,7 +55,7 @@ async def another_secret(
 ) -> None:
     await ack()
     rotation = await rotations.another_secret(text(action, "value"), by=person_of(body))
-    await forms.open(client, text(body, "trigger_id"), secret_form(rotation, rotations.proposed_name(rotation)))
+    await forms.open(client, text(body, "trigger_id"), secret_form_of(rotation, rotations))
 
 
 @answered

@@ -15,7 +15,7 @@ from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
 from handlers.payload import chosen, has, person_of, picked, said, taken_out, text, typed
-from handlers.views.modal import KEY, MODELS, NAME, REASON, REST, SECRET, VALUE, option
+from handlers.views.modal import KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, option
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -58,7 +58,10 @@ async def give_secret(
 ) -> None:
     """Check, record, acknowledge; only this process has the secret, so it creates the replacement itself."""
     rotation_id, by = said(view.get("private_metadata")), person_of(body)
-    submitted = Submitted(taken_out(view, SECRET, VALUE) + taken_out(view, REST, VALUE), taken_out(view, NAME, VALUE))
+    submitted = Submitted(
+        taken_out(view, SECRET, VALUE) + taken_out(view, REST, VALUE),
+        *(taken_out(view, field, VALUE) for field in (NAME, REASON, TICKET)),
+    )
     work = _given(rotations, background, rotation_id, submitted, by)
     await _taken(ack, work, SECRET, late="This took too long, so nothing was created. Press again.")
 

@@ -38,6 +38,8 @@ def page(rotation: Rotation) -> Iterator[str]:
     yield f"{rotation.id}  {state(rotation)}"
     yield _row("key", f"{_key(known['old_key'])}{new}")
     yield _row("asked", f"by {rotation.requested_by} in {rotation.channel}, {_when(rotation.requested_at)}")
+    if rotation.motive:
+        yield _row("reason", rotation.motive)
     yield _row("steps", f"{len(rotation.done)} of {len(steps_of(rotation))} done{_now(known['step'])}")
     if rotation.note:
         yield _row("note", rotation.note)
@@ -114,6 +116,8 @@ def details(rotation: Rotation) -> dict[str, Any]:
         **summary(rotation),
         "version": rotation.version,
         "new_key": {"id": new.key_id, "name": new.name} if new else None,
+        "why": rotation.why,
+        "ticket": rotation.ticket,
         "steps_done": [step.value for step in rotation.done],
         "note": rotation.note,
         "stop": _stop(rotation, rotation.stop) if rotation.stop and rotation.state is State.BLOCKED else None,

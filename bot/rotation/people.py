@@ -75,6 +75,7 @@ class Rules(Frozen):
     click_max_age: timedelta
     cards_per_person: int
     cards_per_channel: int
+    require_reason: bool
 
 
 class People:
@@ -197,6 +198,7 @@ NOBODY = People(
         click_max_age=timedelta(0),
         cards_per_person=0,
         cards_per_channel=0,
+        require_reason=False,
     ),
 )
 """The people of a process without Slack: it can confirm nobody's permissions."""

@@ -76,7 +76,7 @@ def _keys(rotation: Rotation) -> dict[str, Any]:
 
 def _people(rotation: Rotation) -> dict[str, Any]:
     return {
-        "requested": {"by": rotation.requested_by, "at": _at(rotation.requested_at)},
+        "requested": {"by": rotation.requested_by, "at": _at(rotation.requested_at), **_motive(rotation)},
         "secrets_given": rotation.attempt,
         "approvals": [{"by": one.by, "at": _at(one.at)} for one in rotation.approvals],
         "approvals_required": rotation.approvals_required,
@@ -85,6 +85,11 @@ def _people(rotation: Rotation) -> dict[str, Any]:
         ],
         "accepted": _accepted(rotation.accepted),
     }
+
+
+def _motive(rotation: Rotation) -> dict[str, str]:
+    """Return what was given of the reason and the ticket; receipts of older versions have neither field."""
+    return {name: said for name in ("why", "ticket") if (said := getattr(rotation, name))}
 
 
 def _accepted(word: Acceptance | None) -> dict[str, Any] | None:

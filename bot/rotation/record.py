@@ -12,70 +12,12 @@ from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.frozen import Frozen
 from bot.rotation.inventory import ProviderKey
+from bot.rotation.parts import Approval, Replacement, Stop, Trouble, Void
 from bot.rotation.plan import AffectedModel, Plan, plural
 from bot.rotation.replica import Replica
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName, Track
-from bot.rotation.stops import StopKind
 
-
-class Replacement(Frozen):
-    """The new key. Keyturn records the name before it asks for the key, so that it can find it after a lost answer."""
-
-    name: str
-    asked_at: datetime
-    key_id: str | None = None
-    refusal: str | None = None
-    """Why the control plane refused to create it, if it did."""
-
-    fingerprint: str | None = None
-    """The secret's fingerprint; it stays here until the key's id is known, then the store keeps it by that id."""
-
-
-class Approval(Frozen):
-    """Who pressed **Delete old key**, when, and the digest of what the card showed then."""
-
-    by: str
-    at: datetime
-    digest: str = ""
-
-
-class Void(Frozen):
-    """An approval that did not lead to the delete, because something differs from what the approver saw."""
-
-    by: tuple[str, ...]
-    at: datetime
-    changes: tuple[str, ...]
-    """One sentence each."""
-
-    over: bool = False
-    """An approver has been asked for another reason since."""
-
-    lapsed: bool = False
-    """The approval itself no longer counted (the approver left, the settings are stricter): no need to verify again.
-
-    The first changes then give the reason for each person in *by*.
-    """
-
-
-class Trouble(Frozen):
-    """Something that went wrong or recovered after the delete; *about* names what it concerns."""
-
-    at: datetime
-    about: str
-    sentence: str
-    over: bool = False
-
-
-class Stop(Frozen):
-    """Why a rotation is blocked."""
-
-    kind: StopKind
-    headline: str
-    sentence: str
-    step: StepName
-    resume: StepName
-    at: datetime
-
+__all__ = ["CARRIED", "KEY_STAYS", "SCHEMA", "Approval", "Replacement", "Rotation", "Stop", "Trouble", "Void"]
 
 SCHEMA = 1
 """The schema that this version writes. It reads older ones, and leaves newer ones alone."""
@@ -109,6 +51,10 @@ class Rotation(Frozen):
     requested_by: str
     requested_at: datetime
     plan: Plan
+    why: str = ""
+    """The reason that the requester gave with the secret; empty if there was none, and in records of older versions."""
+
+    ticket: str = ""
     attempt: int = 0
     """How many secrets people have given so far."""
 
@@ -377,6 +323,11 @@ class Rotation(Frozen):
     def seen(self) -> str:
         """Return the beginning of the digest; a button carries it to show what the person saw."""
         return self.digest[:16]
+
+    @property
+    def motive(self) -> str:
+        """Return the reason and the ticket in one line; empty if neither was given."""
+        return " · ".join(filter(None, (self.why, self.ticket)))
 
     @property
     def extent(self) -> str:

@@ -1,8 +1,10 @@
 """Accepts a pasted secret or says what is wrong with it; detects secrets where none belongs. Pure."""
 
+import json
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
@@ -13,15 +15,24 @@ from bot.rotation.inventory import ProviderKey
 from bot.rotation.pastes import AROUND_A_KEY, DOCUMENT, INVISIBLE, NO_KEY, SPELLING, WRONG_KEY, first_of, is_twice
 
 
+class Typed(NamedTuple):
+    """What was typed into the form: the secret, and what everybody may read unless the secret got into it."""
+
+    secret: str = ""
+    name: str = ""
+    why: str = ""
+    ticket: str = ""
+
+
 class Submitted:
     """The input of a form on its way in; empty once it is taken."""
 
-    def __init__(self, secret: str, name: str) -> None:
-        self._typed = secret, name
+    def __init__(self, *typed: str) -> None:
+        self._typed = Typed(*typed)
 
-    def take(self) -> tuple[str, str]:
-        """Return the secret and the name of the replacement, once."""
-        typed, self._typed = self._typed, ("", "")
+    def take(self) -> Typed:
+        """Return what was typed, once."""
+        typed, self._typed = self._typed, Typed()
         return typed
 
 
@@ -84,9 +95,30 @@ PIECE = 8
 
 
 def shares_a_piece(text: str, secret: SecretStr) -> bool:
-    """Return whether *text* holds a piece of *secret*."""
-    value = secret.get_secret_value()
-    return any(value[i : i + PIECE] in text for i in range(max(1, len(value) - PIECE + 1)))
+    """Return whether *text* holds a piece of *secret*; of a document, the names of a region or an account are none."""
+    parts = _secret_parts(secret.get_secret_value())
+    return any(part[i : i + PIECE] in text for part in parts for i in range(max(1, len(part) - PIECE + 1)))
+
+
+SHOWN = frozenset({"project", "project_id", "region", "tenant_id", "token_uri", "auth_uri", "client_email", "type"})
+"""Fields of a document that people may name in a sentence."""
+
+
+def _secret_parts(secret: str) -> Iterable[str]:
+    try:
+        document = json.loads(secret)
+    except (ValueError, RecursionError):
+        document = None
+    return [part for part in _texts(document) if part] if isinstance(document, dict) else [secret]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield each text in a document, but for what people may name."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner) if name not in SHOWN else ()
+    elif isinstance(value, str):
+        yield value
 
 
 KNOWN_SECRET = re.compile(
@@ -105,9 +137,24 @@ def is_surely_secret(text: str) -> bool:
     return KNOWN_SECRET.search(text) is not None or not all(map(_is_words, PREFIXED.findall(text)))
 
 
+LINK = re.compile(r"\bhttps?://[^\s?#]+")
+
+
 def may_be_secret(text: str) -> bool:
-    """Return whether *text* holds a long run of letters and digits, as secrets do and names do not."""
-    return any(not _is_words(run) and _is_mixed(run) for run in LONG_RUN.findall(text))
+    """Return whether *text* holds a long run of letters and digits, as secrets do and names do not.
+
+    Each part of the path of a link is a run of its own, as links to tickets hold words and numbers.
+    """
+    apart = LINK.sub(lambda link: link[0].replace("/", " "), text)
+    return any(not _is_words(run) and _is_mixed(run) for run in LONG_RUN.findall(apart))
+
+
+def refuse_secret(text: str, secret: SecretStr, field: str) -> None:
+    """Raise `BadInput` for the *field* if *text*, which everybody will read, holds *secret* or looks like one."""
+    if text and shares_a_piece(text, secret):
+        raise BadInput(f"This holds a piece of the secret, and the {field} is shown to everyone.", field=field)
+    if is_surely_secret(text) or may_be_secret(text):
+        raise BadInput(f"This looks like a secret, and the {field} is shown to everyone.", field=field)
 
 
 PART_OF_A_NAME = re.compile(r"[a-z]{1,14}|[A-Z][a-z]{0,13}|[A-Z]{1,8}|\d{1,4}|v\d{1,3}")

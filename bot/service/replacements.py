@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import structlog
+from pydantic import SecretStr
 
 from bot.rotation import secret as shape
 from bot.rotation.actions import Action
@@ -66,24 +67,36 @@ class Replacements(Verbs):
             raise
 
     async def _accept_secret(self, rotation_id: str, submitted: shape.Submitted, by: str) -> Rotation:
-        pasted, name = submitted.take()
+        typed = submitted.take()
         await self._wait_for_withdrawal(rotation_id)
         rotation = await self._may_give_secret(rotation_id, by)
-        checked = shape.checked(pasted, rotation.plan.old_key, self._own)
-        name = self._unique(rotation, name)
+        checked = shape.checked(typed.secret, rotation.plan.old_key, self._own)
+        name = self._unique(rotation, typed.name)
         if shape.shares_a_piece(name, checked):
             raise BadInput("This holds a piece of the secret, and a name is shown to everyone.", field="name")
+        why, ticket = self._motive(typed, checked)
         fingerprint = fingerprint_of(checked, rotation.plan.old_key, self._pepper) if self._pepper else None
         begun = rotation.to(State.RUNNING).but(
             replacement=Replacement(name=name, asked_at=self._now(), fingerprint=fingerprint),
             same_secret_checked=await self._is_another(fingerprint, rotation.plan.old_key),
             names=(*rotation.names, name),
+            why=why,
+            ticket=ticket,
             attempt=rotation.attempt + 1,
             started_at=rotation.started_at or self._now(),
         )
-        saved = await self._save(begun, by, "gave a secret", moves=False)
+        saved = await self._save(begun, by, "gave a secret", begun.motive, moves=False)
         self._given[saved.id, saved.attempt] = checked
         return saved
+
+    def _motive(self, typed: shape.Typed, secret: SecretStr) -> tuple[str, str]:
+        """Return the reason and the ticket; refuse them if they hold the secret, or if there has to be a reason."""
+        why, ticket = " ".join(typed.why.split()), " ".join(typed.ticket.split())
+        for text, field in ((why, "reason"), (ticket, "ticket")):
+            shape.refuse_secret(text, secret, field)
+        if self._rules.require_reason and not why:
+            raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
+        return why, ticket
 
     async def _is_another(self, fingerprint: str | None, old: ProviderKey) -> bool:
         """Return whether the secret certainly differs from the one in *old*; refuse the same one."""

@@ -137,6 +137,9 @@ class Settings(StoreSettings):
     )
     approvals_required: int = Field(1, ge=1, title=NUMBER, description="how many approvers must agree")
     self_approval: bool = Field(False, title=SWITCH, description="whether a requester may approve")
+    require_reason: bool = Field(
+        False, title=SWITCH, description="whether a requester must say why, in the form of the new secret"
+    )
     click_max_age: Limit = Field(
         timedelta(seconds=60), description="how old a click on Delete old key or Accept unproved may be"
     )

@@ -14,13 +14,14 @@ PICKER = "picker"
 SECRET_FORM = "secret_form"  # noqa: S105 - a name
 ACCEPTANCE_FORM = "acceptance_form"
 KEY, SECRET, REST, NAME = "key", "secret", "rest", "name"
-MODELS, REASON = "models", "reason"
+MODELS, REASON, TICKET = "models", "reason", "ticket"
 VALUE = "value"
 """The action id of every field; the block id tells fields apart."""
 
 FIELD_MOST = 3000
 NAME_FIELD_MOST = 200
 REASON_MOST = 300
+TICKET_MOST = 80
 OPTIONS_MOST = 100
 
 
@@ -70,10 +71,11 @@ VISIBLE = (
     "Slack doesn't hide what you type here: make sure that nobody sees your screen. "
     "Slack's servers see it on its way to Keyturn."
 )
+SEEN = "Why you rotate this key. Everyone can see it: on the card, in the receipt and in the audit trail."
 KEPT = "It goes to AISIX once, straight from this form. Keyturn does not keep it, log it, or show it again."
 
 
-def secret_form(rotation: Rotation, proposed_name: str) -> Block:
+def secret_form(rotation: Rotation, proposed_name: str, *, require_reason: bool = False) -> Block:
     """Ask for the new secret. The form never contains a secret: neither the old one nor what was typed."""
     doubt = evidence.in_doubt(rotation)
     return {
@@ -87,6 +89,8 @@ def secret_form(rotation: Rotation, proposed_name: str) -> Block:
             section(f"For {code(rotation.plan.old_key.display_name)}"),
             alert(VISIBLE),
             *_secret(HINTS.get(family(rotation.plan.old_key) or "")),
+            _input(REASON, "Reason", SEEN, REASON_MOST, optional=not require_reason, initial=rotation.why),
+            _input(TICKET, "Ticket", "Its number or link.", TICKET_MOST, optional=True, initial=rotation.ticket),
             _input(NAME, "Name of the new key", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
             section(f"*What comes next:* {_next(rotation)}"),
             context(KEPT, *([doubt] if doubt else [])),

@@ -57,6 +57,10 @@ def _people(rotation: Rotation) -> Iterator[str]:
     assert new is not None
     yield f"Replaced {code(old.display_name)} ({code(old.id)}) with {code(new.name)} ({code(new.key_id or '')})."
     yield f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
+    if rotation.why:
+        yield f"Reason: {code(rotation.why, 300)}."
+    if rotation.ticket:
+        yield f"Ticket: {code(rotation.ticket)}."
     for void in rotation.voids:
         people = "" if void.lapsed else " of " + ", ".join(f"<@{who}>" for who in void.by)
         yield f"Approval{people} void, {when(void.at)}: {words.changed(void)}"

@@ -29,7 +29,10 @@ from tests.support.documents import rows
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 REFUSED = Evidence(verdict=Verdict.REJECTED, reason="401 from the provider", at=NOW)
-STOPPED = stopped(done=SOAKED, approvals=(approval(),), findings={"m1": Finding(moved_at=NOW, latest=REFUSED)})
+MOTIVE = {"why": "quarterly", "ticket": "OPS-4412"}
+STOPPED = stopped(
+    done=SOAKED, approvals=(approval(),), findings={"m1": Finding(moved_at=NOW, latest=REFUSED)}, **MOTIVE
+)
 
 
 class Desk(NamedTuple):
@@ -107,6 +110,7 @@ def test_show_says_the_stop_and_what_helps_each_model_with_its_verdict_and_the_a
         "rabc123  stopped (it stopped)",
         "  key       OpenAI production (pk_old) -> OpenAI production (rabc123) (pk_new)",
         "  asked     by U_REQUESTER in C_OPS, 2026-11-23 14:02 UTC",
+        "  reason    quarterly · OPS-4412",
         "  steps     8 of 11 done, next: recheck (looking at everything once more)",
         "  stop      It stopped. (2026-11-23 14:02 UTC)",
         "  helps     Try again: once that is fixed; on the card, or `python -m bot resume rabc123`",
@@ -117,6 +121,7 @@ def test_show_says_the_stop_and_what_helps_each_model_with_its_verdict_and_the_a
         "            alias-m1 in prod: rejected: 401 from the provider",
     ]
     told = json.loads(desk.type("show rabc123 --json").stdout)
+    assert (told["why"], told["ticket"]) == ("quarterly", "OPS-4412")
     assert (told["state"], told["step"]["name"], told["stop"]["headline"]) == ("BLOCKED", "recheck", "it stopped")
     assert [help_["action"] for help_ in told["stop"]["helps"]] == ["Try again", "Roll back"]
     assert [(model["alias"], model["verdict"]) for model in told["models"]] == [("alias-m1", "rejected")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from types import CellType, CoroutineType, FrameType, FunctionType, ModuleType, TracebackType
@@ -23,7 +24,7 @@ from bot.service import RotationService
 from bot.service.resuming import tried_again
 from handlers.background import Background
 from handlers.modals import give_secret
-from handlers.views.modal import NAME, REST, SECRET, VALUE
+from handlers.views.modal import NAME, REASON, REST, SECRET, VALUE
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import AT_ONCE, PEPPER, Desk
 from tests.bot.values import NOW, SOAKED, approval, key, plan_of, rotation, running, stopped
@@ -38,8 +39,8 @@ async def accept(desk: Desk, record: Rotation, **given: Any) -> Rotation:
     return await desk.service.accept_unproved(record.id, **usual | {"pressed": AT_ONCE} | given)
 
 
-async def give(desk: Desk, record: Rotation, name: str = "", secret: str = NEW_SECRET) -> Rotation:
-    return await desk.service.give_secret(record.id, Submitted(secret, name), by="U_REQUESTER")
+async def give(desk: Desk, record: Rotation, name: str = "", secret: str = NEW_SECRET, *motive: str) -> Rotation:
+    return await desk.service.give_secret(record.id, Submitted(secret, name, *motive), by="U_REQUESTER")
 
 
 # --- Delete old key ---
@@ -200,6 +201,51 @@ async def test_a_piece_of_the_secret_is_no_name(desk, name, why):
     assert name not in str(refusal.value)
 
 
+@pytest.mark.parametrize("field", ["reason", "ticket"])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"it is {NEW_SECRET}", "This holds a piece of the secret, and the {} is shown to everyone"),
+        (NEW_SECRET[7:15], "This holds a piece of the secret"),
+        ("sk-proj-A1b2C3d4E5f6G7h8", "This looks like a secret, and the {} is shown to everyone"),
+        ("fedcba9876543210fedcba9876543210", "This looks like a secret"),
+    ],
+)
+async def test_a_reason_or_a_ticket_that_holds_a_secret_is_refused_at_its_field_and_not_repeated(
+    desk, field, text, why
+):
+    record = await desk.save(rotation())
+    motive = (text, "") if field == "reason" else ("quarterly", text)
+
+    with pytest.raises(BadInput, match=why.format(field)) as refusal:
+        await give(desk, record, "", NEW_SECRET, *motive)
+    assert refusal.value.field == field
+    assert text not in str(refusal.value)
+    assert (await desk.service.load(record.id)).attempt == 0
+
+
+async def test_why_a_key_is_rotated_is_recorded_and_audited(desk):
+    ticket = "https://example.com/issues/412345"
+    given = await give(desk, await desk.save(rotation()), "", NEW_SECRET, "  quarterly\n rotation", ticket)
+    *_, last = [json.loads(line) async for line in desk.store.trail()]
+
+    assert (given.why, given.ticket) == ("quarterly rotation", ticket)
+    assert (last["what"], last["why"]) == ("gave a secret", f"quarterly rotation · {ticket}")
+
+
+@pytest.mark.parametrize(("required", "taken"), [(False, True), (True, False)])
+async def test_the_reason_may_be_left_out_unless_the_settings_ask_for_it(desk, required, taken):
+    desk.service._rules = desk.service.rules.but(require_reason=required)  # noqa: SLF001
+    record = await desk.save(rotation())
+
+    if taken:
+        assert (await give(desk, record)).motive == ""
+        return
+    with pytest.raises(BadInput, match="Say why in a few words") as refusal:
+        await give(desk, record, "", NEW_SECRET, " \n", "OPS-4412")
+    assert refusal.value.field == "reason"
+
+
 async def test_the_secret_in_use_is_refused(desk):
     maker = running(id="rmaker2", made=("pk_old",), plan=rotation().plan.but(old_key=key("pk_older")))
     known = fingerprint_of(SecretStr(NEW_SECRET), key(), PEPPER)
@@ -327,8 +373,8 @@ class Overheard:
         return kept
 
 
-def form(record: Rotation, secret: str, name: str = "") -> dict[str, Any]:
-    typed = {SECRET: secret[:20], REST: secret[20:], NAME: name}
+def form(record: Rotation, secret: str, name: str = "", reason: str = "") -> dict[str, Any]:
+    typed = {SECRET: secret[:20], REST: secret[20:], NAME: name, REASON: reason}
     values = {field: {VALUE: {"type": "plain_text_input", "value": value}} for field, value in typed.items()}
     return {"private_metadata": record.id, "state": {"values": values}}
 
@@ -337,6 +383,7 @@ WAYS = {
     "it is accepted": (NEW_SECRET, "", "U_REQUESTER", None),
     "it is no secret": (f"{NEW_SECRET} {NEW_SECRET}", "", "U_REQUESTER", None),
     "the name is a piece of it": (NEW_SECRET, NEW_SECRET[7:15], "U_REQUESTER", None),
+    "the reason holds it": (NEW_SECRET, "", "U_REQUESTER", "reason"),
     "somebody else gives it": (NEW_SECRET, "", "U_APPROVER", None),
     "the record cannot be written": (NEW_SECRET, "", "U_REQUESTER", "save"),
     "it takes too long": (NEW_SECRET, "", "U_REQUESTER", "fingerprint"),
@@ -347,7 +394,9 @@ WAYS = {
 async def test_a_secret_never_comes_back_to_the_handler(desk, monkeypatch, way):
     secret, name, by, breaks = WAYS[way]
     record = await desk.save(await of_its_key(desk))
-    view, heard, background, said = form(record, secret, name), Overheard(desk.service), Background(), list[Any]()
+    reason = f"it is {secret}" if breaks == "reason" else "quarterly"
+    view, heard = form(record, secret, name, reason), Overheard(desk.service)
+    background, said = Background(), list[Any]()
 
     async def ack(**words: Any) -> None:
         said.append(words)

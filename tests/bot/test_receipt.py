@@ -74,6 +74,14 @@ def test_a_receipt_says_what_was_decided_by_whom_when_and_on_what_evidence():
     assert said["audit"] == {"entry": 42, "head": json.loads(said["proof"]["entry"])["hash"]}
 
 
+def test_a_receipt_says_why_and_under_which_ticket_if_that_was_given():
+    said = printed(ENDED.but(why="quarterly", ticket="OPS-4412"))
+
+    assert (said["requested"]["why"], said["requested"]["ticket"]) == ("quarterly", "OPS-4412")
+    assert receipt.verified(json.dumps(said)).rotation.why == "quarterly"
+    assert set(printed()["requested"]) == {"by", "at"}
+
+
 @pytest.mark.parametrize("text", [json.dumps(printed()), KEPT.read_text()], ids=["new", "as printed before"])
 def test_a_whole_receipt_is_well_and_has_the_head_that_slack_shows(text):
     rotation, entry = receipt.verified(text)

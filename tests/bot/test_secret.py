@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from bot.rotation import documents, families, pastes, secret
 from bot.rotation.errors import BadInput
 from bot.rotation.families import exchanges_tokens, family
-from bot.rotation.secret import checked, is_surely_secret, may_be_secret
+from bot.rotation.secret import checked, is_surely_secret, may_be_secret, shares_a_piece
 from tests.bot.values import key
 
 PLAIN = "sk-proj-0123456789abcdefABCDEF"
@@ -318,6 +318,22 @@ def test_whatever_is_pasted_is_taken_or_refused_with_one_short_sentence_that_rep
     assert [run for run in runs if run in sentence and run not in OURS and run not in of.provider] == []
 
 
+@pytest.mark.parametrize(
+    ("secret", "text", "shared"),
+    [
+        (PLAIN, f"for {PLAIN[5:13]}", True),
+        (PLAIN, f"for {PLAIN[5:12]}", False),
+        (json.dumps(BEDROCK), "eu-west-1 is moved", False),
+        (json.dumps(BEDROCK), f"it ends in {AWS_SECRET[-8:]}", True),
+        (json.dumps(GOOGLE), "for bot@p.iam.gserviceaccount.com in europe-west1", False),
+        (json.dumps(GOOGLE), f"with {PEM[40:48]}", True),
+        ("{not-a-document", "{not-a-d", True),
+    ],
+)
+def test_a_piece_of_a_secret_is_found_in_a_text_and_the_region_of_a_document_is_none(secret, text, shared):
+    assert shares_a_piece(text, SecretStr(secret)) is shared
+
+
 # --- the look of a secret ---
 
 
@@ -345,6 +361,7 @@ NAMES = [
     "team/openai/production/2",
     "OpenAI api_key: production",
     "sk-production/openai.embeddings",
+    "https://github.com/example/keys/issues/412345",
     "",
 ]
 

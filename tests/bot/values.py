@@ -90,7 +90,7 @@ def approval(by: str = "U_APPROVER", seconds: float = 0) -> Approval:
 
 
 def rules(**fields: Any) -> Rules:
-    others = {"requesters": None, "approvals_required": 1, "self_approval": False}
+    others = {"requesters": None, "approvals_required": 1, "self_approval": False, "require_reason": False}
     others |= {"cards_per_person": 20, "cards_per_channel": 100}
     return Rules(**others | {"click_max_age": timedelta(seconds=60)} | fields)
 

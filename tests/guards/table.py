@@ -679,6 +679,11 @@ TABLE: dict[str, dict[str, Guard]] = {
         "A piece of the secret becomes the name of the replacement key, for everybody to read.": Guard(
             "if shape.shares_a_piece(name, checked):", "test_a_piece_of_the_secret_is_no_name"
         ),
+        "A secret that was typed into the reason or the ticket is recorded, and everybody reads it.": Guard(
+            "shape.refuse_secret(text, secret, field)",
+            "test_a_reason_or_a_ticket_that_holds_a_secret_is_refused_at_its_field_and_not_repeated",
+            "pass",
+        ),
         "A secret hangs on an error that the service raises, and so comes back to the handler.": Guard(
             "            shape.forget_locals(error)\n", "test_a_secret_never_comes_back_to_the_handler"
         ),

@@ -271,6 +271,8 @@ MESSAGES: Mapping[str, Case] = {
                 r.completed_after_watch(
                     r.plan(r.many(9)),
                     attempt=2,
+                    why="the quarterly rotation, <!channel>",
+                    ticket="OPS-4412",
                     asked_at=r.at(640),
                     tally=r.FAILING_CALLERS,
                     voids=(r.void(), r.void("The evidence was older than 1 h.", seconds=500), r.lapsed()),
@@ -296,6 +298,9 @@ MESSAGES: Mapping[str, Case] = {
 VIEWS: Mapping[str, Case] = {
     "form-picker": lambda: picker("C_OPS"),
     "form-secret": lambda: secret_form(r.awaiting_secret(), f"{r.NAME} (2026-11-23 r7k2abc)"),
+    "form-secret-again": lambda: secret_form(
+        r.awaiting_secret(attempt=1, why="quarterly", ticket="OPS-4412"), "OpenAI production", require_reason=True
+    ),
     "form-secret-vertex": lambda: secret_form(
         r.awaiting_secret(r.plan(old_key=r.key(provider="vertex"))), "Vertex (x)"
     ),

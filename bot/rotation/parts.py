@@ -1,0 +1,66 @@
+"""The parts of a record that tell of one event each: a new key, an approval, trouble, a stop. Pure."""
+
+from datetime import datetime
+
+from bot.rotation.frozen import Frozen
+from bot.rotation.states import StepName
+from bot.rotation.stops import StopKind
+
+
+class Replacement(Frozen):
+    """The new key. Keyturn records the name before it asks for the key, so that it can find it after a lost answer."""
+
+    name: str
+    asked_at: datetime
+    key_id: str | None = None
+    refusal: str | None = None
+    """Why the control plane refused to create it, if it did."""
+
+    fingerprint: str | None = None
+    """The secret's fingerprint; it stays here until the key's id is known, then the store keeps it by that id."""
+
+
+class Approval(Frozen):
+    """Who pressed **Delete old key**, when, and the digest of what the card showed then."""
+
+    by: str
+    at: datetime
+    digest: str = ""
+
+
+class Void(Frozen):
+    """An approval that did not lead to the delete, because something differs from what the approver saw."""
+
+    by: tuple[str, ...]
+    at: datetime
+    changes: tuple[str, ...]
+    """One sentence each."""
+
+    over: bool = False
+    """An approver has been asked for another reason since."""
+
+    lapsed: bool = False
+    """The approval itself no longer counted (the approver left, the settings are stricter): no need to verify again.
+
+    The first changes then give the reason for each person in *by*.
+    """
+
+
+class Trouble(Frozen):
+    """Something that went wrong or recovered after the delete; *about* names what it concerns."""
+
+    at: datetime
+    about: str
+    sentence: str
+    over: bool = False
+
+
+class Stop(Frozen):
+    """Why a rotation is blocked."""
+
+    kind: StopKind
+    headline: str
+    sentence: str
+    step: StepName
+    resume: StepName
+    at: datetime
