@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from bot.check.example import unfilled
 from bot.check.findings import Finding, Level, Try, well
 from bot.check.gateways import Product, strangers
 from bot.check.machine import SURROUNDINGS
@@ -23,6 +24,7 @@ async def report(
 ) -> list[Finding]:
     """Try everything at once; *tell* each finding as soon as it and those before it are known, and return all."""
     everything = [
+        unfilled(settings),
         *tries(slack, settings),
         *product.tries(),
         SURROUNDINGS,

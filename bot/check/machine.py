@@ -2,9 +2,14 @@
 
 import os
 import resource
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from bot.check.findings import Finding, Try, warn
 from bot.settings import doubts
+from bot.settings.reading import DOTENV
 
 FILES = 512
 """The fewest files that a busy bot should be allowed to open: each connection is one."""
@@ -18,11 +23,17 @@ async def _surroundings() -> list[Finding]:
         for name in IGNORED
         if os.environ.get(name) and not os.environ.get("SSL_CERT_FILE")
     ]
-    found += map(warn, doubts())
+    found += map(warn, (*doubts(), *_exposed(DOTENV)))
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= files < FILES:
         found.append(warn(f"the process may open {files} files at a time (ulimit -n): let it open {FILES} or more."))
     return found
+
+
+def _exposed(file: Path) -> Iterator[str]:
+    with suppress(OSError):
+        if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            yield f"every user of this machine may read {file}, which holds secrets: chmod 600 {file}."
 
 
 SURROUNDINGS = Try("this machine", "ulimit", _surroundings)

@@ -43,6 +43,7 @@ async def store(settings: Settings, whose: Callable[[], Awaitable[Whose]]) -> li
         return [
             ok(SERVES + (await _namespaces(redis, ours) if ours else "")),
             *([warn(hidden)] if hidden else []),
+            *await _isolated(redis),
             *clock(await _ahead(redis)),
         ]
 
@@ -114,6 +115,20 @@ async def _server(redis: Redis) -> str:
     hidden = [name for name in SAFE if name not in said]
     sure = " and that ".join(f"{name} is {SAFE[name]}" for name in hidden)
     return f"it does not show its {' and its '.join(hidden)}: make sure that {sure}." if hidden else ""
+
+
+async def _isolated(redis: Any) -> list[Finding]:
+    """Warn if an old primary that a fail-over leaves alone would go on taking writes, which nobody keeps."""
+    name = "min-replicas-to-write"
+    try:
+        replicas = (await redis.info("replication")).get("connected_slaves", 0)
+        least = (await redis.config_get(name)).get(name) if replicas else None
+    except RedisError:
+        return []  # where it hides that, nobody sees whether it has replicas
+    if not replicas or least not in {"0", None}:
+        return []
+    lost = "after a fail-over a primary that is left alone may take writes, which are lost"
+    return [warn(f"it has {plural(replicas, 'replica')} and {name} 0: {lost}. Set {name} to 1.")]
 
 
 SERVES = "it takes every write, script and blocking read of Keyturn."

@@ -50,6 +50,8 @@ def _read(kind: type[S], file: Path | None, environ: Mapping[str, str]) -> S:
     if not found.is_read:
         raise WrongSettings(*problems)
     if kind is Settings:
+        if not values and not problems:
+            raise WrongSettings(_nothing(file))
         problems += (*_lacks_mode(values), *troubles(environ), *_untrusting(environ))
     try:
         settings = kind.model_validate(values)
@@ -67,6 +69,11 @@ def _lacks_mode(values: Mapping[str, str]) -> Iterator[str]:
             "SLACK_APP_TOKEN is missing: set it (xapp-…) for Socket Mode, "
             "or SLACK_SIGNING_SECRET and PORT for HTTP mode."
         )
+
+
+def _nothing(file: Path | None) -> str:
+    missing = f"{file} sets nothing" if file and file.exists() else f"there is no {file or DOTENV} here"
+    return f"Nothing is set: {missing}, and the environment has no setting of Keyturn. Follow docs/install.md."
 
 
 def _untrusting(environ: Mapping[str, str]) -> Iterator[str]:

@@ -7,7 +7,11 @@ import re
 import pytest
 
 from bot.aisix.probes import GatewaySettings
+from bot.check import Level
+from bot.check.example import unfilled
+from bot.check.machine import SURROUNDINGS
 from bot.settings import Settings, WrongSettings, read_settings
+from tests.support.documents import read as read_document
 
 BOT, APP, SIGNING = "xoxb-CANARY-bot", "xapp-CANARY-app", "CANARYsigning"
 ADMIN, CALLER = "at-CANARY-admin", "ck-CANARY-caller"
@@ -198,3 +202,37 @@ def test_settings_are_read_from_a_file_and_the_environment_wins(monkeypatch, tmp
 
     assert (settings.probes, settings.log_level) == (7, "error")
     assert settings.aisix_gateways["env-1"].caller_key.get_secret_value() == CALLER
+
+
+async def test_what_is_still_as_in_the_example_is_wrong_without_a_network():
+    lines = [line.partition("=") for line in read_document(".env.example").splitlines() if not line.startswith("#")]
+    environ = {name: value for name, _, value in lines}
+    found = await unfilled(read_settings(None, environ)).findings()
+    keyless = json.dumps({"env-1": {"url": "https://gw.example", "caller_key": "fill-in"}})
+    (left,) = await unfilled(read_settings(None, GOOD | {"AISIX_GATEWAYS": keyless})).findings()
+
+    assert {each.level for each in found} == {Level.WRONG}
+    assert [each.said.partition(" ")[0] for each in found] == list(environ)
+    assert left.said.startswith("AISIX_GATEWAYS still has the caller_key of .env.example (at env-1): ")
+    assert await unfilled(read_settings(None, GOOD)).findings() == []
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, False), (0o600, False), (None, False)])
+async def test_a_file_of_secrets_that_everybody_may_read_is_doubtful(monkeypatch, tmp_path, mode, warned):
+    monkeypatch.chdir(tmp_path)
+    if mode is not None:
+        (tmp_path / ".env").touch(mode)
+        (tmp_path / ".env").chmod(mode)
+    found = [each.said for each in await SURROUNDINGS.findings() if ".env" in each.said]
+
+    assert found == ["every user of this machine may read .env, which holds secrets: chmod 600 .env."] * warned
+
+
+def test_that_nothing_is_set_is_one_sentence(tmp_path):
+    (empty := tmp_path / ".env").touch()
+    missing = tmp_path / "none"
+    for file, why in ((missing, f"there is no {missing} here"), (empty, f"{empty} sets nothing")):
+        with pytest.raises(WrongSettings) as wrong:
+            read_settings(file, {"PATH": "/bin"})
+        assert len(wrong.value.sentences) == 1
+        assert str(wrong.value).startswith(f"Nothing is set: {why}, and the environment has no setting of Keyturn. ")

@@ -12,6 +12,7 @@ from bot import start
 from bot.check import Finding, Level
 from bot.settings import WrongSettings, read_settings
 from bot.storage.embedded import embedded_server
+from tests.support.failover import pair_in
 from tests.support.process import bot_process, ran
 from tests.support.stage import KEY, Stage, free_port
 
@@ -219,6 +220,20 @@ async def test_a_redis_that_may_lose_a_rotation_is_wrong(
             assert [line.startswith(f"Redis: the server at REDIS_URL {sentence}") for line in lines] == [True]
 
 
+async def test_a_primary_whose_replicas_could_leave_it_alone_is_doubtful_until_it_takes_no_write_then(
+    bare_stage: Stage, tmp_path: Path
+) -> None:
+    async with pair_in(tmp_path) as pair, pair.client(0) as redis:
+        bare_stage.overrides["REDIS_URL"] = f"redis://127.0.0.1:{pair.ports[0]}"
+        before = told(await checked(bare_stage), Level.WARN)
+        await redis.config_set("min-replicas-to-write", "1")
+        after = told(await checked(bare_stage), Level.WARN)
+
+    (doubt,) = set(before) - set(after)
+    assert doubt.startswith("Redis: it has 1 replica and min-replicas-to-write 0: after a fail-over a primary that is ")
+    assert doubt.endswith(" Set min-replicas-to-write to 1.")
+
+
 BARRED = {
     "-config": ("the server at REDIS_URL keeps no append-only file", "its maxmemory-policy: make sure that"),
     "-config -info": ("", "its maxmemory-policy and its appendonly: make sure that maxmemory-policy is noeviction and"),
@@ -258,7 +273,7 @@ AT_START: dict[str, tuple[Any, str]] = {
     "REDIS_URL": ("redis://:CANARY@127.0.0.1:1/0", "REDIS_URL does not answer (ConnectionError)"),
     "REDIS_URL without a scheme": (
         "localhost:6379",
-        "REDIS_URL is wrong: it should be redis://…, rediss://…, unix://… or redis+sentinel://…; absent: an embedded",
+        "REDIS_URL is wrong: it should be redis://…, rediss://…, unix://… or redis(s)+sentinel://…; absent: an ",
     ),
     "PORT": (lambda stage: stage.slack.api_url.split(":")[2].split("/")[0], "PORT cannot be listened on"),
     "a Slack in trouble": (limit_slack, "Slack is not well (it answers 429), so SLACK_BOT_TOKEN could not be tried."),
