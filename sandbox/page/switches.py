@@ -9,7 +9,7 @@ from sandbox.aisix import Aisix, Environment, Replica
 from sandbox.company import LAG
 from sandbox.gateways import RealReplica
 from sandbox.page.gateways import name
-from sandbox.slack import Slack
+from sandbox.slack import NEWER, Slack
 
 Json = dict[str, Any]
 Choices = Sequence[tuple[str, str]]
@@ -83,6 +83,10 @@ def switches(aisix: Aisix, slack: Slack) -> list[Switch]:
         Switch(
             "slack", "Slack answers 429", "to every message and edit of the bot, for as long as this is on", ONE_WAY,
             lambda value: _slack(slack, busy=value == "on"),
+        ),
+        Switch(
+            "newer blocks", "Slack refuses its newer blocks", "as a workspace that does not have them yet", ONE_WAY,
+            lambda value: setattr(slack, "missing_blocks", NEWER if value == "on" else frozenset()),
         ),
     ]  # fmt: skip
 

@@ -7,6 +7,14 @@ from typing import Literal
 
 from sandbox.slack.totals import BLOCKS_TEXT
 
+NEWER = frozenset(
+    {
+        *("alert", "container", "data_table", "data_visualization", "plan", "task_card"),
+        "header.level",
+    }
+)
+"""What Slack has brought since 2026, one workspace after the other."""
+
 
 @dataclass
 class Switches:
@@ -37,8 +45,8 @@ class Switches:
     """The app's scopes; other methods answer `missing_scope`. None: all scopes."""
 
     missing_blocks: frozenset[str] = frozenset()
-    """What the roll-out of Slack has not brought here yet: block types, or properties as `header.level`. Anything with
-    one of them is refused whole, as with any unknown block."""
+    """What the roll-out of Slack has not brought here yet: block types, or properties as `header.level`; `NEWER` is
+    all of it. Anything with one of them is refused whole, as with any unknown block."""
 
     blocks_text: int = BLOCKS_TEXT
     """The most characters of all blocks of a message together (`msg_blocks_too_long`); 11,341 is the least that was
