@@ -208,6 +208,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
             store,
             team_url=str(team.get("url", "")),
             approvers=rules.approvers,
+            people=people,
             edits_per_minute=settings.slack_edits_per_minute,
             lease=settings.lease,
             now=now,

@@ -11,9 +11,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.attention import gist
 from bot.rotation.errors import CannotPost
+from bot.rotation.people import People
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.channel_unavailable import CLEAR, GIVE_UP, ChannelUnavailable
+from handlers.direct_messages import DirectMessages
 from handlers.ports import ShownStore
 from handlers.sending import Sender
 from handlers.slack import AGAIN, ChannelShut, Later, MessageLost, Refused
@@ -51,6 +53,7 @@ class SlackAnnouncer:
         *,
         team_url: str,
         approvers: frozenset[str],
+        people: People,
         edits_per_minute: int,
         lease: timedelta,
         now: Callable[[], datetime],
@@ -58,7 +61,8 @@ class SlackAnnouncer:
         self._sender = Sender(client, store, edits_per_minute=edits_per_minute, now=now)
         self._store = store
         self._now = now
-        self._unavailable = ChannelUnavailable(self._sender, store, now)
+        self._direct = DirectMessages(self._sender, store, people, now)
+        self._unavailable = ChannelUnavailable(self._direct, store, now)
         self._team_url = team_url
         self._approvers = " ".join(mention(who) for who in sorted(approvers))
         self._lease = lease.total_seconds()
@@ -84,9 +88,9 @@ class SlackAnnouncer:
         try:
             refused = await self._show(rotation)
         except ChannelShut as closed:
-            return await self._unavailable.reach(rotation, closed.shut, gist(rotation))
+            return await self._unavailable.reach(rotation, closed.shut)
         if "card" in refused:
-            await self._unavailable.tell(rotation, Shut.REFUSED)
+            await self._direct.tell(rotation, Shut.REFUSED)
         pauses = [pause for pause in refused.values() if pause < NEVER]
         return timedelta(seconds=min(pauses)) if pauses else None
 
@@ -127,7 +131,7 @@ class SlackAnnouncer:
             return {}
         if (wait := float(shown.get("later", 0)) - self._time()) > 0:
             raise Later(wait)
-        if shut := self._unavailable.still(shown, gist(rotation)):
+        if shut := self._unavailable.still(rotation, shown):
             raise ChannelShut(shut)
         try:
             refused = await self._show_all(rotation, shown)
@@ -138,6 +142,8 @@ class SlackAnnouncer:
         if shown.get("gist") != seen["gist"]:
             seen["since"] = f"{self._time():.3f}"
         await self._remember(rotation, shown, seen | (CLEAR if shown.get("shut") else {}))
+        if "card" not in refused:
+            await self._direct.settle(rotation, shown, self._permalink(shown["channel"], shown["card"]))
         return refused
 
     async def _show_all(self, rotation: Rotation, shown: dict[str, str]) -> dict[str, float]:

@@ -81,10 +81,6 @@ def takes_back(rotation: Rotation) -> bool:
     return bool(rotation.moved) and not is_way_back_closed(rotation)
 
 
-APPROVERS_ONLY = frozenset({Action.DELETE_OLD_KEY, Action.ACCEPT_UNPROVED})
-"""Buttons for approvers alone; the requester's direct messages leave them out."""
-
-
 def _offers(rotation: Rotation) -> tuple[Action, ...]:
     if rotation.state is State.BLOCKED and rotation.stop:
         offers = HELP[rotation.stop.kind].offers

@@ -1,19 +1,20 @@
-"""The direct message to the requester while the bot cannot post in the card's channel."""
+"""The direct messages to whoever has to act, while the card cannot be shown in its channel."""
 
+import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
-from bot.rotation.attention import occasion
-from bot.rotation.policy import APPROVERS_ONLY, offered
+from bot.rotation.attention import gist, occasion
+from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
-from handlers.views import words
-from handlers.views.blocks import actions, code, message, section, sentence
-from handlers.views.card import press
-from handlers.views.replies import Reply
+from bot.rotation.states import State
+from handlers.views.blocks import TEXT_MOST, Block, context, cut, message
+from handlers.views.card import card
 
 
 class Shut(StrEnum):
-    """Why the bot cannot post in a channel."""
+    """Why the card cannot be shown in its channel."""
 
     ARCHIVED = "archived"
     RESTRICTED = "restricted"
@@ -24,36 +25,50 @@ class Shut(StrEnum):
     """The channel is open, and Slack refuses the card."""
 
 
-REASON: Mapping[Shut, str] = {
-    Shut.ARCHIVED: "it is archived",
-    Shut.RESTRICTED: "its settings do not let me",
-    Shut.LEFT: "I am not in it any more",
-    Shut.REFUSED: "Slack refuses the card",
+REASON: Mapping[Shut, tuple[str, str]] = {
+    Shut.ARCHIVED: ("I can't post in {}: it is archived.", "Unarchive it, and"),
+    Shut.RESTRICTED: ("I can't post in {}: its settings don't let me.", "Allow me to post there, and"),
+    Shut.LEFT: ("I can't post in {}: I'm not in it any more.", "`/invite @keyturn` there, and"),
+    Shut.REFUSED: ("Slack refuses the card in {}: Keyturn's log says why (`message_refused`).", "Once it's fixed,"),
 }
-REMEDY: Mapping[Shut, str] = {
-    Shut.ARCHIVED: "Unarchive that channel",
-    Shut.RESTRICTED: "Allow me to post there",
-    Shut.LEFT: "`/invite @keyturn` there",
-    Shut.REFUSED: "Have someone read why in Keyturn's log (`message_refused`)",
-}
-"""How to open the channel again; completes "…, and the card there is brought up to date"."""
+"""What is wrong with a channel, and what opens it again."""
 
 
-def direct(rotation: Rotation, shut: Shut) -> Reply | None:
-    """Say what someone must do now that the channel is *shut*; None if nobody has to act."""
-    about = occasion(rotation)
-    if not about:
-        return None
-    name = code(rotation.plan.old_key.display_name)
-    state = f"{words.mark(rotation)} *Rotate {name}*   {sentence(words.headline(rotation), 300)}"
-    why = f"I cannot post in <#{rotation.channel}>: {REASON[shut]}. So this comes to you alone."
-    then = f"{REMEDY[shut]}, and the card there is brought up to date within the hour."
-    said = [why, state, words.next_move(rotation), f"{_whose(rotation)}{then}"]
-    buttons = [press(action, rotation) for action in offered(rotation) if action not in APPROVERS_ONLY]
-    return Reply(f"direct:{about}", message("\n".join(said), [*map(section, said), *actions(buttons)]))
+def direct(rotation: Rotation, shut: Shut) -> dict[str, Any]:
+    """Return the card with its buttons, and why it comes directly: a click is judged as one on the card."""
+    why, remedy = REASON[shut]
+    where = f"<#{rotation.channel}>"
+    note = f"{why.format(where)} So this comes to you directly. {remedy} the card there catches up within the hour."
+    shown = card(rotation).content
+    return _noted(str(shown["text"]), list(_blocks(shown)), note)
 
 
-def _whose(rotation: Rotation) -> str:
-    """Say which buttons only an approver may press, on the card."""
-    missing = [f"*{action.value}*" for action in offered(rotation) if action in APPROVERS_ONLY]
-    return f"{' and '.join(missing)} is an approver's to press, on the card. " if missing else ""
+def settled(rotation: Rotation, note: str) -> dict[str, Any]:
+    """Return what is left of a direct message that asks for nothing any more: no button, and where to look."""
+    shown = card(rotation).content
+    return _noted("", _blocks(shown)[:1], note)
+
+
+def _blocks(content: Mapping[str, Any]) -> list[Block]:
+    return list(content["blocks"])
+
+
+def _noted(text: str, blocks: list[Block], note: str) -> dict[str, Any]:
+    said = f"{cut(text, TEXT_MOST - len(note) - 1)} {note}".strip()
+    return message(said, [*blocks[:1], context(note), *blocks[1:]])
+
+
+APPROVERS_ACT = ("approval", "stopped", "trouble")
+"""The occasions on which an approver can help; the others are the requester's alone."""
+
+
+def concerns_approvers(rotation: Rotation) -> bool:
+    """Tell whether approvers have something to do, too."""
+    return occasion(rotation).partition(":")[0] in APPROVERS_ACT
+
+
+def moment(rotation: Rotation) -> str:
+    """Return a text that changes when a direct message has to: with the state, a button or what a click vouches for."""
+    seen = rotation.seen if rotation.state is State.AWAITING_APPROVAL else ""
+    said = f"{gist(rotation)}/{seen}/{offered(rotation)}"
+    return hashlib.sha256(said.encode()).hexdigest()[:16]

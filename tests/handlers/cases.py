@@ -16,7 +16,7 @@ from handlers.commands import HELP
 from handlers.errors import explain
 from handlers.views.card import card
 from handlers.views.composed import composed
-from handlers.views.direct import Shut, direct
+from handlers.views.direct import Shut, direct, settled
 from handlers.views.modal import acceptance_form, option, picker, secret_form
 from handlers.views.thread import checklist
 from handlers.views.words import being_rotated
@@ -231,8 +231,8 @@ def objection(secret: str, provider: str = "openai") -> Exception:
 
 
 def directly(rotation: Rotation, shut: Shut = Shut.ARCHIVED) -> Case:
-    """Return what the requester of a rotation is told while the channel is *shut*."""
-    return lambda: next(said.content for said in [direct(rotation, shut)] if said)
+    """Return what people are told directly while the channel is *shut*."""
+    return lambda: direct(rotation, shut)
 
 
 MESSAGES: Mapping[str, Case] = {
@@ -243,6 +243,10 @@ MESSAGES: Mapping[str, Case] = {
     "direct-unverified": directly(STOPS["unverified"]),
     "direct-deleted": directly(r.completed()),
     "direct-trouble": directly(r.watched(troubles=(r.trouble(),)), Shut.LEFT),
+    "direct-refused": directly(r.awaiting_approval(), Shut.REFUSED),
+    "direct-settled": lambda: settled(
+        r.rolled_back(), "The card in <#C_OPS> is up to date again: <https://x|open it>."
+    ),
     "card-another-linked": lambda: (
         card(r.awaiting_secret(), ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>",)).content
     ),

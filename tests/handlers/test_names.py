@@ -15,7 +15,7 @@ from bot.rotation.stops import StopKind
 from handlers.errors import explain
 from handlers.views.card import card
 from handlers.views.composed import composed
-from handlers.views.direct import Shut, direct
+from handlers.views.direct import Shut, direct, settled
 from handlers.views.modal import acceptance_form, option, picker, secret_form
 from handlers.views.thread import checklist
 from sandbox.slack import check_options, check_view
@@ -77,8 +77,8 @@ def every_moment(plan: Plan, sentence: str) -> list[Rotation]:
 
 def everything_said(rotation: Rotation) -> list[dict[str, Any]]:
     shown = composed(rotation, r.APPROVERS)
-    replies = [*shown.replies, *filter(None, [direct(rotation, Shut.LEFT)])]
-    return [shown.card, checklist(rotation), *(reply.content for reply in replies)]
+    directly = [direct(rotation, Shut.LEFT), settled(rotation, "over")]
+    return [shown.card, checklist(rotation), *directly, *(reply.content for reply in shown.replies)]
 
 
 @settings(MANY, max_examples=12)

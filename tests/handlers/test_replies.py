@@ -8,6 +8,7 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
+from bot.rotation.people import NOBODY, People
 from bot.rotation.record import Rotation
 from bot.storage.lists import Page
 from handlers.announcer import SlackAnnouncer
@@ -30,10 +31,14 @@ class Thread:
             self,  # type: ignore[arg-type] - a stand-in
             team_url="https://keyturn.slack.com",
             approvers=frozenset({"S_APPROVERS"}),
+            people=self.people(),
             edits_per_minute=40,
             lease=timedelta(seconds=30),
             now=self.now,
         )
+
+    def people(self) -> People:
+        return NOBODY
 
     def now(self) -> datetime:
         return datetime.now(UTC)
