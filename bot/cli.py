@@ -38,7 +38,7 @@ from bot.storage.migration import census
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
 from bot.telemetry import logs
-from bot.terminal import findings, keeping, say, say_json
+from bot.terminal import Level, keeping, say_findings, tell
 from handlers.connect import slack_client, who_am_i
 from handlers.reception import Reception
 
@@ -92,9 +92,9 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one object
 def _ended(work: Callable[[], bool], *, as_json: bool) -> NoReturn:
     """Run *work*, which prints a line for each finding, and exit with 0 if all is well, else with 1."""
     if as_json:
-        with keeping() as lines:
+        with keeping() as found:
             well = work()
-        say_json({"ok": well, "findings": findings(lines)})
+        say_findings(found, well=well)
     else:
         well = work()
     sys.exit(0 if well else 1)
@@ -118,12 +118,12 @@ def run_check(*, as_json: bool) -> None:
         logs.configure("error", settings.log_format)
         found = asyncio.run(checked(settings, _ignore if as_json else _print))
     if as_json:
-        say_json({"ok": check.well(found), "findings": [each.as_json() for each in found]})
+        say_findings(found, well=check.well(found))
     sys.exit(0 if check.well(found) else 1)
 
 
 def _print(finding: check.Finding) -> None:
-    say(str(finding))
+    tell(*finding)
 
 
 def _ignore(_: check.Finding) -> None:
@@ -207,7 +207,7 @@ async def attended(settings: Settings, orders: doctor.Orders) -> bool:
         try:
             return await (await _doctor(settings, orders, stack)).run()
         except (Refused, ApiError) as sentence:
-            say(f"LEFT   {sentence}")
+            tell(Level.LEFT, str(sentence))
             return False
 
 
@@ -257,7 +257,7 @@ async def carry(settings: Settings, name: str, rotation: str | None) -> bool:
         try:
             return await carried_over(carrier, name, rotation)
         except (Refused, ApiError) as sentence:
-            say(f"LEFT   {sentence}")
+            tell(Level.LEFT, str(sentence))
             return False
 
 

@@ -2,21 +2,61 @@
 
 import json
 import os
-import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 import click
 
 INDENT = "       "
 """How a line begins that belongs to the one before; others have their level there."""
 
-ABOUT = re.compile(r"(?:(?P<about>audit trail[^:]*|\S+): )?(?P<said>.*)", re.DOTALL)
 
-_kept: ContextVar[list[str] | None] = ContextVar("kept", default=None)
+class Level(StrEnum):
+    """How good it is, or what was done."""
+
+    OK = "ok"
+    WARN = "WARN"
+    WRONG = "WRONG"
+    HALF = "HALF"
+    BUSY = "BUSY"
+    LEFT = "LEFT"
+    TRY = "try"
+    DONE = "done"
+
+
+class Finding(NamedTuple):
+    """A sentence about something; *more* are further ones that belong to it."""
+
+    level: Level
+    about: str
+    said: str
+    more: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the line that is printed."""
+        return f"{self.level:<6} {self.about and f'{self.about}: '}{self.said}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `--json` has it."""
+        found = {"level": self.level.lower(), "about": self.about, "said": self.said}
+        return {**found, "more": list(self.more)} if self.more else found
+
+
+_kept: ContextVar[list[Finding] | None] = ContextVar("kept", default=None)
+
+
+def tell(level: Level, said: str, about: str = "", more: Iterable[str] = ()) -> None:
+    """Print a finding, or keep it for JSON."""
+    finding = Finding(level, about, said, tuple(more))
+    if (kept := _kept.get()) is not None:
+        kept.append(finding)
+        return
+    for line in (str(finding), *(INDENT + each for each in finding.more)):
+        say(line)
 
 
 def say(line: str) -> None:
@@ -24,9 +64,6 @@ def say(line: str) -> None:
 
     If nobody reads on, as with `keyturn check | head -1`, the work goes on and the rest is dropped.
     """
-    if (kept := _kept.get()) is not None:
-        kept.append(line)
-        return
     try:
         click.echo("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line))
     except OSError as error:
@@ -41,24 +78,17 @@ def say_json(whole: object) -> None:
         say(line)
 
 
+def say_findings(found: Iterable[Finding], *, well: bool) -> None:
+    """Print findings as one object of JSON."""
+    say_json({"ok": well, "findings": [each.as_json() for each in found]})
+
+
 @contextmanager
-def keeping() -> Iterator[list[str]]:
-    """Keep what is said in the meantime, instead of printing it."""
-    kept: list[str] = []
+def keeping() -> Iterator[list[Finding]]:
+    """Keep what is told in the meantime, instead of printing it."""
+    kept: list[Finding] = []
     token = _kept.set(kept)
     try:
         yield kept
     finally:
         _kept.reset(token)
-
-
-def findings(lines: list[str]) -> list[dict[str, Any]]:
-    """Return lines such as "LEFT   …" as `--json` has them; an indented line goes with the one before."""
-    found: list[dict[str, Any]] = []
-    for line in lines:
-        if line.startswith(INDENT) and found:
-            found[-1].setdefault("more", []).append(line.strip())
-        elif parts := ABOUT.fullmatch(line[len(INDENT) :]):
-            level = line[: len(INDENT)].strip().lower()
-            found.append({"level": level, "about": parts["about"] or "", "said": parts["said"]})
-    return found

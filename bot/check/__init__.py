@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from bot.check.example import unfilled
-from bot.check.findings import Finding, Level, Try, well
+from bot.check.findings import Try, well
 from bot.check.gateways import Product, strangers
 from bot.check.machine import SURROUNDINGS
 from bot.check.people import Slack, tries
 from bot.check.store import Whose, store
 from bot.settings import Settings
+from bot.terminal import Finding, Level
 
 __all__ = ["Finding", "Level", "Product", "Slack", "Whose", "report", "strangers", "well"]
 

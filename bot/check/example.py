@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from bot.check.findings import Finding, Try, wrong
+from bot.check.findings import Try, wrong
 from bot.settings import Settings, StoreSettings
+from bot.terminal import Finding
 
 FIELDS = {
     name: field

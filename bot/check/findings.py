@@ -2,37 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from enum import StrEnum
 from typing import NamedTuple
 
 from bot.settings import WrongSettings
+from bot.terminal import Finding, Level
 
 WITHIN = 20.0
 """Seconds for each try."""
-
-
-class Level(StrEnum):
-    """How good it is; only `WRONG` fails the check."""
-
-    OK = "ok"
-    WARN = "WARN"
-    WRONG = "WRONG"
-
-
-class Finding(NamedTuple):
-    """A sentence about something that was tried; if it is not `ok`, the sentence says what to do."""
-
-    level: Level
-    about: str
-    said: str
-
-    def __str__(self) -> str:
-        """Return the line that is printed."""
-        return f"{self.level:<6} {self.about}: {self.said}"
-
-    def as_json(self) -> dict[str, str]:
-        """Return it as `check --json` has it."""
-        return {"level": self.level.lower(), "about": self.about, "said": self.said}
 
 
 class Wrong(Exception):

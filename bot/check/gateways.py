@@ -12,7 +12,7 @@ import httpx
 from bot.aisix.control_plane import ControlPlane
 from bot.aisix.probes import Gateways
 from bot.aisix.status import StatusPages
-from bot.check.findings import Finding, Try, Wrong, clock, ok, warn, wrong
+from bot.check.findings import Try, Wrong, clock, ok, warn, wrong
 from bot.rotation.errors import ApiError
 from bot.rotation.inventory import Environment, Inventory, Model
 from bot.rotation.phrases import listing
@@ -21,6 +21,7 @@ from bot.rotation.replica import host_of
 from bot.rotation.trust import UNTRUSTED, is_untrusted
 from bot.rotation.wildcards import is_wildcard
 from bot.settings import Settings
+from bot.terminal import Finding
 
 TOKEN_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 Doubt = str

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bot.check.findings import Finding, Try, warn
+from bot.check.findings import Try, warn
 from bot.settings import doubts
 from bot.settings.reading import DOTENV
+from bot.terminal import Finding
 
 FILES = 512
 """The fewest files that a busy bot should be allowed to open: each connection is one."""

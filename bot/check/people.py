@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 from bot.aisix.waiting import ahead
 from bot.app import rules_of
-from bot.check.findings import Finding, Try, Wrong, clock, ok, warn, wrong
+from bot.check.findings import Try, Wrong, clock, ok, warn, wrong
 from bot.rotation.errors import Refused, Unanswerable
 from bot.rotation.people import Directory, People
 from bot.rotation.plan import plural
 from bot.rotation.policy import check_member
 from bot.settings import Settings
+from bot.terminal import Finding
 
 
 class Slack(NamedTuple):

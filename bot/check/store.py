@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from bot.check.findings import Finding, Wrong, clock, ok, warn
+from bot.check.findings import Wrong, clock, ok, warn
 from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.plan import plural
 from bot.settings import Settings, WrongSettings
@@ -18,6 +18,7 @@ from bot.storage.migration import Carrier, Census, census
 from bot.storage.namespace import BEFORE, Namespace
 from bot.storage.outage import wrong_with
 from bot.storage.trial import Trial
+from bot.terminal import Finding
 
 
 class Whose(NamedTuple):

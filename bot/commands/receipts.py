@@ -7,7 +7,7 @@ from bot.rotation.errors import Refused
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING
 from bot.storage.records import Store
-from bot.terminal import say, say_json
+from bot.terminal import Level, say_json, tell
 
 
 async def print_receipt(stores: Sequence[Store], rotation_id: str) -> None:
@@ -36,13 +36,15 @@ def verify_receipt(text: str, head: str | None) -> bool:
     try:
         found = receipt.verified(text, head)
     except audit.Fault as fault:
-        say(f"WRONG  receipt: {fault}")
+        tell(Level.WRONG, str(fault), "receipt")
         return False
     short = found.entry["hash"][: audit.SHORT]
     known = "which is the head that you gave" if head is not None else COMPARE
-    say(
-        f"ok     receipt: rotation {found.rotation.id} is as entry {found.entry['number']} of the audit trail recorded "
-        f"it, at version {found.rotation.version}. The head is `{short}`, {known}."
+    tell(
+        Level.OK,
+        f"rotation {found.rotation.id} is as entry {found.entry['number']} of the audit trail recorded it, at version "
+        f"{found.rotation.version}. The head is `{short}`, {known}.",
+        "receipt",
     )
     return True
 

@@ -4,7 +4,7 @@ from bot.rotation.errors import Refused
 from bot.rotation.plan import plural
 from bot.storage.migration import Carrier
 from bot.storage.namespace import NAME, PREFIX, Namespace
-from bot.terminal import say
+from bot.terminal import Level, tell
 
 
 async def carried_over(carrier: Carrier, name: str, rotation: str | None) -> bool:
@@ -13,10 +13,12 @@ async def carried_over(carrier: Carrier, name: str, rotation: str | None) -> boo
     ids = [rotation] if rotation else await carrier.ids_in(source)
     result = await carrier.carry(source, ids, named=rotation is not None)
     for rotation_id in result.moved:
-        say(f"done   {rotation_id} is carried over.")
+        tell(Level.DONE, f"{rotation_id} is carried over.")
     for left in result.left:
-        say(f"LEFT   {left.rotation} stays: {left.why}.")
-    say(f"{plural(len(result.moved), 'rotation')} carried over from {source.queue} to {carrier.here.queue}.")
+        tell(Level.LEFT, f"{left.rotation} stays: {left.why}.")
+    tell(
+        Level.DONE, f"{plural(len(result.moved), 'rotation')} carried over from {source.queue} to {carrier.here.queue}."
+    )
     return not result.left
 
 

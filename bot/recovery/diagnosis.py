@@ -6,14 +6,14 @@ from bot.recovery.orphans import BEGUN, Kind, Orphan
 from bot.rotation.inventory import Inventory, Model, ProviderKey
 from bot.rotation.phrases import listing
 from bot.rotation.plan import plural
-from bot.terminal import INDENT
+from bot.terminal import Finding, Level
 
 
-def described(half: Orphan, held: str, inventory: Inventory) -> Iterator[str]:
-    """Yield the lines on one orphan; *held* says why it must not be touched."""
-    yield f"{'BUSY' if held else 'HALF'}   {half.rotation}: {HEADLINES[half.kind](half)}"
+def described(half: Orphan, held: str, inventory: Inventory) -> Finding:
+    """Return what is known of one orphan; *held* says why it must not be touched."""
     lines = [held] if held else [*_facts(half, inventory), CALLERS[half.kind], *_ways(half)]
-    yield from (INDENT + line for line in lines)
+    level = Level.BUSY if held else Level.HALF
+    return Finding(level, half.rotation, HEADLINES[half.kind](half), tuple(lines))
 
 
 HEADLINES: Mapping[Kind, Callable[[Orphan], str]] = {
@@ -96,5 +96,5 @@ def summary(orphans: tuple[Orphan, ...]) -> str:
     """Say what the doctor checked, if no orphan is left to report."""
     finished = sum(half.kind is Kind.FINISHED and bool(half.keys) for half in orphans)
     if not finished:
-        return "ok     No provider key and no model is left over from a rotation."
-    return f"ok     {plural(finished, 'finished rotation')}: a key carries its id, and its old key is not there."
+        return "No provider key and no model is left over from a rotation."
+    return f"{plural(finished, 'finished rotation')}: a key carries its id, and its old key is not there."

@@ -26,7 +26,7 @@ from bot.service import RotationService
 from bot.steps.probing import askable
 from bot.steps.world import World
 from bot.storage.records import Store
-from bot.terminal import say
+from bot.terminal import Level, tell
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Doctor:
         rotation = adopted(half, inventory, self.world.gateways.environments, sponsor, self.world.now())
         await self.reception.introduce(rotation)
         await rotations.adopt(rotation)
-        say(f"done   {half.rotation} is recorded again; a worker moves it on, and the channel sees its card.")
+        tell(Level.DONE, f"{half.rotation} is recorded again; a worker moves it on, and the channel sees its card.")
 
     async def _sponsor(self, half: Orphan, rotations: RotationService) -> Sponsor:
         """Return the sponsor; a person who may not ask for a rotation can't be named as its requester."""
@@ -202,7 +202,7 @@ class Doctor:
         if half.kind is Kind.LEFTOVERS:
             for model in half.throwaways:
                 await self.world.control_plane.delete_model(model.id, model.environment)
-                say(f"done   `{model.alias}` is removed.")
+                tell(Level.DONE, f"`{model.alias}` is removed.")
             await self._note(half, None, f"removed {len(half.throwaways)} throw-away models")
             return
         await self._refuse_closed_way(half)
@@ -227,7 +227,7 @@ class Doctor:
         trial = next((model for model in askable(rotation, self.world) if model.id in moved), None)
         if trial is None:
             return
-        say(f"try    `{trial.alias}` in {trial.environment_name} first.")
+        tell(Level.TRY, f"`{trial.alias}` in {trial.environment_name} first.")
         try:
             await self._drive(rotation.but(plan=rotation.plan.but(models=(trial,)), done=(StepName.REMOVE,)))
         except Refused:
@@ -237,18 +237,18 @@ class Doctor:
     async def _undo_trial(self, half: Orphan, model: Model) -> None:
         key = next(key for key in half.keys if key.is_meant_by(model.provider_key))
         await self.world.control_plane.point(model.id, model.environment, key.id)
-        say(f"done   `{model.alias}` is on `{key.display_name}` again; no other model was moved.")
+        tell(Level.DONE, f"`{model.alias}` is on `{key.display_name}` again; no other model was moved.")
 
     async def _drive(self, rotation: Rotation) -> None:
         """Roll *rotation* back to its end in this process; raise `Refused` if it stops."""
         while rotation.waits_for_bot:
             before, rotation = rotation, await move(rotation, self.world)
             for step in rotation.done[len(before.done) :]:
-                say(f"done   {STEPS[step]}")
+                tell(Level.DONE, f"{STEPS[step]}")
             if rotation.retry_at:
                 await asyncio.sleep(max(0.0, (rotation.retry_at - self.world.now()).total_seconds()))
         for sentence in rotation.left_alone:
-            say(f"LEFT   {sentence}")
+            tell(Level.LEFT, sentence)
         if rotation.stop:
             raise Refused(f"{rotation.stop.sentence} The replacement was not removed.")
 
@@ -270,10 +270,10 @@ def _print(inventory: Inventory, cases: list[Case]) -> None:
     shown = [case for case in cases if case.half.kind is not Kind.FINISHED]
     for case in shown:
         record = f" Its record says: {case.over}." if case.over else ""
-        for number, line in enumerate(described(case.half, case.held, inventory)):
-            say(line + (record if number == 0 else ""))
+        found = described(case.half, case.held, inventory)
+        tell(found.level, found.said + record, found.about, found.more)
     if not shown:
-        say(summary(tuple(case.half for case in cases)))
+        tell(Level.OK, summary(tuple(case.half for case in cases)))
 
 
 def _chosen(cases: list[Case], orders: Orders) -> Case:

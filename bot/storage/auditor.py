@@ -6,7 +6,7 @@ from typing import Any
 from bot.rotation import audit
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
-from bot.terminal import say
+from bot.terminal import Level, say, tell
 
 Entries = Sequence[Mapping[str, Any]]
 
@@ -66,10 +66,13 @@ def _held(trails: Sequence[Entries], head: str | None) -> bool:
         return _wrong(str(fault))
     for entries in trails:
         named = f"`{head}` is entry {audit.check_head(str(head), entries)}." if entries is holder else ""
-        last = f", and the last is `{entries[-1]['hash'][: audit.SHORT]}`" if entries else ""
-        of = _of(audit.trail_of(entries), trails)
-        whole = f"ok     audit trail{of}: {len(entries)} entries, each chained to the one before{last}."
-        say(" ".join(filter(None, (whole, audit.binding(entries), named))))
+        about = f"audit trail{_of(audit.trail_of(entries), trails)}"
+        if not entries:
+            tell(Level.WARN, "there is nothing to verify: it has no entry.", about)
+            continue
+        last = entries[-1]["hash"][: audit.SHORT]
+        whole = f"{len(entries)} entries, each chained to the one before, and the last is `{last}`."
+        tell(Level.OK, " ".join(filter(None, (whole, audit.binding(entries), named))), about)
     return True
 
 
@@ -79,5 +82,5 @@ def _of(name: str, all_of_them: Sequence[object]) -> str:
 
 
 def _wrong(sentence: str, of: str = "") -> bool:
-    say(f"WRONG  audit trail{of}: {sentence}")
+    tell(Level.WRONG, sentence, f"audit trail{of}")
     return False

@@ -23,7 +23,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State, StepName
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
-from bot.terminal import INDENT, findings
+from bot.terminal import Level, keeping, tell
 from tests.bot.values import EVENT, NAMESPACE, NOW, SOAKED, approval, later, plan_of, rotation, running, stopped
 from tests.support.documents import rows
 
@@ -183,9 +183,11 @@ def test_a_rotation_that_is_not_there_is_one_sentence(desk, command):
 
 
 def test_lines_are_told_in_json_with_their_level_what_they_are_about_and_what_belongs_to_them():
-    lines = ["HALF   rabc: split over two keys.", f"{INDENT}2 models on `a: b`.", "LEFT   AISIX refused: no (403)."]
+    with keeping() as found:
+        tell(Level.HALF, "split over two keys.", "rabc", ["2 models on `a: b`."])
+        tell(Level.LEFT, "AISIX refused: no (403).")
 
-    assert findings(lines) == [
+    assert [each.as_json() for each in found] == [
         {"level": "half", "about": "rabc", "said": "split over two keys.", "more": ["2 models on `a: b`."]},
         {"level": "left", "about": "", "said": "AISIX refused: no (403)."},
     ]

@@ -69,7 +69,8 @@ KINDS = {
 def test_how_far_it_has_come_is_said_in_whole_sentences_with_what_callers_notice_and_what_can_be_done(case):
     models, keys, kind = KINDS[case]
     half = one(models, keys)
-    lines = list(described(half, "", inventory(models, keys)))
+    found = described(half, "", inventory(models, keys))
+    lines = [str(found), *found.more]
     text = "\n".join(lines)
 
     assert half.kind is kind
@@ -210,16 +211,15 @@ def test_what_refers_to_the_replacement_and_cannot_be_moved_is_told():
 
 
 def test_what_is_held_offers_nothing():
-    text = "\n".join(described(one(), "It is under way.", inventory([], (OLD, NEW))))
+    found = described(one(), "It is under way.", inventory([], (OLD, NEW)))
 
-    assert text.startswith(f"BUSY   {ID}: ")
-    assert "It is under way." in text
-    assert "--" not in text
+    assert str(found).startswith(f"BUSY   {ID}: ")
+    assert found.more == ("It is under way.",)
 
 
 def test_where_nothing_is_left_over_that_is_said():
-    assert summary(()).startswith("ok     No provider key")
-    assert summary((one([], (NEW,)),)).startswith("ok     1 finished rotation")
+    assert summary(()).startswith("No provider key")
+    assert summary((one([], (NEW,)),)).startswith("1 finished rotation")
 
 
 SPLIT = [on("m1", "pk_old"), on("m2", "pk_new", environment="stag"), throwaway()]

@@ -134,6 +134,6 @@ async def test_a_trail_that_cannot_be_read_now_is_one_sentence(tmp_path: Path) -
         assert (status, "KEYTURN_DATA is in use: another Keyturn runs on" in output) == (1, True)
 
     status, output = await ran(environ, tmp_path, "audit", "verify")
-    assert (status, output) == (0, "ok     audit trail: 0 entries, each chained to the one before.")
+    assert (status, output) == (0, "WARN   audit trail: there is nothing to verify: it has no entry.")
     status, output = await ran({"REDIS_URL": "redis://127.0.0.1:9"}, tmp_path, "audit", "export")
     assert (status, "REDIS_URL does not answer" in output, "Traceback" in output) == (1, True, False)
