@@ -50,6 +50,15 @@ async def test_a_rotation_whose_card_cannot_be_posted_is_given_up_and_who_asked_
     assert [rotation.state for rotation in await desk.store.recent(9)] == [state]
 
 
+async def test_a_rotation_keeps_the_rules_of_approval_that_it_began_with(desk):
+    for required, own in ((1, False), (2, True)):
+        now = desk.service.rules.but(approvals_required=required, self_approval=own)
+        desk.service._rules = now  # noqa: SLF001
+        asked = await desk.ask("OpenAI production")
+        assert (asked.approvals_required, asked.self_approval) == (required, own)
+        await desk.service.cancel(asked.id, by=FIRST)
+
+
 @pytest.mark.parametrize("name", ["OpenAI production", "no such key"])
 async def test_a_rotation_that_nobody_else_would_see_does_not_begin(desk, name):
     with pytest.raises(NotAllowed, match="Use `/rotate-key` in a channel; `/invite @keyturn` there first"):

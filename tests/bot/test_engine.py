@@ -17,7 +17,7 @@ from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Unce
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.progress import next_step, undone_from
-from bot.rotation.record import Rotation, Stop
+from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import BACK, FORWARD, TERMINAL, TRACKS, WITHDRAW, State, Step, StepName, Track
 from bot.rotation.stops import Cause, StopKind
 from bot.steps.delete import delete
@@ -112,22 +112,23 @@ async def test_an_approval_that_does_not_come_is_asked_for_anew_on_fresh_evidenc
         findings=findings,
         approvals=(approval(),),
         approvals_required=2,
+        voids=(Void(by=("U_OTHER",), at=NOW, changes=("It changed.",)),),
         done=("replace", "baseline", "cut-over", "project", "verify", "tidy", "soak"),
     )
     after = await move(before, world(24 * HOUR))
 
     assert (after.state, after.done, after.approvals) == (State.RUNNING, ("replace", "baseline", "cut-over"), ())
     assert after.findings["m1"] == Finding(baseline=seen, moved_at=NOW)
-    assert (after.asked_at, after.reminded_at) == (None, None)
+    assert (after.asked_at, after.reminded_at, after.voids[0].over) == (None, None, True)
 
 
 @pytest.mark.parametrize(("given", "required"), [(0, 1), (1, 2)])
 async def test_a_gated_step_waits_for_enough_approvals(only_step, given, required):
     only_step(AssertionError("it ran"), gated=True)
     approvals = tuple(approval(f"U{n}") for n in range(given))
-    after = await move(running(approvals=approvals, approvals_required=required), world(5))
+    after = await move(running(approvals=approvals, approvals_required=required, reminded_at=NOW), world(5))
 
-    assert (after.state, after.asked_at) == (State.AWAITING_APPROVAL, later(5))
+    assert (after.state, after.asked_at, after.reminded_at) == (State.AWAITING_APPROVAL, later(5), None)
     assert after.approvals == approvals
     only_step(Done, gated=True)
     assert (await move(running(approvals=approvals, approvals_required=given), world())).done == ("tidy",)

@@ -243,6 +243,7 @@ def test_what_is_adopted_goes_on_from_where_it_is_and_never_past_the_approval(mo
     assert (rotation.id, rotation.attempt, rotation.version) == (ID, 1, 0)
     assert (rotation.channel, rotation.requested_by, rotation.approvals_required) == ("C_OPS", "U_REQUESTER", 2)
     assert (rotation.approvals, rotation.delete_asked_at, rotation.unoffered) == ((), None, ())
+    assert not rotation.self_approval
     assert not {"recheck", "delete", "verify", "soak", "project", "cut-over"} & {*rotation.done}
     assert rotation.throwaways_used > 1_000_000, "no name is used twice"
 

@@ -11,6 +11,7 @@ from bot.rotation.people import NOBODY, People
 from bot.rotation.policy import NO_MEMBER
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from bot.steps.approvals import other_than_shown
 from bot.steps.delete import delete
 from bot.steps.outcomes import Unapproved, Wait
 from bot.steps.pacing import move_mark
@@ -55,6 +56,8 @@ async def test_an_approval_of_somebody_who_could_not_give_it_now_is_dropped_and_
     assert (void.by, void.lapsed, void.at) == ((SENDER,), True, NOW)
     assert len(void.changes) == 1
     assert void.changes[0].endswith(".")
+    slack.said[OTHER] = {"deactivated": True}
+    assert (await people(slack).reviewed(given, NOW)).approvals == ()
 
 
 async def test_an_own_approval_counts_only_while_both_rules_allow_it():
@@ -115,7 +118,8 @@ async def test_one_that_only_its_requester_could_approve_is_refused_unless_that_
 async def test_slack_is_asked_about_no_more_people_than_are_needed_and_about_each_once():
     slack = Slack()
 
-    await people(slack).check_may_begin("U_REQUESTER")
+    slack.approvers.remove("U_REQUESTER")
+    await people(slack, approvers=frozenset({"S_APPROVERS", "U_ZED"})).check_may_begin("U_REQUESTER")
 
     assert slack.asked == ["U_REQUESTER", "S_APPROVERS", SENDER]
 
@@ -172,6 +176,13 @@ async def test_the_last_look_ends_before_it_asks_a_model_where_too_few_approvals
     assert (after.state, after.done, after.asked_at) == (State.AWAITING_APPROVAL, both.done, both.asked_at)
     assert [kept.by for kept in after.approvals] == [OTHER]
     assert ending.tenancy.probes() == probes
+
+
+def test_one_approval_of_something_else_is_enough_to_ask_again():
+    record = running()
+    same, other = (approval().but(digest=digest) for digest in (record.digest, "of something else"))
+
+    assert [len([*other_than_shown(record.but(approvals=words))]) for words in ((same,), (same, other))] == [0, 1]
 
 
 @pytest.mark.parametrize("asked_at", [None, NOW])

@@ -16,7 +16,7 @@ from bot.rotation.policy import Permissions, Person, Pressed
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
-from tests.bot.values import NOW, approval, later, rotation, running, stopped
+from tests.bot.values import NOW, affected, approval, later, rotation, running, stopped
 
 S = State
 A = Action
@@ -233,11 +233,12 @@ def test_a_model_is_accepted_once_and_one_that_was_never_moved_not_at_all():
 def test_another_model_or_word_on_it_is_another_form_and_a_later_look_with_the_same_word_is_not():
     before = stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED})
     plan = before.plan.but(models=(before.plan.models[0].but(upstream="gpt-5"),))
+    second = before.learn({"m2": UNPROVED}).but(plan=before.plan.but(models=(*before.plan.models, affected("m2"))))
     words = [{"reason": "the upstream fails (500)"}, {"signature": "500"}, {"verdict": Verdict.SKIPPED}]
     others = [before.but(findings={"m1": UNPROVED.but(verdict=UNCLEAR.but(**word))}) for word in words]
     later_look = UNPROVED.but(verdict=UNCLEAR.but(at=later(60)), latest=UNCLEAR.but(at=later(60)))
 
-    for other in (*others, before.but(plan=plan), before.but(findings={})):
+    for other in (*others, second, before.but(plan=plan), before.but(findings={})):
         assert policy.shown_unproved(other) != policy.shown_unproved(before)
     assert policy.shown_unproved(before.but(findings={"m1": later_look})) == policy.shown_unproved(before)
 

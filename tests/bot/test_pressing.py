@@ -5,15 +5,16 @@ import gc
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from types import CellType, CoroutineType, FrameType, FunctionType, ModuleType, TracebackType
+from types import CellType, CoroutineType, FrameType, FunctionType, ModuleType, SimpleNamespace, TracebackType
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from pydantic import BaseModel, SecretStr
 
 from bot.rotation.errors import BadInput, NotAllowed, Unanswerable, WrongState
 from bot.rotation.evidence import Evidence, Verdict
-from bot.rotation.finding import Finding, Throwaway
+from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.policy import Late, Pressed, shown_unproved
 from bot.rotation.record import Replacement, Rotation
@@ -21,13 +22,15 @@ from bot.rotation.secret import Submitted
 from bot.rotation.states import FORWARD, State, StepName
 from bot.rotation.stops import StopKind
 from bot.service import RotationService
-from bot.service.resuming import tried_again
+from bot.service.verbs import REPLAY_WINDOW
+from handlers.actions import delete_old_key
 from handlers.background import Background
 from handlers.modals import give_secret
+from handlers.views.card import SHOWN
 from handlers.views.modal import NAME, REASON, REST, SECRET, VALUE
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import AT_ONCE, PEPPER, Desk
-from tests.bot.values import NOW, SOAKED, approval, key, plan_of, rotation, running, stopped
+from tests.bot.values import NOW, SOAKED, affected, approval, key, plan_of, rotation, running, stopped
 from tests.support.canary import found_in
 
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
@@ -65,17 +68,31 @@ async def test_a_click_begins_with_the_last_look_whatever_was_looked_at_before(d
     approved = await desk.approve(await desk.save(waiting(done=done)))
 
     assert (approved.state, approved.done) == (State.RUNNING, SOAKED)
-    assert len(approved.approvals) == 1
+    assert [word.digest for word in approved.approvals] == [approved.digest]
 
 
 async def test_one_click_that_is_delivered_twice_answers_one_question(desk):
-    record = await desk.save(waiting())
-    approved = await desk.approve(record, click="1.5")
+    record, told = await desk.save(waiting()), list[str]()
+
+    async def tell(_: Any, words: str, **__: Any) -> None:
+        told.append(words)
+
+    async def deliver(moment: str, shown: str) -> Rotation:
+        action = {"value": record.id, "action_ts": moment, "block_id": f"delete{SHOWN}{shown}"}
+        answers = SimpleNamespace(tell=tell, trouble_behind=lambda _: "")
+        body = {"user": {"id": "U_APPROVER"}, "trigger_id": "1.2.3"}
+        await delete_old_key(
+            ack=AsyncMock(), action=action, body=body, rotations=desk.service, answers=answers, pressed=AT_ONCE
+        )
+        return await desk.store.load(record.id)
+
+    approved = await deliver("1.5", record.seen)
     again = await desk.save(approved.but(state=State.AWAITING_APPROVAL, approvals=()))
 
-    with pytest.raises(WrongState, match="This click has counted already"):
-        await desk.approve(again, click="1.5")
-    assert (await desk.approve(again, click="2.5")).state is State.RUNNING
+    assert await deliver("1.5", record.seen) == await deliver("2.5", "0" * 16) == again
+    assert [words.split(" ", 2)[:2] for words in told] == [["This", "click"], ["What", "you"]]
+    assert (await deliver("3.5", record.seen)).state is State.RUNNING
+    assert REPLAY_WINDOW > 300, "Slack's signature on the same click is valid for 300 s"
 
 
 async def test_a_step_that_is_recorded_in_between_refuses_no_roll_back(desk, monkeypatch):
@@ -122,9 +139,17 @@ async def test_a_form_that_is_late_or_showed_something_else_accepts_nothing(desk
         await accept(desk, record, shown=shown_unproved(unproved("the upstream has an error")))
     with pytest.raises(Late):
         await accept(desk, record, pressed=LATE)
+    assert (await accept(desk, record)).finding(record.plan.models[0]).is_accepted
+
+
+async def test_a_model_that_failed_is_not_accepted_with_the_others(desk):
+    failed = Evidence(verdict=Verdict.REJECTED, reason="401", at=NOW)
+    one, two = unproved(), Finding(moved_at=NOW, latest=failed, verdict=failed)
+    both = one.plan.but(models=(*one.plan.models, affected("m2")))
+    record = await desk.save(one.learn({"m2": two}).but(plan=both))
+
     with pytest.raises(BadInput, match="Choose among the models that are still unproved"):
         await accept(desk, record, models=["m1", "m2"])
-    assert (await accept(desk, record)).finding(record.plan.models[0]).is_accepted
 
 
 @pytest.mark.parametrize(("step", "kept"), [("project", 4), ("verify", 5), ("recheck", 8), ("delete", 8)])
@@ -140,7 +165,10 @@ async def test_what_is_accepted_at_the_delete_is_looked_at_again(desk, step, kep
 async def test_accepting_the_whole_rotation_accepts_the_sentence_that_was_shown(desk):
     why = "No model uses this key, so nothing proves the new secret."
     record = unproved(findings={}, plan=plan_of("pk_old"))
-    after = await accept(desk, await desk.save(record.but(stop=record.stop.but(sentence=why))), models=[])
+    saved = await desk.save(record.but(stop=record.stop.but(sentence=why)))
+    with pytest.raises(BadInput, match="Choose among the models"):
+        await accept(desk, saved, models=["m1"])
+    after = await accept(desk, saved, models=[])
 
     assert after.accepted.of == why
 
@@ -170,11 +198,15 @@ async def test_a_button_that_is_not_offered_or_not_theirs_changes_nothing(desk, 
     assert await desk.store.load(saved.id) == saved
 
 
-async def test_a_secret_is_no_reason(desk):
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [(f"it is {NEW_SECRET}", "looks like a secret, and the reason is shown"), (" \n", "Say why in a few words")],
+)
+async def test_a_reason_is_neither_a_secret_nor_empty(desk, reason, why):
     record = await desk.save(unproved())
 
-    with pytest.raises(BadInput, match="looks like a secret, and the reason is shown"):
-        await accept(desk, record, reason=f"it is {NEW_SECRET}")
+    with pytest.raises(BadInput, match=why):
+        await accept(desk, record, reason=reason)
 
 
 async def test_a_guest_is_shown_no_list(desk):
@@ -304,27 +336,6 @@ async def test_a_replacement_that_comes_too_late_is_removed_unless_something_use
         unseen = "AISIX does not show the passthrough routes of `production` any more."
         said = f"Key `{made()[0].id}` of this rotation stays: {unseen}"
         assert (await desk.service.load(begun.id)).left_alone == (said,)
-
-
-# --- Try again ---
-
-
-@pytest.mark.parametrize(
-    ("resume", "forgotten"),
-    [
-        ("soak", set()),
-        ("verify", {"findings", "first_well_at"}),
-        ("project", {"findings", "first_well_at", "barriers"}),
-        ("rehearse", {"findings", "first_well_at", "barriers", "throwaways", "rehearsal"}),
-    ],
-)
-def test_try_again_forgets_what_the_steps_from_there_on_had_found(resume, forgotten):
-    thrown = (Throwaway(name="keyturn-rabc123-0", environment="prod", sample="m1"),)
-    found = {"first_well_at": NOW, "barriers": thrown, "throwaways": thrown, "rehearsal": "said yes"}
-    record = unproved(done=SOAKED, **found)
-    after = tried_again(record.but(stop=record.stop.but(resume=resume)))
-
-    assert {name for name in (*found, "findings") if getattr(after, name) != getattr(record, name)} == forgotten
 
 
 # --- the way of the secret through a handler ---

@@ -5,12 +5,13 @@ import pytest
 from bot.rotation.counted import Tally
 from bot.rotation.errors import WrongState
 from bot.rotation.evidence import Evidence, Verdict
-from bot.rotation.finding import Finding, Throwaway
+from bot.rotation.finding import Acceptance, Finding, Throwaway
+from bot.rotation.plan import Dependent
 from bot.rotation.record import OF_ONE_SECRET, Rotation
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName
 from bot.service.resuming import tried_again
 from bot.steps.own_keys import the_replacement
-from tests.bot.values import NOW, SOAKED, affected, key, rotation, running, stopped
+from tests.bot.values import NOW, SOAKED, affected, approval, key, rotation, running, stopped
 
 
 def test_every_state_is_reached_from_the_first_one_and_reaches_an_end():
@@ -69,6 +70,31 @@ def test_what_is_done_again_after_a_stop_is_done_without_what_it_found_before(re
     left = {"answers": after.findings["m1"].passes, "throwaways": after.throwaways, "barriers": after.barriers}
     assert " ".join(name for name, what in left.items() if what) == kept
     assert after.findings["m1"].moved_at == NOW
+
+
+def judged(signature: str, verdict: Verdict = Verdict.INCONCLUSIVE, accepted: Acceptance | None = None) -> Rotation:
+    said = Evidence(verdict=verdict, reason="so", at=NOW, signature=signature)
+    return running(findings={"m1": Finding(moved_at=NOW, latest=said, verdict=said, accepted=accepted)})
+
+
+def test_whatever_an_approver_is_shown_otherwise_has_another_digest_and_the_rest_has_not():
+    record, word = judged(""), Acceptance(by="U_APPROVER", at=NOW, reason="by hand")
+    plans = (
+        {"old_key": key("pk_2")},
+        {"models": (affected(alias="other"),)},
+        {"routes": ("files",)},
+        {"dependents": (Dependent(alias="router", environment_name="production", role="target"),)},
+    )
+    others = (
+        *(record.but(plan=record.plan.but(**fields)) for fields in plans),
+        record.but(replacement=record.replacement.but(key_id="pk_2")),
+        record.but(accepted=word.but(of="Nothing proves it.")),
+        judged("", Verdict.PROVED),
+        *(judged(of, accepted=word.but(of=of)) for of in ("", "429", "500")),
+    )
+
+    assert len({record.seen, *(other.seen for other in others)}) == 1 + len(others)
+    assert record.digest == record.but(version=9, note="n", approvals=(approval(),)).digest
 
 
 def test_a_move_forgets_what_belonged_to_the_state_before():

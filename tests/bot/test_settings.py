@@ -3,10 +3,12 @@
 import json
 import os
 import re
+from datetime import timedelta
 
 import pytest
 
 from bot.aisix.probes import GatewaySettings
+from bot.app import limits_of, rules_of
 from bot.check import Level
 from bot.check.example import unfilled
 from bot.check.machine import SURROUNDINGS
@@ -59,6 +61,20 @@ def test_the_settings_of_the_contract_are_enough(read):
     assert (settings.approvers, settings.requesters, settings.aisix_gateways) == ({"U123", "S456"}, None, {})
     assert (settings.approvals_required, settings.self_approval, settings.http_mode) == (1, False, False)
     assert not read(PORT="3000").http_mode, "Socket Mode wins"
+
+
+RENAMED = {"concurrency": "control_plane_concurrency", "projection": "projection_timeout", "verify": "verify_timeout"}
+
+
+@pytest.mark.parametrize("switch", ["true", "false"])
+def test_every_rule_and_limit_is_what_its_own_setting_says(read, switch):
+    settings = read(REQUESTERS="U9", SELF_APPROVAL=switch, REQUIRE_PROOF=switch, ENVIRONMENT_ORDER="a,b")
+    numbers = {name: n for n, (name, value) in enumerate(settings, 2) if type(value) is int}
+    lengths = {name: timedelta(seconds=n) for n, (name, value) in enumerate(settings) if isinstance(value, timedelta)}
+    settings = settings.model_copy(update=numbers | lengths)
+
+    for made in (vars(rules_of(settings)), vars(limits_of(settings))):
+        assert made == {name: getattr(settings, RENAMED.get(name, name)) for name in made}
 
 
 def test_what_is_written_as_people_write_it_is_read(read):

@@ -129,6 +129,16 @@ TABLE: dict[str, dict[str, Guard]] = {
             "except Unanswerable:\n        return rotation\n",
         ),
         "The delete goes out with an approval of something else.": Guard(", *other_than_shown(rotation)", SINCE),
+        "Of two approvals, only one has to be of what is known now.": Guard(
+            "any(approval.digest !=",
+            "test_one_approval_of_something_else_is_enough_to_ask_again",
+            "all(approval.digest !=",
+        ),
+        "Requesters approve their own rotations whatever SELF_APPROVAL says.": Guard(
+            "self_approval=settings.self_approval",
+            "test_every_rule_and_limit_is_what_its_own_setting_says",
+            "self_approval=True",
+        ),
         "An approver is asked, and the delete follows the click without a look.": Guard(
             "before_approval(rotation)", "test_whoever_is_asked_to_approve_is_asked_before_the_last_look", "rotation"
         ),
@@ -691,7 +701,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             '.pop("value", None)', "test_a_secret_never_comes_back_to_the_handler", '.get("value")'
         ),
         "A secret that was pasted as a reason goes into the receipt.": Guard(
-            "if shape.is_surely_secret(reason):", "test_a_secret_is_no_reason"
+            "if shape.is_surely_secret(reason):", "test_a_reason_is_neither_a_secret_nor_empty"
         ),
         "A secret that was typed after the command is repeated in the answer and the audit trail.": Guard(
             "if shape.is_surely_secret(asked) or shape.may_be_secret(asked):",
