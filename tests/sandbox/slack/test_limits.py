@@ -3,6 +3,7 @@
 import pytest
 
 from sandbox.slack import check_message, check_options, check_view
+from sandbox.slack.totals import weight
 
 DIVIDER = {"type": "divider"}
 
@@ -71,6 +72,10 @@ def task(status="pending", name="1", **more):
 
 def alert(words="x", level="warning"):
     return {"type": "alert", "text": plain(words), "level": level}
+
+
+def container(*blocks):
+    return {"type": "container", "title": plain("x"), "child_blocks": list(blocks)}
 
 
 def header(level):
@@ -173,6 +178,12 @@ REFUSED = {
     "a status that no task has": ([plan(task("done"))], "must be one of pending, in_progress, complete, error"),
     "a task twice": ([plan(task(), task())], "used more than once"),
     "a task alone that has not begun": ([{"type": "task_card", **task()}], "must be one of in_progress, complete"),
+    "tables in and out of a container": ([table(), container(table())], "only_one_table_allowed"),
+    "a plan in a container": ([container(plan(task()))], "unsupported block type: plan"),
+    "block_id twice, once in a container": (
+        [section(block_id="b"), container(section(block_id="b"))],
+        "more than once",
+    ),
     "an alert in a message": ([alert()], "unsupported block type: alert"),
     "a level that no alert has": (modal(alert(level="loud")), "must be one of default, info"),
     "a plan in a form": (modal(plan(task())), "unsupported block type: plan"),
@@ -198,6 +209,7 @@ FITS = {
     "a plan": [plan(task("complete"), task("error", "2", details=RICH, output=RICH), status="error")],
     "a task that has begun": [{"type": "task_card", **task("in_progress")}],
     "an alert in a form": modal(alert()),
+    "a container": [container(table(), section()), section()],
     "a home tab": {"type": "home", "blocks": [section(), chart()]},
 }
 
@@ -222,3 +234,18 @@ def test_what_slack_does_not_know_is_refused_with_its_reason(what, why):
 @pytest.mark.parametrize("what", FITS.values(), ids=FITS)
 def test_what_slack_knows_is_taken(what):
     assert problems(what) == []
+
+
+WEIGHED = {
+    "as it is kept": (section("x &amp; y", block_id="not counted"), 9),
+    "plain text": (actions(button("a & b", value="not counted", accessibility_label="abc")), 9 + 3),
+    "a chart": (chart(series=2, points=3, title="xy", y_label="z"), 2 + 1 + 3 + 2 * (1 + 3)),
+    "a plan": (plan(task(), task(name="2")), 3),
+    "a table": (data_table(2, 2, "<"), 1 + 4 * 4),
+    "a picture": ({"type": "image", "image_url": "https://not.counted", "alt_text": "abcd"}, 4),
+}
+
+
+@pytest.mark.parametrize(("block", "characters"), WEIGHED.values(), ids=WEIGHED)
+def test_all_that_is_shown_or_read_out_counts_and_no_id(block, characters):
+    assert weight([block]) == characters
