@@ -29,6 +29,7 @@ from bot.rotation.people import Directory
 from bot.settings import Settings, WrongSettings, read_settings
 from bot.telemetry.tracing import sent
 from handlers.connect import date_at, is_in_a_channel, slack_client, try_socket, who_am_i
+from handlers.validating import refused_blocks
 
 log = structlog.get_logger("keyturn")
 
@@ -123,7 +124,9 @@ async def checked(settings: Settings, tell: Callable[[Finding], None], *, beside
             return check.Whose(ours, lambda redis: carrier_of(redis, ours, world, team))
 
         open_socket = None if beside else partial(try_socket, web)
-        slack = check.Slack(who, open_socket, partial(date_at, web), partial(is_in_a_channel, web))
+        slack = check.Slack(
+            who, open_socket, partial(date_at, web), partial(is_in_a_channel, web), partial(refused_blocks, web)
+        )
         return await check.report(settings, slack, product, whose, tell)
 
 

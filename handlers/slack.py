@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.rotation.errors import CannotPost, Unanswerable
 from bot.telemetry.metrics import calls
-from handlers.payload import part
+from handlers.payload import part, text
 from handlers.views.direct import Shut
 
 log = structlog.get_logger("keyturn.slack")
@@ -154,16 +154,23 @@ def _reaction(error: SlackApiError) -> Exception:
     if reason in CLOSED:
         return ChannelShut(CLOSED[reason])
     if OF_CONTENT.search(reason):
-        return ContentRefused(reason, _complaints(error))
+        return ContentRefused(reason, complaints_of(error))
     log.warning("slack_refused", reason=reason)
     return Later(AGAIN) if reason in AWAY else Refused(AGAIN)
 
 
-def _complaints(error: SlackApiError) -> tuple[str, ...]:
+def complaints_of(error: SlackApiError) -> tuple[str, ...]:
     """Return what Slack objects to: `must provide a string [json-pointer:/blocks/0/title]`."""
     answer = getattr(error.response, "data", error.response)
     said = [*_listed(answer.get("errors")), *_listed(part(answer, "response_metadata").get("messages"))]
-    return tuple(dict.fromkeys(one.removeprefix("[ERROR] ") for one in said if isinstance(one, str)))
+    return tuple(dict.fromkeys(complaint for one in said if (complaint := _complaint(one))))
+
+
+def _complaint(one: Any) -> str:
+    """Return one of them as a sentence; `blocks.validate` has an object for it."""
+    if isinstance(one, str):
+        return one.removeprefix("[ERROR] ")
+    return f"{text(one, 'message')} [json-pointer:{pointer}]" if (pointer := text(one, "pointer")) else ""
 
 
 def _listed(value: Any) -> list[Any]:

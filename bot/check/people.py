@@ -28,6 +28,9 @@ class Slack(NamedTuple):
     is_in_a_channel: Callable[[], Awaitable[bool | None]]
     """None if Slack does not tell."""
 
+    refused_blocks: Callable[[], Awaitable[frozenset[str] | None]]
+    """The blocks of a card that the workspace does not take; None if Slack does not tell."""
+
 
 def tries(slack: Slack, settings: Settings) -> Iterator[Try]:
     """Return what can be tried."""
@@ -46,6 +49,7 @@ async def _bot(slack: Slack, settings: Settings) -> list[Finding]:
         *([wrong(short)] if (short := await shortage(People(directory, rules_of(settings)))) else [ok(known)]),
         *clock(ahead(await slack.date())),
         *_channels(joined=await slack.is_in_a_channel()),
+        _blocks(await slack.refused_blocks()),
     ]
 
 
@@ -65,6 +69,17 @@ def _channels(*, joined: bool | None) -> Iterator[Finding]:
         )
     elif not joined:
         yield warn("the bot is in no channel, so it can show nothing: /invite it to the channel where people rotate.")
+
+
+def _blocks(refused: frozenset[str] | None) -> Finding:
+    if refused is None:
+        return ok("the blocks of a card were not tried: it does not offer blocks.validate here.")
+    if not refused:
+        return ok("it takes every block of a card.")
+    return warn(
+        f"it does not take {', '.join(sorted(refused))} in this workspace yet, so cards come in plainer blocks. "
+        "Nothing to do: it brings new blocks to one workspace after the other."
+    )
 
 
 async def _meant_by(id_: str, directory: Directory) -> frozenset[str]:

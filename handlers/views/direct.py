@@ -29,7 +29,7 @@ REASON: Mapping[Shut, tuple[str, str]] = {
     Shut.ARCHIVED: ("I can't post in {}: it is archived.", "Unarchive it, and"),
     Shut.RESTRICTED: ("I can't post in {}: its settings don't let me.", "Allow me to post there, and"),
     Shut.LEFT: ("I can't post in {}: I'm not in it any more.", "`/invite @keyturn` there, and"),
-    Shut.REFUSED: ("Slack refuses the card in {}: Keyturn's log says why (`message_refused`).", "Once it's fixed,"),
+    Shut.REFUSED: ("Slack refuses the card in {}: Keyturn's log says why.", "Once it's fixed,"),
 }
 """What is wrong with a channel, and what opens it again."""
 

@@ -5,7 +5,7 @@ buttons have to arrive anyway.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from handlers.views.blocks import (
@@ -103,18 +103,22 @@ class Refusal(NamedTuple):
 OF_BLOCKS = frozenset({"invalid_blocks", "invalid_arguments", "invalid_block_type", "unknown_block_type"})
 """Slack's words for a block that it does not take; the others are about the size of the whole."""
 
-POINTER = re.compile(r"json-pointer:/blocks/(\d+)")
+POINTER = re.compile(r"json-pointer:(?:/blocks)?/(\d+)")
 
 
 def lacking_since(refusal: Refusal, taken: Content) -> frozenset[str]:
     """Return what the workspace seems to lack, as it refused one edition and has *taken* a plainer one."""
     if refusal.reason not in OF_BLOCKS:
         return frozenset()
-    blocks = refusal.content.get("blocks", ())
-    found = [(complaint, POINTER.search(complaint)) for complaint in refusal.complaints]
+    named = blamed(refusal.content.get("blocks", ()), refusal.complaints)
+    return (named or kinds(refusal.content) - kinds(taken)) & FORGETTABLE
+
+
+def blamed(blocks: Sequence[Block], complaints: Iterable[str]) -> frozenset[str]:
+    """Return which of *blocks*, or which of their properties, Slack complains of."""
+    found = [(complaint, POINTER.search(complaint)) for complaint in complaints]
     places = [(int(at[1]), complaint) for complaint, at in found if at]
-    named = {_named(blocks[place], complaint) for place, complaint in places if place < len(blocks)}
-    return frozenset(named or kinds(refusal.content) - kinds(taken)) & FORGETTABLE
+    return frozenset(_named(blocks[place], complaint) for place, complaint in places if place < len(blocks))
 
 
 def _named(block: Block, complaint: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from handlers.validating import SPECIMENS
 from handlers.views.plainer import NEWER, PLAIN, Refusal, editions, kinds, lacking_since
 from sandbox.slack import check_message
 from tests.handlers.test_golden import SAID, shown
@@ -140,6 +141,13 @@ def test_what_has_no_room_is_counted() -> None:
     assert "and 101 more" in str(table)
     shown = lines["blocks"][0]["text"]["text"].split("\n")
     assert shown[-1].startswith(f"and {201 - len(shown) + 1} more")
+
+
+def test_a_check_tries_every_block_that_any_message_has() -> None:
+    tried = {"blocks": list(SPECIMENS)}
+
+    assert check_message(tried["blocks"]) == []
+    assert frozenset().union(*(kinds(shown(name)) for name in SAID)) - {"table"} <= kinds(tried)
 
 
 POINTED = "unsupported block type: plan [json-pointer:/blocks/5/type]"

@@ -30,6 +30,7 @@ class Picky(Thread):
         self.clock = r.at(9000)
         self.tried: list[Message] = []
         self.direct: list[Message] = []
+        self.gone: set[str] = set()
 
     def now(self) -> datetime:
         return self.clock
@@ -38,10 +39,14 @@ class Picky(Thread):
         if message["channel"] == r.REQUESTER:
             self.direct.append(message)
             return {"ts": "1.0", "channel": "D_REQUESTER"}
+        if message.get("thread_ts") in self.gone:
+            raise SlackApiError("", {"error": "thread_not_found"})
         self._judge(message)
         return await super().chat_postMessage(**message)
 
     async def chat_update(self, *, ts: str, **message: Any) -> None:
+        if ts in self.gone:
+            raise SlackApiError("", {"error": "message_not_found"})
         self._judge(message)
         await super().chat_update(ts=ts, **message)
 
@@ -139,6 +144,18 @@ async def test_a_reply_that_is_refused_holds_up_neither_the_card_nor_the_other_r
 
     assert "waiting for an approver" in slack.card["text"]
     assert slack.direct == []
+
+
+async def test_a_card_that_is_gone_and_refused_leaves_no_reply_outside_its_thread(slack: Picky) -> None:
+    await slack.show(r.running("verify"))
+    slack.gone, slack.refuses = {slack.fields["card"]}, lambda _: "invalid_blocks"
+    slack.tried.clear()
+
+    with capture_logs():
+        assert await slack.refused()
+
+    assert slack.direct
+    assert not any("thread_ts" in message for message in slack.tried)
 
 
 async def test_what_is_about_no_message_is_tried_with_one_message_alone(slack: Picky) -> None:

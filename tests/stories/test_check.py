@@ -135,6 +135,24 @@ async def test_a_slack_that_does_not_tell_the_channels_is_told(
     bare_stage.slack.calls.clear()
 
 
+async def test_the_blocks_of_a_card_that_a_workspace_does_not_take_are_named_and_no_guess_is_made(
+    bare_stage: Stage,
+) -> None:
+    async def said() -> list[tuple[Level, str]]:
+        return [(f.level, f.said) for f in await checked(bare_stage) if f.about == "Slack" and "block" in f.said]
+
+    assert await said() == [(Level.OK, "it takes every block of a card.")]
+    bare_stage.slack.missing_blocks = frozenset({"plan", "data_table", "header.level"})
+    [(level, which)] = await said()
+    assert level is Level.WARN
+    assert which.startswith("it does not take data_table, header.level, plan in this workspace yet")
+    for fault in ({"error": "unknown_method"}, {"status": 503}):
+        bare_stage.slack.faults.fail("blocks.validate", **fault)
+        [(level, which)] = await said()
+        assert (level, which[:38]) == (Level.OK, "the blocks of a card were not tried: it")
+    bare_stage.slack.calls.clear()
+
+
 def share_status_addresses(stage: Stage) -> None:
     stage.aisix.switches.status_addresses = "shared"
     stage.aisix.replicas("production")[0].restart()
