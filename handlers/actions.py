@@ -6,7 +6,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.actions import Action
-from bot.rotation.policy import Pressed, acceptable
+from bot.rotation.policy import Pressed
 from bot.rotation.record import Rotation
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
@@ -70,9 +70,7 @@ async def accept_unproved(
 ) -> None:
     await ack()
     rotation = await rotations.offer_acceptance(text(action, "value"), by=person_of(body))
-    await forms.open(
-        client, text(body, "trigger_id"), acceptance_form(rotation, acceptable(rotation)), Action.ACCEPT_UNPROVED
-    )
+    await forms.open(client, text(body, "trigger_id"), acceptance_form(rotation), Action.ACCEPT_UNPROVED)
 
 
 @answered

@@ -7,12 +7,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.rotation.actions import Action
 from handlers.slack import UNREACHABLE, SlackAway, counted, reason_of
 from handlers.views.blocks import Block
-from handlers.views.modal import without_alerts
+from handlers.views.plainer import without
 
 log = structlog.get_logger("keyturn.forms")
 
 REFUSED = frozenset({"invalid_blocks", "invalid_arguments"})
 """What Slack says to a form with a block that it does not have, or not yet in this workspace."""
+
+
+ALERTS = frozenset({"alert"})
 
 
 class Forms:
@@ -23,7 +26,7 @@ class Forms:
 
     def certain(self, form: Block) -> Block:
         """Return *form* as Slack will take it: in the place of another form, nobody hears of a refusal."""
-        return form if self._takes_alerts else without_alerts(form)
+        return form if self._takes_alerts else without(form, ALERTS)
 
     async def open(
         self, client: AsyncWebClient, trigger_id: str, form: Block, again: Action = Action.ENTER_SECRET
@@ -35,7 +38,7 @@ class Forms:
             raise SlackAway(f"Slack did not open the form. Press “{again.value}” once more.") from None
 
     async def _open(self, client: AsyncWebClient, trigger_id: str, form: Block) -> None:
-        plainer = without_alerts(form)
+        plainer = without(form, ALERTS)
         shown = plainer if self._takes_alerts is False else form
         try:
             await _opened(client, trigger_id, shown)

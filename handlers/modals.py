@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bot.rotation.errors import BadInput, Late, Refused
-from bot.rotation.policy import Pressed
+from bot.rotation.policy import Chosen, Pressed
 from bot.rotation.secret import Submitted
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
@@ -15,7 +15,7 @@ from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
 from handlers.payload import chosen, has, person_of, picked, said, taken_out, text, typed
-from handlers.views.modal import KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, option
+from handlers.views.modal import CAUSES, KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, option
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -83,12 +83,13 @@ async def accept_unproved(
     background: Background,
     pressed: Pressed,
 ) -> None:
-    models, reason = chosen(view, MODELS, VALUE), typed(view, REASON, VALUE)
+    accepted = Chosen(frozenset(chosen(view, MODELS, VALUE)), frozenset(chosen(view, CAUSES, VALUE)))
+    reason = typed(view, REASON, VALUE)
     rotation_id, _, shown = said(view.get("private_metadata")).partition(" ")
     by = person_of(body)
-    work = rotations.accept_unproved(rotation_id, models, reason, by=by, shown=shown, pressed=pressed)
+    work = rotations.accept_unproved(rotation_id, accepted, reason, by=by, shown=shown, pressed=pressed)
     told = _in_time(work, lambda late: background.begin(answers.tell(Asker(by), late)))
-    first = MODELS if has(view, MODELS) else REASON
+    first = CAUSES if has(view, CAUSES) else REASON
     await _taken(ack, told, first, late="This took too long; see the card for whether it was taken, or press again.")
 
 

@@ -100,6 +100,37 @@ def acceptable(rotation: Rotation) -> tuple[AffectedModel, ...]:
     return tuple(model for model in rotation.moved if label_of(rotation.finding(model)) in UNPROVED)
 
 
+class Chosen(NamedTuple):
+    """What an approver accepts: models by their ids, and every model of some causes by the causes' marks."""
+
+    models: frozenset[str] = frozenset()
+    causes: frozenset[str] = frozenset()
+
+
+def causes(rotation: Rotation) -> list[tuple[str, tuple[AffectedModel, ...]]]:
+    """Return why models are unproved, and the models of each cause; the cause of the most models comes first."""
+    found: dict[str, list[AffectedModel]] = {}
+    for model in acceptable(rotation):
+        known = rotation.finding(model).current
+        found.setdefault(known.reason if known else "", []).append(model)
+    return sorted(((cause, tuple(models)) for cause, models in found.items()), key=lambda one: -len(one[1]))
+
+
+def mark_of(cause: str) -> str:
+    """Return a short mark of a cause, for a form."""
+    return hashlib.sha256(cause.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def picked(rotation: Rotation, chosen: Chosen) -> tuple[AffectedModel, ...]:
+    """Return the models that are *chosen*; none if one of the choices is not there."""
+    by_mark = {mark_of(cause): models for cause, models in causes(rotation)}
+    of_causes = {model.id for mark in chosen.causes for model in by_mark.get(mark, ())}
+    there = acceptable(rotation)
+    if not (chosen.causes <= by_mark.keys() and chosen.models <= {model.id for model in there}):
+        return ()
+    return tuple(model for model in there if model.id in chosen.models | of_causes)
+
+
 def acceptable_as_a_whole(rotation: Rotation) -> str:
     """Return the sentence that an approver may accept if there is no model to name: that nothing is proved."""
     why = "" if acceptable(rotation) else unproved(rotation)

@@ -1,6 +1,6 @@
 """People's decisions during a rotation: continue, roll back, accept, approve."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 
 from bot.rotation import secret as shape
@@ -11,9 +11,9 @@ from bot.rotation.errors import (
 )
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.policy import (
+    Chosen,
     Person,
     Pressed,
-    acceptable,
     acceptable_as_a_whole,
     check_in_time,
     check_may_accept,
@@ -21,6 +21,7 @@ from bot.rotation.policy import (
     check_may_give_secret,
     check_may_steer,
     check_offered,
+    picked,
     shown_unproved,
 )
 from bot.rotation.progress import before_approval, earlier, undone_from
@@ -72,9 +73,9 @@ class Decisions(Verbs):
 
     @audited("accepted unproved")
     async def accept_unproved(
-        self, rotation_id: str, models: Iterable[str], reason: str, *, by: str, shown: str, pressed: Pressed
+        self, rotation_id: str, chosen: Chosen, reason: str, *, by: str, shown: str, pressed: Pressed
     ) -> Rotation:
-        """Accept *models* (ids) without a proof, for a *reason* that goes into the receipt.
+        """Accept what is *chosen* without a proof, for a *reason* that goes into the receipt.
 
         *shown* is the digest of what the form showed about them; if that has changed, nothing is accepted.
         """
@@ -92,7 +93,7 @@ class Decisions(Verbs):
         if shape.is_surely_secret(reason):
             raise BadInput("This looks like a secret, and the reason is shown to everyone.", field="reason")
         word = Acceptance(by=by, at=self._now(), reason=reason)
-        accepted, what = _with_word(rotation, set(models), word)
+        accepted, what = _with_word(rotation, chosen, word)
         assert rotation.stop is not None
         onward = undone_from(accepted, earlier(rotation, rotation.stop.step, StepName.RECHECK)).to(State.RUNNING)
         return await self._save(onward, by, what, reason)
@@ -144,16 +145,16 @@ class Decisions(Verbs):
         raise WrongState("This rotation moves too fast at the moment. Press again.")
 
 
-def _with_word(rotation: Rotation, wanted: set[str], word: Acceptance) -> tuple[Rotation, str]:
-    """Accept the *wanted* models, or the whole rotation if it has none to name, on somebody's *word*; say which."""
+def _with_word(rotation: Rotation, chosen: Chosen, word: Acceptance) -> tuple[Rotation, str]:
+    """Accept what is *chosen*, or the whole rotation if it has no model to name, on somebody's *word*; say which."""
     whole = acceptable_as_a_whole(rotation)
-    if whole and not wanted:
+    if whole and chosen == Chosen():
         return rotation.but(accepted=word.but(of=whole)), "accepted that nothing proves the new secret"
-    chosen = [model for model in acceptable(rotation) if model.id in wanted]
-    if not chosen or len(chosen) < len(wanted):
+    models = picked(rotation, chosen)
+    if not models:
         raise BadInput("Choose among the models that are still unproved.", field="models")
-    accepted = {model.id: _accepted(rotation.finding(model), word) for model in chosen}
-    return rotation.learn(accepted), f"accepted {len(chosen)} unproved"
+    accepted = {model.id: _accepted(rotation.finding(model), word) for model in models}
+    return rotation.learn(accepted), f"accepted {len(models)} unproved"
 
 
 def _accepted(finding: Finding, word: Acceptance) -> Finding:

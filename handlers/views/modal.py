@@ -4,8 +4,15 @@ from collections.abc import Sequence
 
 from bot.rotation.families import AZURE, BEDROCK, SHAPES, VERTEX, family
 from bot.rotation.inventory import ProviderKey
-from bot.rotation.plan import AffectedModel, plural
-from bot.rotation.policy import acceptable_as_a_whole, is_way_back_closed, shown_unproved
+from bot.rotation.plan import AffectedModel
+from bot.rotation.policy import (
+    acceptable,
+    acceptable_as_a_whole,
+    causes,
+    is_way_back_closed,
+    mark_of,
+    shown_unproved,
+)
 from bot.rotation.record import Rotation
 from handlers.views import evidence
 from handlers.views.blocks import Block, code, context, plain, section, sentence, shortened, visible
@@ -14,7 +21,7 @@ PICKER = "picker"
 SECRET_FORM = "secret_form"  # noqa: S105 - a name
 ACCEPTANCE_FORM = "acceptance_form"
 KEY, SECRET, REST, NAME = "key", "secret", "rest", "name"
-MODELS, REASON, TICKET = "models", "reason", "ticket"
+CAUSES, MODELS, REASON, TICKET = "causes", "models", "reason", "ticket"
 VALUE = "value"
 """The action id of every field; the block id tells fields apart."""
 
@@ -22,7 +29,20 @@ FIELD_MOST = 3000
 NAME_FIELD_MOST = 200
 REASON_MOST = 300
 TICKET_MOST = 80
-OPTIONS_MOST = 100
+OPTIONS_MOST, BOXES_MOST = 100, 10
+LABEL_MOST = DESCRIPTION_MOST = 75
+"""Characters in an option of a menu, or of a box to tick."""
+
+NAMED = 3
+"""Models named beside a cause that several share."""
+
+NOT_TESTED = "not tested"
+
+LEFT_OUT = "Models left out are tested again."
+NEXT_FIELD = f"Choose here, or in the next field. {LEFT_OUT}"
+SHARED = "Models that share a cause."
+
+Cause = tuple[str, tuple[AffectedModel, ...]]
 
 
 def picker(channel: str) -> Block:
@@ -121,17 +141,6 @@ def alert(warning: str) -> Block:
     return {"type": "alert", "level": "warning", "text": plain(warning)}
 
 
-def without_alerts(form: Block) -> Block:
-    """Return *form* for a workspace that has no such blocks yet: a word and a mark, not only a colour."""
-    return form | {"blocks": [_plainer(block) for block in form["blocks"]]}
-
-
-def _plainer(block: Block) -> Block:
-    if block["type"] != "alert":
-        return block
-    return {"type": "section", "text": plain(f"⚠ {block['text']['text']}")}
-
-
 def _input(
     block_id: str,
     label: str,
@@ -156,8 +165,9 @@ def _input(
     }
 
 
-def acceptance_form(rotation: Rotation, models: Sequence[AffectedModel]) -> Block:
-    """Ask an approver which of *models* may stay unproved, and why. None is preselected."""
+def acceptance_form(rotation: Rotation) -> Block:
+    """Ask an approver what may stay unproved, and why. Nothing is preselected."""
+    found = causes(rotation)
     return {
         "type": "modal",
         "callback_id": ACCEPTANCE_FORM,
@@ -166,7 +176,7 @@ def acceptance_form(rotation: Rotation, models: Sequence[AffectedModel]) -> Bloc
         "submit": plain("Accept"),
         "close": plain("Cancel"),
         "blocks": [
-            *(_of_models(rotation, models) if models else [_of_all(rotation)]),
+            *(_of_models(rotation, found) if found else [_of_all(rotation)]),
             _input(
                 REASON,
                 "Reason",
@@ -178,13 +188,19 @@ def acceptance_form(rotation: Rotation, models: Sequence[AffectedModel]) -> Bloc
     }
 
 
-def _of_models(rotation: Rotation, models: Sequence[AffectedModel]) -> list[Block]:
+def _of_models(rotation: Rotation, found: Sequence[Cause]) -> list[Block]:
+    shared = [(model, cause) for cause, models in found if len(models) > 1 for model in models]
+    cut_off = [f"• {_counted(rotation, cause)}" for cause in found if len(cause[0]) > DESCRIPTION_MOST]
     return [
         section(
-            f"For {code(rotation.plan.old_key.display_name)}. Nothing proves that these models work on the "
-            "replacement. If one does not, its callers fail, and once the old key is deleted there is no way back."
+            f"For {code(rotation.plan.old_key.display_name)}. Nothing proves that these models work on the new key. "
+            "If one does not, its callers fail, and once the old key is deleted there is no way back."
         ),
-        _choice(rotation, models),
+        *([section("\n".join(map(sentence, cut_off)))] if cut_off else []),
+        _choice(
+            CAUSES, "Accept by cause", NEXT_FIELD if shared else LEFT_OUT, [_cause(rotation, one) for one in found]
+        ),
+        *([_choice(MODELS, "Or only some of them", SHARED, [_single(*one) for one in shared])] if shared else []),
     ]
 
 
@@ -196,27 +212,50 @@ def _of_all(rotation: Rotation) -> Block:
     )
 
 
-def _choice(rotation: Rotation, models: Sequence[AffectedModel]) -> Block:
-    left = len(models) - OPTIONS_MOST
-    more = f" {plural(left, 'more model')} can be accepted after these." if left > 0 else ""
+def _choice(block_id: str, label: str, hint: str, options: Sequence[Block]) -> Block:
+    """Build boxes to tick for a few causes, and a menu for more of them or for single models; one alone is required."""
+    left = len(options) - OPTIONS_MOST
+    more = f" {left:,} more can be accepted after these." if left > 0 else ""
+    menu: Block = {"type": "multi_static_select", "placeholder": plain("Choose")}
+    element = {"type": "checkboxes"} if block_id == CAUSES and len(options) <= BOXES_MOST else menu
     return {
         "type": "input",
-        "block_id": MODELS,
-        "label": plain("Models that may stay unproved"),
-        "hint": plain(f"Those left out are verified again.{more}"),
-        "element": {
-            "type": "multi_static_select",
-            "action_id": VALUE,
-            "placeholder": plain("Choose models"),
-            "options": [_candidate(rotation, model) for model in models[:OPTIONS_MOST]],
-        },
+        "block_id": block_id,
+        "label": plain(label),
+        "hint": plain(f"{hint}{more}"),
+        "optional": hint != LEFT_OUT,
+        "element": {**element, "action_id": VALUE, "options": list(options[:OPTIONS_MOST])},
     }
 
 
-def _candidate(rotation: Rotation, model: AffectedModel) -> Block:
-    current = rotation.finding(model).current
+def _cause(rotation: Rotation, cause: Cause) -> Block:
+    """Build the option that stands for every model of one cause."""
+    why, models = cause
+    if len(models) == 1:
+        return _single(models[0], why) | {"value": mark_of(why)}
+    names = f"{', '.join(model.alias for model in models[:NAMED])}{' and others' if len(models) > NAMED else ''}"
     return {
-        "text": plain(visible(f"{model.alias} in {model.environment_name}", 75)),
-        "value": shortened(model.id, 150),
-        "description": plain(visible(current.reason if current else "", 75)),
+        "text": plain(visible(_counted(rotation, cause), LABEL_MOST)),
+        "value": mark_of(why),
+        "description": plain(visible(names, DESCRIPTION_MOST)),
     }
+
+
+def _counted(rotation: Rotation, cause: Cause) -> str:
+    """Say how many models have one cause: "All 500: rate limited (429)"."""
+    why, models = cause
+    number, of = len(models), len(acceptable(rotation))
+    who = _named(models[0]) if number == 1 else f"{number:,} of {of:,}" if number < of else f"All {of:,}"
+    return f"{who}: {why or NOT_TESTED}"
+
+
+def _single(model: AffectedModel, why: str) -> Block:
+    return {
+        "text": plain(visible(_named(model), LABEL_MOST)),
+        "value": shortened(model.id, 150),
+        "description": plain(visible(why or NOT_TESTED, DESCRIPTION_MOST)),
+    }
+
+
+def _named(model: AffectedModel) -> str:
+    return f"{model.alias} in {model.environment_name}"

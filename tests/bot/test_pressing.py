@@ -16,7 +16,7 @@ from bot.rotation.errors import BadInput, NotAllowed, Unanswerable, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
-from bot.rotation.policy import Late, Pressed, shown_unproved
+from bot.rotation.policy import Chosen, Late, Pressed, mark_of, shown_unproved
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.secret import Submitted
 from bot.rotation.states import FORWARD, State, StepName
@@ -38,7 +38,12 @@ LATE = Pressed(away=timedelta(seconds=61))
 
 
 async def accept(desk: Desk, record: Rotation, **given: Any) -> Rotation:
-    usual = {"models": ["m1"], "reason": "asked by hand", "by": "U_APPROVER", "shown": shown_unproved(record)}
+    usual = {
+        "chosen": Chosen(frozenset({"m1"})),
+        "reason": "asked by hand",
+        "by": "U_APPROVER",
+        "shown": shown_unproved(record),
+    }
     return await desk.service.accept_unproved(record.id, **usual | {"pressed": AT_ONCE} | given)
 
 
@@ -149,7 +154,16 @@ async def test_a_model_that_failed_is_not_accepted_with_the_others(desk):
     record = await desk.save(one.learn({"m2": two}).but(plan=both))
 
     with pytest.raises(BadInput, match="Choose among the models that are still unproved"):
-        await accept(desk, record, models=["m1", "m2"])
+        await accept(desk, record, chosen=Chosen(frozenset({"m1", "m2"})))
+
+
+async def test_a_cause_accepts_the_models_that_the_form_showed_under_it(desk):
+    record = await desk.save(unproved("the upstream limits the rate"))
+    by_cause = Chosen(causes=frozenset({mark_of("the upstream limits the rate")}))
+
+    with pytest.raises(BadInput, match="Choose among the models that are still unproved"):
+        await accept(desk, record, chosen=Chosen(causes=frozenset({mark_of("another cause")})))
+    assert (await accept(desk, record, chosen=by_cause)).finding(record.plan.models[0]).is_accepted
 
 
 @pytest.mark.parametrize(("step", "kept"), [("project", 4), ("verify", 5), ("recheck", 8), ("delete", 8)])
@@ -167,8 +181,8 @@ async def test_accepting_the_whole_rotation_accepts_the_sentence_that_was_shown(
     record = unproved(findings={}, plan=plan_of("pk_old"))
     saved = await desk.save(record.but(stop=record.stop.but(sentence=why)))
     with pytest.raises(BadInput, match="Choose among the models"):
-        await accept(desk, saved, models=["m1"])
-    after = await accept(desk, saved, models=[])
+        await accept(desk, saved, chosen=Chosen(frozenset({"m1"})))
+    after = await accept(desk, saved, chosen=Chosen())
 
     assert after.accepted.of == why
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.inventory import BUDGETS, Unlisted
-from bot.rotation.policy import acceptable
 from bot.rotation.record import Rotation
 from bot.rotation.secret import checked
 from bot.rotation.states import State
@@ -219,7 +218,7 @@ def answer(error: Exception) -> Case:
 
 
 def form(rotation: Rotation) -> Json:
-    return acceptance_form(rotation, acceptable(rotation))
+    return acceptance_form(rotation)
 
 
 def objection(secret: str, provider: str = "openai") -> Exception:
@@ -299,6 +298,9 @@ MESSAGES: Mapping[str, Case] = {
     "answer-bad-secret": answer(objection("one two")),
     "answer-bad-document": answer(objection('{"project": "p", "region": "r"}', "vertex")),
 }
+MIXED_CAUSES = r.unsure_because(
+    r.running("soak", r.plan(r.many(5))), r.RATE_LIMITED.reason, r.LIKELY, r.RATE_LIMITED.reason, "no answer in 30 s"
+)
 VIEWS: Mapping[str, Case] = {
     "form-picker": lambda: picker("C_OPS"),
     "form-secret": lambda: secret_form(r.awaiting_secret(), f"{r.NAME} (2026-11-23 r7k2abc)"),
@@ -318,6 +320,10 @@ VIEWS: Mapping[str, Case] = {
     "form-acceptance": lambda: form(r.unsure(r.running("soak"))),
     "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]),
     "form-acceptance-no-models": lambda: form(STOPS["unverified-no-models"]),
+    "form-acceptance-mixed": lambda: form(MIXED_CAUSES),
+    "form-acceptance-12-causes": lambda: form(
+        r.unsure_because(r.running("soak", r.plan(r.many(13))), *(f"no answer within {n} s" for n in range(30, 42)))
+    ),
     "form-acceptance-hostile": lambda: form(r.unsure(r.running("soak", HOSTILE_PLAN))),
 }
 OPTIONS: Mapping[str, Case] = {

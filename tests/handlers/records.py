@@ -261,6 +261,15 @@ def unsure(rotation: Rotation, reason: str | None = None) -> Rotation:
     return accepted(rotation, *range(1, len(rotation.plan.models), 2), reason=reason) if reason else rotation
 
 
+def unsure_because(rotation: Rotation, *reasons: str) -> Rotation:
+    """Return *rotation* with its models unproved for these *reasons*, in turn."""
+    answers = [RATE_LIMITED.but(reason=reason) for reason in reasons]
+    known = {m.id: answers[n % len(answers)] for n, m in enumerate(rotation.plan.models)}
+    return rotation.learn(
+        {m.id: rotation.finding(m).but(latest=known[m.id], verdict=known[m.id]) for m in rotation.plan.models}
+    )
+
+
 def unused(rotation: Rotation, reason: str) -> Rotation:
     """Return *rotation* of a key that no model uses, of which an approver accepts that nothing proves its secret."""
     return rotation.but(accepted=Acceptance(by=APPROVER, at=at(70), reason=reason, of=unproved(rotation)))

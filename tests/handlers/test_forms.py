@@ -8,22 +8,26 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.rotation.errors import BadInput, Late, NotAllowed
-from bot.rotation.policy import Pressed, acceptable
+from bot.rotation.policy import Chosen, Pressed, mark_of, picked
 from handlers.actions import accept_unproved as press
 from handlers.background import Background
 from handlers.forms import Forms
 from handlers.modals import accept_unproved as submit
 from handlers.slack import SlackAway
-from handlers.views.modal import MODELS, REASON, VALUE, acceptance_form, secret_form
+from handlers.views.modal import CAUSES, MODELS, REASON, VALUE, acceptance_form, secret_form
 from tests.handlers import records as r
 
 PRESSED = Pressed(away=timedelta(0))
 BODY = {"user": {"id": r.APPROVER}, "trigger_id": "t1"}
 
 
-def filled(reason: str, *models: str) -> dict[str, Any]:
+def filled(reason: str, *causes: str, models: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return what Slack sends of a form; one that lists no model has no field for them."""
-    chosen = {MODELS: {VALUE: {"selected_options": [{"value": model} for model in models]}}} if models else {}
+    chosen = {
+        field: {VALUE: {"selected_options": [{"value": value} for value in values]}}
+        for field, values in ((CAUSES, causes), (MODELS, models))
+        if values
+    }
     return {"private_metadata": "r7k2abc 0123abcd", "state": {"values": {**chosen, REASON: {VALUE: {"value": reason}}}}}
 
 
@@ -39,8 +43,7 @@ async def sent(view: dict[str, Any], refusal: Exception | None = None) -> tuple[
 async def test_the_button_opens_a_form_with_what_may_be_accepted_and_what_is_known_of_it() -> None:
     rotation, rotations, client = r.unsure(r.running("soak")), AsyncMock(), AsyncMock()
     rotations.offer_acceptance.return_value = rotation
-    view = acceptance_form(rotation, acceptable(rotation))
-    options = view["blocks"][1]["element"]["options"]
+    view = acceptance_form(rotation)
 
     await press(
         ack=AsyncMock(),
@@ -54,32 +57,86 @@ async def test_the_button_opens_a_form_with_what_may_be_accepted_and_what_is_kno
 
     rotations.offer_acceptance.assert_awaited_once_with("r7k2abc", by=r.APPROVER)
     client.views_open.assert_awaited_once_with(trigger_id="t1", view=view)
-    assert [option["value"] for option in options] == [model.id for model in rotation.plan.models]
-    assert options[2]["text"]["text"] == "chat-large in staging"
-    assert options[2]["description"]["text"] == r.RATE_LIMITED.reason
 
 
-@pytest.mark.parametrize("models", [["m_001", "m_003"], []], ids=["some models", "a form without models"])
-async def test_what_is_chosen_is_accepted_and_the_form_closes(models: list[str]) -> None:
-    said, accept, _ = await sent(filled("their fault", *models))
+def options(view: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Return what may be chosen in each field of a form, and what it says beside that."""
+    return {
+        block["block_id"]: [(one["text"]["text"], one["description"]["text"]) for one in block["element"]["options"]]
+        for block in view["blocks"]
+        if "options" in block.get("element", {})
+    }
 
-    accept.assert_called_once_with("r7k2abc", models, "their fault", by=r.APPROVER, shown="0123abcd", pressed=PRESSED)
+
+def test_models_of_one_cause_are_one_box_and_each_of_them_can_be_chosen_alone() -> None:
+    rotation, limited = r.unsure(r.running("soak")), r.RATE_LIMITED.reason
+
+    assert options(acceptance_form(rotation)) == {
+        CAUSES: [(f"All 3: {limited}", "chat-large, support-embed, chat-large")],
+        MODELS: [
+            ("chat-large in production", limited),
+            ("support-embed in production", limited),
+            ("chat-large in staging", limited),
+        ],
+    }
+    assert options(acceptance_form(r.unsure_because(rotation, "a", "b", "c"))) == {
+        CAUSES: [
+            ("chat-large in production", "a"),
+            ("support-embed in production", "b"),
+            ("chat-large in staging", "c"),
+        ]
+    }
+
+
+@pytest.mark.parametrize(("number", "kind"), [(10, "checkboxes"), (11, "multi_static_select")])
+def test_up_to_ten_causes_are_boxes_and_more_are_a_menu(number: int, kind: str) -> None:
+    many = r.running("soak", r.plan(r.many(number)))
+    blocks = acceptance_form(r.unsure_because(many, *map(str, range(number))))["blocks"]
+
+    assert [block["element"]["type"] for block in blocks if block.get("block_id") == CAUSES] == [kind]
+
+
+def test_a_cause_that_does_not_fit_into_its_box_is_said_in_full_before() -> None:
+    form = acceptance_form(r.unsure_because(r.running("soak"), r.LIKELY))
+
+    assert f"• All 3: {r.LIKELY}" in form["blocks"][1]["text"]["text"]
+
+
+def test_a_cause_stands_for_all_its_models_and_what_the_form_did_not_have_for_none() -> None:
+    rotation = r.unsure_because(r.running("soak"), "a", "b", "a")
+    first, second, third = (model.id for model in rotation.plan.models)
+
+    def of(*names: str, causes: tuple[str, ...] = ()) -> list[str]:
+        return [model.id for model in picked(rotation, Chosen(frozenset(names), frozenset(map(mark_of, causes))))]
+
+    assert of(causes=("a",)) == [first, third]
+    assert of(second, causes=("a",)) == [first, second, third]
+    assert of(second) == [second]
+    assert of(second, "m_unknown") == of(second, causes=("c",)) == of() == []
+
+
+@pytest.mark.parametrize("causes", [("c1", "c2"), ()], ids=["some causes", "a form without models"])
+async def test_what_is_chosen_is_accepted_and_the_form_closes(causes: tuple[str, ...]) -> None:
+    said, accept, _ = await sent(filled("their fault", *causes, models=("m_001",) if causes else ()))
+
+    chosen = Chosen(frozenset({"m_001"}), frozenset(causes)) if causes else Chosen()
+    accept.assert_called_once_with("r7k2abc", chosen, "their fault", by=r.APPROVER, shown="0123abcd", pressed=PRESSED)
     assert said == {"response_action": "clear"}
 
 
 @pytest.mark.parametrize(
-    ("refusal", "models", "field"),
+    ("refusal", "causes", "field"),
     [
         (BadInput("Say why.", field="reason"), ["m_001"], REASON),
-        (BadInput("Choose.", field="models"), ["m_001"], MODELS),
+        (BadInput("Choose.", field="models"), ["c1"], CAUSES),
         (BadInput("Out of date.", field="models"), [], REASON),
-        (NotAllowed("Only an approver can do this."), ["m_001"], MODELS),
-        (TimeoutError(), ["m_001"], MODELS),
+        (NotAllowed("Only an approver can do this."), ["c1"], CAUSES),
+        (TimeoutError(), ["c1"], CAUSES),
         (TimeoutError(), [], REASON),
     ],
 )
-async def test_what_is_wrong_is_said_at_its_field(refusal: Exception, models: list[str], field: str) -> None:
-    said, _, _ = await sent(filled("", *models), refusal)
+async def test_what_is_wrong_is_said_at_its_field(refusal: Exception, causes: list[str], field: str) -> None:
+    said, _, _ = await sent(filled("", *causes), refusal)
 
     assert said["response_action"] == "errors"
     assert list(said["errors"]) == [field]
@@ -87,9 +144,9 @@ async def test_what_is_wrong_is_said_at_its_field(refusal: Exception, models: li
 
 
 async def test_a_form_that_comes_too_late_is_also_answered_directly() -> None:
-    said, _, tell = await sent(filled("their fault", "m_001"), Late("It came late."))
+    said, _, tell = await sent(filled("their fault", "c1"), Late("It came late."))
 
-    assert said["errors"] == {MODELS: "It came late."}
+    assert said["errors"] == {CAUSES: "It came late."}
     assert [(told.args[0].person, told.args[1]) for told in tell.await_args_list] == [(r.APPROVER, "It came late.")]
 
 

@@ -95,7 +95,7 @@ def test_every_message_is_taken_and_pings_nobody(plan: Plan, sentence: str) -> N
 def test_every_form_is_taken(plan: Plan, name: str) -> None:
     assert check_view(secret_form(r.awaiting_secret(plan), name)) == []
     if plan.models:
-        assert check_view(acceptance_form(r.running("soak", plan), plan.models)) == []
+        assert check_view(acceptance_form(r.unsure(r.running("soak", plan), reason=name))) == []
     assert check_options({"options": [option(plan.old_key)]}) == []
     assert check_view(picker("C_OPS")) == []
 

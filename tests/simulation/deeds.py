@@ -4,7 +4,16 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from bot.rotation.actions import Action
-from bot.rotation.policy import Pressed, acceptable, acceptable_as_a_whole, offered, shown_unproved
+from bot.rotation.policy import (
+    Chosen,
+    Pressed,
+    acceptable,
+    acceptable_as_a_whole,
+    causes,
+    mark_of,
+    offered,
+    shown_unproved,
+)
 from bot.rotation.record import Rotation
 from bot.rotation.secret import Submitted
 from sandbox.aisix import ProviderKey
@@ -89,10 +98,16 @@ def approve(town: Town, shown: Rotation, who: str) -> None:
     town.begin(Actor("approve", shown.id, who, shown=seen or ""), work)  # type: ignore[arg-type]
 
 
+def _some_of(town: Town, shown: Rotation) -> Chosen:
+    """Choose every cause, one model, or what the form does not have."""
+    marks, models = [mark_of(cause) for cause, _ in causes(shown)], [model.id for model in acceptable(shown)]
+    if not models:
+        return Chosen() if acceptable_as_a_whole(shown) else Chosen(frozenset({"m_unknown"}))
+    return Chosen(causes=frozenset(marks)) if town.random.random() < 0.7 else Chosen(frozenset(models[:1]))
+
+
 def accept(town: Town, shown: Rotation, who: str) -> None:
-    nobody = [] if acceptable_as_a_whole(shown) else ["m_unknown"]
-    models = [model.id for model in acceptable(shown)] or nobody
-    chosen = models if town.random.random() < 0.7 else models[:1]
+    chosen = _some_of(town, shown)
 
     async def work() -> None:
         form, pressed = (

@@ -90,10 +90,10 @@ def test_whatever_is_typed_after_the_command_is_answered(front: Front, many: int
 FORMS: dict[str, Callable[[Any], Json]] = {
     PICKER: lambda _: picker("C_OPS"),
     SECRET_FORM: lambda rotation: secret_form(rotation, "new"),
-    ACCEPTANCE_FORM: lambda rotation: acceptance_form(rotation, rotation.plan.models),
+    ACCEPTANCE_FORM: lambda _: acceptance_form(r.unsure(r.running("soak"))),
 }
 FIELD = st.one_of(JSON, st.fixed_dictionaries({"value": st.one_of(JSON, st.fixed_dictionaries({"value": JSON}))}))
-NAMES = st.sampled_from(["key", "secret", "rest", "name", "models", "reason"])
+NAMES = st.sampled_from(["key", "secret", "rest", "name", "models", "causes", "reason"])
 STATES = st.one_of(
     JSON, st.fixed_dictionaries({"values": JSON}), st.fixed_dictionaries({"values": st.dictionaries(NAMES, FIELD)})
 )

@@ -63,7 +63,7 @@ async def test_a_form_that_is_sent_while_the_bot_is_frozen_does_not_count_when_i
             await stage.slack.until(lambda: approver.modal, what="the form")
             stage.slack.ack_within, shown = 4, card.plain
             os.kill(bot.pid, signal.SIGSTOP)  # what Slack sends meanwhile waits for it
-            answer = await approver.submit({"models": ["chat-large in production"], "reason": "I saw it answer"})
+            answer = await approver.submit({"causes": ["chat-large in production"], "reason": "I saw it answer"})
             os.kill(bot.pid, signal.SIGCONT)
             assert answer.error == "operation_timeout"
 

@@ -14,7 +14,6 @@ from redis import Redis
 from bot.app import Parts
 from bot.rotation.actions import Action
 from bot.rotation.errors import AmbiguousKey
-from bot.rotation.policy import acceptable
 from bot.rotation.record import Rotation
 from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
@@ -173,8 +172,8 @@ ACTS: Mapping[str, Act] = {
     "view secret_form": Act(submit(lambda scene: secret_form(scene.rotation, "new"), secret=NEW_SECRET)),
     "view acceptance_form": Act(
         submit(
-            lambda scene: acceptance_form(scene.rotation, acceptable(scene.rotation)),
-            models=["chat-large in production"],
+            lambda scene: acceptance_form(scene.rotation),
+            causes=["chat-large in production"],
             reason="tried by hand",
         ),
         STOPS["unverified"],

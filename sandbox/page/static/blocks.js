@@ -42,6 +42,7 @@ export const BLOCKS = {
 /** Every element that can be drawn in a block. */
 export const ELEMENTS = {
   button: (given, block, env) => button(given, block, env),
+  checkboxes: (given, block, env) => boxes(given, block, env),
   external_select: (given, block, env) => menu(given, block, env),
   image: (given) => el("img", { src: given.image_url, alt: given.alt_text, class: "thumbnail" }),
   multi_external_select: (given, block, env) => menu(given, block, env),
@@ -193,6 +194,38 @@ function menu(given, block, env) {
     id: env.form?.id(block),
     invalid: Boolean(env.form?.errors[block.block_id]),
   });
+}
+
+/** Boxes to tick: what is ticked counts once the form is sent. */
+function boxes(given, block, env) {
+  const ticked = new Set((env.form?.chosen(block, given) ?? []).map((option) => option.value));
+  const changed = (option, on) => {
+    ticked[on ? "add" : "delete"](option.value);
+    const options = given.options.filter((each) => ticked.has(each.value));
+    chose(options, given, block, env);
+  };
+  return el(
+    "div",
+    {
+      role: "group",
+      class: "boxes",
+      "aria-label": block.label?.text,
+      "aria-describedby": env.form?.described(block),
+      "data-key": named(given),
+    },
+    given.options.map((option) =>
+      el(
+        "label",
+        {},
+        el("input", {
+          type: "checkbox",
+          checked: ticked.has(option.value),
+          onchange: (event) => changed(option, event.target.checked),
+        }),
+        el("span", {}, words(option.text, env), option.description && el("span", { class: "soft" }, words(option.description, env))),
+      ),
+    ),
+  );
 }
 
 /** In a form a choice waits to be sent; in a message the app hears of it at once. */

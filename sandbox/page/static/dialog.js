@@ -101,7 +101,8 @@ export class Form {
 function plain(value, element) {
   if (typeof value === "string") return value;
   const options = value.map((option) => option.value);
-  return element.type.startsWith("multi_") ? options : (options[0] ?? "");
+  const several = element.type.startsWith("multi_") || element.type === "checkboxes";
+  return several ? options : (options[0] ?? "");
 }
 
 /** The parts of a modal: title, blocks, and what to press. */
