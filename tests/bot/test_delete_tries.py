@@ -100,6 +100,15 @@ async def test_a_clock_that_is_set_back_while_the_delete_is_read_back_stops_the_
     assert len(came) == 1
 
 
+async def test_while_a_delete_is_read_back_no_other_is_sent(tenancy):
+    here, record = await tenancy.about_to_delete()
+    answer_deletes(tenancy, granted)
+    sent = await here.until(record, lambda r: r.delete_sent_at)
+    again = await here.until(sent, lambda r: r.delete_sent_at != sent.delete_sent_at)
+
+    assert again.delete_sent_at - sent.delete_sent_at > here.world.limits.read_back
+
+
 async def test_a_token_that_sees_no_key_any_more_shows_no_delete(tenancy):
     here, record = await tenancy.about_to_delete()
     answer_deletes(tenancy, status(500))
