@@ -4,8 +4,8 @@ import asyncio
 import os
 import pwd
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from typing import Any, NoReturn, TextIO, TypeVar
 
@@ -38,7 +38,7 @@ from bot.storage.migration import census
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
 from bot.telemetry import logs
-from bot.terminal import Level, keeping, say_findings, tell
+from bot.terminal import Finding, Level, keeping, say_findings, show, tell
 from handlers.connect import slack_client, who_am_i
 from handlers.reception import Reception
 
@@ -46,11 +46,35 @@ T = TypeVar("T")
 
 
 def _start(*sides: Callable[[Parts], Any], shared: bool = False) -> None:
-    settings = read_settings()
-    logs.configure(settings.log_level, settings.log_format)
-    if shared and settings.redis_url is None:
-        raise WrongSettings("REDIS_URL is missing: web and worker are two processes and have to share one, redis://….")
-    asyncio.run(run(settings, *sides))
+    with _ending_with_a_sentence(CANNOT_START):
+        settings = read_settings()
+        logs.configure(settings.log_level, settings.log_format)
+        if shared and settings.redis_url is None:
+            raise WrongSettings(
+                "REDIS_URL is missing: web and worker are two processes and have to share one, redis://…."
+            )
+        asyncio.run(run(settings, *sides))
+
+
+CANNOT_START = "Keyturn cannot start."
+
+
+@contextmanager
+def _ending_with_a_sentence(lead: str = "", *, as_json: bool = False) -> Iterator[None]:
+    """Exit with 1 and a sentence for each wrong setting, or for what is refused: to standard error, or as JSON."""
+    try:
+        yield
+    except WrongSettings as wrong:
+        about, sentences = "settings", wrong.sentences
+    except Refused as refusal:
+        about, sentences = "", (str(refusal),)
+    else:
+        return
+    if as_json:
+        say_findings([Finding(Level.WRONG, about, each) for each in sentences], well=False)
+    else:
+        click.echo(("\n  " if len(sentences) > 1 else " ").join(filter(None, (lead, *sentences))), err=True)
+    sys.exit(1)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -91,13 +115,17 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one object
 
 def _ended(work: Callable[[], bool], *, as_json: bool) -> NoReturn:
     """Run *work*, which prints a line for each finding, and exit with 0 if all is well, else with 1."""
-    if as_json:
-        with keeping() as found:
-            well = work()
-        say_findings(found, well=well)
-    else:
+    with _ending_with_a_sentence(as_json=as_json), keeping() if as_json else nullcontext() as found:
         well = work()
+    if as_json:
+        say_findings(found or (), well=well)
     sys.exit(0 if well else 1)
+
+
+def _with_settings(work: Callable[[Settings], Coroutine[Any, Any, bool]]) -> bool:
+    settings = read_settings()
+    logs.configure("error", settings.log_format)
+    return asyncio.run(work(settings))
 
 
 @main.command("check", short_help="Try the settings and say what is wrong.")
@@ -108,25 +136,20 @@ def run_check(*, as_json: bool) -> None:
     Each line begins with `ok`, `WARN` (look at it) or `WRONG`, and says what to do. Exit status 1 if anything is
     wrong, else 0.
     """
-    try:
+    with _ending_with_a_sentence(CANNOT_START, as_json=as_json):
         settings = read_settings()
-    except WrongSettings as mistakes:
-        if not as_json:
-            raise
-        found = [check.Finding(check.Level.WRONG, "settings", each) for each in mistakes.sentences]
-    else:
-        logs.configure("error", settings.log_format)
-        found = asyncio.run(checked(settings, _ignore if as_json else _print))
+    logs.configure("error", settings.log_format)
+    found = asyncio.run(checked(settings, _ignore if as_json else _print))
     if as_json:
         say_findings(found, well=check.well(found))
     sys.exit(0 if check.well(found) else 1)
 
 
-def _print(finding: check.Finding) -> None:
-    tell(*finding)
+def _print(finding: Finding) -> None:
+    show(finding)
 
 
-def _ignore(_: check.Finding) -> None:
+def _ignore(_: Finding) -> None:
     """Print nothing: all findings are printed together."""
 
 
@@ -140,7 +163,7 @@ def run_status(number: int, *, as_json: bool) -> None:
 
     Needs REDIS_URL, or KEYTURN_DATA while no bot runs on it, and no other setting. Exit status 0.
     """
-    _on_stores(lambda stores: rotations.status(stores, number, as_json=as_json))
+    _on_stores(lambda stores: rotations.status(stores, number, as_json=as_json), as_json=as_json)
 
 
 @main.command("show", short_help="Show one rotation, and what helps.")
@@ -152,7 +175,7 @@ def run_show(rotation: str, *, as_json: bool) -> None:
     Its state and step; at a stop the reason and what helps; each model with its verdict; the approvals. Needs what
     `status` needs. Exit status 0, or 1 if there is no such rotation or this version can't read its record.
     """
-    _on_stores(lambda stores: rotations.show(stores, Asked(rotation, as_json)))
+    _on_stores(lambda stores: rotations.show(stores, Asked(rotation, as_json)), as_json=as_json)
 
 
 @main.command("resume", short_help="Let a stopped rotation try again.")
@@ -165,7 +188,7 @@ def run_resume(rotation: str, by: str | None, *, as_json: bool) -> None:
     It approves nothing: an approval that was given is void, and an approver is asked before the delete. The audit
     trail records it as done at the command line. Needs what `status` needs. Exit status 0, or 1 if it can't be done.
     """
-    _on_stores(lambda stores: rotations.resume(stores, Asked(rotation, as_json, by or _user())))
+    _on_stores(lambda stores: rotations.resume(stores, Asked(rotation, as_json, by or _user())), as_json=as_json)
 
 
 def _user() -> str:
@@ -196,9 +219,7 @@ def run_doctor(*, as_json: bool, **given: Any) -> None:
         raise click.UsageError("--adopt and --clean are two ways; choose one.")
     if orders.old and not orders.rotation:
         raise click.UsageError("--old says which key ROTATION replaces: name that as well.")
-    settings = read_settings()
-    logs.configure("error", settings.log_format)
-    _ended(lambda: asyncio.run(attended(settings, orders)), as_json=as_json)
+    _ended(lambda: _with_settings(lambda settings: attended(settings, orders)), as_json=as_json)
 
 
 async def attended(settings: Settings, orders: doctor.Orders) -> bool:
@@ -242,9 +263,7 @@ def run_carry_over(namespace: str, rotation: str | None, *, as_json: bool) -> No
     Stop the bot that had them first. ROTATION (an id) takes that one alone, also where AISIX Cloud does not show its
     keys. Exit status 0 if no rotation is left under NAMESPACE, else 1.
     """
-    settings = read_settings()
-    logs.configure("error", settings.log_format)
-    _ended(lambda: asyncio.run(carry(settings, namespace, rotation)), as_json=as_json)
+    _ended(lambda: _with_settings(lambda settings: carry(settings, namespace, rotation)), as_json=as_json)
 
 
 async def carry(settings: Settings, name: str, rotation: str | None) -> bool:
@@ -285,7 +304,7 @@ def run_verify(file: TextIO | None, head: str | None, *, as_json: bool) -> None:
     def verify() -> bool:
         if file is not None:
             return auditor.verify_text(file.read(), head)
-        return _on_stores(lambda stores: auditor.verify_stores(stores, head))
+        return _stores(lambda stores: auditor.verify_stores(stores, head))
 
     _ended(verify, as_json=as_json)
 
@@ -333,8 +352,13 @@ def run_verify_receipt(file: TextIO, head: str | None, *, as_json: bool) -> None
     _ended(lambda: receipts.verify_receipt(file.read(), head), as_json=as_json)
 
 
-def _on_stores(work: Callable[[list[Store]], Awaitable[T]]) -> T:
-    """Run *work* on the stores alone; end with a sentence if Redis stops answering, or *work* is refused."""
+def _on_stores(work: Callable[[list[Store]], Awaitable[None]], *, as_json: bool = False) -> None:
+    with _ending_with_a_sentence(as_json=as_json):
+        _stores(work)
+
+
+def _stores(work: Callable[[list[Store]], Awaitable[T]]) -> T:
+    """Run *work* on the stores alone, with no other setting than those of the store."""
     logs.configure("error", "json")
     settings = read_store_settings()
 
@@ -342,22 +366,13 @@ def _on_stores(work: Callable[[list[Store]], Awaitable[T]]) -> T:
         async with stores_alone(settings) as stores:
             return await work(stores)
 
-    try:
-        return asyncio.run(working())
-    except Refused as sentence:
-        click.echo(str(sentence), err=True)
-        sys.exit(1)
+    return asyncio.run(working())
 
 
 def entry(name: str = "keyturn") -> None:
-    """Run the typed command; for wrong settings, print a sentence for each and exit with status 1."""
+    """Run the typed command, whatever letters the terminal has."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 lacks some of our letters
-    try:
-        main(prog_name=name)
-    except WrongSettings as wrong:
-        between = "\n  " if len(wrong.sentences) > 1 else " "
-        click.echo(between.join(("Keyturn cannot start.", *wrong.sentences)), err=True)
-        sys.exit(1)
+    main(prog_name=name)

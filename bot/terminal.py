@@ -50,8 +50,12 @@ _kept: ContextVar[list[Finding] | None] = ContextVar("kept", default=None)
 
 
 def tell(level: Level, said: str, about: str = "", more: Iterable[str] = ()) -> None:
+    """Print what was found, or keep it for JSON."""
+    show(Finding(level, about, said, tuple(more)))
+
+
+def show(finding: Finding) -> None:
     """Print a finding, or keep it for JSON."""
-    finding = Finding(level, about, said, tuple(more))
     if (kept := _kept.get()) is not None:
         kept.append(finding)
         return

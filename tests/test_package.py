@@ -53,7 +53,7 @@ def test_the_wheel_holds_the_bot_and_its_handlers_and_no_test_and_no_sandbox_and
     ("typed", "ends"),
     [
         ("--version", (0, f"keyturn {__version__}\n", "")),
-        ("check", (1, "", "Keyturn cannot start.\n  SLACK_APP_TOKEN is missing")),
+        ("check", (1, "", "Keyturn cannot start. Nothing is set")),
     ],
 )
 def test_the_command_is_the_function_that_the_package_names(monkeypatch, capsys, tmp_path, typed, ends):

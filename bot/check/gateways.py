@@ -108,7 +108,8 @@ class Product:
         address = self._settings.aisix_cloud_api
         if error.status == HTTPStatus.NOT_FOUND and not address.rstrip("/").endswith("/api"):
             return f"AISIX_CLOUD_API does not work. {error} It does not end in /api: try {address.rstrip('/')}/api."
-        return f"AISIX_CLOUD_API does not work. {error}"
+        unreached = f" For {address}: {_helps(error, 'AISIX_CLOUD_API')}" if error.status is None else ""
+        return f"AISIX_CLOUD_API does not work. {error}{unreached}"
 
     def _environments(self, inventory: Inventory) -> Iterator[Finding]:
         models = Counter(model.environment for model in inventory.models)
@@ -132,7 +133,8 @@ class Product:
         try:
             greeting = await self._gateways.greeting(environment)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return [wrong(f"no answer from the url in AISIX_GATEWAYS ({why(error)}).", about)]
+            url = self._settings.aisix_gateways[environment].url
+            return [wrong(f"no answer from {url} ({why(error)}): {_helps(error, 'AISIX_GATEWAYS')}", about)]
         if greeting.status in TOKEN_REFUSED:
             said = f"the caller_key in AISIX_GATEWAYS is refused ({greeting.status}): make a caller key for Keyturn."
             return [wrong(said, about)]
@@ -166,7 +168,7 @@ class Product:
         try:
             config, metrics = await self._status.answers(url)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return [wrong(f"no answer ({why(error)}): correct status_urls in AISIX_GATEWAYS.", about)]
+            return [wrong(f"no answer ({why(error)}): {_helps(error, 'AISIX_GATEWAYS')}", about)]
         if config:
             return [wrong(f"GET /status/config {config}: is that a status address?", about)]
         if metrics:
@@ -215,6 +217,13 @@ def _stranger(name: str, names: list[str]) -> str:
     return f"ENVIRONMENT_ORDER names {name}, and AISIX Cloud has no such environment: " + (
         f"did you mean {near[0]}?" if near else f"it has {listing(names[::2]) or 'none'}."
     )
+
+
+def _helps(error: Exception, setting: str) -> str:
+    """Say what to do about an address that gives no answer."""
+    if is_untrusted(error) or UNTRUSTED in str(error):
+        return "name the authority that vouches for it in SSL_CERT_FILE."
+    return f"correct it in {setting}, or let this machine reach it."
 
 
 def why(error: Exception) -> str:

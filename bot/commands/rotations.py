@@ -1,7 +1,6 @@
 """`keyturn status`, `show` and `resume`, on the stores of every bot that has records here."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from bot.commands import shown
@@ -71,7 +70,7 @@ async def show(stores: Sequence[Store], asked: Asked) -> None:
 async def resume(stores: Sequence[Store], asked: Asked) -> None:
     """Do what **Try again** does, and say what comes next."""
     store = await _holder(stores, asked.rotation)
-    rotation = await resumed(store, asked.rotation, operator=asked.by, at=datetime.now(UTC))
+    rotation = await resumed(store, asked.rotation, operator=asked.by, at=await store.time())
     if asked.as_json:
         say_json({"namespace": store.namespace.queue, "by": asked.by, **shown.summary(rotation)})
         return

@@ -26,7 +26,7 @@ from bot.service import RotationService
 from bot.steps.probing import askable
 from bot.steps.world import World
 from bot.storage.records import Store
-from bot.terminal import Level, tell
+from bot.terminal import Level, show, tell
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ def _print(inventory: Inventory, cases: list[Case]) -> None:
     for case in shown:
         record = f" Its record says: {case.over}." if case.over else ""
         found = described(case.half, case.held, inventory)
-        tell(found.level, found.said + record, found.about, found.more)
+        show(found._replace(said=found.said + record))
     if not shown:
         tell(Level.OK, summary(tuple(case.half for case in cases)))
 

@@ -31,8 +31,8 @@ async def stores_alone(settings: StoreSettings) -> AsyncIterator[list[Store]]:
     async with AsyncExitStack() as stack:
         if settings.redis_url is None and not settings.keyturn_data.is_dir():
             raise WrongSettings(
-                f"REDIS_URL is missing, and no bot has kept data in KEYTURN_DATA ({settings.keyturn_data}): "
-                "set the one that the bot has."
+                f"REDIS_URL is not set, and no bot has kept data in KEYTURN_DATA ({settings.keyturn_data}). "
+                "Set the one that the bot has, or run this where its .env is."
             )
         redis = await redis_at(await address_of(settings, stack), settings, stack)
         async with answering():

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -42,6 +42,12 @@ class Lists:
         self.key = namespace.key
         self._redis: Any = redis  # redis-py types every answer as "now or later"
         self._everything = asyncio.Semaphore(1)
+
+    async def time(self) -> datetime:
+        """Return the time by Redis's clock, which all processes go by."""
+        async with answering():
+            seconds, micros = await self._redis.time()
+        return datetime.fromtimestamp(seconds + micros / 1_000_000, UTC)
 
     async def due(self, now: datetime) -> AsyncIterator[Rotation]:
         """Yield rotations that are due by *now* and that nobody has leased, including those just recorded."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 import pytest
 from click.testing import CliRunner
+from redis import Redis as Client
 from redis.asyncio import Redis
 
 from bot import __version__
@@ -133,8 +134,10 @@ def test_show_says_the_stop_and_what_helps_each_model_with_its_verdict_and_the_a
 )
 def test_resume_does_what_try_again_does_and_the_trail_says_who_did_it_at_the_command_line(desk, typed, by):
     desk.save(STOPPED)
-
-    done = desk.type(f"resume rabc123 {typed}")
+    with Client.from_url(desk.redis_url) as redis:
+        redis.config_resetstat()
+        done = desk.type(f"resume rabc123 {typed}")
+        assert "cmdstat_time" in redis.info("commandstats"), "its clock says when it was done"
 
     assert (done.exit_code, done.stderr) == (0, "")
     after = desk.record()
@@ -176,10 +179,36 @@ def test_resume_refuses_in_one_sentence_what_does_not_apply_and_changes_nothing(
 
 @pytest.mark.parametrize("command", ["show", "resume"])
 def test_a_rotation_that_is_not_there_is_one_sentence(desk, command):
-    done = desk.type(f"{command} r_nope --json")
+    said, told = desk.type(f"{command} r_nope"), desk.type(f"{command} r_nope --json")
+    sentence = "There is no rotation r_nope: `python -m bot status` lists those under way."
 
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "There is no rotation r_nope: `python -m bot status` lists those under way.\n"
+    assert (said.exit_code, said.stdout, said.stderr) == (1, "", f"{sentence}\n")
+    assert (told.exit_code, told.stderr) == (1, "")
+    assert json.loads(told.stdout) == {"ok": False, "findings": [{"level": "wrong", "about": "", "said": sentence}]}
+
+
+ALL = "SLACK_BOT_TOKEN is missing"
+STORE = "REDIS_URL is wrong"
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        *((command, STORE) for command in ("status", "show r1", "resume r1", "audit verify")),
+        *((command, ALL) for command in ("check", "doctor", "carry-over keyturn")),
+    ],
+)
+def test_wrong_settings_are_json_too_and_only_a_start_says_that_it_cannot_start(tmp_path, command, sentence):
+    environ = {"REDIS_URL": "redis://host/name", "SLACK_BOT_TOKEN": ""}
+    said, told = (CliRunner(env=environ).invoke(main, [*command.split(), *more]) for more in ((), ("--json",)))
+
+    assert (said.exit_code, said.stdout, told.exit_code, told.stderr) == (1, "", 1, "")
+    assert sentence in said.stderr
+    assert ("Keyturn cannot start." in said.stderr) is (command == "check")
+    found = json.loads(told.stdout)
+    assert found["ok"] is False
+    assert {(each["level"], each["about"]) for each in found["findings"]} == {("wrong", "settings")}
+    assert any(each["said"].startswith(sentence) for each in found["findings"])
 
 
 def test_lines_are_told_in_json_with_their_level_what_they_are_about_and_what_belongs_to_them():

@@ -112,7 +112,7 @@ def test_what_the_image_copies_is_enough_for_the_bot_to_begin(tmp_path: Path) ->
         [sys.executable, "-m", "bot"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
     )
 
-    assert begun.stderr.startswith("Keyturn cannot start.\n  SLACK_APP_TOKEN is missing")
+    assert begun.stderr.startswith("Keyturn cannot start. Nothing is set: there is no .env here, ")
     assert begun.returncode == 1
 
 

@@ -183,7 +183,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "AISIX_GATEWAYS url": (
         lambda stage: gateways(stage, url=nobody()),
-        "no answer from the url in AISIX_GATEWAYS (ConnectError).",
+        "(ConnectError): correct it in AISIX_GATEWAYS, or let this machine reach it.",
     ),
     "AISIX_GATEWAYS caller_key": (
         lambda stage: gateways(stage, caller_key="ck-wrong"),
@@ -191,7 +191,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "AISIX_GATEWAYS status_urls": (
         lambda stage: gateways(stage, status_urls=[nobody()]),
-        "no answer (ConnectError): correct status_urls in AISIX_GATEWAYS.",
+        "no answer (ConnectError): correct it in AISIX_GATEWAYS, or let this machine reach it.",
     ),
     "AISIX_GATEWAYS id": (unknown_environment, "AISIX Cloud has no environment of that id: AISIX_GATEWAYS is keyed"),
     "APPROVERS group": ("S_NOBODY", "Slack: it does not tell who S_NOBODY in APPROVERS is"),
