@@ -33,7 +33,7 @@ NEEDED = {"approvers", "aisix_cloud_api", "slack_bot_token", "aisix_admin_token"
 """Settings that nobody guesses."""
 
 
-def test_what_is_not_chosen_is_safe() -> None:
+def test_every_default_is_safe() -> None:
     fields = Settings.model_fields
 
     assert {name: fields[name].get_default() for name in SAFE} == SAFE
@@ -68,7 +68,7 @@ SAID: dict[str, tuple[dict[str, Any] | None, int, int]] = {
 
 
 @pytest.mark.parametrize("said", SAID)
-def test_the_audit_fails_on_a_weakness_and_when_strict_also_on_silence(said: str, tmp_path: Path) -> None:
+def test_the_audit_fails_on_a_weakness_and_if_strict_also_without_an_answer(said: str, tmp_path: Path) -> None:
     package, *statuses = SAID[said]
     answer = json.dumps({"dependencies": [package]}) if package else ""
     (tmp_path / "pip_audit.py").write_text(f"print({answer!r}, end='')", encoding="utf-8")

@@ -125,14 +125,14 @@ NEVER = {
 
 
 @pytest.mark.parametrize("rule", NEVER)
-def test_nobody_knows_what_they_must_not(rule):
+def test_no_file_imports_what_its_rule_forbids(rule):
     paths, never = NEVER[rule]
 
     assert wrong(paths, lambda path: roots(path) & never) == {}
 
 
 @pytest.mark.parametrize("room", MAY_KNOW)
-def test_a_room_knows_only_what_is_below_it(room):
+def test_a_room_imports_only_the_rooms_it_may(room):
     assert wrong(files(room), lambda path: rooms(path) - {floor(path), *MAY_KNOW[room]}) == {}
 
 
@@ -148,7 +148,7 @@ OF_THE_PRODUCT = re.compile(r"^(aisix_(?!cloud_api|admin_token|gateways)\w+|/(ap
 """A label of a counter, a path, or an answer by its status."""
 
 
-def test_only_the_room_of_the_product_knows_its_paths_labels_and_answers():
+def test_only_the_aisix_room_holds_its_paths_labels_and_answers():
     others = [path for path in OURS if floor(path) != "aisix"]
 
     assert wrong(others, lambda path: filter(OF_THE_PRODUCT.match, words_of(path))) == {}
@@ -165,13 +165,13 @@ def test_no_file_is_longer_than_400_lines():
     assert [name(path) for path in OURS if len(path.read_text().splitlines()) > 400] == []
 
 
-def test_no_step_is_named_by_a_loose_string():
+def test_no_code_names_a_step_by_a_plain_string():
     loose = {step.value for step in StepName if "-" in step}  # the others are words as well
 
     assert wrong(files("bot/steps", "handlers"), lambda path: loose & words_of(path)) == {}
 
 
-def test_nobody_but_their_table_imports_a_single_step():
+def test_only_the_table_of_steps_imports_a_single_step():
     steps = {run.__module__ for run in RUN.values()}
     others = [path for path in OURS if name(path) != "bot/steps/__init__.py"]
 
@@ -185,7 +185,7 @@ def test_each_step_has_a_file_of_its_name():
     assert steps == {name: (f"bot.steps.{file}", file) for name in steps for file in [name.replace("-", "_")]}
 
 
-def test_a_view_turns_values_into_blocks_and_knows_nobody_who_acts():
+def test_a_view_imports_nothing_of_the_handlers_but_views():
     def others(path: Path) -> set[str]:
         return {one for one in imports(path) if one.startswith("handlers.") and not one.startswith("handlers.views")}
 
@@ -206,6 +206,6 @@ def test_a_view_turns_values_into_blocks_and_knows_nobody_who_acts():
         ("Carrier", {"app"}),
     ],
 )
-def test_each_outside_world_is_met_in_few_places_so_that_the_check_tries_the_clients_of_the_bot(what, modules):
+def test_only_the_listed_modules_use_each_client_library(what, modules):
     found = {name(path) for path in OURS if what in roots(path) | called(path)}
     assert {path.removeprefix("bot/").removesuffix(".py") for path in found} == modules

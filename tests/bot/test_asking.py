@@ -101,7 +101,7 @@ async def test_a_secret_that_is_typed_after_the_command_is_not_repeated(desk, ty
         ({"cards_per_channel": 1}, r"This channel has 1 rotation waiting .*\(CARDS_PER_CHANNEL\) allow no more"),
     ],
 )
-async def test_who_has_more_cards_waiting_than_the_settings_allow_is_told_what_to_do(desk, most, sentence):
+async def test_a_person_with_too_many_waiting_cards_hears_what_to_do(desk, most, sentence):
     desk.tenant.aisix.add_key("Another", secret="sk-another-0123456789")
     desk.service._rules = desk.service.rules.but(**most)  # noqa: SLF001
     first = await desk.ask("OpenAI production")
@@ -123,7 +123,7 @@ async def test_a_key_that_waits_for_its_secret_is_not_asked_for_twice(desk, name
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-async def test_nor_is_the_replacement_that_a_rotation_makes(desk, recorded):
+async def test_the_replacement_of_a_rotation_is_not_asked_for_twice(desk, recorded):
     first = await given(desk, await desk.ask("OpenAI production"))
     key = made(desk, first)
     first = await desk.save(first, made=(key.id,)) if recorded else first
@@ -132,7 +132,7 @@ async def test_nor_is_the_replacement_that_a_rotation_makes(desk, recorded):
         assert await refused(desk, name) == first
 
 
-async def test_nor_one_whose_creation_was_never_answered_and_is_not_listed(desk):
+async def test_a_replacement_that_is_not_listed_yet_is_not_asked_for_twice(desk):
     first = await given(desk, await desk.ask("OpenAI production"), made=("pk_not_listed",))
 
     assert await refused(desk, first.names[-1]) == first
@@ -156,7 +156,7 @@ async def test_the_replacement_can_be_rotated_in_turn_once_the_old_key_is_delete
     assert (await desk.ask(key.id)).plan.old_key.id == key.id
 
 
-async def test_of_two_requests_in_the_same_moment_one_makes_a_card_and_the_other_is_told_of_it(desk):
+async def test_two_simultaneous_requests_make_one_card_and_the_second_is_told(desk):
     outcomes = await asyncio.gather(
         desk.ask("OpenAI production"), desk.ask(desk.tenant.key.id, SECOND), return_exceptions=True
     )
@@ -167,14 +167,14 @@ async def test_of_two_requests_in_the_same_moment_one_makes_a_card_and_the_other
     assert await desk.store.under_way() == [first]
 
 
-async def test_a_key_that_a_finished_rotation_has_deleted_is_not_begun_on_an_old_list(desk):
+async def test_an_out_of_date_list_starts_no_rotation_of_a_deleted_key(desk):
     await desk.save((await given(desk, await desk.ask("OpenAI production"))).to(State.COMPLETED))
 
     with pytest.raises(WrongState, match="Another rotation has replaced this key already, and deleted it"):
         await desk.ask("OpenAI production")
 
 
-async def test_other_keys_are_asked_for_as_ever(desk):
+async def test_a_rotation_blocks_no_request_for_another_key(desk):
     await desk.ask("OpenAI production")
     other = desk.tenant.aisix.add_key("OpenAI staging", secret="sk-staging-0123456789")
 

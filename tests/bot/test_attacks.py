@@ -48,7 +48,7 @@ def answer_with_a_conflict(tenancy: Tenancy) -> None:
 
 
 @pytest.mark.parametrize("hinder", [bar_throwaways, refuse_models, fail_at_the_baseline, answer_with_a_conflict])
-async def test_what_hinders_one_rehearsal_lets_no_wrong_secret_past_the_others(tenancy, hinder):
+async def test_trouble_in_one_rehearsal_lets_no_wrong_secret_past_the_others(tenancy, hinder):
     hinder(tenancy)
     tenancy.aisix.upstream.refuse(NEW_SECRET)
     machine = await tenancy.machine(projection=5, verify=5)
@@ -67,7 +67,7 @@ async def test_a_wildcard_of_another_key_answers_for_no_throw_away_model(tenancy
     assert record.rehearsal == "not possible here: `*` answers for every name, so nothing shows who did"
 
 
-async def test_what_joined_the_plan_after_the_rehearsal_is_rehearsed_before_it_is_moved(tenancy):
+async def test_a_model_that_joins_after_the_rehearsal_is_rehearsed_before_it_moves(tenancy):
     machine, record = await after(tenancy, "rehearse")
     tenancy.aisix.upstream.models_for(NEW_SECRET, {"gpt-4o"})
     late = tenancy.aisix.add_model("production", "late", key=tenancy.old, upstream="gpt-9")
@@ -108,7 +108,7 @@ async def test_a_model_that_is_gone_or_did_not_move_is_said_and_it_can_be_tried_
     assert (await machine.ended(tried_again(stopped))).state is State.AWAITING_APPROVAL
 
 
-async def test_a_move_that_fails_for_a_while_is_no_move_that_somebody_has_undone(tenancy):
+async def test_a_move_that_fails_for_a_while_is_not_taken_for_drift(tenancy):
     small = tenancy.aisix.add_model("production", "chat-small", key=tenancy.old, upstream="gpt-4o-mini")
     tenancy.aisix.faults.fail("PATCH", small.id, 500, times=ATTEMPTS)
     machine = await tenancy.machine()
@@ -179,7 +179,7 @@ async def test_a_delete_that_has_no_effect_ends_with_a_person(tenancy):
 
 
 @pytest.mark.parametrize("settings", [{}, {"status_urls": False}], ids=["seen", "unseen"])
-async def test_a_model_that_falters_in_the_soak_is_verified_anew_and_the_soak_begins_again(settings):
+async def test_a_model_that_fails_in_the_soak_is_verified_again_and_the_soak_restarts(settings):
     async with tenancy_with(**settings) as tenancy:
         machine = await tenancy.machine(projection=5, verify=5, soak=60, look_interval=20)
         record = await machine.until(await tenancy.begun(machine), lambda r: r.note == "soaking")
@@ -193,7 +193,7 @@ async def test_a_model_that_falters_in_the_soak_is_verified_anew_and_the_soak_be
     assert (ended.asked_at - ended.well_since).total_seconds() >= 60
 
 
-async def test_a_count_on_the_old_key_after_the_verification_lets_the_soak_begin_again(tenancy):
+async def test_a_request_on_the_old_key_after_the_verification_restarts_the_soak(tenancy):
     machine, record = await after(tenancy, "verify")
     counters = tenancy.aisix.replicas("staging")[0].dispatcher.metrics
     counters.count_one_more(tenancy.old.id, model="gone", requested_model="gone", model_id="gone")

@@ -40,7 +40,7 @@ def test_each_thing_to_act_on_has_a_name_of_its_own(record, said):
     assert bool(occasion(record)) is bool(said)
 
 
-def test_progress_is_no_news_and_an_approval_a_void_or_another_state_is():
+def test_an_approval_a_void_and_a_new_state_are_news_and_progress_is_not():
     before = gist(running())
 
     assert gist(running(note="2 of 3", done=("replace",), version=7)) == before

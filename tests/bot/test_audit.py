@@ -73,7 +73,7 @@ def test_an_entry_says_who_did_what_when_and_where_that_left_the_rotation():
 
 
 @pytest.mark.parametrize("why", [SECRET, f"it is {SECRET}.", "A1b2C3d4E5f6G7h8I9j0K1l2"])
-def test_what_may_be_a_secret_is_left_out(why):
+def test_the_audit_trail_leaves_out_what_may_be_a_secret(why):
     line = chain([audit.entry(Kind.CHANGE, rotation(version=1), EVENT | {"why": why}, NOW.isoformat())])[0]
 
     assert json.loads(line)["why"] == "(left out: it may hold a secret)"
@@ -122,7 +122,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize(("lines", "sentence"), DAMAGED.values(), ids=DAMAGED)
-def test_what_was_done_to_a_trail_is_found_and_named(lines, sentence):
+def test_each_tampering_with_a_trail_is_found_and_named(lines, sentence):
     assert sentence in told(lines)
 
 
@@ -272,7 +272,7 @@ async def test_an_edit_is_found_although_the_genuine_record_stands_in_another_pl
         await store.load("rzombie")
 
 
-async def test_one_under_way_is_found_whose_entries_and_place_in_the_list_were_taken_out(redis, store):
+async def test_an_open_rotation_whose_entries_and_list_place_were_removed_is_found(redis, store):
     await store.save(running(), EVENT, at=NOW)
     await redis.delete(store.key("audit"), store.key("all"))
 

@@ -143,7 +143,7 @@ def test_only_a_refusal_of_the_credential_is_called_one_and_it_is_named_first(no
 
 
 @pytest.mark.parametrize("row", [row for row in SAME_AS_BEFORE if not row.blames], ids=lambda row: row.now)
-def test_what_was_so_before_is_no_reason_for_another_secret(row):
+def test_a_failure_of_before_is_no_reason_for_another_secret(row):
     rotation = running(findings={"m1": finding(row.before, row.now)})
 
     refuse_rejected(rotation, rotation.plan.models)

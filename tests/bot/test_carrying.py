@@ -119,7 +119,7 @@ def test_a_rotation_is_ours_if_the_control_plane_shows_what_it_is_about(record, 
         (RECORDS[State.CANCELLED].but(plan=OTHERS, made=()), UNKNOWN),
     ],
 )
-async def test_what_is_another_bots_or_cannot_be_told_stays_as_it_was(room, record, why):
+async def test_a_record_of_another_or_an_unknown_bot_stays_unchanged(room, record, why):
     """A person can name one that cannot be told, but none of another workspace; an organization's bot takes both."""
     saved = await room.put(record)
 
@@ -241,7 +241,7 @@ async def test_an_edit_before_it_was_carried_over_is_found(room):
 
 
 @pytest.mark.parametrize("lease", ["rabc123", "show:rabc123"])
-async def test_what_another_process_has_in_hand_is_carried_over_once_it_lets_go(room, lease):
+async def test_a_leased_record_is_carried_over_once_its_lease_ends(room, lease):
     saved = await room.put(RUNNING)
 
     async with room.old.leased(lease, 30) as mine:
@@ -252,7 +252,7 @@ async def test_what_another_process_has_in_hand_is_carried_over_once_it_lets_go(
     assert (await room.carrier.carry(BEFORE, [saved.id])).moved == (saved.id,)
 
 
-async def test_what_was_changed_since_it_was_looked_at_is_looked_at_again(room):
+async def test_a_record_that_changed_since_it_was_read_is_read_again(room):
     looked_at = await room.put(RUNNING)
     changed = await room.old.save(looked_at.but(note="n"), EVENT, at=NOW)
 
@@ -277,7 +277,7 @@ async def test_what_stays_behind_keeps_an_older_version_from_the_record_and_the_
         await room.put(rotation(id="rsecnd2"), running(id="rsecnd2"))
 
 
-async def test_many_bots_at_once_carry_each_over_once(room):
+async def test_many_bots_at_once_carry_each_record_over_once(room):
     ids = [f"r{number:05}2" for number in range(12)]
     for number, id_ in enumerate(ids):
         await room.put(rotation(id=id_, requested_at=later(number)))

@@ -31,7 +31,7 @@ def test_the_chances_of_all_tests_of_a_rotation_add_up_to_one_in_a_thousand_at_m
 
 
 @pytest.mark.parametrize("replicas", REPLICAS)
-def test_not_one_of_a_hundred_models_goes_without_having_met_a_replica_that_takes_its_share(replicas):
+def test_a_hundred_models_miss_a_replica_with_at_most_the_stated_chance(replicas):
     unmet = 100 * replicas * (1 - 1 / replicas) ** most_turns(replicas, PROBES)
 
     assert unmet <= MISSED

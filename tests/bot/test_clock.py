@@ -33,7 +33,7 @@ def server(monkeypatch) -> Server:
     return made
 
 
-async def test_it_is_as_late_as_redis_says(redis):
+async def test_the_clock_shows_the_time_of_redis(redis):
     before = await redis.time()
     async with shared_clock(redis) as clock:
         now = clock.now().timestamp()
@@ -42,7 +42,7 @@ async def test_it_is_as_late_as_redis_says(redis):
     assert before[0] - 1 < now < after[0] + 2
 
 
-async def test_it_goes_on_by_a_clock_that_nobody_sets(server):
+async def test_the_clock_runs_on_by_a_monotonic_clock(server):
     clock = SharedClock(server)
     await clock.set()
     later = server.after(12)
@@ -50,7 +50,7 @@ async def test_it_goes_on_by_a_clock_that_nobody_sets(server):
     assert clock.now() == later
 
 
-async def test_an_answer_that_took_long_changes_nothing(server):
+async def test_a_slow_answer_of_redis_does_not_set_the_clock(server):
     clock = SharedClock(server)
     await clock.set()
     known = clock.now() - timedelta(seconds=server.here)
@@ -70,7 +70,7 @@ async def test_a_redis_that_failed_over_to_another_clock_is_followed_and_logged(
     assert "clock_jumped" in capsys.readouterr().out
 
 
-async def test_a_redis_that_goes_away_later_stops_no_clock(server, monkeypatch):
+async def test_the_clock_runs_on_while_redis_is_away(server, monkeypatch):
     monkeypatch.setattr(clocks, "ASK_EVERY", 0.001)
     asked = 0
 

@@ -45,7 +45,7 @@ async def place_with_idle_connections() -> AsyncIterator[tuple[Place, object]]:
         yield place, redis
 
 
-async def test_if_one_is_silent_the_call_ends_in_time_is_not_made_again_and_all_others_are_made_anew():
+async def test_a_silent_connection_times_out_without_a_retry_and_all_others_reconnect():
     async with place_with_idle_connections() as (place, redis):
         with pytest.raises(Late):
             await redis.ping()
@@ -54,7 +54,7 @@ async def test_if_one_is_silent_the_call_ends_in_time_is_not_made_again_and_all_
 
 
 @pytest.mark.parametrize("answer", ["READONLY You can't write", "MASTERDOWN Link is down", "LOADING the dataset"])
-async def test_who_is_refused_by_what_has_become_a_replica_connects_anew_and_hears_nothing_of_it(answer):
+async def test_a_call_that_a_demoted_primary_refuses_reconnects_silently(answer):
     async with place_with_idle_connections() as (place, redis):
         place.old_answer = f"-{answer}\r\n".encode()
         assert await redis.ping()
@@ -62,7 +62,7 @@ async def test_who_is_refused_by_what_has_become_a_replica_connects_anew_and_hea
 
 
 @pytest.mark.parametrize("url", ["host:1", "redis+sentinel://:CANARY@host"])
-async def test_an_address_that_is_none_is_told_without_its_password(url):
+async def test_a_wrong_address_of_redis_is_named_without_its_password(url):
     with pytest.raises(WrongSettings, match="REDIS_URL is wrong: it should be redis") as wrong:
         async with connected(SecretStr(url), 1):
             raise AssertionError

@@ -89,7 +89,7 @@ LISTS = ["/environments", "/provider_keys", "/models", "/passthrough_routes", "/
 
 @pytest.mark.parametrize("part", LISTS)
 @pytest.mark.parametrize("status", [403, 500])
-async def test_what_could_hide_a_reference_may_not_fail(tenant, part, status):
+async def test_a_list_that_could_hide_a_reference_may_not_fail(tenant, part, status):
     populate(tenant)
     tenant.aisix.faults.fail("GET", part, status=status, times=None)
 

@@ -102,7 +102,7 @@ def test_a_request_is_of_the_model_that_its_labels_name_and_no_use_of_the_old_ke
     assert found["old"] == 3
 
 
-def test_an_alias_that_two_models_share_speaks_for_neither_of_them():
+def test_a_count_of_an_alias_that_two_models_share_counts_for_neither():
     twice = (affected("m1", alias="chat"), affected("m2", alias="chat"))
 
     assert counts(line(model="chat", **NEW), models=twice) == {UNNAMED: Served(new=1)}
@@ -134,7 +134,7 @@ def test_only_what_the_old_key_answered_is_in_use():
 
 
 @pytest.mark.parametrize("space", ["\u2028", "\x85", "\r"])
-def test_a_character_that_some_take_for_the_end_of_a_line_is_none(space):
+def test_an_unusual_line_separator_ends_no_line(space):
     forged = f'{space}aisix_llm_requests_total{{model="chat",provider_key_id="pk_new",status="200"}} 9'
 
     assert CHAT not in counts(line(1, model="router" + forged, **OLD))
@@ -154,7 +154,7 @@ FAMILIES = [
 
 
 @pytest.mark.parametrize(("family", "old", "new"), FAMILIES)
-def test_each_family_counts_what_it_counts(family, old, new):
+def test_each_family_counts_for_the_old_or_the_new_key_as_the_table_says(family, old, new):
     third = Served(third=2) if family in (REQUESTS, ATTEMPTS) else None
 
     for key, served in ((OLD, old), (NEW, new), ({"provider_key_id": "pk_third"}, third)):
@@ -194,7 +194,7 @@ PASSED_THROUGH = {"endpoint": "/passthrough_route", "inbound_protocol": "passthr
         ({}, OTHERS),
     ],
 )
-def test_a_use_of_the_old_key_is_named_by_what_we_know_and_nothing_else(labels, name):
+def test_a_use_of_the_old_key_is_named_only_by_names_we_know(labels, name):
     assert read(line(3, name=PROXY, **OLD, **labels), aliases=("chat-any",))["heard"] == {name: 3}
 
 
@@ -218,7 +218,7 @@ def test_a_request_that_is_refused_for_want_of_its_key_is_told_by_its_status_and
     assert read(line(3, name=family, **labels), aliases=("chat-any",))["orphaned"] == orphaned
 
 
-def test_whoever_asks_for_our_throw_away_models_is_us_and_is_counted_apart():
+def test_requests_to_throw_away_models_are_counted_apart_as_ours():
     rows = [
         line(2, model=BARRIER, api_key_id="ck-probe", **NEW),
         line(5, model="chat", api_key_id="ck-app", **NEW),

@@ -150,7 +150,7 @@ BEHIND = [
 
 
 @pytest.mark.parametrize(("why", "error"), BEHIND)
-def test_whoever_clicks_is_told_of_a_credential_only_where_it_is_why(why, error):
+def test_a_person_who_clicks_hears_of_a_refused_credential_only_if_it_is_the_cause(why, error):
     credentials = Credentials()
     for setting in (CALLER_KEY, BOT_TOKEN, ADMIN_TOKEN):
         credentials.refused(setting, "word")

@@ -78,7 +78,7 @@ async def test_a_refusal_of_the_only_delete_leaves_the_way_back_open_as_often_as
         record = tried_again(tenancy, stopped)
 
 
-async def test_an_earlier_delete_that_comes_true_after_all_ends_the_rotation(tenancy):
+async def test_an_earlier_delete_that_takes_effect_late_ends_the_rotation(tenancy):
     here, record = await tenancy.about_to_delete()
     carry = tenancy.wire.handle
     came = answer_deletes(tenancy, lost, status(409))
@@ -178,7 +178,7 @@ async def test_a_key_that_somebody_else_deletes_meanwhile_leaves_no_way_back(ten
 
 
 @pytest.mark.parametrize("is_second", [False, True], ids=["of a worker that died", "before a second delete"])
-async def test_the_note_of_a_delete_that_may_be_out_stays(tenancy, is_second):
+async def test_the_note_of_a_delete_that_may_have_been_sent_stays(tenancy, is_second):
     here, record = await tenancy.about_to_delete()
     if is_second:
         answer_deletes(tenancy, lost)
@@ -193,7 +193,7 @@ async def test_the_note_of_a_delete_that_may_be_out_stays(tenancy, is_second):
 
 
 @pytest.mark.parametrize("is_older", [False, True], ids=["a worker that died", "an older version"])
-async def test_whoever_did_not_record_it_may_have_sent_a_delete(tenancy, is_older):
+async def test_a_delete_may_have_been_sent_though_this_worker_did_not_record_it(tenancy, is_older):
     here, record = await tenancy.about_to_delete()
     answer_deletes(tenancy, status(403)) if is_older else answer_deletes(tenancy, lost, status(403))
     if not is_older:
@@ -204,7 +204,7 @@ async def test_whoever_did_not_record_it_may_have_sent_a_delete(tenancy, is_olde
     assert not is_way_back_offered(stopped)
 
 
-async def test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over_it(tenancy):
+async def test_the_worker_that_deletes_notes_it_so_that_no_other_overwrites_the_record(tenancy):
     """A worker that stood still with the first refusal would else open the way back while the second is under way."""
     here, record = await tenancy.about_to_delete()
     came = answer_deletes(tenancy, status(403))

@@ -326,7 +326,7 @@ def desk(store: Store, queue: RedisQueue) -> Desk:
     return Desk(store, queue)
 
 
-async def test_a_rotation_is_moved_to_its_end_and_each_notch_is_logged(desk, only_step):
+async def test_a_rotation_is_moved_to_its_end_and_each_move_is_logged(desk, only_step):
     only_step(Done)
     await desk.put(running())
 
@@ -334,7 +334,7 @@ async def test_a_rotation_is_moved_to_its_end_and_each_notch_is_logged(desk, onl
     assert await desk.told() == [("asked", ""), ("step", "tidy"), ("RUNNING -> COMPLETED", "")]
 
 
-async def test_a_step_counts_once_it_is_left_with_the_time_of_all_its_turns(desk, only_step):
+async def test_a_step_is_counted_at_its_end_with_its_whole_duration(desk, only_step):
     def counted(what: str) -> float:
         return REGISTRY.get_sample_value(f"keyturn_{what}", {"step": "tidy", "outcome": "done"}) or 0
 
@@ -362,7 +362,7 @@ async def test_a_stop_counts_by_its_kind_and_whether_a_model_had_moved(desk, onl
     assert counted() == before + 1
 
 
-async def test_people_are_shown_the_first_progress_and_where_it_comes_to(desk, only_step, monkeypatch):
+async def test_people_see_the_first_and_the_last_progress(desk, only_step, monkeypatch):
     monkeypatch.setattr(News, "EVERY", 60)
     notes = iter(range(1, 6))
 
@@ -377,14 +377,14 @@ async def test_people_are_shown_the_first_progress_and_where_it_comes_to(desk, o
     assert [v for v in versions if await desk.queue.job(f"announce:rabc123:{v}")] == [2, 7]
 
 
-async def test_a_rotation_in_other_hands_is_let_be(desk, only_step):
+async def test_a_rotation_under_another_workers_lease_is_left_alone(desk, only_step):
     only_step(AssertionError("it ran twice"))
     saved = await desk.put(running())
     async with desk.store.leased("rabc123", 30):
         assert await desk.advanced(lease=0.1) == saved
 
 
-async def test_a_person_who_was_faster_than_a_step_wins(desk, only_step):
+async def test_a_persons_change_beats_the_result_of_a_step(desk, only_step):
     async def run(moving: Rotation, _: World) -> Outcome:
         await desk.put(moving.but(step_since=None).to(State.BLOCKED).but(note="a person"))
         return Done(moving)

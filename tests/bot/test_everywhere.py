@@ -23,7 +23,7 @@ async def until_barriers(tenancy: Tenancy) -> tuple[Machine, Rotation]:
     return machine, await machine.until(await tenancy.begun(machine), lambda r: r.barriers)
 
 
-async def test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_been_met(tenancy):
+async def test_a_barrier_is_asked_often_enough_to_meet_one_replica_more_than_listed(tenancy):
     machine = await tenancy.machine()
     record = await machine.until(await tenancy.begun(machine), lambda r: "project" in r.done)
     barrier = record.barrier(tenancy.chat.environment_id)
@@ -31,7 +31,7 @@ async def test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_b
     assert barrier.finding.passes >= turns(2 + 1, 3, attempt=1)
 
 
-async def test_good_answers_around_a_bad_one_are_no_run():
+async def test_a_bad_answer_ends_a_run_of_good_ones():
     async with tenancy_of(Switches(status_urls=False, cooldown=0.0)) as tenancy:
         machine = await tenancy.machine(projection=5)
         record = await machine.until(await tenancy.begun(machine), lambda r: "rehearse" in r.done)
@@ -51,7 +51,7 @@ async def test_good_answers_around_a_bad_one_are_no_run():
     ],
     ids=["lacks the change", "answers for the barrier", "answers in the verification"],
 )
-async def test_a_replica_that_is_not_listed_stops_it(tenancy, after, replicas, lacks, step, says):
+async def test_an_unlisted_replica_stops_the_rotation(tenancy, after, replicas, lacks, step, says):
     machine = await tenancy.machine()
     record = await machine.until(await tenancy.begun(machine), lambda r: after in r.done)
     for _ in range(replicas):

@@ -209,7 +209,7 @@ def metrics_pages(draw: st.DrawFn) -> bytes:
 
 
 @amounts(150)
-def test_no_shape_of_json_trips_whoever_reads_it_and_no_bytes_mean_two_things(many, tried):
+def test_no_json_crashes_its_reader_and_no_bytes_are_ambiguous(many, tried):
     @fuzz(tried, many, value=JSON, header=WORDS, body=BODIES, status=st.integers(200, 599))
     def hold(value: Any, header: str, body: bytes, status: int) -> None:
         row = value if isinstance(value, dict) else {"id": value}
@@ -283,12 +283,12 @@ async def test_an_answer_that_cannot_be_unpacked_or_drips_is_a_failure_that_is_t
 @pytest.mark.parametrize(
     "raw", [b'{"a": 1, "a": 2}', b"[NaN]", b'{"a": 1e999}', b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1), b"", b"\xff"]
 )
-def test_json_that_does_not_mean_one_thing_is_unreadable(raw):
+def test_ambiguous_json_is_unreadable(raw):
     with pytest.raises(UnreadableJson):
         decoded(raw)
 
 
-def test_half_a_character_becomes_one_that_can_be_sent():
+def test_a_lone_surrogate_becomes_a_character_that_can_be_sent():
     assert decoded(rb'[{"\ud800": "a\udfff"}, ["\ud800"]]') == [{"?": "a?"}, ["?"]]
 
 

@@ -102,7 +102,7 @@ async def test_the_delete_goes_out_after_the_lists_were_read_and_the_lease_was_v
 
 
 @pytest.mark.parametrize(("asked", "deletes"), [("GET /provider_keys", 0), ("/passthrough_routes", 0), ("DELETE", 1)])
-async def test_a_lease_that_is_lost_before_or_during_the_delete_is_the_end_of_it(tenancy, asked, deletes):
+async def test_a_lease_that_is_lost_before_or_during_the_delete_ends_it(tenancy, asked, deletes):
     here, record = await tenancy.about_to_delete()
     tenancy.at(asked, lambda: setattr(tenancy.hands, "lost", True))
     with pytest.raises(LeaseLost):
@@ -147,7 +147,7 @@ async def test_lists_that_are_two_seconds_old_are_fresh(tenancy):
 
 
 @pytest.mark.parametrize("is_noted", [False, True], ids=["at once", "whenever the delete is noted"])
-async def test_an_aisix_that_is_always_too_slow_stops_it_with_a_sentence_and_the_way_back_open(tenancy, is_noted):
+async def test_an_aisix_that_is_always_too_slow_stops_the_delete_and_leaves_the_way_back_open(tenancy, is_noted):
     here, record = await looked(tenancy)
 
     def is_over(record: Rotation) -> bool:
@@ -379,7 +379,7 @@ async def test_what_another_organization_does_not_have_is_not_deleted(tenancy, m
 
 
 @pytest.mark.parametrize("lost", [{}, {"key_id": None}], ids=["created", "its answer was lost"])
-async def test_nor_is_a_replacement_that_it_does_not_have_asked_for_once_more(tenancy, lost):
+async def test_a_replacement_that_another_organization_lacks_is_not_created_again(tenancy, lost):
     here = await tenancy.machine(patience=20, create_grace=5)
     record = await tenancy.begun(here)
     record = record.but(replacement=record.replacement.but(**lost), made=() if lost else record.made)
@@ -401,7 +401,7 @@ async def test_a_list_that_lacks_a_key_for_a_moment_is_no_drift_on_the_way(tenan
 
 
 @pytest.mark.parametrize(("lacked", "done"), [("old", ""), ("new", "verify-back")])
-async def test_nor_does_it_keep_a_rotation_from_its_way_back(tenancy, lacked, done):
+async def test_a_list_that_lacks_a_key_for_a_moment_blocks_no_roll_back(tenancy, lacked, done):
     here = await tenancy.machine()
     record = await here.until(back(await tenancy.asked(here)), lambda r: not done or done in r.done)
     tenancy.lack(getattr(tenancy, lacked), 1)
@@ -467,7 +467,7 @@ async def asked_unproved(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Ro
     ],
     ids=["as it was accepted", "as old as any other evidence may not be", "accepted for something else"],
 )
-async def test_an_acceptance_that_nothing_proves_it_is_of_that_and_lasts_as_long_as_evidence(
+async def test_accepting_that_nothing_proves_the_key_covers_only_that_and_lasts_as_long_as_evidence(
     tenancy, passing, of, whys
 ):
     here, asked = await asked_unproved(tenancy, evidence_max_age=3600)

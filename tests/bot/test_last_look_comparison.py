@@ -167,7 +167,7 @@ def with_callers(environment: Environment, limit: int | None) -> Environment:
 
 @pytest.mark.parametrize("dealt", DEALT)
 @pytest.mark.parametrize("listed", [True, False])
-async def test_a_replica_that_refuses_our_caller_key_is_not_drawn_around(listed, dealt):
+async def test_a_replica_that_refuses_our_caller_key_stops_the_rotation(listed, dealt):
     async with tenancy_of(Switches(status_urls=listed, cooldown=0.0)) as tenancy:
         mute = tenancy.aisix.place_replica("production") if listed else tenancy.aisix.replicas("production")[0]
         mute.proxy.environment = with_callers(mute.proxy.environment, limit=None)
@@ -239,7 +239,7 @@ async def test_a_look_that_could_not_be_recorded_hides_no_answer_from_the_next(s
     ],
     ids=str,
 )
-async def test_nor_do_the_requests_of_a_worker_that_died_or_of_an_earlier_rotations_watch(where, times, settings, seed):
+async def test_requests_of_a_dead_worker_or_an_earlier_watch_hide_no_answer(where, times, settings, seed):
     async with asked_alone(where, **settings) as stage:
         stage.add_stale_replica(seed, where)
         await stage.probe(times)
@@ -248,7 +248,7 @@ async def test_nor_do_the_requests_of_a_worker_that_died_or_of_an_earlier_rotati
         assert stage.old_is_there
 
 
-async def test_nor_do_those_of_a_later_slice_of_the_look(monkeypatch):
+async def test_requests_of_a_later_slice_of_the_look_hide_no_answer(monkeypatch):
     async with asked_alone(models=2, concurrency=1) as stage:
         stage.add_stale_replica(15, "staging")
         with monkeypatch.context() as slow:
@@ -451,7 +451,7 @@ async def test_settings_that_list_fewer_replicas_than_they_count_by_now_prove_no
 # --- noise ---
 
 
-async def test_a_page_that_blinks_and_a_test_request_of_before_cost_no_proof():
+async def test_a_page_that_fails_once_and_an_earlier_test_request_do_not_prevent_a_proof():
     async with asked() as stage:
         failed = set()
 
@@ -512,7 +512,7 @@ def test_a_replica_is_met_more_often_than_answers_were_lost(replicas, lost):
     assert lost or count == enough(replicas, 1, 0)
 
 
-def test_the_numbers_that_the_guide_names():
+def test_the_guide_names_the_right_numbers_of_test_requests():
     assert [enough(replicas, 3, 0) for replicas in (2, 3, 4, 11)] == [10, 18, 25, 73]
     assert [enough(3, 3, lost) for lost in (1, 2, 3)] == [28, 33, 39]
 
@@ -520,7 +520,7 @@ def test_the_numbers_that_the_guide_names():
 # --- an acceptance is of one reason ---
 
 
-def test_a_word_for_one_reason_accepts_no_other():
+def test_an_acceptance_for_one_reason_covers_no_other():
     answer = Evidence(verdict=Verdict.LIKELY, reason="answered 3 times in a row", at=NOW, signature="200")
     shown, later = (as_verdict(answer, (Verdict.INCONCLUSIVE, why)) for why in ("no status address", "another key"))
     finding = Finding(latest=answer, accepted=Acceptance(by="U_APPROVER", at=NOW, reason="fine", of=shown.signature))

@@ -60,7 +60,7 @@ async def test_a_lease_that_another_has_is_lost_and_left_alone(redis, store, min
         await other.verified(record.version)
 
 
-async def test_a_record_that_has_moved_on_is_in_other_hands(redis, store, mine, record):
+async def test_a_lease_on_an_outdated_version_of_a_record_is_lost(redis, store, mine, record):
     """A Redis that failed over can have lost the lease of one, and what another has written."""
     moved = await store.save(record.but(note="n"), EVENT, at=NOW)
     with pytest.raises(LeaseLost):
@@ -84,7 +84,7 @@ async def test_while_redis_is_away_and_where_nothing_is_held_nothing_is_verified
     ("here", "there", "age"), [(12, 1, 12), (0, 12, 12), (3, -60, 3)],
     ids=["paused", "a clock that stood still", "failed over"],
 )  # fmt: skip
-def test_how_long_ago_a_moment_was_is_what_the_clock_says_that_knows_of_more(monkeypatch, here, there, age):
+def test_the_age_of_a_moment_is_the_longer_of_two_clocks(monkeypatch, here, there, age):
     monkeypatch.setattr(leases, "running_clock", lambda: 100.0 + here)
 
     assert Moment(100, 1000, LONG).until(Moment(100 + here, 1000 + there, LONG)) == age
@@ -104,7 +104,7 @@ async def test_a_lease_counts_from_before_the_question(monkeypatch):
     assert found.left == LONG - 12
 
 
-def test_its_clock_runs_on_while_the_machine_is_suspended(monkeypatch):
+def test_the_clock_of_a_lease_runs_on_while_the_machine_is_suspended(monkeypatch):
     monkeypatch.setattr(leases, "time", SimpleNamespace(CLOCK_BOOTTIME=7, clock_gettime={7: 12.5}.get))
 
     assert leases.running_clock() == 12.5
@@ -149,7 +149,7 @@ async def test_a_lease_is_kept_for_as_long_as_its_holder_lives_and_a_redis_that_
                 await asyncio.sleep(0.01)
 
 
-async def test_who_waits_for_a_lease_gets_it_when_it_is_given_back(store):
+async def test_a_waiting_worker_gets_the_lease_when_it_is_given_back(store):
     async def waited() -> bool:
         async with store.leased("r1", LONG) as lease:
             return lease is not None

@@ -191,7 +191,7 @@ async def test_a_scrape_shows_each_open_state_and_how_long_the_first_one_has_wai
 
 
 @pytest.mark.parametrize("away", [Unanswerable("Redis is away."), asyncio.Event()], ids=["an error", "no answer"])
-async def test_what_could_not_be_counted_is_left_out_and_the_scrape_is_answered(around, away):
+async def test_a_scrape_is_answered_without_what_could_not_be_counted(around, away):
     around.shared = away
     shown = await around.scraped()
 

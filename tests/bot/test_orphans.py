@@ -66,7 +66,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("case", KINDS)
-def test_how_far_it_has_come_is_said_in_whole_sentences_with_what_callers_notice_and_what_can_be_done(case):
+def test_the_doctor_says_how_far_a_half_rotation_came_what_callers_notice_and_what_helps(case):
     models, keys, kind = KINDS[case]
     half = one(models, keys)
     found = described(half, "", inventory(models, keys))
@@ -180,7 +180,7 @@ async def test_the_doctor_takes_nothing_back_to_a_key_that_aisix_has_been_asked_
         assert tenancy.chat.provider_key_id == used.id
 
 
-async def test_an_old_key_that_does_not_serve_any_more_costs_one_model_a_moment(store, monkeypatch):
+async def test_an_old_key_that_no_longer_serves_costs_one_model_a_moment(store, monkeypatch):
     async with tenancy_of() as tenancy:
         machine, aisix = await tenancy.machine(verify=1), tenancy.aisix
         used = aisix.add_key(f"{KEY} (2026-11-23 {ID})", secret=NEW_SECRET)
@@ -210,14 +210,14 @@ def test_what_refers_to_the_replacement_and_cannot_be_moved_is_told():
     assert [m.id for m in half.moved] == ["m1"]
 
 
-def test_what_is_held_offers_nothing():
+def test_a_rotation_that_is_under_way_offers_nothing_to_the_doctor():
     found = described(one(), "It is under way.", inventory([], (OLD, NEW)))
 
     assert str(found).startswith(f"BUSY   {ID}: ")
     assert found.more == ("It is under way.",)
 
 
-def test_where_nothing_is_left_over_that_is_said():
+def test_the_doctor_says_that_nothing_is_left_over():
     assert summary(()).startswith("No provider key")
     assert summary((one([], (NEW,)),)).startswith("1 finished rotation")
 

@@ -93,7 +93,7 @@ async def test_where_slack_cannot_tell_no_approval_is_judged_and_no_rotation_beg
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_one_that_too_few_others_can_approve_is_refused_with_the_settings_and_the_numbers(change):
+async def test_a_rotation_that_too_few_people_can_approve_is_refused_with_the_settings_and_numbers(change):
     slack = Slack()
     leaves(slack, change)
 
@@ -104,7 +104,7 @@ async def test_one_that_too_few_others_can_approve_is_refused_with_the_settings_
 
 
 @pytest.mark.parametrize("named", ["U_REQUESTER", "S_APPROVERS"])
-async def test_one_that_only_its_requester_could_approve_is_refused_unless_that_is_allowed(named):
+async def test_a_rotation_that_only_its_requester_could_approve_is_refused_unless_that_is_allowed(named):
     slack = Slack()
     slack.approvers = {"U_REQUESTER"}
     alone = frozenset({named})

@@ -180,7 +180,7 @@ def test_an_approval_counts_for_as_long_as_it_could_be_given(who, own):
     assert (policy.lapse(running(), PEOPLE[who], self_approval=own) == "") is may
 
 
-def test_the_settings_may_let_only_some_ask():
+def test_only_people_named_in_requesters_may_ask():
     policy.check_may_request(PEOPLE["requester"])
     with pytest.raises(NotAllowed, match="REQUESTERS"):
         policy.check_may_request(PEOPLE["approver"])
@@ -216,21 +216,21 @@ def test_only_a_model_of_which_nothing_is_known_can_be_accepted(verdict):
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_an_acceptance_does_not_outlive_that_nothing_is_known(verdict):
+def test_an_acceptance_ends_once_the_model_has_a_clear_verdict(verdict):
     word = Acceptance(by="U_APPROVER", at=NOW, reason="asked by hand", of="401")
     known = Evidence(verdict=verdict, reason="", at=NOW, signature="401")
 
     assert Finding(verdict=known, accepted=word).is_accepted is (verdict in (Verdict.INCONCLUSIVE, Verdict.SKIPPED))
 
 
-def test_a_model_is_accepted_once_and_one_that_was_never_moved_not_at_all():
+def test_a_model_is_accepted_once_and_only_after_it_was_moved():
     word = Acceptance(by="U_APPROVER", at=NOW, reason="tried by hand")
 
     assert not policy.acceptable(stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED.but(accepted=word)}))
     assert not policy.acceptable(stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED.but(moved_at=None)}))
 
 
-def test_another_model_or_word_on_it_is_another_form_and_a_later_look_with_the_same_word_is_not():
+def test_another_model_or_verdict_makes_the_form_out_of_date_and_a_later_look_does_not():
     before = stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED})
     plan = before.plan.but(models=(before.plan.models[0].but(upstream="gpt-5"),))
     second = before.learn({"m2": UNPROVED}).but(plan=before.plan.but(models=(*before.plan.models, affected("m2"))))
@@ -263,7 +263,7 @@ MINUTE = timedelta(seconds=60)
         (Pressed(at=NOW, away=timedelta(hours=1)), later(5), ""),
     ],
 )
-def test_what_slack_has_called_failed_does_not_count(pressed, told, sentence):
+def test_a_click_that_slack_has_reported_as_failed_does_not_count(pressed, told, sentence):
     person = Person(id="U_APPROVER", told_at=told)
     if not sentence:
         policy.check_in_time(pressed, person, MINUTE)

@@ -223,7 +223,7 @@ async def test_a_reason_is_neither_a_secret_nor_empty(desk, reason, why):
         await accept(desk, record, reason=reason)
 
 
-async def test_a_guest_is_shown_no_list(desk):
+async def test_a_guest_sees_no_list_of_rotations(desk):
     desk.slack.said = {"U_GUEST": {"guest": True}}
 
     await desk.service.check_may_look("status", by="U_MEMBER")
@@ -239,7 +239,7 @@ async def test_a_guest_is_shown_no_list(desk):
         ("sk-proj-A1b2C3d4E5f6G7h8", "looks like a secret, and a name is shown"),
     ],
 )
-async def test_a_piece_of_the_secret_is_no_name(desk, name, why):
+async def test_a_name_that_holds_a_piece_of_the_secret_is_refused(desk, name, why):
     record = await desk.save(rotation())
 
     with pytest.raises(BadInput, match=why) as refusal:

@@ -82,7 +82,7 @@ def test_a_variable_that_cannot_be_followed_ends_the_start_and_is_named(environ,
         {"SSL_CERT_DIR": f"/nowhere{os.pathsep}/etc"},
     ],
 )
-def test_what_has_no_effect_ends_no_start(environ):
+def test_a_proxy_variable_without_effect_does_not_end_the_start(environ):
     assert read_settings(None, GOOD | environ)
 
 
@@ -114,7 +114,7 @@ async def test_an_answer_and_the_socket_go_where_no_proxy_says(monkeypatch):
 
 
 @pytest.mark.parametrize(("no_proxy", "proxy"), [("slack.com", None), ("[::1],fd00::/8", PROXY)])
-async def test_slack_is_asked_as_the_others_are(monkeypatch, no_proxy, proxy):
+async def test_slack_is_reached_through_the_same_proxies(monkeypatch, no_proxy, proxy):
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", no_proxy)
 

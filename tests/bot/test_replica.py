@@ -79,7 +79,7 @@ def test_no_rejected_row_is_passed_over(rejected, count, more):
         *(("applied", value, "apply_seq") for value in (7, {"apply_seq": "7"}, {"apply_seq": -1}, {"apply_seq": True})),
     ],
 )
-def test_what_is_no_such_value_is_not_told(field, value, part):
+def test_a_value_of_the_wrong_type_is_not_shown(field, value, part):
     assert config(**{field: value})[part] in ("", None)
 
 

@@ -37,7 +37,7 @@ def test_a_rotation_moves_where_the_table_lets_it_and_nowhere_else(before):
                 rotation(before).to(after)
 
 
-def test_of_a_model_that_is_another_one_now_only_the_move_is_known_still():
+def test_a_changed_model_keeps_only_the_time_of_its_move():
     seen = Evidence(verdict=Verdict.PROVED, reason="answered", at=NOW)
     known = Finding(baseline=seen, moved_at=NOW, latest=seen, verdict=seen, passes=3)
     models = tuple(affected(id_) for id_ in ("m1", "m2", "m3"))
@@ -127,7 +127,7 @@ def test_the_replacement_is_known_by_its_id_and_by_its_name_only_until_that_is_k
     assert (replacement and replacement.id) == found
 
 
-def test_a_field_of_a_newer_version_is_let_be():
+def test_a_field_of_a_newer_version_is_ignored():
     stored = rotation().model_dump(mode="json") | {"tomorrow": 1}
 
     assert Rotation.model_validate(stored) == rotation()
@@ -146,7 +146,7 @@ KEPT = {
 """What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""
 
 
-def test_of_every_field_it_is_said_whether_another_secret_forgets_it():
+def test_every_field_says_whether_another_secret_resets_it():
     assert KEPT | set(OF_ONE_SECRET) == set(Rotation.model_fields)
     assert not KEPT & set(OF_ONE_SECRET)
 

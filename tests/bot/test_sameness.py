@@ -22,7 +22,7 @@ def test_what_only_grows_is_read_from_the_two_pages():
 
 
 @pytest.mark.parametrize("config", [None, [], "x", {"applied": None}, {"applied": {"apply_seq": "4"}}])
-def test_a_page_that_tells_nothing_tells_nothing(config):
+def test_a_configuration_without_usable_values_says_nothing_of_the_replica(config):
     assert glimpse(config, "has no /metrics (404)") == Glimpse()
 
 

@@ -135,7 +135,7 @@ def _model(id_: str, alias: str, key: str) -> Model:
     return Model(id=id_, environment="prod", alias=alias, provider_key=key, upstream="vendor-1")
 
 
-async def test_its_key_is_replaced_verified_and_deleted_once_an_approver_says_so(monkeypatch):
+async def test_a_key_of_another_product_is_rotated_by_the_same_core_and_steps(monkeypatch):
     product = Product()
     monkeypatch.setattr(lease, "running_clock", product.clock.here)
     control_plane: ControlPlane = product

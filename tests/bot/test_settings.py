@@ -244,7 +244,7 @@ async def test_a_file_of_secrets_that_everybody_may_read_is_doubtful(monkeypatch
     assert found == ["every user of this machine may read .env, which holds secrets: chmod 600 .env."] * warned
 
 
-def test_that_nothing_is_set_is_one_sentence(tmp_path):
+def test_a_start_without_any_setting_fails_with_one_sentence(tmp_path):
     (empty := tmp_path / ".env").touch()
     missing = tmp_path / "none"
     for file, why in ((missing, f"there is no {missing} here"), (empty, f"{empty} sets nothing")):

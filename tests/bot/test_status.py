@@ -205,7 +205,7 @@ async def test_a_refused_page_is_a_missing_page_and_a_redirect_is_not_followed(s
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://n\u00f6.\u2028:1", ""])
-async def test_an_address_that_is_none_is_a_finding(url):
+async def test_a_wrong_status_address_is_a_finding(url):
     seen = await one(url)
 
     assert (seen.trouble, seen.counts, seen.throwaways) == ("does not answer", None, None)
@@ -331,7 +331,7 @@ async def test_a_page_is_asked_for_past_every_cache():
     assert asked_with == {"no-cache"}
 
 
-async def test_whoever_tries_the_settings_hears_of_each_address_that_contradicts_itself():
+async def test_the_check_names_each_status_address_that_contradicts_itself():
     async with (
         shown(in_turn(config(3), config(9)), metrics(1)) as balanced,
         served(all_three(body_of(b"{}", headers={"Age": "9"}))) as cached,

@@ -39,7 +39,7 @@ async def begun(store: Store, id_: str = "r1", **fields):
 # --- compare and swap ---
 
 
-async def test_the_loser_of_a_swap_is_told_and_changes_nothing(store):
+async def test_a_conflicting_write_is_refused_and_changes_nothing(store):
     first = await save(store, rotation())
     winner = await save(store, first.to(State.CANCELLED))
 
@@ -80,7 +80,7 @@ async def test_the_same_write_again_is_fine_and_is_logged_once(store, redis_url)
     assert len(await trail(store)) == 3
 
 
-async def test_of_two_that_write_the_same_in_the_same_moment_one_wins(store):
+async def test_one_of_two_equal_simultaneous_writes_wins(store):
     """Two forms with different secrets make the same record, and only one of them may create a key."""
     first = await save(store, rotation())
     outcomes = await asyncio.gather(*(save(store, first.but(note="n")) for _ in range(2)), return_exceptions=True)
@@ -125,7 +125,7 @@ async def test_of_two_rotations_of_a_version_before_the_first_that_gets_a_secret
 
 
 @pytest.mark.parametrize("ends", [(State.ROLLING_BACK, State.ROLLED_BACK), (State.AWAITING_SECRET, State.CANCELLED)])
-async def test_an_end_lets_the_key_go_and_nothing_before_it(store, ends):
+async def test_only_the_end_of_a_rotation_releases_its_key(store, ends):
     record = await save(store, rotation())
     for state in (State.RUNNING, *ends):
         assert await store.holder("pk_old") == record.id
@@ -135,7 +135,7 @@ async def test_an_end_lets_the_key_go_and_nothing_before_it(store, ends):
     assert await store.holder("pk_old") == second.id
 
 
-async def test_a_key_that_is_gone_stays_in_the_hand_of_the_rotation_that_ended_it(store):
+async def test_a_deleted_key_stays_claimed_by_the_rotation_that_deleted_it(store):
     record = await begun(store, "r1")
     await save(store, record.to(State.COMPLETED))
 
@@ -144,7 +144,7 @@ async def test_a_key_that_is_gone_stays_in_the_hand_of_the_rotation_that_ended_i
     assert await store.holder("pk_old") == "r1"
 
 
-async def test_whoever_reads_many_records_lets_others_have_their_turn_after_each(store, monkeypatch):
+async def test_reading_many_records_yields_after_each_one(store, monkeypatch):
     for number in range(5):
         await save(store, rotation(id=f"r{number}", plan=plan_of(f"pk_{number}")))
     order: list[str] = []
@@ -193,7 +193,7 @@ async def test_an_empty_list_has_an_empty_first_page(store):
     assert await store.page_under_way(1, 2) == ([], 0, 0, 0)
 
 
-async def test_where_as_many_wait_for_their_secret_as_there_is_room_for_no_other_is_recorded(store):
+async def test_no_rotation_is_recorded_beyond_the_limit_of_waiting_ones(store):
     """Those that have got their secret, are over or are elsewhere take no room."""
     running_now, over, first, second = await several(store, 4)
     await save(store, running_now.to(State.RUNNING).but(attempt=1))
@@ -261,7 +261,7 @@ async def fingerprinted(store: Store, **fields):
     return await save(store, asked.but(replacement=wanted(key_id="pk_new"), made=("pk_new",), **fields))
 
 
-async def test_with_its_keys_id_a_fingerprint_moves_out_of_the_record_and_stays(store):
+async def test_a_fingerprint_moves_out_of_the_record_once_its_key_has_an_id(store):
     asked = await begun(store, replacement=wanted())
     assert (await store.load(asked.id)).replacement.fingerprint == "f.new"
     assert await store.fingerprints() == {}
@@ -293,7 +293,7 @@ async def test_the_fingerprint_of_a_key_that_is_not_wanted_any_more_goes(store, 
     assert await store.fingerprints() == left
 
 
-async def test_a_rotation_that_looks_on_does_not_bring_back_what_a_later_one_has_ended(store):
+async def test_a_rotation_in_its_watch_does_not_restore_a_forgotten_fingerprint(store):
     watching = await fingerprinted(store, deleted_at=NOW)
     await store.forget_fingerprints(["pk_new"])
 
@@ -303,7 +303,7 @@ async def test_a_rotation_that_looks_on_does_not_bring_back_what_a_later_one_has
 
 
 @pytest.mark.parametrize("end", [{"replacement": wanted(refusal="No.")}, {"state": State.ROLLED_BACK}])
-async def test_a_key_that_never_came_to_be_leaves_no_fingerprint_in_the_record(store, end):
+async def test_a_key_that_was_never_created_leaves_no_fingerprint_in_the_record(store, end):
     asked = await begun(store, replacement=wanted())
     ended = await save(store, asked.but(**end))
 
@@ -337,7 +337,7 @@ ASKED: list[tuple[Any, ...]] = [
         trail,
     ],
 )
-async def test_redis_away_is_one_sentence(ask):
+async def test_a_missing_redis_is_one_sentence(ask):
     async with Redis.from_url("redis://127.0.0.1:9", decode_responses=True, retry=None) as nobody:
         with pytest.raises(Unanswerable, match=r"store \(Redis\) does not answer"):
             await ask(Store(nobody, NAMESPACE))
@@ -352,7 +352,7 @@ class Hanging(Redis):
         raise TimeoutError
 
 
-async def test_who_writes_to_a_redis_that_hangs_is_not_told_that_nothing_was_changed(redis_url):
+async def test_a_write_to_a_hanging_redis_is_not_reported_as_without_effect(redis_url):
     async with Hanging.from_url(redis_url, decode_responses=True) as client:
         with pytest.raises(Unanswerable, match="I cannot tell whether this was recorded"):
             await save(Store(client, NAMESPACE), rotation())
@@ -360,7 +360,7 @@ async def test_who_writes_to_a_redis_that_hangs_is_not_told_that_nothing_was_cha
             await Store(client, NAMESPACE).load("rabc123")
 
 
-async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(monkeypatch):
+async def test_a_queue_without_redis_pauses_between_tries(monkeypatch):
     monkeypatch.setattr("bot.storage.jobs.asyncio.sleep", breath := AsyncMock())
     async with Redis.from_url("redis://127.0.0.1:9", retry=None) as nobody:
         with pytest.raises(RedisError):
@@ -368,7 +368,7 @@ async def test_a_queue_whose_redis_is_dead_takes_a_breath_between_its_tries(monk
     breath.assert_awaited_once_with(1.0)
 
 
-async def test_who_waits_for_a_job_asks_and_subscribes_to_nothing_that_could_break(redis_url):
+async def test_waiting_for_a_job_polls_and_subscribes_to_nothing(redis_url):
     subscribed = []
 
     async def seen(*_: object) -> bool:
@@ -389,7 +389,7 @@ async def test_who_waits_for_a_job_asks_and_subscribes_to_nothing_that_could_bre
 OTHER = Namespace.of("T2", "https://cp.example.com/api")
 
 
-async def test_a_bot_finds_nothing_of_another_one(store, redis):
+async def test_a_bot_finds_no_record_of_another_bot(store, redis):
     record = await begun(store, replacement=wanted(), requested_at=NOW)
     await store.remember_message(record.id, {"card": "1.1"})
     theirs = Store(redis, OTHER)
@@ -421,7 +421,7 @@ async def test_a_record_that_was_copied_under_another_bots_names_is_refused_and_
     assert [one async for one in theirs.due(later(99_999))] == []
 
 
-async def test_a_record_of_a_newer_version_is_left_to_it(store, redis):
+async def test_a_record_of_a_newer_version_is_left_alone(store, redis):
     record = await begun(store)
     await redis.set(store.key("rotation", record.id), record.but(schema_version=SCHEMA + 1).model_dump_json())
 

@@ -150,7 +150,7 @@ def no_address(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-async def test_with_an_address_they_are_sent_there_before_the_process_ends(no_address, monkeypatch):
+async def test_with_an_address_the_spans_are_sent_there_before_the_process_ends(no_address, monkeypatch):
     bodies = []
 
     async def collect(request) -> web.Response:
@@ -167,7 +167,7 @@ async def test_with_an_address_they_are_sent_there_before_the_process_ends(no_ad
     assert (path, b"step verify" in body) == ("/v1/traces", True)
 
 
-async def test_without_the_extra_the_log_says_that_none_are_sent_and_the_bot_runs(no_address, monkeypatch, capsys):
+async def test_without_the_extra_the_bot_runs_and_logs_that_no_spans_are_sent(no_address, monkeypatch, capsys):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setitem(sys.modules, "bot.telemetry.otel", None)
     async with sent():
@@ -177,12 +177,12 @@ async def test_without_the_extra_the_log_says_that_none_are_sent_and_the_bot_run
     assert "traces_not_sent" in capsys.readouterr().out
 
 
-async def test_without_an_address_nothing_happens(no_address):
+async def test_without_an_address_no_spans_are_made(no_address):
     async with sent():
         assert isinstance(tracer(), tracing.Nothing)
 
 
-def test_the_bot_needs_none_of_it():
+def test_the_bot_runs_without_opentelemetry():
     barred = "import sys; sys.modules['opentelemetry'] = None; "
     asks = f"{barred}import bot.start, bot.cli; print('bot.telemetry.otel' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)

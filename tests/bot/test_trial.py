@@ -36,7 +36,7 @@ async def said_of(redis: Redis) -> tuple[str, str]:
 # --- what it tries ---
 
 
-async def test_it_touches_nothing_of_the_bot_and_leaves_nothing_behind_even_if_many_try_at_once(redis):
+async def test_the_trial_touches_no_key_of_the_bot_and_leaves_none_even_if_many_run_at_once(redis):
     own = {*map(NAMESPACE.key, KEYS), *(f"saq:{NAMESPACE.queue}:{kind}" for kind in JOBS)}
     await redis.mset(dict.fromkeys(own, "what the bot has there"))
     await asyncio.gather(*(Trial(redis, NAMESPACE).insist() for _ in range(8)))
@@ -44,7 +44,7 @@ async def test_it_touches_nothing_of_the_bot_and_leaves_nothing_behind_even_if_m
     assert {*await redis.keys("*")} == own
 
 
-def test_it_tries_every_script():
+def test_the_trial_runs_every_script():
     assert {script for script, _, _ in SCRIPTS} == {
         text for name, text in vars(scripts).items() if name.isupper() and not name.startswith("_") and "call(" in text
     }
@@ -68,7 +68,7 @@ async def test_while_redis_hangs_all_who_ask_meanwhile_are_told_by_one_trial():
     assert len(asked) == 4, "two trials, each with a read that waits and a write"
 
 
-async def test_it_is_good_for_a_second_and_a_fault_is_not(redis, monkeypatch):
+async def test_a_good_trial_counts_for_a_second_and_a_failed_one_does_not(redis, monkeypatch):
     trial = Trial(redis, NAMESPACE)
     await asyncio.gather(trial.passed(), trial.passed())
     before = (await redis.info("commandstats"))["cmdstat_exec"]["calls"]
@@ -138,7 +138,7 @@ async def test_a_server_that_serves_not_all_that_the_bot_does_is_told_and_fine_a
         (":own@", "?db=99", "has no database of that number (DB index)"),
     ],
 )
-async def test_who_the_server_does_not_let_in_is_told(redis, redis_url, user, database, said):
+async def test_a_refused_login_is_told(redis, redis_url, user, database, said):
     await redis.execute_command("ACL", "SETUSER", "default", "resetpass", ">own")
     try:
         async with Redis.from_url(f"{redis_url.replace('://', f'://{user}')}{database}") as refused:
@@ -184,7 +184,7 @@ def test_what_a_server_can_say_is_put_into_words():
     assert wrong_with(OSError("redis://:CANARY@host")).startswith("REDIS_URL does not answer (OSError): ")
 
 
-async def test_of_a_write_that_may_have_happened_before_it_was_refused_nobody_says_that_it_did_not():
+async def test_a_refused_write_that_may_have_happened_is_not_reported_as_without_effect():
     for sentence, says in ((AWAY, "so nothing was changed"), (UNSURE, "I cannot tell whether this was recorded")):
         with pytest.raises(Unanswerable) as away:
             async with answering(sentence):

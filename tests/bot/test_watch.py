@@ -22,7 +22,7 @@ async def deleted(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Rotation]
     return machine, await machine.until(await tenancy.released(machine), lambda r: r.deleted_at)
 
 
-async def test_it_looks_at_growing_intervals_with_a_request_for_each_kind_of_model(tenancy):
+async def test_the_watch_tests_each_kind_of_model_at_growing_intervals(tenancy):
     machine, record = await deleted(tenancy)
     before, looks = tenancy.probes(), []
     while record.state is not State.COMPLETED:

@@ -92,7 +92,7 @@ async def test_a_rotation_is_found_when_its_time_has_come_and_not_before(desk):
     assert await desk.swept(A_REMINDER + 6) == {"r1", "r2", "r3"}, "nobody has moved it yet"
 
 
-async def test_a_rotation_in_somebodys_hands_is_let_be_and_found_when_they_are_gone(desk):
+async def test_a_leased_rotation_is_left_alone_and_found_once_its_worker_is_gone(desk):
     await desk.put(running(id="r1"))
     async with desk.store.leased("r1", 30):
         assert await desk.swept() == set()
@@ -109,7 +109,7 @@ async def test_what_only_a_person_can_move_is_looked_at_once_and_no_more(desk, r
     assert await desk.swept(10 * AN_EXPIRY) == set()
 
 
-async def test_a_person_who_moves_a_rotation_while_it_is_reckoned_is_not_forgotten(desk):
+async def test_a_change_by_a_person_during_a_sweep_is_not_lost(desk):
     await desk.swept()
     seen = await desk.put(waiting(1))
     await desk.put(seen.to(State.RUNNING).but(approvals=(approval(),)))
@@ -128,7 +128,7 @@ async def test_a_record_that_an_older_version_writes_is_found_at_the_start_and_t
     assert await desk.swept(ALL_DUE_EVERY.total_seconds()) == {"r1"}
 
 
-async def test_a_worker_with_shorter_waits_in_its_settings_goes_by_them(desk):
+async def test_a_worker_follows_the_shorter_waits_of_its_own_settings(desk):
     await desk.put(waiting(1))
     await desk.swept()
 
@@ -170,7 +170,7 @@ async def dead(server: Valkey, _: Redis) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("how", ["", "READONLY", "OOM"])
-async def test_that_redis_does_not_serve_is_one_line_when_it_begins_and_one_when_it_ends(tmp_path, caplog, how):
+async def test_an_outage_of_redis_logs_one_line_at_its_start_and_one_at_its_end(tmp_path, caplog, how):
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(valkey_in(tmp_path))
         redis = await stack.enter_async_context(connected(SecretStr(server.url), 1))

@@ -53,7 +53,7 @@ def test_sentinels_without_a_host_a_port_or_a_name_are_refused(read, url):
     assert "CANARY" not in said
 
 
-def test_what_is_wrong_is_said_at_once(read):
+def test_all_wrong_settings_are_named_at_once(read):
     said = sentence(read, SLACK_APP_TOKEN=None, SLACK_SIGNING_SECRET=None, APPROVERS=None, PROBES="0", SOKA="1h")
 
     assert [each.split(" ")[0] for each in said.splitlines()] == ["SOKA", "SLACK_APP_TOKEN", "PROBES", "APPROVERS"]
@@ -74,7 +74,7 @@ def test_a_variable_in_capitals_and_in_small_letters_is_named(read):
 
 
 @pytest.mark.parametrize("name", ["REDIS_PORT", "KEYTURN_PORT", "LISTEN_FDS", "PATH", "HOST", "SLACK_TEAM", "LESS"])
-def test_variables_of_other_programs_are_let_be(read, name):
+def test_variables_of_other_programs_are_ignored(read, name):
     assert read(**{name: "1"})
     assert list(doubts({name: "1"})) == []
 
@@ -221,7 +221,7 @@ DROPPED = {
 
 
 @pytest.mark.parametrize("lines", DROPPED)
-def test_what_would_be_dropped_is_said_with_its_line(read_env, lines):
+def test_a_line_that_would_be_dropped_is_named(read_env, lines):
     with pytest.raises(WrongSettings) as wrong:
         read_env(lines.encode("latin-1"))
 
@@ -229,7 +229,7 @@ def test_what_would_be_dropped_is_said_with_its_line(read_env, lines):
     assert said.startswith(DROPPED[lines])
 
 
-def test_a_file_that_may_not_be_read_is_said(monkeypatch, tmp_path):
+def test_a_file_that_cannot_be_read_is_named(monkeypatch, tmp_path):
     (tmp_path / ".env").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WrongSettings, match=r"^\.env can't be read \(Is a directory\): .*\.$"):

@@ -32,7 +32,7 @@ def with_a_card(page: Page) -> Page:
 
 
 @pytest.mark.parametrize(("theme", "width"), [*product(THEMES, WIDTHS)])
-def test_the_checker_has_nothing_to_say_of_the_workspace_the_form_and_the_question(opened, theme, width):
+def test_the_accessibility_checker_finds_nothing_in_the_workspace_the_form_and_the_question(opened, theme, width):
     page = with_a_card(opened(color_scheme=theme, viewport={"width": WIDTHS[width], "height": 900}))
     shown = {"workspace": findings(page)}
 
@@ -52,7 +52,7 @@ def test_the_checker_has_nothing_to_say_of_the_workspace_the_form_and_the_questi
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_checker_has_nothing_to_say_of_what_the_bot_sends(opened, theme):
+def test_the_accessibility_checker_finds_nothing_in_what_the_bot_sends(opened, theme):
     page = opened(path="draw", color_scheme=theme)
     sent = {name: json.loads((GOLDEN / f"{name}.json").read_text()) for name in DRAWN}
     mixed = sent["card-awaiting-approval-mixed"]
@@ -107,13 +107,13 @@ def test_everything_that_can_be_pressed_is_reached_by_the_keyboard_and_says_what
     assert {"Enter new secret", "Cancel", "Send", "Dark", "Messages"} <= reached
 
 
-def test_what_is_new_is_said_to_who_cannot_see_it(opened):
+def test_screen_readers_announce_what_is_new(opened):
     page = with_a_card(opened("U_MEMBER"))
     send(page, "/rotate-key status")
     expect(page.get_by_role("status").filter(has_text="Only visible to you: Under way:")).to_have_count(1)
 
 
-def test_a_theme_that_is_chosen_and_who_one_is_stay_on_reload(opened):
+def test_the_chosen_theme_and_person_survive_a_reload(opened):
     page = opened(color_scheme="dark")
     toggle = page.get_by_role("button", name="Dark")
     expect(toggle).to_have_attribute("aria-pressed", "true")

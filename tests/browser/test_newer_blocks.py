@@ -160,7 +160,7 @@ def test_a_file_is_shown_with_its_name_its_size_and_how_it_begins(page: Page):
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", [1000, 390])
-def test_the_checker_has_nothing_to_say_of_them(opened, theme: str, width: int):
+def test_the_accessibility_checker_finds_nothing_in_newer_blocks(opened, theme: str, width: int):
     page = opened(path="draw", color_scheme=theme, viewport={"width": width, "height": 900})
     shown = {}
     for name, content in MESSAGES.items():

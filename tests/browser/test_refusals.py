@@ -11,7 +11,7 @@ from tests.browser.people import card, confirm, form, give, press, says, send, t
 pytestmark = pytest.mark.timeout(600)
 
 
-def test_who_is_told_no_hears_it_alone_and_nothing_that_was_typed_is_repeated(opened):
+def test_a_refusal_is_shown_to_one_person_and_repeats_nothing_they_typed(opened):
     guest, member = opened("U_GUEST"), opened("U_MEMBER")
     send(guest, "/rotate-key OpenAI production")
     whispered(guest, "Guests cannot use Keyturn.")

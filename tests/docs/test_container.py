@@ -89,7 +89,7 @@ def test_the_bill_of_materials_has_every_package_that_the_bot_runs_on_with_its_h
     assert parts == pinned
 
 
-def test_the_image_is_no_roots_and_starts_the_bot() -> None:
+def test_the_image_starts_the_bot_without_root() -> None:
     last = DOCKERFILE.rpartition("\nFROM ")[2]
     user = re.search(r"^USER (\d+)", last, re.MULTILINE)
 

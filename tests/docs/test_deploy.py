@@ -125,7 +125,7 @@ def test_at_most_one_pod_of_a_half_is_taken_away_at_a_time(half: str) -> None:
     assert spread["labelSelector"]["matchLabels"] == labels
 
 
-def test_what_balances_slacks_requests_reaches_web_alone() -> None:
+def test_the_load_balancer_reaches_only_the_web_half() -> None:
     (service,) = manifests("Service").values()
     (port,) = service["ports"]
     template = manifests("Deployment")["keyturn-web"]["template"]
@@ -134,7 +134,7 @@ def test_what_balances_slacks_requests_reaches_web_alone() -> None:
     assert port["targetPort"] == template["spec"]["containers"][0]["ports"][0]["name"]
 
 
-def test_no_container_is_roots_or_may_write_its_own_files() -> None:
+def test_no_container_runs_as_root_or_may_write_its_own_files() -> None:
     for service in COMPOSE.values():
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]

@@ -91,7 +91,7 @@ def whole(name: str) -> str:
 
 
 @pytest.mark.parametrize("where", ["the rules", "the dashboard"])
-async def test_what_they_ask_for_is_served(samples: list[Any], where: str) -> None:
+async def test_every_metric_that_a_panel_or_alert_reads_is_served(samples: list[Any], where: str) -> None:
     served = labels_of(samples) | OF_PROMETHEUS
     for expr in expressions()[where]:
         names, grouped, matched = named(expr)
@@ -102,7 +102,7 @@ async def test_what_they_ask_for_is_served(samples: list[Any], where: str) -> No
         assert [one for one in matched if one[1] not in served[one[0]] | ADDED] == []
 
 
-async def test_a_value_that_they_match_is_one_that_is_served(samples: list[Any]) -> None:
+async def test_every_label_value_that_a_panel_or_alert_matches_is_served(samples: list[Any]) -> None:
     """Where a scrape shows every value of a label from the start."""
     values: dict[tuple[str, str], set[str]] = {}
     for one in samples:

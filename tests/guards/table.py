@@ -17,7 +17,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "",
         ),
         "Somebody whom REQUESTERS does not name begins a rotation.": Guard(
-            "if not permissions.may_request:", "test_the_settings_may_let_only_some_ask"
+            "if not permissions.may_request:", "test_only_people_named_in_requesters_may_ask"
         ),
         "Somebody else than the requester gives the secret.": Guard(
             "if permissions.person.id != rotation.requested_by:",
@@ -68,7 +68,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if shown != shown_unproved(rotation):", "test_a_form_that_is_late_or_showed_something_else_accepts_nothing"
         ),
         "What was accepted as unknown stays accepted once it is known to be bad.": Guard(
-            "known.verdict in SAYS_NOTHING and ", "test_an_acceptance_does_not_outlive_that_nothing_is_known"
+            "known.verdict in SAYS_NOTHING and ", "test_an_acceptance_ends_once_the_model_has_a_clear_verdict"
         ),
     },
     "An approval holds": {
@@ -85,7 +85,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A click whose delay nobody knows counts.": Guard(
             "if pressed.at is None else age",
-            "test_what_slack_has_called_failed_does_not_count",
+            "test_a_click_that_slack_has_reported_as_failed_does_not_count",
             "if age is None else age",
         ),
         "The last look and the delete run unapproved.": Guard(
@@ -157,7 +157,7 @@ TABLE: dict[str, dict[str, Guard]] = {
     },
     "Records, leases and clocks": {
         "Of two that change a rotation at once, the later overwrites what the first has decided.": Guard(
-            "if is ~= expected then return 'CONFLICT' end\n", "test_the_loser_of_a_swap_is_told_and_changes_nothing"
+            "if is ~= expected then return 'CONFLICT' end\n", "test_a_conflicting_write_is_refused_and_changes_nothing"
         ),
         "Two rotations of one key run at once, and each deletes what the other needs.": Guard(
             "if holds == '1' and holder and holder ~= id then return 'TAKEN ' .. holder end\n",
@@ -168,7 +168,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_record_that_was_copied_under_another_bots_names_is_refused_and_left_out",
         ),
         "An older version writes a record of a newer one, and leaves out what it does not know.": Guard(
-            "if rotation.schema_version > SCHEMA:", "test_a_record_of_a_newer_version_is_left_to_it"
+            "if rotation.schema_version > SCHEMA:", "test_a_record_of_a_newer_version_is_left_alone"
         ),
         "Two workers have one rotation in hand.": Guard(
             "self._token, nx=True, px=", "test_only_one_process_holds_a_lease", "self._token, px="
@@ -179,7 +179,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A worker deletes on a record that another has moved on.": Guard(
             "if not is or tostring(cjson.decode(is).version) ~= version then return {} end",
-            "test_a_record_that_has_moved_on_is_in_other_hands",
+            "test_a_lease_on_an_outdated_version_of_a_record_is_lost",
         ),
         "A worker that lost its lease gives back that of another one.": Guard(
             "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end",
@@ -197,12 +197,12 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "Two machines whose clocks differ disagree on what is due and what is old.": Guard(
             "fromtimestamp(running_clock() + self._ahead, UTC)",
-            "test_it_goes_on_by_a_clock_that_nobody_sets",
+            "test_the_clock_runs_on_by_a_monotonic_clock",
             "now(UTC)",
         ),
         "A bot takes over the rotations of another workspace.": Guard(
             "if self._teams is not None and rotation.team not in self._teams:",
-            "test_what_is_another_bots_or_cannot_be_told_stays_as_it_was",
+            "test_a_record_of_another_or_an_unknown_bot_stays_unchanged",
         ),
     },
     "The last look and the delete": {
@@ -269,7 +269,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A worker that was frozen after its last look deletes when it wakes up.": Guard(
             "held = await world.hold.verified(rotation.version)\n    age",
-            "test_a_lease_that_is_lost_before_or_during_the_delete_is_the_end_of_it",
+            "test_a_lease_that_is_lost_before_or_during_the_delete_ends_it",
             "held = began\n    age",
         ),
         "The delete goes out on lists that are older than 2 s.": Guard(
@@ -290,7 +290,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A worker that lost its lease during the delete records what it thinks came of it.": Guard(
             "        await world.hold.verified(rotation.version)\n    except",
-            "test_a_lease_that_is_lost_before_or_during_the_delete_is_the_end_of_it",
+            "test_a_lease_that_is_lost_before_or_during_the_delete_ends_it",
             "    except",
         ),
         "A bot that was away for an hour between the last look and the delete deletes.": Guard(
@@ -310,7 +310,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A worker that stood still records that nothing is under way while another one's delete is.": Guard(
             "is_noted = rotation.delete_try == move_mark(rotation.version, world)\n",
-            "test_a_delete_is_noted_by_whoever_sends_it_so_that_nobody_records_over_it",
+            "test_the_worker_that_deletes_notes_it_so_that_no_other_overwrites_the_record",
             "is_noted = rotation.delete_asked_at is not None\n",
         ),
         "AISIX refuses the second delete, models go back to the old key, and the first delete comes true.": Guard(
@@ -318,7 +318,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "Something uses the old key before the second delete, models go back to it, and the first comes true.": Guard(
             "is_noted and not rotation.delete_repeated",
-            "test_the_note_of_a_delete_that_may_be_out_stays",
+            "test_the_note_of_a_delete_that_may_have_been_sent_stays",
             "is_noted",
         ),
         "A gateway leaves the settings after the approval, and nobody asks its models in the last look.": Guard(
@@ -374,7 +374,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "Test requests from before the last look hide an answer of a replica that was added.": Guard(
             "return tells and not used and not any(map(doubt, seen))",
-            "test_nor_do_the_requests_of_a_worker_that_died_or_of_an_earlier_rotations_watch",
+            "test_requests_of_a_dead_worker_or_an_earlier_watch_hide_no_answer",
             "return False",
         ),
         "Requests that hung in an earlier look count in this one, and hide an answer of an added replica.": Guard(
@@ -397,11 +397,13 @@ TABLE: dict[str, dict[str, Guard]] = {
             " or untold(seen, dark=last)", "test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any_more"
         ),
         "An approver accepts a model for one reason, and the word covers another.": Guard(
-            "answer.passed and verdict is Verdict.INCONCLUSIVE", "test_a_word_for_one_reason_accepts_no_other", "False"
+            "answer.passed and verdict is Verdict.INCONCLUSIVE",
+            "test_an_acceptance_for_one_reason_covers_no_other",
+            "False",
         ),
         "Nothing proves the new secret any more at the last look, and nobody has accepted that.": Guard(
             "if (why := unproved(now)) and not is_accepted(now):",
-            "test_an_acceptance_that_nothing_proves_it_is_of_that_and_lasts_as_long_as_evidence",
+            "test_accepting_that_nothing_proves_the_key_covers_only_that_and_lasts_as_long_as_evidence",
         ),
         "Lists that lack the old key are believed, though it is found by its id.": Guard(
             "        if await self._is_found(key_id):\n            return False\n",
@@ -475,7 +477,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_further_page_that_is_not_answered_is_not_the_end_unless_it_is_not_there",
         ),
         "A list of cache policies or routes that answers 500 is taken for one that there is not.": Guard(
-            "(NotFound, Unsupported)", "test_what_could_hide_a_reference_may_not_fail", "ApiError"
+            "(NotFound, Unsupported)", "test_a_list_that_could_hide_a_reference_may_not_fail", "ApiError"
         ),
         "A list that a tenant does not have is taken for an empty one.": Guard(
             "[Unlisted(kind=kind, environment=environment)] if found is None else ",
@@ -586,15 +588,15 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A replica more than the settings name is not met by the barrier's test.": Guard(
             "barrier.environment) + 1",
-            "test_a_barrier_is_asked_until_a_replica_more_than_is_told_would_have_been_met",
+            "test_a_barrier_is_asked_often_enough_to_meet_one_replica_more_than_listed",
             "barrier.environment)",
         ),
         "Good answers before and after a replica that lacks the change count as one run.": Guard(
-            "if _has_row(evidence) else 0", "test_good_answers_around_a_bad_one_are_no_run", "* _has_row(evidence)"
+            "if _has_row(evidence) else 0", "test_a_bad_answer_ends_a_run_of_good_ones", "* _has_row(evidence)"
         ),
         "Every listed replica has the change, another answers 404, and is asked again until it is not met.": Guard(
             "if _is_unknown_somewhere(barrier) and _all_have(rotation, barrier.environment, seen, world):",
-            "test_a_replica_that_is_not_listed_stops_it",
+            "test_an_unlisted_replica_stops_the_rotation",
         ),
         "A barrier that a dead worker made before the change is taken for one that was made after it.": Guard(
             " or b.name in there", "test_a_barrier_that_a_crash_left_behind_is_not_taken_for_one_made_after_the_change"
@@ -610,10 +612,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "Done(made) if made",
         ),
         "A replica that is not in the settings answers for the barrier.": Guard(
-            "    refuse_uncounted(rotation, seen, world)\n", "test_a_replica_that_is_not_listed_stops_it"
+            "    refuse_uncounted(rotation, seen, world)\n", "test_an_unlisted_replica_stops_the_rotation"
         ),
         "A replica that is not in the settings answers a test request, and the next try misses it.": Guard(
-            "    refuse_answered_elsewhere(view, answered)\n", "test_a_replica_that_is_not_listed_stops_it"
+            "    refuse_answered_elsewhere(view, answered)\n", "test_an_unlisted_replica_stops_the_rotation"
         ),
         "A replica that began again hides that another one has answered for the barrier.": Guard(
             " and window.started_again", "test_counters_that_went_on_are_expected_to_have_it_still"
@@ -646,7 +648,8 @@ TABLE: dict[str, dict[str, Guard]] = {
             " PROXY,", "test_no_family_that_hears_the_old_key_is_left_out"
         ),
         "A count under an alias that two models share speaks for one of them.": Guard(
-            " if often[model.alias] == 1 else UNNAMED", "test_an_alias_that_two_models_share_speaks_for_neither_of_them"
+            " if often[model.alias] == 1 else UNNAMED",
+            "test_a_count_of_an_alias_that_two_models_share_counts_for_neither",
         ),
         "A replica that restarted, or another one at the same address, is taken for the one of before.": Guard(
             "    if after.restarted_since(before):\n        return after\n",
@@ -687,7 +690,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_every_setting_of_a_key_is_read_and_what_the_server_makes_is_not",
         ),
         "A piece of the secret becomes the name of the replacement key, for everybody to read.": Guard(
-            "if shape.shares_a_piece(name, checked):", "test_a_piece_of_the_secret_is_no_name"
+            "if shape.shares_a_piece(name, checked):", "test_a_name_that_holds_a_piece_of_the_secret_is_refused"
         ),
         "A secret that was typed into the reason or the ticket is recorded, and everybody reads it.": Guard(
             "shape.refuse_secret(text, secret, field)",
@@ -716,10 +719,11 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "The fingerprint of a secret stays in a record that people can read.": Guard(
             ".but(replacement=wanted.but(fingerprint=None))",
-            "test_with_its_keys_id_a_fingerprint_moves_out_of_the_record_and_stays",
+            "test_a_fingerprint_moves_out_of_the_record_once_its_key_has_an_id",
         ),
         "A secret gets into the audit trail, from where nothing can be taken back.": Guard(
-            "if secret.is_surely_secret(text) or secret.may_be_secret(text):", "test_what_may_be_a_secret_is_left_out"
+            "if secret.is_surely_secret(text) or secret.may_be_secret(text):",
+            "test_the_audit_trail_leaves_out_what_may_be_a_secret",
         ),
         "Somebody in between answers in the name of AISIX, and gets the secret.": Guard(
             "return httpx.create_ssl_context()",

@@ -138,7 +138,7 @@ async def test_people_who_ask_for_rotations_do_not_use_the_limit_up_either() -> 
 
 
 @pytest.mark.parametrize("caller", ["the one who asks", "one who waits for the same list"])
-async def test_whoever_gives_up_waiting_takes_the_list_from_nobody_else(caller: str) -> None:
+async def test_a_caller_that_gives_up_takes_the_list_from_nobody_else(caller: str) -> None:
     slack = Slack()
     first, second = (asyncio.create_task(slack.people.permissions(who)) for who in ("U_1", "U_2"))
     for _ in range(3):

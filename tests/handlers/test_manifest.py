@@ -93,7 +93,7 @@ def test_the_command_escapes_and_shows_how_it_is_used() -> None:
     assert "url" not in command
 
 
-def test_its_words_are_within_slacks_limits() -> None:
+def test_the_words_of_the_manifest_are_within_slacks_limits() -> None:
     features = MANIFEST["features"]
     command = features["slash_commands"][0]
     limits = {

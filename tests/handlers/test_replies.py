@@ -182,7 +182,7 @@ MOMENTS = [r.awaiting_secret(MANY), r.running("verify", MANY), r.awaiting_approv
 
 
 @pytest.mark.parametrize("rotation", MOMENTS, ids=lambda rotation: rotation.state)
-async def test_to_show_a_rotation_its_card_is_composed_once(rotation, thread, monkeypatch):
+async def test_showing_a_rotation_composes_its_card_once(rotation, thread, monkeypatch):
     places = [(words, "impact"), (words, "alarm"), (words, "then"), (card, "table"), (composed, "card")]
     counts = {name: Mock(wraps=getattr(module, name)) for module, name in places}
     for module, name in places:

@@ -63,7 +63,7 @@ async def test_a_demo_that_fails_says_so_in_a_sentence_with_the_bots_log(tmp_pat
         (("sandbox.demo", "--plain", "--stay"), "export APPROVERS", "To try a bot of your own"),
     ],
 )
-async def test_what_stays_prints_the_settings_for_a_bot_and_ends_well_at_ctrl_c(tmp_path, program, last, words):
+async def test_a_sandbox_that_stays_prints_the_settings_and_ends_well_at_ctrl_c(tmp_path, program, last, words):
     there = ("--env", str(tmp_path / "env")) if program == ("sandbox",) else ()
     process = await started("-m", *program, *there, PYTHONUNBUFFERED="1")
     printed = await told(process, last)

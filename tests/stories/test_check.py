@@ -331,9 +331,7 @@ async def test_data_that_no_server_starts_on_and_a_machine_without_any_end_the_s
         await embedded_server(tmp_path / "data").__aenter__()
 
 
-async def test_what_bolt_would_read_from_the_environment_by_itself_changes_nothing(
-    bare_stage: Stage, tmp_path: Path
-) -> None:
+async def test_variables_that_bolt_reads_by_itself_change_nothing(bare_stage: Stage, tmp_path: Path) -> None:
     environ = bare_stage.environ | {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "x", "SLACK_SIGNING_SECRET": "y"}
     async with bot_process(environ, tmp_path) as bot:
         card = await bare_stage.ask()

@@ -97,7 +97,7 @@ DRIPPED = {
 }
 
 
-async def test_who_drips_is_hung_up_on_and_others_are_served_meanwhile(
+async def test_a_slow_sender_is_cut_off_while_others_are_served(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("handlers.http.BODY_WITHIN", "bot.http.HEAD_WITHIN", "bot.http.LINGER"):
@@ -144,7 +144,7 @@ async def test_a_bot_that_can_work_says_so_and_shows_its_figures(bare_stage: Sta
     assert 'keyturn_calls_total{outcome="200",service="control_plane",verb="GET"}' in figures
 
 
-async def test_without_its_socket_it_is_not_ready_and_says_why_until_there_is_another(bare_stage: Stage) -> None:
+async def test_without_its_socket_the_bot_is_not_ready_and_says_why(bare_stage: Stage) -> None:
     url, slack = port_of(bare_stage), bare_stage.slack
     async with bare_stage.bot():
         slack.faults.fail("apps.connections.open", times=1000)

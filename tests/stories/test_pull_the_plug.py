@@ -319,7 +319,7 @@ def outages(calls: Iterable[Call], steps: Iterable[str]) -> list[list[Plan]]:
 @pytest.mark.timeout(600)
 @leaving_things_behind
 @pytest.mark.parametrize("track", [case(track) for track in BATCHES])
-async def test_whatever_stays_away_is_what_the_stop_names(
+async def test_the_stop_names_the_service_that_stays_away(
     valkey: str, track: str, tried: Tried, printed: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "ADRIFT", timedelta(seconds=1))  # how long the next delete waits for what hung
@@ -337,7 +337,7 @@ async def test_whatever_stays_away_is_what_the_stop_names(
 @pytest.mark.timeout(0)
 @leaving_things_behind
 @pytest.mark.parametrize("track", list(BATCHES))
-async def test_one_plug_at_a_time_pulled_at_any_single_call(valkey: str, track: str, tried: Tried) -> None:
+async def test_one_fault_at_any_single_call_changes_no_end(valkey: str, track: str, tried: Tried) -> None:
     """Draw, as long as there is time, from every call there was and every fault, each in a rotation of its own."""
     moments, calls = await recorded(valkey, track)
     single = [(call, fault) for call in calls for fault in faults_of(call)]

@@ -75,7 +75,7 @@ async def away(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 @pytest.mark.every_case
-async def test_whenever_it_goes_away_who_asks_is_told_nothing_is_lost_and_everything_is_done_once(away: Away) -> None:
+async def test_whenever_redis_goes_away_people_are_told_nothing_is_lost_and_work_is_done_once(away: Away) -> None:
     stage, person = away.stage, away.stage.slack.person("U_REQUESTER")
     card = await stage.ask()
     await stage.press("Enter new secret", card)

@@ -56,7 +56,7 @@ REFUSED = REFUSES | OF_THE_USER
 
 
 @pytest.mark.parametrize("word", REFUSED)
-async def test_while_redis_takes_no_write_check_start_readyz_and_who_clicks_say_why_and_then_it_goes_on(
+async def test_while_redis_takes_no_write_the_check_the_start_readyz_and_clicks_say_why(
     limited: Stage, admin: Any, word: str
 ) -> None:
     card, readyz = await limited.ask(), f"http://127.0.0.1:{limited.overrides['PORT']}/readyz"

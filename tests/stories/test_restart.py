@@ -92,7 +92,7 @@ async def theatre(bare_stage: Stage, tmp_path: Path, request: pytest.FixtureRequ
         yield theatre
 
 
-async def test_g11_g12_killed_whatever_it_is_at_it_goes_on_from_there(theatre: Theatre) -> None:
+async def test_g11_g12_a_bot_that_is_killed_at_any_point_resumes(theatre: Theatre) -> None:
     stage = theatre.stage
     card, person = await stage.ask(), stage.slack.person("U_REQUESTER")
     await stage.press("Enter new secret", card)
@@ -123,7 +123,7 @@ async def test_g11_g12_killed_whatever_it_is_at_it_goes_on_from_there(theatre: T
     await theatre.ended_well(card)
 
 
-async def test_told_to_stop_it_ends_at_once_or_after_its_grace_and_nothing_is_lost(theatre: Theatre) -> None:
+async def test_a_bot_that_is_told_to_stop_ends_in_its_grace_and_loses_nothing(theatre: Theatre) -> None:
     stage, asked = theatre.stage, list[str]()
     card = await stage.ask()
     stage.aisix.faults.before("POST", "/provider_keys", lambda: asked.append("creation"))

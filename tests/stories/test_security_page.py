@@ -41,14 +41,14 @@ def test_every_kind_of_key_that_the_store_knows_is_on_the_page() -> None:
     assert kinds == KINDS
 
 
-def test_it_names_the_scopes_of_the_manifest() -> None:
+def test_the_security_page_names_the_scopes_of_the_manifest() -> None:
     scopes = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))["oauth_config"]["scopes"]["bot"]
     said = PAGE.split("Its scopes are")[1].split(";")[0]
 
     assert set(re.findall(r"`([a-z:]+)`", said)) == set(scopes)
 
 
-def test_the_settings_and_buttons_that_it_names_are_there() -> None:
+def test_the_settings_and_buttons_of_the_security_page_exist() -> None:
     settings = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", PAGE)) - {"SSL_CERT_FILE", "S"}
     buttons = re.findall(r"\*\*((?:Cancel|Try again|Roll back|Delete old key|Accept unproved)[^*]*)\*\*", PAGE)
 

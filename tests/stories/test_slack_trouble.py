@@ -201,7 +201,7 @@ LATER: dict[str, tuple[str, Rotation, str]] = {
 
 
 @pytest.mark.parametrize("occasion", LATER)
-async def test_whoever_has_to_act_is_told_directly_once_on_each_occasion(hand: ByHand, occasion: str) -> None:
+async def test_a_person_who_has_to_act_gets_one_direct_message_per_occasion(hand: ByHand, occasion: str) -> None:
     how, rotation, words = LATER[occasion]
     shut(hand.stage, **SHUTTING[how])
     for _ in range(5):
@@ -382,7 +382,7 @@ async def test_where_slack_answers_nonsense_of_who_asks_nothing_is_done(stage: S
     assert stage.slack.messages("C_OPS") == []
 
 
-async def test_who_pressed_something_while_slack_was_away_hears_that_nothing_was_done(stage: Stage) -> None:
+async def test_a_person_who_clicked_while_slack_was_away_hears_that_nothing_was_done(stage: Stage) -> None:
     card = await stage.ask()
     stage.slack.faults.drop("*", times=4)  # who it is, and the three ways to answer
     await stage.press("Cancel", card)

@@ -86,7 +86,7 @@ async def left(valkey: str, form: Path, state: State, later: timedelta) -> Async
         yield made
 
 
-def test_there_is_something_of_every_form_in_every_state() -> None:
+def test_the_stored_records_cover_every_form_in_every_state() -> None:
     assert [form.name for form in FORMS] == [f"v{number}" for number in range(1, SCHEMA + 1)]
     for form in FORMS:
         assert {file.stem.upper() for file in form.iterdir()} == set(State)
