@@ -23,6 +23,7 @@ MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text(enco
 
 SCOPES: Mapping[str, str | None] = {
     "auth_test": None,
+    "blocks_validate": None,
     "bots_info": "users:read",
     "apps_connections_open": None,  # connections:write, of the app-level token
     "chat_postEphemeral": "chat:write",
