@@ -45,12 +45,12 @@ def test_a_name_tells_the_rotation_that_gave_it_and_what_it_was_before(name, tag
         (rotation_of, "my-keyturn-r7k2abc-0", None),
     ],
 )
-def test_a_name_tells_its_day_and_that_of_a_throw_away_model_its_rotation_to_the_letter(tells, name, said):
+def test_a_key_name_tells_its_day_and_a_throw_away_name_its_exact_rotation(tells, name, said):
     assert tells(name) == said
 
 
 @given(st.integers(0, 50))
-def test_every_new_id_is_known_again_in_the_names_that_it_goes_into(number):
+def test_every_new_id_is_recognized_in_the_names_that_hold_it(number):
     made = new_id()
 
     assert tag_of(f"X (2026-11-23 {made})") == Tag(made, 1)

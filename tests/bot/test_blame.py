@@ -75,7 +75,7 @@ NOT_ASKED_BEFORE = [
 @pytest.mark.parametrize(
     "row", [*SAME_AS_BEFORE, *NEW_SINCE, *NOT_ASKED_BEFORE], ids=lambda row: f"{row[0]} → {row[1]}"
 )
-def test_an_answer_is_held_against_the_one_on_the_old_key(row):
+def test_an_answer_is_compared_with_the_one_on_the_old_key(row):
     before, now = said(row.before), said(row.now)
     held = held_against(before, now, exchanges=False)
 

@@ -145,7 +145,7 @@ async def test_a_gateway_that_is_old_or_says_no_version_is_told(monkeypatch, ser
     assert [said in line for line in warned] == [True] * 3
 
 
-async def test_a_page_for_people_that_answers_everything_is_no_gateway_and_no_replica(monkeypatch):
+async def test_a_web_page_that_answers_everything_is_taken_for_no_gateway_and_no_replica(monkeypatch):
     async with tenancy_of() as tenancy:
         carry = tenancy.carry
 

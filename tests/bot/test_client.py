@@ -100,7 +100,7 @@ async def test_a_call_that_is_given_up_gives_its_client_back():
 
 
 @pytest.mark.parametrize("how", ["direct", "by a proxy", "past a proxy"])
-async def test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again(monkeypatch, how):
+async def test_no_cookie_is_sent_back_to_a_load_balancer(monkeypatch, how):
     async with shop("answers and marks", "answers") as keeper:
         if how != "direct":
             monkeypatch.setenv("http_proxy", keeper.url)

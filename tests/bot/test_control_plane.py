@@ -170,7 +170,7 @@ async def test_a_key_is_asked_for_again_when_the_rate_was_limited_but_not_too_la
     assert [call.status for call in tenant.calls("POST")] == statuses
 
 
-async def test_an_answer_that_is_no_json_is_a_key_without_a_known_id(tenant):
+async def test_an_answer_without_json_leaves_the_id_of_a_new_key_unknown(tenant):
     tenant.aisix.faults.garbage("POST", "/provider_keys")
 
     assert await created(tenant) is None
@@ -222,7 +222,7 @@ async def test_g23_a_delete_is_asked_for_once_and_a_lost_answer_is_no_error_the_
 
 
 @pytest.mark.parametrize("fault", ["drop", "fail", "garbage", "rate_limit"])
-async def test_a_list_is_asked_for_again_and_only_so_often(tenant, fault):
+async def test_a_list_is_retried_a_limited_number_of_times(tenant, fault):
     happen, options = getattr(tenant.aisix.faults, fault), WAITS.get(fault, {})
     happen("GET", "/provider_keys", times=2, **options)
     client = await tenant.control_plane(attempts=3)
@@ -236,7 +236,7 @@ async def test_a_list_is_asked_for_again_and_only_so_often(tenant, fault):
     assert len(tenant.calls("GET", "/provider_keys")) == asked + 3
 
 
-async def test_a_wait_that_the_server_asks_for_is_waited(tenant):
+async def test_a_retry_waits_as_long_as_the_server_asks(tenant):
     tenant.aisix.faults.rate_limit("GET", "/provider_keys", retry_after=0.3)
     with stamina.set_testing(False):
         await (await tenant.control_plane()).keys()
@@ -343,7 +343,7 @@ async def test_each_status_has_the_error_that_says_how_to_react_without_a_word_o
         ({}, ["old"], False),
     ],
 )
-async def test_a_key_is_gone_that_nothing_finds_where_the_key_beside_it_is_found(monkeypatch, by_id, listed, is_gone):
+async def test_a_key_is_gone_if_only_the_key_beside_it_is_found(monkeypatch, by_id, listed, is_gone):
     async def handle(request):
         *_, name = request.path.split("/")
         rows = [{"id": id_, "display_name": id_} for id_ in listed]

@@ -64,7 +64,7 @@ KEY_LABELS = [
 
 
 @pytest.mark.parametrize(("labels", "served"), KEY_LABELS)
-def test_a_request_counts_as_its_labels_tell_of_the_key(labels, served):
+def test_the_labels_of_a_request_tell_which_key_served_it(labels, served):
     assert counts(line(2, model="chat", **labels)).get(CHAT) == served
 
 
@@ -175,7 +175,7 @@ def test_no_family_that_hears_the_old_key_is_left_out(kind):
     assert (found["old"], found["meters"], found["heard"]) == (2, {f"aisix_{kind}_total": 2}, {CHAT: 2})
 
 
-def test_the_old_key_was_used_as_often_as_the_family_says_that_counted_most():
+def test_the_highest_family_count_is_the_usage_of_the_old_key():
     found = read(line(2, model="chat", **OLD), line(5, name=ATTEMPTS, model="chat", **OLD))
 
     assert (found["old"], found["heard"]) == (5, {CHAT: 7})

@@ -201,7 +201,7 @@ async def test_what_aisix_refuses_is_known_by_the_next_use(setting, word, revoke
 
 
 @pytest.mark.parametrize("path", ["/environments", "/provider_keys", "/budgets"])
-async def test_a_list_that_the_admin_token_may_not_read_does_not_make_the_token_a_refused_one(monkeypatch, path):
+async def test_a_list_that_the_admin_token_may_not_read_does_not_mark_it_as_refused(monkeypatch, path):
     async with tenancy_of() as tenancy:
         carry, credentials = tenancy.carry, Credentials()
         environ = SETTINGS | {"AISIX_ADMIN_TOKEN": tenancy.aisix.admin_token}

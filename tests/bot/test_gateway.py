@@ -88,7 +88,7 @@ async def test_a_probe_passes_by_the_cache_and_leaves_nothing_in_it(tenant, cach
 
 @pytest.mark.parametrize("switches", [Switches(cache_ignores_no_cache=True)])
 @pytest.mark.parametrize(("cache", "second"), [(True, Verdict.LIKELY), ("semantic", Verdict.INVALID)])
-async def test_a_nonce_keeps_an_exact_cache_that_listens_to_nobody_from_answering(tenant, cache, second):
+async def test_a_nonce_keeps_an_exact_cache_from_answering(tenant, cache, second):
     tenant.aisix.environment("production").cache = cache
 
     assert [(await probe(tenant)).verdict for _ in range(2)] == [Verdict.LIKELY, second]
@@ -176,7 +176,7 @@ async def test_the_caller_key_is_tried_without_a_model(tenant, token, status):
     assert (await gateways.greeting(tenant.environment)).status == status
 
 
-def test_settings_that_are_written_out_hold_no_password_of_a_status_address():
+def test_printed_settings_hold_no_password_of_a_status_address():
     settings = GatewaySettings(
         url="http://gw", caller_key="ck", status_urls=("http://admin:hunter2@one:9090/?t=hunter3",)
     )

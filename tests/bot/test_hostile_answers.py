@@ -235,7 +235,7 @@ def test_no_json_crashes_its_reader_and_no_bytes_are_ambiguous(many, tried):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-async def test_an_answer_without_end_is_not_read_to_its_end(packed):
+async def test_an_endless_answer_is_not_read_to_its_end(packed):
     sent = 0
 
     async def endless(request: web.Request) -> web.StreamResponse:

@@ -274,7 +274,7 @@ async def test_a_worker_that_was_suspended_before_or_while_it_moved_models_moves
 
 
 @pytest.mark.parametrize("track", [Track.BACK, Track.WITHDRAW])
-async def test_environments_that_were_made_anew_are_no_other_organizations(tenancy, track):
+async def test_recreated_environments_are_not_taken_for_another_organization(tenancy, track):
     machine = await tenancy.machine()
     record = await tenancy.asked(machine)
     others = {f"gone-{name}": name for name in record.plan.tenant.values()}

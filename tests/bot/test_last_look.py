@@ -225,7 +225,7 @@ async def test_each_part_of_the_last_look_has_to_be_of_the_last_minutes(tenancy,
     assert tenancy.deletes() == 0
 
 
-async def test_what_the_settings_demand_since_the_last_look_counts():
+async def test_stricter_settings_since_the_last_look_count():
     async with tenancy_of(Switches(status_urls=False, cooldown=0.0)) as tenancy:
         _, record = await looked(tenancy)
         again = await (await tenancy.machine(require_proof=True)).voided(record)
@@ -305,7 +305,7 @@ async def test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete(moment, s
 
 
 @pytest.mark.parametrize("moment", EACH_LIST)
-async def test_lists_that_go_on_to_lack_a_key_that_is_found_by_its_id_stop_it(tenancy, moment):
+async def test_lists_that_keep_lacking_a_key_found_by_its_id_stop_the_delete(tenancy, moment):
     here, record = await before(tenancy, moment)
     tenancy.lack(tenancy.old, 10_000)
     ended = await here.stopped(record)
@@ -346,7 +346,7 @@ async def test_a_control_plane_that_shows_deleted_keys_by_their_ids_is_believed_
     ],
     ids=["the path may be unknown, or the key be somewhere else", "it complains in its body"],
 )
-async def test_an_answer_that_says_nothing_of_a_delete_grants_none(tenancy, answer):
+async def test_an_answer_that_confirms_no_delete_grants_none(tenancy, answer):
     here, record = await before(tenancy, "the delete")
 
     async def refused(request, carry):
@@ -429,7 +429,7 @@ async def test_a_way_back_without_an_old_key_ends_once_people_have_put_the_model
 
 
 @pytest.mark.parametrize("moment", EACH_LIST)
-async def test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved(tenancy, moment):
+async def test_two_swapped_aliases_stop_the_rotation(tenancy, moment):
     small = tenancy.aisix.add_model("production", "chat-small", key=tenancy.old, upstream="gpt-4o-mini")
     here, record = await before(tenancy, moment)
     tenancy.aisix.edit(small, display_name="chat-large", settled=True)

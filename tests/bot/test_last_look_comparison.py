@@ -135,7 +135,7 @@ async def test_an_answer_that_was_lost_or_turned_away_stands_in_for_none_that_is
 
 
 @pytest.mark.parametrize("seed", [7, 8, 13])
-async def test_answers_that_were_lost_are_made_up_for_where_a_model_is_likely_too(seed):
+async def test_lost_answers_are_made_up_for_also_for_a_likely_model(seed):
     async with asked_alone() as stage:
         lose_some(stage, stage.add_stale_replica(seed, "staging"), 0.3, random.Random(seed))
         await stage.looked(stage.learnt())
@@ -399,7 +399,7 @@ async def test_a_model_that_an_approver_has_accepted_voids_no_approval_of_a_like
         assert (await stage.looked(accepted(record, broken.alias))).state is State.COMPLETED
 
 
-async def test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any_more(tenancy):
+async def test_counters_that_no_longer_tell_our_requests_apart_prove_nothing(tenancy):
     machine = await tenancy.machine()
     record = await machine.done(await tenancy.begun(machine), "verify")
     assert record.findings[tenancy.chat.id].is_proved
@@ -423,7 +423,7 @@ def test_a_page_that_could_not_be_read_once_leaves_known_whose_requests_are_ours
 
 @pytest.mark.parametrize("dark", [slice(0, 1), slice(0, 2)])
 @pytest.mark.parametrize("since", ["verify", "soak"])
-async def test_what_was_proved_is_not_once_its_counters_cannot_be_read(tenancy, since, dark):
+async def test_a_proof_ends_once_its_counters_cannot_be_read(tenancy, since, dark):
     machine = await tenancy.machine()
     record = await machine.done(await tenancy.begun(machine), since)
     assert record.findings[tenancy.chat.id].is_proved
@@ -482,7 +482,7 @@ def spoilt(status: int | None, request: httpx.Request) -> httpx.Response:
     ("status", "has_reached"), [(None, False), (429, False), (504, False), (500, True), (524, True), (200, True)]
 )
 @pytest.mark.parametrize("models", [1, 25])
-async def test_one_answer_that_is_unclear_or_spoilt_on_its_way_voids_no_approval(models, status, has_reached):
+async def test_one_unclear_or_damaged_answer_voids_no_approval(models, status, has_reached):
     async with asked_alone(models=models) as stage:
         came = list[httpx.Request]()
 

@@ -72,7 +72,7 @@ async def test_a_lease_on_an_outdated_version_of_a_record_is_lost(redis, store, 
         await mine.verified(moved.version)
 
 
-async def test_while_redis_is_away_and_where_nothing_is_held_nothing_is_verified():
+async def test_no_lease_is_verified_without_redis_or_without_a_lease():
     with pytest.raises(LeaseLost):
         await UNHELD.verified(1)
     async with Redis.from_url("redis://127.0.0.1:9", decode_responses=True, retry=None) as nobody:

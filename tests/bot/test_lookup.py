@@ -111,7 +111,7 @@ def test_a_search_shows_first_what_the_command_would_find_then_the_rest_by_name(
     assert [k.id for k in search(KEYS, typed)] == found
 
 
-def test_a_search_for_nothing_shows_all_in_the_order_of_their_names_but_no_more_than_it_may():
+def test_an_empty_search_lists_keys_by_name_up_to_the_limit():
     shown = [k.display_name.strip().casefold() for k in search(KEYS, "")]
 
     assert shown == sorted(shown)

@@ -80,7 +80,7 @@ async def test_what_an_older_version_wrote_is_unknown_until_a_sweep_has_read_it(
     assert (await figures.read(NOW))[:3] == ({"BLOCKED": 1}, {"BLOCKED": NOW.timestamp()}, 0)
 
 
-async def test_to_count_thousands_no_record_is_read_and_little_is_answered(store, redis):
+async def test_counting_thousands_of_rotations_reads_no_record(store, redis):
     names = {f"r{number}": f"AWAITING_APPROVAL {number}" for number in range(2500)}
     await redis.sadd(store.key("open"), *names)
     await redis.hset(store.key("states"), mapping=names)

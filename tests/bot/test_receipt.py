@@ -151,7 +151,7 @@ def test_a_receipt_that_proves_nothing_is_one_sentence(document, sentence):
     assert sentence in told(document)
 
 
-def test_whoever_makes_a_whole_receipt_of_an_edited_record_has_another_head():
+def test_a_receipt_of_an_edited_record_has_another_head():
     genuine = bound().rotation.audit_head
     forged = printed(ENDED.but(approvals=(approval("U_SOMEBODY"),)))
 
@@ -159,7 +159,7 @@ def test_whoever_makes_a_whole_receipt_of_an_edited_record_has_another_head():
     assert "not the one that you gave" in told(forged, genuine)
 
 
-async def test_what_is_printed_is_verified_alone_and_says_with_what_to_compare_it(store, capsys):
+async def test_a_printed_receipt_is_verified_alone_and_says_what_to_compare_it_with(store, capsys):
     saved = await store.save(ENDED.but(version=0), EVENT, at=NOW)
     await store.note(Kind.CLICK, EVENT, rotation=saved, at=NOW)
     await receipts.print_receipt([store], saved.id)

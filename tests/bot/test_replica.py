@@ -190,12 +190,12 @@ RESTARTS = {
 
 
 @pytest.mark.parametrize(("before", "after"), RESTARTS.values(), ids=RESTARTS)
-def test_counters_that_began_anew_count_in_full(before, after):
+def test_counters_that_were_reset_count_in_full(before, after):
     assert after.restarted_since(before)
     assert rise(before, after) == after
 
 
-def test_counters_that_went_on_did_not_begin_anew():
+def test_counters_that_went_on_were_not_reset():
     before = look({CHAT: Served(old=9)}, started=1.0, apply_seq=3)
 
     assert not look({CHAT: Served(old=9, new=1)}, started=1.0, apply_seq=4).restarted_since(before)

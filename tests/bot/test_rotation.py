@@ -105,7 +105,7 @@ def test_a_move_forgets_what_belonged_to_the_state_before():
     assert (after.retry_in, after.look) == (None, "")
 
 
-def test_only_a_block_keeps_its_stop():
+def test_only_a_blocked_rotation_keeps_its_stop():
     assert stopped().to(State.RUNNING).stop is None
     assert rotation(State.RUNNING, stop=stopped().stop).to(State.BLOCKED).stop is not None
 
@@ -151,7 +151,7 @@ def test_every_field_says_whether_another_secret_resets_it():
     assert not KEPT & set(OF_ONE_SECRET)
 
 
-def test_a_secret_that_is_taken_back_leaves_nothing_of_itself_behind():
+def test_a_withdrawn_secret_leaves_nothing_in_the_record():
     learned = running(wave=3, rehearsal="failed", findings={"m1": Finding(passes=3)}, tally=Tally(since=NOW))
 
     assert learned.without_secret() == rotation(State.RUNNING, attempt=1)

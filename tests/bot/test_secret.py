@@ -262,7 +262,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("of", "pasted", "words"), MISTAKES, ids=range(len(MISTAKES)))
-def test_a_slip_in_a_document_is_named(of, pasted, words):
+def test_a_mistake_in_a_document_is_named(of, pasted, words):
     sentence = refusal(pasted, of)
 
     assert words in sentence
@@ -270,7 +270,7 @@ def test_a_slip_in_a_document_is_named(of, pasted, words):
     assert len(sentence) <= MOST
 
 
-def test_no_sentence_looks_like_a_secret_so_that_the_audit_trail_can_tell_it():
+def test_no_sentence_of_keyturn_looks_like_a_secret():
     refused = [*((OPENAI_KEY, text) for texts in SLIPS.values() for text in texts), *(row[:2] for row in MISTAKES)]
     told = {said for of, text in refused if (said := said_of(text, of))}
 

@@ -178,7 +178,7 @@ def test_each_gateway_that_is_wrong_is_named_with_its_field(read):
 
 
 @pytest.mark.parametrize(("signing", "port"), [(SIGNING, None), (None, "3000"), ("", "3000"), (SIGNING, "")])
-def test_one_of_the_modes_is_needed(read, signing, port):
+def test_socket_mode_or_http_mode_is_required(read, signing, port):
     said = sentence(read, SLACK_APP_TOKEN=None, SLACK_SIGNING_SECRET=signing, PORT=port)
 
     assert said.startswith("SLACK_APP_TOKEN is missing")
@@ -220,7 +220,7 @@ def test_settings_are_read_from_a_file_and_the_environment_wins(monkeypatch, tmp
     assert settings.aisix_gateways["env-1"].caller_key.get_secret_value() == CALLER
 
 
-async def test_what_is_still_as_in_the_example_is_wrong_without_a_network():
+async def test_a_value_left_from_the_example_is_wrong_without_a_network():
     lines = [line.partition("=") for line in read_document(".env.example").splitlines() if not line.startswith("#")]
     environ = {name: value for name, _, value in lines}
     found = await unfilled(read_settings(None, environ)).findings()

@@ -172,14 +172,14 @@ async def test_garbage_shows_no_counters_and_no_state(page):
 
 
 @pytest.mark.parametrize("page", [hanging, dripping])
-async def test_pages_that_do_not_end_are_given_up_in_time_all_at_once(page):
+async def test_endless_pages_time_out_together(page):
     async with served(all_three(page)) as url, asyncio.timeout(5):
         seen = await look(*(f"{url}/{number}" for number in range(20)), timeout=0.3)
 
     assert [replica.trouble for replica in seen] == ["does not answer in time"] * 20
 
 
-async def test_one_page_that_hangs_does_not_take_the_others_along():
+async def test_one_hanging_page_does_not_hold_up_the_others():
     async with served({CONFIG: hanging, METRICS: metrics(1)}) as url:
         seen = await one(url, timeout=0.3)
 

@@ -9,7 +9,7 @@ import pytest
 from bot.terminal import say
 
 
-def test_a_reader_that_leaves_ends_no_command(monkeypatch):
+def test_a_closed_pipe_fails_no_command(monkeypatch):
     read, write = os.pipe()
     with os.fdopen(write, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
@@ -26,7 +26,7 @@ def test_output_that_cannot_be_written_ends_the_command_with_a_sentence(monkeypa
             say("this goes nowhere")
 
 
-def test_names_from_outside_send_the_terminal_no_commands(capsys):
+def test_names_from_outside_carry_no_terminal_escapes(capsys):
     say("`\x1b[2J\x1b]0;owned\x07key\u202e` is fine \u2013 \u2264 5.")
 
     said = capsys.readouterr().out

@@ -45,7 +45,7 @@ PARTS = ("Keys and models", "Where things run", "The rotation", "Evidence", "Peo
 ENTRIES = [row for part in PARTS for row in rows(GLOSSARY, part)]
 
 
-def test_each_word_stands_once() -> None:
+def test_the_glossary_lists_each_word_once() -> None:
     words = [word for entry in ENTRIES for word in entry[0].split(", ")]
 
     assert len(words) > 50

@@ -258,7 +258,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "The delete goes on though somebody changed what the approver saw.": Guard(
             "rotation = refuse_drift(rotation, inventory, world)\n    key",
-            "test_two_aliases_that_somebody_swapped_are_no_longer_what_was_approved",
+            "test_two_swapped_aliases_stop_the_rotation",
             "key",
         ),
         "The old key is deleted while an affected model is not on the replacement.": Guard("if astray:", SINCE),
@@ -302,7 +302,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_each_part_of_the_last_look_has_to_be_of_the_last_minutes",
         ),
         "REQUIRE_PROOF is set after the last look, and a key is deleted without a proof.": Guard(
-            ", *_demanded(rotation, world)", "test_what_the_settings_demand_since_the_last_look_counts"
+            ", *_demanded(rotation, world)", "test_stricter_settings_since_the_last_look_count"
         ),
         "The answer to a delete is lost, and people are offered a way back to a key that is gone.": Guard(
             " if noted else _about_to_delete(rotation, world)",
@@ -333,7 +333,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "An answer that reports a failure in its body counts as a delete.": Guard(
             "isinstance(answer.body, dict) and complains(answer.body)",
-            "test_an_answer_that_says_nothing_of_a_delete_grants_none",
+            "test_an_answer_that_confirms_no_delete_grants_none",
             "False",
         ),
         "A machine that was suspended removes a new key that somebody uses by now.": Guard(
@@ -382,7 +382,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_requests_that_hung_in_the_look_before_hide_no_answer",
         ),
         "Where no model is proved, a replica that was added is not met.": Guard(
-            "proved or not tells", "test_answers_that_were_lost_are_made_up_for_where_a_model_is_likely_too", "True"
+            "proved or not tells", "test_lost_answers_are_made_up_for_also_for_a_likely_model", "True"
         ),
         "A rate limit of a listed replica is counted in place of a failed answer of one that was added.": Guard(
             " - self.turned_away", WEIGHED
@@ -394,7 +394,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "and not _is_against(before)", "test_a_refusal_is_not_covered_by_the_answers_after_it"
         ),
         "Counters no longer tell our requests from callers', so none is missed, and what was proved stays so.": Guard(
-            " or untold(seen, dark=last)", "test_counters_that_do_not_tell_our_requests_any_more_prove_nothing_any_more"
+            " or untold(seen, dark=last)", "test_counters_that_no_longer_tell_our_requests_apart_prove_nothing"
         ),
         "An approver accepts a model for one reason, and the word covers another.": Guard(
             "answer.passed and verdict is Verdict.INCONCLUSIVE",
@@ -407,17 +407,17 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "Lists that lack the old key are believed, though it is found by its id.": Guard(
             "        if await self._is_found(key_id):\n            return False\n",
-            "test_lists_that_go_on_to_lack_a_key_that_is_found_by_its_id_stop_it",
+            "test_lists_that_keep_lacking_a_key_found_by_its_id_stop_the_delete",
             "",
         ),
         "AISIX fails when it is asked for a key by its id, and the key counts as gone.": Guard(
             "        except Uncertain:\n            raise\n        except ApiError:\n",
-            "test_a_key_is_gone_that_nothing_finds_where_the_key_beside_it_is_found",
+            "test_a_key_is_gone_if_only_the_key_beside_it_is_found",
             "        except ApiError:\n",
         ),
         "A list that lacks every key makes the old key deleted.": Guard(
             " or (by_id and beside not in listed)",
-            "test_a_key_is_gone_that_nothing_finds_where_the_key_beside_it_is_found",
+            "test_a_key_is_gone_if_only_the_key_beside_it_is_found",
         ),
         "One stale list makes the old key deleted, where AISIX shows no key by its id.": Guard(
             "range(1 if by_id else 2)", "test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete", "range(0)"
@@ -426,7 +426,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if rotation.rehearsal == FAILED:\n        raise", "test_a_wrong_replacement_takes_no_model"
         ),
         "A 404 to the delete, of a path that AISIX does not know, counts as a delete.": Guard(
-            "return granted\n", "test_an_answer_that_says_nothing_of_a_delete_grants_none", "return True\n"
+            "return granted\n", "test_an_answer_that_confirms_no_delete_grants_none", "return True\n"
         ),
         "A replacement of an earlier attempt is removed while models use it.": Guard(
             "users_of(inventory, key):", "test_a_key_of_an_earlier_attempt_stays_where_something_may_use_it", "():"
@@ -621,7 +621,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             " and window.started_again", "test_counters_that_went_on_are_expected_to_have_it_still"
         ),
         "A balancer knows Keyturn again by its cookie, and shows it one replica of many.": Guard(
-            "allowed_domains=()", "test_no_cookie_is_sent_back_so_that_no_balancer_knows_us_again"
+            "allowed_domains=()", "test_no_cookie_is_sent_back_to_a_load_balancer"
         ),
         "A balancer of connections sends every test request to the same replica.": Guard(
             "for one in settings.values()], timeout=timeout)",
@@ -642,7 +642,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if value == value and abs(value) != math.inf:",
         ),
         "A line whose labels fit both keys counts for the new one.": Guard(
-            "{id_, name} &", "test_a_request_counts_as_its_labels_tell_of_the_key", "(id_ or name) in"
+            "{id_, name} &", "test_the_labels_of_a_request_tell_which_key_served_it", "(id_ or name) in"
         ),
         "Passthrough requests on the old key are not heard.": Guard(
             " PROXY,", "test_no_family_that_hears_the_old_key_is_left_out"
@@ -653,7 +653,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A replica that restarted, or another one at the same address, is taken for the one of before.": Guard(
             "    if after.restarted_since(before):\n        return after\n",
-            "test_counters_that_began_anew_count_in_full",
+            "test_counters_that_were_reset_count_in_full",
             "",
         ),
         "A balancer's address shows now one replica and now another, and is taken for one.": Guard(

@@ -24,7 +24,7 @@ def shown(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_what_people_see_is_what_has_been_read(name: str, request: pytest.FixtureRequest) -> None:
+def test_what_people_see_is_what_the_golden_files_hold(name: str, request: pytest.FixtureRequest) -> None:
     file = GOLDEN / f"{name}.json"
     if request.config.getoption("--update-golden"):
         file.write_text(json.dumps(shown(name), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

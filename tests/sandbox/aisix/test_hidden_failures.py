@@ -56,7 +56,7 @@ async def test_routing_hides_a_refused_key_at_once_if_it_falls_back_from_401(ten
 
 
 @pytest.mark.parametrize(("behaviour", "attempts"), [(500, 3), ("unreachable", 3), (401, 1), (429, 1)])
-async def test_a_provider_that_fails_is_asked_again_and_one_that_refuses_is_not(tenant, behaviour, attempts):
+async def test_a_provider_that_fails_is_retried_and_one_that_refuses_is_not(tenant, behaviour, attempts):
     tenant.aisix.upstream.set(tenant.key.secret, behaviour)
     await tenant.ask()
 
