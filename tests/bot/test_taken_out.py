@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
 from tests.support.in_memory import NEW_SECRET, Tenancy, tenancy_of
@@ -123,6 +124,16 @@ async def test_what_has_changed_since_the_approval_keeps_the_old_key(name):
 
     assert since.says in said(ended)
     assert tenancy.deletes() == 0
+
+
+async def test_a_change_that_voids_an_approval_is_shown_and_voids_no_later_one(tenancy):
+    machine = await tenancy.machine()
+    record = await tenancy.released(machine)
+    tenancy.aisix.add_model("production", "smart", kind="routing", targets=[tenancy.chat])
+    asked = await machine.ended(await machine.voided(record))
+
+    assert [dependent.alias for dependent in asked.plan.dependents] == ["smart"]
+    assert (await machine.ended(tenancy.approved(asked))).state is State.COMPLETED
 
 
 async def test_an_approval_of_evidence_that_was_too_old_at_the_click_is_void(tenancy):
