@@ -53,8 +53,8 @@ def editions(content: Content, lacking: frozenset[str] = frozenset()) -> Iterato
 
 
 def _editions(content: Content, lacking: frozenset[str]) -> Iterator[dict[str, Any]]:
-    yield without(content, lacking)
     short = {**content, "text": _short(str(content["text"]))}
+    yield without(short, lacking)
     yield without(short, lacking | NEWER)
     yield without(short, lacking | NEWER | OLDER | (kinds(content) - PLAIN))
     blocks = content.get("blocks", ())
