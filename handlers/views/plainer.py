@@ -16,7 +16,6 @@ from handlers.views.blocks import (
     context,
     escaped,
     section,
-    weight,
 )
 
 Content = Mapping[str, Any]
@@ -150,7 +149,7 @@ def _table(block: Block) -> list[Block]:
     room = TABLE_CHARACTERS
     for row in rows:
         cells = [_cell(cell) for cell in row]
-        room -= weight(cells)
+        room -= sum(len(_said(cell)) for cell in cells)
         if len(kept) == TABLE_ROWS or room < 0:
             break
         kept.append(cells)

@@ -12,7 +12,6 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
 from handlers.people import SlackDirectory
-from handlers.views.card import SHOWN
 from tests.bot.values import rules
 from tests.handlers import records as r
 from tests.handlers.test_replies import Thread
@@ -128,12 +127,12 @@ async def test_a_direct_message_has_the_buttons_of_the_card_with_what_a_click_vo
     (row,) = rows(asked)
 
     assert slack.buttons(r.APPROVER) == [["Delete old key", "Roll back"]]
-    assert row["block_id"] == f"{SHOWN}{ASKED.seen}"
+    assert row["block_id"] == f"shown-{ASKED.seen}"
     assert "I can't post in <#C_OPS>: it is archived." in asked["text"]
 
     changed = ASKED.but(replacement_id="pk_other")
     await slack.becomes(changed)
-    assert [rows(m)[0]["block_id"] for m in slack.direct[r.APPROVER]] == [f"{SHOWN}{changed.seen}"]
+    assert [rows(m)[0]["block_id"] for m in slack.direct[r.APPROVER]] == [f"shown-{changed.seen}"]
 
 
 AFTER: dict[str, tuple[Rotation, str]] = {

@@ -134,11 +134,13 @@ def test_a_text_too_long_for_an_edit_is_cut_at_its_bytes() -> None:
 
 
 def test_what_has_no_room_is_counted() -> None:
-    rows = [raw("Model", "Why"), *(raw(f"chat-{number}", "refused " * 5) for number in range(200))]
+    rows = [raw("Model", "Why", "Last test")]
+    rows += [[*raw(f"chat-{number}", "refused " * 12), rich(MOMENT)] for number in range(200)]
     message = {"text": "a", "blocks": [{"type": "data_table", "caption": "Models", "rows": rows}]}
     _, table, lines, *_ = editions(message)
 
-    assert "and 101 more" in str(table)
+    assert check_message(table["blocks"]) == []
+    assert f"and {201 - len(table['blocks'][0]['rows'])} more" in str(table)
     shown = lines["blocks"][0]["text"]["text"].split("\n")
     assert shown[-1].startswith(f"and {201 - len(shown) + 1} more")
 
