@@ -69,7 +69,7 @@ async def _namespaces(redis: Redis, ours: Whose) -> str:
         others = [one for one in await census(redis) if one.rotations and one.namespace.name != ours.namespace.name]
         said = [await _before(carrier, one) if one.namespace == BEFORE else _other(one, ours) for one in others]
     except Unanswerable as away:
-        raise Wrong(wrong_with(away.__cause__)) from None
+        raise Wrong(wrong_with(away.__cause__, redis)) from None
     return _records_place(ours) + "".join(said)
 
 
@@ -109,7 +109,7 @@ async def _server(redis: Redis) -> str:
     try:
         said = await _said_by(redis)
     except (RedisError, OSError) as error:
-        raise Wrong(wrong_with(error)) from None
+        raise Wrong(wrong_with(error, redis)) from None
     unsafe = [RISKS[name].format(said[name]) for name, safe in SAFE.items() if name in said and said[name] != safe]
     if unsafe:
         raise Wrong(f"the server at REDIS_URL {', and it '.join(unsafe)}.")

@@ -133,4 +133,4 @@ async def _reach(redis: Redis) -> None:
     try:
         await redis.execute_command("PING")  # type: ignore[no-untyped-call]
     except (RedisError, OSError) as error:
-        raise WrongSettings(wrong_with(error)) from None
+        raise WrongSettings(wrong_with(error, redis)) from None

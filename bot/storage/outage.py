@@ -1,9 +1,9 @@
 """What is wrong with Redis, in words: for who clicks, for `/readyz`, for the check and for a start."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -100,12 +100,23 @@ def trouble_of(error: BaseException | None) -> Trouble | None:
     return TROUBLES[word]._replace(said=f"{TROUBLES[word].said} ({word})") if word else None
 
 
-def wrong_with(error: BaseException | None) -> str:
-    """Say what is wrong with the server at REDIS_URL, for the people who run Keyturn."""
+def wrong_with(error: BaseException | None, redis: Any = None) -> str:
+    """Say what is wrong with the server at REDIS_URL, to the people who run Keyturn, and where *redis* looked."""
     if trouble := trouble_of(error):
         return f"REDIS_URL does not work: its server {trouble.said}. {trouble.helps[0].upper()}{trouble.helps[1:]}."
     why = UNTRUSTED if is_untrusted(error) else type(error).__name__
-    return f"REDIS_URL does not answer ({why}): it should be that of a running Redis."
+    place = _place(redis.connection_pool.connection_kwargs) if redis else ""
+    return f"REDIS_URL does not answer ({why}): it should be that of a running Redis{place}."
+
+
+def _place(given: Mapping[str, Any]) -> str:
+    """Return the place of a server without its user and password; empty where Sentinel tells it."""
+    host = given.get("host")
+    where = f"{host}:{given.get('port', PORT)}" if host else given.get("path")
+    return f", and this machine has to reach {where}" if where else ""
+
+
+PORT = 6379
 
 
 @asynccontextmanager

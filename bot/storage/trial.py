@@ -127,7 +127,7 @@ class Trial:
         try:
             await self._run()
         except (RedisError, OSError) as error:
-            raise WrongSettings(wrong_with(error)) from None
+            raise WrongSettings(wrong_with(error, self._redis)) from None
 
     async def _run(self) -> None:
         queued, active = (self._names[each] for each in JOBS)

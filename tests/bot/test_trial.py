@@ -181,7 +181,10 @@ def test_what_a_server_can_say_is_put_into_words():
         dict.fromkeys(ERRORS, True)
     )
     assert trouble_of(BaseParser.parse_error("ERR something else about READONLY")) is None
-    assert wrong_with(OSError("redis://:CANARY@host")).startswith("REDIS_URL does not answer (OSError): ")
+    nowhere = Redis.from_url("redis://u:CANARY@host/1")
+    said = wrong_with(OSError("redis://:CANARY@host"), nowhere)
+    assert said.startswith("REDIS_URL does not answer (OSError): ")
+    assert said.endswith(" and this machine has to reach host:6379.")
 
 
 async def test_a_refused_write_that_may_have_happened_is_not_reported_as_without_effect():

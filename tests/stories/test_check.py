@@ -289,7 +289,10 @@ AT_START: dict[str, tuple[Any, str]] = {
     "APPROVERS missing": ("", "APPROVERS is missing"),
     "SLACK_APP_TOKEN": ("xapp-wrong", "SLACK_APP_TOKEN is wrong: Slack says invalid_auth. It should be an app-level"),
     "SLACK_API_URL": (lambda _: nobody(), "SLACK_API_URL does not answer (ClientConnectorError): it should be"),
-    "REDIS_URL": ("redis://:CANARY@127.0.0.1:1/0", "REDIS_URL does not answer (ConnectionError)"),
+    "REDIS_URL": (
+        "redis://:CANARY@127.0.0.1:1/0",
+        "REDIS_URL does not answer (ConnectionError): it should be that of a running Redis, and this machine has to ",
+    ),
     "REDIS_URL without a scheme": (
         "localhost:6379",
         "REDIS_URL is wrong: it should be redis://…, rediss://…, unix://… or redis(s)+sentinel://…; absent: an ",
