@@ -100,8 +100,7 @@ def _names_a_database(url: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(url.get_secret_value())
         port = parts.port
-        options: dict[str, Any] = {**parse_url(url.get_secret_value())}
-        options.pop("connection_class", Connection)(**options)
+        _try_options(url.get_secret_value())
     except (ValueError, TypeError, RedisError):
         raise ValueError("address") from None  # its own words may repeat the password
     if parts.scheme not in ("redis", "rediss", "unix") or port == 0:
@@ -111,10 +110,16 @@ def _names_a_database(url: SecretStr) -> SecretStr:
     return url
 
 
+def _try_options(url: str) -> None:
+    options: dict[str, Any] = {**parse_url(url)}
+    options.pop("connection_class", Connection)(**options)
+
+
 def _names_sentinels(url: SecretStr) -> SecretStr:
     try:
-        sentinels_in(url.get_secret_value())
-    except ValueError:
+        if sentinels := sentinels_in(url.get_secret_value()):
+            _try_options(sentinels.server)
+    except (ValueError, TypeError, RedisError):
         raise told(f"it should name the Sentinels and what they call the primary: {EXAMPLE}") from None
     return url
 

@@ -13,7 +13,8 @@ __all__ = ["nothing_around", "read"]
 
 @pytest.mark.parametrize("query", ["db=a", "socket_timeout=a", "nonsense=1", "ssl_cert_reqs=CANARY"])
 def test_an_address_of_redis_that_no_client_takes_is_refused(read, query):
-    assert sentence(read, REDIS_URL=f"redis://host?{query}").startswith("REDIS_URL is wrong: ")
+    for url in ("redis://host", "rediss+sentinel://host/mymaster"):
+        assert sentence(read, REDIS_URL=f"{url}?{query}").startswith("REDIS_URL is wrong: ")
 
 
 @pytest.mark.parametrize("url", ["redis://host/keyturn", "rediss://:CANARY@host:6379/0/1", "redis://host/-1"])
