@@ -169,6 +169,7 @@ class SlackAnnouncer:
         now = self._time()
         left = float(shown.get(key + ":again") or 0) - now
         if left > 0 and not urgent:
+            await self._remember(rotation, shown, {key + ":at": f"{now:.3f}"})
             return left
         try:
             await task()
@@ -237,7 +238,8 @@ class SlackAnnouncer:
 
     def _pace(self, key: str, shown: Mapping[str, str]) -> None:
         now = self._time()
-        pause = max(PROGRESS_EVERY, PROGRESS_PART * (now - float(shown.get("since", now))))
+        quiet = 0 if shown.get(key + ":refused") else now - float(shown.get("since", now))
+        pause = max(PROGRESS_EVERY, PROGRESS_PART * quiet)
         left = float(shown.get(key + ":at", 0)) + pause - now
         if left > 0:
             raise Later(left)

@@ -130,9 +130,21 @@ async def test_a_direct_message_has_the_buttons_of_the_card_with_what_a_click_vo
     assert row["block_id"] == f"shown-{ASKED.seen}"
     assert "I can't post in <#C_OPS>: it is archived." in asked["text"]
 
-    changed = ASKED.but(replacement_id="pk_other")
+    assert ASKED.replacement
+    changed = ASKED.but(replacement=ASKED.replacement.but(key_id="pk_other"))
     await slack.becomes(changed)
+    assert changed.seen != ASKED.seen
     assert [rows(m)[0]["block_id"] for m in slack.direct[r.APPROVER]] == [f"shown-{changed.seen}"]
+
+
+async def test_a_button_that_is_offered_no_more_is_taken_off_at_once(slack: ShutChannel) -> None:
+    await slack.becomes(STOPPED)
+    assert "Roll back" in str(slack.buttons(r.APPROVER))
+
+    await slack.becomes(STOPPED.but(delete_asked_at=r.at(60)))
+
+    assert "Roll back" not in str(slack.buttons(r.APPROVER))
+    assert len(slack.direct[r.APPROVER]) == 1
 
 
 AFTER: dict[str, tuple[Rotation, str]] = {

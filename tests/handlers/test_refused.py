@@ -9,12 +9,14 @@ from slack_sdk.errors import SlackApiError
 from structlog.testing import capture_logs
 
 from bot.rotation.errors import CannotPost
+from bot.rotation.record import Rotation
 from bot.telemetry.metrics import REFUSED
 from handlers.views.plainer import kinds
 from tests.handlers import records as r
 from tests.handlers.test_replies import Thread
 
 Message = dict[str, Any]
+ASKED = r.awaiting_approval()
 POINTER = "unsupported block type: table [json-pointer:/blocks/{}/type]"
 
 
@@ -58,9 +60,10 @@ class Picky(Thread):
             answer = {"ok": False, "error": word, "response_metadata": {"messages": complaints}}
             raise SlackApiError("", answer)
 
-    async def refused(self) -> timedelta | None:
-        """Show the next version of a rotation that waits for an approver; return when it is to be shown again."""
-        return await self.announcer.show(r.awaiting_approval(version=2))
+    async def refused(self, rotation: Rotation = ASKED) -> timedelta | None:
+        """Show the next version of a rotation; return when it is to be shown again."""
+        with capture_logs():
+            return await self.announcer.show(rotation.but(version=2))
 
     @property
     def card(self) -> Message:
@@ -114,16 +117,15 @@ async def test_a_card_that_is_refused_as_a_whole_holds_up_no_reply_and_tells_who
     await slack.show(r.running("verify"))
     slack.refuses = is_card
 
-    with capture_logs():
-        waits = [await slack.refused()]
-        tried = len(slack.tried)
-        slack.clock += timedelta(seconds=5)
-        assert await slack.refused() == timedelta(seconds=10)
-        assert len(slack.tried) == tried, "not tried again at once"
-        slack.clock -= timedelta(seconds=5)
-        for _ in range(5):
-            slack.clock += waits[-1] or timedelta()
-            waits.append(await slack.refused())
+    waits = [await slack.refused()]
+    tried = len(slack.tried)
+    slack.clock += timedelta(seconds=5)
+    assert await slack.refused() == timedelta(seconds=10)
+    assert len(slack.tried) == tried, "not tried again at once"
+    slack.clock -= timedelta(seconds=5)
+    for _ in range(5):
+        slack.clock += waits[-1] or timedelta()
+        waits.append(await slack.refused())
 
     assert "Approval wanted" in str(slack.channel)
     (told,) = slack.direct
@@ -135,12 +137,31 @@ async def test_a_card_that_is_refused_as_a_whole_holds_up_no_reply_and_tells_who
     assert "waiting for an approver" in slack.card["text"]
 
 
+async def test_a_new_state_is_tried_at_once_though_the_one_before_was_refused(slack: Picky) -> None:
+    await slack.show(r.running("verify"))
+    slack.refuses = is_card
+    assert await slack.refused()
+
+    assert await slack.refused(r.completed()) is None
+    assert "deleted" in slack.card["text"]
+
+
+async def test_a_card_that_is_refused_for_a_week_after_the_end_is_given_up(slack: Picky) -> None:
+    await slack.show(r.running("verify"))
+    slack.refuses = lambda message: "invalid_blocks" if "thread_ts" not in message else None
+    assert await slack.refused(r.completed())
+
+    slack.clock += timedelta(days=6)
+    assert await slack.refused(r.completed())
+    slack.clock += timedelta(days=2)
+    assert await slack.refused(r.completed()) is None
+
+
 async def test_a_reply_that_is_refused_holds_up_neither_the_card_nor_the_other_replies(slack: Picky) -> None:
     await slack.show(r.running("verify"))
     slack.refuses = lambda message: "msg_too_long" if message["text"].startswith("Approval") else None
 
-    with capture_logs():
-        assert await slack.refused() == timedelta(seconds=15)
+    assert await slack.refused() == timedelta(seconds=15)
 
     assert "waiting for an approver" in slack.card["text"]
     assert slack.direct == []
@@ -151,8 +172,7 @@ async def test_a_card_that_is_gone_and_refused_leaves_no_reply_outside_its_threa
     slack.gone, slack.refuses = {slack.fields["card"]}, lambda _: "invalid_blocks"
     slack.tried.clear()
 
-    with capture_logs():
-        assert await slack.refused()
+    assert await slack.refused()
 
     assert slack.direct
     assert not any("thread_ts" in message for message in slack.tried)
@@ -163,8 +183,7 @@ async def test_what_is_about_no_message_is_tried_with_one_message_alone(slack: P
     slack.tried.clear()
     slack.refuses = lambda _: "invalid_auth"
 
-    with capture_logs():
-        assert await slack.refused() == timedelta(seconds=15)
+    assert await slack.refused() == timedelta(seconds=15)
 
     assert len(slack.tried) == 1
 
