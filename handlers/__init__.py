@@ -13,7 +13,7 @@ from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.forms import Forms
 from handlers.pressed import Absence, pressed_of
-from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE
+from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
 from handlers.workspace import FOREIGN, Workspace
 
 
@@ -45,4 +45,5 @@ def register(
     app.options(VALUE)(modals.find_keys)
     app.view(PICKER)(modals.pick_key)
     app.view(SECRET_FORM)(modals.give_secret)
+    app.view(TAKE_BACK_FORM)(modals.take_back)
     app.view(ACCEPTANCE_FORM)(modals.accept_unproved)

@@ -7,25 +7,17 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.actions import Action
 from bot.rotation.policy import Pressed
-from bot.rotation.record import Rotation
 from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
-from handlers.forms import Forms
+from handlers.forms import Forms, another_form_of, secret_form_of
 from handlers.payload import channel_of, person_of, text
-from handlers.views.blocks import Block
 from handlers.views.card import SHOWN
-from handlers.views.modal import acceptance_form, secret_form
+from handlers.views.modal import acceptance_form
 
 Json = dict[str, Any]
-
-
-def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
-    """Return the form of the new secret, under today's settings."""
-    required = rotations.rules.require_reason
-    return secret_form(rotation, rotations.proposed_name(rotation), require_reason=required)
 
 
 @answered
@@ -55,7 +47,8 @@ async def another_secret(
 ) -> None:
     await ack()
     rotation = await rotations.another_secret(text(action, "value"), by=person_of(body))
-    await forms.open(client, text(body, "trigger_id"), secret_form_of(rotation, rotations))
+    form = another_form_of(rotation, rotations)
+    await forms.open(client, text(body, "trigger_id"), form, Action.ANOTHER_SECRET)
 
 
 @answered

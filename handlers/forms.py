@@ -5,14 +5,29 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.actions import Action
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from bot.service import RotationService
 from handlers.slack import UNREACHABLE, SlackAway, counted, reason_of
 from handlers.views.blocks import Block
+from handlers.views.modal import secret_form, take_back_form
 from handlers.views.plainer import without
 
 log = structlog.get_logger("keyturn.forms")
 
 REFUSED = frozenset({"invalid_blocks", "invalid_arguments"})
 """What Slack says to a form with a block that it does not have, or not yet in this workspace."""
+
+
+def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
+    """Return the form of the new secret, under today's settings."""
+    required = rotations.rules.require_reason
+    return secret_form(rotation, rotations.proposed_name(rotation), require_reason=required)
+
+
+def another_form_of(rotation: Rotation, rotations: RotationService) -> Block:
+    """Return what follows **Another secret**: the question first, for as long as the rotation is stopped."""
+    return take_back_form(rotation) if rotation.state is State.BLOCKED else secret_form_of(rotation, rotations)
 
 
 ALERTS = frozenset({"alert"})

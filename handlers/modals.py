@@ -1,10 +1,12 @@
 """Handle submitted forms. The secret is removed from the payload, handed over, and never returns here."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 
+from bot.rotation.actions import Action
 from bot.rotation.errors import BadInput, Late, Refused
 from bot.rotation.policy import Chosen, Pressed
 from bot.rotation.secret import Submitted
@@ -14,8 +16,9 @@ from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
+from handlers.forms import Forms, another_form_of
 from handlers.payload import chosen, has, person_of, picked, said, taken_out, text, typed
-from handlers.views.modal import CAUSES, KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, option
+from handlers.views.modal import CAUSES, KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, notice, option
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -72,6 +75,25 @@ async def _given(
     """Hand over the secret; once it is accepted, create the replacement in the background."""
     rotation = await rotations.give_secret(rotation_id, submitted, by=by)
     background.begin(rotations.create_replacement(rotation))
+
+
+async def take_back(ack: AsyncAck, view: Json, body: Json, rotations: RotationService, forms: Forms) -> None:
+    """Move models back as agreed, and ask for the secret in the same place; if it is not as agreed now, ask again."""
+    rotation_id, _, agreed = said(view.get("private_metadata")).partition(" ")
+    moved = int(agreed) if SHORT_NUMBER.fullmatch(agreed) else 0
+    try:
+        async with Background.patience():
+            rotation = await rotations.another_secret(rotation_id, by=person_of(body), agreed=moved)
+    except TimeoutError:
+        shown = notice(Action.ANOTHER_SECRET, "This took too long; see the card for whether it was taken.")
+    except Exception as error:  # noqa: BLE001 - any error is shown in the place of the form
+        shown = notice(Action.ANOTHER_SECRET, explain(error)[0])
+    else:
+        shown = forms.certain(another_form_of(rotation, rotations))
+    await ack(response_action="update", view=shown)
+
+
+SHORT_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 async def accept_unproved(

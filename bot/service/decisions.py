@@ -23,6 +23,7 @@ from bot.rotation.policy import (
     check_offered,
     picked,
     shown_unproved,
+    takes_back,
 )
 from bot.rotation.progress import before_approval, earlier, undone_from
 from bot.rotation.record import Approval, Rotation
@@ -50,11 +51,17 @@ class Decisions(Verbs):
         return await self._steer(rotation_id, Action.TRY_AGAIN, tried_again, by, "tried again")
 
     @audited(Action.ANOTHER_SECRET)
-    async def another_secret(self, rotation_id: str, *, by: str) -> Rotation:
-        """Withdraw the refused replacement; once callers are on the old key again, wait for another secret."""
+    async def another_secret(self, rotation_id: str, *, by: str, agreed: int = 0) -> Rotation:
+        """Withdraw the refused replacement; once callers are on the old key again, wait for another secret.
+
+        *agreed* is how many models the person agreed to move back. If that is not how many would be, nothing changes
+        and the rotation stays stopped: ask first.
+        """
         rotation = await self.load(rotation_id)
         check_may_give_secret(rotation, await self._people.permissions(by))
         check_offered(rotation, Action.ANOTHER_SECRET)
+        if takes_back(rotation) and len(rotation.moved) != agreed:
+            return await self._opened(rotation, by, Action.ANOTHER_SECRET)
         taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=(), ended_by=None)
         return await self._save(taking_back, by, "wants to give another secret")
 

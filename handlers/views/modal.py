@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.rotation.families import AZURE, BEDROCK, SHAPES, VERTEX, family
 from bot.rotation.inventory import ProviderKey
-from bot.rotation.plan import AffectedModel
+from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.policy import (
     acceptable,
     acceptable_as_a_whole,
@@ -20,6 +20,7 @@ from handlers.views.blocks import Block, code, context, plain, section, sentence
 PICKER = "picker"
 SECRET_FORM = "secret_form"  # noqa: S105 - a name
 ACCEPTANCE_FORM = "acceptance_form"
+TAKE_BACK_FORM = "take_back_form"
 KEY, SECRET, REST, NAME = "key", "secret", "rest", "name"
 CAUSES, MODELS, REASON, TICKET = "causes", "models", "reason", "ticket"
 VALUE = "value"
@@ -92,6 +93,10 @@ VISIBLE = (
     "Slack's servers see it on its way to Keyturn."
 )
 SEEN = "Why you rotate this key. Everyone can see it: on the card, in the receipt and in the audit trail."
+NOT_LATER = (
+    "Moving back takes longer than a form may wait, and Keyturn keeps no secret meanwhile. "
+    "So it begins before you give the secret."
+)
 KEPT = "It goes to AISIX once, straight from this form. Keyturn does not keep it, log it, or show it again."
 
 
@@ -116,6 +121,32 @@ def secret_form(rotation: Rotation, proposed_name: str, *, require_reason: bool 
             context(KEPT, *([doubt] if doubt else [])),
         ],
     }
+
+
+def take_back_form(rotation: Rotation) -> Block:
+    """Ask before models move back to the old key; opening or closing this form moves none."""
+    moved = len(rotation.moved)
+    models, go = plural(moved, "model"), "goes" if moved == 1 else "go"
+    return {
+        "type": "modal",
+        "callback_id": TAKE_BACK_FORM,
+        "private_metadata": f"{rotation.id} {moved}",
+        "title": plain("Another secret"),
+        "submit": plain(f"Move {models} back"),
+        "close": plain("Not now"),
+        "blocks": [
+            section(
+                f"For {code(rotation.plan.old_key.display_name)}. When you send this, {models} {go} back to the old "
+                "key, and the form of the new secret opens here. Until then nothing moves."
+            ),
+            context(NOT_LATER),
+        ],
+    }
+
+
+def notice(title: str, said: str) -> Block:
+    """Say in the place of a form without a field why it was not taken."""
+    return {"type": "modal", "title": plain(title), "close": plain("Close"), "blocks": [section(said)]}
 
 
 def _secret(document: str | None) -> list[Block]:

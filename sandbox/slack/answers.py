@@ -48,6 +48,10 @@ def _act(site: Site, person: str, view: Json, answer: Json) -> dict[str, str]:
     match answer.get("response_action"):
         case "errors":
             return _errors(view, answer.get("errors"))
+        case "update":
+            site.changes.announce(
+                "modal", {"user": person, "view": site.views.replace(person, view, answer.get("view"))}
+            )
         case "clear":
             _close(site, person, view, site.views.stack(person))
         case None if not answer:

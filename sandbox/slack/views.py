@@ -33,6 +33,12 @@ class Views:
         self.stacks[person] = [made]
         return made
 
+    def replace(self, person: str, before: Json, view: Any) -> Json:
+        """Show a modal in the place of *before*, with its id and what was typed into fields of the same name."""
+        made = self._made(view, replacing=before) | {"id": before["id"], "root_view_id": before["root_view_id"]}
+        self.stacks[person] = [made if each["id"] == before["id"] else each for each in self.stack(person)]
+        return made
+
     def publish(self, person: str, view: Any) -> Json:
         """Set a person's home tab."""
         before = self.homes.get(person)

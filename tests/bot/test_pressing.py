@@ -19,7 +19,7 @@ from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.policy import Chosen, Late, Pressed, mark_of, shown_unproved
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.secret import Submitted
-from bot.rotation.states import FORWARD, State, StepName
+from bot.rotation.states import FORWARD, State, StepName, Track
 from bot.rotation.stops import StopKind
 from bot.service import RotationService
 from bot.service.verbs import REPLAY_WINDOW
@@ -118,6 +118,31 @@ async def test_roll_back_and_another_secret_void_the_approvals(desk):
     assert (await desk.service.roll_back("rabc123", by="U_REQUESTER")).approvals == ()
     await desk.save(stopped(StopKind.REJECTED, id="rabc124", plan=plan_of("pk_other"), **given))
     assert (await desk.service.another_secret("rabc124", by="U_REQUESTER")).approvals == ()
+
+
+def refused(*moved: str) -> Rotation:
+    """Return a rotation whose new secret was refused after these models had moved."""
+    plan = rotation().plan.but(models=tuple(map(affected, ("m1", "m2"))))
+    return stopped(StopKind.REJECTED, plan=plan, findings={id_: Finding(moved_at=NOW) for id_ in moved})
+
+
+@pytest.mark.parametrize(
+    ("record", "agreed", "begins"),
+    [
+        (refused("m1", "m2"), 0, False),
+        (refused("m1", "m2"), 1, False),
+        (refused("m1", "m2"), 2, True),
+        (refused(), 0, True),
+        (refused("m1", "m2").but(delete_asked_at=NOW), 0, True),
+    ],
+    ids=["not asked yet", "more have moved since", "agreed", "nothing has moved", "nothing goes back"],
+)
+async def test_another_secret_moves_models_back_only_once_that_many_were_agreed_to(desk, record, agreed, begins):
+    saved = await desk.save(record)
+    after = await desk.service.another_secret(saved.id, by="U_REQUESTER", agreed=agreed)
+
+    assert (after.state, after.track) == ((State.RUNNING, Track.WITHDRAW) if begins else (State.BLOCKED, Track.FORWARD))
+    assert begins or await desk.store.load(saved.id) == saved
 
 
 async def test_a_second_approval_is_not_added_to_one_of_somebody_who_has_left(desk):

@@ -16,7 +16,7 @@ from handlers.errors import explain
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
-from handlers.views.modal import acceptance_form, option, picker, secret_form
+from handlers.views.modal import acceptance_form, notice, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
 from handlers.views.words import being_rotated
 from tests.handlers import records as r
@@ -317,6 +317,9 @@ VIEWS: Mapping[str, Case] = {
         r.awaiting_secret(r.plan(old_key=r.key(provider="amazon-bedrock", settings={"adapter": "openai"}))), "B"
     ),
     "form-secret-azure": lambda: secret_form(r.awaiting_secret(r.plan(old_key=r.key(provider="azure"))), "Azure"),
+    "form-take-back": lambda: take_back_form(STOPS["rejected"]),
+    "form-take-back-one": lambda: take_back_form(r.running("verify", r.plan(r.FEW[:1]))),
+    "form-notice": lambda: notice("Another secret", "“Another secret” no longer applies: this rotation is running."),
     "form-acceptance": lambda: form(r.unsure(r.running("soak"))),
     "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]),
     "form-acceptance-no-models": lambda: form(STOPS["unverified-no-models"]),

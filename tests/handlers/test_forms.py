@@ -9,13 +9,27 @@ from slack_sdk.errors import SlackApiError
 
 from bot.rotation.errors import BadInput, Late, NotAllowed
 from bot.rotation.policy import Chosen, Pressed, mark_of, picked
+from bot.rotation.record import Rotation
 from handlers.actions import accept_unproved as press
+from handlers.actions import another_secret
 from handlers.background import Background
 from handlers.forms import Forms
 from handlers.modals import accept_unproved as submit
+from handlers.modals import take_back
 from handlers.slack import SlackAway
-from handlers.views.modal import CAUSES, MODELS, REASON, VALUE, acceptance_form, secret_form
+from handlers.views.modal import (
+    CAUSES,
+    MODELS,
+    REASON,
+    SECRET_FORM,
+    VALUE,
+    acceptance_form,
+    secret_form,
+    take_back_form,
+)
+from sandbox.slack import check_view
 from tests.handlers import records as r
+from tests.handlers.cases import STOPS
 
 PRESSED = Pressed(away=timedelta(0))
 BODY = {"user": {"id": r.APPROVER}, "trigger_id": "t1"}
@@ -148,6 +162,50 @@ async def test_a_form_that_comes_too_late_is_also_answered_directly() -> None:
 
     assert said["errors"] == {CAUSES: "It came late."}
     assert [(told.args[0].person, told.args[1]) for told in tell.await_args_list] == [(r.APPROVER, "It came late.")]
+
+
+# --- Another secret ---
+
+
+async def clicked(found: Rotation) -> dict[str, Any]:
+    """Press **Another secret** and return the form that opens, if the service answers with what it *found*."""
+    rotations, client = AsyncMock(rules=AsyncMock(require_reason=False)), AsyncMock()
+    rotations.proposed_name = lambda _: "new"
+    rotations.another_secret.return_value = found
+    opened = {"client": client, "rotations": rotations, "forms": Forms(), "answers": None}
+    await another_secret(ack=AsyncMock(), action={"value": "r7k2abc"}, body=BODY, **opened)
+    rotations.another_secret.assert_awaited_once_with("r7k2abc", by=r.APPROVER)
+    return client.views_open.await_args.kwargs["view"]
+
+
+async def test_another_secret_asks_before_models_move_back_and_opens_the_secrets_form_where_none_does() -> None:
+    assert (await clicked(STOPS["rejected"]))["submit"]["text"] == "Move 3 models back"
+    assert (await clicked(r.withdrawing()))["callback_id"] == SECRET_FORM
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (r.withdrawing(), "Slack doesn't hide what you type"),
+        (STOPS["rejected"], "When you send this, 3 models go back"),
+        (NotAllowed("Only the requester can."), "Only the requester can."),
+        (TimeoutError(), "see the card for whether it was taken"),
+    ],
+    ids=["agreed", "others have moved since", "refused", "slow"],
+)
+async def test_what_follows_comes_in_the_place_of_the_question(answer: Rotation | Exception, shown: str) -> None:
+    ack, rotations = AsyncMock(), AsyncMock(rules=AsyncMock(require_reason=False))
+    rotations.proposed_name = lambda _: "new"
+    rotations.another_secret.side_effect = [answer]
+
+    await take_back(ack, take_back_form(STOPS["rejected"]), BODY, rotations, Forms())
+
+    rotations.another_secret.assert_awaited_once_with("r7k2abc", by=r.APPROVER, agreed=3)
+    assert ack.await_args.kwargs["response_action"] == "update"
+    view = ack.await_args.kwargs["view"]
+    assert shown in str(view)
+    assert check_view(view) == []
+    assert "alert" not in [block["type"] for block in view["blocks"]], "nobody would hear that Slack refused it"
 
 
 # --- a workspace without the newest blocks ---

@@ -16,6 +16,7 @@ from bot.rotation.policy import (
 )
 from bot.rotation.record import Rotation
 from bot.rotation.secret import Submitted
+from bot.rotation.states import State
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
 from tests.simulation.town import AHEAD, APPROVERS, EVERYBODY, OLD_SECRET, Town
@@ -121,7 +122,9 @@ def accept(town: Town, shown: Rotation, who: str) -> None:
 
 def another(town: Town, shown: Rotation, who: str) -> None:
     async def work() -> None:
-        await town.service.another_secret(shown.id, by=who)
+        asked = await town.service.another_secret(shown.id, by=who)
+        if asked.state is State.BLOCKED:  # it asks before models move back
+            await town.service.another_secret(shown.id, by=who, agreed=len(asked.moved))
         if town.random.random() < 0.7:
             give(town, shown, who)
 

@@ -14,7 +14,16 @@ import pytest
 from hypothesis import strategies as st
 
 from bot.app import Parts
-from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, acceptance_form, picker, secret_form
+from handlers.views.modal import (
+    ACCEPTANCE_FORM,
+    PICKER,
+    SECRET_FORM,
+    TAKE_BACK_FORM,
+    acceptance_form,
+    picker,
+    secret_form,
+    take_back_form,
+)
 from sandbox.slack import payloads
 from tests.conftest import Tried
 from tests.handlers import records as r
@@ -90,6 +99,7 @@ def test_whatever_is_typed_after_the_command_is_answered(front: Front, many: int
 FORMS: dict[str, Callable[[Any], Json]] = {
     PICKER: lambda _: picker("C_OPS"),
     SECRET_FORM: lambda rotation: secret_form(rotation, "new"),
+    TAKE_BACK_FORM: lambda _: take_back_form(r.running("verify")),
     ACCEPTANCE_FORM: lambda _: acceptance_form(r.unsure(r.running("soak"))),
 }
 FIELD = st.one_of(JSON, st.fixed_dictionaries({"value": st.one_of(JSON, st.fixed_dictionaries({"value": JSON}))}))

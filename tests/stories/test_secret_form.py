@@ -69,14 +69,31 @@ async def test_a_document_longer_than_a_field_goes_into_two(stage: Stage) -> Non
     assert creations(stage)[0].body["api_key"] == document
 
 
-async def test_a_form_that_comes_before_the_taking_back_is_over_is_asked_to_wait(bare_stage: Stage) -> None:
+async def test_models_go_back_when_the_question_is_sent_and_a_secret_that_comes_before_they_are_has_to_wait(
+    bare_stage: Stage,
+) -> None:
     bare_stage.overrides |= {"PATIENCE": "30", "CONTROL_PLANE_ATTEMPTS": "1"}
+    bare_stage.aisix.switches.model_create = (
+        False  # so there is no rehearsal, and callers' models meet the wrong secret
+    )
+    person = bare_stage.slack.person("U_REQUESTER")
     async with bare_stage.bot():
         card = await bare_stage.ask()
         await bare_stage.give(card, WRONG_SECRET)
         await bare_stage.says(card, "stopped: the new secret was refused")
+        stopped = await bare_stage.record()
+        await bare_stage.press("Another secret", card)
+        await bare_stage.slack.until(lambda: person.modal, what="the question")
+        assert "Move 1 model back" in str(person.modal)
+        await person.close_modal()
+        assert await bare_stage.record() == stopped
+        assert stopped.replacement_id in bare_stage.keys_in_use()
+
         bare_stage.aisix.faults.fail("GET", "/provider_keys", status=500, times=1000)
-
         result = await bare_stage.give(card, NEW_SECRET, button="Another secret")
-
         assert "The refused secret is still being taken back" in str(result.errors)
+
+        bare_stage.aisix.faults.clear()
+        await bare_stage.says(card, "waiting for the new secret")
+        assert stopped.replacement_id not in bare_stage.keys_in_use()
+        assert (await person.submit({"secret": NEW_SECRET})).closed

@@ -17,7 +17,17 @@ from bot.rotation.errors import AmbiguousKey
 from bot.rotation.record import Rotation
 from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
-from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, VALUE, acceptance_form, picker, secret_form
+from handlers.views.modal import (
+    ACCEPTANCE_FORM,
+    PICKER,
+    SECRET_FORM,
+    TAKE_BACK_FORM,
+    VALUE,
+    acceptance_form,
+    picker,
+    secret_form,
+    take_back_form,
+)
 from sandbox.slack import Message
 from sandbox.slack.person import Person
 from tests.handlers import records as r
@@ -43,6 +53,7 @@ action choose_key           x         x        R      x     R       R      g    
 options value               x         x        -      x     -       -      -     -       -        -      -   -
 view picker                 x         x        R      x     R       R      g     g       e        e      b   d
 view secret_form            x         S        R      x     R       R      g     g       e        e      b   d
+view take_back_form         x         S        R      x     R       R      g     g       e        e      b   d
 view acceptance_form        A         A        x      A     A       A      g     g       e        e      b   d
 """
 """x: done; -: an empty menu, that has no place for words; the letters are the sentences below."""
@@ -170,6 +181,7 @@ ACTS: Mapping[str, Act] = {
     "options value": Act(type_ahead),
     "view picker": Act(submit(lambda _: picker("C_OPS"), key=KEY)),
     "view secret_form": Act(submit(lambda scene: secret_form(scene.rotation, "new"), secret=NEW_SECRET)),
+    "view take_back_form": Act(submit(lambda scene: take_back_form(scene.rotation)), STOPS["rejected"]),
     "view acceptance_form": Act(
         submit(
             lambda scene: acceptance_form(scene.rotation),
@@ -187,7 +199,7 @@ def test_the_table_has_a_row_for_every_listener_and_every_word_and_a_cell_for_ev
     words = {"command", "command NAME", *(f"command {word}" for word in WORDS)}
 
     assert CELLS.keys() == ACTS.keys() == listeners | buttons | words
-    assert {f"view {name}" for name in (PICKER, SECRET_FORM, ACCEPTANCE_FORM)} <= listeners
+    assert {f"view {name}" for name in (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM)} <= listeners
     assert {f"action {CHOOSE_KEY}", f"options {VALUE}"} <= listeners
     assert all(set(row) == set(WHO) for row in CELLS.values())
 
@@ -246,7 +258,9 @@ def _is_creating(rotation: Rotation | None) -> bool:
 
 async def _seen(scene: Scene, act: Act, result: Any) -> str:
     errors = list(getattr(result, "errors", {}).values())
-    if told := [*errors, *scene.said]:
+    modal = scene.person.modal or {}
+    notice = [block["text"]["text"] for block in modal.get("blocks", ()) if not modal.get("callback_id")]
+    if told := [*errors, *scene.said, *notice]:
         return _cell(told[-1], act)
     changed = await scene.built.store.load(scene.rotation.id) != scene.rotation
     opened = scene.person.modal is not None and not hasattr(result, "closed")

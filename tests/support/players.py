@@ -12,6 +12,7 @@ from bot.rotation.record import Rotation, Stop
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
 from bot.settings import WrongSettings
+from handlers.views.modal import TAKE_BACK_FORM
 from sandbox.aisix import Aisix
 from sandbox.slack import Message, Slack
 from tests.support import line  # noqa: F401 - it lays the line
@@ -224,6 +225,8 @@ class Play:
         await self._wait(lambda: person.modal or len(person.ephemerals) > told)
         if person.modal is None:
             return
+        if person.modal["callback_id"] == TAKE_BACK_FORM:
+            await person.submit()
         record = await self._record()
         secret = self.wrong if self.wrong and record and record.attempt == 0 else self.secret
         sent = await person.submit({"secret": secret})

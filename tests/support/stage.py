@@ -15,6 +15,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.settings import Settings, read_settings
 from bot.storage.namespace import Namespace
+from handlers.views.modal import TAKE_BACK_FORM
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack
 from sandbox.slack.world import HOME
@@ -140,6 +141,8 @@ class Stage:
         person = self.slack.person("U_REQUESTER")
         await self.press(button, card)
         await self.slack.until(lambda: person.modal, what="the form")
+        if (person.modal or {}).get("callback_id") == TAKE_BACK_FORM:
+            await person.submit()
         return await person.submit({"secret": secret, **fields})
 
     async def says(self, card: Message, words: str, timeout: float = 120) -> Message:

@@ -168,8 +168,8 @@ export class Modals {
     if (!this.dialog.open) {
       this.before = document.activeElement;
       this.dialog.showModal();
-      this.#first();
     }
+    this.#first();
     return undefined;
   }
 
