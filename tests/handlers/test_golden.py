@@ -51,7 +51,8 @@ def test_every_message_is_within_slacks_limits_and_no_sentence_shouts_or_is_left
     assert "  " not in text.replace("   ", "")
 
 
-def test_every_form_and_option_is_within_slacks_limits() -> None:
+def test_every_form_and_option_is_within_slacks_limits_and_no_label_says_what_slack_itself_writes_there() -> None:
+    assert [name for name in VIEWS if "(optional)" in json.dumps(shown(name))] == []
     assert {name: found for name in VIEWS if (found := check_view(shown(name)))} == {}
     assert check_options({"options": [shown(name) for name in OPTIONS]}) == []
 
