@@ -11,12 +11,9 @@ from bot.service import RotationService
 from handlers.slack import UNREACHABLE, SlackAway, counted, reason_of
 from handlers.views.blocks import Block
 from handlers.views.modal import secret_form, take_back_form
-from handlers.views.plainer import without
+from handlers.views.plainer import OF_BLOCKS, without
 
 log = structlog.get_logger("keyturn.forms")
-
-REFUSED = frozenset({"invalid_blocks", "invalid_arguments"})
-"""What Slack says to a form with a block that it does not have, or not yet in this workspace."""
 
 
 def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
@@ -58,13 +55,13 @@ class Forms:
         try:
             await _opened(client, trigger_id, shown)
         except SlackApiError as refusal:
-            if shown == plainer or reason_of(refusal) not in REFUSED:
+            if shown == plainer or reason_of(refusal) not in OF_BLOCKS:
                 raise
             self._takes_alerts = False
             log.warning("slack_has_no_alerts")
             await _opened(client, trigger_id, plainer)  # if the trigger is used up, the next click gets this one
         else:
-            self._takes_alerts = self._takes_alerts or shown != plainer
+            self._takes_alerts = True if shown != plainer else self._takes_alerts
 
 
 async def _opened(client: AsyncWebClient, trigger_id: str, form: Block) -> None:

@@ -227,6 +227,7 @@ async def test_a_form_that_slack_refuses_comes_again_without_alerts_and_so_does_
     answers: list[str], tried: list[str], later: str
 ) -> None:
     client, forms, form = AsyncMock(), Forms(), secret_form(r.awaiting_secret(), "new")
+    await forms.open(client, "t0", acceptance_form(r.unsure(r.running("soak"))))
     client.views_open.side_effect = [
         SlackApiError(error, {"ok": False, "error": error}) if error else None for error in answers
     ]
@@ -239,6 +240,8 @@ async def test_a_form_that_slack_refuses_comes_again_without_alerts_and_so_does_
     client.views_open.side_effect = None
     await forms.open(client, "t2", form)
 
-    warnings = [call.kwargs["view"]["blocks"][1] for call in client.views_open.await_args_list]
+    _without_alerts, *opened = client.views_open.await_args_list
+    warnings = [call.kwargs["view"]["blocks"][1] for call in opened]
     assert [block["type"] for block in warnings] == [*tried, later]
+    assert forms.certain(form)["blocks"][1]["type"] == later
     assert all("Slack doesn't hide what you type" in block["text"]["text"] for block in warnings)
