@@ -34,11 +34,11 @@ class Place:
 
 
 @asynccontextmanager
-async def place_with_idle_connections() -> AsyncIterator[tuple[Place, object]]:
+async def place_with_idle_connections(timeout: float = 30) -> AsyncIterator[tuple[Place, object]]:
     place = Place()
     server = await asyncio.start_server(place.serve, "127.0.0.1", 0)
     url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, connected(SecretStr(url), 0.2) as redis:
+    async with server, connected(SecretStr(url), timeout) as redis:
         await asyncio.gather(*(redis.ping() for _ in range(5)))
         place.moved_at = place.connections
         assert place.moved_at == 5
@@ -46,7 +46,7 @@ async def place_with_idle_connections() -> AsyncIterator[tuple[Place, object]]:
 
 
 async def test_a_silent_connection_times_out_without_a_retry_and_all_others_reconnect():
-    async with place_with_idle_connections() as (place, redis):
+    async with place_with_idle_connections(timeout=1) as (place, redis):
         with pytest.raises(Late):
             await redis.ping()
         assert await asyncio.gather(*(redis.ping() for _ in range(5))) == [True] * 5

@@ -272,11 +272,11 @@ async def test_an_answer_that_cannot_be_unpacked_or_drips_is_a_failure_that_is_t
 
     for handle, said in ((garbled, "broke off"), (dripping, "time-out")):
         async with answering(handle) as url:
-            client = await tenant.control_plane(url=url, timeout=0.3, attempts=1)
+            client = await tenant.control_plane(url=url, timeout=1, attempts=1)
             for asked in (client.keys(), client.create_key(key(), "n", (), SecretStr("sk-x"))):
                 with pytest.raises(Uncertain, match=said):
                     await asked
-            gateways = await tenant.gateways(url=url, timeout=0.3)
+            gateways = await tenant.gateways(url=url, timeout=1)
             assert not (await gateways.probe(tenant.affected(), "r")).passed
 
 

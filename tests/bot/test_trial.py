@@ -60,7 +60,7 @@ async def test_while_redis_hangs_all_who_ask_meanwhile_are_told_by_one_trial():
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, connected(SecretStr(url), 0.1) as redis:
+    async with server, connected(SecretStr(url), 0.5) as redis:
         trial = Trial(redis, NAMESPACE)
         for askers in (1, 5):
             found = await asyncio.gather(*(trial.passed() for _ in range(askers)), return_exceptions=True)
