@@ -143,7 +143,7 @@ async def test_a_key_is_asked_for_once_when_the_answer_is_lost(tenant, fault, af
     getattr(tenant.aisix.faults, fault)("POST", "/provider_keys", after_effect=after_effect, times=None)
 
     with pytest.raises(Uncertain) as trouble:
-        await created(tenant, timeout=0.2)
+        await created(tenant, timeout=1)
 
     assert trouble.value.arrived
     tenant.aisix.faults.clear()

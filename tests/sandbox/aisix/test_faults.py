@@ -7,7 +7,7 @@ KEY = {"provider": "openai", "display_name": "n", "api_key": "sk-n", "allowed_en
 
 
 async def create(tenant):
-    return await tenant.api.post("/provider_keys", json=KEY, timeout=0.2)
+    return await tenant.api.post("/provider_keys", json=KEY, timeout=1)
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ async def test_a_response_url_is_good_for_five_answers_in_thirty_minutes(slack, 
 )
 async def test_a_call_without_an_answer_may_or_may_not_have_had_its_effect(slack, fault, more, error, there):
     getattr(slack.faults, fault)("chat.postMessage", **more)
-    client = AsyncWebClient(slack.bot_token, base_url=slack.api_url, timeout=0.2, retry_handlers=[])
+    client = AsyncWebClient(slack.bot_token, base_url=slack.api_url, timeout=1, retry_handlers=[])
 
     with pytest.raises(error):
         await client.chat_postMessage(channel="C_OPS", text="x")
