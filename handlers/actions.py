@@ -14,7 +14,7 @@ from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms, another_form_of, secret_form_of
 from handlers.payload import channel_of, person_of, text
-from handlers.views.card import SHOWN
+from handlers.views.buttons import SHOWN
 from handlers.views.modal import acceptance_form
 
 Json = dict[str, Any]

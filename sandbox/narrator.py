@@ -9,10 +9,8 @@ from sandbox.terminal import Terminal
 
 Json = dict[str, Any]
 
-STOPPED = "■"
-SAID = ("✔", STOPPED)
-LISTED = (*SAID, "◔", "·")
-"""The marks of checklist lines; those in `SAID` get a line here, as the card shows the current step itself."""
+SAID = (drawing.TASKS["complete"], drawing.TASKS["error"])
+"""The marks of steps that get a line here; the card shows the current step itself."""
 
 LONG = 7
 """A reply with this many line breaks or more is drawn in a frame."""
@@ -55,7 +53,7 @@ class Narrator:
         if asked := what["confirm"]:
             answers = drawing.button(asked["deny"]) + "  " + drawing.button(asked["confirm"], "danger")
             text = drawing.words(f"{asked['text']}\n\n", {}) + answers
-            self._terminal.panel(text, asked["title"], STOPPED, small=True)
+            self._terminal.panel(text, asked["title"], drawing.TASKS["error"], small=True)
 
     def _submit(self, what: Json) -> None:
         view = what["view"]
@@ -75,7 +73,7 @@ class Narrator:
         if _is_checklist(message):
             self._checklist(message)
         elif message.plain.count("\n") >= LONG:
-            self._terminal.panel(drawing.drawn(message.blocks, self._names), "in the thread", "●")
+            self._terminal.panel(drawing.drawn(message.blocks, self._names), "in the thread", "🟢")
         else:
             self._terminal.line("thread", drawing.words(_source(message), self._names), "dim")
         return None
@@ -91,7 +89,7 @@ class Narrator:
 
     def _card(self, card: Message) -> None:
         """Show the whole card when it first asks someone to act, two lines later on, and one while the bot works."""
-        headline, mark = _headline(card), card.plain[:1]
+        mark, headline = _headline(card)
         if self._new(card, mark) and mark != AT_WORK:
             self._terminal.panel(drawing.drawn(card.blocks, self._names), f"#{self._channel(card)}", mark)
         elif headline != self._headlines.get(card.ts):
@@ -100,7 +98,7 @@ class Narrator:
         self._headlines[card.ts] = headline
 
     def _next_move(self, card: Message, mark: str) -> None:
-        said = [block["text"]["text"] for block in card.blocks if block["type"] == "section"][-1]
+        said = _above(card)[-1]
         if mark != AT_WORK and self._new(card, said):
             self._terminal.line("", drawing.words(said, self._names, "dim"))
             if card.buttons:
@@ -122,7 +120,7 @@ class Narrator:
 
 
 def _is_checklist(message: Message) -> bool:
-    return all(line.startswith(LISTED) for line in _source(message).splitlines())
+    return [block["type"] for block in message.blocks] == ["plan"]
 
 
 def _news(message: Message) -> list[str]:
@@ -137,13 +135,33 @@ def _source(message: Message) -> str:
 
 def _source_of(version: tuple[str, list[Json]]) -> str:
     text, blocks = version
-    return "\n".join(block["text"]["text"] for block in blocks if block["type"] == "section") or text
+    lines = [*(block["text"]["text"] for block in blocks if block["type"] == "section"), *map(_step, _steps(blocks))]
+    return "\n".join(lines) or text
+
+
+def _steps(blocks: list[Json]) -> list[Json]:
+    return [task for block in blocks if block["type"] == "plan" for task in block["tasks"]]
+
+
+def _step(task: Json) -> str:
+    """Write a step of the checklist as a line of text."""
+    details = "".join(each.get("text", "") for part in task.get("details", {}).get("elements", ())
+                      for each in part["elements"])  # fmt: skip
+    return f"{drawing.TASKS[task['status']]} *{task['title']}*{f'   {details}' if details else ''}"
+
+
+def _above(card: Message) -> list[str]:
+    """Return the paragraphs above the buttons; the last one says the next move."""
+    kinds = [block["type"] for block in card.blocks]
+    end = kinds.index("actions") if "actions" in kinds else len(kinds)
+    return [block["text"]["text"] for block in card.blocks[:end] if block["type"] == "section"] or [""]
 
 
 def _elements(message: Message) -> list[Json]:
     return [element for block in message.blocks if block["type"] == "actions" for element in block["elements"]]
 
 
-def _headline(card: Message) -> str:
-    """Return the state in the first line of a card."""
-    return card.plain.split("\n")[0].split("   ")[-1]
+def _headline(card: Message) -> tuple[str, str]:
+    """Return the mark and the state in the header of a card."""
+    mark, _, said = card.plain.split("\n")[0].partition(" ")
+    return mark, said

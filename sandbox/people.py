@@ -12,7 +12,7 @@ T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds after which a wait counts as hanging."""
 
-AT_WORK = "◑"
+AT_WORK = "🔵"
 """The mark of a card while the bot works."""
 
 WATCHING = "watching"

@@ -19,7 +19,7 @@ NARROWEST, WIDEST, UNKNOWN = 80, 120, 100
 WHO, SMALL = 11, 76
 """The width in columns of the actor, and of forms and dialogs."""
 
-FRAMES: Mapping[str, str] = {"■": "red", "●": "green"}
+FRAMES: Mapping[str, str] = {"🔴": "red", "✘": "red", "🟢": "green"}
 """The colour of a card's frame, by its state mark."""
 
 

@@ -1,7 +1,9 @@
 """Which parts of a rotation need a person's attention: open troubles and void approvals. Pure."""
 
-from bot.rotation.record import Rotation, Trouble, Void
+from bot.rotation.labels import failing_models
+from bot.rotation.record import Rotation, Stop, Trouble, Void
 from bot.rotation.states import State
+from bot.rotation.stops import StopKind
 
 
 def is_watched(rotation: Rotation) -> bool:
@@ -13,6 +15,24 @@ def open_troubles(rotation: Rotation) -> list[Trouble]:
     """Return the troubles that are still open."""
     last = {trouble.about: trouble for trouble in rotation.troubles}
     return [trouble for trouble in last.values() if not trouble.over]
+
+
+def fails_callers(rotation: Rotation) -> bool:
+    """Return whether callers fail in the course of this rotation, as far as anybody knows."""
+    if rotation.state is State.BLOCKED and rotation.stop:
+        return bool(rotation.moved) and _is_harmful(rotation, rotation.stop)
+    if rotation.state is State.AWAITING_APPROVAL:
+        return rotation.tally is not None and rotation.tally.failed > 0
+    if rotation.state is State.AWAITING_SECRET:
+        return bool(rotation.attempt and rotation.plan.old_key_gone)
+    return is_watched(rotation) and bool(open_troubles(rotation))
+
+
+def _is_harmful(rotation: Rotation, stop: Stop) -> bool:
+    """Return whether models on the new key fail at this stop, or models are left on a key that is gone."""
+    if rotation.plan.old_key_gone and not rotation.all_moved:
+        return True
+    return stop.kind is StopKind.REFUSED or (stop.kind is StopKind.REJECTED and failing_models(rotation) != 0)
 
 
 def open_void(rotation: Rotation) -> Void | None:

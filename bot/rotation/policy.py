@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from bot.rotation.actions import Action
+from bot.rotation.attention import fails_callers
 from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.finding import Finding
 from bot.rotation.frozen import Frozen
@@ -65,10 +66,15 @@ def offered(rotation: Rotation) -> tuple[Action, ...]:
     A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives.
     """
     if not is_way_back_closed(rotation):
-        return _offers(rotation)
+        return _back_first(_offers(rotation)) if fails_callers(rotation) else _offers(rotation)
     left = tuple(action for action in _offers(rotation) if action is not Action.ROLL_BACK)
     stop = rotation.stop if rotation.state is State.BLOCKED and not rotation.deleted_at else None
     return (*left, Action.CANCEL) if stop and Action.ROLL_BACK in HELP[stop.kind].offers else left
+
+
+def _back_first(offers: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Put **Roll back** first: while callers fail, it is what helps them."""
+    return tuple(sorted(offers, key=lambda action: action is not Action.ROLL_BACK))
 
 
 def is_way_back_closed(rotation: Rotation) -> bool:

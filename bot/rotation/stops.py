@@ -36,7 +36,7 @@ class Help(NamedTuple):
     """When **Try again** helps."""
 
 
-_NOTHING_LOST = "on the replacement. Both keys are still there, so nothing is lost."
+_NOTHING_LOST = "on the new key. Both keys are still there, so nothing is lost."
 _AGAIN_OR_BACK = (Action.TRY_AGAIN, Action.ROLL_BACK)
 
 HELP: Mapping[StopKind, Help] = {
@@ -46,17 +46,17 @@ HELP: Mapping[StopKind, Help] = {
         "if this secret works by now",
     ),
     StopKind.REFUSED: Help(
-        "on the replacement, which is gone: *their callers are failing now*.",
+        "on the new key, which is gone: *their callers are failing now*.",
         (Action.ANOTHER_SECRET, Action.ROLL_BACK),
     ),
     StopKind.DIFFERENCE: Help(_NOTHING_LOST, _AGAIN_OR_BACK, "once they are alike"),
     StopKind.PROJECTION: Help(
-        "on the replacement; callers of those named may be failing. Both keys are there.",
+        "on the new key; callers of those named may be failing. Both keys are there.",
         _AGAIN_OR_BACK,
         "once the gateway has it",
     ),
     StopKind.UNVERIFIED: Help(
-        "on the replacement; I cannot tell whether all callers are served. Both keys are there.",
+        "on the new key; I cannot tell whether all callers are served. Both keys are there.",
         (Action.TRY_AGAIN, Action.ACCEPT_UNPROVED, Action.ANOTHER_SECRET, Action.ROLL_BACK),
     ),
     StopKind.DRIFT: Help(
@@ -183,7 +183,7 @@ class Cause(Enum):
     ASTRAY = (
         StopKind.DRIFT,
         "someone else changed AISIX",
-        "Not deleted: {models} is not on the replacement.",
+        "Not deleted: {models} is not on the new key.",
         StepName.REPLACE,
     )
     MOVED_BACK = (

@@ -1,5 +1,6 @@
 """Builders for Block Kit, and Slack's limits (facts: docs.slack.dev/block-kit)."""
 
+import html
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -8,13 +9,17 @@ from typing import Any
 
 Block = dict[str, Any]
 
+HEADER_MOST = 150
 SECTION_MOST = 3000
 TEXT_MOST = 3900
 """Characters of a message's `text`; chat.update refuses more than 4,000."""
 
-TABLE_ROWS = 100
+TABLE_ROWS = 200
 TABLE_CHARACTERS = 9000
-"""Slack allows 10,000 characters in all cells of a message; the rest is for the header and a reserve."""
+"""Slack allows 20,000 characters in a data_table, and 10,000 in the plain table that takes its place."""
+
+PAGE = 5
+"""Rows that a table shows at once; the reader turns the pages."""
 
 MESSAGE_MOST = 10_000
 """Characters in all blocks of a message. Slack documents no such limit, but refuses about 12,000
@@ -22,7 +27,7 @@ MESSAGE_MOST = 10_000
 
 SMALL_PRINT_MOST = 1000
 
-CELL_MOST = 120
+CELL_MOST = 200
 NAME_MOST = 80
 
 INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
@@ -67,10 +72,17 @@ def sentence(text: str, most: int = 1200) -> str:
     return kept + ("`…" if kept.count("`") % 2 else "…")
 
 
+CLOCK = "{date_short_pretty} {time_secs}"
+"""How every card writes a time: the reader's own, to the second."""
+
+
 def when(moment: datetime) -> str:
     """Show a time in each reader's time zone."""
-    fallback = f"{moment:%Y-%m-%d %H:%M} UTC"
-    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+    return f"<!date^{int(moment.timestamp())}^{CLOCK}|{_fallback(moment)}>"
+
+
+def _fallback(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def duration(length: timedelta) -> str:
@@ -85,8 +97,18 @@ def duration(length: timedelta) -> str:
     return f"{seconds:.1f} s" if seconds % 1 else f"{rest} s"
 
 
+def header(text: str) -> Block:
+    """Build a heading; it has no formatting."""
+    return {"type": "header", "text": plain(shortened(text, HEADER_MOST))}
+
+
 def section(text: str, most: int = SECTION_MOST) -> Block:
-    """Build a paragraph."""
+    """Build a paragraph that is never folded."""
+    return paragraph(text, most) | {"expand": True}
+
+
+def paragraph(text: str, most: int = SECTION_MOST) -> Block:
+    """Build a paragraph that every workspace takes; Slack folds it if it is long."""
     return {"type": "section", "text": {"type": "mrkdwn", "text": _fitting(text, most)}}
 
 
@@ -127,33 +149,88 @@ def plain(text: str) -> Block:
     return {"type": "plain_text", "text": text}
 
 
+TEXTS = frozenset({"text", "title", "caption"})
+"""The properties whose strings people read."""
+
+
 def weight(blocks: Iterable[Block]) -> int:
     """Count the characters in all texts of *blocks*."""
     return sum(map(_weight, blocks))
 
 
 def _weight(part: Any) -> int:
-    if isinstance(part, dict):
-        return sum(len(value) if name == "text" and isinstance(value, str) else _weight(value)
-                   for name, value in part.items())  # fmt: skip
-    return sum(map(_weight, part)) if isinstance(part, list) else 0
+    if isinstance(part, list):
+        return sum(map(_weight, part))
+    if not isinstance(part, dict):
+        return 0
+    return sum(_length(part, value) if name in TEXTS else _weight(value) for name, value in part.items())
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], most: int = TABLE_CHARACTERS) -> tuple[Block, int]:
-    """Build a table of as many *rows* as fit into *most* characters as Slack counts them, and return how many fit."""
-    shown = [_row(header)]
-    used = sum(map(len, header))
+def _length(part: Block, value: Any) -> int:
+    """Count one text as Slack keeps it: with `&`, `<` and `>` as entities."""
+    if not isinstance(value, str):
+        return _weight(value)
+    return len(value if part.get("type") == "mrkdwn" else escaped(value))
+
+
+Cell = str | datetime
+Row = Sequence[Cell]
+
+
+def table(caption: str, header: Sequence[str], rows: Iterable[Row], most: int = TABLE_CHARACTERS) -> tuple[Block, int]:
+    """Build a table of as many *rows* as fit into *most* characters, and return how many fit."""
+    shown = [list(map(_cell, header))]
+    used = weight([{"text": caption}, *shown[0]])
     for row in rows:
-        cells = [visible(cell, CELL_MOST) for cell in row]
-        used += sum(len(escaped(cell)) for cell in cells)
-        if len(shown) >= TABLE_ROWS or used > most:
+        cells = list(map(_cell, row))
+        used += weight(cells)
+        if len(shown) > TABLE_ROWS or used > most:
             break
-        shown.append(_row(cells))
-    return {"type": "table", "rows": shown}, len(shown) - 1
+        shown.append(cells)
+    return {"type": "data_table", "caption": caption, "page_size": PAGE, "rows": shown}, len(shown) - 1
 
 
-def _row(cells: Sequence[str]) -> list[Block]:
-    return [{"type": "raw_text", "text": cell} for cell in cells]
+def _cell(value: Cell) -> Block:
+    if isinstance(value, str):
+        return {"type": "raw_text", "text": visible(value, CELL_MOST)}
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [_date(value)]}]}
+
+
+def _date(moment: datetime) -> Block:
+    """Build a date that each reader sees in their own time zone."""
+    return {"type": "date", "timestamp": int(moment.timestamp()), "format": CLOCK, "fallback": _fallback(moment)}
+
+
+RICH = re.compile(
+    r"<@(?P<user>\w+)>|<!subteam\^(?P<group>\w+)>|<!date\^(?P<at>\d+)\^[^|>]*\|(?P<said>[^>]*)>|`(?P<code>[^`]+)`"
+)
+"""What rich text needs an element of its own for."""
+
+
+def rich(text: str) -> Block:
+    """Turn our mrkdwn into rich text, which reads none of it in a name from outside."""
+    elements: list[Block] = []
+    end = 0
+    for found in RICH.finditer(text):
+        elements += [*_words(text[end : found.start()]), _element(found)]
+        end = found.end()
+    elements += _words(text[end:])
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": elements}]}
+
+
+def _words(text: str) -> list[Block]:
+    shown = html.unescape(text).replace("*", "")
+    return [{"type": "text", "text": shown}] if shown else []
+
+
+def _element(found: re.Match[str]) -> Block:
+    if found["user"]:
+        return {"type": "user", "user_id": found["user"]}
+    if found["group"]:
+        return {"type": "usergroup", "usergroup_id": found["group"]}
+    if found["at"]:
+        return {"type": "date", "timestamp": int(found["at"]), "format": CLOCK, "fallback": found["said"]}
+    return {"type": "text", "text": html.unescape(found["code"]), "style": {"code": True}}
 
 
 def message(text: str, blocks: list[Block]) -> dict[str, Any]:

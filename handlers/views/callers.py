@@ -30,7 +30,7 @@ def consequence(rotation: Rotation) -> str:
 def _without_old_key(rotation: Rotation) -> str:
     left = len(rotation.plan.models) - len(rotation.moved)
     if not left:
-        stays = "Every model is on the replacement and stays there."
+        stays = "Every model is on the new key and stays there."
         is_refused = rotation.stop is not None and rotation.stop.kind is StopKind.REFUSED
         return f"The old key is gone. {_moved_and_failing(rotation) or (POINTS_AT_NOTHING if is_refused else stays)}"
     return (
@@ -62,7 +62,7 @@ def _failing(rotation: Rotation) -> str:
     failing = failing_models(rotation)
     if failing is None:
         return "on the refused key: *their callers are failing now*."
-    return f"on the replacement: *callers of {plural(failing, 'model')} are failing now*."
+    return f"on the new key: *callers of {plural(failing, 'model')} are failing now*."
 
 
 def many_moved(rotation: Rotation) -> str:

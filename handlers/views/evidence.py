@@ -1,20 +1,37 @@
 """Show the evidence to the person who decides about the delete: verdicts, old-key usage, callers, soak."""
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from bot.rotation.attention import is_watched
 from bot.rotation.counted import OldKeyUsage
 from bot.rotation.finding import Finding
+from bot.rotation.flags import Flag, flags, unproved_models
 from bot.rotation.labels import NEED, Label, label_of
 from bot.rotation.old_key import Deaf, Usage, counts_now, usage_of
+from bot.rotation.phrases import listing
 from bot.rotation.plan import plural
 from bot.rotation.proof import is_accepted
 from bot.rotation.record import Rotation
-from bot.rotation.states import State, Track
-from handlers.views import watch
+from bot.rotation.states import State
 from handlers.views.blocks import code, duration, sentence, when
+
+LABELS: Mapping[Label, str] = {
+    Label.REJECTED: "refused",
+    Label.INVALID: "unusable answer",
+    Label.PROJECTION: "not synced",
+    Label.INCONCLUSIVE: "no clear answer",
+    Label.ACCEPTED: "accepted unproved",
+    Label.AS_BEFORE: "already failing",
+    Label.NOT_PROBED: "not tested",
+    Label.MOVED: "on the new key",
+    Label.NOT_MOVED: "on the old key",
+    Label.LIKELY: "likely",
+    Label.PROVED: "proved",
+}
+"""What people see for each label; records and documents keep the label itself."""
 
 LEGEND: Mapping[Label, str] = {
     Label.REJECTED: "refused on the new key",
@@ -51,9 +68,18 @@ def why(finding: Finding) -> str:
             return reason
 
 
-def asked_at(finding: Finding) -> str:
-    """Say in UTC when a model was last probed: a table cell cannot show local times."""
-    return f"{finding.latest.at:%H:%M} UTC" if finding.latest and not finding.latest.skipped else "–"
+WORDS_MOST = 20
+CLAUSE = re.compile(r"[;:,.(]+$")
+
+
+def short(reason: str) -> str:
+    """Keep the first words of a reason for a table: whole clauses if possible."""
+    words = reason.split()
+    if len(words) <= WORDS_MOST:
+        return reason
+    kept = words[:WORDS_MOST]
+    ends = [place for place, word in enumerate(kept, start=1) if word.endswith(";")]
+    return f"{CLAUSE.sub('', ' '.join(kept[: ends[-1]] if ends else kept))} …"
 
 
 def tally(rotation: Rotation) -> str:
@@ -67,13 +93,15 @@ def tally(rotation: Rotation) -> str:
 def counted(labels: Iterable[Label]) -> str:
     """Count each of *labels*, the best first."""
     counts = Counter(labels)
-    return " · ".join(f"{counts[label]:,} {label}" for label in sorted(counts, key=NEED.__getitem__, reverse=True))
+    return " · ".join(
+        f"{counts[label]:,} {LABELS[label]}" for label in sorted(counts, key=NEED.__getitem__, reverse=True)
+    )
 
 
 def legend(rotation: Rotation) -> str:
     """Explain the verdicts that this card shows."""
     shown = {label_of(rotation.finding(model)) for model in rotation.plan.models}
-    return " · ".join(f"*{label}*: {meaning}" for label, meaning in LEGEND.items() if label in shown)
+    return " · ".join(f"*{LABELS[label]}*: {meaning}" for label, meaning in LEGEND.items() if label in shown)
 
 
 Fact = Callable[[Rotation], str]
@@ -81,23 +109,26 @@ Fact = Callable[[Rotation], str]
 
 def facts(rotation: Rotation) -> list[str]:
     """Return the facts for a card in this state, one line each."""
-    if rotation.state is State.BLOCKED and not (rotation.moved and rotation.track is Track.FORWARD):
-        return []
     told = IN_WATCH if is_watched(rotation) else FACTS.get(rotation.state, ())
     return [line for fact in told if (line := fact(rotation))]
 
 
-def _verdicts(rotation: Rotation) -> str:
-    if rotation.moved and not any(rotation.finding(model).current for model in rotation.moved):
-        return ""
-    if not rotation.moved and is_accepted(rotation):  # the line about that says why nothing is proved
-        return ""
-    said = tally(rotation)
-    return f"{said[:1].upper()}{said[1:]}."
-
-
 def _known_silence(rotation: Rotation) -> str:
     return silence(rotation) if rotation.silences else ""
+
+
+def old_key(rotation: Rotation) -> str:
+    """Say in a few words whether the old key is still used, once nothing should use it."""
+    if not (rotation.moved and rotation.all_moved):
+        return ""
+    if not rotation.silences:
+        return "can't tell whether the old key is still used (no `status_urls`)"
+    usage = usage_of(rotation)
+    if usage.is_in_use:
+        return "*old key still in use*"
+    since = usage.last.heard_at if usage.last else usage.since
+    silent = f"old key silent on {usage.listening:,} of {plural(usage.replicas, 'replica')}"
+    return f"{silent} since {when(since)}" if since else silent
 
 
 def silence(rotation: Rotation) -> str:
@@ -115,13 +146,38 @@ def silence(rotation: Rotation) -> str:
     return f"Old key: {said}.{unseen}"
 
 
-def against(rotation: Rotation) -> Iterator[str]:
-    """Yield what speaks against the delete; approvers must read it before they press the button."""
-    if usage_of(rotation).is_in_use:
-        yield "The old key is still in use: deleting it would fail those requests. Find what still uses it first."
+def against(rotation: Rotation) -> list[str]:
+    """Say what speaks against the delete, and what to do about it; approvers must read it before they press."""
+    return [AGAINST[flag](rotation) for flag in flags(rotation)]
+
+
+def _failed(rotation: Rotation) -> str:
     failed = rotation.tally.failed if rotation.tally else 0
-    if failed:
-        yield f"{plural(failed, 'caller request')} failed since the change. Find out why before you delete the old key."
+    return f"{plural(failed, 'caller request')} failed since the change. Find out why before you delete the old key."
+
+
+def _unseen(rotation: Rotation) -> str:
+    deaf = usage_of(rotation).deaf
+    return f"Can't tell whether the old key is still used {listing(map(_place_of, deaf))}. Look there first."
+
+
+def _unproved(rotation: Rotation) -> str:
+    models = unproved_models(rotation)
+    if len(models) > 1:
+        return f"Nothing proves that {plural(len(models), 'model')} work on the new key: see the table for why."
+    model = models[0]
+    status = LABELS[label_of(rotation.finding(model))]
+    name = f"{code(model.alias, 40)} in {code(model.environment_name, 40)}"
+    return f"Nothing proves that {name} works on the new key: {status}. Try it yourself first."
+
+
+AGAINST: Mapping[Flag, Callable[[Rotation], str]] = {
+    Flag.IN_USE: lambda _: "The old key is still in use: deleting it fails those requests. Find what uses it first.",
+    Flag.FAILED: _failed,
+    Flag.UNSEEN: _unseen,
+    Flag.UNPROVED: _unproved,
+}
+"""The sentence for each flag; a test checks that none is missing."""
 
 
 def _last_use(last: OldKeyUsage) -> str:
@@ -189,16 +245,6 @@ def _models_accepted(rotation: Rotation) -> str:
     return f"{plural(len(words), 'model')} accepted unproved by {people}." if words else ""
 
 
-FACTS: Mapping[State, tuple[Fact, ...]] = {
-    State.BLOCKED: (_verdicts, _known_silence, callers),
-    State.AWAITING_APPROVAL: (_verdicts, silence, callers, soaked, accepted),
-    State.COMPLETED: (_verdicts, callers, accepted, watch.summary),
-}
-"""The facts that a card shows, by state."""
-
-IN_WATCH: tuple[Fact, ...] = (_verdicts, callers, accepted)
-
-
 def unrehearsed(rotation: Rotation) -> str:
     """Say that there was no rehearsal, and which model tries the secret first; empty if there was one."""
     if not rotation.unrehearsed:
@@ -206,7 +252,7 @@ def unrehearsed(rotation: Rotation) -> str:
     why_not = rotation.unrehearsed.rstrip(".")
     tries = "moved was" if rotation.moved else "moves will be"
     first = f" The first model that {tries} the first to try it." if rotation.plan.models else ""
-    return f"The new secret was not rehearsed: {why_not}.{first}"
+    return sentence(f"The new secret was not rehearsed: {why_not}.{first}", 600)
 
 
 def adopted(rotation: Rotation) -> str:
@@ -217,6 +263,17 @@ def adopted(rotation: Rotation) -> str:
         f"The record was lost and rebuilt {when(rotation.adopted_at)} from what AISIX showed. What came before is "
         f"not known. The person who rebuilt it named <@{rotation.requested_by}> as the requester."
     )
+
+
+FACTS: Mapping[State, tuple[Fact, ...]] = {
+    State.RUNNING: (unrehearsed, adopted),
+    State.BLOCKED: (_known_silence, unrehearsed, adopted),
+    State.AWAITING_APPROVAL: (silence, soaked, accepted, unrehearsed, adopted),
+    State.COMPLETED: (accepted,),
+}
+"""The facts that a card shows below the buttons, by state."""
+
+IN_WATCH: tuple[Fact, ...] = (accepted,)
 
 
 def in_doubt(rotation: Rotation) -> str:

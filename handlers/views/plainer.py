@@ -11,17 +11,19 @@ from typing import Any, NamedTuple
 from handlers.views.blocks import (
     CUT_OFF,
     TABLE_CHARACTERS,
-    TABLE_ROWS,
     Block,
     context,
     escaped,
-    section,
+    paragraph,
 )
 
 Content = Mapping[str, Any]
 
 TEXT_BYTES = 3900
 """The size of a message's `text`: chat.update refuses 4,000 bytes as UTF-8."""
+
+ROWS_MOST = 100
+"""Rows of a plain table, with its header."""
 
 LISTED_MOST = 2500
 """Characters of a table or a plan as plain lines."""
@@ -57,7 +59,7 @@ def _editions(content: Content, lacking: frozenset[str]) -> Iterator[dict[str, A
     yield without(short, lacking | NEWER)
     yield without(short, lacking | NEWER | OLDER | (kinds(content) - PLAIN))
     blocks = content.get("blocks", ())
-    yield {**short, "blocks": [section(short["text"]), *_buttons(blocks)]} if blocks else short
+    yield {**short, "blocks": [paragraph(short["text"]), *_buttons(blocks)]} if blocks else short
     yield {name: value for name, value in short.items() if name != "blocks"}
 
 
@@ -130,16 +132,16 @@ def _named(block: Block, complaint: str) -> str:
 
 
 def _header(block: Block) -> list[Block]:
-    return [section(f"*{_text(block).replace('*', '∗')}*")]
+    return [paragraph(f"*{_text(block).replace('*', '∗')}*")]
 
 
 def _alert(block: Block) -> list[Block]:
-    return [section(f"▲ {_text(block)}")]
+    return [paragraph(f"▲ {_text(block)}")]
 
 
 def _children(block: Block) -> list[Block]:
     title = _text(block, "rich_text_title") or _text(block, "title")
-    return [*([section(f"*{title}*")] if title else []), *block.get("child_blocks", ())]
+    return [*([paragraph(f"*{title}*")] if title else []), *block.get("child_blocks", ())]
 
 
 def _table(block: Block) -> list[Block]:
@@ -150,7 +152,7 @@ def _table(block: Block) -> list[Block]:
     for row in rows:
         cells = [_cell(cell) for cell in row]
         room -= sum(len(_said(cell)) for cell in cells)
-        if len(kept) == TABLE_ROWS or room < 0:
+        if len(kept) == ROWS_MOST or room < 0:
             break
         kept.append(cells)
     wrapped = [{"is_wrapped": True} for _ in rows[0]]
@@ -185,7 +187,7 @@ def _lines(lines: list[str]) -> list[Block]:
             break
         kept.append(line)
     left = [_more(len(lines) - len(kept))] if len(kept) < len(lines) else []
-    return [section("\n".join([*kept, *left]))] if lines else []
+    return [paragraph("\n".join([*kept, *left]))] if lines else []
 
 
 def _more(rows: int) -> str:
@@ -199,7 +201,7 @@ def _nothing(_: Block) -> list[Block]:
 def _in_words(block: Block) -> list[Block]:
     """Return what any other block says."""
     said = _said(block).strip()
-    return [section(said)] if said else []
+    return [paragraph(said)] if said else []
 
 
 FALLBACK: Mapping[str, Callable[[Block], list[Block]]] = {
@@ -211,7 +213,7 @@ FALLBACK: Mapping[str, Callable[[Block], list[Block]]] = {
     "header": _header,
     "plan": _plan,
     "table": _rows,
-    "task_card": lambda block: [section(_task(block))],
+    "task_card": lambda block: [paragraph(_task(block))],
 }
 """A chart has none: the card says the same in words beside it."""
 

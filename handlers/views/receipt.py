@@ -39,7 +39,7 @@ def _lines(rotation: Rotation) -> Iterator[str]:
         were = "the first one was" if earlier == 1 else "the earlier ones were"
         yield f"{rotation.attempt:,} secrets given; {were} taken back."
     if rotation.left_alone:
-        yield words.left_alone(rotation)
+        yield from words.left_alone(rotation)
 
 
 KNOWN = (
@@ -47,7 +47,7 @@ KNOWN = (
     evidence.silence,
     evidence.callers,
     evidence.soaked,
-    lambda r: sentence(evidence.unrehearsed(r), 600),
+    evidence.unrehearsed,
 )
 """The facts from the card that the receipt keeps."""
 
@@ -89,7 +89,7 @@ def _model_lines(rotation: Rotation) -> Iterator[str]:
 def _said(model: AffectedModel, finding: Finding) -> str:
     moved = f", moved {when(_minute(finding.moved_at))}" if finding.moved_at else ""
     seen = f", last asked {when(_minute(finding.latest.at))}" if finding.latest and not finding.latest.skipped else ""
-    return f"*{label_of(finding)}* in {code(model.environment_name)}, {_reason(finding)}{moved}{seen}"
+    return f"*{evidence.LABELS[label_of(finding)]}* in {code(model.environment_name)}, {_reason(finding)}{moved}{seen}"
 
 
 def _reason(finding: Finding) -> str:

@@ -1,56 +1,77 @@
 """The thread under a card: one checklist, a short reply at each milestone, the receipt."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bot.rotation.evidence import Verdict
-from bot.rotation.labels import label_of
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
-from bot.rotation.states import WAVE_STEPS, State, Step, StepName, Track
-from handlers.views import evidence, watch, words
-from handlers.views.blocks import code, duration, escaped, message, section, sentence, visible
-from handlers.views.card import Row
+from bot.rotation.states import WAVE_STEPS, State, Step, StepName
+from handlers.views import alarm, evidence, watch, words
+from handlers.views.blocks import Block, code, escaped, message, rich, sentence, visible
 from handlers.views.receipt import receipt, vouched
 from handlers.views.replies import Reply, named, parted, reply
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bot.rotation.finding import Acceptance
 
 QUIET = frozenset({StepName.TIDY, StepName.SOAK, StepName.SETTLE_BACK})
 """Steps that are shown only while they run: mostly they have nothing to do."""
 
 
+class Task(NamedTuple):
+    """One line of the checklist."""
+
+    status: str
+    title: str
+    detail: str = ""
+
+
 def checklist(rotation: Rotation) -> dict[str, object]:
     """Render the list of steps with the current one."""
-    lines = list(_lines(rotation))
-    state = sentence(words.headline(rotation), 300)
-    return message(f"Steps, {state}: {'; '.join(lines)}", [section("\n".join(lines))])
+    tasks = list(_tasks(rotation))
+    state = visible(words.headline(rotation), 150)
+    said = "; ".join(f"{MARKS[task.status]} {task.title}" for task in tasks)
+    return message(f"Steps, {escaped(state)}: {escaped(said)}", [_plan(state, tasks)])
 
 
-def _lines(rotation: Rotation) -> Iterator[str]:
+MARKS = {"complete": "✔", "in_progress": "◔", "pending": "·", "error": "■"}
+"""How plain text writes the status of a step."""
+
+
+def _plan(title: str, tasks: list[Task]) -> Block:
+    return {"type": "plan", "title": title, "tasks": [_card(n, task) for n, task in enumerate(tasks, start=1)]}
+
+
+def _card(number: int, task: Task) -> Block:
+    block: Block = {"type": "task_card", "task_id": f"s{number}", "title": task.title, "status": task.status}
+    return block | ({"details": rich(task.detail)} if task.detail.strip("*") else {})
+
+
+def _tasks(rotation: Rotation) -> Iterator[Task]:
     current = next_step(rotation)
     asked = False
     for step in steps_of(rotation):
         if step.gated and not asked:
             asked = True
-            yield _approval_line(rotation)
+            yield _approval(rotation)
         if _is_shown(step, step is current, rotation):
-            yield _line(step, step is current, rotation)
+            yield _task(step, step is current, rotation)
 
 
-def _line(step: Step, current: bool, rotation: Rotation) -> str:  # noqa: FBT001 - a column of the line
+def _task(step: Step, current: bool, rotation: Rotation) -> Task:  # noqa: FBT001 - a column of the line
     detail = DETAILS.get(step.name, _nothing)(rotation)
     if current and _is_stopped(rotation) and rotation.stop:
-        return f"■ *{_doing(step)}*   {sentence(rotation.stop.headline, 300)}"
+        return Task("error", _doing(step), sentence(rotation.stop.headline, 300))
     if current and rotation.waits_for_bot:
-        return _marked("◔", _doing(step), _progress(step, rotation))
+        return Task("in_progress", _doing(step), _progress(step, rotation))
     if _has_more_waves(step, rotation):
-        return _marked("◔", step.title, detail)
+        return Task("in_progress", step.title, detail)
     done = step.name in rotation.done or (step.name is StepName.DELETE and rotation.plan.old_key_gone)
-    return _marked("✔", step.title, detail) if done else f"· {step.title}"
+    return Task("complete", step.title, detail) if done else Task("pending", step.title)
 
 
 def _is_shown(step: Step, current: bool, rotation: Rotation) -> bool:  # noqa: FBT001 - as in `_line`
@@ -63,13 +84,24 @@ def _is_stopped(rotation: Rotation) -> bool:
     return rotation.state is State.BLOCKED
 
 
-def _marked(mark: str, title: str, detail: str) -> str:
-    return f"{mark} *{title}*{f'   {detail}' if detail else ''}"
-
-
 def _progress(step: Step, rotation: Rotation) -> str:
-    """Return the step's own note, unless its title already says it."""
-    return sentence(rotation.note, 300) if rotation.note and not step.doing.startswith(rotation.note) else ""
+    """Return the step's own note, unless its title already says it, and how long it may take."""
+    said = sentence(rotation.note, 300) if rotation.note and not step.doing.startswith(rotation.note) else ""
+    left = _time_left(rotation) if step.name is StepName.CUT_OVER else ""
+    return ", ".join(filter(None, [said, left]))
+
+
+def _time_left(rotation: Rotation) -> str:
+    """Estimate from the moves so far how long the others take."""
+    moments = sorted(f.moved_at for f in rotation.findings.values() if f.moved_at)
+    left = len(rotation.plan.models) - len(moments)
+    if len(moments) < FEW or not left:
+        return ""
+    return f"about {max(1, round((moments[-1] - moments[0]).total_seconds() / (len(moments) - 1) * left))} s left"
+
+
+FEW = 10
+"""With fewer moves, a guess of the time left is none."""
 
 
 def _has_more_waves(step: Step, rotation: Rotation) -> bool:
@@ -82,13 +114,13 @@ def _doing(step: Step) -> str:
     return step.doing[:1].upper() + step.doing[1:]
 
 
-def _approval_line(rotation: Rotation) -> str:
+def _approval(rotation: Rotation) -> Task:
     given, wanted = len(rotation.approvals), rotation.approvals_required
     if not rotation.lacks_approval:
-        return f"✔ *Approval*   {words.approvers(rotation)}"
+        return Task("complete", "Approval", words.approvers(rotation))
     if rotation.state is State.AWAITING_APPROVAL:
-        return f"◔ *Waiting for approval*{f'   {given} of {wanted}' if wanted > 1 else ''}"
-    return "· Approval"
+        return Task("in_progress", "Waiting for approval", f"{given} of {wanted}" if wanted > 1 else "")
+    return Task("pending", "Approval")
 
 
 def baseline(rotation: Rotation) -> str:
@@ -129,7 +161,7 @@ DETAILS: Mapping[StepName, Callable[[Rotation], str]] = {
 """The detail that a finished step shows; most show none."""
 
 
-def milestones(rotation: Rotation, approvers: str, unlisted: Sequence[Row]) -> Iterator[Reply]:
+def milestones(rotation: Rotation, approvers: str, unlisted: Sequence[tuple[str, ...]]) -> Iterator[Reply]:
     """Yield every reply for this record, in order.
 
     *approvers* are mentions; *unlisted* are all models if the card has no room for some of them.
@@ -142,55 +174,24 @@ def milestones(rotation: Rotation, approvers: str, unlisted: Sequence[Row]) -> I
 
 
 def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
-    if rotation.track is Track.FORWARD:
-        yield from _prepared(rotation)
-        yield from _moving(rotation)
     yield from _voided(rotation, approvers)
-    if rotation.verified_at and StepName.VERIFY in rotation.done and rotation.moved and rotation.all_moved:
-        text = f"Verified with live requests: {evidence.tally(rotation)}."
-        yield reply(f"verified:{rotation.verified_at.isoformat()}", text)
     if rotation.state is State.BLOCKED and rotation.stop:
         who = f"<@{rotation.requested_by}>"
-        text = f"{who} Stopped: {sentence(rotation.stop.headline, 300)}.\n{words.next_move(rotation)}"
+        text = f"{_key(rotation)} stopped: {sentence(rotation.stop.headline, 300)}. {who}\n{alarm.next_move(rotation)}"
         yield reply(f"stopped:{rotation.stop.at.isoformat()}", text)
     yield from _accepted(rotation)
 
 
-def _prepared(rotation: Rotation) -> Iterator[Reply]:
-    done, attempt = rotation.done, rotation.attempt
-    if StepName.REPLACE in done:
-        key = code(rotation.replacement_id or "")
-        yield reply(
-            f"created:{attempt}", f"Replacement {key} created, with the settings of the old key. No model uses it yet."
-        )
-    if StepName.REHEARSE in done and rotation.rehearsal:
-        yield reply(f"rehearsed:{attempt}", f"Rehearsal: {sentence(rotation.rehearsal)}.")
-
-
-def _moving(rotation: Rotation) -> Iterator[Reply]:
-    """Report the first wave and the end of the moves; the waves between need no reply."""
-    if rotation.wave and not rotation.all_moved:
-        yield from _first_wave(rotation)
-    if StepName.CUT_OVER in rotation.done and rotation.moved and rotation.all_moved:
-        yield reply(f"moved:{rotation.attempt}:{_moved_at(rotation)}", _moved(rotation))
-
-
-def _first_wave(rotation: Rotation) -> Iterator[Reply]:
-    seen = [model for model in rotation.moved if rotation.finding(model).verdict]
-    if not seen:
-        return
-    who = f"{_place(seen[0])} is" if len(seen) == 1 else f"{plural(len(seen), 'model')} are"
-    found = evidence.counted(label_of(rotation.finding(model)) for model in seen)
-    left = plural(len(rotation.plan.models) - len(seen), "model")
-    wave = "First wave: " if rotation.wave == 1 else ""
-    yield reply(f"wave:{rotation.attempt}", f"{wave}{who} on the replacement and verified ({found}). {left} to go.")
+def _key(rotation: Rotation) -> str:
+    """Name the key that a push is about: five rotations are five lines that can be told apart."""
+    return f"*{escaped(visible(rotation.plan.old_key.display_name, 60))}*"
 
 
 def _voided(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     for void in rotation.voids:
         who = " ".join(f"<@{person}>" for person in void.by)
         said = f"{words.not_deleted(rotation, void)}. {words.changed(void, 1200)}"
-        text = f"{who} {said} Verifying again, then you are asked again."
+        text = f"{_key(rotation)}: {said} Verifying again, then you are asked again. {who}"
         yield reply(f"void:{void.at.isoformat()}", _lapsed(void, rotation, approvers) if void.lapsed else text)
 
 
@@ -198,7 +199,7 @@ def _lapsed(void: Void, rotation: Rotation, approvers: str) -> str:
     """Say which approval no longer counts, and ask for another one if it is still needed."""
     wanted = rotation.state is State.AWAITING_APPROVAL and not void.over
     again = f"\n{_approval_wanted(rotation, approvers)}: *Delete old key* on the card." if wanted else ""
-    return f"{words.not_deleted(rotation, void)}. {words.changed(void, 1200)}{again}"
+    return f"{_key(rotation)}: {words.not_deleted(rotation, void)}. {words.changed(void, 1200)}{again}"
 
 
 def _approval_wanted(rotation: Rotation, approvers: str) -> str:
@@ -225,42 +226,23 @@ def _place(model: AffectedModel) -> str:
     return f"{code(model.alias)} in {code(model.environment_name)}"
 
 
-def _moved_at(rotation: Rotation) -> str:
-    return max((f.moved_at.isoformat() for f in rotation.findings.values() if f.moved_at), default="")
-
-
-NOTICEABLE = timedelta(seconds=0.1)
-
-
-def _moved(rotation: Rotation) -> str:
-    moments = [f.moved_at for f in rotation.findings.values() if f.moved_at]
-    models = f"{len(rotation.moved)} of {plural(len(rotation.plan.models), 'model')} moved"
-    length = max(moments) - min(moments)
-    took = f" in {duration(length)}" if length >= NOTICEABLE else ""
-    return (
-        f"{models}{took}. If anything looks wrong, <@{rotation.requested_by}> or an approver can press *Roll back*; "
-        "both keys are still there."
-    )
-
-
 def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.asked_at is None:
         return
-    text = f"{_approval_wanted(rotation, approvers)}: *Delete old key* on the card. {evidence.tally(rotation)}."
+    wanted = _approval_wanted(rotation, approvers)
+    text = f"{_key(rotation)} is ready to finish: {evidence.tally(rotation)}. {wanted}: *Delete old key* on the card."
     yield reply(f"approval:{rotation.asked_at.isoformat()}", text)
     if rotation.reminded_at and rotation.state is State.AWAITING_APPROVAL:
-        text = f"Still waiting for {approvers}: *Delete old key* or *Roll back* on the card."
+        text = f"{_key(rotation)} still waits for {approvers}: *Delete old key* or *Roll back* on the card."
         yield reply(f"reminder:{rotation.reminded_at.isoformat()}", text)
 
 
 def _ending(rotation: Rotation) -> Iterator[Reply]:
     if rotation.deleted_at:
-        key = code(rotation.plan.old_key.id)
-        yield reply("deleted", f"Old key {key} deleted, approved by {words.approvers(rotation)}.")
         yield from receipt(rotation)
         yield from _troubles(rotation)
     if rotation.state is State.ROLLED_BACK:
-        text = f"Rolled back by <@{rotation.ended_by}>. {words.next_move(rotation)}"
+        text = f"{_key(rotation)} rolled back by <@{rotation.ended_by}>. {alarm.next_move(rotation)}"
         yield reply("rolled-back", text)
 
 
@@ -271,12 +253,16 @@ def _troubles(rotation: Rotation) -> Iterator[Reply]:
         looks.setdefault((trouble.at, trouble.over), []).append(trouble)
     for (at, over), found in looks.items():
         helps = [] if over else [watch.what_helps(rotation)]
-        lines = [f"<@{rotation.requested_by}> After the delete:", *watch.listed(found, most=8), *helps]
+        lines = [
+            f"{_key(rotation)}, after the delete: <@{rotation.requested_by}>",
+            *watch.listed(found, most=8),
+            *helps,
+        ]
         yield reply(f"{'well-again' if over else 'trouble'}:{at.isoformat()}", "\n".join(lines))
 
 
-def _listed(rows: Sequence[Row]) -> Iterator[Reply]:
-    same: dict[Row, list[str]] = {}
+def _listed(rows: Sequence[tuple[str, ...]]) -> Iterator[Reply]:
+    same: dict[tuple[str, ...], list[str]] = {}
     for alias, *said in rows:
         same.setdefault(tuple(said), []).append(alias)
     lines = [line for said, names in same.items() for line in named(f"• {' · '.join(map(code, said))}: ", names)]

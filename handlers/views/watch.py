@@ -23,10 +23,10 @@ def until(rotation: Rotation) -> str:
     return f"until {when(rotation.watch_until)}" if rotation.watch_until else "for a while"
 
 
-def wrong_now(rotation: Rotation) -> str:
-    """Say what is wrong now, and what helps; empty if all is well."""
+def wrong_now(rotation: Rotation) -> list[str]:
+    """Say what is wrong now, and what helps, one line each; nothing if all is well."""
     troubles = open_troubles(rotation)
-    return "\n".join([*listed(troubles), what_helps(rotation)]) if troubles else ""
+    return [*listed(troubles), what_helps(rotation)] if troubles else []
 
 
 def listed(troubles: Sequence[Trouble], most: int = MOST) -> list[str]:

@@ -1,9 +1,9 @@
 """Turn a rotation into sentences: its state, what that means for callers, and what to do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from bot.rotation.actions import Action
-from bot.rotation.attention import is_watched, may_be_deleted, open_void
+from bot.rotation.attention import fails_callers, is_watched, may_be_deleted, open_void
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import acceptable, offered, takes_back
@@ -11,33 +11,38 @@ from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import HELP, StopKind
-from handlers.views import evidence, watch
+from handlers.views import watch
 from handlers.views.blocks import code, sentence, when
 from handlers.views.callers import consequence, many_moved
 
 MARKS: Mapping[State, str] = {
-    State.AWAITING_SECRET: "◔",
-    State.RUNNING: "◑",
-    State.BLOCKED: "■",
-    State.AWAITING_APPROVAL: "◕",
-    State.ROLLING_BACK: "◑",
-    State.COMPLETED: "●",
-    State.ROLLED_BACK: "○",
-    State.CANCELLED: "○",
+    State.AWAITING_SECRET: "⚪",
+    State.RUNNING: "🔵",
+    State.BLOCKED: "🔴",
+    State.AWAITING_APPROVAL: "🟡",
+    State.ROLLING_BACK: "🔵",
+    State.COMPLETED: "🟢",
+    State.ROLLED_BACK: "⚪",
+    State.CANCELLED: "⚪",
 }
 """The mark at the start of a card, by state."""
 
+HARM = "🔴"
+"""The mark of a rotation in whose course callers fail, whatever its state."""
+
 
 def mark(rotation: Rotation) -> str:
-    """Return the mark at the start of a card; during the watch it is that of a completed rotation."""
+    """Return the mark at the start of a card; the watch has that of a completed rotation."""
+    if fails_callers(rotation):
+        return HARM
     return MARKS[State.COMPLETED if is_watched(rotation) else rotation.state]
 
 
 REVOKE = "The old credential still works at the provider until it is revoked there. Deleting it here did not do that."
 
-GONE_AND_STAYS = "The old key is gone, and every model stays on the replacement."
+GONE_AND_STAYS = "The old key is gone, and every model stays on the new key."
 
-STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the replacement."
+STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the new key."
 
 ROTATE_THAT = "If it does not work, rotate the replacement with `/rotate-key`."
 
@@ -104,27 +109,23 @@ def adopted(rotation: Rotation) -> str:
     )
 
 
-def next_move(rotation: Rotation) -> str:
-    """Say what is wrong, what happens next and who must act."""
-    return "\n".join(filter(None, [alarm(rotation), then(rotation)]))
-
-
-def alarm(rotation: Rotation) -> str:
-    """Say what went wrong and what it means for callers now; this comes before the table."""
-    if rotation.state is State.BLOCKED and rotation.stop:
-        return f"{sentence(rotation.stop.sentence)}\n{consequence(rotation)}"
-    if rotation.state is State.COMPLETED:
-        return "\n".join(filter(None, [left_alone(rotation), watch.wrong_now(rotation)]))
-    if rotation.state in (State.AWAITING_SECRET, State.CANCELLED):
-        return left_alone(rotation)
-    if rotation.state is State.AWAITING_APPROVAL:
-        return "\n".join(f"▲ {said}" for said in evidence.against(rotation))
-    return watch.wrong_now(rotation) if is_watched(rotation) else ""
-
-
 def then(rotation: Rotation) -> str:
     """Say who must act, and how; this comes last, beside the buttons."""
     return NEXT[rotation.state](rotation)
+
+
+def first_move(rotation: Rotation) -> list[str]:
+    """Say who must do what, in a line or two; for a stop, what its first button does."""
+    if rotation.state is State.BLOCKED:
+        first = next(_todo(rotation), "")
+        return [f"{_for_whom(rotation)} {first}." if first else _for_whom(rotation).rstrip(":") + "."]
+    return then(rotation).split("\n")
+
+
+def choices(rotation: Rotation) -> list[str]:
+    """Say what the other buttons of a stop do, one line each."""
+    others = list(_todo(rotation))[1:] if rotation.state is State.BLOCKED else []
+    return [f"• {text}" for text in others]
 
 
 def _awaiting_secret(rotation: Rotation) -> str:
@@ -156,42 +157,36 @@ def _running(rotation: Rotation) -> str:
         return f"{STAYS} Nothing to do for you until another secret can be given."
     if rotation.track is Track.WITHDRAW:
         return "Every model goes back to the old key first. Nothing to do for you until another secret can be given."
-    trouble = _trouble(rotation)
     if is_watched(rotation):
-        return _watching(rotation, trouble)
+        return _watching(rotation)
     if rotation.approvals:
         step = next_step(rotation)
         doing = "Deleting the old key." if step and step.name is StepName.DELETE else LAST_LOOK
-        return f"{trouble}Approved by {approvers(rotation)}. {doing}"
-    void = f"{said}\n" if (said := _void(rotation)) else ""
-    parts = [_whereabouts(rotation), "Nothing to do for you.", _soaking(rotation)]
-    return f"{trouble}{void}{' '.join(filter(None, parts))} The thread has the details."
+        return f"Approved by {approvers(rotation)}. {doing}"
+    parts = ["Nothing to do for you.", _soaking(rotation), "The thread has the details."]
+    return " ".join(filter(None, parts))
 
 
 LAST_LOOK = "Checking everything once more; then Keyturn deletes the old key."
 
 
-def _watching(rotation: Rotation, trouble: str) -> str:
-    if watch.wrong_now(rotation):
-        return f"{trouble}{_revoking(rotation)}"
-    return f"{trouble}Done. Test requests continue {watch.until(rotation)}. {_revoking(rotation)}"
+def _watching(rotation: Rotation) -> str:
+    return _revoking(rotation) if any(watch.wrong_now(rotation)) else f"Done. {_revoking(rotation)}"
 
 
 def _revoking(rotation: Rotation) -> str:
     """Name the last thing to do, and say that it must wait while something is wrong."""
-    wrong = watch.wrong_now(rotation)
+    wrong = any(watch.wrong_now(rotation))
     then = "looks into this first, and revokes it there when all is well" if wrong else "revokes it there"
     return f"{REVOKE} Next: <@{rotation.requested_by}> {then}."
 
 
-def _void(rotation: Rotation) -> str:
+def void(rotation: Rotation) -> str:
     """Say why an approval is void, until a new one is asked for."""
-    void = open_void(rotation)
-    return (
-        f"{not_deleted(rotation, void)}, though approved: {changed(void)} Verifying again, then asking again."
-        if void
-        else ""
-    )
+    found = open_void(rotation)
+    if not found:
+        return ""
+    return f"{not_deleted(rotation, found)}, though approved: {changed(found)} Verifying again, then asking again."
 
 
 def not_deleted(rotation: Rotation, void: Void) -> str:
@@ -210,10 +205,11 @@ def changed(void: Void, most: int = 600) -> str:
     return " ".join(filter(None, [*lapsed, rest]))
 
 
-def _trouble(rotation: Rotation) -> str:
+def trouble(rotation: Rotation) -> str:
+    """Say what keeps the bot from going on, and since when; empty if nothing does."""
     if not (rotation.trouble_since and rotation.note):
         return ""
-    return f"{sentence(rotation.note)} This began {when(rotation.trouble_since)}. "
+    return f"{sentence(rotation.note)} This began {when(rotation.trouble_since)}."
 
 
 def _soaking(rotation: Rotation) -> str:
@@ -226,11 +222,11 @@ def _soaking(rotation: Rotation) -> str:
     return f"All has been well since {when(rotation.well_since)}; if it stays so, an approver is asked {then}."
 
 
-def _whereabouts(rotation: Rotation) -> str:
+def whereabouts(rotation: Rotation) -> str:
     """Say which key serves the callers now."""
     if not rotation.moved:
         return _unmoved(rotation)
-    return f"{many_moved(rotation)} on the replacement, and both keys are there."
+    return f"{many_moved(rotation)} on the new key, and both keys are there."
 
 
 def _unmoved(rotation: Rotation) -> str:
@@ -243,10 +239,8 @@ def _unmoved(rotation: Rotation) -> str:
 
 def _awaiting_approval(rotation: Rotation) -> str:
     given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
-    void = open_void(rotation)
-    again = f"Asked again because: {changed(void)}\n" if void else ""
     deletes = f"Next: {_wanted(rotation)} *{Action.DELETE_OLD_KEY.value}*."
-    return f"{again}{given}{_no_way_back(rotation)} {deletes}{_or_rolls_back(rotation)}"
+    return f"{given}{_no_way_back(rotation)} {deletes}{_or_rolls_back(rotation)}"
 
 
 def _or_rolls_back(rotation: Rotation) -> str:
@@ -283,8 +277,15 @@ def approvers(rotation: Rotation) -> str:
 
 def _advice(rotation: Rotation) -> str:
     """Say what each offered button does, and who can press it."""
-    todo = [f"• {text}" for action in offered(rotation) if (text := _purpose(action, rotation))]
-    return "\n".join([f"Next, for <@{rotation.requested_by}> or an approver:", *todo])
+    return "\n".join([_for_whom(rotation), *(f"• {text}" for text in _todo(rotation))])
+
+
+def _for_whom(rotation: Rotation) -> str:
+    return f"Next, for <@{rotation.requested_by}> or an approver:"
+
+
+def _todo(rotation: Rotation) -> Iterator[str]:
+    return filter(None, (_purpose(action, rotation) for action in offered(rotation)))
 
 
 def _purpose(action: Action, rotation: Rotation) -> str:
@@ -320,14 +321,14 @@ def _unproved(rotation: Rotation) -> str:
     return f"{code(models[0].alias, 40)} in {code(models[0].environment_name, 40)}"
 
 
-def left_alone(rotation: Rotation) -> str:
-    """Say what Keyturn did not touch and a person may have to fix."""
-    return " ".join(f"▲ {sentence(text)}" for text in rotation.left_alone)
+def left_alone(rotation: Rotation) -> list[str]:
+    """Say what Keyturn did not touch and a person may have to fix, one line each."""
+    return [f"▲ {sentence(text)}" for text in rotation.left_alone]
 
 
 def _rolled_back(rotation: Rotation) -> str:
     if rotation.left_alone:
-        return f"{MOVED_IS_BACK.capitalize()}. {left_alone(rotation)}"
+        return f"{MOVED_IS_BACK.capitalize()}."
     if not rotation.moved:
         return "No model was moved; every model is on the old key, and no replacement is left."
     return "Every model is back on the old key, and the replacement is removed."

@@ -249,13 +249,12 @@ MESSAGES: Mapping[str, Case] = {
     "card-another-linked": lambda: (
         card(r.awaiting_secret(), ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>",)).content
     ),
-    "listing-101-models": told(r.awaiting_secret(r.plan(r.many(101))), "listing"),
+    "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "receipt": told(r.completed(), "receipt"),
     "receipt-no-models": told(r.unused(r.completed(r.plan(())), "tried with curl"), "receipt"),
     "receipt-500-models": told(r.completed(r.plan(r.many(500))), "receipt"),
-    "reply-first-wave": told(r.in_waves("cut-over", 1, 1, 1), "wave"),
     "reply-accepted-hostile": told(r.accepted(r.running("verify"), 0, reason=r.HOSTILE * 6), "accepted"),
     "reply-void": told(r.running("project", voids=(r.void(),)), "void"),
     "reply-troubles": told(r.watched(troubles=tuple(r.trouble(n % 3, about=f"{n}") for n in range(40))), "trouble"),

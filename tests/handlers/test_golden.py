@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.rotation.states import State
-from handlers.views.evidence import LEGEND
+from handlers.views.evidence import LABELS, LEGEND
 from sandbox.slack import check_options, check_view
 from sandbox.slack.reading import spoken
 from tests.handlers.cases import CASES, OPTIONS, ROTATIONS, THREADS, VIEWS
@@ -59,7 +59,9 @@ def test_every_form_and_option_is_within_slacks_limits_and_no_label_says_what_sl
 
 def test_every_state_and_every_verdict_is_on_some_golden_card() -> None:
     cards = (shown(name) for name in SAID if name.startswith("card-"))
-    tables = (block for card in cards for block in card["blocks"] if block["type"] == "table")
+    tables = (block for card in cards for block in card["blocks"] if block["type"] == "data_table")
 
     assert {rotation.state for rotation in ROTATIONS.values()} == set(State)
-    assert set(LEGEND) <= {cell["text"] for table in tables for row in table["rows"] for cell in row}
+    assert {LABELS[label] for label in LEGEND} <= {
+        cell["text"] for table in tables for row in table["rows"] for cell in row if "text" in cell
+    }

@@ -13,7 +13,7 @@ from bot.rotation.record import Rotation
 from bot.storage.lists import Page
 from handlers.announcer import SlackAnnouncer
 from handlers.commands import LISTED, PAGE, status
-from handlers.views import card, composed, words
+from handlers.views import alarm, card, composed, summary, words
 from tests.handlers import records as r
 
 
@@ -122,18 +122,6 @@ async def test_other_replies_are_told_once(thread: Thread) -> None:
     assert len(thread.channel) == told
 
 
-async def test_the_first_wave_is_told_once_and_the_end_of_the_move_when_all_are_moved(thread: Thread) -> None:
-    await thread.show(*(r.in_waves("verify", wave, moved, verified) for wave, moved, verified in
-                        ((0, 1, 0), (1, 1, 1), (2, 7, 4))))  # fmt: skip
-
-    assert "First wave: `chat-001`" in thread.said("wave:1")
-    assert not any(key.startswith("moved:") for key in thread.fields)
-
-    await thread.show(r.in_waves("tidy", 2, 12, 12).but(version=4))
-
-    assert sum(key.startswith("moved:") for key in thread.fields) == 1
-
-
 async def test_the_list_tells_a_watch_from_what_is_still_to_come(thread: Thread) -> None:
     rotations = AsyncMock()
     rotations.under_way.return_value = Page([r.watched(), r.running("verify")], 0, 2, 2)
@@ -183,21 +171,21 @@ MOMENTS = [r.awaiting_secret(MANY), r.running("verify", MANY), r.awaiting_approv
 
 @pytest.mark.parametrize("rotation", MOMENTS, ids=lambda rotation: rotation.state)
 async def test_showing_a_rotation_composes_its_card_once(rotation, thread, monkeypatch):
-    places = [(words, "impact"), (words, "alarm"), (words, "then"), (card, "table"), (composed, "card")]
-    counts = {name: Mock(wraps=getattr(module, name)) for module, name in places}
-    for module, name in places:
-        monkeypatch.setattr(module, name, counts[name])
+    places = [(alarm, "lines"), (summary, "lines"), (words, "first_move"), (card, "models"), (composed, "card")]
+    counts = {place: Mock(wraps=getattr(*place)) for place in places}
+    for place, count in counts.items():
+        monkeypatch.setattr(*place, count)
     await thread.show(rotation)
 
-    assert {name: count.call_count for name, count in counts.items()} == dict.fromkeys(counts, 1)
+    assert [count.call_count for count in counts.values()] == [1] * len(places)
 
 
 @pytest.mark.parametrize("links", [0, 3])
-@pytest.mark.parametrize("models", [1, 60, 99, 100])
-def test_the_thread_lists_the_models_exactly_where_the_card_that_is_shown_has_no_room(models: int, links: int) -> None:
+@pytest.mark.parametrize("count", [1, 60, 99, 100])
+def test_the_thread_lists_the_models_exactly_where_the_card_that_is_shown_has_no_room(count: int, links: int) -> None:
     others = ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>" * 3,) * links
-    rotation = r.awaiting_secret(r.plan([r.model(n, alias=f"m{n}-{'x' * 70}") for n in range(models)]))
+    rotation = r.awaiting_secret(r.plan([r.model(n, alias=f"m{n}-{'x' * 70}") for n in range(count)]))
     shown = composed.composed(rotation, r.APPROVERS, others)
-    rows = next(len(block["rows"]) - 1 for block in shown.card["blocks"] if block["type"] == "table")
+    rows = next(len(block["rows"]) - 1 for block in shown.card["blocks"] if block["type"] == "data_table")
 
-    assert any(reply.key == "listing" for reply in shown.replies) is (rows < models)
+    assert any(reply.key == "listing" for reply in shown.replies) is (rows < count)

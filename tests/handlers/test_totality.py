@@ -9,7 +9,8 @@ from bot.rotation.states import State
 from bot.rotation.stops import HELP, Cause, StopKind
 from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY
-from handlers.views import watch, words
+from handlers.views import alarm, callers, watch, words
+from handlers.views.blocks import escaped, visible
 from handlers.views.card import card
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
@@ -25,7 +26,7 @@ def stop_of(kind: StopKind, rotation: Rotation) -> Rotation:
 @pytest.mark.parametrize("step", ["replace", "verify"])
 def test_every_stop_says_what_happened_what_it_means_and_what_to_press(kind: StopKind, step: str) -> None:
     rotation = stop_of(kind, r.running(step))
-    happened, means, asks, *todo = words.next_move(rotation).split("\n")
+    happened, means, asks, *todo = alarm.next_move(rotation).split("\n")
 
     assert happened == "A sentence."
     assert "callers" in means or "keys are" in means
@@ -39,8 +40,8 @@ def test_every_kind_of_stop_is_in_every_table() -> None:
 
 @pytest.mark.parametrize("kind", StopKind)
 def test_no_stop_promises_an_old_key_that_is_gone_or_that_aisix_has_been_asked_to_delete(kind: StopKind) -> None:
-    gone = words.next_move(stop_of(kind, r.running("verify", r.plan().but(old_key_gone=True))))
-    asked = words.next_move(stop_of(kind, r.running("delete", delete_asked_at=r.at(390))))
+    gone = alarm.next_move(stop_of(kind, r.running("verify", r.plan().but(old_key_gone=True))))
+    asked = alarm.next_move(stop_of(kind, r.running("delete", delete_asked_at=r.at(390))))
 
     assert "Both keys" not in gone
     assert "on the old key" not in gone + asked
@@ -51,8 +52,8 @@ def test_no_model_is_said_to_go_back_to_a_key_that_aisix_has_been_asked_to_delet
     unheard = {"note": "Nobody gave another secret in time; no model is on a refused one."}
 
     for rotation in (r.withdrawing(**asked), r.awaiting_secret(**asked), r.cancelled(**asked | unheard)):
-        assert "on the old key" not in words.next_move(rotation)
-        assert "no model is on a refused one" not in words.next_move(rotation)
+        assert "on the old key" not in alarm.next_move(rotation)
+        assert "no model is on a refused one" not in alarm.next_move(rotation)
 
 
 def test_every_model_is_said_to_be_off_the_old_key_only_where_all_are_and_nothing_speaks_against_it() -> None:
@@ -61,13 +62,13 @@ def test_every_model_is_said_to_be_off_the_old_key_only_where_all_are_and_nothin
     one_left = asked.learn({first.id: asked.finding(first).but(moved_at=None)})
     off = "Every model is off it."
 
-    assert [kind for kind in StopKind if off in words.consequence(stop_of(kind, asked))] == [
+    assert [kind for kind in StopKind if off in callers.consequence(stop_of(kind, asked))] == [
         StopKind.DIFFERENCE,
         StopKind.PROJECTION,
         StopKind.TROUBLE,
     ]
     for kind in set(StopKind) - {StopKind.REJECTED}:
-        assert "1 model is still on it" in words.consequence(stop_of(kind, one_left))
+        assert "1 model is still on it" in callers.consequence(stop_of(kind, one_left))
 
 
 def test_a_watch_that_could_not_read_everything_says_so() -> None:
@@ -83,7 +84,7 @@ def test_what_is_left_alone_is_not_said_to_be_back() -> None:
     left = {"attempt": 1, "left_alone": ("Key `pk_1` of this rotation stays: `x` in production uses it.",)}
 
     for rotation in (r.awaiting_secret(**left), r.cancelled(**left)):
-        said = words.next_move(rotation)
+        said = alarm.next_move(rotation)
         assert "very model is on the old key" not in said
         assert "hat this rotation moved is back on the old key." in said
 
@@ -109,11 +110,11 @@ def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_pol
     rotation = ROTATIONS[name]
     shown = card(rotation).content
     buttons = [e for block in shown["blocks"] if block["type"] == "actions" for e in block["elements"]]
-    named, text = spoken(shown["text"]).split(": ", 1)
-    said = words.next_move(rotation)
+    name = f"{spoken(escaped(visible(rotation.plan.old_key.display_name)))}: "
+    text = spoken(shown["text"])
+    said = alarm.next_move(rotation)
 
-    assert named.startswith("Rotate ")
-    assert text.startswith(words.state_label(rotation))
+    assert text.startswith(f"{name}{words.state_label(rotation)}")
     assert [button["text"]["text"] for button in buttons] == [action.value for action in offered(rotation)]
     assert {button["value"] for button in buttons} <= {rotation.id}, "a button carries the id alone"
     match rotation.state:

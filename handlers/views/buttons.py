@@ -1,0 +1,63 @@
+"""The buttons of a card: the advised one first and primary; whatever destroys something asks first."""
+
+from bot.rotation.actions import Action
+from bot.rotation.attention import fails_callers
+from bot.rotation.old_key import usage_of
+from bot.rotation.plan import plural
+from bot.rotation.policy import offered
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from handlers.views.blocks import Block, actions, button, confirm, visible
+
+SHOWN = "shown-"
+"""The prefix of the block id of an approval's buttons, before the digest of what the card shows."""
+
+ADVISED = frozenset({State.AWAITING_SECRET, State.BLOCKED})
+"""States in which the first button is the one to press."""
+
+
+def buttons(rotation: Rotation) -> list[Block]:
+    """Build the row of buttons; its block id tells what an approver saw, to refuse a click on an older card."""
+    shown = f"{SHOWN}{rotation.seen}" if rotation.state is State.AWAITING_APPROVAL else ""
+    return actions([press(action, rotation) for action in offered(rotation)], shown)
+
+
+def press(action: Action, rotation: Rotation) -> Block:
+    """Build the button for *action*; it carries only the rotation's id."""
+    ask = _confirm(action, rotation)
+    return button(action.value, action.name.lower(), rotation.id, style=_style(action, rotation), confirm=ask)
+
+
+def _style(action: Action, rotation: Rotation) -> str | None:
+    if action is Action.DELETE_OLD_KEY:
+        return "danger"
+    is_first = action is offered(rotation)[0]
+    return "primary" if is_first and (rotation.state in ADVISED or fails_callers(rotation)) else None
+
+
+def _confirm(action: Action, rotation: Rotation) -> Block | None:
+    if action is Action.DELETE_OLD_KEY:
+        return confirm("Delete the old key?", _delete_text(rotation), "Delete", "Not yet", dangerous=True)
+    if action is Action.ROLL_BACK:
+        return confirm("Roll back?", _roll_back_text(rotation), "Roll back", "Not now")
+    return None
+
+
+def _delete_text(rotation: Rotation) -> str:
+    name = visible(rotation.plan.old_key.display_name, 60)
+    missing = rotation.approvals_missing - 1
+    waits = (
+        f" It happens when {plural(missing, 'more approver')} agree{'s' if missing == 1 else ''}." if missing else ""
+    )
+    gone = f"This deletes “{name}” for good: there is no way back to it."
+    if usage_of(rotation).is_in_use:
+        gone = f"“{name}” is still in use, and deleting it cannot be undone."
+    return f"{gone} Keyturn checks everything once more first.{waits}"
+
+
+def _roll_back_text(rotation: Rotation) -> str:
+    moved = len(rotation.moved)
+    models = f"{plural(moved, 'model')} {'goes' if moved == 1 else 'go'} back to the old key" if moved else ""
+    unless = " unless something may use it unseen" if rotation.plan.unlisted else ""
+    removed = f"The new key is removed{unless}, and this rotation" if rotation.made else "This rotation"
+    return f"{models or 'No model has been moved'}. {removed} ends."

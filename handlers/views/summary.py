@@ -1,0 +1,75 @@
+"""The facts of a card in a line or two, above the buttons."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from bot.rotation.attention import is_watched
+from bot.rotation.plan import plural
+from bot.rotation.record import Rotation
+from bot.rotation.states import State, Track
+from handlers.views import evidence, watch, words
+from handlers.views.blocks import duration
+
+
+def lines(rotation: Rotation) -> list[str]:
+    """Return the summary, one fact group a line."""
+    if is_watched(rotation):
+        return list(_ended(rotation))
+    return [line for line in SUMMARY[rotation.state](rotation) if line]
+
+
+def _asked_for(rotation: Rotation) -> Iterator[str]:
+    yield words.impact(rotation)
+
+
+def _running(rotation: Rotation) -> Iterator[str]:
+    if rotation.track is Track.FORWARD and rotation.plan.models:
+        yield words.whereabouts(rotation)
+
+
+def _evidence(rotation: Rotation) -> Iterator[str]:
+    """Count verdicts, callers and uses of the old key."""
+    if rotation.moved and rotation.track is Track.FORWARD:
+        yield " · ".join(filter(None, [_tally(rotation), _callers(rotation), evidence.old_key(rotation)]))
+    elif rotation.track is Track.FORWARD and not rotation.plan.old_key_gone:
+        yield words.impact(rotation)
+
+
+def _tally(rotation: Rotation) -> str:
+    models = plural(len(rotation.plan.models), "model")
+    return f"{models}: {evidence.tally(rotation)}" if rotation.plan.models else evidence.tally(rotation)
+
+
+def _callers(rotation: Rotation) -> str:
+    met = rotation.tally
+    if met is None:
+        return ""
+    failed = f"*{met.failed:,} failed*" if met.failed else "0 failed"
+    limited = f", {met.limited:,} turned away by rate limits" if met.limited else ""
+    return f"callers {met.answered:,} ok, {failed}{limited}"
+
+
+def _ended(rotation: Rotation) -> Iterator[str]:
+    """Sum up a rotation whose old key is deleted."""
+    took = rotation.deleted_at - rotation.started_at if rotation.deleted_at and rotation.started_at else None
+    facts = [
+        _tally(rotation),
+        _callers(rotation),
+        duration(took) if took else "",
+        f"asked <@{rotation.requested_by}>",
+        f"approved {words.approvers(rotation)}" if rotation.approvals else "",
+    ]
+    yield " · ".join(filter(None, facts))
+    yield watch.summary(rotation)
+
+
+SUMMARY: Mapping[State, Callable[[Rotation], Iterator[str]]] = {
+    State.AWAITING_SECRET: _asked_for,
+    State.RUNNING: _running,
+    State.BLOCKED: _evidence,
+    State.AWAITING_APPROVAL: _evidence,
+    State.ROLLING_BACK: lambda _: iter(()),
+    State.COMPLETED: _ended,
+    State.ROLLED_BACK: lambda _: iter(()),
+    State.CANCELLED: lambda _: iter(()),
+}
+"""The summary by state; a test checks that none is missing."""
