@@ -40,15 +40,15 @@ LEGEND: Mapping[Label, str] = {
     Label.INCONCLUSIVE: "says nothing about the new secret, for or against",
     Label.ACCEPTED: "nothing proves it; an approver accepted it by name",
     Label.AS_BEFORE: "fails as it did on the old key",
-    Label.NOT_PROBED: "not asked, because the settings say skip",
-    Label.MOVED: "points at the replacement; not asked yet",
+    Label.NOT_PROBED: "not tested, because the settings say skip",
+    Label.MOVED: "points at the new key; not tested yet",
     Label.NOT_MOVED: "still on the old key",
     Label.LIKELY: (
         "answered live, several times in a row, after the change was seen at the gateways; "
         "their counters do not prove which key served it"
     ),
     Label.PROVED: (
-        "the gateways' own counters show that the replacement served it, and the old key did not, on every replica"
+        "the gateways' own counters show that the new key served it, and the old key did not, on every replica"
     ),
 }
 """What each label means."""

@@ -233,7 +233,7 @@ def _unmoved(rotation: Rotation) -> str:
     """Say which key serves callers before a move is recorded; during the cut-over, some models may be moved."""
     step = next_step(rotation)
     if step is not None and step.name == StepName.CUT_OVER:
-        return "The first models are being moved to the replacement, and both keys are there."
+        return "The first models are being moved to the new key, and both keys are there."
     return "Callers are on the old key and notice nothing."
 
 

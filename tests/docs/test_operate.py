@@ -16,7 +16,7 @@ from bot.rotation.pastes import AROUND_A_KEY, NO_KEY, SPELLING, WRONG_KEY
 from bot.rotation.policy import NO_MEMBER
 from bot.rotation.states import BACK, FORWARD, MEANING, State
 from bot.rotation.stops import HELP, Cause, StopKind
-from handlers.views.evidence import LEGEND
+from handlers.views.evidence import LABELS, LEGEND
 from handlers.views.words import MARKS
 from tests.support.documents import ROOT, anchors, read, rows
 from tests.support.pictures import GOLDEN
@@ -67,7 +67,7 @@ def test_the_verdicts_are_those_of_the_legend_in_its_order_here_and_in_the_gloss
     table = [(verdict.strip("`"), meaning) for verdict, meaning, _ in rows(GUIDE, "Verdicts")]
     glossary = read("docs/glossary.md").split("The verdicts, the worst first:\n")[1].split("\n## ")[0]
 
-    assert table == list(LEGEND.items())
+    assert table == [(LABELS[label], meaning) for label, meaning in LEGEND.items()]
     assert re.findall(r"^\| `(.+?)` \|", glossary, re.MULTILINE) == list(LEGEND)
 
 

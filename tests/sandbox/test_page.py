@@ -67,7 +67,17 @@ def test_everything_that_the_bot_sends_is_drawn():
     goldens = [file.read_text(encoding="utf-8") for file in GOLDEN.glob("*.json")]
     sent = {kind for text in goldens for kind in re.findall(r'"type": "(\w+)"', text)}
 
-    assert {"section", "context", "table", "actions", "input", "button", "external_select"} <= sent
+    assert {
+        "section",
+        "context",
+        "data_table",
+        "plan",
+        "header",
+        "actions",
+        "input",
+        "button",
+        "external_select",
+    } <= sent
     assert sent <= drawn | {"mrkdwn", "plain_text", "modal", "raw_text", "raw_number", "line", "bar", "area", "pie"}
 
 
