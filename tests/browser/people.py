@@ -52,7 +52,7 @@ def send(page: Page, text: str) -> None:
 
 def card(page: Page) -> Locator:
     """The newest card in the channel."""
-    return page.locator("#messages article").filter(has_text=re.compile("Rotate")).last
+    return page.locator("#messages article").filter(has_text=re.compile("[⚪🔵🟡🔴🟢]")).last
 
 
 def press(page: Page, button: str) -> None:

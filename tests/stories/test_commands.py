@@ -67,7 +67,7 @@ async def test_a_name_that_slack_sends_escaped_is_found(stage: Stage) -> None:
 
     card = await stage.ask("R&D <eu>")
 
-    assert "Rotate R&D <eu>" in card.plain
+    assert "R&D <eu>: waiting" in card.plain
 
 
 async def test_a_command_that_slack_delivers_twice_makes_one_card(stage: Stage) -> None:

@@ -103,7 +103,7 @@ async def nothing_is_lost(stage: Stage, card: Message) -> None:
     assert (await stage.record()).state is State.COMPLETED
     trail = audit.verified([line async for line in stage.built.store.trail()])
     audit.check_records(await stage.built.store.versions(audit.last_versions(trail)), trail, trail)
-    for words in ("created, with the settings", "3 of 3 models moved", "deleted, approved", "Receipt"):
+    for words in ("is ready to finish", "Receipt"):
         assert stage.thread(card).count(words) == 1, words
 
 

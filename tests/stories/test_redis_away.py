@@ -103,13 +103,7 @@ async def test_whenever_redis_goes_away_people_are_told_nothing_is_lost_and_work
     assert (away.calls("POST"), away.calls("DELETE")) == (1, 1)
     assert len(stage.aisix.models) == 5, "no throw-away model is left"
     said = stage.thread(card)
-    for words in (
-        "created, with the settings",
-        "3 of 3 models moved",
-        "Approval wanted",
-        "deleted, approved",
-        "Receipt",
-    ):
+    for words in ("Approval wanted", "Receipt"):
         assert said.count(words) == 1, (words, said)
 
 

@@ -257,7 +257,8 @@ class Play:
 
         def is_said() -> bool:
             said = card.plain.replace("`", "")
-            return all(text.replace("`", "") in said for text in (f"stopped: {stop.headline}", stop.sentence))
+            parts = (f"stopped: {stop.headline}", *stop.sentence.rstrip(".").split(". "))
+            return all(text.replace("`", "") in said for text in parts)
 
         await self._wait(is_said)
         self.unsaid += [] if is_said() else [stop]
