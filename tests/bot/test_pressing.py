@@ -26,7 +26,7 @@ from bot.service.verbs import REPLAY_WINDOW
 from handlers.actions import delete_old_key
 from handlers.background import Background
 from handlers.modals import give_secret
-from handlers.views.card import SHOWN
+from handlers.views.buttons import SHOWN
 from handlers.views.modal import NAME, REASON, REST, SECRET, VALUE
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import AT_ONCE, PEPPER, Desk

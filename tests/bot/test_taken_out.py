@@ -87,7 +87,7 @@ SINCE = {
         lambda t: t.aisix.edit(t.chat, key=t.aisix.add_key("Other key", secret="sk-other"), settled=True),
     ),
     "a model on a key of an earlier attempt": Since(
-        "Not deleted: `chat-large` in production is not on the replacement.",
+        "Not deleted: `chat-large` in production is not on the new key.",
         move_to_an_earlier_key,
         lambda record, t: record.but(made=(t.chat.provider_key_id, *record.made)),
     ),
