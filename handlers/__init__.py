@@ -13,7 +13,7 @@ from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.forms import Forms
 from handlers.pressed import Absence, pressed_of
-from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
+from handlers.views.modal import ACCEPTANCE_FORM, DELETE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
 from handlers.workspace import FOREIGN, Workspace
 
 
@@ -47,3 +47,4 @@ def register(
     app.view(SECRET_FORM)(modals.give_secret)
     app.view(TAKE_BACK_FORM)(modals.take_back)
     app.view(ACCEPTANCE_FORM)(modals.accept_unproved)
+    app.view(DELETE_FORM)(modals.delete_anyway)

@@ -15,7 +15,7 @@ from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms, another_form_of, secret_form_of
 from handlers.payload import channel_of, person_of, text
 from handlers.views.buttons import SHOWN
-from handlers.views.modal import acceptance_form
+from handlers.views.modal import acceptance_form, delete_form
 
 Json = dict[str, Any]
 
@@ -86,12 +86,25 @@ async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: Rotation
 
 @answered
 async def delete_old_key(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers, pressed: Pressed
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    client: AsyncWebClient,
+    rotations: RotationService,
+    forms: Forms,
+    answers: Answers,
+    pressed: Pressed,
 ) -> None:
+    """Approve the delete; if something speaks against it, approve nothing and open the form that asks why."""
     await ack()
+    rotation_id, by = text(action, "value"), person_of(body)
     click = f"{text(body, 'trigger_id')}/{text(action, 'action_ts')}"
     _, _, shown = text(action, "block_id").partition(SHOWN)
-    await rotations.approve(text(action, "value"), by=person_of(body), pressed=pressed, click=click, shown=shown)
+    flagged = await rotations.offer_delete(rotation_id, by=by, pressed=pressed, shown=shown)
+    if flagged:
+        await forms.open(client, text(body, "trigger_id"), delete_form(flagged), Action.DELETE_OLD_KEY)
+    else:
+        await rotations.approve(rotation_id, by=by, pressed=pressed, click=click, shown=shown)
 
 
 @answered

@@ -115,6 +115,24 @@ async def accept_unproved(
     await _taken(ack, told, first, late="This took too long; see the card for whether it was taken, or press again.")
 
 
+async def delete_anyway(
+    ack: AsyncAck,
+    view: Json,
+    body: Json,
+    rotations: RotationService,
+    answers: Answers,
+    background: Background,
+    pressed: Pressed,
+) -> None:
+    """Approve the delete although something speaks against it; each form counts once."""
+    rotation_id, _, shown = said(view.get("private_metadata")).partition(" ")
+    by, click = person_of(body), f"form/{text(view, 'id')}"
+    reason = typed(view, REASON, VALUE)
+    work = rotations.approve(rotation_id, by=by, pressed=pressed, click=click, shown=shown, reason=reason)
+    told = _in_time(work, lambda late: background.begin(answers.tell(Asker(by), late)))
+    await _taken(ack, told, REASON, late="This took too long; see the card for whether it was taken, and press there.")
+
+
 async def _in_time(work: Awaitable[T], tell: Callable[[str], None]) -> T:
     """Await *work*; if the form came too late, tell the person directly: Slack no longer waits for the answer."""
     try:

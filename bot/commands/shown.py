@@ -8,7 +8,7 @@ from bot.rotation.actions import Action
 from bot.rotation.labels import label_of
 from bot.rotation.policy import offered
 from bot.rotation.progress import next_step, steps_of
-from bot.rotation.record import Rotation, Stop
+from bot.rotation.record import Approval, Rotation, Stop
 from bot.rotation.states import MEANING, State
 from bot.rotation.stops import HELP, guide_to
 
@@ -72,8 +72,12 @@ def _stopped(rotation: Rotation, stop: Stop) -> Iterator[str]:
 
 
 def _approvals(rotation: Rotation) -> Iterator[str]:
-    given = ", ".join(f"{each.by} {_when(each.at)}" for each in rotation.approvals)
+    given = ", ".join(f"{each.by} {_when(each.at)}{_because(each)}" for each in rotation.approvals)
     yield _row("approvals", f"{len(rotation.approvals)} of {rotation.approvals_required}{given and f': {given}'}")
+
+
+def _because(given: Approval) -> str:
+    return f", because {given.reason}" if given.reason else ""
 
 
 def _helps(rotation: Rotation, stop: Stop) -> Iterator[tuple[Action, str]]:
@@ -121,7 +125,10 @@ def details(rotation: Rotation) -> dict[str, Any]:
         "steps_done": [step.value for step in rotation.done],
         "note": rotation.note,
         "stop": _stop(rotation, rotation.stop) if rotation.stop and rotation.state is State.BLOCKED else None,
-        "approvals": [{"by": each.by, "at": each.at.isoformat()} for each in rotation.approvals],
+        "approvals": [
+            {"by": each.by, "at": each.at.isoformat(), **({"reason": each.reason} if each.reason else {})}
+            for each in rotation.approvals
+        ],
         "approvals_required": rotation.approvals_required,
         "models": [_model(rotation, place) for place in range(len(rotation.plan.models))],
     }

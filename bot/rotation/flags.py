@@ -1,5 +1,7 @@
 """What speaks against the delete although an approver may allow it: they must give a reason then. Pure."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -37,6 +39,19 @@ def _flags(rotation: Rotation) -> Iterator[Flag]:
         yield Flag.UNSEEN
     if unproved_models(rotation):
         yield Flag.UNPROVED
+
+
+def shown_of(rotation: Rotation) -> str:
+    """Return a mark of what an approver is shown: of the models, and of what speaks against the delete, if anything."""
+    found = flags(rotation)
+    if not found:
+        return rotation.seen
+    about = (found, rotation.tally and rotation.tally.failed, usage_of(rotation).deaf)
+    return f"{rotation.seen}{AGAINST}{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}"
+
+
+AGAINST = "-"
+"""Stands in such a mark before what speaks against the delete."""
 
 
 def unproved_models(rotation: Rotation) -> tuple[AffectedModel, ...]:

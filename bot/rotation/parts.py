@@ -26,6 +26,8 @@ class Approval(Frozen):
     by: str
     at: datetime
     digest: str = ""
+    reason: str = ""
+    """Why they delete although something speaks against it; empty if nothing did, and in older records."""
 
 
 class Void(Frozen):

@@ -17,7 +17,7 @@ from bot.rotation.audit import Fault
 from bot.rotation.finding import Acceptance
 from bot.rotation.labels import label_of
 from bot.rotation.plan import AffectedModel
-from bot.rotation.record import Rotation
+from bot.rotation.record import Approval, Rotation
 
 FORMAT = 1
 """The format of a document. Another set of fields is another format: verification makes the document again."""
@@ -76,9 +76,13 @@ def _keys(rotation: Rotation) -> dict[str, Any]:
 
 def _people(rotation: Rotation) -> dict[str, Any]:
     return {
-        "requested": {"by": rotation.requested_by, "at": _at(rotation.requested_at), **_motive(rotation)},
+        "requested": {
+            "by": rotation.requested_by,
+            "at": _at(rotation.requested_at),
+            **_given(rotation, "why", "ticket"),
+        },
         "secrets_given": rotation.attempt,
-        "approvals": [{"by": one.by, "at": _at(one.at)} for one in rotation.approvals],
+        "approvals": [{"by": one.by, "at": _at(one.at), **_given(one, "reason")} for one in rotation.approvals],
         "approvals_required": rotation.approvals_required,
         "void_approvals": [
             {"by": list(one.by), "at": _at(one.at), "changes": list(one.changes)} for one in rotation.voids
@@ -87,9 +91,9 @@ def _people(rotation: Rotation) -> dict[str, Any]:
     }
 
 
-def _motive(rotation: Rotation) -> dict[str, str]:
-    """Return what was given of the reason and the ticket; receipts of older versions have neither field."""
-    return {name: said for name in ("why", "ticket") if (said := getattr(rotation, name))}
+def _given(about: Rotation | Approval, *names: str) -> dict[str, str]:
+    """Return what people wrote into these fields; receipts of older versions have none of them."""
+    return {name: said for name in names if (said := getattr(about, name))}
 
 
 def _accepted(word: Acceptance | None) -> dict[str, Any] | None:

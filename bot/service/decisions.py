@@ -10,6 +10,7 @@ from bot.rotation.errors import (
     WrongState,
 )
 from bot.rotation.finding import Acceptance, Finding
+from bot.rotation.flags import AGAINST, flags, shown_of
 from bot.rotation.policy import (
     Chosen,
     Person,
@@ -94,11 +95,7 @@ class Decisions(Verbs):
                 f"Close it, look at the card, and press “{Action.ACCEPT_UNPROVED.value}” again.",
                 field="models",
             )
-        reason = " ".join(reason.split())
-        if not reason:
-            raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
-        if shape.is_surely_secret(reason):
-            raise BadInput("This looks like a secret, and the reason is shown to everyone.", field="reason")
+        reason = _publishable(reason)
         word = Acceptance(by=by, at=self._now(), reason=reason)
         accepted, what = _with_word(rotation, chosen, word)
         assert rotation.stop is not None
@@ -115,29 +112,57 @@ class Decisions(Verbs):
         return await self._steer(rotation_id, Action.ROLL_BACK, back, by, "rolled back")
 
     @audited(Action.DELETE_OLD_KEY)
-    async def approve(
-        self, rotation_id: str, *, by: str, pressed: Pressed, click: str = "", shown: str | None = None
-    ) -> Rotation:
-        """Approve the delete, if *by* is an approver now; with enough approvals, it starts.
+    async def offer_delete(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation | None:
+        """Return the rotation for the form that asks why; None if nothing speaks against the delete."""
+        recorded = await self.load(rotation_id)
+        if not flags(recorded):
+            return None
+        return await self._opened(await self._may_approve(recorded, by, pressed, shown), by, Action.DELETE_OLD_KEY)
 
-        *click* identifies the click: a repeated delivery must not answer a later question. *shown* is the digest that
-        the person saw (None if it is not checked).
-        """
-        rotation = self._people.strict(recorded := await self.load(rotation_id))
+    async def _may_approve(self, recorded: Rotation, by: str, pressed: Pressed, shown: str | None) -> Rotation:
+        rotation = self._people.strict(recorded)
         permissions = await self._people.permissions(by)
         check_may_approve(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
-        if shown is not None and shown != rotation.seen:
+        if shown is not None and shown.partition(AGAINST)[0] != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         check_in_time(pressed, permissions.person, self._rules.click_max_age)
+        return rotation
+
+    @audited(Action.DELETE_OLD_KEY)
+    async def approve(
+        self,
+        rotation_id: str,
+        *,
+        by: str,
+        pressed: Pressed,
+        click: str = "",
+        shown: str | None = None,
+        reason: str = "",
+    ) -> Rotation:
+        """Approve the delete, if *by* is an approver now; with enough approvals, it starts.
+
+        *click* identifies the click: a repeated delivery must not answer a later question. *shown* is the mark of what
+        the person saw (None if it is not checked). While something speaks against the delete, they must give a
+        *reason*.
+        """
+        rotation = await self._may_approve(recorded := await self.load(rotation_id), by, pressed, shown)
+        reason = _publishable(reason) if reason else ""
+        if flags(rotation) and not reason:
+            raise WrongState(f"Something speaks against the delete: press “{Action.DELETE_OLD_KEY.value}” and say why.")
+        if shown is not None and shown != shown_of(rotation):
+            raise BadInput(
+                "What speaks against the delete has changed: close this, look at the card, and press again.",
+                field="reason",
+            )
         if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
             raise WrongState("This click has counted already.")
         reviewed = await self._people.reviewed(recorded, self._now())
-        approval = Approval(by=by, at=self._now(), digest=rotation.digest)
+        approval = Approval(by=by, at=self._now(), digest=rotation.digest, reason=reason)
         approved = reviewed.but(approvals=(*reviewed.approvals, approval))
         if not approved.lacks_approval:
             approved = before_approval(approved).to(State.RUNNING)
-        return await self._save(approved, by, "approved")
+        return await self._save(approved, by, "approved", reason)
 
     async def _steer(
         self, rotation_id: str, action: Action, change: Callable[[Rotation], Rotation], by: str, what: str
@@ -162,6 +187,16 @@ def _with_word(rotation: Rotation, chosen: Chosen, word: Acceptance) -> tuple[Ro
         raise BadInput("Choose among the models that are still unproved.", field="models")
     accepted = {model.id: _accepted(rotation.finding(model), word) for model in models}
     return rotation.learn(accepted), f"accepted {len(models)} unproved"
+
+
+def _publishable(reason: str) -> str:
+    """Return a reason on one line, or refuse it: everyone can read it."""
+    reason = " ".join(reason.split())
+    if not reason:
+        raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
+    if shape.is_surely_secret(reason):
+        raise BadInput("This looks like a secret, and the reason is shown to everyone.", field="reason")
+    return reason
 
 
 def _accepted(finding: Finding, word: Acceptance) -> Finding:

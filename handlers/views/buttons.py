@@ -2,7 +2,7 @@
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers
-from bot.rotation.old_key import usage_of
+from bot.rotation.flags import flags, shown_of
 from bot.rotation.plan import plural
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
@@ -10,7 +10,7 @@ from bot.rotation.states import State
 from handlers.views.blocks import Block, actions, button, confirm, visible
 
 SHOWN = "shown-"
-"""The prefix of the block id of an approval's buttons, before the digest of what the card shows."""
+"""The prefix of the block id of an approval's buttons, before the mark of what the card shows."""
 
 ADVISED = frozenset({State.AWAITING_SECRET, State.BLOCKED})
 """States in which the first button is the one to press."""
@@ -18,7 +18,7 @@ ADVISED = frozenset({State.AWAITING_SECRET, State.BLOCKED})
 
 def buttons(rotation: Rotation) -> list[Block]:
     """Build the row of buttons; its block id tells what an approver saw, to refuse a click on an older card."""
-    shown = f"{SHOWN}{rotation.seen}" if rotation.state is State.AWAITING_APPROVAL else ""
+    shown = f"{SHOWN}{shown_of(rotation)}" if rotation.state is State.AWAITING_APPROVAL else ""
     return actions([press(action, rotation) for action in offered(rotation)], shown)
 
 
@@ -36,22 +36,21 @@ def _style(action: Action, rotation: Rotation) -> str | None:
 
 
 def _confirm(action: Action, rotation: Rotation) -> Block | None:
-    if action is Action.DELETE_OLD_KEY:
-        return confirm("Delete the old key?", _delete_text(rotation), "Delete", "Not yet", dangerous=True)
+    if action is Action.DELETE_OLD_KEY and not flags(rotation):  # else the form asks
+        return confirm("Delete the old key?", deletes(rotation), "Delete", "Not yet", dangerous=True)
     if action is Action.ROLL_BACK:
         return confirm("Roll back?", _roll_back_text(rotation), "Roll back", "Not now")
     return None
 
 
-def _delete_text(rotation: Rotation) -> str:
+def deletes(rotation: Rotation) -> str:
+    """Say what the approval does, in plain text."""
     name = visible(rotation.plan.old_key.display_name, 60)
     missing = rotation.approvals_missing - 1
     waits = (
         f" It happens when {plural(missing, 'more approver')} agree{'s' if missing == 1 else ''}." if missing else ""
     )
     gone = f"This deletes “{name}” for good: there is no way back to it."
-    if usage_of(rotation).is_in_use:
-        gone = f"“{name}” is still in use, and deleting it cannot be undone."
     return f"{gone} Keyturn checks everything once more first.{waits}"
 
 

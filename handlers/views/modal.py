@@ -1,8 +1,9 @@
-"""The forms: choose a key, enter the new secret, accept models without proof."""
+"""The forms: choose a key, enter the new secret, accept models without proof, delete although something is amiss."""
 
 from collections.abc import Sequence
 
 from bot.rotation.families import AZURE, BEDROCK, SHAPES, VERTEX, family
+from bot.rotation.flags import shown_of
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.policy import (
@@ -15,12 +16,14 @@ from bot.rotation.policy import (
 )
 from bot.rotation.record import Rotation
 from handlers.views import evidence
-from handlers.views.blocks import Block, code, context, plain, section, sentence, shortened, visible
+from handlers.views.blocks import Block, code, context, escaped, plain, section, sentence, shortened, visible
+from handlers.views.buttons import deletes
 
 PICKER = "picker"
 SECRET_FORM = "secret_form"  # noqa: S105 - a name
 ACCEPTANCE_FORM = "acceptance_form"
 TAKE_BACK_FORM = "take_back_form"
+DELETE_FORM = "delete_form"
 KEY, SECRET, REST, NAME = "key", "secret", "rest", "name"
 CAUSES, MODELS, REASON, TICKET = "causes", "models", "reason", "ticket"
 VALUE = "value"
@@ -39,6 +42,7 @@ NAMED = 3
 
 NOT_TESTED = "not tested"
 
+ACCOUNTABLE = "Everyone can see it: it goes into the receipt, with your name."
 LEFT_OUT = "Models left out are tested again."
 NEXT_FIELD = f"Choose here, or in the next field. {LEFT_OUT}"
 SHARED = "Models that share a cause."
@@ -211,10 +215,28 @@ def acceptance_form(rotation: Rotation) -> Block:
             _input(
                 REASON,
                 "Reason",
-                "Everyone can see it: it goes into the receipt, with your name.",
+                ACCOUNTABLE,
                 REASON_MOST,
                 multiline=True,
             ),
+        ],
+    }
+
+
+def delete_form(rotation: Rotation) -> Block:
+    """Show an approver what speaks against the delete, and ask why they delete anyway."""
+    amiss = "\n".join(f"▲ {said}" for said in evidence.against(rotation))
+    return {
+        "type": "modal",
+        "callback_id": DELETE_FORM,
+        "private_metadata": f"{rotation.id} {shown_of(rotation)}",
+        "title": plain("Delete the old key?"),
+        "submit": plain("Delete"),
+        "close": plain("Not yet"),
+        "blocks": [
+            section(f"For {code(rotation.plan.old_key.display_name)}\n{amiss}"),
+            section(escaped(deletes(rotation))),
+            _input(REASON, "Why delete anyway?", ACCOUNTABLE, REASON_MOST),
         ],
     }
 

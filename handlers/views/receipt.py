@@ -7,7 +7,7 @@ from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.labels import label_of
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted
-from bot.rotation.record import Rotation
+from bot.rotation.record import Approval, Rotation
 from handlers.views import evidence, watch, words
 from handlers.views.blocks import code, cut, duration, escaped, sentence, shortened, when
 from handlers.views.replies import Reply, named, parted
@@ -64,7 +64,12 @@ def _people(rotation: Rotation) -> Iterator[str]:
     for void in rotation.voids:
         people = "" if void.lapsed else " of " + ", ".join(f"<@{who}>" for who in void.by)
         yield f"Approval{people} void, {when(void.at)}: {words.changed(void)}"
-    yield "Approved by " + ", ".join(f"<@{a.by}>, {when(a.at)}" for a in rotation.approvals) + "."
+    yield "Approved by " + ", ".join(map(_approved, rotation.approvals)) + "."
+
+
+def _approved(given: Approval) -> str:
+    because = f", because {code(given.reason, 300)}" if given.reason else ""
+    return f"<@{given.by}>, {when(given.at)}{because}"
 
 
 def _times(rotation: Rotation) -> Iterator[str]:

@@ -31,9 +31,8 @@ from tests.support.documents import rows
 USER = pwd.getpwuid(os.getuid()).pw_name
 REFUSED = Evidence(verdict=Verdict.REJECTED, reason="401 from the provider", at=NOW)
 MOTIVE = {"why": "quarterly", "ticket": "OPS-4412"}
-STOPPED = stopped(
-    done=SOAKED, approvals=(approval(),), findings={"m1": Finding(moved_at=NOW, latest=REFUSED)}, **MOTIVE
-)
+GIVEN = approval().but(reason="tried by hand")
+STOPPED = stopped(done=SOAKED, approvals=(GIVEN,), findings={"m1": Finding(moved_at=NOW, latest=REFUSED)}, **MOTIVE)
 
 
 class Desk(NamedTuple):
@@ -117,7 +116,7 @@ def test_show_says_the_stop_and_what_helps_each_model_with_its_verdict_and_the_a
         "  helps     Try again: once that is fixed; on the card, or `python -m bot resume rabc123`",
         "  helps     Roll back: on the card",
         "  guide     docs/stops.md#it-stopped",
-        "  approvals 1 of 1: U_APPROVER 2026-11-23 14:02 UTC",
+        "  approvals 1 of 1: U_APPROVER 2026-11-23 14:02 UTC, because tried by hand",
         "  models    1 of 1 on the new key",
         "            alias-m1 in prod: rejected: 401 from the provider",
     ]

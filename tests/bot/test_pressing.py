@@ -16,6 +16,7 @@ from bot.rotation.errors import BadInput, NotAllowed, Unanswerable, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
+from bot.rotation.flags import Flag, shown_of
 from bot.rotation.policy import Chosen, Late, Pressed, mark_of, shown_unproved
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.secret import Submitted
@@ -30,7 +31,7 @@ from handlers.views.buttons import SHOWN
 from handlers.views.modal import NAME, REASON, REST, SECRET, VALUE
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import AT_ONCE, PEPPER, Desk
-from tests.bot.values import NOW, SOAKED, affected, approval, key, plan_of, rotation, running, stopped
+from tests.bot.values import FLAGGED, NOW, SOAKED, affected, approval, key, plan_of, rotation, running, stopped
 from tests.support.canary import found_in
 
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
@@ -87,8 +88,9 @@ async def test_one_click_that_is_delivered_twice_answers_one_question(desk):
         answers = SimpleNamespace(tell=tell, trouble_behind=lambda _: "")
         body = {"user": {"id": "U_APPROVER"}, "trigger_id": "1.2.3"}
         await delete_old_key(
-            ack=AsyncMock(), action=action, body=body, rotations=desk.service, answers=answers, pressed=AT_ONCE
-        )
+            ack=AsyncMock(), action=action, body=body, rotations=desk.service, answers=answers, pressed=AT_ONCE,
+            client=None, forms=None,
+        )  # fmt: skip
         return await desk.store.load(record.id)
 
     approved = await deliver("1.5", record.seen)
@@ -98,6 +100,61 @@ async def test_one_click_that_is_delivered_twice_answers_one_question(desk):
     assert [words.split(" ", 2)[:2] for words in told] == [["This", "click"], ["What", "you"]]
     assert (await deliver("3.5", record.seen)).state is State.RUNNING
     assert REPLAY_WINDOW > 300, "Slack's signature on the same click is valid for 300 s"
+
+
+@pytest.mark.parametrize(("flag", "reason"), [(flag, why) for flag in FLAGGED for why in ("", "tried by hand")])
+async def test_while_something_speaks_against_the_delete_no_approval_counts_without_a_reason(desk, flag, reason):
+    record = await desk.save(waiting(**FLAGGED[flag]))
+    offered = await desk.service.offer_delete(record.id, by="U_APPROVER", pressed=AT_ONCE, shown=record.seen)
+    assert offered == record == await desk.store.load(record.id)
+
+    if not reason:
+        with pytest.raises(WrongState, match="Something speaks against the delete"):
+            await desk.approve(record, shown=shown_of(record))
+        assert await desk.store.load(record.id) == record
+        return
+    approved = await desk.approve(record, shown=shown_of(record), reason=f" {reason}\n")
+    *_, last = [json.loads(line) async for line in desk.store.trail()]
+    assert ([word.reason for word in approved.approvals], approved.state) == ([reason], State.RUNNING)
+    assert (last["what"], last["why"]) == ("approved", reason)
+
+
+async def test_without_a_flag_nobody_is_asked_for_a_reason(desk):
+    record = await desk.save(waiting())
+
+    assert await desk.service.offer_delete(record.id, by="U_APPROVER", pressed=AT_ONCE, shown=record.seen) is None
+    assert [word.reason for word in (await desk.approve(record, shown=record.seen)).approvals] == [""]
+
+
+@pytest.mark.parametrize(
+    ("shown", "now"), [(Flag.FAILED, Flag.UNSEEN), (Flag.FAILED, None), (None, Flag.FAILED)], ids=str
+)
+async def test_what_speaks_against_the_delete_since_the_form_was_opened_has_to_be_seen(desk, shown, now):
+    form, record = (waiting(**FLAGGED[flag] if flag else {}) for flag in (shown, now))
+    saved = await desk.save(record)
+
+    with pytest.raises(BadInput, match="What speaks against the delete has changed") as refusal:
+        await desk.approve(saved, shown=shown_of(form), reason="tried by hand")
+    assert refusal.value.field == "reason"
+    assert await desk.store.load(saved.id) == saved
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"by": "U_COLLEAGUE"}, NotAllowed),
+        ({"by": "U_REQUESTER"}, NotAllowed),
+        ({"pressed": LATE}, Late),
+        ({"shown": "0" * 16}, WrongState),
+    ],
+)
+async def test_the_form_that_asks_why_opens_for_whoever_may_approve_now(desk, given, refused):
+    record = await desk.save(waiting(**FLAGGED[Flag.FAILED]))
+
+    with pytest.raises(refused):
+        await desk.service.offer_delete(
+            record.id, **{"by": "U_APPROVER", "pressed": AT_ONCE, "shown": shown_of(record)} | given
+        )
 
 
 async def test_a_step_that_is_recorded_in_between_refuses_no_roll_back(desk, monkeypatch):
@@ -243,9 +300,12 @@ async def test_a_button_that_is_not_offered_or_not_theirs_changes_nothing(desk, 
 )
 async def test_a_reason_is_neither_a_secret_nor_empty(desk, reason, why):
     record = await desk.save(unproved())
+    flagged = await desk.save(waiting(id="rabc124", plan=plan_of("pk_other"), **FLAGGED[Flag.FAILED]))
 
     with pytest.raises(BadInput, match=why):
         await accept(desk, record, reason=reason)
+    with pytest.raises(BadInput, match=why):
+        await desk.approve(flagged, reason=reason)
 
 
 async def test_a_guest_sees_no_list_of_rotations(desk):

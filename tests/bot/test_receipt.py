@@ -75,9 +75,11 @@ def test_a_receipt_says_what_was_decided_by_whom_when_and_on_what_evidence():
 
 
 def test_a_receipt_says_why_and_under_which_ticket_if_that_was_given():
-    said = printed(ENDED.but(why="quarterly", ticket="OPS-4412"))
+    given = approval().but(reason="tried by hand")
+    said = printed(ENDED.but(why="quarterly", ticket="OPS-4412", approvals=(given, approval("U_OTHER"))))
 
     assert (said["requested"]["why"], said["requested"]["ticket"]) == ("quarterly", "OPS-4412")
+    assert [one.get("reason") for one in said["approvals"]] == ["tried by hand", None]
     assert receipt.verified(json.dumps(said)).rotation.why == "quarterly"
     assert set(printed()["requested"]) == {"by", "at"}
 

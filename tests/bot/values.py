@@ -1,14 +1,19 @@
 """Values that the tests of the core begin with: the plainest record, and the shortest way to another one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.rotation.counted import OldKeyUsage, Tally
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.finding import Finding
+from bot.rotation.flags import Flag
 from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
 from bot.rotation.people import Rules
 from bot.rotation.plan import AffectedModel, Plan
 from bot.rotation.progress import undone_from
 from bot.rotation.record import Approval, Replacement, Rotation, Stop
+from bot.rotation.replica import Replica
 from bot.rotation.states import FORWARD, State, StepName, Track
 from bot.rotation.stops import StopKind
 from bot.steps.world import Limits
@@ -87,6 +92,25 @@ def tried_again(record: Rotation) -> Rotation:
 
 def approval(by: str = "U_APPROVER", seconds: float = 0) -> Approval:
     return Approval(by=by, at=later(seconds))
+
+
+def silence(replica: str = "r:1", *, is_used: bool = False) -> OldKeyUsage:
+    """Return what a replica in production counted on the old key at its last look."""
+    heard = NOW if is_used else None
+    return OldKeyUsage(url=f"http://{replica}", environment="prod", looked_at=NOW, heard_at=heard)
+
+
+NOT_PROBED = Evidence(verdict=Verdict.SKIPPED, reason="not probed: the settings say skip", at=NOW)
+FLAGGED: Mapping[Flag, dict[str, Any]] = {
+    Flag.IN_USE: {"silences": (silence(is_used=True),)},
+    Flag.FAILED: {"tally": Tally(since=NOW, answered=9, failed=2)},
+    Flag.UNSEEN: {
+        "silences": (silence(),),
+        "looks": {"prod": {f"http://{name}": Replica(url=f"http://{name}", at=NOW) for name in ("r:1", "r:2")}},
+    },
+    Flag.UNPROVED: {"findings": {"m1": Finding(moved_at=NOW, latest=NOT_PROBED, verdict=NOT_PROBED)}},
+}
+"""For each flag, what of a record raises it and no other."""
 
 
 def rules(**fields: Any) -> Rules:

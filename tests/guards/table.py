@@ -72,9 +72,17 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
     },
     "An approval holds": {
-        "A click on an older card releases what its giver has not seen.": Guard(
-            "if shown is not None and shown != rotation.seen:",
-            "test_a_click_that_is_late_or_on_a_card_that_showed_something_else_does_not_count",
+        "A click on an older card asks for a reason for what its giver has not seen.": Guard(
+            "if shown is not None and shown.partition(AGAINST)[0] != rotation.seen:",
+            "test_the_form_that_asks_why_opens_for_whoever_may_approve_now",
+        ),
+        "An approval without a reason counts although something speaks against the delete.": Guard(
+            "if flags(rotation) and not reason:",
+            "test_while_something_speaks_against_the_delete_no_approval_counts_without_a_reason",
+        ),
+        "An approval of what one card or form showed covers what has come since.": Guard(
+            "if shown is not None and shown != shown_of(rotation):",
+            "test_what_speaks_against_the_delete_since_the_form_was_opened_has_to_be_seen",
         ),
         "Slack delivers a click again, and it answers a later question.": Guard(
             "if click", "test_one_click_that_is_delivered_twice_answers_one_question", "if False"

@@ -16,7 +16,7 @@ from handlers.errors import explain
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
-from handlers.views.modal import acceptance_form, notice, option, picker, secret_form, take_back_form
+from handlers.views.modal import acceptance_form, delete_form, notice, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
 from handlers.views.words import being_rotated
 from tests.handlers import records as r
@@ -273,6 +273,7 @@ MESSAGES: Mapping[str, Case] = {
                 r.completed_after_watch(
                     r.plan(r.many(9)),
                     attempt=2,
+                    approvals=(r.approval(reason="the vendor says it was theirs, <!channel>"),),
                     why="the quarterly rotation, <!channel>",
                     ticket="OPS-4412",
                     asked_at=r.at(640),
@@ -325,6 +326,12 @@ VIEWS: Mapping[str, Case] = {
     "form-acceptance-mixed": lambda: form(MIXED_CAUSES),
     "form-acceptance-12-causes": lambda: form(
         r.unsure_because(r.running("soak", r.plan(r.many(13))), *(f"no answer within {n} s" for n in range(30, 42)))
+    ),
+    "form-delete": lambda: delete_form(r.listening(r.awaiting_approval(tally=r.FAILING_CALLERS))),
+    "form-delete-everything-500-models": lambda: delete_form(
+        r.listening(
+            mixed(r.awaiting_approval(r.plan(r.many(500)), tally=r.FAILING_CALLERS, approvals_required=2)), (None, 640)
+        )
     ),
     "form-acceptance-hostile": lambda: form(r.unsure(r.running("soak", HOSTILE_PLAN))),
 }

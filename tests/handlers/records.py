@@ -194,8 +194,8 @@ def awaiting_approval(planned: Plan | None = None, **changes: Any) -> Rotation:
     return running("recheck", planned).but(state=State.AWAITING_APPROVAL, asked_at=at(41)).but(**changes)
 
 
-def approval(by: str = APPROVER, seconds: float = 300) -> Approval:
-    return Approval(by=by, at=at(seconds))
+def approval(by: str = APPROVER, seconds: float = 300, reason: str = "") -> Approval:
+    return Approval(by=by, at=at(seconds), reason=reason)
 
 
 def watched(planned: Plan | None = None, **changes: Any) -> Rotation:

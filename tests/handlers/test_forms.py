@@ -7,16 +7,21 @@ from unittest.mock import AsyncMock
 import pytest
 from slack_sdk.errors import SlackApiError
 
+from bot.rotation.actions import Action
 from bot.rotation.errors import BadInput, Late, NotAllowed
+from bot.rotation.flags import shown_of
 from bot.rotation.policy import Chosen, Pressed, mark_of, picked
 from bot.rotation.record import Rotation
 from handlers.actions import accept_unproved as press
-from handlers.actions import another_secret
+from handlers.actions import another_secret, delete_old_key
 from handlers.background import Background
 from handlers.forms import Forms
 from handlers.modals import accept_unproved as submit
-from handlers.modals import take_back
+from handlers.modals import delete_anyway, take_back
 from handlers.slack import SlackAway
+from handlers.views.buttons import SHOWN
+from handlers.views.buttons import press as press_of
+from handlers.views.evidence import against
 from handlers.views.modal import (
     CAUSES,
     MODELS,
@@ -24,6 +29,7 @@ from handlers.views.modal import (
     SECRET_FORM,
     VALUE,
     acceptance_form,
+    delete_form,
     secret_form,
     take_back_form,
 )
@@ -162,6 +168,63 @@ async def test_a_form_that_comes_too_late_is_also_answered_directly() -> None:
 
     assert said["errors"] == {CAUSES: "It came late."}
     assert [(told.args[0].person, told.args[1]) for told in tell.await_args_list] == [(r.APPROVER, "It came late.")]
+
+
+# --- Delete old key, although something speaks against it ---
+
+FLAGGED = r.listening(r.awaiting_approval(tally=r.FAILING_CALLERS))
+CARD = {"value": FLAGGED.id, "block_id": f"{SHOWN}{shown_of(FLAGGED)}", "action_ts": "1.5"}
+GIVEN = {"by": r.APPROVER, "pressed": PRESSED, "shown": shown_of(FLAGGED)}
+
+
+@pytest.mark.parametrize("offered", [FLAGGED, None], ids=["a flag", "none"])
+async def test_a_click_on_delete_approves_only_where_nothing_speaks_against_it(offered: Rotation | None) -> None:
+    rotations, client = AsyncMock(), AsyncMock()
+    rotations.offer_delete.return_value = offered
+    more = {"client": client, "rotations": rotations, "forms": Forms(), "answers": None, "pressed": PRESSED}
+    await delete_old_key(ack=AsyncMock(), action=CARD, body=BODY, **more)
+
+    rotations.offer_delete.assert_awaited_once_with(FLAGGED.id, **GIVEN)
+    if offered:
+        client.views_open.assert_awaited_once_with(trigger_id="t1", view=delete_form(FLAGGED))
+        rotations.approve.assert_not_awaited()
+    else:
+        rotations.approve.assert_awaited_once_with(FLAGGED.id, **GIVEN, click="t1/1.5")
+        client.views_open.assert_not_awaited()
+
+
+def test_the_form_says_all_that_speaks_against_the_delete_and_no_dialog_asks_before_it() -> None:
+    said = delete_form(FLAGGED)["blocks"][0]["text"]["text"]
+
+    assert all(sentence in said for sentence in against(FLAGGED))
+    assert "confirm" not in press_of(Action.DELETE_OLD_KEY, FLAGGED)
+    assert "confirm" in press_of(Action.DELETE_OLD_KEY, r.awaiting_approval())
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (None, ""),
+        (BadInput("What speaks against the delete has changed.", field="reason"), "has changed"),
+        (NotAllowed("Only an approver can do this."), "Only an approver"),
+        (Late("It came late."), "It came late."),
+        (TimeoutError(), "see the card for whether it was taken"),
+    ],
+)
+async def test_the_form_approves_with_its_reason_and_says_at_its_field_what_is_wrong(
+    refusal: Exception | None, words: str
+) -> None:
+    ack, rotations, answers, background = AsyncMock(), AsyncMock(), AsyncMock(), Background()
+    rotations.approve.side_effect = refusal
+    view = delete_form(FLAGGED) | {"id": "V1", "state": {"values": {REASON: {VALUE: {"value": "by hand"}}}}}
+    await delete_anyway(ack, view, BODY, rotations, answers, background, PRESSED)
+    await background.finish(5)
+
+    rotations.approve.assert_called_once_with(FLAGGED.id, **GIVEN, click="form/V1", reason="by hand")
+    said = ack.await_args.kwargs
+    assert said["response_action"] == ("errors" if refusal else "clear")
+    assert words in said.get("errors", {REASON: ""})[REASON]
+    assert answers.tell.await_count == isinstance(refusal, Late)
 
 
 # --- Another secret ---

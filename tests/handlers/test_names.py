@@ -16,7 +16,7 @@ from handlers.errors import explain
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
-from handlers.views.modal import acceptance_form, option, picker, secret_form, take_back_form
+from handlers.views.modal import acceptance_form, delete_form, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
 from sandbox.slack import check_options, check_view
 from tests.handlers import records as r
@@ -97,6 +97,8 @@ def test_every_form_is_taken(plan: Plan, name: str) -> None:
     if plan.models:
         assert check_view(acceptance_form(r.unsure(r.running("soak", plan), reason=name))) == []
     assert check_view(take_back_form(r.running("soak", plan))) == []
+    for moment in every_moment(plan, name):
+        assert check_view(delete_form(moment)) == []
     assert check_options({"options": [option(plan.old_key)]}) == []
     assert check_view(picker("C_OPS")) == []
 

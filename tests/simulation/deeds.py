@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from bot.rotation.actions import Action
+from bot.rotation.flags import flags, shown_of
 from bot.rotation.policy import (
     Chosen,
     Pressed,
@@ -92,11 +93,13 @@ def _some_secret(town: Town) -> str:
 
 
 def approve(town: Town, shown: Rotation, who: str) -> None:
-    """Press Delete old key; the same click may be delivered once more."""
+    """Press Delete old key, most often with a reason where it takes one; the click may be delivered once more."""
     town.clicks += town.random.random() < 0.9
-    seen = shown.seen if shown.state == "AWAITING_APPROVAL" else None
-    work = town.service.approve(shown.id, by=who, pressed=JUST_NOW, click=f"click-{town.clicks}", shown=seen)
-    town.begin(Actor("approve", shown.id, who, shown=seen or ""), work)  # type: ignore[arg-type]
+    seen, mark = (shown.seen, shown_of(shown)) if shown.state == "AWAITING_APPROVAL" else ("", None)
+    reason = "known trouble" if flags(shown) and town.random.random() < 0.9 else ""
+    click = f"click-{town.clicks}"
+    work = town.service.approve(shown.id, by=who, pressed=JUST_NOW, click=click, shown=mark, reason=reason)
+    town.begin(Actor("approve", shown.id, who, shown=seen), work)  # type: ignore[arg-type]
 
 
 def _some_of(town: Town, shown: Rotation) -> Chosen:

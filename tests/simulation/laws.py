@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 from bot.rotation.evidence import Verdict
+from bot.rotation.flags import flags
 from bot.rotation.naming import tag_of, throwaway_prefix
 from bot.rotation.record import Rotation
 from bot.rotation.states import TERMINAL, TRANSITIONS, State
@@ -90,6 +91,8 @@ class Laws:
             mine = actor is not None and (actor.name, actor.who) == ("approve", approval.by)
             seen = mine and actor is not None and approval.digest.startswith(actor.shown)
             self.demand(seen, "an approval is an approver's click on what was shown", told)
+            weighed = approval.reason or not flags(after)
+            self.demand(weighed, "whoever approves although something speaks against the delete says why", told)
             allowed = approval.by != after.requested_by or self.self_approval
             self.demand(allowed, "the requester does not approve", told)
         if len(after.approvals) > len(known):

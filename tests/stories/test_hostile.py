@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from bot.app import Parts
 from handlers.views.modal import (
     ACCEPTANCE_FORM,
+    DELETE_FORM,
     PICKER,
     SECRET_FORM,
     TAKE_BACK_FORM,
     acceptance_form,
+    delete_form,
     picker,
     secret_form,
     take_back_form,
@@ -101,6 +103,7 @@ FORMS: dict[str, Callable[[Any], Json]] = {
     SECRET_FORM: lambda rotation: secret_form(rotation, "new"),
     TAKE_BACK_FORM: lambda _: take_back_form(r.running("verify")),
     ACCEPTANCE_FORM: lambda _: acceptance_form(r.unsure(r.running("soak"))),
+    DELETE_FORM: lambda _: delete_form(r.awaiting_approval(tally=r.FAILING_CALLERS)),
 }
 FIELD = st.one_of(JSON, st.fixed_dictionaries({"value": st.one_of(JSON, st.fixed_dictionaries({"value": JSON}))}))
 NAMES = st.sampled_from(["key", "secret", "rest", "name", "models", "causes", "reason"])

@@ -19,11 +19,13 @@ from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
 from handlers.views.modal import (
     ACCEPTANCE_FORM,
+    DELETE_FORM,
     PICKER,
     SECRET_FORM,
     TAKE_BACK_FORM,
     VALUE,
     acceptance_form,
+    delete_form,
     picker,
     secret_form,
     take_back_form,
@@ -55,6 +57,7 @@ view picker                 x         x        R      x     R       R      g    
 view secret_form            x         S        R      x     R       R      g     g       e        e      b   d
 view take_back_form         x         S        R      x     R       R      g     g       e        e      b   d
 view acceptance_form        A         A        x      A     A       A      g     g       e        e      b   d
+view delete_form            A         A        x      A     A       A      g     g       e        e      b   d
 """
 """x: done; -: an empty menu, that has no place for words; the letters are the sentences below."""
 
@@ -190,6 +193,10 @@ ACTS: Mapping[str, Act] = {
         ),
         STOPS["unverified"],
     ),
+    "view delete_form": Act(
+        submit(lambda scene: delete_form(scene.rotation), reason="tried by hand"),
+        r.awaiting_approval(tally=r.FAILING_CALLERS),
+    ),
 }
 
 
@@ -199,7 +206,7 @@ def test_the_table_has_a_row_for_every_listener_and_every_word_and_a_cell_for_ev
     words = {"command", "command NAME", *(f"command {word}" for word in WORDS)}
 
     assert CELLS.keys() == ACTS.keys() == listeners | buttons | words
-    assert {f"view {name}" for name in (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM)} <= listeners
+    assert {f"view {name}" for name in (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM, DELETE_FORM)} <= listeners
     assert {f"action {CHOOSE_KEY}", f"options {VALUE}"} <= listeners
     assert all(set(row) == set(WHO) for row in CELLS.values())
 
@@ -282,6 +289,28 @@ async def test_everybody_can_do_what_the_table_says_and_hears_why_not(redis_url:
             found[who] = await outcome(await scene_of(stage, built, act, who), act)
 
     assert found == CELLS[name]
+
+
+FLAGGED = Act(click(Action.DELETE_OLD_KEY), r.awaiting_approval(tally=r.FAILING_CALLERS))
+
+
+async def test_where_something_speaks_against_the_delete_the_same_people_are_asked_why_and_then_it_counts(
+    redis_url: str,
+) -> None:
+    found = {}
+    async with house(redis_url) as (stage, built):
+        for who in WHO:
+            found[who] = await outcome(await scene_of(stage, built, FLAGGED, who), FLAGGED)
+        assert found == CELLS["action delete_old_key"]
+
+        scene = await scene_of(stage, built, FLAGGED, "approver")
+        await FLAGGED.do(scene)
+        await stage.slack.until(lambda: scene.person.modal, what="the form")
+        assert await built.store.load(scene.rotation.id) == scene.rotation
+        assert (await scene.person.submit({"reason": "theirs, not ours"})).closed
+        approved = await built.store.load(scene.rotation.id)
+        assert approved
+        assert [word.reason for word in approved.approvals] == ["theirs, not ours"]
 
 
 def allowed(name: str) -> str:

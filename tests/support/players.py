@@ -239,8 +239,12 @@ class Play:
     async def _decide(self, card: Message) -> None:
         self.approved = not self.back
         button, who = (BACK, "U_REQUESTER") if self.back else (APPROVE, "U_APPROVER")
-        await self.stage.slack.person(who).click(button, card)
-        await self._wait(lambda: button not in card.buttons)
+        person = self.stage.slack.person(who)
+        await person.click(button, card)
+        await self._wait(lambda: button not in card.buttons or person.modal)
+        if person.modal:  # something speaks against the delete
+            await person.submit({"reason": "known trouble"})
+            await self._wait(lambda: button not in card.buttons)
 
     async def _go_on(self, card: Message) -> None:
         record = await self._record()
