@@ -1,7 +1,7 @@
 # Keyturn in a container; how to run it is in docs/install.md. It was built and run where it was written, with buildah and podman,
-# but on Debian's Python and not on this base: no image registry could be reached. For the same reason the base has no digest;
-# give yours with --build-arg PYTHON=python:3.11-slim@sha256:…
-ARG PYTHON=python:3.11-slim
+# but on Debian's Python and not on this base: no image registry could be reached. The digest is one that two public
+# repositories build on; give a newer one with --build-arg PYTHON=python:3.11-slim@sha256:…
+ARG PYTHON=python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 
 FROM ${PYTHON} AS packages
 COPY requirements-run.lock .
