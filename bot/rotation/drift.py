@@ -32,7 +32,7 @@ def drift(plan: Plan, inventory: Inventory, ours: Iterable[str], gateways: Itera
     environments = {model.environment: model.environment_name for model in models}
     return Changes(
         sentences=(
-            *(f"{model.label} was bound to the old key by someone." for model in joined),
+            *(f"Someone bound {model.label} to the old key." for model in joined),
             *(["The old key no longer exists: someone deleted it."] if gone and not plan.old_key_gone else []),
             *departed.values(),
             *_altered(kept, now),

@@ -216,17 +216,17 @@ def warnings(plan: Plan, inventory: Inventory) -> Iterable[str]:
             there, callers = f"{count(plan, environment)} there {'uses' if one else 'use'}", "its" if one else "their"
             yield (
                 f"The old key is not allowed in `{name}`, but {there} it: "
-                f"{callers} callers may be failing already. The replacement will be allowed there."
+                f"{callers} callers may be failing already. The new key will be allowed there."
             )
     for route in plan.routes:
         yield (
-            f"The passthrough route {route} holds this key. I do not move routes: "
-            "point it at the replacement yourself before the old key can be deleted."
+            f"The passthrough route {route} holds this key. Keyturn doesn't move routes: "
+            "point it at the new key yourself before the old key can be deleted."
         )
     yield from _referring_elsewhere(plan.old_key, inventory)
     yield from _unlisted(plan)
     if any(plan.old_key.is_meant_by(reference) for reference in inventory.budgeted_keys):
-        yield "A budget is set on this key. It does not follow: set one on the replacement."
+        yield "A budget is set on this key. It does not follow: set one on the new key."
 
 
 MOST_NAMED = 5

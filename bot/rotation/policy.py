@@ -94,7 +94,7 @@ def _offers(rotation: Rotation) -> tuple[Action, ...]:
             offers = tuple(a for a in offers if a is not Action.ACCEPT_UNPROVED)
         if rotation.track is Track.BACK:  # already rolling back: go on, or give up the way back
             left = tuple(a for a in offers if a is not Action.ROLL_BACK)
-            return left if Action.TRY_AGAIN in left else (Action.TRY_AGAIN, *left)
+            return left if Action.TRY_AGAIN in left else (*left, Action.TRY_AGAIN)
         return offers
     if rotation.state is State.RUNNING and (rotation.track is Track.WITHDRAW or rotation.approvals):
         return ()

@@ -96,23 +96,23 @@ class Step:
 
 
 FORWARD = (
-    Step(StepName.REPLACE, "Replacement created", "creating the replacement"),
-    Step(StepName.BASELINE, "Baseline", "asking every model on the old key"),
+    Step(StepName.REPLACE, "New key created", "creating the new key"),
+    Step(StepName.BASELINE, "Baseline", "testing every model on the old key"),
     Step(StepName.REHEARSE, "Rehearsal", "rehearsing the new secret"),
     Step(StepName.CUT_OVER, "Models moved", "moving models"),
-    Step(StepName.PROJECT, "Gateways have the change", "waiting for the gateways"),
-    Step(StepName.VERIFY, "Verified live", "verifying with live requests", resume=StepName.PROJECT),
+    Step(StepName.PROJECT, "Gateways synced", "waiting for the gateways"),
+    Step(StepName.VERIFY, "Verified", "verifying with test requests", resume=StepName.PROJECT),
     Step(StepName.TIDY, "Nothing left over", "removing what is not needed"),
     Step(StepName.SOAK, "Soaked", "soaking", waits_for_time=True),
-    Step(StepName.RECHECK, "Looked at once more", "looking at everything once more", gated=True),
+    Step(StepName.RECHECK, "Checked once more", "checking everything once more", gated=True),
     Step(StepName.DELETE, "Old key deleted", "deleting the old key", gated=True, resume=StepName.RECHECK),
     Step(StepName.WATCH, "Watched", "watching after the delete", waits_for_time=True),
 )
 BACK = (
     Step(StepName.POINT_BACK, "Models pointed back", "pointing models back"),
-    Step(StepName.SETTLE_BACK, "Gateways have the change", "waiting for the gateways"),
+    Step(StepName.SETTLE_BACK, "Gateways synced", "waiting for the gateways"),
     Step(StepName.VERIFY_BACK, "Verified on the old key", "verifying on the old key"),
-    Step(StepName.REMOVE, "Replacement removed", "removing the replacement"),
+    Step(StepName.REMOVE, "New key removed", "removing the new key"),
 )
 WITHDRAW = tuple(step for step in BACK if step.name != StepName.VERIFY_BACK)
 """The steps before **Another secret**: callers are back on the old key before the requester types anything."""

@@ -56,7 +56,7 @@ HELP: Mapping[StopKind, Help] = {
         "once the gateway has it",
     ),
     StopKind.UNVERIFIED: Help(
-        "on the new key; I cannot tell whether all callers are served. Both keys are there.",
+        "on the new key; Keyturn can't tell whether all callers are served. Both keys are there.",
         (Action.TRY_AGAIN, Action.ACCEPT_UNPROVED, Action.ANOTHER_SECRET, Action.ROLL_BACK),
     ),
     StopKind.DRIFT: Help(
@@ -90,23 +90,23 @@ class Cause(Enum):
         StepName.PROJECT,
     )
     NOT_REHEARSED = (StopKind.UNVERIFIED, "the rehearsal came to no result", "{why}.", StepName.REHEARSE)
-    NOT_CREATED = (StopKind.REFUSED, "the replacement was not created", "{refusal}")
-    NO_REPLACEMENT = (StopKind.REFUSED, "there is no replacement", "AISIX answered with the old key itself.")
+    NOT_CREATED = (StopKind.REFUSED, "the new key was not created", "{refusal}")
+    NO_REPLACEMENT = (StopKind.REFUSED, "there is no new key", "AISIX answered with the old key itself.")
     REPLACEMENT_GONE = (
         StopKind.REFUSED,
-        "the replacement is gone",
-        "The replacement key no longer exists: someone deleted it.",
+        "the new key is gone",
+        "The new key no longer exists: someone deleted it.",
     )
-    KEY_GONE = (StopKind.REFUSED, "a key is gone", "The replacement key no longer exists: someone deleted it.")
+    KEY_GONE = (StopKind.REFUSED, "a key is gone", "The new key no longer exists: someone deleted it.")
     NO_WAY_BACK = (
         StopKind.REFUSED,
         "the old key is gone",
-        "There is no way back: the old key no longer exists. Only a working secret helps the callers now.",
+        "There is no way back: someone deleted the old key.",
     )
     DIFFERENT = (
         StopKind.DIFFERENCE,
-        "the replacement is not like the old key",
-        "The replacement differs from the old key in `{field}`. Make them alike in AISIX, then try again.",
+        "the new key is not like the old key",
+        "The new key differs from the old key in `{field}`. Make them alike in AISIX.",
     )
     NOT_TAKEN = (
         StopKind.PROJECTION,
@@ -189,19 +189,19 @@ class Cause(Enum):
     MOVED_BACK = (
         StopKind.DRIFT,
         "someone changed a model meanwhile",
-        "{models} went back to the old key after I had moved it.",
+        "{models} went back to the old key after Keyturn had moved it.",
     )
     STILL_USED = (
         StopKind.DRIFT,
         "something uses the old key",
-        "Not deleted: {users} refers to the old key. I will not delete it while anything uses it.",
+        "Not deleted: {users} refers to the old key. Keyturn doesn't delete it while anything uses it.",
         StepName.REPLACE,
     )
     ROUTE_LEFT = (
         StopKind.DRIFT,
         "a route still uses the old key",
         (
-            "The passthrough route {routes} still holds the old key. I do not move routes: point it at the "
+            "The passthrough route {routes} still holds the old key. Keyturn doesn't move routes: point it at the "
             "replacement, then try again."
         ),
         StepName.REPLACE,
@@ -210,13 +210,13 @@ class Cause(Enum):
     NOT_DELETED = (
         StopKind.TROUBLE,
         "the old key could not be deleted",
-        "Not deleted. {error} Something may refer to the old key that I cannot see.",
+        "Not deleted. {error} Something that Keyturn can't see may refer to the old key.",
         StepName.RECHECK,
     )
     NOT_DELETED_YET = (
         StopKind.TROUBLE,
         "the old key could not be deleted",
-        "AISIX refuses to delete it now. {error} I have asked before, and that earlier delete may still happen.",
+        "AISIX refuses to delete it now. {error} Keyturn asked before, and that earlier delete may still happen.",
         StepName.RECHECK,
     )
     TOO_SLOW = (
@@ -231,7 +231,7 @@ class Cause(Enum):
         "Pointed back at the old key, but {models} does not answer: {reason}.",
     )
     STEP_REFUSED = (StopKind.TROUBLE, "AISIX refused a step", "{error}")
-    NO_ANSWER = (StopKind.TROUBLE, "no usable answer", "{trouble} I have tried for {time}.")
+    NO_ANSWER = (StopKind.TROUBLE, "no usable answer", "{trouble} Keyturn has tried for {time}.")
     NO_PROGRESS = (StopKind.TROUBLE, "a step does not get on", "Nothing has changed for {time}: {note}")
     OUR_FAULT = (
         StopKind.TROUBLE,

@@ -226,9 +226,9 @@ def _is_new_since(window: Window, seen: Observation) -> Judgement | None:
     if not seen.had_change or now.trouble or _has_barrier(now, seen):
         return None
     if window.before is None or window.before.trouble:
-        return Verdict.PROJECTION, f"{now.name} was not seen when the proof began, and may not have the change"
+        return Verdict.PROJECTION, f"{now.name} was not seen when the proof began, and may not be synced"
     if window.restarted:
-        return Verdict.PROJECTION, f"{now.name} started again since the proof, and may not have the change any more"
+        return Verdict.PROJECTION, f"{now.name} started again since the proof, and may not be synced any more"
     return None
 
 
@@ -260,7 +260,7 @@ def weigh(seen: Observation) -> Judgement:
     if lacking is None:
         return Verdict.PROVED, _proof(seen)
     if not seen.too_few and (seen.projected or _is_everywhere(seen)):
-        how = seen.projected or "every gateway has the change"
+        how = seen.projected or "every gateway is synced"
         return Verdict.LIKELY, f"not proved: {lacking}; answered {seen.passes} times in a row; {how}"
     return Verdict.INCONCLUSIVE, f"answered, but with which key is unknown: {lacking}"
 
@@ -364,4 +364,4 @@ def _proof(seen: Observation) -> str:
     counted = " + ".join(f"{count:,}" for count in asked)
     where = f"on {len(asked)} replicas" if len(asked) > 1 else "on the one replica"
     requests = "test request" if asked == [1] else "test requests"
-    return f"replacement served {counted} {requests} {where}; old key 0 since {since:%H:%M} UTC"
+    return f"new key served {counted} {requests} {where}; old key 0 since {since:%H:%M} UTC"

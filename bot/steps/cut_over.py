@@ -106,6 +106,6 @@ def _read_back(rotation: Rotation, returned: list[AffectedModel], world: World) 
     """Give the control plane a moment to show the change it accepted; after that, someone has undone it."""
     newest = max(moment for m in returned if (moment := rotation.finding(m).moved_at))
     if world.now() - newest < world.limits.read_back:
-        return Wait(rotation, "Reading back that every model is on the replacement.", POLL)
+        return Wait(rotation, "Reading back that every model is on the new key.", POLL)
     after = rotation.learn({m.id: rotation.finding(m).but(moved_at=None) for m in returned})
     raise Blocked(Cause.MOVED_BACK, after=after, models=listing(m.label for m in returned))

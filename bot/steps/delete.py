@@ -161,5 +161,5 @@ def _warned(rotation: Rotation, inventory: Inventory) -> Rotation:
     orphans = users_of(inventory, rotation.plan.old_key)
     if not orphans:
         return rotation
-    warning = f"{listing(orphans)} refers to the deleted key and fails: point it at the replacement now."
+    warning = f"{listing(orphans)} refers to the deleted key and fails: point it at the new key now."
     return rotation.but(left_alone=(*rotation.left_alone, warning))

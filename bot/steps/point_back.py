@@ -39,7 +39,7 @@ def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
     models = {model.id: model for model in inventory.models}
     old = rotation.plan.old_key
     kept = [
-        f"{m.label} uses a key that this rotation does not know; I left it alone."
+        f"{m.label} uses a key that this rotation does not know; Keyturn left it alone."
         for m in rotation.plan.models
         if m.id in models and not old.is_meant_by(models[m.id].provider_key)
     ]

@@ -29,7 +29,7 @@ async def replace(rotation: Rotation, world: World) -> Outcome:
     missing = set(rotation.plan.needed_in) - set(key.allowed_environments)
     if key.allowed_environments and missing:
         await world.control_plane.allow_key(key, missing)
-        return Wait(rotation, "Allowing the replacement in every affected environment.", POLL)
+        return Wait(rotation, "Allowing the new key in every affected environment.", POLL)
     return Done(rotation)
 
 
@@ -43,7 +43,7 @@ async def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
     if world.now() - wanted.asked_at < world.limits.create_grace:
         return Wait(rotation, "I could not find out whether the key was created; looking again.", POLL)
     await whole_inventory(rotation, world)
-    return Ask(rotation, "The replacement key was not created, and the secret is not kept: please give it once more.")
+    return Ask(rotation, "The new key was not created, and Keyturn kept no copy of the secret: give it once more.")
 
 
 def _refuse_difference(rotation: Rotation, old: ProviderKey, key: ProviderKey) -> None:

@@ -6,9 +6,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import Track
 from bot.rotation.stops import HELP, StopKind
 
-POINTS_AT_NOTHING = (
-    "Callers of models that point at a key that is gone fail: point these models at another key in AISIX."
-)
+POINTS_AT_NOTHING = "Models that point at a deleted key are failing: point them at another key in AISIX."
 
 
 def consequence(rotation: Rotation) -> str:

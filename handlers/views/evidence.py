@@ -69,11 +69,13 @@ def why(finding: Finding) -> str:
 
 
 WORDS_MOST = 20
+OTHER_CLOCK = re.compile(r" since \d\d:\d\d UTC")
 CLAUSE = re.compile(r"[;:,.(]+$")
 
 
 def short(reason: str) -> str:
-    """Keep the first words of a reason for a table: whole clauses if possible."""
+    """Keep the first words of a reason for a table, whole clauses if possible; times stand on the reader's clock."""
+    reason = OTHER_CLOCK.sub("", reason)
     words = reason.split()
     if len(words) <= WORDS_MOST:
         return reason
@@ -113,8 +115,10 @@ def facts(rotation: Rotation) -> list[str]:
     return [line for fact in told if (line := fact(rotation))]
 
 
-def _known_silence(rotation: Rotation) -> str:
-    return silence(rotation) if rotation.silences else ""
+def _last_heard(rotation: Rotation) -> str:
+    """Say where the old key was last used and where nobody can tell; the summary says the rest."""
+    usage = usage_of(rotation)
+    return silence(rotation) if rotation.silences and (usage.last or usage.deaf) else ""
 
 
 def old_key(rotation: Rotation) -> str:
@@ -267,8 +271,8 @@ def adopted(rotation: Rotation) -> str:
 
 FACTS: Mapping[State, tuple[Fact, ...]] = {
     State.RUNNING: (unrehearsed, adopted),
-    State.BLOCKED: (_known_silence, unrehearsed, adopted),
-    State.AWAITING_APPROVAL: (silence, soaked, accepted, unrehearsed, adopted),
+    State.BLOCKED: (_last_heard, unrehearsed, adopted),
+    State.AWAITING_APPROVAL: (_last_heard, soaked, accepted, unrehearsed, adopted),
     State.COMPLETED: (accepted,),
 }
 """The facts that a card shows below the buttons, by state."""
@@ -281,6 +285,6 @@ def in_doubt(rotation: Rotation) -> str:
     if rotation.same_secret_checked or rotation.plan.old_key_gone:
         return ""
     return (
-        "I cannot tell whether the new secret differs from the one in use: if it is the same, revoking the old one "
-        "will stop the new one as well."
+        "Keyturn can't tell whether the new secret differs from the one in use: if it is the same, revoking the old "
+        "one will stop the new one as well."
     )

@@ -47,7 +47,7 @@ DECIDES = frozenset({State.AWAITING_SECRET, State.BLOCKED, State.AWAITING_APPROV
 
 
 def _shown(rotation: Rotation) -> list[AffectedModel]:
-    if rotation.is_over or rotation.state is State.ROLLING_BACK:
+    if rotation.is_over or (rotation.track is not Track.FORWARD and rotation.state is not State.AWAITING_SECRET):
         return []
     needy = open_troubles(rotation) if is_watched(rotation) else rotation.state not in DECIDES
     ordered = in_order(rotation)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from bot.rotation.attention import is_watched
+from bot.rotation.labels import Label, label_of
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
@@ -36,6 +37,9 @@ def _evidence(rotation: Rotation) -> Iterator[str]:
 
 def _tally(rotation: Rotation) -> str:
     models = plural(len(rotation.plan.models), "model")
+    labels = {label_of(rotation.finding(model)) for model in rotation.plan.models}
+    if labels == {Label.PROVED}:
+        return f"{len(rotation.plan.models):,} of {models} proved on the new key"
     return f"{models}: {evidence.tally(rotation)}" if rotation.plan.models else evidence.tally(rotation)
 
 
@@ -54,7 +58,7 @@ def _ended(rotation: Rotation) -> Iterator[str]:
     facts = [
         _tally(rotation),
         _callers(rotation),
-        duration(took) if took else "",
+        f"took {duration(took)}" if took else "",
         f"asked <@{rotation.requested_by}>",
         f"approved {words.approvers(rotation)}" if rotation.approvals else "",
     ]

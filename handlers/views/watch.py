@@ -15,7 +15,8 @@ MOST = 3
 
 def headline(rotation: Rotation) -> str:
     """Say in a few words how the watch is going."""
-    return f"{WATCHING}: something is wrong" if open_troubles(rotation) else WATCHING
+    wrong = len(open_troubles(rotation))
+    return f"{WATCHING}: {plural(wrong, 'problem')}" if wrong else WATCHING
 
 
 def until(rotation: Rotation) -> str:

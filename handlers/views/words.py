@@ -38,13 +38,13 @@ def mark(rotation: Rotation) -> str:
     return MARKS[State.COMPLETED if is_watched(rotation) else rotation.state]
 
 
-REVOKE = "The old credential still works at the provider until it is revoked there. Deleting it here did not do that."
+REVOKE = "The old API key still works at the provider: deleting it in AISIX did not revoke it there."
 
 GONE_AND_STAYS = "The old key is gone, and every model stays on the new key."
 
 STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the new key."
 
-ROTATE_THAT = "If it does not work, rotate the replacement with `/rotate-key`."
+ROTATE_THAT = "If it does not work, rotate the new key with `/rotate-key`."
 
 
 def headline(rotation: Rotation) -> str:
@@ -53,13 +53,25 @@ def headline(rotation: Rotation) -> str:
     if is_watched(rotation):
         return watch.headline(rotation)
     if rotation.state is State.BLOCKED and rotation.stop:
-        return f"{meaning}: {rotation.stop.headline}"
+        return _stopped(rotation, rotation.stop.headline)
+    if fails_callers(rotation):
+        return (
+            f"{meaning}, {'callers failed' if rotation.state is State.AWAITING_APPROVAL else 'callers may be failing'}"
+        )
     step = next_step(rotation) if rotation.waits_for_bot else None
     if step is None or (step.gated and not rotation.approvals):
         return meaning
     progress = f", {rotation.note}" if rotation.note and rotation.note[:1].isdigit() else ""
     doing = "taking the refused secret back" if rotation.track is Track.WITHDRAW else step.doing
     return f"{meaning}: {doing}{progress}"
+
+
+def _stopped(rotation: Rotation, why: str) -> str:
+    """Say what stopped, why, and whether callers fail: the colour of the mark does not say it to everybody."""
+    meaning = MEANING[State.BLOCKED]
+    if rotation.track is Track.BACK:
+        return f"{meaning} rolling back: {why}"
+    return f"{meaning}: {why}{', callers are failing' if fails_callers(rotation) else ''}"
 
 
 def state_label(rotation: Rotation) -> str:
@@ -117,9 +129,17 @@ def then(rotation: Rotation) -> str:
 def first_move(rotation: Rotation) -> list[str]:
     """Say who must do what, in a line or two; for a stop, what its first button does."""
     if rotation.state is State.BLOCKED:
-        first = next(_todo(rotation), "")
-        return [f"{_for_whom(rotation)} {first}." if first else _for_whom(rotation).rstrip(":") + "."]
+        return [_first(rotation)]
     return then(rotation).split("\n")
+
+
+def _first(rotation: Rotation) -> str:
+    """Say who presses the first button of a stop, and what it does."""
+    action = offered(rotation)[0]
+    who = f"<@{rotation.requested_by}>" if action is Action.ANOTHER_SECRET else _either(rotation)
+    purpose = _purpose(action, rotation).removeprefix(f"*{action.value}* ").removeprefix(f"(only {who}) ")
+    joint = " " if action is Action.TRY_AGAIN else ": it "
+    return f"Next: {who} presses *{action.value}*{joint}{purpose}."
 
 
 def choices(rotation: Rotation) -> list[str]:
@@ -226,35 +246,38 @@ def whereabouts(rotation: Rotation) -> str:
     """Say which key serves the callers now."""
     if not rotation.moved:
         return _unmoved(rotation)
-    return f"{many_moved(rotation)} on the new key, and both keys are there."
+    return f"{many_moved(rotation)} on the new key, and both keys still exist."
 
 
 def _unmoved(rotation: Rotation) -> str:
     """Say which key serves callers before a move is recorded; during the cut-over, some models may be moved."""
     step = next_step(rotation)
     if step is not None and step.name == StepName.CUT_OVER:
-        return "The first models are being moved to the new key, and both keys are there."
+        return "The first models are being moved to the new key, and both keys still exist."
     return "Callers are on the old key and notice nothing."
 
 
 def _awaiting_approval(rotation: Rotation) -> str:
     given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
-    deletes = f"Next: {_wanted(rotation)} *{Action.DELETE_OLD_KEY.value}*."
-    return f"{given}{_no_way_back(rotation)} {deletes}{_or_rolls_back(rotation)}"
-
-
-def _or_rolls_back(rotation: Rotation) -> str:
-    if Action.ROLL_BACK not in offered(rotation):
-        return ""
-    return f" Or <@{rotation.requested_by}> or an approver presses *{Action.ROLL_BACK.value}*."
+    deletes = f"{_wanted(rotation)} *{Action.DELETE_OLD_KEY.value}*"
+    back = f"{_either(rotation)} presses *{Action.ROLL_BACK.value}*"
+    match offered(rotation):
+        case (Action.ROLL_BACK, *_):
+            moves = f"Next: {back}. Or, once you know why callers failed, {deletes}."
+        case actions if Action.ROLL_BACK in actions:
+            moves = f"Next: {deletes}. Or {back}."
+        case _:
+            moves = f"Next: {deletes}."
+    return f"{given}{_no_way_back(rotation)} {moves}"
 
 
 def _no_way_back(rotation: Rotation) -> str:
     """Say that a delete is final, or that AISIX was already asked for it, so nothing can roll back."""
-    key = code(rotation.plan.old_key.id)
     if rotation.delete_asked_at:
-        return f"AISIX has already been asked to delete {key}: it may be gone at any moment, so there is no way back."
-    return f"Deleting {key} cannot be undone."
+        return (
+            "AISIX has already been asked to delete the old key: it may be gone at any moment, so there is no way back."
+        )
+    return "Deleting the old key can't be undone."
 
 
 def _wanted(rotation: Rotation) -> str:
@@ -281,7 +304,11 @@ def _advice(rotation: Rotation) -> str:
 
 
 def _for_whom(rotation: Rotation) -> str:
-    return f"Next, for <@{rotation.requested_by}> or an approver:"
+    return f"Next, for {_either(rotation)}:"
+
+
+def _either(rotation: Rotation) -> str:
+    return f"<@{rotation.requested_by}> or an approver"
 
 
 def _todo(rotation: Rotation) -> Iterator[str]:
@@ -330,8 +357,8 @@ def _rolled_back(rotation: Rotation) -> str:
     if rotation.left_alone:
         return f"{MOVED_IS_BACK.capitalize()}."
     if not rotation.moved:
-        return "No model was moved; every model is on the old key, and no replacement is left."
-    return "Every model is back on the old key, and the replacement is removed."
+        return "No model was moved; every model is on the old key, and no new key is left."
+    return "Every model is back on the old key, and the new key is removed."
 
 
 def _cancelled(rotation: Rotation) -> str:
@@ -349,7 +376,7 @@ def _cancelled(rotation: Rotation) -> str:
 
 
 def _cancelled_at(stop: Stop, rotation: Rotation) -> str:
-    helps = "" if stop.kind is StopKind.REFUSED else " If the replacement does not work, rotate it with `/rotate-key`."
+    helps = "" if stop.kind is StopKind.REFUSED else " If the new key does not work, rotate it with `/rotate-key`."
     return f"Cancelled after a stop: {stop.headline}. {consequence(rotation)}{helps}"
 
 

@@ -96,7 +96,7 @@ def have_no_effect(tenancy: Tenancy) -> None:
     [
         ("baseline", delete_a_model, "`chat-large` in staging"),
         ("cut-over", delete_a_model, "`chat-large` in staging"),
-        ("rehearse", have_no_effect, "went back to the old key after I had moved it."),
+        ("rehearse", have_no_effect, "went back to the old key after Keyturn had moved it."),
     ],
 )
 async def test_a_model_that_is_gone_or_did_not_move_is_said_and_it_can_be_tried_again(tenancy, step, happen, said):
@@ -135,7 +135,7 @@ async def test_a_model_bound_in_the_very_moment_of_the_delete_is_named_in_the_re
     ended = await machine.ended(record)
 
     assert ended.state is State.COMPLETED
-    assert "refers to the deleted key and fails: point it at the replacement now." in ended.left_alone[-1]
+    assert "refers to the deleted key and fails: point it at the new key now." in ended.left_alone[-1]
 
 
 async def test_g10_a_model_bound_between_two_deletes_is_seen(tenancy):

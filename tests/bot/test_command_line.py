@@ -111,7 +111,7 @@ def test_show_says_the_stop_and_what_helps_each_model_with_its_verdict_and_the_a
         "  key       OpenAI production (pk_old) -> OpenAI production (rabc123) (pk_new)",
         "  asked     by U_REQUESTER in C_OPS, 2026-11-23 14:02 UTC",
         "  reason    quarterly · OPS-4412",
-        "  steps     8 of 11 done, next: recheck (looking at everything once more)",
+        "  steps     8 of 11 done, next: recheck (checking everything once more)",
         "  stop      It stopped. (2026-11-23 14:02 UTC)",
         "  helps     Try again: once that is fixed; on the card, or `python -m bot resume rabc123`",
         "  helps     Roll back: on the card",

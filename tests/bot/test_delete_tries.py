@@ -63,7 +63,7 @@ async def test_a_refusal_says_nothing_of_an_earlier_delete(tenancy, first, no):
         stopped = await here.stopped(record)
         assert len(came) == tries
         assert not is_way_back_offered(stopped)
-        assert stopped.stop.sentence.endswith("I have asked before, and that earlier delete may still happen.")
+        assert stopped.stop.sentence.endswith("Keyturn asked before, and that earlier delete may still happen.")
         record = tried_again(tenancy, stopped)
 
 

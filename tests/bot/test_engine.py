@@ -228,7 +228,7 @@ async def test_trouble_that_stays_stops_the_rotation(only_step):
     stop = (await move(running(trouble_since=NOW), world(601))).stop
 
     assert stop is not None
-    assert (stop.kind, stop.sentence) == (StopKind.TROUBLE, "AISIX is not answering. I have tried for 10 minutes.")
+    assert (stop.kind, stop.sentence) == (StopKind.TROUBLE, "AISIX is not answering. Keyturn has tried for 10 minutes.")
 
 
 async def test_patience_begins_anew_once_a_step_gets_through(only_step):

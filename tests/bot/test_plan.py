@@ -108,7 +108,7 @@ def drift_to(*models: Model, keys=(OLD, NEW, OTHER), ours=("pk_new",), **fields)
 
 
 FOREIGN = "`alias-a` in production uses a key that this rotation does not know: someone changed it."
-JOINED = "`alias-c` in production was bound to the old key by someone."
+JOINED = "Someone bound `alias-c` in production to the old key."
 RENAMED = (OLD.but(display_name="Renamed"), NEW)
 DRIFTED = {
     "nothing": (SHOWN, {}, (), ["a", "b"]),

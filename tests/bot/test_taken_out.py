@@ -189,7 +189,7 @@ REPLACEMENTS = {
         change=lambda record, t: record.but(replacement=record.replacement.but(key_id=t.old.id)),
     ),
     "g22 another setting": Since(
-        "The replacement differs from the old key in `api_base`",
+        "The new key differs from the old key in `api_base`",
         lambda t: t.aisix.edit(t.new, api_base="https://elsewhere.example.com/v1"),
     ),
     "a secret that the rehearsal refuses": Since("rehearse; rejected; ", lambda t: t.aisix.upstream.refuse(NEW_SECRET)),

@@ -149,7 +149,7 @@ async def test_the_way_back_leaves_alone_what_somebody_else_has_changed(tenancy)
     assert tenancy.new.id in tenancy.aisix.provider_keys
 
     said = " ".join(record.left_alone)
-    assert "`chat-large` in staging uses a key that this rotation does not know; I left it alone." in said
+    assert "`chat-large` in staging uses a key that this rotation does not know; Keyturn left it alone." in said
     assert "`late` in production uses it." in said
 
 
@@ -163,4 +163,4 @@ async def test_a_replacement_that_is_not_there_is_asked_for_once_more_or_missed(
     record = await machine.until(record.but(replacement=wanted), lambda r: r.state is not State.RUNNING)
 
     assert record.state is (State.BLOCKED if is_known else State.AWAITING_SECRET)
-    assert is_known or "please give it once more" in record.note
+    assert is_known or "give it once more" in record.note

@@ -137,7 +137,7 @@ def plain(text: str) -> str:
 
 PARTS = re.compile(r"(?<=[.:;])\s|: | · |\n|^. Rotate … ")
 VARIES = {
-    "asking every model on the old key, … of",
+    "testing every model on the old key, … of",
     "verifying with live request, … of",
     "waiting for the gateways, … model not there yet",
     "in production, and … more",

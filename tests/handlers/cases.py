@@ -56,9 +56,7 @@ STOPS: Mapping[str, Rotation] = {
     "rejected-in-the-rehearsal": r.stopped_by(
         Cause.SECRET_REFUSED, r.running("rehearse"), why=f"In the rehearsal in production: {r.REFUSED_401.reason}"
     ),
-    "refused": r.stopped_by(
-        Cause.NOT_CREATED, r.running("replace"), refusal=f"The replacement was not created. {REFUSED_TOKEN}"
-    ),
+    "refused": r.stopped_by(Cause.NOT_CREATED, r.running("replace"), refusal=REFUSED_TOKEN),
     "refused-back": r.stopped_by(Cause.NO_WAY_BACK, r.going_back(planned=GONE)),
     "difference": r.stopped_by(Cause.DIFFERENT, r.running("replace", replacement=r.replacement("x")), field="api_base"),
     "projection": r.stopped_by(
@@ -85,7 +83,7 @@ STOPS: Mapping[str, Rotation] = {
         Cause.NO_GATEWAY, r.running("verify", r.plan(gateways=["env_p"])), environments="`staging`"
     ),
     "drift": r.stopped_by(
-        Cause.CHANGED, r.running("cut-over"), changes="`late` in staging was bound to the old key by someone."
+        Cause.CHANGED, r.running("cut-over"), changes="Someone bound `late` in staging to the old key."
     ),
     "drift-at-the-delete": still_used("`chat-new` in production", approvals=(r.approval(),)),
     "trouble-back": r.stopped_by(
@@ -100,7 +98,7 @@ HOSTILE_PLAN = r.plan(
     [r.model(n, alias=r.HOSTILE, upstream=r.HOSTILE) for n in range(1, 4)],
     r.key(display_name=r.HOSTILE, provider=r.HOSTILE, settings={"api_base": r.HOSTILE, "adapter": r.HOSTILE}),
 )
-LEFT_ALONE = ("`support-embed` in production uses a key that this rotation does not know; I left it alone.",)
+LEFT_ALONE = ("`support-embed` in production uses a key that this rotation does not know; Keyturn left it alone.",)
 
 UNSEEN = "AISIX does not list the passthrough routes of `production`, so something there may use it unseen."
 
@@ -111,11 +109,15 @@ ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-secret-hostile": r.awaiting_secret(HOSTILE_PLAN),
     "awaiting-secret-unverifiable": r.awaiting_secret(r.plan(gateways=["env_p"])),
     "awaiting-secret-warnings": r.awaiting_secret(
-        r.plan(old_key=r.key(allowed_environments=("env_p",)), routes=(r.route(),), budgeted_keys=("pk_7f3a",))
+        r.plan(
+            old_key=r.key(allowed_environments=("env_p",)),
+            routes=(r.route(),),
+            budgeted_keys=("7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604",),
+        )
     ),
     "awaiting-secret-lost-after-delete-was-asked": r.awaiting_secret(
         attempt=2,
-        note="The replacement key was not created, and the secret is not kept: please give it once more.",
+        note="The new key was not created, and Keyturn kept no copy of the secret: give it once more.",
         **DELETE_ASKED,
     ),
     "awaiting-secret-after-the-delete": r.awaiting_secret(GONE, attempt=1, **DELETE_ASKED),
@@ -183,7 +185,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "rolling-back-removing": r.going_back(("point-back", "verify-back")),
     "completed": r.completed(),
     "completed-orphan": r.completed(
-        left_alone=("`late` in production refers to the deleted key and fails: point it at the replacement now.",)
+        left_alone=("`late` in production refers to the deleted key and fails: point it at the new key now.",)
     ),
     "rolled-back-left-alone": r.rolled_back(left_alone=LEFT_ALONE),
     "cancelled": r.cancelled(),
@@ -292,7 +294,9 @@ MESSAGES: Mapping[str, Case] = {
     "answer-being-rotated-without-a-card": lambda: {"text": being_rotated(r.watched(), "")},
     "answer-unknown": answer(UnknownKey("opnai prod", ("OpenAI production", "OpenAI staging"))),
     "answer-unknown-nothing-near": answer(UnknownKey(r.HOSTILE, ())),
-    "answer-ambiguous": answer(AmbiguousKey(r.NAME, ((r.NAME, "pk_7f3a"), (r.NAME, "pk_22aa")))),
+    "answer-ambiguous": answer(
+        AmbiguousKey(r.NAME, ((r.NAME, "7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604"), (r.NAME, "pk_22aa")))
+    ),
     "answer-ambiguous-101": answer(AmbiguousKey("O", tuple((f"OpenAI {n}", f"pk_{n}") for n in range(101)))),
     "answer-looks-like-secret": answer(LooksLikeSecret()),
     "answer-bad-secret": answer(objection("one two")),

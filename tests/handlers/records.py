@@ -24,10 +24,9 @@ GATEWAYS = (PRODUCTION.id, STAGING.id)
 
 REHEARSED = "the new secret worked in production and staging before any caller used it"
 LIKELY = (
-    "not proved: replica-2:9090 was not reached by a test request; answered 3 times in a row; "
-    "every gateway has the change"
+    "not proved: replica-2:9090 was not reached by a test request; answered 3 times in a row; every gateway is synced"
 )
-PROOF = "replacement served 3 + 3 + 4 test requests on 3 replicas; old key 0 since 14:02 UTC"
+PROOF = "new key served 3 + 3 + 4 test requests on 3 replicas; old key 0 since 14:02 UTC"
 HEAD = "9f86d081884c7d659a2f"
 HOSTILE = "<!channel> <@U_MEMBER> *bold* `tick` & <http://x|y>\u202e\x00\n"
 """What a name from outside may hold."""
@@ -43,7 +42,7 @@ def at(seconds: float) -> datetime:
 
 def key(**changes: Any) -> ProviderKey:
     return ProviderKey(
-        id="pk_7f3a",
+        id="7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604",
         display_name=NAME,
         provider="openai",
         allowed_environments=GATEWAYS,
@@ -57,7 +56,7 @@ def model(number: int, **changes: Any) -> Model:
         environment=(PRODUCTION if number % 3 else STAGING).id,
         alias=f"chat-{number:03}",
         upstream="gpt-4o",
-        provider_key="pk_7f3a",
+        provider_key="7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604",
     ).but(**changes)
 
 
@@ -90,7 +89,9 @@ def plan(
 
 
 def route() -> PassthroughRoute:
-    return PassthroughRoute(id="rt_1", environment=PRODUCTION.id, name="raw", provider_key="pk_7f3a")
+    return PassthroughRoute(
+        id="rt_1", environment=PRODUCTION.id, name="raw", provider_key="7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604"
+    )
 
 
 # --- moments on the way ---
@@ -116,8 +117,8 @@ def running(step: str, planned: Plan | None = None, **changes: Any) -> Rotation:
         attempt=1,
         started_at=at(30),
         done=done,
-        replacement=replacement().but(key_id="pk_91bc" if "replace" in done else None),
-        made=("pk_91bc",) if "replace" in done else (),
+        replacement=replacement().but(key_id="91bc44d2-8f07-4b6e-a1c9-5e3d20f7a8b1" if "replace" in done else None),
+        made=("91bc44d2-8f07-4b6e-a1c9-5e3d20f7a8b1",) if "replace" in done else (),
         rehearsal=REHEARSED if "rehearse" in done else None,
         verified_at=at(40) if "verify" in done else None,
         well_since=at(40) if "verify" in done else None,
@@ -142,7 +143,7 @@ def _learnt(done: tuple[str, ...], number: int) -> Finding:
 
 
 def replacement(name: str = f"{NAME} (2026-11-23 r7k2abc)") -> Replacement:
-    return Replacement(name=name, asked_at=at(30), key_id="pk_91bc")
+    return Replacement(name=name, asked_at=at(30), key_id="91bc44d2-8f07-4b6e-a1c9-5e3d20f7a8b1")
 
 
 def good(seconds: float, reason: str = "answered") -> Evidence:
@@ -276,7 +277,7 @@ def unused(rotation: Rotation, reason: str) -> Rotation:
 
 
 def void(*changes: str, seconds: float = 300, by: tuple[str, ...] = (APPROVER,)) -> Void:
-    return Void(by=by, at=at(seconds), changes=changes or ("`late` in staging was bound to the old key by someone.",))
+    return Void(by=by, at=at(seconds), changes=changes or ("Someone bound `late` in staging to the old key.",))
 
 
 def lapsed(*changes: str, by: tuple[str, ...] = (SECOND_APPROVER,)) -> Void:

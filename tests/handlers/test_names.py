@@ -48,7 +48,10 @@ def plans(draw: st.DrawFn) -> Plan:
         for n, m in enumerate(models[:30])
     ]
     old = r.key(
-        display_name=name(0), provider=name(1), settings={"api_base": name(2), "adapter": name(3)}, id="pk_7f3a"
+        display_name=name(0),
+        provider=name(1),
+        settings={"api_base": name(2), "adapter": name(3)},
+        id="7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604",
     )
     return r.plan([*models, *routers], old, gateways=draw(st.sampled_from([r.GATEWAYS, ()])))
 
@@ -122,7 +125,7 @@ def test_every_model_is_on_the_card_or_in_the_thread_and_on_the_receipt_whose_la
 
     for said in (everything_said(rotation), receipt):
         assert all(model.alias in str(said) for model in rotation.plan.models)
-    assert "Deleting it here did not do that." in receipt[-1]["blocks"][-1]["text"]["text"]
+    assert "did not revoke it there." in receipt[-1]["blocks"][-1]["text"]["text"]
 
 
 def test_the_model_that_needs_a_look_comes_first_however_many_there_are() -> None:
@@ -144,7 +147,7 @@ def test_however_long_a_sentence_is_a_stop_still_says_what_it_means_and_what_to_
     blocks = card(r.stopped(r.running("verify"), StopKind.DRIFT, name, f"`{name}` was changed.")).content["blocks"]
     said = [block["text"]["text"] if "text" in block else block["type"] for block in blocks]
     (means,) = (place for place, text in enumerate(said) if "3 of 3 models are on the new key." in text)
-    (todo,) = (place for place, text in enumerate(said) if "Next, for" in text)
+    (todo,) = (place for place, text in enumerate(said) if "Next: " in text)
 
     assert means < todo < said.index("actions") < said.index("data_table")
     assert "*Try again*" in said[todo]

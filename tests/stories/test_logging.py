@@ -213,7 +213,7 @@ async def tell_the_story(stage: Stage) -> None:
     await stage.says(card, "stopped: the new secret was refused")
     echo_the_request(stage)
     await stage.give(card, CANARY, button="Another secret")
-    await stage.says(card, "stopped: the replacement was not created")
+    await stage.says(card, "stopped: the new key was not created")
     stage.aisix.faults.drop("POST", "/provider_keys", after_effect=True)
     await stage.give(card, CANARY, button="Another secret")
     await stage.press("Delete old key", card, who="U_APPROVER")

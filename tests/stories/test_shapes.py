@@ -120,7 +120,7 @@ async def test_g16_a_key_behind_every_kind_of_alias_is_rotated_and_no_caller_not
             assert "support (semantic router, by its embedding model" in card.plain
             assert "similar (semantic cache policy, by its embedding model, production)" in card.plain
             assert "council (ensemble, in its panel" in card.plain
-            assert "The passthrough route files in production holds this key. I do not move routes" in card.plain
+            assert "The passthrough route files in production holds this key. Keyturn doesn't move routes" in card.plain
             await stage.give(card)
             await stage.says(card, "stopped: a route still uses the old key")
             assert "point it at the replacement, then try again" in card.plain

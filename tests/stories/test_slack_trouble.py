@@ -200,7 +200,7 @@ LATER: dict[str, tuple[str, Rotation, str]] = {
         r.withdrawing().but(state=State.AWAITING_SECRET, secret_asked_at=r.at(70)),
         "waiting for the new secret",
     ),
-    "trouble": ("left", r.watched(troubles=(r.trouble(),)), "something is wrong"),
+    "trouble": ("left", r.watched(troubles=(r.trouble(),)), "1 problem"),
     "deleted": ("archived", r.completed(), "still works at the provider until it is revoked"),
 }
 
