@@ -54,9 +54,13 @@ LEGEND: Mapping[Label, str] = {
 """What each label means."""
 
 
+OTHER_CLOCK = re.compile(r"old key 0 since \d\d:\d\d UTC")
+"""What a proof says in its own clock; people see one clock, the reader's."""
+
+
 def why(finding: Finding) -> str:
     """Give the reason for a verdict, without mentions: a table cannot show them."""
-    reason = finding.current.reason if finding.current else "–"
+    reason = OTHER_CLOCK.sub("the old key none", finding.current.reason) if finding.current else "–"
     match label_of(finding):
         case Label.AS_BEFORE:
             return f"failed on the old key too, not our doing: {reason}"
@@ -69,13 +73,11 @@ def why(finding: Finding) -> str:
 
 
 WORDS_MOST = 20
-OTHER_CLOCK = re.compile(r" since \d\d:\d\d UTC")
 CLAUSE = re.compile(r"[;:,.(]+$")
 
 
 def short(reason: str) -> str:
-    """Keep the first words of a reason for a table, whole clauses if possible; times stand on the reader's clock."""
-    reason = OTHER_CLOCK.sub("", reason)
+    """Keep the first words of a reason for a table, whole clauses if possible."""
     words = reason.split()
     if len(words) <= WORDS_MOST:
         return reason

@@ -93,7 +93,7 @@ def _model_lines(rotation: Rotation) -> Iterator[str]:
 
 def _said(model: AffectedModel, finding: Finding) -> str:
     moved = f", moved {when(_minute(finding.moved_at))}" if finding.moved_at else ""
-    seen = f", last asked {when(_minute(finding.latest.at))}" if finding.latest and not finding.latest.skipped else ""
+    seen = f", last test {when(_minute(finding.latest.at))}" if finding.latest and not finding.latest.skipped else ""
     return f"*{evidence.LABELS[label_of(finding)]}* in {code(model.environment_name)}, {_reason(finding)}{moved}{seen}"
 
 

@@ -131,7 +131,7 @@ def baseline(rotation: Rotation) -> str:
     left = len(rotation.plan.models) - len(asked)
     parts = [
         f"{len(asked) - len(failing):,} of {plural(len(asked), 'model')} answered on the old key" if asked else "",
-        f"{_few(failing)} did not before we began" if failing else "",
+        f"{_few(failing)} failed before this rotation" if failing else "",
         f"{left:,} not asked" if left else "",
     ]
     return "; ".join(filter(None, parts))
@@ -151,7 +151,9 @@ def _nothing(_: Rotation) -> str:
 
 
 DETAILS: Mapping[StepName, Callable[[Rotation], str]] = {
-    StepName.REPLACE: lambda rotation: f"{code(rotation.replacement_id or '')} has the same settings as the old key",
+    StepName.REPLACE: lambda rotation: (
+        f"{code((rotation.replacement_id or '')[:8])} has the same settings as the old key"
+    ),
     StepName.BASELINE: baseline,
     StepName.REHEARSE: lambda rotation: sentence(rotation.rehearsal or ""),
     StepName.CUT_OVER: _moved_so_far,

@@ -87,7 +87,7 @@ STOPS: Mapping[str, Rotation] = {
     ),
     "drift-at-the-delete": still_used("`chat-new` in production", approvals=(r.approval(),)),
     "trouble-back": r.stopped_by(
-        Cause.UNWELL_ON_OLD_KEY, r.going_back(("point-back",)), models=LARGE, reason=r.RATE_LIMITED.reason
+        Cause.UNWELL_ON_OLD_KEY, r.going_back(("point-back", "settle-back")), models=LARGE, reason=r.RATE_LIMITED.reason
     ),
     "rejected-withdraw": r.stopped_by(
         Cause.NO_ANSWER, r.withdrawing(), trouble="AISIX is not answering (time-out).", time="10 minutes"
@@ -182,7 +182,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-approval-0-of-2": r.awaiting_approval(approvals_required=2),
     "completed-after-watch": r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))),
     "awaiting-approval-unlisted": r.awaiting_approval(r.plan().but(unlisted=(Unlisted(kind=BUDGETS),))),
-    "rolling-back-removing": r.going_back(("point-back", "verify-back")),
+    "rolling-back-removing": r.going_back(("point-back", "settle-back", "verify-back")),
     "completed": r.completed(),
     "completed-orphan": r.completed(
         left_alone=("`late` in production refers to the deleted key and fails: point it at the new key now.",)
