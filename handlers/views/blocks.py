@@ -81,6 +81,12 @@ def when(moment: datetime) -> str:
     return f"<!date^{int(moment.timestamp())}^{CLOCK}|{_fallback(moment)}>"
 
 
+def minute(moment: datetime) -> str:
+    """Show a time to the minute, for what is told of many things at once."""
+    start = moment.replace(second=0, microsecond=0)
+    return f"<!date^{int(start.timestamp())}^{{date_short_pretty}} {{time}}|{start:%Y-%m-%d %H:%M} UTC>"
+
+
 def _fallback(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 

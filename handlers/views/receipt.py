@@ -1,7 +1,6 @@
 """The receipt: the lasting summary of a rotation, posted after the delete and edited when the watch ends."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.labels import label_of
@@ -9,7 +8,7 @@ from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted
 from bot.rotation.record import Approval, Rotation
 from handlers.views import evidence, watch, words
-from handlers.views.blocks import code, cut, duration, escaped, sentence, shortened, when
+from handlers.views.blocks import code, cut, duration, escaped, minute, sentence, shortened, when
 from handlers.views.replies import Reply, named, parted
 
 
@@ -92,8 +91,8 @@ def _model_lines(rotation: Rotation) -> Iterator[str]:
 
 
 def _said(model: AffectedModel, finding: Finding) -> str:
-    moved = f", moved {when(_minute(finding.moved_at))}" if finding.moved_at else ""
-    seen = f", last test {when(_minute(finding.latest.at))}" if finding.latest and not finding.latest.skipped else ""
+    moved = f", moved {minute(finding.moved_at)}" if finding.moved_at else ""
+    seen = f", last test {minute(finding.latest.at)}" if finding.latest and not finding.latest.skipped else ""
     return f"*{evidence.LABELS[label_of(finding)]}* in {code(model.environment_name)}, {_reason(finding)}{moved}{seen}"
 
 
@@ -106,8 +105,3 @@ def _reason(finding: Finding) -> str:
 def vouched(word: Acceptance) -> str:
     """Say who accepted something unproved, when and why."""
     return f"by <@{word.by}>, {when(word.at)}, because {code(word.reason, 300)}"
-
-
-def _minute(moment: datetime) -> datetime:
-    """Round down to the minute, which is all that Slack shows."""
-    return moment.replace(second=0, microsecond=0)

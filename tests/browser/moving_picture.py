@@ -68,6 +68,7 @@ def play(film: Film) -> None:
     ask(film)
     give(film, "Enter new secret", WRONG_SECRET, "A private form takes the new secret. This one is wrong.")
     says(film.page, "stopped: the new secret was refused")
+    from_its_top(film.page)
     film.take("Refused on a throw-away model. No caller has noticed: 0 failed.", 4)
     give(film, "Another secret", GOOD_SECRET, "The right secret this time.")
     see_it_move(film)
@@ -97,7 +98,13 @@ def see_it_move(film: Film) -> None:
         moved.nth(least - 1).wait_for()
         film.take("Keyturn moves the models wave by wave and verifies each wave.", 1.5)
     says(film.page, "waiting for an approver")
+    from_its_top(film.page)
     film.take("Proved: the gateways' own counters show the new key. The old key is silent.", 5)
+
+
+def from_its_top(page: Page) -> None:
+    """Show the card from its headline on: that is where a person begins to read."""
+    card(page).evaluate("(node) => node.scrollIntoView({ block: 'start' })")
 
 
 def approve(film: Film) -> None:

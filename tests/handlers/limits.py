@@ -16,7 +16,7 @@ BLOCKS_MOST = 10_000
 """Slack refuses about 12,000 characters in all blocks together (`msg_blocks_too_long`), however it counts."""
 
 OURS = re.compile(
-    r"<(?:@U_[A-Z]+|#C_[A-Z]+|!subteam\^S_[A-Z]+|!date\^\d+\^\{date_short_pretty\} \{time_secs\}\|[\d :-]+ UTC)>"
+    r"<(?:@U_[A-Z]+|#C_[A-Z]+|!subteam\^S_[A-Z]+|!date\^\d+\^\{date_short_pretty\} \{time(?:_secs)?\}\|[\d :-]+ UTC)>"
 )
 """What we ourselves put between angle brackets."""
 
