@@ -42,7 +42,7 @@ def give_the_secrets(page: Page) -> None:
     press(page, "Another secret")
     give(page, GOOD_SECRET)
     says(page, "waiting for an approver")
-    says(page, "5 proved")
+    says(page, "5 of 5 models proved on the new key")
     expect(page.get_by_role("group", name="Models in production").locator(".key-0")).to_have_count(0)
     assert keys_of(page, "production", "chat-large") == ["C", "C", "C"]
 

@@ -103,7 +103,7 @@ async def test_g11_g12_a_bot_that_is_killed_at_any_point_resumes(theatre: Theatr
     theatre.kill_before("POST", "/provider_keys", effect=False)
     await person.submit({"secret": NEW_SECRET})
     await theatre.killed()
-    await stage.says(card, "please give it once more")
+    await stage.says(card, "give it once more")
 
     theatre.kill_before("POST", "/provider_keys", effect=True)
     theatre.kill_before("PATCH", "/models/", effect=False, number=2)
