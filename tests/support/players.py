@@ -261,7 +261,7 @@ class Play:
 
         def is_said() -> bool:
             said = card.plain.replace("`", "")
-            parts = (f"stopped: {stop.headline}", *stop.sentence.rstrip(".").split(". "))
+            parts = ("stopped", f": {stop.headline}", *stop.sentence.rstrip(".").split(". "))
             return all(text.replace("`", "") in said for text in parts)
 
         await self._wait(is_said)
