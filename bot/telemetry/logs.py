@@ -1,8 +1,9 @@
 """Logs: one line per event, without anything that a person typed.
 
 Slack's libraries log whole request bodies, including the new secret: on a bad signature at INFO, for every frame at
-DEBUG (facts/slack.md 2.1). So their log records keep only the place, never the text, and their level is fixed
-whatever `LOG_LEVEL` says. Tracebacks never show local variables.
+DEBUG (facts/slack.md 2.1). The HTTP server quotes what it can't parse, which may be a body. So their log records keep
+only the place, never the text, and their level is fixed whatever `LOG_LEVEL` says. Tracebacks never show local
+variables.
 """
 
 import logging
@@ -14,14 +15,14 @@ import structlog
 PINNED = (
     "slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "saq", "asyncio", "stamina", "redis", "opentelemetry",
 )  # fmt: skip
-TALKATIVE = ("slack_bolt", "slack_sdk")
+TALKATIVE = ("slack_bolt", "slack_sdk", "aiohttp.server")
 
 
 class WhereOnly(logging.Filter):
-    """Replaces the text of log records of Slack's libraries with their place in the code."""
+    """Replaces the text of log records of libraries that handle requests with their place in the code."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep every record; remove the text, the arguments and the traceback from those of Slack's libraries."""
+        """Keep every record; remove the text, the arguments and the traceback from those of `TALKATIVE` libraries."""
         if record.name.startswith(TALKATIVE):
             kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else "message"
             record.msg = f"{kind} at {record.module}:{record.lineno} (text left out: it can hold a request's body)"

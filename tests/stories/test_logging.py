@@ -1,5 +1,6 @@
 """What a person types into the form reaches one call to the control plane, and nothing else: no log at any level."""
 
+import asyncio
 import base64
 import io
 import json
@@ -15,6 +16,7 @@ import structlog
 from aiohttp import web
 from redis.asyncio import Redis
 
+from bot.http import served
 from bot.rotation.errors import BadInput
 from bot.rotation.secret import Submitted
 from bot.service import RotationService
@@ -103,6 +105,17 @@ async def test_a_bad_signature_or_a_wrong_clock_logs_no_body(redis_url: str, log
 
     assert "signature_refused" in log.text
     refuse_canary(log.text, "the log")
+
+
+async def test_a_body_that_is_broken_on_its_way_is_not_quoted(log: Log) -> None:
+    async with served(web.Application(), "PORT", port := free_port()):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n" % CANARY.encode())
+        await reader.read()
+        writer.close()
+
+    refuse_canary(log.text, "the log")
+    assert log.came_from("web_protocol")
 
 
 async def test_an_exception_in_a_listener_logs_its_place_and_not_its_text(
