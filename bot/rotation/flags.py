@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from bot.rotation.labels import Label, label_of
@@ -39,6 +39,22 @@ def _flags(rotation: Rotation) -> Iterator[Flag]:
         yield Flag.UNSEEN
     if unproved_models(rotation):
         yield Flag.UNPROVED
+
+
+SAID: Mapping[Flag, str] = {
+    Flag.IN_USE: "The old key is still in use.",
+    Flag.FAILED: "Caller requests have failed since the change.",
+    Flag.UNSEEN: "Keyturn can't tell everywhere whether the old key is still used.",
+    Flag.UNPROVED: "Nothing proves that every model works on the new key.",
+}
+"""What each flag says to somebody who approved before it came."""
+
+
+def not_weighed(rotation: Rotation) -> Iterator[str]:
+    """Yield a sentence for each flag that an approver of *rotation* was not shown."""
+    for flag in flags(rotation):
+        if any(flag not in approval.flags for approval in rotation.approvals):
+            yield SAID[flag]
 
 
 def shown_of(rotation: Rotation) -> str:

@@ -29,6 +29,9 @@ class Approval(Frozen):
     reason: str = ""
     """Why they delete although something speaks against it; empty if nothing did, and in older records."""
 
+    flags: tuple[str, ...] = ()
+    """What spoke against it then, as they were shown; none in older records."""
+
 
 class Void(Frozen):
     """An approval that did not lead to the delete, because something differs from what the approver saw."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from bot.rotation.errors import Unanswerable, Uncertain
+from bot.rotation.flags import not_weighed
 from bot.rotation.phrases import MOST_NAMED
 from bot.rotation.record import Rotation, Void
 from bot.rotation.states import StepName
@@ -33,9 +34,10 @@ def asked_at(rotation: Rotation) -> list[datetime]:
 
 
 def other_than_shown(rotation: Rotation) -> Iterator[str]:
-    """Yield a sentence if an approval is of something else than what is known now."""
+    """Yield a sentence for each way in which an approval is of something else than what is known now."""
     if any(approval.digest != rotation.digest for approval in rotation.approvals):
         yield "What is known of the models is not what the card showed."
+    yield from not_weighed(rotation)
 
 
 def voided(rotation: Rotation, changes: list[str], world: World) -> Outcome:

@@ -7,9 +7,9 @@ import pytest
 from bot.rotation.counted import Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
-from bot.rotation.flags import Flag, flags, shown_of
+from bot.rotation.flags import SAID, Flag, flags, not_weighed, shown_of
 from handlers.views.evidence import against
-from tests.bot.values import FLAGGED, NOT_PROBED, NOW, running, silence
+from tests.bot.values import FLAGGED, NOT_PROBED, NOW, approval, running, silence
 
 PROVED = Evidence(verdict=Verdict.PROVED, reason="served", at=NOW)
 UNCLEAR = Evidence(verdict=Verdict.INCONCLUSIVE, reason="limited", at=NOW, signature="429")
@@ -60,3 +60,14 @@ def test_another_number_or_another_place_is_another_mark_and_no_later_look_is():
     assert shown_of(failed) != shown_of(failed.but(tally=Tally(since=NOW, failed=3)))
     assert shown_of(failed) == shown_of(failed.but(tally=Tally(since=NOW, answered=99, failed=2)))
     assert shown_of(unseen) != shown_of(unseen.but(looks={"prod": third}))
+
+
+def test_an_approval_covers_only_the_flags_that_its_giver_was_shown():
+    failed = FLAGGED[Flag.FAILED]
+    blind, told = approval(), approval("U_SECOND").but(flags=(Flag.FAILED,))
+
+    assert list(not_weighed(running(**failed, approvals=(told,)))) == []
+    assert list(not_weighed(running(**failed, approvals=(told, blind)))) == [SAID[Flag.FAILED]]
+    assert list(not_weighed(running(**failed | FLAGGED[Flag.IN_USE], approvals=(told,)))) == [SAID[Flag.IN_USE]]
+    assert list(not_weighed(running(approvals=(told, blind)))) == []
+    assert set(SAID) == set(Flag)

@@ -115,7 +115,8 @@ async def test_while_something_speaks_against_the_delete_no_approval_counts_with
         return
     approved = await desk.approve(record, shown=shown_of(record), reason=f" {reason}\n")
     *_, last = [json.loads(line) async for line in desk.store.trail()]
-    assert ([word.reason for word in approved.approvals], approved.state) == ([reason], State.RUNNING)
+    assert [(word.reason, word.flags) for word in approved.approvals] == [(reason, (flag,))]
+    assert approved.state is State.RUNNING
     assert (last["what"], last["why"]) == ("approved", reason)
 
 

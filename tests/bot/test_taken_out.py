@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from bot.rotation.counted import Tally
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from sandbox.aisix import Switches
 from sandbox.aisix.store import Environment
+from tests.bot.values import NOW
 from tests.support.in_memory import NEW_SECRET, Tenancy, tenancy_of
 
 pytestmark = pytest.mark.whole
@@ -42,6 +44,13 @@ def use_once(tenancy: Tenancy) -> None:
     tenancy.aisix.replicas("staging")[0].dispatcher.metrics.count_one_more(tenancy.old.id, **gone)
 
 
+def fail_callers(tenancy: Tenancy) -> None:
+    """Have a caller's request fail on the new key, which answers every test request."""
+    asked = dict.fromkeys(("model", "requested_model", "target"), "chat-large") | {"model_id": tenancy.chat.id}
+    failed = asked | {"api_key_id": "app", "status": "500", "outcome": "upstream_error"}
+    tenancy.aisix.replicas("production")[0].dispatcher.metrics.count_one_more(tenancy.chat.provider_key_id, **failed)
+
+
 def move_to_an_earlier_key(tenancy: Tenancy) -> None:
     earlier = tenancy.aisix.add_key("an earlier attempt", secret="sk-earlier")
     tenancy.aisix.edit(tenancy.chat, key=earlier, settled=True)
@@ -72,6 +81,12 @@ SINCE = {
     ),
     "another digest at the delete, which believes no earlier step": Since(
         "What is known of the models is not what the card showed.", change=another_digest, done="recheck"
+    ),
+    "callers that fail at the last look": Since("Caller requests have failed since the change.", fail_callers),
+    "callers that fail, of which the approver was not told, at the delete": Since(
+        "Caller requests have failed since the change.",
+        change=lambda record, _: record.but(tally=Tally(since=NOW, failed=1)),
+        done="recheck",
     ),
     "a router that reaches the models": Since(
         "`smart` in production now depends on these models (routing).",

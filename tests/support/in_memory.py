@@ -18,6 +18,7 @@ from bot.aisix.probes import Gateways, GatewaySettings
 from bot.aisix.status import StatusPages
 from bot.engine import due_at, move
 from bot.rotation.errors import LeaseLost, Unanswerable
+from bot.rotation.flags import flags
 from bot.rotation.people import People
 from bot.rotation.plan import make_plan
 from bot.rotation.policy import Person
@@ -310,7 +311,7 @@ class Tenancy:
 
     def approved(self, record: Rotation, at: datetime | None = None) -> Rotation:
         """Return *record* as an approver has just released it."""
-        word = Approval(by="U_APPROVER", at=at or self.clock.now(), digest=record.digest)
+        word = Approval(by="U_APPROVER", at=at or self.clock.now(), digest=record.digest, flags=flags(record))
         self.hands.version = record.version + 1
         return record.but(approvals=(word,), version=self.hands.version).to(State.RUNNING)
 
