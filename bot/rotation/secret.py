@@ -153,6 +153,11 @@ def refuse_secret(text: str, secret: SecretStr, field: str) -> None:
     """Raise `BadInput` for the *field* if *text*, which everybody will read, holds *secret* or looks like one."""
     if text and shares_a_piece(text, secret):
         raise BadInput(f"This holds a piece of the secret, and the {field} is shown to everyone.", field=field)
+    refuse_likeness(text, field)
+
+
+def refuse_likeness(text: str, field: str) -> None:
+    """Raise `BadInput` for the *field* if *text*, which everybody will read, looks like a secret."""
     if is_surely_secret(text) or may_be_secret(text):
         raise BadInput(f"This looks like a secret, and the {field} is shown to everyone.", field=field)
 

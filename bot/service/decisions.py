@@ -194,8 +194,7 @@ def _publishable(reason: str) -> str:
     reason = " ".join(reason.split())
     if not reason:
         raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
-    if shape.is_surely_secret(reason):
-        raise BadInput("This looks like a secret, and the reason is shown to everyone.", field="reason")
+    shape.refuse_likeness(reason, "reason")
     return reason
 
 

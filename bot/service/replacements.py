@@ -121,8 +121,7 @@ class Replacements(Verbs):
     def _unique(self, rotation: Rotation, name: str) -> str:
         """Return *name* with this attempt's tag, which finds the key again after a lost answer."""
         wanted = " ".join(name.split()) or self.proposed_name(rotation)
-        if shape.is_surely_secret(wanted.replace(base_of(rotation.plan.old_key.display_name), "")):
-            raise BadInput("This looks like a secret, and a name is shown to everyone.", field="name")
+        shape.refuse_likeness(wanted.replace(base_of(rotation.plan.old_key.display_name), ""), "name")
         return wanted if rotation.tag in words_of(wanted) else f"{wanted} ({rotation.tag})"
 
     async def _refuse_second(self, rotation: Rotation) -> None:

@@ -35,6 +35,7 @@ from tests.bot.values import FLAGGED, NOW, SOAKED, affected, approval, key, plan
 from tests.support.canary import found_in
 
 NEW_SECRET = "sk-new-CANARY0123456789abcdefXYZ"
+HEXADECIMAL = "fedcba9876543210fedcba9876543210"
 LATE = Pressed(away=timedelta(seconds=61))
 
 
@@ -297,7 +298,11 @@ async def test_a_button_that_is_not_offered_or_not_theirs_changes_nothing(desk, 
 
 @pytest.mark.parametrize(
     ("reason", "why"),
-    [(f"it is {NEW_SECRET}", "looks like a secret, and the reason is shown"), (" \n", "Say why in a few words")],
+    [
+        (f"it is {NEW_SECRET}", "looks like a secret, and the reason is shown"),
+        (HEXADECIMAL, "looks like a secret"),
+        (" \n", "Say why in a few words"),
+    ],
 )
 async def test_a_reason_is_neither_a_secret_nor_empty(desk, reason, why):
     record = await desk.save(unproved())
@@ -322,7 +327,8 @@ async def test_a_guest_sees_no_list_of_rotations(desk):
     [
         (NEW_SECRET[7:15], "This holds a piece of the secret"),
         (f"the {NEW_SECRET[-8:]} key", "This holds a piece of the secret"),
-        ("sk-proj-A1b2C3d4E5f6G7h8", "looks like a secret, and a name is shown"),
+        ("sk-proj-A1b2C3d4E5f6G7h8", "looks like a secret, and the name is shown"),
+        (HEXADECIMAL, "looks like a secret"),
     ],
 )
 async def test_a_name_that_holds_a_piece_of_the_secret_is_refused(desk, name, why):
@@ -340,7 +346,7 @@ async def test_a_name_that_holds_a_piece_of_the_secret_is_refused(desk, name, wh
         (f"it is {NEW_SECRET}", "This holds a piece of the secret, and the {} is shown to everyone"),
         (NEW_SECRET[7:15], "This holds a piece of the secret"),
         ("sk-proj-A1b2C3d4E5f6G7h8", "This looks like a secret, and the {} is shown to everyone"),
-        ("fedcba9876543210fedcba9876543210", "This looks like a secret"),
+        (HEXADECIMAL, "This looks like a secret"),
     ],
 )
 async def test_a_reason_or_a_ticket_that_holds_a_secret_is_refused_at_its_field_and_not_repeated(
