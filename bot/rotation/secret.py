@@ -100,8 +100,11 @@ def shares_a_piece(text: str, secret: SecretStr) -> bool:
     return any(part[i : i + PIECE] in text for part in parts for i in range(max(1, len(part) - PIECE + 1)))
 
 
-SHOWN = frozenset({"project", "project_id", "region", "tenant_id", "token_uri", "auth_uri", "client_email", "type"})
-"""Fields of a document that people may name in a sentence."""
+SHOWN = frozenset({
+    "auth_provider_x509_cert_url", "auth_uri", "authority_host", "client_email", "client_x509_cert_url", "project",
+    "project_id", "region", "tenant_id", "token_uri", "type", "universe_domain",
+})  # fmt: skip
+"""Fields of a document that people may name in a sentence; with an address, no link to a ticket would be taken."""
 
 
 def _secret_parts(secret: str) -> Iterable[str]:
@@ -117,6 +120,9 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _texts(inner) if name not in SHOWN else ()
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
     elif isinstance(value, str):
         yield value
 

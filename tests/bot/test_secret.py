@@ -23,6 +23,9 @@ ACCOUNT = {
     "client_email": "bot@p.iam.gserviceaccount.com",
     "private_key": PEM,
     "token_uri": "https://oauth2.googleapis.com/token",
+    "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+    "client_x509_cert_url": "https://www.googleapis.com/robot/v1/metadata/x509/bot",
+    "universe_domain": "googleapis.com",
 }
 AWS_SECRET = "wJalrXUtnFEMI0K7MDENG/bPxRfiCYzRs+TuVwXy"
 CLIENT, TENANT = "7c9e6679-7425-40de-944b-e07fc1f90ae7", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
@@ -327,6 +330,9 @@ def test_whatever_is_pasted_is_taken_or_refused_with_one_short_sentence_that_rep
         (json.dumps(BEDROCK), f"it ends in {AWS_SECRET[-8:]}", True),
         (json.dumps(GOOGLE), "for bot@p.iam.gserviceaccount.com in europe-west1", False),
         (json.dumps(GOOGLE), f"with {PEM[40:48]}", True),
+        (json.dumps(GOOGLE), "https://issues.example/412345 at googleapis.com", False),
+        (json.dumps(AZURE | {"authority_host": "https://login.example"}), "https://issues.example/412345", False),
+        (json.dumps(AZURE | {"more": [PLAIN]}), f"for {PLAIN[5:13]}", True),
         ("{not-a-document", "{not-a-d", True),
     ],
 )
