@@ -19,19 +19,23 @@ def open_troubles(rotation: Rotation) -> list[Trouble]:
 
 def fails_callers(rotation: Rotation) -> bool:
     """Return whether callers fail in the course of this rotation, as far as anybody knows."""
-    if rotation.state is State.BLOCKED and rotation.stop:
-        return bool(rotation.moved) and _is_harmful(rotation, rotation.stop)
-    if rotation.state is State.AWAITING_APPROVAL:
-        return rotation.tally is not None and rotation.tally.failed > 0
-    if rotation.state is State.AWAITING_SECRET:
-        return bool(rotation.attempt and rotation.plan.old_key_gone)
-    return is_watched(rotation) and bool(open_troubles(rotation))
+    if open_troubles(rotation) or (rotation.plan.old_key_gone and not rotation.all_moved):
+        return True
+    match rotation.state:
+        case State.BLOCKED | State.CANCELLED if rotation.stop:
+            return bool(rotation.moved) and _is_harmful(rotation, rotation.stop)
+        case State.AWAITING_APPROVAL:
+            return rotation.tally is not None and rotation.tally.failed > 0
+        case State.AWAITING_SECRET | State.CANCELLED:  # no model goes back: each stays on a secret that did not work
+            return bool(rotation.attempt and (rotation.plan.old_key_gone or rotation.delete_asked_at))
+        case State.RUNNING:
+            return bool(rotation.delete_asked_at) and not rotation.all_moved
+        case _:
+            return False
 
 
 def _is_harmful(rotation: Rotation, stop: Stop) -> bool:
-    """Return whether models on the new key fail at this stop, or models are left on a key that is gone."""
-    if rotation.plan.old_key_gone and not rotation.all_moved:
-        return True
+    """Return whether models on the new key fail at this stop."""
     return stop.kind is StopKind.REFUSED or (stop.kind is StopKind.REJECTED and failing_models(rotation) != 0)
 
 

@@ -1,9 +1,11 @@
-"""Say what a stop means for callers now."""
+"""Say what a stop means for callers now, and which key serves them."""
 
 from bot.rotation.labels import failing_models
 from bot.rotation.plan import plural
+from bot.rotation.policy import is_way_back_closed
+from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation
-from bot.rotation.states import Track
+from bot.rotation.states import StepName, Track
 from bot.rotation.stops import HELP, StopKind
 
 POINTS_AT_NOTHING = "Models that point at a deleted key are failing: point them at another key in AISIX."
@@ -67,3 +69,29 @@ def many_moved(rotation: Rotation) -> str:
     """Say how many models are moved, with the right verb: "3 of 3 models are"."""
     moved = len(rotation.moved)
     return f"{moved:,} of {plural(len(rotation.plan.models), 'model')} {'is' if moved == 1 else 'are'}"
+
+
+def whereabouts(rotation: Rotation) -> str:
+    """Say which key serves the callers now."""
+    if is_way_back_closed(rotation) and not rotation.all_moved:
+        return f"{many_moved(rotation)} on the new key, and {_keys(rotation)}: *callers of the others may fail*."
+    if not rotation.moved:
+        return _unmoved(rotation)
+    return f"{many_moved(rotation)} on the new key, and {_keys(rotation)}."
+
+
+def _keys(rotation: Rotation) -> str:
+    """Say which keys still exist, as far as anybody knows."""
+    if rotation.plan.old_key_gone:
+        return "the old one is gone"
+    if rotation.delete_asked_at:
+        return "AISIX has been asked to delete the old one"
+    return "both keys still exist"
+
+
+def _unmoved(rotation: Rotation) -> str:
+    """Say which key serves callers before a move is recorded; during the cut-over, some models may be moved."""
+    step = next_step(rotation)
+    if step is not None and step.name == StepName.CUT_OVER:
+        return "The first models are being moved to the new key, and both keys still exist."
+    return "Callers are on the old key and notice nothing."

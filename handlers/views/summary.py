@@ -7,7 +7,7 @@ from bot.rotation.labels import Label, label_of
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
-from handlers.views import evidence, watch, words
+from handlers.views import callers, evidence, watch, words
 from handlers.views.blocks import duration
 
 
@@ -24,7 +24,7 @@ def _asked_for(rotation: Rotation) -> Iterator[str]:
 
 def _running(rotation: Rotation) -> Iterator[str]:
     if rotation.track is Track.FORWARD and rotation.plan.models:
-        yield words.whereabouts(rotation)
+        yield callers.whereabouts(rotation)
 
 
 def _evidence(rotation: Rotation) -> Iterator[str]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from bot.rotation.attention import is_watched, open_troubles
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation, Trouble
+from bot.rotation.states import MEANING
 from handlers.views.blocks import code, duration, sentence, when
 
 WATCHING = "old key deleted, watching"
@@ -14,9 +15,10 @@ MOST = 3
 
 
 def headline(rotation: Rotation) -> str:
-    """Say in a few words how the watch is going."""
+    """Say in a few words how the watch is going, or how it ended."""
     wrong = len(open_troubles(rotation))
-    return f"{WATCHING}: {plural(wrong, 'problem')}" if wrong else WATCHING
+    state = WATCHING if is_watched(rotation) else MEANING[rotation.state]
+    return f"{state}: {plural(wrong, 'problem')}" if wrong else state
 
 
 def until(rotation: Rotation) -> str:

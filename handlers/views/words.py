@@ -13,7 +13,7 @@ from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import HELP, StopKind
 from handlers.views import watch
 from handlers.views.blocks import code, sentence, when
-from handlers.views.callers import consequence, many_moved
+from handlers.views.callers import consequence
 
 MARKS: Mapping[State, str] = {
     State.AWAITING_SECRET: "⚪",
@@ -50,14 +50,13 @@ ROTATE_THAT = "If it does not work, rotate the new key with `/rotate-key`."
 def headline(rotation: Rotation) -> str:
     """Say the state in a few words, with the progress while the bot works."""
     meaning = MEANING[rotation.state]
-    if is_watched(rotation):
+    if is_watched(rotation) or rotation.state is State.COMPLETED:
         return watch.headline(rotation)
     if rotation.state is State.BLOCKED and rotation.stop:
         return _stopped(rotation, rotation.stop.headline)
     if fails_callers(rotation):
-        return (
-            f"{meaning}, {'callers failed' if rotation.state is State.AWAITING_APPROVAL else 'callers may be failing'}"
-        )
+        failed = rotation.state is State.AWAITING_APPROVAL
+        return f"{meaning}, {'callers failed' if failed else 'callers may be failing'}"
     step = next_step(rotation) if rotation.waits_for_bot else None
     if step is None or (step.gated and not rotation.approvals):
         return meaning
@@ -240,21 +239,6 @@ def _soaking(rotation: Rotation) -> str:
         return f"The soak starts again ({sentence(rotation.note or '')})."
     then = when(rotation.soak_until) if rotation.soak_until else "when that has lasted long enough"
     return f"All has been well since {when(rotation.well_since)}; if it stays so, an approver is asked {then}."
-
-
-def whereabouts(rotation: Rotation) -> str:
-    """Say which key serves the callers now."""
-    if not rotation.moved:
-        return _unmoved(rotation)
-    return f"{many_moved(rotation)} on the new key, and both keys still exist."
-
-
-def _unmoved(rotation: Rotation) -> str:
-    """Say which key serves callers before a move is recorded; during the cut-over, some models may be moved."""
-    step = next_step(rotation)
-    if step is not None and step.name == StepName.CUT_OVER:
-        return "The first models are being moved to the new key, and both keys still exist."
-    return "Callers are on the old key and notice nothing."
 
 
 def _awaiting_approval(rotation: Rotation) -> str:

@@ -1,5 +1,7 @@
 """Nothing is left without words, without a button, or without somebody who listens."""
 
+from typing import Any
+
 import pytest
 
 from bot.rotation.actions import Action
@@ -127,3 +129,37 @@ def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_pol
             assert "othing to do for you" in said or "Approved by" in said
         case _:
             assert said
+
+
+ASKED: dict[str, Any] = {"delete_asked_at": r.at(390), "attempt": 1}
+LOST = r.plan().but(old_key_gone=True)
+HARMED = {
+    "a problem that is open at the end of the watch": r.completed_after_watch(troubles=(r.trouble(),)),
+    "cancelled while the new secret is refused": STOPS["rejected"].but(state=State.CANCELLED),
+    "cancelled with models on a key that is gone": r.awaiting_secret(LOST, state=State.CANCELLED),
+    "cancelled after the delete was asked for": r.cancelled(**ASKED),
+    "another secret is wanted, and no model can go back": r.awaiting_secret(**ASKED),
+    "the old key goes before any model has moved": stop_of(StopKind.DRIFT, r.running("cut-over", LOST)),
+    "another secret after the old key is gone": r.running("replace", LOST),
+    "another secret after the delete was asked for": r.running("replace", **ASKED | {"attempt": 2}),
+    "half of the models are on a key that is gone": r.in_waves("cut-over", 1, 6, 6).but(
+        plan=r.plan(r.many(12)).but(old_key_gone=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARMED)
+def test_no_card_is_green_white_or_calm_while_callers_may_fail(name: str) -> None:
+    rotation = HARMED[name]
+    shown = card(rotation).content
+
+    assert words.mark(rotation) == words.HARM
+    assert "fail" in words.headline(rotation) or "problem" in words.headline(rotation)
+    assert "notice nothing" not in shown["text"]
+    assert "both keys still exist" not in shown["text"]
+
+
+def test_both_keys_are_said_to_exist_only_until_the_delete_is_asked_for() -> None:
+    said = [callers.whereabouts(r.running("delete", **asked)) for asked in ({}, {"delete_asked_at": r.at(390)})]
+
+    assert ["both keys still exist" in one for one in said] == [True, False]
