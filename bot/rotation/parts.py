@@ -51,6 +51,10 @@ class Void(Frozen):
     """
 
 
+REFERS = " refers to the deleted key"
+"""How the sentence of such a trouble ends, after the name of what refers to it."""
+
+
 class Trouble(Frozen):
     """Something that went wrong or recovered after the delete; *about* names what it concerns."""
 

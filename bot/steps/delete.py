@@ -7,7 +7,8 @@ from typing import NamedTuple
 from bot.rotation.drift import listed_since
 from bot.rotation.errors import ApiError, Blocked, Uncertain
 from bot.rotation.inventory import Inventory
-from bot.rotation.phrases import listing, said
+from bot.rotation.parts import REFERS, Trouble
+from bot.rotation.phrases import said
 from bot.rotation.plan import users_of
 from bot.rotation.ports import Moment
 from bot.rotation.record import Rotation
@@ -67,7 +68,8 @@ async def _ready(rotation: Rotation, noted: datetime | None, world: World) -> Ou
     inventory = await whole_inventory(rotation, world)
     old = rotation.plan.old_key
     if is_deleted(rotation, inventory):
-        return Done(_warned(rotation, inventory).but(deleted_at=rotation.deleted_at or world.now()))
+        found = _with_orphans(rotation, inventory, world.now())
+        return Done(found.but(deleted_at=rotation.deleted_at or world.now()))
     assert old.id != rotation.replacement_id
     refuse_reference(rotation, inventory, world)
     refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)
@@ -156,10 +158,8 @@ def _refused(rotation: Rotation, error: ApiError) -> Blocked:
     return Blocked(Cause.NOT_DELETED, after=after, error=error)
 
 
-def _warned(rotation: Rotation, inventory: Inventory) -> Rotation:
-    """Warn if someone bound a model or route to the old key just before the delete: people can fix that at once."""
+def _with_orphans(rotation: Rotation, inventory: Inventory, now: datetime) -> Rotation:
+    """Report what someone bound to the old key just before the delete: its callers fail, and people can fix that."""
     orphans = users_of(inventory, rotation.plan.old_key)
-    if not orphans:
-        return rotation
-    warning = f"{listing(orphans)} refers to the deleted key and fails: point it at the new key now."
-    return rotation.but(left_alone=(*rotation.left_alone, warning))
+    found = tuple(Trouble(at=now, about=name, sentence=f"{name}{REFERS}") for name in orphans)
+    return rotation.but(troubles=(*rotation.troubles, *found))

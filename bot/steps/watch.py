@@ -9,6 +9,7 @@ from bot.rotation.attention import open_troubles
 from bot.rotation.errors import ApiError
 from bot.rotation.evidence import Evidence
 from bot.rotation.finding import was_failing_before
+from bot.rotation.parts import REFERS
 from bot.rotation.plan import AffectedModel, users_of
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.weighing import Window
@@ -66,9 +67,6 @@ def _orphaned_before(seen: Windows) -> tuple[str, ...]:
     """Return what was refused for an unknown key even before the delete: the deleted key is not the cause."""
     looks = [window.before for windows in seen.values() for window in windows if window.before]
     return tuple(sorted({name for look in looks for name in look.orphaned}))
-
-
-REFERS = " refers to the deleted key"
 
 
 async def _orphans(rotation: Rotation, world: World) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.inventory import BUDGETS, Unlisted
+from bot.rotation.parts import REFERS
 from bot.rotation.record import Rotation
 from bot.rotation.secret import checked
 from bot.rotation.states import State
@@ -185,7 +186,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "rolling-back-removing": r.going_back(("point-back", "settle-back", "verify-back")),
     "completed": r.completed(),
     "completed-orphan": r.completed(
-        left_alone=("`late` in production refers to the deleted key and fails: point it at the new key now.",)
+        troubles=(r.trouble(about="`late` in production", sentence=f"`late` in production{REFERS}"),)
     ),
     "rolled-back-left-alone": r.rolled_back(left_alone=LEFT_ALONE),
     "cancelled": r.cancelled(),
