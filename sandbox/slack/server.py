@@ -30,6 +30,9 @@ class Slack(Workspace):
         self.payloads: list[Json] = []
         """Everything sent to the app, each as `{"type", "payload"}`."""
 
+        self.acks: list[Ack] = []
+        """What the app answered to them."""
+
         self.doors: list[Any] = []
         """aiohttp middlewares that see every request first, outermost first. Add them before the start."""
 
@@ -111,5 +114,6 @@ class Slack(Workspace):
         self.payloads.extend({"type": kind, "payload": payload} for _ in range(times))
         self.site.changes.wake()
         acks = await asyncio.gather(*(carrier.carry(kind, payload) for _ in range(times)))
+        self.acks.extend(acks)
         self.site.changes.wake()
         return acks[0]

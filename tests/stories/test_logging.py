@@ -122,8 +122,8 @@ async def test_an_exception_in_a_listener_logs_its_place_and_not_its_text(
     stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(self: object, rotation_id: str, submitted: Submitted, *, by: str) -> None:
-        pasted, _ = submitted.take()
-        raise ValueError(f"bad value {pasted}") from KeyError(pasted)
+        pasted = submitted.take().secret
+        raise LookupError(f"bad value {pasted}") from KeyError(pasted)
 
     async def fail_too(self: object, *_: object, **__: object) -> None:
         raise RuntimeError(CANARY)
@@ -145,6 +145,7 @@ async def test_an_exception_in_a_listener_logs_its_place_and_not_its_text(
     assert await person.type_ahead("open") == []
 
     assert log.text.count("listener_failed") == 3
+    assert "LookupError" in log.text, "it failed on the secret"
     assert "test_logging.py" in log.text, "the place is kept"
     refuse_canary(log.text, "the log")
     refuse_canary(str(sent.errors), "the form")
@@ -221,8 +222,11 @@ async def tell_the_story(stage: Stage) -> None:
     await stage.told("U_REQUESTER", "That looks like a secret")
     card = await stage.ask()
     await stage.give(card, f"{CANARY} {WRONG}")
-    await requester.submit({"secret": CANARY, "name": f"new {CANARY[5:20]}"})
-    await requester.submit({"secret": WRONG, "name": "OpenAI new"})
+    told = {"name": "OpenAI new", "reason": "quarterly", "ticket": "OPS-4412"}
+    for field in told:
+        sent = await requester.submit({"secret": CANARY, **told, field: f"new {CANARY[5:20]}"})
+        assert sent.errors.keys() == {field}
+    await requester.submit({"secret": WRONG, **told})
     await stage.says(card, "stopped: the new secret was refused")
     echo_the_request(stage)
     await stage.give(card, CANARY, button="Another secret")
@@ -269,6 +273,8 @@ def refuse_in_calls(stage: Stage) -> None:
     for call in stage.slack.calls:
         refuse_canary(json.dumps(call.args, ensure_ascii=False), f"a call of {call.method}")
         refuse_canary(json.dumps(call.args), f"a call of {call.method}")
+    for ack in stage.slack.acks:
+        refuse_canary(json.dumps(ack.body, ensure_ascii=False), "an answer to a form")
     holding = [call for call in stage.aisix.calls if "sk-" in str(call.body)]
     assert {(call.method, call.path) for call in holding} == {("POST", "/api/provider_keys")}
     for call in stage.aisix.calls:
