@@ -17,6 +17,13 @@ def open_troubles(rotation: Rotation) -> list[Trouble]:
     return [trouble for trouble in last.values() if not trouble.over]
 
 
+def as_known_now(rotation: Rotation) -> Rotation:
+    """Return *rotation* with the newest answers of models in trouble, in place of the verdicts before the delete."""
+    about = {trouble.about for trouble in open_troubles(rotation)}
+    failing = (model for model in rotation.plan.models if model.label in about)
+    return rotation.learn({model.id: rotation.finding(model).but(verdict=None) for model in failing})
+
+
 def fails_callers(rotation: Rotation) -> bool:
     """Return whether callers fail in the course of this rotation, as far as anybody knows."""
     if open_troubles(rotation) or (rotation.plan.old_key_gone and not rotation.all_moved):

@@ -6,6 +6,7 @@ Tables, further facts and ids come below: a tired person on a phone needs none o
 
 from typing import NamedTuple
 
+from bot.rotation.attention import as_known_now
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
@@ -53,6 +54,7 @@ class Above(NamedTuple):
 
 def card(rotation: Rotation, others: tuple[str, ...] = ()) -> Card:
     """Render *rotation*; *others* are links to further rotations of the same key."""
+    rotation = as_known_now(rotation)
     above = _above(rotation, others)
     before, after = _before(rotation, above), _after(rotation, above)
     shown = models(rotation, min(MESSAGE_MOST - weight([*before, *after]), TABLE_CHARACTERS))

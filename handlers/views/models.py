@@ -47,13 +47,11 @@ DECIDES = frozenset({State.AWAITING_SECRET, State.BLOCKED, State.AWAITING_APPROV
 
 
 def _shown(rotation: Rotation) -> list[AffectedModel]:
-    if rotation.is_over or (rotation.track is not Track.FORWARD and rotation.state is not State.AWAITING_SECRET):
+    if (rotation.is_over or is_watched(rotation)) and not open_troubles(rotation):
         return []
-    needy = open_troubles(rotation) if is_watched(rotation) else rotation.state not in DECIDES
-    ordered = in_order(rotation)
-    if is_watched(rotation) and not needy:
+    if rotation.track is not Track.FORWARD and rotation.state is not State.AWAITING_SECRET:
         return []
-    return [m for m in ordered if rotation.state in DECIDES or label_of(rotation.finding(m)) not in FINE]
+    return [m for m in in_order(rotation) if rotation.state in DECIDES or label_of(rotation.finding(m)) not in FINE]
 
 
 def header_of(rotation: Rotation) -> tuple[str, ...]:

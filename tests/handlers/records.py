@@ -300,6 +300,13 @@ def trouble(number: int = 0, seconds: float = 900, **changes: Any) -> Trouble:
     return Trouble(at=at(seconds), about=label, sentence=said).but(**changes)
 
 
+def in_trouble(rotation: Rotation) -> Rotation:
+    """Return a rotation after the delete with two models that are refused by now; their verdicts are of before."""
+    failing = rotation.plan.models[:2]
+    answered = {model.id: rotation.finding(model).but(latest=REFUSED_401, passes=0) for model in failing}
+    return rotation.learn(answered).but(troubles=(trouble(), trouble(1)))
+
+
 def over(seconds: float = 1200) -> Trouble:
     return trouble(seconds=seconds, sentence="`chat-large` in production is well again", over=True)
 

@@ -163,3 +163,16 @@ def test_both_keys_are_said_to_exist_only_until_the_delete_is_asked_for() -> Non
     said = [callers.whereabouts(r.running("delete", **asked)) for asked in ({}, {"delete_asked_at": r.at(390)})]
 
     assert ["both keys still exist" in one for one in said] == [True, False]
+
+
+@pytest.mark.parametrize("ended", [r.watched, r.completed_after_watch])
+def test_a_model_that_fails_after_the_delete_is_not_said_to_be_proved_and_is_in_the_table(ended: Any) -> None:
+    shown = card(r.in_trouble(r.proved(ended()))).content
+    rows = [block["rows"] for block in shown["blocks"] if block["type"] == "data_table"]
+
+    assert "1 proved · 2 refused" in shown["text"]
+    assert "chat-large in production: refused" in shown["text"]
+    assert [(row[0]["text"], row[2]["text"]) for row in rows[0][1:]] == [
+        ("chat-large", "refused"),
+        ("support-embed", "refused"),
+    ]
