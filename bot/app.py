@@ -41,6 +41,7 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.background import Background
 from handlers.connect import bolt_app, own_app, slack_client, slack_user, try_socket, who_am_i
+from handlers.forms import Forms
 from handlers.http import add_slack
 from handlers.payload import text
 from handlers.people import SlackDirectory
@@ -303,7 +304,7 @@ def _listening(built: Parts, background: Background, absence: Absence) -> AsyncA
     """Return the Bolt app with every listener."""
     app = bolt_app(built.slack, built.team)
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds(), built.credentials)
-    own = {"rotations": service_of(built), "announcer": built.announcer, "client": built.slack}
+    own = {"rotations": service_of(built), "announcer": built.announcer, "forms": Forms(built.slack)}
     register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **own)
     return app
 

@@ -11,7 +11,6 @@ from slack_bolt.response import BoltResponse
 from handlers import actions, commands, modals
 from handlers.answers import Answers, Asker
 from handlers.background import Background
-from handlers.forms import Forms
 from handlers.pressed import Absence, pressed_of
 from handlers.views.modal import ACCEPTANCE_FORM, DELETE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
 from handlers.workspace import FOREIGN, Workspace
@@ -21,7 +20,7 @@ def register(
     app: AsyncApp, *, workspace: Workspace, answers: Answers, background: Background, absence: Absence, **more: Any
 ) -> None:
     """Register every listener; a listener gets each of these objects as the argument of that name."""
-    provided = {"answers": answers, "background": background, "forms": Forms(), **more}
+    provided = {"answers": answers, "background": background, **more}
 
     @app.use
     async def provide(

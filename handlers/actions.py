@@ -3,7 +3,6 @@
 from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.actions import Action
 from bot.rotation.policy import Pressed
@@ -12,7 +11,7 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
-from handlers.forms import Forms, another_form_of, secret_form_of
+from handlers.forms import Forms, another_form_of, press_again, secret_form_of
 from handlers.payload import channel_of, person_of, text
 from handlers.views.buttons import SHOWN
 from handlers.views.modal import acceptance_form, delete_form
@@ -22,48 +21,29 @@ Json = dict[str, Any]
 
 @answered
 async def enter_secret(
-    ack: AsyncAck,
-    action: Json,
-    body: Json,
-    client: AsyncWebClient,
-    rotations: RotationService,
-    forms: Forms,
-    answers: Answers,
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
 ) -> None:
     await ack()
     rotation = await rotations.offer_secret_form(text(action, "value"), by=person_of(body))
-    await forms.open(client, text(body, "trigger_id"), secret_form_of(rotation, rotations))
+    await forms.open(text(body, "trigger_id"), secret_form_of(rotation, rotations), press_again(Action.ENTER_SECRET))
 
 
 @answered
 async def another_secret(
-    ack: AsyncAck,
-    action: Json,
-    body: Json,
-    client: AsyncWebClient,
-    rotations: RotationService,
-    forms: Forms,
-    answers: Answers,
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
 ) -> None:
     await ack()
     rotation = await rotations.another_secret(text(action, "value"), by=person_of(body))
-    form = another_form_of(rotation, rotations)
-    await forms.open(client, text(body, "trigger_id"), form, Action.ANOTHER_SECRET)
+    await forms.open(text(body, "trigger_id"), another_form_of(rotation, rotations), press_again(Action.ANOTHER_SECRET))
 
 
 @answered
 async def accept_unproved(
-    ack: AsyncAck,
-    action: Json,
-    body: Json,
-    client: AsyncWebClient,
-    rotations: RotationService,
-    forms: Forms,
-    answers: Answers,
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
 ) -> None:
     await ack()
     rotation = await rotations.offer_acceptance(text(action, "value"), by=person_of(body))
-    await forms.open(client, text(body, "trigger_id"), acceptance_form(rotation), Action.ACCEPT_UNPROVED)
+    await forms.open(text(body, "trigger_id"), acceptance_form(rotation), press_again(Action.ACCEPT_UNPROVED))
 
 
 @answered
@@ -89,7 +69,6 @@ async def delete_old_key(
     ack: AsyncAck,
     action: Json,
     body: Json,
-    client: AsyncWebClient,
     rotations: RotationService,
     forms: Forms,
     answers: Answers,
@@ -102,7 +81,7 @@ async def delete_old_key(
     _, _, shown = text(action, "block_id").partition(SHOWN)
     flagged = await rotations.offer_delete(rotation_id, by=by, pressed=pressed, shown=shown)
     if flagged:
-        await forms.open(client, text(body, "trigger_id"), delete_form(flagged), Action.DELETE_OLD_KEY)
+        await forms.open(text(body, "trigger_id"), delete_form(flagged), press_again(Action.DELETE_OLD_KEY))
     else:
         await rotations.approve(rotation_id, by=by, pressed=pressed, click=click, shown=shown)
 

@@ -6,8 +6,6 @@ from itertools import accumulate
 from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.errors import WrongState
 from bot.rotation.record import Rotation
@@ -15,8 +13,8 @@ from bot.service import BeingRotated, RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
+from handlers.forms import Forms
 from handlers.payload import channel_of, person_of, team_of, text
-from handlers.slack import UNREACHABLE, SlackAway, counted
 from handlers.views.blocks import code, when
 from handlers.views.modal import picker
 from handlers.views.words import being_rotated, state_label
@@ -40,7 +38,7 @@ Json = dict[str, Any]
 async def rotate_key(
     ack: AsyncAck,
     body: Json,
-    client: AsyncWebClient,
+    forms: Forms,
     rotations: RotationService,
     announcer: SlackAnnouncer,
     answers: Answers,
@@ -49,7 +47,7 @@ async def rotate_key(
     asked, by = typed(text(body, "text")), person_of(body)
     if not asked:
         await rotations.offer_picker(COMMAND, by=by, channel=channel_of(body))
-        await open_picker(client, text(body, "trigger_id"), channel_of(body))
+        await forms.open(text(body, "trigger_id"), picker(channel_of(body)), "Try again, or type `/rotate-key NAME`.")
     elif listing := LISTED.fullmatch(asked):
         word, page = listing.groups()
         said = await WORDS[word.casefold()](rotations, announcer, by, int(page or 1))
@@ -62,15 +60,6 @@ def typed(sent: str) -> str:
     """Return what a person typed: Slack sends `&`, `<` and `>` as entities, whatever `should_escape` says."""
     plain = sent.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return " ".join(plain.split())
-
-
-async def open_picker(client: AsyncWebClient, trigger_id: str, channel: str) -> None:
-    """Open the picker at once: the trigger lasts three seconds, and the control plane may need longer."""
-    try:
-        with counted("views.open"):
-            await client.views_open(trigger_id=trigger_id, view=picker(channel))
-    except (SlackApiError, *UNREACHABLE):
-        raise SlackAway("Slack did not open the form. Try again, or type `/rotate-key NAME`.") from None
 
 
 async def start(asked: str, channel: str, body: Json, rotations: RotationService, announcer: SlackAnnouncer) -> None:

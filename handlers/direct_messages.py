@@ -1,4 +1,4 @@
-"""Reach whoever has to act while a card cannot be shown: one message a person and occasion, edited in place."""
+"""Reach the people who must act while a card cannot be shown: one message a person and occasion, edited in place."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
@@ -53,7 +53,7 @@ class DirectMessages:
         self._now = now
 
     async def tell(self, rotation: Rotation, shut: Shut) -> None:
-        """Show *rotation* to whoever has to act, and what became of it to those who were asked."""
+        """Show *rotation* to the people who must act, and what became of it to those who were asked."""
         shown = await self._store.messages(rotation.id)
         edition, now = f"{shut}/{moment(rotation)}", self._now().timestamp()
         told, _, until = shown.get(DONE, "").partition(" ")

@@ -22,6 +22,11 @@ def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
     return secret_form(rotation, rotations.proposed_name(rotation), require_reason=required)
 
 
+def press_again(action: Action) -> str:
+    """Say which button opens the form that Slack did not open."""
+    return f"Press “{action.value}” once more."
+
+
 def another_form_of(rotation: Rotation, rotations: RotationService) -> Block:
     """Return what follows **Another secret**: the question first, for as long as the rotation is stopped."""
     return take_back_form(rotation) if rotation.state is State.BLOCKED else secret_form_of(rotation, rotations)
@@ -33,37 +38,35 @@ ALERTS = frozenset({"alert"})
 class Forms:
     """Opens forms, and remembers for as long as the process lives whether the workspace takes alerts."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: AsyncWebClient) -> None:
+        self._client = client
         self._takes_alerts: bool | None = None
 
     def certain(self, form: Block) -> Block:
         """Return *form* as Slack will take it: in the place of another form, nobody hears of a refusal."""
         return form if self._takes_alerts else without(form, ALERTS)
 
-    async def open(
-        self, client: AsyncWebClient, trigger_id: str, form: Block, again: Action = Action.ENTER_SECRET
-    ) -> None:
-        """Open *form*; if Slack refuses it or is too slow, say which button to press *again*."""
+    async def open(self, trigger_id: str, form: Block, otherwise: str) -> None:
+        """Open *form* at once, as its trigger lasts three seconds; *otherwise* says what helps if Slack does not."""
         try:
-            await self._open(client, trigger_id, form)
+            await self._open(trigger_id, form)
         except (SlackApiError, *UNREACHABLE):
-            raise SlackAway(f"Slack did not open the form. Press “{again.value}” once more.") from None
+            raise SlackAway(f"Slack did not open the form. {otherwise}") from None
 
-    async def _open(self, client: AsyncWebClient, trigger_id: str, form: Block) -> None:
+    async def _open(self, trigger_id: str, form: Block) -> None:
         plainer = without(form, ALERTS)
         shown = plainer if self._takes_alerts is False else form
         try:
-            await _opened(client, trigger_id, shown)
+            await self._opened(trigger_id, shown)
         except SlackApiError as refusal:
             if shown == plainer or reason_of(refusal) not in OF_BLOCKS:
                 raise
             self._takes_alerts = False
             log.warning("slack_has_no_alerts")
-            await _opened(client, trigger_id, plainer)  # if the trigger is used up, the next click gets this one
+            await self._opened(trigger_id, plainer)  # if the trigger is used up, the next click gets this one
         else:
             self._takes_alerts = True if shown != plainer else self._takes_alerts
 
-
-async def _opened(client: AsyncWebClient, trigger_id: str, form: Block) -> None:
-    with counted("views.open"):
-        await client.views_open(trigger_id=trigger_id, view=form)
+    async def _opened(self, trigger_id: str, form: Block) -> None:
+        with counted("views.open"):
+            await self._client.views_open(trigger_id=trigger_id, view=form)

@@ -1,7 +1,7 @@
 """Handle submitted forms. The secret is removed from the payload, handed over, and never returns here."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from slack_bolt.context.ack.async_ack import AsyncAck
@@ -85,7 +85,7 @@ async def take_back(ack: AsyncAck, view: Json, body: Json, rotations: RotationSe
         async with Background.patience():
             rotation = await rotations.another_secret(rotation_id, by=person_of(body), agreed=moved)
     except TimeoutError:
-        shown = notice(Action.ANOTHER_SECRET, "This took too long; see the card for whether it was taken.")
+        shown = notice(Action.ANOTHER_SECRET, f"{SLOW}.")
     except Exception as error:  # noqa: BLE001 - any error is shown in the place of the form
         shown = notice(Action.ANOTHER_SECRET, explain(error)[0])
     else:
@@ -110,9 +110,8 @@ async def accept_unproved(
     rotation_id, _, shown = said(view.get("private_metadata")).partition(" ")
     by = person_of(body)
     work = rotations.accept_unproved(rotation_id, accepted, reason, by=by, shown=shown, pressed=pressed)
-    told = _in_time(work, lambda late: background.begin(answers.tell(Asker(by), late)))
     first = CAUSES if has(view, CAUSES) else REASON
-    await _taken(ack, told, first, late="This took too long; see the card for whether it was taken, or press again.")
+    await _taken(ack, _in_time(work, by, answers, background), first, late=f"{SLOW}, or press again.")
 
 
 async def delete_anyway(
@@ -129,16 +128,18 @@ async def delete_anyway(
     by, click = person_of(body), f"form/{text(view, 'id')}"
     reason = typed(view, REASON, VALUE)
     work = rotations.approve(rotation_id, by=by, pressed=pressed, click=click, shown=shown, reason=reason)
-    told = _in_time(work, lambda late: background.begin(answers.tell(Asker(by), late)))
-    await _taken(ack, told, REASON, late="This took too long; see the card for whether it was taken, and press there.")
+    await _taken(ack, _in_time(work, by, answers, background), REASON, late=f"{SLOW}, and press there.")
 
 
-async def _in_time(work: Awaitable[T], tell: Callable[[str], None]) -> T:
+SLOW = "This took too long; see the card for whether it was taken"
+
+
+async def _in_time(work: Awaitable[T], by: str, answers: Answers, background: Background) -> T:
     """Await *work*; if the form came too late, tell the person directly: Slack no longer waits for the answer."""
     try:
         return await work
     except Late as late:
-        tell(str(late))
+        background.begin(answers.tell(Asker(by), str(late)))
         raise
 
 

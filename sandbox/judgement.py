@@ -51,8 +51,8 @@ def checks(company: Company, before: Beginning, callers: Callers) -> list[Check]
         Check(old not in keys, "The old key is gone.", "The old key is still there."),
         Check(
             not strays,
-            f"All {len(company.models)} affected models are on the replacement.",
-            f"Not on the replacement: {named}.",
+            f"All {len(company.models)} affected models are on the new key.",
+            f"Not on the new key: {named}.",
         ),
         Check(
             len(new) == 1,

@@ -70,7 +70,7 @@ def read_file(file: Path, known: Collection[str], environ: Mapping[str, str]) ->
         return Written({}, (_no_utf_8(raw, error.start, file),), is_read=False)
     if "\0" in text:
         return Written({}, (_no_utf_8(raw, raw.index(b"\0"), file),), is_read=False)
-    lines = [_mended(binding) for binding in parse_stream(io.StringIO(text))]
+    lines = [_corrected(binding) for binding in parse_stream(io.StringIO(text))]
     values: dict[str, str] = {}
     problems = tuple(_problems(lines, values, environ, known, file))
     return Written(values, problems)
@@ -80,7 +80,7 @@ def _no_utf_8(raw: bytes, at: int, file: Path) -> str:
     return f"Line {raw.count(bytes([10]), 0, at) + 1} of {file} is not UTF-8: save the file as UTF-8."
 
 
-def _mended(line: Binding) -> Binding:
+def _corrected(line: Binding) -> Binding:
     found = QUOTED_JSON.fullmatch(line.original.string) if line.error else None
     return Binding(found[1], found[2], line.original, error=False) if found else line
 

@@ -30,6 +30,9 @@ SMALL_PRINT_MOST = 1000
 CELL_MOST = 200
 NAME_MOST = 80
 
+STATUS_MARKS = {"complete": "✔", "in_progress": "◔", "pending": "·", "error": "■"}
+"""How plain text writes the status of a step in a `plan`."""
+
 INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 """Control characters and direction marks, which no name needs."""
 

@@ -1,4 +1,4 @@
-"""The direct messages to whoever has to act, while the card cannot be shown in its channel."""
+"""The direct messages to the people who must act, while the card cannot be shown in its channel."""
 
 import hashlib
 from collections.abc import Mapping

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from handlers.views.blocks import (
     CUT_OFF,
+    STATUS_MARKS,
     TABLE_CHARACTERS,
     Block,
     context,
@@ -40,8 +41,6 @@ PLAIN = frozenset({"section", "context", "actions"})
 OLDER = frozenset({"table", "rich_text", "image", "video", "divider", "file"})
 FORGETTABLE = NEWER | OLDER
 """What may be remembered as refused: without the others there would be no message."""
-
-MARKS = {"complete": "✔", "in_progress": "◔", "error": "■"}
 
 
 def editions(content: Content, lacking: frozenset[str] = frozenset()) -> Iterator[dict[str, Any]]:
@@ -176,7 +175,7 @@ def _plan(block: Block) -> list[Block]:
 
 def _task(task: Block) -> str:
     parts = (_text(task, name) for name in ("title", "details", "output"))
-    return f"{MARKS.get(task.get('status', ''), '·')} {'   '.join(filter(None, parts))}"
+    return f"{STATUS_MARKS.get(task.get('status', ''), '·')} {'   '.join(filter(None, parts))}"
 
 
 def _lines(lines: list[str]) -> list[Block]:

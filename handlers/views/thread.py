@@ -9,7 +9,7 @@ from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import WAVE_STEPS, State, Step, StepName
 from handlers.views import alarm, evidence, watch, words
-from handlers.views.blocks import Block, code, escaped, message, rich, sentence, visible
+from handlers.views.blocks import STATUS_MARKS, Block, code, escaped, message, rich, sentence, visible
 from handlers.views.receipt import receipt, vouched
 from handlers.views.replies import Reply, named, parted, reply
 
@@ -34,12 +34,8 @@ def checklist(rotation: Rotation) -> dict[str, object]:
     """Render the list of steps with the current one."""
     tasks = list(_tasks(rotation))
     state = visible(words.headline(rotation), 150)
-    said = "; ".join(f"{MARKS[task.status]} {task.title}" for task in tasks)
+    said = "; ".join(f"{STATUS_MARKS[task.status]} {task.title}" for task in tasks)
     return message(f"Steps, {escaped(state)}: {escaped(said)}", [_plan(state, tasks)])
-
-
-MARKS = {"complete": "✔", "in_progress": "◔", "pending": "·", "error": "■"}
-"""How plain text writes the status of a step."""
 
 
 def _plan(title: str, tasks: list[Task]) -> Block:
@@ -58,15 +54,15 @@ def _tasks(rotation: Rotation) -> Iterator[Task]:
         if step.gated and not asked:
             asked = True
             yield _approval(rotation)
-        if _is_shown(step, step is current, rotation):
-            yield _task(step, step is current, rotation)
+        if _is_shown(step, current, rotation):
+            yield _task(step, current, rotation)
 
 
-def _task(step: Step, current: bool, rotation: Rotation) -> Task:  # noqa: FBT001 - a column of the line
+def _task(step: Step, current: Step | None, rotation: Rotation) -> Task:
     detail = DETAILS.get(step.name, _nothing)(rotation)
-    if current and _is_stopped(rotation) and rotation.stop:
+    if step is current and rotation.stop and _is_stopped(rotation):
         return Task("error", _doing(step), sentence(rotation.stop.headline, 300))
-    if current and rotation.waits_for_bot:
+    if step is current and rotation.waits_for_bot:
         return Task("in_progress", _doing(step), _progress(step, rotation))
     if _has_more_waves(step, rotation):
         return Task("in_progress", step.title, detail)
@@ -74,10 +70,10 @@ def _task(step: Step, current: bool, rotation: Rotation) -> Task:  # noqa: FBT00
     return Task("complete", step.title, detail) if done else Task("pending", step.title)
 
 
-def _is_shown(step: Step, current: bool, rotation: Rotation) -> bool:  # noqa: FBT001 - as in `_line`
+def _is_shown(step: Step, current: Step | None, rotation: Rotation) -> bool:
     if step.name is StepName.WATCH and step.name in rotation.done:
         return rotation.watched > 0
-    return step.name not in QUIET or (current and (rotation.waits_for_bot or _is_stopped(rotation)))
+    return step.name not in QUIET or (step is current and (rotation.waits_for_bot or _is_stopped(rotation)))
 
 
 def _is_stopped(rotation: Rotation) -> bool:

@@ -69,9 +69,8 @@ async def test_the_button_opens_a_form_with_what_may_be_accepted_and_what_is_kno
         ack=AsyncMock(),
         action={"value": "r7k2abc"},
         body=BODY,
-        client=client,
         rotations=rotations,
-        forms=Forms(),
+        forms=Forms(client),
         answers=None,
     )
 
@@ -181,7 +180,7 @@ GIVEN = {"by": r.APPROVER, "pressed": PRESSED, "shown": shown_of(FLAGGED)}
 async def test_a_click_on_delete_approves_only_where_nothing_speaks_against_it(offered: Rotation | None) -> None:
     rotations, client = AsyncMock(), AsyncMock()
     rotations.offer_delete.return_value = offered
-    more = {"client": client, "rotations": rotations, "forms": Forms(), "answers": None, "pressed": PRESSED}
+    more = {"rotations": rotations, "forms": Forms(client), "answers": None, "pressed": PRESSED}
     await delete_old_key(ack=AsyncMock(), action=CARD, body=BODY, **more)
 
     rotations.offer_delete.assert_awaited_once_with(FLAGGED.id, **GIVEN)
@@ -235,7 +234,7 @@ async def clicked(found: Rotation) -> dict[str, Any]:
     rotations, client = AsyncMock(rules=AsyncMock(require_reason=False)), AsyncMock()
     rotations.proposed_name = lambda _: "new"
     rotations.another_secret.return_value = found
-    opened = {"client": client, "rotations": rotations, "forms": Forms(), "answers": None}
+    opened = {"rotations": rotations, "forms": Forms(client), "answers": None}
     await another_secret(ack=AsyncMock(), action={"value": "r7k2abc"}, body=BODY, **opened)
     rotations.another_secret.assert_awaited_once_with("r7k2abc", by=r.APPROVER)
     return client.views_open.await_args.kwargs["view"]
@@ -261,7 +260,7 @@ async def test_what_follows_comes_in_the_place_of_the_question(answer: Rotation 
     rotations.proposed_name = lambda _: "new"
     rotations.another_secret.side_effect = [answer]
 
-    await take_back(ack, take_back_form(STOPS["rejected"]), BODY, rotations, Forms())
+    await take_back(ack, take_back_form(STOPS["rejected"]), BODY, rotations, Forms(AsyncMock()))
 
     rotations.another_secret.assert_awaited_once_with("r7k2abc", by=r.APPROVER, agreed=3)
     assert ack.await_args.kwargs["response_action"] == "update"
@@ -289,19 +288,20 @@ OPENED = ""
 async def test_a_form_that_slack_refuses_comes_again_without_alerts_and_so_does_every_later_one(
     answers: list[str], tried: list[str], later: str
 ) -> None:
-    client, forms, form = AsyncMock(), Forms(), secret_form(r.awaiting_secret(), "new")
-    await forms.open(client, "t0", acceptance_form(r.unsure(r.running("soak"))))
+    client = AsyncMock()
+    forms, form = Forms(client), secret_form(r.awaiting_secret(), "new")
+    await forms.open("t0", acceptance_form(r.unsure(r.running("soak"))), "")
     client.views_open.side_effect = [
         SlackApiError(error, {"ok": False, "error": error}) if error else None for error in answers
     ]
 
     if answers[-1] == OPENED:
-        await forms.open(client, "t1", form)
+        await forms.open("t1", form, "")
     else:
         with pytest.raises(SlackAway, match="Slack did not open the form"):
-            await forms.open(client, "t1", form)
+            await forms.open("t1", form, "")
     client.views_open.side_effect = None
-    await forms.open(client, "t2", form)
+    await forms.open("t2", form, "")
 
     _without_alerts, *opened = client.views_open.await_args_list
     warnings = [call.kwargs["view"]["blocks"][1] for call in opened]

@@ -18,7 +18,7 @@ TOLD = (
     "Receipt",
     "✔ No request failed.",
     "✔ The old key is gone.",
-    "✔ All 5 affected models are on the replacement.",
+    "✔ All 5 affected models are on the new key.",
     "✔ No other key of the rotation is left over.",
     "✔ No throw-away model is left over.",
 )
