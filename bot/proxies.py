@@ -37,7 +37,7 @@ def troubles(environ: Mapping[str, str] = os.environ) -> Iterator[str]:
     for entry in _entries(environ):
         if not _is_readable(entry):
             yield (
-                f"{_spelling(environ, 'no_proxy')} has {entry}, which is no host, address or range: "
+                f"{_spelling(environ, 'no_proxy')} has {entry.rpartition('@')[2]}, which is no host, address or range: "
                 "write names, .domains, addresses and ranges (10.0.0.0/8, fd00::/8), separated by commas."
             )
 

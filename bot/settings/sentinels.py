@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 EXAMPLE = "redis+sentinel://host:26379,host:26379/mymaster/0"
 SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
-ADDRESS = re.compile(r"(rediss?)\+sentinel://([^@/]*@)?([^@/?]+)/([^/?]+)(?:/(\d*))?(?:\?(.*))?")
+ADDRESS = re.compile(r"(rediss?)\+sentinel://([^@/]*@)?([^@/?]+)/([^/?@]+)(?:/(\d*))?(?:\?(.*))?")
 PORT = 26379
 OF_SENTINELS = "sentinel_password"
 """The option of the address that the Sentinels are asked with."""
@@ -28,6 +28,10 @@ class Sentinels(NamedTuple):
     password: str | None
     """The Sentinels' own."""
 
+    def __repr__(self) -> str:
+        """Name the primary, and no password."""
+        return f"Sentinels({self.name!r})"
+
 
 def sentinels_in(url: str) -> Sentinels | None:
     """Read an address; return None for one of another kind, raise `ValueError` for one that lacks something."""
@@ -36,7 +40,7 @@ def sentinels_in(url: str) -> Sentinels | None:
     if not (found := ADDRESS.fullmatch(url)):
         raise ValueError("address")
     scheme, user, hosts, name, database, query = found.groups("")
-    options = dict(parse_qsl(query))
+    options = dict(parse_qsl(query, strict_parsing=bool(query)))
     password = options.pop(OF_SENTINELS, None)
     return Sentinels(
         hosts=tuple(map(_place, hosts.split(","))),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -111,6 +111,11 @@ def _names_a_database(url: SecretStr) -> SecretStr:
 
 
 def _try_options(url: str) -> None:
+    """Refuse what no client takes, and what it would ignore: behind a `#` or `?` may be the rest of a password."""
+    parts = urlsplit(url)
+    if parts.fragment:
+        raise ValueError("fragment")
+    parse_qsl(parts.query, strict_parsing=bool(parts.query))
     options: dict[str, Any] = {**parse_url(url)}
     options.pop("connection_class", Connection)(**options)
 
@@ -212,6 +217,8 @@ def _gateways(value: Any) -> Any:
     """Read an object of JSON, or the file that `@` names."""
     if not isinstance(value, str):
         return value
+    if value.startswith("@{"):
+        raise told("what follows @ should be the name of a file: leave out the @ before JSON")
     return _from_file(value[1:].strip()) if value.startswith("@") else _decoded(value, "")
 
 

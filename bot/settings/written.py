@@ -15,6 +15,7 @@ QUOTED_JSON = re.compile(r'\s*(?:export\s+)?(\w+)\s*=\s*"(\{.*\})"\s*')
 """A line with JSON in double quotes that are not escaped: the quotes can only be the value's own."""
 
 QUOTES = ("'", '"')
+DIGIT = re.compile(r"\d")
 
 
 class Written(NamedTuple):
@@ -112,7 +113,7 @@ def _problems_of(key: str, value: str, defined: Mapping[str, str], known: Collec
     name = key.upper()
     if name not in known:
         near = nearest(name, known)
-        told = near or key.isupper()  # another may be the second line of a token
+        told = near or (key.isupper() and not DIGIT.search(key))  # another may be the second line of a token
         yield _misspelt(name, near, where) if told else f"{where.capitalize()} is not a Keyturn setting: remove it."
     for part in _variables(value):
         if part.default is None and part.name.upper() not in defined:

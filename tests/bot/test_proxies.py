@@ -64,6 +64,7 @@ def test_what_no_proxy_names_is_asked_directly(no_proxy, exempt, others):
         ({"https_proxy": "http://:CANARY@"}, "https_proxy is wrong: "),
         ({"HTTP_PROXY": "http://proxy:port"}, "HTTP_PROXY is wrong: "),
         ({"NO_PROXY": "a,10.0.0.0/99"}, "NO_PROXY has 10.0.0.0/99, which is no host, address or range: "),
+        ({"NO_PROXY": "u:CANARY@a:x"}, "NO_PROXY has a:x, which is no host, address or range: "),
         ({"no_proxy": "[::1"}, "no_proxy has [::1, which is no host, address or range: "),
     ],
 )

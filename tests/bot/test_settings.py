@@ -151,6 +151,7 @@ NO_ADDRESS = (
         ("AISIX_ADMIN_TOKEN", "CANARY\nb"),
         ("REDIS_URL", "CANARY:6379"),
         ("REDIS_URL", "redis://:CANARY@host:port"),
+        ("REDIS_URL", "redis://CANARY#1@host"),
         *((name, "https://me:CANARY@example.com/api") for name in ("SLACK_API_URL", "AISIX_CLOUD_API")),
         ("AISIX_GATEWAYS", '{"env": {"url": "https://u:CANARY@gw", "caller_key": "ck-CANARY"}}'),
         ("AISIX_GATEWAYS", '{"e": {"url": "https://g", "caller_key": "c", "status_urls": ["x:CANARY@y"]}}'),

@@ -11,7 +11,7 @@ from tests.bot.test_settings import BOT, CALLER, GATEWAYS, GOOD, nothing_around,
 __all__ = ["nothing_around", "read"]
 
 
-@pytest.mark.parametrize("query", ["db=a", "socket_timeout=a", "nonsense=1", "ssl_cert_reqs=CANARY"])
+@pytest.mark.parametrize("query", ["db=a", "socket_timeout=a", "nonsense=1", "ssl_cert_reqs=CANARY", "CANARY@host"])
 def test_an_address_of_redis_that_no_client_takes_is_refused(read, query):
     for url in ("redis://host", "rediss+sentinel://host/mymaster"):
         assert sentence(read, REDIS_URL=f"{url}?{query}").startswith("REDIS_URL is wrong: ")
@@ -42,10 +42,21 @@ def test_an_address_may_name_sentinels_and_what_they_call_the_primary(read, url,
         found = sentinels_in(read(REDIS_URL=f"{scheme}+sentinel://{url}").redis_url.get_secret_value())
 
         assert (list(found.hosts), found.server, found.password) == (hosts, scheme + server, password)
+        assert repr(found) == f"Sentinels({found.name!r})"
 
 
 @pytest.mark.parametrize(
-    "url", ["one:26379", "one/", "one:CANARY/mymaster", "one,/mymaster", "one:0/mymaster", "one/mymaster/name"]
+    "url",
+    [
+        "one:26379",
+        "one/",
+        "one:CANARY/mymaster",
+        "one,/mymaster",
+        "one:0/mymaster",
+        "one/mymaster/name",
+        "u:1/CANARY@one/0",
+        "u:1#CANARY@one/mymaster",
+    ],
 )
 def test_sentinels_without_a_host_a_port_or_a_name_are_refused(read, url):
     said = sentence(read, REDIS_URL=f"redis+sentinel://{url}")
@@ -125,6 +136,7 @@ def test_the_gateways_may_be_a_file(read, monkeypatch, tmp_path, name):
 
 
 WRONG_FILES = {
+    '{"env-1": {"caller_key": "ck-CANARY"}}': (None, "leave out the @ before JSON"),
     "missing.yaml": (None, "missing.yaml can't be read (No such file or directory)"),
     "latin.yaml": ("# caf\xe9".encode("latin-1"), "latin.yaml is not UTF-8"),
     "torn.yaml": (b"env-1:\n  caller_key: 'ck-CANARY\n", "torn.yaml is not valid YAML (line 3)"),
@@ -215,6 +227,7 @@ DROPPED = {
     "SOAK='10m": "Line 8 of .env can't be read: write NAME=value there.",
     "SOAK=${LONG}": "SOAK (line 8 of .env) uses ${LONG}, which is not set above it: set it, or write the value.",
     "SOAK=${LONG}\nLONG=1m": "SOAK (line 8 of .env) uses ${LONG}, which is not set above it: set it, or write the",
+    "CANARY234567==": "Line 8 of .env is not a Keyturn setting: remove it.",
     "cannAry==": "Line 8 of .env is not a Keyturn setting: remove it.",
     "S\0O\0A\0K\0=\0": "Line 8 of .env is not UTF-8: save the file as UTF-8.",
     "# caf\xe9\nSOAK=10m": "Line 8 of .env is not UTF-8: save the file as UTF-8.",
