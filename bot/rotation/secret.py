@@ -23,6 +23,10 @@ class Typed(NamedTuple):
     why: str = ""
     ticket: str = ""
 
+    def __repr__(self) -> str:
+        """Show nothing that was typed."""
+        return "Typed(…)"
+
 
 class Submitted:
     """The input of a form on its way in; empty once it is taken."""

@@ -19,7 +19,7 @@ from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.flags import Flag, shown_of
 from bot.rotation.policy import Chosen, Late, Pressed, mark_of, shown_unproved
 from bot.rotation.record import Replacement, Rotation
-from bot.rotation.secret import Submitted
+from bot.rotation.secret import Submitted, Typed
 from bot.rotation.states import FORWARD, State, StepName, Track
 from bot.rotation.stops import StopKind
 from bot.service import RotationService
@@ -530,6 +530,7 @@ async def test_a_secret_never_comes_back_to_the_handler(desk, monkeypatch, way):
     await give_secret(ack, view, {"user": {"id": by}}, heard, background)
     await background.finish(5)
 
+    assert secret[:20] not in repr(Typed(secret))
     assert len(heard.back) == (2 if way == "it is accepted" else 1)
     assert said == [{"response_action": "clear"}] or said[0]["response_action"] == "errors"
     assert found_in(texts_on(*heard.back, view, vars(background), said), secret) == []
