@@ -142,6 +142,11 @@ PREFIXED = re.compile(r"\b(?:sk|rk|hf|gsk|xai)[-_]\S{12,}")
 LONG_RUN = re.compile(r"(?<![A-Za-z0-9+/=])(?<!pk_)(?<!key_)[A-Za-z0-9+/=]{20,}")
 
 
+def on_one_line(text: str) -> str:
+    """Return what a person typed for everybody to read on one line, without characters that nobody sees."""
+    return " ".join(INVISIBLE.sub("", text.replace("\u2800", " ")).split())
+
+
 def is_surely_secret(text: str) -> bool:
     """Return whether *text* holds something that only a secret looks like."""
     return KNOWN_SECRET.search(text) is not None or not all(map(_is_words, PREFIXED.findall(text)))

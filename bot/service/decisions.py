@@ -191,7 +191,7 @@ def _with_word(rotation: Rotation, chosen: Chosen, word: Acceptance) -> tuple[Ro
 
 def _publishable(reason: str) -> str:
     """Return a reason on one line, or refuse it: everyone can read it."""
-    reason = " ".join(reason.split())
+    reason = shape.on_one_line(reason)
     if not reason:
         raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
     shape.refuse_likeness(reason, "reason")

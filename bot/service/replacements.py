@@ -91,7 +91,7 @@ class Replacements(Verbs):
 
     def _motive(self, typed: shape.Typed, secret: SecretStr) -> tuple[str, str]:
         """Return the reason and the ticket; refuse them if they hold the secret, or if there has to be a reason."""
-        why, ticket = " ".join(typed.why.split()), " ".join(typed.ticket.split())
+        why, ticket = shape.on_one_line(typed.why), shape.on_one_line(typed.ticket)
         for text, field in ((why, "reason"), (ticket, "ticket")):
             shape.refuse_secret(text, secret, field)
         if self._rules.require_reason and not why:

@@ -301,7 +301,8 @@ async def test_a_button_that_is_not_offered_or_not_theirs_changes_nothing(desk, 
     [
         (f"it is {NEW_SECRET}", "looks like a secret, and the reason is shown"),
         (HEXADECIMAL, "looks like a secret"),
-        (" \n", "Say why in a few words"),
+        *((blank, "Say why in a few words") for blank in (" \n", "\u200b", "\u3164 \u2800", "\u2060\u00ad")),
+        (f"it is {NEW_SECRET[:3]}\u200b{NEW_SECRET[3:]}", "looks like a secret"),
     ],
 )
 async def test_a_reason_is_neither_a_secret_nor_empty(desk, reason, why):
@@ -380,7 +381,7 @@ async def test_the_reason_may_be_left_out_unless_the_settings_ask_for_it(desk, r
         assert (await give(desk, record)).motive == ""
         return
     with pytest.raises(BadInput, match="Say why in a few words") as refusal:
-        await give(desk, record, "", NEW_SECRET, " \n", "OPS-4412")
+        await give(desk, record, "", NEW_SECRET, " \n\u200b", "OPS-4412")
     assert refusal.value.field == "reason"
 
 

@@ -92,6 +92,9 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_an_approval_covers_only_the_flags_that_its_giver_was_shown",
             "all(flag not in approval.flags for",
         ),
+        "A reason of characters that nobody sees allows the delete.": Guard(
+            """INVISIBLE.sub("", text.replace("\\u2800", " "))""", "test_a_reason_is_neither_a_secret_nor_empty", "text"
+        ),
         "Slack delivers a click again, and it answers a later question.": Guard(
             "if click", "test_one_click_that_is_delivered_twice_answers_one_question", "if False"
         ),
