@@ -73,7 +73,10 @@ def _channels(*, joined: bool | None) -> Iterator[Finding]:
 
 def _blocks(refused: frozenset[str] | None) -> Finding:
     if refused is None:
-        return ok("the blocks of a card were not tried: it does not offer blocks.validate here.")
+        return warn(
+            "the blocks of a card were not tried, as it does not offer blocks.validate here. Nothing to do: what it "
+            "refuses of a card comes again in plainer blocks."
+        )
     if not refused:
         return ok("it takes every block of a card.")
     return warn(
