@@ -93,12 +93,6 @@ KEYS = ("lease", "edits", "shown", "moved", *SCRIPTS[0][1].split())
 JOBS = ("queued", "active_jobs")
 
 
-def _heard(trial: asyncio.Future[None]) -> None:
-    """Hear of a failure that nobody waits for any more: asyncio would log it as never retrieved."""
-    if not trial.cancelled():
-        trial.exception()
-
-
 class Trial:
     """Tries everything for the bot of one namespace."""
 
@@ -121,7 +115,6 @@ class Trial:
             return
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.ensure_future(self._pass())
-            self._under_way.add_done_callback(_heard)
         await asyncio.shield(self._under_way)
 
     async def _pass(self) -> None:
