@@ -39,8 +39,8 @@ NEVER = float("inf")
 THREAD_LOST = {"card": "", "checklist": ""}
 """The messages to post again if the card was deleted; replies are not repeated."""
 
-BUSY = "Slack does not take my messages at the moment. Try again in a minute."
-REFUSES = "Slack refuses my card, so nobody would see the progress. Keyturn's log says why."
+BUSY = "Slack does not take Keyturn's messages at the moment. Try again in a minute."
+REFUSES = "Slack refuses Keyturn's card, so nobody would see the progress. Keyturn's log says why."
 
 
 class SlackAnnouncer:

@@ -42,7 +42,7 @@ def _without_text(error: Exception) -> Any:
 
 
 def _unknown(error: UnknownKey) -> str:
-    asked = f"I know no provider key {code(error.asked)}."
+    asked = f"Keyturn knows no provider key {code(error.asked)}."
     if not error.nearest:
         return f"{asked} `/rotate-key` alone shows a list to choose from."
     return f"{asked} Did you mean {' or '.join(code(name) for name in error.nearest)}?"

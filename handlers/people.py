@@ -73,7 +73,7 @@ class SlackDirectory:
     @staticmethod
     def _unanswerable(error: SlackApiError) -> Exception:
         if reason_of(error) in UNKNOWN:
-            return NotAllowed("Only members of this workspace can use Keyturn; I cannot find you in it.")
+            return NotAllowed("Only members of this workspace can use Keyturn; Keyturn cannot find you in it.")
         return _away()
 
     async def members(self, group_id: str) -> frozenset[str]:
@@ -95,7 +95,7 @@ class SlackDirectory:
             answer = await self._client.usergroups_users_list(usergroup=group_id)
         except (SlackApiError, *UNREACHABLE):
             raise SlackAway(
-                "Slack does not tell me who is in the user group that decides this, so nothing was done. "
+                "Slack does not tell Keyturn who is in the user group that decides this, so nothing was done. "
                 "Try again in a minute; if it stays, see `python -m bot check`."
             ) from None
         users = answer.get("users")
@@ -118,4 +118,4 @@ def _is_id(value: Any) -> bool:
 
 
 def _away() -> SlackAway:
-    return SlackAway("Slack does not tell me who you are, so nothing was done. Try again in a minute.")
+    return SlackAway("Slack does not tell Keyturn who you are, so nothing was done. Try again in a minute.")

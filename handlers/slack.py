@@ -43,8 +43,8 @@ OF_CONTENT = re.compile("attachment|block|invalid_arg|markdown|no_text|table|too
 
 ADVICE = {
     Shut.ARCHIVED: "This channel is archived, so nobody would see the progress. Use another one.",
-    Shut.RESTRICTED: "I may not post in this channel, so nobody would see the progress. Use another one.",
-    Shut.LEFT: "I am not in this channel, so nobody would see the progress. `/invite @keyturn`, then again.",
+    Shut.RESTRICTED: "Keyturn may not post in this channel, so nobody would see the progress. Use another one.",
+    Shut.LEFT: "Keyturn is not in this channel, so nobody would see the progress. `/invite @keyturn`, then again.",
 }
 """What to tell someone who asks for a card there."""
 

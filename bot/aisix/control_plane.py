@@ -280,7 +280,7 @@ class ControlPlane:
         except NotAList:
             raise Uncertain(f"AISIX answered {_named(path)} with something that is no list.") from None
         except ShortList:
-            raise Uncertain(f"AISIX does not let me read {_named(path)} to its end.") from None
+            raise Uncertain(f"AISIX does not let Keyturn read {_named(path)} to its end.") from None
 
     async def _page(self, path: str, query: Json) -> Answer | None:
         """Read one page; return None if AISIX refuses a page after the first."""

@@ -51,7 +51,7 @@ class UnknownKey(Refused):
     """No provider key has that name."""
 
     def __init__(self, asked: str, nearest: tuple[str, ...]) -> None:
-        super().__init__(f"I know no provider key {asked!r}.")
+        super().__init__(f"Keyturn knows no provider key {asked!r}.")
         self.asked = asked
         self.nearest = nearest
 

@@ -115,7 +115,7 @@ class People:
         if able < needed:
             raise NotAllowed(
                 f"{able or 'Nobody'} of the people in APPROVERS can approve what you ask for, and APPROVALS_REQUIRED "
-                f"is {needed}{', with SELF_APPROVAL off' if other else ''}. So I did not begin. "
+                f"is {needed}{', with SELF_APPROVAL off' if other else ''}. So Keyturn did not begin. "
                 "Have the settings changed first."
             )
 

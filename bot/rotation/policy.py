@@ -188,7 +188,7 @@ def check_in_time(pressed: Pressed, person: Person, most: timedelta) -> None:
     age = person.told_at - pressed.at if person.told_at and pressed.at else None
     age = pressed.away if pressed.at is None else age
     if age is None or age < -most:
-        raise Late("I can't tell when you pressed this, so it did not count. Press again.")
+        raise Late("Keyturn can't tell when you pressed this, so it did not count. Press again.")
     if age > most:
         about = "" if pressed.at else "up to "
         raise Late(

@@ -126,7 +126,7 @@ class Requests(Verbs):
         """
         inventory, key = await self._looked_up(asked, by, channel)
         if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
-            raise WrongState("Slack brought me this twice; its card is in the channel.")
+            raise WrongState("Slack brought this twice; its card is in the channel.")
         if other := await self._rotation_of(key):
             raise BeingRotated(other)
         await self._forget_fingerprints(inventory)

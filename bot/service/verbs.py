@@ -35,7 +35,7 @@ class LooksLikeSecret(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "That looks like a secret, so I did not use it, and I have not repeated it. Slack has seen it: "
+            "That looks like a secret, so Keyturn did not use it, and has not repeated it. Slack has seen it: "
             "treat it as exposed and revoke it. Then `/rotate-key NAME`."
         )
 
@@ -159,7 +159,7 @@ async def loaded(store: Store, rotation_id: str) -> Rotation:
     """Return a rotation, or refuse."""
     rotation = await store.load(rotation_id)
     if rotation is None:
-        raise WrongState("I do not know this rotation any more.")
+        raise WrongState("Keyturn does not know this rotation any more.")
     return rotation
 
 

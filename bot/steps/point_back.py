@@ -44,7 +44,7 @@ def _say_left_alone(rotation: Rotation, inventory: Inventory) -> Rotation:
         if m.id in models and not old.is_meant_by(models[m.id].provider_key)
     ]
     hidden = [
-        f"AISIX does not show {m.label} any more, so I could not point it back."
+        f"AISIX does not show {m.label} any more, so Keyturn could not point it back."
         for m in rotation.moved
         if m.id not in models
     ]

@@ -41,7 +41,7 @@ async def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
         await confirm_gone(wanted.key_id, rotation.plan.old_key.id, world)
         raise Blocked(Cause.REPLACEMENT_GONE)
     if world.now() - wanted.asked_at < world.limits.create_grace:
-        return Wait(rotation, "I could not find out whether the key was created; looking again.", POLL)
+        return Wait(rotation, "Keyturn could not find out whether the key was created; looking again.", POLL)
     await whole_inventory(rotation, world)
     return Ask(rotation, "The new key was not created, and Keyturn kept no copy of the secret: give it once more.")
 

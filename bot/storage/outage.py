@@ -12,7 +12,7 @@ from bot.rotation.trust import UNTRUSTED, is_untrusted
 
 AWAY = "Keyturn's store (Redis) does not answer, so nothing was changed. Try again in a minute."
 UNSURE = (
-    "Keyturn's store (Redis) stopped answering in the middle, so I cannot tell whether this was recorded. "
+    "Keyturn's store (Redis) stopped answering in the middle, so Keyturn cannot tell whether this was recorded. "
     "Look at the card again in a minute."
 )
 """The write may still happen: a server that hangs executes it once it continues."""
@@ -20,7 +20,7 @@ UNSURE = (
 REFUSED = {
     AWAY: "Keyturn's store (Redis) {said}, so nothing was changed. Try again in a minute.",
     UNSURE: (
-        "Keyturn's store (Redis) {said}, so I cannot tell whether this was recorded. "
+        "Keyturn's store (Redis) {said}, so Keyturn cannot tell whether this was recorded. "
         "Look at the card again in a minute."
     ),
 }

@@ -26,9 +26,9 @@ class Shut(StrEnum):
 
 
 REASON: Mapping[Shut, tuple[str, str]] = {
-    Shut.ARCHIVED: ("I can't post in {}: it is archived.", "Unarchive it, and"),
-    Shut.RESTRICTED: ("I can't post in {}: its settings don't let me.", "Allow me to post there, and"),
-    Shut.LEFT: ("I can't post in {}: I'm not in it any more.", "`/invite @keyturn` there, and"),
+    Shut.ARCHIVED: ("Keyturn can't post in {}: it is archived.", "Unarchive it, and"),
+    Shut.RESTRICTED: ("Keyturn can't post in {}: its settings don't allow it.", "Allow it there, and"),
+    Shut.LEFT: ("Keyturn can't post in {}: it is not in it any more.", "`/invite @keyturn` there, and"),
     Shut.REFUSED: ("Slack refuses the card in {}: Keyturn's log says why.", "Once it's fixed,"),
 }
 """What is wrong with a channel, and what opens it again."""

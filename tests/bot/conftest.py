@@ -141,7 +141,7 @@ class Slack:
     async def person(self, user_id: str) -> Person:
         self.asked.append(user_id)
         if self.is_away:
-            raise Unanswerable("Slack does not tell me who you are.")
+            raise Unanswerable("Slack does not tell Keyturn who you are.")
         if user_id in self.unknown:
             raise NotAllowed("I cannot find you.")
         return Person(id=user_id, **self.said.get(user_id, {}))

@@ -37,7 +37,7 @@ def made(desk: Desk, rotation: Rotation) -> ProviderKey:
 @pytest.mark.parametrize(
     ("trouble", "state"),
     [
-        (CannotPost("I am not in this channel."), State.CANCELLED),
+        (CannotPost("Keyturn is not in this channel."), State.CANCELLED),
         (Unanswerable("Redis does not answer."), State.AWAITING_SECRET),
     ],
 )

@@ -141,7 +141,7 @@ async def test_a_new_bot_token_is_taken_only_if_it_is_of_the_same_bot(whose, use
 
 
 BEHIND = [
-    (BOT_TOKEN, SlackAway("Slack does not tell me who you are.")),
+    (BOT_TOKEN, SlackAway("Slack does not tell Keyturn who you are.")),
     (ADMIN_TOKEN, ApiError("AISIX refuses the token.", 401)),
     (ADMIN_TOKEN, ApiError("AISIX says that the token may not do this.", 403)),
     ("Redis", Unanswerable("I cannot tell whether this was recorded.")),

@@ -16,7 +16,7 @@ def test_a_refusal_is_shown_to_one_person_and_repeats_nothing_they_typed(opened)
     send(guest, "/rotate-key OpenAI production")
     whispered(guest, "Guests cannot use Keyturn.")
     send(member, f"/rotate-key {GOOD_SECRET}")
-    whispered(member, "That looks like a secret, so I did not use it")
+    whispered(member, "That looks like a secret, so Keyturn did not use it")
 
     expect(member.locator("#messages .only-you")).to_have_count(1)
     assert GOOD_SECRET not in member.locator("#slack").inner_text()
@@ -77,7 +77,7 @@ def test_a_control_plane_or_a_slack_that_does_not_answer_is_said(opened):
 
     page.get_by_role("switch", name="Slack answers 429").check()
     send(page, "/rotate-key OpenAI production")
-    whispered(page, "Slack does not take my messages at the moment.")
+    whispered(page, "Slack does not take Keyturn's messages at the moment.")
     page.get_by_role("switch", name="Slack answers 429").uncheck()
     send(page, "/rotate-key status")
     whispered(page, "Nothing is under way.")

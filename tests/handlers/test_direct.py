@@ -128,7 +128,7 @@ async def test_a_direct_message_has_the_buttons_of_the_card_with_what_a_click_vo
 
     assert slack.buttons(r.APPROVER) == [["Delete old key", "Roll back"]]
     assert row["block_id"] == f"shown-{ASKED.seen}"
-    assert "I can't post in <#C_OPS>: it is archived." in asked["text"]
+    assert "Keyturn can't post in <#C_OPS>: it is archived." in asked["text"]
 
     assert ASKED.replacement
     changed = ASKED.but(replacement=ASKED.replacement.but(key_id="pk_other"))

@@ -192,5 +192,5 @@ async def test_what_is_about_no_message_is_tried_with_one_message_alone(slack: P
 async def test_a_first_card_that_is_refused_begins_nothing(slack: Picky) -> None:
     slack.refuses = lambda _: "invalid_blocks"
 
-    with capture_logs(), pytest.raises(CannotPost, match="Slack refuses my card"):
+    with capture_logs(), pytest.raises(CannotPost, match="Slack refuses Keyturn's card"):
         await slack.announcer.first(r.awaiting_secret())

@@ -42,7 +42,7 @@ def ask(town: Town, key: str = "", who: str = "") -> None:
         if posted:
             await town.slack.show(rotation)
         else:
-            await town.service.withdraw(rotation, "I am not in this channel.")
+            await town.service.withdraw(rotation, "Keyturn is not in this channel.")
 
     town.begin(Actor("start", who=who), work())
 

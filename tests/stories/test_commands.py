@@ -73,7 +73,7 @@ async def test_a_name_that_slack_sends_escaped_is_found(stage: Stage) -> None:
 async def test_a_command_that_slack_delivers_twice_makes_one_card(stage: Stage) -> None:
     stage.slack.deliver_twice = True
     await stage.slack.person("U_REQUESTER").command(KEY)
-    await stage.told("U_REQUESTER", "Slack brought me this twice; its card is in the channel.")
+    await stage.told("U_REQUESTER", "Slack brought this twice; its card is in the channel.")
     await stage.slack.until(lambda: stage.slack.messages("C_OPS"), what="the card")
 
     assert stage.built is not None

@@ -142,7 +142,7 @@ async def test_what_is_half_done_is_brought_forward_for_a_requester_who_may_ask_
     for orders, sentence in (
         ({"channel": "C_OPS"}, "--adopt needs --channel"),
         ({"channel": "C_OPS", "requester": "U_GUEST"}, "U_GUEST cannot be its requester: Guests cannot use Keyturn."),
-        ({"channel": "C_NOWHERE", "requester": "U_REQUESTER"}, "I am not in this channel"),
+        ({"channel": "C_NOWHERE", "requester": "U_REQUESTER"}, "Keyturn is not in this channel"),
     ):
         refused = await doctor(broken, capsys, adopt=True, **orders)
         assert (refused.well, sentence in refused.text) == (False, True), refused.text

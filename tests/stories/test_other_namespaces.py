@@ -30,7 +30,7 @@ async def test_after_a_move_of_aisix_cloud_its_rotations_are_named_brought_over_
     await is_named(stage, tmp_path, old)
     async with stage.bot():
         await stage.slack.person("U_APPROVER").click("Delete old key", card)
-        await stage.told("U_APPROVER", "I do not know this rotation any more.")
+        await stage.told("U_APPROVER", "Keyturn does not know this rotation any more.")
 
     status, said = await ran(stage.environ, tmp_path, "carry-over", old)
     assert (status, f"1 rotation carried over from {old} to {stage.namespace.queue}." in said) == (0, True), said

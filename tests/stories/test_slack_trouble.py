@@ -18,7 +18,7 @@ from tests.handlers import records as r
 from tests.support.stage import KEY, NEW_SECRET, WRONG_SECRET, Environment, Stage
 
 WAITING = "waiting for an approver"
-DIRECT = "I can't post in #ops"
+DIRECT = "Keyturn can't post in #ops"
 PAUSES = "handlers.channel_unavailable.FIRST_PAUSE", "handlers.channel_unavailable.LONGEST_PAUSE"
 SHUTTING: dict[str, dict[str, bool]] = {
     "archived": {"archived": True},
@@ -345,8 +345,8 @@ async def test_a_card_that_slack_refuses_in_every_form_is_told_directly_and_the_
 async def test_a_card_that_slack_does_not_take_is_refused_with_a_sentence_and_nothing_begins(stage: Stage) -> None:
     for how, words in (
         (SHUTTING["archived"], "This channel is archived"),
-        (SHUTTING["left"], "I am not in this channel"),
-        ({}, "Slack does not take my messages at the moment."),
+        (SHUTTING["left"], "Keyturn is not in this channel"),
+        ({}, "Slack does not take Keyturn's messages at the moment."),
     ):
         if not how:
             stage.slack.faults.rate_limit("chat.postMessage", retry_after=5, times=1)
@@ -382,7 +382,7 @@ async def test_where_slack_answers_nonsense_of_who_asks_nothing_is_done(stage: S
         stage.slack.site.ephemerals.clear()
         stage.slack.faults.garble("users.info", *answer)
         await stage.slack.person("U_REQUESTER").command(KEY)
-        await stage.told("U_REQUESTER", "Slack does not tell me who you are")
+        await stage.told("U_REQUESTER", "Slack does not tell Keyturn who you are")
 
     assert stage.slack.messages("C_OPS") == []
 
@@ -392,6 +392,6 @@ async def test_a_person_who_clicked_while_slack_was_away_hears_that_nothing_was_
     stage.slack.faults.drop("*", times=4)  # who it is, and the three ways to answer
     await stage.press("Cancel", card)
 
-    await stage.told("U_REQUESTER", "Slack does not tell me who you are, so nothing was done.")
+    await stage.told("U_REQUESTER", "Slack does not tell Keyturn who you are, so nothing was done.")
 
     assert await stage.state() is State.AWAITING_SECRET

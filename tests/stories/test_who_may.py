@@ -70,8 +70,8 @@ SENTENCES = {
     "e": "Only members of this workspace can use Keyturn; you are from another one.",
     "b": "Only people can use Keyturn.",
     "d": "This account is deactivated.",
-    "?": "Slack does not tell me",
-    "unknown": "I do not know this rotation any more.",
+    "?": "Slack does not tell Keyturn",
+    "unknown": "Keyturn does not know this rotation any more.",
     "f": "Keyturn serves the workspace that it is installed in",
     "stale": "What you saw is not what is asked now",
 }
