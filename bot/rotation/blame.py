@@ -46,3 +46,10 @@ def refusal(answer: Evidence) -> Cause:
     if answer.blames_credential:
         return Cause.SECRET_REFUSED
     return Cause.ACCOUNT_LACKS_MODEL if answer.lacks_model else Cause.MODEL_UNFIT
+
+
+def unrehearsed(answer: Evidence | None) -> Cause:
+    """Return the cause of a stop for a rehearsal; the old key's own refusal is not held against the new secret."""
+    if answer and answer.verdict is Verdict.REJECTED:
+        return refusal(answer)
+    return Cause.NOT_TAKEN if answer and answer.verdict is Verdict.PROJECTION else Cause.NOT_REHEARSED

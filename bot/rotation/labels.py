@@ -30,6 +30,9 @@ class Label(StrEnum):
 UNPROVED = frozenset({Label.INCONCLUSIVE, Label.NOT_PROBED})
 """Labels that an approver may accept: nothing speaks for or against such a model."""
 
+WORKS = frozenset({Label.LIKELY, Label.PROVED})
+"""Labels of models that answer on the new key."""
+
 NEED = {label: place for place, label in enumerate(Label)}
 """How urgent a model is: the lower, the more."""
 

@@ -92,6 +92,8 @@ def _offers(rotation: Rotation) -> tuple[Action, ...]:
         offers = HELP[rotation.stop.kind].offers
         if rotation.track is not Track.FORWARD or not (acceptable(rotation) or acceptable_as_a_whole(rotation)):
             offers = tuple(a for a in offers if a is not Action.ACCEPT_UNPROVED)
+        if not rotation.plan.models:  # nothing to try: only an acceptance or another secret helps
+            offers = tuple(sorted(offers, key=lambda action: action is not Action.ACCEPT_UNPROVED))
         if rotation.track is Track.BACK:  # already rolling back: go on, or give up the way back
             left = tuple(a for a in offers if a is not Action.ROLL_BACK)
             return left if Action.TRY_AGAIN in left else (*left, Action.TRY_AGAIN)

@@ -27,7 +27,7 @@ class Help(NamedTuple):
     """What a kind of stop means once models have moved, and what helps."""
 
     callers: str
-    """Completes "3 of 3 models are …"; `{failing}` says how many callers fail."""
+    """Completes "3 of 3 models are …"; `{failing}` says how many callers fail, `{behind}` names models that may."""
 
     offers: tuple[Action, ...]
     """The buttons, in their order on the card."""
@@ -51,7 +51,7 @@ HELP: Mapping[StopKind, Help] = {
     ),
     StopKind.DIFFERENCE: Help(_NOTHING_LOST, _AGAIN_OR_BACK, "once they are alike"),
     StopKind.PROJECTION: Help(
-        "on the new key; callers of those named may be failing. Both keys are there.",
+        "on the new key; callers of {behind} may be failing. Both keys are there.",
         _AGAIN_OR_BACK,
         "once the gateway has it",
     ),
@@ -194,7 +194,7 @@ class Cause(Enum):
     STILL_USED = (
         StopKind.DRIFT,
         "something uses the old key",
-        "Not deleted: {users} refers to the old key. Keyturn doesn't delete it while anything uses it.",
+        "{users} refers to the old key.",
         StepName.REPLACE,
     )
     ROUTE_LEFT = (

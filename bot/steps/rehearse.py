@@ -6,15 +6,14 @@ name that was never used before, so an answer under that name can only come from
 
 from datetime import timedelta
 
-from bot.rotation.blame import fails_alike, held_against, refusal
+from bot.rotation.blame import fails_alike, held_against, unrehearsed
 from bot.rotation.errors import Blocked
-from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.evidence import Verdict
 from bot.rotation.families import exchanges_tokens
 from bot.rotation.finding import UNKNOWN, Throwaway
 from bot.rotation.phrases import listing
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName
-from bot.rotation.stops import Cause
 from bot.steps.inventory import refuse_drift, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL, each, waited
@@ -151,7 +150,8 @@ def _stop(rotation: Rotation) -> Blocked:
     where = listing(dict.fromkeys(rotation.plan.environments[t.environment] for t in bad))
     why = latest.reason if latest else "no answer"
     after = rotation.but(throwaways=(), rehearsal=None)
-    return Blocked(_cause(latest), resume=StepName.REHEARSE, after=after, why=f"In the rehearsal in {where}: {why}")
+    why = f"In the rehearsal in {where}: {why}"
+    return Blocked(unrehearsed(latest), resume=StepName.REHEARSE, after=after, why=why)
 
 
 def _bad(rotation: Rotation) -> list[Throwaway]:
@@ -159,12 +159,6 @@ def _bad(rotation: Rotation) -> list[Throwaway]:
     refused = [t for t in rotation.throwaways if _is_refused(rotation, t)]
     unclear = [t for t in rotation.throwaways if not _passed(t) and not _is_as_before(rotation, t)]
     return refused or unclear or [t for t in rotation.throwaways if not _passed(t)]
-
-
-def _cause(latest: Evidence | None) -> Cause:
-    if latest and (latest.verdict is Verdict.REJECTED or latest.blames_credential):
-        return refusal(latest)
-    return Cause.NOT_TAKEN if latest and latest.verdict is Verdict.PROJECTION else Cause.NOT_REHEARSED
 
 
 def _blames_credential(throwaway: Throwaway) -> bool:

@@ -31,7 +31,7 @@ def press(action: Action, rotation: Rotation) -> Block:
 def _style(action: Action, rotation: Rotation) -> str | None:
     if action is Action.DELETE_OLD_KEY:
         return "danger"
-    is_first = action is offered(rotation)[0]
+    is_first = action is offered(rotation)[0] and action is not Action.ACCEPT_UNPROVED
     return "primary" if is_first and (rotation.state in ADVISED or fails_callers(rotation)) else None
 
 

@@ -1,12 +1,13 @@
 """Say what a stop means for callers now, and which key serves them."""
 
-from bot.rotation.labels import failing_models
+from bot.rotation.labels import NEED, WORKS, failing_models, label_of
 from bot.rotation.plan import plural
 from bot.rotation.policy import is_way_back_closed
 from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation
 from bot.rotation.states import StepName, Track
-from bot.rotation.stops import HELP, StopKind
+from bot.rotation.stops import HELP, Cause, StopKind
+from handlers.views.blocks import code
 
 POINTS_AT_NOTHING = "Models that point at a deleted key are failing: point them at another key in AISIX."
 
@@ -23,8 +24,21 @@ def consequence(rotation: Rotation) -> str:
         return "Both keys are still there. Models that are not back on the old key yet may be failing."
     if not rotation.moved:
         return "No model has been moved; callers notice nothing."
-    callers = HELP[rotation.stop.kind].callers.format(failing=_failing(rotation))
+    callers = HELP[rotation.stop.kind].callers.format(failing=_failing(rotation), behind=_behind(rotation))
     return f"{many_moved(rotation)} {callers}"
+
+
+NAMED = 3
+"""Models that may be failing and are named; the rest are counted."""
+
+
+def _behind(rotation: Rotation) -> str:
+    """Name the models that may be failing while a gateway is not synced: all on the new key that did not answer."""
+    moved = sorted(rotation.moved, key=lambda model: NEED[label_of(rotation.finding(model))])
+    unsure = [model for model in moved if label_of(rotation.finding(model)) not in WORKS] or moved
+    names = list(dict.fromkeys(code(model.alias, 30) for model in unsure))
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _without_old_key(rotation: Rotation) -> str:
@@ -32,10 +46,16 @@ def _without_old_key(rotation: Rotation) -> str:
     if not left:
         stays = "Every model is on the new key and stays there."
         is_refused = rotation.stop is not None and rotation.stop.kind is StopKind.REFUSED
-        return f"The old key is gone. {_moved_and_failing(rotation) or (POINTS_AT_NOTHING if is_refused else stays)}"
+        gone = "" if _is_told_gone(rotation) else "The old key is gone. "
+        return f"{gone}{_moved_and_failing(rotation) or (POINTS_AT_NOTHING if is_refused else stays)}"
     return (
         f"{plural(left, 'model')} still {'needs' if left == 1 else 'need'} the deleted key: *callers are failing now*."
     )
+
+
+def _is_told_gone(rotation: Rotation) -> bool:
+    """Return whether the stop itself says that the old key is gone."""
+    return rotation.stop is not None and rotation.stop.headline == Cause.NO_WAY_BACK.headline
 
 
 def _off_old_key(rotation: Rotation) -> str:

@@ -10,7 +10,7 @@ from bot.rotation.attention import as_known_now
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views import alarm, evidence, summary, words
+from handlers.views import alarm, choices, evidence, summary, words
 from handlers.views.blocks import (
     MESSAGE_MOST,
     TABLE_CHARACTERS,
@@ -98,7 +98,7 @@ def _before(rotation: Rotation, above: Above) -> list[Block]:
 
 def _after(rotation: Rotation, above: Above) -> list[Block]:
     """Build what comes below the table."""
-    details = [*above.rest, *words.choices(rotation), *evidence.facts(rotation)]
+    details = [*above.rest, *choices.others(rotation), *evidence.facts(rotation)]
     reached = [words.also_reached(rotation.plan)] if rotation.plan.dependents and not rotation.is_over else []
     return [
         *([section("\n".join(details), DETAILS_MOST)] if details else []),

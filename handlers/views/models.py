@@ -7,6 +7,7 @@ from bot.rotation.labels import NEED, Label, label_of
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
+from bot.rotation.stops import StopKind
 from handlers.views import evidence
 from handlers.views.blocks import Block, Cell, context, escaped, table, visible
 
@@ -56,7 +57,13 @@ def _shown(rotation: Rotation) -> list[AffectedModel]:
 
 def header_of(rotation: Rotation) -> tuple[str, ...]:
     """Choose the columns; before a move, and once models go back, no model has a status on the new key."""
-    return EVIDENCE if rotation.moved and rotation.track is Track.FORWARD else IMPACT
+    return EVIDENCE if has_status(rotation) else IMPACT
+
+
+def has_status(rotation: Rotation) -> bool:
+    """Return whether models have a status on the new key; what was seen on a key that is gone is none."""
+    is_gone = rotation.stop is not None and rotation.stop.kind is StopKind.REFUSED
+    return bool(rotation.moved) and rotation.track is Track.FORWARD and not is_gone
 
 
 def in_order(rotation: Rotation) -> list[AffectedModel]:

@@ -9,6 +9,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
 from handlers.views import callers, evidence, watch, words
 from handlers.views.blocks import duration
+from handlers.views.models import has_status
 
 
 def lines(rotation: Rotation) -> list[str]:
@@ -29,15 +30,18 @@ def _running(rotation: Rotation) -> Iterator[str]:
 
 def _evidence(rotation: Rotation) -> Iterator[str]:
     """Count verdicts, callers and uses of the old key."""
-    if rotation.moved and rotation.track is Track.FORWARD:
-        yield " · ".join(filter(None, [_tally(rotation), _callers(rotation), evidence.old_key(rotation)]))
-    elif rotation.track is Track.FORWARD and not rotation.plan.old_key_gone:
+    if has_status(rotation):
+        facts = " · ".join(filter(None, [_tally(rotation), _callers(rotation), evidence.old_key(rotation)]))
+        yield facts[:1].upper() + facts[1:]
+    elif rotation.track is Track.FORWARD and rotation.plan.models and not rotation.plan.old_key_gone:
         yield words.impact(rotation)
 
 
 def _tally(rotation: Rotation) -> str:
     models = plural(len(rotation.plan.models), "model")
     labels = {label_of(rotation.finding(model)) for model in rotation.plan.models}
+    if labels and labels <= {Label.MOVED, Label.NOT_MOVED}:  # the alarm counts them
+        return ""
     if labels == {Label.PROVED}:
         return f"{len(rotation.plan.models):,} of {models} proved on the new key"
     return f"{models}: {evidence.tally(rotation)}" if rotation.plan.models else evidence.tally(rotation)

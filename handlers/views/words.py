@@ -1,17 +1,17 @@
 """Turn a rotation into sentences: its state, what that means for callers, and what to do."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers, is_watched, may_be_deleted, open_void
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
-from bot.rotation.policy import acceptable, offered, takes_back
+from bot.rotation.policy import offered
 from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import MEANING, State, StepName, Track
-from bot.rotation.stops import HELP, StopKind
-from handlers.views import watch
+from bot.rotation.stops import StopKind
+from handlers.views import choices, watch
 from handlers.views.blocks import code, sentence, when
 from handlers.views.callers import consequence
 
@@ -128,23 +128,8 @@ def then(rotation: Rotation) -> str:
 def first_move(rotation: Rotation) -> list[str]:
     """Say who must do what, in a line or two; for a stop, what its first button does."""
     if rotation.state is State.BLOCKED:
-        return [_first(rotation)]
+        return [choices.first(rotation)]
     return then(rotation).split("\n")
-
-
-def _first(rotation: Rotation) -> str:
-    """Say who presses the first button of a stop, and what it does."""
-    action = offered(rotation)[0]
-    who = f"<@{rotation.requested_by}>" if action is Action.ANOTHER_SECRET else _either(rotation)
-    purpose = _purpose(action, rotation).removeprefix(f"*{action.value}* ").removeprefix(f"(only {who}) ")
-    joint = " " if action is Action.TRY_AGAIN else ": it "
-    return f"Next: {who} presses *{action.value}*{joint}{purpose}."
-
-
-def choices(rotation: Rotation) -> list[str]:
-    """Say what the other buttons of a stop do, one line each."""
-    others = list(_todo(rotation))[1:] if rotation.state is State.BLOCKED else []
-    return [f"• {text}" for text in others]
 
 
 def _awaiting_secret(rotation: Rotation) -> str:
@@ -244,7 +229,7 @@ def _soaking(rotation: Rotation) -> str:
 def _awaiting_approval(rotation: Rotation) -> str:
     given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
     deletes = f"{_wanted(rotation)} *{Action.DELETE_OLD_KEY.value}*"
-    back = f"{_either(rotation)} presses *{Action.ROLL_BACK.value}*"
+    back = f"{choices.either(rotation)} presses *{Action.ROLL_BACK.value}*"
     match offered(rotation):
         case (Action.ROLL_BACK, *_):
             moves = f"Next: {back}. Or, once you know why callers failed, {deletes}."
@@ -267,69 +252,15 @@ def _no_way_back(rotation: Rotation) -> str:
 def _wanted(rotation: Rotation) -> str:
     """Say who must press: "an approver other than @requester presses"."""
     missing = rotation.approvals_missing
-    other = _other(rotation)
+    other = choices.other(rotation)
     if rotation.approvals:
         return f"{plural(missing, 'more approver')}{other} {'presses' if missing == 1 else 'press'}"
     return f"an approver{other} presses" if missing == 1 else f"{missing} approvers{other} press"
 
 
-def _other(rotation: Rotation) -> str:
-    return "" if rotation.self_approval else f" other than <@{rotation.requested_by}>"
-
-
 def approvers(rotation: Rotation) -> str:
     """Mention the people who approved."""
     return ", ".join(f"<@{approval.by}>" for approval in rotation.approvals)
-
-
-def _advice(rotation: Rotation) -> str:
-    """Say what each offered button does, and who can press it."""
-    return "\n".join([_for_whom(rotation), *(f"• {text}" for text in _todo(rotation))])
-
-
-def _for_whom(rotation: Rotation) -> str:
-    return f"Next, for {_either(rotation)}:"
-
-
-def _either(rotation: Rotation) -> str:
-    return f"<@{rotation.requested_by}> or an approver"
-
-
-def _todo(rotation: Rotation) -> Iterator[str]:
-    return filter(None, (_purpose(action, rotation) for action in offered(rotation)))
-
-
-def _purpose(action: Action, rotation: Rotation) -> str:
-    """Say what *action* does to a stopped rotation; empty if it does nothing."""
-    assert rotation.stop is not None
-    match action:
-        case Action.TRY_AGAIN:
-            return f"*Try again* {HELP[rotation.stop.kind].try_again}"
-        case Action.ACCEPT_UNPROVED:
-            return (
-                f"*Accept unproved* (an approver{_other(rotation)}) goes on although nothing proves "
-                f"{_unproved(rotation)}, with a reason for the receipt"
-            )
-        case Action.ANOTHER_SECRET:
-            first = "puts every model back on the old key, then asks" if takes_back(rotation) else "asks"
-            return f"*Another secret* (only <@{rotation.requested_by}>) {first} for a different secret"
-        case Action.CANCEL:
-            return "*Cancel* ends this rotation as it stands: no model is moved, no key is removed"
-        case Action.ROLL_BACK if not rotation.plan.old_key_gone:
-            models = "puts every model back on the old key and " if rotation.moved else ""
-            return f"*Roll back* {models}ends this rotation"
-        case _:
-            return ""
-
-
-def _unproved(rotation: Rotation) -> str:
-    """Name what may be accepted; if it is more than one model, only the form names them."""
-    models = acceptable(rotation)
-    if not models:
-        return "the new secret"
-    if len(models) > 1:
-        return plural(len(models), "model")
-    return f"{code(models[0].alias, 40)} in {code(models[0].environment_name, 40)}"
 
 
 def left_alone(rotation: Rotation) -> list[str]:
@@ -367,7 +298,7 @@ def _cancelled_at(stop: Stop, rotation: Rotation) -> str:
 NEXT: Mapping[State, Callable[[Rotation], str]] = {
     State.AWAITING_SECRET: _awaiting_secret,
     State.RUNNING: _running,
-    State.BLOCKED: _advice,
+    State.BLOCKED: choices.advice,
     State.AWAITING_APPROVAL: _awaiting_approval,
     State.ROLLING_BACK: lambda _: "Every model that was moved goes back to the old key. Nothing to do for you.",
     State.COMPLETED: _revoking,

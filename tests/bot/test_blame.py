@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from bot.aisix.answers import Answer, evidence
-from bot.rotation.blame import fails_alike, held_against, refusal
+from bot.rotation.blame import fails_alike, held_against, refusal, unrehearsed
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding, was_failing_before
@@ -157,3 +157,17 @@ def test_a_record_of_an_earlier_version_is_excused_as_it_was():
     assert was_failing_before(Finding(baseline=gone, latest=gone))
     assert not was_failing_before(Finding(baseline=no, latest=no))
     assert refusal(no) is Cause.SECRET_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        ("200", "403 upstream_error", "the new secret was refused"),
+        ("403 upstream_error", "403 upstream_error", "the rehearsal came to no result"),
+        ("401 upstream_error", "401 upstream_error", "the new secret was refused"),
+        ("200", "404 model_not_found", "the gateway has not taken the change"),
+        ("200", "504 timeout", "the rehearsal came to no result"),
+    ],
+)
+def test_a_rehearsal_blames_the_new_secret_only_for_what_the_old_one_did_not_get(before, now, words):
+    assert unrehearsed(held_against(said(before), said(now), exchanges=False)).headline == words

@@ -94,7 +94,7 @@ SINCE = {
     ),
     "g17 a request on the old key": Since("has counted 1 request on the old key", use_once),
     "a model that came to the old key": Since(
-        "something uses the old key; Not deleted: `latecomer` in staging refers to the old key",
+        "something uses the old key; `latecomer` in staging refers to the old key",
         lambda t: t.aisix.add_model("staging", "latecomer", key=t.old),
     ),
     "a model that somebody pointed elsewhere": Since(

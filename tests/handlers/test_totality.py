@@ -13,6 +13,7 @@ from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY
 from handlers.views import alarm, callers, watch, words
 from handlers.views.blocks import escaped, visible
+from handlers.views.buttons import press
 from handlers.views.card import card
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
@@ -80,6 +81,22 @@ def test_a_watch_that_could_not_read_everything_says_so() -> None:
     assert said[0] == "Watched for 1 h: no problems."
     assert "no problems seen; 4 of 11 looks could not read every AISIX list and gateway counter." in said[4]
     assert said[11] == "Watched for 1 h: can't tell: no look could read every AISIX list and gateway counter."
+
+
+def test_models_that_may_be_failing_are_named_the_first_three_and_the_rest_counted() -> None:
+    many = r.stopped_by(Cause.NOT_TAKEN, r.running("project", r.plan(r.many(12))), why="`chat-001` in production")
+    proved = r.proved(many, but=(4,))
+
+    assert "callers of `chat-001`, `chat-002`, `chat-004` and 9 more may be failing" in callers.consequence(many)
+    assert "callers of `chat-007` may be failing" in callers.consequence(proved)
+
+
+def test_where_no_model_can_prove_a_secret_an_acceptance_comes_first_but_is_not_advised() -> None:
+    why = "No model uses this key, so nothing proves the new secret."
+    rotation = r.stopped_by(Cause.NOTHING_PROVED, r.running("verify", r.plan(())), why=why)
+
+    assert offered(rotation)[0] is Action.ACCEPT_UNPROVED
+    assert [press(action, rotation).get("style") for action in offered(rotation)] == [None] * 4
 
 
 def test_what_is_left_alone_is_not_said_to_be_back() -> None:
