@@ -118,9 +118,10 @@ def facts(rotation: Rotation) -> list[str]:
 
 
 def _last_heard(rotation: Rotation) -> str:
-    """Say where the old key was last used and where nobody can tell; the summary says the rest."""
+    """Say where the old key was last used and where nobody can tell, unless the alarm and the summary say it all."""
     usage = usage_of(rotation)
-    return silence(rotation) if rotation.silences and (usage.last or usage.deaf) else ""
+    is_untold = usage.last or (usage.deaf and rotation.state is State.BLOCKED)
+    return silence(rotation) if rotation.silences and is_untold else ""
 
 
 def old_key(rotation: Rotation) -> str:
@@ -157,6 +158,12 @@ def against(rotation: Rotation) -> list[str]:
     return [AGAINST[flag](rotation) for flag in flags(rotation)]
 
 
+def _in_use(rotation: Rotation) -> str:
+    last = usage_of(rotation).last
+    where = f" on {code(last.name, 40)}" if last else ""
+    return f"The old key is still in use{where}: deleting it fails those requests. Find what uses it first."
+
+
 def _failed(rotation: Rotation) -> str:
     failed = rotation.tally.failed if rotation.tally else 0
     return f"{plural(failed, 'caller request')} failed since the change. Find out why before you delete the old key."
@@ -178,7 +185,7 @@ def _unproved(rotation: Rotation) -> str:
 
 
 AGAINST: Mapping[Flag, Callable[[Rotation], str]] = {
-    Flag.IN_USE: lambda _: "The old key is still in use: deleting it fails those requests. Find what uses it first.",
+    Flag.IN_USE: _in_use,
     Flag.FAILED: _failed,
     Flag.UNSEEN: _unseen,
     Flag.UNPROVED: _unproved,

@@ -31,13 +31,14 @@ def _running(rotation: Rotation) -> Iterator[str]:
 def _evidence(rotation: Rotation) -> Iterator[str]:
     """Count verdicts, callers and uses of the old key."""
     if has_status(rotation):
-        facts = " · ".join(filter(None, [_tally(rotation), _callers(rotation), evidence.old_key(rotation)]))
+        facts = " · ".join(filter(None, [tally(rotation), _callers(rotation), evidence.old_key(rotation)]))
         yield facts[:1].upper() + facts[1:]
     elif rotation.track is Track.FORWARD and rotation.plan.models and not rotation.plan.old_key_gone:
         yield words.impact(rotation)
 
 
-def _tally(rotation: Rotation) -> str:
+def tally(rotation: Rotation) -> str:
+    """Count the models by what is known of them on the new key; empty if the alarm counts them."""
     models = plural(len(rotation.plan.models), "model")
     labels = {label_of(rotation.finding(model)) for model in rotation.plan.models}
     if labels and labels <= {Label.MOVED, Label.NOT_MOVED}:  # the alarm counts them
@@ -60,7 +61,7 @@ def _ended(rotation: Rotation) -> Iterator[str]:
     """Sum up a rotation whose old key is deleted."""
     took = rotation.deleted_at - rotation.started_at if rotation.deleted_at and rotation.started_at else None
     facts = [
-        _tally(rotation),
+        tally(rotation),
         _callers(rotation),
         f"took {duration(took)}" if took else "",
         f"asked <@{rotation.requested_by}>",

@@ -8,7 +8,7 @@ from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import WAVE_STEPS, State, Step, StepName
-from handlers.views import alarm, evidence, watch, words
+from handlers.views import alarm, evidence, summary, watch, words
 from handlers.views.blocks import STATUS_MARKS, Block, code, escaped, message, rich, sentence, visible
 from handlers.views.receipt import receipt, vouched
 from handlers.views.replies import Reply, named, parted, reply
@@ -201,7 +201,7 @@ def _lapsed(void: Void, rotation: Rotation, approvers: str) -> str:
 
 
 def _approval_wanted(rotation: Rotation, approvers: str) -> str:
-    other = "" if rotation.self_approval else f", not from <@{rotation.requested_by}>, who asked"
+    other = "" if rotation.self_approval else ", not from the requester"
     return f"Approval wanted from {approvers}{other}"
 
 
@@ -228,7 +228,10 @@ def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.asked_at is None:
         return
     wanted = _approval_wanted(rotation, approvers)
-    text = f"{_key(rotation)} is ready to finish: {evidence.tally(rotation)}. {wanted}: *Delete old key* on the card."
+    press = "*Delete old key* on the card"
+    text = f"{_key(rotation)} is ready to finish: {summary.tally(rotation)}. {wanted}: {press}."
+    if wrong := evidence.against(rotation):
+        text = f"{_key(rotation)} needs a decision: {wrong[0]} {wanted}: {press}, or *Roll back*."
     yield reply(f"approval:{rotation.asked_at.isoformat()}", text)
     if rotation.reminded_at and rotation.state is State.AWAITING_APPROVAL:
         text = f"{_key(rotation)} still waits for {approvers}: *Delete old key* or *Roll back* on the card."
@@ -252,7 +255,7 @@ def _troubles(rotation: Rotation) -> Iterator[Reply]:
     for (at, over), found in looks.items():
         helps = [] if over else [watch.what_helps(rotation)]
         lines = [
-            f"{_key(rotation)}, after the delete: <@{rotation.requested_by}>",
+            f"{_key(rotation)}, after the delete:{'' if over else f' <@{rotation.requested_by}>'}",
             *watch.listed(found, most=8),
             *helps,
         ]

@@ -21,6 +21,20 @@ def headline(rotation: Rotation) -> str:
     return f"{state}: {plural(wrong, 'problem')}" if wrong else state
 
 
+PROVIDERS = {"openai": "OpenAI", "anthropic": "Anthropic"}
+"""Providers that people know by a name, with the word that is also in their address."""
+
+
+def still_works(rotation: Rotation) -> str:
+    """Say where the old API key still works: deleting it in AISIX does not revoke it there."""
+    key = rotation.plan.old_key
+    host = key.base_url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    label = key.provider.casefold()
+    where = code(host or key.provider, 60) if host or key.provider else "the provider"
+    known = PROVIDERS.get(label) if label in (host or label) else None
+    return f"The old API key still works at {known or where}"
+
+
 def until(rotation: Rotation) -> str:
     """Say how long the watch lasts: "until 15:07"."""
     return f"until {when(rotation.watch_until)}" if rotation.watch_until else "for a while"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers, is_watched, may_be_deleted, open_void
+from bot.rotation.flags import flags
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import offered
@@ -32,13 +33,13 @@ HARM = "🔴"
 
 
 def mark(rotation: Rotation) -> str:
-    """Return the mark at the start of a card; the watch has that of a completed rotation."""
+    """Return the mark of a card; the watch has that of a completed rotation, and what is left alone needs a person."""
     if fails_callers(rotation):
         return HARM
+    if rotation.is_over and rotation.left_alone:
+        return MARKS[State.AWAITING_APPROVAL]
     return MARKS[State.COMPLETED if is_watched(rotation) else rotation.state]
 
-
-REVOKE = "The old API key still works at the provider: deleting it in AISIX did not revoke it there."
 
 GONE_AND_STAYS = "The old key is gone, and every model stays on the new key."
 
@@ -60,9 +61,14 @@ def headline(rotation: Rotation) -> str:
     step = next_step(rotation) if rotation.waits_for_bot else None
     if step is None or (step.gated and not rotation.approvals):
         return meaning
-    progress = f", {rotation.note}" if rotation.note and rotation.note[:1].isdigit() else ""
+    progress = f", {_so_far(rotation)}" if _so_far(rotation) else ""
     doing = "taking the refused secret back" if rotation.track is Track.WITHDRAW else step.doing
     return f"{meaning}: {doing}{progress}"
+
+
+def _so_far(rotation: Rotation) -> str:
+    """Return how far the step has got, without the names behind a colon; empty if it does not count."""
+    return rotation.note.partition(": ")[0] if rotation.note and rotation.note[:1].isdigit() else ""
 
 
 def _stopped(rotation: Rotation, why: str) -> str:
@@ -167,7 +173,7 @@ def _running(rotation: Rotation) -> str:
         step = next_step(rotation)
         doing = "Deleting the old key." if step and step.name is StepName.DELETE else LAST_LOOK
         return f"Approved by {approvers(rotation)}. {doing}"
-    parts = ["Nothing to do for you.", _soaking(rotation), "The thread has the details."]
+    parts = ["Nothing to do for you.", _soaking(rotation), _awaited(rotation), "The thread has the details."]
     return " ".join(filter(None, parts))
 
 
@@ -182,7 +188,7 @@ def _revoking(rotation: Rotation) -> str:
     """Name the last thing to do, and say that it must wait while something is wrong."""
     wrong = any(watch.wrong_now(rotation))
     then = "looks into this first, and revokes it there when all is well" if wrong else "revokes it there"
-    return f"{REVOKE} Next: <@{rotation.requested_by}> {then}."
+    return f"{watch.still_works(rotation)}. Next: <@{rotation.requested_by}> {then}."
 
 
 def void(rotation: Rotation) -> str:
@@ -226,17 +232,25 @@ def _soaking(rotation: Rotation) -> str:
     return f"All has been well since {when(rotation.well_since)}; if it stays so, an approver is asked {then}."
 
 
+def _awaited(rotation: Rotation) -> str:
+    """Name what a counted wait is for."""
+    names = rotation.note.partition(": ")[2] if rotation.note and _so_far(rotation) else ""
+    return f"Not synced yet: {sentence(names)}." if names else ""
+
+
 def _awaiting_approval(rotation: Rotation) -> str:
     given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
-    deletes = f"{_wanted(rotation)} *{Action.DELETE_OLD_KEY.value}*"
+    why = ", with a reason" if flags(rotation) else ""
+    deletes = f"{_wanted(rotation)} *{Action.DELETE_OLD_KEY.value}*{why}"
+    first = "look into the ▲ above. Then " if why else ""
     back = f"{choices.either(rotation)} presses *{Action.ROLL_BACK.value}*"
     match offered(rotation):
         case (Action.ROLL_BACK, *_):
             moves = f"Next: {back}. Or, once you know why callers failed, {deletes}."
         case actions if Action.ROLL_BACK in actions:
-            moves = f"Next: {deletes}. Or {back}."
+            moves = f"Next: {first}{deletes}. Or {back}."
         case _:
-            moves = f"Next: {deletes}."
+            moves = f"Next: {first}{deletes}."
     return f"{given}{_no_way_back(rotation)} {moves}"
 
 

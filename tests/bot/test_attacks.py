@@ -220,7 +220,7 @@ async def test_a_dead_old_key_does_not_have_the_new_secret_blamed_where_a_gatewa
         tenancy.aisix.upstream.refuse(OLD_SECRET)
         at_the_move(tenancy, lambda: tenancy.wire.behind.update(tenancy.aisix.replicas("production")))
         machine, record = await after(tenancy, "cut-over")
-        record = await machine.until(record, lambda r: r.note == "1 model not there yet")
+        record = await machine.until(record, lambda r: (r.note or "").startswith("1 model not synced yet: "))
         tenancy.wire.behind.clear()
         tenancy.wire.project()
         ended = await machine.ended(record)

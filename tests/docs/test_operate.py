@@ -139,7 +139,7 @@ PARTS = re.compile(r"(?<=[.:;])\s|: | · |\n|^. Rotate … ")
 VARIES = {
     "testing every model on the old key, … of",
     "verifying with live request, … of",
-    "waiting for the gateways, … model not there yet",
+    "waiting for the gateways, … environment not synced yet",
     "in production, and … more",
 }
 """How far a step has got, behind its name; and the end of a list."""

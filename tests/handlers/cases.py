@@ -126,7 +126,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "running-baseline": r.running("baseline", note="1 of 3"),
     "running-rehearse": r.running("rehearse", note="rehearsing"),
     "running-cut-over": r.seeing(r.running("cut-over", note="1 of 3"), r.good(36), moved_at=r.at(34)),
-    "running-project": r.running("project", note="1 model not there yet"),
+    "running-project": r.running("project", note="1 environment not synced yet: `staging`"),
     "running-verify": r.running("verify", note="2 of 3"),
     "running-trouble": r.running(
         "cut-over", note="AISIX is not answering (no connection). Trying again.", trouble_since=r.at(34)

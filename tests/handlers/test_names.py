@@ -125,7 +125,7 @@ def test_every_model_is_on_the_card_or_in_the_thread_and_on_the_receipt_whose_la
 
     for said in (everything_said(rotation), receipt):
         assert all(model.alias in str(said) for model in rotation.plan.models)
-    assert "did not revoke it there." in receipt[-1]["blocks"][-1]["text"]["text"]
+    assert "The old API key still works at OpenAI: revoke it there." in receipt[-1]["blocks"][-1]["text"]["text"]
 
 
 def test_the_model_that_needs_a_look_comes_first_however_many_there_are() -> None:

@@ -14,7 +14,7 @@ from handlers.errors import CHOOSE_KEY
 from handlers.views import alarm, callers, watch, words
 from handlers.views.blocks import escaped, visible
 from handlers.views.buttons import press
-from handlers.views.card import card
+from handlers.views.card import card, title
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
 from tests.handlers.cases import CASES, ROTATIONS, STOPS, THREADS
@@ -97,6 +97,35 @@ def test_where_no_model_can_prove_a_secret_an_acceptance_comes_first_but_is_not_
 
     assert offered(rotation)[0] is Action.ACCEPT_UNPROVED
     assert [press(action, rotation).get("style") for action in offered(rotation)] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("rotation", "expected"),
+    [
+        (r.completed(), "🟢 OpenAI production: old key deleted"),
+        (r.completed(left_alone=("Key `k` stays: it is used.",)), "🟡 OpenAI production: old key deleted"),
+        (r.completed_after_watch(troubles=(r.trouble(),)), "🔴 OpenAI production: old key deleted: 1 problem"),
+        (r.completed_after_watch(troubles=(r.trouble(), r.over())), "🟢 OpenAI production: old key deleted"),
+    ],
+)
+def test_an_end_is_green_only_where_nothing_fails_and_nothing_is_left(rotation: Rotation, expected: str) -> None:
+    assert title(rotation) == expected
+
+
+@pytest.mark.parametrize(
+    ("provider", "address", "where"),
+    [
+        ("openai", "https://api.openai.com/v1", "OpenAI"),
+        ("openai", "", "OpenAI"),
+        ("openai", "https://llm.example.com/v1", "`llm.example.com`"),
+        ("mistral", "", "`mistral`"),
+        ("", "", "the provider"),
+    ],
+)
+def test_the_last_step_names_where_the_old_key_still_works(provider: str, address: str, where: str) -> None:
+    key = r.key(provider=provider, settings={"api_base": address})
+
+    assert f"still works at {where}. Next:" in words.then(r.completed(r.plan(old_key=key)))
 
 
 def test_what_is_left_alone_is_not_said_to_be_back() -> None:

@@ -201,7 +201,7 @@ LATER: dict[str, tuple[str, Rotation, str]] = {
         "waiting for the new secret",
     ),
     "trouble": ("left", r.watched(troubles=(r.trouble(),)), "1 problem"),
-    "deleted": ("archived", r.completed(), "still works at the provider"),
+    "deleted": ("archived", r.completed(), "API key still works at"),
 }
 
 
