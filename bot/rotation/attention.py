@@ -1,8 +1,8 @@
 """Which parts of a rotation need a person's attention: open troubles and void approvals. Pure."""
 
 from bot.rotation.labels import failing_models
-from bot.rotation.record import Rotation, Stop, Trouble, Void
-from bot.rotation.states import State
+from bot.rotation.record import Rotation, Trouble, Void
+from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
 
 
@@ -26,24 +26,41 @@ def as_known_now(rotation: Rotation) -> Rotation:
 
 def fails_callers(rotation: Rotation) -> bool:
     """Return whether callers fail in the course of this rotation, as far as anybody knows."""
-    if open_troubles(rotation) or (rotation.plan.old_key_gone and not rotation.all_moved):
+    return bool(harm(rotation))
+
+
+def harm(rotation: Rotation) -> str:
+    """Say whether callers fail or have failed in the course of this rotation; empty if nothing says so."""
+    if open_troubles(rotation) or _is_harmful(rotation):
+        return "callers are failing"
+    if _is_without_working_key(rotation):
+        return "callers may be failing"
+    return "callers failed" if has_failed_callers(rotation) else ""
+
+
+def _is_harmful(rotation: Rotation) -> bool:
+    """Return whether a stop says that models on the new key fail, or that models are left on a key that is gone."""
+    stop = rotation.stop
+    if stop is None:
+        return False
+    if rotation.plan.old_key_gone and not rotation.all_moved:
         return True
-    match rotation.state:
-        case State.BLOCKED | State.CANCELLED if rotation.stop:
-            return bool(rotation.moved) and _is_harmful(rotation, rotation.stop)
-        case State.AWAITING_APPROVAL:
-            return rotation.tally is not None and rotation.tally.failed > 0
-        case State.AWAITING_SECRET | State.CANCELLED:  # no model goes back: each stays on a secret that did not work
-            return bool(rotation.attempt and (rotation.plan.old_key_gone or rotation.delete_asked_at))
-        case State.RUNNING:
-            return bool(rotation.delete_asked_at) and not rotation.all_moved
-        case _:
-            return False
+    fails = stop.kind is StopKind.REFUSED or (stop.kind is StopKind.REJECTED and failing_models(rotation) != ())
+    return bool(rotation.moved) and fails
 
 
-def _is_harmful(rotation: Rotation, stop: Stop) -> bool:
-    """Return whether models on the new key fail at this stop."""
-    return stop.kind is StopKind.REFUSED or (stop.kind is StopKind.REJECTED and failing_models(rotation) != 0)
+def _is_without_working_key(rotation: Rotation) -> bool:
+    """Return whether models stay on an old key that is or may be gone, or on a secret that did not work."""
+    gone, asked = rotation.plan.old_key_gone, rotation.delete_asked_at is not None
+    stay = rotation.state in (State.AWAITING_SECRET, State.CANCELLED) and rotation.stop is None and rotation.attempt > 0
+    left = not rotation.all_moved and (gone or rotation.state is State.RUNNING)
+    return (stay or left) and (gone or asked)
+
+
+def has_failed_callers(rotation: Rotation) -> bool:
+    """Return whether requests of callers failed since the change, of which somebody can still decide something."""
+    decided = rotation.is_over or rotation.deleted_at or rotation.track is not Track.FORWARD
+    return not decided and rotation.tally is not None and rotation.tally.failed > 0
 
 
 def open_void(rotation: Rotation) -> Void | None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding, is_excused, was_failing_before
+from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
 
 
@@ -49,10 +50,13 @@ def label_of(finding: Finding) -> Label:
     return Label.NOT_PROBED if known is Verdict.SKIPPED else Label(known)
 
 
-def failing_models(rotation: Rotation) -> int | None:
-    """Count the moved models whose callers fail since the move; None if the key itself is refused, as then all fail."""
-    known = (rotation.finding(model) for model in rotation.moved)
-    seen = [finding.latest for finding in known if finding.latest and not was_failing_before(finding)]
-    if any(answer.blames_credential for answer in seen):
+def failing_models(rotation: Rotation) -> tuple[AffectedModel, ...] | None:
+    """Return the moved models whose callers fail since the move; None if the key is refused, as then all fail."""
+    seen = [
+        (model, finding.latest)
+        for model in rotation.moved
+        if (finding := rotation.finding(model)).latest and not was_failing_before(finding)
+    ]
+    if any(answer and answer.blames_credential for _, answer in seen):
         return None
-    return sum(answer.verdict is Verdict.REJECTED for answer in seen)
+    return tuple(model for model, answer in seen if answer and answer.verdict is Verdict.REJECTED)

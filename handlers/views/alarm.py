@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from bot.rotation.attention import is_watched, open_void
+from bot.rotation.attention import has_failed_callers, is_watched, open_void
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.views import evidence, watch, words
@@ -39,6 +39,7 @@ def _stopped(rotation: Rotation) -> Iterator[str]:
     short = sentence(first, FIRST_MOST)
     yield short
     yield consequence(rotation)
+    yield from _failed(rotation)
     whole = sentence(first)
     said = " ".join([*([whole] if whole != short else []), *map(sentence, rest)])
     if said:
@@ -56,6 +57,10 @@ def _sentences(text: str) -> list[str]:
     return parts[1:] or [text]
 
 
+def _failed(rotation: Rotation) -> list[str]:
+    return [f"▲ {evidence.failed(rotation)}"] if has_failed_callers(rotation) else []
+
+
 def _weighed(rotation: Rotation) -> Iterator[str]:
     yield from (f"▲ {said}" for said in evidence.against(rotation))
     if void := open_void(rotation):
@@ -70,6 +75,7 @@ def _asked_for(rotation: Rotation) -> Iterator[str]:
 def _under_way(rotation: Rotation) -> Iterator[str]:
     if trouble := words.trouble(rotation):
         yield f"▲ {trouble}"
+    yield from _failed(rotation)
     if is_watched(rotation):
         yield from watch.wrong_now(rotation)
     elif said := words.void(rotation):

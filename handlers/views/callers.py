@@ -1,7 +1,9 @@
 """Say what a stop means for callers now, and which key serves them."""
 
+from collections.abc import Iterable
+
 from bot.rotation.labels import NEED, WORKS, failing_models, label_of
-from bot.rotation.plan import plural
+from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.policy import is_way_back_closed
 from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation
@@ -29,14 +31,18 @@ def consequence(rotation: Rotation) -> str:
 
 
 NAMED = 3
-"""Models that may be failing and are named; the rest are counted."""
+"""Models that fail or may fail and are named; the rest are counted."""
 
 
 def _behind(rotation: Rotation) -> str:
     """Name the models that may be failing while a gateway is not synced: all on the new key that did not answer."""
     moved = sorted(rotation.moved, key=lambda model: NEED[label_of(rotation.finding(model))])
     unsure = [model for model in moved if label_of(rotation.finding(model)) not in WORKS] or moved
-    names = list(dict.fromkeys(code(model.alias, 30) for model in unsure))
+    return _named(unsure)
+
+
+def _named(models: Iterable[AffectedModel]) -> str:
+    names = list(dict.fromkeys(code(model.alias, 30) for model in models))
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"
 
@@ -82,7 +88,7 @@ def _failing(rotation: Rotation) -> str:
     failing = failing_models(rotation)
     if failing is None:
         return "on the refused key: *their callers are failing now*."
-    return f"on the new key: *callers of {plural(failing, 'model')} are failing now*."
+    return f"on the new key: *callers of {_named(failing)} are failing now*."
 
 
 def many_moved(rotation: Rotation) -> str:

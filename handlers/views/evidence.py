@@ -164,9 +164,10 @@ def _in_use(rotation: Rotation) -> str:
     return f"The old key is still in use{where}: deleting it fails those requests. Find what uses it first."
 
 
-def _failed(rotation: Rotation) -> str:
-    failed = rotation.tally.failed if rotation.tally else 0
-    return f"{plural(failed, 'caller request')} failed since the change. Find out why before you delete the old key."
+def failed(rotation: Rotation) -> str:
+    """Say how many requests of callers failed since the change."""
+    count = rotation.tally.failed if rotation.tally else 0
+    return f"{plural(count, 'caller request')} failed since the change. Find out why before you delete the old key."
 
 
 def _unseen(rotation: Rotation) -> str:
@@ -186,7 +187,7 @@ def _unproved(rotation: Rotation) -> str:
 
 AGAINST: Mapping[Flag, Callable[[Rotation], str]] = {
     Flag.IN_USE: _in_use,
-    Flag.FAILED: _failed,
+    Flag.FAILED: failed,
     Flag.UNSEEN: _unseen,
     Flag.UNPROVED: _unproved,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bot.rotation.actions import Action
-from bot.rotation.attention import fails_callers, is_watched, may_be_deleted, open_void
+from bot.rotation.attention import fails_callers, harm, has_failed_callers, is_watched, may_be_deleted, open_void
 from bot.rotation.flags import flags
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
@@ -55,15 +55,13 @@ def headline(rotation: Rotation) -> str:
         return watch.headline(rotation)
     if rotation.state is State.BLOCKED and rotation.stop:
         return _stopped(rotation, rotation.stop.headline)
-    if fails_callers(rotation):
-        failed = rotation.state is State.AWAITING_APPROVAL
-        return f"{meaning}, {'callers failed' if failed else 'callers may be failing'}"
+    harmed = f", {said}" if (said := harm(rotation)) else ""
     step = next_step(rotation) if rotation.waits_for_bot else None
     if step is None or (step.gated and not rotation.approvals):
-        return meaning
+        return f"{meaning}{harmed}"
     progress = f", {_so_far(rotation)}" if _so_far(rotation) else ""
     doing = "taking the refused secret back" if rotation.track is Track.WITHDRAW else step.doing
-    return f"{meaning}: {doing}{progress}"
+    return f"{meaning}: {doing}{harmed}{progress}"
 
 
 def _so_far(rotation: Rotation) -> str:
@@ -76,7 +74,7 @@ def _stopped(rotation: Rotation, why: str) -> str:
     meaning = MEANING[State.BLOCKED]
     if rotation.track is Track.BACK:
         return f"{meaning} rolling back: {why}"
-    return f"{meaning}: {why}{', callers are failing' if fails_callers(rotation) else ''}"
+    return ", ".join(filter(None, [f"{meaning}: {why}", harm(rotation)]))
 
 
 def state_label(rotation: Rotation) -> str:
@@ -173,7 +171,10 @@ def _running(rotation: Rotation) -> str:
         step = next_step(rotation)
         doing = "Deleting the old key." if step and step.name is StepName.DELETE else LAST_LOOK
         return f"Approved by {approvers(rotation)}. {doing}"
-    parts = ["Nothing to do for you.", _soaking(rotation), _awaited(rotation), "The thread has the details."]
+    back = f"presses *{Action.ROLL_BACK.value}* if the new key is the cause"
+    look = f"Next: {choices.either(rotation)} finds out why, and {back}."
+    first = look if has_failed_callers(rotation) else "Nothing to do for you."
+    parts = [first, _soaking(rotation), _awaited(rotation), "The thread has the details."]
     return " ".join(filter(None, parts))
 
 

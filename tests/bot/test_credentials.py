@@ -144,7 +144,7 @@ BEHIND = [
     (BOT_TOKEN, SlackAway("Slack does not tell Keyturn who you are.")),
     (ADMIN_TOKEN, ApiError("AISIX refuses the token.", 401)),
     (ADMIN_TOKEN, ApiError("AISIX says that the token may not do this.", 403)),
-    ("Redis", Unanswerable("I cannot tell whether this was recorded.")),
+    ("Redis", Unanswerable("Keyturn cannot tell whether this was recorded.")),
     ("AISIX away", ApiError("AISIX is not answering.")),
 ]
 

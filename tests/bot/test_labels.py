@@ -55,11 +55,12 @@ def test_a_finding_has_one_label():
     ("finding", "failing"),
     [
         (moved(REFUSED), None),
-        (moved(OFF), 1),
-        (moved(OFF, baseline=OFF), 0),
-        (moved(seen(Verdict.LIKELY)), 0),
-        (Finding(latest=REFUSED), 0),
+        (moved(OFF), ["m1"]),
+        (moved(OFF, baseline=OFF), []),
+        (moved(seen(Verdict.LIKELY)), []),
+        (Finding(latest=REFUSED), []),
     ],
 )
 def test_a_refused_key_fails_all_that_is_moved_and_a_refused_model_only_itself(finding, failing):
-    assert failing_models(rotation(State.RUNNING, findings={"m1": finding})) == failing
+    found = failing_models(rotation(State.RUNNING, findings={"m1": finding}))
+    assert (None if found is None else [model.id for model in found]) == failing

@@ -354,7 +354,7 @@ class Hanging(Redis):
 
 async def test_a_write_to_a_hanging_redis_is_not_reported_as_without_effect(redis_url):
     async with Hanging.from_url(redis_url, decode_responses=True) as client:
-        with pytest.raises(Unanswerable, match="I cannot tell whether this was recorded"):
+        with pytest.raises(Unanswerable, match="Keyturn cannot tell whether this was recorded"):
             await save(Store(client, NAMESPACE), rotation())
         with pytest.raises(Unanswerable, match="so nothing was changed"):
             await Store(client, NAMESPACE).load("rabc123")

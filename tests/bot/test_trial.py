@@ -188,7 +188,7 @@ def test_what_a_server_can_say_is_put_into_words():
 
 
 async def test_a_refused_write_that_may_have_happened_is_not_reported_as_without_effect():
-    for sentence, says in ((AWAY, "so nothing was changed"), (UNSURE, "I cannot tell whether this was recorded")):
+    for sentence, says in ((AWAY, "so nothing was changed"), (UNSURE, "Keyturn cannot tell whether this was recorded")):
         with pytest.raises(Unanswerable) as away:
             async with answering(sentence):
                 raise BaseParser.parse_error("READONLY You can't write against a read only replica.")

@@ -132,6 +132,9 @@ ROTATIONS: Mapping[str, Rotation] = {
         "cut-over", note="AISIX is not answering (no connection). Trying again.", trouble_since=r.at(34)
     ),
     "running-soak": r.running("soak", note="soaking", soak_until=r.at(640)),
+    "running-soak-callers-fail": r.proved(
+        r.running("soak", note="soaking", soak_until=r.at(640), tally=r.FAILING_CALLERS)
+    ),
     "running-soak-again": r.running(
         "soak", note="`replica-2:9090` in production has counted 1 request on the old key since the change"
     ),

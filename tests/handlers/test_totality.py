@@ -172,7 +172,7 @@ def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_pol
         case State.RUNNING if rotation.deleted_at:
             assert "Next: <@" in said
         case State.RUNNING | State.ROLLING_BACK:
-            assert "othing to do for you" in said or "Approved by" in said
+            assert any(part in said for part in ("othing to do for you", "Approved by", "finds out why"))
         case _:
             assert said
 
@@ -222,3 +222,16 @@ def test_a_model_that_fails_after_the_delete_is_not_said_to_be_proved_and_is_in_
         ("chat-large", "refused"),
         ("support-embed", "refused"),
     ]
+
+
+@pytest.mark.parametrize("kind", [None, *sorted(set(StopKind) - {StopKind.REFUSED})])
+def test_while_callers_fail_the_first_button_is_the_way_back_and_the_card_says_how_many_failed(kind: Any) -> None:
+    running = r.running("soak", tally=r.FAILING_CALLERS)
+    rotation = stop_of(kind, running) if kind else running
+    shown = card(rotation).content
+    row = next(block for block in shown["blocks"] if block["type"] == "actions")
+
+    assert words.mark(rotation) == words.HARM
+    assert (row["elements"][0]["text"]["text"], row["elements"][0]["style"]) == ("Roll back", "primary")
+    assert "▲ 37 caller requests failed since the change" in shown["blocks"][1]["text"]["text"]
+    assert "Nothing to do" not in shown["text"]
