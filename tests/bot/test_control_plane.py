@@ -315,7 +315,7 @@ async def answered(text, status=200):
         yield made
 
 
-ERRORS = {NotFound: (404,), Unsupported: (405, 501), ApiError: (400, 401, 403, 422), Uncertain: (408, 429, 500)}
+ERRORS = {NotFound: (404,), Unsupported: (405, 501), ApiError: (400, 401, 403, 422, 451), Uncertain: (408, 429, 500)}
 
 
 @pytest.mark.parametrize(("status", "kind"), [(status, kind) for kind, all_ in ERRORS.items() for status in all_])
