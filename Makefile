@@ -7,6 +7,7 @@ DEMO := .venv/.demo-ready
 BROWSER := .venv/.browser-ready
 AUDIT := .venv/.audit-ready
 COMPILED := .venv/.compiled
+TYPES := var/types
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
@@ -17,7 +18,7 @@ export PYTHONHASHSEED ?= 0
 # So that each process need not compile the same code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo play comparison test-fast test test-rest test-all guards browser-test gateway-test soak check audit sbom bench run format golden lock clean
+.PHONY: help install demo play comparison test-fast test test-rest test-all guards browser-test gateway-test types pictures soak check audit sbom bench run format golden lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,8 +43,9 @@ test: $(READY) $(COMPILED)  ## run the rules, and each story once, over sockets;
 test-rest: $(READY) $(COMPILED)  ## run what `make test` leaves out: the other cases of each story, the sandbox, demo, page and comparison
 	$(BIN)/python -m pytest -n 6 --dist worksteal -m "rest and not soak" $(ARGS)
 
-test-all: test test-rest  ## run every test; those in the browser only if Chromium is installed
+test-all: test test-rest  ## run every test; those in the browser only where Chromium is, Slack's types only where npm is
 	@if [ -x "$(CHROMIUM)" ]; then $(MAKE) --no-print-directory browser-test; else echo "There is no Chromium: the stories in the browser were not run."; fi
+	@if command -v npm > /dev/null && $(MAKE) --no-print-directory $(TYPES)/.ready; then $(MAKE) --no-print-directory types; else echo "There is no npm, or it installs nothing: the golden files were not compared with Slack's published types."; fi
 
 guards: $(READY)  ## take out one guard at a time, in a copy, and check that its test fails; ARGS="test_lease one_approver" for some
 	$(BIN)/python -m tests.guards $(ARGS)
@@ -59,6 +61,9 @@ browser-test: $(READY)  ## test the workspace of `make play` in Chromium
 gateway-test: $(READY)  ## test between real gateways; AISIX_BIN=/path/to/aisix, ARGS="--runs 20" for the figures of the guide
 	@AISIX_BIN="$(AISIX_BIN)" $(BIN)/python -m sandbox.gateways
 	AISIX_BIN="$(AISIX_BIN)" $(BIN)/python -m pytest tests/gateway $(ARGS)
+
+types: $(READY) $(TYPES)/.ready  ## compare every golden file with Slack's published types of blocks; needs npm
+	$(BIN)/python -m pytest tests/published $(ARGS)
 
 pictures: $(READY)  ## draw every golden file, in var/pictures, and the documents' pictures, in docs/pictures
 	@test -x "$(CHROMIUM)" || { echo "make pictures needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
@@ -122,6 +127,12 @@ $(READY): requirements.lock | $(BIN)/python
 $(BROWSER): requirements-browser.lock
 	$(INSTALL) --quiet -r requirements-browser.lock
 	touch $(BROWSER)
+
+$(TYPES)/.ready: tests/published/package.json tests/published/package-lock.json
+	@mkdir -p $(TYPES)
+	@cp $^ $(TYPES)
+	cd $(TYPES) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 $(AUDIT): requirements-audit.lock | $(READY)
 	$(INSTALL) --quiet -r requirements-audit.lock
