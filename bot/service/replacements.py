@@ -143,6 +143,7 @@ class Replacements(Verbs):
             key_id = await self._control_plane.create_key(plan.old_key, wanted.name, plan.needed_in, secret)
         except Uncertain as trouble:
             log.warning("create_uncertain", rotation=rotation.id, why=str(trouble))
+            await self._record_creation(rotation, wanted, trouble=trouble)
         except ApiError as refusal:
             await self._record_creation(rotation, wanted.but(refusal=str(refusal)))
         else:
@@ -150,15 +151,18 @@ class Replacements(Verbs):
                 await self._record_creation(rotation, wanted.but(key_id=key_id))
         await self._jobs.advance(rotation, again="+created")
 
-    async def _record_creation(self, rotation: Rotation, outcome: Replacement) -> None:
-        """Record the outcome, unless the rotation knows it already or no longer needs this replacement."""
+    async def _record_creation(
+        self, rotation: Rotation, outcome: Replacement, *, trouble: Uncertain | None = None
+    ) -> None:
+        """Record the outcome, or the *trouble*, unless the rotation knows it already or needs no such replacement."""
+        what = "created" if trouble is None else "could not tell whether it was created"
         current = await self.load(rotation.id)
         while _waits_for(current, outcome):
             known = received(current, outcome.key_id) if outcome.key_id else current
+            if trouble:
+                known = known.but(note=f"{trouble} Trying again.", trouble_since=known.trouble_since or self._now())
             with suppress(Conflict):
-                saved = await self._store.save(
-                    known.but(replacement=outcome), event("keyturn", "created"), at=self._now()
-                )
+                saved = await self._store.save(known.but(replacement=outcome), event("keyturn", what), at=self._now())
                 await self._jobs.announce(saved)
                 return
             current = await self.load(rotation.id)

@@ -445,6 +445,15 @@ async def test_a_replacement_that_comes_too_late_is_removed_unless_something_use
         assert (await desk.service.load(begun.id)).left_alone == (said,)
 
 
+async def test_a_lost_answer_to_the_creation_is_on_the_card_at_once(desk):
+    begun = await give(desk, await desk.save(await of_its_key(desk)))
+    desk.tenant.aisix.faults.drop("POST", "/provider_keys")
+    await desk.service.create_replacement(begun)
+
+    record = await desk.service.load(begun.id)
+    assert (record.note, record.trouble_since) == ("AISIX broke off its answer. Trying again.", NOW)
+
+
 # --- the way of the secret through a handler ---
 
 KEPT = (
