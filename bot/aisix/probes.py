@@ -222,6 +222,11 @@ class Gateways:
         probe = probe_for(model, self._settings[model.environment].probes)
         return probe is not None and not probe.name
 
+    def name(self, model: AffectedModel) -> str:
+        """Return the name under which *model* is probed; empty if the settings say `skip` or there is none."""
+        probe = probe_for(model, self._settings[model.environment].probes)
+        return probe.name if probe else ""
+
     def endpoint(self, model: AffectedModel) -> str:
         """Return the endpoint at which *model* is probed; empty if the settings say `skip`."""
         probe = probe_for(model, self._settings[model.environment].probes)

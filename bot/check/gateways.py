@@ -16,10 +16,10 @@ from bot.check.findings import Try, Wrong, clock, ok, warn, wrong
 from bot.rotation.errors import ApiError
 from bot.rotation.inventory import Environment, Inventory, Model
 from bot.rotation.phrases import listing
-from bot.rotation.plan import plural
+from bot.rotation.plan import affected, plural, probed_elsewhere
 from bot.rotation.replica import host_of
 from bot.rotation.trust import UNTRUSTED, is_untrusted
-from bot.rotation.wildcards import is_wildcard
+from bot.rotation.wildcards import is_wildcard, matches
 from bot.settings import Settings
 from bot.terminal import Finding
 
@@ -85,6 +85,20 @@ class Product:
         said = "it lists none of this environment's models: is it another's, or may the caller key use none of them?"
         return [warn(said, about)]
 
+    async def _probes(self, environment: str, about: str) -> list[Finding]:
+        """Name each entry of `probes` that tests another model than its own, and each that is for no model."""
+        models = await self._models(environment)
+        inventory = await self._inventory() if models else None
+        if inventory is None:
+            return []
+        own = [affected(inventory, model) for model in models if not model.is_virtual]
+        led = ((model, probed_elsewhere(model, self._gateways.name(model), models)) for model in own)
+        entries = self._settings.aisix_gateways[environment].probes
+        return [
+            *(wrong(ASTRAY.format(model.alias, other.alias), about) for model, other in led if other),
+            *(warn(_unmet(entry, models), about) for entry in entries if not _is_met(entry, models)),
+        ]
+
     async def _cloud(self) -> list[Finding]:
         try:
             inventory = await self._inventory()
@@ -146,6 +160,7 @@ class Product:
         return [
             ok(known + "`keyturn-*` too, which can't be tried here.", about),
             *await self._usable(environment, greeting.models, about),
+            *await self._probes(environment, about),
             *_version(greeting.version, about, keeps_tokens=greeting.keeps_tokens),
             *clock(greeting.ahead, about),
         ]
@@ -204,6 +219,22 @@ def _version(version: str, about: str, *, keeps_tokens: bool) -> Iterator[Findin
             "Bring it up to date (builds without a version say 0.3.0).",
             about,
         )
+
+
+ASTRAY = (
+    "`probes` sends the test requests for `{}` to another model, `{}`, so they say nothing about its key: name only an "
+    "endpoint there, or a name that no other model has."
+)
+
+
+def _is_met(entry: str, models: Iterable[Model]) -> bool:
+    return any(entry == model.alias or (is_wildcard(model.alias) and matches(model.alias, entry)) for model in models)
+
+
+def _unmet(entry: str, models: Iterable[Model]) -> str:
+    near = get_close_matches(entry, [model.alias for model in models], n=1)
+    meant = f"did you mean `{near[0]}`?" if near else "correct or remove it."
+    return f"`probes` names `{entry}`, and this environment has no such model: {meant}"
 
 
 def strangers(order: Iterable[str], inventory: Inventory) -> list[str]:

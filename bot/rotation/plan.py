@@ -156,6 +156,17 @@ def affected(inventory: Inventory, model: Model) -> AffectedModel:
     )
 
 
+def probed_elsewhere(model: AffectedModel, name: str, models: Iterable[Model]) -> Model | None:
+    """Return the other model that answers a test request for *model* under *name*; None if there is none.
+
+    A gateway prefers a model of exactly that name to a wildcard. A router's answer says which target gave it.
+    """
+    if name == model.alias:
+        return None
+    here = (other for other in models if other.environment == model.environment and not other.is_virtual)
+    return next((other for other in here if other.alias == name and other.id != model.id), None)
+
+
 def _reading_order(model: AffectedModel) -> tuple[str, str, str]:
     return (model.environment_name, model.alias, model.id)
 

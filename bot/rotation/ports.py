@@ -68,6 +68,9 @@ class Gateways(Protocol):
     def lacks_a_name(self, model: AffectedModel) -> bool:
         """Return whether a model's wildcard needs a concrete name in the settings before it can be probed."""
 
+    def name(self, model: AffectedModel) -> str:
+        """Return the name under which a model is probed; empty if it is not probed or has none."""
+
     def endpoint(self, model: AffectedModel) -> str:
         """Return the endpoint that a model is probed at; empty if the model is not probed."""
 

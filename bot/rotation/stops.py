@@ -144,6 +144,15 @@ class Cause(Enum):
         "some models cannot be verified",
         "{models} has a wildcard alias: name a concrete model for it in `probes`.",
     )
+    PROBED_ELSEWHERE = (
+        StopKind.UNVERIFIED,
+        "some models cannot be verified",
+        (
+            "`probes` in AISIX_GATEWAYS sends the test requests for {models}, so their answers say nothing about the "
+            "new key. Name only an endpoint there, or a name that no other model has, and restart Keyturn."
+        ),
+        StepName.CUT_OVER,
+    )
     UNWELL = (StopKind.UNVERIFIED, "a model does not stay well", "{why}.", StepName.PROJECT)
     UNKNOWN_ENVIRONMENT = (
         StopKind.UNVERIFIED,

@@ -17,7 +17,7 @@ from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL
 from bot.steps.pointing import point, progress
 from bot.steps.probing import current_models
-from bot.steps.refusals import refuse_nameless
+from bot.steps.refusals import refuse_nameless, refuse_probed_elsewhere
 from bot.steps.world import World
 
 
@@ -39,6 +39,7 @@ async def _move_rest(rotation: Rotation, moving: list[str], world: World) -> Out
     key = replacement_in(rotation, inventory)
     there = models_on(inventory, [key])
     moved = refuse_drift(_mark_moved(rotation, there, world.now()), inventory, world)
+    refuse_probed_elsewhere(moved, inventory.models, world)
     left = [model for model in current_models(moved, world) if model.id not in there]
     if not left:
         return Done(moved)

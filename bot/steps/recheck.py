@@ -16,7 +16,7 @@ from bot.steps.inventory import is_deleted, refuse_reference, whole_inventory
 from bot.steps.looks import look_again
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait, leaving
 from bot.steps.pacing import move_mark
-from bot.steps.refusals import reason, refuse_rejected, refuse_unverifiable
+from bot.steps.refusals import reason, refuse_probed_elsewhere, refuse_rejected, refuse_unverifiable
 from bot.steps.throwaways import without_throwaways
 from bot.steps.unseen import refuse_uncovered
 from bot.steps.verdicts import doubtful
@@ -63,6 +63,7 @@ async def _ready(rotation: Rotation, world: World) -> Outcome | Ready:
     if rotation.delete_asked_at and is_deleted(rotation, inventory):
         return Done(rotation)  # the delete happened, and its answer was lost
     refuse_reference(rotation, inventory, world)
+    refuse_probed_elsewhere(rotation, inventory.models, world)
     if not rotation.look:  # ask Slack once a look, not once a slice of it
         rotation = decided(await review(rotation, world))
         if rotation.lacks_approval:

@@ -6,8 +6,9 @@ from bot.rotation.blame import refusal
 from bot.rotation.errors import Blocked
 from bot.rotation.evidence import Verdict
 from bot.rotation.finding import Finding, was_failing_before
+from bot.rotation.inventory import Model
 from bot.rotation.phrases import listing
-from bot.rotation.plan import AffectedModel
+from bot.rotation.plan import AffectedModel, probed_elsewhere
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
 from bot.steps.probing import askable
@@ -75,6 +76,20 @@ def refuse_nameless(rotation: Rotation, world: World) -> None:
     nameless = [m.label for m in askable(rotation, world) if world.gateways.lacks_a_name(m)]
     if nameless:
         raise Blocked(Cause.NAMELESS, after=rotation, models=listing(nameless))
+
+
+def refuse_probed_elsewhere(rotation: Rotation, models: Iterable[Model], world: World) -> None:
+    """Stop if the settings send test requests for a model to another one, whose answers prove nothing about it."""
+    known = list(models)
+    found = ((m, probed_elsewhere(m, world.gateways.name(m), known)) for m in askable(rotation, world))
+    said = [f"{m.label} to {_other(rotation, other)}" for m, other in found if other]
+    if said:
+        raise Blocked(Cause.PROBED_ELSEWHERE, after=rotation.but(barriers=()), models=listing(said))
+
+
+def _other(rotation: Rotation, model: Model) -> str:
+    elsewhere = not any(key.is_used_by(model) for key in rotation.keys)
+    return f"another model, `{model.alias}`{', which is on another key' if elsewhere else ''}"
 
 
 def no_way_back(rotation: Rotation) -> Blocked:

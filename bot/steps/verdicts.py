@@ -16,7 +16,7 @@ from bot.rotation.weighing import Observation, Window, weigh
 from bot.steps.counters import Windows, look, most_turns, noticed, rebased
 from bot.steps.pacing import AT_ONCE
 from bot.steps.probing import noted, probe_all
-from bot.steps.refusals import refuse_unlisted_replica
+from bot.steps.refusals import refuse_probed_elsewhere, refuse_unlisted_replica
 from bot.steps.world import World
 
 
@@ -40,7 +40,7 @@ async def weighed(rotation: Rotation, models: Iterable[AffectedModel], world: Wo
     seen = await look(rotation, {model.environment for model in answered}, world)
     rotation = noticed(rotation, seen)
     view = View(rotation, seen, rotation.moving, world)
-    refuse_answered_elsewhere(view, answered)
+    await refuse_answered_elsewhere(view, answered)
     judged = {model.id: _judged(model, view) for model in answered}
     contradicted = {m.environment for m in answered if is_contradicted(judged[m.id])}
     lacking = {m.environment for m in answered if _must_restart(judged[m.id], m, view)}
@@ -48,11 +48,13 @@ async def weighed(rotation: Rotation, models: Iterable[AffectedModel], world: Wo
     return _restarted(rotation, {e: seen[e] for e in lacking - contradicted}, asked=None)
 
 
-def refuse_answered_elsewhere(view: View, models: Iterable[AffectedModel]) -> None:
-    """Stop if an unlisted replica answered: repeating until a listed one answers proves nothing."""
+async def refuse_answered_elsewhere(view: View, models: Iterable[AffectedModel]) -> None:
+    """Stop if another model or an unlisted replica answered: repeating until a listed one answers proves nothing."""
     for model in models:
         seen = observed(model, view)
         if seen.uncounted:
+            shown = await view.world.control_plane.models([model.environment])
+            refuse_probed_elsewhere(view.rotation, shown, view.world)
             where = view.rotation.plan.environments[model.environment]
             refuse_unlisted_replica(view.rotation, where, f"it answered {plural(seen.uncounted, 'test request')}")
 

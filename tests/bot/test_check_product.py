@@ -194,6 +194,30 @@ async def test_a_gateway_that_lists_none_of_the_environments_models_is_told():
     ]
 
 
+@pytest.mark.parametrize(
+    ("probes", "level", "said"),
+    [
+        (
+            {"chat-large": "chat other"},
+            Level.WRONG,
+            "sends the test requests for `chat-large` to another model, `other`",
+        ),
+        ({"chat-larg": "chat"}, Level.WARN, "no such model: did you mean `chat-large`?"),
+        ({"any/mini": "chat", "chat-large": "chat", "any/*": "any/large"}, Level.OK, "the caller key works"),
+    ],
+)
+async def test_an_entry_of_probes_that_tests_another_model_or_none_is_told(probes, level, said):
+    async with tenancy_of() as tenancy:
+        spare = tenancy.aisix.add_key("Other key", secret="sk-other-0123456789abc")
+        for alias in ("other", "any/*"):
+            tenancy.aisix.add_model("staging", alias, key=spare)
+        findings = await checked(tenancy, AISIX_GATEWAYS=gateways(tenancy, probes=probes))
+
+    about = [each for each in findings if each.about == "gateway of staging"]
+    assert [said in each.said for each in about if each.level is level] == [True]
+    assert {each.level for each in about} == {level, Level.OK}
+
+
 def headed(monkeypatch, tenancy: Tenancy, name: str, value: str) -> None:
     """Have every answer carry a header."""
     carry = tenancy.carry

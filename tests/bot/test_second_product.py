@@ -81,6 +81,9 @@ class Product:
     def lacks_a_name(self, _: AffectedModel) -> bool:
         return False
 
+    def name(self, model: AffectedModel) -> str:
+        return model.alias
+
     def endpoint(self, _: AffectedModel) -> str:
         return "ask"
 

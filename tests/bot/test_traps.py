@@ -63,6 +63,7 @@ def at_the_move(tenancy: Tenancy, then: Callable[[], Any]) -> None:
 
 NOT_TAKEN = "the gateway has not taken the change"
 NOT_PROVED = "the new secret is not proved"
+ELSEWHERE = "some models cannot be verified"
 NO_RESULT = "the rehearsal came to no result"
 LACKS = "the new account lacks a model"
 NOT_OFFERED = "the upstream does not offer this model to the credential"
@@ -151,6 +152,7 @@ class Trap(NamedTuple):
 
 
 BLIND = {"model_create": False}
+UNSEEN = BLIND | {"status_urls": False}
 DEAF = {"cache_ignores_no_cache": True}
 STRICT = {"require_proof": True}
 FROM_A_CACHE = "answered from a cache, so the credential was not used"
@@ -199,7 +201,7 @@ TRAPS = {
         "with which key is unknown",
         CHAT,
         Verdict.INCONCLUSIVE,
-        BLIND | {"status_urls": False},
+        UNSEEN,
     ),
     "a proof is required and there are no counters": Trap(
         show_no_counters, NOT_PROVED, "", CHAT, Verdict.LIKELY, settings=STRICT
@@ -208,6 +210,17 @@ TRAPS = {
         lambda t: tell(t, status_urls=["http://production.0"], replicas=0),
         "a replica is not in the settings",
         "Add its status address to AISIX_GATEWAYS",
+    ),
+    "the settings have a model on another key asked": Trap(
+        lambda t: tell(t, probes={"chat-large": "chat unrelated"}), ELSEWHERE, "`unrelated`, which is on another key"
+    ),
+    "the settings have a model on another key asked, and nothing is to be seen": Trap(
+        lambda t: tell(t, probes={"chat-large": "unrelated"}), ELSEWHERE, "`unrelated`, which", switches=UNSEEN
+    ),
+    "the settings have another model on the same key asked": Trap(
+        lambda t: tell(t, probes={"chat-large": "chat support-embed"}),
+        ELSEWHERE,
+        "to another model, `support-embed`, so",
     ),
     "an address is another environment's": Trap(
         tell_an_address_of_staging, NOT_PROVED, "", CHAT, Verdict.LIKELY, settings=STRICT

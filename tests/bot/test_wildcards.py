@@ -89,3 +89,24 @@ async def test_g20_a_wildcard_is_rehearsed_and_verified_under_one_name(probes, u
         assert record.state is State.AWAITING_APPROVAL
         assert record.findings[wild.id].verdict.verdict is Verdict.PROVED
         assert {call.model for call in aisix.upstream.calls if call.secret == NEW_SECRET} == {"mini"}
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(("after", "counters"), [("project", True), ("soak", True), ("soak", False)])
+async def test_a_model_that_takes_the_name_of_a_wildcard_later_stops_the_rotation(after, counters):
+    async with tenancy_of(Switches(metric_labels="full", cooldown=0.0, status_urls=counters)) as tenancy:
+        aisix, here = tenancy.aisix, tenancy.chat.environment_id
+        aisix.remove(tenancy.chat, settled=True)
+        aisix.add_model("production", "openai/*", key=tenancy.old, upstream="*")
+        settings = tenancy.wire.settings()
+        probes = {"openai/*": "openai/gpt-4o"}
+        tenancy.wire.settings = lambda: settings | {here: settings[here] | {"probes": probes}}
+        machine = await tenancy.machine()
+        record = await machine.until(await tenancy.begun(machine), lambda r: after in r.done)
+        other = aisix.add_key("Other key", secret="sk-other-0123456789abc")
+        aisix.add_model("production", "openai/gpt-4o", key=other, upstream="gpt-4o")
+        record = await machine.ended(record)
+        record = record if record.stop else await machine.ended(tenancy.approved(record))
+
+    assert record.stop.headline == NAMELESS
+    assert "`openai/*` in production to another model, `openai/gpt-4o`, which is on another key" in record.stop.sentence

@@ -634,7 +634,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "    refuse_uncounted(rotation, seen, world)\n", "test_an_unlisted_replica_stops_the_rotation"
         ),
         "A replica that is not in the settings answers a test request, and the next try misses it.": Guard(
-            "    refuse_answered_elsewhere(view, answered)\n", "test_an_unlisted_replica_stops_the_rotation"
+            "    await refuse_answered_elsewhere(view, answered)\n", "test_an_unlisted_replica_stops_the_rotation"
         ),
         "A replica that began again hides that another one has answered for the barrier.": Guard(
             " and window.started_again", "test_counters_that_went_on_are_expected_to_have_it_still"
