@@ -1,9 +1,11 @@
 """What the gateways counted since the models moved: callers, our test requests, and uses of the old key. Pure."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import add
 
 from bot.rotation.frozen import Frozen
-from bot.rotation.replica import Served, host_of
+from bot.rotation.replica import THROWAWAY, Replica, Served, host_of
 
 
 class Tally(Frozen):
@@ -47,3 +49,42 @@ class OldKeyUsage(Frozen):
     def name(self) -> str:
         """Return the replica's name for a sentence."""
         return host_of(self.url)
+
+
+def summed(some: Iterable[Served]) -> Served:
+    """Add up counts."""
+    total = Served()
+    for served in some:
+        total = Served(*map(add, total, served))
+    return total
+
+
+def met(ledger: Ledger, replicas: Sequence[Replica]) -> Served:
+    """Return what callers met: upstream answers, failures, and requests that the gateway's rate limits turned away.
+
+    A cached answer shows nothing about a key, and the gateway's own 429 is no failure of one. If the counters can't
+    single out the upstream's part (`hears_upstream`), a 429 counts as a failure.
+    """
+    counted = summed(served for replica in replicas for served in of_callers(replica.counts or {}))
+    ours = _ours(ledger, replicas)
+    upstream = all(replica.hears_upstream for replica in replicas)
+    limited = max(0, counted.limited - ours.limited)
+    refused = min(limited, max(0, counted.refused - counted.failed)) if upstream else limited
+    answered = counted.reached if upstream else counted.new
+    return Served(
+        new=max(0, answered - ours.new),
+        failed=max(0, counted.failed - ours.failed) + refused,
+        limited=limited - refused,
+    )
+
+
+def of_callers(counts: Mapping[str, Served]) -> Iterable[Served]:
+    """Return the counts of models that callers can use."""
+    return (served for name, served in counts.items() if not name.startswith(THROWAWAY))
+
+
+def _ours(ledger: Ledger, replicas: Sequence[Replica]) -> Served:
+    """Return our share of those requests: by the counters if they show it, else by the number that we sent."""
+    if any(replica.own is None for replica in replicas):
+        return ledger.probed
+    return summed(served for replica in replicas for served in of_callers(replica.own or {}))

@@ -15,6 +15,7 @@ from bot.rotation.inventory import ProviderKey
 from bot.rotation.parts import Approval, Replacement, Stop, Trouble, Void
 from bot.rotation.plan import AffectedModel, Plan, plural
 from bot.rotation.replica import Replica
+from bot.rotation.series import Series
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName, Track
 
 __all__ = ["CARRIED", "KEY_STAYS", "SCHEMA", "Approval", "Replacement", "Rotation", "Stop", "Trouble", "Void"]
@@ -106,6 +107,9 @@ class Rotation(Frozen):
 
     ledgers: dict[str, Ledger] = {}
     """By environment, the parts of the tally."""
+
+    series: Series = Series()
+    """The requests over time; none in records of older versions."""
 
     silences: tuple[OldKeyUsage, ...] = ()
     """What each replica has counted on the old key since the last model moved."""
@@ -339,8 +343,8 @@ class Rotation(Frozen):
 OF_ONE_SECRET = (
     "accepted", "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "last_look_at", "ledgers",
     "left_alone", "look_at", "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement",
-    "same_secret_checked", "silences", "soak_until", "tally", "throwaways", "unrehearsed", "verified_at", "wave",
-    "well_since",
+    "same_secret_checked", "series", "silences", "soak_until", "tally", "throwaways", "unrehearsed", "verified_at",
+    "wave", "well_since",
 )  # fmt: skip
 """The fields that a rotation resets when its secret is withdrawn."""
 

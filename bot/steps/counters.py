@@ -3,15 +3,15 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from operator import add
 from typing import TypeVar
 
-from bot.rotation.counted import Ledger, OldKeyUsage, Tally
+from bot.rotation.counted import Ledger, OldKeyUsage, Tally, met, summed
 from bot.rotation.phrases import MOST_NAMED
 from bot.rotation.plan import AffectedModel
 from bot.rotation.ports import Asked, Keys
 from bot.rotation.record import Rotation
-from bot.rotation.replica import OTHERS, PASSTHROUGH, THROWAWAY, Replica, Served
+from bot.rotation.replica import OTHERS, PASSTHROUGH, Replica
+from bot.rotation.series import extended
 from bot.rotation.weighing import Window
 from bot.steps.throwaways import prefix
 from bot.steps.world import World
@@ -96,8 +96,18 @@ def noticed(rotation: Rotation, seen: Windows) -> Rotation:
     """Record what callers met since the reset, who used the old key, and which requests are ours."""
     since = {e: [s.since for s in windows if s.since.counts is not None] for e, windows in seen.items()}
     told = {e: callers for e, windows in seen.items() if (callers := _callers(windows))}
-    known = rotation.but(callers={**rotation.callers, **told})
+    drawn = {e: [_without_earlier_orphans(rotation, window.now) for window in windows] for e, windows in seen.items()}
+    series = extended(rotation.series, drawn)
+    known = rotation.but(callers={**rotation.callers, **told}, series=series)
     return _silences(_tallied(known, since), since)
+
+
+def _without_earlier_orphans(rotation: Rotation, replica: Replica) -> Replica:
+    """Leave out what was refused for a missing key before the delete: it is not the delete's doing."""
+    lost = {
+        name: many for name, many in replica.orphaned.items() if rotation.deleted_at and name not in rotation.orphaned
+    }
+    return replica.model_copy(update={"orphaned": lost})
 
 
 def _callers(windows: Iterable[Window]) -> tuple[str, ...]:
@@ -116,54 +126,15 @@ def _tallied(rotation: Rotation, since: Rises) -> Rotation:
     if began is None or not fresh:
         return rotation
     ledgers = {**rotation.ledgers, **fresh}
-    met = summed(ledger.now for ledger in ledgers.values())
+    total = summed(ledger.now for ledger in ledgers.values())
     return rotation.but(
-        ledgers=ledgers, tally=Tally(since=began, answered=met.new, failed=met.failed, limited=met.limited)
+        ledgers=ledgers, tally=Tally(since=began, answered=total.new, failed=total.failed, limited=total.limited)
     )
 
 
 def _ledger(ledger: Ledger, replicas: list[Replica]) -> Ledger:
     """Add what callers met in an environment since the reset."""
-    return ledger.but(now=summed([ledger.then, _met(ledger, replicas)]))
-
-
-def summed(some: Iterable[Served]) -> Served:
-    """Add up counts."""
-    total = Served()
-    for served in some:
-        total = Served(*map(add, total, served))
-    return total
-
-
-def _met(ledger: Ledger, replicas: list[Replica]) -> Served:
-    """Return what callers met: upstream answers, failures, and requests that the gateway's rate limits turned away.
-
-    A cached answer shows nothing about a key, and the gateway's own 429 is no failure of one. If the counters can't
-    single out the upstream's part (`hears_upstream`), a 429 counts as a failure.
-    """
-    counted = summed(served for replica in replicas for served in _of_callers(replica.counts or {}))
-    ours = _ours(ledger, replicas)
-    upstream = all(replica.hears_upstream for replica in replicas)
-    limited = max(0, counted.limited - ours.limited)
-    refused = min(limited, max(0, counted.refused - counted.failed)) if upstream else limited
-    answered = counted.reached if upstream else counted.new
-    return Served(
-        new=max(0, answered - ours.new),
-        failed=max(0, counted.failed - ours.failed) + refused,
-        limited=limited - refused,
-    )
-
-
-def _of_callers(counts: Mapping[str, Served]) -> Iterable[Served]:
-    """Return the counts of models that callers can use."""
-    return (served for name, served in counts.items() if not name.startswith(THROWAWAY))
-
-
-def _ours(ledger: Ledger, replicas: list[Replica]) -> Served:
-    """Return our share of those requests: by the counters if they show it, else by the number that we sent."""
-    if any(replica.own is None for replica in replicas):
-        return ledger.probed
-    return summed(served for replica in replicas for served in _of_callers(replica.own or {}))
+    return ledger.but(now=summed([ledger.then, met(ledger, replicas)]))
 
 
 def _silences(rotation: Rotation, since: Rises) -> Rotation:
