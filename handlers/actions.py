@@ -30,10 +30,20 @@ async def enter_secret(
 
 @answered
 async def another_secret(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    rotations: RotationService,
+    forms: Forms,
+    announcer: SlackAnnouncer,
+    answers: Answers,
 ) -> None:
+    """Ask for another secret; after the delete, which nothing undoes, begin a rotation of the new key."""
     await ack()
     rotation = await rotations.another_secret(text(action, "value"), by=person_of(body))
+    if rotation.deleted_at:
+        await start(rotation.replacement_id or "", rotation.channel, body, rotations, announcer)
+        return
     await forms.open(text(body, "trigger_id"), another_form_of(rotation, rotations), press_again(Action.ANOTHER_SECRET))
 
 

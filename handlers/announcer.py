@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.attention import gist
-from bot.rotation.errors import CannotPost
+from bot.rotation.errors import CannotPost, NotOurRecord
+from bot.rotation.naming import tag_of
 from bot.rotation.people import People
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
@@ -19,7 +21,9 @@ from handlers.direct_messages import DirectMessages
 from handlers.ports import ShownStore
 from handlers.sending import Sender
 from handlers.slack import AGAIN, ChannelShut, Later, MessageLost, Refused
+from handlers.views.around import Around, told
 from handlers.views.blocks import message, section
+from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut
 from handlers.views.replies import Reply
@@ -150,7 +154,8 @@ class SlackAnnouncer:
         urgent = shown.get("gist") != gist(rotation)
         if not urgent:  # before composing: with 500 models that costs more than moving them
             self._pace("card", shown)
-        messages = composed(rotation, self._approvers, await self._others(rotation))
+        around = Around(await self._others(rotation), await self._maker(rotation), told(rotation, shown))
+        messages = composed(rotation, self._approvers, around)
         parts = [("card", partial(self._update, "card", messages.card))]
         if messages.checklist:
             parts.append(("checklist", partial(self._update, "checklist", messages.checklist)))
@@ -160,6 +165,10 @@ class SlackAnnouncer:
             if key == "card" or shown.get("card"):  # there is no thread without one
                 task = partial(show, rotation, shown, urgent=urgent)
                 pauses[key] = await self._alone(key, task, rotation, shown, urgent=urgent)
+        if (said := told(rotation, shown)) != around.told:
+            again = partial(self._update, "card", card(rotation, around._replace(told=said)).content)
+            task = partial(again, rotation, shown, urgent=urgent)
+            pauses["card"] = await self._alone("card", task, rotation, shown, urgent=urgent)
         return {key: pause for key, pause in pauses.items() if pause}
 
     async def _alone(
@@ -193,6 +202,15 @@ class SlackAnnouncer:
         return tuple(
             f"<{link}|asked for by> <@{other.requested_by}>" for other, link in zip(others, links, strict=False) if link
         )
+
+    async def _maker(self, rotation: Rotation) -> str:
+        """Return a link to the rotation that made the key, if Keyturn knows it."""
+        key = rotation.plan.old_key
+        tag = tag_of(key.display_name)
+        with suppress(NotOurRecord):
+            maker = await self._store.load(tag.rotation) if tag else None
+            return await self.link(maker) if maker and key.id in maker.made else ""
+        return ""
 
     async def _reply(self, reply: Reply, rotation: Rotation, shown: dict[str, str], *, urgent: bool) -> None:
         """Post a reply that is missing; edit one that has a new edition."""

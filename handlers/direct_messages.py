@@ -14,6 +14,7 @@ from bot.rotation.record import Rotation
 from handlers.ports import ShownStore
 from handlers.sending import Sender
 from handlers.slack import MessageLost, Refused
+from handlers.views.around import DIRECTLY
 from handlers.views.direct import Shut, concerns_approvers, direct, moment, settled
 
 log = structlog.get_logger("keyturn.direct_messages")
@@ -24,9 +25,8 @@ MOST = 20
 AGAIN = 60.0
 """Seconds until somebody is written to again whom a message did not reach."""
 
-PREFIX = "dm:"
 DONE = "dm"
-"""The fields in the store: the message to each person, and what all have been told."""
+"""The field in the store that says what all have been told; the message to each person has one of its own."""
 
 
 class Sent(NamedTuple):
@@ -113,7 +113,7 @@ class DirectMessages:
         await self._sender.edit(content, channel=sent.channel, ts=sent.ts)
 
     async def _keep(self, rotation: Rotation, person: str, sent: Sent | None) -> None:
-        await self._store.remember_message(rotation.id, {PREFIX + person: " ".join(sent or ())})
+        await self._store.remember_message(rotation.id, {DIRECTLY + person: " ".join(sent or ())})
 
     async def settle(self, rotation: Rotation, shown: Mapping[str, str], link: str) -> None:
         """Take the buttons off all direct messages, as the card in the channel is up to date again."""
@@ -127,8 +127,8 @@ class DirectMessages:
 
 
 def _sent(shown: Mapping[str, str]) -> dict[str, Sent]:
-    people: Iterable[str] = (name for name, value in shown.items() if name.startswith(PREFIX) and value)
-    return {name.removeprefix(PREFIX): Sent.of(shown[name]) for name in people}
+    people: Iterable[str] = (name for name, value in shown.items() if name.startswith(DIRECTLY) and value)
+    return {name.removeprefix(DIRECTLY): Sent.of(shown[name]) for name in people}
 
 
 async def _accepted(task: Callable[[], Awaitable[None]]) -> bool:

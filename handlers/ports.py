@@ -22,6 +22,9 @@ class ShownStore(Protocol):
     async def was_shown(self, rotation: Rotation) -> None:
         """Note that people see this version of *rotation* or a later one."""
 
+    async def load(self, rotation_id: str) -> Rotation | None:
+        """Return a rotation; raise `NotOurRecord` if this bot must not change it."""
+
     async def concerning(self, key_id: str) -> list[Rotation]:
         """Return the open rotations that replace a provider key or that made it, oldest first."""
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from bot.rotation.actions import Action
-from bot.rotation.attention import fails_callers
+from bot.rotation.attention import fails_callers, open_troubles
 from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.finding import Finding
 from bot.rotation.frozen import Frozen
@@ -65,11 +65,19 @@ def offered(rotation: Rotation) -> tuple[Action, ...]:
 
     A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives.
     """
+    if rotation.deleted_at:
+        return _after_the_delete(rotation)
     if not is_way_back_closed(rotation):
         return _back_first(_offers(rotation)) if fails_callers(rotation) else _offers(rotation)
     left = tuple(action for action in _offers(rotation) if action is not Action.ROLL_BACK)
-    stop = rotation.stop if rotation.state is State.BLOCKED and not rotation.deleted_at else None
+    stop = rotation.stop if rotation.state is State.BLOCKED else None
     return (*left, Action.CANCEL) if stop and Action.ROLL_BACK in HELP[stop.kind].offers else left
+
+
+def _after_the_delete(rotation: Rotation) -> tuple[Action, ...]:
+    """Offer **Another secret** while something is wrong: it starts a rotation of the new key, and this one stays."""
+    left = (action for action in _offers(rotation) if action not in (Action.ROLL_BACK, Action.ANOTHER_SECRET))
+    return (*left, *((Action.ANOTHER_SECRET,) if open_troubles(rotation) else ()))
 
 
 def _back_first(offers: tuple[Action, ...]) -> tuple[Action, ...]:
@@ -217,6 +225,14 @@ def check_may_give_secret(rotation: Rotation, permissions: Permissions) -> None:
     check_may_request(permissions)
     if permissions.person.id != rotation.requested_by:
         raise NotAllowed(f"Only <@{rotation.requested_by}>, who asked for this rotation, can give the secret.")
+
+
+def check_may_replace(rotation: Rotation, permissions: Permissions) -> None:
+    """Refuse anyone who may not press **Another secret**: after the delete it is a request for a new rotation."""
+    if rotation.deleted_at:
+        check_may_request(permissions)
+    else:
+        check_may_give_secret(rotation, permissions)
 
 
 def check_may_steer(rotation: Rotation, permissions: Permissions) -> None:

@@ -19,7 +19,7 @@ from bot.rotation.policy import (
     check_in_time,
     check_may_accept,
     check_may_approve,
-    check_may_give_secret,
+    check_may_replace,
     check_may_steer,
     check_offered,
     picked,
@@ -52,15 +52,20 @@ class Decisions(Verbs):
         return await self._steer(rotation_id, Action.TRY_AGAIN, tried_again, by, "tried again")
 
     @audited(Action.ANOTHER_SECRET)
-    async def another_secret(self, rotation_id: str, *, by: str, agreed: int = 0) -> Rotation:
+    async def another_secret(self, rotation_id: str, *, by: str, agreed: int | None = None) -> Rotation:
         """Withdraw the refused replacement; once callers are on the old key again, wait for another secret.
 
         *agreed* is how many models the person agreed to move back. If that is not how many would be, nothing changes
-        and the rotation stays stopped: ask first.
+        and the rotation stays stopped: ask first. After the delete nothing changes either: start a rotation of the
+        new key.
         """
         rotation = await self.load(rotation_id)
-        check_may_give_secret(rotation, await self._people.permissions(by))
+        check_may_replace(rotation, await self._people.permissions(by))
         check_offered(rotation, Action.ANOTHER_SECRET)
+        if rotation.deleted_at and agreed is not None:
+            raise WrongState("The old key is deleted by now, so no model goes back to it: look at the card again.")
+        if rotation.deleted_at:
+            return rotation
         if takes_back(rotation) and len(rotation.moved) != agreed:
             return await self._opened(rotation, by, Action.ANOTHER_SECRET)
         taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=(), ended_by=None)

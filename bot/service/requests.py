@@ -213,7 +213,12 @@ class Requests(Verbs):
 
     async def _rotation_named(self, asked: str) -> Rotation | None:
         """Return the rotation under way that *asked* means by a key that AISIX does not list now."""
-        known = [(rotation, key) for rotation in await self._store.under_way() for key in rotation.keys]
+        known = [
+            (rotation, key)
+            for rotation in await self._store.under_way()
+            for key in rotation.keys
+            if rotation.concerns(key)
+        ]
         found = meant((key for _, key in known), asked)
         owners = {rotation.id: rotation for rotation, key in known if any(key is one for one in found)}
         return owners.popitem()[1] if len(owners) == 1 else None

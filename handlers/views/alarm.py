@@ -7,6 +7,7 @@ from bot.rotation.attention import has_failed_callers, is_watched, open_void
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.views import evidence, watch, words
+from handlers.views.around import NOTHING, Around
 from handlers.views.blocks import sentence
 from handlers.views.callers import consequence
 
@@ -16,9 +17,9 @@ FIRST_MOST = 300
 END = re.compile(r"(?<=[.:]) (?=[A-Z])")
 
 
-def lines(rotation: Rotation, others: tuple[str, ...] = ()) -> list[str]:
-    """Return what is wrong, the most important first; *others* are links to further rotations of the same key."""
-    under_way = [f"▲ Another rotation of this key is under way: {link}. Only one can go on." for link in others]
+def lines(rotation: Rotation, around: Around = NOTHING) -> list[str]:
+    """Return what is wrong, the most important first."""
+    under_way = [f"▲ Another rotation of this key is under way: {link}. Only one can go on." for link in around.others]
     said = LINES.get(rotation.state, _nothing)(rotation)
     return [*under_way, *said]
 
@@ -40,6 +41,7 @@ def _stopped(rotation: Rotation) -> Iterator[str]:
     yield short
     yield consequence(rotation)
     yield from _failed(rotation)
+    yield from watch.wrong_now(rotation)
     whole = sentence(first)
     said = " ".join([*([whole] if whole != short else []), *map(sentence, rest)])
     if said:

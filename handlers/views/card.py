@@ -11,6 +11,7 @@ from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.views import alarm, choices, evidence, summary, words
+from handlers.views.around import NOTHING, Around
 from handlers.views.blocks import (
     MESSAGE_MOST,
     TABLE_CHARACTERS,
@@ -52,11 +53,11 @@ class Above(NamedTuple):
     rest: list[str]
 
 
-def card(rotation: Rotation, others: tuple[str, ...] = ()) -> Card:
-    """Render *rotation*; *others* are links to further rotations of the same key."""
+def card(rotation: Rotation, around: Around = NOTHING) -> Card:
+    """Render *rotation* with what is *around* it."""
     rotation = as_known_now(rotation)
-    above = _above(rotation, others)
-    before, after = _before(rotation, above), _after(rotation, above)
+    above = _above(rotation, around)
+    before, after = _before(rotation, above), _after(rotation, above, around)
     shown = models(rotation, min(MESSAGE_MOST - weight([*before, *after]), TABLE_CHARACTERS))
     return Card(message(_plain(rotation, above), [*before, *shown.blocks, *after]), shown.unlisted)
 
@@ -67,10 +68,11 @@ def title(rotation: Rotation) -> str:
     return f"{words.mark(rotation)} {visible(rotation.plan.old_key.display_name, 60)}: {state}"
 
 
-def _above(rotation: Rotation, others: tuple[str, ...]) -> Above:
-    wrong, more = split(alarm.lines(rotation, others), ALARM_MOST)
+def _above(rotation: Rotation, around: Around) -> Above:
+    wrong, more = split(alarm.lines(rotation, around), ALARM_MOST)
     then, later = split(words.first_move(rotation), NEXT_MOST)
-    facts, further = split(summary.lines(rotation), SUMMARY_MOST)
+    told = [f"Told: {around.told}."] if around.told else []
+    facts, further = split([*summary.lines(rotation), *told], SUMMARY_MOST)
     return Above("\n".join(wrong), "\n".join(facts), "\n".join(then), [*more, *later, *further])
 
 
@@ -96,13 +98,13 @@ def _before(rotation: Rotation, above: Above) -> list[Block]:
     ]
 
 
-def _after(rotation: Rotation, above: Above) -> list[Block]:
+def _after(rotation: Rotation, above: Above, around: Around) -> list[Block]:
     """Build what comes below the table."""
     details = [*above.rest, *choices.others(rotation), *evidence.facts(rotation)]
     reached = [words.also_reached(rotation.plan)] if rotation.plan.dependents and not rotation.is_over else []
     return [
         *([section("\n".join(details), DETAILS_MOST)] if details else []),
-        context(*reached, _people(rotation), _key_facts(rotation)),
+        context(*reached, _people(rotation), _key_facts(rotation, around)),
     ]
 
 
@@ -119,7 +121,7 @@ def _plain(rotation: Rotation, above: Above) -> str:
     return " ".join(filter(None, parts))
 
 
-def _key_facts(rotation: Rotation) -> str:
+def _key_facts(rotation: Rotation, around: Around) -> str:
     key, new = rotation.plan.old_key, _new_key(rotation)
     ids = f"{code(key.id[:SHORT_ID])}{f' → {code(new[:SHORT_ID])}' if new else ''}"
     facts = [
@@ -128,6 +130,7 @@ def _key_facts(rotation: Rotation) -> str:
         ids,
         f"adapter {code(key.adapter)}" if key.adapter else "",
         _allowed(rotation.plan.allowed_in),
+        f"made by <{around.maker}|an earlier rotation>" if around.maker else "",
     ]
     return " · ".join(filter(None, facts))
 

@@ -52,6 +52,8 @@ def either(rotation: Rotation) -> str:
 
 def _who(action: Action, rotation: Rotation) -> str:
     match action:
+        case Action.ANOTHER_SECRET if rotation.deleted_at:
+            return "who may ask for a rotation"
         case Action.ANOTHER_SECRET:
             return f"<@{rotation.requested_by}>"
         case Action.ACCEPT_UNPROVED:
@@ -93,6 +95,8 @@ def _does(action: Action, rotation: Rotation) -> str:
 
 def _asks(rotation: Rotation, kind: StopKind) -> str:
     """Say which secret is asked for: nothing speaks against the last one if only its key is missing."""
+    if rotation.deleted_at:
+        return "starts a rotation of the new key"
     back = "puts every model back on the old key, then " if takes_back(rotation) else ""
     which = "the secret again, as Keyturn keeps no copy" if kind is StopKind.REFUSED else "a different secret"
     return f"{back}asks for {which}"

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from bot.rotation.record import Rotation
+from handlers.views.around import NOTHING, Around
 from handlers.views.card import card
 from handlers.views.replies import Reply
 from handlers.views.thread import checklist, milestones
@@ -16,9 +17,9 @@ class Composed(NamedTuple):
     replies: tuple[Reply, ...]
 
 
-def composed(rotation: Rotation, approvers: str, others: tuple[str, ...] = ()) -> Composed:
-    """Compose *rotation*; *approvers* are mentions, *others* links to further rotations of the same key."""
-    content, unlisted = card(rotation, others)
+def composed(rotation: Rotation, approvers: str, around: Around = NOTHING) -> Composed:
+    """Compose *rotation*; *approvers* are mentions."""
+    content, unlisted = card(rotation, around)
     return Composed(
         content,
         checklist(rotation) if rotation.attempt else None,  # no step runs before the first secret

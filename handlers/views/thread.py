@@ -253,7 +253,7 @@ def _troubles(rotation: Rotation) -> Iterator[Reply]:
     for trouble in rotation.troubles:
         looks.setdefault((trouble.at, trouble.over), []).append(trouble)
     for (at, over), found in looks.items():
-        helps = [] if over else [watch.what_helps(rotation)]
+        helps = [] if over else [watch.WHAT_HELPS]
         lines = [
             f"{_key(rotation)}, after the delete:{'' if over else f' <@{rotation.requested_by}>'}",
             *watch.listed(found, most=8),

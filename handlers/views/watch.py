@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from bot.rotation.actions import Action
 from bot.rotation.attention import is_watched, open_troubles
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation, Trouble
@@ -43,7 +44,7 @@ def until(rotation: Rotation) -> str:
 def wrong_now(rotation: Rotation) -> list[str]:
     """Say what is wrong now, and what helps, one line each; nothing if all is well."""
     troubles = open_troubles(rotation)
-    return [*listed(troubles), what_helps(rotation)] if troubles else []
+    return [*listed(troubles), WHAT_HELPS] if troubles else []
 
 
 def listed(troubles: Sequence[Trouble], most: int = MOST) -> list[str]:
@@ -56,14 +57,11 @@ def _said(trouble: Trouble, at: str = "") -> str:
     return f"{'✔' if trouble.over else '▲'} {at}{sentence(trouble.sentence.rstrip('.'), 250)}."
 
 
-def what_helps(rotation: Rotation) -> str:
-    """Say what can still be done once the old key is gone."""
-    name = rotation.replacement.name if rotation.replacement else ""
-    command = code(f"/rotate-key {name}", 250)
-    return (
-        f"There is no way back to the old key. What helps: another secret with {command}, "
-        "or pointing the model at another key in AISIX."
-    )
+WHAT_HELPS = (
+    f"There is no way back to the old key. If the new key is the cause, *{Action.ANOTHER_SECRET.value}* on the card "
+    "rotates it; else point the model at another key in AISIX."
+)
+"""What can still be done once the old key is gone."""
 
 
 def result(rotation: Rotation, most: int = 20) -> Iterator[str]:

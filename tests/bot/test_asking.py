@@ -1,14 +1,17 @@
 """One key, one rotation: a second request for it is answered with the first, by whatever name it asks."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from bot.rotation.errors import AmbiguousKey, CannotPost, NotAllowed, Refused, Unanswerable, UnknownKey, WrongState
-from bot.rotation.record import Replacement, Rotation
+from bot.rotation.record import Replacement, Rotation, Trouble
 from bot.rotation.states import State
 from bot.service import BeingRotated, LooksLikeSecret
+from handlers.actions import another_secret
 from sandbox.aisix import ProviderKey
 from tests.bot.conftest import Desk
 from tests.bot.values import NOW, SECRET, approval
@@ -154,6 +157,63 @@ async def test_the_replacement_can_be_rotated_in_turn_once_the_old_key_is_delete
     await desk.save(first, made=(key.id,))
 
     assert (await desk.ask(key.id)).plan.old_key.id == key.id
+
+
+async def in_trouble(desk: Desk) -> Rotation:
+    first = await given(desk, await desk.ask("OpenAI production"), deleted_at=NOW, approvals=(approval(),))
+    key = made(desk, first)
+    trouble = Trouble(at=NOW, about="a", sentence="a fails")
+    wanted = first.replacement.but(key_id=key.id)
+    return await desk.save(first, made=(key.id,), replacement=wanted, troubles=(trouble,))
+
+
+async def press_another(desk: Desk, first: Rotation, by: str, shown: list[Rotation]) -> None:
+    """Press **Another secret** on its card, as Slack brings it."""
+
+    async def show(rotation: Rotation) -> None:
+        shown.append(rotation)
+
+    announcer = SimpleNamespace(first=show, link=AsyncMock(return_value="https://card"))
+    body = {"user": {"id": by}, "team": {"id": "T1"}, "channel": {"id": "D_ELSEWHERE"}, "trigger_id": by}
+    answers = AsyncMock(trouble_behind=lambda _: "")
+    await another_secret(
+        ack=AsyncMock(), action={"value": first.id}, body=body, rotations=desk.service, forms=None,
+        announcer=announcer, answers=answers,
+    )  # fmt: skip
+    for told in answers.tell.await_args_list:
+        raise WrongState(told.args[1])
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.COMPLETED])
+async def test_after_the_delete_another_secret_starts_one_rotation_of_the_new_key_whoever_presses(desk, state):
+    first = await in_trouble(desk)
+    first = await desk.save(first.to(state)) if state is State.COMPLETED else first
+    shown: list[Rotation] = []
+    outcomes = await asyncio.gather(
+        *(press_another(desk, first, by, shown) for by in (FIRST, SECOND)), return_exceptions=True
+    )
+
+    (second,) = shown
+    (told,) = filter(None, outcomes)
+    assert "is already being rotated: waiting for the new secret. <https://card|Open its card>" in str(told)
+    assert (second.plan.old_key.id, second.channel, second.state) == (first.made[0], "C_OPS", State.AWAITING_SECRET)
+    assert await desk.service.load(first.id) == first
+
+
+async def test_after_the_delete_a_form_that_would_move_models_back_is_refused(desk):
+    first = await in_trouble(desk)
+
+    with pytest.raises(WrongState, match="The old key is deleted by now"):
+        await desk.service.another_secret(first.id, by=FIRST, agreed=1)
+    assert await desk.service.load(first.id) == first
+
+
+async def test_where_the_new_key_is_gone_too_another_secret_says_so(desk):
+    first = await in_trouble(desk)
+    desk.tenant.aisix.remove(desk.tenant.aisix.provider_keys[first.made[0]])
+
+    with pytest.raises(WrongState, match="Keyturn knows no provider key"):
+        await press_another(desk, first, FIRST, [])
 
 
 async def test_two_simultaneous_requests_make_one_card_and_the_second_is_told(desk):

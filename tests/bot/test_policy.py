@@ -13,7 +13,7 @@ from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.policy import Permissions, Person, Pressed
-from bot.rotation.record import Rotation
+from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
 from tests.bot.values import NOW, affected, approval, later, rotation, running, stopped
@@ -46,6 +46,11 @@ WHO = {
 }
 """Who may press what, the state aside and without self-approval."""
 
+MAY_ASK = {"requester", "both", "colleague"}
+"""Who may press **Another secret** after the delete: it is a request like any other."""
+
+IN_TROUBLE = {"deleted_at": NOW, "troubles": (Trouble(at=NOW, about="a", sentence="a fails"),)}
+
 UNCLEAR = Evidence(verdict=Verdict.INCONCLUSIVE, reason="the upstream limits the rate", at=NOW)
 UNPROVED = Finding(moved_at=NOW, latest=UNCLEAR, verdict=UNCLEAR)
 
@@ -59,6 +64,11 @@ MOMENTS: dict[str, Rotation] = {
     "COMPLETED": running().but(state=S.COMPLETED),
     "ROLLED_BACK": running().but(state=S.ROLLED_BACK),
     "CANCELLED": rotation(S.CANCELLED),
+    "RUNNING, watched": running(deleted_at=NOW),
+    "RUNNING, watched, in trouble": running(**IN_TROUBLE),
+    "COMPLETED, in trouble": running(**IN_TROUBLE).but(state=S.COMPLETED),
+    "BLOCKED, watched, in trouble": stopped(**IN_TROUBLE),
+    "BLOCKED, rejected, watched": stopped(StopKind.REJECTED, deleted_at=NOW),
     **{f"BLOCKED, {kind}": stopped(kind) for kind in StopKind},
     "BLOCKED, unverified, with unproved models": stopped(StopKind.UNVERIFIED, findings={"m1": UNPROVED}),
     "BLOCKED, unproved models, on the way back": stopped(
@@ -78,6 +88,11 @@ ROLLING_BACK                                .      .      .     .       .      .
 COMPLETED                                   .      .      .     .       .      .       .
 ROLLED_BACK                                 .      .      .     .       .      .       .
 CANCELLED                                   .      .      .     .       .      .       .
+RUNNING, watched                            .      .      .     .       .      .       .
+RUNNING, watched, in trouble                .      .      .     x       .      .       .
+COMPLETED, in trouble                       .      .      .     x       .      .       .
+BLOCKED, watched, in trouble                .      .      x     x       .      .       .
+BLOCKED, rejected, watched                  .      .      x     .       .      .       .
 BLOCKED, rejected                           .      .      x     x       x      .       .
 BLOCKED, refused                            .      .      .     x       x      .       .
 BLOCKED, difference                         .      .      x     .       x      .       .
@@ -118,8 +133,10 @@ def outcome(action: Action, record: Rotation, who: str, *, self_approval: bool =
     """Return what comes of it when a person presses a button, as the service asks the policy."""
     person = PEOPLE[who]
     try:
-        if action in (A.ENTER_SECRET, A.ANOTHER_SECRET):
+        if action is A.ENTER_SECRET:
             policy.check_may_give_secret(record, person)
+        elif action is A.ANOTHER_SECRET:
+            policy.check_may_replace(record, person)
         elif action is A.DELETE_OLD_KEY:
             policy.check_may_approve(record, person, self_approval=self_approval)
         elif action is A.ACCEPT_UNPROVED:
@@ -135,7 +152,8 @@ def outcome(action: Action, record: Rotation, who: str, *, self_approval: bool =
 
 
 def expected(action: Action, moment: str, who: str, *, self_approval: bool) -> str:
-    may = who in WHO[action] or (self_approval and who == "both" and action in (A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED))
+    able = MAY_ASK if action is A.ANOTHER_SECRET and MOMENTS[moment].deleted_at else WHO[action]
+    may = who in able or (self_approval and who == "both" and action in (A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED))
     if not may:
         return "not allowed"
     return "done" if action in OFFERED[moment] else "too late"

@@ -14,6 +14,8 @@ from bot.rotation.stops import Cause
 from bot.service import LooksLikeSecret
 from handlers.commands import HELP
 from handlers.errors import explain
+from handlers.views.around import Around
+from handlers.views.around import told as told_of
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
@@ -29,6 +31,8 @@ LARGE = "`chat-large` in production"
 GONE = r.plan().but(old_key_gone=True)
 DELETE_ASKED: Json = {"delete_asked_at": r.at(390)}
 NO_THROWAWAYS = "AISIX refused the admin token (403)."
+LINK = "https://keyturn.slack.com/archives/C_OPS/p1"
+TOLD = told_of(r.in_trouble(r.watched()), {f"trouble:{r.at(900).isoformat()}": f"{r.at(901).timestamp()}"})
 REFUSED_TOKEN = "AISIX refused the admin token (403): it needs the read and the write scope."
 
 
@@ -253,8 +257,9 @@ MESSAGES: Mapping[str, Case] = {
     "direct-settled": lambda: settled(
         r.rolled_back(), "The card in <#C_OPS> is up to date again: <https://x|open it>."
     ),
+    "card-told": lambda: card(r.in_trouble(r.proved(r.watched())), Around(told=TOLD)).content,
     "card-another-linked": lambda: (
-        card(r.awaiting_secret(), ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>",)).content
+        card(r.awaiting_secret(), Around((f"<{LINK}|asked for by> <@U_MEMBER>",), maker=LINK)).content
     ),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),

@@ -234,7 +234,7 @@ async def clicked(found: Rotation) -> dict[str, Any]:
     rotations, client = AsyncMock(rules=AsyncMock(require_reason=False)), AsyncMock()
     rotations.proposed_name = lambda _: "new"
     rotations.another_secret.return_value = found
-    opened = {"rotations": rotations, "forms": Forms(client), "answers": None}
+    opened = {"rotations": rotations, "forms": Forms(client), "announcer": None, "answers": None}
     await another_secret(ack=AsyncMock(), action={"value": "r7k2abc"}, body=BODY, **opened)
     rotations.another_secret.assert_awaited_once_with("r7k2abc", by=r.APPROVER)
     return client.views_open.await_args.kwargs["view"]

@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
+from slack_sdk.errors import SlackApiError
 
 from bot.rotation.people import NOBODY, People
 from bot.rotation.record import Rotation
@@ -14,6 +15,7 @@ from bot.storage.lists import Page
 from handlers.announcer import SlackAnnouncer
 from handlers.commands import LISTED, PAGE, status
 from handlers.views import alarm, card, composed, summary, words
+from handlers.views.around import Around, told
 from tests.handlers import records as r
 
 
@@ -25,7 +27,7 @@ class Thread:
         self.channel: dict[str, Any] = {}
         self.edited: list[str] = []
         self.edits_this_minute = AsyncMock(return_value=0)
-        self.concerning = AsyncMock(return_value=[])
+        self.concerning, self.load = AsyncMock(return_value=[]), AsyncMock(return_value=None)
         self.announcer = SlackAnnouncer(
             self,  # type: ignore[arg-type] - a stand-in
             self,  # type: ignore[arg-type] - a stand-in
@@ -104,6 +106,52 @@ async def test_trouble_is_told_and_edits_the_receipt(thread: Thread) -> None:
 
     assert "1 problem so far, 1 still open" in thread.said("receipt")
     assert "There is no way back to the old key." in thread.said(f"trouble:{r.at(900).isoformat()}")
+
+
+async def test_a_card_in_trouble_says_who_was_told_once_slack_has_taken_that_and_not_before(thread: Thread) -> None:
+    post, told = thread.chat_postMessage, f"Told: <@{r.REQUESTER}>, "
+
+    async def refusing(**message: Any) -> dict[str, str]:
+        if ", after the delete:" in message["text"]:
+            raise SlackApiError("", {"ok": False, "error": "internal_error"})
+        return await post(**message)
+
+    thread.chat_postMessage = refusing  # type: ignore[method-assign]
+    await thread.show(r.watched())
+    assert await thread.announcer.show(r.in_trouble(r.watched())) is not None
+    assert told not in thread.said("card")
+
+    thread.chat_postMessage = post  # type: ignore[method-assign]
+    await thread.show(r.in_trouble(r.watched()).but(version=2))
+    assert told in thread.said("card")
+    await thread.show(r.watched(troubles=(r.trouble(), r.over()), version=3))
+    assert told not in thread.said("card")
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [(f"trouble:{r.at(900).isoformat()}", f"<@{r.APPROVER}>, <!date^17"), ("stopped:2026", ""), ("deleted", "")],
+)
+def test_a_direct_message_about_another_occasion_says_nothing_of_this_one(about: str, said: str) -> None:
+    shown = {f"dm:{r.APPROVER}": f"D_1 1795446300.5 {about} edition", f"dm:{r.REQUESTER}": "", "dm": "x 1"}
+
+    found = told(r.watched(troubles=(r.trouble(),)), shown)
+
+    assert found.startswith(said)
+    assert bool(found) is bool(said)
+
+
+async def test_the_card_of_a_key_that_a_rotation_made_links_to_that_rotation(thread: Thread) -> None:
+    maker = r.completed()
+    key = r.key(id=maker.made[0], display_name=f"{r.NAME} (2026-11-23 {maker.id})")
+    thread.load.return_value = maker
+    await thread.show(r.awaiting_secret(r.plan(old_key=key)))
+    await thread.show(again := r.awaiting_secret(r.plan(old_key=key), version=2))
+    assert "made by <https://keyturn.slack.com/archives/C_OPS/p00|an earlier rotation>" in str(thread.channel)
+
+    thread.load.return_value = maker.but(made=())
+    await thread.show(again.but(version=3))
+    assert "an earlier rotation" not in str(thread.channel)
 
 
 async def test_every_part_of_a_long_receipt_is_edited(thread: Thread) -> None:
@@ -185,7 +233,7 @@ async def test_showing_a_rotation_composes_its_card_once(rotation, thread, monke
 def test_the_thread_lists_the_models_exactly_where_the_card_that_is_shown_has_no_room(count: int, links: int) -> None:
     others = ("<https://keyturn.slack.com/archives/C_OPS/p1|asked for by> <@U_MEMBER>" * 3,) * links
     rotation = r.awaiting_secret(r.plan([r.model(n, alias=f"m{n}-{'x' * 70}") for n in range(count)]))
-    shown = composed.composed(rotation, r.APPROVERS, others)
+    shown = composed.composed(rotation, r.APPROVERS, Around(others))
     rows = next(len(block["rows"]) - 1 for block in shown.card["blocks"] if block["type"] == "data_table")
 
     assert any(reply.key == "listing" for reply in shown.replies) is (rows < count)

@@ -313,6 +313,19 @@ async def test_where_something_speaks_against_the_delete_the_same_people_are_ask
         assert [word.reason for word in approved.approvals] == ["theirs, not ours"]
 
 
+IN_TROUBLE = Act(click(Action.ANOTHER_SECRET), r.in_trouble(r.watched()), words="knows no provider key `91bc44d2")
+"""After the delete; its new key is in no AISIX, and whoever may not ask does not hear that."""
+
+
+async def test_after_the_delete_whoever_may_ask_for_a_rotation_gives_another_secret(redis_url: str) -> None:
+    found = {}
+    async with house(redis_url) as (stage, built):
+        for who in WHO:
+            found[who] = await outcome(await scene_of(stage, built, IN_TROUBLE, who), IN_TROUBLE)
+
+    assert found == CELLS["action choose_key"]
+
+
 def allowed(name: str) -> str:
     """Return somebody who may do it."""
     return next(who for who in ("requester", "approver") if CELLS[name][who] == "x")

@@ -1,0 +1,47 @@
+"""What a card says that its record does not hold: links to other rotations, and who was told."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from bot.rotation.attention import occasion
+from bot.rotation.record import Rotation
+from handlers.views.blocks import when
+
+DIRECTLY = "dm:"
+"""The prefix of the fields about direct messages; the person follows."""
+
+TROUBLE = "trouble:"
+"""How the occasion of a trouble begins, which is also the key of its reply."""
+
+
+class Around(NamedTuple):
+    """The rest of a card: *others* are links to further rotations of the key, *maker* to the one that made the key."""
+
+    others: tuple[str, ...] = ()
+    maker: str = ""
+    told: str = ""
+
+
+NOTHING = Around()
+
+
+def told(rotation: Rotation, shown: Mapping[str, str]) -> str:
+    """Say who was told of the newest open trouble, and when Slack took that; empty if nobody is known to be."""
+    if not occasion(rotation).startswith(TROUBLE):
+        return ""
+    return "; ".join(f"<@{person}>, {when(at)}" for person, at in _told(rotation, shown))
+
+
+def _told(rotation: Rotation, shown: Mapping[str, str]) -> Iterator[tuple[str, datetime]]:
+    about = occasion(rotation)
+    if reply := shown.get(about):
+        yield rotation.requested_by, _time(reply)
+    for field, sent in shown.items():
+        if field.startswith(DIRECTLY) and sent.split(" ")[2:3] == [about]:
+            yield field.removeprefix(DIRECTLY), _time(sent.split(" ")[1])
+
+
+def _time(ts: str) -> datetime:
+    """Return when Slack took a message, by its timestamp."""
+    return datetime.fromtimestamp(float(ts), UTC)
