@@ -157,6 +157,7 @@ def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False)
         of_model=verdict is not Verdict.PROJECTION and (answer.status, answer.type) in OF_MODEL,
         turned_away=answer.status == TOO_MANY and answer.type in OWN_LIMITS,
         unfit=_is_unfit(answer, guessed=guessed),
+        cached=verdict is Verdict.INVALID and answer.cache not in NO_HIT,
         malformed=answer.status in HTTP_OK and verdict is Verdict.INCONCLUSIVE,
         lost=answer.status is None or (answer.status in SPOILT and not answer.type),
         pending=answer.status is None or (answer.status in GIVEN_UP and not answer.type),

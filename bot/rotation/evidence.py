@@ -56,6 +56,9 @@ class Evidence(Frozen):
     pending: bool = False
     """The request may still be under way, so the counters may show it later."""
 
+    cached: bool = False
+    """A cache answered, so nobody knows how the model would have."""
+
     malformed: bool = False
     """The status says success and the body is no answer of a model: the counters have it as a good one."""
 

@@ -183,7 +183,10 @@ class Rotation(Frozen):
     watch_until: datetime | None = None
     watched: int = 0
     blind: int = 0
-    """Looks since the delete: all of them, and those that lacked a list of AISIX or a counter that the proof had."""
+    """Looks since the delete: all of them, and those that lacked a list, a counter that the proof had, or an answer."""
+
+    cached: tuple[str, ...] = ()
+    """Models, by label, for which a cache answered at the newest look of the watch: nobody knows how they are."""
 
     orphaned: tuple[str, ...] = ()
     """Names, from the counters, whose requests were refused for an unknown key even before the delete."""

@@ -53,7 +53,9 @@ async def _looked(rotation: Rotation, world: World) -> Rotation:
     asked = asked if rotation.watched else asked.but(orphaned=_orphaned_before(seen))
     orphans = await _orphans(rotation, world)
     found = {**_answered(asked, answers), **_counted(asked, seen), **(orphans or {})}
-    asked = asked.but(blind=asked.blind + (orphans is None or _lacks_counters(asked, seen)))
+    cached = tuple(model.label for model in rotation.plan.models if model.id in answers and answers[model.id].cached)
+    is_blind = bool(cached) or orphans is None or _lacks_counters(asked, seen)
+    asked = asked.but(blind=asked.blind + is_blind, cached=cached)
     return _told(rebased(asked, seen), found, world.now(), unseen=REFERS if orphans is None else "")
 
 
@@ -94,9 +96,9 @@ async def _answers(rotation: Rotation, world: World) -> tuple[Rotation, dict[str
 
 
 def _answered(rotation: Rotation, answers: dict[str, Evidence]) -> dict[str, str]:
-    """Say for each probed model what is wrong with it; empty if it is well."""
+    """Say for each model that answered what is wrong with it, empty if it is well; a cache's answer is not its own."""
     asked = ((model, answers[model.id]) for model in rotation.plan.models if model.id in answers)
-    return {model.label: _fault(rotation, model, evidence) for model, evidence in asked}
+    return {model.label: _fault(rotation, model, evidence) for model, evidence in asked if not evidence.cached}
 
 
 def _fault(rotation: Rotation, model: AffectedModel, evidence: Evidence) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import is_watched, open_troubles
+from bot.rotation.phrases import listing
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import MEANING
@@ -44,7 +45,12 @@ def until(rotation: Rotation) -> str:
 def wrong_now(rotation: Rotation) -> list[str]:
     """Say what is wrong now, and what helps, one line each; nothing if all is well."""
     troubles = open_troubles(rotation)
-    return [*listed(troubles), WHAT_HELPS] if troubles else []
+    answer = "answers" if len(rotation.cached) == 1 else "answer"
+    cached = f"▲ Can't tell whether {sentence(listing(rotation.cached))} {answer}: answered from a cache."
+    return [
+        *([*listed(troubles), WHAT_HELPS] if troubles else []),
+        *([cached] if rotation.cached else []),
+    ]
 
 
 def listed(troubles: Sequence[Trouble], most: int = MOST) -> list[str]:
@@ -96,8 +102,8 @@ def _nothing_found(rotation: Rotation, so_far: str) -> str:
     if not blind:
         return f"no problems{so_far}"
     if blind >= looks:
-        return f"can't tell{so_far}: no look could read every AISIX list and gateway counter"
-    return f"no problems seen{so_far}; {blind:,} of {looks:,} looks could not read every AISIX list and gateway counter"
+        return f"can't tell{so_far}: no look could see every list, counter and answer"
+    return f"no problems seen{so_far}; {blind:,} of {looks:,} looks could not see every list, counter and answer"
 
 
 def _length(rotation: Rotation) -> timedelta:

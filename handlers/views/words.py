@@ -33,10 +33,10 @@ HARM = "🔴"
 
 
 def mark(rotation: Rotation) -> str:
-    """Return the mark of a card; the watch has that of a completed rotation, and what is left alone needs a person."""
+    """Return the mark of a card; the watch has that of a completed rotation; what is left alone or unknown asks."""
     if fails_callers(rotation):
         return HARM
-    if rotation.is_over and rotation.left_alone:
+    if (rotation.is_over and rotation.left_alone) or rotation.cached:
         return MARKS[State.AWAITING_APPROVAL]
     return MARKS[State.COMPLETED if is_watched(rotation) else rotation.state]
 

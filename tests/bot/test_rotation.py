@@ -140,7 +140,8 @@ KEPT = {
     "retry_at", "retry_in", "step_since", "look", "look_try", "trouble_since", "stalled_since", "started_at", "voids",
     "secret_asked_at", "delete_asked_at", "delete_try", "delete_repeated", "delete_sent_at", "delete_granted",
     "deleted_at", "audit_head",
-    "watch_until", "watched", "blind", "troubles", "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned",
+    "watch_until", "watched", "blind", "cached",
+    "troubles", "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned",
     "namespace", "carried_to", "unoffered",
 }  # fmt: skip
 """What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""

@@ -14,6 +14,7 @@ from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, te
 pytestmark = pytest.mark.whole
 
 HOUR = 3600
+STAGED = "`chat-large` in staging"
 
 
 async def deleted(tenancy: Tenancy, **settings: Any) -> tuple[Machine, Rotation]:
@@ -51,6 +52,26 @@ async def test_a_look_that_could_not_read_everything_is_counted_as_blind(tenancy
     ended = await machine.ended(record)
 
     assert ended.blind == ended.watched
+
+
+async def test_an_answer_from_a_cache_is_a_blind_look_and_neither_a_trouble_nor_its_end():
+    async with tenancy_of(Switches(cache_ignores_no_cache=True, cooldown=0.0)) as tenancy:
+        machine, record = await deleted(tenancy)
+        here = tenancy.aisix.environment("production")
+        here.cache = "semantic"
+        hidden = await machine.until(record, lambda r: r.blind)
+        here.cache = None
+        tenancy.aisix.upstream.refuse(NEW_SECRET)
+        failing = await machine.until(hidden, lambda r: len(r.troubles) == 2)
+        here.cache = "semantic"
+        tenancy.aisix.upstream.accept(NEW_SECRET)
+        cached = await machine.until(failing, lambda r: len(r.troubles) > 2)
+        here.cache = None
+        well = await machine.until(cached, lambda r: len(r.troubles) > 3)
+
+    assert (hidden.cached, hidden.troubles) == (("`chat-large` in production",), ())
+    assert (cached.cached, [trouble.about for trouble in cached.troubles[2:]]) == (hidden.cached, [STAGED])
+    assert (well.cached, [trouble.about for trouble in well.troubles[3:]]) == ((), [*hidden.cached])
 
 
 async def test_a_credential_that_dies_and_recovers_is_told_both_times(tenancy):

@@ -79,8 +79,8 @@ def test_a_watch_that_could_not_read_everything_says_so() -> None:
     said = {blind: watch.summary(r.completed_after_watch(blind=blind)) for blind in (0, 4, 11)}
 
     assert said[0] == "Watched for 1 h: no problems."
-    assert "no problems seen; 4 of 11 looks could not read every AISIX list and gateway counter." in said[4]
-    assert said[11] == "Watched for 1 h: can't tell: no look could read every AISIX list and gateway counter."
+    assert "no problems seen; 4 of 11 looks could not see every list, counter and answer." in said[4]
+    assert said[11] == "Watched for 1 h: can't tell: no look could see every list, counter and answer."
 
 
 def test_models_that_may_be_failing_are_named_the_first_three_and_the_rest_counted() -> None:
@@ -104,12 +104,22 @@ def test_where_no_model_can_prove_a_secret_an_acceptance_comes_first_but_is_not_
     [
         (r.completed(), "🟢 OpenAI production: old key deleted"),
         (r.completed(left_alone=("Key `k` stays: it is used.",)), "🟡 OpenAI production: old key deleted"),
+        (r.completed_after_watch(cached=("`chat-large`",)), "🟡 OpenAI production: old key deleted"),
+        (r.watched(cached=("`chat-large`",)), "🟡 OpenAI production: old key deleted, watching"),
         (r.completed_after_watch(troubles=(r.trouble(),)), "🔴 OpenAI production: old key deleted: 1 problem"),
         (r.completed_after_watch(troubles=(r.trouble(), r.over())), "🟢 OpenAI production: old key deleted"),
     ],
 )
 def test_an_end_is_green_only_where_nothing_fails_and_nothing_is_left(rotation: Rotation, expected: str) -> None:
     assert title(rotation) == expected
+
+
+def test_a_model_that_a_cache_answered_for_is_in_doubt_and_needs_no_other_secret() -> None:
+    said = alarm.next_move(r.watched(cached=("`chat-large` in production", "`mini` in production")))
+
+    assert "Can't tell whether `chat-large` in production, `mini` in production answer: answered from a cache." in said
+    assert "Done." not in said
+    assert "another secret" not in said
 
 
 @pytest.mark.parametrize(
