@@ -63,10 +63,10 @@ def shown_of(rotation: Rotation) -> str:
     if not found:
         return rotation.seen
     about = (found, rotation.tally and rotation.tally.failed, usage_of(rotation).deaf)
-    return f"{rotation.seen}{AGAINST}{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}"
+    return f"{rotation.seen}{SEPARATOR}{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}"
 
 
-AGAINST = "-"
+SEPARATOR = "-"
 """Stands in such a mark before what speaks against the delete."""
 
 

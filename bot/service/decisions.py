@@ -10,7 +10,7 @@ from bot.rotation.errors import (
     WrongState,
 )
 from bot.rotation.finding import Acceptance, Finding
-from bot.rotation.flags import AGAINST, flags, shown_of
+from bot.rotation.flags import SEPARATOR, flags, shown_of
 from bot.rotation.policy import (
     Chosen,
     Person,
@@ -129,7 +129,7 @@ class Decisions(Verbs):
         permissions = await self._people.permissions(by)
         check_may_approve(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
-        if shown is not None and shown.partition(AGAINST)[0] != rotation.seen:
+        if shown is not None and shown.partition(SEPARATOR)[0] != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         check_in_time(pressed, permissions.person, self._rules.click_max_age)
         return rotation

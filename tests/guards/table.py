@@ -73,7 +73,7 @@ TABLE: dict[str, dict[str, Guard]] = {
     },
     "An approval holds": {
         "A click on an older card asks for a reason for what its giver has not seen.": Guard(
-            "if shown is not None and shown.partition(AGAINST)[0] != rotation.seen:",
+            "if shown is not None and shown.partition(SEPARATOR)[0] != rotation.seen:",
             "test_the_form_that_asks_why_opens_for_whoever_may_approve_now",
         ),
         "An approval without a reason counts although something speaks against the delete.": Guard(
