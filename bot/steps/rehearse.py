@@ -149,6 +149,8 @@ def _stop(rotation: Rotation) -> Blocked:
     latest = next(filter(_blames_credential, bad), bad[0]).finding.latest
     where = listing(dict.fromkeys(rotation.plan.environments[t.environment] for t in bad))
     why = latest.reason if latest else "no answer"
+    if all(_is_as_before(rotation, throwaway) for throwaway in bad):  # on both keys: no refusal of the new one
+        latest, why = None, f"already failing, the same on both keys: {why}"
     after = rotation.but(throwaways=(), rehearsal=None)
     why = f"In the rehearsal in {where}: {why}"
     return Blocked(unrehearsed(latest), resume=StepName.REHEARSE, after=after, why=why)

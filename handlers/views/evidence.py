@@ -39,7 +39,7 @@ LEGEND: Mapping[Label, str] = {
     Label.PROJECTION: "the gateway is not synced",
     Label.INCONCLUSIVE: "says nothing about the new secret, for or against",
     Label.ACCEPTED: "nothing proves it; an approver accepted it by name",
-    Label.AS_BEFORE: "fails as it did on the old key",
+    Label.AS_BEFORE: "fails on the new key exactly as it did on the old key",
     Label.NOT_PROBED: "not tested, because the settings say skip",
     Label.MOVED: "points at the new key; not tested yet",
     Label.NOT_MOVED: "still on the old key",
@@ -63,7 +63,7 @@ def why(finding: Finding) -> str:
     reason = OTHER_CLOCK.sub("the old key none", finding.current.reason) if finding.current else "–"
     match label_of(finding):
         case Label.AS_BEFORE:
-            return f"failed on the old key too, not our doing: {reason}"
+            return f"the same on both keys: {reason}"
         case Label.ACCEPTED if finding.accepted:
             return f"an approver accepted it: {finding.accepted.reason}"
         case Label.NOT_PROBED:
@@ -180,7 +180,8 @@ def _unproved(rotation: Rotation) -> str:
     if len(models) > 1:
         return f"Nothing proves that {plural(len(models), 'model')} work on the new key: see the table for why."
     model = models[0]
-    status = LABELS[label_of(rotation.finding(model))]
+    label = label_of(rotation.finding(model))
+    status = f"{LABELS[label]}{', on both keys' if label is Label.AS_BEFORE else ''}"
     name = f"{code(model.alias, 40)} in {code(model.environment_name, 40)}"
     return f"Nothing proves that {name} works on the new key: {status}. Try it yourself first."
 

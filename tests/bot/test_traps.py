@@ -139,6 +139,14 @@ def limit_the_rate(tenancy: Tenancy) -> None:
     tenancy.aisix.upstream.set(NEW_SECRET, 429)
 
 
+def forbid_both(tenancy: Tenancy) -> None:
+    """Have the upstream answer 403 to everything, at endpoints that the settings name."""
+    tenancy.aisix.remove(tenancy.staged, settled=True)
+    tell(tenancy, probes={"chat-large": "chat", "support-embed": "embeddings"})
+    for secret in (OLD_SECRET, NEW_SECRET):
+        tenancy.aisix.upstream.refuse(secret, 403)
+
+
 class Trap(NamedTuple):
     """What is set, what becomes of it, and the verdict: where none is named, any that does not pass."""
 
@@ -233,6 +241,12 @@ TRAPS = {
         limit_the_rate, NOT_PROVED, "the upstream limits the rate", CHAT, Verdict.INCONCLUSIVE, BLIND
     ),
     "no test request reaches a model": Trap(lambda t: tell(t, caller_key="nonsense"), NO_RESULT),
+    "both keys are refused a permission": Trap(
+        forbid_both, NO_RESULT, "In the rehearsal in production: already failing, the same on both keys: the upstream"
+    ),
+    "both keys are refused a permission, and no throw-away models": Trap(
+        forbid_both, NOT_PROVED, "answers, neither before nor now", CHAT, Verdict.REJECTED, BLIND
+    ),
     "a refused secret where the old one was refused as well": Trap(
         lambda t: [t.aisix.upstream.refuse(secret) for secret in (OLD_SECRET, NEW_SECRET)],
         "the new secret was refused",
