@@ -219,23 +219,19 @@ class Gateways:
 
     def lacks_a_name(self, model: AffectedModel) -> bool:
         """Tell whether *model* has a wildcard alias and no known concrete name."""
-        probe = probe_for(model, self._settings[model.environment].probes)
-        return probe is not None and not probe.name
+        return bool(self.endpoint(model)) and not self.name(model)
 
     def name(self, model: AffectedModel) -> str:
         """Return the name under which *model* is probed; empty if the settings say `skip` or there is none."""
-        probe = probe_for(model, self._settings[model.environment].probes)
-        return probe.name if probe else ""
+        return probe.name if (probe := probe_for(model, self._settings[model.environment].probes)) else ""
 
     def endpoint(self, model: AffectedModel) -> str:
         """Return the endpoint at which *model* is probed; empty if the settings say `skip`."""
-        probe = probe_for(model, self._settings[model.environment].probes)
-        return probe.endpoint if probe else ""
+        return probe.endpoint if (probe := probe_for(model, self._settings[model.environment].probes)) else ""
 
     def upstream(self, model: AffectedModel) -> str:
         """Return the upstream model that a probe of *model* reaches; a wildcard alias fills in what its `*` matches."""
-        probe = probe_for(model, self._settings[model.environment].probes)
-        return passed_on(model, probe.name) if probe else ""
+        return passed_on(model, self.name(model)) if self.endpoint(model) else ""
 
     async def probe(self, model: AffectedModel, tag: str, *, under: str = "") -> Evidence:
         """Send one test request for *model* and return what it proves. Never raises.
