@@ -21,7 +21,6 @@ from bot.app import (
     pages,
     parts,
     service_of,
-    utc_now,
     worker,
     world_of,
 )
@@ -32,7 +31,9 @@ from bot.recovery.carry_over import carried_over
 from bot.rotation.errors import ApiError, Refused
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
 from bot.start import checked, run
+from bot.steps.world import World
 from bot.storage import auditor
+from bot.storage.clock import shared_clock
 from bot.storage.connection import address_of, redis_at, stores_alone
 from bot.storage.migration import census
 from bot.storage.namespace import Namespace
@@ -240,7 +241,13 @@ async def _doctor(settings: Settings, orders: doctor.Orders, stack: AsyncExitSta
         return doctor.Doctor(built.store, built.world, settings.lease, orders, reception)
     redis = await redis_at(await address_of(settings, stack), settings, stack)
     store = Store(redis, await _known_namespace(settings, redis, stack))
-    return doctor.Doctor(store, await world_of(settings, utc_now, stack), settings.lease, orders)
+    return doctor.Doctor(store, await _world(settings, redis, stack), settings.lease, orders)
+
+
+async def _world(settings: Settings, redis: Redis, stack: AsyncExitStack) -> World:
+    """Return the world by Redis's clock, as records go by it."""
+    clock = await stack.enter_async_context(shared_clock(redis))
+    return await world_of(settings, clock.now, stack)
 
 
 async def _known_namespace(settings: Settings, redis: Redis, stack: AsyncExitStack) -> Namespace:
@@ -271,7 +278,7 @@ async def carry(settings: Settings, name: str, rotation: str | None) -> bool:
     async with AsyncExitStack() as stack:
         team = await who_am_i(await stack.enter_async_context(slack_client(settings)))
         redis = await redis_at(await address_of(settings, stack), settings, stack)
-        world = await world_of(settings, utc_now, stack)
+        world = await _world(settings, redis, stack)
         carrier = carrier_of(redis, namespace_of(settings, team), world, team)
         try:
             return await carried_over(carrier, name, rotation)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import AsyncMock
 
 import pytest
 from click.testing import CliRunner
@@ -214,6 +215,18 @@ async def test_what_another_rotation_has_in_hand_is_left_alone_until_that_one_is
         await broken.says(card, "rolled back")
 
     assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
+
+
+async def test_what_the_doctor_does_is_dated_by_the_clock_of_redis(
+    bare_stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redis.asyncio.Redis.time", AsyncMock(return_value=(4_102_444_800, 0)))
+    bare_stage.aisix.add_key(f"{KEY} (2026-11-23 r7k2abc)", secret="sk-second-0123456789")
+
+    assert (await doctor(bare_stage, capsys, rotation="r7k2abc", clean=True)).well
+    with Redis.from_url(bare_stage.redis_url, decode_responses=True) as redis:
+        trail = redis.lrange(bare_stage.namespace.key("audit"), 0, -1)
+    assert {entry["at"][:10] for entry in audit.verified(trail)} == {"2100-01-01"}
 
 
 @pytest.mark.parametrize("asked", [["r7k2abc", "--adopt", "--clean"], ["--clean", "--old", "pk_1"]])
