@@ -46,6 +46,7 @@ from handlers.http import add_slack
 from handlers.payload import text
 from handlers.people import SlackDirectory
 from handlers.pressed import Absence
+from handlers.refusals import Refusals
 from handlers.socket import Socket
 from handlers.workspace import Workspace
 
@@ -304,7 +305,8 @@ def _listening(built: Parts, background: Background, absence: Absence) -> AsyncA
     """Return the Bolt app with every listener."""
     app = bolt_app(built.slack, built.team)
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds(), built.credentials)
-    own = {"rotations": service_of(built), "announcer": built.announcer, "forms": Forms(built.slack)}
+    forms = Forms(built.slack, Refusals(built.store, built.world.now))
+    own = {"rotations": service_of(built), "announcer": built.announcer, "forms": forms}
     register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **own)
     return app
 

@@ -8,6 +8,7 @@ from bot.rotation.actions import Action
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.service import RotationService
+from handlers.refusals import Refusals
 from handlers.slack import UNREACHABLE, SlackAway, counted, reason_of
 from handlers.views.blocks import Block
 from handlers.views.modal import secret_form, take_back_form
@@ -36,11 +37,13 @@ ALERTS = frozenset({"alert"})
 
 
 class Forms:
-    """Opens forms, and remembers for as long as the process lives whether the workspace takes alerts."""
+    """Opens forms; without alerts where the workspace refused one lately."""
 
-    def __init__(self, client: AsyncWebClient) -> None:
+    def __init__(self, client: AsyncWebClient, refusals: Refusals) -> None:
         self._client = client
-        self._takes_alerts: bool | None = None
+        self._refusals = refusals
+        self._takes_alerts = False
+        """Whether the workspace has taken one from this process."""
 
     def certain(self, form: Block) -> Block:
         """Return *form* as Slack will take it: in the place of another form, nobody hears of a refusal."""
@@ -55,7 +58,7 @@ class Forms:
 
     async def _open(self, trigger_id: str, form: Block) -> None:
         plainer = without(form, ALERTS)
-        shown = plainer if self._takes_alerts is False else form
+        shown = plainer if await self._refusals.lately(ALERTS) else form
         try:
             await self._opened(trigger_id, shown)
         except SlackApiError as refusal:
@@ -63,9 +66,10 @@ class Forms:
                 raise
             self._takes_alerts = False
             log.warning("slack_has_no_alerts")
+            await self._refusals.remember(ALERTS)
             await self._opened(trigger_id, plainer)  # if the trigger is used up, the next click gets this one
         else:
-            self._takes_alerts = True if shown != plainer else self._takes_alerts
+            self._takes_alerts = self._takes_alerts or shown != plainer
 
     async def _opened(self, trigger_id: str, form: Block) -> None:
         with counted("views.open"):

@@ -1,7 +1,7 @@
 """Send messages to Slack; what it refuses comes again in plainer blocks, and Keyturn remembers what it lacks."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -9,16 +9,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.telemetry.metrics import refused_message
 from handlers.ports import ShownStore
+from handlers.refusals import Refusals
 from handlers.slack import ContentRefused, Later, called
 from handlers.views.plainer import FORGETTABLE, Refusal, editions, lacking_since
 
 log = structlog.get_logger("keyturn.sending")
-
-REMEMBERED = timedelta(days=1)
-"""How long Keyturn sends no block that the workspace refused: Slack may bring it there meanwhile."""
-
-WORKSPACE = "workspace"
-"""Has the place of a rotation's id in the store: until when the workspace is taken to lack which blocks."""
 
 RESERVED = 0.3
 """The part of each minute's edits that is reserved for changes of state."""
@@ -32,6 +27,7 @@ class Sender:
     ) -> None:
         self._client = client
         self._store = store
+        self._refusals = Refusals(store, now)
         self._budget = edits_per_minute
         self._now = now
 
@@ -67,17 +63,14 @@ class Sender:
         raise ContentRefused(refusal.reason, refusal.complaints)
 
     async def lacking(self) -> frozenset[str]:
-        """Return the blocks that the workspace refused within `REMEMBERED`."""
-        until = await self._store.messages(WORKSPACE)
-        now = self._now().timestamp()
-        return frozenset(kind for kind, end in until.items() if kind in FORGETTABLE and float(end) > now)
+        """Return the blocks that the workspace refused lately."""
+        return await self._refusals.lately(FORGETTABLE)
 
     async def _learn(self, method: str, refusal: Refusal, lacking: frozenset[str]) -> None:
-        """Remember what the workspace is *lacking*; log that and each reason once within `REMEMBERED`."""
+        """Remember what the workspace is *lacking*; log that and each reason once for as long as it is remembered."""
         refused_message(method, refusal.reason)
-        now, logged = self._now(), f"logged:{refusal.reason}"
-        if lacking or float((await self._store.messages(WORKSPACE)).get(logged) or 0) < now.timestamp():
+        logged = f"logged:{refusal.reason}"
+        if lacking or not await self._refusals.lately([logged]):
             said = next(iter(refusal.complaints), "")[:200]
             log.error("message_refused", method=method, reason=refusal.reason, said=said, lacking=sorted(lacking))
-            until = f"{(now + REMEMBERED).timestamp():.0f}"
-            await self._store.remember_message(WORKSPACE, dict.fromkeys([*lacking, logged], until))
+            await self._refusals.remember([*lacking, logged])

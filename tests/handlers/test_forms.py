@@ -1,6 +1,6 @@
 """What is sent from a form reaches the service, and what is wrong with it is said at its field."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -18,6 +18,7 @@ from handlers.background import Background
 from handlers.forms import Forms
 from handlers.modals import accept_unproved as submit
 from handlers.modals import delete_anyway, take_back
+from handlers.refusals import REMEMBERED, Refusals
 from handlers.slack import SlackAway
 from handlers.views.buttons import SHOWN
 from handlers.views.buttons import press as press_of
@@ -39,6 +40,21 @@ from tests.handlers.cases import STOPS
 
 PRESSED = Pressed(away=timedelta(0))
 BODY = {"user": {"id": r.APPROVER}, "trigger_id": "t1"}
+
+
+class Remembered(dict[str, str]):
+    """The store's memory of what the workspace refused."""
+
+    async def messages(self, _: str) -> dict[str, str]:
+        return dict(self)
+
+    async def remember_message(self, _: str, fields: dict[str, str]) -> None:
+        self.update(fields)
+
+
+def forms_of(client: AsyncMock, store: Remembered | None = None, now: datetime = r.ASKED) -> Forms:
+    refusals = Refusals(Remembered() if store is None else store, lambda: now)  # type: ignore[arg-type] - a stand-in
+    return Forms(client, refusals)
 
 
 def filled(reason: str, *causes: str, models: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -70,7 +86,7 @@ async def test_the_button_opens_a_form_with_what_may_be_accepted_and_what_is_kno
         action={"value": "r7k2abc"},
         body=BODY,
         rotations=rotations,
-        forms=Forms(client),
+        forms=forms_of(client),
         answers=None,
     )
 
@@ -180,7 +196,7 @@ GIVEN = {"by": r.APPROVER, "pressed": PRESSED, "shown": shown_of(FLAGGED)}
 async def test_a_click_on_delete_approves_only_where_nothing_speaks_against_it(offered: Rotation | None) -> None:
     rotations, client = AsyncMock(), AsyncMock()
     rotations.offer_delete.return_value = offered
-    more = {"rotations": rotations, "forms": Forms(client), "answers": None, "pressed": PRESSED}
+    more = {"rotations": rotations, "forms": forms_of(client), "answers": None, "pressed": PRESSED}
     await delete_old_key(ack=AsyncMock(), action=CARD, body=BODY, **more)
 
     rotations.offer_delete.assert_awaited_once_with(FLAGGED.id, **GIVEN)
@@ -234,7 +250,7 @@ async def clicked(found: Rotation) -> dict[str, Any]:
     rotations, client = AsyncMock(rules=AsyncMock(require_reason=False)), AsyncMock()
     rotations.proposed_name = lambda _: "new"
     rotations.another_secret.return_value = found
-    opened = {"rotations": rotations, "forms": Forms(client), "announcer": None, "answers": None}
+    opened = {"rotations": rotations, "forms": forms_of(client), "announcer": None, "answers": None}
     await another_secret(ack=AsyncMock(), action={"value": "r7k2abc"}, body=BODY, **opened)
     rotations.another_secret.assert_awaited_once_with("r7k2abc", by=r.APPROVER)
     return client.views_open.await_args.kwargs["view"]
@@ -260,7 +276,7 @@ async def test_what_follows_comes_in_the_place_of_the_question(answer: Rotation 
     rotations.proposed_name = lambda _: "new"
     rotations.another_secret.side_effect = [answer]
 
-    await take_back(ack, take_back_form(STOPS["rejected"]), BODY, rotations, Forms(AsyncMock()))
+    await take_back(ack, take_back_form(STOPS["rejected"]), BODY, rotations, forms_of(AsyncMock()))
 
     rotations.another_secret.assert_awaited_once_with("r7k2abc", by=r.APPROVER, agreed=3)
     assert ack.await_args.kwargs["response_action"] == "update"
@@ -288,8 +304,8 @@ OPENED = ""
 async def test_a_form_that_slack_refuses_comes_again_without_alerts_and_so_does_every_later_one(
     answers: list[str], tried: list[str], later: str
 ) -> None:
-    client = AsyncMock()
-    forms, form = Forms(client), secret_form(r.awaiting_secret(), "new")
+    client, store = AsyncMock(), Remembered()
+    forms, form = forms_of(client, store), secret_form(r.awaiting_secret(), "new")
     await forms.open("t0", acceptance_form(r.unsure(r.running("soak"))), "")
     client.views_open.side_effect = [
         SlackApiError(error, {"ok": False, "error": error}) if error else None for error in answers
@@ -302,9 +318,11 @@ async def test_a_form_that_slack_refuses_comes_again_without_alerts_and_so_does_
             await forms.open("t1", form, "")
     client.views_open.side_effect = None
     await forms.open("t2", form, "")
+    await forms_of(client, store).open("another process", form, "")
+    await forms_of(client, store, now=r.ASKED + REMEMBERED).open("a day later", form, "")
 
     _without_alerts, *opened = client.views_open.await_args_list
     warnings = [call.kwargs["view"]["blocks"][1] for call in opened]
-    assert [block["type"] for block in warnings] == [*tried, later]
+    assert [block["type"] for block in warnings] == [*tried, later, later, "alert"]
     assert forms.certain(form)["blocks"][1]["type"] == later
     assert all("Slack doesn't hide what you type" in block["text"]["text"] for block in warnings)
