@@ -48,6 +48,7 @@ from handlers.people import SlackDirectory
 from handlers.pressed import Absence
 from handlers.refusals import Refusals
 from handlers.socket import Socket
+from handlers.views.links import Places
 from handlers.workspace import Workspace
 
 log = structlog.get_logger("keyturn")
@@ -214,6 +215,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
             edits_per_minute=settings.slack_edits_per_minute,
             lease=settings.lease,
             now=now,
+            places=Places(settings.docs_url or "", settings.aisix_dashboard or ""),
         )
         yield Parts(
             settings=settings,

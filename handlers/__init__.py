@@ -12,6 +12,7 @@ from handlers import actions, commands, modals
 from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.pressed import Absence, pressed_of
+from handlers.views.links import LINKS
 from handlers.views.modal import ACCEPTANCE_FORM, DELETE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
 from handlers.workspace import FOREIGN, Workspace
 
@@ -41,6 +42,8 @@ def register(
         app.action(action.name.lower())(listener)
     for action_id, listener in actions.MENUS.items():
         app.action(action_id)(listener)
+    for action_id in LINKS:
+        app.action(action_id)(actions.open_link)
     app.options(VALUE)(modals.find_keys)
     app.view(PICKER)(modals.pick_key)
     app.view(SECRET_FORM)(modals.give_secret)

@@ -110,6 +110,11 @@ async def choose_key(
     await start(key_id, channel_of(body), body, rotations, announcer)
 
 
+async def open_link(ack: AsyncAck) -> None:
+    """Acknowledge that somebody follows a link: the browser opens it, but without an answer Slack shows a warning."""
+    await ack()
+
+
 LISTENERS = {
     Action.ENTER_SECRET: enter_secret,
     Action.CANCEL: cancel,

@@ -26,6 +26,7 @@ from handlers.views.blocks import message, section
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut
+from handlers.views.links import Places
 from handlers.views.replies import Reply
 from handlers.views.words import adopted
 
@@ -61,11 +62,13 @@ class SlackAnnouncer:
         edits_per_minute: int,
         lease: timedelta,
         now: Callable[[], datetime],
+        places: Places,
     ) -> None:
         self._sender = Sender(client, store, edits_per_minute=edits_per_minute, now=now)
         self._store = store
         self._now = now
-        self._direct = DirectMessages(self._sender, store, people, now)
+        self._places = places
+        self._direct = DirectMessages(self._sender, store, people, now, places=places)
         self._unavailable = ChannelUnavailable(self._direct, store, now)
         self._team_url = team_url
         self._approvers = " ".join(mention(who) for who in sorted(approvers))
@@ -154,7 +157,8 @@ class SlackAnnouncer:
         urgent = shown.get("gist") != gist(rotation)
         if not urgent:  # before composing: with 500 models that costs more than moving them
             self._pace("card", shown)
-        around = Around(await self._others(rotation), await self._maker(rotation), told(rotation, shown))
+        said = told(rotation, shown)
+        around = Around(await self._others(rotation), await self._maker(rotation), said, self._places)
         messages = composed(rotation, self._approvers, around)
         parts = [("card", partial(self._update, "card", messages.card))]
         if messages.checklist:

@@ -16,6 +16,7 @@ from handlers.sending import Sender
 from handlers.slack import MessageLost, Refused
 from handlers.views.around import DIRECTLY
 from handlers.views.direct import Shut, concerns_approvers, direct, moment, settled
+from handlers.views.links import Places
 
 log = structlog.get_logger("keyturn.direct_messages")
 
@@ -46,11 +47,20 @@ class Sent(NamedTuple):
 class DirectMessages:
     """Stores who has which message, with the other fields about a rotation's messages."""
 
-    def __init__(self, sender: Sender, store: ShownStore, people: People, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        store: ShownStore,
+        people: People,
+        now: Callable[[], datetime],
+        *,
+        places: Places,
+    ) -> None:
         self._sender = sender
         self._store = store
         self._people = people
         self._now = now
+        self._places = places
 
     async def tell(self, rotation: Rotation, shut: Shut) -> None:
         """Show *rotation* to the people who must act, and what became of it to those who were asked."""
@@ -89,14 +99,14 @@ class DirectMessages:
         """Bring one person up to date; tell whether that reached them."""
         about, edition = occasion(rotation), f"{shut}/{moment(rotation)}"
         if asked and (sent is None or sent.about != about):
-            posted = await self._posted(person, rotation, direct(rotation, shut), f"{about} {edition}")
+            posted = await self._posted(person, rotation, direct(rotation, shut, self._places), f"{about} {edition}")
             if posted and sent:
                 note = "A newer message here says how it stands now."
                 await _accepted(partial(self._edit, sent, settled(rotation, note)))
             return posted
         if sent is None or sent.edition == edition:
             return True
-        if not await _accepted(partial(self._edit, sent, direct(rotation, shut))):
+        if not await _accepted(partial(self._edit, sent, direct(rotation, shut, self._places))):
             return False
         await self._keep(rotation, person, sent._replace(edition=edition))
         return True

@@ -32,8 +32,9 @@ class Sender:
         self._now = now
 
     async def post(self, content: Mapping[str, Any], **place: str) -> Any:
-        """Post a message; return Slack's answer."""
-        return await self._send("chat.postMessage", self._client.chat_postMessage, content, place)
+        """Post a message without previews of its links; return Slack's answer."""
+        plain = {"unfurl_links": False, "unfurl_media": False}
+        return await self._send("chat.postMessage", self._client.chat_postMessage, content, {**plain, **place})
 
     async def edit(self, content: Mapping[str, Any], *, urgent: bool = True, **place: str) -> None:
         """Edit a message; raise `Later` if this minute's edits are used up."""
@@ -47,7 +48,7 @@ class Sender:
         if used > self._budget * (1 if urgent else 1 - RESERVED):
             raise Later(60 - now % 60 + 0.1)
 
-    async def _send(self, method: str, call: Any, content: Mapping[str, Any], place: Mapping[str, str]) -> Any:
+    async def _send(self, method: str, call: Any, content: Mapping[str, Any], place: Mapping[str, Any]) -> Any:
         refusal: Refusal | None = None
         for edition in editions(content, await self.lacking()):
             try:

@@ -22,9 +22,11 @@ from bot.settings.values import (
     Folder,
     GatewaysByEnvironment,
     Ids,
+    KeyPage,
     Limit,
     Lower,
     Names,
+    PageFolder,
     RedisAddress,
     Sizes,
     Token,
@@ -74,6 +76,9 @@ class Settings(StoreSettings):
         description='JSON: {"<environment id>": {"url": "https://…", "caller_key": "…"}}; or a file with it, in YAML '
         "or JSON: @gateways.yaml",
         examples=['{"<environment id>": {"url": "https://gateway.example.com", "caller_key": "fill-in"}}'],
+    )
+    aisix_dashboard: KeyPage | None = Field(
+        None, description="where people open AISIX: https://…, in which `{key}` stands for the id of a card's key"
     )
     control_plane_timeout: Limit = Field(timedelta(seconds=10), description="the time limit of one call to AISIX Cloud")
     control_plane_concurrency: int = Field(16, ge=1, title=NUMBER, description="concurrent calls to AISIX Cloud")
@@ -165,6 +170,10 @@ class Settings(StoreSettings):
     )
     shutdown_grace: Duration = Field(
         timedelta(seconds=3), description="how long running work may take to finish after a stop signal"
+    )
+    docs_url: PageFolder | None = Field(
+        None,
+        description="where people read the folder docs: https://…/; a stopped card then links to its stops.md",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = Field(
         "info", description="the lowest level that is logged"

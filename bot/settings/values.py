@@ -86,9 +86,31 @@ def _ends_in_slash(value: str) -> str:
     return value if value.endswith("/") else value + "/"
 
 
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+UNSAFE = re.compile(r"[\s<>|{}]")
+"""What would end an address in a message, or stands for something that Keyturn does not fill in."""
+
+
+def _is_page(value: str) -> str:
+    """Refuse what no card should open: an address without TLS, unless on this machine, or with a user."""
+    parts = urlsplit(_is_address(value))
+    if UNSAFE.search(value) or "@" in parts.netloc or (parts.scheme != "https" and parts.hostname not in LOCAL):
+        raise ValueError("page")
+    return value
+
+
+def _is_page_of_a_key(value: str) -> str:
+    _is_page(value.replace("{key}", "id"))
+    return value
+
+
 Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
 Address = Annotated[str, AfterValidator(_is_bare_address)]
 Folder = Annotated[Address, AfterValidator(_ends_in_slash)]
+KeyPage = Annotated[str, AfterValidator(_is_page_of_a_key)]
+PageFolder = Annotated[str, AfterValidator(_is_page), AfterValidator(_is_bare_address), AfterValidator(_ends_in_slash)]
 
 DATABASE = re.compile(r"/?\d*")
 

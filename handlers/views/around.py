@@ -1,4 +1,4 @@
-"""What a card says that its record does not hold: links to other rotations, and who was told."""
+"""What a card says that its record does not hold: links to other rotations and pages, and who was told."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bot.rotation.attention import occasion
 from bot.rotation.record import Rotation
 from handlers.views.blocks import when
+from handlers.views.links import NOWHERE, Places
 
 DIRECTLY = "dm:"
 """The prefix of the fields about direct messages; the person follows."""
@@ -21,6 +22,7 @@ class Around(NamedTuple):
     others: tuple[str, ...] = ()
     maker: str = ""
     told: str = ""
+    places: Places = NOWHERE
 
 
 NOTHING = Around()

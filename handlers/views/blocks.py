@@ -147,6 +147,11 @@ def button(label: str, action_id: str, value: str, *, style: str | None = None, 
     return block | ({"style": style} if style else {}) | ({"confirm": confirm} if confirm else {})
 
 
+def link_button(label: str, action_id: str, url: str) -> Block:
+    """Build a button that opens *url*; Slack tells the app of the click all the same, and wants it acknowledged."""
+    return {"type": "button", "text": plain(label), "action_id": action_id, "url": url}
+
+
 def confirm(title: str, text: str, yes: str, no: str, *, dangerous: bool = False) -> Block:
     """Build a dialog that asks before a button counts."""
     dialog = {"title": plain(title), "text": plain(shortened(text, 300)), "confirm": plain(yes), "deny": plain(no)}

@@ -1,5 +1,7 @@
 """The buttons of a card: the advised one first and primary; whatever destroys something asks first."""
 
+from collections.abc import Sequence
+
 from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers
 from bot.rotation.flags import flags, shown_of
@@ -16,10 +18,10 @@ ADVISED = frozenset({State.AWAITING_SECRET, State.BLOCKED})
 """States in which the first button is the one to press."""
 
 
-def buttons(rotation: Rotation) -> list[Block]:
+def buttons(rotation: Rotation, links: Sequence[Block] = ()) -> list[Block]:
     """Build the row of buttons; its block id tells what an approver saw, to refuse a click on an older card."""
     shown = f"{SHOWN}{shown_of(rotation)}" if rotation.state is State.AWAITING_APPROVAL else ""
-    return actions([press(action, rotation) for action in offered(rotation)], shown)
+    return actions([*(press(action, rotation) for action in offered(rotation)), *links], shown)
 
 
 def press(action: Action, rotation: Rotation) -> Block:

@@ -16,6 +16,7 @@ from handlers.views.blocks import (
     MESSAGE_MOST,
     TABLE_CHARACTERS,
     Block,
+    actions,
     code,
     context,
     header,
@@ -27,10 +28,14 @@ from handlers.views.blocks import (
     when,
 )
 from handlers.views.buttons import buttons
+from handlers.views.links import links
 from handlers.views.models import models, named
 
 ALARM_MOST, SUMMARY_MOST, NEXT_MOST = 420, 330, 360
 """Characters above the buttons: with these, all buttons are on the first screen of a phone."""
+
+LINKED_MOST = 600
+"""Characters above the buttons that leave room for links beside them."""
 
 DETAILS_MOST = 2900
 SHORT_ID = 8
@@ -57,7 +62,8 @@ def card(rotation: Rotation, around: Around = NOTHING) -> Card:
     """Render *rotation* with what is *around* it."""
     rotation = as_known_now(rotation)
     above = _above(rotation, around)
-    before, after = _before(rotation, above), _after(rotation, above, around)
+    near, far = _placed(links(rotation, around.places), above)
+    before, after = _before(rotation, above, near), [*actions(far), *_after(rotation, above, around)]
     shown = models(rotation, min(MESSAGE_MOST - weight([*before, *after]), TABLE_CHARACTERS))
     return Card(message(_plain(rotation, above), [*before, *shown.blocks, *after]), shown.unlisted)
 
@@ -87,14 +93,19 @@ def split(lines: list[str], most: int) -> tuple[list[str], list[str]]:
     return lines[:fitting], lines[fitting:]
 
 
-def _before(rotation: Rotation, above: Above) -> list[Block]:
+def _placed(found: list[Block], above: Above) -> tuple[list[Block], list[Block]]:
+    """Put links beside the buttons, or below the table if with so much text they would not be on the first screen."""
+    return (found, []) if len(above.alarm + above.summary + above.then) <= LINKED_MOST else ([], found)
+
+
+def _before(rotation: Rotation, above: Above, near: list[Block]) -> list[Block]:
     """Build what must be on the first screen."""
     return [
         header(title(rotation)),
         *([section(above.alarm)] if above.alarm else []),
         *([section(above.summary)] if above.summary else []),
         *([section(above.then)] if above.then else []),
-        *buttons(rotation),
+        *buttons(rotation, near),
     ]
 
 

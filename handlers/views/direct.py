@@ -9,8 +9,10 @@ from bot.rotation.attention import gist, occasion
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from handlers.views.around import Around
 from handlers.views.blocks import TEXT_MOST, Block, context, cut, message
 from handlers.views.card import card
+from handlers.views.links import NOWHERE, Places
 
 
 class Shut(StrEnum):
@@ -34,12 +36,12 @@ REASON: Mapping[Shut, tuple[str, str]] = {
 """What is wrong with a channel, and what opens it again."""
 
 
-def direct(rotation: Rotation, shut: Shut) -> dict[str, Any]:
+def direct(rotation: Rotation, shut: Shut, places: Places = NOWHERE) -> dict[str, Any]:
     """Return the card with its buttons, and why it comes directly: a click is judged as one on the card."""
     why, remedy = REASON[shut]
     where = f"<#{rotation.channel}>"
     note = f"{why.format(where)} So this comes to you directly. {remedy} the card there catches up within the hour."
-    shown = card(rotation).content
+    shown = card(rotation, Around(places=places)).content
     return _noted(str(shown["text"]), list(_blocks(shown)), note)
 
 

@@ -9,6 +9,7 @@ from bot.rotation.proof import is_accepted
 from bot.rotation.record import Approval, Rotation
 from handlers.views import evidence, watch, words
 from handlers.views.blocks import code, cut, duration, escaped, minute, sentence, shortened, when
+from handlers.views.links import revoked_at
 from handlers.views.replies import Reply, named, parted
 
 
@@ -17,9 +18,9 @@ def receipt(rotation: Rotation) -> Iterator[Reply]:
     lines = list(_lines(rotation))
     revoke = f"{watch.still_works(rotation)}: revoke it there."
     text = f"Receipt. {cut(' '.join(lines), 3600)} {revoke}"
-    yield from parted(
-        "receipt", text, ["*Receipt*", *lines, *_model_lines(rotation), f"*{revoke}*"], _edition(rotation)
-    )
+    page = revoked_at(rotation)
+    last = f"*{revoke}*{f' <{page.url}|Open its key page>' if page else ''}"
+    yield from parted("receipt", text, ["*Receipt*", *lines, *_model_lines(rotation), last], _edition(rotation))
 
 
 def _edition(rotation: Rotation) -> str:

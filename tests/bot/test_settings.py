@@ -91,6 +91,19 @@ def test_what_is_written_as_people_write_it_is_read(read):
     assert {value: read(SOAK=value).soak.total_seconds() for value in durations} == durations
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("DOCS_URL", "https://git.example/keyturn/blob/main/docs", "https://git.example/keyturn/blob/main/docs/"),
+        ("DOCS_URL", "http://localhost:8000/", "http://localhost:8000/"),
+        ("DOCS_URL", "", None),
+        *(("AISIX_DASHBOARD", url, url) for url in ("https://aisix.example", "http://127.0.0.1:8080/#/keys/{key}?x=1")),
+    ],
+)
+def test_a_page_that_people_open_is_an_address_with_tls_or_on_this_machine(read, name, value, kept):
+    assert getattr(read(**{name: value}), name.lower()) == kept
+
+
 @pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "AISIX_CLOUD_API", "AISIX_ADMIN_TOKEN", "APPROVERS"])
 @pytest.mark.parametrize("how", [None, ""])
 def test_a_setting_that_is_missing_or_empty_is_named(read, name, how):
@@ -136,6 +149,10 @@ NO_ADDRESS = (
         ("AISIX_CLOUD_API", "cp.example/api"),
         ("AISIX_GATEWAYS", '{"env-7": {"url": "https://gw"}}'),
         ("AISIX_GATEWAYS", '{"env": {"url": "https://gw", "caller_key": "ck-CANARY", "probes": ["x"]}}'),
+        *(("DOCS_URL", value) for value in ("docs/", "http://docs.example", "https://me:CANARY@docs.example")),
+        *(("DOCS_URL", f"https://docs.example/{rest}") for rest in ("?a", "#a", "{key}", "<x>")),
+        *(("AISIX_DASHBOARD", value) for value in ("aisix", "http://aisix.example/{key}", "https://CANARY@aisix/{key}")),
+        *(("AISIX_DASHBOARD", f"https://aisix.example/{rest}") for rest in ("{id}", "a b", "|x", "<x>")),
         ("PROBES", "0"),
         ("FINGERPRINT_PEPPER", "CANARY-15-chars"),
         ("APPROVERS", "alice"),

@@ -19,6 +19,7 @@ from handlers.views.around import told as told_of
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
+from handlers.views.links import Places
 from handlers.views.modal import acceptance_form, delete_form, notice, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
 from handlers.views.words import being_rotated
@@ -28,6 +29,7 @@ Json = dict[str, Any]
 Case = Callable[[], Json]
 
 LARGE = "`chat-large` in production"
+PLACES = Places("https://docs.example.com/keyturn/", "https://aisix.example.com/provider-keys/{key}")
 GONE = r.plan().but(old_key_gone=True)
 DELETE_ASKED: Json = {"delete_asked_at": r.at(390)}
 NO_THROWAWAYS = "AISIX refused the admin token (403)."
@@ -261,6 +263,9 @@ MESSAGES: Mapping[str, Case] = {
     "card-another-linked": lambda: (
         card(r.awaiting_secret(), Around((f"<{LINK}|asked for by> <@U_MEMBER>",), maker=LINK)).content
     ),
+    "card-stopped-linked": lambda: card(STOPS["rejected"], Around(places=PLACES)).content,
+    "card-awaiting-approval-linked": lambda: card(r.awaiting_approval(), Around(places=PLACES)).content,
+    "direct-unverified-linked": lambda: direct(STOPS["unverified"], Shut.ARCHIVED, PLACES),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),

@@ -17,6 +17,7 @@ from handlers.commands import LISTED, PAGE, status
 from handlers.views import alarm, card, composed, summary, words
 from handlers.views.around import Around, told
 from tests.handlers import records as r
+from tests.handlers.cases import PLACES
 
 
 class Thread:
@@ -37,6 +38,7 @@ class Thread:
             edits_per_minute=40,
             lease=timedelta(seconds=30),
             now=self.now,
+            places=PLACES,
         )
 
     def people(self) -> People:

@@ -15,6 +15,7 @@ from handlers.views import alarm, callers, watch, words
 from handlers.views.blocks import escaped, visible
 from handlers.views.buttons import press
 from handlers.views.card import card, title
+from handlers.views.links import LINKS
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
 from tests.handlers.cases import CASES, ROTATIONS, STOPS, THREADS
@@ -158,7 +159,7 @@ def test_every_action_has_a_state_that_offers_it_a_listener_and_a_button() -> No
     }
 
     assert {action for actions in offering for action in actions} == set(Action) == set(LISTENERS)
-    assert buttons == {action.name.lower() for action in Action} | {CHOOSE_KEY}
+    assert buttons == {action.name.lower() for action in Action} | {CHOOSE_KEY, *LINKS}
     assert set(MENUS) == {CHOOSE_KEY}
     assert {name for kind, name in registered() if kind == "action"} == buttons
 
@@ -167,7 +168,8 @@ def test_every_action_has_a_state_that_offers_it_a_listener_and_a_button() -> No
 def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_policy_offers(name: str) -> None:
     rotation = ROTATIONS[name]
     shown = card(rotation).content
-    buttons = [e for block in shown["blocks"] if block["type"] == "actions" for e in block["elements"]]
+    elements = [e for block in shown["blocks"] if block["type"] == "actions" for e in block["elements"]]
+    buttons = [element for element in elements if "url" not in element]
     name = f"{spoken(escaped(visible(rotation.plan.old_key.display_name)))}: "
     text = spoken(shown["text"])
     said = alarm.next_move(rotation)

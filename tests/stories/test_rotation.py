@@ -9,13 +9,16 @@ from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET, Stage, 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
 async def test_g21_a_rotation_goes_from_the_command_to_the_deleted_key(redis_url: str, mode: str) -> None:
-    async with stage_of(redis_url, mode=mode, overrides=IN_WAVES) as stage, stage.bot():
+    overrides = {**IN_WAVES, "AISIX_DASHBOARD": "https://aisix.example.com/{key}"}
+    async with stage_of(redis_url, mode=mode, overrides=overrides) as stage, stage.bot():
         old = stage.key_named(KEY)
         card = await stage.ask()
         assert "3 models in 2 environments use this key; 1 more alias depends on them." in card.plain
         assert "Nothing has changed yet. Next: @requester gives the new secret." in card.plain
 
         await stage.give(card)
+        followed = await stage.press("Open in AISIX", card, who="U_MEMBER")
+        assert followed.error is None, "a link is acknowledged too"
         await stage.press("Delete old key", card, who="U_APPROVER")
         await stage.says(card, "old key deleted")
         await stage.thread_says(card, "Receipt")

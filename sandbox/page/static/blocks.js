@@ -173,7 +173,10 @@ function picture(block) {
 }
 
 function button(given, block, env) {
-  const press = () => env.act?.press(given, block, env.message);
+  const press = () => {
+    if (given.url) window.open(given.url, "_blank", "noopener");
+    env.act?.press(given, block, env.message);
+  };
   const label = given.accessibility_label;
   const look = `button ${given.style ?? ""}`.trim();
   return el(

@@ -1,0 +1,91 @@
+"""Links out of a card: to the guide, to AISIX's dashboard, and to the provider's key page."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+from bot.rotation.attention import is_watched, open_troubles
+from bot.rotation.inventory import ProviderKey
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from bot.rotation.stops import GUIDE, guide_to
+from handlers.views.blocks import Block, link_button
+
+OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER = "open_guide", "open_aisix", "open_provider"
+LINKS = (OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER)
+"""The action ids of the buttons that only open a page."""
+
+KEY = "{key}"
+"""What stands for a key's id in the dashboard's address."""
+
+
+class Places(NamedTuple):
+    """Where the settings say that pages are; nothing links to one of which they don't."""
+
+    docs: str = ""
+    """The folder with the documents, ending in a slash."""
+
+    dashboard: str = ""
+
+
+NOWHERE = Places()
+
+
+class KeyPage(NamedTuple):
+    """Where a provider's keys are revoked, and the host to which its keys belong."""
+
+    name: str
+    host: str
+    url: str
+
+
+KEY_PAGES: Mapping[str, KeyPage] = {
+    "anthropic": KeyPage("Anthropic", "api.anthropic.com", "https://platform.claude.com/settings/keys"),
+    "openai": KeyPage("OpenAI", "api.openai.com", "https://platform.openai.com/api-keys"),
+    "openrouter": KeyPage("OpenRouter", "openrouter.ai", "https://openrouter.ai/settings/keys"),
+}
+"""By AISIX's word for the provider (facts/aisix.md 8)."""
+
+
+def key_page(key: ProviderKey) -> KeyPage | None:
+    """Return where *key* is revoked, or None if that is not known for sure: a host of its own may be anybody's."""
+    page = KEY_PAGES.get(key.provider.casefold())
+    return page if page and (not key.base_url or _host(key.base_url) == page.host) else None
+
+
+def _host(url: str) -> str:
+    with suppress(ValueError):
+        return urlsplit(url).hostname or ""
+    return ""
+
+
+def links(rotation: Rotation, places: Places) -> list[Block]:
+    """Return the buttons that open what a person needs for the next move."""
+    return list(_links(rotation, places))
+
+
+def _links(rotation: Rotation, places: Places) -> Iterator[Block]:
+    if places.docs and rotation.state is State.BLOCKED and rotation.stop:
+        section = guide_to(rotation.stop.headline).removeprefix(GUIDE.rpartition("/")[0] + "/")
+        yield link_button("What to do ↗", OPEN_GUIDE, f"{places.docs}{section}")
+    if places.dashboard and _needs_look(rotation):
+        yield link_button("Open in AISIX", OPEN_AISIX, places.dashboard.replace(KEY, quote(_key(rotation), safe="")))
+    if page := revoked_at(rotation):
+        yield link_button(f"Open {page.name}'s key page ↗", OPEN_PROVIDER, page.url)
+
+
+def _needs_look(rotation: Rotation) -> bool:
+    return rotation.state in (State.BLOCKED, State.AWAITING_APPROVAL) or bool(open_troubles(rotation))
+
+
+def revoked_at(rotation: Rotation) -> KeyPage | None:
+    """Return the page where the old key is to be revoked next; None while something fails."""
+    is_next = (is_watched(rotation) or rotation.state is State.COMPLETED) and not open_troubles(rotation)
+    return key_page(rotation.plan.old_key) if is_next else None
+
+
+def _key(rotation: Rotation) -> str:
+    """Return the key to look at: the new one once the old one is gone."""
+    gone = rotation.plan.old_key_gone or rotation.deleted_at
+    return (rotation.replacement_id if gone else None) or rotation.plan.old_key.id
