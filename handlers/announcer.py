@@ -10,7 +10,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.rotation.attention import gist
+from bot.rotation.attention import gist, is_watched
 from bot.rotation.errors import CannotPost, NotOurRecord
 from bot.rotation.naming import tag_of
 from bot.rotation.people import People
@@ -30,11 +30,20 @@ from handlers.views.links import Places
 from handlers.views.replies import Reply
 from handlers.views.words import adopted
 
-PROGRESS_EVERY = 5.0
-"""The least number of seconds between two edits that only show progress."""
+CARD_EVERY = 10.0
+"""The least number of seconds between two edits that only show progress, of the card."""
+
+CHECKLIST_EVERY = 30.0
+"""The same of the checklist, as long as Keyturn works: the card leads."""
+
+REFUSED_EVERY = 5.0
+"""The least number of seconds between two looks whether a refused card may be tried again."""
 
 PROGRESS_PART = 0.5
 """The pause between such edits is also at least this part of the time since the last news, so long steps get few."""
+
+SETTLES = 2.0
+"""Seconds that the card waits after the delete for the end or the first look: without a watch, the end follows."""
 
 REFUSED_MOST = 3600.0
 """Seconds. A message that Slack refuses is tried again after a pause that grows with the time since, up to this."""
@@ -46,6 +55,10 @@ THREAD_LOST = {"card": "", "checklist": ""}
 
 BUSY = "Slack does not take Keyturn's messages at the moment. Try again in a minute."
 REFUSES = "Slack refuses Keyturn's card, so nobody would see the progress. Keyturn's log says why."
+
+
+class Early(Later):
+    """It is too early for an edit that only shows progress."""
 
 
 class SlackAnnouncer:
@@ -82,6 +95,8 @@ class SlackAnnouncer:
             return await self._try(rotation) if mine else timedelta(seconds=1)
 
     async def _try(self, rotation: Rotation) -> timedelta | None:
+        if 0 < (left := _settling(rotation, self._now())) <= SETTLES:
+            return timedelta(seconds=left)
         try:
             return await self._show_or_reach(rotation)
         except Later as later:
@@ -167,8 +182,9 @@ class SlackAnnouncer:
         pauses = {}
         for key, show in parts:
             if key == "card" or shown.get("card"):  # there is no thread without one
-                task = partial(show, rotation, shown, urgent=urgent)
-                pauses[key] = await self._alone(key, task, rotation, shown, urgent=urgent)
+                hurries = urgent and not (key == "checklist" and rotation.waits_for_bot)
+                task = partial(show, rotation, shown, urgent=hurries)
+                pauses[key] = await self._alone(key, task, rotation, shown, urgent=hurries)
         if (said := told(rotation, shown)) != around.told:
             again = partial(self._update, "card", card(rotation, around._replace(told=said)).content)
             task = partial(again, rotation, shown, urgent=urgent)
@@ -186,6 +202,10 @@ class SlackAnnouncer:
             return left
         try:
             await task()
+        except Early as early:
+            if key == "card":
+                raise
+            return early.seconds
         except Refused:
             since = float(shown.get(key + ":refused") or now)
             pause = min(max(now - since, AGAIN), REFUSED_MOST)
@@ -242,7 +262,7 @@ class SlackAnnouncer:
         if key != "card":
             place["thread_ts"] = shown["card"]
         answer = await self._sender.post(content, **place)
-        found = {key: str(answer["ts"])}
+        found = {key: str(answer["ts"]), key + ":at": f"{self._time():.3f}"}
         if key == "card":
             found |= {"channel": str(answer.get("channel") or rotation.channel), "checklist": ""}
         await self._remember(rotation, shown, found)
@@ -260,11 +280,12 @@ class SlackAnnouncer:
 
     def _pace(self, key: str, shown: Mapping[str, str]) -> None:
         now = self._time()
-        quiet = 0 if shown.get(key + ":refused") else now - float(shown.get("since", now))
-        pause = max(PROGRESS_EVERY, PROGRESS_PART * quiet)
+        since_news = now - float(shown.get("since", now))
+        pause = max(CHECKLIST_EVERY if key == "checklist" else CARD_EVERY, PROGRESS_PART * since_news)
+        pause = REFUSED_EVERY if shown.get(key + ":refused") else pause
         left = float(shown.get(key + ":at", 0)) + pause - now
         if left > 0:
-            raise Later(left)
+            raise Early(left)
 
     async def _remember(self, rotation: Rotation, shown: dict[str, str], fields: dict[str, str]) -> None:
         news = {name: value for name, value in fields.items() if shown.get(name) != value}
@@ -274,6 +295,13 @@ class SlackAnnouncer:
             self._unsaved[rotation.id] = unsaved
             await self._store.remember_message(rotation.id, unsaved)
             del self._unsaved[rotation.id]
+
+
+def _settling(rotation: Rotation, now: datetime) -> float:
+    """Return how many seconds are left for what follows the delete at once."""
+    if not is_watched(rotation) or rotation.watch_until or not rotation.deleted_at:
+        return 0
+    return (rotation.deleted_at - now).total_seconds() + SETTLES
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -7,12 +7,12 @@ no figure.
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -30,6 +30,8 @@ from tests.support.in_memory import Clock, Tenancy, tenancy_of
 LATENCY, PROJECTION = 0.05, 0.02
 """Seconds that each call takes, and that a change takes to each replica."""
 
+PACE: dict[str, Any] = {"concurrency": 16, "waves": (1,), "settle": 2}
+T = TypeVar("T")
 WIDTHS = {"control plane": 16, "gateways": 8}
 
 
@@ -113,30 +115,43 @@ def busy(calls: list[Call]) -> float:
 
 def to_approval(models: int, environments: int, **settings: Any) -> Course:
     """Return what happens from the secret to the approver; by the same chances each time."""
-    with fixed(models + environments), asyncio.Runner(loop_factory=lambda: Loop(Hurry(Random(0)))) as runner:
-        return runner.run(_to_approval(models, ("production", "staging", "dev")[:environments], settings))
+    where = ("production", "staging", "dev")[:environments]
+    return played(
+        lambda tenancy, course: _to_approval(tenancy, course, models, where, settings), seed=models + environments
+    )
 
 
-async def _to_approval(models: int, environments: Sequence[str], given: dict[str, Any]) -> Course:
-    async with tenancy_of() as tenancy, _paced(tenancy) as course:
-        tenancy.clock = LoopClock()
-        _furnish(tenancy, models, environments)
-        settings: dict[str, Any] = {"concurrency": 16, "waves": (1,), "settle": 2} | given
-        machine = await tenancy.machine(**settings)
-        record, loop = await tenancy.begun(machine), asyncio.get_running_loop()
-        course.calls.clear()
-        while record.state is State.RUNNING:
-            step, began = next_step(record), loop.time()
-            after = await machine.notch(record)
-            if after == record and (due := due_at(record, machine.world.limits, machine.world.now())):
-                await asyncio.sleep(max(0.0, (due - machine.world.now()).total_seconds()))
-            course.notches.append(Notch(record.wave, step.name if step else "", began, loop.time()))
-            record = after
-        assert record.state is State.AWAITING_APPROVAL, record.stop
-        return course
+def played(play: Callable[[Tenancy, Course], Awaitable[T]], seed: int) -> T:
+    """Return what comes of *play*, which has a tenancy in virtual time."""
+
+    async def run() -> T:
+        async with tenancy_of() as tenancy, _paced(tenancy) as course:
+            tenancy.clock = LoopClock()
+            return await play(tenancy, course)
+
+    with fixed(seed), asyncio.Runner(loop_factory=lambda: Loop(Hurry(Random(0)))) as runner:
+        return runner.run(run())
 
 
-def _furnish(tenancy: Tenancy, models: int, environments: Sequence[str]) -> None:
+async def _to_approval(
+    tenancy: Tenancy, course: Course, models: int, environments: Sequence[str], given: dict[str, Any]
+) -> Course:
+    furnish(tenancy, models, environments)
+    machine = await tenancy.machine(**PACE | given)
+    record, loop = await tenancy.begun(machine), asyncio.get_running_loop()
+    course.calls.clear()
+    while record.state is State.RUNNING:
+        step, began = next_step(record), loop.time()
+        after = await machine.notch(record)
+        if after == record and (due := due_at(record, machine.world.limits, machine.world.now())):
+            await asyncio.sleep(max(0.0, (due - machine.world.now()).total_seconds()))
+        course.notches.append(Notch(record.wave, step.name if step else "", began, loop.time()))
+        record = after
+    assert record.state is State.AWAITING_APPROVAL, record.stop
+    return course
+
+
+def furnish(tenancy: Tenancy, models: int, environments: Sequence[str]) -> None:
     """Put *models* on the key, in turn in each of *environments*, and take away what is there."""
     for model in (tenancy.chat, tenancy.staged):
         tenancy.aisix.remove(model, settled=True)
