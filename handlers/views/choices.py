@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from bot.rotation.actions import Action
 from bot.rotation.plan import plural
 from bot.rotation.policy import acceptable, offered, takes_back
-from bot.rotation.record import Rotation
-from bot.rotation.states import State
+from bot.rotation.record import Rotation, Stop
+from bot.rotation.states import State, StepName
 from bot.rotation.stops import HELP, Cause, StopKind
 from handlers.views.blocks import code
 
@@ -78,8 +78,7 @@ def _does(action: Action, rotation: Rotation) -> str:
     assert rotation.stop is not None
     match action:
         case Action.TRY_AGAIN:
-            is_unused = rotation.stop.kind is StopKind.UNVERIFIED and not rotation.plan.models
-            return "once a model uses this key" if is_unused else HELP[rotation.stop.kind].try_again
+            return _tries(rotation, rotation.stop)
         case Action.ACCEPT_UNPROVED:
             return f"goes on although nothing proves {_unproved(rotation)}, with a reason for the receipt"
         case Action.ANOTHER_SECRET:
@@ -93,12 +92,25 @@ def _does(action: Action, rotation: Rotation) -> str:
             return ""
 
 
+def _tries(rotation: Rotation, stop: Stop) -> str:
+    """Say when trying again helps, and that it may ask for the secret again: nobody has it after the creation."""
+    if stop.kind is StopKind.UNVERIFIED and not rotation.plan.models:
+        return "once a model uses this key"
+    helps = HELP[stop.kind].try_again
+    if stop.step is StepName.REPLACE and not rotation.replacement_id:
+        return f"{helps}; if AISIX made no new key, it asks for {AGAIN}"
+    return helps
+
+
+AGAIN = "the secret again, as Keyturn keeps no copy"
+
+
 def _asks(rotation: Rotation, kind: StopKind) -> str:
     """Say which secret is asked for: nothing speaks against the last one if only its key is missing."""
     if rotation.deleted_at:
         return "starts a rotation of the new key"
     back = "puts every model back on the old key, then " if takes_back(rotation) else ""
-    which = "the secret again, as Keyturn keeps no copy" if kind is StopKind.REFUSED else "a different secret"
+    which = AGAIN if kind is StopKind.REFUSED else "a different secret"
     return f"{back}asks for {which}"
 
 

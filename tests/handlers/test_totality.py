@@ -11,7 +11,7 @@ from bot.rotation.states import State
 from bot.rotation.stops import HELP, Cause, StopKind
 from handlers.actions import LISTENERS, MENUS
 from handlers.errors import CHOOSE_KEY
-from handlers.views import alarm, callers, watch, words
+from handlers.views import alarm, callers, choices, watch, words
 from handlers.views.blocks import escaped, visible
 from handlers.views.buttons import press
 from handlers.views.card import card, title
@@ -40,6 +40,22 @@ def test_every_stop_says_what_happened_what_it_means_and_what_to_press(kind: Sto
 
 def test_every_kind_of_stop_is_in_every_table() -> None:
     assert set(HELP) == {cause.kind for cause in Cause} == {stopped.stop.kind for stopped in STOPS.values()}
+
+
+@pytest.mark.parametrize("kind", [StopKind.REFUSED, StopKind.TROUBLE])
+def test_every_stop_at_the_creation_without_a_new_key_says_that_the_secret_is_asked_for_again(kind: StopKind) -> None:
+    """The other kinds speak of a new key that is there."""
+    rotation = stop_of(kind, r.running("replace"))
+    made = rotation.but(replacement=r.replacement())
+
+    assert "the secret again, as Keyturn keeps no copy" in choices.first(rotation)
+    assert ("keeps no copy" in choices.first(made)) is (kind is StopKind.REFUSED)
+
+
+def test_a_key_that_was_not_created_after_a_lost_answer_is_asked_for_with_its_secret_again() -> None:
+    said = alarm.next_move(ROTATIONS["awaiting-secret-lost-after-delete-was-asked"])
+
+    assert "Keyturn kept no copy of the secret: give it once more." in said
 
 
 @pytest.mark.parametrize("kind", StopKind)
