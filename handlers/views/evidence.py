@@ -16,7 +16,7 @@ from bot.rotation.plan import plural
 from bot.rotation.proof import is_accepted
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views.blocks import code, duration, sentence, when
+from handlers.views.blocks import CELL_MOST, code, duration, sentence, when
 
 LABELS: Mapping[Label, str] = {
     Label.REJECTED: "refused",
@@ -76,12 +76,18 @@ WORDS_MOST = 20
 CLAUSE = re.compile(r"[;:,.(]+$")
 
 
+UNKNOWN_KEY = ("answered, but with which key is unknown: ", "key unknown: ")
+"""How a verdict begins, and in a table, where the status says that nothing is clear: there is room for the rest."""
+
+
 def short(reason: str) -> str:
-    """Keep the first words of a reason for a table, whole clauses if possible."""
-    words = reason.split()
-    if len(words) <= WORDS_MOST:
-        return reason
+    """Keep the first words of a reason for a table, whole clauses if possible, and never a part of a word."""
+    words = reason.replace(*UNKNOWN_KEY).split()
     kept = words[:WORDS_MOST]
+    while len(kept) > 1 and len(" ".join(kept)) > CELL_MOST - len(" …"):
+        kept.pop()
+    if kept == words:
+        return " ".join(words)
     ends = [place for place, word in enumerate(kept, start=1) if word.endswith(";")]
     return f"{CLAUSE.sub('', ' '.join(kept[: ends[-1]] if ends else kept))} …"
 
