@@ -57,7 +57,7 @@ LONG = "x" * 160
 @pytest.mark.parametrize(
     ("reason", "cell"),
     [
-        (f"{LONG} does not tell its state, and may not be synced", f"{LONG} does not tell its state, and may not be …"),
+        (f"{LONG} does not tell its state, and may not be synced", f"{LONG} does not tell its state, and may not …"),
         (f"{LONG} {LONG}", f"{LONG} …"),
         ("a b; " * 15, "a b; " * 9 + "a b …"),
         (f"{r.HOSTILE} " * 4, f"{' '.join((r.HOSTILE * 4).split()[:20])} …"),
