@@ -9,6 +9,7 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 from slack_sdk.errors import SlackApiError
 
+from bot.rotation.actions import Action
 from bot.rotation.people import NOBODY, People
 from bot.rotation.record import Rotation
 from bot.storage.lists import Page
@@ -141,6 +142,25 @@ def test_a_direct_message_about_another_occasion_says_nothing_of_this_one(about:
 
     assert found.startswith(said)
     assert bool(found) is bool(said)
+
+
+async def test_after_a_submission_the_first_edit_takes_the_button_off_whatever_else_slack_is_slow_with(
+    thread: Thread,
+) -> None:
+    button, edit = Action.ENTER_SECRET.value, thread.chat_update
+    await thread.show(r.awaiting_secret())
+    assert button in str(thread.channel[thread.fields["card"]])
+    given = r.running("replace", version=2)
+    thread.fields["card:at"] = f"{thread.now().timestamp():.3f}"  # an edit just before, and no more for mere progress
+    thread.edits_this_minute.return_value = 39
+
+    thread.chat_postMessage = AsyncMock(side_effect=TimeoutError)  # type: ignore[method-assign]
+    thread.chat_update = AsyncMock(side_effect=TimeoutError)  # type: ignore[method-assign]
+    assert await thread.announcer.show(given) == timedelta(seconds=5)
+
+    thread.chat_update = edit  # type: ignore[method-assign]
+    assert await thread.announcer.show(given) == timedelta(seconds=5), "the thread comes later"
+    assert button not in str(thread.channel[thread.fields["card"]])
 
 
 async def test_the_card_of_a_key_that_a_rotation_made_links_to_that_rotation(thread: Thread) -> None:
