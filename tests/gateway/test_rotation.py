@@ -15,7 +15,7 @@ from tests.gateway.staging import (
     requests_on_the_old_key,
     unproved,
 )
-from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET
+from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET, submitted
 
 
 async def test_a_whole_rotation_is_proved_and_no_request_fails(redis_url: str, tmp_path: Path):
@@ -51,7 +51,7 @@ async def test_the_time_from_the_secret_to_the_approval(redis_url: str, tmp_path
             person = stage.slack.person("U_REQUESTER")
             await stage.slack.until(lambda: person.modal, what="the form")
             began = monotonic()
-            await person.submit({"secret": NEW_SECRET})
+            await submitted(person, {"secret": NEW_SECRET})
             rotation = await decided(stage)
             took = monotonic() - began
 

@@ -33,7 +33,7 @@ from tests.support.canary import (
     told_by_the_system,
 )
 from tests.support.process import BotProcess, answer_of, bot_process
-from tests.support.stage import Stage, free_port, stage_of
+from tests.support.stage import Stage, free_port, stage_of, submitted
 
 OWN_LOGGERS = ("slack_bolt", "slack_sdk")
 
@@ -101,7 +101,7 @@ async def test_a_bad_signature_or_a_wrong_clock_logs_no_body(redis_url: str, log
         person = await opened_form(stage)
         log.open_all()
         stage.slack.signing_fault = fault
-        await person.submit({"secret": CANARY})
+        await submitted(person, {"secret": CANARY})
 
     assert "signature_refused" in log.text
     refuse_canary(log.text, "the log")
@@ -134,7 +134,7 @@ async def test_an_exception_in_a_listener_logs_its_place_and_not_its_text(
     person = await opened_form(stage)
     log.open_all()
 
-    sent = await person.submit({"secret": CANARY})
+    sent = await submitted(person, {"secret": CANARY})
     assert "Keyturn made a mistake here" in sent.errors["secret"]
     pressed = await stage.press("Cancel", stage.slack.messages("C_OPS")[0])
     assert pressed.error is None, "it was acknowledged before"
@@ -158,7 +158,7 @@ async def test_nothing_that_goes_to_slack_or_comes_from_it_is_logged(
     person = await opened_form(stage)
     log.open_all()
 
-    sent = await person.submit({"secret": CANARY})
+    sent = await submitted(person, {"secret": CANARY})
     asked = await person.command("help")
     await stage.told("U_REQUESTER", "rotates a provider key")
     await stage.built.slack.chat_postMessage(channel="C_OPS", text=CANARY)
@@ -224,9 +224,9 @@ async def tell_the_story(stage: Stage) -> None:
     await stage.give(card, f"{CANARY} {WRONG}")
     told = {"name": "OpenAI new", "reason": "quarterly", "ticket": "OPS-4412"}
     for field in told:
-        sent = await requester.submit({"secret": CANARY, **told, field: f"new {CANARY[5:20]}"})
+        sent = await submitted(requester, {"secret": CANARY, **told, field: f"new {CANARY[5:20]}"})
         assert sent.errors.keys() == {field}
-    await requester.submit({"secret": WRONG, **told})
+    await submitted(requester, {"secret": WRONG, **told})
     await stage.says(card, "stopped: the new secret was refused")
     echo_the_request(stage)
     await stage.give(card, CANARY, button="Another secret")

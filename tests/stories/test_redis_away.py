@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.slack import Message
 from tests.support.process import answer_of, until_answer
-from tests.support.stage import KEY, NEW_SECRET, Stage, free_port, stage_of
+from tests.support.stage import KEY, NEW_SECRET, Stage, free_port, stage_of, submitted
 from tests.support.valkey import Valkey, valkey_in
 
 SORRY = "Keyturn's store (Redis) does not answer, so nothing was changed. Try again in a minute."
@@ -86,7 +86,7 @@ async def test_whenever_redis_goes_away_people_are_told_nothing_is_lost_and_work
     assert away.calls("POST") == 0
 
     stage.aisix.faults.before("PATCH", "/models/", away.go)
-    assert (await person.submit({"secret": NEW_SECRET})).errors == {}
+    assert (await submitted(person, {"secret": NEW_SECRET})).errors == {}
     await away.comes_back()
     await away.waits_for_an_approver(card)
 

@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.rotation.states import State
-from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of
+from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of, submitted
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
@@ -90,7 +90,7 @@ async def test_a_wrong_secret_costs_no_caller_anything_and_another_one_takes_it_
     assert len(stage.aisix.provider_keys) == 2
     assert card.buttons == ["Enter new secret", "Cancel"]
 
-    await stage.slack.person("U_REQUESTER").submit({"secret": NEW_SECRET})
+    await submitted(stage.slack.person("U_REQUESTER"), {"secret": NEW_SECRET})
     await stage.press("Delete old key", card, who="U_APPROVER")
     await stage.thread_says(card, "Receipt")
     assert old.id not in stage.aisix.provider_keys

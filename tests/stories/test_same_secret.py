@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.rotation.states import State
-from tests.support.stage import NEW_SECRET, WRONG_SECRET, Stage
+from tests.support.stage import NEW_SECRET, WRONG_SECRET, Stage, submitted
 
 PEPPER = "pepper-CANARY-0123456789"
 NEWER_SECRET = "sk-newer-CANARY0123456789abcdef"
@@ -43,14 +43,14 @@ async def test_g13_the_secret_in_use_is_refused_at_the_field_and_another_one_is_
         assert (await peppered.record()).attempt == 0
 
         person = peppered.slack.person("U_REQUESTER")
-        assert (await person.submit({"secret": WRONG_SECRET})).closed
+        assert (await submitted(person, {"secret": WRONG_SECRET})).closed
         await peppered.press("Another secret", card)
         await peppered.slack.until(lambda: person.modal, what="the form")
         await peppered.recorded(lambda rotation: rotation.state is State.AWAITING_SECRET)
-        assert list((await person.submit({"secret": NEW_SECRET})).errors) == ["secret"]
+        assert list((await submitted(person, {"secret": NEW_SECRET})).errors) == ["secret"]
         assert await kept(peppered) == {first.replacement_id}
 
-        await person.submit({"secret": NEWER_SECRET})
+        await submitted(person, {"secret": NEWER_SECRET})
         await peppered.press("Delete old key", card, who="U_APPROVER")
         await peppered.says(card, "old key deleted")
         second = await peppered.record()

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from sandbox.slack import Message
-from tests.support.stage import NEW_SECRET, WRONG_SECRET, Stage
+from tests.support.stage import NEW_SECRET, WRONG_SECRET, Stage, submitted
 
 
 def creations(stage: Stage) -> list[Any]:
@@ -33,7 +33,7 @@ async def test_a_mistake_is_told_at_the_field_without_the_value_and_the_form_sta
         **dict.fromkeys(own, "This is a secret of Keyturn's own settings: paste the one that the provider gave you."),
     }
     for pasted, words in told.items():
-        result = await person.submit({"secret": pasted})
+        result = await submitted(person, {"secret": pasted})
         assert list(result.errors) == ["secret"]
         assert words in result.errors["secret"]
         assert not result.closed
@@ -42,7 +42,7 @@ async def test_a_mistake_is_told_at_the_field_without_the_value_and_the_form_sta
     assert len(own) >= 4
     assert creations(stage) == []
 
-    assert (await person.submit({"secret": NEW_SECRET + "\n\n", "name": "OpenAI spare"})).closed
+    assert (await submitted(person, {"secret": NEW_SECRET + "\n\n", "name": "OpenAI spare"})).closed
     record = await stage.recorded(lambda record: record.replacement_id)
     assert creations(stage)[0].body["api_key"] == NEW_SECRET
     assert stage.aisix.provider_keys[record.replacement_id].display_name == f"OpenAI spare ({record.id})"
@@ -90,10 +90,13 @@ async def test_models_go_back_when_the_question_is_sent_and_a_secret_that_comes_
         assert stopped.replacement_id in bare_stage.keys_in_use()
 
         bare_stage.aisix.faults.fail("GET", "/provider_keys", status=500, times=1000)
-        result = await bare_stage.give(card, NEW_SECRET, button="Another secret")
+        await bare_stage.press("Another secret", card)
+        await bare_stage.slack.until(lambda: person.modal, what="the question again")
+        await person.submit()
+        result = await person.submit({"secret": NEW_SECRET})
         assert "The refused secret is still being taken back" in str(result.errors)
 
         bare_stage.aisix.faults.clear()
         await bare_stage.says(card, "waiting for the new secret")
         assert stopped.replacement_id not in bare_stage.keys_in_use()
-        assert (await person.submit({"secret": NEW_SECRET})).closed
+        assert (await submitted(person, {"secret": NEW_SECRET})).closed

@@ -18,6 +18,8 @@ from bot.storage.namespace import Namespace
 from handlers.views.modal import TAKE_BACK_FORM
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Message, Slack
+from sandbox.slack.person import Person
+from sandbox.slack.results import Submission
 from sandbox.slack.world import HOME
 
 OLD_SECRET = "sk-old-0123456789abcdef"
@@ -83,6 +85,14 @@ async def loop_clock(began: datetime | None) -> AsyncIterator[Callable[[], datet
         ticking.cancel()
 
 
+async def submitted(person: Person, fields: Mapping[str, str]) -> Submission:
+    """Submit a form as a person does: again, for as long as a busy machine has the answer say to press again."""
+    while True:
+        answer = await person.submit(dict(fields))
+        if not any("Press again" in error for error in answer.errors.values()):
+            return answer
+
+
 @dataclass
 class Stage:
     slack: Slack
@@ -143,7 +153,7 @@ class Stage:
         await self.slack.until(lambda: person.modal, what="the form")
         if (person.modal or {}).get("callback_id") == TAKE_BACK_FORM:
             await person.submit()
-        return await person.submit({"secret": secret, **fields})
+        return await submitted(person, {"secret": secret, **fields})
 
     async def says(self, card: Message, words: str, timeout: float = 120) -> Message:
         await self.slack.until(lambda: words in card.plain, timeout=timeout, what=f"{words!r} on the card")
