@@ -175,9 +175,9 @@ class SlackAnnouncer:
         said = told(rotation, shown)
         around = Around(await self._others(rotation), await self._maker(rotation), said, self._places)
         messages = composed(rotation, self._approvers, around)
-        parts = [("card", partial(self._update, "card", messages.card))]
+        parts = [("card", partial(self._update, "card", messages.card, messages.steady))]
         if messages.checklist:
-            parts.append(("checklist", partial(self._update, "checklist", messages.checklist)))
+            parts.append(("checklist", partial(self._update, "checklist", messages.checklist, messages.checklist)))
         parts += [(reply.key, partial(self._reply, reply)) for reply in messages.replies]
         pauses = {}
         for key, show in parts:
@@ -186,8 +186,8 @@ class SlackAnnouncer:
                 task = partial(show, rotation, shown, urgent=hurries)
                 pauses[key] = await self._alone(key, task, rotation, shown, urgent=hurries)
         if (said := told(rotation, shown)) != around.told:
-            again = partial(self._update, "card", card(rotation, around._replace(told=said)).content)
-            task = partial(again, rotation, shown, urgent=urgent)
+            after = card(rotation, around._replace(told=said))
+            task = partial(self._update, "card", after.content, after.steady, rotation, shown, urgent=urgent)
             pauses["card"] = await self._alone("card", task, rotation, shown, urgent=urgent)
         return {key: pause for key, pause in pauses.items() if pause}
 
@@ -247,10 +247,17 @@ class SlackAnnouncer:
             await self._remember(rotation, shown, {key + ":edition": edition})
 
     async def _update(
-        self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str], *, urgent: bool
+        self,
+        key: str,
+        content: Mapping[str, Any],
+        steady: Mapping[str, Any],
+        rotation: Rotation,
+        shown: dict[str, str],
+        *,
+        urgent: bool,
     ) -> None:
-        """Post or edit the message *key* so that it shows *content*."""
-        digest = _digest(content)
+        """Post or edit the message *key* so that it shows *content*, once what is *steady* in it differs."""
+        digest = _digest(steady)
         if not shown.get(key):
             await self._post(key, content, rotation, shown)
         elif shown.get(key + ":digest") != digest:

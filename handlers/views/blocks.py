@@ -163,7 +163,7 @@ def plain(text: str) -> Block:
     return {"type": "plain_text", "text": text}
 
 
-TEXTS = frozenset({"text", "title", "caption"})
+TEXTS = frozenset({"text", "title", "caption", "categories", "label", "name", "x_label", "y_label"})
 """The properties whose strings people read."""
 
 
@@ -181,7 +181,9 @@ def _weight(part: Any) -> int:
 
 
 def _length(part: Block, value: Any) -> int:
-    """Count one text as Slack keeps it: with `&`, `<` and `>` as entities."""
+    """Count one text, or several, as Slack keeps them: with `&`, `<` and `>` as entities."""
+    if isinstance(value, list):
+        return sum(_length(part, each) for each in value)
     if not isinstance(value, str):
         return _weight(value)
     return len(value if part.get("type") == "mrkdwn" else escaped(value))

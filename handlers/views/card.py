@@ -28,6 +28,7 @@ from handlers.views.blocks import (
     when,
 )
 from handlers.views.buttons import buttons
+from handlers.views.chart import CHART_MOST, chart
 from handlers.views.links import links
 from handlers.views.models import models, named
 
@@ -47,6 +48,8 @@ class Card(NamedTuple):
 
     content: dict[str, object]
     unlisted: tuple[tuple[str, ...], ...]
+    steady: dict[str, object]
+    """The message without its chart, which changes with every look and is no reason for an edit by itself."""
 
 
 class Above(NamedTuple):
@@ -64,8 +67,15 @@ def card(rotation: Rotation, around: Around = NOTHING) -> Card:
     above = _above(rotation, around)
     near, far = _placed(links(rotation, around.places), above)
     before, after = _before(rotation, above, near), [*actions(far), *_after(rotation, above, around)]
-    shown = models(rotation, min(MESSAGE_MOST - weight([*before, *after]), TABLE_CHARACTERS))
-    return Card(message(_plain(rotation, above), [*before, *shown.blocks, *after]), shown.unlisted)
+    look, (first, rest) = chart(rotation), _plain(rotation, above)
+    room = MESSAGE_MOST - weight([*before, *after]) - (CHART_MOST if look.blocks else 0)
+    shown = models(rotation, min(room, TABLE_CHARACTERS))
+    below = [*shown.blocks, *after]
+    return Card(
+        message(_joined(first, look.words, rest), [*before, *look.blocks, *below]),
+        shown.unlisted,
+        message(_joined(first, rest), [*before, *below]),
+    )
 
 
 def title(rotation: Rotation) -> str:
@@ -110,7 +120,7 @@ def _before(rotation: Rotation, above: Above, near: list[Block]) -> list[Block]:
 
 
 def _after(rotation: Rotation, above: Above, around: Around) -> list[Block]:
-    """Build what comes below the table."""
+    """Build what comes below chart and table."""
     details = [*above.rest, *choices.others(rotation), *evidence.facts(rotation)]
     reached = [words.also_reached(rotation.plan)] if rotation.plan.dependents and not rotation.is_over else []
     return [
@@ -119,16 +129,17 @@ def _after(rotation: Rotation, above: Above, around: Around) -> list[Block]:
     ]
 
 
-def _plain(rotation: Rotation, above: Above) -> str:
-    """Say the whole card in plain text, the most important first."""
+def _plain(rotation: Rotation, above: Above) -> tuple[str, str]:
+    """Say the whole card in plain text, the most important first: what is above the chart, and what is below it."""
     name = sentence(visible(rotation.plan.old_key.display_name))
-    parts = [
+    first = [
         f"{name}: {sentence(words.headline(rotation), 300)}.",
         *(part.replace("\n", " ") for part in (above.alarm, above.then, above.summary)),
-        *above.rest,
-        *evidence.facts(rotation),
-        named(rotation),
     ]
+    return _joined(*first), _joined(*above.rest, *evidence.facts(rotation), named(rotation))
+
+
+def _joined(*parts: str) -> str:
     return " ".join(filter(None, parts))
 
 

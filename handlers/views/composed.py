@@ -13,15 +13,19 @@ class Composed(NamedTuple):
     """A card with its thread."""
 
     card: dict[str, object]
+    steady: dict[str, object]
+    """What of the card is worth an edit."""
+
     checklist: dict[str, object] | None
     replies: tuple[Reply, ...]
 
 
 def composed(rotation: Rotation, approvers: str, around: Around = NOTHING) -> Composed:
     """Compose *rotation*; *approvers* are mentions."""
-    content, unlisted = card(rotation, around)
+    content, unlisted, steady = card(rotation, around)
     return Composed(
         content,
+        steady,
         checklist(rotation) if rotation.attempt else None,  # no step runs before the first secret
         tuple(milestones(rotation, approvers, unlisted)),
     )

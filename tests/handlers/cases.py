@@ -56,7 +56,7 @@ def still_used(users: str = LARGE, **changes: Any) -> Rotation:
 
 
 STOPS: Mapping[str, Rotation] = {
-    "rejected": refused(r.running("verify")),
+    "rejected": r.charted(r.listening(refused(r.running("verify"))), 60, 60),
     "rejected-after-the-delete": refused(r.running("recheck", GONE, **DELETE_ASKED)),
     "refused-after-delete-was-asked": r.stopped_by(Cause.REPLACEMENT_GONE, r.running("recheck", **DELETE_ASKED)),
     "drift-after-delete-was-asked": still_used(**DELETE_ASKED),
@@ -138,8 +138,8 @@ ROTATIONS: Mapping[str, Rotation] = {
         "cut-over", note="AISIX is not answering (no connection). Trying again.", trouble_since=r.at(34)
     ),
     "running-soak": r.running("soak", note="soaking", soak_until=r.at(640)),
-    "running-soak-callers-fail": r.proved(
-        r.running("soak", note="soaking", soak_until=r.at(640), tally=r.FAILING_CALLERS)
+    "running-soak-callers-fail": r.charted(
+        r.proved(r.running("soak", note="soaking", soak_until=r.at(640), tally=r.FAILING_CALLERS)), 37, 400
     ),
     "running-soak-again": r.running(
         "soak", note="`replica-2:9090` in production has counted 1 request on the old key since the change"
@@ -150,7 +150,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "running-after-a-void": r.running("verify", voids=(r.void(),), asked_at=r.at(41)),
     "running-verify-cached": r.seeing(r.running("verify"), r.CACHED),
     "running-watch": r.watched(),
-    "running-watch-trouble": r.in_trouble(r.proved(r.watched())),
+    "running-watch-trouble": r.charted(r.in_trouble(r.proved(r.watched())), 52, 900),
     "completed-trouble": r.in_trouble(r.proved(r.completed_after_watch())),
     "running-watch-well-again": r.watched(troubles=(r.trouble(), r.over())),
     "running-recheck": r.running("recheck", approvals=(r.approval(),)),
@@ -158,8 +158,8 @@ ROTATIONS: Mapping[str, Rotation] = {
     "running-withdraw": r.withdrawing(),
     "awaiting-approval": r.awaiting_approval(),
     "awaiting-approval-as-before": r.failed_before(r.awaiting_approval(), 1),
-    "awaiting-approval-proved": r.listening(
-        r.proved(r.awaiting_approval(tally=r.CALLERS, asked_at=r.at(640), same_secret_checked=True))
+    "awaiting-approval-proved": r.charted(
+        r.listening(r.proved(r.awaiting_approval(tally=r.CALLERS, asked_at=r.at(640), same_secret_checked=True)))
     ),
     "awaiting-approval-mixed": mixed(r.awaiting_approval(r.plan(r.many(9)), tally=r.CALLERS)),
     "awaiting-approval-still-heard": r.listening(r.awaiting_approval(), (None, 640, 300)),
@@ -177,17 +177,19 @@ ROTATIONS: Mapping[str, Rotation] = {
         voids=(r.lapsed("This person is a guest now.", "The requester can't approve.", by=(r.APPROVER, r.REQUESTER)),),
     ),
     "awaiting-approval-again-hostile": r.awaiting_approval(voids=(r.void(r.HOSTILE * 50),)),
-    "awaiting-approval-everything-500-models": r.listening(
-        mixed(
-            r.awaiting_approval(
-                r.plan(r.many(500)),
-                tally=r.FAILING_CALLERS,
-                asked_at=r.at(640),
-                voids=(r.void(),),
-                unrehearsed=NO_THROWAWAYS,
-            )
-        ),
-        (None, 300, None),
+    "awaiting-approval-everything-500-models": r.uncharted(
+        r.listening(
+            mixed(
+                r.awaiting_approval(
+                    r.plan(r.many(500)),
+                    tally=r.FAILING_CALLERS,
+                    asked_at=r.at(640),
+                    voids=(r.void(),),
+                    unrehearsed=NO_THROWAWAYS,
+                )
+            ),
+            (None, 300, None),
+        )
     ),
     "awaiting-approval-adopted": r.awaiting_approval(adopted_at=r.at(30)),
     "awaiting-approval-0-of-2": r.awaiting_approval(approvals_required=2),

@@ -12,6 +12,7 @@ from bot.rotation.plan import Plan, make_plan
 from bot.rotation.proof import unproved
 from bot.rotation.record import Approval, Replacement, Rotation, Stop, Trouble, Void
 from bot.rotation.replica import Replica
+from bot.rotation.series import MOST, Interval, Series
 from bot.rotation.states import BACK, FORWARD, State, Track
 from bot.rotation.stops import Cause, StopKind
 
@@ -244,6 +245,27 @@ def listening(rotation: Rotation, heard: Iterable[float | None] = (None, None, N
         for (there, url), moment in zip(REPLICAS, heard, strict=False)
     )
     return rotation.but(looks=looks, silences=silences)
+
+
+def charted(rotation: Rotation, failed: int = 0, seconds: float = 640) -> Rotation:
+    """Return *rotation* with the requests of 20 intervals, as its tally sums them up; the *failed* ones came last."""
+    step, answered = (seconds - 6) / MOST, rotation.tally.answered if rotation.tally else 1204
+    new = [0, *(round(answered / MOST * (0.85 + n % 5 / 10)) for n in range(MOST - 2))]
+    intervals = tuple(
+        Interval(begin=at(6 + step * n), end=at(6 + step * (n + 1)), old=0 if n else 58, new=counted)
+        for n, counted in enumerate((*new, answered - sum(new)))
+    )
+    last = intervals[-1].but(failed=failed)
+    counters = {e: {url: Replica(url=url, at=last.end) for there, url in REPLICAS if there == e} for e in GATEWAYS}
+    return rotation.but(series=Series(intervals=(*intervals[:-1], last), read=counters))
+
+
+def uncharted(rotation: Rotation) -> Rotation:
+    """Return *rotation* with all that a series can lack: a gap, a day, an environment, and what is read no more."""
+    first, *others = charted(rotation, 37).series.intervals
+    early = first.but(begin=at(-90_000), end=at(-80_000), has_tests=True)
+    counters = {STAGING.id: {"http://replica-3:9090": Replica(url="http://replica-3:9090", at=others[-1].end)}}
+    return rotation.but(series=Series(intervals=(early, *others), read=counters, unread_at=at(700)))
 
 
 def accepted(rotation: Rotation, *numbers: int, reason: str = "the vendor limits us until Monday") -> Rotation:
