@@ -21,7 +21,7 @@ from bot.rotation.inventory import Inventory, Model
 from bot.rotation.policy import is_way_back_closed
 from bot.rotation.ports import Hold, Moment
 from bot.rotation.record import Rotation
-from bot.rotation.states import MEANING, State, StepName
+from bot.rotation.states import BACK, MEANING, State, StepName
 from bot.service import RotationService
 from bot.steps.probing import askable
 from bot.steps.world import World
@@ -244,7 +244,7 @@ class Doctor:
         while rotation.waits_for_bot:
             before, rotation = rotation, await move(rotation, self.world)
             for step in rotation.done[len(before.done) :]:
-                tell(Level.DONE, f"{STEPS[step]}")
+                tell(Level.DONE, f"{DONE[step]}.")
             if rotation.retry_at:
                 await asyncio.sleep(max(0.0, (rotation.retry_at - self.world.now()).total_seconds()))
         for sentence in rotation.left_alone:
@@ -257,12 +257,7 @@ class Doctor:
         await self.store.note(audit.Kind.REPAIR, event, rotation=rotation, at=self.world.now())
 
 
-STEPS = {
-    StepName.POINT_BACK: "models pointed back at the old key.",
-    StepName.SETTLE_BACK: "the gateways were given time to take it.",
-    StepName.VERIFY_BACK: "they answer on the old key.",
-    StepName.REMOVE: "what this rotation made is removed, unless something uses it.",
-}
+DONE = {step.name: step.title for step in BACK}
 """What each step of the roll back has done."""
 
 

@@ -182,6 +182,14 @@ def test_what_stays_is_still_said_while_another_secret_is_awaited():
     assert record.without_secret().left_alone == (stays,)
 
 
+async def test_a_key_that_stayed_and_is_removed_after_all_is_not_said_to_stay(tenancy):
+    machine = await tenancy.machine()
+    back = await rolling_back(tenancy, machine)
+    over = await machine.ended(back.but(left_alone=(f"Key `{tenancy.new.id}` of this rotation stays: it is used.",)))
+
+    assert (len(tenancy.aisix.provider_keys), over.left_alone) == (1, ())
+
+
 LOST, PRESSED, AWAY = {"lost": True}, {"version": -1}, {"is_away": True}
 """What a machine can find: another has its lease, somebody has pressed a button, or Redis is away."""
 

@@ -134,6 +134,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "running-cut-over": r.seeing(r.running("cut-over", note="1 of 3"), r.good(36), moved_at=r.at(34)),
     "running-project": r.running("project", note="1 environment not synced yet: `staging`"),
     "running-verify": r.running("verify", note="2 of 3"),
+    "running-tidy": r.running("tidy"),
     "running-trouble": r.running(
         "cut-over", note="AISIX is not answering (no connection). Trying again.", trouble_since=r.at(34)
     ),
@@ -195,6 +196,9 @@ ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-approval-0-of-2": r.awaiting_approval(approvals_required=2),
     "completed-after-watch": r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))),
     "awaiting-approval-unlisted": r.awaiting_approval(r.plan().but(unlisted=(Unlisted(kind=BUDGETS),))),
+    "rolling-back-pointing": r.going_back(),
+    "rolling-back-settling": r.going_back(("point-back",)),
+    "rolling-back-verifying": r.going_back(("point-back", "settle-back")),
     "rolling-back-removing": r.going_back(("point-back", "settle-back", "verify-back")),
     "completed": r.completed(),
     "completed-orphan": r.completed(

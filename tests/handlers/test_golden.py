@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.rotation.states import State
+from bot.rotation.progress import next_step
+from bot.rotation.states import State, StepName
 from handlers.views.evidence import LABELS, LEGEND
 from sandbox.slack import check_options, check_view
 from sandbox.slack.reading import spoken
@@ -57,11 +58,12 @@ def test_every_form_and_option_is_within_slacks_limits_and_no_label_says_what_sl
     assert check_options({"options": [shown(name) for name in OPTIONS]}) == []
 
 
-def test_every_state_and_every_verdict_is_on_some_golden_card() -> None:
+def test_every_state_every_step_and_every_verdict_is_on_some_golden_card() -> None:
     cards = (shown(name) for name in SAID if name.startswith("card-"))
     tables = (block for card in cards for block in card["blocks"] if block["type"] == "data_table")
 
     assert {rotation.state for rotation in ROTATIONS.values()} == set(State)
+    assert {step.name for rotation in ROTATIONS.values() if (step := next_step(rotation))} == set(StepName)
     assert {LABELS[label] for label in LEGEND} <= {
         cell["text"] for table in tables for row in table["rows"] for cell in row if "text" in cell
     }
