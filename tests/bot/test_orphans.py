@@ -14,10 +14,13 @@ from bot.rotation.errors import Refused
 from bot.rotation.inventory import PassthroughRoute
 from bot.rotation.plan import Plan
 from bot.rotation.progress import next_step
+from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
+from bot.service import RotationService
+from bot.storage.jobs import Jobs
 from bot.storage.records import Store
-from tests.bot.values import NAMESPACE, NOW, inventory, key, later, model, rotation
-from tests.support.in_memory import KEY, NEW_SECRET, OLD_SECRET, tenancy_of
+from tests.bot.values import NAMESPACE, NOW, inventory, key, later, model, rotation, rules
+from tests.support.in_memory import KEY, NEW_SECRET, OLD_SECRET, Everybody, tenancy_of
 
 ID = "r7k2abc"
 OLD = key()
@@ -178,6 +181,39 @@ async def test_the_doctor_takes_nothing_back_to_a_key_that_aisix_has_been_asked_
             await doctor.run()
 
         assert tenancy.chat.provider_key_id == used.id
+
+
+class Lobby:
+    """The channel that an adopted rotation is shown to."""
+
+    team = "T1"
+
+    def __init__(self, rotations: RotationService) -> None:
+        self.rotations = rotations
+
+    async def introduce(self, _: Rotation) -> None:
+        """Everybody sees it."""
+
+
+@pytest.mark.parametrize(("approvals", "by_oneself"), [(2, True), (1, False)])
+async def test_an_adopted_rotation_needs_the_approvals_that_the_settings_ask_for(store, queue, approvals, by_oneself):
+    async with tenancy_of() as tenancy:
+        world = (await tenancy.machine()).world
+        tenancy.aisix.add_key(f"{KEY} (2026-11-23 {ID})", secret=NEW_SECRET)
+        service = RotationService(
+            store=store,
+            jobs=Jobs(queue),
+            control_plane=world.control_plane,
+            directory=Everybody(),
+            rules=rules(approvers=frozenset({"U_1"}), approvals_required=approvals, self_approval=by_oneself),
+            gateways=world.gateways.environments,
+            now=world.now,
+        )
+        orders = Orders(rotation=ID, adopt=True, yes=True, channel="C_OPS", requester="U_REQUESTER")
+        await Doctor(store, world, timedelta(seconds=30), orders, Lobby(service)).run()
+
+    record = await store.load(ID)
+    assert (record.approvals_required, record.self_approval) == (approvals, by_oneself)
 
 
 async def test_an_old_key_that_no_longer_serves_costs_one_model_a_moment(store, monkeypatch):
