@@ -201,7 +201,15 @@ async def _answers(redis: Redis) -> bool:
     return True
 
 
+END_TIMEOUT = 5.0
+"""Seconds until a server that has not ended is told once more, and then is killed: every write is on disk."""
+
+
 async def _end(server: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        server.terminate()
-    await server.wait()
+    """End the server; one that rewrites its file, or can't write it, refuses to."""
+    for tell in (server.terminate, server.terminate, server.kill):
+        with suppress(ProcessLookupError):
+            tell()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(server.wait(), END_TIMEOUT)
+            return

@@ -3,6 +3,8 @@
 That it may be killed at any of its calls is in test_pull_the_plug.py, within one process.
 """
 
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.storage import embedded
 from sandbox.slack import Message
 from tests.support.process import BotProcess, bot_process, gone
 from tests.support.stage import KEY, NEW_SECRET, Stage
@@ -147,3 +150,15 @@ async def test_a_killed_bot_leaves_no_server_of_its_own_behind(theatre: Theatre)
     await theatre.bot.killed()
 
     await gone(server)
+
+
+async def test_a_server_of_its_own_that_does_not_end_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "END_TIMEOUT", 0.1)
+    async with embedded.embedded_server(tmp_path):
+        pid = int((tmp_path / "valkey.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
