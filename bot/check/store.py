@@ -118,18 +118,39 @@ async def _server(redis: Redis) -> str:
     return f"it does not show its {' and its '.join(hidden)}: make sure that {sure}." if hidden else ""
 
 
+REPLICA_ANSWERS = 1000
+"""Milliseconds within which a replica that keeps up acknowledges what the check has written."""
+
+
 async def _isolated(redis: Any) -> list[Finding]:
-    """Warn if an old primary that a fail-over leaves alone would go on taking writes, which nobody keeps."""
-    name = "min-replicas-to-write"
-    try:
-        replicas = (await redis.info("replication")).get("connected_slaves", 0)
-        least = (await redis.config_get(name)).get(name) if replicas else None
-    except RedisError:
-        return []  # where it hides that, nobody sees whether it has replicas
-    if not replicas or least not in {"0", None}:
+    """Warn if an old primary that a fail-over leaves alone may go on taking writes, which nobody keeps.
+
+    `INFO` counts replicas that are near enough only where the setting is on; who may not read it may still `WAIT`.
+    """
+    if shown := await _answer(redis.info("replication")):
+        replicas, is_safe = shown.get("connected_slaves", 0), "min_slaves_good_slaves" in shown
+        has, helps = (
+            f"it has {plural(replicas, 'replica')} and min-replicas-to-write 0",
+            "Set min-replicas-to-write to 1.",
+        )
+    else:
+        replicas, is_safe = await _answer(redis.wait(1, REPLICA_ANSWERS)), False
+        some = "can't tell whether it has replicas" if replicas is None else f"it has {plural(replicas, 'replica')}"
+        has, helps = (
+            f"{some}, and it does not show min-replicas-to-write",
+            "Make sure that it is 1 if there are replicas.",
+        )
+    if is_safe or replicas == 0:
         return []
-    lost = "after a fail-over a primary that is left alone may take writes, which are lost"
-    return [warn(f"it has {plural(replicas, 'replica')} and {name} 0: {lost}. Set {name} to 1.")]
+    return [warn(f"{has}: after a fail-over a primary that is left alone may take writes, which are lost. {helps}")]
+
+
+async def _answer(asked: Awaitable[Any]) -> Any:
+    """Return an answer; None where the server does not give it."""
+    try:
+        return await asked
+    except RedisError:
+        return None
 
 
 SERVES = "it takes every write, script and blocking read of Keyturn."

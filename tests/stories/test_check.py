@@ -243,14 +243,26 @@ async def test_a_primary_whose_replicas_could_leave_it_alone_is_doubtful_until_i
     bare_stage: Stage, tmp_path: Path
 ) -> None:
     async with pair_in(tmp_path) as pair, pair.client(0) as redis:
-        bare_stage.overrides["REDIS_URL"] = f"redis://127.0.0.1:{pair.ports[0]}"
-        before = told(await checked(bare_stage), Level.WARN)
-        await redis.config_set("min-replicas-to-write", "1")
-        after = told(await checked(bare_stage), Level.WARN)
 
-    (doubt,) = set(before) - set(after)
-    assert doubt.startswith("Redis: it has 1 replica and min-replicas-to-write 0: after a fail-over a primary that is ")
-    assert doubt.endswith(" Set min-replicas-to-write to 1.")
+        async def doubts(*barred: str) -> list[str]:
+            await redis.execute_command(
+                "ACL", "SETUSER", "managed", "reset", "on", ">pass", "~*", "&*", "+@all", *barred
+            )
+            bare_stage.overrides["REDIS_URL"] = f"redis://managed:pass@127.0.0.1:{pair.ports[0]}"
+            return [line for line in told(await checked(bare_stage), Level.WARN) if "min-replicas-to-write" in line]
+
+        (shown,), (guessed,), (hidden,) = (
+            await doubts("-config"),
+            await doubts("-@dangerous"),
+            await doubts("-info", "-wait"),
+        )
+        await redis.config_set("min-replicas-to-write", "1")
+        assert await doubts("-config") == []
+
+    assert shown.startswith("Redis: it has 1 replica and min-replicas-to-write 0: after a fail-over a primary that is ")
+    assert shown.endswith(" Set min-replicas-to-write to 1.")
+    assert guessed.startswith("Redis: it has 1 replica, and it does not show min-replicas-to-write: ")
+    assert hidden.startswith("Redis: can't tell whether it has replicas, and it does not show min-replicas-to-write: ")
 
 
 BARRED = {
