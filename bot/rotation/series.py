@@ -13,7 +13,7 @@ from pydantic import field_serializer
 
 from bot.rotation.counted import Ledger, met, of_callers, summed
 from bot.rotation.frozen import Frozen
-from bot.rotation.replica import UNNAMED, Replica, rise
+from bot.rotation.replica import UNNAMED, Replica, Served, rise
 
 MOST = 20
 """The most intervals: a chart of Slack's has no more points."""
@@ -144,7 +144,7 @@ def _with_interval(series: Series, now: Read) -> Series:
     begin, end = series.read_at, _time(now)
     if begin is None or end is None or begin >= end:
         return series
-    counted = [rise(early, after) for early, after in _pairs(series.read, now)]
+    counted = [rise(_with_own(early, after), after) for early, after in _pairs(series.read, now)]
     callers = met(Ledger(), counted)
     latest = Interval(
         begin=begin,
@@ -156,6 +156,14 @@ def _with_interval(series: Series, now: Read) -> Series:
     )
     intervals = _appended(series.intervals, latest)
     return Series(intervals=intervals, read=now) if intervals else series
+
+
+def _with_own(before: Replica, after: Replica) -> Replica:
+    """Return *before* with none of our own test requests, if it has no request on the new key at all."""
+    counts = (before.counts or {}).get(UNNAMED, Served())
+    if before.own is None and not (counts.new or counts.failed or counts.limited):
+        return before.but(own={}, callers=after.callers)
+    return before
 
 
 def _appended(intervals: tuple[Interval, ...], latest: Interval) -> tuple[Interval, ...]:

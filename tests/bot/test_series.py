@@ -6,6 +6,9 @@ import pytest
 
 from bot.rotation.replica import Replica, Served
 from bot.rotation.series import MOST, Series, extended
+from bot.rotation.states import State
+from bot.rotation.weighing import Window
+from bot.steps.counters import noticed
 from tests.bot.values import later, running
 
 
@@ -27,6 +30,9 @@ def of(*looks, environment="prod"):
     for look in looks:
         series = extended(series, {environment: look if isinstance(look, list) else [look]})
     return series
+
+
+OURS = {"m1": Served(new=3, failed=1)}
 
 
 def told(series):
@@ -99,16 +105,33 @@ def test_a_look_at_some_environments_tells_of_no_interval():
     assert extended(series, {}) == series
 
 
-def test_our_own_requests_are_left_out_or_the_interval_says_that_they_are_in():
-    ours = {"m1": Served(new=3, failed=1)}
-    left_out, left_in = of(shown(0), shown(9, new=9, failed=2, own=ours)), of(shown(0), shown(9, new=9, own=None))
+@pytest.mark.parametrize(
+    ("early", "late", "intervals", "has_tests"),
+    [
+        (shown(0), shown(9, new=9, failed=2, own=OURS), (0, 9, 0, 6, 1), False),
+        (shown(0, own=None), shown(9, new=9, failed=2, own=OURS), (0, 9, 0, 6, 1), False),  # there were none before
+        (shown(0, own=None, new=4), shown(9, new=9, own=OURS), (0, 9, 0, 5, 0), True),
+        (shown(0), shown(9, new=9, own=None), (0, 9, 0, 9, 0), True),
+    ],
+)
+def test_our_own_requests_are_left_out_or_the_interval_says_that_they_are_in(early, late, intervals, has_tests):
+    series = of(early, late)
 
-    assert told(left_out) == [(0, 9, 0, 6, 1)]
-    assert [i.has_tests for s in (left_out, left_in) for i in s.intervals] == [False, True]
+    assert told(series) == [intervals]
+    assert series.intervals[0].has_tests is has_tests
 
 
 def test_what_is_refused_for_want_of_the_deleted_key_failed():
     assert told(of(shown(0), shown(9, orphaned={"m1": 4}))) == [(0, 9, 0, 0, 4)]
+
+
+@pytest.mark.parametrize(("deleted_at", "failed"), [(None, 0), (later(0), 4)])
+def test_what_was_refused_for_a_missing_key_before_the_delete_is_not_the_rotations_doing(deleted_at, failed):
+    record = running(deleted_at=deleted_at, orphaned=("late",))
+    for look in (shown(0, orphaned={"late": 9}), shown(9, orphaned={"late": 30, "m1": 4})):
+        record = noticed(record, {"prod": (Window(before=None, now=look),)})
+
+    assert told(record.series) == [(0, 9, 0, 0, failed)]
 
 
 def test_more_than_twenty_intervals_are_joined_the_shortest_first_and_no_request_is_lost():
@@ -141,3 +164,23 @@ def test_a_record_keeps_it_small_and_one_of_an_older_version_has_none():
     assert len(series.model_dump_json()) < 3500
     assert type(record).model_validate(older).series == Series()
     assert record.without_secret().series == Series()
+
+
+async def test_a_rotation_has_a_series_of_what_its_callers_met_from_the_looks_that_it_takes_anyway(tenancy):
+    machine = await tenancy.machine(soak=900)
+    record = await machine.done(await tenancy.begun(machine), "baseline")
+    await tenancy.ask("production", "chat-large")
+    record = await machine.done(record, "verify")
+    looks = []
+    while record.state is State.RUNNING:
+        await tenancy.ask("production", "chat-large")
+        record, before = await machine.notch(record), record
+        looks += [record.look_at] if record.look_at != before.look_at else []
+
+    met = record.series.intervals
+    assert 20 < len(looks) < 40
+    assert len(met) == MOST
+    assert sum(interval.old for interval in met) == met[0].old == 1
+    assert sum(interval.new for interval in met) == record.tally.answered > MOST
+    assert not any(interval.failed or interval.has_tests for interval in met)
+    assert (record.series.gaps, record.series.unread_at) == ([], None)

@@ -691,6 +691,36 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if is_foreign(listed, asked.models):", "test_an_address_of_another_environment_is_found_out"
         ),
     },
+    "The chart of a card": {
+        "A chart shows fewer requests, as those of a gateway that could not be read are missing.": Guard(
+            "if not all(map(_is_readable, snapshots)):", "test_what_was_not_read_is_never_a_zero"
+        ),
+        "A chart shows no request on the old key where counters do not name the key.": Guard(
+            " and not any(served.blind for served in replica.counts.values())", "test_what_was_not_read_is_never_a_zero"
+        ),
+        "A gateway that restarted or came counts from zero, and the chart shows it.": Guard(
+            "if not _went_on(series.read, now):", "test_what_was_not_read_is_never_a_zero"
+        ),
+        "A look at some environments counts as one at all of them.": Guard(
+            "if not snapshots or not seen.keys() >= series.read.keys():",
+            "test_a_look_at_some_environments_tells_of_no_interval",
+            "if not snapshots:",
+        ),
+        "One failed request in an hour is rounded to none.": Guard(
+            "max(round(rate, 2), LEAST)",
+            "test_a_rate_is_of_a_minute_and_a_few_requests_are_never_none",
+            "round(rate, 2)",
+        ),
+        "Requests that are refused for want of the deleted key are missing among the failed ones.": Guard(
+            " + sum(sum(replica.orphaned.values()) for replica in counted)",
+            "test_what_is_refused_for_want_of_the_deleted_key_failed",
+        ),
+        "Each look at the counters edits the card.": Guard(
+            "_digest(steady)",
+            "test_a_look_that_only_adds_to_the_chart_edits_no_message_and_the_next_edit_has_it",
+            "_digest(content)",
+        ),
+    },
     "The secret": {
         "Slack's libraries write the body of a form, with the secret, into the log.": Guard(
             "if record.name.startswith(TALKATIVE):", "test_an_exception_in_a_listener_logs_its_place_and_not_its_text"
