@@ -10,7 +10,7 @@ from bot.rotation.phrases import MOST_NAMED
 from bot.rotation.plan import AffectedModel
 from bot.rotation.ports import Asked, Keys
 from bot.rotation.record import Rotation
-from bot.rotation.replica import OTHERS, PASSTHROUGH, Replica
+from bot.rotation.replica import OTHERS, PASSTHROUGH, Replica, Served
 from bot.rotation.series import extended
 from bot.rotation.weighing import Window
 from bot.steps.throwaways import prefix
@@ -133,8 +133,11 @@ def _tallied(rotation: Rotation, since: Rises) -> Rotation:
 
 
 def _ledger(ledger: Ledger, replicas: list[Replica]) -> Ledger:
-    """Add what callers met in an environment since the reset."""
-    return ledger.but(now=summed([ledger.then, met(ledger, replicas)]))
+    """Add what callers met in an environment since the reset.
+
+    A replica that restarted or can't be read takes its counts along: no count falls, or failures would be forgotten.
+    """
+    return ledger.but(now=Served(*map(max, ledger.now, summed([ledger.then, met(ledger, replicas)]))))
 
 
 def _silences(rotation: Rotation, since: Rises) -> Rotation:

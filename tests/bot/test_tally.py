@@ -61,6 +61,24 @@ def test_the_figures_go_on_when_the_counters_count_from_another_look_and_our_req
     assert first.findings["m1"] == Finding(moved_at=NOW, pending_at=NOW, adrift=1, adrift_at=NOW)
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        look({}, seconds=90, started=2.0),
+        Replica(url=URL, at=later(90), trouble="no connection"),
+    ],
+)
+def test_failures_are_not_forgotten_when_their_gateway_restarts_or_goes_dark(last):
+    other = Window(
+        before=look({}, seconds=0).but(url="http://s:9090"), now=look({}, seconds=90).but(url="http://s:9090")
+    )
+    first = noticed(moved(), seen({"m1": Served(new=5, reached=5, failed=3)}))
+    before = look({}, seconds=0, started=1.0)
+
+    assert noticed(first, {"prod": (Window(before=before, now=last), other)}).tally == first.tally
+    assert first.tally.failed == 3
+
+
 # --- a barrier has no callers, so each of its answers is counted somewhere ---
 
 

@@ -691,7 +691,12 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if is_foreign(listed, asked.models):", "test_an_address_of_another_environment_is_found_out"
         ),
     },
-    "The chart of a card": {
+    "What callers met, and its chart": {
+        "A gateway that restarts or goes dark takes the failed requests along, and the card turns green.": Guard(
+            "map(max, ledger.now, summed([ledger.then, met(ledger, replicas)]))",
+            "test_failures_are_not_forgotten_when_their_gateway_restarts_or_goes_dark",
+            "summed([ledger.then, met(ledger, replicas)])",
+        ),
         "A chart shows fewer requests, as those of a gateway that could not be read are missing.": Guard(
             "if not all(map(_is_readable, snapshots)):", "test_what_was_not_read_is_never_a_zero"
         ),
