@@ -1,6 +1,7 @@
 """`make pictures`: every card, form and thread of the golden files as a picture, drawn by the page's own modules.
 
-All of them go to var/pictures, to be looked at; those that the documents show, to docs/pictures.
+All of them go to var/pictures, to be looked at: wide and on a phone, light and dark. Those that the documents show go
+to docs/pictures.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from playwright.async_api import async_playwright
 
@@ -17,15 +19,21 @@ from tests.support.documents import ROOT
 from tests.support.pictures import GOLDEN, KEPT, PICTURES, note, sources
 
 ALL = ROOT / "var/pictures"
-WINDOW = {"viewport": {"width": 1000, "height": 1100}, "locale": "en-GB", "timezone_id": "UTC", "color_scheme": "light"}
+READER: dict[str, Any] = {"locale": "en-GB", "timezone_id": "UTC"}
+LOOKS: dict[str, dict[str, Any]] = {
+    f"{name}-{theme}": {"viewport": {"width": width, "height": 844}, "color_scheme": theme}
+    for name, width in {"wide": 1400, "phone": 390}.items()
+    for theme in ("light", "dark")
+}
+DOCUMENTS: dict[str, Any] = {"viewport": {"width": 1000, "height": 1100}, "color_scheme": "light"}
 NOW = "2026-11-23T14:30:00Z"
 
 
-async def draw(every: Mapping[Path, Path]) -> None:
+async def draw(every: Mapping[Path, Path], look: Mapping[str, Any]) -> None:
     """Draw each golden file to its picture; what is unknown to the page must not get into one unseen."""
     async with Page() as address, async_playwright() as playwright:
         browser = await playwright.chromium.launch(**BROWSER)
-        tab = await (await browser.new_context(**WINDOW)).new_page()  # type: ignore[arg-type]
+        tab = await (await browser.new_context(**READER, **look)).new_page()
         await tab.goto(f"{address}draw")
         await tab.wait_for_function("() => Boolean(window.draw)")
         for picture, golden in every.items():
@@ -38,10 +46,12 @@ async def draw(every: Mapping[Path, Path]) -> None:
 
 def main(names: list[str]) -> None:
     """Draw the golden files that *names* begin, or all of them; and what the documents show."""
-    ALL.mkdir(parents=True, exist_ok=True)
     wanted = [golden for golden in sorted(GOLDEN.glob("*.json")) if golden.stem.startswith(tuple(names) or "")]
+    for name, look in LOOKS.items():
+        (ALL / name).mkdir(parents=True, exist_ok=True)
+        asyncio.run(draw({ALL / name / f"{golden.stem}.png": golden for golden in wanted}, look))
     kept = {KEPT / f"{name}.png": GOLDEN / f"{golden}.json" for name, golden in PICTURES.items()}
-    asyncio.run(draw({**{ALL / f"{golden.stem}.png": golden for golden in wanted}, **kept}))
+    asyncio.run(draw(kept, DOCUMENTS))
     note(sources())
     print(f"Drawn: {len(kept)} to {KEPT.relative_to(ROOT)}, the others to {ALL.relative_to(ROOT)}.")  # noqa: T201
 

@@ -124,7 +124,7 @@ def test_a_data_table_shows_five_rows_a_page_and_sorts_numbers_as_numbers(page: 
 
 def test_a_plan_says_each_state_as_a_word_and_folds_when_it_is_long(page: Page):
     drawn(page, {"blocks": [plan(4)]})
-    expect(page.locator(".plan")).to_contain_text("Rotating 1 of 4")
+    expect(page.locator(".plan")).to_contain_text("Rotating · 1 of 4")
     for each, word in enumerate(("complete", "in progress", "pending", "error")):
         expect(page.get_by_role("listitem").nth(each).get_by_role("img", name=word)).to_be_visible()
     drawn(page, {"blocks": [plan(10)]})

@@ -34,7 +34,7 @@ export function plan(block, env) {
   return el(
     "div",
     { class: "block plan" },
-    el("p", {}, el("strong", {}, block.title), el("span", { class: "soft" }, ` ${done} of ${steps.length}`)),
+    el("p", {}, el("strong", {}, block.title), el("span", { class: "soft" }, ` · ${done} of ${steps.length}`)),
     tasks(steps, env),
   );
 }
