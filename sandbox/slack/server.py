@@ -55,6 +55,10 @@ class Slack(Workspace):
         self.site.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
+    def renew_app_token(self) -> None:
+        """Revoke the app-level token, and issue another; what is connected stays so."""
+        self.app_token = self._web_api.app_token = f"xapp-1-sandbox-{secrets.token_hex(8)}"
+
     async def stop(self) -> None:
         """Close every connection, and stop listening."""
         self._web_api.release()

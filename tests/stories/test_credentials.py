@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from tests.support.process import answer_of
+from tests.support.process import answer_of, until_answer
 from tests.support.stage import KEY, Stage, free_port
 
 
@@ -30,6 +30,29 @@ async def test_a_revoked_bot_token_is_told_and_makes_the_bot_not_ready_until_it_
     assert [(each["setting"], each["word"], each["log_level"]) for each in refused] == [
         ("SLACK_BOT_TOKEN", "token_revoked", "error")
     ]
+
+
+async def test_a_revoked_app_token_is_told_and_the_renewed_one_of_the_settings_is_used_without_a_restart(
+    bare_stage: Stage,
+) -> None:
+    bare_stage.overrides["PORT"] = str(free_port())
+    ready = f"http://127.0.0.1:{bare_stage.overrides['PORT']}/readyz"
+    with capture_logs() as logged:
+        async with bare_stage.bot() as built:
+            bare_stage.slack.renew_app_token()
+            await bare_stage.slack.disconnect()
+            while "app-level token (invalid_auth)" not in (told := await until_answer(ready, 503)):
+                pass
+            assert "Tell the people who run Keyturn: SLACK_APP_TOKEN needs a new one." in told
+            bare_stage.slack.calls.clear()
+
+            await built.credentials.tried(bare_stage.settings)
+            await bare_stage.slack.until(lambda: bare_stage.slack.sockets == 1, what="one socket")
+            assert await until_answer(ready, 200) == "ready\n"
+            assert KEY in (await bare_stage.ask()).plain
+
+    events = [(each["event"], each["setting"]) for each in logged if each["event"].startswith("credential_")]
+    assert events == [("credential_refused", "SLACK_APP_TOKEN"), ("credential_works", "SLACK_APP_TOKEN")]
 
 
 @pytest.mark.parametrize("status", [500, 429])

@@ -116,7 +116,7 @@ class Stage:
     async def bot(self) -> AsyncIterator[Parts]:
         async with (
             loop_clock(self.began) as clock,
-            parts(self._settings(), clock) as self.built,
+            parts(self.settings(), clock) as self.built,
             worker(self.built),
             front(self.built),
         ):
@@ -125,10 +125,11 @@ class Stage:
     @asynccontextmanager
     async def front(self) -> AsyncIterator[Parts]:
         """Run the half of the bot that people talk to, and nothing that moves a rotation on."""
-        async with parts(self._settings()) as self.built, front(self.built):
+        async with parts(self.settings()) as self.built, front(self.built):
             yield self.built
 
-    def _settings(self) -> Settings:
+    def settings(self) -> Settings:
+        """Return what the bot would read at a start now."""
         with Environment(self.environ):
             return read_settings(None)
 
