@@ -70,7 +70,7 @@ async def test_a_worker_that_wakes_after_another_has_found_the_key_in_use_delete
         async with bot_process(environ, tmp_path, "worker"):
             told = await frozen.recorded(lambda r: r.state is State.BLOCKED)
             assert "`latecomer` in staging refers to the old key." in told.stop.sentence
-            await bare_stage.thread_says(card, "Not deleted")
+            await bare_stage.thread_says(card, "refers to the old key")
             os.kill(first.pid, signal.SIGCONT)
             await first.until(lambda: "lease_lost" in first.output, what="it to see that it has lost its lease")
 

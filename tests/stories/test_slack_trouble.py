@@ -12,6 +12,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
 from bot.settings import read_settings
+from handlers.views.composed import composed
 from handlers.views.plainer import NEWER
 from sandbox.slack import Message
 from tests.handlers import records as r
@@ -175,7 +176,7 @@ async def test_a_reply_that_finds_no_thread_to_stand_in_brings_the_card_back(han
     rotation = r.awaiting_approval()
     await hand.show(rotation)
     hand.stage.slack.remove(hand.card)
-    missing = next(key for key in await hand.built.store.messages(rotation.id) if key.startswith("approval:"))
+    [missing] = (reply.key for reply in composed(rotation, "").replies)
     await hand.built.store.remember_message(rotation.id, {missing: ""})
     before = len(hand.milestones)
 
