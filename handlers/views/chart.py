@@ -35,7 +35,9 @@ class Chart(NamedTuple):
 
 def chart(rotation: Rotation) -> Chart:
     """Draw the requests a minute, if there is a course of them and someone decides or watches."""
-    if len(rotation.series.intervals) < FEWEST or not _helps(rotation):
+    intervals = rotation.series.intervals
+    is_used = any(count(interval) for count in LINES.values() for interval in intervals)
+    if len(intervals) < FEWEST or not is_used or not _helps(rotation):
         return Chart([])
     words = " ".join(_words(rotation))
     return Chart([_drawn(rotation), context(words)], words)

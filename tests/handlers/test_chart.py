@@ -50,11 +50,16 @@ def test_the_chart_stands_after_the_buttons_and_before_the_table_with_its_words_
     assert order[at - 1 : at + 3] == ["actions", "data_visualization", "context", "data_table"]
 
 
-@pytest.mark.parametrize("intervals", [0, 1])
-def test_one_interval_is_no_course(intervals: int) -> None:
-    shorter = SOAKING.series.but(intervals=SOAKING.series.intervals[:intervals])
+COURSE = SOAKING.series.intervals
 
-    assert chart(SOAKING.but(series=shorter)) == ([], "")
+
+@pytest.mark.parametrize(
+    "intervals",
+    [(), COURSE[:1], tuple(i.but(old=0, new=0, failed=0) for i in COURSE)],
+    ids=["none", "one", "no request"],
+)
+def test_one_interval_is_no_course_and_nor_are_twenty_without_a_request(intervals: tuple[Interval, ...]) -> None:
+    assert chart(SOAKING.but(series=SOAKING.series.but(intervals=intervals))) == ([], "")
 
 
 @pytest.mark.parametrize(
