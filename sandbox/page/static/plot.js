@@ -6,7 +6,12 @@ import { el, svg } from "./dom.js";
 const WIDTH = 600;
 const HEIGHT = 160;
 const STEPS = 3;
-const LABELS = { short: 6, long: 3 };
+/** How many labels have room on a phone, by the characters of the longest. */
+const LABELS = [
+  [6, 6],
+  [8, 3],
+  [20, 2],
+];
 
 /** Draw a chart with its title. */
 export function plot(block) {
@@ -78,7 +83,7 @@ const short = (value) => value.toLocaleString(undefined, { notation: "compact", 
 /** Whether a category is written: not all of them have room. */
 function ticked(categories, place) {
   const longest = Math.max(...categories.map((each) => each.length));
-  const most = longest > LABELS.short ? LABELS.long : LABELS.short;
+  const [, most] = LABELS.find(([length]) => longest <= length);
   const every = Math.ceil(categories.length / most);
   return place % every === 0;
 }
