@@ -35,6 +35,7 @@ from bot.steps.world import World
 from bot.storage import auditor
 from bot.storage.clock import shared_clock
 from bot.storage.connection import address_of, redis_at, stores_alone
+from bot.storage.embedded import ServerEnded
 from bot.storage.migration import census
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
@@ -58,6 +59,7 @@ def _start(*sides: Callable[[Parts], Any], shared: bool = False) -> None:
 
 
 CANNOT_START = "Keyturn cannot start."
+STOPPED = "Keyturn has stopped."
 
 
 @contextmanager
@@ -67,6 +69,7 @@ def _ending_with_a_sentence(lead: str = "", *, as_json: bool = False) -> Iterato
         yield
     except WrongSettings as wrong:
         about, sentences = "settings", wrong.sentences
+        lead = STOPPED if isinstance(wrong, ServerEnded) else lead
     except Refused as refusal:
         about, sentences = "", (str(refusal),)
     else:

@@ -22,9 +22,16 @@ PR_SET_PDEATHSIG = 1
 START_TIMEOUT = 10.0
 
 
+class ServerEnded(WrongSettings):
+    """The embedded server ended by itself: nothing can be recorded any more."""
+
+
 @asynccontextmanager
 async def embedded_server(data: Path) -> AsyncIterator[str]:
-    """Run a server on a Unix socket that only this user can open, and yield its URL."""
+    """Run a server on a Unix socket that only this user can open, and yield its URL.
+
+    If it ends by itself, as it does when the disk is full, the block is cancelled, and `ServerEnded` says why.
+    """
     with _Folder(data), _folder_of_socket() as folder:
         await _end_survivor(data)
         _hide(data)
@@ -38,9 +45,43 @@ async def embedded_server(data: Path) -> AsyncIterator[str]:
         )
         try:
             await _wait_until_it_answers(server, f"unix://{socket}")
-            yield f"unix://{socket}"
+            async with _watched(server, data):
+                yield f"unix://{socket}"
         finally:
             await _end(server)
+
+
+@asynccontextmanager
+async def _watched(server: asyncio.subprocess.Process, data: Path) -> AsyncIterator[None]:
+    """Cancel the block if the server fails; one that ends with 0 was told to, maybe together with the bot."""
+    owner = asyncio.current_task()
+    assert owner is not None
+
+    async def watch() -> bool:
+        failed = await server.wait() != 0
+        if failed:
+            owner.cancel()
+        return failed
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except BaseException:
+        if not watcher.done() or not watcher.result():
+            raise
+        owner.uncancel()
+        raise ServerEnded(_why_it_ended(server, data)) from None
+    finally:
+        watcher.cancel()
+
+
+def _why_it_ended(server: asyncio.subprocess.Process, data: Path) -> str:
+    try:
+        _try_writing(data)
+    except WrongSettings as unwritable:
+        return str(unwritable)
+    ended = f"The server that keeps KEYTURN_DATA ({data}) ended by itself (status {server.returncode})."
+    return f"{ended} Start Keyturn again."
 
 
 def _hide(data: Path) -> None:

@@ -162,3 +162,25 @@ async def test_a_server_of_its_own_that_does_not_end_does_not_hold_up_the_stop(
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("theatre", ["embedded"], indirect=True)
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_server_of_its_own_that_fails_ends_the_bot_with_a_sentence(theatre: Theatre, *, lost: bool) -> None:
+    data = theatre.folder / "data"
+    server = int((data / "valkey.pid").read_text())
+    os.kill(server, signal.SIGSTOP)
+    if lost:
+        data.rename(theatre.folder / "elsewhere")
+        data.touch()
+    os.kill(server, signal.SIGKILL)
+
+    assert await theatre.bot.ended(30) == 1
+    said = theatre.bot.lines[-1]
+    why = (
+        "KEYTURN_DATA can't be written (data: Not a directory): it"
+        if lost
+        else "The server that keeps KEYTURN_DATA (data)"
+    )
+    assert said.startswith(f"Keyturn has stopped. {why} ")
+    assert "Traceback" not in theatre.bot.output
