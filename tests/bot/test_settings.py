@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 from datetime import timedelta
 
 import pytest
@@ -260,6 +261,14 @@ async def test_a_file_of_secrets_that_everybody_may_read_is_doubtful(monkeypatch
     found = [each.said for each in await SURROUNDINGS.findings() if ".env" in each.said]
 
     assert found == ["every user of this machine may read .env, which holds secrets: chmod 600 .env."] * warned
+
+
+@pytest.mark.parametrize(("files", "warned"), [(511, True), (512, False), (resource.RLIM_INFINITY, False)])
+async def test_a_process_that_may_open_few_files_is_doubtful(monkeypatch, files, warned):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    found = [each.said for each in await SURROUNDINGS.findings() if "ulimit" in each.said]
+
+    assert found == ["the process may open 511 files at a time (ulimit -n): let it open 512 or more."] * warned
 
 
 def test_a_start_without_any_setting_fails_with_one_sentence(tmp_path):

@@ -1,14 +1,18 @@
 """What is wrong with the settings is said in one sentence that names the setting, and never hangs."""
 
 import json
+import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from redis import Redis
 
 from bot import start
+from bot.aisix import waiting
 from bot.check import Finding, Level
 from bot.settings import WrongSettings, read_settings
 from bot.storage.embedded import embedded_server
@@ -81,6 +85,25 @@ async def test_the_check_tries_slack_aisix_and_redis(bare_stage: Stage) -> None:
     assert list(dict.fromkeys(each.about.split(" ")[0] for each in await checked(bare_stage))) == [
         "Slack", "AISIX", "environment", "gateway", "status", "replicas", "Redis",
     ]  # fmt: skip
+
+
+class Slow(datetime):
+    """A clock of this machine that is a minute behind."""
+
+    @classmethod
+    def now(cls, zone: Any = None) -> "Slow":
+        return super().now(zone) - timedelta(minutes=1)
+
+
+async def test_a_clock_that_differs_from_slacks_or_those_of_aisix_and_redis_is_told(
+    bare_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "datetime", Slow)
+    monkeypatch.setattr(sys.modules["bot.check.store"], "time", SimpleNamespace(time=lambda: Slow.now(UTC).timestamp()))
+    late = re.compile(r"its clock is (59|60|61) s ahead of this machine's: ")
+    about = {each.about for each in await checked(bare_stage) if each.level is Level.WARN and late.match(each.said)}
+
+    assert about == {"Slack", "AISIX Cloud", "gateway of production", "gateway of staging", "Redis"}
 
 
 async def test_a_start_logs_what_is_wrong_and_what_is_doubtful(bare_stage: Stage, tmp_path: Path) -> None:
