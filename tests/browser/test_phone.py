@@ -20,18 +20,18 @@ PHONE: dict[str, Any] = {
 THUMB = 24
 """The least height and width in pixels of what is tapped: WCAG 2.2, target size (minimum)."""
 
-OUT_OF_REACH = """(article, thumb) => {
+IN_REACH = """(thumb) => {
+    const articles = [...document.querySelectorAll("#messages article")];
+    const article = articles.findLast((each) => /[⚪🔵🟡🔴🟢]/u.test(each.textContent));
     article.scrollIntoView({block: "start"});
-    return [...article.querySelectorAll(".actions button")].filter((button) => {
+    return [...article.querySelectorAll(".actions button")].every((button) => {
         const box = button.getBoundingClientRect();
-        const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-        const top = document.elementFromPoint(x, y);
+        const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
         const isThere = box.top >= 0 && box.bottom <= innerHeight && box.left >= 0 && box.right <= innerWidth;
-        return !isThere || Math.min(box.width, box.height) < thumb || !(top && button.contains(top));
-    }).map((button) => button.innerText);
+        return isThere && Math.min(box.width, box.height) >= thumb && button.contains(top);
+    });
 }"""
-"""The buttons of a card that are not on the screen which begins with it, are covered or too small for a thumb."""
-
+"""Whether all buttons of the newest card are on the screen which begins with it, uncovered and large enough."""
 
 NEWER = "#slack .plan, #slack .data-table, #slack .plot"
 """What some of the newer blocks look like."""
@@ -48,7 +48,7 @@ def tap(page: Page, button: str) -> None:
     """Tap a button of the newest card, where it is on the first screen with all the others."""
     its = card(page).get_by_role("button", name=button, exact=True)
     expect(its).to_be_visible()
-    assert card(page).evaluate(OUT_OF_REACH, THUMB) == []
+    page.wait_for_function(IN_REACH, arg=THUMB)
     its.tap()
 
 
@@ -82,7 +82,7 @@ def release(approver: Page) -> None:
 def ends(page: Page) -> None:
     """See the end on the card, with its buttons in reach, and in its thread the steps and the receipt."""
     says(page, "old key deleted")
-    assert card(page).evaluate(OUT_OF_REACH, THUMB) == []
+    page.wait_for_function(IN_REACH, arg=THUMB)
     card(page).get_by_role("button", name="replies").tap()
     for words in ("New key created", "Receipt", "Approved by @approver", "The old API key still works at"):
         expect(page.get_by_role("region", name="Thread")).to_contain_text(words)
