@@ -271,7 +271,7 @@ def case(track: str, *batch: int) -> Any:
 
 
 @pytest.mark.waits
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @leaving_things_behind
 @pytest.mark.parametrize(
     ("track", "batch"), [case(track, batch) for track, number in BATCHES.items() for batch in range(number)]
@@ -316,7 +316,7 @@ def outages(calls: Iterable[Call], steps: Iterable[str]) -> list[list[Plan]]:
 
 @pytest.mark.rest
 @pytest.mark.waits
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @leaving_things_behind
 @pytest.mark.parametrize("track", [case(track) for track in BATCHES])
 async def test_the_stop_names_the_service_that_stays_away(

@@ -218,6 +218,7 @@ async def house(redis_url: str) -> AsyncIterator[tuple[Stage, Parts]]:
     """Run the half of the bot that people talk to, with everybody there."""
     async with stage_of(redis_url) as stage:
         populated(stage)
+        stage.overrides["LEASE"] = "60"  # nobody dies here: a busy machine is no reason to lose a lease
         async with stage.front() as built:
             yield stage, built
 

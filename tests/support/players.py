@@ -38,7 +38,7 @@ QUICK = {
 }
 """Short where a fault is waited out, long where a slow machine would be mistaken for one."""
 
-PATIENCE = 400.0
+PATIENCE = 1500.0
 LOOK = 0.3
 MOST_THOUGHT = 1.5
 MOST_STIRS = 3
