@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from bot.rotation.naming import tag_of
 from bot.rotation.people import People
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from handlers.attaching import attach
 from handlers.channel_unavailable import CLEAR, GIVE_UP, ChannelUnavailable
 from handlers.direct_messages import DirectMessages
 from handlers.ports import ShownStore
@@ -50,6 +51,11 @@ REFUSED_MOST = 3600.0
 
 NEVER = float("inf")
 
+UNSURE, ATTACHED = "unsure", "attached"
+"""What is known of the receipt's file: that it was tried, and that it is there."""
+
+Show = Callable[..., Awaitable[None]]
+
 THREAD_LOST = {"card": "", "checklist": ""}
 """The messages to post again if the card was deleted; replies are not repeated."""
 
@@ -77,6 +83,7 @@ class SlackAnnouncer:
         now: Callable[[], datetime],
         places: Places,
     ) -> None:
+        self._client = client
         self._sender = Sender(client, store, edits_per_minute=edits_per_minute, now=now)
         self._store = store
         self._now = now
@@ -178,18 +185,35 @@ class SlackAnnouncer:
         parts = [("card", partial(self._update, "card", messages.card, messages.steady))]
         if messages.checklist:
             parts.append(("checklist", partial(self._update, "checklist", messages.checklist, messages.checklist)))
-        parts += [(reply.key, partial(self._reply, reply)) for reply in messages.replies]
+        pauses = await self._show_each(parts, rotation, shown, urgent=urgent)
+        replies = messages.replies(attached=await self._attached(rotation, shown))
+        parts = [(reply.key, partial(self._reply, reply)) for reply in replies]
+        pauses |= await self._show_each(parts, rotation, shown, urgent=urgent)
+        if (said := told(rotation, shown)) != around.told:
+            after = card(rotation, around._replace(told=said))
+            task = partial(self._update, "card", after.content, after.steady, rotation, shown, urgent=urgent)
+            pauses["card"] = await self._alone("card", task, rotation, shown, urgent=urgent)
+        return {key: pause for key, pause in pauses.items() if pause}
+
+    async def _show_each(
+        self, parts: Sequence[tuple[str, Show]], rotation: Rotation, shown: dict[str, str], *, urgent: bool
+    ) -> dict[str, float]:
         pauses = {}
         for key, show in parts:
             if key == "card" or shown.get("card"):  # there is no thread without one
                 hurries = urgent and not (key == "checklist" and rotation.waits_for_bot)
                 task = partial(show, rotation, shown, urgent=hurries)
                 pauses[key] = await self._alone(key, task, rotation, shown, urgent=hurries)
-        if (said := told(rotation, shown)) != around.told:
-            after = card(rotation, around._replace(told=said))
-            task = partial(self._update, "card", after.content, after.steady, rotation, shown, urgent=urgent)
-            pauses["card"] = await self._alone("card", task, rotation, shown, urgent=urgent)
-        return {key: pause for key, pause in pauses.items() if pause}
+        return pauses
+
+    async def _attached(self, rotation: Rotation, shown: dict[str, str]) -> bool:
+        """Tell whether a file in the thread has every model; attach it with the first receipt."""
+        is_due = rotation.deleted_at and rotation.plan.models and shown.get("card")
+        if is_due and not shown.get("receipt") and not shown.get("csv"):
+            await self._remember(rotation, shown, {"csv": UNSURE})  # should this process die, nobody attaches another
+            there = await attach(self._client, rotation, channel=shown["channel"], thread_ts=shown["card"])
+            await self._remember(rotation, shown, {"csv": ATTACHED if there else UNSURE})
+        return shown.get("csv") == ATTACHED
 
     async def _alone(
         self, key: str, task: Callable[[], Awaitable[None]], rotation: Rotation, shown: dict[str, str], *, urgent: bool

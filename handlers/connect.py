@@ -1,6 +1,7 @@
 """Connect to Slack: the client, one check of each token, and the Bolt app."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -32,7 +33,10 @@ DEAD = frozenset({"token_revoked", "token_expired", "invalid_auth", "not_authed"
 
 
 class Web(AsyncWebClient):
-    """Slack's Web API; notes whether Slack takes the bot's tokens."""
+    """Slack's Web API; notes whether Slack takes the bot's tokens, and what they are for."""
+
+    scopes: frozenset[str] | None = None
+    """The scopes of the bot token, as the last answer said; None if none has."""
 
     def __init__(self, credentials: Credentials, **options: Any) -> None:
         super().__init__(**options)
@@ -50,6 +54,8 @@ class Web(AsyncWebClient):
                 self._credentials.refused(token, word)
             raise
         self._credentials.works(token)
+        if token == BOT_TOKEN and (said := answer.headers.get("X-OAuth-Scopes")) is not None:
+            self.scopes = frozenset(re.split(r"[,\s]+", said))
         return answer
 
 
@@ -98,6 +104,19 @@ async def date_at(slack: AsyncWebClient) -> str | None:
     """Return the time by Slack's clock, as a header of HTTP has it; None if Slack does not tell."""
     with _asking_slack("SLACK_BOT_TOKEN", "a bot token, xoxb-…"):
         return (await slack.auth_test()).headers.get("Date")
+
+
+async def may_attach(slack: AsyncWebClient) -> bool | None:
+    """Return whether the app may put files into threads; None if Slack does not tell the token's scopes."""
+    with _asking_slack("SLACK_BOT_TOKEN", "a bot token, xoxb-…"):
+        await slack.auth_test()
+    return is_granted(slack, "files:write")
+
+
+def is_granted(slack: AsyncWebClient, scope: str) -> bool | None:
+    """Return whether the bot token has *scope*; None if Slack has not told."""
+    scopes = slack.scopes if isinstance(slack, Web) else None
+    return None if scopes is None else scope in scopes
 
 
 async def is_in_a_channel(slack: AsyncWebClient) -> bool | None:

@@ -31,6 +31,9 @@ class Slack(NamedTuple):
     refused_blocks: Callable[[], Awaitable[frozenset[str] | None]]
     """The blocks of a card that the workspace does not take; None if Slack does not tell."""
 
+    may_attach: Callable[[], Awaitable[bool | None]]
+    """Whether the app may put files into threads; None if Slack does not tell."""
+
 
 def tries(slack: Slack, settings: Settings) -> Iterator[Try]:
     """Return what can be tried."""
@@ -50,6 +53,7 @@ async def _bot(slack: Slack, settings: Settings) -> list[Finding]:
         *clock(ahead(await slack.date())),
         *_channels(joined=await slack.is_in_a_channel()),
         _blocks(await slack.refused_blocks()),
+        _files(may_attach=await slack.may_attach()),
     ]
 
 
@@ -83,6 +87,16 @@ def _blocks(refused: frozenset[str] | None) -> Finding:
         f"it does not take {', '.join(sorted(refused))} in this workspace yet, so cards come in plainer blocks. "
         "Nothing to do: it brings new blocks to one workspace after the other."
     )
+
+
+def _files(*, may_attach: bool | None) -> Finding:
+    if may_attach is None:
+        return warn(
+            "it does not tell whether the app has files:write: if not, receipts list every model in the thread."
+        )
+    if may_attach:
+        return ok("it takes files: a receipt has every model as CSV.")
+    return ok("it takes no files, as the app has no files:write: a receipt lists every model in the thread.")
 
 
 async def _meant_by(id_: str, directory: Directory) -> frozenset[str]:

@@ -1,5 +1,7 @@
 """Compose all messages of one rotation at once: the thread lists the models if the card has no room for all."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from bot.rotation.record import Rotation
@@ -17,7 +19,8 @@ class Composed(NamedTuple):
     """What of the card is worth an edit."""
 
     checklist: dict[str, object] | None
-    replies: tuple[Reply, ...]
+    replies: Callable[..., Iterator[Reply]]
+    """Takes whether the receipt's file is there, which is known only when the replies are due."""
 
 
 def composed(rotation: Rotation, approvers: str, around: Around = NOTHING) -> Composed:
@@ -27,5 +30,5 @@ def composed(rotation: Rotation, approvers: str, around: Around = NOTHING) -> Co
         content,
         steady,
         checklist(rotation) if rotation.attempt else None,  # no step runs before the first secret
-        tuple(milestones(rotation, approvers, unlisted)),
+        partial(milestones, rotation, approvers, unlisted),
     )

@@ -1,6 +1,6 @@
 """The receipt: the lasting summary of a rotation, posted after the delete and edited when the watch ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.labels import WORKS, Label, label_of
@@ -9,18 +9,20 @@ from bot.rotation.proof import is_accepted
 from bot.rotation.record import Approval, Rotation
 from handlers.views import evidence, watch, words
 from handlers.views.blocks import code, cut, duration, escaped, minute, sentence, shortened, when
+from handlers.views.export import name_of
 from handlers.views.links import revoked_at
-from handlers.views.replies import Reply, named, parted
+from handlers.views.replies import Reply, few, named, parted
 
 
-def receipt(rotation: Rotation) -> Iterator[Reply]:
-    """Summarize a rotation whose old key is gone; its last line is never cut."""
+def receipt(rotation: Rotation, *, attached: bool = False) -> Iterator[Reply]:
+    """Summarize a rotation whose old key is gone; its last line is never cut. An *attached* file lists the models."""
     lines = list(_lines(rotation))
+    models = _exceptions(rotation) if attached else list(_model_lines(rotation))
     revoke = f"{watch.still_works(rotation)}: revoke it there."
     text = f"Receipt. {cut(' '.join(lines), 3600)} {revoke}"
     page = revoked_at(rotation)
     last = f"*{revoke}*{f' <{page.url}|Open its key page>' if page else ''}"
-    yield from parted("receipt", text, ["*Receipt*", *lines, *_model_lines(rotation), last], _edition(rotation))
+    yield from parted("receipt", text, ["*Receipt*", *lines, *models, last], _edition(rotation))
 
 
 def _edition(rotation: Rotation) -> str:
@@ -94,11 +96,33 @@ def _times(rotation: Rotation) -> Iterator[str]:
 
 def _model_lines(rotation: Rotation) -> Iterator[str]:
     """Group the models by what there is to say about them, with times to the minute."""
-    same: dict[str, list[str]] = {}
-    for model in rotation.plan.models:
-        same.setdefault(_said(model, rotation.finding(model)), []).append(model.alias)
-    for said, aliases in same.items():
+    for said, aliases in _grouped(rotation.plan.models, rotation).items():
         yield from named(f"• {said}: ", aliases)
+
+
+def _exceptions(rotation: Rotation) -> list[str]:
+    """Name the models that nothing proves, as many as have room beside the file that has all."""
+    models = [model for model in rotation.plan.models if label_of(rotation.finding(model)) not in WORKS]
+    lines = [
+        f"• {said}: {few([*map(code, aliases)], NAMED_MOST)}" for said, aliases in _grouped(models, rotation).items()
+    ]
+    more = [f"and {len(lines) - GROUPS_MOST:,} more reasons"] if len(lines) > GROUPS_MOST else []
+    return [
+        *lines[:GROUPS_MOST],
+        *more,
+        f"Every model, with its reason and last test: {code(name_of(rotation))} above.",
+    ]
+
+
+GROUPS_MOST, NAMED_MOST = 8, 20
+"""Reasons that a receipt with a file tells, and models that it names for each."""
+
+
+def _grouped(models: Iterable[AffectedModel], rotation: Rotation) -> dict[str, list[str]]:
+    same: dict[str, list[str]] = {}
+    for model in models:
+        same.setdefault(_said(model, rotation.finding(model)), []).append(model.alias)
+    return same
 
 
 def _said(model: AffectedModel, finding: Finding) -> str:

@@ -30,6 +30,12 @@ def named(said: str, names: list[str], most: int = 2500) -> Iterator[str]:
     yield line.removesuffix(", ")
 
 
+def few(names: list[str], most: int = 5) -> str:
+    """Name the first *most*, and count the others."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def parted(key: str, text: str, lines: list[str], edition: str = "") -> Iterator[Reply]:
     """Pack *lines* into paragraphs, and these into as few messages as possible."""
     for number, blocks in enumerate(_messages(_paragraphs(lines)), start=1):

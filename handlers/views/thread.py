@@ -11,7 +11,7 @@ from bot.rotation.states import WAVE_STEPS, State, Step, StepName
 from handlers.views import alarm, evidence, summary, watch, words
 from handlers.views.blocks import STATUS_MARKS, Block, code, escaped, message, rich, sentence, visible
 from handlers.views.receipt import receipt, vouched
-from handlers.views.replies import Reply, named, parted, reply
+from handlers.views.replies import Reply, few, named, parted, reply
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -127,15 +127,10 @@ def baseline(rotation: Rotation) -> str:
     left = len(rotation.plan.models) - len(asked)
     parts = [
         f"{len(asked) - len(failing):,} of {plural(len(asked), 'model')} answered on the old key" if asked else "",
-        f"{_few(failing)} failed before this rotation" if failing else "",
+        f"{few(failing)} failed before this rotation" if failing else "",
         f"{left:,} not asked" if left else "",
     ]
     return "; ".join(filter(None, parts))
-
-
-def _few(names: list[str], most: int = 5) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _moved_so_far(rotation: Rotation) -> str:
@@ -159,16 +154,19 @@ DETAILS: Mapping[StepName, Callable[[Rotation], str]] = {
 """The detail that a finished step shows; most show none."""
 
 
-def milestones(rotation: Rotation, approvers: str, unlisted: Sequence[tuple[str, ...]]) -> Iterator[Reply]:
+def milestones(
+    rotation: Rotation, approvers: str, unlisted: Sequence[tuple[str, ...]], *, attached: bool = False
+) -> Iterator[Reply]:
     """Yield every reply for this record, in order.
 
-    *approvers* are mentions; *unlisted* are all models if the card has no room for some of them.
+    *approvers* are mentions; *unlisted* are all models if the card has no room for some of them; *attached* tells
+    whether a file in the thread has them all.
     """
     if unlisted:
         yield from _listed(unlisted)
     yield from _on_the_way(rotation, approvers)
     yield from _asking(rotation, approvers)
-    yield from _ending(rotation)
+    yield from _ending(rotation, attached=attached)
 
 
 def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
@@ -216,7 +214,7 @@ def _accepted(rotation: Rotation) -> Iterator[Reply]:
         if word:
             said.setdefault(word, []).append(_place(model))
     for word, places in said.items():
-        text = f"Accepted unproved {vouched(word)}: {_few(places)}."
+        text = f"Accepted unproved {vouched(word)}: {few(places)}."
         yield reply(f"accepted:{word.at.isoformat()}", text)
 
 
@@ -238,9 +236,9 @@ def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
         yield reply(f"reminder:{rotation.reminded_at.isoformat()}", text)
 
 
-def _ending(rotation: Rotation) -> Iterator[Reply]:
+def _ending(rotation: Rotation, *, attached: bool) -> Iterator[Reply]:
     if rotation.deleted_at:
-        yield from receipt(rotation)
+        yield from receipt(rotation, attached=attached)
         yield from _troubles(rotation)
     if rotation.state is State.ROLLED_BACK:
         text = f"{_key(rotation)} rolled back by <@{rotation.ended_by}>. {alarm.next_move(rotation)}"

@@ -53,7 +53,14 @@ class WebApi:
         answer = self._answer(method, token, Args(given))
         if fault:
             return await self._misbehave(fault, call, request)
-        return self._sent(call, web.json_response(answer), answer.get("error"))
+        scopes = {"X-OAuth-Scopes": ",".join(sorted(self._granted))}
+        return self._sent(call, web.json_response(answer, headers=scopes), answer.get("error"))
+
+    @property
+    def _granted(self) -> frozenset[str]:
+        """The scopes of the bot token."""
+        every = frozenset(scope for method in METHODS.values() for scope in method.scopes)
+        return every if self.site.switches.scopes is None else self.site.switches.scopes
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """Answer a post to a response_url."""

@@ -146,7 +146,7 @@ def everything_is_harmless(inventory: Inventory, old: Any) -> None:
     json.dumps(reading.clone(old, name="new", environments=["env_p"]), allow_nan=False).encode()
     for rotation in (asked, asked.but(state=State.CANCELLED, note=f"{old.display_name} is gone.")):
         shown = composed(rotation, "")
-        for said in (shown.card, checklist(rotation), *(reply.content for reply in shown.replies)):
+        for said in (shown.card, checklist(rotation), *(reply.content for reply in shown.replies())):
             assert complaints(said) == []
             assert strays(said) == []
 

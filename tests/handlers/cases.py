@@ -221,11 +221,14 @@ ROTATIONS: Mapping[str, Rotation] = {
 # --- what else people see ---
 
 
-def told(rotation: Rotation, part: str) -> Case:
+def told(rotation: Rotation, part: str, *, attached: bool = False) -> Case:
     """Return the milestone of *rotation* whose key begins with *part*."""
-    return lambda: next(
-        reply.content for reply in composed(rotation, r.APPROVERS).replies if reply.key.startswith(part)
-    )
+
+    def case() -> Json:
+        replies = composed(rotation, r.APPROVERS).replies(attached=attached)
+        return next(reply.content for reply in replies if reply.key.startswith(part))
+
+    return case
 
 
 def answer(error: Exception) -> Case:
@@ -277,6 +280,13 @@ MESSAGES: Mapping[str, Case] = {
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "receipt": told(r.completed(), "receipt"),
     "receipt-no-models": told(r.unused(r.completed(r.plan(())), "tried with curl"), "receipt"),
+    "receipt-with-a-file": told(r.proved(r.completed(r.plan(r.many(500)))), "receipt", attached=True),
+    "receipt-with-a-file-mixed": told(mixed(r.completed_after_watch(r.plan(r.many(9)))), "receipt", attached=True),
+    "receipt-with-a-file-none-proved": told(
+        r.unsure_because(r.completed(r.plan(r.many(500))), *(f"no answer in {n} s" for n in range(40))),
+        "receipt",
+        attached=True,
+    ),
     "receipt-500-models": told(r.completed(r.plan(r.many(500))), "receipt"),
     "reply-accepted-hostile": told(r.accepted(r.running("verify"), 0, reason=r.HOSTILE * 6), "accepted"),
     "reply-void": told(r.running("project", voids=(r.void(),)), "void"),
@@ -367,7 +377,7 @@ OPTIONS: Mapping[str, Case] = {
 
 def thread(rotation: Rotation) -> list[Json]:
     """Return all that hangs under the card at one moment."""
-    return [checklist(rotation), *(reply.content for reply in composed(rotation, r.APPROVERS).replies)]
+    return [checklist(rotation), *(reply.content for reply in composed(rotation, r.APPROVERS).replies())]
 
 
 THREADS: Mapping[str, Callable[[], list[Json]]] = {

@@ -26,6 +26,7 @@ SCOPES: Mapping[str, str | None] = {
     "blocks_validate": None,
     "bots_info": "users:read",
     "apps_connections_open": None,  # connections:write, of the app-level token
+    "files_upload_v2": "files:write",
     "chat_postEphemeral": "chat:write",
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
@@ -84,6 +85,7 @@ def test_the_scopes_are_those_of_the_methods_that_are_called_and_no_more() -> No
 
     assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == needed
     assert "user" not in MANIFEST["oauth_config"]["scopes"]
+    assert MANIFEST["oauth_config"]["scopes"]["bot_optional"] == ["files:write"]
 
 
 def test_the_command_escapes_and_shows_how_it_is_used() -> None:

@@ -81,7 +81,7 @@ def every_moment(plan: Plan, sentence: str) -> list[Rotation]:
 def everything_said(rotation: Rotation) -> list[dict[str, Any]]:
     shown = composed(rotation, r.APPROVERS)
     directly = [direct(rotation, Shut.LEFT), settled(rotation, "over")]
-    return [shown.card, checklist(rotation), *directly, *(reply.content for reply in shown.replies)]
+    return [shown.card, checklist(rotation), *directly, *(reply.content for reply in shown.replies())]
 
 
 @settings(MANY, max_examples=12)
@@ -120,7 +120,7 @@ def test_every_answer_pings_nobody(asked: str, names: list[str]) -> None:
 @pytest.mark.parametrize("count", [1, 100, 101, 600])
 def test_every_model_is_on_the_card_or_in_the_thread_and_on_the_receipt_whose_last_line_stays(count: int) -> None:
     rotation = r.awaiting_secret(r.plan(r.many(count)))
-    replies = composed(r.completed(rotation.plan), "").replies
+    replies = composed(r.completed(rotation.plan), "").replies()
     receipt: list[Any] = [reply.content for reply in replies if reply.key.startswith("receipt")]
 
     for said in (everything_said(rotation), receipt):
@@ -138,7 +138,7 @@ def test_the_model_that_needs_a_look_comes_first_however_many_there_are() -> Non
 
 def test_milestones_have_a_key_each() -> None:
     for state in (r.completed(r.plan(r.many(600))), r.awaiting_approval(reminded_at=r.at(9)), r.rolled_back()):
-        keys = [reply.key for reply in composed(state, r.APPROVERS).replies]
+        keys = [reply.key for reply in composed(state, r.APPROVERS).replies()]
         assert len(keys) == len(set(keys))
 
 

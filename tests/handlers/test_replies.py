@@ -258,4 +258,4 @@ def test_the_thread_lists_the_models_exactly_where_the_card_that_is_shown_has_no
     shown = composed.composed(rotation, r.APPROVERS, Around(others))
     rows = next(len(block["rows"]) - 1 for block in shown.card["blocks"] if block["type"] == "data_table")
 
-    assert any(reply.key == "listing" for reply in shown.replies) is (rows < count)
+    assert any(reply.key == "listing" for reply in shown.replies()) is (rows < count)

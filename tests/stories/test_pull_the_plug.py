@@ -204,8 +204,10 @@ async def judge_thread(made: Play, record: Rotation) -> None:
     """Assert that each message was posted once, but for those that nobody alive knew to have been posted."""
     shown = await made.redis.hgetall(made.key("shown", record.id))
     known = {ts for key in await made.redis.keys(made.key("shown", "*")) for ts in await made.redis.hvals(key)}
-    twice = [message.plain for message in made.said() if message.ts not in known | made.plug.lost]
+    files = [message for message in made.said() if message.files]
+    twice = [m.plain for m in made.said() if m.ts not in known | made.plug.lost and m not in files]
     assert not twice, "posted and forgotten"
+    assert len(files) <= 1, "Slack does not say where it stands, so nobody attaches another"
     kinds = {key.partition(":")[0] for key, ts in shown.items() if ts in {message.ts for message in made.said()}}
     assert kinds >= ({"card", "checklist", "rolled-back"} if made.back else MILESTONES)
 

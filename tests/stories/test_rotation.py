@@ -4,13 +4,15 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.rotation.states import State
+from tests.handlers.test_manifest import MANIFEST
 from tests.support.stage import IN_WAVES, KEY, NEW_SECRET, WRONG_SECRET, Stage, stage_of, submitted
 
 
-@pytest.mark.parametrize("mode", ["socket", "http"])
-async def test_g21_a_rotation_goes_from_the_command_to_the_deleted_key(redis_url: str, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "lacking"), [("socket", ""), ("http", "files:write")])
+async def test_g21_a_rotation_goes_from_the_command_to_the_deleted_key(redis_url: str, mode: str, lacking: str) -> None:
     overrides = {**IN_WAVES, "AISIX_DASHBOARD": "https://aisix.example.com/{key}"}
     async with stage_of(redis_url, mode=mode, overrides=overrides) as stage, stage.bot():
+        stage.slack.scopes = frozenset(MANIFEST["oauth_config"]["scopes"]["bot"]) - {lacking}
         old = stage.key_named(KEY)
         card = await stage.ask()
         assert "3 models in 2 environments use this key; 1 more alias depends on them." in card.plain
@@ -22,6 +24,10 @@ async def test_g21_a_rotation_goes_from_the_command_to_the_deleted_key(redis_url
         await stage.press("Delete old key", card, who="U_APPROVER")
         await stage.says(card, "old key deleted")
         await stage.thread_says(card, "Receipt")
+        attached = [file for reply in stage.slack.thread(card) for file in reply.files]
+        assert [file.content.count(b"\r\n") for file in attached] == [4] * (not lacking), "a header and 3 models"
+        assert (".csv above" in stage.thread(card)) is (not lacking)
+        assert not [file for file in attached if NEW_SECRET.encode() in file.content]
 
         assert old.id not in stage.aisix.provider_keys
         assert old.id not in stage.keys_in_use()

@@ -169,14 +169,14 @@ async def test_what_somebody_deletes_comes_again_where_it_is_needed_and_no_miles
     await hand.until_shown(r.completed())
     marked = [m for m in slack.thread(hand.card) if _is_checklist(m)]
     assert len(marked) == 1, "the checklist is there, once"
-    assert len(hand.milestones) == len(set(hand.milestones)) == 3, "the question, the reminder and the receipt"
+    assert len(hand.milestones) == len(set(hand.milestones)) == 4, "the question, the reminder, the file, the receipt"
 
 
 async def test_a_reply_that_finds_no_thread_to_stand_in_brings_the_card_back(hand: ByHand) -> None:
     rotation = r.awaiting_approval()
     await hand.show(rotation)
     hand.stage.slack.remove(hand.card)
-    [missing] = (reply.key for reply in composed(rotation, "").replies)
+    [missing] = (reply.key for reply in composed(rotation, "").replies())
     await hand.built.store.remember_message(rotation.id, {missing: ""})
     before = len(hand.milestones)
 

@@ -256,6 +256,8 @@ NAMESPACE = re.compile(r"(?<=keyturn):T_[A-Z]+-[0-9a-f]{8}")
 
 def kind_of(service: str, request: web.Request) -> str:
     """Name a request by what it does, the same in every run."""
+    if request.path.startswith("/upload/"):
+        return "upload"
     if service == "slack":
         return "response_url" if request.path.startswith("/actions/") else request.path.removeprefix("/api/")
     return f"{request.method} {masked(request.path)}"
