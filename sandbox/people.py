@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sandbox.company import KEY, Company
-from sandbox.slack import Message, Person
+from sandbox.slack import Message, Person, reading
 
 T = TypeVar("T")
 
@@ -66,4 +66,5 @@ class People:
 
 def _is_at_rest(card: Message) -> bool:
     headline = card.plain.split("\n")[0]
-    return not card.buttons and not headline.startswith(AT_WORK) and WATCHING not in headline
+    acts = any("url" not in element for _block, element in reading.buttons(card.blocks))
+    return not acts and not headline.startswith(AT_WORK) and WATCHING not in headline
