@@ -24,6 +24,12 @@ def as_known_now(rotation: Rotation) -> Rotation:
     return rotation.learn({model.id: rotation.finding(model).but(verdict=None) for model in failing})
 
 
+def is_cured_by_secret(rotation: Rotation) -> bool:
+    """Return whether a model on the new key is in trouble after the delete: another secret may help it."""
+    about = {trouble.about for trouble in open_troubles(rotation)}
+    return any(model.label in about for model in rotation.plan.models)
+
+
 def fails_callers(rotation: Rotation) -> bool:
     """Return whether callers fail in the course of this rotation, as far as anybody knows."""
     return bool(harm(rotation))
@@ -50,11 +56,12 @@ def _is_harmful(rotation: Rotation) -> bool:
 
 
 def _is_without_working_key(rotation: Rotation) -> bool:
-    """Return whether models stay on an old key that is or may be gone, or on a secret that did not work."""
+    """Return whether something stays on an old key that is or may be gone, or on a secret that did not work."""
     gone, asked = rotation.plan.old_key_gone, rotation.delete_asked_at is not None
     stay = rotation.state in (State.AWAITING_SECRET, State.CANCELLED) and rotation.stop is None and rotation.attempt > 0
     left = not rotation.all_moved and (gone or rotation.state is State.RUNNING)
-    return (stay or left) and (gone or asked)
+    used = rotation.state is State.CANCELLED and rotation.stop is not None and rotation.stop.kind is StopKind.DRIFT
+    return (stay or left or used) and (gone or asked)
 
 
 def has_failed_callers(rotation: Rotation) -> bool:

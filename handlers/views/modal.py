@@ -290,7 +290,7 @@ def _cause(rotation: Rotation, cause: Cause) -> Block:
     return {
         "text": plain(visible(_counted(rotation, cause), LABEL_MOST)),
         "value": mark_of(why),
-        "description": plain(visible(names, DESCRIPTION_MOST)),
+        "description": plain(_described(names)),
     }
 
 
@@ -306,8 +306,17 @@ def _single(model: AffectedModel, why: str) -> Block:
     return {
         "text": plain(visible(_named(model), LABEL_MOST)),
         "value": shortened(model.id, 150),
-        "description": plain(visible(why or NOT_TESTED, DESCRIPTION_MOST)),
+        "description": plain(_described(why or NOT_TESTED)),
     }
+
+
+def _described(text: str) -> str:
+    """Cut a description between words; the form lists what is cut in full."""
+    shown = visible(text)
+    if len(shown) <= DESCRIPTION_MOST:
+        return shown
+    kept, space, _ = shown[:DESCRIPTION_MOST].rpartition(" ")
+    return f"{kept}…" if space else shortened(shown, DESCRIPTION_MOST)
 
 
 def _named(model: AffectedModel) -> str:

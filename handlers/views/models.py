@@ -14,7 +14,7 @@ from handlers.views.blocks import Block, Cell, context, escaped, table, visible
 Row = tuple[Cell, ...]
 
 IMPACT = ("Model", "Environment", "Kind", "Upstream model")
-EVIDENCE = ("Model", "Environment", "Status", "Why", "Last test")
+EVIDENCE = ("Model", "Status", "Why", "Environment", "Last test")
 
 SPARE = 300
 """Characters reserved for the line that counts the models without room in the table."""
@@ -117,4 +117,4 @@ def _row(model: AffectedModel, header: tuple[str, ...], rotation: Rotation) -> R
     finding = rotation.finding(model)
     tested: Cell = finding.latest.at if finding.latest and not finding.latest.skipped else "–"
     status = evidence.LABELS[label_of(finding)]
-    return (model.alias, model.environment_name, status, evidence.short(evidence.why(finding)), tested)
+    return (model.alias, status, evidence.short(evidence.why(finding)), model.environment_name, tested)

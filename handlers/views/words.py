@@ -72,9 +72,8 @@ def _so_far(rotation: Rotation) -> str:
 def _stopped(rotation: Rotation, why: str) -> str:
     """Say what stopped, why, and whether callers fail: the colour of the mark does not say it to everybody."""
     meaning = MEANING[State.BLOCKED]
-    if rotation.track is Track.BACK:
-        return f"{meaning} rolling back: {why}"
-    return ", ".join(filter(None, [f"{meaning}: {why}", harm(rotation)]))
+    rolling_back = " rolling back" if rotation.track is Track.BACK else ""
+    return ", ".join(filter(None, [f"{meaning}{rolling_back}: {why}", harm(rotation)]))
 
 
 def state_label(rotation: Rotation) -> str:
@@ -230,6 +229,10 @@ def _soaking(rotation: Rotation) -> str:
     if rotation.note not in (None, step.doing):
         return f"The soak starts again ({sentence(rotation.note or '')})."
     then = when(rotation.soak_until) if rotation.soak_until else "when that has lasted long enough"
+    if has_failed_callers(rotation):
+        return (
+            f"Nothing else speaks against the new key since {when(rotation.well_since)}; an approver is asked {then}."
+        )
     return f"All has been well since {when(rotation.well_since)}; if it stays so, an approver is asked {then}."
 
 

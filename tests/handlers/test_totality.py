@@ -246,7 +246,7 @@ def test_a_model_that_fails_after_the_delete_is_not_said_to_be_proved_and_is_in_
 
     assert "1 proved · 2 refused" in shown["text"]
     assert "chat-large in production: refused" in shown["text"]
-    assert [(row[0]["text"], row[2]["text"]) for row in rows[0][1:]] == [
+    assert [(row[0]["text"], row[1]["text"]) for row in rows[0][1:]] == [
         ("chat-large", "refused"),
         ("support-embed", "refused"),
     ]
@@ -263,3 +263,18 @@ def test_while_callers_fail_the_first_button_is_the_way_back_and_the_card_says_h
     assert (row["elements"][0]["text"]["text"], row["elements"][0]["style"]) == ("Roll back", "primary")
     assert "▲ 37 caller requests failed since the change" in shown["blocks"][1]["text"]["text"]
     assert "Nothing to do" not in shown["text"]
+
+
+def test_another_secret_is_advised_after_the_delete_only_where_a_model_on_the_new_key_fails() -> None:
+    orphan = r.trouble(about="`late` in production", sentence="`late` in production refers to the deleted key.")
+    styles = [
+        press(Action.ANOTHER_SECRET, r.watched(troubles=(trouble,))).get("style") for trouble in (r.trouble(), orphan)
+    ]
+
+    assert styles == ["primary", None]
+
+
+def test_a_rotation_given_up_while_something_uses_a_key_that_may_be_gone_is_marked_as_harm() -> None:
+    given_up = ROTATIONS["cancelled-after-a-stop"]
+
+    assert title(given_up) == "🔴 OpenAI production: cancelled, callers may be failing"
