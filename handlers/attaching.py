@@ -7,7 +7,7 @@ from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.record import Rotation
-from handlers.connect import is_granted
+from handlers.connect import may_attach
 from handlers.slack import UNREACHABLE, reason_of
 from handlers.views.export import export
 
@@ -21,7 +21,7 @@ WITHIN = 10.0
 
 async def attach(client: AsyncWebClient, rotation: Rotation, *, channel: str, thread_ts: str) -> bool:
     """Share the file once; tell whether it is known to be there. Nobody tries again: it might be there twice."""
-    if is_granted(client, "files:write") is False:
+    if may_attach(client) is False:
         return False
     file = export(rotation)
     try:

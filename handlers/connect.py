@@ -106,17 +106,10 @@ async def date_at(slack: AsyncWebClient) -> str | None:
         return (await slack.auth_test()).headers.get("Date")
 
 
-async def may_attach(slack: AsyncWebClient) -> bool | None:
-    """Return whether the app may put files into threads; None if Slack does not tell the token's scopes."""
-    with _asking_slack("SLACK_BOT_TOKEN", "a bot token, xoxb-…"):
-        await slack.auth_test()
-    return is_granted(slack, "files:write")
-
-
-def is_granted(slack: AsyncWebClient, scope: str) -> bool | None:
-    """Return whether the bot token has *scope*; None if Slack has not told."""
+def may_attach(slack: AsyncWebClient) -> bool | None:
+    """Return whether the app may put files into threads; None if no answer of Slack told the token's scopes."""
     scopes = slack.scopes if isinstance(slack, Web) else None
-    return None if scopes is None else scope in scopes
+    return None if scopes is None else "files:write" in scopes
 
 
 async def is_in_a_channel(slack: AsyncWebClient) -> bool | None:

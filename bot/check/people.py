@@ -31,8 +31,8 @@ class Slack(NamedTuple):
     refused_blocks: Callable[[], Awaitable[frozenset[str] | None]]
     """The blocks of a card that the workspace does not take; None if Slack does not tell."""
 
-    may_attach: Callable[[], Awaitable[bool | None]]
-    """Whether the app may put files into threads; None if Slack does not tell."""
+    may_attach: Callable[[], bool | None]
+    """Whether the app may put files into threads, once Slack has answered; None if it does not tell."""
 
 
 def tries(slack: Slack, settings: Settings) -> Iterator[Try]:
@@ -53,7 +53,7 @@ async def _bot(slack: Slack, settings: Settings) -> list[Finding]:
         *clock(ahead(await slack.date())),
         *_channels(joined=await slack.is_in_a_channel()),
         _blocks(await slack.refused_blocks()),
-        _files(may_attach=await slack.may_attach()),
+        _files(may_attach=slack.may_attach()),
     ]
 
 

@@ -8,7 +8,7 @@ from tests.bench.table import table
 
 SIZES = (3, 12, 500)
 LAST_OF_THE_START = "blocks.validate"
-WRITES = ("chat.postMessage", "chat.update")
+WRITES = ("chat.postMessage", "chat.update", "files.completeUploadExternal")
 BEFORE = {3: (19, 33), 12: (21, 35), 500: (31, 45)}
 """Messages with edits, and all calls, of commit b6ba0c3, before the cards were built anew."""
 

@@ -147,14 +147,17 @@ async def test_what_may_hold_a_password_is_not_printed_either_whether_it_answers
 
 
 @pytest.mark.parametrize(("scopes", "said"), [({"chat:write"}, "it does not tell which channels"), (None, "")])
-async def test_a_slack_that_does_not_tell_the_channels_is_told(
+async def test_a_slack_that_does_not_tell_the_channels_is_told_and_whether_it_takes_files(
     bare_stage: Stage, scopes: set[str] | None, said: str
 ) -> None:
     if scopes:
         bare_stage.slack.scopes = frozenset({*scopes, "users:read", "usergroups:read", "commands"})
-    warned = [line for line in told(await checked(bare_stage), Level.WARN) if line.startswith("Slack:")]
+    found = await checked(bare_stage)
+    warned = [line for line in told(found, Level.WARN) if line.startswith("Slack:")]
+    (files,) = (line for line in told(found, Level.OK) if "files" in line)
 
     assert [said in line for line in warned] == ([True] if said else [])
+    assert files.startswith(f"Slack: it takes {'no ' if scopes else ''}files")
     bare_stage.slack.calls.clear()
 
 
