@@ -11,9 +11,9 @@ import structlog
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.phrases import MOVED_IS_BACK, said
 from bot.rotation.ports import Hold
-from bot.rotation.progress import before_approval, how_left, next_step, undone_from
+from bot.rotation.progress import before_approval, how_left, next_step, undone_from, verified_again
 from bot.rotation.record import Rotation, Stop
-from bot.rotation.states import TRACKS, State, Step, StepName, Track
+from bot.rotation.states import TRACKS, State, Step, Track
 from bot.rotation.stops import Cause
 from bot.steps import RUN
 from bot.steps.outcomes import Again, Ask, Done, Outcome, Unapproved, Wait
@@ -89,9 +89,8 @@ def _remind_or_expire(rotation: Rotation, world: World) -> Rotation:
     """Remind the approvers; when the approval request expires, verify again and ask again."""
     if world.now() < _expires_at(rotation, world.limits):
         return rotation.but(reminded_at=world.now())
-    again = undone_from(rotation.to(State.RUNNING), StepName.PROJECT).unproved()
-    voids = tuple(void.but(over=True) for void in again.voids)
-    return again.but(asked_at=None, reminded_at=None, voids=voids)
+    voids = tuple(void.but(over=True) for void in rotation.voids)
+    return verified_again(rotation).but(voids=voids)
 
 
 async def _take_step(rotation: Rotation, world: World) -> Rotation:

@@ -69,6 +69,12 @@ async def try_again(ack: AsyncAck, action: Json, body: Json, rotations: Rotation
 
 
 @answered
+async def verify_again(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
+    await ack()
+    await rotations.verify_again(text(action, "value"), by=person_of(body))
+
+
+@answered
 async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
     await ack()
     await rotations.roll_back(text(action, "value"), by=person_of(body))
@@ -120,6 +126,7 @@ LISTENERS = {
     Action.CANCEL: cancel,
     Action.TRY_AGAIN: try_again,
     Action.ANOTHER_SECRET: another_secret,
+    Action.VERIFY_AGAIN: verify_again,
     Action.ROLL_BACK: roll_back,
     Action.ACCEPT_UNPROVED: accept_unproved,
     Action.DELETE_OLD_KEY: delete_old_key,

@@ -10,6 +10,7 @@ class Action(StrEnum):
     CANCEL = "Cancel"
     TRY_AGAIN = "Try again"
     ANOTHER_SECRET = "Another secret"  # noqa: S105 - a label
+    VERIFY_AGAIN = "Verify again"
     ROLL_BACK = "Roll back"
     ACCEPT_UNPROVED = "Accept unproved"
     DELETE_OLD_KEY = "Delete old key"

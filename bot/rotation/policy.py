@@ -51,7 +51,7 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
     State.AWAITING_SECRET: (Action.ENTER_SECRET, Action.CANCEL),
     State.RUNNING: (Action.ROLL_BACK,),
     State.BLOCKED: (),
-    State.AWAITING_APPROVAL: (Action.DELETE_OLD_KEY, Action.ROLL_BACK),
+    State.AWAITING_APPROVAL: (Action.DELETE_OLD_KEY, Action.ROLL_BACK, Action.VERIFY_AGAIN),
     State.ROLLING_BACK: (),
     State.COMPLETED: (),
     State.ROLLED_BACK: (),

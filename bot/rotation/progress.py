@@ -39,6 +39,12 @@ def before_approval(rotation: Rotation) -> Rotation:
     return undone_from(rotation, gated).but(approvals=rotation.approvals)
 
 
+def verified_again(rotation: Rotation) -> Rotation:
+    """Return *rotation*, which waits for an approver, where it verifies again and asks again; approvals are void."""
+    again = undone_from(rotation.to(State.RUNNING), StepName.PROJECT).unproved()
+    return again.but(asked_at=None, reminded_at=None)
+
+
 def undone_from(rotation: Rotation, to: StepName) -> Rotation:
     """Return *rotation* with the step *to* and all later ones undone; approvals become void.
 

@@ -26,7 +26,7 @@ from bot.rotation.policy import (
     shown_unproved,
     takes_back,
 )
-from bot.rotation.progress import before_approval, earlier, undone_from
+from bot.rotation.progress import before_approval, earlier, undone_from, verified_again
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.states import State, StepName, Track
 from bot.service.resuming import TRIES, tried_again
@@ -50,6 +50,11 @@ class Decisions(Verbs):
     async def try_again(self, rotation_id: str, *, by: str) -> Rotation:
         """Continue from the step that the stop names, with fresh checks."""
         return await self._steer(rotation_id, Action.TRY_AGAIN, tried_again, by, "tried again")
+
+    @audited(Action.VERIFY_AGAIN)
+    async def verify_again(self, rotation_id: str, *, by: str) -> Rotation:
+        """Gather the evidence again before an approver decides."""
+        return await self._steer(rotation_id, Action.VERIFY_AGAIN, verified_again, by, "verified again")
 
     @audited(Action.ANOTHER_SECRET)
     async def another_secret(self, rotation_id: str, *, by: str, agreed: int | None = None) -> Rotation:

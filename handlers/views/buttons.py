@@ -44,7 +44,14 @@ def _confirm(action: Action, rotation: Rotation) -> Block | None:
         return confirm("Delete the old key?", deletes(rotation), "Delete", "Not yet", dangerous=True)
     if action is Action.ROLL_BACK:
         return confirm("Roll back?", _roll_back_text(rotation), "Roll back", "Not now")
+    if action is Action.VERIFY_AGAIN:
+        return confirm("Verify again?", _verify_again_text(rotation), "Verify again", "Not now")
     return None
+
+
+def _verify_again_text(rotation: Rotation) -> str:
+    void = " Approvals given so far become void." if rotation.approvals else ""
+    return f"Keyturn tests every model again, soaks again, and then asks an approver again.{void}"
 
 
 def deletes(rotation: Rotation) -> str:

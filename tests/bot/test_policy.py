@@ -40,6 +40,7 @@ WHO = {
     A.ANOTHER_SECRET: {"requester", "both"},
     A.CANCEL: {"requester", "removed", "approver", "both"},
     A.TRY_AGAIN: {"requester", "removed", "approver", "both"},
+    A.VERIFY_AGAIN: {"requester", "removed", "approver", "both"},
     A.ROLL_BACK: {"requester", "removed", "approver", "both"},
     A.DELETE_OLD_KEY: {"approver"},
     A.ACCEPT_UNPROVED: {"approver"},
@@ -78,46 +79,47 @@ MOMENTS: dict[str, Rotation] = {
 }
 
 TABLE = """
-                                          Enter  Cancel  Try  Another  Roll  Delete  Accept
-AWAITING_SECRET                             x      x      .     .       .      .       .
-RUNNING                                     .      .      .     .       x      .       .
-RUNNING, approved                           .      .      .     .       .      .       .
-RUNNING, withdrawing                        .      .      .     .       .      .       .
-AWAITING_APPROVAL                           .      .      .     .       x      x       .
-ROLLING_BACK                                .      .      .     .       .      .       .
-COMPLETED                                   .      .      .     .       .      .       .
-ROLLED_BACK                                 .      .      .     .       .      .       .
-CANCELLED                                   .      .      .     .       .      .       .
-RUNNING, watched                            .      .      .     .       .      .       .
-RUNNING, watched, in trouble                .      .      .     x       .      .       .
-COMPLETED, in trouble                       .      .      .     x       .      .       .
-BLOCKED, watched, in trouble                .      .      x     x       .      .       .
-BLOCKED, rejected, watched                  .      .      x     .       .      .       .
-BLOCKED, rejected                           .      .      x     x       x      .       .
-BLOCKED, refused                            .      .      .     x       x      .       .
-BLOCKED, difference                         .      .      x     .       x      .       .
-BLOCKED, projection                         .      .      x     .       x      .       .
-BLOCKED, unverified                         .      .      x     x       x      .       .
-BLOCKED, unverified, with unproved models    .      .      x     x       x      .       x
-BLOCKED, drift                              .      .      x     .       x      .       .
-BLOCKED, trouble                            .      .      x     .       x      .       .
-BLOCKED, rejected, on the way back          .      .      x     x       .      .       .
-BLOCKED, refused, on the way back           .      .      x     x       .      .       .
-BLOCKED, difference, on the way back        .      .      x     .       .      .       .
-BLOCKED, projection, on the way back        .      .      x     .       .      .       .
-BLOCKED, unverified, on the way back        .      .      x     x       .      .       .
-BLOCKED, unproved models, on the way back   .      .      x     x       .      .       .
-BLOCKED, drift, on the way back             .      .      x     .       .      .       .
-BLOCKED, trouble, on the way back           .      .      x     .       .      .       .
+                                          Enter  Cancel  Try  Another  Roll  Delete  Accept  Again
+AWAITING_SECRET                             x      x      .     .       .      .       .      .
+RUNNING                                     .      .      .     .       x      .       .      .
+RUNNING, approved                           .      .      .     .       .      .       .      .
+RUNNING, withdrawing                        .      .      .     .       .      .       .      .
+AWAITING_APPROVAL                           .      .      .     .       x      x       .      x
+ROLLING_BACK                                .      .      .     .       .      .       .      .
+COMPLETED                                   .      .      .     .       .      .       .      .
+ROLLED_BACK                                 .      .      .     .       .      .       .      .
+CANCELLED                                   .      .      .     .       .      .       .      .
+RUNNING, watched                            .      .      .     .       .      .       .      .
+RUNNING, watched, in trouble                .      .      .     x       .      .       .      .
+COMPLETED, in trouble                       .      .      .     x       .      .       .      .
+BLOCKED, watched, in trouble                .      .      x     x       .      .       .      .
+BLOCKED, rejected, watched                  .      .      x     .       .      .       .      .
+BLOCKED, rejected                           .      .      x     x       x      .       .      .
+BLOCKED, refused                            .      .      .     x       x      .       .      .
+BLOCKED, difference                         .      .      x     .       x      .       .      .
+BLOCKED, projection                         .      .      x     .       x      .       .      .
+BLOCKED, unverified                         .      .      x     x       x      .       .      .
+BLOCKED, unverified, with unproved models    .      .      x     x       x      .       x      .
+BLOCKED, drift                              .      .      x     .       x      .       .      .
+BLOCKED, trouble                            .      .      x     .       x      .       .      .
+BLOCKED, rejected, on the way back          .      .      x     x       .      .       .      .
+BLOCKED, refused, on the way back           .      .      x     x       .      .       .      .
+BLOCKED, difference, on the way back        .      .      x     .       .      .       .      .
+BLOCKED, projection, on the way back        .      .      x     .       .      .       .      .
+BLOCKED, unverified, on the way back        .      .      x     x       .      .       .      .
+BLOCKED, unproved models, on the way back   .      .      x     x       .      .       .      .
+BLOCKED, drift, on the way back             .      .      x     .       .      .       .      .
+BLOCKED, trouble, on the way back           .      .      x     .       .      .       .      .
 """
 """What each moment offers."""
 
-COLUMNS = (A.ENTER_SECRET, A.CANCEL, A.TRY_AGAIN, A.ANOTHER_SECRET, A.ROLL_BACK, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED)
+COLUMNS = (A.ENTER_SECRET, A.CANCEL, A.TRY_AGAIN, A.ANOTHER_SECRET, A.ROLL_BACK, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED,
+           A.VERIFY_AGAIN)  # fmt: skip
 
 
 def offers_of(line: str) -> tuple[str, set[Action]]:
     words = line.split()
-    return " ".join(words[:-7]), {action for action, mark in zip(COLUMNS, words[-7:], strict=True) if mark == "x"}
+    return " ".join(words[:-8]), {action for action, mark in zip(COLUMNS, words[-8:], strict=True) if mark == "x"}
 
 
 OFFERED = dict(offers_of(line) for line in TABLE.strip("\n").splitlines()[1:])

@@ -12,13 +12,15 @@ from unittest.mock import AsyncMock
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from bot.rotation.attention import open_void
 from bot.rotation.errors import BadInput, NotAllowed, Unanswerable, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.flags import Flag, shown_of
 from bot.rotation.policy import Chosen, Late, Pressed, mark_of, shown_unproved
-from bot.rotation.record import Replacement, Rotation
+from bot.rotation.progress import next_step
+from bot.rotation.record import Replacement, Rotation, Void
 from bot.rotation.secret import Submitted, Typed
 from bot.rotation.states import FORWARD, State, StepName, Track
 from bot.rotation.stops import StopKind
@@ -177,6 +179,22 @@ async def test_roll_back_and_another_secret_void_the_approvals(desk):
     assert (await desk.service.roll_back("rabc123", by="U_REQUESTER")).approvals == ()
     await desk.save(stopped(StopKind.REJECTED, id="rabc124", plan=plan_of("pk_other"), **given))
     assert (await desk.service.another_secret("rabc124", by="U_REQUESTER")).approvals == ()
+
+
+async def test_verify_again_gathers_the_evidence_again_and_voids_approvals_but_hides_no_reason_for_a_void(desk):
+    void = Void(by=("U_APPROVER",), at=NOW, changes=("Someone bound `late` in staging to the old key.",))
+    good = Evidence(verdict=Verdict.PROVED, reason="answered", at=NOW)
+    moved = Finding(baseline=good, moved_at=NOW, latest=good, verdict=good, passes=3)
+    given = {"approvals": (approval(),), "voids": (void,), "asked_at": NOW, "reminded_at": NOW}
+    before = await desk.save(waiting(done=SOAKED, findings={"m1": moved}, **given))
+    after = await desk.service.verify_again(before.id, by="U_REQUESTER")
+
+    assert (after.state, next_step(after).name) == (State.RUNNING, StepName.PROJECT)
+    assert after.finding(after.plan.models[0]) == moved.but(latest=None, verdict=None, passes=0)
+    assert (after.approvals, after.asked_at, after.reminded_at) == ((), None, None)
+    assert open_void(after) == void
+    with pytest.raises(WrongState, match="no longer applies"):
+        await desk.service.verify_again(before.id, by="U_REQUESTER")
 
 
 def refused(*moved: str) -> Rotation:

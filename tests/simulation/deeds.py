@@ -23,7 +23,7 @@ from tests.simulation.clockwork import Actor
 from tests.simulation.town import AHEAD, APPROVERS, EVERYBODY, OLD_SECRET, Town
 
 KEYS = ("OpenAI production", "OpenAI production", "OpenAI production", "Other key")
-GIVES_UP = (Action.CANCEL, Action.ROLL_BACK)
+RARE = (Action.CANCEL, Action.ROLL_BACK, Action.VERIFY_AGAIN)
 """Pressed less often than the rest, or no rotation would get far."""
 
 JUST_NOW = Pressed(away=timedelta(0))
@@ -58,7 +58,7 @@ def press(town: Town) -> None:
     if not buttons or town.random.random() < 0.1:
         buttons = list(Action)
     elif town.random.random() < 0.8:
-        buttons = [button for button in buttons if button not in GIVES_UP]
+        buttons = [button for button in buttons if button not in RARE]
     for action in town.random.sample(buttons, min(1, len(buttons))):
         who = town.random.choice(EVERYBODY) if town.random.random() < 0.3 else fitting(town, shown, action)
         for _ in range(2 if town.random.random() < 0.15 else 1):
@@ -146,6 +146,7 @@ PRESSES: dict[Action, Press] = {
     Action.CANCEL: _plain("cancel"),
     Action.TRY_AGAIN: _plain("try_again"),
     Action.ANOTHER_SECRET: another,
+    Action.VERIFY_AGAIN: _plain("verify_again"),
     Action.ROLL_BACK: _plain("roll_back"),
     Action.ACCEPT_UNPROVED: accept,
     Action.DELETE_OLD_KEY: approve,
