@@ -81,11 +81,12 @@ def plan(
     models: Iterable[Model] = (*FEW, *ROUTERS),
     old_key: ProviderKey | None = None,
     gateways: Iterable[str] = GATEWAYS,
+    environments: tuple[Environment, ...] = (PRODUCTION, STAGING),
     **inventory: Any,
 ) -> Plan:
     """Return what the bot itself would plan for these *models*."""
     old = old_key or key()
-    seen = Inventory(environments=(PRODUCTION, STAGING), keys=(old,), models=tuple(models), **inventory)
+    seen = Inventory(environments=environments, keys=(old,), models=tuple(models), **inventory)
     return make_plan(seen, old, gateways)
 
 

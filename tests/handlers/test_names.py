@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.rotation.errors import AmbiguousKey, ApiError, NotFound, Unanswerable, Uncertain, UnknownKey
+from bot.rotation.inventory import Environment
 from bot.rotation.plan import Plan
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
@@ -53,7 +54,8 @@ def plans(draw: st.DrawFn) -> Plan:
         settings={"api_base": name(2), "adapter": name(3)},
         id="7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604",
     )
-    return r.plan([*models, *routers], old, gateways=draw(st.sampled_from([r.GATEWAYS, ()])))
+    places = tuple(Environment(id=id_, name=name(n)) for n, id_ in enumerate(r.GATEWAYS, start=4))
+    return r.plan([*models, *routers], old, draw(st.sampled_from([r.GATEWAYS, ()])), places)
 
 
 def every_moment(plan: Plan, sentence: str) -> list[Rotation]:

@@ -16,6 +16,8 @@ from handlers.views.blocks import escaped, visible
 from handlers.views.buttons import press
 from handlers.views.card import card, title
 from handlers.views.links import LINKS
+from handlers.views.plainer import NEWER, without
+from handlers.views.thread import checklist
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
 from tests.handlers.cases import CASES, ROTATIONS, STOPS, THREADS
@@ -106,6 +108,21 @@ def test_models_that_may_be_failing_are_named_the_first_three_and_the_rest_count
 
     assert "callers of `chat-001`, `chat-002`, `chat-004` and 9 more may be failing" in callers.consequence(many)
     assert "callers of `chat-007` may be failing" in callers.consequence(proved)
+
+
+def test_the_checklist_says_how_many_models_are_moved_and_how_long_the_others_take() -> None:
+    rotation = r.running("cut-over", r.plan(r.many(500)), note="251 of 500")
+    models = rotation.plan.models[:251]
+    moving = rotation.learn({m.id: rotation.finding(m).but(moved_at=r.at(34 + n / 31)) for n, m in enumerate(models)})
+
+    assert "◔ Moving models   251 of 500, about 8 s left" in str(without(checklist(moving), NEWER)["blocks"])
+
+
+@pytest.mark.parametrize(("count", "said"), [(3, "allowed in `e0`, `e1`, `e2`"), (40, "allowed in 40 environments")])
+def test_a_card_names_few_environments_in_which_the_key_is_allowed_and_counts_many(count: int, said: str) -> None:
+    names = tuple(f"e{n}" for n in range(count))
+
+    assert said in str(card(r.awaiting_secret(r.plan().but(allowed_in=names))).content)
 
 
 def test_where_no_model_can_prove_a_secret_an_acceptance_comes_first_but_is_not_advised() -> None:
