@@ -5,6 +5,7 @@ from datetime import datetime
 
 from bot.rotation.evidence import Evidence, Judgement, Verdict
 from bot.rotation.frozen import Frozen
+from bot.rotation.wildcards import matches
 
 HTTP_OK = range(200, 300)
 
@@ -106,12 +107,12 @@ NO_HIT = ("", "miss", "bypass")
 """`x-aisix-cache` values of an answer that did not come from the cache; any other value may mean that it did."""
 
 
-def judge(answer: Answer, *, alias: str) -> Judgement:
-    """Say what *answer* proves about the model called *alias*."""
+def judge(answer: Answer, *, alias: str, asked: str = "") -> Judgement:
+    """Say what *answer* proves about the model called *alias*, if the request *asked* for another name than that."""
     if answer.status is None:
         return Verdict.INCONCLUSIVE, f"no answer ({answer.trouble})"
     if answer.status in HTTP_OK:
-        return _judge_success(answer, alias)
+        return _judge_success(answer, alias, asked or alias)
     if answer.code == NO_CREDIT:
         return Verdict.REJECTED, "the account behind the credential has no credit left"
     if answer.names_unknown_key:
@@ -119,10 +120,12 @@ def judge(answer: Answer, *, alias: str) -> Judgement:
     return BY_TYPE.get((answer.status, answer.type)) or _judge_status(answer.status, answer.type)
 
 
-def _judge_success(answer: Answer, alias: str) -> Judgement:
+def _judge_success(answer: Answer, alias: str, asked: str) -> Judgement:
+    """Believe an answer under another name only if it says that this model gave it; an ensemble says nothing."""
+    is_own = answer.served_by == alias if answer.served_by else matches(alias, asked)
     if answer.cache not in NO_HIT:
         return Verdict.INVALID, "answered from a cache, so the credential was not used"
-    if answer.served_by and answer.served_by != alias:
+    if not is_own:
         return Verdict.INVALID, "answered by another target, so the credential was not used"
     if answer.malformed:
         return Verdict.INCONCLUSIVE, "the answer was not one that a model gives"
@@ -139,9 +142,9 @@ def _judge_status(status: int, type_: str) -> Judgement:
     return Verdict.INCONCLUSIVE, "the gateway refused the request"
 
 
-def evidence(answer: Answer, *, alias: str, at: datetime, guessed: bool = False) -> Evidence:
+def evidence(answer: Answer, *, alias: str, at: datetime, asked: str = "", guessed: bool = False) -> Evidence:
     """Turn *answer* into evidence; *guessed* means that the endpoint was a guess."""
-    verdict, reason = judge(answer, alias=alias)
+    verdict, reason = judge(answer, alias=alias, asked=asked)
     rejected = verdict is Verdict.REJECTED
     return Evidence(
         verdict=verdict,

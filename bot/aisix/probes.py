@@ -249,7 +249,7 @@ class Gateways:
             answer = await self._ask(settings, probe, f"rot-{tag}-{secrets.token_hex(4)}")
         calls("gateway", probe.endpoint, answer.status or OUTCOMES.get(answer.trouble, "unreachable"))
         self._note(model.environment, answer)
-        return evidence(answer, alias=under or model.alias, at=self._now(), guessed=probe.guessed)
+        return evidence(answer, alias=under or model.alias, at=self._now(), asked=probe.name, guessed=probe.guessed)
 
     def _note(self, environment: str, answer: Answer) -> None:
         """Note whether the gateway takes the caller key."""

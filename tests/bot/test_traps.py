@@ -135,6 +135,18 @@ def tell_an_address_of_staging(tenancy: Tenancy) -> None:
     tell(tenancy, status_urls=["http://production.0", "http://staging.0"])
 
 
+def ask_a_wildcard(tenancy: Tenancy) -> None:
+    tenancy.aisix.add_model("production", "other/*", key=tenancy.other, upstream="gpt-4o")
+    tell(tenancy, probes={"chat-large": "chat other/mini"})
+
+
+def ask_an_ensemble(tenancy: Tenancy) -> None:
+    """Have `chat-large` asked for by an ensemble, whose answer does not say which models gave it."""
+    parts = {"panel": [tenancy.spare], "judge": tenancy.spare, "min_responses": 1}
+    tenancy.aisix.add_model("production", "council", kind="ensemble", **parts)
+    tell(tenancy, probes={"chat-large": "chat council"})
+
+
 def limit_the_rate(tenancy: Tenancy) -> None:
     tenancy.aisix.upstream.set(NEW_SECRET, 429)
 
@@ -230,6 +242,12 @@ TRAPS = {
         ELSEWHERE,
         "to another model, `support-embed`, so",
     ),
+    **{
+        f"the settings have {what} on another key asked, and no counters are to be seen": Trap(
+            how, NOT_PROVED, "answered by another target", CHAT, Verdict.INVALID, {"status_urls": False}
+        )
+        for what, how in {"a wildcard": ask_a_wildcard, "an ensemble": ask_an_ensemble}.items()
+    },
     "an address is another environment's": Trap(
         tell_an_address_of_staging, NOT_PROVED, "", CHAT, Verdict.LIKELY, settings=STRICT
     ),

@@ -575,8 +575,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if answer.cache not in NO_HIT:", "test_what_else_an_answer_shows_decides_before_its_status"
         ),
         "A fallback answers for the new key.": Guard(
-            "if answer.served_by and answer.served_by != alias:",
-            "test_what_else_an_answer_shows_decides_before_its_status",
+            "if not is_own:", "test_what_else_an_answer_shows_decides_before_its_status"
+        ),
+        "A wildcard or an ensemble answers for the new key, and no counters are to be seen.": Guard(
+            "else matches(alias, asked)", "test_a_trap_is_no_green_light", "else True"
         ),
         "A login page with status 200 counts as an answer of the model.": Guard(
             "if answer.malformed:", "test_what_else_an_answer_shows_decides_before_its_status"
