@@ -106,4 +106,4 @@ def _after_the_delete(rotation: Rotation) -> str:
 def gist(rotation: Rotation) -> str:
     """Return a text that changes when people must see an update at once; mere progress does not change it."""
     people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{rotation.reminded_at}"
-    return f"{rotation.state}/{rotation.track}/{people}/{occasion(rotation)}"
+    return f"{rotation.state}/{rotation.track}/{people}/{occasion(rotation)}/{harm(rotation)}"

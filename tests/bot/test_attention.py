@@ -3,6 +3,7 @@
 import pytest
 
 from bot.rotation.attention import gist, is_watched, may_be_deleted, occasion, open_troubles, open_void
+from bot.rotation.counted import Tally
 from bot.rotation.record import Trouble, Void
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
@@ -40,12 +41,16 @@ def test_each_thing_to_act_on_has_a_name_of_its_own(record, said):
     assert bool(occasion(record)) is bool(said)
 
 
-def test_an_approval_a_void_and_a_new_state_are_news_and_progress_is_not():
+def test_an_approval_a_void_a_new_state_and_harm_to_callers_are_news_and_progress_is_not():
     before = gist(running())
 
     assert gist(running(note="2 of 3", done=("replace",), version=7)) == before
-    for news in (running(approvals=(approval(),)), running(voids=(void(1),)), running(reminded_at=NOW), rotation()):
+    harmed = running(tally=Tally(since=NOW, failed=1))
+    for news in (
+        running(approvals=(approval(),)), running(voids=(void(1),)), running(reminded_at=NOW), rotation(), harmed
+    ):  # fmt: skip
         assert gist(news) != before
+    assert gist(harmed) == gist(running(tally=Tally(since=NOW, failed=2)))
 
 
 @pytest.mark.parametrize(
