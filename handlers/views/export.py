@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from typing import NamedTuple
 
 from bot.rotation.labels import label_of
@@ -12,8 +13,8 @@ from handlers.views.blocks import INVISIBLE, visible
 
 HEADER = ("model", "environment", "id", "status", "reason", "last test")
 
-FORMULA = frozenset("=+-@＝＋－＠")
-"""How a cell begins that a spreadsheet would calculate."""
+FORMULA = re.compile(r"(^|[;,\"']\s*)(?=[=+\-@＝＋－＠])")
+"""Where a cell may begin that a spreadsheet would calculate: many split a file at semicolons too."""
 
 
 class Export(NamedTuple):
@@ -31,7 +32,7 @@ def export(rotation: Rotation) -> Export:
     rows.writerow(HEADER)
     rows.writerows([*map(safe, _row(model, rotation))] for model in rotation.plan.models)
     title = f"{visible(rotation.plan.old_key.display_name, 60)}: {plural(len(rotation.plan.models), 'model')}"
-    return Export(name_of(rotation), title, text.getvalue().encode())
+    return Export(name_of(rotation), title, text.getvalue().encode(errors="replace"))
 
 
 def name_of(rotation: Rotation) -> str:
@@ -48,5 +49,4 @@ def _row(model: AffectedModel, rotation: Rotation) -> tuple[str, ...]:
 
 def safe(cell: str) -> str:
     """Return a cell on one line that no spreadsheet takes for a formula: names come from outside."""
-    shown = " ".join(INVISIBLE.sub(" ", cell).split())
-    return f"'{shown}" if shown[:1] in FORMULA and shown else shown
+    return FORMULA.sub(r"\1'", " ".join(INVISIBLE.sub(" ", cell).split()))

@@ -46,6 +46,9 @@ def test_every_model_is_on_a_row_with_what_the_card_says_of_it():
         ("\r\n =1", "'=1"),
         ("\u200b＝1", "'＝1"),
         ("a=1", "a=1"),
+        ("a;=1", "a;'=1"),
+        ('a", @SUM(A1)', "a\", '@SUM(A1)"),
+        ("chat; not synced - 2 s", "chat; not synced - 2 s"),
         ("modèle, “new”\nline", "modèle, “new” line"),
         ("", ""),
     ],
@@ -58,6 +61,7 @@ def test_no_cell_is_a_formula_or_breaks_its_line(name: str, cell: str):
 
 
 def test_a_hostile_name_breaks_no_row():
+    assert rows(r.completed(r.plan([r.model(1, alias="a\ud800")])))[0]["model"] == "a?"
     assert [len(row) for row in csv.reader(io.StringIO(export(r.completed(HOSTILE_PLAN)).content.decode()))] == [6] * 4
 
 
