@@ -10,6 +10,7 @@ from bot.rotation.plan import plural
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import MEANING
 from handlers.views.blocks import code, duration, sentence, when
+from handlers.views.links import key_page
 
 WATCHING = "old key deleted, watching"
 MOST = 3
@@ -23,18 +24,13 @@ def headline(rotation: Rotation) -> str:
     return f"{state}: {plural(wrong, 'problem')}" if wrong else state
 
 
-PROVIDERS = {"openai": "OpenAI", "anthropic": "Anthropic"}
-"""Providers that people know by a name, with the word that is also in their address."""
-
-
 def still_works(rotation: Rotation) -> str:
     """Say where the old API key still works: deleting it in AISIX does not revoke it there."""
     key = rotation.plan.old_key
-    host = key.base_url.partition("://")[2].partition("/")[0].rpartition("@")[2]
-    label = key.provider.casefold()
-    where = code(host or key.provider, 60) if host or key.provider else "the provider"
-    known = PROVIDERS.get(label) if label in (host or label) else None
-    return f"The old API key still works at {known or where}"
+    host = key.base_url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
+    place = code(host or key.provider, 60) if host or key.provider else "the provider"
+    page = key_page(key)
+    return f"The old API key still works at {page.name if page else place}"
 
 
 def until(rotation: Rotation) -> str:
