@@ -10,6 +10,7 @@ from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.views.blocks import Block, actions, button, confirm, visible
+from handlers.views.callers import is_moving
 
 SHOWN = "shown-"
 """The prefix of the block id of an approval's buttons, before the mark of what the card shows."""
@@ -68,6 +69,8 @@ def deletes(rotation: Rotation) -> str:
 def _roll_back_text(rotation: Rotation) -> str:
     moved = len(rotation.moved)
     models = f"{plural(moved, 'model')} {'goes' if moved == 1 else 'go'} back to the old key" if moved else ""
+    if not moved and is_moving(rotation):
+        models = "Each model that was moved goes back to the old key"
     unless = " unless something may use it unseen" if rotation.plan.unlisted else ""
     removed = f"The new key is removed{unless}, and this rotation" if rotation.made else "This rotation"
     return f"{models or 'No model has been moved'}. {removed} ends."

@@ -115,9 +115,14 @@ def _keys(rotation: Rotation) -> str:
     return "both keys still exist"
 
 
+def is_moving(rotation: Rotation) -> bool:
+    """Return whether models are being moved now: some may be, although the record does not say so yet."""
+    step = next_step(rotation)
+    return step is not None and step.name == StepName.CUT_OVER and rotation.waits_for_bot
+
+
 def _unmoved(rotation: Rotation) -> str:
     """Say which key serves callers before a move is recorded; during the cut-over, some models may be moved."""
-    step = next_step(rotation)
-    if step is not None and step.name == StepName.CUT_OVER:
+    if is_moving(rotation):
         return "The first models are being moved to the new key, and both keys still exist."
     return "Callers are on the old key and notice nothing."

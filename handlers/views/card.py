@@ -134,9 +134,14 @@ def _plain(rotation: Rotation, above: Above) -> tuple[str, str]:
     name = sentence(visible(rotation.plan.old_key.display_name))
     first = [
         f"{name}: {sentence(words.headline(rotation), 300)}.",
-        *(part.replace("\n", " ") for part in (above.alarm, above.then, above.summary)),
+        *(ended(line) for part in (above.alarm, above.then, above.summary) for line in part.split("\n")),
     ]
-    return _joined(*first), _joined(*above.rest, *evidence.facts(rotation), named(rotation))
+    return _joined(*first), _joined(*map(ended, above.rest), *evidence.facts(rotation), named(rotation))
+
+
+def ended(line: str) -> str:
+    """End a line of a card with a full stop, for a text that has no lines."""
+    return line if not line or line.endswith((".", ":", "…")) else f"{line}."
 
 
 def _joined(*parts: str) -> str:

@@ -30,7 +30,7 @@ class Shut(StrEnum):
 REASON: Mapping[Shut, tuple[str, str]] = {
     Shut.ARCHIVED: ("Keyturn can't post in {}: it is archived.", "Unarchive it, and"),
     Shut.RESTRICTED: ("Keyturn can't post in {}: its settings don't allow it.", "Allow it there, and"),
-    Shut.LEFT: ("Keyturn can't post in {}: it is not in it any more.", "`/invite @keyturn` there, and"),
+    Shut.LEFT: ("Keyturn can't post in {}: it is no longer in that channel.", "`/invite @keyturn` there, and"),
     Shut.REFUSED: ("Slack refuses the card in {}: Keyturn's log says why.", "Once it's fixed,"),
 }
 """What is wrong with a channel, and what opens it again."""
@@ -56,8 +56,10 @@ def _blocks(content: Mapping[str, Any]) -> list[Block]:
 
 
 def _noted(text: str, blocks: list[Block], note: str) -> dict[str, Any]:
+    """Put the note below the buttons: what happened and what to press come first."""
     said = f"{cut(text, TEXT_MOST - len(note) - 1)} {note}".strip()
-    return message(said, [*blocks[:1], context(note), *blocks[1:]])
+    above = next((place for place, block in enumerate(blocks, start=1) if block["type"] == "actions"), 1)
+    return message(said, [*blocks[:above], context(note), *blocks[above:]])
 
 
 APPROVERS_ACT = ("approval", "stopped", "trouble")

@@ -34,15 +34,15 @@ LABELS: Mapping[Label, str] = {
 """What people see for each label; records and documents keep the label itself."""
 
 LEGEND: Mapping[Label, str] = {
-    Label.REJECTED: "refused on the new key",
+    Label.REJECTED: "the upstream refused the new secret",
     Label.INVALID: "answered, but not in a way that says anything for the new secret",
-    Label.PROJECTION: "the gateway is not synced",
+    Label.PROJECTION: "the gateway has not taken the new key yet",
     Label.INCONCLUSIVE: "says nothing about the new secret, for or against",
     Label.ACCEPTED: "nothing proves it; an approver accepted it by name",
     Label.AS_BEFORE: "fails on the new key exactly as it did on the old key",
     Label.NOT_PROBED: "not tested, because the settings say skip",
     Label.MOVED: "points at the new key; not tested yet",
-    Label.NOT_MOVED: "still on the old key",
+    Label.NOT_MOVED: "not moved yet",
     Label.LIKELY: (
         "answered live, several times in a row, after the change was seen at the gateways; "
         "their counters do not prove which key served it"
@@ -184,7 +184,7 @@ def _unseen(rotation: Rotation) -> str:
 def _unproved(rotation: Rotation) -> str:
     models = unproved_models(rotation)
     if len(models) > 1:
-        return f"Nothing proves that {plural(len(models), 'model')} work on the new key: see the table for why."
+        return f"Nothing proves that {plural(len(models), 'model')} work on the new key: see the card's table for why."
     model = models[0]
     label = label_of(rotation.finding(model))
     status = f"{LABELS[label]}{', on both keys' if label is Label.AS_BEFORE else ''}"

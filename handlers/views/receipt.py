@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from bot.rotation.attention import open_troubles
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.labels import WORKS, Label, label_of
 from bot.rotation.plan import AffectedModel
@@ -51,7 +52,8 @@ def _proof(rotation: Rotation) -> str:
     likely = labels.count(Label.LIKELY)
     also = f", {likely:,} likely" if likely else ""
     exceptions = evidence.counted(label for label in labels if label not in WORKS) or "none"
-    return f"{labels.count(Label.PROVED):,} of {rotation.extent} proved{also}; exceptions: {exceptions}."
+    before = "When the old key was deleted: " if open_troubles(rotation) else ""
+    return f"{before}{labels.count(Label.PROVED):,} of {rotation.extent} proved{also}; exceptions: {exceptions}."
 
 
 KNOWN = (

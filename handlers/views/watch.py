@@ -1,16 +1,19 @@
 """Sentences after the delete: how long the watch lasts, what went wrong, and what still helps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import groupby
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import is_watched, open_troubles
+from bot.rotation.parts import REFERS
 from bot.rotation.phrases import listing
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import MEANING
 from handlers.views.blocks import code, duration, sentence, when
 from handlers.views.links import key_page
+from handlers.views.replies import few
 
 WATCHING = "old key deleted, watching"
 MOST = 3
@@ -51,12 +54,39 @@ def wrong_now(rotation: Rotation) -> list[str]:
 
 def listed(troubles: Sequence[Trouble], most: int = MOST) -> list[str]:
     """Say what went wrong and what was fixed, one line each."""
-    more = len(troubles) - most
-    return [*map(_said, troubles[:most]), *([f"and {more:,} more"] if more > 0 else [])]
+    alike: dict[tuple[bool, str], list[Trouble]] = {}
+    for trouble in troubles:
+        alike.setdefault(_cause(trouble), []).append(trouble)
+    lines = [_said(found) for found in alike.values()]
+    more = len(lines) - most
+    return [*lines[:most], *([f"and {more:,} more"] if more > 0 else [])]
 
 
-def _said(trouble: Trouble, at: str = "") -> str:
-    return f"{'✔' if trouble.over else '▲'} {at}{sentence(trouble.sentence.rstrip('.'), 250)}."
+SEVERAL: Mapping[str, str] = {
+    " does not answer": " do not answer",
+    REFERS: REFERS.replace("refers", "refer"),
+    " is well again": " are well again",
+}
+"""What goes wrong with one model, and what is said of several with the same cause, in one line."""
+
+
+def _cause(trouble: Trouble) -> tuple[bool, str]:
+    """Return the sentence without what it is about if several can share it, else the whole sentence."""
+    said = trouble.sentence.rstrip(".")
+    cause = said.removeprefix(trouble.about)
+    return trouble.over, cause if cause.startswith(tuple(SEVERAL)) else said
+
+
+def _said(alike: Sequence[Trouble], at: str = "", names: int = MOST, most: int = 250) -> str:
+    """Say in one line what happened to all that a cause is shared by."""
+    over, cause = _cause(alike[0])
+    about = list(dict.fromkeys(trouble.about for trouble in alike))
+    if len(about) == 1 or not cause.startswith(tuple(SEVERAL)):
+        said = alike[0].sentence.rstrip(".")
+    else:
+        one = next(words for words in SEVERAL if cause.startswith(words))
+        said = f"{few(about, names)}{SEVERAL[one]}{cause.removeprefix(one)}"
+    return f"{'✔' if over else '▲'} {at}{sentence(said, most)}."
 
 
 WHAT_HELPS = (
@@ -68,11 +98,21 @@ WHAT_HELPS = (
 
 def result(rotation: Rotation, most: int = 20) -> Iterator[str]:
     """Yield the result of the watch so far, for the receipt; nothing if there was no watch."""
-    found = rotation.troubles
+    found = [list(alike) for _, alike in groupby(rotation.troubles, key=_cause)]
     yield from filter(None, [summary(rotation)])
-    yield from (_said(trouble, f"{when(trouble.at)}: ") for trouble in found[:most])
+    yield from (_said(alike, f"{_time(alike)}: ", NAMED_MOST, 900) for alike in found[:most])
     if len(found) > most:
         yield f"and {len(found) - most:,} more lines, problems or fixes"
+
+
+NAMED_MOST = 20
+"""The most models that a line of the receipt names."""
+
+
+def _time(alike: Sequence[Trouble]) -> str:
+    """Say when the first and the last of them was found."""
+    first, last = alike[0].at, alike[-1].at
+    return when(first) if first == last else f"{when(first)} to {when(last)}"
 
 
 def summary(rotation: Rotation) -> str:

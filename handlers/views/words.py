@@ -3,7 +3,15 @@
 from collections.abc import Callable, Mapping
 
 from bot.rotation.actions import Action
-from bot.rotation.attention import fails_callers, harm, has_failed_callers, is_watched, may_be_deleted, open_void
+from bot.rotation.attention import (
+    fails_callers,
+    harm,
+    has_failed_callers,
+    is_cured_by_secret,
+    is_watched,
+    may_be_deleted,
+    open_void,
+)
 from bot.rotation.flags import flags
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
@@ -45,7 +53,10 @@ GONE_AND_STAYS = "The old key is gone, and every model stays on the new key."
 
 STAYS = "AISIX has been asked to delete the old key, so no model goes back to it: each stays on the new key."
 
-ROTATE_THAT = "If it does not work, rotate the new key with `/rotate-key`."
+
+def _rotates_that(rotation: Rotation) -> str:
+    """Say who must see to the new key of a rotation that nobody can go on with."""
+    return f"Next: <@{rotation.requested_by}> rotates the new key with `/rotate-key` if it does not work."
 
 
 def headline(rotation: Rotation) -> str:
@@ -187,7 +198,11 @@ def _watching(rotation: Rotation) -> str:
 def _revoking(rotation: Rotation) -> str:
     """Name the last thing to do, and say that it must wait while something is wrong."""
     wrong = any(watch.wrong_now(rotation))
-    then = "looks into this first, and revokes it there when all is well" if wrong else "revokes it there"
+    press = f", presses *{Action.ANOTHER_SECRET.value}* if the new key is the cause"
+    cure = press if is_cured_by_secret(rotation) else ""
+    then = (
+        f"looks into this first{cure}, and revokes the old one there when all is well" if wrong else "revokes it there"
+    )
     return f"{watch.still_works(rotation)}. Next: <@{rotation.requested_by}> {then}."
 
 
@@ -286,9 +301,14 @@ def left_alone(rotation: Rotation) -> list[str]:
     return [f"▲ {sentence(text)}" for text in rotation.left_alone]
 
 
+def _back_but(rotation: Rotation) -> str:
+    """Say that the models are back, and who must look into what was left alone."""
+    return f"{MOVED_IS_BACK.capitalize()}. Next: <@{rotation.requested_by}> looks into the ▲ above."
+
+
 def _rolled_back(rotation: Rotation) -> str:
     if rotation.left_alone:
-        return f"{MOVED_IS_BACK.capitalize()}."
+        return _back_but(rotation)
     if not rotation.moved:
         return "No model was moved; every model is on the old key, and no new key is left."
     return "Every model is back on the old key, and the new key is removed."
@@ -298,18 +318,19 @@ def _cancelled(rotation: Rotation) -> str:
     if rotation.stop:
         return _cancelled_at(rotation.stop, rotation)
     if rotation.attempt and rotation.delete_asked_at:
-        return f"{GONE_AND_STAYS if rotation.plan.old_key_gone else STAYS} {ROTATE_THAT}"
+        return f"{GONE_AND_STAYS if rotation.plan.old_key_gone else STAYS} {_rotates_that(rotation)}"
     if rotation.plan.old_key_gone and rotation.plan.models:
-        return "The old key is gone: callers of its models fail until these get another key."
+        gone = "The old key is gone: callers of its models fail until these get another key."
+        return f"{gone} Next: <@{rotation.requested_by}> points them at one in AISIX."
     if rotation.note:
         return sentence(rotation.note)
     if rotation.left_alone:
-        return f"{MOVED_IS_BACK.capitalize()}."
+        return _back_but(rotation)
     return "Every model is on the old key." if rotation.attempt else "Nothing was changed."
 
 
 def _cancelled_at(stop: Stop, rotation: Rotation) -> str:
-    helps = "" if stop.kind is StopKind.REFUSED else " If the new key does not work, rotate it with `/rotate-key`."
+    helps = "" if stop.kind is StopKind.REFUSED else f" {_rotates_that(rotation)}"
     return f"Cancelled after a stop: {stop.headline}. {consequence(rotation)}{helps}"
 
 

@@ -33,6 +33,7 @@ PLACES = Places("https://docs.example.com/keyturn/", "https://aisix.example.com/
 GONE = r.plan().but(old_key_gone=True)
 DELETE_ASKED: Json = {"delete_asked_at": r.at(390)}
 NO_THROWAWAYS = "AISIX refused the admin token (403)."
+UNREHEARSED: dict[str, Any] = {"unrehearsed": NO_THROWAWAYS, "rehearsal": f"not possible here: {NO_THROWAWAYS}"}
 LINK = "https://keyturn.slack.com/archives/C_OPS/p1"
 TOLD = told_of(r.in_trouble(r.watched()), {f"trouble:{r.at(900).isoformat()}": f"{r.at(901).timestamp()}"})
 REFUSED_TOKEN = "AISIX refused the admin token (403): it needs the read and the write scope."
@@ -73,7 +74,7 @@ STOPS: Mapping[str, Rotation] = {
     ),
     "unverified": unproved(r.seeing(r.running("verify"), r.RATE_LIMITED)),
     "unverified-500-models": unproved(
-        r.unsure(r.running("soak", r.plan(r.many(500)))), "`chat-001` in production, and 499 more"
+        r.unsure(r.running("verify", r.plan(r.many(500)))), "`chat-001` in production, and 499 more"
     ),
     "unverified-no-models": r.stopped_by(
         Cause.NOTHING_PROVED,
@@ -82,7 +83,7 @@ STOPS: Mapping[str, Rotation] = {
     ),
     "in-the-first-wave": r.stopped_by(
         Cause.NOT_TAKEN,
-        r.in_waves("verify", 0, 1, 0).but(unrehearsed=NO_THROWAWAYS),
+        r.in_waves("verify", 0, 1, 0).but(**UNREHEARSED),
         why="`chat-001` in production: replica-2:9090 is not synced yet",
     ),
     "a-fault-in-the-watch": r.stopped_by(Cause.OUR_FAULT, r.watched(), reference="00c0ffee"),
@@ -145,7 +146,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "running-soak-again": r.running(
         "soak", note="`replica-2:9090` in production has counted 1 request on the old key since the change"
     ),
-    "running-no-rehearsal": r.running("cut-over", unrehearsed=NO_THROWAWAYS),
+    "running-no-rehearsal": r.running("cut-over", **UNREHEARSED),
     "running-first-wave": r.in_waves("project", 0, 1, 0),
     "running-second-wave": r.in_waves("cut-over", 1, 1, 1).but(note="1 of 12 verified"),
     "running-after-a-void": r.running("verify", voids=(r.void(),), asked_at=r.at(41)),
@@ -166,7 +167,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-approval-still-heard": r.listening(r.awaiting_approval(), (None, 640, 300)),
     "awaiting-approval-partly-heard": r.listening(r.awaiting_approval(), (None, None)),
     "awaiting-approval-callers-fail": r.listening(r.awaiting_approval(tally=r.FAILING_CALLERS)),
-    "awaiting-approval-no-rehearsal": r.awaiting_approval(unrehearsed=NO_THROWAWAYS),
+    "awaiting-approval-no-rehearsal": r.awaiting_approval(**UNREHEARSED),
     "awaiting-approval-accepted-hostile": r.accepted(r.awaiting_approval(), 1, reason=r.HOSTILE * 6),
     "awaiting-approval-stricter": r.awaiting_approval(
         approvals_required=2,
@@ -186,7 +187,7 @@ ROTATIONS: Mapping[str, Rotation] = {
                     tally=r.FAILING_CALLERS,
                     asked_at=r.at(640),
                     voids=(r.void(),),
-                    unrehearsed=NO_THROWAWAYS,
+                    **UNREHEARSED,
                 )
             ),
             (None, 300, None),
@@ -263,7 +264,7 @@ MESSAGES: Mapping[str, Case] = {
     ),
     "direct-unverified": directly(STOPS["unverified"]),
     "direct-deleted": directly(r.completed()),
-    "direct-trouble": directly(r.watched(troubles=(r.trouble(),)), Shut.LEFT),
+    "direct-trouble": directly(r.in_trouble(r.watched()), Shut.LEFT),
     "direct-refused": directly(r.awaiting_approval(), Shut.REFUSED),
     "direct-settled": lambda: settled(
         r.rolled_back(), "The card in <#C_OPS> is up to date again: <https://x|open it>."
@@ -290,13 +291,19 @@ MESSAGES: Mapping[str, Case] = {
     "receipt-500-models": told(r.completed(r.plan(r.many(500))), "receipt"),
     "reply-accepted-hostile": told(r.accepted(r.running("verify"), 0, reason=r.HOSTILE * 6), "accepted"),
     "reply-void": told(r.running("project", voids=(r.void(),)), "void"),
-    "reply-troubles": told(r.watched(troubles=tuple(r.trouble(n % 3, about=f"{n}") for n in range(40))), "trouble"),
+    "reply-troubles": told(
+        r.watched(troubles=tuple(r.trouble(about=f"`chat-{n:03}` in production") for n in range(40))), "trouble"
+    ),
     "reply-well-again": told(r.watched(troubles=(r.over(),)), "well-again"),
     "receipt-in-watch-troubled": told(r.watched(troubles=(r.trouble(),)), "receipt"),
     "receipt-after-watch": told(r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))), "receipt"),
     "receipt-after-troubles": told(
         r.completed_after_watch(
-            troubles=(r.trouble(), *(r.trouble(1, 930 + n, about=f"{n}") for n in range(25)), r.over())
+            troubles=(
+                r.trouble(),
+                *(r.trouble(1, 930 + n, about=f"`chat-{n:03}` in production") for n in range(25)),
+                r.over(),
+            )
         ),
         "receipt",
     ),
@@ -312,7 +319,7 @@ MESSAGES: Mapping[str, Case] = {
                     asked_at=r.at(640),
                     tally=r.FAILING_CALLERS,
                     voids=(r.void(), r.void("The evidence was older than 1 h.", seconds=500), r.lapsed()),
-                    unrehearsed=NO_THROWAWAYS,
+                    **UNREHEARSED,
                     left_alone=LEFT_ALONE,
                 )
             ),

@@ -317,8 +317,8 @@ def in_waves(step: str, wave: int, moved: int, verified: int, count: int = 12) -
     return rotation.but(done=_before(step), wave=wave, verified_at=None, well_since=None)
 
 
-def trouble(number: int = 0, seconds: float = 900, **changes: Any) -> Trouble:
-    label = f"`{FEW[number].alias}` in production"
+def trouble(number: int = 0, seconds: float = 900, about: str = "", **changes: Any) -> Trouble:
+    label = about or f"`{FEW[number].alias}` in production"
     said = f"{label} does not answer: the upstream refused the credential (401 upstream_error invalid_api_key)"
     return Trouble(at=at(seconds), about=label, sentence=said).but(**changes)
 

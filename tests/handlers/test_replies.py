@@ -17,6 +17,8 @@ from handlers.announcer import SlackAnnouncer
 from handlers.commands import LISTED, PAGE, status
 from handlers.views import alarm, card, composed, summary, words
 from handlers.views.around import Around, told
+from handlers.views.buttons import press
+from handlers.views.direct import Shut, direct
 from tests.handlers import records as r
 from tests.handlers.cases import PLACES
 
@@ -109,6 +111,30 @@ async def test_trouble_is_told_and_edits_the_receipt(thread: Thread) -> None:
 
     assert "1 problem so far, 1 still open" in thread.said("receipt")
     assert "There is no way back to the old key." in thread.said(f"trouble:{r.at(900).isoformat()}")
+
+
+async def test_models_that_fail_alike_share_a_line_and_the_receipt_keeps_the_order_of_a_fix(thread: Thread) -> None:
+    first, second = r.trouble(), r.trouble(1)
+    other = r.trouble(about="`late` in production", sentence="`late` in production refers to the deleted key")
+    await thread.show(r.watched(troubles=(first, second, other, r.over(), r.trouble(seconds=1500))))
+
+    alike = f"{first.about}, {second.about} do not answer: the upstream refused"
+    assert thread.said(f"trouble:{first.at.isoformat()}").count("▲") == len([alike, other])
+    assert alike in thread.said(f"trouble:{first.at.isoformat()}")
+    assert "".join(mark for mark in thread.said("receipt") if mark in "▲✔") == "▲▲✔▲"
+
+
+def test_what_a_direct_message_says_of_the_channel_stands_below_the_buttons() -> None:
+    kinds = [block["type"] for block in direct(r.in_trouble(r.watched()), Shut.LEFT)["blocks"]]
+
+    assert kinds[kinds.index("actions") + 1] == "context"
+    assert "context" not in kinds[: kinds.index("actions")]
+
+
+def test_no_confirmation_says_that_nothing_has_moved_while_models_are_being_moved() -> None:
+    asks = press(Action.ROLL_BACK, r.running("cut-over"))["confirm"]["text"]["text"]
+
+    assert asks.startswith("Each model that was moved goes back")
 
 
 async def test_a_card_in_trouble_says_who_was_told_once_slack_has_taken_that_and_not_before(thread: Thread) -> None:
