@@ -25,9 +25,21 @@ def consequence(rotation: Rotation) -> str:
     if rotation.track is not Track.FORWARD:
         return "Both keys are still there. Models that are not back on the old key yet may be failing."
     if not rotation.moved:
-        return "No model has been moved; callers notice nothing."
+        return _before_the_move(rotation)
     callers = HELP[rotation.stop.kind].callers.format(failing=_failing(rotation), behind=_behind(rotation))
     return f"{many_moved(rotation)} {callers}"
+
+
+def _before_the_move(rotation: Rotation) -> str:
+    """Say that callers notice nothing, unless the old key itself does not serve them all."""
+    asked = ((model, rotation.finding(model).baseline) for model in rotation.plan.models)
+    failing = [model for model, seen in asked if seen and not seen.passed and not seen.skipped]
+    if not failing:
+        return "No model has been moved; callers notice nothing."
+    return (
+        "No model has been moved: nothing that this rotation did affects callers. "
+        f"Test requests for {_named(failing)} failed on the old key already."
+    )
 
 
 NAMED = 3

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.rotation.evidence import Verdict
+from bot.rotation.flags import PROVES_NOTHING
+from bot.rotation.labels import WORKS, label_of
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
@@ -133,6 +135,16 @@ def baseline(rotation: Rotation) -> str:
     return "; ".join(filter(None, parts))
 
 
+def verified(rotation: Rotation) -> str:
+    """Count the moved models by their verdicts, without those that have none which is enough: the card has them."""
+    labels = [label_of(rotation.finding(model)) for model in rotation.moved]
+    return evidence.counted(label for label in labels if label in ENOUGH) if labels else evidence.tally(rotation)
+
+
+ENOUGH = WORKS | PROVES_NOTHING
+"""Labels of models that a step called verified has behind it."""
+
+
 def _moved_so_far(rotation: Rotation) -> str:
     return f"{len(rotation.moved):,} of {len(rotation.plan.models):,}" if rotation.plan.models else ""
 
@@ -148,7 +160,7 @@ DETAILS: Mapping[StepName, Callable[[Rotation], str]] = {
     StepName.BASELINE: baseline,
     StepName.REHEARSE: lambda rotation: sentence(rotation.rehearsal or ""),
     StepName.CUT_OVER: _moved_so_far,
-    StepName.VERIFY: evidence.tally,
+    StepName.VERIFY: verified,
     StepName.POINT_BACK: lambda rotation: "" if rotation.moved else "none had been moved",
 }
 """The detail that a finished step shows; most show none."""

@@ -110,6 +110,33 @@ def test_models_that_may_be_failing_are_named_the_first_three_and_the_rest_count
     assert "callers of `chat-007` may be failing" in callers.consequence(proved)
 
 
+def test_only_models_whose_verdict_is_enough_are_called_verified() -> None:
+    """The others of the second wave have an answer from the wait for the gateways."""
+    second = r.in_waves("project", 1, 3, 1)
+    seen = r.seeing(r.seeing(second, r.NO_PROJECTION, 1), r.CACHED, 2)
+
+    assert "◔ Verified   1 proved\n" in str(without(checklist(seen), NEWER)["blocks"][0]["text"]["text"])  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        ((), "No model has been moved; callers notice nothing."),
+        ((1,), "Test requests for `support-embed` failed on the old key already."),
+        ((0, 1), "Test requests for `chat-large`, `support-embed` failed on the old key already."),
+    ],
+)
+def test_callers_are_said_to_notice_nothing_only_where_the_old_key_serves_them(failing: Any, said: str) -> None:
+    rotation = r.stopped_by(
+        Cause.NOT_REHEARSED, r.seeing(r.running("rehearse"), r.SKIPPED, baseline=r.SKIPPED), why="x"
+    )
+    for number in failing:
+        rotation = r.seeing(rotation, r.NOT_THERE_404, number, baseline=r.NOT_THERE_404)
+
+    assert callers.consequence(rotation).endswith(said)
+    assert ("notice nothing" in callers.consequence(rotation)) is (not failing)
+
+
 def test_the_checklist_says_how_many_models_are_moved_and_how_long_the_others_take() -> None:
     rotation = r.running("cut-over", r.plan(r.many(500)), note="251 of 500")
     models = rotation.plan.models[:251]
