@@ -12,6 +12,7 @@ from bot.rotation.finding import was_failing_before
 from bot.rotation.parts import REFERS
 from bot.rotation.plan import AffectedModel, users_of
 from bot.rotation.record import Rotation, Trouble
+from bot.rotation.replica import Replica, Served
 from bot.rotation.weighing import Window
 from bot.steps.counters import Windows, look, rebased, users_heard, watched_environments
 from bot.steps.outcomes import Done, Outcome, Wait
@@ -27,7 +28,7 @@ DOUBLINGS = 7
 """After this many doublings, the pause exceeds the longest."""
 
 MOST_TOLD = 200
-"""The highest number of troubles in one watch; the logs have the rest."""
+"""From this number of troubles in one watch on, only the last beginning and end of each is kept."""
 
 MANY = 5
 """Report callers' failed requests between two looks from this number on, if they outnumber the good ones."""
@@ -86,13 +87,17 @@ async def _orphans(rotation: Rotation, world: World) -> dict[str, str] | None:
 
 
 async def _answers(rotation: Rotation, world: World) -> tuple[Rotation, dict[str, Evidence]]:
-    """Probe one model for each environment, endpoint and upstream model; probe those that fail once more."""
+    """Probe one model for each environment, endpoint and upstream model; probe those that fail once more.
+
+    A cache's second answer does not take back that the model itself failed at first.
+    """
     samples = likenesses(rotation, world)
     answers = await probe_each(rotation, samples, world)
     rotation = noted(rotation, answers, world.now())
     failing = [model for model in samples if model.id in answers and not answers[model.id].passed]
     again = await probe_each(rotation, failing, world)
-    return noted(rotation, again, world.now()), answers | again
+    told = {id_: answer for id_, answer in again.items() if not answer.cached or answers[id_].cached}
+    return noted(rotation, again, world.now()), answers | told
 
 
 def _answered(rotation: Rotation, answers: dict[str, Evidence]) -> dict[str, str]:
@@ -116,12 +121,19 @@ def _counted(rotation: Rotation, seen: Windows) -> dict[str, str]:
         for window in telling:
             found[f"`{window.now.name}`"] = _used(window, rotation)
         for model in (m for m in rotation.plan.models if m.environment == environment and telling):
-            served = [window.since.served(model.id) for window in telling]
-            answered, failed = sum(s.new for s in served), sum(s.failed for s in served)
+            failed = sum(window.since.served(model.id).failed for window in telling)
+            answered = sum(_answers_of_upstream(window.since, model.id) for window in telling)
             many = failed >= MANY and failed > answered
             said = f"{failed:,} requests of callers to {model.label} failed" if many else ""
-            found[f"what callers ask of {model.label}"] = said
+            if many or answered > failed:  # else nothing shows how they fare
+                found[f"what callers ask of {model.label}"] = said
     return found
+
+
+def _answers_of_upstream(since: Replica, model_id: str) -> int:
+    """Count callers' answered requests; those that a cache answered say nothing, where the counters tell."""
+    served, own = since.served(model_id), since.asked(model_id) or Served()
+    return max(0, (served.reached if since.hears_upstream else served.new) - own.new)
 
 
 def _used(window: Window, rotation: Rotation) -> str:
@@ -144,4 +156,12 @@ def _told(rotation: Rotation, found: dict[str, str], now: datetime, *, unseen: s
     new = [trouble for trouble in new if trouble.about not in {t.about for t in open_troubles(rotation)}]
     well = [about for about in sorted(still_open) if found.get(about) == ""]
     over = [Trouble(at=now, about=about, sentence=f"{about} is well again", over=True) for about in well]
-    return rotation.but(troubles=(*rotation.troubles, *new, *over)[:MOST_TOLD])
+    return rotation.but(troubles=_fewer((*rotation.troubles, *new, *over)))
+
+
+def _fewer(troubles: tuple[Trouble, ...]) -> tuple[Trouble, ...]:
+    """Leave out what came before, if there are too many; never a trouble that is open, or the card would be green."""
+    if len(troubles) <= MOST_TOLD:
+        return troubles
+    last = {(trouble.about, trouble.over): place for place, trouble in enumerate(troubles)}
+    return tuple(troubles[place] for place in sorted(last.values()))

@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.rotation.record import Rotation
+from bot.rotation.attention import open_troubles
+from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State
+from bot.steps.watch import MOST_TOLD
 from sandbox.aisix import Switches
 from tests.support.in_memory import NEW_SECRET, OLD_SECRET, Machine, Tenancy, tenancy_of
 
@@ -83,6 +85,55 @@ async def test_a_credential_that_dies_and_recovers_is_told_both_times(tenancy):
 
     assert failing.troubles[0].sentence.startswith("`chat-large` in production does not answer: ")
     assert [trouble.over for trouble in well.troubles] == [False, False, True, True]
+
+
+async def test_callers_that_failed_are_well_again_only_once_they_are_answered(tenancy):
+    machine, record = await deleted(tenancy)
+    record = await machine.until(record, lambda r: r.watched)
+    tenancy.aisix.upstream.set(NEW_SECRET, 500)
+    for _ in range(5):
+        await tenancy.ask("staging", "chat-large")
+    failing = await machine.until(record, lambda r: f"what callers ask of {STAGED}" in abouts(r))
+    tenancy.aisix.upstream.accept(NEW_SECRET)
+    silent = await machine.until(failing, lambda r: r.watched > failing.watched + 1)
+    await tenancy.ask("staging", "chat-large")
+    well = await machine.until(silent, lambda r: r.watched > silent.watched)
+
+    assert abouts(silent) == [f"what callers ask of {STAGED}"]
+    assert abouts(well) == []
+
+
+def abouts(record: Rotation) -> list[str]:
+    """Return what is in trouble."""
+    return [trouble.about for trouble in open_troubles(record)]
+
+
+async def test_a_cache_does_not_take_back_that_a_model_failed_a_moment_ago(tenancy):
+    machine, record = await deleted(tenancy)
+    tenancy.aisix.upstream.refuse(NEW_SECRET)
+    asked: list[str] = []
+
+    async def from_a_cache(request, carry):
+        asked.append(str(request.url))
+        is_second = str(request.url).startswith("http://staging/v1/chat") and asked.count(asked[-1]) % 2 == 0
+        hit = {"choices": [{"message": {"content": "Hi"}}]}
+        return httpx.Response(200, headers={"x-aisix-cache": "hit"}, json=hit) if is_second else await carry(request)
+
+    tenancy.intercept(from_a_cache)
+    failing = await machine.until(record, lambda r: r.watched)
+
+    assert STAGED in abouts(failing)
+
+
+async def test_however_often_models_come_and_go_an_open_trouble_is_kept(tenancy):
+    machine, record = await deleted(tenancy)
+    record = await machine.until(record, lambda r: r.watched)
+    told = [Trouble(at=record.deleted_at, about=STAGED, sentence="-", over=over) for over in (False, True)]
+    tenancy.aisix.upstream.refuse(NEW_SECRET)
+    failing = await machine.until(record.but(troubles=told * MOST_TOLD), lambda r: r.watched > record.watched)
+
+    assert STAGED in abouts(failing)
+    assert len(failing.troubles) < MOST_TOLD
 
 
 def bind(tenancy: Tenancy) -> None:
