@@ -49,7 +49,16 @@ def wrong_now(rotation: Rotation) -> list[str]:
     return [
         *([*listed(troubles), WHAT_HELPS] if troubles else []),
         *([cached] if rotation.cached else []),
+        *([UNSEEN] if saw_too_little(rotation) and not rotation.cached else []),
     ]
+
+
+UNSEEN = "▲ Can't tell whether all is well: no look could see every list, counter and answer."
+
+
+def saw_too_little(rotation: Rotation) -> bool:
+    """Return whether no look of the watch could see everything."""
+    return 0 < rotation.watched <= rotation.blind
 
 
 def listed(troubles: Sequence[Trouble], most: int = MOST) -> list[str]:
@@ -137,7 +146,7 @@ def _nothing_found(rotation: Rotation, so_far: str) -> str:
     blind, looks = rotation.blind, rotation.watched
     if not blind:
         return f"no problems{so_far}"
-    if blind >= looks:
+    if saw_too_little(rotation):
         return f"can't tell{so_far}: no look could see every list, counter and answer"
     return f"no problems seen{so_far}; {blind:,} of {looks:,} looks could not see every list, counter and answer"
 

@@ -44,7 +44,7 @@ def mark(rotation: Rotation) -> str:
     """Return the mark of a card; the watch has that of a completed rotation; what is left alone or unknown asks."""
     if fails_callers(rotation):
         return HARM
-    if (rotation.is_over and rotation.left_alone) or rotation.cached:
+    if (rotation.is_over and rotation.left_alone) or rotation.cached or watch.saw_too_little(rotation):
         return MARKS[State.AWAITING_APPROVAL]
     return MARKS[State.COMPLETED if is_watched(rotation) else rotation.state]
 

@@ -102,6 +102,17 @@ def test_a_watch_that_could_not_read_everything_says_so() -> None:
     assert said[11] == "Watched for 1 h: can't tell: no look could see every list, counter and answer."
 
 
+@pytest.mark.parametrize("watched", [r.watched, r.completed_after_watch])
+def test_a_watch_in_which_no_look_could_read_everything_is_neither_green_nor_done(watched: Any) -> None:
+    """One that saw everything once is."""
+    rotation = watched(watched=3, blind=3)
+
+    assert title(rotation).startswith("🟡 ")
+    assert "▲ Can't tell whether all is well" in alarm.next_move(rotation)
+    assert "Done." not in alarm.next_move(rotation)
+    assert title(rotation.but(blind=2)).startswith("🟢 ")
+
+
 def test_models_that_may_be_failing_are_named_the_first_three_and_the_rest_counted() -> None:
     many = r.stopped_by(Cause.NOT_TAKEN, r.running("project", r.plan(r.many(12))), why="`chat-001` in production")
     proved = r.proved(many, but=(4,))
