@@ -69,7 +69,12 @@ def _task(step: Step, current: Step | None, rotation: Rotation) -> Task:
     if _has_more_waves(step, rotation):
         return Task("in_progress", step.title, detail)
     done = step.name in rotation.done or (step.name is StepName.DELETE and rotation.plan.old_key_gone)
-    return Task("complete", step.title, detail) if done else Task("pending", step.title)
+    return Task("complete", _finished(step, rotation), detail) if done else Task("pending", step.title)
+
+
+def _finished(step: Step, rotation: Rotation) -> str:
+    """Name a step that is over: a rehearsal that was not possible is none."""
+    return "Not rehearsed" if step.name is StepName.REHEARSE and rotation.unrehearsed else step.title
 
 
 def _is_shown(step: Step, current: Step | None, rotation: Rotation) -> bool:
