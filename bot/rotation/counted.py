@@ -51,6 +51,15 @@ class OldKeyUsage(Frozen):
         return host_of(self.url)
 
 
+MANY = 5
+"""Fewer failed requests of callers are no sign of anything."""
+
+
+def most_fail(answered: int, failed: int) -> bool:
+    """Return whether many requests failed, and more than were answered."""
+    return failed >= MANY and failed > answered
+
+
 def summed(some: Iterable[Served]) -> Served:
     """Add up counts."""
     total = Served()

@@ -5,10 +5,11 @@ import json
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
+from bot.rotation.counted import most_fail
 from bot.rotation.labels import Label, label_of
 from bot.rotation.old_key import usage_of
 from bot.rotation.plan import AffectedModel
-from bot.rotation.record import Rotation
+from bot.rotation.record import Approval, Rotation
 
 
 class Flag(StrEnum):
@@ -35,10 +36,15 @@ def _flags(rotation: Rotation) -> Iterator[Flag]:
         yield Flag.IN_USE
     if rotation.tally and rotation.tally.failed:
         yield Flag.FAILED
-    if rotation.silences and usage.deaf:
+    if (rotation.silences or _had_counters(rotation)) and usage.deaf:
         yield Flag.UNSEEN
     if unproved_models(rotation):
         yield Flag.UNPROVED
+
+
+def _had_counters(rotation: Rotation) -> bool:
+    """Return whether counters told of callers since the move, at addresses that all may show none by now."""
+    return bool(rotation.looks) and rotation.tally is not None
 
 
 SAID: Mapping[Flag, str] = {
@@ -49,12 +55,24 @@ SAID: Mapping[Flag, str] = {
 }
 """What each flag says to somebody who approved before it came."""
 
+FAILING = "Most caller requests have failed since the approval."
+
 
 def not_weighed(rotation: Rotation) -> Iterator[str]:
-    """Yield a sentence for each flag that an approver of *rotation* was not shown."""
+    """Yield a sentence for each flag that an approver of *rotation* was not shown, or not as bad as it is now."""
     for flag in flags(rotation):
         if any(flag not in approval.flags for approval in rotation.approvals):
             yield SAID[flag]
+        elif flag is Flag.FAILED and any(_is_worse(rotation, approval) for approval in rotation.approvals):
+            yield FAILING
+
+
+def _is_worse(rotation: Rotation, approval: Approval) -> bool:
+    """Return whether most requests of callers failed since this approval, of which its giver was not told."""
+    then, now = approval.tally, rotation.tally
+    if then is None or now is None or most_fail(then.answered, then.failed):
+        return False
+    return most_fail(now.answered - then.answered, now.failed - then.failed)
 
 
 def shown_of(rotation: Rotation) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from bot.rotation.counted import Tally
 from bot.rotation.frozen import Frozen
 from bot.rotation.states import StepName
 from bot.rotation.stops import StopKind
@@ -31,6 +32,9 @@ class Approval(Frozen):
 
     flags: tuple[str, ...] = ()
     """What spoke against it then, as they were shown; none in older records."""
+
+    tally: Tally | None = None
+    """What callers had met then, as it was shown; None in older records."""
 
 
 class Void(Frozen):

@@ -6,6 +6,7 @@ The delete can't be undone. Keyturn reports what goes wrong, with what still hel
 from datetime import datetime, timedelta
 
 from bot.rotation.attention import open_troubles
+from bot.rotation.counted import most_fail
 from bot.rotation.errors import ApiError
 from bot.rotation.evidence import Evidence
 from bot.rotation.finding import was_failing_before
@@ -29,9 +30,6 @@ DOUBLINGS = 7
 
 MOST_TOLD = 200
 """From this number of troubles in one watch on, only the last beginning and end of each is kept."""
-
-MANY = 5
-"""Report callers' failed requests between two looks from this number on, if they outnumber the good ones."""
 
 
 async def watch(rotation: Rotation, world: World) -> Outcome:
@@ -123,7 +121,7 @@ def _counted(rotation: Rotation, seen: Windows) -> dict[str, str]:
         for model in (m for m in rotation.plan.models if m.environment == environment and telling):
             failed = sum(window.since.served(model.id).failed for window in telling)
             answered = sum(_answers_of_upstream(window.since, model.id) for window in telling)
-            many = failed >= MANY and failed > answered
+            many = most_fail(answered, failed)
             said = f"{failed:,} requests of callers to {model.label} failed" if many else ""
             if many or answered > failed:  # else nothing shows how they fare
                 found[f"what callers ask of {model.label}"] = said

@@ -7,6 +7,7 @@ import pytest
 from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers, open_troubles
 from bot.rotation.evidence import Verdict
+from bot.rotation.flags import FAILING, Flag, flags
 from bot.rotation.parts import REFERS
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
@@ -261,3 +262,34 @@ async def test_a_way_back_that_cannot_be_verified_stops_and_goes_on_when_it_can(
 
     assert (ended.stop and ended.stop.headline) == headline
     assert headline or ended.state is State.ROLLED_BACK
+
+
+async def test_where_all_counters_are_lost_after_the_approval_the_next_one_needs_a_reason(tenancy):
+    machine = await tenancy.machine()
+    record = tenancy.approved(await tenancy.asked(machine))
+    for replica in tenancy.aisix.all_replicas():
+        replica.metrics_available = False
+    asked = await machine.ended(await machine.voided(record))
+
+    assert asked.state is State.AWAITING_APPROVAL
+    assert flags(asked) == (Flag.UNSEEN,)
+
+
+async def test_an_approval_is_void_once_most_callers_fail_though_test_requests_pass(tenancy):
+    machine = await tenancy.machine()
+    verified = await machine.done(await tenancy.begun(machine), "verify")
+    await fail(tenancy, 1)
+    asked = await machine.ended(verified)
+    assert flags(asked) == (Flag.FAILED,)
+    record = tenancy.approved(asked)
+    await fail(tenancy, 5)
+
+    assert (await machine.voided(record)).voids[-1].changes == (FAILING,)
+
+
+async def fail(tenancy: Tenancy, times: int) -> None:
+    """Have callers fail so often, and nobody after them."""
+    tenancy.aisix.upstream.set(NEW_SECRET, 500)
+    for _ in range(times):
+        await tenancy.ask("staging", "chat-large")
+    tenancy.aisix.upstream.accept(NEW_SECRET)

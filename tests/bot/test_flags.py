@@ -7,7 +7,7 @@ import pytest
 from bot.rotation.counted import Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
-from bot.rotation.flags import SAID, Flag, flags, not_weighed, shown_of
+from bot.rotation.flags import FAILING, SAID, Flag, flags, not_weighed, shown_of
 from handlers.views.evidence import against
 from tests.bot.values import FLAGGED, NOT_PROBED, NOW, approval, running, silence
 
@@ -28,6 +28,7 @@ TABLE = [
     ({"silences": (silence().but(heard_at=NOW - timedelta(seconds=1)),)}, ()),
     ({"tally": Tally(since=NOW, answered=9, limited=3)}, ()),
     ({"looks": FLAGGED[Flag.UNSEEN]["looks"]}, ()),
+    ({"looks": FLAGGED[Flag.UNSEEN]["looks"], "tally": Tally(since=NOW)}, (Flag.UNSEEN,)),
     (of(PROVED), ()),
     (of(UNCLEAR, accepted=WORD), (Flag.UNPROVED,)),
     (of(FAILED, baseline=FAILED), (Flag.UNPROVED,)),
@@ -71,3 +72,21 @@ def test_an_approval_covers_only_the_flags_that_its_giver_was_shown():
     assert list(not_weighed(running(**failed | FLAGGED[Flag.IN_USE], approvals=(told,)))) == [SAID[Flag.IN_USE]]
     assert list(not_weighed(running(approvals=(told, blind)))) == []
     assert set(SAID) == set(Flag)
+
+
+@pytest.mark.parametrize(
+    ("shown", "now", "said"),
+    [
+        ((990, 1), (990, 6), [FAILING]),
+        ((990, 1), (990, 5), []),
+        ((990, 1), (995, 6), []),
+        ((0, 1), (0, 501), [FAILING]),
+        ((1, 5), (1, 501), []),
+    ],
+)
+def test_an_approval_does_not_cover_that_most_requests_fail_since_unless_its_giver_was_told_so(shown, now, said):
+    then, later = (Tally(since=NOW, answered=answered, failed=failed) for answered, failed in (shown, now))
+    told = approval().but(flags=(Flag.FAILED,), tally=then)
+
+    assert list(not_weighed(running(tally=later, approvals=(told,)))) == said
+    assert list(not_weighed(running(tally=later, approvals=(told.but(tally=None),)))) == []

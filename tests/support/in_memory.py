@@ -311,7 +311,8 @@ class Tenancy:
 
     def approved(self, record: Rotation, at: datetime | None = None) -> Rotation:
         """Return *record* as an approver has just released it."""
-        word = Approval(by="U_APPROVER", at=at or self.clock.now(), digest=record.digest, flags=flags(record))
+        shown = {"digest": record.digest, "flags": flags(record), "tally": record.tally}
+        word = Approval.model_validate({"by": "U_APPROVER", "at": at or self.clock.now(), **shown})
         self.hands.version = record.version + 1
         return record.but(approvals=(word,), version=self.hands.version).to(State.RUNNING)
 
