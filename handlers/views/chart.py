@@ -1,6 +1,6 @@
 """The chart of a card: requests on the old key, on the new key, and failed, with the same in words.
 
-Slack shows a chart in no reader's own time, so its axis is in UTC.
+Slack shows a chart in no reader's own time, so its axis counts back from the last look: a card has one clock.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def _drawn(rotation: Rotation) -> Block:
         }
         for name, count in LINES.items()
     ]
-    axes = {"categories": labels, "x_label": "end of each interval, UTC", "y_label": "requests a minute"}
+    axes = {"categories": labels, "x_label": "time before the last look, h:mm:ss", "y_label": "requests a minute"}
     return {
         "type": "data_visualization",
         "title": f"Requests on both keys, {_coverage(rotation)}",
@@ -81,10 +81,14 @@ def _drawn(rotation: Rotation) -> Block:
 
 
 def _labels(intervals: tuple[Interval, ...]) -> list[str]:
-    """Name the intervals by their ends, all different: with the date, if they are not all of one day."""
-    days = {interval.end.date() for interval in intervals}
-    form = "%H:%M:%S" if len(days) == 1 else "%m-%d %H:%M:%S"
-    return [interval.end.strftime(form) for interval in intervals]
+    """Name the intervals by how long before the last one they end, all different."""
+    ends = [int(interval.end.timestamp()) for interval in intervals]
+    return [_before(ends[-1] - end) for end in ends]
+
+
+def _before(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{'-' if seconds else ''}{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 WHOLE = 10

@@ -261,9 +261,18 @@ def _all_accepted(rotation: Rotation) -> str:
 
 
 def _models_accepted(rotation: Rotation) -> str:
-    words = [f.accepted for m in rotation.moved if (f := rotation.finding(m)).is_accepted and f.accepted]
-    people = ", ".join(dict.fromkeys(f"<@{word.by}>" for word in words))
-    return f"{plural(len(words), 'model')} accepted unproved by {people}." if words else ""
+    accepted = (rotation.finding(model) for model in rotation.moved)
+    words = Counter((f.accepted.by, f.accepted.reason) for f in accepted if f.is_accepted and f.accepted)
+    said = [
+        f"{plural(count, 'model')} accepted unproved by <@{by}>: {code(reason, 300)}."
+        for (by, reason), count in words.most_common(REASONS_MOST)
+    ]
+    more = len(words) - len(said)
+    return " ".join([*said, *([f"And for {plural(more, 'more reason')}: see the receipt."] if more > 0 else [])])
+
+
+REASONS_MOST = 3
+"""Reasons of acceptances that a card tells in full."""
 
 
 def unrehearsed(rotation: Rotation) -> str:

@@ -111,6 +111,15 @@ def test_the_largest_chart_has_room_whatever_its_numbers() -> None:
     assert weight(chart(r.running("soak", planned, series=series)).blocks) <= CHART_MOST
 
 
+def test_the_axis_counts_back_from_the_last_look_so_that_the_card_has_one_clock() -> None:
+    ends = (-90_000, -598, -1.5, 0)
+    intervals = tuple(Interval(begin=r.at(end - 1), end=r.at(end), old=1) for end in ends)
+    drawn = chart(SOAKING.but(series=SOAKING.series.but(intervals=intervals))).blocks[0]["chart"]
+
+    assert drawn["axis_config"]["categories"] == ["-25:00:00", "-0:09:58", "-0:00:02", "0:00:00"]
+    assert [point["label"] for point in drawn["series"][0]["data"]] == drawn["axis_config"]["categories"]
+
+
 async def test_a_look_that_only_adds_to_the_chart_edits_no_message_and_the_next_edit_has_it() -> None:
     thread = Thread()
     await thread.show(SOAKING, r.charted(SOAKING, failed=3))

@@ -148,6 +148,17 @@ def test_callers_are_said_to_notice_nothing_only_where_the_old_key_serves_them(f
     assert ("notice nothing" in callers.consequence(rotation)) is (not failing)
 
 
+def test_a_reason_for_an_acceptance_that_the_table_cuts_is_whole_below_it_and_many_are_counted() -> None:
+    reason = " ".join(f"word-{n}" for n in range(30))
+    rotation = r.awaiting_approval(r.plan(r.many(5)))
+    same = r.accepted(rotation, 0, 1, reason=reason)
+    for number in range(1, 5):
+        rotation = r.accepted(rotation, number, reason=f"{reason} {number}")
+
+    assert f"2 models accepted unproved by <@{r.APPROVER}>: `{reason}`." in str(card(same).content["blocks"])
+    assert "And for 1 more reason: see the receipt." in str(card(rotation).content["blocks"])
+
+
 def test_the_checklist_says_how_many_models_are_moved_and_how_long_the_others_take() -> None:
     rotation = r.running("cut-over", r.plan(r.many(500)), note="251 of 500")
     models = rotation.plan.models[:251]
