@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from bot.rotation.frozen import Frozen
-from bot.rotation.inventory import Inventory, Model, ProviderKey, Unlisted
+from bot.rotation.inventory import CACHE_POLICY, Inventory, Model, ProviderKey, Unlisted
+from bot.rotation.wildcards import is_wildcard
 
 LABEL_MOST = 80
 """Characters of a name in a sentence: five such names must fit on a card."""
@@ -159,12 +160,14 @@ def affected(inventory: Inventory, model: Model) -> AffectedModel:
 def probed_elsewhere(model: AffectedModel, name: str, models: Iterable[Model]) -> Model | None:
     """Return the other model that answers a test request for *model* under *name*; None if there is none.
 
-    A gateway prefers a model of exactly that name to a wildcard. A router's answer says which target gave it.
+    A gateway prefers a model of exactly that name to a wildcard. What has no key of its own answers for its targets: a
+    router's answer to a name that the model does not have says which of them gave it.
     """
     if name == model.alias:
         return None
-    here = (other for other in models if other.environment == model.environment and not other.is_virtual)
-    return next((other for other in here if other.alias == name and other.id != model.id), None)
+    others = (other for other in models if other.environment == model.environment and other.kind != CACHE_POLICY)
+    named = (other for other in others if other.alias == name and other.id != model.id)
+    return next((other for other in named if is_wildcard(model.alias) or not other.is_virtual), None)
 
 
 def _reading_order(model: AffectedModel) -> tuple[str, str, str]:

@@ -88,7 +88,7 @@ def refuse_probed_elsewhere(rotation: Rotation, models: Iterable[Model], world: 
 
 
 def _other(rotation: Rotation, model: Model) -> str:
-    elsewhere = not any(key.is_used_by(model) for key in rotation.keys)
+    elsewhere = not model.is_virtual and not any(key.is_used_by(model) for key in rotation.keys)
     return f"another model, `{model.alias}`{', which is on another key' if elsewhere else ''}"
 
 

@@ -92,8 +92,9 @@ async def test_g20_a_wildcard_is_rehearsed_and_verified_under_one_name(probes, u
 
 
 @pytest.mark.whole
+@pytest.mark.parametrize("kind", ["direct", "ensemble"])
 @pytest.mark.parametrize(("after", "counters"), [("project", True), ("soak", True), ("soak", False)])
-async def test_a_model_that_takes_the_name_of_a_wildcard_later_stops_the_rotation(after, counters):
+async def test_a_model_that_takes_the_name_of_a_wildcard_later_stops_the_rotation(after, counters, kind):
     async with tenancy_of(Switches(metric_labels="full", cooldown=0.0, status_urls=counters)) as tenancy:
         aisix, here = tenancy.aisix, tenancy.chat.environment_id
         aisix.remove(tenancy.chat, settled=True)
@@ -104,9 +105,12 @@ async def test_a_model_that_takes_the_name_of_a_wildcard_later_stops_the_rotatio
         machine = await tenancy.machine()
         record = await machine.until(await tenancy.begun(machine), lambda r: after in r.done)
         other = aisix.add_key("Other key", secret="sk-other-0123456789abc")
-        aisix.add_model("production", "openai/gpt-4o", key=other, upstream="gpt-4o")
+        spare = aisix.add_model("production", "spare", key=other, upstream="gpt-4o")
+        parts = {"key": other, "upstream": "gpt-4o"} if kind == "direct" else {"panel": [spare], "judge": spare}
+        aisix.add_model("production", "openai/gpt-4o", kind=kind, **parts)
         record = await machine.ended(record)
         record = record if record.stop else await machine.ended(tenancy.approved(record))
 
     assert record.stop.headline == NAMELESS
-    assert "`openai/*` in production to another model, `openai/gpt-4o`, which is on another key" in record.stop.sentence
+    where = ", which is on another key" if kind == "direct" else ""
+    assert f"`openai/*` in production to another model, `openai/gpt-4o`{where}, so" in record.stop.sentence
