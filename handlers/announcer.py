@@ -10,7 +10,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.rotation.attention import gist, is_watched
+from bot.rotation.attention import fails_callers, gist, is_watched
 from bot.rotation.errors import CannotPost, NotOurRecord
 from bot.rotation.naming import tag_of
 from bot.rotation.people import People
@@ -330,7 +330,7 @@ class SlackAnnouncer:
 
 def _settling(rotation: Rotation, now: datetime) -> float:
     """Return how many seconds are left for what follows the delete at once."""
-    if not is_watched(rotation) or rotation.watch_until or not rotation.deleted_at:
+    if not is_watched(rotation) or rotation.watch_until or not rotation.deleted_at or fails_callers(rotation):
         return 0
     return (rotation.deleted_at - now).total_seconds() + SETTLES
 

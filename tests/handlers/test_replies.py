@@ -285,3 +285,13 @@ def test_the_thread_lists_the_models_exactly_where_the_card_that_is_shown_has_no
     rows = next(len(block["rows"]) - 1 for block in shown.card["blocks"] if block["type"] == "data_table")
 
     assert any(reply.key == "listing" for reply in shown.replies()) is (rows < count)
+
+
+async def test_after_the_delete_the_card_waits_a_moment_for_the_first_look_but_never_with_harm() -> None:
+    thread = Thread()
+    deleted = r.watched(deleted_at=thread.now(), watch_until=None)
+
+    assert await thread.announcer.show(deleted)
+    assert not thread.channel
+    assert await thread.announcer.show(deleted.but(troubles=(r.trouble(),))) is None
+    assert thread.channel["0.0"]["text"].startswith("OpenAI production: old key deleted, watching: 1 problem")
