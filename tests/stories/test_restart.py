@@ -19,7 +19,7 @@ from tests.support.stage import KEY, NEW_SECRET, Stage
 
 WAITING = "waiting for an approver"
 PATIENT = {"PROJECTION_TIMEOUT": "60", "VERIFY_TIMEOUT": "60", "PATIENCE": "60"}
-QUICK = {"LEASE": "1", "CONTROL_PLANE_CONCURRENCY": "1", "KEYTURN_DATA": "data", **PATIENT}
+QUICK = {"LEASE": "3", "CONTROL_PLANE_CONCURRENCY": "1", "KEYTURN_DATA": "data", **PATIENT}
 
 
 class Theatre:
