@@ -180,7 +180,7 @@ class SlackAnnouncer:
         if not urgent:  # before composing: with 500 models that costs more than moving them
             self._pace("card", shown)
         said = told(rotation, shown)
-        around = Around(await self._others(rotation), await self._maker(rotation), said, self._places)
+        around = Around(await self._others(rotation), await self._maker(rotation), said, self._places, self._team_url)
         messages = composed(rotation, self._approvers, around)
         parts = [("card", partial(self._update, "card", messages.card, messages.steady))]
         if messages.checklist:
@@ -262,7 +262,7 @@ class SlackAnnouncer:
 
     async def _reply(self, reply: Reply, rotation: Rotation, shown: dict[str, str], *, urgent: bool) -> None:
         """Post a reply that is missing; edit one that has a new edition."""
-        key, content, edition = reply
+        key, content, edition = reply.key, reply.content, reply.edition
         if not shown.get(key):
             await self._post(key, content, rotation, shown)
         elif shown.get(key + ":edition", "") != edition:

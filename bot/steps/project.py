@@ -53,7 +53,7 @@ async def project(rotation: Rotation, world: World) -> Outcome:
     getting_on = not left and not any(_is_stuck(barrier, seen) for barrier in behind)
     if not getting_on and waited(rotation, world) > world.limits.projection:
         _stop(rotation, behind, left, seen)
-    return Wait(rotation, _progress(rotation, behind, left), timedelta(0) if getting_on else POLL / 4)
+    return Wait(rotation, _progress(rotation, behind, left, seen), timedelta(0) if getting_on else POLL / 4)
 
 
 def _unproved_environments(rotation: Rotation, world: World) -> list[str]:
@@ -231,11 +231,18 @@ def _all_have(rotation: Rotation, environment: str, seen: Windows, world: World)
     return all(barrier.name in (replica.throwaways or ()) for replica in replicas)
 
 
-def _progress(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel]) -> str:
+def _progress(rotation: Rotation, behind: list[Throwaway], left: list[AffectedModel], seen: Windows) -> str:
+    """Name what is waited for: the models, or the environments with the replicas that certainly lack the change."""
     if left:
         return f"{plural(len(left), 'model')} not synced yet: {listing(m.label for m in left)}"
-    names = listing(f"`{rotation.plan.environments[barrier.environment]}`" for barrier in behind)
+    names = listing(_place(rotation, barrier, seen) for barrier in behind)
     return f"{plural(len(behind), 'environment')} not synced yet: {names}"
+
+
+def _place(rotation: Rotation, barrier: Throwaway, seen: Windows) -> str:
+    environment = f"`{rotation.plan.environments[barrier.environment]}`"
+    lagging = [f"`{name}`" for name in _lagging(barrier, seen)]
+    return f"{listing(lagging)} in {environment}" if lagging else environment
 
 
 def _is_stuck(barrier: Throwaway, seen: Windows) -> bool:

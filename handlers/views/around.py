@@ -23,6 +23,7 @@ class Around(NamedTuple):
     maker: str = ""
     told: str = ""
     places: Places = NOWHERE
+    team_url: str = ""
 
 
 NOTHING = Around()

@@ -1,13 +1,13 @@
 """Compose all messages of one rotation at once: the thread lists the models if the card has no room for all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from bot.rotation.record import Rotation
 from handlers.views.around import NOTHING, Around
 from handlers.views.card import card
-from handlers.views.replies import Reply
+from handlers.views.replies import Reply, calling
 from handlers.views.thread import checklist, milestones
 
 
@@ -30,5 +30,13 @@ def composed(rotation: Rotation, approvers: str, around: Around = NOTHING) -> Co
         content,
         steady,
         checklist(rotation) if rotation.attempt else None,  # no step runs before the first secret
-        partial(milestones, rotation, approvers, unlisted),
+        partial(_replies, rotation, approvers, unlisted, around.team_url),
     )
+
+
+def _replies(
+    rotation: Rotation, approvers: str, unlisted: Sequence[tuple[str, ...]], team_url: str, *, attached: bool = False
+) -> Iterator[Reply]:
+    """Yield the replies; each mentions those alone who have something to do."""
+    for reply in milestones(rotation, approvers, unlisted, attached=attached):
+        yield calling(reply, rotation.requested_by, team_url)

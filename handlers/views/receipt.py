@@ -23,7 +23,9 @@ def receipt(rotation: Rotation, *, attached: bool = False) -> Iterator[Reply]:
     text = f"Receipt. {cut(' '.join(lines), 3600)} {revoke}"
     page = revoked_at(rotation)
     last = f"*{revoke}*{f' <{page.url}|Open its key page>' if page else ''}"
-    yield from parted("receipt", text, ["*Receipt*", *lines, *models, last], _edition(rotation))
+    yield from parted(
+        "receipt", text, ["*Receipt*", *lines, *models, last], _edition(rotation), frozenset({rotation.requested_by})
+    )
 
 
 def _edition(rotation: Rotation) -> str:

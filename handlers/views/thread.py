@@ -220,11 +220,14 @@ def _approval_wanted(rotation: Rotation, approvers: str) -> str:
     return f"Approval wanted from {approvers}{other}"
 
 
+NOBODY = frozenset[str]()
+
+
 def _accepted(rotation: Rotation) -> Iterator[Reply]:
     """Say who accepted what without proof, one reply per click."""
     if rotation.accepted:
         text = f"Accepted {vouched(rotation.accepted)}: {sentence(rotation.accepted.of, 1200)}"
-        yield reply(f"accepted:{rotation.accepted.at.isoformat()}", text)
+        yield reply(f"accepted:{rotation.accepted.at.isoformat()}", text, NOBODY)
     said: dict[Acceptance, list[str]] = {}
     for model in rotation.plan.models:
         word = rotation.finding(model).accepted
@@ -232,7 +235,7 @@ def _accepted(rotation: Rotation) -> Iterator[Reply]:
             said.setdefault(word, []).append(_place(model))
     for word, places in said.items():
         text = f"Accepted unproved {vouched(word)}: {few(places)}."
-        yield reply(f"accepted:{word.at.isoformat()}", text)
+        yield reply(f"accepted:{word.at.isoformat()}", text, NOBODY)
 
 
 def _place(model: AffectedModel) -> str:
@@ -259,7 +262,8 @@ def _ending(rotation: Rotation, *, attached: bool) -> Iterator[Reply]:
         yield from _troubles(rotation)
     if rotation.state is State.ROLLED_BACK:
         text = f"{_key(rotation)} rolled back by <@{rotation.ended_by}>. {alarm.next_move(rotation)}"
-        yield reply("rolled-back", text)
+        is_told = rotation.ended_by != rotation.requested_by or rotation.left_alone
+        yield reply("rolled-back", text, frozenset({rotation.requested_by}) if is_told else NOBODY)
 
 
 def _troubles(rotation: Rotation) -> Iterator[Reply]:

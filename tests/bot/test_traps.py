@@ -327,6 +327,7 @@ async def test_a_replica_that_catches_up_is_waited_for():
             record = await machine.notch(record)
         assert record.waits_for_bot
         assert "project" not in record.done
+        assert record.note == "1 environment not synced yet: `production.1` in `production`"
 
         tenancy.wire.behind.clear()
         tenancy.wire.project()

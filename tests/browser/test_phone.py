@@ -84,7 +84,7 @@ def ends(page: Page) -> None:
     says(page, "old key deleted")
     page.wait_for_function(IN_REACH, arg=THUMB)
     card(page).get_by_role("button", name="replies").tap()
-    for words in ("New key created", "Receipt", "Approved by @approver", "The old API key still works at"):
+    for words in ("New key created", "Receipt", "Approved by an approver", "The old API key still works at"):
         expect(page.get_by_role("region", name="Thread")).to_contain_text(words)
     assert GOOD_SECRET not in page.locator("#slack").inner_text()
     assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["viewport"]["width"]

@@ -14,7 +14,7 @@ def test_a_person_rotates_a_key_with_the_wrong_secret_first(opened):
     give_the_secrets(page)
     release(page)
     card(page).get_by_role("button", name="replies").click()
-    for words in ("Receipt", "Approved by @approver", "The old API key still works at"):
+    for words in ("Receipt", "Approved by an approver", "The old API key still works at"):
         expect(page.get_by_role("region", name="Thread")).to_contain_text(words)
 
     expect(page.get_by_role("list", name="Provider keys")).not_to_contain_text("A OpenAI production")

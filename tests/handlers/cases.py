@@ -133,7 +133,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "running-baseline": r.running("baseline", note="1 of 3"),
     "running-rehearse": r.running("rehearse", note="rehearsing"),
     "running-cut-over": r.seeing(r.running("cut-over", note="1 of 3"), r.good(36), moved_at=r.at(34)),
-    "running-project": r.running("project", note="1 environment not synced yet: `staging`"),
+    "running-project": r.running("project", note="1 environment not synced yet: `replica-2:9090` in `staging`"),
     "running-verify": r.running("verify", note="2 of 3"),
     "running-tidy": r.running("tidy"),
     "running-trouble": r.running(

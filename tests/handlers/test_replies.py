@@ -1,5 +1,6 @@
 """A card and its replies are composed and told once; a receipt is edited when it says something else."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.rotation.actions import Action
+from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.people import NOBODY, People
 from bot.rotation.record import Rotation
 from bot.storage.lists import Page
@@ -295,3 +297,28 @@ async def test_after_the_delete_the_card_waits_a_moment_for_the_first_look_but_n
     assert not thread.channel
     assert await thread.announcer.show(deleted.but(troubles=(r.trouble(),))) is None
     assert thread.channel["0.0"]["text"].startswith("OpenAI production: old key deleted, watching: 1 problem")
+
+
+ACCEPTED = Finding(accepted=Acceptance(by=r.APPROVER, at=r.at(70), reason="known"))
+IN_DOUBT = r.awaiting_approval()
+
+
+@pytest.mark.parametrize(
+    ("rotation", "key", "mentioned"),
+    [
+        (r.completed(), "receipt", {r.REQUESTER}),
+        (IN_DOUBT.learn({IN_DOUBT.plan.models[0].id: ACCEPTED}), f"accepted:{r.at(70).isoformat()}", set()),
+        (r.rolled_back(ended_by=r.APPROVER), "rolled-back", set()),
+        (r.rolled_back(ended_by=r.REQUESTER), "rolled-back", set()),
+        (r.rolled_back(ended_by=r.APPROVER, left_alone=("`x` stays.",)), "rolled-back", {r.REQUESTER}),
+    ],
+)
+def test_a_reply_mentions_those_alone_who_have_something_to_do_and_links_to_the_others(
+    rotation: Rotation, key: str, mentioned: set[str]
+) -> None:
+    around = Around(team_url="https://acme.slack.com/")
+    [said] = (reply.content for reply in composed.composed(rotation, r.APPROVERS, around).replies() if reply.key == key)
+    people = re.findall(r"<(?:@|https://acme.slack.com/team/)(\w+)", said["text"])
+
+    assert set(re.findall(r"<@(\w+)>", str(said))) == mentioned
+    assert people, "somebody is named"
