@@ -168,8 +168,14 @@ class Decisions(Verbs):
         if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
             raise WrongState("This click has counted already.")
         reviewed = await self._people.reviewed(recorded, self._now())
-        shown_then = {"digest": rotation.digest, "flags": flags(rotation), "tally": rotation.tally}
-        approval = Approval.model_validate({"by": by, "at": self._now(), "reason": reason, **shown_then})
+        approval = Approval(
+            by=by,
+            at=self._now(),
+            digest=rotation.digest,
+            reason=reason,
+            flags=flags(rotation),
+            tally=rotation.tally,
+        )
         approved = reviewed.but(approvals=(*reviewed.approvals, approval))
         if not approved.lacks_approval:
             approved = before_approval(approved).to(State.RUNNING)

@@ -46,7 +46,7 @@ def _for_whom(rotation: Rotation) -> str:
 
 
 def either(rotation: Rotation) -> str:
-    """Mention whoever may steer this rotation."""
+    """Mention the people who may steer this rotation."""
     return f"<@{rotation.requested_by}> or an approver"
 
 

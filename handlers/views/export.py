@@ -1,4 +1,4 @@
-"""The receipt's file: every model as a row of CSV, for whoever needs the list and not the story."""
+"""The receipt's file: every model as a row of CSV, for people who need the list and not the story."""
 
 import csv
 import io

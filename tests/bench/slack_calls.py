@@ -10,7 +10,7 @@ SIZES = (3, 12, 500)
 LAST_OF_THE_START = "blocks.validate"
 WRITES = ("chat.postMessage", "chat.update", "files.completeUploadExternal")
 BEFORE = {3: (19, 33), 12: (21, 35), 500: (31, 45)}
-"""Messages with edits, and all calls, of commit b6ba0c3, before the cards were built anew."""
+"""Messages with edits, and all calls, of commit b6ba0c3, with the cards of before."""
 
 
 async def measured() -> str:
@@ -20,7 +20,7 @@ async def measured() -> str:
     now = [[sum(counts[method] for method in WRITES) for counts in found.values()], [c.total() for c in found.values()]]
     before = [*zip(*BEFORE.values(), strict=True)]
     for what, new, old in zip(("messages and edits", "all"), now, before, strict=True):
-        rows += [(what, *map(str, new)), (f"{what}, before the cards were built anew", *map(str, old))]
+        rows += [(what, *map(str, new)), (f"{what}, with the cards of before", *map(str, old))]
     return table("Calls to Slack of a good rotation", ("method", *(f"{models} models" for models in SIZES)), rows)
 
 

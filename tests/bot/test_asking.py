@@ -185,7 +185,7 @@ async def press_another(desk: Desk, first: Rotation, by: str, shown: list[Rotati
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.COMPLETED])
-async def test_after_the_delete_another_secret_starts_one_rotation_of_the_new_key_whoever_presses(desk, state):
+async def test_after_the_delete_another_secret_starts_one_rotation_of_the_new_key_for_people_who_may_ask(desk, state):
     first = await in_trouble(desk)
     first = await desk.save(first.to(state)) if state is State.COMPLETED else first
     shown: list[Rotation] = []

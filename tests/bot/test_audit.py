@@ -1,4 +1,4 @@
-"""The audit trail: any change, loss, doubling or swap of its entries is found by whoever has the lines."""
+"""The audit trail: any change, loss, doubling or swap of its entries is found by everybody who has the lines."""
 
 import asyncio
 import json

@@ -285,7 +285,7 @@ def test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval(to, kep
 
 
 @pytest.mark.parametrize("given", [(), (approval(),)])
-async def test_whoever_is_asked_to_approve_is_asked_before_the_last_look(given):
+async def test_an_approver_is_asked_before_the_last_look(given):
     before = running(done=(*SOAKED, StepName.RECHECK), approvals=given, approvals_required=2)
     after = await move(before, world())
 

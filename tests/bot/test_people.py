@@ -85,9 +85,9 @@ async def test_where_slack_cannot_tell_no_approval_is_judged_and_no_rotation_beg
     slack = Slack()
     slack.is_away = True
 
-    for whoever in (people(slack), NOBODY):
+    for known in (people(slack), NOBODY):
         with pytest.raises(Unanswerable):
-            await whoever.reviewed(running(approvals=(approval(SENDER),)), NOW)
+            await known.reviewed(running(approvals=(approval(SENDER),)), NOW)
     with pytest.raises(Unanswerable):
         await people(slack).check_may_begin("U_REQUESTER")
 

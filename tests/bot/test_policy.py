@@ -163,7 +163,7 @@ def expected(action: Action, moment: str, who: str, *, self_approval: bool) -> s
 
 @pytest.mark.parametrize("action", Action)
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_press_does_what_the_tables_say_whoever_presses(moment, action):
+def test_a_press_does_what_the_tables_say_for_everybody(moment, action):
     for who, own in product(PEOPLE, (False, True)):
         wanted = expected(action, moment, who, self_approval=own)
         assert (who, own, outcome(action, MOMENTS[moment], who, self_approval=own)) == (who, own, wanted)
@@ -178,7 +178,7 @@ def test_nothing_rolls_back_to_a_key_that_may_be_gone(moment, gone):
     assert A.CANCEL not in policy.offered(MOMENTS[moment].but(**gone, deleted_at=NOW))
 
 
-def test_whoever_is_not_a_full_member_hears_why():
+def test_people_who_are_no_full_members_hear_why():
     def refused(check: Callable[[], None]) -> str:
         with pytest.raises(NotAllowed) as refusal:
             check()

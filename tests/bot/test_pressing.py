@@ -152,7 +152,7 @@ async def test_what_speaks_against_the_delete_since_the_form_was_opened_has_to_b
         ({"shown": "0" * 16}, WrongState),
     ],
 )
-async def test_the_form_that_asks_why_opens_for_whoever_may_approve_now(desk, given, refused):
+async def test_the_form_that_asks_why_opens_for_people_who_may_approve_now(desk, given, refused):
     record = await desk.save(waiting(**FLAGGED[Flag.FAILED]))
 
     with pytest.raises(refused):

@@ -1,4 +1,4 @@
-"""The receipt as a document: whoever has it and the head in Slack finds an edit, without Redis."""
+"""The receipt as a document: people who have it and the head in Slack find an edit, without Redis."""
 
 import json
 from pathlib import Path

@@ -86,7 +86,7 @@ async def test_no_span_holds_a_secret(traces, tenancy):
     assert "Bearer" not in said
 
 
-async def test_the_span_of_a_rotation_is_made_at_its_end_whoever_ends_it(traces, store):
+async def test_the_span_of_a_rotation_is_made_at_its_end_by_any_process(traces, store):
     first = await store.save(rotation(requested_at=NOW), EVENT, at=NOW)
     assert traces.spans() == []
     ended = first.to(State.CANCELLED).but(ended_at=later(60))

@@ -1,4 +1,4 @@
-"""One rule says what a wildcard alias answers for, whoever asks: the probes, the counters or the throw-away models."""
+"""One rule says what a wildcard alias answers for, to the probes, the counters and the throw-away models."""
 
 import pytest
 
@@ -30,7 +30,7 @@ from tests.support.in_memory import NEW_SECRET, tenancy_of
         ("openai/*", "openai/two\nlines", True),
     ],
 )
-def test_only_the_star_stands_for_other_characters_whoever_asks(alias, name, does):
+def test_only_the_star_stands_for_other_characters_in_every_place(alias, name, does):
     assert matches(alias, name) is does
     if not is_wildcard(alias) or not name.isprintable():
         return

@@ -114,7 +114,7 @@ def test_a_stop_is_raised_somewhere_and_the_guide_tells_its_kind_and_buttons(cau
 # --- sentences ---
 
 SENTENCES = "\n".join(map(read, (GUIDE, STOPS, MESSAGES)))
-"""What is read by whoever has a sentence in front of them."""
+"""What is read by people who have a sentence in front of them."""
 
 NUMBERS = re.compile(r"\d[\d,.:]*\d|\d")
 SPOKEN = [

@@ -13,7 +13,7 @@ TABLE: dict[str, dict[str, Guard]] = {
     "Who may press what": {
         "Guests, bots, deactivated accounts and people of other workspaces press buttons.": Guard(
             "    if told := _outside(person):\n        raise NotAllowed(told[0])\n",
-            "test_whoever_is_not_a_full_member_hears_why",
+            "test_people_who_are_no_full_members_hear_why",
             "",
         ),
         "Somebody whom REQUESTERS does not name begins a rotation.": Guard(
@@ -21,14 +21,14 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "Somebody else than the requester gives the secret.": Guard(
             "if permissions.person.id != rotation.requested_by:",
-            "test_a_press_does_what_the_tables_say_whoever_presses",
+            "test_a_press_does_what_the_tables_say_for_everybody",
         ),
         "Anybody in the channel cancels, retries or rolls back.": Guard(
             "if permissions.person.id != rotation.requested_by and not permissions.approver:",
-            "test_a_press_does_what_the_tables_say_whoever_presses",
+            "test_a_press_does_what_the_tables_say_for_everybody",
         ),
         "Somebody whom APPROVERS does not name releases the delete.": Guard(
-            "if not permissions.approver:", "test_a_press_does_what_the_tables_say_whoever_presses"
+            "if not permissions.approver:", "test_a_press_does_what_the_tables_say_for_everybody"
         ),
         "One person alone asks for a rotation and releases its delete.": Guard(
             "if permissions.person.id == rotation.requested_by and not self_approval:",
@@ -74,7 +74,7 @@ TABLE: dict[str, dict[str, Guard]] = {
     "An approval holds": {
         "A click on an older card asks for a reason for what its giver has not seen.": Guard(
             "if shown is not None and shown.partition(SEPARATOR)[0] != rotation.seen:",
-            "test_the_form_that_asks_why_opens_for_whoever_may_approve_now",
+            "test_the_form_that_asks_why_opens_for_people_who_may_approve_now",
         ),
         "An approval without a reason counts although something speaks against the delete.": Guard(
             "if flags(rotation) and not reason:",
@@ -129,7 +129,7 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "Who has left the user group approves by a list that Keyturn remembers.": Guard(
             "if may_be_in and person_id in await self._directory.members(group):",
-            "test_whoever_has_left_the_group_is_refused_at_once_and_whoever_joined_is_let_in_soon",
+            "test_people_who_left_the_group_are_refused_at_once_and_those_who_joined_are_let_in_soon",
             "if may_be_in:",
         ),
         "The second of two approvals is added to one of somebody who has left.": Guard(
@@ -159,7 +159,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             "self_approval=True",
         ),
         "An approver is asked, and the delete follows the click without a look.": Guard(
-            "before_approval(rotation)", "test_whoever_is_asked_to_approve_is_asked_before_the_last_look", "rotation"
+            "before_approval(rotation)", "test_an_approver_is_asked_before_the_last_look", "rotation"
         ),
         "Accept unproved at a stop of the delete goes on at the delete.": Guard(
             "earlier(rotation, rotation.stop.step, StepName.RECHECK)",

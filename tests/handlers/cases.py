@@ -29,6 +29,8 @@ Json = dict[str, Any]
 Case = Callable[[], Json]
 
 LARGE = "`chat-large` in production"
+NEW = "91bc44d2-8f07-4b6e-a1c9-5e3d20f7a8b1"
+TEAM = Around(team_url="https://acme.slack.com/")
 PLACES = Places("https://docs.example.com/keyturn/", "https://aisix.example.com/provider-keys/{key}")
 GONE = r.plan().but(old_key_gone=True)
 DELETE_ASKED: Json = {"delete_asked_at": r.at(390)}
@@ -209,7 +211,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "cancelled": r.cancelled(),
     "cancelled-expired": r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": r.cancelled(attempt=1),
-    "cancelled-and-a-key-left": r.cancelled(attempt=1, left_alone=(f"Key `pk_1` of this rotation stays: {UNSEEN}",)),
+    "cancelled-and-a-key-left": r.cancelled(attempt=1, left_alone=(f"Key `{NEW}` of this rotation stays: {UNSEEN}",)),
     "cancelled-after-a-stop": still_used(**DELETE_ASKED).but(
         state=State.CANCELLED, ended_at=r.at(420), ended_by=r.APPROVER
     ),
@@ -226,7 +228,7 @@ def told(rotation: Rotation, part: str, *, attached: bool = False) -> Case:
     """Return the milestone of *rotation* whose key begins with *part*."""
 
     def case() -> Json:
-        replies = composed(rotation, r.APPROVERS).replies(attached=attached)
+        replies = composed(rotation, r.APPROVERS, TEAM).replies(attached=attached)
         return next(reply.content for reply in replies if reply.key.startswith(part))
 
     return case
@@ -332,10 +334,8 @@ MESSAGES: Mapping[str, Case] = {
     "answer-being-rotated-without-a-card": lambda: {"text": being_rotated(r.watched(), "")},
     "answer-unknown": answer(UnknownKey("opnai prod", ("OpenAI production", "OpenAI staging"))),
     "answer-unknown-nothing-near": answer(UnknownKey(r.HOSTILE, ())),
-    "answer-ambiguous": answer(
-        AmbiguousKey(r.NAME, ((r.NAME, "7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604"), (r.NAME, "pk_22aa")))
-    ),
-    "answer-ambiguous-101": answer(AmbiguousKey("O", tuple((f"OpenAI {n}", f"pk_{n}") for n in range(101)))),
+    "answer-ambiguous": answer(AmbiguousKey(r.NAME, ((r.NAME, "7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604"), (r.NAME, NEW)))),
+    "answer-ambiguous-101": answer(AmbiguousKey("O", tuple((f"OpenAI {n}", f"{NEW[:-4]}{n:04}") for n in range(101)))),
     "answer-looks-like-secret": answer(LooksLikeSecret()),
     "answer-bad-secret": answer(objection("one two")),
     "answer-bad-document": answer(objection('{"project": "p", "region": "r"}', "vertex")),
@@ -384,7 +384,7 @@ OPTIONS: Mapping[str, Case] = {
 
 def thread(rotation: Rotation) -> list[Json]:
     """Return all that hangs under the card at one moment."""
-    return [checklist(rotation), *(reply.content for reply in composed(rotation, r.APPROVERS).replies())]
+    return [checklist(rotation), *(reply.content for reply in composed(rotation, r.APPROVERS, TEAM).replies())]
 
 
 THREADS: Mapping[str, Callable[[], list[Json]]] = {

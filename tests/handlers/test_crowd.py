@@ -1,4 +1,4 @@
-"""A crowd that may not approve asks Slack once who is in the user group; whoever may approve is asked about anew."""
+"""A crowd that may not approve asks Slack once who is in the user group; for an approver it is asked each time."""
 
 import asyncio
 from typing import Any
@@ -82,7 +82,7 @@ async def test_a_crowd_at_the_limit_of_a_user_group_does_not_lock_its_members_ou
     assert slack.asked == 2
 
 
-async def test_whoever_has_left_the_group_is_refused_at_once_and_whoever_joined_is_let_in_soon() -> None:
+async def test_people_who_left_the_group_are_refused_at_once_and_those_who_joined_are_let_in_soon() -> None:
     slack = Slack()
     assert await slack.approvers("U_APPROVER", "U_1") == [True, False]
 

@@ -1,4 +1,4 @@
-"""While a card cannot be shown, whoever has to act has it directly: once an occasion, and without stale buttons."""
+"""While a card cannot be shown, people who have to act have it directly: once an occasion, without stale buttons."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -111,7 +111,7 @@ TOLD: dict[str, tuple[Rotation, set[str]]] = {
 
 
 @pytest.mark.parametrize("occasion", TOLD)
-async def test_whoever_can_act_is_told_and_nobody_else(slack: ShutChannel, occasion: str) -> None:
+async def test_people_who_can_act_are_told_and_nobody_else(slack: ShutChannel, occasion: str) -> None:
     rotation, people = TOLD[occasion]
     for _ in range(3):
         await slack.becomes(rotation)

@@ -114,7 +114,9 @@ async def test_a_block_that_is_refused_comes_as_another_until_a_day_has_passed(s
     assert "data_table" in kinds(slack.card), "Slack has brought it meanwhile"
 
 
-async def test_a_card_that_is_refused_as_a_whole_holds_up_no_reply_and_tells_whoever_has_to_act(slack: Picky) -> None:
+async def test_a_card_that_is_refused_as_a_whole_holds_up_no_reply_and_tells_the_people_who_have_to_act(
+    slack: Picky,
+) -> None:
     await slack.show(r.running("verify"))
     slack.refuses = is_card
 

@@ -92,7 +92,7 @@ class Laws:
             seen = mine and actor is not None and approval.digest.startswith(actor.shown)
             self.demand(seen, "an approval is an approver's click on what was shown", told)
             weighed = approval.reason or not flags(after)
-            self.demand(weighed, "whoever approves although something speaks against the delete says why", told)
+            self.demand(weighed, "an approver says why if something speaks against the delete", told)
             allowed = approval.by != after.requested_by or self.self_approval
             self.demand(allowed, "the requester does not approve", told)
         if len(after.approvals) > len(known):

@@ -298,7 +298,7 @@ BARRED = {
 
 
 @pytest.mark.parametrize("barred", BARRED)
-async def test_what_a_managed_redis_does_not_show_is_asked_of_whoever_set_it_up(
+async def test_what_a_managed_redis_does_not_show_is_asked_of_the_people_who_set_it_up(
     redis_url: str, bare_stage: Stage, barred: str
 ) -> None:
     wrong_without, said_with = BARRED[barred]

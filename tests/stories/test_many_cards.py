@@ -1,4 +1,4 @@
-"""2,500 cards are open, and the bot looks at each of them: whoever types meanwhile is acknowledged at once."""
+"""2,500 cards are open, and the bot looks at each of them: people who type meanwhile are acknowledged at once."""
 
 import asyncio
 import gc

@@ -158,7 +158,7 @@ def share(calls: Iterable[Call], track: str, batch: int) -> list[tuple[Call, Fau
 
 
 def dealt(some: Iterable[tuple[Call, Fault]], batch: int, batches: int) -> list[tuple[Call, Fault]]:
-    """Return the share of one batch, the same whoever recorded the calls."""
+    """Return the share of one batch, the same in each process that records the calls."""
     return [(call, fault) for call, fault in some if zlib.crc32(f"{call}{fault}".encode()) % batches == batch]
 
 

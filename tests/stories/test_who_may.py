@@ -1,6 +1,6 @@
 """Every action of every kind of person, through the real app: one table, every cell filled in.
 
-Whoever does not belong here is named in every setting all the same, and asked for the rotation: it must not help.
+People who do not belong here are named in every setting all the same, and asked for the rotation: it must not help.
 """
 
 import asyncio
@@ -91,7 +91,7 @@ def id_of(who: str) -> str:
 
 
 def populated(stage: Stage) -> None:
-    """Let everybody be there, and name whoever does not belong in every setting."""
+    """Let everybody be there, and name the people who do not belong in every setting."""
     slack = stage.slack
     slack.add_user("U_COLLEAGUE", "colleague")
     slack.add_user("U_BOTH", "both")
@@ -319,10 +319,10 @@ async def test_where_something_speaks_against_the_delete_the_same_people_are_ask
 
 
 IN_TROUBLE = Act(click(Action.ANOTHER_SECRET), r.in_trouble(r.watched()), words="knows no provider key `91bc44d2")
-"""After the delete; its new key is in no AISIX, and whoever may not ask does not hear that."""
+"""After the delete; its new key is in no AISIX, and people who may not ask do not hear that."""
 
 
-async def test_after_the_delete_whoever_may_ask_for_a_rotation_gives_another_secret(redis_url: str) -> None:
+async def test_after_the_delete_people_who_may_ask_for_a_rotation_give_another_secret(redis_url: str) -> None:
     found = {}
     async with house(redis_url) as (stage, built):
         for who in WHO:

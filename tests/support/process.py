@@ -25,7 +25,7 @@ SURROUNDINGS = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 """All of the tests' environment that a bot gets."""
 
 READ_AT_IMPORT = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
-"""aiohttp loads them as it is imported: whoever gets them has to import it for itself."""
+"""aiohttp loads them as it is imported: a module that gets them has to import it for itself."""
 
 READY = re.compile(r'"event": "ready"|\bready\b')
 

@@ -124,7 +124,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("given", "pointer", "code", "field"), WRONG)
-async def test_whoever_asks_may_have_one_thing_validated_against_what_there_is_here(slack, given, pointer, code, field):
+async def test_an_app_may_have_one_thing_validated_against_what_there_is_here(slack, given, pointer, code, field):
     client = AsyncWebClient(base_url=slack.api_url)
     slack.missing_blocks = frozenset({"plan"})
     for name, sound in SOUND.items():
@@ -159,7 +159,7 @@ async def test_a_file_is_uploaded_and_shared_once_in_a_thread(slack, client):
     assert len(slack.thread(card)) == 1
 
 
-async def test_a_trigger_opens_one_modal_for_whoever_acted_within_three_seconds(slack, client):
+async def test_a_trigger_opens_one_modal_for_the_person_who_acted_within_three_seconds(slack, client):
     once, late = (slack.site.triggers.give("U_REQUESTER") for _ in range(2))
     view = (await client.views_open(trigger_id=once, view=MODAL))["view"]
     then = slack.now() + 3.1
