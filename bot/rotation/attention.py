@@ -1,6 +1,7 @@
 """Which parts of a rotation need a person's attention: open troubles and void approvals. Pure."""
 
 from bot.rotation.labels import failing_models
+from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
@@ -19,15 +20,13 @@ def open_troubles(rotation: Rotation) -> list[Trouble]:
 
 def as_known_now(rotation: Rotation) -> Rotation:
     """Return *rotation* with the newest answers of models in trouble, in place of the verdicts before the delete."""
-    about = {trouble.about for trouble in open_troubles(rotation)}
-    failing = (model for model in rotation.plan.models if model.label in about)
-    return rotation.learn({model.id: rotation.finding(model).but(verdict=None) for model in failing})
+    return rotation.learn({model.id: rotation.finding(model).but(verdict=None) for model in in_trouble(rotation)})
 
 
-def is_cured_by_secret(rotation: Rotation) -> bool:
-    """Return whether a model on the new key is in trouble after the delete: another secret may help it."""
+def in_trouble(rotation: Rotation) -> list[AffectedModel]:
+    """Return the models on the new key with an open trouble after the delete; another secret may help them."""
     about = {trouble.about for trouble in open_troubles(rotation)}
-    return any(model.label in about for model in rotation.plan.models)
+    return [model for model in rotation.plan.models if model.label in about]
 
 
 def fails_callers(rotation: Rotation) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.rotation.actions import Action
-from bot.rotation.attention import fails_callers, is_cured_by_secret
+from bot.rotation.attention import fails_callers, in_trouble
 from bot.rotation.flags import flags, shown_of
 from bot.rotation.plan import plural
 from bot.rotation.policy import offered
@@ -35,7 +35,7 @@ def _style(action: Action, rotation: Rotation) -> str | None:
     if action is Action.DELETE_OLD_KEY:
         return "danger"
     is_first = action is offered(rotation)[0] and action is not Action.ACCEPT_UNPROVED
-    if rotation.deleted_at and rotation.state is not State.BLOCKED and not is_cured_by_secret(rotation):
+    if rotation.deleted_at and rotation.state is not State.BLOCKED and not in_trouble(rotation):
         return None
     return "primary" if is_first and (rotation.state in ADVISED or fails_callers(rotation)) else None
 

@@ -7,7 +7,7 @@ from bot.rotation.attention import (
     fails_callers,
     harm,
     has_failed_callers,
-    is_cured_by_secret,
+    in_trouble,
     is_watched,
     may_be_deleted,
     open_void,
@@ -199,7 +199,7 @@ def _revoking(rotation: Rotation) -> str:
     """Name the last thing to do, and say that it must wait while something is wrong."""
     wrong = any(watch.wrong_now(rotation))
     press = f", presses *{Action.ANOTHER_SECRET.value}* if the new key is the cause"
-    cure = press if is_cured_by_secret(rotation) else ""
+    cure = press if in_trouble(rotation) else ""
     then = (
         f"looks into this first{cure}, and revokes the old one there when all is well" if wrong else "revokes it there"
     )
