@@ -152,6 +152,7 @@ def provider_key(row: Json) -> ProviderKey:
         provider=str(row.get("provider") or ""),
         allowed_environments=_environments(allowed),
         settings=settings,
+        created_at=_moment(row.get("created_at")),
     )
 
 

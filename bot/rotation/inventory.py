@@ -20,6 +20,9 @@ class ProviderKey(Frozen):
     settings: dict[str, Any] = {}
     """Every other field, as it was read, except those that the server makes."""
 
+    created_at: datetime | None = None
+    """When it was created, where the control plane says so; None in records of older versions."""
+
     @property
     def base_url(self) -> str:
         """The address of the key's upstream, without password or query; empty for a catalogue provider."""

@@ -1,5 +1,6 @@
 """What people can ask of Keyturn, one method each. Each checks the person, saves the record, and queues work."""
 
+from bot.service.ages import Ages
 from bot.service.decisions import Decisions
 from bot.service.replacements import Replacements
 from bot.service.requests import Requests
@@ -8,5 +9,5 @@ from bot.service.verbs import BeingRotated, LooksLikeSecret
 __all__ = ["BeingRotated", "LooksLikeSecret", "RotationService"]
 
 
-class RotationService(Requests, Replacements, Decisions):
+class RotationService(Requests, Replacements, Decisions, Ages):
     """The verbs. All of them raise `Refused` with one sentence for the person who asked."""

@@ -9,9 +9,7 @@ from bot.rotation.errors import (
     ApiError,
     CannotPost,
     NotAllowed,
-    Refused,
     Unanswerable,
-    Uncertain,
     UnknownKey,
     WrongState,
 )
@@ -26,7 +24,7 @@ from bot.rotation.policy import (
 )
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from bot.service.verbs import REPLAY_WINDOW, BeingRotated, LooksLikeSecret, Verbs, audited, event
+from bot.service.verbs import REPLAY_WINDOW, BeingRotated, LooksLikeSecret, Verbs, audited, away, event
 from bot.storage import records
 from bot.storage.lists import Page
 from bot.storage.records import Full, Room, Taken
@@ -96,7 +94,7 @@ class Requests(Verbs):
         try:
             keys = await self._control_plane.keys()
         except ApiError as error:
-            raise _away(error) from error
+            raise away(error) from error
         return search(Inventory(environments=(), keys=keys, models=()), typed)
 
     async def under_way(self, number: int, size: int) -> Page:
@@ -227,18 +225,10 @@ class Requests(Verbs):
         try:
             return await self._control_plane.inventory()
         except ApiError as error:
-            raise _away(error) from error
+            raise away(error) from error
 
     async def withdraw(self, rotation: Rotation, reason: str) -> None:
         """Cancel a rotation whose card could not be posted."""
         cancelled = rotation.to(State.CANCELLED).but(ended_at=self._now(), note=reason)
         saved = await self._store.save(cancelled, event("keyturn", "cancelled", reason), at=self._now())
         await self._store.was_shown(saved)
-
-
-def _away(error: ApiError) -> Refused:
-    if isinstance(error, Uncertain):
-        return Unanswerable(
-            f"{error} Nothing was changed. Try again in a minute; if it stays, see `python -m bot check`."
-        )
-    return Unanswerable(f"{error} Nothing was changed. See `python -m bot check`.")

@@ -11,10 +11,12 @@ from pydantic import SecretStr
 from bot.rotation import audit
 from bot.rotation.actions import Action
 from bot.rotation.errors import (
+    ApiError,
     BadInput,
     NotAllowed,
     Refused,
     Unanswerable,
+    Uncertain,
     WrongState,
 )
 from bot.rotation.people import Directory, People, Rules
@@ -166,3 +168,12 @@ async def loaded(store: Store, rotation_id: str) -> Rotation:
 def event(by: str, what: str, why: str = "") -> dict[str, str]:
     """Return the entry for the audit trail."""
     return {"by": by, "what": what, "why": why}
+
+
+def away(error: ApiError) -> Refused:
+    """Return the refusal of what needs AISIX, which is not answering, or refuses."""
+    if isinstance(error, Uncertain):
+        return Unanswerable(
+            f"{error} Nothing was changed. Try again in a minute; if it stays, see `python -m bot check`."
+        )
+    return Unanswerable(f"{error} Nothing was changed. See `python -m bot check`.")

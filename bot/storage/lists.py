@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
+from bot.rotation.age import made_at
+from bot.rotation.inventory import ProviderKey
+from bot.rotation.naming import tag_of
 from bot.rotation.record import Rotation
 from bot.storage.namespace import Namespace
 from bot.storage.outage import answering
@@ -76,6 +79,13 @@ class Lists:
     async def old_keys(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the id of the old key by the readable record of each of *ids* that has one."""
         return {rotation.id: rotation.plan.old_key.id for rotation in await self._read_all(ids)}
+
+    async def made_at(self, keys: Iterable[ProviderKey]) -> dict[str, datetime]:
+        """Return by its id when a rotation made a key, for those of *keys* whose names say which rotation that was."""
+        tagged = [(key, tag.rotation) for key in keys if (tag := tag_of(key.display_name))]
+        makers = {rotation.id: rotation for rotation in await self._load_all(sorted({maker for _, maker in tagged}))}
+        found = {key.id: made_at(makers[maker], key) for key, maker in tagged if maker in makers}
+        return {key_id: moment for key_id, moment in found.items() if moment}
 
     async def under_way(self) -> list[Rotation]:
         """Return every open rotation, oldest first; one call reads at a time, as it may read thousands."""
