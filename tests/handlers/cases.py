@@ -279,7 +279,7 @@ MESSAGES: Mapping[str, Case] = {
     "card-awaiting-approval-linked": lambda: card(r.awaiting_approval(), Around(places=PLACES)).content,
     "direct-unverified-linked": lambda: direct(STOPS["unverified"], Shut.ARCHIVED, PLACES),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
-    "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
+    "reply-reminder": told(r.nudged(r.awaiting_approval(), 14_000), "reminder"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "receipt": told(r.completed(), "receipt"),
     "receipt-no-models": told(r.unused(r.completed(r.plan(())), "tried with curl"), "receipt"),
