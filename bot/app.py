@@ -148,10 +148,7 @@ def limits_of(settings: Settings) -> Limits:
         secret_expiry=settings.secret_expiry,
         approval_reminder=settings.approval_reminder,
         approval_expiry=settings.approval_expiry,
-        after_expiry=settings.after_expiry,
-        page_after=settings.page_after,
-        stop_reminder=settings.stop_reminder,
-        calendar=settings.calendar,
+        revoke_within=settings.revoke_within,
     )
 
 
@@ -166,6 +163,7 @@ def rules_of(settings: Settings) -> Rules:
         cards_per_person=settings.cards_per_person,
         cards_per_channel=settings.cards_per_channel,
         require_reason=settings.require_reason,
+        revoke_within=settings.revoke_within,
     )
 
 

@@ -13,6 +13,7 @@ from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms, another_form_of, press_again, secret_form_of
 from handlers.payload import channel_of, person_of, text
+from handlers.views.asking import not_needed_form
 from handlers.views.buttons import SHOWN
 from handlers.views.modal import acceptance_form, delete_form
 
@@ -103,6 +104,21 @@ async def delete_old_key(
 
 
 @answered
+async def revoked(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
+    await ack()
+    await rotations.revoked(text(action, "value"), by=person_of(body))
+
+
+@answered
+async def not_needed(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+) -> None:
+    await ack()
+    rotation = await rotations.offer_not_needed(text(action, "value"), by=person_of(body))
+    await forms.open(text(body, "trigger_id"), not_needed_form(rotation), press_again(Action.NOT_NEEDED))
+
+
+@answered
 async def choose_key(
     ack: AsyncAck,
     action: Json,
@@ -130,6 +146,8 @@ LISTENERS = {
     Action.ROLL_BACK: roll_back,
     Action.ACCEPT_UNPROVED: accept_unproved,
     Action.DELETE_OLD_KEY: delete_old_key,
+    Action.REVOKED: revoked,
+    Action.NOT_NEEDED: not_needed,
 }
 """One listener per button; a test checks that none is missing."""
 

@@ -15,6 +15,7 @@ from handlers.answers import Answers, Asker
 from handlers.errors import answered
 from handlers.forms import Forms
 from handlers.payload import channel_of, person_of, team_of, text
+from handlers.views import revoking
 from handlers.views.blocks import code, when
 from handlers.views.modal import picker
 from handlers.views.words import being_rotated, state_label
@@ -75,12 +76,14 @@ async def status(rotations: RotationService, announcer: SlackAnnouncer, by: str,
     """List a page of the open rotations."""
     await rotations.check_may_look("status", by=by)
     page = await rotations.under_way(number, PAGE)
+    tasks = [await _task(rotation, announcer) for rotation in await rotations.to_revoke(PAGE)]
+    due = ["To be revoked at the provider, the next due first:", *tasks] if tasks else []
     if not page.total:
-        return "Nothing is under way."
+        return "\n".join(["Nothing is under way.", *due])
     part = f", {page.begin + 1:,} to {page.end:,} of {page.total:,}" if page.total > PAGE else ""
     left = [f"{page.unreadable} of them can't be read by this version of Keyturn."] if page.unreadable else []
     more = [f"`{COMMAND} status {page.end // PAGE + 1}` lists the next."] if page.end < page.total else []
-    return await _list(f"Under way{part}:", page.rotations, announcer, *left, *more)
+    return await _list(f"Under way{part}:", page.rotations, announcer, *left, *more, *due)
 
 
 async def history(rotations: RotationService, announcer: SlackAnnouncer, by: str, _: int = 1) -> str:
@@ -107,7 +110,8 @@ LISTED = re.compile(rf"({'|'.join(WORDS)})(?: ([1-9]\d{{0,5}}))?", re.IGNORECASE
 
 async def _list(title: str, rotations: list[Rotation], announcer: SlackAnnouncer, *after: str) -> str:
     lines = [await _line(rotation, announcer) for rotation in rotations]
-    whole = [line for line, length in zip(lines, accumulate(map(len, lines)), strict=True) if length <= ROOM]
+    room = ROOM - sum(map(len, after))
+    whole = [line for line, length in zip(lines, accumulate(map(len, lines)), strict=True) if length <= room]
     left = [f"And {len(lines) - len(whole)} more, which do not fit here."] if len(whole) < len(lines) else []
     return "\n".join([title, *whole, *left, *after])
 
@@ -117,9 +121,23 @@ ROOM = 3600
 
 
 async def _line(rotation: Rotation, announcer: SlackAnnouncer) -> str:
-    name, link = code(rotation.plan.old_key.display_name, 60), await announcer.link(rotation)
-    place = f"<{link}|open>" if link else "not shown yet"
+    name = code(rotation.plan.old_key.display_name, 60)
+    why = f", {code(rotation.motive, 120)}" if rotation.motive else ""
+    task = ", still to be revoked" if rotation.is_owed else ""
     return (
         f"• {name}: {state_label(rotation)}, asked for by <@{rotation.requested_by}>, "
-        f"{when(rotation.requested_at)} ({place})"
+        f"{when(rotation.requested_at)}{why}{task} ({await _place(rotation, announcer)})"
     )
+
+
+async def _task(rotation: Rotation, announcer: SlackAnnouncer) -> str:
+    """Say who has to revoke which credential by when."""
+    assert rotation.revocation is not None
+    name, which = code(rotation.plan.old_key.display_name, 60), rotation.revocation.which
+    place = await _place(rotation, announcer)
+    return f"• {name}: the {which} API key, by <@{rotation.revocation.owner}>{revoking.due(rotation)} ({place})"
+
+
+async def _place(rotation: Rotation, announcer: SlackAnnouncer) -> str:
+    link = await announcer.link(rotation)
+    return f"<{link}|open>" if link else "not shown yet"

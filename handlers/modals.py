@@ -131,6 +131,13 @@ async def delete_anyway(
     await _taken(ack, _in_time(work, by, answers, background), REASON, late=f"{SLOW}, and press there.")
 
 
+async def say_not_needed(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
+    """End the task to revoke a credential, for a reason."""
+    reason = typed(view, REASON, VALUE)
+    work = rotations.not_needed(said(view.get("private_metadata")), reason, by=person_of(body))
+    await _taken(ack, work, REASON, late=f"{SLOW}, or press again.")
+
+
 SLOW = "This took too long; see the card for whether it was taken"
 
 

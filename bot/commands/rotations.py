@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bot.commands import shown
 from bot.rotation.errors import Refused
 from bot.rotation.plan import plural
+from bot.rotation.record import Rotation
 from bot.service.resuming import resumed
 from bot.service.verbs import loaded
 from bot.storage.lists import Page
@@ -26,11 +27,14 @@ class Asked(NamedTuple):
 
 async def status(stores: Sequence[Store], number: int, *, as_json: bool) -> None:
     """Print a page of what is under way, for each bot that has records here."""
-    pages = [(store.namespace.queue, await store.page_under_way(number, SIZE)) for store in stores]
+    pages = [
+        (store.namespace.queue, await store.page_under_way(number, SIZE), await store.revocations_due(SIZE))
+        for store in stores
+    ]
     if as_json:
-        say_json({"namespaces": [_as_json(name, page) for name, page in pages]})
+        say_json({"namespaces": [_as_json(name, page, owed) for name, page, owed in pages]})
         return
-    for name, page in pages:
+    for name, page, owed in pages:
         of = f" in {name}" if len(pages) > 1 else ""
         say(f"{plural(page.total, 'rotation')} under way{of}." if page.total else f"Nothing is under way{of}.")
         for rotation in page.rotations:
@@ -39,13 +43,15 @@ async def status(stores: Sequence[Store], number: int, *, as_json: bool) -> None
             say(f"{page.unreadable} of them can't be read by this version of Keyturn.")
         if page.total > SIZE:
             say(f"These are {page.begin + 1:,} to {page.end:,} of {page.total:,}.{_more(page)}")
+        for rotation in owed:
+            say(shown.task(rotation))
 
 
 def _more(page: Page) -> str:
     return f" The next: python -m bot status --page {page.end // SIZE + 1}" if page.end < page.total else ""
 
 
-def _as_json(name: str, page: Page) -> dict[str, object]:
+def _as_json(name: str, page: Page, owed: Sequence[Rotation]) -> dict[str, object]:
     return {
         "namespace": name,
         "total": page.total,
@@ -53,6 +59,7 @@ def _as_json(name: str, page: Page) -> dict[str, object]:
         "last": page.end,
         "unreadable": page.unreadable,
         "rotations": [shown.summary(each) for each in page.rotations],
+        "to_revoke": [shown.summary(each) for each in owed],
     }
 
 

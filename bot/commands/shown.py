@@ -6,7 +6,8 @@ from typing import Any
 
 from bot.rotation.actions import Action
 from bot.rotation.labels import label_of
-from bot.rotation.policy import offered
+from bot.rotation.parts import Revocation
+from bot.rotation.policy import OF_A_TASK, offered
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Approval, Rotation, Stop
 from bot.rotation.states import MEANING, State
@@ -18,7 +19,14 @@ def line(rotation: Rotation) -> str:
     return (
         f"{rotation.id}  {state(rotation)}: {rotation.plan.old_key.display_name}, asked for by "
         f"{rotation.requested_by} in {rotation.channel}, {_when(rotation.requested_at)}"
+        f"{f', because {rotation.motive}' if rotation.motive else ''}"
     )
+
+
+def task(rotation: Rotation) -> str:
+    """Return in one line what is to be revoked at the provider."""
+    assert rotation.revocation is not None
+    return f"{rotation.id}  to be revoked: {rotation.plan.old_key.display_name}, {_task(rotation.revocation)}"
 
 
 def state(rotation: Rotation) -> str:
@@ -46,6 +54,8 @@ def page(rotation: Rotation) -> Iterator[str]:
     if rotation.stop and rotation.state is State.BLOCKED:
         yield from _stopped(rotation, rotation.stop)
     yield from _approvals(rotation)
+    if rotation.revocation:
+        yield _row("revoke", _task(rotation.revocation))
     yield _row("models", f"{len(rotation.moved)} of {len(rotation.plan.models)} on the new key")
     for model in known["models"]:
         reason = f": {model['reason']}" if model["reason"] else ""
@@ -76,13 +86,21 @@ def _approvals(rotation: Rotation) -> Iterator[str]:
     yield _row("approvals", f"{len(rotation.approvals)} of {rotation.approvals_required}{given and f': {given}'}")
 
 
+def _task(task: Revocation) -> str:
+    """Say which API key is to be revoked at its provider, or how that ended."""
+    if task.ended_at is None:
+        return f"the {task.which} API key at its provider, by {task.owner}, due {_when(task.due_at)}"
+    not_needed = f"need not be, because {task.reason}, says" if task.reason else "was, says"
+    return f"the {task.which} API key {not_needed} {task.ended_by} {_when(task.ended_at)}"
+
+
 def _because(given: Approval) -> str:
     return f", because {given.reason}" if given.reason else ""
 
 
 def _helps(rotation: Rotation, stop: Stop) -> Iterator[tuple[Action, str]]:
     """Yield what can be done at a stop, and where."""
-    for action in offered(rotation):
+    for action in [one for one in offered(rotation) if one not in OF_A_TASK]:
         if action is Action.TRY_AGAIN:
             yield action, f"{HELP[stop.kind].try_again}; on the card, or `python -m bot resume {rotation.id}`"
         else:
@@ -110,6 +128,9 @@ def summary(rotation: Rotation) -> dict[str, Any]:
         "requested_by": rotation.requested_by,
         "requested_at": rotation.requested_at.isoformat(),
         "channel": rotation.channel,
+        "why": rotation.why,
+        "ticket": rotation.ticket,
+        "revocation": rotation.revocation.model_dump(mode="json") if rotation.revocation else None,
     }
 
 
@@ -120,8 +141,6 @@ def details(rotation: Rotation) -> dict[str, Any]:
         **summary(rotation),
         "version": rotation.version,
         "new_key": {"id": new.key_id, "name": new.name} if new else None,
-        "why": rotation.why,
-        "ticket": rotation.ticket,
         "steps_done": [step.value for step in rotation.done],
         "note": rotation.note,
         "stop": _stop(rotation, rotation.stop) if rotation.stop and rotation.state is State.BLOCKED else None,

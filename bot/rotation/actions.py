@@ -14,3 +14,5 @@ class Action(StrEnum):
     ROLL_BACK = "Roll back"
     ACCEPT_UNPROVED = "Accept unproved"
     DELETE_OLD_KEY = "Delete old key"
+    REVOKED = "I've revoked it"
+    NOT_NEEDED = "Not needed"

@@ -1,6 +1,7 @@
-"""The parts of a record that tell of one event each: a new key, an approval, trouble, a stop. Pure."""
+"""The parts of a record that tell of one event each: a new key, an approval, trouble, a stop, a task. Pure."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from bot.rotation.counted import Tally
 from bot.rotation.frozen import Frozen
@@ -68,21 +69,6 @@ class Trouble(Frozen):
     over: bool = False
 
 
-class Nudge(Frozen):
-    """The last push about a matter after the message that told of it, and how many there have been."""
-
-    about: str
-    at: datetime
-    number: int
-
-
-class OnIt(Frozen):
-    """Who takes care of the harm that there was then; harm that begins later is nobody's yet."""
-
-    by: str
-    at: datetime
-
-
 class Stop(Frozen):
     """Why a rotation is blocked."""
 
@@ -92,3 +78,31 @@ class Stop(Frozen):
     step: StepName
     resume: StepName
     at: datetime
+
+
+class Which(StrEnum):
+    """The credential that a task is about, by the key that had it."""
+
+    OLD = "old"
+    NEW = "new"
+
+
+class Revocation(Frozen):
+    """The task to revoke a credential at its provider: AISIX has no use for it any more, and it still works there."""
+
+    which: Which
+    owner: str
+    since: datetime
+    due_at: datetime
+    made_at: datetime | None = None
+    """When the credential came into use, as far as that is known: it tells people which one it is."""
+
+    ended_at: datetime | None = None
+    ended_by: str = ""
+    reason: str = ""
+    """Why it need not be revoked, says an approver; empty if it was."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether somebody still has to do it."""
+        return self.ended_at is None

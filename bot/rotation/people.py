@@ -76,6 +76,7 @@ class Rules(Frozen):
     cards_per_person: int
     cards_per_channel: int
     require_reason: bool
+    revoke_within: timedelta
 
 
 class People:
@@ -105,11 +106,10 @@ class People:
                 return True
         return False
 
-    async def check_may_begin(self, person_id: str) -> Person:
-        """Return a person who may begin; refuse one who may not ask, or whose rotation too few people could approve."""
+    async def check_may_begin(self, person_id: str) -> None:
+        """Refuse a person who may not ask for a rotation, or whose rotation too few people could approve."""
         people = People(Once(self._directory), self._rules)
-        permissions = await people.permissions(person_id)
-        check_may_request(permissions)
+        check_may_request(await people.permissions(person_id))
         needed = self._rules.approvals_required
         other = "" if self._rules.self_approval else person_id
         able = len(await people.able(needed, without=other))
@@ -119,7 +119,6 @@ class People:
                 f"is {needed}{', with SELF_APPROVAL off' if other else ''}. So Keyturn did not begin. "
                 "Have the settings changed first."
             )
-        return permissions.person
 
     async def shortage(self) -> str:
         """Say why nobody's rotation could be approved; empty if somebody's could."""
@@ -201,6 +200,7 @@ NOBODY = People(
         cards_per_person=0,
         cards_per_channel=0,
         require_reason=False,
+        revoke_within=timedelta(0),
     ),
 )
 """The people of a process without Slack: it can confirm nobody's permissions."""

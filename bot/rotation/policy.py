@@ -28,9 +28,6 @@ class Person(Frozen):
     bot: bool = False
     deactivated: bool = False
     stranger: bool = False
-    zone: str = ""
-    """Their time zone; empty if Slack does not say."""
-
     told_at: datetime | None = None
     """When Slack said this, by Slack's clock."""
 
@@ -67,7 +64,16 @@ def offered(rotation: Rotation) -> tuple[Action, ...]:
     """Return the buttons of *rotation* now; there is no roll back to a key that may be gone.
 
     A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives.
+    A task comes last, also of a rotation that is over.
     """
+    return (*_for_the_rotation(rotation), *(OF_A_TASK if rotation.is_owed else ()))
+
+
+OF_A_TASK = (Action.REVOKED, Action.NOT_NEEDED)
+"""The buttons of a credential that is still to be revoked at its provider."""
+
+
+def _for_the_rotation(rotation: Rotation) -> tuple[Action, ...]:
     if rotation.deleted_at:
         return _after_the_delete(rotation)
     if not is_way_back_closed(rotation):
@@ -111,8 +117,6 @@ def _offers(rotation: Rotation) -> tuple[Action, ...]:
         return offers
     if rotation.state is State.RUNNING and (rotation.track is Track.WITHDRAW or rotation.approvals):
         return ()
-    if rotation.state is State.AWAITING_APPROVAL and (rotation.stale_at or rotation.parked_at):
-        return (Action.VERIFY_AGAIN, Action.ROLL_BACK)
     return IN_STATE[rotation.state]
 
 

@@ -16,6 +16,7 @@ from bot.rotation import audit
 from bot.rotation.audit import Fault
 from bot.rotation.finding import Acceptance
 from bot.rotation.labels import label_of
+from bot.rotation.parts import Revocation
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Approval, Rotation
 
@@ -61,6 +62,7 @@ def document(rotation: Rotation, record: str, line: str) -> dict[str, Any]:
             "troubles": [{"at": _at(one.at), "over": one.over, "what": one.sentence} for one in rotation.troubles],
         },
         "left_alone": list(rotation.left_alone),
+        **_task(rotation.revocation),
         "audit": {"entry": entry["number"], "head": entry["hash"]},
         "proof": {"entry": line, "record": record},
     }
@@ -94,6 +96,15 @@ def _people(rotation: Rotation) -> dict[str, Any]:
 def _given(about: Rotation | Approval, *names: str) -> dict[str, str]:
     """Return what people wrote into these fields; receipts of older versions have none of them."""
     return {name: said for name in names if (said := getattr(about, name))}
+
+
+def _task(task: Revocation | None) -> dict[str, Any]:
+    """Return the task to revoke a credential; receipts of older versions have none."""
+    if task is None:
+        return {}
+    ended = {"by": task.ended_by, "at": _at(task.ended_at), **({"not_needed": task.reason} if task.reason else {})}
+    known = {"credential": task.which, "owner": task.owner, "due_at": _at(task.due_at)}
+    return {"revocation": {**known, "ended": None if task.is_open else ended}}
 
 
 def _accepted(word: Acceptance | None) -> dict[str, Any] | None:

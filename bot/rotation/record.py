@@ -12,7 +12,7 @@ from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.frozen import Frozen
 from bot.rotation.inventory import ProviderKey
-from bot.rotation.parts import Approval, Nudge, OnIt, Replacement, Stop, Trouble, Void
+from bot.rotation.parts import Approval, Replacement, Revocation, Stop, Trouble, Void
 from bot.rotation.plan import AffectedModel, Plan, plural
 from bot.rotation.replica import Replica
 from bot.rotation.series import Series
@@ -160,21 +160,6 @@ class Rotation(Frozen):
     """Since when Keyturn waits for an approval."""
 
     reminded_at: datetime | None = None
-    """When an earlier version reminded of the approval; now `nudges` say so."""
-
-    stale_at: datetime | None = None
-    """When the evidence became too old for an approval, since Keyturn asked for it."""
-
-    parked_at: datetime | None = None
-    """When nobody had approved in time: since then nobody is reminded."""
-
-    nudges: tuple[Nudge, ...] = ()
-    """The last push about each matter after the message that told of it."""
-
-    on_it: OnIt | None = None
-    zone: str = ""
-    """The requester's time zone, as Slack gave it; empty if unknown, and in records of older versions."""
-
     last_look_at: datetime | None = None
     """When the last look before the delete ended; None if it has to be repeated."""
 
@@ -214,6 +199,9 @@ class Rotation(Frozen):
     left_alone: tuple[str, ...] = ()
     """What a roll back did not touch, and why."""
 
+    revocation: Revocation | None = None
+    """The task to revoke a credential at its provider; None before there is one, and if an older version ended it."""
+
     def to(self, state: State) -> Self:
         """Move to *state*, or refuse."""
         if state not in TRANSITIONS[self.state]:
@@ -234,6 +222,11 @@ class Rotation(Frozen):
     def is_over(self) -> bool:
         """Return whether the rotation has ended."""
         return self.state in TERMINAL
+
+    @property
+    def is_owed(self) -> bool:
+        """Return whether a credential still has to be revoked at its provider."""
+        return self.revocation is not None and self.revocation.is_open
 
     @property
     def waits_for_bot(self) -> bool:
@@ -360,9 +353,9 @@ class Rotation(Frozen):
 
 OF_ONE_SECRET = (
     "accepted", "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "last_look_at", "ledgers",
-    "left_alone", "look_at", "looks", "no_throwaways", "parked_at", "rehearsal", "reminded_at", "replacement",
-    "same_secret_checked", "series", "silences", "soak_until", "stale_at", "tally", "throwaways", "unrehearsed",
-    "verified_at", "wave", "well_since",
+    "left_alone", "look_at", "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement",
+    "same_secret_checked", "series", "silences", "soak_until", "tally", "throwaways", "unrehearsed", "verified_at",
+    "wave", "well_since",
 )  # fmt: skip
 """The fields that a rotation resets when its secret is withdrawn."""
 

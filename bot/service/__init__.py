@@ -4,10 +4,11 @@ from bot.service.ages import Ages
 from bot.service.decisions import Decisions
 from bot.service.replacements import Replacements
 from bot.service.requests import Requests
+from bot.service.tasks import Tasks
 from bot.service.verbs import BeingRotated, LooksLikeSecret
 
 __all__ = ["BeingRotated", "LooksLikeSecret", "RotationService"]
 
 
-class RotationService(Requests, Replacements, Decisions, Ages):
+class RotationService(Requests, Replacements, Decisions, Tasks, Ages):
     """The verbs. All of them raise `Refused` with one sentence for the person who asked."""

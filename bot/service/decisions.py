@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
-from bot.rotation import secret as shape
 from bot.rotation.actions import Action
 from bot.rotation.errors import (
     BadInput,
@@ -27,11 +25,12 @@ from bot.rotation.policy import (
     shown_unproved,
     takes_back,
 )
-from bot.rotation.progress import before_approval, earlier, rolled_back, undone_from, verified_again
+from bot.rotation.progress import before_approval, earlier, undone_from, verified_again
 from bot.rotation.record import Approval, Rotation
+from bot.rotation.revocation import with_task
 from bot.rotation.states import State, StepName, Track
 from bot.service.resuming import TRIES, tried_again
-from bot.service.verbs import REPLAY_WINDOW, Verbs, audited
+from bot.service.verbs import REPLAY_WINDOW, Verbs, audited, publishable
 from bot.storage.records import Conflict
 
 
@@ -43,7 +42,8 @@ class Decisions(Verbs):
         """End a rotation that waits for a secret, or a stopped one that has no way back; keep the stop for the card."""
 
         def cancelled(rotation: Rotation) -> Rotation:
-            return rotation.to(State.CANCELLED).but(stop=rotation.stop, ended_at=self._now(), ended_by=by)
+            ended = rotation.to(State.CANCELLED).but(stop=rotation.stop, ended_at=self._now(), ended_by=by)
+            return with_task(ended, self._now(), self._rules.revoke_within)
 
         return await self._steer(rotation_id, Action.CANCEL, cancelled, by, "cancelled")
 
@@ -106,7 +106,7 @@ class Decisions(Verbs):
                 f"Close it, look at the card, and press “{Action.ACCEPT_UNPROVED.value}” again.",
                 field="models",
             )
-        reason = _publishable(reason)
+        reason = publishable(reason)
         word = Acceptance(by=by, at=self._now(), reason=reason)
         accepted, what = _with_word(rotation, chosen, word)
         assert rotation.stop is not None
@@ -116,7 +116,11 @@ class Decisions(Verbs):
     @audited(Action.ROLL_BACK)
     async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
         """Point every moved model back at the old key."""
-        return await self._steer(rotation_id, Action.ROLL_BACK, partial(rolled_back, by=by), by, "rolled back")
+
+        def back(rotation: Rotation) -> Rotation:
+            return rotation.to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
+
+        return await self._steer(rotation_id, Action.ROLL_BACK, back, by, "rolled back")
 
     @audited(Action.DELETE_OLD_KEY)
     async def offer_delete(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation | None:
@@ -154,7 +158,7 @@ class Decisions(Verbs):
         *reason*.
         """
         rotation = await self._may_approve(recorded := await self.load(rotation_id), by, pressed, shown)
-        reason = _publishable(reason) if reason else ""
+        reason = publishable(reason) if reason else ""
         if flags(rotation) and not reason:
             raise WrongState(f"Something speaks against the delete: press “{Action.DELETE_OLD_KEY.value}” and say why.")
         if shown is not None and shown != shown_of(rotation):
@@ -201,15 +205,6 @@ def _with_word(rotation: Rotation, chosen: Chosen, word: Acceptance) -> tuple[Ro
         raise BadInput("Choose among the models that are still unproved.", field="models")
     accepted = {model.id: _accepted(rotation.finding(model), word) for model in models}
     return rotation.learn(accepted), f"accepted {len(models)} unproved"
-
-
-def _publishable(reason: str) -> str:
-    """Return a reason on one line, or refuse it: everyone can read it."""
-    reason = shape.on_one_line(reason)
-    if not reason:
-        raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
-    shape.refuse_likeness(reason, "reason")
-    return reason
 
 
 def _accepted(finding: Finding, word: Acceptance) -> Finding:

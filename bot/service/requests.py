@@ -19,7 +19,6 @@ from bot.rotation.lookup import find_key, meant, search
 from bot.rotation.naming import new_id, tag_of
 from bot.rotation.plan import make_plan, plural
 from bot.rotation.policy import (
-    Person,
     check_may_request,
     check_member,
 )
@@ -49,14 +48,13 @@ class Requests(Verbs):
         """Refuse a request that could not succeed, before the person chooses a key."""
         await self._check_may_begin(by, channel)
 
-    async def _check_may_begin(self, by: str, channel: str) -> Person:
+    async def _check_may_begin(self, by: str, channel: str) -> None:
         """Refuse a rotation that nobody could approve, that nobody else would see, or that is one too many."""
-        person = await self._people.check_may_begin(by)
+        await self._people.check_may_begin(by)
         if channel.startswith(DIRECT):
             raise NotAllowed(f"Nobody else would see a rotation here, or could approve it. {await self._elsewhere()}")
         with self._saying_what_is_full():
             await self._store.check_room(self._room(by, channel))
-        return person
 
     def _room(self, by: str, channel: str) -> Room:
         rules = self._rules
@@ -124,7 +122,7 @@ class Requests(Verbs):
 
         *request* identifies what the person typed or chose: a repeated delivery makes no second card.
         """
-        inventory, key, person = await self._looked_up(asked, by, channel)
+        inventory, key = await self._looked_up(asked, by, channel)
         if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
             raise WrongState("Slack brought this twice; its card is in the channel.")
         if other := await self._rotation_of(key):
@@ -137,7 +135,6 @@ class Requests(Verbs):
             channel=channel,
             requested_by=by,
             requested_at=self._now(),
-            zone=person.zone,
             plan=plan,
             approvals_required=self._rules.approvals_required,
             self_approval=self._rules.self_approval,
@@ -182,12 +179,12 @@ class Requests(Verbs):
         """Return whether a rotation under way has made this key, which AISIX may not list yet."""
         return any(key_id in other.made for other in await self._store.concerning(key_id))
 
-    async def _looked_up(self, asked: str, by: str, channel: str) -> tuple[Inventory, ProviderKey, Person]:
+    async def _looked_up(self, asked: str, by: str, channel: str) -> tuple[Inventory, ProviderKey]:
         """Find the key that *asked* means; don't repeat text that matches none and looks like a secret."""
         try:
-            person = await self._check_may_begin(by, channel)
+            await self._check_may_begin(by, channel)
             inventory = await self._inventory()
-            return inventory, await self._found(inventory, asked), person
+            return inventory, await self._found(inventory, asked)
         except UnknownKey:
             if shape.is_surely_secret(asked) or shape.may_be_secret(asked):
                 raise LooksLikeSecret from None

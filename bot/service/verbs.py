@@ -9,6 +9,7 @@ import structlog
 from pydantic import SecretStr
 
 from bot.rotation import audit
+from bot.rotation import secret as shape
 from bot.rotation.actions import Action
 from bot.rotation.errors import (
     ApiError,
@@ -177,3 +178,12 @@ def away(error: ApiError) -> Refused:
             f"{error} Nothing was changed. Try again in a minute; if it stays, see `python -m bot check`."
         )
     return Unanswerable(f"{error} Nothing was changed. See `python -m bot check`.")
+
+
+def publishable(reason: str) -> str:
+    """Return a reason on one line, or refuse it: everyone can read it."""
+    reason = shape.on_one_line(reason)
+    if not reason:
+        raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
+    shape.refuse_likeness(reason, "reason")
+    return reason

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
-from bot.rotation.hours import Calendar
-from bot.rotation.nudges import Paces
 from bot.rotation.people import NOBODY
 from bot.rotation.ports import UNHELD, Clock, ControlPlane, Gateways, Hold, Reviewer, StatusPages
 
@@ -33,15 +30,7 @@ class Limits:
     secret_expiry: timedelta
     approval_reminder: timedelta
     approval_expiry: timedelta
-    after_expiry: Literal["park", "roll-back"]
-    page_after: timedelta
-    stop_reminder: timedelta
-    calendar: Calendar
-
-    @property
-    def paces(self) -> Paces:
-        """Return when people are pushed."""
-        return Paces(self.page_after, self.stop_reminder, self.approval_reminder, self.calendar)
+    revoke_within: timedelta
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,12 @@ class Lists:
             ids = await self._redis.zrevrange(self.key("all"), 0, most - 1)
         return await self._load_all(ids)
 
+    async def revocations_due(self, most: int) -> list[Rotation]:
+        """Return up to *most* rotations whose credential is still to be revoked at its provider, the next due first."""
+        async with answering():
+            ids = await self._redis.zrange(self.key("revocations"), 0, most - 1)
+        return [rotation for rotation in await self._load_all(ids) if rotation.is_owed]
+
     async def _load_all(self, ids: Iterable[str]) -> list[Rotation]:
         """Return those records of *ids* that are readable and ours."""
         records = await self._read_all(ids)

@@ -23,7 +23,7 @@ from bot.storage.lists import RECORDS
 from bot.storage.namespace import BEFORE, PREFIX, REGISTER, Namespace, named_by
 from bot.storage.outage import UNSURE, answering
 from bot.storage.reading import read, readable
-from bot.storage.records import PAGE, claimed_before, concerned
+from bot.storage.records import PAGE, claimed_before, concerned, revoke_by
 
 log = structlog.get_logger("keyturn.carrying")
 
@@ -321,7 +321,7 @@ class Move(NamedTuple):
         pipe.rpush(there("audit"), found.stays.line)
         pipe.srem(there("open"), id_)
         pipe.hdel(there("states"), id_)
-        for kind in ("all", "due", "unshown"):
+        for kind in ("all", "due", "unshown", "revocations"):
             pipe.zrem(there(kind), id_)
         pipe.zrem(there("concerns"), *(f"{key_id} {id_}" for key_id in concerned(self.rotation)))
         if found.fingerprints:
@@ -336,6 +336,8 @@ class Move(NamedTuple):
         pipe.zadd(here("all"), {onward.id: onward.requested_at.timestamp()})
         if claimed_before(onward) or found.is_held:
             pipe.set(self._claim(here), onward.id)
+        if at := revoke_by(onward):
+            pipe.zadd(here("revocations"), {onward.id: at})
         if found.is_unshown:
             pipe.zadd(here("unshown"), {onward.id: onward.version})
         if found.is_shown:

@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 
 from bot.rotation import audit
 from bot.rotation.errors import NotOurRecord, WrongState
-from bot.rotation.nudges import matters
 from bot.rotation.record import SCHEMA, Rotation
 from bot.rotation.states import State
 from bot.storage.figures import state_since
@@ -150,6 +149,7 @@ class Store(Lists):
                     self.key("due"),
                     self.key("concerns"),
                     self.key("states"),
+                    self.key("revocations"),
                 ],
                 args=[
                     made.record,
@@ -167,7 +167,7 @@ class Store(Lists):
                     json.dumps(concerned(saved)),
                     state_since(saved),
                     json.dumps(room),
-                    int(bool(matters(saved))),
+                    revoke_by(saved) or "",
                 ],
             )
         return str(answer)
@@ -232,17 +232,16 @@ class Store(Lists):
                     rotation.version,
                     due.timestamp() if due else "",
                     json.dumps(concerned(rotation)),
-                    "" if rotation.is_over else state_since(rotation),
+                    state_since(rotation),
                 ],
             )
 
     async def make_all_due(self) -> None:
-        """Make due what is open or waits for people: another version, or other settings, may have set its time."""
+        """Make every open rotation due now: another version, or other settings, may have set its time."""
         async with answering():
             ids = await self._redis.smembers(self.key("open"))
-            waiting = await self._redis.zrange(self.key("due"), 0, -1)
-            if ids or waiting:
-                await self._redis.zadd(self.key("due"), dict.fromkeys([*ids, *waiting], 0))
+            if ids:
+                await self._redis.zadd(self.key("due"), dict.fromkeys(ids, 0))
 
     async def open_elsewhere(self, rotation_id: str) -> str | None:
         """Return the name of another namespace in this Redis that has the rotation open, if one has."""
@@ -331,6 +330,11 @@ class Store(Lists):
 def concerned(rotation: Rotation) -> list[str]:
     """Return what *rotation* is found by while it is open: the keys that it may remove, and its places."""
     return [rotation.plan.old_key.id, *rotation.made, by(rotation.requested_by), within(rotation.channel)]
+
+
+def revoke_by(rotation: Rotation) -> float | None:
+    """Return by when (seconds) a credential has to be revoked at its provider; None if that is not, or no more, due."""
+    return rotation.revocation.due_at.timestamp() if rotation.revocation and rotation.is_owed else None
 
 
 def by(person: str) -> str:

@@ -26,9 +26,10 @@ FULL = _FULL + "return full(KEYS[1], KEYS[2], KEYS[3], ARGV[1])"
 SAVE = (
     _FULL
     + """
-local record, audit, open, unshown, all, claim, fingerprints, due, concerns, states = unpack(KEYS)
+local record, audit, open, unshown, all, claim, fingerprints, due, concerns, states, revocations = unpack(KEYS)
 local new, expected, last, entry, id, version, holds, over, created, made, fingerprint, gone, keys, state, room,
-  waits = unpack(ARGV)
+  revoke =
+  unpack(ARGV)
 local old = redis.call('GET', record)
 if old == new then return 'OK' end
 local was = old and cjson.decode(old) or {}
@@ -43,7 +44,7 @@ if holds == '1' then redis.call('SET', claim, id) end
 if over == '1' then
   redis.call('SREM', open, id)
   redis.call('HDEL', states, id)
-  if waits == '1' then redis.call('ZADD', due, 0, id) else redis.call('ZREM', due, id) end
+  redis.call('ZREM', due, id)
   if holds == '0' and holder == id then redis.call('DEL', claim) end
 else
   redis.call('SADD', open, id)
@@ -58,6 +59,7 @@ redis.call('SET', record, new)
 redis.call('RPUSH', audit, entry)
 redis.call('ZADD', unshown, version, id)
 redis.call('ZADD', all, created, id)
+if revoke == '' then redis.call('ZREM', revocations, id) else redis.call('ZADD', revocations, revoke, id) end
 if made ~= '' and fingerprint ~= '' then redis.call('HSET', fingerprints, made, fingerprint) end
 for _, key in ipairs(cjson.decode(gone)) do redis.call('HDEL', fingerprints, key) end
 return was.state == string.match(state, '%S+') and 'OK' or 'ENTERED'
@@ -113,7 +115,6 @@ local id, version, at, keys, state = unpack(ARGV)
 local is = redis.call('GET', record)
 if not is or tostring(cjson.decode(is).version) ~= version then return end
 if at == '' then redis.call('ZREM', due, id) else redis.call('ZADD', due, at, id) end
-if state == '' then return end
 redis.call('HSET', states, id, state)
 for _, key in ipairs(cjson.decode(keys)) do redis.call('ZADD', concerns, 0, key .. ' ' .. id) end
 """

@@ -6,7 +6,7 @@ from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers, in_trouble
 from bot.rotation.flags import flags, shown_of
 from bot.rotation.plan import plural
-from bot.rotation.policy import offered
+from bot.rotation.policy import OF_A_TASK, offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.views.blocks import Block, actions, button, confirm, visible
@@ -34,6 +34,8 @@ def press(action: Action, rotation: Rotation) -> Block:
 def _style(action: Action, rotation: Rotation) -> str | None:
     if action is Action.DELETE_OLD_KEY:
         return "danger"
+    if action in OF_A_TASK:
+        return None
     is_first = action is offered(rotation)[0] and action is not Action.ACCEPT_UNPROVED
     if rotation.deleted_at and rotation.state is not State.BLOCKED and not in_trouble(rotation):
         return None
@@ -47,7 +49,12 @@ def _confirm(action: Action, rotation: Rotation) -> Block | None:
         return confirm("Roll back?", _roll_back_text(rotation), "Roll back", "Not now")
     if action is Action.VERIFY_AGAIN:
         return confirm("Verify again?", _verify_again_text(rotation), "Verify again", "Not now")
+    if action is Action.REVOKED:
+        return confirm("Revoked?", REVOKED_TEXT, "Yes, revoked", "Not yet")
     return None
+
+
+REVOKED_TEXT = "Keyturn can't see it at the provider. It notes, with your name, that the API key works there no longer."
 
 
 def _verify_again_text(rotation: Rotation) -> str:

@@ -80,9 +80,13 @@ def _needs_look(rotation: Rotation) -> bool:
 
 
 def revoked_at(rotation: Rotation) -> KeyPage | None:
-    """Return the page where the old key is to be revoked next; None while something fails."""
-    is_next = (is_watched(rotation) or rotation.state is State.COMPLETED) and not open_troubles(rotation)
-    return key_page(rotation.plan.old_key) if is_next else None
+    """Return the page where a credential is to be revoked next; None while something fails.
+
+    Both keys of a rotation are of one provider.
+    """
+    is_next = rotation.is_owed if rotation.revocation else is_watched(rotation) or rotation.state is State.COMPLETED
+    fails = open_troubles(rotation) or rotation.state is State.BLOCKED
+    return key_page(rotation.plan.old_key) if is_next and not fails else None
 
 
 def _key(rotation: Rotation) -> str:

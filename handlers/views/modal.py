@@ -118,9 +118,9 @@ def secret_form(rotation: Rotation, proposed_name: str, *, require_reason: bool 
             section(f"For {code(rotation.plan.old_key.display_name)}"),
             alert(VISIBLE),
             *_secret(HINTS.get(family(rotation.plan.old_key) or "")),
-            _input(REASON, "Reason", SEEN, REASON_MOST, optional=not require_reason, initial=rotation.why),
-            _input(TICKET, "Ticket", "Its number or link.", TICKET_MOST, optional=True, initial=rotation.ticket),
-            _input(NAME, "Name of the new key", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
+            field(REASON, "Reason", SEEN, REASON_MOST, optional=not require_reason, initial=rotation.why),
+            field(TICKET, "Ticket", "Its number or link.", TICKET_MOST, optional=True, initial=rotation.ticket),
+            field(NAME, "Name of the new key", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
             section(f"*What comes next:* {_next(rotation)}"),
             context(KEPT, *([doubt] if doubt else [])),
         ],
@@ -156,11 +156,11 @@ def notice(title: str, said: str) -> Block:
 def _secret(document: str | None) -> list[Block]:
     """Build one line for a key, or room for a *document*, which may not fit into one field."""
     if document is None:
-        return [_input(SECRET, "New secret", "One word.", FIELD_MOST)]
+        return [field(SECRET, "New secret", "One word.", FIELD_MOST)]
     rest = f"What did not fit into the {FIELD_MOST:,} characters of the first field."
     return [
-        _input(SECRET, "New secret", document, FIELD_MOST, multiline=True),
-        _input(REST, "Rest of a long document", rest, FIELD_MOST, multiline=True, optional=True),
+        field(SECRET, "New secret", document, FIELD_MOST, multiline=True),
+        field(REST, "Rest of a long document", rest, FIELD_MOST, multiline=True, optional=True),
     ]
 
 
@@ -176,7 +176,7 @@ def alert(warning: str) -> Block:
     return {"type": "alert", "level": "warning", "text": plain(warning)}
 
 
-def _input(
+def field(
     block_id: str,
     label: str,
     hint: str,
@@ -212,7 +212,7 @@ def acceptance_form(rotation: Rotation) -> Block:
         "close": plain("Cancel"),
         "blocks": [
             *(_of_models(rotation, found) if found else [_of_all(rotation)]),
-            _input(
+            field(
                 REASON,
                 "Reason",
                 ACCOUNTABLE,
@@ -236,7 +236,7 @@ def delete_form(rotation: Rotation) -> Block:
         "blocks": [
             section(f"For {code(rotation.plan.old_key.display_name)}\n{amiss}"),
             section(escaped(deletes(rotation))),
-            _input(REASON, "Why delete anyway?", ACCOUNTABLE, REASON_MOST),
+            field(REASON, "Why delete anyway?", ACCOUNTABLE, REASON_MOST),
         ],
     }
 

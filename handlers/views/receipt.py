@@ -8,7 +8,7 @@ from bot.rotation.labels import WORKS, Label, label_of
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted
 from bot.rotation.record import Approval, Rotation
-from handlers.views import evidence, watch, words
+from handlers.views import evidence, revoking, watch, words
 from handlers.views.blocks import code, cut, duration, escaped, minute, sentence, shortened, when
 from handlers.views.export import name_of
 from handlers.views.links import revoked_at
@@ -19,7 +19,9 @@ def receipt(rotation: Rotation, *, attached: bool = False) -> Iterator[Reply]:
     """Summarize a rotation whose old key is gone; its last line is never cut. An *attached* file lists the models."""
     lines = list(_lines(rotation))
     models = _exceptions(rotation) if attached else list(_model_lines(rotation))
-    revoke = f"{watch.still_works(rotation)}: revoke it there."
+    revoke = f"{revoking.still_works(rotation)}: revoke it there{revoking.due(rotation)}."
+    if rotation.revocation and not rotation.is_owed:
+        revoke = revoking.task(rotation)
     text = f"Receipt. {cut(' '.join(lines), 3600)} {revoke}"
     page = revoked_at(rotation)
     last = f"*{revoke}*{f' <{page.url}|Open its key page>' if page else ''}"
@@ -29,8 +31,12 @@ def receipt(rotation: Rotation, *, attached: bool = False) -> Iterator[Reply]:
 
 
 def _edition(rotation: Rotation) -> str:
-    """Identify what is worth an edit: the counts of each watch check can wait until the watch ends."""
-    return f"{rotation.state}/{len(rotation.troubles)}"
+    """Identify what is worth an edit: the counts of each watch check can wait until the watch ends.
+
+    Once it has ended, the head of the audit trail changes with each word about the task.
+    """
+    head = f"/{rotation.is_owed}/{rotation.is_over and rotation.audit_head}" if rotation.revocation else ""
+    return f"{rotation.state}/{len(rotation.troubles)}{head}"
 
 
 def _lines(rotation: Rotation) -> Iterator[str]:
@@ -92,7 +98,8 @@ def _times(rotation: Rotation) -> Iterator[str]:
     if rotation.deleted_at:
         yield f"Old key deleted {when(rotation.deleted_at)}."
     if rotation.audit_head:
-        yield f"Head of the audit trail {'at the end' if rotation.is_over else 'so far'}: {code(rotation.audit_head)}."
+        far = "so far" if rotation.is_owed or not rotation.is_over else "at the end"
+        yield f"Head of the audit trail {far}: {code(rotation.audit_head)}."
     if rotation.started_at and rotation.deleted_at:
         yield f"From the first secret to the delete: {duration(rotation.deleted_at - rotation.started_at)}."
     yield from watch.result(rotation)

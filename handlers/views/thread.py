@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from bot.rotation.evidence import Verdict
 from bot.rotation.flags import PROVES_NOTHING
 from bot.rotation.labels import WORKS, label_of
-from bot.rotation.nudges import reminded
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
@@ -252,10 +251,9 @@ def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if wrong := evidence.against(rotation):
         text = f"{_key(rotation)} needs a decision: {wrong[0]} {wanted}: {press}, or *Roll back*."
     yield reply(f"approval:{rotation.asked_at.isoformat()}", text)
-    nudge = reminded(rotation)
-    if nudge and rotation.state is State.AWAITING_APPROVAL:
+    if rotation.reminded_at and rotation.state is State.AWAITING_APPROVAL:
         text = f"{_key(rotation)} still waits for {approvers}: *Delete old key* or *Roll back* on the card."
-        yield reply(f"reminder:{nudge.at.isoformat()}", text)
+        yield reply(f"reminder:{rotation.reminded_at.isoformat()}", text)
 
 
 def _ending(rotation: Rotation, *, attached: bool) -> Iterator[Reply]:
@@ -264,8 +262,9 @@ def _ending(rotation: Rotation, *, attached: bool) -> Iterator[Reply]:
         yield from _troubles(rotation)
     if rotation.state is State.ROLLED_BACK:
         text = f"{_key(rotation)} rolled back by <@{rotation.ended_by}>. {alarm.next_move(rotation)}"
-        is_told = rotation.ended_by != rotation.requested_by or rotation.left_alone
-        yield reply("rolled-back", text, frozenset({rotation.requested_by}) if is_told else NOBODY)
+        is_told = rotation.ended_by != rotation.requested_by or rotation.left_alone or rotation.is_owed
+        told = reply("rolled-back", text, frozenset({rotation.requested_by}) if is_told else NOBODY)
+        yield told._replace(edition="revoked" if rotation.revocation and not rotation.is_owed else "")
 
 
 def _troubles(rotation: Rotation) -> Iterator[Reply]:

@@ -11,8 +11,7 @@ from bot.rotation.phrases import listing
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import MEANING
-from handlers.views.blocks import code, duration, sentence, when
-from handlers.views.links import key_page
+from handlers.views.blocks import duration, sentence, when
 from handlers.views.replies import few
 
 WATCHING = "old key deleted, watching"
@@ -25,15 +24,6 @@ def headline(rotation: Rotation) -> str:
     wrong = len(open_troubles(rotation))
     state = WATCHING if is_watched(rotation) else MEANING[rotation.state]
     return f"{state}: {plural(wrong, 'problem')}" if wrong else state
-
-
-def still_works(rotation: Rotation) -> str:
-    """Say where the old API key still works: deleting it in AISIX does not revoke it there."""
-    key = rotation.plan.old_key
-    host = key.base_url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
-    place = code(host or key.provider, 60) if host or key.provider else "the provider"
-    page = key_page(key)
-    return f"The old API key still works at {page.name if page else place}"
 
 
 def until(rotation: Rotation) -> str:

@@ -20,7 +20,7 @@ from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import StopKind
-from handlers.views import choices, watch
+from handlers.views import choices, revoking, watch
 from handlers.views.blocks import code, sentence, when
 from handlers.views.callers import consequence
 
@@ -136,7 +136,12 @@ def adopted(rotation: Rotation) -> str:
 
 def then(rotation: Rotation) -> str:
     """Say who must act, and how; this comes last, beside the buttons."""
-    return NEXT[rotation.state](rotation)
+    task = revoking.task(rotation) if rotation.state in GIVEN_UP else ""
+    return "\n".join(filter(None, [NEXT[rotation.state](rotation), task]))
+
+
+GIVEN_UP = frozenset({State.ROLLED_BACK, State.CANCELLED})
+"""Ends that may leave a credential to be revoked, although that was not what the rotation was for."""
 
 
 def first_move(rotation: Rotation) -> list[str]:
@@ -196,14 +201,19 @@ def _watching(rotation: Rotation) -> str:
 
 
 def _revoking(rotation: Rotation) -> str:
-    """Name the last thing to do, and say that it must wait while something is wrong."""
+    """Name the last thing to do, and say that it must wait while something is wrong; or who has done it."""
+    if rotation.revocation and not rotation.is_owed:
+        return revoking.task(rotation)
     wrong = any(watch.wrong_now(rotation))
     press = f", presses *{Action.ANOTHER_SECRET.value}* if the new key is the cause"
     cure = press if in_trouble(rotation) else ""
     then = (
-        f"looks into this first{cure}, and revokes the old one there when all is well" if wrong else "revokes it there"
+        f"looks into this first{cure}, and revokes the old one there when all is well"
+        if wrong
+        else f"revokes it there{revoking.due(rotation)}"
     )
-    return f"{watch.still_works(rotation)}. Next: <@{rotation.requested_by}> {then}."
+    said = f"{revoking.still_works(rotation)}. Next: <@{rotation.requested_by}> {then}."
+    return said if wrong else "\n".join(filter(None, [said, revoking.which(rotation)]))
 
 
 def void(rotation: Rotation) -> str:

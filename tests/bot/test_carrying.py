@@ -20,7 +20,19 @@ from bot.storage.figures import Figures
 from bot.storage.migration import BUSY, ELSEWHERE, TAKEN, UNKNOWN, UNREADABLE, Carrier, is_shown
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.records import Conflict, Store, Taken, claimed_before
-from tests.bot.values import NAMESPACE, NOW, affected, inventory, key, later, model, rotation, running, stopped
+from tests.bot.values import (
+    NAMESPACE,
+    NOW,
+    affected,
+    inventory,
+    key,
+    later,
+    model,
+    revocation,
+    rotation,
+    running,
+    stopped,
+)
 
 OTHERS = Plan(old_key=key("pk_9"), models=(affected("m9"),))
 EVENT = {"by": "U_REQUESTER", "what": "asked", "why": ""}
@@ -86,7 +98,7 @@ OVER = (State.COMPLETED, State.ROLLED_BACK, State.CANCELLED)
 RECORDS = {state: RUNNING.but(state=state, ended_at=NOW if state in OVER else None) for state in State} | {
     State.AWAITING_SECRET: ASKED,
     State.AWAITING_APPROVAL: WAITING,
-    State.COMPLETED: RUNNING.but(state=State.COMPLETED, ended_at=NOW, deleted_at=NOW),
+    State.COMPLETED: RUNNING.but(state=State.COMPLETED, ended_at=NOW, deleted_at=NOW, revocation=revocation()),
 }
 
 
@@ -173,8 +185,9 @@ async def test_all_that_is_kept_of_a_rotation_is_found_here_and_the_key_of_one_u
     assert found == saved.but(version=saved.version + 1, namespace=NAMESPACE.name, audit_head=found.audit_head)
     assert await contents(room.new, saved.id) == (
         {one.id for one in open_}, [found], open_, open_, [one.id for one in open_], messages, {"pk_old": "f.old"},
+        [found] if found.is_owed else [],
     )  # fmt: skip
-    assert await contents(room.old, saved.id) == (set(), [], [], [], [], {}, {"pk_9": "f.another"})
+    assert await contents(room.old, saved.id) == (set(), [], [], [], [], {}, {"pk_9": "f.another"}, [])
     assert await room.new.under_way() == open_
     assert (await Figures(room.redis, NAMESPACE).read(NOW)).states == {one.state: 1 for one in open_}
     is_held = state not in (State.AWAITING_SECRET, State.ROLLED_BACK, State.CANCELLED)
@@ -192,6 +205,7 @@ async def contents(store: Store, rotation: str) -> tuple[Any, ...]:
         await store.unshown(),
         await store.messages(rotation),
         await store.fingerprints(),
+        await store.revocations_due(9),
     )
 
 

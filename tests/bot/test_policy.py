@@ -16,7 +16,7 @@ from bot.rotation.policy import Permissions, Person, Pressed
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
-from tests.bot.values import NOW, affected, approval, later, rotation, running, stopped
+from tests.bot.values import NOW, affected, approval, later, revocation, rotation, running, stopped
 
 S = State
 A = Action
@@ -44,8 +44,12 @@ WHO = {
     A.ROLL_BACK: {"requester", "removed", "approver", "both"},
     A.DELETE_OLD_KEY: {"approver"},
     A.ACCEPT_UNPROVED: {"approver"},
+    A.REVOKED: {"requester", "removed", "approver", "both"},
+    A.NOT_NEEDED: {"approver"},
 }
 """Who may press what, the state aside and without self-approval."""
+
+OF_AN_APPROVER = {A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED, A.NOT_NEEDED}
 
 MAY_ASK = {"requester", "both", "colleague"}
 """Who may press **Another secret** after the delete: it is a request like any other."""
@@ -65,6 +69,10 @@ MOMENTS: dict[str, Rotation] = {
     "COMPLETED": running().but(state=S.COMPLETED),
     "ROLLED_BACK": running().but(state=S.ROLLED_BACK),
     "CANCELLED": rotation(S.CANCELLED),
+    "COMPLETED, to be revoked": running(deleted_at=NOW, revocation=revocation()).but(state=S.COMPLETED),
+    "COMPLETED, revoked": running(deleted_at=NOW, revocation=revocation(ended_at=NOW)).but(state=S.COMPLETED),
+    "ROLLED_BACK, to be revoked": running(revocation=revocation()).but(state=S.ROLLED_BACK),
+    "BLOCKED, watched, to be revoked": stopped(deleted_at=NOW, revocation=revocation()),
     "RUNNING, watched": running(deleted_at=NOW),
     "RUNNING, watched, in trouble": running(**IN_TROUBLE),
     "COMPLETED, in trouble": running(**IN_TROUBLE).but(state=S.COMPLETED),
@@ -79,47 +87,52 @@ MOMENTS: dict[str, Rotation] = {
 }
 
 TABLE = """
-                                          Enter  Cancel  Try  Another  Roll  Delete  Accept  Again
-AWAITING_SECRET                             x      x      .     .       .      .       .      .
-RUNNING                                     .      .      .     .       x      .       .      .
-RUNNING, approved                           .      .      .     .       .      .       .      .
-RUNNING, withdrawing                        .      .      .     .       .      .       .      .
-AWAITING_APPROVAL                           .      .      .     .       x      x       .      x
-ROLLING_BACK                                .      .      .     .       .      .       .      .
-COMPLETED                                   .      .      .     .       .      .       .      .
-ROLLED_BACK                                 .      .      .     .       .      .       .      .
-CANCELLED                                   .      .      .     .       .      .       .      .
-RUNNING, watched                            .      .      .     .       .      .       .      .
-RUNNING, watched, in trouble                .      .      .     x       .      .       .      .
-COMPLETED, in trouble                       .      .      .     x       .      .       .      .
-BLOCKED, watched, in trouble                .      .      x     x       .      .       .      .
-BLOCKED, rejected, watched                  .      .      x     .       .      .       .      .
-BLOCKED, rejected                           .      .      x     x       x      .       .      .
-BLOCKED, refused                            .      .      .     x       x      .       .      .
-BLOCKED, difference                         .      .      x     .       x      .       .      .
-BLOCKED, projection                         .      .      x     .       x      .       .      .
-BLOCKED, unverified                         .      .      x     x       x      .       .      .
-BLOCKED, unverified, with unproved models    .      .      x     x       x      .       x      .
-BLOCKED, drift                              .      .      x     .       x      .       .      .
-BLOCKED, trouble                            .      .      x     .       x      .       .      .
-BLOCKED, rejected, on the way back          .      .      x     x       .      .       .      .
-BLOCKED, refused, on the way back           .      .      x     x       .      .       .      .
-BLOCKED, difference, on the way back        .      .      x     .       .      .       .      .
-BLOCKED, projection, on the way back        .      .      x     .       .      .       .      .
-BLOCKED, unverified, on the way back        .      .      x     x       .      .       .      .
-BLOCKED, unproved models, on the way back   .      .      x     x       .      .       .      .
-BLOCKED, drift, on the way back             .      .      x     .       .      .       .      .
-BLOCKED, trouble, on the way back           .      .      x     .       .      .       .      .
+                                          Enter  Cancel  Try  Another  Roll  Delete  Accept  Again  Revoked  Needless
+AWAITING_SECRET                             x      x      .     .       .      .       .      .      .        .
+RUNNING                                     .      .      .     .       x      .       .      .      .        .
+RUNNING, approved                           .      .      .     .       .      .       .      .      .        .
+RUNNING, withdrawing                        .      .      .     .       .      .       .      .      .        .
+AWAITING_APPROVAL                           .      .      .     .       x      x       .      x      .        .
+ROLLING_BACK                                .      .      .     .       .      .       .      .      .        .
+COMPLETED                                   .      .      .     .       .      .       .      .      .        .
+COMPLETED, to be revoked                    .      .      .     .       .      .       .      .      x        x
+COMPLETED, revoked                          .      .      .     .       .      .       .      .      .        .
+ROLLED_BACK                                 .      .      .     .       .      .       .      .      .        .
+ROLLED_BACK, to be revoked                  .      .      .     .       .      .       .      .      x        x
+CANCELLED                                   .      .      .     .       .      .       .      .      .        .
+RUNNING, watched                            .      .      .     .       .      .       .      .      .        .
+RUNNING, watched, in trouble                .      .      .     x       .      .       .      .      .        .
+COMPLETED, in trouble                       .      .      .     x       .      .       .      .      .        .
+BLOCKED, watched, in trouble                .      .      x     x       .      .       .      .      .        .
+BLOCKED, watched, to be revoked             .      .      x     .       .      .       .      .      x        x
+BLOCKED, rejected, watched                  .      .      x     .       .      .       .      .      .        .
+BLOCKED, rejected                           .      .      x     x       x      .       .      .      .        .
+BLOCKED, refused                            .      .      .     x       x      .       .      .      .        .
+BLOCKED, difference                         .      .      x     .       x      .       .      .      .        .
+BLOCKED, projection                         .      .      x     .       x      .       .      .      .        .
+BLOCKED, unverified                         .      .      x     x       x      .       .      .      .        .
+BLOCKED, unverified, with unproved models    .      .      x     x       x      .       x      .      .        .
+BLOCKED, drift                              .      .      x     .       x      .       .      .      .        .
+BLOCKED, trouble                            .      .      x     .       x      .       .      .      .        .
+BLOCKED, rejected, on the way back          .      .      x     x       .      .       .      .      .        .
+BLOCKED, refused, on the way back           .      .      x     x       .      .       .      .      .        .
+BLOCKED, difference, on the way back        .      .      x     .       .      .       .      .      .        .
+BLOCKED, projection, on the way back        .      .      x     .       .      .       .      .      .        .
+BLOCKED, unverified, on the way back        .      .      x     x       .      .       .      .      .        .
+BLOCKED, unproved models, on the way back   .      .      x     x       .      .       .      .      .        .
+BLOCKED, drift, on the way back             .      .      x     .       .      .       .      .      .        .
+BLOCKED, trouble, on the way back           .      .      x     .       .      .       .      .      .        .
 """
 """What each moment offers."""
 
 COLUMNS = (A.ENTER_SECRET, A.CANCEL, A.TRY_AGAIN, A.ANOTHER_SECRET, A.ROLL_BACK, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED,
-           A.VERIFY_AGAIN)  # fmt: skip
+           A.VERIFY_AGAIN, A.REVOKED, A.NOT_NEEDED)  # fmt: skip
 
 
 def offers_of(line: str) -> tuple[str, set[Action]]:
     words = line.split()
-    return " ".join(words[:-8]), {action for action, mark in zip(COLUMNS, words[-8:], strict=True) if mark == "x"}
+    name, marks = words[: -len(COLUMNS)], words[-len(COLUMNS) :]
+    return " ".join(name), {action for action, mark in zip(COLUMNS, marks, strict=True) if mark == "x"}
 
 
 OFFERED = dict(offers_of(line) for line in TABLE.strip("\n").splitlines()[1:])
@@ -141,7 +154,7 @@ def outcome(action: Action, record: Rotation, who: str, *, self_approval: bool =
             policy.check_may_replace(record, person)
         elif action is A.DELETE_OLD_KEY:
             policy.check_may_approve(record, person, self_approval=self_approval)
-        elif action is A.ACCEPT_UNPROVED:
+        elif action in (A.ACCEPT_UNPROVED, A.NOT_NEEDED):
             policy.check_may_accept(record, person, self_approval=self_approval)
         else:
             policy.check_may_steer(record, person)
@@ -155,7 +168,7 @@ def outcome(action: Action, record: Rotation, who: str, *, self_approval: bool =
 
 def expected(action: Action, moment: str, who: str, *, self_approval: bool) -> str:
     able = MAY_ASK if action is A.ANOTHER_SECRET and MOMENTS[moment].deleted_at else WHO[action]
-    may = who in able or (self_approval and who == "both" and action in (A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED))
+    may = who in able or (self_approval and who == "both" and action in OF_AN_APPROVER)
     if not may:
         return "not allowed"
     return "done" if action in OFFERED[moment] else "too late"

@@ -8,8 +8,8 @@ from bot.rotation.counted import OldKeyUsage, Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.flags import Flag
-from bot.rotation.hours import Calendar
 from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
+from bot.rotation.parts import Revocation, Which
 from bot.rotation.people import Rules
 from bot.rotation.plan import AffectedModel, Plan
 from bot.rotation.progress import undone_from
@@ -95,6 +95,11 @@ def approval(by: str = "U_APPROVER", seconds: float = 0) -> Approval:
     return Approval(by=by, at=later(seconds))
 
 
+def revocation(which: Which = Which.OLD, **fields: Any) -> Revocation:
+    """Return the task to revoke a credential, a day long."""
+    return Revocation(**{"which": which, "owner": "U_REQUESTER", "since": NOW, "due_at": later(86_400)} | fields)
+
+
 def silence(replica: str = "r:1", *, is_used: bool = False) -> OldKeyUsage:
     """Return what a replica in production counted on the old key at its last look."""
     heard = NOW if is_used else None
@@ -117,17 +122,15 @@ FLAGGED: Mapping[Flag, dict[str, Any]] = {
 def rules(**fields: Any) -> Rules:
     others = {"requesters": None, "approvals_required": 1, "self_approval": False, "require_reason": False}
     others |= {"cards_per_person": 20, "cards_per_channel": 100}
-    return Rules(**others | {"click_max_age": timedelta(seconds=60)} | fields)
+    return Rules(**others | {"click_max_age": timedelta(seconds=60), "revoke_within": timedelta(days=1)} | fields)
 
 
 def limits(**fields: Any) -> Limits:
     durations = {
         "create_grace": 30, "read_back": 10, "projection": 120, "settle": 2, "verify": 120, "soak": 0, "listen": 0,
         "patience": 600, "look_interval": 30, "evidence_max_age": 86_400, "watch": 0,
-        "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200,
-        "page_after": 300, "stop_reminder": 14_400,
+        "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200, "revoke_within": 86_400,
     }  # fmt: skip
     seconds: dict[str, Any] = {name: timedelta(seconds=fields.get(name, value)) for name, value in durations.items()}
     others = {"concurrency": 4, "probes": 3, "require_proof": False, "waves": (1,), "environment_order": ()}
-    others |= {"after_expiry": "park", "calendar": Calendar()}
     return Limits(**{name: fields.get(name, value) for name, value in others.items()}, **seconds)

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.inventory import BUDGETS, Unlisted
-from bot.rotation.parts import REFERS
+from bot.rotation.parts import REFERS, Which
 from bot.rotation.record import Rotation
 from bot.rotation.secret import checked
 from bot.rotation.states import State
@@ -16,6 +16,7 @@ from handlers.commands import HELP
 from handlers.errors import explain
 from handlers.views.around import Around
 from handlers.views.around import told as told_of
+from handlers.views.asking import not_needed_form
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
@@ -207,10 +208,21 @@ ROTATIONS: Mapping[str, Rotation] = {
     "completed-orphan": r.completed(
         troubles=(r.trouble(about="`late` in production", sentence=f"`late` in production{REFERS}"),)
     ),
+    "running-watch-to-be-revoked": r.watched(revocation=r.revocation()),
+    "running-watch-trouble-to-be-revoked": r.in_trouble(r.watched(revocation=r.revocation())),
+    "completed-to-be-revoked": r.completed(revocation=r.revocation()),
+    "completed-revoked": r.completed(revocation=r.revocation(**r.REVOKED)),
+    "completed-not-needed": r.completed(revocation=r.revocation(**r.NOT_NEEDED)),
+    "rolled-back-to-be-revoked": r.rolled_back(revocation=r.revocation(Which.NEW, made_at=r.at(30))),
+    "rolled-back-left-alone-to-be-revoked": r.rolled_back(left_alone=LEFT_ALONE, revocation=r.revocation(Which.NEW)),
     "rolled-back-left-alone": r.rolled_back(left_alone=LEFT_ALONE),
     "cancelled": r.cancelled(),
     "cancelled-expired": r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": r.cancelled(attempt=1),
+    "cancelled-to-be-revoked": r.cancelled(attempt=1, revocation=r.revocation(Which.NEW, **r.NOT_NEEDED)),
+    "cancelled-after-delete-was-asked-to-be-revoked": r.cancelled(
+        attempt=1, revocation=r.revocation(made_at=None), **DELETE_ASKED
+    ),
     "cancelled-and-a-key-left": r.cancelled(attempt=1, left_alone=(f"Key `{NEW}` of this rotation stays: {UNSEEN}",)),
     "cancelled-after-a-stop": still_used(**DELETE_ASKED).but(
         state=State.CANCELLED, ended_at=r.at(420), ended_by=r.APPROVER
@@ -279,8 +291,11 @@ MESSAGES: Mapping[str, Case] = {
     "card-awaiting-approval-linked": lambda: card(r.awaiting_approval(), Around(places=PLACES)).content,
     "direct-unverified-linked": lambda: direct(STOPS["unverified"], Shut.ARCHIVED, PLACES),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
-    "reply-reminder": told(r.nudged(r.awaiting_approval(), 14_000), "reminder"),
+    "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
+    "reply-rolled-back-to-be-revoked": told(ROTATIONS["rolled-back-to-be-revoked"], "rolled-back"),
+    "receipt-to-be-revoked": told(ROTATIONS["completed-to-be-revoked"], "receipt"),
+    "receipt-not-needed": told(ROTATIONS["completed-not-needed"], "receipt"),
     "receipt": told(r.completed(), "receipt"),
     "receipt-no-models": told(r.unused(r.completed(r.plan(())), "tried with curl"), "receipt"),
     "receipt-with-a-file": told(r.proved(r.completed(r.plan(r.many(500)))), "receipt", attached=True),
@@ -362,6 +377,7 @@ VIEWS: Mapping[str, Case] = {
     "form-take-back": lambda: take_back_form(STOPS["rejected"]),
     "form-take-back-one": lambda: take_back_form(r.running("verify", r.plan(r.FEW[:1]))),
     "form-notice": lambda: notice("Another secret", "“Another secret” no longer applies: this rotation is running."),
+    "form-not-needed": lambda: not_needed_form(ROTATIONS["completed-to-be-revoked"]),
     "form-acceptance": lambda: form(r.unsure(r.running("soak"))),
     "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]),
     "form-acceptance-no-models": lambda: form(STOPS["unverified-no-models"]),

@@ -8,8 +8,7 @@ from bot.rotation.counted import OldKeyUsage, Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
-from bot.rotation.nudges import matters
-from bot.rotation.parts import Nudge
+from bot.rotation.parts import Revocation, Which
 from bot.rotation.plan import Plan, make_plan
 from bot.rotation.proof import unproved
 from bot.rotation.record import Approval, Replacement, Rotation, Stop, Trouble, Void
@@ -199,10 +198,15 @@ def awaiting_approval(planned: Plan | None = None, **changes: Any) -> Rotation:
     return running("recheck", planned).but(state=State.AWAITING_APPROVAL, asked_at=at(41)).but(**changes)
 
 
-def nudged(rotation: Rotation, seconds: float, number: int = 1) -> Rotation:
-    """Return *rotation* after another push about what waits for people."""
-    (matter,) = matters(rotation)
-    return rotation.but(nudges=(Nudge(about=matter.about, at=at(seconds), number=number),))
+def revocation(which: Which = Which.OLD, **fields: Any) -> Revocation:
+    """Return the task to revoke a credential within a day."""
+    return Revocation(
+        which=which, owner=REQUESTER, since=at(400), due_at=at(86_800), made_at=ASKED - timedelta(days=90)
+    ).but(**fields)
+
+
+REVOKED: dict[str, Any] = {"ended_at": at(900), "ended_by": REQUESTER}
+NOT_NEEDED: dict[str, Any] = {"ended_at": at(900), "ended_by": APPROVER, "reason": "it expires today"}
 
 
 def approval(by: str = APPROVER, seconds: float = 300, reason: str = "") -> Approval:

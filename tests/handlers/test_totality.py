@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.rotation.actions import Action
-from bot.rotation.policy import IN_STATE, offered
+from bot.rotation.policy import IN_STATE, OF_A_TASK, offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import HELP, Cause, StopKind
@@ -234,7 +234,7 @@ def test_what_is_left_alone_is_not_said_to_be_back() -> None:
 
 
 def test_every_action_has_a_state_that_offers_it_a_listener_and_a_button() -> None:
-    offering = {*IN_STATE.values(), *(known.offers for known in HELP.values())}
+    offering = {*IN_STATE.values(), *(known.offers for known in HELP.values()), OF_A_TASK}
     buttons = {
         element["action_id"]
         for name in set(CASES) - set(THREADS)
@@ -263,6 +263,8 @@ def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_pol
     assert [button["text"]["text"] for button in buttons] == [action.value for action in offered(rotation)]
     assert {button["value"] for button in buttons} <= {rotation.id}, "a button carries the id alone"
     match rotation.state:
+        case State.COMPLETED if rotation.revocation and not rotation.is_owed:
+            assert "revoked at" in said
         case State.AWAITING_SECRET | State.BLOCKED | State.AWAITING_APPROVAL | State.COMPLETED:
             assert "Next" in said
             assert "<@" in said

@@ -14,9 +14,11 @@ from redis import Redis
 from bot.app import Parts
 from bot.rotation.actions import Action
 from bot.rotation.errors import AmbiguousKey
+from bot.rotation.parts import Which
 from bot.rotation.record import Rotation
 from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
+from handlers.views.asking import NOT_NEEDED_FORM, not_needed_form
 from handlers.views.links import LINKS
 from handlers.views.modal import (
     ACCEPTANCE_FORM,
@@ -53,6 +55,8 @@ action verify_again         x         T        x      x     T       T      g    
 action roll_back            x         T        x      x     T       T      g     g       e        e      b   d
 action accept_unproved      A         A        x      A     A       A      g     g       e        e      b   d
 action delete_old_key       A         A        x      A     A       A      g     g       e        e      b   d
+action revoked              x         T        x      x     T       T      g     g       e        e      b   d
+action not_needed           A         A        x      A     A       A      g     g       e        e      b   d
 action choose_key           x         x        R      x     R       R      g     g       e        e      b   d
 options value               x         x        -      x     -       -      -     -       -        -      -   -
 view picker                 x         x        R      x     R       R      g     g       e        e      b   d
@@ -60,6 +64,7 @@ view secret_form            x         S        R      x     R       R      g    
 view take_back_form         x         S        R      x     R       R      g     g       e        e      b   d
 view acceptance_form        A         A        x      A     A       A      g     g       e        e      b   d
 view delete_form            A         A        x      A     A       A      g     g       e        e      b   d
+view not_needed_form        A         A        x      A     A       A      g     g       e        e      b   d
 """
 """x: done; -: an empty menu, that has no place for words; the letters are the sentences below."""
 
@@ -169,6 +174,7 @@ async def type_ahead(scene: Scene) -> Any:
     return await scene.person.type_ahead("open")
 
 
+FORMS = (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM, DELETE_FORM, NOT_NEEDED_FORM)
 ACTS: Mapping[str, Act] = {
     "command": Act(type_in("")),
     "command NAME": Act(type_in(KEY)),
@@ -183,6 +189,8 @@ ACTS: Mapping[str, Act] = {
     "action roll_back": Act(click(Action.ROLL_BACK), STOPS["rejected"]),
     "action accept_unproved": Act(click(Action.ACCEPT_UNPROVED), STOPS["unverified"]),
     "action delete_old_key": Act(click(Action.DELETE_OLD_KEY), r.awaiting_approval()),
+    "action revoked": Act(click(Action.REVOKED), r.completed(revocation=r.revocation())),
+    "action not_needed": Act(click(Action.NOT_NEEDED), r.rolled_back(revocation=r.revocation(Which.NEW))),
     "action choose_key": Act(choose),
     "options value": Act(type_ahead),
     "view picker": Act(submit(lambda _: picker("C_OPS"), key=KEY)),
@@ -200,6 +208,10 @@ ACTS: Mapping[str, Act] = {
         submit(lambda scene: delete_form(scene.rotation), reason="tried by hand"),
         r.awaiting_approval(tally=r.FAILING_CALLERS),
     ),
+    "view not_needed_form": Act(
+        submit(lambda scene: not_needed_form(scene.rotation), reason="it expires today"),
+        r.completed(revocation=r.revocation()),
+    ),
 }
 
 
@@ -210,7 +222,7 @@ def test_the_table_has_a_row_for_every_listener_and_every_word_and_a_cell_for_ev
     words = {"command", "command NAME", *(f"command {word}" for word in WORDS)}
 
     assert CELLS.keys() == ACTS.keys() == listeners | buttons | words
-    assert {f"view {name}" for name in (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM, DELETE_FORM)} <= listeners
+    assert {f"view {name}" for name in FORMS} <= listeners
     assert {f"action {CHOOSE_KEY}", f"options {VALUE}"} <= listeners
     assert all(set(row) == set(WHO) for row in CELLS.values())
 

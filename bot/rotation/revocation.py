@@ -1,0 +1,42 @@
+"""The second delete: which credential a rotation leaves working at its provider, and until when it is revoked. Pure."""
+
+from datetime import UTC, datetime, time, timedelta
+
+from bot.rotation.naming import day_of
+from bot.rotation.parts import Revocation, Which
+from bot.rotation.policy import is_way_back_closed
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+
+
+def with_task(rotation: Rotation, now: datetime, within: timedelta) -> Rotation:
+    """Return *rotation* with the task to revoke what it leaves working, if it is time for that and there is none."""
+    which = None if rotation.revocation else owed(rotation)
+    if which is None:
+        return rotation
+    task = Revocation(
+        which=which,
+        owner=rotation.requested_by,
+        since=now,
+        due_at=now + within,
+        made_at=_made_at(rotation) if which is Which.OLD else rotation.started_at,
+    )
+    return rotation.but(revocation=task)
+
+
+def owed(rotation: Rotation) -> Which | None:
+    """Return which credential nothing should use any more: the old one, or the new one if models stay on the old key.
+
+    None while the rotation may still go either way, and where it ended before AISIX had a new key.
+    """
+    if rotation.deleted_at:
+        return Which.OLD
+    if rotation.state not in (State.ROLLED_BACK, State.CANCELLED) or not rotation.made:
+        return None
+    return Which.OLD if is_way_back_closed(rotation) else Which.NEW
+
+
+def _made_at(rotation: Rotation) -> datetime | None:
+    """Return when AISIX got the old key, or the day that an earlier rotation wrote into its name."""
+    day = day_of(rotation.plan.old_key.display_name)
+    return rotation.plan.old_key.created_at or (datetime.combine(day, time(), UTC) if day else None)

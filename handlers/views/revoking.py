@@ -1,0 +1,75 @@
+"""Sentences about the second delete: where a credential still works, who revokes it until when, and how that ended."""
+
+from bot.rotation.parts import Revocation, Which
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from handlers.views.blocks import code, when
+from handlers.views.links import key_page
+
+
+def still_works(rotation: Rotation) -> str:
+    """Say where an API key still works: deleting it in AISIX does not revoke it there."""
+    return f"{_credential(rotation)} still works at {_provider(rotation)}"
+
+
+def _credential(rotation: Rotation) -> str:
+    """Name the API key that is to be revoked."""
+    task = rotation.revocation
+    return f"The {task.which if task else Which.OLD} API key"
+
+
+def _provider(rotation: Rotation) -> str:
+    """Name where the key belongs: the provider if that is known for sure, else the host."""
+    key = rotation.plan.old_key
+    host = key.base_url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
+    place = code(host or key.provider, 60) if host or key.provider else "the provider"
+    page = key_page(key)
+    return page.name if page else place
+
+
+def due(rotation: Rotation) -> str:
+    """Say by when it has to be revoked; empty where no task says so."""
+    return f" by {when(rotation.revocation.due_at)}" if rotation.revocation else ""
+
+
+def task(rotation: Rotation) -> str:
+    """Say who revokes what by when, or how that ended; empty without a task."""
+    if rotation.revocation is None:
+        return ""
+    if not rotation.is_owed:
+        return ended(rotation, rotation.revocation)
+    does = f"{_first(rotation, rotation.revocation)}revokes it there{due(rotation)}"
+    return f"{still_works(rotation)}. Next: <@{rotation.revocation.owner}> {does}.\n{which(rotation)}"
+
+
+def _first(rotation: Rotation, task: Revocation) -> str:
+    """Say what has to be made sure of before: the key may still be in use."""
+    if task.which is Which.NEW:
+        return "makes sure that nothing uses the new key (▲ above), and " if rotation.left_alone else ""
+    may_be_there = rotation.state is State.CANCELLED and not rotation.plan.old_key_gone
+    return "makes sure in AISIX that the old key is gone, and " if may_be_there else ""
+
+
+def which(rotation: Rotation) -> str:
+    """Say how to tell the API key from others on the provider's page; empty once nobody has to."""
+    if rotation.revocation is None or not rotation.is_owed:
+        return ""
+    made = rotation.revocation.made_at
+    known = f"It was made on or before {made:%Y-%m-%d}, and is called" if made else "It is called"
+    return f"Look for the right one there: AISIX shows no part of it. {known} {code(_name(rotation))} in AISIX."
+
+
+def _name(rotation: Rotation) -> str:
+    """Return what the key was called in AISIX: people tend to call it alike at the provider."""
+    is_new = rotation.revocation is not None and rotation.revocation.which is Which.NEW
+    return rotation.names[-1] if is_new and rotation.names else rotation.plan.old_key.display_name
+
+
+def ended(rotation: Rotation, task: Revocation) -> str:
+    """Say who revoked it, or why nobody need."""
+    assert task.ended_at is not None
+    who = f"<@{task.ended_by}>, {when(task.ended_at)}"
+    if task.reason:
+        why = code(task.reason, 300)
+        return f"{_credential(rotation)} need not be revoked at {_provider(rotation)}, says {who}: {why}."
+    return f"{_credential(rotation)} was revoked at {_provider(rotation)} by {who}."
