@@ -35,6 +35,7 @@ from bot.storage.migration import Carrier
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
 from bot.storage.trial import Trial
+from bot.storage.visitors import Visitors
 from bot.worker import Outage, QuietWorker, Work
 from handlers import register
 from handlers.announcer import SlackAnnouncer
@@ -42,6 +43,7 @@ from handlers.answers import Answers
 from handlers.background import Background
 from handlers.connect import bolt_app, own_app, slack_client, slack_user, try_socket, who_am_i
 from handlers.forms import Forms
+from handlers.home import HomeTab
 from handlers.http import add_slack
 from handlers.payload import text
 from handlers.people import SlackDirectory
@@ -174,6 +176,7 @@ class Parts:
     settings: Settings
     store: Store
     figures: Figures
+    visitors: Visitors
     trial: Trial
     queue: PatientQueue
     jobs: Jobs
@@ -223,6 +226,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
             settings=settings,
             store=store,
             figures=Figures(redis, store.namespace),
+            visitors=Visitors(redis, store.namespace),
             trial=trial,
             queue=queue,
             jobs=Jobs(queue),
@@ -259,7 +263,7 @@ async def worker(built: Parts) -> AsyncIterator[None]:
     """Run the worker."""
     settings = built.settings
     engine = Engine(built.store, built.jobs, built.world, lease=settings.lease)
-    work = Work(built.store, built.jobs, engine, built.announcer, built.world)
+    work = Work(built.store, built.jobs, engine, built.announcer, built.world, homes=home_of(built, service_of(built)))
     runner = QuietWorker(
         built.queue,
         work,
@@ -310,9 +314,23 @@ def _listening(built: Parts, background: Background, absence: Absence) -> AsyncA
     app = bolt_app(built.slack, built.team)
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds(), built.credentials)
     forms = Forms(built.slack, Refusals(built.store, built.world.now))
-    own = {"rotations": service_of(built), "announcer": built.announcer, "forms": forms}
+    rotations = service_of(built)
+    home = home_of(built, rotations)
+    own = {"rotations": rotations, "announcer": built.announcer, "forms": forms, "home_tab": home}
     register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **own)
     return app
+
+
+def home_of(built: Parts, rotations: RotationService) -> HomeTab:
+    """Return what draws people's Home tabs."""
+    return HomeTab(
+        built.slack,
+        rotations,
+        built.announcer,
+        store=built.store,
+        visitors=built.visitors,
+        now=built.world.now,
+    )
 
 
 def service_of(built: Parts) -> RotationService:

@@ -39,15 +39,35 @@ class Announcer(Protocol):
         """Update the messages to show *rotation*; return how long to wait if that is not complete yet."""
 
 
+class Homes(Protocol):
+    """The pages that people have open beside the cards."""
+
+    def changed(self, rotation: Rotation) -> None:
+        """Note that a rotation has been shown."""
+
+    async def refresh(self) -> None:
+        """Update the pages if something has changed; called all the time."""
+
+
 class Work:
     """The functions that jobs call."""
 
-    def __init__(self, store: Store, jobs: Jobs, engine: Engine, announcer: Announcer, world: World) -> None:
+    def __init__(
+        self,
+        store: Store,
+        jobs: Jobs,
+        engine: Engine,
+        announcer: Announcer,
+        world: World,
+        *,
+        homes: Homes | None = None,
+    ) -> None:
         self._store = store
         self._jobs = jobs
         self._engine = engine
         self._announcer = announcer
         self._world = world
+        self._homes = homes
         self._all_due_at = datetime.min.replace(tzinfo=UTC)
 
     async def advance(self, _: Mapping[str, Any], *, rotation_id: str) -> None:
@@ -62,10 +82,17 @@ class Work:
             return
         with tracer().within(rotation.id):
             wait = await self._announcer.show(rotation)
+        if self._homes:
+            self._homes.changed(rotation)
         if wait is None:
             await self._store.was_shown(rotation)
         else:
             await self._jobs.announce(rotation, at=self._world.now() + wait)
+
+    async def refresh(self) -> None:
+        """Update the pages that people have open, if something has changed."""
+        if self._homes:
+            await self._homes.refresh()
 
     async def sweep(self) -> None:
         """Send hints for all due rotations that no process works on, and show stale messages again."""
@@ -146,6 +173,7 @@ class QuietWorker(Worker[Any]):
             (partial(self.worker_info, 11), 10),
             (outage.look, 1),
             (work.sweep, sweep_every),
+            (work.refresh, 1),
         )
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Slack: commands, buttons and forms come in, cards go out. Nothing here decides about a rotation."""
+"""Slack: commands, shortcuts, buttons and forms come in, cards go out. Nothing here decides about a rotation."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,7 +8,7 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from handlers import actions, commands, modals
+from handlers import actions, commands, home, modals, picking
 from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.pressed import Absence, pressed_of
@@ -39,6 +39,9 @@ def register(
         return None
 
     app.command(commands.COMMAND)(commands.rotate_key)
+    app.event("app_home_opened")(home.opened)
+    app.shortcut(picking.ROTATE)(picking.from_anywhere)
+    app.shortcut(picking.ROTATE_HERE)(picking.from_message)
     for action, listener in actions.LISTENERS.items():
         app.action(action.name.lower())(listener)
     for action_id, listener in actions.MENUS.items():

@@ -13,8 +13,10 @@ from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms, another_form_of, press_again, secret_form_of
 from handlers.payload import channel_of, person_of, text
+from handlers.picking import from_anywhere
 from handlers.views.asking import not_needed_form
 from handlers.views.buttons import SHOWN
+from handlers.views.home import HOME_PICK
 from handlers.views.modal import acceptance_form, delete_form
 
 Json = dict[str, Any]
@@ -151,4 +153,5 @@ LISTENERS = {
 }
 """One listener per button; a test checks that none is missing."""
 
-MENUS = {CHOOSE_KEY: choose_key}
+MENUS = {CHOOSE_KEY: choose_key, HOME_PICK: from_anywhere}
+"""What else is pressed or chosen: in an answer, and on Home."""

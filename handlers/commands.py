@@ -15,9 +15,9 @@ from handlers.answers import Answers, Asker
 from handlers.errors import answered
 from handlers.forms import Forms
 from handlers.payload import channel_of, person_of, team_of, text
+from handlers.picking import pick
 from handlers.views import revoking
 from handlers.views.blocks import code, when
-from handlers.views.modal import picker
 from handlers.views.words import being_rotated, state_label
 
 COMMAND = "/rotate-key"
@@ -47,8 +47,7 @@ async def rotate_key(
     await ack()
     asked, by = typed(text(body, "text")), person_of(body)
     if not asked:
-        await rotations.offer_picker(COMMAND, by=by, channel=channel_of(body))
-        await forms.open(text(body, "trigger_id"), picker(channel_of(body)), "Try again, or type `/rotate-key NAME`.")
+        await pick(COMMAND, channel_of(body), body, forms, rotations)
     elif listing := LISTED.fullmatch(asked):
         word, page = listing.groups()
         said = await WORDS[word.casefold()](rotations, announcer, by, int(page or 1))

@@ -17,8 +17,8 @@ from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
 from handlers.forms import Forms, another_form_of
-from handlers.payload import chosen, has, person_of, picked, said, taken_out, text, typed
-from handlers.views.modal import CAUSES, KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, notice, option
+from handlers.payload import chosen, conversation, has, person_of, picked, said, taken_out, text, typed
+from handlers.views.modal import CAUSES, CHANNEL, KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, notice, option
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -48,7 +48,7 @@ async def pick_key(
 ) -> None:
     await ack()
     key_id = picked(view, KEY, VALUE)
-    channel = said(view.get("private_metadata"))
+    channel = conversation(view, CHANNEL, VALUE) if has(view, CHANNEL) else said(view.get("private_metadata"))
     try:
         await start(key_id, channel, body, rotations, announcer)
     except Refused as refusal:

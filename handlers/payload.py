@@ -13,6 +13,10 @@ def is_whole(body: Json) -> bool:
         case "block_actions":
             actions = body.get("actions")
             return isinstance(actions, list) and bool(actions) and all(isinstance(one, dict) for one in actions)
+        case "event_callback":
+            return bool(text(body, "event", "type"))
+        case "shortcut" | "message_action":
+            return bool(text(body, "callback_id"))
         case "view_submission" | "view_closed":
             return bool(text(body, "view", "type") and text(body, "view", "callback_id"))
         case kind:
@@ -38,8 +42,8 @@ def said(value: Any) -> str:
 
 
 def person_of(body: Any) -> str:
-    """Return who typed or clicked; commands and clicks use different fields."""
-    return text(body, "user_id") or text(body, "user", "id")
+    """Return who typed, clicked or looked; commands, clicks and events use different fields."""
+    return text(body, "user_id") or text(body, "user", "id") or text(body, "event", "user")
 
 
 def channel_of(body: Any) -> str:
@@ -70,6 +74,11 @@ def taken_out(view: Json, field: str, value: str) -> str:
 def picked(view: Json, field: str, value: str) -> str:
     """Return what was picked in a menu of a form."""
     return text(_field(view, field, value), "selected_option", "value")
+
+
+def conversation(view: Json, field: str, value: str) -> str:
+    """Return the channel that was picked in a form."""
+    return text(_field(view, field, value), "selected_conversation")
 
 
 def chosen(view: Json, field: str, value: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
 from bot.rotation.record import Rotation
@@ -30,3 +31,28 @@ class ShownStore(Protocol):
 
     async def edits_this_minute(self, minute: int) -> int:
         """Count one edit of a message against the workspace's limit; return the number in this minute."""
+
+
+class Visit(Protocol):
+    """When somebody opened Home, and a digest of what it shows."""
+
+    @property
+    def at(self) -> float:
+        """Return the time, in seconds since 1970."""
+
+    @property
+    def digest(self) -> str:
+        """Return the digest."""
+
+
+class Visitors(Protocol):
+    """Stores who opened Home lately."""
+
+    async def came(self, person: str, at: datetime, digest: str) -> None:
+        """Note that Home shows somebody what has this *digest*; *at* is when they opened it."""
+
+    async def left(self, person: str) -> None:
+        """Forget somebody."""
+
+    async def lately(self, now: datetime, most: int) -> Mapping[str, Visit]:
+        """Return up to *most* people who opened Home lately, the last ones first."""

@@ -12,8 +12,8 @@ from bot.rotation.states import State
 from bot.rotation.stops import GUIDE, guide_to
 from handlers.views.blocks import Block, link_button
 
-OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER = "open_guide", "open_aisix", "open_provider"
-LINKS = (OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER)
+OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER, OPEN_CARD = "open_guide", "open_aisix", "open_provider", "open_card"
+LINKS = (OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER, OPEN_CARD)
 """The action ids of the buttons that only open a page."""
 
 KEY = "{key}"

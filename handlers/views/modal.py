@@ -24,7 +24,7 @@ SECRET_FORM = "secret_form"  # noqa: S105 - a name
 ACCEPTANCE_FORM = "acceptance_form"
 TAKE_BACK_FORM = "take_back_form"
 DELETE_FORM = "delete_form"
-KEY, SECRET, REST, NAME = "key", "secret", "rest", "name"
+KEY, CHANNEL, SECRET, REST, NAME = "key", "channel", "secret", "rest", "name"
 CAUSES, MODELS, REASON, TICKET = "causes", "models", "reason", "ticket"
 VALUE = "value"
 """The action id of every field; the block id tells fields apart."""
@@ -50,8 +50,14 @@ SHARED = "Models that share a cause."
 Cause = tuple[str, tuple[AffectedModel, ...]]
 
 
-def picker(channel: str) -> Block:
-    """Ask which provider key to rotate."""
+def picker(channel: str = "", key: ProviderKey | None = None) -> Block:
+    """Ask which provider key to rotate, with *key* proposed; without a *channel*, also where to show the rotation."""
+    menu: Block = {
+        "type": "external_select",
+        "action_id": VALUE,
+        "min_query_length": 0,
+        "placeholder": plain("Type a part of its name"),
+    }
     return {
         "type": "modal",
         "callback_id": PICKER,
@@ -65,14 +71,27 @@ def picker(channel: str) -> Block:
                 "block_id": KEY,
                 "label": plain("Provider key"),
                 "hint": plain("Nothing changes yet: the channel sees which models use this key."),
-                "element": {
-                    "type": "external_select",
-                    "action_id": VALUE,
-                    "min_query_length": 0,
-                    "placeholder": plain("Type a part of its name"),
-                },
-            }
+                "element": menu | ({"initial_option": option(key)} if key else {}),
+            },
+            *([] if channel else [_where()]),
         ],
+    }
+
+
+def _where() -> Block:
+    """Build the menu of channels: those that are not shared with another company, as everybody there sees the card."""
+    return {
+        "type": "input",
+        "block_id": CHANNEL,
+        "label": plain("Channel"),
+        "hint": plain("It gets the card. Keyturn has to be in it: /invite @keyturn."),
+        "element": {
+            "type": "conversations_select",
+            "action_id": VALUE,
+            "placeholder": plain("Where people see the rotation"),
+            "default_to_current_conversation": True,
+            "filter": {"include": ["public", "private"], "exclude_external_shared_channels": True},
+        },
     }
 
 

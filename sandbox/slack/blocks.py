@@ -174,7 +174,9 @@ BLOCKS: dict[str, Check] = {
 IN_ALL = frozenset({"actions", "context", "divider", "header", "image", "input", "rich_text", "section"})
 IN_MODAL = IN_ALL | {"alert"}
 IN_MESSAGE = frozenset(BLOCKS) - {"alert"}
-IN_HOME = frozenset(BLOCKS) - {"alert", "markdown", "plan", "task_card"}
+IN_HOME = frozenset(BLOCKS) - {"alert", "data_table", "markdown", "plan", "table", "task_card"}
+"""Slack's pages list tables for Home, and its clients do not draw them there: here they are refused."""
+
 IN_CONTAINER = IN_ALL | {"table"}
 
 

@@ -118,10 +118,12 @@ def _menus() -> dict[str, Check]:
 def _picking(what: str) -> dict[str, Check]:
     if what == "user":
         return {}
+    kinds = many(choice("im", "mpim", "private", "public"), 4)
+    left_out = {"exclude_bot_users": boolean, "exclude_external_shared_channels": boolean}
     return {
         "response_url_enabled": boolean,
         "default_to_current_conversation": boolean,
-        "filter": shape({}, {"include": PEOPLE, "exclude_bot_users": boolean}),
+        "filter": shape({}, {"include": kinds, **left_out}),
     }
 
 

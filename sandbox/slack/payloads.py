@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.slack import forms
 from sandbox.slack.site import Site
-from sandbox.slack.world import APP_ID, HOME, Channel, Message, User
+from sandbox.slack.world import APP_ID, BOT_USER, HOME, Channel, Message, User
 
 Json = dict[str, Any]
 
@@ -110,6 +110,49 @@ def submission(site: Site, user: User, view: Json) -> Json:
 def closing(user: User, view: Json, *, cleared: bool) -> Json:
     """Return the payload of a form closed without submitting it."""
     return interaction("view_closed", user, Place([], {}, {}, view=view), is_cleared=cleared)
+
+
+def home_opened(site: Site, user: User, shown: Json | None) -> Json:
+    """Return the event of a person who opens the app's Home; it has the view only if one was published."""
+    event: Json = {
+        "type": "app_home_opened",
+        "user": user.id,
+        "channel": site.world.direct_channel(user.id).id,
+        "tab": "home",
+        "event_ts": site.world.next_ts(),
+    }
+    return {
+        "type": "event_callback",
+        "token": TOKEN,
+        "team_id": HOME,
+        "api_app_id": APP_ID,
+        "event": event | ({"view": deepcopy(shown)} if shown else {}),
+        "event_id": site.world.next_id("Ev"),
+        "event_time": int(site.world.now()),
+        "authorizations": [{"team_id": HOME, "user_id": BOT_USER, "is_bot": True, "is_enterprise_install": False}],
+        "is_ext_shared_channel": False,
+    }
+
+
+def shortcut(site: Site, user: User, callback_id: str) -> Json:
+    """Return the payload of a global shortcut; it belongs to no channel, so no address can answer it."""
+    more = {"callback_id": callback_id, "action_ts": site.world.next_ts(), "trigger_id": site.triggers.give(user.id)}
+    return interaction("shortcut", user, Place([], {}, {}), **more)
+
+
+def message_shortcut(site: Site, user: User, callback_id: str, message: Message) -> Json:
+    """Return the payload of a shortcut on a message."""
+    place = Place([], {}, {"channel": _channel(site, message.channel), "message": site.world.shown(message)})
+    return interaction(
+        "message_action",
+        user,
+        place,
+        callback_id=callback_id,
+        message_ts=message.ts,
+        action_ts=site.world.next_ts(),
+        trigger_id=site.triggers.give(user.id),
+        response_url=response_url(site, user, message.channel),
+    )
 
 
 def form_fields(kind: str, payload: Json) -> dict[str, str]:

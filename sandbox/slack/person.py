@@ -9,7 +9,7 @@ from sandbox.slack.answers import show_command_answer, take_submission_answer
 from sandbox.slack.delivery import Ack
 from sandbox.slack.elements import check_options
 from sandbox.slack.payloads import Place
-from sandbox.slack.results import Answer, Press, Submission
+from sandbox.slack.results import Answer, Press, Result, Submission
 from sandbox.slack.site import Site
 from sandbox.slack.world import Channel, Message, User
 
@@ -55,6 +55,25 @@ class Person:
         else:
             answer.text, answer.blocks = show_command_answer(self._site, payload, ack.body)
         return answer
+
+    async def open_home(self) -> Result:
+        """Open the app's Home, which shows what was published for this person before."""
+        ack = await self._deliver("events_api", payloads.home_opened(self._site, self.user, self.home))
+        return Result(error=ack.error)
+
+    async def shortcut(self, callback_id: str, on: Message | None = None) -> Result:
+        """Use a shortcut of the app, a global one or one *on* a message; Slack hides both from other companies."""
+        if on is not None:
+            self._channel(on.channel)
+        payload = (
+            payloads.message_shortcut(self._site, self.user, callback_id, on)
+            if on is not None
+            else payloads.shortcut(self._site, self.user, callback_id)
+        )
+        ack = await self._deliver("interactive", payload)
+        if ack.error:
+            self._trouble("That shortcut did not work.", on.channel if on else None)
+        return Result(error=ack.error, payload=payload)
 
     async def click(
         self,
@@ -185,7 +204,16 @@ class Person:
             return await self._option(place, block, element, value) if value else None
         if forms.key(element) == "selected_options":
             return [await self._option(place, block, element, each) for each in value]
+        if forms.key(element) == "selected_conversation":
+            return self._offered_channel(element, value)
         return value or None
+
+    def _offered_channel(self, element: Json, channel_id: str) -> str:
+        """Return a channel that this menu offers to this person."""
+        channel = self._channel(channel_id)
+        if channel.shared and element.get("filter", {}).get("exclude_external_shared_channels"):
+            raise LookupError(f"This menu has no channel that is shared with others, as {channel_id}.")
+        return channel.id
 
     async def _picked(self, place: Place, text: str, action_id: str | None) -> tuple[Json, Json, Json]:
         """Return the first select, or the one with *action_id*, that offers this text."""

@@ -32,8 +32,8 @@ class Posts:
         if switches.events_url is None:
             return Ack(error="dispatch_failed")
         self._http = self._http or aiohttp.ClientSession()
-        body = urllib.parse.urlencode(form_fields(kind, payload)).encode()
-        headers, limit = self._headers(body), aiohttp.ClientTimeout(total=switches.ack_within)
+        body, written = _body(kind, payload)
+        headers, limit = self._headers(body, written), aiohttp.ClientTimeout(total=switches.ack_within)
         try:
             async with self._http.post(switches.events_url, data=body, headers=headers, timeout=limit) as answer:
                 return await _read(answer)
@@ -48,11 +48,11 @@ class Posts:
             await self._http.close()
             self._http = None
 
-    def _headers(self, body: bytes) -> dict[str, str]:
+    def _headers(self, body: bytes, written: str) -> dict[str, str]:
         fault = self._site.switches.signing_fault
         stamp = str(int(self._site.switches.now()) - (STALE_SECONDS if fault == "stale" else 0))
         return {
-            "Content-Type": "application/x-www-form-urlencoded",
+            "Content-Type": written,
             "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
             "X-Slack-Request-Timestamp": stamp,
             "X-Slack-Signature": "v0=" + ("0" * 64 if fault == "bad" else self._signed(stamp, body)),
@@ -60,6 +60,13 @@ class Posts:
 
     def _signed(self, stamp: str, body: bytes) -> str:
         return hmac.new(self._secret.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
+
+
+def _body(kind: str, payload: Json) -> tuple[bytes, str]:
+    """Return the body of a request and its content type: events are JSON, all else is a form."""
+    if kind == "events_api":
+        return json.dumps(payload).encode(), "application/json"
+    return urllib.parse.urlencode(form_fields(kind, payload)).encode(), "application/x-www-form-urlencoded"
 
 
 async def _read(answer: aiohttp.ClientResponse) -> Ack:

@@ -50,7 +50,13 @@ class Sockets:
         if socket is None:
             return Ack(error="dispatch_failed")
         envelope_id = str(uuid.uuid4())
-        envelope = {"type": kind, "envelope_id": envelope_id, "payload": payload, "accepts_response_payload": True}
+        takes_payload = kind != "events_api"
+        envelope = {
+            "type": kind,
+            "envelope_id": envelope_id,
+            "payload": payload,
+            "accepts_response_payload": takes_payload,
+        } | ({} if takes_payload else {"retry_attempt": 0, "retry_reason": ""})
         answered = self._unanswered[envelope_id] = asyncio.get_running_loop().create_future()
         try:
             await socket.send_json(envelope)

@@ -29,6 +29,9 @@ class Switches:
     tombstones: bool = False
     """A deleted message with replies leaves a placeholder, and its thread still accepts replies."""
 
+    home_enabled: bool = True
+    """False: the app has no Home tab, as one of an older manifest (`not_enabled`)."""
+
     deliver_twice: bool = False
     """Send every payload twice at the same time."""
 

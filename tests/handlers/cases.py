@@ -6,7 +6,9 @@ from typing import Any
 
 from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.inventory import BUDGETS, Unlisted
+from bot.rotation.overview import Sights, overview
 from bot.rotation.parts import REFERS, Which
+from bot.rotation.policy import NO_MEMBER, Permissions, Person
 from bot.rotation.record import Rotation
 from bot.rotation.secret import checked
 from bot.rotation.states import State
@@ -20,6 +22,7 @@ from handlers.views.asking import not_needed_form
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
+from handlers.views.home import closed, home, stamped
 from handlers.views.links import Places
 from handlers.views.modal import acceptance_form, delete_form, notice, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
@@ -360,6 +363,7 @@ MIXED_CAUSES = r.unsure_because(
 )
 VIEWS: Mapping[str, Case] = {
     "form-picker": lambda: picker("C_OPS"),
+    "form-picker-with-a-channel": lambda: picker(key=r.key()),
     "form-secret": lambda: secret_form(r.awaiting_secret(), f"{r.NAME} (2026-11-23 r7k2abc)"),
     "form-secret-again": lambda: secret_form(
         r.awaiting_secret(attempt=1, why="quarterly", ticket="OPS-4412"), "OpenAI production", require_reason=True
@@ -393,6 +397,36 @@ VIEWS: Mapping[str, Case] = {
     ),
     "form-acceptance-hostile": lambda: form(r.unsure(r.running("soak", HOSTILE_PLAN))),
 }
+WHOM = {
+    "requester": Permissions(person=Person(id=r.REQUESTER), may_request=True),
+    "approver": Permissions(person=Person(id=r.APPROVER), approver=True),
+}
+BUSY = (
+    r.awaiting_secret(),
+    STOPS["rejected"].but(id="r2stop1"),
+    r.awaiting_approval(tally=r.CALLERS).but(id="r3appr2"),
+    r.running("verify", note="2 of 3").but(id="r4verf3"),
+    r.watched().but(id="r5wtch4"),
+)
+ENDED = (r.completed_after_watch().but(id="r6done5"), r.rolled_back().but(id="r7back6"), r.cancelled())
+
+
+def seen(who: str, under_way: tuple[Rotation, ...] = BUSY, last: tuple[Rotation, ...] = ENDED) -> Case:
+    """Return the Home tab of one person."""
+    shown = overview(Sights(under_way, last), WHOM[who])
+    return lambda: stamped(home(shown, {rotation.id: LINK for rotation in (*under_way, *last)}), r.at(1000))
+
+
+HOMES: Mapping[str, Case] = {
+    "home-requester": seen("requester"),
+    "home-approver": seen("approver"),
+    "home-empty": seen("requester", (), ()),
+    "home-500-rotations": seen("approver", tuple(r.awaiting_approval().but(id=f"r2a{n:04}") for n in range(500))),
+    "home-hostile": seen("requester", (r.awaiting_secret(HOSTILE_PLAN), STOPS["drift"].but(plan=HOSTILE_PLAN))),
+    "home-guest": lambda: closed(NO_MEMBER["guest"][0]),
+}
+"""The Home tab, which Slack holds to the limits of a view."""
+
 OPTIONS: Mapping[str, Case] = {
     "option-hostile": lambda: option(r.key(display_name=r.HOSTILE, provider=r.HOSTILE * 20)),
 }
@@ -418,6 +452,7 @@ CASES: Mapping[str, Callable[[], Any]] = {
     **{f"checklist-{name}": partial(checklist, rotation) for name, rotation in ROTATIONS.items() if rotation.attempt},
     **MESSAGES,
     **VIEWS,
+    **HOMES,
     **OPTIONS,
     **THREADS,
 }

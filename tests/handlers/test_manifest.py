@@ -34,6 +34,7 @@ SCOPES: Mapping[str, str | None] = {
     "users_info": "users:read",
     "usergroups_users_list": "usergroups:read",
     "views_open": None,
+    "views_publish": None,
 }
 """The scope of each Web API method that the bot may call; a new call has to be entered here."""
 
@@ -45,7 +46,7 @@ class Registered(AsyncApp):
 
     def __init__(self) -> None:
         self.found: list[tuple[str, str]] = []
-        for kind in ("command", "action", "options", "view"):
+        for kind in ("command", "action", "event", "options", "shortcut", "view"):
             setattr(self, kind, partial(self._keep, kind))
 
     def use(self, *args: Any, **_: Any) -> Any:
@@ -70,13 +71,19 @@ def called() -> set[str]:
     return named & METHODS
 
 
-def test_the_commands_and_interactions_are_those_that_are_registered_and_no_events_are_asked_for() -> None:
-    declared = [command["command"] for command in MANIFEST["features"]["slash_commands"]]
+def test_the_commands_shortcuts_and_events_are_those_that_are_registered() -> None:
+    features, settings = MANIFEST["features"], MANIFEST["settings"]
 
-    assert declared == [name for kind, name in registered() if kind == "command"] == [COMMAND]
-    assert {kind for kind, _ in registered()} == {"action", "command", "options", "view"}
-    assert MANIFEST["settings"]["interactivity"]["is_enabled"] is True
-    assert "event_subscriptions" not in MANIFEST["settings"]
+    assert [command["command"] for command in features["slash_commands"]] == of_kind("command") == [COMMAND]
+    assert [shortcut["callback_id"] for shortcut in features["shortcuts"]] == of_kind("shortcut")
+    assert settings["event_subscriptions"] == {"bot_events": of_kind("event")}
+    assert {kind for kind, _ in registered()} == {"action", "command", "event", "options", "shortcut", "view"}
+    assert settings["interactivity"]["is_enabled"] is True
+    assert features["app_home"]["home_tab_enabled"] is True
+
+
+def of_kind(wanted: str) -> list[str]:
+    return [name for kind, name in registered() if kind == wanted]
 
 
 def test_the_scopes_are_those_of_the_methods_that_are_called_and_no_more() -> None:
@@ -106,6 +113,8 @@ def test_the_words_of_the_manifest_are_within_slacks_limits() -> None:
         COMMAND: 32,
         command["description"]: 2000,
         command["usage_hint"]: 1000,
+        **{shortcut["name"]: 24 for shortcut in features["shortcuts"]},
+        **{shortcut["description"]: 150 for shortcut in features["shortcuts"]},
     }
 
     assert [text for text, most in limits.items() if not 1 <= len(text) <= most] == []

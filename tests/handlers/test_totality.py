@@ -10,7 +10,6 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import HELP, Cause, StopKind
 from handlers.actions import LISTENERS, MENUS
-from handlers.errors import CHOOSE_KEY
 from handlers.views import alarm, callers, choices, watch, words
 from handlers.views.blocks import escaped, visible
 from handlers.views.buttons import press
@@ -239,13 +238,12 @@ def test_every_action_has_a_state_that_offers_it_a_listener_and_a_button() -> No
         element["action_id"]
         for name in set(CASES) - set(THREADS)
         for block in CASES[name]().get("blocks", [])
-        for element in block.get("elements", [])
+        for element in [*block.get("elements", []), block.get("accessory", {})]
         if "action_id" in element
     }
 
     assert {action for actions in offering for action in actions} == set(Action) == set(LISTENERS)
-    assert buttons == {action.name.lower() for action in Action} | {CHOOSE_KEY, *LINKS}
-    assert set(MENUS) == {CHOOSE_KEY}
+    assert buttons == {action.name.lower() for action in Action} | {*MENUS, *LINKS}
     assert {name for kind, name in registered() if kind == "action"} == buttons
 
 

@@ -1,5 +1,5 @@
 /** What each kind of golden file is, in Slack's published types and in what these lack. */
-import type { Block, KnownBlock, ModalView, PlainTextOption, PlanBlock, TaskCardBlock } from "@slack/types";
+import type { Block, HomeView, KnownBlock, ModalView, PlainTextOption, PlanBlock, TaskCardBlock } from "@slack/types";
 
 /** A kind of block that the package lacks: once it has it, this does not compile, and the declaration here has to go. */
 type Lacking<Kind extends string> = Kind extends KnownBlock["type"] ? never : Kind;
@@ -36,5 +36,6 @@ export interface Message {
 
 export type Thread = Message[];
 export type Form = Omit<ModalView, "blocks"> & { blocks: KnownBlock[] };
+export type Home = Omit<HomeView, "blocks"> & { blocks: KnownBlock[] };
 export type Choice = PlainTextOption;
 export type { Lacking };

@@ -74,8 +74,8 @@ def constant(content: object) -> str:
 
 
 def kind_of(content: Any) -> str:
-    if content.get("type") == "modal":
-        return "Form"
+    if content.get("type") in ("modal", "home"):
+        return "Form" if content["type"] == "modal" else "Home"
     return "Choice" if "value" in content else "Message"
 
 

@@ -14,11 +14,15 @@ from redis import Redis
 from bot.app import Parts
 from bot.rotation.actions import Action
 from bot.rotation.errors import AmbiguousKey
+from bot.rotation.overview import Sights, overview
 from bot.rotation.parts import Which
+from bot.rotation.policy import Permissions, Person
 from bot.rotation.record import Rotation
 from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
+from handlers.picking import ROTATE, ROTATE_HERE
 from handlers.views.asking import NOT_NEEDED_FORM, not_needed_form
+from handlers.views.home import home
 from handlers.views.links import LINKS
 from handlers.views.modal import (
     ACCEPTANCE_FORM,
@@ -34,7 +38,8 @@ from handlers.views.modal import (
     take_back_form,
 )
 from sandbox.slack import Message
-from sandbox.slack.person import Person
+from sandbox.slack.person import Person as Actor
+from sandbox.slack.reading import plain
 from tests.handlers import records as r
 from tests.handlers.cases import STOPS
 from tests.handlers.test_manifest import registered
@@ -47,6 +52,10 @@ command NAME                x         x        R      x     R       R      g    
 command status              x         x        x      x     x       x      g     g       f        e      b   d
 command history             x         x        x      x     x       x      g     g       f        e      b   d
 command help                x         x        x      x     x       x      x     x       f        x      x   x
+shortcut rotate_a_key       x         x        R      x     R       R      g     g       e        e      b   d
+shortcut rotate_a_key_here  x         x        R      x     R       R      g     g       e        e      b   d
+event app_home_opened       x         x        x      x     x       x      g     g       e        e      b   d
+action home_pick            x         x        R      x     R       R      g     g       e        e      b   d
 action enter_secret         x         S        R      x     R       R      g     g       e        e      b   d
 action cancel               x         T        x      x     T       T      g     g       e        e      b   d
 action try_again            x         T        x      x     T       T      g     g       e        e      b   d
@@ -119,7 +128,7 @@ class Scene(NamedTuple):
 
     stage: Stage
     built: Parts
-    person: Person
+    person: Actor
     rotation: Rotation
     card: Message | None
 
@@ -127,7 +136,8 @@ class Scene(NamedTuple):
     def said(self) -> list[str]:
         """What only they have been told."""
         said = [each["text"] for each in self.person.ephemerals if "provider keys match" not in each["text"]]
-        return said + [message.plain for message in self.stage.slack.direct_messages(self.person.id)]
+        said += [message.plain for message in self.stage.slack.direct_messages(self.person.id)]
+        return said
 
 
 Do = Callable[[Scene], Awaitable[Any]]
@@ -169,6 +179,22 @@ async def choose(scene: Scene) -> Any:
     return await scene.person.choose(KEY, shown)
 
 
+async def look(scene: Scene) -> Any:
+    scene.stage.slack.site.views.homes.pop(scene.person.id, None)
+    return await scene.person.open_home()
+
+
+def on_home(label: str) -> Do:
+    """Press a button of a Home tab that was drawn while the person might do everything."""
+
+    async def pressed(scene: Scene) -> Any:
+        everything = Permissions(person=Person(id=scene.person.id), may_request=True, approver=True)
+        view = home(overview(Sights((scene.rotation,), ()), everything), {})
+        return await scene.person.click(label, scene.stage.slack.site.views.publish(scene.person.id, view))
+
+    return pressed
+
+
 async def type_ahead(scene: Scene) -> Any:
     scene.stage.slack.site.views.open(scene.person.id, picker("C_OPS"))
     return await scene.person.type_ahead("open")
@@ -181,6 +207,10 @@ ACTS: Mapping[str, Act] = {
     "command status": Act(type_in("status"), words="Under way:"),
     "command history": Act(type_in("history"), words="The last rotations:"),
     "command help": Act(type_in("help"), words="rotates a provider key without an outage"),
+    "shortcut rotate_a_key": Act(lambda scene: scene.person.shortcut(ROTATE)),
+    "shortcut rotate_a_key_here": Act(lambda scene: scene.person.shortcut(ROTATE_HERE, scene.card)),
+    "event app_home_opened": Act(look, words="Waits for you"),
+    "action home_pick": Act(on_home("Rotate a key")),
     "action enter_secret": Act(click(Action.ENTER_SECRET)),
     "action cancel": Act(click(Action.CANCEL)),
     "action try_again": Act(click(Action.TRY_AGAIN), STOPS["rejected"]),
@@ -244,6 +274,7 @@ async def scene_of(stage: Stage, built: Parts, act: Act, who: str) -> Scene:
     slack, person = stage.slack, stage.slack.person(id_of(who))
     slack.site.ephemerals.clear()
     slack.site.views.stacks.clear()
+    slack.site.views.homes.clear()
     for message in [*slack.messages("C_OPS"), *slack.direct_messages(person.id)]:
         slack.remove(message)
     rotation = act.at.but(version=0, requested_by=person.id if who in ASKED else "U_REQUESTER")
@@ -284,7 +315,8 @@ async def _seen(scene: Scene, act: Act, result: Any) -> str:
     errors = list(getattr(result, "errors", {}).values())
     modal = scene.person.modal or {}
     notice = [block["text"]["text"] for block in modal.get("blocks", ()) if not modal.get("callback_id")]
-    if told := [*errors, *scene.said, *notice]:
+    tab = [plain(scene.person.home["blocks"])] if act.do is look and scene.person.home else []
+    if told := [*errors, *scene.said, *notice, *tab]:
         return _cell(told[-1], act)
     changed = await scene.built.store.load(scene.rotation.id) != scene.rotation
     opened = scene.person.modal is not None and not hasattr(result, "closed")

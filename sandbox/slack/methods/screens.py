@@ -12,13 +12,20 @@ Json = dict[str, Any]
 
 def open_view(site: Site, args: Args) -> Json:
     view, person = _view(args), _triggered(site, args)
+    if isinstance(view, dict) and view.get("type") == "home":
+        raise Refusal("invalid_arguments", ["[ERROR] a view of type home cannot be opened [json-pointer:/view/type]"])
     return _shown(site, person, site.views.open(person, view))
 
 
 def publish_view(site: Site, args: Args) -> Json:
     person = args.need("user_id")
+    if not site.switches.home_enabled:
+        raise Refusal("not_enabled")
     if person not in site.world.users:
         raise Refusal("user_not_found")
+    before = site.views.homes.get(person)
+    if args.get("hash") and (before is None or args.get("hash") != before["hash"]):
+        raise Refusal("hash_conflict")
     view = site.views.publish(person, _view(args))
     site.changes.announce("home", {"user": person, "view": view})
     return {"view": view}

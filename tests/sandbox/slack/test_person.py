@@ -169,3 +169,51 @@ async def test_an_answer_that_makes_no_sense_is_trouble_for_the_person(desk, ans
 
     assert (bool(result.error), result.closed, bool(slack.complaints)) == (True, False, True)
     assert "trouble connecting" in person.ephemerals[-1]["text"]
+
+
+async def test_home_is_opened_by_an_event_in_json_and_holds_its_view_once_there_is_one(desk, member):
+    slack, seen, _ = desk
+    await member.open_home()
+    slack.site.views.publish(member.id, {"type": "home", "blocks": CARD})
+    await member.open_home()
+
+    (headers, first, _), (_, second, _) = seen
+    assert headers["Content-Type"] == "application/json"
+    assert [json.loads(body)["type"] for body in (first, second)] == ["event_callback"] * 2
+    event = json.loads(first)["event"]
+    assert (event["type"], event["user"], event["tab"]) == ("app_home_opened", member.id, "home")
+    assert "view" not in event
+    assert json.loads(second)["event"]["view"]["blocks"][0]["elements"][0]["text"] == plain("Go")
+
+
+async def test_a_button_on_home_and_a_global_shortcut_belong_to_no_channel_and_have_no_response_url(desk, member):
+    slack, seen, _ = desk
+    slack.site.views.publish(member.id, {"type": "home", "blocks": CARD})
+    await member.click("Go", member.home)
+    await member.shortcut("rotate")
+
+    for _, _, form in seen:
+        payload = json.loads(form["payload"])
+        assert payload["trigger_id"]
+        assert not {"channel", "response_url"} & payload.keys()
+
+
+async def test_a_shortcut_on_a_message_names_its_channel_and_can_be_answered(desk, member, card):
+    _, seen, _ = desk
+    await member.shortcut("rotate", card)
+
+    payload = json.loads(seen[0][2]["payload"])
+    assert (payload["type"], payload["callback_id"], payload["channel"]["id"]) == ("message_action", "rotate", "C_OPS")
+    assert payload["message"]["ts"] == payload["message_ts"] == card.ts
+    assert payload["response_url"]
+
+
+async def test_a_menu_without_shared_channels_does_not_offer_one(desk, member):
+    slack, *_ = desk
+    menu = {"type": "conversations_select", "filter": {"exclude_external_shared_channels": True}}
+    slack.site.views.open(member.id, MODAL | {"blocks": [field("where", **menu)]})
+    await member.fill({"where": "C_OPS"})
+    slack.channels["C_OPS"].shared = True
+
+    with pytest.raises(LookupError, match="shared with others"):
+        await member.fill({"where": "C_OPS"})

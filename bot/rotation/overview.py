@@ -1,0 +1,44 @@
+"""What one person sees of all rotations at a glance. Pure."""
+
+from typing import NamedTuple
+
+from bot.rotation.actions import Action
+from bot.rotation.attention import fails_callers
+from bot.rotation.policy import Permissions
+from bot.rotation.record import Rotation
+from bot.rotation.waiting import waited_for
+
+
+class Waiting(NamedTuple):
+    """A rotation that waits for somebody, and what they may do about it."""
+
+    rotation: Rotation
+    actions: tuple[Action, ...]
+
+
+class Sights(NamedTuple):
+    """What there is to see, read once for all people."""
+
+    under_way: tuple[Rotation, ...]
+    last: tuple[Rotation, ...]
+    """The last rotations that are over, the newest first."""
+
+
+class Overview(NamedTuple):
+    """What one full member sees; each of them sees every rotation, as `/rotate-key status` shows it."""
+
+    waiting: tuple[Waiting, ...]
+    others: tuple[Rotation, ...]
+    """What is under way and does not wait for them, the oldest first."""
+
+    last: tuple[Rotation, ...]
+    may_request: bool
+
+
+def overview(sights: Sights, permissions: Permissions) -> Overview:
+    """Return what the person of these permissions sees; where callers fail comes first."""
+    first = sorted(sights.under_way, key=lambda one: not fails_callers(one))
+    waiting = [Waiting(one, acts) for one in first if (acts := waited_for(one, permissions))]
+    theirs = {one.rotation.id for one in waiting}
+    others = tuple(one for one in sights.under_way if one.id not in theirs)
+    return Overview(tuple(waiting), others, sights.last, permissions.may_request)

@@ -1,0 +1,141 @@
+"""The Home tab of one person: what waits for them first, then what else there is. Drawn from records alone."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from bot.rotation.actions import Action
+from bot.rotation.attention import harm
+from bot.rotation.overview import Overview, Waiting
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from handlers.views.blocks import Block, actions, button, code, context, header, link_button, section, sentence, when
+from handlers.views.links import OPEN_CARD
+from handlers.views.words import mark, state_label
+
+T = TypeVar("T")
+
+HOME_PICK = "home_pick"
+
+WAITING_MOST, UNDER_WAY_MOST = 10, 10
+"""How many of each part are listed: Slack takes 100 blocks."""
+
+LINE_MOST = 600
+"""Characters of one line."""
+
+Links = Mapping[str, str]
+"""The link to each rotation's card, by its id; empty where there is none yet."""
+
+ON_CARD = "Decide on the card how it goes on."
+
+DOES: Mapping[Action, str] = {
+    Action.ENTER_SECRET: "Give the new secret.",
+    Action.TRY_AGAIN: ON_CARD,
+    Action.ANOTHER_SECRET: ON_CARD,
+    Action.ROLL_BACK: ON_CARD,
+    Action.CANCEL: ON_CARD,
+    Action.ACCEPT_UNPROVED: ON_CARD,
+    Action.REVOKED: "Revoke the API key at its provider.",
+    Action.NOT_NEEDED: "Revoke the API key at its provider.",
+    Action.DELETE_OLD_KEY: "Look at the card, then approve the delete of the old key or say what speaks against it.",
+}
+"""What a person does about a rotation that waits for them; an approval counts for what is shown, so the card has it."""
+
+
+def home(overview: Overview, links: Links) -> Block:
+    """Draw the tab of a full member."""
+    return _view([*_top(overview), *_waiting(overview, links), *_under_way(overview, links), *_last(overview, links)])
+
+
+def closed(said: str) -> Block:
+    """Draw the tab of somebody who sees nothing here, and say why."""
+    return _view([section(sentence(said))])
+
+
+def _view(blocks: list[Block]) -> Block:
+    return {"type": "home", "blocks": blocks}
+
+
+def _top(overview: Overview) -> list[Block]:
+    return actions([button("Rotate a key", HOME_PICK, "home", style="primary")] if overview.may_request else [])
+
+
+def _waiting(overview: Overview, links: Links) -> Iterator[Block]:
+    yield header("Waits for you")
+    more = "`/rotate-key status` lists all."
+    empty = "Nothing. Keyturn shows here what you can do for a rotation: give a secret, decide at a stop, approve."
+    yield from _listed(overview.waiting, lambda one: _asked(one, links), WAITING_MOST, more, empty)
+
+
+def _asked(waiting: Waiting, links: Links) -> Block:
+    rotation, first = waiting
+    link, act = links.get(rotation.id, ""), first[0]
+    said = f"{_state(rotation)}\n{DOES.get(act, ON_CARD)} {_asked_for(rotation)}"
+    if act is not Action.ENTER_SECRET:
+        return section(said, LINE_MOST) | _opening(link)
+    place = f" <{link}|Open its card.>" if link else ""
+    give = button(act.value, act.name.lower(), rotation.id, style="primary")
+    return section(f"{said}{place}", LINE_MOST) | {"accessory": give}
+
+
+def _opening(link: str) -> Block:
+    return {"accessory": link_button("Open card ↗", OPEN_CARD, link)} if link else {}
+
+
+def _under_way(overview: Overview, links: Links) -> Iterator[Block]:
+    yield header("Under way")
+    empty = "Nothing else. `/rotate-key NAME` in a channel shows what uses a key, and changes nothing yet."
+    more = "`/rotate-key status` lists all."
+    yield from _listed(overview.others, lambda one: _line(one, links), UNDER_WAY_MOST, more, empty)
+
+
+def _line(rotation: Rotation, links: Links) -> Block:
+    said = section(f"{_state(rotation)}\n{_asked_for(rotation)}", LINE_MOST)
+    return said | _opening(links.get(rotation.id, ""))
+
+
+def _state(rotation: Rotation) -> str:
+    """Say the state without its progress, which goes on while nobody draws the tab again."""
+    name, stop = code(rotation.plan.old_key.display_name, 60), rotation.stop
+    why = f": {stop.headline}" if stop and rotation.state is State.BLOCKED else ""
+    said = ", ".join(filter(None, (f"{state_label(rotation)}{why}", harm(rotation))))
+    return f"{mark(rotation)} {name}: {sentence(said, 300)}"
+
+
+def _asked_for(rotation: Rotation) -> str:
+    return f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
+
+
+def _last(overview: Overview, links: Links) -> Iterator[Block]:
+    yield header("Last rotations")
+    if not overview.last:
+        yield section("None has ended yet. What ends is listed here, with a link to its card and its receipt.")
+        return
+    yield section("\n".join(f"• {_ended(rotation, links)}" for rotation in overview.last))
+    yield context("`/rotate-key history` lists more.")
+
+
+def _ended(rotation: Rotation, links: Links) -> str:
+    link, at = links.get(rotation.id, ""), rotation.ended_at or rotation.requested_at
+    name = code(rotation.plan.old_key.display_name, 60)
+    place = f" (<{link}|open>)" if link else ""
+    return (
+        f"{mark(rotation)} {name}: {state_label(rotation)}, {when(at)}, asked for by <@{rotation.requested_by}>{place}"
+    )
+
+
+def _listed(parts: Sequence[T], draw: Callable[[T], Block], most: int, more: str, empty: str) -> Iterator[Block]:
+    """Yield a block for each of the first *most* parts, and count the rest."""
+    if not parts:
+        yield section(empty)
+    yield from map(draw, parts[:most])
+    if (left := len(parts) - most) > 0:
+        yield context(f"And {left:,} more. {more}")
+
+
+def stamped(view: Block, now: datetime) -> Block:
+    """Return *view* with the time at its end: it stays as it is until somebody opens it again."""
+    return {
+        **view,
+        "blocks": [*view["blocks"], context(f"As of {when(now)}. Open this tab again to see it as it is then.")],
+    }

@@ -1,0 +1,63 @@
+"""The Home tab, drawn at each visit and at changes; its buttons and the shortcuts begin a rotation."""
+
+from sandbox.slack.person import Person
+from sandbox.slack.reading import plain
+from tests.support.stage import KEY, Stage
+
+
+def shown(person: Person) -> str:
+    return plain((person.home or {"blocks": []})["blocks"])
+
+
+async def says(stage: Stage, person: Person, words: str) -> None:
+    await stage.slack.until(lambda: words in shown(person), what=f"{words!r} on Home; it says {shown(person)!r}")
+
+
+async def test_home_shows_what_waits_for_each_person_and_follows_the_rotation(stage: Stage) -> None:
+    requester, approver = stage.slack.person("U_REQUESTER"), stage.slack.person("U_APPROVER")
+    await requester.open_home()
+    await approver.open_home()
+    await says(stage, requester, "Nothing. Keyturn shows here what you can do")
+    card = await stage.ask()
+    await requester.open_home()
+    await says(stage, requester, "Give the new secret.")
+
+    await requester.click("Enter new secret", requester.home)
+    await stage.slack.until(lambda: requester.modal, what="the form")
+    await requester.close_modal()
+    await stage.give(card)
+    await stage.says(card, "waiting for an approver")
+    await says(stage, approver, "Look at the card, then approve")
+    calls = [call for call in stage.slack.calls if call.method == "views.publish"]
+
+    assert stage.slack.person("U_GUEST").home is None
+    assert len(calls) < 12, "one for each opening, and one a person for each burst of changes"
+
+
+async def test_the_shortcut_asks_for_the_key_and_a_channel_and_the_one_on_a_message_takes_its_channel(
+    stage: Stage,
+) -> None:
+    person = stage.slack.person("U_REQUESTER")
+    await person.shortcut("rotate_a_key")
+    await stage.slack.until(lambda: person.modal, what="the picker")
+    await person.submit({"key": KEY, "channel": "C_ELSEWHERE"})
+    await stage.slack.until(lambda: stage.slack.direct_messages("U_REQUESTER"), what="the answer")
+    assert "Keyturn is not in this channel" in stage.slack.direct_messages("U_REQUESTER")[-1].plain
+
+    said = stage.slack.site.speak(stage.slack.channels["C_OPS"], "U_MEMBER", "that key is old", [])
+    await person.shortcut("rotate_a_key_here", said)
+    await stage.slack.until(lambda: person.modal, what="the picker")
+    await person.submit({"key": KEY})
+    await stage.slack.until(lambda: len(stage.slack.messages("C_OPS")) > 1, what="the card")
+    assert KEY in stage.slack.messages("C_OPS")[-1].plain
+
+
+async def test_an_app_without_a_home_tab_goes_on(stage: Stage) -> None:
+    stage.slack.home_enabled = False
+    await stage.slack.person("U_REQUESTER").open_home()
+    await stage.slack.until(
+        lambda: [call.error for call in stage.slack.calls if call.method == "views.publish"] == ["not_enabled"],
+        what="the refusal",
+    )
+
+    assert KEY in (await stage.ask()).plain
