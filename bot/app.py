@@ -23,6 +23,7 @@ from bot.engine import Engine
 from bot.gauges import Gauges
 from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.people import NOBODY, Directory, People, Rules
+from bot.rotation.ports import NO_HOLDS, KeyHolds
 from bot.service import RotationService
 from bot.settings import Settings
 from bot.steps.world import Limits, World
@@ -67,6 +68,7 @@ async def world_of(
     stack: AsyncExitStack,
     people: People = NOBODY,
     credentials: Credentials | None = None,
+    holds: KeyHolds = NO_HOLDS,
 ) -> World:
     """Open the services that a rotation uses, until *stack* is closed; without *people*, no approval counts."""
     control_plane = await stack.enter_async_context(control_plane_of(settings, credentials))
@@ -84,6 +86,7 @@ async def world_of(
         limits=limits_of(settings),
         now=now,
         people=people,
+        holds=holds,
     )
 
 
@@ -208,7 +211,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
         queue = await queue_at(url, store.namespace, settings, stack)
         rules = rules_of(settings)
         people = People(directory_of(slack, team), rules)
-        world = await world_of(settings, now, stack, people, credentials)
+        world = await world_of(settings, now, stack, people, credentials, store)
         carrier = carrier_of(redis, store.namespace, world, team)
         await carrier.begin()
         announcer = SlackAnnouncer(

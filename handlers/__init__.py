@@ -13,6 +13,7 @@ from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.pressed import Absence, pressed_of
 from handlers.views.asking import NOT_NEEDED_FORM
+from handlers.views.holding import HOLD_FORM
 from handlers.views.links import LINKS
 from handlers.views.modal import ACCEPTANCE_FORM, DELETE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
 from handlers.workspace import FOREIGN, Workspace
@@ -55,3 +56,4 @@ def register(
     app.view(ACCEPTANCE_FORM)(modals.accept_unproved)
     app.view(DELETE_FORM)(modals.delete_anyway)
     app.view(NOT_NEEDED_FORM)(modals.say_not_needed)
+    app.view(HOLD_FORM)(modals.hold_key)

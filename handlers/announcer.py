@@ -181,6 +181,8 @@ class SlackAnnouncer:
             self._pace("card", shown)
         said = told(rotation, shown)
         around = Around(await self._others(rotation), await self._maker(rotation), said, self._places, self._team_url)
+        if not (rotation.deleted_at or rotation.is_over):
+            around = around._replace(hold=await self._store.hold_on(rotation.plan.old_key.id, self._now()))
         messages = composed(rotation, self._approvers, around)
         parts = [("card", partial(self._update, "card", messages.card, messages.steady))]
         if messages.checklist:

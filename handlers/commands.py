@@ -10,6 +10,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from bot.rotation.errors import WrongState
 from bot.rotation.record import Rotation
 from bot.service import BeingRotated, RotationService
+from handlers import holding
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
@@ -30,6 +31,7 @@ HELP = """*Keyturn* rotates a provider key without an outage.
 • `/rotate-key NAME-OR-ID` shows what uses it (the beginning of a name will do); nothing changes until you give a secret
 • `/rotate-key status` lists what is under way, the oldest first; `/rotate-key status 2` is the second page
 • `/rotate-key history` lists the last rotations
+• `/rotate-key hold NAME` keeps a key from being deleted until a day, `/rotate-key unhold NAME` lifts that (approvers)
 Never type a secret into a command: the card's *Enter new secret* button opens a private form."""
 
 Json = dict[str, Any]
@@ -48,6 +50,8 @@ async def rotate_key(
     asked, by = typed(text(body, "text")), person_of(body)
     if not asked:
         await pick(COMMAND, channel_of(body), body, forms, rotations)
+    elif words := holding.NAMED.fullmatch(asked):
+        await holding.asked(words, body, rotations, forms, answers)
     elif listing := LISTED.fullmatch(asked):
         word, page = listing.groups()
         said = await WORDS[word.casefold()](rotations, announcer, by, int(page or 1))

@@ -8,8 +8,10 @@ from typing import Any
 import structlog
 
 from bot.rotation.errors import AmbiguousKey, ApiError, KeyturnError, Unanswerable, UnknownKey
+from bot.rotation.holds import OnHold
 from handlers.answers import Asker
 from handlers.views.blocks import Block, code, plain, section, sentence, visible
+from handlers.views.holding import refused
 
 log = structlog.get_logger("keyturn.errors")
 
@@ -26,6 +28,8 @@ def explain(error: Exception) -> tuple[str, list[Block] | None]:
             return _unknown(error), None
         case AmbiguousKey():
             return _ambiguous(error)
+        case OnHold():
+            return refused(error), None
         case ApiError() | Unanswerable():  # it may contain names of environments and keys from outside
             return sentence(str(error)), None
         case KeyturnError():

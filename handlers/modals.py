@@ -17,7 +17,8 @@ from handlers.background import Background
 from handlers.commands import start
 from handlers.errors import answered, explain
 from handlers.forms import Forms, another_form_of
-from handlers.payload import chosen, conversation, has, person_of, picked, said, taken_out, text, typed
+from handlers.payload import chosen, chosen_date, conversation, has, person_of, picked, said, taken_out, text, typed
+from handlers.views.holding import UNTIL, held
 from handlers.views.modal import CAUSES, CHANNEL, KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, notice, option
 
 Json = dict[str, Any]
@@ -66,7 +67,7 @@ async def give_secret(
         *(taken_out(view, field, VALUE) for field in (NAME, REASON, TICKET)),
     )
     work = _given(rotations, background, rotation_id, submitted, by)
-    await _taken(ack, work, SECRET, late="This took too long, so nothing was created. Press again.")
+    await taken(ack, work, SECRET, late="This took too long, so nothing was created. Press again.")
 
 
 async def _given(
@@ -111,7 +112,7 @@ async def accept_unproved(
     by = person_of(body)
     work = rotations.accept_unproved(rotation_id, accepted, reason, by=by, shown=shown, pressed=pressed)
     first = CAUSES if has(view, CAUSES) else REASON
-    await _taken(ack, _in_time(work, by, answers, background), first, late=f"{SLOW}, or press again.")
+    await taken(ack, _in_time(work, by, answers, background), first, late=f"{SLOW}, or press again.")
 
 
 async def delete_anyway(
@@ -128,14 +129,28 @@ async def delete_anyway(
     by, click = person_of(body), f"form/{text(view, 'id')}"
     reason = typed(view, REASON, VALUE)
     work = rotations.approve(rotation_id, by=by, pressed=pressed, click=click, shown=shown, reason=reason)
-    await _taken(ack, _in_time(work, by, answers, background), REASON, late=f"{SLOW}, and press there.")
+    await taken(ack, _in_time(work, by, answers, background), REASON, late=f"{SLOW}, and press there.")
+
+
+async def hold_key(
+    ack: AsyncAck, view: Json, body: Json, rotations: RotationService, answers: Answers, background: Background
+) -> None:
+    """Put the key of the form on hold, and say so to whoever sent it."""
+    channel, key_id, name = f"{said(view.get('private_metadata'))}  ".split(" ", 2)
+    reason, until, by = typed(view, REASON, VALUE), chosen_date(view, UNTIL, VALUE), person_of(body)
+
+    async def hold() -> None:
+        late = await rotations.hold(key_id, name.strip(), reason, until, by=by)
+        background.begin(answers.tell(Asker(by, channel), held(name.strip(), until, late)))
+
+    await taken(ack, hold(), REASON, late="This took too long: look at the key's card for whether it was taken.")
 
 
 async def say_not_needed(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
     """End the task to revoke a credential, for a reason."""
     reason = typed(view, REASON, VALUE)
     work = rotations.not_needed(said(view.get("private_metadata")), reason, by=person_of(body))
-    await _taken(ack, work, REASON, late=f"{SLOW}, or press again.")
+    await taken(ack, work, REASON, late=f"{SLOW}, or press again.")
 
 
 SLOW = "This took too long; see the card for whether it was taken"
@@ -150,7 +165,7 @@ async def _in_time(work: Awaitable[T], by: str, answers: Answers, background: Ba
         raise
 
 
-async def _taken(ack: AsyncAck, work: Awaitable[object], first: str, *, late: str) -> None:
+async def taken(ack: AsyncAck, work: Awaitable[object], first: str, *, late: str) -> None:
     """Do what a form asks for and close it; show an error at its field, or at the *first* one."""
     try:
         async with Background.patience():

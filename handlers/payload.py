@@ -66,6 +66,11 @@ def typed(view: Json, field: str, value: str) -> str:
     return text(_field(view, field, value), "value")
 
 
+def chosen_date(view: Json, field: str, value: str) -> str:
+    """Return the day that was chosen in a field of a form, as YYYY-MM-DD."""
+    return text(_field(view, field, value), "selected_date")
+
+
 def taken_out(view: Json, field: str, value: str) -> str:
     """Remove what was typed into a field from the payload, and return it."""
     return said(_field(view, field, value).pop("value", None))

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
+from bot.rotation.holds import KeyHold
 from bot.rotation.record import Rotation
 
 
@@ -28,6 +29,9 @@ class ShownStore(Protocol):
 
     async def concerning(self, key_id: str) -> list[Rotation]:
         """Return the open rotations that replace a provider key or that made it, oldest first."""
+
+    async def hold_on(self, key_id: str, now: datetime) -> KeyHold | None:
+        """Return the hold that counts for a key *now*, if there is one."""
 
     async def edits_this_minute(self, minute: int) -> int:
         """Count one edit of a message against the workspace's limit; return the number in this minute."""

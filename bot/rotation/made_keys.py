@@ -38,6 +38,11 @@ def why_it_stays(rotation: Rotation, key: ProviderKey, inventory: Inventory, gat
     return f"{KEY_STAYS} `{key.id}` of this rotation stays: {why}." if why else ""
 
 
+def stays_on_hold(key_id: str) -> str:
+    """Say that a key of this rotation stays because somebody keeps it."""
+    return f"{KEY_STAYS} `{key_id}` of this rotation stays: it is on hold."
+
+
 def _reasons(rotation: Rotation, key: ProviderKey, inventory: Inventory, gateways: Iterable[str]) -> Iterator[str]:
     if users := users_of(inventory, key):
         yield f"{listing(users)} uses it"

@@ -244,6 +244,13 @@ def check_may_replace(rotation: Rotation, permissions: Permissions) -> None:
         check_may_give_secret(rotation, permissions)
 
 
+def check_may_hold(permissions: Permissions) -> None:
+    """Refuse anyone who may not put a key on hold, or lift that."""
+    check_member(permissions.person)
+    if not permissions.approver:
+        raise NotAllowed("Only an approver can put a key on hold, or lift that.")
+
+
 def check_may_steer(rotation: Rotation, permissions: Permissions) -> None:
     """Refuse anyone who is neither the requester nor an approver."""
     check_member(permissions.person)

@@ -9,8 +9,9 @@ from typing import NamedTuple, Protocol, Self
 
 from pydantic import SecretStr
 
-from bot.rotation.errors import LeaseLost
+from bot.rotation.errors import LeaseLost, Unanswerable
 from bot.rotation.evidence import Evidence
+from bot.rotation.holds import KeyHold
 from bot.rotation.inventory import Inventory, Model, ProviderKey
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
@@ -154,6 +155,27 @@ class Hold(Protocol):
 
     async def verified(self, version: int | None = None) -> Moment:
         """Return a moment at which nobody else held the rotation; raise `LeaseLost` if somebody does."""
+
+
+class KeyHolds(Protocol):
+    """Tells which keys people keep from being deleted. Raises `Unanswerable` if that is unknown."""
+
+    async def hold_on(self, key_id: str, now: datetime) -> KeyHold | None:
+        """Return the hold that counts for a key *now*, if there is one."""
+
+
+NO_STORE = "This process has no store."
+
+
+class NoHolds:
+    """The holds of a process that has no store: it can't tell, so it deletes no old key."""
+
+    async def hold_on(self, _: str, __: datetime) -> KeyHold | None:
+        """Refuse."""
+        raise Unanswerable(NO_STORE)
+
+
+NO_HOLDS = NoHolds()
 
 
 class Unheld:

@@ -2,6 +2,7 @@
 
 from bot.service.ages import Ages
 from bot.service.decisions import Decisions
+from bot.service.holding import Holding
 from bot.service.homes import Homes
 from bot.service.replacements import Replacements
 from bot.service.requests import Requests
@@ -11,5 +12,5 @@ from bot.service.verbs import BeingRotated, LooksLikeSecret
 __all__ = ["BeingRotated", "LooksLikeSecret", "RotationService"]
 
 
-class RotationService(Requests, Replacements, Decisions, Tasks, Ages, Homes):
+class RotationService(Requests, Replacements, Decisions, Tasks, Ages, Homes, Holding):
     """The verbs. All of them raise `Refused` with one sentence for the person who asked."""

@@ -10,6 +10,7 @@ from bot.rotation.errors import (
 )
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.flags import SEPARATOR, flags, shown_of
+from bot.rotation.holds import OnHold
 from bot.rotation.policy import (
     Chosen,
     Person,
@@ -138,6 +139,8 @@ class Decisions(Verbs):
         if shown is not None and shown.partition(SEPARATOR)[0] != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         check_in_time(pressed, permissions.person, self._rules.click_max_age)
+        if hold := await self._store.hold_on(rotation.plan.old_key.id, self._now()):
+            raise OnHold(hold)
         return rotation
 
     @audited(Action.DELETE_OLD_KEY)

@@ -16,7 +16,7 @@ from bot.rotation.errors import (
 )
 from bot.rotation.fingerprint import fingerprint_of, is_same
 from bot.rotation.inventory import ProviderKey
-from bot.rotation.made_keys import received, why_it_stays
+from bot.rotation.made_keys import received, stays_on_hold, why_it_stays
 from bot.rotation.naming import base_of, words_of
 from bot.rotation.policy import (
     check_may_give_secret,
@@ -176,6 +176,8 @@ class Replacements(Verbs):
         if key is None:
             return
         why = why_it_stays(rotation, key, inventory, self._gateways)
+        if not why and await self._store.hold_on(key.id, self._now()):
+            why = stays_on_hold(key.id)
         if why:
             await self._say_left_alone(rotation, why)
         else:

@@ -180,10 +180,10 @@ def away(error: ApiError) -> Refused:
     return Unanswerable(f"{error} Nothing was changed. See `python -m bot check`.")
 
 
-def publishable(reason: str) -> str:
-    """Return a reason on one line, or refuse it: everyone can read it."""
+def publishable(reason: str, since: str = "it goes into the receipt") -> str:
+    """Return a reason on one line, or refuse it: everyone can read it, *since* where that is."""
     reason = shape.on_one_line(reason)
     if not reason:
-        raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
+        raise BadInput(f"Say why in a few words: {since}.", field="reason")
     shape.refuse_likeness(reason, "reason")
     return reason

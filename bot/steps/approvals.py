@@ -5,6 +5,7 @@ from datetime import datetime
 
 from bot.rotation.errors import Unanswerable, Uncertain
 from bot.rotation.flags import not_weighed
+from bot.rotation.holds import kept
 from bot.rotation.phrases import MOST_NAMED
 from bot.rotation.record import Rotation, Void
 from bot.rotation.states import StepName
@@ -25,6 +26,19 @@ def decided(reviewed: Rotation | None) -> Rotation:
     if reviewed is None:
         raise Uncertain("Slack does not tell whether those who approved still may.")
     return reviewed
+
+
+async def minding_holds(rotation: Rotation, world: World) -> Rotation:
+    """Return *rotation*, without its approvals if its old key is on hold.
+
+    It asks the store itself: a hold may have been set since the approval. If the store can't tell, it raises.
+    """
+    hold = await world.holds.hold_on(rotation.plan.old_key.id, world.now())
+    if hold is None or not rotation.approvals:
+        return rotation
+    people = tuple(approval.by for approval in rotation.approvals)
+    void = Void(by=people, at=world.now(), changes=(kept(hold),) * len(people), lapsed=True)
+    return rotation.but(approvals=(), voids=(*rotation.voids, void))
 
 
 def asked_at(rotation: Rotation) -> list[datetime]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bot.rotation.inventory import Inventory, ProviderKey
-from bot.rotation.made_keys import received, why_it_stays
+from bot.rotation.made_keys import received, stays_on_hold, why_it_stays
 from bot.rotation.ports import Moment
 from bot.rotation.record import KEY_STAYS, Rotation
 from bot.steps.outcomes import Done, Outcome, Wait
@@ -37,6 +37,8 @@ async def remove_unused(
     for key in keys:
         assert key.id != rotation.plan.old_key.id
         why = why_it_stays(rotation, key, inventory, world.gateways.environments)
+        if not why and await world.holds.hold_on(key.id, world.now()):
+            why = stays_on_hold(key.id)
         if why:
             kept.append(why)
             continue

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.rotation.people import NOBODY
-from bot.rotation.ports import UNHELD, Clock, ControlPlane, Gateways, Hold, Reviewer, StatusPages
+from bot.rotation.ports import NO_HOLDS, UNHELD, Clock, ControlPlane, Gateways, Hold, KeyHolds, Reviewer, StatusPages
 
 
 @dataclass(frozen=True)
@@ -45,3 +45,5 @@ class World:
     people: Reviewer = NOBODY
     hold: Hold = UNHELD
     """The lease on the rotation."""
+
+    holds: KeyHolds = NO_HOLDS

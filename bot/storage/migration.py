@@ -192,6 +192,8 @@ class Carrier:
         """Carry over those of *ids* that are ours; if a person *named* them, also those that may be another bot's."""
         ours, left = await self.look(source, ids, named=named)
         moved: list[str] = []
+        if ours:  # first: no rotation may go on here without the holds that keep its key
+            await self._bring_holds(source)
         for rotation in ours:
             why = await self._carry_one(source, rotation)
             if why is None:
@@ -199,6 +201,12 @@ class Carrier:
             else:
                 left.append(Left(rotation.id, why))
         return Carried(tuple(moved), tuple(left))
+
+    async def _bring_holds(self, source: Namespace) -> None:
+        """Copy the holds on keys that have none here; those that stay behind keep the processes there from a delete."""
+        async with answering():
+            for key_id, hold in (await self._redis.hgetall(source.key("holds"))).items():
+                await self._redis.hsetnx(self.here.key("holds"), key_id, hold)
 
     async def _carry_one(self, source: Namespace, rotation: Rotation) -> str | None:
         """Move everything of *rotation* in one transaction, or return why not."""

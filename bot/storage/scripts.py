@@ -86,6 +86,18 @@ redis.call('RPUSH', KEYS[1], entry)
 return 'OK'
 """
 
+LABEL = """
+local audit, labels = unpack(KEYS)
+local last, entry, key, value = unpack(ARGV)
+local is = redis.call('LINDEX', audit, -1) or ''
+if is == entry then return 'OK' end
+if is ~= last then return 'MOVED' end
+redis.call('RPUSH', audit, entry)
+if value == '' then redis.call('HDEL', labels, key) else redis.call('HSET', labels, key, value) end
+return 'OK'
+"""
+"""Sets or removes the label of a provider key, with its entry in the audit trail."""
+
 HOLD = """
 local lease, record = unpack(KEYS)
 local token, version, milliseconds = unpack(ARGV)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from bot.rotation.attention import has_failed_callers, is_watched, open_void
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views import evidence, watch, words
+from handlers.views import evidence, holding, watch, words
 from handlers.views.around import NOTHING, Around
 from handlers.views.blocks import sentence
 from handlers.views.callers import consequence
@@ -21,7 +21,7 @@ def lines(rotation: Rotation, around: Around = NOTHING) -> list[str]:
     """Return what is wrong, the most important first."""
     under_way = [f"▲ Another rotation of this key is under way: {link}. Only one can go on." for link in around.others]
     said = LINES.get(rotation.state, _nothing)(rotation)
-    return [*under_way, *said]
+    return [*under_way, *([holding.line(around.hold)] if around.hold else []), *said]
 
 
 def next_move(rotation: Rotation) -> str:

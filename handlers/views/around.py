@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from bot.rotation.attention import occasion
+from bot.rotation.holds import KeyHold
 from bot.rotation.record import Rotation
 from handlers.views.blocks import when
 from handlers.views.links import NOWHERE, Places
@@ -24,6 +25,8 @@ class Around(NamedTuple):
     told: str = ""
     places: Places = NOWHERE
     team_url: str = ""
+    hold: KeyHold | None = None
+    """The hold that counts for the old key, until that is gone."""
 
 
 NOTHING = Around()

@@ -16,7 +16,7 @@ from bot.rotation.states import State
 from bot.steps.world import World
 from bot.storage import lease
 from tests.bot.values import NOW, limits, rotation, rules
-from tests.support.in_memory import Clock, Everybody, Hands, Machine
+from tests.support.in_memory import Clock, Everybody, Hands, Labels, Machine
 
 NAME = "Vendor (rabc123)"
 PAGE = "http://replica/status"
@@ -146,7 +146,7 @@ async def test_a_key_of_another_product_is_rotated_by_the_same_core_and_steps(mo
     status: StatusPages = product
     people = People(Everybody(), rules(approvers=frozenset({"U_APPROVER"})))
     waits, hold = limits(soak=60, watch=600), Hands(product.clock, [])
-    world = World(control_plane, gateways, status, waits, product.clock.now, people, hold)
+    world = World(control_plane, gateways, status, waits, product.clock.now, people, hold, Labels())
     machine = Machine(world, product.clock, 0, {})
 
     inventory = await product.inventory()

@@ -107,6 +107,33 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_click_that_slack_has_reported_as_failed_does_not_count",
             "if age is None else age",
         ),
+        "Somebody who is no approver puts a key on hold, or lifts that.": Guard(
+            '    if not permissions.approver:\n        raise NotAllowed("Only an approver can put',
+            "test_only_an_approver_sets_and_lifts_a_hold",
+            '    if False:\n        raise NotAllowed("Only an approver can put',
+        ),
+        "An approver deletes a key that another one keeps.": Guard(
+            "if hold := await self._store.hold_on(rotation.plan.old_key.id, self._now()):",
+            "test_delete_old_key_is_refused_while_the_key_is_on_hold",
+            "if hold := None:",
+        ),
+        "A key is deleted that was put on hold after the approval.": Guard(
+            "await minding_holds(decided(reviewed), world)",
+            "test_a_hold_that_is_set_once_the_delete_is_noted_keeps_the_key",
+            "decided(reviewed)",
+        ),
+        "A roll back deletes a key that is on hold.": Guard(
+            "if not why and await world.holds.hold_on(key.id, world.now()):",
+            "test_a_roll_back_leaves_a_new_key_that_is_on_hold",
+        ),
+        "A rotation that is carried over leaves behind the hold that keeps its key.": Guard(
+            "await self._bring_holds(source)",
+            "test_holds_come_along_to_another_namespace_before_any_rotation_does",
+            "pass",
+        ),
+        "A hold that an older version can't read does not count.": Guard(
+            "return unreadable(key_id, now)", "test_a_hold_that_cannot_be_read_counts", "return None"
+        ),
         "The last look and the delete run unapproved.": Guard(
             "if step.gated and rotation.lacks_approval:", "test_a_gated_step_waits_for_enough_approvals"
         ),

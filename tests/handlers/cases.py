@@ -1,10 +1,12 @@
 """Every message and form that people get to see, by name: the goldens and the limits read this."""
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from functools import partial
 from typing import Any
 
 from bot.rotation.errors import AmbiguousKey, UnknownKey
+from bot.rotation.holds import KeyHold, OnHold
 from bot.rotation.inventory import BUDGETS, Unlisted
 from bot.rotation.overview import Sights, overview
 from bot.rotation.parts import REFERS, Which
@@ -22,6 +24,7 @@ from handlers.views.asking import not_needed_form
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
+from handlers.views.holding import held, hold_form, lifted
 from handlers.views.home import closed, home, stamped
 from handlers.views.links import Places
 from handlers.views.modal import acceptance_form, delete_form, notice, option, picker, secret_form, take_back_form
@@ -42,6 +45,14 @@ NO_THROWAWAYS = "AISIX refused the admin token (403)."
 UNREHEARSED: dict[str, Any] = {"unrehearsed": NO_THROWAWAYS, "rehearsal": f"not possible here: {NO_THROWAWAYS}"}
 LINK = "https://keyturn.slack.com/archives/C_OPS/p1"
 TOLD = told_of(r.in_trouble(r.watched()), {f"trouble:{r.at(900).isoformat()}": f"{r.at(901).timestamp()}"})
+HOLD = KeyHold(
+    key_id=r.key().id,
+    name=r.NAME,
+    reason="the auditors read its counters",
+    by="U_APPROVER",
+    at=r.at(0),
+    until=date(2026, 12, 1),
+)
 REFUSED_TOKEN = "AISIX refused the admin token (403): it needs the read and the write scope."
 
 
@@ -292,6 +303,15 @@ MESSAGES: Mapping[str, Case] = {
     ),
     "card-stopped-linked": lambda: card(STOPS["rejected"], Around(places=PLACES)).content,
     "card-awaiting-approval-linked": lambda: card(r.awaiting_approval(), Around(places=PLACES)).content,
+    "card-awaiting-secret-held": lambda: card(r.awaiting_secret(), Around(hold=HOLD)).content,
+    "card-awaiting-approval-held": lambda: card(r.awaiting_approval(), Around(hold=HOLD)).content,
+    "card-awaiting-approval-held-hostile": lambda: (
+        card(r.awaiting_approval(), Around(hold=HOLD.but(reason=r.HOSTILE))).content
+    ),
+    "answer-on-hold": answer(OnHold(HOLD)),
+    "answer-held": lambda: {"text": held(r.NAME, "2026-12-01", [])},
+    "answer-held-late": lambda: {"text": held(r.NAME, "2026-12-01", [r.awaiting_approval()])},
+    "answer-lifted": lambda: {"text": lifted(HOLD)},
     "direct-unverified-linked": lambda: direct(STOPS["unverified"], Shut.ARCHIVED, PLACES),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
@@ -378,6 +398,8 @@ VIEWS: Mapping[str, Case] = {
         r.awaiting_secret(r.plan(old_key=r.key(provider="amazon-bedrock", settings={"adapter": "openai"}))), "B"
     ),
     "form-secret-azure": lambda: secret_form(r.awaiting_secret(r.plan(old_key=r.key(provider="azure"))), "Azure"),
+    "form-hold": lambda: hold_form(r.key(), "C_OPS", None),
+    "form-hold-again": lambda: hold_form(r.key(), "C_OPS", HOLD),
     "form-take-back": lambda: take_back_form(STOPS["rejected"]),
     "form-take-back-one": lambda: take_back_form(r.running("verify", r.plan(r.FEW[:1]))),
     "form-notice": lambda: notice("Another secret", "“Another secret” no longer applies: this rotation is running."),

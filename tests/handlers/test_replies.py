@@ -34,6 +34,7 @@ class Thread:
         self.edited: list[str] = []
         self.edits_this_minute = AsyncMock(return_value=0)
         self.concerning, self.load = AsyncMock(return_value=[]), AsyncMock(return_value=None)
+        self.hold_on = AsyncMock(return_value=None)
         self.announcer = SlackAnnouncer(
             self,  # type: ignore[arg-type] - a stand-in
             self,  # type: ignore[arg-type] - a stand-in

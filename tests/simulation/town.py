@@ -181,7 +181,8 @@ class Town:
             StatusPages(gateways, timeout=2, now=self.now) as pages,
         ):
             self.store, jobs = Store(self.redis, NAMESPACE), Jobs(self.hints)  # type: ignore[arg-type]
-            world = World(control_plane, probes, pages, _limits(self.random), self.now, People(self.slack, given))
+            people = People(self.slack, given)
+            world = World(control_plane, probes, pages, _limits(self.random), self.now, people=people, holds=self.store)
             engine = Engine(self.store, jobs, world, lease=LEASE)
             self.work = Work(self.store, jobs, engine, self.slack, world)
             self.service = RotationService(

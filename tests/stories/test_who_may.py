@@ -6,6 +6,7 @@ People who do not belong here are named in every setting all the same, and asked
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,8 +21,10 @@ from bot.rotation.policy import Permissions, Person
 from bot.rotation.record import Rotation
 from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
+from handlers.holding import VERBS
 from handlers.picking import ROTATE, ROTATE_HERE
 from handlers.views.asking import NOT_NEEDED_FORM, not_needed_form
+from handlers.views.holding import HOLD_FORM, hold_form
 from handlers.views.home import home
 from handlers.views.links import LINKS
 from handlers.views.modal import (
@@ -51,6 +54,8 @@ command                     x         x        R      x     R       R      g    
 command NAME                x         x        R      x     R       R      g     g       f        e      b   d
 command status              x         x        x      x     x       x      g     g       f        e      b   d
 command history             x         x        x      x     x       x      g     g       f        e      b   d
+command hold                H         H        x      x     H       H      g     g       f        e      b   d
+command unhold              H         H        x      x     H       H      g     g       f        e      b   d
 command help                x         x        x      x     x       x      x     x       f        x      x   x
 shortcut rotate_a_key       x         x        R      x     R       R      g     g       e        e      b   d
 shortcut rotate_a_key_here  x         x        R      x     R       R      g     g       e        e      b   d
@@ -72,6 +77,7 @@ view picker                 x         x        R      x     R       R      g    
 view secret_form            x         S        R      x     R       R      g     g       e        e      b   d
 view take_back_form         x         S        R      x     R       R      g     g       e        e      b   d
 view acceptance_form        A         A        x      A     A       A      g     g       e        e      b   d
+view hold_form              H         H        x      x     H       H      g     g       e        e      b   d
 view delete_form            A         A        x      A     A       A      g     g       e        e      b   d
 view not_needed_form        A         A        x      A     A       A      g     g       e        e      b   d
 """
@@ -81,6 +87,7 @@ SENTENCES = {
     "R": "You may not rotate keys: the settings (REQUESTERS) do not name you.",
     "S": "who asked for this rotation, can give the secret.",
     "T": "or an approver can do this.",
+    "H": "Only an approver can put a key on hold",
     "A": "Only an approver other than",
     "g": "Guests cannot use Keyturn. Ask a full member of this workspace.",
     "e": "Only members of this workspace can use Keyturn; you are from another one.",
@@ -98,6 +105,10 @@ CELLS = {" ".join(line.split()[: -len(WHO)]): dict(zip(WHO, line.split()[-len(WH
 OUTSIDERS = ("guest", "single", "external", "stranger", "bot", "gone")
 ASKED = {"both", *OUTSIDERS}
 """Who asked for the rotation themselves, in their own column."""
+
+
+FORMS = (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM, DELETE_FORM, HOLD_FORM, NOT_NEEDED_FORM)
+A_DAY = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
 
 
 def id_of(who: str) -> str:
@@ -200,12 +211,13 @@ async def type_ahead(scene: Scene) -> Any:
     return await scene.person.type_ahead("open")
 
 
-FORMS = (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM, DELETE_FORM, NOT_NEEDED_FORM)
 ACTS: Mapping[str, Act] = {
     "command": Act(type_in("")),
     "command NAME": Act(type_in(KEY)),
     "command status": Act(type_in("status"), words="Under way:"),
     "command history": Act(type_in("history"), words="The last rotations:"),
+    "command hold": Act(type_in(f"hold {KEY}")),
+    "command unhold": Act(type_in(f"unhold {KEY}"), words="No hold counts for that key."),
     "command help": Act(type_in("help"), words="rotates a provider key without an outage"),
     "shortcut rotate_a_key": Act(lambda scene: scene.person.shortcut(ROTATE)),
     "shortcut rotate_a_key_here": Act(lambda scene: scene.person.shortcut(ROTATE_HERE, scene.card)),
@@ -234,6 +246,10 @@ ACTS: Mapping[str, Act] = {
         ),
         STOPS["unverified"],
     ),
+    "view hold_form": Act(
+        submit(lambda scene: hold_form(scene.rotation.plan.old_key, "C_OPS", None), reason="an audit", until=A_DAY),
+        words=" is on hold until ",
+    ),
     "view delete_form": Act(
         submit(lambda scene: delete_form(scene.rotation), reason="tried by hand"),
         r.awaiting_approval(tally=r.FAILING_CALLERS),
@@ -249,7 +265,7 @@ def test_the_table_has_a_row_for_every_listener_and_every_word_and_a_cell_for_ev
     links = {f"action {name}" for name in LINKS}  # they only open a page
     listeners = {f"{kind} {name}" for kind, name in registered()} - {f"command {COMMAND}"} - links
     buttons = {f"action {action.name.lower()}" for action in Action}
-    words = {"command", "command NAME", *(f"command {word}" for word in WORDS)}
+    words = {"command", "command NAME", *(f"command {word}" for word in (*WORDS, *VERBS))}
 
     assert CELLS.keys() == ACTS.keys() == listeners | buttons | words
     assert {f"view {name}" for name in FORMS} <= listeners

@@ -19,6 +19,7 @@ from bot.aisix.status import StatusPages
 from bot.engine import due_at, move
 from bot.rotation.errors import LeaseLost, Unanswerable
 from bot.rotation.flags import flags
+from bot.rotation.holds import KeyHold
 from bot.rotation.people import People
 from bot.rotation.plan import make_plan
 from bot.rotation.policy import Person
@@ -126,6 +127,21 @@ class Hands:
         return Moment(self._clock.here(), self._clock.seconds - self._clock.missed_there, self.lasts)
 
 
+class Labels:
+    """The holds on keys, as the store tells them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, KeyHold] = {}
+        self.is_away = False
+
+    async def hold_on(self, key_id: str, now: datetime) -> KeyHold | None:
+        """Return the hold on a key, unless nobody can tell."""
+        if self.is_away:
+            raise Unanswerable("Redis is away.")
+        hold = self.kept.get(key_id)
+        return hold if hold and hold.counts(now) else None
+
+
 class Everybody:
     """Slack, as far as it knows who is who: all are members, and one is an approver."""
 
@@ -185,6 +201,7 @@ class Tenancy:
         """What the control plane was asked and when the lease was verified, in order."""
 
         self.hands = Hands(self.clock, self.happened)
+        self.holds = Labels()
         self._stack = stack
         self._lacking, self._lists, self._is_short = "", 0, False
         self.before: Callable[[str], Awaitable[None]] = _nothing
@@ -268,6 +285,7 @@ class Tenancy:
             now=now,
             people=People(Everybody(), RULES),
             hold=self.hands,
+            holds=self.holds,
         )
         return Machine(world, self.clock, ahead, given)
 
