@@ -153,6 +153,10 @@ def limits_of(settings: Settings) -> Limits:
         secret_expiry=settings.secret_expiry,
         approval_reminder=settings.approval_reminder,
         approval_expiry=settings.approval_expiry,
+        after_expiry=settings.after_expiry,
+        page_after=settings.page_after,
+        stop_reminder=settings.stop_reminder,
+        calendar=settings.calendar,
         revoke_within=settings.revoke_within,
     )
 

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from bot.rotation import nudges
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.phrases import MOVED_IS_BACK, said
+from bot.rotation.policy import is_way_back_closed
 from bot.rotation.ports import Hold
-from bot.rotation.progress import before_approval, how_left, next_step, undone_from, verified_again
+from bot.rotation.progress import before_approval, how_left, next_step, rolled_back, undone_from
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.revocation import with_task
 from bot.rotation.states import TRACKS, State, Step, Track
@@ -34,12 +36,23 @@ LONGEST_BACKOFF = timedelta(seconds=30)
 AT_ONCE = datetime.fromtimestamp(0, UTC)
 """The due time of what has no time: it is past on every clock."""
 
+EXPIRED = "nobody approved in time"
+
 CLOCKS_DIFFER = timedelta(seconds=2)
 """The most that two machines' clocks may differ before one of them counts as wrong."""
 
 
 def due_at(rotation: Rotation, limits: Limits, now: datetime) -> datetime | None:
-    """Return when the bot must advance *rotation* next; None if only a person can.
+    """Return when the bot must advance *rotation* next, or push people about it; None if only a person can.
+
+    A rotation that is over may have something to push people about.
+    """
+    dues = (_own_due(rotation, limits, now), nudges.due_at(rotation, limits.paces))
+    return min((due for due in dues if due), default=None)
+
+
+def _own_due(rotation: Rotation, limits: Limits, now: datetime) -> datetime | None:
+    """Return when *rotation* itself goes on.
 
     If the remaining wait is longer than the recorded one, a machine with a fast clock recorded it: it is due at once.
     """
@@ -50,7 +63,7 @@ def due_at(rotation: Rotation, limits: Limits, now: datetime) -> datetime | None
         case State.AWAITING_SECRET:
             return (rotation.secret_asked_at or rotation.requested_at) + limits.secret_expiry
         case State.AWAITING_APPROVAL:
-            return min(_reminder_due(rotation, limits), _expires_at(rotation, limits))
+            return None if rotation.parked_at else _expires_at(rotation, limits)
         case _:
             return None
 
@@ -60,25 +73,24 @@ def _asked(rotation: Rotation) -> datetime:
 
 
 def _expires_at(rotation: Rotation, limits: Limits) -> datetime:
-    """Return when evidence must be gathered again: an approval of older evidence would be void."""
-    return _asked(rotation) + min(limits.approval_expiry, limits.evidence_max_age)
-
-
-def _reminder_due(rotation: Rotation, limits: Limits) -> datetime:
-    return (rotation.reminded_at or _asked(rotation)) + limits.approval_reminder
+    """Return when the evidence is too old for an approval, or the approval has taken too long."""
+    expires = limits.approval_expiry
+    return _asked(rotation) + (expires if rotation.stale_at else min(expires, limits.evidence_max_age))
 
 
 async def move(rotation: Rotation, world: World) -> Rotation:
     """Return *rotation* after its next move, or unchanged if there is nothing to do."""
     after = await _moved(rotation, world)
-    return rotation if after == rotation else with_task(after, world.now(), world.limits.revoke_within)
+    if rotation.is_over or after == rotation:
+        return after
+    return with_task(after, world.now(), world.limits.revoke_within)
 
 
 async def _moved(rotation: Rotation, world: World) -> Rotation:
     now = world.now()
-    due = due_at(rotation, world.limits, now)
+    due = _own_due(rotation, world.limits, now)
     if due is None or due > now:
-        return rotation
+        return nudges.pushed(rotation, world.limits.paces, now)
     match rotation.state:
         case State.AWAITING_SECRET:
             where = MOVED_IS_BACK if rotation.left_alone else "no model is on a refused one"
@@ -86,17 +98,21 @@ async def _moved(rotation: Rotation, world: World) -> Rotation:
             note = again if rotation.attempt else "Nobody gave a secret in time; nothing was changed."
             return rotation.to(State.CANCELLED).but(ended_at=world.now(), note=note)
         case State.AWAITING_APPROVAL:
-            return _remind_or_expire(rotation, world)
+            return _expired(rotation, world.limits, now)
         case _:
             return await _take_step(rotation, world)
 
 
-def _remind_or_expire(rotation: Rotation, world: World) -> Rotation:
-    """Remind the approvers; when the approval request expires, verify again and ask again."""
-    if world.now() < _expires_at(rotation, world.limits):
-        return rotation.but(reminded_at=world.now())
-    voids = tuple(void.but(over=True) for void in rotation.voids)
-    return verified_again(rotation).but(voids=voids)
+def _expired(rotation: Rotation, limits: Limits, now: datetime) -> Rotation:
+    """Say that the evidence is too old; once the approval has taken too long, park the rotation or roll it back.
+
+    Evidence is gathered again when somebody asks for it, not again and again while nobody looks.
+    """
+    if now < _asked(rotation) + limits.approval_expiry:
+        return rotation.but(stale_at=now)
+    if limits.after_expiry == "roll-back" and not is_way_back_closed(rotation):
+        return rolled_back(rotation, by=None).but(parked_at=now)
+    return rotation.but(parked_at=now)
 
 
 async def _take_step(rotation: Rotation, world: World) -> Rotation:
@@ -104,7 +120,7 @@ async def _take_step(rotation: Rotation, world: World) -> Rotation:
     if step is None:
         return finished(rotation, world.now())
     if step.gated and rotation.lacks_approval:
-        return _awaiting_approval(rotation).but(asked_at=world.now())
+        return _awaiting_approval(rotation).but(asked_at=world.now(), stale_at=None, parked_at=None)
     rotation = rotation.but(step_since=rotation.step_since or world.now())
     with tracer().step(rotation.id, step.name) as ended:
         after = await _outcome(rotation, step, world)
@@ -305,7 +321,7 @@ class News:
 
 def _count(before: Rotation, after: Rotation, took: timedelta) -> None:
     """Count the end of a step, once it is recorded."""
-    outcome, step = how_left(before, after), next_step(before)
+    outcome, step = how_left(before, after) if before.nudges == after.nudges else "", next_step(before)
     if outcome and step:
         STEPS.labels(step.name, outcome).observe(max(took.total_seconds(), 0))
     if after.stop and after.stop != before.stop:
@@ -314,6 +330,13 @@ def _count(before: Rotation, after: Rotation, took: timedelta) -> None:
 
 def _event(before: Rotation, after: Rotation) -> dict[str, str]:
     """Describe a move for the audit trail."""
+    if after.nudges != before.nudges:
+        new = (nudge for nudge in after.nudges if nudge not in before.nudges)
+        return {"by": "keyturn", "what": "reminded", "why": ", ".join(f"{n.about} ({n.number})" for n in new)}
+    if after.parked_at and not before.parked_at:
+        return {"by": "keyturn", "what": "parked" if after.state is before.state else "rolled back", "why": EXPIRED}
+    if after.stale_at and not before.stale_at:
+        return {"by": "keyturn", "what": "evidence too old", "why": ""}
     if after.state is not before.state:
         return {"by": "keyturn", "what": f"{before.state} -> {after.state}", "why": _why(after)}
     return {

@@ -12,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.rotation.errors import NotAllowed
 from bot.rotation.policy import Person
+from handlers.payload import text
 from handlers.slack import UNREACHABLE, SlackAway, reason_of
 
 UNKNOWN = frozenset({"user_not_found", "user_not_visible"})
@@ -68,6 +69,7 @@ class SlackDirectory:
             bot=bool(user.get("is_bot")),
             deactivated=bool(user.get("deleted")),
             stranger=bool(user.get("is_stranger")) or not at_home,
+            zone=text(user, "tz"),
         )
 
     @staticmethod

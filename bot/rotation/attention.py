@@ -1,5 +1,8 @@
 """Which parts of a rotation need a person's attention: open troubles and void approvals. Pure."""
 
+from datetime import datetime
+
+from bot.rotation.counted import most_fail
 from bot.rotation.labels import failing_models
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation, Trouble, Void
@@ -41,6 +44,27 @@ def harm(rotation: Rotation) -> str:
     if _is_without_working_key(rotation):
         return "callers may be failing"
     return "callers failed" if has_failed_callers(rotation) else ""
+
+
+def pages(rotation: Rotation) -> bool:
+    """Return whether callers fail so that somebody has to act at once; a few failed requests may wait for a look."""
+    if open_troubles(rotation) or _is_harmful(rotation) or _is_without_working_key(rotation):
+        return True
+    met = rotation.tally if has_failed_callers(rotation) else None
+    return met is not None and most_fail(met.answered, met.failed)
+
+
+def began_at(rotation: Rotation) -> datetime:
+    """Return since when the newest of what waits for people does."""
+    state = {
+        State.BLOCKED: rotation.stop.at if rotation.stop else None,
+        State.AWAITING_APPROVAL: rotation.asked_at,
+        State.AWAITING_SECRET: rotation.secret_asked_at,
+        State.CANCELLED: rotation.ended_at,
+    }.get(rotation.state)
+    asked = rotation.delete_asked_at or (rotation.tally.since if rotation.tally else None)
+    known = [trouble.at for trouble in open_troubles(rotation)] + [at for at in (state,) if at]
+    return max(known, default=asked or rotation.requested_at)
 
 
 def _is_harmful(rotation: Rotation) -> bool:
@@ -99,12 +123,15 @@ def _after_the_delete(rotation: Rotation) -> str:
     wrong = open_troubles(rotation)
     if wrong:
         return f"trouble:{wrong[-1].at.isoformat()}"
-    is_done = rotation.revocation is not None and not rotation.is_owed
-    return "deleted" if rotation.deleted_at and not is_done else ""
+    if rotation.deleted_at:
+        is_done = rotation.revocation is not None and not rotation.is_owed
+        return "" if is_done else "deleted"
+    return f"harm:{began_at(rotation).isoformat()}" if pages(rotation) else ""
 
 
 def gist(rotation: Rotation) -> str:
     """Return a text that changes when people must see an update at once; mere progress does not change it."""
-    people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{rotation.reminded_at}"
+    pushes = f"{[nudge.at for nudge in rotation.nudges]}/{rotation.on_it and rotation.on_it.at}"
+    people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{pushes}/{rotation.stale_at}/{rotation.parked_at}"
     task = f"/{rotation.is_owed}" if rotation.revocation else ""
     return f"{rotation.state}/{rotation.track}/{people}/{occasion(rotation)}/{harm(rotation)}{task}"

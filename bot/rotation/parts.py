@@ -69,6 +69,21 @@ class Trouble(Frozen):
     over: bool = False
 
 
+class Nudge(Frozen):
+    """The last push about a matter after the message that told of it, and how many there have been."""
+
+    about: str
+    at: datetime
+    number: int
+
+
+class OnIt(Frozen):
+    """Who takes care of the harm that there was then; harm that begins later is nobody's yet."""
+
+    by: str
+    at: datetime
+
+
 class Stop(Frozen):
     """Why a rotation is blocked."""
 

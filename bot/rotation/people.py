@@ -106,10 +106,11 @@ class People:
                 return True
         return False
 
-    async def check_may_begin(self, person_id: str) -> None:
-        """Refuse a person who may not ask for a rotation, or whose rotation too few people could approve."""
+    async def check_may_begin(self, person_id: str) -> Person:
+        """Return a person who may begin; refuse one who may not ask, or whose rotation too few people could approve."""
         people = People(Once(self._directory), self._rules)
-        check_may_request(await people.permissions(person_id))
+        permissions = await people.permissions(person_id)
+        check_may_request(permissions)
         needed = self._rules.approvals_required
         other = "" if self._rules.self_approval else person_id
         able = len(await people.able(needed, without=other))
@@ -119,6 +120,7 @@ class People:
                 f"is {needed}{', with SELF_APPROVAL off' if other else ''}. So Keyturn did not begin. "
                 "Have the settings changed first."
             )
+        return permissions.person
 
     async def shortage(self) -> str:
         """Say why nobody's rotation could be approved; empty if somebody's could."""

@@ -28,6 +28,9 @@ class Person(Frozen):
     bot: bool = False
     deactivated: bool = False
     stranger: bool = False
+    zone: str = ""
+    """Their time zone; empty if Slack does not say."""
+
     told_at: datetime | None = None
     """When Slack said this, by Slack's clock."""
 
@@ -117,6 +120,8 @@ def _offers(rotation: Rotation) -> tuple[Action, ...]:
         return offers
     if rotation.state is State.RUNNING and (rotation.track is Track.WITHDRAW or rotation.approvals):
         return ()
+    if rotation.state is State.AWAITING_APPROVAL and (rotation.stale_at or rotation.parked_at):
+        return (Action.VERIFY_AGAIN, Action.ROLL_BACK)
     return IN_STATE[rotation.state]
 
 

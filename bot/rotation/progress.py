@@ -2,7 +2,7 @@
 
 from bot.rotation import states
 from bot.rotation.record import Rotation
-from bot.rotation.states import State, Step, StepName
+from bot.rotation.states import State, Step, StepName, Track
 
 
 def steps_of(rotation: Rotation) -> tuple[Step, ...]:
@@ -42,7 +42,12 @@ def before_approval(rotation: Rotation) -> Rotation:
 def verified_again(rotation: Rotation) -> Rotation:
     """Return *rotation*, which waits for an approver, where it verifies again and asks again; approvals are void."""
     again = undone_from(rotation.to(State.RUNNING), StepName.PROJECT).unproved()
-    return again.but(asked_at=None, reminded_at=None)
+    return again.but(asked_at=None, reminded_at=None, stale_at=None, parked_at=None)
+
+
+def rolled_back(rotation: Rotation, *, by: str | None) -> Rotation:
+    """Return *rotation* on its way back, as *by* asked for; None if nobody approved in time."""
+    return rotation.to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
 
 
 def undone_from(rotation: Rotation, to: StepName) -> Rotation:

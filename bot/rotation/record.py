@@ -12,7 +12,7 @@ from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.frozen import Frozen
 from bot.rotation.inventory import ProviderKey
-from bot.rotation.parts import Approval, Replacement, Revocation, Stop, Trouble, Void
+from bot.rotation.parts import Approval, Nudge, OnIt, Replacement, Revocation, Stop, Trouble, Void
 from bot.rotation.plan import AffectedModel, Plan, plural
 from bot.rotation.replica import Replica
 from bot.rotation.series import Series
@@ -160,6 +160,21 @@ class Rotation(Frozen):
     """Since when Keyturn waits for an approval."""
 
     reminded_at: datetime | None = None
+    """When an earlier version reminded of the approval; now `nudges` say so."""
+
+    stale_at: datetime | None = None
+    """When the evidence became too old for an approval, since Keyturn asked for it."""
+
+    parked_at: datetime | None = None
+    """When nobody had approved in time: since then nobody is reminded."""
+
+    nudges: tuple[Nudge, ...] = ()
+    """The last push about each matter after the message that told of it."""
+
+    on_it: OnIt | None = None
+    zone: str = ""
+    """The requester's time zone, as Slack gave it; empty if unknown, and in records of older versions."""
+
     last_look_at: datetime | None = None
     """When the last look before the delete ended; None if it has to be repeated."""
 
@@ -353,9 +368,9 @@ class Rotation(Frozen):
 
 OF_ONE_SECRET = (
     "accepted", "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "last_look_at", "ledgers",
-    "left_alone", "look_at", "looks", "no_throwaways", "rehearsal", "reminded_at", "replacement",
-    "same_secret_checked", "series", "silences", "soak_until", "tally", "throwaways", "unrehearsed", "verified_at",
-    "wave", "well_since",
+    "left_alone", "look_at", "looks", "no_throwaways", "parked_at", "rehearsal", "reminded_at", "replacement",
+    "same_secret_checked", "series", "silences", "soak_until", "stale_at", "tally", "throwaways", "unrehearsed",
+    "verified_at", "wave", "well_since",
 )  # fmt: skip
 """The fields that a rotation resets when its secret is withdrawn."""
 

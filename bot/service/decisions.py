@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from bot.rotation.actions import Action
 from bot.rotation.errors import (
@@ -26,7 +27,7 @@ from bot.rotation.policy import (
     shown_unproved,
     takes_back,
 )
-from bot.rotation.progress import before_approval, earlier, undone_from, verified_again
+from bot.rotation.progress import before_approval, earlier, rolled_back, undone_from, verified_again
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.revocation import with_task
 from bot.rotation.states import State, StepName, Track
@@ -117,11 +118,7 @@ class Decisions(Verbs):
     @audited(Action.ROLL_BACK)
     async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
         """Point every moved model back at the old key."""
-
-        def back(rotation: Rotation) -> Rotation:
-            return rotation.to(State.ROLLING_BACK).but(track=Track.BACK, done=(), approvals=(), ended_by=by)
-
-        return await self._steer(rotation_id, Action.ROLL_BACK, back, by, "rolled back")
+        return await self._steer(rotation_id, Action.ROLL_BACK, partial(rolled_back, by=by), by, "rolled back")
 
     @audited(Action.DELETE_OLD_KEY)
     async def offer_delete(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation | None:

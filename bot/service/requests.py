@@ -19,6 +19,7 @@ from bot.rotation.lookup import find_key, meant, search
 from bot.rotation.naming import new_id, tag_of
 from bot.rotation.plan import make_plan, plural
 from bot.rotation.policy import (
+    Person,
     check_may_request,
     check_member,
 )
@@ -48,13 +49,14 @@ class Requests(Verbs):
         """Refuse a request that could not succeed, before the person chooses a key."""
         await self._check_may_begin(by, channel)
 
-    async def _check_may_begin(self, by: str, channel: str) -> None:
+    async def _check_may_begin(self, by: str, channel: str) -> Person:
         """Refuse a rotation that nobody could approve, that nobody else would see, or that is one too many."""
-        await self._people.check_may_begin(by)
+        person = await self._people.check_may_begin(by)
         if channel.startswith(DIRECT):
             raise NotAllowed(f"Nobody else would see a rotation here, or could approve it. {await self._elsewhere()}")
         with self._saying_what_is_full():
             await self._store.check_room(self._room(by, channel))
+        return person
 
     def _room(self, by: str, channel: str) -> Room:
         rules = self._rules
@@ -122,7 +124,7 @@ class Requests(Verbs):
 
         *request* identifies what the person typed or chose: a repeated delivery makes no second card.
         """
-        inventory, key = await self._looked_up(asked, by, channel)
+        inventory, key, person = await self._looked_up(asked, by, channel)
         if request and not await self._store.is_first(f"asked:{request}", REPLAY_WINDOW):
             raise WrongState("Slack brought this twice; its card is in the channel.")
         if other := await self._rotation_of(key):
@@ -135,6 +137,7 @@ class Requests(Verbs):
             channel=channel,
             requested_by=by,
             requested_at=self._now(),
+            zone=person.zone,
             plan=plan,
             approvals_required=self._rules.approvals_required,
             self_approval=self._rules.self_approval,
@@ -179,12 +182,12 @@ class Requests(Verbs):
         """Return whether a rotation under way has made this key, which AISIX may not list yet."""
         return any(key_id in other.made for other in await self._store.concerning(key_id))
 
-    async def _looked_up(self, asked: str, by: str, channel: str) -> tuple[Inventory, ProviderKey]:
+    async def _looked_up(self, asked: str, by: str, channel: str) -> tuple[Inventory, ProviderKey, Person]:
         """Find the key that *asked* means; don't repeat text that matches none and looks like a secret."""
         try:
-            await self._check_may_begin(by, channel)
+            person = await self._check_may_begin(by, channel)
             inventory = await self._inventory()
-            return inventory, await self._found(inventory, asked)
+            return inventory, await self._found(inventory, asked), person
         except UnknownKey:
             if shape.is_surely_secret(asked) or shape.may_be_secret(asked):
                 raise LooksLikeSecret from None

@@ -3,13 +3,14 @@
 Only `app`, `cli`, `check` and `connect` use all of them.
 """
 
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from bot.aisix.client import ANSWER_MOST
+from bot.rotation.hours import Calendar, Quiet
 from bot.settings.values import (
     BYTES,
     CHARACTERS,
@@ -18,6 +19,7 @@ from bot.settings.values import (
     SWITCH,
     WHOLE_SECONDS,
     Address,
+    Days,
     Duration,
     Folder,
     GatewaysByEnvironment,
@@ -27,9 +29,11 @@ from bot.settings.values import (
     Lower,
     Names,
     PageFolder,
+    QuietHours,
     RedisAddress,
     Sizes,
     Token,
+    Zones,
 )
 
 
@@ -155,9 +159,43 @@ class Settings(StoreSettings):
         100, ge=1, title=NUMBER, description="rotations in one channel that may wait for their secret at a time"
     )
     secret_expiry: Limit = Field(timedelta(days=1), description="how long a card waits for its secret")
-    approval_reminder: Limit = Field(timedelta(hours=4), description="the time between reminders to approve")
+    approval_reminder: Limit = Field(
+        timedelta(hours=4),
+        description="the time until the first reminder to approve; each further one takes twice as long",
+    )
     approval_expiry: Limit = Field(
-        timedelta(days=3), description="how long an approval may take before Keyturn verifies again"
+        timedelta(days=3), description="how long Keyturn waits for an approval before it parks the rotation"
+    )
+    after_expiry: Annotated[Literal["park", "roll-back"], Lower] = Field(
+        "park", description="what happens if nobody approves in time: park or roll-back"
+    )
+    approver_dm: bool = Field(
+        False, title=SWITCH, description="whether each approver gets a direct message when an approval is wanted"
+    )
+    stop_reminder: Limit = Field(
+        timedelta(hours=4),
+        description="the time until the requester is reminded of a stop; each further reminder takes twice as long",
+    )
+    page_after: Limit = Field(
+        timedelta(minutes=5),
+        description="the time until people are paged again while callers fail; each further page takes twice as long",
+    )
+    escalation: Ids = Field(
+        frozenset(),
+        description="user ids (U…) and user-group ids (S…), separated by commas: whom a second page goes to as well",
+    )
+    quiet_hours: QuietHours = Field(
+        Quiet(time(22), time(7)),
+        description="when nobody is reminded: 22:00-07:00, or none; callers that fail are no reason to wait",
+    )
+    working_days: Days = Field(
+        frozenset(range(5)),
+        description="the days on which people are reminded: mon-fri, or none for every day",
+    )
+    time_zone: Zones = Field(
+        {},
+        description="Europe/Berlin for all channels, or C0123456789=Europe/Berlin,… for some; absent: the "
+        "requester's in Slack",
     )
     revoke_within: Limit = Field(
         timedelta(days=1), description="how long an API key that is no longer used may still work at its provider"
@@ -188,6 +226,11 @@ class Settings(StoreSettings):
         """Return every secret in the settings; none of them may be shown to anyone."""
         own = [value for _, value in self if isinstance(value, SecretStr)]
         return (*own, *(gateway.caller_key for gateway in self.aisix_gateways.values()))
+
+    @property
+    def calendar(self) -> Calendar:
+        """Return when people may be reminded."""
+        return Calendar(self.quiet_hours, self.working_days, self.time_zone)
 
     @property
     def http_mode(self) -> bool:

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -17,6 +18,7 @@ from redis.exceptions import RedisError
 
 from bot.aisix.client import can_be_asked
 from bot.aisix.probes import GatewaySettings
+from bot.rotation.hours import EVERY_DAY, Quiet
 from bot.settings.sentinels import EXAMPLE, SCHEMES, sentinels_in
 
 NUMBER, SWITCH, PORT = "a number", "true or false", "a port"
@@ -181,6 +183,54 @@ def _ids(value: Any) -> Any:
     return frozenset(ids)
 
 
+OFF = "none"
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _quiet(value: Any) -> Any:
+    """Read 22:00-07:00; none switches quiet hours off."""
+    if not isinstance(value, str) or value.strip().lower() == OFF:
+        return None if isinstance(value, str) else value
+    begin, _, end = value.partition("-")
+    read = Quiet(time.fromisoformat(begin.strip()), time.fromisoformat(end.strip()))
+    if read.begin == read.end or read.begin.tzinfo or read.end.tzinfo:
+        raise ValueError("hours")
+    return read
+
+
+def _days(value: Any) -> Any:
+    """Read mon-fri or mon,wed; none means that every day is a working day."""
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() == OFF:
+        return EVERY_DAY
+    found: set[int] = set()
+    for part in _names(value.lower()):
+        first, _, last = part.partition("-")
+        begin, end = DAYS.index(first.strip()[:3]), DAYS.index((last or first).strip()[:3])
+        found |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    if not found:
+        raise ValueError("days")
+    return frozenset(found)
+
+
+def _zones(value: Any) -> Any:
+    """Read one time zone for all channels, or CHANNEL=ZONE for some; the zone of all others has no name."""
+    if not isinstance(value, str):
+        return value
+    pairs = [(channel.strip(), zone.strip()) for channel, _, zone in (p.rpartition("=") for p in _names(value))]
+    _refuse_twice([channel for channel, _ in pairs])
+    for _, zone in pairs:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise told(f"{zone} is no time zone that this machine knows: write it as Europe/Berlin") from None
+    return dict(pairs)
+
+
+QuietHours = Annotated[Quiet | None, BeforeValidator(_quiet)]
+Days = Annotated[frozenset[int], BeforeValidator(_days)]
+Zones = Annotated[dict[str, str], BeforeValidator(_zones)]
 Sizes = Annotated[tuple[int, ...], BeforeValidator(_sizes)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Ids = Annotated[frozenset[str], BeforeValidator(_ids)]

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
+from bot.rotation.hours import Calendar
+from bot.rotation.nudges import Paces
 from bot.rotation.people import NOBODY
 from bot.rotation.ports import NO_HOLDS, UNHELD, Clock, ControlPlane, Gateways, Hold, KeyHolds, Reviewer, StatusPages
 
@@ -31,6 +34,15 @@ class Limits:
     approval_reminder: timedelta
     approval_expiry: timedelta
     revoke_within: timedelta
+    after_expiry: Literal["park", "roll-back"]
+    page_after: timedelta
+    stop_reminder: timedelta
+    calendar: Calendar
+
+    @property
+    def paces(self) -> Paces:
+        """Return when people are pushed."""
+        return Paces(self.page_after, self.stop_reminder, self.approval_reminder, self.calendar)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from bot.rotation import audit
 from bot.rotation.errors import NotOurRecord, WrongState
+from bot.rotation.nudges import matters
 from bot.rotation.record import SCHEMA, Rotation
 from bot.rotation.states import State
 from bot.storage.figures import state_since
@@ -167,6 +168,7 @@ class Store(Holds):
                     json.dumps(concerned(saved)),
                     state_since(saved),
                     json.dumps(room),
+                    int(bool(matters(saved))),
                     revoke_by(saved) or "",
                 ],
             )
@@ -232,16 +234,17 @@ class Store(Holds):
                     rotation.version,
                     due.timestamp() if due else "",
                     json.dumps(concerned(rotation)),
-                    state_since(rotation),
+                    "" if rotation.is_over else state_since(rotation),
                 ],
             )
 
     async def make_all_due(self) -> None:
-        """Make every open rotation due now: another version, or other settings, may have set its time."""
+        """Make due what is open or waits for people: another version, or other settings, may have set its time."""
         async with answering():
             ids = await self._redis.smembers(self.key("open"))
-            if ids:
-                await self._redis.zadd(self.key("due"), dict.fromkeys(ids, 0))
+            waiting = await self._redis.zrange(self.key("due"), 0, -1)
+            if ids or waiting:
+                await self._redis.zadd(self.key("due"), dict.fromkeys([*ids, *waiting], 0))
 
     async def open_elsewhere(self, rotation_id: str) -> str | None:
         """Return the name of another namespace in this Redis that has the rotation open, if one has."""

@@ -28,8 +28,7 @@ SAVE = (
     + """
 local record, audit, open, unshown, all, claim, fingerprints, due, concerns, states, revocations = unpack(KEYS)
 local new, expected, last, entry, id, version, holds, over, created, made, fingerprint, gone, keys, state, room,
-  revoke =
-  unpack(ARGV)
+  waits, revoke = unpack(ARGV)
 local old = redis.call('GET', record)
 if old == new then return 'OK' end
 local was = old and cjson.decode(old) or {}
@@ -44,7 +43,7 @@ if holds == '1' then redis.call('SET', claim, id) end
 if over == '1' then
   redis.call('SREM', open, id)
   redis.call('HDEL', states, id)
-  redis.call('ZREM', due, id)
+  if waits == '1' then redis.call('ZADD', due, 0, id) else redis.call('ZREM', due, id) end
   if holds == '0' and holder == id then redis.call('DEL', claim) end
 else
   redis.call('SADD', open, id)
@@ -127,6 +126,7 @@ local id, version, at, keys, state = unpack(ARGV)
 local is = redis.call('GET', record)
 if not is or tostring(cjson.decode(is).version) ~= version then return end
 if at == '' then redis.call('ZREM', due, id) else redis.call('ZADD', due, at, id) end
+if state == '' then return end
 redis.call('HSET', states, id, state)
 for _, key in ipairs(cjson.decode(keys)) do redis.call('ZADD', concerns, 0, key .. ' ' .. id) end
 """

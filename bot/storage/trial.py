@@ -76,7 +76,7 @@ SCRIPTS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     (
         SAVE,
         "rotation audit open unshown all active fingerprints due concerns states revocations",
-        (RECORD, "", "", "entry", "id", 1, 1, 0, 0, "key", "print", "[]", '["key"]', "RUNNING", '[["key", 1]]', 1),
+        (RECORD, "", "", "entry", "id", 1, 1, 0, 0, "key", "print", "[]", '["key"]', "RUNNING", '[["key", 1]]', 0, 1),
     ),
     (NOTE, "audit", ("entry", "another")),
     (SET_DUE, "rotation due concerns states", ("id", 1, 0, '["key"]', "RUNNING")),

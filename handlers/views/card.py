@@ -7,6 +7,7 @@ Tables, further facts and ids come below: a tired person on a phone needs none o
 from typing import NamedTuple
 
 from bot.rotation.attention import as_known_now
+from bot.rotation.nudges import reminded
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
@@ -183,7 +184,7 @@ def _people(rotation: Rotation) -> str:
     who = rotation.ended_by if rotation.state in ENDED else None
     ended = [f"{ENDED[rotation.state]} by <@{who}>"] if who else []
     closed = [f"ended {when(rotation.ended_at)}"] if rotation.ended_at else []
-    waits = rotation.reminded_at if rotation.state is State.AWAITING_APPROVAL else None
+    pushed = [f"reminded {when(nudge.at)}"] if (nudge := reminded(rotation)) else []
     why = [f"why: {code(rotation.why)}"] if rotation.why else []
     ticket = [f"ticket {code(rotation.ticket)}"] if rotation.ticket else []
-    return " · ".join([asked, *why, *ticket, *given, *([f"reminded {when(waits)}"] if waits else []), *ended, *closed])
+    return " · ".join([asked, *why, *ticket, *given, *pushed, *ended, *closed])

@@ -62,7 +62,7 @@ def _noted(text: str, blocks: list[Block], note: str) -> dict[str, Any]:
     return message(said, [*blocks[:above], context(note), *blocks[above:]])
 
 
-APPROVERS_ACT = ("approval", "stopped", "trouble")
+APPROVERS_ACT = ("approval", "stopped", "trouble", "harm")
 """The occasions on which an approver can help; the others are the requester's alone."""
 
 

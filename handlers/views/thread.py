@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bot.rotation.evidence import Verdict
 from bot.rotation.flags import PROVES_NOTHING
 from bot.rotation.labels import WORKS, label_of
+from bot.rotation.nudges import reminded
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
@@ -251,9 +252,10 @@ def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if wrong := evidence.against(rotation):
         text = f"{_key(rotation)} needs a decision: {wrong[0]} {wanted}: {press}, or *Roll back*."
     yield reply(f"approval:{rotation.asked_at.isoformat()}", text)
-    if rotation.reminded_at and rotation.state is State.AWAITING_APPROVAL:
+    nudge = reminded(rotation)
+    if nudge and rotation.state is State.AWAITING_APPROVAL:
         text = f"{_key(rotation)} still waits for {approvers}: *Delete old key* or *Roll back* on the card."
-        yield reply(f"reminder:{rotation.reminded_at.isoformat()}", text)
+        yield reply(f"reminder:{nudge.at.isoformat()}", text)
 
 
 def _ending(rotation: Rotation, *, attached: bool) -> Iterator[Reply]:

@@ -4,6 +4,7 @@ import pytest
 
 from bot.rotation.attention import gist, is_watched, may_be_deleted, occasion, open_troubles, open_void
 from bot.rotation.counted import Tally
+from bot.rotation.parts import Nudge, OnIt
 from bot.rotation.record import Trouble, Void
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
@@ -47,7 +48,9 @@ def test_an_approval_a_void_a_new_state_and_harm_to_callers_are_news_and_progres
     assert gist(running(note="2 of 3", done=("replace",), version=7)) == before
     harmed = running(tally=Tally(since=NOW, failed=1))
     for news in (
-        running(approvals=(approval(),)), running(voids=(void(1),)), running(reminded_at=NOW), rotation(), harmed
+        running(approvals=(approval(),)), running(voids=(void(1),)), rotation(), harmed,
+        running(nudges=(Nudge(about="a", at=NOW, number=1),)), running(on_it=OnIt(by="U", at=NOW)),
+        running(stale_at=NOW), running(parked_at=NOW),
     ):  # fmt: skip
         assert gist(news) != before
     assert gist(harmed) == gist(running(tally=Tally(since=NOW, failed=2)))

@@ -13,10 +13,13 @@ from saq.queue.redis import RedisQueue
 import bot.steps
 from bot.engine import AT_ONCE, Engine, News, due_at, finished, move
 from bot.rotation import states
+from bot.rotation.actions import Action
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
-from bot.rotation.progress import next_step, undone_from
+from bot.rotation.parts import Nudge
+from bot.rotation.policy import offered
+from bot.rotation.progress import next_step, undone_from, verified_again
 from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import BACK, FORWARD, TERMINAL, TRACKS, WITHDRAW, State, Step, StepName, Track
 from bot.rotation.stops import Cause, StopKind
@@ -62,6 +65,10 @@ def awaiting_approval(**fields: Any) -> Rotation:
     return running(**{"asked_at": NOW} | fields).but(state=State.AWAITING_APPROVAL)
 
 
+def reminder(hours: int, number: int) -> Nudge:
+    return Nudge(about=f"waits:approval:{NOW.isoformat()}", at=later(hours * HOUR), number=number)
+
+
 def waits(ahead: float) -> Rotation:
     """A rotation that a machine whose clock is that far ahead has told to wait for 7 seconds."""
     return rotation(State.RUNNING, retry_at=later(ahead + 7), retry_in=timedelta(seconds=7))
@@ -76,11 +83,14 @@ def waits(ahead: float) -> Rotation:
         (waits(1), later(8)),
         (waits(600), AT_ONCE),
         (rotation(State.AWAITING_SECRET), later(DAY)),
-        (rotation(State.AWAITING_SECRET, secret_asked_at=later(100)), later(DAY + 100)),
+        (rotation(State.AWAITING_SECRET, secret_asked_at=later(100)), later(4 * HOUR + 100)),
         (awaiting_approval(), later(4 * HOUR)),
-        (awaiting_approval(reminded_at=later(4 * HOUR)), later(8 * HOUR)),
-        (awaiting_approval(reminded_at=later(23 * HOUR)), later(24 * HOUR)),
-        (stopped(), None),
+        (awaiting_approval(nudges=(reminder(4, 1),)), later(12 * HOUR)),
+        (awaiting_approval(nudges=(reminder(12, 2),)), later(24 * HOUR)),
+        (awaiting_approval(nudges=(reminder(12, 2),), stale_at=NOW), later(28 * HOUR)),
+        (awaiting_approval(nudges=(reminder(60, 5),), stale_at=NOW), later(72 * HOUR)),
+        (awaiting_approval(stale_at=NOW, parked_at=NOW), None),
+        (stopped(), later(4 * HOUR)),
         *((rotation(state), None) for state in TERMINAL),
     ],
 )
@@ -98,14 +108,43 @@ async def test_a_secret_that_nobody_gives_ends_the_rotation():
     assert "nothing was changed" in (after.note or "")
 
 
-async def test_an_approval_is_reminded_of_and_stays_wanted():
+async def test_an_approval_is_reminded_of_at_growing_pauses_and_stays_wanted():
     after = await move(awaiting_approval(), world(4 * HOUR))
 
-    assert (after.state, after.reminded_at) == (State.AWAITING_APPROVAL, later(4 * HOUR))
-    assert (await move(after, world(8 * HOUR))).reminded_at == later(8 * HOUR)
+    assert (after.state, after.nudges) == (State.AWAITING_APPROVAL, (reminder(4, 1),))
+    assert await move(after, world(12 * HOUR - 1)) is after
+    assert (await move(after, world(12 * HOUR))).nudges == (reminder(12, 2),)
 
 
-async def test_an_approval_that_does_not_come_is_asked_for_anew_on_fresh_evidence():
+async def test_evidence_that_is_too_old_is_said_to_be_and_not_renewed_while_nobody_looks():
+    after = await move(awaiting_approval(approvals=(approval(),)), world(24 * HOUR))
+
+    assert (after.state, after.stale_at, after.done) == (State.AWAITING_APPROVAL, later(24 * HOUR), after.done)
+    assert offered(after) == (Action.VERIFY_AGAIN, Action.ROLL_BACK)
+    assert await move(after.but(nudges=(reminder(20, 5),)), world(71 * HOUR)) == after.but(nudges=(reminder(20, 5),))
+
+
+@pytest.mark.parametrize(
+    ("setting", "fields", "state"),
+    [
+        ("park", {}, State.AWAITING_APPROVAL),
+        ("roll-back", {}, State.ROLLING_BACK),
+        ("roll-back", {"delete_asked_at": NOW}, State.AWAITING_APPROVAL),
+    ],
+)
+async def test_an_approval_that_does_not_come_parks_the_rotation_or_rolls_it_back(setting, fields, state):
+    before = awaiting_approval(stale_at=later(24 * HOUR), **fields)
+    after = await move(before, world(72 * HOUR, after_expiry=setting))
+
+    assert (after.state, after.parked_at, after.ended_by) == (state, later(72 * HOUR), None)
+    if state is State.AWAITING_APPROVAL:
+        assert Action.DELETE_OLD_KEY not in offered(after)
+        assert await move(after, world(10_000 * HOUR)) is after
+    else:
+        assert (after.track, after.done) == (Track.BACK, ())
+
+
+async def test_verify_again_gathers_fresh_evidence_of_a_parked_rotation():
     seen = Evidence(verdict=Verdict.LIKELY, reason="answered", at=NOW)
     findings = {"m1": Finding(baseline=seen, moved_at=NOW, latest=seen, passes=3)}
     before = awaiting_approval(
@@ -115,20 +154,20 @@ async def test_an_approval_that_does_not_come_is_asked_for_anew_on_fresh_evidenc
         voids=(Void(by=("U_OTHER",), at=NOW, changes=("It changed.",)),),
         done=("replace", "baseline", "cut-over", "project", "verify", "tidy", "soak"),
     )
-    after = await move(before, world(24 * HOUR))
+    after = verified_again(before.but(stale_at=NOW, parked_at=NOW))
 
     assert (after.state, after.done, after.approvals) == (State.RUNNING, ("replace", "baseline", "cut-over"), ())
     assert after.findings["m1"] == Finding(baseline=seen, moved_at=NOW)
-    assert (after.asked_at, after.reminded_at, after.voids[0].over) == (None, None, True)
+    assert (after.asked_at, after.stale_at, after.parked_at, after.voids[0].over) == (None, None, None, False)
 
 
 @pytest.mark.parametrize(("given", "required"), [(0, 1), (1, 2)])
 async def test_a_gated_step_waits_for_enough_approvals(only_step, given, required):
     only_step(AssertionError("it ran"), gated=True)
     approvals = tuple(approval(f"U{n}") for n in range(given))
-    after = await move(running(approvals=approvals, approvals_required=required, reminded_at=NOW), world(5))
+    after = await move(running(approvals=approvals, approvals_required=required, stale_at=NOW), world(5))
 
-    assert (after.state, after.asked_at, after.reminded_at) == (State.AWAITING_APPROVAL, later(5), None)
+    assert (after.state, after.asked_at, after.stale_at) == (State.AWAITING_APPROVAL, later(5), None)
     assert after.approvals == approvals
     only_step(Done, gated=True)
     assert (await move(running(approvals=approvals, approvals_required=given), world())).done == ("tidy",)

@@ -185,13 +185,13 @@ async def test_verify_again_gathers_the_evidence_again_and_voids_approvals_but_h
     void = Void(by=("U_APPROVER",), at=NOW, changes=("Someone bound `late` in staging to the old key.",))
     good = Evidence(verdict=Verdict.PROVED, reason="answered", at=NOW)
     moved = Finding(baseline=good, moved_at=NOW, latest=good, verdict=good, passes=3)
-    given = {"approvals": (approval(),), "voids": (void,), "asked_at": NOW, "reminded_at": NOW}
+    given = {"approvals": (approval(),), "voids": (void,), "asked_at": NOW, "stale_at": NOW}
     before = await desk.save(waiting(done=SOAKED, findings={"m1": moved}, **given))
     after = await desk.service.verify_again(before.id, by="U_REQUESTER")
 
     assert (after.state, next_step(after).name) == (State.RUNNING, StepName.PROJECT)
     assert after.finding(after.plan.models[0]) == moved.but(latest=None, verdict=None, passes=0)
-    assert (after.approvals, after.asked_at, after.reminded_at) == ((), None, None)
+    assert (after.approvals, after.asked_at, after.stale_at) == ((), None, None)
     assert open_void(after) == void
     with pytest.raises(WrongState, match="no longer applies"):
         await desk.service.verify_again(before.id, by="U_REQUESTER")

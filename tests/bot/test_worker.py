@@ -14,6 +14,7 @@ from saq.queue.redis import RedisQueue
 from structlog.testing import capture_logs
 
 from bot.engine import Engine
+from bot.rotation.parts import OnIt, Trouble
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.settings import StoreSettings
@@ -23,7 +24,7 @@ from bot.storage.jobs import Jobs
 from bot.storage.records import Store
 from bot.storage.trial import Trial
 from bot.worker import ALL_DUE_EVERY, Outage, QuietWorker, Work
-from tests.bot.values import EVENT, NAMESPACE, NOW, approval, later, limits, plan_of, rotation, running, stopped
+from tests.bot.values import EVENT, NAMESPACE, NOW, approval, later, limits, plan_of, rotation, running
 from tests.support.refusing import REFUSES
 from tests.support.valkey import Valkey, valkey_in
 
@@ -68,6 +69,10 @@ def waiting(number: int = 0, **fields) -> Rotation:
     return running(**fields).but(state=State.AWAITING_APPROVAL, asked_at=NOW)
 
 
+def parked(number: int) -> Rotation:
+    return waiting(number, parked_at=NOW)
+
+
 async def test_a_sweep_with_nothing_due_reads_no_record(desk):
     for number in range(50):
         await desk.put(waiting(number))
@@ -100,13 +105,26 @@ async def test_a_leased_rotation_is_left_alone_and_found_once_its_worker_is_gone
     assert await desk.swept(1) == {"r1"}
 
 
-@pytest.mark.parametrize("record", [stopped(id="r1"), rotation(State.CANCELLED, id="r1")])
+@pytest.mark.parametrize("record", [parked(1), rotation(State.CANCELLED, id="r1")])
 async def test_what_only_a_person_can_move_is_looked_at_once_and_no_more(desk, record):
     await desk.put(record)
 
     assert await desk.swept() == set()
     assert await desk.redis.zrange(NAMESPACE.key("due"), 0, -1) == []
     assert await desk.swept(10 * AN_EXPIRY) == set()
+
+
+async def test_a_rotation_that_is_over_is_found_as_long_as_people_have_to_be_paged_about_it_and_no_longer(desk):
+    wrong = Trouble(at=NOW, about="chat", sentence="chat does not answer")
+    record = await desk.put(rotation(State.COMPLETED, id="r1", deleted_at=NOW, troubles=(wrong,)))
+
+    assert await desk.swept() == set()
+    assert await desk.swept(300) == {"r1"}
+    assert await desk.redis.smembers(NAMESPACE.key("open")) == set()
+    assert await desk.redis.hgetall(NAMESPACE.key("states")) == {}
+    await desk.put(record.but(on_it=OnIt(by="U_APPROVER", at=later(301))))
+    assert await desk.swept(360) == set()
+    assert await desk.redis.zrange(NAMESPACE.key("due"), 0, -1) == []
 
 
 async def test_a_change_by_a_person_during_a_sweep_is_not_lost(desk):

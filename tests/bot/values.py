@@ -8,6 +8,7 @@ from bot.rotation.counted import OldKeyUsage, Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.flags import Flag
+from bot.rotation.hours import Calendar
 from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
 from bot.rotation.parts import Revocation, Which
 from bot.rotation.people import Rules
@@ -129,8 +130,10 @@ def limits(**fields: Any) -> Limits:
     durations = {
         "create_grace": 30, "read_back": 10, "projection": 120, "settle": 2, "verify": 120, "soak": 0, "listen": 0,
         "patience": 600, "look_interval": 30, "evidence_max_age": 86_400, "watch": 0,
-        "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200, "revoke_within": 86_400,
+        "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200,
+        "page_after": 300, "stop_reminder": 14_400, "revoke_within": 86_400,
     }  # fmt: skip
     seconds: dict[str, Any] = {name: timedelta(seconds=fields.get(name, value)) for name, value in durations.items()}
     others = {"concurrency": 4, "probes": 3, "require_proof": False, "waves": (1,), "environment_order": ()}
+    others |= {"after_expiry": "park", "calendar": Calendar()}
     return Limits(**{name: fields.get(name, value) for name, value in others.items()}, **seconds)

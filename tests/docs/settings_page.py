@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from bot.rotation.hours import Quiet
 from bot.settings import Settings, StoreSettings
 from bot.settings.reading import bounds, unit
-from bot.settings.values import LENGTH
+from bot.settings.values import DAYS, LENGTH
 from tests.support.documents import ROOT, filled
 
 PAGE, EXAMPLE = "docs/settings.md", ".env.example"
@@ -24,18 +25,23 @@ def default(name: str, field: FieldInfo) -> str:
     """Say what a setting is where nothing is set."""
     if field.is_required():
         return "required"
-    value: Any = field.default
+    return said(field.default)
+
+
+def said(value: Any) -> str:
+    """Write a default as people write it."""
+    if value in (None, (), {}, frozenset()):
+        return "absent"
     match value:
-        case timedelta():
-            return f"{value.total_seconds():.0f}"
-        case bool():
-            return str(value).lower()
-        case None | () | dict():
-            return "absent"
+        case timedelta() | bool():
+            return f"{value.total_seconds():.0f}" if isinstance(value, timedelta) else str(value).lower()
+        case Quiet():
+            return f"{value.begin:%H:%M}-{value.end:%H:%M}"
         case tuple():
             return ",".join([*map(str, value), "rest"])
-        case _:
-            return str(value)
+        case frozenset():
+            return f"{DAYS[min(value)]}-{DAYS[max(value)]}"
+    return str(value)
 
 
 def row(name: str, field: FieldInfo) -> str:

@@ -314,7 +314,7 @@ MESSAGES: Mapping[str, Case] = {
     "answer-lifted": lambda: {"text": lifted(HOLD)},
     "direct-unverified-linked": lambda: direct(STOPS["unverified"], Shut.ARCHIVED, PLACES),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
-    "reply-reminder": told(r.awaiting_approval(reminded_at=r.at(14_000)), "reminder"),
+    "reply-reminder": told(r.nudged(r.awaiting_approval(), 14_000), "reminder"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "reply-rolled-back-to-be-revoked": told(ROTATIONS["rolled-back-to-be-revoked"], "rolled-back"),
     "receipt-to-be-revoked": told(ROTATIONS["completed-to-be-revoked"], "receipt"),

@@ -8,7 +8,8 @@ from bot.rotation.counted import OldKeyUsage, Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
-from bot.rotation.parts import Revocation, Which
+from bot.rotation.nudges import matters
+from bot.rotation.parts import Nudge, Revocation, Which
 from bot.rotation.plan import Plan, make_plan
 from bot.rotation.proof import unproved
 from bot.rotation.record import Approval, Replacement, Rotation, Stop, Trouble, Void
@@ -196,6 +197,12 @@ def stopped_by(cause: Cause, rotation: Rotation, **words: str) -> Rotation:
 
 def awaiting_approval(planned: Plan | None = None, **changes: Any) -> Rotation:
     return running("recheck", planned).but(state=State.AWAITING_APPROVAL, asked_at=at(41)).but(**changes)
+
+
+def nudged(rotation: Rotation, seconds: float, number: int = 1) -> Rotation:
+    """Return *rotation* after another push about what waits for people."""
+    (matter,) = matters(rotation)
+    return rotation.but(nudges=(Nudge(about=matter.about, at=at(seconds), number=number),))
 
 
 def revocation(which: Which = Which.OLD, **fields: Any) -> Revocation:

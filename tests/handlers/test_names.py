@@ -68,7 +68,7 @@ def every_moment(plan: Plan, sentence: str) -> list[Rotation]:
     return [
         r.awaiting_secret(plan, note=sentence),
         r.running("cut-over", plan, note=sentence, trouble_since=r.at(1)),
-        r.awaiting_approval(plan, approvals_required=3, approvals=(r.approval(),), reminded_at=r.at(50)),
+        r.nudged(r.awaiting_approval(plan, approvals_required=3, approvals=(r.approval(),)), 50),
         r.going_back(planned=plan, note=sentence),
         r.rolled_back(plan, left_alone=(sentence, sentence)),
         r.cancelled(note=sentence),
@@ -139,7 +139,7 @@ def test_the_model_that_needs_a_look_comes_first_however_many_there_are() -> Non
 
 
 def test_milestones_have_a_key_each() -> None:
-    for state in (r.completed(r.plan(r.many(600))), r.awaiting_approval(reminded_at=r.at(9)), r.rolled_back()):
+    for state in (r.completed(r.plan(r.many(600))), r.nudged(r.awaiting_approval(), 9), r.rolled_back()):
         keys = [reply.key for reply in composed(state, r.APPROVERS).replies()]
         assert len(keys) == len(set(keys))
 

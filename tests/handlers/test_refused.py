@@ -95,7 +95,7 @@ async def test_a_block_that_is_refused_comes_as_another_until_a_day_has_passed(s
     with capture_logs() as logs:
         await slack.show(r.awaiting_approval())
         tried = [message for message in slack.tried if "thread_ts" not in message]
-        await slack.show(r.awaiting_approval(reminded_at=r.at(14_000), version=1))
+        await slack.show(r.nudged(r.awaiting_approval(version=1), 14_000))
 
     assert "data_table" not in kinds(slack.card)
     assert {"actions", "context"} <= kinds(slack.card)
@@ -110,7 +110,7 @@ async def test_a_block_that_is_refused_comes_as_another_until_a_day_has_passed(s
 
     slack.clock += timedelta(hours=25)
     slack.refuses = lambda _: None
-    await slack.show(r.awaiting_approval(reminded_at=r.at(15_000), version=2))
+    await slack.show(r.nudged(r.awaiting_approval(version=2), 15_000))
     assert "data_table" in kinds(slack.card), "Slack has brought it meanwhile"
 
 

@@ -161,7 +161,7 @@ async def test_what_somebody_deletes_comes_again_where_it_is_needed_and_no_miles
     for message in gone.get(what, [*replies, checklist, hand.card]):
         slack.remove(message)
 
-    await hand.until_shown(r.awaiting_approval(reminded_at=r.at(5000)))
+    await hand.until_shown(r.nudged(r.awaiting_approval(), 5000))
 
     assert hand.card.buttons == ["Delete old key", "Roll back", "Verify again"]
     assert "reminded" in hand.card.plain

@@ -1,0 +1,168 @@
+"""What waits for people now, whom it asks, and when they are pushed about it next. Pure.
+
+A matter is open as long as the record says so. The first push is the message that tells of it. Each later one is
+recorded as a nudge, and the messages are drawn from that. A new kind of reminder is a row of `MATTERS` and `RHYTHMS`.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from bot.rotation.attention import began_at, occasion, pages
+from bot.rotation.hours import Calendar
+from bot.rotation.parts import Nudge
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+
+KEPT = 20
+"""The most nudges that a record keeps: the newest one of each matter."""
+
+
+class Kind(StrEnum):
+    """What kind of thing waits for people."""
+
+    HARM = "harm"
+    STOP = "stop"
+    SECRET = "secret"  # noqa: S105 - a kind of matter
+    APPROVAL = "approval"
+
+
+class Whom(StrEnum):
+    """Whom a matter asks."""
+
+    REQUESTER = "the requester"
+    APPROVERS = "approvers"
+    BOTH = "the requester and approvers"
+
+
+class Matter(NamedTuple):
+    """One thing that waits for people."""
+
+    kind: Kind
+    about: str
+    """A mark: the same one as long as it is the same thing that waits."""
+
+    since: datetime
+    whom: Whom
+
+
+class Rhythm(NamedTuple):
+    """When people are pushed again: the first pause, which doubles each time, up to the longest."""
+
+    first: timedelta
+    most: int
+    """How many pushes follow the first message; then only cards and lists have the matter."""
+
+    longest: timedelta = timedelta(days=7)
+    at_any_hour: bool = False
+
+
+class Paces(NamedTuple):
+    """The settings about pushes."""
+
+    page_after: timedelta
+    stop_reminder: timedelta
+    approval_reminder: timedelta
+    calendar: Calendar = Calendar()
+
+
+RHYTHMS: Mapping[Kind, Callable[[Paces], Rhythm]] = {
+    Kind.HARM: lambda paces: Rhythm(paces.page_after, 10, timedelta(hours=1), at_any_hour=True),
+    Kind.STOP: lambda paces: Rhythm(paces.stop_reminder, 5),
+    Kind.SECRET: lambda paces: Rhythm(paces.stop_reminder, 3),
+    Kind.APPROVAL: lambda paces: Rhythm(paces.approval_reminder, 5),
+}
+"""The rhythm of each kind of matter; a test checks that none is missing."""
+
+
+def _harm(rotation: Rotation) -> Matter | None:
+    since = began_at(rotation)
+    if not pages(rotation) or is_taken(rotation):
+        return None
+    return Matter(Kind.HARM, occasion(rotation), since, Whom.BOTH)
+
+
+def _stop(rotation: Rotation) -> Matter | None:
+    """A stop that harms nobody, or that somebody has taken on: it is not forgotten."""
+    if rotation.state is not State.BLOCKED or rotation.stop is None or _harm(rotation):
+        return None
+    return Matter(Kind.STOP, f"waits:{occasion(rotation)}", _since(rotation, rotation.stop.at), Whom.REQUESTER)
+
+
+def _secret(rotation: Rotation) -> Matter | None:
+    if rotation.state is not State.AWAITING_SECRET or rotation.secret_asked_at is None or _harm(rotation):
+        return None
+    since = _since(rotation, rotation.secret_asked_at)
+    return Matter(Kind.SECRET, f"waits:{occasion(rotation)}", since, Whom.REQUESTER)
+
+
+def _approval(rotation: Rotation) -> Matter | None:
+    is_open = rotation.state is State.AWAITING_APPROVAL and not rotation.parked_at
+    if not is_open or _harm(rotation):
+        return None
+    asked = rotation.asked_at or rotation.requested_at
+    return Matter(Kind.APPROVAL, f"waits:approval:{asked.isoformat()}", _since(rotation, asked), Whom.APPROVERS)
+
+
+def _since(rotation: Rotation, at: datetime) -> datetime:
+    """Return since when something waits quietly: at the earliest, since somebody was on the harm."""
+    return max(at, rotation.on_it.at) if rotation.on_it else at
+
+
+MATTERS: tuple[Callable[[Rotation], Matter | None], ...] = (_harm, _stop, _secret, _approval)
+"""What may wait for people."""
+
+
+def matters(rotation: Rotation) -> tuple[Matter, ...]:
+    """Return what waits for people now."""
+    return tuple(matter for find in MATTERS if (matter := find(rotation)))
+
+
+def harmful(rotation: Rotation) -> Matter | None:
+    """Return the harm that nobody has taken on."""
+    return _harm(rotation)
+
+
+def is_taken(rotation: Rotation) -> bool:
+    """Return whether somebody is on all the harm there is: they said so after the newest of it began."""
+    return rotation.on_it is not None and pages(rotation) and rotation.on_it.at >= began_at(rotation)
+
+
+def nudge_of(rotation: Rotation, matter: Matter) -> Nudge | None:
+    """Return the last push about *matter* after its first message."""
+    return next((nudge for nudge in reversed(rotation.nudges) if nudge.about == matter.about), None)
+
+
+def reminded(rotation: Rotation) -> Nudge | None:
+    """Return the last push about what waits now."""
+    return max(filter(None, (nudge_of(rotation, m) for m in matters(rotation))), key=lambda n: n.at, default=None)
+
+
+def due_at(rotation: Rotation, paces: Paces) -> datetime | None:
+    """Return when people are pushed next; None if nothing waits for them, or they have been pushed often enough."""
+    dues = (_due(rotation, matter, paces) for matter in matters(rotation))
+    return min((due for due in dues if due), default=None)
+
+
+def _due(rotation: Rotation, matter: Matter, paces: Paces) -> datetime | None:
+    rhythm, last = RHYTHMS[matter.kind](paces), nudge_of(rotation, matter)
+    number = last.number if last else 0
+    if number >= rhythm.most:
+        return None
+    at = (last.at if last else matter.since) + min(rhythm.first * 2**number, rhythm.longest)
+    return at if rhythm.at_any_hour else paces.calendar.of(rotation.channel, rotation.zone).next_open(at)
+
+
+def pushed(rotation: Rotation, paces: Paces, now: datetime) -> Rotation:
+    """Return *rotation* with a nudge about each matter that is due."""
+    due = [matter for matter in matters(rotation) if (at := _due(rotation, matter, paces)) and at <= now]
+    about = {matter.about for matter in due}
+    kept = tuple(nudge for nudge in rotation.nudges if nudge.about not in about)
+    new = tuple(_next(rotation, matter, now) for matter in due)
+    return rotation.but(nudges=(*kept, *new)[-KEPT:]) if new else rotation
+
+
+def _next(rotation: Rotation, matter: Matter, now: datetime) -> Nudge:
+    last = nudge_of(rotation, matter)
+    return Nudge(about=matter.about, at=now, number=(last.number if last else 0) + 1)

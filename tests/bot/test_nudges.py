@@ -1,0 +1,108 @@
+"""What waits for people, and when they are pushed about it: harm at any hour, the rest by day, and never for ever."""
+
+from datetime import time, timedelta
+
+import pytest
+
+from bot.rotation.counted import Tally
+from bot.rotation.hours import Calendar, Quiet
+from bot.rotation.nudges import RHYTHMS, Kind, Paces, due_at, matters, nudge_of, pushed
+from bot.rotation.parts import OnIt
+from bot.rotation.record import Rotation, Trouble
+from bot.rotation.states import State
+from bot.rotation.stops import StopKind
+from tests.bot.values import NOW, later, rotation, running, stopped
+
+MINUTE, HOUR = 60, 3600
+PACES = Paces(timedelta(minutes=5), timedelta(hours=4), timedelta(hours=4))
+BY_DAY = PACES._replace(calendar=Calendar(Quiet(time(22), time(7)), frozenset(range(5))))
+ASKED = running(asked_at=NOW).but(state=State.AWAITING_APPROVAL)
+GONE = running().plan.but(old_key_gone=True)
+WRONG = Trouble(at=NOW, about="chat", sentence="chat does not answer")
+AT_NIGHT = running(deleted_at=later(9 * HOUR), troubles=(WRONG.but(at=later(9 * HOUR)),))
+"""At 23:02, as NOW is at 14:02."""
+
+
+def kinds(record: Rotation) -> list[str]:
+    return [matter.kind.value for matter in matters(record)]
+
+
+@pytest.mark.parametrize(
+    ("record", "waits"),
+    [
+        (running(), []),
+        (running(deleted_at=NOW), []),
+        (running(deleted_at=NOW, troubles=(WRONG,)), ["harm"]),
+        (running(deleted_at=NOW, troubles=(WRONG, WRONG.but(over=True))), []),
+        (rotation(State.COMPLETED, deleted_at=NOW, troubles=(WRONG,)), ["harm"]),
+        (stopped(), ["stop"]),
+        (stopped(StopKind.DRIFT, plan=GONE), ["harm"]),
+        (stopped(StopKind.DRIFT, plan=GONE, on_it=OnIt(by="U", at=later(9))), ["stop"]),
+        (rotation(), []),
+        (rotation(secret_asked_at=NOW, attempt=1), ["secret"]),
+        (ASKED, ["approval"]),
+        (ASKED.but(stale_at=NOW), ["approval"]),
+        (ASKED.but(parked_at=NOW), []),
+        (ASKED.but(tally=Tally(since=NOW, answered=900, failed=6)), ["approval"]),
+        (ASKED.but(tally=Tally(since=NOW, answered=5, failed=6)), ["harm"]),
+        (rotation(State.COMPLETED, deleted_at=NOW), []),
+        (rotation(State.ROLLED_BACK), []),
+    ],
+)
+def test_what_waits_for_people_is_read_off_the_record(record, waits):
+    assert kinds(record) == waits
+
+
+def test_whoever_is_on_it_is_not_on_what_goes_wrong_later():
+    taken = running(deleted_at=NOW, troubles=(WRONG,), on_it=OnIt(by="U", at=later(60)))
+    again = taken.but(troubles=(WRONG, WRONG.but(about="other", at=later(61))))
+
+    assert (kinds(taken), kinds(again)) == ([], ["harm"])
+    assert kinds(again.but(troubles=(*again.troubles, WRONG.but(about="other", at=later(90), over=True)))) == []
+
+
+def pushes(record: Rotation, paces: Paces) -> list[float]:
+    """Play the pushes to their end; return their hours since NOW."""
+    found = []
+    while due := due_at(record, paces):
+        assert pushed(record, paces, due - timedelta(seconds=1)) is record
+        record = pushed(record, paces, due)
+        found.append((due - NOW).total_seconds() / HOUR)
+    return found
+
+
+def test_reminders_come_at_growing_pauses_and_end():
+    assert pushes(ASKED, PACES) == [4, 12, 28, 60, 124]
+    assert pushes(stopped(), PACES) == [4, 12, 28, 60, 124]
+    assert pushes(rotation(secret_asked_at=NOW), PACES) == [4, 12, 28]
+
+
+def test_reminders_wait_for_the_morning_and_for_monday():
+    by_day = pushes(ASKED, BY_DAY)  # asked on Monday at 14:02
+
+    assert [NOW + timedelta(hours=hours) for hours in by_day[:2]] == [
+        later(4 * HOUR),
+        later(17 * HOUR).replace(hour=7, minute=0),
+    ]
+    assert len(by_day) == 5
+
+
+def test_callers_that_fail_wait_for_no_morning():
+    found = [round(60 * (hours - 9)) for hours in pushes(AT_NIGHT, BY_DAY)]
+
+    assert found == [5, 15, 35, 75, 135, 195, 255, 315, 375, 435]
+    assert {matter.kind for matter in matters(AT_NIGHT)} == {Kind.HARM}
+
+
+def test_each_matter_is_counted_by_itself_and_harm_that_is_new_pages_anew():
+    first = pushed(running(deleted_at=NOW, troubles=(WRONG,)), PACES, later(5 * MINUTE))
+    new = first.but(troubles=(WRONG, WRONG.but(about="other", at=later(6 * MINUTE))))
+    (matter,) = matters(new)
+
+    assert nudge_of(new, matter) is None
+    assert due_at(new, PACES) == later(11 * MINUTE)
+
+
+def test_every_kind_has_a_rhythm_and_none_goes_on_for_ever():
+    assert RHYTHMS.keys() == set(Kind)
+    assert all(0 < rhythm(PACES).most <= 10 for rhythm in RHYTHMS.values())
