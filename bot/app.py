@@ -173,6 +173,7 @@ def rules_of(settings: Settings) -> Rules:
         cards_per_channel=settings.cards_per_channel,
         require_reason=settings.require_reason,
         revoke_within=settings.revoke_within,
+        policies=settings.policies,
     )
 
 

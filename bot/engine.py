@@ -19,7 +19,7 @@ from bot.rotation.revocation import with_task
 from bot.rotation.states import TRACKS, State, Step, Track
 from bot.rotation.stops import Cause
 from bot.steps import RUN
-from bot.steps.outcomes import Again, Ask, Done, Outcome, Unapproved, Wait
+from bot.steps.outcomes import Again, Ask, Done, Outcome, Unapproved, Unstarted, Wait
 from bot.steps.world import Limits, World
 from bot.storage.jobs import Jobs
 from bot.storage.records import Conflict, Store
@@ -62,6 +62,8 @@ def _own_due(rotation: Rotation, limits: Limits, now: datetime) -> datetime | No
             return AT_ONCE if wait is not None and at - now > wait + CLOCKS_DIFFER else at
         case State.AWAITING_SECRET:
             return (rotation.secret_asked_at or rotation.requested_at) + limits.secret_expiry
+        case State.AWAITING_START:
+            return None if rotation.parked_at else _start_asked(rotation) + limits.approval_expiry
         case State.AWAITING_APPROVAL:
             return None if rotation.parked_at else _expires_at(rotation, limits)
         case _:
@@ -70,6 +72,10 @@ def _own_due(rotation: Rotation, limits: Limits, now: datetime) -> datetime | No
 
 def _asked(rotation: Rotation) -> datetime:
     return rotation.asked_at or rotation.requested_at
+
+
+def _start_asked(rotation: Rotation) -> datetime:
+    return rotation.start_asked_at or rotation.requested_at
 
 
 def _expires_at(rotation: Rotation, limits: Limits) -> datetime:
@@ -97,6 +103,8 @@ async def _moved(rotation: Rotation, world: World) -> Rotation:
             again = f"Nobody gave another secret in time; {where}."
             note = again if rotation.attempt else "Nobody gave a secret in time; nothing was changed."
             return rotation.to(State.CANCELLED).but(ended_at=world.now(), note=note)
+        case State.AWAITING_START:
+            return _given_up(rotation, world.limits, now)
         case State.AWAITING_APPROVAL:
             return _expired(rotation, world.limits, now)
         case _:
@@ -110,6 +118,11 @@ def _expired(rotation: Rotation, limits: Limits, now: datetime) -> Rotation:
     """
     if now < _asked(rotation) + limits.approval_expiry:
         return rotation.but(stale_at=now)
+    return _given_up(rotation, limits, now)
+
+
+def _given_up(rotation: Rotation, limits: Limits, now: datetime) -> Rotation:
+    """Park a rotation that nobody approved or started in time, or roll it back."""
     if limits.after_expiry == "roll-back" and not is_way_back_closed(rotation):
         return rolled_back(rotation, by=None).but(parked_at=now)
     return rotation.but(parked_at=now)
@@ -121,7 +134,7 @@ async def _take_step(rotation: Rotation, world: World) -> Rotation:
         return finished(rotation, world.now())
     if step.gated and rotation.lacks_approval:
         return _awaiting_approval(rotation).but(asked_at=world.now(), stale_at=None, parked_at=None)
-    rotation = rotation.but(step_since=rotation.step_since or world.now())
+    rotation = world.people.governed(rotation).but(step_since=rotation.step_since or world.now())
     with tracer().step(rotation.id, step.name) as ended:
         after = await _outcome(rotation, step, world)
         ended(how_left(rotation, after) or "goes on")
@@ -163,12 +176,15 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
             return _fresh(after).but(done=done, note=None)
         case Again(after, name, reason):
             return _fresh(undone_from(after, name)).but(note=reason)
-        case Wait(after, reason, retry_in, is_calm):
+        case Wait(after, reason, retry_in, is_calm, is_for_time):
             since = None if is_calm else after.trouble_since
             waiting = _due_in(after, retry_in, world).but(note=reason, trouble_since=since)
-            return _with_an_end(before, waiting, step, world)
+            return waiting.but(stalled_since=None) if is_for_time else _with_an_end(before, waiting, step, world)
         case Unapproved(after):
             return _awaiting_approval(after)
+        case Unstarted(after, reason):
+            asked = after.to(State.AWAITING_START)
+            return asked.but(note=reason, starts=(), start_asked_at=world.now(), parked_at=None)
         case Ask(after, reason):
             asked = after.to(State.AWAITING_SECRET)
             return asked.but(

@@ -25,7 +25,7 @@ KEYS_AGAIN = timedelta(minutes=1)
 """The same after AISIX did not give the list."""
 
 UNKNOWN = "unknown"
-WAITING = (State.AWAITING_SECRET, State.AWAITING_APPROVAL, State.BLOCKED)
+WAITING = (State.AWAITING_SECRET, State.AWAITING_START, State.AWAITING_APPROVAL, State.BLOCKED)
 AGES = {30: "0-30d", 90: "30-90d", 180: "90-180d", 365: "180-365d"}
 OLDEST = "365d-"
 """The classes of key ages, in days: a label must not hold the name of a key."""

@@ -84,6 +84,22 @@ async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: Rotation
 
 
 @answered
+async def start_moving(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers, pressed: Pressed
+) -> None:
+    await ack()
+    _, _, shown = text(action, "block_id").partition(SHOWN)
+    await rotations.start_moving(
+        text(action, "value"), by=person_of(body), pressed=pressed, click=click_of(action, body), shown=shown
+    )
+
+
+def click_of(action: Json, body: Json) -> str:
+    """Return what tells this click from another: Slack may bring one twice."""
+    return f"{text(body, 'trigger_id')}/{text(action, 'action_ts')}"
+
+
+@answered
 async def delete_old_key(
     ack: AsyncAck,
     action: Json,
@@ -96,7 +112,7 @@ async def delete_old_key(
     """Approve the delete; if something speaks against it, approve nothing and open the form that asks why."""
     await ack()
     rotation_id, by = text(action, "value"), person_of(body)
-    click = f"{text(body, 'trigger_id')}/{text(action, 'action_ts')}"
+    click = click_of(action, body)
     _, _, shown = text(action, "block_id").partition(SHOWN)
     flagged = await rotations.offer_delete(rotation_id, by=by, pressed=pressed, shown=shown)
     if flagged:
@@ -142,6 +158,7 @@ async def open_link(ack: AsyncAck) -> None:
 LISTENERS = {
     Action.ENTER_SECRET: enter_secret,
     Action.CANCEL: cancel,
+    Action.START: start_moving,
     Action.TRY_AGAIN: try_again,
     Action.ANOTHER_SECRET: another_secret,
     Action.VERIFY_AGAIN: verify_again,

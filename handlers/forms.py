@@ -19,7 +19,7 @@ log = structlog.get_logger("keyturn.forms")
 
 def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
     """Return the form of the new secret, under today's settings."""
-    required = rotations.rules.require_reason
+    required = rotations.needs_reason(rotation)
     return secret_form(rotation, rotations.proposed_name(rotation), require_reason=required)
 
 

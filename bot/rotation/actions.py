@@ -8,6 +8,7 @@ class Action(StrEnum):
 
     ENTER_SECRET = "Enter new secret"  # noqa: S105 - a label
     CANCEL = "Cancel"
+    START = "Start"
     TRY_AGAIN = "Try again"
     ANOTHER_SECRET = "Another secret"  # noqa: S105 - a label
     VERIFY_AGAIN = "Verify again"

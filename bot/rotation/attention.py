@@ -110,6 +110,8 @@ def occasion(rotation: Rotation) -> str:
     match rotation.state:
         case State.BLOCKED if rotation.stop:
             return f"stopped:{rotation.stop.at.isoformat()}"
+        case State.AWAITING_START if rotation.start_asked_at:
+            return f"start:{rotation.start_asked_at.isoformat()}"
         case State.AWAITING_APPROVAL if rotation.asked_at:
             return f"approval:{rotation.asked_at.isoformat()}"
         case State.AWAITING_SECRET if rotation.secret_asked_at:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     HARM = "harm"
     STOP = "stop"
     SECRET = "secret"  # noqa: S105 - a kind of matter
+    START = "start"
     APPROVAL = "approval"
 
 
@@ -71,6 +72,7 @@ RHYTHMS: Mapping[Kind, Callable[[Paces], Rhythm]] = {
     Kind.HARM: lambda paces: Rhythm(paces.page_after, 10, timedelta(hours=1), at_any_hour=True),
     Kind.STOP: lambda paces: Rhythm(paces.stop_reminder, 5),
     Kind.SECRET: lambda paces: Rhythm(paces.stop_reminder, 3),
+    Kind.START: lambda paces: Rhythm(paces.approval_reminder, 5),
     Kind.APPROVAL: lambda paces: Rhythm(paces.approval_reminder, 5),
 }
 """The rhythm of each kind of matter; a test checks that none is missing."""
@@ -97,6 +99,14 @@ def _secret(rotation: Rotation) -> Matter | None:
     return Matter(Kind.SECRET, f"waits:{occasion(rotation)}", since, Whom.REQUESTER)
 
 
+def _start(rotation: Rotation) -> Matter | None:
+    is_open = rotation.state is State.AWAITING_START and not rotation.parked_at
+    if not is_open or _harm(rotation):
+        return None
+    asked = rotation.start_asked_at or rotation.requested_at
+    return Matter(Kind.START, f"waits:start:{asked.isoformat()}", _since(rotation, asked), Whom.APPROVERS)
+
+
 def _approval(rotation: Rotation) -> Matter | None:
     is_open = rotation.state is State.AWAITING_APPROVAL and not rotation.parked_at
     if not is_open or _harm(rotation):
@@ -110,7 +120,7 @@ def _since(rotation: Rotation, at: datetime) -> datetime:
     return max(at, rotation.on_it.at) if rotation.on_it else at
 
 
-MATTERS: tuple[Callable[[Rotation], Matter | None], ...] = (_harm, _stop, _secret, _approval)
+MATTERS: tuple[Callable[[Rotation], Matter | None], ...] = (_harm, _stop, _secret, _start, _approval)
 """What may wait for people."""
 
 

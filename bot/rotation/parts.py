@@ -23,7 +23,7 @@ class Replacement(Frozen):
 
 
 class Approval(Frozen):
-    """Who pressed **Delete old key**, when, and the digest of what the card showed then."""
+    """Who pressed **Delete old key** or **Start**, when, and the digest of what the card showed then."""
 
     by: str
     at: datetime

@@ -1,10 +1,13 @@
 """People's permissions at this moment, from Slack and the settings; Keyturn asks at each use and stores nothing."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.rotation.errors import NotAllowed, Unanswerable
 from bot.rotation.frozen import Frozen
+from bot.rotation.plan import Plan
+from bot.rotation.policies import ASKS_NOTHING, NamedPolicy, Policy, asked_of, strictest
 from bot.rotation.policy import Permissions, Person, check_may_request, check_member, lapse
 from bot.rotation.record import Approval, Rotation, Void
 
@@ -77,6 +80,7 @@ class Rules(Frozen):
     cards_per_channel: int
     require_reason: bool
     revoke_within: timedelta
+    policies: tuple[NamedPolicy, ...]
 
 
 class People:
@@ -86,17 +90,28 @@ class People:
         self._directory = directory
         self._rules = rules
 
-    async def permissions(self, person_id: str, *, afresh: bool = False) -> Permissions:
-        """Return a person with their permissions; *afresh*, by no list of a moment ago."""
+    async def permissions(self, person_id: str, policy: Policy = ASKS_NOTHING, *, afresh: bool = False) -> Permissions:
+        """Return a person with their permissions under a *policy*; *afresh*, by no list of a moment ago."""
         person = await self._directory.person(person_id)
         requesters = self._rules.requesters
+        approver = True
+        for group in self._approvers(policy):
+            approver = approver and await self._is_among(person_id, group, afresh=afresh)
         return Permissions(
             person=person,
             may_request=requesters is None or await self._is_among(person_id, requesters),
-            approver=await self._is_among(person_id, self._rules.approvers, afresh=afresh),
+            approver=approver,
         )
 
-    async def _is_among(self, person_id: str, ids: frozenset[str], *, afresh: bool = False) -> bool:
+    def _approvers(self, policy: Policy) -> tuple[Iterable[str], ...]:
+        """Return the groups of which an approver must be among each."""
+        return (self._rules.approvers, *policy.approvers)
+
+    def policy_of(self, plan: Plan) -> Policy:
+        """Return what today's settings ask of a rotation with this plan."""
+        return asked_of(plan, self._rules.policies)
+
+    async def _is_among(self, person_id: str, ids: Iterable[str], *, afresh: bool = False) -> bool:
         if person_id in ids:
             return True
         for group in sorted(i for i in ids if i.startswith("S")):
@@ -106,17 +121,22 @@ class People:
                 return True
         return False
 
-    async def check_may_begin(self, person_id: str) -> Person:
+    async def check_may_begin(self, person_id: str, policy: Policy = ASKS_NOTHING) -> Person:
         """Return a person who may begin; refuse one who may not ask, or whose rotation too few people could approve."""
         people = People(Once(self._directory), self._rules)
         permissions = await people.permissions(person_id)
         check_may_request(permissions)
-        needed = self._rules.approvals_required
+        needed = max(self._rules.approvals_required, policy.approvals)
         other = "" if self._rules.self_approval else person_id
-        able = len(await people.able(needed, without=other))
+        able = len(await people.able(needed, policy, without=other))
         if able < needed:
+            whom, many = (
+                ("APPROVERS", "APPROVALS_REQUIRED")
+                if not policy.names
+                else (f"APPROVERS and {policy.title}", "the number of approvals")
+            )
             raise NotAllowed(
-                f"{able or 'Nobody'} of the people in APPROVERS can approve what you ask for, and APPROVALS_REQUIRED "
+                f"{able or 'Nobody'} of the people in {whom} can approve what you ask for, and {many} "
                 f"is {needed}{', with SELF_APPROVAL off' if other else ''}. So Keyturn did not begin. "
                 "Have the settings changed first."
             )
@@ -140,15 +160,16 @@ class People:
             )
         return ""
 
-    async def able(self, enough: int, without: str = "") -> tuple[str, ...]:
-        """Return up to *enough* people who can approve now; the search stops there."""
+    async def able(self, enough: int, policy: Policy = ASKS_NOTHING, *, without: str = "") -> tuple[str, ...]:
+        """Return up to *enough* people who can approve now under a *policy*; the search stops there."""
         found: list[str] = []
-        for person_id in sorted(await self.named(self._rules.approvers) - {without}):
+        groups = [await self.named(group) for group in self._approvers(policy)]
+        for person_id in sorted(frozenset.intersection(*groups) - {without}):
             if len(found) < enough and await self._is_member(person_id):
                 found.append(person_id)
         return tuple(found)
 
-    async def named(self, ids: frozenset[str]) -> frozenset[str]:
+    async def named(self, ids: Iterable[str]) -> frozenset[str]:
         """Return the people behind *ids*, which are those of people and of groups, as of a moment ago."""
         groups = [await self._lately_in(id_) for id_ in sorted(ids) if id_.startswith("S")]
         return frozenset(id_ for id_ in ids if not id_.startswith("S")).union(*groups)
@@ -166,10 +187,17 @@ class People:
 
     def strict(self, rotation: Rotation) -> Rotation:
         """Return *rotation* under the stricter of its own rules and today's."""
+        policy = self.governed(rotation).policy
         return rotation.but(
-            approvals_required=max(rotation.approvals_required, self._rules.approvals_required),
+            policy=policy,
+            approvals_required=max(rotation.approvals_required, self._rules.approvals_required, policy.approvals),
             self_approval=rotation.self_approval and self._rules.self_approval,
         )
+
+    def governed(self, rotation: Rotation) -> Rotation:
+        """Return *rotation* under the stricter of its policy and today's for its plan; its approvals stay."""
+        policy = strictest((rotation.policy, self.policy_of(rotation.plan)))
+        return rotation if policy == rotation.policy else rotation.but(policy=policy)
 
     async def reviewed(self, rotation: Rotation, now: datetime) -> Rotation:
         """Return *rotation* under today's rules, without the approvals that those people could no longer give."""
@@ -183,9 +211,19 @@ class People:
         voids = (Void(by=gone, at=now, changes=changes, lapsed=True),) if changes else ()
         return strict.but(approvals=kept, voids=(*strict.voids, *voids))
 
+    async def started(self, rotation: Rotation) -> Rotation:
+        """Return *rotation* under today's rules, without the starts that those people could no longer give."""
+        strict = self.strict(rotation)
+        whys = {start.by: await self._lapse(strict, start) for start in strict.starts}
+        note = next(filter(None, whys.values()), None)
+        return strict.but(
+            starts=tuple(start for start in strict.starts if not whys[start.by]), note=note or strict.note
+        )
+
     async def _lapse(self, rotation: Rotation, approval: Approval) -> str:
         try:
-            permissions = await self.permissions(approval.by, afresh=True)  # another process may have let them in
+            # afresh: another process may have let them in
+            permissions = await self.permissions(approval.by, rotation.policy, afresh=True)
         except NotAllowed:
             return "Slack finds no such member."
         return lapse(rotation, permissions, self_approval=rotation.self_approval)
@@ -203,6 +241,7 @@ NOBODY = People(
         cards_per_channel=0,
         require_reason=False,
         revoke_within=timedelta(0),
+        policies=(),
     ),
 )
 """The people of a process without Slack: it can confirm nobody's permissions."""

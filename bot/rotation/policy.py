@@ -54,6 +54,7 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
     State.AWAITING_SECRET: (Action.ENTER_SECRET, Action.CANCEL),
     State.RUNNING: (Action.ROLL_BACK,),
     State.BLOCKED: (),
+    State.AWAITING_START: (Action.START, Action.ROLL_BACK),
     State.AWAITING_APPROVAL: (Action.DELETE_OLD_KEY, Action.ROLL_BACK, Action.VERIFY_AGAIN),
     State.ROLLING_BACK: (),
     State.COMPLETED: (),
@@ -66,7 +67,8 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
 def offered(rotation: Rotation) -> tuple[Action, ...]:
     """Return the buttons of *rotation* now; there is no roll back to a key that may be gone.
 
-    A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives.
+    A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives, or
+    a start that no approver gives.
     A task comes last, also of a rotation that is over.
     """
     return (*_for_the_rotation(rotation), *(OF_A_TASK if rotation.is_owed else ()))
@@ -83,7 +85,8 @@ def _for_the_rotation(rotation: Rotation) -> tuple[Action, ...]:
         return _back_first(_offers(rotation)) if fails_callers(rotation) else _offers(rotation)
     left = tuple(action for action in _offers(rotation) if action is not Action.ROLL_BACK)
     stop = rotation.stop if rotation.state is State.BLOCKED else None
-    return (*left, Action.CANCEL) if stop and Action.ROLL_BACK in HELP[stop.kind].offers else left
+    is_stuck = rotation.state is State.AWAITING_START or (stop and Action.ROLL_BACK in HELP[stop.kind].offers)
+    return (*left, Action.CANCEL) if is_stuck else left
 
 
 def _after_the_delete(rotation: Rotation) -> tuple[Action, ...]:
@@ -264,7 +267,10 @@ def check_may_steer(rotation: Rotation, permissions: Permissions) -> None:
 
 
 def check_may_accept(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:
-    """Refuse anyone who may not vouch for this rotation: approvers may; the requester needs *self_approval* too."""
+    """Refuse anyone who may not vouch for this rotation: approvers may; the requester needs *self_approval* too.
+
+    That is also who may press **Start**: four eyes before the first model moves.
+    """
     check_member(permissions.person)
     if lapse(rotation, permissions, self_approval=self_approval):
         other = "" if self_approval else f" other than <@{rotation.requested_by}>"
@@ -276,7 +282,8 @@ def lapse(rotation: Rotation, permissions: Permissions, *, self_approval: bool) 
     if told := _outside(permissions.person):
         return told[1]
     if not permissions.approver:
-        return "The settings (APPROVERS) no longer name this person."
+        where = "APPROVERS, POLICY" if rotation.policy.approvers else "APPROVERS"
+        return f"The settings ({where}) no longer name this person."
     if permissions.person.id == rotation.requested_by and not self_approval:
         return "The requester can't approve."
     return ""

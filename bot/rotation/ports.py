@@ -196,3 +196,9 @@ class Reviewer(Protocol):
 
     async def reviewed(self, rotation: Rotation, now: datetime) -> Rotation:
         """Return *rotation* under today's rules, without the approvals that those people could no longer give."""
+
+    async def started(self, rotation: Rotation) -> Rotation:
+        """Return *rotation* under today's rules, without the starts that those people could no longer give."""
+
+    def governed(self, rotation: Rotation) -> Rotation:
+        """Return *rotation* under the stricter of its policy and today's for its plan; its approvals stay."""

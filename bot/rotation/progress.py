@@ -23,7 +23,12 @@ def how_left(before: Rotation, after: Rotation) -> str:
     return LEFT.get(after.state) or ("done" if step.name in after.done else "again")
 
 
-LEFT = {State.BLOCKED: "stopped", State.AWAITING_SECRET: "asked", State.AWAITING_APPROVAL: "unapproved"}
+LEFT = {
+    State.BLOCKED: "stopped",
+    State.AWAITING_SECRET: "asked",
+    State.AWAITING_START: "unstarted",
+    State.AWAITING_APPROVAL: "unapproved",
+}
 """How a step ends that leaves the rotation in another state."""
 
 

@@ -14,6 +14,7 @@ from bot.rotation.frozen import Frozen
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.parts import Approval, Nudge, OnIt, Replacement, Revocation, Stop, Trouble, Void
 from bot.rotation.plan import AffectedModel, Plan, plural
+from bot.rotation.policies import ASKS_NOTHING, Policy
 from bot.rotation.replica import Replica
 from bot.rotation.series import Series
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName, Track
@@ -116,6 +117,18 @@ class Rotation(Frozen):
 
     accepted: Acceptance | None = None
     """An approver's decision to go on although nothing proves the new secret; *of* is the sentence that said so."""
+
+    policy: Policy = ASKS_NOTHING
+    """What the policies ask of this rotation, as strict as ever since its start; none in records of older versions."""
+
+    starts: tuple[Approval, ...] = ()
+    """Who pressed **Start**; one counts only for the plan that was shown then."""
+
+    start_asked_at: datetime | None = None
+    """Since when Keyturn waits for **Start**."""
+
+    opens_at: datetime | None = None
+    """Until when Keyturn waits for the change window; None if it does not."""
 
     approvals: tuple[Approval, ...] = ()
     approvals_required: int = 1
@@ -368,9 +381,9 @@ class Rotation(Frozen):
 
 OF_ONE_SECRET = (
     "accepted", "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "last_look_at", "ledgers",
-    "left_alone", "look_at", "looks", "no_throwaways", "parked_at", "rehearsal", "reminded_at", "replacement",
-    "same_secret_checked", "series", "silences", "soak_until", "stale_at", "tally", "throwaways", "unrehearsed",
-    "verified_at", "wave", "well_since",
+    "left_alone", "look_at", "looks", "no_throwaways", "opens_at", "parked_at", "rehearsal", "reminded_at",
+    "replacement", "same_secret_checked", "series", "silences", "soak_until", "stale_at", "start_asked_at", "starts",
+    "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
 )  # fmt: skip
 """The fields that a rotation resets when its secret is withdrawn."""
 

@@ -14,6 +14,7 @@ class State(StrEnum):
     AWAITING_SECRET = "AWAITING_SECRET"  # noqa: S105 - a state's name
     RUNNING = "RUNNING"
     BLOCKED = "BLOCKED"
+    AWAITING_START = "AWAITING_START"
     AWAITING_APPROVAL = "AWAITING_APPROVAL"
     ROLLING_BACK = "ROLLING_BACK"
     COMPLETED = "COMPLETED"
@@ -24,9 +25,17 @@ class State(StrEnum):
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.AWAITING_SECRET: frozenset({State.RUNNING, State.CANCELLED}),
     State.RUNNING: frozenset(
-        {State.AWAITING_SECRET, State.AWAITING_APPROVAL, State.BLOCKED, State.ROLLING_BACK, State.COMPLETED}
+        {
+            State.AWAITING_SECRET,
+            State.AWAITING_START,
+            State.AWAITING_APPROVAL,
+            State.BLOCKED,
+            State.ROLLING_BACK,
+            State.COMPLETED,
+        }
     ),
     State.BLOCKED: frozenset({State.RUNNING, State.AWAITING_SECRET, State.ROLLING_BACK, State.CANCELLED}),
+    State.AWAITING_START: frozenset({State.RUNNING, State.ROLLING_BACK, State.CANCELLED}),
     State.AWAITING_APPROVAL: frozenset({State.RUNNING, State.ROLLING_BACK}),
     State.ROLLING_BACK: frozenset({State.ROLLED_BACK, State.BLOCKED}),
     State.COMPLETED: frozenset(),
@@ -41,6 +50,7 @@ MEANING: Mapping[State, str] = {
     State.AWAITING_SECRET: "waiting for the new secret",
     State.RUNNING: "running",
     State.BLOCKED: "stopped",
+    State.AWAITING_START: "waiting for an approver to start",
     State.AWAITING_APPROVAL: "waiting for an approver",
     State.ROLLING_BACK: "rolling back",
     State.COMPLETED: "old key deleted",

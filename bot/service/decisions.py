@@ -30,6 +30,7 @@ from bot.rotation.policy import (
 from bot.rotation.progress import before_approval, earlier, rolled_back, undone_from, verified_again
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.revocation import with_task
+from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State, StepName, Track
 from bot.service.resuming import TRIES, tried_again
 from bot.service.verbs import REPLAY_WINDOW, Verbs, audited, publishable
@@ -87,7 +88,7 @@ class Decisions(Verbs):
 
     async def _may_accept(self, rotation_id: str, by: str) -> tuple[Rotation, Person]:
         rotation = self._people.strict(await self.load(rotation_id))
-        permissions = await self._people.permissions(by)
+        permissions = await self._people.permissions(by, rotation.policy)
         check_may_accept(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.ACCEPT_UNPROVED)
         return rotation, permissions.person
@@ -120,6 +121,26 @@ class Decisions(Verbs):
         """Point every moved model back at the old key."""
         return await self._steer(rotation_id, Action.ROLL_BACK, partial(rolled_back, by=by), by, "rolled back")
 
+    @audited(Action.START)
+    async def start_moving(self, rotation_id: str, *, by: str, pressed: Pressed, click: str, shown: str) -> Rotation:
+        """Let models move, if *by* is an approver now, and *shown* is the mark of what they would move."""
+        recorded = await self.load(rotation_id)
+        rotation = self._people.strict(recorded)
+        starter = await self._people.permissions(by, rotation.policy)
+        check_may_accept(rotation, starter, self_approval=rotation.self_approval)
+        check_offered(rotation, Action.START)
+        if shown != shown_at_start(rotation):
+            raise WrongState("What you saw is not what is asked now: look at the card again.")
+        check_in_time(pressed, starter.person, self._rules.click_max_age)
+        await self._check_first(rotation_id, click)
+        started = Approval(by=by, at=self._now(), digest=shown)
+        return await self._save(rotation.to(State.RUNNING).but(starts=(started,), parked_at=None), by, "started")
+
+    async def _check_first(self, rotation_id: str, click: str) -> None:
+        """Refuse a click that Slack brings a second time."""
+        if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
+            raise WrongState("This click has counted already.")
+
     @audited(Action.DELETE_OLD_KEY)
     async def offer_delete(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation | None:
         """Return the rotation for the form that asks why; None if nothing speaks against the delete."""
@@ -130,7 +151,7 @@ class Decisions(Verbs):
 
     async def _may_approve(self, recorded: Rotation, by: str, pressed: Pressed, shown: str | None) -> Rotation:
         rotation = self._people.strict(recorded)
-        permissions = await self._people.permissions(by)
+        permissions = await self._people.permissions(by, rotation.policy)
         check_may_approve(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
         if shown is not None and shown.partition(SEPARATOR)[0] != rotation.seen:
@@ -166,8 +187,7 @@ class Decisions(Verbs):
                 "What speaks against the delete has changed: close this, look at the card, and press again.",
                 field="reason",
             )
-        if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
-            raise WrongState("This click has counted already.")
+        await self._check_first(rotation_id, click)
         reviewed = await self._people.reviewed(recorded, self._now())
         approval = Approval(
             by=by,
@@ -188,7 +208,8 @@ class Decisions(Verbs):
         """Change the newest version of a rotation; a step that is recorded in between is no reason to refuse."""
         for _ in range(TRIES):
             rotation = await self.load(rotation_id)
-            check_may_steer(rotation, await self._people.permissions(by))
+            permissions = await self._people.permissions(by, self._people.governed(rotation).policy)
+            check_may_steer(rotation, permissions)
             check_offered(rotation, action)
             with suppress(Conflict):
                 return await self._save(change(rotation), by, what)

@@ -74,7 +74,7 @@ class Replacements(Verbs):
         name = self._unique(rotation, typed.name)
         if shape.shares_a_piece(name, checked):
             raise BadInput("This holds a piece of the secret, and a name is shown to everyone.", field="name")
-        why, ticket = self._motive(typed, checked)
+        why, ticket = self._motive(rotation, typed, checked)
         fingerprint = fingerprint_of(checked, rotation.plan.old_key, self._pepper) if self._pepper else None
         begun = rotation.to(State.RUNNING).but(
             replacement=Replacement(name=name, asked_at=self._now(), fingerprint=fingerprint),
@@ -89,12 +89,16 @@ class Replacements(Verbs):
         self._given[saved.id, saved.attempt] = checked
         return saved
 
-    def _motive(self, typed: shape.Typed, secret: SecretStr) -> tuple[str, str]:
+    def needs_reason(self, rotation: Rotation) -> bool:
+        """Return whether the requester has to say why."""
+        return self._rules.require_reason or self._people.governed(rotation).policy.require_reason
+
+    def _motive(self, rotation: Rotation, typed: shape.Typed, secret: SecretStr) -> tuple[str, str]:
         """Return the reason and the ticket; refuse them if they hold the secret, or if there has to be a reason."""
         why, ticket = shape.on_one_line(typed.why), shape.on_one_line(typed.ticket)
         for text, field in ((why, "reason"), (ticket, "ticket")):
             shape.refuse_secret(text, secret, field)
-        if self._rules.require_reason and not why:
+        if self.needs_reason(rotation) and not why:
             raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
         return why, ticket
 

@@ -131,6 +131,9 @@ class Requests(Verbs):
             raise BeingRotated(other)
         await self._forget_fingerprints(inventory)
         plan = make_plan(inventory, key, self._gateways)
+        policy = self._people.policy_of(plan)
+        if policy.names:
+            await self._people.check_may_begin(by, policy)
         rotation = Rotation(
             id=new_id(),
             team=team,
@@ -139,7 +142,8 @@ class Requests(Verbs):
             requested_at=self._now(),
             zone=person.zone,
             plan=plan,
-            approvals_required=self._rules.approvals_required,
+            policy=policy,
+            approvals_required=max(self._rules.approvals_required, policy.approvals),
             self_approval=self._rules.self_approval,
         )
         try:

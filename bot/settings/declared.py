@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from bot.aisix.client import ANSWER_MOST
 from bot.rotation.hours import Calendar, Quiet
+from bot.rotation.policies import NamedPolicy
+from bot.settings.policies import Policies
 from bot.settings.values import (
     BYTES,
     CHARACTERS,
@@ -149,6 +151,11 @@ class Settings(StoreSettings):
     require_reason: bool = Field(
         False, title=SWITCH, description="whether a requester must say why, in the form of the new secret"
     )
+    policy: Policies = Field(
+        {},
+        description="what some environments or keys ask for besides; JSON, or a file with it, in YAML or JSON: "
+        "@policy.yaml ([how to write one](#policies))",
+    )
     click_max_age: Limit = Field(
         timedelta(seconds=60), description="how old a click on Delete old key or Accept unproved may be"
     )
@@ -231,6 +238,11 @@ class Settings(StoreSettings):
     def calendar(self) -> Calendar:
         """Return when people may be reminded."""
         return Calendar(self.quiet_hours, self.working_days, self.time_zone)
+
+    @property
+    def policies(self) -> tuple[NamedPolicy, ...]:
+        """Return what each policy asks for."""
+        return tuple(written.named(name) for name, written in self.policy.items())
 
     @property
     def http_mode(self) -> bool:

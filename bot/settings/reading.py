@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from bot.aisix.probes import GatewaySettings
 from bot.proxies import troubles
 from bot.settings.declared import Settings, StoreSettings
+from bot.settings.policies import WrittenPolicy
 from bot.settings.values import COUNTED
 from bot.settings.written import lookalikes, nearest, written
 
@@ -99,13 +100,20 @@ def _sentence(problem: Mapping[str, Any]) -> str:
             return _unknown_field(setting, within)
         case "missing", []:
             return _should_be(name, f"{setting} is missing")
+        case _, [_, field, *_] if name == "policy" and field in WrittenPolicy.model_fields:
+            return f"{setting} is wrong{place}: it should be {WrittenPolicy.model_fields[field].description}."
         case _:
             return _should_be(name, f"{setting} is wrong{place}")
 
 
+FIELDS: Mapping[str, type[BaseModel]] = {"AISIX_GATEWAYS": GatewaySettings, "POLICY": WrittenPolicy}
+"""The settings with fields of their own."""
+
+
 def _unknown_field(setting: str, within: list[str]) -> str:
-    near = nearest(within[-1], GatewaySettings.model_fields)
-    meant = f"did you mean {near}?" if near else f"it has {', '.join(GatewaySettings.model_fields)}."
+    known = FIELDS[setting].model_fields
+    near = nearest(within[-1], known)
+    meant = f"did you mean {near}?" if near else f"it has {', '.join(known)}."
     return f"{setting} has no field {within[-1]} (at {'.'.join(within[:-1])}): {meant}"
 
 

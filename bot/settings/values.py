@@ -266,7 +266,7 @@ def _decoded(text: str, place: str) -> Any:
 
 
 def _from_file(name: str) -> Any:
-    """Read the gateways from a file of YAML or JSON."""
+    """Read a file of YAML or JSON."""
     file = Path(name)
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -285,7 +285,7 @@ def _from_file(name: str) -> Any:
         raise told(f"{name} is not valid YAML") from None
 
 
-def _gateways(value: Any) -> Any:
+def structure(value: Any) -> Any:
     """Read an object of JSON, or the file that `@` names."""
     if not isinstance(value, str):
         return value
@@ -315,5 +315,5 @@ def _faults(gateway: GatewaySettings) -> Iterator[tuple[str, str]]:
 
 
 GatewaysByEnvironment = Annotated[
-    dict[str, GatewaySettings], BeforeValidator(_gateways), AfterValidator(_are_reachable)
+    dict[str, GatewaySettings], BeforeValidator(structure), AfterValidator(_are_reachable)
 ]

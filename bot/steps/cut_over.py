@@ -15,6 +15,7 @@ from bot.steps.counters import checking_addresses
 from bot.steps.inventory import models_on, refuse_drift, replacement_in, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pacing import POLL
+from bot.steps.permitted import may_move
 from bot.steps.pointing import point, progress
 from bot.steps.probing import current_models
 from bot.steps.refusals import refuse_nameless, refuse_probed_elsewhere
@@ -26,6 +27,10 @@ async def cut_over(rotation: Rotation, world: World) -> Outcome:
     _refuse_unprovable(rotation, world)
     if await _are_all_there(rotation, world):
         return Done(rotation)
+    allowed = await may_move(rotation, world)
+    if not isinstance(allowed, Rotation):
+        return allowed
+    rotation = allowed
     moving = _moving(rotation, world)
     named = with_barriers(without_made(offering(rotation), moving), moving, world)
     if named != rotation:
@@ -99,7 +104,7 @@ def _refuse_unprovable(rotation: Rotation, world: World) -> None:
     refuse_nameless(rotation, world)
     environments = rotation.plan.environments
     blind = [name for id_, name in environments.items() if not world.status.addresses(id_)]
-    if world.limits.require_proof and blind:
+    if (world.limits.require_proof or rotation.policy.require_proof) and blind:
         raise Blocked(Cause.NOT_PROVABLE, after=rotation, environments=listing(f"`{name}`" for name in blind))
 
 

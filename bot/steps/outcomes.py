@@ -19,12 +19,16 @@ class Done:
 
 @dataclass(frozen=True)
 class Wait:
-    """The step is not finished; run it again after *retry_in* (zero: at once). If *is_calm*, no trouble goes on."""
+    """The step is not finished; run it again after *retry_in* (zero: at once). If *is_calm*, no trouble goes on.
+
+    If *is_for_time*, it waits for nothing but a moment, and `PATIENCE` does not end it.
+    """
 
     rotation: Rotation
     reason: str
     retry_in: timedelta = timedelta(0)
     is_calm: bool = True
+    is_for_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,14 @@ class Unapproved:
     rotation: Rotation
 
 
+@dataclass(frozen=True)
+class Unstarted:
+    """No start approval counts for the plan; an approver is asked, for this *reason* if one had counted before."""
+
+    rotation: Rotation
+    reason: str | None = None
+
+
 @contextmanager
 def leaving(rotation: Rotation) -> Iterator[None]:
     """If the block ends in a stop or in trouble, have *rotation* recorded."""
@@ -61,4 +73,4 @@ def leaving(rotation: Rotation) -> Iterator[None]:
         raise
 
 
-Outcome = Done | Wait | Ask | Again | Unapproved
+Outcome = Done | Wait | Ask | Again | Unapproved | Unstarted

@@ -21,6 +21,9 @@ AT_ONCE = 8
 
 POLL = timedelta(seconds=1)
 
+A_WHILE = timedelta(hours=1)
+"""The pause before a look whether anything has changed that nobody announces."""
+
 FRESH = 2.0
 """Seconds after which Keyturn reads the lists again before it deletes a key."""
 

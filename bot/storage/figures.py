@@ -33,6 +33,7 @@ def state_since(rotation: Rotation) -> str:
     """Return the state of *rotation* and, if a person has the next move, since when (seconds): "BLOCKED 1795442520"."""
     since = {
         State.AWAITING_SECRET: rotation.secret_asked_at or rotation.requested_at,
+        State.AWAITING_START: rotation.start_asked_at or rotation.requested_at,
         State.AWAITING_APPROVAL: rotation.asked_at or rotation.requested_at,
         State.BLOCKED: rotation.stop.at if rotation.stop else rotation.requested_at,
     }.get(rotation.state)

@@ -74,6 +74,11 @@ def _asked_for(rotation: Rotation) -> Iterator[str]:
     yield from (f"▲ {sentence(warning, 600)}" for warning in rotation.plan.warnings)
 
 
+def _to_start(rotation: Rotation) -> Iterator[str]:
+    yield from _failed(rotation)
+    yield from _asked_for(rotation)
+
+
 def _under_way(rotation: Rotation) -> Iterator[str]:
     if trouble := words.trouble(rotation):
         yield f"▲ {trouble}"
@@ -93,6 +98,7 @@ def _ended(rotation: Rotation) -> Iterator[str]:
 LINES: Mapping[State, Callable[[Rotation], Iterator[str]]] = {
     State.AWAITING_SECRET: _asked_for,
     State.RUNNING: _under_way,
+    State.AWAITING_START: _to_start,
     State.BLOCKED: _stopped,
     State.AWAITING_APPROVAL: _weighed,
     State.COMPLETED: _ended,

@@ -1,6 +1,6 @@
 """The buttons of a card: the advised one first and primary; whatever destroys something asks first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers, in_trouble
@@ -8,6 +8,7 @@ from bot.rotation.flags import flags, shown_of
 from bot.rotation.plan import plural
 from bot.rotation.policy import OF_A_TASK, offered
 from bot.rotation.record import Rotation
+from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State
 from handlers.views.blocks import Block, actions, button, confirm, visible
 from handlers.views.callers import is_moving
@@ -15,14 +16,22 @@ from handlers.views.callers import is_moving
 SHOWN = "shown-"
 """The prefix of the block id of an approval's buttons, before the mark of what the card shows."""
 
-ADVISED = frozenset({State.AWAITING_SECRET, State.BLOCKED})
+ADVISED = frozenset({State.AWAITING_SECRET, State.AWAITING_START, State.BLOCKED})
 """States in which the first button is the one to press."""
 
 
 def buttons(rotation: Rotation, links: Sequence[Block] = ()) -> list[Block]:
     """Build the row of buttons; its block id tells what an approver saw, to refuse a click on an older card."""
-    shown = f"{SHOWN}{shown_of(rotation)}" if rotation.state is State.AWAITING_APPROVAL else ""
+    mark = SEEN.get(rotation.state)
+    shown = f"{SHOWN}{mark(rotation)}" if mark else ""
     return actions([*(press(action, rotation) for action in offered(rotation)), *links], shown)
+
+
+SEEN: Mapping[State, Callable[[Rotation], str]] = {
+    State.AWAITING_START: shown_at_start,
+    State.AWAITING_APPROVAL: shown_of,
+}
+"""The marks of what an approver sees, in the states that ask one."""
 
 
 def press(action: Action, rotation: Rotation) -> Block:
@@ -45,6 +54,8 @@ def _style(action: Action, rotation: Rotation) -> str | None:
 def _confirm(action: Action, rotation: Rotation) -> Block | None:
     if action is Action.DELETE_OLD_KEY and not flags(rotation):  # else the form asks
         return confirm("Delete the old key?", deletes(rotation), "Delete", "Not yet", dangerous=True)
+    if action is Action.START:
+        return confirm("Start?", starts(rotation), "Start", "Not now")
     if action is Action.ROLL_BACK:
         return confirm("Roll back?", _roll_back_text(rotation), "Roll back", "Not now")
     if action is Action.VERIFY_AGAIN:
@@ -60,6 +71,14 @@ REVOKED_TEXT = "Keyturn can't see it at the provider. It notes, with your name, 
 def _verify_again_text(rotation: Rotation) -> str:
     void = " Approvals given so far become void." if rotation.approvals else ""
     return f"Keyturn tests every model again, soaks again, and then asks an approver again.{void}"
+
+
+def starts(rotation: Rotation) -> str:
+    """Say what **Start** does, in plain text."""
+    models = plural(len(rotation.plan.models), "model")
+    return (
+        f"Keyturn moves {models} to the new key, wave by wave, and verifies each. The old key stays until the delete."
+    )
 
 
 def deletes(rotation: Rotation) -> str:

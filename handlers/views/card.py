@@ -180,6 +180,7 @@ ENDED = {State.ROLLING_BACK: "roll back asked for", State.ROLLED_BACK: "rolled b
 
 def _people(rotation: Rotation) -> str:
     asked = f"asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}"
+    started = [f"started by <@{start.by}>, {when(start.at)}" for start in rotation.starts]
     given = [f"approved by <@{a.by}>, {when(a.at)}" for a in rotation.approvals]
     who = rotation.ended_by if rotation.state in ENDED else None
     ended = [f"{ENDED[rotation.state]} by <@{who}>"] if who else []
@@ -187,4 +188,4 @@ def _people(rotation: Rotation) -> str:
     pushed = [f"reminded {when(nudge.at)}"] if (nudge := reminded(rotation)) else []
     why = [f"why: {code(rotation.why)}"] if rotation.why else []
     ticket = [f"ticket {code(rotation.ticket)}"] if rotation.ticket else []
-    return " · ".join([asked, *why, *ticket, *given, *pushed, *ended, *closed])
+    return " · ".join([asked, *why, *ticket, *started, *given, *pushed, *ended, *closed])

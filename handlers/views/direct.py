@@ -6,11 +6,12 @@ from enum import StrEnum
 from typing import Any
 
 from bot.rotation.attention import gist, occasion
+from bot.rotation.flags import SEPARATOR
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
-from bot.rotation.states import State
 from handlers.views.around import Around
 from handlers.views.blocks import TEXT_MOST, Block, context, cut, message
+from handlers.views.buttons import SEEN
 from handlers.views.card import card
 from handlers.views.links import NOWHERE, Places
 
@@ -62,7 +63,7 @@ def _noted(text: str, blocks: list[Block], note: str) -> dict[str, Any]:
     return message(said, [*blocks[:above], context(note), *blocks[above:]])
 
 
-APPROVERS_ACT = ("approval", "stopped", "trouble", "harm")
+APPROVERS_ACT = ("start", "approval", "stopped", "trouble", "harm")
 """The occasions on which an approver can help; the others are the requester's alone."""
 
 
@@ -73,6 +74,7 @@ def concerns_approvers(rotation: Rotation) -> bool:
 
 def moment(rotation: Rotation) -> str:
     """Return a text that changes when a direct message has to: with the state, a button or what a click vouches for."""
-    seen = rotation.seen if rotation.state is State.AWAITING_APPROVAL else ""
+    mark = SEEN.get(rotation.state)
+    seen = mark(rotation).partition(SEPARATOR)[0] if mark else ""
     said = f"{gist(rotation)}/{seen}/{offered(rotation)}"
     return hashlib.sha256(said.encode()).hexdigest()[:16]

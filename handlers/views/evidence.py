@@ -285,6 +285,11 @@ def unrehearsed(rotation: Rotation) -> str:
     return sentence(f"The new secret was not rehearsed: {why_not}.{first}", 600)
 
 
+def rehearsed(rotation: Rotation) -> str:
+    """Say what the rehearsal found, to an approver who decides whether models may move."""
+    return sentence(f"Rehearsal: {rotation.rehearsal}.", 600) if rotation.rehearsal and not rotation.unrehearsed else ""
+
+
 def adopted(rotation: Rotation) -> str:
     """Say that the record was lost and rebuilt, and what is unknown therefore; empty if it was not."""
     if not rotation.adopted_at:
@@ -297,6 +302,7 @@ def adopted(rotation: Rotation) -> str:
 
 FACTS: Mapping[State, tuple[Fact, ...]] = {
     State.RUNNING: (unrehearsed, adopted),
+    State.AWAITING_START: (rehearsed, unrehearsed, adopted),
     State.BLOCKED: (_last_heard, unrehearsed, adopted),
     State.AWAITING_APPROVAL: (_last_heard, soaked, accepted, unrehearsed, adopted),
     State.COMPLETED: (accepted,),

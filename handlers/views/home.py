@@ -35,6 +35,7 @@ DOES: Mapping[Action, str] = {
     Action.ROLL_BACK: ON_CARD,
     Action.CANCEL: ON_CARD,
     Action.ACCEPT_UNPROVED: ON_CARD,
+    Action.START: "Look at the card, then say whether models may move.",
     Action.REVOKED: "Revoke the API key at its provider.",
     Action.NOT_NEEDED: "Revoke the API key at its provider.",
     Action.DELETE_OLD_KEY: "Look at the card, then approve the delete of the old key or say what speaks against it.",

@@ -76,7 +76,9 @@ def _links(rotation: Rotation, places: Places) -> Iterator[Block]:
 
 
 def _needs_look(rotation: Rotation) -> bool:
-    return rotation.state in (State.BLOCKED, State.AWAITING_APPROVAL) or bool(open_troubles(rotation))
+    return rotation.state in (State.BLOCKED, State.AWAITING_START, State.AWAITING_APPROVAL) or bool(
+        open_troubles(rotation)
+    )
 
 
 def revoked_at(rotation: Rotation) -> KeyPage | None:

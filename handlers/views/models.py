@@ -43,7 +43,7 @@ def models(rotation: Rotation, room: int) -> Models:
     return Models([block, *([context(*filter(None, small))] if any(small) else [])], unlisted)
 
 
-DECIDES = frozenset({State.AWAITING_SECRET, State.BLOCKED, State.AWAITING_APPROVAL})
+DECIDES = frozenset({State.AWAITING_SECRET, State.AWAITING_START, State.BLOCKED, State.AWAITING_APPROVAL})
 """States in which someone decides about the models; elsewhere only those that need a look are shown."""
 
 

@@ -24,7 +24,7 @@ def _asked_for(rotation: Rotation) -> Iterator[str]:
 
 
 def _running(rotation: Rotation) -> Iterator[str]:
-    if rotation.track is Track.FORWARD and rotation.plan.models:
+    if rotation.track is Track.FORWARD and rotation.plan.models and not words.waits_for_window(rotation):
         yield callers.whereabouts(rotation)
 
 
@@ -74,6 +74,7 @@ def _ended(rotation: Rotation) -> Iterator[str]:
 SUMMARY: Mapping[State, Callable[[Rotation], Iterator[str]]] = {
     State.AWAITING_SECRET: _asked_for,
     State.RUNNING: _running,
+    State.AWAITING_START: _asked_for,
     State.BLOCKED: _evidence,
     State.AWAITING_APPROVAL: _evidence,
     State.ROLLING_BACK: lambda _: iter(()),

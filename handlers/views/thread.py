@@ -57,6 +57,8 @@ def _tasks(rotation: Rotation) -> Iterator[Task]:
         if step.gated and not asked:
             asked = True
             yield _approval(rotation)
+        if step.name is StepName.CUT_OVER and rotation.policy.start:
+            yield _start(rotation)
         if _is_shown(step, current, rotation):
             yield _task(step, current, rotation)
 
@@ -116,6 +118,14 @@ def _has_more_waves(step: Step, rotation: Rotation) -> bool:
 
 def _doing(step: Step) -> str:
     return step.doing[:1].upper() + step.doing[1:]
+
+
+def _start(rotation: Rotation) -> Task:
+    if rotation.state is State.AWAITING_START:
+        return Task("in_progress", "Waiting for a start approval")
+    if rotation.starts:
+        return Task("complete", "Started", f"<@{rotation.starts[-1].by}>")
+    return Task("pending", "Start approval")
 
 
 def _approval(rotation: Rotation) -> Task:
@@ -188,12 +198,27 @@ def milestones(
 
 
 def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
+    yield from _to_start(rotation, approvers)
     yield from _voided(rotation, approvers)
     if rotation.state is State.BLOCKED and rotation.stop:
         who = f"<@{rotation.requested_by}>"
         text = f"{_key(rotation)} stopped: {sentence(rotation.stop.headline, 300)}. {who}\n{alarm.next_move(rotation)}"
         yield reply(f"stopped:{rotation.stop.at.isoformat()}", text)
     yield from _accepted(rotation)
+
+
+def _to_start(rotation: Rotation, approvers: str) -> Iterator[Reply]:
+    """Ask approvers to start; a reminder is another reply."""
+    if rotation.start_asked_at is None:
+        return
+    again = f"{sentence(rotation.note)} " if rotation.note and rotation.state is State.AWAITING_START else ""
+    other = "" if rotation.self_approval else ", not from the requester"
+    text = f"{_key(rotation)} is ready to start. {again}Start wanted from {approvers}{other}: *Start* on the card."
+    yield reply(f"start:{rotation.start_asked_at.isoformat()}", text)
+    nudge = reminded(rotation)
+    if nudge and rotation.state is State.AWAITING_START:
+        text = f"{_key(rotation)} still waits for {approvers}: *Start* or *Roll back* on the card."
+        yield reply(f"reminder:{nudge.at.isoformat()}", text)
 
 
 def _key(rotation: Rotation) -> str:

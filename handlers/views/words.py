@@ -21,13 +21,14 @@ from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import StopKind
 from handlers.views import choices, revoking, watch
-from handlers.views.blocks import code, sentence, when
+from handlers.views.blocks import code, sentence, visible, when
 from handlers.views.callers import consequence
 
 MARKS: Mapping[State, str] = {
     State.AWAITING_SECRET: "⚪",
     State.RUNNING: "🔵",
     State.BLOCKED: "🔴",
+    State.AWAITING_START: "🟡",
     State.AWAITING_APPROVAL: "🟡",
     State.ROLLING_BACK: "🔵",
     State.COMPLETED: "🟢",
@@ -72,6 +73,7 @@ def headline(rotation: Rotation) -> str:
         return f"{meaning}{harmed}"
     progress = f", {_so_far(rotation)}" if _so_far(rotation) else ""
     doing = "taking the refused secret back" if rotation.track is Track.WITHDRAW else step.doing
+    doing = "waiting for the change window" if waits_for_window(rotation) else doing
     return f"{meaning}: {doing}{harmed}{progress}"
 
 
@@ -186,6 +188,8 @@ def _running(rotation: Rotation) -> str:
         step = next_step(rotation)
         doing = "Deleting the old key." if step and step.name is StepName.DELETE else LAST_LOOK
         return f"Approved by {approvers(rotation)}. {doing}"
+    if waits_for_window(rotation):
+        return _waiting_for_window(rotation)
     back = f"presses *{Action.ROLL_BACK.value}* if the new key is the cause"
     look = f"Next: {choices.either(rotation)} finds out why, and {back}."
     first = look if has_failed_callers(rotation) else "Nothing to do for you."
@@ -247,6 +251,19 @@ def trouble(rotation: Rotation) -> str:
     return f"{sentence(rotation.note)} This began {when(rotation.trouble_since)}."
 
 
+def waits_for_window(rotation: Rotation) -> bool:
+    """Return whether Keyturn waits for the change window before it moves models."""
+    step = next_step(rotation) if rotation.state is State.RUNNING else None
+    return step is not None and step.name is StepName.CUT_OVER and rotation.opens_at is not None
+
+
+def _waiting_for_window(rotation: Rotation) -> str:
+    windows = "; ".join(map(str, rotation.policy.move))
+    where = "No model has been moved." if not rotation.moved else _so_far_moved(rotation)
+    opens = when(rotation.opens_at) if rotation.opens_at else "later"
+    return f"Waits for the change window: opens {opens} ({visible(windows, 200)}). {where} Nothing to do for you."
+
+
 def _soaking(rotation: Rotation) -> str:
     step = next_step(rotation)
     if step is None or step.name != StepName.SOAK or rotation.well_since is None:
@@ -265,6 +282,18 @@ def _awaited(rotation: Rotation) -> str:
     """Name what a counted wait is for."""
     names = rotation.note.partition(": ")[2] if rotation.note and _so_far(rotation) else ""
     return f"Not synced yet: {sentence(names)}." if names else ""
+
+
+def _awaiting_start(rotation: Rotation) -> str:
+    again = f"{sentence(rotation.note)} " if rotation.note else ""
+    where = "No model has been moved." if not rotation.moved else _so_far_moved(rotation)
+    starts = f"an approver{choices.other(rotation)} presses *{Action.START.value}*"
+    ends = next(action for action in offered(rotation) if action is not Action.START)
+    return f"{again}{where} Next: {starts}. Or {choices.either(rotation)} presses *{ends.value}*."
+
+
+def _so_far_moved(rotation: Rotation) -> str:
+    return f"{len(rotation.moved):,} of {plural(len(rotation.plan.models), 'model')} moved so far; no other moves yet."
 
 
 def _awaiting_approval(rotation: Rotation) -> str:
@@ -348,6 +377,7 @@ NEXT: Mapping[State, Callable[[Rotation], str]] = {
     State.AWAITING_SECRET: _awaiting_secret,
     State.RUNNING: _running,
     State.BLOCKED: choices.advice,
+    State.AWAITING_START: _awaiting_start,
     State.AWAITING_APPROVAL: _awaiting_approval,
     State.ROLLING_BACK: lambda _: "Every model that was moved goes back to the old key. Nothing to do for you.",
     State.COMPLETED: _revoking,

@@ -181,10 +181,11 @@ async def test_a_scrape_shows_each_open_state_and_how_long_the_first_one_has_wai
     shown = await around.scraped()
 
     assert {of: value for (name, *of_), value in shown.items() for of in of_ if name == "keyturn_open_rotations"} == {
-        "AWAITING_SECRET": 0, "RUNNING": 0, "BLOCKED": 2, "AWAITING_APPROVAL": 0, "ROLLING_BACK": 0, "unknown": 1,
+        "AWAITING_SECRET": 0, "RUNNING": 0, "BLOCKED": 2, "AWAITING_START": 0, "AWAITING_APPROVAL": 0,
+        "ROLLING_BACK": 0, "unknown": 1,
     }  # fmt: skip
     waits = [shown["keyturn_oldest_wait_seconds", state] for state in gauges.WAITING]
-    assert waits == [0, 0, HOUR]
+    assert waits == [0, 0, 0, HOUR]
     assert shown["keyturn_due_rotations",] == 5
     assert (shown["keyturn_jobs", "queued"], shown["keyturn_jobs", "active"]) == (7, 3)
     assert (shown["keyturn_ready",], shown["keyturn_redis_up",]) == (1, 1)

@@ -42,6 +42,7 @@ WHO = {
     A.TRY_AGAIN: {"requester", "removed", "approver", "both"},
     A.VERIFY_AGAIN: {"requester", "removed", "approver", "both"},
     A.ROLL_BACK: {"requester", "removed", "approver", "both"},
+    A.START: {"approver"},
     A.DELETE_OLD_KEY: {"approver"},
     A.ACCEPT_UNPROVED: {"approver"},
     A.REVOKED: {"requester", "removed", "approver", "both"},
@@ -49,7 +50,7 @@ WHO = {
 }
 """Who may press what, the state aside and without self-approval."""
 
-OF_AN_APPROVER = {A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED, A.NOT_NEEDED}
+OF_AN_APPROVER = {A.START, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED, A.NOT_NEEDED}
 
 MAY_ASK = {"requester", "both", "colleague"}
 """Who may press **Another secret** after the delete: it is a request like any other."""
@@ -64,6 +65,7 @@ MOMENTS: dict[str, Rotation] = {
     "RUNNING": running(),
     "RUNNING, approved": running(approvals=(approval(),)),
     "RUNNING, withdrawing": running(track=Track.WITHDRAW),
+    "AWAITING_START": running().but(state=S.AWAITING_START),
     "AWAITING_APPROVAL": running().but(state=S.AWAITING_APPROVAL),
     "ROLLING_BACK": running(track=Track.BACK).but(state=S.ROLLING_BACK),
     "COMPLETED": running().but(state=S.COMPLETED),
@@ -87,46 +89,47 @@ MOMENTS: dict[str, Rotation] = {
 }
 
 TABLE = """
-                                          Enter  Cancel  Try  Another  Roll  Delete  Accept  Again  Revoked  Needless
-AWAITING_SECRET                             x      x      .     .       .      .       .      .      .        .
-RUNNING                                     .      .      .     .       x      .       .      .      .        .
-RUNNING, approved                           .      .      .     .       .      .       .      .      .        .
-RUNNING, withdrawing                        .      .      .     .       .      .       .      .      .        .
-AWAITING_APPROVAL                           .      .      .     .       x      x       .      x      .        .
-ROLLING_BACK                                .      .      .     .       .      .       .      .      .        .
-COMPLETED                                   .      .      .     .       .      .       .      .      .        .
-COMPLETED, to be revoked                    .      .      .     .       .      .       .      .      x        x
-COMPLETED, revoked                          .      .      .     .       .      .       .      .      .        .
-ROLLED_BACK                                 .      .      .     .       .      .       .      .      .        .
-ROLLED_BACK, to be revoked                  .      .      .     .       .      .       .      .      x        x
-CANCELLED                                   .      .      .     .       .      .       .      .      .        .
-RUNNING, watched                            .      .      .     .       .      .       .      .      .        .
-RUNNING, watched, in trouble                .      .      .     x       .      .       .      .      .        .
-COMPLETED, in trouble                       .      .      .     x       .      .       .      .      .        .
-BLOCKED, watched, in trouble                .      .      x     x       .      .       .      .      .        .
-BLOCKED, watched, to be revoked             .      .      x     .       .      .       .      .      x        x
-BLOCKED, rejected, watched                  .      .      x     .       .      .       .      .      .        .
-BLOCKED, rejected                           .      .      x     x       x      .       .      .      .        .
-BLOCKED, refused                            .      .      .     x       x      .       .      .      .        .
-BLOCKED, difference                         .      .      x     .       x      .       .      .      .        .
-BLOCKED, projection                         .      .      x     .       x      .       .      .      .        .
-BLOCKED, unverified                         .      .      x     x       x      .       .      .      .        .
-BLOCKED, unverified, with unproved models    .      .      x     x       x      .       x      .      .        .
-BLOCKED, drift                              .      .      x     .       x      .       .      .      .        .
-BLOCKED, trouble                            .      .      x     .       x      .       .      .      .        .
-BLOCKED, rejected, on the way back          .      .      x     x       .      .       .      .      .        .
-BLOCKED, refused, on the way back           .      .      x     x       .      .       .      .      .        .
-BLOCKED, difference, on the way back        .      .      x     .       .      .       .      .      .        .
-BLOCKED, projection, on the way back        .      .      x     .       .      .       .      .      .        .
-BLOCKED, unverified, on the way back        .      .      x     x       .      .       .      .      .        .
-BLOCKED, unproved models, on the way back   .      .      x     x       .      .       .      .      .        .
-BLOCKED, drift, on the way back             .      .      x     .       .      .       .      .      .        .
-BLOCKED, trouble, on the way back           .      .      x     .       .      .       .      .      .        .
+                                          Enter  Cancel  Try  Another  Roll  Delete  Accept  Again  Revoked  Void  Start
+AWAITING_SECRET                             x      x      .     .       .      .       .      .      .        .       .
+RUNNING                                     .      .      .     .       x      .       .      .      .        .       .
+RUNNING, approved                           .      .      .     .       .      .       .      .      .        .       .
+RUNNING, withdrawing                        .      .      .     .       .      .       .      .      .        .       .
+AWAITING_START                              .      .      .     .       x      .       .      .      .        .       x
+AWAITING_APPROVAL                           .      .      .     .       x      x       .      x      .        .       .
+ROLLING_BACK                                .      .      .     .       .      .       .      .      .        .       .
+COMPLETED                                   .      .      .     .       .      .       .      .      .        .       .
+COMPLETED, to be revoked                    .      .      .     .       .      .       .      .      x        x       .
+COMPLETED, revoked                          .      .      .     .       .      .       .      .      .        .       .
+ROLLED_BACK                                 .      .      .     .       .      .       .      .      .        .       .
+ROLLED_BACK, to be revoked                  .      .      .     .       .      .       .      .      x        x       .
+CANCELLED                                   .      .      .     .       .      .       .      .      .        .       .
+RUNNING, watched                            .      .      .     .       .      .       .      .      .        .       .
+RUNNING, watched, in trouble                .      .      .     x       .      .       .      .      .        .       .
+COMPLETED, in trouble                       .      .      .     x       .      .       .      .      .        .       .
+BLOCKED, watched, in trouble                .      .      x     x       .      .       .      .      .        .       .
+BLOCKED, watched, to be revoked             .      .      x     .       .      .       .      .      x        x       .
+BLOCKED, rejected, watched                  .      .      x     .       .      .       .      .      .        .       .
+BLOCKED, rejected                           .      .      x     x       x      .       .      .      .        .       .
+BLOCKED, refused                            .      .      .     x       x      .       .      .      .        .       .
+BLOCKED, difference                         .      .      x     .       x      .       .      .      .        .       .
+BLOCKED, projection                         .      .      x     .       x      .       .      .      .        .       .
+BLOCKED, unverified                         .      .      x     x       x      .       .      .      .        .       .
+BLOCKED, unverified, with unproved models    .      .      x     x       x      .       x      .      .        .       .
+BLOCKED, drift                              .      .      x     .       x      .       .      .      .        .       .
+BLOCKED, trouble                            .      .      x     .       x      .       .      .      .        .       .
+BLOCKED, rejected, on the way back          .      .      x     x       .      .       .      .      .        .       .
+BLOCKED, refused, on the way back           .      .      x     x       .      .       .      .      .        .       .
+BLOCKED, difference, on the way back        .      .      x     .       .      .       .      .      .        .       .
+BLOCKED, projection, on the way back        .      .      x     .       .      .       .      .      .        .       .
+BLOCKED, unverified, on the way back        .      .      x     x       .      .       .      .      .        .       .
+BLOCKED, unproved models, on the way back   .      .      x     x       .      .       .      .      .        .       .
+BLOCKED, drift, on the way back             .      .      x     .       .      .       .      .      .        .       .
+BLOCKED, trouble, on the way back           .      .      x     .       .      .       .      .      .        .       .
 """
 """What each moment offers."""
 
 COLUMNS = (A.ENTER_SECRET, A.CANCEL, A.TRY_AGAIN, A.ANOTHER_SECRET, A.ROLL_BACK, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED,
-           A.VERIFY_AGAIN, A.REVOKED, A.NOT_NEEDED)  # fmt: skip
+           A.VERIFY_AGAIN, A.REVOKED, A.NOT_NEEDED, A.START)  # fmt: skip
 
 
 def offers_of(line: str) -> tuple[str, set[Action]]:
@@ -154,7 +157,7 @@ def outcome(action: Action, record: Rotation, who: str, *, self_approval: bool =
             policy.check_may_replace(record, person)
         elif action is A.DELETE_OLD_KEY:
             policy.check_may_approve(record, person, self_approval=self_approval)
-        elif action in (A.ACCEPT_UNPROVED, A.NOT_NEEDED):
+        elif action in (A.ACCEPT_UNPROVED, A.NOT_NEEDED, A.START):
             policy.check_may_accept(record, person, self_approval=self_approval)
         else:
             policy.check_may_steer(record, person)
@@ -185,7 +188,7 @@ def test_a_press_does_what_the_tables_say_for_everybody(moment, action):
 @pytest.mark.parametrize("gone", [{"delete_asked_at": NOW}, {"plan": rotation().plan.but(old_key_gone=True)}])
 @pytest.mark.parametrize("moment", [name for name, offers in OFFERED.items() if A.ROLL_BACK in offers])
 def test_nothing_rolls_back_to_a_key_that_may_be_gone(moment, gone):
-    end = {A.CANCEL} if MOMENTS[moment].state is S.BLOCKED else set()
+    end = {A.CANCEL} if MOMENTS[moment].state in (S.BLOCKED, S.AWAITING_START) else set()
 
     assert set(policy.offered(MOMENTS[moment].but(**gone))) == OFFERED[moment] - {A.ROLL_BACK} | end
     assert A.CANCEL not in policy.offered(MOMENTS[moment].but(**gone, deleted_at=NOW))

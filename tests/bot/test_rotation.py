@@ -136,7 +136,7 @@ def test_a_field_of_a_newer_version_is_ignored():
 KEPT = {
     "schema_version", "id", "version", "write", "state", "track", "team", "channel", "requested_by", "requested_at",
     "plan", "why", "ticket",
-    "attempt", "names", "made", "throwaways_used", "approvals_required", "self_approval", "stop", "note",
+    "attempt", "names", "made", "throwaways_used", "policy", "approvals_required", "self_approval", "stop", "note",
     "retry_at", "retry_in", "step_since", "look", "look_try", "trouble_since", "stalled_since", "started_at", "voids",
     "secret_asked_at", "delete_asked_at", "delete_try", "delete_repeated", "delete_sent_at", "delete_granted",
     "deleted_at", "audit_head",

@@ -121,8 +121,13 @@ FLAGGED: Mapping[Flag, dict[str, Any]] = {
 
 
 def rules(**fields: Any) -> Rules:
-    others = {"requesters": None, "approvals_required": 1, "self_approval": False, "require_reason": False}
-    others |= {"cards_per_person": 20, "cards_per_channel": 100}
+    others: dict[str, Any] = {
+        "requesters": None,
+        "approvals_required": 1,
+        "self_approval": False,
+        "require_reason": False,
+    }
+    others |= {"cards_per_person": 20, "cards_per_channel": 100, "policies": ()}
     return Rules(**others | {"click_max_age": timedelta(seconds=60), "revoke_within": timedelta(days=1)} | fields)
 
 

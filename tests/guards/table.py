@@ -146,7 +146,7 @@ TABLE: dict[str, dict[str, Guard]] = {
             " if rotation.deleted_at else ()", "test_rewinding_undoes_a_step_and_all_after_it_and_voids_the_approval"
         ),
         "A setting that was made stricter does not count for rotations under way.": Guard(
-            "max(rotation.approvals_required, self._rules.approvals_required)",
+            "max(rotation.approvals_required, self._rules.approvals_required, policy.approvals)",
             "test_as_many_approvals_are_needed_as_the_larger_of_the_two_rules_says",
             "rotation.approvals_required",
         ),

@@ -9,13 +9,15 @@ from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.holds import KeyHold, OnHold
 from bot.rotation.inventory import BUDGETS, Unlisted
 from bot.rotation.overview import Sights, overview
-from bot.rotation.parts import REFERS, Which
+from bot.rotation.parts import REFERS, Nudge, Which
+from bot.rotation.policies import Policy
 from bot.rotation.policy import NO_MEMBER, Permissions, Person
 from bot.rotation.record import Rotation
 from bot.rotation.secret import checked
 from bot.rotation.states import State
 from bot.rotation.stops import Cause
 from bot.service import LooksLikeSecret
+from bot.steps.permitted import OTHER_PLAN
 from handlers.commands import HELP
 from handlers.errors import explain
 from handlers.views.around import Around
@@ -175,6 +177,18 @@ ROTATIONS: Mapping[str, Rotation] = {
     "running-recheck": r.running("recheck", approvals=(r.approval(),)),
     "running-delete": r.running("delete", approvals=(r.approval(),), note="reading back that the old key is gone"),
     "running-withdraw": r.withdrawing(),
+    "running-waits-for-the-window": r.running(
+        "cut-over", opens_at=r.at(86_400), policy=Policy(names=("production",), move=(r.OFFICE_HOURS,))
+    ),
+    "awaiting-start": r.awaiting_start(),
+    "awaiting-start-again": r.awaiting_start(
+        note="This account is deactivated.",
+        nudges=(Nudge(about=f"waits:start:{r.at(33).isoformat()}", at=r.at(14_433), number=1),),
+    ),
+    "awaiting-start-half-way": r.in_waves("cut-over", 1, 1, 1).but(
+        state=State.AWAITING_START, start_asked_at=r.at(50), note=OTHER_PLAN
+    ),
+    "awaiting-start-old-key-gone": r.awaiting_start(GONE),
     "awaiting-approval": r.awaiting_approval(),
     "awaiting-approval-as-before": r.failed_before(r.awaiting_approval(), 1),
     "awaiting-approval-proved": r.charted(
@@ -461,7 +475,7 @@ def thread(rotation: Rotation) -> list[Json]:
 
 THREADS: Mapping[str, Callable[[], list[Json]]] = {
     f"thread-{name}": partial(thread, ROTATIONS[name])
-    for name in ("stopped-rejected", "awaiting-approval-proved", "completed-after-watch")
+    for name in ("stopped-rejected", "awaiting-start-again", "awaiting-approval-proved", "completed-after-watch")
 }
 
 

@@ -11,12 +11,14 @@ from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRou
 from bot.rotation.nudges import matters
 from bot.rotation.parts import Nudge, Revocation, Which
 from bot.rotation.plan import Plan, make_plan
+from bot.rotation.policies import Policy
 from bot.rotation.proof import unproved
 from bot.rotation.record import Approval, Replacement, Rotation, Stop, Trouble, Void
 from bot.rotation.replica import Replica
 from bot.rotation.series import MOST, Interval, Series
 from bot.rotation.states import BACK, FORWARD, State, Track
 from bot.rotation.stops import Cause, StopKind
+from bot.rotation.windows import Windows, read_opening
 
 ASKED = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
 REQUESTER, APPROVER, SECOND_APPROVER = "U_REQUESTER", "U_APPROVER", "U_MEMBER"
@@ -193,6 +195,16 @@ def stopped(rotation: Rotation, kind: StopKind, headline: str, sentence: str, **
 
 def stopped_by(cause: Cause, rotation: Rotation, **words: str) -> Rotation:
     return stopped(rotation, cause.kind, cause.headline, cause.sentence.format(**words))
+
+
+def awaiting_start(planned: Plan | None = None, **changes: Any) -> Rotation:
+    """Return a rotation that is rehearsed, and whose policy wants an approver to start it."""
+    asks = {"policy": Policy(names=("production",), start=True), "start_asked_at": at(33)}
+    rehearsed = running("cut-over", planned, rehearsal="the new secret worked in production before any caller used it")
+    return rehearsed.but(state=State.AWAITING_START, **asks | changes)
+
+
+OFFICE_HOURS = Windows(openings=(read_opening("mon-thu 09:00-17:00", "Europe/Berlin"),))
 
 
 def awaiting_approval(planned: Plan | None = None, **changes: Any) -> Rotation:

@@ -263,7 +263,7 @@ def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_pol
     match rotation.state:
         case State.COMPLETED if rotation.revocation and not rotation.is_owed:
             assert "revoked at" in said
-        case State.AWAITING_SECRET | State.BLOCKED | State.AWAITING_APPROVAL | State.COMPLETED:
+        case State.AWAITING_SECRET | State.AWAITING_START | State.BLOCKED | State.AWAITING_APPROVAL | State.COMPLETED:
             assert "Next" in said
             assert "<@" in said
         case State.RUNNING if rotation.deleted_at:

@@ -1,0 +1,103 @@
+"""What is asked of a rotation by the policies that touch it. Pure.
+
+A policy only asks for more: of several, the strictest holds in each respect, and never less than the settings for all.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from functools import reduce
+from itertools import chain
+from typing import Any
+
+from bot.rotation.frozen import Frozen
+from bot.rotation.plan import Plan
+from bot.rotation.windows import Windows
+
+Group = tuple[str, ...]
+"""Ids of people and of user groups, in order."""
+
+
+class Policy(Frozen):
+    """What is asked of one rotation. A field that is added here needs its row in `STRICTER`."""
+
+    names: tuple[str, ...] = ()
+    """The policies that ask for it; none if the settings for all are all that holds."""
+
+    approvers: tuple[Group, ...] = ()
+    """An approver must be among each of these, besides `APPROVERS`."""
+
+    approvals: int = 1
+    start: bool = False
+    """Whether an approver has to press **Start** before the first model moves."""
+
+    soak: timedelta = timedelta(0)
+    require_proof: bool = False
+    require_reason: bool = False
+    move: tuple[Windows, ...] = ()
+    """Models move only while all of these are open."""
+
+    delete: tuple[Windows, ...] = ()
+    """The old key is deleted only while all of these are open."""
+
+    @property
+    def title(self) -> str:
+        """Name the policies in a sentence: "the policies production and openai"."""
+        several = "policy" if len(self.names) == 1 else "policies"
+        return f"the {several} {' and '.join(self.names)}"
+
+
+ASKS_NOTHING = Policy()
+
+
+def _each(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(chain(ours, theirs)))
+
+
+def _either(ours: bool, theirs: bool) -> bool:  # noqa: FBT001 - a row of the table
+    return ours or theirs
+
+
+STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
+    "names": _each,
+    "approvers": _each,
+    "approvals": max,
+    "start": _either,
+    "soak": max,
+    "require_proof": _either,
+    "require_reason": _either,
+    "move": _each,
+    "delete": _each,
+}
+"""By field, which of two values asks for more."""
+
+
+def strictest(policies: Iterable[Policy]) -> Policy:
+    """Return what all of *policies* ask for together."""
+    return reduce(_stricter, policies, ASKS_NOTHING)
+
+
+def _stricter(ours: Policy, theirs: Policy) -> Policy:
+    return Policy(**{field: pick(getattr(ours, field), getattr(theirs, field)) for field, pick in STRICTER.items()})
+
+
+class NamedPolicy(Frozen):
+    """A policy of the settings, and what it is for: environments and keys, each by name or id; all, if none is named.
+
+    The name of a key may have `*` and `?`.
+    """
+
+    environments: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    asks: Policy
+
+    def touches(self, plan: Plan) -> bool:
+        """Return whether it holds for a rotation with this plan."""
+        old, places = plan.old_key, {*plan.needed_in, *map(plan.environment_name, plan.needed_in)}
+        is_key = not self.keys or any(old.id == key or fnmatchcase(old.display_name, key) for key in self.keys)
+        return is_key and (not self.environments or not places.isdisjoint(self.environments))
+
+
+def asked_of(plan: Plan, policies: Iterable[NamedPolicy]) -> Policy:
+    """Return what *policies* ask of a rotation with this plan."""
+    return strictest(policy.asks for policy in policies if policy.touches(plan))

@@ -1,0 +1,26 @@
+"""The start approval: an approver's click before the first model moves, for what the card showed then. Pure."""
+
+import hashlib
+import json
+
+from bot.rotation.record import Rotation
+
+
+def shown_at_start(rotation: Rotation) -> str:
+    """Return a digest of what **Start** is pressed for: both keys, every model that moves, and the rehearsal."""
+    plan = rotation.plan
+    shown = (
+        plan.old_key.id,
+        rotation.replacement_id,
+        [model.model_dump_json(exclude={"live"}) for model in plan.models],
+        sorted(plan.routes),
+        rotation.rehearsal,
+        rotation.unrehearsed,
+    )
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
+
+
+def lacks_start(rotation: Rotation) -> bool:
+    """Return whether an approver must press **Start** before a model moves: an older plan's start does not count."""
+    now = shown_at_start(rotation)
+    return rotation.policy.start and not any(start.digest == now for start in rotation.starts)

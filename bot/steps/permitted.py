@@ -1,0 +1,39 @@
+"""What the policy allows now: whether a model may move."""
+
+from bot.rotation.errors import Unanswerable, Uncertain
+from bot.rotation.record import Rotation
+from bot.rotation.starting import lacks_start
+from bot.rotation.windows import is_open, next_open
+from bot.steps.outcomes import Outcome, Unstarted, Wait
+from bot.steps.pacing import A_WHILE
+from bot.steps.world import World
+
+OTHER_PLAN = "What moves is not what the card showed when it was started."
+CLOSED = "Waits for the change window."
+NEVER_OPENS = "The change window does not open any more: have the settings (POLICY) changed, or roll back."
+
+
+async def may_move(rotation: Rotation, world: World) -> Rotation | Outcome:
+    """Return *rotation* if a model may move now; otherwise what comes first.
+
+    Before the first move, those who pressed **Start** must still be approvers; after it, only the plan matters.
+    """
+    started = rotation
+    if rotation.policy.start and rotation.starts and not rotation.moved:
+        try:
+            started = await world.people.started(rotation)
+        except Unanswerable:
+            raise Uncertain("Slack does not tell whether those who pressed Start still may.") from None
+    if lacks_start(started):
+        lapsed = started.note if started.starts != rotation.starts else OTHER_PLAN
+        return Unstarted(started, lapsed if rotation.starts else None)
+    return _in_the_window(started, world)
+
+
+def _in_the_window(rotation: Rotation, world: World) -> Rotation | Outcome:
+    now = world.now()
+    if is_open(rotation.policy.move, now):
+        return rotation.but(opens_at=None)
+    opens_at = next_open(rotation.policy.move, now)
+    reason, pause = (CLOSED, opens_at - now) if opens_at else (NEVER_OPENS, A_WHILE)
+    return Wait(rotation.but(opens_at=opens_at), reason, pause, is_for_time=True)

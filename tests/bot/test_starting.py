@@ -1,0 +1,157 @@
+"""Before the first model moves: an approver's start, for the plan that was shown, in the window."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.engine import due_at, move
+from bot.rotation.errors import Unanswerable
+from bot.rotation.people import People
+from bot.rotation.policies import NamedPolicy, Policy
+from bot.rotation.record import Approval, Rotation
+from bot.rotation.starting import lacks_start, shown_at_start
+from bot.rotation.states import State
+from bot.rotation.windows import Windows, read_opening
+from bot.service.resuming import tried_again
+from bot.steps.permitted import CLOSED, OTHER_PLAN
+from tests.bot.conftest import Slack
+from tests.bot.values import NOW, affected, later, limits, rules, running
+from tests.support.in_memory import Machine, Tenancy
+
+START = NamedPolicy(asks=Policy(names=("production",), start=True))
+
+
+def under(machine: Machine, *policies: NamedPolicy, slack: Slack | None = None) -> Machine:
+    """Let today's settings have these policies."""
+    approvers = frozenset({"U_APPROVER", "U_REQUESTER"})
+    people = People(slack or Slack(), rules(approvers=approvers, policies=policies))
+    machine.world = replace(machine.world, people=people)
+    return machine
+
+
+def started(record: Rotation, by: str = "U_APPROVER") -> Rotation:
+    word = Approval(by=by, at=NOW, digest=shown_at_start(record))
+    return record.to(State.RUNNING).but(starts=(word,))
+
+
+async def asked(tenancy: Tenancy, *policies: NamedPolicy, slack: Slack | None = None) -> tuple[Machine, Rotation]:
+    machine = under(await tenancy.machine(), *(policies or (START,)), slack=slack)
+    return machine, await machine.ended(await tenancy.begun(machine))
+
+
+async def test_no_model_moves_before_an_approver_has_started_it(tenancy):
+    machine, waiting = await asked(tenancy)
+
+    assert (waiting.state, waiting.moved, waiting.rehearsal is not None) == (State.AWAITING_START, (), True)
+    assert waiting.start_asked_at is not None
+    assert due_at(waiting, machine.world.limits, NOW) == waiting.start_asked_at + timedelta(hours=4)
+    moved = await machine.ended(started(waiting))
+    assert (moved.state, moved.all_moved) == (State.AWAITING_APPROVAL, True)
+
+
+async def test_without_a_policy_nobody_has_to_start_it(tenancy):
+    machine = under(await tenancy.machine())
+
+    assert (await machine.ended(await tenancy.begun(machine))).state is State.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("way", ["by hand", "requester", "left"])
+async def test_a_start_of_somebody_who_could_not_give_it_now_moves_nothing(tenancy, way):
+    slack = Slack()
+    machine, waiting = await asked(tenancy, slack=slack)
+    by = "U_REQUESTER" if way == "requester" else "U_APPROVER"
+    if way == "left":
+        slack.said["U_APPROVER"] = {"deactivated": True}
+    given = waiting.to(State.RUNNING) if way == "by hand" else started(waiting, by)
+
+    again = await machine.ended(given)
+
+    assert (again.state, again.moved, again.starts) == (State.AWAITING_START, (), ())
+    assert again.note == {
+        "by hand": None, "requester": "The requester can't approve.", "left": "This account is deactivated.",
+    }[way]  # fmt: skip
+
+
+async def test_a_start_waits_while_slack_does_not_say_who_may(tenancy, monkeypatch):
+    slack = Slack()
+    machine, waiting = await asked(tenancy, slack=slack)
+
+    async def away(_: str) -> None:
+        raise Unanswerable("Slack is away.")
+
+    monkeypatch.setattr(slack, "person", away)
+    after = await move(started(waiting), machine.world)
+
+    assert (after.state, after.moved) == (State.RUNNING, ())
+    assert "Slack does not tell whether those who pressed Start still may." in (after.note or "")
+
+
+async def test_a_start_counts_after_the_first_move_though_its_giver_has_left(tenancy):
+    slack = Slack()
+    machine, waiting = await asked(tenancy, slack=slack)
+    machine.world = replace(machine.world, limits=limits(waves=(1,), settle=1))
+    half = await machine.until(started(waiting), lambda r: r.moved)
+    slack.said["U_APPROVER"] = {"deactivated": True}
+
+    assert (await machine.ended(half)).state is State.AWAITING_APPROVAL
+
+
+OTHERS = {
+    "another new key": lambda r: r.but(replacement=r.replacement.but(key_id="pk_2")),
+    "another model": lambda r: r.but(plan=r.plan.but(models=(*r.plan.models, affected("m9")))),
+    "a model that was changed": lambda r: r.but(plan=r.plan.but(models=(affected(upstream="gpt-5"),))),
+    "a model less": lambda r: r.but(plan=r.plan.but(models=())),
+    "a passthrough route": lambda r: r.but(plan=r.plan.but(routes=("r",))),
+    "another rehearsal": lambda r: r.but(rehearsal="it worked elsewhere"),
+    "no rehearsal": lambda r: r.but(unrehearsed="AISIX refused the admin token."),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_start_counts_only_for_what_was_shown(other):
+    record = running(policy=START.asks, rehearsal="it worked")
+    record = record.but(starts=(Approval(by="U_APPROVER", at=NOW, digest=shown_at_start(record)),))
+
+    assert not lacks_start(record)
+    assert lacks_start(OTHERS[other](record))
+
+
+def test_another_secret_forgets_the_start():
+    record = running(starts=(Approval(by="U_APPROVER", at=NOW),), start_asked_at=NOW, opens_at=NOW)
+    fresh = record.without_secret()
+
+    assert (fresh.starts, fresh.start_asked_at, fresh.opens_at) == ((), None, None)
+
+
+async def test_try_again_after_a_drift_asks_for_another_start(tenancy):
+    machine, waiting = await asked(tenancy)
+    tenancy.aisix.add_model("production", "late", key=tenancy.old)
+    stopped = await machine.until(started(waiting), lambda r: r.state is State.BLOCKED)
+
+    again = await machine.ended(tried_again(stopped))
+
+    assert (again.state, again.moved, again.note) == (State.AWAITING_START, (), OTHER_PLAN)
+
+
+# --- windows ---
+
+NOON = Windows(openings=(read_opening("tue 09:00-12:00", "UTC"),))
+"""On Mondays, as `NOW` is, it is closed."""
+
+
+async def test_models_wait_for_the_change_window_and_patience_does_not_end_it(tenancy):
+    _, waiting = await asked(tenancy, NamedPolicy(asks=Policy(names=("p",), move=(NOON,))))
+    assert waiting.state is State.AWAITING_APPROVAL
+    moves = [finding.moved_at for finding in waiting.findings.values()]
+
+    assert all(moved_at and NOON.is_open(moved_at) for moved_at in moves)
+
+
+async def test_a_closed_window_says_until_when(tenancy):
+    machine = under(await tenancy.machine(), NamedPolicy(asks=Policy(names=("p",), move=(NOON,))))
+    waits = await machine.until(await tenancy.begun(machine), lambda r: r.opens_at)
+
+    assert (waits.moved, waits.note) == ((), CLOSED)
+    assert waits.opens_at == later(0).replace(day=24, hour=9, minute=0)
+    assert waits.retry_at == waits.opens_at
