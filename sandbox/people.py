@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sandbox.company import KEY, Company
-from sandbox.slack import Message, Person, reading
+from sandbox.slack import Message, Person
 
 T = TypeVar("T")
 
@@ -54,8 +54,8 @@ class People:
         await self.until(lambda: not any(key.secret == secret for key in keys.values()), "the refused key to go")
 
     async def ended(self, card: Message, words: str) -> None:
-        """Wait until neither people nor the bot must act, and the card or its thread contains *words*."""
-        await self.until(lambda: _is_at_rest(card) and self._says(card, words), words)
+        """Wait until the bot has nothing left to do, and the card or its thread contains *words*."""
+        await self.until(lambda: not _is_at_work(card) and self._says(card, words), words)
 
     def _says(self, card: Message, words: str) -> bool:
         return any(words in message.plain for message in (card, *self._company.slack.thread(card)))
@@ -64,7 +64,6 @@ class People:
         return await self._company.slack.until(condition, PATIENCE, what)
 
 
-def _is_at_rest(card: Message) -> bool:
+def _is_at_work(card: Message) -> bool:
     headline = card.plain.split("\n")[0]
-    acts = any("url" not in element for _block, element in reading.buttons(card.blocks))
-    return not acts and not headline.startswith(AT_WORK) and WATCHING not in headline
+    return headline.startswith(AT_WORK) or WATCHING in headline

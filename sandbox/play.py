@@ -3,13 +3,15 @@
 import asyncio
 
 from sandbox.caller import Callers
-from sandbox.company import GOOD_SECRET, WRONG_SECRET, Company
+from sandbox.company import GOOD_SECRET, OLD_SECRET, WRONG_SECRET, Company
 from sandbox.people import People
 from sandbox.slack import Message
 from sandbox.terminal import Terminal
 
 PAUSE = 1.5
 """Seconds for a person to read and move the mouse; without a screen there is no wait."""
+
+REVOKED = "I've revoked it"
 
 QUIET = 0.3
 """The next scene begins after this many seconds without a call to Slack."""
@@ -29,6 +31,7 @@ class Play:
         await self.give_a_wrong_secret(card)
         await self.give_the_right_one(card)
         await self.approve(card)
+        await self.revoke(card)
 
     async def give_a_wrong_secret(self, card: Message) -> None:
         """Give a secret that the provider refuses; the rehearsal catches it."""
@@ -58,6 +61,15 @@ class Play:
         await self._people.press("Delete old key", card, self._people.approver)
         await self._people.until(lambda: self._company.key.id not in keys, "the old key to go")
         await self._people.ended(card, "Receipt")
+        await self._quiet()
+
+    async def revoke(self, card: Message) -> None:
+        """Revoke the old API key at its provider, which only a person can do here, and say so on the card."""
+        self._terminal.scene("5  The old API key is revoked at its provider")
+        self._company.aisix.upstream.refuse(OLD_SECRET)
+        self._terminal.line("provider", "the old API key is refused from here on")
+        await self._people.press(REVOKED, card)
+        await self._people.until(lambda: REVOKED not in card.buttons, "the end of the task")
         await self._quiet()
 
     async def _quiet(self) -> None:
